@@ -1,0 +1,251 @@
+//! The pipe between whoever works and whoever reads: bounded, pulled, cancellable. Answers and downloads share it.
+//!
+//! # What a reader may rely on
+//! - [`Stream::next_batch`] waits for one item, then takes whatever else is queued; an empty batch means finished.
+//!   It may be dropped at any await point without losing an item. Calls from several tasks take turns.
+//! - An error comes on the call *after* the items before it, once; after it the stream is finished.
+//! - [`Stream::cancel`] is sync, idempotent and callable from any thread; dropping the stream does the same.
+//! - The queue holds 64 items: a slow reader slows the worker, memory does not grow.
+//!
+//! # What a worker may rely on
+//! [`Sink::send`] waits while the queue is full and says `false` once the reader cancelled or left: then finish. The
+//! last word ([`Sink::finish`]) has a place of its own, so it never waits, whatever the reader does.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::{Mutex, Notify, mpsc};
+
+use super::chunk::Chunk;
+use crate::error::{Error, Result};
+
+/// The pieces of an answer, as they come.
+pub type ChatStream = Stream<Chunk>;
+
+/// The reading end. See the module for its promises.
+#[derive(Debug)]
+pub struct Stream<T> {
+    state: Mutex<Reader<T>>,
+    cancel: Cancel,
+}
+
+/// The working end, handed to an engine or a download.
+#[derive(Debug)]
+pub struct Sink<T> {
+    queue: mpsc::Sender<Result<T>>,
+    last: mpsc::OwnedPermit<Result<T>>,
+    cancel: Cancel,
+}
+
+/// A flag that one side raises and the other looks at or waits for. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel {
+    inner: Arc<CancelState>,
+}
+
+#[derive(Debug, Default)]
+struct CancelState {
+    raised: AtomicBool,
+    waiters: Notify,
+}
+
+#[derive(Debug)]
+struct Reader<T> {
+    queue: mpsc::Receiver<Result<T>>,
+    /// An error that came behind items of the same batch; given on the next call.
+    kept: Option<Error>,
+}
+
+impl<T> Stream<T> {
+    /// A stream and the end that feeds it.
+    pub fn new() -> (Self, Sink<T>) {
+        let (queue, items) = mpsc::channel(QUEUE + 1);
+        // The channel is new and holds at least two: this place is always free.
+        let last = match queue.clone().try_reserve_owned() {
+            Ok(permit) => permit,
+            Err(_) => unreachable!("a new channel has room"),
+        };
+        let cancel = Cancel::default();
+        let stream = Self {
+            state: Mutex::new(Reader {
+                queue: items,
+                kept: None,
+            }),
+            cancel: cancel.clone(),
+        };
+        (stream, Sink { queue, last, cancel })
+    }
+
+    /// A stream that gives this error and nothing else.
+    pub fn failed(error: Error) -> Self {
+        let (stream, sink) = Self::new();
+        sink.finish(Err(error));
+        stream
+    }
+
+    /// Waits for the next item and takes whatever else is queued, in order. Empty: finished.
+    ///
+    /// # Errors
+    /// What ended the work, once, after all items that came before it.
+    pub async fn next_batch(&self) -> Result<Vec<T>> {
+        let mut reader = self.state.lock().await;
+        if let Some(error) = reader.kept.take() {
+            return Err(error);
+        }
+        let mut taken = Vec::new();
+        // Cancel-safe: `recv_many` takes nothing until it returns, and nothing is awaited after it.
+        reader.queue.recv_many(&mut taken, QUEUE + 1).await;
+        let mut batch = Vec::with_capacity(taken.len());
+        for item in taken {
+            match item {
+                Ok(item) => batch.push(item),
+                Err(error) if batch.is_empty() => return Err(error),
+                Err(error) => reader.kept = Some(error),
+            }
+        }
+        Ok(batch)
+    }
+
+    /// Asks the worker to stop. The stream still ends in order, with what the worker says last.
+    pub fn cancel(&self) {
+        self.cancel.raise();
+    }
+}
+
+impl<T> Drop for Stream<T> {
+    fn drop(&mut self) {
+        self.cancel.raise();
+    }
+}
+
+impl<T> Sink<T> {
+    /// Queues an item, waiting while the queue is full. `false`: the reader cancelled or left, so finish.
+    pub async fn send(&self, item: T) -> bool {
+        if self.cancel.is_raised() {
+            return false;
+        }
+        tokio::select! {
+            biased;
+            () = self.cancel.wait() => false,
+            sent = self.queue.send(Ok(item)) => sent.is_ok(),
+        }
+    }
+
+    /// [`Self::send`] for a worker on a thread of its own. Never call it from async code.
+    pub fn send_blocking(&self, item: T) -> bool {
+        match self.queue.try_send(Ok(item)) {
+            _ if self.cancel.is_raised() => false,
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Full(Ok(item))) => futures_executor::block_on(self.send(item)),
+            Err(_) => false,
+        }
+    }
+
+    /// The last word: an item or an error. Never waits.
+    pub fn finish(self, last: Result<T>) {
+        self.last.send(last);
+    }
+
+    /// The flag that the reader raises.
+    pub fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+}
+
+impl Cancel {
+    /// Raises the flag and wakes whoever waits for it.
+    pub fn raise(&self) {
+        self.inner.raised.store(true, Ordering::SeqCst);
+        self.inner.waiters.notify_waiters();
+    }
+
+    /// Whether the flag was raised.
+    pub fn is_raised(&self) -> bool {
+        self.inner.raised.load(Ordering::SeqCst)
+    }
+
+    /// The bare flag, for code that polls it thousands of times a second.
+    pub fn flag(&self) -> &AtomicBool {
+        &self.inner.raised
+    }
+
+    /// Returns once the flag is raised.
+    pub async fn wait(&self) {
+        loop {
+            let woken = self.inner.waiters.notified();
+            tokio::pin!(woken);
+            // Registered before the look at the flag, or a raise between the two would be missed.
+            woken.as_mut().enable();
+            if self.is_raised() {
+                return;
+            }
+            woken.await;
+        }
+    }
+}
+
+/// Items that may wait for a slow reader.
+const QUEUE: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_burst_comes_as_one_batch_and_then_the_end() {
+        let (stream, sink) = Stream::new();
+        for n in 0..5 {
+            assert!(sink.send(n).await);
+        }
+        sink.finish(Ok(5));
+        assert_eq!(stream.next_batch().await, Ok(vec![0, 1, 2, 3, 4, 5]));
+        assert_eq!(stream.next_batch().await, Ok(vec![]));
+    }
+
+    #[tokio::test]
+    async fn an_error_is_given_after_the_items_before_it_and_only_once() {
+        let (stream, sink) = Stream::new();
+        assert!(sink.send("text").await);
+        sink.finish(Err(Error::network("gone")));
+        assert_eq!(stream.next_batch().await, Ok(vec!["text"]));
+        assert_eq!(stream.next_batch().await, Err(Error::network("gone")));
+        assert_eq!(stream.next_batch().await, Ok(vec![]));
+    }
+
+    #[tokio::test]
+    async fn a_dropped_wait_loses_nothing() {
+        let (stream, sink) = Stream::new();
+        let wait = tokio::time::timeout(std::time::Duration::from_millis(1), stream.next_batch()).await;
+        assert!(wait.is_err(), "nothing was sent yet");
+        assert!(sink.send(1).await);
+        assert_eq!(stream.next_batch().await, Ok(vec![1]));
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_holds_the_worker_until_cancel_and_the_last_word_still_arrives() {
+        let (stream, sink) = Stream::new();
+        let worker = std::thread::spawn(move || {
+            let mut sent = 0;
+            while sink.send_blocking(sent) {
+                sent += 1;
+            }
+            sink.finish(Ok(-1));
+            sent
+        });
+        while stream.state.lock().await.queue.len() < QUEUE {
+            tokio::task::yield_now().await;
+        }
+        stream.cancel();
+        assert_eq!(worker.join().expect("the worker ends"), QUEUE as i32);
+        let batch = stream.next_batch().await.expect("no error");
+        assert_eq!((batch.len(), batch.last()), (QUEUE + 1, Some(&-1)));
+    }
+
+    #[tokio::test]
+    async fn dropping_the_stream_is_cancelling_it() {
+        let (stream, sink) = Stream::new();
+        drop(stream);
+        assert!(!sink.send(()).await);
+        sink.cancel().wait().await;
+    }
+}
