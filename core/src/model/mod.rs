@@ -1,0 +1,3 @@
+//! What a model is, and whether it fits.
+
+pub mod gguf;
