@@ -7,12 +7,7 @@ use nearside_tests::models;
 
 #[test]
 fn greedy_text_is_llama_cpps_own() {
-    let model = Model::load(
-        &models::path("smollm2.gguf"),
-        &ModelParams::default(),
-        &mut |_| true,
-    )
-    .unwrap();
+    let model = Model::load(&models::path("smollm2.gguf"), &ModelParams::default(), &mut |_| true).unwrap();
     let mut context = Context::new(
         &model,
         &ContextParams {
@@ -33,10 +28,7 @@ fn greedy_text_is_llama_cpps_own() {
     let prompt = model
         .tokenize("The tides come twice a day because", true, false)
         .unwrap();
-    assert_eq!(
-        context.decode(&prompt, true, &abort).unwrap(),
-        Decoded::Whole
-    );
+    assert_eq!(context.decode(&prompt, true, &abort).unwrap(), Decoded::Whole);
     let mut text = Vec::new();
     for _ in 0..32 {
         let token = context.sample(&mut sampler).unwrap();

@@ -29,20 +29,18 @@ pub(super) fn performance_cores(capacities: &[u64]) -> usize {
 pub(super) fn performance_cores_in(root: &Path) -> usize {
     let status = fs::read_to_string(root.join("proc/self/status")).unwrap_or_default();
     let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
-    // Hardware threads by the core that they are on.
+    // Hardware threads by the core that they are on; of each core what it can do, by capacity and by frequency.
     let mut cores = BTreeMap::new();
     for cpu in allowed.map(parse_list).unwrap_or_default() {
         let folder = root.join(format!("sys/devices/system/cpu/cpu{cpu}"));
         let read = |name: &str| fs::read_to_string(folder.join(name)).ok();
-        let siblings = read("topology/thread_siblings_list").map_or_else(|| cpu.to_string(), |text| text.trim().into());
         let number = |name: &str| read(name)?.trim().parse::<u64>().ok();
-        let speeds = (number("cpu_capacity"), number("cpufreq/cpuinfo_max_freq"));
-        cores.insert(siblings, speeds);
+        let siblings = read("topology/thread_siblings_list").unwrap_or_else(|| cpu.to_string());
+        cores.insert(siblings, [number("cpu_capacity"), number("cpufreq/cpuinfo_max_freq")]);
     }
-    // The scheduler's capacity counts work per cycle too, so it goes first; either must be known of all.
-    let all =
-        |speed: fn(&(Option<u64>, Option<u64>)) -> Option<u64>| cores.values().map(speed).collect::<Option<Vec<_>>>();
-    match all(|speeds| speeds.0).or_else(|| all(|speeds| speeds.1)) {
+    // The scheduler's capacity counts work per cycle too, so it goes first. Either must be known of every core.
+    let known = |which: usize| cores.values().map(|speeds| speeds[which]).collect::<Option<Vec<_>>>();
+    match known(0).or_else(|| known(1)) {
         Some(capacities) => performance_cores(&capacities),
         None => cores.len(),
     }

@@ -34,14 +34,13 @@ use crate::error::{Error, Result};
 use crate::model::gguf::Head;
 
 mod outline;
-mod plan;
+pub(crate) mod plan;
 mod report;
 mod suggest;
 
 use outline::Outline;
-use plan::{Plan, Question};
+use plan::Question;
 
-pub(crate) use plan::context_params;
 pub use report::{Budget, CacheType, FitOptions, FitReport, LoadPlan, Need, Suggestion, Verdict};
 
 /// Judges the model whose file, or the beginning of it, is at `path`. Blocks: a few hundred milliseconds for a large

@@ -1,0 +1,144 @@
+//! Where everything lies in the head of a sound GGUF file, so that each field can be damaged on its own.
+//!
+//! Written without the library's parser on purpose: a mistake there must not hide itself here.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::ops::Range;
+use std::path::Path;
+
+/// The head of a real model with the places of its fields.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    /// Everything before the weights.
+    pub(crate) bytes: Vec<u8>,
+    /// The size of the whole file.
+    pub(crate) file_size: u64,
+    pub(crate) keys: Vec<Key>,
+    pub(crate) tensors: Vec<Tensor>,
+}
+
+/// A key and its value.
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    pub(crate) name: String,
+    pub(crate) kind: u32,
+    /// From the length of the name to the end of the value.
+    pub(crate) whole: Range<usize>,
+    /// The four bytes of the type.
+    pub(crate) kind_at: usize,
+    /// The value, with the lengths and types inside it.
+    pub(crate) value: Range<usize>,
+}
+
+/// A tensor's description.
+#[derive(Debug, Clone)]
+pub(crate) struct Tensor {
+    pub(crate) start: usize,
+    /// Where the number of dimensions lies; the dimensions, the type and the offset follow.
+    pub(crate) dimensions_at: usize,
+    pub(crate) dimensions: u32,
+}
+
+impl Tensor {
+    pub(crate) fn kind_at(&self) -> usize {
+        self.dimensions_at + 4 + 8 * self.dimensions as usize
+    }
+}
+
+impl Layout {
+    pub(crate) fn of(path: &Path) -> Self {
+        let file = File::open(path).expect("the model");
+        let file_size = file.metadata().expect("its size").len();
+        let mut bytes = Vec::new();
+        file.take(8 << 20).read_to_end(&mut bytes).expect("its head");
+        let mut at = 8;
+        let (tensor_count, key_count) = (u64_at(&bytes, 8), u64_at(&bytes, 16));
+        at += 16;
+        let mut keys = Vec::new();
+        for _ in 0..key_count {
+            let start = at;
+            let name = text_at(&bytes, at);
+            let kind_at = at + 8 + name.len();
+            let kind = u32_at(&bytes, kind_at);
+            at = value_end(&bytes, kind_at + 4, kind);
+            keys.push(Key {
+                name,
+                kind,
+                whole: start..at,
+                kind_at,
+                value: kind_at + 4..at,
+            });
+        }
+        let mut tensors = Vec::new();
+        for _ in 0..tensor_count {
+            let dimensions_at = at + 8 + text_at(&bytes, at).len();
+            let dimensions = u32_at(&bytes, dimensions_at);
+            tensors.push(Tensor {
+                start: at,
+                dimensions_at,
+                dimensions,
+            });
+            at = dimensions_at + 4 + 8 * dimensions as usize + 4 + 8;
+        }
+        bytes.truncate(at.next_multiple_of(32));
+        Self {
+            bytes,
+            file_size,
+            keys,
+            tensors,
+        }
+    }
+
+    pub(crate) fn key(&self, name: &str) -> Option<&Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+
+    pub(crate) fn architecture(&self) -> String {
+        text_at(
+            &self.bytes,
+            self.key("general.architecture").expect("an architecture").value.start,
+        )
+    }
+
+    /// Where the texts of a list lie, without their lengths.
+    pub(crate) fn texts(&self, name: &str) -> Vec<Range<usize>> {
+        let value = &self.key(name).expect("a list").value;
+        let mut at = value.start + 12;
+        let mut texts = Vec::new();
+        while at < value.end {
+            let end = at + 8 + u64_at(&self.bytes, at) as usize;
+            texts.push(at + 8..end);
+            at = end;
+        }
+        texts
+    }
+}
+
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
+}
+
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
+}
+
+pub(crate) fn text_at(bytes: &[u8], at: usize) -> String {
+    let length = u64_at(bytes, at) as usize;
+    String::from_utf8(bytes[at + 8..][..length].to_vec()).expect("UTF-8")
+}
+
+fn value_end(bytes: &[u8], at: usize, kind: u32) -> usize {
+    match kind {
+        0 | 1 | 7 => at + 1,
+        2 | 3 => at + 2,
+        4..=6 => at + 4,
+        10..=12 => at + 8,
+        8 => at + 8 + u64_at(bytes, at) as usize,
+        9 => {
+            let (element, count) = (u32_at(bytes, at), u64_at(bytes, at + 4));
+            (0..count).fold(at + 12, |at, _| value_end(bytes, at, element))
+        }
+        _ => panic!("a sound file has no type {kind}"),
+    }
+}

@@ -1,0 +1,222 @@
+//! Thousands of damaged model files, each on the whole road that a user's file takes: the library's parser, and, if that
+//! lets it pass, llama.cpp's plan. Each must end in an error with a text or a sound verdict; none may end the process,
+//! hang, or take more than 200 MB.
+//!
+//! The files are judged in child processes (this program again), so that a crash is seen and counted, and so that the
+//! peak of memory is that of the library alone.
+
+mod damage;
+mod layout;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use nearside::device::{self, Snapshot};
+use nearside::model::fit::fit_file;
+use nearside::model::gguf::{Head, Parsed, parse};
+use nearside::model::{FitOptions, Verdict};
+use nearside_tests::models;
+
+use damage::Damage;
+use layout::Layout;
+
+#[test]
+fn every_damaged_file_is_refused_or_judged_and_none_ends_the_process() {
+    if let Ok(batch) = std::env::var(BATCH) {
+        return judge_batch(&batch);
+    }
+    let mut judged = 0;
+    let mut counts = BTreeMap::<String, u32>::new();
+    let mut failures = String::new();
+    for model in ["smollm2.gguf", "r1-7b.gguf"] {
+        let damages = damage::all(&Layout::of(&models::path(model)));
+        let children: Vec<_> = (0..CHILDREN).map(|part| Child::start(model, part)).collect();
+        for child in children {
+            let report = child.finish(&mut failures);
+            for line in report.lines() {
+                judged += 1;
+                let outcome = line.split('\t').nth(1).expect("an outcome");
+                *counts.entry(outcome.to_owned()).or_default() += 1;
+            }
+        }
+        println!("{model}: {} files", damages.len());
+    }
+    println!("{judged} files judged: {counts:?}");
+    assert!(failures.is_empty(), "{failures}");
+    assert!(judged >= 2_000, "{judged}");
+}
+
+/// A child process at work on its share of the damages of one model.
+struct Child {
+    process: std::process::Child,
+    folder: tempfile::TempDir,
+    name: String,
+}
+
+impl Child {
+    fn start(model: &str, part: usize) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let name = format!("{model}:{part}");
+        let process = Command::new(std::env::current_exe().expect("this program"))
+            .args([
+                "--exact",
+                "every_damaged_file_is_refused_or_judged_and_none_ends_the_process",
+            ])
+            .env(BATCH, format!("{name}:{}", folder.path().display()))
+            .stdout(File::create(folder.path().join("output")).expect("a file"))
+            .stderr(File::create(folder.path().join("errors")).expect("a file"))
+            .spawn()
+            .expect("a child");
+        Self { process, folder, name }
+    }
+
+    /// Waits for it, adds what went wrong to `failures`, and gives the lines of the files that were judged.
+    fn finish(mut self, failures: &mut String) -> String {
+        let status = self.process.wait().expect("an end");
+        let read = |name: &str| fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+        let (judged, now) = (read("judged"), read("now"));
+        if !status.success() {
+            let text = read("errors") + &read("output");
+            let _ = writeln!(failures, "{}: {status} at `{now}`: {text}", self.name);
+        }
+        let peak: u64 = read("peak").trim().parse().unwrap_or_default();
+        println!("{}: peak {} MB", self.name, peak / 1_000_000);
+        if peak > MOST_MEMORY {
+            let _ = writeln!(failures, "{}: took {peak} bytes", self.name);
+        }
+        for line in judged.lines() {
+            let fields: Vec<_> = line.split('\t').collect();
+            let (milliseconds, text) = (fields[2].parse::<u64>().expect("a number"), fields[3]);
+            if text.trim().is_empty() || text.contains("GGML_ASSERT") || fields[1] == "Internal" || milliseconds > 5_000
+            {
+                let _ = writeln!(failures, "{}: {line}", self.name);
+            }
+        }
+        judged
+    }
+}
+
+/// The child's side: judges every damage of its share, one line for each.
+fn judge_batch(batch: &str) {
+    let mut fields = batch.splitn(3, ':');
+    let mut field = || fields.next().expect("model, part and folder").to_owned();
+    let (model, part, folder) = (
+        field(),
+        field().parse::<usize>().expect("a number"),
+        PathBuf::from(field()),
+    );
+    let layout = Layout::of(&models::path(&model));
+    let snapshot = device::snapshot().expect("a snapshot");
+    let mut judged = File::create(folder.join("judged")).expect("a file");
+    watch(folder.clone());
+    for (number, damage) in damage::all(&layout).iter().enumerate() {
+        if number % CHILDREN != part {
+            continue;
+        }
+        fs::write(folder.join("now"), &damage.what).expect("a file");
+        STARTED.store(now_ms(), Ordering::SeqCst);
+        let began = Instant::now();
+        let (outcome, text) = judge(&layout, damage, &folder, &snapshot, number);
+        let line = format!("{}\t{outcome}\t{}\t{text}\n", damage.what, began.elapsed().as_millis());
+        judged.write_all(line.as_bytes()).expect("a line");
+    }
+    STARTED.store(0, Ordering::SeqCst);
+    fs::write(folder.join("peak"), peak_memory().to_string()).expect("a file");
+    let left: Vec<_> = fs::read_dir(&folder)
+        .expect("the folder")
+        .flatten()
+        .map(|entry| entry.file_name())
+        .collect();
+    assert!(
+        !left.iter().any(|name| name.to_string_lossy().contains("outline")),
+        "left behind: {left:?}"
+    );
+}
+
+/// The road of an import for every other file (it is there as a whole), and that of a hub's head for the rest.
+fn judge(layout: &Layout, damage: &Damage, folder: &Path, snapshot: &Snapshot, number: usize) -> (String, String) {
+    let (bytes, size) = damage.apply(layout);
+    let path = folder.join("damaged.gguf");
+    fs::write(&path, &bytes).expect("a file");
+    let head = if number % 4 < 2 {
+        File::options()
+            .write(true)
+            .open(&path)
+            .expect("the file")
+            .set_len(size)
+            .expect("its size");
+        Head::read_file(&path)
+    } else {
+        match parse(&bytes, size) {
+            Ok(Parsed::Whole(head)) => Ok(*head),
+            // A download that delivers no more: the rest of the file is weights, which are zero here.
+            Ok(Parsed::More { at_least }) => {
+                let mut longer = bytes.clone();
+                longer.resize(usize::try_from(at_least.min(80 << 20)).expect("small"), 0);
+                match parse(&longer, size) {
+                    Ok(Parsed::Whole(head)) => Ok(*head),
+                    Ok(Parsed::More { at_least: more }) => {
+                        assert!(more > at_least && more <= size, "{more} after {at_least} of {size}");
+                        return ("More".into(), format!("wants {more} bytes"));
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    };
+    let report = head.and_then(|head| fit_file(&path, &head, size, &FitOptions::default(), snapshot));
+    match report {
+        Ok(report) => {
+            let need = &report.need;
+            assert_eq!(need.total, need.weights + need.cache + need.compute + need.other);
+            assert!(report.context >= 1 && report.context <= 4096 && !report.reason.is_empty());
+            assert!(report.verdict != Verdict::Fits || need.total <= report.budget.bytes);
+            (format!("{:?}", report.verdict), report.reason)
+        }
+        Err(error) => (
+            format!("{:?}", error.kind()),
+            error.to_string().replace(['\n', '\t'], " "),
+        ),
+    }
+}
+
+/// Ends the process if a file takes longer than it may: a hang must not stop the others.
+fn watch(folder: PathBuf) {
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(Duration::from_millis(100));
+            let started = STARTED.load(Ordering::SeqCst);
+            if started != 0 && now_ms().saturating_sub(started) > 20_000 {
+                let _ = fs::write(folder.join("errors"), "hangs");
+                std::process::exit(3);
+            }
+        }
+    });
+}
+
+fn now_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
+}
+
+/// The most memory that this process ever held, in bytes; 0 where the system does not say.
+fn peak_memory() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    kibibytes.unwrap_or(0) * 1024
+}
+
+/// When the file under judgement was begun, in milliseconds since 1970; 0 for none.
+static STARTED: AtomicU64 = AtomicU64::new(0);
+/// Names the share of a child: model, part, folder.
+const BATCH: &str = "NEARSIDE_TEST_BATCH";
+const CHILDREN: usize = 2;
+const MOST_MEMORY: u64 = 200_000_000;
