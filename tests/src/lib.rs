@@ -1,1 +1,3 @@
-//! Placeholder.
+//! What the scenarios in `tests/` share: nothing but the way to real models.
+
+pub mod models;

@@ -1,0 +1,155 @@
+// Chat templates and reply parsers: llama.cpp's own engine (`common/chat.h`).
+//
+// What its exceptions say may quote messages, so their texts stop here: shown are only our own, and those of a template
+// about itself.
+
+#include "guard.h"
+
+#include "chat.h"
+#include "json-schema-to-grammar.h"
+#include "json.h"
+
+struct ns_template {
+    common_chat_templates_ptr templates;
+};
+
+struct ns_parser {
+    common_chat_parser_params params;
+};
+
+// A template refuses with `raise_exception("…")`. The words are shown when they stand in the template as they are: then
+// they are its author's, not taken from a message.
+static std::string refusal(const std::string & what, const std::string & source) {
+    static const std::string mark = "Jinja Exception: ";
+    const auto at = what.find(mark);
+    if (at == std::string::npos) {
+        return "";
+    }
+    const auto        start = at + mark.size();
+    const std::string words = what.substr(start, what.find('\n', start) - start);
+    return !words.empty() && source.find(words) != std::string::npos ? words : "";
+}
+
+ns_status ns_template_new(const llama_model * model, ns_slice source, ns_slice bos, ns_slice eos, ns_template ** out, ns_text * error) {
+    return ns::guarded_asserts(error, true, [&] {
+        const std::string text = ns::str(source);
+        if (!model && text.empty()) {
+            throw ns::failure("the template is empty");
+        }
+        const char * own = model ? llama_model_chat_template(model, nullptr) : text.c_str();
+        if (own) {
+            // Once more than needed: common_chat_templates_init loses the reason when a template does not parse.
+            common_chat_template(own, "", "");
+        }
+        auto chat       = std::make_unique<ns_template>();
+        chat->templates = common_chat_templates_init(model, text, ns::str(bos), ns::str(eos));
+        *out            = chat.release();
+    });
+}
+
+void ns_template_free(ns_template * chat) {
+    delete chat;
+}
+
+ns_status ns_template_render(const ns_template * chat, const ns_prompt * prompt, ns_text * json, ns_text * error) {
+    return ns::guarded_asserts(error, false, [&] {
+        common_chat_templates_inputs inputs;
+        try {
+            inputs.messages = common_chat_msgs_parse_oaicompat(common_json::parse(ns::str(prompt->messages)));
+        } catch (const std::exception &) {
+            throw ns::failure("the messages do not have the shape of OpenAI's chat messages");
+        }
+        if (prompt->tools.data) {
+            try {
+                inputs.tools = common_chat_tools_parse_oaicompat(common_json::parse(ns::str(prompt->tools)));
+            } catch (const std::exception &) {
+                throw ns::failure("the tools do not have the shape of OpenAI's function tools");
+            }
+        }
+        const auto caps            = common_chat_templates_get_caps(chat->templates.get());
+        const auto parallel        = caps.find("supports_parallel_tool_calls");
+        inputs.parallel_tool_calls = parallel != caps.end() && parallel->second;
+        inputs.json_schema         = ns::str(prompt->json_schema);
+        inputs.grammar             = ns::str(prompt->grammar);
+        inputs.reasoning_format    = COMMON_REASONING_FORMAT_DEEPSEEK;
+        inputs.enable_thinking     = prompt->thinking;
+        if (prompt->continue_final) {
+            inputs.continue_final_message = COMMON_CHAT_CONTINUATION_AUTO;
+            inputs.add_generation_prompt  = false;
+        }
+
+        common_chat_params params;
+        try {
+            params = common_chat_templates_apply(chat->templates.get(), inputs);
+        } catch (const std::exception & e) {
+            const std::string words = refusal(e.what(), common_chat_templates_source(chat->templates.get()));
+            throw ns::failure(words.empty() ? "the chat template cannot render these messages"
+                                            : "the chat template refuses these messages: " + words);
+        }
+
+        common_json triggers = common_json::array();
+        for (const auto & trigger : params.grammar_triggers) {
+            triggers.push_back({
+                { "type",  (int32_t) trigger.type },
+                { "value", trigger.value },
+                { "token", (int32_t) trigger.token },
+            });
+        }
+        const char * kind = !inputs.grammar.empty() ? "user" : !inputs.tools.empty() ? "tools" : "format";
+        common_json out = common_json::object({
+            { "prompt",            params.prompt },
+            { "grammar",           params.grammar },
+            { "grammar_kind",      kind },
+            { "grammar_lazy",      params.grammar_lazy },
+            { "triggers",          triggers },
+            { "stops",             params.additional_stops },
+            { "preserved",         params.preserved_tokens },
+            { "generation_prompt", params.generation_prompt },
+            { "supports_thinking", params.supports_thinking },
+            { "thinking_start",    params.thinking_start_tag },
+            { "thinking_ends",     params.thinking_end_tags },
+            { "format",            (int32_t) params.format },
+            { "parser",            params.parser },
+        });
+        ns::set(json, out.dump_safe());
+    });
+}
+
+ns_status ns_parser_new(int32_t format, ns_slice generation_prompt, ns_slice arena, ns_parser ** out, ns_text * error) {
+    return ns::guarded_asserts(error, false, [&] {
+        auto parser                      = std::make_unique<ns_parser>();
+        parser->params.format            = (common_chat_format) format;
+        parser->params.generation_prompt = ns::str(generation_prompt);
+        parser->params.reasoning_format  = COMMON_REASONING_FORMAT_DEEPSEEK;
+        if (arena.data && arena.size > 0) {
+            parser->params.parser.load(ns::str(arena));
+        }
+        *out = parser.release();
+    });
+}
+
+void ns_parser_free(ns_parser * parser) {
+    delete parser;
+}
+
+ns_status ns_parser_parse(const ns_parser * parser, ns_slice text, bool partial, ns_text * json, ns_text * error) {
+    return ns::guarded_asserts(error, false, [&] {
+        const common_chat_msg reply = common_chat_parse(ns::str(text), partial, parser->params);
+        common_json calls = common_json::array();
+        for (const auto & call : reply.tool_calls) {
+            calls.push_back({ { "id", call.id }, { "name", call.name }, { "arguments", call.arguments } });
+        }
+        common_json out = common_json::object({
+            { "reasoning",  reply.reasoning_content },
+            { "content",    reply.content },
+            { "tool_calls", calls },
+        });
+        ns::set(json, out.dump_safe());
+    });
+}
+
+ns_status ns_schema_to_grammar(ns_slice schema, ns_text * grammar, ns_text * error) {
+    return ns::guarded_asserts(error, true, [&] {
+        ns::set(grammar, json_schema_to_grammar(common_json::parse(ns::str(schema)), true));
+    });
+}

@@ -1,0 +1,79 @@
+// The abort callback, the arming of threads, and the texts that cross to Rust.
+
+#include "guard.h"
+
+#include "ggml.h"
+#include "log.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+static thread_local bool ns_armed = false;
+
+static void ns_on_abort(const char * message) {
+// MSVC may assume that C functions do not throw, and then the exception would skip destructors: there asserts stay fatal.
+#if !defined(_MSC_VER)
+    if (ns_armed) {
+        ns_armed = false; // an assert in a destructor on the way out must not throw again
+        const char * file = message; // the message begins with a path of the machine that built this
+        for (const char * at = message; *at && *at != ' '; at++) {
+            if (*at == '/') {
+                file = at + 1;
+            }
+        }
+        throw ns::asserted{ file };
+    }
+#endif
+    fprintf(stderr, "%s\n", message); // the last words of a process that is about to end
+}
+
+namespace ns {
+
+armed::armed() : before(ns_armed) {
+    ns_armed = true;
+}
+
+armed::~armed() {
+    ns_armed = before;
+}
+
+void set(ns_text * out, const std::string & text) noexcept {
+    out->data = nullptr;
+    out->size = 0;
+    if (text.empty()) {
+        return;
+    }
+    out->data = static_cast<char *>(std::malloc(text.size()));
+    if (out->data) {
+        std::memcpy(out->data, text.data(), text.size());
+        out->size = text.size();
+    }
+}
+
+std::string str(ns_slice slice) {
+    return slice.data ? std::string(slice.data, slice.size) : std::string();
+}
+
+} // namespace ns
+
+void ns_text_free(ns_text text) {
+    std::free(text.data);
+}
+
+void ns_init(ggml_log_callback log) {
+    ggml_set_abort_callback(ns_on_abort);
+    llama_log_set(log, nullptr); // sets ggml's too
+    // The logger of `common` prints, and some of its lines quote prompts and replies: below 0 nothing is even formatted.
+    common_log_set_verbosity_thold(-1);
+    llama_backend_init();
+}
+
+ns_status ns_assert_for_test(ns_text * error) {
+    return ns::guarded_asserts(error, true, [] {
+        // Through frames of C (ggml.c) and of C++ with something to clean up, as a real one goes.
+        const std::unique_ptr<ggml_context, decltype(&ggml_free)> context(ggml_init({ 1024 * 1024, nullptr, true }), ggml_free);
+        ggml_new_tensor_1d(context.get(), GGML_TYPE_COUNT, 1);
+    });
+}

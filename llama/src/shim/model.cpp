@@ -1,0 +1,49 @@
+// Loading, contexts, tokenising, decoding and memory: llama.cpp's C functions inside the guard, and its C++-only breakdown.
+
+#include "guard.h"
+
+#include "json.h"
+#include "llama-ext.h"
+
+#include <map>
+
+ns_status ns_model_load(const char * path, const llama_model_params * params, llama_model ** model, ns_text * error) {
+    return ns::guarded_asserts(error, true, [&] { *model = llama_model_load_from_file(path, *params); });
+}
+
+ns_status ns_context_new(llama_model * model, const llama_context_params * params, llama_context ** context, ns_text * error) {
+    return ns::guarded_asserts(error, true, [&] { *context = llama_init_from_model(model, *params); });
+}
+
+ns_status ns_tokenize(const llama_vocab * vocab, ns_slice text, bool add_special, bool parse_special,
+                      llama_token * tokens, int32_t capacity, int32_t * count, ns_text * error) {
+    return ns::guarded_asserts(error, false, [&] {
+        *count = llama_tokenize(vocab, text.data, (int32_t) text.size, tokens, capacity, add_special, parse_special);
+    });
+}
+
+ns_status ns_decode(llama_context * context, llama_batch batch, int32_t * result, ns_text * error) {
+    return ns::guarded(error, true, [&] { *result = llama_decode(context, batch); });
+}
+
+ns_status ns_memory(const llama_context * context, ns_text * json, ns_text * error) {
+    return ns::guarded(error, true, [&] {
+        std::map<std::string, llama_memory_breakdown_data> parts; // two devices may share a buffer type's name
+        for (const auto & [type, data] : llama_get_memory_breakdown(context)) {
+            auto & part = parts[ggml_backend_buft_name(type)];
+            part.model   += data.model;
+            part.context += data.context;
+            part.compute += data.compute;
+        }
+        common_json out = common_json::array();
+        for (const auto & [name, part] : parts) {
+            out.push_back({
+                { "buffer",  name },
+                { "weights", (uint64_t) part.model },
+                { "cache",   (uint64_t) part.context },
+                { "compute", (uint64_t) part.compute },
+            });
+        }
+        ns::set(json, out.dump_safe());
+    });
+}

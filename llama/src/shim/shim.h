@@ -1,0 +1,103 @@
+// The C face of the shim: what Rust calls where llama.cpp offers C++ only, or where its C functions can throw.
+//
+// Promises: no exception leaves an entry; every entry that can fail returns an ns_status and, unless that is NS_OK,
+// a text that says why and never holds a word of a prompt or a reply. Texts are freed with ns_text_free.
+// The Rust side of this file is src/ffi.rs; the two must say the same.
+#pragma once
+
+#include "llama.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ns_text {
+    char * data; // not terminated; NULL when empty
+    size_t size;
+} ns_text;
+
+typedef struct ns_slice {
+    const char * data; // UTF-8, not terminated; NULL means absent
+    size_t       size;
+} ns_slice;
+
+typedef enum ns_status {
+    NS_OK       = 0,
+    NS_FAILED   = 1, // refused or thrown; the text says why
+    NS_ASSERTED = 2, // a GGML_ASSERT failed; what was half made is leaked
+} ns_status;
+
+void ns_text_free(ns_text text);
+
+// Once per process, before anything else. Logs go to `log`, the loggers that print are turned off.
+void ns_init(ggml_log_callback log);
+
+// Models and contexts -----------------------------------------------------------------------------------------------
+
+ns_status ns_model_load(const char * path, const struct llama_model_params * params, struct llama_model ** model, ns_text * error);
+ns_status ns_context_new(struct llama_model * model, const struct llama_context_params * params, struct llama_context ** context, ns_text * error);
+// `count` is the number of tokens, negative when `capacity` was too small (then its absolute value is enough).
+ns_status ns_tokenize(const struct llama_vocab * vocab, ns_slice text, bool add_special, bool parse_special,
+                      llama_token * tokens, int32_t capacity, int32_t * count, ns_text * error);
+// `result` is what llama_decode returned.
+ns_status ns_decode(struct llama_context * context, struct llama_batch batch, int32_t * result, ns_text * error);
+// `json`: [{"buffer", "weights", "cache", "compute"}], bytes.
+ns_status ns_memory(const struct llama_context * context, ns_text * json, ns_text * error);
+// Fails a GGML_ASSERT on purpose, inside the guard that loading uses: for the test that proves the guard.
+ns_status ns_assert_for_test(ns_text * error);
+
+// Sampling ----------------------------------------------------------------------------------------------------------
+
+typedef struct ns_sampler ns_sampler;
+
+typedef struct ns_sampler_params {
+    float    temperature;
+    int32_t  top_k;
+    float    top_p;
+    float    min_p;
+    float    repeat_penalty;
+    float    frequency_penalty;
+    float    presence_penalty;
+    int32_t  penalty_last_n;
+    uint32_t seed;
+    int32_t  thinking_budget; // negative: no limit
+    ns_slice constraint;      // JSON, see sampler.cpp; absent: free text
+} ns_sampler_params;
+
+ns_status ns_sampler_new(const struct llama_model * model, const ns_sampler_params * params, ns_sampler ** sampler, ns_text * error);
+void      ns_sampler_free(ns_sampler * sampler);
+ns_status ns_sampler_reset(ns_sampler * sampler, ns_text * error);
+ns_status ns_sampler_observe(ns_sampler * sampler, const llama_token * tokens, size_t count, ns_text * error);
+ns_status ns_sampler_sample(ns_sampler * sampler, struct llama_context * context, llama_token * token, ns_text * error);
+
+// Chat --------------------------------------------------------------------------------------------------------------
+
+typedef struct ns_template ns_template;
+typedef struct ns_parser   ns_parser;
+
+typedef struct ns_prompt {
+    ns_slice messages;    // JSON array, OpenAI's shape
+    ns_slice tools;       // JSON array, OpenAI's shape; absent: none
+    ns_slice json_schema; // absent: none
+    ns_slice grammar;     // GBNF; absent: none
+    bool     thinking;
+    bool     continue_final;
+} ns_prompt;
+
+// From the model's own template, or from `source` when there is no model.
+ns_status ns_template_new(const struct llama_model * model, ns_slice source, ns_slice bos, ns_slice eos, ns_template ** chat, ns_text * error);
+void      ns_template_free(ns_template * chat);
+// `json`: see chat.cpp.
+ns_status ns_template_render(const ns_template * chat, const ns_prompt * prompt, ns_text * json, ns_text * error);
+ns_status ns_parser_new(int32_t format, ns_slice generation_prompt, ns_slice arena, ns_parser ** parser, ns_text * error);
+void      ns_parser_free(ns_parser * parser);
+// `json`: {"reasoning", "content", "tool_calls": [{"id", "name", "arguments"}]}.
+ns_status ns_parser_parse(const ns_parser * parser, ns_slice text, bool partial, ns_text * json, ns_text * error);
+ns_status ns_schema_to_grammar(ns_slice schema, ns_text * grammar, ns_text * error);
+
+#ifdef __cplusplus
+}
+#endif
