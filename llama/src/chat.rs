@@ -302,7 +302,7 @@ impl Drop for ReplyParser {
 /// A reply, taken apart.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Reply {
-    /// What was thought.
+    /// What was thought, without the white space around it.
     pub reasoning: String,
     /// What was said.
     pub content: String,
@@ -312,9 +312,15 @@ pub struct Reply {
 
 impl Reply {
     fn from_json(json: &Value) -> Self {
+        let reasoning = text(&json["reasoning"]).trim().to_owned();
+        let mut content = text(&json["content"]);
+        if !reasoning.is_empty() {
+            // The newlines between a thought and what is said belong to the mark.
+            content = content.trim_start().to_owned();
+        }
         Self {
-            reasoning: text(&json["reasoning"]),
-            content: text(&json["content"]),
+            reasoning,
+            content,
             tool_calls: json["tool_calls"]
                 .as_array()
                 .into_iter()

@@ -247,6 +247,9 @@ impl SamplerParams {
             )));
         }
         if let Some(grammar) = &self.grammar {
+            if grammar.gbnf.trim().is_empty() {
+                return Err(Error::Grammar("it is empty".to_owned()));
+            }
             // Those of templates are llama.cpp's own, over JSON whose depth was bounded.
             if grammar.kind == GrammarKind::User {
                 nesting::check_grammar(&grammar.gbnf).map_err(Error::Grammar)?;

@@ -1,3 +1,4 @@
-//! What the scenarios in `tests/` share: nothing but the way to real models.
+//! What the scenarios in `tests/` share: the way to real models, and to damaged ones.
 
+pub mod gguf;
 pub mod models;
