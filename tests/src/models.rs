@@ -1,0 +1,24 @@
+//! Where the real models are that tests run on.
+
+use std::path::PathBuf;
+
+/// The model file `name` in the folder that `NEARSIDE_MODELS` names, else in `~/.cache/nearside/models`.
+///
+/// # Panics
+/// When it is not there: a test without its model must not pass.
+#[must_use]
+pub fn path(name: &str) -> PathBuf {
+    let folder = std::env::var_os("NEARSIDE_MODELS").map_or_else(
+        || {
+            std::env::home_dir()
+                .expect("a home folder")
+                .join(".cache")
+                .join("nearside")
+                .join("models")
+        },
+        PathBuf::from,
+    );
+    let path = folder.join(name);
+    assert!(path.is_file(), "`{}` is not there: run `make models`", path.display());
+    path
+}
