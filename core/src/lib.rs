@@ -5,5 +5,6 @@
 
 pub mod chat;
 mod error;
+pub mod model;
 
 pub use error::{Error, ErrorKind, Result};

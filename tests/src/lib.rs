@@ -1,4 +1,5 @@
-//! What the scenarios in `tests/` share: the way to real models, and to damaged ones.
+//! What Nearside's tests stand on: a hub on this machine, small models made to measure, and the way to the real ones.
 
-pub mod gguf;
+pub mod hub;
 pub mod models;
+pub mod small;

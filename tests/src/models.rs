@@ -19,10 +19,6 @@ pub fn path(name: &str) -> PathBuf {
         PathBuf::from,
     );
     let path = folder.join(name);
-    assert!(
-        path.is_file(),
-        "`{}` is not there: run `make models`",
-        path.display()
-    );
+    assert!(path.is_file(), "`{}` is not there: run `make models`", path.display());
     path
 }
