@@ -4,6 +4,7 @@
 //! renamed or wrapped on the road.
 
 pub mod chat;
+pub mod device;
 mod error;
 pub mod model;
 

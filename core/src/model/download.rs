@@ -67,7 +67,7 @@ pub async fn run(hub: &Hub, store: &Store, reference: &ModelRef, sink: Sink<Down
     match fetch(hub, store, reference, &sink).await {
         Ok(model) => sink.finish(Ok(DownloadEvent::Installed { model })),
         Err(Stop::Failed(error)) => sink.finish(Err(error)),
-        Err(Stop::Cancelled) => {}
+        Err(Stop::Cancelled) => sink.close(),
     }
 }
 

@@ -135,6 +135,11 @@ impl Store {
         partial::beginning(&self.room(PARTIAL), remote, most).unwrap_or_default()
     }
 
+    /// Where the bytes of a download are that are here already.
+    pub(crate) fn partial_path(&self, remote: &Remote) -> PathBuf {
+        partial::path_of(&self.room(PARTIAL), remote)
+    }
+
     /// Fails unless `bytes` more would leave the disk some room.
     ///
     /// # Errors

@@ -194,6 +194,11 @@ pub(super) fn beginning(room: &Path, remote: &Remote, most: u64) -> Option<Vec<u
     Some(bytes)
 }
 
+/// Where the bytes of a remote file go.
+pub(super) fn path_of(room: &Path, remote: &Remote) -> PathBuf {
+    Place::of(room, &key(remote)).part
+}
+
 /// Removes what nobody needs: locks and manifests without bytes, and copies that were under way when the process died.
 /// The caller holds the store's lock, so nobody is about to claim one.
 pub(super) fn sweep(room: &Path) -> Result<()> {

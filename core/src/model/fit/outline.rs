@@ -1,0 +1,68 @@
+//! A file of a model's full size that holds its head only.
+//!
+//! llama.cpp looks whether every tensor lies inside the file and then reads none of them, so a sparse file answers for
+//! a model that was not downloaded: it takes the few megabytes of its head on the disk.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::{Error, Result};
+
+/// The file; it is removed when this is dropped.
+#[derive(Debug)]
+pub(super) struct Outline {
+    path: PathBuf,
+}
+
+impl Outline {
+    /// Copies the first `head_length` bytes of `source` into a new file beside it, and grows that to `size`.
+    pub(super) fn of(source: &Path, head_length: u64, size: u64) -> Result<Self> {
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let mut name = source.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}-{number}.{EXTENSION}", std::process::id()));
+        let path = source.with_file_name(name);
+
+        let from = File::open(source).map_err(|cause| Error::file(source, "read", &cause))?;
+        let failed = |cause: std::io::Error| Error::file(&path, "write", &cause);
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(failed)?;
+        // From here on, whatever happens, the file goes with this.
+        let outline = Self { path: path.clone() };
+        let mut head = Vec::new();
+        from.take(head_length)
+            .read_to_end(&mut head)
+            .map_err(|cause| Error::file(source, "read", &cause))?;
+        if (head.len() as u64) < head_length {
+            return Err(Error::corrupt(format!(
+                "`{}` holds {} bytes of a head of {head_length}; download it again",
+                source.display(),
+                head.len()
+            )));
+        }
+        file.write_all(&head).map_err(failed)?;
+        file.set_len(size).map_err(failed)?;
+        Ok(outline)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Outline {
+    fn drop(&mut self) {
+        // Nobody can act on a failure; what is left over is named so that it can be swept up.
+        if let Err(cause) = fs::remove_file(&self.path) {
+            tracing::warn!(path = %self.path.display(), %cause, "an outline could not be removed");
+        }
+    }
+}
+
+/// The end of the names of these files. One that a kill left behind may be removed by anyone.
+pub(super) const EXTENSION: &str = "outline";

@@ -1,0 +1,132 @@
+//! Asking llama.cpp what a model would need, loaded one way or the other, with this context or that.
+
+use std::path::Path;
+
+use nearside_llama::{ContextParams, Probe};
+
+use super::report::{CacheType, LoadPlan, Need, Verdict};
+use super::{judge, other_bytes};
+use crate::error::{Error, Result};
+use crate::model::gguf::Head;
+
+/// The parameters of a context. The engine makes its contexts with these and no others: the compute buffer depends on
+/// every one of them, and a need that was asked for something else is wrong.
+pub(crate) fn context_params(context: u32, cache: CacheType, threads: u32) -> ContextParams {
+    ContextParams {
+        context,
+        batch: BATCH,
+        threads,
+        cache: cache.into(),
+    }
+}
+
+/// A question: this model, this machine, this much memory.
+#[derive(Debug)]
+pub(super) struct Question<'a> {
+    /// A file of the model's full size.
+    pub(super) path: &'a Path,
+    pub(super) head: &'a Head,
+    pub(super) threads: u32,
+    pub(super) budget: u64,
+}
+
+/// An answer for one context and one cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) context: u32,
+    pub(super) cache: CacheType,
+    pub(super) load: LoadPlan,
+    pub(super) need: Need,
+    pub(super) evictable: u64,
+    pub(super) verdict: Verdict,
+}
+
+impl Question<'_> {
+    /// The best plan for each of these contexts and caches, in their order; only the first where that fits. What llama.cpp
+    /// can't make (a cache type that does not go with the model) is left out, but for the first, which is what was
+    /// asked: that is an error.
+    ///
+    /// The model is opened once for each way to load it, and never twice at a time: its vocabulary takes memory.
+    pub(super) fn plans(&self, wanted: &[(u32, CacheType)]) -> Result<Vec<Plan>> {
+        let fits = |plan: &&Plan| plan.verdict == Verdict::Fits;
+        let repacked = self.plans_loaded(LoadPlan::Repacked, wanted)?;
+        if let Some(plan) = repacked.first().and_then(Option::as_ref).filter(fits) {
+            return Ok(vec![*plan]);
+        }
+        let mapped = self.plans_loaded(LoadPlan::Mapped, wanted)?;
+        let best = repacked.iter().zip(&mapped).filter_map(|(repacked, mapped)| {
+            let repacked = repacked.as_ref().filter(fits);
+            repacked.or(mapped.as_ref()).copied()
+        });
+        Ok(best.collect())
+    }
+
+    fn plans_loaded(&self, load: LoadPlan, wanted: &[(u32, CacheType)]) -> Result<Vec<Option<Plan>>> {
+        let probe = Probe::open(self.path, load.into()).map_err(refused)?;
+        let mut plans = Vec::with_capacity(wanted.len());
+        for (place, (context, cache)) in wanted.iter().enumerate() {
+            match self.plan(&probe, load, *context, *cache) {
+                Ok(plan) if place == 0 && plan.verdict == Verdict::Fits => return Ok(vec![Some(plan)]),
+                Ok(plan) => plans.push(Some(plan)),
+                Err(error) if place == 0 => return Err(error),
+                Err(_) => plans.push(None),
+            }
+        }
+        Ok(plans)
+    }
+
+    fn plan(&self, probe: &Probe, load: LoadPlan, context: u32, cache: CacheType) -> Result<Plan> {
+        let parts = probe
+            .need(&context_params(context, cache, self.threads))
+            .map_err(refused)?;
+        let mut need = Need {
+            other: other_bytes(self.head, context),
+            ..Need::default()
+        };
+        let mut evictable = 0_u64;
+        for part in &parts {
+            need.weights = need.weights.saturating_add(part.weights);
+            need.cache = need.cache.saturating_add(part.cache);
+            need.compute = need.compute.saturating_add(part.compute);
+            // Only what the processor computes on in place stays a mapped file; a GPU pins its pages.
+            if load == LoadPlan::Mapped && part.buffer == PLAIN_BUFFER {
+                evictable = evictable.saturating_add(part.weights);
+            }
+        }
+        need.total = [need.weights, need.cache, need.compute, need.other]
+            .into_iter()
+            .fold(0, u64::saturating_add);
+        Ok(Plan {
+            context,
+            cache,
+            load,
+            need,
+            evictable,
+            verdict: judge(need.total, evictable, self.budget),
+        })
+    }
+}
+
+/// llama.cpp said no to a file whose head passed our own checks, or to the context.
+fn refused(error: nearside_llama::Error) -> Error {
+    use nearside_llama::Error as Llama;
+    match error {
+        Llama::Load(reason) if reason.contains("unknown model architecture") => {
+            Error::unsupported(format!("this build can't run the model: {reason}; update the app"))
+        }
+        Llama::Load(reason) => Error::corrupt(format!(
+            "llama.cpp refuses the model file: {reason}; download it again, or take another file"
+        )),
+        Llama::Context(reason) => Error::unsupported(format!(
+            "llama.cpp can't make such a context for this model: {reason}; try a smaller context, or a cache of `f16`"
+        )),
+        Llama::Unsupported(reason) => Error::unsupported(reason),
+        Llama::Input(reason) => Error::invalid_request(reason),
+        other => Error::internal(other.to_string()),
+    }
+}
+
+/// Tokens that are computed at once. Prefill gains nothing from more on a processor, and the compute buffer grows with it.
+const BATCH: u32 = 512;
+/// llama.cpp's name for memory that it computes on as it is.
+const PLAIN_BUFFER: &str = "CPU";

@@ -1,0 +1,177 @@
+//! What to change where a model does not fit, and the words for it.
+//!
+//! Everything that is suggested was asked of llama.cpp, so it holds when it is asked again.
+
+use super::plan::Plan;
+use super::report::{Budget, CacheType, LoadPlan, Suggestion, Verdict};
+use crate::model::gguf::Head;
+
+/// What is asked first, and then all that could be suggested instead: half the context again and again, and the smaller
+/// cache with each.
+pub(super) fn candidates(context: u32, cache: CacheType) -> Vec<(u32, CacheType)> {
+    let halves = std::iter::successors(Some(context), |context| {
+        (*context > LEAST_CONTEXT).then(|| (context / 2).max(LEAST_CONTEXT))
+    });
+    let caches: &[_] = match cache {
+        CacheType::F16 => &[CacheType::F16, CacheType::Q8_0],
+        CacheType::Q8_0 => &[CacheType::Q8_0],
+    };
+    halves
+        .flat_map(|context| caches.iter().map(move |cache| (context, *cache)))
+        .collect()
+}
+
+/// The candidates with a better verdict than the plan, the smallest change first: a context as long as possible, then
+/// the cache as asked. Of each cache only the longest context is worth saying, and fitting well beside fitting tightly.
+pub(super) fn suggestions(plan: &Plan, others: &[Plan]) -> Vec<Suggestion> {
+    let mut told: Vec<&Plan> = Vec::new();
+    for other in others {
+        let better = rank(other.verdict) < rank(plan.verdict);
+        let told_already = told.iter().any(|told| {
+            rank(told.verdict) <= rank(other.verdict) && told.context >= other.context && keeps(told.cache, other.cache)
+        });
+        if better && !told_already {
+            told.push(other);
+        }
+    }
+    told.truncate(MOST_SUGGESTIONS);
+    told.into_iter().map(|other| suggestion(plan, other)).collect()
+}
+
+/// Why the verdict is what it is, in a sentence.
+pub(super) fn reason(plan: &Plan, budget: &Budget, asked: u32, head: &Head) -> String {
+    let total = gigabytes(plan.need.total);
+    let free = gigabytes(budget.bytes);
+    let mut reason = match (plan.verdict, plan.load) {
+        (Verdict::Fits, LoadPlan::Repacked) => format!("needs {total} of {free}"),
+        (Verdict::Fits, LoadPlan::Mapped) => format!("needs {total} of {free} with its weights mapped from the file"),
+        (Verdict::Tight, _) => format!(
+            "needs {total} where there are {free}; {} of it are weights mapped from the file, and some of them will be \
+             read again and again",
+            gigabytes(plan.evictable)
+        ),
+        (Verdict::TooLarge, _) => format!("needs {total} where there are {free}"),
+    };
+    if asked > plan.context {
+        reason += &format!(
+            "; a context of {} is all that the model was trained with",
+            head.context_length
+        );
+    }
+    reason
+}
+
+fn suggestion(plan: &Plan, other: &Plan) -> Suggestion {
+    let cache = match other.cache {
+        CacheType::F16 => "f16",
+        CacheType::Q8_0 => "q8_0",
+    };
+    let change = match (other.context == plan.context, other.cache == plan.cache) {
+        (true, _) => format!("a cache of `{cache}`"),
+        (false, true) => format!("a context of {} tokens", other.context),
+        (false, false) => format!("a context of {} tokens with a cache of `{cache}`", other.context),
+    };
+    let tightly = if other.verdict == Verdict::Tight {
+        ", which fits tightly"
+    } else {
+        ""
+    };
+    Suggestion {
+        text: format!("{change} needs {}{tightly}", gigabytes(other.need.total)),
+        context: other.context,
+        cache_type: other.cache,
+        load: other.load,
+        total: other.need.total,
+    }
+}
+
+/// Whether the first cache is as exact as the second.
+fn keeps(first: CacheType, second: CacheType) -> bool {
+    first == CacheType::F16 || second == CacheType::Q8_0
+}
+
+fn rank(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Fits => 0,
+        Verdict::Tight => 1,
+        Verdict::TooLarge => 2,
+    }
+}
+
+fn gigabytes(bytes: u64) -> String {
+    match bytes {
+        0..950_000_000 => format!("{} MB", bytes.div_ceil(1_000_000)),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// Less is no conversation any more.
+const LEAST_CONTEXT: u32 = 512;
+const MOST_SUGGESTIONS: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Need;
+    use super::*;
+
+    fn plan(context: u32, cache: CacheType, verdict: Verdict) -> Plan {
+        Plan {
+            context,
+            cache,
+            load: LoadPlan::Mapped,
+            need: Need {
+                total: 1_200_000_000,
+                ..Need::default()
+            },
+            evictable: 0,
+            verdict,
+        }
+    }
+
+    #[test]
+    fn contexts_are_halved_down_to_512_with_both_caches() {
+        use CacheType::{F16, Q8_0};
+        assert_eq!(
+            candidates(1500, F16),
+            [
+                (1500, F16),
+                (1500, Q8_0),
+                (750, F16),
+                (750, Q8_0),
+                (512, F16),
+                (512, Q8_0)
+            ]
+        );
+        assert_eq!(candidates(1024, Q8_0), [(1024, Q8_0), (512, Q8_0)]);
+        assert_eq!(candidates(300, Q8_0), [(300, Q8_0)]);
+    }
+
+    #[test]
+    fn the_smallest_changes_come_first_and_nothing_is_said_twice() {
+        use CacheType::{F16, Q8_0};
+        use Verdict::{Fits, Tight, TooLarge};
+        let asked = plan(4096, F16, TooLarge);
+        let others = [
+            plan(4096, Q8_0, TooLarge),
+            plan(2048, F16, TooLarge),
+            plan(2048, Q8_0, Tight),
+            plan(1024, F16, Tight),
+            plan(1024, Q8_0, Fits),
+            plan(512, F16, Fits),
+            plan(512, Q8_0, Fits),
+        ];
+        let texts: Vec<_> = suggestions(&asked, &others)
+            .into_iter()
+            .map(|suggestion| suggestion.text)
+            .collect();
+        assert_eq!(
+            texts,
+            [
+                "a context of 2048 tokens with a cache of `q8_0` needs 1.2 GB, which fits tightly",
+                "a context of 1024 tokens needs 1.2 GB, which fits tightly",
+                "a context of 1024 tokens with a cache of `q8_0` needs 1.2 GB",
+            ]
+        );
+        assert!(suggestions(&plan(4096, F16, Fits), &others).is_empty());
+    }
+}
