@@ -20,12 +20,8 @@ impl ChatTemplate {
     /// # Errors
     /// [`Error::Template`] when it does not parse.
     pub fn from_model(model: &Model) -> Result<Self, Error> {
-        for key in [
-            "tokenizer.chat_template",
-            "tokenizer.chat_template.tool_use",
-        ] {
-            nesting::check_template(&model.meta(key).unwrap_or_default())
-                .map_err(Error::Template)?;
+        for key in ["tokenizer.chat_template", "tokenizer.chat_template.tool_use"] {
+            nesting::check_template(&model.meta(key).unwrap_or_default()).map_err(Error::Template)?;
         }
         Self::new(Some(model), "", "", "")
     }
@@ -55,12 +51,10 @@ impl ChatTemplate {
             continue_final: prompt.continue_final,
         };
         // SAFETY: the template is live and only read; `raw` and the texts that it points to outlive the call.
-        let json = ffi::text(|out, error| unsafe {
-            ffi::ns_template_render(self.raw.as_ptr(), &raw const raw, out, error)
-        })
-        .map_err(|reason| Error::Template(or_generic(reason)))?;
-        let json: Value =
-            serde_json::from_str(&json).map_err(|_| Error::Template(or_generic(String::new())))?;
+        let json =
+            ffi::text(|out, error| unsafe { ffi::ns_template_render(self.raw.as_ptr(), &raw const raw, out, error) })
+                .map_err(|reason| Error::Template(or_generic(reason)))?;
+        let json: Value = serde_json::from_str(&json).map_err(|_| Error::Template(or_generic(String::new())))?;
         Ok(Rendered::from_json(&json))
     }
 
@@ -70,14 +64,7 @@ impl ChatTemplate {
         let mut template = std::ptr::null_mut();
         // SAFETY: the model is null or live, and only read during the call, as are the texts.
         ffi::check(|error| unsafe {
-            ffi::ns_template_new(
-                model,
-                source.into(),
-                bos.into(),
-                eos.into(),
-                &raw mut template,
-                error,
-            )
+            ffi::ns_template_new(model, source.into(), bos.into(), eos.into(), &raw mut template, error)
         })
         .map_err(|reason| Error::Template(or_generic(reason)))?;
         NonNull::new(template)
@@ -134,10 +121,7 @@ impl Prompt<'_> {
                 json("the arguments of a tool call are", arguments)?;
             }
         }
-        for (name, text) in [
-            ("the tools are", self.tools_json),
-            ("the schema is", self.json_schema),
-        ] {
+        for (name, text) in [("the tools are", self.tools_json), ("the schema is", self.json_schema)] {
             if let Some(text) = text {
                 json(name, text)?;
             }
@@ -274,11 +258,8 @@ impl ReplyParser {
         let json = ffi::text(|out, error| unsafe {
             ffi::ns_parser_parse(self.raw.as_ptr(), text.into(), partial, out, error)
         })
-        .map_err(|_| {
-            Error::Template("the reply does not have the shape that it asks for".to_owned())
-        })?;
-        let json: Value =
-            serde_json::from_str(&json).map_err(|_| Error::Template(or_generic(String::new())))?;
+        .map_err(|_| Error::Template("the reply does not have the shape that it asks for".to_owned()))?;
+        let json: Value = serde_json::from_str(&json).map_err(|_| Error::Template(or_generic(String::new())))?;
         Ok(Reply::from_json(&json))
     }
 }

@@ -28,9 +28,7 @@ mod probe;
 mod sampler;
 
 pub use backend::{check_cpu, version};
-pub use chat::{
-    ChatTemplate, Prompt, Rendered, Reply, ReplyParser, Thinking, ToolCall, json_schema_to_grammar,
-};
+pub use chat::{ChatTemplate, Prompt, Rendered, Reply, ReplyParser, Thinking, ToolCall, json_schema_to_grammar};
 pub use context::{CacheType, Context, ContextParams, Decoded};
 pub use error::Error;
 pub use memory::MemoryPart;

@@ -62,9 +62,7 @@ pub(crate) fn check_grammar(gbnf: &str) -> Result<(), String> {
 
 /// A regular expression that starts a lazy grammar.
 pub(crate) fn check_pattern(pattern: &str) -> Result<(), String> {
-    if pattern.bytes().filter(|byte| *byte == b'(').count() > MOST_DEPTH
-        || pattern.len() > MOST_EXPRESSION
-    {
+    if pattern.bytes().filter(|byte| *byte == b'(').count() > MOST_DEPTH || pattern.len() > MOST_EXPRESSION {
         return Err("a trigger nests too deep".to_owned());
     }
     Ok(())

@@ -27,14 +27,8 @@ impl Head {
         let file = File::open(path).expect("the model");
         let file_size = file.metadata().expect("its size").len();
         let mut bytes = Vec::new();
-        (&file)
-            .take(16 << 20)
-            .read_to_end(&mut bytes)
-            .expect("its head");
-        let mut at = Cursor {
-            bytes: &bytes,
-            at: 8,
-        };
+        (&file).take(16 << 20).read_to_end(&mut bytes).expect("its head");
+        let mut at = Cursor { bytes: &bytes, at: 8 };
         let (tensors, pairs) = (at.u64(), at.u64());
         let values = (0..pairs)
             .map(|_| {
@@ -65,9 +59,7 @@ impl Head {
 
     /// The keys of the metadata with the number of their type.
     pub fn keys(&self) -> impl Iterator<Item = (&str, u32)> {
-        self.values
-            .iter()
-            .map(|(key, kind, _)| (key.as_str(), *kind))
+        self.values.iter().map(|(key, kind, _)| (key.as_str(), *kind))
     }
 
     /// Where the list of tensors lies.
@@ -119,20 +111,12 @@ struct Cursor<'a> {
 impl Cursor<'_> {
     fn u32(&mut self) -> u32 {
         self.at += 4;
-        u32::from_le_bytes(
-            self.bytes[self.at - 4..self.at]
-                .try_into()
-                .expect("four bytes"),
-        )
+        u32::from_le_bytes(self.bytes[self.at - 4..self.at].try_into().expect("four bytes"))
     }
 
     fn u64(&mut self) -> u64 {
         self.at += 8;
-        u64::from_le_bytes(
-            self.bytes[self.at - 8..self.at]
-                .try_into()
-                .expect("eight bytes"),
-        )
+        u64::from_le_bytes(self.bytes[self.at - 8..self.at].try_into().expect("eight bytes"))
     }
 
     fn text(&mut self) -> String {

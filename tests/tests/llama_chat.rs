@@ -1,8 +1,8 @@
 //! Chat templates and reply parsers of the safe layer, on the templates of real models.
 
 use nearside_llama::{
-    ChatTemplate, Error, Grammar, GrammarKind, LoadMode, Model, ModelParams, Probe, Prompt,
-    Rendered, Reply, Sampler, SamplerParams, json_schema_to_grammar,
+    ChatTemplate, Error, Grammar, GrammarKind, LoadMode, Model, ModelParams, Probe, Prompt, Rendered, Reply, Sampler,
+    SamplerParams, json_schema_to_grammar,
 };
 use nearside_tests::models;
 use serde_json::{Value, json};
@@ -10,11 +10,7 @@ use serde_json::{Value, json};
 #[test]
 fn an_opened_thought_counts_as_open() {
     let rendered = render(&opened_thinking(), &[("user", "Is it late?")]);
-    assert!(
-        rendered.prompt.ends_with("<think>\n"),
-        "{:?}",
-        rendered.prompt
-    );
+    assert!(rendered.prompt.ends_with("<think>\n"), "{:?}", rendered.prompt);
     assert!(rendered.supports_thinking);
     let marks = rendered.thinking.as_ref().unwrap();
     assert_eq!(
@@ -23,10 +19,7 @@ fn an_opened_thought_counts_as_open() {
     );
     let mut parser = rendered.parser().unwrap();
     let reply = parser.parse("I think</think>Yes", false).unwrap();
-    assert_eq!(
-        (reply.reasoning.as_str(), reply.content.as_str()),
-        ("I think", "Yes")
-    );
+    assert_eq!((reply.reasoning.as_str(), reply.content.as_str()), ("I think", "Yes"));
     assert!(reply.tool_calls.is_empty());
     let endless = parser.parse("Let me see, and", false).unwrap();
     assert_eq!(
@@ -38,34 +31,20 @@ fn an_opened_thought_counts_as_open() {
 #[test]
 fn a_thought_that_the_model_opens_is_split_off_too() {
     let rendered = render(&thinking(), &[("user", "Is it late?")]);
-    assert!(
-        rendered.prompt.ends_with("<｜Assistant｜>"),
-        "{:?}",
-        rendered.prompt
-    );
+    assert!(rendered.prompt.ends_with("<｜Assistant｜>"), "{:?}", rendered.prompt);
     assert!(rendered.supports_thinking);
     let mut parser = rendered.parser().unwrap();
-    let reply = parser
-        .parse("<think>\nI think\n</think>\n\nYes", false)
-        .unwrap();
-    assert_eq!(
-        (reply.reasoning.trim(), reply.content.trim()),
-        ("I think", "Yes")
-    );
+    let reply = parser.parse("<think>\nI think\n</think>\n\nYes", false).unwrap();
+    assert_eq!((reply.reasoning.trim(), reply.content.trim()), ("I think", "Yes"));
     let bare = parser.parse("Yes", false).unwrap();
-    assert_eq!(
-        (bare.reasoning.as_str(), bare.content.as_str()),
-        ("", "Yes")
-    );
+    assert_eq!((bare.reasoning.as_str(), bare.content.as_str()), ("", "Yes"));
 }
 
 #[test]
 fn no_part_of_a_mark_is_ever_shown() {
     let text = "First 1 < 2, so\n\nno.\n</think>\n\nIt is </late> & done.";
     for (template, start) in [(opened_thinking(), ""), (thinking(), "<think>\n")] {
-        let mut parser = render(&template, &[("user", "Is it late?")])
-            .parser()
-            .unwrap();
+        let mut parser = render(&template, &[("user", "Is it late?")]).parser().unwrap();
         let text = format!("{start}{text}");
         let mut before = Reply::default();
         for (end, _) in text.char_indices() {
@@ -98,10 +77,7 @@ fn no_part_of_a_mark_is_ever_shown() {
 #[test]
 fn the_models_own_template_is_used() {
     let model = model();
-    let rendered = render(
-        &ChatTemplate::from_model(&model).unwrap(),
-        &[("user", "Hello")],
-    );
+    let rendered = render(&ChatTemplate::from_model(&model).unwrap(), &[("user", "Hello")]);
     assert!(
         rendered
             .prompt
@@ -109,15 +85,8 @@ fn the_models_own_template_is_used() {
     );
     assert!(!rendered.supports_thinking);
     assert_eq!(rendered.grammar, None);
-    let reply = rendered
-        .parser()
-        .unwrap()
-        .parse("Hi <there>", false)
-        .unwrap();
-    assert_eq!(
-        (reply.reasoning.as_str(), reply.content.as_str()),
-        ("", "Hi <there>")
-    );
+    let reply = rendered.parser().unwrap().parse("Hi <there>", false).unwrap();
+    assert_eq!((reply.reasoning.as_str(), reply.content.as_str()), ("", "Hi <there>"));
 }
 
 #[test]
@@ -200,7 +169,8 @@ fn a_started_reply_is_continued() {
 
 #[test]
 fn a_schema_becomes_a_grammar_that_samplers_accept() {
-    let schema = json!({ "type": "object", "properties": { "n": { "type": "integer" } }, "required": ["n"] }).to_string();
+    let schema =
+        json!({ "type": "object", "properties": { "n": { "type": "integer" } }, "required": ["n"] }).to_string();
     let model = model();
     let template = ChatTemplate::from_model(&model).unwrap();
     let messages = messages(&[("user", "A number?")]);
@@ -307,10 +277,7 @@ fn bad_templates_grammars_and_schemas_are_errors() {
         &"{% if a %}".repeat(50_000),
     ] {
         assert!(
-            matches!(
-                ChatTemplate::from_source(source, "", ""),
-                Err(Error::Template(_))
-            ),
+            matches!(ChatTemplate::from_source(source, "", ""), Err(Error::Template(_))),
             "{source:.40}"
         );
     }
@@ -379,22 +346,12 @@ fn bad_templates_grammars_and_schemas_are_errors() {
 }
 
 fn model() -> Model {
-    Model::load(
-        &models::path("smollm2.gguf"),
-        &ModelParams::default(),
-        &mut |_| true,
-    )
-    .unwrap()
+    Model::load(&models::path("smollm2.gguf"), &ModelParams::default(), &mut |_| true).unwrap()
 }
 
 /// The template in DeepSeek-R1-Distill-Qwen's first files: the model writes `<think>` itself.
 fn thinking() -> ChatTemplate {
-    ChatTemplate::from_source(
-        &thinking_source(),
-        "<｜begin▁of▁sentence｜>",
-        "<｜end▁of▁sentence｜>",
-    )
-    .unwrap()
+    ChatTemplate::from_source(&thinking_source(), "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>").unwrap()
 }
 
 /// The same as in its later files, where the template opens the thought.

@@ -6,8 +6,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use nearside_llama::{
-    Context, ContextParams, Decoded, Error, Grammar, LoadMode, Model, ModelParams, Sampler,
-    SamplerParams, Token, json_schema_to_grammar,
+    Context, ContextParams, Decoded, Error, Grammar, LoadMode, Model, ModelParams, Sampler, SamplerParams, Token,
+    json_schema_to_grammar,
 };
 use nearside_tests::models;
 
@@ -38,11 +38,7 @@ fn an_abort_in_a_long_prompt_is_quick_and_harmless() {
     let model = load(LoadMode::Repacked);
     let mut context = context(&model);
     let long = model
-        .tokenize(
-            &"The tide comes and the tide goes. ".repeat(400),
-            true,
-            false,
-        )
+        .tokenize(&"The tide comes and the tide goes. ".repeat(400), true, false)
         .unwrap();
     let abort = AtomicBool::new(false);
     let (third, started) = mpsc::channel();
@@ -70,11 +66,7 @@ fn an_abort_in_a_long_prompt_is_quick_and_harmless() {
     });
     assert_eq!(outcome, Decoded::Aborted);
     assert!(late < Duration::from_millis(150), "the abort took {late:?}");
-    assert_eq!(
-        context.position(),
-        1024,
-        "a cut batch left something behind"
-    );
+    assert_eq!(context.position(), 1024, "a cut batch left something behind");
 
     abort.store(false, Ordering::Relaxed);
     assert!(context.trim(0));
@@ -90,9 +82,7 @@ fn an_abort_that_came_before_costs_nothing() {
     let model = load(LoadMode::Repacked);
     let mut context = context(&model);
     assert_eq!(
-        context
-            .decode(&prompt(&model), true, &AtomicBool::new(true))
-            .unwrap(),
+        context.decode(&prompt(&model), true, &AtomicBool::new(true)).unwrap(),
         Decoded::Aborted
     );
     assert_eq!(context.position(), 0);
@@ -115,17 +105,11 @@ fn a_trimmed_context_continues_as_if_nothing_had_followed() {
     let (last, most) = prompt.split_last().unwrap();
     assert!(context.trim(u32::try_from(most.len()).unwrap()));
     assert_eq!(context.position() as usize, most.len());
-    assert_eq!(
-        continue_prompt(&mut context, &[*last], &greedy()),
-        AS_LLAMA_CPP_WRITES
-    );
+    assert_eq!(continue_prompt(&mut context, &[*last], &greedy()), AS_LLAMA_CPP_WRITES);
 
     context.clear();
     assert_eq!(context.position(), 0);
-    assert_eq!(
-        continue_prompt(&mut context, &prompt, &greedy()),
-        AS_LLAMA_CPP_WRITES
-    );
+    assert_eq!(continue_prompt(&mut context, &prompt, &greedy()), AS_LLAMA_CPP_WRITES);
 }
 
 #[test]
@@ -142,11 +126,7 @@ fn a_seed_repeats_itself() {
     assert_eq!(continue_prompt(&mut context, &prompt(&model), &warm), first);
     context.clear();
     assert_ne!(
-        continue_prompt(
-            &mut context,
-            &prompt(&model),
-            &SamplerParams { seed: 8, ..warm }
-        ),
+        continue_prompt(&mut context, &prompt(&model), &SamplerParams { seed: 8, ..warm }),
         first
     );
 }
@@ -155,8 +135,7 @@ fn a_seed_repeats_itself() {
 fn a_grammar_is_followed() {
     let model = load(LoadMode::Repacked);
     let mut context = context(&model);
-    let schema =
-        r#"{"type": "object", "properties": {"moon": {"type": "boolean"}}, "required": ["moon"]}"#;
+    let schema = r#"{"type": "object", "properties": {"moon": {"type": "boolean"}}, "required": ["moon"]}"#;
     let gbnf = json_schema_to_grammar(schema).unwrap();
     let params = SamplerParams {
         grammar: Some(Grammar::new(gbnf)),
@@ -265,14 +244,9 @@ fn loading_can_be_cancelled_and_survives_a_panic() {
     assert!(matches!(cancelled, Err(Error::Cancelled)), "{cancelled:?}");
     assert_eq!(calls, 3);
     let panicked = catch_unwind(AssertUnwindSafe(|| {
-        let _ = Model::load(&path, &ModelParams::default(), &mut |_| {
-            panic!("from the caller")
-        });
+        let _ = Model::load(&path, &ModelParams::default(), &mut |_| panic!("from the caller"));
     }));
-    assert_eq!(
-        panicked.unwrap_err().downcast_ref::<&str>(),
-        Some(&"from the caller")
-    );
+    assert_eq!(panicked.unwrap_err().downcast_ref::<&str>(), Some(&"from the caller"));
     let mut last = 0.0;
     Model::load(&path, &ModelParams::default(), &mut |done| {
         assert!((last..=1.0).contains(&done));
@@ -288,9 +262,7 @@ fn contexts_of_one_model_work_side_by_side() {
     let model = load(LoadMode::Repacked);
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..3)
-            .map(|_| {
-                scope.spawn(|| continue_prompt(&mut context(&model), &prompt(&model), &greedy()))
-            })
+            .map(|_| scope.spawn(|| continue_prompt(&mut context(&model), &prompt(&model), &greedy())))
             .collect();
         for thread in threads {
             assert_eq!(thread.join().unwrap(), AS_LLAMA_CPP_WRITES);
@@ -309,11 +281,7 @@ fn the_model_says_what_it_is() {
         (model.bos_text().as_str(), model.eos_text().as_str()),
         ("<|im_start|>", "<|im_end|>")
     );
-    assert!(
-        model.description().contains("Q4_1"),
-        "{}",
-        model.description()
-    );
+    assert!(model.description().contains("Q4_1"), "{}", model.description());
     assert!(nearside_llama::version().contains("ggml"));
     nearside_llama::check_cpu().unwrap();
 }
@@ -354,10 +322,7 @@ fn greedy() -> SamplerParams {
 fn continue_prompt(context: &mut Context, prompt: &[Token], params: &SamplerParams) -> String {
     let mut sampler = Sampler::new(context.model(), params).unwrap();
     let go_on = AtomicBool::new(false);
-    assert_eq!(
-        context.decode(prompt, true, &go_on).unwrap(),
-        Decoded::Whole
-    );
+    assert_eq!(context.decode(prompt, true, &go_on).unwrap(), Decoded::Whole);
     let mut text = Vec::new();
     for _ in 0..32 {
         let token = context.sample(&mut sampler).unwrap();

@@ -1,8 +1,6 @@
 //! What a probe foretells, against what loading takes.
 
-use nearside_llama::{
-    CacheType, Context, ContextParams, Error, LoadMode, MemoryPart, Model, ModelParams, Probe,
-};
+use nearside_llama::{CacheType, Context, ContextParams, Error, LoadMode, MemoryPart, Model, ModelParams, Probe};
 use nearside_tests::models;
 
 #[test]
@@ -33,14 +31,8 @@ fn a_probe_foretells_the_load_to_the_byte() {
                     LoadMode::Repacked => assert_eq!(foretold, taken),
                     // A mapped file counts as another kind of buffer, and by pages.
                     LoadMode::Mapped => {
-                        assert_eq!(
-                            sum(&foretold, |part| part.cache),
-                            sum(&taken, |part| part.cache)
-                        );
-                        assert_eq!(
-                            sum(&foretold, |part| part.compute),
-                            sum(&taken, |part| part.compute)
-                        );
+                        assert_eq!(sum(&foretold, |part| part.cache), sum(&taken, |part| part.cache));
+                        assert_eq!(sum(&foretold, |part| part.compute), sum(&taken, |part| part.compute));
                     }
                 }
             }
@@ -67,10 +59,7 @@ fn the_head_of_a_7b_is_enough_to_know_its_need() {
         cache: CacheType::Q8_0,
         ..ContextParams::default()
     };
-    assert_eq!(
-        sum(&probe.need(&params).unwrap(), |part| part.cache),
-        998_244_352
-    );
+    assert_eq!(sum(&probe.need(&params).unwrap(), |part| part.cache), 998_244_352);
     assert_eq!(probe.context_train(), 131_072);
     assert_eq!(probe.vocab_size(), 152_064);
     assert_eq!(probe.meta("general.architecture").as_deref(), Some("qwen2"));
@@ -106,10 +95,7 @@ fn a_context_that_makes_no_sense_is_an_error() {
         },
     ];
     for params in wrong {
-        assert!(
-            matches!(probe.need(&params), Err(Error::Input(_))),
-            "{params:?}"
-        );
+        assert!(matches!(probe.need(&params), Err(Error::Input(_))), "{params:?}");
     }
 }
 
@@ -135,10 +121,7 @@ fn probing_again_and_again_does_not_grow() {
 #[cfg(target_os = "linux")]
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 

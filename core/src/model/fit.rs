@@ -39,7 +39,7 @@ mod report;
 mod suggest;
 
 use outline::Outline;
-use plan::{Plan, Question};
+use plan::Question;
 
 pub(crate) use plan::context_params;
 pub use report::{Budget, CacheType, FitOptions, FitReport, LoadPlan, Need, Suggestion, Verdict};

@@ -12,12 +12,7 @@ use crate::device::{self, Snapshot};
 use crate::error::Result;
 
 /// Judges a model wherever it is. Only for one that is not here does anything travel: its head, once.
-pub(crate) async fn judge(
-    hub: &Hub,
-    store: &Store,
-    reference: &ModelRef,
-    options: &FitOptions,
-) -> Result<FitReport> {
+pub(crate) async fn judge(hub: &Hub, store: &Store, reference: &ModelRef, options: &FitOptions) -> Result<FitReport> {
     reference.check()?;
     let (known, wanted, asked) = (store.clone(), reference.clone(), options.clone());
     let here = blocking(move || {
@@ -42,23 +37,24 @@ pub(crate) async fn judge(
 /// Judges a file on this device. Blocks.
 pub(crate) fn judge_file(path: &Path, options: &FitOptions, snapshot: &Snapshot) -> Result<FitReport> {
     let head = Head::read_file(path)?;
-    let size = path.metadata().map_err(|cause| crate::Error::file(path, "read", &cause))?.len();
+    let size = path
+        .metadata()
+        .map_err(|cause| crate::Error::file(path, "read", &cause))?
+        .len();
     fit_file(path, &head, size, options, snapshot)
 }
 
-async fn judge_remote(
-    hub: &Hub,
-    store: &Store,
-    reference: &ModelRef,
-    options: &FitOptions,
-) -> Result<FitReport> {
+async fn judge_remote(hub: &Hub, store: &Store, reference: &ModelRef, options: &FitOptions) -> Result<FitReport> {
     let remote = hub.resolve(reference).await?;
     let (head, network_bytes) = fetch_head(hub, store, &remote).await?;
     let (store, options) = (store.clone(), options.clone());
     blocking(move || {
         let beginning = store.partial_path(&remote);
         let report = fit_file(&beginning, &head, remote.size_bytes, &options, &device::snapshot()?)?;
-        Ok(FitReport { network_bytes, ..report })
+        Ok(FitReport {
+            network_bytes,
+            ..report
+        })
     })
     .await
 }
