@@ -11,7 +11,14 @@ cd "$root" || exit 1
 # files PATTERN...: what git knows or could come to know, without what is built or deleted.
 files() { git ls-files --cached --others --exclude-standard -- "$@" | while IFS= read -r file; do [ -f "$file" ] && echo "$file"; done; }
 
-# none LINES: a check whose output is its findings.
+# found REGEX PATTERN...: the lines that match, which may be none.
+found() {
+  local regex=$1
+  shift
+  git grep --untracked -nE "$regex" -- "$@" || [ $? -eq 1 ]
+}
+
+# none: a check whose output is its findings.
 none() {
   local found
   found=$(cat)
@@ -38,14 +45,20 @@ check_purpose() {
   done | none
 }
 check_unsafe() {
-  git grep -nE '\bunsafe (fn|impl|extern|trait|\{)|#\[unsafe\(' -- '*.rs' ':!llama/' | sed 's/$/   unsafe belongs in llama\//' | none
+  found '\bunsafe (fn|impl|extern|trait|\{)|#\[unsafe\(' '*.rs' ':!llama/' | sed 's/$/   (unsafe belongs in llama\/)/' | none
 }
 check_skipped() {
-  git grep -nE '#\[ignore|@Disabled|@Ignore|XCTSkip|\.disabled\(|\bassume(True|False)\(' -- '*.rs' '*.kt' '*.swift' | none
+  found '#\[ignore|@Disabled|@Ignore|XCTSkip|\.disabled\(|\bassume(True|False)\(' '*.rs' '*.kt' '*.swift' | none
+}
+# Each promise of ARCHITECTURE.md names the tests that hold it: they exist, in one of the languages.
+check_promises() {
+  sed -n 's/^Proved by //p' ARCHITECTURE.md | grep -oE '`[A-Za-z0-9_]+`' | tr -d '`' | while IFS= read -r name; do
+    git grep --untracked -qE "(fn|fun|func) \`?$name\b" -- '*.rs' '*.kt' '*.swift' || echo "ARCHITECTURE.md: there is no test $name"
+  done | none
 }
 check_readme() { scripts/check-readme.sh; }
 
-all=(format shell python workflows length purpose unsafe skipped clippy docs readme)
+all=(format shell python workflows length purpose unsafe skipped promises clippy docs readme)
 [ $# -gt 0 ] || set -- "${all[@]}"
 failures=0
 for check; do
