@@ -51,17 +51,28 @@ count_scripts() { # scripts/lint.sh
 # Our own programs that run now, so that those which a test leaves behind can be told from those which were there.
 ours() { for link in /proc/[0-9]*/exe; do case $(readlink "$link") in "$target"/*) echo "${link//[!0-9]/}" ;; esac; done 2>/dev/null; }
 
+# Copies its input up to the line that says the part has ended. Not up to the end of the input: a process that a test
+# left behind may hold the pipe open for ever.
+until_ended() {
+  local line
+  while IFS= read -r line; do
+    printf '%s\n' "$line"
+    case $line in "$ended "*) break ;; esac
+  done
+}
+ended="part $$ ended with exit code"
+
 passed=0 failed=0 skipped=0
 summary=()
 
 run_part() {
-  local part=$1 log=$logs/$1.log start=$SECONDS before left p f s note=
+  local part=$1 log=$logs/$1.log start=$SECONDS before left code p f s note=
   printf '\n== %s ==\n' "$part"
   before=$(ours)
-  "run_$part" 2>&1 | tee "$log"
-  local code=${PIPESTATUS[0]}
+  { "run_$part" 2>&1; printf '%s %d\n' "$ended" $?; } | until_ended | tee "$log"
+  code=$(sed -n "s/^$ended //p" "$log")
   read -r p f s < <("count_$part" <"$log")
-  if [ "$code" -ne 0 ] && [ "$f" -eq 0 ]; then
+  if [ "$code" != 0 ] && [ "$f" -eq 0 ]; then
     f=1 note="; ended with exit code $code"
   elif [ "$((p + f))" -eq 0 ]; then
     f=1 note='; ran no test'
