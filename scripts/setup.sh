@@ -27,7 +27,7 @@ have_libclang() {
   [ -n "${LIBCLANG_PATH:-}" ] && return 0
   [ "$(uname)" = Darwin ] && { xcode-select -p || have clang; return; }
   local library
-  for library in /usr/lib/llvm-*/lib/libclang*.so* /usr/lib*/libclang.so* /usr/local/lib/libclang.so*; do
+  for library in /usr/lib/llvm-*/lib/libclang{,-[0-9]*}.so* /usr/lib*/libclang.so* /usr/local/lib/libclang.so*; do
     [ -e "$library" ] && break
   done
   [ -e "$library" ] && { compgen -G '/usr/lib/llvm-*/lib/clang/*/include/stddef.h' || compgen -G '/usr/lib*/clang/*/include/stddef.h'; }
