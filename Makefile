@@ -32,7 +32,7 @@ lint: ## what can be judged without running: format, clippy, docs, scripts, the 
 fmt: ## formats the Rust code
 	@cargo fmt --all
 
-bindings: build ## the Swift package and the Kotlin library, generated and compiled
+bindings: setup ## the Swift package and the Kotlin library, generated and compiled
 	@scripts/bindings.sh
 
 bench: build ## speed and memory on SmolLM2, beside llama.cpp's own program where `make peers` was run

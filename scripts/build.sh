@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Builds the programs: `nearside`, `nearside-hub` and what else the workspace has.
 #
-# Always the whole workspace in the release profile, never a part of it (`-p`): cargo picks the features of shared
-# dependencies by what is asked for, and another choice for a build script's dependency compiles llama.cpp anew.
+# Always in the release profile: another one compiles llama.cpp anew.
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
 cd "$root"

@@ -27,7 +27,7 @@ have_libclang() {
   [ -n "${LIBCLANG_PATH:-}" ] && return 0
   [ "$(uname)" = Darwin ] && { xcode-select -p || have clang; return; }
   local library
-  for library in /usr/lib/llvm-*/lib/libclang*.so* /usr/lib*/libclang.so* /usr/local/lib/libclang.so*; do
+  for library in /usr/lib/llvm-*/lib/libclang{,-[0-9]*}.so* /usr/lib*/libclang.so* /usr/local/lib/libclang.so*; do
     [ -e "$library" ] && break
   done
   [ -e "$library" ] && { compgen -G '/usr/lib/llvm-*/lib/clang/*/include/stddef.h' || compgen -G '/usr/lib*/clang/*/include/stddef.h'; }
@@ -41,8 +41,8 @@ have_jdk() {
 
 have_pip() { python3 -c 'import importlib.util as u, sys; sys.exit(u.find_spec("pip") is None)'; }
 
-# Swift comes with macOS's tools. Debian's own lies in a folder of its own, which scripts/swift-root.sh makes.
-have_swift_or_its_maker() { have swift || { have debootstrap && have unshare && have ip; }; }
+# Swift 6 comes with macOS's tools. Debian's own lies in a folder of its own, which scripts/swift-root.sh makes.
+have_swift_or_its_maker() { swift --version 2>&1 | grep -qE 'Swift version ([6-9]|[1-9][0-9])\.' || { have debootstrap && have unshare && have ip; }; }
 
 for group in "${@:-build}"; do
   case $group in
