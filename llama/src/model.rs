@@ -12,7 +12,7 @@ use std::sync::Arc;
 use llama_cpp_sys_2 as sys;
 
 use crate::backend::{Work, check_cpu, during, start};
-use crate::{Error, ffi};
+use crate::{Error, ffi, stack};
 
 /// A word of a model's vocabulary, by number.
 pub type Token = i32;
@@ -141,37 +141,9 @@ impl Model {
         if i32::try_from(text.len()).is_err() {
             return Err(Error::Input("the text is longer than 2 GiB".to_owned()));
         }
-        // A token is rarely less than two bytes; when it is, the first call says how much room is needed.
-        let mut tokens: Vec<Token> = vec![0; text.len() / 2 + 16];
-        for _ in 0..2 {
-            let capacity = i32::try_from(tokens.len()).unwrap_or(i32::MAX);
-            let mut count = 0;
-            // SAFETY: the vocabulary lives as long as the model, `text` and `tokens` outlive the call, and `capacity` is
-            // the length of `tokens`.
-            ffi::check(|error| unsafe {
-                ffi::ns_tokenize(
-                    self.vocab(),
-                    text.into(),
-                    add_special,
-                    parse_special,
-                    tokens.as_mut_ptr(),
-                    capacity,
-                    &raw mut count,
-                    error,
-                )
-            })
-            .map_err(|reason| {
-                Error::Input(format!(
-                    "the tokenizer fails on this text: {}",
-                    or_unknown(reason)
-                ))
-            })?;
-            tokens.resize(count.unsigned_abs() as usize, 0);
-            if count >= 0 {
-                return Ok(tokens);
-            }
-        }
-        Err(Error::Input("the text has too many tokens".to_owned()))
+        stack::with_room(stack::longest_run(text), WORD_LEVEL, || {
+            self.tokenize_here(text, add_special, parse_special)
+        })?
     }
 
     /// Appends the bytes of `token` to `out`: often part of a character, so decode UTF-8 over the whole. `special` writes
@@ -314,6 +286,45 @@ impl Model {
         self.handle.raw.as_ptr()
     }
 
+    fn tokenize_here(
+        &self,
+        text: &str,
+        add_special: bool,
+        parse_special: bool,
+    ) -> Result<Vec<Token>, Error> {
+        // A token is rarely less than two bytes; when it is, the first call says how much room is needed.
+        let mut tokens: Vec<Token> = vec![0; text.len() / 2 + 16];
+        for _ in 0..2 {
+            let capacity = i32::try_from(tokens.len()).unwrap_or(i32::MAX);
+            let mut count = 0;
+            // SAFETY: the vocabulary lives as long as the model, `text` and `tokens` outlive the call, and `capacity` is
+            // the length of `tokens`.
+            ffi::check(|error| unsafe {
+                ffi::ns_tokenize(
+                    self.vocab(),
+                    text.into(),
+                    add_special,
+                    parse_special,
+                    tokens.as_mut_ptr(),
+                    capacity,
+                    &raw mut count,
+                    error,
+                )
+            })
+            .map_err(|reason| {
+                Error::Input(format!(
+                    "the tokenizer fails on this text: {}",
+                    or_unknown(reason)
+                ))
+            })?;
+            tokens.resize(count.unsigned_abs() as usize, 0);
+            if count >= 0 {
+                return Ok(tokens);
+            }
+        }
+        Err(Error::Input("the text has too many tokens".to_owned()))
+    }
+
     fn vocab(&self) -> *const sys::llama_vocab {
         // SAFETY: the model is live; the vocabulary is part of it.
         unsafe { sys::llama_model_get_vocab(self.raw()) }
@@ -413,3 +424,6 @@ fn c_path(path: &Path) -> Result<CString, Error> {
 fn no_path() -> Error {
     Error::Input("the path holds what no path can hold".to_owned())
 }
+
+/// Stack that `std::regex` takes for a character of one match: 300 to 600 bytes were seen, by library and optimisation.
+const WORD_LEVEL: usize = 1024;
