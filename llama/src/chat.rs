@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 use serde_json::Value;
 
 use crate::backend::start;
-use crate::{Error, Grammar, GrammarKind, Model, SamplerParams, Trigger, ffi, nesting};
+use crate::{Error, Grammar, GrammarKind, Model, SamplerParams, Trigger, ffi, nesting, stack};
 
 /// How a model wants to be talked to.
 pub struct ChatTemplate {
@@ -123,7 +123,7 @@ impl Prompt<'_> {
         }
         for (name, text) in [("the tools are", self.tools_json), ("the schema is", self.json_schema)] {
             if let Some(text) = text {
-                json(name, text)?;
+                nesting::check_schema(&json(name, text)?).map_err(Error::Input)?;
             }
         }
         if let Some(grammar) = self.grammar {
@@ -254,6 +254,12 @@ impl ReplyParser {
     /// # Errors
     /// [`Error::Template`] when the reply does not have the shape that the template asks for.
     pub fn parse(&mut self, text: &str, partial: bool) -> Result<Reply, Error> {
+        stack::with_room(stack::deepest_brackets(text), BRACKET_LEVEL, || {
+            self.parse_here(text, partial)
+        })?
+    }
+
+    fn parse_here(&self, text: &str, partial: bool) -> Result<Reply, Error> {
         // SAFETY: the parser is live and only read; `text` outlives the call.
         let json = ffi::text(|out, error| unsafe {
             ffi::ns_parser_parse(self.raw.as_ptr(), text.into(), partial, out, error)
@@ -272,6 +278,8 @@ impl std::fmt::Debug for ReplyParser {
 
 // SAFETY: plain memory bound to no thread.
 unsafe impl Send for ReplyParser {}
+// SAFETY: parsing only reads it.
+unsafe impl Sync for ReplyParser {}
 
 impl Drop for ReplyParser {
     fn drop(&mut self) {
@@ -333,7 +341,8 @@ pub struct ToolCall {
 /// [`Error::Grammar`] for what is no JSON schema, or one that llama.cpp cannot express.
 pub fn json_schema_to_grammar(schema: &str) -> Result<String, Error> {
     start();
-    json("the schema is", schema).map_err(|error| Error::Grammar(error.to_string()))?;
+    let value = json("the schema is", schema).map_err(|error| Error::Grammar(error.to_string()))?;
+    nesting::check_schema(&value).map_err(Error::Grammar)?;
     // SAFETY: the text outlives the call.
     ffi::text(|out, error| unsafe { ffi::ns_schema_to_grammar(schema.into(), out, error) })
         .map_err(|reason| Error::Grammar(or_generic(reason)))
@@ -365,3 +374,6 @@ fn or_generic(reason: String) -> String {
         reason
     }
 }
+
+/// Stack that a level of brackets in a tool call may take.
+const BRACKET_LEVEL: usize = 16 << 10;

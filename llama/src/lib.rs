@@ -26,6 +26,7 @@ mod model;
 mod nesting;
 mod probe;
 mod sampler;
+mod stack;
 
 pub use backend::{check_cpu, version};
 pub use chat::{ChatTemplate, Prompt, Rendered, Reply, ReplyParser, Thinking, ToolCall, json_schema_to_grammar};

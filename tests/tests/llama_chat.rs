@@ -125,6 +125,29 @@ fn a_tool_call_grows_while_it_is_written() {
 }
 
 #[test]
+fn a_tool_call_that_opens_brackets_without_end_does_no_harm() {
+    let mut parser = tool_prompt().parser().unwrap();
+    for depth in [100, 1000, 20_000] {
+        let text = format!(
+            "<tool_call>\n{{\"name\": \"weather\", \"arguments\": {}",
+            "{\"a\":[".repeat(depth)
+        );
+        let reply = parser.parse(&text, true).unwrap_or_default();
+        assert!(reply.content.is_empty());
+        let _ = parser.parse(&text, false);
+        assert_eq!(
+            parser
+                .parse(&"[".repeat(depth), true)
+                .unwrap_or_default()
+                .tool_calls
+                .len(),
+            0
+        );
+    }
+    assert!(parser.parse(&"[".repeat(10_000_000), true).is_err());
+}
+
+#[test]
 fn a_finished_tool_call_and_its_result_are_rendered() {
     let messages = json!([
         { "role": "user", "content": "How is Paris?" },
