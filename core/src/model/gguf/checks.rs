@@ -1,0 +1,257 @@
+//! Whether the numbers that describe the model can be those of a model.
+//!
+//! llama.cpp asserts some of these, divides by others and sizes its memory by the rest. The bounds are some ten times
+//! what the largest known model has, and hold for every architecture. What only some architectures need is left to
+//! llama.cpp, which refuses a missing key or a tensor of the wrong shape in order.
+
+use super::cursor::{Stop, corrupt, shown, unsupported};
+use super::metadata::{Metadata, Value};
+use super::tensors::Tensors;
+
+/// The hyperparameters that everything else rests on.
+#[derive(Debug)]
+pub(super) struct Model<'a> {
+    pub(super) architecture: &'a str,
+    pub(super) context_length: u32,
+    pub(super) block_count: u32,
+    pub(super) embedding_length: u32,
+}
+
+/// The keys of one architecture.
+struct Keys<'m, 'a> {
+    metadata: &'m Metadata<'a>,
+    architecture: &'a str,
+}
+
+/// Checks what the metadata says about the model.
+pub(super) fn check<'a>(metadata: &Metadata<'a>) -> Result<Model<'a>, Stop> {
+    let architecture = architecture(metadata)?;
+    let keys = Keys { metadata, architecture };
+    let model = Model {
+        architecture,
+        context_length: keys.required("context_length", MAX_CONTEXT)?,
+        block_count: keys.required("block_count", MAX_BLOCKS)?,
+        embedding_length: keys.required("embedding_length", MAX_WIDTH)?,
+    };
+    keys.heads(&model)?;
+    keys.experts()?;
+    for (name, least, most) in BOUNDS {
+        keys.bounded(name, (*least).into(), (*most).into())?;
+    }
+    Ok(model)
+}
+
+impl Model<'_> {
+    /// Checks the tensors that every model of text has against the description.
+    pub(super) fn check_tensors(&self, tensors: &Tensors<'_>) -> Result<(), Stop> {
+        // A vocoder's embedding is as wide as its features.
+        if self.architecture == "wavtokenizer-dec" {
+            return Ok(());
+        }
+        let width = u64::from(self.embedding_length);
+        match tensors.shape("token_embd.weight") {
+            Some(shape) if shape[0] != width => corrupt(format!(
+                "tensor `token_embd.weight` is {} wide, and `{}.embedding_length` is {width}",
+                shape[0], self.architecture
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Keys<'_, '_> {
+    fn full(&self, name: &str) -> String {
+        format!("{}.{name}", self.architecture)
+    }
+
+    /// A number that every model has, from 1 to `most`.
+    fn required(&self, name: &str, most: u32) -> Result<u32, Stop> {
+        let key = self.full(name);
+        match self.metadata.value(&key) {
+            Some(Value::Integer(value)) => match u32::try_from(value) {
+                Ok(value) if (1..=most).contains(&value) => Ok(value),
+                _ => corrupt(format!("`{key}` is {value}, and 1 to {most} is possible")),
+            },
+            Some(_) => corrupt(format!("`{key}` is not a whole number")),
+            None => corrupt(format!("`{key}` is missing")),
+        }
+    }
+
+    /// The values of a key that holds one number for all blocks, or a list with one for each; nothing if absent.
+    fn per_block(&self, name: &str) -> Result<Option<Vec<i128>>, Stop> {
+        let key = self.full(name);
+        match self.metadata.value(&key) {
+            None => Ok(None),
+            Some(Value::Integer(value)) => Ok(Some(vec![value])),
+            Some(Value::Array(list)) if list.count <= MAX_BLOCKS.into() => {
+                let values: Vec<_> = list.integers().collect();
+                if values.len() as u64 != list.count {
+                    return corrupt(format!("`{key}` is not a list of whole numbers"));
+                }
+                Ok(Some(values))
+            }
+            Some(_) => corrupt(format!(
+                "`{key}` is neither a whole number nor a list with one for each block"
+            )),
+        }
+    }
+
+    /// Every number under this key lies from `least` to `most`; an absent key passes.
+    fn bounded(&self, name: &str, least: i128, most: i128) -> Result<(), Stop> {
+        for value in self.per_block(name)?.unwrap_or_default() {
+            if !(least..=most).contains(&value) {
+                return corrupt(format!(
+                    "`{}` is {value}, and {least} to {most} is possible",
+                    self.full(name)
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Attention: 0 heads in a block means that it has none, as in recurrent models.
+    fn heads(&self, model: &Model<'_>) -> Result<(), Stop> {
+        self.bounded("attention.head_count", 0, MAX_HEADS)?;
+        self.bounded("attention.head_count_kv", 0, MAX_HEADS)?;
+        // Where heads differ from block to block there is no single size to hold the rest against.
+        let heads = match self.per_block("attention.head_count")?.as_deref() {
+            Some([heads]) if *heads > 0 => *heads,
+            _ => return Ok(()),
+        };
+        let kv_heads = self.per_block("attention.head_count_kv")?.unwrap_or_default();
+        // Query heads share key heads in equal groups; llama.cpp's matrix products assert it.
+        if let Some(kv_heads) = kv_heads.iter().find(|kv| **kv > 0 && heads % **kv != 0) {
+            return corrupt(format!(
+                "`{}` is {heads}, not a multiple of {kv_heads}, the heads for keys",
+                self.full("attention.head_count")
+            ));
+        }
+        let key_length = match self.per_block("attention.key_length")?.as_deref() {
+            None => i128::from(model.embedding_length) / heads,
+            Some([length]) => *length,
+            Some(_) => return Ok(()),
+        };
+        if key_length < 1 {
+            return corrupt(format!(
+                "{heads} attention heads do not fit a width of {}",
+                model.embedding_length
+            ));
+        }
+        // Rotary positions turn pairs of numbers inside a head.
+        let rotated = self.full("rope.dimension_count");
+        match self.metadata.integer(&rotated) {
+            Some(count) if count % 2 != 0 || count > key_length => {
+                corrupt(format!("`{rotated}` is {count}, and a head is {key_length} wide"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A mixture of experts uses some of those it has, at least one.
+    fn experts(&self) -> Result<(), Stop> {
+        self.bounded("expert_count", 0, MAX_EXPERTS)?;
+        let count = self.metadata.integer(&self.full("expert_count")).unwrap_or(0);
+        // Dense models of this family declare a single expert.
+        if count <= 1 && self.architecture.starts_with("hunyuan") {
+            return Ok(());
+        }
+        self.bounded("expert_used_count", 0, count)?;
+        let used = self.per_block("expert_used_count")?.unwrap_or_default();
+        if count > 0 && !used.iter().any(|used| *used > 0) {
+            return corrupt(format!("`{}` is 0 for {count} experts", self.full("expert_used_count")));
+        }
+        let groups = self.metadata.integer(&self.full("expert_group_count")).unwrap_or(0);
+        let groups_used = self
+            .metadata
+            .integer(&self.full("expert_group_used_count"))
+            .unwrap_or(0);
+        let sound = match groups {
+            0 => true,
+            1 => count > 1,
+            _ => groups > 0 && groups < count && count % groups == 0 && (1..groups).contains(&groups_used),
+        };
+        if !sound {
+            return corrupt(format!(
+                "`{}` is {groups} for {count} experts",
+                self.full("expert_group_count")
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn architecture<'a>(metadata: &Metadata<'a>) -> Result<&'a str, Stop> {
+    const KEY: &str = "general.architecture";
+    let name = match metadata.value(KEY) {
+        Some(Value::Text(name)) => name,
+        Some(_) => return corrupt(format!("`{KEY}` is not a text")),
+        None => return corrupt(format!("`{KEY}` is missing")),
+    };
+    let plausible = |c: u8| c.is_ascii_alphanumeric() || b"-_.".contains(&c);
+    let architecture = match std::str::from_utf8(name) {
+        Ok(name) if (1..=64).contains(&name.len()) && name.bytes().all(plausible) => name,
+        _ => return corrupt(format!("`{}` is no name of an architecture", shown(name))),
+    };
+    if metadata.integer("split.count").is_some_and(|parts| parts > 1) {
+        return unsupported("it is one part of a model in several files; take one that is whole");
+    }
+    match metadata.text("general.type").as_deref() {
+        Some("adapter") => return unsupported("it is an adapter, which only changes another model"),
+        Some("imatrix") => return unsupported("it holds statistics for quantizing, not a model"),
+        Some("vocab") => return unsupported("it holds a vocabulary only, not a model"),
+        _ => {}
+    }
+    match architecture {
+        "clip" => unsupported("it is the eye or ear of another model, not a model of language"),
+        "imatrix" => unsupported("it holds statistics for quantizing, not a model"),
+        _ => Ok(architecture),
+    }
+}
+
+/// Ten million tokens is the longest that any model claims.
+const MAX_CONTEXT: u32 = 1 << 28;
+/// llama.cpp's own limit.
+const MAX_BLOCKS: u32 = 512;
+const MAX_WIDTH: u32 = 1 << 18;
+const MAX_HEADS: i128 = 4096;
+const MAX_HEAD_LENGTH: u32 = 8192;
+/// llama.cpp's own limit.
+const MAX_EXPERTS: i128 = 1024;
+
+/// Keys with the least and the most that they may be. A least of 1 guards a division or a subtraction.
+const BOUNDS: &[(&str, u32, u32)] = &[
+    ("vocab_size", 0, 1 << 20),
+    ("feed_forward_length", 0, 1 << 22),
+    ("expert_feed_forward_length", 0, 1 << 22),
+    ("expert_shared_feed_forward_length", 0, 1 << 22),
+    ("embedding_length_out", 0, MAX_WIDTH),
+    ("embedding_length_per_layer_input", 0, MAX_WIDTH),
+    ("features_length", 0, MAX_WIDTH),
+    ("nextn_predict_layers", 0, MAX_BLOCKS),
+    ("leading_dense_block_count", 0, MAX_BLOCKS),
+    ("decoder_block_count", 0, MAX_BLOCKS),
+    ("attention.shared_kv_layers", 0, MAX_BLOCKS),
+    ("attention.key_length", 1, MAX_HEAD_LENGTH),
+    ("attention.value_length", 1, MAX_HEAD_LENGTH),
+    ("attention.key_length_swa", 1, MAX_HEAD_LENGTH),
+    ("attention.value_length_swa", 1, MAX_HEAD_LENGTH),
+    ("attention.key_length_mla", 1, MAX_HEAD_LENGTH),
+    ("attention.value_length_mla", 1, MAX_HEAD_LENGTH),
+    ("attention.kv_lora_rank", 0, MAX_WIDTH),
+    ("attention.q_lora_rank", 0, MAX_WIDTH),
+    ("attention.sliding_window", 0, i32::MAX as u32),
+    ("rope.dimension_count", 0, MAX_HEAD_LENGTH),
+    ("rope.dimension_count_swa", 0, MAX_HEAD_LENGTH),
+    ("ssm.conv_kernel", 1, 4096),
+    ("ssm.inner_size", 0, MAX_WIDTH),
+    ("ssm.state_size", 0, MAX_WIDTH),
+    ("ssm.time_step_rank", 0, MAX_WIDTH),
+    ("ssm.group_count", 0, MAX_WIDTH),
+    ("shortconv.l_cache", 1, 4096),
+    ("wkv.head_size", 1, MAX_WIDTH),
+    ("token_shift_count", 0, 4096),
+    ("posnet.block_count", 0, MAX_BLOCKS),
+    ("convnext.block_count", 0, MAX_BLOCKS),
+    ("posnet.embedding_length", 0, MAX_WIDTH),
+    ("convnext.embedding_length", 0, MAX_WIDTH),
+];

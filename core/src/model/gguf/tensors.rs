@@ -1,0 +1,164 @@
+//! The list of tensors: names, shapes, types and places, checked so that every tensor lies inside the file.
+//!
+//! llama.cpp wants tensors in the order of the list, each right behind the padded one before it; so does this.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::cursor::{Cursor, Stop, corrupt, shown, unsupported};
+use super::quantization::{TensorType, was_removed};
+
+/// All tensors of a file: shapes by name, and sums.
+#[derive(Debug)]
+pub(super) struct Tensors<'a> {
+    shapes: HashMap<&'a str, [u64; MAX_DIMENSIONS]>,
+    bytes_by_type: BTreeMap<&'static str, u64>,
+    /// Numbers in all of them.
+    pub(super) parameters: u64,
+    /// Where the weights begin, in bytes from the start of the file.
+    pub(super) data_offset: u64,
+    /// Where the last one ends, in bytes from the start of the file.
+    pub(super) end: u64,
+}
+
+struct Tensor<'a> {
+    name: &'a str,
+    shape: [u64; MAX_DIMENSIONS],
+    kind: TensorType,
+    elements: u64,
+    bytes: u64,
+    offset: u64,
+}
+
+impl<'a> Tensors<'a> {
+    /// Reads `count` tensor descriptions, and checks them against each other and the size of the file.
+    pub(super) fn read(cursor: &mut Cursor<'a>, count: u64, alignment: u64) -> Result<Self, Stop> {
+        if count == 0 {
+            return unsupported("it holds no weights, only a vocabulary or a description; take a whole model");
+        }
+        cursor.require(count * MIN_TENSOR_SIZE)?;
+        let mut tensors = Self {
+            shapes: HashMap::new(),
+            bytes_by_type: BTreeMap::new(),
+            parameters: 0,
+            data_offset: 0,
+            end: 0,
+        };
+        let mut expected_offset = 0_u64;
+        let mut data_length = 0_u64;
+        for _ in 0..count {
+            let tensor = read_tensor(cursor)?;
+            let name = shown(tensor.name.as_bytes());
+            if tensor.offset != expected_offset {
+                return corrupt(format!(
+                    "tensor `{name}` lies at byte {} of the weights, and should at {expected_offset}",
+                    tensor.offset
+                ));
+            }
+            // The file's size bounds every sum below, long before u64 overflows.
+            data_length = match expected_offset.checked_add(tensor.bytes) {
+                Some(end) if end <= cursor.file_size() => end,
+                _ => return cut(cursor, &name),
+            };
+            expected_offset = data_length.next_multiple_of(alignment);
+            tensors.parameters = tensors.parameters.saturating_add(tensor.elements);
+            *tensors.bytes_by_type.entry(tensor.kind.name).or_default() += tensor.bytes;
+            if tensors.shapes.insert(tensor.name, tensor.shape).is_some() {
+                return corrupt(format!("tensor `{name}` appears twice"));
+            }
+        }
+        tensors.data_offset = cursor.position().next_multiple_of(alignment);
+        tensors.end = tensors.data_offset + data_length;
+        if tensors.end > cursor.file_size() {
+            return corrupt(format!("it is cut: {} bytes of {}", cursor.file_size(), tensors.end));
+        }
+        Ok(tensors)
+    }
+
+    /// The lengths of a tensor's dimensions, rows first, those it does not have being 1.
+    pub(super) fn shape(&self, name: &str) -> Option<[u64; MAX_DIMENSIONS]> {
+        self.shapes.get(name).copied()
+    }
+
+    /// The type that holds most of the bytes.
+    pub(super) fn commonest_type(&self) -> &'static str {
+        let most = self.bytes_by_type.iter().max_by_key(|(_, bytes)| **bytes);
+        most.map_or("unknown", |(name, _)| name)
+    }
+}
+
+fn read_tensor<'a>(cursor: &mut Cursor<'a>) -> Result<Tensor<'a>, Stop> {
+    let bytes = cursor.string(MAX_NAME_LENGTH)?;
+    let name = match std::str::from_utf8(bytes) {
+        Ok(name) if !name.is_empty() && !name.contains('\0') => name,
+        _ => return corrupt(format!("`{}` is no name of a tensor", shown(bytes))),
+    };
+    let dimensions = cursor.u32()? as usize;
+    if !(1..=MAX_DIMENSIONS).contains(&dimensions) {
+        return corrupt(format!("tensor `{}` has {dimensions} dimensions", shown(bytes)));
+    }
+    let mut shape = [1; MAX_DIMENSIONS];
+    let mut elements = 1_u64;
+    for length in &mut shape[..dimensions] {
+        *length = cursor.u64()?;
+        // llama.cpp multiplies lengths as i64.
+        elements = match elements
+            .checked_mul(*length)
+            .filter(|product| *product <= i64::MAX as u64)
+        {
+            Some(product) if *length > 0 => product,
+            _ => return corrupt(format!("tensor `{}` has an impossible shape", shown(bytes))),
+        };
+    }
+    let kind = read_type(cursor, bytes)?;
+    if shape[0] % kind.block != 0 {
+        return corrupt(format!(
+            "tensor `{}` has rows of {} numbers, not a multiple of {} as {} needs",
+            shown(bytes),
+            shape[0],
+            kind.block,
+            kind.name
+        ));
+    }
+    let Some(size) = (elements / kind.block).checked_mul(kind.bytes) else {
+        return corrupt(format!("tensor `{}` has an impossible size", shown(bytes)));
+    };
+    Ok(Tensor {
+        name,
+        shape,
+        kind,
+        elements,
+        bytes: size,
+        offset: cursor.u64()?,
+    })
+}
+
+fn read_type(cursor: &mut Cursor<'_>, name: &[u8]) -> Result<TensorType, Stop> {
+    let id = cursor.u32()?;
+    match TensorType::from_id(id) {
+        Some(known) => Ok(known),
+        None if was_removed(id) => unsupported(format!(
+            "tensor `{}` is stored as type {id}, which is no longer read by anyone; take a newer file of the same model",
+            shown(name)
+        )),
+        // ggml adds a few types a year: a small number is probably one of them, a large one is noise.
+        None if id < PLAUSIBLE_TYPES => unsupported(format!(
+            "tensor `{}` is stored as type {id}, which this build does not know; update the app",
+            shown(name)
+        )),
+        None => corrupt(format!("tensor `{}` has the impossible type {id}", shown(name))),
+    }
+}
+
+fn cut<T>(cursor: &Cursor<'_>, name: &str) -> Result<T, Stop> {
+    corrupt(format!(
+        "tensor `{name}` ends behind the end of the file, which has {} bytes",
+        cursor.file_size()
+    ))
+}
+
+const MAX_DIMENSIONS: usize = 4;
+/// ggml keeps names in 64 bytes, the last one being zero.
+const MAX_NAME_LENGTH: u64 = 63;
+/// Length, one letter, dimensions, one dimension, type, offset.
+const MIN_TENSOR_SIZE: u64 = 8 + 1 + 4 + 8 + 4 + 8;
+const PLAUSIBLE_TYPES: u32 = 256;

@@ -1,0 +1,145 @@
+//! Whether the tokenizer's lists agree with each other.
+//!
+//! llama.cpp asserts that no token appears twice, and indexes scores and types by token without looking twice; a
+//! tokenizer that adds a begin-of-text token it does not have ends the process at the first prompt.
+
+use std::collections::HashSet;
+
+use super::cursor::{Stop, corrupt};
+use super::metadata::{Element, Metadata, Value};
+
+/// What is counted of a vocabulary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Vocabulary {
+    pub(super) tokens: u64,
+    pub(super) merges: u64,
+}
+
+/// Checks the tokenizer. A model without one passes: llama.cpp knows some.
+pub(super) fn check(metadata: &Metadata<'_>) -> Result<Vocabulary, Stop> {
+    let tokens = tokens(metadata)?;
+    beside_tokens(metadata, "tokenizer.ggml.scores", &[Element::F32, Element::I32], tokens)?;
+    beside_tokens(metadata, "tokenizer.ggml.token_type", &[Element::I32], tokens)?;
+    let merges = merges(metadata)?;
+    character_map(metadata)?;
+    for key in SPECIAL_TOKENS {
+        special_token(metadata, key, tokens)?;
+    }
+    for (flag, key) in [
+        ("tokenizer.ggml.add_bos_token", "tokenizer.ggml.bos_token_id"),
+        ("tokenizer.ggml.add_eos_token", "tokenizer.ggml.eos_token_id"),
+    ] {
+        // Without the key the tokenizer's usual id counts, which is below 200 in every kind.
+        if metadata.bool(flag) == Some(true) && metadata.value(key).is_none() && tokens < 200 {
+            return corrupt(format!("`{flag}` is set, but `{key}` is missing"));
+        }
+    }
+    Ok(Vocabulary { tokens, merges })
+}
+
+fn tokens(metadata: &Metadata<'_>) -> Result<u64, Stop> {
+    const KEY: &str = "tokenizer.ggml.tokens";
+    let tokens = match metadata.value(KEY) {
+        None => return Ok(0),
+        Some(Value::Array(tokens)) if tokens.element == Element::Text && tokens.count > 0 => tokens,
+        Some(_) => return corrupt(format!("`{KEY}` is not a list of texts")),
+    };
+    let mut seen = HashSet::new();
+    let mut empty = Vec::new();
+    for (id, token) in tokens.texts().enumerate() {
+        if token.is_empty() {
+            empty.push(id);
+        } else if token.len() > MAX_TOKEN_LENGTH {
+            return corrupt(format!("token {id} is {} bytes long", token.len()));
+        } else if !seen.insert(token) {
+            return corrupt(format!("token {id} appears twice in the vocabulary"));
+        }
+    }
+    // llama.cpp gives an empty token this name, which then has to be unique as well.
+    for id in empty {
+        if seen.contains(format!("[EMPTY_{id}]").as_bytes()) {
+            return corrupt(format!("token {id} appears twice in the vocabulary"));
+        }
+    }
+    Ok(tokens.count)
+}
+
+fn beside_tokens(metadata: &Metadata<'_>, key: &str, elements: &[Element], tokens: u64) -> Result<(), Stop> {
+    let Some(value) = metadata.value(key) else {
+        return Ok(());
+    };
+    let list = match value {
+        Value::Array(list) if elements.contains(&list.element) => list,
+        _ => return corrupt(format!("`{key}` is not a list of numbers of the right type")),
+    };
+    if list.count != tokens {
+        return corrupt(format!("`{key}` has {} elements for {tokens} tokens", list.count));
+    }
+    // Tokenizers sort by score: one that is not a number would compare as nothing does.
+    if list.floats().any(f32::is_nan) {
+        return corrupt(format!("an element of `{key}` is not a number"));
+    }
+    Ok(())
+}
+
+fn merges(metadata: &Metadata<'_>) -> Result<u64, Stop> {
+    const KEY: &str = "tokenizer.ggml.merges";
+    match metadata.value(KEY) {
+        None => Ok(0),
+        Some(Value::Array(merges)) if merges.element == Element::Text || merges.count == 0 => Ok(merges.count),
+        Some(_) => corrupt(format!("`{KEY}` is not a list of texts")),
+    }
+}
+
+/// The normaliser of a T5 tokenizer: a 32-bit length, a table of that many bytes, then texts.
+fn character_map(metadata: &Metadata<'_>) -> Result<(), Stop> {
+    const KEY: &str = "tokenizer.ggml.precompiled_charsmap";
+    let map = match metadata.value(KEY) {
+        None => return Ok(()),
+        Some(Value::Array(map)) if matches!(map.element, Element::I8 | Element::U8) => map,
+        Some(_) => return corrupt(format!("`{KEY}` is not a list of bytes")),
+    };
+    let mut length = 0_u64;
+    for (place, byte) in map.integers().take(4).enumerate() {
+        length |= ((byte & 0xff) as u64) << (8 * place);
+    }
+    if map.count < 4 || !length.is_multiple_of(4) || length + 4 >= map.count {
+        return corrupt(format!(
+            "`{KEY}` says that its table has {length} bytes, of {} in all",
+            map.count
+        ));
+    }
+    Ok(())
+}
+
+fn special_token(metadata: &Metadata<'_>, key: &str, tokens: u64) -> Result<(), Stop> {
+    match metadata.value(key) {
+        None => Ok(()),
+        // Converters write 2³²-1, which is -1, for "none".
+        Some(Value::Integer(id)) if id == -1 || id == u32::MAX.into() => Ok(()),
+        Some(Value::Integer(id)) if tokens == 0 || (0..i128::from(tokens)).contains(&id) => Ok(()),
+        Some(Value::Integer(id)) => corrupt(format!("`{key}` is {id}, and there are {tokens} tokens")),
+        Some(_) => corrupt(format!("`{key}` is not a number")),
+    }
+}
+
+/// The longest real tokens are a few hundred bytes: runs of spaces or dashes.
+const MAX_TOKEN_LENGTH: usize = 65_535;
+
+const SPECIAL_TOKENS: &[&str] = &[
+    "tokenizer.ggml.bos_token_id",
+    "tokenizer.ggml.eos_token_id",
+    "tokenizer.ggml.eot_token_id",
+    "tokenizer.ggml.eom_token_id",
+    "tokenizer.ggml.unknown_token_id",
+    "tokenizer.ggml.seperator_token_id",
+    "tokenizer.ggml.padding_token_id",
+    "tokenizer.ggml.cls_token_id",
+    "tokenizer.ggml.mask_token_id",
+    "tokenizer.ggml.fim_pre_token_id",
+    "tokenizer.ggml.fim_suf_token_id",
+    "tokenizer.ggml.fim_mid_token_id",
+    "tokenizer.ggml.fim_pad_token_id",
+    "tokenizer.ggml.fim_rep_token_id",
+    "tokenizer.ggml.fim_sep_token_id",
+];
