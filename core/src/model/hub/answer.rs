@@ -73,11 +73,11 @@ pub(crate) fn unreachable(url: &Url, cause: reqwest::Error) -> Failure {
     )))
 }
 
-/// What a status other than success means.
-pub(crate) fn refusal(url: &Url, response: &Response, with_token: bool) -> Failure {
+/// What a status other than success means: `about` was asked for, `url` answered.
+pub(crate) fn refusal(about: &Url, url: &Url, response: &Response, with_token: bool) -> Failure {
     let status = response.status().as_u16();
     let code = header(response.headers(), "x-error-code");
-    let (error, passing) = meaning(url, status, response.headers(), with_token);
+    let (error, passing) = meaning(about, url, status, response.headers(), with_token);
     Failure {
         error,
         passing,
@@ -96,9 +96,9 @@ pub(crate) fn host(url: &Url) -> String {
     }
 }
 
-fn meaning(url: &Url, status: u16, headers: &HeaderMap, with_token: bool) -> (Error, bool) {
+fn meaning(about: &Url, url: &Url, status: u16, headers: &HeaderMap, with_token: bool) -> (Error, bool) {
     let host = host(url);
-    let what = subject(url);
+    let what = subject(about);
     let code = header(headers, "x-error-code").unwrap_or_default();
     let error = match (status, code) {
         (401, _) if with_token => Error::unauthorized(format!(
@@ -198,7 +198,7 @@ mod tests {
             for (name, value) in *list {
                 headers.insert(*name, value.parse().expect("a header"));
             }
-            let (error, passing) = meaning(&url, *status, &headers, false);
+            let (error, passing) = meaning(&url, &url, *status, &headers, false);
             assert_eq!(error.kind(), *kind, "{status} {list:?}");
             assert!(error.to_string().contains(words), "{error}");
             assert!(!error.to_string().contains("secret"), "{error}");

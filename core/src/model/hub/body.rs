@@ -9,7 +9,7 @@ use reqwest::{Method, StatusCode};
 use url::Url;
 
 use super::answer::{self, Failure};
-use super::client::Follow;
+use super::client::{Ask, Follow};
 use super::{Hub, Remote, text};
 use crate::error::Error;
 use crate::model::reference::shown;
@@ -76,7 +76,14 @@ impl<'a> Ranges<'a> {
             .map_err(|cause| Failure::fatal(Error::internal(format!("malformed address of a file: {cause}"))))?;
         let url = self.storage.as_ref().unwrap_or(&hub_url);
         let range = format!("bytes={start}-{}", end.saturating_sub(1));
-        let answer = match self.hub.client.send(Method::GET, url, Some(&range), Follow::All).await {
+        let ask = Ask {
+            method: Method::GET,
+            url,
+            about: &hub_url,
+            range: Some(&range),
+            follow: Follow::All,
+        };
+        let answer = match self.hub.client.send(ask).await {
             Ok(answer) => answer,
             Err(failure) => return Err(self.expired(&hub_url, failure)),
         };

@@ -26,6 +26,18 @@ pub(crate) struct Client {
     token: Option<HeaderValue>,
 }
 
+/// A question.
+#[derive(Debug)]
+pub(crate) struct Ask<'a> {
+    pub(crate) method: Method,
+    pub(crate) url: &'a Url,
+    /// The address that errors speak of: a presigned one says nothing to anybody, and is nobody's business.
+    pub(crate) about: &'a Url,
+    /// As in the header: `bytes=0-99`.
+    pub(crate) range: Option<&'a str>,
+    pub(crate) follow: Follow,
+}
+
 /// A successful answer, and what was said on the way to it.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -52,6 +64,19 @@ pub(crate) enum Follow {
     All,
     /// As long as they stay with the host that was asked: renamed repositories do.
     SameHost,
+}
+
+impl<'a> Ask<'a> {
+    /// A question about the address that is asked.
+    pub(crate) fn new(method: Method, url: &'a Url, follow: Follow) -> Self {
+        Self {
+            method,
+            url,
+            about: url,
+            range: None,
+            follow,
+        }
+    }
 }
 
 impl Client {
@@ -85,13 +110,14 @@ impl Client {
     }
 
     /// Asks, follows redirects, and turns every answer but success into a [`Failure`].
-    pub(crate) async fn send(
-        &self,
-        method: Method,
-        url: &Url,
-        range: Option<&str>,
-        follow: Follow,
-    ) -> Result<Answer, Failure> {
+    pub(crate) async fn send(&self, ask: Ask<'_>) -> Result<Answer, Failure> {
+        let Ask {
+            method,
+            url,
+            about,
+            range,
+            follow,
+        } = ask;
         let mut url = url.clone();
         let mut linked = Linked::default();
         for _ in 0..HOPS {
@@ -108,7 +134,7 @@ impl Client {
             if !is_redirect(response.status()) {
                 return match response.status().is_success() {
                     true => Ok(Answer { response, url, linked }),
-                    false => Err(answer::refusal(&url, &response, self.token.is_some() && at_home)),
+                    false => Err(answer::refusal(about, &url, &response, self.token.is_some() && at_home)),
                 };
             }
             let next = target(&url, response.headers())?;

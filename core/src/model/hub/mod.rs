@@ -21,7 +21,7 @@ use url::Url;
 
 pub(crate) use answer::Failure;
 pub(crate) use body::Ranges;
-use client::{Answer, Client, Follow, is_commit};
+use client::{Answer, Ask, Client, Follow, is_commit};
 pub(crate) use listing::has_label;
 use listing::{Entry, choose};
 
@@ -270,7 +270,11 @@ impl Hub {
         }
         // Some servers refuse HEAD, and presigned addresses are signed for GET alone.
         let answer = self
-            .patiently(|| self.client.send(Method::GET, url, Some("bytes=0-0"), Follow::All))
+            .patiently(|| {
+                let mut ask = Ask::new(Method::GET, url, Follow::All);
+                ask.range = Some("bytes=0-0");
+                self.client.send(ask)
+            })
             .await
             .map_err(|failure| failure.error)?;
         let range = text(answer.response.headers(), "content-range");
@@ -288,14 +292,14 @@ impl Hub {
     }
 
     async fn head(&self, url: &Url, follow: Follow) -> Result<Answer> {
-        self.patiently(|| self.client.send(Method::HEAD, url, None, follow))
+        self.patiently(|| self.client.send(Ask::new(Method::HEAD, url, follow)))
             .await
             .map_err(|failure| failure.error)
     }
 
     async fn json<T: DeserializeOwned>(&self, url: &Url) -> Result<(T, HeaderMap), Failure> {
         self.patiently(|| async {
-            let mut answer = self.client.send(Method::GET, url, None, Follow::SameHost).await?;
+            let mut answer = self.client.send(Ask::new(Method::GET, url, Follow::SameHost)).await?;
             let mut body = Vec::new();
             let cut = |cause| answer::unreachable(url, cause);
             while let Some(bytes) = answer.response.chunk().await.map_err(cut)? {
