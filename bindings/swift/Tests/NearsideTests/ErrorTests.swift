@@ -24,9 +24,10 @@ extension Scenarios {
         }
 
         @Test func realFailuresHaveTheVariantThatTheyShould() async throws {
-            let junk = freshDirectory() + ".gguf"
+            let directory = freshDirectory()
+            let nearside = try Nearside(config: Config(directory: directory))
+            let junk = "\(directory)/junk.gguf"
             try Data("this is no model".utf8).write(to: URL(fileURLWithPath: junk))
-            let nearside = try Nearside(config: Config(directory: freshDirectory()))
             await expect(.notInstalled) {
                 _ = try await nearside.chat(ChatRequest(messages: [.user("Hello!")], model: "nobody")).all()
             }

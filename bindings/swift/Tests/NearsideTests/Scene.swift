@@ -21,10 +21,15 @@ let smollm2: String = {
 let smollm2Bytes: UInt64 = 98_362_432
 let smollm2SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
-/// A directory that nobody has used.
+/// A directory that nobody has used, and that goes when the tests end.
 func freshDirectory() -> String {
-    FileManager.default.temporaryDirectory.appendingPathComponent("nearside-\(UUID().uuidString)").path
+    scratch.appendingPathComponent(UUID().uuidString).path
 }
+
+private let scratch: URL = {
+    atexit { try? FileManager.default.removeItem(at: scratch) }
+    return FileManager.default.temporaryDirectory.appendingPathComponent("nearside-\(UUID().uuidString)")
+}()
 
 /// A library whose `chat` plays these steps.
 func scripted(_ steps: ScriptStep..., delayMs: UInt32 = 0) throws -> Nearside {

@@ -1,6 +1,6 @@
 package org.nearside
 
-import kotlin.io.path.createTempFile
+import kotlin.io.path.Path
 import kotlin.io.path.writeText
 import kotlin.test.Test
 import kotlin.test.assertContains
@@ -25,8 +25,9 @@ class ErrorTest {
 
     @Test
     fun realFailuresHaveTheVariantThatTheyShould() = scenario {
-        val junk = createTempFile("nearside-", ".gguf").apply { writeText("this is no model") }.toString()
-        Nearside(freshDirectory()).use { nearside ->
+        val directory = freshDirectory()
+        val junk = Path(directory, "junk.gguf").apply { writeText("this is no model") }.toString()
+        Nearside(directory).use { nearside ->
             assertFailsWith<NearsideException.NotInstalled> {
                 nearside.chat(ChatRequest(listOf(user("Hello!")), model = "nobody")).toList()
             }

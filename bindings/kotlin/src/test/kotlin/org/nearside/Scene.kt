@@ -34,8 +34,14 @@ internal val smollm2: String by lazy {
 internal const val SMOLLM2_BYTES = 98_362_432uL
 internal const val SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
-/** A directory that nobody has used. */
-internal fun freshDirectory(): String = createTempDirectory("nearside-").toFile().apply { deleteOnExit() }.path
+/** A directory that nobody has used, and that goes when the tests end. */
+internal fun freshDirectory(): String = createTempDirectory(scratch, null).toString()
+
+private val scratch: Path by lazy {
+    createTempDirectory("nearside-").also {
+        Runtime.getRuntime().addShutdownHook(Thread { it.toFile().deleteRecursively() })
+    }
+}
 
 /** A library whose `chat` plays these steps. */
 internal fun scripted(vararg steps: ScriptStep, delayMs: UInt = 0u): Nearside =
