@@ -5,11 +5,11 @@ use nearside::device::Snapshot;
 /// The machine as it is at this moment.
 #[uniffi::remote(Record)]
 pub struct Snapshot {
-    /// Bytes of memory in the machine.
+    /// Bytes of memory that there are for this process: all of the machine's, or those of its container.
     pub memory_total: u64,
-    /// Bytes that this process could still take.
+    /// Bytes that can be taken now without pushing others out.
     pub memory_available: u64,
-    /// Where `memory_available` comes from, for a person to read.
+    /// Where that number comes from: `MemAvailable`, `cgroup limit` or `system`.
     pub memory_source: String,
     /// Fast cores that this process may use.
     pub threads: u32,

@@ -27,7 +27,7 @@ pub enum ModelRef {
 /// Which file of a repository.
 #[uniffi::remote(Enum)]
 pub enum HubFile {
-    /// The one that most people would take.
+    /// The hub's habit: Q4_K_M, else Q8_0, else the first.
     Default,
     /// The one with this quantization, such as `Q4_K_M`.
     Quantization { label: String },
@@ -42,23 +42,25 @@ pub(crate) fn model_ref(text: String) -> Result<ModelRef> {
     ModelRef::parse(&text)
 }
 
-/// How the keys and values of attention are kept: 16 bits each, or about half of that at a small loss.
+/// How exact the cache of keys and values is.
 #[uniffi::remote(Enum)]
 pub enum CacheType {
+    /// Two bytes a value.
     F16,
+    /// A little more than one byte a value.
     Q8_0,
 }
 
-/// What to judge a fit by. Unset: what `chat` would use.
+/// What to fit. Everything has a default.
 #[uniffi::remote(Record)]
 pub struct FitOptions {
-    /// Tokens of context.
+    /// Tokens of context; 4096 if unset. More than the model was trained with is lowered to that.
     #[uniffi(default)]
     pub context: Option<u32>,
-    /// How the cache is kept.
+    /// How exact the cache is; 16-bit floats if unset.
     #[uniffi(default)]
     pub cache_type: Option<CacheType>,
-    /// Bytes that the model may take, instead of what the device has.
+    /// Bytes that the model may take, instead of what the device has free.
     #[uniffi(default)]
     pub budget_bytes: Option<u64>,
 }
@@ -66,46 +68,49 @@ pub struct FitOptions {
 /// Whether a model fits this device.
 #[uniffi::remote(Enum)]
 pub enum Verdict {
-    /// With room to spare.
+    /// All of it has room.
     Fits,
-    /// It runs, but other apps may have to go.
+    /// It runs from a mapped file of which a part is read again and again: slowly, and the slower the busier the device is.
     Tight,
-    /// It does not.
+    /// It can't run.
     TooLarge,
 }
 
-/// Bytes that a model needs, by what for.
+/// Bytes that a loaded model takes, by what takes them.
 #[uniffi::remote(Record)]
 pub struct Need {
     pub weights: u64,
-    /// Keys and values of attention, for the whole context.
+    /// Keys and values of the context, and recurrent states.
     pub cache: u64,
-    /// Working memory of the computation.
+    /// The intermediate results of a computation.
     pub compute: u64,
+    /// Vocabulary, graph, threads: an estimate.
     pub other: u64,
+    /// The sum.
     pub total: u64,
 }
 
-/// Bytes that a model may take, and who says so.
+/// Bytes that a model may take.
 #[uniffi::remote(Record)]
 pub struct Budget {
     pub bytes: u64,
+    /// Where the number comes from: `given`, or what the device's free memory was measured by.
     pub source: String,
 }
 
-/// How a model would be loaded.
+/// How the weights are loaded.
 #[uniffi::remote(Enum)]
 pub enum LoadPlan {
-    /// All of it in memory, arranged for speed.
+    /// Once into memory, in the layout that computes fastest.
     Repacked,
-    /// As a mapped file, whose pages the system may drop and read again.
+    /// The file is mapped as it is: slower, but the system may drop pages of it and read them again.
     Mapped,
 }
 
-/// A change that would make a model fit.
+/// A change that makes a better verdict.
 #[uniffi::remote(Record)]
 pub struct Suggestion {
-    /// For a person to read.
+    /// The change and what it does, for a person to read.
     pub text: String,
     pub context: u32,
     pub cache_type: CacheType,
@@ -132,51 +137,56 @@ pub struct FitReport {
     pub cache_type: CacheType,
     /// Tokens of context that the model was trained with.
     pub context_length: u32,
+    /// Such as `llama` or `qwen2`.
     pub architecture: String,
+    /// Such as `Q4_K_M`.
     pub quantization: String,
     /// Bytes of the file.
     pub size_bytes: u64,
-    /// Bytes that came over the network for this answer; a download keeps them.
+    /// Bytes that were fetched to find out; a download keeps them.
     pub network_bytes: u64,
-    /// The smallest changes that would make it fit.
+    /// At most three changes that would make a better verdict, the smallest first. None if it fits.
     pub suggestions: Vec<Suggestion>,
 }
 
 /// A model on this device.
 #[uniffi::remote(Record)]
 pub struct InstalledModel {
-    /// What a request names it by.
+    /// What a request names it by: the file's name in lower case without its ending.
     pub id: String,
     pub path: String,
+    /// 64 lower-case hex digits.
     pub sha256: String,
     pub size_bytes: u64,
+    /// How the weights are stored, such as `Q4_K_M`.
     pub quantization: String,
+    /// Such as `llama` or `qwen2`.
     pub architecture: String,
-    /// Tokens of context that the model was trained with.
+    /// The longest context that it was trained with, in tokens.
     pub context_length: u32,
-    /// The reference that it came from.
+    /// The exact reference or path that it came from.
     pub source: String,
 }
 
 /// A step of a download. In this order; a model that is already here gives the first and the last.
 #[uniffi::remote(Enum)]
 pub enum DownloadEvent {
-    /// It is known what will come.
+    /// It is known what will be fetched. `url` is empty for a model that is here already: nobody was asked.
     Resolved {
         name: String,
         url: String,
         size_bytes: u64,
         sha256: Option<String>,
     },
-    /// At most about ten a second. The first says what was here already, the last one has `done` equal to `total`.
+    /// Bytes that are here, from this and earlier runs. About ten times a second; the last time `done` equals `total`.
     Progress {
         done: u64,
         total: u64,
         bytes_per_second: u64,
     },
-    /// Everything is here and is being checked.
+    /// Everything is here; the hash is being finished.
     Verifying,
-    /// Done.
+    /// The model is whole and in the store.
     Installed { model: InstalledModel },
 }
 
