@@ -1,21 +1,9 @@
-// README.md's Swift, word for word: compiled with the tests, so that it can't rot (scripts/check-readme.sh compares).
+// What README.md shows, word for word: scripts/check-readme.sh compares the two, and here it compiles.
 
 import Foundation
 import Nearside
 
-/// What an app shows; here nothing looks at it.
-@MainActor
-private final class View {
-    var bar = 0.0
-    var thoughts = ""
-    var answer = ""
-    var tokens: UInt32 = 0
-
-    func show(_ suggestions: [Suggestion]) {}
-}
-
-@MainActor
-private func readme(directory: URL, view: View) async throws {
+func readme(directory: URL, view: ReadmeView) async throws {
     let nearside = try Nearside(directory: directory)  // such as URL.applicationSupportDirectory
     let model = try ModelRef("hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:Q8_0")
 
@@ -34,5 +22,17 @@ private func readme(directory: URL, view: View) async throws {
         case .done(_, let usage, _, _): view.tokens = usage.completionTokens
         default: break
         }
+    }
+}
+
+/// A screen, as far as the snippet needs one.
+final class ReadmeView {
+    var bar = 0.0
+    var thoughts = ""
+    var answer = ""
+    var tokens: UInt32 = 0
+
+    func show(_ suggestions: [Suggestion]) {
+        answer = suggestions.map(\.text).joined(separator: "\n")
     }
 }

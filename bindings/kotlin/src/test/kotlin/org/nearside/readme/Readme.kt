@@ -1,23 +1,12 @@
 /*
- * README.md's Kotlin, word for word: compiled with the tests, so that it can't rot (scripts/check-readme.sh compares).
+ * What README.md shows, word for word: scripts/check-readme.sh compares the two, and here it compiles.
  */
 package org.nearside.readme
 
 import java.io.File
 import org.nearside.*
 
-/** What an app shows; here nothing looks at it. */
-private class View {
-    var bar = 0.0
-    var thoughts = ""
-    var answer = ""
-    var tokens = 0u
-
-    fun show(suggestions: List<Suggestion>) = Unit
-}
-
-@Suppress("unused")
-private suspend fun readme(filesDir: File, view: View) {
+internal suspend fun readme(filesDir: File, view: View) {
     val nearside = Nearside(filesDir.path)
     val model = modelRef("hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:Q8_0")
 
@@ -36,5 +25,17 @@ private suspend fun readme(filesDir: File, view: View) {
             is Chunk.Done -> view.tokens = chunk.usage.completionTokens
             else -> Unit
         }
+    }
+}
+
+/** A screen, as far as the snippet needs one. */
+internal class View {
+    var bar = 0.0
+    var thoughts = ""
+    var answer = ""
+    var tokens = 0u
+
+    fun show(suggestions: List<Suggestion>) {
+        answer = suggestions.joinToString("\n") { it.text }
     }
 }
