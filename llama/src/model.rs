@@ -57,11 +57,7 @@ impl Model {
     /// # Errors
     /// [`Error::Cancelled`] when `progress` said no, [`Error::Unsupported`] when this processor cannot run it or the file
     /// holds no text generator, [`Error::Load`] for everything that is wrong with the file.
-    pub fn load(
-        path: &Path,
-        params: &ModelParams,
-        progress: &mut dyn FnMut(f32) -> bool,
-    ) -> Result<Self, Error> {
+    pub fn load(path: &Path, params: &ModelParams, progress: &mut dyn FnMut(f32) -> bool) -> Result<Self, Error> {
         Self::load_with(path, *params, false, progress)
     }
 
@@ -100,9 +96,7 @@ impl Model {
         let (outcome, reason) = during(Work::Load, || {
             // SAFETY: `path` is terminated, `raw` is complete, and `report`, which `raw` points to, outlives the call;
             // llama.cpp keeps the pointer but calls it only while loading.
-            ffi::check(|error| unsafe {
-                ffi::ns_model_load(path.as_ptr(), &raw const raw, &raw mut model, error)
-            })
+            ffi::check(|error| unsafe { ffi::ns_model_load(path.as_ptr(), &raw const raw, &raw mut model, error) })
         });
         let Progress { refused, panic, .. } = report;
         // Owned from here, so that nothing below can lose it.
@@ -132,12 +126,7 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Input`] for more than 2 GiB of text, or what the tokenizer refuses.
-    pub fn tokenize(
-        &self,
-        text: &str,
-        add_special: bool,
-        parse_special: bool,
-    ) -> Result<Vec<Token>, Error> {
+    pub fn tokenize(&self, text: &str, add_special: bool, parse_special: bool) -> Result<Vec<Token>, Error> {
         if i32::try_from(text.len()).is_err() {
             return Err(Error::Input("the text is longer than 2 GiB".to_owned()));
         }
@@ -209,12 +198,7 @@ impl Model {
         loop {
             // SAFETY: the model is live, `key` is terminated and the buffer is as long as is said.
             let length = unsafe {
-                sys::llama_model_meta_val_str(
-                    self.raw(),
-                    key.as_ptr(),
-                    buffer.as_mut_ptr().cast(),
-                    buffer.len(),
-                )
+                sys::llama_model_meta_val_str(self.raw(), key.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len())
             };
             let length = usize::try_from(length).ok()?;
             if length < buffer.len() {
@@ -286,12 +270,7 @@ impl Model {
         self.handle.raw.as_ptr()
     }
 
-    fn tokenize_here(
-        &self,
-        text: &str,
-        add_special: bool,
-        parse_special: bool,
-    ) -> Result<Vec<Token>, Error> {
+    fn tokenize_here(&self, text: &str, add_special: bool, parse_special: bool) -> Result<Vec<Token>, Error> {
         // A token is rarely less than two bytes; when it is, the first call says how much room is needed.
         let mut tokens: Vec<Token> = vec![0; text.len() / 2 + 16];
         for _ in 0..2 {
@@ -311,12 +290,7 @@ impl Model {
                     error,
                 )
             })
-            .map_err(|reason| {
-                Error::Input(format!(
-                    "the tokenizer fails on this text: {}",
-                    or_unknown(reason)
-                ))
-            })?;
+            .map_err(|reason| Error::Input(format!("the tokenizer fails on this text: {}", or_unknown(reason))))?;
             tokens.resize(count.unsigned_abs() as usize, 0);
             if count >= 0 {
                 return Ok(tokens);

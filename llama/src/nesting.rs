@@ -64,9 +64,7 @@ pub(crate) fn check_grammar(gbnf: &str) -> Result<(), String> {
 
 /// A regular expression: one that starts a lazy grammar, or one in a schema.
 pub(crate) fn check_pattern(pattern: &str) -> Result<(), String> {
-    if pattern.bytes().filter(|byte| *byte == b'(').count() > MOST_DEPTH
-        || pattern.len() > MOST_EXPRESSION
-    {
+    if pattern.bytes().filter(|byte| *byte == b'(').count() > MOST_DEPTH || pattern.len() > MOST_EXPRESSION {
         return Err("a pattern nests too deep".to_owned());
     }
     Ok(())
@@ -81,9 +79,7 @@ pub(crate) fn check_schema(json: &Value) -> Result<(), String> {
                 .then(|| value.as_str())
                 .flatten();
             if key.len() > MOST_NAME || name.is_some_and(|name| name.len() > MOST_NAME) {
-                return Err(format!(
-                    "a name in the schema is longer than {MOST_NAME} bytes"
-                ));
+                return Err(format!("a name in the schema is longer than {MOST_NAME} bytes"));
             }
             if let ("pattern", Some(pattern)) = (key.as_str(), value.as_str()) {
                 check_pattern(pattern)?;

@@ -12,11 +12,7 @@ use crate::Error;
 ///
 /// # Errors
 /// [`Error::Input`] when it would take more than half a gigabyte of stack, or the system gives no such thread.
-pub(crate) fn with_room<T: Send>(
-    levels: usize,
-    level: usize,
-    body: impl FnOnce() -> T + Send,
-) -> Result<T, Error> {
+pub(crate) fn with_room<T: Send>(levels: usize, level: usize, body: impl FnOnce() -> T + Send) -> Result<T, Error> {
     let need = levels.saturating_mul(level);
     if need <= HERE {
         return Ok(body());
@@ -93,9 +89,6 @@ mod tests {
             }
         }
         assert_eq!(with_room(100_000, 2048, || down(100_000)), Ok(100_000));
-        assert!(matches!(
-            with_room(usize::MAX, 2, || ()),
-            Err(Error::Input(_))
-        ));
+        assert!(matches!(with_room(usize::MAX, 2, || ()), Err(Error::Input(_))));
     }
 }
