@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 use serde_json::Value;
 
 use crate::backend::start;
-use crate::{Error, Grammar, GrammarKind, Model, SamplerParams, Trigger, ffi, nesting};
+use crate::{Error, Grammar, GrammarKind, Model, SamplerParams, Trigger, ffi, nesting, stack};
 
 /// How a model wants to be talked to.
 pub struct ChatTemplate {
@@ -20,12 +20,8 @@ impl ChatTemplate {
     /// # Errors
     /// [`Error::Template`] when it does not parse.
     pub fn from_model(model: &Model) -> Result<Self, Error> {
-        for key in [
-            "tokenizer.chat_template",
-            "tokenizer.chat_template.tool_use",
-        ] {
-            nesting::check_template(&model.meta(key).unwrap_or_default())
-                .map_err(Error::Template)?;
+        for key in ["tokenizer.chat_template", "tokenizer.chat_template.tool_use"] {
+            nesting::check_template(&model.meta(key).unwrap_or_default()).map_err(Error::Template)?;
         }
         Self::new(Some(model), "", "", "")
     }
@@ -55,12 +51,10 @@ impl ChatTemplate {
             continue_final: prompt.continue_final,
         };
         // SAFETY: the template is live and only read; `raw` and the texts that it points to outlive the call.
-        let json = ffi::text(|out, error| unsafe {
-            ffi::ns_template_render(self.raw.as_ptr(), &raw const raw, out, error)
-        })
-        .map_err(|reason| Error::Template(or_generic(reason)))?;
-        let json: Value =
-            serde_json::from_str(&json).map_err(|_| Error::Template(or_generic(String::new())))?;
+        let json =
+            ffi::text(|out, error| unsafe { ffi::ns_template_render(self.raw.as_ptr(), &raw const raw, out, error) })
+                .map_err(|reason| Error::Template(or_generic(reason)))?;
+        let json: Value = serde_json::from_str(&json).map_err(|_| Error::Template(or_generic(String::new())))?;
         Ok(Rendered::from_json(&json))
     }
 
@@ -70,14 +64,7 @@ impl ChatTemplate {
         let mut template = std::ptr::null_mut();
         // SAFETY: the model is null or live, and only read during the call, as are the texts.
         ffi::check(|error| unsafe {
-            ffi::ns_template_new(
-                model,
-                source.into(),
-                bos.into(),
-                eos.into(),
-                &raw mut template,
-                error,
-            )
+            ffi::ns_template_new(model, source.into(), bos.into(), eos.into(), &raw mut template, error)
         })
         .map_err(|reason| Error::Template(or_generic(reason)))?;
         NonNull::new(template)
@@ -134,12 +121,9 @@ impl Prompt<'_> {
                 json("the arguments of a tool call are", arguments)?;
             }
         }
-        for (name, text) in [
-            ("the tools are", self.tools_json),
-            ("the schema is", self.json_schema),
-        ] {
+        for (name, text) in [("the tools are", self.tools_json), ("the schema is", self.json_schema)] {
             if let Some(text) = text {
-                json(name, text)?;
+                nesting::check_schema(&json(name, text)?).map_err(Error::Input)?;
             }
         }
         if let Some(grammar) = self.grammar {
@@ -270,15 +254,18 @@ impl ReplyParser {
     /// # Errors
     /// [`Error::Template`] when the reply does not have the shape that the template asks for.
     pub fn parse(&mut self, text: &str, partial: bool) -> Result<Reply, Error> {
+        stack::with_room(stack::deepest_brackets(text), BRACKET_LEVEL, || {
+            self.parse_here(text, partial)
+        })?
+    }
+
+    fn parse_here(&self, text: &str, partial: bool) -> Result<Reply, Error> {
         // SAFETY: the parser is live and only read; `text` outlives the call.
         let json = ffi::text(|out, error| unsafe {
             ffi::ns_parser_parse(self.raw.as_ptr(), text.into(), partial, out, error)
         })
-        .map_err(|_| {
-            Error::Template("the reply does not have the shape that it asks for".to_owned())
-        })?;
-        let json: Value =
-            serde_json::from_str(&json).map_err(|_| Error::Template(or_generic(String::new())))?;
+        .map_err(|_| Error::Template("the reply does not have the shape that it asks for".to_owned()))?;
+        let json: Value = serde_json::from_str(&json).map_err(|_| Error::Template(or_generic(String::new())))?;
         Ok(Reply::from_json(&json))
     }
 }
@@ -291,6 +278,8 @@ impl std::fmt::Debug for ReplyParser {
 
 // SAFETY: plain memory bound to no thread.
 unsafe impl Send for ReplyParser {}
+// SAFETY: parsing only reads it.
+unsafe impl Sync for ReplyParser {}
 
 impl Drop for ReplyParser {
     fn drop(&mut self) {
@@ -302,7 +291,7 @@ impl Drop for ReplyParser {
 /// A reply, taken apart.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Reply {
-    /// What was thought.
+    /// What was thought, without the white space around it.
     pub reasoning: String,
     /// What was said.
     pub content: String,
@@ -312,9 +301,15 @@ pub struct Reply {
 
 impl Reply {
     fn from_json(json: &Value) -> Self {
+        let reasoning = text(&json["reasoning"]).trim().to_owned();
+        let mut content = text(&json["content"]);
+        if !reasoning.is_empty() {
+            // The newlines between a thought and what is said belong to the mark.
+            content = content.trim_start().to_owned();
+        }
         Self {
-            reasoning: text(&json["reasoning"]),
-            content: text(&json["content"]),
+            reasoning,
+            content,
             tool_calls: json["tool_calls"]
                 .as_array()
                 .into_iter()
@@ -346,7 +341,8 @@ pub struct ToolCall {
 /// [`Error::Grammar`] for what is no JSON schema, or one that llama.cpp cannot express.
 pub fn json_schema_to_grammar(schema: &str) -> Result<String, Error> {
     start();
-    json("the schema is", schema).map_err(|error| Error::Grammar(error.to_string()))?;
+    let value = json("the schema is", schema).map_err(|error| Error::Grammar(error.to_string()))?;
+    nesting::check_schema(&value).map_err(Error::Grammar)?;
     // SAFETY: the text outlives the call.
     ffi::text(|out, error| unsafe { ffi::ns_schema_to_grammar(schema.into(), out, error) })
         .map_err(|reason| Error::Grammar(or_generic(reason)))
@@ -378,3 +374,6 @@ fn or_generic(reason: String) -> String {
         reason
     }
 }
+
+/// Stack that a level of brackets in a tool call may take.
+const BRACKET_LEVEL: usize = 16 << 10;

@@ -45,9 +45,7 @@ impl ContextParams {
             if (1..=most).contains(&value) {
                 return Ok(());
             }
-            Err(Error::Input(format!(
-                "`{name}` is from 1 to {most}, not {value}"
-            )))
+            Err(Error::Input(format!("`{name}` is from 1 to {most}, not {value}")))
         };
         within("context", self.context, MOST_CONTEXT)?;
         within("batch", self.batch, MOST_BATCH)?;
@@ -123,13 +121,7 @@ impl Context {
         let handle = Handle::new(model, params)?;
         let threads = Threads::new(params.threads)?;
         // SAFETY: both are live; the fields' order frees the context first.
-        unsafe {
-            sys::llama_attach_threadpool(
-                handle.raw.as_ptr(),
-                threads.raw.as_ptr(),
-                threads.raw.as_ptr(),
-            )
-        };
+        unsafe { sys::llama_attach_threadpool(handle.raw.as_ptr(), threads.raw.as_ptr(), threads.raw.as_ptr()) };
         let outputs = vec![0; params.batch as usize];
         Ok(Self {
             handle,
@@ -167,12 +159,7 @@ impl Context {
     /// # Errors
     /// [`Error::Input`] for no tokens, more than a batch, more than there is room for, or ones that the vocabulary does not
     /// have; [`Error::Decode`] when computing failed.
-    pub fn decode(
-        &mut self,
-        tokens: &[Token],
-        logits: bool,
-        abort: &AtomicBool,
-    ) -> Result<Decoded, Error> {
+    pub fn decode(&mut self, tokens: &[Token], logits: bool, abort: &AtomicBool) -> Result<Decoded, Error> {
         let Some(last) = tokens.len().checked_sub(1) else {
             return Err(Error::Input("there is no token to decode".to_owned()));
         };
@@ -215,13 +202,8 @@ impl Context {
             // SAFETY: `abort` outlives the call and the callback is taken out again before it ends; llama.cpp only reads
             // the tokens, and both arrays are as long as `n_tokens` says.
             unsafe {
-                sys::llama_set_abort_callback(
-                    self.raw(),
-                    Some(on_abort),
-                    std::ptr::from_ref(abort).cast_mut().cast(),
-                );
-                let outcome =
-                    ffi::check(|error| ffi::ns_decode(self.raw(), batch, &raw mut status, error));
+                sys::llama_set_abort_callback(self.raw(), Some(on_abort), std::ptr::from_ref(abort).cast_mut().cast());
+                let outcome = ffi::check(|error| ffi::ns_decode(self.raw(), batch, &raw mut status, error));
                 sys::llama_set_abort_callback(self.raw(), None, std::ptr::null_mut());
                 outcome
             }
@@ -232,13 +214,9 @@ impl Context {
                 self.sampled_from = logits;
                 Ok(Decoded::Whole)
             }
-            1 => Err(Error::Decode(
-                "the cache has no room for these tokens".to_owned(),
-            )),
+            1 => Err(Error::Decode("the cache has no room for these tokens".to_owned())),
             2 => Ok(Decoded::Aborted),
-            other if reason.is_empty() => {
-                Err(Error::Decode(format!("llama.cpp gives status {other}")))
-            }
+            other if reason.is_empty() => Err(Error::Decode(format!("llama.cpp gives status {other}"))),
             _ => Err(Error::Decode(reason)),
         }
     }
@@ -250,14 +228,10 @@ impl Context {
     /// [`Error::Grammar`] when no token can follow the grammar; [`Error::Decode`] when the logits are not numbers.
     pub fn sample(&mut self, sampler: &mut Sampler) -> Result<Token, Error> {
         if !sampler.model().same_as(&self.model) {
-            return Err(Error::Input(
-                "the sampler belongs to another model".to_owned(),
-            ));
+            return Err(Error::Input("the sampler belongs to another model".to_owned()));
         }
         if !self.sampled_from {
-            return Err(Error::Input(
-                "decode with `logits` before sampling".to_owned(),
-            ));
+            return Err(Error::Input("decode with `logits` before sampling".to_owned()));
         }
         // SAFETY: the context is live, ours alone during the call, and has logits for the sampler's vocabulary.
         unsafe { sampler.sample(self.raw()) }
@@ -280,9 +254,7 @@ impl Context {
         unsafe {
             let window = sys::llama_model_n_swa(self.model.raw());
             // Attention at `keep` looks back over a whole window, and a sliding cache has forgotten its beginning.
-            if window > 0
-                && sys::llama_memory_seq_pos_min(self.cache(), SEQUENCE) > (keep - window).max(0)
-            {
+            if window > 0 && sys::llama_memory_seq_pos_min(self.cache(), SEQUENCE) > (keep - window).max(0) {
                 return false;
             }
             sys::llama_memory_seq_rm(self.cache(), SEQUENCE, keep, -1)
@@ -340,9 +312,7 @@ impl Handle {
             let _one = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
             during(Work::Load, || {
                 // SAFETY: the model is live and `raw` complete; both outlive the call.
-                ffi::check(|error| unsafe {
-                    ffi::ns_context_new(model.raw(), &raw const raw, &raw mut context, error)
-                })
+                ffi::check(|error| unsafe { ffi::ns_context_new(model.raw(), &raw const raw, &raw mut context, error) })
             })
         };
         outcome.map_err(Error::Context)?;

@@ -153,11 +153,7 @@ unsafe extern "C" {
         result: *mut i32,
         error: *mut Text,
     ) -> i32;
-    pub(crate) fn ns_memory(
-        context: *const sys::llama_context,
-        json: *mut Text,
-        error: *mut Text,
-    ) -> i32;
+    pub(crate) fn ns_memory(context: *const sys::llama_context, json: *mut Text, error: *mut Text) -> i32;
     pub(crate) fn ns_assert_for_test(error: *mut Text) -> i32;
 
     pub(crate) fn ns_sampler_new(
@@ -168,12 +164,7 @@ unsafe extern "C" {
     ) -> i32;
     pub(crate) fn ns_sampler_free(sampler: *mut Sampler);
     pub(crate) fn ns_sampler_reset(sampler: *mut Sampler, error: *mut Text) -> i32;
-    pub(crate) fn ns_sampler_observe(
-        sampler: *mut Sampler,
-        tokens: *const i32,
-        count: usize,
-        error: *mut Text,
-    ) -> i32;
+    pub(crate) fn ns_sampler_observe(sampler: *mut Sampler, tokens: *const i32, count: usize, error: *mut Text) -> i32;
     pub(crate) fn ns_sampler_sample(
         sampler: *mut Sampler,
         context: *mut sys::llama_context,

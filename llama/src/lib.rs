@@ -26,11 +26,10 @@ mod model;
 mod nesting;
 mod probe;
 mod sampler;
+mod stack;
 
 pub use backend::{check_cpu, version};
-pub use chat::{
-    ChatTemplate, Prompt, Rendered, Reply, ReplyParser, Thinking, ToolCall, json_schema_to_grammar,
-};
+pub use chat::{ChatTemplate, Prompt, Rendered, Reply, ReplyParser, Thinking, ToolCall, json_schema_to_grammar};
 pub use context::{CacheType, Context, ContextParams, Decoded};
 pub use error::Error;
 pub use memory::MemoryPart;

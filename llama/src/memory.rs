@@ -22,14 +22,10 @@ pub struct MemoryPart {
 
 /// # Safety
 /// `context` must be live, and no other thread may use it during the call.
-pub(crate) unsafe fn breakdown(
-    context: *const sys::llama_context,
-) -> Result<Vec<MemoryPart>, Error> {
+pub(crate) unsafe fn breakdown(context: *const sys::llama_context) -> Result<Vec<MemoryPart>, Error> {
     // SAFETY: the caller vouches for `context`; both texts outlive the call.
-    let json = ffi::text(|out, error| unsafe { ffi::ns_memory(context, out, error) })
-        .map_err(Error::Context)?;
-    let parts: Vec<Value> =
-        serde_json::from_str(&json).map_err(|error| Error::Context(error.to_string()))?;
+    let json = ffi::text(|out, error| unsafe { ffi::ns_memory(context, out, error) }).map_err(Error::Context)?;
+    let parts: Vec<Value> = serde_json::from_str(&json).map_err(|error| Error::Context(error.to_string()))?;
     let bytes = |part: &Value, key: &str| part[key].as_u64().unwrap_or_default();
     Ok(parts
         .iter()

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use llama_cpp_sys_2 as sys;
 
 use crate::backend::{Work, check_cpu, during, start};
-use crate::{Error, ffi};
+use crate::{Error, ffi, stack};
 
 /// A word of a model's vocabulary, by number.
 pub type Token = i32;
@@ -57,11 +57,7 @@ impl Model {
     /// # Errors
     /// [`Error::Cancelled`] when `progress` said no, [`Error::Unsupported`] when this processor cannot run it or the file
     /// holds no text generator, [`Error::Load`] for everything that is wrong with the file.
-    pub fn load(
-        path: &Path,
-        params: &ModelParams,
-        progress: &mut dyn FnMut(f32) -> bool,
-    ) -> Result<Self, Error> {
+    pub fn load(path: &Path, params: &ModelParams, progress: &mut dyn FnMut(f32) -> bool) -> Result<Self, Error> {
         Self::load_with(path, *params, false, progress)
     }
 
@@ -100,9 +96,7 @@ impl Model {
         let (outcome, reason) = during(Work::Load, || {
             // SAFETY: `path` is terminated, `raw` is complete, and `report`, which `raw` points to, outlives the call;
             // llama.cpp keeps the pointer but calls it only while loading.
-            ffi::check(|error| unsafe {
-                ffi::ns_model_load(path.as_ptr(), &raw const raw, &raw mut model, error)
-            })
+            ffi::check(|error| unsafe { ffi::ns_model_load(path.as_ptr(), &raw const raw, &raw mut model, error) })
         });
         let Progress { refused, panic, .. } = report;
         // Owned from here, so that nothing below can lose it.
@@ -132,46 +126,13 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Input`] for more than 2 GiB of text, or what the tokenizer refuses.
-    pub fn tokenize(
-        &self,
-        text: &str,
-        add_special: bool,
-        parse_special: bool,
-    ) -> Result<Vec<Token>, Error> {
+    pub fn tokenize(&self, text: &str, add_special: bool, parse_special: bool) -> Result<Vec<Token>, Error> {
         if i32::try_from(text.len()).is_err() {
             return Err(Error::Input("the text is longer than 2 GiB".to_owned()));
         }
-        // A token is rarely less than two bytes; when it is, the first call says how much room is needed.
-        let mut tokens: Vec<Token> = vec![0; text.len() / 2 + 16];
-        for _ in 0..2 {
-            let capacity = i32::try_from(tokens.len()).unwrap_or(i32::MAX);
-            let mut count = 0;
-            // SAFETY: the vocabulary lives as long as the model, `text` and `tokens` outlive the call, and `capacity` is
-            // the length of `tokens`.
-            ffi::check(|error| unsafe {
-                ffi::ns_tokenize(
-                    self.vocab(),
-                    text.into(),
-                    add_special,
-                    parse_special,
-                    tokens.as_mut_ptr(),
-                    capacity,
-                    &raw mut count,
-                    error,
-                )
-            })
-            .map_err(|reason| {
-                Error::Input(format!(
-                    "the tokenizer fails on this text: {}",
-                    or_unknown(reason)
-                ))
-            })?;
-            tokens.resize(count.unsigned_abs() as usize, 0);
-            if count >= 0 {
-                return Ok(tokens);
-            }
-        }
-        Err(Error::Input("the text has too many tokens".to_owned()))
+        stack::with_room(stack::longest_run(text), WORD_LEVEL, || {
+            self.tokenize_here(text, add_special, parse_special)
+        })?
     }
 
     /// Appends the bytes of `token` to `out`: often part of a character, so decode UTF-8 over the whole. `special` writes
@@ -237,12 +198,7 @@ impl Model {
         loop {
             // SAFETY: the model is live, `key` is terminated and the buffer is as long as is said.
             let length = unsafe {
-                sys::llama_model_meta_val_str(
-                    self.raw(),
-                    key.as_ptr(),
-                    buffer.as_mut_ptr().cast(),
-                    buffer.len(),
-                )
+                sys::llama_model_meta_val_str(self.raw(), key.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len())
             };
             let length = usize::try_from(length).ok()?;
             if length < buffer.len() {
@@ -312,6 +268,35 @@ impl Model {
 
     pub(crate) fn raw(&self) -> *mut sys::llama_model {
         self.handle.raw.as_ptr()
+    }
+
+    fn tokenize_here(&self, text: &str, add_special: bool, parse_special: bool) -> Result<Vec<Token>, Error> {
+        // A token is rarely less than two bytes; when it is, the first call says how much room is needed.
+        let mut tokens: Vec<Token> = vec![0; text.len() / 2 + 16];
+        for _ in 0..2 {
+            let capacity = i32::try_from(tokens.len()).unwrap_or(i32::MAX);
+            let mut count = 0;
+            // SAFETY: the vocabulary lives as long as the model, `text` and `tokens` outlive the call, and `capacity` is
+            // the length of `tokens`.
+            ffi::check(|error| unsafe {
+                ffi::ns_tokenize(
+                    self.vocab(),
+                    text.into(),
+                    add_special,
+                    parse_special,
+                    tokens.as_mut_ptr(),
+                    capacity,
+                    &raw mut count,
+                    error,
+                )
+            })
+            .map_err(|reason| Error::Input(format!("the tokenizer fails on this text: {}", or_unknown(reason))))?;
+            tokens.resize(count.unsigned_abs() as usize, 0);
+            if count >= 0 {
+                return Ok(tokens);
+            }
+        }
+        Err(Error::Input("the text has too many tokens".to_owned()))
     }
 
     fn vocab(&self) -> *const sys::llama_vocab {
@@ -413,3 +398,6 @@ fn c_path(path: &Path) -> Result<CString, Error> {
 fn no_path() -> Error {
     Error::Input("the path holds what no path can hold".to_owned())
 }
+
+/// Stack that `std::regex` takes for a character of one match: 300 to 600 bytes were seen, by library and optimisation.
+const WORD_LEVEL: usize = 1024;

@@ -4,6 +4,8 @@
 //! as it is long. A stack overflow cannot be caught, so depth is bounded before llama.cpp sees the text, generously: the
 //! deepest templates in use stay below a tenth of these limits.
 
+use serde_json::Value;
+
 /// A chat template in Jinja.
 pub(crate) fn check_template(source: &str) -> Result<(), String> {
     let (mut depth, mut blocks, mut run) = (0usize, 0usize, 0usize);
@@ -60,14 +62,32 @@ pub(crate) fn check_grammar(gbnf: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A regular expression that starts a lazy grammar.
+/// A regular expression: one that starts a lazy grammar, or one in a schema.
 pub(crate) fn check_pattern(pattern: &str) -> Result<(), String> {
-    if pattern.bytes().filter(|byte| *byte == b'(').count() > MOST_DEPTH
-        || pattern.len() > MOST_EXPRESSION
-    {
-        return Err("a trigger nests too deep".to_owned());
+    if pattern.bytes().filter(|byte| *byte == b'(').count() > MOST_DEPTH || pattern.len() > MOST_EXPRESSION {
+        return Err("a pattern nests too deep".to_owned());
     }
     Ok(())
+}
+
+/// A JSON schema, or tools that hold some: llama.cpp matches names and reads patterns by recursion.
+pub(crate) fn check_schema(json: &Value) -> Result<(), String> {
+    match json {
+        Value::Array(values) => values.iter().try_for_each(check_schema),
+        Value::Object(fields) => fields.iter().try_for_each(|(key, value)| {
+            let name = matches!(key.as_str(), "name" | "$ref")
+                .then(|| value.as_str())
+                .flatten();
+            if key.len() > MOST_NAME || name.is_some_and(|name| name.len() > MOST_NAME) {
+                return Err(format!("a name in the schema is longer than {MOST_NAME} bytes"));
+            }
+            if let ("pattern", Some(pattern)) = (key.as_str(), value.as_str()) {
+                check_pattern(pattern)?;
+            }
+            check_schema(value)
+        }),
+        _ => Ok(()),
+    }
 }
 
 enum Block {
@@ -95,6 +115,7 @@ fn block(inside: &str) -> Block {
 }
 
 const MOST_DEPTH: usize = 100;
+const MOST_NAME: usize = 512;
 const MOST_EXPRESSION: usize = 16 * 1024;
 
 #[cfg(test)]
@@ -114,5 +135,14 @@ mod tests {
     fn literals_of_a_grammar_do_not_nest() {
         assert!(check_grammar(&"root ::= \"(\" [(] # (\n".repeat(1000)).is_ok());
         assert!(check_grammar(&format!("root ::= {}", "(".repeat(1000))).is_err());
+    }
+
+    #[test]
+    fn names_and_patterns_of_a_schema_are_bounded() {
+        let schema = |key: &str, value: &str| serde_json::json!({ "properties": { key: value } });
+        assert!(check_schema(&schema("pattern", "^(a|b)+$")).is_ok());
+        assert!(check_schema(&schema("pattern", &"(".repeat(1000))).is_err());
+        assert!(check_schema(&schema(&"?".repeat(1000), "")).is_err());
+        assert!(check_schema(&schema("$ref", &"?".repeat(1000))).is_err());
     }
 }

@@ -147,10 +147,8 @@ impl Sampler {
         };
         let mut sampler = std::ptr::null_mut();
         // SAFETY: the model is live; `raw` and the constraint that it points to outlive the call.
-        ffi::check(|error| unsafe {
-            ffi::ns_sampler_new(model.raw(), &raw const raw, &raw mut sampler, error)
-        })
-        .map_err(|reason| Error::Grammar(or_generic(reason)))?;
+        ffi::check(|error| unsafe { ffi::ns_sampler_new(model.raw(), &raw const raw, &raw mut sampler, error) })
+            .map_err(|reason| Error::Grammar(or_generic(reason)))?;
         let raw = NonNull::new(sampler).ok_or_else(|| Error::Grammar(or_generic(String::new())))?;
         Ok(Self {
             raw,
@@ -177,10 +175,8 @@ impl Sampler {
             return Err(Error::Input("a token is not in the vocabulary".to_owned()));
         }
         // SAFETY: the sampler is live and the tokens outlive the call.
-        ffi::check(|error| unsafe {
-            ffi::ns_sampler_observe(self.raw.as_ptr(), prompt.as_ptr(), prompt.len(), error)
-        })
-        .map_err(|reason| Error::Grammar(or_generic(reason)))
+        ffi::check(|error| unsafe { ffi::ns_sampler_observe(self.raw.as_ptr(), prompt.as_ptr(), prompt.len(), error) })
+            .map_err(|reason| Error::Grammar(or_generic(reason)))
     }
 
     pub(crate) fn model(&self) -> &Model {
@@ -189,19 +185,14 @@ impl Sampler {
 
     /// # Safety
     /// `context` must be live, used by no other thread, of this sampler's model, and have logits.
-    pub(crate) unsafe fn sample(
-        &mut self,
-        context: *mut sys::llama_context,
-    ) -> Result<Token, Error> {
+    pub(crate) unsafe fn sample(&mut self, context: *mut sys::llama_context) -> Result<Token, Error> {
         let mut token = 0;
         // SAFETY: the sampler is live; the caller vouches for `context`.
-        ffi::check(|error| unsafe {
-            ffi::ns_sampler_sample(self.raw.as_ptr(), context, &raw mut token, error)
-        })
-        .map_err(|reason| match reason.as_str() {
-            NO_LOGITS | NOT_A_NUMBER => Error::Decode(reason),
-            _ => Error::Grammar("no token of this model can follow it here".to_owned()),
-        })?;
+        ffi::check(|error| unsafe { ffi::ns_sampler_sample(self.raw.as_ptr(), context, &raw mut token, error) })
+            .map_err(|reason| match reason.as_str() {
+                NO_LOGITS | NOT_A_NUMBER => Error::Decode(reason),
+                _ => Error::Grammar("no token of this model can follow it here".to_owned()),
+            })?;
         Ok(token)
     }
 }
@@ -242,11 +233,12 @@ impl SamplerParams {
             }
         }
         if self.penalty_last_n > MOST_LAST_N {
-            return Err(Error::Input(format!(
-                "`penalty_last_n` is at most {MOST_LAST_N}"
-            )));
+            return Err(Error::Input(format!("`penalty_last_n` is at most {MOST_LAST_N}")));
         }
         if let Some(grammar) = &self.grammar {
+            if grammar.gbnf.trim().is_empty() {
+                return Err(Error::Grammar("it is empty".to_owned()));
+            }
             // Those of templates are llama.cpp's own, over JSON whose depth was bounded.
             if grammar.kind == GrammarKind::User {
                 nesting::check_grammar(&grammar.gbnf).map_err(Error::Grammar)?;
@@ -258,9 +250,7 @@ impl SamplerParams {
             }
         }
         if self.thinking_budget.is_some() && self.thinking.is_none() {
-            return Err(Error::Input(
-                "`thinking_budget` needs `thinking`".to_owned(),
-            ));
+            return Err(Error::Input("`thinking_budget` needs `thinking`".to_owned()));
         }
         Ok(())
     }

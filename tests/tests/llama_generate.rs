@@ -1,42 +1,339 @@
 //! Generation through the safe layer with a real model.
 
-use std::sync::atomic::AtomicBool;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
-use nearside_llama::{Context, ContextParams, Decoded, Model, ModelParams, Sampler, SamplerParams};
+use nearside_llama::{
+    Context, ContextParams, Decoded, Error, Grammar, LoadMode, Model, ModelParams, Sampler, SamplerParams, Token,
+    json_schema_to_grammar,
+};
 use nearside_tests::models;
 
+/// `llama-completion -m smollm2.gguf -p "$PROMPT" -n 32 --temp 0 -no-cnv -t 2 --no-warmup` of llama.cpp build 11669, run
+/// with its AVX2 kernels, writes this after the prompt.
 #[test]
 fn greedy_text_is_llama_cpps_own() {
-    let model = Model::load(&models::path("smollm2.gguf"), &ModelParams::default(), &mut |_| true).unwrap();
+    let model = load(LoadMode::Repacked);
+    let mut context = context(&model);
+    assert_eq!(
+        continue_prompt(&mut context, &prompt(&model), &greedy()),
+        AS_LLAMA_CPP_WRITES
+    );
+}
+
+#[test]
+fn a_mapped_model_writes_the_same() {
+    let model = load(LoadMode::Mapped);
+    let mut context = context(&model);
+    assert_eq!(
+        continue_prompt(&mut context, &prompt(&model), &greedy()),
+        AS_LLAMA_CPP_WRITES
+    );
+}
+
+#[test]
+fn an_abort_in_a_long_prompt_is_quick_and_harmless() {
+    let model = load(LoadMode::Repacked);
+    let mut context = context(&model);
+    let long = model
+        .tokenize(&"The tide comes and the tide goes. ".repeat(400), true, false)
+        .unwrap();
+    let abort = AtomicBool::new(false);
+    let (third, started) = mpsc::channel();
+    let aborting = &abort;
+    let (outcome, late) = std::thread::scope(|scope| {
+        let aborter = scope.spawn(move || {
+            started.recv().unwrap();
+            // A batch takes a second: this is the middle of one.
+            std::thread::sleep(Duration::from_millis(100));
+            aborting.store(true, Ordering::Relaxed);
+            Instant::now()
+        });
+        let mut outcome = Decoded::Whole;
+        for (number, piece) in long.chunks(512).enumerate() {
+            if number == 2 {
+                third.send(()).unwrap();
+            }
+            outcome = context.decode(piece, false, &abort).unwrap();
+            if outcome == Decoded::Aborted {
+                break;
+            }
+        }
+        let end = Instant::now();
+        (outcome, end.duration_since(aborter.join().unwrap()))
+    });
+    assert_eq!(outcome, Decoded::Aborted);
+    assert!(late < Duration::from_millis(150), "the abort took {late:?}");
+    assert_eq!(context.position(), 1024, "a cut batch left something behind");
+
+    abort.store(false, Ordering::Relaxed);
+    assert!(context.trim(0));
+    assert_eq!(context.position(), 0);
+    assert_eq!(
+        continue_prompt(&mut context, &prompt(&model), &greedy()),
+        AS_LLAMA_CPP_WRITES
+    );
+}
+
+#[test]
+fn an_abort_that_came_before_costs_nothing() {
+    let model = load(LoadMode::Repacked);
+    let mut context = context(&model);
+    assert_eq!(
+        context.decode(&prompt(&model), true, &AtomicBool::new(true)).unwrap(),
+        Decoded::Aborted
+    );
+    assert_eq!(context.position(), 0);
+}
+
+#[test]
+fn a_trimmed_context_continues_as_if_nothing_had_followed() {
+    let model = load(LoadMode::Repacked);
+    let mut context = context(&model);
+    let prompt = prompt(&model);
+    let go_on = AtomicBool::new(false);
+    context.decode(&prompt, false, &go_on).unwrap();
+    context
+        .decode(
+            &model.tokenize(" of the wind, and", false, false).unwrap(),
+            false,
+            &go_on,
+        )
+        .unwrap();
+    let (last, most) = prompt.split_last().unwrap();
+    assert!(context.trim(u32::try_from(most.len()).unwrap()));
+    assert_eq!(context.position() as usize, most.len());
+    assert_eq!(continue_prompt(&mut context, &[*last], &greedy()), AS_LLAMA_CPP_WRITES);
+
+    context.clear();
+    assert_eq!(context.position(), 0);
+    assert_eq!(continue_prompt(&mut context, &prompt, &greedy()), AS_LLAMA_CPP_WRITES);
+}
+
+#[test]
+fn a_seed_repeats_itself() {
+    let model = load(LoadMode::Repacked);
+    let mut context = context(&model);
+    let warm = SamplerParams {
+        temperature: 1.0,
+        seed: 7,
+        ..SamplerParams::default()
+    };
+    let first = continue_prompt(&mut context, &prompt(&model), &warm);
+    context.clear();
+    assert_eq!(continue_prompt(&mut context, &prompt(&model), &warm), first);
+    context.clear();
+    assert_ne!(
+        continue_prompt(&mut context, &prompt(&model), &SamplerParams { seed: 8, ..warm }),
+        first
+    );
+}
+
+#[test]
+fn a_grammar_is_followed() {
+    let model = load(LoadMode::Repacked);
+    let mut context = context(&model);
+    let schema = r#"{"type": "object", "properties": {"moon": {"type": "boolean"}}, "required": ["moon"]}"#;
+    let gbnf = json_schema_to_grammar(schema).unwrap();
+    let params = SamplerParams {
+        grammar: Some(Grammar::new(gbnf)),
+        ..greedy()
+    };
+    let text = continue_prompt(&mut context, &prompt(&model), &params);
+    let json: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
+    assert!(json["moon"].is_boolean(), "{text}");
+}
+
+#[test]
+fn input_without_meaning_is_an_error_and_changes_nothing() {
+    let model = load(LoadMode::Repacked);
     let mut context = Context::new(
         &model,
         &ContextParams {
+            context: 512,
+            batch: 64,
             threads: 2,
             ..ContextParams::default()
         },
     )
     .unwrap();
-    let mut sampler = Sampler::new(
-        &model,
-        &SamplerParams {
-            temperature: 0.0,
-            ..SamplerParams::default()
+    let mut sampler = Sampler::new(&model, &greedy()).unwrap();
+    let go_on = AtomicBool::new(false);
+    assert!(
+        matches!(context.sample(&mut sampler), Err(Error::Input(_))),
+        "nothing was decoded"
+    );
+    for tokens in [
+        &[][..],
+        &[1; 65],
+        &[-1],
+        &[Token::MAX],
+        &[Token::try_from(model.vocab_size()).unwrap()],
+    ] {
+        assert!(
+            matches!(context.decode(tokens, true, &go_on), Err(Error::Input(_))),
+            "{} tokens",
+            tokens.len()
+        );
+    }
+    assert_eq!(context.position(), 0);
+    for _ in 0..context.context() / 64 {
+        context.decode(&[1; 64], false, &go_on).unwrap();
+    }
+    assert!(
+        matches!(context.decode(&[1], true, &go_on), Err(Error::Input(_))),
+        "the context is full"
+    );
+    assert_eq!(context.position(), context.context());
+    assert!(
+        matches!(context.sample(&mut sampler), Err(Error::Input(_))),
+        "no logits were asked for"
+    );
+
+    let other = load(LoadMode::Repacked);
+    let mut foreign = Sampler::new(&other, &greedy()).unwrap();
+    assert!(
+        matches!(context.sample(&mut foreign), Err(Error::Input(_))),
+        "a sampler of another model"
+    );
+    let mut nothing = Vec::new();
+    model.push_piece(Token::MAX, true, &mut nothing);
+    assert!(nothing.is_empty() && !model.is_end(Token::MAX) && !model.is_end(-1));
+}
+
+#[test]
+fn text_survives_the_tokenizer() {
+    let model = load(LoadMode::Repacked);
+    let texts = [
+        "",
+        "Grüße 🌊 — 潮汐\n\n\t",
+        "\0a\0",
+        &"a".repeat(300_000),
+        &" ".repeat(100_000),
+        &"é1".repeat(100_000),
+    ];
+    for text in texts {
+        let tokens = model.tokenize(text, false, false).unwrap();
+        let mut bytes = Vec::new();
+        tokens
+            .iter()
+            .for_each(|token| model.push_piece(*token, true, &mut bytes));
+        assert!(bytes == text.as_bytes(), "{:.20} came back changed", text);
+    }
+    let plain = model.tokenize("<|im_end|>", false, false).unwrap();
+    let control = model.tokenize("<|im_end|>", false, true).unwrap();
+    assert!(plain.len() > 1 && control.len() == 1 && model.is_end(control[0]));
+    assert_eq!(
+        model
+            .single_tokens(&["<|im_end|>".to_owned(), "two words".to_owned()])
+            .unwrap(),
+        control
+    );
+}
+
+#[test]
+fn loading_can_be_cancelled_and_survives_a_panic() {
+    let path = models::path("smollm2.gguf");
+    let mut calls = 0;
+    let cancelled = Model::load(&path, &ModelParams::default(), &mut |_| {
+        calls += 1;
+        calls < 3
+    });
+    assert!(matches!(cancelled, Err(Error::Cancelled)), "{cancelled:?}");
+    assert_eq!(calls, 3);
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let _ = Model::load(&path, &ModelParams::default(), &mut |_| panic!("from the caller"));
+    }));
+    assert_eq!(panicked.unwrap_err().downcast_ref::<&str>(), Some(&"from the caller"));
+    let mut last = 0.0;
+    Model::load(&path, &ModelParams::default(), &mut |done| {
+        assert!((last..=1.0).contains(&done));
+        last = done;
+        true
+    })
+    .unwrap();
+    assert!((last - 1.0).abs() < f32::EPSILON);
+}
+
+#[test]
+fn contexts_of_one_model_work_side_by_side() {
+    let model = load(LoadMode::Repacked);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| continue_prompt(&mut context(&model), &prompt(&model), &greedy())))
+            .collect();
+        for thread in threads {
+            assert_eq!(thread.join().unwrap(), AS_LLAMA_CPP_WRITES);
+        }
+    });
+}
+
+#[test]
+fn the_model_says_what_it_is() {
+    let model = load(LoadMode::Repacked);
+    assert_eq!(model.meta("general.architecture").as_deref(), Some("llama"));
+    assert_eq!(model.meta("no.such.key"), None);
+    assert_eq!((model.context_train(), model.vocab_size()), (8192, 49_152));
+    assert_eq!(model.parameters(), 134_515_008);
+    assert_eq!(
+        (model.bos_text().as_str(), model.eos_text().as_str()),
+        ("<|im_start|>", "<|im_end|>")
+    );
+    assert!(model.description().contains("Q4_1"), "{}", model.description());
+    assert!(nearside_llama::version().contains("ggml"));
+    nearside_llama::check_cpu().unwrap();
+}
+
+fn load(load_mode: LoadMode) -> Model {
+    let params = ModelParams {
+        load_mode,
+        ..ModelParams::default()
+    };
+    Model::load(&models::path("smollm2.gguf"), &params, &mut |_| true).unwrap()
+}
+
+fn context(model: &Model) -> Context {
+    Context::new(
+        model,
+        &ContextParams {
+            threads: 2,
+            ..ContextParams::default()
         },
     )
-    .unwrap();
-    let abort = AtomicBool::new(false);
-    let prompt = model
+    .unwrap()
+}
+
+fn prompt(model: &Model) -> Vec<Token> {
+    model
         .tokenize("The tides come twice a day because", true, false)
-        .unwrap();
-    assert_eq!(context.decode(&prompt, true, &abort).unwrap(), Decoded::Whole);
+        .unwrap()
+}
+
+fn greedy() -> SamplerParams {
+    SamplerParams {
+        temperature: 0.0,
+        ..SamplerParams::default()
+    }
+}
+
+/// At most 32 tokens after `prompt`.
+fn continue_prompt(context: &mut Context, prompt: &[Token], params: &SamplerParams) -> String {
+    let mut sampler = Sampler::new(context.model(), params).unwrap();
+    let go_on = AtomicBool::new(false);
+    assert_eq!(context.decode(prompt, true, &go_on).unwrap(), Decoded::Whole);
     let mut text = Vec::new();
     for _ in 0..32 {
         let token = context.sample(&mut sampler).unwrap();
-        model.push_piece(token, false, &mut text);
-        context.decode(&[token], true, &abort).unwrap();
+        if context.model().is_end(token) {
+            break;
+        }
+        context.model().push_piece(token, false, &mut text);
+        context.decode(&[token], true, &go_on).unwrap();
     }
-    assert_eq!(
-        String::from_utf8(text).unwrap(),
-        " the moon is a celestial body that is always moving. The tides are caused by the gravitational pull of the moon. The moon is a celestial body that is orbiting"
-    );
+    String::from_utf8_lossy(&text).into_owned()
 }
+
+const AS_LLAMA_CPP_WRITES: &str = " the moon is a celestial body that is always moving. The tides are caused by the \
+    gravitational pull of the moon. The moon is a celestial body that is orbiting";

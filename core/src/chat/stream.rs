@@ -9,7 +9,8 @@
 //!
 //! # What a worker may rely on
 //! [`Sink::send`] waits while the queue is full and says `false` once the reader cancelled or left: then finish. The
-//! last word ([`Sink::finish`]) has a place of its own, so it never waits, whatever the reader does.
+//! last word ([`Sink::finish`]) has a place of its own, so it never waits, whatever the reader does. A worker that dies
+//! without a last word (a panic) leaves an `Internal` error in its place: a reader never waits for nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,7 +34,8 @@ pub struct Stream<T> {
 #[derive(Debug)]
 pub struct Sink<T> {
     queue: mpsc::Sender<Result<T>>,
-    last: mpsc::OwnedPermit<Result<T>>,
+    /// The place of the last word; empty once it was said.
+    last: Option<mpsc::OwnedPermit<Result<T>>>,
     cancel: Cancel,
 }
 
@@ -60,11 +62,8 @@ impl<T> Stream<T> {
     /// A stream and the end that feeds it.
     pub fn new() -> (Self, Sink<T>) {
         let (queue, items) = mpsc::channel(QUEUE + 1);
-        // The channel is new and holds at least two: this place is always free.
-        let last = match queue.clone().try_reserve_owned() {
-            Ok(permit) => permit,
-            Err(_) => unreachable!("a new channel has room"),
-        };
+        // The channel is new and holds more than one: this place is always free.
+        let last = queue.clone().try_reserve_owned().ok();
         let cancel = Cancel::default();
         let stream = Self {
             state: Mutex::new(Reader {
@@ -142,13 +141,28 @@ impl<T> Sink<T> {
     }
 
     /// The last word: an item or an error. Never waits.
-    pub fn finish(self, last: Result<T>) {
-        self.last.send(last);
+    pub fn finish(mut self, last: Result<T>) {
+        self.last.take().map(|place| place.send(last));
+    }
+
+    /// The end without a last word: the reader's next batch is empty.
+    pub fn close(mut self) {
+        self.last = None;
     }
 
     /// The flag that the reader raises.
     pub fn cancel(&self) -> &Cancel {
         &self.cancel
+    }
+}
+
+impl<T> Drop for Sink<T> {
+    fn drop(&mut self) {
+        if let Some(place) = self.last.take() {
+            place.send(Err(Error::internal(
+                "the work was broken off: the library was closed, or this is a bug; please report it",
+            )));
+        }
     }
 }
 
@@ -162,6 +176,11 @@ impl Cancel {
     /// Whether the flag was raised.
     pub fn is_raised(&self) -> bool {
         self.inner.raised.load(Ordering::SeqCst)
+    }
+
+    /// Whether both are clones of one flag.
+    pub fn same_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     /// The bare flag, for code that polls it thousands of times a second.
@@ -190,6 +209,7 @@ const QUEUE: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[tokio::test]
     async fn a_burst_comes_as_one_batch_and_then_the_end() {
@@ -239,6 +259,19 @@ mod tests {
         assert_eq!(worker.join().expect("the worker ends"), QUEUE as i32);
         let batch = stream.next_batch().await.expect("no error");
         assert_eq!((batch.len(), batch.last()), (QUEUE + 1, Some(&-1)));
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_dies_leaves_an_error_and_one_that_closes_does_not() {
+        let (stream, sink) = Stream::<()>::new();
+        drop(sink);
+        assert_eq!(
+            stream.next_batch().await.map_err(|error| error.kind()),
+            Err(ErrorKind::Internal)
+        );
+        let (stream, sink) = Stream::<()>::new();
+        sink.close();
+        assert_eq!(stream.next_batch().await, Ok(vec![]));
     }
 
     #[tokio::test]

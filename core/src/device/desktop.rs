@@ -111,6 +111,15 @@ fn threads() -> usize {
     available_parallelism().map_or(1, usize::from)
 }
 
+/// The most memory that this process ever held, in bytes; 0 where the system does not tell.
+pub fn peak_resident_bytes() -> u64 {
+    // `VmHWM` is in kB, which the kernel means as 1,024 bytes (proc_pid_status(5)).
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ mod desktop;
 
 use serde::{Deserialize, Serialize};
 
-pub use desktop::snapshot;
+pub use desktop::{peak_resident_bytes, snapshot};
 
 /// One look at the device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

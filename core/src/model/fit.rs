@@ -34,13 +34,14 @@ use crate::error::{Error, Result};
 use crate::model::gguf::Head;
 
 mod outline;
-pub(crate) mod plan;
+mod plan;
 mod report;
 mod suggest;
 
 use outline::Outline;
 use plan::Question;
 
+pub(crate) use plan::context_params;
 pub use report::{Budget, CacheType, FitOptions, FitReport, LoadPlan, Need, Suggestion, Verdict};
 
 /// Judges the model whose file, or the beginning of it, is at `path`. Blocks: a few hundred milliseconds for a large

@@ -1,6 +1,22 @@
-//! What a model is, and whether it fits.
+//! What a model is, where it comes from, whether it fits, and whether it is whole.
+//!
+//! A [`ModelRef`] names a model. The [`hub`] turns it into an address, a size and a SHA-256 before the first byte moves;
+//! [`head`] fetches the few megabytes that [`fit`] needs for its verdict; [`download`] fetches the rest, once; the
+//! [`store`] keeps it. A model on disk is absent, partial or whole, and a kill at any moment leaves one of the three.
 
+pub mod download;
 pub mod fit;
 pub mod gguf;
+mod hash;
+pub mod head;
+pub mod hub;
+mod rate;
+mod reference;
+pub mod store;
+mod verdict;
 
+pub use download::{DownloadEvent, DownloadStream};
 pub use fit::{Budget, CacheType, FitOptions, FitReport, LoadPlan, Need, Suggestion, Verdict};
+pub use reference::{HubFile, ModelRef};
+pub use store::InstalledModel;
+pub(crate) use verdict::{judge, judge_file};

@@ -1,0 +1,40 @@
+/*
+ * What an app collects: an answer and a download as a Flow.
+ *
+ * Both are cold: each collector starts a request of its own. Cancelling the coroutine cancels the request, and so does
+ * leaving early (`first`, `take`, an exception in the collector). A slow collector slows the model down; nothing is
+ * lost and memory does not grow.
+ */
+package org.nearside
+
+import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.flow
+
+/**
+ * Asks, and gives the answer as it is written: [Chunk.Started], then reasoning, text and tool calls, then [Chunk.Done].
+ *
+ * A collector that is cancelled hears nothing more. A stop button that wants the [Chunk.Done] of a cancelled answer,
+ * with its usage and receipt, calls [ChatStream.cancel] on [Nearside.startChat].
+ *
+ * @throws NearsideException while it is collected, after all chunks that came before
+ */
+fun Nearside.chat(request: ChatRequest): Flow<Chunk> = batches({ startChat(request) }, ChatStream::nextBatch)
+
+/**
+ * Downloads a model, or goes on where an earlier download ended. Completes after [DownloadEvent.Installed].
+ *
+ * @throws NearsideException while it is collected; what came is kept
+ */
+fun Nearside.download(model: ModelRef): Flow<DownloadEvent> =
+    batches({ startDownload(model) }, DownloadStream::nextBatch)
+
+private fun <S : AutoCloseable, T> batches(start: () -> S, next: suspend S.() -> List<T>): Flow<T> = flow {
+    // Closing is cancelling, however the block is left.
+    start().use { stream ->
+        while (true) {
+            val batch = stream.next()
+            if (batch.isEmpty()) break
+            batch.forEach { emit(it) }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+package org.nearside
+
+import kotlin.test.Test
+import kotlin.test.assertEquals
+import kotlin.test.assertFailsWith
+import kotlin.test.assertIs
+import kotlin.test.assertTrue
+import kotlin.time.Duration.Companion.minutes
+import kotlin.time.Duration.Companion.seconds
+import kotlin.time.TimeSource
+import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.cancelAndJoin
+import kotlinx.coroutines.delay
+import kotlinx.coroutines.flow.first
+import kotlinx.coroutines.flow.take
+import kotlinx.coroutines.flow.toList
+import kotlinx.coroutines.launch
+import kotlinx.coroutines.withTimeout
+
+/** Every way to stop an answer, and what holds after it. */
+class CancelTest {
+    @Test
+    fun cancelDuringPrefill() = scenario(5.minutes) {
+        wide().use { nearside ->
+            var pause = 1.seconds
+            var number = 0
+            val times = mutableListOf<Double>()
+            while (times.size < 20) {
+                nearside.startChat(longQuestion(number++)).use { stream ->
+                    assertIs<Chunk.Started>(stream.nextBatch().single())
+                    delay(pause)
+                    val cancelled = TimeSource.Monotonic.markNow()
+                    stream.cancel()
+                    val rest = stream.rest()
+                    val milliseconds = cancelled.elapsedNow().inWholeMicroseconds / 1000.0
+                    if (rest.size == 1) {
+                        assertEquals(StopReason.CANCELLED, rest.done().stop)
+                        times += milliseconds
+                    } else {
+                        // This machine reads the prompt faster than that: be quicker.
+                        pause /= 2
+                    }
+                }
+            }
+            times.sort()
+            println("cancel during prefill: done after %.1f ms (median of 20, %.1f at most)".format(times[10], times[19]))
+            assertTrue(times[10] < 20.0, "done came after ${times[10]} ms")
+            assertAnswersAtOnce(nearside)
+        }
+    }
+
+    @Test
+    fun cancelDuringDecoding() = scenario {
+        wide().use { nearside ->
+            nearside.startChat(greedy(user("Count from one to a thousand, in words."))).use { stream ->
+                val before = mutableListOf<Chunk>()
+                while (before.count { it is Chunk.Text } < 5) before += stream.nextBatch()
+                stream.cancel()
+                stream.cancel()
+                val done = stream.rest().done()
+
+                assertEquals(StopReason.CANCELLED, done.stop)
+                assertTrue(done.usage.completionTokens >= 5u)
+                assertTrue(stream.nextBatch().isEmpty(), "nothing comes after the last word")
+            }
+            assertAnswersAtOnce(nearside)
+        }
+    }
+
+    @Test
+    fun breakingOutOfTheLoopCancels() = scenario {
+        wide().use { nearside ->
+            assertIs<Chunk.Started>(nearside.chat(longQuestion(100)).first())
+            assertAnswersAtOnce(nearside)
+            assertEquals(1, nearside.chat(longQuestion(101)).take(1).toList().size)
+            assertAnswersAtOnce(nearside)
+            assertFailsWith<IllegalStateException> { nearside.chat(longQuestion(102)).collect { error("enough") } }
+            assertAnswersAtOnce(nearside)
+        }
+    }
+
+    @Test
+    fun cancelledTaskStopsTheRequest() = scenario {
+        wide().use { nearside ->
+            val started = CompletableDeferred<Unit>()
+            val task = launch {
+                nearside.chat(longQuestion(200)).collect { if (it is Chunk.Started) started.complete(Unit) }
+            }
+            started.await()
+            task.cancelAndJoin()
+            assertAnswersAtOnce(nearside)
+        }
+    }
+
+    @Test
+    fun closingTheObjectWhileStreaming() = scenario {
+        val nearside = wide()
+        val stream = nearside.startChat(greedy(user("Count from one to a thousand, in words.")))
+        do {
+            val batch = stream.nextBatch()
+        } while (batch.none { it is Chunk.Text })
+        nearside.close()
+
+        assertIs<Chunk.Done>(stream.rest().last(), "the answer still ends in order")
+        assertFailsWith<IllegalStateException> { nearside.models() }
+        stream.close()
+    }
+
+    /** With room for a long question. */
+    private fun wide() = Nearside(Config(freshDirectory(), context = 8192u))
+
+    /** An answer that waited for a long question to be read would take much longer. */
+    private suspend fun assertAnswersAtOnce(nearside: Nearside) = withTimeout(3.seconds) {
+        val done = nearside.chat(greedy(user("Hello!"), maxTokens = 1u)).toList().done()
+        assertEquals(StopReason.MAX_TOKENS, done.stop)
+    }
+}

@@ -1,0 +1,36 @@
+package org.nearside
+
+import kotlin.test.Test
+import kotlin.test.assertEquals
+import kotlin.test.assertFailsWith
+
+/** What an app says, and how little of it it must say. */
+class RequestTest {
+    @Test
+    fun aPlainQuestionNeedsOnlyItsMessages() = scenario {
+        val plain = ChatRequest(messages = listOf(system("Be brief."), user("Why?"), assistant("So."), user("And?")))
+        val spelledOut = ChatRequest(
+            messages = listOf(
+                Message(Role.SYSTEM, listOf(Part.Text("Be brief."))),
+                Message(Role.USER, listOf(Part.Text("Why?"))),
+                Message(Role.ASSISTANT, listOf(Part.Text("So."))),
+                Message(Role.USER, listOf(Part.Text("And?"))),
+            ),
+            model = null,
+            sampling = Sampling(null, null, null, null, null, null, null, null, emptyList()),
+            reasoning = Reasoning.AUTO,
+            tools = emptyList(),
+            limits = Limits(maxTokens = null),
+        )
+        assertEquals(spelledOut, plain)
+    }
+
+    @Test
+    fun aModelReferenceIsReadOrRefused() = scenario {
+        assertEquals(
+            ModelRef.Hub("ORG/REPO", revision = null, file = HubFile.Quantization("Q8_0")),
+            modelRef("hf:ORG/REPO:Q8_0"),
+        )
+        assertFailsWith<NearsideException.InvalidRequest> { modelRef("") }
+    }
+}

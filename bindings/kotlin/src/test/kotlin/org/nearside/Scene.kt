@@ -1,0 +1,121 @@
+/*
+ * What the scenarios share: the real model, a hub on this machine, the command line to compare with, and short ways to
+ * read a stream. The scenarios themselves have the same names in Swift (bindings/swift/Tests); a Rust test sees to it.
+ */
+package org.nearside
+
+import java.nio.file.Path
+import kotlin.io.path.createTempDirectory
+import kotlin.io.path.isReadable
+import kotlin.time.Duration
+import kotlin.time.Duration.Companion.seconds
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withTimeout
+import kotlinx.serialization.json.Json
+import kotlinx.serialization.json.JsonElement
+import kotlinx.serialization.json.jsonObject
+import kotlinx.serialization.json.jsonPrimitive
+
+/** Runs a scenario on threads of its own, and ends it if it hangs. */
+internal fun scenario(limit: Duration = 60.seconds, body: suspend CoroutineScope.() -> Unit) =
+    runBlocking(Dispatchers.Default) { withTimeout(limit, body) }
+
+/** SmolLM2-135M-Instruct, Q4_1. */
+internal val smollm2: String by lazy {
+    val home = System.getProperty("user.home")
+    val models = System.getenv("NEARSIDE_MODELS") ?: "$home/.cache/nearside/models"
+    val file = Path.of(models, "smollm2.gguf")
+    check(file.isReadable()) { "no model at $file; `make models` fetches it" }
+    file.toString()
+}
+internal const val SMOLLM2_BYTES = 98_362_432uL
+internal const val SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+/** A directory that nobody has used, and that goes when the tests end. */
+internal fun freshDirectory(): String = createTempDirectory(scratch, null).toString()
+
+private val scratch: Path by lazy {
+    createTempDirectory("nearside-").also {
+        Runtime.getRuntime().addShutdownHook(Thread { it.toFile().deleteRecursively() })
+    }
+}
+
+/** A library whose `chat` plays these steps. */
+internal fun scripted(vararg steps: ScriptStep, delayMs: UInt = 0u): Nearside =
+    Nearside.scripted(Config(freshDirectory()), Script(steps.toList(), delayMs))
+
+/** A question to the real model, always answered alike. */
+internal fun greedy(vararg messages: Message, maxTokens: UInt? = null): ChatRequest = ChatRequest(
+    messages = messages.toList(),
+    model = smollm2,
+    sampling = Sampling(temperature = 0f, seed = 1u),
+    limits = Limits(maxTokens),
+)
+
+/** About 6,000 tokens that take seconds to read. Each number makes another prompt, which no cache knows. */
+internal fun longQuestion(number: Int): ChatRequest =
+    greedy(user("Story $number. " + "The quick brown fox jumps over the lazy dog. ".repeat(600) + "Sum it up."))
+
+/** The answer, without what was thought. */
+internal fun Iterable<Chunk>.text(): String = filterIsInstance<Chunk.Text>().joinToString("") { it.text }
+
+/** The last word of an answer. */
+internal fun Iterable<Chunk>.done(): Chunk.Done = last() as Chunk.Done
+
+/** Everything that a stream still has to say. */
+internal suspend fun ChatStream.rest(): List<Chunk> = buildList {
+    while (true) {
+        val batch = nextBatch()
+        if (batch.isEmpty()) return@buildList
+        addAll(batch)
+    }
+}
+
+/** What this flow gave before it failed, and what it failed with. */
+internal suspend fun <T> Flow<T>.untilFailure(): Pair<List<T>, Throwable?> {
+    val items = mutableListOf<T>()
+    return items to runCatching { collect(items::add) }.exceptionOrNull()
+}
+
+/** `nearside chat`: the same question, answered by Rust alone. */
+internal fun answerOfTheCommandLine(question: String, maxTokens: UInt): String {
+    val command = listOf(
+        program("nearside"), "chat", smollm2, "-p", question, "--temperature", "0", "--seed", "1",
+        "--max-tokens", "$maxTokens", "--data-dir", freshDirectory(), "--json",
+    )
+    val process = ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start()
+    process.outputStream.close()
+    val chunks = process.inputReader().readLines().map { Json.parseToJsonElement(it).jsonObject }
+    check(process.waitFor() == 0) { "`nearside chat` failed" }
+    return chunks.filter { it.string("type") == "text" }.joinToString("") { it.string("text") }
+}
+
+/** A hub on this machine that speaks Hugging Face's protocol and serves SmolLM2. */
+internal class Hub(vararg options: String) : AutoCloseable {
+    private val process =
+        ProcessBuilder(program("nearside-hub"), "--repo", REPOSITORY, "--file", smollm2, *options)
+            .redirectError(ProcessBuilder.Redirect.INHERIT)
+            .start()
+
+    /** Its base address. */
+    val url: String = Json.parseToJsonElement(process.inputReader().readLine()).jsonObject.string("url")
+
+    /** Ends it: it serves until its input closes. */
+    override fun close() {
+        process.outputStream.close()
+        process.waitFor()
+    }
+
+    companion object {
+        private const val REPOSITORY = "scenarios/SmolLM2-GGUF"
+        val model: ModelRef = modelRef("hf:$REPOSITORY/smollm2.gguf")
+    }
+}
+
+private fun program(name: String): String = Path.of(System.getProperty("nearside.programs"), name).toString()
+
+private fun Map<String, JsonElement>.string(key: String): String =
+    getValue(key).jsonPrimitive.content

@@ -1,0 +1,78 @@
+package org.nearside
+
+import kotlin.test.Test
+import kotlin.test.assertEquals
+import kotlin.test.assertIs
+import kotlin.test.assertTrue
+import kotlin.time.Duration.Companion.milliseconds
+import kotlinx.coroutines.delay
+import kotlinx.coroutines.flow.onEach
+import kotlinx.coroutines.flow.toList
+
+/** An answer as it comes. */
+class StreamTest {
+    @Test
+    fun aStreamedAnswerEqualsRusts() = scenario {
+        val question = "What is the capital of France?"
+        val expected = answerOfTheCommandLine(question, maxTokens = 48u)
+        val chunks = Nearside(freshDirectory()).use {
+            it.chat(greedy(user(question), maxTokens = 48u)).toList()
+        }
+
+        assertIs<Chunk.Started>(chunks.first())
+        assertTrue(expected.isNotBlank(), "Rust says nothing")
+        assertEquals(expected, chunks.text())
+        assertEquals(0.0, chunks.done().receipt.costUsd)
+        assertEquals("device", chunks.done().receipt.dataPolicy.region)
+    }
+
+    @Test
+    fun reasoningComesApartFromText() = scenario {
+        val chunks = scripted(
+            ScriptStep.Reasoning("The moon pulls, so"),
+            ScriptStep.Text("Because of the moon."),
+        ).use { it.chat(ChatRequest(listOf(user("Why tides?")))).toList() }
+
+        val kinds = chunks.map { it::class }.distinct()
+        assertEquals(listOf(Chunk.Started::class, Chunk.Reasoning::class, Chunk.Text::class, Chunk.Done::class), kinds)
+        assertEquals("The moon pulls, so", chunks.filterIsInstance<Chunk.Reasoning>().joinToString("") { it.text })
+        assertEquals("Because of the moon.", chunks.text())
+    }
+
+    @Test
+    fun aToolCallArrivesWhole() = scenario {
+        val call = ScriptStep.ToolCall(id = "1", name = "weather", arguments = """{"city":"Besançon"}""")
+        val chunks = scripted(call).use { it.chat(ChatRequest(listOf(user("Umbrella?")))).toList() }
+
+        assertEquals(listOf(Chunk.ToolCall(call.id, call.name, call.arguments)), chunks.filterIsInstance<Chunk.ToolCall>())
+    }
+
+    @Test
+    fun aSlowReaderLosesNothing() = scenario {
+        val words = (1..500).joinToString(" ") { "word$it" }
+        val chunks = scripted(ScriptStep.Text(words)).use { nearside ->
+            nearside.chat(ChatRequest(listOf(user("Talk.")))).onEach { delay(1.milliseconds) }.toList()
+        }
+
+        assertEquals(words, chunks.text())
+        assertEquals(StopReason.END, chunks.done().stop)
+    }
+
+    @Test
+    fun twoConversationsOneAfterTheOther() = scenario {
+        Nearside(freshDirectory()).use { nearside ->
+            suspend fun answer(vararg messages: Message) =
+                nearside.chat(greedy(*messages, maxTokens = 24u)).toList()
+
+            val france = user("What is the capital of France?")
+            val paris = answer(france)
+            val more = answer(france, assistant(paris.text()), user("And what is it known for?"))
+            val whales = answer(user("Are whales fish?"))
+
+            for (chunks in listOf(paris, more, whales)) assertTrue(chunks.text().isNotBlank())
+            assertTrue(more.done().usage.promptTokens > paris.done().usage.promptTokens, "the first has a history")
+            assertTrue(whales.done().usage.promptTokens < more.done().usage.promptTokens, "the second begins anew")
+            assertEquals(0.0, whales.done().timings.loadMs, "the model stayed loaded")
+        }
+    }
+}

@@ -1,0 +1,45 @@
+// Short ways to say what is said most.
+
+import Foundation
+
+extension Nearside {
+    /// Opens the directory in which models are kept, with everything else left at its default.
+    public convenience init(directory: URL) throws {
+        try self.init(config: Config(directory: directory.path))
+    }
+}
+
+extension ChatRequest {
+    /// A request with the model's own way of reasoning; set `reasoning` for another.
+    public init(
+        messages: [Message], model: String? = nil, sampling: Sampling = Sampling(), tools: [Tool] = [],
+        limits: Limits = Limits()
+    ) {
+        self.init(
+            messages: messages, model: model, sampling: sampling, reasoning: .auto, tools: tools, limits: limits)
+    }
+}
+
+extension Message {
+    /// What the person says.
+    public static func user(_ text: String) -> Message {
+        Message(role: .user, parts: [.text(text: text)])
+    }
+
+    /// Instructions for the whole conversation.
+    public static func system(_ text: String) -> Message {
+        Message(role: .system, parts: [.text(text: text)])
+    }
+
+    /// What the model said.
+    public static func assistant(_ text: String) -> Message {
+        Message(role: .assistant, parts: [.text(text: text)])
+    }
+}
+
+extension ModelRef {
+    /// Reads a reference such as `hf:ORG/REPO:Q8_0`, an `https` address, a path, or the id of an installed model.
+    public init(_ text: String) throws {
+        self = try modelRef(text: text)
+    }
+}

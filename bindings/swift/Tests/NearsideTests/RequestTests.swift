@@ -1,0 +1,34 @@
+import Nearside
+import Testing
+
+extension Scenarios {
+    /// What an app says, and how little of it it must say.
+    @Suite struct RequestTests {
+        @Test func aPlainQuestionNeedsOnlyItsMessages() {
+            let plain = ChatRequest(messages: [
+                .system("Be brief."), .user("Why?"), .assistant("So."), .user("And?"),
+            ])
+            let spelledOut = ChatRequest(
+                messages: [
+                    Message(role: .system, parts: [.text(text: "Be brief.")]),
+                    Message(role: .user, parts: [.text(text: "Why?")]),
+                    Message(role: .assistant, parts: [.text(text: "So.")]),
+                    Message(role: .user, parts: [.text(text: "And?")]),
+                ],
+                model: nil,
+                sampling: Sampling(
+                    temperature: nil, topP: nil, topK: nil, minP: nil, repeatPenalty: nil, frequencyPenalty: nil,
+                    presencePenalty: nil, seed: nil, stop: []),
+                reasoning: .auto,
+                tools: [],
+                limits: Limits(maxTokens: nil))
+            #expect(plain == spelledOut)
+        }
+
+        @Test func aModelReferenceIsReadOrRefused() throws {
+            let model = try ModelRef("hf:ORG/REPO:Q8_0")
+            #expect(model == .hub(repo: "ORG/REPO", revision: nil, file: .quantization(label: "Q8_0")))
+            #expect(throws: NearsideError.self) { try ModelRef("") }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+// What the scenarios share: the real model, a hub on this machine, the command line to compare with, and short ways to
+// read a stream. The scenarios themselves have the same names in Kotlin (bindings/kotlin/src/test); a Rust test sees
+// to it.
+
+import Foundation
+import Nearside
+import Testing
+
+/// All scenarios, one at a time: several measure, and the machine is small.
+@Suite(.serialized, .timeLimit(.minutes(5)))
+enum Scenarios {}
+
+/// SmolLM2-135M-Instruct, Q4_1.
+let smollm2: String = {
+    let environment = ProcessInfo.processInfo.environment
+    let models = environment["NEARSIDE_MODELS"] ?? "\(environment["HOME"] ?? "")/.cache/nearside/models"
+    let file = "\(models)/smollm2.gguf"
+    precondition(FileManager.default.isReadableFile(atPath: file), "no model at \(file); `make models` fetches it")
+    return file
+}()
+let smollm2Bytes: UInt64 = 98_362_432
+let smollm2SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+/// A directory that nobody has used, and that goes when the tests end.
+func freshDirectory() -> String {
+    scratch.appendingPathComponent(UUID().uuidString).path
+}
+
+private let scratch: URL = {
+    atexit { try? FileManager.default.removeItem(at: scratch) }
+    return FileManager.default.temporaryDirectory.appendingPathComponent("nearside-\(UUID().uuidString)")
+}()
+
+/// A library whose `chat` plays these steps.
+func scripted(_ steps: ScriptStep..., delayMs: UInt32 = 0) throws -> Nearside {
+    try Nearside.scripted(
+        config: Config(directory: freshDirectory()), script: Script(steps: steps, chunkDelayMs: delayMs))
+}
+
+/// A question to the real model, always answered alike.
+func greedy(_ messages: Message..., maxTokens: UInt32? = nil) -> ChatRequest {
+    ChatRequest(
+        messages: messages, model: smollm2, sampling: Sampling(temperature: 0, seed: 1),
+        limits: Limits(maxTokens: maxTokens))
+}
+
+/// About 6,000 tokens that take seconds to read. Each number makes another prompt, which no cache knows.
+func longQuestion(_ number: Int) -> ChatRequest {
+    let story = String(repeating: "The quick brown fox jumps over the lazy dog. ", count: 600)
+    return greedy(.user("Story \(number). \(story)Sum it up."))
+}
+
+extension AsyncSequence {
+    /// Everything that comes.
+    func all() async throws -> [Element] {
+        try await reduce(into: []) { $0.append($1) }
+    }
+
+    /// What came before it failed, and what it failed with.
+    func untilFailure() async -> ([Element], (any Error)?) {
+        var items: [Element] = []
+        do {
+            for try await item in self { items.append(item) }
+            return (items, nil)
+        } catch {
+            return (items, error)
+        }
+    }
+}
+
+extension ChatStream {
+    /// Everything that it still has to say.
+    func rest() async throws -> [Chunk] {
+        var chunks: [Chunk] = []
+        while case let batch = try await nextBatch(), !batch.isEmpty { chunks += batch }
+        return chunks
+    }
+}
+
+/// The last word of an answer.
+struct Done {
+    let stop: StopReason
+    let usage: Usage
+    let timings: Timings
+    let receipt: Receipt
+}
+
+extension Sequence<Chunk> {
+    /// The answer, without what was thought.
+    var text: String {
+        reduce(into: "") { if case .text(let text) = $1 { $0 += text } }
+    }
+
+    /// What was thought, without the answer.
+    var reasoning: String {
+        reduce(into: "") { if case .reasoning(let text) = $1 { $0 += text } }
+    }
+}
+
+extension [Chunk] {
+    /// The last word, if this ends with it.
+    var done: Done? {
+        guard case .done(let stop, let usage, let timings, let receipt) = last else { return nil }
+        return Done(stop: stop, usage: usage, timings: timings, receipt: receipt)
+    }
+}
+
+extension Chunk {
+    var isStarted: Bool { if case .started = self { true } else { false } }
+    var isText: Bool { if case .text = self { true } else { false } }
+}
+
+/// `nearside chat`: the same question, answered by Rust alone.
+func answerOfTheCommandLine(_ question: String, maxTokens: UInt32) throws -> String {
+    let process = Process()
+    let output = Pipe()
+    process.executableURL = program("nearside")
+    process.arguments = [
+        "chat", smollm2, "-p", question, "--temperature", "0", "--seed", "1", "--max-tokens", "\(maxTokens)",
+        "--data-dir", freshDirectory(), "--json",
+    ]
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = output
+    try process.run()
+    let lines = output.fileHandleForReading.readDataToEndOfFile().split(separator: UInt8(ascii: "\n"))
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 0)
+    return try lines.map { try object(Data($0)) }
+        .filter { $0["type"] as? String == "text" }
+        .reduce(into: "") { $0 += $1["text"] as? String ?? "" }
+}
+
+/// A hub on this machine that speaks Hugging Face's protocol and serves SmolLM2, for as long as this object lives.
+final class Hub {
+    static let repository = "scenarios/SmolLM2-GGUF"
+    static var model: ModelRef { get throws { try ModelRef("hf:\(repository)/smollm2.gguf") } }
+
+    /// Its base address.
+    let url: String
+    private let process = Process()
+    private let input = Pipe()
+
+    init(_ options: String...) throws {
+        let output = Pipe()
+        process.executableURL = program("nearside-hub")
+        process.arguments = ["--repo", Self.repository, "--file", smollm2] + options
+        process.standardInput = input
+        process.standardOutput = output
+        try process.run()
+        var line = Data()
+        while let byte = try output.fileHandleForReading.read(upToCount: 1), byte != Data("\n".utf8) { line += byte }
+        url = try #require(try object(line)["url"] as? String)
+    }
+
+    deinit {
+        // It serves until its input closes.
+        try? input.fileHandleForWriting.close()
+        process.waitUntilExit()
+    }
+}
+
+private func program(_ name: String) -> URL {
+    URL(fileURLWithPath: ProcessInfo.processInfo.environment["NEARSIDE_PROGRAMS"] ?? "").appendingPathComponent(name)
+}
+
+private func object(_ json: Data) throws -> [String: Any] {
+    try #require(try JSONSerialization.jsonObject(with: json) as? [String: Any])
+}

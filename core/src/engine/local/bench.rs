@@ -1,0 +1,243 @@
+//! Measuring: the same thread, session, sampler and reply parser that answers use, on tokens that say nothing.
+//!
+//! Comparable with llama.cpp's own `llama-bench`: prefill is a prompt of random tokens into an empty cache (`pp`),
+//! generating is one token after the other into an empty cache (`tg`). Unlike there, generating includes sampling and
+//! parsing, because an answer does.
+
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use nearside_llama::{Sampler, SamplerParams, Token};
+use serde::{Deserialize, Serialize};
+
+use super::LocalSettings;
+use super::answer::rate;
+use super::load::{self, LoadError, Loaded, told};
+use super::reply::Reply;
+use super::text::StopWords;
+use crate::chat::Cancel;
+use crate::device;
+use crate::error::{Error, Result};
+use crate::model::Need;
+
+/// What to measure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BenchOptions {
+    /// Tokens of the prompt; 0 leaves prefill out.
+    pub prompt_tokens: u32,
+    /// Tokens to generate; 0 leaves generating out.
+    pub generate_tokens: u32,
+    /// Runs of each, after one that does not count.
+    pub repetitions: u32,
+}
+
+/// Speed and memory of one model on this machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BenchReport {
+    /// What ran.
+    pub model: BenchModel,
+    /// What it ran on.
+    pub backend: String,
+    /// Threads that computed.
+    pub threads: u32,
+    /// Prefill.
+    pub prompt: Rates,
+    /// Decoding.
+    pub generate: Rates,
+    /// Milliseconds from the prompt to the first generated token, with the model loaded; median.
+    pub first_token_ms: f64,
+    /// Milliseconds to load the model; 0 if it was loaded already.
+    pub load_ms: f64,
+    /// Memory, as predicted before the load and as it is.
+    pub memory: BenchMemory,
+    /// llama.cpp's version and the processor features that it uses.
+    pub build: String,
+}
+
+/// What ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BenchModel {
+    /// The id of the installed model, or the path of its file.
+    pub id: String,
+    /// SHA-256 of the file, where it is known.
+    pub sha256: String,
+    /// For example `Q4_K_M`.
+    pub quantization: String,
+}
+
+/// The runs of one measurement.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rates {
+    /// Tokens of each run.
+    pub tokens: u32,
+    /// Tokens a second, a run each.
+    pub tokens_per_second: Vec<f64>,
+}
+
+/// Memory, as predicted and as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BenchMemory {
+    /// What the verdict said.
+    pub predicted: Need,
+    /// What it took.
+    pub measured: Measured,
+}
+
+/// Memory of a loaded model, in bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Weights.
+    pub weights: u64,
+    /// KV cache.
+    pub cache: u64,
+    /// Buffers for computing.
+    pub compute: u64,
+    /// The most that the process held at any time; 0 where the system does not tell.
+    pub peak_rss: u64,
+}
+
+impl Default for BenchOptions {
+    fn default() -> Self {
+        Self {
+            prompt_tokens: 512,
+            generate_tokens: 128,
+            repetitions: 5,
+        }
+    }
+}
+
+pub(super) fn bench(
+    settings: &LocalSettings,
+    loaded: &mut Option<Loaded>,
+    options: &BenchOptions,
+) -> Result<BenchReport> {
+    let (loaded, load_ms) = match load::ensure(settings, loaded, &Cancel::default()) {
+        Ok(ready) => ready,
+        Err(LoadError::Failed(error)) => return Err(error),
+        Err(LoadError::Cancelled) => return Err(Error::internal("loading ended though nobody cancelled it")),
+    };
+    let room = loaded.session.capacity();
+    if options.prompt_tokens.max(options.generate_tokens) >= room {
+        let text = format!("the context holds {room} tokens; measure fewer, or raise `context`");
+        return Err(Error::invalid_request(text));
+    }
+    let mut prompt = Rates {
+        tokens: options.prompt_tokens,
+        ..Rates::default()
+    };
+    let mut generate = Rates {
+        tokens: options.generate_tokens,
+        ..Rates::default()
+    };
+    let mut first_token = Vec::new();
+    // The first round of each warms caches and clocks up and does not count.
+    for round in 0..=options.repetitions {
+        if options.prompt_tokens > 0 {
+            let (speed, first_ms) = prefill(loaded, options.prompt_tokens)?;
+            if round > 0 {
+                prompt.tokens_per_second.push(speed);
+                first_token.push(first_ms);
+            }
+        }
+        if options.generate_tokens > 0 {
+            let speed = decode(loaded, options.generate_tokens)?;
+            if round > 0 {
+                generate.tokens_per_second.push(speed);
+            }
+        }
+    }
+    loaded.session.forget();
+    let parts = loaded.session.memory()?;
+    let measured = Measured {
+        weights: parts.iter().map(|part| part.weights).sum(),
+        cache: parts.iter().map(|part| part.cache).sum(),
+        compute: parts.iter().map(|part| part.compute).sum(),
+        peak_rss: device::peak_resident_bytes(),
+    };
+    Ok(BenchReport {
+        model: BenchModel {
+            id: settings.id.clone(),
+            sha256: String::new(),
+            quantization: loaded.fit.quantization.clone(),
+        },
+        backend: "CPU".to_owned(),
+        threads: loaded.session.threads(),
+        prompt,
+        generate,
+        first_token_ms: median(first_token),
+        load_ms,
+        memory: BenchMemory {
+            predicted: loaded.fit.need,
+            measured,
+        },
+        build: nearside_llama::version(),
+    })
+}
+
+/// Prefill of random tokens into an empty cache: tokens a second, and milliseconds until the first token was picked.
+fn prefill(loaded: &mut Loaded, count: u32) -> Result<(f64, f64)> {
+    let tokens = random_tokens(loaded, count);
+    let mut sampler = greedy(loaded)?;
+    loaded.session.forget();
+    let begun = Instant::now();
+    loaded.session.run(&tokens, &AtomicBool::new(false))?;
+    let speed = rate(count, begun.elapsed());
+    loaded.session.sample(&mut sampler)?;
+    Ok((speed, begun.elapsed().as_secs_f64() * 1000.0))
+}
+
+/// Decoding into an empty cache, with everything that an answer does at each token but sending it.
+fn decode(loaded: &mut Loaded, count: u32) -> Result<f64> {
+    let rendered = loaded.template.render(&nearside_llama::Prompt {
+        messages_json: r#"[{"role":"user","content":"go on"}]"#,
+        tools_json: None,
+        json_schema: None,
+        grammar: None,
+        thinking: true,
+        continue_final: false,
+    });
+    let mut reply = Reply::new(
+        rendered.and_then(|it| it.parser()).map_err(told)?,
+        StopWords::new(&[], &[]),
+    );
+    let mut sampler = greedy(loaded)?;
+    let mut chunks = Vec::new();
+    let going = AtomicBool::new(false);
+    loaded.session.forget();
+    let mut token = random_tokens(loaded, 1).first().copied().unwrap_or_default();
+    let begun = Instant::now();
+    for _ in 0..count {
+        loaded.session.run(&[token], &going)?;
+        token = loaded.session.sample(&mut sampler)?;
+        let model = &loaded.model;
+        reply.push(|bytes| model.push_piece(token, false, bytes), &mut chunks);
+        chunks.clear();
+    }
+    Ok(rate(count, begun.elapsed()))
+}
+
+fn greedy(loaded: &Loaded) -> Result<Sampler> {
+    let params = SamplerParams {
+        temperature: 0.0,
+        ..SamplerParams::default()
+    };
+    Sampler::new(&loaded.model, &params).map_err(told)
+}
+
+/// The same tokens each time: a linear congruential generator (Knuth's MMIX constants) over the vocabulary.
+fn random_tokens(loaded: &Loaded, count: u32) -> Vec<Token> {
+    let words = u64::from(loaded.model.vocab_size().max(1));
+    let mut state = 1_u64;
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) % words) as Token
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}

@@ -1,0 +1,109 @@
+//! Loading: the file is looked at by our own parser, llama.cpp is asked what it would take, and only what fits is
+//! loaded, in the way that the verdict chose.
+
+use std::time::Instant;
+
+use nearside_llama::{ChatTemplate, Model, ModelParams};
+
+use super::LocalSettings;
+use super::session::Session;
+use crate::chat::Cancel;
+use crate::device;
+use crate::error::{Error, Result};
+use crate::model::{self, FitOptions, FitReport, Verdict};
+
+/// A model in memory, with the conversation that its KV cache holds.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) model: Model,
+    pub(super) template: ChatTemplate,
+    pub(super) session: Session,
+    /// What was predicted before the load.
+    pub(super) fit: FitReport,
+}
+
+/// What stopped a load.
+#[derive(Debug)]
+pub(super) enum LoadError {
+    /// The flag was raised.
+    Cancelled,
+    /// It failed.
+    Failed(Error),
+}
+
+impl From<Error> for LoadError {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Loads the model unless it is there. The milliseconds that it took; 0 if it was there.
+pub(super) fn ensure<'a>(
+    settings: &LocalSettings,
+    loaded: &'a mut Option<Loaded>,
+    cancel: &Cancel,
+) -> Result<(&'a mut Loaded, f64), LoadError> {
+    let mut load_ms = 0.0;
+    if loaded.is_none() {
+        let begun = Instant::now();
+        *loaded = Some(load(settings, cancel)?);
+        load_ms = begun.elapsed().as_secs_f64() * 1000.0;
+    }
+    match loaded {
+        Some(loaded) => Ok((loaded, load_ms)),
+        None => Err(Error::internal("a model that was just loaded is not there").into()),
+    }
+}
+
+fn load(settings: &LocalSettings, cancel: &Cancel) -> Result<Loaded, LoadError> {
+    let options = FitOptions {
+        context: settings.context,
+        cache_type: settings.cache_type,
+        budget_bytes: None,
+    };
+    let snapshot = device::snapshot()?;
+    let fit = model::judge_file(&settings.path, &options, &snapshot)?;
+    if fit.verdict == Verdict::TooLarge {
+        return Err(Error::too_large(too_large(&fit)).into());
+    }
+    let params = ModelParams {
+        load_mode: fit.load.into(),
+        gpu_layers: -1,
+    };
+    let model = match Model::load(&settings.path, &params, &mut |_| !cancel.is_raised()) {
+        Ok(model) => model,
+        Err(nearside_llama::Error::Cancelled) => return Err(LoadError::Cancelled),
+        Err(error) => return Err(told(error).into()),
+    };
+    let template = ChatTemplate::from_model(&model).map_err(told)?;
+    let threads = settings.threads.unwrap_or(snapshot.threads);
+    let session = Session::new(&model, fit.context, fit.cache_type, threads)?;
+    tracing::info!(model = settings.id, context = fit.context, plan = ?fit.load, threads, "model loaded");
+    Ok(Loaded {
+        model,
+        template,
+        session,
+        fit,
+    })
+}
+
+/// The verdict in words, with what would change it.
+fn too_large(fit: &FitReport) -> String {
+    match fit.suggestions.first() {
+        Some(suggestion) => format!("{}; {}", fit.reason, suggestion.text),
+        None => format!("{}; take a smaller model", fit.reason),
+    }
+}
+
+/// llama.cpp's error as the caller knows errors.
+pub(super) fn told(error: nearside_llama::Error) -> Error {
+    use nearside_llama::Error as E;
+    let text = error.to_string();
+    match error {
+        E::Load(_) => Error::corrupt(format!("{text}; remove the model and download it again")),
+        E::Unsupported(_) => Error::unsupported(text),
+        E::Template(_) | E::Grammar(_) | E::Input(_) => Error::invalid_request(text),
+        E::Context(_) => Error::too_large(format!("{text}; try a smaller context")),
+        E::Decode(_) | E::Cancelled => Error::internal(text),
+    }
+}

@@ -1,0 +1,157 @@
+//! From what the model writes to chunks: reasoning, text and tool calls apart.
+//!
+//! llama.cpp's own parser for the model's template does the telling apart. It reads the whole reply each time, so its
+//! cost grows with the reply; [`Reply`] therefore parses as often as costs at most a fiftieth of the time, which in
+//! short replies is at every token.
+
+use std::time::{Duration, Instant};
+
+use nearside_llama::{ReplyParser, ToolCall};
+
+use super::text::{Scan, StopWords, Utf8};
+use crate::chat::Chunk;
+
+/// One reply as it grows.
+#[derive(Debug)]
+pub(super) struct Reply {
+    parser: ReplyParser,
+    stops: StopWords,
+    utf8: Utf8,
+    /// Everything the model wrote, as text.
+    written: String,
+    /// Bytes of `written` that hold no stop string and no beginning of one.
+    safe: usize,
+    sent_reasoning: String,
+    sent_text: String,
+    sent_calls: usize,
+    /// Tokens since the parser last looked.
+    waiting_tokens: u32,
+    reasoning_tokens: u32,
+    last_parse: Option<Instant>,
+    parse_cost: Duration,
+}
+
+/// What a stop string means for the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The template's own: the model ended its turn.
+    Turn,
+    /// One of the request's.
+    StopSequence,
+}
+
+impl Reply {
+    /// An empty reply.
+    pub(super) fn new(parser: ReplyParser, stops: StopWords) -> Self {
+        Self {
+            parser,
+            stops,
+            utf8: Utf8::default(),
+            written: String::new(),
+            safe: 0,
+            sent_reasoning: String::new(),
+            sent_text: String::new(),
+            sent_calls: 0,
+            waiting_tokens: 0,
+            reasoning_tokens: 0,
+            last_parse: None,
+            parse_cost: Duration::ZERO,
+        }
+    }
+
+    /// Takes one token's bytes (written by `piece`) and adds the chunks that are ripe.
+    pub(super) fn push(&mut self, piece: impl FnOnce(&mut Vec<u8>), chunks: &mut Vec<Chunk>) -> Option<Ended> {
+        piece(self.utf8.buffer());
+        self.utf8.drain_into(&mut self.written);
+        self.waiting_tokens += 1;
+        match self.stops.scan(&self.written, self.safe) {
+            Scan::Stop { at, ends_turn } => {
+                self.written.truncate(at);
+                self.safe = at;
+                Some(if ends_turn { Ended::Turn } else { Ended::StopSequence })
+            }
+            Scan::Safe(safe) => {
+                self.safe = safe;
+                let rested = self
+                    .last_parse
+                    .is_none_or(|at| at.elapsed() >= self.parse_cost * PARSE_SHARE);
+                if rested {
+                    self.parse(true, chunks);
+                }
+                None
+            }
+        }
+    }
+
+    /// The end of the reply: everything that was held back comes out. `true` if the model called tools.
+    pub(super) fn finish(&mut self, chunks: &mut Vec<Chunk>) -> bool {
+        self.utf8.finish_into(&mut self.written);
+        self.safe = self.written.len();
+        self.parse(false, chunks);
+        self.sent_calls > 0
+    }
+
+    /// Tokens that went into reasoning so far.
+    pub(super) fn reasoning_tokens(&self) -> u32 {
+        self.reasoning_tokens
+    }
+
+    fn parse(&mut self, partial: bool, chunks: &mut Vec<Chunk>) {
+        let begun = Instant::now();
+        let text = &self.written[..self.safe];
+        // A reply that the template's grammar does not know (a small model's broken tool call, say) is still a reply:
+        // while it grows the parser may yet make sense of it; at the end it is shown as it was written.
+        let parsed = self.parser.parse(text, partial).ok().or_else(|| {
+            let prefix = self.sent_reasoning.is_empty() && self.sent_calls == 0 && text.starts_with(&self.sent_text);
+            (!partial && prefix).then(|| nearside_llama::Reply {
+                content: text.to_owned(),
+                ..Default::default()
+            })
+        });
+        if let Some(parsed) = parsed {
+            let thought = grow(&mut self.sent_reasoning, &parsed.reasoning);
+            let said = grow(&mut self.sent_text, &parsed.content);
+            if thought.is_some() && said.is_none() {
+                self.reasoning_tokens += self.waiting_tokens;
+            }
+            self.waiting_tokens = 0;
+            chunks.extend(thought.map(|text| Chunk::Reasoning { text }));
+            chunks.extend(said.map(|text| Chunk::Text { text }));
+            self.send_calls(parsed.tool_calls, partial, chunks);
+        }
+        self.last_parse = Some(Instant::now());
+        self.parse_cost = begun.elapsed();
+    }
+
+    /// Calls go out whole: the last of a growing reply may still be growing.
+    fn send_calls(&mut self, calls: Vec<ToolCall>, partial: bool, chunks: &mut Vec<Chunk>) {
+        let whole = calls.len() - usize::from(partial && !calls.is_empty());
+        for (n, call) in calls.into_iter().enumerate().take(whole).skip(self.sent_calls) {
+            let id = if call.id.is_empty() {
+                format!("call_{}", n + 1)
+            } else {
+                call.id
+            };
+            chunks.push(Chunk::ToolCall {
+                id,
+                name: call.name,
+                arguments: call.arguments,
+            });
+            self.sent_calls = n + 1;
+        }
+    }
+}
+
+/// What `now` has beyond `sent`. The parser may take back white space at the end of a growing text; then nothing is
+/// new until it has decided.
+fn grow(sent: &mut String, now: &str) -> Option<String> {
+    let new = now.strip_prefix(sent.as_str())?;
+    if new.is_empty() {
+        return None;
+    }
+    sent.push_str(new);
+    Some(new.to_owned())
+}
+
+/// Parsing takes at most one part in so many of the time.
+const PARSE_SHARE: u32 = 50;

@@ -1,0 +1,123 @@
+//! The context of a loaded model: what its KV cache holds, prefilled and decoded with a flag to stop either.
+//!
+//! Answers and measurements both go through here, so that `nearside bench` times what `nearside chat` runs.
+
+use std::sync::atomic::AtomicBool;
+
+use nearside_llama::{Context, Decoded, MemoryPart, Model, Sampler, Token};
+
+use super::load::told;
+use crate::error::{Error, Result};
+use crate::model::CacheType;
+use crate::model::fit::context_params;
+
+/// A context and the tokens in it.
+#[derive(Debug)]
+pub(super) struct Session {
+    context: Context,
+    /// The tokens whose keys and values are in the cache, in order.
+    held: Vec<Token>,
+    batch: usize,
+    threads: u32,
+}
+
+/// How a run of tokens went through the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ran {
+    /// All of them.
+    Whole,
+    /// The flag was raised; the session holds a beginning of them.
+    Cancelled,
+}
+
+impl Session {
+    /// A context of so many tokens.
+    pub(super) fn new(model: &Model, context: u32, cache: CacheType, threads: u32) -> Result<Self> {
+        let params = context_params(context, cache, threads);
+        let context = Context::new(model, &params).map_err(told)?;
+        Ok(Self {
+            context,
+            held: Vec::new(),
+            batch: params.batch as usize,
+            threads,
+        })
+    }
+
+    /// Tokens that the context holds at most.
+    pub(super) fn capacity(&self) -> u32 {
+        self.context.context()
+    }
+
+    /// Whether not one more token fits.
+    pub(super) fn is_full(&self) -> bool {
+        self.held.len() >= self.capacity() as usize
+    }
+
+    /// Threads that compute.
+    pub(super) fn threads(&self) -> u32 {
+        self.threads
+    }
+
+    /// What llama.cpp says that it took, by buffer.
+    pub(super) fn memory(&self) -> Result<Vec<MemoryPart>> {
+        self.context.memory().map_err(told)
+    }
+
+    /// Makes the session hold a beginning of `prompt`, as long as it can without work; how many tokens that is.
+    ///
+    /// Always fewer than the prompt: the last token must run again to say what comes next.
+    pub(super) fn keep_common(&mut self, prompt: &[Token]) -> u32 {
+        let same = self
+            .held
+            .iter()
+            .zip(prompt)
+            .take_while(|(held, new)| held == new)
+            .count();
+        let keep = same.min(prompt.len().saturating_sub(1));
+        if keep < self.held.len() {
+            // Some architectures cannot take back a part: then all of it goes.
+            if keep == 0 || !self.context.trim(keep as u32) {
+                self.context.clear();
+            }
+            self.held.truncate(self.context.position() as usize);
+        }
+        self.held.len() as u32
+    }
+
+    /// Prefill: runs the tokens in batches, looking at the flag all the time.
+    pub(super) fn run(&mut self, tokens: &[Token], stop: &AtomicBool) -> Result<Ran> {
+        let batches = tokens.len().div_ceil(self.batch);
+        for (n, batch) in tokens.chunks(self.batch).enumerate() {
+            let decoded = self.context.decode(batch, n + 1 == batches, stop);
+            match decoded {
+                Ok(Decoded::Whole) => self.held.extend_from_slice(batch),
+                Ok(Decoded::Aborted) => {
+                    let kept = (self.context.position() as usize)
+                        .saturating_sub(self.held.len())
+                        .min(batch.len());
+                    self.held.extend_from_slice(&batch[..kept]);
+                    return Ok(Ran::Cancelled);
+                }
+                Err(error) => {
+                    self.forget();
+                    return Err(told(error));
+                }
+            }
+        }
+        Ok(Ran::Whole)
+    }
+
+    /// Picks the next token from what the last run said.
+    pub(super) fn sample(&mut self, sampler: &mut Sampler) -> Result<Token> {
+        self.context.sample(sampler).map_err(|error| match error {
+            nearside_llama::Error::Grammar(text) => Error::internal(text),
+            other => told(other),
+        })
+    }
+
+    /// Empties the cache.
+    pub(super) fn forget(&mut self) {
+        self.context.clear();
+        self.held.clear();
+    }
+}

@@ -1,0 +1,254 @@
+//! An engine that plays a given reply: for an app's own tests, where a model would be slow, large and never the same.
+//!
+//! It keeps every promise of a real engine: order of chunks, back-pressure, cancelling, one last word. Words come one
+//! by one at the pace asked for, so that an app sees what streaming looks like.
+
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
+
+use super::{Engine, Job};
+use crate::chat::{Chunk, Sink, StopReason, Timings, Usage};
+use crate::error::{Error, ErrorKind};
+
+/// What the scripted engine says, to every request alike.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Script {
+    /// What happens, in order. After the last the answer is done.
+    pub steps: Vec<ScriptStep>,
+    /// Milliseconds before each word.
+    pub chunk_delay_ms: u32,
+}
+
+/// One thing that happens in a script.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ScriptStep {
+    /// The model thinks; sent word by word.
+    Reasoning {
+        /// UTF-8.
+        text: String,
+    },
+    /// The model answers; sent word by word.
+    Text {
+        /// UTF-8.
+        text: String,
+    },
+    /// The model calls a tool.
+    ToolCall {
+        /// The call's id.
+        id: String,
+        /// The tool's name.
+        name: String,
+        /// A JSON object.
+        arguments: String,
+    },
+    /// Nothing more comes until the app cancels.
+    Stall,
+    /// The answer breaks off with this error.
+    Fail {
+        /// Which variant.
+        kind: ErrorKind,
+        /// Its text.
+        detail: String,
+    },
+}
+
+/// Plays one script.
+#[derive(Debug)]
+pub struct ScriptedEngine {
+    script: Script,
+    runtime: Handle,
+}
+
+impl ScriptedEngine {
+    /// An engine that plays `script` on this runtime.
+    pub fn new(script: Script, runtime: Handle) -> Self {
+        Self { script, runtime }
+    }
+}
+
+impl Engine for ScriptedEngine {
+    fn answer(&self, job: Job) {
+        let script = self.script.clone();
+        self.runtime.spawn(play(script, job));
+    }
+}
+
+/// How far a script came.
+struct Played {
+    usage: Usage,
+    first_word: Option<Instant>,
+}
+
+async fn play(script: Script, job: Job) {
+    let Job { route, sink, asked, .. } = job;
+    let mut played = Played {
+        usage: Usage::default(),
+        first_word: None,
+    };
+    let last = match perform(&script, &sink, &mut played).await {
+        Ok(stop) => {
+            let first_token_ms = played.first_word.map_or(0.0, |at| (at - asked).as_secs_f64() * 1000.0);
+            let timings = Timings {
+                first_token_ms,
+                ..Timings::default()
+            };
+            Ok(Chunk::Done {
+                stop,
+                usage: played.usage,
+                timings,
+                receipt: route.receipt_on_device(),
+            })
+        }
+        Err(error) => Err(error),
+    };
+    sink.finish(last);
+}
+
+async fn perform(script: &Script, sink: &Sink<Chunk>, played: &mut Played) -> Result<StopReason, Error> {
+    let pace = Duration::from_millis(u64::from(script.chunk_delay_ms));
+    let mut stop = StopReason::End;
+    for step in &script.steps {
+        let words: Vec<Chunk> = match step {
+            ScriptStep::Reasoning { text } => words(text).map(|text| Chunk::Reasoning { text }).collect(),
+            ScriptStep::Text { text } => words(text).map(|text| Chunk::Text { text }).collect(),
+            ScriptStep::ToolCall { id, name, arguments } => {
+                stop = StopReason::ToolCall;
+                vec![Chunk::ToolCall {
+                    id: id.clone(),
+                    name: name.clone(),
+                    arguments: arguments.clone(),
+                }]
+            }
+            ScriptStep::Stall => {
+                sink.cancel().wait().await;
+                return Ok(StopReason::Cancelled);
+            }
+            ScriptStep::Fail { kind, detail } => return Err(Error::new(*kind, detail.clone())),
+        };
+        for word in words {
+            let cancelled = tokio::time::timeout(pace, sink.cancel().wait()).await.is_ok();
+            let is_reasoning = matches!(word, Chunk::Reasoning { .. });
+            if cancelled || !sink.send(word).await {
+                return Ok(StopReason::Cancelled);
+            }
+            played.first_word.get_or_insert_with(Instant::now);
+            played.usage.completion_tokens += 1;
+            played.usage.reasoning_tokens += u32::from(is_reasoning);
+        }
+    }
+    Ok(stop)
+}
+
+/// Words with the space behind each, so that joined they are the text again.
+fn words(text: &str) -> impl Iterator<Item = String> + '_ {
+    text.split_inclusive(' ').map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::{ChatRequest, ChatStream, Message, Route, Stream, Target};
+
+    fn start(steps: Vec<ScriptStep>) -> ChatStream {
+        let (stream, sink) = Stream::new();
+        let route = Route {
+            target: Target::Scripted,
+            reason: "a script".into(),
+            skipped: vec![],
+        };
+        let request = ChatRequest::new(vec![Message::user("hello")]);
+        let engine = ScriptedEngine::new(
+            Script {
+                steps,
+                chunk_delay_ms: 0,
+            },
+            Handle::current(),
+        );
+        engine.answer(Job {
+            request,
+            route,
+            sink,
+            asked: Instant::now(),
+        });
+        stream
+    }
+
+    async fn all(stream: &ChatStream) -> Result<Vec<Chunk>, Error> {
+        let mut chunks = Vec::new();
+        loop {
+            let batch = stream.next_batch().await?;
+            if batch.is_empty() {
+                return Ok(chunks);
+            }
+            chunks.extend(batch);
+        }
+    }
+
+    #[tokio::test]
+    async fn reasoning_and_text_come_apart_and_in_order_and_then_done() {
+        let steps = vec![
+            ScriptStep::Reasoning {
+                text: "let me see".into(),
+            },
+            ScriptStep::Text {
+                text: "it is blue".into(),
+            },
+        ];
+        let chunks = all(&start(steps)).await.expect("no error");
+        let (mut thought, mut said) = (String::new(), String::new());
+        for chunk in &chunks {
+            match chunk {
+                Chunk::Reasoning { text } => {
+                    assert!(said.is_empty(), "reasoning comes first");
+                    thought.push_str(text);
+                }
+                Chunk::Text { text } => said.push_str(text),
+                _ => {}
+            }
+        }
+        assert_eq!((thought.as_str(), said.as_str()), ("let me see", "it is blue"));
+        let Some(Chunk::Done { stop, usage, .. }) = chunks.last() else {
+            panic!("no done")
+        };
+        assert_eq!(
+            (*stop, usage.completion_tokens, usage.reasoning_tokens),
+            (StopReason::End, 6, 3)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_stall_ends_when_the_app_cancels() {
+        let stream = start(vec![ScriptStep::Text { text: "well".into() }, ScriptStep::Stall]);
+        assert_eq!(stream.next_batch().await, Ok(vec![Chunk::Text { text: "well".into() }]));
+        stream.cancel();
+        let batch = stream.next_batch().await.expect("no error");
+        assert!(matches!(
+            batch[..],
+            [Chunk::Done {
+                stop: StopReason::Cancelled,
+                ..
+            }]
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_failure_comes_after_the_text_before_it() {
+        let fail = ScriptStep::Fail {
+            kind: ErrorKind::Busy,
+            detail: "later".into(),
+        };
+        let stream = start(vec![ScriptStep::Text { text: "well".into() }, fail]);
+        let mut said = Vec::new();
+        let error = loop {
+            match stream.next_batch().await {
+                Ok(batch) => said.extend(batch),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(said, vec![Chunk::Text { text: "well".into() }]);
+        assert_eq!(error, Error::busy("later"));
+    }
+}

@@ -1,0 +1,172 @@
+//! SHA-256 of a file while it is still growing.
+//!
+//! A thread of its own follows the file: it reads what was on disk at the start (a resumed download) and then whatever is
+//! appended, out of the page cache. So neither the network nor the disk waits for the hash, and what is hashed is what
+//! was written, not what was meant to be.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+
+use sha2::{Digest, Sha256};
+use tokio::sync::oneshot;
+
+use crate::error::{Error, Result};
+
+/// Follows one file. Dropped, it stops at once.
+#[derive(Debug)]
+pub(crate) struct Hasher {
+    orders: mpsc::Sender<Order>,
+}
+
+#[derive(Debug)]
+enum Order {
+    /// The file has this many bytes now.
+    Grown(u64),
+    /// It has all it will have: answer here.
+    Finish(oneshot::Sender<Result<String>>),
+}
+
+impl Hasher {
+    /// Begins with the first `length` bytes of the file.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the file cannot be opened.
+    pub(crate) fn follow(path: &Path, length: u64) -> Result<Self> {
+        let file = File::open(path).map_err(|e| Error::file(path, "read", &e))?;
+        let (orders, queue) = mpsc::channel();
+        let path = path.to_owned();
+        let work = move || follow(&path, file, length, &queue);
+        std::thread::Builder::new()
+            .name("nearside-hash".to_owned())
+            .spawn(work)
+            .map_err(|cause| Error::internal(format!("could not start a thread: {cause}")))?;
+        Ok(Self { orders })
+    }
+
+    /// Says that the file has `length` bytes now.
+    pub(crate) fn grown(&self, length: u64) {
+        // A thread that failed says why when it is asked for the hash.
+        let _ = self.orders.send(Order::Grown(length));
+    }
+
+    /// The hash of everything up to the last length that was said, in lower-case hex.
+    pub(crate) async fn finish(self) -> Result<String> {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.orders.send(Order::Finish(reply));
+        answer
+            .await
+            .unwrap_or_else(|_| Err(Error::internal("the hash of a file was lost")))
+    }
+
+    /// The hash of the first `length` bytes of a file, here and now.
+    pub(crate) fn of_file(path: &Path, length: u64) -> Result<String> {
+        let file = File::open(path).map_err(|e| Error::file(path, "read", &e))?;
+        let mut state = State::new(path.to_owned(), file);
+        while state.done < length {
+            state.step(length)?;
+        }
+        Ok(state.hex())
+    }
+}
+
+struct State {
+    path: PathBuf,
+    file: File,
+    sha: Sha256,
+    done: u64,
+    block: Vec<u8>,
+}
+
+impl State {
+    fn new(path: PathBuf, file: File) -> Self {
+        Self {
+            path,
+            file,
+            sha: Sha256::new(),
+            done: 0,
+            block: vec![0; BLOCK],
+        }
+    }
+
+    /// Reads one block at most, up to `target`.
+    fn step(&mut self, target: u64) -> Result<()> {
+        let want = usize::try_from(target - self.done).unwrap_or(BLOCK).min(BLOCK);
+        let failed = |e| Error::file(&self.path, "read", &e);
+        let got = self.file.read(&mut self.block[..want]).map_err(failed)?;
+        if got == 0 {
+            return Err(Error::storage(format!(
+                "`{}` became shorter while it was read; try again",
+                self.path.display()
+            )));
+        }
+        self.sha.update(&self.block[..got]);
+        self.done += got as u64;
+        Ok(())
+    }
+
+    fn hex(self) -> String {
+        super::store::hex(&self.sha.finalize())
+    }
+}
+
+fn follow(path: &Path, file: File, length: u64, queue: &mpsc::Receiver<Order>) {
+    let mut state = State::new(path.to_owned(), file);
+    let mut target = length;
+    let mut reply = None;
+    let mut failed = None;
+    loop {
+        let behind = state.done < target && failed.is_none();
+        let order = match behind || reply.is_some() {
+            true => queue.try_recv(),
+            false => queue.recv().map_err(|_| mpsc::TryRecvError::Disconnected),
+        };
+        match order {
+            Ok(Order::Grown(length)) => target = length,
+            Ok(Order::Finish(sender)) => reply = Some(sender),
+            Err(mpsc::TryRecvError::Disconnected) if reply.is_none() => return,
+            Err(_) if behind => failed = state.step(target).err(),
+            Err(_) => break,
+        }
+        if reply.as_ref().is_some_and(oneshot::Sender::is_closed) {
+            return;
+        }
+    }
+    if let Some(reply) = reply {
+        let _ = reply.send(failed.map_or_else(|| Ok(state.hex()), Err));
+    }
+}
+
+/// Bytes between two looks at the queue.
+const BLOCK: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_hash_of_a_growing_file_is_that_of_the_whole() {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        let bytes: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect();
+        file.write_all(&bytes[..5_000_000]).expect("written");
+        let hasher = Hasher::follow(file.path(), 5_000_000).expect("a hasher");
+        for end in [5_000_001, 9_000_000, bytes.len()] {
+            let held = file.as_file().metadata().expect("its length").len() as usize;
+            file.write_all(&bytes[held..end]).expect("written");
+            hasher.grown(end as u64);
+        }
+        let whole = Hasher::of_file(file.path(), bytes.len() as u64).expect("a hash");
+        assert_eq!(hasher.finish().await, Ok(whole.clone()));
+        assert_eq!(whole, super::super::store::hex(&Sha256::digest(&bytes)));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_became_shorter_is_an_error_and_not_a_hang() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let hasher = Hasher::follow(file.path(), 10).expect("a hasher");
+        assert!(hasher.finish().await.is_err());
+    }
+}

@@ -1,0 +1,112 @@
+//! The head of a model that is still at the hub: the few megabytes that tell whether it fits.
+//!
+//! The pieces are asked for by range, each as long as all before it but never over a megabyte, so little more than the
+//! head is fetched. They are appended to the partial file: a download later goes on behind them.
+
+use super::gguf::{self, Head, Parsed};
+use super::hub::{Hub, Ranges, Remote};
+use super::store::{Partial, Store, blocking};
+use crate::error::{Error, Result};
+
+/// The head of a remote file, and how many bytes came over the network for it; 0 if it was here already.
+///
+/// # Errors
+/// [`Error::Busy`] while a download of the same file has not come as far as the head's end; [`Error::Corrupt`] and
+/// [`Error::Unsupported`] if the file is no model that this build can run; else as a download.
+pub async fn fetch_head(hub: &Hub, store: &Store, remote: &Remote) -> Result<(Head, u64)> {
+    let beginning = {
+        let (store, remote) = (store.clone(), remote.clone());
+        blocking(move || Ok(store.beginning(&remote, LONGEST))).await?
+    };
+    // A download under way holds the partial; what it has may do.
+    if let Parsed::Whole(head) = parse(&beginning, remote)? {
+        return Ok((*head, 0));
+    }
+    store.check_room(&remote.name, 0)?;
+    let mut partial = claim(store, remote).await?;
+    let mut bytes = {
+        let (store, remote) = (store.clone(), remote.clone());
+        blocking(move || Ok(store.beginning(&remote, LONGEST))).await?
+    };
+    let mut ranges = Ranges::new(hub, remote);
+    let mut network = 0;
+    let mut failed = 0;
+    loop {
+        let held = bytes.len() as u64;
+        let wanted = match parse(&bytes, remote)? {
+            Parsed::Whole(head) => {
+                blocking(move || partial.sync()).await?;
+                return Ok((*head, network));
+            }
+            Parsed::More { at_least } => at_least.max(held + held.clamp(FIRST, STEP)),
+        };
+        match fetch(&mut ranges, &mut partial, &mut bytes, wanted, &mut network).await {
+            Ok(()) => failed = 0,
+            Err(failure) => {
+                failed = if bytes.len() as u64 > held { 1 } else { failed + 1 };
+                if !failure.passing || failed >= hub.patience().attempts {
+                    return Err(failure.error);
+                }
+                ranges.forget_storage();
+                tokio::time::sleep(hub.patience().pause_after(failed)).await;
+            }
+        }
+    }
+}
+
+/// The partial of a remote file. Somebody who was just cancelled may still be finishing a write: a moment's wait.
+pub(super) async fn claim(store: &Store, remote: &Remote) -> Result<Partial> {
+    let mut waits = 0;
+    loop {
+        let claimed = {
+            let (store, remote) = (store.clone(), remote.clone());
+            blocking(move || store.partial(&remote)).await
+        };
+        match claimed {
+            Err(Error::Busy { .. }) if waits < 20 => {
+                waits += 1;
+                tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+fn parse(bytes: &[u8], remote: &Remote) -> Result<Parsed> {
+    if bytes.is_empty() {
+        return Ok(Parsed::More { at_least: FIRST });
+    }
+    gguf::parse(bytes, remote.size_bytes).map_err(|error| {
+        let name = remote.name.escape_debug();
+        Error::new(error.kind(), format!("could not use `{name}`: {error}"))
+    })
+}
+
+async fn fetch(
+    ranges: &mut Ranges<'_>,
+    partial: &mut Partial,
+    bytes: &mut Vec<u8>,
+    wanted: u64,
+    network: &mut u64,
+) -> Result<(), super::hub::Failure> {
+    let mut piece = ranges.open(bytes.len() as u64, Some(wanted)).await?;
+    loop {
+        let before = piece.received;
+        let chunk = piece.chunk().await;
+        *network += piece.received - before;
+        let Some(chunk) = chunk? else {
+            return Ok(());
+        };
+        bytes.extend_from_slice(&chunk);
+        partial.append(chunk).await.map_err(super::hub::Failure::fatal)?;
+    }
+}
+
+/// The first piece: enough for models without a tokenizer, and for seeing that there is a tokenizer.
+const FIRST: u64 = 256 << 10;
+
+/// The longest piece: what may be fetched in vain.
+const STEP: u64 = 1 << 20;
+
+/// The longest head; the parser gives up there too.
+const LONGEST: u64 = 64 << 20;

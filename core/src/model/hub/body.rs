@@ -1,0 +1,238 @@
+//! Pieces of a file by range, each checked before a byte of it is believed.
+//!
+//! A server may ignore ranges, lie about where a piece begins or how long the whole is, send a sign-in page, break off,
+//! or send more than there is. All of that ends here: what [`Piece::chunk`] gives out lies exactly behind what the
+//! caller holds. Presigned storage says no `ETag`, so size and commit are compared instead, and the hash decides at the
+//! end. The storage's address is kept for the next piece until it fails once: it expires.
+
+use reqwest::{Method, StatusCode};
+use url::Url;
+
+use super::answer::{self, Failure};
+use super::client::{Ask, Follow};
+use super::{Hub, Remote, text};
+use crate::error::Error;
+use crate::model::reference::shown;
+
+/// Opens pieces of one file.
+#[derive(Debug)]
+pub(crate) struct Ranges<'a> {
+    hub: &'a Hub,
+    remote: &'a Remote,
+    /// Where the last redirect led.
+    storage: Option<Url>,
+}
+
+/// One piece, as it comes.
+#[derive(Debug)]
+pub(crate) struct Piece<'a> {
+    response: reqwest::Response,
+    remote: &'a Remote,
+    from: Url,
+    /// Bytes that come first although the caller has them: the server ignores ranges.
+    skip: u64,
+    /// Where in the file the next byte for the caller lies.
+    at: u64,
+    /// Where the piece ends.
+    end: u64,
+    /// Bytes that came over the network.
+    pub(crate) received: u64,
+}
+
+/// `Content-Range: bytes 0-99/1000`.
+#[derive(Debug, PartialEq)]
+pub(super) struct Span {
+    start: u64,
+    pub(super) total: Option<u64>,
+}
+
+impl<'a> Ranges<'a> {
+    pub(crate) fn new(hub: &'a Hub, remote: &'a Remote) -> Self {
+        Self {
+            hub,
+            remote,
+            storage: None,
+        }
+    }
+
+    /// Opens the bytes from `start` up to `end`, or to the end of the file.
+    pub(crate) async fn open(&mut self, start: u64, end: Option<u64>) -> Result<Piece<'a>, Failure> {
+        let opened = self.try_open(start, end).await;
+        if opened.is_err() {
+            self.forget_storage();
+        }
+        opened
+    }
+
+    /// The next piece asks the hub again where the bytes are: after a failure the address may have expired.
+    pub(crate) fn forget_storage(&mut self) {
+        self.storage = None;
+    }
+
+    async fn try_open(&mut self, start: u64, end: Option<u64>) -> Result<Piece<'a>, Failure> {
+        let size = self.remote.size_bytes;
+        let end = end.map_or(size, |end| end.min(size));
+        let hub_url = Url::parse(&self.remote.url)
+            .map_err(|cause| Failure::fatal(Error::internal(format!("malformed address of a file: {cause}"))))?;
+        let url = self.storage.as_ref().unwrap_or(&hub_url);
+        let range = format!("bytes={start}-{}", end.saturating_sub(1));
+        let ask = Ask {
+            method: Method::GET,
+            url,
+            about: &hub_url,
+            range: Some(&range),
+            follow: Follow::All,
+        };
+        let answer = match self.hub.client.send(ask).await {
+            Ok(answer) => answer,
+            Err(failure) => return Err(self.expired(&hub_url, failure)),
+        };
+        let from = answer.url;
+        let linked = answer.linked;
+        if linked.size.is_some_and(|told| told != size)
+            || linked.sha256.is_some() && self.remote.sha256.is_some() && linked.sha256 != self.remote.sha256
+        {
+            return Err(wrong(&from, "now has another file in its place; try again"));
+        }
+        if text(answer.response.headers(), "content-type").is_some_and(|kind| kind.starts_with("text/html")) {
+            return Err(wrong(
+                &from,
+                "sends a web page instead of the model; check the address, and whether this network wants a sign-in",
+            ));
+        }
+        let length = answer.response.content_length();
+        let skip = if answer.response.status() == StatusCode::PARTIAL_CONTENT {
+            let span = text(answer.response.headers(), "content-range").and_then(Span::parse);
+            let span = span.ok_or_else(|| wrong(&from, "sends a part without saying which"))?;
+            if span.start != start || span.total.is_some_and(|total| total != size) {
+                return Err(wrong(
+                    &from,
+                    "sends another part of the file, or of another file; try again later",
+                ));
+            }
+            0
+        } else {
+            if length.is_some_and(|length| length != size) {
+                return Err(wrong(
+                    &from,
+                    "has a file of another size than it announced; try again later",
+                ));
+            }
+            start
+        };
+        if from.origin() != hub_url.origin() {
+            self.storage = Some(from.clone());
+        }
+        Ok(Piece {
+            response: answer.response,
+            remote: self.remote,
+            from,
+            skip,
+            at: start,
+            end,
+            received: 0,
+        })
+    }
+
+    /// Storage refuses an address that was good a minute ago; the hub has a fresh one.
+    fn expired(&self, hub_url: &Url, mut failure: Failure) -> Failure {
+        let by_storage = failure.by.as_ref().is_some_and(|by| *by != hub_url.origin());
+        if by_storage && matches!(failure.status, Some(400 | 401 | 403 | 404 | 410)) {
+            failure.passing = true;
+            failure.error = Error::network(format!(
+                "the storage of `{}` refuses the address that the hub gave for `{}`; try again",
+                answer::host(hub_url),
+                self.remote.name
+            ));
+        }
+        failure
+    }
+}
+
+impl Piece<'_> {
+    /// The next bytes of the file. Nothing once the piece is complete; what a server sends beyond it is not read.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<bytes::Bytes>, Failure> {
+        while self.at < self.end {
+            let cut = |cause| answer::unreachable(&self.from, cause);
+            let Some(mut bytes) = self.response.chunk().await.map_err(cut)? else {
+                return Err(Failure::passing(Error::network(format!(
+                    "`{}` ended `{}` early; try again",
+                    answer::host(&self.from),
+                    self.remote.name
+                ))));
+            };
+            self.received += bytes.len() as u64;
+            let known = self.skip.min(bytes.len() as u64);
+            self.skip -= known;
+            bytes = bytes.split_off(known as usize);
+            if bytes.is_empty() {
+                continue;
+            }
+            let room = self.end - self.at;
+            if bytes.len() as u64 > room {
+                if self.end == self.remote.size_bytes {
+                    return Err(wrong(&self.from, "sends more bytes than the file has; try again later"));
+                }
+                bytes.truncate(room as usize);
+            }
+            self.look_at_beginning(&bytes)?;
+            self.at += bytes.len() as u64;
+            return Ok(Some(bytes));
+        }
+        Ok(None)
+    }
+
+    fn look_at_beginning(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let expected = MAGIC.get(self.at as usize..).unwrap_or_default();
+        if expected.iter().zip(bytes).all(|(expected, byte)| expected == byte) {
+            return Ok(());
+        }
+        Err(wrong(
+            &self.from,
+            &format!(
+                "sends something that is not a GGUF model for `{}`; check the address",
+                shown(&self.remote.url)
+            ),
+        ))
+    }
+}
+
+impl Span {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
+        let (start, end) = range.split_once('-')?;
+        let (start, end) = (start.trim().parse().ok()?, end.trim().parse::<u64>().ok()?);
+        let total = match total.trim() {
+            "*" => None,
+            total => Some(total.parse().ok()?),
+        };
+        (start <= end).then_some(Self { start, total })
+    }
+}
+
+fn wrong(from: &Url, what: &str) -> Failure {
+    Failure::fatal(Error::provider(format!("`{}` {what}", answer::host(from))))
+}
+
+/// What every GGUF file begins with.
+const MAGIC: &[u8] = b"GGUF";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_read_or_refused() {
+        let table = [
+            ("bytes 0-99/1000", Some((0, Some(1000)))),
+            ("bytes 7-7/*", Some((7, None))),
+            ("bytes */1000", None),
+            ("bytes 9-3/1000", None),
+            ("items 0-1/2", None),
+            ("bytes 0-99/x", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(Span::parse(text).map(|s| (s.start, s.total)), expected, "{text}");
+        }
+    }
+}

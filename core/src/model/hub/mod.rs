@@ -1,0 +1,431 @@
+//! The hub: from a reference to an address, a size and a SHA-256, before the first byte of the model moves.
+//!
+//! A revision is pinned to its commit first, so that the listing, the head and every later range speak of one file, even
+//! if somebody pushes meanwhile. Where a mirror has no such interface, a `HEAD` on the file itself says the same.
+//! The protocol is Hugging Face's: `GET /api/models/{repo}/revision/{rev}`, `GET /api/models/{repo}/tree/{rev}` with
+//! large-file hashes and `Link` pages, `/{repo}/resolve/{rev}/{path}` with `X-Repo-Commit`, `X-Linked-Size` and
+//! `X-Linked-ETag`, and a redirect to presigned storage that repeats none of them.
+
+mod answer;
+mod body;
+mod client;
+mod listing;
+
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Method, header::HeaderMap};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+pub(crate) use answer::Failure;
+pub(crate) use body::Ranges;
+use client::{Answer, Ask, Client, Follow, is_commit};
+pub(crate) use listing::has_label;
+use listing::{Entry, choose};
+
+use super::reference::{HubFile, ModelRef, is_loopback, shown};
+use crate::error::{Error, Result};
+
+/// Where models come from: Hugging Face, or a mirror that speaks like it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Hub {
+    base: Url,
+    client: Client,
+    patience: Patience,
+}
+
+/// How long to wait and how often to try. The defaults are for real networks; tests shorten them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Patience {
+    /// Silence after which a connection counts as lost. 30 seconds.
+    pub stall: Duration,
+    /// Attempts in a row without a new byte before giving up. 6.
+    pub attempts: u32,
+    /// Pause before the second attempt; each later one waits twice as long, at most 30 seconds. 500 milliseconds.
+    pub pause: Duration,
+}
+
+/// One file at the hub, known before its first byte.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Remote {
+    /// The file's own name: as the network says it, so never part of a path on disk.
+    pub name: String,
+    /// The exact reference: with the file that was chosen, and the revision as it was asked for.
+    pub source: ModelRef,
+    /// Where its bytes are, pinned to `commit` where that is known. May hold a query of the caller's.
+    pub url: String,
+    /// The whole file, in bytes.
+    pub size_bytes: u64,
+    /// 64 lower-case hex digits. Nothing only behind a bare address whose server and fragment do not say it.
+    pub sha256: Option<String>,
+    /// The commit of the repository.
+    pub commit: Option<String>,
+    /// `ETag` or `Last-Modified`, where there is no hash: tells whether bytes kept from yesterday still belong to it.
+    pub version: Option<String>,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            stall: Duration::from_secs(30),
+            attempts: 6,
+            pause: Duration::from_millis(500),
+        }
+    }
+}
+
+impl Patience {
+    /// The pause before another attempt, after this many failed in a row.
+    pub(crate) fn pause_after(&self, failed: u32) -> Duration {
+        let doubled = self.pause.saturating_mul(1 << failed.saturating_sub(1).min(10));
+        doubled.min(Duration::from_secs(30))
+    }
+}
+
+impl Hub {
+    /// The hub at this base address. The token, where there is one, goes to that address only.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] if the address is malformed, or plain `http` to another machine.
+    pub fn new(base: &str, token: Option<&str>) -> Result<Self> {
+        Self::with_patience(base, token, Patience::default())
+    }
+
+    /// [`Self::new`] with other waiting times.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_patience(base: &str, token: Option<&str>, patience: Patience) -> Result<Self> {
+        let wrong = |what: &str| Error::invalid_request(format!("the hub's address `{}` {what}", shown(base)));
+        let mut url = Url::parse(base).map_err(|_| wrong("is malformed; it looks like `https://huggingface.co`"))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong("must not hold a user name or password; give a hub token instead"));
+        }
+        match url.scheme() {
+            "https" => {}
+            "http" if is_loopback(&url) => {}
+            "http" => return Err(wrong("is plain http to another machine; use https")),
+            _ => return Err(wrong("is not an https address")),
+        }
+        url.set_query(None);
+        url.set_fragment(None);
+        // `join` replaces what follows the last slash.
+        if !url.path().ends_with('/') {
+            url.set_path(&format!("{}/", url.path()));
+        }
+        let client = Client::new(&url, token, patience.stall)?;
+        Ok(Self {
+            base: url,
+            client,
+            patience,
+        })
+    }
+
+    /// Finds out what a reference stands for. Tries again where that may help.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] if there is no such thing, or the reference is not one to the network;
+    /// [`Error::Unauthorized`], [`Error::RateLimited`], [`Error::Network`] and [`Error::Provider`] as the hub says;
+    /// [`Error::Unsupported`] for a split model.
+    pub async fn resolve(&self, reference: &ModelRef) -> Result<Remote> {
+        reference.check()?;
+        match reference {
+            ModelRef::Hub { repo, revision, file } => self.resolve_file(repo, revision.as_deref(), file).await,
+            ModelRef::Url { url, sha256 } => self.resolve_address(url, sha256.as_deref()).await,
+            ModelRef::Path { path } => Err(Error::invalid_request(format!(
+                "`{path}` is a file on this device; import it instead"
+            ))),
+            ModelRef::Name { name } => Err(Error::not_installed(format!(
+                "model `{name}` is not installed; name where it comes from, such as `hf:ORG/REPO`"
+            ))),
+        }
+    }
+
+    /// The waiting times of this hub.
+    pub(crate) fn patience(&self) -> &Patience {
+        &self.patience
+    }
+
+    async fn resolve_file(&self, repo: &str, revision: Option<&str>, file: &HubFile) -> Result<Remote> {
+        let asked = revision.unwrap_or("main");
+        let mut commit = self.commit(repo, asked).await?;
+        let entries = self.listing(repo, commit.as_deref().unwrap_or(asked)).await;
+        let (path, size, mut sha256) = match (entries, file) {
+            (Ok(entries), _) => {
+                let entry = choose(repo, &entries, file)?;
+                (entry.path.clone(), Some(entry.size()), entry.sha256())
+            }
+            (Err(failure), HubFile::Path { path }) if failure.status == Some(404) && !failure.named => {
+                (path.clone(), None, None)
+            }
+            (Err(failure), _) => return Err(failure.error),
+        };
+        let exact = HubFile::Path { path: path.clone() };
+        let source = ModelRef::Hub {
+            repo: repo.to_owned(),
+            revision: revision.map(str::to_owned),
+            file: exact,
+        };
+        // The listing comes from the network; what it named has to be a name that a person could have given.
+        source.check().map_err(|_| {
+            Error::provider(format!(
+                "repository `{repo}` lists a file with a malformed name; report it to the hub"
+            ))
+        })?;
+
+        let mut url = self.file_address(repo, commit.as_deref().unwrap_or(asked), &path)?;
+        let size_bytes = match (size, &sha256) {
+            (Some(size), Some(_)) => size,
+            _ => {
+                let answer = self.head(&url, Follow::SameHost).await?;
+                sha256 = sha256.or(answer.linked.sha256.clone());
+                if let (None, Some(told)) = (&commit, answer.linked.commit.clone()) {
+                    url = self.file_address(repo, &told, &path)?;
+                    commit = Some(told);
+                }
+                match size.or(answer.linked.size) {
+                    Some(size) => size,
+                    None => self.measure(&url).await?.0,
+                }
+            }
+        };
+        Ok(Remote {
+            name: path.rsplit('/').next().unwrap_or_default().to_owned(),
+            source,
+            url: url.into(),
+            size_bytes,
+            sha256,
+            commit,
+            version: None,
+        })
+    }
+
+    async fn resolve_address(&self, address: &str, sha256: Option<&str>) -> Result<Remote> {
+        let malformed = |_| Error::invalid_request(format!("the address `{}` is malformed", shown(address)));
+        let url = Url::parse(address).map_err(malformed)?;
+        let (size_bytes, answer) = self.measure(&url).await?;
+        let headers = answer.response.headers();
+        let version = text(headers, "etag").or(text(headers, "last-modified"));
+        let name = url.path_segments().and_then(|mut parts| parts.next_back());
+        Ok(Remote {
+            name: name.unwrap_or_default().to_owned(),
+            source: ModelRef::Url {
+                url: address.to_owned(),
+                sha256: sha256.map(str::to_owned),
+            },
+            url: url.into(),
+            size_bytes,
+            sha256: sha256.map(str::to_owned).or(answer.linked.sha256.clone()),
+            commit: None,
+            version: version.map(str::to_owned),
+        })
+    }
+
+    /// The commit behind a branch or tag. Nothing where the hub has no such interface.
+    async fn commit(&self, repo: &str, revision: &str) -> Result<Option<String>> {
+        if is_commit(revision) {
+            return Ok(Some(revision.to_owned()));
+        }
+        let url = self.address(&format!("api/models/{repo}/revision/{}", escaped(revision)))?;
+        match self.json::<Revision>(&url).await {
+            Ok((revision, _)) => Ok(revision.sha.filter(|sha| is_commit(sha))),
+            Err(failure) if failure.status == Some(404) && !failure.named => Ok(None),
+            Err(failure) => Err(failure.error),
+        }
+    }
+
+    async fn listing(&self, repo: &str, revision: &str) -> Result<Vec<Entry>, Failure> {
+        let path = format!("api/models/{repo}/tree/{}?recursive=true", escaped(revision));
+        let mut next = Some(self.address(&path).map_err(Failure::fatal)?);
+        let mut entries = Vec::new();
+        for _ in 0..PAGES {
+            let Some(url) = next else {
+                return Ok(entries);
+            };
+            let (page, headers) = self.json::<Vec<Entry>>(&url).await?;
+            entries.extend(page);
+            let link = text(&headers, "link").and_then(next_page);
+            // A page elsewhere would be somebody else's word on what this repository holds.
+            next = link
+                .and_then(|link| url.join(&link).ok())
+                .filter(|next| next.origin() == url.origin());
+        }
+        Err(Failure::fatal(Error::provider(format!(
+            "the listing of `{repo}` has no end; name the file, as in `hf:{repo}/FILE.gguf`"
+        ))))
+    }
+
+    /// Size and headers of a file at its final address, for servers that are no hub.
+    async fn measure(&self, url: &Url) -> Result<(u64, Answer)> {
+        let told = |answer: &Answer| {
+            let length = text(answer.response.headers(), "content-length");
+            answer.linked.size.or(length.and_then(|length| length.parse().ok()))
+        };
+        if let Ok(answer) = self.head(url, Follow::All).await
+            && let Some(size) = told(&answer).filter(|size| *size > 0)
+        {
+            return Ok((size, answer));
+        }
+        // Some servers refuse HEAD, and presigned addresses are signed for GET alone.
+        let answer = self
+            .patiently(|| {
+                let mut ask = Ask::new(Method::GET, url, Follow::All);
+                ask.range = Some("bytes=0-0");
+                self.client.send(ask)
+            })
+            .await
+            .map_err(|failure| failure.error)?;
+        let range = text(answer.response.headers(), "content-range");
+        let total = range.and_then(body::Span::parse).and_then(|span| span.total);
+        let whole = (answer.response.status() == 200).then(|| told(&answer)).flatten();
+        let size = answer.linked.size.or(total).or(whole);
+        match size.filter(|size| *size > 0) {
+            Some(size) => Ok((size, answer)),
+            None => Err(Error::provider(format!(
+                "`{}` does not say how big `{}` is; take it from another place",
+                answer::host(url),
+                shown(url.as_str())
+            ))),
+        }
+    }
+
+    async fn head(&self, url: &Url, follow: Follow) -> Result<Answer> {
+        self.patiently(|| self.client.send(Ask::new(Method::HEAD, url, follow)))
+            .await
+            .map_err(|failure| failure.error)
+    }
+
+    async fn json<T: DeserializeOwned>(&self, url: &Url) -> Result<(T, HeaderMap), Failure> {
+        self.patiently(|| async {
+            let mut answer = self.client.send(Ask::new(Method::GET, url, Follow::SameHost)).await?;
+            let mut body = Vec::new();
+            let cut = |cause| answer::unreachable(url, cause);
+            while let Some(bytes) = answer.response.chunk().await.map_err(cut)? {
+                body.extend_from_slice(&bytes);
+                if body.len() > LISTING {
+                    break;
+                }
+            }
+            let value = serde_json::from_slice(&body).map_err(|_| {
+                Failure::fatal(Error::provider(format!(
+                    "`{}` does not answer like a model hub; check its address, and whether this network wants a sign-in",
+                    answer::host(url)
+                )))
+            })?;
+            Ok((value, answer.response.headers().clone()))
+        })
+        .await
+    }
+
+    /// Asks again while the failure may pass.
+    async fn patiently<T, F>(&self, ask: impl Fn() -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let mut failed = 0;
+        loop {
+            match ask().await {
+                Err(failure) if failure.passing && failed + 1 < self.patience.attempts => {
+                    failed += 1;
+                    tokio::time::sleep(self.patience.pause_after(failed)).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn file_address(&self, repo: &str, revision: &str, path: &str) -> Result<Url> {
+        let path: Vec<String> = path.split('/').map(escaped).collect();
+        self.address(&format!("{repo}/resolve/{}/{}", escaped(revision), path.join("/")))
+    }
+
+    fn address(&self, path: &str) -> Result<Url> {
+        self.base
+            .join(path)
+            .map_err(|cause| Error::internal(format!("could not build the address of `{path}`: {cause}")))
+    }
+}
+
+#[derive(Deserialize)]
+struct Revision {
+    sha: Option<String>,
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn escaped(segment: &str) -> String {
+    utf8_percent_encode(segment, IN_SEGMENT).to_string()
+}
+
+/// The address in `<…>; rel="next"`, among others.
+fn next_page(link: &str) -> Option<String> {
+    let next = link.split(',').find(|part| part.contains("rel=\"next\""))?;
+    let (_, rest) = next.split_once('<')?;
+    Some(rest.split_once('>')?.0.to_owned())
+}
+
+/// What a segment of a path may hold bare.
+const IN_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// Pages of a listing, of a thousand entries each, before it counts as endless.
+const PAGES: usize = 100;
+
+/// Bytes of one answer of the programming interface, at most.
+const LISTING: usize = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn plain_http_is_for_this_machine_only() {
+        for base in [
+            "https://huggingface.co",
+            "http://127.0.0.1:9",
+            "http://localhost:9/sub",
+            "http://[::1]:9",
+        ] {
+            assert!(Hub::new(base, None).is_ok(), "{base}");
+        }
+        for base in [
+            "http://huggingface.co",
+            "ftp://host",
+            "huggingface.co",
+            "https://u:secret@host",
+            "",
+        ] {
+            let error = Hub::new(base, None).expect_err(base);
+            assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{base}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_sent_is_refused_without_being_shown() {
+        let error = Hub::new("https://host", Some("canary\n")).expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+        assert!(!error.to_string().contains("canary"), "{error}");
+    }
+
+    #[test]
+    fn revision_and_path_stay_one_segment_each() {
+        let hub = Hub::new("https://host/mirror", None).expect("a hub");
+        let url = hub.file_address("o/r", "refs/pr/1", "a b/m?.gguf").expect("an address");
+        assert_eq!(
+            url.as_str(),
+            "https://host/mirror/o/r/resolve/refs%2Fpr%2F1/a%20b/m%3F.gguf"
+        );
+    }
+
+    #[test]
+    fn the_next_page_is_found_among_links() {
+        let link = "<https://a/1>; rel=\"prev\", <https://a/2?c=x>; rel=\"next\"";
+        assert_eq!(next_page(link).as_deref(), Some("https://a/2?c=x"));
+        assert_eq!(next_page("<https://a/1>; rel=\"prev\""), None);
+    }
+}

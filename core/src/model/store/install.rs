@@ -1,0 +1,177 @@
+//! From partial to whole, in one step that a kill cannot split.
+//!
+//! The record is written into a directory under `staging/`, the verified file is renamed into it, and the directory is
+//! renamed into `models/`. Killed before the first rename: the file is still a partial. Killed between the two: the next
+//! opening finishes it, for only verified files get there.
+
+use std::fs;
+use std::path::Path;
+
+use super::partial::{Partial, remove};
+use super::record::{InstalledModel, Record};
+use super::{MODELS, STAGING, Store, sync_directory};
+use crate::error::{Error, Result};
+use crate::model::ModelRef;
+use crate::model::gguf::Head;
+
+/// What was found out about a file before it is installed.
+#[derive(Debug)]
+pub(crate) struct Verified {
+    /// The file's name, as the network or the user says it.
+    pub(crate) name: String,
+    /// Of all its bytes.
+    pub(crate) sha256: String,
+    /// Its head.
+    pub(crate) head: Head,
+    /// Where it came from, exactly.
+    pub(crate) source: String,
+    /// The commit it was taken at.
+    pub(crate) commit: Option<String>,
+}
+
+impl Store {
+    /// Makes a verified partial a model. If its bytes are here already, they stay and the partial goes.
+    pub(crate) fn install(
+        &self,
+        partial: Partial,
+        verified: &Verified,
+        asked: Option<&ModelRef>,
+    ) -> Result<InstalledModel> {
+        partial.sync()?;
+        let _names = self.names();
+        let same = |(_, record): &(_, Record)| record.sha256 == verified.sha256;
+        if let Some((at, mut record)) = self.records()?.into_iter().find(same) {
+            if asked.is_some_and(|asked| record.learn(asked)) {
+                record.write(&at)?;
+            }
+            let lock = partial.place.lock.clone();
+            partial.discard()?;
+            remove(&lock)?;
+            return Ok(record.model(&at));
+        }
+        let file = file_name(&verified.name);
+        let mut record = Record {
+            sha256: verified.sha256.clone(),
+            size_bytes: partial.held(),
+            quantization: verified.head.quantization.clone(),
+            architecture: verified.head.architecture.clone(),
+            context_length: verified.head.context_length,
+            source: verified.source.clone(),
+            commit: verified.commit.clone(),
+            asked: Vec::new(),
+            file,
+        };
+        if let Some(asked) = asked {
+            record.learn(asked);
+        }
+
+        let stage = self.room(STAGING).join(&partial.place.key);
+        if stage.exists() {
+            fs::remove_dir_all(&stage).map_err(|e| Error::file(&stage, "empty", &e))?;
+        }
+        fs::create_dir_all(&stage).map_err(|e| Error::file(&stage, "create", &e))?;
+        record.write(&stage)?;
+        let staged = stage.join(&record.file);
+        fs::rename(partial.path(), &staged).map_err(|e| Error::file(&staged, "create", &e))?;
+        sync_directory(&stage)?;
+        let at = self.finish(&stage, &record)?;
+        remove(&partial.place.manifest)?;
+        remove(&partial.place.lock)?;
+        Ok(record.model(&at))
+    }
+
+    /// Finishes what a kill interrupted. The caller holds the store's lock, so nobody else is at it.
+    pub(super) fn recover_staging(&self) -> Result<()> {
+        let room = self.room(STAGING);
+        let entries = fs::read_dir(&room).map_err(|e| Error::file(&room, "list", &e))?;
+        for stage in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            let known = |record: &Record| {
+                self.records()
+                    .is_ok_and(|all| all.iter().any(|r| r.1.sha256 == record.sha256))
+            };
+            match Record::read(&stage).filter(|record| !known(record)) {
+                Some(record) => drop(self.finish(&stage, &record)?),
+                None => fs::remove_dir_all(&stage).map_err(|e| Error::file(&stage, "remove", &e))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&self, stage: &Path, record: &Record) -> Result<std::path::PathBuf> {
+        let room = self.room(MODELS);
+        let id = id(&record.file);
+        let suffix = record.sha256.get(..8).unwrap_or_default();
+        let free = [
+            id.clone(),
+            format!("{id}-{suffix}"),
+            format!("{id}-{}", super::moment()),
+        ];
+        let at = free.iter().map(|id| room.join(id)).find(|at| !at.exists());
+        let at = at.ok_or_else(|| Error::storage(format!("`{}` has no room for another `{id}`", room.display())))?;
+        fs::rename(stage, &at).map_err(|e| Error::file(&at, "create", &e))?;
+        sync_directory(&room)?;
+        Ok(at)
+    }
+}
+
+/// The id of a model: its file's name without the ending, in lower case.
+fn id(file: &str) -> String {
+    let stem = &file[..file.len() - ENDING.len()];
+    stem.to_ascii_lowercase()
+}
+
+/// A file name of our own making from one that anybody may have thought up.
+fn file_name(name: &str) -> String {
+    let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let ends = name.len() >= ENDING.len() && name.is_char_boundary(name.len() - ENDING.len());
+    let (stem, ending) = if ends {
+        name.split_at(name.len() - ENDING.len())
+    } else {
+        (name, "")
+    };
+    let stem = if ending.eq_ignore_ascii_case(ENDING) {
+        stem
+    } else {
+        name
+    };
+    let plain = |c: char| match c {
+        c if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') => c,
+        _ => '-',
+    };
+    let stem: String = stem.chars().map(plain).take(LONGEST).collect();
+    let stem = stem.trim_matches(['.', '-']);
+    let stem = if stem.is_empty() { "model" } else { stem };
+    format!("{stem}{ENDING}")
+}
+
+const ENDING: &str = ".gguf";
+
+/// Characters of a name, at most: with a suffix it stays an id that a reference accepts.
+const LONGEST: usize = 96;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_from_outside_leaves_its_directory() {
+        let table = [
+            ("SmolLM2-135M-Instruct-Q4_1.gguf", "SmolLM2-135M-Instruct-Q4_1.gguf"),
+            ("../../etc/passwd", "passwd.gguf"),
+            ("C:\\x\\m.GGUF", "m.gguf"),
+            ("..", "model.gguf"),
+            ("", "model.gguf"),
+            (".gguf", "model.gguf"),
+            (".hidden.gguf", "hidden.gguf"),
+            ("a\0b c\n.gguf", "a-b-c.gguf"),
+            ("größe.gguf", "gr--e.gguf"),
+            ("ü", "model.gguf"),
+        ];
+        for (name, expected) in table {
+            assert_eq!(file_name(name), expected, "{name:?}");
+        }
+        let long = file_name(&"x".repeat(5000));
+        assert_eq!(long.len(), LONGEST + ENDING.len());
+        assert!(ModelRef::parse(&id(&long)).is_ok());
+    }
+}

@@ -1,0 +1,94 @@
+//! One at a time, across threads and processes. The system drops a lock with the process, so a kill leaves none behind.
+//!
+//! Some phones' kernels refuse file locks. There the register of this process alone decides, which is enough: an app's
+//! folder belongs to one process.
+
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use fs4::{FileExt, TryLockError};
+
+/// Held until it is dropped.
+#[derive(Debug)]
+pub(super) struct Lock {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Lock {
+    /// Waits for its turn.
+    pub(super) fn wait(path: &Path) -> Self {
+        let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        while !held.insert(path.to_owned()) {
+            held = FREED.wait(held).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(held);
+        let file = open(path);
+        if let Some(file) = &file
+            && let Err(cause) = FileExt::lock(file)
+        {
+            tracing::debug!(%cause, "this file system has no locks");
+        }
+        Self {
+            path: path.to_owned(),
+            file,
+        }
+    }
+
+    /// Nothing if somebody else holds it.
+    pub(super) fn try_now(path: &Path) -> Option<Self> {
+        let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.contains(path) {
+            return None;
+        }
+        let file = open(path);
+        match file.as_ref().map(FileExt::try_lock) {
+            Some(Err(TryLockError::WouldBlock)) => return None,
+            Some(Err(TryLockError::Error(cause))) => tracing::debug!(%cause, "this file system has no locks"),
+            Some(Ok(())) | None => {}
+        }
+        held.insert(path.to_owned());
+        Some(Self {
+            path: path.to_owned(),
+            file,
+        })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // The system's lock goes first: whoever is woken wants it next.
+        self.file = None;
+        HELD.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.path);
+        FREED.notify_all();
+    }
+}
+
+fn open(path: &Path) -> Option<File> {
+    OpenOptions::new().create(true).append(true).open(path).ok()
+}
+
+static HELD: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+static FREED: Condvar = Condvar::new();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_holds_it_and_the_next_gets_it_when_it_is_dropped() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("lock");
+        let first = Lock::try_now(&path).expect("free");
+        assert!(Lock::try_now(&path).is_none());
+        let next = std::thread::spawn({
+            let path = path.clone();
+            move || drop(Lock::wait(&path))
+        });
+        drop(first);
+        next.join().expect("its turn came");
+        assert!(Lock::try_now(&path).is_some());
+    }
+}

@@ -1,0 +1,254 @@
+//! The beginning of a file that is being fetched.
+//!
+//! Bytes are only ever appended, each batch in one write, so the file's length *is* what is held: there is no second
+//! place that a kill could leave behind in another state. A power cut may leave a tail that never reached the disk; the
+//! hash at the end finds that.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::lock::Lock;
+use super::write_whole;
+use crate::error::{Error, Result};
+use crate::model::hub::Remote;
+use crate::model::reference::shown;
+
+/// A partial file, locked against everybody else until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Partial {
+    pub(super) place: Place,
+    held: u64,
+    /// Shared with writes under way, so that the lock outlives them even if whoever waits for them is gone.
+    open: Arc<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: File,
+    _lock: Lock,
+}
+
+/// Where the three files of a partial lie.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) part: PathBuf,
+    pub(super) manifest: PathBuf,
+    pub(super) lock: PathBuf,
+    pub(super) key: String,
+}
+
+/// `<key>.json`: whose bytes these are.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Manifest {
+    source: String,
+    url: String,
+    size_bytes: u64,
+    sha256: Option<String>,
+    commit: Option<String>,
+    version: Option<String>,
+}
+
+impl Partial {
+    /// Opens or begins the partial of a remote file. The caller holds the store's lock.
+    pub(super) fn open(room: &Path, remote: &Remote) -> Result<Self> {
+        let place = Place::of(room, &key(remote));
+        let partial = Self::claim(place, &remote.name)?;
+        let manifest = Manifest::of(remote);
+        let known = Manifest::read(&partial.place.manifest);
+        // With a hash the key itself says whose bytes these are, wherever they came from.
+        let same = remote.sha256.is_some() || known.as_ref().is_some_and(|known| known.is_same_file(&manifest));
+        if partial.held > 0 && (!same || partial.held > remote.size_bytes) {
+            return Self::begun_again(partial, &manifest);
+        }
+        if known.as_ref() != Some(&manifest) {
+            manifest.write(&partial.place.manifest)?;
+        }
+        Ok(partial)
+    }
+
+    /// A partial of no remote: for a file that is copied in. The caller holds the store's lock.
+    pub(super) fn scratch(room: &Path, name: &str) -> Result<Self> {
+        Self::claim(Place::of(room, &format!("{SCRATCH}{}", super::moment())), name)
+    }
+
+    /// How many bytes are here, from the beginning of the file.
+    pub(crate) fn held(&self) -> u64 {
+        self.held
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.place.part
+    }
+
+    /// Appends, on a blocking thread. Once begun it ends, even if the caller does not wait for it.
+    pub(crate) async fn append(&mut self, bytes: bytes::Bytes) -> Result<()> {
+        let open = self.open.clone();
+        let length = bytes.len() as u64;
+        let written = tokio::task::spawn_blocking(move || (&open.file).write_all(&bytes)).await;
+        let written = written.map_err(|cause| Error::internal(format!("a write was lost: {cause}")))?;
+        written.map_err(|e| Error::file(&self.place.part, "write", &e))?;
+        self.held += length;
+        Ok(())
+    }
+
+    /// Brings what was appended to the disk itself.
+    pub(crate) fn sync(&self) -> Result<()> {
+        let synced = self.open.file.sync_all();
+        synced.map_err(|e| Error::file(&self.place.part, "write", &e))
+    }
+
+    /// Somebody else wrote into [`Self::path`]: a copy by the system.
+    pub(super) fn filled(&mut self, length: u64) {
+        self.held = length;
+    }
+
+    /// Throws the bytes away: they are not the file.
+    pub(crate) fn discard(self) -> Result<()> {
+        let emptied = self.open.file.set_len(0);
+        emptied.map_err(|e| Error::file(&self.place.part, "empty", &e))?;
+        remove(&self.place.part)?;
+        remove(&self.place.manifest)
+    }
+
+    fn claim(place: Place, name: &str) -> Result<Self> {
+        let lock = Lock::try_now(&place.lock).ok_or_else(|| {
+            Error::busy(format!(
+                "`{}` is being fetched by another download; wait for it or cancel it",
+                name.escape_debug()
+            ))
+        })?;
+        let failed = |e| Error::file(&place.part, "open", &e);
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&place.part)
+            .map_err(failed)?;
+        let held = file.metadata().map_err(failed)?.len();
+        let open = Arc::new(Open { file, _lock: lock });
+        Ok(Self { place, held, open })
+    }
+
+    fn begun_again(mut self, manifest: &Manifest) -> Result<Self> {
+        let emptied = self.open.file.set_len(0);
+        emptied.map_err(|e| Error::file(&self.place.part, "empty", &e))?;
+        manifest.write(&self.place.manifest)?;
+        self.held = 0;
+        Ok(self)
+    }
+}
+
+impl Place {
+    fn of(room: &Path, key: &str) -> Self {
+        Self {
+            part: room.join(format!("{key}.part")),
+            manifest: room.join(format!("{key}.json")),
+            lock: room.join(format!("{key}.lock")),
+            key: key.to_owned(),
+        }
+    }
+}
+
+impl Manifest {
+    fn of(remote: &Remote) -> Self {
+        Self {
+            source: shown(&remote.source.to_string()),
+            url: shown(&remote.url),
+            size_bytes: remote.size_bytes,
+            sha256: remote.sha256.clone(),
+            commit: remote.commit.clone(),
+            version: remote.version.clone(),
+        }
+    }
+
+    fn read(path: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(path).ok()?).ok()
+    }
+
+    fn write(&self, path: &Path) -> Result<()> {
+        let text = serde_json::to_vec_pretty(self)
+            .map_err(|cause| Error::internal(format!("could not write `{}`: {cause}", path.display())))?;
+        write_whole(path, &text)
+    }
+
+    /// Without a hash: the same size, commit and version at the same address.
+    fn is_same_file(&self, other: &Self) -> bool {
+        (self.size_bytes, &self.commit, &self.version) == (other.size_bytes, &other.commit, &other.version)
+    }
+}
+
+/// The beginning of the partial of a remote file, without claiming it.
+pub(super) fn beginning(room: &Path, remote: &Remote, most: u64) -> Option<Vec<u8>> {
+    let place = Place::of(room, &key(remote));
+    let manifest = Manifest::read(&place.manifest)?;
+    if remote.sha256.is_none() && !manifest.is_same_file(&Manifest::of(remote)) {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(&place.part).ok()?;
+    file.take(most.min(remote.size_bytes)).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// Where the bytes of a remote file go.
+pub(super) fn path_of(room: &Path, remote: &Remote) -> PathBuf {
+    Place::of(room, &key(remote)).part
+}
+
+/// Removes what nobody needs: locks and manifests without bytes, and copies that were under way when the process died.
+/// The caller holds the store's lock, so nobody is about to claim one.
+pub(super) fn sweep(room: &Path) -> Result<()> {
+    let entries = fs::read_dir(room).map_err(|e| Error::file(room, "list", &e))?;
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        let Some(key) = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .and_then(|name| name.strip_suffix(".lock"))
+        else {
+            continue;
+        };
+        let place = Place::of(room, key);
+        let Some(_lock) = Lock::try_now(&place.lock) else {
+            continue;
+        };
+        let empty = fs::metadata(&place.part).map_or(true, |part| part.len() == 0);
+        if empty || key.starts_with(SCRATCH) {
+            remove(&place.part)?;
+            remove(&place.manifest)?;
+            remove(&place.lock)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a file; that it is gone already is fine.
+pub(super) fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::file(path, "remove", &e)),
+        _ => Ok(()),
+    }
+}
+
+/// The hash of the file, or else of its address: in both cases hex digits, so never a path.
+fn key(remote: &Remote) -> String {
+    match &remote.sha256 {
+        Some(sha256) => sha256.clone(),
+        None => format!("address-{}", hex(&Sha256::digest(remote.url.as_bytes()))),
+    }
+}
+
+/// Lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// How the keys of copies begin.
+const SCRATCH: &str = "import-";

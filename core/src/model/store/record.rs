@@ -1,0 +1,113 @@
+//! What the store knows about a whole model, and its `model.json`.
+
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{hex, write_whole};
+use crate::error::{Error, Result};
+use crate::model::ModelRef;
+
+/// A whole model on this device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstalledModel {
+    /// How it is called here: the file's name in lower case without its ending.
+    pub id: String,
+    /// The file.
+    pub path: String,
+    /// Of the whole file, 64 lower-case hex digits.
+    pub sha256: String,
+    /// The whole file, in bytes.
+    pub size_bytes: u64,
+    /// How the weights are stored, such as `Q4_K_M`.
+    pub quantization: String,
+    /// Such as `llama` or `qwen2`.
+    pub architecture: String,
+    /// The longest context that it was trained with, in tokens.
+    pub context_length: u32,
+    /// The exact reference or path it came from.
+    pub source: String,
+}
+
+/// `model.json`: [`InstalledModel`] without what the place of the file says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Record {
+    pub(super) file: String,
+    pub(super) sha256: String,
+    pub(super) size_bytes: u64,
+    pub(super) quantization: String,
+    pub(super) architecture: String,
+    pub(super) context_length: u32,
+    pub(super) source: String,
+    /// The commit it was taken at.
+    #[serde(default)]
+    pub(super) commit: Option<String>,
+    /// References that led to it, as they were asked.
+    #[serde(default)]
+    pub(super) asked: Vec<String>,
+}
+
+impl Record {
+    /// The record in this directory, if it is one of a whole model: the file is there and has its size.
+    pub(super) fn read(at: &Path) -> Option<Self> {
+        let record: Self = serde_json::from_slice(&fs::read(at.join(NAME)).ok()?).ok()?;
+        let plain = Path::new(&record.file)
+            .file_name()
+            .is_some_and(|name| name == record.file.as_str());
+        let file = fs::metadata(at.join(&record.file)).ok()?;
+        (plain && at.file_name()?.to_str().is_some() && file.is_file() && file.len() == record.size_bytes)
+            .then_some(record)
+    }
+
+    pub(super) fn write(&self, at: &Path) -> Result<()> {
+        let text = serde_json::to_vec_pretty(self)
+            .map_err(|cause| Error::internal(format!("could not write `{NAME}`: {cause}")))?;
+        write_whole(&at.join(NAME), &text)
+    }
+
+    /// Remembers that `reference` led here. Whether that is new.
+    pub(super) fn learn(&mut self, reference: &ModelRef) -> bool {
+        let text = mark(reference);
+        let new = text != self.source && !self.asked.contains(&text);
+        if new {
+            self.asked.push(text);
+        }
+        new
+    }
+
+    /// Whether `reference` led here once.
+    pub(super) fn knows(&self, reference: &ModelRef) -> bool {
+        let text = mark(reference);
+        text == self.source || self.asked.contains(&text)
+    }
+
+    pub(super) fn id<'a>(&self, at: &'a Path) -> &'a str {
+        at.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+    }
+
+    pub(super) fn model(&self, at: &Path) -> InstalledModel {
+        InstalledModel {
+            id: self.id(at).to_owned(),
+            path: at.join(&self.file).to_string_lossy().into_owned(),
+            sha256: self.sha256.clone(),
+            size_bytes: self.size_bytes,
+            quantization: self.quantization.clone(),
+            architecture: self.architecture.clone(),
+            context_length: self.context_length,
+            source: self.source.clone(),
+        }
+    }
+}
+
+/// A reference as it is remembered. The query of an address may hold a key, so there only its hash is kept.
+fn mark(reference: &ModelRef) -> String {
+    let text = reference.to_string();
+    match reference {
+        ModelRef::Url { url, .. } if url.contains('?') => format!("sha256:{}", hex(&Sha256::digest(text))),
+        _ => text,
+    }
+}
+
+const NAME: &str = "model.json";

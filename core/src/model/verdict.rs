@@ -1,0 +1,60 @@
+//! The verdict on whatever a reference means: a file, an installed model, or one that is still at the hub.
+
+use std::path::Path;
+
+use super::fit::{FitOptions, FitReport, fit_file};
+use super::gguf::Head;
+use super::head::fetch_head;
+use super::hub::Hub;
+use super::reference::ModelRef;
+use super::store::{Store, blocking};
+use crate::device::{self, Snapshot};
+use crate::error::Result;
+
+/// Judges a model wherever it is. Only for one that is not here does anything travel: its head, once.
+pub(crate) async fn judge(hub: &Hub, store: &Store, reference: &ModelRef, options: &FitOptions) -> Result<FitReport> {
+    reference.check()?;
+    let (known, wanted, asked) = (store.clone(), reference.clone(), options.clone());
+    let here = blocking(move || {
+        let path = match (&wanted, known.find(&wanted)?) {
+            (_, Some(model)) => model.path,
+            (ModelRef::Path { path }, None) => path.clone(),
+            _ => return Ok(None),
+        };
+        judge_file(path.as_ref(), &asked, &device::snapshot()?).map(Some)
+    })
+    .await?;
+    let report = match here {
+        Some(report) => report,
+        None => judge_remote(hub, store, reference, options).await?,
+    };
+    Ok(FitReport {
+        model: reference.to_string(),
+        ..report
+    })
+}
+
+/// Judges a file on this device. Blocks.
+pub(crate) fn judge_file(path: &Path, options: &FitOptions, snapshot: &Snapshot) -> Result<FitReport> {
+    let head = Head::read_file(path)?;
+    let size = path
+        .metadata()
+        .map_err(|cause| crate::Error::file(path, "read", &cause))?
+        .len();
+    fit_file(path, &head, size, options, snapshot)
+}
+
+async fn judge_remote(hub: &Hub, store: &Store, reference: &ModelRef, options: &FitOptions) -> Result<FitReport> {
+    let remote = hub.resolve(reference).await?;
+    let (head, network_bytes) = fetch_head(hub, store, &remote).await?;
+    let (store, options) = (store.clone(), options.clone());
+    blocking(move || {
+        let beginning = store.partial_path(&remote);
+        let report = fit_file(&beginning, &head, remote.size_bytes, &options, &device::snapshot()?)?;
+        Ok(FitReport {
+            network_bytes,
+            ..report
+        })
+    })
+    .await
+}

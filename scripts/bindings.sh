@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# The Kotlin library and the Swift package: writes the generated code, compiles both halves, runs their scenarios.
+#
+#   bindings.sh [generate] [kotlin] [swift] [test-kotlin] [test-swift]    kotlin and swift when none is named
+#
+# Generated code is never committed: the Kotlin goes to target/bindings/kotlin, the Swift into bindings/swift/Sources,
+# where git ignores it. What is here is for this machine; it has the scripted `Nearside` that tests play with. A test
+# run ends with one line, `kotlin: N passed, N failed`.
+set -euo pipefail
+source "$(dirname "$0")/paths.sh"
+cd "$root"
+
+generated=$target/bindings
+package=$root/bindings/swift
+
+# The whole workspace, for the reason that scripts/build.sh gives; with it come the programs that the scenarios start.
+build() {
+  cargo build --release --workspace --lib --bins --features nearside-ffi/testing,nearside-ffi/bindgen
+  case $(uname) in Darwin) library=$programs/libnearside_ffi.dylib ;; *) library=$programs/libnearside_ffi.so ;; esac
+}
+
+# The generators ask cargo where the crate's uniffi.toml is, so they run in the workspace.
+generate() {
+  build
+  rm -rf "$generated/new"
+  "$programs/uniffi-bindgen" generate --language kotlin --no-format --out-dir "$generated/new/kotlin" "$library"
+  "$programs/uniffi-bindgen-swift" --swift-sources "$library" "$generated/new/swift/NearsideGenerated"
+  "$programs/uniffi-bindgen-swift" --headers --modulemap --module-name NearsideFFI --modulemap-filename module.modulemap \
+    "$library" "$generated/new/swift/NearsideFFI"
+  replace "$generated/new/kotlin" "$generated/kotlin"
+  replace "$generated/new/swift" "$package/Sources"
+}
+
+# replace FROM TO: copies what differs, so that an unchanged file keeps its time and is not compiled again.
+replace() {
+  local file
+  while IFS= read -r -d '' file; do
+    cmp -s "$1/$file" "$2/$file" && continue
+    mkdir -p "$(dirname "$2/$file")"
+    cp "$1/$file" "$2/$file"
+  done < <(cd "$1" && find . -type f -print0)
+}
+
+# A Kotlin daemon would outlive the build by hours, hence the flag beside the one in the pom.
+maven() {
+  command -v mvn >/dev/null || "$root/scripts/setup.sh" test
+  mvn --batch-mode --no-transfer-progress -Dstyle.color=never -Dkotlin.compiler.daemon=false -Dtarget.dir="$target" \
+    --file bindings/kotlin/pom.xml "$@"
+}
+
+# swift COMMAND ARGUMENTS: in the package, with warnings as errors, by the Swift of this machine or by Debian's.
+run_swift() {
+  local command=$1
+  shift
+  set -- "$command" --scratch-path "$target/swift" -Xswiftc -warnings-as-errors "$@"
+  export NEARSIDE_PROGRAMS=$programs NEARSIDE_LIBRARY_DIR=$programs
+  if have_swift; then
+    (cd "$package" && swift "$@")
+  else
+    "$root/scripts/setup.sh" test
+    "$root/scripts/swift-root.sh" "$cache/swift"
+    (cd "$package" && "$root/scripts/swift-in.sh" "$cache/swift" -b "$root" -b "$target" -b "$models" -- swift "$@")
+  fi
+}
+
+have_swift() {
+  local version
+  version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\).*/\1/p')
+  [ "${version:-0}" -ge 6 ]
+}
+
+kotlin() { maven -q compile; }
+
+swift_package() { run_swift build; }
+
+test_kotlin() {
+  local log=$target/kotlin-test.log code=0
+  maven test 2>&1 | tee "$log" || code=$?
+  awk '/Tests run: [0-9]+, Failures/ && !/Time elapsed/ {
+         sub(/.*Tests run: /, ""); split($0, n, /[^0-9]+/); p = n[1] - n[2] - n[3] - n[4]; f = n[2] + n[3]
+       } END { printf "kotlin: %d passed, %d failed\n", p, f }' "$log"
+  return "$code"
+}
+
+test_swift() {
+  local log=$target/swift-test.log code=0
+  # Without the flag the package manager runs XCTest first, which finds nothing and says so.
+  run_swift test --disable-xctest 2>&1 | tee "$log" || code=$?
+  LC_ALL=C awk '/ Test run with / { next }
+                / Test .* passed after / { p++ }
+                / Test .* failed after / { f++ }
+                END { printf "swift: %d passed, %d failed\n", p, f }' "$log"
+  return "$code"
+}
+
+[ $# -gt 0 ] || set -- kotlin swift
+generate
+for task; do
+  case $task in
+    generate) ;;
+    kotlin) kotlin ;;
+    swift) swift_package ;;
+    test-kotlin) test_kotlin ;;
+    test-swift) test_swift ;;
+    *) fail "\`$task\` is nothing that can be done here" 'there are generate, kotlin, swift, test-kotlin and test-swift' ;;
+  esac
+done

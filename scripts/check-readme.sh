@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Holds README.md to what is there.
+#
+# - In a `console` block every `$ make TARGET` names a target, and every `$ nearside COMMAND --flag` a command of the
+#   program that is built (`make build`) which has those flags.
+# - A block after a comment `<!-- from FILE -->` stands in that file word for word, indentation aside, and the file is one
+#   that the tests compile and run.
+set -uo pipefail
+source "$(dirname "$0")/paths.sh"
+cd "$root" || exit 1
+wrong=0
+
+complain() {
+  printf 'README.md: %s\n' "$1"
+  wrong=1
+}
+
+check_make() {
+  local target
+  for target; do
+    grep -qE "^$target:" Makefile || complain "\`make $target\` is no target of the Makefile"
+  done
+}
+
+check_nearside() {
+  local help word
+  help=$("$programs/nearside" "$1" --help 2>&1) || { complain "\`nearside $1\` is no command"; return; }
+  for word; do
+    case $word in
+      -*) grep -qE -- "(^|[ ,])${word%%=*}([ =,]|\$)" <<<"$help" || complain "\`nearside $1\` has no flag \`${word%%=*}\`" ;;
+    esac
+  done
+}
+
+commands=$(awk '/^```console$/ { on = 1; next } /^```/ { on = 0 } on && /^\$ / { print substr($0, 3) }' README.md)
+[ -n "$commands" ] || complain 'no commands found; are they still in `console` blocks?'
+# Quoted text is not to be taken for flags, and what follows a # is for the reader.
+while read -r -a words; do
+  case ${words[0]} in
+    make) check_make "${words[@]:1}" ;;
+    nearside) check_nearside "${words[@]:1}" ;;
+    cd | git) ;;
+    *) complain "no way to check \`${words[*]}\`" ;;
+  esac
+done < <(sed -E "s/[\"'][^\"']*[\"']/TEXT/g; s/ #.*//" <<<"$commands")
+
+python3 - <<'P' || wrong=1
+import pathlib, re, sys
+
+def lines(text):
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+wrong = False
+blocks = re.findall(r"<!-- from (\S+) -->\n+```\w+\n(.*?)```", pathlib.Path("README.md").read_text(), re.S)
+if not blocks:
+    print("README.md: no code that is taken from a test")
+    wrong = True
+for name, block in blocks:
+    wanted = lines(block)
+    try:
+        there = lines(pathlib.Path(name).read_text())
+    except OSError as cause:
+        print(f"README.md: {cause}")
+        wrong = True
+        continue
+    # Imports come first in a file and need not be next to the rest.
+    body = [line for line in wanted if not line.startswith("import ")]
+    if not (any(there[i : i + len(body)] == body for i in range(len(there))) and set(wanted) <= set(there)):
+        print(f"README.md: the code from {name} does not stand there any more; copy it anew")
+        wrong = True
+sys.exit(wrong)
+P
+exit "$wrong"

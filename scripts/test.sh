@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Runs every test there is, in every language, and counts them. A failure does not stop the others.
+#
+#   test.sh [rust] [kotlin] [swift] [scripts]    all of them when none is named
+#
+# The last line is `N passed, N failed` over all languages; the logs stay in target/test-logs. A part that fails without
+# having counted a failure (it did not build, it died) counts as one; so does a part that ran nothing, and with CI=true
+# a test that was skipped.
+set -uo pipefail
+source "$(dirname "$0")/paths.sh"
+cd "$root" || exit 1
+logs=$target/test-logs
+mkdir -p "$logs"
+
+# Each part prints what its runner prints. Forty minutes are four times what the slowest one takes on two cores.
+limit=()
+command -v timeout >/dev/null && limit=(timeout --kill-after=10 2400)
+
+run_rust() {
+  scripts/build.sh || return
+  "${limit[@]}" cargo test --workspace --release --no-fail-fast
+}
+run_kotlin() { "${limit[@]}" scripts/bindings.sh test-kotlin; }
+run_swift() { "${limit[@]}" scripts/bindings.sh test-swift; }
+run_scripts() { scripts/lint.sh shell readme; }
+
+# count_PART: reads what the runner printed, prints PASSED FAILED SKIPPED.
+count_rust() { # one line for each test binary and each crate's documentation
+  awk '/^test result: / { p += $4; f += $6; s += $8 } END { print p + 0, f + 0, s + 0 }'
+}
+count_kotlin() { # Surefire: a line for each class, which ends in times, and one for all
+  awk '/Tests run: [0-9]+, Failures: [0-9]+, Errors: [0-9]+, Skipped: [0-9]+/ && !/Time elapsed/ {
+         gsub(/\033\[[0-9;]*m/, ""); sub(/.*Tests run: /, ""); split($0, n, /[^0-9]+/)
+         p += n[1] - n[2] - n[3] - n[4]; f += n[2] + n[3]; s += n[4]
+       } END { print p + 0, f + 0, s + 0 }'
+}
+count_swift() { # swift-testing, then XCTest: a line for each test, and lines for suites and runs, which do not count
+  LC_ALL=C awk '/ Test run with [0-9]+ test/ { next }
+       / Test .* passed after [0-9.]+ seconds\.$/ { p++ }
+       / Test .* failed after [0-9.]+ seconds( with [0-9]+ issues?)?\.$/ { f++ }
+       / Test [^ ]*\(.*\) skipped[.:]/ || / Test ".*" skipped[.:]/ { s++ }
+       /^Test Case .* passed \([0-9.]+ seconds\)/ { p++ }
+       /^Test Case .* failed \([0-9.]+ seconds\)/ { f++ }
+       /^Test Case .* skipped \([0-9.]+ seconds\)/ { s++ }
+       END { print p + 0, f + 0, s + 0 }'
+}
+count_scripts() { # scripts/lint.sh
+  awk '/^ok  / { p++ } /^FAIL / { f++ } END { print p + 0, f + 0, 0 }'
+}
+
+# Our own programs that run now, so that those which a test leaves behind can be told from those which were there.
+ours() { for link in /proc/[0-9]*/exe; do case $(readlink "$link") in "$target"/*) echo "${link//[!0-9]/}" ;; esac; done 2>/dev/null; }
+
+# Copies its input up to the line that says the part has ended. Not up to the end of the input: a process that a test
+# left behind may hold the pipe open for ever.
+until_ended() {
+  local line
+  while IFS= read -r line; do
+    printf '%s\n' "$line"
+    case $line in "$ended "*) break ;; esac
+  done
+}
+ended="part $$ ended with exit code"
+
+passed=0 failed=0 skipped=0
+summary=()
+
+run_part() {
+  local part=$1 log=$logs/$1.log start=$SECONDS before left code p f s note=
+  printf '\n== %s ==\n' "$part"
+  before=$(ours)
+  { "run_$part" 2>&1; printf '%s %d\n' "$ended" $?; } | until_ended | tee "$log"
+  code=$(sed -n "s/^$ended //p" "$log")
+  read -r p f s < <("count_$part" <"$log")
+  if [ "$code" != 0 ] && [ "$f" -eq 0 ]; then
+    f=1 note="; ended with exit code $code"
+  elif [ "$((p + f))" -eq 0 ]; then
+    f=1 note='; ran no test'
+  fi
+  left=$(comm -13 <(sort <<<"$before") <(ours | sort) | xargs)
+  if [ -n "$left" ]; then
+    f=$((f + 1)) note="$note; left processes behind: $left"
+  fi
+  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+  summary+=("$(printf '%-8s %4d passed, %d failed, %d skipped in %d s%s' "$part" "$p" "$f" "$s" $((SECONDS - start)) "$note")")
+}
+
+[ $# -gt 0 ] || set -- rust kotlin swift scripts
+for part; do
+  declare -F "run_$part" >/dev/null || fail "no tests are called \`$part\`" 'there are rust, kotlin, swift and scripts'
+done
+for part; do
+  run_part "$part"
+done
+
+if [ "${CI:-}" = true ] && [ "$skipped" -gt 0 ]; then
+  summary+=("$skipped skipped: with CI=true nothing may be skipped, so they count as failed")
+  failed=$((failed + skipped)) skipped=0
+fi
+printf '\n== all in %d s; logs in %s ==\n' "$SECONDS" "$logs"
+printf '%s\n' "${summary[@]}"
+printf '%d passed, %d failed' "$passed" "$failed"
+[ "$skipped" -eq 0 ] || printf ', %d skipped' "$skipped"
+printf '\n'
+[ "$failed" -eq 0 ]

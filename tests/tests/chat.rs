@@ -1,0 +1,357 @@
+//! The local engine on a real model: the order of chunks, what a cancel does, what the cache keeps, where answers end.
+
+use std::time::{Duration, Instant};
+
+use nearside::chat::{ChatRequest, ChatStream, Chunk, Limits, Message, Sampling, StopReason, Target, Timings, Usage};
+use nearside::{Config, ErrorKind, Nearside, Result};
+use nearside_tests::models;
+
+/// An answer, gathered.
+#[derive(Debug, Default)]
+struct Answer {
+    text: String,
+    reasoning: String,
+    started: usize,
+    done: Option<(StopReason, Usage, Timings)>,
+}
+
+fn open(folder: &tempfile::TempDir, context: u32) -> Nearside {
+    let config = Config {
+        context: Some(context),
+        ..Config::new(folder.path().to_string_lossy())
+    };
+    Nearside::new(config).expect("the library opens")
+}
+
+/// A question to SmolLM2, greedy.
+fn ask(text: &str) -> ChatRequest {
+    ChatRequest {
+        model: Some(models::path("smollm2.gguf").to_string_lossy().into_owned()),
+        sampling: Sampling {
+            temperature: Some(0.0),
+            seed: Some(1),
+            ..Sampling::default()
+        },
+        ..ChatRequest::new(vec![Message::user(text)])
+    }
+}
+
+fn limited(request: ChatRequest, max_tokens: u32) -> ChatRequest {
+    ChatRequest {
+        limits: Limits {
+            max_tokens: Some(max_tokens),
+        },
+        ..request
+    }
+}
+
+async fn gather(stream: &ChatStream) -> Result<Answer> {
+    let mut answer = Answer::default();
+    loop {
+        let batch = stream.next_batch().await?;
+        if batch.is_empty() {
+            return Ok(answer);
+        }
+        for chunk in batch {
+            assert!(answer.done.is_none(), "nothing comes after `done`");
+            match chunk {
+                Chunk::Started { route } => {
+                    assert!(answer.text.is_empty(), "`started` comes first");
+                    assert!(matches!(route.target, Target::Local { .. }));
+                    answer.started += 1;
+                }
+                Chunk::Reasoning { text } => answer.reasoning.push_str(&text),
+                Chunk::Text { text } => {
+                    assert!(!text.is_empty());
+                    answer.text.push_str(&text);
+                }
+                Chunk::ToolCall { name, .. } => panic!("nobody offered the tool `{name}`"),
+                Chunk::Done {
+                    stop,
+                    usage,
+                    timings,
+                    receipt,
+                } => {
+                    assert_eq!(receipt.cost_usd, 0.0);
+                    assert_eq!(receipt.data_policy.region, "device");
+                    answer.done = Some((stop, usage, timings));
+                }
+            }
+        }
+    }
+}
+
+/// Words that no two places share: about 6,000 tokens.
+fn long_text() -> String {
+    (0..720).map(|n| format!("item {n} is here; ")).collect()
+}
+
+#[tokio::test]
+async fn an_answer_streams_in_order_and_ends_with_one_done() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nearside = open(&folder, 2048);
+    let answer = gather(&nearside.chat(limited(ask("Why is the sky blue?"), 200)))
+        .await
+        .expect("an answer");
+    assert_eq!(answer.started, 1);
+    assert!(answer.text.contains("light"), "{}", answer.text);
+    assert_eq!(answer.reasoning, "");
+    let (stop, usage, timings) = answer.done.expect("done");
+    assert!(matches!(stop, StopReason::End | StopReason::MaxTokens), "{stop:?}");
+    assert!(usage.prompt_tokens > 10 && usage.completion_tokens > 3, "{usage:?}");
+    assert_eq!((usage.cached_tokens, usage.reasoning_tokens), (0, 0));
+    assert!(
+        timings.load_ms > 0.0 && timings.first_token_ms > timings.load_ms,
+        "{timings:?}"
+    );
+    assert!(
+        timings.tokens_per_second > 0.0 && timings.prompt_tokens_per_second > 0.0,
+        "{timings:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_same_request_gives_the_same_answer_and_the_second_finds_its_prompt_in_the_cache() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nearside = open(&folder, 2048);
+    let first = gather(&nearside.chat(ask("Name three colours.")))
+        .await
+        .expect("an answer");
+    let second = gather(&nearside.chat(ask("Name three colours.")))
+        .await
+        .expect("an answer");
+    assert_eq!(first.text, second.text);
+    let (_, usage, timings) = second.done.expect("done");
+    assert_eq!(
+        usage.cached_tokens,
+        usage.prompt_tokens - 1,
+        "all but the last token, which must run again"
+    );
+    assert_eq!(timings.load_ms, 0.0);
+}
+
+#[tokio::test]
+async fn a_conversation_prefills_only_what_is_new() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nearside = open(&folder, 2048);
+    let mut request = limited(ask("My name is Ada. Remember it."), 24);
+    let first = gather(&nearside.chat(request.clone())).await.expect("an answer");
+    request.messages.push(Message::assistant(first.text));
+    request.messages.push(Message::user("What is my name?"));
+    let (_, usage, _) = gather(&nearside.chat(request))
+        .await
+        .expect("an answer")
+        .done
+        .expect("done");
+    let (_, before, _) = first.done.expect("done");
+    assert!(
+        usage.cached_tokens >= before.prompt_tokens,
+        "{usage:?} after {before:?}"
+    );
+}
+
+#[tokio::test]
+async fn two_conversations_take_turns_on_one_model() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nearside = open(&folder, 2048);
+    let alone = gather(&nearside.chat(limited(ask("Count to five."), 16)))
+        .await
+        .expect("an answer");
+    let (one, other) = (
+        nearside.chat(limited(ask("Name a river."), 16)),
+        nearside.chat(limited(ask("Count to five."), 16)),
+    );
+    let (one, other) = tokio::join!(gather(&one), gather(&other));
+    assert!(one.expect("an answer").done.is_some());
+    assert_eq!(other.expect("an answer").text, alone.text);
+}
+
+#[tokio::test]
+async fn max_tokens_and_stop_strings_end_the_answer_where_they_say() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nearside = open(&folder, 2048);
+    let whole = gather(&nearside.chat(limited(ask("Count from one to twenty in digits."), 60)))
+        .await
+        .expect("an answer");
+    let short = gather(&nearside.chat(limited(ask("Count from one to twenty in digits."), 5)))
+        .await
+        .expect("an answer");
+    assert!(whole.text.starts_with(&short.text));
+    assert_eq!(
+        short.done.map(|(stop, usage, _)| (stop, usage.completion_tokens)),
+        Some((StopReason::MaxTokens, 5))
+    );
+
+    // A stop string of the answer's own, cut out of its middle so that tokens split it.
+    let words: Vec<&str> = whole.text.split(' ').collect();
+    let stop = words[2..4].join(" ");
+    let mut request = limited(ask("Count from one to twenty in digits."), 60);
+    request.sampling.stop = vec![stop.clone()];
+    let stopped = gather(&nearside.chat(request)).await.expect("an answer");
+    let at = whole.text.find(&stop).expect("it is in there");
+    assert_eq!(stopped.text, whole.text[..at]);
+    assert_eq!(stopped.done.map(|(stop, ..)| stop), Some(StopReason::StopSequence));
+}
+
+#[tokio::test]
+async fn a_full_context_ends_the_answer_and_a_longer_prompt_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nearside = open(&folder, 256);
+    let mut request = ask("Tell a very long story about a fox, a crow and a river.");
+    request.sampling.stop.clear();
+    let answer = gather(&nearside.chat(request)).await.expect("an answer");
+    let (stop, usage, _) = answer.done.expect("done");
+    if stop == StopReason::ContextFull {
+        assert_eq!(
+            usage.prompt_tokens + usage.completion_tokens,
+            256 + 1,
+            "the last token is told but not read"
+        );
+    } else {
+        assert_eq!(stop, StopReason::End);
+    }
+    let error = gather(&nearside.chat(ask(&long_text()))).await.expect_err("too long");
+    assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+    assert!(error.to_string().contains("256"), "{error}");
+}
+
+#[tokio::test]
+async fn cancelling_a_long_prefill_ends_it_within_milliseconds_and_the_model_still_works() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nearside = open(&folder, 8192);
+    // Loads the model, so that what is cancelled is the prefill.
+    gather(&nearside.chat(limited(ask("Hello"), 1)))
+        .await
+        .expect("an answer");
+    let mut waits = Vec::new();
+    for round in 0..20 {
+        let stream = nearside.chat(ask(&format!("{round} {}", long_text())));
+        let first = stream.next_batch().await.expect("no error");
+        assert!(
+            matches!(first[..], [Chunk::Started { .. }]),
+            "only `started`: {first:?}"
+        );
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let cancelled = Instant::now();
+        stream.cancel();
+        let last = stream.next_batch().await.expect("no error");
+        waits.push(cancelled.elapsed());
+        assert!(
+            matches!(
+                last[..],
+                [Chunk::Done {
+                    stop: StopReason::Cancelled,
+                    ..
+                }]
+            ),
+            "{last:?}"
+        );
+        assert_eq!(stream.next_batch().await, Ok(vec![]));
+    }
+    waits.sort();
+    println!(
+        "cancel during prefill: median {:?}, worst {:?} of {}",
+        waits[10],
+        waits[19],
+        waits.len()
+    );
+    assert!(waits[10] < Duration::from_millis(20), "{waits:?}");
+    let answer = gather(&nearside.chat(limited(ask("Why is the sky blue?"), 40)))
+        .await
+        .expect("an answer");
+    assert!(!answer.text.is_empty());
+}
+
+#[tokio::test]
+async fn cancelling_while_text_comes_ends_with_cancelled_and_disturbs_nobody_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nearside = open(&folder, 2048);
+    let expected = gather(&nearside.chat(limited(ask("Name a river."), 16)))
+        .await
+        .expect("an answer");
+    let stream = nearside.chat(ask("Tell a long story about the sea."));
+    let waiting = nearside.chat(limited(ask("Name a river."), 16));
+    let mut seen = 0;
+    while seen < 5 {
+        seen += stream
+            .next_batch()
+            .await
+            .expect("no error")
+            .iter()
+            .filter(|it| matches!(it, Chunk::Text { .. }))
+            .count();
+    }
+    stream.cancel();
+    stream.cancel();
+    let answer = gather(&stream).await.expect("no error");
+    assert_eq!(answer.done.map(|(stop, ..)| stop), Some(StopReason::Cancelled));
+    assert_eq!(gather(&waiting).await.expect("an answer").text, expected.text);
+}
+
+#[tokio::test]
+async fn dropping_the_library_ends_a_stream_with_cancelled() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nearside = open(&folder, 2048);
+    let stream = nearside.chat(ask("Tell a long story about the sea."));
+    while !stream
+        .next_batch()
+        .await
+        .expect("no error")
+        .iter()
+        .any(|it| matches!(it, Chunk::Text { .. }))
+    {}
+    drop(nearside);
+    let answer = gather(&stream).await.expect("no error");
+    assert_eq!(answer.done.map(|(stop, ..)| stop), Some(StopReason::Cancelled));
+}
+
+#[tokio::test]
+async fn unloading_frees_the_model_and_the_next_request_loads_it_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nearside = open(&folder, 2048);
+    let before = gather(&nearside.chat(limited(ask("Name a river."), 16)))
+        .await
+        .expect("an answer");
+    nearside.unload().await.expect("unloads");
+    let after = gather(&nearside.chat(limited(ask("Name a river."), 16)))
+        .await
+        .expect("an answer");
+    assert_eq!(before.text, after.text);
+    assert!(after.done.expect("done").2.load_ms > 0.0);
+}
+
+#[tokio::test]
+async fn what_cannot_be_answered_is_an_error_that_says_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nearside = open(&folder, 2048);
+    let kind = async |request| gather(&nearside.chat(request)).await.expect_err("an error").kind();
+    assert_eq!(kind(ChatRequest::new(vec![])).await, ErrorKind::InvalidRequest);
+    assert_eq!(
+        kind(ChatRequest::new(vec![Message::user("hi")])).await,
+        ErrorKind::NotInstalled
+    );
+    let missing = ChatRequest {
+        model: Some("./no-such-file.gguf".into()),
+        ..ask("hi")
+    };
+    assert_eq!(kind(missing).await, ErrorKind::NotInstalled);
+    let damaged = folder.path().join("damaged.gguf");
+    std::fs::write(&damaged, b"GGUF\x03\0\0\0 and then nothing of the kind").expect("written");
+    let damaged = ChatRequest {
+        model: Some(damaged.to_string_lossy().into_owned()),
+        ..ask("hi")
+    };
+    assert_eq!(kind(damaged).await, ErrorKind::Corrupt);
+}
+
+#[tokio::test]
+async fn an_emoji_split_over_tokens_arrives_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nearside = open(&folder, 2048);
+    let mut request = limited(ask("Repeat exactly: 🌍🦊 Grüße 世界"), 40);
+    request.messages.push(Message::assistant("🌍🦊 Grüße 世界"));
+    request.messages.push(Message::user("Again, the same line."));
+    let answer = gather(&nearside.chat(request)).await.expect("an answer");
+    assert!(answer.done.is_some());
+    assert!(!answer.text.contains('\u{FFFD}'), "{}", answer.text);
+}

@@ -1,0 +1,130 @@
+//! What a probe foretells, against what loading takes.
+
+use nearside_llama::{CacheType, Context, ContextParams, Error, LoadMode, MemoryPart, Model, ModelParams, Probe};
+use nearside_tests::models;
+
+#[test]
+fn a_probe_foretells_the_load_to_the_byte() {
+    let path = models::path("smollm2.gguf");
+    for mode in [LoadMode::Repacked, LoadMode::Mapped] {
+        let probe = Probe::open(&path, mode).unwrap();
+        let model = Model::load(
+            &path,
+            &ModelParams {
+                load_mode: mode,
+                ..ModelParams::default()
+            },
+            &mut |_| true,
+        )
+        .unwrap();
+        for context in [1024, 8192] {
+            for cache in [CacheType::F16, CacheType::Q8_0] {
+                let params = ContextParams {
+                    context,
+                    cache,
+                    threads: 2,
+                    ..ContextParams::default()
+                };
+                let foretold = probe.need(&params).unwrap();
+                let taken = Context::new(&model, &params).unwrap().memory().unwrap();
+                match mode {
+                    LoadMode::Repacked => assert_eq!(foretold, taken),
+                    // A mapped file counts as another kind of buffer, and by pages.
+                    LoadMode::Mapped => {
+                        assert_eq!(sum(&foretold, |part| part.cache), sum(&taken, |part| part.cache));
+                        assert_eq!(sum(&foretold, |part| part.compute), sum(&taken, |part| part.compute));
+                    }
+                }
+            }
+        }
+        assert_eq!(probe.context_train(), model.context_train());
+        assert_eq!(probe.vocab_size(), model.vocab_size());
+        assert_eq!(probe.size(), model.size());
+    }
+}
+
+#[test]
+fn the_head_of_a_7b_is_enough_to_know_its_need() {
+    let probe = Probe::open(&models::path("r1-7b.gguf"), LoadMode::Repacked).unwrap();
+    let need = probe
+        .need(&ContextParams {
+            context: 4096,
+            ..ContextParams::default()
+        })
+        .unwrap();
+    assert_eq!(sum(&need, |part| part.weights), 4_677_120_000);
+    assert_eq!(sum(&need, |part| part.cache), 234_881_024);
+    let params = ContextParams {
+        context: 32_768,
+        cache: CacheType::Q8_0,
+        ..ContextParams::default()
+    };
+    assert_eq!(sum(&probe.need(&params).unwrap(), |part| part.cache), 998_244_352);
+    assert_eq!(probe.context_train(), 131_072);
+    assert_eq!(probe.vocab_size(), 152_064);
+    assert_eq!(probe.meta("general.architecture").as_deref(), Some("qwen2"));
+}
+
+#[test]
+fn a_context_that_makes_no_sense_is_an_error() {
+    let probe = Probe::open(&models::path("smollm2.gguf"), LoadMode::Repacked).unwrap();
+    let wrong = [
+        ContextParams {
+            context: 0,
+            ..ContextParams::default()
+        },
+        ContextParams {
+            context: u32::MAX,
+            ..ContextParams::default()
+        },
+        ContextParams {
+            batch: 0,
+            ..ContextParams::default()
+        },
+        ContextParams {
+            batch: u32::MAX,
+            ..ContextParams::default()
+        },
+        ContextParams {
+            threads: 0,
+            ..ContextParams::default()
+        },
+        ContextParams {
+            threads: 100_000,
+            ..ContextParams::default()
+        },
+    ];
+    for params in wrong {
+        assert!(matches!(probe.need(&params), Err(Error::Input(_))), "{params:?}");
+    }
+}
+
+/// In `/proc` because no allocator tells what C++ took.
+#[cfg(target_os = "linux")]
+#[test]
+fn probing_again_and_again_does_not_grow() {
+    let path = models::path("smollm2.gguf");
+    let once = || {
+        Probe::open(&path, LoadMode::Repacked)
+            .unwrap()
+            .need(&ContextParams::default())
+            .unwrap();
+    };
+    (0..20).for_each(|_| once());
+    let before = resident();
+    (0..200).for_each(|_| once());
+    let grown = resident().saturating_sub(before);
+    // One leaked vocabulary would be some 10 MB; 200 of them, 2 GB.
+    assert!(grown < 24 << 20, "200 probes left {grown} bytes behind");
+}
+
+#[cfg(target_os = "linux")]
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+fn sum(parts: &[MemoryPart], of: impl Fn(&MemoryPart) -> u64) -> u64 {
+    parts.iter().map(of).sum()
+}

@@ -1,0 +1,247 @@
+//! The store: what is in it is whole, whatever happened to the process or to the directory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nearside::ErrorKind;
+use nearside::model::ModelRef;
+use nearside::model::store::Store;
+use nearside_tests::hub::Hub;
+use nearside_tests::scene::{self, Scene};
+use nearside_tests::{models, small};
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.join(name);
+    fs::write(&path, bytes).expect("written");
+    path
+}
+
+fn name(name: &str) -> ModelRef {
+    ModelRef::parse(name).expect("a name")
+}
+
+/// A store, and a folder for everything else.
+fn fresh() -> (tempfile::TempDir, Store, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = folder.path().join("home");
+    let store = Store::open(&home).expect("a store");
+    (folder, store, home)
+}
+
+#[test]
+fn an_imported_model_is_a_copy_found_by_its_id_and_path() {
+    let (_folder, store, home) = fresh();
+    let model = store.import(&models::path("smollm2.gguf")).expect("imported");
+    assert_eq!(model.id, "smollm2");
+    assert_eq!(
+        model.sha256,
+        "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+    );
+    assert_eq!((model.size_bytes, model.quantization.as_str()), (98_362_432, "Q4_1"));
+    for reference in ["smollm2", "SmolLM2", &model.path] {
+        assert_eq!(store.find(&name(reference)), Ok(Some(model.clone())), "{reference}");
+    }
+    assert_eq!(store.find(&name("other")), Ok(None));
+    assert_eq!(
+        store.import(&models::path("smollm2.gguf")),
+        Ok(model.clone()),
+        "twice is once"
+    );
+    assert_eq!(store.list(), Ok(vec![model]));
+    assert_eq!(
+        fs::read_dir(home.join("partial")).expect("listed").count(),
+        0,
+        "nothing is left over"
+    );
+}
+
+#[test]
+fn two_files_of_one_name_are_two_models() {
+    let (folder, store, _) = fresh();
+    let one = store
+        .import(&write(folder.path(), "m.gguf", &small::model(1000, 1)))
+        .expect("imported");
+    let two = store
+        .import(&write(folder.path(), "m.gguf", &small::model(1000, 2)))
+        .expect("imported");
+    assert_eq!(
+        (one.id.as_str(), two.id.clone()),
+        ("m", format!("m-{}", &two.sha256[..8]))
+    );
+    assert_eq!(store.list().map(|list| list.len()), Ok(2));
+    assert_eq!(store.remove(&name("m")), Ok(one));
+    assert_eq!(store.list(), Ok(vec![two]));
+}
+
+#[test]
+fn what_is_no_model_is_not_imported_and_leaves_nothing() {
+    let (folder, store, home) = fresh();
+    let sound = small::model(5000, 1);
+    let cut = &sound[..sound.len() - 100];
+    for (path, kind) in [
+        (write(folder.path(), "text.gguf", b"not a model"), ErrorKind::Corrupt),
+        (write(folder.path(), "empty.gguf", b""), ErrorKind::Corrupt),
+        (write(folder.path(), "cut.gguf", cut), ErrorKind::Corrupt),
+        (folder.path().join("missing.gguf"), ErrorKind::InvalidRequest),
+        (folder.path().to_owned(), ErrorKind::InvalidRequest),
+    ] {
+        let error = store.import(&path).expect_err("refused");
+        assert_eq!(error.kind(), kind, "{error}");
+    }
+    assert_eq!(store.list(), Ok(Vec::new()));
+    assert_eq!(fs::read_dir(home.join("partial")).expect("listed").count(), 0);
+}
+
+#[test]
+fn foreign_and_damaged_files_are_neither_listed_nor_touched() {
+    let (folder, store, home) = fresh();
+    let model = store
+        .import(&write(folder.path(), "m.gguf", &small::model(1000, 1)))
+        .expect("imported");
+    let cut = store
+        .import(&write(folder.path(), "cut.gguf", &small::model(2000, 2)))
+        .expect("imported");
+    fs::write(&cut.path, b"GGUF").expect("cut");
+    let foreign = home.join("models/mine");
+    fs::create_dir_all(&foreign).expect("a folder");
+    write(&foreign, "model.json", b"{");
+    write(&foreign, "notes.txt", b"keep me");
+    write(&home.join("models"), ".DS_Store", b"x");
+    let outside = home.join("models/outside");
+    fs::create_dir_all(&outside).expect("a folder");
+    let record = fs::read_to_string(home.join("models/m/model.json")).expect("a record");
+    write(
+        &outside,
+        "model.json",
+        record.replace("\"m.gguf\"", "\"../m/m.gguf\"").as_bytes(),
+    );
+    let reopened = Store::open(&home).expect("opened");
+    assert_eq!(reopened.list(), Ok(vec![model]));
+    assert!(foreign.join("notes.txt").exists());
+}
+
+#[test]
+fn a_model_with_a_foreign_folder_in_its_place_takes_another_id() {
+    let (folder, store, home) = fresh();
+    fs::create_dir_all(home.join("models/m")).expect("a folder");
+    let model = store
+        .import(&write(folder.path(), "m.gguf", &small::model(1000, 1)))
+        .expect("imported");
+    assert_eq!(model.id, format!("m-{}", &model.sha256[..8]));
+}
+
+#[test]
+fn removing_says_what_went_and_a_second_time_that_it_is_not_there() {
+    let (folder, store, home) = fresh();
+    let model = store
+        .import(&write(folder.path(), "m.gguf", &small::model(1000, 1)))
+        .expect("imported");
+    assert_eq!(store.remove(&name("m")), Ok(model.clone()));
+    assert!(!Path::new(&model.path).exists());
+    assert_eq!(
+        store.remove(&name("m")).map_err(|e| e.kind()),
+        Err(ErrorKind::NotInstalled)
+    );
+    assert_eq!(fs::read_dir(home.join("trash")).expect("listed").count(), 0);
+}
+
+#[test]
+fn a_kill_between_any_two_steps_of_installing_or_removing_leaves_absent_or_whole() {
+    let (folder, store, home) = fresh();
+    let model = store
+        .import(&write(folder.path(), "m.gguf", &small::model(1000, 1)))
+        .expect("imported");
+
+    // Staged with its record and its file: the last rename is made up for.
+    fs::rename(home.join("models/m"), home.join("staging/key")).expect("staged");
+    assert_eq!(store.list(), Ok(Vec::new()));
+    let store = Store::open(&home).expect("opened");
+    assert_eq!(store.list(), Ok(vec![model.clone()]));
+
+    // Staged with its record only: the file is still a partial.
+    fs::create_dir_all(home.join("staging/key")).expect("staged");
+    fs::copy(home.join("models/m/model.json"), home.join("staging/key/model.json")).expect("a record");
+    let store = Store::open(&home).expect("opened");
+    assert_eq!(store.list(), Ok(vec![model]));
+    assert_eq!(fs::read_dir(home.join("staging")).expect("listed").count(), 0);
+
+    // On its way out: gone, and its bytes too.
+    fs::rename(home.join("models/m"), home.join("trash/m-1")).expect("moved");
+    let store = Store::open(&home).expect("opened");
+    assert_eq!(store.list(), Ok(Vec::new()));
+    assert_eq!(fs::read_dir(home.join("trash")).expect("listed").count(), 0);
+
+    // A copy that was under way: nobody will go on with it.
+    write(&home.join("partial"), "import-1-2.part", b"GGUF");
+    write(&home.join("partial"), "import-1-2.lock", b"");
+    Store::open(&home).expect("opened");
+    assert_eq!(fs::read_dir(home.join("partial")).expect("listed").count(), 0);
+}
+
+#[test]
+fn the_directory_may_move_and_the_models_go_with_it() {
+    let (folder, store, home) = fresh();
+    let model = store
+        .import(&write(folder.path(), "m.gguf", &small::model(1000, 1)))
+        .expect("imported");
+    let elsewhere = folder.path().join("elsewhere");
+    fs::rename(&home, &elsewhere).expect("moved");
+    let moved = Store::open(&elsewhere)
+        .expect("opened")
+        .find(&name("m"))
+        .expect("listed")
+        .expect("found");
+    assert!(Path::new(&moved.path).starts_with(fs::canonicalize(&elsewhere).expect("a path")));
+    assert_eq!((moved.id, moved.sha256), (model.id, model.sha256));
+}
+
+#[tokio::test]
+async fn names_from_the_network_stay_names() {
+    for listed in ["a/../../../evil.gguf", "..\\..\\evil.gguf", "evil\n.gguf"] {
+        let hub = Hub::builder()
+            .bytes("o/r", listed, small::model(1000, 1))
+            .start()
+            .expect("a hub");
+        let scene = Scene::new(&hub);
+        let error = scene.download("hf:o/r").await.expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::Provider, "{listed:?}: {error}");
+        assert!(!error.to_string().contains('\n'), "{error:?}");
+    }
+    let long = format!("{}.gguf", "long-".repeat(90));
+    let hub = Hub::builder()
+        .bytes("o/r", &long, small::model(1000, 1))
+        .start()
+        .expect("a hub");
+    let scene = Scene::new(&hub);
+    let model = scene::installed(&scene.download("hf:o/r").await.expect("a download"));
+    assert!(model.id.len() < 100, "{}", model.id);
+    assert!(Path::new(&model.path).starts_with(fs::canonicalize(scene.directory.path()).expect("a path")));
+}
+
+#[tokio::test]
+async fn a_partial_of_a_changed_file_without_a_hash_is_begun_again() {
+    let hub = Hub::builder()
+        .bytes("o/r", "m.gguf", small::model(100_000, 1))
+        .start()
+        .expect("a hub");
+    let scene = Scene::new(&hub);
+    let mut remote = scene
+        .hub
+        .resolve(&name(&hub.direct_url("o/r", "m.gguf")))
+        .await
+        .expect("resolved");
+    remote.version = Some("yesterday".to_owned());
+    nearside::model::head::fetch_head(&scene.hub, &scene.store, &remote)
+        .await
+        .expect("a head");
+    assert!(scene.held() > 0);
+    let events = scene
+        .download(&hub.direct_url("o/r", "m.gguf"))
+        .await
+        .expect("a download");
+    assert_eq!(
+        scene::progress(&events).first(),
+        Some(&0),
+        "yesterday's bytes are not today's"
+    );
+}
