@@ -11,6 +11,10 @@ pub mod local;
 #[cfg(feature = "testing")]
 pub mod scripted;
 
+pub use local::bench::{BenchMemory, BenchModel, BenchOptions, BenchReport, Measured, Rates};
+#[cfg(feature = "testing")]
+pub use scripted::{Script, ScriptStep};
+
 use std::time::Instant;
 
 use crate::chat::{ChatRequest, Chunk, Route, Sink};
