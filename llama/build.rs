@@ -10,8 +10,9 @@ use std::{env, fs};
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=src/shim");
-    let root =
-        PathBuf::from(env::var_os("DEP_LLAMA_ROOT").expect("llama-cpp-sys-2 sets DEP_LLAMA_ROOT"));
+    let Some(root) = env::var_os("DEP_LLAMA_ROOT").map(PathBuf::from) else {
+        panic!("llama-cpp-sys-2 does not say where it was built (`DEP_LLAMA_ROOT`)");
+    };
     let source = llama_source(&root.join("build").join("CMakeCache.txt"));
     cc::Build::new()
         .cpp(true)
