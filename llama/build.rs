@@ -10,7 +10,9 @@ use std::{env, fs};
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=src/shim");
-    let root = PathBuf::from(env::var_os("DEP_LLAMA_ROOT").expect("llama-cpp-sys-2 sets DEP_LLAMA_ROOT"));
+    let Some(root) = env::var_os("DEP_LLAMA_ROOT").map(PathBuf::from) else {
+        panic!("llama-cpp-sys-2 does not say where it was built (`DEP_LLAMA_ROOT`)");
+    };
     let source = llama_source(&root.join("build").join("CMakeCache.txt"));
     cc::Build::new()
         .cpp(true)
@@ -33,7 +35,8 @@ fn main() {
 }
 
 fn llama_source(cache: &Path) -> PathBuf {
-    let text = fs::read_to_string(cache).unwrap_or_else(|error| panic!("{}: {error}", cache.display()));
+    let text =
+        fs::read_to_string(cache).unwrap_or_else(|error| panic!("{}: {error}", cache.display()));
     text.lines()
         .find_map(|line| line.strip_prefix("CMAKE_HOME_DIRECTORY:INTERNAL="))
         .map(PathBuf::from)
