@@ -18,7 +18,9 @@ command -v timeout >/dev/null && limit=(timeout --kill-after=10 2400)
 
 run_rust() {
   scripts/build.sh || return
-  "${limit[@]}" cargo test --workspace --release --no-fail-fast
+  # One test at a time: each may load a model, and llama.cpp's threads spin while they wait for each other, so that two
+  # models on two cores are many times slower than one after the other.
+  RUST_TEST_THREADS=1 "${limit[@]}" cargo test --workspace --release --no-fail-fast
 }
 run_kotlin() { "${limit[@]}" scripts/bindings.sh test-kotlin; }
 run_swift() { "${limit[@]}" scripts/bindings.sh test-swift; }

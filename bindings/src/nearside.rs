@@ -77,10 +77,10 @@ impl Nearside {
         self.0.remove(model).await
     }
 
-    /// Frees the memory of every loaded model. The next request loads its model again.
+    /// Frees the memory of every loaded model. Answers under way end with `Cancelled`; the next request loads its model
+    /// again.
     pub async fn unload(&self) -> Result<()> {
-        self.0.unload().await;
-        Ok(())
+        self.0.unload().await
     }
 
     /// Measures speed and memory with the engine that `chat` uses.

@@ -310,7 +310,8 @@ impl Model {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Encoders, embedders and files without words load well, and then fail asserts when asked to speak.
+    /// Encoders, embedders, files without words and files with absurd numbers load well, and then fail asserts when asked
+    /// to speak.
     fn check_kind(&self) -> Result<(), Error> {
         // SAFETY: the model is live, and its vocabulary with it.
         let speaks = unsafe {
@@ -318,12 +319,50 @@ impl Model {
                 && !sys::llama_model_has_encoder(self.raw())
                 && sys::llama_vocab_type(self.vocab()) != sys::LLAMA_VOCAB_TYPE_NONE
         };
-        if speaks && self.vocab_size() > 0 {
-            return Ok(());
+        if !speaks || self.vocab_size() == 0 {
+            return Err(Error::Unsupported(
+                "the file holds no model that generates text from text".to_owned(),
+            ));
         }
-        Err(Error::Unsupported(
-            "the file holds no model that generates text from text".to_owned(),
-        ))
+        // What llama.cpp looks at only while computing, where a failed assert cannot be caught.
+        let family = self.meta("general.architecture").unwrap_or_default();
+        for (key, value) in self.metadata() {
+            let own = key
+                .strip_prefix(&family)
+                .is_some_and(|rest| rest.starts_with('.'));
+            let Ok(number) = value.parse::<f32>() else {
+                continue;
+            };
+            if own && (!number.is_finite() || (number < 0.0 && key.ends_with("epsilon"))) {
+                return Err(Error::Load(format!("`{key}` is {number}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// All that is not an array, as text.
+    fn metadata(&self) -> impl Iterator<Item = (String, String)> + '_ {
+        // SAFETY: the model is live.
+        let count = unsafe { sys::llama_model_meta_count(self.raw()) };
+        (0..count).filter_map(|index| {
+            let mut key = [0u8; 256];
+            // SAFETY: the model is live and the buffer is as long as is said; the text is terminated within it.
+            unsafe {
+                sys::llama_model_meta_key_by_index(
+                    self.raw(),
+                    index,
+                    key.as_mut_ptr().cast(),
+                    key.len(),
+                )
+            };
+            let key = CStr::from_bytes_until_nul(&key)
+                .ok()?
+                .to_str()
+                .ok()?
+                .to_owned();
+            let value = self.meta(&key)?;
+            Some((key, value))
+        })
     }
 }
 

@@ -1,5 +1,10 @@
 //! Where the real models are that tests run on.
 
+#![allow(
+    clippy::expect_used,
+    reason = "part of tests, though it is not under `cfg(test)`"
+)]
+
 use std::path::PathBuf;
 
 /// The model file `name` in the folder that `NEARSIDE_MODELS` names, else in `~/.cache/nearside/models`.

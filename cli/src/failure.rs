@@ -1,0 +1,128 @@
+//! How a command ends when it does not end well, what the person is told and which exit code a script sees.
+
+use std::io;
+use std::process::ExitCode;
+
+use nearside::{Error, ErrorKind};
+
+/// Why a command stopped.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The library refused or failed.
+    Library(Error),
+    /// Ctrl-C.
+    Interrupted,
+    /// Whoever read standard output has closed it; nothing is wrong.
+    ReaderLeft,
+    /// Standard output could not be written.
+    Output(io::Error),
+}
+
+impl Failure {
+    /// What a script sees.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Library(_) | Self::Output(_) => ExitCode::FAILURE,
+            Self::Interrupted => ExitCode::from(INTERRUPTED),
+            Self::ReaderLeft => ExitCode::SUCCESS,
+        }
+    }
+
+    /// What happened and what helps; nothing where nothing needs saying.
+    pub(crate) fn words(&self) -> Option<(String, String)> {
+        match self {
+            Self::Library(error) => Some(words(error)),
+            Self::Output(cause) => Some((
+                format!("could not write to standard output: {cause}"),
+                "check where the output goes".to_owned(),
+            )),
+            Self::Interrupted | Self::ReaderLeft => None,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Library(error)
+    }
+}
+
+/// Only for writes to standard output.
+impl From<io::Error> for Failure {
+    fn from(cause: io::Error) -> Self {
+        match cause.kind() {
+            io::ErrorKind::BrokenPipe => Self::ReaderLeft,
+            _ => Self::Output(cause),
+        }
+    }
+}
+
+/// The library ends its texts with the remedy, behind the last semicolon. Where that is missing, or is a call to
+/// `download`, which only a program can make, the kind of the error knows one.
+pub(crate) fn words(error: &Error) -> (String, String) {
+    let text = error.to_string();
+    let (what, help) = match text.rsplit_once("; ") {
+        Some((what, help)) => (what.to_owned(), Some(help.to_owned())),
+        None => (text, None),
+    };
+    match (error.kind(), help) {
+        (ErrorKind::NotInstalled, Some(help)) if help.contains("download") => {
+            (what, remedy(ErrorKind::NotInstalled).to_owned())
+        }
+        (_, Some(help)) => (what, help),
+        (kind, None) => (what, remedy(kind).to_owned()),
+    }
+}
+
+fn remedy(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::NotInstalled => "`nearside pull REF` downloads a model, `nearside ls` shows what is installed",
+        ErrorKind::TooLarge => "take a smaller quantization, or a smaller context with `--context`",
+        ErrorKind::Storage => "`nearside doctor` looks at the data directory and the free space",
+        ErrorKind::Network => "check the connection and run it again; what came is kept",
+        ErrorKind::Provider => "try again later, or ask another hub with `--hub URL`",
+        ErrorKind::Unauthorized => "set HF_TOKEN to a token that may read this model",
+        ErrorKind::RateLimited => "wait a while, then run it again",
+        ErrorKind::Corrupt => "remove the file and pull the model again",
+        ErrorKind::Unsupported => "`nearside doctor` shows what this build and machine can do",
+        ErrorKind::InvalidRequest => "`nearside help` shows what is accepted",
+        ErrorKind::Blocked => "a policy forbids it: change the policy or the request",
+        ErrorKind::Busy => "wait until the other program is done",
+        ErrorKind::Internal => "this is a bug: please report it, with the output of `nearside doctor --json`",
+    }
+}
+
+/// What shells give for a program that Ctrl-C ended: 128 and the number of SIGINT.
+const INTERRUPTED: u8 = 130;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_remedy_is_what_stands_behind_the_last_semicolon() {
+        let error = Error::storage("could not write `a; b`: the disk is full; free some space");
+        assert_eq!(
+            words(&error),
+            (
+                "could not write `a; b`: the disk is full".to_owned(),
+                "free some space".to_owned()
+            )
+        );
+    }
+
+    #[test]
+    fn every_kind_has_a_remedy_of_its_own_and_a_missing_model_never_names_a_library_call() {
+        let (what, help) = words(&Error::not_installed(
+            "model `a` is not installed; call `download` first",
+        ));
+        assert_eq!(what, "model `a` is not installed");
+        assert!(help.contains("nearside pull"), "{help}");
+        let (_, help) = words(&Error::not_installed(
+            "there is no file `a`; give the path of a GGUF file",
+        ));
+        assert_eq!(help, "give the path of a GGUF file");
+        let (_, help) = words(&Error::unauthorized("the hub wants a login"));
+        assert!(help.contains("HF_TOKEN"), "{help}");
+    }
+}

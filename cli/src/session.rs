@@ -1,0 +1,77 @@
+//! What a command is given: the flags that hold everywhere, the output, Ctrl-C, and the way to the library.
+//!
+//! The library reads no environment; this program does, here and only here.
+
+use std::env::VarError;
+
+use nearside::{Config, Error, Nearside};
+
+use crate::arguments::Global;
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::output::Output;
+
+/// One run of the program.
+#[derive(Debug)]
+pub(crate) struct Session<'a> {
+    pub(crate) global: Global,
+    pub(crate) output: &'a mut Output,
+    pub(crate) interrupt: Interrupt,
+}
+
+impl Session<'_> {
+    /// The library with nothing but the flags that hold everywhere.
+    pub(crate) fn open(&self) -> Result<Nearside, Failure> {
+        Ok(Nearside::new(self.config()?)?)
+    }
+
+    /// Frees the models that were loaded, and waits for it: a thread that is still inside llama.cpp while the process
+    /// ends can crash it. Ctrl-C does not wait.
+    pub(crate) async fn close(&mut self, nearside: &Nearside) {
+        // Whatever could not be freed is freed by the end of the process.
+        let _ = self.interrupt.or(nearside.unload()).await;
+    }
+
+    /// Flags first, then the environment, then the platform's and the library's own choices.
+    pub(crate) fn config(&self) -> Result<Config, Failure> {
+        Ok(Config {
+            directory: self.directory()?,
+            hub: flag_or_variable(&self.global.hub, "HF_ENDPOINT")?,
+            hub_token: variable("HF_TOKEN")?,
+            context: None,
+            cache_type: None,
+            threads: None,
+        })
+    }
+
+    /// Where models are kept.
+    pub(crate) fn directory(&self) -> Result<String, Failure> {
+        if let Some(directory) = flag_or_variable(&self.global.data_dir, "NEARSIDE_HOME")? {
+            return Ok(directory);
+        }
+        directories::ProjectDirs::from("", "", "nearside")
+            .and_then(|folders| folders.data_local_dir().to_str().map(str::to_owned))
+            .ok_or_else(|| {
+                Error::storage("this account has no home directory; say where models go with `--data-dir DIR`").into()
+            })
+    }
+}
+
+fn flag_or_variable(flag: &Option<String>, name: &str) -> Result<Option<String>, Failure> {
+    match flag {
+        Some(value) => Ok(Some(value.clone())),
+        None => variable(name),
+    }
+}
+
+/// An environment variable that says something. One that cannot be read is an error: to go on without it would put
+/// models where nobody expects them. Its value is in no text; it may be a token.
+fn variable(name: &str) -> Result<Option<String>, Failure> {
+    match std::env::var(name) {
+        Ok(value) => Ok(Some(value.trim().to_owned()).filter(|value| !value.is_empty())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => {
+            Err(Error::invalid_request(format!("`{name}` is not UTF-8 text; set it anew, or unset it")).into())
+        }
+    }
+}

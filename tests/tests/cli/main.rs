@@ -1,0 +1,11 @@
+//! The command line as a contract: what scripts read (fields, exit codes, channels) and what people see, of the real
+//! program with a real model and a hub on this machine.
+
+#![cfg(unix)]
+
+mod answers;
+mod contract;
+mod interrupts;
+mod program;
+mod terminal;
+mod words;

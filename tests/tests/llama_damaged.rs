@@ -1,0 +1,197 @@
+//! No model file ends the process: cut ones, absurd ones, and ones that make llama.cpp fail its own asserts.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use nearside_llama::{Context, ContextParams, Error, LoadMode, Model, ModelParams, Probe};
+use nearside_tests::gguf::Head;
+use nearside_tests::models;
+use tempfile::TempDir;
+
+#[test]
+fn a_failed_assert_of_llama_cpp_is_an_error() {
+    let said = nearside_llama::fail_an_assert();
+    assert!(
+        said.starts_with("ggml.c:") && said.contains("GGML_ASSERT"),
+        "{said}"
+    );
+    // And in the wild: llama.cpp asserts the number of layers.
+    let damaged = Damaged::new();
+    for layers in [0, 100_000, u32::MAX] {
+        let error = damaged.probe(
+            &damaged
+                .head
+                .patched(damaged.at("llama.block_count"), &layers.to_le_bytes()),
+        );
+        assert!(
+            matches!(&error, Err(Error::Load(reason)) if reason.contains("GGML_ASSERT")),
+            "{layers}: {error:?}"
+        );
+    }
+    // Nothing is left behind that would hinder the next.
+    damaged.probe(&damaged.head).unwrap();
+}
+
+#[test]
+fn a_cut_file_is_an_error() {
+    let damaged = Damaged::new();
+    let whole = damaged.head.bytes();
+    for cut in [
+        0,
+        3,
+        4,
+        8,
+        23,
+        24,
+        100,
+        1000,
+        100_000,
+        whole.len() - 1,
+        whole.len(),
+    ] {
+        std::fs::write(&damaged.file, &whole[..cut]).unwrap();
+        assert!(
+            matches!(
+                Probe::open(&damaged.file, LoadMode::Repacked),
+                Err(Error::Load(_))
+            ),
+            "{cut} bytes"
+        );
+        assert!(
+            matches!(load(&damaged.file), Err(Error::Load(_))),
+            "{cut} bytes"
+        );
+    }
+    assert!(matches!(
+        load(&damaged.file.with_file_name("absent.gguf")),
+        Err(Error::Load(_))
+    ));
+    assert!(matches!(load(&PathBuf::from("a\0b")), Err(Error::Input(_))));
+    assert!(load(damaged.file.parent().unwrap()).is_err(), "a folder");
+}
+
+#[test]
+fn absurd_shapes_are_errors() {
+    let damaged = Damaged::new();
+    for key in [
+        "llama.embedding_length",
+        "llama.feed_forward_length",
+        "llama.attention.head_count",
+        "llama.attention.head_count_kv",
+        "llama.rope.dimension_count",
+    ] {
+        for value in [0, 1, 7, 65_536, i32::MAX as u32, u32::MAX] {
+            let error = damaged.probe(&damaged.head.patched(damaged.at(key), &value.to_le_bytes()));
+            assert!(
+                matches!(error, Err(Error::Load(_) | Error::Context(_))),
+                "{key} = {value}: {error:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn numbers_that_only_computing_would_stumble_over_are_found_before() {
+    let damaged = Damaged::new();
+    let at = damaged.at("llama.attention.layer_norm_rms_epsilon");
+    for value in [-1.0, f32::NAN, f32::INFINITY] {
+        let error = damaged.probe(&damaged.head.patched(at, &value.to_le_bytes()));
+        assert!(
+            matches!(&error, Err(Error::Load(reason)) if reason.contains("epsilon")),
+            "{value}: {error:?}"
+        );
+    }
+}
+
+#[test]
+fn bytes_at_random_never_end_the_process() {
+    let damaged = Damaged::new();
+    let list = damaged.head.tensors();
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = |below: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        usize::try_from(random % below as u64).unwrap()
+    };
+    for round in 0..60 {
+        let at = if round % 2 == 0 {
+            list.start + next(list.len() - 8)
+        } else {
+            next(damaged.head.bytes().len() - 8)
+        };
+        let bytes = [0, u64::MAX, 1 << 40, next(usize::MAX) as u64][next(4)].to_le_bytes();
+        // Damage to a word of the vocabulary is no error; only coming back counts.
+        let _ = damaged.probe(&damaged.head.patched(at, &bytes));
+    }
+}
+
+/// A tokenizer without a splitter of its own recurses once a character of a word (`viking` is one).
+#[test]
+fn an_endless_word_does_not_exhaust_the_stack() {
+    let damaged = Damaged::new();
+    let head = damaged
+        .head
+        .patched(damaged.at("tokenizer.ggml.pre") + 8, b"viking");
+    let mut bytes = std::fs::read(models::path("smollm2.gguf")).unwrap();
+    bytes[..head.bytes().len()].copy_from_slice(head.bytes());
+    std::fs::write(&damaged.file, bytes).unwrap();
+    let model = load(&damaged.file).unwrap();
+    for word in ["a", " ", "é", "潮"] {
+        let tokens = model.tokenize(&word.repeat(40_000), false, false).unwrap();
+        assert!(!tokens.is_empty());
+    }
+    assert!(matches!(
+        model.tokenize(&"a".repeat(1 << 20), false, false),
+        Err(Error::Input(_))
+    ));
+    let mut context = Context::new(
+        &model,
+        &ContextParams {
+            context: 256,
+            threads: 1,
+            ..ContextParams::default()
+        },
+    )
+    .unwrap();
+    let tokens = model.tokenize("The tides", true, false).unwrap();
+    context
+        .decode(&tokens, true, &AtomicBool::new(false))
+        .unwrap();
+}
+
+struct Damaged {
+    head: Head,
+    file: PathBuf,
+    _folder: TempDir,
+}
+
+impl Damaged {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("damaged.gguf");
+        Self {
+            head: Head::of(&models::path("smollm2.gguf")),
+            file,
+            _folder: folder,
+        }
+    }
+
+    fn at(&self, key: &str) -> usize {
+        self.head.value(key).start
+    }
+
+    fn probe(&self, head: &Head) -> Result<(), Error> {
+        head.write(&self.file);
+        let probe = Probe::open(&self.file, LoadMode::Repacked)?;
+        probe.need(&ContextParams {
+            context: 1024,
+            ..ContextParams::default()
+        })?;
+        Ok(())
+    }
+}
+
+fn load(path: &std::path::Path) -> Result<Model, Error> {
+    Model::load(path, &ModelParams::default(), &mut |_| true)
+}
