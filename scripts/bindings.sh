@@ -48,11 +48,8 @@ maven() {
     --file bindings/kotlin/pom.xml "$@"
 }
 
-# swift COMMAND ARGUMENTS: in the package, with warnings as errors, by the Swift of this machine or by Debian's.
+# run_swift ARGUMENTS: `swift` in the package, that of this machine or else Debian's.
 run_swift() {
-  local command=$1
-  shift
-  set -- "$command" --scratch-path "$target/swift" -Xswiftc -warnings-as-errors "$@"
   export NEARSIDE_PROGRAMS=$programs NEARSIDE_LIBRARY_DIR=$programs
   if have_swift; then
     (cd "$package" && swift "$@")
@@ -71,7 +68,13 @@ have_swift() {
 
 kotlin() { maven -q compile; }
 
-swift_package() { run_swift build; }
+# For `swift build` and `swift test`.
+strictly=(--scratch-path "$target/swift" -Xswiftc -warnings-as-errors)
+
+swift_package() {
+  run_swift build "${strictly[@]}"
+  run_swift format lint --strict --recursive Package.swift Sources/Nearside Tests
+}
 
 test_kotlin() {
   local log=$target/kotlin-test.log code=0
@@ -85,7 +88,7 @@ test_kotlin() {
 test_swift() {
   local log=$target/swift-test.log code=0
   # Without the flag the package manager runs XCTest first, which finds nothing and says so.
-  run_swift test --disable-xctest 2>&1 | tee "$log" || code=$?
+  run_swift test "${strictly[@]}" --disable-xctest 2>&1 | tee "$log" || code=$?
   LC_ALL=C awk '/ Test run with / { next }
                 / Test .* passed after / { p++ }
                 / Test .* failed after / { f++ }

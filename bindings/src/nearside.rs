@@ -14,21 +14,21 @@ use crate::{ChatStream, DownloadStream, Result};
 /// Where things are and how models run. Everything but `directory` has a default.
 #[uniffi::remote(Record)]
 pub struct Config {
-    /// Models are kept here; it is made if it is missing.
+    /// Where models are kept. Made if missing. On a phone: a folder that is not backed up.
     pub directory: String,
-    /// The base address of the hub. Unset: Hugging Face.
+    /// The hub's base address. Unset: `https://huggingface.co`. Plain `http` only for this machine.
     #[uniffi(default)]
     pub hub: Option<String>,
-    /// What the hub wants to see for models that are not open to everybody.
+    /// A token for the hub, for private and gated models. A record prints all its fields: do not log this one.
     #[uniffi(default)]
     pub hub_token: Option<String>,
-    /// Tokens of context. Unset: 4096, or what the model was trained with if that is less.
+    /// Tokens of context. Unset: 4,096, or what the model was trained with if that is less.
     #[uniffi(default)]
     pub context: Option<u32>,
-    /// How the keys and values of attention are kept. Unset: `F16`.
+    /// How the KV cache is stored. Unset: f16.
     #[uniffi(default)]
     pub cache_type: Option<CacheType>,
-    /// Threads that compute. Unset: one per fast core.
+    /// Threads that compute. Unset: the performance cores that this process may use.
     #[uniffi(default)]
     pub threads: Option<u32>,
 }

@@ -13,7 +13,7 @@ use crate::{Nearside, Result};
 pub struct Script {
     /// In this order.
     pub steps: Vec<ScriptStep>,
-    /// Milliseconds before each chunk.
+    /// Milliseconds before each word.
     #[uniffi(default = 0)]
     pub chunk_delay_ms: u32,
 }
