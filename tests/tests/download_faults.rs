@@ -1,5 +1,7 @@
 //! Downloads on bad days: cuts, silence, expired addresses, refusals, and servers that lie.
 
+#![allow(clippy::expect_used, reason = "a step that fails is a test that fails")]
+
 use std::time::{Duration, Instant};
 
 use nearside::model::DownloadStream;
@@ -250,7 +252,8 @@ async fn refusals_say_what_helps() {
         .start()
         .expect("a hub");
     let limited = Refusal::status(429).with("RateLimit", "\"api\";r=0;t=55");
-    let cases: [(&str, Option<&str>, Option<Refusal>, ErrorKind, &str); 9] = [
+    type Case = (&'static str, Option<&'static str>, Option<Refusal>, ErrorKind, &'static str);
+    let cases: [Case; 9] = [
         ("hf:o/gated", None, None, ErrorKind::Unauthorized, "give a hub token"),
         (
             "hf:o/gated",
@@ -344,4 +347,25 @@ async fn a_second_download_of_the_same_file_is_told_that_the_first_is_busy() {
     hub.add_fault(Fault::StallAfter(0));
     let error = first.download("hf:o/r").await.expect_err("busy");
     assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+}
+
+#[tokio::test]
+async fn a_hub_that_is_not_there_is_told_soon_and_a_sign_in_page_is_not_taken_for_one() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    let url = format!("http://{}", port.expect("a port that nobody listens on"));
+    let scene = Scene::of(&url, None);
+    let error = scene.download("hf:o/r").await.expect_err("nobody there");
+    assert_eq!(error.kind(), ErrorKind::Network, "{error}");
+    assert!(error.to_string().starts_with("could not reach `127.0.0.1:"), "{error}");
+    let error = scene
+        .download(&format!("{url}/m.gguf?key=canary"))
+        .await
+        .expect_err("nobody there");
+    assert_eq!(error.kind(), ErrorKind::Network, "{error}");
+    assert!(!error.to_string().contains("canary"), "{error}");
+
+    let (hub, _) = hub(11, &[Fault::Refuse(Host::Hub, Refusal::status(200))]);
+    let error = Scene::new(&hub).download("hf:o/r").await.expect_err("no listing");
+    assert_eq!(error.kind(), ErrorKind::Provider, "{error}");
+    assert!(error.to_string().contains("sign-in"), "{error}");
 }

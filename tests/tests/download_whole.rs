@@ -1,5 +1,7 @@
 //! Downloads that go well: what is told, what is installed, and that no byte travels twice.
 
+#![allow(clippy::expect_used, reason = "a step that fails is a test that fails")]
+
 use nearside::model::{DownloadEvent, ModelRef, head};
 use nearside_tests::hub::{Host, Hub};
 use nearside_tests::scene::{self, Scene, kinds};

@@ -1,5 +1,7 @@
 //! The store: what is in it is whole, whatever happened to the process or to the directory.
 
+#![allow(clippy::expect_used, reason = "a step that fails is a test that fails")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

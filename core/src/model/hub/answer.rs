@@ -164,7 +164,8 @@ mod tests {
 
     #[test]
     fn each_refusal_has_its_kind_and_its_remedy() {
-        let table: &[(u16, &[(&'static str, &'static str)], ErrorKind, &str)] = &[
+        type Row = (u16, &'static [(&'static str, &'static str)], ErrorKind, &'static str);
+        let table: &[Row] = &[
             (401, &[], Unauthorized, "give a hub token"),
             (403, &[("x-error-code", "GatedRepo")], Unauthorized, "accept its terms"),
             (403, &[], Unauthorized, "rights"),

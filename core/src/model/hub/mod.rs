@@ -41,7 +41,7 @@ pub struct Hub {
 pub struct Patience {
     /// Silence after which a connection counts as lost. 30 seconds.
     pub stall: Duration,
-    /// Attempts in a row without a new byte before giving up. 6.
+    /// Attempts in a row without a new byte before giving up. 6. (A question before the first byte: 3 at most.)
     pub attempts: u32,
     /// Pause before the second attempt; each later one waits twice as long, at most 30 seconds. 500 milliseconds.
     pub pause: Duration,
@@ -179,7 +179,10 @@ impl Hub {
         let size_bytes = match (size, &sha256) {
             (Some(size), Some(_)) => size,
             _ => {
-                let answer = self.head(&url, Follow::SameHost).await?;
+                let answer = self
+                    .head(&url, Follow::SameHost)
+                    .await
+                    .map_err(|failure| failure.error)?;
                 sha256 = sha256.or(answer.linked.sha256.clone());
                 if let (None, Some(told)) = (&commit, answer.linked.commit.clone()) {
                     url = self.file_address(repo, &told, &path)?;
@@ -263,10 +266,15 @@ impl Hub {
             let length = text(answer.response.headers(), "content-length");
             answer.linked.size.or(length.and_then(|length| length.parse().ok()))
         };
-        if let Ok(answer) = self.head(url, Follow::All).await
-            && let Some(size) = told(&answer).filter(|size| *size > 0)
-        {
-            return Ok((size, answer));
+        match self.head(url, Follow::All).await {
+            Ok(answer) => {
+                if let Some(size) = told(&answer).filter(|size| *size > 0) {
+                    return Ok((size, answer));
+                }
+            }
+            // Nobody answered: they would not answer another question either.
+            Err(failure) if failure.status.is_none() => return Err(failure.error),
+            Err(_) => {}
         }
         // Some servers refuse HEAD, and presigned addresses are signed for GET alone.
         let answer = self
@@ -291,10 +299,9 @@ impl Hub {
         }
     }
 
-    async fn head(&self, url: &Url, follow: Follow) -> Result<Answer> {
+    async fn head(&self, url: &Url, follow: Follow) -> Result<Answer, Failure> {
         self.patiently(|| self.client.send(Ask::new(Method::HEAD, url, follow)))
             .await
-            .map_err(|failure| failure.error)
     }
 
     async fn json<T: DeserializeOwned>(&self, url: &Url) -> Result<(T, HeaderMap), Failure> {
@@ -319,7 +326,7 @@ impl Hub {
         .await
     }
 
-    /// Asks again while the failure may pass.
+    /// Asks again while the failure may pass, but not for long: nothing has begun, and somebody waits for a first word.
     async fn patiently<T, F>(&self, ask: impl Fn() -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
@@ -327,7 +334,7 @@ impl Hub {
         let mut failed = 0;
         loop {
             match ask().await {
-                Err(failure) if failure.passing && failed + 1 < self.patience.attempts => {
+                Err(failure) if failure.passing && failed + 1 < self.patience.attempts.min(QUESTIONS) => {
                     failed += 1;
                     tokio::time::sleep(self.patience.pause_after(failed)).await;
                 }
@@ -373,6 +380,9 @@ const IN_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove
 
 /// Pages of a listing, of a thousand entries each, before it counts as endless.
 const PAGES: usize = 100;
+
+/// Times that a question is asked before a download begins, at most.
+const QUESTIONS: u32 = 3;
 
 /// Bytes of one answer of the programming interface, at most.
 const LISTING: usize = 16 << 20;
