@@ -35,6 +35,7 @@ pub(super) fn check<'a>(metadata: &Metadata<'a>) -> Result<Model<'a>, Stop> {
     };
     keys.heads(&model)?;
     keys.experts()?;
+    keys.fractions()?;
     for (name, least, most) in BOUNDS {
         keys.bounded(name, (*least).into(), (*most).into())?;
     }
@@ -145,6 +146,23 @@ impl Keys<'_, '_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Fractions go into every number that the model computes. A norm's epsilon keeps a root from being one of less than 0,
+    /// which llama.cpp asserts while it computes, where nothing can catch it.
+    fn fractions(&self) -> Result<(), Stop> {
+        let own = self.full("");
+        for (key, value) in self.metadata.iter().filter(|(key, _)| key.starts_with(&own)) {
+            let sound = match value {
+                Value::Float(value) if key.ends_with("epsilon") => (0.0..=1.0).contains(&value),
+                Value::Float(value) => !value.is_nan(),
+                _ => true,
+            };
+            if !sound {
+                return corrupt(format!("`{}` is no possible number", shown(key.as_bytes())));
+            }
+        }
+        Ok(())
     }
 
     /// A mixture of experts uses some of those it has, at least one.

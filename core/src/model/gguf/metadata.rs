@@ -17,8 +17,7 @@ pub(super) struct Metadata<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Value<'a> {
     Integer(i128),
-    /// Its value sizes nothing, so nobody here asks for it.
-    Float,
+    Float(f64),
     Bool(bool),
     Text(&'a [u8]),
     Array(Array<'a>),
@@ -66,6 +65,11 @@ impl<'a> Metadata<'a> {
             }
         }
         Ok(Self { values })
+    }
+
+    /// All keys with their values, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> {
+        self.values.iter().map(|(key, value)| (*key, *value))
     }
 
     pub(super) fn value(&self, key: &str) -> Option<Value<'a>> {
@@ -205,7 +209,8 @@ fn read_value<'a>(cursor: &mut Cursor<'a>, key: &str) -> Result<Value<'a>, Stop>
         (Element::Bool, [0]) => Value::Bool(false),
         (Element::Bool, [1]) => Value::Bool(true),
         (Element::Bool, _) => return corrupt(format!("`{}` is neither true nor false", shown(key.as_bytes()))),
-        (Element::F32 | Element::F64, _) => Value::Float,
+        (Element::F32, [a, b, c, d]) => Value::Float(f32::from_le_bytes([*a, *b, *c, *d]).into()),
+        (Element::F64, bytes) => Value::Float(bytes.try_into().map_or(f64::NAN, f64::from_le_bytes)),
         (element, bytes) => Value::Integer(element.integer(bytes).unwrap_or(-1)),
     })
 }

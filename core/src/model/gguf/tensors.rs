@@ -119,6 +119,7 @@ fn read_tensor<'a>(cursor: &mut Cursor<'a>) -> Result<Tensor<'a>, Stop> {
             kind.name
         ));
     }
+    check_use(name, dimensions, kind)?;
     let Some(size) = (elements / kind.block).checked_mul(kind.bytes) else {
         return corrupt(format!("tensor `{}` has an impossible size", shown(bytes)));
     };
@@ -147,6 +148,28 @@ fn read_type(cursor: &mut Cursor<'_>, name: &[u8]) -> Result<TensorType, Stop> {
         )),
         None => corrupt(format!("tensor `{}` has the impossible type {id}", shown(name))),
     }
+}
+
+/// Whether a tensor of this name can hold numbers of this type. llama.cpp finds out in the middle of a computation, where
+/// nothing can catch its assertion.
+fn check_use(name: &str, dimensions: usize, kind: TensorType) -> Result<(), Stop> {
+    let added_or_scaled = dimensions == 1 && (name.ends_with(".bias") || name.ends_with("norm.weight"));
+    let multiplied = dimensions > 1 && name.ends_with(".weight");
+    let sound = match kind.name {
+        "F32" => true,
+        "F16" | "BF16" => !added_or_scaled,
+        // The formats of intermediate results, and plain numbers that only tables of indices are made of.
+        "Q8_1" | "Q8_K" | "I8" | "I16" | "F64" => !(added_or_scaled || multiplied),
+        _ => !added_or_scaled,
+    };
+    if !sound {
+        return unsupported(format!(
+            "tensor `{}` is stored as {}, which nobody can compute with there",
+            shown(name.as_bytes()),
+            kind.name
+        ));
+    }
+    Ok(())
 }
 
 fn cut<T>(cursor: &Cursor<'_>, name: &str) -> Result<T, Stop> {

@@ -140,7 +140,16 @@ fn each_kind_of_damage_is_named() {
     let value_of_type = |kind: u32| [&kind.to_le_bytes()[..], &[0; 16]].concat();
     let huge_list = [&9_u32.to_le_bytes()[..], &4_u32.to_le_bytes(), &u64::MAX.to_le_bytes()].concat();
     let nested_list = [&9_u32.to_le_bytes()[..], &9_u32.to_le_bytes(), &1_u64.to_le_bytes()].concat();
+    let fraction = |value: f32| [6_u32.to_le_bytes(), value.to_le_bytes()].concat();
     for (sample, named) in [
+        (
+            Sample::new().with("llama.rope.freq_base", fraction(f32::NAN)),
+            "rope.freq_base",
+        ),
+        (
+            Sample::new().with("llama.attention.layer_norm_rms_epsilon", fraction(-1.0)),
+            "epsilon",
+        ),
         (Sample::new().with("x", value_of_type(13)), "unknown type 13"),
         (Sample::new().with("x", huge_list), "elements in `x`"),
         (Sample::new().with("x", nested_list), "unknown type 9"),
@@ -236,6 +245,22 @@ fn a_sound_file_that_can_not_be_used_is_unsupported() {
         (version(3 << 24), "big-endian"),
         (of_type(4), "type 4"),
         (of_type(99), "update the app"),
+        (
+            Sample {
+                tensors: vec![tensor("output_norm.weight", &[32], 8, 0)],
+                ..Sample::new()
+            }
+            .parse(),
+            "stored as Q8_0",
+        ),
+        (
+            Sample {
+                tensors: vec![tensor("output.weight", &[64, 2], 25, 0)],
+                ..Sample::new()
+            }
+            .parse(),
+            "stored as I16",
+        ),
         (Sample::new().with("split.count", number_value(3)).parse(), "one part"),
         (
             Sample::new().with("general.type", text_value("adapter")).parse(),
