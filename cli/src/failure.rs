@@ -78,7 +78,9 @@ fn remedy(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::NotInstalled => "`nearside pull REF` downloads a model, `nearside ls` shows what is installed",
         ErrorKind::TooLarge => "take a smaller quantization, or a smaller context with `--context`",
-        ErrorKind::Storage => "`nearside doctor` looks at the data directory and the free space",
+        ErrorKind::Storage => {
+            "check the path and its rights; `nearside doctor` looks at the data directory and the free space"
+        }
         ErrorKind::Network => "check the connection and run it again; what came is kept",
         ErrorKind::Provider => "try again later, or ask another hub with `--hub URL`",
         ErrorKind::Unauthorized => "set HF_TOKEN to a token that may read this model",

@@ -1,10 +1,14 @@
 //! The program under test: found beside this test, run with a data directory of its own and nothing of the person's
 //! environment.
+//!
+//! Runs that compute take turns: two models on the same cores slow each other down a hundredfold.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use nearside_tests::hub::{Builder, Hub};
 use nearside_tests::models;
@@ -28,9 +32,15 @@ pub(crate) struct Ran {
 
 /// A run under way, whose lines are read one by one.
 pub(crate) struct Running {
+    /// When it was started; waiting for a turn is not part of it.
+    pub(crate) begun: Instant,
     child: Child,
     lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+    _turn: Option<Turn>,
 }
+
+/// Nobody else computes while this is held.
+pub(crate) type Turn = MutexGuard<'static, ()>;
 
 impl Program {
     pub(crate) fn new() -> Self {
@@ -67,7 +77,9 @@ impl Program {
 
     /// Runs to the end.
     pub(crate) fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Ran {
-        Ran::new(self.command(arguments).output().expect("the program starts"))
+        let mut command = self.command(arguments);
+        let _turn = turn(&command);
+        Ran::new(command.output().expect("the program starts"))
     }
 
     /// Starts and reads along. Standard error goes nowhere.
@@ -113,11 +125,15 @@ impl Ran {
 
 impl Running {
     pub(crate) fn new(command: &mut Command) -> Self {
+        let turn = turn(command);
+        let begun = Instant::now();
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
         let out = child.stdout.take().expect("a pipe");
         Self {
+            begun,
             child,
             lines: BufReader::new(out).lines(),
+            _turn: turn,
         }
     }
 
@@ -160,6 +176,17 @@ impl Running {
         drop(self.lines);
         self.child.wait().expect("it ends")
     }
+}
+
+/// Waits until nobody computes, if this command does.
+pub(crate) fn turn(command: &Command) -> Option<Turn> {
+    static COMPUTING: Mutex<()> = Mutex::new(());
+    let computes = command
+        .get_args()
+        .next()
+        .is_some_and(|name| name == "chat" || name == "bench");
+    // A test that failed in its turn leaves nothing behind that could spoil the next one.
+    computes.then(|| COMPUTING.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// A hub that has SmolLM2.

@@ -1,65 +1,70 @@
 //! On a terminal: editing, Ctrl-C in a conversation, the bar, the question before a removal.
 
-use std::time::Instant;
+use std::process::Stdio;
 
+use rexpect::process::WaitStatus;
 use rexpect::session::{PtySession, spawn_command};
 
-use super::program::{Program, REFERENCE, hub, smollm2};
+use super::program::{Program, REFERENCE, Turn, hub, smollm2, turn};
 
-const PATIENCE_MS: u64 = 60_000;
+/// The program on a terminal of its own.
+struct Terminal {
+    session: PtySession,
+    _turn: Option<Turn>,
+}
 
 #[test]
 fn ctrl_c_stops_the_answer_and_not_the_conversation() {
     let program = Program::new();
-    let mut terminal = open(&program, &["chat", &smollm2(), "--temperature", "0"]);
-    see(&mut terminal, "> ");
-    say(&mut terminal, "Write a very long story about the sea.");
-    see(&mut terminal, "sea");
-    terminal.exp_regex("[a-z]+ [a-z]+ [a-z]+ ").expect("words of the story");
-    terminal.send_control('c').expect("the terminal is open");
-    see(&mut terminal, "stopped");
-    see(&mut terminal, "on this device · smollm2.gguf");
-    see(&mut terminal, "> ");
-    say(&mut terminal, "What is the capital of France?");
-    see(&mut terminal, "Paris");
-    see(&mut terminal, "$0");
-    see(&mut terminal, "> ");
-    terminal.send_control('d').expect("the terminal is open");
-    ends_with(terminal, 0);
+    let mut terminal = Terminal::open(&program, &["chat", &smollm2(), "--temperature", "0"]);
+    terminal.see("> ");
+    terminal.say("Write a very long story about the sea.");
+    terminal.see_words();
+    terminal.press('c');
+    terminal.see("stopped");
+    terminal.see("on this device · smollm2.gguf");
+    terminal.see("> ");
+    terminal.say("And another one about the desert.");
+    terminal.see_words();
+    terminal.press('c');
+    terminal.see("$0");
+    terminal.see("> ");
+    terminal.press('d');
+    terminal.ends_with(0);
 }
 
 #[test]
 fn commands_begin_with_a_slash_and_ctrl_c_twice_leaves() {
     let program = Program::new();
-    let mut terminal = open(&program, &["chat", &smollm2()]);
-    see(&mut terminal, "> ");
-    say(&mut terminal, "/help");
-    see(&mut terminal, "/system TEXT");
-    say(&mut terminal, "/dance");
-    see(&mut terminal, "is no command");
-    say(&mut terminal, "/system Answer with one word.");
-    see(&mut terminal, "from here on");
-    say(&mut terminal, "/new");
-    see(&mut terminal, "a new conversation");
-    see(&mut terminal, "> ");
-    terminal.send_control('c').expect("the terminal is open");
-    see(&mut terminal, "Ctrl-C again");
-    see(&mut terminal, "> ");
-    terminal.send_control('c').expect("the terminal is open");
-    ends_with(terminal, 0);
+    let mut terminal = Terminal::open(&program, &["chat", &smollm2()]);
+    terminal.see("> ");
+    terminal.say("/help");
+    terminal.see("/system TEXT");
+    terminal.say("/dance");
+    terminal.see("is no command");
+    terminal.say("/system Answer with one word.");
+    terminal.see("from here on");
+    terminal.say("/new");
+    terminal.see("a new conversation");
+    terminal.see("> ");
+    terminal.press('c');
+    terminal.see("Ctrl-C again");
+    terminal.see("> ");
+    terminal.press('c');
+    terminal.ends_with(0);
 }
 
 #[test]
 fn a_failure_leaves_the_conversation_open() {
     let program = Program::new();
-    let mut terminal = open(&program, &["chat", "nobody"]);
-    see(&mut terminal, "> ");
-    say(&mut terminal, "Hello?");
-    see(&mut terminal, "not installed");
-    see(&mut terminal, "nearside pull");
-    see(&mut terminal, "> ");
-    say(&mut terminal, "/quit");
-    ends_with(terminal, 0);
+    let mut terminal = Terminal::open(&program, &["chat", "nobody"]);
+    terminal.see("> ");
+    terminal.say("Hello?");
+    terminal.see("not installed");
+    terminal.see("nearside pull");
+    terminal.see("> ");
+    terminal.say("/quit");
+    terminal.ends_with(0);
 }
 
 #[test]
@@ -67,11 +72,11 @@ fn a_download_shows_a_bar_on_a_terminal_and_only_there() {
     let hub = hub(|hub| hub.rate(60_000_000));
     let program = Program::new();
     let pull = ["pull", REFERENCE, "--hub", &hub.url()];
-    let mut terminal = open(&program, &pull);
-    see(&mut terminal, "fits");
-    see(&mut terminal, "░");
-    see(&mut terminal, "installed");
-    ends_with(terminal, 0);
+    let mut terminal = Terminal::open(&program, &pull);
+    terminal.see("fits");
+    terminal.see("░");
+    terminal.see("installed");
+    terminal.ends_with(0);
 
     let piped = Program::new().run(pull);
     assert!(piped.err.contains("downloading: "), "{piped:?}");
@@ -88,10 +93,10 @@ fn removing_asks_a_person_and_takes_anything_but_yes_for_a_no() {
             .len()
     };
     for (answer, left) in [("n", 1), ("", 1), ("y", 0)] {
-        let mut terminal = open(&program, &["rm", &id]);
-        see(&mut terminal, "[y/N]");
-        say(&mut terminal, answer);
-        ends_with(terminal, 0);
+        let mut terminal = Terminal::open(&program, &["rm", &id]);
+        terminal.see("[y/N]");
+        terminal.say(answer);
+        terminal.ends_with(0);
         assert_eq!(installed(), left, "after `{answer}`");
     }
 }
@@ -99,40 +104,59 @@ fn removing_asks_a_person_and_takes_anything_but_yes_for_a_no() {
 #[test]
 fn the_question_can_be_interrupted() {
     let (program, id) = Program::with_model();
-    let mut terminal = open(&program, &["rm", &id]);
-    see(&mut terminal, "[y/N]");
-    terminal.send_control('c').expect("the terminal is open");
-    ends_with(terminal, 130);
+    let mut terminal = Terminal::open(&program, &["rm", &id]);
+    terminal.see("[y/N]");
+    terminal.press('c');
+    terminal.ends_with(130);
 }
 
-fn open(program: &Program, arguments: &[&str]) -> PtySession {
-    let mut command = program.command(arguments);
-    // The session gives the program a terminal for all three.
-    command
-        .stdin(std::process::Stdio::inherit())
-        .env("TERM", "xterm-256color");
-    spawn_command(command, Some(PATIENCE_MS)).expect("a terminal")
-}
+impl Terminal {
+    fn open(program: &Program, arguments: &[&str]) -> Self {
+        let mut command = program.command(arguments);
+        let turn = turn(&command);
+        // The session gives the program a terminal for all three.
+        command.stdin(Stdio::inherit()).env("TERM", "xterm-256color");
+        Self {
+            session: spawn_command(command, Some(PATIENCE_MS)).expect("a terminal"),
+            _turn: turn,
+        }
+    }
 
-fn see(terminal: &mut PtySession, text: &str) {
-    if let Err(cause) = terminal.exp_string(text) {
-        panic!("`{text}` was not shown: {cause}");
+    /// Types a line and Enter, as it comes from a terminal that leaves editing to the program.
+    fn say(&mut self, text: &str) {
+        self.session.send(&format!("{text}\r")).expect("the terminal is open");
+        self.session.flush().expect("the terminal is open");
+    }
+
+    /// Control and this letter.
+    fn press(&mut self, letter: char) {
+        self.session.send_control(letter).expect("the terminal is open");
+    }
+
+    /// Waits until this is shown.
+    fn see(&mut self, text: &str) {
+        if let Err(cause) = self.session.exp_string(text) {
+            panic!("`{text}` was not shown: {cause}");
+        }
+    }
+
+    /// Waits for words of an answer, behind the end of the editor's line.
+    fn see_words(&mut self) {
+        self.see(EDITED);
+        self.session.exp_regex("[a-z]+ [a-z]+ [a-z]+ ").expect("words");
+    }
+
+    fn ends_with(mut self, code: i32) {
+        let rest = self.session.exp_eof().expect("it ends");
+        match self.session.process().wait() {
+            Ok(WaitStatus::Exited(_, ended)) => assert_eq!(ended, code, "{rest}"),
+            other => panic!("{other:?}: {rest}"),
+        }
     }
 }
 
-fn say(terminal: &mut PtySession, text: &str) {
-    // What Enter sends to a program that edits lines itself.
-    terminal.send(&format!("{text}\r")).expect("the terminal is open");
-    terminal.flush().expect("the terminal is open");
-}
+/// How long to wait for something to be shown.
+const PATIENCE_MS: u64 = 120_000;
 
-fn ends_with(mut terminal: PtySession, code: i32) {
-    use rexpect::process::WaitStatus;
-
-    let asked = Instant::now();
-    let rest = terminal.exp_eof().expect("it ends");
-    match terminal.process().wait() {
-        Ok(WaitStatus::Exited(_, ended)) => assert_eq!(ended, code, "after {:?}: {rest}", asked.elapsed()),
-        other => panic!("{other:?}: {rest}"),
-    }
-}
+/// What the editor writes when a line is done: pasting in brackets ends.
+const EDITED: &str = "\u{1b}[?2004l";
