@@ -35,8 +35,7 @@ fn main() {
 }
 
 fn llama_source(cache: &Path) -> PathBuf {
-    let text =
-        fs::read_to_string(cache).unwrap_or_else(|error| panic!("{}: {error}", cache.display()));
+    let text = fs::read_to_string(cache).unwrap_or_else(|error| panic!("{}: {error}", cache.display()));
     text.lines()
         .find_map(|line| line.strip_prefix("CMAKE_HOME_DIRECTORY:INTERNAL="))
         .map(PathBuf::from)

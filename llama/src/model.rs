@@ -327,9 +327,7 @@ impl Model {
         // What llama.cpp looks at only while computing, where a failed assert cannot be caught.
         let family = self.meta("general.architecture").unwrap_or_default();
         for (key, value) in self.metadata() {
-            let own = key
-                .strip_prefix(&family)
-                .is_some_and(|rest| rest.starts_with('.'));
+            let own = key.strip_prefix(&family).is_some_and(|rest| rest.starts_with('.'));
             let Ok(number) = value.parse::<f32>() else {
                 continue;
             };
@@ -347,19 +345,8 @@ impl Model {
         (0..count).filter_map(|index| {
             let mut key = [0u8; 256];
             // SAFETY: the model is live and the buffer is as long as is said; the text is terminated within it.
-            unsafe {
-                sys::llama_model_meta_key_by_index(
-                    self.raw(),
-                    index,
-                    key.as_mut_ptr().cast(),
-                    key.len(),
-                )
-            };
-            let key = CStr::from_bytes_until_nul(&key)
-                .ok()?
-                .to_str()
-                .ok()?
-                .to_owned();
+            unsafe { sys::llama_model_meta_key_by_index(self.raw(), index, key.as_mut_ptr().cast(), key.len()) };
+            let key = CStr::from_bytes_until_nul(&key).ok()?.to_str().ok()?.to_owned();
             let value = self.meta(&key)?;
             Some((key, value))
         })

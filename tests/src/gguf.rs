@@ -3,10 +3,7 @@
 //! A GGUF file is a header (magic, version, counts), the metadata, the list of tensors, padding, and the weights. llama.cpp
 //! plans a model from all but the weights, so a damaged file is the patched head, grown to the full size without content.
 
-#![allow(
-    clippy::expect_used,
-    reason = "part of tests, though it is not under `cfg(test)`"
-)]
+#![allow(clippy::expect_used, reason = "part of tests, though it is not under `cfg(test)`")]
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};

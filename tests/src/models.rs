@@ -1,9 +1,6 @@
 //! Where the real models are that tests run on.
 
-#![allow(
-    clippy::expect_used,
-    reason = "part of tests, though it is not under `cfg(test)`"
-)]
+#![allow(clippy::expect_used, reason = "part of tests, though it is not under `cfg(test)`")]
 
 use std::path::PathBuf;
 

@@ -252,7 +252,13 @@ async fn refusals_say_what_helps() {
         .start()
         .expect("a hub");
     let limited = Refusal::status(429).with("RateLimit", "\"api\";r=0;t=55");
-    type Case = (&'static str, Option<&'static str>, Option<Refusal>, ErrorKind, &'static str);
+    type Case = (
+        &'static str,
+        Option<&'static str>,
+        Option<Refusal>,
+        ErrorKind,
+        &'static str,
+    );
     let cases: [Case; 9] = [
         ("hf:o/gated", None, None, ErrorKind::Unauthorized, "give a hub token"),
         (

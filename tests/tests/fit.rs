@@ -184,7 +184,7 @@ fn the_head_alone_is_enough_and_nothing_is_left_behind() {
     assert_eq!(judge(&zero).expect_err("no context").kind(), ErrorKind::InvalidRequest);
 
     // llama.cpp refuses a head whose bytes changed since it was read.
-    fs::write(&beginning, &vec![0; bytes.len()]).expect("a file");
+    fs::write(&beginning, vec![0; bytes.len()]).expect("a file");
     assert_eq!(
         judge(&FitOptions::default()).expect_err("zeros").kind(),
         ErrorKind::Corrupt

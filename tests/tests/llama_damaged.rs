@@ -11,10 +11,7 @@ use tempfile::TempDir;
 #[test]
 fn a_failed_assert_of_llama_cpp_is_an_error() {
     let said = nearside_llama::fail_an_assert();
-    assert!(
-        said.starts_with("ggml.c:") && said.contains("GGML_ASSERT"),
-        "{said}"
-    );
+    assert!(said.starts_with("ggml.c:") && said.contains("GGML_ASSERT"), "{said}");
     // And in the wild: llama.cpp asserts the number of layers.
     let damaged = Damaged::new();
     for layers in [0, 100_000, u32::MAX] {
@@ -36,31 +33,13 @@ fn a_failed_assert_of_llama_cpp_is_an_error() {
 fn a_cut_file_is_an_error() {
     let damaged = Damaged::new();
     let whole = damaged.head.bytes();
-    for cut in [
-        0,
-        3,
-        4,
-        8,
-        23,
-        24,
-        100,
-        1000,
-        100_000,
-        whole.len() - 1,
-        whole.len(),
-    ] {
+    for cut in [0, 3, 4, 8, 23, 24, 100, 1000, 100_000, whole.len() - 1, whole.len()] {
         std::fs::write(&damaged.file, &whole[..cut]).unwrap();
         assert!(
-            matches!(
-                Probe::open(&damaged.file, LoadMode::Repacked),
-                Err(Error::Load(_))
-            ),
+            matches!(Probe::open(&damaged.file, LoadMode::Repacked), Err(Error::Load(_))),
             "{cut} bytes"
         );
-        assert!(
-            matches!(load(&damaged.file), Err(Error::Load(_))),
-            "{cut} bytes"
-        );
+        assert!(matches!(load(&damaged.file), Err(Error::Load(_))), "{cut} bytes");
     }
     assert!(matches!(
         load(&damaged.file.with_file_name("absent.gguf")),
@@ -130,9 +109,7 @@ fn bytes_at_random_never_end_the_process() {
 #[test]
 fn an_endless_word_does_not_exhaust_the_stack() {
     let damaged = Damaged::new();
-    let head = damaged
-        .head
-        .patched(damaged.at("tokenizer.ggml.pre") + 8, b"viking");
+    let head = damaged.head.patched(damaged.at("tokenizer.ggml.pre") + 8, b"viking");
     let mut bytes = std::fs::read(models::path("smollm2.gguf")).unwrap();
     bytes[..head.bytes().len()].copy_from_slice(head.bytes());
     std::fs::write(&damaged.file, bytes).unwrap();
@@ -155,9 +132,7 @@ fn an_endless_word_does_not_exhaust_the_stack() {
     )
     .unwrap();
     let tokens = model.tokenize("The tides", true, false).unwrap();
-    context
-        .decode(&tokens, true, &AtomicBool::new(false))
-        .unwrap();
+    context.decode(&tokens, true, &AtomicBool::new(false)).unwrap();
 }
 
 struct Damaged {
