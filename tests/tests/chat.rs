@@ -355,3 +355,18 @@ async fn an_emoji_split_over_tokens_arrives_whole() {
     assert!(answer.done.is_some());
     assert!(!answer.text.contains('\u{FFFD}'), "{}", answer.text);
 }
+
+#[test]
+fn it_works_inside_another_runtime_and_without_any() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nearside = open(&folder, 2048);
+    let without = futures_executor::block_on(gather(&nearside.chat(limited(ask("Name a river."), 4))));
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let within = runtime.block_on(async move {
+        let answer = gather(&nearside.chat(limited(ask("Name a river."), 4))).await;
+        // Dropped where a runtime of its own may not be.
+        drop(nearside);
+        answer
+    });
+    assert_eq!(without.expect("an answer").text, within.expect("an answer").text);
+}
