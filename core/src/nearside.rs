@@ -76,6 +76,12 @@ impl Nearside {
     }
 
     fn build(config: Config, scripted: impl FnOnce(&Handle) -> Option<Arc<dyn Engine>>) -> Result<Self> {
+        // Before the runtime: an early return inside another runtime must not have to drop this one.
+        let store = Store::open(config.directory.as_ref())?;
+        let hub = Hub::new(
+            config.hub.as_deref().unwrap_or(HUGGING_FACE),
+            config.hub_token.as_deref(),
+        )?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("nearside-io")
@@ -84,12 +90,9 @@ impl Nearside {
             .map_err(|cause| Error::internal(format!("could not start the library's threads: {cause}")))?;
         let handle = runtime.handle().clone();
         let inner = Inner {
-            store: Store::open(config.directory.as_ref())?,
-            hub: Hub::new(
-                config.hub.as_deref().unwrap_or(HUGGING_FACE),
-                config.hub_token.as_deref(),
-            )?,
             config,
+            store,
+            hub,
             engines: Mutex::default(),
             scripted: scripted(&handle),
         };

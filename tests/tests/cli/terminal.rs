@@ -135,7 +135,10 @@ impl Terminal {
 
     /// Waits until this is shown.
     fn see(&mut self, text: &str) {
-        if let Err(cause) = self.session.exp_string(text) {
+        // What reads the terminal takes each byte for a character.
+        let as_bytes: String = text.bytes().map(char::from).collect();
+        if let Err(cause) = self.session.exp_string(&as_bytes) {
+            let cause: String = cause.to_string().chars().take(400).collect();
             panic!("`{text}` was not shown: {cause}");
         }
     }
