@@ -184,9 +184,6 @@ fn judge(layout: &Layout, damage: &Damage, folder: &Path, snapshot: &Snapshot, n
     let report = head.and_then(|head| fit_file(&path, &head, size, &FitOptions::default(), snapshot));
     match report {
         Ok(report) => {
-            if std::env::var("ADHOC").is_ok() {
-                adhoc(&path, size);
-            }
             let need = &report.need;
             assert_eq!(need.total, need.weights + need.cache + need.compute + need.other);
             assert!(report.context >= 1 && report.context <= 4096 && !report.reason.is_empty());
@@ -233,60 +230,3 @@ static STARTED: AtomicU64 = AtomicU64::new(0);
 const BATCH: &str = "NEARSIDE_TEST_BATCH";
 const CHILDREN: usize = 2;
 const MOST_MEMORY: u64 = 200_000_000;
-
-fn adhoc(path: &Path, size: u64) {
-    use nearside_llama::*;
-    File::options().write(true).open(path).unwrap().set_len(size).unwrap();
-    let model = match Model::load(
-        path,
-        &ModelParams {
-            load_mode: LoadMode::Mapped,
-            ..ModelParams::default()
-        },
-        &mut |_| true,
-    ) {
-        Ok(m) => m,
-        Err(e) => {
-            println!("load {e}");
-            return;
-        }
-    };
-    let mut context = match Context::new(
-        &model,
-        &ContextParams {
-            context: 256,
-            threads: 2,
-            ..ContextParams::default()
-        },
-    ) {
-        Ok(m) => m,
-        Err(e) => {
-            println!("ctx {e}");
-            return;
-        }
-    };
-    let mut sampler = Sampler::new(&model, &SamplerParams::default()).unwrap();
-    let abort = std::sync::atomic::AtomicBool::new(false);
-    let prompt = match model.tokenize("Hello, how are you\n", true, true) {
-        Ok(t) if !t.is_empty() => t,
-        r => {
-            println!("tok {r:?}");
-            return;
-        }
-    };
-    for _ in 0..3 {
-        let r = context.decode(&prompt, true, &abort);
-        let s = context.sample(&mut sampler);
-        match (r, s) {
-            (Ok(_), Ok(t)) => {
-                let mut v = Vec::new();
-                model.push_piece(t, true, &mut v);
-            }
-            other => {
-                println!("dec {other:?}");
-                return;
-            }
-        }
-    }
-    println!("decoded");
-}
