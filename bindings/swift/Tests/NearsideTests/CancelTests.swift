@@ -52,33 +52,37 @@ extension Scenarios {
 
         @Test func breakingOutOfTheLoopCancels() async throws {
             let nearside = try wide()
-            for try await chunk in nearside.chat(longQuestion(100)) {
-                #expect(chunk.isStarted)
-                break
+            for number in 101...102 {
+                for try await chunk in nearside.chat(longQuestion(number)) {
+                    #expect(chunk.isStarted)
+                    break
+                }
+                #expect(try await nearside.chat(longQuestion(-number)).prefix(1).all().count == 1)
             }
-            try await expectAnswersAtOnce(nearside)
-            #expect(try await nearside.chat(longQuestion(101)).prefix(1).all().count == 1)
-            try await expectAnswersAtOnce(nearside)
-            await #expect(throws: CancellationError.self) {
-                for try await _ in nearside.chat(longQuestion(102)) { throw CancellationError() }
+            for number in 103...104 {
+                await #expect(throws: CancellationError.self) {
+                    for try await _ in nearside.chat(longQuestion(number)) { throw CancellationError() }
+                }
             }
             try await expectAnswersAtOnce(nearside)
         }
 
         @Test func cancelledTaskStopsTheRequest() async throws {
             let nearside = try wide()
-            let (started, signal) = AsyncStream<Void>.makeStream()
-            let task = Task {
-                var chunks: [Chunk] = []
-                for try await chunk in nearside.chat(longQuestion(200)) {
-                    chunks.append(chunk)
-                    signal.finish()
+            for number in 201...206 {
+                let (started, signal) = AsyncStream<Void>.makeStream()
+                let task = Task {
+                    var chunks: [Chunk] = []
+                    for try await chunk in nearside.chat(longQuestion(number)) {
+                        chunks.append(chunk)
+                        signal.finish()
+                    }
+                    return chunks
                 }
-                return chunks
+                for await _ in started {}
+                task.cancel()
+                #expect(try await task.value.done?.stop == .cancelled)
             }
-            for await _ in started {}
-            task.cancel()
-            #expect(try await task.value.done?.stop == .cancelled)
             try await expectAnswersAtOnce(nearside)
         }
 
@@ -97,12 +101,12 @@ extension Scenarios {
             try Nearside(config: Config(directory: freshDirectory(), context: 8192))
         }
 
-        /// An answer that waited for a long question to be read would take much longer.
+        /// An answer that waited until long questions were read would take much longer.
         private func expectAnswersAtOnce(_ nearside: Nearside) async throws {
             let asked = Date()
             let chunks = try await nearside.chat(greedy(.user("Hello!"), maxTokens: 1)).all()
             #expect(chunks.done?.stop == .maxTokens)
-            #expect(Date().timeIntervalSince(asked) < 3)
+            #expect(Date().timeIntervalSince(asked) < 10)
         }
     }
 }
