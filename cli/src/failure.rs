@@ -58,7 +58,8 @@ impl From<io::Error> for Failure {
 }
 
 /// The library ends its texts with the remedy, behind the last semicolon. Where that is missing, or is a call to
-/// `download`, which only a program can make, the kind of the error knows one.
+/// `download`, which only a program can make, the kind of the error knows one. Where a token would help, the person is
+/// told how to give one.
 pub(crate) fn words(error: &Error) -> (String, String) {
     let text = error.to_string();
     let (what, help) = match text.rsplit_once("; ") {
@@ -69,6 +70,7 @@ pub(crate) fn words(error: &Error) -> (String, String) {
         (ErrorKind::NotInstalled, Some(help)) if help.contains("download") => {
             (what, remedy(ErrorKind::NotInstalled).to_owned())
         }
+        (ErrorKind::Unauthorized, Some(help)) => (what, format!("{help} (HF_TOKEN holds it)")),
         (_, Some(help)) => (what, help),
         (kind, None) => (what, remedy(kind).to_owned()),
     }
@@ -124,7 +126,12 @@ mod tests {
             "there is no file `a`; give the path of a GGUF file",
         ));
         assert_eq!(help, "give the path of a GGUF file");
-        let (_, help) = words(&Error::unauthorized("the hub wants a login"));
-        assert!(help.contains("HF_TOKEN"), "{help}");
+        for text in [
+            "the hub wants a login",
+            "`a` is private; give a hub token that may read it",
+        ] {
+            let (_, help) = words(&Error::unauthorized(text));
+            assert!(help.contains("HF_TOKEN"), "{help}");
+        }
     }
 }

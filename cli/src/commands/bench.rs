@@ -41,9 +41,12 @@ pub(crate) async fn run(arguments: Bench, session: &mut Session<'_>) -> Result<(
         generate_tokens: arguments.generate_tokens,
         repetitions: arguments.repetitions,
     };
-    let measured = session.interrupt.or(nearside.bench(arguments.reference, options)).await;
+    // Given up, it goes on inside until the process ends: a measurement cannot be cancelled, so nobody waits for it.
+    let report = session
+        .interrupt
+        .or(nearside.bench(arguments.reference, options))
+        .await?;
     session.close(&nearside).await;
-    let report = measured?;
     if session.output.json() {
         session.output.object(&report)
     } else {

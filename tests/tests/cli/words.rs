@@ -108,7 +108,7 @@ fn a_hub_that_wants_a_token_gets_it_from_the_environment_only() {
         .expect("it starts");
     let words = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{words}");
-    assert!(words.contains("\nhelp: ") && words.contains("token"), "{words}");
+    assert!(words.contains("\nhelp: ") && words.contains("HF_TOKEN"), "{words}");
     let let_in = program
         .command(fit)
         .env("HF_ENDPOINT", hub.url())
