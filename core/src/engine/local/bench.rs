@@ -106,10 +106,12 @@ impl Default for BenchOptions {
     }
 }
 
+/// Measures; ends early once `left` says that nobody waits for the result.
 pub(super) fn bench(
     settings: &LocalSettings,
     loaded: &mut Option<Loaded>,
     options: &BenchOptions,
+    left: &dyn Fn() -> bool,
 ) -> Result<BenchReport> {
     let (loaded, load_ms) = match load::ensure(settings, loaded, &Cancel::default()) {
         Ok(ready) => ready,
@@ -132,6 +134,9 @@ pub(super) fn bench(
     let mut first_token = Vec::new();
     // The first round of each warms caches and clocks up and does not count.
     for round in 0..=options.repetitions {
+        if left() {
+            return Err(Error::internal("nobody waits for the measurement any more"));
+        }
         if options.prompt_tokens > 0 {
             let (speed, first_ms) = prefill(loaded, options.prompt_tokens)?;
             if round > 0 {

@@ -158,7 +158,9 @@ fn run(settings: &LocalSettings, work: &Receiver<Work>, open: &Mutex<Vec<Cancel>
                 forget(open, &cancel);
             }
             Work::Bench(options, reply) => {
-                let report = catch_unwind(AssertUnwindSafe(|| bench::bench(settings, &mut loaded, &options)));
+                let report = catch_unwind(AssertUnwindSafe(|| {
+                    bench::bench(settings, &mut loaded, &options, &|| reply.is_closed())
+                }));
                 let report = report.unwrap_or_else(|_| {
                     loaded = None;
                     Err(Error::internal(
