@@ -24,10 +24,8 @@ fn ctrl_c_stops_the_answer_and_not_the_conversation() {
     terminal.see("stopped");
     terminal.see("on this device · smollm2.gguf");
     terminal.see("> ");
-    terminal.say("And another one about the desert.");
-    terminal.see_words();
-    terminal.press('c');
-    terminal.see("$0");
+    terminal.say("/help");
+    terminal.see("/system TEXT");
     terminal.see("> ");
     terminal.press('d');
     terminal.ends_with(0);
