@@ -247,3 +247,16 @@ async fn a_partial_of_a_changed_file_without_a_hash_is_begun_again() {
         "yesterday's bytes are not today's"
     );
 }
+
+#[test]
+fn what_a_killed_fit_left_behind_is_swept_up_and_what_runs_is_left_alone() {
+    let (_folder, _store, home) = fresh();
+    let old = write(&home.join("partial"), "key.part.1-0.outline", b"");
+    let young = write(&home.join("partial"), "key.part.1-1.outline", b"");
+    let hour_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    let file = fs::File::options().write(true).open(&old).expect("the file");
+    file.set_modified(hour_ago).expect("its time");
+    drop(file);
+    Store::open(&home).expect("a store");
+    assert!(!old.exists() && young.exists());
+}

@@ -204,6 +204,12 @@ pub(super) fn path_of(room: &Path, remote: &Remote) -> PathBuf {
 pub(super) fn sweep(room: &Path) -> Result<()> {
     let entries = fs::read_dir(room).map_err(|e| Error::file(room, "list", &e))?;
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        // A fit that was killed leaves its sparse file; one that runs is done with it in seconds.
+        let stale = |path: &Path| path.metadata().ok()?.modified().ok()?.elapsed().ok();
+        if path.extension().is_some_and(|end| end == "outline") && stale(&path).is_some_and(|age| age > OUTLINE_LIFE) {
+            // Gone or in use elsewhere: the next opening sees to it.
+            let _ = fs::remove_file(&path);
+        }
         let Some(key) = path
             .file_name()
             .and_then(|name| name.to_str())
@@ -252,3 +258,6 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 /// How the keys of copies begin.
 const SCRATCH: &str = "import-";
+
+/// Age at which a fit's sparse file counts as left behind.
+const OUTLINE_LIFE: std::time::Duration = std::time::Duration::from_secs(600);
