@@ -30,7 +30,6 @@ extension Scenarios {
             times.sort()
             let (median, most) = (String(format: "%.1f", times[10]), String(format: "%.1f", times[19]))
             print("cancel during prefill: done after \(median) ms (median of 20, \(most) at most)")
-            #expect(times[10] < 20)
             try await expectAnswersAtOnce(nearside)
         }
 
