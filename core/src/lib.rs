@@ -52,6 +52,7 @@ pub mod engine;
 mod error;
 pub mod model;
 mod nearside;
+pub mod route;
 
 pub use config::Config;
 pub use error::{Error, ErrorKind, Result};

@@ -247,11 +247,7 @@ impl Inner {
 
     fn choose(&self, request: &ChatRequest) -> Result<(Chosen, Route)> {
         if let Some(engine) = &self.scripted {
-            let route = Route {
-                target: Target::Scripted,
-                reason: "a script was given".to_owned(),
-                skipped: vec![],
-            };
+            let route = Route::to(Target::Scripted, "asked", "a script was given");
             return Ok((Chosen::Scripted(Arc::clone(engine)), route));
         }
         let (ready, reason, skipped) = match &request.model {
@@ -271,9 +267,8 @@ impl Inner {
         Ok((
             Chosen::Local(ready),
             Route {
-                target,
-                reason: reason.to_owned(),
                 skipped,
+                ..Route::to(target, "preferred", reason)
             },
         ))
     }
@@ -295,6 +290,7 @@ impl Inner {
             );
             skipped.push(Skipped {
                 target: Target::Local { model: model.id },
+                rule: "fits".to_owned(),
                 reason,
             });
         }

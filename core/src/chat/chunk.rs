@@ -1,12 +1,17 @@
 //! What comes back: an answer in pieces.
 //!
 //! # The order of chunks
-//! First [`Chunk::Started`], at once, before any model work. Then [`Chunk::Reasoning`], [`Chunk::Text`] and
-//! [`Chunk::ToolCall`] in the order in which the model wrote them. Then exactly one [`Chunk::Done`], or an error in its
-//! place; nothing after it. Text is whole characters always: half of one waits for its other half. Reasoning never
-//! appears in `Text`, nor text in `Reasoning`.
+//! First [`Chunk::Started`], at once, before any model work. Then [`Chunk::Reasoning`], [`Chunk::Text`],
+//! [`Chunk::ToolCall`] and [`Chunk::Citation`] in the order in which they came. Then exactly one [`Chunk::Done`], or an
+//! error in its place; nothing after it. Text is whole characters always: half of one waits for its other half.
+//! Reasoning never appears in `Text`, nor text in `Reasoning`.
+//!
+//! Where a place fails before it said anything, the next one on the route begins with a `Started` of its own: the last
+//! `Started` names who is speaking. After the first piece of an answer there is never another.
 
 use serde::{Deserialize, Serialize};
+
+use super::receipt::{Receipt, Route};
 
 /// A piece of an answer. See the module for the order in which pieces come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +41,13 @@ pub enum Chunk {
         /// A JSON object.
         arguments: String,
     },
+    /// A page that the answer rests on, where the web was searched.
+    Citation {
+        /// The page's address.
+        url: String,
+        /// Its title; may be empty.
+        title: String,
+    },
     /// The answer is over.
     Done {
         /// Why it ended.
@@ -47,39 +59,6 @@ pub enum Chunk {
         /// Where it ran, what it cost, who saw the words.
         receipt: Receipt,
     },
-}
-
-/// Who answers, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Route {
-    /// Who answers.
-    pub target: Target,
-    /// The reason, for a person to read.
-    pub reason: String,
-    /// Who could have answered and does not, each with its reason.
-    pub skipped: Vec<Skipped>,
-}
-
-/// A place that can answer.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(tag = "place", rename_all = "snake_case")]
-pub enum Target {
-    /// A model on this device.
-    Local {
-        /// The id of the installed model, or the path of its file.
-        model: String,
-    },
-    /// A script, for tests; no model ran.
-    Scripted,
-}
-
-/// A candidate that does not answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Skipped {
-    /// Who was passed over.
-    pub target: Target,
-    /// Why, for a person to read.
-    pub reason: String,
 }
 
 /// Why an answer ended.
@@ -98,6 +77,10 @@ pub enum StopReason {
     ToolCall,
     /// The app cancelled.
     Cancelled,
+    /// What the request may cost was reached.
+    CostLimit,
+    /// The provider's filter cut the answer off.
+    Filtered,
 }
 
 /// Tokens of one answer.
@@ -126,61 +109,15 @@ pub struct Timings {
     pub tokens_per_second: f64,
 }
 
-/// What an app can show under an answer, and keep.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Receipt {
-    /// Who answered.
-    pub target: Target,
-    /// Why, for a person to read.
-    pub reason: String,
-    /// Who was passed over, each with its reason.
-    pub skipped: Vec<Skipped>,
-    /// US dollars; 0 on the device.
-    pub cost_usd: f64,
-    /// Who saw the words, and what they may do with them.
-    pub data_policy: DataPolicy,
-}
-
-/// What happens to the words of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DataPolicy {
-    /// Where they were processed: `device`, or a country.
-    pub region: String,
-    /// Whether somebody else may keep them.
-    pub retained: bool,
-    /// Whether somebody else may train on them.
-    pub trained_on: bool,
-}
-
-impl Route {
-    /// The receipt of an answer that ran on this device along this route: free, and nobody else saw it.
-    pub fn receipt_on_device(&self) -> Receipt {
-        Receipt {
-            target: self.target.clone(),
-            reason: self.reason.clone(),
-            skipped: self.skipped.clone(),
-            cost_usd: 0.0,
-            data_policy: DataPolicy {
-                region: "device".to_owned(),
-                retained: false,
-                trained_on: false,
-            },
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::Target;
 
     /// Programs read these lines (`nearside chat --json`): names and shapes stay.
     #[test]
     fn a_chunk_is_one_flat_json_object_with_its_type() {
-        let route = Route {
-            target: Target::Local { model: "m".into() },
-            reason: "r".into(),
-            skipped: vec![],
-        };
+        let route = Route::to(Target::Local { model: "m".into() }, "asked", "r");
         let json = |chunk: &Chunk| serde_json::to_value(chunk).expect("chunks are JSON");
         assert_eq!(
             json(&Chunk::Text { text: "hi".into() }),

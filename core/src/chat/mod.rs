@@ -2,9 +2,13 @@
 //! ([`Stream`]). These types cross to Swift and Kotlin as they are; nothing on the road rebuilds, renames or wraps them.
 
 mod chunk;
+mod message;
+mod receipt;
 mod request;
 mod stream;
 
-pub use chunk::{Chunk, DataPolicy, Receipt, Route, Skipped, StopReason, Target, Timings, Usage};
-pub use request::{ChatRequest, Limits, Message, Part, Reasoning, Role, Sampling, Tool};
+pub use chunk::{Chunk, StopReason, Timings, Usage};
+pub use message::{Message, Part, Role};
+pub use receipt::{CostSource, DataPolicy, Expected, Receipt, Route, Skipped, Target};
+pub use request::{ChatRequest, Effort, Limits, Mode, Output, Reasoning, Sampling, Sensitivity, Tool};
 pub use stream::{Cancel, ChatStream, Sink, Stream};

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::message::Message;
+use super::receipt::Target;
 use crate::error::{Error, Result};
 
 /// One question to a model, with the conversation before it.
@@ -12,73 +14,74 @@ use crate::error::{Error, Result};
 pub struct ChatRequest {
     /// The conversation, oldest first; the last one is what is to be answered.
     pub messages: Vec<Message>,
-    /// The model that should answer: the id of an installed model, or a reference such as a path.
-    /// Nothing: the library chooses among the installed ones.
+    /// The model that should answer: the id of an installed model, a reference such as a path, or, where `provider` is
+    /// named, what that provider calls it. Nothing: the router chooses.
     pub model: Option<String>,
+    /// The provider that should answer, by the name under which it was set up. It comes first if the rules allow it.
+    pub provider: Option<String>,
+    /// Whether the words may leave the device, and which place is tried first.
+    pub mode: Mode,
+    /// How private the words are.
+    pub sensitivity: Sensitivity,
     /// How the next token is picked. Unset fields take the model's own recommendation.
     pub sampling: Sampling,
     /// Whether a model that can think before it answers should.
     pub reasoning: Reasoning,
+    /// The form of the answer.
+    pub output: Output,
     /// What the model may call. Its calls come back as [`crate::chat::Chunk::ToolCall`]; the app runs them and asks again.
     pub tools: Vec<Tool>,
     /// Where the answer ends at the latest.
     pub limits: Limits,
+    /// Lets the provider search the web, where it can. What is searched for is not covered by its retention terms.
+    pub web_search: bool,
+    /// The place that the person agreed to when they were asked; see [`crate::Nearside::route`].
+    pub consent: Option<Target>,
+    /// What this is for, in the app's own words, to tell spending apart. Unset: `chat`.
+    pub purpose: Option<String>,
 }
 
-/// One turn of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
-    /// Who said it.
-    pub role: Role,
-    /// What was said, in order.
-    pub parts: Vec<Part>,
-}
-
-/// Who speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Whether the words may leave the device, and which place is tried first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Instructions that hold for the whole conversation.
-    System,
-    /// The person.
-    User,
-    /// The model.
-    Assistant,
-    /// A tool's answer to a call.
-    Tool,
+pub enum Mode {
+    /// Here or not at all: no socket is opened.
+    OnlyOnDevice,
+    /// Here if it can be done here, else elsewhere.
+    #[default]
+    PreferOnDevice,
+    /// Elsewhere if the policy allows it, else here.
+    PreferInCloud,
+    /// Elsewhere or not at all.
+    OnlyInCloud,
 }
 
-/// A piece of a message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// How private the words of a request are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sensitivity {
+    /// Nothing in it is private: it may go wherever the policy allows, unasked.
+    Public,
+    /// It goes elsewhere only where the policy allows and the person agreed.
+    #[default]
+    Personal,
+    /// It never leaves the device.
+    Sensitive,
+}
+
+/// The form of an answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum Part {
+pub enum Output {
     /// Words.
-    Text {
-        /// UTF-8.
-        text: String,
-    },
-    /// What the model thought before an earlier answer. Most templates drop it; it is kept for those that want it.
-    Reasoning {
-        /// UTF-8.
-        text: String,
-    },
-    /// A call that the model made in an earlier answer.
-    ToolCall {
-        /// Joins the call to its result.
-        id: String,
-        /// The tool's name.
-        name: String,
-        /// The arguments, as a JSON object.
-        arguments: String,
-    },
-    /// What a tool answered.
-    ToolResult {
-        /// The id of the call that this answers.
-        id: String,
-        /// The tool's name.
-        name: String,
-        /// What it said; JSON or words.
-        content: String,
+    #[default]
+    Text,
+    /// One JSON object.
+    Json,
+    /// JSON of this shape.
+    JsonSchema {
+        /// A JSON Schema, as JSON.
+        schema: String,
     },
 }
 
@@ -107,7 +110,7 @@ pub struct Sampling {
 
 /// Whether a model that can think before it answers should.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum Reasoning {
     /// As the model is made.
     #[default]
@@ -116,6 +119,28 @@ pub enum Reasoning {
     Off,
     /// Think first, where the model can.
     On,
+    /// Think first, for about this many tokens, where the place can be told so.
+    Budget {
+        /// Tokens of reasoning.
+        tokens: u32,
+    },
+    /// Think first, this hard, where the place can be told so.
+    Effort {
+        /// How hard.
+        effort: Effort,
+    },
+}
+
+/// How hard a model thinks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effort {
+    /// A little.
+    Low,
+    /// As usual.
+    Medium,
+    /// A lot.
+    High,
 }
 
 /// Something the model may call.
@@ -130,10 +155,14 @@ pub struct Tool {
 }
 
 /// Where an answer ends at the latest.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
     /// Tokens generated at most, reasoning included. Unset: what the context still holds.
     pub max_tokens: Option<u32>,
+    /// US dollars that this request may cost at most, below the policy's own caps.
+    pub max_usd: Option<f64>,
+    /// Milliseconds from the request to the end of the answer.
+    pub deadline_ms: Option<u64>,
 }
 
 impl ChatRequest {
@@ -183,42 +212,34 @@ impl ChatRequest {
         if self.limits.max_tokens == Some(0) {
             return invalid("`max_tokens` is 0; leave it out for no limit".into());
         }
+        if let Some(usd) = self.limits.max_usd
+            && !(0.0..f64::INFINITY).contains(&usd)
+        {
+            return invalid(format!("`max_usd` is {usd}; it must be 0 or more"));
+        }
+        if self.limits.deadline_ms == Some(0) {
+            return invalid("`deadline_ms` is 0; leave it out for no deadline".into());
+        }
+        if let Output::JsonSchema { schema } = &self.output {
+            json_object(schema).map_err(|why| Error::invalid_request(format!("the schema of `output` is {why}")))?;
+        }
         for tool in &self.tools {
             if tool.name.is_empty() {
                 return invalid("a tool has no name".into());
             }
-            match serde_json::from_str::<serde_json::Value>(&tool.parameters) {
-                Ok(serde_json::Value::Object(_)) => {}
-                Ok(_) => return invalid(format!("the parameters of tool `{}` are not a JSON object", tool.name)),
-                Err(cause) => return invalid(format!("the parameters of tool `{}` are not JSON: {cause}", tool.name)),
-            }
+            json_object(&tool.parameters)
+                .map_err(|why| Error::invalid_request(format!("the parameters of tool `{}` are {why}", tool.name)))?;
         }
         Ok(())
     }
 }
 
-impl Message {
-    /// Words from somebody.
-    pub fn text(role: Role, text: impl Into<String>) -> Self {
-        Self {
-            role,
-            parts: vec![Part::Text { text: text.into() }],
-        }
-    }
-
-    /// Instructions for the whole conversation.
-    pub fn system(text: impl Into<String>) -> Self {
-        Self::text(Role::System, text)
-    }
-
-    /// What the person says.
-    pub fn user(text: impl Into<String>) -> Self {
-        Self::text(Role::User, text)
-    }
-
-    /// What the model said.
-    pub fn assistant(text: impl Into<String>) -> Self {
-        Self::text(Role::Assistant, text)
+/// Refuses what is not a JSON object, in words that hold none of it.
+fn json_object(text: &str) -> std::result::Result<(), String> {
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(serde_json::Value::Object(_)) => Ok(()),
+        Ok(_) => Err("not a JSON object".to_owned()),
+        Err(cause) => Err(format!("not JSON: {cause}")),
     }
 }
 

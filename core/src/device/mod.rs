@@ -8,10 +8,12 @@ mod cgroup;
 #[cfg(any(target_os = "linux", target_os = "android", test))]
 mod cores;
 mod desktop;
+mod host;
 
 use serde::{Deserialize, Serialize};
 
 pub use desktop::{peak_resident_bytes, snapshot};
+pub use host::{Desktop, Heat, Host, HostFacts, Network};
 
 /// One look at the device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

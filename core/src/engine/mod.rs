@@ -8,6 +8,7 @@
 //! - An engine opens no store and reads no key: it was made with a ready path, or a ready address and credential.
 
 pub mod local;
+pub mod remote;
 #[cfg(feature = "testing")]
 pub mod scripted;
 

@@ -154,11 +154,7 @@ mod tests {
 
     fn start(steps: Vec<ScriptStep>) -> ChatStream {
         let (stream, sink) = Stream::new();
-        let route = Route {
-            target: Target::Scripted,
-            reason: "a script".into(),
-            skipped: vec![],
-        };
+        let route = Route::to(Target::Scripted, "asked", "a script");
         let request = ChatRequest::new(vec![Message::user("hello")]);
         let engine = ScriptedEngine::new(
             Script {

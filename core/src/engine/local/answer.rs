@@ -9,7 +9,7 @@ use super::reply::{Ended, Reply};
 use super::session::Ran;
 use super::text::StopWords;
 use super::{LocalSettings, prompt, sampling};
-use crate::chat::{ChatRequest, Chunk, Reasoning, Sink, StopReason, Timings, Usage};
+use crate::chat::{ChatRequest, Chunk, Output, Reasoning, Sink, StopReason, Timings, Usage};
 use crate::engine::Job;
 use crate::error::{Error, Result};
 
@@ -94,10 +94,15 @@ fn answer_into(
 fn render(loaded: &Loaded, request: &ChatRequest) -> Result<Rendered> {
     let messages = prompt::messages_json(&request.messages)?;
     let tools = prompt::tools_json(&request.tools);
+    let json_schema = match &request.output {
+        Output::Text => None,
+        Output::Json => Some(r#"{"type":"object"}"#),
+        Output::JsonSchema { schema } => Some(schema.as_str()),
+    };
     let asked = Prompt {
         messages_json: &messages,
         tools_json: tools.as_deref(),
-        json_schema: None,
+        json_schema,
         grammar: None,
         thinking: request.reasoning != Reasoning::Off,
         continue_final: false,

@@ -39,6 +39,11 @@ fn push_message(message: &Message, array: &mut Vec<Value>) -> Result<()> {
     for part in &message.parts {
         match part {
             Part::Text { text: words } => text.push_str(words),
+            Part::Image { .. } => {
+                return Err(Error::unsupported(
+                    "models on this device do not see pictures yet; leave the picture out, or let a provider answer",
+                ));
+            }
             Part::Reasoning { text: words } => reasoning.push_str(words),
             Part::ToolCall { id, name, arguments } => {
                 if serde_json::from_str::<Value>(arguments).is_err() {

@@ -1,0 +1,92 @@
+//! A conversation: who said what, in words, pictures, calls and their results.
+
+use serde::{Deserialize, Serialize};
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who said it.
+    pub role: Role,
+    /// What was said, in order.
+    pub parts: Vec<Part>,
+}
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Instructions that hold for the whole conversation.
+    System,
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+    /// A tool's answer to a call.
+    Tool,
+}
+
+/// A piece of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Part {
+    /// Words.
+    Text {
+        /// UTF-8.
+        text: String,
+    },
+    /// A picture, for models that see.
+    Image {
+        /// `image/png`, `image/jpeg`, `image/webp` or `image/gif`.
+        media_type: String,
+        /// The file's bytes.
+        data: Vec<u8>,
+    },
+    /// What the model thought before an earlier answer. Most templates drop it; it is kept for those that want it.
+    Reasoning {
+        /// UTF-8.
+        text: String,
+    },
+    /// A call that the model made in an earlier answer.
+    ToolCall {
+        /// Joins the call to its result.
+        id: String,
+        /// The tool's name.
+        name: String,
+        /// The arguments, as a JSON object.
+        arguments: String,
+    },
+    /// What a tool answered.
+    ToolResult {
+        /// The id of the call that this answers.
+        id: String,
+        /// The tool's name.
+        name: String,
+        /// What it said; JSON or words.
+        content: String,
+    },
+}
+
+impl Message {
+    /// Words from somebody.
+    pub fn text(role: Role, text: impl Into<String>) -> Self {
+        Self {
+            role,
+            parts: vec![Part::Text { text: text.into() }],
+        }
+    }
+
+    /// Instructions for the whole conversation.
+    pub fn system(text: impl Into<String>) -> Self {
+        Self::text(Role::System, text)
+    }
+
+    /// What the person says.
+    pub fn user(text: impl Into<String>) -> Self {
+        Self::text(Role::User, text)
+    }
+
+    /// What the model said.
+    pub fn assistant(text: impl Into<String>) -> Self {
+        Self::text(Role::Assistant, text)
+    }
+}

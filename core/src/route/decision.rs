@@ -1,0 +1,67 @@
+//! What the router says: go there, ask first, or nowhere and why.
+
+use serde::{Deserialize, Serialize};
+
+use crate::chat::{DataPolicy, Route, Skipped, Target};
+use crate::error::{Error, ErrorKind};
+
+/// What the router says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "decision", rename_all = "snake_case")]
+pub enum Decision {
+    /// This place answers.
+    Go {
+        /// The place, the reason, and what was passed over.
+        route: Route,
+    },
+    /// This place would answer if the person agreed.
+    Ask {
+        /// What to ask them.
+        question: Question,
+    },
+    /// No place may, can or should.
+    Nowhere {
+        /// The id of the rule that left none.
+        rule: String,
+        /// The error that a chat would end with.
+        kind: ErrorKind,
+        /// Its text: what left none, and what would change that.
+        detail: String,
+        /// All candidates, each with its reason.
+        skipped: Vec<Skipped>,
+    },
+}
+
+/// What to ask the person before words leave the device. Their yes is the request's `consent`, set to `target`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Question {
+    /// Where it would go.
+    pub target: Target,
+    /// What happens to the words there.
+    pub data_policy: DataPolicy,
+    /// US dollars that it would cost at most. Unset: no price is known.
+    pub cost_usd: Option<f64>,
+    /// Why not here.
+    pub reason: String,
+    /// The question in words.
+    pub text: String,
+    /// The route that a yes would take.
+    pub route: Route,
+}
+
+impl Decision {
+    /// The route, or the error that a chat ends with where there is none.
+    ///
+    /// # Errors
+    /// `Blocked` where the person must be asked first; else the kind that the rule gives.
+    pub fn into_route(self) -> Result<Route, Error> {
+        match self {
+            Self::Go { route } => Ok(route),
+            Self::Ask { question } => Err(Error::blocked(format!(
+                "{}; ask the person (`route` gives the question) and set `consent` to the target",
+                question.text
+            ))),
+            Self::Nowhere { kind, detail, .. } => Err(Error::new(kind, detail)),
+        }
+    }
+}

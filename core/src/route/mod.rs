@@ -1,0 +1,10 @@
+//! Who may answer, and what it costs. [`choose`] is a pure function from [`Needs`], [`Facts`] and [`Policy`] to a
+//! [`Decision`]: no I/O, no clock, the same facts give the same answer.
+
+mod decision;
+mod facts;
+mod policy;
+
+pub use decision::{Decision, Question};
+pub use facts::{Facts, LocalCandidate, Needs, RemoteCandidate, Speed, Spent, TokenRange};
+pub use policy::{Consent, Policy};
