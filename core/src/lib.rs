@@ -53,6 +53,7 @@ mod error;
 pub mod model;
 mod nearside;
 pub mod route;
+pub mod state;
 
 pub use config::Config;
 pub use error::{Error, ErrorKind, Result};

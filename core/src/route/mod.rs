@@ -3,8 +3,10 @@
 
 mod decision;
 mod facts;
+mod ledger;
 mod policy;
 
 pub use decision::{Decision, Question};
 pub use facts::{Facts, LocalCandidate, Needs, RemoteCandidate, Speed, Spent, TokenRange};
+pub use ledger::{Caps, EntryId, Ledger, Left, Reservation, SpendBy, SpendRow};
 pub use policy::{Consent, Policy};

@@ -1,0 +1,104 @@
+//! For a provider that passes requests on: which of the providers behind it may run the model, and on what terms.
+
+use serde_json::{Map, Value, json};
+
+use super::provider::Price;
+use crate::error::{Error, Result};
+
+/// What a request says about the providers behind a provider. The default says nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Upstreams {
+    /// Only those that keep nothing.
+    pub zdr: bool,
+    /// Only those that do not collect, and so do not train.
+    pub deny_collection: bool,
+    /// Only these, by slug. Empty: any.
+    pub only: Vec<String>,
+    /// Never these, by slug.
+    pub ignore: Vec<String>,
+    /// These first, by slug. Empty: as the provider balances.
+    pub order: Vec<String>,
+    /// US dollars for a million tokens at most.
+    pub max_price: Option<Price>,
+}
+
+impl Upstreams {
+    /// OpenRouter's `provider` object; null if there is nothing to say. `require_parameters`: only those that know every
+    /// parameter of the request, which others drop silently.
+    pub fn to_wire(&self, require_parameters: bool) -> Value {
+        let mut wire = Map::new();
+        let mut put = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                wire.insert(name.to_owned(), value);
+            }
+        };
+        let list = |slugs: &[String]| (!slugs.is_empty()).then(|| json!(slugs));
+        put("zdr", self.zdr.then(|| true.into()));
+        put("data_collection", self.deny_collection.then(|| "deny".into()));
+        put("only", list(&self.only));
+        put("ignore", list(&self.ignore));
+        put("order", list(&self.order));
+        put("require_parameters", require_parameters.then(|| true.into()));
+        let price = self.max_price.as_ref();
+        put(
+            "max_price",
+            price.map(|price| json!({ "prompt": price.usd_in, "completion": price.usd_out })),
+        );
+        if wire.is_empty() { Value::Null } else { wire.into() }
+    }
+
+    /// Whether an answer from this upstream is within what was asked.
+    ///
+    /// # Errors
+    /// `Blocked` for one that was excluded: the words were seen by somebody who should not have seen them.
+    pub fn check(&self, served_by: &str) -> Result<()> {
+        let slug = slug(served_by);
+        let named = |list: &[String]| list.iter().any(|entry| slug == self::slug(entry) || slug == base(entry));
+        if named(&self.ignore) || (!self.only.is_empty() && !named(&self.only)) {
+            return Err(Error::blocked(format!(
+                "the answer came from `{served_by}`, which the policy excludes; it was thrown away, and the provider \
+                 should be told"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// A name as it compares: in lower case, of letters and digits.
+fn slug(name: &str) -> String {
+    let kept = name.chars().filter(char::is_ascii_alphanumeric);
+    kept.map(|c| c.to_ascii_lowercase()).collect()
+}
+
+/// A slug without its variant: `deepinfra/turbo` is one of DeepInfra's.
+fn base(entry: &str) -> String {
+    slug(entry.split('/').next().unwrap_or(entry))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_to_say_is_not_said() {
+        assert_eq!(Upstreams::default().to_wire(false), Value::Null);
+        let strict = Upstreams {
+            zdr: true,
+            deny_collection: true,
+            ignore: vec!["deepseek".into()],
+            ..Upstreams::default()
+        };
+        let wire = json!({"zdr": true, "data_collection": "deny", "ignore": ["deepseek"], "require_parameters": true});
+        assert_eq!(strict.to_wire(true), wire);
+    }
+
+    #[test]
+    fn an_answer_from_outside_the_policy_is_an_error() {
+        let upstreams = Upstreams {
+            only: vec!["deepinfra/turbo".into(), "fireworks".into()],
+            ..Upstreams::default()
+        };
+        assert!(upstreams.check("DeepInfra").is_ok() && upstreams.check("Fireworks").is_ok());
+        assert!(upstreams.check("DeepSeek").is_err());
+    }
+}
