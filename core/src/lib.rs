@@ -53,6 +53,7 @@ mod error;
 pub mod model;
 mod nearside;
 pub mod route;
+pub mod state;
 mod tls;
 
 pub use config::Config;

@@ -5,10 +5,12 @@ mod choose;
 mod decision;
 pub mod estimate;
 mod facts;
+mod ledger;
 mod policy;
 mod rules;
 
 pub use choose::choose;
 pub use decision::{Decision, Question};
 pub use facts::{Facts, LocalCandidate, Needs, RemoteCandidate, Speed, Spent, TokenRange};
+pub use ledger::{Caps, EntryId, Ledger, Left, Reservation, SpendBy, SpendRow};
 pub use policy::{Consent, Policy};

@@ -1,0 +1,359 @@
+//! What was spent, on what, and what may still be spent. Kept in [`State`], so that every process of an app counts
+//! together.
+//!
+//! ```text
+//! reserve   before anything is sent: the most that the answer can cost, if the caps leave room for it
+//! settle    when it is over: what it cost; on the disk before `Done` is told
+//! release   when nothing was sent, or nothing is charged
+//! ```
+//!
+//! Checking the caps and reserving is one transaction: two processes never share the last cent. An entry that was never
+//! settled, because its process was killed, goes on counting with all that was reserved, for the provider may have
+//! charged it; reports tell it apart. An answer belongs to the day (in UTC) on which it was reserved.
+//!
+//! Amounts are whole nano-dollars. The cheapest tokens cost less than a micro-dollar each (0.003 dollars a million is 3
+//! nano-dollars a token), and sums of whole numbers are exact: a cap of ten cents holds ten answers of a cent.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rusqlite::{Transaction, params};
+use serde::{Deserialize, Serialize};
+
+use super::{Policy, Spent};
+use crate::chat::{CostSource, Target, Usage};
+use crate::error::{Error, Result};
+use crate::state::{Refusal, State, seconds};
+
+/// The book of what answers cost. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    state: Arc<State>,
+}
+
+/// The number of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EntryId(i64);
+
+/// What is to be set aside for one answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reservation<'a> {
+    /// Who will answer.
+    pub target: &'a Target,
+    /// What it is for, in the app's own words.
+    pub purpose: &'a str,
+    /// US dollars that it can cost at most.
+    pub usd: f64,
+    /// What it has to fit into.
+    pub caps: Caps,
+    /// The moment; its day and month are charged.
+    pub now: SystemTime,
+}
+
+/// US dollars that may be spent. Unset: no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Caps {
+    /// By one request.
+    pub request: Option<f64>,
+    /// On one day, in UTC.
+    pub day: Option<f64>,
+    /// In one month, in UTC.
+    pub month: Option<f64>,
+}
+
+/// US dollars that are left of the caps. Unset: no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Left {
+    /// Today, in UTC.
+    pub day: Option<f64>,
+    /// This month, in UTC.
+    pub month: Option<f64>,
+}
+
+/// What a report sums up by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SpendBy {
+    /// `2026-11-22`, in UTC.
+    Day,
+    /// `smollm2-135m`, or `deepseek/deepseek-r1 at openrouter`.
+    Model,
+    /// The provider's name; `device` for models on this device.
+    Provider,
+    /// What the requests were for.
+    Purpose,
+}
+
+/// A line of a report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SpendRow {
+    /// The day, model, provider or purpose.
+    pub key: String,
+    /// How many answers, free ones and those that were never settled included.
+    pub requests: u64,
+    /// US dollars that answers cost.
+    pub usd: f64,
+    /// US dollars that are reserved besides: for answers under way, and for those whose end nobody saw. Caps count them.
+    pub usd_unsettled: f64,
+    /// Tokens of the prompts.
+    pub prompt_tokens: u64,
+    /// Tokens generated.
+    pub completion_tokens: u64,
+}
+
+impl Ledger {
+    /// The ledger in this state.
+    pub fn new(state: Arc<State>) -> Self {
+        Self { state }
+    }
+
+    /// Sets the most that an answer can cost aside, before anything is sent.
+    ///
+    /// # Errors
+    /// [`Error::Blocked`] with the figures where it does not fit the caps; [`Error::InvalidRequest`] if it is no amount;
+    /// those of the file.
+    pub fn reserve(&self, reservation: &Reservation<'_>) -> Result<EntryId> {
+        let Reservation {
+            target, purpose, usd, ..
+        } = *reservation;
+        if !(0.0..=MOST_USD).contains(&usd) {
+            return Err(Error::invalid_request(format!(
+                "{usd} US dollars cannot be reserved for one answer; give 0 to {MOST_USD}"
+            )));
+        }
+        let nanos = nanos(usd);
+        let now = seconds(reservation.now);
+        let (provider, model) = place(target);
+        self.state.decide(|file| {
+            check(file, &reservation.caps, nanos, now)?;
+            file.execute(
+                "INSERT INTO ledger (at, provider, model, purpose, reserved) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![now, provider, model, purpose, nanos],
+            )?;
+            Ok(EntryId(file.last_insert_rowid()))
+        })
+    }
+
+    /// Writes down what the answer cost, in place of what was reserved. On the disk when it returns: tell `Done` after.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the entry was settled or released before; those of the file. The reservation then stays.
+    pub fn settle(&self, entry: EntryId, usd: f64, usage: &Usage, source: CostSource) -> Result<()> {
+        let source = match source {
+            CostSource::Free => "free",
+            CostSource::Provider => "provider",
+            CostSource::Computed => "computed",
+            CostSource::Estimated => "estimated",
+            CostSource::Unknown => "unknown",
+        };
+        self.end(entry, |file| {
+            file.execute(
+                "UPDATE ledger SET charged = ?2, source = ?3, prompt_tokens = ?4, cached_tokens = ?5,
+                 completion_tokens = ?6, reasoning_tokens = ?7 WHERE id = ?1 AND charged IS NULL",
+                params![
+                    entry.0,
+                    nanos(usd),
+                    source,
+                    usage.prompt_tokens,
+                    usage.cached_tokens,
+                    usage.completion_tokens,
+                    usage.reasoning_tokens
+                ],
+            )
+        })
+    }
+
+    /// Gives back what was reserved: nothing was sent, or nothing is charged.
+    ///
+    /// # Errors
+    /// As [`Ledger::settle`].
+    pub fn release(&self, entry: EntryId) -> Result<()> {
+        self.end(entry, |file| {
+            file.execute("DELETE FROM ledger WHERE id = ?1 AND charged IS NULL", [entry.0])
+        })
+    }
+
+    /// What was spent on the day and in the month of `now`, with what is reserved.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn spent(&self, now: SystemTime) -> Result<Spent> {
+        let now = seconds(now);
+        let (day, month) = self.state.read(|file| counted(file, now))?;
+        Ok(Spent {
+            day: usd(day),
+            month: usd(month),
+        })
+    }
+
+    /// What the policy's caps leave on the day and in the month of `now`; never below 0.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn left(&self, policy: &Policy, now: SystemTime) -> Result<Left> {
+        let now = seconds(now);
+        let (day, month) = self.state.read(|file| counted(file, now))?;
+        let left = |cap: Option<f64>, spent: i64| cap.map(|cap| usd((nanos(cap) - spent).max(0)));
+        Ok(Left {
+            day: left(policy.max_usd_day, day),
+            month: left(policy.max_usd_month, month),
+        })
+    }
+
+    /// What was spent from `since` on and before `until`, summed up. Days come in their order, everything else by cost,
+    /// the dearest first.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn report(&self, since: Option<SystemTime>, until: Option<SystemTime>, by: SpendBy) -> Result<Vec<SpendRow>> {
+        let key = match by {
+            SpendBy::Day => "date(at, 'unixepoch')",
+            SpendBy::Model => "iif(provider IS NULL, model, model || ' at ' || provider)",
+            SpendBy::Provider => "coalesce(provider, 'device')",
+            SpendBy::Purpose => "purpose",
+        };
+        let order = match by {
+            SpendBy::Day => "key",
+            SpendBy::Model | SpendBy::Provider | SpendBy::Purpose => "total(coalesce(charged, reserved)) DESC, key",
+        };
+        let query = format!(
+            "SELECT {key} AS key, count(*), coalesce(sum(charged), 0),
+             coalesce(sum(reserved) FILTER (WHERE charged IS NULL), 0), sum(prompt_tokens), sum(completion_tokens)
+             FROM ledger WHERE at >= ?1 AND at < ?2 GROUP BY key ORDER BY {order}"
+        );
+        let range = (since.map_or(i64::MIN, seconds), until.map_or(i64::MAX, seconds));
+        self.state.read(|file| {
+            file.prepare(&query)?
+                .query_map(range, |row| {
+                    let count = |at| row.get::<_, i64>(at).map(i64::unsigned_abs);
+                    Ok(SpendRow {
+                        key: row.get(0)?,
+                        requests: count(1)?,
+                        usd: usd(row.get(2)?),
+                        usd_unsettled: usd(row.get(3)?),
+                        prompt_tokens: count(4)?,
+                        completion_tokens: count(5)?,
+                    })
+                })?
+                .collect()
+        })
+    }
+
+    fn end(&self, entry: EntryId, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<usize>) -> Result<()> {
+        match self.state.write(work)? {
+            0 => Err(Error::internal(format!("ledger entry {} is not open", entry.0))),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Caps {
+    /// The policy's caps, and the request's own where that is lower.
+    pub fn of(policy: &Policy, max_usd: Option<f64>) -> Self {
+        let request = match (policy.max_usd_request, max_usd) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        Self {
+            request,
+            day: policy.max_usd_day,
+            month: policy.max_usd_month,
+        }
+    }
+}
+
+fn check(file: &Transaction<'_>, caps: &Caps, asked: i64, now: i64) -> Result<(), Refusal> {
+    let (day, month) = counted(file, now)?;
+    let limits = [
+        (caps.request, 0, "one request", "shorten the request or raise its limit"),
+        (caps.day, day, "a day", "wait for tomorrow (UTC) or raise the limit"),
+        (
+            caps.month,
+            month,
+            "a month",
+            "wait for the next month (UTC) or raise the limit",
+        ),
+    ];
+    for (cap, spent, of_what, remedy) in limits {
+        let Some(cap) = cap else { continue };
+        if spent.saturating_add(asked) > nanos(cap) {
+            return Err(Refusal::Told(Error::blocked(format!(
+                "this answer can cost {} and {} of the {} for {of_what} are spent or reserved; {remedy}",
+                dollars(asked),
+                dollars(spent),
+                dollars(nanos(cap)),
+            ))));
+        }
+    }
+    Ok(())
+}
+
+/// Nano-dollars that count on the day and in the month of `now`.
+fn counted(file: &Transaction<'_>, now: i64) -> rusqlite::Result<(i64, i64)> {
+    let since = |start: &str, length: &str| {
+        file.query_row(
+            "SELECT coalesce(sum(coalesce(charged, reserved)), 0) FROM ledger
+             WHERE at >= unixepoch(?1, 'unixepoch', ?2) AND at < unixepoch(?1, 'unixepoch', ?2, ?3)",
+            params![now, start, length],
+            |row| row.get(0),
+        )
+    };
+    Ok((since("start of day", "+1 day")?, since("start of month", "+1 month")?))
+}
+
+fn place(target: &Target) -> (Option<&str>, &str) {
+    match target {
+        Target::Local { model } => (None, model),
+        Target::Remote { provider, model } => (Some(provider), model),
+        Target::Scripted => (None, "script"),
+    }
+}
+
+/// To the nearest nano-dollar, within what a row may hold, so that no sum of rows overflows.
+fn nanos(usd: f64) -> i64 {
+    // The cast makes 0 of what is no number.
+    (usd.clamp(0.0, MOST_USD) * NANOS).round() as i64
+}
+
+fn usd(nanos: i64) -> f64 {
+    nanos as f64 / NANOS
+}
+
+/// For people: `$0.25`, `$0.000042`.
+fn dollars(nanos: i64) -> String {
+    let digits = format!("{:.9}", usd(nanos));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
+    format!("${whole}.{:0<2}", fraction.trim_end_matches('0'))
+}
+
+const NANOS: f64 = 1e9;
+
+/// More than one answer ever costs; what claims more is a mistake.
+const MOST_USD: f64 = 1e6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_written_as_people_write_them() {
+        for (nanos, text) in [
+            (0, "$0.00"),
+            (250_000_000, "$0.25"),
+            (42_000, "$0.000042"),
+            (1, "$0.000000001"),
+        ] {
+            assert_eq!(dollars(nanos), text);
+        }
+        assert_eq!(dollars(1_234_500_000_000), "$1234.50");
+    }
+
+    #[test]
+    fn what_is_no_amount_is_nothing() {
+        for usd in [f64::NAN, -1.0, f64::NEG_INFINITY] {
+            assert_eq!(nanos(usd), 0);
+        }
+        assert_eq!(nanos(f64::INFINITY), nanos(MOST_USD));
+        assert_eq!(nanos(0.07), 70_000_000);
+    }
+}

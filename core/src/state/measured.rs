@@ -1,0 +1,107 @@
+//! What was measured: how fast a target is, and how much memory a local model needs.
+
+use std::collections::HashMap;
+
+use rusqlite::{OptionalExtension, params};
+
+use super::State;
+use crate::chat::Target;
+use crate::error::{Error, Result};
+use crate::route::Speed;
+
+impl State {
+    /// Adds what one answer showed. The newest answer counts [`NEWEST`]; what was not measured (unset, 0 or no number)
+    /// changes nothing. Ignored for a provider that is not set up, and for a script.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] or [`Error::Busy`] of the file.
+    pub fn record_speed(&self, target: &Target, speed: Speed) -> Result<()> {
+        let provider = match target {
+            Target::Local { .. } => None,
+            Target::Remote { provider, .. } => Some(provider),
+            Target::Scripted => return Ok(()),
+        };
+        let key = serde_json::to_string(target).map_err(|e| Error::internal(format!("a target has no JSON: {e}")))?;
+        let measured = |rate: Option<f64>| rate.filter(|rate| rate.is_finite() && *rate > 0.0);
+        self.write(|file| {
+            // The sum is NULL where either side is.
+            file.execute(
+                "INSERT INTO speed AS old SELECT ?1, ?2, ?3, ?4, ?5
+                 WHERE ?2 IS NULL OR EXISTS (SELECT 1 FROM provider WHERE name = ?2)
+                 ON CONFLICT (target) DO UPDATE SET
+                 prompt_tokens_per_second = coalesce(
+                     (1 - ?6) * old.prompt_tokens_per_second + ?6 * excluded.prompt_tokens_per_second,
+                     excluded.prompt_tokens_per_second, old.prompt_tokens_per_second),
+                 tokens_per_second = coalesce(
+                     (1 - ?6) * old.tokens_per_second + ?6 * excluded.tokens_per_second,
+                     excluded.tokens_per_second, old.tokens_per_second),
+                 first_token_ms = coalesce(
+                     (1 - ?6) * old.first_token_ms + ?6 * excluded.first_token_ms,
+                     excluded.first_token_ms, old.first_token_ms)",
+                params![
+                    key,
+                    provider,
+                    measured(speed.prompt_tokens_per_second),
+                    measured(speed.tokens_per_second),
+                    measured(speed.first_token_ms),
+                    NEWEST
+                ],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// How fast each target was, of those that ever answered.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn speeds(&self) -> Result<HashMap<Target, Speed>> {
+        let rows: Vec<(String, Speed)> = self.read(|file| {
+            file.prepare("SELECT target, prompt_tokens_per_second, tokens_per_second, first_token_ms FROM speed")?
+                .query_map([], |row| {
+                    let speed = Speed {
+                        prompt_tokens_per_second: row.get(1)?,
+                        tokens_per_second: row.get(2)?,
+                        first_token_ms: row.get(3)?,
+                    };
+                    Ok((row.get(0)?, speed))
+                })?
+                .collect()
+        })?;
+        let readable = rows.into_iter();
+        Ok(readable
+            .filter_map(|(target, speed)| Some((serde_json::from_str(&target).ok()?, speed)))
+            .collect())
+    }
+
+    /// Keeps how many bytes of memory something needs, such as a model with a context and a cache type. The key is the
+    /// caller's.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn remember_need(&self, key: &str, bytes: u64) -> Result<()> {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.write(|file| {
+            file.execute(
+                "INSERT INTO need (key, bytes) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET bytes = excluded.bytes",
+                params![key, bytes],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// What [`State::remember_need`] kept under this key.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn need(&self, key: &str) -> Result<Option<u64>> {
+        let bytes: Option<i64> = self.read(|file| {
+            file.query_row("SELECT bytes FROM need WHERE key = ?1", [key], |row| row.get(0))
+                .optional()
+        })?;
+        Ok(bytes.and_then(|bytes| u64::try_from(bytes).ok()))
+    }
+}
+
+/// The share of the newest measurement in what is kept: one odd answer does not decide, ten do.
+const NEWEST: f64 = 0.3;

@@ -1,0 +1,104 @@
+//! The providers that are set up, and what each said it offers. No credential comes in here.
+
+use std::time::SystemTime;
+
+use rusqlite::{OptionalExtension, params};
+
+use super::{State, moment, seconds};
+use crate::engine::remote::{ProviderSettings, RemoteModel};
+use crate::error::{Error, Result};
+
+impl State {
+    /// Sets a provider up, or anew under the same name. If its place changed, its model list and speeds are dropped:
+    /// they were another server's.
+    ///
+    /// # Errors
+    /// As every call here: [`Error::Storage`] or [`Error::Busy`] of the file.
+    pub fn save_provider(&self, settings: &ProviderSettings) -> Result<()> {
+        let json = json_of(settings)?;
+        self.write(|file| {
+            let before: Option<String> = file
+                .query_row(
+                    "SELECT settings FROM provider WHERE name = ?1",
+                    [&settings.name],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            let before = before.and_then(|json| serde_json::from_str::<ProviderSettings>(&json).ok());
+            if before.is_none_or(|before| before.kind != settings.kind || before.base_url != settings.base_url) {
+                file.execute("DELETE FROM provider WHERE name = ?1", [&settings.name])?;
+            }
+            file.execute(
+                "INSERT INTO provider (name, settings) VALUES (?1, ?2)
+                 ON CONFLICT (name) DO UPDATE SET settings = excluded.settings",
+                params![settings.name, json],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// The providers that are set up, by name.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn providers(&self) -> Result<Vec<ProviderSettings>> {
+        let rows: Vec<(String, String)> = self.read(|file| {
+            file.prepare("SELECT name, settings FROM provider ORDER BY name")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })?;
+        let readable = rows.into_iter().filter_map(|(name, json)| {
+            serde_json::from_str(&json)
+                .inspect_err(|_| tracing::warn!(name, "the settings of this provider are of another version"))
+                .ok()
+        });
+        Ok(readable.collect())
+    }
+
+    /// Forgets a provider, its model list and its speeds. What was spent there stays in the ledger. Says whether it was
+    /// there.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn remove_provider(&self, name: &str) -> Result<bool> {
+        self.write(|file| Ok(file.execute("DELETE FROM provider WHERE name = ?1", [name])? > 0))
+    }
+
+    /// Keeps what a provider offers, in place of what it offered before. Does nothing if it is not set up: it may have
+    /// been removed while the list was under way.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn save_models(&self, provider: &str, models: &[RemoteModel], now: SystemTime) -> Result<()> {
+        let json = json_of(&models)?;
+        self.write(|file| {
+            file.execute(
+                "INSERT INTO model_list (provider, models, fetched_at)
+                 SELECT name, ?2, ?3 FROM provider WHERE name = ?1
+                 ON CONFLICT (provider) DO UPDATE SET models = excluded.models, fetched_at = excluded.fetched_at",
+                params![provider, json, seconds(now)],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// What a provider offered, and when it said so. Nothing if it never did, or in a way that this version cannot read.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn models(&self, provider: &str) -> Result<Option<(Vec<RemoteModel>, SystemTime)>> {
+        let row: Option<(String, i64)> = self.read(|file| {
+            file.query_row(
+                "SELECT models, fetched_at FROM model_list WHERE provider = ?1",
+                [provider],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .optional()
+        })?;
+        Ok(row.and_then(|(json, at)| Some((serde_json::from_str(&json).ok()?, moment(at)))))
+    }
+}
+
+fn json_of(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|cause| Error::internal(format!("a value has no JSON: {cause}")))
+}

@@ -1,0 +1,64 @@
+//! Single values that outlive a run: the policy, and whatever else needs one place.
+
+use rusqlite::{OptionalExtension, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::State;
+use crate::error::{Error, Result};
+use crate::route::Policy;
+
+impl State {
+    /// Keeps the policy.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] or [`Error::Busy`] of the file.
+    pub fn save_policy(&self, policy: &Policy) -> Result<()> {
+        self.save_setting("policy", policy)
+    }
+
+    /// The policy, if one was kept.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] also where it cannot be read: the default in its place could allow what it forbids.
+    pub fn policy(&self) -> Result<Option<Policy>> {
+        self.setting("policy")
+    }
+
+    /// Keeps a value as JSON under a key.
+    ///
+    /// # Errors
+    /// Those of the file; [`Error::Internal`] for a value that has no JSON.
+    pub fn save_setting(&self, key: &str, value: &impl Serialize) -> Result<()> {
+        let json = serde_json::to_string(value)
+            .map_err(|cause| Error::internal(format!("the setting `{key}` has no JSON: {cause}")))?;
+        self.write(|file| {
+            file.execute(
+                "INSERT INTO setting (key, value) VALUES (?1, ?2)
+                 ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                params![key, json],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// The value under a key.
+    ///
+    /// # Errors
+    /// Those of the file; [`Error::Storage`] if it is not of this type.
+    pub fn setting<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        let json: Option<String> = self.read(|file| {
+            file.query_row("SELECT value FROM setting WHERE key = ?1", [key], |row| row.get(0))
+                .optional()
+        })?;
+        let Some(json) = json else {
+            return Ok(None);
+        };
+        serde_json::from_str(&json).map(Some).map_err(|_| {
+            Error::storage(format!(
+                "the setting `{key}` in `{}` is of another version of this library; save it again",
+                self.path.display()
+            ))
+        })
+    }
+}
