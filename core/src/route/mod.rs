@@ -7,6 +7,8 @@ pub mod estimate;
 mod facts;
 mod ledger;
 mod policy;
+mod price;
+pub mod privacy;
 mod rules;
 
 pub use choose::choose;
@@ -14,3 +16,4 @@ pub use decision::{Decision, Question};
 pub use facts::{Facts, LocalCandidate, Needs, RemoteCandidate, Speed, Spent, TokenRange};
 pub use ledger::{Caps, EntryId, Ledger, Left, Reservation, SpendBy, SpendRow};
 pub use policy::{Consent, Policy};
+pub use price::{CostRow, compare};

@@ -33,8 +33,9 @@ pub async fn list_models(http: &Http, settings: &ProviderSettings, secret: &Secr
     };
     let mut models: ModelList = entries.iter().filter_map(|entry| model(kind, entry, today)).collect();
     if kind == ProviderKind::Ollama {
-        let abilities = stream::iter(&models).map(|model| ask_ollama(http, settings, secret, &model.id));
-        let told: Vec<_> = abilities.buffered(4).collect().await;
+        let ids: Vec<String> = models.iter().map(|model| model.id.clone()).collect();
+        let asked = stream::iter(ids).map(|id| async move { ask_ollama(http, settings, secret, &id).await });
+        let told: Vec<_> = asked.buffered(4).collect().await;
         for (model, (abilities, context)) in models.iter_mut().zip(told) {
             model.abilities = abilities;
             model.context = context.or(model.context);
