@@ -8,5 +8,6 @@
 pub mod gguf;
 pub mod hub;
 pub mod models;
+pub mod provider;
 pub mod scene;
 pub mod small;

@@ -1,0 +1,152 @@
+//! As much of HTTP/1.1 as a provider needs: requests with bodies in; heads and chunked bodies out.
+
+use std::io::{self, BufRead, Read, Write};
+
+/// A request, read whole.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Request {
+    pub(super) method: String,
+    /// With the query.
+    pub(super) target: String,
+    /// Names in lower case, in the order in which they came.
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Request {
+    /// Reads one request; nothing when the other side closed the connection.
+    pub(super) fn read(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<Option<Self>> {
+        let mut line = String::new();
+        if from.read_line(&mut line)? == 0 {
+            return Ok(None);
+        }
+        let mut words = line.split_whitespace();
+        let (Some(method), Some(target)) = (words.next(), words.next()) else {
+            return Err(io::Error::other("not a request line"));
+        };
+        let mut request = Self {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            headers: read_headers(from)?,
+            body: Vec::new(),
+        };
+        if request.header("expect").is_some() {
+            to.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
+        request.body = read_body(from, &request.headers)?;
+        Ok(Some(request))
+    }
+
+    /// Without the query.
+    pub(super) fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
+    /// A value of the query, with its escapes undone.
+    pub(super) fn query(&self, name: &str) -> Option<String> {
+        let (_, query) = self.target.split_once('?')?;
+        let value = query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
+        Some(unescaped(value))
+    }
+
+    /// A header, by its name in lower case.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        header(&self.headers, name)
+    }
+}
+
+/// A header, by its name in lower case.
+pub(super) fn header<'headers>(headers: &'headers [(String, String)], name: &str) -> Option<&'headers str> {
+    headers
+        .iter()
+        .find(|(one, _)| one == name)
+        .map(|(_, value)| value.as_str())
+}
+
+/// Header lines up to the blank one, names in lower case.
+pub(super) fn read_headers(from: &mut impl BufRead) -> io::Result<Vec<(String, String)>> {
+    let mut headers = Vec::new();
+    loop {
+        let mut line = String::new();
+        if from.read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let Some((name, value)) = line.trim_end().split_once(':') else {
+            return Ok(headers);
+        };
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+    }
+}
+
+/// The size of the next chunk of a chunked body; nothing at its end.
+pub(super) fn read_chunk_size(from: &mut impl BufRead) -> io::Result<Option<usize>> {
+    let mut line = String::new();
+    if from.read_line(&mut line)? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let size = line.trim_end().split(';').next().unwrap_or_default();
+    let size = usize::from_str_radix(size, 16).map_err(|_| io::Error::other("not the size of a chunk"))?;
+    if size == 0 {
+        read_headers(from)?;
+        return Ok(None);
+    }
+    Ok(Some(size))
+}
+
+/// Writes a status and headers. `length`: nothing for a chunked body.
+pub(super) fn write_head(
+    to: &mut impl Write,
+    status: u16,
+    headers: &[(String, String)],
+    length: Option<usize>,
+) -> io::Result<()> {
+    let mut text = format!("HTTP/1.1 {status} {}\r\n", if status < 400 { "OK" } else { "Error" });
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    match length {
+        Some(length) => text.push_str(&format!("content-length: {length}\r\n\r\n")),
+        None => text.push_str("transfer-encoding: chunked\r\n\r\n"),
+    }
+    to.write_all(text.as_bytes())
+}
+
+/// These bytes as one chunk of a chunked body.
+pub(super) fn chunk(bytes: &[u8]) -> Vec<u8> {
+    let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
+    chunk.extend_from_slice(bytes);
+    chunk.extend_from_slice(b"\r\n");
+    chunk
+}
+
+/// What ends a chunked body.
+pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+fn read_body(from: &mut impl BufRead, headers: &[(String, String)]) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    if header(headers, "transfer-encoding").is_some() {
+        while let Some(size) = read_chunk_size(from)? {
+            from.by_ref().take(size as u64).read_to_end(&mut body)?;
+            read_headers(from)?;
+        }
+    } else if let Some(length) = header(headers, "content-length") {
+        let length: u64 = length.parse().map_err(|_| io::Error::other("not a length"))?;
+        from.by_ref().take(length).read_to_end(&mut body)?;
+    }
+    Ok(body)
+}
+
+fn unescaped(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let escaped = (byte == b'%')
+            .then(|| u8::from_str_radix(std::str::from_utf8(after.get(..2)?).ok()?, 16).ok())
+            .flatten();
+        bytes.push(escaped.unwrap_or(byte));
+        rest = if escaped.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,363 @@
+//! Hosted providers on this machine: servers that answer in each provider's true wire shapes, well or badly.
+//!
+//! A [`Provider`] speaks one [`Dialect`]. Chats are answered with the [`Scene`]s that a test queued, in order, else with
+//! a plain answer; a request that the true provider would refuse is refused in its words before a scene is used up.
+//! What was asked is kept ([`Provider::requests`]), and so is whether clients left in the middle of an answer. The
+//! bytes are cut into chunks and TCP writes where a [`Cut`] says. [`wire`] gives the same bytes without a socket.
+//!
+//! Everything is blocking and on threads of its own, so that it serves tests in any language and with any runtime. It
+//! stops when the value is dropped.
+
+mod check;
+mod completions;
+mod cut;
+mod dialect;
+mod errors;
+mod http;
+mod models;
+mod ollama;
+mod play;
+mod reply;
+mod scene;
+mod script;
+mod serve;
+mod sign_in;
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+pub use cut::Cut;
+pub use dialect::Dialect;
+pub use errors::{DocumentedError, documented_errors};
+pub use reply::{CACHED_TOKENS, PROMPT_TOKENS};
+pub use scene::Scene;
+
+/// A running provider.
+#[derive(Debug)]
+pub struct Provider {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+/// A provider to be started.
+#[derive(Debug)]
+pub struct Builder {
+    dialect: Dialect,
+    key: Option<String>,
+    models: Vec<String>,
+    cut: Cut,
+    latency: Duration,
+    listen: SocketAddr,
+    otherwise: Scene,
+}
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// `GET`, `POST`.
+    pub method: String,
+    /// With the base path and the query.
+    pub path: String,
+    /// Names in lower case, in the order in which they came.
+    pub headers: Vec<(String, String)>,
+    /// The body; null where there is none or it is not JSON.
+    pub body: Value,
+    /// When it was there whole.
+    pub at: Instant,
+}
+
+/// What every connection sees.
+#[derive(Debug)]
+struct Shared {
+    dialect: Dialect,
+    key: Option<String>,
+    models: Vec<String>,
+    cut: Cut,
+    latency: Duration,
+    closing: AtomicBool,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// What changes.
+#[derive(Debug)]
+struct State {
+    queue: VecDeque<Scene>,
+    otherwise: Scene,
+    requests: Vec<Recorded>,
+    closed_early: usize,
+    /// Connections, by a number of their own.
+    open: Vec<(u64, TcpStream)>,
+    connections: u64,
+    sign_in: sign_in::SignIn,
+}
+
+/// The body that the dialect sends for this request when the scene is played, without HTTP's framing. What a scene
+/// repeats for ever is repeated 64 times.
+pub fn wire(dialect: Dialect, scene: &Scene, request: &Value) -> Vec<u8> {
+    script::Script::new(dialect, scene, request).into_body()
+}
+
+impl Provider {
+    /// A provider that asks for no key and answers plainly.
+    pub fn start(dialect: Dialect) -> Self {
+        Self::builder(dialect).start().expect("a port of this machine")
+    }
+
+    /// A provider to be set up.
+    pub fn builder(dialect: Dialect) -> Builder {
+        Builder {
+            dialect,
+            key: None,
+            models: models::ids(dialect).iter().map(|&id| id.to_owned()).collect(),
+            cut: Cut::Whole,
+            latency: Duration::ZERO,
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            otherwise: Scene::plain("Twice a day, because the earth turns under the moon."),
+        }
+    }
+
+    /// The base address: `http://127.0.0.1:PORT` and the dialect's path.
+    pub fn url(&self) -> String {
+        format!("{}{}", self.origin(), self.shared.dialect.base_path())
+    }
+
+    /// The address without a path.
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Whose shapes it speaks.
+    pub fn dialect(&self) -> Dialect {
+        self.shared.dialect
+    }
+
+    /// Queues a scene: chats are answered with them in order.
+    pub fn play(&self, scene: Scene) {
+        self.shared.state().queue.push_back(scene);
+    }
+
+    /// The scene for every chat that finds the queue empty.
+    pub fn otherwise(&self, scene: Scene) {
+        self.shared.state().otherwise = scene;
+    }
+
+    /// Scenes that are still queued.
+    pub fn queued(&self) -> usize {
+        self.shared.state().queue.len()
+    }
+
+    /// What was asked so far, in the order in which it came.
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.shared.state().requests.clone()
+    }
+
+    /// The bodies of the chats asked so far.
+    pub fn chats(&self) -> Vec<Value> {
+        let path = format!("{}{}", self.shared.dialect.base_path(), self.shared.dialect.chat_path());
+        let state = self.shared.state();
+        let chats = state.requests.iter().filter(|request| request.path == path);
+        chats.map(|request| request.body.clone()).collect()
+    }
+
+    /// How often a client left in the middle of an answer.
+    pub fn closed_early(&self) -> usize {
+        self.shared.state().closed_early
+    }
+
+    /// Connections that are open now.
+    pub fn open_connections(&self) -> usize {
+        self.shared.state().open.len()
+    }
+
+    /// Connections that were ever opened.
+    pub fn connections(&self) -> u64 {
+        self.shared.state().connections
+    }
+
+    /// Waits until so many requests came; false after so long.
+    pub fn wait_for_requests(&self, count: usize, at_most: Duration) -> bool {
+        self.wait(at_most, |state| state.requests.len() >= count)
+    }
+
+    /// Waits until clients left in the middle of so many answers; false after so long.
+    pub fn wait_for_closed_early(&self, count: usize, at_most: Duration) -> bool {
+        self.wait(at_most, |state| state.closed_early >= count)
+    }
+
+    /// Waits until no more than so many connections are open; false after so long.
+    pub fn wait_for_open_connections(&self, most: usize, at_most: Duration) -> bool {
+        self.wait(at_most, |state| state.open.len() <= most)
+    }
+
+    /// Signs a person in at OpenRouter: the code that the app is given for its `S256` challenge, good for one exchange.
+    /// `GET /auth?callback_url=…&code_challenge=…` gives one by a redirect.
+    pub fn sign_in(&self, code_challenge: &str) -> String {
+        self.shared.state().sign_in.code(code_challenge)
+    }
+
+    fn wait(&self, at_most: Duration, until: impl Fn(&State) -> bool) -> bool {
+        let state = self.shared.state();
+        let (_state, timeout) = self
+            .shared
+            .changed
+            .wait_timeout_while(state, at_most, |state| !until(state))
+            .unwrap_or_else(PoisonError::into_inner);
+        !timeout.timed_out()
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        self.shared.closing.store(true, Ordering::SeqCst);
+        for (_, connection) in &self.shared.state().open {
+            // Already closed is closed.
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+        // Wakes the listener, so that it sees the flag.
+        let _ = TcpStream::connect(self.address);
+        if let Some(accepting) = self.accepting.take() {
+            let _ = accepting.join();
+        }
+    }
+}
+
+impl Builder {
+    /// Only with `Authorization: Bearer KEY`; else 401 in the dialect's shape.
+    pub fn key(mut self, key: &str) -> Self {
+        self.key = Some(key.to_owned());
+        self
+    }
+
+    /// One more model that it knows.
+    pub fn model(mut self, id: &str) -> Self {
+        self.models.push(id.to_owned());
+        self
+    }
+
+    /// Where answers are cut.
+    pub fn cut(mut self, cut: Cut) -> Self {
+        self.cut = cut;
+        self
+    }
+
+    /// How long every answer waits for its first byte.
+    pub fn latency(mut self, latency: Duration) -> Self {
+        self.latency = latency;
+        self
+    }
+
+    /// Where it listens; else a free port of 127.0.0.1.
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// The scene for every chat that finds the queue empty.
+    pub fn otherwise(mut self, scene: Scene) -> Self {
+        self.otherwise = scene;
+        self
+    }
+
+    /// Opens the socket.
+    ///
+    /// # Errors
+    /// An address that cannot be had.
+    pub fn start(self) -> io::Result<Provider> {
+        let listener = TcpListener::bind(self.listen)?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            dialect: self.dialect,
+            key: self.key,
+            models: self.models,
+            cut: self.cut,
+            latency: self.latency,
+            closing: AtomicBool::new(false),
+            state: Mutex::new(State {
+                queue: VecDeque::new(),
+                otherwise: self.otherwise,
+                requests: Vec::new(),
+                closed_early: 0,
+                open: Vec::new(),
+                connections: 0,
+                sign_in: sign_in::SignIn::default(),
+            }),
+            changed: Condvar::new(),
+        });
+        let accepting = {
+            let shared = Arc::clone(&shared);
+            std::thread::spawn(move || serve::accept(&listener, &shared))
+        };
+        Ok(Provider {
+            address,
+            shared,
+            accepting: Some(accepting),
+        })
+    }
+}
+
+impl Recorded {
+    /// A header, by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        http::header(&self.headers, name)
+    }
+}
+
+impl Shared {
+    /// Nothing is left half done behind this lock, so a panic elsewhere does not spoil it.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn register(&self, connection: &TcpStream) -> io::Result<u64> {
+        let handle = connection.try_clone()?;
+        let mut state = self.state();
+        state.connections += 1;
+        let number = state.connections;
+        state.open.push((number, handle));
+        // Stopped between the accept and here: nobody would close it any more.
+        if self.closing.load(Ordering::SeqCst) {
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+        Ok(number)
+    }
+
+    fn unregister(&self, number: u64) {
+        self.state().open.retain(|(one, _)| *one != number);
+        self.changed.notify_all();
+    }
+
+    /// Keeps the request; its number.
+    fn record(&self, request: Recorded) -> u64 {
+        let mut state = self.state();
+        state.requests.push(request);
+        let number = state.requests.len() as u64;
+        drop(state);
+        self.changed.notify_all();
+        number
+    }
+
+    fn client_left(&self) {
+        // A provider that stops closes the connections itself.
+        if !self.closing.load(Ordering::SeqCst) {
+            self.state().closed_early += 1;
+            self.changed.notify_all();
+        }
+    }
+
+    fn next_scene(&self) -> Scene {
+        let mut state = self.state();
+        state.queue.pop_front().unwrap_or_else(|| state.otherwise.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests;
