@@ -9,5 +9,6 @@ pub mod gguf;
 pub mod hub;
 pub mod models;
 pub mod provider;
+pub mod remote;
 pub mod scene;
 pub mod small;

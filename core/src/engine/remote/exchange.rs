@@ -319,8 +319,13 @@ impl Reading<'_> {
         sink: &Sink<Chunk>,
     ) -> Result<Option<StopReason>, Failure> {
         let mut said = Vec::new();
+        let mut failed = None;
         for event in events.drain(..) {
-            delta::read(&self.who, &event, &mut said)?;
+            // What was said before an error is the reader's, however the two were cut.
+            failed = delta::read(&self.who, &event, &mut said).err();
+            if failed.is_some() {
+                break;
+            }
         }
         for word in said {
             if let Said::ServedBy(upstream) = &word {
@@ -331,6 +336,9 @@ impl Reading<'_> {
                 .map_err(Failure::fatal)?;
         }
         self.hand_over(chunks, writer, sink).await?;
+        if let Some(failure) = failed {
+            return Err(failure);
+        }
         let cap = self.limits.max_usd.filter(|_| !writer.is_finished());
         let price = self.connection.model.price.as_ref();
         let spent = cap.map(|_| {

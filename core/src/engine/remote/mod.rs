@@ -18,6 +18,8 @@ mod frames;
 mod http;
 mod models;
 mod provider;
+#[cfg(feature = "testing")]
+mod replay;
 mod sign_in;
 mod think;
 mod upstreams;
@@ -32,6 +34,8 @@ pub use exchange::Patience;
 pub use http::{Http, base_url, is_own_server};
 pub use models::{ModelList, list_models, openrouter_providers};
 pub use provider::{Abilities, Price, ProviderKind, ProviderSettings, RemoteModel, Secret};
+#[cfg(feature = "testing")]
+pub use replay::{Replayed, replay};
 pub use sign_in::SignIn;
 pub use upstreams::Upstreams;
 

@@ -136,7 +136,14 @@ impl Writer {
             tags.finish(chunks);
         }
         let provider = who.provider;
+        // A model that is just starting ends its turn without a token; one that has nothing to say writes at least that.
+        let nothing = self.written == 0 && self.calls.is_empty() && self.counted.completion.unwrap_or(0) == 0;
         let stop = match self.finished.as_deref() {
+            Some("stop" | "load") | None if nothing && (self.over || self.finished.is_some()) => {
+                return Err(Failure::transient(Error::provider(format!(
+                    "`{provider}` answered with nothing, as a model that is just starting does; try again"
+                ))));
+            }
             Some("stop" | "end_turn" | "eos" | "stop_sequence") => StopReason::End,
             Some("length" | "max_tokens") => StopReason::MaxTokens,
             Some("tool_calls" | "function_call" | "tool_use") => StopReason::ToolCall,
@@ -152,12 +159,7 @@ impl Writer {
                 ))));
             }
             Some(_) => StopReason::End,
-            None if self.over && self.written > 0 => StopReason::End,
-            None if self.over => {
-                return Err(Failure::transient(Error::provider(format!(
-                    "`{provider}` answered with nothing, as a model that is just starting does; try again"
-                ))));
-            }
+            None if self.over => StopReason::End,
             None => {
                 return Err(Failure::transient(Error::network(format!(
                     "the connection to `{provider}` broke off in the middle of the answer; try again"

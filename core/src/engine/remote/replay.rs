@@ -1,0 +1,62 @@
+//! The reader without a network: for tests that cut an answer at every byte, or let ten minutes pass in a moment.
+
+use bytes::Bytes;
+use futures_util::{Stream as Bodies, StreamExt};
+use tokio::time::Instant;
+
+use super::exchange::Reading;
+use super::writer::Writer;
+use super::{Connection, dialect};
+use crate::chat::{ChatRequest, Chunk, CostSource, StopReason, Stream, Usage};
+use crate::error::Result;
+
+/// What came of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Replayed {
+    /// What a reader would have got before the last word.
+    pub chunks: Vec<Chunk>,
+    /// Why it ended, or the error in its place.
+    pub stop: Result<StopReason>,
+    /// Tokens, as the provider counted them or as they are guessed.
+    pub usage: Usage,
+    /// How the cost would be known.
+    pub cost: (f64, CostSource),
+}
+
+/// Reads the body of an answer that comes in these pieces.
+pub async fn replay(connection: &Connection, request: &ChatRequest, pieces: impl Bodies<Item = Bytes>) -> Replayed {
+    let (stream, sink) = Stream::new();
+    let mut writer = Writer::new(connection.settings.kind);
+    let now = Instant::now();
+    let reading = Reading {
+        who: connection.who(),
+        framing: dialect::of(connection.settings.kind).framing,
+        sent: now,
+        end: now + connection.patience.total,
+        patience: &connection.patience,
+        limits: &request.limits,
+        prompt_bytes: 0,
+        connection,
+    };
+    let working = async {
+        let stop = reading.stream(pieces.map(Ok), &mut writer, &sink).await;
+        sink.close();
+        stop.map_err(|failure| failure.error)
+    };
+    let listening = async {
+        let mut chunks = Vec::new();
+        while let Ok(batch) = stream.next_batch().await
+            && !batch.is_empty()
+        {
+            chunks.extend(batch);
+        }
+        chunks
+    };
+    let (stop, chunks) = tokio::join!(working, listening);
+    Replayed {
+        chunks,
+        stop,
+        usage: writer.usage(0).0,
+        cost: writer.cost(0, connection.model.price.as_ref(), connection.data_policy.is_own()),
+    }
+}

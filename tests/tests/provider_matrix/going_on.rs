@@ -1,0 +1,219 @@
+//! Requests with more in them than words, and answers that are stopped: what goes out on the wire is looked at, too.
+
+use std::time::Duration;
+
+use nearside::ErrorKind;
+use nearside::chat::{ChatRequest, Chunk, Effort, Message, Output, Part, Reasoning, Role, StopReason, Tool};
+use nearside_tests::provider::{Dialect, Scene};
+use nearside_tests::remote::{self, ask, connected, question, read, start};
+
+use super::telling::provider;
+use super::{Outcome, holds, run, same};
+
+const ARGUMENTS: &str = r#"{"city":"Saint-Malo","days":[1,2]}"#;
+
+fn with_tool() -> ChatRequest {
+    ChatRequest {
+        tools: vec![Tool {
+            name: "tides".into(),
+            description: "The tides of a place.".into(),
+            parameters: r#"{"type":"object","properties":{"city":{"type":"string"}}}"#.into(),
+        }],
+        ..question()
+    }
+}
+
+/// The provider validates the second turn as the real one does: DeepSeek wants the reasoning back, Groq refuses it.
+pub(super) fn tools_over_two_turns(dialect: Dialect) -> Outcome {
+    run(async {
+        for thoughts in ["Ask the tool.", ""] {
+            let provider = provider(dialect);
+            provider.play(Scene::ToolCall {
+                id: "call_1".into(),
+                name: "tides".into(),
+                arguments: ARGUMENTS.into(),
+                thoughts: thoughts.into(),
+            });
+            provider.play(Scene::plain("At six and at half past six."));
+            let answer = ask(connected(&provider), with_tool()).await;
+            same("stop", answer.done().stop, StopReason::ToolCall)?;
+            let [(id, name, arguments)] = &answer.calls[..] else {
+                return Err(format!("calls: {:?}", answer.calls));
+            };
+            same("name", name.as_str(), "tides")?;
+            let parsed: serde_json::Value = serde_json::from_str(arguments).map_err(|cause| cause.to_string())?;
+            same("arguments", parsed, serde_json::from_str(ARGUMENTS).expect("JSON"))?;
+
+            let mut second = with_tool();
+            second.messages.push(Message {
+                role: Role::Assistant,
+                parts: vec![
+                    Part::Reasoning {
+                        text: answer.reasoning.clone(),
+                    },
+                    Part::ToolCall {
+                        id: id.clone(),
+                        name: name.clone(),
+                        arguments: arguments.clone(),
+                    },
+                ],
+            });
+            second.messages.push(Message {
+                role: Role::Tool,
+                parts: vec![Part::ToolResult {
+                    id: id.clone(),
+                    name: name.clone(),
+                    content: "06:00, 18:25".into(),
+                }],
+            });
+            let answer = ask(connected(&provider), second).await;
+            if let Err(error) = &answer.end {
+                return Err(format!("the second turn was refused: {error}"));
+            }
+            same("text", answer.text.as_str(), "At six and at half past six.")?;
+        }
+        Ok(())
+    })
+}
+
+pub(super) fn two_calls_at_once(dialect: Dialect) -> Outcome {
+    run(async {
+        let provider = provider(dialect);
+        let call = |n: u32| (format!("call_{n}"), "tides".to_owned(), format!(r#"{{"city":"{n}"}}"#));
+        provider.play(Scene::TwoToolCalls {
+            calls: [call(1), call(2)],
+        });
+        let answer = ask(connected(&provider), with_tool()).await;
+        let cities: Vec<_> = answer
+            .calls
+            .iter()
+            .map(|(_, name, arguments)| (name.as_str(), arguments.as_str()))
+            .collect();
+        same(
+            "calls",
+            cities,
+            vec![("tides", r#"{"city":"1"}"#), ("tides", r#"{"city":"2"}"#)],
+        )?;
+        holds("ids differ", answer.calls[0].0 != answer.calls[1].0)
+    })
+}
+
+pub(super) fn json_schema(dialect: Dialect) -> Outcome {
+    let schema = r#"{"type":"object","properties":{"answer":{"type":"string"}},"required":["answer"]}"#;
+    let request = ChatRequest {
+        output: Output::JsonSchema { schema: schema.into() },
+        ..question()
+    };
+    run(async {
+        let provider = provider(dialect);
+        provider.play(Scene::Json {
+            text: r#"{"answer":"the moon"}"#.into(),
+        });
+        let answer = ask(connected(&provider), request).await;
+        if dialect == Dialect::DeepSeek {
+            same("refused", answer.error().kind(), ErrorKind::Unsupported)?;
+            return same("requests", provider.requests().len(), 0);
+        }
+        same("text", answer.text.as_str(), r#"{"answer":"the moon"}"#)?;
+        let body = &provider.chats()[0];
+        let sent = match dialect {
+            Dialect::Ollama => &body["format"],
+            _ => &body["response_format"]["json_schema"]["schema"],
+        };
+        same(
+            "the schema on the wire",
+            sent.clone(),
+            serde_json::from_str(schema).expect("JSON"),
+        )
+    })
+}
+
+pub(super) fn reasoning_switches(dialect: Dialect) -> Outcome {
+    run(async {
+        let mut sent = Vec::new();
+        for wish in [
+            Reasoning::Off,
+            Reasoning::Effort { effort: Effort::High },
+            Reasoning::Budget { tokens: 900 },
+        ] {
+            let provider = provider(dialect);
+            let mut connection = connected(&provider);
+            // Only a model that is known to think may be told to.
+            connection.model.abilities = Some(nearside::engine::remote::Abilities {
+                reasoning: true,
+                ..Default::default()
+            });
+            let answer = ask(
+                connection,
+                ChatRequest {
+                    reasoning: wish,
+                    ..question()
+                },
+            )
+            .await;
+            answer.end.map_err(|error| error.to_string())?;
+            let body = provider.chats()[0].clone();
+            let field = |name: &str| body.get(name).map(ToString::to_string).unwrap_or_default();
+            let names = [
+                "reasoning",
+                "thinking",
+                "reasoning_effort",
+                "think",
+                "chat_template_kwargs",
+            ];
+            sent.push(names.map(field).join("|"));
+        }
+        let expected = match dialect {
+            Dialect::OpenRouter => [
+                r#"{"effort":"none"}||||"#,
+                r#"{"effort":"high"}||||"#,
+                r#"{"max_tokens":900}||||"#,
+            ],
+            Dialect::DeepSeek => [
+                r#"|{"type":"disabled"}|||"#,
+                r#"|{"type":"enabled"}|"high"||"#,
+                r#"|{"type":"enabled"}|"low"||"#,
+            ],
+            Dialect::Groq => [r#"||"low"||"#, r#"||"high"||"#, r#"||"low"||"#],
+            Dialect::Fireworks => [r#"||"none"||"#, r#"||"high"||"#, "||900||"],
+            Dialect::OpenAi => [r#"||"minimal"||"#, r#"||"high"||"#, r#"||"low"||"#],
+            Dialect::Ollama => ["|||false|", "|||true|", "|||true|"],
+            Dialect::LlamaServer | Dialect::Compatible => [
+                r#"||||{"enable_thinking":false}"#,
+                r#"||"high"||{"enable_thinking":true}"#,
+                r#"||"low"||{"enable_thinking":true}"#,
+            ],
+        };
+        same("off, effort, budget", sent, expected.map(str::to_owned).to_vec())
+    })
+}
+
+pub(super) fn cancel(dialect: Dialect) -> Outcome {
+    run(async {
+        let provider = provider(dialect);
+        provider.play(Scene::Slow {
+            tokens: 10_000,
+            per_second: 100.0,
+        });
+        let stream = start(connected(&provider), question());
+        loop {
+            let batch = stream.next_batch().await.map_err(|error| error.to_string())?;
+            if batch.iter().any(|chunk| matches!(chunk, Chunk::Text { .. })) {
+                break;
+            }
+        }
+        stream.cancel();
+        let answer = read(&stream).await;
+        let end = answer.done();
+        same("stop", end.stop, StopReason::Cancelled)?;
+        holds("what was written is counted", end.usage.completion_tokens > 0)?;
+        same("billed in full", end.receipt.billed_in_full, dialect == Dialect::Groq)?;
+        holds(
+            "the server sees it",
+            provider.wait_for_closed_early(1, Duration::from_secs(5)),
+        )?;
+        same("it is still asked only once", provider.chats().len(), 1)?;
+        let _ = remote::KEY;
+        Ok(())
+    })
+}

@@ -1,0 +1,119 @@
+//! What no socket could show: every place at which bytes can be cut, and ten minutes in a moment.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use nearside::chat::ChatRequest;
+use nearside::engine::remote::{Connection, Patience, Replayed, replay};
+use nearside::{ErrorKind, chat::Chunk};
+use nearside_tests::provider::{Dialect, Scene, wire};
+use nearside_tests::remote::{connection, question};
+use serde_json::json;
+
+use super::{Outcome, holds, same};
+
+fn offline(dialect: Dialect) -> Connection {
+    Connection {
+        patience: Patience::default(),
+        ..connection(dialect, "http://127.0.0.1:9")
+    }
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
+    runtime.expect("a runtime").block_on(work)
+}
+
+pub(super) fn ten_minutes_of_keep_alives(dialect: Dialect) -> Outcome {
+    run(async {
+        let begun = tokio::time::Instant::now();
+        let keep_alive = Bytes::from_static(dialect.keep_alive().as_bytes());
+        let flood = stream::unfold(0_u32, |n| {
+            let piece = keep_alive.clone();
+            async move {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                (n < 6_000).then_some((piece, n + 1))
+            }
+        });
+        let replayed = replay(&offline(dialect), &question(), flood).await;
+        same(
+            "kind",
+            replayed.stop.map_err(|error| error.kind()),
+            Err(ErrorKind::Network),
+        )?;
+        same("chunks", replayed.chunks.len(), 0)?;
+        let waited = begun.elapsed();
+        let patience = Patience::default().first_data;
+        holds(
+            &format!("keep-alives stop no clock: {waited:?}"),
+            waited <= patience + Duration::from_secs(1),
+        )
+    })
+}
+
+pub(super) fn cut_at_every_byte(dialect: Dialect) -> Outcome {
+    let (text, thoughts) = ("Twice: «é» 🌊".to_owned(), "hm ü".to_owned());
+    let scenes = [
+        Scene::Reasoning {
+            thoughts: thoughts.clone(),
+            text: text.clone(),
+        },
+        Scene::InlineThink {
+            thoughts: thoughts.clone(),
+            text: text.clone(),
+        },
+        Scene::ToolCall {
+            id: "call_1".into(),
+            name: "tides".into(),
+            arguments: r#"{"é":1}"#.into(),
+            thoughts,
+        },
+        Scene::WebSearch {
+            text: text.clone(),
+            citations: vec![("https://e.org/".into(), "é".into())],
+        },
+        Scene::MidStreamError {
+            text: text.clone(),
+            status: 503,
+            code_is_a_word: false,
+        },
+        Scene::Unfinished { text },
+    ];
+    let request = ChatRequest {
+        web_search: true,
+        ..question()
+    };
+    let connection = offline(dialect);
+    let asked = json!({ "model": dialect.model(), "stream": true, "messages": [{ "role": "user", "content": "?" }] });
+    for scene in scenes {
+        let bytes = Bytes::from(wire(dialect, &scene, &asked));
+        let whole = joined(run(replay(&connection, &request, stream::iter([bytes.clone()]))));
+        for at in 1..bytes.len() {
+            let pieces = [bytes.slice(..at), bytes.slice(at..)];
+            let cut = joined(run(replay(&connection, &request, stream::iter(pieces))));
+            same(&format!("{scene:?} cut at {at}"), &cut, &whole)?;
+        }
+        let pieces = bytes.chunks(1).map(Bytes::copy_from_slice).collect::<Vec<_>>();
+        let cut = joined(run(replay(&connection, &request, stream::iter(pieces))));
+        same(&format!("{scene:?} byte by byte"), &cut, &whole)?;
+    }
+    Ok(())
+}
+
+/// The same answer, however it was cut: neighbours of one kind joined.
+fn joined(mut replayed: Replayed) -> Replayed {
+    let mut chunks: Vec<Chunk> = Vec::new();
+    for chunk in replayed.chunks {
+        match (chunks.last_mut(), &chunk) {
+            (Some(Chunk::Text { text }), Chunk::Text { text: more })
+            | (Some(Chunk::Reasoning { text }), Chunk::Reasoning { text: more }) => text.push_str(more),
+            _ => chunks.push(chunk),
+        }
+    }
+    replayed.chunks = chunks;
+    replayed
+}
