@@ -5,7 +5,7 @@ use std::time::Duration;
 use nearside::ErrorKind;
 use nearside::chat::{ChatRequest, Chunk, Effort, Message, Output, Part, Reasoning, Role, StopReason, Tool};
 use nearside_tests::provider::{Dialect, Scene};
-use nearside_tests::remote::{self, ask, connected, question, read, start};
+use nearside_tests::remote::{ask, connected, question, read, start};
 
 use super::telling::provider;
 use super::{Outcome, holds, run, same};
@@ -213,7 +213,6 @@ pub(super) fn cancel(dialect: Dialect) -> Outcome {
             provider.wait_for_closed_early(1, Duration::from_secs(5)),
         )?;
         same("it is still asked only once", provider.chats().len(), 1)?;
-        let _ = remote::KEY;
         Ok(())
     })
 }
