@@ -54,7 +54,8 @@ pub mod model;
 mod nearside;
 pub mod route;
 pub mod state;
+mod tls;
 
 pub use config::Config;
 pub use error::{Error, ErrorKind, Result};
-pub use nearside::Nearside;
+pub use nearside::{Nearside, ProviderStatus};

@@ -2,25 +2,43 @@
 //!
 //! It brings its own tokio runtime, so it works inside another runtime, outside of any, and under Swift's and Kotlin's
 //! executors alike. Futures that it returns may be dropped at any time. Dropping the object cancels what runs.
+//!
+//! | file | what it wires |
+//! |---|---|
+//! | `local` | references, verdicts, loaded models |
+//! | `providers` | settings, credentials, connections, model lists |
+//! | `facts` | what a decision rests on |
+//! | `answer` | one answer along its route |
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+mod answer;
+mod facts;
+mod local;
+mod providers;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime};
 
 use tokio::runtime::{Handle, Runtime};
 
-use crate::chat::{ChatRequest, ChatStream, Chunk, Route, Sink, Skipped, Stream, Target};
+use crate::chat::{Cancel, ChatRequest, ChatStream, Chunk, Message, Mode, Route, Sink, Stream, Target};
 use crate::config::Config;
-use crate::device::{self, Snapshot};
+use crate::device::{self, Host, Snapshot};
 use crate::engine::local::bench::{BenchOptions, BenchReport};
 use crate::engine::local::{LocalEngine, LocalSettings};
+use crate::engine::remote::{Connection, Patience, ProviderSettings, RemoteEngine, RemoteModel, Secret, SignIn};
 use crate::engine::{Engine, Job};
 use crate::error::{Error, Result};
 use crate::model::hub::Hub;
 use crate::model::store::Store;
 use crate::model::{self, DownloadStream, FitOptions, FitReport, InstalledModel, ModelRef};
+use crate::route::{CostRow, Decision, Ledger, Policy, SpendBy, SpendRow, Spent, compare, estimate};
+use crate::state::State;
 
-/// Language models on this device: downloaded, judged, asked.
+use answer::{Place, Tariff};
+pub use providers::ProviderStatus;
+
+/// Language models on this device and elsewhere: downloaded, judged, asked.
 #[derive(Debug)]
 pub struct Nearside {
     inner: Arc<Inner>,
@@ -34,31 +52,34 @@ struct Inner {
     config: Config,
     store: Store,
     hub: Hub,
+    state: Arc<State>,
+    ledger: Ledger,
+    host: Arc<dyn Host>,
+    handle: Handle,
+    policy: Mutex<Policy>,
     engines: Mutex<Vec<(LocalSettings, Arc<LocalEngine>)>>,
+    known: Mutex<HashMap<String, providers::Known>>,
+    /// Calls that a model made, and where: a tool loop stays where it began.
+    loops: Mutex<Vec<(String, Target)>>,
     /// Answers everything, where a test put one here.
     scripted: Option<Arc<dyn Engine>>,
 }
 
-/// Who answers.
-enum Chosen {
-    Local(Ready),
-    Scripted(Arc<dyn Engine>),
-}
-
-/// A model's file on this device.
-struct Ready {
-    id: String,
-    path: PathBuf,
-    sha256: String,
-}
-
 impl Nearside {
-    /// Opens the library; makes its directory and mends what an earlier kill left half done.
+    /// Opens the library; makes its directory and mends what an earlier kill left half done. Opens no connection.
     ///
     /// # Errors
     /// `Storage` if the directory cannot be used, `InvalidRequest` if the hub's address cannot.
     pub fn new(config: Config) -> Result<Self> {
-        Self::build(config, |_| None)
+        Self::with_host(config, Arc::new(device::Desktop))
+    }
+
+    /// The same on a phone, whose app tells what only it can know.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_host(config: Config, host: Arc<dyn Host>) -> Result<Self> {
+        Self::build(config, host, |_| None)
     }
 
     /// The same, but [`Self::chat`] plays this script and no model runs.
@@ -67,17 +88,21 @@ impl Nearside {
     /// As [`Self::new`].
     #[cfg(feature = "testing")]
     pub fn scripted(config: Config, script: crate::engine::scripted::Script) -> Result<Self> {
-        Self::build(config, |handle| {
-            Some(Arc::new(crate::engine::scripted::ScriptedEngine::new(
-                script,
-                handle.clone(),
-            )))
+        use crate::engine::scripted::ScriptedEngine;
+        Self::build(config, Arc::new(device::Desktop), |handle| {
+            Some(Arc::new(ScriptedEngine::new(script, handle.clone())))
         })
     }
 
-    fn build(config: Config, scripted: impl FnOnce(&Handle) -> Option<Arc<dyn Engine>>) -> Result<Self> {
+    fn build(
+        config: Config,
+        host: Arc<dyn Host>,
+        scripted: impl FnOnce(&Handle) -> Option<Arc<dyn Engine>>,
+    ) -> Result<Self> {
         // Before the runtime: an early return inside another runtime must not have to drop this one.
         let store = Store::open(config.directory.as_ref())?;
+        let state = Arc::new(State::open(config.directory.as_ref())?);
+        let policy = state.policy()?.unwrap_or_default();
         let hub = Hub::new(
             config.hub.as_deref().unwrap_or(HUGGING_FACE),
             config.hub_token.as_deref(),
@@ -93,7 +118,14 @@ impl Nearside {
             config,
             store,
             hub,
+            ledger: Ledger::new(Arc::clone(&state)),
+            state,
+            host,
+            handle: handle.clone(),
+            policy: Mutex::new(policy),
             engines: Mutex::default(),
+            known: Mutex::default(),
+            loops: Mutex::default(),
             scripted: scripted(&handle),
         };
         Ok(Self {
@@ -108,9 +140,153 @@ impl Nearside {
         let asked = Instant::now();
         let (stream, sink) = Stream::new();
         let inner = Arc::clone(&self.inner);
-        // Choosing reads the store and may close another model: not for the app's main thread.
-        self.handle.spawn_blocking(move || inner.begin(request, sink, asked));
+        self.handle
+            .spawn(async move { inner.begin(request, sink, asked).await });
         stream
+    }
+
+    /// Goes on elsewhere with an answer that broke off here: `said` is what was written so far, and only what comes
+    /// after it is streamed.
+    pub fn continue_remotely(&self, request: ChatRequest, said: String) -> ChatStream {
+        self.chat(continued(request, said))
+    }
+
+    /// Decides who would answer, and asks nobody.
+    ///
+    /// # Errors
+    /// `InvalidRequest`, `NotInstalled` for a model that is named and nowhere, `Storage`.
+    pub async fn route(&self, request: ChatRequest) -> Result<Decision> {
+        request.check()?;
+        let inner = Arc::clone(&self.inner);
+        self.on_runtime(async move { facts::decide(&inner, &request, &Cancel::default()).await })
+            .await
+    }
+
+    /// What this request would cost here and everywhere that is set up, and at the well-known places of the dated
+    /// table; the cheapest first.
+    ///
+    /// # Errors
+    /// As [`Self::route`].
+    pub async fn cost(&self, request: ChatRequest) -> Result<Vec<CostRow>> {
+        request.check()?;
+        self.blocking(move |inner| {
+            let (needs, facts) = inner.facts(&request)?;
+            Ok(compare(needs.prompt, needs.completion, &facts.remotes, &facts.locals))
+        })
+        .await
+    }
+
+    /// What is allowed.
+    pub fn policy(&self) -> Policy {
+        self.inner.policy()
+    }
+
+    /// Changes what is allowed, from the next request on. Kept over restarts.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub async fn set_policy(&self, policy: Policy) -> Result<()> {
+        self.blocking(move |inner| {
+            inner.state.save_policy(&policy)?;
+            *lock(&inner.policy) = policy;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Sets a provider up, or anew under the same name. Kept over restarts; its credential is not, see
+    /// [`Self::set_key`]. Asks nobody.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for an address that cannot be or may not be; `Storage`.
+    pub async fn add_provider(&self, settings: ProviderSettings) -> Result<()> {
+        self.blocking(move |inner| inner.add_provider(&settings)).await
+    }
+
+    /// Gives a provider its credential, for as long as this object lives. Empty: takes it away.
+    pub fn set_key(&self, provider: &str, key: Secret) {
+        self.inner.set_key(provider, key);
+    }
+
+    /// Forgets a provider, its model list and its credential. What was spent there stays in the ledger.
+    ///
+    /// # Errors
+    /// `InvalidRequest` if there is none of that name; `Storage`.
+    pub async fn remove_provider(&self, name: String) -> Result<()> {
+        self.blocking(move |inner| inner.remove_provider(&name)).await
+    }
+
+    /// The providers that are set up, by name.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub async fn providers(&self) -> Result<Vec<ProviderStatus>> {
+        self.blocking(Inner::statuses).await
+    }
+
+    /// Asks a provider for its models, and keeps the list.
+    ///
+    /// # Errors
+    /// `InvalidRequest` if there is none of that name; `Network`, `Unauthorized`, `Provider`.
+    pub async fn provider_models(&self, name: String) -> Result<Vec<RemoteModel>> {
+        let inner = Arc::clone(&self.inner);
+        self.on_runtime(async move {
+            let models = providers::refresh(&inner, &name).await?;
+            blocking(&inner, move |inner| {
+                let settings = inner.provider(&name)?;
+                Ok(models
+                    .iter()
+                    .map(|model| inner.model_of(&settings, &models, &model.id))
+                    .collect())
+            })
+            .await
+        })
+        .await
+    }
+
+    /// Begins to sign a person in at OpenRouter, so that the app needs no key of its own. `callback` is where the
+    /// browser goes afterwards.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for a provider that is not OpenRouter, or a callback that cannot be.
+    pub async fn sign_in(&self, provider: String, callback: Option<String>) -> Result<SignIn> {
+        self.blocking(move |inner| {
+            let settings = inner.provider(&provider)?;
+            if settings.kind != crate::engine::remote::ProviderKind::OpenRouter {
+                return Err(Error::invalid_request(format!(
+                    "`{provider}` has no sign-in; set a key"
+                )));
+            }
+            SignIn::begin(inner.http(&settings)?, callback.as_deref())
+        })
+        .await
+    }
+
+    /// Ends a sign-in with the code that the browser brought: the provider has its key from now on, and the app gets it
+    /// to keep for the next start.
+    ///
+    /// # Errors
+    /// `Unauthorized` for a code that is wrong, used or too old; `Network`.
+    pub async fn finish_sign_in(&self, provider: String, sign_in: Arc<SignIn>, code: String) -> Result<Secret> {
+        let key = self.on_runtime(async move { sign_in.finish(&code).await }).await?;
+        self.set_key(&provider, key.clone());
+        Ok(key)
+    }
+
+    /// What was spent today and this month, in UTC, with what is reserved for answers under way.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub async fn spent(&self) -> Result<Spent> {
+        self.blocking(|inner| inner.ledger.spent(SystemTime::now())).await
+    }
+
+    /// What was spent, summed up.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub async fn spending(&self, by: SpendBy) -> Result<Vec<SpendRow>> {
+        self.blocking(move |inner| inner.ledger.report(None, None, by)).await
     }
 
     /// Downloads a model, going on where an earlier download stopped. Returns at once.
@@ -155,7 +331,7 @@ impl Nearside {
     /// `NotInstalled`, `Storage`.
     pub async fn remove(&self, model: ModelRef) -> Result<InstalledModel> {
         self.blocking(move |inner| {
-            let found = inner.store.find(&model)?.ok_or_else(|| not_installed(&model))?;
+            let found = inner.store.find(&model)?.ok_or_else(|| local::not_installed(&model))?;
             inner.close_engines(|settings, _| settings.path.as_os_str() == found.path.as_str());
             inner.store.remove(&model)
         })
@@ -192,7 +368,7 @@ impl Nearside {
     /// # Errors
     /// `Unsupported` where the system does not tell.
     pub fn device(&self) -> Result<Snapshot> {
-        device::snapshot()
+        self.inner.snapshot()
     }
 
     async fn on_runtime<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
@@ -203,11 +379,7 @@ impl Nearside {
     }
 
     async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Inner) -> Result<T> + Send + 'static) -> Result<T> {
-        let inner = Arc::clone(&self.inner);
-        self.handle
-            .spawn_blocking(move || work(&inner))
-            .await
-            .unwrap_or_else(|cause| Err(broken_off(&cause)))
+        blocking(&self.inner, work).await
     }
 }
 
@@ -222,167 +394,102 @@ impl Drop for Nearside {
 }
 
 impl Inner {
-    /// Decides who answers, says so, and hands the job over.
-    fn begin(&self, request: ChatRequest, sink: Sink<Chunk>, asked: Instant) {
-        let chosen = request.check().and_then(|()| self.choose(&request));
-        let (engine, route) = match chosen {
-            Ok(chosen) => chosen,
-            Err(error) => return sink.finish(Err(error)),
-        };
-        sink.send_blocking(Chunk::Started { route: route.clone() });
-        let job = Job {
-            request,
-            route,
-            sink,
-            asked,
-        };
-        match engine {
-            Chosen::Local(ready) => match self.engine(&ready) {
-                Ok(engine) => engine.answer(job),
-                Err(error) => job.sink.finish(Err(error)),
-            },
-            Chosen::Scripted(engine) => engine.answer(job),
+    /// Decides who answers, and lets them.
+    async fn begin(self: Arc<Self>, request: ChatRequest, sink: Sink<Chunk>, asked: Instant) {
+        if let Err(error) = request.check() {
+            return sink.finish(Err(error));
         }
-    }
-
-    fn choose(&self, request: &ChatRequest) -> Result<(Chosen, Route)> {
         if let Some(engine) = &self.scripted {
             let route = Route::to(Target::Scripted, "asked", "a script was given");
-            return Ok((Chosen::Scripted(Arc::clone(engine)), route));
-        }
-        let (ready, reason, skipped) = match &request.model {
-            Some(name) => (self.ready(&ModelRef::parse(name)?)?, "named in the request", vec![]),
-            None => {
-                let (ready, skipped) = self.best_installed()?;
-                (
-                    ready,
-                    "the largest installed model that the memory has room for",
-                    skipped,
-                )
-            }
-        };
-        let target = Target::Local {
-            model: ready.id.clone(),
-        };
-        Ok((
-            Chosen::Local(ready),
-            Route {
-                skipped,
-                ..Route::to(target, "preferred", reason)
-            },
-        ))
-    }
-
-    /// The largest installed model whose file is smaller than the memory there is. The engine asks llama.cpp before it
-    /// loads; this only leaves out what cannot be.
-    fn best_installed(&self) -> Result<(Ready, Vec<Skipped>)> {
-        let mut installed = self.store.list()?;
-        installed.sort_by_key(|model| std::cmp::Reverse(model.size_bytes));
-        let free = device::snapshot()?.memory_available;
-        let mut skipped = Vec::new();
-        for model in installed {
-            if model.size_bytes < free {
-                return Ok((model.into(), skipped));
-            }
-            let reason = format!(
-                "its {} bytes are more than the {free} bytes of memory there are",
-                model.size_bytes
-            );
-            skipped.push(Skipped {
-                target: Target::Local { model: model.id },
-                rule: "fits".to_owned(),
-                reason,
+            sink.send(Chunk::Started { route: route.clone() }).await;
+            return engine.answer(Job {
+                request,
+                route,
+                sink,
+                asked,
             });
         }
-        match skipped.first() {
-            None => Err(Error::not_installed("no model is installed; download one first")),
-            Some(_) => Err(Error::too_large(
-                "no installed model fits the memory there is; download a smaller one",
-            )),
+        let decision = facts::decide(&self, &request, sink.cancel()).await;
+        match decision.and_then(Decision::into_route) {
+            Ok(route) => answer::along(&self, request, route, sink, asked).await,
+            Err(error) => sink.finish(Err(error)),
         }
     }
 
-    fn ready(&self, reference: &ModelRef) -> Result<Ready> {
-        if let ModelRef::Path { path } = reference {
-            if !std::path::Path::new(path).is_file() {
-                return Err(Error::not_installed(format!(
-                    "there is no file `{path}`; give the path of a GGUF file"
-                )));
+    /// Makes a place ready to answer.
+    fn place(&self, target: &Target, request: &ChatRequest) -> Result<Place> {
+        let (prompt, completion) = estimate::tokens(request);
+        let most = (prompt.high, completion.high);
+        match target {
+            Target::Local { model } => {
+                let ready = self.ready(&ModelRef::parse(model)?)?;
+                let engine = self.engine(&ready)?;
+                Ok(Place {
+                    engine,
+                    tariff: None,
+                    most,
+                })
             }
-            return Ok(Ready {
-                id: path.clone(),
-                path: path.into(),
-                sha256: String::new(),
-            });
-        }
-        self.store
-            .find(reference)?
-            .map(Ready::from)
-            .ok_or_else(|| not_installed(reference))
-    }
-
-    /// The engine of this model; makes one if there is none, and frees idle models to make room for it.
-    fn engine(&self, ready: &Ready) -> Result<Arc<LocalEngine>> {
-        let settings = LocalSettings {
-            path: ready.path.clone(),
-            id: ready.id.clone(),
-            context: self.config.context,
-            cache_type: self.config.cache_type,
-            threads: self.config.threads,
-        };
-        let found = |engines: &[(LocalSettings, Arc<LocalEngine>)]| {
-            engines
-                .iter()
-                .find(|(of, _)| *of == settings)
-                .map(|(_, engine)| Arc::clone(engine))
-        };
-        if let Some(engine) = found(&self.lock_engines()) {
-            return Ok(engine);
-        }
-        self.close_engines(|_, engine| !engine.is_busy());
-        let mut engines = self.lock_engines();
-        // Another request for the same model may have been quicker.
-        if let Some(engine) = found(&engines) {
-            return Ok(engine);
-        }
-        let engine = Arc::new(LocalEngine::start(settings.clone())?);
-        engines.push((settings, Arc::clone(&engine)));
-        Ok(engine)
-    }
-
-    fn close_engines(&self, which: impl Fn(&LocalSettings, &LocalEngine) -> bool) {
-        let closing: Vec<_> = self
-            .lock_engines()
-            .extract_if(.., |(of, engine)| which(of, engine))
-            .collect();
-        for (_, engine) in closing {
-            engine.close();
+            Target::Remote { provider, model } => {
+                let settings = self.provider(provider)?;
+                let model = self.model_of(&settings, &self.models_of(provider)?, model);
+                let data_policy = self.data_policy(&settings, &model)?;
+                let tariff = Tariff {
+                    price: model.price.clone(),
+                };
+                let connection = Connection {
+                    http: self.http(&settings)?,
+                    secret: self.secret(provider),
+                    upstreams: self.upstreams(&settings)?.0,
+                    circuit: self.circuit(provider),
+                    patience: Patience::default(),
+                    data_policy,
+                    model,
+                    settings,
+                };
+                Ok(Place {
+                    engine: Arc::new(RemoteEngine::new(connection, self.handle.clone())),
+                    tariff: Some(tariff),
+                    most,
+                })
+            }
+            Target::Scripted => Err(facts::gone(target)),
         }
     }
 
-    /// Lets go of every engine without waiting for its thread.
-    fn let_go(&self) {
-        self.lock_engines().clear();
-    }
-
-    /// The list is whole after every statement, so a panic elsewhere does not spoil it.
-    fn lock_engines(&self) -> std::sync::MutexGuard<'_, Vec<(LocalSettings, Arc<LocalEngine>)>> {
-        self.engines.lock().unwrap_or_else(PoisonError::into_inner)
+    fn policy(&self) -> Policy {
+        lock(&self.policy).clone()
     }
 }
 
-impl From<InstalledModel> for Ready {
-    fn from(model: InstalledModel) -> Self {
-        Self {
-            id: model.id,
-            path: model.path.into(),
-            sha256: model.sha256,
-        }
-    }
+/// Runs work that may wait for the disk away from the threads that serve connections.
+async fn blocking<T: Send + 'static>(
+    inner: &Arc<Inner>,
+    work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let shared = Arc::clone(inner);
+    inner
+        .handle
+        .spawn_blocking(move || work(&shared))
+        .await
+        .unwrap_or_else(|cause| Err(broken_off(&cause)))
 }
 
-fn not_installed(model: &ModelRef) -> Error {
-    Error::not_installed(format!("model `{model}` is not installed; download it first"))
+/// What is behind these locks is whole after every statement, so a panic elsewhere does not spoil it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The request that goes on with an answer that broke off. Words, since not every provider goes on with an assistant's
+/// message by itself.
+fn continued(mut request: ChatRequest, said: String) -> ChatRequest {
+    request.messages.push(Message::assistant(said));
+    request.messages.push(Message::user(GO_ON));
+    request.mode = Mode::OnlyInCloud;
+    if request.provider.is_none() {
+        request.model = None;
+    }
+    request
 }
 
 fn broken_off(cause: &tokio::task::JoinError) -> Error {
@@ -396,3 +503,4 @@ fn broken_off(cause: &tokio::task::JoinError) -> Error {
 
 /// The hub of an app that names none.
 const HUGGING_FACE: &str = "https://huggingface.co";
+const GO_ON: &str = "Your answer broke off. Go on from exactly where it stopped, and repeat nothing of it.";

@@ -76,6 +76,15 @@ impl State {
         self.run(TransactionBehavior::Immediate, work)
     }
 
+    /// The day of a moment in UTC, as `2026-11-22`. The file's own calendar, so that the ledger's days are the same.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn day(&self, moment: SystemTime) -> Result<String> {
+        let moment = seconds(moment);
+        self.read(|file| file.query_row("SELECT date(?1, 'unixepoch')", [moment], |row| row.get(0)))
+    }
+
     fn run<T>(
         &self,
         behavior: TransactionBehavior,

@@ -115,6 +115,11 @@ pub fn fit_file(
     })
 }
 
+/// The verdict on a model whose need is known from before, on the memory that there is now.
+pub(crate) fn verdict_of(need: u64, weights: u64, snapshot: &Snapshot) -> Verdict {
+    judge(need, weights, budget(&FitOptions::default(), snapshot).bytes)
+}
+
 /// The rule of the module's table, for one way to load.
 fn judge(total: u64, evictable: u64, budget: u64) -> Verdict {
     // What has to be there at once: all that can't be dropped, and three quarters of what can.

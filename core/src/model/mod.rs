@@ -17,6 +17,7 @@ mod verdict;
 
 pub use download::{DownloadEvent, DownloadStream};
 pub use fit::{Budget, CacheType, FitOptions, FitReport, LoadPlan, Need, Suggestion, Verdict};
+pub(crate) use reference::is_loopback;
 pub use reference::{HubFile, ModelRef};
 pub use store::InstalledModel;
 pub(crate) use verdict::{judge, judge_file};

@@ -53,7 +53,10 @@ impl Upstreams {
     /// `Blocked` for one that was excluded: the words were seen by somebody who should not have seen them.
     pub fn check(&self, served_by: &str) -> Result<()> {
         let slug = slug(served_by);
-        let named = |list: &[String]| list.iter().any(|entry| slug == self::slug(entry) || slug == base(entry));
+        let named = |list: &[String]| {
+            list.iter()
+                .any(|entry| slug == self::slug(entry) || slug == base(entry))
+        };
         if named(&self.ignore) || (!self.only.is_empty() && !named(&self.only)) {
             return Err(Error::blocked(format!(
                 "the answer came from `{served_by}`, which the policy excludes; it was thrown away, and the provider \

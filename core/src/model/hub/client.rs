@@ -1,12 +1,10 @@
 //! The HTTP client of the hub: TLS that needs nothing of the platform, redirects by hand, and a token that stays home.
 //!
-//! - The trust roots are compiled in (webpki-roots): the platform's own verifier would need a start-up call on Android.
 //! - Redirects are followed here, hop by hop, because a hub says size and hash on a hop *before* the one with the body,
 //!   and because the token may go to the hub's own origin only. A redirect never leaves `https`.
 //! - Nothing is taken from the environment, so no proxy either.
 //! - No limit on the whole transfer, which may take hours, but one on connecting and one on silence.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RANGE};
@@ -16,6 +14,7 @@ use url::{Origin, Url};
 use super::answer::{self, Failure};
 use crate::error::{Error, Result};
 use crate::model::reference::{is_loopback, is_sha256};
+use crate::tls::{self, Trust};
 
 /// A client for one hub. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -96,7 +95,7 @@ impl Client {
         // A compressed body has other lengths and offsets than the file.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls()?)
+            .tls_backend_preconfigured(tls::config(&Trust::default())?)
             .user_agent(concat!("nearside/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
             .redirect(redirect::Policy::none())
@@ -184,20 +183,6 @@ fn target(from: &Url, headers: &HeaderMap) -> Result<Url, Failure> {
         ("http", "http") if is_loopback(&next) => Ok(next),
         _ => Err(wrong("to an address that is not https")),
     }
-}
-
-fn tls() -> Result<rustls::ClientConfig> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    let ring = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(ring)
-        .with_safe_default_protocol_versions()
-        .map_err(|cause| Error::internal(format!("could not set TLS up: {cause}")))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    // A ready-made configuration is used as it is: without this line there would be no HTTP/2.
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
 }
 
 const CONNECT: Duration = Duration::from_secs(10);

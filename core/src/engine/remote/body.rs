@@ -1,0 +1,357 @@
+//! A request in a provider's words. What the provider cannot do is refused here, before anything is sent.
+//!
+//! Reasoning is a wish: where a model has no switch for it, it is left out. So are sampling parameters that a provider
+//! does not know. A form of output, tools and pictures are not: without them the answer would be another one.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use super::dialect::{self, Dialect, History, Schema, Thinking};
+use super::provider::{ProviderKind, RemoteModel};
+use super::upstreams::Upstreams;
+use crate::chat::{ChatRequest, Effort, Message, Output, Part, Reasoning, Role};
+use crate::error::{Error, Result};
+
+/// The body of a chat request.
+///
+/// # Errors
+/// `Unsupported` for what this provider cannot do, `InvalidRequest` for parts that make no sense.
+pub(super) fn body(
+    kind: ProviderKind,
+    provider: &str,
+    request: &ChatRequest,
+    model: &RemoteModel,
+    upstreams: &Upstreams,
+) -> Result<Value> {
+    let dialect = dialect::of(kind);
+    refuse(dialect, provider, request, model)?;
+    let mut body = Map::new();
+    let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);
+    put("model", model.id.as_str().into());
+    put("messages", messages(kind, dialect, &request.messages)?.into());
+    put("stream", true.into());
+    let mut tools: Vec<Value> = request.tools.iter().map(tool).collect();
+    if let Some(search) = dialect.web_search.filter(|_| request.web_search) {
+        tools.push(match kind {
+            ProviderKind::DeepSeek => json!({ "type": search, "name": search }),
+            _ => json!({ "type": search }),
+        });
+    }
+    if !tools.is_empty() {
+        put("tools", tools.into());
+    }
+    if dialect.ask_usage {
+        put("stream_options", json!({ "include_usage": true }));
+    }
+    let mut body = if kind == ProviderKind::Ollama {
+        ollama(body, dialect, request)
+    } else {
+        sampling(&mut body, dialect, kind, request, model);
+        output(&mut body, &request.output);
+        body
+    };
+    thinking(&mut body, dialect.thinking, &request.reasoning, model);
+    if kind == ProviderKind::OpenRouter {
+        let wanted = !request.tools.is_empty() || request.output != Output::Text;
+        let routing = upstreams.to_wire(wanted);
+        if !routing.is_null() {
+            body.insert("provider".to_owned(), routing);
+        }
+    }
+    Ok(Value::Object(body))
+}
+
+fn refuse(dialect: &Dialect, provider: &str, request: &ChatRequest, model: &RemoteModel) -> Result<()> {
+    let cannot = |what: &str| {
+        let id = &model.id;
+        Err(Error::unsupported(format!(
+            "`{id}` at `{provider}` cannot {what}; choose another model"
+        )))
+    };
+    let can = model.abilities;
+    if request.web_search && (dialect.web_search.is_none() || can.is_some_and(|can| !can.web_search)) {
+        return cannot("search the web");
+    }
+    if !request.tools.is_empty() && can.is_some_and(|can| !can.tools) {
+        return cannot("call tools");
+    }
+    let schema = matches!(request.output, Output::JsonSchema { .. });
+    if schema && (dialect.schema == Schema::JsonOnly || can.is_some_and(|can| !can.json_schema)) {
+        return cannot("keep to a JSON Schema");
+    }
+    let mut parts = request.messages.iter().flat_map(|message| &message.parts);
+    if parts.any(|part| matches!(part, Part::Image { .. })) && can.is_some_and(|can| !can.images) {
+        return cannot("see pictures");
+    }
+    Ok(())
+}
+
+fn messages(kind: ProviderKind, dialect: &Dialect, messages: &[Message]) -> Result<Vec<Value>> {
+    let mut told = Vec::with_capacity(messages.len());
+    for message in messages {
+        push_message(kind, dialect, message, &mut told)?;
+    }
+    Ok(told)
+}
+
+fn push_message(kind: ProviderKind, dialect: &Dialect, message: &Message, told: &mut Vec<Value>) -> Result<()> {
+    let native = kind == ProviderKind::Ollama;
+    let (mut text, mut thoughts) = (String::new(), String::new());
+    let (mut images, mut calls) = (Vec::new(), Vec::new());
+    let mut results = 0;
+    for part in &message.parts {
+        match part {
+            Part::Text { text: words } => text.push_str(words),
+            Part::Reasoning { text: words } => thoughts.push_str(words),
+            Part::Image { media_type, data } => images.push((media_type, STANDARD.encode(data))),
+            Part::ToolCall { id, name, arguments } => calls.push(call(native, id, name, arguments)?),
+            Part::ToolResult { id, name, content } => {
+                results += 1;
+                told.push(match native {
+                    true => json!({ "role": "tool", "tool_name": name, "tool_call_id": id, "content": content }),
+                    false => json!({ "role": "tool", "tool_call_id": id, "content": content }),
+                });
+            }
+        }
+    }
+    if !calls.is_empty() && message.role != Role::Assistant {
+        return Err(Error::invalid_request(
+            "a tool call stands in a message that is not the assistant's",
+        ));
+    }
+    if results > 0 && text.is_empty() && images.is_empty() && calls.is_empty() {
+        return Ok(());
+    }
+    let role = match message.role {
+        Role::System => "system",
+        Role::User => "user",
+        Role::Assistant => "assistant",
+        Role::Tool => "tool",
+    };
+    let mut value = json!({ "role": role, "content": text });
+    if native && !images.is_empty() {
+        value["images"] = images.into_iter().map(|(_, data)| data).collect();
+    } else if !images.is_empty() {
+        let mut parts = vec![json!({ "type": "text", "text": text })];
+        parts.extend(images.into_iter().map(|(media_type, data)| {
+            json!({ "type": "image_url", "image_url": { "url": format!("data:{media_type};base64,{data}") } })
+        }));
+        value["content"] = parts.into();
+    }
+    match dialect.history {
+        History::AlwaysWithCalls(name) if !calls.is_empty() => value[name] = thoughts.into(),
+        History::WithCalls(name) if !calls.is_empty() && !thoughts.is_empty() => value[name] = thoughts.into(),
+        _ => {}
+    }
+    if !calls.is_empty() {
+        value["tool_calls"] = calls.into();
+    }
+    told.push(value);
+    Ok(())
+}
+
+fn call(native: bool, id: &str, name: &str, arguments: &str) -> Result<Value> {
+    let parsed: Value = serde_json::from_str(arguments)
+        .map_err(|_| Error::invalid_request(format!("the arguments of tool call `{id}` are not JSON")))?;
+    Ok(match native {
+        true => json!({ "function": { "name": name, "arguments": parsed } }),
+        false => json!({ "id": id, "type": "function", "function": { "name": name, "arguments": arguments } }),
+    })
+}
+
+fn tool(tool: &crate::chat::Tool) -> Value {
+    // Checked with the request: it is an object.
+    let parameters: Value = serde_json::from_str(&tool.parameters).unwrap_or_default();
+    let function = json!({ "name": tool.name, "description": tool.description, "parameters": parameters });
+    json!({ "type": "function", "function": function })
+}
+
+fn sampling(
+    body: &mut Map<String, Value>,
+    dialect: &Dialect,
+    kind: ProviderKind,
+    request: &ChatRequest,
+    model: &RemoteModel,
+) {
+    let wish = &request.sampling;
+    // OpenAI's thinking models answer 400 to a temperature.
+    let fixed = kind == ProviderKind::OpenAi && openai_thinks(&model.id);
+    let number = |value: Option<f32>| value.filter(|_| !fixed).map(short);
+    let [top_k, min_p, repeat] = dialect.extra_sampling.unwrap_or_default();
+    let wishes = [
+        ("temperature", number(wish.temperature)),
+        ("top_p", number(wish.top_p)),
+        ("frequency_penalty", number(wish.frequency_penalty)),
+        ("presence_penalty", number(wish.presence_penalty)),
+        ("seed", wish.seed.map(Value::from)),
+        (dialect.max_tokens, request.limits.max_tokens.map(Value::from)),
+        ("stop", (!wish.stop.is_empty()).then(|| json!(wish.stop))),
+        (top_k, wish.top_k.map(Value::from)),
+        (min_p, number(wish.min_p)),
+        (repeat, number(wish.repeat_penalty)),
+    ];
+    for (name, value) in wishes {
+        if let Some(value) = value.filter(|_| !name.is_empty()) {
+            body.insert(name.to_owned(), value);
+        }
+    }
+}
+
+/// 0.7 as 0.7, and not as the double that is nearest to the float.
+fn short(value: f32) -> Value {
+    value.to_string().parse::<f64>().map_or(Value::Null, Value::from)
+}
+
+fn output(body: &mut Map<String, Value>, output: &Output) {
+    let format = match output {
+        Output::Text => return,
+        Output::Json => json!({ "type": "json_object" }),
+        Output::JsonSchema { schema } => {
+            // Checked with the request: it is an object.
+            let schema: Value = serde_json::from_str(schema).unwrap_or_default();
+            json!({ "type": "json_schema", "json_schema": { "name": "answer", "strict": true, "schema": schema } })
+        }
+    };
+    body.insert("response_format".to_owned(), format);
+}
+
+fn ollama(mut body: Map<String, Value>, dialect: &Dialect, request: &ChatRequest) -> Map<String, Value> {
+    let wish = &request.sampling;
+    let mut options = Map::new();
+    let wishes = [
+        ("temperature", wish.temperature.map(short)),
+        ("top_p", wish.top_p.map(short)),
+        ("frequency_penalty", wish.frequency_penalty.map(short)),
+        ("presence_penalty", wish.presence_penalty.map(short)),
+        ("seed", wish.seed.map(Value::from)),
+        ("num_predict", request.limits.max_tokens.map(Value::from)),
+        ("stop", (!wish.stop.is_empty()).then(|| json!(wish.stop))),
+        ("top_k", wish.top_k.map(Value::from)),
+        ("min_p", wish.min_p.map(short)),
+        ("repeat_penalty", wish.repeat_penalty.map(short)),
+    ];
+    debug_assert!(dialect.extra_sampling.is_some());
+    options.extend(
+        wishes
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?))),
+    );
+    if !options.is_empty() {
+        body.insert("options".to_owned(), options.into());
+    }
+    match &request.output {
+        Output::Text => {}
+        Output::Json => {
+            body.insert("format".to_owned(), "json".into());
+        }
+        Output::JsonSchema { schema } => {
+            body.insert("format".to_owned(), serde_json::from_str(schema).unwrap_or_default());
+        }
+    }
+    body
+}
+
+fn thinking(body: &mut Map<String, Value>, thinking: Thinking, wish: &Reasoning, model: &RemoteModel) {
+    let mut put = |name: &str, value: Value| {
+        body.insert(name.to_owned(), value);
+    };
+    let word = match wish {
+        Reasoning::Auto => None,
+        Reasoning::Off => Some("none"),
+        Reasoning::On => Some("medium"),
+        Reasoning::Effort { effort } => Some(effort_word(*effort)),
+        Reasoning::Budget { tokens } => Some(effort_word(effort_of(*tokens))),
+    };
+    let cannot = model.abilities.is_some_and(|can| !can.reasoning);
+    match (thinking, word) {
+        (Thinking::Groq, word) => {
+            let id = model.id.to_ascii_lowercase();
+            if id.contains("qwen3") || id.contains("qwen-3") || id.contains("deepseek-r1") {
+                put("reasoning_format", "parsed".into());
+                match word {
+                    Some("none") => put("reasoning_effort", "none".into()),
+                    Some(_) => put("reasoning_effort", "default".into()),
+                    None => {}
+                }
+            } else if id.contains("gpt-oss") {
+                // These cannot stop thinking; the least they can do is a little.
+                match word {
+                    Some("none") => put("reasoning_effort", "low".into()),
+                    Some(word) => put("reasoning_effort", word.into()),
+                    None => {}
+                }
+            }
+        }
+        (_, None) => {}
+        (_, Some(_)) if cannot => {}
+        (Thinking::OpenRouter, Some(word)) => put(
+            "reasoning",
+            match wish {
+                Reasoning::On => json!({ "enabled": true }),
+                Reasoning::Budget { tokens } => json!({ "max_tokens": tokens }),
+                _ => json!({ "effort": word }),
+            },
+        ),
+        (Thinking::DeepSeek, Some("none")) => put("thinking", json!({ "type": "disabled" })),
+        (Thinking::DeepSeek, Some(word)) => {
+            put("thinking", json!({ "type": "enabled" }));
+            if *wish != Reasoning::On {
+                put("reasoning_effort", word.into());
+            }
+        }
+        (Thinking::Fireworks, Some(word)) => match wish {
+            Reasoning::Budget { tokens } => put("reasoning_effort", (*tokens).into()),
+            _ => put("reasoning_effort", word.into()),
+        },
+        (Thinking::OpenAi, Some(word)) => {
+            if openai_thinks(&model.id) {
+                let least = if model.id.starts_with('o') { "low" } else { "minimal" };
+                put("reasoning_effort", if word == "none" { least } else { word }.into());
+            }
+        }
+        (Thinking::Ollama, Some("none")) => put("think", false.into()),
+        // A model that cannot think answers 400: only one that is known to may be told to.
+        (Thinking::Ollama, Some(word)) => {
+            if model.abilities.is_some_and(|can| can.reasoning) {
+                put(
+                    "think",
+                    if model.id.contains("gpt-oss") {
+                        word.into()
+                    } else {
+                        true.into()
+                    },
+                );
+            }
+        }
+        (Thinking::Template, Some(word)) => {
+            put("chat_template_kwargs", json!({ "enable_thinking": word != "none" }));
+            if matches!(wish, Reasoning::Effort { .. } | Reasoning::Budget { .. }) {
+                put("reasoning_effort", word.into());
+            }
+        }
+    }
+}
+
+/// OpenAI's families of thinking models.
+fn openai_thinks(id: &str) -> bool {
+    let numbered = id.strip_prefix('o').and_then(|rest| rest.chars().next());
+    id.starts_with("gpt-5") || id.starts_with("gpt-6") || numbered.is_some_and(|c| c.is_ascii_digit())
+}
+
+fn effort_word(effort: Effort) -> &'static str {
+    match effort {
+        Effort::Low => "low",
+        Effort::Medium => "medium",
+        Effort::High => "high",
+    }
+}
+
+/// The effort that comes nearest to a budget, for those who know no budgets.
+fn effort_of(tokens: u32) -> Effort {
+    match tokens {
+        0..2_048 => Effort::Low,
+        2_048..8_192 => Effort::Medium,
+        _ => Effort::High,
+    }
+}

@@ -1,0 +1,268 @@
+//! What a provider's refusal means: which error the app gets, and whether asking again can help.
+//!
+//! A provider's own words are never repeated: some quote the prompt (OpenRouter's moderation shows a hundred letters of
+//! it). What is kept is the status and the machine-readable code, if it looks like one.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::provider::ProviderKind;
+use crate::error::{Error, ErrorKind};
+
+/// A failure of one attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Failure {
+    /// What the app gets if it stays at that.
+    pub(crate) error: Error,
+    /// The same request may succeed a moment later.
+    pub(crate) transient: bool,
+    /// How long the provider asks to be left alone.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Failure {
+    /// One that another attempt would meet again.
+    pub(crate) fn fatal(error: Error) -> Self {
+        Self {
+            error,
+            transient: false,
+            retry_after: None,
+        }
+    }
+
+    /// One that may be gone a moment later.
+    pub(crate) fn transient(error: Error) -> Self {
+        Self {
+            error,
+            transient: true,
+            retry_after: None,
+        }
+    }
+
+    /// The provider answered with this status and this body instead of an answer.
+    pub(super) fn refused(who: &Who<'_>, status: u16, body: &[u8], retry_after: Option<Duration>) -> Self {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        // Most wrap it in `error`; Ollama has a string there; some send a list of one.
+        let error = body.get("error").or_else(|| body.get(0)?.get("error")).unwrap_or(&body);
+        Self::told(who, status, error, retry_after)
+    }
+
+    /// The provider broke an answer off with this error object, in the middle of a stream that began well.
+    pub(super) fn in_stream(who: &Who<'_>, error: &Value) -> Self {
+        let status = [&error["code"], &error["http_status"], &error["status_code"]]
+            .into_iter()
+            .find_map(|code| code.as_u64().or_else(|| code.as_str()?.parse().ok()))
+            .and_then(|code| u16::try_from(code).ok());
+        let status = status.unwrap_or_else(|| match code_of(error).as_deref() {
+            Some("rate_limit_exceeded" | "rate_limit_error") => 429,
+            Some("provider_overloaded" | "overloaded_error" | "unavailable_error") => 503,
+            Some("timeout") => 504,
+            _ => 502,
+        });
+        Self::told(who, status, error, None)
+    }
+
+    fn told(who: &Who<'_>, status: u16, error: &Value, retry_after: Option<Duration>) -> Self {
+        let code = code_of(error);
+        let availability = &error["availability"];
+        let about = match &code {
+            Some(code) => format!("`{}` refused (status {status}, `{code}`)", who.provider),
+            None => format!("`{}` refused (status {status})", who.provider),
+        };
+        let retry_after = retry_after.or_else(|| {
+            let seconds = availability["retry_after"].as_f64()?;
+            Duration::try_from_secs_f64(seconds).ok()
+        });
+        let (kind, remedy) = meaning(who, status, code.as_deref().unwrap_or_default(), error);
+        let remedy = match (kind, retry_after) {
+            (ErrorKind::RateLimited, Some(after)) => {
+                format!("too many requests; try again in {} s", after.as_secs().max(1))
+            }
+            _ => remedy,
+        };
+        let transient = matches!(status, 408 | 429 | 500 | 502 | 503 | 504 | 524 | 529);
+        Self {
+            error: Error::new(kind, format!("{about}: {remedy}")),
+            transient: availability["retryable"].as_bool().unwrap_or(transient),
+            retry_after,
+        }
+    }
+}
+
+/// Of whom an error speaks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Who<'a> {
+    pub(super) provider: &'a str,
+    pub(super) kind: ProviderKind,
+    pub(super) model: &'a str,
+}
+
+/// The kind of error, and what helps. Statuses are those of the providers' own tables.
+fn meaning(who: &Who<'_>, status: u16, code: &str, error: &Value) -> (ErrorKind, String) {
+    let Who { provider, model, .. } = who;
+    let own = |kind, text: &str| (kind, text.to_owned());
+    match code {
+        "context_length_exceeded"
+        | "exceed_context_size_error"
+        | "max_tokens_exceeded"
+        | "token_limit_exceeded"
+        | "string_too_long" => {
+            return own(
+                ErrorKind::InvalidRequest,
+                "the conversation is longer than the model's context; send fewer messages",
+            );
+        }
+        "privacy_restricted" => {
+            return own(
+                ErrorKind::Blocked,
+                "nobody runs this model under the retention and training terms that the policy asks for",
+            );
+        }
+        "region_restricted" => return own(ErrorKind::Blocked, "this model is not offered in this region"),
+        "model_deprecated" | "free_variant_ended" | "model_decommissioned" => {
+            return (
+                ErrorKind::Unsupported,
+                format!("`{model}` is not offered any more; choose another"),
+            );
+        }
+        "content_policy_violation" | "refusal" | "content_filter" => {
+            return own(ErrorKind::Blocked, "its filter refused the request");
+        }
+        _ => {}
+    }
+    match status {
+        401 => (
+            ErrorKind::Unauthorized,
+            format!("the key is wrong or expired; set a new one for `{provider}`"),
+        ),
+        402 => own(
+            ErrorKind::Unauthorized,
+            "the account has no credit left; add some at the provider",
+        ),
+        403 if error["metadata"]["reasons"].is_array() || error["metadata"]["patterns"].is_array() => {
+            own(ErrorKind::Blocked, "its filter refused the request")
+        }
+        403 => own(ErrorKind::Unauthorized, "the key may not do this; use one that may"),
+        404 | 405 => (
+            ErrorKind::Unsupported,
+            format!("it has no model `{model}`, or its address is wrong; `providers models {provider}` lists them"),
+        ),
+        412 => own(
+            ErrorKind::Unauthorized,
+            "the account or the deployment is suspended; see the provider's own page",
+        ),
+        413 => own(
+            ErrorKind::InvalidRequest,
+            "the request is too large; send fewer or shorter messages",
+        ),
+        408 | 504 | 524 => own(ErrorKind::Provider, "it took too long; try again"),
+        429 => own(ErrorKind::RateLimited, "too many requests; try again in a moment"),
+        503 | 529 => own(ErrorKind::Busy, "it is overloaded; try again in a moment"),
+        400..=499 => own(
+            ErrorKind::InvalidRequest,
+            "it does not accept this request; try another model or fewer options",
+        ),
+        _ => own(ErrorKind::Provider, "a fault on its side; try again"),
+    }
+}
+
+/// The machine-readable name of an error: short, and of nothing but letters, digits and joints.
+fn code_of(error: &Value) -> Option<String> {
+    let places = [
+        &error["availability"]["code"],
+        &error["metadata"]["error_type"],
+        &error["error_type"],
+        &error["code"],
+        &error["type"],
+    ];
+    places.into_iter().find_map(|place| {
+        let code = place.as_str()?;
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-' | '.');
+        let named = code.len() <= 48 && code.chars().all(plain) && code.chars().any(|c| c.is_ascii_lowercase());
+        named.then(|| code.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHO: Who<'static> = Who {
+        provider: "p",
+        kind: ProviderKind::OpenRouter,
+        model: "m",
+    };
+
+    fn refused(status: u16, body: &str) -> Failure {
+        Failure::refused(&WHO, status, body.as_bytes(), None)
+    }
+
+    #[test]
+    fn a_refusal_is_told_by_what_can_be_done_about_it_and_never_in_the_providers_words() {
+        for (status, body, kind, transient) in [
+            (
+                400,
+                r#"{"error":{"code":400,"message":"zyx"}}"#,
+                ErrorKind::InvalidRequest,
+                false,
+            ),
+            (
+                401,
+                r#"{"error":{"code":401,"message":"zyx"}}"#,
+                ErrorKind::Unauthorized,
+                false,
+            ),
+            (402, "zyx", ErrorKind::Unauthorized, false),
+            (
+                403,
+                r#"{"error":{"metadata":{"reasons":["zyx"],"flagged_input":"zyx"}}}"#,
+                ErrorKind::Blocked,
+                false,
+            ),
+            (404, r#"{"error":"model zyx not found"}"#, ErrorKind::Unsupported, false),
+            (429, "{}", ErrorKind::RateLimited, true),
+            (503, "<html>zyx</html>", ErrorKind::Busy, true),
+            (529, "", ErrorKind::Busy, true),
+            (500, r#"[{"error":{"message":"zyx"}}]"#, ErrorKind::Provider, true),
+            (
+                404,
+                r#"{"error":{"http_status":404,"availability":{"code":"privacy_restricted","retryable":false}}}"#,
+                ErrorKind::Blocked,
+                false,
+            ),
+            (
+                400,
+                r#"{"error":{"code":"context_length_exceeded","type":"invalid_request_error"}}"#,
+                ErrorKind::InvalidRequest,
+                false,
+            ),
+        ] {
+            let failure = refused(status, body);
+            assert_eq!(
+                (failure.error.kind(), failure.transient),
+                (kind, transient),
+                "{status} {body}"
+            );
+            assert!(!failure.error.to_string().contains("zyx"), "{}", failure.error);
+        }
+    }
+
+    #[test]
+    fn an_error_in_a_stream_is_understood_with_a_code_that_is_a_number_a_word_or_missing() {
+        for (error, kind) in [
+            (
+                serde_json::json!({"code": 429, "message": "zyx"}),
+                ErrorKind::RateLimited,
+            ),
+            (serde_json::json!({"code": "429"}), ErrorKind::RateLimited),
+            (serde_json::json!({"code": "server_error"}), ErrorKind::Provider),
+            (serde_json::json!({"type": "overloaded_error"}), ErrorKind::Busy),
+            (serde_json::json!("zyx"), ErrorKind::Provider),
+        ] {
+            let failure = Failure::in_stream(&WHO, &error);
+            assert_eq!((failure.error.kind(), failure.transient), (kind, true), "{error}");
+            assert!(!failure.error.to_string().contains("zyx"));
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The way to a provider: its address, its credential, and a client that keeps connections warm.
+//!
+//! - TLS only, except for this machine and for addresses that the app names (`allow_http`).
+//! - Redirects are not followed: a provider's address is its address, and a credential goes nowhere else.
+//! - Nothing is taken from the environment, so no proxy either.
+
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::redirect;
+use url::Url;
+
+use super::dialect;
+use super::provider::{ProviderKind, ProviderSettings, Secret};
+use crate::error::{Error, Result};
+use crate::model::is_loopback;
+use crate::tls::{self, Trust};
+
+/// A client for one provider. Cheap to clone; clones share their connections.
+#[derive(Debug, Clone)]
+pub struct Http {
+    client: reqwest::Client,
+    base: Url,
+}
+
+impl Http {
+    /// A client for this provider. Opens nothing.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for an address that cannot be, or that is not encrypted and may not be.
+    pub fn new(settings: &ProviderSettings) -> Result<Self> {
+        let base = base_url(settings)?;
+        let trust = Trust {
+            root: settings.root_certificate.as_deref(),
+            pins: &settings.pins,
+        };
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls::config(&trust)?)
+            .user_agent(concat!("nearside/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .connect_timeout(CONNECT)
+            .pool_idle_timeout(WARM)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(PING)
+            .http2_keep_alive_timeout(CONNECT)
+            .build()
+            .map_err(|cause| Error::internal(format!("could not build the HTTP client: {cause}")))?;
+        Ok(Self { client, base })
+    }
+
+    /// The address of this path.
+    pub(super) fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        let joined = format!("{}/{path}", url.path().trim_end_matches('/'));
+        url.set_path(&joined);
+        url
+    }
+
+    /// A request to this path, with the credential.
+    pub(super) fn request(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        secret: &Secret,
+    ) -> Result<reqwest::RequestBuilder> {
+        let request = self.client.request(method, self.url(path));
+        Ok(if secret.is_empty() {
+            request
+        } else {
+            request.header(AUTHORIZATION, bearer(secret)?)
+        })
+    }
+}
+
+/// Where the provider is: what the app says, else where that kind of provider is.
+///
+/// # Errors
+/// `InvalidRequest`, with the remedy.
+pub fn base_url(settings: &ProviderSettings) -> Result<Url> {
+    let name = &settings.name;
+    let invalid = |what: &str| Err(Error::invalid_request(format!("provider `{name}`: {what}")));
+    let usual = dialect::of(settings.kind).base;
+    let text = settings.base_url.as_deref().unwrap_or(usual);
+    if text.is_empty() {
+        return invalid("it needs a `base_url`, such as `https://llm.example.org/v1`");
+    }
+    let url = match Url::parse(text) {
+        Ok(url) if url.has_host() => url,
+        _ => return invalid("its `base_url` is not an address, such as `https://llm.example.org/v1`"),
+    };
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
+        return invalid("its `base_url` holds a password or a query; give the credential apart");
+    }
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_loopback(&url) || settings.allow_http => Ok(url),
+        "http" => invalid("its `base_url` is not encrypted; use `https`, or allow `http` for a network of your own"),
+        _ => invalid("its `base_url` is neither `https` nor `http`"),
+    }
+}
+
+/// Whether the provider runs on a machine of the person's own: on this one, or where the app allows plain `http`, which
+/// it does for its own network and nothing else.
+pub fn is_own_server(settings: &ProviderSettings) -> bool {
+    let own_kind = !settings.kind.is_hosted();
+    own_kind && base_url(settings).is_ok_and(|url| is_loopback(&url) || settings.allow_http)
+}
+
+/// How long a refusal asks to be left alone.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    // Dates are allowed here too; none of these providers sends one.
+    let seconds: f64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+fn bearer(secret: &Secret) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", secret.expose()))
+        .map_err(|_| Error::unauthorized("the key holds characters that no key has; copy it again"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+impl ProviderKind {
+    /// Where that kind of provider is; empty where the app must say.
+    pub fn usual_base_url(self) -> &'static str {
+        dialect::of(self).base
+    }
+}
+
+const CONNECT: Duration = Duration::from_secs(10);
+/// Longer than a person reads an answer, so that the next question finds the connection open.
+const WARM: Duration = Duration::from_secs(120);
+const PING: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(kind: ProviderKind, base_url: Option<&str>, allow_http: bool) -> ProviderSettings {
+        ProviderSettings {
+            name: "p".into(),
+            kind,
+            base_url: base_url.map(str::to_owned),
+            model: None,
+            allow_http,
+            data_policy: None,
+            pins: vec![],
+            root_certificate: None,
+        }
+    }
+
+    #[test]
+    fn only_this_machine_and_what_the_app_names_may_be_asked_without_encryption() {
+        let compatible = ProviderKind::Compatible;
+        for (base, allow_http, allowed) in [
+            (Some("https://llm.example.org/v1"), false, true),
+            (Some("http://127.0.0.1:8080/v1"), false, true),
+            (Some("http://[::1]:8080"), false, true),
+            (Some("http://192.168.1.5:11434"), false, false),
+            (Some("http://192.168.1.5:11434"), true, true),
+            (Some("ftp://x/"), true, false),
+            (Some("https://user:word@x/"), false, false),
+            (Some("nonsense"), false, false),
+            (None, false, false),
+        ] {
+            let url = base_url(&settings(compatible, base, allow_http));
+            assert_eq!(url.is_ok(), allowed, "{base:?} {url:?}");
+        }
+        for kind in ProviderKind::ALL.into_iter().filter(|kind| *kind != compatible) {
+            assert!(base_url(&settings(kind, None, false)).is_ok(), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_joined_behind_the_base() {
+        for base in ["https://h/v1", "https://h/v1/"] {
+            let http = Http::new(&settings(ProviderKind::Compatible, Some(base), false)).expect("a client");
+            assert_eq!(http.url("chat/completions").as_str(), "https://h/v1/chat/completions");
+        }
+    }
+
+    #[test]
+    fn a_pin_that_is_no_digest_is_refused_before_anything_is_sent() {
+        let pinned = ProviderSettings {
+            pins: vec!["sha256/short".into()],
+            ..settings(ProviderKind::OpenAi, None, false)
+        };
+        assert!(Http::new(&pinned).is_err());
+    }
+}

@@ -1,0 +1,205 @@
+//! Which models a provider offers, with what it publishes of them: prices, context, abilities, the day they end.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::dialect;
+use super::failure::{Failure, Who};
+use super::http::Http;
+use super::provider::{Abilities, Price, ProviderKind, ProviderSettings, RemoteModel, Secret};
+use crate::error::{Error, Result};
+
+/// What [`list_models`] found.
+pub type ModelList = Vec<RemoteModel>;
+
+/// Asks a provider for its models. `today` (as `2026-11-22`) dates the prices.
+///
+/// # Errors
+/// `Network`, `Unauthorized`, `Provider`.
+pub async fn list_models(http: &Http, settings: &ProviderSettings, secret: &Secret, today: &str) -> Result<ModelList> {
+    let kind = settings.kind;
+    let list = get(http, settings, secret, dialect::of(kind).models).await?;
+    let entries = [&list["data"], &list["models"], &list]
+        .into_iter()
+        .find_map(Value::as_array);
+    let Some(entries) = entries else {
+        return Err(Error::provider(format!(
+            "`{}` answered with something that is no list of models; check its address",
+            settings.name
+        )));
+    };
+    let mut models: ModelList = entries.iter().filter_map(|entry| model(kind, entry, today)).collect();
+    if kind == ProviderKind::Ollama {
+        let ids: Vec<String> = models.iter().map(|model| model.id.clone()).collect();
+        let asked = stream::iter(ids).map(|id| async move { ask_ollama(http, settings, secret, &id).await });
+        let told: Vec<_> = asked.buffered(4).collect().await;
+        for (model, (abilities, context)) in models.iter_mut().zip(told) {
+            model.abilities = abilities;
+            model.context = context.or(model.context);
+        }
+    }
+    models.sort_by(|one, other| one.id.cmp(&other.id));
+    models.dedup_by(|one, other| one.id == other.id);
+    Ok(models)
+}
+
+/// OpenRouter's own table of the providers behind it, with their countries: `{ data: [{ slug, datacenters, … }] }`.
+///
+/// # Errors
+/// `Network`, `Provider`.
+pub async fn openrouter_providers(http: &Http, settings: &ProviderSettings, secret: &Secret) -> Result<Value> {
+    get(http, settings, secret, "providers").await
+}
+
+async fn get(http: &Http, settings: &ProviderSettings, secret: &Secret, path: &str) -> Result<Value> {
+    send(settings, http.request(Method::GET, path, secret)?).await
+}
+
+async fn send(settings: &ProviderSettings, request: reqwest::RequestBuilder) -> Result<Value> {
+    let name = &settings.name;
+    let unreachable = |_| Error::network(format!("`{name}` cannot be reached; check the network and its address"));
+    let response = request.timeout(PATIENCE).send().await.map_err(unreachable)?;
+    let status = response.status();
+    let mut body = Vec::new();
+    let mut pieces = response.bytes_stream();
+    while let Some(piece) = pieces.next().await {
+        body.extend_from_slice(&piece.map_err(unreachable)?);
+        if body.len() > LONGEST {
+            return Err(Error::provider(format!("the list of `{name}` is over 64 MB; refused")));
+        }
+    }
+    if !status.is_success() {
+        let who = Who {
+            provider: name,
+            kind: settings.kind,
+            model: "",
+        };
+        return Err(Failure::refused(&who, status.as_u16(), &body, None).error);
+    }
+    serde_json::from_slice(&body).map_err(|_| {
+        Error::provider(format!(
+            "`{name}` answered with something that is no JSON; check its address"
+        ))
+    })
+}
+
+fn model(kind: ProviderKind, entry: &Value, today: &str) -> Option<RemoteModel> {
+    let id = entry["id"]
+        .as_str()
+        .or(entry["model"].as_str())
+        .or(entry["name"].as_str())?;
+    // Groq lists what it has switched off, too; some list what does not chat.
+    if entry["active"].as_bool() == Some(false) || entry["supports_chat"].as_bool() == Some(false) {
+        return None;
+    }
+    let number = |value: &Value| value.as_u64().and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
+    let contexts = [
+        &entry["context_length"],
+        &entry["context_window"],
+        &entry["max_model_len"],
+        &entry["meta"]["n_ctx"],
+        &entry["meta"]["n_ctx_train"],
+        &entry["details"]["context_length"],
+    ];
+    let outputs = [
+        &entry["top_provider"]["max_completion_tokens"],
+        &entry["max_completion_tokens"],
+    ];
+    let name = entry["name"].as_str().filter(|name| !name.is_empty()).unwrap_or(id);
+    Some(RemoteModel {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        context: contexts.into_iter().find_map(number),
+        max_output: outputs.into_iter().find_map(number),
+        abilities: abilities(kind, entry),
+        price: price(kind, entry, today),
+        retires: entry["expiration_date"]
+            .as_str()
+            .map(|date| date.chars().take(10).collect()),
+        passed_on: entry["remote_host"].as_str().is_some_and(|host| !host.is_empty()) || id.ends_with("-cloud"),
+    })
+}
+
+fn abilities(kind: ProviderKind, entry: &Value) -> Option<Abilities> {
+    match kind {
+        ProviderKind::OpenRouter => {
+            let has = |list: &Value, what: &str| {
+                list.as_array()
+                    .is_some_and(|list| list.iter().any(|one| one.as_str() == Some(what)))
+            };
+            let parameters = &entry["supported_parameters"];
+            parameters.is_array().then(|| Abilities {
+                tools: has(parameters, "tools"),
+                images: has(&entry["architecture"]["input_modalities"], "image"),
+                json_schema: has(parameters, "structured_outputs"),
+                reasoning: has(parameters, "reasoning"),
+                web_search: true,
+            })
+        }
+        ProviderKind::Fireworks => entry["supports_tools"].as_bool().map(|tools| Abilities {
+            tools,
+            images: entry["supports_image_input"].as_bool() == Some(true),
+            json_schema: true,
+            reasoning: true,
+            web_search: false,
+        }),
+        _ => None,
+    }
+}
+
+/// OpenRouter gives US dollars for one token, as text.
+fn price(kind: ProviderKind, entry: &Value, today: &str) -> Option<Price> {
+    if kind != ProviderKind::OpenRouter {
+        return None;
+    }
+    let usd = |name: &str| {
+        let value = &entry["pricing"][name];
+        let number = value.as_f64().or_else(|| value.as_str()?.parse().ok())?;
+        // A router's own entries say -1: it depends on where they lead.
+        (number.is_finite() && number >= 0.0).then_some(number)
+    };
+    Some(Price {
+        usd_in: usd("prompt")? * 1e6,
+        usd_out: usd("completion")? * 1e6,
+        usd_cached: usd("input_cache_read").map(|usd| usd * 1e6),
+        usd_request: usd("request").unwrap_or(0.0),
+        as_of: today.to_owned(),
+    })
+}
+
+/// What Ollama says of one model. A model that it does not describe is listed all the same.
+async fn ask_ollama(
+    http: &Http,
+    settings: &ProviderSettings,
+    secret: &Secret,
+    id: &str,
+) -> (Option<Abilities>, Option<u32>) {
+    let Ok(request) = http.request(Method::POST, "api/show", secret) else {
+        return (None, None);
+    };
+    let Ok(shown) = send(settings, request.json(&json!({ "model": id }))).await else {
+        return (None, None);
+    };
+    let context = shown["model_info"].as_object().and_then(|info| {
+        let length = info.iter().find(|(key, _)| key.ends_with(".context_length"))?.1;
+        u32::try_from(length.as_u64()?).ok()
+    });
+    let abilities = shown["capabilities"].as_array().map(|list| {
+        let has = |what: &str| list.iter().any(|one| one.as_str() == Some(what));
+        Abilities {
+            tools: has("tools"),
+            images: has("vision"),
+            json_schema: true,
+            reasoning: has("thinking"),
+            web_search: false,
+        }
+    });
+    (abilities, context)
+}
+
+/// For a list, or another short question.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+const LONGEST: usize = 64 << 20;

@@ -1,0 +1,111 @@
+//! Signing in at OpenRouter, so that an app ships no key of its own: OAuth with PKCE (RFC 7636).
+//!
+//! The app opens [`SignIn::url`] in a browser, gets a code at its callback address (https, or this machine; without one
+//! OpenRouter shows the code), and [`SignIn::finish`] trades it for a key of the person's own. The verifier stays here:
+//! a code that somebody else reads is of no use to them. A code holds ten minutes and once.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::Method;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use super::failure::{Failure, Who};
+use super::http::Http;
+use super::provider::{ProviderKind, Secret};
+use crate::error::{Error, Result};
+
+/// A sign-in that has begun.
+#[derive(Debug)]
+pub struct SignIn {
+    http: Http,
+    verifier: Secret,
+    url: String,
+}
+
+impl SignIn {
+    /// Begins one. `callback` is where the browser goes afterwards.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for a callback that is neither `https` nor this machine.
+    pub fn begin(http: Http, callback: Option<&str>) -> Result<Self> {
+        let mut random = [0; 32];
+        let provider = rustls::crypto::ring::default_provider();
+        let filled = provider.secure_random.fill(&mut random);
+        filled.map_err(|_| Error::internal("the system gives no random numbers"))?;
+        let verifier = URL_SAFE_NO_PAD.encode(random);
+        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
+
+        // The page is beside the API: `/auth`, where the API is `/api/v1`.
+        let mut url = http.url("");
+        url.set_path("/auth");
+        {
+            let mut query = url.query_pairs_mut();
+            if let Some(callback) = callback {
+                let fit =
+                    Url::parse(callback).is_ok_and(|url| url.scheme() == "https" || crate::model::is_loopback(&url));
+                if !fit {
+                    return Err(Error::invalid_request(
+                        "the callback must be an `https` address (a universal link or an app link) or this machine's",
+                    ));
+                }
+                query.append_pair("callback_url", callback);
+            }
+            query.append_pair("code_challenge", &challenge);
+            query.append_pair("code_challenge_method", "S256");
+        }
+        Ok(Self {
+            http,
+            verifier: Secret::new(verifier),
+            url: url.into(),
+        })
+    }
+
+    /// The page to open in a browser.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Trades the code for a key.
+    ///
+    /// # Errors
+    /// `Network`; `Unauthorized` for a code that is wrong, used or too old.
+    pub async fn finish(&self, code: &str) -> Result<Secret> {
+        let body = json!({
+            "code": code.trim(),
+            "code_verifier": self.verifier.expose(),
+            "code_challenge_method": "S256",
+        });
+        let sent = self
+            .http
+            .request(Method::POST, "auth/keys", &Secret::default())?
+            .timeout(super::models::PATIENCE)
+            .json(&body)
+            .send()
+            .await;
+        let response = sent.map_err(|_| Error::network("`openrouter` cannot be reached; check the network"))?;
+        let status = response.status();
+        let told = response.bytes().await.unwrap_or_default();
+        if matches!(status.as_u16(), 400 | 403 | 404) {
+            return Err(Error::unauthorized(
+                "the code is wrong, used or over ten minutes old; sign in again",
+            ));
+        }
+        if !status.is_success() {
+            let who = Who {
+                provider: "openrouter",
+                kind: ProviderKind::OpenRouter,
+                model: "",
+            };
+            return Err(Failure::refused(&who, status.as_u16(), &told, None).error);
+        }
+        let answer: Value = serde_json::from_slice(&told).unwrap_or_default();
+        match answer["key"].as_str() {
+            Some(key) if !key.is_empty() => Ok(Secret::new(key)),
+            _ => Err(Error::provider(
+                "`openrouter` signed the person in and sent no key; try again",
+            )),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Reasoning that comes inside the text, between `<think>` and `</think>`: told apart from the answer as it streams.
+//!
+//! Only a block at the very beginning counts (after white space); a `<think>` later in an answer is part of it. Tags may
+//! be cut anywhere. White space around the block belongs to neither side.
+
+use crate::chat::Chunk;
+
+/// Where in an answer we are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// Nothing but white space, or the beginning of a tag, so far.
+    Start,
+    /// Inside the block.
+    Thinking,
+    /// Behind the block, where white space is dropped until the answer begins.
+    Behind,
+    /// In the answer.
+    Answer,
+}
+
+/// Tells reasoning from text.
+#[derive(Debug)]
+pub(super) struct ThinkTags {
+    at: At,
+    /// What may yet turn out to be a tag, or white space.
+    held: String,
+}
+
+impl ThinkTags {
+    pub(super) fn new() -> Self {
+        Self {
+            at: At::Start,
+            held: String::new(),
+        }
+    }
+
+    /// Takes a piece of content.
+    pub(super) fn push(&mut self, piece: &str, chunks: &mut Vec<Chunk>) {
+        if self.at == At::Answer {
+            return say(piece.to_owned(), chunks);
+        }
+        self.held.push_str(piece);
+        loop {
+            match self.at {
+                At::Start => {
+                    let begun = self.held.trim_start();
+                    if let Some(rest) = begun.strip_prefix(OPEN) {
+                        self.held = rest.to_owned();
+                        self.at = At::Thinking;
+                    } else if OPEN.starts_with(begun) {
+                        return;
+                    } else {
+                        self.at = At::Answer;
+                        return say(std::mem::take(&mut self.held), chunks);
+                    }
+                }
+                At::Thinking => match self.held.find(CLOSE) {
+                    Some(end) => {
+                        let rest = self.held[end + CLOSE.len()..].to_owned();
+                        self.held.truncate(end);
+                        think(std::mem::replace(&mut self.held, rest), chunks);
+                        self.at = At::Behind;
+                    }
+                    None => {
+                        let sure = self.held.len() - begun_tag(&self.held, CLOSE);
+                        let rest = self.held.split_off(sure);
+                        return think(std::mem::replace(&mut self.held, rest), chunks);
+                    }
+                },
+                At::Behind => {
+                    let answer = self.held.trim_start().to_owned();
+                    self.held.clear();
+                    if !answer.is_empty() {
+                        self.at = At::Answer;
+                        say(answer, chunks);
+                    }
+                    return;
+                }
+                At::Answer => return,
+            }
+        }
+    }
+
+    /// The content is over: what was held back is what it looks like.
+    pub(super) fn finish(&mut self, chunks: &mut Vec<Chunk>) {
+        let held = std::mem::take(&mut self.held);
+        match self.at {
+            At::Thinking => think(held, chunks),
+            At::Start if held.trim().is_empty() => {}
+            _ => say(held, chunks),
+        }
+    }
+}
+
+/// How many bytes at the end of `text` could begin `tag`.
+fn begun_tag(text: &str, tag: &str) -> usize {
+    let most = (tag.len() - 1).min(text.len());
+    (1..=most)
+        .rev()
+        .find(|&length| text.as_bytes().ends_with(&tag.as_bytes()[..length]))
+        .unwrap_or(0)
+}
+
+fn say(text: String, chunks: &mut Vec<Chunk>) {
+    if !text.is_empty() {
+        chunks.push(Chunk::Text { text });
+    }
+}
+
+fn think(text: String, chunks: &mut Vec<Chunk>) {
+    if !text.is_empty() {
+        chunks.push(Chunk::Reasoning { text });
+    }
+}
+
+const OPEN: &str = "<think>";
+const CLOSE: &str = "</think>";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(content: &str, size: usize) -> (String, String) {
+        let (mut tags, mut chunks) = (ThinkTags::new(), Vec::new());
+        let letters: Vec<char> = content.chars().collect();
+        for piece in letters.chunks(size) {
+            tags.push(&piece.iter().collect::<String>(), &mut chunks);
+        }
+        tags.finish(&mut chunks);
+        let mut told = (String::new(), String::new());
+        for chunk in chunks {
+            match chunk {
+                Chunk::Reasoning { text } => told.0.push_str(&text),
+                Chunk::Text { text } => told.1.push_str(&text),
+                other => panic!("{other:?}"),
+            }
+        }
+        told
+    }
+
+    #[test]
+    fn reasoning_is_told_from_text_wherever_the_content_is_cut() {
+        for (content, reasoning, text) in [
+            ("\n<think>a < b é</think>\n\nc", "a < b é", "c"),
+            ("<think></think>c", "", "c"),
+            ("no <think>x</think> here", "", "no <think>x</think> here"),
+            ("<thin", "", "<thin"),
+            ("<think>never </thin", "never </thin", ""),
+            ("<think>a</think>b<think>c</think>", "a", "b<think>c</think>"),
+            (" indented", "", " indented"),
+            ("", "", ""),
+        ] {
+            for size in 1..=content.len().max(1) {
+                assert_eq!(
+                    told(content, size),
+                    (reasoning.into(), text.into()),
+                    "{content:?} by {size}"
+                );
+            }
+        }
+    }
+}

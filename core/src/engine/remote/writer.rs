@@ -1,0 +1,286 @@
+//! From what the events say to chunks: tags told apart, calls put together, tokens counted, and an end found.
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::delta::{Counted, Said};
+use super::dialect::BILLING_UPSTREAMS;
+use super::failure::{Failure, Who};
+use super::provider::{Price, ProviderKind};
+use super::think::ThinkTags;
+use crate::chat::{Chunk, CostSource, StopReason, Timings, Usage};
+use crate::error::Error;
+
+/// One answer as far as it came. It outlives the connection, so that an answer that was cancelled tells what it can.
+#[derive(Debug)]
+pub(super) struct Writer {
+    tags: Option<ThinkTags>,
+    calls: Vec<Call>,
+    counted: Counted,
+    /// Bytes of everything that the model wrote.
+    written: u64,
+    /// Of these, bytes of reasoning.
+    reasoned: u64,
+    first: Option<Instant>,
+    last: Option<Instant>,
+    finished: Option<String>,
+    over: bool,
+    called: bool,
+    pub(super) served_by: Option<String>,
+    /// Something was handed to the reader: from here on nobody else may answer.
+    pub(super) visible: bool,
+}
+
+/// A call that is being written.
+#[derive(Debug, Default)]
+struct Call {
+    index: u64,
+    id: String,
+    name: String,
+    arguments: String,
+}
+
+impl Writer {
+    /// A writer for an answer of this kind of provider.
+    pub(super) fn new(kind: ProviderKind) -> Self {
+        // The hosted ones that always tell reasoning apart may write `<think>` as a word.
+        let tags = !matches!(kind, ProviderKind::OpenAi | ProviderKind::DeepSeek);
+        Self {
+            tags: tags.then(ThinkTags::new),
+            calls: Vec::new(),
+            counted: Counted::default(),
+            written: 0,
+            reasoned: 0,
+            first: None,
+            last: None,
+            finished: None,
+            over: false,
+            called: false,
+            served_by: None,
+            visible: false,
+        }
+    }
+
+    /// Takes what an event said; the chunks that it makes go to `chunks`.
+    pub(super) fn take(&mut self, said: Said, now: Instant, chunks: &mut Vec<Chunk>) -> Result<(), Error> {
+        let before = chunks.len();
+        match said {
+            Said::Reasoning(text) => {
+                self.wrote(text.len(), now);
+                self.reasoned += text.len() as u64;
+                chunks.push(Chunk::Reasoning { text });
+            }
+            Said::Content(text) => {
+                self.wrote(text.len(), now);
+                match &mut self.tags {
+                    Some(tags) => tags.push(&text, chunks),
+                    None => chunks.push(Chunk::Text { text }),
+                }
+                self.reasoned += chunks[before..].iter().map(reasoning_bytes).sum::<u64>();
+            }
+            Said::Call {
+                index,
+                id,
+                name,
+                arguments,
+            } => {
+                self.wrote(arguments.len(), now);
+                let call = self.call(index)?;
+                // Some repeat the id and the name with every piece.
+                if let Some(id) = id.filter(|_| call.id.is_empty()) {
+                    call.id = id;
+                }
+                if let Some(name) = name.filter(|_| call.name.is_empty()) {
+                    call.name = name;
+                }
+                call.arguments.push_str(&arguments);
+                if call.arguments.len() > LONGEST_CALL {
+                    return Err(Error::provider("the answer holds a tool call of over 16 MB; refused"));
+                }
+            }
+            Said::Citation { url, title } => chunks.push(Chunk::Citation { url, title }),
+            Said::Counted(counted) => {
+                let known = &mut self.counted;
+                known.prompt = counted.prompt.or(known.prompt);
+                known.cached = counted.cached.or(known.cached);
+                known.completion = counted.completion.or(known.completion);
+                known.reasoning = counted.reasoning.or(known.reasoning);
+                known.cost = counted.cost.or(known.cost);
+            }
+            Said::ServedBy(who) => self.served_by = Some(who),
+            Said::Finished(word) => self.finished = Some(word),
+            Said::Over => self.over = true,
+        }
+        self.visible |= chunks.len() > before;
+        Ok(())
+    }
+
+    /// Whether the model said that it is done.
+    pub(super) fn is_finished(&self) -> bool {
+        self.finished.is_some()
+    }
+
+    /// Whether the provider said that nothing more comes.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// The connection is at its end: the last chunks, and why the model stopped.
+    ///
+    /// # Errors
+    /// A failure if it did not stop but broke off, or wrote nothing at all.
+    pub(super) fn finish(&mut self, who: &Who<'_>, chunks: &mut Vec<Chunk>) -> Result<StopReason, Failure> {
+        let before = chunks.len();
+        if let Some(tags) = &mut self.tags {
+            tags.finish(chunks);
+        }
+        let provider = who.provider;
+        let stop = match self.finished.as_deref() {
+            Some("stop" | "end_turn" | "eos" | "stop_sequence") => StopReason::End,
+            Some("length" | "max_tokens") => StopReason::MaxTokens,
+            Some("tool_calls" | "function_call" | "tool_use") => StopReason::ToolCall,
+            Some("content_filter" | "safety") => StopReason::Filtered,
+            Some("insufficient_system_resource") => {
+                return Err(Failure::transient(Error::busy(format!(
+                    "`{provider}` ran out of capacity in the middle of the answer; try again in a moment"
+                ))));
+            }
+            Some("error") => {
+                return Err(Failure::transient(Error::provider(format!(
+                    "`{provider}` broke the answer off with an error; try again"
+                ))));
+            }
+            Some(_) => StopReason::End,
+            None if self.over && self.written > 0 => StopReason::End,
+            None if self.over => {
+                return Err(Failure::transient(Error::provider(format!(
+                    "`{provider}` answered with nothing, as a model that is just starting does; try again"
+                ))));
+            }
+            None => {
+                return Err(Failure::transient(Error::network(format!(
+                    "the connection to `{provider}` broke off in the middle of the answer; try again"
+                ))));
+            }
+        };
+        if stop != StopReason::MaxTokens {
+            self.end_calls(provider, chunks)?;
+        }
+        self.visible |= chunks.len() > before;
+        Ok(if self.called && stop == StopReason::End {
+            StopReason::ToolCall
+        } else {
+            stop
+        })
+    }
+
+    /// The call of this index; a new one if there is none yet.
+    fn call(&mut self, index: u64) -> Result<&mut Call, Error> {
+        let at = self.calls.iter().position(|call| call.index == index);
+        if at.is_none() {
+            if self.calls.len() == MOST_CALLS {
+                return Err(Error::provider(format!(
+                    "the answer calls over {MOST_CALLS} tools at once; refused"
+                )));
+            }
+            self.calls.push(Call {
+                index,
+                ..Call::default()
+            });
+        }
+        let at = at.unwrap_or(self.calls.len() - 1);
+        Ok(&mut self.calls[at])
+    }
+
+    fn end_calls(&mut self, provider: &str, chunks: &mut Vec<Chunk>) -> Result<(), Failure> {
+        for mut call in std::mem::take(&mut self.calls) {
+            if call.arguments.trim().is_empty() {
+                call.arguments = "{}".to_owned();
+            }
+            let whole = serde_json::from_str::<Value>(&call.arguments).is_ok_and(|arguments| arguments.is_object());
+            if !whole || call.name.is_empty() {
+                return Err(Failure::transient(Error::provider(format!(
+                    "the model at `{provider}` called a tool with arguments that are not a JSON object; try again"
+                ))));
+            }
+            if call.id.is_empty() {
+                call.id = format!("call_{}", call.index);
+            }
+            self.called = true;
+            let Call {
+                id, name, arguments, ..
+            } = call;
+            chunks.push(Chunk::ToolCall { id, name, arguments });
+        }
+        Ok(())
+    }
+
+    fn wrote(&mut self, bytes: usize, now: Instant) {
+        self.written += bytes as u64;
+        self.first.get_or_insert(now);
+        self.last = Some(now);
+    }
+
+    /// Tokens as the provider counted them, or as the length of the text lets guess.
+    pub(super) fn usage(&self, prompt_bytes: u64) -> (Usage, bool) {
+        let guess = |bytes: u64| u32::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u32::MAX);
+        let guessed = self.counted.completion.is_none();
+        let completion = self.counted.completion.unwrap_or_else(|| guess(self.written));
+        let usage = Usage {
+            prompt_tokens: self.counted.prompt.unwrap_or_else(|| guess(prompt_bytes)),
+            cached_tokens: self.counted.cached.unwrap_or(0),
+            completion_tokens: completion,
+            reasoning_tokens: self
+                .counted
+                .reasoning
+                .unwrap_or_else(|| guess(self.reasoned))
+                .min(completion),
+        };
+        (usage, guessed)
+    }
+
+    /// What it cost, and how that is known.
+    pub(super) fn cost(&self, prompt_bytes: u64, price: Option<&Price>, own: bool) -> (f64, CostSource) {
+        let (usage, guessed) = self.usage(prompt_bytes);
+        match (self.counted.cost, price) {
+            _ if own => (0.0, CostSource::Free),
+            (Some(cost), _) => (cost, CostSource::Provider),
+            (None, Some(price)) if guessed => (price.cost(&usage), CostSource::Estimated),
+            (None, Some(price)) => (price.cost(&usage), CostSource::Computed),
+            (None, None) => (0.0, CostSource::Unknown),
+        }
+    }
+
+    /// How long it took, since the app asked.
+    pub(super) fn timings(&self, asked: Instant, completion_tokens: u32) -> Timings {
+        let Some((first, last)) = self.first.zip(self.last) else {
+            return Timings::default();
+        };
+        let seconds = last.duration_since(first).as_secs_f64();
+        let rest = f64::from(completion_tokens.saturating_sub(1));
+        Timings {
+            first_token_ms: first.duration_since(asked).as_secs_f64() * 1000.0,
+            tokens_per_second: if seconds > 0.0 { rest / seconds } else { 0.0 },
+            ..Timings::default()
+        }
+    }
+
+    /// Whether whoever runs the model bills a cancelled answer in full.
+    pub(super) fn upstream_bills_cancelled(&self) -> bool {
+        let name = self.served_by.as_deref().unwrap_or_default().to_ascii_lowercase();
+        BILLING_UPSTREAMS.iter().any(|upstream| name.starts_with(upstream))
+    }
+}
+
+fn reasoning_bytes(chunk: &Chunk) -> u64 {
+    match chunk {
+        Chunk::Reasoning { text } => text.len() as u64,
+        _ => 0,
+    }
+}
+
+/// What English takes, a little generously: an estimate that is shown as one.
+const BYTES_PER_TOKEN: u64 = 4;
+const MOST_CALLS: usize = 128;
+const LONGEST_CALL: usize = 16 << 20;

@@ -1,0 +1,238 @@
+//! The providers that an app set up: their settings and model lists on disk, their credentials, connections and health
+//! in memory only.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Inner, blocking, lock};
+use crate::chat::DataPolicy;
+use crate::engine::remote::{self, Circuit, Http, ProviderKind, ProviderSettings, RemoteModel, Secret};
+use crate::error::{Error, Result};
+use crate::route::privacy;
+
+/// A provider as it is set up and stands now. No credential is in here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProviderStatus {
+    /// What the app said.
+    pub settings: ProviderSettings,
+    /// Where it is.
+    pub base_url: String,
+    /// A credential is there, or none is needed.
+    pub has_key: bool,
+    /// It failed again and again just now, and is left alone for this many seconds yet. 0: it may be asked.
+    pub resting_seconds: u64,
+    /// The model that answers where a request names none. Unset: none is known yet; fetch its list.
+    pub default_model: Option<String>,
+    /// What happens to words there, under the policy of now.
+    pub data_policy: DataPolicy,
+    /// How many models its list has; 0 if it was never fetched.
+    pub models: u32,
+}
+
+/// What is known of a provider between requests. Nothing of it is written anywhere.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) secret: Secret,
+    http: Option<(ProviderSettings, Http)>,
+    circuit: Arc<Circuit>,
+    models: Option<(Arc<Vec<RemoteModel>>, SystemTime)>,
+}
+
+impl Inner {
+    /// Does something with what is known of a provider.
+    fn known<T>(&self, name: &str, work: impl FnOnce(&mut Known) -> T) -> T {
+        work(lock(&self.known).entry(name.to_owned()).or_default())
+    }
+
+    pub(super) fn add_provider(&self, settings: &ProviderSettings) -> Result<()> {
+        if settings.name.is_empty() || settings.name.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err(Error::invalid_request(
+                "a provider's name is a word, such as `openrouter` or `my-server`",
+            ));
+        }
+        let http = Http::new(settings)?;
+        self.state.save_provider(settings)?;
+        self.known(&settings.name, |known| {
+            known.http = Some((settings.clone(), http));
+            known.circuit = Arc::default();
+            known.models = None;
+        });
+        Ok(())
+    }
+
+    pub(super) fn remove_provider(&self, name: &str) -> Result<()> {
+        lock(&self.known).remove(name);
+        match self.state.remove_provider(name)? {
+            true => Ok(()),
+            false => Err(unknown(name)),
+        }
+    }
+
+    pub(super) fn set_key(&self, name: &str, secret: Secret) {
+        self.known(name, |known| {
+            known.secret = secret;
+            // A new key may be what was missing.
+            known.circuit.succeeded();
+        });
+    }
+
+    pub(super) fn provider(&self, name: &str) -> Result<ProviderSettings> {
+        let all = self.state.providers()?;
+        all.into_iter()
+            .find(|settings| settings.name == name)
+            .ok_or_else(|| unknown(name))
+    }
+
+    pub(super) fn statuses(&self) -> Result<Vec<ProviderStatus>> {
+        let all = self.state.providers()?;
+        all.into_iter().map(|settings| self.status(settings)).collect()
+    }
+
+    fn status(&self, settings: ProviderSettings) -> Result<ProviderStatus> {
+        let models = self.models_of(&settings.name)?;
+        let default_model = default_model(&settings, &models);
+        let model = default_model.clone().map(|id| self.model_of(&settings, &models, &id));
+        Ok(ProviderStatus {
+            base_url: remote::base_url(&settings)?.to_string(),
+            has_key: self.has_key(&settings),
+            resting_seconds: self.resting(&settings.name).map_or(0, |rest| rest.as_secs().max(1)),
+            data_policy: self.data_policy(&settings, &model.unwrap_or_default())?,
+            models: u32::try_from(models.len()).unwrap_or(u32::MAX),
+            default_model,
+            settings,
+        })
+    }
+
+    pub(super) fn has_key(&self, settings: &ProviderSettings) -> bool {
+        !settings.kind.is_hosted() || !self.secret(&settings.name).is_empty()
+    }
+
+    pub(super) fn secret(&self, name: &str) -> Secret {
+        self.known(name, |known| known.secret.clone())
+    }
+
+    pub(super) fn resting(&self, name: &str) -> Option<Duration> {
+        self.circuit(name).open_for(std::time::Instant::now())
+    }
+
+    pub(super) fn circuit(&self, name: &str) -> Arc<Circuit> {
+        self.known(name, |known| Arc::clone(&known.circuit))
+    }
+
+    /// The client of a provider; its connections stay warm from one request to the next.
+    pub(super) fn http(&self, settings: &ProviderSettings) -> Result<Http> {
+        let held = self.known(&settings.name, |known| known.http.clone());
+        if let Some((_, http)) = held.filter(|(of, _)| of == settings) {
+            return Ok(http);
+        }
+        let http = Http::new(settings)?;
+        self.known(&settings.name, |known| {
+            known.http = Some((settings.clone(), http.clone()))
+        });
+        Ok(http)
+    }
+
+    /// A provider's model list as it was last fetched; empty if it never was.
+    pub(super) fn models_of(&self, name: &str) -> Result<Arc<Vec<RemoteModel>>> {
+        if let Some((models, _)) = self.known(name, |known| known.models.clone()) {
+            return Ok(models);
+        }
+        let Some((models, fetched)) = self.state.models(name)? else {
+            return Ok(Arc::default());
+        };
+        let models = Arc::new(models);
+        self.known(name, |known| known.models = Some((Arc::clone(&models), fetched)));
+        Ok(models)
+    }
+
+    /// Whether a model list was never fetched, or is over a day old.
+    pub(super) fn is_stale(&self, name: &str, now: SystemTime) -> Result<bool> {
+        self.models_of(name)?;
+        let fetched = self.known(name, |known| known.models.as_ref().map(|(_, fetched)| *fetched));
+        let age = fetched.map(|fetched| now.duration_since(fetched).unwrap_or_default());
+        Ok(age.is_none_or(|age| age > FRESH))
+    }
+
+    /// What is known of a model: from the provider's list, and where that is silent from the dated table.
+    pub(super) fn model_of(&self, settings: &ProviderSettings, models: &[RemoteModel], id: &str) -> RemoteModel {
+        let listed = models.iter().find(|model| model.id == id).cloned();
+        let mut model = listed.unwrap_or_else(|| RemoteModel {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            passed_on: settings.kind == ProviderKind::Ollama && id.ends_with("-cloud"),
+            ..RemoteModel::default()
+        });
+        if let Some(known) = privacy::known(settings.kind, id) {
+            model.context = model.context.or(known.context);
+            model.abilities = model.abilities.or(known.abilities);
+            model.price = model.price.or_else(|| known.price.clone());
+        }
+        if remote::is_own_server(settings) && !model.passed_on {
+            model.price.get_or_insert_with(Default::default);
+        }
+        model
+    }
+
+    /// What happens to words at this model of this provider, under the policy of now.
+    pub(super) fn data_policy(&self, settings: &ProviderSettings, model: &RemoteModel) -> Result<DataPolicy> {
+        if settings.kind == ProviderKind::OpenRouter && settings.data_policy.is_none() {
+            return Ok(self.upstreams(settings)?.1);
+        }
+        Ok(privacy::terms(settings, model))
+    }
+
+    /// For a provider that passes requests on: who may run them under the policy of now, and the terms that gives.
+    pub(super) fn upstreams(&self, settings: &ProviderSettings) -> Result<(remote::Upstreams, DataPolicy)> {
+        if settings.kind != ProviderKind::OpenRouter {
+            return Ok((remote::Upstreams::default(), DataPolicy::unknown()));
+        }
+        let document: Option<Value> = self.state.setting(UPSTREAMS)?;
+        Ok(privacy::upstreams(&self.policy(), document.as_ref()))
+    }
+}
+
+/// Fetches a provider's model list, and what else it publishes that decisions need, and keeps them.
+pub(super) async fn refresh(inner: &Arc<Inner>, name: &str) -> Result<Arc<Vec<RemoteModel>>> {
+    let of = name.to_owned();
+    let (settings, http, secret, today) = blocking(inner, move |inner| {
+        let settings = inner.provider(&of)?;
+        let (http, secret) = (inner.http(&settings)?, inner.secret(&of));
+        Ok((settings, http, secret, inner.state.day(SystemTime::now())?))
+    })
+    .await?;
+    let models = remote::list_models(&http, &settings, &secret, &today).await?;
+    let upstreams = match settings.kind {
+        ProviderKind::OpenRouter => remote::openrouter_providers(&http, &settings, &secret).await.ok(),
+        _ => None,
+    };
+    blocking(inner, move |inner| {
+        let now = SystemTime::now();
+        inner.state.save_models(&settings.name, &models, now)?;
+        if let Some(document) = upstreams {
+            inner.state.save_setting(UPSTREAMS, &document)?;
+        }
+        let models = Arc::new(models);
+        inner.known(&settings.name, |known| known.models = Some((Arc::clone(&models), now)));
+        Ok(models)
+    })
+    .await
+}
+
+/// The model that answers where a request names none.
+pub(super) fn default_model(settings: &ProviderSettings, models: &[RemoteModel]) -> Option<String> {
+    let own = settings.model.clone();
+    let usual = || privacy::default_model(settings.kind).map(str::to_owned);
+    let first = || models.first().map(|model| model.id.clone());
+    own.or_else(usual).or_else(first)
+}
+
+fn unknown(name: &str) -> Error {
+    Error::invalid_request(format!("no provider is set up as `{name}`; add it first"))
+}
+
+/// A model list holds for a day: prices and ends of service are dated to the day.
+const FRESH: Duration = Duration::from_secs(24 * 3600);
+const UPSTREAMS: &str = "openrouter providers";

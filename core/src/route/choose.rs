@@ -1,0 +1,241 @@
+//! The decision: candidates are lined up, best first; rules take some out; what is left is the answer.
+//!
+//! Pure and total: no I/O, no clock, no panic whatever the numbers are, and the same facts give the same answer in
+//! whatever order they are listed, as long as they name each place once. Every candidate is told about once: as the
+//! target, as one that comes `then`, or as skipped, with the rule and the reason.
+//!
+//! | rule | takes out | or decides |
+//! |---|---|---|
+//! | `asked` | whoever was not named by `model`, `provider` or `pinned` | for who was named |
+//! | `stay-here` | remote places, if the request is sensitive or `OnlyOnDevice` | for the best here |
+//! | `mode` | local models, if the request is `OnlyInCloud` | for the best elsewhere |
+//! | `able` | too small a context; no tools, pictures, schema or search where needed | |
+//! | `allowed` | providers, regions, retention, training, consent: what the policy forbids | |
+//! | `reachable` | offline, metered, no key, an open circuit, a model that was switched off | |
+//! | `affordable` | whose worst case is above a cap | |
+//! | `fits` | local models that are too large, or tight on a device that is not at ease | |
+//! | `preferred` | what is left after the target and four more | for the side that comes first |
+//! | `candidates` | nobody: there was no candidate, on that side or at all | |
+//!
+//! A route to the other side than the mode prefers is decided by the rule that took the last one of that side out, and
+//! an empty list by the rule that took the last one of all out. An ability that is only wished for, or that nobody
+//! publishes, takes nobody out. Among those left, the order is that of [`super::rules::preferred`].
+
+use super::decision::{Decision, Question};
+use super::facts::{Facts, Needs};
+use super::policy::Policy;
+use super::rules::preferred::{hurry, line_up, strained};
+use super::rules::{
+    ALLOWED, ASKED, CANDIDATES, Candidate, MODE, Objection, PREFERRED, Place, RULES, STAY_HERE, World, at_most, named,
+    region, stays, wish,
+};
+use crate::chat::{DataPolicy, Mode, Route, Skipped, Target};
+use crate::error::ErrorKind;
+
+/// Decides who answers.
+pub fn choose(needs: &Needs, facts: &Facts, policy: &Policy) -> Decision {
+    let world = World { needs, facts, policy };
+    let mut candidates = world.candidates();
+    line_up(world, &mut candidates);
+    let mut out = Vec::new();
+    let mut left = Vec::new();
+    for candidate in candidates {
+        match world.objection(&candidate) {
+            Some((rule, objection)) => out.push(Out {
+                target: candidate.target,
+                rule,
+                objection,
+            }),
+            None => left.push(candidate),
+        }
+    }
+    let hurried = if policy.prefer_fast { hurry(&mut left) } else { None };
+    let mut left = left.into_iter();
+    let Some(first) = left.next() else {
+        return nowhere(world, out);
+    };
+    let rest = left.collect::<Vec<_>>();
+    let (rule, reason) = decided(world, &first, &rest, &out, hurried);
+
+    let mut skipped: Vec<_> = out.into_iter().map(Out::skipped).collect();
+    let mut then = Vec::new();
+    for candidate in rest {
+        if candidate.needs_consent {
+            let reason = "the person would have to agree first";
+            skipped.push(skip(candidate.target, ALLOWED, reason.into()));
+        } else if then.len() < FALLBACKS {
+            then.push(candidate.target);
+        } else {
+            let reason = format!("{} better places come first", FALLBACKS + 1);
+            skipped.push(skip(candidate.target, PREFERRED, reason));
+        }
+    }
+    let route = Route {
+        target: first.target.clone(),
+        reason,
+        rule: rule.to_owned(),
+        policy: policy.version.clone(),
+        then,
+        skipped,
+        expected: first.expected,
+    };
+    match first.place {
+        Place::Remote(remote) if first.needs_consent => Decision::Ask {
+            question: question(route, &remote.data_policy, first.worst_usd),
+        },
+        _ => Decision::Go { route },
+    }
+}
+
+/// A candidate that is out.
+struct Out {
+    target: Target,
+    /// Its place in the order of rules.
+    rule: usize,
+    objection: Objection,
+}
+
+impl Out {
+    fn skipped(self) -> Skipped {
+        skip(self.target, RULES[self.rule].0, self.objection.reason)
+    }
+}
+
+fn skip(target: Target, rule: &str, reason: String) -> Skipped {
+    let rule = rule.to_owned();
+    Skipped { target, rule, reason }
+}
+
+/// The rule that decided for `first`, and the reason.
+fn decided(
+    world: World<'_>,
+    first: &Candidate<'_>,
+    rest: &[Candidate<'_>],
+    out: &[Out],
+    hurried: Option<String>,
+) -> (&'static str, String) {
+    let needs = world.needs;
+    if named(needs) {
+        return (ASKED, wish(needs));
+    }
+    if let Some(why) = stays(needs) {
+        return (STAY_HERE, why.to_owned());
+    }
+    if needs.mode == Mode::OnlyInCloud {
+        return (MODE, "the request is for elsewhere only".to_owned());
+    }
+    if let Some(why) = hurried {
+        return (PREFERRED, why);
+    }
+    let cloud_first = needs.mode == Mode::PreferInCloud;
+    if first.is_remote() == cloud_first {
+        let side = if cloud_first { "elsewhere" } else { "this device" };
+        return (PREFERRED, format!("the request prefers {side}"));
+    }
+    if rest.iter().any(|other| other.is_remote() == cloud_first) {
+        let why = strained(world).unwrap_or_default();
+        return (PREFERRED, format!("{why}, and nobody needs to be asked"));
+    }
+    match closest(out, |out| out.target.is_remote() == cloud_first) {
+        Some(out) => (
+            RULES[out.rule].0,
+            format!("not `{}`: {}", out.target, out.objection.reason),
+        ),
+        None => (CANDIDATES, nobody(cloud_first).to_owned()),
+    }
+}
+
+/// Of those out, the one that came furthest through the rules; the best of them.
+fn closest(out: &[Out], among: impl Fn(&Out) -> bool) -> Option<&Out> {
+    // `max_by_key` takes the last of equals.
+    out.iter().rev().filter(|out| among(out)).max_by_key(|out| out.rule)
+}
+
+fn nobody(remote: bool) -> &'static str {
+    if remote {
+        "no provider is set up"
+    } else {
+        "no model is installed here"
+    }
+}
+
+fn question(route: Route, terms: &DataPolicy, worst_usd: Option<f64>) -> Question {
+    let may = |may, what| format!("{} {what}", if may { "may" } else { "does not" });
+    let price = match worst_usd {
+        None => "at a price that is not known".to_owned(),
+        Some(0.0) => "for free".to_owned(),
+        Some(usd) => format!("for at most {}", at_most(usd)),
+    };
+    let text = format!(
+        "{}: send it to {} (region {}; {}, {}) {price}?",
+        route.reason,
+        route.target,
+        region(terms),
+        may(terms.retained, "keep it"),
+        may(terms.trained_on, "train on it"),
+    );
+    Question {
+        target: route.target.clone(),
+        data_policy: terms.clone(),
+        cost_usd: worst_usd,
+        reason: route.reason.clone(),
+        text,
+        route,
+    }
+}
+
+fn nowhere(world: World<'_>, out: Vec<Out>) -> Decision {
+    let Some(last) = closest(&out, |_| true) else {
+        return Decision::Nowhere {
+            rule: CANDIDATES.to_owned(),
+            kind: ErrorKind::NotInstalled,
+            detail: "no model is installed here and no provider is set up: download a model first".to_owned(),
+            skipped: vec![],
+        };
+    };
+    let (rule, kind) = (RULES[last.rule].0, last.objection.kind);
+    let mut detail = format!("rule `{rule}` leaves nobody to answer: {}", said(last));
+    if !by_request(last) {
+        let remote = !last.target.is_remote();
+        let other = match closest(&out, |out| out.target.is_remote() == remote) {
+            Some(other) => Some(said(other)).filter(|_| !by_request(other)),
+            None => Some(nobody(remote).to_owned()).filter(|_| may_go(world.needs, remote)),
+        };
+        let side = if remote { "elsewhere" } else { "here" };
+        detail.extend(other.map(|other| format!("; {side}, {other}")));
+    }
+    Decision::Nowhere {
+        rule: rule.to_owned(),
+        kind,
+        detail,
+        skipped: out.into_iter().map(Out::skipped).collect(),
+    }
+}
+
+/// What is against somebody, and what would change that.
+fn said(out: &Out) -> String {
+    let Objection { reason, remedy, .. } = &out.objection;
+    if by_request(out) {
+        format!("{reason}; {remedy}")
+    } else {
+        format!("`{}` is out: {reason}; {remedy}", out.target)
+    }
+}
+
+/// Whether the request itself wants it out.
+fn by_request(out: &Out) -> bool {
+    [ASKED, STAY_HERE, MODE].contains(&RULES[out.rule].0)
+}
+
+/// Whether the request would go to that side, had it somebody there.
+fn may_go(needs: &Needs, remote: bool) -> bool {
+    !named(needs)
+        && if remote {
+            stays(needs).is_none()
+        } else {
+            needs.mode != Mode::OnlyInCloud
+        }
+}
+
+/// Places that are kept in hand should the target fail before it said anything.
+const FALLBACKS: usize = 4;

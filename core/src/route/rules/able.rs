@@ -1,0 +1,45 @@
+//! `able`: whether the prompt has room and the model can do what the answer takes.
+//!
+//! What nobody publishes counts as "perhaps" and takes nobody out; it only comes later (see [`super::preferred`]).
+
+use super::{Candidate, Objection, Place, World};
+use crate::error::ErrorKind;
+
+/// `able`: context, then tools, pictures, schema and web search.
+pub(super) fn able(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objection> {
+    let needs = world.needs;
+    let context = match candidate.place {
+        Place::Local(local) => Some(local.context),
+        Place::Remote(remote) => remote.context,
+    };
+    let answer = needs.completion.high.min(SHORT_ANSWER);
+    if let Some(context) = context
+        && u64::from(needs.prompt.high) + u64::from(answer) > u64::from(context)
+    {
+        let reason = format!(
+            "its context of {context} tokens is too small for a prompt of up to {} and an answer of {answer}",
+            needs.prompt.high
+        );
+        let remedy = "shorten the conversation, or choose a model with a larger context";
+        return Some(Objection::new(ErrorKind::InvalidRequest, reason, remedy));
+    }
+    let can = candidate.abilities()?;
+    let lacks = [
+        (needs.abilities.tools && !can.tools, "it calls no tools"),
+        (needs.abilities.images && !can.images, "it sees no pictures"),
+        (
+            needs.abilities.json_schema && !can.json_schema,
+            "it keeps to no json schema",
+        ),
+        (
+            needs.abilities.web_search && !can.web_search,
+            "it does not search the web",
+        ),
+    ];
+    let (_, reason) = lacks.into_iter().find(|(lacks, _)| *lacks)?;
+    let remedy = "choose a model that can, or ask without";
+    Some(Objection::new(ErrorKind::Unsupported, reason, remedy))
+}
+
+/// Tokens that must be left for an answer to be worth starting, unless the request wants a shorter one still.
+const SHORT_ANSWER: u32 = 64;

@@ -1,0 +1,116 @@
+//! `affordable`: whether the worst case stays below every cap.
+//!
+//! Doubt counts against a place here, too: where there is a cap, a price that is not known, or is no number, is too much,
+//! and so is any price where what was spent is no number.
+
+use super::{Candidate, Objection, World};
+use crate::error::ErrorKind;
+
+/// `affordable`: the request's own cap, then the policy's for a request, a day and a month. What is free always passes.
+pub(super) fn affordable(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objection> {
+    let (needs, policy, spent) = (world.needs, world.policy, world.facts.spent);
+    if candidate.worst_usd == Some(0.0) {
+        return None;
+    }
+    let caps = [
+        (needs.max_usd, None, "request"),
+        (policy.max_usd_request, None, "policy"),
+        (policy.max_usd_day, Some(spent.day), "day"),
+        (policy.max_usd_month, Some(spent.month), "month"),
+    ];
+    caps.into_iter().find_map(|(cap, spent, whose)| {
+        let cap = cap?;
+        let Some(worst) = candidate.worst_usd else {
+            let reason = "its price is not known, and there is a cap on cost";
+            let remedy = "choose a model with a published price, or lift the cap";
+            return Some(Objection::new(ErrorKind::Blocked, reason, remedy));
+        };
+        let left = left(cap, spent.unwrap_or(0.0));
+        (worst > left).then(|| {
+            let worst = at_most(worst);
+            let reason = match whose {
+                "request" => format!(
+                    "its answer could cost {worst}, and the request may cost {}",
+                    at_least(cap)
+                ),
+                "policy" => format!(
+                    "its answer could cost {worst}, and the policy allows {} a request",
+                    at_least(cap)
+                ),
+                _ => format!(
+                    "its answer could cost {worst}, and {} of the {whose}'s {} are left",
+                    at_least(left),
+                    at_least(cap)
+                ),
+            };
+            let remedy = "ask for a shorter answer, choose a cheaper model, or raise the cap";
+            Objection::new(ErrorKind::Blocked, reason, remedy)
+        })
+    })
+}
+
+/// What is left of a cap. Never NaN: whatever is no number leaves nothing.
+fn left(cap: f64, spent: f64) -> f64 {
+    // `max` would turn NaN into 0 and with it open the purse.
+    let left = if spent > 0.0 || spent.is_nan() {
+        cap - spent
+    } else {
+        cap
+    };
+    if left.is_nan() { 0.0 } else { left.max(0.0) }
+}
+
+/// US dollars with two digits that say something, rounded up: `$0.42`, `$0.0021`.
+pub(in crate::route) fn at_most(usd: f64) -> String {
+    dollars(usd, |digits| (digits - ROUNDING_ERROR).ceil())
+}
+
+/// The same, rounded down.
+fn at_least(usd: f64) -> String {
+    dollars(usd, |digits| (digits + ROUNDING_ERROR).floor())
+}
+
+fn dollars(usd: f64, round: impl Fn(f64) -> f64) -> String {
+    if !usd.is_finite() || usd <= 0.0 {
+        return if usd == f64::INFINITY { "any sum" } else { "$0" }.to_owned();
+    }
+    let decimals = (1.0 - usd.log10().floor()).clamp(2.0, 12.0);
+    let scale = 10_f64.powf(decimals);
+    let decimals = decimals as usize;
+    format!("${:.decimals$}", round(usd * scale) / scale)
+}
+
+/// What binary fractions add to a sum such as 1 - 0.9, in units of the last digit shown.
+const ROUNDING_ERROR: f64 = 1e-6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_of_a_cap_is_never_more_than_the_cap_and_never_nonsense() {
+        assert!((left(1.0, 0.25) - 0.75).abs() < 1e-12);
+        assert_eq!(left(1.0, -5.0), 1.0);
+        assert_eq!(left(1.0, 5.0), 0.0);
+        assert_eq!(left(1.0, f64::NAN), 0.0);
+        assert_eq!(left(f64::NAN, 0.0), 0.0);
+        assert_eq!(left(f64::INFINITY, f64::INFINITY), 0.0);
+    }
+
+    #[test]
+    fn a_cost_is_rounded_up_and_what_is_left_is_rounded_down() {
+        for (usd, up, down) in [
+            (0.414, "$0.42", "$0.41"),
+            (0.1, "$0.10", "$0.10"),
+            (1.0 - 0.9, "$0.10", "$0.10"),
+            (0.00214, "$0.0022", "$0.0021"),
+            (12.345, "$12.35", "$12.34"),
+            (0.0, "$0", "$0"),
+            (1e-30, "$0.000000000001", "$0.000000000000"),
+            (f64::NAN, "$0", "$0"),
+            (f64::INFINITY, "any sum", "any sum"),
+        ] {
+            assert_eq!((at_most(usd).as_str(), at_least(usd).as_str()), (up, down), "{usd}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! `allowed`: what the policy says about who may see the words.
+//!
+//! Doubt counts against a place: an unknown country is in no list, and a place that is not known to forget is one that
+//! keeps (see `DataPolicy::unknown`). Machines of the person's own are in every country and ask for no consent, but a
+//! policy may still leave them out by name.
+
+use super::{Candidate, Objection, Place, World};
+use crate::chat::{DataPolicy, Sensitivity, Target};
+use crate::error::ErrorKind;
+use crate::route::facts::RemoteCandidate;
+use crate::route::policy::{Consent, Policy};
+
+/// `allowed`: providers in and out, regions, retention, training, and a consent that was refused for good. Where consent
+/// is only missing the candidate stays, marked with `needs_consent`.
+pub(super) fn allowed(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objection> {
+    let Place::Remote(remote) = candidate.place else {
+        return None;
+    };
+    let (policy, provider, terms) = (world.policy, &remote.provider, &remote.data_policy);
+    let out = |reason: String, remedy| Some(Objection::new(ErrorKind::Blocked, reason, remedy));
+    // Forbidding is read generously, allowing to the letter: a slip of the pen must not open a door.
+    if policy.never.iter().any(|name| name.eq_ignore_ascii_case(provider)) {
+        return out(
+            format!("the policy never allows `{provider}`"),
+            "take it out of the policy's `never`",
+        );
+    }
+    if !policy.providers.is_empty() && !policy.providers.contains(provider) {
+        return out(
+            format!("`{provider}` is none of the policy's providers"),
+            "add it to the policy's `providers`",
+        );
+    }
+    if !in_regions(policy, terms) {
+        let (there, only) = (region(terms), policy.regions.join(","));
+        return out(
+            format!("words are processed in region {there}, and the policy allows {only}"),
+            "widen the policy's `regions`, or choose a provider there",
+        );
+    }
+    if terms.retained && !policy.allow_retention {
+        return out(
+            "it may keep the words".into(),
+            "choose a provider that does not, or set `allow_retention` in the policy",
+        );
+    }
+    if terms.trained_on && !policy.allow_training {
+        return out(
+            "it may train on the words".into(),
+            "choose a provider that does not, or set `allow_training` in the policy",
+        );
+    }
+    let personal = world.needs.sensitivity == Sensitivity::Personal;
+    if personal && policy.consent == Consent::Refused && !terms.is_own() {
+        return out(
+            "the person refused to let personal words leave the device".into(),
+            "ask the person again, or mark the request `Public` if nothing in it is private",
+        );
+    }
+    None
+}
+
+/// Whether the person must be asked before words go there.
+pub(super) fn needs_consent(world: World<'_>, remote: &RemoteCandidate, target: &Target) -> bool {
+    world.needs.sensitivity == Sensitivity::Personal
+        && world.policy.consent == Consent::Ask
+        && world.needs.consent.as_ref() != Some(target)
+        && !remote.data_policy.is_own()
+}
+
+/// Whether every country in which words are processed is one that the policy allows.
+fn in_regions(policy: &Policy, terms: &DataPolicy) -> bool {
+    if policy.regions.is_empty() || terms.is_own() {
+        return true;
+    }
+    let allows = |country: &str| {
+        policy.regions.iter().map(|allowed| allowed.trim()).any(|allowed| {
+            !allowed.is_empty() && allowed.eq_ignore_ascii_case(country)
+                || allowed.eq_ignore_ascii_case("EU") && EU.iter().any(|member| member.eq_ignore_ascii_case(country))
+        })
+    };
+    terms.region != "unknown" && terms.region.split(',').map(str::trim).all(allows)
+}
+
+/// Where words are processed, in words.
+pub(in crate::route) fn region(terms: &DataPolicy) -> &str {
+    match terms.region.trim() {
+        "" => "unknown",
+        region => region,
+    }
+}
+
+/// The members of the European Union, as ISO 3166 codes.
+const EU: [&str; 27] = [
+    "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LU", "LV",
+    "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK",
+];

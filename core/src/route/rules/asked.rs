@@ -1,0 +1,106 @@
+//! `asked`, `stay-here` and `mode`: what the request itself says about where it goes.
+//!
+//! A model or a provider that was named is never replaced by another without a word: whatever was not named is out.
+//! Without a provider, a model's name stands for the installed model of that id and for every remote model of that id.
+
+use super::{Candidate, Objection, World};
+use crate::chat::{Mode, Sensitivity, Target};
+use crate::error::ErrorKind;
+use crate::route::facts::Needs;
+
+/// `asked`: whoever was not named goes. A tool loop names the place where it began.
+pub(super) fn asked(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objection> {
+    let needs = world.needs;
+    if let Some(pinned) = &needs.pinned {
+        let (kind, remedy) = match pinned {
+            Target::Local { .. } => (
+                ErrorKind::NotInstalled,
+                "install that model again, or start the turn anew",
+            ),
+            _ => (
+                ErrorKind::InvalidRequest,
+                "set that provider up again, or start the turn anew",
+            ),
+        };
+        return (candidate.target != *pinned).then(|| Objection::new(kind, wish(needs), remedy));
+    }
+    let (provider, model) = match &candidate.target {
+        Target::Local { model } => (None, Some(model)),
+        Target::Remote { provider, model } => (Some(provider), Some(model)),
+        Target::Scripted => (None, None),
+    };
+    let differs = |asked: &Option<String>, has| asked.is_some() && asked.as_ref() != has;
+    if !differs(&needs.provider, provider) && !differs(&needs.model, model) {
+        return None;
+    }
+    let (kind, remedy) = match (&needs.provider, &needs.model) {
+        (None, _) => (
+            ErrorKind::NotInstalled,
+            "download it, or set up a provider that offers it",
+        ),
+        (Some(_), None) => (
+            ErrorKind::InvalidRequest,
+            "set that provider up, or name one that is set up",
+        ),
+        (Some(_), Some(_)) => (
+            ErrorKind::InvalidRequest,
+            "name a model that a provider which is set up offers",
+        ),
+    };
+    Some(Objection::new(kind, wish(needs), remedy))
+}
+
+/// `stay-here`: remote candidates go, the person's own servers too.
+pub(super) fn stay_here(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objection> {
+    let why = stays(world.needs).filter(|_| candidate.is_remote())?;
+    Some(if world.facts.locals.is_empty() && !named(world.needs) {
+        let remedy = "no model is installed here: download one first";
+        Objection::new(ErrorKind::NotInstalled, why, remedy)
+    } else if world.needs.sensitivity == Sensitivity::Sensitive {
+        let remedy = "install a model that can answer here; sensitive words go nowhere else";
+        Objection::new(ErrorKind::Blocked, why, remedy)
+    } else {
+        let remedy = "choose another `mode`, or a model that is installed";
+        Objection::new(ErrorKind::Blocked, why, remedy)
+    })
+}
+
+/// `mode`: local candidates go where the request is for elsewhere only.
+pub(super) fn mode(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objection> {
+    if world.needs.mode != Mode::OnlyInCloud || candidate.is_remote() {
+        return None;
+    }
+    let remedy = match world.needs.sensitivity {
+        Sensitivity::Sensitive => "sensitive words never leave the device: choose another `mode`",
+        _ if world.facts.remotes.is_empty() => "set up a provider, or choose another `mode`",
+        _ => "choose another `mode`",
+    };
+    let reason = "the request is for elsewhere only";
+    Some(Objection::new(ErrorKind::Blocked, reason, remedy))
+}
+
+/// Whether the request names who should answer.
+pub(in crate::route) fn named(needs: &Needs) -> bool {
+    needs.pinned.is_some() || needs.provider.is_some() || needs.model.is_some()
+}
+
+/// Who was named, in words.
+pub(in crate::route) fn wish(needs: &Needs) -> String {
+    match (&needs.pinned, &needs.provider, &needs.model) {
+        (Some(pinned), ..) => format!("the tool loop began at `{pinned}` and stays there"),
+        (None, Some(provider), Some(model)) => format!("the request names `{model} at {provider}`"),
+        (None, Some(provider), None) => format!("the request names the provider `{provider}`"),
+        (None, None, model) => format!("the request names the model `{}`", model.as_deref().unwrap_or_default()),
+    }
+}
+
+/// Why the words stay on the device; nothing where they may leave.
+pub(in crate::route) fn stays(needs: &Needs) -> Option<&'static str> {
+    if needs.sensitivity == Sensitivity::Sensitive {
+        Some("the request is sensitive and stays on this device")
+    } else if needs.mode == Mode::OnlyOnDevice {
+        Some("the request is for this device only")
+    } else {
+        None
+    }
+}

@@ -1,0 +1,135 @@
+//! The rules that take candidates out, and the candidates as the rules see them.
+//!
+//! A rule is a function from the world and one candidate to an objection, or none. The rules stand in [`RULES`] in the
+//! order in which they are asked; the first that objects takes the candidate out and is the one that is named. Which
+//! candidate is better than which is another question: see [`preferred`].
+
+mod able;
+mod affordable;
+mod allowed;
+mod asked;
+pub(super) mod preferred;
+mod reachable;
+
+use super::estimate;
+use super::facts::{Facts, LocalCandidate, Needs, RemoteCandidate};
+use super::policy::Policy;
+use crate::chat::{Expected, Target};
+use crate::engine::remote::Abilities;
+use crate::error::ErrorKind;
+
+pub(super) use affordable::at_most;
+pub(super) use allowed::region;
+pub(super) use asked::{named, stays, wish};
+
+/// All that a decision rests on.
+#[derive(Clone, Copy)]
+pub(super) struct World<'a> {
+    pub(super) needs: &'a Needs,
+    pub(super) facts: &'a Facts,
+    pub(super) policy: &'a Policy,
+}
+
+/// Somebody who could answer, with what several rules want to know.
+pub(super) struct Candidate<'a> {
+    pub(super) target: Target,
+    pub(super) place: Place<'a>,
+    /// Personal words would leave for somebody else's machine, and the person was not asked yet.
+    pub(super) needs_consent: bool,
+    /// US dollars at most. Unset: the price is not known, or is no price.
+    pub(super) worst_usd: Option<f64>,
+    pub(super) expected: Expected,
+}
+
+/// Where a candidate is.
+#[derive(Clone, Copy)]
+pub(super) enum Place<'a> {
+    Local(&'a LocalCandidate),
+    Remote(&'a RemoteCandidate),
+}
+
+/// Why a candidate is out.
+pub(super) struct Objection {
+    /// For a person to read.
+    pub(super) reason: String,
+    /// The error of a chat that fails because of it.
+    pub(super) kind: ErrorKind,
+    /// What would change that.
+    pub(super) remedy: &'static str,
+}
+
+/// A rule: its id, and what it has against a candidate.
+pub(super) type Rule = (&'static str, fn(World<'_>, &Candidate<'_>) -> Option<Objection>);
+
+/// The rules, in order.
+pub(super) const RULES: [Rule; 8] = [
+    (ASKED, asked::asked),
+    (STAY_HERE, asked::stay_here),
+    (MODE, asked::mode),
+    ("able", able::able),
+    (ALLOWED, allowed::allowed),
+    ("reachable", reachable::reachable),
+    ("affordable", affordable::affordable),
+    ("fits", reachable::fits),
+];
+
+pub(super) const ASKED: &str = "asked";
+pub(super) const STAY_HERE: &str = "stay-here";
+pub(super) const MODE: &str = "mode";
+pub(super) const ALLOWED: &str = "allowed";
+pub(super) const PREFERRED: &str = "preferred";
+pub(super) const CANDIDATES: &str = "candidates";
+
+impl<'a> World<'a> {
+    /// Everybody who could answer, in the order of the facts.
+    pub(super) fn candidates(self) -> Vec<Candidate<'a>> {
+        let locals = self.facts.locals.iter().map(|local| Candidate {
+            target: Target::of_local(local),
+            place: Place::Local(local),
+            needs_consent: false,
+            worst_usd: Some(0.0),
+            expected: estimate::expected_here(&local.speed, self.needs),
+        });
+        let remotes = self.facts.remotes.iter().map(|remote| {
+            let target = Target::of_remote(remote);
+            Candidate {
+                needs_consent: allowed::needs_consent(self, remote, &target),
+                worst_usd: estimate::cost(remote, self.needs.prompt.high, self.needs.completion.high),
+                expected: estimate::expected_there(remote, self.needs),
+                place: Place::Remote(remote),
+                target,
+            }
+        });
+        locals.chain(remotes).collect()
+    }
+
+    /// The place in [`RULES`] of the first rule that objects, and what it has to say.
+    pub(super) fn objection(self, candidate: &Candidate<'_>) -> Option<(usize, Objection)> {
+        let object = |(at, (_, rule)): (usize, &Rule)| rule(self, candidate).map(|objection| (at, objection));
+        RULES.iter().enumerate().find_map(object)
+    }
+}
+
+impl Candidate<'_> {
+    pub(super) fn is_remote(&self) -> bool {
+        matches!(self.place, Place::Remote(_))
+    }
+
+    /// What it can do. Unset: nobody says.
+    fn abilities(&self) -> Option<Abilities> {
+        match self.place {
+            Place::Local(local) => Some(local.abilities),
+            Place::Remote(remote) => remote.abilities,
+        }
+    }
+}
+
+impl Objection {
+    fn new(kind: ErrorKind, reason: impl Into<String>, remedy: &'static str) -> Self {
+        Self {
+            reason: reason.into(),
+            kind,
+            remedy,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! `reachable` and `fits`: what network, provider and memory let through at this moment.
+//!
+//! A server of the person's own may be this machine, so being offline says nothing about it.
+
+use super::{Candidate, Objection, Place, World};
+use crate::device::{Heat, Network};
+use crate::error::ErrorKind;
+use crate::model::Verdict;
+
+/// `reachable`: network, key, circuit, and models that were switched off.
+pub(super) fn reachable(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objection> {
+    let Place::Remote(remote) = candidate.place else {
+        return None;
+    };
+    let provider = &remote.provider;
+    let network = world.facts.device.network;
+    if network == Network::Offline && !remote.data_policy.is_own() {
+        let remedy = "connect it, or install a model that can answer here";
+        return Some(Objection::new(ErrorKind::Network, "the device is offline", remedy));
+    }
+    if network == Network::Metered && !world.policy.allow_metered {
+        let reason = "the connection costs by the byte, and the policy does not allow that";
+        let remedy = "connect over another network, or set `allow_metered` in the policy";
+        return Some(Objection::new(ErrorKind::Blocked, reason, remedy));
+    }
+    if !remote.has_key {
+        let reason = format!("no key is set for `{provider}`");
+        return Some(Objection::new(
+            ErrorKind::Unauthorized,
+            reason,
+            "set the provider's key",
+        ));
+    }
+    if remote.circuit_open {
+        let reason = format!("`{provider}` failed again and again just now");
+        return Some(Objection::new(ErrorKind::Provider, reason, "try again in a minute"));
+    }
+    // A time of day may follow the date.
+    let day = |text: &'_ str| text.get(..10).unwrap_or(text).to_owned();
+    let retires = remote.retires.as_deref().filter(|date| !date.is_empty()).map(day)?;
+    (retires <= world.facts.today).then(|| {
+        let reason = format!("it was switched off on {retires}");
+        Objection::new(ErrorKind::Unsupported, reason, "choose a newer model")
+    })
+}
+
+/// `fits`: the verdict now; a model that is tight needs a device at ease.
+pub(super) fn fits(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objection> {
+    let Place::Local(local) = candidate.place else {
+        return None;
+    };
+    let device = &world.facts.device;
+    let reason = match local.verdict {
+        Verdict::Fits => return None,
+        Verdict::TooLarge => "it needs more memory than there is now",
+        Verdict::Tight if device.memory_pressure => "it is tight, and the system asks for memory back",
+        Verdict::Tight if device.heat >= Heat::Serious => "it is tight, and the device is hot",
+        Verdict::Tight if device.low_power => "it is tight, and the device saves power",
+        Verdict::Tight => return None,
+    };
+    let remedy = "free memory, or install a smaller model";
+    Some(Objection::new(ErrorKind::TooLarge, reason, remedy))
+}
