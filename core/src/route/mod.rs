@@ -5,6 +5,7 @@ mod choose;
 mod decision;
 pub mod estimate;
 mod facts;
+mod known;
 mod ledger;
 mod policy;
 mod price;

@@ -69,7 +69,7 @@ pub(super) fn needs_consent(world: World<'_>, remote: &RemoteCandidate, target: 
 }
 
 /// Whether every country in which words are processed is one that the policy allows.
-fn in_regions(policy: &Policy, terms: &DataPolicy) -> bool {
+pub(in crate::route) fn in_regions(policy: &Policy, terms: &DataPolicy) -> bool {
     if policy.regions.is_empty() || terms.is_own() {
         return true;
     }

@@ -19,7 +19,7 @@ use crate::engine::remote::Abilities;
 use crate::error::ErrorKind;
 
 pub(super) use affordable::at_most;
-pub(super) use allowed::region;
+pub(super) use allowed::{in_regions, region};
 pub(super) use asked::{named, stays, wish};
 
 /// All that a decision rests on.

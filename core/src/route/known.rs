@@ -1,0 +1,212 @@
+//! What is known of providers without asking them: `data/providers.json`, dated and with its sources.
+//!
+//! It is the fallback. What a provider publishes at run time comes before it, and so does what an app says of a provider
+//! that it has a contract with. The file explains its own fields and the scale of quality.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use crate::engine::remote::{Abilities, Price, ProviderKind};
+
+/// What is known of a model at a provider.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Known {
+    /// How good it is, on the scale of the file: billions of parameters, or a place among them.
+    pub quality: f64,
+    /// What it costs; at the dearest hour where that differs. Unset: no source says.
+    pub price: Option<Price>,
+    /// The page that says what it costs; empty where there is no price.
+    pub price_source: String,
+    /// What a person should know of the price; may be empty.
+    pub price_note: String,
+    /// What it can do. Unset: no source says.
+    pub abilities: Option<Abilities>,
+    /// Tokens of context. Unset: no source says.
+    pub context: Option<u32>,
+}
+
+/// What is known of this model at this kind of provider.
+pub fn known(kind: ProviderKind, model: &str) -> Option<Known> {
+    let models = &entry(kind)?.models;
+    let named = |id: &str| {
+        let is = |model: &&Model| model.id == id || model.aliases.iter().any(|alias| alias == id);
+        models.iter().find(is)
+    };
+    if let Some(model) = named(model) {
+        return Some(model.known());
+    }
+    // OpenRouter's `:free`, `:nitro` and so on are the same model at another price.
+    let (base, _) = model.split_once(':').filter(|_| kind == ProviderKind::OpenRouter)?;
+    let mut known = named(base)?.known();
+    known.price = None;
+    known.price_source.clear();
+    known.price_note.clear();
+    Some(known)
+}
+
+/// The models that are known at this kind of provider, by the first of their names.
+pub(super) fn known_models(kind: ProviderKind) -> Vec<&'static str> {
+    let models = entry(kind).map(|entry| entry.models.iter());
+    models.into_iter().flatten().map(|model| model.id.as_str()).collect()
+}
+
+/// The model that answers at this kind of provider where neither the request nor the app names one.
+pub fn default_model(kind: ProviderKind) -> Option<&'static str> {
+    entry(kind)?.default_model.as_deref()
+}
+
+pub(super) fn entry(kind: ProviderKind) -> Option<&'static Entry> {
+    TABLE.providers.get(&kind)
+}
+
+/// A kind of provider.
+#[derive(Debug, Deserialize)]
+pub(super) struct Entry {
+    default_model: Option<String>,
+    /// Its own addresses.
+    pub(super) hosts: Vec<Place>,
+    pub(super) terms: Terms,
+    models: Vec<Model>,
+}
+
+/// An address, and the regions in which what is sent there is processed. Empty: not known.
+#[derive(Debug, Deserialize)]
+pub(super) struct Place {
+    pub(super) host: String,
+    pub(super) regions: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Terms {
+    pub(super) retained: bool,
+    pub(super) trained_on: bool,
+    pub(super) as_of: String,
+    pub(super) source: String,
+    pub(super) note: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Table {
+    providers: BTreeMap<ProviderKind, Entry>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Model {
+    id: String,
+    #[serde(default)]
+    aliases: Vec<String>,
+    quality: f64,
+    context: Option<u32>,
+    abilities: Option<Abilities>,
+    price: Option<DatedPrice>,
+}
+
+#[derive(Debug, Deserialize)]
+struct DatedPrice {
+    usd_in: f64,
+    usd_out: f64,
+    #[serde(default)]
+    usd_cached: Option<f64>,
+    as_of: String,
+    source: String,
+    #[serde(default)]
+    note: String,
+}
+
+impl Model {
+    fn known(&self) -> Known {
+        let text =
+            |of: fn(&DatedPrice) -> &str| self.price.as_ref().map_or(String::new(), |price| of(price).to_owned());
+        Known {
+            quality: self.quality,
+            price: self.price.as_ref().map(|price| Price {
+                usd_in: price.usd_in,
+                usd_out: price.usd_out,
+                usd_cached: price.usd_cached,
+                usd_request: 0.0,
+                as_of: price.as_of.clone(),
+            }),
+            price_source: text(|price| &price.source),
+            price_note: text(|price| &price.note),
+            abilities: self.abilities,
+            context: self.context,
+        }
+    }
+}
+
+/// A table that does not parse would leave everything unknown, which allows less and never more; a test keeps it sound.
+static TABLE: LazyLock<Table> = LazyLock::new(|| {
+    serde_json::from_str(JSON).unwrap_or_else(|cause| {
+        tracing::error!(%cause, "the table of providers cannot be read");
+        Table {
+            providers: BTreeMap::new(),
+        }
+    })
+});
+
+const JSON: &str = include_str!("../../data/providers.json");
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Every object of the file that tells a fact, with the path to it.
+    fn facts() -> Vec<(String, Value)> {
+        let file: Value = serde_json::from_str(JSON).expect("JSON");
+        let providers = file["providers"].as_object().expect("providers").clone();
+        let mut facts = vec![];
+        for (name, provider) in providers {
+            facts.push((format!("{name} terms"), provider["terms"].clone()));
+            for model in provider["models"].as_array().expect("models") {
+                let id = model["id"].as_str().expect("an id");
+                facts.push((format!("{name} {id}"), model.clone()));
+                facts.push((format!("{name} {id} price"), model["price"].clone()));
+            }
+        }
+        facts
+    }
+
+    #[test]
+    fn every_entry_has_a_day_and_a_source() {
+        for (at, fact) in facts() {
+            if fact.is_null() {
+                continue;
+            }
+            let day: Vec<_> = fact["as_of"].as_str().unwrap_or_default().split('-').collect();
+            let lengths: Vec<_> = day.iter().map(|part| part.len()).collect();
+            let digits = day.iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+            assert!(digits && lengths == [4, 2, 2], "{at}: as_of");
+            let source = url::Url::parse(fact["source"].as_str().unwrap_or_default());
+            assert!(source.is_ok_and(|source| source.scheme() == "https"), "{at}: source");
+        }
+    }
+
+    #[test]
+    fn the_table_holds_every_hosted_kind_and_each_default_model_is_in_it() {
+        for kind in ProviderKind::ALL {
+            assert_eq!(entry(kind).is_some(), kind.is_hosted(), "{kind:?}");
+            if let Some(model) = default_model(kind) {
+                assert!(known(kind, model).is_some_and(|known| known.price.is_some()), "{model}");
+            }
+            for model in known_models(kind) {
+                let known = known(kind, model).expect("known");
+                assert!(known.quality > 0.0 && known.context.is_some(), "{model}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_model_is_known_by_its_names_and_its_variants_have_no_price_of_ours() {
+        let flash = known(ProviderKind::DeepSeek, "deepseek-flash").expect("known");
+        assert_eq!(known(ProviderKind::DeepSeek, "deepseek-v4-flash"), Some(flash.clone()));
+        assert!(flash.price_note.starts_with("peak"));
+        let free = known(ProviderKind::OpenRouter, "deepseek/deepseek-r1:free").expect("known");
+        assert_eq!((free.price, free.quality), (None, 671.0));
+        assert_eq!(known(ProviderKind::Ollama, "deepseek-r1:7b"), None);
+        assert_eq!(known(ProviderKind::Groq, "deepseek-flash"), None);
+    }
+}

@@ -1,0 +1,308 @@
+//! Who sees the words at a place, and what they may do with them.
+//!
+//! What the app says of a provider counts first, then what follows from its address, then the dated table. What is not
+//! known counts as kept and trained on, in a region that no policy names.
+
+use serde_json::Value;
+
+pub use super::known::{Known, default_model, known};
+
+use super::known::entry;
+use super::policy::Policy;
+use super::rules::in_regions;
+use crate::chat::DataPolicy;
+use crate::engine::remote::{ProviderKind, ProviderSettings, RemoteModel, Upstreams, base_url, is_own_server};
+use crate::model::is_loopback;
+
+/// What happens to words that go to this model there. For OpenRouter this is the worst that may happen behind it;
+/// [`upstreams`] says what a policy makes of that.
+pub fn terms(settings: &ProviderSettings, model: &RemoteModel) -> DataPolicy {
+    if model.passed_on {
+        // Whatever the app says of its server: that is not where the words end.
+        return DataPolicy {
+            note: "the server passes this model's requests on to somebody else".to_owned(),
+            ..DataPolicy::unknown()
+        };
+    }
+    if let Some(stated) = &settings.data_policy {
+        return stated.clone();
+    }
+    if is_own_server(settings) {
+        return DataPolicy::own_server();
+    }
+    hosted(settings).unwrap_or_else(DataPolicy::unknown)
+}
+
+/// What is asked of OpenRouter under this policy, and what then happens to the words. `providers` is its document
+/// `/providers`, which says in which countries the providers behind it compute.
+///
+/// Where the policy names regions and nobody is known to keep to them, the region stays unknown, which such a policy does
+/// not allow, and the request names nobody who could answer it.
+pub fn upstreams(policy: &Policy, providers: Option<&Value>) -> (Upstreams, DataPolicy) {
+    let mut upstreams = Upstreams {
+        zdr: !policy.allow_retention,
+        deny_collection: !policy.allow_training,
+        ignore: policy.never.iter().map(|name| slug(name)).collect(),
+        ..Upstreams::default()
+    };
+    let mut terms = table(ProviderKind::OpenRouter, None).unwrap_or_else(DataPolicy::unknown);
+    // Who keeps nothing has nothing to train on.
+    terms.retained &= !upstreams.zdr;
+    terms.trained_on &= !(upstreams.zdr || upstreams.deny_collection);
+    if policy.regions.is_empty() {
+        return (upstreams, terms);
+    }
+    upstreams.only = providers.map_or(vec![], |document| providers_in(&policy.regions, document));
+    if upstreams.only.is_empty() {
+        upstreams.only.push(NOBODY.to_owned());
+    } else {
+        terms.region = policy.regions.join(",").to_uppercase();
+        IN_REGIONS.clone_into(&mut terms.note);
+    }
+    (upstreams, terms)
+}
+
+/// The providers of OpenRouter's document `/providers` that compute in these regions and nowhere else, as slugs. Left out
+/// are those whose answers could not be told from somebody else's, because they go by another name there.
+pub fn providers_in(regions: &[String], document: &Value) -> Vec<String> {
+    let policy = Policy {
+        regions: regions.to_owned(),
+        ..Policy::default()
+    };
+    let within = |centers: &Vec<Value>| {
+        let countries: Option<Vec<_>> = centers.iter().map(Value::as_str).collect();
+        countries.is_some_and(|countries| {
+            let there = DataPolicy {
+                region: countries.join(","),
+                ..DataPolicy::unknown()
+            };
+            in_regions(&policy, &there)
+        })
+    };
+    let all = document["data"].as_array().map(Vec::as_slice).unwrap_or_default();
+    all.iter()
+        .filter(|provider| provider["datacenters"].as_array().is_some_and(within))
+        .filter_map(|provider| {
+            let slug = provider["slug"].as_str()?;
+            let only = Upstreams {
+                only: vec![slug.to_owned()],
+                ..Upstreams::default()
+            };
+            only.check(provider["name"].as_str()?).ok()?;
+            Some(slug.to_owned())
+        })
+        .collect()
+}
+
+/// The table's terms, if the words go to that provider and pass nobody on the way but this machine.
+fn hosted(settings: &ProviderSettings) -> Option<DataPolicy> {
+    let address = base_url(settings).ok()?;
+    let host = address.host_str().filter(|_| !is_loopback(&address));
+    table(settings.kind, host)
+}
+
+/// What the table says of this kind of provider at one of its own addresses. None: its usual one.
+fn table(kind: ProviderKind, host: Option<&str>) -> Option<DataPolicy> {
+    let entry = entry(kind)?;
+    let mut places = entry.hosts.iter();
+    let place = match host {
+        Some(host) => places.find(|place| place.host.eq_ignore_ascii_case(host))?,
+        None => places.next()?,
+    };
+    let mut terms = DataPolicy {
+        retained: entry.terms.retained,
+        trained_on: entry.terms.trained_on,
+        as_of: entry.terms.as_of.clone(),
+        source: entry.terms.source.clone(),
+        note: entry.terms.note.clone(),
+        ..DataPolicy::unknown()
+    };
+    if !place.regions.is_empty() {
+        terms.region = place.regions.join(",");
+    }
+    Some(terms)
+}
+
+/// What OpenRouter calls a provider that a person calls so.
+fn slug(name: &str) -> String {
+    name.trim().to_lowercase().replace(' ', "-")
+}
+
+/// No provider's slug: an empty list would be no bound at all.
+const NOBODY: &str = "nobody-in-these-regions";
+
+const IN_REGIONS: &str =
+    "the model runs in these regions; OpenRouter itself takes the words in wherever its nearest edge is";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use url::Url;
+
+    use super::*;
+
+    fn settings(kind: ProviderKind, base_url: Option<&str>) -> ProviderSettings {
+        ProviderSettings {
+            name: "p".into(),
+            kind,
+            base_url: base_url.map(Into::into),
+            model: None,
+            allow_http: false,
+            data_policy: None,
+            pins: vec![],
+            root_certificate: None,
+        }
+    }
+
+    fn at(kind: ProviderKind, base_url: Option<&str>) -> DataPolicy {
+        terms(&settings(kind, base_url), &RemoteModel::default())
+    }
+
+    fn policy(regions: &[&str]) -> Policy {
+        Policy {
+            regions: regions.iter().map(|region| (*region).to_owned()).collect(),
+            ..Policy::default()
+        }
+    }
+
+    fn document() -> Value {
+        json!({"data": [
+            {"name": "Nebius", "slug": "nebius", "headquarters": "NL", "datacenters": ["FI", "FR"]},
+            {"name": "DeepInfra", "slug": "deepinfra", "headquarters": "US", "datacenters": ["US", "DE"]},
+            {"name": "Amazon Bedrock", "slug": "amazon-bedrock", "headquarters": "US", "datacenters": ["US"]},
+            {"name": "Google", "slug": "google-vertex", "headquarters": "US", "datacenters": ["US"]},
+            {"name": "Mute", "slug": "mute", "headquarters": "DE", "datacenters": null},
+            {"name": "Empty", "slug": "empty", "headquarters": "DE", "datacenters": []},
+        ]})
+    }
+
+    #[test]
+    fn a_server_of_ones_own_is_known_by_its_address() {
+        use ProviderKind::{Compatible, LlamaServer, Ollama};
+        for kind in [Ollama, LlamaServer] {
+            assert!(at(kind, None).is_own(), "{kind:?} is on this machine");
+        }
+        assert!(at(Compatible, Some("http://127.0.0.1:8080/v1")).is_own());
+        let mut in_the_house = settings(Compatible, Some("http://192.168.1.9:8000"));
+        assert_eq!(terms(&in_the_house, &RemoteModel::default()), DataPolicy::unknown());
+        in_the_house.allow_http = true;
+        assert!(terms(&in_the_house, &RemoteModel::default()).is_own());
+        for elsewhere in [
+            Some("https://ollama.com"),
+            Some("https://203.0.113.7"),
+            Some("no address"),
+        ] {
+            assert_eq!(at(Ollama, elsewhere), DataPolicy::unknown(), "{elsewhere:?}");
+        }
+        assert_eq!(at(Compatible, None), DataPolicy::unknown());
+    }
+
+    #[test]
+    fn what_the_app_says_of_a_provider_counts() {
+        let mut stated = settings(ProviderKind::Compatible, Some("https://llm.example.org"));
+        stated.data_policy = Some(DataPolicy::own_server());
+        assert!(terms(&stated, &RemoteModel::default()).is_own());
+    }
+
+    #[test]
+    fn a_model_that_a_server_passes_on_is_unknown_whatever_is_said_of_the_server() {
+        let mut own = settings(ProviderKind::Ollama, None);
+        own.data_policy = Some(DataPolicy::own_server());
+        let cloud = RemoteModel {
+            passed_on: true,
+            ..RemoteModel::default()
+        };
+        let terms = terms(&own, &cloud);
+        assert!(terms.retained && terms.trained_on && terms.region == "unknown");
+    }
+
+    #[test]
+    fn a_service_has_the_terms_of_the_table_at_its_own_addresses_only() {
+        use ProviderKind::{DeepSeek, Fireworks, Groq, OpenAi};
+        let deepseek = at(DeepSeek, None);
+        assert_eq!(
+            (deepseek.region.as_str(), deepseek.retained, deepseek.trained_on),
+            ("CN", true, true)
+        );
+        assert!(!deepseek.as_of.is_empty() && !deepseek.source.is_empty());
+        let fireworks = at(Fireworks, None);
+        assert_eq!((fireworks.region.as_str(), fireworks.retained), ("unknown", false));
+        assert!(at(Groq, None).retained && !at(Groq, None).trained_on);
+        assert_eq!(at(OpenAi, Some("https://us.api.openai.com/v1")).region, "US");
+        assert_eq!(
+            at(Fireworks, Some("http://127.0.0.1:9/v1")),
+            fireworks,
+            "a way through this machine"
+        );
+        for elsewhere in ["https://proxy.example/v1", "https://api.openai.com.example", "nonsense"] {
+            assert_eq!(at(OpenAi, Some(elsewhere)), DataPolicy::unknown(), "{elsewhere}");
+        }
+    }
+
+    #[test]
+    fn the_table_knows_each_service_at_its_usual_address() {
+        for kind in ProviderKind::ALL.into_iter().filter(|kind| kind.is_hosted()) {
+            let usual = Url::parse(kind.usual_base_url()).expect("an address");
+            assert_eq!(
+                usual.host_str(),
+                Some(entry(kind).expect("an entry").hosts[0].host.as_str())
+            );
+            assert!(!at(kind, None).source.is_empty(), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn under_the_strict_policy_nobody_behind_openrouter_keeps_anything() {
+        let (upstreams, terms) = upstreams(&Policy::default(), None);
+        assert!(upstreams.zdr && upstreams.deny_collection && upstreams.only.is_empty());
+        assert!(!terms.retained && !terms.trained_on && terms.region == "unknown");
+        assert!(!terms.as_of.is_empty() && !terms.source.is_empty());
+    }
+
+    #[test]
+    fn what_a_policy_allows_is_not_asked_for_and_not_promised() {
+        let lax = Policy {
+            allow_retention: true,
+            never: vec!["Amazon Bedrock".into()],
+            ..Policy::default()
+        };
+        let (asked, terms) = upstreams(&lax, None);
+        let wire = json!({"data_collection": "deny", "ignore": ["amazon-bedrock"]});
+        assert_eq!(asked.to_wire(false), wire);
+        assert!(asked.check("Amazon Bedrock").is_err());
+        assert!(terms.retained && !terms.trained_on);
+        let open = Policy {
+            allow_training: true,
+            never: vec![],
+            ..lax
+        };
+        let (asked, terms) = upstreams(&open, None);
+        assert_eq!(asked, Upstreams::default());
+        assert!(terms.retained && terms.trained_on);
+    }
+
+    #[test]
+    fn regions_become_a_list_of_those_who_compute_nowhere_else() {
+        let (asked, terms) = upstreams(&policy(&["eu"]), Some(&document()));
+        assert_eq!(asked.only, ["nebius"]);
+        assert_eq!(terms.region, "EU");
+        assert!(in_regions(&policy(&["eu"]), &terms));
+        assert!(asked.check("Nebius").is_ok() && asked.check("DeepInfra").is_err());
+        let slugs = |regions: &[&str]| providers_in(&policy(regions).regions, &document());
+        assert_eq!(slugs(&["US", "EU"]), ["nebius", "deepinfra", "amazon-bedrock"]);
+        assert!(slugs(&["FI"]).is_empty());
+    }
+
+    #[test]
+    fn where_nobody_keeps_to_the_regions_nobody_is_asked() {
+        for (regions, document) in [
+            (["JP"], Some(document())),
+            (["EU"], None),
+            (["EU"], Some(json!("nonsense"))),
+        ] {
+            let (asked, terms) = upstreams(&policy(&regions), document.as_ref());
+            assert!(!in_regions(&policy(&regions), &terms), "the policy does not allow it");
+            assert!(!asked.only.is_empty() && asked.check("Nebius").is_err());
+        }
+    }
+}

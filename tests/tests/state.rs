@@ -1,0 +1,380 @@
+//! The file of state: what it keeps, what it forgets with what, who may have it open, and what it does with a file that
+//! is not its own.
+
+#![allow(clippy::expect_used, reason = "a step that fails is a test that fails")]
+
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nearside::ErrorKind;
+use nearside::chat::{CostSource, Target, Usage};
+use nearside::engine::remote::{ProviderKind, ProviderSettings, RemoteModel};
+use nearside::route::{Caps, Consent, Ledger, Policy, Reservation, Speed, SpendBy};
+use nearside::state::State;
+
+fn settings(name: &str) -> ProviderSettings {
+    ProviderSettings {
+        name: name.into(),
+        kind: ProviderKind::Groq,
+        base_url: None,
+        model: None,
+        allow_http: false,
+        data_policy: None,
+        pins: vec![],
+        root_certificate: None,
+    }
+}
+
+fn remote(provider: &str) -> Target {
+    Target::Remote {
+        provider: provider.into(),
+        model: "m".into(),
+    }
+}
+
+fn local() -> Target {
+    Target::Local { model: "smol".into() }
+}
+
+/// A moment of November 2026, in UTC.
+fn november(day: u64, hour: u64) -> SystemTime {
+    const FIRST: u64 = 1_793_491_200;
+    UNIX_EPOCH + Duration::from_secs(FIRST + (day - 1) * 86_400 + hour * 3_600)
+}
+
+fn fresh() -> (tempfile::TempDir, Arc<State>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = State::open(folder.path()).expect("a state");
+    (folder, Arc::new(state))
+}
+
+fn reservation(target: &Target, usd: f64, caps: Caps, now: SystemTime) -> Reservation<'_> {
+    Reservation {
+        target,
+        purpose: "chat",
+        usd,
+        caps,
+        now,
+    }
+}
+
+fn spend(ledger: &Ledger, target: &Target, purpose: &str, usd: f64, now: SystemTime) {
+    let entry = ledger
+        .reserve(&Reservation {
+            purpose,
+            ..reservation(target, usd, Caps::default(), now)
+        })
+        .expect("reserved");
+    let usage = Usage {
+        prompt_tokens: 10,
+        completion_tokens: 5,
+        ..Usage::default()
+    };
+    ledger
+        .settle(entry, usd, &usage, CostSource::Provider)
+        .expect("settled");
+}
+
+#[test]
+fn what_was_kept_is_there_after_the_file_was_closed() {
+    let (folder, state) = fresh();
+    let policy = Policy {
+        consent: Consent::Given,
+        max_usd_day: Some(0.5),
+        ..Policy::default()
+    };
+    let models = vec![RemoteModel {
+        id: "m".into(),
+        ..RemoteModel::default()
+    }];
+    state.save_provider(&settings("groq")).expect("saved");
+    state.save_models("groq", &models, november(3, 4)).expect("saved");
+    state.save_policy(&policy).expect("saved");
+    state.remember_need("smol 4096 f16", u64::MAX >> 1).expect("saved");
+    drop(state);
+
+    let state = State::open(folder.path()).expect("opened again");
+    assert_eq!(state.providers().expect("read"), [settings("groq")]);
+    assert_eq!(state.models("groq").expect("read"), Some((models, november(3, 4))));
+    assert_eq!(state.policy().expect("read"), Some(policy));
+    assert_eq!(state.need("smol 4096 f16").expect("read"), Some(u64::MAX >> 1));
+    assert_eq!(state.need("another").expect("read"), None);
+}
+
+#[test]
+fn a_removed_provider_takes_its_models_and_speeds_along_and_leaves_its_spending() {
+    let (_folder, state) = fresh();
+    let speed = Speed {
+        tokens_per_second: Some(50.0),
+        ..Speed::default()
+    };
+    state.save_provider(&settings("groq")).expect("saved");
+    state.save_models("groq", &[], november(1, 0)).expect("saved");
+    state.record_speed(&remote("groq"), speed).expect("saved");
+    state.record_speed(&local(), speed).expect("saved");
+    let ledger = Ledger::new(Arc::clone(&state));
+    spend(&ledger, &remote("groq"), "chat", 0.25, november(1, 0));
+
+    assert!(state.remove_provider("groq").expect("removed"));
+    assert!(!state.remove_provider("groq").expect("gone already"));
+    assert_eq!(state.models("groq").expect("read"), None);
+    assert_eq!(state.speeds().expect("read").into_keys().collect::<Vec<_>>(), [local()]);
+    assert_eq!(ledger.spent(november(1, 1)).expect("read").day, 0.25);
+
+    state.save_models("groq", &[], november(1, 0)).expect("comes too late");
+    state.record_speed(&remote("groq"), speed).expect("comes too late");
+    state.save_provider(&settings("groq")).expect("saved");
+    assert_eq!(state.models("groq").expect("read"), None);
+    assert_eq!(state.speeds().expect("read").len(), 1);
+}
+
+#[test]
+fn a_provider_at_another_address_is_another_server() {
+    let (_folder, state) = fresh();
+    state.save_provider(&settings("p")).expect("saved");
+    state.save_models("p", &[], november(1, 0)).expect("saved");
+    let renamed = ProviderSettings {
+        model: Some("m".into()),
+        ..settings("p")
+    };
+    state.save_provider(&renamed).expect("saved");
+    assert!(state.models("p").expect("read").is_some(), "the same server");
+    let moved = ProviderSettings {
+        base_url: Some("https://example.org".into()),
+        ..renamed
+    };
+    state.save_provider(&moved).expect("saved");
+    assert_eq!(state.models("p").expect("read"), None);
+    assert_eq!(state.providers().expect("read"), [moved]);
+}
+
+#[test]
+fn a_speed_follows_what_is_measured_and_ignores_what_was_not() {
+    let (_folder, state) = fresh();
+    let measured = |prompt, decode| Speed {
+        prompt_tokens_per_second: prompt,
+        tokens_per_second: decode,
+        first_token_ms: None,
+    };
+    let kept = || state.speeds().expect("read")[&local()];
+    state
+        .record_speed(&local(), measured(Some(100.0), None))
+        .expect("saved");
+    assert_eq!(kept(), measured(Some(100.0), None));
+    state
+        .record_speed(&local(), measured(Some(200.0), Some(10.0)))
+        .expect("saved");
+    assert_eq!(kept(), measured(Some(130.0), Some(10.0)));
+    let nothing = measured(Some(0.0), Some(f64::NAN));
+    state.record_speed(&local(), nothing).expect("saved");
+    assert_eq!(kept(), measured(Some(130.0), Some(10.0)));
+}
+
+#[test]
+fn caps_count_what_is_settled_and_what_is_reserved_on_the_day_and_in_the_month() {
+    let (_folder, state) = fresh();
+    let ledger = Ledger::new(state);
+    let target = remote("groq");
+    let caps = Caps {
+        day: Some(1.0),
+        month: Some(1.5),
+        request: None,
+    };
+    let reserve = |usd, now| ledger.reserve(&reservation(&target, usd, caps, now));
+    let first = reserve(0.75, november(9, 12)).expect("fits");
+    let refused = reserve(0.5, november(9, 13)).expect_err("0.75 are reserved");
+    assert_eq!(refused.kind(), ErrorKind::Blocked);
+    for figure in ["$0.50", "$0.75", "$1.00", "a day"] {
+        assert!(refused.to_string().contains(figure), "{refused}");
+    }
+    let settle = |entry, usd| ledger.settle(entry, usd, &Usage::default(), CostSource::Computed);
+    settle(first, 0.5).expect("settled");
+    let second = reserve(0.5, november(9, 23)).expect("fits exactly, since it cost less than was reserved");
+    assert_eq!(ledger.spent(november(9, 0)).expect("read").day, 1.0);
+    ledger.release(second).expect("released");
+    assert_eq!(ledger.spent(november(9, 0)).expect("read").day, 0.5);
+    for result in [settle(first, 0.1), settle(second, 0.1), ledger.release(second)] {
+        assert_eq!(result.expect_err("over already").kind(), ErrorKind::Internal);
+    }
+
+    reserve(1.0, november(10, 0)).expect("a new day");
+    let refused = reserve(0.1, november(11, 0)).expect_err("the month is full");
+    assert!(refused.to_string().contains("a month"), "{refused}");
+    reserve(0.1, november(31, 0)).expect("that is December");
+    let policy = Policy {
+        max_usd_day: Some(1.0),
+        ..Policy::default()
+    };
+    let left = ledger.left(&policy, november(9, 0)).expect("read");
+    assert_eq!((left.day, left.month), (Some(0.5), None));
+}
+
+#[test]
+fn ten_cents_hold_ten_cents_and_not_one_more() {
+    let (_folder, state) = fresh();
+    let ledger = Ledger::new(state);
+    let target = remote("groq");
+    let caps = Caps {
+        day: Some(0.1),
+        ..Caps::default()
+    };
+    for _ in 0..10 {
+        ledger
+            .reserve(&reservation(&target, 0.01, caps, november(1, 0)))
+            .expect("fits");
+    }
+    let cheapest = reservation(&target, 3e-9, caps, november(1, 0));
+    assert_eq!(ledger.reserve(&cheapest).expect_err("full").kind(), ErrorKind::Blocked);
+}
+
+#[test]
+fn what_is_no_amount_is_refused_and_what_a_provider_claims_is_bounded() {
+    let (_folder, state) = fresh();
+    let ledger = Ledger::new(state);
+    let target = remote("groq");
+    for usd in [f64::NAN, f64::INFINITY, -0.01, 1e7] {
+        let refused = ledger.reserve(&reservation(&target, usd, Caps::default(), november(1, 0)));
+        assert_eq!(refused.expect_err("no amount").kind(), ErrorKind::InvalidRequest);
+    }
+    for usd in [f64::INFINITY, f64::MAX, f64::NAN, -5.0] {
+        spend_as_claimed(&ledger, &target, usd);
+    }
+    assert_eq!(ledger.spent(november(1, 0)).expect("no sum overflows").day, 2e6);
+}
+
+fn spend_as_claimed(ledger: &Ledger, target: &Target, usd: f64) {
+    let entry = ledger
+        .reserve(&reservation(target, 0.0, Caps::default(), november(1, 0)))
+        .expect("reserved");
+    ledger
+        .settle(entry, usd, &Usage::default(), CostSource::Provider)
+        .expect("settled");
+}
+
+#[test]
+fn a_report_sums_up_by_day_model_provider_and_purpose_and_tells_the_unsettled_apart() {
+    let (_folder, state) = fresh();
+    let ledger = Ledger::new(state);
+    spend(&ledger, &remote("groq"), "chat", 0.25, november(1, 23));
+    spend(&ledger, &remote("openai"), "title", 0.5, november(2, 0));
+    spend(&ledger, &local(), "chat", 0.0, november(2, 1));
+    ledger
+        .reserve(&reservation(&remote("groq"), 2.0, Caps::default(), november(2, 2)))
+        .expect("reserved");
+
+    let keys = |by| {
+        let rows = ledger.report(None, None, by).expect("read");
+        let row = |row: nearside::route::SpendRow| (row.key, row.requests, row.usd, row.usd_unsettled);
+        rows.into_iter().map(row).collect::<Vec<_>>()
+    };
+    let row = |key: &str, requests, usd, unsettled| (key.to_owned(), requests, usd, unsettled);
+    assert_eq!(
+        keys(SpendBy::Day),
+        [row("2026-11-01", 1, 0.25, 0.0), row("2026-11-02", 3, 0.5, 2.0)]
+    );
+    let providers = [
+        row("groq", 2, 0.25, 2.0),
+        row("openai", 1, 0.5, 0.0),
+        row("device", 1, 0.0, 0.0),
+    ];
+    assert_eq!(keys(SpendBy::Provider), providers);
+    let models = [
+        row("m at groq", 2, 0.25, 2.0),
+        row("m at openai", 1, 0.5, 0.0),
+        row("smol", 1, 0.0, 0.0),
+    ];
+    assert_eq!(keys(SpendBy::Model), models);
+    assert_eq!(
+        keys(SpendBy::Purpose),
+        [row("chat", 3, 0.25, 2.0), row("title", 1, 0.5, 0.0)]
+    );
+
+    let second = ledger
+        .report(Some(november(2, 0)), Some(november(2, 1)), SpendBy::Day)
+        .expect("read");
+    assert_eq!(
+        (second[0].requests, second[0].prompt_tokens, second[0].completion_tokens),
+        (1, 10, 5)
+    );
+    assert_eq!(
+        ledger.report(Some(november(3, 0)), None, SpendBy::Day).expect("read"),
+        []
+    );
+}
+
+#[test]
+fn eight_that_open_a_new_file_at_once_all_get_it_and_never_share_the_last_cent() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let caps = Caps {
+        day: Some(0.1),
+        ..Caps::default()
+    };
+    let fitted: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    // A connection of its own, as another process would have.
+                    let ledger = Ledger::new(Arc::new(State::open(folder.path()).expect("opened")));
+                    let target = remote("groq");
+                    let once = || ledger.reserve(&reservation(&target, 0.01, caps, november(1, 0)));
+                    (0..5).filter(|_| once().is_ok()).count()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().expect("it ends")).sum()
+    });
+    assert_eq!(fitted, 10);
+}
+
+#[test]
+fn a_file_that_is_damaged_or_newer_is_left_as_it_is_and_the_error_says_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("state.db");
+    let noise: Vec<u8> = nearside_tests::small::noise(3).take(20_000).collect();
+    fs::write(&path, &noise).expect("written");
+    let refused = State::open(folder.path()).expect_err("damaged");
+    assert_eq!(refused.kind(), ErrorKind::Storage);
+    assert!(refused.to_string().contains("is damaged"), "{refused}");
+    assert_eq!(fs::read(&path).expect("there"), noise);
+
+    fs::remove_file(&path).expect("removed");
+    drop(State::open(folder.path()).expect("anew"));
+    let mut newer = fs::read(&path).expect("there");
+    // The version of a file is four bytes at offset 60, says SQLite's description of its format.
+    newer[60..64].copy_from_slice(&1000_u32.to_be_bytes());
+    fs::write(&path, &newer).expect("written");
+    let refused = State::open(folder.path()).expect_err("newer");
+    assert_eq!(refused.kind(), ErrorKind::Storage);
+    assert!(refused.to_string().contains("newer version"), "{refused}");
+    assert_eq!(fs::read(&path).expect("there"), newer);
+}
+
+#[test]
+fn a_page_that_went_bad_is_an_error_where_it_is_read_and_nothing_is_written_over() {
+    let (folder, state) = fresh();
+    let ledger = Ledger::new(Arc::clone(&state));
+    for _ in 0..300 {
+        spend(
+            &ledger,
+            &remote("groq"),
+            "a purpose that takes some room in the file",
+            0.01,
+            november(1, 0),
+        );
+    }
+    drop((ledger, state));
+    let path = folder.path().join("state.db");
+    let mut bytes = fs::read(&path).expect("there");
+    let whole = bytes.len();
+    bytes[8_192..].fill(0xff);
+    fs::write(&path, &bytes).expect("written");
+    let state = Arc::new(State::open(folder.path()).expect("its first pages are sound"));
+    let refused = Ledger::new(Arc::clone(&state))
+        .spent(november(1, 0))
+        .expect_err("damaged");
+    assert_eq!(refused.kind(), ErrorKind::Storage);
+    assert!(refused.to_string().contains("is damaged"), "{refused}");
+    drop(state);
+    assert_eq!(fs::read(&path).expect("there").len(), whole);
+}
