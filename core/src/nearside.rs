@@ -434,9 +434,10 @@ impl Inner {
                 let settings = self.provider(provider)?;
                 let model = self.model_of(&settings, &self.models_of(provider)?, model);
                 let data_policy = self.data_policy(&settings, &model)?;
-                let tariff = Tariff {
+                // Nobody sends a bill for a server of one's own: there is nothing to set aside.
+                let tariff = (!data_policy.is_own()).then(|| Tariff {
                     price: model.price.clone(),
-                };
+                });
                 let connection = Connection {
                     http: self.http(&settings)?,
                     secret: self.secret(provider),
@@ -449,7 +450,7 @@ impl Inner {
                 };
                 Ok(Place {
                     engine: Arc::new(RemoteEngine::new(connection, self.handle.clone())),
-                    tariff: Some(tariff),
+                    tariff,
                     most,
                 })
             }

@@ -92,13 +92,14 @@ async fn at(
         }
         false => (Ended::Failed(error), Some(sink)),
     };
-    let (target, wanted) = (route.target.clone(), request.clone());
-    let place = match blocking(inner, move |inner| inner.place(&target, &wanted)).await {
-        Ok(place) => place,
-        Err(error) => return give_up(sink, error),
-    };
-    let paid = match Paid::before(inner, request, route, &place).await {
-        Ok(paid) => paid,
+    let (along, wanted) = (route.clone(), request.clone());
+    let ready = blocking(inner, move |inner| {
+        let place = inner.place(&along.target, &wanted)?;
+        let paid = Paid::before(inner, &wanted, &along, &place)?;
+        Ok((place, paid))
+    });
+    let (place, paid) = match ready.await {
+        Ok(ready) => ready,
         Err(error) => return give_up(sink, error),
     };
     if !sink.send(Chunk::Started { route: route.clone() }).await {
@@ -166,6 +167,9 @@ async fn hand_on(
                             return (Ended::Told, None);
                         }
                         inner.learn(&route.target, timings);
+                        if paid.entry.is_none() && route.target.is_remote() {
+                            inner.note_free(&route.target, &paid.purpose, *usage);
+                        }
                         sink.finish(Ok(chunk));
                         return (Ended::Told, None);
                     }
@@ -216,17 +220,19 @@ struct Paid {
     limits: crate::chat::Limits,
     tariff: Option<Tariff>,
     prompt_tokens: u32,
+    purpose: String,
 }
 
 impl Paid {
     /// Sets the most that the answer can cost aside, and narrows the answer to what may be spent.
-    async fn before(inner: &Arc<Inner>, request: &ChatRequest, route: &Route, place: &Place) -> Result<Self> {
+    fn before(inner: &Inner, request: &ChatRequest, route: &Route, place: &Place) -> Result<Self> {
         let (prompt_tokens, completion) = place.most;
         let mut paid = Self {
             entry: None,
             limits: request.limits.clone(),
             tariff: None,
             prompt_tokens,
+            purpose: request.purpose.clone().unwrap_or_else(|| "chat".to_owned()),
         };
         let Some(tariff) = &place.tariff else {
             return Ok(paid);
@@ -242,17 +248,13 @@ impl Paid {
             .price
             .as_ref()
             .map_or(0.0, |price| price.cost(&usage(completion)));
-        let (target, purpose) = (route.target.clone(), request.purpose.clone());
-        let entry = blocking(inner, move |inner| {
-            inner.ledger.reserve(&Reservation {
-                target: &target,
-                purpose: purpose.as_deref().unwrap_or("chat"),
-                usd: worst,
-                caps,
-                now: SystemTime::now(),
-            })
-        })
-        .await?;
+        let entry = inner.ledger.reserve(&Reservation {
+            target: &route.target,
+            purpose: &paid.purpose,
+            usd: worst,
+            caps,
+            now: SystemTime::now(),
+        })?;
         paid.entry = Some(entry);
         let capped = caps.request.is_some() || caps.day.is_some() || caps.month.is_some();
         if capped && let Some(price) = &tariff.price {
@@ -302,6 +304,24 @@ impl Inner {
             loops.remove(0);
         }
         loops.push((call.to_owned(), target.clone()));
+    }
+
+    /// Writes an answer that cost nothing down, for the reports; nobody waits for it.
+    fn note_free(self: &Arc<Self>, target: &Target, purpose: &str, usage: Usage) {
+        let (inner, target, purpose) = (Arc::clone(self), target.clone(), purpose.to_owned());
+        tokio::task::spawn_blocking(move || {
+            let entry = inner.ledger.reserve(&Reservation {
+                target: &target,
+                purpose: &purpose,
+                usd: 0.0,
+                caps: Caps::default(),
+                now: SystemTime::now(),
+            });
+            let noted = entry.and_then(|entry| inner.ledger.settle(entry, 0.0, &usage, CostSource::Free));
+            if let Err(error) = noted {
+                tracing::warn!(kind = ?error.kind(), "an answer could not be written down");
+            }
+        });
     }
 
     /// Remembers how fast a place was; nobody waits for it.

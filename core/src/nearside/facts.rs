@@ -19,23 +19,16 @@ use crate::route::{Decision, Facts, LocalCandidate, Needs, RemoteCandidate, Spee
 /// answers and the request may leave it.
 pub(super) async fn decide(inner: &Arc<Inner>, request: &ChatRequest, cancel: &Cancel) -> Result<Decision> {
     let asked = request.clone();
-    let decision = blocking(inner, move |inner| inner.decide(&asked)).await?;
-    if is_here(&decision) || !may_leave(request) || inner.host.facts().network == Network::Offline {
+    let (decision, stale) = blocking(inner, move |inner| {
+        let decision = inner.decide(&asked)?;
+        let may_fetch = !is_here(&decision) && may_leave(&asked) && inner.host.facts().network != Network::Offline;
+        let stale = if may_fetch { inner.stale()? } else { vec![] };
+        Ok((decision, stale))
+    })
+    .await?;
+    if stale.is_empty() {
         return Ok(decision);
     }
-    let stale = blocking(inner, move |inner| {
-        let names = inner.state.providers()?.into_iter().map(|settings| settings.name);
-        let now = SystemTime::now();
-        names
-            .filter_map(|name| {
-                inner
-                    .is_stale(&name, now)
-                    .map(|stale| stale.then_some(name))
-                    .transpose()
-            })
-            .collect()
-    });
-    let stale: Vec<String> = stale.await?;
     let wanted = |name: &&String| request.provider.as_ref().is_none_or(|asked| asked == *name);
     let fetched = stale
         .iter()
@@ -54,6 +47,17 @@ pub(super) async fn decide(inner: &Arc<Inner>, request: &ChatRequest, cancel: &C
 }
 
 impl Inner {
+    /// The providers whose model list was never fetched, or is old.
+    fn stale(&self) -> Result<Vec<String>> {
+        let mut stale = Vec::new();
+        for settings in self.state.providers()? {
+            if self.is_stale(&settings.name, SystemTime::now())? {
+                stale.push(settings.name);
+            }
+        }
+        Ok(stale)
+    }
+
     /// Decides on what is known here and now.
     pub(super) fn decide(&self, request: &ChatRequest) -> Result<Decision> {
         let (needs, facts) = self.facts(request)?;
@@ -78,10 +82,15 @@ impl Inner {
         let locals = self.locals(request, &mut needs, &facts.remotes)?;
         // Where nobody else could answer, the engine's own look at the memory is soon enough.
         let exact = !facts.remotes.is_empty() || locals.len() > 1;
-        let snapshot = self.snapshot()?;
+        let mut snapshot = None;
         let mut unfit = None;
         for ready in locals {
-            match self.verdict(&ready, &snapshot, exact) {
+            // A look at the device reads dozens of the system's files: not for a request that has no use for it.
+            let now = match snapshot.take() {
+                Some(now) => now,
+                None => self.snapshot()?,
+            };
+            match self.verdict(&ready, snapshot.insert(now), exact) {
                 Ok(verdict) => facts.locals.push(LocalCandidate {
                     speed: speed(&Target::Local {
                         model: ready.id.clone(),
