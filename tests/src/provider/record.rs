@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -59,6 +59,15 @@ fn serve(connection: &TcpStream, shared: &Shared) -> io::Result<()> {
     let mut reader = BufReader::new(connection);
     let mut client = connection.try_clone()?;
     while let Some(request) = Request::read(&mut reader, &mut client)? {
+        let begun = Instant::now();
+        let upstream = match ask(&request, &shared.upstream) {
+            Ok(upstream) => upstream,
+            // Not the provider's words: nothing for the tape.
+            Err(error) => {
+                refuse(&mut client, &error)?;
+                continue;
+            }
+        };
         let mut exchange = Exchange {
             request: Asked {
                 method: request.method.clone(),
@@ -66,40 +75,43 @@ fn serve(connection: &TcpStream, shared: &Shared) -> io::Result<()> {
                 body: serde_json::from_slice(&request.body).unwrap_or_default(),
             },
             response: Answered {
-                status: 502,
+                status: 0,
                 headers: Vec::new(),
                 pieces: Vec::new(),
                 whole: false,
             },
         };
-        let passed = pass(&request, &mut client, shared, &mut exchange.response);
-        let whole = exchange.response.whole;
+        let passed = pass(&request, begun, upstream, &mut client, &mut exchange.response);
+        if exchange.response.status == 0 {
+            // It hung up without an answer.
+            return passed;
+        }
         let exchange = exchange.cleaned(&request.headers)?;
         let mut tape = shared.tape.lock().unwrap_or_else(PoisonError::into_inner);
         exchange.write(&mut *tape)?;
         drop(tape);
+        // Broken off: the connection closes in the middle of the body, so that the client sees it.
         passed?;
-        if !whole {
-            // The client must see that the answer broke off.
-            return connection.shutdown(Shutdown::Both);
-        }
     }
     Ok(())
 }
 
-fn pass(request: &Request, client: &mut TcpStream, shared: &Shared, answered: &mut Answered) -> io::Result<()> {
-    let (begun, mut before) = (Instant::now(), Duration::ZERO);
-    let mut upstream = match ask(request, &shared.upstream) {
-        Ok(upstream) => BufReader::new(upstream),
-        Err(error) => {
-            let message = format!("the upstream cannot be reached: {error}");
-            let body = serde_json::json!({ "error": { "message": message } }).to_string();
-            answered.pieces.push(piece(&mut before, begun, body.as_bytes()));
-            answered.whole = true;
-            http::write_head(client, 502, &[], Some(body.len()))?;
-            return client.write_all(body.as_bytes());
-        }
-    };
+fn refuse(client: &mut TcpStream, error: &io::Error) -> io::Result<()> {
+    let message = format!("the upstream cannot be reached: {error}");
+    let body = serde_json::json!({ "error": { "message": message } }).to_string();
+    http::write_head(client, 502, &[], Some(body.len()))?;
+    client.write_all(body.as_bytes())
+}
+
+/// Hands the answer on, and keeps it.
+fn pass(
+    request: &Request,
+    begun: Instant,
+    upstream: impl Read,
+    client: &mut TcpStream,
+    answered: &mut Answered,
+) -> io::Result<()> {
+    let mut upstream = BufReader::new(upstream);
     let mut line = String::new();
     upstream.read_line(&mut line)?;
     let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
@@ -118,6 +130,7 @@ fn pass(request: &Request, client: &mut TcpStream, shared: &Shared, answered: &m
         return http::write_head(client, answered.status, &answered.headers, Some(0));
     }
     http::write_head(client, answered.status, &answered.headers, None)?;
+    let mut before = Duration::ZERO;
     let mut keep = |bytes: &[u8]| {
         answered.pieces.push(piece(&mut before, begun, bytes));
         client.write_all(&http::chunk(bytes))
