@@ -12,39 +12,45 @@ mod check;
 mod completions;
 mod cut;
 mod dialect;
+mod documented;
 mod errors;
 mod http;
 mod models;
 mod ollama;
 mod play;
+mod record;
+mod replay;
 mod reply;
 mod scene;
 mod script;
 mod serve;
+mod server;
 mod sign_in;
+pub mod tape;
+mod upstream;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 pub use cut::Cut;
 pub use dialect::Dialect;
-pub use errors::{DocumentedError, documented_errors};
+pub use documented::{DocumentedError, documented_errors};
+pub use record::Recorder;
+pub use replay::{Pace, Replayer};
 pub use reply::{CACHED_TOKENS, PROMPT_TOKENS};
 pub use scene::Scene;
+use server::Server;
 
 /// A running provider.
 #[derive(Debug)]
 pub struct Provider {
-    address: SocketAddr,
+    server: Server,
     shared: Arc<Shared>,
-    accepting: Option<JoinHandle<()>>,
 }
 
 /// A provider to be started.
@@ -82,7 +88,6 @@ struct Shared {
     models: Vec<String>,
     cut: Cut,
     latency: Duration,
-    closing: AtomicBool,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -94,9 +99,6 @@ struct State {
     otherwise: Scene,
     requests: Vec<Recorded>,
     closed_early: usize,
-    /// Connections, by a number of their own.
-    open: Vec<(u64, TcpStream)>,
-    connections: u64,
     sign_in: sign_in::SignIn,
 }
 
@@ -132,7 +134,7 @@ impl Provider {
 
     /// The address without a path.
     pub fn origin(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.server.address())
     }
 
     /// Whose shapes it speaks.
@@ -175,12 +177,12 @@ impl Provider {
 
     /// Connections that are open now.
     pub fn open_connections(&self) -> usize {
-        self.shared.state().open.len()
+        self.server.open()
     }
 
     /// Connections that were ever opened.
     pub fn connections(&self) -> u64 {
-        self.shared.state().connections
+        self.server.ever_opened()
     }
 
     /// Waits until so many requests came; false after so long.
@@ -195,7 +197,7 @@ impl Provider {
 
     /// Waits until no more than so many connections are open; false after so long.
     pub fn wait_for_open_connections(&self, most: usize, at_most: Duration) -> bool {
-        self.wait(at_most, |state| state.open.len() <= most)
+        self.server.wait_for_open(most, at_most)
     }
 
     /// Signs a person in at OpenRouter: the code that the app is given for its `S256` challenge, good for one exchange.
@@ -212,21 +214,6 @@ impl Provider {
             .wait_timeout_while(state, at_most, |state| !until(state))
             .unwrap_or_else(PoisonError::into_inner);
         !timeout.timed_out()
-    }
-}
-
-impl Drop for Provider {
-    fn drop(&mut self) {
-        self.shared.closing.store(true, Ordering::SeqCst);
-        for (_, connection) in &self.shared.state().open {
-            // Already closed is closed.
-            let _ = connection.shutdown(Shutdown::Both);
-        }
-        // Wakes the listener, so that it sees the flag.
-        let _ = TcpStream::connect(self.address);
-        if let Some(accepting) = self.accepting.take() {
-            let _ = accepting.join();
-        }
     }
 }
 
@@ -272,35 +259,28 @@ impl Builder {
     /// # Errors
     /// An address that cannot be had.
     pub fn start(self) -> io::Result<Provider> {
-        let listener = TcpListener::bind(self.listen)?;
-        let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             dialect: self.dialect,
             key: self.key,
             models: self.models,
             cut: self.cut,
             latency: self.latency,
-            closing: AtomicBool::new(false),
             state: Mutex::new(State {
                 queue: VecDeque::new(),
                 otherwise: self.otherwise,
                 requests: Vec::new(),
                 closed_early: 0,
-                open: Vec::new(),
-                connections: 0,
                 sign_in: sign_in::SignIn::default(),
             }),
             changed: Condvar::new(),
         });
-        let accepting = {
+        let server = {
             let shared = Arc::clone(&shared);
-            std::thread::spawn(move || serve::accept(&listener, &shared))
+            Server::start(self.listen, move |connection, connections| {
+                serve::converse(connection, connections, &shared)
+            })?
         };
-        Ok(Provider {
-            address,
-            shared,
-            accepting: Some(accepting),
-        })
+        Ok(Provider { server, shared })
     }
 }
 
@@ -317,24 +297,6 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn register(&self, connection: &TcpStream) -> io::Result<u64> {
-        let handle = connection.try_clone()?;
-        let mut state = self.state();
-        state.connections += 1;
-        let number = state.connections;
-        state.open.push((number, handle));
-        // Stopped between the accept and here: nobody would close it any more.
-        if self.closing.load(Ordering::SeqCst) {
-            let _ = connection.shutdown(Shutdown::Both);
-        }
-        Ok(number)
-    }
-
-    fn unregister(&self, number: u64) {
-        self.state().open.retain(|(one, _)| *one != number);
-        self.changed.notify_all();
-    }
-
     /// Keeps the request; its number.
     fn record(&self, request: Recorded) -> u64 {
         let mut state = self.state();
@@ -346,11 +308,8 @@ impl Shared {
     }
 
     fn client_left(&self) {
-        // A provider that stops closes the connections itself.
-        if !self.closing.load(Ordering::SeqCst) {
-            self.state().closed_early += 1;
-            self.changed.notify_all();
-        }
+        self.state().closed_early += 1;
+        self.changed.notify_all();
     }
 
     fn next_scene(&self) -> Scene {

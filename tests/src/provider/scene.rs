@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::cut::Dice;
 use super::dialect::Dialect;
-use super::errors;
+use super::documented::{DocumentedError, documented_errors};
 
 /// What a provider does with one chat.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Scene {
     /// An answer of words.
     Plain {
@@ -107,7 +107,7 @@ pub enum Scene {
         /// What comes then.
         then: Box<Self>,
     },
-    /// No answer but an error; see [`errors::documented_errors`] and [`Scene::refused`].
+    /// No answer but an error; see [`documented_errors`] and [`Scene::refused`].
     Refused {
         /// The HTTP status.
         status: u16,
@@ -178,95 +178,158 @@ impl Scene {
         Self::Plain { text: text.to_owned() }
     }
 
-    /// A documented error, by the name that [`errors::documented_errors`] has for it.
+    /// A documented error, by the name that [`documented_errors`] has for it.
     pub fn refused(dialect: Dialect, name: &str) -> Option<Self> {
-        errors::documented_errors(dialect)
+        documented_errors(dialect)
             .into_iter()
             .find(|error| error.name == name)
-            .map(errors::DocumentedError::into_scene)
+            .map(DocumentedError::into_scene)
+    }
+
+    /// One of every kind, with these words.
+    pub fn samples(dialect: Dialect, text: &str, thoughts: &str) -> Vec<Self> {
+        let (text, thoughts) = (text.to_owned(), thoughts.to_owned());
+        let words = || text.clone();
+        let arguments = serde_json::json!({ "city": text }).to_string();
+        let call = |id: &str| (id.to_owned(), "weather".to_owned(), arguments.clone());
+        let (id, name, _) = call("call_1");
+        let mut errors = documented_errors(dialect);
+        vec![
+            Self::Plain { text: words() },
+            Self::Reasoning {
+                thoughts: thoughts.clone(),
+                text: words(),
+            },
+            Self::InlineThink {
+                thoughts: thoughts.clone(),
+                text: words(),
+            },
+            Self::ToolCall {
+                id,
+                name,
+                arguments: arguments.clone(),
+                thoughts: thoughts.clone(),
+            },
+            Self::TwoToolCalls {
+                calls: [call("call_1"), call("call_2")],
+            },
+            Self::Json {
+                text: arguments.clone(),
+            },
+            Self::WebSearch {
+                text: words(),
+                citations: vec![("https://example.org/tides".to_owned(), thoughts)],
+            },
+            Self::ServedBy {
+                provider: "DeepInfra".to_owned(),
+                model: None,
+                text: words(),
+            },
+            Self::FinishReason {
+                text: words(),
+                reason: "length".to_owned(),
+            },
+            Self::Many { tokens: 100 },
+            Self::Slow {
+                tokens: 20,
+                per_second: 1000.0,
+            },
+            Self::KeepAlives {
+                count: 3,
+                every_ms: 2,
+                text: words(),
+            },
+            Self::Delayed {
+                ms: 10,
+                then: Box::new(Self::Plain { text: words() }),
+            },
+            errors.swap_remove(0).into_scene(),
+            Self::MidStreamError {
+                text: words(),
+                status: 503,
+                code_is_a_word: false,
+            },
+            Self::NoContent,
+            Self::Stall { text: words() },
+            Self::NeverFirstByte,
+            Self::KeepAlivesForever { every_ms: 5 },
+            Self::Truncated { text: words() },
+            Self::Unfinished { text: words() },
+            Self::HalfClosed { text: words() },
+            Self::Reset { text: words() },
+            Self::WrongContentType,
+            Self::Garbage,
+            Self::BrokenJson { text: words() },
+        ]
+    }
+
+    /// The scene of this kind, such as `plain` or `never_first_byte`, with these fields changed; or the error that the
+    /// dialect documents under this name. Nothing where there is none.
+    ///
+    /// # Errors
+    /// Fields that the kind does not take.
+    pub fn named(dialect: Dialect, name: &str, fields: Option<Value>) -> serde_json::Result<Option<Self>> {
+        if let Some(refused) = Self::refused(dialect, name) {
+            return Ok(Some(refused));
+        }
+        let samples = Self::samples(dialect, "Twice a day.", "The moon pulls.");
+        let Some(sample) = samples.into_iter().find(|sample| sample.kind() == name) else {
+            return Ok(None);
+        };
+        let mut json = serde_json::to_value(sample)?;
+        if let Some(fields) = fields {
+            match (&mut json, fields) {
+                (Value::Object(sample), Value::Object(fields)) => {
+                    if let Some(Value::Object(sample)) = sample.get_mut(name) {
+                        sample.extend(fields);
+                    }
+                }
+                // A kind without fields, or fields that are no object: said so by the reader below.
+                (_, fields) => json = serde_json::json!({ name: fields }),
+            }
+        }
+        serde_json::from_value(json).map(Some)
+    }
+
+    /// What [`Scene::named`] calls it.
+    pub fn kind(&self) -> String {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(fields)) => fields.keys().next().cloned().unwrap_or_default(),
+            Ok(Value::String(kind)) => kind,
+            _ => String::new(),
+        }
     }
 
     /// Any scene, with any words. The same seed gives the same one.
     pub fn random(dialect: Dialect, seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let (text, thoughts) = (dice.words(24), dice.words(12));
-        match dice.below(26) {
-            0 | 1 => Self::Plain { text },
-            2 => Self::Reasoning { thoughts, text },
-            3 => Self::InlineThink { thoughts, text },
-            4 => Self::ToolCall {
-                id: format!("call_{}", dice.below(1 << 20)),
-                name: "weather".to_owned(),
-                arguments: serde_json::json!({ "city": text }).to_string(),
-                thoughts,
-            },
-            5 => {
-                let call = |n: u32| {
-                    let arguments = serde_json::json!({ "city": text }).to_string();
-                    (format!("call_{n}"), "weather".to_owned(), arguments)
-                };
-                Self::TwoToolCalls {
-                    calls: [call(1), call(2)],
-                }
-            }
-            6 => Self::Json {
-                text: serde_json::json!({ "answer": text }).to_string(),
-            },
-            7 => Self::WebSearch {
-                text,
-                citations: vec![("https://example.org/a".to_owned(), thoughts)],
-            },
-            8 => {
+        let mut samples = Self::samples(dialect, &text, &thoughts);
+        let mut scene = samples.swap_remove(dice.below(samples.len() as u64) as usize);
+        match &mut scene {
+            Self::FinishReason { reason, .. } => {
                 let reasons = dialect.finish_reasons();
-                Self::FinishReason {
-                    text,
-                    reason: reasons[dice.below(reasons.len() as u64) as usize].to_owned(),
-                }
+                *reason = reasons[dice.below(reasons.len() as u64) as usize].to_owned();
             }
-            9 => Self::Many {
-                tokens: 1 + dice.below(400) as u32,
-            },
-            10 => Self::Slow {
-                tokens: 1 + dice.below(20) as u32,
-                per_second: 1000.0,
-            },
-            11 => Self::KeepAlives {
-                count: dice.below(6) as u32,
-                every_ms: dice.below(4),
-                text,
-            },
-            12 => Self::Delayed {
-                ms: dice.below(15),
-                then: Box::new(Self::Plain { text }),
-            },
-            13 | 14 => {
-                let mut errors = errors::documented_errors(dialect);
+            Self::Many { tokens } => *tokens = 1 + dice.below(400) as u32,
+            Self::Slow { tokens, .. } => *tokens = 1 + dice.below(20) as u32,
+            Self::KeepAlives { count, every_ms, .. } => {
+                (*count, *every_ms) = (dice.below(6) as u32, dice.below(4));
+            }
+            Self::Delayed { ms, .. } => *ms = dice.below(15),
+            Self::MidStreamError {
+                status, code_is_a_word, ..
+            } => {
+                *status = [429, 500, 502, 503][dice.below(4) as usize];
+                *code_is_a_word = dice.below(2) == 1;
+            }
+            Self::Refused { .. } => {
+                let mut errors = documented_errors(dialect);
                 let one = dice.below(errors.len() as u64) as usize;
-                errors.swap_remove(one).into_scene()
+                scene = errors.swap_remove(one).into_scene();
             }
-            15 => Self::MidStreamError {
-                text,
-                status: [429, 500, 502, 503][dice.below(4) as usize],
-                code_is_a_word: dice.below(2) == 1,
-            },
-            16 => Self::NoContent,
-            17 => Self::Stall { text },
-            18 => Self::NeverFirstByte,
-            19 => Self::KeepAlivesForever { every_ms: 5 },
-            20 => Self::Truncated { text },
-            21 => Self::Unfinished { text },
-            22 => Self::HalfClosed { text },
-            23 => Self::Reset { text },
-            24 => Self::ServedBy {
-                provider: "DeepInfra".to_owned(),
-                model: None,
-                text,
-            },
-            _ => match dice.below(3) {
-                0 => Self::WrongContentType,
-                1 => Self::Garbage,
-                _ => Self::BrokenJson { text },
-            },
+            _ => {}
         }
+        scene
     }
 }

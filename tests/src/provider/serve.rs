@@ -1,9 +1,7 @@
-//! Connections and routes.
+//! Requests and their routes: which script is played for which question.
 
 use std::io::{self, BufReader};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::net::TcpStream;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -13,35 +11,16 @@ use super::dialect::Dialect;
 use super::http::Request;
 use super::play::{Played, play};
 use super::script::{End, Head, Script};
+use super::server::{Connections, Farewell};
 use super::{Recorded, Shared, check, errors, models};
 
-/// Takes connections until the provider stops.
-pub(super) fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    for connection in listener.incoming() {
-        if shared.closing.load(Ordering::SeqCst) {
-            return;
-        }
-        let Ok(connection) = connection else { continue };
-        let shared = Arc::clone(shared);
-        std::thread::spawn(move || {
-            let Ok(number) = shared.register(&connection) else {
-                return;
-            };
-            // A client that leaves in the middle of a request is none of the provider's business.
-            let reset = converse(&connection, &shared).unwrap_or(false);
-            if !reset {
-                // Dropping is not enough: the register has a handle of its own.
-                let _ = connection.shutdown(Shutdown::Both);
-            }
-            drop(connection);
-            shared.unregister(number);
-        });
-    }
+/// Answers requests until the connection is of no more use.
+pub(super) fn converse(connection: &TcpStream, connections: &Connections, shared: &Shared) -> Farewell {
+    // A client that leaves in the middle of a request is none of the provider's business.
+    answer_all(connection, connections, shared).unwrap_or(Farewell::Close)
 }
 
-/// Answers requests until the connection is of no more use; whether it is to be reset.
-fn converse(connection: &TcpStream, shared: &Shared) -> io::Result<bool> {
-    connection.set_nodelay(true)?;
+fn answer_all(connection: &TcpStream, connections: &Connections, shared: &Shared) -> io::Result<Farewell> {
     let mut reader = BufReader::new(connection);
     let mut writer = connection.try_clone()?;
     while let Some(request) = Request::read(&mut reader, &mut writer)? {
@@ -62,14 +41,18 @@ fn converse(connection: &TcpStream, shared: &Shared) -> io::Result<bool> {
         let headers = standing_headers(shared.dialect, request.method == "POST");
         match play(&script, &mut writer, &headers, &mut Cutter::new(cut)) {
             Played::Whole => {}
-            Played::Over => return Ok(script.end == End::Reset),
+            Played::Over if script.end == End::Reset => return Ok(Farewell::Reset),
+            Played::Over => return Ok(Farewell::Close),
             Played::ClientLeft => {
-                shared.client_left();
-                return Ok(false);
+                // Not so where the provider stops and closes the connections itself.
+                if !connections.closing() {
+                    shared.client_left();
+                }
+                return Ok(Farewell::Close);
             }
         }
     }
-    Ok(false)
+    Ok(Farewell::Close)
 }
 
 fn route(request: &Request, body: &Value, shared: &Shared) -> Script {

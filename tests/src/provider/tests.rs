@@ -2,6 +2,7 @@
 //! should to a client.
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 
 use serde_json::json;
 
@@ -46,7 +47,7 @@ fn every_documented_error_comes_with_its_status_and_body() {
 #[test]
 fn a_connection_carries_one_request_after_the_other() {
     let provider = Provider::start(Dialect::Groq);
-    let mut connection = TcpStream::connect(provider.address).expect("connected");
+    let mut connection = TcpStream::connect(provider.server.address()).expect("connected");
     for _ in 0..3 {
         assert!(ask_on(&mut connection, &provider, &chat(Dialect::Groq, true)).whole);
     }
@@ -71,7 +72,7 @@ fn a_client_that_leaves_is_noticed() {
     ] {
         let provider = Provider::start(Dialect::OpenRouter);
         provider.play(scene.clone());
-        let mut connection = TcpStream::connect(provider.address).expect("connected");
+        let mut connection = TcpStream::connect(provider.server.address()).expect("connected");
         send(&mut connection, &provider, &chat(Dialect::OpenRouter, true));
         assert!(provider.wait_for_requests(1, LONG));
         drop(connection);
@@ -247,14 +248,29 @@ fn random_scenes_are_the_same_for_the_same_seed_and_reach_every_kind() {
     for seed in 0..1000 {
         let scene = Scene::random(Dialect::DeepSeek, seed);
         assert_eq!(scene, Scene::random(Dialect::DeepSeek, seed));
-        let json = serde_json::to_value(&scene).expect("JSON");
-        assert_eq!(serde_json::from_value::<Scene>(json.clone()).expect("a scene"), scene);
-        kinds.insert(match &json {
-            Value::Object(fields) => fields.keys().next().expect("a kind").clone(),
-            other => other.to_string(),
-        });
+        kinds.insert(scene.kind());
     }
-    assert_eq!(kinds.len(), 26, "{kinds:?}");
+    let samples = Scene::samples(Dialect::DeepSeek, "a", "b");
+    assert_eq!(kinds, samples.iter().map(Scene::kind).collect());
+}
+
+#[test]
+fn a_scene_is_found_by_its_name_and_takes_fields() {
+    for dialect in Dialect::ALL {
+        for sample in Scene::samples(dialect, "Twice a day.", "The moon pulls.") {
+            let named = Scene::named(dialect, &sample.kind(), None).expect("its own fields");
+            assert_eq!(named, Some(sample));
+        }
+    }
+    let named = |name, fields| Scene::named(Dialect::Groq, name, fields);
+    let plain = named("plain", Some(json!({ "text": "so" }))).expect("a field that it has");
+    assert_eq!(plain, Some(Scene::plain("so")));
+    assert!(named("plain", Some(json!({ "text": 7 }))).is_err());
+    assert!(named("plain", Some(json!({ "txt": "so" }))).is_err());
+    assert!(named("garbage", Some(json!({ "text": "so" }))).is_err());
+    assert_eq!(named("nonsense", None).expect("no fields"), None);
+    let refused = named("flex_tier_capacity_exceeded", None).expect("no fields");
+    assert!(matches!(refused, Some(Scene::Refused { status: 498, .. })));
 }
 
 fn good_scenes() -> Vec<Scene> {
@@ -304,7 +320,7 @@ fn good_scenes() -> Vec<Scene> {
             every_ms: 1,
             text,
         },
-        Scene::Many { tokens: 50 },
+        Scene::Many { tokens: 5 },
         Scene::NoContent,
     ]
 }
@@ -335,7 +351,7 @@ impl Answer {
 }
 
 fn ask(provider: &Provider, request: &Value) -> Answer {
-    let mut connection = TcpStream::connect(provider.address).expect("connected");
+    let mut connection = TcpStream::connect(provider.server.address()).expect("connected");
     ask_on(&mut connection, provider, request)
 }
 
@@ -345,7 +361,7 @@ fn ask_on(connection: &mut TcpStream, provider: &Provider, request: &Value) -> A
 }
 
 fn post(provider: &Provider, path: &str, body: &Value) -> Answer {
-    let mut connection = TcpStream::connect(provider.address).expect("connected");
+    let mut connection = TcpStream::connect(provider.server.address()).expect("connected");
     let body = body.to_string();
     let request = format!("POST {path} HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     connection.write_all(request.as_bytes()).expect("sent");
@@ -353,7 +369,7 @@ fn post(provider: &Provider, path: &str, body: &Value) -> Answer {
 }
 
 fn get(provider: &Provider, path: &str) -> Answer {
-    let mut connection = TcpStream::connect(provider.address).expect("connected");
+    let mut connection = TcpStream::connect(provider.server.address()).expect("connected");
     connection
         .write_all(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes())
         .expect("sent");
