@@ -197,12 +197,12 @@ fn nowhere(world: World<'_>, out: Vec<Out>) -> Decision {
     let mut detail = format!("rule `{rule}` leaves nobody to answer: {}", said(last));
     if !by_request(last) {
         let remote = !last.target.is_remote();
-        let other = match closest(&out, |out| out.target.is_remote() == remote) {
-            Some(other) => Some(said(other)).filter(|_| !by_request(other)),
-            None => Some(nobody(remote).to_owned()).filter(|_| may_go(world.needs, remote)),
-        };
         let side = if remote { "elsewhere" } else { "here" };
-        detail.extend(other.map(|other| format!("; {side}, {other}")));
+        match closest(&out, |out| out.target.is_remote() == remote) {
+            Some(other) if !by_request(other) => detail += &format!("; {side}, {}", said(other)),
+            None if may_go(world.needs, remote) => detail += &format!("; {}", nobody(remote)),
+            _ => {}
+        }
     }
     Decision::Nowhere {
         rule: rule.to_owned(),

@@ -8,6 +8,10 @@ use crate::error::{Error, ErrorKind};
 /// What the router says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "decision", rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once a request, and the languages of the bindings know no boxes"
+)]
 pub enum Decision {
     /// This place answers.
     Go {

@@ -53,16 +53,23 @@ pub(super) fn asked(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objec
 /// `stay-here`: remote candidates go, the person's own servers too.
 pub(super) fn stay_here(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objection> {
     let why = stays(world.needs).filter(|_| candidate.is_remote())?;
-    Some(if world.facts.locals.is_empty() && !named(world.needs) {
-        let remedy = "no model is installed here: download one first";
-        Objection::new(ErrorKind::NotInstalled, why, remedy)
-    } else if world.needs.sensitivity == Sensitivity::Sensitive {
-        let remedy = "install a model that can answer here; sensitive words go nowhere else";
-        Objection::new(ErrorKind::Blocked, why, remedy)
-    } else {
-        let remedy = "choose another `mode`, or a model that is installed";
-        Objection::new(ErrorKind::Blocked, why, remedy)
-    })
+    let sensitive = world.needs.sensitivity == Sensitivity::Sensitive;
+    let (kind, remedy) = match world.needs.mode {
+        Mode::OnlyInCloud => (ErrorKind::Blocked, NEITHER),
+        _ if world.facts.locals.is_empty() && !named(world.needs) => (
+            ErrorKind::NotInstalled,
+            "no model is installed here: download one first",
+        ),
+        _ if sensitive => (
+            ErrorKind::Blocked,
+            "sensitive words need a model that is installed here",
+        ),
+        _ => (
+            ErrorKind::Blocked,
+            "choose another `mode`, or a model that is installed here",
+        ),
+    };
+    Some(Objection::new(kind, why, remedy))
 }
 
 /// `mode`: local candidates go where the request is for elsewhere only.
@@ -71,7 +78,7 @@ pub(super) fn mode(world: World<'_>, candidate: &Candidate<'_>) -> Option<Object
         return None;
     }
     let remedy = match world.needs.sensitivity {
-        Sensitivity::Sensitive => "sensitive words never leave the device: choose another `mode`",
+        Sensitivity::Sensitive => NEITHER,
         _ if world.facts.remotes.is_empty() => "set up a provider, or choose another `mode`",
         _ => "choose another `mode`",
     };
@@ -104,3 +111,5 @@ pub(in crate::route) fn stays(needs: &Needs) -> Option<&'static str> {
         None
     }
 }
+
+const NEITHER: &str = "sensitive words never leave the device: choose another `mode`";

@@ -1,0 +1,647 @@
+//! What the router promises whatever the facts are: over random worlds, most of them absurd. Each promise is stated here
+//! again in its own words, from what the facts and the decision say, and not by the functions that keep it.
+//!
+//! Two more things that a table cannot show: how long a decision takes among 400 models (measured, not asserted), and
+//! that real vocabularies count what `estimate::tokens` said they would.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use nearside::chat::{ChatRequest, DataPolicy, Expected, Message, Mode, Sensitivity, Target};
+use nearside::device::{Heat, HostFacts, Network};
+use nearside::engine::remote::{Abilities, Price};
+use nearside::model::Verdict;
+use nearside::route::{
+    Consent, Decision, Facts, LocalCandidate, Needs, Policy, RemoteCandidate, Speed, Spent, TokenRange, choose,
+    estimate,
+};
+use nearside_llama::{LoadMode, Model, ModelParams};
+use nearside_tests::models;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_promise_holds_in_every_world(
+        needs in needs(),
+        facts in facts(),
+        policy in policy(),
+        swaps in prop::collection::vec((any::<Index>(), any::<Index>()), 8),
+    ) {
+        let decision = choose(&needs, &facts, &policy);
+        everybody_is_told_about_once(&facts, &policy, &decision);
+        for (target, asked) in may_answer(&decision) {
+            words_go_only_where_they_may(&needs, &facts, &policy, target, asked);
+            nobody_answers_who_cannot(&needs, &facts, target);
+            if let Some(remote) = remote(&facts, target) {
+                no_cap_is_passed(&needs, &facts, &policy, remote);
+            }
+        }
+        prop_assert_eq!(&choose(&needs, &facts, &policy), &decision, "the same facts, another answer");
+        let mut shuffled = facts;
+        for (a, b) in swaps {
+            if !shuffled.locals.is_empty() {
+                let count = shuffled.locals.len();
+                shuffled.locals.swap(a.index(count), b.index(count));
+            }
+            if !shuffled.remotes.is_empty() {
+                let count = shuffled.remotes.len();
+                shuffled.remotes.swap(a.index(count), b.index(count));
+            }
+        }
+        prop_assert_eq!(&choose(&needs, &shuffled, &policy), &decision, "another order, another answer");
+    }
+}
+
+/// Every place that may come to answer, and whether the person is asked first.
+fn may_answer(decision: &Decision) -> Vec<(&Target, bool)> {
+    let (route, asked) = match decision {
+        Decision::Go { route } => (route, false),
+        Decision::Ask { question } => (&question.route, true),
+        Decision::Nowhere { .. } => return vec![],
+    };
+    let then = route.then.iter().map(|target| (target, false));
+    std::iter::once((&route.target, asked)).chain(then).collect()
+}
+
+fn remote<'a>(facts: &'a Facts, target: &Target) -> Option<&'a RemoteCandidate> {
+    let Target::Remote { provider, model } = target else {
+        return None;
+    };
+    let is = |remote: &&RemoteCandidate| remote.provider == *provider && remote.model == *model;
+    Some(facts.remotes.iter().find(is).expect("a place that was invented"))
+}
+
+fn everybody_is_told_about_once(facts: &Facts, policy: &Policy, decision: &Decision) {
+    let mut told = BTreeMap::<Target, u32>::new();
+    for (target, _) in may_answer(decision) {
+        *told.entry(target.clone()).or_default() += 1;
+    }
+    let (rule, reason, skipped) = match decision {
+        Decision::Go { route } => (&route.rule, &route.reason, &route.skipped),
+        Decision::Ask { question } => {
+            assert_eq!(question.target, question.route.target);
+            assert!(question.text.contains(&question.reason) && question.text.ends_with('?'));
+            assert!(question.cost_usd.is_none_or(f64::is_finite));
+            (&question.route.rule, &question.reason, &question.route.skipped)
+        }
+        Decision::Nowhere {
+            rule, detail, skipped, ..
+        } => (rule, detail, skipped),
+    };
+    for skipped in skipped {
+        *told.entry(skipped.target.clone()).or_default() += 1;
+        assert!(
+            RULES.contains(&&*skipped.rule) && !skipped.reason.is_empty(),
+            "{skipped:?}"
+        );
+    }
+    assert!(RULES.contains(&&**rule) && !reason.is_empty(), "{decision:?}");
+
+    let locals = facts.locals.iter().map(|local| Target::Local {
+        model: local.model.clone(),
+    });
+    let remotes = facts.remotes.iter().map(|remote| Target::Remote {
+        provider: remote.provider.clone(),
+        model: remote.model.clone(),
+    });
+    let all: BTreeMap<_, _> = locals.chain(remotes).map(|target| (target, 1)).collect();
+    assert_eq!(told, all);
+
+    if let Decision::Go { route } = decision {
+        assert_eq!(route.policy, policy.version);
+        assert!(route.then.len() <= 4);
+        let Expected {
+            first_token_ms,
+            total_ms,
+            cost_usd,
+        } = route.expected;
+        // JSON has no word for infinity.
+        assert!(
+            [first_token_ms, total_ms, cost_usd]
+                .iter()
+                .flatten()
+                .all(|figure| figure.is_finite())
+        );
+    }
+}
+
+fn words_go_only_where_they_may(needs: &Needs, facts: &Facts, policy: &Policy, target: &Target, asked: bool) {
+    if let Some(pinned) = &needs.pinned {
+        assert_eq!(target, pinned);
+    } else {
+        let (provider, model) = match target {
+            Target::Local { model } => (None, model),
+            Target::Remote { provider, model } => (Some(provider), model),
+            Target::Scripted => panic!("nobody offered a script"),
+        };
+        assert!(needs.model.as_ref().is_none_or(|named| named == model));
+        assert!(needs.provider.is_none() || needs.provider.as_ref() == provider);
+    }
+    let Some(remote) = remote(facts, target) else {
+        assert!(needs.mode != Mode::OnlyInCloud);
+        assert!(!asked, "nobody is asked about their own device");
+        return;
+    };
+    assert!(needs.mode != Mode::OnlyOnDevice && needs.sensitivity != Sensitivity::Sensitive);
+
+    let terms = &remote.data_policy;
+    let own = ["own server", "device"].contains(&&*terms.region) && !terms.retained && !terms.trained_on;
+    assert!(!terms.retained || policy.allow_retention);
+    assert!(!terms.trained_on || policy.allow_training);
+    assert!(!policy.never.contains(&remote.provider));
+    assert!(policy.providers.is_empty() || policy.providers.contains(&remote.provider));
+    if !policy.regions.is_empty() && !own {
+        // Of the countries that are drawn here, only these two are members.
+        let member = |country: &str| ["DE", "FR"].contains(&country) && policy.regions.contains(&"EU".into());
+        for country in terms.region.split(',') {
+            assert!(policy.regions.contains(&country.into()) || member(country), "{country}");
+        }
+    }
+    if needs.sensitivity == Sensitivity::Personal && !own {
+        let agreed = needs.consent.as_ref() == Some(target);
+        match policy.consent {
+            Consent::Given => assert!(!asked),
+            Consent::Ask => assert!(asked != agreed),
+            Consent::Refused => panic!("sent in spite of a refusal"),
+        }
+    } else {
+        assert!(!asked);
+    }
+    assert!(facts.device.network != Network::Offline || own);
+    assert!(facts.device.network != Network::Metered || policy.allow_metered);
+}
+
+fn nobody_answers_who_cannot(needs: &Needs, facts: &Facts, target: &Target) {
+    let (abilities, context) = match remote(facts, target) {
+        Some(remote) => {
+            assert!(remote.has_key && !remote.circuit_open);
+            let retired = |date: &String| !date.is_empty() && *date <= facts.today;
+            assert!(!remote.retires.as_ref().is_some_and(retired));
+            (remote.abilities, remote.context)
+        }
+        None => {
+            let is = |local: &&LocalCandidate| matches!(target, Target::Local { model } if *model == local.model);
+            let local = facts.locals.iter().find(is).expect("a model that was invented");
+            let device = &facts.device;
+            let uneasy = device.memory_pressure || device.low_power || device.heat >= Heat::Serious;
+            assert!(local.verdict == Verdict::Fits || local.verdict == Verdict::Tight && !uneasy);
+            (Some(local.abilities), Some(local.context))
+        }
+    };
+    assert!(context.is_none_or(|context| needs.prompt.high <= context));
+    let wanted = needs.abilities;
+    assert!(abilities.is_none_or(|can| {
+        can.tools >= wanted.tools
+            && can.images >= wanted.images
+            && can.json_schema >= wanted.json_schema
+            && can.web_search >= wanted.web_search
+    }));
+}
+
+fn no_cap_is_passed(needs: &Needs, facts: &Facts, policy: &Policy, remote: &RemoteCandidate) {
+    let caps = [
+        needs.max_usd.map(|cap| (cap, 0.0)),
+        policy.max_usd_request.map(|cap| (cap, 0.0)),
+        policy.max_usd_day.map(|cap| (cap, facts.spent.day)),
+        policy.max_usd_month.map(|cap| (cap, facts.spent.month)),
+    ];
+    for (cap, spent) in caps.into_iter().flatten() {
+        let Some(price) = &remote.price else {
+            assert!(remote.data_policy.region == "own server" || remote.data_policy.region == "device");
+            continue;
+        };
+        let tokens = f64::from(needs.prompt.high) * price.usd_in + f64::from(needs.completion.high) * price.usd_out;
+        let worst = price.usd_request + tokens / 1e6;
+        // As a question that NaN answers with no.
+        assert!(
+            worst == 0.0 || worst <= cap - spent,
+            "{worst} of {cap}, and {spent} are spent"
+        );
+        assert!(price.usd_in >= 0.0 && price.usd_out >= 0.0 && price.usd_request >= 0.0);
+    }
+}
+
+#[test]
+fn a_decision_among_400_models_is_measured() {
+    let remotes: Vec<_> = (0..400)
+        .map(|at| RemoteCandidate {
+            provider: ["openrouter", "groq", "fireworks", "openai"][at % 4].into(),
+            model: format!("maker-{}/model-{at}-instruct", at % 37),
+            has_key: at % 11 != 0,
+            circuit_open: false,
+            is_default: at < 4,
+            context: Some(8_192 << (at % 5)),
+            abilities: (at % 7 != 0).then(|| Abilities {
+                tools: at % 3 != 0,
+                ..Abilities::default()
+            }),
+            price: (at % 13 != 0).then(|| Price {
+                usd_in: at as f64 / 100.0,
+                usd_out: at as f64 / 25.0,
+                ..Price::default()
+            }),
+            retires: None,
+            data_policy: DataPolicy {
+                region: ["US", "DE,FR", "unknown", "CN"][at % 4].into(),
+                retained: at % 5 == 0,
+                ..DataPolicy::default()
+            },
+            quality: (at % 10) as f64,
+            speed: Speed::default(),
+        })
+        .collect();
+    let facts = Facts {
+        remotes,
+        today: "2026-11-22".into(),
+        ..Facts::default()
+    };
+    let open = Policy {
+        allow_retention: true,
+        ..Policy::default()
+    };
+    let strict = Policy {
+        regions: vec!["EU".into(), "US".into()],
+        max_usd_day: Some(0.02),
+        prefer_fast: true,
+        ..Policy::default()
+    };
+    let tokens = TokenRange {
+        low: 500,
+        likely: 1_000,
+        high: 2_000,
+    };
+    let needs = |sensitivity| Needs {
+        mode: Mode::PreferInCloud,
+        sensitivity,
+        prompt: tokens,
+        completion: tokens,
+        ..Needs::default()
+    };
+    let public = needs(Sensitivity::Public);
+    let personal = needs(Sensitivity::Personal);
+    for (what, needs, policy) in [
+        ("allowed nearly everywhere", &public, &open),
+        ("to be asked about", &personal, &open),
+        ("under a strict policy", &personal, &strict),
+    ] {
+        let mut micros: Vec<_> = (0..2_000)
+            .map(|_| {
+                let start = Instant::now();
+                let decision = choose(needs, &facts, policy);
+                let took = start.elapsed().as_secs_f64() * 1e6;
+                assert!(!may_answer(&decision).is_empty());
+                took
+            })
+            .collect();
+        micros.sort_by(f64::total_cmp);
+        println!(
+            "400 models, {what}: p50 {:.0} µs, p99 {:.0} µs",
+            micros[1_000], micros[1_980]
+        );
+    }
+}
+
+#[test]
+fn what_real_vocabularies_count_lies_between_the_bounds() {
+    let params = ModelParams {
+        load_mode: LoadMode::Mapped,
+        ..ModelParams::default()
+    };
+    let of = |text: &str| estimate::tokens(&ChatRequest::new(vec![Message::user(text)])).0;
+    let empty = of("");
+    for file in ["smollm2.gguf", "r1-7b.gguf"] {
+        let model = Model::load(&models::path(file), &params, &mut |_| true).unwrap();
+        for text in TEXTS {
+            let counted = model.tokenize(text, false, false).unwrap().len() as u32;
+            let told = of(text);
+            let (low, high) = (told.low - empty.low, told.high - empty.high);
+            assert!(
+                (low..=high).contains(&counted),
+                "{file}: {counted} and not {low} to {high}: {text}"
+            );
+        }
+    }
+}
+
+fn needs() -> impl Strategy<Value = Needs> {
+    let words = (mode(), sensitivity(), abilities(), tokens(), tokens());
+    let named = (rarely(name()), rarely(name()), rarely(target()), rarely(target()));
+    (words, named, prop::option::of(dollars())).prop_map(
+        |((mode, sensitivity, abilities, prompt, completion), (model, provider, consent, pinned), max_usd)| Needs {
+            mode,
+            sensitivity,
+            model,
+            provider,
+            prompt,
+            completion,
+            abilities,
+            max_usd,
+            consent,
+            pinned,
+        },
+    )
+}
+
+fn facts() -> impl Strategy<Value = Facts> {
+    let locals = prop::collection::vec(local(), 0..5);
+    let remotes = prop::collection::vec(remote_candidate(), 0..9);
+    (locals, remotes, device(), dollars(), dollars(), date()).prop_map(
+        |(mut locals, mut remotes, device, day, month, today)| {
+            // Facts name each place once.
+            locals.sort_by(|a, b| a.model.cmp(&b.model));
+            locals.dedup_by(|a, b| a.model == b.model);
+            remotes.sort_by(|a, b| (&a.provider, &a.model).cmp(&(&b.provider, &b.model)));
+            remotes.dedup_by(|a, b| (&a.provider, &a.model) == (&b.provider, &b.model));
+            Facts {
+                locals,
+                remotes,
+                device,
+                spent: Spent { day, month },
+                today,
+            }
+        },
+    )
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    let words = (regions(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    let providers = (
+        names(),
+        names(),
+        select(vec![Consent::Ask, Consent::Given, Consent::Refused]),
+    );
+    let caps = [
+        prop::option::of(dollars()),
+        prop::option::of(dollars()),
+        prop::option::of(dollars()),
+    ];
+    (words, providers, caps).prop_map(|(words, (providers, never, consent), [request, day, month])| {
+        let (regions, allow_retention, allow_training, allow_metered, prefer_fast) = words;
+        Policy {
+            version: "drawn".into(),
+            regions,
+            allow_retention,
+            allow_training,
+            providers,
+            never,
+            consent,
+            max_usd_request: request,
+            max_usd_day: day,
+            max_usd_month: month,
+            allow_metered,
+            prefer_fast,
+        }
+    })
+}
+
+fn local() -> impl Strategy<Value = LocalCandidate> {
+    let verdict = select(vec![Verdict::Fits, Verdict::Fits, Verdict::Tight, Verdict::TooLarge]);
+    (name(), verdict, count(), abilities(), figure(), speed()).prop_map(
+        |(model, verdict, context, abilities, quality, speed)| LocalCandidate {
+            model,
+            verdict,
+            context,
+            abilities,
+            quality,
+            speed,
+        },
+    )
+}
+
+fn remote_candidate() -> impl Strategy<Value = RemoteCandidate> {
+    let who = (
+        name(),
+        name(),
+        prop::bool::weighted(0.9),
+        prop::bool::weighted(0.1),
+        any::<bool>(),
+    );
+    let what = (
+        prop::option::of(count()),
+        prop::option::of(abilities()),
+        prop::option::of(price()),
+    );
+    (who, what, rarely(date()), terms(), figure(), speed()).prop_map(
+        |(who, (context, abilities, price), retires, data_policy, quality, speed)| {
+            let (provider, model, has_key, circuit_open, is_default) = who;
+            RemoteCandidate {
+                provider,
+                model,
+                has_key,
+                circuit_open,
+                is_default,
+                context,
+                abilities,
+                price,
+                retires,
+                data_policy,
+                quality,
+                speed,
+            }
+        },
+    )
+}
+
+fn terms() -> impl Strategy<Value = DataPolicy> {
+    let regions = vec![
+        "US",
+        "DE",
+        "DE,FR",
+        "CN",
+        "US,DE",
+        "unknown",
+        "",
+        "own server",
+        "device",
+        "EU",
+        ",",
+    ];
+    (select(regions), prop::bool::weighted(0.2), prop::bool::weighted(0.2)).prop_map(
+        |(region, retained, trained_on)| DataPolicy {
+            region: region.into(),
+            retained,
+            trained_on,
+            ..DataPolicy::default()
+        },
+    )
+}
+
+fn regions() -> impl Strategy<Value = Vec<String>> {
+    let lists: [&[&str]; 6] = [&[], &[], &["US"], &["EU"], &["US", "EU"], &[""]];
+    select(
+        lists
+            .map(|list| list.iter().map(|region| (*region).to_owned()).collect())
+            .to_vec(),
+    )
+}
+
+fn device() -> impl Strategy<Value = HostFacts> {
+    let network = select(vec![
+        Network::Unknown,
+        Network::Unmetered,
+        Network::Metered,
+        Network::Offline,
+    ]);
+    let heat = select(vec![Heat::Nominal, Heat::Fair, Heat::Serious, Heat::Critical]);
+    let battery = prop::option::of(0..=100_u32);
+    (network, heat, battery, any::<bool>(), any::<bool>()).prop_map(
+        |(network, heat, battery_percent, low_power, memory_pressure)| HostFacts {
+            memory_available: None,
+            network,
+            battery_percent,
+            low_power,
+            heat,
+            memory_pressure,
+        },
+    )
+}
+
+fn price() -> impl Strategy<Value = Price> {
+    (dollars(), dollars(), prop_oneof![4 => Just(0.0), 1 => dollars()]).prop_map(|(usd_in, usd_out, usd_request)| {
+        Price {
+            usd_in,
+            usd_out,
+            usd_request,
+            ..Price::default()
+        }
+    })
+}
+
+fn speed() -> impl Strategy<Value = Speed> {
+    let figure = || prop::option::of(figure());
+    (figure(), figure(), figure()).prop_map(|(prefill, rate, first)| Speed {
+        prompt_tokens_per_second: prefill,
+        tokens_per_second: rate,
+        first_token_ms: first,
+    })
+}
+
+fn abilities() -> impl Strategy<Value = Abilities> {
+    prop::array::uniform5(prop::bool::weighted(0.3)).prop_map(|[tools, images, json_schema, reasoning, web_search]| {
+        Abilities {
+            tools,
+            images,
+            json_schema,
+            reasoning,
+            web_search,
+        }
+    })
+}
+
+fn target() -> impl Strategy<Value = Target> {
+    prop_oneof![
+        1 => name().prop_map(|model| Target::Local { model }),
+        3 => (name(), name()).prop_map(|(provider, model)| Target::Remote { provider, model }),
+    ]
+}
+
+fn tokens() -> impl Strategy<Value = TokenRange> {
+    [count(), count(), count()].prop_map(|mut counts| {
+        counts.sort_unstable();
+        let [low, likely, high] = counts;
+        TokenRange { low, likely, high }
+    })
+}
+
+fn count() -> impl Strategy<Value = u32> {
+    prop_oneof![6 => 0..4_000_u32, 3 => 4_000..200_000_u32, 1 => select(vec![0, 1, u32::MAX - 1, u32::MAX])]
+}
+
+/// Dollars, most of them such that caps and prices meet.
+fn dollars() -> impl Strategy<Value = f64> {
+    prop_oneof![6 => 0.0..5.0, 3 => select(vec![0.0, 0.01, 1.0, 100.0]), 1 => absurd()]
+}
+
+fn figure() -> impl Strategy<Value = f64> {
+    prop_oneof![4 => 0.0..100.0, 4 => select(vec![0.0, 1.0, 5.0, 20_000.0]), 1 => absurd()]
+}
+
+fn absurd() -> impl Strategy<Value = f64> {
+    select(vec![
+        f64::NAN,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        -1.0,
+        -0.0,
+        f64::MAX,
+        f64::MIN_POSITIVE,
+        5e-324,
+    ])
+}
+
+/// Few, so that they meet.
+fn name() -> impl Strategy<Value = String> {
+    select(vec!["a", "b", "c", ""]).prop_map(str::to_owned)
+}
+
+fn names() -> impl Strategy<Value = Vec<String>> {
+    prop_oneof![3 => Just(vec![]), 1 => prop::collection::vec(name(), 0..3)]
+}
+
+fn date() -> impl Strategy<Value = String> {
+    select(vec![
+        "",
+        "2026-11-21",
+        "2026-11-22",
+        "2026-11-23",
+        "soon",
+        "日付のない日付",
+    ])
+    .prop_map(str::to_owned)
+}
+
+fn mode() -> impl Strategy<Value = Mode> {
+    select(vec![
+        Mode::OnlyOnDevice,
+        Mode::PreferOnDevice,
+        Mode::PreferInCloud,
+        Mode::OnlyInCloud,
+    ])
+}
+
+fn sensitivity() -> impl Strategy<Value = Sensitivity> {
+    select(vec![Sensitivity::Public, Sensitivity::Personal, Sensitivity::Sensitive])
+}
+
+fn rarely<T: std::fmt::Debug>(strategy: impl Strategy<Value = T>) -> impl Strategy<Value = Option<T>> {
+    prop::option::weighted(0.15, strategy)
+}
+
+/// All the ids there are.
+const RULES: [&str; 10] = [
+    "asked",
+    "stay-here",
+    "mode",
+    "able",
+    "allowed",
+    "reachable",
+    "affordable",
+    "fits",
+    "preferred",
+    "candidates",
+];
+
+/// What people and programs write.
+const TEXTS: [&str; 18] = [
+    "The tide rises because the moon pulls the near side of the ocean a little harder than the centre of the earth.",
+    "fn main() {\n    let sum: u64 = (1..=10).map(|n| n * n).sum();\n    println!(\"{sum}\");\n}\n",
+    r#"{"type":"object","properties":{"city":{"type":"string"},"days":{"type":"integer","maximum":14}}}"#,
+    "31 41 59 26 53 58 97 93 23 84 62 64 33 83 27 95 02 88 41 97 16 93 99 37 51 05 82 09 74 94 45",
+    "TmVhcnNpZGUgcnVucyBsYW5ndWFnZSBtb2RlbHMgb24gdGhlIGRldmljZSBpbiB5b3VyIGhhbmQu",
+    "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "潮汐每天涨落两次，因为月球对海洋近侧的引力略大于对地心的引力。",
+    "潮の満ち引きは、月の引力が海の近い側をより強く引くために起こります。",
+    "밀물과 썰물은 달의 인력이 바다의 가까운 쪽을 더 세게 끌어당기기 때문에 일어납니다.",
+    "Прилив поднимается потому, что луна притягивает ближнюю сторону океана немного сильнее.",
+    "Η παλίρροια ανεβαίνει επειδή η σελήνη έλκει την κοντινή πλευρά του ωκεανού λίγο πιο δυνατά.",
+    "يرتفع المد لأن القمر يجذب الجانب القريب من المحيط أكثر قليلا من مركز الأرض",
+    "ज्वार इसलिए आता है क्योंकि चंद्रमा समुद्र के पास वाले हिस्से को थोड़ा अधिक खींचता है",
+    "น้ำขึ้นเพราะดวงจันทร์ดึงดูดด้านใกล้ของมหาสมุทรแรงกว่าใจกลางโลกเล็กน้อย",
+    "Die Flut steigt, weil der Mond die nahe Seite des Ozeans ein wenig stärker anzieht, überall größer.",
+    "La marée monte parce que la lune attire le côté proche de l'océan un peu plus fort, c'est-à-dire là où l'été",
+    "😀🎉🚀👩‍👩‍👧‍👦🇩🇪🏳️‍🌈🤷🏽‍♀️",
+    "#$%^&*()[]{};':\",./<>?~`|\\ \t\n\n\n   ----------",
+];
