@@ -35,11 +35,9 @@ use crate::error::ErrorKind;
 /// Decides who answers.
 pub fn choose(needs: &Needs, facts: &Facts, policy: &Policy) -> Decision {
     let world = World { needs, facts, policy };
-    let mut candidates = world.candidates();
-    line_up(world, &mut candidates);
     let mut out = Vec::new();
     let mut left = Vec::new();
-    for candidate in candidates {
+    for candidate in line_up(world, world.candidates()) {
         match world.objection(&candidate) {
             Some((rule, objection)) => out.push(Out {
                 target: candidate.target,

@@ -14,38 +14,58 @@ use crate::chat::Mode;
 use crate::device::Heat;
 use crate::route::estimate;
 
-/// Sorts, best first.
-pub(in crate::route) fn line_up(world: World<'_>, candidates: &mut [Candidate<'_>]) {
-    let strained = strained(world).is_some();
-    candidates.sort_by(|a, b| better(world, strained, a, b));
+/// Where a candidate stands. Fields are compared in order, and less is better.
+struct Rank {
+    side: u8,
+    was_not_agreed: bool,
+    is_not_default: bool,
+    doubt: (bool, u8),
+    /// Negated, since more of it is better.
+    quality: f64,
+    total_ms: f64,
+    cost_usd: f64,
 }
 
-fn better(world: World<'_>, strained: bool, a: &Candidate<'_>, b: &Candidate<'_>) -> Ordering {
-    let places = |candidate: &Candidate<'_>| {
-        let side = match (world.needs.mode, candidate.is_remote()) {
-            (Mode::PreferInCloud | Mode::OnlyInCloud, true) => 0,
-            (_, true) if strained && !candidate.needs_consent => 0,
-            (_, false) => 1,
-            (_, true) => 2,
+/// Lines the candidates up, best first.
+pub(in crate::route) fn line_up<'a>(world: World<'_>, candidates: Vec<Candidate<'a>>) -> Vec<Candidate<'a>> {
+    let strained = strained(world).is_some();
+    let rank = |candidate| (Rank::of(world, strained, &candidate), candidate);
+    let mut ranked: Vec<_> = candidates.into_iter().map(rank).collect();
+    ranked.sort_unstable_by(|(rank, a), (other, b)| rank.cmp(other).then_with(|| a.target.cmp(&b.target)));
+    ranked.into_iter().map(|(_, candidate)| candidate).collect()
+}
+
+impl Rank {
+    fn of(world: World<'_>, strained: bool, candidate: &Candidate<'_>) -> Self {
+        let (quality, is_default) = match candidate.place {
+            Place::Local(local) => (local.quality, false),
+            Place::Remote(remote) => (remote.quality, remote.is_default),
         };
-        let agreed = world.needs.consent.as_ref() == Some(&candidate.target);
-        let is_default = matches!(candidate.place, Place::Remote(remote) if remote.is_default);
-        (side, !agreed, !is_default, doubt(world, candidate))
-    };
-    let quality = |candidate: &Candidate<'_>| {
-        let quality = match candidate.place {
-            Place::Local(local) => local.quality,
-            Place::Remote(remote) => remote.quality,
-        };
-        if quality.is_nan() { 0.0 } else { quality }
-    };
-    let last = |figure: Option<f64>| figure.unwrap_or(f64::INFINITY);
-    places(a)
-        .cmp(&places(b))
-        .then_with(|| quality(b).total_cmp(&quality(a)))
-        .then_with(|| last(a.expected.total_ms).total_cmp(&last(b.expected.total_ms)))
-        .then_with(|| last(a.expected.cost_usd).total_cmp(&last(b.expected.cost_usd)))
-        .then_with(|| a.target.cmp(&b.target))
+        let last = |figure: Option<f64>| figure.unwrap_or(f64::INFINITY);
+        Self {
+            side: match (world.needs.mode, candidate.is_remote()) {
+                (Mode::PreferInCloud | Mode::OnlyInCloud, true) => 0,
+                (_, true) if strained && !candidate.needs_consent => 0,
+                (_, false) => 1,
+                (_, true) => 2,
+            },
+            was_not_agreed: world.needs.consent.as_ref() != Some(&candidate.target),
+            is_not_default: !is_default,
+            doubt: doubt(world, candidate),
+            quality: if quality.is_nan() { 0.0 } else { 0.0 - quality },
+            total_ms: last(candidate.expected.total_ms),
+            cost_usd: last(candidate.expected.cost_usd),
+        }
+    }
+
+    fn cmp(&self, other: &Self) -> Ordering {
+        let places = |rank: &Self| (rank.side, rank.was_not_agreed, rank.is_not_default, rank.doubt);
+        places(self)
+            .cmp(&places(other))
+            .then_with(|| self.quality.total_cmp(&other.quality))
+            .then_with(|| self.total_ms.total_cmp(&other.total_ms))
+            .then_with(|| self.cost_usd.total_cmp(&other.cost_usd))
+    }
 }
 
 /// How sure it is that the candidate does what the request needs, and what it wishes for; less is better.
