@@ -8,11 +8,13 @@
 //! | `local` | references, verdicts, loaded models |
 //! | `providers` | settings, credentials, connections, model lists |
 //! | `facts` | what a decision rests on |
+//! | `place` | one place of a route, ready to answer |
 //! | `answer` | one answer along its route |
 
 mod answer;
 mod facts;
 mod local;
+mod place;
 mod providers;
 
 use std::collections::HashMap;
@@ -26,16 +28,15 @@ use crate::config::Config;
 use crate::device::{self, Host, Snapshot};
 use crate::engine::local::bench::{BenchOptions, BenchReport};
 use crate::engine::local::{LocalEngine, LocalSettings};
-use crate::engine::remote::{Connection, Patience, ProviderSettings, RemoteEngine, RemoteModel, Secret, SignIn};
+use crate::engine::remote::{ProviderSettings, RemoteModel, Secret, SignIn};
 use crate::engine::{Engine, Job};
 use crate::error::{Error, Result};
 use crate::model::hub::Hub;
 use crate::model::store::Store;
 use crate::model::{self, DownloadStream, FitOptions, FitReport, InstalledModel, ModelRef};
-use crate::route::{CostRow, Decision, Ledger, Policy, SpendBy, SpendRow, Spent, compare, estimate};
+use crate::route::{CostRow, Decision, Ledger, Policy, SpendBy, SpendRow, Spent, compare};
 use crate::state::State;
 
-use answer::{Place, Tariff};
 pub use providers::ProviderStatus;
 
 /// Language models on this device and elsewhere: downloaded, judged, asked.
@@ -413,48 +414,6 @@ impl Inner {
         match decision.and_then(Decision::into_route) {
             Ok(route) => answer::along(&self, request, route, sink, asked).await,
             Err(error) => sink.finish(Err(error)),
-        }
-    }
-
-    /// Makes a place ready to answer.
-    fn place(&self, target: &Target, request: &ChatRequest) -> Result<Place> {
-        let (prompt, completion) = estimate::tokens(request);
-        let most = (prompt.high, completion.high);
-        match target {
-            Target::Local { model } => {
-                let ready = self.ready(&ModelRef::parse(model)?)?;
-                let engine = self.engine(&ready)?;
-                Ok(Place {
-                    engine,
-                    tariff: None,
-                    most,
-                })
-            }
-            Target::Remote { provider, model } => {
-                let settings = self.provider(provider)?;
-                let model = self.model_of(&settings, &self.models_of(provider)?, model);
-                let data_policy = self.data_policy(&settings, &model)?;
-                // Nobody sends a bill for a server of one's own: there is nothing to set aside.
-                let tariff = (!data_policy.is_own()).then(|| Tariff {
-                    price: model.price.clone(),
-                });
-                let connection = Connection {
-                    http: self.http(&settings)?,
-                    secret: self.secret(provider),
-                    upstreams: self.upstreams(&settings)?.0,
-                    circuit: self.circuit(provider),
-                    patience: Patience::default(),
-                    data_policy,
-                    model,
-                    settings,
-                };
-                Ok(Place {
-                    engine: Arc::new(RemoteEngine::new(connection, self.handle.clone())),
-                    tariff,
-                    most,
-                })
-            }
-            Target::Scripted => Err(facts::gone(target)),
         }
     }
 

@@ -14,25 +14,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::time::timeout_at;
 
+use super::place::{Place, Tariff};
 use super::{Inner, blocking};
 use crate::chat::{ChatRequest, ChatStream, Chunk, CostSource, Route, Sink, Skipped, Stream, Target, Usage};
-use crate::engine::{Engine, Job};
+use crate::engine::Job;
 use crate::error::{Error, ErrorKind, Result};
 use crate::route::{Caps, EntryId, Reservation, Speed};
-
-/// A place that is ready to answer.
-pub(super) struct Place {
-    pub(super) engine: Arc<dyn Engine>,
-    /// What an answer there can cost; none where nothing is charged, ever.
-    pub(super) tariff: Option<Tariff>,
-    /// How many tokens the prompt and the answer can have at most.
-    pub(super) most: (u32, u32),
-}
-
-/// Prices, as far as they are known.
-pub(super) struct Tariff {
-    pub(super) price: Option<crate::engine::remote::Price>,
-}
 
 /// How one place ended.
 enum Ended {

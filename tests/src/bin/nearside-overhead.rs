@@ -77,8 +77,11 @@ async fn measure(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>
                 Scene::plain("Twice.")
             };
             provider.play(scene.clone());
+            // Nobody asks again within the moment in which the last answer is written down.
+            tokio::time::sleep(Duration::from_millis(20)).await;
             let one = with_reqwest(&bare, &provider).await?;
             provider.play(scene);
+            tokio::time::sleep(Duration::from_millis(20)).await;
             let other = with_nearside(&nearside, dialect).await?;
             // The first of each opens connections.
             if turn > 0 {

@@ -52,6 +52,10 @@ pub(super) fn body(
         body
     };
     thinking(&mut body, dialect.thinking, &request.reasoning, model);
+    if kind == ProviderKind::OpenAi && model.id.starts_with("gpt-6") && !request.tools.is_empty() {
+        // Over chat completions these call tools only where they do not think.
+        body.insert("reasoning_effort".to_owned(), "none".into());
+    }
     if kind == ProviderKind::OpenRouter {
         let wanted = !request.tools.is_empty() || request.output != Output::Text;
         let routing = upstreams.to_wire(wanted);

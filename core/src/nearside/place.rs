@@ -1,0 +1,73 @@
+//! One place of a route, ready to answer: an engine with its model, its address and its credential.
+
+use std::sync::Arc;
+
+use super::Inner;
+use super::facts::gone;
+use crate::chat::{ChatRequest, Target};
+use crate::engine::Engine;
+use crate::engine::remote::{Connection, Patience, Price, RemoteEngine};
+use crate::error::Result;
+use crate::model::ModelRef;
+use crate::route::estimate;
+
+/// A place that is ready to answer.
+pub(super) struct Place {
+    pub(super) engine: Arc<dyn Engine>,
+    /// What an answer there can cost; none where nothing is charged, ever.
+    pub(super) tariff: Option<Tariff>,
+    /// How many tokens the prompt and the answer can have at most.
+    pub(super) most: (u32, u32),
+}
+
+/// Prices, as far as they are known.
+pub(super) struct Tariff {
+    pub(super) price: Option<Price>,
+}
+
+impl Inner {
+    /// Makes a place ready to answer.
+    pub(super) fn place(&self, target: &Target, request: &ChatRequest) -> Result<Place> {
+        let (prompt, completion) = estimate::tokens(request);
+        let most = (prompt.high, completion.high);
+        match target {
+            Target::Local { model } => {
+                let ready = self.ready(&ModelRef::parse(model)?)?;
+                let engine = self.engine(&ready)?;
+                Ok(Place {
+                    engine,
+                    tariff: None,
+                    most,
+                })
+            }
+            Target::Remote { provider, model } => {
+                let settings = self.provider(provider)?;
+                let model = self.model_of(&settings, &self.models_of(provider)?, model);
+                let data_policy = self.data_policy(&settings, &model)?;
+                // Nobody sends a bill for a server of one's own: there is nothing to set aside.
+                let tariff = (!data_policy.is_own()).then(|| Tariff {
+                    price: model.price.clone(),
+                });
+                let (mut upstreams, _) = self.upstreams(&settings)?;
+                // What is set aside is reckoned at this price: nobody behind the provider may be dearer.
+                upstreams.max_price = model.price.clone().filter(|price| !price.is_free());
+                let connection = Connection {
+                    http: self.http(&settings)?,
+                    secret: self.secret(provider),
+                    upstreams,
+                    circuit: self.circuit(provider),
+                    patience: Patience::default(),
+                    data_policy,
+                    model,
+                    settings,
+                };
+                Ok(Place {
+                    engine: Arc::new(RemoteEngine::new(connection, self.handle.clone())),
+                    tariff,
+                    most,
+                })
+            }
+            Target::Scripted => Err(gone(target)),
+        }
+    }
+}

@@ -1,0 +1,442 @@
+//! The library as an app holds it, between a device with a real model and recorded providers: who answers, what it costs,
+//! and what happens when somebody fails.
+
+use std::time::Duration;
+
+use nearside::chat::{
+    ChatRequest, ChatStream, Chunk, CostSource, Limits, Mode, Receipt, Sensitivity, StopReason, Target,
+};
+use nearside::engine::remote::Secret;
+use nearside::route::{Consent, Decision, Policy, SpendBy};
+use nearside::{Config, Error, ErrorKind, Nearside};
+use nearside_tests::models;
+use nearside_tests::provider::{Dialect, Provider, Scene};
+use nearside_tests::remote::{KEY, question, settings};
+
+/// A device with nothing on it, and providers that are set up.
+struct Device {
+    nearside: Nearside,
+    _folder: tempfile::TempDir,
+}
+
+impl Device {
+    async fn new(providers: &[&Provider], policy: Policy) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = Config {
+            context: Some(512),
+            ..Config::new(folder.path().to_string_lossy())
+        };
+        let nearside = Nearside::new(config).expect("the library opens");
+        for provider in providers {
+            let dialect = provider.dialect();
+            let mut settings = settings(dialect, &provider.url());
+            settings.model = Some(dialect.model().to_owned());
+            nearside.add_provider(settings).await.expect("set up");
+            nearside.set_key(dialect.name(), Secret::new(KEY));
+        }
+        nearside.set_policy(policy).await.expect("kept");
+        Self {
+            nearside,
+            _folder: folder,
+        }
+    }
+
+    async fn with_model(self) -> Self {
+        let path = models::path("smollm2.gguf").to_string_lossy().into_owned();
+        self.nearside.import(path).await.expect("imported");
+        self
+    }
+
+    async fn ask(&self, request: ChatRequest) -> Told {
+        read(&self.nearside.chat(request)).await
+    }
+}
+
+/// Everything that a stream said.
+struct Told {
+    places: Vec<Target>,
+    text: String,
+    end: Result<(StopReason, Receipt), Error>,
+}
+
+async fn read(stream: &ChatStream) -> Told {
+    let mut told = Told {
+        places: vec![],
+        text: String::new(),
+        end: Err(Error::internal("no end")),
+    };
+    loop {
+        let batch = tokio::time::timeout(Duration::from_secs(60), stream.next_batch()).await;
+        match batch.expect("it goes on or ends") {
+            Ok(batch) if batch.is_empty() => return told,
+            Ok(batch) => batch.into_iter().for_each(|chunk| match chunk {
+                Chunk::Started { route } => told.places.push(route.target),
+                Chunk::Text { text } => told.text += &text,
+                Chunk::Done { stop, receipt, .. } => told.end = Ok((stop, receipt)),
+                _ => {}
+            }),
+            Err(error) => {
+                told.end = Err(error);
+                return told;
+            }
+        }
+    }
+}
+
+fn open() -> Policy {
+    Policy {
+        version: "test-1".into(),
+        allow_retention: true,
+        allow_training: true,
+        consent: Consent::Given,
+        ..Policy::default()
+    }
+}
+
+fn short(mode: Mode) -> ChatRequest {
+    ChatRequest {
+        mode,
+        limits: Limits {
+            max_tokens: Some(8),
+            ..Limits::default()
+        },
+        ..question()
+    }
+}
+
+fn remote(dialect: Dialect) -> Target {
+    Target::Remote {
+        provider: dialect.name().into(),
+        model: dialect.model().into(),
+    }
+}
+
+#[tokio::test]
+async fn with_no_model_on_the_device_a_provider_answers_and_the_receipt_tells_all() {
+    let provider = Provider::start(Dialect::OpenRouter);
+    let device = Device::new(&[&provider], open()).await;
+    let told = device.ask(short(Mode::PreferOnDevice)).await;
+    let (stop, receipt) = told.end.expect("an answer");
+    assert_eq!(
+        (stop, told.places),
+        (StopReason::End, vec![remote(Dialect::OpenRouter)])
+    );
+    assert_eq!(
+        (receipt.policy.as_str(), receipt.cost_source),
+        ("test-1", CostSource::Provider)
+    );
+    assert!(receipt.cost_usd > 0.0 && receipt.served_by.is_some(), "{receipt:?}");
+    assert!(
+        !receipt.data_policy.as_of.is_empty(),
+        "terms have a day: {:?}",
+        receipt.data_policy
+    );
+    let rows = device.nearside.spending(SpendBy::Provider).await.expect("a report");
+    assert_eq!((rows[0].key.as_str(), rows[0].requests), ("openrouter", 1));
+    assert!((rows[0].usd - receipt.cost_usd).abs() < 1e-9, "{rows:?}");
+}
+
+#[tokio::test]
+async fn the_device_answers_where_it_can_and_steps_in_where_a_provider_fails() {
+    let provider = Provider::start(Dialect::Compatible);
+    let device = Device::new(&[&provider], open()).await.with_model().await;
+    let told = device.ask(short(Mode::PreferOnDevice)).await;
+    assert!(matches!(&told.places[..], [Target::Local { .. }]), "{:?}", told.places);
+    assert!(provider.chats().is_empty(), "nobody else was asked");
+
+    provider.otherwise(
+        Scene::refused(Dialect::Compatible, "overloaded").unwrap_or(Scene::Refused {
+            status: 503,
+            body: serde_json::json!({ "error": { "message": "busy" } }),
+            retry_after: None,
+        }),
+    );
+    let told = device.ask(short(Mode::PreferInCloud)).await;
+    let (_, receipt) = told.end.expect("the device answers");
+    assert!(
+        matches!(&told.places[..], [Target::Remote { .. }, Target::Local { .. }]),
+        "{:?}",
+        told.places
+    );
+    let failed: Vec<_> = receipt
+        .skipped
+        .iter()
+        .filter(|skipped| skipped.rule == "failed")
+        .collect();
+    assert_eq!((failed.len(), &failed[0].target), (1, &remote(Dialect::Compatible)));
+    assert_eq!(receipt.cost_usd, 0.0);
+    device.nearside.unload().await.expect("unloads");
+}
+
+#[tokio::test]
+async fn what_must_stay_here_goes_nowhere_else() {
+    let provider = Provider::start(Dialect::Compatible);
+    let device = Device::new(&[&provider], open()).await;
+    let sensitive = ChatRequest {
+        sensitivity: Sensitivity::Sensitive,
+        ..short(Mode::PreferInCloud)
+    };
+    for request in [sensitive, short(Mode::OnlyOnDevice)] {
+        let told = device.ask(request).await;
+        let error = told.end.expect_err("nobody may answer");
+        assert!(
+            matches!(error.kind(), ErrorKind::Blocked | ErrorKind::NotInstalled),
+            "{error}"
+        );
+    }
+    assert!(
+        provider.requests().is_empty(),
+        "not even a list of models was asked for"
+    );
+}
+
+#[tokio::test]
+async fn a_person_is_asked_first_and_a_yes_holds_for_what_they_were_asked() {
+    let provider = Provider::start(Dialect::Fireworks);
+    let policy = Policy {
+        consent: Consent::Ask,
+        ..open()
+    };
+    let device = Device::new(&[&provider], policy).await;
+    let told = device.ask(short(Mode::PreferOnDevice)).await;
+    assert_eq!(told.end.expect_err("not agreed").kind(), ErrorKind::Blocked);
+    assert!(provider.chats().is_empty());
+    let decision = device
+        .nearside
+        .route(short(Mode::PreferOnDevice))
+        .await
+        .expect("a decision");
+    let Decision::Ask { question } = decision else {
+        panic!("{decision:?}")
+    };
+    assert_eq!(question.target, remote(Dialect::Fireworks));
+    let agreed = ChatRequest {
+        consent: Some(question.target),
+        ..short(Mode::PreferOnDevice)
+    };
+    assert!(device.ask(agreed).await.end.is_ok());
+    assert_eq!(provider.chats().len(), 1);
+}
+
+#[tokio::test]
+async fn a_cap_holds_before_sending_and_while_it_streams() {
+    let provider = Provider::start(Dialect::DeepSeek);
+    let device = Device::new(
+        &[&provider],
+        Policy {
+            max_usd_request: Some(1e-7),
+            ..open()
+        },
+    )
+    .await;
+    let told = device.ask(short(Mode::OnlyInCloud)).await;
+    assert_eq!(told.end.expect_err("too dear").kind(), ErrorKind::Blocked);
+    assert!(provider.chats().is_empty());
+
+    device
+        .nearside
+        .set_policy(Policy {
+            max_usd_request: Some(0.001),
+            ..open()
+        })
+        .await
+        .expect("kept");
+    // A provider that ignores the limit it was given.
+    provider.play(Scene::Slow {
+        tokens: 100_000,
+        per_second: 20_000.0,
+    });
+    let told = device.ask(short(Mode::OnlyInCloud)).await;
+    let (stop, receipt) = told.end.expect("an end");
+    assert_eq!(stop, StopReason::CostLimit);
+    assert!(receipt.cost_usd < 0.001, "{receipt:?}");
+    assert_eq!(provider.chats()[0]["max_tokens"], 8, "the provider was told");
+    assert!(
+        provider.wait_for_closed_early(1, Duration::from_secs(5)),
+        "it was stopped"
+    );
+    let spent = device.nearside.spent().await.expect("a sum");
+    assert!((spent.day - receipt.cost_usd).abs() < 1e-9, "{spent:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_offers_to_go_on_elsewhere() {
+    let (broken, sound) = (
+        Provider::start(Dialect::Fireworks),
+        Provider::start(Dialect::Compatible),
+    );
+    let device = Device::new(&[&broken, &sound], open()).await;
+    broken.play(Scene::Truncated {
+        text: "The moon and".into(),
+    });
+    let asked = ChatRequest {
+        provider: Some("fireworks".into()),
+        ..short(Mode::OnlyInCloud)
+    };
+    let told = device.ask(asked.clone()).await;
+    assert_eq!(told.text, "The moon and");
+    let error = told.end.expect_err("it broke off");
+    assert!(
+        error.kind() == ErrorKind::Network && error.to_string().contains("continue_remotely"),
+        "{error}"
+    );
+    assert!(sound.chats().is_empty(), "after the first word nobody else is asked");
+
+    sound.play(Scene::plain(" the sun."));
+    let elsewhere = ChatRequest {
+        provider: Some("compatible".into()),
+        ..asked
+    };
+    let told = read(&device.nearside.continue_remotely(elsewhere, told.text)).await;
+    assert_eq!((told.text.as_str(), told.end.is_ok()), (" the sun.", true));
+    assert!(
+        sound.chats()[0].to_string().contains("The moon and"),
+        "what was said is sent along"
+    );
+}
+
+#[tokio::test]
+async fn a_cancelled_answer_is_paid_as_far_as_it_came_and_says_if_it_is_billed_in_full() {
+    let provider = Provider::start(Dialect::Groq);
+    let device = Device::new(&[&provider], open()).await;
+    provider.play(Scene::Slow {
+        tokens: 10_000,
+        per_second: 200.0,
+    });
+    let stream = device.nearside.chat(ChatRequest {
+        mode: Mode::OnlyInCloud,
+        ..question()
+    });
+    while !stream
+        .next_batch()
+        .await
+        .expect("no error")
+        .iter()
+        .any(|chunk| matches!(chunk, Chunk::Text { .. }))
+    {}
+    stream.cancel();
+    let (stop, receipt) = read(&stream).await.end.expect("an end");
+    assert_eq!(
+        (stop, receipt.cost_source),
+        (StopReason::Cancelled, CostSource::Estimated)
+    );
+    assert!(receipt.billed_in_full && receipt.cost_usd > 0.0, "{receipt:?}");
+    assert!(provider.wait_for_closed_early(1, Duration::from_secs(5)));
+}
+
+#[tokio::test]
+async fn a_tool_loop_stays_where_it_began() {
+    use nearside::chat::{Message, Part, Role, Tool};
+    let (one, other) = (
+        Provider::start(Dialect::Compatible),
+        Provider::start(Dialect::LlamaServer),
+    );
+    let device = Device::new(&[&one, &other], open()).await;
+    let call = |id: &str| Scene::ToolCall {
+        id: id.into(),
+        name: "tides".into(),
+        arguments: "{}".into(),
+        thoughts: String::new(),
+    };
+    other.play(call("call_1"));
+    let mut request = short(Mode::OnlyInCloud);
+    request.provider = Some("llama_server".into());
+    request.tools = vec![Tool {
+        name: "tides".into(),
+        description: "The tides.".into(),
+        parameters: "{}".into(),
+    }];
+    let told = device.ask(request.clone()).await;
+    let id = "call_1".to_owned();
+    assert!(told.end.is_ok());
+    // The second turn names nobody, and the other provider is as good.
+    request.provider = None;
+    request.messages.push(Message {
+        role: Role::Assistant,
+        parts: vec![Part::ToolCall {
+            id: id.clone(),
+            name: "tides".into(),
+            arguments: "{}".into(),
+        }],
+    });
+    request.messages.push(Message {
+        role: Role::Tool,
+        parts: vec![Part::ToolResult {
+            id,
+            name: "tides".into(),
+            content: "06:00".into(),
+        }],
+    });
+    let told = device.ask(request).await;
+    assert_eq!(told.places, [remote(Dialect::LlamaServer)]);
+    assert!(one.chats().is_empty());
+}
+
+#[tokio::test]
+async fn what_it_costs_here_and_elsewhere_is_told_cheapest_first() {
+    let provider = Provider::start(Dialect::OpenRouter);
+    let device = Device::new(&[&provider], open()).await.with_model().await;
+    let rows = device.nearside.cost(question()).await.expect("rows");
+    assert!(matches!(rows[0].target, Target::Local { .. }), "{:?}", rows[0]);
+    assert_eq!(rows[0].usd_total, Some(0.0));
+    let totals: Vec<f64> = rows.iter().filter_map(|row| row.usd_total).collect();
+    assert!(totals.is_sorted() && totals.len() > 4, "{totals:?}");
+    assert!(
+        rows.iter()
+            .filter(|row| row.target.is_remote())
+            .all(|row| !row.as_of.is_empty())
+    );
+    assert!(provider.requests().is_empty(), "a comparison asks nobody");
+}
+
+#[tokio::test]
+async fn an_answer_from_a_provider_that_was_excluded_is_an_error() {
+    let provider = Provider::start(Dialect::OpenRouter);
+    let device = Device::new(
+        &[&provider],
+        Policy {
+            never: vec!["DeepSeek".into()],
+            ..open()
+        },
+    )
+    .await;
+    provider.otherwise(Scene::ServedBy {
+        provider: "DeepSeek".into(),
+        model: None,
+        text: "Hello".into(),
+    });
+    let told = device.ask(short(Mode::OnlyInCloud)).await;
+    let error = told.end.expect_err("excluded");
+    assert_eq!((error.kind(), told.text.as_str()), (ErrorKind::Blocked, ""), "{error}");
+    assert_eq!(provider.chats()[0]["provider"]["ignore"][0], "deepseek");
+}
+
+#[tokio::test]
+async fn a_key_comes_by_signing_in_and_is_never_printed() {
+    let provider = Provider::start(Dialect::OpenRouter);
+    let device = Device::new(&[&provider], open()).await;
+    let name = "openrouter".to_owned();
+    let sign_in = device
+        .nearside
+        .sign_in(name.clone(), Some("http://localhost:3000/cb".into()))
+        .await;
+    let sign_in = std::sync::Arc::new(sign_in.expect("begun"));
+    let challenge = sign_in
+        .url()
+        .split("code_challenge=")
+        .nth(1)
+        .and_then(|rest| rest.split('&').next());
+    let code = provider.sign_in(challenge.expect("a challenge"));
+    let key = device
+        .nearside
+        .finish_sign_in(name.clone(), sign_in.clone(), code.clone())
+        .await
+        .expect("a key");
+    assert_eq!(format!("{key:?}"), "Secret(…)");
+    let again = device
+        .nearside
+        .finish_sign_in(name, sign_in, code)
+        .await
+        .expect_err("a code holds once");
+    assert_eq!(again.kind(), ErrorKind::Unauthorized);
+}
