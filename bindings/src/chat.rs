@@ -1,32 +1,82 @@
-//! The words that travel: `core/src/chat`.
+//! What an app asks: `core/src/chat/request.rs` and `message.rs`.
 
 use nearside::chat::{
-    ChatRequest, Chunk, DataPolicy, Limits, Message, Part, Reasoning, Receipt, Role, Route, Sampling, Skipped,
-    StopReason, Target, Timings, Tool, Usage,
+    ChatRequest, Effort, Limits, Message, Mode, Output, Part, Reasoning, Role, Sampling, Sensitivity, Target, Tool,
 };
-
-use crate::Result;
 
 /// One question to a model, with the conversation before it. Everything but `messages` has a default.
 #[uniffi::remote(Record)]
 pub struct ChatRequest {
     /// The conversation, oldest first; the last one is what is to be answered.
     pub messages: Vec<Message>,
-    /// The model that should answer: the id of an installed model, or a reference such as a path.
-    /// Nothing: the library chooses among the installed ones.
+    /// The model that should answer: the id of an installed model, a reference such as a path, or, where `provider` is
+    /// named, what that provider calls it. Nothing: the router chooses.
     #[uniffi(default)]
     pub model: Option<String>,
+    /// The provider that should answer, by the name under which it was set up.
+    #[uniffi(default)]
+    pub provider: Option<String>,
+    /// Whether the words may leave the device, and which place is tried first.
+    pub mode: Mode,
+    /// How private the words are.
+    pub sensitivity: Sensitivity,
     /// How the next token is picked. Unset fields take the model's own recommendation.
     #[uniffi(default)]
     pub sampling: Sampling,
     /// Whether a model that can think before it answers should.
     pub reasoning: Reasoning,
+    /// The form of the answer.
+    pub output: Output,
     /// What the model may call. Its calls come back as chunks; the app runs them and asks again.
     #[uniffi(default)]
     pub tools: Vec<Tool>,
     /// Where the answer ends at the latest.
     #[uniffi(default)]
     pub limits: Limits,
+    /// Lets the provider search the web, where it can. What is searched for is not covered by its retention terms.
+    #[uniffi(default = false)]
+    pub web_search: bool,
+    /// The place that the person agreed to when they were asked: the `target` of the question that `route` gave.
+    #[uniffi(default)]
+    pub consent: Option<Target>,
+    /// What this is for, in the app's own words, to tell spending apart. Unset: `chat`.
+    #[uniffi(default)]
+    pub purpose: Option<String>,
+}
+
+/// Whether the words may leave the device, and which place is tried first.
+#[uniffi::remote(Enum)]
+pub enum Mode {
+    /// Here or not at all: no socket is opened.
+    OnlyOnDevice,
+    /// Here if it can be done here, else elsewhere.
+    PreferOnDevice,
+    /// Elsewhere if the policy allows it, else here.
+    PreferInCloud,
+    /// Elsewhere or not at all.
+    OnlyInCloud,
+}
+
+/// How private the words of a request are.
+#[uniffi::remote(Enum)]
+pub enum Sensitivity {
+    /// Nothing in it is private: it may go wherever the policy allows, unasked.
+    Public,
+    /// It goes elsewhere only where the policy allows and the person agreed.
+    Personal,
+    /// It never leaves the device.
+    Sensitive,
+}
+
+/// The form of an answer.
+#[uniffi::remote(Enum)]
+pub enum Output {
+    /// Words.
+    Text,
+    /// One JSON object.
+    Json,
+    /// JSON of this shape: a JSON Schema, as JSON.
+    JsonSchema { schema: String },
 }
 
 /// One turn of a conversation.
@@ -56,6 +106,8 @@ pub enum Role {
 pub enum Part {
     /// Words.
     Text { text: String },
+    /// A picture, for models that see: `image/png`, `image/jpeg`, `image/webp` or `image/gif`, and the file's bytes.
+    Image { media_type: String, data: Vec<u8> },
     /// What the model thought before an earlier answer. Most templates drop it; it is kept for those that want it.
     Reasoning { text: String },
     /// A call that the model made in an earlier answer; `arguments` is a JSON object.
@@ -109,6 +161,18 @@ pub enum Reasoning {
     Off,
     /// Think first, where the model can.
     On,
+    /// Think first, for about this many tokens, where the place can be told so.
+    Budget { tokens: u32 },
+    /// Think first, this hard, where the place can be told so.
+    Effort { effort: Effort },
+}
+
+/// How hard a model thinks.
+#[uniffi::remote(Enum)]
+pub enum Effort {
+    Low,
+    Medium,
+    High,
 }
 
 /// Something the model may call.
@@ -128,145 +192,10 @@ pub struct Limits {
     /// Tokens generated at most, reasoning included. Unset: what the context still holds.
     #[uniffi(default)]
     pub max_tokens: Option<u32>,
-}
-
-/// A piece of an answer. First `Started`, at once; then reasoning, text and tool calls as the model writes them; then
-/// exactly one `Done`, or an error in its place.
-#[uniffi::remote(Enum)]
-pub enum Chunk {
-    /// It is decided who answers.
-    Started { route: Route },
-    /// What the model thinks before it answers; an app may fold it away.
-    Reasoning { text: String },
-    /// The answer itself.
-    Text { text: String },
-    /// The model wants a tool to be run. Whole: `arguments` is a complete JSON object. Give `id` back with the result.
-    ToolCall {
-        id: String,
-        name: String,
-        arguments: String,
-    },
-    /// The answer is over.
-    Done {
-        stop: StopReason,
-        usage: Usage,
-        timings: Timings,
-        receipt: Receipt,
-    },
-}
-
-/// Who answers, and why.
-#[uniffi::remote(Record)]
-pub struct Route {
-    /// Who answers.
-    pub target: Target,
-    /// The reason, for a person to read.
-    pub reason: String,
-    /// Who could have answered and does not, each with its reason.
-    pub skipped: Vec<Skipped>,
-}
-
-/// A place that can answer.
-#[uniffi::remote(Enum)]
-pub enum Target {
-    /// A model on this device: the id of an installed one, or the path of its file.
-    Local { model: String },
-    /// A script, for tests; no model ran.
-    Scripted,
-}
-
-/// A candidate that does not answer.
-#[uniffi::remote(Record)]
-pub struct Skipped {
-    /// Who was passed over.
-    pub target: Target,
-    /// Why, for a person to read.
-    pub reason: String,
-}
-
-/// Why an answer ended.
-#[uniffi::remote(Enum)]
-pub enum StopReason {
-    /// The model ended its turn.
-    End,
-    /// One of the request's `stop` strings came.
-    StopSequence,
-    /// `max_tokens` was reached.
-    MaxTokens,
-    /// The context is full; a shorter conversation or a larger context would go on.
-    ContextFull,
-    /// The model waits for the tools that it called.
-    ToolCall,
-    /// The app cancelled.
-    Cancelled,
-}
-
-/// Tokens of one answer.
-#[uniffi::remote(Record)]
-pub struct Usage {
-    /// Tokens of the prompt, cached ones included.
-    pub prompt_tokens: u32,
-    /// Prompt tokens that were still in the KV cache and cost nothing.
-    pub cached_tokens: u32,
-    /// Tokens generated, reasoning included.
-    pub completion_tokens: u32,
-    /// Tokens generated as reasoning.
-    pub reasoning_tokens: u32,
-}
-
-/// How long one answer took. A rate is 0 where nothing was measured.
-#[uniffi::remote(Record)]
-pub struct Timings {
-    /// Milliseconds to load the model; 0 if it was loaded already.
-    pub load_ms: f64,
-    /// Milliseconds from the request to the first generated token, loading included.
-    pub first_token_ms: f64,
-    /// Prefill: prompt tokens a second, cached ones left out.
-    pub prompt_tokens_per_second: f64,
-    /// Decoding: generated tokens a second, the first one left out.
-    pub tokens_per_second: f64,
-}
-
-/// What an app can show under an answer, and keep.
-#[uniffi::remote(Record)]
-pub struct Receipt {
-    /// Who answered.
-    pub target: Target,
-    /// Why, for a person to read.
-    pub reason: String,
-    /// Who was passed over, each with its reason.
-    pub skipped: Vec<Skipped>,
-    /// US dollars; 0 on the device.
-    pub cost_usd: f64,
-    /// Who saw the words, and what they may do with them.
-    pub data_policy: DataPolicy,
-}
-
-/// What happens to the words of a request.
-#[uniffi::remote(Record)]
-pub struct DataPolicy {
-    /// Where they were processed: `device`, or a country.
-    pub region: String,
-    /// Whether somebody else may keep them.
-    pub retained: bool,
-    /// Whether somebody else may train on them.
-    pub trained_on: bool,
-}
-
-/// An answer that is being written, pulled batch by batch. Most apps use `Nearside.chat` instead, which is a loop over
-/// this. Letting go of it cancels the request.
-#[derive(uniffi::Object)]
-pub struct ChatStream(pub(crate) nearside::chat::ChatStream);
-
-#[uniffi::export]
-impl ChatStream {
-    /// Waits for a chunk and takes whatever else is there, in order. Empty: the answer is over.
-    pub async fn next_batch(&self) -> Result<Vec<Chunk>> {
-        self.0.next_batch().await
-    }
-
-    /// Stops the request, from any thread and as often as you like. The stream then ends with `Done`, `Cancelled`.
-    pub fn cancel(&self) {
-        self.0.cancel();
-    }
+    /// US dollars that this request may cost at most, below the policy's own caps.
+    #[uniffi(default)]
+    pub max_usd: Option<f64>,
+    /// Milliseconds from the request to the end of the answer.
+    #[uniffi(default)]
+    pub deadline_ms: Option<u64>,
 }

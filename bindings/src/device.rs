@@ -1,6 +1,8 @@
 //! What this machine is: `core/src/device`.
 
-use nearside::device::Snapshot;
+use std::sync::Arc;
+
+use nearside::device::{Heat, HostFacts, Network, Snapshot};
 
 /// The machine as it is at this moment.
 #[uniffi::remote(Record)]
@@ -17,4 +19,68 @@ pub struct Snapshot {
     pub cpu: String,
     /// The operating system and its version.
     pub os: String,
+}
+
+/// Tells the library what only the app's side of a phone can know. Called before every decision, from any thread.
+#[uniffi::export(with_foreign)]
+pub trait Host: Send + Sync + std::fmt::Debug {
+    /// The device as it is now; answer at once.
+    fn facts(&self) -> HostFacts;
+}
+
+/// The app's host as the core knows it.
+#[derive(Debug)]
+pub(crate) struct Foreign(pub(crate) Arc<dyn Host>);
+
+impl nearside::device::Host for Foreign {
+    fn facts(&self) -> HostFacts {
+        self.0.facts()
+    }
+}
+
+/// The device as it is now. The default says nothing.
+#[uniffi::remote(Record)]
+pub struct HostFacts {
+    /// Bytes that this app may still take, where the system has a limit of its own. Unset: as the system has free.
+    #[uniffi(default)]
+    pub memory_available: Option<u64>,
+    /// How the device is connected.
+    pub network: Network,
+    /// Charge in percent. Unset: no battery, or not told.
+    #[uniffi(default)]
+    pub battery_percent: Option<u32>,
+    /// The person asked the device to save power.
+    #[uniffi(default = false)]
+    pub low_power: bool,
+    /// How hot it is.
+    pub heat: Heat,
+    /// The system asks apps to give memory back.
+    #[uniffi(default = false)]
+    pub memory_pressure: bool,
+}
+
+/// How a device is connected.
+#[uniffi::remote(Enum)]
+pub enum Network {
+    /// Not told: taken as connected.
+    Unknown,
+    /// Not at all.
+    Offline,
+    /// In a way that costs by the byte.
+    Metered,
+    /// Freely.
+    Unmetered,
+}
+
+/// How hot a device is.
+#[uniffi::remote(Enum)]
+pub enum Heat {
+    /// As usual, or not told.
+    Nominal,
+    /// Warm.
+    Fair,
+    /// Hot: the system slows down.
+    Serious,
+    /// The system stops what it can.
+    Critical,
 }

@@ -11,18 +11,23 @@
 //! The comments on the types below are what an app developer reads in Xcode and Android Studio.
 //! `bindings/README.md` has the rules for changing them.
 
+mod answer;
 mod chat;
 mod device;
 mod engine;
 mod error;
 mod model;
 mod nearside;
+mod provider;
+mod route;
 #[cfg(feature = "testing")]
 mod testing;
 
-pub use chat::ChatStream;
+pub use answer::ChatStream;
+pub use device::Host;
 pub use model::DownloadStream;
 pub use nearside::Nearside;
+pub use provider::SignIn;
 
 /// What everything here that can fail returns.
 type Result<T, E = error::NearsideError> = std::result::Result<T, E>;

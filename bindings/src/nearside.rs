@@ -3,13 +3,18 @@
 //! `chat` and `download` are called `start_chat` and `start_download` here, because the hand-written halves give the
 //! short names to what an app wants: a `Flow`, an `AsyncSequence`.
 
-use nearside::Config;
+use std::sync::Arc;
+
 use nearside::chat::ChatRequest;
 use nearside::device::Snapshot;
+use nearside::engine::remote::{ProviderSettings, RemoteModel, Secret};
 use nearside::engine::{BenchOptions, BenchReport};
 use nearside::model::{CacheType, FitOptions, FitReport, InstalledModel, ModelRef};
+use nearside::route::{CostRow, Decision, Policy, SpendBy, SpendRow, Spent};
+use nearside::{Config, ProviderStatus};
 
-use crate::{ChatStream, DownloadStream, Result};
+use crate::device::Foreign;
+use crate::{ChatStream, DownloadStream, Host, Result, SignIn};
 
 /// Where things are and how models run. Everything but `directory` has a default.
 #[uniffi::remote(Record)]
@@ -19,9 +24,6 @@ pub struct Config {
     /// The hub's base address. Unset: `https://huggingface.co`. Plain `http` only for this machine.
     #[uniffi(default)]
     pub hub: Option<String>,
-    /// A token for the hub, for private and gated models. A record prints all its fields: do not log this one.
-    #[uniffi(default)]
-    pub hub_token: Option<String>,
     /// Tokens of context. Unset: 4,096, or what the model was trained with if that is less.
     #[uniffi(default)]
     pub context: Option<u32>,
@@ -46,9 +48,98 @@ impl Nearside {
         nearside::Nearside::new(config).map(Self)
     }
 
+    /// The same on a phone, whose app tells what only it can know.
+    #[uniffi::constructor]
+    pub fn with_host(config: Config, host: Arc<dyn Host>) -> Result<Self> {
+        nearside::Nearside::with_host(config, Arc::new(Foreign(host))).map(Self)
+    }
+
+    /// Gives the hub its token, for private and gated models, for as long as this object lives. Empty: takes it away.
+    pub fn set_hub_token(&self, token: String) -> Result<()> {
+        self.0.set_hub_token(Secret::new(token))
+    }
+
     /// Asks. Returns at once; what goes wrong with the request comes out of the stream.
     pub fn start_chat(&self, request: ChatRequest) -> Result<ChatStream> {
         Ok(ChatStream(self.0.chat(request)))
+    }
+
+    /// Goes on elsewhere with an answer that broke off: `said` is what was written so far, and only what comes after it
+    /// is streamed.
+    pub fn start_continue_remotely(&self, request: ChatRequest, said: String) -> Result<ChatStream> {
+        Ok(ChatStream(self.0.continue_remotely(request, said)))
+    }
+
+    /// Decides who would answer, and asks nobody.
+    pub async fn route(&self, request: ChatRequest) -> Result<Decision> {
+        self.0.route(request).await
+    }
+
+    /// What this request would cost here and everywhere, the cheapest first.
+    pub async fn cost(&self, request: ChatRequest) -> Result<Vec<CostRow>> {
+        self.0.cost(request).await
+    }
+
+    /// What is allowed.
+    pub fn policy(&self) -> Result<Policy> {
+        Ok(self.0.policy())
+    }
+
+    /// Changes what is allowed, from the next request on. Kept over restarts.
+    pub async fn set_policy(&self, policy: Policy) -> Result<()> {
+        self.0.set_policy(policy).await
+    }
+
+    /// Sets a provider up, or anew under the same name. Kept over restarts; its credential is not, see `setKey`.
+    pub async fn add_provider(&self, settings: ProviderSettings) -> Result<()> {
+        self.0.add_provider(settings).await
+    }
+
+    /// Gives a provider its credential, for as long as this object lives. Empty: takes it away.
+    pub fn set_key(&self, provider: String, key: String) -> Result<()> {
+        self.0.set_key(&provider, Secret::new(key));
+        Ok(())
+    }
+
+    /// Forgets a provider, its model list and its credential. What was spent there stays in the reports.
+    pub async fn remove_provider(&self, name: String) -> Result<()> {
+        self.0.remove_provider(name).await
+    }
+
+    /// The providers that are set up, by name.
+    pub async fn providers(&self) -> Result<Vec<ProviderStatus>> {
+        self.0.providers().await
+    }
+
+    /// Asks a provider for its models, and keeps the list.
+    pub async fn provider_models(&self, name: String) -> Result<Vec<RemoteModel>> {
+        self.0.provider_models(name).await
+    }
+
+    /// Begins to sign a person in at OpenRouter. `callback` is where the browser goes afterwards.
+    #[uniffi::method(default(callback = None))]
+    pub async fn sign_in(&self, provider: String, callback: Option<String>) -> Result<SignIn> {
+        self.0
+            .sign_in(provider, callback)
+            .await
+            .map(|begun| SignIn(Arc::new(begun)))
+    }
+
+    /// Ends a sign-in with the code that the browser brought. The provider has its key from now on; it is given to the
+    /// app to keep for the next start.
+    pub async fn finish_sign_in(&self, provider: String, sign_in: Arc<SignIn>, code: String) -> Result<String> {
+        let key = self.0.finish_sign_in(provider, Arc::clone(&sign_in.0), code).await?;
+        Ok(key.into_text())
+    }
+
+    /// What was spent today and this month, in UTC.
+    pub async fn spent(&self) -> Result<Spent> {
+        self.0.spent().await
+    }
+
+    /// What was spent, summed up.
+    pub async fn spending(&self, by: SpendBy) -> Result<Vec<SpendRow>> {
+        self.0.spending(by).await
     }
 
     /// Downloads a model, or goes on with it: resolves it, fetches what is missing, checks it and installs it.

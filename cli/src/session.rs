@@ -4,6 +4,7 @@
 
 use std::env::VarError;
 
+use nearside::engine::remote::Secret;
 use nearside::{Config, Error, Nearside};
 
 use crate::arguments::Global;
@@ -22,7 +23,11 @@ pub(crate) struct Session<'a> {
 impl Session<'_> {
     /// The library with nothing but the flags that hold everywhere.
     pub(crate) fn open(&self) -> Result<Nearside, Failure> {
-        Ok(Nearside::new(self.config()?)?)
+        let nearside = Nearside::new(self.config()?)?;
+        if let Some(token) = variable("HF_TOKEN")? {
+            nearside.set_hub_token(Secret::new(token))?;
+        }
+        Ok(nearside)
     }
 
     /// Frees the models that were loaded, and waits for it: a thread that is still inside llama.cpp while the process
@@ -37,7 +42,6 @@ impl Session<'_> {
         Ok(Config {
             directory: self.directory()?,
             hub: flag_or_variable(&self.global.hub, "HF_ENDPOINT")?,
-            hub_token: variable("HF_TOKEN")?,
             context: None,
             cache_type: None,
             threads: None,

@@ -52,7 +52,7 @@ pub struct Nearside {
 struct Inner {
     config: Config,
     store: Store,
-    hub: Hub,
+    hub: Mutex<Hub>,
     state: Arc<State>,
     ledger: Ledger,
     host: Arc<dyn Host>,
@@ -104,10 +104,7 @@ impl Nearside {
         let store = Store::open(config.directory.as_ref())?;
         let state = Arc::new(State::open(config.directory.as_ref())?);
         let policy = state.policy()?.unwrap_or_default();
-        let hub = Hub::new(
-            config.hub.as_deref().unwrap_or(HUGGING_FACE),
-            config.hub_token.as_deref(),
-        )?;
+        let hub = Mutex::new(hub(&config, &Secret::default())?);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("nearside-io")
@@ -134,6 +131,15 @@ impl Nearside {
             handle,
             runtime: Some(runtime),
         })
+    }
+
+    /// Gives the hub its token, for private and gated models, for as long as this object lives. Empty: takes it away.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for one that holds characters that no token has.
+    pub fn set_hub_token(&self, token: Secret) -> Result<()> {
+        *lock(&self.inner.hub) = hub(&self.inner.config, &token)?;
+        Ok(())
     }
 
     /// Asks. Returns at once; everything, errors too, comes on the stream.
@@ -293,9 +299,9 @@ impl Nearside {
     /// Downloads a model, going on where an earlier download stopped. Returns at once.
     pub fn download(&self, model: ModelRef) -> DownloadStream {
         let (stream, sink) = Stream::new();
-        let inner = Arc::clone(&self.inner);
+        let (inner, hub) = (Arc::clone(&self.inner), lock(&self.inner.hub).clone());
         self.handle
-            .spawn(async move { model::download::run(&inner.hub, &inner.store, &model, sink).await });
+            .spawn(async move { model::download::run(&hub, &inner.store, &model, sink).await });
         stream
     }
 
@@ -305,8 +311,8 @@ impl Nearside {
     /// # Errors
     /// Those of the hub and of the file: `Network`, `Unauthorized`, `Corrupt`, `Unsupported`, …
     pub async fn fit(&self, model: ModelRef, options: FitOptions) -> Result<FitReport> {
-        let inner = Arc::clone(&self.inner);
-        self.on_runtime(async move { model::judge(&inner.hub, &inner.store, &model, &options).await })
+        let (inner, hub) = (Arc::clone(&self.inner), lock(&self.inner.hub).clone());
+        self.on_runtime(async move { model::judge(&hub, &inner.store, &model, &options).await })
             .await
     }
 
@@ -438,6 +444,11 @@ async fn blocking<T: Send + 'static>(
 /// What is behind these locks is whole after every statement, so a panic elsewhere does not spoil it.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The hub that these settings name, asked with this token.
+fn hub(config: &Config, token: &Secret) -> Result<Hub> {
+    Hub::new(config.hub.as_deref().unwrap_or(HUGGING_FACE), Some(token.expose()))
 }
 
 /// The request that goes on with an answer that broke off. Words, since not every provider goes on with an assistant's

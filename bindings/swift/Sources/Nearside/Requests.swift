@@ -10,13 +10,15 @@ extension Nearside {
 }
 
 extension ChatRequest {
-    /// A request with the model's own way of reasoning; set `reasoning` for another.
+    /// A request with the library's own choices; set its other properties for others.
     public init(
-        messages: [Message], model: String? = nil, sampling: Sampling = Sampling(), tools: [Tool] = [],
-        limits: Limits = Limits()
+        messages: [Message], model: String? = nil, provider: String? = nil, mode: Mode = .preferOnDevice,
+        sensitivity: Sensitivity = .personal, sampling: Sampling = Sampling(), tools: [Tool] = [],
+        limits: Limits = Limits(), consent: Target? = nil
     ) {
         self.init(
-            messages: messages, model: model, sampling: sampling, reasoning: .auto, tools: tools, limits: limits)
+            messages: messages, model: model, provider: provider, mode: mode, sensitivity: sensitivity,
+            sampling: sampling, reasoning: .auto, output: .text, tools: tools, limits: limits, consent: consent)
     }
 }
 

@@ -143,6 +143,11 @@ impl Secret {
         &self.0
     }
 
+    /// Hands the credential to an app that asked for it, to keep it where it keeps secrets.
+    pub fn into_text(self) -> String {
+        self.0.to_string()
+    }
+
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
