@@ -4,32 +4,36 @@
 //! Two more things that a table cannot show: how long a decision takes among 400 models (measured, not asserted), and
 //! that real vocabularies count what `estimate::tokens` said they would.
 
+#[path = "route_properties/worlds.rs"]
+mod worlds;
+
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use nearside::chat::{ChatRequest, DataPolicy, Expected, Message, Mode, Sensitivity, Target};
-use nearside::device::{Heat, HostFacts, Network};
+use nearside::device::{Heat, Network};
 use nearside::engine::remote::{Abilities, Price};
 use nearside::model::Verdict;
 use nearside::route::{
-    Consent, Decision, Facts, LocalCandidate, Needs, Policy, RemoteCandidate, Speed, Spent, TokenRange, choose,
-    estimate,
+    Consent, Decision, Facts, LocalCandidate, Needs, Policy, RemoteCandidate, Speed, TokenRange, choose, estimate,
 };
 use nearside_llama::{LoadMode, Model, ModelParams};
 use nearside_tests::models;
 use proptest::prelude::*;
-use proptest::sample::{Index, select};
+use proptest::sample::Index;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_promise_holds_in_every_world(
-        needs in needs(),
-        facts in facts(),
-        policy in policy(),
+        needs in worlds::needs(),
+        facts in worlds::facts(),
+        policy in worlds::policy(),
         swaps in prop::collection::vec((any::<Index>(), any::<Index>()), 8),
     ) {
+        let _alone = alone();
         let decision = choose(&needs, &facts, &policy);
         everybody_is_told_about_once(&facts, &policy, &decision);
         for (target, asked) in may_answer(&decision) {
@@ -53,6 +57,12 @@ proptest! {
         }
         prop_assert_eq!(&choose(&needs, &shuffled, &policy), &decision, "another order, another answer");
     }
+}
+
+/// Held by every test, so that what is measured shares the processor with none of them.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Every place that may come to answer, and whether the person is asked first.
@@ -191,7 +201,8 @@ fn nobody_answers_who_cannot(needs: &Needs, facts: &Facts, target: &Target) {
             (Some(local.abilities), Some(local.context))
         }
     };
-    assert!(context.is_none_or(|context| needs.prompt.high <= context));
+    let room = u64::from(needs.prompt.high) + u64::from(needs.completion.high.min(64));
+    assert!(context.is_none_or(|context| room <= u64::from(context)));
     let wanted = needs.abilities;
     assert!(abilities.is_none_or(|can| {
         can.tools >= wanted.tools
@@ -226,6 +237,7 @@ fn no_cap_is_passed(needs: &Needs, facts: &Facts, policy: &Policy, remote: &Remo
 
 #[test]
 fn a_decision_among_400_models_is_measured() {
+    let _alone = alone();
     let remotes: Vec<_> = (0..400)
         .map(|at| RemoteCandidate {
             provider: ["openrouter", "groq", "fireworks", "openai"][at % 4].into(),
@@ -306,6 +318,7 @@ fn a_decision_among_400_models_is_measured() {
 
 #[test]
 fn what_real_vocabularies_count_lies_between_the_bounds() {
+    let _alone = alone();
     let params = ModelParams {
         load_mode: LoadMode::Mapped,
         ..ModelParams::default()
@@ -324,290 +337,6 @@ fn what_real_vocabularies_count_lies_between_the_bounds() {
             );
         }
     }
-}
-
-fn needs() -> impl Strategy<Value = Needs> {
-    let words = (mode(), sensitivity(), abilities(), tokens(), tokens());
-    let named = (rarely(name()), rarely(name()), rarely(target()), rarely(target()));
-    (words, named, prop::option::of(dollars())).prop_map(
-        |((mode, sensitivity, abilities, prompt, completion), (model, provider, consent, pinned), max_usd)| Needs {
-            mode,
-            sensitivity,
-            model,
-            provider,
-            prompt,
-            completion,
-            abilities,
-            max_usd,
-            consent,
-            pinned,
-        },
-    )
-}
-
-fn facts() -> impl Strategy<Value = Facts> {
-    let locals = prop::collection::vec(local(), 0..5);
-    let remotes = prop::collection::vec(remote_candidate(), 0..9);
-    (locals, remotes, device(), dollars(), dollars(), date()).prop_map(
-        |(mut locals, mut remotes, device, day, month, today)| {
-            // Facts name each place once.
-            locals.sort_by(|a, b| a.model.cmp(&b.model));
-            locals.dedup_by(|a, b| a.model == b.model);
-            remotes.sort_by(|a, b| (&a.provider, &a.model).cmp(&(&b.provider, &b.model)));
-            remotes.dedup_by(|a, b| (&a.provider, &a.model) == (&b.provider, &b.model));
-            Facts {
-                locals,
-                remotes,
-                device,
-                spent: Spent { day, month },
-                today,
-            }
-        },
-    )
-}
-
-fn policy() -> impl Strategy<Value = Policy> {
-    let words = (regions(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    let providers = (
-        names(),
-        names(),
-        select(vec![Consent::Ask, Consent::Given, Consent::Refused]),
-    );
-    let caps = [
-        prop::option::of(dollars()),
-        prop::option::of(dollars()),
-        prop::option::of(dollars()),
-    ];
-    (words, providers, caps).prop_map(|(words, (providers, never, consent), [request, day, month])| {
-        let (regions, allow_retention, allow_training, allow_metered, prefer_fast) = words;
-        Policy {
-            version: "drawn".into(),
-            regions,
-            allow_retention,
-            allow_training,
-            providers,
-            never,
-            consent,
-            max_usd_request: request,
-            max_usd_day: day,
-            max_usd_month: month,
-            allow_metered,
-            prefer_fast,
-        }
-    })
-}
-
-fn local() -> impl Strategy<Value = LocalCandidate> {
-    let verdict = select(vec![Verdict::Fits, Verdict::Fits, Verdict::Tight, Verdict::TooLarge]);
-    (name(), verdict, count(), abilities(), figure(), speed()).prop_map(
-        |(model, verdict, context, abilities, quality, speed)| LocalCandidate {
-            model,
-            verdict,
-            context,
-            abilities,
-            quality,
-            speed,
-        },
-    )
-}
-
-fn remote_candidate() -> impl Strategy<Value = RemoteCandidate> {
-    let who = (
-        name(),
-        name(),
-        prop::bool::weighted(0.9),
-        prop::bool::weighted(0.1),
-        any::<bool>(),
-    );
-    let what = (
-        prop::option::of(count()),
-        prop::option::of(abilities()),
-        prop::option::of(price()),
-    );
-    (who, what, rarely(date()), terms(), figure(), speed()).prop_map(
-        |(who, (context, abilities, price), retires, data_policy, quality, speed)| {
-            let (provider, model, has_key, circuit_open, is_default) = who;
-            RemoteCandidate {
-                provider,
-                model,
-                has_key,
-                circuit_open,
-                is_default,
-                context,
-                abilities,
-                price,
-                retires,
-                data_policy,
-                quality,
-                speed,
-            }
-        },
-    )
-}
-
-fn terms() -> impl Strategy<Value = DataPolicy> {
-    let regions = vec![
-        "US",
-        "DE",
-        "DE,FR",
-        "CN",
-        "US,DE",
-        "unknown",
-        "",
-        "own server",
-        "device",
-        "EU",
-        ",",
-    ];
-    (select(regions), prop::bool::weighted(0.2), prop::bool::weighted(0.2)).prop_map(
-        |(region, retained, trained_on)| DataPolicy {
-            region: region.into(),
-            retained,
-            trained_on,
-            ..DataPolicy::default()
-        },
-    )
-}
-
-fn regions() -> impl Strategy<Value = Vec<String>> {
-    let lists: [&[&str]; 6] = [&[], &[], &["US"], &["EU"], &["US", "EU"], &[""]];
-    select(
-        lists
-            .map(|list| list.iter().map(|region| (*region).to_owned()).collect())
-            .to_vec(),
-    )
-}
-
-fn device() -> impl Strategy<Value = HostFacts> {
-    let network = select(vec![
-        Network::Unknown,
-        Network::Unmetered,
-        Network::Metered,
-        Network::Offline,
-    ]);
-    let heat = select(vec![Heat::Nominal, Heat::Fair, Heat::Serious, Heat::Critical]);
-    let battery = prop::option::of(0..=100_u32);
-    (network, heat, battery, any::<bool>(), any::<bool>()).prop_map(
-        |(network, heat, battery_percent, low_power, memory_pressure)| HostFacts {
-            memory_available: None,
-            network,
-            battery_percent,
-            low_power,
-            heat,
-            memory_pressure,
-        },
-    )
-}
-
-fn price() -> impl Strategy<Value = Price> {
-    (dollars(), dollars(), prop_oneof![4 => Just(0.0), 1 => dollars()]).prop_map(|(usd_in, usd_out, usd_request)| {
-        Price {
-            usd_in,
-            usd_out,
-            usd_request,
-            ..Price::default()
-        }
-    })
-}
-
-fn speed() -> impl Strategy<Value = Speed> {
-    let figure = || prop::option::of(figure());
-    (figure(), figure(), figure()).prop_map(|(prefill, rate, first)| Speed {
-        prompt_tokens_per_second: prefill,
-        tokens_per_second: rate,
-        first_token_ms: first,
-    })
-}
-
-fn abilities() -> impl Strategy<Value = Abilities> {
-    prop::array::uniform5(prop::bool::weighted(0.3)).prop_map(|[tools, images, json_schema, reasoning, web_search]| {
-        Abilities {
-            tools,
-            images,
-            json_schema,
-            reasoning,
-            web_search,
-        }
-    })
-}
-
-fn target() -> impl Strategy<Value = Target> {
-    prop_oneof![
-        1 => name().prop_map(|model| Target::Local { model }),
-        3 => (name(), name()).prop_map(|(provider, model)| Target::Remote { provider, model }),
-    ]
-}
-
-fn tokens() -> impl Strategy<Value = TokenRange> {
-    [count(), count(), count()].prop_map(|mut counts| {
-        counts.sort_unstable();
-        let [low, likely, high] = counts;
-        TokenRange { low, likely, high }
-    })
-}
-
-fn count() -> impl Strategy<Value = u32> {
-    prop_oneof![6 => 0..4_000_u32, 3 => 4_000..200_000_u32, 1 => select(vec![0, 1, u32::MAX - 1, u32::MAX])]
-}
-
-/// Dollars, most of them such that caps and prices meet.
-fn dollars() -> impl Strategy<Value = f64> {
-    prop_oneof![6 => 0.0..5.0, 3 => select(vec![0.0, 0.01, 1.0, 100.0]), 1 => absurd()]
-}
-
-fn figure() -> impl Strategy<Value = f64> {
-    prop_oneof![4 => 0.0..100.0, 4 => select(vec![0.0, 1.0, 5.0, 20_000.0]), 1 => absurd()]
-}
-
-fn absurd() -> impl Strategy<Value = f64> {
-    select(vec![
-        f64::NAN,
-        f64::INFINITY,
-        f64::NEG_INFINITY,
-        -1.0,
-        -0.0,
-        f64::MAX,
-        f64::MIN_POSITIVE,
-        5e-324,
-    ])
-}
-
-/// Few, so that they meet.
-fn name() -> impl Strategy<Value = String> {
-    select(vec!["a", "b", "c", ""]).prop_map(str::to_owned)
-}
-
-fn names() -> impl Strategy<Value = Vec<String>> {
-    prop_oneof![3 => Just(vec![]), 1 => prop::collection::vec(name(), 0..3)]
-}
-
-fn date() -> impl Strategy<Value = String> {
-    select(vec![
-        "",
-        "2026-11-21",
-        "2026-11-22",
-        "2026-11-23",
-        "soon",
-        "日付のない日付",
-    ])
-    .prop_map(str::to_owned)
-}
-
-fn mode() -> impl Strategy<Value = Mode> {
-    select(vec![
-        Mode::OnlyOnDevice,
-        Mode::PreferOnDevice,
-        Mode::PreferInCloud,
-        Mode::OnlyInCloud,
-    ])
-}
-
-fn sensitivity() -> impl Strategy<Value = Sensitivity> {
-    select(vec![Sensitivity::Public, Sensitivity::Personal, Sensitivity::Sensitive])
-}
-
-fn rarely<T: std::fmt::Debug>(strategy: impl Strategy<Value = T>) -> impl Strategy<Value = Option<T>> {
-    prop::option::weighted(0.15, strategy)
 }
 
 /// All the ids there are.

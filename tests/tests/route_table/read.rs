@@ -35,7 +35,7 @@ pub(crate) struct Scene {
 #[derive(Clone)]
 enum Candidate {
     Local(LocalCandidate),
-    Remote(RemoteCandidate),
+    Remote(Box<RemoteCandidate>),
 }
 
 /// All rows of the table.
@@ -129,7 +129,7 @@ impl Scene {
             }
             Candidate::Remote(remote) => {
                 let (provider, model) = (remote.provider.clone(), remote.model.clone());
-                self.facts.remotes.push(remote);
+                self.facts.remotes.push(*remote);
                 Target::Remote { provider, model }
             }
         };
@@ -245,7 +245,7 @@ fn candidate(text: &str) -> Result<(String, Candidate), String> {
             quality: 0.0,
             speed: Speed::default(),
         }),
-        Some("at") => Candidate::Remote(RemoteCandidate {
+        Some("at") => Candidate::Remote(Box::new(RemoteCandidate {
             provider: words.next().unwrap_or_default().to_owned(),
             model: name.clone(),
             has_key: true,
@@ -258,7 +258,7 @@ fn candidate(text: &str) -> Result<(String, Candidate), String> {
             data_policy: DataPolicy::default(),
             quality: 0.0,
             speed: Speed::default(),
-        }),
+        })),
         _ => return Err("a candidate is `here` or `at` a provider".into()),
     };
     for word in words {
