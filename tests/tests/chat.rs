@@ -40,6 +40,7 @@ fn limited(request: ChatRequest, max_tokens: u32) -> ChatRequest {
     ChatRequest {
         limits: Limits {
             max_tokens: Some(max_tokens),
+            ..Limits::default()
         },
         ..request
     }
@@ -66,6 +67,7 @@ async fn gather(stream: &ChatStream) -> Result<Answer> {
                     answer.text.push_str(&text);
                 }
                 Chunk::ToolCall { name, .. } => panic!("nobody offered the tool `{name}`"),
+                Chunk::Citation { url, .. } => panic!("nobody searched for `{url}`"),
                 Chunk::Done {
                     stop,
                     usage,

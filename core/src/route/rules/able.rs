@@ -8,17 +8,17 @@ use crate::error::ErrorKind;
 /// `able`: context, then tools, pictures, schema and web search.
 pub(super) fn able(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objection> {
     let needs = world.needs;
-    let context = match candidate.place {
-        Place::Local(local) => Some(local.context),
-        Place::Remote(remote) => remote.context,
+    let (context, prompt, most) = match candidate.place {
+        // The engine counts exactly before it answers, at no cost: only what cannot fit is taken out beforehand.
+        Place::Local(local) => (Some(local.context), needs.prompt.low, "at least"),
+        Place::Remote(remote) => (remote.context, needs.prompt.high, "up to"),
     };
     let answer = needs.completion.high.min(SHORT_ANSWER);
     if let Some(context) = context
-        && u64::from(needs.prompt.high) + u64::from(answer) > u64::from(context)
+        && u64::from(prompt) + u64::from(answer) > u64::from(context)
     {
         let reason = format!(
-            "its context of {context} tokens is too small for a prompt of up to {} and an answer of {answer}",
-            needs.prompt.high
+            "its context of {context} tokens is too small for a prompt of {most} {prompt} and an answer of {answer}"
         );
         let remedy = "shorten the conversation, or choose a model with a larger context";
         return Some(Objection::new(ErrorKind::InvalidRequest, reason, remedy));

@@ -62,7 +62,7 @@ fn left(cap: f64, spent: f64) -> f64 {
 
 /// US dollars with two digits that say something, rounded up: `$0.42`, `$0.0021`.
 pub(in crate::route) fn at_most(usd: f64) -> String {
-    dollars(usd, |digits| (digits - ROUNDING_ERROR).ceil())
+    dollars(usd, |digits| (digits - ROUNDING_ERROR).ceil().max(1.0))
 }
 
 /// The same, rounded down.
