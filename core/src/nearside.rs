@@ -19,9 +19,10 @@ mod providers;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime::{Handle, Runtime};
+use tokio::task::JoinSet;
 
 use crate::chat::{Cancel, ChatRequest, ChatStream, Chunk, Message, Mode, Route, Sink, Stream, Target};
 use crate::config::Config;
@@ -46,6 +47,8 @@ pub struct Nearside {
     handle: Handle,
     /// Taken when the object is dropped.
     runtime: Option<Runtime>,
+    /// Answers under way.
+    answers: Mutex<JoinSet<()>>,
 }
 
 #[derive(Debug)]
@@ -58,6 +61,8 @@ struct Inner {
     host: Arc<dyn Host>,
     handle: Handle,
     policy: Mutex<Policy>,
+    /// Raised when the object is dropped.
+    closing: Cancel,
     engines: Mutex<Vec<(LocalSettings, Arc<LocalEngine>)>>,
     known: Mutex<HashMap<String, providers::Known>>,
     /// Calls that a model made, and where: a tool loop stays where it began.
@@ -121,6 +126,7 @@ impl Nearside {
             host,
             handle: handle.clone(),
             policy: Mutex::new(policy),
+            closing: Cancel::default(),
             engines: Mutex::default(),
             known: Mutex::default(),
             loops: Mutex::default(),
@@ -130,6 +136,7 @@ impl Nearside {
             inner: Arc::new(inner),
             handle,
             runtime: Some(runtime),
+            answers: Mutex::default(),
         })
     }
 
@@ -147,8 +154,9 @@ impl Nearside {
         let asked = Instant::now();
         let (stream, sink) = Stream::new();
         let inner = Arc::clone(&self.inner);
-        self.handle
-            .spawn(async move { inner.begin(request, sink, asked).await });
+        let mut answers = lock(&self.answers);
+        while answers.try_join_next().is_some() {}
+        answers.spawn_on(async move { inner.begin(request, sink, asked).await }, &self.handle);
         stream
     }
 
@@ -392,11 +400,19 @@ impl Nearside {
 
 impl Drop for Nearside {
     fn drop(&mut self) {
+        self.inner.closing.raise();
         self.inner.let_go();
-        if let Some(runtime) = self.runtime.take() {
-            // Not the runtime's own drop: that blocks, and panics inside another runtime.
+        let Some(runtime) = self.runtime.take() else { return };
+        let answers = std::mem::take(&mut *lock(&self.answers));
+        // Not the runtime's own drop: that blocks, and panics inside another runtime. Answers under way still say their
+        // last word, on a thread of their own.
+        let last_words = move || {
+            let _ = runtime.block_on(tokio::time::timeout(LAST_WORDS, answers.join_all()));
             runtime.shutdown_background();
-        }
+        };
+        let _ = std::thread::Builder::new()
+            .name("nearside-closing".to_owned())
+            .spawn(last_words);
     }
 }
 
@@ -474,4 +490,6 @@ fn broken_off(cause: &tokio::task::JoinError) -> Error {
 
 /// The hub of an app that names none.
 const HUGGING_FACE: &str = "https://huggingface.co";
+/// Longer than any engine takes to stop.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 const GO_ON: &str = "Your answer broke off. Go on from exactly where it stopped, and repeat nothing of it.";

@@ -131,6 +131,11 @@ async fn hand_on(
                 stream.cancel();
                 continue;
             }
+            () = inner.closing.wait(), if !cancelled => {
+                cancelled = true;
+                stream.cancel();
+                continue;
+            }
             batch = timeout_at(deadline, stream.next_batch()) => batch,
         };
         let error = match batch {

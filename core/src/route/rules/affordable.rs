@@ -62,12 +62,12 @@ fn left(cap: f64, spent: f64) -> f64 {
 
 /// US dollars with two digits that say something, rounded up: `$0.42`, `$0.0021`.
 pub(in crate::route) fn at_most(usd: f64) -> String {
-    dollars(usd, |digits| (digits - ROUNDING_ERROR).ceil().max(1.0))
+    dollars(usd, |digits| (digits * (1.0 - ROUNDING_ERROR)).ceil())
 }
 
 /// The same, rounded down.
 fn at_least(usd: f64) -> String {
-    dollars(usd, |digits| (digits + ROUNDING_ERROR).floor())
+    dollars(usd, |digits| (digits * (1.0 + ROUNDING_ERROR)).floor())
 }
 
 fn dollars(usd: f64, round: impl Fn(f64) -> f64) -> String {
@@ -80,8 +80,8 @@ fn dollars(usd: f64, round: impl Fn(f64) -> f64) -> String {
     format!("${:.decimals$}", round(usd * scale) / scale)
 }
 
-/// What binary fractions add to a sum such as 1 - 0.9, in units of the last digit shown.
-const ROUNDING_ERROR: f64 = 1e-6;
+/// What binary fractions add to a sum such as 1 - 0.9, as a part of it.
+const ROUNDING_ERROR: f64 = 1e-9;
 
 #[cfg(test)]
 mod tests {
