@@ -403,11 +403,12 @@ impl Drop for Nearside {
         self.inner.closing.raise();
         self.inner.let_go();
         let Some(runtime) = self.runtime.take() else { return };
-        let answers = std::mem::take(&mut *lock(&self.answers));
+        let mut answers = std::mem::take(&mut *lock(&self.answers));
         // Not the runtime's own drop: that blocks, and panics inside another runtime. Answers under way still say their
         // last word, on a thread of their own.
         let last_words = move || {
-            let _ = runtime.block_on(tokio::time::timeout(LAST_WORDS, answers.join_all()));
+            let ended = async { while answers.join_next().await.is_some() {} };
+            let _ = runtime.block_on(async { tokio::time::timeout(LAST_WORDS, ended).await });
             runtime.shutdown_background();
         };
         let _ = std::thread::Builder::new()
