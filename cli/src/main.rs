@@ -9,12 +9,15 @@
 //! - Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted. A reader that closes the pipe early is no failure.
 
 mod arguments;
+mod asked;
 mod bytes;
 mod commands;
 mod failure;
 mod input;
 mod interrupt;
+mod money;
 mod output;
+mod person;
 mod progress;
 mod session;
 

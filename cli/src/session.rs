@@ -8,6 +8,7 @@ use nearside::engine::remote::Secret;
 use nearside::{Config, Error, Nearside};
 
 use crate::arguments::Global;
+use crate::asked::Asked;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
@@ -28,6 +29,11 @@ impl Session<'_> {
             nearside.set_hub_token(Secret::new(token))?;
         }
         Ok(nearside)
+    }
+
+    /// The library, ready to ask with these flags.
+    pub(crate) fn open_to_ask(&self, asked: &Asked) -> Result<Nearside, Failure> {
+        Ok(Nearside::new(asked.config(self.config()?))?)
     }
 
     /// Frees the models that were loaded, and waits for it: a thread that is still inside llama.cpp while the process
