@@ -11,7 +11,6 @@ pub(crate) fn dollars(usd: f64) -> String {
 }
 
 /// The same, where it may not be known.
-#[allow(dead_code)]
 pub(crate) fn perhaps(usd: Option<f64>) -> String {
     usd.map_or_else(|| "?".to_owned(), dollars)
 }
