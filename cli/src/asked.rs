@@ -197,6 +197,12 @@ impl Asked {
         Ok(request)
     }
 
+    /// Whether the words may leave this machine at all.
+    pub(crate) fn may_leave(&self) -> bool {
+        let stays = matches!(self.going.mode, Some(Where::OnlyOnDevice));
+        !stays && !matches!(self.going.sensitivity, Some(Privacy::Sensitive))
+    }
+
     /// Whether the person agreed beforehand.
     pub(crate) fn agreed(&self) -> bool {
         self.going.yes
@@ -221,11 +227,6 @@ impl Asked {
             Err(cause) => Err(Error::file(file.as_ref(), "read the schema", &cause).into()),
         }
     }
-}
-
-/// Whether a request may leave this machine at all.
-pub(crate) fn may_leave(request: &ChatRequest) -> bool {
-    request.mode != Mode::OnlyOnDevice && request.sensitivity != Sensitivity::Sensitive
 }
 
 impl From<Where> for Mode {

@@ -107,7 +107,7 @@ const SETTINGS: [(&str, &str); 7] = [
     ("set a new one for", "`nearside providers add NAME --key-file FILE`"),
     ("policy", "`nearside policy set KEY=VALUE`"),
     ("the cap", "`nearside policy` shows the caps"),
-    ("provider", "`nearside providers` lists and adds them"),
+    ("set up a provider", "`nearside providers add NAME`"),
 ];
 
 /// What shells give for a program that Ctrl-C ended: 128 and the number of SIGINT.

@@ -1,6 +1,7 @@
-//! Questions to a person on a terminal. Where there is none, whoever asks must do without.
+//! Questions to a person on a terminal. Where there is none, whoever asks must do without. A key is not shown as it is
+//! typed.
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 
 use nearside::Error;
 use rustyline::error::ReadlineError;
@@ -26,4 +27,12 @@ pub(crate) fn agrees(question: &str) -> Result<bool, Failure> {
         Err(ReadlineError::Interrupted) => Err(Failure::Interrupted),
         Err(cause) => Err(unasked(cause).into()),
     }
+}
+
+/// Asks for a secret. Blocks, and hears Ctrl-C itself.
+pub(crate) fn secret(question: &str) -> Result<String, Failure> {
+    rpassword::prompt_password(harmless(question)).map_err(|cause| match cause.kind() {
+        ErrorKind::Interrupted => Failure::Interrupted,
+        _ => Error::storage(format!("could not ask on the terminal: {cause}; use `--key-file FILE`")).into(),
+    })
 }

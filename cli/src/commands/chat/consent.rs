@@ -5,7 +5,7 @@ use nearside::chat::ChatRequest;
 use nearside::route::Decision;
 use nearside::{Error, Nearside};
 
-use crate::asked::may_leave;
+use crate::asked::Asked;
 use crate::failure::Failure;
 use crate::person;
 use crate::session::Session;
@@ -17,10 +17,10 @@ use crate::session::Session;
 pub(super) async fn settle(
     nearside: &Nearside,
     request: &mut ChatRequest,
-    agreed: bool,
+    asked: &Asked,
     session: &mut Session<'_>,
 ) -> Result<(), Failure> {
-    if !may_leave(request) {
+    if !asked.may_leave() {
         return Ok(());
     }
     let decision = session.interrupt.or(nearside.route(request.clone())).await?;
@@ -28,7 +28,7 @@ pub(super) async fn settle(
     let Decision::Ask { question } = decision else {
         return Ok(());
     };
-    if !agreed {
+    if !asked.agreed() {
         if !person::is_there(session.output) {
             let text = format!(
                 "words would leave this machine, and there is no terminal to ask on: {}; agree with `--yes`, or stay \

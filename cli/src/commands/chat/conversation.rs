@@ -11,7 +11,7 @@ use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 
 use super::{answer, consent};
-use crate::asked::{Asked, Thoughts, may_leave};
+use crate::asked::{Asked, Thoughts};
 use crate::failure::Failure;
 use crate::input::Lines;
 use crate::output::{Output, bold, dim, plain};
@@ -25,7 +25,7 @@ pub(super) async fn hold(
     session: &mut Session<'_>,
 ) -> Result<(), Failure> {
     let mut request = asked.request()?;
-    let elsewhere = may_leave(&request) && !session.interrupt.or(nearside.providers()).await?.is_empty();
+    let elsewhere = asked.may_leave() && !session.interrupt.or(nearside.providers()).await?.is_empty();
     let named = request.model.is_some() || request.provider.is_some();
     if !named && !elsewhere && session.interrupt.or(nearside.models()).await?.is_empty() {
         // Said before a question is typed in vain.
@@ -94,7 +94,7 @@ async fn reply(
     thoughts: Thoughts,
     session: &mut Session<'_>,
 ) -> Result<answer::Answer, Failure> {
-    consent::settle(nearside, request, asked.agreed(), session).await?;
+    consent::settle(nearside, request, asked, session).await?;
     answer::show(&nearside.chat(request.clone()), thoughts, session).await
 }
 

@@ -8,6 +8,8 @@ mod consent;
 mod conversation;
 mod receipt;
 
+pub(crate) use receipt::terms;
+
 use clap::Args;
 use nearside::Nearside;
 
@@ -44,7 +46,7 @@ async fn talk(arguments: &Chat, nearside: &Nearside, session: &mut Session<'_>) 
         return conversation::hold(nearside, asked, thoughts, session).await;
     };
     let mut request = asked.question(prompt, session).await?;
-    consent::settle(nearside, &mut request, asked.agreed(), session).await?;
+    consent::settle(nearside, &mut request, asked, session).await?;
     let answered = answer::show(&nearside.chat(request), thoughts, session).await?;
     if answered.interrupted {
         return Err(Failure::Interrupted);
