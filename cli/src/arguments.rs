@@ -6,7 +6,7 @@ use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use nearside::model::CacheType;
 
-use crate::commands::{bench, chat, completions, doctor, fit, import, ls, pull, rm};
+use crate::commands::{bench, chat, completions, cost, doctor, fit, import, ls, policy, providers, pull, rm, route};
 
 /// Language models on this machine: pull one, see whether it fits, and talk to it.
 #[derive(Debug, Parser)]
@@ -51,6 +51,14 @@ pub(crate) enum Command {
     Fit(fit::Fit),
     /// Ask one question with `-p`, or hold a conversation
     Chat(Box<chat::Chat>),
+    /// Say who would answer, and why nobody else; asks nobody
+    Route(Box<route::Route>),
+    /// Say what a question would cost everywhere, or what was spent
+    Cost(Box<cost::Cost>),
+    /// Set up, list and remove those who answer elsewhere
+    Providers(providers::Providers),
+    /// Show or change what may leave this machine, where to, and for how much
+    Policy(policy::PolicyCommand),
     /// Measure the speed and the memory of a model here
     Bench(bench::Bench),
     /// Say what this machine is, what is installed and what is wrong
@@ -85,6 +93,9 @@ A model (REF) is one of
   https://HOST/FILE.gguf       any address, with #sha256=… to check it against
   ./FILE.gguf                  a file on this machine
   NAME                         an installed model, as `nearside ls` names it
+
+Nothing leaves this machine until a provider is set up (`nearside providers add NAME`), the policy allows it
+(`nearside policy`) and you agree, each time.
 
 HF_TOKEN is sent to the hub where it is set, for models that want a login.
 

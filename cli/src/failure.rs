@@ -58,8 +58,8 @@ impl From<io::Error> for Failure {
 }
 
 /// The library ends its texts with the remedy, behind the last semicolon. Where that is missing, or is a call to
-/// `download`, which only a program can make, the kind of the error knows one. Where a token would help, the person is
-/// told how to give one.
+/// `download`, which only a program can make, the kind of the error knows one. Where the library speaks of what a program
+/// can set, the person is told how it is set here.
 pub(crate) fn words(error: &Error) -> (String, String) {
     let text = error.to_string();
     let (what, help) = match text.rsplit_once("; ") {
@@ -70,8 +70,11 @@ pub(crate) fn words(error: &Error) -> (String, String) {
         (ErrorKind::NotInstalled, Some(help)) if help.contains("download") => {
             (what, remedy(ErrorKind::NotInstalled).to_owned())
         }
-        (ErrorKind::Unauthorized, Some(help)) => (what, format!("{help} (HF_TOKEN holds it)")),
-        (_, Some(help)) => (what, help),
+        (_, Some(help)) => {
+            let place = SETTINGS.into_iter().find(|(setting, _)| help.contains(setting));
+            let help = place.map_or(help.clone(), |(_, place)| format!("{help} ({place})"));
+            (what, help)
+        }
         (kind, None) => (what, remedy(kind).to_owned()),
     }
 }
@@ -95,6 +98,17 @@ fn remedy(kind: ErrorKind) -> &'static str {
         ErrorKind::Internal => "this is a bug: please report it, with the output of `nearside doctor --json`",
     }
 }
+
+/// What the library's remedies speak of, and how a person sets it.
+const SETTINGS: [(&str, &str); 7] = [
+    ("hub token", "HF_TOKEN holds it"),
+    ("check the token", "HF_TOKEN holds it"),
+    ("provider's key", "`nearside providers add NAME --key-file FILE`"),
+    ("set a new one for", "`nearside providers add NAME --key-file FILE`"),
+    ("policy", "`nearside policy set KEY=VALUE`"),
+    ("the cap", "`nearside policy` shows the caps"),
+    ("set up a provider", "`nearside providers add NAME`"),
+];
 
 /// What shells give for a program that Ctrl-C ended: 128 and the number of SIGINT.
 const INTERRUPTED: u8 = 130;

@@ -9,12 +9,16 @@
 //! - Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted. A reader that closes the pipe early is no failure.
 
 mod arguments;
+mod asked;
 mod bytes;
 mod commands;
 mod failure;
 mod input;
 mod interrupt;
+mod keys;
+mod money;
 mod output;
+mod person;
 mod progress;
 mod session;
 
@@ -70,6 +74,10 @@ fn run(arguments: Arguments, output: &mut Output) -> Result<(), Failure> {
             Command::Rm(arguments) => commands::rm::run(arguments, session).await,
             Command::Fit(arguments) => commands::fit::run(arguments, session).await,
             Command::Chat(arguments) => commands::chat::run(arguments, session).await,
+            Command::Route(arguments) => commands::route::run(arguments, session).await,
+            Command::Cost(arguments) => commands::cost::run(arguments, session).await,
+            Command::Providers(arguments) => commands::providers::run(arguments, session).await,
+            Command::Policy(arguments) => commands::policy::run(arguments, session).await,
             Command::Bench(arguments) => commands::bench::run(arguments, session).await,
             Command::Doctor(arguments) => commands::doctor::run(arguments, session).await,
             Command::Completions(arguments) => commands::completions::run(&arguments, session),

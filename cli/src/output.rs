@@ -250,7 +250,7 @@ fn styled(style: Style, text: impl Into<String>) -> Span {
 }
 
 /// The text without anything that steers a terminal.
-fn harmless(text: &str) -> String {
+pub(crate) fn harmless(text: &str) -> String {
     let steers = |c: char| c.is_control() && c != '\n' && c != '\t';
     text.replace(steers, "\u{FFFD}")
 }

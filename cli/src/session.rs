@@ -8,8 +8,10 @@ use nearside::engine::remote::Secret;
 use nearside::{Config, Error, Nearside};
 
 use crate::arguments::Global;
+use crate::asked::Asked;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
+use crate::keys::Keys;
 use crate::output::Output;
 
 /// One run of the program.
@@ -28,6 +30,27 @@ impl Session<'_> {
             nearside.set_hub_token(Secret::new(token))?;
         }
         Ok(nearside)
+    }
+
+    /// The library, ready to ask with these flags. Keys are read only if the words may leave this machine.
+    pub(crate) fn open_to_ask(&self, asked: &Asked) -> Result<Nearside, Failure> {
+        let nearside = Nearside::new(asked.config(self.config()?))?;
+        if asked.may_leave() {
+            self.keys()?.give(&nearside)?;
+        }
+        Ok(nearside)
+    }
+
+    /// The library with the keys of all providers.
+    pub(crate) fn open_with_keys(&self) -> Result<Nearside, Failure> {
+        let nearside = self.open()?;
+        self.keys()?.give(&nearside)?;
+        Ok(nearside)
+    }
+
+    /// The keys of providers, beside the models.
+    pub(crate) fn keys(&self) -> Result<Keys, Failure> {
+        Ok(Keys::beside(self.directory()?.as_ref()))
     }
 
     /// Frees the models that were loaded, and waits for it: a thread that is still inside llama.cpp while the process
@@ -70,7 +93,7 @@ fn flag_or_variable(flag: &Option<String>, name: &str) -> Result<Option<String>,
 
 /// An environment variable that says something. One that cannot be read is an error: to go on without it would put
 /// models where nobody expects them. Its value is in no text; it may be a token.
-fn variable(name: &str) -> Result<Option<String>, Failure> {
+pub(crate) fn variable(name: &str) -> Result<Option<String>, Failure> {
     match std::env::var(name) {
         Ok(value) => Ok(Some(value.trim().to_owned()).filter(|value| !value.is_empty())),
         Err(VarError::NotPresent) => Ok(None),

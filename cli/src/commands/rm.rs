@@ -1,16 +1,12 @@
 //! `nearside rm`: removes an installed model. A person at a terminal is asked; a script meant it.
 
-use std::io::IsTerminal;
-
 use clap::Args;
-use nearside::Error;
 use nearside::model::ModelRef;
-use rustyline::DefaultEditor;
-use rustyline::error::ReadlineError;
 
 use crate::bytes::human;
 use crate::failure::Failure;
 use crate::output::{good, plain};
+use crate::person;
 use crate::session::Session;
 
 /// What `rm` takes.
@@ -27,8 +23,8 @@ pub(crate) struct Rm {
 
 pub(crate) async fn run(arguments: Rm, session: &mut Session<'_>) -> Result<(), Failure> {
     let nearside = session.open()?;
-    let asks = std::io::stdin().is_terminal() && session.output.notes_to_terminal();
-    if asks && !arguments.yes && !session.output.json() && !agreed(&arguments.reference)? {
+    let asks = person::is_there(session.output) && !arguments.yes && !session.output.json();
+    if asks && !person::agrees(&format!("remove `{}`?", arguments.reference))? {
         session.output.note(&[plain("nothing was removed")]);
         return Ok(());
     }
@@ -38,18 +34,6 @@ pub(crate) async fn run(arguments: Rm, session: &mut Session<'_>) -> Result<(), 
     }
     let rest = format!(" {}, {} are free again", model.id, human(model.size_bytes));
     session.output.line(&[good("removed"), plain(rest)])
-}
-
-/// Asks. Anything but a yes is a no.
-fn agreed(reference: &ModelRef) -> Result<bool, Failure> {
-    let unasked = |cause: ReadlineError| Error::storage(format!("could not ask on the terminal: {cause}; use `--yes`"));
-    let mut editor = DefaultEditor::new().map_err(unasked)?;
-    match editor.readline(&format!("remove `{reference}`? [y/N] ")) {
-        Ok(answer) => Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")),
-        Err(ReadlineError::Eof) => Ok(false),
-        Err(ReadlineError::Interrupted) => Err(Failure::Interrupted),
-        Err(cause) => Err(unasked(cause).into()),
-    }
 }
 
 const EXAMPLE: &str = "\

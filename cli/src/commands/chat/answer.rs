@@ -1,11 +1,10 @@
 //! One answer on its way to the person or program that asked.
 
-use std::path::Path;
-
 use nearside::Error;
-use nearside::chat::{ChatStream, Chunk, Receipt, StopReason, Target, Timings, Usage};
+use nearside::chat::{ChatStream, Chunk, Route, StopReason};
 
-use super::Thoughts;
+use super::receipt;
+use crate::asked::Thoughts;
 use crate::failure::Failure;
 use crate::output::{Output, dim, doubtful, plain};
 use crate::session::Session;
@@ -81,6 +80,10 @@ struct View {
     place: Place,
     /// Pieces of reasoning so far; close to its tokens, which only `done` knows.
     pieces: u32,
+    /// Somebody began already; whoever begins now steps in.
+    begun: bool,
+    /// The pages that the answer rests on, shown under it.
+    citations: Vec<String>,
 }
 
 /// Where the cursor is.
@@ -99,6 +102,8 @@ impl View {
             answer: Answer::default(),
             place: Place::LineStart,
             pieces: 0,
+            begun: false,
+            citations: vec![],
         }
     }
 
@@ -113,7 +118,12 @@ impl View {
     fn show(&mut self, chunk: Chunk, output: &mut Output) -> Result<(), Failure> {
         self.keep(&chunk);
         match chunk {
-            Chunk::Started { .. } => Ok(()),
+            Chunk::Started { route } => {
+                if std::mem::replace(&mut self.begun, true) {
+                    stepped_in(&route, output);
+                }
+                Ok(())
+            }
             Chunk::Reasoning { text } => self.reasoning(text, output),
             Chunk::Text { text } => {
                 if self.place != Place::Text {
@@ -126,6 +136,10 @@ impl View {
                 self.end_line(output)?;
                 output.line(&[dim(format!("calls {name} with {arguments}"))])
             }
+            Chunk::Citation { url, title } => {
+                self.citations.push(format!("{title} {url}").trim().to_owned());
+                Ok(())
+            }
             Chunk::Done {
                 stop,
                 usage,
@@ -133,10 +147,15 @@ impl View {
                 receipt,
             } => {
                 self.end_line(output)?;
+                for page in std::mem::take(&mut self.citations) {
+                    output.line(&[dim(format!("source: {page}"))])?;
+                }
                 if let Some(cut) = cut(stop) {
                     output.note(&[doubtful(cut)]);
                 }
-                output.note(&[dim(receipt_line(&receipt, &usage, &timings))]);
+                for line in receipt::lines(&receipt, &usage, &timings) {
+                    output.note(&[dim(line)]);
+                }
                 Ok(())
             }
         }
@@ -195,77 +214,21 @@ fn cut(stop: StopReason) -> Option<&'static str> {
             Some("cut off: the context is full; a larger `--context` or a new conversation goes on")
         }
         StopReason::Cancelled => Some("stopped"),
+        StopReason::CostLimit => {
+            Some("cut off: what it may cost is reached (`--max-usd`, or the caps of `nearside policy`)")
+        }
+        StopReason::Filtered => Some("cut off by the provider's filter"),
     }
 }
 
-/// Where it ran, which model, tokens in and out, how fast, at what cost. What was not measured is left out.
-fn receipt_line(receipt: &Receipt, usage: &Usage, timings: &Timings) -> String {
-    let mut parts = match &receipt.target {
-        Target::Local { model } => vec!["on this device".to_owned(), short(model).to_owned()],
-        Target::Scripted => vec!["scripted".to_owned()],
+/// Who failed, and who answers instead.
+fn stepped_in(route: &Route, output: &mut Output) {
+    let place = match route.target.is_remote() {
+        true => route.target.to_string(),
+        false => format!("{} on this device", receipt::model(&route.target)),
     };
-    parts.push(match usage.reasoning_tokens {
-        0 => format!("{} + {} tokens", usage.prompt_tokens, usage.completion_tokens),
-        thinking => format!(
-            "{} + {} tokens ({thinking} thinking)",
-            usage.prompt_tokens, usage.completion_tokens
-        ),
-    });
-    if timings.first_token_ms > 0.0 {
-        parts.push(format!("first token {:.0} ms", timings.first_token_ms));
-    }
-    if timings.tokens_per_second > 0.0 {
-        parts.push(format!("{:.1} tokens/s", timings.tokens_per_second));
-    }
-    parts.push(if receipt.cost_usd > 0.0 {
-        format!("${:.4}", receipt.cost_usd)
-    } else {
-        "$0".to_owned()
-    });
-    parts.join(" · ")
-}
-
-/// A path is named by its last part, an id as it is.
-fn short(model: &str) -> &str {
-    let path = Path::new(model);
-    match path.file_name().and_then(|name| name.to_str()) {
-        Some(name) if path.is_absolute() => name,
-        _ => model,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use nearside::chat::Route;
-
-    use super::*;
-
-    #[test]
-    fn a_receipt_says_where_what_how_much_how_fast_and_at_what_cost() {
-        let route = Route {
-            target: Target::Local {
-                model: "/models/smollm2.gguf".into(),
-            },
-            reason: String::new(),
-            skipped: vec![],
-        };
-        let usage = Usage {
-            prompt_tokens: 12,
-            completion_tokens: 34,
-            ..Usage::default()
-        };
-        let timings = Timings {
-            first_token_ms: 180.4,
-            tokens_per_second: 45.21,
-            ..Timings::default()
-        };
-        assert_eq!(
-            receipt_line(&route.receipt_on_device(), &usage, &timings),
-            "on this device · smollm2.gguf · 12 + 34 tokens · first token 180 ms · 45.2 tokens/s · $0"
-        );
-        assert_eq!(
-            receipt_line(&route.receipt_on_device(), &Usage::default(), &Timings::default()),
-            "on this device · smollm2.gguf · 0 + 0 tokens · $0"
-        );
-    }
+    output.note(&[
+        doubtful(format!("{place} steps in")),
+        plain(format!(": {}", route.reason)),
+    ]);
 }

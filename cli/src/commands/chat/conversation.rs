@@ -10,29 +10,38 @@ use nearside::{Error, Nearside};
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 
-use super::{Thoughts, answer};
+use super::{answer, consent};
+use crate::asked::{Asked, Thoughts};
 use crate::failure::Failure;
 use crate::input::Lines;
 use crate::output::{Output, bold, dim, plain};
 use crate::session::Session;
 
-/// Talks until the person leaves. `request` holds everything but questions.
+/// Talks until the person leaves.
 pub(super) async fn hold(
     nearside: &Nearside,
-    mut request: ChatRequest,
+    asked: &Asked,
     thoughts: Thoughts,
     session: &mut Session<'_>,
 ) -> Result<(), Failure> {
-    if request.model.is_none() && session.interrupt.or(nearside.models()).await?.is_empty() {
+    let mut request = asked.request()?;
+    let elsewhere = asked.may_leave() && !session.interrupt.or(nearside.providers()).await?.is_empty();
+    let named = request.model.is_some() || request.provider.is_some();
+    if !named && !elsewhere && session.interrupt.or(nearside.models()).await?.is_empty() {
         // Said before a question is typed in vain.
         return Err(Error::not_installed("no model is installed").into());
     }
     let mut questions = Questions::open()?;
     if questions.edited() {
-        let model = request.model.as_deref().unwrap_or("the best installed model");
+        let wanted = request.model.as_deref().or(request.provider.as_deref());
+        let place = if elsewhere {
+            "here or elsewhere"
+        } else {
+            "on this device"
+        };
         session.output.note(&[
-            bold(model),
-            dim(" · on this device · /help lists what can be typed, Ctrl-D leaves"),
+            bold(wanted.unwrap_or("the best model")),
+            dim(format!(" · {place} · /help lists what can be typed, Ctrl-D leaves")),
         ]);
     }
     while let Some(line) = questions.next(session).await? {
@@ -42,6 +51,7 @@ pub(super) async fn hold(
             Turn::Help => help(session.output),
             Turn::New => {
                 request.messages.retain(|message| message.role == Role::System);
+                request.consent = None;
                 session.output.note(&[dim("a new conversation")]);
             }
             Turn::System(text) => {
@@ -57,7 +67,7 @@ pub(super) async fn hold(
             Turn::Question(text) => {
                 request.messages.push(Message::user(text));
                 let before = request.messages.len() - 1;
-                match answer::show(&nearside.chat(request.clone()), thoughts, session).await {
+                match reply(nearside, &mut request, asked, thoughts, session).await {
                     Ok(answer) if answer.interrupted && !questions.edited() => return Err(Failure::Interrupted),
                     Ok(answer) => match remembered(answer) {
                         Some(message) => request.messages.push(message),
@@ -74,6 +84,18 @@ pub(super) async fn hold(
         }
     }
     Ok(())
+}
+
+/// Answers the last question of the conversation. A yes to where it goes holds for that place until `/new`.
+async fn reply(
+    nearside: &Nearside,
+    request: &mut ChatRequest,
+    asked: &Asked,
+    thoughts: Thoughts,
+    session: &mut Session<'_>,
+) -> Result<answer::Answer, Failure> {
+    consent::settle(nearside, request, asked, session).await?;
+    answer::show(&nearside.chat(request.clone()), thoughts, session).await
 }
 
 /// The answer as a message of the conversation; nothing if nothing was said.
@@ -178,7 +200,7 @@ impl Questions {
 
 fn help(output: &mut Output) {
     for (command, meaning) in [
-        ("/new", "forget what was said and start again"),
+        ("/new", "forget what was said, and what was agreed to, and start again"),
         ("/system TEXT", "instructions for what follows; without TEXT none"),
         ("/quit", "leave, as Ctrl-D does"),
         ("Ctrl-C", "stop the answer"),
