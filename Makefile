@@ -1,7 +1,7 @@
 # The one entry point: whatever is done to this project is a line here, and CI calls the same lines.
 # `make` alone lists them. The work itself is in scripts/, where shellcheck reads it.
 
-.PHONY: help demo setup build models test lint fmt bindings bench peers size docs clean
+.PHONY: help demo setup build models test lint fmt bindings bench overhead peers size docs clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -22,6 +22,7 @@ models: ## the models that tests and measurements use, into ~/.cache/nearside
 test: ## every test, in Rust, Kotlin and Swift; the last line counts them
 	@scripts/setup.sh build test models
 	@scripts/models.sh
+	@scripts/peers.sh
 	@scripts/test.sh
 
 lint: ## what can be judged without running: format, clippy, docs, scripts, the rules of the house
@@ -37,6 +38,9 @@ bindings: setup ## the Swift package and the Kotlin library, generated and compi
 
 bench: build ## speed and memory on SmolLM2, beside llama.cpp's own program where `make peers` was run
 	@scripts/bench.sh
+
+overhead: build ## what Nearside adds to an answer from a provider, beside a bare HTTP client
+	@cargo run --release --quiet -p nearside-tests --bin nearside-overhead
 
 peers: ## llama.cpp's own programs to measure against, into ~/.cache/nearside (Debian)
 	@scripts/peers.sh

@@ -57,6 +57,7 @@ for group in "${@:-build}"; do
       need default-jdk-headless openjdk have_jdk
       need maven maven have mvn
       need shellcheck shellcheck have shellcheck
+      need strace strace have strace
       need debootstrap swift have_swift_or_its_maker
       need iproute2 swift have_swift_or_its_maker
       need python3 python have python3
