@@ -44,7 +44,7 @@ pub fn connection(dialect: Dialect, url: &str) -> Connection {
         secret: Secret::new(if hosted { KEY } else { "" }),
         model: RemoteModel {
             id: dialect.model().to_owned(),
-            price: Some(if hosted { PRICE.clone() } else { Price::default() }),
+            price: Some(if hosted { PRICE } else { Price::default() }),
             ..RemoteModel::default()
         },
         upstreams: Upstreams::default(),
