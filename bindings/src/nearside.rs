@@ -70,12 +70,12 @@ impl Nearside {
         Ok(ChatStream(self.0.continue_remotely(request, said)))
     }
 
-    /// Decides who would answer, and asks nobody.
+    /// Decides who would answer, and sends the words to nobody. May wait seconds for a provider's list of models.
     pub async fn route(&self, request: ChatRequest) -> Result<Decision> {
         self.0.route(request).await
     }
 
-    /// What this request would cost here and everywhere, the cheapest first.
+    /// What this request would cost here and everywhere, the cheapest first. Asks nobody.
     pub async fn cost(&self, request: ChatRequest) -> Result<Vec<CostRow>> {
         self.0.cost(request).await
     }

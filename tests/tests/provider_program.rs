@@ -5,7 +5,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use nearside_tests::provider::{Cut, Dialect, Provider, Scene, wire};
 use serde_json::{Value, json};
@@ -111,6 +111,37 @@ fn a_provider_is_played_with_the_scenes_of_the_command_line_and_the_last_one_sta
 }
 
 #[test]
+fn with_a_log_the_program_tells_what_it_sees_without_keys() {
+    let dialect = Dialect::Compatible;
+    let mut program = Program::start(
+        &["play", "--dialect", "compatible", "--scene", "stall"],
+        Path::new("--log"),
+    );
+    let origin = program.url.strip_suffix("/v1").expect("its path").to_owned();
+
+    assert!(exchange(&origin, "/v1/elsewhere", &Value::Null).refused);
+    let asked = program.next_line();
+    assert_eq!(
+        asked,
+        json!({ "asked": { "method": "POST", "path": "/v1/elsewhere", "body": null } })
+    );
+
+    let mut connection = TcpStream::connect(origin.trim_start_matches("http://")).expect("connected");
+    let body = chat(dialect, 0).to_string();
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    connection
+        .write_all(format!("{head}{body}").as_bytes())
+        .expect("written");
+    assert_eq!(program.next_line()["asked"]["body"], chat(dialect, 0));
+    drop(connection);
+    assert_eq!(program.next_line(), json!({ "left": true }));
+    program.end();
+}
+
+#[test]
 fn what_the_program_cannot_do_is_said_in_one_line() {
     for (arguments, says) in [
         (
@@ -138,6 +169,7 @@ fn what_the_program_cannot_do_is_said_in_one_line() {
 struct Program {
     child: Child,
     url: String,
+    out: BufReader<ChildStdout>,
 }
 
 impl Program {
@@ -154,7 +186,13 @@ impl Program {
         out.read_line(&mut line).expect("a line");
         let said: Value = serde_json::from_str(&line).expect("JSON");
         let url = said["url"].as_str().expect("an address").to_owned();
-        Self { child, url }
+        Self { child, url, out }
+    }
+
+    fn next_line(&mut self) -> Value {
+        let mut line = String::new();
+        self.out.read_line(&mut line).expect("a line");
+        serde_json::from_str(&line).expect("JSON")
     }
 
     fn end(&mut self) {

@@ -2,7 +2,9 @@
 //!
 //! `play` answers as a provider does, `record` passes on to a real one and writes a tape, `replay` plays the tape. Each
 //! prints one line of JSON, `{"url":"http://127.0.0.1:PORT…"}`, then serves until its standard input closes, so that it
-//! never outlives whoever started it.
+//! never outlives whoever started it. With `--log` a line follows for everything that the played provider sees; read on,
+//! or the pipe fills up and the provider waits: `{"asked":{"method":…,"path":…,"body":…}}` before a request is answered,
+//! `{"left":true}` when a client leaves in the middle of an answer.
 
 use std::any::Any;
 use std::io::{self, Read, Write};
@@ -11,7 +13,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use nearside_tests::provider::{Cut, Dialect, Pace, Provider, Recorder, Replayer, Scene, tape};
+use nearside_tests::provider::{Cut, Dialect, Pace, Provider, Recorder, Replayer, Scene, Seen, tape};
+use serde_json::{Value, json};
 
 /// Hosted providers on this machine, for tests.
 #[derive(Debug, Parser)]
@@ -66,6 +69,9 @@ struct Play {
     /// Cuts answers at places that this seed gives.
     #[arg(long, value_name = "SEED")]
     cut: Option<u64>,
+    /// Prints what it sees, a line of JSON each; without keys.
+    #[arg(long)]
+    log: bool,
     #[command(flatten)]
     at: At,
 }
@@ -104,9 +110,7 @@ fn serve(command: &Command) -> io::Result<()> {
             (replayer.url(), Box::new(replayer))
         }
     };
-    let mut out = io::stdout();
-    writeln!(out, "{}", serde_json::json!({ "url": url }))?;
-    out.flush()?;
+    print(&json!({ "url": url }))?;
     let mut input = io::stdin();
     let mut buffer = [0; 64];
     while input.read(&mut buffer)? > 0 {}
@@ -120,6 +124,10 @@ fn play(arguments: &Play) -> io::Result<Provider> {
     }
     if let Some(seed) = arguments.cut {
         builder = builder.cut(Cut::Random(seed));
+    }
+    if arguments.log {
+        // Whoever does not read the log any more does not want it.
+        builder = builder.watch(|seen| drop(print(&line(seen))));
     }
     for model in &arguments.models {
         builder = builder.model(model);
@@ -135,6 +143,21 @@ fn play(arguments: &Play) -> io::Result<Provider> {
     let provider = builder.start()?;
     scenes.into_iter().for_each(|scene| provider.play(scene));
     Ok(provider)
+}
+
+fn line(seen: Seen<'_>) -> Value {
+    match seen {
+        Seen::Asked(request) => json!({
+            "asked": { "method": request.method, "path": request.path, "body": request.body }
+        }),
+        Seen::Left => json!({ "left": true }),
+    }
+}
+
+fn print(line: &Value) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
 }
 
 fn scene(dialect: Dialect, text: &str) -> io::Result<Scene> {

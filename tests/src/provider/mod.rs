@@ -30,6 +30,7 @@ pub mod tape;
 mod upstream;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -54,7 +55,6 @@ pub struct Provider {
 }
 
 /// A provider to be started.
-#[derive(Debug)]
 pub struct Builder {
     dialect: Dialect,
     key: Option<String>,
@@ -63,6 +63,7 @@ pub struct Builder {
     latency: Duration,
     listen: SocketAddr,
     otherwise: Scene,
+    watcher: Option<Watcher>,
 }
 
 /// A request as it came.
@@ -80,14 +81,26 @@ pub struct Recorded {
     pub at: Instant,
 }
 
-/// What every connection sees.
+/// Something that a provider saw.
 #[derive(Debug)]
+pub enum Seen<'a> {
+    /// A request, before it is answered.
+    Asked(&'a Recorded),
+    /// A client left in the middle of an answer.
+    Left,
+}
+
+/// Is told at once what a provider sees, on the thread that sees it.
+type Watcher = Box<dyn Fn(Seen<'_>) + Send + Sync>;
+
+/// What every connection sees.
 struct Shared {
     dialect: Dialect,
     key: Option<String>,
     models: Vec<String>,
     cut: Cut,
     latency: Duration,
+    watcher: Option<Watcher>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -124,6 +137,7 @@ impl Provider {
             latency: Duration::ZERO,
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             otherwise: Scene::plain("Twice a day, because the earth turns under the moon."),
+            watcher: None,
         }
     }
 
@@ -254,6 +268,12 @@ impl Builder {
         self
     }
 
+    /// Who is told what the provider sees, as it sees it. A request is answered after that.
+    pub fn watch(mut self, watcher: impl Fn(Seen<'_>) + Send + Sync + 'static) -> Self {
+        self.watcher = Some(Box::new(watcher));
+        self
+    }
+
     /// Opens the socket.
     ///
     /// # Errors
@@ -265,6 +285,7 @@ impl Builder {
             models: self.models,
             cut: self.cut,
             latency: self.latency,
+            watcher: self.watcher,
             state: Mutex::new(State {
                 queue: VecDeque::new(),
                 otherwise: self.otherwise,
@@ -284,6 +305,22 @@ impl Builder {
     }
 }
 
+impl fmt::Debug for Builder {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Builder")
+            .field("dialect", &self.dialect)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Shared")
+            .field("dialect", &self.dialect)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Recorded {
     /// A header, by its name in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -299,6 +336,7 @@ impl Shared {
 
     /// Keeps the request; its number.
     fn record(&self, request: Recorded) -> u64 {
+        self.tell(Seen::Asked(&request));
         let mut state = self.state();
         state.requests.push(request);
         let number = state.requests.len() as u64;
@@ -308,8 +346,15 @@ impl Shared {
     }
 
     fn client_left(&self) {
+        self.tell(Seen::Left);
         self.state().closed_early += 1;
         self.changed.notify_all();
+    }
+
+    fn tell(&self, seen: Seen<'_>) {
+        if let Some(watcher) = &self.watcher {
+            watcher(seen);
+        }
     }
 
     fn next_scene(&self) -> Scene {

@@ -10,15 +10,20 @@ extension Nearside {
 }
 
 extension ChatRequest {
-    /// A request with the library's own choices; set its other properties for others.
+    /// A request with the library's own choices where nothing else is said.
+    ///
+    /// Takes any sequence, so that whoever says everything means the other initializer, which takes an array.
     public init(
-        messages: [Message], model: String? = nil, provider: String? = nil, mode: Mode = .preferOnDevice,
-        sensitivity: Sensitivity = .personal, sampling: Sampling = Sampling(), tools: [Tool] = [],
-        limits: Limits = Limits(), consent: Target? = nil
+        messages: some Sequence<Message>, model: String? = nil, provider: String? = nil, mode: Mode = .preferOnDevice,
+        sensitivity: Sensitivity = .personal, sampling: Sampling = Sampling(), reasoning: Reasoning = .auto,
+        output: Output = .text, tools: [Tool] = [], limits: Limits = Limits(), webSearch: Bool = false,
+        consent: Target? = nil, purpose: String? = nil
     ) {
+        let array: [Message] = Array(messages)
         self.init(
-            messages: messages, model: model, provider: provider, mode: mode, sensitivity: sensitivity,
-            sampling: sampling, reasoning: .auto, output: .text, tools: tools, limits: limits, consent: consent)
+            messages: array, model: model, provider: provider, mode: mode, sensitivity: sensitivity,
+            sampling: sampling, reasoning: reasoning, output: output, tools: tools, limits: limits,
+            webSearch: webSearch, consent: consent, purpose: purpose)
     }
 }
 

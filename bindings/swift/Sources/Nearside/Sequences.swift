@@ -3,7 +3,8 @@
 import Foundation
 @_exported import NearsideGenerated
 
-/// The chunks of an answer: `Chunk.started`, then reasoning, text and tool calls, then `Chunk.done`.
+/// The chunks of an answer: `Chunk.started`, then reasoning, text, tool calls and citations, then `Chunk.done`. Where a
+/// place fails before it said anything the next one begins with a `Chunk.started` of its own.
 public typealias ChatChunks = Batches<ChatStream>
 
 /// The steps of a download, up to `DownloadEvent.installed`.
@@ -16,6 +17,12 @@ extension Nearside {
     /// Leaving the loop early cancels it too. The loop throws a `NearsideError` after all chunks that came before it.
     public func chat(_ request: ChatRequest) -> ChatChunks {
         Batches { try self.startChat(request: request) }
+    }
+
+    /// Goes on elsewhere with an answer that broke off: `said` is what was written so far, and only what comes after it
+    /// is given. Whether the words may leave the device is decided anew, and the person may have to be asked.
+    public func continueRemotely(_ request: ChatRequest, said: String) -> ChatChunks {
+        Batches { try self.startContinueRemotely(request: request, said: said) }
     }
 
     /// Downloads a model, or goes on where an earlier download ended.

@@ -1,7 +1,7 @@
 /*
  * What an app collects: an answer and a download as a Flow.
  *
- * Both are cold: each collector starts a request of its own. Cancelling the coroutine cancels the request, and so does
+ * All are cold: each collector starts a request of its own. Cancelling the coroutine cancels the request, and so does
  * leaving early (`first`, `take`, an exception in the collector). A slow collector slows the model down; nothing is
  * lost and memory does not grow.
  */
@@ -11,7 +11,8 @@ import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
 
 /**
- * Asks, and gives the answer as it is written: [Chunk.Started], then reasoning, text and tool calls, then [Chunk.Done].
+ * Asks, and gives the answer as it is written: [Chunk.Started], then reasoning, text, tool calls and citations, then
+ * [Chunk.Done]. Where a place fails before it said anything the next one begins with a [Chunk.Started] of its own.
  *
  * A collector that is cancelled hears nothing more. A stop button that wants the [Chunk.Done] of a cancelled answer,
  * with its usage and receipt, calls [ChatStream.cancel] on [Nearside.startChat].
@@ -19,6 +20,15 @@ import kotlinx.coroutines.flow.flow
  * @throws NearsideException while it is collected, after all chunks that came before
  */
 fun Nearside.chat(request: ChatRequest): Flow<Chunk> = batches({ startChat(request) }, ChatStream::nextBatch)
+
+/**
+ * Goes on elsewhere with an answer that broke off: [said] is what was written so far, and only what comes after it is
+ * given. Whether the words may leave the device is decided anew, and the person may have to be asked.
+ *
+ * @throws NearsideException while it is collected, after all chunks that came before
+ */
+fun Nearside.continueRemotely(request: ChatRequest, said: String): Flow<Chunk> =
+    batches({ startContinueRemotely(request, said) }, ChatStream::nextBatch)
 
 /**
  * Downloads a model, or goes on where an earlier download ended. Completes after [DownloadEvent.Installed].

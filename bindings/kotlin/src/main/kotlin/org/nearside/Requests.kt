@@ -6,41 +6,32 @@ package org.nearside
 /** Opens the directory in which models are kept, with everything else left at its default. */
 fun Nearside(directory: String): Nearside = Nearside(Config(directory))
 
-/** A request with the library's own choices; the constructor takes others, and `copy` changes one. */
+/**
+ * A request with the library's own choices where nothing else is said.
+ *
+ * Takes any [Iterable], so that whoever says everything means the constructor, which takes a list.
+ */
 fun ChatRequest(
-    messages: List<Message>,
+    messages: Iterable<Message>,
     model: String? = null,
     provider: String? = null,
     mode: Mode = Mode.PREFER_ON_DEVICE,
     sensitivity: Sensitivity = Sensitivity.PERSONAL,
     sampling: Sampling = Sampling(),
+    reasoning: Reasoning = Reasoning.Auto,
+    output: Output = Output.Text,
     tools: List<Tool> = emptyList(),
     limits: Limits = Limits(),
+    webSearch: Boolean = false,
     consent: Target? = null,
-): ChatRequest = ChatRequest(
-    messages,
-    model,
-    provider,
-    mode,
-    sensitivity,
-    sampling,
-    Reasoning.Auto,
-    Output.Text,
-    tools,
-    limits,
-    false,
-    consent,
-    null,
-)
-
-/** A policy that is as strict as the library's own, with these changes. */
-fun Policy(
-    version: String,
-    regions: List<String> = emptyList(),
-    allowRetention: Boolean = false,
-    allowTraining: Boolean = false,
-    consent: Consent = Consent.ASK,
-): Policy = Policy(version, regions, allowRetention, allowTraining, consent = consent)
+    purpose: String? = null,
+): ChatRequest {
+    // A value of this type can only mean the constructor; the names would leave it open.
+    val list: List<Message> = messages.toList()
+    return ChatRequest(
+        list, model, provider, mode, sensitivity, sampling, reasoning, output, tools, limits, webSearch, consent, purpose,
+    )
+}
 
 /** What the person says. */
 fun user(text: String): Message = Message(Role.USER, listOf(Part.Text(text)))

@@ -17,10 +17,17 @@ class RequestTest {
                 Message(Role.USER, listOf(Part.Text("And?"))),
             ),
             model = null,
+            provider = null,
+            mode = Mode.PREFER_ON_DEVICE,
+            sensitivity = Sensitivity.PERSONAL,
             sampling = Sampling(null, null, null, null, null, null, null, null, emptyList()),
-            reasoning = Reasoning.AUTO,
+            reasoning = Reasoning.Auto,
+            output = Output.Text,
             tools = emptyList(),
-            limits = Limits(maxTokens = null),
+            limits = Limits(maxTokens = null, maxUsd = null, deadlineMs = null),
+            webSearch = false,
+            consent = null,
+            purpose = null,
         )
         assertEquals(spelledOut, plain)
     }

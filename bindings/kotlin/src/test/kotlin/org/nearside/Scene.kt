@@ -1,21 +1,25 @@
 /*
- * What the scenarios share: the real model, a hub on this machine, the command line to compare with, and short ways to
- * read a stream. The scenarios themselves have the same names in Swift (bindings/swift/Tests); a Rust test sees to it.
+ * What the scenarios share: the real model, a hub and providers on this machine, the command line to compare with, and
+ * short ways to read a stream. The scenarios themselves have the same names in Swift (bindings/swift/Tests); a Rust test sees to it.
  */
 package org.nearside
 
 import java.nio.file.Path
 import kotlin.io.path.createTempDirectory
+import kotlin.concurrent.thread
 import kotlin.io.path.isReadable
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.seconds
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.channels.Channel
+import kotlinx.coroutines.channels.toList
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeout
 import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonElement
+import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
 
@@ -114,6 +118,108 @@ internal class Hub(vararg options: String) : AutoCloseable {
         val model: ModelRef = modelRef("hf:$REPOSITORY/smollm2.gguf")
     }
 }
+
+/**
+ * A provider on this machine: it speaks this dialect in its true shapes, and answers chats with these scenes in turn, of
+ * which the last one stays.
+ */
+internal class Provider(private val dialect: String, vararg scenes: String) : AutoCloseable {
+    private val process = ProcessBuilder(
+        listOf(program("nearside-provider"), "play", "--log", "--dialect", dialect, "--key", KEY) +
+            scenes.flatMap { listOf("--scene", it) },
+    ).redirectError(ProcessBuilder.Redirect.INHERIT).start()
+    private val lines = Channel<JsonObject>(Channel.UNLIMITED)
+
+    /** Its base address. */
+    val url: String
+
+    init {
+        val output = process.inputReader()
+        url = Json.parseToJsonElement(output.readLine()).jsonObject.string("url")
+        thread(isDaemon = true) {
+            output.forEachLine { lines.trySend(Json.parseToJsonElement(it).jsonObject) }
+            lines.close()
+        }
+    }
+
+    /** What an app says to set it up, under the name of its dialect. */
+    val settings: ProviderSettings = ProviderSettings(
+        name = dialect,
+        kind = ProviderKind.entries.single { it.name.replace("_", "").equals(dialect, ignoreCase = true) },
+        baseUrl = url,
+        model = MODELS[dialect],
+    )
+
+    /** Its model as a target. */
+    val target: Target = Target.Remote(dialect, MODELS.getValue(dialect))
+
+    /** Waits until a client leaves in the middle of an answer. */
+    suspend fun untilSomebodyLeaves() {
+        while ("left" !in lines.receive()) Unit
+    }
+
+    /** Ends it. The words of all chats that it was asked, in the order in which they came. */
+    suspend fun chats(): List<String> = requests().filter { it.string("method") == "POST" }.map { "${it["body"]}" }
+
+    /** Ends it. All that it was asked, in the order in which it came. */
+    suspend fun requests(): List<JsonObject> {
+        close()
+        return lines.toList().mapNotNull { it["asked"]?.jsonObject }
+    }
+
+    /** Ends it: it serves until its input closes. */
+    override fun close() {
+        process.outputStream.close()
+        process.waitFor()
+    }
+
+    companion object {
+        /** The key that all of them ask for. */
+        const val KEY = "sk-scenario-key"
+        private val MODELS = mapOf(
+            "openrouter" to "deepseek/deepseek-r1",
+            "deepseek" to "deepseek-flash",
+            "groq" to "openai/gpt-oss-120b",
+            "fireworks" to "accounts/fireworks/models/deepseek-v4p1-flash",
+            "compatible" to "Qwen/Qwen3-8B",
+        )
+    }
+}
+
+/** All that providers may do and cost is allowed, and nobody needs to be asked. */
+internal val openPolicy =
+    Policy(version = "scenario-1", allowRetention = true, allowTraining = true, consent = Consent.GIVEN)
+
+/** A library with these providers set up, their keys given, and nothing on the device. */
+internal suspend fun nearside(
+    vararg providers: Provider,
+    policy: Policy = openPolicy,
+    config: Config = Config(freshDirectory(), context = 512u),
+    host: Host = Anywhere(),
+): Nearside = Nearside.withHost(config, host).also { nearside ->
+    nearside.setPolicy(policy)
+    for (provider in providers) {
+        nearside.addProvider(provider.settings)
+        nearside.setKey(provider.settings.name, Provider.KEY)
+    }
+}
+
+/** A device that says what a scenario wants it to. */
+internal class Anywhere(@Volatile var facts: HostFacts = HostFacts(network = Network.UNMETERED, heat = Heat.NOMINAL)) :
+    Host {
+    override fun facts(): HostFacts = facts
+}
+
+/** A plain question with a short answer. */
+internal fun tides(mode: Mode = Mode.PREFER_ON_DEVICE): ChatRequest = ChatRequest(
+    messages = listOf(user("Why do the tides come twice a day?")),
+    mode = mode,
+    sampling = Sampling(temperature = 0f),
+    limits = Limits(maxTokens = 8u),
+)
+
+/** Everybody who began to answer, in turn. */
+internal fun Iterable<Chunk>.places(): List<Target> = filterIsInstance<Chunk.Started>().map { it.route.target }
 
 private fun program(name: String): String = Path.of(System.getProperty("nearside.programs"), name).toString()
 

@@ -1,0 +1,101 @@
+package org.nearside
+
+import java.net.HttpURLConnection
+import java.net.URI
+import java.nio.file.Path
+import java.nio.file.attribute.PosixFilePermissions
+import javax.crypto.KeyGenerator
+import kotlin.io.path.getPosixFilePermissions
+import kotlin.io.path.listDirectoryEntries
+import kotlin.io.path.readText
+import kotlin.test.Test
+import kotlin.test.assertEquals
+import kotlin.test.assertFailsWith
+import kotlin.test.assertFalse
+import kotlin.test.assertIs
+import kotlin.test.assertNull
+import kotlin.test.assertTrue
+import kotlinx.coroutines.flow.toList
+
+/** Credentials: given, kept, traded, and never shown. */
+class KeyTest {
+    @Test
+    fun aKeyIsInNoException() = scenario {
+        val canary = "sk-canary-1f00d"
+        val provider = Provider("openrouter")
+        nearside(provider).use { nearside ->
+            nearside.setKey("openrouter", canary)
+            val failures = listOf<suspend () -> Unit>(
+                { nearside.chat(tides(Mode.ONLY_IN_CLOUD)).toList() },
+                { nearside.finishSignIn("openrouter", nearside.signIn("openrouter"), canary) },
+                { nearside.setHubToken("$canary\n") },
+                { nearside.signIn("openrouter", "ftp://$canary") },
+            ).map { assertFailsWith<NearsideException> { it() } }
+
+            assertIs<NearsideException.Unauthorized>(failures.first())
+            for (failure in failures) assertFalse("canary" in failure.stackTraceToString(), failure.message)
+            val status = nearside.providers().single()
+            assertTrue(status.hasKey)
+            assertFalse("canary" in "$status ${nearside.policy()}")
+        }
+    }
+
+    @Test
+    fun keysAreKeptForTheNextStart() = scenario {
+        val directory = Path.of(freshDirectory(), "keys")
+        // What Android's keystore makes and holds.
+        val (secret, another) = List(2) { KeyGenerator.getInstance("AES").generateKey() }
+        val sealed = Path.of(freshDirectory(), "sealed")
+        keepsKeys(directory) { FileKeys(directory) }
+        keepsKeys(sealed) { SealedKeys(sealed) { secret } }
+        assertFalse(sealed.listDirectoryEntries().any { Provider.KEY in it.readText(Charsets.ISO_8859_1) })
+        assertNull(SealedKeys(sealed) { another }.load("groq"))
+
+        val keys = FileKeys(directory)
+        val provider = Provider("groq")
+        val config = Config(freshDirectory())
+        nearside(provider, config = config).close()
+        Nearside(config).use { nearside ->
+            assertFalse(nearside.providers().single().hasKey)
+            nearside.useKeys(keys)
+            assertTrue(nearside.providers().single().hasKey)
+            assertEquals(listOf(provider.target), nearside.chat(tides()).toList().places())
+        }
+        keys.remove("groq")
+        keys.remove("groq")
+        assertNull(keys.load("groq"))
+    }
+
+    @Test
+    fun signingInBringsAKey() = scenario {
+        val provider = Provider("openrouter")
+        nearside(provider).use { nearside ->
+            nearside.setKey("openrouter", "")
+            val signIn = nearside.signIn("openrouter", callback = "${provider.url}/callback")
+            val code = browse(signIn.url()).substringAfter("code=")
+
+            assertEquals(Provider.KEY, nearside.finishSignIn("openrouter", signIn, code))
+            assertEquals(listOf(provider.target), nearside.chat(tides()).toList().places())
+            assertFailsWith<NearsideException.Unauthorized> { nearside.finishSignIn("openrouter", signIn, code) }
+        }
+    }
+
+    /** Another object each time, as after another start. */
+    private fun keepsKeys(directory: Path, open: () -> Keys) {
+        assertNull(open().load("groq"))
+        for (name in listOf("groq", "Groq", "..", "a/b", "größe 🌊")) open().save(name, "key of $name")
+        open().save("groq", Provider.KEY)
+        assertEquals(Provider.KEY, open().load("groq"))
+        for (name in listOf("Groq", "..", "a/b", "größe 🌊")) assertEquals("key of $name", open().load(name))
+        val files = directory.listDirectoryEntries()
+        assertEquals(5, files.size, "$files")
+        for (file in files) assertEquals("rw-------", PosixFilePermissions.toString(file.getPosixFilePermissions()))
+    }
+
+    /** Where the browser ends up. */
+    private fun browse(url: String): String {
+        val connection = URI(url).toURL().openConnection() as HttpURLConnection
+        connection.responseCode
+        return "${connection.url}"
+    }
+}

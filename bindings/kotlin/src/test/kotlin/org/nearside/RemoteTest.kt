@@ -1,0 +1,90 @@
+package org.nearside
+
+import java.net.InetAddress
+import java.net.ServerSocket
+import kotlin.test.Test
+import kotlin.test.assertContains
+import kotlin.test.assertEquals
+import kotlin.test.assertFailsWith
+import kotlin.test.assertIs
+import kotlin.test.assertTrue
+import kotlin.time.Duration.Companion.seconds
+import kotlinx.coroutines.cancelAndJoin
+import kotlinx.coroutines.flow.first
+import kotlinx.coroutines.flow.toList
+import kotlinx.coroutines.launch
+import kotlinx.coroutines.withTimeout
+
+/** What can happen on the way to a provider and back. */
+class RemoteTest {
+    @Test
+    fun cancellingClosesTheConnection() = scenario {
+        val provider = Provider("groq", """slow={"tokens":10000,"per_second":200.0}""")
+        nearside(provider).use { nearside ->
+            nearside.startChat(tides(Mode.ONLY_IN_CLOUD)).use { stream ->
+                do {
+                    val batch = stream.nextBatch()
+                } while (batch.none { it is Chunk.Text })
+                stream.cancel()
+                val done = stream.rest().done()
+                assertEquals(StopReason.CANCELLED, done.stop)
+                assertTrue(done.receipt.billedInFull && done.receipt.costUsd > 0, "${done.receipt}")
+            }
+            provider.untilSomebodyLeaves()
+
+            nearside.chat(tides(Mode.ONLY_IN_CLOUD)).first { it is Chunk.Text }
+            provider.untilSomebodyLeaves()
+        }
+        provider.close()
+    }
+
+    @Test
+    fun anAnswerThatBreaksOffGoesOnElsewhere() = scenario {
+        val broken = Provider("fireworks", """truncated={"text":"The moon and"}""")
+        val sound = Provider("compatible", """plain={"text":" the sun."}""")
+        nearside(broken, sound).use { nearside ->
+            val request = tides(Mode.ONLY_IN_CLOUD).copy(provider = "fireworks")
+            val (chunks, failure) = nearside.chat(request).untilFailure()
+            assertEquals("The moon and", chunks.text())
+            assertContains(assertIs<NearsideException.Network>(failure).message.orEmpty(), "continue_remotely")
+
+            val rest = nearside.continueRemotely(request.copy(provider = "compatible"), chunks.text()).toList()
+            assertEquals(" the sun.", rest.text())
+            assertEquals(sound.target, rest.done().receipt.target)
+        }
+        assertEquals(1, broken.chats().size)
+        assertContains(sound.chats().single(), "The moon and")
+    }
+
+    @Test
+    fun pagesThatAnAnswerRestsOnAreCited() = scenario {
+        val pages = """[["https://example.org/tides","Tides"]]"""
+        val provider = Provider("openrouter", """web_search={"text":"Twice.","citations":$pages}""")
+        nearside(provider).use { nearside ->
+            val chunks = nearside.chat(tides().copy(webSearch = true, provider = "openrouter")).toList()
+            assertContains(chunks, Chunk.Citation("https://example.org/tides", "Tides"))
+        }
+    }
+
+    @Test
+    fun aCancelledTaskWaitsForNoProvider() = scenario {
+        // It takes connections and answers none.
+        ServerSocket(0, 8, InetAddress.getLoopbackAddress()).use { silent ->
+            val url = "http://127.0.0.1:${silent.localPort}/v1"
+            nearside().use { nearside ->
+                nearside.addProvider(ProviderSettings("silent", ProviderKind.COMPATIBLE, url))
+                val waiting = listOf<suspend () -> Unit>(
+                    { nearside.route(tides()) },
+                    { nearside.providerModels("silent") },
+                    { nearside.chat(tides()).collect {} },
+                )
+                for (wait in waiting) {
+                    val task = launch { wait() }
+                    silent.accept().use {
+                        withTimeout(2.seconds) { task.cancelAndJoin() }
+                    }
+                }
+            }
+        }
+    }
+}

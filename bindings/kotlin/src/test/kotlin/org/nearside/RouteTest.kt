@@ -1,0 +1,137 @@
+package org.nearside
+
+import kotlin.test.Test
+import kotlin.test.assertContains
+import kotlin.test.assertEquals
+import kotlin.test.assertFailsWith
+import kotlin.test.assertIs
+import kotlin.test.assertNotNull
+import kotlin.test.assertTrue
+import kotlinx.coroutines.flow.toList
+
+/** Who answers: this device or somebody else, and who must agree. */
+class RouteTest {
+    @Test
+    fun aProviderAnswersUntilTheDeviceCan() = scenario {
+        val provider = Provider("compatible")
+        nearside(provider).use { nearside ->
+            assertEquals(listOf(provider.target), nearside.chat(tides()).toList().places())
+
+            val installed = nearside.import(smollm2)
+            val here = nearside.chat(tides()).toList()
+            assertEquals(listOf<Target>(Target.Local(installed.id)), here.places())
+            assertEquals("device", here.done().receipt.dataPolicy.region)
+        }
+        assertEquals(1, provider.chats().size)
+    }
+
+    @Test
+    fun aModelThatIsTooLargeLeavesTheAnswerToAProvider() = scenario {
+        val provider = Provider("compatible")
+        val host = Anywhere(HostFacts(memoryAvailable = 50_000_000uL, network = Network.UNMETERED, heat = Heat.NOMINAL))
+        nearside(provider, host = host).use { nearside ->
+            val installed = nearside.import(smollm2)
+            val receipt = nearside.chat(tides()).toList().done().receipt
+
+            assertEquals(provider.target, receipt.target)
+            assertEquals("fits", receipt.skipped.single { it.target == Target.Local(installed.id) }.rule)
+        }
+        assertEquals(1, provider.chats().size)
+    }
+
+    @Test
+    fun theDeviceStepsInWhereAProviderFails() = scenario {
+        val provider = Provider("compatible", """refused={"status":503,"body":{"error":{"message":"busy"}}}""")
+        nearside(provider).use { nearside ->
+            val installed = nearside.import(smollm2)
+            val chunks = nearside.chat(tides(Mode.PREFER_IN_CLOUD)).toList()
+
+            assertEquals(listOf(provider.target, Target.Local(installed.id)), chunks.places())
+            val receipt = chunks.done().receipt
+            assertEquals(Target.Local(installed.id), receipt.target)
+            assertEquals(provider.target, receipt.skipped.single { it.rule == "failed" }.target)
+            assertEquals(0.0, receipt.costUsd)
+        }
+    }
+
+    @Test
+    fun aPolicyRefusesAndSaysWhatHelps() = scenario {
+        val provider = Provider("deepseek")
+        nearside(provider, policy = openPolicy.copy(regions = listOf("EU"))).use { nearside ->
+            val refused = assertFailsWith<NearsideException.Blocked> { nearside.chat(tides()).toList() }
+            assertContains(refused.message.orEmpty(), "deepseek")
+            assertContains(refused.message.orEmpty(), "policy")
+
+            val nowhere = assertIs<Decision.Nowhere>(nearside.route(tides()))
+            assertEquals(ErrorKind.BLOCKED, nowhere.kind)
+            assertEquals("allowed", nowhere.rule)
+            assertTrue(nowhere.skipped.any { it.target == provider.target })
+        }
+        assertEquals(emptyList(), provider.chats())
+    }
+
+    @Test
+    fun thePersonIsAskedAndTheirYesGoes() = scenario {
+        val provider = Provider("fireworks")
+        nearside(provider, policy = openPolicy.copy(consent = Consent.ASK)).use { nearside ->
+            val unasked = assertFailsWith<NearsideException.Blocked> { nearside.chat(tides()).toList() }
+            assertContains(unasked.message.orEmpty(), "ask the person")
+
+            val question = assertIs<Decision.Ask>(nearside.route(tides())).question
+            assertEquals(provider.target, question.target)
+            assertContains(question.text, "fireworks")
+            assertTrue(assertNotNull(question.costUsd) > 0)
+
+            val agreed = tides().copy(consent = question.target)
+            assertEquals(question.route, assertIs<Decision.Go>(nearside.route(agreed)).route)
+            assertEquals(listOf(question.target), nearside.chat(agreed).toList().places())
+        }
+        assertEquals(1, provider.chats().size)
+    }
+
+    @Test
+    fun whatIsPrivateReachesNobody() = scenario {
+        val provider = Provider("compatible")
+        nearside(provider).use { nearside ->
+            for (private in listOf(
+                tides(Mode.ONLY_ON_DEVICE),
+                tides(Mode.PREFER_IN_CLOUD).copy(sensitivity = Sensitivity.SENSITIVE),
+                tides(Mode.ONLY_IN_CLOUD).copy(sensitivity = Sensitivity.SENSITIVE),
+            )) {
+                assertIs<Decision.Nowhere>(nearside.route(private))
+                assertFailsWith<NearsideException> { nearside.chat(private).toList() }
+            }
+            val sensitive = tides().copy(sensitivity = Sensitivity.SENSITIVE)
+            assertFailsWith<NearsideException> { nearside.continueRemotely(sensitive, "The moon").toList() }
+        }
+        assertEquals(emptyList(), provider.requests(), "not even a list of models was asked for")
+    }
+
+    @Test
+    fun aHostTellsWhatOnlyTheAppKnows() = scenario {
+        val provider = Provider("compatible")
+        val host = Anywhere()
+        nearside(provider, policy = openPolicy.copy(allowMetered = false), host = host).use { nearside ->
+            assertIs<Decision.Go>(nearside.route(tides()))
+
+            host.facts = host.facts.copy(network = Network.OFFLINE)
+            val offline = assertIs<Decision.Nowhere>(nearside.route(tides()))
+            assertEquals(ErrorKind.NETWORK to "reachable", offline.kind to offline.rule)
+
+            host.facts = host.facts.copy(network = Network.METERED)
+            assertEquals(ErrorKind.BLOCKED, assertIs<Decision.Nowhere>(nearside.route(tides())).kind)
+        }
+    }
+
+    @Test
+    fun aPolicyIsKeptAndTheFirstOneIsStrict() = scenario {
+        val config = Config(freshDirectory())
+        Nearside(config).use { nearside ->
+            assertEquals(Policy(version = "default-1", consent = Consent.ASK), nearside.policy())
+            nearside.setPolicy(openPolicy.copy(maxUsdDay = 0.5, never = listOf("deepseek")))
+        }
+        Nearside(config).use { nearside ->
+            assertEquals(openPolicy.copy(maxUsdDay = 0.5, never = listOf("deepseek")), nearside.policy())
+        }
+    }
+}
