@@ -30,8 +30,8 @@ fn without_a_terminal_words_leave_only_with_yes() {
     let ran = chat(&program, "--mode only-in-cloud --yes");
     assert_eq!((ran.code, provider.chats().len()), (Some(0), 1), "{ran:?}");
     assert!(ran.out.contains("the moon"), "{ran:?}");
-    let [measured, terms] = ran.err.lines().collect::<Vec<_>>()[..] else {
-        panic!("a receipt of two lines: {ran:?}");
+    let [measured, terms, _note] = ran.err.lines().collect::<Vec<_>>()[..] else {
+        panic!("a receipt of three lines: {ran:?}");
     };
     assert!(measured.starts_with("at groq · openai/gpt-oss-120b · "), "{measured}");
     assert!(measured.contains("$0.0"), "a cost: {measured}");
@@ -166,6 +166,8 @@ fn route_says_who_would_answer_and_why_nobody_else() {
         asks["question"].as_str().is_some_and(|text| text.contains("groq")),
         "{asks}"
     );
+    let words = run(&program, "route", "");
+    assert!(words.out.starts_with("would answer, if you agree"), "{words:?}");
     let goes = run(&program, "route", "--mode prefer-in-cloud --yes --json").object();
     assert_eq!(goes["decision"], "go");
     assert_eq!(
