@@ -321,12 +321,7 @@ fn caps_that_are_set_hold_before_anything_is_sent() {
 
 #[test]
 fn a_key_that_a_provider_refuses_is_told_with_the_command_that_sets_one() {
-    let program = Program::new();
-    let provider = Provider::builder(Dialect::Groq)
-        .key("sk-another")
-        .start()
-        .expect("a port");
-    set_up(&program, &provider, KEY);
+    let (program, _provider) = with_key("sk-another");
     let ran = chat(&program, "--mode only-in-cloud --yes");
     let (what, help) = ran.error();
     assert!(
