@@ -57,10 +57,10 @@ struct Going {
     #[arg(short, long)]
     yes: bool,
     /// What this may cost at most, in US dollars, below the caps of the policy
-    #[arg(long, value_name = "USD", value_parser = usd)]
+    #[arg(long, value_name = "USD", value_parser = usd, allow_negative_numbers = true)]
     max_usd: Option<f64>,
     /// When the answer must be over
-    #[arg(long, value_name = "SECONDS", value_parser = milliseconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = milliseconds, allow_negative_numbers = true)]
     deadline: Option<u64>,
     /// Let the provider search the web, where it can; its terms do not cover what is searched for
     #[arg(long)]

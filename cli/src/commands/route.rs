@@ -110,7 +110,11 @@ impl Decided {
         match &self.target {
             Some(target) => {
                 let place = if target.is_remote() { "" } else { " on this device" };
-                output.line(&[good("answers"), plain("  "), bold(format!("{target}{place}"))])?;
+                let who = match self.question {
+                    Some(_) => doubtful("would answer, if you agree"),
+                    None => good("answers"),
+                };
+                output.line(&[who, plain("  "), bold(format!("{target}{place}"))])?;
                 let why = format!("{} (rule {} of policy {})", self.reason, self.rule, self.policy);
                 output.line(&[dim("  why      "), plain(why)])?;
             }
@@ -120,7 +124,7 @@ impl Decided {
             ])?,
         }
         if let Some(question) = &self.question {
-            output.line(&[doubtful("  asks     "), plain(format!("{question} (`--yes` agrees)"))])?;
+            output.line(&[dim("  asks     "), plain(format!("{question} (`--yes` agrees)"))])?;
         }
         if let Some(expected) = expected(&self.expected) {
             output.line(&[dim("  expected "), plain(expected)])?;

@@ -7,5 +7,7 @@ mod answers;
 mod contract;
 mod interrupts;
 mod program;
+mod providers;
+mod routing;
 mod terminal;
 mod words;

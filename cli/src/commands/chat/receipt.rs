@@ -1,5 +1,5 @@
 //! The receipt under an answer, in words: where it ran, how fast, at what cost; and, where words left the machine or
-//! could have, who saw them and which rule decided. What was not measured is left out.
+//! could have, who saw them, which rule decided and what should be known besides. What was not measured is left out.
 
 use std::path::Path;
 
@@ -7,11 +7,14 @@ use nearside::chat::{CostSource, DataPolicy, Receipt, Target, Timings, Usage};
 
 use crate::money::dollars;
 
-/// One line, or two where there is something to say of who saw the words.
+/// One line, and more where there is something to say of who saw the words.
 pub(super) fn lines(receipt: &Receipt, usage: &Usage, timings: &Timings) -> Vec<String> {
     let mut lines = vec![measured(receipt, usage, timings)];
     if receipt.target.is_remote() {
         lines.push(format!("{} · {}", terms(&receipt.data_policy), rule(receipt)));
+        if !receipt.data_policy.note.is_empty() {
+            lines.push(receipt.data_policy.note.clone());
+        }
     } else if receipt.skipped.iter().any(|skipped| skipped.target.is_remote()) {
         lines.push(rule(receipt));
     }
@@ -43,9 +46,6 @@ pub(crate) fn terms(policy: &DataPolicy) -> String {
     let mut terms = format!("region {} · {kept} · {trained}", policy.region);
     if !policy.as_of.is_empty() {
         terms += &format!(", as of {}", policy.as_of);
-    }
-    if !policy.note.is_empty() {
-        terms += &format!(" ({})", policy.note);
     }
     terms
 }

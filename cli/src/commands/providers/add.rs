@@ -38,7 +38,7 @@ pub(crate) struct Add {
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with = "key_env")]
     key_file: Option<String>,
     /// Keep no key: read it from this variable at each start
-    #[arg(long, value_name = "VAR", value_parser = variable_name)]
+    #[arg(long, value_name = "VAR")]
     key_env: Option<String>,
 }
 
@@ -105,7 +105,7 @@ fn key(arguments: &Add, kind: ProviderKind, has_key: bool, session: &mut Session
         return keys::read(Path::new(file)).map(Key::Keep);
     }
     if let Some(name) = &arguments.key_env {
-        return Ok(Key::Name(name.clone()));
+        return variable_name(name).map(Key::Name);
     }
     if has_key || !kind.is_hosted() {
         return Ok(Key::Leave);
@@ -151,13 +151,16 @@ async fn told(name: &str, kept: &Source, nearside: &Nearside, session: &mut Sess
     Ok(())
 }
 
-fn variable_name(text: &str) -> Result<String, String> {
+/// Looked at here and not by the parser, which repeats what it refuses: whoever gives the key itself must not find it in a
+/// log.
+fn variable_name(text: &str) -> Result<String, Failure> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if !text.is_empty() && text.chars().all(plain) && !text.starts_with(|c: char| c.is_ascii_digit()) {
         return Ok(text.to_owned());
     }
-    // Whoever gives the key itself here must not see it repeated in a log.
-    Err("this is the name of a variable, such as `GROQ_API_KEY`, and not the key".to_owned())
+    let text = "`--key-env` was given something else than a name; give the name of a variable, such as `GROQ_API_KEY`, \
+                and not the key";
+    Err(Error::invalid_request(text).into())
 }
 
 impl ValueEnum for Kind {

@@ -139,8 +139,10 @@ impl Listed {
         };
         output.line(&[dim("  model  "), plain(model)])?;
         output.line(&[dim("  terms  "), plain(terms(&self.data_policy))])?;
-        if !self.data_policy.source.is_empty() {
-            output.line(&[dim(format!("         {}", self.data_policy.source))])?;
+        for more in [&self.data_policy.note, &self.data_policy.source] {
+            if !more.is_empty() {
+                output.line(&[dim(format!("         {more}"))])?;
+            }
         }
         Ok(())
     }
