@@ -24,7 +24,9 @@ check_make() {
 
 check_nearside() {
   local help word
-  help=$("$programs/nearside" "$1" --help 2>&1) || { complain "\`nearside $1\` is no command"; return; }
+  # A command may have commands of its own: `providers add`.
+  help=$("$programs/nearside" "$1" "${2:-}" --help 2>/dev/null) || help=$("$programs/nearside" "$1" --help 2>&1) ||
+    { complain "\`nearside $1\` is no command"; return; }
   for word; do
     case $word in
       -*) grep -qE -- "(^|[ ,])${word%%=*}([ =,]|\$)" <<<"$help" || complain "\`nearside $1\` has no flag \`${word%%=*}\`" ;;

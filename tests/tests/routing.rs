@@ -373,6 +373,27 @@ async fn a_tool_loop_stays_where_it_began() {
 }
 
 #[tokio::test]
+async fn a_model_is_found_by_its_name_alone_where_some_provider_lists_it() {
+    let provider = Provider::start(Dialect::Compatible);
+    let device = Device::new(&[&provider], open()).await;
+    let named = |model: &str| ChatRequest {
+        model: Some(model.to_owned()),
+        ..short(Mode::PreferOnDevice)
+    };
+    let told = device.ask(named(Dialect::Compatible.model())).await;
+    assert_eq!(
+        (told.places, told.end.is_ok()),
+        (vec![remote(Dialect::Compatible)], true)
+    );
+    let error = device
+        .ask(named("nobody-has-this"))
+        .await
+        .end
+        .expect_err("nobody has it");
+    assert_eq!(error.kind(), ErrorKind::NotInstalled, "{error}");
+}
+
+#[tokio::test]
 async fn what_it_costs_here_and_elsewhere_is_told_cheapest_first() {
     let provider = Provider::start(Dialect::OpenRouter);
     let device = Device::new(&[&provider], open()).await.with_model().await;

@@ -11,7 +11,7 @@ use super::{Inner, blocking, lock};
 use crate::chat::{Cancel, ChatRequest, Mode, Output, Part, Sensitivity, Target};
 use crate::device::Network;
 use crate::engine::remote::{Abilities, ProviderSettings, RemoteModel};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::ModelRef;
 use crate::route::{Decision, Facts, LocalCandidate, Needs, RemoteCandidate, Speed, choose, estimate, privacy};
 
@@ -20,14 +20,17 @@ use crate::route::{Decision, Facts, LocalCandidate, Needs, RemoteCandidate, Spee
 pub(super) async fn decide(inner: &Arc<Inner>, request: &ChatRequest, cancel: &Cancel) -> Result<Decision> {
     let asked = request.clone();
     let (decision, stale) = blocking(inner, move |inner| {
-        let decision = inner.decide(&asked)?;
-        let may_fetch = !is_here(&decision) && may_leave(&asked) && inner.host.facts().network != Network::Offline;
+        let decision = inner.decide(&asked);
+        let here = matches!(&decision, Ok(decision) if is_here(decision));
+        // A name that means nothing here may mean something to a provider whose list is not known yet.
+        let hopeless = matches!(&decision, Err(error) if error.kind() != ErrorKind::NotInstalled);
+        let may_fetch = !here && !hopeless && may_leave(&asked) && inner.host.facts().network != Network::Offline;
         let stale = if may_fetch { inner.stale()? } else { vec![] };
         Ok((decision, stale))
     })
     .await?;
     if stale.is_empty() {
-        return Ok(decision);
+        return decision;
     }
     let wanted = |name: &&String| request.provider.as_ref().is_none_or(|asked| asked == *name);
     let fetched = stale
@@ -37,10 +40,10 @@ pub(super) async fn decide(inner: &Arc<Inner>, request: &ChatRequest, cancel: &C
     let fetched = tokio::select! {
         fetched = join_all(fetched) => fetched,
         // What is known already decides; the place that it names says the last word.
-        () = cancel.wait() => return Ok(decision),
+        () = cancel.wait() => return decision,
     };
     if !fetched.iter().any(|one| matches!(one, Ok(Ok(_)))) {
-        return Ok(decision);
+        return decision;
     }
     let asked = request.clone();
     blocking(inner, move |inner| inner.decide(&asked)).await

@@ -154,7 +154,8 @@ async fn told(name: &str, kept: &Source, nearside: &Nearside, session: &mut Sess
 /// Looked at here and not by the parser, which repeats what it refuses: whoever gives the key itself must not find it in a
 /// log.
 fn variable_name(text: &str) -> Result<String, Failure> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    // Capitals only: a key that is made of letters has small ones, and passes for no variable.
+    let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     if !text.is_empty() && text.chars().all(plain) && !text.starts_with(|c: char| c.is_ascii_digit()) {
         return Ok(text.to_owned());
     }
