@@ -22,15 +22,16 @@ pub struct Snapshot {
 }
 
 /// Tells the library what only the app's side of a phone can know. Called before every decision, from any thread.
+// Not `Host`: Swift's Foundation has one, on the Mac and on Linux.
 #[uniffi::export(with_foreign)]
-pub trait Host: Send + Sync + std::fmt::Debug {
+pub trait DeviceHost: Send + Sync + std::fmt::Debug {
     /// The device as it is now; answer at once.
     fn facts(&self) -> HostFacts;
 }
 
 /// The app's host as the core knows it.
 #[derive(Debug)]
-pub(crate) struct Foreign(pub(crate) Arc<dyn Host>);
+pub(crate) struct Foreign(pub(crate) Arc<dyn DeviceHost>);
 
 impl nearside::device::Host for Foreign {
     fn facts(&self) -> HostFacts {

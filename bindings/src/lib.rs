@@ -24,7 +24,7 @@ mod route;
 mod testing;
 
 pub use answer::ChatStream;
-pub use device::Host;
+pub use device::DeviceHost;
 pub use model::DownloadStream;
 pub use nearside::Nearside;
 pub use provider::SignIn;

@@ -14,7 +14,7 @@ use nearside::route::{CostRow, Decision, Policy, SpendBy, SpendRow, Spent};
 use nearside::{Config, ProviderStatus};
 
 use crate::device::Foreign;
-use crate::{ChatStream, DownloadStream, Host, Result, SignIn};
+use crate::{ChatStream, DeviceHost, DownloadStream, Result, SignIn};
 
 /// Where things are and how models run. Everything but `directory` has a default.
 #[uniffi::remote(Record)]
@@ -50,7 +50,7 @@ impl Nearside {
 
     /// The same on a phone, whose app tells what only it can know.
     #[uniffi::constructor]
-    pub fn with_host(config: Config, host: Arc<dyn Host>) -> Result<Self> {
+    pub fn with_host(config: Config, host: Arc<dyn DeviceHost>) -> Result<Self> {
         nearside::Nearside::with_host(config, Arc::new(Foreign(host))).map(Self)
     }
 

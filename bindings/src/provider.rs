@@ -6,6 +6,8 @@ use nearside::ProviderStatus;
 use nearside::chat::DataPolicy;
 use nearside::engine::remote::{Abilities, Price, ProviderKind, ProviderSettings, RemoteModel};
 
+use crate::Result;
+
 /// A place that answers over the network, as the app sets it up. Its credential is given apart: `setKey`.
 #[uniffi::remote(Record)]
 pub struct ProviderSettings {
@@ -121,7 +123,7 @@ pub struct SignIn(pub(crate) Arc<nearside::engine::remote::SignIn>);
 #[uniffi::export]
 impl SignIn {
     /// The page to open in a browser.
-    pub fn url(&self) -> String {
-        self.0.url().to_owned()
+    pub fn url(&self) -> Result<String> {
+        Ok(self.0.url().to_owned())
     }
 }

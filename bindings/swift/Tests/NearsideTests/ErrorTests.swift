@@ -67,24 +67,24 @@ extension Scenarios {
                 #expect(found == kind, "\(error)", sourceLocation: sourceLocation)
             }
         }
+    }
+}
 
-        /// Names each case: one that is missing here does not compile.
-        private func kindOf(_ error: NearsideError) -> ErrorKind {
-            switch error {
-            case .NotInstalled: .notInstalled
-            case .TooLarge: .tooLarge
-            case .Storage: .storage
-            case .Network: .network
-            case .Provider: .provider
-            case .Unauthorized: .unauthorized
-            case .RateLimited: .rateLimited
-            case .Corrupt: .corrupt
-            case .Unsupported: .unsupported
-            case .InvalidRequest: .invalidRequest
-            case .Blocked: .blocked
-            case .Busy: .busy
-            case .Internal: .internal
-            }
-        }
+/// Names each case: one that is missing here does not compile.
+func kindOf(_ error: NearsideError) -> ErrorKind {
+    switch error {
+    case .NotInstalled: .notInstalled
+    case .TooLarge: .tooLarge
+    case .Storage: .storage
+    case .Network: .network
+    case .Provider: .provider
+    case .Unauthorized: .unauthorized
+    case .RateLimited: .rateLimited
+    case .Corrupt: .corrupt
+    case .Unsupported: .unsupported
+    case .InvalidRequest: .invalidRequest
+    case .Blocked: .blocked
+    case .Busy: .busy
+    case .Internal: .internal
     }
 }

@@ -16,12 +16,19 @@ extension Scenarios {
                     Message(role: .user, parts: [.text(text: "And?")]),
                 ],
                 model: nil,
+                provider: nil,
+                mode: .preferOnDevice,
+                sensitivity: .personal,
                 sampling: Sampling(
                     temperature: nil, topP: nil, topK: nil, minP: nil, repeatPenalty: nil, frequencyPenalty: nil,
                     presencePenalty: nil, seed: nil, stop: []),
                 reasoning: .auto,
+                output: .text,
                 tools: [],
-                limits: Limits(maxTokens: nil))
+                limits: Limits(maxTokens: nil, maxUsd: nil, deadlineMs: nil),
+                webSearch: false,
+                consent: nil,
+                purpose: nil)
             #expect(plain == spelledOut)
         }
 

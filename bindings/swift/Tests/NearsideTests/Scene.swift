@@ -1,6 +1,6 @@
 // What the scenarios share: the real model, a hub on this machine, the command line to compare with, and short ways to
-// read a stream. The scenarios themselves have the same names in Kotlin (bindings/kotlin/src/test); a Rust test sees
-// to it.
+// read a stream; Remote.swift has the providers. The scenarios themselves have the same names in Kotlin
+// (bindings/kotlin/src/test); a Rust test sees to it.
 
 import Foundation
 import Nearside
@@ -68,6 +68,17 @@ extension AsyncSequence {
     }
 }
 
+/// What this fails with: its kind and its text.
+func failure(of call: () async throws -> Void) async -> (kind: ErrorKind?, text: String) {
+    do {
+        try await call()
+        Issue.record("no error at all")
+        return (nil, "")
+    } catch {
+        return ((error as? NearsideError).map(kindOf), "\(error)")
+    }
+}
+
 extension ChatStream {
     /// Everything that it still has to say.
     func rest() async throws -> [Chunk] {
@@ -108,6 +119,7 @@ extension [Chunk] {
 extension Chunk {
     var isStarted: Bool { if case .started = self { true } else { false } }
     var isText: Bool { if case .text = self { true } else { false } }
+    var route: Route? { if case .started(let route) = self { route } else { nil } }
 }
 
 /// `nearside chat`: the same question, answered by Rust alone.
@@ -159,10 +171,10 @@ final class Hub {
     }
 }
 
-private func program(_ name: String) -> URL {
+func program(_ name: String) -> URL {
     URL(fileURLWithPath: ProcessInfo.processInfo.environment["NEARSIDE_PROGRAMS"] ?? "").appendingPathComponent(name)
 }
 
-private func object(_ json: Data) throws -> [String: Any] {
+func object(_ json: Data) throws -> [String: Any] {
     try #require(try JSONSerialization.jsonObject(with: json) as? [String: Any])
 }

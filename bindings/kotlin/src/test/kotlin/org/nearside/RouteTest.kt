@@ -109,7 +109,7 @@ class RouteTest {
 
     @Test
     fun aHostTellsWhatOnlyTheAppKnows() = scenario {
-        val provider = Provider("compatible")
+        val provider = Provider("deepseek")
         val host = Anywhere()
         nearside(provider, policy = openPolicy.copy(allowMetered = false), host = host).use { nearside ->
             assertIs<Decision.Go>(nearside.route(tides()))

@@ -155,7 +155,9 @@ internal class Provider(private val dialect: String, vararg scenes: String) : Au
 
     /** Waits until a client leaves in the middle of an answer. */
     suspend fun untilSomebodyLeaves() {
-        while ("left" !in lines.receive()) Unit
+        do {
+            val line = lines.receive()
+        } while ("left" !in line)
     }
 
     /** Ends it. The words of all chats that it was asked, in the order in which they came. */
@@ -195,7 +197,7 @@ internal suspend fun nearside(
     vararg providers: Provider,
     policy: Policy = openPolicy,
     config: Config = Config(freshDirectory(), context = 512u),
-    host: Host = Anywhere(),
+    host: DeviceHost = Anywhere(),
 ): Nearside = Nearside.withHost(config, host).also { nearside ->
     nearside.setPolicy(policy)
     for (provider in providers) {
@@ -206,7 +208,7 @@ internal suspend fun nearside(
 
 /** A device that says what a scenario wants it to. */
 internal class Anywhere(@Volatile var facts: HostFacts = HostFacts(network = Network.UNMETERED, heat = Heat.NOMINAL)) :
-    Host {
+    DeviceHost {
     override fun facts(): HostFacts = facts
 }
 

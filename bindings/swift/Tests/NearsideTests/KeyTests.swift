@@ -1,0 +1,93 @@
+import Foundation
+import Nearside
+import Testing
+
+#if canImport(FoundationNetworking)
+    import FoundationNetworking
+#endif
+
+extension Scenarios {
+    /// Credentials: given, kept, traded, and never shown.
+    @Suite struct KeyTests {
+        @Test func aKeyIsInNoException() async throws {
+            let canary = "sk-canary-1f00d"
+            let provider = try Provider("openrouter")
+            let nearside = try await library(provider)
+            try nearside.setKey(provider: "openrouter", key: canary)
+            let failures = [
+                await failure { _ = try await nearside.chat(tides(.onlyInCloud)).all() },
+                await failure {
+                    let signIn = try await nearside.signIn(provider: "openrouter")
+                    _ = try await nearside.finishSignIn(provider: "openrouter", signIn: signIn, code: canary)
+                },
+                await failure { try nearside.setHubToken(token: canary + "\n") },
+                await failure { _ = try await nearside.signIn(provider: "openrouter", callback: "ftp://" + canary) },
+            ]
+
+            #expect(failures[0].kind == .unauthorized)
+            for failure in failures { #expect(!failure.text.contains("canary"), "\(failure.text)") }
+            let status = try #require(try await nearside.providers().first)
+            #expect(status.hasKey)
+            #expect(!"\(status) \(try nearside.policy())".contains("canary"))
+        }
+
+        @Test func keysAreKeptForTheNextStart() async throws {
+            let directory = URL(fileURLWithPath: freshDirectory())
+            let keys = FileKeys(directory: directory)
+            try keepsKeys { FileKeys(directory: directory) }
+            let files = try FileManager.default.contentsOfDirectory(atPath: directory.path)
+            #expect(files.count == 5, "\(files)")
+            for file in files {
+                let path = directory.appendingPathComponent(file).path
+                let permissions = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions]
+                #expect((permissions as? NSNumber)?.intValue == 0o600)
+            }
+            #if canImport(Security)
+                try keepsKeys { KeychainKeys(service: "org.nearside.scenarios") }
+            #endif
+
+            let provider = try Provider("groq")
+            let config = Config(directory: freshDirectory())
+            _ = try await library(provider, config: config)
+            let nearside = try Nearside(config: config)
+            #expect(try await nearside.providers().map(\.hasKey) == [false])
+            try await nearside.useKeys(keys)
+            #expect(try await nearside.providers().map(\.hasKey) == [true])
+            #expect(try await nearside.chat(tides()).all().places == [provider.target])
+
+            try keys.remove(provider: "groq")
+            try keys.remove(provider: "groq")
+            #expect(try keys.load(provider: "groq") == nil)
+        }
+
+        @Test func signingInBringsAKey() async throws {
+            let provider = try Provider("openrouter")
+            let nearside = try await library(provider)
+            try nearside.setKey(provider: "openrouter", key: "")
+            let signIn = try await nearside.signIn(provider: "openrouter", callback: provider.url + "/callback")
+            let page = try #require(URL(string: try signIn.url()))
+            // Where the browser ends up.
+            let (_, response) = try await URLSession.shared.data(from: page)
+            let query = try #require(response.url?.query)
+            let code = query.components(separatedBy: "code=")[1]
+
+            let key = try await nearside.finishSignIn(provider: "openrouter", signIn: signIn, code: code)
+            #expect(key == Provider.key)
+            #expect(try await nearside.chat(tides()).all().places == [provider.target])
+            let again = await failure {
+                _ = try await nearside.finishSignIn(provider: "openrouter", signIn: signIn, code: code)
+            }
+            #expect(again.kind == .unauthorized)
+        }
+
+        /// Another object each time, as after another start.
+        private func keepsKeys(_ open: () -> any Keys) throws {
+            #expect(try open().load(provider: "groq") == nil)
+            let others = ["Groq", "..", "a/b", "größe 🌊"]
+            for name in ["groq"] + others { try open().save(provider: name, key: "key of \(name)") }
+            try open().save(provider: "groq", key: Provider.key)
+            #expect(try open().load(provider: "groq") == Provider.key)
+            for name in others { #expect(try open().load(provider: name) == "key of \(name)") }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+import Nearside
+import Testing
+
+extension Scenarios {
+    /// Who answers: this device or somebody else, and who must agree.
+    @Suite struct RouteTests {
+        @Test func aProviderAnswersUntilTheDeviceCan() async throws {
+            let provider = try Provider("compatible")
+            let nearside = try await library(provider)
+            #expect(try await nearside.chat(tides()).all().places == [provider.target])
+
+            let installed = try await nearside.import(path: smollm2)
+            let here = try await nearside.chat(tides()).all()
+            #expect(here.places == [.local(model: installed.id)])
+            #expect(here.done?.receipt.dataPolicy.region == "device")
+            #expect(try await provider.chats().count == 1)
+        }
+
+        @Test func aModelThatIsTooLargeLeavesTheAnswerToAProvider() async throws {
+            let provider = try Provider("compatible")
+            let host = Anywhere(HostFacts(memoryAvailable: 50_000_000, network: .unmetered, heat: .nominal))
+            let nearside = try await library(provider, host: host)
+            let installed = try await nearside.import(path: smollm2)
+            let receipt = try #require(try await nearside.chat(tides()).all().done).receipt
+
+            #expect(receipt.target == provider.target)
+            #expect(receipt.skipped.filter { $0.target == .local(model: installed.id) }.map(\.rule) == ["fits"])
+            #expect(try await provider.chats().count == 1)
+        }
+
+        @Test func theDeviceStepsInWhereAProviderFails() async throws {
+            let provider = try Provider("compatible", #"refused={"status":503,"body":{"error":{"message":"busy"}}}"#)
+            let nearside = try await library(provider)
+            let here = Target.local(model: try await nearside.import(path: smollm2).id)
+            let chunks = try await nearside.chat(tides(.preferInCloud)).all()
+
+            #expect(chunks.places == [provider.target, here])
+            let receipt = try #require(chunks.done).receipt
+            #expect(receipt.target == here)
+            #expect(receipt.skipped.filter { $0.rule == "failed" }.map(\.target) == [provider.target])
+            #expect(receipt.costUsd == 0)
+        }
+
+        @Test func aPolicyRefusesAndSaysWhatHelps() async throws {
+            let provider = try Provider("deepseek")
+            let nearside = try await library(provider, policy: openPolicy.with { $0.regions = ["EU"] })
+            let refused = await failure { _ = try await nearside.chat(tides()).all() }
+            #expect(refused.kind == .blocked)
+            #expect(refused.text.contains("deepseek") && refused.text.contains("policy"), "\(refused.text)")
+
+            guard case .nowhere(let rule, let kind, _, let skipped) = try await nearside.route(tides()) else {
+                Issue.record("somebody would answer")
+                return
+            }
+            #expect(kind == .blocked)
+            #expect(rule == "allowed")
+            #expect(skipped.contains { $0.target == provider.target })
+            #expect(try await provider.chats() == [])
+        }
+
+        @Test func thePersonIsAskedAndTheirYesGoes() async throws {
+            let provider = try Provider("fireworks")
+            let nearside = try await library(provider, policy: openPolicy.with { $0.consent = .ask })
+            let unasked = await failure { _ = try await nearside.chat(tides()).all() }
+            #expect(unasked.kind == .blocked)
+            #expect(unasked.text.contains("ask the person"))
+
+            guard case .ask(let question) = try await nearside.route(tides()) else {
+                Issue.record("nobody is asked")
+                return
+            }
+            #expect(question.target == provider.target)
+            #expect(question.text.contains("fireworks"))
+            #expect(try #require(question.costUsd) > 0)
+
+            let agreed = tides().with { $0.consent = question.target }
+            #expect(try await nearside.route(agreed) == .go(route: question.route))
+            #expect(try await nearside.chat(agreed).all().places == [question.target])
+            #expect(try await provider.chats().count == 1)
+        }
+
+        @Test func whatIsPrivateReachesNobody() async throws {
+            let provider = try Provider("compatible")
+            let nearside = try await library(provider)
+            for request in [
+                tides(.onlyOnDevice), tides(.preferInCloud).with { $0.sensitivity = .sensitive },
+                tides(.onlyInCloud).with { $0.sensitivity = .sensitive },
+            ] {
+                guard case .nowhere = try await nearside.route(request) else {
+                    Issue.record("somebody would answer")
+                    return
+                }
+                #expect(await failure { _ = try await nearside.chat(request).all() }.kind != nil)
+            }
+            let sensitive = tides().with { $0.sensitivity = .sensitive }
+            let chunks = nearside.continueRemotely(sensitive, said: "The moon")
+            #expect(await failure { _ = try await chunks.all() }.kind != nil)
+            #expect(try await provider.requests().isEmpty, "not even a list of models was asked for")
+        }
+
+        @Test func aHostTellsWhatOnlyTheAppKnows() async throws {
+            let provider = try Provider("deepseek")
+            let host = Anywhere()
+            let nearside = try await library(
+                provider, policy: openPolicy.with { $0.allowMetered = false }, host: host)
+            guard case .go = try await nearside.route(tides()) else {
+                Issue.record("nobody would answer")
+                return
+            }
+            for (network, expected) in [(Network.offline, ErrorKind.network), (.metered, .blocked)] {
+                host.set(network)
+                guard case .nowhere("reachable", expected, _, _) = try await nearside.route(tides()) else {
+                    Issue.record("\(network) is not what decides")
+                    return
+                }
+            }
+        }
+
+        @Test func aPolicyIsKeptAndTheFirstOneIsStrict() async throws {
+            let config = Config(directory: freshDirectory())
+            let changed = openPolicy.with {
+                $0.maxUsdDay = 0.5
+                $0.never = ["deepseek"]
+            }
+            let first = try Nearside(config: config)
+            #expect(try first.policy() == Policy(version: "default-1", consent: .ask))
+            try await first.setPolicy(policy: changed)
+
+            #expect(try Nearside(config: config).policy() == changed)
+        }
+    }
+}
