@@ -1,9 +1,9 @@
 //! Every error that a provider documents for a chat.
 //!
 //! Statuses and names come from the pages of errors of OpenRouter (2026-08-22, availability codes 2026-08-19), DeepSeek,
-//! Groq, Fireworks and OpenAI, and from the servers' own code (Ollama, llama.cpp, vLLM). Bodies are as those pages show
-//! them; where a page shows none (DeepSeek, Fireworks), as they are seen in public bug reports. Words of messages are
-//! ours where no client depends on them.
+//! Groq, Fireworks and OpenAI; llama.cpp's from its server's README. Bodies are as those pages show them. Where a page
+//! shows none (DeepSeek's and most of Fireworks', some of Groq's) and for Ollama and vLLM they are the likeliest shape,
+//! not a recorded one. Words of messages are ours where no client depends on them.
 
 use serde_json::{Value, json};
 
