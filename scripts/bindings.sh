@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The Kotlin library and the Swift package: writes the generated code, compiles both halves, runs their scenarios.
 #
-#   bindings.sh [generate] [kotlin] [swift] [test-kotlin] [test-swift]    kotlin and swift when none is named
+#   bindings.sh [generate] [kotlin] [android] [swift] [test-kotlin] [test-swift]    kotlin and swift when none is named
 #
 # Generated code is never committed: the Kotlin goes to target/bindings/kotlin, the Swift into bindings/swift/Sources,
 # where git ignores it. What is here is for this machine; it has the scripted `Nearside` that tests play with. A test
@@ -68,6 +68,9 @@ have_swift() {
 
 kotlin() { maven -q compile; }
 
+# With the part for Android, against Android's classes: fetches 150 MB of them once.
+android() { maven -q -P android compile; }
+
 # For `swift build` and `swift test`.
 strictly=(--scratch-path "$target/swift" -Xswiftc -warnings-as-errors)
 
@@ -102,9 +105,10 @@ for task; do
   case $task in
     generate) ;;
     kotlin) kotlin ;;
+    android) android ;;
     swift) swift_package ;;
     test-kotlin) test_kotlin ;;
     test-swift) test_swift ;;
-    *) fail "\`$task\` is nothing that can be done here" 'there are generate, kotlin, swift, test-kotlin and test-swift' ;;
+    *) fail "\`$task\` is nothing that can be done here" 'there are generate, kotlin, android, swift, test-kotlin and test-swift' ;;
   esac
 done

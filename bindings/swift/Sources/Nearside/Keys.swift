@@ -76,7 +76,7 @@ public struct FileKeys: Keys {
     import Security
 
     /// Keeps credentials in the keychain of this device: readable once it was unlocked since its start, in no backup,
-    /// and on no other device.
+    /// and on no other device. On a Mac the app has to be signed for it.
     public struct KeychainKeys: Keys {
         private let service: String
 

@@ -42,9 +42,6 @@ extension Scenarios {
                 let permissions = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions]
                 #expect((permissions as? NSNumber)?.intValue == 0o600)
             }
-            #if canImport(Security)
-                try keepsKeys { KeychainKeys(service: "org.nearside.scenarios") }
-            #endif
 
             let provider = try Provider("groq")
             let config = Config(directory: freshDirectory())

@@ -2,8 +2,8 @@
  * Credentials on Android: sealed with a key that stays inside the system's keystore, in the secure hardware where there
  * is some. From Android 8 (API 26).
  *
- * Compiled against Android's classes by `scripts/bindings.sh android`; what it adds to `SealedKeys`, which the scenarios
- * play, is only where the key comes from. No phone has run it yet.
+ * Compiled against Android's classes by `scripts/bindings.sh android`. What it adds to `SealedKeys`, which the scenarios
+ * play, is where the key comes from, no more. No phone has run it yet.
  */
 package org.nearside
 
@@ -18,9 +18,11 @@ import javax.crypto.SecretKey
 class KeystoreKeys(directory: Path) : Keys by SealedKeys(directory, ::appKey)
 
 /** The app's key; the keystore makes it at the first use and never hands it out. */
-private fun appKey(): SecretKey = synchronized(ALIAS) {
+@Synchronized
+private fun appKey(): SecretKey {
     val store = KeyStore.getInstance(STORE).apply { load(null) }
-    store.getKey(ALIAS, null) as SecretKey? ?: KeyGenerator.getInstance(KeyProperties.KEY_ALGORITHM_AES, STORE).run {
+    (store.getKey(ALIAS, null) as SecretKey?)?.let { return it }
+    return KeyGenerator.getInstance(KeyProperties.KEY_ALGORITHM_AES, STORE).run {
         val purposes = KeyProperties.PURPOSE_ENCRYPT or KeyProperties.PURPOSE_DECRYPT
         init(
             KeyGenParameterSpec.Builder(ALIAS, purposes)
