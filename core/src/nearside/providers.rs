@@ -224,9 +224,18 @@ pub(super) async fn refresh(inner: &Arc<Inner>, name: &str) -> Result<Arc<Vec<Re
 /// The model that answers where a request names none.
 pub(super) fn default_model(settings: &ProviderSettings, models: &[RemoteModel]) -> Option<String> {
     let own = settings.model.clone();
-    let usual = || privacy::default_model(settings.kind).map(str::to_owned);
-    let first = || models.first().map(|model| model.id.clone());
-    own.or_else(usual).or_else(first)
+    // A list says more than the dated table: what is not in it is not offered.
+    let listed = |id: &&str| models.is_empty() || models.iter().any(|model| model.id == *id);
+    let usual = || privacy::default_model(settings.kind).filter(listed).map(str::to_owned);
+    let quality = |model: &RemoteModel| privacy::known(settings.kind, &model.id).map_or(0.0, |known| known.quality);
+    let best = || {
+        let best = models
+            .iter()
+            .rev()
+            .max_by(|one, other| quality(one).total_cmp(&quality(other)));
+        best.map(|model| model.id.clone())
+    };
+    own.or_else(usual).or_else(best)
 }
 
 fn unknown(name: &str) -> Error {

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::route::Speed;
 
 impl State {
-    /// Adds what one answer showed. The newest answer counts [`NEWEST`]; what was not measured (unset, 0 or no number)
+    /// Adds what one answer showed. The newest answer counts `NEWEST`; what was not measured (unset, 0 or no number)
     /// changes nothing. Ignored for a provider that is not set up, and for a script.
     ///
     /// # Errors

@@ -9,7 +9,8 @@ const STORY: &str = "Write a very long story about the sea.";
 
 #[test]
 fn an_interrupted_answer_says_done_and_exits_130() {
-    let mut running = Program::new().start(["chat", &smollm2(), "-p", STORY, "--json"]);
+    let program = Program::new();
+    let mut running = program.start(["chat", &smollm2(), "-p", STORY, "--json"]);
     running.until("text");
     running.interrupt();
     let (rest, status) = running.end();
@@ -25,7 +26,8 @@ fn an_interrupted_answer_says_done_and_exits_130() {
 fn an_answer_can_be_interrupted_before_its_first_word() {
     let long = "word ".repeat(4000);
     let chat = ["chat", &smollm2(), "-p", &long, "--context", "8192", "--json"];
-    let mut running = Program::new().start(chat);
+    let program = Program::new();
+    let mut running = program.start(chat);
     running.until("started");
     running.interrupt();
     let (rest, status) = running.end();
@@ -97,7 +99,8 @@ fn an_interrupted_pull_tells_a_person_how_to_go_on() {
 
 #[test]
 fn a_measurement_can_be_interrupted() {
-    let running = Program::new().start(["bench", &smollm2(), "-r", "1000", "--json"]);
+    let program = Program::new();
+    let running = program.start(["bench", &smollm2(), "-r", "1000", "--json"]);
     until_it_listens(&running);
     running.interrupt();
     let (rest, status) = running.end();
@@ -106,7 +109,8 @@ fn a_measurement_can_be_interrupted() {
 
 #[test]
 fn a_reader_that_leaves_early_is_no_failure() {
-    let mut running = Program::new().start(["chat", &smollm2(), "-p", STORY, "--json"]);
+    let program = Program::new();
+    let mut running = program.start(["chat", &smollm2(), "-p", STORY, "--json"]);
     running.until("text");
     assert_eq!(code(running.close_pipe_and_wait()), 0);
     for arguments in [vec!["completions", "bash"], vec!["--help"], vec!["ls", "--json"]] {

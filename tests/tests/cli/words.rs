@@ -2,7 +2,7 @@
 
 use super::program::{Program, Ran, hub, smollm2};
 
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 13] = [
     "pull",
     "import",
     "ls",
@@ -11,6 +11,10 @@ const COMMANDS: [&str; 9] = [
     "chat",
     "bench",
     "doctor",
+    "providers",
+    "route",
+    "cost",
+    "policy",
     "completions",
 ];
 
