@@ -185,12 +185,12 @@ fn words_go_only_where_they_may(needs: &Needs, facts: &Facts, policy: &Policy, t
 }
 
 fn nobody_answers_who_cannot(needs: &Needs, facts: &Facts, target: &Target) {
-    let (abilities, context) = match remote(facts, target) {
+    let (abilities, context, prompt) = match remote(facts, target) {
         Some(remote) => {
             assert!(remote.has_key && !remote.circuit_open);
             let retired = |date: &String| !date.is_empty() && *date <= facts.today;
             assert!(!remote.retires.as_ref().is_some_and(retired));
-            (remote.abilities, remote.context)
+            (remote.abilities, remote.context, needs.prompt.high)
         }
         None => {
             let is = |local: &&LocalCandidate| matches!(target, Target::Local { model } if *model == local.model);
@@ -198,10 +198,11 @@ fn nobody_answers_who_cannot(needs: &Needs, facts: &Facts, target: &Target) {
             let device = &facts.device;
             let uneasy = device.memory_pressure || device.low_power || device.heat >= Heat::Serious;
             assert!(local.verdict == Verdict::Fits || local.verdict == Verdict::Tight && !uneasy);
-            (Some(local.abilities), Some(local.context))
+            // It counts for itself before it answers.
+            (Some(local.abilities), Some(local.context), needs.prompt.low)
         }
     };
-    let room = u64::from(needs.prompt.high) + u64::from(needs.completion.high.min(64));
+    let room = u64::from(prompt) + u64::from(needs.completion.high.min(64));
     assert!(context.is_none_or(|context| room <= u64::from(context)));
     let wanted = needs.abilities;
     assert!(abilities.is_none_or(|can| {

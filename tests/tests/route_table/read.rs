@@ -164,6 +164,7 @@ impl Scene {
             ("answer", count) => needs.completion = exactly(number(count)? as u32),
             ("answer-likely", count) => needs.completion.likely = number(count)? as u32,
             ("prompt-likely", count) => needs.prompt.likely = number(count)? as u32,
+            ("prompt-low", count) => needs.prompt.low = number(count)? as u32,
             ("needs", list) => needs.abilities = abilities(list)?,
             ("max", usd) => needs.max_usd = Some(number(usd)?),
             ("agreed", _) => needs.consent = Some(place?),
