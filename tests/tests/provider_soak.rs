@@ -89,14 +89,24 @@ fn ten_thousand_faulty_streams_all_end_and_leave_nothing_behind() {
             );
             assert!(took < PATIENCE.total, "one took {took:?}");
         }
-        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
-        println!("{done} done, {failed:?}, slowest {slowest:?}, tasks left {tasks}");
+        println!("{done} done, {failed:?}, slowest {slowest:?}");
         drop(clients);
         for provider in &providers {
             assert!(
                 provider.wait_for_open_connections(0, Duration::from_secs(5)),
                 "a connection stayed open"
             );
+        }
+        // The tasks of connections end with their connections.
+        let begun = Instant::now();
+        let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        while alive() > 0 {
+            assert!(
+                begun.elapsed() < Duration::from_secs(10),
+                "{} tasks are left behind",
+                alive()
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         (done, failed.values().sum::<usize>())
     });
@@ -112,7 +122,8 @@ fn ten_thousand_faulty_streams_all_end_and_leave_nothing_behind() {
         sockets(),
         main_threads()
     );
-    assert_eq!(sockets(), before, "sockets are left behind");
+    // Not "equal": what the process was started with may have been closed meanwhile.
+    assert!(sockets() <= before, "sockets are left behind");
     assert!(
         end < half + 32 * 1024,
         "memory grew from {half} to {end} KiB in the second half"
