@@ -10,8 +10,8 @@
 //! ```
 //!
 //! Several threads and several processes may have it open at once; each call is one transaction, and what a call wrote
-//! is on the disk when the call returns. A kill at any moment leaves the state before a call or after it. Calls block
-//! for the time of a small write, and up to five seconds while another process writes. This module knows the plain types
+//! is on the disk when the call returns, a reservation excepted. A kill at any moment leaves the state before a call or
+//! after it. Calls block for the time of a small write, and up to five seconds while another process writes. This module knows the plain types
 //! that it keeps and decides nothing.
 
 mod measured;
@@ -30,7 +30,11 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub struct State {
     path: PathBuf,
-    connection: Mutex<Connection>,
+    /// Reads never wait for a write to reach the disk: they have a connection of their own.
+    reader: Mutex<Connection>,
+    writer: Mutex<Connection>,
+    /// For what must outlive this process and not the machine's power: its commits do not wait for the disk.
+    promiser: Mutex<Connection>,
 }
 
 impl State {
@@ -42,11 +46,8 @@ impl State {
     pub fn open(directory: &Path) -> Result<Self> {
         std::fs::create_dir_all(directory).map_err(|e| Error::file(directory, "create", &e))?;
         let path = directory.join(FILE);
-        // Not rusqlite's default flags: they would read a path that begins with `file:` as an address.
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(&path, flags).map_err(|e| told(&path, &e))?;
-        set_up(&mut connection).map_err(|e| told(&path, &e))?;
-        let version = migrate(&mut connection).map_err(|e| told(&path, &e))?;
+        let mut writer = connect(&path)?;
+        let version = migrate(&mut writer).map_err(|e| told(&path, &e))?;
         if version > VERSION {
             return Err(Error::storage(format!(
                 "`{}` was written by a newer version of this library (its format is {version}, this one knows {}); \
@@ -55,25 +56,36 @@ impl State {
                 VERSION
             )));
         }
+        let (reader, promiser) = (connect(&path)?, connect(&path)?);
+        let relaxed = promiser.execute_batch("PRAGMA synchronous = NORMAL;");
+        relaxed.map_err(|e| told(&path, &e))?;
         Ok(Self {
             path,
-            connection: Mutex::new(connection),
+            reader: Mutex::new(reader),
+            writer: Mutex::new(writer),
+            promiser: Mutex::new(promiser),
         })
     }
 
     /// Reads, seeing one moment of the file.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
-        self.run(TransactionBehavior::Deferred, |transaction| Ok(work(transaction)?))
+        self.run(&self.reader, TransactionBehavior::Deferred, |transaction| {
+            Ok(work(transaction)?)
+        })
     }
 
     /// Writes all of it or, on an error, nothing. It is on the disk on return.
     pub(crate) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
-        self.run(TransactionBehavior::Immediate, |transaction| Ok(work(transaction)?))
+        self.run(&self.writer, TransactionBehavior::Immediate, |transaction| {
+            Ok(work(transaction)?)
+        })
     }
 
-    /// As [`State::write`], for work that may refuse. Nobody else writes between what it reads and what it writes.
+    /// Writes what an answer under way may take, or refuses. Nobody else writes between what it reads and what it writes.
+    /// It survives a kill of the process at once, and a loss of power from the next [`State::write`] on: with the power
+    /// the answer is lost, too.
     pub(crate) fn decide<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>) -> Result<T> {
-        self.run(TransactionBehavior::Immediate, work)
+        self.run(&self.promiser, TransactionBehavior::Immediate, work)
     }
 
     /// The day of a moment in UTC, as `2026-11-22`. The file's own calendar, so that the ledger's days are the same.
@@ -87,11 +99,12 @@ impl State {
 
     fn run<T>(
         &self,
+        connection: &Mutex<Connection>,
         behavior: TransactionBehavior,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>,
     ) -> Result<T> {
         // A panic in the middle rolled its transaction back: what it left is sound.
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
         let run = || {
             let transaction = connection.transaction_with_behavior(behavior)?;
             let result = work(&transaction)?;
@@ -103,6 +116,14 @@ impl State {
             Refusal::Sql(cause) => told(&self.path, &cause),
         })
     }
+}
+
+fn connect(path: &Path) -> Result<Connection> {
+    // Not rusqlite's default flags: they would read a path that begins with `file:` as an address.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(|e| told(path, &e))?;
+    set_up(&mut connection).map_err(|e| told(path, &e))?;
+    Ok(connection)
 }
 
 /// Why work on the file came to nothing.
