@@ -1,7 +1,7 @@
 //! What comes back: `core/src/chat/chunk.rs` and `receipt.rs`.
 
 use nearside::chat::{
-    Chunk, CostSource, DataPolicy, Expected, Receipt, Route, Skipped, StopReason, Target, Timings, Usage,
+    Chunk, CostSource, DataPolicy, Expected, Receipt, Route, SamplingUsed, Skipped, StopReason, Target, Timings, Usage,
 };
 
 use crate::Result;
@@ -155,6 +155,8 @@ pub struct Receipt {
     pub billed_in_full: bool,
     /// Who saw the words, and what they may do with them.
     pub data_policy: DataPolicy,
+    /// What it was sampled with.
+    pub sampling: SamplingUsed,
 }
 
 /// How a cost is known.

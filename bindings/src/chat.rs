@@ -1,7 +1,8 @@
 //! What an app asks: `core/src/chat/request.rs` and `message.rs`.
 
 use nearside::chat::{
-    ChatRequest, Effort, Limits, Message, Mode, Output, Part, Reasoning, Role, Sampling, Sensitivity, Target, Tool,
+    ChatRequest, Effort, Limits, Message, Mode, Output, Part, Preset, Reasoning, Role, Sampling, Sensitivity, Target,
+    Tool,
 };
 
 /// One question to a model, with the conversation before it. Everything but `messages` has a default.
@@ -123,6 +124,9 @@ pub enum Part {
 /// How the next token is picked. Unset: what the model's file recommends, else the field's usual.
 #[uniffi::remote(Record)]
 pub struct Sampling {
+    /// How freely it answers, in one word: what it means for the model fills in what is unset below.
+    #[uniffi(default)]
+    pub preset: Option<Preset>,
     /// 0 always takes the likeliest token (greedy, repeatable); about 0.7 is balanced, 1.0 creative. 0 to 5.
     #[uniffi(default)]
     pub temperature: Option<f32>,

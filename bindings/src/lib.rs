@@ -13,6 +13,7 @@
 
 mod answer;
 mod chat;
+mod conversation;
 mod device;
 mod engine;
 mod error;
@@ -24,6 +25,7 @@ mod route;
 mod testing;
 
 pub use answer::ChatStream;
+pub use conversation::Conversations;
 pub use device::DeviceHost;
 pub use model::DownloadStream;
 pub use nearside::Nearside;

@@ -1,8 +1,8 @@
 //! What a model is, where it comes from and whether it fits: `core/src/model`.
 
 use nearside::model::{
-    Budget, CacheType, DownloadEvent, FitOptions, FitReport, HubFile, InstalledModel, LoadPlan, ModelRef, Need,
-    Suggestion, Verdict,
+    Budget, CacheType, CatalogEntry, DownloadEvent, FitOptions, FitReport, HubFile, InstalledModel, LoadPlan, ModelRef,
+    Need, Suggestion, Verdict,
 };
 
 use crate::Result;
@@ -206,4 +206,30 @@ impl DownloadStream {
     pub fn cancel(&self) {
         self.0.cancel();
     }
+}
+
+/// A model worth having.
+#[uniffi::remote(Record)]
+pub struct CatalogEntry {
+    /// Short, such as `smollm2-360m`.
+    pub id: String,
+    /// Where it is.
+    pub model: ModelRef,
+    /// For people.
+    pub name: String,
+    /// Who made it.
+    pub maker: String,
+    pub parameters: u64,
+    /// How its weights are stored, such as `Q4_K_M`.
+    pub quantization: String,
+    /// Bytes to download, about.
+    pub size_bytes: u64,
+    /// What may be done with it: an SPDX name, or the name of the maker's own terms.
+    pub license: String,
+    /// It thinks before it answers.
+    pub reasoning: bool,
+    /// What it is good for, in a line.
+    pub note: String,
+    /// The day of this entry, as `2026-11-22`.
+    pub as_of: String,
 }

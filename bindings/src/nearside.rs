@@ -5,16 +5,16 @@
 
 use std::sync::Arc;
 
-use nearside::chat::ChatRequest;
+use nearside::chat::{ChatRequest, PresetValues};
 use nearside::device::Snapshot;
 use nearside::engine::remote::{ProviderSettings, RemoteModel, Secret};
 use nearside::engine::{BenchOptions, BenchReport};
-use nearside::model::{CacheType, FitOptions, FitReport, InstalledModel, ModelRef};
+use nearside::model::{CacheType, CatalogEntry, FitOptions, FitReport, InstalledModel, ModelRef};
 use nearside::route::{CostRow, Decision, Policy, SpendBy, SpendRow, Spent};
-use nearside::{Config, ProviderStatus};
+use nearside::{AppEvent, Config, ProviderStatus};
 
 use crate::device::Foreign;
-use crate::{ChatStream, DeviceHost, DownloadStream, Result, SignIn};
+use crate::{ChatStream, Conversations, DeviceHost, DownloadStream, Result, SignIn};
 
 /// Where things are and how models run. Everything but `directory` has a default.
 #[uniffi::remote(Record)]
@@ -73,6 +73,28 @@ impl Nearside {
     /// Decides who would answer, and sends the words to nobody. May wait seconds for a provider's list of models.
     pub async fn route(&self, request: ChatRequest) -> Result<Decision> {
         self.0.route(request).await
+    }
+
+    /// The conversations that are kept in the library's directory.
+    pub fn conversations(&self) -> Result<Arc<Conversations>> {
+        self.0.conversations().map(|inner| Arc::new(Conversations(inner)))
+    }
+
+    /// What stands behind each preset for this model, as in a request. Unset: any model.
+    #[uniffi::method(default(model = None, provider = None))]
+    pub async fn presets(&self, model: Option<String>, provider: Option<String>) -> Result<Vec<PresetValues>> {
+        self.0.presets(model, provider).await
+    }
+
+    /// Models worth having on a phone, from small to large. `fit` says of each whether it fits this one.
+    pub fn catalog(&self) -> Result<Vec<CatalogEntry>> {
+        Ok(self.0.catalog())
+    }
+
+    /// Tells what happened to the app. Returns at once.
+    pub fn notify(&self, event: AppEvent) -> Result<()> {
+        self.0.notify(event);
+        Ok(())
     }
 
     /// What this request would cost here and everywhere, the cheapest first. Asks nobody.
@@ -184,4 +206,18 @@ impl Nearside {
     pub fn device(&self) -> Result<Snapshot> {
         self.0.device()
     }
+}
+
+/// What happened to the app.
+#[uniffi::remote(Enum)]
+pub enum AppEvent {
+    /// The system asks for memory: loaded models that nobody uses are freed, and for a minute decisions count as made
+    /// under memory pressure.
+    MemoryLow,
+    /// The system is about to end the app: every loaded model is freed, and answers on the device end as cancelled.
+    MemoryCritical,
+    /// Nobody looks at the app: loaded models that nobody uses are freed.
+    Background,
+    /// Somebody looks again.
+    Foreground,
 }

@@ -58,4 +58,4 @@ mod tls;
 
 pub use config::Config;
 pub use error::{Error, ErrorKind, Result};
-pub use nearside::{Nearside, ProviderStatus};
+pub use nearside::{AppEvent, Conversations, Nearside, ProviderStatus};

@@ -10,12 +10,18 @@
 //! | `facts` | what a decision rests on |
 //! | `place` | one place of a route, ready to answer |
 //! | `answer` | one answer along its route |
+//! | `conversations`, `record` | conversations, and an answer that is written down while it streams |
+//! | `events` | what happens to the app |
 
+mod advice;
 mod answer;
+mod conversations;
+mod events;
 mod facts;
 mod local;
 mod place;
 mod providers;
+mod record;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,15 +35,17 @@ use crate::config::Config;
 use crate::device::{self, Host, Snapshot};
 use crate::engine::local::bench::{BenchOptions, BenchReport};
 use crate::engine::local::{LocalEngine, LocalSettings};
-use crate::engine::remote::{ProviderSettings, RemoteModel, Secret, SignIn};
+use crate::engine::remote::Secret;
 use crate::engine::{Engine, Job};
 use crate::error::{Error, Result};
 use crate::model::hub::Hub;
 use crate::model::store::Store;
 use crate::model::{self, DownloadStream, FitOptions, FitReport, InstalledModel, ModelRef};
 use crate::route::{CostRow, Decision, Ledger, Policy, SpendBy, SpendRow, Spent, compare};
-use crate::state::State;
+use crate::state::{Archive, State};
 
+pub use conversations::Conversations;
+pub use events::AppEvent;
 pub use providers::ProviderStatus;
 
 /// Language models on this device and elsewhere: downloaded, judged, asked.
@@ -47,9 +55,12 @@ pub struct Nearside {
     handle: Handle,
     /// Taken when the object is dropped.
     runtime: Option<Runtime>,
-    /// Answers under way.
-    answers: Mutex<JoinSet<()>>,
+    answers: Answers,
 }
+
+/// Answers under way.
+#[derive(Debug, Clone, Default)]
+struct Answers(Arc<Mutex<JoinSet<()>>>);
 
 #[derive(Debug)]
 struct Inner {
@@ -67,6 +78,12 @@ struct Inner {
     known: Mutex<HashMap<String, providers::Known>>,
     /// Calls that a model made, and where: a tool loop stays where it began.
     loops: Mutex<Vec<(String, Target)>>,
+    /// Opened when conversations are first asked for.
+    archive: Mutex<Option<Arc<Archive>>>,
+    /// Where an answer is being written: its conversation, and its own id as soon as it has one.
+    live: Mutex<HashMap<u64, Option<u64>>>,
+    /// When the system last asked for memory.
+    pressed: Mutex<Option<Instant>>,
     /// Answers everything, where a test put one here.
     scripted: Option<Arc<dyn Engine>>,
 }
@@ -130,13 +147,16 @@ impl Nearside {
             engines: Mutex::default(),
             known: Mutex::default(),
             loops: Mutex::default(),
+            archive: Mutex::default(),
+            live: Mutex::default(),
+            pressed: Mutex::default(),
             scripted: scripted(&handle),
         };
         Ok(Self {
             inner: Arc::new(inner),
             handle,
             runtime: Some(runtime),
-            answers: Mutex::default(),
+            answers: Answers::default(),
         })
     }
 
@@ -154,9 +174,8 @@ impl Nearside {
         let asked = Instant::now();
         let (stream, sink) = Stream::new();
         let inner = Arc::clone(&self.inner);
-        let mut answers = lock(&self.answers);
-        while answers.try_join_next().is_some() {}
-        answers.spawn_on(async move { inner.begin(request, sink, asked).await }, &self.handle);
+        self.answers
+            .spawn(async move { inner.begin(request, sink, asked).await }, &self.handle);
         stream
     }
 
@@ -207,85 +226,6 @@ impl Nearside {
             Ok(())
         })
         .await
-    }
-
-    /// Sets a provider up, or anew under the same name. Kept over restarts; its credential is not, see
-    /// [`Self::set_key`]. Asks nobody.
-    ///
-    /// # Errors
-    /// `InvalidRequest` for an address that cannot be or may not be; `Storage`.
-    pub async fn add_provider(&self, settings: ProviderSettings) -> Result<()> {
-        self.blocking(move |inner| inner.add_provider(&settings)).await
-    }
-
-    /// Gives a provider its credential, for as long as this object lives. Empty: takes it away.
-    pub fn set_key(&self, provider: &str, key: Secret) {
-        self.inner.set_key(provider, key);
-    }
-
-    /// Forgets a provider, its model list and its credential. What was spent there stays in the ledger.
-    ///
-    /// # Errors
-    /// `InvalidRequest` if there is none of that name; `Storage`.
-    pub async fn remove_provider(&self, name: String) -> Result<()> {
-        self.blocking(move |inner| inner.remove_provider(&name)).await
-    }
-
-    /// The providers that are set up, by name.
-    ///
-    /// # Errors
-    /// `Storage`.
-    pub async fn providers(&self) -> Result<Vec<ProviderStatus>> {
-        self.blocking(Inner::statuses).await
-    }
-
-    /// Asks a provider for its models, and keeps the list.
-    ///
-    /// # Errors
-    /// `InvalidRequest` if there is none of that name; `Network`, `Unauthorized`, `Provider`.
-    pub async fn provider_models(&self, name: String) -> Result<Vec<RemoteModel>> {
-        let inner = Arc::clone(&self.inner);
-        self.on_runtime(async move {
-            let models = providers::refresh(&inner, &name).await?;
-            blocking(&inner, move |inner| {
-                let settings = inner.provider(&name)?;
-                Ok(models
-                    .iter()
-                    .map(|model| inner.model_of(&settings, &models, &model.id))
-                    .collect())
-            })
-            .await
-        })
-        .await
-    }
-
-    /// Begins to sign a person in at OpenRouter, so that the app needs no key of its own. `callback` is where the
-    /// browser goes afterwards.
-    ///
-    /// # Errors
-    /// `InvalidRequest` for a provider that is not OpenRouter, or a callback that cannot be.
-    pub async fn sign_in(&self, provider: String, callback: Option<String>) -> Result<SignIn> {
-        self.blocking(move |inner| {
-            let settings = inner.provider(&provider)?;
-            if settings.kind != crate::engine::remote::ProviderKind::OpenRouter {
-                return Err(Error::invalid_request(format!(
-                    "`{provider}` has no sign-in; set a key"
-                )));
-            }
-            SignIn::begin(inner.http(&settings)?, callback.as_deref())
-        })
-        .await
-    }
-
-    /// Ends a sign-in with the code that the browser brought: the provider has its key from now on, and the app gets it
-    /// to keep for the next start.
-    ///
-    /// # Errors
-    /// `Unauthorized` for a code that is wrong, used or too old; `Network`.
-    pub async fn finish_sign_in(&self, provider: String, sign_in: Arc<SignIn>, code: String) -> Result<Secret> {
-        let key = self.on_runtime(async move { sign_in.finish(&code).await }).await?;
-        self.set_key(&provider, key.clone());
-        Ok(key)
     }
 
     /// What was spent today and this month, in UTC, with what is reserved for answers under way.
@@ -387,14 +327,19 @@ impl Nearside {
     }
 
     async fn on_runtime<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-        self.handle
-            .spawn(work)
-            .await
-            .unwrap_or_else(|cause| Err(broken_off(&cause)))
+        joined(self.handle.spawn(work).await)
     }
 
     async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Inner) -> Result<T> + Send + 'static) -> Result<T> {
         blocking(&self.inner, work).await
+    }
+}
+
+impl Answers {
+    fn spawn(&self, answer: impl Future<Output = ()> + Send + 'static, handle: &Handle) {
+        let mut answers = lock(&self.0);
+        while answers.try_join_next().is_some() {}
+        answers.spawn_on(answer, handle);
     }
 }
 
@@ -403,7 +348,7 @@ impl Drop for Nearside {
         self.inner.closing.raise();
         self.inner.let_go();
         let Some(runtime) = self.runtime.take() else { return };
-        let mut answers = std::mem::take(&mut *lock(&self.answers));
+        let mut answers = std::mem::take(&mut *lock(&self.answers.0));
         // Not the runtime's own drop: that blocks, and panics inside another runtime. Answers under way still say their
         // last word, on a thread of their own.
         let last_words = move || {
@@ -451,11 +396,12 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let shared = Arc::clone(inner);
-    inner
-        .handle
-        .spawn_blocking(move || work(&shared))
-        .await
-        .unwrap_or_else(|cause| Err(broken_off(&cause)))
+    joined(inner.handle.spawn_blocking(move || work(&shared)).await)
+}
+
+/// The result of work on another task or thread.
+fn joined<T>(ended: std::result::Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
+    ended.unwrap_or_else(|cause| Err(broken_off(&cause)))
 }
 
 /// What is behind these locks is whole after every statement, so a panic elsewhere does not spoil it.

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::preset::SamplingUsed;
+
 /// A place that can answer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "place", rename_all = "snake_case")]
@@ -91,6 +93,9 @@ pub struct Receipt {
     pub billed_in_full: bool,
     /// Who saw the words, and what they may do with them.
     pub data_policy: DataPolicy,
+    /// What it was sampled with.
+    #[serde(default)]
+    pub sampling: SamplingUsed,
 }
 
 /// How a cost is known.
@@ -160,6 +165,7 @@ impl Route {
             cost_source,
             billed_in_full: false,
             data_policy,
+            sampling: SamplingUsed::default(),
         }
     }
 }

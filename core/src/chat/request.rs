@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::message::Message;
+use super::preset::Preset;
 use super::receipt::Target;
 use crate::error::{Error, Result};
 
@@ -88,6 +89,8 @@ pub enum Output {
 /// How the next token is picked. Unset: what the model's file recommends (`general.sampling.*`), else the field's usual.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sampling {
+    /// How freely it answers, in one word: what it means for the model fills in what is unset below.
+    pub preset: Option<Preset>,
     /// 0 always takes the likeliest token (greedy, repeatable); about 0.7 is balanced, 1.0 creative. 0 to 5.
     pub temperature: Option<f32>,
     /// Nucleus sampling: the smallest set of tokens whose probabilities reach this sum. Over 0, up to 1.

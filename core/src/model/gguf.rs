@@ -17,6 +17,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use crate::chat::preset::Recommended;
 use crate::error::{Error, Result};
 
 mod checks;
@@ -31,7 +32,7 @@ use metadata::Metadata;
 use tensors::Tensors;
 
 /// What [`parse`] made of the bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Parsed {
     /// The whole head was there, and it is sound.
     Whole(Box<Head>),
@@ -44,7 +45,7 @@ pub enum Parsed {
 }
 
 /// What the library needs to know from the head of a model file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Head {
     /// The GGUF version, 2 or 3.
     pub version: u32,
@@ -70,6 +71,8 @@ pub struct Head {
     pub merge_count: u64,
     /// Whether the file brings a chat template.
     pub has_chat_template: bool,
+    /// How its maker recommends to sample it, where the file says so.
+    pub recommended: Recommended,
     /// Where the weights begin, in bytes from the start of the file. The head is everything before.
     pub data_offset: u64,
     /// Where the last tensor ends: a file shorter than this is cut.
@@ -151,6 +154,10 @@ fn read_head(bytes: &[u8], file_size: u64) -> Result<Head, Stop> {
         token_count: vocabulary.tokens,
         merge_count: vocabulary.merges,
         has_chat_template: metadata.text("tokenizer.chat_template").is_some(),
+        recommended: Recommended {
+            temperature: metadata.number("general.sampling.temp"),
+            top_p: metadata.number("general.sampling.top_p"),
+        },
         data_offset: tensors.data_offset,
         needed_size: tensors.end,
     })

@@ -4,6 +4,7 @@
 //! [`head`] fetches the few megabytes that [`fit`] needs for its verdict; [`download`] fetches the rest, once; the
 //! [`store`] keeps it. A model on disk is absent, partial or whole, and a kill at any moment leaves one of the three.
 
+pub mod catalog;
 pub mod download;
 pub mod fit;
 pub mod gguf;
@@ -15,6 +16,7 @@ mod reference;
 pub mod store;
 mod verdict;
 
+pub use catalog::{CatalogEntry, catalog};
 pub use download::{DownloadEvent, DownloadStream};
 pub use fit::{Budget, CacheType, FitOptions, FitReport, LoadPlan, Need, Suggestion, Verdict};
 pub(crate) use reference::is_loopback;

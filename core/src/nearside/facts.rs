@@ -24,7 +24,7 @@ pub(super) async fn decide(inner: &Arc<Inner>, request: &ChatRequest, cancel: &C
         let here = matches!(&decision, Ok(decision) if is_here(decision));
         // A name that means nothing here may mean something to a provider whose list is not known yet.
         let hopeless = matches!(&decision, Err(error) if error.kind() != ErrorKind::NotInstalled);
-        let may_fetch = !here && !hopeless && may_leave(&asked) && inner.host.facts().network != Network::Offline;
+        let may_fetch = !here && !hopeless && may_leave(&asked) && inner.host_facts().network != Network::Offline;
         let stale = if may_fetch { inner.stale()? } else { vec![] };
         Ok((decision, stale))
     })
@@ -67,6 +67,34 @@ impl Inner {
         Ok(choose(&needs, &facts, &self.policy()))
     }
 
+    /// The largest context of those that may answer, by the places that the mode tries first. Unset: nobody tells.
+    pub(super) fn largest_context(&self, request: &ChatRequest) -> Result<Option<u32>> {
+        let (needs, facts) = self.facts(request)?;
+        let named = |provider: Option<&String>, model: &String| {
+            needs.provider.as_ref().is_none_or(|asked| Some(asked) == provider)
+                && needs.model.as_ref().is_none_or(|asked| asked == model)
+        };
+        let here = facts.locals.iter().filter(|local| named(None, &local.model));
+        let here = here
+            .map(|local| local.context)
+            .max()
+            .filter(|_| needs.provider.is_none());
+        let elsewhere = facts
+            .remotes
+            .iter()
+            .filter(|remote| named(Some(&remote.provider), &remote.model));
+        let elsewhere = elsewhere
+            .filter_map(|remote| remote.context)
+            .max()
+            .filter(|_| may_leave(request));
+        Ok(match request.mode {
+            Mode::OnlyOnDevice => here,
+            Mode::PreferOnDevice => here.or(elsewhere),
+            Mode::PreferInCloud => elsewhere.or(here),
+            Mode::OnlyInCloud => elsewhere,
+        })
+    }
+
     /// Everything that a decision rests on.
     pub(super) fn facts(&self, request: &ChatRequest) -> Result<(Needs, Facts)> {
         let mut needs = needs(request);
@@ -74,7 +102,7 @@ impl Inner {
         let speeds = self.state.speeds()?;
         let speed = |target: &Target| speeds.get(target).copied().unwrap_or_default();
         let mut facts = Facts {
-            device: self.host.facts(),
+            device: self.host_facts(),
             spent: self.ledger.spent(SystemTime::now())?,
             today: self.state.day(SystemTime::now())?,
             ..Facts::default()

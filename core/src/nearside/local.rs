@@ -127,7 +127,7 @@ impl Inner {
     /// The device as it is now, with what the host knows better.
     pub(super) fn snapshot(&self) -> Result<Snapshot> {
         let mut snapshot = device::snapshot()?;
-        if let Some(bytes) = self.host.facts().memory_available
+        if let Some(bytes) = self.host_facts().memory_available
             && bytes < snapshot.memory_available
         {
             snapshot.memory_available = bytes;

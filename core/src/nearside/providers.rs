@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Inner, blocking, lock};
+use super::{Inner, Nearside, blocking, lock};
 use crate::chat::DataPolicy;
-use crate::engine::remote::{self, Circuit, Http, ProviderKind, ProviderSettings, RemoteModel, Secret};
+use crate::engine::remote::{self, Circuit, Http, ProviderKind, ProviderSettings, RemoteModel, Secret, SignIn};
 use crate::error::{Error, Result};
 use crate::route::privacy;
 
@@ -39,6 +39,87 @@ pub(super) struct Known {
     http: Option<(ProviderSettings, Http)>,
     circuit: Arc<Circuit>,
     models: Option<(Arc<Vec<RemoteModel>>, SystemTime)>,
+}
+
+impl Nearside {
+    /// Sets a provider up, or anew under the same name. Kept over restarts; its credential is not, see
+    /// [`Self::set_key`]. Asks nobody.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for an address that cannot be or may not be; `Storage`.
+    pub async fn add_provider(&self, settings: ProviderSettings) -> Result<()> {
+        self.blocking(move |inner| inner.add_provider(&settings)).await
+    }
+
+    /// Gives a provider its credential, for as long as this object lives. Empty: takes it away.
+    pub fn set_key(&self, provider: &str, key: Secret) {
+        self.inner.set_key(provider, key);
+    }
+
+    /// Forgets a provider, its model list and its credential. What was spent there stays in the ledger.
+    ///
+    /// # Errors
+    /// `InvalidRequest` if there is none of that name; `Storage`.
+    pub async fn remove_provider(&self, name: String) -> Result<()> {
+        self.blocking(move |inner| inner.remove_provider(&name)).await
+    }
+
+    /// The providers that are set up, by name.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub async fn providers(&self) -> Result<Vec<ProviderStatus>> {
+        self.blocking(Inner::statuses).await
+    }
+
+    /// Asks a provider for its models, and keeps the list.
+    ///
+    /// # Errors
+    /// `InvalidRequest` if there is none of that name; `Network`, `Unauthorized`, `Provider`.
+    pub async fn provider_models(&self, name: String) -> Result<Vec<RemoteModel>> {
+        let inner = Arc::clone(&self.inner);
+        self.on_runtime(async move {
+            let models = refresh(&inner, &name).await?;
+            blocking(&inner, move |inner| {
+                let settings = inner.provider(&name)?;
+                Ok(models
+                    .iter()
+                    .map(|model| inner.model_of(&settings, &models, &model.id))
+                    .collect())
+            })
+            .await
+        })
+        .await
+    }
+
+    /// Begins to sign a person in at OpenRouter, so that the app needs no key of its own. `callback` is where the
+    /// browser goes afterwards.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for a provider that is not OpenRouter, or a callback that cannot be.
+    pub async fn sign_in(&self, provider: String, callback: Option<String>) -> Result<SignIn> {
+        self.blocking(move |inner| {
+            let settings = inner.provider(&provider)?;
+            if settings.kind != ProviderKind::OpenRouter {
+                return Err(Error::invalid_request(format!(
+                    "`{provider}` has no sign-in; set a key"
+                )));
+            }
+            SignIn::begin(inner.http(&settings)?, callback.as_deref())
+        })
+        .await
+    }
+
+    /// Ends a sign-in with the code that the browser brought: the provider has its key from now on, and the app gets it
+    /// to keep for the next start.
+    ///
+    /// # Errors
+    /// `Unauthorized` for a code that is wrong, used or too old; `Network`.
+    pub async fn finish_sign_in(&self, provider: String, sign_in: Arc<SignIn>, code: String) -> Result<Secret> {
+        let key = self.on_runtime(async move { sign_in.finish(&code).await }).await?;
+        self.set_key(&provider, key.clone());
+        Ok(key)
+    }
 }
 
 impl Inner {

@@ -57,7 +57,7 @@ impl State {
         serde_json::from_str(&json).map(Some).map_err(|_| {
             Error::storage(format!(
                 "the setting `{key}` in `{}` is of another version of this library; save it again",
-                self.path.display()
+                self.0.path().display()
             ))
         })
     }

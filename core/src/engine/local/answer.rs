@@ -9,7 +9,7 @@ use super::reply::{Ended, Reply};
 use super::session::Ran;
 use super::text::StopWords;
 use super::{LocalSettings, prompt, sampling};
-use crate::chat::{ChatRequest, Chunk, Output, Reasoning, Sink, StopReason, Timings, Usage};
+use crate::chat::{ChatRequest, Chunk, Output, Reasoning, SamplingUsed, Sink, StopReason, Timings, Usage};
 use crate::engine::Job;
 use crate::error::{Error, Result};
 
@@ -22,14 +22,15 @@ pub(super) fn answer(settings: &LocalSettings, loaded: &mut Option<Loaded>, job:
         asked,
     } = job;
     let mut told = Told::default();
-    let last = match answer_into(settings, loaded, &request, &sink, asked, &mut told) {
+    let last = match answer_into(settings, loaded, request, &sink, asked, &mut told) {
         Ok(stop) => {
-            let Told { usage, timings } = told;
+            let mut receipt = route.receipt_on_device();
+            receipt.sampling = told.sampling;
             Ok(Chunk::Done {
                 stop,
-                usage,
-                timings,
-                receipt: route.receipt_on_device(),
+                usage: told.usage,
+                timings: told.timings,
+                receipt,
             })
         }
         Err(error) => Err(error),
@@ -42,12 +43,13 @@ pub(super) fn answer(settings: &LocalSettings, loaded: &mut Option<Loaded>, job:
 struct Told {
     usage: Usage,
     timings: Timings,
+    sampling: SamplingUsed,
 }
 
 fn answer_into(
     settings: &LocalSettings,
     loaded: &mut Option<Loaded>,
-    request: &ChatRequest,
+    mut request: ChatRequest,
     sink: &Sink<Chunk>,
     asked: Instant,
     told_: &mut Told,
@@ -62,9 +64,15 @@ fn answer_into(
     };
     told_.timings.load_ms = load_ms;
 
-    let rendered = render(loaded, request)?;
-    let tokens = tokens_of(loaded, &rendered.prompt, request)?;
+    let settled = sampling::settle(&mut request, &settings.id, &loaded.model);
+    let rendered = render(loaded, &request)?;
+    let tokens = tokens_of(loaded, &rendered.prompt, &request)?;
     let params = rendered.constrain(sampling::resolve(&request.sampling, &loaded.model));
+    told_.sampling = SamplingUsed {
+        temperature: Some(params.temperature),
+        top_p: Some(params.top_p),
+        ..settled
+    };
     let mut sampler = Sampler::new(&loaded.model, &params).map_err(told)?;
     sampler.observe(&tokens).map_err(told)?;
 

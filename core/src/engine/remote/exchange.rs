@@ -19,6 +19,7 @@ use super::frames::{Frames, Framing};
 use super::http::retry_after;
 use super::writer::Writer;
 use super::{Connection, body};
+use crate::chat::preset::{self, Recommended};
 use crate::chat::{Chunk, Limits, Part, Sink, StopReason};
 use crate::engine::Job;
 use crate::error::{Error, Result};
@@ -61,7 +62,8 @@ impl Default for Patience {
 }
 
 /// Answers the job; says the last word whatever happens.
-pub(super) async fn answer(connection: &Connection, job: Job) {
+pub(super) async fn answer(connection: &Connection, mut job: Job) {
+    let sampling = preset::settle(&mut job.request, &[&connection.model.id], Recommended::default());
     let mut writer = Writer::new(connection.settings.kind);
     let cancel = job.sink.cancel().clone();
     let ended = tokio::select! {
@@ -91,6 +93,7 @@ pub(super) async fn answer(connection: &Connection, job: Job) {
         }
         let timings = writer.timings(asked, usage.completion_tokens);
         receipt.served_by = writer.served_by.take();
+        receipt.sampling = sampling;
         Chunk::Done {
             stop,
             usage,

@@ -84,6 +84,14 @@ impl<'a> Metadata<'a> {
         }
     }
 
+    /// A number with a point.
+    pub(super) fn number(&self, key: &str) -> Option<f32> {
+        match self.value(key)? {
+            Value::Float(number) => Some(number as f32).filter(|number| number.is_finite()),
+            _ => None,
+        }
+    }
+
     pub(super) fn bool(&self, key: &str) -> Option<bool> {
         match self.value(key)? {
             Value::Bool(value) => Some(value),

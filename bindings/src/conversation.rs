@@ -1,0 +1,278 @@
+//! What is kept: `core/src/chat/conversation.rs`, `core/src/chat/preset.rs` and `core/src/nearside/conversations.rs`.
+
+use std::sync::Arc;
+
+use nearside::chat::{
+    ChatRequest, Conversation, ConversationSettings, ConversationSummary, ExportFormat, MessageState, Part, Preset,
+    PresetValues, Receipt, Role, SamplingUsed, SearchHit, SnippetPart, StopReason, StoredCitation, StoredMessage,
+    Timings, Usage,
+};
+use nearside::route::{CostRow, Decision};
+
+use crate::{ChatStream, Result};
+
+/// How freely a model answers.
+#[uniffi::remote(Enum)]
+pub enum Preset {
+    /// The likeliest words: facts, code, translations.
+    Precise,
+    /// As most people want it most of the time.
+    Balanced,
+    /// Unlikely words as well: stories, ideas.
+    Creative,
+}
+
+/// What stands behind a preset for one model.
+#[uniffi::remote(Record)]
+pub struct PresetValues {
+    pub preset: Preset,
+    pub temperature: Option<f32>,
+    /// Unset: the place's own.
+    pub top_p: Option<f32>,
+    /// Why these, for a person to read.
+    pub reason: String,
+}
+
+/// What an answer was sampled with, as far as the library said so.
+#[uniffi::remote(Record)]
+pub struct SamplingUsed {
+    /// The preset, where one was asked for.
+    pub preset: Option<Preset>,
+    /// Unset: the place's own.
+    pub temperature: Option<f32>,
+    /// Unset: the place's own.
+    pub top_p: Option<f32>,
+    /// Why these, for a person to read.
+    pub reason: String,
+}
+
+/// What a conversation is asked with where a request leaves it open.
+#[uniffi::remote(Record)]
+pub struct ConversationSettings {
+    /// Instructions for the whole conversation.
+    #[uniffi(default)]
+    pub system: Option<String>,
+    /// The model, as in a request.
+    #[uniffi(default)]
+    pub model: Option<String>,
+    /// The provider, as in a request.
+    #[uniffi(default)]
+    pub provider: Option<String>,
+    /// How freely it answers.
+    #[uniffi(default)]
+    pub preset: Option<Preset>,
+}
+
+/// A line in a list of conversations.
+#[uniffi::remote(Record)]
+pub struct ConversationSummary {
+    /// Names it; never given to another.
+    pub id: u64,
+    /// What the person called it, else the first words of the first message.
+    pub title: String,
+    /// Kept above the others.
+    pub pinned: bool,
+    /// Milliseconds since 1970.
+    pub created_at_ms: u64,
+    /// When something was last said; milliseconds since 1970.
+    pub updated_at_ms: u64,
+    /// Messages of the branch that is shown.
+    pub messages: u32,
+    /// The beginning of the last message.
+    pub preview: String,
+    /// What it is asked with.
+    pub settings: ConversationSettings,
+}
+
+/// A conversation, opened.
+#[uniffi::remote(Record)]
+pub struct Conversation {
+    /// Its line in the list.
+    pub summary: ConversationSummary,
+    /// The branch that is shown, oldest first.
+    pub messages: Vec<StoredMessage>,
+}
+
+/// A message as it is kept.
+#[uniffi::remote(Record)]
+pub struct StoredMessage {
+    /// Names it; never given to another.
+    pub id: u64,
+    /// Who said it.
+    pub role: Role,
+    /// The words.
+    pub text: String,
+    /// What the model thought first.
+    pub reasoning: String,
+    /// How long it thought.
+    pub reasoning_ms: u64,
+    /// Pictures, calls and their results.
+    pub parts: Vec<Part>,
+    /// Pages that it rests on.
+    pub citations: Vec<StoredCitation>,
+    /// Milliseconds since 1970.
+    pub created_at_ms: u64,
+    /// Whether it is whole.
+    pub state: MessageState,
+    /// Where it ran, what it cost, who saw it. Only of an answer that came to an end.
+    pub receipt: Option<Receipt>,
+    /// Its tokens.
+    pub usage: Option<Usage>,
+    /// Its speed.
+    pub timings: Option<Timings>,
+    /// Earlier messages that the model was not shown, because its context could not hold them.
+    pub left_out: u32,
+    /// The ids of all versions of it, itself included, oldest first.
+    pub versions: Vec<u64>,
+}
+
+/// A page that an answer rests on.
+#[uniffi::remote(Record)]
+pub struct StoredCitation {
+    pub url: String,
+    /// May be empty.
+    pub title: String,
+}
+
+/// Whether a message is whole.
+#[uniffi::remote(Enum)]
+pub enum MessageState {
+    /// It is being written now, by this process.
+    Writing,
+    /// It came to its end, which may have been a cancel.
+    Done { stop: StopReason },
+    /// The app ended in the middle of it.
+    Interrupted,
+    /// An error ended it; the text is for a person to read.
+    Failed { error: String },
+}
+
+/// A conversation in which something was found.
+#[uniffi::remote(Record)]
+pub struct SearchHit {
+    /// Where.
+    pub conversation: ConversationSummary,
+    /// The newest message that matches, which may belong to a branch that is not shown; unset where only the title does.
+    pub message: Option<u64>,
+    /// The words around the match.
+    pub snippet: Vec<SnippetPart>,
+}
+
+/// A piece of a snippet.
+#[uniffi::remote(Record)]
+pub struct SnippetPart {
+    pub text: String,
+    /// Whether it is what was looked for.
+    pub matched: bool,
+}
+
+/// How a conversation is written out.
+#[uniffi::remote(Enum)]
+pub enum ExportFormat {
+    /// For people.
+    Markdown,
+    /// For programs.
+    Json,
+}
+
+/// The conversations of the library's directory. The library writes answers down while they stream: a kill loses at most
+/// a second, and the app stores nothing. Where a request leaves model, provider or preset open, the conversation's
+/// settings fill it in.
+#[derive(uniffi::Object)]
+pub struct Conversations(pub(crate) nearside::Conversations);
+
+#[uniffi::export]
+impl Conversations {
+    /// Pinned ones first, then by when something was last said. `limit` unset: all.
+    #[uniffi::method(default(limit = None, offset = 0))]
+    pub async fn list(&self, limit: Option<u32>, offset: u32) -> Result<Vec<ConversationSummary>> {
+        self.0.list(limit, offset).await
+    }
+
+    /// Begins a conversation.
+    #[uniffi::method(default(settings))]
+    pub async fn create(&self, settings: ConversationSettings) -> Result<ConversationSummary> {
+        self.0.create(settings).await
+    }
+
+    /// The branch that is shown, with what has come so far of an answer under way.
+    pub async fn open(&self, id: u64) -> Result<Conversation> {
+        self.0.open(id).await
+    }
+
+    /// Gives it a title; none: the first words of its first message again.
+    pub async fn rename(&self, id: u64, title: Option<String>) -> Result<()> {
+        self.0.rename(id, title).await
+    }
+
+    /// Pins it above the others, or no longer.
+    pub async fn set_pinned(&self, id: u64, pinned: bool) -> Result<()> {
+        self.0.set_pinned(id, pinned).await
+    }
+
+    /// Changes what it is asked with, from the next question on.
+    pub async fn configure(&self, id: u64, settings: ConversationSettings) -> Result<()> {
+        self.0.configure(id, settings).await
+    }
+
+    /// Takes it out of sight, for `restore` to bring back until `purge`, or the first start after an hour.
+    pub async fn delete(&self, id: u64) -> Result<()> {
+        self.0.delete(id).await
+    }
+
+    /// Brings a deleted one back.
+    pub async fn restore(&self, id: u64) -> Result<()> {
+        self.0.restore(id).await
+    }
+
+    /// Erases what was deleted, for good.
+    pub async fn purge(&self) -> Result<()> {
+        self.0.purge().await
+    }
+
+    /// Shows the branch that goes through this version of a message.
+    pub async fn choose(&self, id: u64, message: u64) -> Result<Conversation> {
+        self.0.choose(id, message).await
+    }
+
+    /// Those that hold all words of the query, the last one by its beginning as well: titles first, then the newest.
+    #[uniffi::method(default(limit = 50))]
+    pub async fn search(&self, query: String, limit: u32) -> Result<Vec<SearchHit>> {
+        self.0.search(query, limit).await
+    }
+
+    /// Writes out the branch that is shown.
+    pub async fn export(&self, id: u64, format: ExportFormat) -> Result<String> {
+        self.0.export(id, format).await
+    }
+
+    /// Decides who would answer this, said next, and asks nobody. `messages` of the request are only what is new.
+    pub async fn route(&self, id: u64, request: ChatRequest) -> Result<Decision> {
+        self.0.route(id, request).await
+    }
+
+    /// What this would cost, said next, here and everywhere, the cheapest first.
+    pub async fn cost(&self, id: u64, request: ChatRequest) -> Result<Vec<CostRow>> {
+        self.0.cost(id, request).await
+    }
+
+    /// Says something and asks for the answer: `messages` of the request are only what is new.
+    pub fn start_send(&self, id: u64, request: ChatRequest) -> Result<Arc<ChatStream>> {
+        Ok(Arc::new(ChatStream(self.0.send(id, request))))
+    }
+
+    /// Puts other words in the place of a question and asks for the answer to them. The old ones stay as a version.
+    pub fn start_edit(&self, id: u64, message: u64, request: ChatRequest) -> Result<Arc<ChatStream>> {
+        Ok(Arc::new(ChatStream(self.0.edit(id, message, request))))
+    }
+
+    /// Asks for another version of an answer, here or elsewhere.
+    pub fn start_regenerate(&self, id: u64, message: u64, request: ChatRequest) -> Result<Arc<ChatStream>> {
+        Ok(Arc::new(ChatStream(self.0.regenerate(id, message, request))))
+    }
+
+    /// Goes on with the last answer where it broke off, here or elsewhere. Only what is new is streamed.
+    pub fn start_resume(&self, id: u64, request: ChatRequest) -> Result<Arc<ChatStream>> {
+        Ok(Arc::new(ChatStream(self.0.resume(id, request))))
+    }
+}

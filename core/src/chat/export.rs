@@ -1,0 +1,121 @@
+//! A conversation written out: for people as Markdown, for programs as JSON.
+
+use super::conversation::{Conversation, ExportFormat, MessageState, StoredMessage};
+use super::message::{Part, Role};
+use super::receipt::{Receipt, Target};
+use crate::error::{Error, Result};
+
+/// Writes out the branch that is shown.
+///
+/// # Errors
+/// `Internal` if the conversation has no JSON.
+pub fn export(conversation: &Conversation, format: ExportFormat) -> Result<String> {
+    match format {
+        ExportFormat::Markdown => Ok(markdown(conversation)),
+        ExportFormat::Json => serde_json::to_string_pretty(conversation)
+            .map_err(|cause| Error::internal(format!("the conversation has no JSON: {cause}"))),
+    }
+}
+
+fn markdown(conversation: &Conversation) -> String {
+    let mut page = format!("# {}\n", conversation.summary.title);
+    if let Some(system) = &conversation.summary.settings.system {
+        block(&mut page, &quoted(system));
+    }
+    for message in &conversation.messages {
+        let speaker = match message.role {
+            Role::System => "Instructions",
+            Role::User => "You",
+            Role::Assistant => "Answer",
+            Role::Tool => "Tool",
+        };
+        block(&mut page, &format!("## {speaker}"));
+        words(&mut page, message);
+        match &message.state {
+            MessageState::Done { .. } => {}
+            MessageState::Writing => block(&mut page, "*(being written)*"),
+            MessageState::Interrupted => block(&mut page, "*(broke off here)*"),
+            MessageState::Failed { error } => block(&mut page, &format!("*(ended with an error: {error})*")),
+        }
+        if let Some(receipt) = &message.receipt {
+            block(&mut page, &format!("<sub>{}</sub>", where_it_ran(receipt)));
+        }
+    }
+    page
+}
+
+fn words(page: &mut String, message: &StoredMessage) {
+    if !message.reasoning.is_empty() {
+        block(page, &quoted(&message.reasoning));
+    }
+    if !message.text.is_empty() {
+        block(page, &message.text);
+    }
+    for part in &message.parts {
+        match part {
+            Part::Image { media_type, data } => {
+                block(page, &format!("*(a picture: {media_type}, {} bytes)*", data.len()))
+            }
+            Part::ToolCall { name, arguments, .. } => block(page, &fenced(&format!("{name}({arguments})"))),
+            Part::ToolResult { name, content, .. } => block(page, &fenced(&format!("{name}: {content}"))),
+            Part::Text { text } => block(page, text),
+            Part::Reasoning { text } => block(page, &quoted(text)),
+        }
+    }
+    for citation in &message.citations {
+        let title = if citation.title.is_empty() {
+            &citation.url
+        } else {
+            &citation.title
+        };
+        block(
+            page,
+            &format!("- [{}]({})", title.replace(['[', ']'], ""), citation.url),
+        );
+    }
+}
+
+fn where_it_ran(receipt: &Receipt) -> String {
+    let policy = &receipt.data_policy;
+    match &receipt.target {
+        Target::Local { model } => format!("{model}, on this device, $0"),
+        target => format!("{target}, region {}, ${:.6}", policy.region, receipt.cost_usd),
+    }
+}
+
+fn block(page: &mut String, text: &str) {
+    page.push('\n');
+    page.push_str(text);
+    page.push('\n');
+}
+
+fn quoted(text: &str) -> String {
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| format!("> {line}").trim_end().to_owned())
+        .collect();
+    lines.join("\n")
+}
+
+/// In a fence that is longer than any in the text.
+fn fenced(text: &str) -> String {
+    let mut longest = 2;
+    let mut run = 0;
+    for character in text.chars() {
+        run = if character == '`' { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    let fence = "`".repeat(longest + 1);
+    format!("{fence}\n{text}\n{fence}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fence_is_longer_than_what_it_holds() {
+        assert_eq!(fenced("a"), "```\na\n```");
+        assert_eq!(fenced("```x"), "````\n```x\n````");
+    }
+}

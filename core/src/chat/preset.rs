@@ -1,0 +1,300 @@
+//! How freely a model answers, in one word, and what stands behind the word for each kind of model.
+//!
+//! | | precise | balanced | creative |
+//! |---|---|---|---|
+//! | DeepSeek R1 and what was distilled from it | 0.5 | 0.6 | 0.7 |
+//! | a model whose maker advises against some | its maker's | its maker's | its maker's |
+//! | a model whose file recommends a temperature | 0 | the file's | 1.0 |
+//! | any other | 0 | 0.7 | 1.0 |
+//!
+//! What makers say is data with a day and a source (`data/makers.json`). What a request says itself wins always, and
+//! the receipt of each answer holds the values that it was asked with and why.
+
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+
+use super::message::{Message, Part, Role};
+use super::request::{ChatRequest, Sampling};
+
+/// How freely a model answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preset {
+    /// The likeliest words: facts, code, translations.
+    Precise,
+    /// As most people want it most of the time.
+    Balanced,
+    /// Unlikely words as well: stories, ideas.
+    Creative,
+}
+
+/// What stands behind a preset for one model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PresetValues {
+    /// Which one.
+    pub preset: Preset,
+    /// Its temperature.
+    pub temperature: Option<f32>,
+    /// Its top-p. Unset: the place's own.
+    pub top_p: Option<f32>,
+    /// Why these, for a person to read.
+    pub reason: String,
+}
+
+/// What an answer was sampled with, as far as the library said so.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SamplingUsed {
+    /// The preset, where one was asked for.
+    pub preset: Option<Preset>,
+    /// The temperature. Unset: the place's own.
+    pub temperature: Option<f32>,
+    /// The top-p. Unset: the place's own.
+    pub top_p: Option<f32>,
+    /// Why these, for a person to read.
+    pub reason: String,
+}
+
+/// What the file of a model recommends (`general.sampling.*` of a GGUF). Unset where it says nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Recommended {
+    /// `general.sampling.temp`
+    pub temperature: Option<f32>,
+    /// `general.sampling.top_p`
+    pub top_p: Option<f32>,
+}
+
+/// Fills in what a request leaves open about sampling, for a model of these names, and says with what it is asked.
+///
+/// For a model whose maker wants no system message its text goes to the front of the first question.
+pub fn settle(request: &mut ChatRequest, names: &[&str], recommended: Recommended) -> SamplingUsed {
+    let maker = maker_of(names);
+    if maker.is_some_and(|maker| !maker.system) {
+        system_into_question(&mut request.messages);
+    }
+    let asked = &mut request.sampling;
+    let stated = asked.temperature.is_some() || asked.top_p.is_some();
+    let behind = match asked.preset {
+        Some(preset) => Some(behind(preset, maker, recommended)),
+        // Nobody chose: the maker's own choice, where there is one.
+        None => maker.map(|_| behind(Preset::Balanced, maker, recommended)),
+    };
+    let mut reason = String::new();
+    if let Some(behind) = behind {
+        fill(asked, &behind);
+        reason = behind.reason;
+    }
+    if stated {
+        "as the request says".clone_into(&mut reason);
+    }
+    SamplingUsed {
+        preset: asked.preset,
+        temperature: asked.temperature.or(recommended.temperature),
+        top_p: asked.top_p.or(recommended.top_p),
+        reason: match reason.is_empty() {
+            true if recommended != Recommended::default() => "as the model's file recommends".to_owned(),
+            true => "the usual values of the place".to_owned(),
+            false => reason,
+        },
+    }
+}
+
+/// What stands behind each preset for a model of these names.
+pub fn values(names: &[&str], recommended: Recommended) -> Vec<PresetValues> {
+    let maker = maker_of(names);
+    [Preset::Precise, Preset::Balanced, Preset::Creative]
+        .map(|preset| behind(preset, maker, recommended))
+        .into()
+}
+
+/// Whether this is DeepSeek R1 or one of the models that were distilled from it.
+pub fn is_r1(name: &str) -> bool {
+    plain(name).contains("deepseek-r1")
+}
+
+fn behind(preset: Preset, maker: Option<&Maker>, recommended: Recommended) -> PresetValues {
+    if let Some(maker) = maker {
+        return PresetValues {
+            preset,
+            temperature: Some(match preset {
+                Preset::Precise => maker.precise,
+                Preset::Balanced => maker.balanced,
+                Preset::Creative => maker.creative,
+            }),
+            top_p: maker.top_p,
+            reason: format!("as the maker of {} advises ({})", maker.name, maker.as_of),
+        };
+    }
+    let (temperature, reason) = match (preset, recommended.temperature) {
+        (Preset::Precise, _) => (0.0, "always the likeliest token"),
+        (Preset::Balanced, Some(temperature)) => (temperature, "as the model's file recommends"),
+        (Preset::Balanced, None) => (0.7, "what most models are used with"),
+        (Preset::Creative, recommended) => (
+            recommended.unwrap_or(1.0).max(1.0),
+            "as likely as the model was trained",
+        ),
+    };
+    PresetValues {
+        preset,
+        temperature: Some(temperature),
+        top_p: recommended.top_p.filter(|_| preset != Preset::Precise),
+        reason: reason.to_owned(),
+    }
+}
+
+fn fill(asked: &mut Sampling, behind: &PresetValues) {
+    asked.temperature = asked.temperature.or(behind.temperature);
+    asked.top_p = asked.top_p.or(behind.top_p);
+}
+
+/// Moves the words of system messages to the front of the first question.
+fn system_into_question(messages: &mut Vec<Message>) {
+    let mut system: Vec<Part> = Vec::new();
+    messages.retain_mut(|message| {
+        let is_system = message.role == Role::System;
+        if is_system {
+            system.append(&mut message.parts);
+        }
+        !is_system
+    });
+    if system.is_empty() {
+        return;
+    }
+    match messages.iter_mut().find(|message| message.role == Role::User) {
+        Some(question) => {
+            system.append(&mut question.parts);
+            question.parts = system;
+        }
+        None => messages.insert(
+            0,
+            Message {
+                role: Role::User,
+                parts: system,
+            },
+        ),
+    }
+}
+
+/// What the maker of a model says about sampling it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Maker {
+    /// What its names have in common, in lower case with `-` between the words.
+    matches: String,
+    /// For people.
+    name: String,
+    precise: f32,
+    balanced: f32,
+    creative: f32,
+    top_p: Option<f32>,
+    /// Whether it takes a system message.
+    system: bool,
+    as_of: String,
+    #[serde(rename = "source")]
+    _source: String,
+}
+
+fn maker_of(names: &[&str]) -> Option<&'static Maker> {
+    let names: Vec<String> = names.iter().map(|name| plain(name)).collect();
+    let is = |maker: &&Maker| names.iter().any(|name| name.contains(&maker.matches));
+    MAKERS.iter().find(is)
+}
+
+/// A name without what differs between a file, a hub and a provider.
+fn plain(name: &str) -> String {
+    let plain = |c: char| match c {
+        ' ' | '_' | ':' | '/' => '-',
+        c => c.to_ascii_lowercase(),
+    };
+    name.chars().map(plain).collect()
+}
+
+static MAKERS: LazyLock<Vec<Maker>> = LazyLock::new(|| {
+    // A test reads the same text, so that a mistake in it is found there and not by an app.
+    serde_json::from_str(include_str!("../../data/makers.json")).unwrap_or_default()
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(preset: Option<Preset>) -> ChatRequest {
+        let mut request = ChatRequest::new(vec![Message::system("be brief"), Message::user("why?")]);
+        request.sampling.preset = preset;
+        request
+    }
+
+    #[test]
+    fn the_makers_can_be_read() {
+        let makers: Vec<Maker> = serde_json::from_str(include_str!("../../data/makers.json")).expect("valid");
+        assert!(!makers.is_empty());
+        for maker in makers {
+            assert_eq!(plain(&maker.matches), maker.matches);
+            assert!(
+                maker.precise <= maker.balanced && maker.balanced <= maker.creative,
+                "{}",
+                maker.name
+            );
+        }
+    }
+
+    #[test]
+    fn r1_stays_between_a_half_and_seven_tenths_and_hears_no_system_message() {
+        for name in [
+            "deepseek-r1-distill-qwen-7b",
+            "DeepSeek R1 Distill Llama 8B",
+            "deepseek/deepseek-r1:free",
+            "accounts/fireworks/models/deepseek-r1",
+        ] {
+            assert!(is_r1(name), "{name}");
+            for preset in [
+                None,
+                Some(Preset::Precise),
+                Some(Preset::Balanced),
+                Some(Preset::Creative),
+            ] {
+                let mut request = asked(preset);
+                let used = settle(&mut request, &[name], Recommended::default());
+                let temperature = request.sampling.temperature.expect("set");
+                assert!((0.5..=0.7).contains(&temperature), "{name} {preset:?}: {temperature}");
+                assert_eq!(request.sampling.top_p, Some(0.95));
+                assert_eq!(used.temperature, request.sampling.temperature);
+                assert_eq!(request.messages.len(), 1);
+                assert_eq!(request.messages[0].parts.len(), 2, "the instructions come first");
+            }
+        }
+    }
+
+    #[test]
+    fn other_models_have_0_and_07_and_1_unless_their_file_says_otherwise() {
+        let temperature = |preset, recommended: Option<f32>| {
+            let mut request = asked(Some(preset));
+            let recommended = Recommended {
+                temperature: recommended,
+                ..Recommended::default()
+            };
+            let used = settle(&mut request, &["smollm2-135m"], recommended);
+            assert_eq!(request.messages.len(), 2, "the system message stays");
+            used.temperature
+        };
+        assert_eq!(temperature(Preset::Precise, None), Some(0.0));
+        assert_eq!(temperature(Preset::Balanced, None), Some(0.7));
+        assert_eq!(temperature(Preset::Creative, None), Some(1.0));
+        assert_eq!(temperature(Preset::Balanced, Some(0.2)), Some(0.2));
+    }
+
+    #[test]
+    fn what_the_request_says_wins_and_nothing_chosen_changes_nothing() {
+        let mut request = asked(Some(Preset::Precise));
+        request.sampling.temperature = Some(1.3);
+        let used = settle(&mut request, &["deepseek-r1"], Recommended::default());
+        assert_eq!(
+            (used.temperature, used.reason.as_str()),
+            (Some(1.3), "as the request says")
+        );
+        let mut request = asked(None);
+        let before = request.clone();
+        settle(&mut request, &["smollm2-135m"], Recommended::default());
+        assert_eq!(request, before);
+    }
+}

@@ -1,0 +1,107 @@
+//! Models worth having on a phone, from small to large: a dated list in `data/catalog.json`.
+//!
+//! It is a place to begin, not a limit: any reference can be fitted and downloaded. What it says of a size is what the
+//! hub said on its day; a verdict and a download go by what the hub says then.
+
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+
+use super::ModelRef;
+
+/// A model worth having.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatalogEntry {
+    /// Short, such as `smollm2-360m`.
+    pub id: String,
+    /// Where it is.
+    pub model: ModelRef,
+    /// For people.
+    pub name: String,
+    /// Who made it.
+    pub maker: String,
+    /// Its parameters.
+    pub parameters: u64,
+    /// How its weights are stored, such as `Q4_K_M`.
+    pub quantization: String,
+    /// Bytes to download, about.
+    pub size_bytes: u64,
+    /// What may be done with it: an SPDX name, or the name of the maker's own terms.
+    pub license: String,
+    /// It thinks before it answers.
+    pub reasoning: bool,
+    /// What it is good for, in a line.
+    pub note: String,
+    /// The day of this entry, as `2026-11-22`.
+    pub as_of: String,
+}
+
+/// The list, from small to large.
+pub fn catalog() -> Vec<CatalogEntry> {
+    CATALOG.clone()
+}
+
+/// An entry as the file has it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    id: String,
+    reference: String,
+    name: String,
+    maker: String,
+    parameters: u64,
+    quantization: String,
+    size_bytes: u64,
+    license: String,
+    reasoning: bool,
+    note: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    as_of: String,
+    models: Vec<Row>,
+}
+
+fn read(text: &str) -> serde_json::Result<Vec<CatalogEntry>> {
+    let File { as_of, models } = serde_json::from_str(text)?;
+    let entry = |row: Row| {
+        Some(CatalogEntry {
+            id: row.id,
+            model: ModelRef::parse(&row.reference).ok()?,
+            name: row.name,
+            maker: row.maker,
+            parameters: row.parameters,
+            quantization: row.quantization,
+            size_bytes: row.size_bytes,
+            license: row.license,
+            reasoning: row.reasoning,
+            note: row.note,
+            as_of: as_of.clone(),
+        })
+    };
+    Ok(models.into_iter().filter_map(entry).collect())
+}
+
+// A test reads the same text, so that a mistake in it is found there and not by an app.
+static CATALOG: LazyLock<Vec<CatalogEntry>> =
+    LazyLock::new(|| read(include_str!("../../data/catalog.json")).unwrap_or_default());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_entry_can_be_read_and_they_grow() {
+        let text = include_str!("../../data/catalog.json");
+        let entries = read(text).expect("valid");
+        assert_eq!(entries.len(), text.matches("\"id\":").count(), "a reference is none");
+        assert!(entries.is_sorted_by_key(|entry| entry.size_bytes));
+        for entry in entries {
+            // Between two and nine bits for a parameter.
+            let bits = entry.size_bytes * 8 / entry.parameters;
+            assert!((2..=10).contains(&bits), "{}: {bits} bits", entry.id);
+        }
+    }
+}

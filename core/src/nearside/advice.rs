@@ -1,0 +1,41 @@
+//! What the library advises: how to sample a model, and which models are worth having.
+
+use super::{Inner, Nearside, blocking};
+use crate::chat::preset::{self, PresetValues, Recommended};
+use crate::error::Result;
+use crate::model::ModelRef;
+use crate::model::catalog::{CatalogEntry, catalog};
+use crate::model::gguf::Head;
+
+impl Nearside {
+    /// What stands behind each preset for this model, as in a request: one that is installed here, or what a provider
+    /// calls its own. Unset: any model.
+    ///
+    /// # Errors
+    /// `NotInstalled` for a model that is to answer here and is not there; `Corrupt`, `Storage`.
+    pub async fn presets(&self, model: Option<String>, provider: Option<String>) -> Result<Vec<PresetValues>> {
+        blocking(&self.inner, move |inner| {
+            let Some(model) = model else {
+                return Ok(preset::values(&[], Recommended::default()));
+            };
+            match provider {
+                Some(_) => Ok(preset::values(&[&model], Recommended::default())),
+                None => inner.presets_here(&model),
+            }
+        })
+        .await
+    }
+
+    /// Models worth having on a phone, from small to large. [`Nearside::fit`] says of each whether it fits this one.
+    pub fn catalog(&self) -> Vec<CatalogEntry> {
+        catalog()
+    }
+}
+
+impl Inner {
+    fn presets_here(&self, model: &str) -> Result<Vec<PresetValues>> {
+        let ready = self.ready(&ModelRef::parse(model)?)?;
+        let head = Head::read_file(&ready.path)?;
+        Ok(preset::values(&[&ready.id, &head.name], head.recommended))
+    }
+}

@@ -1,0 +1,288 @@
+//! An answer in a conversation: asked for like any other, and written down while it is handed on.
+//!
+//! ```text
+//! turn ──► its place in the tree ──► request with the history ──► Inner::begin ──► chunks ──► the app
+//!                                                                                    └──► saved every 300 ms
+//! ```
+//!
+//! `Done` is told when the end is on the disk. A save that fails holds nobody up: the next one has all of it, and the
+//! last one is told.
+
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinHandle;
+
+use super::conversations::{filled, shortened};
+use super::{Inner, blocking, lock};
+use crate::chat::{ChatRequest, ChatStream, Chunk, Message, MessageState, Part, Sink, StoredCitation, Stream};
+use crate::error::{Error, Result};
+use crate::state::{Archive, Progress, Told, Turn};
+
+/// Answers a turn of a conversation; says the last word whatever happens.
+pub(super) async fn answer(
+    inner: Arc<Inner>,
+    archive: Arc<Archive>,
+    conversation: u64,
+    turn: Turn,
+    request: ChatRequest,
+    sink: Sink<Chunk>,
+    asked: Instant,
+) {
+    let guard = match Live::enter(&inner, conversation) {
+        Ok(guard) => guard,
+        Err(error) => return sink.finish(Err(error)),
+    };
+    let (request, recorder) = match prepare(&inner, &archive, conversation, turn, request, &guard).await {
+        Ok(ready) => ready,
+        Err(error) => return sink.finish(Err(error)),
+    };
+    let (stream, begun) = match request {
+        Ok(request) => {
+            let (stream, inner_sink) = Stream::new();
+            (stream, Some(Arc::clone(&inner).begin(request, inner_sink, asked)))
+        }
+        Err(error) => (Stream::failed(error), None),
+    };
+    let answering = async {
+        if let Some(begun) = begun {
+            begun.await;
+        }
+    };
+    // Free for the next turn before the last word is told: who hears it may ask at once.
+    let handing = hand_on(stream, recorder, sink, guard);
+    tokio::join!(answering, handing);
+}
+
+/// Gives the answer its place, and makes the request whole. A request that cannot be asked is refused before anything
+/// is written down; what fails after that is an answer that failed.
+async fn prepare(
+    inner: &Arc<Inner>,
+    archive: &Arc<Archive>,
+    conversation: u64,
+    turn: Turn,
+    mut request: ChatRequest,
+    guard: &Live,
+) -> Result<(Result<ChatRequest>, Recorder)> {
+    let mut sample = request.clone();
+    sample.messages = vec![Message::user("…")];
+    sample.check()?;
+    let resumed = matches!(turn, Turn::Resume);
+    let file = Arc::clone(archive);
+    let asking = blocking(inner, move |_| file.begin(conversation, &turn)).await?;
+    guard.writes(asking.answer);
+    let said = asking.progress.text.clone();
+    filled(&mut request, &asking.settings, asking.history);
+    if resumed && !said.trim().is_empty() {
+        request.messages.push(Message::assistant(said));
+        request.messages.push(Message::user(super::GO_ON));
+    }
+    let recorder = Recorder::new(Arc::clone(archive), asking.answer, asking.progress);
+    let request = match shortened(inner, request).await {
+        Ok((request, 0)) => Ok(request),
+        Ok((request, left_out)) => {
+            let (file, answer) = (Arc::clone(archive), asking.answer);
+            let noted = blocking(inner, move |_| file.note_left_out(answer, left_out)).await;
+            noted.map(|()| request)
+        }
+        Err(error) => Err(error),
+    };
+    Ok((request, recorder))
+}
+
+/// Hands chunks on and writes them down, until the last word.
+async fn hand_on(stream: ChatStream, mut recorder: Recorder, sink: Sink<Chunk>, guard: Live) {
+    let cancel = sink.cancel().clone();
+    let mut cancelled = false;
+    let error = loop {
+        let batch = tokio::select! {
+            biased;
+            () = cancel.wait(), if !cancelled => {
+                cancelled = true;
+                stream.cancel();
+                continue;
+            }
+            () = recorder.due() => {
+                recorder.save();
+                continue;
+            }
+            batch = stream.next_batch() => batch,
+        };
+        let batch = match batch {
+            Ok(batch) if batch.is_empty() => break Error::internal("an answer ended without a last word"),
+            Ok(batch) => batch,
+            Err(error) => break error,
+        };
+        for chunk in batch {
+            if let Chunk::Done {
+                stop,
+                usage,
+                timings,
+                receipt,
+            } = &chunk
+            {
+                let told = Told {
+                    receipt: receipt.clone(),
+                    usage: *usage,
+                    timings: *timings,
+                };
+                let kept = recorder.finish(MessageState::Done { stop: *stop }, Some(told)).await;
+                drop(guard);
+                return sink.finish(kept.map(|()| chunk));
+            }
+            recorder.add(&chunk);
+            if cancelled {
+                continue;
+            }
+            // A reader that is slow, or suspended with its app, must not hold up what is written down.
+            let sending = sink.send(chunk);
+            tokio::pin!(sending);
+            loop {
+                tokio::select! {
+                    biased;
+                    _ = &mut sending => break,
+                    () = recorder.due() => recorder.save(),
+                }
+            }
+        }
+    };
+    let failed = MessageState::Failed {
+        error: error.to_string(),
+    };
+    if let Err(error) = recorder.finish(failed, None).await {
+        tracing::warn!(kind = ?error.kind(), "how an answer ended could not be written down");
+    }
+    drop(guard);
+    sink.finish(Err(error));
+}
+
+/// What came so far, and when it was last written down.
+struct Recorder {
+    archive: Arc<Archive>,
+    answer: u64,
+    progress: Progress,
+    /// When what is new must be on its way to the disk; unset where nothing is new.
+    due: Option<Instant>,
+    saving: Option<JoinHandle<()>>,
+    /// When it began to think, and how long it had thought before.
+    thinking: Option<(Instant, u64)>,
+}
+
+impl Recorder {
+    fn new(archive: Arc<Archive>, answer: u64, progress: Progress) -> Self {
+        Self {
+            archive,
+            answer,
+            progress,
+            due: None,
+            saving: None,
+            thinking: None,
+        }
+    }
+
+    fn add(&mut self, chunk: &Chunk) {
+        let progress = &mut self.progress;
+        match chunk {
+            Chunk::Started { .. } | Chunk::Done { .. } => return,
+            Chunk::Reasoning { text } => {
+                let (since, before) = *self
+                    .thinking
+                    .get_or_insert_with(|| (Instant::now(), progress.reasoning_ms));
+                progress.reasoning.push_str(text);
+                progress.reasoning_ms = before + u64::try_from(since.elapsed().as_millis()).unwrap_or_default();
+            }
+            Chunk::Text { text } => {
+                if let Some((since, before)) = self.thinking.take() {
+                    progress.reasoning_ms = before + u64::try_from(since.elapsed().as_millis()).unwrap_or_default();
+                }
+                progress.text.push_str(text);
+            }
+            Chunk::ToolCall { id, name, arguments } => progress.parts.push(Part::ToolCall {
+                id: id.clone(),
+                name: name.clone(),
+                arguments: arguments.clone(),
+            }),
+            Chunk::Citation { url, title } => progress.citations.push(StoredCitation {
+                url: url.clone(),
+                title: title.clone(),
+            }),
+        }
+        self.due.get_or_insert_with(|| Instant::now() + SAVE_EVERY);
+    }
+
+    /// Returns when something is to be saved.
+    async fn due(&self) {
+        match self.due {
+            Some(due) => tokio::time::sleep_until(due.into()).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Saves, and waits for nothing: while a save is under way the next one waits its turn.
+    fn save(&mut self) {
+        if self.saving.as_ref().is_some_and(|saving| !saving.is_finished()) {
+            self.due = Some(Instant::now() + SAVE_EVERY / 4);
+            return;
+        }
+        self.due = None;
+        let (archive, answer, progress) = (Arc::clone(&self.archive), self.answer, self.progress.clone());
+        self.saving = Some(tokio::task::spawn_blocking(move || {
+            if let Err(error) = archive.save(answer, &progress) {
+                tracing::warn!(kind = ?error.kind(), "an answer under way could not be written down");
+            }
+        }));
+    }
+
+    /// Writes all of it down, and how it ended.
+    async fn finish(mut self, state: MessageState, told: Option<Told>) -> Result<()> {
+        // A save that is still under way must not come after this.
+        if let Some(saving) = self.saving.take() {
+            let _ = saving.await;
+        }
+        let Self {
+            archive,
+            answer,
+            progress,
+            ..
+        } = self;
+        let finish = move || archive.finish(answer, &progress, &state, told.as_ref());
+        super::joined(tokio::task::spawn_blocking(finish).await)
+    }
+}
+
+/// Says, as long as it lives, that an answer is being written in a conversation.
+struct Live {
+    inner: Arc<Inner>,
+    conversation: u64,
+}
+
+impl Live {
+    fn enter(inner: &Arc<Inner>, conversation: u64) -> Result<Self> {
+        match lock(&inner.live).entry(conversation) {
+            Entry::Occupied(_) => Err(Error::busy(
+                "an answer is being written in this conversation; wait for its end or cancel it",
+            )),
+            Entry::Vacant(place) => {
+                place.insert(None);
+                Ok(Self {
+                    inner: Arc::clone(inner),
+                    conversation,
+                })
+            }
+        }
+    }
+
+    fn writes(&self, answer: u64) {
+        lock(&self.inner.live).insert(self.conversation, Some(answer));
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        lock(&self.inner.live).remove(&self.conversation);
+    }
+}
+
+/// A kill loses what came since the last save, and at most a second.
+const SAVE_EVERY: Duration = Duration::from_millis(300);

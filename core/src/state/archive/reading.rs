@@ -1,0 +1,124 @@
+//! A conversation as an app opens it.
+
+use std::collections::HashMap;
+
+use rusqlite::{Transaction, params};
+
+use super::tree::{Node, branch, nodes};
+use super::{Archive, Refusal, Told, key, summary};
+use crate::chat::{Conversation, MessageState, Part, Role, StoredMessage};
+use crate::error::{Error, Result};
+
+impl Archive {
+    /// The branch that is shown. An answer without an end is [`MessageState::Interrupted`]: who knows that it is still
+    /// being written puts that right.
+    ///
+    /// # Errors
+    /// `InvalidRequest` if there is none of that id; `Storage`.
+    pub fn read(&self, conversation: u64) -> Result<Conversation> {
+        self.settle_read(|file| {
+            let id = key(conversation)?;
+            let summary = summary(file, id)?;
+            let nodes = nodes(file, id)?;
+            let mut messages = messages(file, &branch(&nodes))?;
+            let versions = versions(&nodes);
+            for message in &mut messages {
+                let own = || vec![message.id];
+                message.versions = versions.get(&message.id).cloned().unwrap_or_else(own);
+            }
+            Ok(Conversation { summary, messages })
+        })
+    }
+
+    /// Reads, and may refuse.
+    pub(super) fn settle_read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>) -> Result<T> {
+        self.0.look(work)
+    }
+}
+
+/// These messages, in this order, without their versions.
+pub(super) fn messages(file: &Transaction<'_>, path: &[i64]) -> Result<Vec<StoredMessage>, Refusal> {
+    let mut statement = file.prepare_cached(
+        "SELECT id, role, text, reasoning, reasoning_ms, parts, citations, created_at, state, told, left_out
+         FROM message WHERE id = ?1",
+    )?;
+    let mut found = Vec::with_capacity(path.len());
+    for id in path {
+        let row = statement.query_row([id], |row| {
+            Ok((
+                StoredMessage {
+                    id: row.get::<_, i64>(0)?.unsigned_abs(),
+                    role: Role::User,
+                    text: row.get(2)?,
+                    reasoning: row.get(3)?,
+                    reasoning_ms: row.get::<_, i64>(4)?.unsigned_abs(),
+                    parts: vec![],
+                    citations: vec![],
+                    created_at_ms: row.get::<_, i64>(7)?.unsigned_abs(),
+                    state: MessageState::Interrupted,
+                    receipt: None,
+                    usage: None,
+                    timings: None,
+                    left_out: row.get(10)?,
+                    versions: vec![],
+                },
+                row.get::<_, String>(1)?,
+                row.get::<_, String>(5)?,
+                row.get::<_, String>(6)?,
+                row.get::<_, Option<String>>(8)?,
+                row.get::<_, Option<String>>(9)?,
+            ))
+        });
+        let (mut message, role, parts, citations, state, told) = row?;
+        message.role = understood(&role)?;
+        message.parts = understood(&parts)?;
+        message.citations = understood(&citations)?;
+        if let Some(state) = state {
+            message.state = understood(&state)?;
+        }
+        // Written by a newer library, a receipt may hold what this one cannot read; the words are worth more.
+        if let Some(Told {
+            receipt,
+            usage,
+            timings,
+        }) = told.and_then(|told| serde_json::from_str(&told).ok())
+        {
+            (message.receipt, message.usage, message.timings) = (Some(receipt), Some(usage), Some(timings));
+        }
+        pictures(file, *id, &mut message.parts)?;
+        found.push(message);
+    }
+    Ok(found)
+}
+
+/// Puts the bytes of pictures where they belong.
+fn pictures(file: &Transaction<'_>, message: i64, parts: &mut [Part]) -> Result<(), Refusal> {
+    let mut place = 0_i64;
+    for part in parts {
+        if let Part::Image { data, .. } = part {
+            *data = file
+                .prepare_cached("SELECT data FROM picture WHERE message = ?1 AND place = ?2")?
+                .query_row(params![message, place], |row| row.get(0))?;
+            place += 1;
+        }
+    }
+    Ok(())
+}
+
+/// The versions of each message that has more than one.
+fn versions(nodes: &[Node]) -> HashMap<u64, Vec<u64>> {
+    let mut places: HashMap<Option<i64>, Vec<u64>> = HashMap::with_capacity(nodes.len());
+    for node in nodes {
+        places.entry(node.before).or_default().push(node.id.unsigned_abs());
+    }
+    let several = places.into_values().filter(|ids| ids.len() > 1);
+    several
+        .flat_map(|ids| ids.clone().into_iter().map(move |id| (id, ids.clone())))
+        .collect()
+}
+
+fn understood<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Refusal> {
+    serde_json::from_str(text).map_err(|_| {
+        Error::storage("a message was written by a newer version of this library, or is damaged; update the app").into()
+    })
+}

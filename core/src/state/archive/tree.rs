@@ -1,0 +1,350 @@
+//! What a new question or a new answer does to the tree of a conversation, and which branch of it is shown.
+
+use std::collections::HashMap;
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::{Archive, LONGEST_PREVIEW, Progress, Refusal, json, key, now_ms, reading, summary, unknown};
+use crate::chat::{ConversationSettings, Message, MessageState, Part, Role, StoredMessage, first_words, history};
+use crate::error::{Error, Result};
+
+/// What is asked of a conversation.
+#[derive(Debug, Clone)]
+pub enum Turn {
+    /// Something new, after the end of the branch that is shown.
+    Next(Vec<Message>),
+    /// Other words in the place of a question.
+    Edit {
+        /// The question.
+        message: u64,
+        /// The words.
+        with: Vec<Message>,
+    },
+    /// Another answer in the place of one.
+    Again {
+        /// The answer.
+        message: u64,
+    },
+    /// The rest of the last answer.
+    Resume,
+}
+
+/// An answer that has its place, and is to be asked for.
+#[derive(Debug, Clone)]
+pub struct Asking {
+    /// Its id.
+    pub answer: u64,
+    /// What the model is told: everything before it, and what was new. Without the instructions of `settings`.
+    pub history: Vec<Message>,
+    /// What is there of it already, where it is resumed.
+    pub progress: Progress,
+    /// What the conversation is asked with.
+    pub settings: ConversationSettings,
+}
+
+/// A place in the tree.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Node {
+    pub(super) id: i64,
+    pub(super) before: Option<i64>,
+    pub(super) shown: bool,
+}
+
+impl Archive {
+    /// Writes down what is asked, with an empty answer after it.
+    ///
+    /// # Errors
+    /// `InvalidRequest` if there is no such conversation or message, or nothing to resume; `Storage`, `Busy`.
+    pub fn begin(&self, conversation: u64, turn: &Turn) -> Result<Asking> {
+        self.write(|file| {
+            let id = key(conversation)?;
+            let settings = summary(file, id)?.settings;
+            let nodes = nodes(file, id)?;
+            if let Turn::Resume = turn {
+                return resume(file, &branch(&nodes), settings);
+            }
+            let (before, new) = place(file, &nodes, turn)?;
+            let mut path = ancestry(&nodes, before);
+            show(file, id, &nodes, &path)?;
+            let mut last = before;
+            for message in new {
+                let next = insert(file, id, last, message)?;
+                path.push(next);
+                last = Some(next);
+            }
+            let history = history(&reading::messages(file, &path)?);
+            if history.is_empty() {
+                return Err(
+                    Error::invalid_request("nothing was said; `messages` needs the words of the person").into(),
+                );
+            }
+            let answer = insert(
+                file,
+                id,
+                last,
+                &Message {
+                    role: Role::Assistant,
+                    parts: vec![],
+                },
+            )?;
+            path.push(answer);
+            head(file, id, &path)?;
+            Ok(Asking {
+                answer: answer.unsigned_abs(),
+                history,
+                progress: Progress::default(),
+                settings,
+            })
+        })
+    }
+
+    /// What a model would be told, without writing anything down.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub fn preview(&self, conversation: u64, new: &[Message]) -> Result<(Vec<Message>, ConversationSettings)> {
+        self.settle_read(|file| {
+            let id = key(conversation)?;
+            let settings = summary(file, id)?.settings;
+            let path = branch(&nodes(file, id)?);
+            let mut told = history(&reading::messages(file, &path)?);
+            told.extend_from_slice(new);
+            Ok((told, settings))
+        })
+    }
+
+    /// Notes how many earlier messages the model was not shown.
+    ///
+    /// # Errors
+    /// `Storage`, `Busy`.
+    pub fn note_left_out(&self, answer: u64, count: u32) -> Result<()> {
+        self.decide(|file| {
+            file.execute(
+                "UPDATE message SET left_out = ?2 WHERE id = ?1",
+                params![key(answer)?, count],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Shows the branch that goes through this message.
+    ///
+    /// # Errors
+    /// `InvalidRequest` if there is none of that id; `Storage`, `Busy`.
+    pub fn choose(&self, conversation: u64, message: u64) -> Result<()> {
+        self.write(|file| {
+            let (id, message) = (key(conversation)?, key(message)?);
+            let mut nodes = nodes(file, id)?;
+            if !nodes.iter().any(|node| node.id == message) {
+                return Err(unknown(message.unsigned_abs()).into());
+            }
+            let path = ancestry(&nodes, Some(message));
+            show(file, id, &nodes, &path)?;
+            for node in &mut nodes {
+                let rival = path.iter().any(|on| *on != node.id && same_place(&path, node, *on));
+                node.shown = path.contains(&node.id) || (node.shown && !rival);
+            }
+            head(file, id, &branch(&nodes))?;
+            Ok(())
+        })
+    }
+}
+
+/// Where a turn's first message goes, and its messages. Refuses what is not there.
+fn place<'a>(file: &Transaction<'_>, nodes: &[Node], turn: &'a Turn) -> Result<(Option<i64>, &'a [Message]), Refusal> {
+    let (message, role, new): (u64, Role, &[Message]) = match turn {
+        Turn::Next(new) => return Ok((branch(nodes).last().copied(), new)),
+        Turn::Edit { message, with } => (*message, Role::User, with),
+        Turn::Again { message } => (*message, Role::Assistant, &[]),
+        Turn::Resume => return Err(Error::internal("an answer that is resumed has its place").into()),
+    };
+    let at = key(message)?;
+    let node = nodes
+        .iter()
+        .find(|node| node.id == at)
+        .ok_or_else(|| unknown(message))?;
+    let said: Vec<StoredMessage> = reading::messages(file, &[node.id])?;
+    match said.first() {
+        Some(said) if said.role == role => Ok((node.before, new)),
+        _ => Err(Error::invalid_request(match role {
+            Role::User => "only what the person said can be edited; ask for another version of an answer",
+            _ => "only an answer can be given anew; edit what the person said",
+        })
+        .into()),
+    }
+}
+
+/// Opens the last answer again.
+fn resume(file: &Transaction<'_>, path: &[i64], settings: ConversationSettings) -> Result<Asking, Refusal> {
+    let nothing = || Error::invalid_request("there is no answer that could go on; send a message");
+    let mut said = reading::messages(file, path)?;
+    let last = said
+        .pop()
+        .filter(|last| last.role == Role::Assistant)
+        .ok_or_else(nothing)?;
+    file.execute("UPDATE message SET state = NULL WHERE id = ?1", [key(last.id)?])?;
+    Ok(Asking {
+        answer: last.id,
+        history: history(&said),
+        progress: Progress {
+            text: last.text,
+            reasoning: last.reasoning,
+            reasoning_ms: last.reasoning_ms,
+            parts: last.parts,
+            citations: last.citations,
+        },
+        settings,
+    })
+}
+
+/// Adds a message and shows it instead of others in its place.
+fn insert(file: &Transaction<'_>, conversation: i64, before: Option<i64>, message: &Message) -> Result<i64, Refusal> {
+    file.prepare_cached("UPDATE message SET shown = 0 WHERE conversation = ?1 AND before IS ?2 AND shown = 1")?
+        .execute(params![conversation, before])?;
+    let (mut text, mut reasoning) = (String::new(), String::new());
+    let (mut parts, mut pictures) = (Vec::new(), Vec::new());
+    for part in &message.parts {
+        match part {
+            Part::Text { text: more } => join(&mut text, more),
+            Part::Reasoning { text: more } => join(&mut reasoning, more),
+            Part::Image { media_type, data } => {
+                pictures.push(data);
+                parts.push(Part::Image {
+                    media_type: media_type.clone(),
+                    data: vec![],
+                });
+            }
+            other => parts.push(other.clone()),
+        }
+    }
+    // What a person says is whole when it is written; an answer is not.
+    let state = match message.role {
+        Role::Assistant => None,
+        _ => Some(json(&MessageState::Done {
+            stop: crate::chat::StopReason::End,
+        })?),
+    };
+    file.prepare_cached(
+        "INSERT INTO message (conversation, before, shown, role, text, reasoning, parts, created_at, state)
+         VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        conversation,
+        before,
+        json(&message.role)?,
+        text,
+        reasoning,
+        json(&parts)?,
+        now_ms(),
+        state
+    ])?;
+    let id = file.last_insert_rowid();
+    for (place, data) in (0_i64..).zip(pictures) {
+        file.execute(
+            "INSERT INTO picture (message, place, data) VALUES (?1, ?2, ?3)",
+            params![id, place, data],
+        )?;
+    }
+    Ok(id)
+}
+
+/// Brings the line of the list up to date with the branch that is shown.
+fn head(file: &Transaction<'_>, conversation: i64, path: &[i64]) -> Result<(), Refusal> {
+    let text = |id: Option<&i64>| -> rusqlite::Result<String> {
+        let Some(id) = id else { return Ok(String::new()) };
+        let found = file
+            .prepare_cached("SELECT text FROM message WHERE id = ?1")?
+            .query_row([id], |row| row.get(0))
+            .optional()?;
+        Ok(found.unwrap_or_default())
+    };
+    let mut preview = String::new();
+    for id in path.iter().rev() {
+        preview = first_words(&text(Some(id))?, LONGEST_PREVIEW);
+        if !preview.is_empty() {
+            break;
+        }
+    }
+    let opening = first_words(&text(path.first())?, OPENING);
+    file.prepare_cached(
+        "UPDATE conversation SET messages = ?2, preview = ?3, opening = ?4, updated_at = ?5 WHERE id = ?1",
+    )?
+    .execute(params![conversation, path.len() as i64, preview, opening, now_ms()])?;
+    Ok(())
+}
+
+pub(super) fn nodes(file: &Transaction<'_>, conversation: i64) -> rusqlite::Result<Vec<Node>> {
+    file.prepare_cached("SELECT id, before, shown FROM message WHERE conversation = ?1 ORDER BY id")?
+        .query_map([conversation], |row| {
+            Ok(Node {
+                id: row.get(0)?,
+                before: row.get(1)?,
+                shown: row.get(2)?,
+            })
+        })?
+        .collect()
+}
+
+/// The ids of the branch that is shown, oldest first.
+pub(super) fn branch(nodes: &[Node]) -> Vec<i64> {
+    let mut next: HashMap<Option<i64>, Node> = HashMap::with_capacity(nodes.len());
+    for node in nodes {
+        let place = next.entry(node.before).or_insert(*node);
+        // Of those in one place the shown one, and failing that the newest.
+        if node.shown || !place.shown {
+            *place = *node;
+        }
+    }
+    let mut path = Vec::with_capacity(next.len());
+    let mut at = None;
+    // Taken out: a damaged tree that goes in a circle ends as well.
+    while let Some(node) = next.remove(&at) {
+        path.push(node.id);
+        at = Some(node.id);
+    }
+    path
+}
+
+/// The ids from the first message to this one.
+fn ancestry(nodes: &[Node], last: Option<i64>) -> Vec<i64> {
+    let mut before: HashMap<i64, Option<i64>> = nodes.iter().map(|node| (node.id, node.before)).collect();
+    let mut path = Vec::new();
+    let mut at = last;
+    while let Some(id) = at {
+        path.push(id);
+        at = before.remove(&id).flatten();
+    }
+    path.reverse();
+    path
+}
+
+/// Shows these instead of others in their places.
+fn show(file: &Transaction<'_>, conversation: i64, nodes: &[Node], path: &[i64]) -> Result<(), Refusal> {
+    for node in nodes.iter().filter(|node| path.contains(&node.id) && !node.shown) {
+        file.execute(
+            "UPDATE message SET shown = (id = ?3) WHERE conversation = ?1 AND before IS ?2",
+            params![conversation, node.before, node.id],
+        )?;
+    }
+    Ok(())
+}
+
+/// Whether a node stands beside one of the path.
+fn same_place(path: &[i64], node: &Node, on: i64) -> bool {
+    let before = path
+        .iter()
+        .position(|id| *id == on)
+        .and_then(|at| at.checked_sub(1))
+        .and_then(|at| path.get(at));
+    node.before == before.copied()
+}
+
+fn join(text: &mut String, more: &str) {
+    if !text.is_empty() {
+        text.push_str("\n\n");
+    }
+    text.push_str(more);
+}
+
+/// Characters of a title that nobody chose.
+const OPENING: usize = 60;

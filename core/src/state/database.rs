@@ -1,0 +1,243 @@
+//! A SQLite file that several threads and several processes may have open at once: how it is opened, brought up to
+//! date, read and written, and what its errors mean.
+//!
+//! Each call is one transaction: a kill at any moment leaves the file before it or after it. A newer library's file is
+//! left alone, an older one is brought up to date by the [`Schema`]'s steps. Nothing here knows what the file holds.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+
+use crate::error::{Error, Result};
+
+/// What a file holds.
+#[derive(Debug)]
+pub(super) struct Schema {
+    /// Its name in the library's directory.
+    pub(super) file: &'static str,
+    /// What a person loses who begins it anew.
+    pub(super) holds: &'static str,
+    /// What makes version n + 1 out of version n. Steps are only ever added.
+    pub(super) steps: &'static [&'static str],
+}
+
+/// The open file.
+#[derive(Debug)]
+pub(super) struct Database {
+    path: PathBuf,
+    schema: &'static Schema,
+    /// Reads never wait for a write to reach the disk: they have a connection of their own.
+    reader: Mutex<Connection>,
+    writer: Mutex<Connection>,
+    /// For what must outlive this process and not the machine's power: its commits do not wait for the disk.
+    promiser: Mutex<Connection>,
+}
+
+impl Schema {
+    /// The version that the steps lead to.
+    fn version(&self) -> i64 {
+        self.steps.len() as i64
+    }
+}
+
+impl Database {
+    /// Opens the schema's file in `directory`; makes both if they are missing, and brings an older file up to date.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the file cannot be opened, is damaged, or was written by a newer version of the library: it
+    /// is left as it is. [`Error::Busy`] if another process writes to it for longer than five seconds.
+    pub(super) fn open(directory: &Path, schema: &'static Schema) -> Result<Self> {
+        std::fs::create_dir_all(directory).map_err(|e| Error::file(directory, "create", &e))?;
+        let path = directory.join(schema.file);
+        let mut writer = connect(&path, schema)?;
+        let version = migrate(&mut writer, schema).map_err(|e| told(&path, schema, &e))?;
+        let known = schema.version();
+        if version > known {
+            return Err(Error::storage(format!(
+                "`{}` was written by a newer version of this library (its format is {version}, this one knows \
+                 {known}); update the app",
+                path.display(),
+            )));
+        }
+        let (reader, promiser) = (connect(&path, schema)?, connect(&path, schema)?);
+        let relaxed = promiser.execute_batch("PRAGMA synchronous = NORMAL;");
+        relaxed.map_err(|e| told(&path, schema, &e))?;
+        Ok(Self {
+            path,
+            schema,
+            reader: Mutex::new(reader),
+            writer: Mutex::new(writer),
+            promiser: Mutex::new(promiser),
+        })
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads, seeing one moment of the file.
+    pub(super) fn read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        self.run(&self.reader, TransactionBehavior::Deferred, |transaction| {
+            Ok(work(transaction)?)
+        })
+    }
+
+    /// The same for a look that may refuse.
+    pub(super) fn look<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>) -> Result<T> {
+        self.run(&self.reader, TransactionBehavior::Deferred, work)
+    }
+
+    /// Writes all of it or, on an error, nothing. It is on the disk on return.
+    pub(super) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        self.run(&self.writer, TransactionBehavior::Immediate, |transaction| {
+            Ok(work(transaction)?)
+        })
+    }
+
+    /// The same for work that may refuse.
+    pub(super) fn settle<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>) -> Result<T> {
+        self.run(&self.writer, TransactionBehavior::Immediate, work)
+    }
+
+    /// Brings everything from the log beside the file into the file, and empties the log.
+    pub(super) fn checkpoint(&self) -> Result<()> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        done.map_err(|e| told(&self.path, self.schema, &e))
+    }
+
+    /// Writes what an answer under way may take, or refuses. Nobody else writes between what it reads and what it writes.
+    /// It survives a kill of the process at once, and a loss of power from the next [`Self::write`] on: with the power
+    /// the answer is lost, too.
+    pub(super) fn decide<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>) -> Result<T> {
+        self.run(&self.promiser, TransactionBehavior::Immediate, work)
+    }
+
+    fn run<T>(
+        &self,
+        connection: &Mutex<Connection>,
+        behavior: TransactionBehavior,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>,
+    ) -> Result<T> {
+        // A panic in the middle rolled its transaction back: what it left is sound.
+        let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let run = || {
+            let transaction = connection.transaction_with_behavior(behavior)?;
+            let result = work(&transaction)?;
+            transaction.commit()?;
+            Ok(result)
+        };
+        run().map_err(|refusal| match refusal {
+            Refusal::Told(error) => error,
+            Refusal::Sql(cause) => told(&self.path, self.schema, &cause),
+        })
+    }
+}
+
+fn connect(path: &Path, schema: &Schema) -> Result<Connection> {
+    // Not rusqlite's default flags: they would read a path that begins with `file:` as an address.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(|e| told(path, schema, &e))?;
+    set_up(&mut connection).map_err(|e| told(path, schema, &e))?;
+    Ok(connection)
+}
+
+/// Why work on the file came to nothing.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// The file would not.
+    Sql(rusqlite::Error),
+    /// The work itself would not.
+    Told(Error),
+}
+
+impl From<rusqlite::Error> for Refusal {
+    fn from(cause: rusqlite::Error) -> Self {
+        Self::Sql(cause)
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Told(error)
+    }
+}
+
+fn set_up(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(PATIENCE)?;
+    write_ahead(connection)?;
+    // With FULL a commit is on the disk before it returns; `fullfsync` says on Apple's systems what fsync says elsewhere.
+    connection.execute_batch(
+        "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA foreign_keys = ON; \
+         PRAGMA secure_delete = ON;",
+    )
+}
+
+/// Readers and a writer at once. Where the file system cannot do that, the file stays as it is: slower, and as safe.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0)) {
+            // SQLite does not wait here while another process makes the same change for the first time.
+            Err(cause) if is_busy(&cause) && begun.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            result => return result.map(|_| ()),
+        }
+    }
+}
+
+/// Applies what is missing, and says which version the file has now.
+fn migrate(connection: &mut Connection, schema: &Schema) -> rusqlite::Result<i64> {
+    let version = |connection: &Connection| connection.query_row("PRAGMA user_version", [], |row| row.get(0));
+    let at: i64 = version(connection)?;
+    if at >= schema.version() {
+        return Ok(at);
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have done it meanwhile.
+    let at: i64 = version(&transaction)?;
+    for (step, to) in schema.steps.iter().zip(1..) {
+        if to > at {
+            transaction.execute_batch(step)?;
+            transaction.pragma_update(None, "user_version", to)?;
+        }
+    }
+    transaction.commit()?;
+    Ok(at.max(schema.version()))
+}
+
+fn is_busy(cause: &rusqlite::Error) -> bool {
+    matches!(
+        cause.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
+/// The error that SQLite's error is for whoever called.
+fn told(path: &Path, schema: &Schema, cause: &rusqlite::Error) -> Error {
+    let path = path.display();
+    match cause.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Error::storage(format!(
+            "`{path}` is damaged and was left as it is; put a copy in its place, or move it away to begin anew without \
+             {} that it holds",
+            schema.holds
+        )),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::busy(format!(
+            "another process has been writing to `{path}` for seconds; try again"
+        )),
+        Some(ErrorCode::DiskFull) => Error::storage(format!(
+            "could not write `{path}`: the disk is full; free some space and try again"
+        )),
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Error::storage(format!(
+            "could not open `{path}` for writing: {cause}; check the rights of the file and its folder"
+        )),
+        _ => Error::storage(format!("could not use `{path}`: {cause}")),
+    }
+}
+
+/// How long a call waits for another process.
+const PATIENCE: Duration = Duration::from_secs(5);
