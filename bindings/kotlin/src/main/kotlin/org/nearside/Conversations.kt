@@ -30,11 +30,8 @@ fun Conversations.edit(id: ULong, message: ULong, request: ChatRequest): Flow<Ch
  *
  * @throws NearsideException while it is collected, after all chunks that came before
  */
-fun Conversations.regenerate(
-    id: ULong,
-    message: ULong,
-    request: ChatRequest = ChatRequest(nothingNew),
-): Flow<Chunk> = batches({ startRegenerate(id, message, request) }, ChatStream::nextBatch)
+fun Conversations.regenerate(id: ULong, message: ULong, request: ChatRequest = ChatRequest(nothingNew)): Flow<Chunk> =
+    batches({ startRegenerate(id, message, request) }, ChatStream::nextBatch)
 
 /**
  * Goes on with the last answer where it broke off, here or elsewhere (`mode = Mode.ONLY_IN_CLOUD`). Gives only what is new.

@@ -48,9 +48,9 @@ suspend fun <T> Nearside.generate(request: ChatRequest, deserializer: Deserializ
     return try {
         json.decodeFromString(deserializer, text.toString())
     } catch (failure: SerializationException) {
-        val missing = (failure as? MissingFieldException)?.missingFields?.joinToString(prefix = " and lacks ") { "`$it`" }
+        val lacks = (failure as? MissingFieldException)?.missingFields.orEmpty().joinToString("") { ", it lacks `$it`" }
         val name = deserializer.descriptor.serialName.substringAfterLast('.')
-        throw GenerateException(end, "the answer is no `$name`${missing.orEmpty()}; ask again, or another model")
+        throw GenerateException(end, "the answer is no `$name`$lacks; ask again, or another model")
     }
 }
 
@@ -63,7 +63,7 @@ class GenerateException internal constructor(
 
 private fun brokenOff(stop: StopReason): String = when (stop) {
     StopReason.MAX_TOKENS -> "the answer was cut off at its limit of tokens; raise `limits.maxTokens`"
-    StopReason.CONTEXT_FULL -> "the answer was cut off because the context is full; shorten the conversation, or raise `Config.context`"
+    StopReason.CONTEXT_FULL -> "the context is full; shorten the conversation, or raise `Config.context`"
     StopReason.COST_LIMIT -> "the answer was cut off at what it may cost; raise `limits.maxUsd` or the policy's caps"
     StopReason.STOP_SEQUENCE -> "the answer was cut off by one of the request's `stop` strings; leave them out"
     StopReason.TOOL_CALL -> "the model called a tool instead; leave `tools` out"

@@ -56,7 +56,7 @@ private fun plainSchema(descriptor: SerialDescriptor, place: String, inside: Lis
         StructureKind.MAP -> map(descriptor, place, inside)
         PrimitiveKind.CHAR -> refuse(place, "is a `Char`", "make it a `String`")
         is PolymorphicKind ->
-            refuse(place, "may be one of several classes", "make it one class with an enum that tells which, or an enum alone")
+            refuse(place, "may be one of several classes", "make it one class, with an enum that tells which")
         SerialKind.CONTEXTUAL ->
             refuse(place, "has a serializer that is looked up at run time", "name it with `@Serializable(with = …)`")
     }
@@ -64,7 +64,7 @@ private fun plainSchema(descriptor: SerialDescriptor, place: String, inside: Lis
 
 private fun properties(descriptor: SerialDescriptor, place: String, inside: List<String>): JsonObject {
     val name = descriptor.serialName.removeSuffix("?")
-    if (name in inside) refuse(place, "is a `${shortName(descriptor)}` within itself", "limit the depth by a class for each level")
+    if (name in inside) refuse(place, "is a `${shortName(descriptor)}` within itself", "make a class for each level")
     return buildJsonObject {
         put("type", "object")
         putJsonObject("properties") {
@@ -104,7 +104,8 @@ private fun nullable(schema: JsonObject): JsonObject = buildJsonObject {
 private fun type(name: String, vararg more: Pair<String, JsonElement>): JsonObject =
     JsonObject(mapOf("type" to JsonPrimitive(name), *more))
 
-private fun shortName(descriptor: SerialDescriptor): String = descriptor.serialName.removeSuffix("?").substringAfterLast('.')
+private fun shortName(descriptor: SerialDescriptor): String =
+    descriptor.serialName.removeSuffix("?").substringAfterLast('.')
 
 private fun refuse(place: String, what: String, remedy: String): Nothing =
     throw IllegalArgumentException("no model can be held to this: `$place` $what; $remedy")

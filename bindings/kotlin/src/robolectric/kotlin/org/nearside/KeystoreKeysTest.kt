@@ -135,7 +135,8 @@ class KeystoreKeysTest {
 
         override fun engineGetCertificateAlias(certificate: Certificate): String? = null
 
-        override fun engineSetKeyEntry(alias: String, key: Key, password: CharArray?, chain: Array<Certificate>?) = refuse()
+        override fun engineSetKeyEntry(alias: String, key: Key, password: CharArray?, chain: Array<Certificate>?) =
+            refuse()
 
         override fun engineSetKeyEntry(alias: String, key: ByteArray, chain: Array<Certificate>?) = refuse()
 

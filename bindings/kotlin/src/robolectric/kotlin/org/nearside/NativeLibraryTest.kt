@@ -17,7 +17,8 @@ class NativeLibraryTest {
 
     @After
     fun restore() {
-        if (before == null) System.clearProperty(NativeLibrary.OVERRIDE) else System.setProperty(NativeLibrary.OVERRIDE, before)
+        System.clearProperty(NativeLibrary.OVERRIDE)
+        before?.let { System.setProperty(NativeLibrary.OVERRIDE, it) }
     }
 
     @Test
@@ -33,12 +34,12 @@ class NativeLibraryTest {
 
     @Test
     fun fp16WithoutDotprodIsNotEnough() {
-        assertEquals(CpuVariant.BASELINE, variantFor("Processor\t: AArch64 Processor rev 12 (aarch64)\n" + arm(SNAPDRAGON_845)))
+        assertEquals(CpuVariant.BASELINE, variantFor(arm(SNAPDRAGON_845, rev = 12)))
     }
 
     @Test
     fun aPhoneWithNothingButCortexA53GetsTheBaseline() {
-        assertEquals(CpuVariant.BASELINE, variantFor("Processor\t: AArch64 Processor rev 4 (aarch64)\n" + arm(CORTEX_A53)))
+        assertEquals(CpuVariant.BASELINE, variantFor(arm(CORTEX_A53, rev = 4)))
     }
 
     @Test
@@ -66,20 +67,25 @@ class NativeLibraryTest {
         assertEquals("of_my_own", System.getProperty(NativeLibrary.OVERRIDE))
     }
 
-    /** `/proc/cpuinfo` of two such cores. */
-    private fun arm(features: String) = (0..1).joinToString("") { core ->
-        "processor\t: $core\nBogoMIPS\t: 38.40\nFeatures\t: $features\nCPU implementer\t: 0x41\nCPU architecture: 8\n\n"
+    /** `/proc/cpuinfo` of two such cores; older kernels begin with a line that gives the [rev]ision. */
+    private fun arm(features: String, rev: Int? = null): String {
+        val head = rev?.let { "Processor\t: AArch64 Processor rev $it (aarch64)\n" }.orEmpty()
+        return head + (0..1).joinToString("") { core ->
+            "processor\t: $core\nBogoMIPS\t: 38.40\nFeatures\t: $features\nCPU implementer\t: 0x41\n\n"
+        }
     }
 
     private companion object {
-        const val PIXEL_8 = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm jscvt fcma " +
-            "lrcpc dcpop sha3 sm3 sm4 asimddp sha512 sve asimdfhm dit uscat ilrcpc flagm ssbs sb paca pacg dcpodp sve2 " +
-            "sveaes svepmull svebitperm svesha3 svesm4 flagm2 frint svei8mm svebf16 i8mm bti"
+        const val PIXEL_8 =
+            "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm jscvt fcma lrcpc dcpop " +
+                "sha3 sm3 sm4 asimddp sha512 sve asimdfhm dit uscat ilrcpc flagm ssbs sb paca pacg dcpodp sve2 " +
+                "sveaes svepmull svebitperm svesha3 svesm4 flagm2 frint svei8mm svebf16 i8mm bti"
 
         /** Xiaomi 13 Pro. */
-        const val SNAPDRAGON_8_GEN_2 = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm " +
-            "jscvt fcma lrcpc dcpop sha3 sm3 sm4 asimddp sha512 asimdfhm dit uscat ilrcpc flagm ssbs sb paca pacg dcpodp " +
-            "flagm2 frint i8mm bf16 bti"
+        const val SNAPDRAGON_8_GEN_2 =
+            "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm jscvt fcma lrcpc dcpop " +
+                "sha3 sm3 sm4 asimddp sha512 asimdfhm dit uscat ilrcpc flagm ssbs sb paca pacg dcpodp flagm2 frint " +
+                "i8mm bf16 bti"
 
         /** Galaxy A52. */
         const val SNAPDRAGON_720G =
@@ -92,15 +98,17 @@ class NativeLibraryTest {
         const val CORTEX_A53 = "fp asimd evtstrm aes pmull sha1 sha2 crc32"
 
         /** Moto G5, whose kernel has 32 bits. */
-        const val ARM_32 = "processor\t: 0\nmodel name\t: ARMv7 Processor rev 4 (v7l)\nBogoMIPS\t: 38.00\n" +
-            "Features\t: half thumb fastmult vfp edsp neon vfpv3 tls vfpv4 idiva idivt vfpd32 lpae evtstrm aes pmull " +
-            "sha1 sha2 crc32 \nCPU implementer\t: 0x41\nCPU architecture: 7\n"
+        const val ARM_32 =
+            "processor\t: 0\nmodel name\t: ARMv7 Processor rev 4 (v7l)\nBogoMIPS\t: 38.00\nFeatures\t: half thumb " +
+                "fastmult vfp edsp neon vfpv3 tls vfpv4 idiva idivt vfpd32 lpae evtstrm aes pmull sha1 sha2 crc32 \n" +
+                "CPU implementer\t: 0x41\nCPU architecture: 7\n"
 
         /** `sdk_gphone64_x86_64` on an AMD processor. */
-        const val EMULATOR_X86_64 = "processor       : 0\nvendor_id       : AuthenticAMD\ncpu family      : 6\n" +
-            "model           : 6\nmodel name      : Android virtual processor\ncpuid level     : 16\n" +
-            "flags           : fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse " +
-            "sse2 ht syscall nx lm nopl cpuid tsc_known_freq pni ssse3 cx16 sse4_1 sse4_2 x2apic popcnt " +
-            "tsc_deadline_timer hypervisor lahf_lm cmp_legacy abm 3dnowprefetch vmmcall\n"
+        const val EMULATOR_X86_64 =
+            "processor       : 0\nvendor_id       : AuthenticAMD\ncpu family      : 6\nmodel           : 6\n" +
+                "model name      : Android virtual processor\ncpuid level     : 16\nflags           : fpu de pse " +
+                "tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 ht syscall nx lm " +
+                "nopl cpuid tsc_known_freq pni ssse3 cx16 sse4_1 sse4_2 x2apic popcnt tsc_deadline_timer " +
+                "hypervisor lahf_lm cmp_legacy abm 3dnowprefetch vmmcall\n"
     }
 }

@@ -5,6 +5,7 @@
 package org.nearside.testing
 
 import java.io.BufferedOutputStream
+import java.io.DataInputStream
 import java.io.IOException
 import java.io.InputStream
 import java.io.OutputStream
@@ -70,7 +71,7 @@ public class RecordedProvider(tape: Path, private val pauses: Boolean = false) :
         val (method, path) = input.line()?.split(' ') ?: return
         val headers = generateSequence { input.line() }.takeWhile(String::isNotEmpty).map { it.lowercase() }.toList()
         val length = headers.firstOrNull { it.startsWith("content-length:") }?.substringAfter(':')?.trim()?.toInt() ?: 0
-        val exchange = find(method, path, json(input.readNBytes(length)))
+        val exchange = find(method, path, json(input.exactly(length)))
         if (exchange == null) output.refuse(method, path) else output.play(exchange)
     }
 
@@ -97,15 +98,16 @@ public class RecordedProvider(tape: Path, private val pauses: Boolean = false) :
     }
 
     private fun OutputStream.refuse(method: String, path: String) {
-        val body = """{"error":{"message":"the tape has no answer to `$method ${path.substringBefore('?')}`"}}""".toByteArray()
+        val message = "the tape has no answer to `$method ${path.substringBefore('?')}`"
+        val body = """{"error":{"message":"$message"}}""".toByteArray()
         head(status = 404, listOf("content-type" to "application/json", "content-length" to "${body.size}"))
         write(body)
         flush()
     }
 
     private fun OutputStream.head(status: Int, headers: List<Pair<String, String>>) {
-        val lines = listOf("HTTP/1.1 $status Recorded", "connection: close") + headers.map { (name, value) -> "$name: $value" }
-        write(lines.joinToString("\r\n", postfix = "\r\n\r\n").toByteArray())
+        val fields = (headers + ("connection" to "close")).joinToString("") { (name, value) -> "$name: $value\r\n" }
+        write("HTTP/1.1 $status Recorded\r\n$fields\r\n".toByteArray())
         flush()
     }
 
@@ -117,6 +119,9 @@ public class RecordedProvider(tape: Path, private val pauses: Boolean = false) :
         } catch (_: SerializationException) {
             JsonNull
         }
+
+        // Not `readNBytes`, which Android has only since 13.
+        fun InputStream.exactly(length: Int): ByteArray = ByteArray(length).also { DataInputStream(this).readFully(it) }
 
         /** A line of a request's head, without its end; nothing where the client has left. */
         fun InputStream.line(): String? {

@@ -48,13 +48,15 @@ internal class Piece(line: JsonObject) {
 }
 
 /** Reads a tape. */
-internal fun readTape(tape: Path): List<Exchange> = tape.readLines().filter(String::isNotBlank).mapIndexed { index, line ->
-    try {
-        Exchange(Json.parseToJsonElement(line).jsonObject)
-    } catch (cause: RuntimeException) {
-        throw IllegalArgumentException("line ${index + 1} of the tape `$tape` is no exchange; record it anew", cause)
+internal fun readTape(tape: Path): List<Exchange> =
+    tape.readLines().filter(String::isNotBlank).mapIndexed { index, line ->
+        try {
+            Exchange(Json.parseToJsonElement(line).jsonObject)
+        } catch (_: RuntimeException) {
+            // Its message would quote the line.
+            throw IllegalArgumentException("line ${index + 1} of the tape `$tape` is no exchange; record it anew")
+        }
     }
-}
 
 private fun JsonObject.text(name: String): String = getValue(name).jsonPrimitive.content
 
