@@ -14,10 +14,18 @@ import xml.etree.ElementTree as xml
 
 FOLDER = pathlib.Path("bindings/kotlin")
 POM = "{http://maven.apache.org/POM/4.0.0}"
-# What Gradle finds by itself and Maven has to be told: the parts of Robolectric, the parts of JUnit.
-ONLY_MAVEN = {"monitor", "android", "org.robolectric:android-all", "org.junit:junit-bom"}
-# What only a build for Android needs.
-ONLY_GRADLE = {"agp", "gradle"}
+# What Gradle finds by itself and Maven has to be told, the parts of Robolectric and of JUnit; and the lint.
+ONLY_MAVEN = {
+    "android",
+    "monitor",
+    "org.robolectric:android-all",
+    "org.junit:junit-bom",
+    "org.junit.vintage:junit-vintage-engine",
+    "ktlint",
+    "com.pinterest.ktlint:ktlint-cli",
+}
+# What only a build for Android needs; Gradle runs Robolectric on JUnit 4, and Maven through JUnit 5.
+ONLY_GRADLE = {"agp", "compile-sdk", "min-sdk", "org.jetbrains.kotlin:kotlin-test-junit"}
 
 
 def catalogue():
@@ -51,11 +59,9 @@ def poms():
 def differences(kind, gradle, maven):
     for name in sorted(gradle.keys() | maven.keys()):
         there, here = gradle.get(name), maven.get(name)
-        if name in ONLY_MAVEN or there == here:
-            continue
-        if here is None and (name in ONLY_GRADLE or name.endswith("sdk")):
-            continue
-        yield f"{kind} `{name}`: {there or 'not there'} in the catalogue, {here or 'not there'} in the poms"
+        alone = name in ONLY_MAVEN and there is None or name in ONLY_GRADLE and here is None
+        if not alone and there != here:
+            yield f"{kind} `{name}`: {there or 'not there'} in the catalogue, {here or 'not there'} in the poms"
 
 
 def main():

@@ -62,23 +62,34 @@ native() {
   cp "$out/$triple/release/libnearside_ffi.so" "$target/android/jniLibs/$abi/lib$variant.so"
 }
 
+# The library of this machine, where JNA finds it inside a jar. Libraries of other systems may be put beside it.
+host_native() {
+  local system=linux processor extension=so
+  [ "$(uname)" = Darwin ] && system=darwin extension=dylib
+  processor=$(uname -m)
+  case $processor in x86_64) processor=x86-64 ;; arm64) processor=aarch64 ;; esac
+  mkdir -p "$target/natives/$system-$processor"
+  cp "$programs/libnearside_ffi.$extension" "$target/natives/$system-$processor/"
+}
+
 android() {
-  local remedy='see bindings/kotlin/README.md, "Building"' ndk=${ANDROID_NDK_HOME:-${ANDROID_NDK_ROOT:-${ANDROID_NDK:-}}}
+  local ndk=${ANDROID_NDK_HOME:-${ANDROID_NDK_ROOT:-${ANDROID_NDK:-}}}
   [ -d "$ndk" ] || fail 'there is no Android NDK here' \
     "install NDK r28 or later with Android Studio or \`sdkmanager 'ndk;28.2.13676358'\`, and set ANDROID_NDK_HOME to its folder"
   cargo ndk --version >/dev/null 2>&1 || fail 'cargo-ndk is missing' 'run `cargo install cargo-ndk --version ^4.1`'
   local gradle=gradle
   [ -x "$library/gradlew" ] && gradle=./gradlew
-  (cd "$library" && command -v "$gradle" >/dev/null) || fail 'Gradle is missing' "install Gradle 9.7 or later; $remedy"
+  (cd "$library" && command -v "$gradle" >/dev/null) || fail 'Gradle is missing' 'install Gradle 9.7 or later (https://gradle.org/install), and set ANDROID_HOME to an Android SDK'
   rustup target add aarch64-linux-android x86_64-linux-android
 
   scripts/bindings.sh generate
+  host_native
   native nearside_ffi arm64-v8a aarch64-linux-android
   native nearside_ffi_dotprod arm64-v8a aarch64-linux-android armv8.2-a+dotprod+fp16
   native nearside_ffi_i8mm arm64-v8a aarch64-linux-android armv8.2-a+dotprod+fp16+i8mm
   native nearside_ffi x86_64 x86_64-linux-android
   pages "$target"/android/jniLibs/*/*.so
-  (cd "$library" && "$gradle" -Pnearside.target="$target" build)
+  (cd "$library" && "$gradle" -Pnearside.target="$target" assemble)
 }
 
 # The library must not be rebuilt meanwhile, and nothing else should run.
