@@ -2,11 +2,13 @@ package org.nearside
 
 import android.app.Activity
 import android.app.Application
+import android.content.ComponentCallbacks
 import android.content.ComponentCallbacks2
 import kotlin.test.assertEquals
 import kotlin.test.assertNull
 import org.junit.Test
 import org.junit.runner.RunWith
+import org.nearside.testing.scripted
 import org.robolectric.Robolectric
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.RuntimeEnvironment
@@ -74,10 +76,46 @@ class AppEventsTest {
     }
 
     @Test
+    fun followingIsOneLineAndEndsWhenItIsClosed() {
+        val app = Watched()
+        scripted { text("Because of the moon.") }.use { nearside ->
+            nearside.follow(app).use {
+                assertEquals(app.components, app.activities)
+                val follower = app.components.single() as AppEvents
+                follower.onLowMemory()
+                follower.onActivityStarted(Activity())
+            }
+        }
+        assertEquals(emptySet<Any>(), app.components + app.activities)
+    }
+
+    @Test
     fun aLibraryThatIsClosedDoesNotEndTheApp() {
         val closed = AppEvents { error("closed") }
         closed.onLowMemory()
         closed.onTrimMemory(ComponentCallbacks2.TRIM_MEMORY_BACKGROUND)
         closed.onActivityStarted(Activity())
+    }
+
+    /** An application that tells who follows it. */
+    private class Watched : Application() {
+        val components = mutableSetOf<Any>()
+        val activities = mutableSetOf<Any>()
+
+        override fun registerComponentCallbacks(callback: ComponentCallbacks) {
+            components += callback
+        }
+
+        override fun unregisterComponentCallbacks(callback: ComponentCallbacks) {
+            components -= callback
+        }
+
+        override fun registerActivityLifecycleCallbacks(callback: ActivityLifecycleCallbacks) {
+            activities += callback
+        }
+
+        override fun unregisterActivityLifecycleCallbacks(callback: ActivityLifecycleCallbacks) {
+            activities -= callback
+        }
     }
 }
