@@ -66,7 +66,10 @@ let package = Package(
         .target(name: "NearsideTesting", dependencies: ["Nearside"], swiftSettings: scripts),
         // Scripts are what it measures with, so it is there only where they are.
         .executableTarget(name: "NearsideBench", dependencies: ["NearsideTesting"], swiftSettings: scripts),
+        // The scenarios, by the same names as in Kotlin, and what only Swift has.
         .testTarget(name: "NearsideTests", dependencies: ["Nearside"]),
+        .testTarget(
+            name: "NearsideUnitTests", dependencies: ["NearsideTesting"], path: "UnitTests", swiftSettings: scripts),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -31,7 +31,7 @@ import NearsideTesting
     /// waiting at that moment, half are in the middle of the words.
     func measureCancelling(_ count: Int) async throws {
         let paced = try Nearside.scripted(
-            [.text(String(repeating: "word ", count: 400))], directory: .scratch, delay: .milliseconds(1))
+            [.text(String(repeating: "word ", count: 400))], directory: .scratch, pause: .milliseconds(1))
         let stalled = try Nearside.scripted([.text("well "), .stall], directory: .scratch)
         let request = ChatRequest(messages: [.user("Talk.")])
         var random = Linear(seed: 1)

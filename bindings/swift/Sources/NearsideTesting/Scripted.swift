@@ -17,20 +17,20 @@ import Foundation
         ///         "Because of the moon."
         ///     }
         ///
-        /// Words come one by one, `delay` before each. Everything else is real: routes, receipts, conversations, in
+        /// Words come one by one, `pause` before each. Everything else is real: routes, receipts, conversations, in
         /// `directory` or one that nobody has used.
         public static func scripted(
-            directory: URL? = nil, delay: Duration = .zero, @ScriptBuilder _ steps: () -> [ScriptStep]
+            directory: URL? = nil, pause: Duration = .zero, @ScriptBuilder _ steps: () -> [ScriptStep]
         ) throws -> Nearside {
-            try scripted(steps(), directory: directory, delay: delay)
+            try scripted(steps(), directory: directory, pause: pause)
         }
 
         /// The same with steps that are already in an array.
         public static func scripted(
-            _ steps: [ScriptStep], directory: URL? = nil, delay: Duration = .zero
+            _ steps: [ScriptStep], directory: URL? = nil, pause: Duration = .zero
         ) throws -> Nearside {
             let directory = directory ?? .temporaryDirectory.appending(component: "nearside-\(UUID().uuidString)")
-            let (seconds, attoseconds) = delay.components
+            let (seconds, attoseconds) = pause.components
             return try scripted(
                 config: Config(directory: directory.path),
                 script: Script(
@@ -78,7 +78,7 @@ import Foundation
                 """
         )
         public static func scripted(
-            directory: URL? = nil, delay: Duration = .zero, _ steps: () -> Void
+            directory: URL? = nil, pause: Duration = .zero, _ steps: () -> Void
         ) throws -> Nearside {
             fatalError("unavailable")
         }

@@ -9,7 +9,11 @@ extension Nearside {
     ///     let nearside = try Nearside(directory: .applicationSupportDirectory, host: AppleHost())
     ///     nearside.followApp()
     public func followApp() {
-        NearsideLifecycle(follow: NearsideLifecycle.ofThisSystem, in: .default) { [weak self] event in
+        follow(NearsideLifecycle.ofThisSystem, in: .default)
+    }
+
+    func follow(_ events: [Notification.Name: AppEvent], in center: NotificationCenter) {
+        NearsideLifecycle(follow: events, in: center) { [weak self] event in
             guard let self else { return false }
             // It fails only where the library has a bug, and then the next request says so.
             try? self.notify(event: event)

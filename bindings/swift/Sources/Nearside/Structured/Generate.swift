@@ -38,7 +38,7 @@ extension Nearside {
             if case .object = schema { return try JSONDecoder.ofAnswers.decode(T.self, from: Data(text.utf8)) }
             return try JSONDecoder.ofAnswers.decode(Enveloped<T>.self, from: Data(text.utf8)).value
         } catch {
-            throw stop == .end || stop == .stopSequence
+            throw stop == .end
                 ? GenerateError.mismatch(type: "\(type)", path: path(of: error)) : .cutOff(stop: stop)
         }
     }
@@ -73,6 +73,7 @@ extension GenerateError: LocalizedError, CustomStringConvertible {
         case .cutOff(.maxTokens): "allow more tokens in `limits`, or ask for less"
         case .cutOff(.contextFull): "shorten the messages, or open the library with a larger `context`"
         case .cutOff(.costLimit): "raise the limit on cost, or ask for less"
+        case .cutOff(.stopSequence): "leave `stop` out of `sampling`"
         case .cutOff(.toolCall): "answer the tool call, or ask without tools"
         case .cutOff: "change the request"
         case .mismatch: "ask again, take a larger model, or let the type accept more"
