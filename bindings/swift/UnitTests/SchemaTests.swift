@@ -66,7 +66,10 @@ import Testing
     @Test func typesListsMapsAndEnumsNest() throws {
         struct Shop: Codable {
             struct Item: Codable {
-                enum Size: Int, Codable, CaseIterable { case small = 1, large = 2 }
+                enum Size: Int, Codable, CaseIterable {
+                    case small = 1
+                    case large = 2
+                }
                 let size: Size
                 let added: Date
             }
@@ -124,7 +127,10 @@ import Testing
         struct HasPlain: Codable { let kinds: [Plain] }
         expect(HasPlain.self, at: "kinds.[]", "let `Plain` conform to `CaseIterable`")
 
-        enum Payload: Codable { case number(Int), text(String) }
+        enum Payload: Codable {
+            case number(Int)
+            case text(String)
+        }
         struct HasPayload: Codable { let value: Payload }
         expect(HasPayload.self, at: "value", "let `Payload` conform to `JSONSchemaConvertible`")
 
@@ -171,7 +177,8 @@ import Testing
 
 /// An enum whose cases carry values.
 private enum Answer: Codable, JSONSchemaConvertible {
-    case yes(Bool), number(Int)
+    case yes(Bool)
+    case number(Int)
 
     static let jsonSchema = JSONSchema.anyOf([
         .object([.init("yes", .boolean)]), .object([.init("number", .integer())]),

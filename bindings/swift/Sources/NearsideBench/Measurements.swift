@@ -37,7 +37,7 @@ import NearsideTesting
         var random = Linear(seed: 1)
         // What the first streams set up stays for the others.
         for _ in 0..<50 { try await cancelled(paced, request, after: .chunks(2)) }
-        let before = Standing.now
+        let before = try Standing.now
         var unfinished = 0
         for number in 0..<count {
             let moment: Moment =
@@ -46,8 +46,7 @@ import NearsideTesting
                 unfinished += 1
             }
         }
-        // A thread that ends is gone a moment later.
-        let after = try await Standing.settled(below: before.threads)
+        let after = try await Standing.settled(to: before)
         print(
             #"{"bench":"cancel","language":"swift","streams":\#(count),"not_cancelled":\#(unfinished),"#
                 + #""threads_before":\#(before.threads),"threads_after":\#(after.threads),"#

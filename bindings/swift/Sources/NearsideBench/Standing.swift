@@ -1,20 +1,32 @@
-// What a process holds at a moment: threads, memory, objects of the library.
+// What a process holds at a moment: threads, memory, streams of the library.
 
 import Foundation
+import NearsideTesting
 
 struct Standing {
     let threads: Int
     let residentKB: Int
-    /// Objects of the library that are alive; -1 where its build does not count them.
+    /// Streams that the library has not let go of.
     let objects: Int
 
     static var now: Standing {
-        Standing(threads: status("Threads"), residentKB: status("VmRSS"), objects: liveObjectsOfTheLibrary())
+        get throws {
+            #if NEARSIDE_TESTING
+                let objects = Int(try liveObjects())
+            #else
+                let objects = -1
+            #endif
+            return Standing(threads: status("Threads"), residentKB: status("VmRSS"), objects: objects)
+        }
     }
 
-    /// The standing once there are no more threads than that, or after two seconds.
-    static func settled(below threads: Int) async throws -> Standing {
-        for _ in 0..<200 where now.threads > threads { try await Task.sleep(for: .milliseconds(10)) }
+    /// The standing once it is no more than that one, or after two seconds: a thread ends a moment after its work.
+    static func settled(to before: Standing) async throws -> Standing {
+        var now = try Standing.now
+        for _ in 0..<200 where now.threads > before.threads || now.objects > before.objects {
+            try await Task.sleep(for: .milliseconds(10))
+            now = try Standing.now
+        }
         return now
     }
 
@@ -24,9 +36,4 @@ struct Standing {
         let line = text.split(separator: "\n").first { $0.hasPrefix(name + ":") }
         return line.flatMap { line in Int(line.filter(\.isNumber)) } ?? -1
     }
-}
-
-/// The one place that asks the library for its counter.
-private func liveObjectsOfTheLibrary() -> Int {
-    -1
 }

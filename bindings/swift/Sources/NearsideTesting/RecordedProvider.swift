@@ -9,7 +9,7 @@ import Foundation
 /// Answers as recorded, for as long as this object lives.
 ///
 ///     let provider = try RecordedProvider(tape: Bundle.module.url(forResource: "tides", withExtension: "tape")!)
-///     try await nearside.addProvider(settings: provider.settings(kind: .groq, model: "openai/gpt-oss-120b", path: "/openai/v1"))
+///     try await nearside.addProvider(settings: provider.settings(kind: .groq, path: "/openai/v1"))
 ///
 /// A question is answered with the first exchange of its method, path and body that was not played yet; else with the
 /// first of its method and path, since a body may hold a date; else with the last that was played for them. What the
@@ -99,7 +99,7 @@ public struct RecordedExchange: Sendable, Equatable {
         func event(_ delta: [String: String], finish: String? = nil, usage: [String: Int]? = nil) -> Data {
             var event: [String: Any] = [
                 "id": "recorded", "object": "chat.completion.chunk", "created": 0, "model": model,
-                "choices": [["index": 0, "delta": delta, "finish_reason": finish as Any? ?? NSNull()] as [String: Any]],
+                "choices": [["index": 0, "delta": delta, "finish_reason": finish ?? NSNull()] as [String: Any]],
             ]
             event["usage"] = usage
             // A dictionary of strings and numbers is always JSON.
