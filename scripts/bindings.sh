@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The Kotlin library and the Swift package: writes the generated code, compiles both halves, runs their scenarios.
 #
-#   bindings.sh [generate] [kotlin] [android] [swift] [docs-swift] [bench-swift] [test-kotlin] [test-swift]
+#   bindings.sh [generate] [kotlin] [android] [swift] [docs-swift] [bench-swift] [test-kotlin] [test-android] [test-swift]
 #
 # kotlin and swift when none is named.
 #
@@ -72,7 +72,7 @@ have_swift() {
 
 kotlin() { maven -q compile; }
 
-# With the part for Android, against Android's classes: fetches 150 MB of them once.
+# With the part for Android, against Android's classes: fetches 300 MB of them once.
 android() { maven -q -P android compile; }
 
 # For `swift build` and `swift test`.
@@ -109,12 +109,19 @@ bench_swift() {
   in_swift "$bench" decode "$models/smollm2.gguf"
 }
 
-test_kotlin() {
-  local log=$target/kotlin-test.log code=0
-  maven test 2>&1 | tee "$log" || code=$?
-  awk '/Tests run: [0-9]+, Failures/ && !/Time elapsed/ {
+test_kotlin() { maven_test kotlin test; }
+
+# The part for Android, under Robolectric.
+test_android() { maven_test android -P android test; }
+
+# maven_test NAME ARGUMENTS
+maven_test() {
+  local name=$1 log=$target/$1-test.log code=0
+  shift
+  maven "$@" 2>&1 | tee "$log" || code=$?
+  awk -v name="$name" '/Tests run: [0-9]+, Failures/ && !/Time elapsed/ {
          sub(/.*Tests run: /, ""); split($0, n, /[^0-9]+/); p = n[1] - n[2] - n[3] - n[4]; f = n[2] + n[3]
-       } END { printf "kotlin: %d passed, %d failed\n", p, f }' "$log"
+       } END { printf "%s: %d passed, %d failed\n", name, p, f }' "$log"
   return "$code"
 }
 
@@ -140,7 +147,11 @@ for task; do
     docs-swift) docs_swift ;;
     bench-swift) bench_swift ;;
     test-kotlin) test_kotlin ;;
+    test-android) test_android ;;
     test-swift) test_swift ;;
-    *) fail "\`$task\` is nothing that can be done here" 'there are generate, kotlin, android, swift, docs-swift, bench-swift, test-kotlin and test-swift' ;;
+    *)
+      fail "\`$task\` is nothing that can be done here" \
+        'there are generate, kotlin, android, swift, docs-swift, bench-swift, test-kotlin, test-android and test-swift'
+      ;;
   esac
 done
