@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # The Kotlin library and the Swift package: writes the generated code, compiles both halves, runs their scenarios.
 #
-#   bindings.sh [generate] [kotlin] [android] [swift] [docs-swift] [bench-swift] [test-kotlin] [test-android] [test-swift]
-#
-# kotlin and swift when none is named.
+#   bindings.sh [generate] [kotlin] [android] [swift] [test-kotlin] [test-android] [test-swift]    kotlin and swift when
+#                                                                                                 none is named
 #
 # Generated code is never committed: the Kotlin goes to target/bindings/kotlin, the Swift into bindings/swift/Sources,
 # where git ignores it. What is here is for this machine; it has the scripted `Nearside` that tests play with. A test
@@ -149,9 +148,6 @@ for task; do
     test-kotlin) test_kotlin ;;
     test-android) test_android ;;
     test-swift) test_swift ;;
-    *)
-      fail "\`$task\` is nothing that can be done here" \
-        'there are generate, kotlin, android, swift, docs-swift, bench-swift, test-kotlin, test-android and test-swift'
-      ;;
+    *) fail "\`$task\` is nothing that can be done here" 'there are generate, kotlin, android, swift, test-kotlin, test-android and test-swift' ;;
   esac
 done
