@@ -51,17 +51,19 @@ maven() {
     --file bindings/kotlin/pom.xml "$@"
 }
 
-# run_swift ARGUMENTS: `swift` in the package, that of this machine or else Debian's.
-run_swift() {
+# in_swift COMMAND...: a command in the package, with the Swift of this machine or else Debian's.
+in_swift() {
   export NEARSIDE_PROGRAMS=$programs NEARSIDE_LIBRARY_DIR=$programs
   if have_swift; then
-    (cd "$package" && swift "$@")
+    (cd "$package" && "$@")
   else
     "$root/scripts/setup.sh" test
     "$root/scripts/swift-root.sh" "$cache/swift"
-    (cd "$package" && "$root/scripts/swift-in.sh" "$cache/swift" -b "$root" -b "$target" -b "$models" -- swift "$@")
+    (cd "$package" && "$root/scripts/swift-in.sh" "$cache/swift" -b "$root" -b "$target" -b "$models" -- "$@")
   fi
 }
+
+run_swift() { in_swift swift "$@"; }
 
 have_swift() {
   local version
@@ -91,6 +93,32 @@ strictly=(--scratch-path "$target/swift" -Xswiftc -warnings-as-errors)
 swift_package() {
   run_swift build "${strictly[@]}"
   run_swift format lint --strict --recursive Package.swift Sources/Nearside Sources/NearsideTesting Sources/NearsideBench Tests UnitTests
+}
+
+# The documentation, in target/Nearside.doccarchive: a link that leads nowhere fails it. What is generated counts as
+# ours, for an app sees one module.
+docs_swift() {
+  local symbols=$target/swift-symbols platform=(-target)
+  run_swift build "${strictly[@]}" --target Nearside
+  platform+=("$(in_swift swift -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)",*/\1/p')")
+  [ "$(uname)" != Darwin ] || platform+=(-sdk "$(xcrun --show-sdk-path)")
+  rm -rf "$symbols"
+  mkdir -p "$symbols"
+  in_swift swift-symbolgraph-extract -module-name Nearside "${platform[@]}" -I "$target/swift/debug/Modules" \
+    -I Sources/NearsideFFI -experimental-allowed-reexported-modules=NearsideGenerated -minimum-access-level public \
+    -skip-synthesized-members -skip-inherited-docs -output-dir "$symbols"
+  in_swift docc convert Sources/Nearside/Nearside.docc --fallback-display-name Nearside --warnings-as-errors \
+    --fallback-bundle-identifier org.nearside.Nearside --additional-symbol-graph-dir "$symbols" \
+    --output-path "$target/Nearside.doccarchive"
+}
+
+# What Swift adds to the library: a line of JSON each, see bindings/swift/Sources/NearsideBench/main.swift.
+bench_swift() {
+  local bench=$target/swift/release/NearsideBench
+  run_swift build -c release --scratch-path "$target/swift" --product NearsideBench >&2
+  in_swift "$bench" chunks
+  in_swift "$bench" cancel
+  in_swift "$bench" decode "$models/smollm2.gguf"
 }
 
 test_kotlin() { maven_test kotlin test; }
@@ -129,6 +157,8 @@ for task; do
     install) install ;;
     android) android ;;
     swift) swift_package ;;
+    docs-swift) docs_swift ;;
+    bench-swift) bench_swift ;;
     test-kotlin) test_kotlin ;;
     test-android) test_android ;;
     test-swift) test_swift ;;
