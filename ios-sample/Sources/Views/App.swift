@@ -1,0 +1,1 @@
+@main struct NearsideSample { static func main() {} }
