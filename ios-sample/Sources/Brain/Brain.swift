@@ -34,6 +34,8 @@ protocol Brain: Sendable {
     func presets(for options: ChatOptions) async throws -> [PresetInfo]
     /// Who may answer in this chat, for the picker.
     func choices() async throws -> [ModelChoice]
+    /// Everything that a provider offers; asks it.
+    func offers(of provider: String) async throws -> [ModelChoice]
 
     // Models
     func installed() async throws -> [ModelEntry]
@@ -347,7 +349,6 @@ struct ModelEntry: Identifiable, Sendable, Hashable {
     var sizeBytes: UInt64
     var quantization = ""
     var license = ""
-    var languages = ""
     var note = ""
     var reasons = false
 }
@@ -362,9 +363,23 @@ enum DownloadStep: Sendable, Equatable {
 // MARK: - Settings
 
 struct Preferences: Codable, Equatable, Sendable {
-    var mode = AnswerMode.preferOnDevice
-    var privacy = PrivacyLevel.personal
-    var finishedFirstRun = false
+    var mode: AnswerMode
+    var privacy: PrivacyLevel
+    var finishedFirstRun: Bool
+
+    /// As it was kept, or as it is at first.
+    init(file: URL) {
+        let kept = (try? Data(contentsOf: file)).flatMap { try? JSONDecoder().decode(Preferences.self, from: $0) }
+        self = kept ?? Preferences()
+    }
+
+    init(mode: AnswerMode = .preferOnDevice, privacy: PrivacyLevel = .personal, finishedFirstRun: Bool = false) {
+        (self.mode, self.privacy, self.finishedFirstRun) = (mode, privacy, finishedFirstRun)
+    }
+
+    func write(to file: URL) throws {
+        try JSONEncoder().encode(self).write(to: file, options: .atomic)
+    }
 }
 
 /// What the person allows.
@@ -419,6 +434,11 @@ struct NewProvider: Sendable, Equatable {
     var address = ""
     var key = ""
     var model = ""
+
+    /// What receipts and reports will call it.
+    var name: String {
+        kind.needsAddress ? URL(string: address)?.host ?? kind.rawValue : kind.rawValue.lowercased()
+    }
 }
 
 struct Spending: Equatable, Sendable {
@@ -441,7 +461,17 @@ struct SpendingLine: Identifiable, Hashable, Sendable {
 struct Condition: Equatable, Sendable {
     var isHot = false
     var isShortOfMemory = false
-    var isOffline = false
+
+    static func now(lowMemorySince: Date?) -> Condition {
+        var condition = Condition()
+        #if canImport(Darwin)
+            let heat = ProcessInfo.processInfo.thermalState
+            condition.isHot = heat == .serious || heat == .critical
+        #endif
+        // A minute, as long as the library counts it.
+        condition.isShortOfMemory = lowMemorySince.map { Date.now.timeIntervalSince($0) < 60 } ?? false
+        return condition
+    }
 }
 
 enum DeviceEvent: Sendable { case memoryLow, background, foreground }

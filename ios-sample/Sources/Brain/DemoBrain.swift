@@ -208,6 +208,14 @@ actor DemoBrain: Brain {
         return here + away
     }
 
+    func offers(of provider: String) -> [ModelChoice] {
+        DemoContent.offers.map { offer in
+            ModelChoice(
+                place: .provider(name: provider, model: offer.id), name: offer.name, dollarsIn: offer.dollarsIn,
+                dollarsOut: offer.dollarsOut, region: DemoContent.remoteTerms.region, searchesWeb: true)
+        }
+    }
+
     /// Stores the question and an empty answer, and lays out what will come.
     private func begin(_ turn: Turn, in chat: ChatID) throws -> MessageID {
         let store = try store(chat)
@@ -357,7 +365,7 @@ actor DemoBrain: Brain {
     func providers() -> [ProviderInfo] { places }
 
     func addProvider(_ provider: NewProvider) {
-        let name = provider.kind.rawValue.lowercased()
+        let name = provider.name
         places.removeAll { $0.name == name }
         places.append(
             ProviderInfo(

@@ -64,22 +64,28 @@ struct DemoContent: Sendable {
     static let catalog = [
         ModelEntry(
             id: "smollm2-360m", reference: "hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:Q8_0", name: "SmolLM2 360M",
-            maker: "Hugging Face", sizeBytes: 386_404_992, quantization: "Q8_0", license: "Apache-2.0", languages: "en"),
+            maker: "Hugging Face", sizeBytes: 386_404_992, quantization: "Q8_0", license: "Apache-2.0"),
         ModelEntry(
             id: "qwen2.5-1.5b", reference: "hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M", name: "Qwen2.5 1.5B",
-            maker: "Alibaba", sizeBytes: 1_117_320_736, quantization: "Q4_K_M", license: "Apache-2.0", languages: "29"),
+            maker: "Alibaba", sizeBytes: 1_117_320_736, quantization: "Q4_K_M", license: "Apache-2.0"),
         ModelEntry(
             id: "deepseek-r1-1.5b", reference: "hf:unsloth/DeepSeek-R1-Distill-Qwen-1.5B-GGUF:Q4_K_M",
             name: "DeepSeek R1 Distill 1.5B", maker: "DeepSeek", sizeBytes: 1_117_320_576, quantization: "Q4_K_M",
-            license: "MIT", languages: "en, zh", reasons: true),
+            license: "MIT", reasons: true),
         ModelEntry(
             id: "qwen2.5-3b", reference: "hf:Qwen/Qwen2.5-3B-Instruct-GGUF:Q5_K_M", name: "Qwen2.5 3B",
-            maker: "Alibaba", sizeBytes: 2_438_740_384, quantization: "Q5_K_M", license: "Qwen Research",
-            languages: "29"),
+            maker: "Alibaba", sizeBytes: 2_438_740_384, quantization: "Q5_K_M", license: "Qwen Research"),
         ModelEntry(
             id: "deepseek-r1-7b", reference: "hf:unsloth/DeepSeek-R1-Distill-Qwen-7B-GGUF:Q4_K_M",
             name: "DeepSeek R1 Distill 7B", maker: "DeepSeek", sizeBytes: 4_683_073_248, quantization: "Q4_K_M",
-            license: "MIT", languages: "en, zh", reasons: true),
+            license: "MIT", reasons: true),
+    ]
+
+    /// Per million tokens.
+    static let offers: [(id: String, name: String, dollarsIn: Double, dollarsOut: Double)] = [
+        (remoteModel, "DeepSeek V3.2", 0.27, 0.4), ("qwen/qwen3-32b", "Qwen3 32B", 0.1, 0.3),
+        ("meta-llama/llama-3.3-70b-instruct", "Llama 3.3 70B", 0.13, 0.39),
+        ("mistralai/mistral-small-3.2", "Mistral Small 3.2", 0.06, 0.18),
     ]
 
     static let costs = [

@@ -29,6 +29,9 @@ final class ChatModel: Identifiable {
     var failure: String?
 
     private(set) var choices: [ModelChoice] = []
+    /// By provider, once the picker asked for it; and why it could not be had.
+    private(set) var offers: [String: [ModelChoice]] = [:]
+    private(set) var unoffered: [String: String] = [:]
     private(set) var presets: [PresetInfo] = []
     private(set) var costs: [CostLine] = []
 
@@ -72,7 +75,7 @@ final class ChatModel: Identifiable {
 
     /// The line of the picker that is chosen; nothing where the router chooses.
     var chosen: ModelChoice? {
-        choices.first { choice in
+        (choices + offers.values.joined()).first { choice in
             switch choice.place {
             case .device(let model): options.provider == nil && options.model == model
             case .provider(let name, let model): options.provider == name && options.model == model
@@ -174,6 +177,15 @@ final class ChatModel: Identifiable {
     func loadChoices() async throws {
         choices = try await brain.choices()
         presets = try await brain.presets(for: options)
+    }
+
+    /// Everything that the providers offer, for the picker; asks them.
+    func loadOffers() async {
+        for case .provider(let name, _) in choices.map(\.place) where offers[name] == nil {
+            do { offers[name] = try await brain.offers(of: name) } catch { unoffered[name] = BrainError(error).text }
+        }
+        // The prices that came with them.
+        await attempt { self.choices = try await self.brain.choices() }
     }
 
     /// What the draft, or else the next message, would cost everywhere.
