@@ -8,7 +8,7 @@ import PackageDescription
 
 #if os(Linux)
     let stubs: [Target] = [
-        .target(name: "SwiftUI", path: "Stub/SwiftUI"),
+        .target(name: "SwiftUI", dependencies: ["UniformTypeIdentifiers"], path: "Stub/SwiftUI"),
         .target(name: "UniformTypeIdentifiers", path: "Stub/UniformTypeIdentifiers"),
     ]
     let stubbed: [Target.Dependency] = ["SwiftUI", "UniformTypeIdentifiers"]
