@@ -180,7 +180,10 @@ struct SnippetRun: Hashable, Sendable {
     let matched: Bool
 }
 
-enum ExportKind: String, CaseIterable, Sendable { case markdown = "md", json }
+enum ExportKind: String, CaseIterable, Sendable {
+    case markdown = "md"
+    case json
+}
 
 // MARK: - Answers
 

@@ -226,7 +226,8 @@ actor DemoBrain: Brain {
             case .nowhere(let reason): throw BrainError(reason)
             }
         var parent = store.path.last ?? 0
-        var question = store.path.reversed().compactMap { store.nodes[$0]?.message }.first { $0.author == .person }?.text
+        var question = store.path.reversed().compactMap { store.nodes[$0]?.message }.first { $0.author == .person }?
+            .text
         switch turn.kind {
         case .send(let text):
             parent = append(Self.question(text, id: lastID + 1), after: parent, in: chat)

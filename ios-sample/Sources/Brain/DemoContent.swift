@@ -16,7 +16,8 @@ struct DemoTurn: Sendable {
     let text: String
     var receipt = AnswerReceipt(
         place: .device(model: DemoContent.catalog[0].name), reason: "installed and fits", promptTokens: 96,
-        answerTokens: 183, firstTokenSeconds: 0.28, tokensPerSecond: 31.6, preset: .balanced, temperature: 0.7, topP: 0.95)
+        answerTokens: 183, firstTokenSeconds: 0.28, tokensPerSecond: 31.6, preset: .balanced, temperature: 0.7,
+        topP: 0.95)
 
     func answer(id: MessageID) -> ChatMessage {
         ChatMessage(
@@ -91,7 +92,8 @@ struct DemoContent: Sendable {
     static let costs = [
         CostLine(place: .device(model: "SmolLM2 360M"), isSetUp: true, dollars: 0, asOf: ""),
         CostLine(
-            place: .provider(name: "openrouter", model: remoteModel), isSetUp: true, dollars: 0.0004, asOf: "2026-11-20"),
+            place: .provider(name: "openrouter", model: remoteModel), isSetUp: true, dollars: 0.0004, asOf: "2026-11-20"
+        ),
         CostLine(
             place: .provider(name: "groq", model: "llama-3.3-70b-versatile"), isSetUp: false, dollars: 0.0009,
             asOf: "2026-11-02"),
@@ -164,8 +166,10 @@ struct DemoContent: Sendable {
         answers: [
             DemoAnswer(
                 keywords: ["tide", "moon"],
-                reasoning: "The pull falls with distance, so the near and the far side differ. Two bulges, one rotation.",
-                text: "Because the moon's pull makes **two** bulges of water, one towards it and one away. The Earth turns "
+                reasoning:
+                    "The pull falls with distance, so the near and the far side differ. Two bulges, one rotation.",
+                text:
+                    "Because the moon's pull makes **two** bulges of water, one towards it and one away. The Earth turns "
                     + "under both once a day, so most coasts see two high waters.\n\nSpring tides come when sun and moon "
                     + "line up; neap tides when they stand at right angles."),
             DemoAnswer(
@@ -175,9 +179,11 @@ struct DemoContent: Sendable {
                     + "item is new, so the filter keeps the first of each."),
         ],
         fallback: DemoAnswer(
-            text: "This is the **demo**: no model is running, and nothing leaves your device. The answer you are reading was "
+            text:
+                "This is the **demo**: no model is running, and nothing leaves your device. The answer you are reading was "
                 + "written in advance, and it arrives word by word as a real one would.\n\nTo get real answers:\n\n1. open "
-                + "*Models*,\n2. choose one that fits this device,\n3. download it once.\n\nAfter that it works on a plane."),
+                + "*Models*,\n2. choose one that fits this device,\n3. download it once.\n\nAfter that it works on a plane."
+        ),
         me: "Me", model: "Model", here: "the demo answers, on this device", agreed: "you agreed to send it there",
         wished: "you asked for a model that is not on this device",
         tooLong: "this is longer than what a model on this device can read",
@@ -199,7 +205,8 @@ struct DemoContent: Sendable {
                 turns: [
                     DemoTurn(
                         question: "Почему прилив бывает дважды в день?",
-                        reasoning: "Луна притягивает ближнюю сторону сильнее центра, а центр — сильнее дальней. Два горба.",
+                        reasoning:
+                            "Луна притягивает ближнюю сторону сильнее центра, а центр — сильнее дальней. Два горба.",
                         text: """
                             Луна притягивает **неравномерно**: воду под собой сильнее, чем центр Земли, а центр — сильнее, чем \
                             воду на обратной стороне. Океан вытягивается в *два* горба.
@@ -240,11 +247,13 @@ struct DemoContent: Sendable {
         answers: [
             DemoAnswer(
                 keywords: ["прилив", "луна"], reasoning: "Притяжение слабеет с расстоянием: два горба, один оборот.",
-                text: "Притяжение Луны создаёт **два** горба воды: к ней и от неё. Земля проходит под обоими за сутки, поэтому "
+                text:
+                    "Притяжение Луны создаёт **два** горба воды: к ней и от неё. Земля проходит под обоими за сутки, поэтому "
                     + "прилив приходит дважды.")
         ],
         fallback: DemoAnswer(
-            text: "Это **демо**: модель не запущена, и ничего не покидает устройство. Ответ написан заранее и приходит по "
+            text:
+                "Это **демо**: модель не запущена, и ничего не покидает устройство. Ответ написан заранее и приходит по "
                 + "слову, как настоящий.\n\nЧтобы получать настоящие ответы:\n\n1. откройте «Модели»,\n2. выберите подходящую "
                 + "этому устройству,\n3. скачайте её один раз.\n\nДальше она работает и в самолёте."),
         me: "Я", model: "Модель", here: "отвечает демо, на этом устройстве", agreed: "вы разрешили отправить",

@@ -130,18 +130,23 @@ actor NearsideBrain: Brain {
         for model in try await installed() {
             let fit = try? await nearside.fit(ModelRef(model.id))
             choices.append(
-                ModelChoice(place: .device(model: model.id), name: model.name, verdict: fit.map { verdicts[$0.verdict] ?? .tight }))
+                ModelChoice(
+                    place: .device(model: model.id), name: model.name,
+                    verdict: fit.map { verdicts[$0.verdict] ?? .tight }))
         }
-        return choices + (try await nearside.providers()).filter(\.hasKey).compactMap { status in
-            status.defaultModel.map { model in
-                choice(model, at: status, offers[status.settings.name]?.first { $0.id == model })
+        return choices
+            + (try await nearside.providers()).filter(\.hasKey).compactMap { status in
+                status.defaultModel.map { model in
+                    choice(model, at: status, offers[status.settings.name]?.first { $0.id == model })
+                }
             }
-        }
     }
 
     func offers(of provider: String) async throws -> [ModelChoice] {
         await unlocked.value
-        guard let status = try await nearside.providers().first(where: { $0.settings.name == provider }) else { return [] }
+        guard let status = try await nearside.providers().first(where: { $0.settings.name == provider }) else {
+            return []
+        }
         offers[provider] = try await nearside.models(of: provider)
         return offers[provider, default: []].map { choice($0.id, at: status, $0) }
     }
@@ -385,7 +390,8 @@ extension AnswerReceipt {
             costIsCertain: receipt.costSource != .estimated && receipt.costSource != .unknown,
             promptTokens: Int(usage?.promptTokens ?? 0), answerTokens: Int(usage?.completionTokens ?? 0),
             firstTokenSeconds: (timings?.firstTokenMs ?? 0) / 1000, tokensPerSecond: timings?.tokensPerSecond ?? 0,
-            preset: receipt.sampling.preset.map(AnswerPreset.init), temperature: receipt.sampling.temperature.map(rounded),
+            preset: receipt.sampling.preset.map(AnswerPreset.init),
+            temperature: receipt.sampling.temperature.map(rounded),
             topP: receipt.sampling.topP.map(rounded), samplingReason: receipt.sampling.reason)
     }
 }
@@ -393,7 +399,8 @@ extension AnswerReceipt {
 extension Terms {
     fileprivate init(_ policy: DataPolicy) {
         self.init(
-            region: policy.region, kept: policy.retained, trainedOn: policy.trainedOn, asOf: policy.asOf, note: policy.note)
+            region: policy.region, kept: policy.retained, trainedOn: policy.trainedOn, asOf: policy.asOf,
+            note: policy.note)
     }
 }
 
@@ -441,7 +448,8 @@ extension ProviderInfo {
     fileprivate init(_ status: ProviderStatus) {
         self.init(
             name: status.settings.name, kind: ProviderSort(status.settings.kind), address: status.baseUrl,
-            hasKey: status.hasKey, model: status.defaultModel, terms: Terms(status.dataPolicy), models: Int(status.models),
+            hasKey: status.hasKey, model: status.defaultModel, terms: Terms(status.dataPolicy),
+            models: Int(status.models),
             restingSeconds: Int(status.restingSeconds))
     }
 }
@@ -472,8 +480,10 @@ extension Turn {
             case .regenerate, .resume: []
             }
         return ChatRequest(
-            messages: messages.lazy.map { $0 }, model: options.model, provider: options.provider, mode: modes[mode] ?? .onlyOnDevice,
-            sensitivity: sensitivities[privacy] ?? .sensitive, sampling: Sampling(preset: options.preset.flatMap { presets[$0] }), webSearch: webSearch,
+            messages: messages.lazy.map { $0 }, model: options.model, provider: options.provider,
+            mode: modes[mode] ?? .onlyOnDevice,
+            sensitivity: sensitivities[privacy] ?? .sensitive,
+            sampling: Sampling(preset: options.preset.flatMap { presets[$0] }), webSearch: webSearch,
             consent: consent?.target)
     }
 }

@@ -134,7 +134,9 @@ final class ChatModel: Identifiable {
     }
 
     func beginEdit(_ message: MessageID) {
-        guard !isAnswering, let message = messages.first(where: { $0.id == message && $0.author == .person }) else { return }
+        guard !isAnswering, let message = messages.first(where: { $0.id == message && $0.author == .person }) else {
+            return
+        }
         editing = message.id
         draft = message.text
     }
@@ -192,7 +194,8 @@ final class ChatModel: Identifiable {
     func loadCosts() async {
         await attempt {
             let chatID = try await self.ensureChat()
-            self.costs = try await self.brain.costs(of: self.turn(.send(self.draft.isEmpty ? "…" : self.draft)), in: chatID)
+            self.costs = try await self.brain.costs(
+                of: self.turn(.send(self.draft.isEmpty ? "…" : self.draft)), in: chatID)
         }
     }
 

@@ -96,7 +96,9 @@ private struct BlockReader {
             body.append(line)
         }
         // Half of the closing fence is not code yet.
-        if let last = body.last?.trimmed, !last.isEmpty, last.count < fence.length, last.allSatisfy({ $0 == fence.mark }) {
+        if let last = body.last?.trimmed, !last.isEmpty, last.count < fence.length,
+            last.allSatisfy({ $0 == fence.mark })
+        {
             body.removeLast()
         }
         if body.last?.isEmpty == true { body.removeLast() }
@@ -151,7 +153,8 @@ private struct BlockReader {
         }
         let digits = rest.prefix { $0.isASCII && $0.isNumber }
         let after = rest.dropFirst(digits.count)
-        guard (1...4).contains(digits.count), let dot = after.first, dot == "." || dot == ")", after.dropFirst().first == " "
+        guard (1...4).contains(digits.count), let dot = after.first, dot == "." || dot == ")",
+            after.dropFirst().first == " "
         else { return nil }
         return ListItem(depth: min(depth, 4), marker: digits + ".", runs: Inline.runs(of: after.dropFirst(2).trimmed))
     }
@@ -246,7 +249,9 @@ private enum Inline {
                 runs.append(InlineRun(text: body, style: style.union(.code)))
                 index = end + ticks
             } else if character == "[", let link = link(text, from: index) {
-                runs += parse(link.label, style: style).map { InlineRun(text: $0.text, style: $0.style, link: link.address) }
+                runs += parse(link.label, style: style).map {
+                    InlineRun(text: $0.text, style: $0.style, link: link.address)
+                }
                 index = link.end
             } else if let span = span(text, from: index) {
                 runs += parse(span.body, style: style.union(span.style))

@@ -124,7 +124,9 @@ struct ChatScreen: View {
     }
 
     private var sendButton: some View {
-        Button { model.send() } label: {
+        Button {
+            model.send()
+        } label: {
             Image(systemName: "arrow.up.circle.fill").font(.largeTitle)
         }
         .disabled(!model.canSend)
@@ -134,7 +136,9 @@ struct ChatScreen: View {
     }
 
     private var stopButton: some View {
-        Button { model.stop() } label: {
+        Button {
+            model.stop()
+        } label: {
             Image(systemName: "stop.circle.fill").font(.largeTitle)
         }
         .keyboardShortcut(".", modifiers: .command)
@@ -145,7 +149,9 @@ struct ChatScreen: View {
     // MARK: Who answers, and how
 
     private var pickerButton: some View {
-        Button { picks = true } label: {
+        Button {
+            picks = true
+        } label: {
             VStack(spacing: 0) {
                 Text(model.title.isEmpty ? Strings.newChat() : model.title).font(.headline).lineLimit(1)
                 HStack(spacing: 4) {
@@ -170,14 +176,20 @@ struct ChatScreen: View {
                     Button {
                         Task { await model.choose(info.preset) }
                     } label: {
-                        Label(presetTitle(info), systemImage: info == model.presetInfo ? "checkmark" : "thermometer.medium")
+                        Label(
+                            presetTitle(info),
+                            systemImage: info == model.presetInfo ? "checkmark" : "thermometer.medium")
                     }
                 }
             }
             if model.canSearchWeb {
                 Toggle(isOn: $model.webSearch) { Label(Strings.webSearch(), systemImage: "globe") }
             }
-            Button { showsCosts = true } label: { Label(Strings.compareCosts(), systemImage: "dollarsign.circle") }
+            Button {
+                showsCosts = true
+            } label: {
+                Label(Strings.compareCosts(), systemImage: "dollarsign.circle")
+            }
         } label: {
             Label(Strings.options(), systemImage: "slider.horizontal.3")
         }

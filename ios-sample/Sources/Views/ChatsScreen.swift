@@ -55,24 +55,32 @@ struct ChatsScreen: View {
     private func section(_ title: String, _ chats: [ChatSummary]) -> some View {
         Section {
             ForEach(chats) { chat in
-                Button { onOpen(chat.id) } label: { ChatRow(chat: chat) }
-                    .buttonStyle(.plain)
-                    .listRowBackground(chat.id == opened ? Theme.accent.opacity(0.12) : nil)
-                    .accessibilityIdentifier("chats.row")
-                    .swipeActions(edge: .leading, allowsFullSwipe: true) { pinButton(chat).tint(Theme.accent) }
-                    .swipeActions(edge: .trailing, allowsFullSwipe: true) { deleteButton(chat) }
-                    .contextMenu {
-                        pinButton(chat)
-                        Button { beginRename(chat) } label: { Label(Strings.rename(), systemImage: "pencil") }
-                        Menu {
-                            Button(Strings.exportMarkdown()) { Task { await model.export(chat.id, as: .markdown) } }
-                            Button(Strings.exportJSON()) { Task { await model.export(chat.id, as: .json) } }
-                        } label: {
-                            Label(Strings.export(), systemImage: "square.and.arrow.up")
-                        }
-                        Divider()
-                        deleteButton(chat)
+                Button {
+                    onOpen(chat.id)
+                } label: {
+                    ChatRow(chat: chat)
+                }
+                .buttonStyle(.plain)
+                .listRowBackground(chat.id == opened ? Theme.accent.opacity(0.12) : nil)
+                .accessibilityIdentifier("chats.row")
+                .swipeActions(edge: .leading, allowsFullSwipe: true) { pinButton(chat).tint(Theme.accent) }
+                .swipeActions(edge: .trailing, allowsFullSwipe: true) { deleteButton(chat) }
+                .contextMenu {
+                    pinButton(chat)
+                    Button {
+                        beginRename(chat)
+                    } label: {
+                        Label(Strings.rename(), systemImage: "pencil")
                     }
+                    Menu {
+                        Button(Strings.exportMarkdown()) { Task { await model.export(chat.id, as: .markdown) } }
+                        Button(Strings.exportJSON()) { Task { await model.export(chat.id, as: .json) } }
+                    } label: {
+                        Label(Strings.export(), systemImage: "square.and.arrow.up")
+                    }
+                    Divider()
+                    deleteButton(chat)
+                }
             }
         } header: {
             if !title.isEmpty { Text(title) }
@@ -88,7 +96,11 @@ struct ChatsScreen: View {
     }
 
     private func deleteButton(_ chat: ChatSummary) -> some View {
-        Button(role: .destructive) { onDelete(chat.id) } label: { Label(Strings.delete(), systemImage: "trash") }
+        Button(role: .destructive) {
+            onDelete(chat.id)
+        } label: {
+            Label(Strings.delete(), systemImage: "trash")
+        }
     }
 
     private func beginRename(_ chat: ChatSummary) {
@@ -99,7 +111,9 @@ struct ChatsScreen: View {
 
     private var hits: some View {
         ForEach(model.hits) { hit in
-            Button { onOpen(hit.chat.id) } label: {
+            Button {
+                onOpen(hit.chat.id)
+            } label: {
                 VStack(alignment: .leading, spacing: 4) {
                     Text(hit.chat.title).font(.headline).lineLimit(1)
                     snippet(hit).font(.subheadline).foregroundStyle(.secondary).lineLimit(3)
@@ -114,7 +128,9 @@ struct ChatsScreen: View {
 
     private func snippet(_ hit: ChatHit) -> Text {
         hit.snippet.reduce(Text(verbatim: "")) { text, run in
-            text + (run.matched ? Text(verbatim: run.text).bold().foregroundStyle(Theme.accent) : Text(verbatim: run.text))
+            text
+                + (run.matched
+                    ? Text(verbatim: run.text).bold().foregroundStyle(Theme.accent) : Text(verbatim: run.text))
         }
     }
 

@@ -36,7 +36,11 @@ struct FirstRunScreen: View {
                         isRecommended: model.models.recommended == entry
                     ) { model.pick(entry) }
                 }
-                Button { imports = true } label: { Label(Strings.haveAFile(), systemImage: "folder") }
+                Button {
+                    imports = true
+                } label: {
+                    Label(Strings.haveAFile(), systemImage: "folder")
+                }
             }
             .frame(maxWidth: Theme.column)
             .frame(maxWidth: .infinity)
@@ -61,7 +65,8 @@ struct FirstRunScreen: View {
         VStack(alignment: .leading, spacing: Theme.wide) {
             header(Strings.downloadTitle(model.picked?.name ?? ""), Strings.downloadHint())
             if let state = model.download {
-                DownloadRow(state: state, onPause: { model.pauseDownload() }, onResume: { model.startDownload() }).card()
+                DownloadRow(state: state, onPause: { model.pauseDownload() }, onResume: { model.startDownload() })
+                    .card()
             }
             Spacer()
             wideButton(Strings.pickAnother(), "first.back") { model.back() }.buttonStyle(.bordered)
@@ -102,7 +107,8 @@ struct FirstRunScreen: View {
             .background(.bar)
     }
 
-    private func wideButton(_ title: String, _ identifier: String, action: @escaping @MainActor () -> Void) -> some View {
+    private func wideButton(_ title: String, _ identifier: String, action: @escaping @MainActor () -> Void) -> some View
+    {
         Button(action: action) { Text(title).frame(maxWidth: .infinity) }.accessibilityIdentifier(identifier)
     }
 }
@@ -143,7 +149,8 @@ private struct PickCard: View {
             }
             .card()
             .overlay {
-                RoundedRectangle(cornerRadius: Theme.corner).strokeBorder(isPicked ? Theme.accent : .clear, lineWidth: 2)
+                RoundedRectangle(cornerRadius: Theme.corner).strokeBorder(
+                    isPicked ? Theme.accent : .clear, lineWidth: 2)
             }
         }
         .buttonStyle(.plain)

@@ -94,8 +94,10 @@ private struct CodeView: View {
                     Clipboard.copy(text)
                     isCopied = true
                 } label: {
-                    Label(isCopied ? Strings.copied() : Strings.copy(), systemImage: isCopied ? "checkmark" : "doc.on.doc")
-                        .font(.caption)
+                    Label(
+                        isCopied ? Strings.copied() : Strings.copy(), systemImage: isCopied ? "checkmark" : "doc.on.doc"
+                    )
+                    .font(.caption)
                 }
                 .disabled(!isClosed)
                 .accessibilityIdentifier("code.copy")

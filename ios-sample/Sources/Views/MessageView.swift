@@ -36,8 +36,16 @@ struct MessageView: View {
                 .padding(.vertical, 10)
                 .background(Theme.bubble, in: RoundedRectangle(cornerRadius: Theme.corner))
                 .contextMenu {
-                    Button { Clipboard.copy(message.text) } label: { Label(Strings.copy(), systemImage: "doc.on.doc") }
-                    Button { act(.edit) } label: { Label(Strings.edit(), systemImage: "pencil") }.disabled(isBusy)
+                    Button {
+                        Clipboard.copy(message.text)
+                    } label: {
+                        Label(Strings.copy(), systemImage: "doc.on.doc")
+                    }
+                    Button {
+                        act(.edit)
+                    } label: {
+                        Label(Strings.edit(), systemImage: "pencil")
+                    }.disabled(isBusy)
                 }
             HStack(spacing: Theme.gap) {
                 VersionPicker(message: message, isBusy: isBusy, act: act)
@@ -128,9 +136,10 @@ private struct ReasoningView: View {
                 .padding(.top, Theme.tight)
         } label: {
             Label(
-                isThinking ? Strings.thinking() : Strings.thoughtFor(Numbers.seconds(seconds)), systemImage: "brain")
-                .font(.subheadline.weight(.medium))
-                .foregroundStyle(.secondary)
+                isThinking ? Strings.thinking() : Strings.thoughtFor(Numbers.seconds(seconds)), systemImage: "brain"
+            )
+            .font(.subheadline.weight(.medium))
+            .foregroundStyle(.secondary)
         }
         .card()
     }

@@ -61,7 +61,10 @@ struct ModelPicker: View {
         if !choices.isEmpty {
             Section(title) {
                 ForEach(choices) { choice in
-                    row(choice.name, detail(choice), choice.place.symbol, isChosen: model.chosen == choice, choice.verdict) {
+                    row(
+                        choice.name, detail(choice), choice.place.symbol, isChosen: model.chosen == choice,
+                        choice.verdict
+                    ) {
                         await model.choose(choice)
                     }
                 }

@@ -20,7 +20,11 @@ struct ModelsScreen: View {
         .navigationTitle(Strings.models())
         .toolbar {
             ToolbarItem(placement: .primaryAction) {
-                Button { imports = true } label: { Label(Strings.importFile(), systemImage: "square.and.arrow.down") }
+                Button {
+                    imports = true
+                } label: {
+                    Label(Strings.importFile(), systemImage: "square.and.arrow.down")
+                }
             }
         }
         .fileImporter(isPresented: $imports, allowedContentTypes: [.gguf]) { result in

@@ -81,7 +81,11 @@ struct SettingsScreen: View {
                         }
                     }
             }
-            Button { adds = true } label: { Label(Strings.addProvider(), systemImage: "plus") }
+            Button {
+                adds = true
+            } label: {
+                Label(Strings.addProvider(), systemImage: "plus")
+            }
         }
     }
 

@@ -44,9 +44,9 @@ enum Numbers {
     }
 
     /// Small amounts keep two digits that say something: $0.00042.
-    static func dollars(_ amount: Double) -> String {
+    static func dollars(_ amount: Double, locale: Locale = .autoupdatingCurrent) -> String {
         let digits = amount > 0 && amount < 0.01 ? 5 : 2
-        return amount.formatted(.currency(code: "USD").precision(.fractionLength(2...digits)))
+        return amount.formatted(.currency(code: "USD").precision(.fractionLength(2...digits)).locale(locale))
     }
 
     static func seconds(_ seconds: Double) -> String {

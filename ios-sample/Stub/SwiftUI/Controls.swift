@@ -6,7 +6,8 @@ public struct Text: Sendable, Equatable {
     public init(verbatim: String) {}
     @_disfavoredOverload public init<S: StringProtocol>(_ content: S) {}
     public init(_ content: AttributedString) {}
-    public init<F: FormatStyle>(_ input: F.FormatInput, format: F) where F.FormatInput: Equatable, F.FormatOutput == String {}
+    public init<F: FormatStyle>(_ input: F.FormatInput, format: F)
+    where F.FormatInput: Equatable, F.FormatOutput == String {}
     public func font(_ font: Font?) -> Text { self }
     public func bold() -> Text { self }
     public func italic() -> Text { self }
@@ -25,7 +26,11 @@ public struct Label<Title: View, Icon: View>: Leaf {
     public init(@ViewBuilder title: () -> Title, @ViewBuilder icon: () -> Icon) {}
 }
 extension Label where Title == Text, Icon == Image {
-    public init<S: StringProtocol>(_ title: S, systemImage: String) { self.init {} icon: {} }
+    public init<S: StringProtocol>(_ title: S, systemImage: String) {
+        self.init {
+        } icon: {
+        }
+    }
     private init(_ title: () -> Void, icon: () -> Void) {}
 }
 
@@ -37,10 +42,12 @@ public struct Spacer: Leaf { public init(minLength: CGFloat? = nil) {} }
 // MARK: - Layout
 
 public struct VStack<Content: View>: Leaf {
-    public init(alignment: HorizontalAlignment = .center, spacing: CGFloat? = nil, @ViewBuilder content: () -> Content) {}
+    public init(alignment: HorizontalAlignment = .center, spacing: CGFloat? = nil, @ViewBuilder content: () -> Content)
+    {}
 }
 public struct LazyVStack<Content: View>: Leaf {
-    public init(alignment: HorizontalAlignment = .center, spacing: CGFloat? = nil, @ViewBuilder content: () -> Content) {}
+    public init(alignment: HorizontalAlignment = .center, spacing: CGFloat? = nil, @ViewBuilder content: () -> Content)
+    {}
 }
 public struct HStack<Content: View>: Leaf {
     public init(alignment: VerticalAlignment = .center, spacing: CGFloat? = nil, @ViewBuilder content: () -> Content) {}
@@ -66,7 +73,8 @@ public struct ScrollViewProxy {
 public struct ForEach<Data: RandomAccessCollection, ID: Hashable, Content> {}
 extension ForEach: View, Leaf where Content: View {
     public typealias Body = Never
-    public init(_ data: Data, id: KeyPath<Data.Element, ID>, @ViewBuilder content: @escaping (Data.Element) -> Content) {}
+    public init(_ data: Data, id: KeyPath<Data.Element, ID>, @ViewBuilder content: @escaping (Data.Element) -> Content)
+    {}
 }
 extension ForEach where Content: View, Data.Element: Identifiable, ID == Data.Element.ID {
     public init(_ data: Data, @ViewBuilder content: @escaping (Data.Element) -> Content) {}
@@ -158,7 +166,9 @@ extension ProgressView {
     public init<V: BinaryFloatingPoint>(value: V?, total: V = 1.0, @ViewBuilder label: () -> Label) {}
 }
 public struct DisclosureGroup<Label: View, Content: View>: Leaf {
-    public init(isExpanded: Binding<Bool>, @ViewBuilder content: @escaping () -> Content, @ViewBuilder label: () -> Label) {}
+    public init(
+        isExpanded: Binding<Bool>, @ViewBuilder content: @escaping () -> Content, @ViewBuilder label: () -> Label
+    ) {}
 }
 public struct LabeledContent<Label, Content> {}
 extension LabeledContent: View, Leaf where Label: View, Content: View {
