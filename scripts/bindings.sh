@@ -76,7 +76,7 @@ strictly=(--scratch-path "$target/swift" -Xswiftc -warnings-as-errors)
 
 swift_package() {
   run_swift build "${strictly[@]}"
-  run_swift format lint --strict --recursive Package.swift Sources/Nearside Tests
+  run_swift format lint --strict --recursive Package.swift Sources/Nearside Sources/NearsideTesting Sources/NearsideBench Tests UnitTests
 }
 
 test_kotlin() {

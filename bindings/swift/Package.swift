@@ -1,13 +1,18 @@
 // swift-tools-version: 6.0
 //
-// Three targets, one import. `NearsideFFI` is the C face of the library; `NearsideGenerated` is what UniFFI wrote (its
-// runtime is not made for Swift 6's language mode); `Nearside` is the hand-written half and re-exports the generated
-// one. scripts/bindings.sh builds the library and writes the first two.
+// One import for apps, `Nearside`, and one more for their tests, `NearsideTesting`. Below them, `NearsideFFI` is the C
+// face of the library, and `NearsideGenerated` is what UniFFI wrote (its runtime is not made for Swift 6's language mode).
+//
+// Where the library comes from:
+// - NEARSIDE_LIBRARY_DIR: a folder into which cargo built it for this host, found at run time where it was found at build
+//   time. On Linux the repository's own by default. scripts/bindings.sh builds it and writes the generated code.
+// - else an XCFramework that scripts/apple.sh made, beside this file. With NEARSIDE_TESTING=1 the one for tests, which can
+//   play scripts; an app is shipped without.
+//
 // No machine of Apple's has seen this file yet.
 
 import PackageDescription
 
-// A host's own library, as cargo built it: found at run time where it was found at build time.
 #if os(Linux)
     let library: String? =
         Context.environment["NEARSIDE_LIBRARY_DIR"] ?? "\(Context.packageDirectory)/../../target/release"
@@ -18,32 +23,53 @@ import PackageDescription
     let linker: [String] = []
 #endif
 
+let forTests = Context.environment["NEARSIDE_TESTING"] == "1"
 let ffi: Target
+let generated: String
 let link: [LinkerSetting]
 if let library {
     ffi = .systemLibrary(name: "NearsideFFI")
+    generated = "Sources/NearsideGenerated"
     link = [
         .linkedLibrary("nearside_ffi"),
         .unsafeFlags(["-L\(library)", "-Xlinker", "-rpath", "-Xlinker", library] + linker),
     ]
 } else {
-    ffi = .binaryTarget(name: "NearsideFFI", path: "NearsideFFI.xcframework")
-    link = [.linkedLibrary("c++"), .linkedFramework("Accelerate"), .linkedFramework("Metal")]
+    let folder = forTests ? "Apple/testing" : "Apple/release"
+    ffi = .binaryTarget(name: "NearsideFFI", path: "\(folder)/NearsideFFI.xcframework")
+    generated = "\(folder)/NearsideGenerated"
+    link = [
+        .linkedLibrary("c++"), .linkedFramework("Accelerate"), .linkedFramework("Foundation"),
+        .linkedFramework("Metal"), .linkedFramework("MetalKit"),
+    ]
 }
+
+// What scripts/bindings.sh builds can always play scripts.
+let scripts: [SwiftSetting] = library != nil || forTests ? [.define("NEARSIDE_TESTING")] : []
 
 let package = Package(
     name: "Nearside",
     platforms: [.iOS(.v16), .macOS(.v13)],
-    products: [.library(name: "Nearside", targets: ["Nearside"])],
+    products: [
+        .library(name: "Nearside", targets: ["Nearside"]),
+        .library(name: "NearsideTesting", targets: ["NearsideTesting"]),
+    ],
     targets: [
         ffi,
         .target(
             name: "NearsideGenerated",
             dependencies: ["NearsideFFI"],
+            path: generated,
             swiftSettings: [.swiftLanguageMode(.v5)],
             linkerSettings: link),
-        .target(name: "Nearside", dependencies: ["NearsideGenerated"]),
+        .target(name: "Nearside", dependencies: ["NearsideGenerated"], resources: [.copy("PrivacyInfo.xcprivacy")]),
+        .target(name: "NearsideTesting", dependencies: ["Nearside"], swiftSettings: scripts),
+        // Scripts are what it measures with, so it is there only where they are.
+        .executableTarget(name: "NearsideBench", dependencies: ["NearsideTesting"], swiftSettings: scripts),
+        // The scenarios, by the same names as in Kotlin, and what only Swift has.
         .testTarget(name: "NearsideTests", dependencies: ["Nearside"]),
+        .testTarget(
+            name: "NearsideUnitTests", dependencies: ["NearsideTesting"], path: "UnitTests", swiftSettings: scripts),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -20,4 +20,6 @@ pub use message::{Message, Part, Role};
 pub use preset::{Preset, PresetValues, SamplingUsed};
 pub use receipt::{CostSource, DataPolicy, Expected, Receipt, Route, Skipped, Target};
 pub use request::{ChatRequest, Effort, Limits, Mode, Output, Reasoning, Sampling, Sensitivity, Tool};
+#[cfg(feature = "testing")]
+pub use stream::live_streams;
 pub use stream::{Cancel, ChatStream, Sink, Stream};

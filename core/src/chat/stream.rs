@@ -62,6 +62,8 @@ impl<T> Stream<T> {
     /// A stream and the end that feeds it.
     pub fn new() -> (Self, Sink<T>) {
         let (queue, items) = mpsc::channel(QUEUE + 1);
+        #[cfg(feature = "testing")]
+        LIVE.fetch_add(1, Ordering::SeqCst);
         // The channel is new and holds more than one: this place is always free.
         let last = queue.clone().try_reserve_owned().ok();
         let cancel = Cancel::default();
@@ -113,6 +115,8 @@ impl<T> Stream<T> {
 
 impl<T> Drop for Stream<T> {
     fn drop(&mut self) {
+        #[cfg(feature = "testing")]
+        LIVE.fetch_sub(1, Ordering::SeqCst);
         self.cancel.raise();
     }
 }
@@ -202,6 +206,15 @@ impl Cancel {
         }
     }
 }
+
+/// Streams that nobody has let go of yet, in this process: for tests that look for leaks.
+#[cfg(feature = "testing")]
+pub fn live_streams() -> u64 {
+    LIVE.load(Ordering::SeqCst)
+}
+
+#[cfg(feature = "testing")]
+static LIVE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
 /// Items that may wait for a slow reader.
 const QUEUE: usize = 64;

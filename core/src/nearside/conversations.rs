@@ -1,5 +1,6 @@
 //! Conversations as an app uses them: kept by the library, so that the app stores nothing.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use tokio::runtime::Handle;
 use super::{Answers, Inner, Nearside, blocking, facts, lock, record};
 use crate::chat::{
     Cancel, ChatRequest, ChatStream, Conversation, ConversationSettings, ConversationSummary, ExportFormat, Message,
-    MessageState, SearchHit, Stream, export,
+    MessageState, Role, SearchHit, Stream, export,
 };
 use crate::error::Result;
 use crate::route::{CostRow, Decision, compare, estimate};
@@ -246,12 +247,12 @@ pub(super) fn filled(request: &mut ChatRequest, settings: &ConversationSettings,
 
 /// Leaves out the oldest messages of what no place that may answer could hold, and says how many. What is said last
 /// stays, whatever its length: the place refuses it with the numbers.
+///
+/// More is left out than must be, in steps of half the room: what a model is told then begins at the same message for
+/// many turns, and its KV cache stays of use.
 pub(super) async fn shortened(inner: &Arc<Inner>, mut request: ChatRequest) -> Result<(ChatRequest, u32)> {
-    let tokens = |request: &ChatRequest| {
-        let (prompt, _) = estimate::tokens(request);
-        u64::from(prompt.likely).midpoint(u64::from(prompt.high))
-    };
-    if tokens(&request) < SURELY_FITS {
+    let whole = tokens(&request);
+    if whole < SURELY_FITS {
         return Ok((request, 0));
     }
     let asked = request.clone();
@@ -264,21 +265,35 @@ pub(super) async fn shortened(inner: &Arc<Inner>, mut request: ChatRequest) -> R
         .max_tokens
         .map_or(context / 4, u64::from)
         .min(context / 2);
+    let room = context - answer;
+    let step = (room / 2).max(1);
+    let must_go = whole.saturating_sub(room).div_ceil(step) * step;
     let mut left_out = 0;
-    while tokens(&request) + answer > context {
-        let is_system = |message: &Message| message.role == crate::chat::Role::System;
-        let first = request.messages.iter().take_while(|message| is_system(message)).count();
-        // Whole turns: what is told begins with a question.
-        let mut turn = request.messages.iter().skip(first + 1);
-        let turn = turn.position(|message| message.role == crate::chat::Role::User);
-        let Some(turn) = turn.map(|at| at + 1) else { break };
-        request.messages.drain(first..first + turn);
-        left_out += u32::try_from(turn).unwrap_or(u32::MAX);
+    while whole - tokens(&request) < must_go {
+        let Some(turn) = first_turn(&request.messages) else {
+            break;
+        };
+        left_out += turn.len();
+        request.messages.drain(turn);
     }
-    Ok((request, left_out))
+    Ok((request, u32::try_from(left_out).unwrap_or(u32::MAX)))
+}
+
+/// The first question and what was said to it, if another question follows: what is told begins with one.
+fn first_turn(messages: &[Message]) -> Option<Range<usize>> {
+    let is = |role: Role| move |message: &Message| message.role == role;
+    let first = messages.iter().position(|message| message.role != Role::System)?;
+    let next = messages.iter().skip(first + 1).position(is(Role::User))?;
+    Some(first..first + 1 + next)
+}
+
+/// Tokens of the prompt, more likely too many than too few.
+fn tokens(request: &ChatRequest) -> u64 {
+    let (prompt, _) = estimate::tokens(request);
+    u64::from(prompt.likely).midpoint(prompt.high.into())
 }
 
 /// How long a deletion can be undone by an app that does not purge.
 const UNDO_MS: i64 = 60 * 60 * 1000;
 /// Tokens that any model's context holds with an answer.
-const SURELY_FITS: u64 = 1000;
+const SURELY_FITS: u64 = 300;

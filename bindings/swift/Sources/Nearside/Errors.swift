@@ -15,4 +15,23 @@ extension NearsideError: LocalizedError, CustomStringConvertible {
     }
 
     public var errorDescription: String? { description }
+
+    /// What helps against this kind of error, for an alert's second line. The description says it for the case at hand.
+    public var recoverySuggestion: String? {
+        switch self {
+        case .NotInstalled: "Download or import the model."
+        case .TooLarge: "Take a smaller model, or a smaller context."
+        case .Storage: "Free some space, and check that the folder can be written."
+        case .Network: "Try again when there is a connection. What was downloaded is kept."
+        case .Provider: "Try again, or take another provider."
+        case .Unauthorized: "Check the key."
+        case .RateLimited: "Wait a little, then try again."
+        case .Corrupt: "Remove the model and download it again."
+        case .Unsupported: "Take another model."
+        case .InvalidRequest: "Change the request."
+        case .Blocked: "Change the policy, or what the request allows."
+        case .Busy: "Wait until the other work has ended."
+        case .Internal: "Please report this."
+        }
+    }
 }

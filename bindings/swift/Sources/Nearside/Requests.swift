@@ -7,6 +7,17 @@ extension Nearside {
     public convenience init(directory: URL) throws {
         try self.init(config: Config(directory: directory.path))
     }
+
+    /// The same on a device whose side the app tells: `AppleHost()` on Apple's systems.
+    public convenience init(directory: URL, host: any DeviceHost) throws {
+        try self.init(config: Config(directory: directory.path), host: host)
+    }
+
+    /// Everything said, and a host.
+    public convenience init(config: Config, host: any DeviceHost) throws {
+        // UniFFI makes a constructor with a name a static function; the second object takes over a handle of its own.
+        self.init(unsafeFromHandle: try Nearside.withHost(config: config, host: host).uniffiCloneHandle())
+    }
 }
 
 extension ChatRequest {

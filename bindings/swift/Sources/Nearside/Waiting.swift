@@ -21,7 +21,7 @@ extension Nearside {
 
 /// Waits for the work unless the task is cancelled. The work then ends in its own time, for a Swift task that is
 /// cancelled does not cancel the Rust future that it waits for; its result is dropped.
-private func abandonable<T: Sendable>(_ work: @escaping @Sendable () async throws -> T) async throws -> T {
+func abandonable<T: Sendable>(_ work: @escaping @Sendable () async throws -> T) async throws -> T {
     let (results, continuation) = AsyncThrowingStream<T, any Error>.makeStream()
     Task {
         do {

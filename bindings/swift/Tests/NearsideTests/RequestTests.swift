@@ -20,8 +20,8 @@ extension Scenarios {
                 mode: .preferOnDevice,
                 sensitivity: .personal,
                 sampling: Sampling(
-                    temperature: nil, topP: nil, topK: nil, minP: nil, repeatPenalty: nil, frequencyPenalty: nil,
-                    presencePenalty: nil, seed: nil, stop: []),
+                    preset: nil, temperature: nil, topP: nil, topK: nil, minP: nil, repeatPenalty: nil,
+                    frequencyPenalty: nil, presencePenalty: nil, seed: nil, stop: []),
                 reasoning: .auto,
                 output: .text,
                 tools: [],

@@ -1,0 +1,92 @@
+import Foundation
+import Nearside
+import Testing
+
+extension Scenarios {
+    /// Conversations that the library keeps.
+    @Suite struct ConversationTests {
+        @Test func aConversationIsThereAfterARestart() async throws {
+            let directory = freshDirectory()
+            let id: UInt64
+            do {
+                let nearside = try library(directory, .reasoning(text: "The moon."), .text(text: "Twice a day."))
+                let chats = try nearside.conversations()
+                id = try await chats.create(settings: ConversationSettings(system: "Be brief.")).id
+                let chunks = try await chats.send(id, ask("Why do the tides come?")).all()
+                #expect(chunks.text == "Twice a day.")
+                #expect(chunks.done?.stop == .end)
+            }
+            let nearside = try library(directory)
+            let chats = try nearside.conversations()
+            let conversation = try await chats.open(id: id)
+            #expect(conversation.messages.map(\.role) == [.user, .assistant])
+            #expect(conversation.messages.map(\.text) == ["Why do the tides come?", "Twice a day."])
+            #expect(conversation.messages.last?.reasoning == "The moon.")
+            #expect(conversation.messages.last?.state == .done(stop: .end))
+            #expect(conversation.summary.settings.system == "Be brief.")
+            #expect(try await chats.list().map(\.id) == [id])
+        }
+
+        @Test func everyVersionOfAMessageIsKept() async throws {
+            let nearside = try library(freshDirectory(), .text(text: "Blue."))
+            let chats = try nearside.conversations()
+            let id = try await chats.create().id
+            _ = try await chats.send(id, ask("What colour?")).all()
+            let first = try await chats.open(id: id).messages
+            #expect(try await chats.regenerate(id, first[1].id).all().text == "Blue.")
+
+            let second = try await chats.open(id: id).messages
+            #expect(second.count == 2)
+            #expect(second[1].id != first[1].id)
+            #expect(second[1].versions == [first[1].id, second[1].id])
+
+            _ = try await chats.edit(id, first[0].id, ask("What colour is the sea?")).all()
+            let third = try await chats.open(id: id).messages
+            #expect(third.map(\.text) == ["What colour is the sea?", "Blue."])
+            #expect(third[0].versions == [first[0].id, third[0].id])
+
+            let back = try await chats.choose(id: id, message: first[0].id)
+            #expect(back.messages.first?.text == "What colour?")
+        }
+
+        @Test func anAnswerThatWasLeftIsKeptAndGoesOn() async throws {
+            let directory = freshDirectory()
+            let id: UInt64
+            do {
+                let nearside = try library(directory, .text(text: "Because of the "), .stall)
+                let chats = try nearside.conversations()
+                id = try await chats.create().id
+                for try await chunk in chats.send(id, ask("Why tides?")) where chunk.isText {
+                    if case .text("the ") = chunk { break }
+                }
+                let stopped = try await untilWritten(chats, id)
+                #expect(stopped.text == "Because of the ")
+                #expect(stopped.state == .done(stop: .cancelled))
+            }
+            let nearside = try library(directory, .text(text: "moon."))
+            let chats = try nearside.conversations()
+            let more = try await chats.resume(id).all()
+            #expect(more.text == "moon.", "only what is new is streamed")
+            let messages = try await chats.open(id: id).messages
+            #expect(messages.map(\.text) == ["Why tides?", "Because of the moon."])
+        }
+
+        /// A library in this directory that answers from a script.
+        private func library(_ directory: String, _ steps: ScriptStep...) throws -> Nearside {
+            try Nearside.scripted(config: Config(directory: directory), script: Script(steps: steps))
+        }
+
+        private func ask(_ question: String) -> ChatRequest {
+            ChatRequest(messages: [.user(question)])
+        }
+
+        /// The last message once its end is written: a loop that is left ends its answer a moment later.
+        private func untilWritten(_ chats: Conversations, _ id: UInt64) async throws -> StoredMessage {
+            while true {
+                let message = try #require(try await chats.open(id: id).messages.last)
+                if case .done = message.state { return message }
+                try await Task.sleep(for: .milliseconds(1))
+            }
+        }
+    }
+}

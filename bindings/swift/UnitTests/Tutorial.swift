@@ -1,0 +1,182 @@
+// What the documentation shows, word for word: DocumentationTests.swift compares the two, and here it compiles and runs.
+
+import Foundation
+import NearsideTesting
+
+/// DESIGN's first snippet: from nothing to an answer.
+func firstAnswer(view: TutorialView) async throws {
+    let nearside = try Nearside(directory: .applicationSupportDirectory, host: AppleHost())
+    let model = try ModelRef("hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:Q8_0")
+
+    let fit = try await nearside.fit(model)  // before any download: a few megabytes of head, kept
+    guard fit.verdict != .tooLarge else { return view.show(fit.suggestions) }
+
+    for try await event in nearside.download(model) {  // resumes, verifies, never corrupts
+        if case .progress(let done, let total, _) = event { view.bar = Double(done) / Double(total) }
+    }
+
+    var request = ChatRequest(messages: [.user("Why do the tides come twice a day?")])
+    request.mode = .preferOnDevice
+    for try await chunk in nearside.chat(request) {  // cancelling the task cancels the request
+        switch chunk {
+        case .started(let route): view.place = route.target
+        case .reasoning(let text): view.thoughts += text
+        case .text(let text): view.answer += text
+        case .done(_, _, _, let receipt): view.receipt = receipt  // where, why, cost, who saw it
+        default: break
+        }
+    }
+}
+
+/// The landing page.
+func landing() async throws -> String {
+    var answer = ""
+    let nearside = try Nearside(directory: .applicationSupportDirectory, host: AppleHost())
+    for try await chunk in nearside.chat(ChatRequest(messages: [.user("Why do the tides come twice a day?")])) {
+        if case .text(let text) = chunk { answer += text }
+    }
+    return answer
+}
+
+/// "Your first answer in ten minutes", step by step.
+enum Tutorial {
+    static func open() throws -> Nearside {
+        let nearside = try Nearside(directory: .applicationSupportDirectory, host: AppleHost())
+        nearside.followApp()
+        return nearside
+    }
+
+    static func choose(_ nearside: Nearside) async throws -> CatalogEntry? {
+        var fitting: CatalogEntry?
+        for entry in try nearside.catalog() {
+            let fit = try await nearside.fit(entry.model)
+            if fit.verdict != .tooLarge { fitting = entry }
+        }
+        return fitting
+    }
+
+    static func download(_ model: ModelRef, _ nearside: Nearside, bar: (Double) -> Void) async throws -> String? {
+        var modelID: String?
+        func show(progress: Double) { bar(progress) }
+        for try await event in nearside.download(model) {
+            switch event {
+            case .progress(let done, let total, _): show(progress: Double(done) / Double(total))
+            case .installed(let installed): modelID = installed.id
+            default: break
+            }
+        }
+        return modelID
+    }
+
+    static func ask(
+        _ question: String, _ modelID: String?, _ nearside: Nearside
+    ) async throws -> (String, String, Double) {
+        var (thoughts, answer, speed) = ("", "", 0.0)
+        for try await chunk in nearside.chat(ChatRequest(messages: [.user(question)], model: modelID)) {
+            switch chunk {
+            case .reasoning(let text): thoughts += text
+            case .text(let text): answer += text
+            case .done(_, _, let timings, _): speed = timings.tokensPerSecond
+            default: break
+            }
+        }
+        return (thoughts, answer, speed)
+    }
+
+    static func keep(_ question: String, _ nearside: Nearside) async throws -> (String, [StoredMessage]) {
+        var answer = ""
+        let conversations = try nearside.conversations()
+        let id = try await conversations.create().id
+        for try await chunk in conversations.send(id, ChatRequest(messages: [.user(question)])) {
+            if case .text(let text) = chunk { answer += text }
+        }
+        let kept = try await conversations.open(id: id).messages
+        return (answer, kept)
+    }
+
+    static func value(_ nearside: Nearside) async throws -> [String] {
+        struct Recipe: Codable {
+            let name: String
+            let minutes: Int
+            let steps: [String]
+        }
+        let recipe = try await nearside.generate(ChatRequest(messages: [.user("How do I make tea?")]), as: Recipe.self)
+        return recipe.steps
+    }
+
+    static func consent(
+        _ asked: ChatRequest, _ key: String, _ nearside: Nearside, sheet: (String) async -> Bool
+    ) async throws -> ChatRequest? {
+        var request = asked
+        func agrees(to text: String) async -> Bool { await sheet(text) }
+        try await nearside.addProvider(settings: ProviderSettings(name: "openrouter", kind: .openRouter))
+        try nearside.setKey(provider: "openrouter", key: key)
+        switch try await nearside.route(request) {
+        case .go: break
+        case .ask(let question):
+            guard await agrees(to: question.text) else { return nil }
+            request.consent = question.target
+        case .nowhere(_, _, let detail, _): throw NearsideError.Blocked(message: detail)
+        }
+        return request
+    }
+
+    static func script() throws -> Nearside {
+        let nearside = try Nearside.scripted {
+            ScriptStep.reasoning("The moon pulls.")
+            "Because of the moon."
+        }
+        return nearside
+    }
+}
+
+/// "Testing an app" and "Shipping an app".
+enum Articles {
+    static func stalled() throws -> Nearside {
+        let nearside = try Nearside.scripted(pause: .milliseconds(20)) {
+            "Because of "
+            ScriptStep.stall
+        }
+        return nearside
+    }
+
+    static func recorded(_ nearside: Nearside) async throws -> RecordedProvider {
+        let provider = try RecordedProvider([.chat("Because of the moon."), .refusal(status: 429)])
+        try await nearside.addProvider(settings: provider.settings())
+        return provider
+    }
+
+    static func keepOutOfBackups() throws {
+        var folder = URL.applicationSupportDirectory
+        var values = URLResourceValues()
+        values.isExcludedFromBackup = true
+        try folder.setResourceValues(values)
+    }
+}
+
+/// A screen, as far as the snippet needs one.
+final class TutorialView {
+    var bar = 0.0
+    var place: Target?
+    var thoughts = ""
+    var answer = ""
+    var receipt: Receipt?
+
+    func show(_ suggestions: [Suggestion]) {
+        answer = suggestions.map(\.text).joined(separator: "\n")
+    }
+}
+
+#if !canImport(Darwin)
+    extension URL {
+        /// Stands in for the folder that Apple's systems have.
+        static var applicationSupportDirectory: URL { freshDirectory() }
+    }
+
+    /// Stands in for the host that Apple's systems have.
+    final class AppleHost: DeviceHost {
+        func facts() -> HostFacts {
+            HostFacts(network: .unmetered, heat: .nominal)
+        }
+    }
+#endif

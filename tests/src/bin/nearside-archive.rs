@@ -1,0 +1,159 @@
+//! How fast ten thousand conversations of two hundred messages are listed, searched and opened.
+//!
+//! Fills `conversations.db` with as many as asked for, straight through SQL in one transaction (its own triggers make the
+//! index), then measures what an app calls. The words are drawn from a vocabulary with the frequencies that words have
+//! (Zipf's law), so that there are common words and rare ones. Prints one line a figure: median and slowest.
+
+#![allow(clippy::expect_used, reason = "a measurement that fails must fail at once")]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use nearside::chat::ConversationSettings;
+use nearside::{Config, Conversations, Nearside};
+use rusqlite::{Connection, params};
+
+/// Measures a large archive of conversations.
+#[derive(Parser)]
+struct Args {
+    /// Conversations.
+    #[arg(long, default_value_t = 10_000)]
+    conversations: u32,
+    /// Messages of each.
+    #[arg(long, default_value_t = 200)]
+    messages: u32,
+    /// How often each thing is measured.
+    #[arg(long, default_value_t = 20)]
+    times: u32,
+}
+
+/// Words of a message.
+const WORDS: u32 = 12;
+/// Words that there are.
+const VOCABULARY: f64 = 20_000.0;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let args = Args::parse();
+    let folder = tempfile::tempdir().expect("a folder");
+    let nearside = Nearside::new(Config::new(folder.path().to_string_lossy())).expect("the library opens");
+    let conversations = nearside.conversations().expect("they open");
+    // A conversation made by the library shows the shape of a row.
+    let settings = ConversationSettings::default();
+    conversations.create(settings).await.expect("created");
+    let begun = Instant::now();
+    fill(&folder.path().join("conversations.db"), &args);
+    let bytes = std::fs::metadata(folder.path().join("conversations.db"))
+        .expect("the file")
+        .len();
+    println!(
+        "{} conversations of {} messages, {} MB, written in {:.0} s",
+        args.conversations,
+        args.messages,
+        bytes / 1_000_000,
+        begun.elapsed().as_secs_f64()
+    );
+    measure(&conversations, &args).await;
+}
+
+async fn measure(conversations: &Conversations, args: &Args) {
+    let times = args.times;
+    let mut figures = Vec::new();
+    for _ in 0..times {
+        let begun = Instant::now();
+        let listed = conversations.list(None, 0).await.expect("listed");
+        figures.push(begun.elapsed());
+        assert_eq!(listed.len() as u32, args.conversations + 1);
+    }
+    tell("list, all", figures, 50);
+
+    for (name, query) in [
+        ("search, the commonest word", "w1"),
+        ("search, two common words", "w1 w2"),
+        ("search, a rare word", "w17111"),
+        ("search, the beginning of a word", "w1711"),
+        ("search, one letter", "w"),
+        ("search, nothing", "zebra"),
+    ] {
+        let mut figures = Vec::new();
+        for _ in 0..times {
+            let begun = Instant::now();
+            conversations.search(query.to_owned(), 50).await.expect("searched");
+            figures.push(begun.elapsed());
+        }
+        tell(name, figures, 100);
+    }
+
+    let mut figures = Vec::new();
+    for n in 0..times {
+        let id = u64::from(2 + n * (args.conversations / times.max(1)));
+        let begun = Instant::now();
+        let open = conversations.open(id).await.expect("it opens");
+        figures.push(begun.elapsed());
+        assert_eq!(open.messages.len() as u32, args.messages);
+    }
+    tell("open", figures, 20);
+}
+
+fn tell(name: &str, mut figures: Vec<Duration>, aim_ms: u64) {
+    figures.sort();
+    let ms = |time: Option<&Duration>| time.copied().unwrap_or_default().as_secs_f64() * 1000.0;
+    let (median, slowest) = (ms(figures.get(figures.len() / 2)), ms(figures.last()));
+    println!("{name:32} {median:8.2} ms, slowest {slowest:8.2} ms (aim: under {aim_ms})");
+}
+
+fn fill(path: &Path, args: &Args) {
+    let mut file = Connection::open(path).expect("the file");
+    let all = file.transaction().expect("a transaction");
+    {
+        let mut line = all
+            .prepare(
+                "INSERT INTO conversation (opening, preview, created_at, updated_at, messages, settings)
+                 VALUES (?1, ?1, ?2, ?2, ?3, '{\"system\":null,\"model\":null,\"provider\":null,\"preset\":null}')",
+            )
+            .expect("a statement");
+        let mut message = all
+            .prepare(
+                "INSERT INTO message (conversation, before, shown, role, text, created_at, state)
+                 VALUES (?1, ?2, 1, ?3, ?4, ?5, '{\"type\":\"done\",\"stop\":\"end\"}')",
+            )
+            .expect("a statement");
+        let mut words = Words(1);
+        for n in 0..args.conversations {
+            let at = i64::from(n) * 1000;
+            line.execute(params![words.sentence(), at, args.messages])
+                .expect("a row");
+            let conversation = all.last_insert_rowid();
+            let mut before: Option<i64> = None;
+            for turn in 0..args.messages {
+                let role = if turn % 2 == 0 { "\"user\"" } else { "\"assistant\"" };
+                message
+                    .execute(params![conversation, before, role, words.sentence(), at])
+                    .expect("a row");
+                before = Some(all.last_insert_rowid());
+            }
+        }
+    }
+    all.commit().expect("written");
+}
+
+/// The same words each time: a linear congruential generator (Knuth's MMIX constants).
+struct Words(u64);
+
+impl Words {
+    fn sentence(&mut self) -> String {
+        let words: Vec<String> = (0..WORDS).map(|_| format!("w{}", self.rank())).collect();
+        words.join(" ")
+    }
+
+    /// The rank of a word: the n-th is 1/n as frequent as the first.
+    fn rank(&mut self) -> u32 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let even = (self.0 >> 11) as f64 / (1_u64 << 53) as f64;
+        VOCABULARY.powf(even) as u32
+    }
+}

@@ -1,0 +1,453 @@
+//! Conversations: what is kept of them, in which versions, what a model is told of them, and what is found in them.
+
+#![allow(clippy::expect_used, reason = "a step that fails is a test that fails")]
+
+use std::fs;
+use std::path::Path;
+
+use nearside::chat::{
+    ChatRequest, ChatStream, Chunk, ConversationSettings, ExportFormat, Limits, Message, MessageState, Preset, Role,
+    Sampling, StopReason, StoredMessage,
+};
+use nearside::engine::{Script, ScriptStep};
+use nearside::{Config, Conversations, Error, ErrorKind, Nearside};
+use nearside_tests::models;
+
+fn text(text: &str) -> ScriptStep {
+    ScriptStep::Text { text: text.into() }
+}
+
+fn scripted(directory: &Path, steps: Vec<ScriptStep>) -> Nearside {
+    let script = Script {
+        steps,
+        chunk_delay_ms: 0,
+    };
+    Nearside::scripted(Config::new(directory.to_string_lossy()), script).expect("the library opens")
+}
+
+fn say(words: &str) -> ChatRequest {
+    ChatRequest::new(vec![Message::user(words)])
+}
+
+/// Reads an answer to its end.
+async fn gather(stream: ChatStream) -> Result<(String, StopReason), Error> {
+    let (mut said, mut stop) = (String::new(), None);
+    loop {
+        let batch = stream.next_batch().await?;
+        if batch.is_empty() {
+            return Ok((said, stop.expect("an answer has a last word")));
+        }
+        for chunk in batch {
+            match chunk {
+                Chunk::Text { text } => said.push_str(&text),
+                Chunk::Done { stop: how, .. } => stop = Some(how),
+                _ => {}
+            }
+        }
+    }
+}
+
+async fn begun(conversations: &Conversations) -> u64 {
+    conversations
+        .create(ConversationSettings::default())
+        .await
+        .expect("created")
+        .id
+}
+
+/// Who said what, of the branch that is shown.
+async fn shown(conversations: &Conversations, id: u64) -> Vec<(Role, String)> {
+    let conversation = conversations.open(id).await.expect("it opens");
+    conversation
+        .messages
+        .into_iter()
+        .map(|message| (message.role, message.text))
+        .collect()
+}
+
+fn words(pairs: &[(Role, &str)]) -> Vec<(Role, String)> {
+    pairs.iter().map(|(role, text)| (*role, (*text).to_owned())).collect()
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_with_its_reasoning_apart_and_its_receipt_and_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let reasoning = ScriptStep::Reasoning {
+        text: "the moon".into(),
+    };
+    let nearside = scripted(folder.path(), vec![reasoning, text("Because of the moon.")]);
+    let conversations = nearside.conversations().expect("they open");
+    let id = begun(&conversations).await;
+    let answer = gather(conversations.send(id, say("Why do the tides\ncome twice?")))
+        .await
+        .expect("answered");
+    assert_eq!(answer, ("Because of the moon.".to_owned(), StopReason::End));
+    drop((conversations, nearside));
+
+    let nearside = scripted(folder.path(), vec![]);
+    let conversations = nearside.conversations().expect("they open");
+    let listed = conversations.list(None, 0).await.expect("listed");
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].title, "Why do the tides come twice?");
+    assert_eq!(listed[0].preview, "Because of the moon.");
+    assert_eq!(listed[0].messages, 2);
+    let conversation = conversations.open(id).await.expect("it opens");
+    let [question, answer] = &conversation.messages[..] else {
+        panic!("two messages")
+    };
+    assert_eq!((question.role, answer.role), (Role::User, Role::Assistant));
+    assert_eq!(answer.reasoning, "the moon");
+    assert_eq!(answer.state, MessageState::Done { stop: StopReason::End });
+    assert!(answer.receipt.is_some() && answer.usage.is_some() && answer.timings.is_some());
+    assert_eq!(question.receipt, None);
+}
+
+#[tokio::test]
+async fn an_edit_and_another_answer_add_versions_and_lose_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nearside = scripted(folder.path(), vec![text("so")]);
+    let conversations = nearside.conversations().expect("they open");
+    let id = begun(&conversations).await;
+    for question in ["one", "two"] {
+        gather(conversations.send(id, say(question))).await.expect("answered");
+    }
+    let before = conversations.open(id).await.expect("it opens");
+    let (first, last) = (before.messages[0].id, before.messages[3].id);
+
+    gather(conversations.regenerate(id, last, ChatRequest::default()))
+        .await
+        .expect("answered");
+    let again = conversations.open(id).await.expect("it opens");
+    assert_eq!(again.messages.len(), 4);
+    assert_eq!(again.messages[3].versions.len(), 2);
+    assert_eq!(again.messages[3].versions[0], last);
+
+    gather(conversations.edit(id, first, say("uno")))
+        .await
+        .expect("answered");
+    assert_eq!(
+        shown(&conversations, id).await,
+        words(&[(Role::User, "uno"), (Role::Assistant, "so")])
+    );
+    assert_eq!(conversations.list(None, 0).await.expect("listed")[0].title, "uno");
+
+    let back = conversations.choose(id, last).await.expect("chosen");
+    assert_eq!(back.messages[0].text, "one");
+    assert_eq!(back.messages[3].id, last);
+    assert_eq!(back.summary.messages, 4);
+    assert_eq!(back.messages[0].versions.len(), 2);
+
+    for (message, why) in [(last, "edited"), (9999, "no conversation or message")] {
+        let refused = gather(conversations.edit(id, message, say("x"))).await.expect_err(why);
+        assert_eq!(refused.kind(), ErrorKind::InvalidRequest);
+        assert!(refused.to_string().contains(why), "{refused}");
+    }
+    assert_eq!(
+        shown(&conversations, id).await.len(),
+        4,
+        "what was refused left nothing"
+    );
+}
+
+#[tokio::test]
+async fn one_answer_at_a_time_and_a_cancelled_one_keeps_its_words_and_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nearside = scripted(folder.path(), vec![text("half an answer"), ScriptStep::Stall]);
+    let conversations = nearside.conversations().expect("they open");
+    let id = begun(&conversations).await;
+    let stream = conversations.send(id, say("begin"));
+    let mut said = String::new();
+    while said != "half an answer" {
+        for chunk in stream.next_batch().await.expect("chunks") {
+            if let Chunk::Text { text } = chunk {
+                said.push_str(&text);
+            }
+        }
+    }
+    let busy = gather(conversations.send(id, say("more")))
+        .await
+        .expect_err("one at a time");
+    assert_eq!(busy.kind(), ErrorKind::Busy);
+    let open = conversations.open(id).await.expect("it opens");
+    assert_eq!(
+        open.messages.last().map(|last| last.state.clone()),
+        Some(MessageState::Writing)
+    );
+    stream.cancel();
+    let (_, stop) = gather(stream).await.expect("ended");
+    assert_eq!(stop, StopReason::Cancelled);
+    drop((conversations, nearside));
+
+    let nearside = scripted(folder.path(), vec![text(", and the rest")]);
+    let conversations = nearside.conversations().expect("they open");
+    let (rest, _) = gather(conversations.resume(id, ChatRequest::default()))
+        .await
+        .expect("answered");
+    assert_eq!(rest, ", and the rest");
+    let whole = [(Role::User, "begin"), (Role::Assistant, "half an answer, and the rest")];
+    assert_eq!(shown(&conversations, id).await, words(&whole));
+}
+
+#[tokio::test]
+async fn a_stream_that_is_dropped_leaves_what_came_and_a_failure_says_what_failed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fail = ScriptStep::Fail {
+        kind: ErrorKind::Network,
+        detail: "the line is dead".into(),
+    };
+    let nearside = scripted(folder.path(), vec![text("a word"), fail]);
+    let conversations = nearside.conversations().expect("they open");
+    let id = begun(&conversations).await;
+    let failed = gather(conversations.send(id, say("go"))).await.expect_err("it fails");
+    assert_eq!(failed.kind(), ErrorKind::Network);
+    let open = conversations.open(id).await.expect("it opens");
+    let last = open.messages.last().expect("an answer");
+    assert_eq!(last.text, "a word");
+    assert!(matches!(&last.state, MessageState::Failed { error } if error.contains("the line is dead")));
+
+    // What cannot be asked is refused before anything is written down.
+    let mut wrong = say("never");
+    wrong.sampling.temperature = Some(9.0);
+    assert_eq!(
+        gather(conversations.send(id, wrong))
+            .await
+            .expect_err("out of range")
+            .kind(),
+        ErrorKind::InvalidRequest
+    );
+    assert_eq!(shown(&conversations, id).await.len(), 2);
+    let nobody = gather(conversations.send(77, say("hello")))
+        .await
+        .expect_err("no such conversation");
+    assert!(nobody.to_string().contains("`77`"), "{nobody}");
+}
+
+#[tokio::test]
+async fn what_is_deleted_comes_back_until_it_is_purged_and_then_no_byte_of_it_is_left() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nearside = scripted(folder.path(), vec![text("zanzibarolla answered")]);
+    let conversations = nearside.conversations().expect("they open");
+    let (keep, lose) = (begun(&conversations).await, begun(&conversations).await);
+    gather(conversations.send(keep, say("a plain question")))
+        .await
+        .expect("answered");
+    gather(conversations.send(lose, say("qwertyplant question")))
+        .await
+        .expect("answered");
+    conversations
+        .rename(lose, Some("mirabellion".into()))
+        .await
+        .expect("renamed");
+
+    conversations.delete(lose).await.expect("deleted");
+    assert_eq!(conversations.list(None, 0).await.expect("listed").len(), 1);
+    assert!(
+        conversations
+            .search("qwertyplant".into(), 10)
+            .await
+            .expect("searched")
+            .is_empty()
+    );
+    conversations.restore(lose).await.expect("restored");
+    assert_eq!(
+        conversations
+            .search("qwertyplant".into(), 10)
+            .await
+            .expect("searched")
+            .len(),
+        1
+    );
+    conversations.delete(lose).await.expect("deleted");
+    conversations.purge().await.expect("purged");
+    assert_eq!(
+        conversations.restore(lose).await.expect_err("gone").kind(),
+        ErrorKind::InvalidRequest
+    );
+    for entry in fs::read_dir(folder.path())
+        .expect("files")
+        .flatten()
+        .filter(|entry| entry.path().is_file())
+    {
+        let bytes = fs::read(entry.path()).expect("read");
+        for word in ["qwertyplant", "mirabellion"] {
+            let found = bytes.windows(word.len()).any(|window| window == word.as_bytes());
+            assert!(!found, "`{word}` is still in {}", entry.path().display());
+        }
+    }
+    assert_eq!(shown(&conversations, keep).await.len(), 2);
+}
+
+#[tokio::test]
+async fn words_are_found_whole_or_as_they_are_typed_in_any_script_and_titles_come_first() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nearside = scripted(folder.path(), vec![text("Прилив приходит дважды. Naïve café.")]);
+    let conversations = nearside.conversations().expect("they open");
+    let (older, newer) = (begun(&conversations).await, begun(&conversations).await);
+    gather(conversations.send(older, say("the lighthouse keeper")))
+        .await
+        .expect("answered");
+    gather(conversations.send(newer, say("a boat")))
+        .await
+        .expect("answered");
+    conversations
+        .rename(older, Some("Boats and tides".into()))
+        .await
+        .expect("renamed");
+
+    let found = async |query: &str| -> Vec<(u64, bool)> {
+        let hits = conversations.search(query.to_owned(), 10).await.expect("searched");
+        hits.iter()
+            .map(|hit| (hit.conversation.id, hit.message.is_some()))
+            .collect()
+    };
+    assert_eq!(found("boat").await, [(older, false), (newer, true)], "a title first");
+    assert_eq!(found("lightho").await, [(older, true)], "by its beginning");
+    assert_eq!(found("keeper lighthouse").await, [(older, true)], "in any order");
+    assert_eq!(
+        found("прилив дваж").await,
+        [(newer, true), (older, true)],
+        "the newest first"
+    );
+    assert_eq!(found("cafe").await.len(), 2, "without accents");
+    assert!(found("boat lighthouse nothing").await.is_empty());
+    assert!(found("\" OR 1 *").await.is_empty());
+    assert!(found("").await.is_empty());
+    let hit = &conversations.search("lighthouse".into(), 1).await.expect("searched")[0];
+    let matched: String = hit
+        .snippet
+        .iter()
+        .filter(|part| part.matched)
+        .map(|part| part.text.as_str())
+        .collect();
+    assert_eq!(matched, "lighthouse");
+}
+
+#[tokio::test]
+async fn pins_come_first_and_settings_and_titles_stay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nearside = scripted(folder.path(), vec![text("ok")]);
+    let conversations = nearside.conversations().expect("they open");
+    let settings = ConversationSettings {
+        system: Some("be brief".into()),
+        preset: Some(Preset::Creative),
+        ..ConversationSettings::default()
+    };
+    let first = conversations.create(settings.clone()).await.expect("created");
+    assert_eq!(first.settings, settings);
+    let second = begun(&conversations).await;
+    gather(conversations.send(second, say("newer")))
+        .await
+        .expect("answered");
+    let order = async || -> Vec<u64> {
+        conversations
+            .list(None, 0)
+            .await
+            .expect("listed")
+            .iter()
+            .map(|line| line.id)
+            .collect()
+    };
+    assert_eq!(order().await, [second, first.id]);
+    conversations.set_pinned(first.id, true).await.expect("pinned");
+    assert_eq!(order().await, [first.id, second]);
+    conversations
+        .rename(second, Some("  A name  ".into()))
+        .await
+        .expect("renamed");
+    assert_eq!(conversations.list(Some(1), 1).await.expect("listed")[0].title, "A name");
+    conversations.rename(second, None).await.expect("renamed");
+    assert_eq!(conversations.list(Some(1), 1).await.expect("listed")[0].title, "newer");
+}
+
+#[tokio::test]
+async fn a_conversation_is_written_out_for_people_and_for_programs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let reasoning = ScriptStep::Reasoning {
+        text: "let me see".into(),
+    };
+    let nearside = scripted(folder.path(), vec![reasoning, text("Twice a day.")]);
+    let conversations = nearside.conversations().expect("they open");
+    let id = begun(&conversations).await;
+    gather(conversations.send(id, say("How often?")))
+        .await
+        .expect("answered");
+    let page = conversations.export(id, ExportFormat::Markdown).await.expect("written");
+    assert!(
+        page.starts_with("# How often?\n\n## You\n\nHow often?\n\n## Answer\n\n> let me see\n\nTwice a day.\n"),
+        "{page}"
+    );
+    let json = conversations.export(id, ExportFormat::Json).await.expect("written");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+    assert_eq!(json["messages"][1]["text"], "Twice a day.");
+    assert_eq!(json["messages"][1]["state"]["type"], "done");
+}
+
+#[tokio::test]
+async fn a_real_model_is_told_what_was_said_and_leaves_out_what_its_context_cannot_hold() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = Config {
+        context: Some(512),
+        ..Config::new(folder.path().to_string_lossy())
+    };
+    let nearside = Nearside::new(config).expect("the library opens");
+    let conversations = nearside.conversations().expect("they open");
+    let settings = ConversationSettings {
+        model: Some(models::path("smollm2.gguf").to_string_lossy().into_owned()),
+        system: Some("You answer in one short sentence.".into()),
+        preset: Some(Preset::Precise),
+        ..ConversationSettings::default()
+    };
+    let id = conversations.create(settings).await.expect("created").id;
+    let ask = |words: String| ChatRequest {
+        limits: Limits {
+            max_tokens: Some(12),
+            ..Limits::default()
+        },
+        sampling: Sampling {
+            seed: Some(1),
+            ..Sampling::default()
+        },
+        ..ChatRequest::new(vec![Message::user(words)])
+    };
+    for turn in 0..12 {
+        let words = format!("Turn {turn}: {}", "tell me about the sea and its tides. ".repeat(5));
+        gather(conversations.send(id, ask(words))).await.expect("answered");
+    }
+    let open = conversations.open(id).await.expect("it opens");
+    assert_eq!(open.messages.len(), 24, "all of it is kept");
+    let answers: Vec<_> = open
+        .messages
+        .iter()
+        .filter(|message| message.role == Role::Assistant)
+        .collect();
+    assert_eq!(answers[0].left_out, 0);
+    let last = answers.last().expect("answers");
+    assert!(
+        last.left_out > 0 && last.left_out % 2 == 0,
+        "whole turns: {}",
+        last.left_out
+    );
+    // The question, its answer and the instructions: the model saw what came before.
+    let seen: Vec<u32> = answers
+        .iter()
+        .filter_map(|answer| answer.usage.map(|usage| usage.prompt_tokens))
+        .collect();
+    assert!(seen[1] > seen[0], "{seen:?}");
+    assert!(seen.iter().all(|tokens| *tokens < 512), "{seen:?}");
+    // What is left out goes in large steps, so that most turns find the ones before them in the KV cache.
+    let cached = |answer: &&&StoredMessage| {
+        answer
+            .usage
+            .is_some_and(|usage| usage.cached_tokens * 2 > usage.prompt_tokens)
+    };
+    assert!(answers.iter().filter(cached).count() >= 6, "the cache is of use");
+    let sampling = last
+        .receipt
+        .as_ref()
+        .map(|receipt| receipt.sampling.clone())
+        .expect("a receipt");
+    assert_eq!(
+        (sampling.preset, sampling.temperature),
+        (Some(Preset::Precise), Some(0.0))
+    );
+}
