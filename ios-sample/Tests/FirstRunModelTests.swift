@@ -65,6 +65,19 @@ struct FirstRunModelTests {
         #expect(run.step == .chat)
     }
 
+    @Test func anyOtherModelCanBePickedByItsReference() async throws {
+        let run = try #require(await app(quick(fresh: true)).firstRun)
+        run.models.reference = "hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M"
+        await run.pickTyped()
+        #expect(run.picked?.reference == run.models.reference)
+        run.models.reference = "hf:unsloth/DeepSeek-R1-Distill-Qwen-7B-GGUF:Q4_K_M"
+        await run.pickTyped()
+        #expect(run.picked?.reference != run.models.reference, "it is too large")
+        run.startDownload()
+        await run.work?.value
+        #expect(run.step == .chat)
+    }
+
     @Test func aFileIsAsGoodAsADownload() async throws {
         let run = try #require(await app(quick(fresh: true)).firstRun)
         await run.load()

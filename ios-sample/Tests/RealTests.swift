@@ -18,11 +18,9 @@ struct RealTests {
         // Pick by fit, download.
         let firstRun = try #require(app.firstRun)
         app.models.reference = Hub.model
-        await app.models.judgeTyped()
-        let fit = try #require(app.models.typed, "\(app.models.failure ?? "")")
-        #expect(fit.verdict == .fits)
-        firstRun.pick(
-            ModelEntry(id: Hub.model, reference: Hub.model, name: "SmolLM2 135M", sizeBytes: fit.sizeBytes))
+        await firstRun.pickTyped()
+        #expect(app.models.typed?.verdict == .fits, "\(app.models.failure ?? "")")
+        #expect(firstRun.picked?.sizeBytes == 98_362_432)
         firstRun.startDownload()
         await firstRun.work?.value
         #expect(firstRun.step == .chat, "\(app.models.downloads)")

@@ -61,7 +61,6 @@ protocol Brain: Sendable {
 
     // The device
     func condition() async -> Condition
-    func notice(_ event: DeviceEvent) async
 }
 
 /// What goes wrong, in words that say what helps. The only error that reaches a screen.
@@ -385,6 +384,18 @@ struct Preferences: Codable, Equatable, Sendable {
     }
 }
 
+extension URL {
+    /// A folder in this one, made if it is missing, that no backup holds.
+    func folderWithoutBackup(_ name: String) throws -> URL {
+        var folder = appendingPathComponent(name, isDirectory: true)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        var values = URLResourceValues()
+        values.isExcludedFromBackup = true
+        try folder.setResourceValues(values)
+        return folder
+    }
+}
+
 /// What the person allows.
 struct Rules: Equatable, Sendable {
     /// ISO 3166 codes or `EU`. Empty: any.
@@ -464,17 +475,4 @@ struct SpendingLine: Identifiable, Hashable, Sendable {
 struct Condition: Equatable, Sendable {
     var isHot = false
     var isShortOfMemory = false
-
-    static func now(lowMemorySince: Date?) -> Condition {
-        var condition = Condition()
-        #if canImport(Darwin)
-            let heat = ProcessInfo.processInfo.thermalState
-            condition.isHot = heat == .serious || heat == .critical
-        #endif
-        // A minute, as long as the library counts it.
-        condition.isShortOfMemory = lowMemorySince.map { Date.now.timeIntervalSince($0) < 60 } ?? false
-        return condition
-    }
 }
-
-enum DeviceEvent: Sendable { case memoryLow, background, foreground }

@@ -44,7 +44,7 @@ actor DemoBrain: Brain {
             name: "openrouter", kind: .openRouter, address: "https://openrouter.ai", hasKey: true,
             model: DemoContent.remoteModel, terms: DemoContent.remoteTerms, models: 342)
     ]
-    private var state: Condition
+    private let state: Condition
 
     /// Without a pace an answer comes at once. `fresh`: as on the first start, with no chat and no model.
     init(
@@ -392,7 +392,6 @@ actor DemoBrain: Brain {
     }
 
     func condition() -> Condition { state }
-    func notice(_ event: DeviceEvent) { state.isShortOfMemory = event == .memoryLow }
 
     // MARK: Small steps
 

@@ -10,6 +10,8 @@ actor NearsideBrain: Brain {
     private let nearside: Nearside
     private let conversations: Conversations
     private let keys: any Keys
+    /// Reads the phone. Nothing where there is none to read: the library then asks the system itself.
+    private let host: (any DeviceHost)?
     private let settingsFile: URL
     private let catalog: [CatalogEntry]
     /// Done when every provider has its credential of the last time.
@@ -17,23 +19,22 @@ actor NearsideBrain: Brain {
     /// What providers offer, as it was last fetched.
     private var offers: [String: [RemoteModel]] = [:]
     private var signIns: [String: SignIn] = [:]
-    private var lowMemorySince: Date?
 
     /// `hub`: another place than Hugging Face, such as a mirror or a test's own.
     init(directory: URL, hub: String? = nil) throws {
-        let library = directory.appendingPathComponent("nearside")
-        try FileManager.default.createDirectory(at: library, withIntermediateDirectories: true)
-        let nearside = try Nearside(config: Config(directory: library.path, hub: hub))
-        #if canImport(Security)
-            let keys = KeychainKeys()
-            // Models are large and can be had again.
-            var folder = library
-            var values = URLResourceValues()
-            values.isExcludedFromBackup = true
-            try folder.setResourceValues(values)
+        // Models are large and can be had again.
+        let library = try directory.folderWithoutBackup("nearside")
+        let config = Config(directory: library.path, hub: hub)
+        #if canImport(Darwin)
+            let (host, keys) = (AppleHost(), KeychainKeys())
+            let nearside = try Nearside.withHost(config: config, host: host)
+            // Memory warnings, going to the background, coming back.
+            nearside.followApp()
         #else
-            let keys = FileKeys(directory: directory.appendingPathComponent("keys"))
+            let (host, keys) = (DeviceHost?.none, FileKeys(directory: directory.appendingPathComponent("keys")))
+            let nearside = try Nearside(config: config)
         #endif
+        self.host = host
         self.nearside = nearside
         self.keys = keys
         conversations = try nearside.conversations()
@@ -45,9 +46,7 @@ actor NearsideBrain: Brain {
 
     // MARK: Chats
 
-    func chats() async throws -> [ChatSummary] {
-        try await conversations.list(limit: nil, offset: 0).map(ChatSummary.init)
-    }
+    func chats() async throws -> [ChatSummary] { try await conversations.list().map(ChatSummary.init) }
 
     func newChat(_ options: ChatOptions) async throws -> ChatSummary {
         ChatSummary(try await conversations.create(settings: options.settings))
@@ -90,7 +89,7 @@ actor NearsideBrain: Brain {
 
     func decide(_ turn: Turn, in chat: ChatID) async throws -> Judgement {
         await unlocked.value
-        switch try await conversations.route(id: chat, request: turn.request) {
+        switch try await conversations.route(chat, turn.request) {
         case .go(let route): return .go(Place(route.target), reason: route.reason)
         case .ask(let question):
             let (place, terms) = (Place(question.target), Terms(question.dataPolicy))
@@ -101,18 +100,19 @@ actor NearsideBrain: Brain {
 
     nonisolated func answer(_ turn: Turn, in chat: ChatID) -> Pieces<AnswerPiece> {
         let request = turn.request
-        return pieces(AnswerPiece.init) { [conversations] in
-            switch turn.kind {
-            case .send: try conversations.startSend(id: chat, request: request)
-            case .edit(let old, _): try conversations.startEdit(id: chat, message: old, request: request)
-            case .regenerate(let old): try conversations.startRegenerate(id: chat, message: old, request: request)
-            case .resume: try conversations.startResume(id: chat, request: request)
-            }
-        }
+        return pieces(
+            { [conversations] in
+                switch turn.kind {
+                case .send: conversations.send(chat, request)
+                case .edit(let old, _): conversations.edit(chat, old, request)
+                case .regenerate(let old): conversations.regenerate(chat, old, request)
+                case .resume: conversations.resume(chat, request)
+                }
+            }, AnswerPiece.init)
     }
 
     func costs(of turn: Turn, in chat: ChatID) async throws -> [CostLine] {
-        try await conversations.cost(id: chat, request: turn.request).map {
+        try await conversations.cost(chat, turn.request).map {
             CostLine(place: Place($0.target), isSetUp: $0.setUp, dollars: $0.usdTotal, asOf: $0.asOf)
         }
     }
@@ -171,9 +171,8 @@ actor NearsideBrain: Brain {
     }
 
     nonisolated func download(_ reference: String) -> Pieces<DownloadStep> {
-        pieces({ [catalog] in DownloadStep($0, catalog: catalog) }) { [self] in
-            try nearside.startDownload(model: model(reference))
-        }
+        pieces(
+            { [self] in nearside.download(try model(reference)) }, { [catalog] in DownloadStep($0, catalog: catalog) })
     }
 
     /// One of the catalogue by its id, or whatever else was typed.
@@ -265,35 +264,26 @@ actor NearsideBrain: Brain {
 
     // MARK: The device
 
-    func condition() -> Condition { .now(lowMemorySince: lowMemorySince) }
-
-    func notice(_ event: DeviceEvent) {
-        if event == .memoryLow { lowMemorySince = .now }
-        try? nearside.notify(event: events[event] ?? .foreground)
+    func condition() -> Condition {
+        guard let facts = host?.facts() else { return Condition() }
+        return Condition(
+            isHot: facts.heat == .serious || facts.heat == .critical, isShortOfMemory: facts.memoryPressure)
     }
 }
 
-/// A stream of the library in the app's words. Cancelling the task cancels the work, and what it still says is given.
+/// A stream of the library in the app's words.
 private func pieces<Source: BatchSource, Piece: Sendable>(
-    _ piece: @escaping @Sendable (Source.Element) -> Piece?, _ start: @escaping @Sendable () throws -> Source
+    _ start: @escaping @Sendable () throws -> Batches<Source>, _ piece: @escaping @Sendable (Source.Element) -> Piece?
 ) -> Pieces<Piece> {
     Pieces {
-        var source: Source?
-        var batch: ArraySlice<Source.Element> = []
+        var iterator: Batches<Source>.Iterator?
         return {
-            while true {
-                while let element = batch.popFirst() {
-                    if let piece = piece(element) { return piece }
-                }
-                let stream = try source ?? start()
-                source = stream
-                batch = try await withTaskCancellationHandler {
-                    try await stream.nextBatch()[...]
-                } onCancel: {
-                    stream.cancel()
-                }
-                if batch.isEmpty { return nil }
+            var elements = try iterator ?? start().makeAsyncIterator()
+            defer { iterator = elements }
+            while let element = try await elements.next() {
+                if let piece = piece(element) { return piece }
             }
+            return nil
         }
     }
 }
@@ -311,7 +301,6 @@ extension ChatSummary {
 
 extension Chat {
     fileprivate init(_ conversation: Conversation) {
-        // What this app neither sends nor shows: instructions and tools.
         let shown = conversation.messages.filter { $0.role == .user || $0.role == .assistant }
         self.init(summary: ChatSummary(conversation.summary), messages: shown.map(ChatMessage.init))
     }
@@ -505,9 +494,6 @@ private let modes: [AnswerMode: Mode] = [
 private let sensitivities: [PrivacyLevel: Sensitivity] = [.open: .public, .personal: .personal, .secret: .sensitive]
 private let presets: [AnswerPreset: Preset] = [.precise: .precise, .balanced: .balanced, .creative: .creative]
 private let verdicts: [Verdict: FitVerdict] = [.fits: .fits, .tight: .tight, .tooLarge: .tooLarge]
-private let events: [DeviceEvent: AppEvent] = [
-    .memoryLow: .memoryLow, .background: .background, .foreground: .foreground,
-]
 private let kinds: [ProviderSort: ProviderKind] = [
     .openRouter: .openRouter, .deepSeek: .deepSeek, .groq: .groq, .fireworks: .fireworks, .openAI: .openAi,
     .ollama: .ollama, .llamaServer: .llamaServer, .compatible: .compatible,

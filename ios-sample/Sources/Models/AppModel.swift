@@ -124,14 +124,7 @@ final class AppModel {
         }
     }
 
-    // MARK: The device
-
-    /// Everything that the system tells an app and that a brain wants to know comes through here.
-    func notice(_ event: DeviceEvent) async {
-        await brain.notice(event)
-        await refreshCondition()
-    }
-
+    /// Heat and memory, for the banner.
     func refreshCondition() async {
         condition = await brain.condition()
     }

@@ -38,6 +38,14 @@ final class FirstRunModel {
         if models.fits[entry.reference]?.verdict != .tooLarge { picked = entry }
     }
 
+    /// Picks what was typed in, unless it is too large.
+    func pickTyped() async {
+        await models.judgeTyped()
+        guard let fit = models.typed, fit.verdict != .tooLarge else { return }
+        picked = ModelEntry(
+            id: fit.reference, reference: fit.reference, name: fit.reference, sizeBytes: fit.sizeBytes)
+    }
+
     var canDownload: Bool { picked != nil }
 
     var download: DownloadState? { picked.flatMap { models.downloads[$0.reference] } }
@@ -50,7 +58,7 @@ final class FirstRunModel {
         let transfer = models.work[picked.reference]
         work = Task {
             await transfer?.value
-            await self.continueIfInstalled()
+            if self.models.arrived[picked.reference] != nil { await self.beginChat() }
         }
     }
 
@@ -72,7 +80,7 @@ final class FirstRunModel {
             models.failure == nil
         else { return }
         picked = new
-        await continueIfInstalled()
+        await beginChat()
     }
 
     /// Leaves the first run for good; the chat that was begun stays open.
@@ -87,10 +95,7 @@ final class FirstRunModel {
         }
     }
 
-    private func continueIfInstalled() async {
-        guard let picked, download == nil,
-            models.installed.contains(where: { $0.id == picked.id || $0.reference == picked.reference })
-        else { return }
+    private func beginChat() async {
         let chat = ChatModel(brain: brain)
         await chat.load()
         self.chat = chat

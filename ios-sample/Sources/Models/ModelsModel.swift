@@ -36,6 +36,8 @@ final class ModelsModel {
     /// Why a verdict is missing, by reference.
     private(set) var unjudged: [String: String] = [:]
     private(set) var downloads: [String: DownloadState] = [:]
+    /// What downloads brought since the app began, by reference.
+    private(set) var arrived: [String: ModelEntry] = [:]
     /// Any reference of a hub, typed in.
     var reference = ""
     /// What was found at `reference`.
@@ -144,8 +146,9 @@ final class ModelsModel {
             if !isPaused { downloads[reference]?.phase = .loading }
         case .verifying:
             if !isPaused { downloads[reference]?.phase = .verifying }
-        case .installed:
+        case .installed(let entry):
             downloads[reference] = nil
+            arrived[reference] = entry
             await attempt { self.installed = try await self.brain.installed() }
         }
     }

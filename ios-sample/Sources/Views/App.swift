@@ -1,11 +1,7 @@
-// The app's entry: which brain it starts with, what it tells the models about the system, and how the screens hang together.
+// The app's entry: which brain it starts with, and how the screens hang together.
 
 import Foundation
 import SwiftUI
-
-#if canImport(UIKit)
-    import UIKit
-#endif
 
 @main
 struct NearsideSampleApp: App {
@@ -50,21 +46,12 @@ struct RootView: View {
             .task { await model.start() }
             .task(id: phase) {
                 guard phase == .active else { return }
-                // Heat has a notification, and memory another; one slow look at both needs neither.
+                // Nobody minds a banner that is five seconds late; the library itself hears of it at once.
                 while !Task.isCancelled {
                     await model.refreshCondition()
                     try? await Task.sleep(for: .seconds(5))
                 }
             }
-            .onChange(of: phase) { _, phase in
-                guard phase != .inactive else { return }
-                Task { await model.notice(phase == .active ? .foreground : .background) }
-            }
-            #if canImport(UIKit)
-                .onReceive(
-                    NotificationCenter.default.publisher(for: UIApplication.didReceiveMemoryWarningNotification)
-                ) { _ in Task { await model.notice(.memoryLow) } }
-            #endif
             .failureAlert($model.failure)
     }
 

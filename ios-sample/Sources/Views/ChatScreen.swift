@@ -228,7 +228,7 @@ struct CostsSheet: View {
         NavigationStack {
             List(model.costs) { line in
                 LabeledContent {
-                    Text(line.dollars.map(Numbers.dollars) ?? Strings.unknown()).monospacedDigit()
+                    Text(line.dollars.map { Numbers.dollars($0) } ?? Strings.unknown()).monospacedDigit()
                 } label: {
                     Label {
                         VStack(alignment: .leading) {

@@ -21,6 +21,7 @@ struct FirstRunScreen: View {
             if case .success(let file) = result { Task { await model.importModel(file) } }
         }
         .failureAlert($model.failure)
+        .failureAlert(Bindable(model.models).failure)
     }
 
     // MARK: 1. Pick
@@ -36,6 +37,7 @@ struct FirstRunScreen: View {
                         isRecommended: model.models.recommended == entry
                     ) { model.pick(entry) }
                 }
+                anyOther
                 Button {
                     imports = true
                 } label: {
@@ -57,6 +59,27 @@ struct FirstRunScreen: View {
                 wideButton(Strings.tryDemo(), "first.demo", action: onDemo).buttonStyle(.bordered)
             }
         }
+    }
+
+    private var anyOther: some View {
+        VStack(alignment: .leading, spacing: Theme.gap) {
+            Text(Strings.anyOther()).font(.headline)
+            TextField("hf:ORG/REPO:Q4_K_M", text: Bindable(model.models).reference)
+                .textInputAutocapitalization(.never)
+                .autocorrectionDisabled()
+                .font(.body.monospaced())
+                .onSubmit { Task { await model.pickTyped() } }
+                .accessibilityLabel(Strings.reference())
+                .accessibilityIdentifier("first.reference")
+            HStack {
+                Button(Strings.checkFit()) { Task { await model.pickTyped() } }
+                    .disabled(model.models.reference.isEmpty || model.models.isJudging)
+                    .accessibilityIdentifier("first.check")
+                if model.models.isJudging { ProgressView() }
+            }
+            if let fit = model.models.typed { VerdictView(fit: fit, unjudged: nil) }
+        }
+        .card()
     }
 
     // MARK: 2. Download

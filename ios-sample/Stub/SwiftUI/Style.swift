@@ -130,4 +130,8 @@ public struct TextInputAutocapitalization: Sendable {
     public static let characters = TextInputAutocapitalization()
 }
 /// UIKit's.
-public enum UIKeyboardType: Sendable { case `default`, decimalPad, URL }
+public struct UIKeyboardType: Sendable {
+    public static let decimalPad = UIKeyboardType()
+    // swift-format-ignore: AlwaysUseLowerCamelCase
+    public static let URL = UIKeyboardType()
+}

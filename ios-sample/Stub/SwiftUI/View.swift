@@ -80,6 +80,7 @@ extension State where Value: ExpressibleByNilLiteral { public init() { self.init
     public var wrappedValue: Value
     public var projectedValue: Bindable<Value> { self }
     public init(wrappedValue: Value) { self.wrappedValue = wrappedValue }
+    public init(_ wrappedValue: Value) { self.wrappedValue = wrappedValue }
     public subscript<Subject>(dynamicMember path: ReferenceWritableKeyPath<Value, Subject>) -> Binding<Subject> {
         fatalError("a stub")
     }
@@ -107,14 +108,12 @@ public struct EnvironmentValues {
     public var openURL: OpenURLAction { OpenURLAction() }
 }
 
-@MainActor @preconcurrency public struct DismissAction {
-    nonisolated init() {}
-    public func callAsFunction() {}
+public struct DismissAction {
+    @MainActor public func callAsFunction() {}
 }
 
-@MainActor @preconcurrency public struct OpenURLAction {
-    nonisolated init() {}
-    public func callAsFunction(_ url: URL) {}
+public struct OpenURLAction {
+    @MainActor public func callAsFunction(_ url: URL) {}
 }
 
 @MainActor public func withAnimation<R>(_ animation: Animation? = .default, _ body: () throws -> R) rethrows -> R {
