@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The Kotlin library and the Swift package: writes the generated code, compiles both halves, runs their scenarios.
 #
-#   bindings.sh [generate] [kotlin] [android] [swift] [test-kotlin] [test-swift]    kotlin and swift when none is named
+#   bindings.sh [generate] [kotlin] [android] [swift] [test-kotlin] [test-android] [test-swift]    kotlin and swift when
+#                                                                                                 none is named
 #
 # Generated code is never committed: the Kotlin goes to target/bindings/kotlin, the Swift into bindings/swift/Sources,
 # where git ignores it. What is here is for this machine; it has the scripted `Nearside` that tests play with. A test
@@ -68,7 +69,7 @@ have_swift() {
 
 kotlin() { maven -q compile; }
 
-# With the part for Android, against Android's classes: fetches 150 MB of them once.
+# With the part for Android, against Android's classes: fetches 300 MB of them once.
 android() { maven -q -P android compile; }
 
 # For `swift build` and `swift test`.
@@ -79,12 +80,19 @@ swift_package() {
   run_swift format lint --strict --recursive Package.swift Sources/Nearside Sources/NearsideTesting Sources/NearsideBench Tests UnitTests
 }
 
-test_kotlin() {
-  local log=$target/kotlin-test.log code=0
-  maven test 2>&1 | tee "$log" || code=$?
-  awk '/Tests run: [0-9]+, Failures/ && !/Time elapsed/ {
+test_kotlin() { maven_test kotlin test; }
+
+# The part for Android, under Robolectric.
+test_android() { maven_test android -P android test; }
+
+# maven_test NAME ARGUMENTS
+maven_test() {
+  local name=$1 log=$target/$1-test.log code=0
+  shift
+  maven "$@" 2>&1 | tee "$log" || code=$?
+  awk -v name="$name" '/Tests run: [0-9]+, Failures/ && !/Time elapsed/ {
          sub(/.*Tests run: /, ""); split($0, n, /[^0-9]+/); p = n[1] - n[2] - n[3] - n[4]; f = n[2] + n[3]
-       } END { printf "kotlin: %d passed, %d failed\n", p, f }' "$log"
+       } END { printf "%s: %d passed, %d failed\n", name, p, f }' "$log"
   return "$code"
 }
 
@@ -108,7 +116,8 @@ for task; do
     android) android ;;
     swift) swift_package ;;
     test-kotlin) test_kotlin ;;
+    test-android) test_android ;;
     test-swift) test_swift ;;
-    *) fail "\`$task\` is nothing that can be done here" 'there are generate, kotlin, android, swift, test-kotlin and test-swift' ;;
+    *) fail "\`$task\` is nothing that can be done here" 'there are generate, kotlin, android, swift, test-kotlin, test-android and test-swift' ;;
   esac
 done

@@ -18,10 +18,11 @@
 //! |---|---|
 //! | `tree` | what a new question or answer does to the tree, and which branch is shown |
 //! | `reading` | a conversation as an app opens it |
-//! | `search` | finding words |
+//! | `search`, `snippet` | finding words, and the words around them |
 
 mod reading;
 mod search;
+mod snippet;
 mod tree;
 
 use std::path::Path;

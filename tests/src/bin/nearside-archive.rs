@@ -6,11 +6,10 @@
 
 #![allow(clippy::expect_used, reason = "a measurement that fails must fail at once")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use nearside::chat::ConversationSettings;
 use nearside::{Config, Conversations, Nearside};
 use rusqlite::{Connection, params};
 
@@ -23,6 +22,9 @@ struct Args {
     /// Messages of each.
     #[arg(long, default_value_t = 200)]
     messages: u32,
+    /// Where the archive is kept for the next run. Unset: it goes when the program ends.
+    #[arg(long)]
+    directory: Option<PathBuf>,
     /// How often each thing is measured.
     #[arg(long, default_value_t = 20)]
     times: u32,
@@ -36,23 +38,23 @@ const VOCABULARY: f64 = 20_000.0;
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let args = Args::parse();
-    let folder = tempfile::tempdir().expect("a folder");
-    let nearside = Nearside::new(Config::new(folder.path().to_string_lossy())).expect("the library opens");
+    let temporary = tempfile::tempdir().expect("a folder");
+    let directory = args.directory.clone().unwrap_or_else(|| temporary.path().to_owned());
+    let nearside = Nearside::new(Config::new(directory.to_string_lossy())).expect("the library opens");
     let conversations = nearside.conversations().expect("they open");
-    // A conversation made by the library shows the shape of a row.
-    let settings = ConversationSettings::default();
-    conversations.create(settings).await.expect("created");
-    let begun = Instant::now();
-    fill(&folder.path().join("conversations.db"), &args);
-    let bytes = std::fs::metadata(folder.path().join("conversations.db"))
+    if conversations.list(Some(1), 0).await.expect("listed").is_empty() {
+        let begun = Instant::now();
+        fill(&directory.join("conversations.db"), &args);
+        println!("written in {:.0} s", begun.elapsed().as_secs_f64());
+    }
+    let bytes = std::fs::metadata(directory.join("conversations.db"))
         .expect("the file")
         .len();
     println!(
-        "{} conversations of {} messages, {} MB, written in {:.0} s",
+        "{} conversations of {} messages, {} MB",
         args.conversations,
         args.messages,
-        bytes / 1_000_000,
-        begun.elapsed().as_secs_f64()
+        bytes / 1_000_000
     );
     measure(&conversations, &args).await;
 }
@@ -64,7 +66,7 @@ async fn measure(conversations: &Conversations, args: &Args) {
         let begun = Instant::now();
         let listed = conversations.list(None, 0).await.expect("listed");
         figures.push(begun.elapsed());
-        assert_eq!(listed.len() as u32, args.conversations + 1);
+        assert!(listed.len() as u32 >= args.conversations);
     }
     tell("list, all", figures, 50);
 
@@ -87,7 +89,7 @@ async fn measure(conversations: &Conversations, args: &Args) {
 
     let mut figures = Vec::new();
     for n in 0..times {
-        let id = u64::from(2 + n * (args.conversations / times.max(1)));
+        let id = u64::from(3 + n * (args.conversations / times.max(1)));
         let begun = Instant::now();
         let open = conversations.open(id).await.expect("it opens");
         figures.push(begun.elapsed());

@@ -8,8 +8,9 @@ use std::collections::HashSet;
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::snippet::{Query, snippet};
 use super::{Archive, COLUMNS, line};
-use crate::chat::{SearchHit, SnippetPart};
+use crate::chat::{ConversationSummary, SearchHit};
 use crate::error::Result;
 
 impl Archive {
@@ -19,7 +20,7 @@ impl Archive {
     /// # Errors
     /// `Storage`.
     pub fn search(&self, query: &str, limit: u32) -> Result<Vec<SearchHit>> {
-        let Some(query) = expression(query) else {
+        let Some(query) = Query::of(query) else {
             return Ok(vec![]);
         };
         self.0.read(|file| {
@@ -33,81 +34,67 @@ impl Archive {
 
 fn in_titles(
     file: &Transaction<'_>,
-    query: &str,
+    query: &Query,
     limit: u32,
     seen: &mut HashSet<i64>,
 ) -> rusqlite::Result<Vec<SearchHit>> {
     let mut hits = Vec::new();
-    let mut statement = file.prepare_cached(
-        "SELECT rowid, highlight(names, 0, char(2), char(3)) FROM names
-         WHERE names MATCH ?1 ORDER BY rowid DESC LIMIT ?2",
-    )?;
-    let mut rows = statement.query(params![query, limit])?;
+    let mut statement =
+        file.prepare_cached("SELECT rowid FROM names WHERE names MATCH ?1 ORDER BY rowid DESC LIMIT ?2")?;
+    let mut rows = statement.query(params![query.expression(), limit])?;
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
-        let marked: String = row.get(1)?;
         if seen.insert(id)
             && let Some(conversation) = summary(file, id)?
         {
             hits.push(SearchHit {
+                snippet: snippet(&conversation.title, query),
                 conversation,
                 message: None,
-                snippet: parts(&marked),
             });
         }
     }
     Ok(hits)
 }
 
-/// Goes through the matches page by page, newest first, until there are enough conversations.
+/// Goes through the matches, newest first, until there are enough conversations.
 fn in_messages(
     file: &Transaction<'_>,
-    query: &str,
+    query: &Query,
     limit: u32,
     seen: &mut HashSet<i64>,
     hits: &mut Vec<SearchHit>,
 ) -> rusqlite::Result<()> {
-    let mut matching = file.prepare_cached(
-        "SELECT words.rowid, (SELECT conversation FROM message WHERE id = words.rowid) FROM words
-         WHERE words MATCH ?1 AND words.rowid < ?2 ORDER BY words.rowid DESC LIMIT ?3",
-    )?;
-    let mut snippet = file.prepare_cached(
-        "SELECT snippet(words, 0, char(2), char(3), '…', 16) FROM words WHERE words MATCH ?1 AND rowid = ?2",
-    )?;
-    let mut below = i64::MAX;
-    for _ in 0..PAGES {
-        let page: Vec<(i64, Option<i64>)> = matching
-            .query_map(params![query, below, PAGE], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<rusqlite::Result<_>>()?;
-        for (message, conversation) in &page {
-            if hits.len() >= limit as usize {
-                return Ok(());
-            }
-            let Some(id) = conversation.filter(|id| seen.insert(*id)) else {
-                continue;
-            };
-            let Some(conversation) = summary(file, id)? else {
-                continue;
-            };
-            let marked: Option<String> = snippet
-                .query_row(params![query, message], |row| row.get(0))
-                .optional()?;
-            hits.push(SearchHit {
-                conversation,
-                message: Some(message.unsigned_abs()),
-                snippet: parts(&marked.unwrap_or_default()),
-            });
-        }
-        match page.last() {
-            Some((last, _)) if page.len() == PAGE as usize => below = *last,
-            _ => break,
-        }
+    // One statement that is left when there is enough: the index is read as far as needed, and a beginning of a word
+    // that many words have is put together once. FTS5's own snippets would do that again for each hit.
+    let mut matching = file.prepare_cached("SELECT rowid FROM words WHERE words MATCH ?1 ORDER BY rowid DESC")?;
+    let mut whose = file.prepare_cached("SELECT conversation FROM message WHERE id = ?1")?;
+    let mut said = file.prepare_cached("SELECT text FROM message WHERE id = ?1")?;
+    let mut rows = matching.query([query.expression()])?;
+    for _ in 0..MOST_LOOKED_AT {
+        let Some(row) = rows.next()?.filter(|_| hits.len() < limit as usize) else {
+            break;
+        };
+        let message: i64 = row.get(0)?;
+        let conversation: Option<i64> = whose.query_row([message], |row| row.get(0)).optional()?;
+        let Some(id) = conversation.filter(|id| seen.insert(*id)) else {
+            continue;
+        };
+        let Some(conversation) = summary(file, id)? else {
+            continue;
+        };
+        let text: String = said.query_row([message], |row| row.get(0))?;
+        hits.push(SearchHit {
+            conversation,
+            message: Some(message.unsigned_abs()),
+            snippet: snippet(&text, query),
+        });
     }
     Ok(())
 }
 
 /// The line of a conversation that is not deleted.
-fn summary(file: &Transaction<'_>, id: i64) -> rusqlite::Result<Option<crate::chat::ConversationSummary>> {
+fn summary(file: &Transaction<'_>, id: i64) -> rusqlite::Result<Option<ConversationSummary>> {
     file.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM conversation WHERE id = ?1 AND deleted_at IS NULL"
     ))?
@@ -115,69 +102,5 @@ fn summary(file: &Transaction<'_>, id: i64) -> rusqlite::Result<Option<crate::ch
     .optional()
 }
 
-/// A query in FTS5's words. Each word is quoted, so that nothing a person types is taken for an operator.
-fn expression(query: &str) -> Option<String> {
-    let words: Vec<String> = query
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(|word| format!("\"{word}\""))
-        .collect();
-    let (last, others) = words.split_last()?;
-    let mut expression = others.join(" ");
-    if !others.is_empty() {
-        expression.push(' ');
-    }
-    expression.push_str(last);
-    expression.push('*');
-    Some(expression)
-}
-
-/// The pieces of a text in which matches stand between marks.
-fn parts(marked: &str) -> Vec<SnippetPart> {
-    let mut parts = Vec::new();
-    let mut rest = marked;
-    let mut matched = false;
-    while !rest.is_empty() {
-        let end = rest.find(['\u{2}', '\u{3}']).unwrap_or(rest.len());
-        if end > 0 {
-            parts.push(SnippetPart {
-                text: rest[..end].to_owned(),
-                matched,
-            });
-        }
-        match rest[end..].chars().next() {
-            Some(mark) => {
-                matched = mark == '\u{2}';
-                rest = &rest[end + 1..];
-            }
-            None => break,
-        }
-    }
-    parts
-}
-
-/// Matches that are looked at together, and how often: bounds the time where one conversation holds them all.
-const PAGE: u32 = 2000;
-const PAGES: u32 = 10;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_that_a_person_types_is_an_operator() {
-        assert_eq!(expression("why tides"), Some("\"why\" \"tides\"*".to_owned()));
-        assert_eq!(
-            expression("\"a\" OR (b*) -c:"),
-            Some("\"a\" \"OR\" \"b\" \"c\"*".to_owned())
-        );
-        assert_eq!(expression(" -*\" "), None);
-    }
-
-    #[test]
-    fn a_snippet_tells_what_matched() {
-        let told = parts("the \u{2}tides\u{3} come");
-        let words: Vec<_> = told.iter().map(|part| (part.text.as_str(), part.matched)).collect();
-        assert_eq!(words, [("the ", false), ("tides", true), (" come", false)]);
-    }
-}
+/// Matches that are looked at: bounds the time where a few conversations hold them all.
+const MOST_LOOKED_AT: u32 = 20_000;

@@ -1,9 +1,9 @@
 /*
  * Credentials on Android: sealed with a key that stays inside the system's keystore, in the secure hardware where there
- * is some. From Android 8 (API 26).
+ * is some.
  *
- * Compiled against Android's classes by `scripts/bindings.sh android`. What it adds to `SealedKeys`, which the scenarios
- * play, is where the key comes from, no more. No phone has run it yet.
+ * What this adds to `SealedKeys`, which the scenarios play, is where the key comes from. Its tests run with a stand-in for
+ * the keystore (src/robolectric); no phone has run it yet.
  */
 package org.nearside
 
@@ -11,6 +11,7 @@ import android.security.keystore.KeyGenParameterSpec
 import android.security.keystore.KeyProperties
 import java.nio.file.Path
 import java.security.KeyStore
+import java.security.UnrecoverableKeyException
 import javax.crypto.KeyGenerator
 import javax.crypto.SecretKey
 
@@ -21,7 +22,12 @@ class KeystoreKeys(directory: Path) : Keys by SealedKeys(directory, ::appKey)
 @Synchronized
 private fun appKey(): SecretKey {
     val store = KeyStore.getInstance(STORE).apply { load(null) }
-    (store.getKey(ALIAS, null) as SecretKey?)?.let { return it }
+    try {
+        (store.getKey(ALIAS, null) as SecretKey?)?.let { return it }
+    } catch (_: UnrecoverableKeyException) {
+        // Some phones lose keys when the system is updated. What it sealed is gone; the next one can be made.
+        store.deleteEntry(ALIAS)
+    }
     return KeyGenerator.getInstance(KeyProperties.KEY_ALGORITHM_AES, STORE).run {
         val purposes = KeyProperties.PURPOSE_ENCRYPT or KeyProperties.PURPOSE_DECRYPT
         init(

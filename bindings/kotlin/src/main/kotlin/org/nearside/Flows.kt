@@ -38,8 +38,8 @@ fun Nearside.continueRemotely(request: ChatRequest, said: String): Flow<Chunk> =
 fun Nearside.download(model: ModelRef): Flow<DownloadEvent> =
     batches({ startDownload(model) }, DownloadStream::nextBatch)
 
-private fun <S : AutoCloseable, T> batches(start: () -> S, next: suspend S.() -> List<T>): Flow<T> = flow {
-    // Closing is cancelling, however the block is left.
+/** A stream of batches as a cold Flow, which closes it, and thereby cancels it, however it is left. */
+internal fun <S : AutoCloseable, T> batches(start: () -> S, next: suspend S.() -> List<T>): Flow<T> = flow {
     start().use { stream ->
         while (true) {
             val batch = stream.next()

@@ -29,7 +29,19 @@ fun ChatRequest(
     // A value of this type can only mean the constructor; the names would leave it open.
     val list: List<Message> = messages.toList()
     return ChatRequest(
-        list, model, provider, mode, sensitivity, sampling, reasoning, output, tools, limits, webSearch, consent, purpose,
+        list,
+        model,
+        provider,
+        mode,
+        sensitivity,
+        sampling,
+        reasoning,
+        output,
+        tools,
+        limits,
+        webSearch,
+        consent,
+        purpose,
     )
 }
 

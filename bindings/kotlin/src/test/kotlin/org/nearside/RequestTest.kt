@@ -20,7 +20,7 @@ class RequestTest {
             provider = null,
             mode = Mode.PREFER_ON_DEVICE,
             sensitivity = Sensitivity.PERSONAL,
-            sampling = Sampling(null, null, null, null, null, null, null, null, emptyList()),
+            sampling = Sampling(null, null, null, null, null, null, null, null, null, emptyList()),
             reasoning = Reasoning.Auto,
             output = Output.Text,
             tools = emptyList(),

@@ -5,8 +5,8 @@
 package org.nearside
 
 import java.nio.file.Path
-import kotlin.io.path.createTempDirectory
 import kotlin.concurrent.thread
+import kotlin.io.path.createTempDirectory
 import kotlin.io.path.isReadable
 import kotlin.time.Duration
 import kotlin.time.Duration.Companion.seconds
@@ -225,5 +225,4 @@ internal fun Iterable<Chunk>.places(): List<Target> = filterIsInstance<Chunk.Sta
 
 private fun program(name: String): String = Path.of(System.getProperty("nearside.programs"), name).toString()
 
-private fun Map<String, JsonElement>.string(key: String): String =
-    getValue(key).jsonPrimitive.content
+private fun Map<String, JsonElement>.string(key: String): String = getValue(key).jsonPrimitive.content

@@ -44,7 +44,8 @@ class StreamTest {
         val call = ScriptStep.ToolCall(id = "1", name = "weather", arguments = """{"city":"Besançon"}""")
         val chunks = scripted(call).use { it.chat(ChatRequest(listOf(user("Umbrella?")))).toList() }
 
-        assertEquals(listOf(Chunk.ToolCall(call.id, call.name, call.arguments)), chunks.filterIsInstance<Chunk.ToolCall>())
+        val calls = chunks.filterIsInstance<Chunk.ToolCall>()
+        assertEquals(listOf(Chunk.ToolCall(call.id, call.name, call.arguments)), calls)
     }
 
     @Test
@@ -61,8 +62,7 @@ class StreamTest {
     @Test
     fun twoConversationsOneAfterTheOther() = scenario {
         Nearside(freshDirectory()).use { nearside ->
-            suspend fun answer(vararg messages: Message) =
-                nearside.chat(greedy(*messages, maxTokens = 24u)).toList()
+            suspend fun answer(vararg messages: Message) = nearside.chat(greedy(*messages, maxTokens = 24u)).toList()
 
             val france = user("What is the capital of France?")
             val paris = answer(france)

@@ -1,6 +1,8 @@
 /*
  * What README.md shows, word for word: scripts/check-readme.sh compares the two, and here it compiles.
  */
+@file:Suppress("ktlint:standard:no-wildcard-imports", "ktlint:standard:function-literal")
+
 package org.nearside.readme
 
 import java.io.File

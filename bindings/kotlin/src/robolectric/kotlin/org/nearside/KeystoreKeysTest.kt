@@ -1,0 +1,175 @@
+package org.nearside
+
+import android.security.keystore.KeyGenParameterSpec
+import android.security.keystore.KeyProperties
+import java.io.InputStream
+import java.io.OutputStream
+import java.nio.file.Files
+import java.nio.file.Path
+import java.security.Key
+import java.security.KeyStoreSpi
+import java.security.Provider
+import java.security.SecureRandom
+import java.security.Security
+import java.security.cert.Certificate
+import java.security.spec.AlgorithmParameterSpec
+import java.util.Collections
+import java.util.Date
+import java.util.Enumeration
+import javax.crypto.KeyGenerator
+import javax.crypto.KeyGeneratorSpi
+import javax.crypto.SecretKey
+import kotlin.io.path.listDirectoryEntries
+import kotlin.io.path.readText
+import kotlin.test.assertEquals
+import kotlin.test.assertFalse
+import kotlin.test.assertNull
+import org.junit.After
+import org.junit.Before
+import org.junit.Test
+import org.junit.runner.RunWith
+import org.robolectric.RobolectricTestRunner
+import org.robolectric.annotation.Config as Device
+
+/**
+ * Credentials sealed by Android's keystore. Robolectric has none: a stand-in under its name holds keys in memory, so that
+ * what is asked of the real one is seen here, and what it does with it is not.
+ */
+@RunWith(RobolectricTestRunner::class)
+@Device(sdk = [34])
+class KeystoreKeysTest {
+    private val directory: Path = Files.createTempDirectory("nearside-keys-")
+
+    @Before
+    fun install() {
+        held.clear()
+        asked.clear()
+        Security.addProvider(StandIn())
+    }
+
+    @After
+    fun remove() {
+        Security.removeProvider(KEYSTORE)
+        directory.toFile().deleteRecursively()
+    }
+
+    @Test
+    fun aCredentialIsSealedAndComesBackAfterARestart() {
+        KeystoreKeys(directory).save("openrouter", CREDENTIAL)
+        assertEquals(CREDENTIAL, KeystoreKeys(directory).load("openrouter"))
+        assertNull(KeystoreKeys(directory).load("groq"))
+        assertFalse(directory.listDirectoryEntries().any { CREDENTIAL in it.readText(Charsets.ISO_8859_1) })
+
+        KeystoreKeys(directory).remove("openrouter")
+        assertNull(KeystoreKeys(directory).load("openrouter"))
+    }
+
+    @Test
+    fun oneKeyIsMadeAndItServesOnlyForThis() {
+        val keys = KeystoreKeys(directory)
+        keys.save("openrouter", CREDENTIAL)
+        keys.save("groq", CREDENTIAL)
+
+        val spec = asked.single()
+        assertEquals(KeyProperties.PURPOSE_ENCRYPT or KeyProperties.PURPOSE_DECRYPT, spec.purposes)
+        assertEquals(listOf(KeyProperties.BLOCK_MODE_GCM), spec.blockModes.toList())
+        assertEquals(listOf(KeyProperties.ENCRYPTION_PADDING_NONE), spec.encryptionPaddings.toList())
+        assertEquals(256, spec.keySize)
+        assertEquals(setOf(spec.keystoreAlias), held.keys)
+    }
+
+    @Test
+    fun aRestoredBackupWithoutItsKeyIsAsIfNothingWereKept() {
+        KeystoreKeys(directory).save("openrouter", CREDENTIAL)
+        held.clear()
+        assertNull(KeystoreKeys(directory).load("openrouter"))
+
+        KeystoreKeys(directory).save("openrouter", "anew")
+        assertEquals("anew", KeystoreKeys(directory).load("openrouter"))
+    }
+
+    @Test
+    fun aKeyThatTheSystemCannotGiveBackAnyMoreIsReplaced() {
+        KeystoreKeys(directory).save("openrouter", CREDENTIAL)
+        broken = true
+        assertNull(KeystoreKeys(directory).load("openrouter"))
+
+        KeystoreKeys(directory).save("openrouter", "anew")
+        assertEquals("anew", KeystoreKeys(directory).load("openrouter"))
+    }
+
+    private class StandIn : Provider(KEYSTORE, "1", "stands in for Android's keystore") {
+        init {
+            put("KeyStore.$KEYSTORE", Store::class.java.name)
+            put("KeyGenerator.AES", Generator::class.java.name)
+        }
+    }
+
+    /** What [KeyStore][java.security.KeyStore] asks for; everything else is refused. */
+    class Store : KeyStoreSpi() {
+        override fun engineLoad(stream: InputStream?, password: CharArray?) = Unit
+
+        override fun engineGetKey(alias: String, password: CharArray?): Key? =
+            if (broken) throw java.security.UnrecoverableKeyException("the system lost it") else held[alias]
+
+        override fun engineDeleteEntry(alias: String) {
+            broken = false
+            held -= alias
+        }
+
+        override fun engineContainsAlias(alias: String): Boolean = alias in held
+
+        override fun engineAliases(): Enumeration<String> = Collections.enumeration(held.keys)
+
+        override fun engineSize(): Int = held.size
+
+        override fun engineIsKeyEntry(alias: String): Boolean = alias in held
+
+        override fun engineIsCertificateEntry(alias: String): Boolean = false
+
+        override fun engineGetCertificateChain(alias: String): Array<Certificate>? = null
+
+        override fun engineGetCertificate(alias: String): Certificate? = null
+
+        override fun engineGetCreationDate(alias: String): Date? = null
+
+        override fun engineGetCertificateAlias(certificate: Certificate): String? = null
+
+        override fun engineSetKeyEntry(alias: String, key: Key, password: CharArray?, chain: Array<Certificate>?) =
+            refuse()
+
+        override fun engineSetKeyEntry(alias: String, key: ByteArray, chain: Array<Certificate>?) = refuse()
+
+        override fun engineSetCertificateEntry(alias: String, certificate: Certificate) = refuse()
+
+        override fun engineStore(stream: OutputStream?, password: CharArray?) = refuse()
+
+        private fun refuse(): Nothing = throw UnsupportedOperationException()
+    }
+
+    class Generator : KeyGeneratorSpi() {
+        override fun engineInit(spec: AlgorithmParameterSpec, random: SecureRandom?) {
+            asked += spec as KeyGenParameterSpec
+        }
+
+        override fun engineInit(random: SecureRandom?) = throw UnsupportedOperationException()
+
+        override fun engineInit(size: Int, random: SecureRandom?) = throw UnsupportedOperationException()
+
+        override fun engineGenerateKey(): SecretKey {
+            val elsewhere = Security.getProviders("KeyGenerator.AES").first { it.name != KEYSTORE }
+            return KeyGenerator.getInstance("AES", elsewhere).run {
+                init(asked.last().keySize)
+                generateKey().also { held[asked.last().keystoreAlias] = it }
+            }
+        }
+    }
+
+    private companion object {
+        const val KEYSTORE = "AndroidKeyStore"
+        const val CREDENTIAL = "sk-canary-1f00d"
+        val held = mutableMapOf<String, SecretKey>()
+        val asked = mutableListOf<KeyGenParameterSpec>()
+        var broken = false
+    }
+}

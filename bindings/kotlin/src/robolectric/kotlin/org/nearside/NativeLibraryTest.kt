@@ -1,0 +1,114 @@
+package org.nearside
+
+import kotlin.test.assertEquals
+import kotlin.test.assertTrue
+import org.junit.After
+import org.junit.Test
+import org.junit.runner.RunWith
+import org.robolectric.Robolectric
+import org.robolectric.RobolectricTestRunner
+import org.robolectric.annotation.Config as Device
+
+/** Which build of the native library a device gets. What the kernels say was recorded on the devices named. */
+@RunWith(RobolectricTestRunner::class)
+@Device(sdk = [34])
+class NativeLibraryTest {
+    private val before = System.getProperty(NativeLibrary.OVERRIDE)
+
+    @After
+    fun restore() {
+        System.clearProperty(NativeLibrary.OVERRIDE)
+        before?.let { System.setProperty(NativeLibrary.OVERRIDE, it) }
+    }
+
+    @Test
+    fun newPhonesGetTheFastestBuild() {
+        assertEquals(CpuVariant.I8MM, variantFor(arm(PIXEL_8)))
+        assertEquals(CpuVariant.I8MM, variantFor(arm(SNAPDRAGON_8_GEN_2)))
+    }
+
+    @Test
+    fun aPhoneWithDotprodAndNoI8mmGetsDotprod() {
+        assertEquals(CpuVariant.DOTPROD, variantFor(arm(SNAPDRAGON_720G)))
+    }
+
+    @Test
+    fun fp16WithoutDotprodIsNotEnough() {
+        assertEquals(CpuVariant.BASELINE, variantFor(arm(SNAPDRAGON_845, rev = 12)))
+    }
+
+    @Test
+    fun aPhoneWithNothingButCortexA53GetsTheBaseline() {
+        assertEquals(CpuVariant.BASELINE, variantFor(arm(CORTEX_A53, rev = 4)))
+    }
+
+    @Test
+    fun theWeakestCoreDecides() {
+        assertEquals(CpuVariant.DOTPROD, variantFor(arm(PIXEL_8) + arm(SNAPDRAGON_720G)))
+        assertEquals(CpuVariant.BASELINE, variantFor(arm(CORTEX_A53) + arm(PIXEL_8)))
+    }
+
+    @Test
+    fun anEmulatorAndAKernelThatSaysNothingGetTheBaseline() {
+        assertEquals(CpuVariant.BASELINE, variantFor(EMULATOR_X86_64))
+        assertEquals(CpuVariant.BASELINE, variantFor(ARM_32))
+        assertEquals(CpuVariant.BASELINE, variantFor(""))
+    }
+
+    @Test
+    fun itIsChosenWhenTheAppStartsAndTheAppsOwnChoiceStays() {
+        System.clearProperty(NativeLibrary.OVERRIDE)
+        Robolectric.buildContentProvider(NativeLibraryStarter::class.java).create()
+        val chosen = System.getProperty(NativeLibrary.OVERRIDE)
+        assertTrue(CpuVariant.entries.any { it.library == chosen }, chosen)
+
+        System.setProperty(NativeLibrary.OVERRIDE, "of_my_own")
+        NativeLibrary.choose()
+        assertEquals("of_my_own", System.getProperty(NativeLibrary.OVERRIDE))
+    }
+
+    /** `/proc/cpuinfo` of two such cores; older kernels begin with a line that gives the [rev]ision. */
+    private fun arm(features: String, rev: Int? = null): String {
+        val head = rev?.let { "Processor\t: AArch64 Processor rev $it (aarch64)\n" }.orEmpty()
+        return head + (0..1).joinToString("") { core ->
+            "processor\t: $core\nBogoMIPS\t: 38.40\nFeatures\t: $features\nCPU implementer\t: 0x41\n\n"
+        }
+    }
+
+    private companion object {
+        const val PIXEL_8 =
+            "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm jscvt fcma lrcpc dcpop " +
+                "sha3 sm3 sm4 asimddp sha512 sve asimdfhm dit uscat ilrcpc flagm ssbs sb paca pacg dcpodp sve2 " +
+                "sveaes svepmull svebitperm svesha3 svesm4 flagm2 frint svei8mm svebf16 i8mm bti"
+
+        /** Xiaomi 13 Pro. */
+        const val SNAPDRAGON_8_GEN_2 =
+            "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm jscvt fcma lrcpc dcpop " +
+                "sha3 sm3 sm4 asimddp sha512 asimdfhm dit uscat ilrcpc flagm ssbs sb paca pacg dcpodp flagm2 frint " +
+                "i8mm bf16 bti"
+
+        /** Galaxy A52. */
+        const val SNAPDRAGON_720G =
+            "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
+
+        /** Xiaomi Mi 8. */
+        const val SNAPDRAGON_845 = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp"
+
+        /** Eight cores of part 0xd03. */
+        const val CORTEX_A53 = "fp asimd evtstrm aes pmull sha1 sha2 crc32"
+
+        /** Moto G5, whose kernel has 32 bits. */
+        const val ARM_32 =
+            "processor\t: 0\nmodel name\t: ARMv7 Processor rev 4 (v7l)\nBogoMIPS\t: 38.00\nFeatures\t: half thumb " +
+                "fastmult vfp edsp neon vfpv3 tls vfpv4 idiva idivt vfpd32 lpae evtstrm aes pmull sha1 sha2 crc32 \n" +
+                "CPU implementer\t: 0x41\nCPU architecture: 7\n"
+
+        /** `sdk_gphone64_x86_64` on an AMD processor. */
+        const val EMULATOR_X86_64 =
+            "processor       : 0\nvendor_id       : AuthenticAMD\ncpu family      : 6\nmodel           : 6\n" +
+                "model name      : Android virtual processor\ncpuid level     : 16\nflags           : fpu de pse " +
+                "tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 ht syscall nx lm " +
+                "nopl cpuid tsc_known_freq pni ssse3 cx16 sse4_1 sse4_2 x2apic popcnt tsc_deadline_timer " +
+                "hypervisor lahf_lm cmp_legacy abm 3dnowprefetch vmmcall\n"
+    }
+}

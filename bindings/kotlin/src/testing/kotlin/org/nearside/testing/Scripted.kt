@@ -1,0 +1,69 @@
+/*
+ * For an app's own tests: a library that answers from a script. No model, no network, and the same chunks in the same
+ * order on every machine.
+ *
+ *     val nearside = scripted {
+ *         reasoning("The moon pulls, so")
+ *         text("Because of the moon.")
+ *     }
+ */
+package org.nearside.testing
+
+import kotlin.io.path.createTempDirectory
+import kotlin.time.Duration
+import org.nearside.Config
+import org.nearside.ErrorKind
+import org.nearside.Nearside
+import org.nearside.Script
+import org.nearside.ScriptStep
+
+/**
+ * A library whose `chat` plays these steps, whatever it is asked; without any, answers are empty. Everything else, such as
+ * the list of models and conversations, is real and lives in [directory], by default one that nobody has used and that
+ * goes when the tests end.
+ *
+ * [pause] passes before each word.
+ */
+public fun scripted(
+    directory: String = freshDirectory(),
+    pause: Duration = Duration.ZERO,
+    steps: ScriptBuilder.() -> Unit = {},
+): Nearside {
+    val script = Script(ScriptBuilder().apply(steps).steps, pause.inWholeMilliseconds.toUInt())
+    return Nearside.scripted(Config(directory), script)
+}
+
+/** What an answer consists of, in this order. Words come one by one. */
+public class ScriptBuilder internal constructor() {
+    internal val steps = mutableListOf<ScriptStep>()
+
+    /** The model thinks. */
+    public fun reasoning(text: String) {
+        steps += ScriptStep.Reasoning(text)
+    }
+
+    /** The model answers. */
+    public fun text(text: String) {
+        steps += ScriptStep.Text(text)
+    }
+
+    /** The model calls a tool; [arguments] is a JSON object. */
+    public fun toolCall(name: String, arguments: String, id: String = "call-${steps.size + 1}") {
+        steps += ScriptStep.ToolCall(id, name, arguments)
+    }
+
+    /** Nothing more comes until the request is cancelled: for tests of a stop button. */
+    public fun stall() {
+        steps += ScriptStep.Stall
+    }
+
+    /** The answer ends with this error. */
+    public fun fail(kind: ErrorKind, detail: String = "as the script says") {
+        steps += ScriptStep.Fail(kind, detail)
+    }
+}
+
+private fun freshDirectory(): String = createTempDirectory("nearside-").toFile().let { directory ->
+    Runtime.getRuntime().addShutdownHook(Thread { directory.deleteRecursively() })
+    directory.path
+}

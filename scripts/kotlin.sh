@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# What only the Kotlin library needs, besides compiling and testing it on a host (scripts/bindings.sh does that).
+#
+#   kotlin.sh lint                 ktlint over all Kotlin code; what it finds is shown, and it fails
+#   kotlin.sh format               the same, mended where ktlint can
+#   kotlin.sh deps                 the versions in Gradle's catalogue and in the Maven poms are the same
+#   kotlin.sh pages FILE...        each native library can be loaded where pages have 16 KB
+#   kotlin.sh android              the AAR, the JVM jar and nearside-testing, with Gradle, cargo-ndk and the NDK
+#   kotlin.sh bench [WHAT...]      what the way through Kotlin costs; see src/bench; all of it when nothing is named
+#   kotlin.sh docs                 the API's documentation, in target/kotlin/dokka
+set -euo pipefail
+source "$(dirname "$0")/paths.sh"
+cd "$root"
+library=bindings/kotlin
+
+# The oldest Android that llama.cpp is built for, and the oldest that the library runs on (gradle/libs.versions.toml).
+api=28
+
+maven() {
+  command -v mvn >/dev/null || "$root/scripts/setup.sh" test
+  mvn --batch-mode --no-transfer-progress -Dstyle.color=never -Dkotlin.compiler.daemon=false -Dtarget.dir="$target" "$@"
+}
+
+# class_path POM FILE ARGUMENT...: writes the class path of what a pom names, unless it is younger than the pom.
+class_path() {
+  local pom=$1 file=$2
+  shift 2
+  [ "$file" -nt "$pom" ] && return
+  mkdir -p "$(dirname "$file")"
+  maven -q -f "$pom" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath -Dmdep.outputFile="$file" "$@"
+}
+
+# ktlint ARGUMENT...: over all Kotlin code that git knows or could come to know. It shows what it finds, and exits with 1.
+ktlint() {
+  local files=()
+  while IFS= read -r file; do [ -f "$file" ] && files+=("$file"); done < <(
+    git ls-files --cached --others --exclude-standard -- "$library/*.kt" "$library/*.kts" 'android-sample/*.kt' 'android-sample/*.kts'
+  )
+  class_path "$library/ktlint.pom.xml" "$target/ktlint.classpath"
+  java --add-opens=java.base/java.lang=ALL-UNNAMED -cp "$(cat "$target/ktlint.classpath")" com.pinterest.ktlint.Main \
+    --relative --log-level=warn "$@" "${files[@]}"
+}
+
+deps() { python3 scripts/kotlin-deps.py; }
+
+# Android 15 and later may run with pages of 16 KB, and loads only what is laid out for them; Google Play asks for it.
+pages() {
+  [ $# -gt 0 ] || fail 'no library to look at' 'name the files: kotlin.sh pages FILE...'
+  python3 scripts/kotlin-pages.py "$@"
+}
+
+# native VARIANT ABI TARGET [FLAGS]: one build of the library, under the name by which NativeLibrary.kt knows it. Each in a
+# folder of its own: llama.cpp's build keeps the processor it was last configured for.
+native() {
+  local variant=$1 abi=$2 triple=$3 flags=${4:-}
+  local out=$target/android/$variant
+  printf 'Building for %s: %s\n' "$abi" "$variant"
+  env ${flags:+GGML_CPU_ARM_ARCH="$flags"} CMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON LLAMA_LIB_PROFILE=Release \
+    CARGO_TARGET_DIR="$out" cargo ndk --target "$abi" --platform "$api" \
+    build --release --package nearside-ffi --lib --features testing
+  mkdir -p "$target/android/jniLibs/$abi"
+  cp "$out/$triple/release/libnearside_ffi.so" "$target/android/jniLibs/$abi/lib$variant.so"
+}
+
+# The library of this machine, where JNA finds it inside a jar. Libraries of other systems may be put beside it.
+host_native() {
+  local system=linux processor extension=so
+  [ "$(uname)" = Darwin ] && system=darwin extension=dylib
+  processor=$(uname -m)
+  case $processor in x86_64) processor=x86-64 ;; arm64) processor=aarch64 ;; esac
+  mkdir -p "$target/natives/$system-$processor"
+  cp "$programs/libnearside_ffi.$extension" "$target/natives/$system-$processor/"
+}
+
+android() {
+  local ndk=${ANDROID_NDK_HOME:-${ANDROID_NDK_ROOT:-${ANDROID_NDK:-}}}
+  [ -d "$ndk" ] || fail 'there is no Android NDK here' \
+    "install NDK r28 or later with Android Studio or \`sdkmanager 'ndk;28.2.13676358'\`, and set ANDROID_NDK_HOME to its folder"
+  cargo ndk --version >/dev/null 2>&1 || fail 'cargo-ndk is missing' 'run `cargo install cargo-ndk --version ^4.1`'
+  local gradle=gradle
+  [ -x "$library/gradlew" ] && gradle=./gradlew
+  (cd "$library" && command -v "$gradle" >/dev/null) || fail 'Gradle is missing' 'install Gradle 9.7 or later (https://gradle.org/install), and set ANDROID_HOME to an Android SDK'
+  rustup target add aarch64-linux-android x86_64-linux-android
+
+  scripts/bindings.sh generate
+  host_native
+  native nearside_ffi arm64-v8a aarch64-linux-android
+  native nearside_ffi_dotprod arm64-v8a aarch64-linux-android armv8.2-a+dotprod+fp16
+  native nearside_ffi_i8mm arm64-v8a aarch64-linux-android armv8.2-a+dotprod+fp16+i8mm
+  native nearside_ffi x86_64 x86_64-linux-android
+  pages "$target"/android/jniLibs/*/*.so
+  (cd "$library" && "$gradle" -Pnearside.target="$target" assemble)
+}
+
+# The library must not be rebuilt meanwhile, and nothing else should run.
+bench() {
+  class_path "$library/pom.xml" "$target/kotlin/bench.classpath" -DincludeScope=test
+  maven -q -f "$library/pom.xml" test-compile
+  local java=(java -Djna.library.path="$programs" -Dfile.encoding=UTF-8
+    -cp "$target/kotlin/test-classes:$target/kotlin/classes:$(cat "$target/kotlin/bench.classpath")" org.nearside.bench.BenchKt)
+  if [ $# -gt 0 ]; then
+    "${java[@]}" "$@"
+  else
+    "${java[@]}" chunks
+    "${java[@]}" cancels
+    "${java[@]}" decode "$models/smollm2.gguf"
+  fi
+}
+
+docs() { maven -q -f "$library/pom.xml" org.jetbrains.dokka:dokka-maven-plugin:dokka; }
+
+task=${1:-}
+[ $# -eq 0 ] || shift
+case $task in
+  lint) ktlint ;;
+  format) ktlint --format ;;
+  deps | pages | android | bench | docs) "$task" "$@" ;;
+  *) fail "\`$task\` is nothing that can be done here" 'there are lint, format, deps, pages, android, bench and docs' ;;
+esac
