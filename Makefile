@@ -1,11 +1,11 @@
 # The one entry point: whatever is done to this project is a line here, and CI calls the same lines.
 # `make` alone lists them. The work itself is in scripts/, where shellcheck reads it.
 
-.PHONY: help demo setup build models test lint fmt bindings bench overhead peers size docs clean
+.PHONY: help demo setup build models test lint fmt bindings app screenshots android apple check-phones bench overhead peers size docs clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build ## a real model: does it fit, fetch it, ask it (10 to 15 minutes the first time, then seconds)
 	@scripts/demo.sh
@@ -26,17 +26,33 @@ test: ## every test, in Rust, Kotlin and Swift; the last line counts them
 	@scripts/test.sh
 
 lint: ## what can be judged without running: format, clippy, docs, scripts, the rules of the house
-	@scripts/setup.sh build test
+	@scripts/setup.sh build test lint
 	@scripts/build.sh
 	@scripts/lint.sh
 
-fmt: ## formats the Rust code
+fmt: ## formats the Rust and the Kotlin code
 	@cargo fmt --all
+	@scripts/kotlin.sh format
 
 bindings: setup ## the Swift package and the Kotlin library, generated and compiled
 	@scripts/bindings.sh
 
-bench: build ## speed and memory on SmolLM2, beside llama.cpp's own program where `make peers` was run
+app: setup ## the sample app in a window on this desktop, with the real library
+	@scripts/app.sh run
+
+screenshots: setup ## every screen of the Android sample as a PNG, in target/screenshots
+	@scripts/app.sh screenshots
+
+android: setup ## the Kotlin library as an AAR and a jar (needs the Android NDK and Gradle)
+	@scripts/kotlin.sh android
+
+apple: setup ## the Swift package with its XCFramework (needs a Mac with Xcode)
+	@scripts/apple.sh
+
+check-phones: setup ## the Rust, type-checked for iOS, its simulator and Android
+	@scripts/phones.sh check
+
+bench: build ## speed and memory beside llama.cpp's own program, what Kotlin and Swift add, a large archive (10 minutes)
 	@scripts/bench.sh
 
 overhead: build ## what Nearside adds to an answer from a provider, beside a bare HTTP client

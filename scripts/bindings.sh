@@ -92,6 +92,11 @@ strictly=(--scratch-path "$target/swift" -Xswiftc -warnings-as-errors)
 
 swift_package() {
   run_swift build "${strictly[@]}"
+  format_swift
+}
+
+# Judges the style of what is written by hand.
+format_swift() {
   run_swift format lint --strict --recursive Package.swift Sources/Nearside Sources/NearsideTesting Sources/NearsideBench Tests UnitTests
 }
 
@@ -149,6 +154,11 @@ test_swift() {
 }
 
 [ $# -gt 0 ] || set -- install swift
+# This needs nothing that is built.
+if [ "$*" = format-swift ]; then
+  format_swift
+  exit
+fi
 generate
 for task; do
   case $task in

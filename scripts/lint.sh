@@ -32,7 +32,11 @@ check_docs() { RUSTDOCFLAGS='-D warnings' cargo doc --release --workspace --lib 
 
 check_shell() { files '*.sh' .ci/run | xargs shellcheck; }
 check_python() { files '*.py' | while IFS= read -r file; do python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])' "$file" 2>&1; done | none; }
-check_workflows() { [ ! -d .github/workflows ] || actionlint; }
+check_kotlin() { scripts/kotlin.sh lint; }
+check_versions() { scripts/kotlin.sh deps; }
+# Its own check of Swift's style comes with the package's build (scripts/bindings.sh); this is the sample's.
+check_swift() { scripts/bindings.sh format-swift && scripts/ios-sample.sh format; }
+check_workflows() { scripts/actionlint.sh; }
 
 check_length() {
   files '*.rs' '*.cpp' '*.h' '*.kt' '*.swift' '*.sh' '*.py' '*.md' Makefile | while IFS= read -r file; do
@@ -58,7 +62,7 @@ check_promises() {
 }
 check_readme() { scripts/check-readme.sh; }
 
-all=(format shell python workflows length purpose unsafe skipped promises clippy docs readme)
+all=(format shell python kotlin versions swift workflows length purpose unsafe skipped promises clippy docs readme)
 [ $# -gt 0 ] || set -- "${all[@]}"
 failures=0
 for check; do

@@ -1,7 +1,12 @@
 #!/usr/bin/env bash
 # Runs every test there is, in every language, and counts them. A failure does not stop the others.
 #
-#   test.sh [rust] [kotlin] [swift] [scripts]    all of them when none is named
+#   test.sh [rust] [kotlin] [android] [app] [swift] [ios] [phones] [scripts]    all of them when none is named
+#
+#   rust      the workspace                          android   Android's half of the Kotlin library, under Robolectric
+#   kotlin    the Kotlin library on the JVM          app       the Android sample: every screen, and one whole way
+#   swift     the Swift package                      ios       the iOS sample's models; its views are compiled
+#   phones    the Rust, type-checked for phones      scripts   shell, README.md, and a stranger's first project
 #
 # The last line is `N passed, N failed` over all languages; the logs stay in target/test-logs. A part that fails without
 # having counted a failure (it did not build, it died) counts as one; so does a part that ran nothing, and with CI=true
@@ -24,7 +29,11 @@ run_rust() {
 }
 run_kotlin() { "${limit[@]}" scripts/bindings.sh test-kotlin; }
 run_swift() { "${limit[@]}" scripts/bindings.sh test-swift; }
-run_scripts() { scripts/lint.sh shell readme; }
+run_android() { "${limit[@]}" scripts/bindings.sh test-android; }
+run_app() { "${limit[@]}" scripts/app.sh test && scripts/app.sh compile-android; }
+run_ios() { "${limit[@]}" scripts/ios-sample.sh test; }
+run_phones() { "${limit[@]}" scripts/phones.sh check; }
+run_scripts() { scripts/lint.sh shell readme && scripts/bindings.sh install && "${limit[@]}" scripts/stranger.sh; }
 
 # count_PART: reads what the runner printed, prints PASSED FAILED SKIPPED.
 count_rust() { # one line for each test binary and each crate's documentation
@@ -46,9 +55,13 @@ count_swift() { # swift-testing, then XCTest: a line for each test, and lines fo
        /^Test Case .* skipped \([0-9.]+ seconds\)/ { s++ }
        END { print p + 0, f + 0, s + 0 }'
 }
-count_scripts() { # scripts/lint.sh
-  awk '/^ok  / { p++ } /^FAIL / { f++ } END { print p + 0, f + 0, 0 }'
+count_android() { count_kotlin; }
+count_app() { count_kotlin; }
+count_ios() { count_swift; }
+count_scripts() { # a line for each thing that was looked at
+  awk '/^ok  / { p++ } /^FAIL / { f++ } /^SKIPPED / { s++ } END { print p + 0, f + 0, s + 0 }'
 }
+count_phones() { count_scripts; }
 
 # Our own programs that run now, so that those which a test leaves behind can be told from those which were there.
 ours() { for link in /proc/[0-9]*/exe; do case $(readlink "$link") in "$target"/*) echo "${link//[!0-9]/}" ;; esac; done 2>/dev/null; }
@@ -87,9 +100,9 @@ run_part() {
   summary+=("$(printf '%-8s %4d passed, %d failed, %d skipped in %d s%s' "$part" "$p" "$f" "$s" $((SECONDS - start)) "$note")")
 }
 
-[ $# -gt 0 ] || set -- rust kotlin swift scripts
+[ $# -gt 0 ] || set -- rust kotlin android app swift ios phones scripts
 for part; do
-  declare -F "run_$part" >/dev/null || fail "no tests are called \`$part\`" 'there are rust, kotlin, swift and scripts'
+  declare -F "run_$part" >/dev/null || fail "no tests are called \`$part\`" 'there are rust, kotlin, android, app, swift, ios, phones and scripts'
 done
 for part; do
   run_part "$part"

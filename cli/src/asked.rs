@@ -2,7 +2,7 @@
 //! `cost` reckons with it, and all three take the same flags.
 
 use clap::{Args, ValueEnum};
-use nearside::chat::{ChatRequest, Effort, Limits, Message, Mode, Output, Reasoning, Sampling, Sensitivity};
+use nearside::chat::{ChatRequest, Effort, Limits, Message, Mode, Output, Preset, Reasoning, Sampling, Sensitivity};
 use nearside::model::ModelRef;
 use nearside::{Config, Error};
 
@@ -71,6 +71,9 @@ struct Going {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "How words are picked")]
 struct Picking {
+    /// In one word; what it means is the model's own matter, and the flags below come before it
+    #[arg(long, value_name = "PRESET")]
+    preset: Option<Freedom>,
     /// 0 always takes the likeliest word, 0.7 is balanced, 1 is creative [default: the model's own]
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
     temperature: Option<f32>,
@@ -142,6 +145,17 @@ enum Privacy {
     Sensitive,
 }
 
+/// `--preset`.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Freedom {
+    /// The likeliest words: facts, code, translations
+    Precise,
+    /// As most people want it most of the time
+    Balanced,
+    /// Unlikely words as well: stories, ideas
+    Creative,
+}
+
 /// `--reasoning-effort`.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum HowHard {
@@ -167,6 +181,7 @@ impl Asked {
             mode: going.mode.map(Mode::from).unwrap_or_default(),
             sensitivity: going.sensitivity.map(Sensitivity::from).unwrap_or_default(),
             sampling: Sampling {
+                preset: picking.preset.map(Preset::from),
                 temperature: picking.temperature,
                 top_p: picking.top_p,
                 top_k: picking.top_k,
@@ -246,6 +261,16 @@ impl From<Privacy> for Sensitivity {
             Privacy::Public => Self::Public,
             Privacy::Personal => Self::Personal,
             Privacy::Sensitive => Self::Sensitive,
+        }
+    }
+}
+
+impl From<Freedom> for Preset {
+    fn from(freedom: Freedom) -> Self {
+        match freedom {
+            Freedom::Precise => Self::Precise,
+            Freedom::Balanced => Self::Balanced,
+            Freedom::Creative => Self::Creative,
         }
     }
 }
