@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # The Kotlin library and the Swift package: writes the generated code, compiles both halves, runs their scenarios.
 #
-#   bindings.sh [generate] [kotlin] [android] [swift] [test-kotlin] [test-android] [test-swift]    kotlin and swift when
-#                                                                                                 none is named
+#   bindings.sh [generate] [kotlin] [android] [install] [swift] [test-kotlin] [test-android] [test-swift]
+#
+# When nothing is named: install and swift. `install` puts the Kotlin library, this machine's native library in it, into
+# the local Maven repository.
 #
 # Generated code is never committed: the Kotlin goes to target/bindings/kotlin, the Swift into bindings/swift/Sources,
 # where git ignores it. What is here is for this machine; it has the scripted `Nearside` that tests play with. A test
@@ -70,6 +72,17 @@ have_swift() {
 }
 
 kotlin() { maven -q compile; }
+
+# The native library lies in the jar where JNA looks for it.
+install() {
+  local system=linux processor extension=so
+  [ "$(uname)" = Darwin ] && system=darwin extension=dylib
+  processor=$(uname -m)
+  case $processor in x86_64) processor=x86-64 ;; arm64) processor=aarch64 ;; esac
+  mkdir -p "$target/natives/$system-$processor"
+  cp "$programs/libnearside_ffi.$extension" "$target/natives/$system-$processor/"
+  maven -q -P install -Dmaven.test.skip=true install
+}
 
 # With the part for Android, against Android's classes: fetches 300 MB of them once.
 android() { maven -q -P android compile; }
@@ -156,12 +169,13 @@ test_swift() {
   return "$code"
 }
 
-[ $# -gt 0 ] || set -- kotlin swift
+[ $# -gt 0 ] || set -- install swift
 generate
 for task; do
   case $task in
     generate) ;;
     kotlin) kotlin ;;
+    install) install ;;
     android) android ;;
     swift) swift_package ;;
     apple-swift) apple_swift ;;
@@ -170,6 +184,6 @@ for task; do
     test-kotlin) test_kotlin ;;
     test-android) test_android ;;
     test-swift) test_swift ;;
-    *) fail "\`$task\` is nothing that can be done here" 'there are generate, kotlin, android, swift, test-kotlin, test-android and test-swift' ;;
+    *) fail "\`$task\` is nothing that can be done here" 'there are generate, kotlin, android, install, swift, test-kotlin, test-android and test-swift' ;;
   esac
 done

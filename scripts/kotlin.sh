@@ -96,7 +96,8 @@ android() {
 bench() {
   class_path "$library/pom.xml" "$target/kotlin/bench.classpath" -DincludeScope=test
   maven -q -f "$library/pom.xml" test-compile
-  local java=(java -Djna.library.path="$programs" -Dfile.encoding=UTF-8
+  # A heap that is there from the start: what the process grows by is then not Java's.
+  local java=(java -Xms128m -Xmx128m -XX:+UseSerialGC -XX:+AlwaysPreTouch -Djna.library.path="$programs"
     -cp "$target/kotlin/test-classes:$target/kotlin/classes:$(cat "$target/kotlin/bench.classpath")" org.nearside.bench.BenchKt)
   if [ $# -gt 0 ]; then
     "${java[@]}" "$@"

@@ -13,7 +13,7 @@ import android.os.Bundle
 
 /**
  * Hands the app's memory warnings, and its coming to the front and leaving it, to the library until the result is closed.
- * Call it once, in `Application.onCreate`; an app that keeps its [Nearside] for life need not close the result.
+ * Call it once, where the library is made; an app that keeps its [Nearside] for life need not close the result.
  */
 fun Nearside.follow(application: Application): AutoCloseable {
     val events = AppEvents(::notify)

@@ -15,6 +15,7 @@ import kotlinx.coroutines.flow.toList
 import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
+import org.nearside.testing.RecordedExchange
 import org.nearside.testing.RecordedProvider
 import org.nearside.testing.scripted
 
@@ -59,23 +60,42 @@ class TestingTest {
     }
 
     @Test
-    fun whatIsNotOnTheTapeIsRefused() = scenario {
-        val tape = Path.of(freshDirectory(), "tape.jsonl").apply { writeText("") }
-        RecordedProvider(tape).use { provider ->
-            val settings = ProviderSettings("mine", ProviderKind.COMPATIBLE, provider.url, "some-model")
-            assertFailsWith<NearsideException> { answer(settings) }
+    fun aRecordingMayBeWrittenByHand() = scenario {
+        val exchanges =
+            arrayOf(RecordedExchange.chat("Because of the moon."), RecordedExchange.refusal(401, "no such key"))
+        RecordedProvider(*exchanges, RecordedExchange.models("recorded")).use { provider ->
+            assertEquals("Because of the moon.", answer(provider.settings()))
+            assertFailsWith<NearsideException.Unauthorized> { answer(provider.settings()) }
+            val chats = provider.requests.filter { it.method == "POST" }
+            assertTrue(chats.size == 2 && chats.all { "tides" in it.body }, "${provider.requests}")
         }
-        tape.writeText("{}")
+    }
+
+    @Test
+    fun aRecordingMayBreakOff() = scenario {
+        RecordedProvider(RecordedExchange.chat("Because of", isWhole = false)).use { provider ->
+            val (chunks, failure) = library(provider.settings()).use { it.chat(tides()).untilFailure() }
+            assertEquals("Because of", chunks.text())
+            assertIs<NearsideException>(failure)
+        }
+    }
+
+    @Test
+    fun whatWasNotRecordedIsRefused() = scenario {
+        RecordedProvider().use { provider -> assertFailsWith<NearsideException> { answer(provider.settings()) } }
+        val tape = Path.of(freshDirectory(), "tape.jsonl").apply { writeText("{}") }
         assertContains(assertFailsWith<IllegalArgumentException> { RecordedProvider(tape) }.message.orEmpty(), "line 1")
     }
 
     /** What a library with this provider alone answers. */
     private suspend fun answer(settings: ProviderSettings): String =
-        Nearside.withHost(Config(freshDirectory(), context = 512u), Anywhere()).use { nearside ->
+        library(settings).use { it.chat(tides()).toList().text() }
+
+    private suspend fun library(settings: ProviderSettings): Nearside =
+        Nearside.withHost(Config(freshDirectory(), context = 512u), Anywhere()).also { nearside ->
             nearside.setPolicy(openPolicy)
             nearside.addProvider(settings)
             nearside.setKey(settings.name, Provider.KEY)
-            nearside.chat(tides()).toList().text()
         }
 
     /** Runs this against a recorder before the provider. */

@@ -77,7 +77,7 @@ private suspend fun cancels(number: Int) {
         // In each of three ways: its coroutine is cancelled, its flow is left early, or it is closed by hand.
         suspend fun leave(index: Int) = when (index % 3) {
             0 -> cancelAfter(nearside, random.nextInt(until = 3_000).microseconds)
-            1 -> nearside.chat(question).take(1 + random.nextInt(until = 500)).collect {}
+            1 -> nearside.chat(question).take(1 + random.nextInt(until = 40)).collect {}
             else -> nearside.startChat(question).use { repeat(random.nextInt(until = 4)) { _ -> it.nextBatch() } }
         }
         repeat(number) { leave(it) }

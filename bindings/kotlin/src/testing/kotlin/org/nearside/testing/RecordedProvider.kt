@@ -1,6 +1,7 @@
 /*
- * For an app's own tests: a provider that answers from a tape, on this machine. It is plain Java sockets, so that it runs
- * in tests on a phone as well as on a host.
+ * For an app's own tests: a provider that answers from a recording, on this machine. Routing, consent, receipts and what
+ * really leaves the device are the library's own, without a network, a key or a cent. It is plain Java sockets, so that it
+ * runs in tests on a phone as well as on a host.
  */
 package org.nearside.testing
 
@@ -19,25 +20,52 @@ import kotlinx.serialization.SerializationException
 import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonNull
+import kotlinx.serialization.json.put
+import kotlinx.serialization.json.putJsonObject
+import org.nearside.ProviderKind
+import org.nearside.ProviderSettings
 
 /**
- * Plays a tape that `nearside-provider record --upstream URL --out TAPE` made, until it is closed:
- * `ProviderSettings(…, baseUrl = provider.url + "/api/v1")`, with the path that the recorded provider has.
+ * Answers as recorded, until it is closed:
+ *
+ *     RecordedProvider(RecordedExchange.chat("Because of the moon."), RecordedExchange.refusal(429)).use { provider ->
+ *         nearside.addProvider(provider.settings())
  *
  * A question is answered with the first exchange of its method, path and body that was not played yet; else with the
- * first of its method and path, since a body may hold a date; else with the last that was played for them. What the tape
- * does not know is answered with 404. With [pauses] the answer takes as long as it took then.
+ * first of its method and path, since a body may hold a date; else with the last that was played for them. What was not
+ * recorded is answered with 404. Pauses are left out.
  */
-public class RecordedProvider(tape: Path, private val pauses: Boolean = false) : AutoCloseable {
-    private val exchanges = readTape(tape)
-    private val played = mutableSetOf<Exchange>()
+public class RecordedProvider(exchanges: List<RecordedExchange>) : AutoCloseable {
+    private val exchanges = exchanges.toList()
+    private val played = mutableSetOf<RecordedExchange>()
+    private val asked = mutableListOf<RecordedRequest>()
     private val socket = ServerSocket(0, BACKLOG, InetAddress.getLoopbackAddress())
     private val connections = Collections.synchronizedSet(mutableSetOf<Socket>())
 
     /** Its address, without a path. */
     public val url: String = "http://127.0.0.1:${socket.localPort}"
 
+    /** All that it was asked so far: what left the device. */
+    public val requests: List<RecordedRequest> get() = synchronized(this) { asked.toList() }
+
     private val server = thread(isDaemon = true, name = "recorded-provider") { serve() }
+
+    public constructor(vararg exchanges: RecordedExchange) : this(exchanges.toList())
+
+    /**
+     * Plays a tape that `nearside-provider record --upstream URL --out FILE` made.
+     *
+     * @throws IllegalArgumentException for a line that is no exchange
+     */
+    public constructor(tape: Path) : this(readTape(tape))
+
+    /** What an app says to set it up. [path] is what the provider's base address ends with. */
+    public fun settings(
+        name: String = "recorded",
+        kind: ProviderKind = ProviderKind.COMPATIBLE,
+        model: String? = "recorded",
+        path: String = "/v1",
+    ): ProviderSettings = ProviderSettings(name, kind, baseUrl = url + path, model = model)
 
     /** Ends it; who is being answered hears no more. */
     override fun close() {
@@ -71,37 +99,34 @@ public class RecordedProvider(tape: Path, private val pauses: Boolean = false) :
         val (method, path) = input.line()?.split(' ') ?: return
         val headers = generateSequence { input.line() }.takeWhile(String::isNotEmpty).map { it.lowercase() }.toList()
         val length = headers.firstOrNull { it.startsWith("content-length:") }?.substringAfter(':')?.trim()?.toInt() ?: 0
-        val exchange = find(method, path, json(input.exactly(length)))
-        if (exchange == null) output.refuse(method, path) else output.play(exchange)
+        output.play(find(RecordedRequest(method, path, input.exactly(length).decodeToString())))
     }
 
     @Synchronized
-    private fun find(method: String, path: String, body: JsonElement): Exchange? {
-        val asked = exchanges.filter { it.method == method && it.path == path }
-        val fresh = asked.filter { it !in played }
-        return (fresh.firstOrNull { it.body == body } ?: fresh.firstOrNull() ?: asked.lastOrNull())?.also(played::add)
+    private fun find(request: RecordedRequest): RecordedExchange {
+        asked += request
+        val known = exchanges.filter { it.request.method == request.method && it.request.path == request.path }
+        val fresh = known.filter { it !in played }
+        val same = fresh.firstOrNull { json(it.request.body) == json(request.body) }
+        val found = same ?: fresh.firstOrNull() ?: known.lastOrNull() ?: return unknown(request)
+        return found.also(played::add)
     }
 
-    private fun OutputStream.play(exchange: Exchange) {
+    private fun unknown(request: RecordedRequest) = RecordedExchange.json(request, status = 404) {
+        val what = "${request.method} ${request.path.substringBefore('?')}"
+        putJsonObject("error") { put("message", "no answer to `$what` was recorded") }
+    }
+
+    private fun OutputStream.play(exchange: RecordedExchange) {
         head(exchange.status, exchange.headers + ("transfer-encoding" to "chunked"))
-        for (piece in exchange.pieces) {
-            if (pauses) Thread.sleep(piece.milliseconds)
-            // A chunk of no bytes would be the end.
-            if (piece.bytes.isEmpty()) continue
-            write("${piece.bytes.size.toString(radix = 16)}\r\n".toByteArray())
-            write(piece.bytes)
+        // A chunk of no bytes would be the end.
+        for (piece in exchange.pieces.filter { it.isNotEmpty() }) {
+            write("${piece.size.toString(radix = 16)}\r\n".toByteArray())
+            write(piece)
             write("\r\n".toByteArray())
             flush()
         }
-        if (exchange.whole) write("0\r\n\r\n".toByteArray())
-        flush()
-    }
-
-    private fun OutputStream.refuse(method: String, path: String) {
-        val message = "the tape has no answer to `$method ${path.substringBefore('?')}`"
-        val body = """{"error":{"message":"$message"}}""".toByteArray()
-        head(status = 404, listOf("content-type" to "application/json", "content-length" to "${body.size}"))
-        write(body)
+        if (exchange.isWhole) write("0\r\n\r\n".toByteArray())
         flush()
     }
 
@@ -114,8 +139,8 @@ public class RecordedProvider(tape: Path, private val pauses: Boolean = false) :
     private companion object {
         const val BACKLOG = 16
 
-        fun json(body: ByteArray): JsonElement = try {
-            Json.parseToJsonElement(body.decodeToString())
+        fun json(body: String): JsonElement = try {
+            Json.parseToJsonElement(body)
         } catch (_: SerializationException) {
             JsonNull
         }

@@ -9,7 +9,6 @@ import java.util.Base64
 import kotlin.io.path.readLines
 import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.JsonArray
-import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonNull
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.boolean
@@ -17,46 +16,39 @@ import kotlinx.serialization.json.int
 import kotlinx.serialization.json.jsonArray
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
-import kotlinx.serialization.json.long
-
-/** A question and its answer. */
-internal class Exchange(line: JsonObject) {
-    private val request = line.getValue("request").jsonObject
-    private val response = line.getValue("response").jsonObject
-    val method: String = request.text("method")
-    val path: String = request.text("path")
-    val body: JsonElement = request["body"] ?: JsonNull
-    val status: Int = response.getValue("status").jsonPrimitive.int
-
-    /** Names in lower case, without those of HTTP's framing. */
-    val headers: List<Pair<String, String>> = response.array("headers").map { header ->
-        header.jsonArray.let { (name, value) -> name.jsonPrimitive.content to value.jsonPrimitive.content }
-    }
-
-    /** The body as it came. */
-    val pieces: List<Piece> = response.array("pieces").map { Piece(it.jsonObject) }
-
-    /** Whether the body ended as HTTP wants it, and not in the middle. */
-    val whole: Boolean = response.getValue("whole").jsonPrimitive.boolean
-}
-
-/** Bytes that came at once, so many milliseconds after those before. */
-internal class Piece(line: JsonObject) {
-    val milliseconds: Long = line.getValue("ms").jsonPrimitive.long
-    val bytes: ByteArray =
-        line["text"]?.jsonPrimitive?.content?.toByteArray() ?: Base64.getDecoder().decode(line.text("base64"))
-}
 
 /** Reads a tape. */
-internal fun readTape(tape: Path): List<Exchange> =
+internal fun readTape(tape: Path): List<RecordedExchange> =
     tape.readLines().filter(String::isNotBlank).mapIndexed { index, line ->
         try {
-            Exchange(Json.parseToJsonElement(line).jsonObject)
+            exchange(Json.parseToJsonElement(line).jsonObject)
         } catch (_: RuntimeException) {
             // Its message would quote the line.
             throw IllegalArgumentException("line ${index + 1} of the tape `$tape` is no exchange; record it anew")
         }
     }
+
+private fun exchange(line: JsonObject): RecordedExchange {
+    val request = line.getValue("request").jsonObject
+    val response = line.getValue("response").jsonObject
+    return RecordedExchange(
+        RecordedRequest(
+            method = request.text("method"),
+            path = request.text("path"),
+            body = request["body"].takeIf { it !is JsonNull }?.toString().orEmpty(),
+        ),
+        pieces = response.array("pieces").map { bytes(it.jsonObject) },
+        status = response.getValue("status").jsonPrimitive.int,
+        headers = response.array("headers").map { header ->
+            header.jsonArray.let { (name, value) -> name.jsonPrimitive.content to value.jsonPrimitive.content }
+        },
+        isWhole = response.getValue("whole").jsonPrimitive.boolean,
+    )
+}
+
+/** A piece is text, or base64 where it is none by itself. */
+private fun bytes(piece: JsonObject): ByteArray =
+    piece["text"]?.jsonPrimitive?.content?.toByteArray() ?: Base64.getDecoder().decode(piece.text("base64"))
 
 private fun JsonObject.text(name: String): String = getValue(name).jsonPrimitive.content
 
