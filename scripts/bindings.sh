@@ -93,11 +93,32 @@ strictly=(--scratch-path "$target/swift" -Xswiftc -warnings-as-errors)
 swift_package() {
   run_swift build "${strictly[@]}"
   format_swift
+  apple_swift
 }
 
 # Judges the style of what is written by hand.
 format_swift() {
-  run_swift format lint --strict --recursive Package.swift Sources/Nearside Sources/NearsideTesting Sources/NearsideBench Tests UnitTests
+  run_swift format lint --strict --recursive Package.swift Sources/Nearside Sources/NearsideTesting Sources/NearsideBench AppleStubs Tests UnitTests
+}
+
+# The parts for Apple's systems, against stubs of Apple's modules: as on iOS, and as on a Mac. What that proves stands in
+# AppleStubs/Darwin.swift. On a Mac every build compiles them against the real ones.
+apple_swift() {
+  local system module stubs modules=$target/swift/debug/Modules
+  run_swift build "${strictly[@]}" --target Nearside
+  for system in iOS macOS; do
+    stubs=$target/apple-stubs/$system
+    rm -rf "$stubs"
+    mkdir -p "$stubs"
+    for module in Darwin Network os SwiftUI UIKit; do
+      [ "$system $module" != 'macOS UIKit' ] || continue
+      in_swift swiftc -swift-version 6 -emit-module -parse-as-library -module-name "$module" "AppleStubs/$module.swift" \
+        -o "$stubs/$module.swiftmodule"
+    done
+    (cd "$package" && find Sources/Nearside -name '*.swift') >"$stubs/sources"
+    in_swift swiftc -swift-version 6 -c -wmo -parse-as-library -warnings-as-errors -package-name swift -module-name Nearside \
+      -I "$stubs" -I "$modules" -I Sources/NearsideFFI "@$stubs/sources" -o "$stubs/Nearside.o"
+  done
 }
 
 # The documentation, in target/Nearside.doccarchive: a link that leads nowhere fails it. What is generated counts as
@@ -167,6 +188,7 @@ for task; do
     install) install ;;
     android) android ;;
     swift) swift_package ;;
+    apple-swift) apple_swift ;;
     docs-swift) docs_swift ;;
     bench-swift) bench_swift ;;
     test-kotlin) test_kotlin ;;

@@ -38,7 +38,7 @@ import Testing
     }
 
     @Test func aMacsMemoryCountsNoPageTwice() {
-        #expect(memoryAvailable(pageSize: 16_384, free: 10, inactive: 5, purgeable: 3) == 15 * 16_384)
-        #expect(memoryAvailable(pageSize: 4_096, free: 1, inactive: 0, purgeable: 2) == 3 * 4_096)
+        #expect(bytesAvailable(pageSize: 16_384, free: 10, inactive: 5, purgeable: 3) == 15 * 16_384)
+        #expect(bytesAvailable(pageSize: 4_096, free: 1, inactive: 0, purgeable: 2) == 3 * 4_096)
     }
 }

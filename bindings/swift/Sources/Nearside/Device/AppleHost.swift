@@ -37,7 +37,7 @@
             relief.setEventHandler { told.withLock { $0.memoryPressure = false } }
             pressure.activate()
             relief.activate()
-            #if os(iOS)
+            #if canImport(UIKit)
                 sources.watchBattery { level in told.withLock { $0.batteryLevel = level } }
             #endif
         }
@@ -53,7 +53,7 @@
         #if targetEnvironment(simulator)
             // A simulator has the memory of its Mac; the library reads that by itself.
             private static func memoryAvailable() -> UInt64? { nil }
-        #elseif os(macOS)
+        #elseif !canImport(UIKit)
             private static func memoryAvailable() -> UInt64? {
                 var statistics = vm_statistics64_data_t()
                 var count = mach_msg_type_number_t(
@@ -64,7 +64,7 @@
                     }
                 }
                 guard result == KERN_SUCCESS else { return nil }
-                return Nearside.memoryAvailable(
+                return bytesAvailable(
                     pageSize: UInt64(getpagesize()), free: UInt64(statistics.free_count),
                     inactive: UInt64(statistics.inactive_count), purgeable: UInt64(statistics.purgeable_count))
             }
@@ -91,7 +91,7 @@
             self.pressure = pressure
         }
 
-        #if os(iOS)
+        #if canImport(UIKit)
             func watchBattery(_ tell: @escaping @Sendable (Float) -> Void) {
                 Task { @MainActor [weak self] in
                     UIDevice.current.isBatteryMonitoringEnabled = true

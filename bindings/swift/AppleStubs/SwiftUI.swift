@@ -1,0 +1,7 @@
+// See Darwin.swift.
+
+public enum ScenePhase: Sendable {
+    case background
+    case inactive
+    case active
+}
