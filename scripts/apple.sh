@@ -4,7 +4,8 @@
 #   apple.sh [--testing] [--symbols] [--plan]
 #
 # What it makes stands in bindings/swift/Apple/release, where Package.swift looks for it and git does not:
-# NearsideFFI.xcframework, the same zipped, its checksum for a `binaryTarget(url:)`, and NearsideGenerated.
+# NearsideFFI.xcframework, the same zipped, its checksum for a `binaryTarget(url:)`, and NearsideGenerated. In
+# target/apple/release is the whole package as an archive: unpacked, it is what an app adds in Xcode, and it needs no Rust.
 #
 #   --testing   with the scripted `Nearside`, for apps' own tests: in bindings/swift/Apple/testing, which Package.swift
 #               takes where NEARSIDE_TESTING=1 is in the environment
@@ -105,6 +106,11 @@ assemble() {
   run plutil -lint bindings/swift/Sources/Nearside/PrivacyInfo.xcprivacy
   [ -z "${NEARSIDE_SIGN_AS:-}" ] || run codesign --timestamp --sign "$NEARSIDE_SIGN_AS" "$framework"
   run ditto -c -k --sequesterRsrc --keepParent "$framework" "$framework.zip"
+  # What scripts/bindings.sh generates is for this machine's own library, and of the two kinds each has its archive.
+  local other=release
+  [ "$kind" = testing ] || other=testing
+  run tar -czf "$built/NearsideSwift-$kind.tar.gz" --exclude .build --exclude Sources/NearsideGenerated \
+    --exclude Sources/NearsideFFI --exclude 'NearsideFFI.xcframework.zip*' --exclude "Apple/$other" -C bindings swift
 }
 
 [ -n "$plan" ] || check_machine
@@ -121,7 +127,7 @@ generate
 assemble
 if [ -z "$plan" ]; then
   swift package compute-checksum "$framework.zip" >"$framework.zip.checksum"
-  printf '%s, %s zipped\nchecksum %s\n' "$framework" "$(megabytes "$(size_of "$framework.zip")")" "$(cat "$framework.zip.checksum")"
+  printf '%s\n%s, %s zipped\nchecksum %s\n' "$built/NearsideSwift-$kind.tar.gz" "$framework" "$(megabytes "$(size_of "$framework.zip")")" "$(cat "$framework.zip.checksum")"
 else
   printf 'swift package compute-checksum %q > %q\n' "$framework.zip" "$framework.zip.checksum"
 fi

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # The Kotlin library and the Swift package: writes the generated code, compiles both halves, runs their scenarios.
 #
-#   bindings.sh [generate] [kotlin] [android] [swift] [test-kotlin] [test-android] [test-swift]    kotlin and swift when
-#                                                                                                 none is named
+#   bindings.sh [generate] [kotlin] [android] [install] [swift] [test-kotlin] [test-android] [test-swift]
+#
+# When nothing is named: install and swift. `install` puts the Kotlin library, this machine's native library in it, into
+# the local Maven repository.
 #
 # Generated code is never committed: the Kotlin goes to target/bindings/kotlin, the Swift into bindings/swift/Sources,
 # where git ignores it. What is here is for this machine; it has the scripted `Nearside` that tests play with. A test
@@ -49,17 +51,19 @@ maven() {
     --file bindings/kotlin/pom.xml "$@"
 }
 
-# run_swift ARGUMENTS: `swift` in the package, that of this machine or else Debian's.
-run_swift() {
+# in_swift COMMAND...: a command in the package, with the Swift of this machine or else Debian's.
+in_swift() {
   export NEARSIDE_PROGRAMS=$programs NEARSIDE_LIBRARY_DIR=$programs
   if have_swift; then
-    (cd "$package" && swift "$@")
+    (cd "$package" && "$@")
   else
     "$root/scripts/setup.sh" test
     "$root/scripts/swift-root.sh" "$cache/swift"
-    (cd "$package" && "$root/scripts/swift-in.sh" "$cache/swift" -b "$root" -b "$target" -b "$models" -- swift "$@")
+    (cd "$package" && "$root/scripts/swift-in.sh" "$cache/swift" -b "$root" -b "$target" -b "$models" -- "$@")
   fi
 }
+
+run_swift() { in_swift swift "$@"; }
 
 have_swift() {
   local version
@@ -68,6 +72,17 @@ have_swift() {
 }
 
 kotlin() { maven -q compile; }
+
+# The native library lies in the jar where JNA looks for it.
+install() {
+  local system=linux processor extension=so
+  [ "$(uname)" = Darwin ] && system=darwin extension=dylib
+  processor=$(uname -m)
+  case $processor in x86_64) processor=x86-64 ;; arm64) processor=aarch64 ;; esac
+  mkdir -p "$target/natives/$system-$processor"
+  cp "$programs/libnearside_ffi.$extension" "$target/natives/$system-$processor/"
+  maven -q -P install -Dmaven.test.skip=true install
+}
 
 # With the part for Android, against Android's classes: fetches 300 MB of them once.
 android() { maven -q -P android compile; }
@@ -78,6 +93,32 @@ strictly=(--scratch-path "$target/swift" -Xswiftc -warnings-as-errors)
 swift_package() {
   run_swift build "${strictly[@]}"
   run_swift format lint --strict --recursive Package.swift Sources/Nearside Sources/NearsideTesting Sources/NearsideBench Tests UnitTests
+}
+
+# The documentation, in target/Nearside.doccarchive: a link that leads nowhere fails it. What is generated counts as
+# ours, for an app sees one module.
+docs_swift() {
+  local symbols=$target/swift-symbols platform=(-target)
+  run_swift build "${strictly[@]}" --target Nearside
+  platform+=("$(in_swift swift -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)",*/\1/p')")
+  [ "$(uname)" != Darwin ] || platform+=(-sdk "$(xcrun --show-sdk-path)")
+  rm -rf "$symbols"
+  mkdir -p "$symbols"
+  in_swift swift-symbolgraph-extract -module-name Nearside "${platform[@]}" -I "$target/swift/debug/Modules" \
+    -I Sources/NearsideFFI -experimental-allowed-reexported-modules=NearsideGenerated -minimum-access-level public \
+    -skip-synthesized-members -skip-inherited-docs -output-dir "$symbols"
+  in_swift docc convert Sources/Nearside/Nearside.docc --fallback-display-name Nearside --warnings-as-errors \
+    --fallback-bundle-identifier org.nearside.Nearside --additional-symbol-graph-dir "$symbols" \
+    --output-path "$target/Nearside.doccarchive"
+}
+
+# What Swift adds to the library: a line of JSON each, see bindings/swift/Sources/NearsideBench/main.swift.
+bench_swift() {
+  local bench=$target/swift/release/NearsideBench
+  run_swift build -c release --scratch-path "$target/swift" --product NearsideBench >&2
+  in_swift "$bench" chunks
+  in_swift "$bench" cancel
+  in_swift "$bench" decode "$models/smollm2.gguf"
 }
 
 test_kotlin() { maven_test kotlin test; }
@@ -107,17 +148,20 @@ test_swift() {
   return "$code"
 }
 
-[ $# -gt 0 ] || set -- kotlin swift
+[ $# -gt 0 ] || set -- install swift
 generate
 for task; do
   case $task in
     generate) ;;
     kotlin) kotlin ;;
+    install) install ;;
     android) android ;;
     swift) swift_package ;;
+    docs-swift) docs_swift ;;
+    bench-swift) bench_swift ;;
     test-kotlin) test_kotlin ;;
     test-android) test_android ;;
     test-swift) test_swift ;;
-    *) fail "\`$task\` is nothing that can be done here" 'there are generate, kotlin, android, swift, test-kotlin, test-android and test-swift' ;;
+    *) fail "\`$task\` is nothing that can be done here" 'there are generate, kotlin, android, install, swift, test-kotlin, test-android and test-swift' ;;
   esac
 done

@@ -39,6 +39,8 @@ import Testing
         }
         #expect(plan.contains { $0.hasSuffix("/NearsideFFI.xcframework.zip.checksum") })
         #expect(plan.contains { $0.hasPrefix("plutil -lint") })
+        let archive = try #require(plan.first { $0.hasPrefix("tar ") })
+        #expect(archive.contains("NearsideSwift-release.tar.gz") && archive.contains("--exclude Apple/testing"))
     }
 
     @Test func theOneForTestsStandsApartAndCanPlayScripts() throws {

@@ -12,10 +12,18 @@ func library(with provider: RecordedProvider) async throws -> Nearside {
     return nearside
 }
 
-/// A directory that nobody has used.
+/// A directory that nobody has used, and that goes when the tests end.
 func freshDirectory() -> URL {
-    .temporaryDirectory.appending(component: "nearside-\(UUID().uuidString)")
+    scratch.appending(component: UUID().uuidString)
 }
+
+private let scratch: URL = {
+    let directory = URL.temporaryDirectory.appending(component: "nearside-unit-\(UUID().uuidString)")
+    // Not every test makes a library of it first.
+    try? FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    atexit { try? FileManager.default.removeItem(at: scratch) }
+    return directory
+}()
 
 extension AsyncSequence {
     /// Everything that comes.

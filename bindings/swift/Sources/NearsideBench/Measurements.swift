@@ -7,7 +7,7 @@ import NearsideTesting
     /// A script of that many words, read as fast as a loop can. The fastest of five runs, after one to warm up.
     func measureChunks(_ count: Int) async throws {
         let text = String(repeating: "word ", count: count)
-        let nearside = try Nearside.scripted([.text(text)], directory: .scratch)
+        let nearside = try Nearside.scripted([.text(text)])
         let request = ChatRequest(messages: [.user("Talk.")])
         var nanoseconds: [Double] = []
         for _ in 0..<6 {
@@ -31,8 +31,8 @@ import NearsideTesting
     /// waiting at that moment, half are in the middle of the words.
     func measureCancelling(_ count: Int) async throws {
         let paced = try Nearside.scripted(
-            [.text(String(repeating: "word ", count: 400))], directory: .scratch, pause: .milliseconds(1))
-        let stalled = try Nearside.scripted([.text("well "), .stall], directory: .scratch)
+            [.text(String(repeating: "word ", count: 400))], pause: .milliseconds(1))
+        let stalled = try Nearside.scripted([.text("well "), .stall])
         let request = ChatRequest(messages: [.user("Talk.")])
         var random = Linear(seed: 1)
         // What the first streams set up stays for the others.
@@ -86,7 +86,9 @@ import NearsideTesting
 
     /// Answers of a real model, each to a prompt of its own. The engine's own rate is what it told with the last chunk.
     func measureDecoding(_ model: String, answers: Int) async throws {
-        let nearside = try Nearside(directory: .scratch)
+        let directory = URL.temporaryDirectory.appending(component: "nearside-bench-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let nearside = try Nearside(directory: directory)
         var (tokens, seconds, engineSeconds) = (0, 0.0, 0.0)
         for number in 0...answers {
             let request = ChatRequest(
@@ -127,11 +129,6 @@ import NearsideTesting
             case .noAnswer: "the model said too little to measure"
             }
         }
-    }
-
-    extension URL {
-        /// A directory that nobody has used.
-        static var scratch: URL { temporaryDirectory.appending(component: "nearside-bench-\(UUID().uuidString)") }
     }
 
     extension Double {

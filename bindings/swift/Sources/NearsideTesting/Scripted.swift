@@ -18,7 +18,7 @@ import Foundation
         ///     }
         ///
         /// Words come one by one, `pause` before each. Everything else is real: routes, receipts, conversations, in
-        /// `directory` or one that nobody has used.
+        /// `directory` or one that nobody has used and that goes when the tests end.
         public static func scripted(
             directory: URL? = nil, pause: Duration = .zero, @ScriptBuilder _ steps: () -> [ScriptStep]
         ) throws -> Nearside {
@@ -29,7 +29,7 @@ import Foundation
         public static func scripted(
             _ steps: [ScriptStep], directory: URL? = nil, pause: Duration = .zero
         ) throws -> Nearside {
-            let directory = directory ?? .temporaryDirectory.appending(component: "nearside-\(UUID().uuidString)")
+            let directory = directory ?? scratch.appending(component: UUID().uuidString)
             let (seconds, attoseconds) = pause.components
             return try scripted(
                 config: Config(directory: directory.path),
@@ -37,6 +37,11 @@ import Foundation
                     steps: steps, chunkDelayMs: UInt32(clamping: seconds * 1000 + attoseconds / 1_000_000_000_000_000)))
         }
     }
+
+    private let scratch: URL = {
+        atexit { try? FileManager.default.removeItem(at: scratch) }
+        return .temporaryDirectory.appending(component: "nearside-\(UUID().uuidString)")
+    }()
 
     extension ScriptStep {
         /// The model says this.

@@ -5,7 +5,7 @@ import Testing
 extension Scenarios {
     /// Conversations that the library keeps.
     @Suite struct ConversationTests {
-        @Test func aConversationIsThereAfterARestart() async throws {
+        @Test func whatWasSaidIsThereAfterARestart() async throws {
             let directory = freshDirectory()
             let id: UInt64
             do {
@@ -27,7 +27,7 @@ extension Scenarios {
             #expect(try await chats.list().map(\.id) == [id])
         }
 
-        @Test func everyVersionOfAMessageIsKept() async throws {
+        @Test func anEditAndARegenerationKeepTheVersionsBefore() async throws {
             let nearside = try library(freshDirectory(), .text(text: "Blue."))
             let chats = try nearside.conversations()
             let id = try await chats.create().id
@@ -49,7 +49,7 @@ extension Scenarios {
             #expect(back.messages.first?.text == "What colour?")
         }
 
-        @Test func anAnswerThatWasLeftIsKeptAndGoesOn() async throws {
+        @Test func anAnswerThatWasStoppedGoesOnWhereItBrokeOff() async throws {
             let directory = freshDirectory()
             let id: UInt64
             do {
@@ -69,6 +69,30 @@ extension Scenarios {
             #expect(more.text == "moon.", "only what is new is streamed")
             let messages = try await chats.open(id: id).messages
             #expect(messages.map(\.text) == ["Why tides?", "Because of the moon."])
+        }
+
+        @Test func conversationsAreNamedPinnedFoundExportedAndDeleted() async throws {
+            let nearside = try library(freshDirectory(), .text(text: "Granite is hard."))
+            let chats = try nearside.conversations()
+            let (old, new) = (try await chats.create().id, try await chats.create().id)
+            _ = try await chats.send(old, ask("Which stone?")).all()
+            try await chats.setPinned(id: old, pinned: true)
+            try await chats.rename(id: new, title: "Empty")
+            #expect(try await chats.list().map(\.id) == [old, new])
+            #expect(try await chats.list().map(\.title) == ["Which stone?", "Empty"])
+
+            let hits = try await chats.search(query: "grani")
+            #expect(hits.map(\.conversation.id) == [old])
+            #expect(hits.first?.snippet.contains { $0.matched && $0.text == "Granite" } == true)
+            #expect(try await chats.export(id: old, format: .markdown).contains("Granite is hard."))
+
+            try await chats.delete(id: old)
+            #expect(try await chats.list().map(\.id) == [new])
+            try await chats.restore(id: old)
+            #expect(try await chats.list().count == 2)
+            try await chats.delete(id: old)
+            try await chats.purge()
+            await #expect(throws: NearsideError.self) { try await chats.open(id: old) }
         }
 
         /// A library in this directory that answers from a script.

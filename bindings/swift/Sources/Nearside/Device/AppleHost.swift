@@ -22,8 +22,9 @@
 
         public init() {
             let paths = NWPathMonitor()
-            let pressure = DispatchSource.makeMemoryPressureSource(eventMask: [.normal, .warning, .critical])
-            sources = Sources(paths: paths, pressure: pressure)
+            let pressure = DispatchSource.makeMemoryPressureSource(eventMask: [.warning, .critical])
+            let relief = DispatchSource.makeMemoryPressureSource(eventMask: .normal)
+            sources = Sources(paths: paths, pressure: [pressure, relief])
             let told = told
             paths.pathUpdateHandler = { path in
                 let reading = DeviceReadings.Path(
@@ -32,12 +33,10 @@
                 told.withLock { $0.path = reading }
             }
             paths.start(queue: DispatchQueue(label: "org.nearside.network"))
-            // The source knows the level; to ask it from its own handler would keep it alive.
-            pressure.setEventHandler { [weak pressure] in
-                let isPressed = pressure.map { $0.data != .normal } ?? false
-                told.withLock { $0.memoryPressure = isPressed }
-            }
+            pressure.setEventHandler { told.withLock { $0.memoryPressure = true } }
+            relief.setEventHandler { told.withLock { $0.memoryPressure = false } }
             pressure.activate()
+            relief.activate()
             #if os(iOS)
                 sources.watchBattery { level in told.withLock { $0.batteryLevel = level } }
             #endif
@@ -83,11 +82,11 @@
     /// declare it.
     private final class Sources: @unchecked Sendable {
         private let paths: NWPathMonitor
-        private let pressure: any DispatchSourceMemoryPressure
+        private let pressure: [any DispatchSourceMemoryPressure]
         private let lock = NSLock()
         private var battery: (any NSObjectProtocol)?
 
-        init(paths: NWPathMonitor, pressure: any DispatchSourceMemoryPressure) {
+        init(paths: NWPathMonitor, pressure: [any DispatchSourceMemoryPressure]) {
             self.paths = paths
             self.pressure = pressure
         }
@@ -113,7 +112,7 @@
 
         deinit {
             paths.cancel()
-            pressure.cancel()
+            for source in pressure { source.cancel() }
             if let battery { NotificationCenter.default.removeObserver(battery) }
         }
     }

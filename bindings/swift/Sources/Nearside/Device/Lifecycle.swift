@@ -8,6 +8,8 @@ extension Nearside {
     ///
     ///     let nearside = try Nearside(directory: .applicationSupportDirectory, host: AppleHost())
     ///     nearside.followApp()
+    ///
+    /// On a Mac there is nothing to follow; `notify(event:)` is there for whoever knows better.
     public func followApp() {
         follow(NearsideLifecycle.ofThisSystem, in: .default)
     }
@@ -72,21 +74,9 @@ final class NearsideLifecycle: @unchecked Sendable {
             ]
         }
     }
-#elseif canImport(AppKit)
-    import AppKit
-
-    extension NearsideLifecycle {
-        // A Mac warns of memory through `AppleHost` alone.
-        static var ofThisSystem: [Notification.Name: AppEvent] {
-            [
-                NSApplication.didHideNotification: .background,
-                NSApplication.didUnhideNotification: .foreground,
-            ]
-        }
-    }
 #else
     extension NearsideLifecycle {
-        /// A system without apps in this sense.
+        /// A Mac, or a system without apps in this sense: nothing is taken away from an app that nobody looks at.
         static var ofThisSystem: [Notification.Name: AppEvent] { [:] }
     }
 #endif

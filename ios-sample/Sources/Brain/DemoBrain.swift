@@ -1,0 +1,427 @@
+// The app without a model and without a network: what a person sees before they decide to download anything, what
+// previews and UI tests show, and what the tests of the models run against.
+//
+// It behaves as the real one does: answers come word by word, a stopped answer keeps its words, an edit makes a version,
+// a download can be left and gone on with, words that would leave the device are asked about. Nothing is kept after it.
+
+import Foundation
+
+actor DemoBrain: Brain {
+    private struct Node {
+        var message: ChatMessage
+        /// 0: the first of its chat.
+        let parent: MessageID
+    }
+
+    private struct Store {
+        var summary: ChatSummary
+        var named = true
+        var nodes: [MessageID: Node] = [:]
+        /// The version that is shown after a message.
+        var shown: [MessageID: MessageID] = [:]
+
+        var path: [MessageID] {
+            sequence(first: shown[0]) { [shown] in $0.flatMap { shown[$0] } }.prefix { $0 != nil }.compactMap(\.self)
+        }
+
+        func versions(of id: MessageID) -> [MessageID] {
+            nodes.filter { $0.value.parent == nodes[id]?.parent }.keys.sorted()
+        }
+    }
+
+    private let content: DemoContent
+    private let pace: Duration
+    private var stores: [ChatID: Store] = [:]
+    private var deleted: [ChatID: Store] = [:]
+    private var scripts: [MessageID: ArraySlice<AnswerPiece>] = [:]
+    private var lastID: UInt64 = 0
+    private var models: [ModelEntry]
+    private var downloaded: [String: UInt64] = [:]
+    private var prefs = Preferences(finishedFirstRun: true)
+    private var allowed = Rules(dollarsPerDay: 0.5, dollarsPerMonth: 5)
+    private var places: [ProviderInfo] = [
+        ProviderInfo(
+            name: "openrouter", kind: .openRouter, address: "https://openrouter.ai", hasKey: true,
+            model: DemoContent.remoteModel, terms: DemoContent.remoteTerms, models: 342)
+    ]
+    private let state: Condition
+
+    /// Without a pace an answer comes at once. `fresh`: as on the first start, with no chat and no model.
+    init(
+        pace: Duration = .milliseconds(35), fresh: Bool = false, russian: Bool = DemoBrain.prefersRussian,
+        condition: Condition = Condition(), now: Date = .now
+    ) {
+        content = russian ? .russian : .english
+        self.pace = pace
+        state = condition
+        models = fresh ? [] : [DemoContent.catalog[0]]
+        prefs.finishedFirstRun = !fresh
+        guard !fresh else { return }
+        for (index, chat) in content.chats.enumerated() {
+            let id = UInt64(index + 1)
+            var store = Store(
+                summary: ChatSummary(
+                    id: id, title: chat.title, pinned: index == 0,
+                    updated: now.addingTimeInterval(-Double(index * index) * 17_000 - 240)))
+            var parent: MessageID = 0
+            for turn in chat.turns {
+                for message in [Self.question(turn.question, id: lastID + 1), turn.answer(id: lastID + 2)] {
+                    lastID += 1
+                    store.nodes[lastID] = Node(message: message, parent: parent)
+                    store.shown[parent] = lastID
+                    parent = lastID
+                }
+            }
+            stores[id] = store
+        }
+    }
+
+    static var prefersRussian: Bool { Locale.preferredLanguages.first?.hasPrefix("ru") == true }
+
+    // MARK: Chats
+
+    func chats() -> [ChatSummary] {
+        stores.keys.compactMap { try? open($0).summary }
+            .sorted { $0.pinned == $1.pinned ? $0.updated > $1.updated : $0.pinned }
+    }
+
+    func newChat(_ options: ChatOptions) -> ChatSummary {
+        lastID += 1
+        let summary = ChatSummary(id: lastID, title: "", updated: .now, options: options)
+        stores[lastID] = Store(summary: summary, named: false)
+        return summary
+    }
+
+    func open(_ chat: ChatID) throws -> Chat {
+        let store = try store(chat)
+        let messages = store.path.compactMap { id -> ChatMessage? in
+            var message = store.nodes[id]?.message
+            message?.versions = store.versions(of: id)
+            return message
+        }
+        var summary = store.summary
+        summary.messages = messages.count
+        summary.preview = messages.last.map { String($0.text.prefix(120)) } ?? ""
+        if !store.named { summary.title = messages.first.map { String($0.text.prefix(48)) } ?? "" }
+        return Chat(summary: summary, messages: messages)
+    }
+
+    func rename(_ chat: ChatID, to title: String?) throws {
+        _ = try store(chat)
+        stores[chat]?.named = title != nil
+        if let title { stores[chat]?.summary.title = title }
+    }
+
+    func setPinned(_ chat: ChatID, _ pinned: Bool) throws {
+        _ = try store(chat)
+        stores[chat]?.summary.pinned = pinned
+    }
+
+    func configure(_ chat: ChatID, _ options: ChatOptions) throws {
+        _ = try store(chat)
+        stores[chat]?.summary.options = options
+    }
+
+    func delete(_ chat: ChatID) throws {
+        deleted[chat] = try store(chat)
+        stores[chat] = nil
+    }
+
+    func restore(_ chat: ChatID) throws {
+        guard let store = deleted.removeValue(forKey: chat) else { throw BrainError(content.gone) }
+        stores[chat] = store
+    }
+
+    func search(_ text: String) -> [ChatHit] {
+        chats().flatMap { summary -> [ChatHit] in
+            let messages = (try? open(summary.id).messages) ?? []
+            let found = messages.compactMap { message in
+                Self.snippet(message.text, text).map { ChatHit(chat: summary, message: message.id, snippet: $0) }
+            }
+            let title = Self.snippet(summary.title, text).map { ChatHit(chat: summary, message: nil, snippet: $0) }
+            return (title.map { [$0] } ?? []) + found
+        }
+    }
+
+    func export(_ chat: ChatID, as kind: ExportKind) throws -> String {
+        let chat = try open(chat)
+        switch kind {
+        case .markdown:
+            let turns = chat.messages.map { "**\($0.author == .person ? content.me : content.model)**\n\n\($0.text)\n" }
+            return "# \(chat.summary.title)\n\n" + turns.joined(separator: "\n")
+        case .json:
+            let messages = chat.messages.map { ["role": $0.author == .person ? "user" : "assistant", "text": $0.text] }
+            let object: [String: Any] = ["title": chat.summary.title, "messages": messages]
+            let data = try JSONSerialization.data(withJSONObject: object, options: [.prettyPrinted, .sortedKeys])
+            return String(decoding: data, as: UTF8.self)
+        }
+    }
+
+    func show(_ message: MessageID, in chat: ChatID) throws -> Chat {
+        guard let node = try store(chat).nodes[message] else { throw BrainError(content.gone) }
+        stores[chat]?.shown[node.parent] = message
+        return try open(chat)
+    }
+
+    // MARK: Answers
+
+    func decide(_ turn: Turn, in chat: ChatID) -> Judgement {
+        let wantsAway = turn.options.provider != nil || turn.mode == .onlyInCloud || turn.mode == .preferInCloud
+        let isLong = if case .send(let text) = turn.kind { text.count > DemoContent.fits } else { false }
+        let away = Place.provider(name: places.first?.name ?? "", model: turn.options.model ?? DemoContent.remoteModel)
+        let mayLeave = turn.mode != .onlyOnDevice && turn.privacy != .secret && !places.isEmpty
+        guard wantsAway || isLong else { return .go(.demo, reason: content.here) }
+        guard mayLeave else { return .nowhere(isLong ? content.tooLong : content.staysHere) }
+        guard turn.privacy == .personal, turn.consent != away else { return .go(away, reason: content.agreed) }
+        return .ask(
+            AskQuestion(
+                place: away, reason: isLong ? content.tooLong : content.wished, terms: DemoContent.remoteTerms,
+                cost: 0.0004))
+    }
+
+    nonisolated func answer(_ turn: Turn, in chat: ChatID) -> Pieces<AnswerPiece> {
+        Pieces {
+            var id: MessageID?
+            return {
+                let answer = if let id { id } else { try await self.begin(turn, in: chat) }
+                id = answer
+                return await self.next(of: answer, in: chat)
+            }
+        }
+    }
+
+    func costs(of turn: Turn, in chat: ChatID) -> [CostLine] { DemoContent.costs }
+
+    func presets(for options: ChatOptions) -> [PresetInfo] {
+        [(AnswerPreset.precise, 0), (.balanced, 0.7), (.creative, 1)].map {
+            PresetInfo(preset: $0, temperature: $1, topP: 0.95, reason: content.presetReason)
+        }
+    }
+
+    func choices() -> [ModelChoice] {
+        let here = models.map { ModelChoice(place: .device(model: $0.id), name: $0.name, verdict: verdict(of: $0)) }
+        let away = places.map {
+            ModelChoice(
+                place: .provider(name: $0.name, model: DemoContent.remoteModel), name: "DeepSeek V3.2", dollarsIn: 0.27,
+                dollarsOut: 0.4, region: $0.terms.region, searchesWeb: true)
+        }
+        return here + away
+    }
+
+    func offers(of provider: String) -> [ModelChoice] {
+        DemoContent.offers.map { offer in
+            ModelChoice(
+                place: .provider(name: provider, model: offer.id), name: offer.name, dollarsIn: offer.dollarsIn,
+                dollarsOut: offer.dollarsOut, region: DemoContent.remoteTerms.region, searchesWeb: true)
+        }
+    }
+
+    /// Stores the question and an empty answer, and lays out what will come.
+    private func begin(_ turn: Turn, in chat: ChatID) throws -> MessageID {
+        let store = try store(chat)
+        let place: Place =
+            switch decide(turn, in: chat) {
+            case .go(let place, _): place
+            case .ask: throw BrainError(content.notAgreed)
+            case .nowhere(let reason): throw BrainError(reason)
+            }
+        var parent = store.path.last ?? 0
+        var question = store.path.reversed().compactMap { store.nodes[$0]?.message }.first { $0.author == .person }?
+            .text
+        switch turn.kind {
+        case .send(let text):
+            parent = append(Self.question(text, id: lastID + 1), after: parent, in: chat)
+            question = text
+        case .edit(let message, let text):
+            let before = store.nodes[message]?.parent ?? 0
+            parent = append(Self.question(text, id: lastID + 1), after: before, in: chat)
+            question = text
+        case .regenerate(let message):
+            parent = store.nodes[message]?.parent ?? parent
+            question = store.nodes[parent]?.message.text
+        case .resume:
+            guard let last = store.path.last, let node = store.nodes[last], node.message.author == .model else { break }
+            let said = node.message.text
+            let rest = content.answer(to: question ?? "").text
+            let remaining = rest.hasPrefix(said) ? String(rest.dropFirst(said.count)) : " " + content.fallback.text
+            scripts[last] = script(DemoAnswer(text: remaining), at: place, turn)[...]
+            stores[chat]?.nodes[last]?.message.status = .writing
+            return last
+        }
+        let answer = append(ChatMessage(id: lastID + 1, author: .model, status: .writing), after: parent, in: chat)
+        scripts[answer] = script(content.answer(to: question ?? ""), at: place, turn)[...]
+        return answer
+    }
+
+    private func next(of answer: MessageID, in chat: ChatID) async -> AnswerPiece? {
+        guard let piece = scripts[answer]?.first else { return nil }
+        if pace > .zero { try? await Task.sleep(for: pace) }
+        guard !Task.isCancelled, scripts[answer] != nil else {
+            guard case .finished(_, let receipt)? = scripts.removeValue(forKey: answer)?.last else { return nil }
+            let stopped = AnswerPiece.finished(.stopped, receipt)
+            write(stopped, to: answer, in: chat)
+            return stopped
+        }
+        scripts[answer]?.removeFirst()
+        write(piece, to: answer, in: chat)
+        return piece
+    }
+
+    private func write(_ piece: AnswerPiece, to answer: MessageID, in chat: ChatID) {
+        guard var message = stores[chat]?.nodes[answer]?.message else { return }
+        message.take(piece)
+        stores[chat]?.nodes[answer]?.message = message
+        stores[chat]?.summary.updated = .now
+    }
+
+    private func script(_ answer: DemoAnswer, at place: Place, _ turn: Turn) -> [AnswerPiece] {
+        let preset = presets(for: turn.options).first { $0.preset == turn.options.preset ?? .balanced }
+        let away = !place.isDevice
+        let receipt = AnswerReceipt(
+            place: place, servedBy: away ? "Fireworks" : nil, reason: away ? content.agreed : content.here,
+            terms: away ? DemoContent.remoteTerms : Terms(), cost: away ? 0.00018 : 0, promptTokens: 41,
+            answerTokens: answer.text.count / 4, firstTokenSeconds: 0.31, tokensPerSecond: away ? 61 : 27.4,
+            preset: turn.options.preset, temperature: preset?.temperature, topP: preset?.topP,
+            samplingReason: content.presetReason)
+        return [.started(place, reason: receipt.reason)]
+            + Self.words(answer.reasoning).map { .reasoning($0) } + Self.words(answer.text).map { .text($0) }
+            + (turn.webSearch && away ? [.citation(DemoContent.citation)] : []) + [.finished(.done, receipt)]
+    }
+
+    private func append(_ message: ChatMessage, after parent: MessageID, in chat: ChatID) -> MessageID {
+        lastID += 1
+        stores[chat]?.nodes[lastID] = Node(message: message, parent: parent)
+        stores[chat]?.shown[parent] = lastID
+        return lastID
+    }
+
+    // MARK: Models
+
+    func installed() -> [ModelEntry] { models }
+
+    func worthHaving() -> [ModelEntry] { DemoContent.catalog }
+
+    func judge(_ reference: String) throws -> Fit {
+        guard let entry = DemoContent.catalog.first(where: { $0.reference == reference || $0.id == reference }) else {
+            throw BrainError(content.unknownModel)
+        }
+        return Fit(
+            reference: reference, verdict: verdict(of: entry), reason: content.verdicts[verdict(of: entry)] ?? "",
+            needBytes: entry.sizeBytes * 5 / 4, budgetBytes: DemoContent.budget, sizeBytes: entry.sizeBytes,
+            suggestions: verdict(of: entry) == .tooLarge ? [content.suggestion] : [])
+    }
+
+    nonisolated func download(_ reference: String) -> Pieces<DownloadStep> {
+        Pieces {
+            var isResolved = false
+            var isOver = false
+            return {
+                if isOver { return nil }
+                let step = try await self.nextStep(of: reference, isFirst: !isResolved)
+                isResolved = true
+                if case .installed? = step { isOver = true }
+                return step
+            }
+        }
+    }
+
+    private func nextStep(of reference: String, isFirst: Bool) async throws -> DownloadStep? {
+        guard let entry = DemoContent.catalog.first(where: { $0.reference == reference }) else {
+            throw BrainError(content.unknownModel)
+        }
+        if isFirst { return .resolved(name: entry.name, bytes: entry.sizeBytes) }
+        if pace > .zero { try? await Task.sleep(for: pace * 2) }
+        if Task.isCancelled { return nil }
+        let done = downloaded[reference] ?? 0
+        guard done < entry.sizeBytes else {
+            downloaded[reference] = nil
+            if !models.contains(entry) { models.append(entry) }
+            return .installed(entry)
+        }
+        downloaded[reference] = min(entry.sizeBytes, done + entry.sizeBytes / 40)
+        return .progress(done: downloaded[reference] ?? 0, total: entry.sizeBytes, bytesPerSecond: 11_400_000)
+    }
+
+    func importModel(_ file: URL) throws -> ModelEntry {
+        guard file.pathExtension.lowercased() == "gguf" else { throw BrainError(content.notAModel) }
+        let name = file.deletingPathExtension().lastPathComponent
+        let entry = ModelEntry(id: name.lowercased(), reference: name.lowercased(), name: name, sizeBytes: 98_362_432)
+        models.append(entry)
+        return entry
+    }
+
+    func remove(_ model: String) { models.removeAll { $0.id == model } }
+
+    private func verdict(of entry: ModelEntry) -> FitVerdict {
+        let need = entry.sizeBytes * 5 / 4
+        return need > DemoContent.budget * 5 / 4 ? .tooLarge : need > DemoContent.budget ? .tight : .fits
+    }
+
+    // MARK: Settings and the device
+
+    func preferences() -> Preferences { prefs }
+    func setPreferences(_ preferences: Preferences) { prefs = preferences }
+    func rules() -> Rules { allowed }
+    func setRules(_ rules: Rules) { allowed = rules }
+    func providers() -> [ProviderInfo] { places }
+
+    func addProvider(_ provider: NewProvider) {
+        let name = provider.name
+        places.removeAll { $0.name == name }
+        places.append(
+            ProviderInfo(
+                name: name, kind: provider.kind, address: provider.address, hasKey: !provider.key.isEmpty,
+                model: provider.model.isEmpty ? nil : provider.model, terms: DemoContent.remoteTerms, models: 12))
+    }
+
+    func removeProvider(_ name: String) { places.removeAll { $0.name == name } }
+
+    func beginSignIn(_ provider: String) throws -> URL {
+        guard let url = URL(string: "https://openrouter.ai/auth") else { throw BrainError(content.gone) }
+        return url
+    }
+
+    func finishSignIn(_ provider: String, code: String) {
+        for index in places.indices where places[index].name == provider { places[index].hasKey = true }
+    }
+
+    func spending() -> Spending {
+        Spending(
+            today: 0.0127, month: 0.3104,
+            byPlace: [SpendingLine(name: "openrouter", answers: 148, dollars: 0.3104)])
+    }
+
+    func condition() -> Condition { state }
+
+    // MARK: Small steps
+
+    private func store(_ chat: ChatID) throws -> Store {
+        guard let store = stores[chat] else { throw BrainError(content.gone) }
+        return store
+    }
+
+    private static func question(_ text: String, id: MessageID) -> ChatMessage {
+        ChatMessage(id: id, author: .person, text: text)
+    }
+
+    /// Word by word, each with the space before it.
+    private static func words(_ text: String) -> [String] {
+        text.reduce(into: [String]()) { words, character in
+            if words.isEmpty || (character.isWhitespace && words.last?.last?.isWhitespace == false) {
+                words.append(String(character))
+            } else {
+                words[words.count - 1].append(character)
+            }
+        }
+    }
+
+    private static func snippet(_ text: String, _ query: String) -> [SnippetRun]? {
+        guard let found = text.range(of: query, options: [.caseInsensitive, .diacriticInsensitive]) else { return nil }
+        let before = text[..<found.lowerBound].suffix(32).replacingOccurrences(of: "\n", with: " ")
+        let after = text[found.upperBound...].prefix(64).replacingOccurrences(of: "\n", with: " ")
+        return [
+            SnippetRun(text: before, matched: false), SnippetRun(text: String(text[found]), matched: true),
+            SnippetRun(text: after, matched: false),
+        ]
+    }
+}

@@ -1,0 +1,500 @@
+// The one file that imports Nearside. It says the library's words in the app's words and back, and decides nothing.
+//
+// What is the app's own here: which folder is used, where credentials are kept, and that the person is always asked before
+// personal words leave the device.
+
+import Foundation
+import Nearside
+
+actor NearsideBrain: Brain {
+    private let nearside: Nearside
+    private let conversations: Conversations
+    private let keys: any Keys
+    /// Reads the phone. Nothing where there is none to read: the library then asks the system itself.
+    private let host: (any DeviceHost)?
+    private let settingsFile: URL
+    private let catalog: [CatalogEntry]
+    /// Done when every provider has its credential of the last time.
+    private let unlocked: Task<Void, Never>
+    /// What providers offer, as it was last fetched.
+    private var offers: [String: [RemoteModel]] = [:]
+    private var signIns: [String: SignIn] = [:]
+
+    /// `hub`: another place than Hugging Face, such as a mirror or a test's own.
+    init(directory: URL, hub: String? = nil) throws {
+        // Models are large and can be had again.
+        let library = try directory.folderWithoutBackup("nearside")
+        let config = Config(directory: library.path, hub: hub)
+        #if canImport(Darwin)
+            let (host, keys) = (AppleHost(), KeychainKeys())
+            let nearside = try Nearside.withHost(config: config, host: host)
+            // Memory warnings, going to the background, coming back.
+            nearside.followApp()
+        #else
+            let (host, keys) = (DeviceHost?.none, FileKeys(directory: directory.appendingPathComponent("keys")))
+            let nearside = try Nearside(config: config)
+        #endif
+        self.host = host
+        self.nearside = nearside
+        self.keys = keys
+        conversations = try nearside.conversations()
+        catalog = try nearside.catalog()
+        settingsFile = directory.appendingPathComponent("preferences.json")
+        // A credential that cannot be read is missing: the provider's own error says so when it is asked.
+        unlocked = Task { try? await nearside.useKeys(keys) }
+    }
+
+    // MARK: Chats
+
+    func chats() async throws -> [ChatSummary] { try await conversations.list().map(ChatSummary.init) }
+
+    func newChat(_ options: ChatOptions) async throws -> ChatSummary {
+        ChatSummary(try await conversations.create(settings: options.settings))
+    }
+
+    func open(_ chat: ChatID) async throws -> Chat { Chat(try await conversations.open(id: chat)) }
+
+    func rename(_ chat: ChatID, to title: String?) async throws {
+        try await conversations.rename(id: chat, title: title)
+    }
+
+    func setPinned(_ chat: ChatID, _ pinned: Bool) async throws {
+        try await conversations.setPinned(id: chat, pinned: pinned)
+    }
+
+    func configure(_ chat: ChatID, _ options: ChatOptions) async throws {
+        try await conversations.configure(id: chat, settings: options.settings)
+    }
+
+    func delete(_ chat: ChatID) async throws { try await conversations.delete(id: chat) }
+    func restore(_ chat: ChatID) async throws { try await conversations.restore(id: chat) }
+
+    func search(_ text: String) async throws -> [ChatHit] {
+        try await conversations.search(query: text).map {
+            ChatHit(
+                chat: ChatSummary($0.conversation), message: $0.message,
+                snippet: $0.snippet.map { SnippetRun(text: $0.text, matched: $0.matched) })
+        }
+    }
+
+    func export(_ chat: ChatID, as kind: ExportKind) async throws -> String {
+        try await conversations.export(id: chat, format: kind == .markdown ? .markdown : .json)
+    }
+
+    func show(_ message: MessageID, in chat: ChatID) async throws -> Chat {
+        Chat(try await conversations.choose(id: chat, message: message))
+    }
+
+    // MARK: Answers
+
+    func decide(_ turn: Turn, in chat: ChatID) async throws -> Judgement {
+        await unlocked.value
+        switch try await conversations.route(chat, turn.request) {
+        case .go(let route): return .go(Place(route.target), reason: route.reason)
+        case .ask(let question):
+            let (place, terms) = (Place(question.target), Terms(question.dataPolicy))
+            return .ask(AskQuestion(place: place, reason: question.reason, terms: terms, cost: question.costUsd))
+        case .nowhere(_, _, let detail, _): return .nowhere(detail)
+        }
+    }
+
+    nonisolated func answer(_ turn: Turn, in chat: ChatID) -> Pieces<AnswerPiece> {
+        let request = turn.request
+        return pieces(
+            { [conversations] in
+                switch turn.kind {
+                case .send: conversations.send(chat, request)
+                case .edit(let old, _): conversations.edit(chat, old, request)
+                case .regenerate(let old): conversations.regenerate(chat, old, request)
+                case .resume: conversations.resume(chat, request)
+                }
+            }, AnswerPiece.init)
+    }
+
+    func costs(of turn: Turn, in chat: ChatID) async throws -> [CostLine] {
+        try await conversations.cost(chat, turn.request).map {
+            CostLine(place: Place($0.target), isSetUp: $0.setUp, dollars: $0.usdTotal, asOf: $0.asOf)
+        }
+    }
+
+    func presets(for options: ChatOptions) async throws -> [PresetInfo] {
+        try await nearside.presets(model: options.model, provider: options.provider).map {
+            PresetInfo(
+                preset: AnswerPreset($0.preset), temperature: $0.temperature.map(rounded), topP: $0.topP.map(rounded),
+                reason: $0.reason)
+        }
+    }
+
+    func choices() async throws -> [ModelChoice] {
+        var choices: [ModelChoice] = []
+        for model in try await installed() {
+            let fit = try? await nearside.fit(ModelRef(model.id))
+            choices.append(
+                ModelChoice(
+                    place: .device(model: model.id), name: model.name,
+                    verdict: fit.map { verdicts[$0.verdict] ?? .tight }))
+        }
+        return choices
+            + (try await nearside.providers()).filter(\.hasKey).compactMap { status in
+                status.defaultModel.map { model in
+                    choice(model, at: status, offers[status.settings.name]?.first { $0.id == model })
+                }
+            }
+    }
+
+    func offers(of provider: String) async throws -> [ModelChoice] {
+        await unlocked.value
+        guard let status = try await nearside.providers().first(where: { $0.settings.name == provider }) else {
+            return []
+        }
+        offers[provider] = try await nearside.models(of: provider)
+        return offers[provider, default: []].map { choice($0.id, at: status, $0) }
+    }
+
+    private func choice(_ model: String, at status: ProviderStatus, _ offer: RemoteModel?) -> ModelChoice {
+        ModelChoice(
+            place: .provider(name: status.settings.name, model: model), name: offer?.name ?? model,
+            dollarsIn: offer?.price?.usdIn, dollarsOut: offer?.price?.usdOut, region: status.dataPolicy.region,
+            searchesWeb: offer?.abilities?.webSearch ?? (status.settings.kind == .openRouter))
+    }
+
+    // MARK: Models
+
+    func installed() async throws -> [ModelEntry] {
+        try await nearside.models().map { ModelEntry($0, catalog: catalog) }
+    }
+
+    func worthHaving() -> [ModelEntry] { catalog.map(ModelEntry.init) }
+
+    func judge(_ reference: String) async throws -> Fit {
+        Fit(try await nearside.fit(model(reference)), reference: reference)
+    }
+
+    nonisolated func download(_ reference: String) -> Pieces<DownloadStep> {
+        pieces(
+            { [self] in nearside.download(try model(reference)) }, { [catalog] in DownloadStep($0, catalog: catalog) })
+    }
+
+    /// One of the catalogue by its id, or whatever else was typed.
+    private nonisolated func model(_ reference: String) throws -> ModelRef {
+        try catalog.first { $0.id == reference }?.model ?? ModelRef(reference)
+    }
+
+    func importModel(_ file: URL) async throws -> ModelEntry {
+        ModelEntry(try await nearside.import(path: file.path), catalog: catalog)
+    }
+
+    func remove(_ model: String) async throws { _ = try await nearside.remove(model: ModelRef(model)) }
+
+    // MARK: Settings
+
+    func preferences() -> Preferences { Preferences(file: settingsFile) }
+    func setPreferences(_ preferences: Preferences) throws { try preferences.write(to: settingsFile) }
+
+    func rules() throws -> Rules {
+        let policy = try nearside.policy()
+        return Rules(
+            regions: policy.regions, allowRetention: policy.allowRetention, allowTraining: policy.allowTraining,
+            allowMetered: policy.allowMetered, dollarsPerRequest: policy.maxUsdRequest, dollarsPerDay: policy.maxUsdDay,
+            dollarsPerMonth: policy.maxUsdMonth)
+    }
+
+    func setRules(_ rules: Rules) async throws {
+        var policy = try nearside.policy()
+        // Receipts name the rules that an answer was given under.
+        policy.version = "app-" + Date.now.ISO8601Format()
+        policy.regions = rules.regions
+        policy.allowRetention = rules.allowRetention
+        policy.allowTraining = rules.allowTraining
+        policy.allowMetered = rules.allowMetered
+        policy.maxUsdRequest = rules.dollarsPerRequest
+        policy.maxUsdDay = rules.dollarsPerDay
+        policy.maxUsdMonth = rules.dollarsPerMonth
+        policy.consent = .ask
+        try await nearside.setPolicy(policy: policy)
+    }
+
+    func providers() async throws -> [ProviderInfo] {
+        await unlocked.value
+        return try await nearside.providers().map(ProviderInfo.init)
+    }
+
+    func addProvider(_ provider: NewProvider) async throws {
+        let address = provider.address.trimmingCharacters(in: .whitespaces)
+        let name = provider.name
+        var settings = ProviderSettings(name: name, kind: kinds[provider.kind] ?? .compatible)
+        if !address.isEmpty { settings.baseUrl = address }
+        if !provider.model.isEmpty { settings.model = provider.model }
+        // Unencrypted only to a machine of the person's own: they typed its address.
+        settings.allowHttp = address.hasPrefix("http://")
+        try await nearside.addProvider(settings: settings)
+        if !provider.key.isEmpty { try keep(provider.key, for: name) }
+    }
+
+    func removeProvider(_ name: String) async throws {
+        try await nearside.removeProvider(name: name)
+        try keys.remove(provider: name)
+        offers[name] = nil
+    }
+
+    func beginSignIn(_ provider: String) async throws -> URL {
+        let signIn = try await nearside.signIn(provider: provider)
+        guard let page = URL(string: try signIn.url()) else { throw BrainError("the sign-in page has no address") }
+        signIns[provider] = signIn
+        return page
+    }
+
+    func finishSignIn(_ provider: String, code: String) async throws {
+        guard let signIn = signIns[provider] else { throw BrainError("the sign-in has ended; begin it again") }
+        try keep(try await nearside.finishSignIn(provider: provider, signIn: signIn, code: code), for: provider)
+        signIns[provider] = nil
+    }
+
+    private func keep(_ key: String, for provider: String) throws {
+        try nearside.setKey(provider: provider, key: key)
+        try keys.save(provider: provider, key: key)
+    }
+
+    func spending() async throws -> Spending {
+        let spent = try await nearside.spent()
+        let lines = try await nearside.spending(by: .provider)
+            .map { SpendingLine(name: $0.key, answers: Int($0.requests), dollars: $0.usd) }
+        return Spending(today: spent.day, month: spent.month, byPlace: lines)
+    }
+
+    // MARK: The device
+
+    func condition() -> Condition {
+        guard let facts = host?.facts() else { return Condition() }
+        return Condition(
+            isHot: facts.heat == .serious || facts.heat == .critical, isShortOfMemory: facts.memoryPressure)
+    }
+}
+
+/// A stream of the library in the app's words.
+private func pieces<Source: BatchSource, Piece: Sendable>(
+    _ start: @escaping @Sendable () throws -> Batches<Source>, _ piece: @escaping @Sendable (Source.Element) -> Piece?
+) -> Pieces<Piece> {
+    Pieces {
+        var iterator: Batches<Source>.Iterator?
+        return {
+            var elements = try iterator ?? start().makeAsyncIterator()
+            defer { iterator = elements }
+            while let element = try await elements.next() {
+                if let piece = piece(element) { return piece }
+            }
+            return nil
+        }
+    }
+}
+
+// MARK: - From the library
+
+extension ChatSummary {
+    fileprivate init(_ summary: ConversationSummary) {
+        self.init(
+            id: summary.id, title: summary.title, pinned: summary.pinned,
+            updated: Date(timeIntervalSince1970: Double(summary.updatedAtMs) / 1000), preview: summary.preview,
+            messages: Int(summary.messages), options: ChatOptions(summary.settings))
+    }
+}
+
+extension Chat {
+    fileprivate init(_ conversation: Conversation) {
+        let shown = conversation.messages.filter { $0.role == .user || $0.role == .assistant }
+        self.init(summary: ChatSummary(conversation.summary), messages: shown.map(ChatMessage.init))
+    }
+}
+
+extension ChatMessage {
+    fileprivate init(_ message: StoredMessage) {
+        self.init(
+            id: message.id, author: message.role == .user ? .person : .model, text: message.text,
+            reasoning: message.reasoning, reasoningSeconds: Double(message.reasoningMs) / 1000,
+            citations: message.citations.map { Citation(url: $0.url, title: $0.title) },
+            status: MessageStatus(message.state),
+            receipt: message.receipt.map { AnswerReceipt($0, message.usage, message.timings) },
+            versions: message.versions)
+    }
+}
+
+extension MessageStatus {
+    fileprivate init(_ state: MessageState) {
+        switch state {
+        case .writing: self = .writing
+        case .done(let stop): self = MessageStatus(stop)
+        case .interrupted: self = .interrupted
+        case .failed(let error): self = .failed(error)
+        }
+    }
+
+    fileprivate init(_ stop: StopReason) {
+        switch stop {
+        case .end, .stopSequence, .toolCall: self = .done
+        case .cancelled: self = .stopped
+        case .maxTokens, .contextFull, .costLimit, .filtered: self = .cutShort
+        }
+    }
+}
+
+extension AnswerPiece {
+    /// Nothing for what this app does not use: it gives the model no tools.
+    fileprivate init?(_ chunk: Chunk) {
+        switch chunk {
+        case .started(let route): self = .started(Place(route.target), reason: route.reason)
+        case .reasoning(let text): self = .reasoning(text)
+        case .text(let text): self = .text(text)
+        case .citation(let url, let title): self = .citation(Citation(url: url, title: title))
+        case .toolCall: return nil
+        case .done(let stop, let usage, let timings, let receipt):
+            self = .finished(MessageStatus(stop), AnswerReceipt(receipt, usage, timings))
+        }
+    }
+}
+
+extension Place {
+    fileprivate init(_ target: Target) {
+        switch target {
+        case .local(let model): self = .device(model: model)
+        case .remote(let provider, let model): self = .provider(name: provider, model: model)
+        case .scripted: self = .demo
+        }
+    }
+
+    fileprivate var target: Target {
+        switch self {
+        case .device(let model): .local(model: model)
+        case .provider(let name, let model): .remote(provider: name, model: model)
+        case .demo: .scripted
+        }
+    }
+}
+
+extension AnswerReceipt {
+    fileprivate init(_ receipt: Receipt, _ usage: Usage?, _ timings: Timings?) {
+        self.init(
+            place: Place(receipt.target), servedBy: receipt.servedBy, reason: receipt.reason,
+            passedOver: receipt.skipped.map { PassedOver(place: Place($0.target), reason: $0.reason) },
+            terms: Terms(receipt.dataPolicy), cost: receipt.costUsd,
+            costIsCertain: receipt.costSource != .estimated && receipt.costSource != .unknown,
+            promptTokens: Int(usage?.promptTokens ?? 0), answerTokens: Int(usage?.completionTokens ?? 0),
+            firstTokenSeconds: (timings?.firstTokenMs ?? 0) / 1000, tokensPerSecond: timings?.tokensPerSecond ?? 0,
+            preset: receipt.sampling.preset.map(AnswerPreset.init),
+            temperature: receipt.sampling.temperature.map(rounded),
+            topP: receipt.sampling.topP.map(rounded), samplingReason: receipt.sampling.reason)
+    }
+}
+
+extension Terms {
+    fileprivate init(_ policy: DataPolicy) {
+        self.init(
+            region: policy.region, kept: policy.retained, trainedOn: policy.trainedOn, asOf: policy.asOf,
+            note: policy.note)
+    }
+}
+
+extension Fit {
+    fileprivate init(_ report: FitReport, reference: String) {
+        self.init(
+            reference: reference, verdict: verdicts[report.verdict] ?? .tight, reason: report.reason,
+            needBytes: report.need.total, budgetBytes: report.budget.bytes, sizeBytes: report.sizeBytes,
+            suggestions: report.suggestions.map(\.text))
+    }
+}
+
+extension ModelEntry {
+    fileprivate init(_ entry: CatalogEntry) {
+        self.init(
+            id: entry.id, reference: entry.id, name: entry.name, maker: entry.maker, sizeBytes: entry.sizeBytes,
+            quantization: entry.quantization, license: entry.license, note: entry.note, reasons: entry.reasoning)
+    }
+
+    /// An installed model under the name that the catalogue has for it, if it came from there.
+    fileprivate init(_ model: InstalledModel, catalog: [CatalogEntry]) {
+        let known = catalog.first {
+            guard case .hub(let repo, _, _) = $0.model else { return false }
+            return $0.quantization == model.quantization && model.source.hasPrefix("hf:\(repo)")
+        }
+        self.init(
+            id: model.id, reference: known?.id ?? model.source, name: known?.name ?? model.id,
+            maker: known?.maker ?? "", sizeBytes: model.sizeBytes, quantization: model.quantization,
+            license: known?.license ?? "", note: known?.note ?? "", reasons: known?.reasoning ?? false)
+    }
+}
+
+extension DownloadStep {
+    fileprivate init(_ event: DownloadEvent, catalog: [CatalogEntry]) {
+        switch event {
+        case .resolved(let name, _, let bytes, _): self = .resolved(name: name, bytes: bytes)
+        case .progress(let done, let total, let rate): self = .progress(done: done, total: total, bytesPerSecond: rate)
+        case .verifying: self = .verifying
+        case .installed(let model): self = .installed(ModelEntry(model, catalog: catalog))
+        }
+    }
+}
+
+extension ProviderInfo {
+    fileprivate init(_ status: ProviderStatus) {
+        self.init(
+            name: status.settings.name, kind: ProviderSort(status.settings.kind), address: status.baseUrl,
+            hasKey: status.hasKey, model: status.defaultModel, terms: Terms(status.dataPolicy),
+            models: Int(status.models),
+            restingSeconds: Int(status.restingSeconds))
+    }
+}
+
+/// A float of the library's, as a person writes it: 0.7 and not 0.69999999.
+private func rounded(_ value: Float) -> Double { (Double(value) * 1000).rounded() / 1000 }
+
+// MARK: - To the library
+
+extension ChatOptions {
+    fileprivate init(_ settings: ConversationSettings) {
+        self.init(
+            model: settings.model, provider: settings.provider, preset: settings.preset.map(AnswerPreset.init),
+            system: settings.system)
+    }
+
+    fileprivate var settings: ConversationSettings {
+        ConversationSettings(system: system, model: model, provider: provider, preset: preset.flatMap { presets[$0] })
+    }
+}
+
+extension Turn {
+    /// Only what is new: the library puts what was said before in front of it.
+    fileprivate var request: ChatRequest {
+        let messages: [Message] =
+            switch kind {
+            case .send(let text), .edit(_, let text): [.user(text)]
+            case .regenerate, .resume: []
+            }
+        return ChatRequest(
+            messages: messages.lazy.map { $0 }, model: options.model, provider: options.provider,
+            mode: modes[mode] ?? .onlyOnDevice,
+            sensitivity: sensitivities[privacy] ?? .sensitive,
+            sampling: Sampling(preset: options.preset.flatMap { presets[$0] }), webSearch: webSearch,
+            consent: consent?.target)
+    }
+}
+
+extension AnswerPreset {
+    fileprivate init(_ preset: Preset) { self = presets.first { $0.value == preset }?.key ?? .balanced }
+}
+
+extension ProviderSort {
+    fileprivate init(_ kind: ProviderKind) { self = kinds.first { $0.value == kind }?.key ?? .compatible }
+}
+
+// What both sides have under names of their own. What a table should ever lack counts as the most careful there is.
+
+private let modes: [AnswerMode: Mode] = [
+    .onlyOnDevice: .onlyOnDevice, .preferOnDevice: .preferOnDevice, .preferInCloud: .preferInCloud,
+    .onlyInCloud: .onlyInCloud,
+]
+private let sensitivities: [PrivacyLevel: Sensitivity] = [.open: .public, .personal: .personal, .secret: .sensitive]
+private let presets: [AnswerPreset: Preset] = [.precise: .precise, .balanced: .balanced, .creative: .creative]
+private let verdicts: [Verdict: FitVerdict] = [.fits: .fits, .tight: .tight, .tooLarge: .tooLarge]
+private let kinds: [ProviderSort: ProviderKind] = [
+    .openRouter: .openRouter, .deepSeek: .deepSeek, .groq: .groq, .fireworks: .fireworks, .openAI: .openAi,
+    .ollama: .ollama, .llamaServer: .llamaServer, .compatible: .compatible,
+]

@@ -1,0 +1,121 @@
+// The list of chats: read, searched, renamed, pinned, deleted with a way back, exported.
+
+import Foundation
+import Observation
+
+/// A chat as a file that can be shared.
+struct ExportedChat: Identifiable, Equatable {
+    let title: String
+    let text: String
+    let file: URL
+
+    var id: URL { file }
+}
+
+@MainActor @Observable
+final class ChatsModel {
+    private let brain: any Brain
+    private(set) var chats: [ChatSummary] = []
+    private(set) var hits: [ChatHit] = []
+    private(set) var isLoaded = false
+    /// Bound to the search field; whoever changes it calls `search`.
+    var query = ""
+    /// The chat whose deletion can be undone.
+    private(set) var deleted: ChatSummary?
+    var exported: ExportedChat?
+    var failure: String?
+
+    init(brain: any Brain) {
+        self.brain = brain
+    }
+
+    var pinned: [ChatSummary] { chats.filter(\.pinned) }
+    var others: [ChatSummary] { chats.filter { !$0.pinned } }
+    var isSearching: Bool { !trimmedQuery.isEmpty }
+
+    private var trimmedQuery: String { query.trimmingCharacters(in: .whitespacesAndNewlines) }
+
+    func load() async {
+        await attempt { self.chats = try await self.brain.chats() }
+        isLoaded = true
+    }
+
+    /// Reads the hits for `query`. An answer to an older query is dropped.
+    func search() async {
+        let asked = trimmedQuery
+        guard !asked.isEmpty else {
+            hits = []
+            return
+        }
+        await attempt {
+            let found = try await self.brain.search(asked)
+            if asked == self.trimmedQuery { self.hits = found }
+        }
+    }
+
+    /// An empty title: the chat is called by its first words.
+    func rename(_ chat: ChatID, to title: String) async {
+        let title = title.trimmingCharacters(in: .whitespacesAndNewlines)
+        await change { try await self.brain.rename(chat, to: title.isEmpty ? nil : title) }
+    }
+
+    func setPinned(_ chat: ChatID, _ pinned: Bool) async {
+        await change { try await self.brain.setPinned(chat, pinned) }
+    }
+
+    func delete(_ chat: ChatID) async {
+        let summary = chats.first { $0.id == chat }
+        await change {
+            try await self.brain.delete(chat)
+            self.deleted = summary
+        }
+    }
+
+    func undoDelete() async {
+        guard let chat = deleted else { return }
+        await change {
+            try await self.brain.restore(chat.id)
+            self.deleted = nil
+        }
+    }
+
+    /// The way back is shown for a while only; the chat stays restorable until the app starts anew.
+    func forgetDeleted(_ chat: ChatID) {
+        if deleted?.id == chat { deleted = nil }
+    }
+
+    func export(_ chat: ChatID, as kind: ExportKind) async {
+        await attempt {
+            let text = try await self.brain.export(chat, as: kind)
+            let title = self.chats.first { $0.id == chat }?.title ?? ""
+            let file = FileManager.default.temporaryDirectory
+                .appendingPathComponent(Self.fileName(title)).appendingPathExtension(kind.rawValue)
+            try Data(text.utf8).write(to: file, options: .atomic)
+            self.exported = ExportedChat(title: title, text: text, file: file)
+        }
+    }
+
+    /// The file that was shared holds words of the chat: it goes when its sheet is closed.
+    func closeExport() {
+        if let file = exported?.file { try? FileManager.default.removeItem(at: file) }
+        exported = nil
+    }
+
+    /// A title that every file system takes.
+    static func fileName(_ title: String) -> String {
+        let words = title.split { !$0.isLetter && !$0.isNumber }.joined(separator: "-")
+        return words.isEmpty ? "chat" : String(words.prefix(60))
+    }
+
+    private func change(_ work: () async throws -> Void) async {
+        await attempt {
+            try await work()
+            self.chats = try await self.brain.chats()
+        }
+        if isSearching { await search() }
+    }
+
+    private func attempt(_ work: () async throws -> Void) async {
+        do { try await work() } catch { failure = BrainError(error).text }
+    }
+}

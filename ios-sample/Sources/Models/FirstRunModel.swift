@@ -1,0 +1,104 @@
+// Three steps to a first answer: pick a model that fits, download it, say something.
+
+import Foundation
+import Observation
+
+@MainActor @Observable
+final class FirstRunModel {
+    enum Step: Int, CaseIterable { case pick, download, chat }
+
+    private let brain: any Brain
+    let models: ModelsModel
+    private(set) var step = Step.pick
+    private(set) var picked: ModelEntry?
+    private(set) var isJudging = false
+    /// The first chat; there from the third step on.
+    private(set) var chat: ChatModel?
+    var failure: String?
+    private let onFinish: @MainActor (ChatModel?) async -> Void
+    /// The work under way: tests wait for it.
+    private(set) var work: Task<Void, Never>?
+
+    init(brain: any Brain, models: ModelsModel, onFinish: @escaping @MainActor (ChatModel?) async -> Void = { _ in }) {
+        self.brain = brain
+        self.models = models
+        self.onFinish = onFinish
+    }
+
+    /// Reads what is worth having, judges it, and picks the best that fits unless the person already picked.
+    func load() async {
+        isJudging = true
+        await models.load()
+        await models.judgeAll()
+        isJudging = false
+        if picked == nil { picked = models.recommended }
+    }
+
+    func pick(_ entry: ModelEntry) {
+        if models.fits[entry.reference]?.verdict != .tooLarge { picked = entry }
+    }
+
+    /// Picks what was typed in, unless it is too large.
+    func pickTyped() async {
+        await models.judgeTyped()
+        guard let fit = models.typed, fit.verdict != .tooLarge else { return }
+        picked = ModelEntry(
+            id: fit.reference, reference: fit.reference, name: fit.reference, sizeBytes: fit.sizeBytes)
+    }
+
+    var canDownload: Bool { picked != nil }
+
+    var download: DownloadState? { picked.flatMap { models.downloads[$0.reference] } }
+
+    /// Begins the download, or goes on with it; when it is through, the chat begins.
+    func startDownload() {
+        guard let picked else { return }
+        step = .download
+        models.download(picked.reference, name: picked.name)
+        let transfer = models.work[picked.reference]
+        work = Task {
+            await transfer?.value
+            if self.models.arrived[picked.reference] != nil { await self.beginChat() }
+        }
+    }
+
+    func pauseDownload() {
+        if let picked { models.pause(picked.reference) }
+    }
+
+    func back() {
+        guard step == .download else { return }
+        pauseDownload()
+        step = .pick
+    }
+
+    /// Instead of a download: a file that is here already.
+    func importModel(_ file: URL) async {
+        let before = Set(models.installed.map(\.id))
+        await models.importModel(file)
+        guard let new = models.installed.first(where: { !before.contains($0.id) }) ?? models.installed.first,
+            models.failure == nil
+        else { return }
+        picked = new
+        await beginChat()
+    }
+
+    /// Leaves the first run for good; the chat that was begun stays open.
+    func finish() async {
+        do {
+            var preferences = try await brain.preferences()
+            preferences.finishedFirstRun = true
+            try await brain.setPreferences(preferences)
+            await onFinish(chat)
+        } catch {
+            failure = BrainError(error).text
+        }
+    }
+
+    private func beginChat() async {
+        let chat = ChatModel(brain: brain)
+        await chat.load()
+        self.chat = chat
+        step = .chat
+    }
+}

@@ -1,0 +1,142 @@
+// The app's entry: which brain it starts with, and how the screens hang together.
+
+import Foundation
+import SwiftUI
+
+@main
+struct NearsideSampleApp: App {
+    @State private var model = AppModel.launched()
+
+    var body: some Scene {
+        WindowGroup {
+            RootView(model: model)
+        }
+    }
+}
+
+extension AppModel {
+    /// `-demo`: no model and no network. `-fresh`: as on the first start. `NEARSIDE_HUB` and `NEARSIDE_DIRECTORY`: for UI
+    /// tests with a real model.
+    @MainActor
+    static func launched() -> AppModel {
+        let process = ProcessInfo.processInfo
+        let isFresh = process.arguments.contains("-fresh")
+        let directory =
+            process.environment["NEARSIDE_DIRECTORY"].map { URL(fileURLWithPath: $0) }
+            ?? FileManager.default.urls(for: .applicationSupportDirectory, in: .userDomainMask)[0]
+        return AppModel(
+            real: { try NearsideBrain(directory: directory, hub: process.environment["NEARSIDE_HUB"]) },
+            demo: { DemoBrain(fresh: isFresh) }, startsInDemo: process.arguments.contains("-demo"))
+    }
+}
+
+struct RootView: View {
+    @Bindable var model: AppModel
+    @Environment(\.scenePhase) private var phase
+    @State private var tab = Tab.chats
+    /// What a phone shows; the system sets it when the person goes back.
+    @State private var column = NavigationSplitViewColumn.sidebar
+
+    enum Tab: Hashable { case chats, models, settings }
+
+    var body: some View {
+        content
+            .tint(Theme.accent)
+            .safeAreaInset(edge: .top, spacing: 0) { ConditionBanner(condition: model.condition, isDemo: model.isDemo) }
+            .task { await model.start() }
+            .task(id: phase) {
+                guard phase == .active else { return }
+                // Nobody minds a banner that is five seconds late; the library itself hears of it at once.
+                while !Task.isCancelled {
+                    await model.refreshCondition()
+                    try? await Task.sleep(for: .seconds(5))
+                }
+            }
+            .failureAlert($model.failure)
+    }
+
+    @ViewBuilder private var content: some View {
+        if let firstRun = model.firstRun {
+            FirstRunScreen(model: firstRun) { Task { await model.enterDemo() } }
+        } else if model.isLoaded {
+            TabView(selection: $tab) {
+                chats
+                    .tabItem { Label(Strings.chats(), systemImage: "bubble.left.and.bubble.right") }
+                    .tag(Tab.chats)
+                NavigationStack { ModelsScreen(model: model.models) }
+                    .tabItem { Label(Strings.models(), systemImage: "square.stack.3d.up") }
+                    .tag(Tab.models)
+                NavigationStack { SettingsScreen(model: model.settings, app: model) }
+                    .tabItem { Label(Strings.settings(), systemImage: "gearshape") }
+                    .tag(Tab.settings)
+            }
+        } else {
+            ProgressView().frame(maxWidth: .infinity, maxHeight: .infinity)
+        }
+    }
+
+    /// On a phone one after the other, on a tablet side by side.
+    private var chats: some View {
+        NavigationSplitView(preferredCompactColumn: $column) {
+            ChatsScreen(
+                model: model.chats, opened: model.chat?.chatID, onOpen: { show($0) }, onNew: { show(nil) },
+                onDelete: { chat in Task { await model.delete(chat) } })
+        } detail: {
+            if let chat = model.chat {
+                ChatScreen(model: chat) { tab = .models }
+                    // Another chat is another screen: its scroll position and focus are its own.
+                    .id(ObjectIdentifier(chat))
+            } else {
+                ContentUnavailableView(
+                    Strings.noChatOpen(), systemImage: "bubble.left.and.text.bubble.right",
+                    description: Text(Strings.noChatOpenHint()))
+            }
+        }
+        .onChange(of: model.chat == nil) { _, isClosed in column = isClosed ? .sidebar : .detail }
+    }
+
+    /// Nothing: a new chat.
+    private func show(_ chat: ChatID?) {
+        if let chat { model.open(chat) } else { model.newChat() }
+        column = .detail
+    }
+}
+
+/// What the person should know about the phone while it matters: it is hot, memory is low, this is the demo.
+struct ConditionBanner: View {
+    let condition: Condition
+    let isDemo: Bool
+    @Environment(\.accessibilityReduceMotion) private var reducesMotion
+
+    var body: some View {
+        VStack(spacing: 0) {
+            if condition.isHot { line(Strings.bannerHot(), "thermometer.high", Theme.caution) }
+            if condition.isShortOfMemory { line(Strings.bannerMemory(), "memorychip", Theme.caution) }
+            if isDemo { line(Strings.bannerDemo(), "sparkles", Theme.elsewhere) }
+        }
+        .animation(reducesMotion ? nil : .default, value: condition)
+    }
+
+    private func line(_ text: String, _ symbol: String, _ color: Color) -> some View {
+        Label(text, systemImage: symbol)
+            .font(.footnote.weight(.medium))
+            .frame(maxWidth: .infinity)
+            .padding(.vertical, Theme.tight)
+            .padding(.horizontal, Theme.edge)
+            .foregroundStyle(color)
+            .background(color.opacity(0.14))
+            .background(.background)
+            .transition(.opacity)
+            .accessibilityElement(children: .combine)
+    }
+}
+
+#if !os(Linux)
+    #Preview("Demo") { RootView(model: AppModel(real: { DemoBrain() }, startsInDemo: true)) }
+
+    #Preview("First run") { RootView(model: AppModel(real: { DemoBrain(fresh: true) })) }
+
+    #Preview("Hot, low on memory") {
+        ConditionBanner(condition: Condition(isHot: true, isShortOfMemory: true), isDemo: true)
+    }
+#endif

@@ -1,0 +1,76 @@
+// The question before words leave the device: to whom, to which region, under which terms, for about how much. There is no
+// way to send without reading it, and closing the sheet is a no.
+
+import SwiftUI
+
+struct AskSheet: View {
+    let question: AskQuestion
+    let onAccept: @MainActor () -> Void
+    let onRefuse: @MainActor () -> Void
+
+    var body: some View {
+        ScrollView {
+            VStack(alignment: .leading, spacing: Theme.wide) {
+                Image(systemName: "paperplane.circle.fill")
+                    .font(.largeTitle)
+                    .foregroundStyle(Theme.elsewhere)
+                    .accessibilityHidden(true)
+                VStack(alignment: .leading, spacing: Theme.tight) {
+                    Text(Strings.askTitle(question.place.title)).font(.title2.weight(.bold))
+                        .accessibilityAddTraits(.isHeader)
+                    Text(question.reason).foregroundStyle(.secondary)
+                }
+                VStack(alignment: .leading, spacing: Theme.gap) {
+                    row("cpu", Strings.model(), question.place.model)
+                    row("mappin.and.ellipse", Strings.region(), question.terms.regionTitle)
+                    row("doc.text", Strings.terms(), question.terms.summary)
+                    row("dollarsign.circle", Strings.cost(), cost)
+                }
+                .card()
+                if !question.terms.note.isEmpty {
+                    Text(question.terms.note).font(.footnote).foregroundStyle(.secondary)
+                }
+                VStack(spacing: Theme.gap) {
+                    Button(action: onAccept) {
+                        Text(Strings.askAccept(question.place.title)).frame(maxWidth: .infinity)
+                    }
+                    .buttonStyle(.borderedProminent)
+                    .accessibilityIdentifier("ask.accept")
+                    Button(action: onRefuse) {
+                        Text(Strings.askRefuse()).frame(maxWidth: .infinity)
+                    }
+                    .buttonStyle(.bordered)
+                    .accessibilityIdentifier("ask.refuse")
+                }
+                .controlSize(.large)
+            }
+            .padding(Theme.wide)
+        }
+        .presentationDetents([.medium, .large])
+        .presentationDragIndicator(.visible)
+    }
+
+    private var cost: String { question.cost.map { Strings.atMost(Numbers.dollars($0)) } ?? Strings.unknown() }
+
+    private func row(_ symbol: String, _ title: String, _ value: String) -> some View {
+        Label {
+            VStack(alignment: .leading, spacing: 2) {
+                Text(title).font(.caption).foregroundStyle(.secondary)
+                Text(value)
+            }
+        } icon: {
+            Image(systemName: symbol).foregroundStyle(Theme.elsewhere)
+        }
+        .accessibilityElement(children: .combine)
+    }
+}
+
+#if !os(Linux)
+    #Preview {
+        AskSheet(
+            question: AskQuestion(
+                place: .provider(name: "openrouter", model: "deepseek/deepseek-v3.2"),
+                reason: "this does not fit what a model on this device can read", terms: DemoContent.remoteTerms,
+                cost: 0.0004), onAccept: {}, onRefuse: {})
+    }
+#endif

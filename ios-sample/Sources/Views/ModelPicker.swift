@@ -1,0 +1,116 @@
+// Who answers in this chat: the library's own choice, a model on this device with its verdict, or a provider's model with
+// its place and price.
+
+import SwiftUI
+
+struct ModelPicker: View {
+    let model: ChatModel
+    let onOpenModels: @MainActor () -> Void
+    @State private var query = ""
+    @Environment(\.dismiss) private var dismiss
+
+    var body: some View {
+        NavigationStack {
+            List {
+                Section {
+                    row(Strings.automatic(), Strings.automaticHint(), "wand.and.stars", isChosen: model.chosen == nil) {
+                        await model.choose(nil)
+                    }
+                }
+                section(Strings.onThisDevice(), here)
+                if here.isEmpty {
+                    Button(Strings.getAModel()) {
+                        dismiss()
+                        onOpenModels()
+                    }
+                }
+                section(Strings.elsewhere(), matching(away))
+                ForEach(model.offers.keys.sorted(), id: \.self) { provider in
+                    section(Strings.moreFrom(provider), matching(more(provider)))
+                }
+                ForEach(model.unoffered.keys.sorted(), id: \.self) { provider in
+                    Label(model.unoffered[provider] ?? "", systemImage: "wifi.slash")
+                        .font(.footnote)
+                        .foregroundStyle(.secondary)
+                }
+            }
+            .searchable(text: $query, prompt: Text(Strings.searchModels()))
+            .navigationTitle(Strings.chooseModel())
+            .navigationBarTitleDisplayMode(.inline)
+            .toolbar { ToolbarItem(placement: .confirmationAction) { Button(Strings.done()) { dismiss() } } }
+        }
+        .presentationDetents([.medium, .large])
+        .task { await model.loadOffers() }
+    }
+
+    private var here: [ModelChoice] { model.choices.filter(\.place.isDevice) }
+    private var away: [ModelChoice] { model.choices.filter { !$0.place.isDevice } }
+
+    /// A provider's other models; a list may have hundreds, so without a search only the first are shown.
+    private func more(_ provider: String) -> [ModelChoice] {
+        let others = (model.offers[provider] ?? []).filter { offer in !away.contains { $0.id == offer.id } }
+        return query.isEmpty ? Array(others.prefix(12)) : others
+    }
+
+    private func matching(_ choices: [ModelChoice]) -> [ModelChoice] {
+        query.isEmpty
+            ? choices : choices.filter { "\($0.name) \($0.place.model)".localizedCaseInsensitiveContains(query) }
+    }
+
+    @ViewBuilder private func section(_ title: String, _ choices: [ModelChoice]) -> some View {
+        if !choices.isEmpty {
+            Section(title) {
+                ForEach(choices) { choice in
+                    row(
+                        choice.name, detail(choice), choice.place.symbol, isChosen: model.chosen == choice,
+                        choice.verdict
+                    ) {
+                        await model.choose(choice)
+                    }
+                }
+            }
+        }
+    }
+
+    private func row(
+        _ title: String, _ detail: String, _ symbol: String, isChosen: Bool, _ verdict: FitVerdict? = nil,
+        choose: @escaping @MainActor () async -> Void
+    ) -> some View {
+        Button {
+            Task {
+                await choose()
+                dismiss()
+            }
+        } label: {
+            HStack(spacing: Theme.gap) {
+                Image(systemName: symbol).frame(width: 28).foregroundStyle(Theme.accent)
+                VStack(alignment: .leading, spacing: 2) {
+                    Text(title).font(.body.weight(.medium))
+                    Text(detail).font(.caption).foregroundStyle(.secondary)
+                }
+                Spacer()
+                if let verdict { VerdictBadge(verdict: verdict) }
+                if isChosen { Image(systemName: "checkmark").foregroundStyle(Theme.accent).accessibilityHidden(true) }
+            }
+            .contentShape(Rectangle())
+        }
+        .buttonStyle(.plain)
+        .accessibilityAddTraits(isChosen ? [.isButton, .isSelected] : .isButton)
+    }
+
+    private func detail(_ choice: ModelChoice) -> String {
+        if choice.place.isDevice { return Strings.freeAndPrivate() }
+        var parts = [choice.place.title, Terms(region: choice.region).regionTitle]
+        if let dollarsIn = choice.dollarsIn, let dollarsOut = choice.dollarsOut {
+            parts.append(Strings.perMillion(Numbers.dollars(dollarsIn), Numbers.dollars(dollarsOut)))
+        }
+        return parts.joined(separator: " · ")
+    }
+}
+
+#if !os(Linux)
+    #Preview {
+        let model = ChatModel(brain: DemoBrain())
+        ModelPicker(model: model) {}.task { await model.load() }
+    }
+#endif

@@ -1,0 +1,286 @@
+// The models: what is here and how much room it takes, what is worth having and whether it fits, any other by reference.
+
+import SwiftUI
+import UniformTypeIdentifiers
+
+struct ModelsScreen: View {
+    @Bindable var model: ModelsModel
+    @State private var imports = false
+    @State private var removing: ModelEntry?
+    @State private var asksToRemove = false
+
+    var body: some View {
+        List {
+            installed
+            if !downloads.isEmpty { loading }
+            worthHaving
+            byReference
+        }
+        .listStyle(.insetGrouped)
+        .navigationTitle(Strings.models())
+        .toolbar {
+            ToolbarItem(placement: .primaryAction) {
+                Button {
+                    imports = true
+                } label: {
+                    Label(Strings.importFile(), systemImage: "square.and.arrow.down")
+                }
+            }
+        }
+        .fileImporter(isPresented: $imports, allowedContentTypes: [.gguf]) { result in
+            switch result {
+            case .success(let file): Task { await model.importModel(file) }
+            case .failure(let error): model.failure = error.localizedDescription
+            }
+        }
+        .confirmationDialog(
+            Strings.removeQuestion(removing?.name ?? ""), isPresented: $asksToRemove, titleVisibility: .visible
+        ) {
+            Button(Strings.remove(), role: .destructive) {
+                if let removing { Task { await model.remove(removing.id) } }
+            }
+            Button(Strings.cancel(), role: .cancel) {}
+        }
+        .task {
+            await model.load()
+            await model.judgeAll()
+        }
+        .refreshable {
+            await model.load()
+            await model.judgeAll()
+        }
+        .failureAlert($model.failure)
+    }
+
+    private var installed: some View {
+        Section {
+            if model.installed.isEmpty { Text(Strings.noModels()).foregroundStyle(.secondary) }
+            ForEach(model.installed) { entry in
+                EntryRow(entry: entry) { EmptyView() }
+                    .swipeActions(edge: .trailing) { removeButton(entry) }
+                    .contextMenu { removeButton(entry) }
+            }
+        } header: {
+            Text(Strings.installed())
+        } footer: {
+            if !model.installed.isEmpty { Text(Strings.spaceUsed(Numbers.bytes(model.usedBytes))) }
+        }
+    }
+
+    private func removeButton(_ entry: ModelEntry) -> some View {
+        // Asked first, so the row must not go before the answer: no role.
+        Button {
+            removing = entry
+            asksToRemove = true
+        } label: {
+            Label(Strings.remove(), systemImage: "trash")
+        }
+        .tint(.red)
+    }
+
+    private var downloads: [(reference: String, state: DownloadState)] {
+        model.downloads.map { ($0.key, $0.value) }.sorted { $0.0 < $1.0 }
+    }
+
+    private var loading: some View {
+        Section(Strings.downloads()) {
+            ForEach(downloads, id: \.reference) { reference, state in
+                DownloadRow(
+                    state: state, onPause: { model.pause(reference) },
+                    onResume: { model.download(reference, name: state.name) }
+                )
+                .swipeActions { Button(Strings.dismiss()) { model.dismiss(reference) } }
+            }
+        }
+    }
+
+    private var worthHaving: some View {
+        Section(Strings.worthHaving()) {
+            ForEach(model.available) { entry in
+                let fit = model.fits[entry.reference]
+                EntryRow(entry: entry) {
+                    VerdictView(fit: fit, unjudged: model.unjudged[entry.reference])
+                } trailing: {
+                    if model.downloads[entry.reference] == nil {
+                        DownloadButton(name: entry.name, isDisabled: fit?.verdict == .tooLarge) {
+                            model.download(entry.reference, name: entry.name)
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    private var byReference: some View {
+        Section {
+            TextField("hf:ORG/REPO:Q4_K_M", text: $model.reference)
+                .textInputAutocapitalization(.never)
+                .autocorrectionDisabled()
+                .font(.body.monospaced())
+                .onSubmit { Task { await model.judgeTyped() } }
+                .accessibilityLabel(Strings.reference())
+                .accessibilityIdentifier("models.reference")
+            Button(Strings.checkFit()) { Task { await model.judgeTyped() } }
+                .disabled(model.reference.isEmpty || model.isJudging)
+            if model.isJudging { ProgressView() }
+            if let fit = model.typed {
+                HStack {
+                    VerdictView(fit: fit, unjudged: nil)
+                    Spacer()
+                    DownloadButton(name: fit.reference, isDisabled: fit.verdict == .tooLarge) {
+                        model.download(fit.reference, name: fit.reference)
+                    }
+                }
+            }
+        } header: {
+            Text(Strings.anyOther())
+        } footer: {
+            Text(Strings.referenceHint())
+        }
+    }
+}
+
+/// A model's name, maker, size and terms.
+struct EntryRow<Details: View, Trailing: View>: View {
+    let entry: ModelEntry
+    @ViewBuilder let details: () -> Details
+    @ViewBuilder let trailing: () -> Trailing
+
+    var body: some View {
+        HStack(alignment: .top, spacing: Theme.gap) {
+            VStack(alignment: .leading, spacing: Theme.tight) {
+                HStack(spacing: Theme.tight) {
+                    Text(entry.name).font(.headline)
+                    if entry.reasons {
+                        Image(systemName: "brain").font(.caption).foregroundStyle(.secondary)
+                            .accessibilityLabel(Strings.reasons())
+                    }
+                }
+                Text(facts).font(.caption).foregroundStyle(.secondary)
+                if !entry.note.isEmpty { Text(entry.note).font(.subheadline) }
+                details()
+            }
+            Spacer(minLength: 0)
+            trailing()
+        }
+        .padding(.vertical, 4)
+    }
+
+    private var facts: String {
+        [entry.maker, Numbers.bytes(entry.sizeBytes), entry.quantization, entry.license]
+            .filter { !$0.isEmpty }.joined(separator: " · ")
+    }
+}
+
+extension EntryRow where Trailing == EmptyView {
+    init(entry: ModelEntry, @ViewBuilder details: @escaping () -> Details) {
+        self.init(entry: entry, details: details, trailing: { EmptyView() })
+    }
+}
+
+/// Whether it fits, why, and what would help.
+struct VerdictView: View {
+    let fit: Fit?
+    let unjudged: String?
+
+    var body: some View {
+        if let fit {
+            VStack(alignment: .leading, spacing: 4) {
+                VerdictBadge(verdict: fit.verdict)
+                Text(fit.reason).font(.caption).foregroundStyle(.secondary)
+                ForEach(fit.suggestions, id: \.self) { suggestion in
+                    Label(suggestion, systemImage: "lightbulb").font(.caption)
+                }
+            }
+        } else if let unjudged {
+            Label(unjudged, systemImage: "questionmark.circle").font(.caption).foregroundStyle(.secondary)
+        } else {
+            Text(Strings.checking()).font(.caption).foregroundStyle(.secondary)
+        }
+    }
+}
+
+private struct DownloadButton: View {
+    let name: String
+    let isDisabled: Bool
+    let action: @MainActor () -> Void
+
+    var body: some View {
+        Button(action: action) { Image(systemName: "arrow.down.circle").font(.title2) }
+            .buttonStyle(.borderless)
+            .disabled(isDisabled)
+            .accessibilityLabel(Strings.downloadModel(name))
+    }
+}
+
+/// How far a download is, and the way to stop it for now.
+struct DownloadRow: View {
+    let state: DownloadState
+    let onPause: @MainActor () -> Void
+    let onResume: @MainActor () -> Void
+
+    var body: some View {
+        VStack(alignment: .leading, spacing: Theme.tight) {
+            HStack {
+                Text(state.name).font(.headline).lineLimit(1)
+                Spacer()
+                Button(action: state.isRunning ? onPause : onResume) {
+                    Image(systemName: state.isRunning ? "pause.circle" : "play.circle").font(.title2)
+                }
+                .buttonStyle(.borderless)
+                .accessibilityLabel(state.isRunning ? Strings.pause() : Strings.resume())
+                .accessibilityIdentifier(state.isRunning ? "download.pause" : "download.resume")
+            }
+            ProgressView(value: state.fraction)
+                .accessibilityLabel(state.name)
+                .accessibilityValue(Numbers.percent(state.fraction))
+            Text(detail).font(.caption.monospacedDigit()).foregroundStyle(.secondary)
+        }
+        .padding(.vertical, 4)
+    }
+
+    private var detail: String {
+        let amount = Strings.amountOf(Numbers.bytes(state.done), Numbers.bytes(state.total))
+        switch state.phase {
+        case .resolving: return Strings.looking()
+        case .verifying: return Strings.verifying()
+        case .paused: return Strings.pausedAt(amount)
+        case .failed(let reason): return reason
+        case .loading:
+            guard let seconds = state.secondsLeft else { return amount }
+            return amount + " · " + Strings.timeLeft(Numbers.seconds(seconds))
+        }
+    }
+}
+
+extension UTType {
+    /// A model's file. The system does not know the kind; its ending is enough.
+    static var gguf: UTType { UTType(filenameExtension: "gguf") ?? .data }
+}
+
+#if !os(Linux)
+    #Preview("Models") { PreviewModels(brain: DemoBrain()) }
+
+    #Preview("None yet") { PreviewModels(brain: DemoBrain(fresh: true)) }
+
+    #Preview("Downloads") {
+        List {
+            DownloadRow(
+                state: DownloadState(
+                    name: "Qwen2.5 1.5B", phase: .loading, done: 400_000_000, total: 1_117_000_000,
+                    bytesPerSecond: 11_000_000), onPause: {}, onResume: {})
+            DownloadRow(
+                state: DownloadState(name: "SmolLM2", phase: .paused, done: 1, total: 3), onPause: {}, onResume: {})
+            DownloadRow(
+                state: DownloadState(name: "R1", phase: .failed("the disk is full")), onPause: {}, onResume: {})
+        }
+    }
+
+    private struct PreviewModels: View {
+        @State private var model: ModelsModel
+
+        init(brain: any Brain) { _model = State(initialValue: ModelsModel(brain: brain)) }
+
+        var body: some View { NavigationStack { ModelsScreen(model: model) } }
+    }
+#endif

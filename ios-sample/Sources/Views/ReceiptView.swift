@@ -1,0 +1,87 @@
+// What stands under an answer: where it ran, what it cost, how fast it was; on a tap who saw the words and why it was asked.
+
+import SwiftUI
+
+struct ReceiptView: View {
+    let receipt: AnswerReceipt
+    @State private var isOpen = false
+
+    var body: some View {
+        DisclosureGroup(isExpanded: $isOpen) {
+            VStack(alignment: .leading, spacing: Theme.tight) {
+                line(Strings.model(), receipt.place.model)
+                if let servedBy = receipt.servedBy { line(Strings.servedBy(), servedBy) }
+                line(Strings.why(), receipt.reason)
+                line(Strings.region(), receipt.terms.regionTitle)
+                if !receipt.place.isDevice {
+                    line(Strings.terms(), receipt.terms.summary)
+                    if !receipt.terms.asOf.isEmpty { line(Strings.termsDate(), receipt.terms.asOf) }
+                    if !receipt.terms.note.isEmpty { line(Strings.note(), receipt.terms.note) }
+                }
+                line(Strings.cost(), cost)
+                line(Strings.tokens(), Strings.tokensInOut("\(receipt.promptTokens)", "\(receipt.answerTokens)"))
+                line(Strings.firstWord(), Numbers.seconds(receipt.firstTokenSeconds))
+                if let temperature = receipt.temperature {
+                    line(Strings.temperature(), Numbers.temperature(temperature))
+                }
+                if let topP = receipt.topP { line(Strings.topP(), Numbers.temperature(topP)) }
+                if !receipt.samplingReason.isEmpty { line(Strings.preset(), receipt.samplingReason) }
+                ForEach(receipt.passedOver, id: \.self) { other in
+                    line(Strings.passedOver(other.place.model), other.reason)
+                }
+            }
+            .padding(.top, Theme.tight)
+        } label: {
+            Label(summary, systemImage: receipt.place.symbol)
+                .font(.footnote)
+                .foregroundStyle(receipt.place.isDevice ? Theme.here : Theme.elsewhere)
+                .accessibilityLabel(Strings.receiptLabel(summary))
+        }
+        .accessibilityIdentifier("chat.receipt")
+    }
+
+    private var summary: String {
+        var parts = [receipt.place.title]
+        if !receipt.place.isDevice { parts.append(receipt.terms.regionTitle) }
+        parts.append(cost)
+        if receipt.tokensPerSecond > 0 { parts.append(Numbers.rate(receipt.tokensPerSecond)) }
+        return parts.joined(separator: " · ")
+    }
+
+    private var cost: String {
+        if receipt.place.isDevice { return Strings.free() }
+        let amount = Numbers.dollars(receipt.cost)
+        return receipt.costIsCertain ? amount : Strings.about(amount)
+    }
+
+    private func line(_ title: String, _ value: String) -> some View {
+        ViewThatFits {
+            HStack(alignment: .firstTextBaseline) {
+                Text(title).foregroundStyle(.secondary)
+                Spacer(minLength: Theme.edge)
+                Text(value).multilineTextAlignment(.trailing)
+            }
+            VStack(alignment: .leading) {
+                Text(title).foregroundStyle(.secondary)
+                Text(value)
+            }
+            .frame(maxWidth: .infinity, alignment: .leading)
+        }
+        .font(.footnote)
+        .accessibilityElement(children: .combine)
+    }
+}
+
+#if !os(Linux)
+    #Preview("Here and elsewhere") {
+        List {
+            ReceiptView(
+                receipt: AnswerReceipt(
+                    place: .device(model: "smollm2-360m"), reason: "installed and fits", tokensPerSecond: 31.4))
+            ReceiptView(
+                receipt: AnswerReceipt(
+                    place: .provider(name: "openrouter", model: "deepseek/deepseek-v3.2"), servedBy: "Fireworks",
+                    reason: "you agreed", terms: DemoContent.remoteTerms, cost: 0.00018, tokensPerSecond: 61))
+        }
+    }
+#endif

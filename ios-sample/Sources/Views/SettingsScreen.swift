@@ -1,0 +1,319 @@
+// What the person allows: where answers come from, what counts as private, with whom there is an account, what it may cost.
+
+import SwiftUI
+
+struct SettingsScreen: View {
+    @Bindable var model: SettingsModel
+    let app: AppModel
+    @State private var adds = false
+
+    var body: some View {
+        Form {
+            answers
+            privacy
+            providers
+            ProviderRulesSection(model: model)
+            CapsSection(model: model)
+            spending
+            demo
+        }
+        .navigationTitle(Strings.settings())
+        .task { await model.load() }
+        .refreshable { await model.load() }
+        .sheet(isPresented: $adds) { AddProviderSheet(model: model) }
+        .failureAlert($model.failure)
+    }
+
+    private var answers: some View {
+        Section {
+            ForEach(AnswerMode.allCases, id: \.self) { mode in
+                choice(mode.title, isChosen: model.preferences.mode == mode) { await model.setMode(mode) }
+            }
+        } header: {
+            Text(Strings.whereAnswersComeFrom())
+        } footer: {
+            Text(Strings.modeHint())
+        }
+    }
+
+    private var privacy: some View {
+        Section {
+            ForEach(PrivacyLevel.allCases, id: \.self) { level in
+                choice(level.title, isChosen: model.preferences.privacy == level) { await model.setPrivacy(level) }
+            }
+            NavigationLink {
+                PrivacyScreen(model: model)
+            } label: {
+                Label(Strings.privacyPage(), systemImage: "hand.raised")
+            }
+            .accessibilityIdentifier("settings.privacy")
+        } header: {
+            Text(Strings.whatIsSensitive())
+        } footer: {
+            Text(model.preferences.privacy.hint)
+        }
+    }
+
+    private func choice(
+        _ title: String, isChosen: Bool, choose: @escaping @MainActor () async -> Void
+    ) -> some View {
+        Button {
+            Task { await choose() }
+        } label: {
+            HStack {
+                Text(title)
+                Spacer()
+                if isChosen { Image(systemName: "checkmark").foregroundStyle(Theme.accent).accessibilityHidden(true) }
+            }
+            .contentShape(Rectangle())
+        }
+        .buttonStyle(.plain)
+        .accessibilityAddTraits(isChosen ? [.isButton, .isSelected] : .isButton)
+    }
+
+    private var providers: some View {
+        Section(Strings.providers()) {
+            ForEach(model.providers) { provider in
+                ProviderRow(provider: provider)
+                    .swipeActions(edge: .trailing) {
+                        Button(Strings.remove(), role: .destructive) {
+                            Task { await model.removeProvider(provider.name) }
+                        }
+                    }
+            }
+            Button {
+                adds = true
+            } label: {
+                Label(Strings.addProvider(), systemImage: "plus")
+            }
+        }
+    }
+
+    private var spending: some View {
+        Section(Strings.spentSoFar()) {
+            LabeledContent(Strings.today(), value: Numbers.dollars(model.spending.today))
+            LabeledContent(Strings.thisMonth(), value: Numbers.dollars(model.spending.month))
+            if let used = model.capUsed {
+                ProgressView(value: used) { Text(Strings.ofTheCap(Numbers.percent(used))).font(.footnote) }
+                    .tint(used > 0.8 ? Theme.caution : Theme.accent)
+            }
+            ForEach(model.spending.byPlace) { line in
+                LabeledContent {
+                    Text(Numbers.dollars(line.dollars)).monospacedDigit()
+                } label: {
+                    Text(line.name)
+                    Text(Strings.answersCount("\(line.answers)"))
+                }
+            }
+        }
+    }
+
+    private var demo: some View {
+        Section {
+            if app.isDemo {
+                Button(Strings.leaveDemo()) { Task { await app.leaveDemo() } }
+            } else {
+                Button(Strings.tryDemo()) { Task { await app.enterDemo() } }
+            }
+        } footer: {
+            Text(Strings.demoHint())
+        }
+    }
+}
+
+private struct ProviderRow: View {
+    let provider: ProviderInfo
+
+    var body: some View {
+        VStack(alignment: .leading, spacing: 4) {
+            HStack {
+                Text(provider.name).font(.headline)
+                Spacer()
+                Label(
+                    provider.hasKey ? Strings.ready() : Strings.keyMissing(),
+                    systemImage: provider.hasKey ? "checkmark.seal" : "key.slash"
+                )
+                .font(.caption)
+                .foregroundStyle(provider.hasKey ? Theme.here : Theme.caution)
+            }
+            Text("\(provider.kind.title) · \(provider.terms.regionTitle) · \(provider.terms.summary)")
+                .font(.caption)
+                .foregroundStyle(.secondary)
+            if provider.restingSeconds > 0 {
+                Text(Strings.resting(Numbers.seconds(Double(provider.restingSeconds)))).font(.caption)
+                    .foregroundStyle(Theme.caution)
+            }
+        }
+        .padding(.vertical, 4)
+        .accessibilityElement(children: .combine)
+    }
+}
+
+/// Which places are allowed at all.
+private struct ProviderRulesSection: View {
+    let model: SettingsModel
+    @State private var regions = ""
+    @FocusState private var isTyping: Bool
+
+    var body: some View {
+        Section {
+            TextField(Strings.regionsPlaceholder(), text: $regions)
+                .textInputAutocapitalization(.characters)
+                .autocorrectionDisabled()
+                .focused($isTyping)
+                .onSubmit(save)
+            rule(Strings.allowRetention(), \.allowRetention)
+            rule(Strings.allowTraining(), \.allowTraining)
+            rule(Strings.allowMetered(), \.allowMetered)
+        } header: {
+            Text(Strings.whatIsAllowed())
+        } footer: {
+            Text(Strings.regionsHint())
+        }
+        .onChange(of: model.rules.regions, initial: true) { _, new in regions = new.joined(separator: ", ") }
+        .onChange(of: isTyping) { _, isTyping in if !isTyping { save() } }
+    }
+
+    private func save() {
+        Task { await model.setRegions(regions) }
+    }
+
+    private func rule(_ title: String, _ rule: WritableKeyPath<Rules, Bool>) -> some View {
+        Switch(title: title, isOn: model.rules[keyPath: rule]) { isOn in
+            Task { await model.setRules { $0[keyPath: rule] = isOn } }
+        }
+    }
+}
+
+/// A toggle whose state is another's: the change goes up, the state comes back down.
+private struct Switch: View {
+    let title: String
+    let isOn: Bool
+    let onChange: @MainActor (Bool) -> Void
+    @State private var shown = false
+
+    var body: some View {
+        Toggle(title, isOn: $shown)
+            .onChange(of: isOn, initial: true) { _, isOn in shown = isOn }
+            .onChange(of: shown) { _, shown in if shown != isOn { onChange(shown) } }
+    }
+}
+
+private struct CapsSection: View {
+    let model: SettingsModel
+
+    var body: some View {
+        Section {
+            CapField(title: Strings.perRequest(), value: model.rules.dollarsPerRequest) {
+                save(\.dollarsPerRequest, $0)
+            }
+            CapField(title: Strings.perDay(), value: model.rules.dollarsPerDay) { save(\.dollarsPerDay, $0) }
+            CapField(title: Strings.perMonth(), value: model.rules.dollarsPerMonth) { save(\.dollarsPerMonth, $0) }
+        } header: {
+            Text(Strings.caps())
+        } footer: {
+            Text(Strings.capsHint())
+        }
+    }
+
+    private func save(_ cap: WritableKeyPath<Rules, Double?>, _ text: String) {
+        Task { await model.setCap(cap, text) }
+    }
+}
+
+private struct CapField: View {
+    let title: String
+    let value: Double?
+    let onSave: @MainActor (String) -> Void
+    @State private var text = ""
+    @FocusState private var isTyping: Bool
+
+    var body: some View {
+        LabeledContent(title) {
+            TextField(Strings.noCap(), text: $text)
+                .multilineTextAlignment(.trailing)
+                .keyboardType(.decimalPad)
+                .focused($isTyping)
+                .onSubmit { onSave(text) }
+                .accessibilityLabel(title)
+        }
+        .onChange(of: value, initial: true) { _, value in text = value.map { $0.formatted() } ?? "" }
+        .onChange(of: isTyping) { _, isTyping in if !isTyping { onSave(text) } }
+    }
+}
+
+/// A key that was made elsewhere, or a sign-in at OpenRouter: its page shows a code, and the code becomes the key.
+private struct AddProviderSheet: View {
+    @Bindable var model: SettingsModel
+    @Environment(\.dismiss) private var dismiss
+    @Environment(\.openURL) private var openURL
+
+    var body: some View {
+        NavigationStack {
+            Form {
+                Picker(Strings.provider(), selection: $model.new.kind) {
+                    ForEach(ProviderSort.allCases, id: \.self) { Text($0.title).tag($0) }
+                }
+                if model.new.kind == .openRouter { signIn }
+                Section {
+                    if model.new.kind.needsAddress {
+                        TextField("https://…/v1", text: $model.new.address)
+                            .keyboardType(.URL)
+                            .textInputAutocapitalization(.never)
+                            .autocorrectionDisabled()
+                    }
+                    SecureField(Strings.key(), text: $model.new.key)
+                    TextField(Strings.modelOptional(), text: $model.new.model)
+                        .textInputAutocapitalization(.never)
+                        .autocorrectionDisabled()
+                } footer: {
+                    Text(Strings.keyHint())
+                }
+            }
+            .navigationTitle(Strings.addProvider())
+            .navigationBarTitleDisplayMode(.inline)
+            .toolbar {
+                ToolbarItem(placement: .cancellationAction) { Button(Strings.cancel()) { dismiss() } }
+                ToolbarItem(placement: .confirmationAction) {
+                    Button(Strings.add()) {
+                        Task { if await model.addProvider() { dismiss() } }
+                    }
+                    .disabled(!model.canAdd)
+                }
+            }
+            .failureAlert($model.failure)
+        }
+    }
+
+    private var signIn: some View {
+        Section {
+            if model.signIn == nil {
+                Button(Strings.signIn()) {
+                    Task { if let page = await model.beginSignIn("openrouter") { openURL(page) } }
+                }
+            } else {
+                TextField(Strings.code(), text: $model.code)
+                    .textInputAutocapitalization(.never)
+                    .autocorrectionDisabled()
+                Button(Strings.finishSignIn()) {
+                    Task {
+                        await model.finishSignIn()
+                        if model.signIn == nil { dismiss() }
+                    }
+                }
+                .disabled(model.code.isEmpty)
+            }
+        } footer: {
+            Text(Strings.signInHint())
+        }
+    }
+}
+
+#if !os(Linux)
+    #Preview {
+        NavigationStack {
+            SettingsScreen(
+                model: SettingsModel(brain: DemoBrain()), app: AppModel(real: { DemoBrain() }, startsInDemo: true))
+        }
+    }
+#endif

@@ -1,0 +1,143 @@
+// Every text of the app, by its key in Localizable.xcstrings, and how numbers are written. A test compares the keys here
+// with those in the catalogue, in each language. What the library says (reasons, errors) comes in English.
+
+import Foundation
+
+enum Strings: String, CaseIterable {
+    case about, add, addProvider, allChats, allowMetered, allowRetention, allowTraining, amountOf, answersCount,
+        anyOther, asOf, askAccept, askRefuse, askTitle, atMost, automatic, automaticHint, balanced, bannerDemo,
+        bannerHot, bannerMemory, cancel, caps, capsHint, chats, checkFit, checking, chooseModel, code, compareCosts,
+        continueRemotely, copied, copy, cost, creative, delete, deleted, demo, demoHint, dismiss, done,
+        downloadHint, downloadModel, downloadSize, downloadTitle, downloads, earlierVersion, edit, editing,
+        elsewhere, export, exportJSON, exportMarkdown, failed, finishSignIn, firstRunHint, firstRunTitle, firstWord,
+        fits, free, freeAndPrivate, getAModel, goOn, greeting, haveAFile, importFile, installed, kept, key, keyHint,
+        keyMissing, laterVersion, leaveDemo, leavesDownloads, leavesDownloadsHint, leavesLists, leavesListsHint,
+        leavesWhenAllowed, leavesWhenAsked, leavesWords, looking, messagePlaceholder, modeHint, model,
+        modelOptional, models, moreFrom, never, newChat, noCap, noChatOpen, noChatOpenHint, noChats, noChatsHint,
+        noModels, notKept, notSetUp, notTrainedOn, note, ofTheCap, ok, onThisDevice, onlyInCloud, onlyOnDevice,
+        options, ownServer, passedOver, pause, pausedAt, perDay, perMillion, perMonth, perRequest, pickAModel,
+        pickAnother, pin, pinned, precise, preferInCloud, preferOnDevice, preset, presetWithTemperature,
+        privacyCanLeave, privacyNothingLeaves, privacyNow, privacyOpen, privacyOpenHint, privacyPage,
+        privacyPersonal, privacyPersonalHint, privacySecret, privacySecretHint, provider, providers, ready, reasons,
+        receiptLabel, recommended, reference, referenceHint, regenerate, region, regionsHint, regionsPlaceholder,
+        remove, removeQuestion, rename, renameHint, resting, resume, searchChats, searchModels, seconds, send,
+        servedBy, settings, signIn, signInHint, spaceUsed, spentSoFar, starterCode, starterLetter, starterTides,
+        statusCutShort, statusInterrupted, statusStopped, staysChats, staysChatsHint, staysKeys, staysKeysHint,
+        staysUsage, staysUsageHint, stepOf, stop, temperature, terms, termsDate, thinking, thisMonth, thoughtFor,
+        tight, timeLeft, title, today, tokens, tokensInOut, tokensPerSecond, tooLarge, topP, trainedOn, tryDemo,
+        undo, unknown, unpin, verifying, versionOf, webSearch, whatIsAllowed, whatIsSensitive, whatLeaves,
+        whatStays, whereAnswersComeFrom, whoSeesThem, why, worthHaving, writing
+
+    /// The text in the person's language, with the values in their places: `%1$@`, `%2$@`.
+    func callAsFunction(_ values: String...) -> String {
+        let text = NSLocalizedString(rawValue, comment: "")
+        return values.enumerated().reduce(text) { text, value in
+            text.replacingOccurrences(of: "%\(value.offset + 1)$@", with: value.element)
+        }
+    }
+}
+
+/// Numbers as the person writes them.
+enum Numbers {
+    static func bytes(_ count: UInt64) -> String {
+        ByteCountFormatter.string(fromByteCount: Int64(clamping: count), countStyle: .file)
+    }
+
+    /// Small amounts keep two digits that say something: $0.00042.
+    static func dollars(_ amount: Double, locale: Locale = .autoupdatingCurrent) -> String {
+        let digits = amount > 0 && amount < 0.01 ? 5 : 2
+        return amount.formatted(.currency(code: "USD").precision(.fractionLength(2...digits)).locale(locale))
+    }
+
+    static func seconds(_ seconds: Double) -> String {
+        let digits = seconds < 10 ? 1 : 0
+        return Strings.seconds(seconds.formatted(.number.precision(.fractionLength(0...digits))))
+    }
+
+    static func rate(_ tokensPerSecond: Double) -> String {
+        Strings.tokensPerSecond(tokensPerSecond.formatted(.number.precision(.fractionLength(0...1))))
+    }
+
+    static func temperature(_ value: Double) -> String {
+        value.formatted(.number.precision(.fractionLength(1...2)))
+    }
+
+    static func percent(_ share: Double) -> String {
+        share.formatted(.percent.precision(.fractionLength(0)))
+    }
+}
+
+extension Place {
+    /// Where it is, for a person.
+    var title: String {
+        switch self {
+        case .device: Strings.onThisDevice()
+        case .provider(let name, _): name
+        case .demo: Strings.demo()
+        }
+    }
+
+    var model: String {
+        switch self {
+        case .device(let model), .provider(_, let model): model
+        case .demo: Strings.demo()
+        }
+    }
+
+    var symbol: String { isDevice ? "iphone" : "cloud" }
+}
+
+extension Terms {
+    var regionTitle: String {
+        switch region {
+        case "device": Strings.onThisDevice()
+        case "own server": Strings.ownServer()
+        case "unknown": Strings.unknown()
+        default: region
+        }
+    }
+
+    var summary: String {
+        [kept ? Strings.kept() : Strings.notKept(), trainedOn ? Strings.trainedOn() : Strings.notTrainedOn()]
+            .joined(separator: " · ")
+    }
+}
+
+extension AnswerMode {
+    var title: String {
+        switch self {
+        case .onlyOnDevice: Strings.onlyOnDevice()
+        case .preferOnDevice: Strings.preferOnDevice()
+        case .preferInCloud: Strings.preferInCloud()
+        case .onlyInCloud: Strings.onlyInCloud()
+        }
+    }
+}
+
+extension PrivacyLevel {
+    var title: String {
+        switch self {
+        case .open: Strings.privacyOpen()
+        case .personal: Strings.privacyPersonal()
+        case .secret: Strings.privacySecret()
+        }
+    }
+
+    var hint: String {
+        switch self {
+        case .open: Strings.privacyOpenHint()
+        case .personal: Strings.privacyPersonalHint()
+        case .secret: Strings.privacySecretHint()
+        }
+    }
+}
+
+extension AnswerPreset {
+    var title: String {
+        switch self {
+        case .precise: Strings.precise()
+        case .balanced: Strings.balanced()
+        case .creative: Strings.creative()
+        }
+    }
+}

@@ -1,0 +1,91 @@
+// How the app looks: a few colours that the asset catalogue holds for light, dark and high contrast, and a scale of
+// distances. Type comes from the system's text styles, so that it follows the size a person set.
+
+import SwiftUI
+
+enum Theme {
+    static let accent = Color("Accent")
+    /// Behind what the person said.
+    static let bubble = Color("Bubble")
+    /// Behind code, receipts and cards.
+    static let surface = Color("Surface")
+    /// On this device.
+    static let here = Color("Here")
+    /// Somewhere else.
+    static let elsewhere = Color("Elsewhere")
+    static let caution = Color("Caution")
+
+    static let tight = 6.0
+    static let gap = 12.0
+    static let edge = 16.0
+    static let wide = 24.0
+    static let corner = 16.0
+    /// Lines of text are no longer than a person reads well.
+    static let column = 680.0
+}
+
+extension FitVerdict {
+    var title: String {
+        switch self {
+        case .fits: Strings.fits()
+        case .tight: Strings.tight()
+        case .tooLarge: Strings.tooLarge()
+        }
+    }
+
+    var color: Color {
+        switch self {
+        case .fits: Theme.here
+        case .tight: Theme.caution
+        case .tooLarge: .red
+        }
+    }
+
+    var symbol: String {
+        switch self {
+        case .fits: "checkmark.circle.fill"
+        case .tight: "exclamationmark.triangle.fill"
+        case .tooLarge: "xmark.octagon.fill"
+        }
+    }
+}
+
+/// A verdict in a word; never by its colour alone.
+struct VerdictBadge: View {
+    let verdict: FitVerdict
+
+    var body: some View {
+        Label(verdict.title, systemImage: verdict.symbol)
+            .font(.caption.weight(.semibold))
+            .foregroundStyle(verdict.color)
+            .padding(.horizontal, 8)
+            .padding(.vertical, 4)
+            .background(verdict.color.opacity(0.14), in: Capsule())
+    }
+}
+
+extension View {
+    /// A card on the page.
+    func card() -> some View {
+        padding(Theme.edge)
+            .frame(maxWidth: .infinity, alignment: .leading)
+            .background(Theme.surface, in: RoundedRectangle(cornerRadius: Theme.corner))
+    }
+
+    /// Shows what went wrong, in the words that say what helps.
+    func failureAlert(_ failure: Binding<String?>) -> some View {
+        alert(Strings.failed(), isPresented: failure.isPresent) {
+            Button(Strings.ok(), role: .cancel) {}
+        } message: {
+            Text(failure.wrappedValue ?? "")
+        }
+    }
+}
+
+extension String? {
+    /// Whether there is something; `false` takes it away.
+    fileprivate var isPresent: Bool {
+        get { self != nil }
+        set { if !newValue { self = nil } }
+    }
+}

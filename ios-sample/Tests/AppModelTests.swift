@@ -1,0 +1,63 @@
+import Testing
+
+@testable import NearsideSample
+
+@MainActor @Suite(.timeLimit(.minutes(1)))
+struct AppModelTests {
+    private func app(_ brain: any Brain = quick()) async -> AppModel {
+        let app = AppModel(real: { brain })
+        await app.start()
+        return app
+    }
+
+    @Test func whereTheLibraryCannotBeOpenedTheDemoAnswersAndSaysWhy() async {
+        let app = AppModel(real: { throw BrainError("the disk is full") }, demo: { quick() })
+        await app.start()
+        #expect(app.isDemo)
+        #expect(app.failure == "the disk is full")
+        #expect(app.isLoaded)
+        #expect(!app.chats.chats.isEmpty)
+    }
+
+    @Test func theSameChatIsOpenedOnce() async throws {
+        let app = await app()
+        let id = try #require(app.chats.chats.first?.id)
+        app.open(id)
+        let chat = app.chat
+        app.open(id)
+        #expect(app.chat === chat, "an answer under way is not left behind")
+        app.close()
+        #expect(app.chat == nil)
+    }
+
+    @Test func aNewChatIsInTheListOnceSomethingWasSaid() async throws {
+        let app = await app()
+        let before = app.chats.chats.count
+        app.newChat()
+        let chat = try #require(app.chat)
+        await chat.load()
+        #expect(app.chats.chats.count == before)
+        await chat.say("Hello")
+        #expect(app.chats.chats.count == before + 1)
+    }
+
+    @Test func deletingTheOpenChatEndsItsAnswerAndClosesIt() async throws {
+        let app = await app(slow())
+        app.newChat()
+        let chat = try #require(app.chat)
+        chat.draft = "Hello"
+        chat.send()
+        await until { chat.answer?.text.isEmpty == false }
+        await app.delete(try #require(chat.chatID))
+        #expect(app.chat == nil)
+        #expect(!chat.isAnswering)
+        await app.chats.undoDelete()
+        #expect(app.chats.chats.contains { $0.id == chat.chatID })
+    }
+
+    @Test func heatAndLowMemoryAreTold() async {
+        let condition = Condition(isHot: true, isShortOfMemory: true)
+        let app = await app(DemoBrain(pace: .zero, condition: condition))
+        #expect(app.condition == condition)
+    }
+}

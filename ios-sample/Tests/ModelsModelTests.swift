@@ -1,0 +1,124 @@
+import Foundation
+import Testing
+
+@testable import NearsideSample
+
+@MainActor @Suite(.timeLimit(.minutes(1)))
+struct ModelsModelTests {
+    private func models(_ brain: any Brain = quick(fresh: true)) async -> ModelsModel {
+        let model = ModelsModel(brain: brain)
+        await model.load()
+        return model
+    }
+
+    @Test func everyModelHasAVerdictWithItsReasonAndTheBestThatFitsIsRecommended() async {
+        let model = await models()
+        await model.judgeAll()
+        #expect(model.fits.count == model.worthHaving.count)
+        #expect(model.fits.values.allSatisfy { !$0.reason.isEmpty && $0.needBytes > 0 })
+        #expect(Set(model.fits.values.map(\.verdict)) == [.fits, .tight, .tooLarge])
+        let recommended = model.recommended
+        #expect(recommended.flatMap { model.fits[$0.reference] }?.verdict == .fits)
+        let larger = model.worthHaving.drop { $0 != recommended }.dropFirst()
+        #expect(larger.allSatisfy { model.fits[$0.reference]?.verdict != .fits })
+        #expect(model.fits.values.filter { $0.verdict == .tooLarge }.allSatisfy { !$0.suggestions.isEmpty })
+    }
+
+    @Test func aReferenceThatIsTypedInIsJudgedBeforeAnyDownload() async throws {
+        let model = await models()
+        model.reference = " hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M "
+        await model.judgeTyped()
+        #expect(model.typed?.verdict == .fits)
+        #expect(!model.isJudging)
+        #expect(model.installed.isEmpty)
+
+        model.reference = "hf:nobody/nothing"
+        await model.judgeTyped()
+        #expect(model.typed == nil)
+        #expect(model.failure?.contains("no model") == true)
+    }
+
+    @Test func aDownloadEndsInstalled() async throws {
+        let model = await models()
+        let entry = try #require(model.available.first)
+        model.download(entry.reference, name: entry.name)
+        #expect(model.downloads[entry.reference]?.isRunning == true)
+        await model.work[entry.reference]?.value
+        #expect(model.downloads.isEmpty)
+        #expect(model.installed == [entry])
+        #expect(!model.available.contains(entry))
+        #expect(model.usedBytes == entry.sizeBytes)
+    }
+
+    @Test func aPausedDownloadGoesOnWhereItWas() async throws {
+        let model = await models(slow(fresh: true))
+        let entry = try #require(model.available.first)
+        model.download(entry.reference, name: entry.name)
+        await until { (model.downloads[entry.reference]?.fraction ?? 0) > 0.2 }
+        model.pause(entry.reference)
+        #expect(model.downloads[entry.reference]?.phase == .paused)
+        await model.work[entry.reference]?.value
+        let paused = try #require(model.downloads[entry.reference])
+        #expect(paused.phase == .paused)
+        #expect(model.installed.isEmpty)
+
+        model.download(entry.reference, name: entry.name)
+        await until { model.downloads[entry.reference]?.phase == .loading }
+        await until { (model.downloads[entry.reference]?.done ?? .max) != paused.done }
+        #expect((model.downloads[entry.reference]?.done ?? .max) > paused.done, "it began anew")
+        await model.work[entry.reference]?.value
+        #expect(model.installed == [entry])
+    }
+
+    @Test func goingOnAtOnceAfterAPauseDoesNotDownloadTwice() async throws {
+        let model = await models(slow(fresh: true))
+        let entry = try #require(model.available.first)
+        model.download(entry.reference, name: entry.name)
+        await until { (model.downloads[entry.reference]?.fraction ?? 0) > 0.1 }
+        model.pause(entry.reference)
+        model.download(entry.reference, name: entry.name)
+        await model.work[entry.reference]?.value
+        #expect(model.installed == [entry])
+        #expect(model.downloads.isEmpty)
+    }
+
+    @Test func aDownloadThatFailsSaysWhyAndStays() async {
+        let model = await models()
+        model.download("hf:nobody/nothing", name: "Nothing")
+        await model.work["hf:nobody/nothing"]?.value
+        guard case .failed(let reason)? = model.downloads["hf:nobody/nothing"]?.phase else {
+            Issue.record("it did not fail")
+            return
+        }
+        #expect(!reason.isEmpty)
+        model.dismiss("hf:nobody/nothing")
+        #expect(model.downloads.isEmpty)
+    }
+
+    @Test func theTimeThatIsLeftComesFromTheRate() {
+        var state = DownloadState(name: "x", phase: .loading, done: 50, total: 150, bytesPerSecond: 0)
+        #expect(state.secondsLeft == nil)
+        state.bytesPerSecond = 20
+        #expect(state.secondsLeft == 5)
+        #expect(abs(state.fraction - 1 / 3) < 0.001)
+        #expect(DownloadState(name: "x").fraction == 0)
+    }
+
+    @Test func aFileIsImportedAndWhatIsNoModelIsRefused() async {
+        let model = await models()
+        await model.importModel(URL(fileURLWithPath: "/Some-Model.gguf"))
+        #expect(model.installed.map(\.id) == ["some-model"])
+        await model.importModel(URL(fileURLWithPath: "/photo.jpg"))
+        #expect(model.installed.count == 1)
+        #expect(model.failure?.contains("GGUF") == true)
+    }
+
+    @Test func aRemovedModelIsWorthHavingAgain() async throws {
+        let model = await models(quick())
+        let entry = try #require(model.installed.first)
+        await model.remove(entry.id)
+        #expect(model.installed.isEmpty)
+        #expect(model.available.contains(entry))
+        #expect(model.usedBytes == 0)
+    }
+}

@@ -1,0 +1,207 @@
+//! What the core can do, Swift and Kotlin can do: every public function of the objects an app holds is declared in the
+//! bindings, and those that stream have their short name in both hand-written halves. And the samples use nothing but
+//! the two packages' public names, in one file each.
+//!
+//! It reads the sources, so it needs neither language.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The objects an app holds, where the core says what they do, and where the bindings say it again.
+const OBJECTS: [(&str, &[&str], &str); 2] = [
+    (
+        "Nearside",
+        &[
+            "core/src/nearside.rs",
+            "core/src/nearside/advice.rs",
+            "core/src/nearside/conversations.rs",
+            "core/src/nearside/events.rs",
+            "core/src/nearside/providers.rs",
+        ],
+        "bindings/src/nearside.rs",
+    ),
+    (
+        "Conversations",
+        &["core/src/nearside/conversations.rs"],
+        "bindings/src/conversation.rs",
+    ),
+];
+
+/// What gives a stream in the core; in the bindings it begins with `start_`, and the hand-written halves give it back
+/// its name.
+const STREAMS: [&str; 7] = [
+    "chat",
+    "continue_remotely",
+    "download",
+    "send",
+    "edit",
+    "regenerate",
+    "resume",
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|cause| panic!("{path}: {cause}"))
+}
+
+/// The public functions of `impl OBJECT {` in a source.
+fn methods(source: &str, object: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for block in source.split(&format!("\nimpl {object} {{\n")).skip(1) {
+        let block = block.split("\n}\n").next().unwrap_or_default();
+        // `scripted` and its like are for tests and behind a feature in both.
+        for line in block.lines() {
+            let declared = line
+                .strip_prefix("    pub ")
+                .map(|rest| rest.trim_start_matches("async "));
+            if let Some(rest) = declared.and_then(|rest| rest.strip_prefix("fn ")) {
+                found.insert(rest.split(['(', '<']).next().unwrap_or_default().to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// `start_chat` as Swift and Kotlin write it.
+fn camel(name: &str) -> String {
+    let mut words = name.split('_');
+    let mut camel = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let (first, rest) = word.split_at(1);
+        camel.push_str(&first.to_uppercase());
+        camel.push_str(rest);
+    }
+    camel
+}
+
+/// Every source of this ending below a folder.
+fn sources(folder: &str, ending: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder).unwrap_or_else(|cause| panic!("{}: {cause}", folder.display()));
+        for entry in entries {
+            let path = entry.expect("it can be listed").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() && !name.starts_with('.') && !name.ends_with("Generated") && name != "build" {
+                folders.push(path);
+            } else if name.ends_with(ending) {
+                let text = fs::read_to_string(&path).expect("sources are text");
+                found.push((path, text));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_public_function_of_the_core_is_in_swift_and_in_kotlin() {
+    let mut missing = Vec::new();
+    let kotlin: String = sources("bindings/kotlin/src/main", ".kt")
+        .into_iter()
+        .map(|(_, text)| text)
+        .collect();
+    let swift: String = sources("bindings/swift/Sources/Nearside", ".swift")
+        .into_iter()
+        .map(|(_, text)| text)
+        .collect();
+    let mut counted = 0;
+    for (object, core, bindings) in OBJECTS {
+        let declared = methods(&read(bindings), object);
+        let in_core: BTreeSet<String> = core.iter().flat_map(|path| methods(&read(path), object)).collect();
+        for name in in_core {
+            // Behind the feature `testing`; bindings/src/testing.rs has it.
+            if name == "scripted" {
+                continue;
+            }
+            counted += 1;
+            let started = format!("start_{name}");
+            if !declared.contains(&name) && !declared.contains(&started) {
+                missing.push(format!("{object}::{name} is not in {bindings}"));
+            }
+        }
+        for name in declared.iter().filter_map(|name| name.strip_prefix("start_")) {
+            assert!(
+                STREAMS.contains(&name),
+                "`start_{name}`: is it a stream? then name it here"
+            );
+            let short = camel(name);
+            if !kotlin.contains(&format!("fun {object}.{short}(")) {
+                missing.push(format!("Kotlin has no {object}.{short}"));
+            }
+            if !swift.contains(&format!("public func {short}(")) {
+                missing.push(format!("Swift has no {object}.{short}"));
+            }
+        }
+    }
+    assert!(counted >= 45, "only {counted} functions found: is the search broken?");
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// The one file of each sample that speaks to the library, and what only starts it.
+const IOS_SPEAKERS: [&str; 1] = ["NearsideBrain.swift"];
+const ANDROID_SPEAKERS: [&str; 2] = ["NearsideBrain.kt", "MainActivity.kt"];
+
+#[test]
+fn the_samples_speak_to_the_library_in_one_file_and_use_only_what_is_public() {
+    let mut wrong = Vec::new();
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut speakers = 0;
+    for (path, text) in sources("ios-sample/Sources", ".swift") {
+        let imports = text
+            .lines()
+            .map(str::trim)
+            .filter_map(|line| line.strip_prefix("import Nearside"));
+        for rest in imports {
+            let known = IOS_SPEAKERS.contains(&name(&path).as_str());
+            speakers += 1;
+            // `NearsideGenerated` and `NearsideFFI` are the package's own business.
+            if !rest.is_empty() || !known {
+                wrong.push(format!("{}: import Nearside{rest}", path.display()));
+            }
+        }
+        if text.contains("@testable") || text.contains("NearsideFFI") {
+            wrong.push(format!("{}: what is not public", path.display()));
+        }
+    }
+    for folder in [
+        "android-sample/src/main",
+        "android-sample/src/android",
+        "android-sample/src/desktop",
+    ] {
+        for (path, text) in sources(folder, ".kt") {
+            let imports = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("import org.nearside."));
+            let foreign: Vec<_> = imports.filter(|rest| !rest.starts_with("sample.")).collect();
+            let known = ANDROID_SPEAKERS.contains(&name(&path).as_str()) || name(&path) == "Main.kt";
+            speakers += usize::from(!foreign.is_empty());
+            if !foreign.is_empty() && !known {
+                wrong.push(format!("{}: {foreign:?}", path.display()));
+            }
+            // What UniFFI writes for itself is public by accident.
+            if foreign
+                .iter()
+                .any(|rest| rest.starts_with("Uniffi") || rest.starts_with("FfiConverter"))
+            {
+                wrong.push(format!("{}: {foreign:?}", path.display()));
+            }
+        }
+    }
+    assert!(
+        speakers >= 2,
+        "neither sample speaks to the library: is the search broken?"
+    );
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_method_is_found_in_its_object_only() {
+    let source = "\nimpl A {\n    pub fn one(&self) {}\n    pub async fn two<T>(&self) {}\n    fn three() {}\n}\n\nimpl B {\n    pub fn four() {}\n}\n";
+    assert_eq!(methods(source, "A").into_iter().collect::<Vec<_>>(), ["one", "two"]);
+    assert_eq!(camel("continue_remotely"), "continueRemotely");
+}
