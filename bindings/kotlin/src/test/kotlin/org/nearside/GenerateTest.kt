@@ -6,6 +6,7 @@ import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
 import kotlin.test.assertFalse
 import kotlin.test.assertTrue
+import kotlin.time.Duration.Companion.minutes
 import kotlinx.serialization.SerialName
 import kotlinx.serialization.Serializable
 
@@ -21,7 +22,7 @@ class GenerateTest {
     }
 
     @Test
-    fun aRealModelKeepsToTheTypesShape() = scenario {
+    fun aRealModelKeepsToTheTypesShape() = scenario(2.minutes) {
         Nearside(freshDirectory()).use { nearside ->
             val question = user("Tell me about the city of Paris: its name, its country, and whether it is a capital.")
             val city: City = nearside.generate(greedy(question, maxTokens = 200u))
@@ -30,7 +31,7 @@ class GenerateTest {
     }
 
     @Test
-    fun anAnswerThatIsCutOffIsNoValue() = scenario {
+    fun anAnswerThatIsCutOffIsNoValue() = scenario(2.minutes) {
         Nearside(freshDirectory()).use { nearside ->
             val failure = assertFailsWith<GenerateException> {
                 nearside.generate<Recipe>(greedy(user("How do I make tea?"), maxTokens = 4u))
