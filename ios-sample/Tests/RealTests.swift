@@ -28,6 +28,7 @@ struct RealTests {
 
         // Chat: a streamed answer.
         let chat = try #require(firstRun.chat)
+        await chat.choose(.precise)
         chat.draft = "What is the capital of France?"
         chat.send()
         await until { chat.answer?.text.isEmpty == false || chat.failure != nil }
@@ -40,6 +41,8 @@ struct RealTests {
         let receipt = try #require(first.receipt)
         #expect(receipt.place.isDevice)
         #expect(receipt.cost == 0)
+        #expect(receipt.preset == .precise)
+        #expect(receipt.temperature == 0)
         #expect(receipt.terms.region == "device")
         #expect(receipt.tokensPerSecond > 0)
         await firstRun.finish()
