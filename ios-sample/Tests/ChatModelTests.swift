@@ -217,6 +217,7 @@ struct ChatModelTests {
     @Test func theCostsOfThisChatComeCheapestFirst() async {
         let chat = await chat()
         await chat.loadCosts()
+        #expect(chat.chatID == nil, "asking for prices begins no chat")
         let known = chat.costs.compactMap(\.dollars)
         #expect(known.count > 1)
         #expect(known == known.sorted())

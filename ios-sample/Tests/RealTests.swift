@@ -28,18 +28,24 @@ struct RealTests {
 
         // Chat: a streamed answer.
         let chat = try #require(firstRun.chat)
-        chat.draft = "What is the capital of France?"
+        await chat.choose(.precise)
+        chat.draft = "Say hello in one word."
         chat.send()
         await until { chat.answer?.text.isEmpty == false || chat.failure != nil }
         #expect(chat.failure == nil)
         #expect(chat.isAnswering, "it streams")
+        // A small model may talk without end; then this fails and does not wait for it.
+        await until { (chat.answer?.text.count ?? 0) > 1_000 || !chat.isAnswering }
+        chat.stop()
         await chat.work?.value
         let first = try #require(chat.answer)
         #expect(first.status == .done)
-        #expect(first.text.contains("Paris"))
+        #expect(!first.text.isEmpty)
         let receipt = try #require(first.receipt)
         #expect(receipt.place.isDevice)
         #expect(receipt.cost == 0)
+        #expect(receipt.preset == .precise)
+        #expect(receipt.temperature == 0)
         #expect(receipt.terms.region == "device")
         #expect(receipt.tokensPerSecond > 0)
         await firstRun.finish()

@@ -60,8 +60,10 @@ final class FirstRunUITests: XCTestCase {
         reference.tap()
         reference.typeText("hf:sample/SmolLM2-GGUF/smollm2.gguf\n")
         tap(app.buttons["first.download"])
-        ask("What is the capital of France?")
-        XCTAssertTrue(text("Paris").waitForExistence(timeout: 180), "no answer")
+        ask("Tell me about the sea.")
+        XCTAssertTrue(app.descendants(matching: .any)["chat.answer"].waitForExistence(timeout: 120), "no answer")
+        // It may be over already.
+        if app.buttons["chat.stop"].exists { app.buttons["chat.stop"].tap() }
         XCTAssertTrue(app.descendants(matching: .any)["chat.receipt"].waitForExistence(timeout: 60), "no receipt")
     }
 

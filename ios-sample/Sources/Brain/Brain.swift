@@ -30,7 +30,7 @@ protocol Brain: Sendable {
     func decide(_ turn: Turn, in chat: ChatID) async throws -> Judgement
     func answer(_ turn: Turn, in chat: ChatID) -> Pieces<AnswerPiece>
     /// What such a message would cost, here and everywhere; the cheapest first.
-    func costs(of turn: Turn, in chat: ChatID) async throws -> [CostLine]
+    func costs(of turn: Turn, in chat: ChatID?) async throws -> [CostLine]
     func presets(for options: ChatOptions) async throws -> [PresetInfo]
     /// Who may answer in this chat, for the picker.
     func choices() async throws -> [ModelChoice]

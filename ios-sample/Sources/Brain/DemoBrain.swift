@@ -190,7 +190,7 @@ actor DemoBrain: Brain {
         }
     }
 
-    func costs(of turn: Turn, in chat: ChatID) -> [CostLine] { DemoContent.costs }
+    func costs(of turn: Turn, in chat: ChatID?) -> [CostLine] { DemoContent.costs }
 
     func presets(for options: ChatOptions) -> [PresetInfo] {
         [(AnswerPreset.precise, 0), (.balanced, 0.7), (.creative, 1)].map {

@@ -111,10 +111,10 @@ actor NearsideBrain: Brain {
             }, AnswerPiece.init)
     }
 
-    func costs(of turn: Turn, in chat: ChatID) async throws -> [CostLine] {
-        try await conversations.cost(chat, turn.request).map {
-            CostLine(place: Place($0.target), isSetUp: $0.setUp, dollars: $0.usdTotal, asOf: $0.asOf)
-        }
+    func costs(of turn: Turn, in chat: ChatID?) async throws -> [CostLine] {
+        let new = turn.request
+        let rows = if let chat { try await conversations.cost(chat, new) } else { try await nearside.cost(new) }
+        return rows.map { CostLine(place: Place($0.target), isSetUp: $0.setUp, dollars: $0.usdTotal, asOf: $0.asOf) }
     }
 
     func presets(for options: ChatOptions) async throws -> [PresetInfo] {

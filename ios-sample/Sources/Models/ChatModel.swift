@@ -50,7 +50,8 @@ final class ChatModel: Identifiable {
     func load() async {
         await attempt {
             self.preferences = try await self.brain.preferences()
-            try await self.reload()
+            // While an answer comes it is read here, not from the store.
+            if !self.isAnswering { try await self.reload() }
             try await self.loadChoices()
         }
     }
@@ -193,9 +194,8 @@ final class ChatModel: Identifiable {
     /// What the draft, or else the next message, would cost everywhere.
     func loadCosts() async {
         await attempt {
-            let chatID = try await self.ensureChat()
             self.costs = try await self.brain.costs(
-                of: self.turn(.send(self.draft.isEmpty ? "…" : self.draft)), in: chatID)
+                of: self.turn(.send(self.draft.isEmpty ? "…" : self.draft)), in: self.chatID)
         }
     }
 

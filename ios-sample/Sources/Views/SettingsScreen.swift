@@ -6,6 +6,7 @@ struct SettingsScreen: View {
     @Bindable var model: SettingsModel
     let app: AppModel
     @State private var adds = false
+    @State private var compares = false
 
     var body: some View {
         Form {
@@ -21,6 +22,9 @@ struct SettingsScreen: View {
         .task { await model.load() }
         .refreshable { await model.load() }
         .sheet(isPresented: $adds) { AddProviderSheet(model: model) }
+        .sheet(isPresented: $compares) {
+            if let chat = app.chat { CostsSheet(model: chat) }
+        }
         .failureAlert($model.failure)
     }
 
@@ -96,6 +100,9 @@ struct SettingsScreen: View {
             if let used = model.capUsed {
                 ProgressView(value: used) { Text(Strings.ofTheCap(Numbers.percent(used))).font(.footnote) }
                     .tint(used > 0.8 ? Theme.caution : Theme.accent)
+            }
+            if app.chat != nil {
+                Button(Strings.compareCosts()) { compares = true }
             }
             ForEach(model.spending.byPlace) { line in
                 LabeledContent {
