@@ -1,0 +1,64 @@
+/*
+ * What the screens need of a desktop: its clipboard, browser and file dialogs, and the typeface that Android has.
+ */
+package org.nearside.sample
+
+import androidx.compose.ui.text.ExperimentalTextApi
+import androidx.compose.ui.text.font.Font
+import androidx.compose.ui.text.font.FontFamily
+import androidx.compose.ui.text.font.FontStyle
+import androidx.compose.ui.text.font.FontWeight
+import androidx.compose.ui.text.platform.SystemFont
+import java.awt.Desktop
+import java.awt.FileDialog
+import java.awt.Frame
+import java.awt.GraphicsEnvironment
+import java.awt.Toolkit
+import java.awt.datatransfer.StringSelection
+import java.net.URI
+import java.nio.file.Path
+import kotlin.io.path.Path
+import kotlin.io.path.writeText
+
+class DesktopPlatform(private val window: Frame) : Platform {
+    /** Java does not know what the person asked their desktop for. */
+    override val reducesMotion: Boolean get() = System.getenv("NEARSIDE_REDUCED_MOTION") != null
+
+    override fun copy(text: String) = Toolkit.getDefaultToolkit().systemClipboard.setContents(StringSelection(text), null)
+
+    override fun openPage(address: String) {
+        if (Desktop.isDesktopSupported() && Desktop.getDesktop().isSupported(Desktop.Action.BROWSE)) {
+            Desktop.getDesktop().browse(URI(address))
+        } else {
+            copy(address)
+        }
+    }
+
+    override fun save(file: ExportedChat) {
+        chosen(FileDialog(window, file.fileName, FileDialog.SAVE).apply { this.file = file.fileName })?.writeText(file.text)
+    }
+
+    override fun pickModel(onPicked: (Path) -> Unit) {
+        chosen(FileDialog(window, "GGUF", FileDialog.LOAD).apply { file = "*.gguf" })?.let(onPicked)
+    }
+
+    private fun chosen(dialog: FileDialog): Path? {
+        dialog.isVisible = true
+        return dialog.file?.let { Path(dialog.directory, it) }
+    }
+}
+
+/** Roboto where it is installed (Debian: fonts-roboto-unhinted), else what the desktop has. */
+fun desktopFonts(): Fonts {
+    val installed = GraphicsEnvironment.getLocalGraphicsEnvironment().availableFontFamilyNames
+    return if ("Roboto" in installed) Fonts(roboto) else Fonts()
+}
+
+private val roboto: FontFamily = FontFamily(
+    listOf(FontWeight.Normal, FontWeight.Medium, FontWeight.Bold).flatMap { weight ->
+        listOf(FontStyle.Normal, FontStyle.Italic).map { style -> systemFont(weight, style) }
+    },
+)
+
+@OptIn(ExperimentalTextApi::class)
+private fun systemFont(weight: FontWeight, style: FontStyle): Font = SystemFont("Roboto", weight, style)

@@ -1,0 +1,305 @@
+/*
+ * The app without a model and without a network: what a person sees before they decide to download anything, what
+ * screenshots and UI tests show, and what the tests of the models run against.
+ *
+ * It behaves as the real one does: answers come word by word, a stopped answer keeps its words, an edit makes a version,
+ * a download can be left and gone on with, words that would leave the device are asked about. Nothing is kept after it.
+ */
+package org.nearside.sample
+
+import java.nio.file.Path
+import kotlin.io.path.extension
+import kotlin.io.path.nameWithoutExtension
+import kotlin.time.Duration.Companion.milliseconds
+import kotlinx.coroutines.delay
+import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.flow
+
+/**
+ * [fresh]: as on the first start, with no chat and no model. [pace] is waited for before every word; a test that returns
+ * at once from it has its answers at once, one that holds it has an answer half written.
+ */
+class DemoBrain(
+    russian: Boolean = false,
+    fresh: Boolean = false,
+    private val condition: Condition = Condition(),
+    private val now: () -> Long = System::currentTimeMillis,
+    private val pace: suspend () -> Unit = { delay(35.milliseconds) },
+) : Brain {
+    private val content = if (russian) DemoContent.russian else DemoContent.english
+    private val models = DemoModels(content, fresh, pace)
+    private val stores = LinkedHashMap<ChatId, DemoStore>()
+    private val deleted = HashMap<ChatId, DemoStore>()
+    private var lastId = 0L
+    private var preferences = Preferences(finishedFirstRun = !fresh)
+    private var rules = Rules(dollarsPerDay = 0.5, dollarsPerMonth = 5.0)
+    private var providers = listOf(
+        ProviderInfo(
+            name = "openrouter",
+            kind = ProviderSort.OpenRouter,
+            address = "https://openrouter.ai/api/v1",
+            hasKey = true,
+            model = DemoContent.REMOTE_MODEL,
+            terms = DemoContent.remoteTerms,
+            models = 342,
+        ),
+    )
+
+    init {
+        if (!fresh) content.chats.forEachIndexed(::add)
+    }
+
+    private fun add(index: Int, chat: DemoChat) {
+        val age = index * index * 17_000_000L + 240_000L
+        val store = DemoStore(ChatSummary(++lastId, chat.title, pinned = index == 0, updated = now() - age))
+        var parent = 0L
+        for (turn in chat.turns) {
+            parent = store.append(ChatMessage(++lastId, Author.Person, turn.question), parent)
+            parent = store.append(turn.answer(++lastId), parent)
+        }
+        stores[store.summary.id] = store
+    }
+
+    override suspend fun chats(): List<ChatSummary> = stores.values.map { it.chat().summary }
+        .sortedWith(compareByDescending<ChatSummary> { it.pinned }.thenByDescending { it.updated })
+
+    override suspend fun newChat(options: ChatOptions): ChatSummary {
+        val summary = ChatSummary(++lastId, "", updated = now(), options = options)
+        stores[summary.id] = DemoStore(summary)
+        return summary
+    }
+
+    override suspend fun open(chat: ChatId): Chat = store(chat).chat()
+
+    override suspend fun rename(chat: ChatId, title: String?) = change(chat) { copy(title = title.orEmpty()) }
+
+    override suspend fun setPinned(chat: ChatId, pinned: Boolean) = change(chat) { copy(pinned = pinned) }
+
+    override suspend fun configure(chat: ChatId, options: ChatOptions) = change(chat) { copy(options = options) }
+
+    override suspend fun delete(chat: ChatId) {
+        deleted[chat] = store(chat)
+        stores -= chat
+    }
+
+    override suspend fun restore(chat: ChatId) {
+        stores[chat] = deleted.remove(chat) ?: throw BrainError(content.gone)
+    }
+
+    override suspend fun search(text: String): List<ChatHit> = chats().flatMap { summary ->
+        val title = listOfNotNull(snippet(summary.title, text)?.let { ChatHit(summary, null, it) })
+        title + open(summary.id).messages.mapNotNull { message ->
+            snippet(message.text, text)?.let { ChatHit(summary, message.id, it) }
+        }
+    }
+
+    override suspend fun export(chat: ChatId, kind: ExportKind): String {
+        val (summary, messages) = open(chat)
+        return when (kind) {
+            ExportKind.Markdown -> messages.joinToString("\n", "# ${summary.title}\n\n") {
+                "**${if (it.author == Author.Person) content.me else content.model}**\n\n${it.text}\n"
+            }
+            ExportKind.Json -> messages.joinToString(",\n", "[\n", "\n]\n") {
+                "  {\"role\": \"${if (it.author == Author.Person) "user" else "assistant"}\", \"text\": ${quoted(it.text)}}"
+            }
+        }
+    }
+
+    override suspend fun show(message: MessageId, chat: ChatId): Chat = store(chat).apply { show(message) }.chat()
+
+    override suspend fun decide(turn: Turn, chat: ChatId): Judgement {
+        val away = turn.options.provider != null || turn.mode in setOf(AnswerMode.OnlyInCloud, AnswerMode.PreferInCloud)
+        val tooLong = turn.kind is TurnKind.Send && turn.kind.text.length > DemoContent.FITS
+        if (!away && !tooLong) return Judgement.Go(Place.Demo, content.here)
+        val mayLeave = turn.mode != AnswerMode.OnlyOnDevice && turn.privacy != PrivacyLevel.Secret
+        val provider = providers.firstOrNull { it.name == turn.options.provider } ?: providers.firstOrNull()
+        if (!mayLeave || provider == null) return Judgement.Nowhere(if (tooLong) content.tooLong else content.staysHere)
+        val model = turn.options.model?.takeIf { turn.options.provider != null } ?: DemoContent.REMOTE_MODEL
+        val place = Place.Provider(provider.name, model)
+        if (turn.privacy == PrivacyLevel.Open || turn.consent == place) return Judgement.Go(place, content.agreed)
+        val reason = if (tooLong) content.tooLong else content.wished
+        return Judgement.Ask(AskQuestion(place, reason, DemoContent.remoteTerms, cost = 0.0004))
+    }
+
+    override fun answer(turn: Turn, chat: ChatId): Answer {
+        var stopped = false
+        val pieces = flow {
+            val store = store(chat)
+            val place = when (val judgement = decide(turn, chat)) {
+                is Judgement.Go -> judgement.place
+                is Judgement.Ask -> throw BrainError(content.notAgreed)
+                is Judgement.Nowhere -> throw BrainError(judgement.reason)
+            }
+            val (id, words) = begin(turn, store)
+            val script = script(words, place, turn)
+            for (piece in script) {
+                pace()
+                val next = if (stopped) (script.last() as AnswerPiece.Finished).copy(status = MessageStatus.Stopped) else piece
+                store.change(id) { it.with(next) }
+                store.summary = store.summary.copy(updated = now())
+                emit(next)
+                if (stopped) break
+            }
+        }
+        return Answer(pieces) { stopped = true }
+    }
+
+    /** Stores the question and an empty answer, and says what will be answered. */
+    private fun begin(turn: Turn, store: DemoStore): Pair<MessageId, DemoAnswer> {
+        val kind = turn.kind
+        if (kind == TurnKind.Resume) {
+            val last = store.path().last()
+            val said = store.message(last).text
+            val whole = content.answer(store.questionBefore(last)).text
+            val rest = if (whole.startsWith(said)) whole.drop(said.length) else " " + content.fallback.text
+            return last to DemoAnswer(text = rest)
+        }
+        val question = when (kind) {
+            is TurnKind.Send -> store.append(ChatMessage(++lastId, Author.Person, kind.text), store.path().lastOrNull() ?: 0)
+            is TurnKind.Edit -> store.append(ChatMessage(++lastId, Author.Person, kind.text), store.parent(kind.message))
+            is TurnKind.Regenerate -> store.parent(kind.message)
+            TurnKind.Resume -> error("handled above")
+        }
+        val answer = ChatMessage(++lastId, Author.Model, status = MessageStatus.Writing)
+        return store.append(answer, question) to content.answer(store.message(question).text)
+    }
+
+    private fun script(answer: DemoAnswer, place: Place, turn: Turn): List<AnswerPiece> = buildList {
+        val away = !place.isDevice
+        val preset = presetList().first { it.preset == (turn.options.preset ?: AnswerPreset.Balanced) }
+        val receipt = AnswerReceipt(
+            place = place,
+            servedBy = "Fireworks".takeIf { away },
+            reason = if (away) content.agreed else content.here,
+            terms = if (away) DemoContent.remoteTerms else Terms(),
+            cost = if (away) 0.00018 else 0.0,
+            promptTokens = 41,
+            answerTokens = answer.text.length / 4,
+            firstTokenSeconds = 0.31,
+            tokensPerSecond = if (away) 61.0 else 27.4,
+            preset = turn.options.preset,
+            temperature = preset.temperature,
+            topP = preset.topP,
+            samplingReason = content.presetReason,
+        )
+        add(AnswerPiece.Started(place, receipt.reason))
+        words(answer.reasoning).mapTo(this) { AnswerPiece.Reasoning(it) }
+        words(answer.text).mapTo(this) { AnswerPiece.Text(it) }
+        if (turn.webSearch && away) add(AnswerPiece.Cited(DemoContent.citation))
+        add(AnswerPiece.Finished(MessageStatus.Done, receipt))
+    }
+
+    override suspend fun costs(turn: Turn, chat: ChatId): List<CostLine> = DemoContent.costs
+
+    override suspend fun presets(options: ChatOptions): List<PresetInfo> = presetList()
+
+    private fun presetList() = AnswerPreset.entries.zip(listOf(0.0, 0.7, 1.0)) { preset, temperature ->
+        PresetInfo(preset, temperature, topP = 0.95, reason = content.presetReason)
+    }
+
+    override suspend fun choices(): List<ModelChoice> =
+        models.installed.map { ModelChoice(Place.Device(it.id), it.name, models.verdict(it)) } +
+            providers.map { offer(it.name, DemoContent.offers.first()) }
+
+    override suspend fun offers(provider: String): List<ModelChoice> = DemoContent.offers.map { offer(provider, it) }
+
+    private fun offer(provider: String, offer: DemoOffer) = ModelChoice(
+        place = Place.Provider(provider, offer.id),
+        name = offer.name,
+        dollarsIn = offer.dollarsIn,
+        dollarsOut = offer.dollarsOut,
+        region = DemoContent.remoteTerms.region,
+        searchesWeb = true,
+    )
+
+    override suspend fun installed(): List<ModelEntry> = models.installed
+
+    override suspend fun worthHaving(): List<ModelEntry> = content.catalog
+
+    override suspend fun judge(reference: String): Fit = models.judge(reference)
+
+    override fun download(reference: String): Flow<DownloadStep> = models.download(reference)
+
+    override suspend fun importModel(file: Path): ModelEntry {
+        if (!file.extension.equals("gguf", ignoreCase = true)) throw BrainError(content.notAModel)
+        return models.add(file.nameWithoutExtension)
+    }
+
+    override suspend fun remove(model: String) = models.remove(model)
+
+    override suspend fun preferences(): Preferences = preferences
+
+    override suspend fun setPreferences(preferences: Preferences) {
+        this.preferences = preferences
+    }
+
+    override suspend fun rules(): Rules = rules
+
+    override suspend fun setRules(rules: Rules) {
+        this.rules = rules
+    }
+
+    override suspend fun providers(): List<ProviderInfo> = providers
+
+    override suspend fun addProvider(provider: NewProvider) {
+        val info = ProviderInfo(
+            name = provider.name,
+            kind = provider.kind,
+            address = provider.address,
+            hasKey = provider.key.isNotEmpty(),
+            model = provider.model.ifEmpty { null },
+            terms = DemoContent.remoteTerms,
+            models = 12,
+        )
+        providers = providers.filter { it.name != info.name } + info
+    }
+
+    override suspend fun removeProvider(name: String) {
+        providers = providers.filter { it.name != name }
+    }
+
+    override suspend fun beginSignIn(provider: String): String = "https://openrouter.ai/auth"
+
+    override suspend fun finishSignIn(provider: String, code: String) {
+        providers = providers.map { if (it.name == provider) it.copy(hasKey = true) else it }
+    }
+
+    override suspend fun spending(): Spending =
+        Spending(today = 0.0127, month = 0.3104, byPlace = listOf(SpendingLine("openrouter", 148, 0.3104)))
+
+    override suspend fun condition(): Condition = condition
+
+    override fun close() = Unit
+
+    private fun store(chat: ChatId): DemoStore = stores[chat] ?: throw BrainError(content.gone)
+
+    private fun change(chat: ChatId, change: ChatSummary.() -> ChatSummary) {
+        store(chat).run { summary = summary.change() }
+    }
+}
+
+/** Word by word, each with the space before it. */
+private fun words(text: String): List<String> = Regex("\\s*\\S+|\\s+$").findAll(text).map { it.value }.toList()
+
+private fun snippet(text: String, query: String): List<SnippetRun>? {
+    val start = text.indexOf(query, ignoreCase = true)
+    if (start < 0) return null
+    val end = start + query.length
+    return listOf(
+        SnippetRun(text.take(start).takeLast(32).replace('\n', ' '), matched = false),
+        SnippetRun(text.substring(start, end), matched = true),
+        SnippetRun(text.drop(end).take(64).replace('\n', ' '), matched = false),
+    )
+}
+
+private fun quoted(text: String): String = buildString {
+    append('"')
+    for (character in text) {
+        when (character) {
+            '"', '\\' -> append('\\').append(character)
+            '\n' -> append("\\n")
+            else -> append(character)
+        }
+    }
+    append('"')
+}

@@ -1,0 +1,118 @@
+/*
+ * What the demo says: a handful of chats, answers and models, in English and Russian.
+ *
+ * The models and prices are examples and look like those of November 2026; the real ones come from the library.
+ */
+package org.nearside.sample
+
+internal class DemoAnswer(val keywords: List<String> = emptyList(), val reasoning: String = "", val text: String)
+
+internal class DemoOffer(val id: String, val name: String, val dollarsIn: Double, val dollarsOut: Double)
+
+internal class DemoTurn(
+    val question: String,
+    val reasoning: String = "",
+    val text: String,
+    private val receipt: AnswerReceipt = AnswerReceipt(
+        place = Place.Device("SmolLM2 360M"),
+        reason = "installed and fits",
+        promptTokens = 96,
+        answerTokens = 183,
+        firstTokenSeconds = 0.28,
+        tokensPerSecond = 31.6,
+        preset = AnswerPreset.Balanced,
+        temperature = 0.7,
+        topP = 0.95,
+    ),
+) {
+    fun answer(id: MessageId) = ChatMessage(
+        id,
+        Author.Model,
+        text,
+        reasoning,
+        reasoningSeconds = if (reasoning.isEmpty()) 0.0 else 4.2,
+        receipt = receipt,
+    )
+}
+
+internal class DemoChat(val title: String, vararg val turns: DemoTurn)
+
+internal class DemoContent(
+    val chats: List<DemoChat>,
+    val answers: List<DemoAnswer>,
+    val fallback: DemoAnswer,
+    val me: String,
+    val model: String,
+    val here: String,
+    val agreed: String,
+    val wished: String,
+    val tooLong: String,
+    val staysHere: String,
+    val notAgreed: String,
+    val gone: String,
+    val unknownModel: String,
+    val notAModel: String,
+    val presetReason: String,
+    val suggestion: String,
+    val verdicts: Map<FitVerdict, String>,
+    notes: List<String>,
+) {
+    val catalog: List<ModelEntry> = models.zip(notes) { model, note -> model.copy(note = note) }
+
+    fun answer(question: String): DemoAnswer =
+        answers.firstOrNull { answer -> answer.keywords.any { question.contains(it, ignoreCase = true) } } ?: fallback
+
+    companion object {
+        /** Characters of a question; what is longer has to be asked about. */
+        const val FITS = 1_500
+        const val BUDGET = 2_900_000_000
+        const val REMOTE_MODEL = "deepseek/deepseek-v3.2"
+        val remoteTerms = Terms(region = "US", asOf = "2026-11-20")
+        val citation = Citation("https://oceanservice.noaa.gov", "NOAA: tides and currents")
+
+        /** Per million tokens. */
+        val offers = listOf(
+            DemoOffer(REMOTE_MODEL, "DeepSeek V3.2", 0.27, 0.4),
+            DemoOffer("qwen/qwen3-32b", "Qwen3 32B", 0.1, 0.3),
+            DemoOffer("meta-llama/llama-3.3-70b-instruct", "Llama 3.3 70B", 0.13, 0.39),
+            DemoOffer("mistralai/mistral-small-3.2", "Mistral Small 3.2", 0.06, 0.18),
+        )
+
+        val costs = listOf(
+            CostLine(Place.Device("SmolLM2 360M"), isSetUp = true, dollars = 0.0, asOf = ""),
+            CostLine(Place.Provider("openrouter", REMOTE_MODEL), isSetUp = true, dollars = 0.0004, asOf = "2026-11-20"),
+            CostLine(
+                Place.Provider("groq", "llama-3.3-70b-versatile"),
+                isSetUp = false,
+                dollars = 0.0009,
+                asOf = "2026-11-02",
+            ),
+        )
+
+        private val models = listOf(
+            ModelEntry(
+                "smollm2-360m", "hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:Q8_0", "SmolLM2 360M",
+                "Hugging Face", 386_404_992, "Q8_0", "Apache-2.0",
+            ),
+            ModelEntry(
+                "qwen2.5-1.5b", "hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M", "Qwen2.5 1.5B",
+                "Alibaba", 1_117_320_736, "Q4_K_M", "Apache-2.0",
+            ),
+            ModelEntry(
+                "deepseek-r1-1.5b", "hf:unsloth/DeepSeek-R1-Distill-Qwen-1.5B-GGUF:Q4_K_M",
+                "DeepSeek R1 Distill 1.5B", "DeepSeek", 1_117_320_576, "Q4_K_M", "MIT", reasons = true,
+            ),
+            ModelEntry(
+                "qwen2.5-3b", "hf:Qwen/Qwen2.5-3B-Instruct-GGUF:Q5_K_M", "Qwen2.5 3B",
+                "Alibaba", 2_438_740_384, "Q5_K_M", "Qwen Research",
+            ),
+            ModelEntry(
+                "deepseek-r1-7b", "hf:unsloth/DeepSeek-R1-Distill-Qwen-7B-GGUF:Q4_K_M",
+                "DeepSeek R1 Distill 7B", "DeepSeek", 4_683_073_248, "Q4_K_M", "MIT", reasons = true,
+            ),
+        )
+
+        val english: DemoContent get() = englishDemo()
+        val russian: DemoContent get() = russianDemo()
+    }
+}

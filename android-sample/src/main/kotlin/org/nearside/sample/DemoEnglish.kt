@@ -1,0 +1,118 @@
+/*
+ * What the demo says in English.
+ */
+package org.nearside.sample
+
+internal fun englishDemo() = DemoContent(
+    chats = listOf(
+        DemoChat(
+            "Tides, twice a day",
+            DemoTurn(
+                question = "Why do the tides come twice a day?",
+                reasoning = "The moon pulls the near side more than the centre, and the centre more than the far side. " +
+                    "So there are two bulges, and the Earth turns under both of them once a day.",
+                text = """
+                    |The moon pulls **unevenly**: the water facing it more than the Earth's centre, and the centre more than the water on the far side. That stretches the ocean into *two* bulges.
+                    |
+                    |- The Earth turns beneath both of them once a day.
+                    |- So most coasts meet high water about every **12 hours and 25 minutes**.
+                    |
+                    |The extra 25 minutes are there because the moon moves on along its orbit.
+                """.trimMargin(),
+            ),
+        ),
+        DemoChat(
+            "Deduplicate a list in Python",
+            DemoTurn(
+                question = "How do I remove duplicates from a list and keep the order?",
+                text = """
+                    |A dictionary remembers the order in which its keys came:
+                    |
+                    |```python
+                    |def unique(items):
+                    |    return list(dict.fromkeys(items))
+                    |```
+                    |
+                    |It needs items that can be hashed. For others, compare them one by one:
+                    |
+                    || Items | Way | Time |
+                    ||---|---|---|
+                    || hashable | `dict.fromkeys` | O(n) |
+                    || anything | a loop with `in` | O(n²) |
+                """.trimMargin(),
+            ),
+        ),
+        DemoChat(
+            "Dinner from what is left",
+            DemoTurn(
+                question = "I have chickpeas, a lemon, half a pepper and rice. Dinner?",
+                text = """
+                    |### Lemon chickpeas on rice
+                    |
+                    |1. Put the rice on.
+                    |2. Fry the pepper in strips until its edges brown.
+                    |3. Add the chickpeas, salt, and a spoon of their water; **two minutes**.
+                    |4. Take it off the heat and squeeze half the lemon over it.
+                    |
+                    |Twenty minutes, one pan and one pot.
+                """.trimMargin(),
+            ),
+        ),
+        DemoChat(
+            "A kind way to say no",
+            DemoTurn(
+                question = "Help me decline an invitation without hurting anyone.",
+                text = """
+                    |> Thank you for thinking of me. I can't come this time, but I'd love to hear how it went. Coffee the week after?
+                    |
+                    |Short, warm, and it leaves a door open.
+                """.trimMargin(),
+            ),
+        ),
+    ),
+    answers = listOf(
+        DemoAnswer(
+            keywords = listOf("tide", "moon"),
+            reasoning = "The pull falls with distance, so the near and the far side differ. Two bulges, one rotation.",
+            text = "Because the moon's pull makes **two** bulges of water, one towards it and one away. The Earth turns " +
+                "under both once a day, so most coasts see two high waters.\n\nSpring tides come when sun and moon " +
+                "line up; neap tides when they stand at right angles.",
+        ),
+        DemoAnswer(
+            keywords = listOf("code", "kotlin", "python", "function"),
+            text = "Here is one way:\n\n```kotlin\nfun <T> unique(items: List<T>): List<T> {\n    val seen = HashSet<T>()\n" +
+                "    return items.filter { seen.add(it) }\n}\n```\n\n`add` says whether the item is new, so the filter " +
+                "keeps the first of each.",
+        ),
+    ),
+    fallback = DemoAnswer(
+        text = "This is the **demo**: no model is running, and nothing leaves your device. The answer you are reading was " +
+            "written in advance, and it arrives word by word as a real one would.\n\nTo get real answers:\n\n" +
+            "1. open *Models*,\n2. choose one that fits this device,\n3. download it once.\n\nAfter that it works on a plane.",
+    ),
+    me = "Me",
+    model = "Model",
+    here = "the demo answers, on this device",
+    agreed = "you agreed to send it there",
+    wished = "you asked for a model that is not on this device",
+    tooLong = "this is longer than what a model on this device can read",
+    staysHere = "your settings keep this on the device; change the mode in Settings",
+    notAgreed = "nobody agreed that this leaves the device",
+    gone = "this chat is not here any more",
+    unknownModel = "there is no model at this reference; check the spelling",
+    notAModel = "this file is not a GGUF model",
+    presetReason = "the usual values; the model's file names none",
+    suggestion = "a context of 2,048 tokens would need 310 MB less",
+    verdicts = mapOf(
+        FitVerdict.Fits to "all of it has room in memory",
+        FitVerdict.Tight to "it runs from the file: slower, and slower still when the device is busy",
+        FitVerdict.TooLarge to "it needs more memory than this device can give to one app",
+    ),
+    notes = listOf(
+        "Quick and small: short answers, rewriting, summaries",
+        "A good all-rounder in many languages",
+        "Works things out step by step",
+        "Longer answers, better code",
+        "The strongest at reasoning, for large phones",
+    ),
+)

@@ -1,0 +1,106 @@
+/*
+ * Where the demo keeps its chats and models while it is open: a chat is a tree of versions of which one branch is shown,
+ * as in the library.
+ */
+package org.nearside.sample
+
+import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.flow
+
+/** One chat. The parent of its first message is 0. */
+internal class DemoStore(var summary: ChatSummary) {
+    private val messages = LinkedHashMap<MessageId, ChatMessage>()
+    private val parents = HashMap<MessageId, MessageId>()
+    private val shown = HashMap<MessageId, MessageId>()
+
+    fun append(message: ChatMessage, parent: MessageId): MessageId {
+        messages[message.id] = message
+        parents[message.id] = parent
+        shown[parent] = message.id
+        return message.id
+    }
+
+    fun path(): List<MessageId> = generateSequence(shown[0L]) { shown[it] }.toList()
+
+    fun message(id: MessageId): ChatMessage = messages.getValue(id)
+
+    fun parent(id: MessageId): MessageId = parents.getValue(id)
+
+    fun questionBefore(id: MessageId): String =
+        generateSequence(id) { parents[it]?.takeIf { parent -> parent != 0L } }
+            .map(::message).firstOrNull { it.author == Author.Person }?.text.orEmpty()
+
+    fun change(id: MessageId, change: (ChatMessage) -> ChatMessage) {
+        messages[id] = change(message(id))
+    }
+
+    fun show(id: MessageId) {
+        shown[parent(id)] = id
+    }
+
+    fun chat(): Chat {
+        val path = path().map { id -> message(id).copy(versions = parents.filterValues { it == parent(id) }.keys.sorted()) }
+        val title = summary.title.ifEmpty { path.firstOrNull()?.text.orEmpty().take(48) }
+        val preview = path.lastOrNull()?.text.orEmpty().take(160)
+        return Chat(summary.copy(title = title, messages = path.size, preview = preview), path)
+    }
+}
+
+/** The models of the demo, which download at a pace and fit by their size. */
+internal class DemoModels(private val content: DemoContent, fresh: Boolean, private val pace: suspend () -> Unit) {
+    var installed: List<ModelEntry> = if (fresh) emptyList() else listOf(content.catalog.first())
+        private set
+    private val downloaded = HashMap<String, Long>()
+
+    fun verdict(entry: ModelEntry): FitVerdict = when {
+        need(entry) > DemoContent.BUDGET * 5 / 4 -> FitVerdict.TooLarge
+        need(entry) > DemoContent.BUDGET -> FitVerdict.Tight
+        else -> FitVerdict.Fits
+    }
+
+    private fun need(entry: ModelEntry) = entry.sizeBytes * 5 / 4
+
+    fun judge(reference: String): Fit {
+        val entry = find(reference)
+        val verdict = verdict(entry)
+        return Fit(
+            reference = reference,
+            verdict = verdict,
+            reason = content.verdicts.getValue(verdict),
+            needBytes = need(entry),
+            budgetBytes = DemoContent.BUDGET,
+            sizeBytes = entry.sizeBytes,
+            suggestions = listOf(content.suggestion).filter { verdict == FitVerdict.TooLarge },
+        )
+    }
+
+    fun download(reference: String): Flow<DownloadStep> = flow {
+        val entry = find(reference)
+        emit(DownloadStep.Resolved(entry.name, entry.sizeBytes))
+        while (downloaded.getOrDefault(reference, 0) < entry.sizeBytes) {
+            pace()
+            val done = minOf(entry.sizeBytes, downloaded.getOrDefault(reference, 0) + entry.sizeBytes / 40)
+            downloaded[reference] = done
+            emit(DownloadStep.Progress(done, entry.sizeBytes, bytesPerSecond = 11_400_000))
+        }
+        emit(DownloadStep.Verifying)
+        pace()
+        downloaded -= reference
+        if (entry !in installed) installed += entry
+        emit(DownloadStep.Installed(entry))
+    }
+
+    fun add(name: String): ModelEntry {
+        val entry = ModelEntry(name.lowercase(), name.lowercase(), name, sizeBytes = 98_362_432, quantization = "Q4_1")
+        installed = installed.filter { it.id != entry.id } + entry
+        return entry
+    }
+
+    fun remove(model: String) {
+        installed = installed.filter { it.id != model }
+    }
+
+    private fun find(reference: String): ModelEntry =
+        (content.catalog + installed).firstOrNull { it.reference == reference || it.id == reference }
+            ?: throw BrainError(content.unknownModel)
+}

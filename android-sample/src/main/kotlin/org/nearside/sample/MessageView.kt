@@ -1,0 +1,258 @@
+/*
+ * One message, without a bubble: what the person said has a bar beside it, an answer is a page of text with its reasoning
+ * folded above and its receipt below.
+ */
+package org.nearside.sample
+
+import androidx.compose.animation.core.RepeatMode
+import androidx.compose.animation.core.animateFloat
+import androidx.compose.animation.core.infiniteRepeatable
+import androidx.compose.animation.core.rememberInfiniteTransition
+import androidx.compose.animation.core.tween
+import androidx.compose.foundation.background
+import androidx.compose.foundation.layout.Arrangement
+import androidx.compose.foundation.layout.Box
+import androidx.compose.foundation.layout.Column
+import androidx.compose.foundation.layout.FlowRow
+import androidx.compose.foundation.layout.IntrinsicSize
+import androidx.compose.foundation.layout.Row
+import androidx.compose.foundation.layout.RowScope
+import androidx.compose.foundation.layout.fillMaxHeight
+import androidx.compose.foundation.layout.height
+import androidx.compose.foundation.layout.heightIn
+import androidx.compose.foundation.layout.padding
+import androidx.compose.foundation.layout.size
+import androidx.compose.foundation.layout.width
+import androidx.compose.foundation.shape.CircleShape
+import androidx.compose.foundation.text.selection.SelectionContainer
+import androidx.compose.material3.FilledTonalButton
+import androidx.compose.material3.Icon
+import androidx.compose.material3.MaterialTheme
+import androidx.compose.material3.Surface
+import androidx.compose.material3.Text
+import androidx.compose.material3.TextButton
+import androidx.compose.runtime.Composable
+import androidx.compose.runtime.getValue
+import androidx.compose.runtime.mutableStateOf
+import androidx.compose.runtime.saveable.rememberSaveable
+import androidx.compose.runtime.setValue
+import androidx.compose.ui.Alignment
+import androidx.compose.ui.Modifier
+import androidx.compose.ui.draw.alpha
+import androidx.compose.ui.draw.rotate
+import androidx.compose.ui.graphics.Color
+import androidx.compose.ui.graphics.vector.ImageVector
+import androidx.compose.ui.semantics.contentDescription
+import androidx.compose.ui.semantics.semantics
+import androidx.compose.ui.semantics.stateDescription
+import androidx.compose.ui.text.font.FontWeight
+import androidx.compose.ui.unit.dp
+
+/** What a person can do about a message. */
+sealed interface MessageAction {
+    data object Edit : MessageAction
+
+    data object Regenerate : MessageAction
+
+    data object Resume : MessageAction
+
+    data object ContinueRemotely : MessageAction
+
+    /** Shows the version so many before or after this one. */
+    data class Show(val offset: Int) : MessageAction
+}
+
+/** [canContinue] and [canContinueRemotely] are those of the last message. */
+@Composable
+fun MessageView(
+    message: ChatMessage,
+    isBusy: Boolean,
+    canContinue: Boolean,
+    canContinueRemotely: Boolean,
+    onAction: (MessageAction) -> Unit,
+) = when (message.author) {
+    Author.Person -> Said(message, isBusy, onAction)
+    Author.Model -> Answered(message, isBusy, canContinue, canContinueRemotely, onAction)
+}
+
+@Composable
+private fun Said(message: ChatMessage, isBusy: Boolean, onAction: (MessageAction) -> Unit) = Column {
+    Row(Modifier.height(IntrinsicSize.Min), Arrangement.spacedBy(14.dp)) {
+        Box(Modifier.width(3.dp).fillMaxHeight().background(MaterialTheme.colorScheme.primary, CircleShape))
+        Column(Modifier.padding(vertical = 2.dp)) {
+            Text(Strings.You(), style = MaterialTheme.typography.labelMedium, color = MaterialTheme.colorScheme.primary)
+            SelectionContainer {
+                Text(message.text, style = MaterialTheme.typography.bodyLarge, fontWeight = FontWeight.Medium)
+            }
+        }
+    }
+    MessageActions(message, isBusy, Modifier.padding(start = 4.dp), onAction) {
+        if (!isBusy) SymbolButton(Symbols.Edit, Strings.Edit(), { onAction(MessageAction.Edit) }, size = 18.dp)
+    }
+}
+
+@Composable
+private fun Answered(
+    message: ChatMessage,
+    isBusy: Boolean,
+    canContinue: Boolean,
+    canContinueRemotely: Boolean,
+    onAction: (MessageAction) -> Unit,
+) = Column(verticalArrangement = Arrangement.spacedBy(Space.tight)) {
+    val isWriting = message.status == MessageStatus.Writing
+    if (message.reasoning.isNotEmpty()) ReasoningView(message)
+    if (message.text.isNotEmpty()) SelectionContainer { MarkdownView(message.text) }
+    if (isWriting) WritingMark(isThinking = message.text.isEmpty())
+    if (message.citations.isNotEmpty()) Citations(message.citations)
+    StatusView(message.status)
+    if (canContinue) {
+        FlowRow(
+            Modifier.padding(vertical = Space.tight),
+            Arrangement.spacedBy(Space.small),
+            Arrangement.spacedBy(Space.small),
+        ) {
+            Do(Strings.Resume(), Symbols.Play) { onAction(MessageAction.Resume) }
+            if (canContinueRemotely) {
+                Do(Strings.ContinueRemotely(), Symbols.Cloud) { onAction(MessageAction.ContinueRemotely) }
+            }
+        }
+    }
+    message.receipt?.let { ReceiptView(it) }
+    if (!isWriting) {
+        MessageActions(message, isBusy, onAction = onAction) {
+            if (!isBusy) {
+                SymbolButton(Symbols.Regenerate, Strings.Regenerate(), { onAction(MessageAction.Regenerate) }, size = 18.dp)
+            }
+        }
+    }
+}
+
+@Composable
+private fun Do(text: String, symbol: ImageVector, onClick: () -> Unit) =
+    FilledTonalButton(onClick, Modifier.heightIn(min = Space.touch)) {
+        Icon(symbol, contentDescription = null, Modifier.size(18.dp))
+        Text(text, Modifier.padding(start = 8.dp))
+    }
+
+/** Copy, the versions, and what else there is to do. */
+@Composable
+private fun MessageActions(
+    message: ChatMessage,
+    isBusy: Boolean,
+    modifier: Modifier = Modifier,
+    onAction: (MessageAction) -> Unit,
+    more: @Composable RowScope.() -> Unit,
+) = Row(modifier, verticalAlignment = Alignment.CenterVertically) {
+    val platform = LocalPlatform.current
+    if (message.text.isNotEmpty()) SymbolButton(Symbols.Copy, Strings.Copy(), { platform.copy(message.text) }, size = 18.dp)
+    more()
+    if (message.versions.size > 1) {
+        val place = message.versions.indexOf(message.id)
+        SymbolButton(
+            Symbols.Back,
+            Strings.EarlierVersion(),
+            { onAction(MessageAction.Show(-1)) },
+            enabled = !isBusy && place > 0,
+            size = 16.dp,
+        )
+        Text(
+            Strings.VersionOf("${place + 1}", "${message.versions.size}"),
+            style = MaterialTheme.typography.labelMedium,
+            color = MaterialTheme.colorScheme.onSurfaceVariant,
+        )
+        SymbolButton(
+            Symbols.Next,
+            Strings.LaterVersion(),
+            { onAction(MessageAction.Show(1)) },
+            enabled = !isBusy && place < message.versions.lastIndex,
+            size = 16.dp,
+        )
+    }
+}
+
+/** "Thought for 4 s"; what was thought, when it is touched. */
+@Composable
+private fun ReasoningView(message: ChatMessage) = Column {
+    var isOpen by rememberSaveable(message.id) { mutableStateOf(false) }
+    val isThinking = message.status == MessageStatus.Writing && message.text.isEmpty()
+    val seconds = LocalTranslation.current.seconds(message.reasoningSeconds)
+    val title = if (isThinking) Strings.Thinking() else Strings.ThoughtFor(seconds)
+    val state = if (isOpen) Strings.HideReasoning() else Strings.ShowReasoning()
+    Surface(
+        onClick = { isOpen = !isOpen },
+        color = Color.Transparent,
+        shape = MaterialTheme.shapes.small,
+        modifier = Modifier.semantics { stateDescription = state },
+    ) {
+        Row(
+            Modifier.heightIn(min = Space.touch).padding(end = Space.small),
+            Arrangement.spacedBy(Space.small),
+            Alignment.CenterVertically,
+        ) {
+            val color = MaterialTheme.colorScheme.onSurfaceVariant
+            Icon(Symbols.Thought, contentDescription = null, Modifier.size(18.dp), tint = color)
+            Text(title, style = MaterialTheme.typography.labelLarge, color = color)
+            Icon(Symbols.Down, contentDescription = null, Modifier.size(16.dp).rotate(if (isOpen) 180f else 0f), tint = color)
+        }
+    }
+    Unfolding(isOpen) {
+        Row(Modifier.height(IntrinsicSize.Min).padding(bottom = Space.gap), Arrangement.spacedBy(14.dp)) {
+            Box(Modifier.padding(start = 8.dp).width(2.dp).fillMaxHeight().background(MaterialTheme.colorScheme.outlineVariant))
+            SelectionContainer {
+                Text(
+                    message.reasoning.trim(),
+                    style = MaterialTheme.typography.bodyMedium,
+                    color = MaterialTheme.colorScheme.onSurfaceVariant,
+                )
+            }
+        }
+    }
+}
+
+/** A light that comes and goes while words come; it stands still for whoever asked for less motion. */
+@Composable
+private fun WritingMark(isThinking: Boolean) {
+    val name = if (isThinking) Strings.Thinking() else Strings.Writing()
+    val light = if (LocalPlatform.current.reducesMotion) 1f else breathing()
+    Box(
+        Modifier.padding(vertical = 6.dp).size(12.dp).alpha(light)
+            .background(MaterialTheme.colorScheme.primary, CircleShape).semantics { contentDescription = name },
+    )
+}
+
+@Composable
+private fun breathing(): Float {
+    val light by rememberInfiniteTransition().animateFloat(
+        initialValue = 0.35f,
+        targetValue = 1f,
+        animationSpec = infiniteRepeatable(tween(durationMillis = 800), RepeatMode.Reverse),
+    )
+    return light
+}
+
+@Composable
+private fun Citations(citations: List<Citation>) {
+    val platform = LocalPlatform.current
+    FlowRow(horizontalArrangement = Arrangement.spacedBy(Space.small)) {
+        for (citation in citations) {
+            TextButton({ platform.openPage(citation.url) }, Modifier.heightIn(min = Space.touch)) {
+                Icon(Symbols.Globe, contentDescription = null, Modifier.size(16.dp))
+                Text(citation.title.ifEmpty { citation.url }, Modifier.padding(start = 6.dp))
+            }
+        }
+    }
+}
+
+/** Why an answer is not whole. */
+@Composable
+private fun StatusView(status: MessageStatus) {
+    val colors = MaterialTheme.colorScheme
+    when (status) {
+        MessageStatus.Writing, MessageStatus.Done -> Unit
+        MessageStatus.Stopped -> Badge(Strings.StatusStopped(), colors.plain)
+        MessageStatus.CutShort -> Badge(Strings.StatusCutShort(), colors.caution, Symbols.Warning)
+        MessageStatus.Interrupted -> Badge(Strings.StatusInterrupted(), colors.caution, Symbols.Warning)
+        is MessageStatus.Failed ->
+            Notice(status.text.replaceFirstChar { it.uppercase() }, Symbols.Warning, colors.failed, Modifier.padding(top = 4.dp))
+    }
+}

@@ -1,0 +1,96 @@
+/*
+ * Who answers in this chat: the router, a model on this device with its verdict, or one elsewhere with its place and price.
+ */
+package org.nearside.sample
+
+import androidx.compose.foundation.layout.heightIn
+import androidx.compose.foundation.layout.padding
+import androidx.compose.foundation.layout.size
+import androidx.compose.material3.Icon
+import androidx.compose.material3.MaterialTheme
+import androidx.compose.material3.Text
+import androidx.compose.material3.TextButton
+import androidx.compose.runtime.Composable
+import androidx.compose.runtime.getValue
+import androidx.compose.runtime.mutableStateOf
+import androidx.compose.runtime.remember
+import androidx.compose.runtime.setValue
+import androidx.compose.ui.Modifier
+import androidx.compose.ui.unit.dp
+
+@Composable
+fun ModelPicker(model: ChatModel, onOpenModels: () -> Unit, onDismiss: () -> Unit) =
+    Sheet(Strings.ChooseModel(), onDismiss) {
+        fun choose(choice: ModelChoice?) {
+            model.choose(choice)
+            onDismiss()
+        }
+        RowsCard {
+            Line(
+                Strings.Automatic(),
+                detail = Strings.AutomaticHint(),
+                symbol = Symbols.Sparkle,
+                selected = model.options.model == null && model.options.provider == null,
+                onClick = { choose(null) },
+            )
+        }
+        val (here, away) = model.choices.partition { it.place.isDevice }
+        SectionTitle(Strings.OnThisDevice())
+        RowsCard {
+            for (choice in here) Choice(choice, choice == model.chosen) { choose(choice) }
+            Line(Strings.GetAModel(), symbol = Symbols.Download, onClick = onOpenModels)
+        }
+        if (away.isNotEmpty()) {
+            SectionTitle(Strings.Elsewhere())
+            RowsCard { for (choice in away) Choice(choice, choice == model.chosen) { choose(choice) } }
+            Offers(model, away.first(), ::choose)
+        }
+    }
+
+/** What else the providers have; asked for only when the person wants to see it. */
+@Composable
+private fun Offers(model: ChatModel, choice: ModelChoice, onChoose: (ModelChoice) -> Unit) {
+    val provider = (choice.place as? Place.Provider)?.name ?: return
+    var isAsked by remember { mutableStateOf(false) }
+    val more = model.offers[provider].orEmpty().filter { offer -> model.choices.none { it.place == offer.place } }
+    model.unoffered[provider]?.let { failure ->
+        FailureNotice(failure, Modifier.padding(top = Space.small)) { model.loadOffers() }
+    }
+    if (more.isEmpty()) {
+        TextButton(
+            onClick = {
+                isAsked = true
+                model.loadOffers()
+            },
+            enabled = !isAsked || model.unoffered.isNotEmpty(),
+            modifier = Modifier.heightIn(min = Space.touch),
+        ) {
+            Icon(Symbols.Cloud, contentDescription = null, Modifier.size(18.dp))
+            Text(Strings.MoreFrom(provider), Modifier.padding(start = 8.dp))
+        }
+    } else {
+        SectionTitle(Strings.MoreFrom(provider))
+        RowsCard { for (offer in more) Choice(offer, offer == model.chosen) { onChoose(offer) } }
+    }
+}
+
+@Composable
+private fun Choice(choice: ModelChoice, selected: Boolean, onClick: () -> Unit) = Line(
+    choice.name,
+    detail = choice.detail(),
+    symbol = choice.place.symbol,
+    selected = selected,
+    onClick = onClick,
+) { choice.verdict?.let { VerdictBadge(it) } }
+
+@Composable
+private fun ModelChoice.detail(): String {
+    val translation = LocalTranslation.current
+    val (dollarsIn, dollarsOut) = dollarsIn to dollarsOut
+    return when {
+        place.isDevice -> Strings.FreeAndPrivate()
+        dollarsIn == null || dollarsOut == null -> place.title() + " · " + regionTitle(region)
+        else -> place.title() + " · " + regionTitle(region) + "\n" +
+            Strings.PerMillion(translation.dollars(dollarsIn), translation.dollars(dollarsOut))
+    }
+}

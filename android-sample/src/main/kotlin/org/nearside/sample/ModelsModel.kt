@@ -1,0 +1,188 @@
+/*
+ * The models: what is here, what is worth having and whether it fits, any other by its reference; downloads that can be
+ * left and gone on with.
+ */
+package org.nearside.sample
+
+import androidx.compose.runtime.getValue
+import androidx.compose.runtime.mutableStateOf
+import androidx.compose.runtime.setValue
+import java.nio.file.Path
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.CoroutineStart
+import kotlinx.coroutines.Job
+import kotlinx.coroutines.launch
+
+/** How far a download is. [failure]: what went wrong, in [Phase.Failed]. */
+data class DownloadState(
+    val name: String,
+    val phase: Phase = Phase.Resolving,
+    val done: Long = 0,
+    val total: Long = 0,
+    val bytesPerSecond: Long = 0,
+    val failure: String = "",
+) {
+    enum class Phase { Resolving, Loading, Verifying, Paused, Failed }
+
+    val fraction: Float get() = if (total == 0L) 0f else (done.toDouble() / total).toFloat()
+    val isRunning: Boolean get() = phase != Phase.Paused && phase != Phase.Failed
+
+    /** Nothing where it is not known yet. */
+    val secondsLeft: Double?
+        get() = if (bytesPerSecond == 0L || total <= done) null else (total - done).toDouble() / bytesPerSecond
+}
+
+/** What it does runs in [scope], on the thread that draws. */
+class ModelsModel(private val brain: Brain, private val scope: CoroutineScope) {
+    var installed by mutableStateOf(emptyList<ModelEntry>())
+        private set
+    var worthHaving by mutableStateOf(emptyList<ModelEntry>())
+        private set
+
+    /** By reference; one that is missing is still being judged, or could not be. */
+    var fits by mutableStateOf(emptyMap<String, Fit>())
+        private set
+
+    /** Why a verdict is missing, by reference. */
+    var unjudged by mutableStateOf(emptyMap<String, String>())
+        private set
+    var downloads by mutableStateOf(emptyMap<String, DownloadState>())
+        private set
+
+    /** Any reference of a hub, typed in. */
+    var reference by mutableStateOf("")
+
+    /** What was found at [reference]. */
+    var typed by mutableStateOf<Fit?>(null)
+        private set
+    var isJudging by mutableStateOf(false)
+        private set
+    var isImporting by mutableStateOf(false)
+        private set
+    var failure by mutableStateOf<String?>(null)
+
+    /** The downloads under way: tests wait for them. */
+    var work: Map<String, Job> = emptyMap()
+        private set
+    private var judging: Job? = null
+
+    val usedBytes: Long get() = installed.sumOf { it.sizeBytes }
+
+    /** The best that fits: the catalogue goes from small to large, so it is the last one. */
+    val recommended: ModelEntry? get() = worthHaving.lastOrNull { fits[it.reference]?.verdict == FitVerdict.Fits }
+
+    /** Of what is worth having, what is not here. */
+    val available: List<ModelEntry>
+        get() = worthHaving.filter { entry -> installed.none { it.id == entry.id || it.reference == entry.reference } }
+
+    fun load(): Job = attempt { read() }
+
+    private suspend fun read() {
+        installed = brain.installed()
+        worthHaving = brain.worthHaving().sortedBy { it.sizeBytes }
+    }
+
+    /** Asks for the verdicts one after the other: each fetches a few megabytes. */
+    fun judgeAll(): Job {
+        judging?.takeIf { it.isActive }?.let { return it }
+        return attempt {
+            if (worthHaving.isEmpty()) read()
+            for (reference in worthHaving.map { it.reference } - fits.keys) {
+                val failure = failureOf { fits += reference to brain.judge(reference) }
+                if (failure == null) unjudged -= reference else unjudged += reference to failure
+            }
+        }.also { judging = it }
+    }
+
+    /** Judges what was typed in. */
+    fun judgeTyped(): Job {
+        val asked = reference.trim()
+        typed = null
+        isJudging = asked.isNotEmpty()
+        return attempt {
+            try {
+                if (asked.isNotEmpty()) typed = brain.judge(asked)
+            } finally {
+                isJudging = false
+            }
+        }
+    }
+
+    /** Begins, or goes on where it was left. */
+    fun download(reference: String, name: String) {
+        if (downloads[reference]?.isRunning == true) return
+        val before = downloads[reference] ?: DownloadState(name)
+        downloads += reference to before.copy(phase = DownloadState.Phase.Resolving)
+        // A paused one may still be ending; two at once would be in each other's way.
+        val earlier = work[reference]
+        val job = scope.launch(start = CoroutineStart.LAZY) {
+            earlier?.join()
+            run(reference)
+        }
+        work += reference to job
+        job.start()
+    }
+
+    /** What came is kept. */
+    fun pause(reference: String) {
+        if (downloads[reference]?.isRunning != true) return
+        change(reference) { copy(phase = DownloadState.Phase.Paused) }
+        work[reference]?.cancel()
+    }
+
+    /** Takes a download off the screen; its file stays, and a later one goes on with it. */
+    fun dismiss(reference: String) {
+        pause(reference)
+        downloads -= reference
+    }
+
+    private suspend fun run(reference: String) {
+        val failure = failureOf { brain.download(reference).collect { take(it, reference) } } ?: return
+        change(reference) { copy(phase = DownloadState.Phase.Failed, failure = failure) }
+    }
+
+    private suspend fun take(step: DownloadStep, reference: String) {
+        when (step) {
+            is DownloadStep.Resolved ->
+                change(reference) { copy(name = step.name, total = step.bytes, phase = DownloadState.Phase.Loading) }
+            is DownloadStep.Progress -> change(reference) {
+                copy(
+                    done = step.done,
+                    total = step.total,
+                    bytesPerSecond = step.bytesPerSecond,
+                    phase = DownloadState.Phase.Loading,
+                )
+            }
+            DownloadStep.Verifying -> change(reference) { copy(phase = DownloadState.Phase.Verifying) }
+            is DownloadStep.Installed -> {
+                installed = brain.installed()
+                downloads -= reference
+            }
+        }
+    }
+
+    /** A catalogue's own name stays: the library resolves to the name of a file. */
+    private fun change(reference: String, change: DownloadState.() -> DownloadState) {
+        val state = downloads[reference] ?: return
+        downloads += reference to state.change().copy(name = state.name)
+    }
+
+    fun importModel(file: Path): Job {
+        isImporting = true
+        return attempt {
+            try {
+                brain.importModel(file)
+                installed = brain.installed()
+            } finally {
+                isImporting = false
+            }
+        }
+    }
+
+    fun remove(model: String): Job = attempt {
+        brain.remove(model)
+        installed = brain.installed()
+    }
+
+    private fun attempt(work: suspend () -> Unit): Job = scope.launch { failure = failureOf(work) ?: failure }
+}

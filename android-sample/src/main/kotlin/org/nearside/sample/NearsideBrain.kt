@@ -1,0 +1,482 @@
+/*
+ * The one file of the screens' and models' code that imports Nearside. It says the library's words in the app's words and
+ * back, and decides nothing. (What an Android phone adds when it opens the library is in src/android, AndroidBrain.kt.)
+ *
+ * What is the app's own here: which folder is used, where credentials are kept, and that the person is always asked before
+ * personal words leave the device.
+ */
+package org.nearside.sample
+
+import java.nio.file.Path
+import java.time.Instant
+import kotlin.io.path.createDirectories
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.flow
+import kotlinx.coroutines.flow.map
+import kotlinx.coroutines.sync.Mutex
+import kotlinx.coroutines.sync.withLock
+import kotlinx.coroutines.withContext
+import org.nearside.CatalogEntry
+import org.nearside.ChatRequest
+import org.nearside.Chunk
+import org.nearside.Config
+import org.nearside.Consent
+import org.nearside.Conversation
+import org.nearside.ConversationSettings
+import org.nearside.ConversationSummary
+import org.nearside.CostSource
+import org.nearside.DataPolicy
+import org.nearside.Decision
+import org.nearside.DeviceHost
+import org.nearside.DownloadEvent
+import org.nearside.ExportFormat
+import org.nearside.FileKeys
+import org.nearside.FitReport
+import org.nearside.Heat
+import org.nearside.InstalledModel
+import org.nearside.Keys
+import org.nearside.Message
+import org.nearside.MessageState
+import org.nearside.Mode
+import org.nearside.ModelRef
+import org.nearside.Nearside
+import org.nearside.Preset
+import org.nearside.ProviderKind
+import org.nearside.ProviderSettings
+import org.nearside.ProviderStatus
+import org.nearside.Receipt
+import org.nearside.RemoteModel
+import org.nearside.Role
+import org.nearside.Sampling
+import org.nearside.Sensitivity
+import org.nearside.SignIn
+import org.nearside.SpendBy
+import org.nearside.StopReason
+import org.nearside.StoredMessage
+import org.nearside.Target
+import org.nearside.Timings
+import org.nearside.Usage
+import org.nearside.Verdict
+import org.nearside.download
+import org.nearside.modelRef
+import org.nearside.useKeys
+import org.nearside.user
+
+/**
+ * [host] reads the phone; nothing where there is none to read, and the library then asks the system itself. [directory] is
+ * where the app keeps what is its own: the preferences.
+ */
+class NearsideBrain(
+    private val nearside: Nearside,
+    private val keys: Keys,
+    private val host: DeviceHost?,
+    directory: Path,
+) : Brain {
+    private val conversations = nearside.conversations()
+    private val catalog = nearside.catalog()
+    private val preferencesFile = PreferencesFile(directory.resolve("preferences.properties"))
+    private val unlocking = Mutex()
+    private var unlocked = false
+
+    /** What providers offer, as it was last fetched. */
+    private val offers = HashMap<String, List<RemoteModel>>()
+    private val signIns = HashMap<String, SignIn>()
+
+    override suspend fun chats(): List<ChatSummary> = conversations.list().map { it.summary() }
+
+    override suspend fun newChat(options: ChatOptions): ChatSummary = conversations.create(options.settings()).summary()
+
+    override suspend fun open(chat: ChatId): Chat = conversations.open(chat.toULong()).chat()
+
+    override suspend fun rename(chat: ChatId, title: String?) = conversations.rename(chat.toULong(), title)
+
+    override suspend fun setPinned(chat: ChatId, pinned: Boolean) = conversations.setPinned(chat.toULong(), pinned)
+
+    override suspend fun configure(chat: ChatId, options: ChatOptions) =
+        conversations.configure(chat.toULong(), options.settings())
+
+    override suspend fun delete(chat: ChatId) = conversations.delete(chat.toULong())
+
+    override suspend fun restore(chat: ChatId) = conversations.restore(chat.toULong())
+
+    override suspend fun search(text: String): List<ChatHit> = conversations.search(text).map { hit ->
+        ChatHit(hit.conversation.summary(), hit.message?.toLong(), hit.snippet.map { SnippetRun(it.text, it.matched) })
+    }
+
+    override suspend fun export(chat: ChatId, kind: ExportKind): String {
+        val format = if (kind == ExportKind.Markdown) ExportFormat.MARKDOWN else ExportFormat.JSON
+        return conversations.export(chat.toULong(), format)
+    }
+
+    override suspend fun show(message: MessageId, chat: ChatId): Chat =
+        conversations.choose(chat.toULong(), message.toULong()).chat()
+
+    override suspend fun decide(turn: Turn, chat: ChatId): Judgement {
+        unlock()
+        return when (val decision = conversations.route(chat.toULong(), turn.request())) {
+            is Decision.Go -> Judgement.Go(decision.route.target.place(), decision.route.reason)
+            is Decision.Ask -> decision.question.run {
+                Judgement.Ask(AskQuestion(target.place(), reason, dataPolicy.terms(), costUsd))
+            }
+            is Decision.Nowhere -> Judgement.Nowhere(decision.detail)
+        }
+    }
+
+    override fun answer(turn: Turn, chat: ChatId): Answer {
+        val (id, request) = chat.toULong() to turn.request()
+        // The stream itself and not the Flow of `conversations.send`: a stopped answer is to say its last word.
+        val stream = when (val kind = turn.kind) {
+            is TurnKind.Send -> conversations.startSend(id, request)
+            is TurnKind.Edit -> conversations.startEdit(id, kind.message.toULong(), request)
+            is TurnKind.Regenerate -> conversations.startRegenerate(id, kind.message.toULong(), request)
+            TurnKind.Resume -> conversations.startResume(id, request)
+        }
+        val pieces = flow {
+            stream.use {
+                while (true) {
+                    val batch = stream.nextBatch()
+                    if (batch.isEmpty()) break
+                    batch.mapNotNull { it.piece() }.forEach { emit(it) }
+                }
+            }
+        }
+        return Answer(pieces, stream::cancel)
+    }
+
+    override suspend fun costs(turn: Turn, chat: ChatId): List<CostLine> =
+        conversations.cost(chat.toULong(), turn.request()).map { CostLine(it.target.place(), it.setUp, it.usdTotal, it.asOf) }
+
+    override suspend fun presets(options: ChatOptions): List<PresetInfo> =
+        nearside.presets(options.model, options.provider).map {
+            PresetInfo(it.preset.preset(), it.temperature?.rounded(), it.topP?.rounded(), it.reason)
+        }
+
+    override suspend fun choices(): List<ModelChoice> {
+        val here = installed().map { model ->
+            var fit: Fit? = null
+            // A verdict that cannot be had leaves the choice as it is: the library judges again when it is asked.
+            failureOf { fit = judge(model.id) }
+            ModelChoice(Place.Device(model.id), model.name, fit?.verdict)
+        }
+        unlock()
+        val away = nearside.providers().filter { it.hasKey }.mapNotNull { status ->
+            val model = status.defaultModel ?: return@mapNotNull null
+            status.choice(model, offers[status.settings.name]?.firstOrNull { it.id == model })
+        }
+        return here + away
+    }
+
+    override suspend fun offers(provider: String): List<ModelChoice> {
+        unlock()
+        val status = nearside.providers().firstOrNull { it.settings.name == provider } ?: return emptyList()
+        return nearside.providerModels(provider).also { offers[provider] = it }.map { status.choice(it.id, it) }
+    }
+
+    override suspend fun installed(): List<ModelEntry> = nearside.models().map { it.entry(catalog) }
+
+    override suspend fun worthHaving(): List<ModelEntry> = catalog.map { it.entry() }
+
+    override suspend fun judge(reference: String): Fit = nearside.fit(model(reference)).fit(reference)
+
+    override fun download(reference: String): Flow<DownloadStep> = flow {
+        nearside.download(model(reference)).map { it.step(catalog) }.collect { emit(it) }
+    }
+
+    /** One of the catalogue by its id, or whatever else was typed. */
+    private fun model(reference: String): ModelRef =
+        catalog.firstOrNull { it.id == reference }?.model ?: modelRef(reference)
+
+    override suspend fun importModel(file: Path): ModelEntry = nearside.import(file.toString()).entry(catalog)
+
+    override suspend fun remove(model: String) {
+        nearside.remove(modelRef(model))
+    }
+
+    override suspend fun preferences(): Preferences = withContext(Dispatchers.IO) { preferencesFile.read() }
+
+    override suspend fun setPreferences(preferences: Preferences) =
+        withContext(Dispatchers.IO) { preferencesFile.write(preferences) }
+
+    override suspend fun rules(): Rules = nearside.policy().run {
+        Rules(regions, allowRetention, allowTraining, allowMetered, maxUsdRequest, maxUsdDay, maxUsdMonth)
+    }
+
+    override suspend fun setRules(rules: Rules) = nearside.setPolicy(
+        nearside.policy().copy(
+            // Receipts name the rules that an answer was given under.
+            version = "app-${Instant.now()}",
+            regions = rules.regions,
+            allowRetention = rules.allowRetention,
+            allowTraining = rules.allowTraining,
+            allowMetered = rules.allowMetered,
+            maxUsdRequest = rules.dollarsPerRequest,
+            maxUsdDay = rules.dollarsPerDay,
+            maxUsdMonth = rules.dollarsPerMonth,
+            consent = Consent.ASK,
+        ),
+    )
+
+    override suspend fun providers(): List<ProviderInfo> {
+        unlock()
+        return nearside.providers().map { it.info() }
+    }
+
+    override suspend fun addProvider(provider: NewProvider) {
+        nearside.addProvider(
+            ProviderSettings(
+                name = provider.name,
+                kind = provider.kind.kind(),
+                baseUrl = provider.address.ifEmpty { null },
+                model = provider.model.trim().ifEmpty { null },
+                // Unencrypted only to a machine of the person's own: they typed its address.
+                allowHttp = provider.address.startsWith("http://"),
+            ),
+        )
+        if (provider.key.isNotBlank()) keep(provider.key.trim(), provider.name)
+    }
+
+    override suspend fun removeProvider(name: String) {
+        nearside.removeProvider(name)
+        offers -= name
+        withContext(Dispatchers.IO) { keys.remove(name) }
+    }
+
+    override suspend fun beginSignIn(provider: String): String =
+        nearside.signIn(provider).also { signIns[provider] = it }.url()
+
+    override suspend fun finishSignIn(provider: String, code: String) {
+        val signIn = signIns[provider] ?: throw BrainError("the sign-in has ended; begin it again")
+        keep(nearside.finishSignIn(provider, signIn, code), provider)
+        signIns -= provider
+    }
+
+    private suspend fun keep(key: String, provider: String) {
+        nearside.setKey(provider, key)
+        withContext(Dispatchers.IO) { keys.save(provider, key) }
+    }
+
+    /** Gives every provider its credential of the last time, once. One that cannot be read is missing: its provider says so. */
+    private suspend fun unlock() = unlocking.withLock {
+        if (!unlocked) failureOf { withContext(Dispatchers.IO) { nearside.useKeys(keys) } }
+        unlocked = true
+    }
+
+    override suspend fun spending(): Spending {
+        val spent = nearside.spent()
+        val lines = nearside.spending(SpendBy.PROVIDER).map { SpendingLine(it.key, it.requests.toInt(), it.usd) }
+        return Spending(spent.day, spent.month, lines)
+    }
+
+    override suspend fun condition(): Condition {
+        val facts = host?.let { withContext(Dispatchers.IO) { it.facts() } } ?: return Condition()
+        return Condition(facts.heat == Heat.SERIOUS || facts.heat == Heat.CRITICAL, facts.memoryPressure)
+    }
+
+    override fun close() = nearside.close()
+
+    companion object {
+        /** Where there is no phone. [hub]: another place than Hugging Face, such as a mirror or a test's own. */
+        fun onDesktop(directory: Path, hub: String? = null): NearsideBrain {
+            val library = directory.resolve("nearside").createDirectories()
+            val nearside = Nearside(Config(library.toString(), hub = hub))
+            return NearsideBrain(nearside, FileKeys(directory.resolve("keys")), host = null, directory)
+        }
+    }
+}
+
+// From the library
+
+private fun ConversationSummary.summary() = ChatSummary(
+    id = id.toLong(),
+    title = title,
+    pinned = pinned,
+    updated = updatedAtMs.toLong(),
+    preview = preview,
+    messages = messages.toInt(),
+    options = ChatOptions(settings.model, settings.provider, settings.preset?.preset(), settings.system),
+)
+
+/** Without what this app neither sends nor shows: instructions and tools. */
+private fun Conversation.chat() = Chat(
+    summary.summary(),
+    messages.filter { it.role == Role.USER || it.role == Role.ASSISTANT }.map { it.message() },
+)
+
+private fun StoredMessage.message() = ChatMessage(
+    id = id.toLong(),
+    author = if (role == Role.USER) Author.Person else Author.Model,
+    text = text,
+    reasoning = reasoning,
+    reasoningSeconds = reasoningMs.toLong() / 1000.0,
+    citations = citations.map { Citation(it.url, it.title) },
+    status = when (val state = state) {
+        MessageState.Writing -> MessageStatus.Writing
+        is MessageState.Done -> state.stop.status()
+        MessageState.Interrupted -> MessageStatus.Interrupted
+        is MessageState.Failed -> MessageStatus.Failed(state.error)
+    },
+    receipt = receipt?.receipt(usage, timings),
+    versions = versions.map { it.toLong() },
+)
+
+private fun StopReason.status(): MessageStatus = when (this) {
+    StopReason.END, StopReason.STOP_SEQUENCE, StopReason.TOOL_CALL -> MessageStatus.Done
+    StopReason.CANCELLED -> MessageStatus.Stopped
+    StopReason.MAX_TOKENS, StopReason.CONTEXT_FULL, StopReason.COST_LIMIT, StopReason.FILTERED -> MessageStatus.CutShort
+}
+
+/** Nothing for what this app does not use: it gives the model no tools. */
+private fun Chunk.piece(): AnswerPiece? = when (this) {
+    is Chunk.Started -> AnswerPiece.Started(route.target.place(), route.reason)
+    is Chunk.Reasoning -> AnswerPiece.Reasoning(text)
+    is Chunk.Text -> AnswerPiece.Text(text)
+    is Chunk.Citation -> AnswerPiece.Cited(Citation(url, title))
+    is Chunk.ToolCall -> null
+    is Chunk.Done -> AnswerPiece.Finished(stop.status(), receipt.receipt(usage, timings))
+}
+
+private fun Target.place(): Place = when (this) {
+    is Target.Local -> Place.Device(model)
+    is Target.Remote -> Place.Provider(provider, model)
+    Target.Scripted -> Place.Demo
+}
+
+private fun Receipt.receipt(usage: Usage?, timings: Timings?) = AnswerReceipt(
+    place = target.place(),
+    servedBy = servedBy,
+    reason = reason,
+    passedOver = skipped.map { PassedOver(it.target.place(), it.reason) },
+    terms = dataPolicy.terms(),
+    cost = costUsd,
+    costIsCertain = costSource != CostSource.ESTIMATED && costSource != CostSource.UNKNOWN,
+    promptTokens = usage?.promptTokens?.toInt() ?: 0,
+    answerTokens = usage?.completionTokens?.toInt() ?: 0,
+    firstTokenSeconds = (timings?.firstTokenMs ?: 0.0) / 1000,
+    tokensPerSecond = timings?.tokensPerSecond ?: 0.0,
+    preset = sampling.preset?.preset(),
+    temperature = sampling.temperature?.rounded(),
+    topP = sampling.topP?.rounded(),
+    samplingReason = sampling.reason,
+)
+
+private fun DataPolicy.terms() = Terms(region, retained, trainedOn, asOf, note)
+
+private fun FitReport.fit(reference: String) = Fit(
+    reference = reference,
+    verdict = when (verdict) {
+        Verdict.FITS -> FitVerdict.Fits
+        Verdict.TIGHT -> FitVerdict.Tight
+        Verdict.TOO_LARGE -> FitVerdict.TooLarge
+    },
+    reason = reason,
+    needBytes = need.total.toLong(),
+    budgetBytes = budget.bytes.toLong(),
+    sizeBytes = sizeBytes.toLong(),
+    suggestions = suggestions.map { it.text },
+)
+
+private fun CatalogEntry.entry() =
+    ModelEntry(id, id, name, maker, sizeBytes.toLong(), quantization, license, note, reasoning)
+
+/** An installed model under the name that the catalogue has for it, if it came from there. */
+private fun InstalledModel.entry(catalog: List<CatalogEntry>): ModelEntry {
+    val known = catalog.firstOrNull { entry ->
+        val model = entry.model
+        model is ModelRef.Hub && entry.quantization == quantization && source.startsWith("hf:${model.repo}")
+    }
+    val bytes = sizeBytes.toLong()
+    return known?.entry()?.copy(id = id, sizeBytes = bytes)
+        ?: ModelEntry(id, source, name = id, sizeBytes = bytes, quantization = quantization)
+}
+
+private fun DownloadEvent.step(catalog: List<CatalogEntry>): DownloadStep = when (this) {
+    is DownloadEvent.Resolved -> DownloadStep.Resolved(name, sizeBytes.toLong())
+    is DownloadEvent.Progress -> DownloadStep.Progress(done.toLong(), total.toLong(), bytesPerSecond.toLong())
+    DownloadEvent.Verifying -> DownloadStep.Verifying
+    is DownloadEvent.Installed -> DownloadStep.Installed(model.entry(catalog))
+}
+
+private fun ProviderStatus.info() = ProviderInfo(
+    name = settings.name,
+    kind = ProviderSort.entries.first { it.kind() == settings.kind },
+    address = baseUrl,
+    hasKey = hasKey,
+    model = defaultModel,
+    terms = dataPolicy.terms(),
+    models = models.toInt(),
+    restingSeconds = restingSeconds.toInt(),
+)
+
+private fun ProviderStatus.choice(model: String, offer: RemoteModel?) = ModelChoice(
+    place = Place.Provider(settings.name, model),
+    name = offer?.name ?: model,
+    dollarsIn = offer?.price?.usdIn,
+    dollarsOut = offer?.price?.usdOut,
+    region = dataPolicy.region,
+    searchesWeb = offer?.abilities?.webSearch ?: (settings.kind == ProviderKind.OPEN_ROUTER),
+)
+
+private fun Preset.preset(): AnswerPreset = when (this) {
+    Preset.PRECISE -> AnswerPreset.Precise
+    Preset.BALANCED -> AnswerPreset.Balanced
+    Preset.CREATIVE -> AnswerPreset.Creative
+}
+
+/** A float of the library's, as a person writes it: 0.7 and not 0.69999999. */
+private fun Float.rounded(): Double = Math.round(this * 1000.0) / 1000.0
+
+// To the library
+
+private fun ChatOptions.settings() = ConversationSettings(system, model, provider, preset?.preset())
+
+/** Only what is new: the library puts what was said before in front of it. */
+private fun Turn.request(): ChatRequest {
+    val messages: Iterable<Message> = when (kind) {
+        is TurnKind.Send -> listOf(user(kind.text))
+        is TurnKind.Edit -> listOf(user(kind.text))
+        is TurnKind.Regenerate, TurnKind.Resume -> emptyList()
+    }
+    return ChatRequest(
+        messages = messages,
+        model = options.model,
+        provider = options.provider,
+        mode = when (mode) {
+            AnswerMode.OnlyOnDevice -> Mode.ONLY_ON_DEVICE
+            AnswerMode.PreferOnDevice -> Mode.PREFER_ON_DEVICE
+            AnswerMode.PreferInCloud -> Mode.PREFER_IN_CLOUD
+            AnswerMode.OnlyInCloud -> Mode.ONLY_IN_CLOUD
+        },
+        sensitivity = when (privacy) {
+            PrivacyLevel.Open -> Sensitivity.PUBLIC
+            PrivacyLevel.Personal -> Sensitivity.PERSONAL
+            PrivacyLevel.Secret -> Sensitivity.SENSITIVE
+        },
+        sampling = Sampling(preset = options.preset?.preset()),
+        webSearch = webSearch,
+        consent = consent?.target(),
+    )
+}
+
+private fun Place.target(): Target = when (this) {
+    is Place.Device -> Target.Local(model)
+    is Place.Provider -> Target.Remote(name, model)
+    Place.Demo -> Target.Scripted
+}
+
+private fun AnswerPreset.preset(): Preset = when (this) {
+    AnswerPreset.Precise -> Preset.PRECISE
+    AnswerPreset.Balanced -> Preset.BALANCED
+    AnswerPreset.Creative -> Preset.CREATIVE
+}
+
+private fun ProviderSort.kind(): ProviderKind = when (this) {
+    ProviderSort.OpenRouter -> ProviderKind.OPEN_ROUTER
+    ProviderSort.DeepSeek -> ProviderKind.DEEP_SEEK
+    ProviderSort.Groq -> ProviderKind.GROQ
+    ProviderSort.Fireworks -> ProviderKind.FIREWORKS
+    ProviderSort.OpenAi -> ProviderKind.OPEN_AI
+    ProviderSort.Ollama -> ProviderKind.OLLAMA
+    ProviderSort.LlamaServer -> ProviderKind.LLAMA_SERVER
+    ProviderSort.Compatible -> ProviderKind.COMPATIBLE
+}

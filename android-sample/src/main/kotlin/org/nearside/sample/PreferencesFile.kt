@@ -1,0 +1,49 @@
+/*
+ * The few choices that are the app's own and not the library's, in a file: read or written whole, never half.
+ */
+package org.nearside.sample
+
+import java.nio.file.Files
+import java.nio.file.Path
+import java.nio.file.StandardCopyOption.ATOMIC_MOVE
+import java.util.Properties
+import kotlin.io.path.bufferedReader
+import kotlin.io.path.bufferedWriter
+import kotlin.io.path.createDirectories
+import kotlin.io.path.deleteIfExists
+import kotlin.io.path.exists
+
+/** Waits for the disk: not for the thread that draws. */
+internal class PreferencesFile(private val file: Path) {
+    /** As they were kept, or as they are at first. What another version of the app wrote and this one does not know is left out. */
+    fun read(): Preferences {
+        val kept = Properties()
+        if (file.exists()) file.bufferedReader().use(kept::load)
+        val first = Preferences()
+        return Preferences(
+            mode = AnswerMode.entries.firstOrNull { it.name == kept.getProperty(MODE) } ?: first.mode,
+            privacy = PrivacyLevel.entries.firstOrNull { it.name == kept.getProperty(PRIVACY) } ?: first.privacy,
+            finishedFirstRun = kept.getProperty(FIRST_RUN)?.toBoolean() ?: first.finishedFirstRun,
+        )
+    }
+
+    fun write(preferences: Preferences) {
+        val kept = Properties()
+        kept.setProperty(MODE, preferences.mode.name)
+        kept.setProperty(PRIVACY, preferences.privacy.name)
+        kept.setProperty(FIRST_RUN, preferences.finishedFirstRun.toString())
+        val fresh = Files.createTempFile(file.parent.createDirectories(), null, null)
+        try {
+            fresh.bufferedWriter().use { kept.store(it, null) }
+            Files.move(fresh, file, ATOMIC_MOVE)
+        } finally {
+            fresh.deleteIfExists()
+        }
+    }
+
+    private companion object {
+        const val MODE = "mode"
+        const val PRIVACY = "privacy"
+        const val FIRST_RUN = "first-run-finished"
+    }
+}

@@ -1,0 +1,126 @@
+/*
+ * What the person allows, whom they have an account with, and what it cost so far.
+ */
+package org.nearside.sample
+
+import androidx.compose.runtime.getValue
+import androidx.compose.runtime.mutableStateOf
+import androidx.compose.runtime.setValue
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Job
+import kotlinx.coroutines.launch
+
+/** A sign-in that has begun: the page shows a code. */
+data class SignInStep(val provider: String, val page: String)
+
+/** What it does runs in [scope], on the thread that draws. */
+class SettingsModel(private val brain: Brain, private val scope: CoroutineScope) {
+    var preferences by mutableStateOf(Preferences())
+        private set
+    var rules by mutableStateOf(Rules())
+        private set
+    var providers by mutableStateOf(emptyList<ProviderInfo>())
+        private set
+    var spending by mutableStateOf(Spending())
+        private set
+    var signIn by mutableStateOf<SignInStep?>(null)
+        private set
+    var isBusy by mutableStateOf(false)
+        private set
+    var failure by mutableStateOf<String?>(null)
+
+    fun load(): Job = attempt {
+        preferences = brain.preferences()
+        rules = brain.rules()
+        providers = brain.providers()
+        spending = brain.spending()
+    }
+
+    fun setMode(mode: AnswerMode): Job = setPreferences { copy(mode = mode) }
+
+    fun setPrivacy(privacy: PrivacyLevel): Job = setPreferences { copy(privacy = privacy) }
+
+    private fun setPreferences(change: Preferences.() -> Preferences): Job = attempt {
+        val changed = brain.preferences().change()
+        brain.setPreferences(changed)
+        preferences = changed
+    }
+
+    /** Changes the rules; where the brain refuses the change, nothing is changed. */
+    fun setRules(change: Rules.() -> Rules): Job = attempt {
+        val changed = rules.change()
+        if (changed != rules) brain.setRules(changed)
+        rules = changed
+    }
+
+    /** Two-letter codes and `EU`, however they are separated. */
+    fun setRegions(text: String): Job =
+        setRules { copy(regions = text.uppercase().split(Regex("[^A-Z]+")).filter { it.isNotEmpty() }) }
+
+    /** The tightest cap that is set, and how much of it is spent. */
+    val capUsed: Float?
+        get() = listOf(spending.today to rules.dollarsPerDay, spending.month to rules.dollarsPerMonth)
+            .mapNotNull { (spent, cap) -> cap?.let { if (it > 0) (spent / it).coerceAtMost(1.0).toFloat() else 1f } }
+            .maxOrNull()
+
+    /** Whether anything can leave at all: what the privacy page says first. */
+    val canLeave: Boolean
+        get() = preferences.mode != AnswerMode.OnlyOnDevice && preferences.privacy != PrivacyLevel.Secret &&
+            providers.isNotEmpty()
+
+    fun canAdd(provider: NewProvider): Boolean =
+        !isBusy && (!provider.kind.needsAddress || provider.address.matches(Regex("https?://[^/\\s]+.*")))
+
+    /** [onAdded] hears of it where it went well. */
+    fun addProvider(provider: NewProvider, onAdded: () -> Unit = {}): Job = attempt {
+        isBusy = true
+        try {
+            brain.addProvider(provider)
+            providers = brain.providers()
+            onAdded()
+        } finally {
+            isBusy = false
+        }
+    }
+
+    fun removeProvider(name: String): Job = attempt {
+        brain.removeProvider(name)
+        providers = brain.providers()
+    }
+
+    /** [onPage]: the page that has to be opened now. */
+    fun beginSignIn(onPage: (String) -> Unit): Job = attempt {
+        val openRouter = providers.firstOrNull { it.kind == ProviderSort.OpenRouter }?.name ?: run {
+            val provider = NewProvider(ProviderSort.OpenRouter, address = "", key = "", model = "")
+            brain.addProvider(provider)
+            providers = brain.providers()
+            provider.name
+        }
+        signIn = SignInStep(openRouter, brain.beginSignIn(openRouter)).also { onPage(it.page) }
+    }
+
+    fun finishSignIn(code: String): Job = attempt {
+        val provider = signIn?.provider
+        if (provider != null && code.isNotBlank()) {
+            brain.finishSignIn(provider, code.trim())
+            signIn = null
+            providers = brain.providers()
+        }
+    }
+
+    fun cancelSignIn() {
+        signIn = null
+    }
+
+    private fun attempt(work: suspend () -> Unit): Job = scope.launch { failure = failureOf(work) ?: failure }
+
+    companion object {
+        /** An amount as it was typed; empty means no cap. What is no amount gives a failure. */
+        fun amount(text: String): Result<Double?> {
+            val plain = text.trim().removePrefix("$").replace(',', '.')
+            if (plain.isEmpty()) return Result.success(null)
+            val dollars = plain.toDoubleOrNull()?.takeIf { it >= 0 && it.isFinite() }
+            return dollars?.let { Result.success(it) } ?: Result.failure(NumberFormatException(plain))
+        }
+    }
+}

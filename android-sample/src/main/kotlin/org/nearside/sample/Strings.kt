@@ -1,0 +1,403 @@
+/*
+ * Every text of the app, and how numbers are written. What the library says (reasons, errors) comes in English.
+ *
+ * The texts lie in resources/strings, a file for each language: plain Java resources and not Android's, because those can
+ * be read on a desktop as well, and by every tool for translators. A further language is a further file and a line in
+ * [Translation.of]; a test compares the names in each with those here.
+ */
+package org.nearside.sample
+
+import androidx.compose.runtime.Composable
+import androidx.compose.runtime.ReadOnlyComposable
+import androidx.compose.runtime.staticCompositionLocalOf
+import java.text.NumberFormat
+import java.time.Instant
+import java.time.LocalDate
+import java.time.ZoneId
+import java.time.format.DateTimeFormatter
+import java.time.format.FormatStyle
+import java.util.Locale
+import java.util.Properties
+
+/** The name of a text: `AskTitle` is `askTitle` in the files. */
+enum class Strings {
+    About,
+    Add,
+    AddProvider,
+    Address,
+    AllChats,
+    AllowMetered,
+    AllowRetention,
+    AllowTraining,
+    AmountOf,
+    AnswersCount,
+    AnyOther,
+    AsOf,
+    AskAccept,
+    AskRefuse,
+    AskTitle,
+    AtMost,
+    Automatic,
+    AutomaticHint,
+    Back,
+    Balanced,
+    BannerDemo,
+    BannerHot,
+    BannerMemory,
+    Cancel,
+    Caps,
+    CapsAndSpend,
+    CapsHint,
+    Chats,
+    CheckFit,
+    Checking,
+    ChooseModel,
+    Clear,
+    Code,
+    CompareCosts,
+    ContinueRemotely,
+    Copied,
+    Copy,
+    CopyCode,
+    Cost,
+    CostsHint,
+    CostsNoChat,
+    Creative,
+    Delete,
+    DeleteDownload,
+    Deleted,
+    Demo,
+    DemoHint,
+    Dismiss,
+    Done,
+    DownloadHint,
+    DownloadModel,
+    DownloadSize,
+    DownloadTitle,
+    EarlierVersion,
+    Edit,
+    Editing,
+    Elsewhere,
+    ExportJson,
+    ExportMarkdown,
+    FinishSignIn,
+    FirstRunHint,
+    FirstRunTitle,
+    FirstWord,
+    Fits,
+    FreeAndPrivate,
+    GetAModel,
+    Greeting,
+    HaveAFile,
+    HideDetails,
+    HideReasoning,
+    ImportFile,
+    Importing,
+    Installed,
+    Kept,
+    Key,
+    KeyHint,
+    KeyMissing,
+    LaterVersion,
+    LeaveDemo,
+    LeavesDownloads,
+    LeavesDownloadsHint,
+    LeavesLists,
+    LeavesListsHint,
+    LeavesWhenAllowed,
+    LeavesWhenAsked,
+    LeavesWords,
+    Looking,
+    MessagePlaceholder,
+    Minutes,
+    ModeHint,
+    Model,
+    ModelNeeds,
+    ModelOptional,
+    Models,
+    More,
+    MoreFrom,
+    Never,
+    NewChat,
+    NoCap,
+    NoChatOpen,
+    NoChatOpenHint,
+    NoChats,
+    NoChatsHint,
+    NoHits,
+    NoHitsHint,
+    NoModels,
+    NoPrice,
+    NoProviders,
+    NoProvidersHint,
+    NotAnAmount,
+    NotJudged,
+    NotKept,
+    NotSetUp,
+    NotTrainedOn,
+    Note,
+    OfTheCap,
+    OnThisDevice,
+    OnlyInCloud,
+    OnlyOnDevice,
+    Options,
+    OwnServer,
+    PassedOver,
+    Pause,
+    PausedAt,
+    PerDay,
+    PerMillion,
+    PerMonth,
+    PerRequest,
+    PickAModel,
+    PickAnother,
+    Pin,
+    Pinned,
+    Precise,
+    PreferInCloud,
+    PreferOnDevice,
+    Preset,
+    PrivacyCanLeave,
+    PrivacyHint,
+    PrivacyNothingLeaves,
+    PrivacyNow,
+    PrivacyOpen,
+    PrivacyOpenHint,
+    PrivacyPage,
+    PrivacyPersonal,
+    PrivacyPersonalHint,
+    PrivacySecret,
+    PrivacySecretHint,
+    Providers,
+    Ready,
+    ReadyHint,
+    Reasons,
+    ReceiptLabel,
+    Recommended,
+    Reference,
+    ReferenceHint,
+    Regenerate,
+    Region,
+    RegionsHint,
+    RegionsPlaceholder,
+    Remove,
+    RemoveFrees,
+    RemoveProvider,
+    RemoveQuestion,
+    Rename,
+    RenameHint,
+    Resting,
+    Resume,
+    Save,
+    SearchChats,
+    Seconds,
+    Selected,
+    Send,
+    ServedBy,
+    Settings,
+    ShowDetails,
+    ShowReasoning,
+    SignIn,
+    SignInCode,
+    SignInHint,
+    SpaceUsed,
+    SpentSoFar,
+    SpentThisMonth,
+    StarterCode,
+    StarterLetter,
+    StarterTides,
+    StatusCutShort,
+    StatusInterrupted,
+    StatusStopped,
+    StaysChats,
+    StaysChatsHint,
+    StaysKeys,
+    StaysKeysHint,
+    StaysUsage,
+    StaysUsageHint,
+    StepChat,
+    StepDownload,
+    StepOf,
+    StepPick,
+    Stop,
+    Temperature,
+    TemperatureIs,
+    Terms,
+    TermsDate,
+    Thinking,
+    ThisMonth,
+    ThoughtFor,
+    Tight,
+    TimeLeft,
+    Title,
+    Today,
+    Tokens,
+    TokensInOut,
+    TokensPerSecond,
+    TooLarge,
+    TopP,
+    TrainedOn,
+    TryDemo,
+    Undo,
+    Unknown,
+    Unpin,
+    Verifying,
+    VersionOf,
+    WebSearch,
+    WebSearchHint,
+    WhatIsAllowed,
+    WhatIsSensitive,
+    WhatLeaves,
+    WhatStays,
+    WhereAnswersComeFrom,
+    WhoSeesThem,
+    Why,
+    WhyThese,
+    WorthHaving,
+    Writing,
+    Yesterday,
+    You,
+    ;
+
+    val key: String get() = name.replaceFirstChar { it.lowercase() }
+
+    /** The text in the person's language, with the values in their places: `%1`, `%2`. */
+    @Composable
+    @ReadOnlyComposable
+    operator fun invoke(vararg values: String): String = LocalTranslation.current.text(this, *values)
+}
+
+val LocalTranslation = staticCompositionLocalOf { Translation.of(Locale.ENGLISH) }
+
+/** One language. */
+class Translation private constructor(val locale: Locale, private val texts: Properties) {
+    val keys: Set<String> get() = texts.stringPropertyNames()
+
+    fun text(name: Strings, vararg values: String): String =
+        values.foldIndexed(texts.getProperty(name.key) ?: name.key) { index, text, value ->
+            text.replace("%${index + 1}", value)
+        }
+
+    fun bytes(count: Long): String = when {
+        count >= 1_000_000_000 -> number(count / 1e9, 2) + if (isRussian) " ГБ" else " GB"
+        else -> number(count / 1e6, 0) + if (isRussian) " МБ" else " MB"
+    }.withFirmSpaces()
+
+    /** Small amounts keep digits that say something: $0.00042. */
+    fun dollars(amount: Double): String = when {
+        amount == 0.0 -> "$0"
+        else -> "$" + number(amount, if (amount < 0.01) 5 else 2, least = 2)
+    }
+
+    fun seconds(seconds: Double): String =
+        text(Strings.Seconds, number(seconds, if (seconds < 10) 1 else 0)).withFirmSpaces()
+
+    /** Minutes where seconds are too many. */
+    fun duration(seconds: Double): String = when {
+        seconds < 90 -> text(Strings.Seconds, number(seconds, 0))
+        else -> text(Strings.Minutes, number(seconds / 60, 0))
+    }.withFirmSpaces()
+
+    fun rate(tokensPerSecond: Double): String =
+        text(Strings.TokensPerSecond, number(tokensPerSecond, if (tokensPerSecond < 10) 1 else 0)).withFirmSpaces()
+
+    fun number(value: Double, digits: Int, least: Int = 0): String = NumberFormat.getNumberInstance(locale).run {
+        maximumFractionDigits = digits
+        minimumFractionDigits = least
+        format(value)
+    }
+
+    fun percent(share: Float): String = NumberFormat.getPercentInstance(locale).format(share.toDouble())
+
+    /** The time of a message of today, `Yesterday`, or its day. */
+    fun day(milliseconds: Long, now: Long, zone: ZoneId = ZoneId.systemDefault()): String {
+        val time = Instant.ofEpochMilli(milliseconds).atZone(zone)
+        val today = LocalDate.ofInstant(Instant.ofEpochMilli(now), zone)
+        return when (time.toLocalDate()) {
+            today -> DateTimeFormatter.ofLocalizedTime(FormatStyle.SHORT).withLocale(locale).format(time)
+            today.minusDays(1) -> text(Strings.Yesterday)
+            else -> DateTimeFormatter.ofPattern("d MMM", locale).format(time)
+        }
+    }
+
+    private val isRussian get() = locale.language == "ru"
+
+    companion object {
+        val languages = listOf("en", "ru")
+
+        /** The language of this locale, or English. */
+        fun of(locale: Locale): Translation {
+            val language = locale.language.takeIf { it in languages } ?: "en"
+            val texts = Properties()
+            val file = checkNotNull(Strings::class.java.getResourceAsStream("/strings/$language.properties")) {
+                "strings/$language.properties is missing in the app"
+            }
+            file.reader().use(texts::load)
+            return Translation(if (locale.language == language) locale else Locale.US, texts)
+        }
+    }
+}
+
+/** A number stays on one line with its unit. */
+private fun String.withFirmSpaces() = replace(' ', '\u00A0')
+
+/** Where it is, for a person. */
+@Composable
+@ReadOnlyComposable
+fun Place.title(): String = when (this) {
+    is Place.Device -> Strings.OnThisDevice()
+    is Place.Provider -> name
+    Place.Demo -> Strings.Demo()
+}
+
+@Composable
+@ReadOnlyComposable
+fun regionTitle(region: String): String = when (region) {
+    "device" -> Strings.OnThisDevice()
+    "own server" -> Strings.OwnServer()
+    "unknown" -> Strings.Unknown()
+    else -> region
+}
+
+@Composable
+@ReadOnlyComposable
+fun Terms.summary(): String {
+    val kept = if (kept) Strings.Kept() else Strings.NotKept()
+    return kept + " · " + if (trainedOn) Strings.TrainedOn() else Strings.NotTrainedOn()
+}
+
+val AnswerMode.title: Strings
+    get() = when (this) {
+        AnswerMode.OnlyOnDevice -> Strings.OnlyOnDevice
+        AnswerMode.PreferOnDevice -> Strings.PreferOnDevice
+        AnswerMode.PreferInCloud -> Strings.PreferInCloud
+        AnswerMode.OnlyInCloud -> Strings.OnlyInCloud
+    }
+
+val PrivacyLevel.title: Strings
+    get() = when (this) {
+        PrivacyLevel.Open -> Strings.PrivacyOpen
+        PrivacyLevel.Personal -> Strings.PrivacyPersonal
+        PrivacyLevel.Secret -> Strings.PrivacySecret
+    }
+
+val PrivacyLevel.hint: Strings
+    get() = when (this) {
+        PrivacyLevel.Open -> Strings.PrivacyOpenHint
+        PrivacyLevel.Personal -> Strings.PrivacyPersonalHint
+        PrivacyLevel.Secret -> Strings.PrivacySecretHint
+    }
+
+val AnswerPreset.title: Strings
+    get() = when (this) {
+        AnswerPreset.Precise -> Strings.Precise
+        AnswerPreset.Balanced -> Strings.Balanced
+        AnswerPreset.Creative -> Strings.Creative
+    }
+
+val FitVerdict.title: Strings
+    get() = when (this) {
+        FitVerdict.Fits -> Strings.Fits
+        FitVerdict.Tight -> Strings.Tight
+        FitVerdict.TooLarge -> Strings.TooLarge
+    }
