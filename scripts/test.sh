@@ -28,7 +28,7 @@ run_rust() {
   RUST_TEST_THREADS=1 "${limit[@]}" cargo test --workspace --release --no-fail-fast
 }
 run_kotlin() { "${limit[@]}" scripts/bindings.sh test-kotlin; }
-run_swift() { "${limit[@]}" scripts/bindings.sh test-swift; }
+run_swift() { "${limit[@]}" scripts/bindings.sh swift test-swift; }
 run_android() { "${limit[@]}" scripts/bindings.sh test-android; }
 run_app() { "${limit[@]}" scripts/app.sh test && scripts/app.sh compile-android; }
 run_ios() { "${limit[@]}" scripts/ios-sample.sh test; }
