@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The Kotlin library and the Swift package: writes the generated code, compiles both halves, runs their scenarios.
 #
-#   bindings.sh [generate] [kotlin] [android] [install] [swift] [test-kotlin] [test-android] [test-swift]
+#   bindings.sh [generate] [kotlin] [android] [install] [swift] [format-swift] [docs-swift] [bench-swift]
+#               [test-kotlin] [test-android] [test-swift]
 #
 # When nothing is named: install and swift. `install` puts the Kotlin library, this machine's native library in it, into
 # the local Maven repository.
@@ -194,6 +195,6 @@ for task; do
     test-kotlin) test_kotlin ;;
     test-android) test_android ;;
     test-swift) test_swift ;;
-    *) fail "\`$task\` is nothing that can be done here" 'there are generate, kotlin, android, install, swift, test-kotlin, test-android and test-swift' ;;
+    *) fail "\`$task\` is nothing that can be done here" 'there are generate, kotlin, android, install, swift, format-swift, docs-swift, bench-swift, test-kotlin, test-android and test-swift' ;;
   esac
 done

@@ -9,7 +9,7 @@ use nearside::chat::{
 };
 use nearside::route::{CostRow, Decision};
 
-use crate::{ChatStream, Result};
+use crate::{ChatStream, Nearside, Result};
 
 /// How freely a model answers.
 #[uniffi::remote(Enum)]
@@ -179,7 +179,12 @@ pub enum ExportFormat {
 /// a second, and the app stores nothing. Where a request leaves model, provider or preset open, the conversation's
 /// settings fill it in.
 #[derive(uniffi::Object)]
-pub struct Conversations(pub(crate) nearside::Conversations);
+pub struct Conversations(
+    pub(crate) nearside::Conversations,
+    /// They live as long as the library does: an app may hold nothing but them.
+    #[expect(dead_code, reason = "held, not used")]
+    pub(crate) Arc<Nearside>,
+);
 
 #[uniffi::export]
 impl Conversations {

@@ -76,8 +76,9 @@ impl Nearside {
     }
 
     /// The conversations that are kept in the library's directory.
-    pub fn conversations(&self) -> Result<Arc<Conversations>> {
-        self.0.conversations().map(|inner| Arc::new(Conversations(inner)))
+    pub fn conversations(self: Arc<Self>) -> Result<Arc<Conversations>> {
+        let inner = self.0.conversations()?;
+        Ok(Arc::new(Conversations(inner, self)))
     }
 
     /// What stands behind each preset for this model, as in a request. Unset: any model.

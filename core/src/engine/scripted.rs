@@ -129,7 +129,8 @@ async fn perform(script: &Script, sink: &Sink<Chunk>, played: &mut Played) -> Re
             ScriptStep::Fail { kind, detail } => return Err(Error::new(*kind, detail.clone())),
         };
         for word in words {
-            let cancelled = tokio::time::timeout(pace, sink.cancel().wait()).await.is_ok();
+            // A wait of nothing still waits for the timer's next tick.
+            let cancelled = !pace.is_zero() && tokio::time::timeout(pace, sink.cancel().wait()).await.is_ok();
             let is_reasoning = matches!(word, Chunk::Reasoning { .. });
             if cancelled || !sink.send(word).await {
                 return Ok(StopReason::Cancelled);

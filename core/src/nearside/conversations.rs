@@ -19,7 +19,8 @@ use crate::state::{Archive, Turn};
 ///
 /// Answers are written down while they stream: a kill loses at most a second of one, and what was there is found as
 /// [`MessageState::Interrupted`]. Where a request leaves the model, the provider or the preset open, the conversation's
-/// settings fill it in. One answer at a time is written in one conversation.
+/// settings fill it in. One answer at a time is written in one conversation. They work for as long as their [`Nearside`]
+/// lives.
 #[derive(Debug, Clone)]
 pub struct Conversations {
     inner: Arc<Inner>,
@@ -75,10 +76,13 @@ impl Conversations {
     /// # Errors
     /// `InvalidRequest` if there is none of that id; `Storage`.
     pub async fn open(&self, id: u64) -> Result<Conversation> {
+        // Before and after: an answer may begin or end while the file is read.
+        let written = || lock(&self.inner.live).get(&id).copied().flatten();
+        let before = written();
         let mut conversation = self.with(move |archive| archive.read(id)).await?;
-        let live = lock(&self.inner.live);
+        let live = [before, written()];
         for message in &mut conversation.messages {
-            if message.state == MessageState::Interrupted && live.get(&id) == Some(&Some(message.id)) {
+            if message.state == MessageState::Interrupted && live.contains(&Some(message.id)) {
                 message.state = MessageState::Writing;
             }
         }
