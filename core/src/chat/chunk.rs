@@ -16,6 +16,10 @@ use super::receipt::{Receipt, Route};
 /// A piece of an answer. See the module for the order in which pieces come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a chunk is moved and not kept, and a box has no counterpart in Swift and Kotlin"
+)]
 pub enum Chunk {
     /// It is decided who answers.
     Started {
