@@ -1,0 +1,200 @@
+#!/usr/bin/env bash
+# Type-checks the Rust for phones, on a machine that cannot build for any.
+#
+#   phones.sh check [TARGET...]    prints `ok  TARGET` or `FAIL TARGET` after what cargo found; without names all three:
+#                                  aarch64-apple-ios, aarch64-apple-ios-sim and aarch64-linux-android
+#
+# What it proves: core, llama and bindings are sound Rust for the target and without a warning, code that only this target
+# has included, and bindgen reads llama.cpp's headers for it.
+#
+# What it does not prove: that it links, that any symbol is there, that C or C++ compiles for a phone (stand-ins of a
+# compiler, an archiver and cmake write empty files), that Android's own headers agree (musl's take their place), or
+# anything about Metal and Accelerate. The command line is not for phones and is not looked at.
+#
+# The standard library of a target is rustup's; where rustup lacks it or is not there, it is compiled once, 30 to 40
+# seconds, from the source of exactly this compiler, which rustup has or Debian. Where neither does, the target is SKIPPED,
+# which counts as a failure if CI=true. C's headers come from the Python package `ziglang`. All that stays, up to 300 MB,
+# in ~/.cache/nearside/phones.
+set -euo pipefail
+source "$(dirname "$0")/paths.sh"
+cd "$root"
+
+place=$cache/phones
+stand_ins=$root/scripts/phones
+zig=0.17.1
+headers=$place/zig-$zig
+
+version=$(rustc -Vv | sed -n 's/^release: //p')
+host=$(rustc -Vv | sed -n 's/^host: //p')
+ours=$(rustc --print sysroot)
+sysroot=$place/sysroot-$version
+debian=$place/rust-src-$version
+
+# whole FOLDER COMMAND...: has the command fill a folder, given as its last argument, unless that is there already. The
+# folder is whole or absent, whenever this is killed, and whoever of two that fill it at once comes first has made it.
+whole() {
+  local folder=$1 new
+  shift
+  [ ! -d "$folder" ] || return 0
+  new=$(mktemp -d "$folder.new.XXXXXX") || return
+  if "$@" "$new"; then [ -d "$folder" ] || mv "$new" "$folder"; fi
+  rm -rf "$new"
+  [ -d "$folder" ]
+}
+
+# Apple's and musl's headers, out of zig's wheel, under their own names.
+unpack_headers() {
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --dest "$1" "ziglang==$zig" || return
+  python3 - "$1" <<'P'
+import pathlib, sys, zipfile
+
+folder = pathlib.Path(sys.argv[1])
+(wheel,) = folder.glob("*.whl")
+with zipfile.ZipFile(wheel) as archive:
+    for name in archive.namelist():
+        base, found, rest = name.partition("/libc/include/")
+        if found and rest.split("/")[0] in ("any-darwin-any", "generic-musl", "aarch64-linux-musl") and not name.endswith("/"):
+            (folder / rest).parent.mkdir(parents=True, exist_ok=True)
+            (folder / rest).write_bytes(archive.read(name))
+wheel.unlink()
+P
+}
+
+# What clang itself brings (stdbool.h): libclang does not find it when the system is not this one.
+clang_headers() {
+  { compgen -G '/usr/lib/llvm-*/lib/clang/*/include' || compgen -G '/usr/lib*/clang/*/include' ||
+    printf '%s/include\n' "$(clang -print-resource-dir)"; } | sort -V | tail -n 1
+}
+
+# An NDK, as far as the build script of llama-cpp-sys-2 looks into one.
+fill_ndk() {
+  local system=linux tools
+  [ "$(uname)" != Darwin ] || system=darwin
+  tools=$1/toolchains/llvm/prebuilt/$system-x86_64
+  mkdir -p "$1/build/cmake" "$tools/sysroot/usr/include" "$tools/lib/clang/stand-in"
+  : >"$1/build/cmake/android.toolchain.cmake"
+  ln -s "$(clang_headers)" "$tools/lib/clang/stand-in/include"
+  cp -R "$headers/generic-musl/." "$tools/sysroot/usr/include/"
+  cp -R "$headers/aarch64-linux-musl" "$tools/sysroot/usr/include/aarch64-linux-android"
+}
+
+# conditions SIMULATOR FOLDER: the header that says which of Apple's systems this is. Apple's own wants a newer clang than
+# the libclang of some systems.
+conditions() {
+  local name
+  {
+    printf '#pragma once\n#define TARGET_OS_SIMULATOR %d\n#define TARGET_OS_EMBEDDED %d\n' "$1" $((1 - $1))
+    for name in OS_MAC OS_IPHONE OS_IOS CPU_ARM64 RT_LITTLE_ENDIAN RT_64_BIT; do printf '#define TARGET_%s 1\n' "$name"; done
+    for name in OS_OSX OS_TV OS_WATCH OS_VISION OS_MACCATALYST OS_DRIVERKIT OS_UNIX OS_LINUX OS_WIN32 OS_WINDOWS CPU_X86 \
+      CPU_X86_64 RT_BIG_ENDIAN; do printf '#define TARGET_%s 0\n' "$name"; done
+  } >"$2/TargetConditionals.h"
+}
+
+# The source of Rust's library as Debian packages it: which of its suites has this version changes with time. The system's
+# own lists of packages stay as they are.
+unpack_debian_source() {
+  local mirror suite package keys=/usr/share/keyrings/debian-archive-keyring.gpg
+  mirror=$(sed -n 's/^URIs: *//p' /etc/apt/sources.list.d/debian.sources 2>/dev/null | head -n 1)
+  [ -n "$mirror" ] && [ -f $keys ] || return
+  mkdir -p "$1/lists/partial"
+  for suite in sid trixie-backports experimental; do
+    printf 'deb [signed-by=%s check-valid-until=no] %s %s main\n' $keys "$mirror" "$suite"
+  done >"$1/sources.list"
+  local apt=(-qq -o "Dir::Etc::SourceList=$1/sources.list" -o Dir::Etc::SourceParts=/dev/null -o "Dir::State::Lists=$1/lists"
+    -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o APT::Sandbox::User=root)
+  apt-get "${apt[@]}" update || return
+  package=$(apt-cache "${apt[@]}" madison rust-src | awk -v wanted="$version+" 'index($3, wanted) == 1 { print $3; exit }')
+  [ -n "$package" ] || return
+  (cd "$1" && apt-get "${apt[@]}" download "rust-src=$package" && dpkg-deb --fsys-tarfile rust-src_*.deb |
+    tar -x --strip-components=4 "./usr/src/rustc-$version/library" && rm -rf rust-src_*.deb lists sources.list)
+}
+
+have_rustup() { command -v rustup >/dev/null; }
+
+# Prints where the source of this compiler's library is, or nothing.
+library_source() {
+  local source=$ours/lib/rustlib/src/rust/library
+  [ -f "$source/Cargo.toml" ] || ! have_rustup || rustup --quiet component add rust-src >/dev/null 2>&1 || true
+  if [ -f "$source/Cargo.toml" ]; then
+    printf '%s\n' "$source"
+  elif whole "$debian" unpack_debian_source >&2; then
+    printf '%s\n' "$debian/library"
+  fi
+}
+
+# compile_library SOURCE TARGET FOLDER: the standard library of a target. `-Z build-std` is for nightly compilers; what it
+# makes here is never run.
+compile_library() {
+  local seed=$3/seed
+  mkdir -p "$seed/src"
+  printf '[package]\nname = "seed"\nversion = "0.0.0"\nedition = "2024"\n' >"$seed/Cargo.toml"
+  : >"$seed/src/lib.rs"
+  (cd "$seed" && RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$1 CARGO_TARGET_DIR=$seed/target \
+    cargo build --quiet --release -Z build-std=std,panic_abort,panic_unwind,test,proc_macro --target "$2") || return
+  mkdir "$3/lib" && cp "$seed/target/$2/release/deps/"*.rlib "$3/lib/" && rm -rf "$3"/lib/libseed-* "$seed"
+}
+
+# Makes sure of a target's library, and sets `flags` to what rustc needs to find it.
+flags=
+provide_library() {
+  local triple=$1 source
+  flags='-D warnings'
+  [ ! -d "$ours/lib/rustlib/$triple" ] || return 0
+  ! have_rustup || ! rustup --quiet target add "$triple" >/dev/null 2>&1 || return 0
+  flags="$flags --sysroot $sysroot"
+  [ ! -d "$sysroot/lib/rustlib/$triple" ] || return 0
+  source=$(library_source)
+  [ -n "$source" ] || return
+  mkdir -p "$sysroot/lib/rustlib"
+  ln -sfn "$ours/bin" "$sysroot/bin"
+  ln -sfn "$ours/lib/rustlib/$host" "$sysroot/lib/rustlib/$host"
+  whole "$sysroot/lib/rustlib/$triple" compile_library "$source" "$triple"
+}
+
+check_one() {
+  local triple=$1 upper lower folder environment
+  upper=$(tr 'a-z-' 'A-Z_' <<<"$triple") lower=${triple//-/_}
+  environment=("CARGO_TARGET_${upper}_RUSTFLAGS=$flags" CARGO_TARGET_DIR="$target/phones" "CC_$lower=$stand_ins/cc"
+    "CXX_$lower=$stand_ins/cc" "AR_$lower=$stand_ins/ar" "RANLIB_$lower=$stand_ins/ar" "CMAKE_$lower=$stand_ins/cmake")
+  case $triple in
+    *android*)
+      whole "$place/ndk" fill_ndk || return
+      environment+=("ANDROID_NDK=$place/ndk")
+      ;;
+    *apple*)
+      folder=$place/conditions-$triple
+      case $triple in *-sim) whole "$folder" conditions 1 ;; *) whole "$folder" conditions 0 ;; esac || return
+      # Without an SDK that is named, cc-rs asks Xcode for one.
+      mkdir -p "$place/sdk"
+      environment+=("SDKROOT=$place/sdk"
+        "BINDGEN_EXTRA_CLANG_ARGS_$lower=-isystem $folder -isystem $(clang_headers) -isystem $headers/any-darwin-any")
+      ;;
+  esac
+  env "${environment[@]}" cargo check --quiet --locked --target "$triple" -p nearside -p nearside-llama -p nearside-ffi --lib
+}
+
+case ${1:-} in
+  check) shift ;;
+  -h | --help) sed -n '2,/^set /{/^# \{0,1\}/s///p;}' "$0"; exit 0 ;;
+  *) fail "\`${1:-}\` is nothing that can be done here" 'run `scripts/phones.sh check`; `--help` says what that proves' ;;
+esac
+[ $# -gt 0 ] || set -- aarch64-apple-ios aarch64-apple-ios-sim aarch64-linux-android
+mkdir -p "$place"
+whole "$headers" unpack_headers || fail "could not fetch the Python package ziglang $zig" 'check that `pip download` reaches its package index'
+
+failures=0
+for triple; do
+  start=$SECONDS
+  if ! provide_library "$triple"; then
+    result=SKIPPED
+    printf 'Not checked: there is no standard library for %s, and its source for Rust %s can be had neither from rustup nor from Debian.\n' \
+      "$triple" "$version" >&2
+    [ "${CI:-}" != true ] || failures=$((failures + 1))
+  elif check_one "$triple"; then
+    result='ok  '
+  else
+    result=FAIL failures=$((failures + 1))
+  fi
+  printf '%s %s (%d s)\n' "$result" "$triple" $((SECONDS - start))
+done
+[ "$failures" -eq 0 ]
