@@ -47,7 +47,7 @@ internal fun scenes(isRussian: Boolean): List<Scene> {
             if (begin) run.startDownload()
         }
     }
-    val long = List(40) { tides }.joinToString(" ")
+    val long = List(60) { tides }.joinToString(" ")
     return listOf(
         Scene("chats", { app(brain()) }),
         Scene("chats-empty", { app(brain()).apply { chats.chats.forEach { delete(it.id) }; chats.forgetDeleted() } }),
