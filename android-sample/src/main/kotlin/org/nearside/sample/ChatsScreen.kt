@@ -78,7 +78,9 @@ fun ChatsScreen(
                 Icon(Symbols.Add, Strings.NewChat(), Modifier.size(24.dp))
             }
         }
-        if (model.chats.isNotEmpty()) SearchField(model.query, Strings.SearchChats(), Modifier.padding(horizontal = 16.dp)) { model.search(it) }
+        if (model.chats.isNotEmpty()) {
+            SearchField(model.query, Strings.SearchChats(), Modifier.padding(horizontal = 16.dp)) { model.search(it) }
+        }
         FailureNotice(model.failure, Modifier.padding(16.dp)) { model.failure = null }
         when {
             model.isSearching && model.hits.isEmpty() -> EmptyPlace(Symbols.Search, Strings.NoHits(), Strings.NoHitsHint())
@@ -203,7 +205,11 @@ private fun Hit(hit: ChatHit, onOpen: () -> Unit) = Column(
     )
     Text(
         buildAnnotatedString {
-            for (run in hit.snippet) if (run.matched) withStyle(found) { append(run.text) } else append(run.text)
+            for (run in hit.snippet) {
+                // A line of a list has no room for Markdown's marks.
+                val text = run.text.replace(marks, "")
+                if (run.matched) withStyle(found) { append(text) } else append(text)
+            }
         },
         style = MaterialTheme.typography.bodyMedium,
         color = MaterialTheme.colorScheme.onSurfaceVariant,
@@ -211,6 +217,8 @@ private fun Hit(hit: ChatHit, onOpen: () -> Unit) = Column(
         overflow = TextOverflow.Ellipsis,
     )
 }
+
+private val marks = Regex("[*`#]+")
 
 /** A field to search with, and a way to empty it. */
 @Composable

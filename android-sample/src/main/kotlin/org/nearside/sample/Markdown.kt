@@ -141,7 +141,7 @@ private class BlockReader(private val lines: List<String>) {
         while (index < lines.size) {
             val line = lines[index].trim()
             val ends = line.isEmpty() || fence(line) != null || line.startsWith(">") || heading.matches(line) ||
-                item(lines[index]) != null || isTable()
+                isRule(line) || item(lines[index]) != null || isTable()
             if (body.isNotEmpty() && ends) break
             body += line
             index++
@@ -184,7 +184,8 @@ private fun inline(text: String, style: InlineRun = InlineRun("")): List<InlineR
     }
     var index = 0
     while (index < text.length) {
-        val span = escaped(text, index, style) ?: code(text, index, style) ?: link(text, index, style) ?: marked(text, index, style)
+        val span = escaped(text, index, style) ?: code(text, index, style) ?: link(text, index, style)
+            ?: marked(text, index, style)
         if (span == null) {
             add(style.copy(text = text[index].toString()))
             index++
@@ -239,7 +240,7 @@ private fun marked(text: String, start: Int, style: InlineRun): Span? {
 private fun markEnd(text: String, start: Int, mark: String): Int? {
     val open = start + mark.length
     val isLetter = mark[0] == '_'
-    if (open >= text.length || text[open].isWhitespace()) return null
+    if (open >= text.length || text[open].isWhitespace() || text[open] == mark[0]) return null
     if (isLetter && start > 0 && text[start - 1].isLetterOrDigit()) return null
     var index = open + 1
     while (index + mark.length <= text.length) {

@@ -20,6 +20,7 @@ import androidx.compose.foundation.layout.RowScope
 import androidx.compose.foundation.layout.fillMaxHeight
 import androidx.compose.foundation.layout.height
 import androidx.compose.foundation.layout.heightIn
+import androidx.compose.foundation.layout.offset
 import androidx.compose.foundation.layout.padding
 import androidx.compose.foundation.layout.size
 import androidx.compose.foundation.layout.width
@@ -86,7 +87,7 @@ private fun Said(message: ChatMessage, isBusy: Boolean, onAction: (MessageAction
             }
         }
     }
-    MessageActions(message, isBusy, Modifier.padding(start = 4.dp), onAction) {
+    MessageActions(message, isBusy, Modifier.padding(start = 2.dp), onAction) {
         if (!isBusy) SymbolButton(Symbols.Edit, Strings.Edit(), { onAction(MessageAction.Edit) }, size = 18.dp)
     }
 }
@@ -119,7 +120,8 @@ private fun Answered(
     }
     message.receipt?.let { ReceiptView(it) }
     if (!isWriting) {
-        MessageActions(message, isBusy, onAction = onAction) {
+        // The symbols stand under the text; their fields reach beyond it.
+        MessageActions(message, isBusy, Modifier.offset(x = (-15).dp), onAction) {
             if (!isBusy) {
                 SymbolButton(Symbols.Regenerate, Strings.Regenerate(), { onAction(MessageAction.Regenerate) }, size = 18.dp)
             }
@@ -139,7 +141,7 @@ private fun Do(text: String, symbol: ImageVector, onClick: () -> Unit) =
 private fun MessageActions(
     message: ChatMessage,
     isBusy: Boolean,
-    modifier: Modifier = Modifier,
+    modifier: Modifier,
     onAction: (MessageAction) -> Unit,
     more: @Composable RowScope.() -> Unit,
 ) = Row(modifier, verticalAlignment = Alignment.CenterVertically) {
@@ -175,7 +177,7 @@ private fun MessageActions(
 private fun ReasoningView(message: ChatMessage) = Column {
     var isOpen by rememberSaveable(message.id) { mutableStateOf(false) }
     val isThinking = message.status == MessageStatus.Writing && message.text.isEmpty()
-    val seconds = LocalTranslation.current.seconds(message.reasoningSeconds)
+    val seconds = LocalTranslation.current.seconds(message.reasoningSeconds.coerceAtLeast(1.0))
     val title = if (isThinking) Strings.Thinking() else Strings.ThoughtFor(seconds)
     val state = if (isOpen) Strings.HideReasoning() else Strings.ShowReasoning()
     Surface(

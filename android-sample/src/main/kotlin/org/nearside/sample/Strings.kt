@@ -12,7 +12,6 @@ import androidx.compose.runtime.ReadOnlyComposable
 import androidx.compose.runtime.staticCompositionLocalOf
 import java.text.NumberFormat
 import java.time.Instant
-import java.time.LocalDate
 import java.time.ZoneId
 import java.time.format.DateTimeFormatter
 import java.time.format.FormatStyle
@@ -312,7 +311,7 @@ class Translation private constructor(val locale: Locale, private val texts: Pro
     /** The time of a message of today, `Yesterday`, or its day. */
     fun day(milliseconds: Long, now: Long, zone: ZoneId = ZoneId.systemDefault()): String {
         val time = Instant.ofEpochMilli(milliseconds).atZone(zone)
-        val today = LocalDate.ofInstant(Instant.ofEpochMilli(now), zone)
+        val today = Instant.ofEpochMilli(now).atZone(zone).toLocalDate()
         return when (time.toLocalDate()) {
             today -> DateTimeFormatter.ofLocalizedTime(FormatStyle.SHORT).withLocale(locale).format(time)
             today.minusDays(1) -> text(Strings.Yesterday)

@@ -1,0 +1,53 @@
+/*
+ * The app for Android: one module. The sources in src/main are those that the desktop runs as well.
+ */
+plugins {
+    alias(libs.plugins.android.application)
+    alias(libs.plugins.compose)
+}
+
+kotlin {
+    compilerOptions { allWarningsAsErrors = true }
+}
+
+android {
+    namespace = "org.nearside.sample"
+    compileSdk = libs.versions.compile.sdk.get().toInt()
+
+    defaultConfig {
+        applicationId = "org.nearside.sample"
+        minSdk = libs.versions.min.sdk.get().toInt()
+        targetSdk = libs.versions.compile.sdk.get().toInt()
+        versionCode = 1
+        versionName = "0.1.0"
+    }
+
+    buildFeatures { compose = true }
+
+    buildTypes {
+        release {
+            isMinifyEnabled = true
+            proguardFiles(getDefaultProguardFile("proguard-android-optimize.txt"))
+        }
+    }
+
+    sourceSets.named("main") {
+        manifest.srcFile("src/android/AndroidManifest.xml")
+        kotlin.directories += "src/android/kotlin"
+        res.directories += "src/android/res"
+    }
+
+    compileOptions {
+        sourceCompatibility = JavaVersion.VERSION_17
+        targetCompatibility = JavaVersion.VERSION_17
+    }
+}
+
+dependencies {
+    implementation(libs.nearside)
+    implementation(libs.activity.compose)
+    implementation(libs.lifecycle.viewmodel)
+    implementation(libs.compose.foundation)
+    implementation(libs.compose.material3)
+    implementation(libs.coroutines)
+}

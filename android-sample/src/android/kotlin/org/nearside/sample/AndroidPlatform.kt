@@ -1,0 +1,77 @@
+/*
+ * What the screens need of Android: its clipboard, browser and file pickers, and whether the person asked for less motion.
+ */
+package org.nearside.sample
+
+import android.content.ActivityNotFoundException
+import android.content.ClipData
+import android.content.ClipboardManager
+import android.content.Intent
+import android.net.Uri
+import android.provider.OpenableColumns
+import android.provider.Settings
+import androidx.activity.ComponentActivity
+import androidx.activity.result.contract.ActivityResultContracts
+import androidx.lifecycle.lifecycleScope
+import java.nio.file.Files
+import java.nio.file.Path
+import java.nio.file.StandardCopyOption.REPLACE_EXISTING
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.launch
+import kotlinx.coroutines.withContext
+
+/** Made with its activity: the pickers have to be registered before it starts. */
+class AndroidPlatform(private val activity: ComponentActivity) : Platform {
+    private var saving: ExportedChat? = null
+    private var onPicked: (Path) -> Unit = {}
+
+    private val saver = activity.registerForActivityResult(ActivityResultContracts.CreateDocument("text/*")) { place ->
+        val file = saving
+        saving = null
+        if (place != null && file != null) {
+            activity.lifecycleScope.launch(Dispatchers.IO) {
+                activity.contentResolver.openOutputStream(place)?.use { it.write(file.text.toByteArray()) }
+            }
+        }
+    }
+
+    private val picker = activity.registerForActivityResult(ActivityResultContracts.OpenDocument()) { place ->
+        if (place != null) activity.lifecycleScope.launch { onPicked(withContext(Dispatchers.IO) { copied(place) }) }
+    }
+
+    override val reducesMotion: Boolean
+        get() = Settings.Global.getFloat(activity.contentResolver, Settings.Global.ANIMATOR_DURATION_SCALE, 1f) == 0f
+
+    override fun copy(text: String) {
+        activity.getSystemService(ClipboardManager::class.java)?.setPrimaryClip(ClipData.newPlainText(null, text))
+    }
+
+    override fun openPage(address: String) = try {
+        activity.startActivity(Intent(Intent.ACTION_VIEW, Uri.parse(address)))
+    } catch (_: ActivityNotFoundException) {
+        // A device without a browser: the address can be opened on another.
+        copy(address)
+    }
+
+    override fun save(file: ExportedChat) {
+        saving = file
+        saver.launch(file.fileName)
+    }
+
+    override fun pickModel(onPicked: (Path) -> Unit) {
+        this.onPicked = onPicked
+        picker.launch(arrayOf("*/*"))
+    }
+
+    /** The library reads files and not documents of other apps. The cache is emptied by the system when space is short. */
+    private fun copied(document: Uri): Path {
+        val directory = Files.createDirectories(activity.cacheDir.toPath().resolve("import"))
+        val file = directory.resolve(nameOf(document).substringAfterLast('/'))
+        checkNotNull(activity.contentResolver.openInputStream(document)).use { Files.copy(it, file, REPLACE_EXISTING) }
+        return file
+    }
+
+    private fun nameOf(document: Uri): String =
+        activity.contentResolver.query(document, arrayOf(OpenableColumns.DISPLAY_NAME), null, null, null)
+            ?.use { rows -> if (rows.moveToFirst()) rows.getString(0) else null } ?: "model.gguf"
+}

@@ -1,0 +1,48 @@
+/*
+ * The app's one activity: it holds the models over a turn of the device, and gives the screens what they need of Android.
+ */
+package org.nearside.sample
+
+import android.app.Application
+import android.os.Bundle
+import androidx.activity.ComponentActivity
+import androidx.activity.compose.BackHandler
+import androidx.activity.compose.setContent
+import androidx.activity.enableEdgeToEdge
+import androidx.activity.viewModels
+import androidx.compose.foundation.isSystemInDarkTheme
+import androidx.compose.runtime.remember
+import androidx.lifecycle.AndroidViewModel
+import androidx.lifecycle.viewModelScope
+
+class MainActivity : ComponentActivity() {
+    private val holder: Holder by viewModels()
+    private val platform = AndroidPlatform(this)
+
+    override fun onCreate(state: Bundle?) {
+        super.onCreate(state)
+        enableEdgeToEdge()
+        setContent {
+            val model = holder.model
+            val translation = remember { Translation.of(resources.configuration.locales[0]) }
+            BackHandler(model.canGoBack, model::back)
+            Sample(model, platform, translation, isSystemInDarkTheme())
+        }
+    }
+}
+
+/** Lives until the person leaves the app for good; answers and downloads go on while the device is turned. */
+class Holder(application: Application) : AndroidViewModel(application) {
+    val model = AppModel(
+        viewModelScope,
+        real = { androidBrain(application) },
+        demo = { DemoBrain(russian = application.resources.configuration.locales[0].language == "ru") },
+    )
+
+    init {
+        model.start()
+        model.watchCondition()
+    }
+
+    override fun onCleared() = model.close()
+}

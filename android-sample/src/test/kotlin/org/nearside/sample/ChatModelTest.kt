@@ -1,0 +1,91 @@
+/*
+ * One chat without a screen: what is asked, what is refused, what is kept.
+ */
+package org.nearside.sample
+
+import kotlin.test.Test
+import kotlin.test.assertEquals
+import kotlin.test.assertFalse
+import kotlin.test.assertNull
+import kotlin.test.assertTrue
+import kotlinx.coroutines.runBlocking
+
+class ChatModelTest {
+    private fun chat(brain: Brain = demo(), id: ChatId? = null) = ChatModel(brain, unconfined(), id).also { it.load().await() }
+
+    @Test
+    fun `a chat is stored with its first message and not before`() = runBlocking {
+        val brain = demo(fresh = true)
+        val chat = chat(brain)
+        assertEquals(emptyList(), brain.chats())
+        chat.draft = "  Hello  "
+        chat.send()
+        assertEquals("Hello", brain.chats().single().title)
+        assertEquals("", chat.draft)
+    }
+
+    @Test
+    fun `nothing is sent while an answer is written`() {
+        val pace = Pace(words = 5)
+        val chat = chat(demo(pace))
+        chat.draft = "tide"
+        chat.send()
+        chat.draft = "and the moon?"
+        assertFalse(chat.canSend)
+        chat.send()
+        assertEquals(2, chat.messages.size)
+        assertEquals("and the moon?", chat.draft)
+        pace.allow(200)
+        assertTrue(chat.canSend)
+        assertEquals(MessageStatus.Done, chat.messages.last().status)
+    }
+
+    @Test
+    fun `a stop before the first word is heard`() {
+        val pace = Pace()
+        val chat = chat(demo(pace))
+        chat.draft = "tide"
+        chat.send()
+        chat.stop()
+        pace.allow(1)
+        assertFalse(chat.isAnswering)
+        assertEquals(MessageStatus.Stopped, chat.messages.last().status)
+        assertTrue(chat.canContinue)
+    }
+
+    @Test
+    fun `a mode that keeps words here says why nothing was sent`() = runBlocking {
+        val brain = demo()
+        brain.setPreferences(Preferences(AnswerMode.OnlyOnDevice, finishedFirstRun = true))
+        val chat = chat(brain)
+        val long = "word ".repeat(400).trim()
+        chat.draft = long
+        chat.send()
+        assertEquals("this is longer than what a model on this device can read", chat.failure)
+        assertEquals(long, chat.draft)
+        assertEquals(emptyList(), chat.messages)
+    }
+
+    @Test
+    fun `a refused edit is still an edit`() {
+        val chat = chat(id = 1)
+        chat.choose(chat.choices.last()).await()
+        chat.beginEdit(chat.messages.first().id)
+        chat.draft = "Other words"
+        chat.send()
+        chat.refuse()
+        assertEquals("Other words", chat.draft)
+        assertEquals(chat.messages.first().id, chat.editing)
+    }
+
+    @Test
+    fun `web search goes with the model that has it`() {
+        val chat = chat(id = 1)
+        chat.choose(chat.choices.last()).await()
+        chat.webSearch = true
+        chat.choose(chat.choices.first()).await()
+        assertFalse(chat.canSearchWeb)
+        assertFalse(chat.webSearch)
+        assertNull(chat.options.provider)
+    }
+}

@@ -1,0 +1,69 @@
+/*
+ * Downloads and settings without a screen.
+ */
+package org.nearside.sample
+
+import kotlin.io.path.createTempDirectory
+import kotlin.io.path.writeText
+import kotlin.test.Test
+import kotlin.test.assertEquals
+import kotlin.test.assertFalse
+import kotlin.test.assertNull
+import kotlin.test.assertTrue
+
+class ModelsModelTest {
+    private fun models(pace: Pace? = null) = ModelsModel(demo(pace), unconfined()).also { it.judgeAll().await() }
+
+    @Test
+    fun `the largest that fits is recommended`() {
+        val model = models()
+        assertEquals("qwen2.5-1.5b", model.recommended?.id)
+        assertEquals(listOf("qwen2.5-3b", "deepseek-r1-7b"), model.worthHaving.takeLast(2).map { it.id })
+        assertEquals(FitVerdict.TooLarge, model.fits[model.worthHaving.last().reference]?.verdict)
+    }
+
+    @Test
+    fun `what came stays when a download is paused`() {
+        val pace = Pace(words = 10)
+        val model = models(pace)
+        val entry = model.available.first()
+        model.download(entry.reference, entry.name)
+        model.pause(entry.reference)
+        assertEquals(DownloadState.Phase.Paused, model.downloads[entry.reference]?.phase)
+        val done = checkNotNull(model.downloads[entry.reference]).done
+        assertTrue(done > 0)
+        pace.allow(100)
+        model.download(entry.reference, entry.name)
+        model.work[entry.reference].await()
+        assertNull(model.downloads[entry.reference])
+        assertTrue(entry in model.installed)
+        assertFalse(entry in model.available)
+    }
+
+    @Test
+    fun `a wrong reference says what helps`() {
+        val model = models()
+        model.reference = "hf:nobody/nothing"
+        model.judgeTyped().await()
+        assertEquals("there is no model at this reference; check the spelling", model.failure)
+        assertNull(model.typed)
+    }
+
+    @Test
+    fun `preferences survive a restart and a file that makes no sense`() {
+        val file = createTempDirectory().resolve("preferences.properties")
+        val kept = Preferences(AnswerMode.OnlyInCloud, PrivacyLevel.Secret, finishedFirstRun = true)
+        PreferencesFile(file).write(kept)
+        assertEquals(kept, PreferencesFile(file).read())
+        file.writeText("mode=Somewhere\nprivacy=Secret\n")
+        assertEquals(Preferences(privacy = PrivacyLevel.Secret), PreferencesFile(file).read())
+    }
+
+    @Test
+    fun `an amount is read as people write it`() {
+        assertEquals(0.5, SettingsModel.amount(" $0,50 ").getOrThrow())
+        assertNull(SettingsModel.amount("").getOrThrow())
+        assertTrue(SettingsModel.amount("-1").isFailure)
+        assertTrue(SettingsModel.amount("NaN").isFailure)
+    }
+}

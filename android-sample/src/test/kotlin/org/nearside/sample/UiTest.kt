@@ -1,0 +1,409 @@
+/*
+ * A person's way through every screen, in demo mode: what they touch, and what they then see.
+ */
+@file:OptIn(ExperimentalTestApi::class)
+
+package org.nearside.sample
+
+import androidx.compose.ui.geometry.Size
+import androidx.compose.ui.test.ExperimentalTestApi
+import androidx.compose.ui.test.SkikoComposeUiTest
+import androidx.compose.ui.test.assertIsDisplayed
+import androidx.compose.ui.test.hasAnyDescendant
+import androidx.compose.ui.test.hasClickAction
+import androidx.compose.ui.test.hasContentDescription
+import androidx.compose.ui.test.hasScrollToNodeAction
+import androidx.compose.ui.test.hasText
+import androidx.compose.ui.test.onAllNodesWithText
+import androidx.compose.ui.test.onFirst
+import androidx.compose.ui.test.onLast
+import androidx.compose.ui.test.onNodeWithTag
+import androidx.compose.ui.test.onNodeWithText
+import androidx.compose.ui.test.performClick
+import androidx.compose.ui.test.performScrollTo
+import androidx.compose.ui.test.performScrollToNode
+import androidx.compose.ui.test.performTextInput
+import androidx.compose.ui.test.performTextReplacement
+import androidx.compose.ui.test.v2.runSkikoComposeUiTest
+import java.nio.file.Path
+import kotlin.test.Test
+import kotlin.test.assertContains
+import kotlin.test.assertEquals
+import kotlin.test.assertFalse
+import kotlin.test.assertNotNull
+import kotlin.test.assertNull
+import kotlin.test.assertTrue
+
+class UiTest {
+    private val platform = StagePlatform(picks = Path.of("/models/own-model.gguf"))
+
+    private fun play(app: AppModel = app(), act: SkikoComposeUiTest.() -> Unit) =
+        runSkikoComposeUiTest(Size(411f, 891f)) {
+            setContent { Sample(app, platform, english, dark = false, now = { NOW }) }
+            act()
+        }
+
+    private fun SkikoComposeUiTest.touch(text: String) =
+        onAllNodes(hasText(text, substring = true) and hasClickAction()).onFirst().performClick()
+
+    private fun SkikoComposeUiTest.touchSymbol(name: String) =
+        onAllNodes(hasContentDescription(name, substring = true) and hasClickAction()).onFirst().performClick()
+
+    private fun SkikoComposeUiTest.say(text: String) {
+        onNodeWithTag("draft").performTextReplacement(text)
+        touchSymbol("Send")
+    }
+
+    private fun SkikoComposeUiTest.sees(text: String) =
+        assertTrue(onAllNodesWithText(text, substring = true).fetchSemanticsNodes().isNotEmpty(), "nobody sees: $text")
+
+    private fun SkikoComposeUiTest.doesNotSee(text: String) =
+        assertEquals(0, onAllNodesWithText(text, substring = true).fetchSemanticsNodes().size, "somebody sees: $text")
+
+    @Test
+    fun `search finds words in messages and opens their chat`() {
+        val app = app()
+        play(app) {
+            onNodeWithTag("search").performTextInput("chickpeas")
+            touch("Dinner from what is left")
+            sees("Lemon chickpeas on rice")
+            assertEquals("Dinner from what is left", app.chat?.title)
+        }
+    }
+
+    @Test
+    fun `a chat is renamed and pinned`() {
+        val app = app()
+        play(app) {
+            touchSymbol("More actions for “Dinner")
+            touch("Rename")
+            onNodeWithTag("title").performTextReplacement("Chickpeas")
+            touch("Save")
+            sees("Chickpeas")
+            touchSymbol("More actions for “Chickpeas”")
+            touch("Pin")
+            assertEquals(listOf("Chickpeas", "Tides, twice a day"), app.chats.pinned.map { it.title }.sorted())
+        }
+    }
+
+    @Test
+    fun `a deleted chat comes back by undo`() = play {
+        touchSymbol("More actions for “A kind way")
+        touch("Delete")
+        sees("Deleted “A kind way to say no”")
+        touch("Undo")
+        doesNotSee("Deleted “")
+        sees("A kind way to say no")
+    }
+
+    @Test
+    fun `a chat is exported as Markdown and as JSON`() = play {
+        touchSymbol("More actions for “A kind way")
+        touch("Export as Markdown")
+        waitForIdle()
+        assertEquals("A-kind-way-to-say-no.md", platform.saved?.fileName)
+        assertContains(platform.saved?.text.orEmpty(), "# A kind way to say no")
+        touchSymbol("More actions for “A kind way")
+        touch("Export as JSON")
+        waitForIdle()
+        assertContains(platform.saved?.text.orEmpty(), "\"role\": \"assistant\"")
+    }
+
+    @Test
+    fun `an answer has its reasoning folded and its receipt below`() = play {
+        touchSymbol("New chat")
+        say("Why do the tides come twice a day?")
+        sees("two")
+        doesNotSee("The pull falls with distance")
+        touch("Thought for")
+        sees("The pull falls with distance")
+        onNode(hasScrollToNodeAction() and hasAnyDescendant(hasText("Because the moon's", substring = true)))
+            .performScrollToNode(hasContentDescription("Receipt", substring = true))
+        touchSymbol("Receipt: Demo · 27\u00A0tok/s · $0")
+        assertTrue(onAllNodes(hasContentDescription("Why: the demo answers, on this device")).fetchSemanticsNodes().isNotEmpty())
+    }
+
+    @Test
+    fun `a code block is copied`() = play {
+        touch("Deduplicate a list")
+        touchSymbol("Copy code")
+        assertEquals("def unique(items):\n    return list(dict.fromkeys(items))", platform.copied)
+    }
+
+    @Test
+    fun `a stopped answer keeps its words and goes on`() {
+        val pace = Pace(words = 20)
+        val app = app(demo(pace))
+        play(app) {
+            touchSymbol("New chat")
+            say("Why do the tides come twice a day?")
+            touchSymbol("Stop")
+            pace.allow(1)
+            waitForIdle()
+            sees("Stopped")
+            val said = checkNotNull(app.chat).messages.last().text
+            pace.allow(200)
+            touch("Go on")
+            waitForIdle()
+            assertTrue(checkNotNull(app.chat).messages.last().text.length > said.length)
+            doesNotSee("Stopped")
+        }
+    }
+
+    @Test
+    fun `a stopped answer is continued elsewhere once the person agreed`() {
+        val pace = Pace(words = 20)
+        val app = app(demo(pace))
+        play(app) {
+            touchSymbol("New chat")
+            say("Why do the tides come twice a day?")
+            touchSymbol("Stop")
+            pace.allow(200)
+            touch("Continue elsewhere")
+            sees("Send this to openrouter?")
+            touch("Send to openrouter")
+            waitForIdle()
+            assertEquals("openrouter", (checkNotNull(app.chat).messages.last().receipt?.place as Place.Provider).name)
+        }
+    }
+
+    @Test
+    fun `an answer is given again and both versions are kept`() {
+        val app = app()
+        play(app) {
+            touch("Tides, twice a day")
+            checkNotNull(app.chat).let { it.regenerate(it.messages.last().id) }
+            waitForIdle()
+            scrollToEnd()
+            sees("2 of 2")
+            touchSymbol("Earlier version")
+            waitForIdle()
+            assertEquals(1, checkNotNull(app.chat).messages.last().run { versions.indexOf(id) } + 1)
+        }
+    }
+
+    @Test
+    fun `a question is edited and sent again`() {
+        val app = app()
+        play(app) {
+            touch("A kind way")
+            touchSymbol("Edit")
+            sees("Editing")
+            say("How do I write a function?")
+            waitForIdle()
+            val chat = checkNotNull(app.chat)
+            assertEquals(2, chat.messages.first().versions.size)
+            assertContains(chat.messages.last().text, "HashSet")
+        }
+    }
+
+    @Test
+    fun `the sheet asks before words leave and a refusal keeps them`() {
+        val app = app()
+        play(app) {
+            touchSymbol("New chat")
+            val long = "Why do the tides come twice a day? ".repeat(60)
+            say(long)
+            sees("Send this to openrouter?")
+            assertTrue(onAllNodes(hasContentDescription("Cost: $0.0004 at most")).fetchSemanticsNodes().isNotEmpty())
+            touch("Keep it here")
+            waitForIdle()
+            assertEquals(long.trim(), app.chat?.draft)
+            assertEquals(emptyList(), app.chat?.messages)
+            touchSymbol("Send")
+            touch("Send to openrouter")
+            waitForIdle()
+            assertEquals("US", app.chat?.messages?.last()?.receipt?.terms?.region)
+        }
+    }
+
+    @Test
+    fun `the picker shows verdict place and price and a choice is kept`() {
+        val app = app()
+        play(app) {
+            touch("Tides, twice a day")
+            touchSymbol("Choose a model")
+            sees("Fits")
+            sees("$0.27 in, $0.40 out per million tokens")
+            touch("More from openrouter")
+            onNodeWithText("Qwen3 32B").performScrollTo()
+            touch("Qwen3 32B")
+            waitForIdle()
+            assertEquals(ChatOptions(model = "qwen/qwen3-32b", provider = "openrouter"), app.chat?.options)
+        }
+    }
+
+    @Test
+    fun `a preset shows its temperature and web search is switched on`() {
+        val app = app()
+        play(app) {
+            touch("Tides, twice a day")
+            touchSymbol("Options")
+            sees("Temperature 1.0")
+            touch("Creative")
+            touch("Web search")
+            waitForIdle()
+            assertEquals(AnswerPreset.Creative, app.chat?.options?.preset)
+            assertTrue(app.chat?.webSearch == true)
+            touch("Compare costs")
+            sees("llama-3.3-70b-versatile")
+        }
+    }
+
+    @Test
+    fun `a download is paused gone on with and installed`() {
+        val pace = Pace(words = 8)
+        val app = app(demo(pace))
+        play(app) {
+            touch("Models")
+            waitForIdle()
+            val entry = app.models.available.first()
+            onNodeWithTag("models").performScrollToNode(hasText("Download, ", substring = true))
+            touch("Download, ")
+            waitForIdle()
+            onNodeWithTag("models").performScrollToNode(hasContentDescription("Pause"))
+            touchSymbol("Pause")
+            sees("Paused at")
+            pace.allow(100)
+            touchSymbol("Go on")
+            waitForIdle()
+            assertTrue(app.models.installed.any { it.id == entry.id })
+        }
+    }
+
+    @Test
+    fun `a model is imported and removed`() {
+        val app = app()
+        play(app) {
+            touch("Models")
+            touchSymbol("Import a file")
+            sees("own-model")
+            onAllNodes(hasText("Remove") and hasClickAction()).onFirst().performClick()
+            sees("Remove SmolLM2 360M from this device?")
+            onAllNodes(hasText("Remove") and hasClickAction()).onLast().performClick()
+            waitForIdle()
+            assertEquals(listOf("own-model"), app.models.installed.map { it.id })
+        }
+    }
+
+    @Test
+    fun `a reference that is typed in is judged before any download`() {
+        val app = app()
+        play(app) {
+            touch("Models")
+            onNodeWithTag("models").performScrollToNode(hasText("Does it fit?"))
+            onNodeWithTag("reference").performTextInput("hf:unsloth/DeepSeek-R1-Distill-Qwen-7B-GGUF:Q4_K_M")
+            touch("Does it fit?")
+            waitForIdle()
+            assertEquals(FitVerdict.TooLarge, app.models.typed?.verdict)
+        }
+    }
+
+    @Test
+    fun `mode sensitivity and rules are changed in the settings`() {
+        val app = app()
+        play(app) {
+            touch("Settings")
+            touch("Where answers come from")
+            touch("Only here")
+            touch("Everything is secret")
+            onNodeWithText("Places that may keep words").performScrollTo()
+            touch("Places that may keep words")
+            onNodeWithTag("regions").performScrollTo().performTextInput("eu, us")
+            waitForIdle()
+            assertEquals(AnswerMode.OnlyOnDevice, app.settings.preferences.mode)
+            assertEquals(PrivacyLevel.Secret, app.settings.preferences.privacy)
+            assertTrue(app.settings.rules.allowRetention)
+            assertEquals(listOf("EU", "US"), app.settings.rules.regions)
+            touchSymbol("Back")
+            touch("Privacy")
+            sees("Your words stay on this device")
+        }
+    }
+
+    @Test
+    fun `a cap is typed in and nonsense changes nothing`() {
+        val app = app()
+        play(app) {
+            touch("Settings")
+            touch("Caps and spending")
+            sees("$0.31")
+            onNodeWithTag("cap day").performScrollTo().performTextReplacement("1,25")
+            onNodeWithTag("cap month").performScrollTo().performTextReplacement("much")
+            sees("Not an amount")
+            waitForIdle()
+            assertEquals(1.25, app.settings.rules.dollarsPerDay)
+            assertEquals(5.0, app.settings.rules.dollarsPerMonth)
+        }
+    }
+
+    @Test
+    fun `a provider is added and removed and a sign-in opens its page`() {
+        val app = app()
+        play(app) {
+            touch("Settings")
+            touch("Providers")
+            touch("Add a provider")
+            touch("Groq")
+            onNodeWithTag("key").performScrollTo().performTextInput("gsk-secret")
+            onAllNodes(hasText("Add") and hasClickAction()).onLast().performScrollTo().performClick()
+            waitForIdle()
+            assertEquals(listOf("openrouter", "groq"), app.settings.providers.map { it.name })
+            touchSymbol("Remove Groq")
+            waitForIdle()
+            assertEquals(listOf("openrouter"), app.settings.providers.map { it.name })
+            touch("Sign in at OpenRouter")
+            waitForIdle()
+            assertEquals("https://openrouter.ai/auth", platform.opened)
+            onNodeWithTag("code").performScrollTo().performTextInput("abc")
+            touch("Finish signing in")
+            waitForIdle()
+            assertNull(app.settings.signIn)
+        }
+    }
+
+    @Test
+    fun `the first run goes from a pick to a first answer`() {
+        val app = app(demo(fresh = true))
+        play(app) {
+            sees("Choose a model")
+            sees("Best for this device")
+            touch("Download ")
+            waitForIdle()
+            say("Why do the tides come twice a day?")
+            waitForIdle()
+            sees("Spring tides come")
+            touch("Done")
+            waitForIdle()
+            assertNull(app.firstRun)
+            assertEquals(2, assertNotNull(app.chat).messages.size)
+        }
+    }
+
+    @Test
+    fun `the demo is entered from the first run and left from the settings`() {
+        val app = app(demo(fresh = true))
+        play(app) {
+            touch("Try the demo")
+            waitForIdle()
+            assertTrue(app.isDemo)
+            sees("Demo: no model is running")
+            touch("Settings")
+            onNodeWithText("Leave the demo").performScrollTo()
+            touch("Leave the demo")
+            waitForIdle()
+            assertFalse(app.isDemo)
+            sees("Choose a model")
+        }
+    }
+
+    @Test
+    fun `a hot device that is short of memory says so`() = play(app(demo(condition = Condition(true, true)))) {
+        onNodeWithText("The device is hot", substring = true).assertIsDisplayed()
+        onNodeWithText("Memory is low", substring = true).assertIsDisplayed()
+    }
+
+    private fun SkikoComposeUiTest.scrollToEnd() {
+        onNodeWithTag("transcript").performScrollToNode(hasContentDescription("Later version"))
+    }
+}
