@@ -40,6 +40,8 @@ have_jdk() {
   version=$(javac -version 2>&1) && version=${version#javac } && [ "${version%%.*}" -ge 17 ]
 }
 
+have_font() { fc-list : family | grep -qx "$1"; }
+
 have_pip() { python3 -c 'import importlib.util as u, sys; sys.exit(u.find_spec("pip") is None)'; }
 
 # Swift 6 comes with macOS's tools. Debian's own lies in a folder of its own, which scripts/swift-root.sh makes.
@@ -63,6 +65,8 @@ for group in "${@:-build}"; do
       need iproute2 swift have_swift_or_its_maker
       need python3 python have python3
       need python3-pip python have_pip
+      # The typefaces of the pictures: Android's own, and one for code.
+      [ "$(uname)" = Darwin ] || { need fontconfig - have fc-list; need fonts-roboto-unhinted - have_font Roboto; need fonts-dejavu-core - have_font 'DejaVu Sans Mono'; }
       linter=actionlint
       ;;
     models)
