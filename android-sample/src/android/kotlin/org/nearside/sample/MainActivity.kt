@@ -19,8 +19,8 @@ class MainActivity : ComponentActivity() {
     private val holder: Holder by viewModels()
     private val platform = AndroidPlatform(this)
 
-    override fun onCreate(state: Bundle?) {
-        super.onCreate(state)
+    override fun onCreate(savedInstanceState: Bundle?) {
+        super.onCreate(savedInstanceState)
         enableEdgeToEdge()
         setContent {
             val model = holder.model

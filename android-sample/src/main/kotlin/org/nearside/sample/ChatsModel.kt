@@ -39,8 +39,13 @@ class ChatsModel(private val brain: Brain, private val scope: CoroutineScope) {
     val isSearching: Boolean get() = query.isNotBlank()
 
     fun load(): Job = attempt {
-        chats = brain.chats()
+        read()
         isLoaded = true
+    }
+
+    /** Without those in which nothing was said: a question that was refused leaves one. */
+    private suspend fun read() {
+        chats = brain.chats().filter { it.messages > 0 }
     }
 
     /** Reads the hits for what is typed. An answer to an older query is dropped. */
@@ -89,7 +94,7 @@ class ChatsModel(private val brain: Brain, private val scope: CoroutineScope) {
 
     private fun change(work: suspend () -> Unit): Job = attempt {
         work()
-        chats = brain.chats()
+        read()
         readHits()
     }
 

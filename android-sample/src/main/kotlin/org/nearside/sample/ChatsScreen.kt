@@ -41,6 +41,7 @@ import androidx.compose.ui.draw.clip
 import androidx.compose.ui.graphics.Color
 import androidx.compose.ui.graphics.SolidColor
 import androidx.compose.ui.graphics.vector.ImageVector
+import androidx.compose.ui.platform.LocalDensity
 import androidx.compose.ui.platform.testTag
 import androidx.compose.ui.semantics.contentDescription
 import androidx.compose.ui.semantics.semantics
@@ -132,7 +133,8 @@ private fun ChatLine(chat: ChatSummary, isOpened: Boolean, now: Long, actions: C
                     chat.title.ifEmpty { Strings.NewChat() },
                     Modifier.weight(1f),
                     style = MaterialTheme.typography.titleMedium,
-                    maxLines = 1,
+                    // With large letters one line holds two words.
+                    maxLines = if (LocalDensity.current.fontScale > 1.3f) 2 else 1,
                     overflow = TextOverflow.Ellipsis,
                 )
                 Text(

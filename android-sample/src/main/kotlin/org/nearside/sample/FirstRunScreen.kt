@@ -14,7 +14,6 @@ import androidx.compose.foundation.layout.fillMaxWidth
 import androidx.compose.foundation.layout.height
 import androidx.compose.foundation.layout.heightIn
 import androidx.compose.foundation.layout.padding
-import androidx.compose.foundation.layout.size
 import androidx.compose.foundation.layout.widthIn
 import androidx.compose.foundation.lazy.LazyColumn
 import androidx.compose.foundation.lazy.items
@@ -36,6 +35,7 @@ import androidx.compose.ui.semantics.clearAndSetSemantics
 import androidx.compose.ui.semantics.contentDescription
 import androidx.compose.ui.semantics.heading
 import androidx.compose.ui.semantics.semantics
+import androidx.compose.ui.text.style.TextAlign
 import androidx.compose.ui.unit.dp
 
 @Composable
@@ -126,12 +126,17 @@ private fun PickStep(model: FirstRunModel, onDemo: () -> Unit) = Column {
             model::startDownload,
             Modifier.fillMaxWidth().heightIn(min = 52.dp),
             enabled = model.picked != null,
-        ) { Text(model.picked?.let { Strings.DownloadModel(it.name) } ?: Strings.PickAModel()) }
+        ) {
+            val text = model.picked?.let { Strings.DownloadModel(it.name) } ?: Strings.PickAModel()
+            Text(text, textAlign = TextAlign.Center)
+        }
         Row(Modifier.fillMaxWidth().padding(top = 4.dp), Arrangement.SpaceBetween) {
             TextButton({ platform.pickModel { model.importModel(it) } }, Modifier.weight(1f).heightIn(min = Space.touch)) {
-                Text(Strings.HaveAFile())
+                Text(Strings.HaveAFile(), textAlign = TextAlign.Center)
             }
-            TextButton(onDemo, Modifier.weight(1f).heightIn(min = Space.touch)) { Text(Strings.TryDemo()) }
+            TextButton(onDemo, Modifier.weight(1f).heightIn(min = Space.touch)) {
+                Text(Strings.TryDemo(), textAlign = TextAlign.Center)
+            }
         }
     }
 }
@@ -164,7 +169,7 @@ private fun ChatStep(model: FirstRunModel, chat: ChatModel) = Column {
         Alignment.CenterVertically,
     ) {
         Text(Strings.ReadyHint(), Modifier.weight(1f), style = MaterialTheme.typography.titleMedium)
-        TextButton({ model.finish() }, Modifier.heightIn(min = Space.touch).size(width = 120.dp, height = Space.touch)) {
+        TextButton({ model.finish() }, Modifier.heightIn(min = Space.touch)) {
             Text(Strings.Done())
         }
     }

@@ -45,7 +45,7 @@ fun ModelsScreen(model: ModelsModel, modifier: Modifier = Modifier) {
     var removing by remember { mutableStateOf<ModelEntry?>(null) }
     val translation = LocalTranslation.current
     Column(modifier.fillMaxSize(), horizontalAlignment = Alignment.CenterHorizontally) {
-        ScreenBar(Strings.Models()) {
+        ScreenBar(Strings.Models(), Modifier.widthIn(max = Space.column)) {
             SymbolButton(Symbols.File, Strings.ImportFile(), { platform.pickModel { model.importModel(it) } })
         }
         LazyColumn(

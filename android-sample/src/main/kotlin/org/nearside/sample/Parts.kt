@@ -56,8 +56,13 @@ fun SymbolButton(
 
 /** The top of a screen. Without [onBack] the title is large: nothing comes before it. */
 @Composable
-fun ScreenBar(title: String, onBack: (() -> Unit)? = null, actions: @Composable RowScope.() -> Unit = {}) = Row(
-    Modifier.fillMaxWidth().heightIn(min = 64.dp).padding(start = if (onBack == null) Space.edge else 4.dp, end = 8.dp),
+fun ScreenBar(
+    title: String,
+    modifier: Modifier = Modifier,
+    onBack: (() -> Unit)? = null,
+    actions: @Composable RowScope.() -> Unit = {},
+) = Row(
+    modifier.fillMaxWidth().heightIn(min = 64.dp).padding(start = if (onBack == null) Space.edge else 4.dp, end = 8.dp),
     verticalAlignment = Alignment.CenterVertically,
 ) {
     if (onBack != null) SymbolButton(Symbols.Back, Strings.Back(), onBack)
@@ -226,6 +231,7 @@ fun Notice(
 @Composable
 fun FailureNotice(failure: String?, modifier: Modifier = Modifier, onDismiss: () -> Unit) {
     if (failure != null) {
-        Notice(failure.replaceFirstChar { it.uppercase() }, Symbols.Warning, MaterialTheme.colorScheme.failed, modifier, onDismiss)
+        val text = failure.replaceFirstChar { it.uppercase() }
+        Notice(text, Symbols.Warning, MaterialTheme.colorScheme.failed, modifier, onDismiss)
     }
 }

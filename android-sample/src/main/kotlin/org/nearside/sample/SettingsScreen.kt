@@ -98,8 +98,8 @@ fun SettingsPageScreen(
     chat: ChatModel?,
     onBack: (() -> Unit)?,
     modifier: Modifier = Modifier,
-) = Column(modifier.fillMaxSize()) {
-    ScreenBar(page.title(), onBack)
+) = Column(modifier.fillMaxSize(), horizontalAlignment = Alignment.CenterHorizontally) {
+    ScreenBar(page.title(), Modifier.widthIn(max = Space.column), onBack)
     PageColumn {
         FailureNotice(model.failure) { model.failure = null }
         when (page) {
