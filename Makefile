@@ -50,6 +50,7 @@ apple: setup ## the Swift package with its XCFramework (needs a Mac with Xcode)
 	@scripts/apple.sh
 
 check-phones: setup ## the Rust, type-checked for iOS, its simulator and Android
+	@scripts/setup.sh build models
 	@scripts/phones.sh check
 
 bench: build ## speed and memory beside llama.cpp's own program, what Kotlin and Swift add, a large archive (10 minutes)
