@@ -65,6 +65,7 @@ for group in "${@:-build}"; do
       need iproute2 swift have_swift_or_its_maker
       need python3 python have python3
       need python3-pip python have_pip
+      need unzip unzip have unzip
       # The typefaces of the pictures: Android's own, and one for code.
       [ "$(uname)" = Darwin ] || { need fontconfig - have fc-list; need fonts-roboto-unhinted - have_font Roboto; need fonts-dejavu-core - have_font 'DejaVu Sans Mono'; }
       linter=actionlint

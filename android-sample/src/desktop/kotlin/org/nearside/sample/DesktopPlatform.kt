@@ -24,7 +24,8 @@ class DesktopPlatform(private val window: Frame) : Platform {
     /** Java does not know what the person asked their desktop for. */
     override val reducesMotion: Boolean get() = System.getenv("NEARSIDE_REDUCED_MOTION") != null
 
-    override fun copy(text: String) = Toolkit.getDefaultToolkit().systemClipboard.setContents(StringSelection(text), null)
+    override fun copy(text: String) =
+        Toolkit.getDefaultToolkit().systemClipboard.setContents(StringSelection(text), null)
 
     override fun openPage(address: String) {
         if (Desktop.isDesktopSupported() && Desktop.getDesktop().isSupported(Desktop.Action.BROWSE)) {
@@ -35,7 +36,11 @@ class DesktopPlatform(private val window: Frame) : Platform {
     }
 
     override fun save(file: ExportedChat) {
-        chosen(FileDialog(window, file.fileName, FileDialog.SAVE).apply { this.file = file.fileName })?.writeText(file.text)
+        chosen(
+            FileDialog(window, file.fileName, FileDialog.SAVE).apply {
+                this.file = file.fileName
+            },
+        )?.writeText(file.text)
     }
 
     override fun pickModel(onPicked: (Path) -> Unit) {

@@ -146,15 +146,16 @@ private fun Room(model: AppModel, isWide: Boolean, now: () -> Long) = when (mode
 
 /** A list and what was chosen from it: beside each other, or one over the other. */
 @Composable
-private fun Panes(isWide: Boolean, isDetail: Boolean, list: @Composable () -> Unit, detail: @Composable () -> Unit) = when {
-    isWide -> Row {
-        Box(Modifier.width(Space.listPane).fillMaxHeight()) { list() }
-        VerticalDivider(color = MaterialTheme.colorScheme.outlineVariant)
-        Box(Modifier.weight(1f).fillMaxHeight()) { detail() }
+private fun Panes(isWide: Boolean, isDetail: Boolean, list: @Composable () -> Unit, detail: @Composable () -> Unit) =
+    when {
+        isWide -> Row {
+            Box(Modifier.width(Space.listPane).fillMaxHeight()) { list() }
+            VerticalDivider(color = MaterialTheme.colorScheme.outlineVariant)
+            Box(Modifier.weight(1f).fillMaxHeight()) { detail() }
+        }
+        isDetail -> detail()
+        else -> list()
     }
-    isDetail -> detail()
-    else -> list()
-}
 
 private val Tab.symbol: ImageVector
     get() = when (this) {

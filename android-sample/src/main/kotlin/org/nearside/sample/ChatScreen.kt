@@ -91,7 +91,16 @@ fun ChatScreen(model: ChatModel, onBack: (() -> Unit)?, onOpenModels: () -> Unit
 
 @Composable
 private fun ChatBar(model: ChatModel, onBack: (() -> Unit)?, onPick: () -> Unit, onOptions: () -> Unit) = Row(
-    Modifier.fillMaxWidth().heightIn(min = 64.dp).padding(start = if (onBack == null) Space.small else 4.dp, end = 8.dp),
+    Modifier.fillMaxWidth().heightIn(min = 64.dp).padding(
+        start = if (onBack ==
+            null
+        ) {
+            Space.small
+        } else {
+            4.dp
+        },
+        end = 8.dp,
+    ),
     verticalAlignment = Alignment.CenterVertically,
 ) {
     if (onBack != null) SymbolButton(Symbols.Back, Strings.Back(), onBack)
@@ -112,7 +121,12 @@ private fun ChatBar(model: ChatModel, onBack: (() -> Unit)?, onPick: () -> Unit,
         )
         Row(verticalAlignment = Alignment.CenterVertically, horizontalArrangement = Arrangement.spacedBy(4.dp)) {
             val color = MaterialTheme.colorScheme.onSurfaceVariant
-            Icon(model.chosen?.place?.symbol ?: Symbols.Sparkle, contentDescription = null, Modifier.size(14.dp), tint = color)
+            Icon(
+                model.chosen?.place?.symbol ?: Symbols.Sparkle,
+                contentDescription = null,
+                Modifier.size(14.dp),
+                tint = color,
+            )
             Text(
                 who,
                 Modifier.weight(1f, fill = false),
@@ -199,7 +213,12 @@ private fun Greeting(failure: String?, onDismiss: () -> Unit, onStart: (String) 
                 Alignment.CenterVertically,
             ) {
                 Text(text, Modifier.weight(1f), style = MaterialTheme.typography.bodyLarge)
-                Icon(Symbols.Next, contentDescription = null, Modifier.size(18.dp), tint = MaterialTheme.colorScheme.primary)
+                Icon(
+                    Symbols.Next,
+                    contentDescription = null,
+                    Modifier.size(18.dp),
+                    tint = MaterialTheme.colorScheme.primary,
+                )
             }
         }
     }
@@ -217,7 +236,12 @@ private fun Composer(model: ChatModel, field: FocusRequester) = Column(
             Arrangement.spacedBy(Space.small),
             Alignment.CenterVertically,
         ) {
-            Icon(Symbols.Edit, contentDescription = null, Modifier.size(16.dp), tint = MaterialTheme.colorScheme.primary)
+            Icon(
+                Symbols.Edit,
+                contentDescription = null,
+                Modifier.size(16.dp),
+                tint = MaterialTheme.colorScheme.primary,
+            )
             Text(Strings.Editing(), Modifier.weight(1f), style = MaterialTheme.typography.labelLarge)
             TextButton(model::cancelEdit, Modifier.heightIn(min = Space.touch)) { Text(Strings.Cancel()) }
         }
@@ -227,7 +251,10 @@ private fun Composer(model: ChatModel, field: FocusRequester) = Column(
         shape = RoundedCornerShape(28.dp),
         color = MaterialTheme.colorScheme.surfaceContainerHigh,
     ) {
-        Row(Modifier.padding(start = 20.dp, end = 4.dp, top = 4.dp, bottom = 4.dp), verticalAlignment = Alignment.Bottom) {
+        Row(
+            Modifier.padding(start = 20.dp, end = 4.dp, top = 4.dp, bottom = 4.dp),
+            verticalAlignment = Alignment.Bottom,
+        ) {
             DraftField(model, Modifier.weight(1f).focusRequester(field))
             if (model.isAnswering) {
                 RoundButton(Symbols.Stop, Strings.Stop(), isOn = true, model::stop)
@@ -257,7 +284,11 @@ private fun DraftField(model: ChatModel, modifier: Modifier) {
         decorationBox = { text ->
             Box {
                 if (model.draft.isEmpty()) {
-                    Text(hint, style = MaterialTheme.typography.bodyLarge, color = MaterialTheme.colorScheme.onSurfaceVariant)
+                    Text(
+                        hint,
+                        style = MaterialTheme.typography.bodyLarge,
+                        color = MaterialTheme.colorScheme.onSurfaceVariant,
+                    )
                 }
                 text()
             }
@@ -266,12 +297,7 @@ private fun DraftField(model: ChatModel, modifier: Modifier) {
 }
 
 @Composable
-private fun RoundButton(
-    symbol: ImageVector,
-    name: String,
-    isOn: Boolean,
-    onClick: () -> Unit,
-) = Box(
+private fun RoundButton(symbol: ImageVector, name: String, isOn: Boolean, onClick: () -> Unit) = Box(
     Modifier.padding(1.dp).size(Space.touch).clip(CircleShape)
         .background(if (isOn) MaterialTheme.colorScheme.primary else MaterialTheme.colorScheme.surfaceContainerHighest)
         .clickable(enabled = isOn, role = Role.Button, onClick = onClick),
@@ -291,7 +317,12 @@ private fun OptionsSheet(model: ChatModel, onCosts: () -> Unit, onDismiss: () ->
                 val temperature = info.temperature?.let { LocalTranslation.current.number(it, 2, least = 1) }
                 Line(
                     info.preset.title(),
-                    detail = listOfNotNull(temperature?.let { Strings.TemperatureIs(it) }, info.reason).joinToString(" · "),
+                    detail = listOfNotNull(
+                        temperature?.let {
+                            Strings.TemperatureIs(it)
+                        },
+                        info.reason,
+                    ).joinToString(" · "),
                     selected = info == model.presetInfo,
                     onClick = { model.choose(info.preset) },
                 )
@@ -323,8 +354,17 @@ fun CostsView(model: ChatModel) {
                 Strings.NotSetUp().takeIf { !line.isSetUp },
                 line.asOf.takeIf { it.isNotEmpty() }?.let { Strings.AsOf(it) },
             )
-            Line(line.place.model.ifEmpty { line.place.title() }, detail = notes.joinToString(" · "), symbol = line.place.symbol) {
-                Text(line.dollars?.let(translation::dollars) ?: Strings.NoPrice(), style = MaterialTheme.typography.titleMedium)
+            Line(
+                line.place.model.ifEmpty {
+                    line.place.title()
+                },
+                detail = notes.joinToString(" · "),
+                symbol = line.place.symbol,
+            ) {
+                Text(
+                    line.dollars?.let(translation::dollars) ?: Strings.NoPrice(),
+                    style = MaterialTheme.typography.titleMedium,
+                )
             }
         }
     }

@@ -102,8 +102,9 @@ class ChatsModel(private val brain: Brain, private val scope: CoroutineScope) {
 
     companion object {
         /** A title that every file system takes. */
-        fun fileName(title: String): String =
-            title.split(Regex("[^\\p{L}\\p{N}]+")).filter { it.isNotEmpty() }.joinToString("-").take(60).ifEmpty { "chat" }
+        fun fileName(title: String): String = title.split(Regex("[^\\p{L}\\p{N}]+")).filter {
+            it.isNotEmpty()
+        }.joinToString("-").take(60).ifEmpty { "chat" }
     }
 }
 

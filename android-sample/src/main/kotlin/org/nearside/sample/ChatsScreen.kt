@@ -84,15 +84,30 @@ fun ChatsScreen(
         }
         FailureNotice(model.failure, Modifier.padding(16.dp)) { model.failure = null }
         when {
-            model.isSearching && model.hits.isEmpty() -> EmptyPlace(Symbols.Search, Strings.NoHits(), Strings.NoHitsHint())
-            model.chats.isEmpty() && model.isLoaded -> EmptyPlace(Symbols.Chats, Strings.NoChats(), Strings.NoChatsHint()) {
+            model.isSearching && model.hits.isEmpty() -> EmptyPlace(
+                Symbols.Search,
+                Strings.NoHits(),
+                Strings.NoHitsHint(),
+            )
+            model.chats.isEmpty() && model.isLoaded -> EmptyPlace(
+                Symbols.Chats,
+                Strings.NoChats(),
+                Strings.NoChatsHint(),
+            ) {
                 Button(onNew, Modifier.heightIn(min = Space.touch)) { Text(Strings.NewChat()) }
             }
-            else -> LazyColumn(Modifier.fillMaxSize().testTag("chats"), contentPadding = PaddingValues(8.dp, 8.dp, 8.dp, 88.dp)) {
+            else -> LazyColumn(
+                Modifier.fillMaxSize().testTag("chats"),
+                contentPadding = PaddingValues(8.dp, 8.dp, 8.dp, 88.dp),
+            ) {
                 if (model.isSearching) {
                     items(model.hits) { Hit(it) { onOpen(it.chat.id) } }
                 } else {
-                    if (model.pinned.isNotEmpty()) item { SectionTitle(Strings.Pinned(), Modifier.padding(start = 8.dp)) }
+                    if (model.pinned.isNotEmpty()) {
+                        item {
+                            SectionTitle(Strings.Pinned(), Modifier.padding(start = 8.dp))
+                        }
+                    }
                     chats(model.pinned, opened, now, actions)
                     if (model.pinned.isNotEmpty() && model.others.isNotEmpty()) {
                         item { SectionTitle(Strings.AllChats(), Modifier.padding(start = 8.dp)) }
@@ -115,8 +130,12 @@ private class ChatActions(
     val onDelete: () -> Unit,
 )
 
-private fun LazyListScope.chats(chats: List<ChatSummary>, opened: ChatId?, now: Long, actions: (ChatSummary) -> ChatActions) =
-    items(chats, key = { it.id }) { ChatLine(it, it.id == opened, now, actions(it)) }
+private fun LazyListScope.chats(
+    chats: List<ChatSummary>,
+    opened: ChatId?,
+    now: Long,
+    actions: (ChatSummary) -> ChatActions,
+) = items(chats, key = { it.id }) { ChatLine(it, it.id == opened, now, actions(it)) }
 
 @Composable
 private fun ChatLine(chat: ChatSummary, isOpened: Boolean, now: Long, actions: ChatActions) = Surface(
@@ -176,15 +195,19 @@ private fun ChatMenu(chat: ChatSummary, actions: ChatActions) = Box {
     SymbolButton(Symbols.More, Strings.More(chat.title), { isOpen = true }, size = 20.dp)
     DropdownMenu(isOpen, { isOpen = false }, shape = MaterialTheme.shapes.medium) {
         @Composable
-        fun entry(text: String, symbol: ImageVector, color: Color = MaterialTheme.colorScheme.onSurface, action: () -> Unit) =
-            DropdownMenuItem(
-                text = { Text(text, color = color, style = MaterialTheme.typography.bodyLarge) },
-                leadingIcon = { Icon(symbol, contentDescription = null, Modifier.size(20.dp), tint = color) },
-                onClick = {
-                    isOpen = false
-                    action()
-                },
-            )
+        fun entry(
+            text: String,
+            symbol: ImageVector,
+            color: Color = MaterialTheme.colorScheme.onSurface,
+            action: () -> Unit,
+        ) = DropdownMenuItem(
+            text = { Text(text, color = color, style = MaterialTheme.typography.bodyLarge) },
+            leadingIcon = { Icon(symbol, contentDescription = null, Modifier.size(20.dp), tint = color) },
+            onClick = {
+                isOpen = false
+                action()
+            },
+        )
         entry(if (chat.pinned) Strings.Unpin() else Strings.Pin(), Symbols.Pin, action = actions.onPin)
         entry(Strings.Rename(), Symbols.Edit, action = actions.onRename)
         entry(Strings.ExportMarkdown(), Symbols.Export) { actions.onExport(ExportKind.Markdown) }
@@ -229,7 +252,11 @@ fun SearchField(query: String, hint: String, modifier: Modifier = Modifier, onCh
     shape = CircleShape,
     color = MaterialTheme.colorScheme.surfaceContainerHigh,
 ) {
-    Row(Modifier.heightIn(min = Space.touch).padding(start = 16.dp), Arrangement.spacedBy(10.dp), Alignment.CenterVertically) {
+    Row(
+        Modifier.heightIn(min = Space.touch).padding(start = 16.dp),
+        Arrangement.spacedBy(10.dp),
+        Alignment.CenterVertically,
+    ) {
         val color = MaterialTheme.colorScheme.onSurfaceVariant
         Icon(Symbols.Search, contentDescription = null, Modifier.size(20.dp), tint = color)
         BasicTextField(
@@ -242,7 +269,13 @@ fun SearchField(query: String, hint: String, modifier: Modifier = Modifier, onCh
             decorationBox = { text ->
                 Box {
                     if (query.isEmpty()) {
-                        Text(hint, style = MaterialTheme.typography.bodyLarge, color = color, maxLines = 1, overflow = TextOverflow.Ellipsis)
+                        Text(
+                            hint,
+                            style = MaterialTheme.typography.bodyLarge,
+                            color = color,
+                            maxLines = 1,
+                            overflow = TextOverflow.Ellipsis,
+                        )
                     }
                     text()
                 }

@@ -100,7 +100,9 @@ class DemoBrain(
                 "**${if (it.author == Author.Person) content.me else content.model}**\n\n${it.text}\n"
             }
             ExportKind.Json -> messages.joinToString(",\n", "[\n", "\n]\n") {
-                "  {\"role\": \"${if (it.author == Author.Person) "user" else "assistant"}\", \"text\": ${quoted(it.text)}}"
+                "  {\"role\": \"${if (it.author == Author.Person) "user" else "assistant"}\", \"text\": ${quoted(
+                    it.text,
+                )}}"
             }
         }
     }
@@ -134,7 +136,13 @@ class DemoBrain(
             val script = script(words, place, turn)
             for (piece in script) {
                 pace()
-                val next = if (stopped) (script.last() as AnswerPiece.Finished).copy(status = MessageStatus.Stopped) else piece
+                val next = if (stopped) {
+                    (script.last() as AnswerPiece.Finished).copy(
+                        status = MessageStatus.Stopped,
+                    )
+                } else {
+                    piece
+                }
                 store.change(id) { it.with(next) }
                 store.summary = store.summary.copy(updated = now())
                 emit(next)
@@ -155,8 +163,14 @@ class DemoBrain(
             return last to DemoAnswer(text = rest)
         }
         val question = when (kind) {
-            is TurnKind.Send -> store.append(ChatMessage(++lastId, Author.Person, kind.text), store.path().lastOrNull() ?: 0)
-            is TurnKind.Edit -> store.append(ChatMessage(++lastId, Author.Person, kind.text), store.parent(kind.message))
+            is TurnKind.Send -> store.append(
+                ChatMessage(++lastId, Author.Person, kind.text),
+                store.path().lastOrNull() ?: 0,
+            )
+            is TurnKind.Edit -> store.append(
+                ChatMessage(++lastId, Author.Person, kind.text),
+                store.parent(kind.message),
+            )
             is TurnKind.Regenerate -> store.parent(kind.message)
             TurnKind.Resume -> error("handled above")
         }

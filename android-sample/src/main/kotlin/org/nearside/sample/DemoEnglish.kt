@@ -9,7 +9,8 @@ internal fun englishDemo() = DemoContent(
             "Tides, twice a day",
             DemoTurn(
                 question = "Why do the tides come twice a day?",
-                reasoning = "The moon pulls the near side more than the centre, and the centre more than the far side. " +
+                reasoning =
+                "The moon pulls the near side more than the centre, and the centre more than the far side. " +
                     "So there are two bulges, and the Earth turns under both of them once a day.",
                 text = """
                     |The moon pulls **unevenly**: the water facing it more than the Earth's centre, and the centre more than the water on the far side. That stretches the ocean into *two* bulges.
@@ -74,21 +75,26 @@ internal fun englishDemo() = DemoContent(
         DemoAnswer(
             keywords = listOf("tide", "moon"),
             reasoning = "The pull falls with distance, so the near and the far side differ. Two bulges, one rotation.",
-            text = "Because the moon's pull makes **two** bulges of water, one towards it and one away. The Earth turns " +
+            text =
+            "Because the moon's pull makes **two** bulges of water, one towards it and one away. The Earth turns " +
                 "under both once a day, so most coasts see two high waters.\n\nSpring tides come when sun and moon " +
                 "line up; neap tides when they stand at right angles.",
         ),
         DemoAnswer(
             keywords = listOf("code", "kotlin", "python", "function"),
-            text = "Here is one way:\n\n```kotlin\nfun <T> unique(items: List<T>): List<T> {\n    val seen = HashSet<T>()\n" +
-                "    return items.filter { seen.add(it) }\n}\n```\n\n`add` says whether the item is new, so the filter " +
+            text =
+            "Here is one way:\n\n```kotlin\nfun <T> unique(items: List<T>): List<T> {\n    val seen = HashSet<T>()\n" +
+                "    return items.filter { seen.add(it) }\n}\n```\n\n`add` says whether the item is new, " +
+                "so the filter " +
                 "keeps the first of each.",
         ),
     ),
     fallback = DemoAnswer(
-        text = "This is the **demo**: no model is running, and nothing leaves your device. The answer you are reading was " +
+        text =
+        "This is the **demo**: no model is running, and nothing leaves your device. The answer you are reading was " +
             "written in advance, and it arrives word by word as a real one would.\n\nTo get real answers:\n\n" +
-            "1. open *Models*,\n2. choose one that fits this device,\n3. download it once.\n\nAfter that it works on a plane.",
+            "1. open *Models*,\n2. choose one that fits this device,\n3. download it once.\n\n" +
+            "After that it works on a plane.",
     ),
     me = "Me",
     model = "Model",

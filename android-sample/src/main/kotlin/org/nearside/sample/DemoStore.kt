@@ -26,9 +26,8 @@ internal class DemoStore(var summary: ChatSummary) {
 
     fun parent(id: MessageId): MessageId = parents.getValue(id)
 
-    fun questionBefore(id: MessageId): String =
-        generateSequence(id) { parents[it]?.takeIf { parent -> parent != 0L } }
-            .map(::message).firstOrNull { it.author == Author.Person }?.text.orEmpty()
+    fun questionBefore(id: MessageId): String = generateSequence(id) { parents[it]?.takeIf { parent -> parent != 0L } }
+        .map(::message).firstOrNull { it.author == Author.Person }?.text.orEmpty()
 
     fun change(id: MessageId, change: (ChatMessage) -> ChatMessage) {
         messages[id] = change(message(id))
@@ -39,7 +38,9 @@ internal class DemoStore(var summary: ChatSummary) {
     }
 
     fun chat(): Chat {
-        val path = path().map { id -> message(id).copy(versions = parents.filterValues { it == parent(id) }.keys.sorted()) }
+        val path = path().map { id ->
+            message(id).copy(versions = parents.filterValues { it == parent(id) }.keys.sorted())
+        }
         val title = summary.title.ifEmpty { path.firstOrNull()?.text.orEmpty().take(48) }
         val preview = path.lastOrNull()?.text.orEmpty().take(160)
         return Chat(summary.copy(title = title, messages = path.size, preview = preview), path)

@@ -43,7 +43,10 @@ fun FirstRunScreen(model: FirstRunModel, onDemo: () -> Unit, modifier: Modifier 
     LaunchedEffect(model) { if (model.step == FirstRunModel.Step.Pick) model.load() }
     Column(modifier.fillMaxSize(), horizontalAlignment = Alignment.CenterHorizontally) {
         Steps(model.step)
-        FailureNotice(model.failure ?: model.models.failure, Modifier.widthIn(max = Space.column).padding(horizontal = Space.edge)) {
+        FailureNotice(
+            model.failure ?: model.models.failure,
+            Modifier.widthIn(max = Space.column).padding(horizontal = Space.edge),
+        ) {
             model.failure = null
             model.models.failure = null
         }
@@ -70,12 +73,13 @@ private fun Steps(step: FirstRunModel.Step) {
         names.forEachIndexed { index, name ->
             Column(Modifier.weight(1f), Arrangement.spacedBy(6.dp)) {
                 val isReached = index <= step.ordinal
-                val bar = if (isReached) MaterialTheme.colorScheme.primary else MaterialTheme.colorScheme.surfaceContainerHighest
+                val colors = MaterialTheme.colorScheme
+                val bar = if (isReached) colors.primary else colors.surfaceContainerHighest
                 Box(Modifier.fillMaxWidth().height(4.dp).background(bar, CircleShape))
                 Text(
                     name,
                     style = MaterialTheme.typography.labelMedium,
-                    color = if (isReached) MaterialTheme.colorScheme.primary else MaterialTheme.colorScheme.onSurfaceVariant,
+                    color = if (isReached) colors.primary else colors.onSurfaceVariant,
                 )
             }
         }
@@ -83,10 +87,11 @@ private fun Steps(step: FirstRunModel.Step) {
 }
 
 @Composable
-private fun Title(title: String, hint: String) = Column(Modifier.padding(bottom = Space.small), Arrangement.spacedBy(6.dp)) {
-    Text(title, Modifier.semantics { heading() }, style = MaterialTheme.typography.displaySmall)
-    Text(hint, style = MaterialTheme.typography.bodyLarge, color = MaterialTheme.colorScheme.onSurfaceVariant)
-}
+private fun Title(title: String, hint: String) =
+    Column(Modifier.padding(bottom = Space.small), Arrangement.spacedBy(6.dp)) {
+        Text(title, Modifier.semantics { heading() }, style = MaterialTheme.typography.displaySmall)
+        Text(hint, style = MaterialTheme.typography.bodyLarge, color = MaterialTheme.colorScheme.onSurfaceVariant)
+    }
 
 @Composable
 private fun PickStep(model: FirstRunModel, onDemo: () -> Unit) = Column {
@@ -131,7 +136,9 @@ private fun PickStep(model: FirstRunModel, onDemo: () -> Unit) = Column {
             Text(text, textAlign = TextAlign.Center)
         }
         Row(Modifier.fillMaxWidth().padding(top = 4.dp), Arrangement.SpaceBetween) {
-            TextButton({ platform.pickModel { model.importModel(it) } }, Modifier.weight(1f).heightIn(min = Space.touch)) {
+            TextButton({
+                platform.pickModel { model.importModel(it) }
+            }, Modifier.weight(1f).heightIn(min = Space.touch)) {
                 Text(Strings.HaveAFile(), textAlign = TextAlign.Center)
             }
             TextButton(onDemo, Modifier.weight(1f).heightIn(min = Space.touch)) {

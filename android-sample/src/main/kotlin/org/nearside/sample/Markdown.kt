@@ -72,7 +72,11 @@ private class BlockReader(private val lines: List<String>) {
         }
         // Half of the closing fence is not code yet.
         val last = body.lastOrNull()?.trim().orEmpty()
-        if (last.isNotEmpty() && last.length < fence.length && last.all { it == fence.mark }) body.removeAt(body.lastIndex)
+        if (last.isNotEmpty() && last.length < fence.length &&
+            last.all { it == fence.mark }
+        ) {
+            body.removeAt(body.lastIndex)
+        }
         if (body.lastOrNull()?.isEmpty() == true) body.removeAt(body.lastIndex)
         return MarkdownBlock.Code(fence.language, body.joinToString("\n"), isClosed = false)
     }
@@ -134,7 +138,9 @@ private class BlockReader(private val lines: List<String>) {
         return MarkdownBlock.Table(header, rows)
     }
 
-    private fun cells(line: String) = line.trim().removePrefix("|").removeSuffix("|").split('|').map { inline(it.trim()) }
+    private fun cells(line: String) = line.trim().removePrefix("|").removeSuffix("|").split('|').map {
+        inline(it.trim())
+    }
 
     private fun paragraph(): MarkdownBlock {
         val body = mutableListOf<String>()

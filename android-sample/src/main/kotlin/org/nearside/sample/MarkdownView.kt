@@ -55,7 +55,17 @@ private fun Block(block: MarkdownBlock) {
     when (block) {
         is MarkdownBlock.Paragraph -> Runs(block.runs, type.bodyLarge)
         is MarkdownBlock.Heading ->
-            Runs(block.runs, if (block.level <= 2) type.headlineSmall else type.titleLarge, Modifier.padding(top = 4.dp))
+            Runs(
+                block.runs,
+                if (block.level <=
+                    2
+                ) {
+                    type.headlineSmall
+                } else {
+                    type.titleLarge
+                },
+                Modifier.padding(top = 4.dp),
+            )
         is MarkdownBlock.Items -> Items(block.items)
         is MarkdownBlock.Quote -> Row(Modifier.height(IntrinsicSize.Min), Arrangement.spacedBy(12.dp)) {
             Box(Modifier.width(3.dp).fillMaxHeight().background(MaterialTheme.colorScheme.primary, CircleShape))
@@ -154,7 +164,13 @@ private fun annotated(runs: List<InlineRun>, code: SpanStyle, link: SpanStyle): 
             textDecoration = TextDecoration.LineThrough.takeIf { run.struck },
         )
         withStyle(if (run.code) marks.merge(code) else marks) {
-            if (run.link == null) append(run.text) else withLink(LinkAnnotation.Url(run.link, TextLinkStyles(link))) { append(run.text) }
+            if (run.link ==
+                null
+            ) {
+                append(run.text)
+            } else {
+                withLink(LinkAnnotation.Url(run.link, TextLinkStyles(link))) { append(run.text) }
+            }
         }
     }
 }

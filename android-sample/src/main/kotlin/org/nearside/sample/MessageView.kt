@@ -123,7 +123,9 @@ private fun Answered(
         // The symbols stand under the text; their fields reach beyond it.
         MessageActions(message, isBusy, Modifier.offset(x = (-15).dp), onAction) {
             if (!isBusy) {
-                SymbolButton(Symbols.Regenerate, Strings.Regenerate(), { onAction(MessageAction.Regenerate) }, size = 18.dp)
+                SymbolButton(Symbols.Regenerate, Strings.Regenerate(), {
+                    onAction(MessageAction.Regenerate)
+                }, size = 18.dp)
             }
         }
     }
@@ -146,7 +148,11 @@ private fun MessageActions(
     more: @Composable RowScope.() -> Unit,
 ) = Row(modifier, verticalAlignment = Alignment.CenterVertically) {
     val platform = LocalPlatform.current
-    if (message.text.isNotEmpty()) SymbolButton(Symbols.Copy, Strings.Copy(), { platform.copy(message.text) }, size = 18.dp)
+    if (message.text.isNotEmpty()) {
+        SymbolButton(Symbols.Copy, Strings.Copy(), {
+            platform.copy(message.text)
+        }, size = 18.dp)
+    }
     more()
     if (message.versions.size > 1) {
         val place = message.versions.indexOf(message.id)
@@ -194,12 +200,21 @@ private fun ReasoningView(message: ChatMessage) = Column {
             val color = MaterialTheme.colorScheme.onSurfaceVariant
             Icon(Symbols.Thought, contentDescription = null, Modifier.size(18.dp), tint = color)
             Text(title, style = MaterialTheme.typography.labelLarge, color = color)
-            Icon(Symbols.Down, contentDescription = null, Modifier.size(16.dp).rotate(if (isOpen) 180f else 0f), tint = color)
+            Icon(
+                Symbols.Down,
+                contentDescription = null,
+                Modifier.size(16.dp).rotate(if (isOpen) 180f else 0f),
+                tint = color,
+            )
         }
     }
     Unfolding(isOpen) {
         Row(Modifier.height(IntrinsicSize.Min).padding(bottom = Space.gap), Arrangement.spacedBy(14.dp)) {
-            Box(Modifier.padding(start = 8.dp).width(2.dp).fillMaxHeight().background(MaterialTheme.colorScheme.outlineVariant))
+            Box(
+                Modifier.padding(
+                    start = 8.dp,
+                ).width(2.dp).fillMaxHeight().background(MaterialTheme.colorScheme.outlineVariant),
+            )
             SelectionContainer {
                 Text(
                     message.reasoning.trim(),
@@ -255,6 +270,13 @@ private fun StatusView(status: MessageStatus) {
         MessageStatus.CutShort -> Badge(Strings.StatusCutShort(), colors.caution, Symbols.Warning)
         MessageStatus.Interrupted -> Badge(Strings.StatusInterrupted(), colors.caution, Symbols.Warning)
         is MessageStatus.Failed ->
-            Notice(status.text.replaceFirstChar { it.uppercase() }, Symbols.Warning, colors.failed, Modifier.padding(top = 4.dp))
+            Notice(
+                status.text.replaceFirstChar {
+                    it.uppercase()
+                },
+                Symbols.Warning,
+                colors.failed,
+                Modifier.padding(top = 4.dp),
+            )
     }
 }

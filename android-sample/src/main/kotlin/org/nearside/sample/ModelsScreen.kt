@@ -56,7 +56,11 @@ fun ModelsScreen(model: ModelsModel, modifier: Modifier = Modifier) {
             item { FailureNotice(model.failure) { model.failure = null } }
             if (model.isImporting) item { Notice(Strings.Importing(), Symbols.File, MaterialTheme.colorScheme.plain) }
             item { SectionTitle(Strings.Installed() + " · " + Strings.SpaceUsed(translation.bytes(model.usedBytes))) }
-            if (model.installed.isEmpty()) item { Card { Text(Strings.NoModels(), style = MaterialTheme.typography.bodyLarge) } }
+            if (model.installed.isEmpty()) {
+                item {
+                    Card { Text(Strings.NoModels(), style = MaterialTheme.typography.bodyLarge) }
+                }
+            }
             items(model.installed, key = { "here " + it.id }) { entry ->
                 ModelCard(entry, fit = model.fits[entry.reference]) {
                     TextButton({ removing = entry }, Modifier.heightIn(min = Space.touch)) {
@@ -150,7 +154,11 @@ fun ModelCard(
         }
         if (fit != null) FitReason(fit)
         if (unjudged != null) {
-            Text(Strings.NotJudged(unjudged), style = MaterialTheme.typography.bodySmall, color = colors.onSurfaceVariant)
+            Text(
+                Strings.NotJudged(unjudged),
+                style = MaterialTheme.typography.bodySmall,
+                color = colors.onSurfaceVariant,
+            )
         }
         actions()
     }
@@ -161,7 +169,9 @@ private fun FitReason(fit: Fit) {
     val translation = LocalTranslation.current
     val need = Strings.ModelNeeds(translation.bytes(fit.needBytes), translation.bytes(fit.budgetBytes))
     Text(
-        (listOf(need, fit.reason) + fit.suggestions).joinToString(". ") { text -> text.replaceFirstChar { it.uppercase() } },
+        (listOf(need, fit.reason) + fit.suggestions).joinToString(". ") { text ->
+            text.replaceFirstChar { it.uppercase() }
+        },
         style = MaterialTheme.typography.bodySmall,
         color = MaterialTheme.colorScheme.onSurfaceVariant,
     )

@@ -145,7 +145,9 @@ class NearsideBrain(
     }
 
     override suspend fun costs(turn: Turn, chat: ChatId): List<CostLine> =
-        conversations.cost(chat.toULong(), turn.request()).map { CostLine(it.target.place(), it.setUp, it.usdTotal, it.asOf) }
+        conversations.cost(chat.toULong(), turn.request()).map {
+            CostLine(it.target.place(), it.setUp, it.usdTotal, it.asOf)
+        }
 
     override suspend fun presets(options: ChatOptions): List<PresetInfo> =
         nearside.presets(options.model, options.provider).map {

@@ -172,7 +172,12 @@ fun Fact(name: String, value: String, modifier: Modifier = Modifier) = Row(
     Arrangement.spacedBy(16.dp),
 ) {
     val style = MaterialTheme.typography.bodySmall
-    Text(name, Modifier.widthIn(max = 160.dp).weight(0.4f), style = style, color = MaterialTheme.colorScheme.onSurfaceVariant)
+    Text(
+        name,
+        Modifier.widthIn(max = 160.dp).weight(0.4f),
+        style = style,
+        color = MaterialTheme.colorScheme.onSurfaceVariant,
+    )
     Text(value, Modifier.weight(0.6f), style = style)
 }
 
@@ -223,7 +228,11 @@ fun Notice(
     ) {
         Icon(symbol, contentDescription = null, Modifier.size(20.dp))
         Text(text, Modifier.weight(1f).padding(vertical = 10.dp), style = MaterialTheme.typography.bodyMedium)
-        if (onDismiss != null) SymbolButton(Symbols.Close, Strings.Dismiss(), onDismiss, tint = tone.content, size = 18.dp)
+        if (onDismiss !=
+            null
+        ) {
+            SymbolButton(Symbols.Close, Strings.Dismiss(), onDismiss, tint = tone.content, size = 18.dp)
+        }
     }
 }
 

@@ -13,8 +13,8 @@ import androidx.compose.foundation.layout.heightIn
 import androidx.compose.foundation.layout.padding
 import androidx.compose.foundation.layout.size
 import androidx.compose.material3.Button
-import androidx.compose.material3.FilterChip
 import androidx.compose.material3.FilledTonalButton
+import androidx.compose.material3.FilterChip
 import androidx.compose.material3.MaterialTheme
 import androidx.compose.material3.OutlinedTextField
 import androidx.compose.material3.Text
@@ -51,7 +51,9 @@ fun ProvidersPage(model: SettingsModel) {
         Button({ isAdding = true }, Modifier.fillMaxWidth().heightIn(min = 52.dp)) { Text(Strings.AddProvider()) }
         val signIn = model.signIn
         if (signIn == null) {
-            FilledTonalButton({ model.beginSignIn(platform::openPage) }, Modifier.fillMaxWidth().heightIn(min = 52.dp)) {
+            FilledTonalButton({
+                model.beginSignIn(platform::openPage)
+            }, Modifier.fillMaxWidth().heightIn(min = 52.dp)) {
                 Text(Strings.SignIn())
             }
         } else {
@@ -79,7 +81,10 @@ private fun ProviderCard(provider: ProviderInfo, onRemove: () -> Unit) = Card {
             Badge(Strings.KeyMissing(), colors.caution, Symbols.Key)
         }
         if (provider.restingSeconds > 0) {
-            Badge(Strings.Resting(LocalTranslation.current.duration(provider.restingSeconds.toDouble())), colors.caution)
+            Badge(
+                Strings.Resting(LocalTranslation.current.duration(provider.restingSeconds.toDouble())),
+                colors.caution,
+            )
         }
     }
     if (provider.address.isNotEmpty()) Fact(Strings.Address(), provider.address)

@@ -111,7 +111,16 @@ private fun ReceiptDetails(receipt: AnswerReceipt) {
         Fact(Strings.Model(), receipt.place.model.ifEmpty { receipt.place.title() })
         receipt.servedBy?.let { Fact(Strings.ServedBy(), it) }
         Fact(Strings.Why(), receipt.reason)
-        for (passed in receipt.passedOver) Fact(Strings.PassedOver(passed.place.model.ifEmpty { passed.place.title() }), passed.reason)
+        for (passed in receipt.passedOver) {
+            Fact(
+                Strings.PassedOver(
+                    passed.place.model.ifEmpty {
+                        passed.place.title()
+                    },
+                ),
+                passed.reason,
+            )
+        }
         Fact(Strings.Region(), regionTitle(receipt.terms.region))
         Fact(Strings.Terms(), receipt.terms.summary())
         if (receipt.terms.asOf.isNotEmpty()) Fact(Strings.TermsDate(), receipt.terms.asOf)

@@ -184,7 +184,9 @@ private fun CapsPage(model: SettingsModel) {
             Amount(Strings.ThisMonth(), model.spending.month, Modifier.weight(1f))
         }
         model.capUsed?.let { share ->
-            LinearProgressIndicator({ share }, Modifier.fillMaxWidth().padding(top = 14.dp, bottom = 6.dp), drawStopIndicator = {})
+            LinearProgressIndicator({
+                share
+            }, Modifier.fillMaxWidth().padding(top = 14.dp, bottom = 6.dp), drawStopIndicator = {})
             Text(
                 Strings.OfTheCap(translation.percent(share)),
                 style = MaterialTheme.typography.bodySmall,
@@ -205,7 +207,9 @@ private fun CapsPage(model: SettingsModel) {
     SectionTitle(Strings.Caps())
     Column(verticalArrangement = Arrangement.spacedBy(Space.gap)) {
         val rules = model.rules
-        Cap(Strings.PerRequest(), rules.dollarsPerRequest, "cap request") { model.setRules { copy(dollarsPerRequest = it) } }
+        Cap(Strings.PerRequest(), rules.dollarsPerRequest, "cap request") {
+            model.setRules { copy(dollarsPerRequest = it) }
+        }
         Cap(Strings.PerDay(), rules.dollarsPerDay, "cap day") { model.setRules { copy(dollarsPerDay = it) } }
         Cap(Strings.PerMonth(), rules.dollarsPerMonth, "cap month") { model.setRules { copy(dollarsPerMonth = it) } }
     }

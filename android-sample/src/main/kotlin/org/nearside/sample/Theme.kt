@@ -145,7 +145,13 @@ private val dayCaution = Tone(Color(0xFFFBEBCF), Color(0xFF6B4400))
 private val nightCaution = Tone(Color(0xFF42300F), Color(0xFFFBD48C))
 
 /** What a person should mind: heat, memory, a tight fit. */
-val ColorScheme.caution: Tone get() = if (this === nightColors || background == nightColors.background) nightCaution else dayCaution
+val ColorScheme.caution: Tone get() = if (this === nightColors ||
+    background == nightColors.background
+) {
+    nightCaution
+} else {
+    dayCaution
+}
 val ColorScheme.near: Tone get() = Tone(primaryContainer, onPrimaryContainer)
 val ColorScheme.elsewhere: Tone get() = Tone(tertiaryContainer, onTertiaryContainer)
 val ColorScheme.failed: Tone get() = Tone(errorContainer, onErrorContainer)
@@ -153,8 +159,13 @@ val ColorScheme.plain: Tone get() = Tone(surfaceContainerHigh, onSurfaceVariant)
 
 /** Sizes in steps of about 1.2, lines on a grid of four; what is read long has the most air. */
 private fun typography(family: FontFamily): Typography {
-    fun style(size: Int, line: Int, weight: FontWeight = FontWeight.Normal, spacing: Double = 0.0) =
-        TextStyle(fontFamily = family, fontSize = size.sp, lineHeight = line.sp, fontWeight = weight, letterSpacing = spacing.em)
+    fun style(size: Int, line: Int, weight: FontWeight = FontWeight.Normal, spacing: Double = 0.0) = TextStyle(
+        fontFamily = family,
+        fontSize = size.sp,
+        lineHeight = line.sp,
+        fontWeight = weight,
+        letterSpacing = spacing.em,
+    )
     return Typography(
         displayLarge = style(44, 52, FontWeight.Bold, -0.02),
         displayMedium = style(38, 44, FontWeight.Bold, -0.02),

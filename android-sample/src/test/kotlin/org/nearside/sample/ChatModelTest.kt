@@ -11,7 +11,8 @@ import kotlin.test.assertTrue
 import kotlinx.coroutines.runBlocking
 
 class ChatModelTest {
-    private fun chat(brain: Brain = demo(), id: ChatId? = null) = ChatModel(brain, unconfined(), id).also { it.load().await() }
+    private fun chat(brain: Brain = demo(), id: ChatId? = null) =
+        ChatModel(brain, unconfined(), id).also { it.load().await() }
 
     @Test
     fun `a chat is stored with its first message and not before`() = runBlocking {

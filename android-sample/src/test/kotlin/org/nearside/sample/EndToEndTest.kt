@@ -125,8 +125,11 @@ class EndToEndTest {
 
     private companion object {
         val smollm2: Path by lazy {
-            val models = System.getenv("NEARSIDE_MODELS") ?: (System.getProperty("user.home") + "/.cache/nearside/models")
-            Path.of(models, "smollm2.gguf").also { check(it.isReadable()) { "no model at $it; `make models` fetches it" } }
+            val models =
+                System.getenv("NEARSIDE_MODELS") ?: (System.getProperty("user.home") + "/.cache/nearside/models")
+            Path.of(models, "smollm2.gguf").also {
+                check(it.isReadable()) { "no model at $it; `make models` fetches it" }
+            }
         }
     }
 }

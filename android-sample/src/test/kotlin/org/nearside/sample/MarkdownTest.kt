@@ -13,8 +13,14 @@ class MarkdownTest {
     @Test
     fun `marks inside a line become styles`() = assertEquals(
         listOf(
-            InlineRun("a "), InlineRun("b", bold = true), InlineRun(" "), InlineRun("c", italic = true), InlineRun(" "),
-            InlineRun("d*", code = true), InlineRun(" "), InlineRun("e", struck = true),
+            InlineRun("a "),
+            InlineRun("b", bold = true),
+            InlineRun(" "),
+            InlineRun("c", italic = true),
+            InlineRun(" "),
+            InlineRun("d*", code = true),
+            InlineRun(" "),
+            InlineRun("e", struck = true),
         ),
         runs("a **b** *c* `d*` ~~e~~"),
     )
@@ -53,7 +59,8 @@ class MarkdownTest {
 
     @Test
     fun `every beginning of a text can be shown`() {
-        val text = "# T\n\n> q **b\n\n- a\n  1. `c`\n\n|x|y|\n|-|-|\n|1|2|\n\n```py\nd = {}\n```\n[l](https://e.f) ***g***\n---\n"
+        val text = "# T\n\n> q **b\n\n- a\n  1. `c`\n\n|x|y|\n|-|-|\n|1|2|\n\n```py\nd = {}\n```\n" +
+            "[l](https://e.f) ***g***\n---\n"
         for (length in 0..text.length) markdown(text.take(length))
         assertEquals(7, markdown(text).size)
     }

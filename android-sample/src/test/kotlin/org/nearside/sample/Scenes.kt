@@ -50,14 +50,23 @@ internal fun scenes(isRussian: Boolean): List<Scene> {
     val long = List(60) { tides }.joinToString(" ")
     return listOf(
         Scene("chats", { app(brain()) }),
-        Scene("chats-empty", { app(brain()).apply { chats.chats.forEach { delete(it.id) }; chats.forgetDeleted() } }),
+        Scene("chats-empty", {
+            app(brain()).apply {
+                chats.chats.forEach { delete(it.id) }
+                chats.forgetDeleted()
+            }
+        }),
         Scene("chats-search", { app(brain()).apply { chats.search(if (isRussian) "лун" else "moon") } }),
         Scene("chats-search-nothing", { app(brain()).apply { chats.search("zzz") } }),
         Scene("chats-menu", { app(brain()) }) { app ->
-            onAllNodesWithContentDescription(language.text(Strings.More, app.chats.chats[1].title)).onFirst().performClick()
+            onAllNodesWithContentDescription(
+                language.text(Strings.More, app.chats.chats[1].title),
+            ).onFirst().performClick()
         },
         Scene("chats-rename", { app(brain()) }) { app ->
-            onAllNodesWithContentDescription(language.text(Strings.More, app.chats.chats[1].title)).onFirst().performClick()
+            onAllNodesWithContentDescription(
+                language.text(Strings.More, app.chats.chats[1].title),
+            ).onFirst().performClick()
             onNode(hasText(text(Strings.Rename)) and hasClickAction()).performClick()
         },
         Scene("chats-deleted", { app(brain()).apply { delete(chats.chats[1].id) } }),
@@ -67,17 +76,28 @@ internal fun scenes(isRussian: Boolean): List<Scene> {
         Scene("chat-streaming", asked(tides, Pace(26))),
         Scene("chat-reasoning-open", opened(1)) { touch(text(Strings.ThoughtFor).substringBefore(" %1")) },
         Scene("chat-receipt-open", opened(10)) { touchDescribed(text(Strings.ReceiptLabel).substringBefore("%1")) },
-        Scene("chat-stopped", opened(pace = Pace(30)) {
-            it.draft = tides
-            it.send()
-        }.let { make -> { make().apply { checkNotNull(chat).stop() } } }),
+        Scene(
+            "chat-stopped",
+            opened(pace = Pace(30)) {
+                it.draft = tides
+                it.send()
+            }.let { make -> { make().apply { checkNotNull(chat).stop() } } },
+        ),
         Scene("chat-editing", opened(1) { it.beginEdit(it.messages.first().id) }),
-        Scene("chat-error", opened(1) { it.failure = "the provider `openrouter` did not answer in time; try again, or continue on this device" }),
+        Scene(
+            "chat-error",
+            opened(1) {
+                it.failure =
+                    "the provider `openrouter` did not answer in time; try again, or continue on this device"
+            },
+        ),
         Scene("chat-ask", asked(long)),
         Scene("chat-picker", opened(1) { it.choose(it.choices.first()) }) { touchDescribed(text(Strings.ChooseModel)) },
         Scene("chat-options", opened(1)) { touchDescribed(text(Strings.Options)) },
         Scene("chat-banner", {
-            app(brain(condition = Condition(isHot = true, isShortOfMemory = true)), startsInDemo = false).apply { open(1) }
+            app(brain(condition = Condition(isHot = true, isShortOfMemory = true)), startsInDemo = false).apply {
+                open(1)
+            }
         }),
         Scene("models", inRoom(Tab.Models)),
         Scene("models-more", inRoom(Tab.Models)) { scroll("models", text(Strings.CheckFit)) },
@@ -92,13 +112,18 @@ internal fun scenes(isRussian: Boolean): List<Scene> {
         Scene("settings", inRoom(Tab.Settings)),
         Scene("settings-answers", inRoom(Tab.Settings, SettingsPage.Answers)),
         Scene("settings-providers", inRoom(Tab.Settings, SettingsPage.Providers)),
-        Scene("settings-add-provider", inRoom(Tab.Settings, SettingsPage.Providers)) { touch(text(Strings.AddProvider)) },
+        Scene("settings-add-provider", inRoom(Tab.Settings, SettingsPage.Providers)) {
+            touch(text(Strings.AddProvider))
+        },
         Scene("settings-caps", inRoom(Tab.Settings, SettingsPage.Caps)),
-        Scene("settings-costs", inRoom(Tab.Settings) {
-            it.open(1)
-            it.tab = Tab.Settings
-            it.page = SettingsPage.Costs
-        }),
+        Scene(
+            "settings-costs",
+            inRoom(Tab.Settings) {
+                it.open(1)
+                it.tab = Tab.Settings
+                it.page = SettingsPage.Costs
+            },
+        ),
         Scene("settings-privacy", inRoom(Tab.Settings, SettingsPage.Privacy)),
         Scene("first-run-pick", first(0, begin = false)),
         Scene("first-run-download", first(17, begin = true)),

@@ -30,7 +30,11 @@ class ScreenshotTest {
 
     @Test
     fun `every screen has its picture with letters twice as large`() {
-        for (scene in scenes(isRussian = false)) picture(scene, Format("large", 411, 891, fontScale = 2f), english, dark = false)
+        for (scene in scenes(
+            isRussian = false,
+        )) {
+            picture(scene, Format("large", 411, 891, fontScale = 2f), english, dark = false)
+        }
     }
 
     private fun pictures(format: Format) {
@@ -62,7 +66,9 @@ class ScreenshotTest {
 
     private fun colors(image: ImageBitmap): Int {
         val pixels = image.toPixelMap()
-        return (0 until image.height step 7).flatMap { y -> (0 until image.width step 7).map { pixels[it, y] } }.toSet().size
+        return (0 until image.height step 7).flatMap { y ->
+            (0 until image.width step 7).map { pixels[it, y] }
+        }.toSet().size
     }
 }
 
@@ -72,8 +78,4 @@ private class Format(val name: String, width: Int, height: Int, fontScale: Float
 }
 
 /** A state of the app: how it is reached from its models, and what has to be touched besides. */
-internal class Scene(
-    val name: String,
-    val app: () -> AppModel,
-    val touch: SkikoComposeUiTest.(AppModel) -> Unit = {},
-)
+internal class Scene(val name: String, val app: () -> AppModel, val touch: SkikoComposeUiTest.(AppModel) -> Unit = {})

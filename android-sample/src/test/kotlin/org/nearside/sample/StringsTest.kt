@@ -16,7 +16,13 @@ class StringsTest {
     @Test
     fun `every language has every text and no other`() {
         for (language in Translation.languages) {
-            assertEquals(Strings.entries.map { it.key }.toSet(), Translation.of(Locale.forLanguageTag(language)).keys, language)
+            assertEquals(
+                Strings.entries.map {
+                    it.key
+                }.toSet(),
+                Translation.of(Locale.forLanguageTag(language)).keys,
+                language,
+            )
         }
     }
 
@@ -47,7 +53,10 @@ class StringsTest {
     fun `text can be read on each of its surfaces in both schemes`() {
         for (colors in listOf(dayColors, nightColors)) {
             for ((content, container) in pairs(colors)) {
-                assertTrue(contrast(content, container) >= 4.5, "$content on $container: ${contrast(content, container)}")
+                assertTrue(
+                    contrast(content, container) >= 4.5,
+                    "$content on $container: ${contrast(content, container)}",
+                )
             }
         }
     }
@@ -57,7 +66,11 @@ class StringsTest {
         surfaces.flatMap { listOf(onSurface to it, onSurfaceVariant to it) } +
             listOf(background, surfaceContainerLow).flatMap { listOf(primary to it, error to it) } +
             listOf(caution, near, elsewhere, failed, plain).map { it.content to it.container } +
-            listOf(onPrimary to primary, onSecondaryContainer to secondaryContainer, inverseOnSurface to inverseSurface) +
+            listOf(
+                onPrimary to primary,
+                onSecondaryContainer to secondaryContainer,
+                inverseOnSurface to inverseSurface,
+            ) +
             listOf(onSurfaceVariant to secondaryContainer, inversePrimary to inverseSurface)
     }
 

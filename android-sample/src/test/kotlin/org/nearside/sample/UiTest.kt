@@ -120,7 +120,11 @@ class UiTest {
         onNode(hasScrollToNodeAction() and hasAnyDescendant(hasText("Because the moon's", substring = true)))
             .performScrollToNode(hasContentDescription("Receipt", substring = true))
         touchSymbol("Receipt: Demo · 27\u00A0tok/s · $0")
-        assertTrue(onAllNodes(hasContentDescription("Why: the demo answers, on this device")).fetchSemanticsNodes().isNotEmpty())
+        assertTrue(
+            onAllNodes(
+                hasContentDescription("Why: the demo answers, on this device"),
+            ).fetchSemanticsNodes().isNotEmpty(),
+        )
     }
 
     @Test
