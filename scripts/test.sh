@@ -59,7 +59,7 @@ count_android() { count_kotlin; }
 count_app() { count_kotlin; }
 count_ios() { count_swift; }
 count_scripts() { # a line for each thing that was looked at
-  awk '/^ok  / { p++ } /^FAIL / { f++ } /^SKIPPED / { s++ } END { print p + 0, f + 0, s + 0 }'
+  awk '{ gsub(/\033\[[0-9;]*m/, "") } /^ok  / { p++ } /^FAIL / { f++ } /^SKIPPED / { s++ } END { print p + 0, f + 0, s + 0 }'
 }
 count_phones() { count_scripts; }
 
