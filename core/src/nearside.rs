@@ -41,7 +41,7 @@ use crate::error::{Error, Result};
 use crate::model::hub::Hub;
 use crate::model::store::Store;
 use crate::model::{self, DownloadStream, FitOptions, FitReport, InstalledModel, ModelRef};
-use crate::route::{CostRow, Decision, Ledger, Policy, SpendBy, SpendRow, Spent, compare};
+use crate::route::{CostRow, Decision, Ledger, Policy, SpendBy, SpendRow, Spent};
 use crate::state::{Archive, State};
 
 pub use conversations::Conversations;
@@ -203,11 +203,7 @@ impl Nearside {
     /// As [`Self::route`].
     pub async fn cost(&self, request: ChatRequest) -> Result<Vec<CostRow>> {
         request.check()?;
-        self.blocking(move |inner| {
-            let (needs, facts) = inner.facts(&request)?;
-            Ok(compare(needs.prompt, needs.completion, &facts.remotes, &facts.locals))
-        })
-        .await
+        self.blocking(move |inner| inner.cost(&request)).await
     }
 
     /// What is allowed.

@@ -12,7 +12,7 @@ use crate::chat::{
     MessageState, Role, SearchHit, Stream, export,
 };
 use crate::error::Result;
-use crate::route::{CostRow, Decision, compare, estimate};
+use crate::route::{CostRow, Decision, TokenRange, estimate};
 use crate::state::{Archive, Turn};
 
 /// The conversations of this library's directory. Clones share them.
@@ -181,11 +181,7 @@ impl Conversations {
     /// As [`Nearside::cost`], and those of [`Self::open`].
     pub async fn cost(&self, id: u64, request: ChatRequest) -> Result<Vec<CostRow>> {
         let request = self.next(id, request).await?;
-        blocking(&self.inner, move |inner| {
-            let (needs, facts) = inner.facts(&request)?;
-            Ok(compare(needs.prompt, needs.completion, &facts.remotes, &facts.locals))
-        })
-        .await
+        blocking(&self.inner, move |inner| inner.cost(&request)).await
     }
 
     /// Says something and asks for the answer: `request.messages` are only what is new. Returns at once; everything,
@@ -255,7 +251,7 @@ pub(super) fn filled(request: &mut ChatRequest, settings: &ConversationSettings,
 /// More is left out than must be, in steps of half the room: what a model is told then begins at the same message for
 /// many turns, and its KV cache stays of use.
 pub(super) async fn shortened(inner: &Arc<Inner>, mut request: ChatRequest) -> Result<(ChatRequest, u32)> {
-    let whole = tokens(&request);
+    let whole = cautious(estimate::tokens(&request).0);
     if whole < SURELY_FITS {
         return Ok((request, 0));
     }
@@ -272,13 +268,16 @@ pub(super) async fn shortened(inner: &Arc<Inner>, mut request: ChatRequest) -> R
     let room = context - answer;
     let step = (room / 2).max(1);
     let must_go = whole.saturating_sub(room).div_ceil(step) * step;
-    let mut left_out = 0;
-    while whole - tokens(&request) < must_go {
+    let (mut gone, mut left_out) = (0, 0);
+    while gone < must_go {
         let Some(turn) = first_turn(&request.messages) else {
             break;
         };
         left_out += turn.len();
-        request.messages.drain(turn);
+        let told = request.messages.drain(turn);
+        gone += told
+            .map(|message| cautious(estimate::message_tokens(&message)))
+            .sum::<u64>();
     }
     Ok((request, u32::try_from(left_out).unwrap_or(u32::MAX)))
 }
@@ -291,10 +290,9 @@ fn first_turn(messages: &[Message]) -> Option<Range<usize>> {
     Some(first..first + 1 + next)
 }
 
-/// Tokens of the prompt, more likely too many than too few.
-fn tokens(request: &ChatRequest) -> u64 {
-    let (prompt, _) = estimate::tokens(request);
-    u64::from(prompt.likely).midpoint(prompt.high.into())
+/// Tokens, more likely too many than too few.
+fn cautious(tokens: TokenRange) -> u64 {
+    u64::from(tokens.likely).midpoint(tokens.high.into())
 }
 
 /// How long a deletion can be undone by an app that does not purge.

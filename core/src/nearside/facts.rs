@@ -13,7 +13,9 @@ use crate::device::Network;
 use crate::engine::remote::{Abilities, ProviderSettings, RemoteModel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::ModelRef;
-use crate::route::{Decision, Facts, LocalCandidate, Needs, RemoteCandidate, Speed, choose, estimate, privacy};
+use crate::route::{
+    CostRow, Decision, Facts, LocalCandidate, Needs, RemoteCandidate, Speed, choose, compare, estimate, privacy,
+};
 
 /// Decides who answers. Fetches the model lists of providers that have none, or old ones, where nothing on the device
 /// answers and the request may leave it.
@@ -67,20 +69,19 @@ impl Inner {
         Ok(choose(&needs, &facts, &self.policy()))
     }
 
-    /// The largest context of those that may answer, by the places that the mode tries first. Unset: nobody tells.
+    /// The largest context of those that may answer, by the places that the mode tries first. Unset: nobody tells. It
+    /// looks at neither memory nor money: a request that is decided on has that done for it later.
     pub(super) fn largest_context(&self, request: &ChatRequest) -> Result<Option<u32>> {
-        let (needs, facts) = self.facts(request)?;
+        let mut needs = needs(request);
+        let remotes = self.all_remotes(request, &|_| Speed::default())?;
+        let locals = self.locals(request, &mut needs, &remotes)?;
         let named = |provider: Option<&String>, model: &String| {
             needs.provider.as_ref().is_none_or(|asked| Some(asked) == provider)
                 && needs.model.as_ref().is_none_or(|asked| asked == model)
         };
-        let here = facts.locals.iter().filter(|local| named(None, &local.model));
-        let here = here
-            .map(|local| local.context)
-            .max()
-            .filter(|_| needs.provider.is_none());
-        let elsewhere = facts
-            .remotes
+        let here = locals.iter().filter(|ready| named(None, &ready.id));
+        let here = here.map(|ready| self.context_of(ready)).max();
+        let elsewhere = remotes
             .iter()
             .filter(|remote| named(Some(&remote.provider), &remote.model));
         let elsewhere = elsewhere
@@ -95,6 +96,12 @@ impl Inner {
         })
     }
 
+    /// What this request would cost here and everywhere, the cheapest first.
+    pub(super) fn cost(&self, request: &ChatRequest) -> Result<Vec<CostRow>> {
+        let (needs, facts) = self.facts(request)?;
+        Ok(compare(needs.prompt, needs.completion, &facts.remotes, &facts.locals))
+    }
+
     /// Everything that a decision rests on.
     pub(super) fn facts(&self, request: &ChatRequest) -> Result<(Needs, Facts)> {
         let mut needs = needs(request);
@@ -107,9 +114,7 @@ impl Inner {
             today: self.state.day(SystemTime::now())?,
             ..Facts::default()
         };
-        for settings in self.state.providers()? {
-            facts.remotes.append(&mut self.remotes(&settings, request, &speed)?);
-        }
+        facts.remotes = self.all_remotes(request, &speed)?;
         let locals = self.locals(request, &mut needs, &facts.remotes)?;
         // Where nobody else could answer, the engine's own look at the memory is soon enough.
         let exact = !facts.remotes.is_empty() || locals.len() > 1;
@@ -165,6 +170,14 @@ impl Inner {
             Err(_) if elsewhere => Ok(all),
             Err(error) => Err(error),
         }
+    }
+
+    fn all_remotes(&self, request: &ChatRequest, speed: &impl Fn(&Target) -> Speed) -> Result<Vec<RemoteCandidate>> {
+        let mut all = Vec::new();
+        for settings in self.state.providers()? {
+            all.append(&mut self.remotes(&settings, request, speed)?);
+        }
+        Ok(all)
     }
 
     fn remotes(

@@ -38,21 +38,15 @@ pub(super) async fn answer(
         Ok(ready) => ready,
         Err(error) => return sink.finish(Err(error)),
     };
-    let (stream, begun) = match request {
-        Ok(request) => {
-            let (stream, inner_sink) = Stream::new();
-            (stream, Some(Arc::clone(&inner).begin(request, inner_sink, asked)))
-        }
-        Err(error) => (Stream::failed(error), None),
+    let request = match request {
+        Ok(request) => request,
+        Err(error) => return failed(error, recorder, sink, guard).await,
     };
-    let answering = async {
-        if let Some(begun) = begun {
-            begun.await;
-        }
-    };
-    // Free for the next turn before the last word is told: who hears it may ask at once.
-    let handing = hand_on(stream, recorder, sink, guard);
-    tokio::join!(answering, handing);
+    let (stream, inner_sink) = Stream::new();
+    tokio::join!(
+        inner.begin(request, inner_sink, asked),
+        hand_on(stream, recorder, sink, guard)
+    );
 }
 
 /// Gives the answer its place, and makes the request whole. A request that cannot be asked is refused before anything
@@ -78,16 +72,13 @@ async fn prepare(
         request.messages.push(Message::assistant(said));
         request.messages.push(Message::user(super::GO_ON));
     }
-    let recorder = Recorder::new(Arc::clone(archive), asking.answer, asking.progress);
-    let request = match shortened(inner, request).await {
-        Ok((request, 0)) => Ok(request),
-        Ok((request, left_out)) => {
-            let (file, answer) = (Arc::clone(archive), asking.answer);
-            let noted = blocking(inner, move |_| file.note_left_out(answer, left_out)).await;
-            noted.map(|()| request)
+    let mut recorder = Recorder::new(Arc::clone(archive), asking.answer, asking.progress);
+    let request = shortened(inner, request).await.map(|(request, left_out)| {
+        if left_out > 0 {
+            recorder.progress.left_out = left_out;
         }
-        Err(error) => Err(error),
-    };
+        request
+    });
     Ok((request, recorder))
 }
 
@@ -147,12 +138,18 @@ async fn hand_on(stream: ChatStream, mut recorder: Recorder, sink: Sink<Chunk>, 
             }
         }
     };
-    let failed = MessageState::Failed {
+    failed(error, recorder, sink, guard).await;
+}
+
+/// Writes down what came and that an error ended it, and tells the error.
+async fn failed(error: Error, recorder: Recorder, sink: Sink<Chunk>, guard: Live) {
+    let state = MessageState::Failed {
         error: error.to_string(),
     };
-    if let Err(error) = recorder.finish(failed, None).await {
+    if let Err(error) = recorder.finish(state, None).await {
         tracing::warn!(kind = ?error.kind(), "how an answer ended could not be written down");
     }
+    // Free for the next turn before the last word is told: who hears it may ask at once.
     drop(guard);
     sink.finish(Err(error));
 }

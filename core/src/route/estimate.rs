@@ -11,7 +11,7 @@
 //! depends". Time is told only where it was measured.
 
 use super::facts::{Needs, RemoteCandidate, Speed, TokenRange};
-use crate::chat::{ChatRequest, Expected, Output, Part, Reasoning};
+use crate::chat::{ChatRequest, Expected, Message, Output, Part, Reasoning};
 use crate::engine::remote::Price;
 
 /// How many tokens the request and its answer will have: the prompt's first, then the answer's.
@@ -22,10 +22,7 @@ use crate::engine::remote::Price;
 pub fn tokens(request: &ChatRequest) -> (TokenRange, TokenRange) {
     let mut prompt = TEMPLATE;
     for message in &request.messages {
-        prompt = plus(prompt, PER_MESSAGE);
-        for part in &message.parts {
-            prompt = plus(prompt, part_tokens(part));
-        }
+        prompt = plus(prompt, message_tokens(message));
     }
     if !request.tools.is_empty() {
         prompt = plus(prompt, TOOLS);
@@ -45,6 +42,12 @@ pub fn tokens(request: &ChatRequest) -> (TokenRange, TokenRange) {
         prompt = plus(prompt, WEB_SEARCH);
     }
     (prompt, answer_tokens(request))
+}
+
+/// How many tokens a message adds to the prompt.
+pub(crate) fn message_tokens(message: &Message) -> TokenRange {
+    let parts = message.parts.iter().map(part_tokens);
+    parts.fold(PER_MESSAGE, plus)
 }
 
 fn answer_tokens(request: &ChatRequest) -> TokenRange {

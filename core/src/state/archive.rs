@@ -55,6 +55,8 @@ pub struct Progress {
     pub parts: Vec<Part>,
     /// Pages that it rests on.
     pub citations: Vec<StoredCitation>,
+    /// Earlier messages that the model was not shown.
+    pub left_out: u32,
 }
 
 /// What is known of an answer at its end.
@@ -80,7 +82,7 @@ impl Archive {
     /// `Storage`, `Busy`.
     pub fn create(&self, settings: &ConversationSettings) -> Result<ConversationSummary> {
         let (settings, now) = (json(settings)?, now_ms());
-        self.decide(|file| {
+        self.0.settle(|file| {
             file.execute(
                 "INSERT INTO conversation (created_at, updated_at, settings) VALUES (?1, ?1, ?2)",
                 params![now, settings],
@@ -177,7 +179,7 @@ impl Archive {
     /// `Storage`, `Busy`.
     pub fn save(&self, answer: u64, progress: &Progress) -> Result<()> {
         let progress = Columns::of(progress)?;
-        self.decide(|file| Ok(progress.write(file, key(answer)?)?))
+        self.0.decide(|file| Ok(progress.write(file, key(answer)?)?))
     }
 
     /// Says how an answer ended, with all of it.
@@ -194,7 +196,7 @@ impl Archive {
         let columns = Columns::of(progress)?;
         let (state, told) = (json(state)?, told.map(json).transpose()?);
         let preview = first_words(&progress.text, LONGEST_PREVIEW);
-        self.write(|file| {
+        self.0.settle(|file| {
             let answer = key(answer)?;
             columns.write(file, answer)?;
             file.execute(
@@ -212,20 +214,11 @@ impl Archive {
     }
 
     fn change(&self, id: u64, statement: &str, value: &dyn rusqlite::ToSql) -> Result<()> {
-        self.write(|file| match file.execute(statement, params![key(id)?, value])? {
-            0 => Err(unknown(id).into()),
-            _ => Ok(()),
-        })
-    }
-
-    /// Writes, and may refuse; on the disk on return.
-    fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>) -> Result<T> {
-        self.0.settle(work)
-    }
-
-    /// Writes, and may refuse; the disk may follow.
-    fn decide<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>) -> Result<T> {
-        self.0.decide(work)
+        self.0
+            .settle(|file| match file.execute(statement, params![key(id)?, value])? {
+                0 => Err(unknown(id).into()),
+                _ => Ok(()),
+            })
     }
 }
 
@@ -250,10 +243,12 @@ impl<'a> Columns<'a> {
             text,
             reasoning,
             reasoning_ms,
+            left_out,
             ..
         } = self.progress;
         file.prepare_cached(
-            "UPDATE message SET text = ?2, reasoning = ?3, reasoning_ms = ?4, parts = ?5, citations = ?6 WHERE id = ?1",
+            "UPDATE message SET text = ?2, reasoning = ?3, reasoning_ms = ?4, parts = ?5, citations = ?6, left_out = ?7
+             WHERE id = ?1",
         )?
         .execute(params![
             answer,
@@ -261,7 +256,8 @@ impl<'a> Columns<'a> {
             reasoning,
             i64::try_from(*reasoning_ms).unwrap_or(i64::MAX),
             self.parts,
-            self.citations
+            self.citations,
+            left_out
         ])?;
         Ok(())
     }

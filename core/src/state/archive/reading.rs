@@ -16,7 +16,7 @@ impl Archive {
     /// # Errors
     /// `InvalidRequest` if there is none of that id; `Storage`.
     pub fn read(&self, conversation: u64) -> Result<Conversation> {
-        self.settle_read(|file| {
+        self.0.look(|file| {
             let id = key(conversation)?;
             let summary = summary(file, id)?;
             let nodes = nodes(file, id)?;
@@ -28,11 +28,6 @@ impl Archive {
             }
             Ok(Conversation { summary, messages })
         })
-    }
-
-    /// Reads, and may refuse.
-    pub(super) fn settle_read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>) -> Result<T> {
-        self.0.look(work)
     }
 }
 

@@ -56,7 +56,7 @@ impl Archive {
     /// # Errors
     /// `InvalidRequest` if there is no such conversation or message, or nothing to resume; `Storage`, `Busy`.
     pub fn begin(&self, conversation: u64, turn: &Turn) -> Result<Asking> {
-        self.write(|file| {
+        self.0.settle(|file| {
             let id = key(conversation)?;
             let settings = summary(file, id)?.settings;
             let nodes = nodes(file, id)?;
@@ -103,7 +103,7 @@ impl Archive {
     /// # Errors
     /// As [`Self::begin`].
     pub fn preview(&self, conversation: u64, new: &[Message]) -> Result<(Vec<Message>, ConversationSettings)> {
-        self.settle_read(|file| {
+        self.0.look(|file| {
             let id = key(conversation)?;
             let settings = summary(file, id)?.settings;
             let path = branch(&nodes(file, id)?);
@@ -113,39 +113,19 @@ impl Archive {
         })
     }
 
-    /// Notes how many earlier messages the model was not shown.
-    ///
-    /// # Errors
-    /// `Storage`, `Busy`.
-    pub fn note_left_out(&self, answer: u64, count: u32) -> Result<()> {
-        self.decide(|file| {
-            file.execute(
-                "UPDATE message SET left_out = ?2 WHERE id = ?1",
-                params![key(answer)?, count],
-            )?;
-            Ok(())
-        })
-    }
-
     /// Shows the branch that goes through this message.
     ///
     /// # Errors
     /// `InvalidRequest` if there is none of that id; `Storage`, `Busy`.
     pub fn choose(&self, conversation: u64, message: u64) -> Result<()> {
-        self.write(|file| {
+        self.0.settle(|file| {
             let (id, message) = (key(conversation)?, key(message)?);
-            let mut nodes = nodes(file, id)?;
-            if !nodes.iter().any(|node| node.id == message) {
+            let before = nodes(file, id)?;
+            if !before.iter().any(|node| node.id == message) {
                 return Err(unknown(message.unsigned_abs()).into());
             }
-            let path = ancestry(&nodes, Some(message));
-            show(file, id, &nodes, &path)?;
-            for node in &mut nodes {
-                let rival = path.iter().any(|on| *on != node.id && same_place(&path, node, *on));
-                node.shown = path.contains(&node.id) || (node.shown && !rival);
-            }
-            head(file, id, &branch(&nodes))?;
-            Ok(())
+            show(file, id, &before, &ancestry(&before, Some(message)))?;
+            head(file, id, &branch(&nodes(file, id)?))
         })
     }
 }
@@ -192,6 +172,7 @@ fn resume(file: &Transaction<'_>, path: &[i64], settings: ConversationSettings) 
             reasoning_ms: last.reasoning_ms,
             parts: last.parts,
             citations: last.citations,
+            left_out: last.left_out,
         },
         settings,
     })
@@ -320,23 +301,13 @@ fn ancestry(nodes: &[Node], last: Option<i64>) -> Vec<i64> {
 
 /// Shows these instead of others in their places.
 fn show(file: &Transaction<'_>, conversation: i64, nodes: &[Node], path: &[i64]) -> Result<(), Refusal> {
-    for node in nodes.iter().filter(|node| path.contains(&node.id) && !node.shown) {
+    for node in nodes.iter().filter(|node| !node.shown && path.contains(&node.id)) {
         file.execute(
             "UPDATE message SET shown = (id = ?3) WHERE conversation = ?1 AND before IS ?2",
             params![conversation, node.before, node.id],
         )?;
     }
     Ok(())
-}
-
-/// Whether a node stands beside one of the path.
-fn same_place(path: &[i64], node: &Node, on: i64) -> bool {
-    let before = path
-        .iter()
-        .position(|id| *id == on)
-        .and_then(|at| at.checked_sub(1))
-        .and_then(|at| path.get(at));
-    node.before == before.copied()
 }
 
 fn join(text: &mut String, more: &str) {
