@@ -8,10 +8,10 @@
 #   app.sh compile-android                  the app against Android's and AndroidX's real classes
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
+source "$(dirname "$0")/runners.sh"
 cd "$root"
 
-maven=(mvn --batch-mode --no-transfer-progress -Dstyle.color=never -Dkotlin.compiler.daemon=false "-Dtarget.dir=$target"
-  "-Dgenerated.dir=$target/bindings/kotlin" "-Dlibrary.dir=$programs")
+app_maven() { maven "-Dgenerated.dir=$target/bindings/kotlin" "-Dlibrary.dir=$programs" "$@"; }
 
 needs_library() {
   "$root/scripts/setup.sh" build test
@@ -23,7 +23,7 @@ verb=${1:-}
 case "$verb" in
   run)
     needs_library
-    "${maven[@]}" -q -f android-sample/pom.xml compile \
+    app_maven -q -f android-sample/pom.xml compile \
       org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath \
       "-Dmdep.outputFile=$target/android-sample/classpath" -Dmdep.includeScope=runtime
     exec java "-Djna.library.path=$programs" \
@@ -31,17 +31,17 @@ case "$verb" in
     ;;
   test)
     needs_library
-    "${maven[@]}" -f android-sample/pom.xml test
+    app_maven -f android-sample/pom.xml test
     ;;
   screenshots)
     needs_library
-    "${maven[@]}" -f android-sample/pom.xml test -Dtest=ScreenshotTest "-Dscreenshots.only=${1:-}"
+    app_maven -f android-sample/pom.xml test -Dtest=ScreenshotTest "-Dscreenshots.only=${1:-}"
     echo "$(find "$target/screenshots" -name '*.png' | wc -l) pictures in target/screenshots"
     ;;
   compile-android)
     needs_library
     # Never `install`: what this makes is good for this check only.
-    "${maven[@]}" -q -f android-sample/compile-android/pom.xml compile
+    app_maven -q -f android-sample/compile-android/pom.xml compile
     printf 'ok   android-sample against Android\n'
     ;;
   *) fail "\`$verb\` is nothing that can be done here" 'there are run, test, screenshots and compile-android' ;;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The Kotlin library and the Swift package: writes the generated code, compiles both halves, runs their scenarios.
 #
-#   bindings.sh [generate] [kotlin] [android] [install] [swift] [format-swift] [docs-swift] [bench-swift]
+#   bindings.sh [generate] [kotlin] [android] [natives] [install] [swift] [apple-swift] [format-swift] [docs-swift] [bench-swift]
 #               [test-kotlin] [test-android] [test-swift]
 #
 # When nothing is named: install and swift. `install` puts the Kotlin library, this machine's native library in it, into
@@ -12,6 +12,7 @@
 # run ends with one line, `kotlin: N passed, N failed`.
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
+source "$(dirname "$0")/runners.sh"
 cd "$root"
 
 generated=$target/bindings
@@ -45,48 +46,29 @@ replace() {
   done < <(cd "$1" && find . -type f -print0)
 }
 
-# A Kotlin daemon would outlive the build by hours, hence the flag beside the one in the pom.
-maven() {
-  command -v mvn >/dev/null || "$root/scripts/setup.sh" test
-  mvn --batch-mode --no-transfer-progress -Dstyle.color=never -Dkotlin.compiler.daemon=false -Dtarget.dir="$target" \
-    --file bindings/kotlin/pom.xml "$@"
-}
+library_maven() { maven --file bindings/kotlin/pom.xml "$@"; }
+in_package() { in_swift "$package" "$@"; }
+run_swift() { in_package swift "$@"; }
 
-# in_swift COMMAND...: a command in the package, with the Swift of this machine or else Debian's.
-in_swift() {
-  export NEARSIDE_PROGRAMS=$programs NEARSIDE_LIBRARY_DIR=$programs
-  if have_swift; then
-    (cd "$package" && "$@")
-  else
-    "$root/scripts/setup.sh" test
-    "$root/scripts/swift-root.sh" "$cache/swift"
-    (cd "$package" && "$root/scripts/swift-in.sh" "$cache/swift" -b "$root" -b "$target" -b "$models" -- "$@")
-  fi
-}
+kotlin() { library_maven -q compile; }
 
-run_swift() { in_swift swift "$@"; }
-
-have_swift() {
-  local version
-  version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\).*/\1/p')
-  [ "${version:-0}" -ge 6 ]
-}
-
-kotlin() { maven -q compile; }
-
-# The native library lies in the jar where JNA looks for it.
-install() {
+# The library of this machine, where JNA finds it inside a jar. Libraries of other systems may be put beside it.
+natives() {
   local system=linux processor extension=so
   [ "$(uname)" = Darwin ] && system=darwin extension=dylib
   processor=$(uname -m)
   case $processor in x86_64) processor=x86-64 ;; arm64) processor=aarch64 ;; esac
   mkdir -p "$target/natives/$system-$processor"
   cp "$programs/libnearside_ffi.$extension" "$target/natives/$system-$processor/"
-  maven -q -P install -Dmaven.test.skip=true install
+}
+
+install() {
+  natives
+  library_maven -q -P install -Dmaven.test.skip=true install
 }
 
 # With the part for Android, against Android's classes: fetches 300 MB of them once.
-android() { maven -q -P android compile; }
+android() { library_maven -q -P android compile; }
 
 # For `swift build` and `swift test`.
 strictly=(--scratch-path "$target/swift" -Xswiftc -warnings-as-errors)
@@ -113,11 +95,11 @@ apple_swift() {
     mkdir -p "$stubs"
     for module in Darwin Network os SwiftUI UIKit; do
       [ "$system $module" != 'macOS UIKit' ] || continue
-      in_swift swiftc -swift-version 6 -emit-module -parse-as-library -module-name "$module" "AppleStubs/$module.swift" \
+      in_package swiftc -swift-version 6 -emit-module -parse-as-library -module-name "$module" "AppleStubs/$module.swift" \
         -o "$stubs/$module.swiftmodule"
     done
     (cd "$package" && find Sources/Nearside -name '*.swift') >"$stubs/sources"
-    in_swift swiftc -swift-version 6 -c -wmo -parse-as-library -warnings-as-errors -package-name swift -module-name Nearside \
+    in_package swiftc -swift-version 6 -c -wmo -parse-as-library -warnings-as-errors -package-name swift -module-name Nearside \
       -I "$stubs" -I "$modules" -I Sources/NearsideFFI "@$stubs/sources" -o "$stubs/Nearside.o"
   done
 }
@@ -127,14 +109,14 @@ apple_swift() {
 docs_swift() {
   local symbols=$target/swift-symbols platform=(-target)
   run_swift build "${strictly[@]}" --target Nearside
-  platform+=("$(in_swift swift -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)",*/\1/p')")
+  platform+=("$(in_package swift -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)",*/\1/p')")
   [ "$(uname)" != Darwin ] || platform+=(-sdk "$(xcrun --show-sdk-path)")
   rm -rf "$symbols"
   mkdir -p "$symbols"
-  in_swift swift-symbolgraph-extract -module-name Nearside "${platform[@]}" -I "$target/swift/debug/Modules" \
+  in_package swift-symbolgraph-extract -module-name Nearside "${platform[@]}" -I "$target/swift/debug/Modules" \
     -I Sources/NearsideFFI -experimental-allowed-reexported-modules=NearsideGenerated -minimum-access-level public \
     -skip-synthesized-members -skip-inherited-docs -output-dir "$symbols"
-  in_swift docc convert Sources/Nearside/Nearside.docc --fallback-display-name Nearside --warnings-as-errors \
+  in_package docc convert Sources/Nearside/Nearside.docc --fallback-display-name Nearside --warnings-as-errors \
     --fallback-bundle-identifier org.nearside.Nearside --additional-symbol-graph-dir "$symbols" \
     --output-path "$target/Nearside.doccarchive"
 }
@@ -143,9 +125,9 @@ docs_swift() {
 bench_swift() {
   local bench=$target/swift/release/NearsideBench
   run_swift build -c release --scratch-path "$target/swift" --product NearsideBench >&2
-  in_swift "$bench" chunks
-  in_swift "$bench" cancel
-  in_swift "$bench" decode "$models/smollm2.gguf"
+  in_package "$bench" chunks
+  in_package "$bench" cancel
+  in_package "$bench" decode "$models/smollm2.gguf"
 }
 
 test_kotlin() { maven_test kotlin test; }
@@ -157,23 +139,14 @@ test_android() { maven_test android -P android test; }
 maven_test() {
   local name=$1 log=$target/$1-test.log code=0
   shift
-  maven "$@" 2>&1 | tee "$log" || code=$?
+  library_maven "$@" 2>&1 | tee "$log" || code=$?
   awk -v name="$name" '/Tests run: [0-9]+, Failures/ && !/Time elapsed/ {
          sub(/.*Tests run: /, ""); split($0, n, /[^0-9]+/); p = n[1] - n[2] - n[3] - n[4]; f = n[2] + n[3]
        } END { printf "%s: %d passed, %d failed\n", name, p, f }' "$log"
   return "$code"
 }
 
-test_swift() {
-  local log=$target/swift-test.log code=0
-  # Without the flag the package manager runs XCTest first, which finds nothing and says so.
-  run_swift test "${strictly[@]}" --disable-xctest 2>&1 | tee "$log" || code=$?
-  LC_ALL=C awk '/ Test run with / { next }
-                / Test .* passed after / { p++ }
-                / Test .* failed after / { f++ }
-                END { printf "swift: %d passed, %d failed\n", p, f }' "$log"
-  return "$code"
-}
+test_swift() { swift_tests swift "$package" "${strictly[@]}"; }
 
 [ $# -gt 0 ] || set -- install swift
 # This needs nothing that is built.
@@ -186,6 +159,7 @@ for task; do
   case $task in
     generate) ;;
     kotlin) kotlin ;;
+    natives) natives ;;
     install) install ;;
     android) android ;;
     swift) swift_package ;;
@@ -195,6 +169,6 @@ for task; do
     test-kotlin) test_kotlin ;;
     test-android) test_android ;;
     test-swift) test_swift ;;
-    *) fail "\`$task\` is nothing that can be done here" 'there are generate, kotlin, android, install, swift, format-swift, docs-swift, bench-swift, test-kotlin, test-android and test-swift' ;;
+    *) fail "\`$task\` is nothing that can be done here" 'there are generate, kotlin, android, natives, install, swift, apple-swift, format-swift, docs-swift, bench-swift, test-kotlin, test-android and test-swift' ;;
   esac
 done

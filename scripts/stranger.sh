@@ -7,6 +7,7 @@
 # A block after a comment `<!-- file: NAME -->` is the file NAME. The model comes from a hub on this machine.
 set -uo pipefail
 source "$(dirname "$0")/paths.sh"
+source "$(dirname "$0")/runners.sh"
 cd "$root" || exit 1
 outside=$(mktemp -d)
 trap 'rm -rf "$outside"' EXIT
@@ -40,30 +41,26 @@ answered() {
   if [ "$words" -lt 5 ] || ! grep -q 'tokens' "$1"; then cat "$1"; return 1; fi
 }
 
-# first LANGUAGE COMMAND...: runs the command in the new project.
+# first LANGUAGE COMMAND...: runs the command, which starts in the new project.
 first() {
   local language=$1
   shift
-  (cd "$outside/new-$language" && timeout 550 "$@") >"$outside/$language.out" 2>&1 || { cat "$outside/$language.out"; return 1; }
+  "$@" >"$outside/$language.out" 2>&1 || { cat "$outside/$language.out"; return 1; }
   answered "$outside/$language.out"
 }
 
-kotlin() {
+new_kotlin() {
   unpack kotlin || return
-  first kotlin "$root/scripts/with-hub.sh" mvn --batch-mode --no-transfer-progress -q -Dkotlin.compiler.daemon=false compile exec:java
+  (cd "$outside/new-kotlin" && first kotlin "$root/scripts/with-hub.sh" timeout 550 \
+    mvn --batch-mode --no-transfer-progress -q -Dkotlin.compiler.daemon=false compile exec:java)
 }
 
-# The package manager of Debian's Swift needs a flag (bindings/swift/Package.swift says why).
-swift() {
+# The package manager of Debian's Swift needs a flag (bindings/swift/Package.swift says why); others know it, too.
+new_swift() {
   unpack swift || return
-  export NEARSIDE_PROGRAMS=$programs NEARSIDE_LIBRARY_DIR=$programs
-  local run=("$root/scripts/with-hub.sh" swift run --scratch-path "$target/swift-stranger")
-  if [ -n "$(type -P swift)" ]; then
-    first swift "${run[@]}"
-  else
-    first swift "$root/scripts/swift-in.sh" "$cache/swift" -b "$root" -b "$target" -b "$models" -b "$outside" -- \
-      "${run[@]}" -Xlinker --allow-shlib-undefined
-  fi
+  seen=("$outside")
+  first swift in_swift "$outside/new-swift" "$root/scripts/with-hub.sh" timeout 550 swift run \
+    --scratch-path "$target/swift-stranger" -Xlinker --allow-shlib-undefined
 }
 
 [ $# -gt 0 ] || set -- kotlin swift
@@ -71,7 +68,7 @@ failures=0
 for language; do
   case $language in kotlin | swift) ;; *) fail "there is no way for \`$language\`" 'there are kotlin and swift' ;; esac
   start=$SECONDS
-  if "$language"; then result='ok  '; else result='FAIL' failures=$((failures + 1)); fi
+  if "new_$language"; then result='ok  '; else result='FAIL' failures=$((failures + 1)); fi
   printf '%s stranger-%s (%d s)\n' "$result" "$language" $((SECONDS - start))
 done
 [ "$failures" -eq 0 ]

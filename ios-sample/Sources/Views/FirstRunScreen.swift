@@ -64,13 +64,9 @@ struct FirstRunScreen: View {
     private var anyOther: some View {
         VStack(alignment: .leading, spacing: Theme.gap) {
             Text(Strings.anyOther()).font(.headline)
-            TextField("hf:ORG/REPO:Q4_K_M", text: Bindable(model.models).reference)
-                .textInputAutocapitalization(.never)
-                .autocorrectionDisabled()
-                .font(.body.monospaced())
-                .onSubmit { Task { await model.pickTyped() } }
-                .accessibilityLabel(Strings.reference())
-                .accessibilityIdentifier("first.reference")
+            ReferenceField(reference: Bindable(model.models).reference, identifier: "first.reference") {
+                await model.pickTyped()
+            }
             HStack {
                 Button(Strings.checkFit()) { Task { await model.pickTyped() } }
                     .disabled(model.models.reference.isEmpty || model.models.isJudging)

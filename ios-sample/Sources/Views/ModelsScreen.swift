@@ -113,13 +113,7 @@ struct ModelsScreen: View {
 
     private var byReference: some View {
         Section {
-            TextField("hf:ORG/REPO:Q4_K_M", text: $model.reference)
-                .textInputAutocapitalization(.never)
-                .autocorrectionDisabled()
-                .font(.body.monospaced())
-                .onSubmit { Task { await model.judgeTyped() } }
-                .accessibilityLabel(Strings.reference())
-                .accessibilityIdentifier("models.reference")
+            ReferenceField(reference: $model.reference, identifier: "models.reference") { await model.judgeTyped() }
             Button(Strings.checkFit()) { Task { await model.judgeTyped() } }
                 .disabled(model.reference.isEmpty || model.isJudging)
             if model.isJudging { ProgressView() }
@@ -284,3 +278,20 @@ extension UTType {
         var body: some View { NavigationStack { ModelsScreen(model: model) } }
     }
 #endif
+
+/// Where any model's reference is typed in.
+struct ReferenceField: View {
+    @Binding var reference: String
+    let identifier: String
+    let submit: () async -> Void
+
+    var body: some View {
+        TextField("hf:ORG/REPO:Q4_K_M", text: $reference)
+            .textInputAutocapitalization(.never)
+            .autocorrectionDisabled()
+            .font(.body.monospaced())
+            .onSubmit { Task { await submit() } }
+            .accessibilityLabel(Strings.reference())
+            .accessibilityIdentifier(identifier)
+    }
+}
