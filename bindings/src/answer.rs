@@ -6,23 +6,23 @@ use nearside::chat::{
 
 use crate::Result;
 
-/// A piece of an answer. First `Started`, at once (and again where a place failed before it said anything); then
-/// reasoning, text, tool calls and citations as they come; then exactly one `Done`, or an error in its place.
+/// A chunk of an answer. First `Started`, at once (again if a target fails before any visible output); then reasoning,
+/// text, tool calls and citations as they arrive; finally one `Done`, or an error instead.
 #[uniffi::remote(Enum)]
 pub enum Chunk {
-    /// It is decided who answers.
+    /// The route was chosen.
     Started { route: Route },
-    /// What the model thinks before it answers; an app may fold it away.
+    /// Reasoning of the model; an app may collapse it.
     Reasoning { text: String },
-    /// The answer itself.
+    /// Text of the answer.
     Text { text: String },
-    /// The model wants a tool to be run. Whole: `arguments` is a complete JSON object. Give `id` back with the result.
+    /// The model calls a tool. Complete: `arguments` is a JSON object. Return `id` with the result.
     ToolCall {
         id: String,
         name: String,
         arguments: String,
     },
-    /// A page that the answer rests on, where the web was searched.
+    /// A source of the answer, if the web was searched.
     Citation { url: String, title: String },
     /// The answer is over.
     Done {
@@ -33,10 +33,10 @@ pub enum Chunk {
     },
 }
 
-/// Who answers, and why.
+/// The chosen target, and why it was chosen.
 #[uniffi::remote(Record)]
 pub struct Route {
-    /// Who answers.
+    /// The target that answers.
     pub target: Target,
     /// The reason, for a person to read.
     pub reason: String,
@@ -44,37 +44,37 @@ pub struct Route {
     pub rule: String,
     /// The version of the policy that it was decided under.
     pub policy: String,
-    /// Who answers instead if the target fails before it said anything, in this order.
+    /// Fallback targets, in order, if the target fails before any visible output.
     pub then: Vec<Target>,
-    /// Who could have answered and does not, each with its reason.
+    /// Candidates that were rejected, each with its reason.
     pub skipped: Vec<Skipped>,
-    /// What was expected of the target.
+    /// Estimate for the target.
     pub expected: Expected,
 }
 
-/// A place that can answer.
+/// What can answer: a local or a remote model.
 #[uniffi::remote(Enum)]
 pub enum Target {
     /// A model on this device: the id of an installed one, or the path of its file.
     Local { model: String },
-    /// A model somewhere else: the name under which the provider was set up, and what it calls the model.
+    /// A remote model: the name of the configured provider, and the provider's model id.
     Remote { provider: String, model: String },
     /// A script, for tests; no model ran.
     Scripted,
 }
 
-/// A candidate that does not answer.
+/// A rejected candidate.
 #[uniffi::remote(Record)]
 pub struct Skipped {
-    /// Who was passed over.
+    /// The rejected target.
     pub target: Target,
-    /// The id of the rule that passed it over; `failed` where it was tried.
+    /// Id of the rule that rejected it; `failed` if it was tried.
     pub rule: String,
     /// Why, for a person to read.
     pub reason: String,
 }
 
-/// What a place was expected to take, from what was measured there before. Unset where nothing is known.
+/// Estimate for a target, from earlier measurements. Unset if unknown.
 #[uniffi::remote(Record)]
 pub struct Expected {
     pub first_token_ms: Option<f64>,
@@ -135,7 +135,7 @@ pub struct Timings {
 pub struct Receipt {
     /// Who answered.
     pub target: Target,
-    /// Who really ran the model, where the provider passes requests on; as it calls them.
+    /// Upstream that ran the model, if the provider is an aggregator; as the provider names it.
     pub served_by: Option<String>,
     /// Why, for a person to read.
     pub reason: String,
@@ -143,45 +143,45 @@ pub struct Receipt {
     pub rule: String,
     /// The version of the policy that it was decided under.
     pub policy: String,
-    /// Who was passed over, and who was tried and failed, each with its reason.
+    /// Candidates that were rejected or failed, each with its reason.
     pub skipped: Vec<Skipped>,
-    /// What was expected; the answer's timings beside it tell what happened.
+    /// Estimate made before the answer; compare it with the timings.
     pub expected: Expected,
     /// US dollars; 0 on the device.
     pub cost_usd: f64,
-    /// How that figure is known.
+    /// Source of `cost_usd`.
     pub cost_source: CostSource,
     /// The answer was cancelled, and the provider bills for it as if it had been finished.
     pub billed_in_full: bool,
-    /// Who saw the words, and what they may do with them.
+    /// Who received the content, and what they may do with it.
     pub data_policy: DataPolicy,
-    /// What it was sampled with.
+    /// Sampling values used.
     pub sampling: SamplingUsed,
 }
 
 /// How a cost is known.
 #[uniffi::remote(Enum)]
 pub enum CostSource {
-    /// It ran here, or on a machine of the person's own.
+    /// It ran on this device or on a self-hosted server.
     Free,
     /// The provider said so.
     Provider,
     /// Tokens that the provider counted, times its price.
     Computed,
-    /// Tokens that were guessed from the length of the text, times the price.
+    /// Token counts estimated from the text length, times the price.
     Estimated,
     /// No price is known; the figure is 0 and means nothing.
     Unknown,
 }
 
-/// What happens to the words of a request.
+/// How a target handles the content of a request.
 #[uniffi::remote(Record)]
 pub struct DataPolicy {
-    /// Where they are processed: `device`, `own server`, countries as ISO 3166 codes (`US`, `US,EU`), or `unknown`.
+    /// Where content is processed: `device`, `own server`, countries as ISO 3166 codes (`US`, `US,EU`), or `unknown`.
     pub region: String,
-    /// Whether somebody else may keep them.
+    /// Whether a third party may retain the content.
     pub retained: bool,
-    /// Whether somebody else may train on them.
+    /// Whether a third party may train on the content.
     pub trained_on: bool,
     /// The day on which this was read or published, as `2026-10-31`; empty where it follows from the place itself.
     pub as_of: String,
@@ -191,19 +191,19 @@ pub struct DataPolicy {
     pub note: String,
 }
 
-/// An answer that is being written, pulled batch by batch. Most apps use `Nearside.chat` instead, which is a loop over
-/// this. Letting go of it cancels the request.
+/// An answer in progress, pulled in batches. Most apps use `Nearside.chat` instead, which loops over this. Dropping it
+/// cancels the request.
 #[derive(uniffi::Object)]
 pub struct ChatStream(pub(crate) nearside::chat::ChatStream);
 
 #[uniffi::export]
 impl ChatStream {
-    /// Waits for a chunk and takes whatever else is there, in order. Empty: the answer is over.
+    /// Waits for the next chunk and returns it with all that are queued, in order. Empty: the answer is over.
     pub async fn next_batch(&self) -> Result<Vec<Chunk>> {
         self.0.next_batch().await
     }
 
-    /// Stops the request, from any thread and as often as you like. The stream then ends with `Done`, `Cancelled`.
+    /// Cancels the request. Idempotent, callable from any thread. The stream then ends with `Done`, `Cancelled`.
     pub fn cancel(&self) {
         self.0.cancel();
     }

@@ -5,7 +5,7 @@ use nearside::chat::{
     Tool,
 };
 
-/// One question to a model, with the conversation before it. Everything but `messages` has a default.
+/// A request to a model, with the conversation so far. Every field but `messages` has a default.
 #[uniffi::remote(Record)]
 pub struct ChatRequest {
     /// The conversation, oldest first; the last one is what is to be answered.
@@ -21,14 +21,14 @@ pub struct ChatRequest {
     pub mode: Mode,
     /// How private the words are.
     pub sensitivity: Sensitivity,
-    /// How the next token is picked. Unset fields take the model's own recommendation.
+    /// Sampling parameters. Unset fields take the model's recommendation.
     #[uniffi(default)]
     pub sampling: Sampling,
     /// Whether a model that can think before it answers should.
     pub reasoning: Reasoning,
     /// The form of the answer.
     pub output: Output,
-    /// What the model may call. Its calls come back as chunks; the app runs them and asks again.
+    /// Tools that the model may call. Calls arrive as chunks; the app runs them and sends another request.
     #[uniffi(default)]
     pub tools: Vec<Tool>,
     /// Where the answer ends at the latest.
@@ -37,10 +37,10 @@ pub struct ChatRequest {
     /// Lets the provider search the web, where it can. What is searched for is not covered by its retention terms.
     #[uniffi(default = false)]
     pub web_search: bool,
-    /// The place that the person agreed to when they were asked: the `target` of the question that `route` gave.
+    /// Target that the user consented to: the `target` of the `Question` that `route` returned.
     #[uniffi(default)]
     pub consent: Option<Target>,
-    /// What this is for, in the app's own words, to tell spending apart. Unset: `chat`.
+    /// The app's label for this request, to group spending by. Unset: `chat`.
     #[uniffi(default)]
     pub purpose: Option<String>,
 }
@@ -48,22 +48,22 @@ pub struct ChatRequest {
 /// Whether the words may leave the device, and which place is tried first.
 #[uniffi::remote(Enum)]
 pub enum Mode {
-    /// Here or not at all: no socket is opened.
+    /// On the device or not at all: opens no socket.
     OnlyOnDevice,
-    /// Here if it can be done here, else elsewhere.
+    /// On the device if possible, else remote.
     PreferOnDevice,
-    /// Elsewhere if the policy allows it, else here.
+    /// Remote if the policy allows it, else on the device.
     PreferInCloud,
-    /// Elsewhere or not at all.
+    /// Remote or not at all.
     OnlyInCloud,
 }
 
 /// How private the words of a request are.
 #[uniffi::remote(Enum)]
 pub enum Sensitivity {
-    /// Nothing in it is private: it may go wherever the policy allows, unasked.
+    /// Not private: may be sent wherever the policy allows, without consent.
     Public,
-    /// It goes elsewhere only where the policy allows and the person agreed.
+    /// May be sent only where the policy allows and the user consented.
     Personal,
     /// It never leaves the device.
     Sensitive,
@@ -76,29 +76,29 @@ pub enum Output {
     Text,
     /// One JSON object.
     Json,
-    /// JSON of this shape: a JSON Schema, as JSON.
+    /// JSON that matches this JSON Schema, given as JSON text.
     JsonSchema { schema: String },
 }
 
-/// One turn of a conversation.
+/// A message of a conversation.
 #[uniffi::remote(Record)]
 pub struct Message {
-    /// Who said it.
+    /// Its author.
     pub role: Role,
-    /// What was said, in order.
+    /// Its content, in order.
     pub parts: Vec<Part>,
 }
 
-/// Who speaks.
+/// Author of a message.
 #[uniffi::remote(Enum)]
 pub enum Role {
-    /// Instructions that hold for the whole conversation.
+    /// System prompt.
     System,
-    /// The person.
+    /// The user.
     User,
     /// The model.
     Assistant,
-    /// A tool's answer to a call.
+    /// A tool result.
     Tool,
 }
 
@@ -109,7 +109,7 @@ pub enum Part {
     Text { text: String },
     /// A picture, for models that see: `image/png`, `image/jpeg`, `image/webp` or `image/gif`, and the file's bytes.
     Image { media_type: String, data: Vec<u8> },
-    /// What the model thought before an earlier answer. Most templates drop it; it is kept for those that want it.
+    /// Reasoning of an earlier answer. Most templates drop it; some require it.
     Reasoning { text: String },
     /// A call that the model made in an earlier answer; `arguments` is a JSON object.
     ToolCall {
@@ -117,14 +117,14 @@ pub enum Part {
         name: String,
         arguments: String,
     },
-    /// What a tool answered, as JSON or words. `id` is the id of the call.
+    /// Result of a tool call, as JSON or text. `id` is the id of the call.
     ToolResult { id: String, name: String, content: String },
 }
 
-/// How the next token is picked. Unset: what the model's file recommends, else the field's usual.
+/// Sampling parameters. Unset: the model file's recommendation, else llama.cpp's default.
 #[uniffi::remote(Record)]
 pub struct Sampling {
-    /// How freely it answers, in one word: what it means for the model fills in what is unset below.
+    /// Preset for the fields below: fills those that are unset with the values for this model.
     #[uniffi(default)]
     pub preset: Option<Preset>,
     /// 0 always takes the likeliest token (greedy, repeatable); about 0.7 is balanced, 1.0 creative. 0 to 5.
@@ -159,19 +159,19 @@ pub struct Sampling {
 /// Whether a model that can think before it answers should.
 #[uniffi::remote(Enum)]
 pub enum Reasoning {
-    /// As the model is made.
+    /// The model's own default.
     Auto,
-    /// Answer at once, where the model's template has a switch for it.
+    /// No reasoning, where the template has a switch for it.
     Off,
-    /// Think first, where the model can.
+    /// Reasoning, where the model supports it.
     On,
-    /// Think first, for about this many tokens, where the place can be told so.
+    /// Reasoning of about this many tokens, where the target supports a budget.
     Budget { tokens: u32 },
-    /// Think first, this hard, where the place can be told so.
+    /// Reasoning at this effort, where the target supports it.
     Effort { effort: Effort },
 }
 
-/// How hard a model thinks.
+/// Reasoning effort.
 #[uniffi::remote(Enum)]
 pub enum Effort {
     Low,
@@ -179,7 +179,7 @@ pub enum Effort {
     High,
 }
 
-/// Something the model may call.
+/// A tool that the model may call.
 #[uniffi::remote(Record)]
 pub struct Tool {
     /// Its name, as the model will write it.

@@ -11,18 +11,18 @@ use nearside::route::{CostRow, Decision};
 
 use crate::{ChatStream, Nearside, Result};
 
-/// How freely a model answers.
+/// A named set of sampling values.
 #[uniffi::remote(Enum)]
 pub enum Preset {
-    /// The likeliest words: facts, code, translations.
+    /// Low temperature: facts, code, translations.
     Precise,
-    /// As most people want it most of the time.
+    /// The default for general use.
     Balanced,
-    /// Unlikely words as well: stories, ideas.
+    /// High temperature: stories, ideas.
     Creative,
 }
 
-/// What stands behind a preset for one model.
+/// Sampling values of a preset for one model.
 #[uniffi::remote(Record)]
 pub struct PresetValues {
     pub preset: Preset,
@@ -33,7 +33,7 @@ pub struct PresetValues {
     pub reason: String,
 }
 
-/// What an answer was sampled with, as far as the library said so.
+/// Sampling values that the library used or sent.
 #[uniffi::remote(Record)]
 pub struct SamplingUsed {
     /// The preset, where one was asked for.
@@ -46,7 +46,7 @@ pub struct SamplingUsed {
     pub reason: String,
 }
 
-/// What a conversation is asked with where a request leaves it open.
+/// Defaults for the requests of a conversation. A field set in the request takes precedence.
 #[uniffi::remote(Record)]
 pub struct ConversationSettings {
     /// Instructions for the whole conversation.
@@ -68,28 +68,28 @@ pub struct ConversationSettings {
 pub struct ConversationSummary {
     /// Names it; never given to another.
     pub id: u64,
-    /// What the person called it, else the first words of the first message.
+    /// The title the user gave it, or else the first words of the first message.
     pub title: String,
     /// Kept above the others.
     pub pinned: bool,
     /// Milliseconds since 1970.
     pub created_at_ms: u64,
-    /// When something was last said; milliseconds since 1970.
+    /// Time of the last message, in milliseconds since 1970.
     pub updated_at_ms: u64,
-    /// Messages of the branch that is shown.
+    /// Number of messages in the selected branch.
     pub messages: u32,
     /// The beginning of the last message.
     pub preview: String,
-    /// What it is asked with.
+    /// Its request defaults.
     pub settings: ConversationSettings,
 }
 
 /// A conversation, opened.
 #[uniffi::remote(Record)]
 pub struct Conversation {
-    /// Its line in the list.
+    /// Its summary.
     pub summary: ConversationSummary,
-    /// The branch that is shown, oldest first.
+    /// Messages of the selected branch, oldest first.
     pub messages: Vec<StoredMessage>,
 }
 
@@ -102,25 +102,25 @@ pub struct StoredMessage {
     pub role: Role,
     /// The words.
     pub text: String,
-    /// What the model thought first.
+    /// Reasoning of the model.
     pub reasoning: String,
-    /// How long it thought.
+    /// Duration of the reasoning, in milliseconds.
     pub reasoning_ms: u64,
     /// Pictures, calls and their results.
     pub parts: Vec<Part>,
-    /// Pages that it rests on.
+    /// Sources of the answer.
     pub citations: Vec<StoredCitation>,
     /// Milliseconds since 1970.
     pub created_at_ms: u64,
     /// Whether it is whole.
     pub state: MessageState,
-    /// Where it ran, what it cost, who saw it. Only of an answer that came to an end.
+    /// Target, cost and data policy. Only set once the answer ended, cancelled or not.
     pub receipt: Option<Receipt>,
     /// Its tokens.
     pub usage: Option<Usage>,
     /// Its speed.
     pub timings: Option<Timings>,
-    /// Earlier messages that the model was not shown, because its context could not hold them.
+    /// Number of earlier messages omitted from the prompt because they exceeded the context.
     pub left_out: u32,
     /// The ids of all versions of it, itself included, oldest first.
     pub versions: Vec<u64>,
@@ -139,9 +139,9 @@ pub struct StoredCitation {
 pub enum MessageState {
     /// It is being written now, by this process.
     Writing,
-    /// It came to its end, which may have been a cancel.
+    /// Complete, or cancelled; see `stop`.
     Done { stop: StopReason },
-    /// The app ended in the middle of it.
+    /// The process ended while it was being written.
     Interrupted,
     /// An error ended it; the text is for a person to read.
     Failed { error: String },
@@ -200,27 +200,27 @@ impl Conversations {
         self.0.create(settings).await
     }
 
-    /// The branch that is shown, with what has come so far of an answer under way.
+    /// Opens a conversation: the selected branch, including the content so far of an active answer.
     pub async fn open(&self, id: u64) -> Result<Conversation> {
         self.0.open(id).await
     }
 
-    /// Gives it a title; none: the first words of its first message again.
+    /// Sets the title. Unset: the first words of the first message again.
     pub async fn rename(&self, id: u64, title: Option<String>) -> Result<()> {
         self.0.rename(id, title).await
     }
 
-    /// Pins it above the others, or no longer.
+    /// Pins or unpins it.
     pub async fn set_pinned(&self, id: u64, pinned: bool) -> Result<()> {
         self.0.set_pinned(id, pinned).await
     }
 
-    /// Changes what it is asked with, from the next question on.
+    /// Sets its request defaults, from the next request on.
     pub async fn configure(&self, id: u64, settings: ConversationSettings) -> Result<()> {
         self.0.configure(id, settings).await
     }
 
-    /// Takes it out of sight, for `restore` to bring back until `purge`, or the first start after an hour.
+    /// Marks it as deleted. `restore` undoes that until `purge`, or until the first start after an hour.
     pub async fn delete(&self, id: u64) -> Result<()> {
         self.0.delete(id).await
     }
@@ -235,48 +235,49 @@ impl Conversations {
         self.0.purge().await
     }
 
-    /// Shows the branch that goes through this version of a message.
+    /// Selects the branch through this version of a message.
     pub async fn choose(&self, id: u64, message: u64) -> Result<Conversation> {
         self.0.choose(id, message).await
     }
 
-    /// Those that hold all words of the query, the last one by its beginning as well: titles first, then the newest.
+    /// Full-text search for all words of the query, the last one as a prefix. Title matches first, then the newest.
     #[uniffi::method(default(limit = 50))]
     pub async fn search(&self, query: String, limit: u32) -> Result<Vec<SearchHit>> {
         self.0.search(query, limit).await
     }
 
-    /// Writes out the branch that is shown.
+    /// Exports the selected branch.
     pub async fn export(&self, id: u64, format: ExportFormat) -> Result<String> {
         self.0.export(id, format).await
     }
 
-    /// Decides who would answer this, said next, and asks nobody. `messages` of the request are only what is new.
+    /// Returns the routing decision for this as the next message, without sending it. `messages` holds the new ones
+    /// only.
     pub async fn route(&self, id: u64, request: ChatRequest) -> Result<Decision> {
         self.0.route(id, request).await
     }
 
-    /// What this would cost, said next, here and everywhere, the cheapest first.
+    /// Estimates the cost of this as the next message on every target, cheapest first.
     pub async fn cost(&self, id: u64, request: ChatRequest) -> Result<Vec<CostRow>> {
         self.0.cost(id, request).await
     }
 
-    /// Says something and asks for the answer: `messages` of the request are only what is new.
+    /// Appends the request's messages and generates an answer. `messages` holds the new ones only.
     pub fn start_send(&self, id: u64, request: ChatRequest) -> Result<Arc<ChatStream>> {
         Ok(Arc::new(ChatStream(self.0.send(id, request))))
     }
 
-    /// Puts other words in the place of a question and asks for the answer to them. The old ones stay as a version.
+    /// Replaces a user message by a new version and generates an answer. The old version is kept.
     pub fn start_edit(&self, id: u64, message: u64, request: ChatRequest) -> Result<Arc<ChatStream>> {
         Ok(Arc::new(ChatStream(self.0.edit(id, message, request))))
     }
 
-    /// Asks for another version of an answer, here or elsewhere.
+    /// Generates another version of an answer.
     pub fn start_regenerate(&self, id: u64, message: u64, request: ChatRequest) -> Result<Arc<ChatStream>> {
         Ok(Arc::new(ChatStream(self.0.regenerate(id, message, request))))
     }
 
-    /// Goes on with the last answer where it broke off, here or elsewhere. Only what is new is streamed.
+    /// Continues the last answer where it was interrupted. Only the new part is streamed.
     pub fn start_resume(&self, id: u64, request: ChatRequest) -> Result<Arc<ChatStream>> {
         Ok(Arc::new(ChatStream(self.0.resume(id, request))))
     }

@@ -21,11 +21,11 @@ pub struct Snapshot {
     pub os: String,
 }
 
-/// Tells the library what only the app's side of a phone can know. Called before every decision, from any thread.
+/// Supplies the device facts that only the app can read. Called before every decision, from any thread.
 // Not `Host`: Swift's Foundation has one, on the Mac and on Linux.
 #[uniffi::export(with_foreign)]
 pub trait DeviceHost: Send + Sync + std::fmt::Debug {
-    /// The device as it is now; answer at once.
+    /// Returns the current device facts. Must not block.
     fn facts(&self) -> HostFacts;
 }
 
@@ -39,7 +39,7 @@ impl nearside::device::Host for Foreign {
     }
 }
 
-/// The device as it is now. The default says nothing.
+/// Device facts. The defaults mean unknown.
 #[uniffi::remote(Record)]
 pub struct HostFacts {
     /// Bytes that this app may still take, where the system has a limit of its own. Unset: as the system has free.
@@ -63,11 +63,11 @@ pub struct HostFacts {
 /// How a device is connected.
 #[uniffi::remote(Enum)]
 pub enum Network {
-    /// Not told: taken as connected.
+    /// Unknown; treated as connected.
     Unknown,
     /// Not at all.
     Offline,
-    /// In a way that costs by the byte.
+    /// Metered: billed by volume, or limited by the user.
     Metered,
     /// Freely.
     Unmetered,
@@ -76,12 +76,12 @@ pub enum Network {
 /// How hot a device is.
 #[uniffi::remote(Enum)]
 pub enum Heat {
-    /// As usual, or not told.
+    /// Normal, or unknown.
     Nominal,
     /// Warm.
     Fair,
     /// Hot: the system slows down.
     Serious,
-    /// The system stops what it can.
+    /// Very hot: the system restricts apps.
     Critical,
 }

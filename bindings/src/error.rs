@@ -16,7 +16,7 @@ pub enum NearsideError {
     Storage { detail: String },
     /// The network failed or is missing: try again, or later. What was downloaded is kept.
     Network { detail: String },
-    /// The other side answered with something it should not have: a fault of the hub or the provider.
+    /// The hub or provider returned an invalid response: a fault on its side.
     Provider { detail: String },
     /// A key or a token is missing, wrong, or lacks the right.
     Unauthorized { detail: String },
@@ -26,11 +26,11 @@ pub enum NearsideError {
     Corrupt { detail: String },
     /// This build, device or model cannot do what was asked.
     Unsupported { detail: String },
-    /// The request itself is wrong: mend it.
+    /// The request is invalid: fix it.
     InvalidRequest { detail: String },
     /// A policy forbids it: change the policy or the request.
     Blocked { detail: String },
-    /// Somebody else is using it just now: wait for them.
+    /// The resource is in use: retry later.
     Busy { detail: String },
     /// A bug in this library: please report it.
     Internal { detail: String },

@@ -42,7 +42,7 @@ pub(crate) fn model_ref(text: String) -> Result<ModelRef> {
     ModelRef::parse(&text)
 }
 
-/// How exact the cache of keys and values is.
+/// Element type of the KV cache.
 #[uniffi::remote(Enum)]
 pub enum CacheType {
     /// Two bytes a value.
@@ -171,38 +171,38 @@ pub struct InstalledModel {
 /// A step of a download. In this order; a model that is already here gives the first and the last.
 #[uniffi::remote(Enum)]
 pub enum DownloadEvent {
-    /// It is known what will be fetched. `url` is empty for a model that is here already: nobody was asked.
+    /// The reference was resolved. `url` is empty for a model that is installed already.
     Resolved {
         name: String,
         url: String,
         size_bytes: u64,
         sha256: Option<String>,
     },
-    /// Bytes that are here, from this and earlier runs. About ten times a second; the last time `done` equals `total`.
+    /// Bytes on disk, from this and earlier runs. About ten times a second; finally `done` equals `total`.
     Progress {
         done: u64,
         total: u64,
         bytes_per_second: u64,
     },
-    /// Everything is here; the hash is being finished.
+    /// The transfer is complete; the hash is being verified.
     Verifying,
     /// The model is whole and in the store.
     Installed { model: InstalledModel },
 }
 
-/// A download under way, pulled batch by batch. Most apps use `Nearside.download` instead, which is a loop over this.
-/// Letting go of it cancels the download; what came is kept, and the next one goes on from there.
+/// A download in progress, pulled in batches. Most apps use `Nearside.download` instead, which loops over this.
+/// Dropping it cancels the download; the partial file is kept, and the next download resumes it.
 #[derive(uniffi::Object)]
 pub struct DownloadStream(pub(crate) nearside::model::DownloadStream);
 
 #[uniffi::export]
 impl DownloadStream {
-    /// Waits for an event and takes whatever else is there, in order. Empty: it is over.
+    /// Waits for the next event and returns it with all that are queued, in order. Empty: the download is over.
     pub async fn next_batch(&self) -> Result<Vec<DownloadEvent>> {
         self.0.next_batch().await
     }
 
-    /// Stops the download, from any thread and as often as you like. The stream then ends without `Installed`.
+    /// Cancels the download. Idempotent, callable from any thread. The stream then ends without `Installed`.
     pub fn cancel(&self) {
         self.0.cancel();
     }

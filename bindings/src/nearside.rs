@@ -35,8 +35,7 @@ pub struct Config {
     pub threads: Option<u32>,
 }
 
-/// Language models on this device. Make one for the life of the app: a loaded model stays loaded, for the next request
-/// to find.
+/// The library's client. Create one for the life of the app: a loaded model stays loaded for later requests.
 #[derive(uniffi::Object)]
 pub struct Nearside(pub(crate) nearside::Nearside);
 
@@ -48,29 +47,28 @@ impl Nearside {
         nearside::Nearside::new(config).map(Self)
     }
 
-    /// The same on a phone, whose app tells what only it can know.
+    /// Like `new`, with a host that supplies the device facts only the app can read.
     #[uniffi::constructor]
     pub fn with_host(config: Config, host: Arc<dyn DeviceHost>) -> Result<Self> {
         nearside::Nearside::with_host(config, Arc::new(Foreign(host))).map(Self)
     }
 
-    /// Gives the hub its token, for private and gated models, for as long as this object lives. Empty: takes it away.
+    /// Sets the hub's token, for private and gated models; kept in memory only. Empty: removes it.
     pub fn set_hub_token(&self, token: String) -> Result<()> {
         self.0.set_hub_token(Secret::new(token))
     }
 
-    /// Asks. Returns at once; what goes wrong with the request comes out of the stream.
+    /// Starts a chat request. Returns immediately; errors arrive on the stream.
     pub fn start_chat(&self, request: ChatRequest) -> Result<ChatStream> {
         Ok(ChatStream(self.0.chat(request)))
     }
 
-    /// Goes on elsewhere with an answer that broke off: `said` is what was written so far, and only what comes after it
-    /// is streamed.
+    /// Continues an interrupted answer on a remote target. `said` is the text so far; only what follows it is streamed.
     pub fn start_continue_remotely(&self, request: ChatRequest, said: String) -> Result<ChatStream> {
         Ok(ChatStream(self.0.continue_remotely(request, said)))
     }
 
-    /// Decides who would answer, and sends the words to nobody. May wait seconds for a provider's list of models.
+    /// Returns the routing decision without sending the request. May wait seconds for a provider's model list.
     pub async fn route(&self, request: ChatRequest) -> Result<Decision> {
         self.0.route(request).await
     }
@@ -81,65 +79,65 @@ impl Nearside {
         Ok(Arc::new(Conversations(inner, self)))
     }
 
-    /// What stands behind each preset for this model, as in a request. Unset: any model.
+    /// Sampling values of each preset for a model, named as in a request. Unset: the defaults for any model.
     #[uniffi::method(default(model = None, provider = None))]
     pub async fn presets(&self, model: Option<String>, provider: Option<String>) -> Result<Vec<PresetValues>> {
         self.0.presets(model, provider).await
     }
 
-    /// Models worth having on a phone, from small to large. `fit` says of each whether it fits this one.
+    /// Recommended models for phones, smallest first. `fit` tells whether one fits this device.
     pub fn catalog(&self) -> Result<Vec<CatalogEntry>> {
         Ok(self.0.catalog())
     }
 
-    /// Tells what happened to the app. Returns at once.
+    /// Reports an app lifecycle event. Returns immediately.
     pub fn notify(&self, event: AppEvent) -> Result<()> {
         self.0.notify(event);
         Ok(())
     }
 
-    /// What this request would cost here and everywhere, the cheapest first. Asks nobody.
+    /// Estimates the cost of the request on every target, cheapest first. Makes no network request.
     pub async fn cost(&self, request: ChatRequest) -> Result<Vec<CostRow>> {
         self.0.cost(request).await
     }
 
-    /// What is allowed.
+    /// Returns the routing policy.
     pub fn policy(&self) -> Result<Policy> {
         Ok(self.0.policy())
     }
 
-    /// Changes what is allowed, from the next request on. Kept over restarts.
+    /// Sets the routing policy, from the next request on. Persisted.
     pub async fn set_policy(&self, policy: Policy) -> Result<()> {
         self.0.set_policy(policy).await
     }
 
-    /// Sets a provider up, or anew under the same name. Kept over restarts; its credential is not, see `setKey`.
+    /// Adds a provider, or replaces the one of this name. Persisted, except for its credential; see `setKey`.
     pub async fn add_provider(&self, settings: ProviderSettings) -> Result<()> {
         self.0.add_provider(settings).await
     }
 
-    /// Gives a provider its credential, for as long as this object lives. Empty: takes it away.
+    /// Sets a provider's credential; kept in memory only. Empty: removes it.
     pub fn set_key(&self, provider: String, key: String) -> Result<()> {
         self.0.set_key(&provider, Secret::new(key));
         Ok(())
     }
 
-    /// Forgets a provider, its model list and its credential. What was spent there stays in the reports.
+    /// Removes a provider, its model list and its credential. Its spending stays in the reports.
     pub async fn remove_provider(&self, name: String) -> Result<()> {
         self.0.remove_provider(name).await
     }
 
-    /// The providers that are set up, by name.
+    /// Configured providers, ordered by name.
     pub async fn providers(&self) -> Result<Vec<ProviderStatus>> {
         self.0.providers().await
     }
 
-    /// Asks a provider for its models, and keeps the list.
+    /// Fetches a provider's model list and stores it.
     pub async fn provider_models(&self, name: String) -> Result<Vec<RemoteModel>> {
         self.0.provider_models(name).await
     }
 
-    /// Begins to sign a person in at OpenRouter. `callback` is where the browser goes afterwards.
+    /// Starts a sign-in at OpenRouter. `callback` is the URL the browser is redirected to.
     #[uniffi::method(default(callback = None))]
     pub async fn sign_in(&self, provider: String, callback: Option<String>) -> Result<SignIn> {
         self.0
@@ -148,24 +146,24 @@ impl Nearside {
             .map(|begun| SignIn(Arc::new(begun)))
     }
 
-    /// Ends a sign-in with the code that the browser brought. The provider has its key from now on; it is given to the
-    /// app to keep for the next start.
+    /// Completes a sign-in with the code from the redirect. Sets the provider's key, and returns it for the app to
+    /// store.
     pub async fn finish_sign_in(&self, provider: String, sign_in: Arc<SignIn>, code: String) -> Result<String> {
         let key = self.0.finish_sign_in(provider, Arc::clone(&sign_in.0), code).await?;
         Ok(key.into_text())
     }
 
-    /// What was spent today and this month, in UTC.
+    /// Spending today and this month, in UTC.
     pub async fn spent(&self) -> Result<Spent> {
         self.0.spent().await
     }
 
-    /// What was spent, summed up.
+    /// Spending report, grouped by `by`.
     pub async fn spending(&self, by: SpendBy) -> Result<Vec<SpendRow>> {
         self.0.spending(by).await
     }
 
-    /// Downloads a model, or goes on with it: resolves it, fetches what is missing, checks it and installs it.
+    /// Downloads and installs a model, resuming an earlier download.
     pub fn start_download(&self, model: ModelRef) -> Result<DownloadStream> {
         Ok(DownloadStream(self.0.download(model)))
     }
@@ -209,16 +207,15 @@ impl Nearside {
     }
 }
 
-/// What happened to the app.
+/// An app lifecycle event.
 #[uniffi::remote(Enum)]
 pub enum AppEvent {
-    /// The system asks for memory: loaded models that nobody uses are freed, and for a minute decisions count as made
-    /// under memory pressure.
+    /// Memory warning: idle models are freed, and for a minute routing assumes memory pressure.
     MemoryLow,
-    /// The system is about to end the app: every loaded model is freed, and answers on the device end as cancelled.
+    /// The app is about to be killed: all models are freed, and answers on the device end as cancelled.
     MemoryCritical,
-    /// Nobody looks at the app: loaded models that nobody uses are freed.
+    /// The app entered the background: idle models are freed.
     Background,
-    /// Somebody looks again.
+    /// The app returned to the foreground.
     Foreground,
 }

@@ -8,12 +8,12 @@ use nearside::engine::remote::{Abilities, Price, ProviderKind, ProviderSettings,
 
 use crate::Result;
 
-/// A place that answers over the network, as the app sets it up. Its credential is given apart: `setKey`.
+/// Configuration of a provider. Its credential is set separately: `setKey`.
 #[uniffi::remote(Record)]
 pub struct ProviderSettings {
     /// What requests, receipts and reports call it; the app's own choice, such as `openrouter`.
     pub name: String,
-    /// Whose dialect it speaks.
+    /// Its API dialect.
     pub kind: ProviderKind,
     /// Where it is. Unset: where that kind of provider is. Plain `http` only for this machine, or with `allow_http`.
     #[uniffi(default)]
@@ -21,10 +21,10 @@ pub struct ProviderSettings {
     /// The model that answers where a request names none.
     #[uniffi(default)]
     pub model: Option<String>,
-    /// Lets words and credentials travel unencrypted: for a server in the person's own network.
+    /// Allows plain `http`, for a server in the user's own network.
     #[uniffi(default = false)]
     pub allow_http: bool,
-    /// What happens to words there, where the app knows better than the library.
+    /// Its data policy, if the app knows better than the library.
     #[uniffi(default)]
     pub data_policy: Option<DataPolicy>,
     /// SHA-256 digests of public keys, in base64: the server must show one of them. Empty: any that the roots vouch for.
@@ -35,7 +35,7 @@ pub struct ProviderSettings {
     pub root_certificate: Option<String>,
 }
 
-/// Whose dialect a provider speaks.
+/// The API dialect of a provider.
 #[uniffi::remote(Enum)]
 pub enum ProviderKind {
     OpenRouter,
@@ -51,20 +51,20 @@ pub enum ProviderKind {
     Compatible,
 }
 
-/// A provider as it is set up and stands now. No credential is in here.
+/// A configured provider and its current state. Contains no credential.
 #[uniffi::remote(Record)]
 pub struct ProviderStatus {
-    /// What the app said.
+    /// Its configuration.
     pub settings: ProviderSettings,
     /// Where it is.
     pub base_url: String,
     /// A credential is there, or none is needed.
     pub has_key: bool,
-    /// It failed again and again, and is left alone for this many seconds yet. 0: it may be asked.
+    /// Remaining cooldown in seconds after repeated failures. 0: requests are allowed.
     pub resting_seconds: u64,
     /// The model that answers where a request names none.
     pub default_model: Option<String>,
-    /// What happens to words there, under the policy of now.
+    /// Its data policy, under the current routing policy.
     pub data_policy: DataPolicy,
     /// How many models its list has; 0 if it was never fetched.
     pub models: u32,
@@ -87,11 +87,11 @@ pub struct RemoteModel {
     pub price: Option<Price>,
     /// The day it is switched off, as `2026-12-31`.
     pub retires: Option<String>,
-    /// The words leave for yet another place.
+    /// The server forwards requests to another host.
     pub passed_on: bool,
 }
 
-/// What a model can do besides words.
+/// Capabilities of a model besides text.
 #[uniffi::remote(Record)]
 pub struct Abilities {
     pub tools: bool,
@@ -108,7 +108,7 @@ pub struct Price {
     pub usd_in: f64,
     /// Tokens generated, reasoning included.
     pub usd_out: f64,
-    /// Tokens of the prompt that the provider still had. Unset: as `usd_in`.
+    /// Cached tokens of the prompt. Unset: as `usd_in`.
     pub usd_cached: Option<f64>,
     /// US dollars for each request besides; usually 0.
     pub usd_request: f64,
@@ -116,7 +116,7 @@ pub struct Price {
     pub as_of: String,
 }
 
-/// A sign-in at OpenRouter that has begun: open `url` in a browser, and give the code that it brings to `finishSignIn`.
+/// A started sign-in: open `url` in a browser, and pass the code of the redirect to `finishSignIn`.
 #[derive(uniffi::Object)]
 pub struct SignIn(pub(crate) Arc<nearside::engine::remote::SignIn>);
 

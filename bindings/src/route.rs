@@ -4,24 +4,24 @@ use nearside::ErrorKind;
 use nearside::chat::{DataPolicy, Route, Skipped, Target};
 use nearside::route::{Consent, CostRow, Decision, Policy, Question, SpendBy, SpendRow, Spent};
 
-/// What the app and its person allow.
+/// The routing policy of the app and its user.
 #[uniffi::remote(Record)]
 pub struct Policy {
-    /// What receipts call this policy; change it with the policy.
+    /// Version shown in receipts; change it together with the policy.
     pub version: String,
-    /// Countries in which words may be processed, as ISO 3166 codes, or `EU`. Empty: any, unknown ones too.
+    /// Countries where content may be processed, as ISO 3166 codes, or `EU`. Empty: any, including unknown ones.
     #[uniffi(default)]
     pub regions: Vec<String>,
-    /// Places that may keep words are allowed.
+    /// Allows targets that retain content.
     #[uniffi(default = false)]
     pub allow_retention: bool,
-    /// Places that may train on words are allowed.
+    /// Allows targets that train on content.
     #[uniffi(default = false)]
     pub allow_training: bool,
     /// Only these providers, by name. Empty: all that are set up.
     #[uniffi(default)]
     pub providers: Vec<String>,
-    /// Never these providers; for one that passes requests on, also never those behind it.
+    /// Excluded providers; for an aggregator, also excluded upstreams.
     #[uniffi(default)]
     pub never: Vec<String>,
     /// Whether the person is asked before personal words leave the device.
@@ -35,10 +35,10 @@ pub struct Policy {
     /// US dollars of one month, in UTC.
     #[uniffi(default)]
     pub max_usd_month: Option<f64>,
-    /// Goes elsewhere over a connection that costs by the byte, too.
+    /// Allows remote targets on a metered connection.
     #[uniffi(default = true)]
     pub allow_metered: bool,
-    /// A place that is expected to be much slower loses to an allowed one that is fast.
+    /// Prefers a much faster allowed target over a slow first choice.
     #[uniffi(default = false)]
     pub prefer_fast: bool,
 }
@@ -48,20 +48,20 @@ pub struct Policy {
 pub enum Consent {
     /// Each time.
     Ask,
-    /// No: they agreed once and for all.
+    /// Not asked: consent was given for good.
     Given,
-    /// No: they refused once and for all.
+    /// Not asked: consent was refused for good.
     Refused,
 }
 
-/// What the router says.
+/// A routing decision.
 #[uniffi::remote(Enum)]
 pub enum Decision {
-    /// This place answers.
+    /// This target answers.
     Go { route: Route },
-    /// This place would answer if the person agreed.
+    /// This target needs the user's consent.
     Ask { question: Question },
-    /// No place may, can or should: the rule that left none, and the error that a chat would end with.
+    /// No target can answer: the rule that rejected the closest candidate, and the error that a chat would return.
     Nowhere {
         rule: String,
         kind: ErrorKind,
@@ -70,20 +70,20 @@ pub enum Decision {
     },
 }
 
-/// What to ask the person before words leave the device. Their yes is the request's `consent`, set to `target`.
+/// A consent request. If the user agrees, set the request's `consent` to `target`.
 #[uniffi::remote(Record)]
 pub struct Question {
-    /// Where it would go.
+    /// The target that would answer.
     pub target: Target,
-    /// What happens to the words there.
+    /// Its data policy.
     pub data_policy: DataPolicy,
-    /// US dollars that it would cost at most. Unset: no price is known.
+    /// Maximum cost in US dollars. Unset if the price is unknown.
     pub cost_usd: Option<f64>,
-    /// Why not here.
+    /// Why it is not answered on the device.
     pub reason: String,
     /// The question in words.
     pub text: String,
-    /// The route that a yes would take.
+    /// The route after consent.
     pub route: Route,
 }
 
@@ -92,7 +92,7 @@ pub struct Question {
 pub struct CostRow {
     /// The place.
     pub target: Target,
-    /// Whether it could be asked now. The others are shown for what they cost, under the name of their kind.
+    /// Whether the provider is configured. Others are listed for comparison, under the name of their kind.
     pub set_up: bool,
     /// The prompt, as long as it most likely is.
     pub usd_in: Option<f64>,
@@ -128,7 +128,7 @@ pub struct SpendRow {
     pub requests: u64,
     /// US dollars that answers cost.
     pub usd: f64,
-    /// US dollars that are reserved besides: for answers under way, and for those whose end nobody saw.
+    /// US dollars still reserved: for active answers, and for answers whose end was never recorded.
     pub usd_unsettled: f64,
     /// Tokens of the prompts.
     pub prompt_tokens: u64,

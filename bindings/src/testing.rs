@@ -8,7 +8,7 @@ use nearside::engine::{Script, ScriptStep};
 use crate::error::ErrorKind;
 use crate::{Nearside, Result};
 
-/// What `chat` answers, whatever it is asked.
+/// The scripted answer of `chat`.
 #[uniffi::remote(Record)]
 pub struct Script {
     /// In this order.
@@ -56,8 +56,7 @@ pub(crate) fn panic_on_purpose(text: String) -> Result<()> {
     std::panic::panic_any(text)
 }
 
-/// Streams of the core that nobody has let go of yet, in this process. A test that cancels and leaves streams sees it
-/// return to what it was.
+/// Number of live core streams in this process, to test that cancelled and dropped streams are freed.
 #[uniffi::export]
 pub(crate) fn live_objects() -> Result<u64> {
     Ok(nearside::chat::live_streams())

@@ -1,5 +1,4 @@
-//! The flags that make a request: what to ask of whom, how, and where it may go. `chat` sends it, `route` decides on it,
-//! `cost` reckons with it, and all three take the same flags.
+//! The flags that build a request, shared by `chat`, `route` and `cost`.
 
 use clap::{Args, ValueEnum};
 use nearside::chat::{ChatRequest, Effort, Limits, Message, Mode, Output, Preset, Reasoning, Sampling, Sensitivity};

@@ -1,4 +1,4 @@
-//! How a command ends when it does not end well, what the person is told and which exit code a script sees.
+//! Why a command stops: its message and its exit code.
 
 use std::io;
 use std::process::ExitCode;
@@ -12,7 +12,7 @@ pub(crate) enum Failure {
     Library(Error),
     /// Ctrl-C.
     Interrupted,
-    /// Whoever read standard output has closed it; nothing is wrong.
+    /// The reader closed standard output (EPIPE); not an error.
     ReaderLeft,
     /// Standard output could not be written.
     Output(io::Error),
@@ -57,9 +57,8 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// The library ends its texts with the remedy, behind the last semicolon. Where that is missing, or is a call to
-/// `download`, which only a program can make, the kind of the error knows one. Where the library speaks of what a program
-/// can set, the person is told how it is set here.
+/// Splits an error text into message and help, at the last semicolon. Replaces help that only a program can follow,
+/// such as a call to `download`, by the CLI's own.
 pub(crate) fn words(error: &Error) -> (String, String) {
     let text = error.to_string();
     let (what, help) = match text.rsplit_once("; ") {

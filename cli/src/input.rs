@@ -44,7 +44,7 @@ pub(crate) async fn whole(interrupt: &mut Interrupt) -> Result<String, Failure> 
     std::thread::spawn(move || {
         let mut text = String::new();
         let read = io::stdin().lock().read_to_string(&mut text).map(|_| text);
-        // Nobody waits any more after Ctrl-C.
+        // The receiver is gone after Ctrl-C.
         let _ = sender.send(read);
     });
     tokio::select! {

@@ -9,7 +9,7 @@ use nearside::Error;
 
 use crate::failure::Failure;
 
-/// Hears Ctrl-C. Several presses that nobody waited for count as one.
+/// Listens for Ctrl-C. Unhandled presses are coalesced into one.
 #[derive(Debug)]
 pub(crate) struct Interrupt {
     #[cfg(unix)]
@@ -39,7 +39,7 @@ impl Interrupt {
         }
     }
 
-    /// Does the work, or gives it up at Ctrl-C.
+    /// Runs `work`, or drops it and returns `Interrupted` on Ctrl-C.
     pub(crate) async fn or<T, E: Into<Failure>>(
         &mut self,
         work: impl Future<Output = Result<T, E>>,
@@ -50,7 +50,7 @@ impl Interrupt {
         }
     }
 
-    /// Forgets a press from a time when nobody wanted one, such as at a prompt that has its own Ctrl-C.
+    /// Discards a pending press, such as one at a prompt that handles Ctrl-C itself.
     pub(crate) async fn forget(&mut self) {
         tokio::select! {
             biased;

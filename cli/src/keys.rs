@@ -37,7 +37,7 @@ impl Keys {
         }
     }
 
-    /// Gives the library every key.
+    /// Loads every stored key into the library.
     ///
     /// # Errors
     /// `Unauthorized` for a file that others may read; `Storage`.

@@ -10,7 +10,7 @@ pub(crate) fn dollars(usd: f64) -> String {
     format!("${usd:.places$}")
 }
 
-/// The same, where it may not be known.
+/// Like [`dollars`]; `?` if unknown.
 pub(crate) fn perhaps(usd: Option<f64>) -> String {
     usd.map_or_else(|| "?".to_owned(), dollars)
 }

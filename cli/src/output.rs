@@ -116,12 +116,12 @@ impl Output {
         Ok(())
     }
 
-    /// Bytes that another program made for another program.
+    /// Writes bytes unchanged, such as a completion script.
     pub(crate) fn verbatim(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         Ok(self.out.raw(bytes)?)
     }
 
-    /// One line on standard error. Where that is closed there is nobody left to tell.
+    /// Prints one line on standard error; write errors are ignored.
     pub(crate) fn note(&mut self, spans: &[Span]) {
         let line = self.err.render(spans, "\n");
         let _ = self.err.raw(line.as_bytes());
@@ -208,7 +208,7 @@ pub(crate) fn log_to_stderr() {
         .with_writer(io::stderr)
         .with_ansi(colour);
     let ours = Targets::new().with_target("nearside", LevelFilter::DEBUG);
-    // Fails only where a subscriber is set already, and nobody else sets one.
+    // Fails only if a subscriber is set already; this is the only place that sets one.
     let _ = tracing_subscriber::registry().with(lines.with_filter(ours)).try_init();
 }
 

@@ -1,5 +1,4 @@
-//! Questions to a person on a terminal. Where there is none, whoever asks must do without. A key is not shown as it is
-//! typed.
+//! Prompts on a terminal: confirmations, and keys, which are not echoed.
 
 use std::io::{ErrorKind, IsTerminal};
 
@@ -10,12 +9,12 @@ use rustyline::{Behavior, Config, DefaultEditor};
 use crate::failure::Failure;
 use crate::output::{Output, harmless};
 
-/// Whether somebody could see a question and answer it.
+/// Whether a prompt can be shown and answered.
 pub(crate) fn is_there(output: &Output) -> bool {
     std::io::stdin().is_terminal() && output.notes_to_terminal()
 }
 
-/// Asks. Anything but a yes is a no. Blocks, and hears Ctrl-C itself.
+/// Asks for confirmation; anything but yes is a no. Blocks, and handles Ctrl-C itself.
 pub(crate) fn agrees(question: &str) -> Result<bool, Failure> {
     let unasked = |cause: ReadlineError| Error::storage(format!("could not ask on the terminal: {cause}; use `--yes`"));
     // The question is for the terminal even when the answer goes elsewhere.

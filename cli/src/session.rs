@@ -91,8 +91,8 @@ fn flag_or_variable(flag: &Option<String>, name: &str) -> Result<Option<String>,
     }
 }
 
-/// An environment variable that says something. One that cannot be read is an error: to go on without it would put
-/// models where nobody expects them. Its value is in no text; it may be a token.
+/// Returns a non-empty environment variable. An unreadable one is an error: ignoring it would put models in an
+/// unexpected place. Its value is never in an error text, since it may be a token.
 pub(crate) fn variable(name: &str) -> Result<Option<String>, Failure> {
     match std::env::var(name) {
         Ok(value) => Ok(Some(value.trim().to_owned()).filter(|value| !value.is_empty())),

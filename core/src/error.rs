@@ -58,7 +58,7 @@ errors! {
     Storage storage,
     /// The network failed or is missing: try again, or later. What was downloaded is kept.
     Network network,
-    /// The other side answered with something it should not have: a fault of the hub or the provider.
+    /// The hub or provider returned an invalid response: a fault on its side.
     Provider provider,
     /// A key or a token is missing, wrong, or lacks the right.
     Unauthorized unauthorized,
@@ -68,11 +68,11 @@ errors! {
     Corrupt corrupt,
     /// This build, device or model cannot do what was asked.
     Unsupported unsupported,
-    /// The request itself is wrong: mend it.
+    /// The request is invalid: fix it.
     InvalidRequest invalid_request,
     /// A policy forbids it: change the policy or the request.
     Blocked blocked,
-    /// Somebody else is using it just now: wait for them.
+    /// The resource is in use: retry later.
     Busy busy,
     /// A bug in this library: please report it.
     Internal internal,

@@ -1,4 +1,4 @@
-//! The object an app holds. It wires the rooms together and does nothing itself.
+//! The library's entry point. Connects the modules and holds no logic of its own.
 //!
 //! It brings its own tokio runtime, so it works inside another runtime, outside of any, and under Swift's and Kotlin's
 //! executors alike. Futures that it returns may be dropped at any time. Dropping the object cancels what runs.
@@ -72,24 +72,24 @@ struct Inner {
     host: Arc<dyn Host>,
     handle: Handle,
     policy: Mutex<Policy>,
-    /// Raised when the object is dropped.
+    /// Cancelled when the object is dropped.
     closing: Cancel,
     engines: Mutex<Vec<(LocalSettings, Arc<LocalEngine>)>>,
     known: Mutex<HashMap<String, providers::Known>>,
-    /// Calls that a model made, and where: a tool loop stays where it began.
+    /// Recent tool calls and the target that made each: a tool loop stays on its target.
     loops: Mutex<Vec<(String, Target)>>,
-    /// Opened when conversations are first asked for.
+    /// Opened on first use.
     archive: Mutex<Option<Arc<Archive>>>,
-    /// Where an answer is being written: its conversation, and its own id as soon as it has one.
+    /// Active answer per conversation; its id is set once its row exists.
     live: Mutex<HashMap<u64, Option<u64>>>,
-    /// When the system last asked for memory.
+    /// Time of the last memory warning.
     pressed: Mutex<Option<Instant>>,
-    /// Answers everything, where a test put one here.
+    /// Replaces all engines in tests.
     scripted: Option<Arc<dyn Engine>>,
 }
 
 impl Nearside {
-    /// Opens the library; makes its directory and mends what an earlier kill left half done. Opens no connection.
+    /// Opens the library, creates its directory, and cleans up after an earlier kill. Opens no connection.
     ///
     /// # Errors
     /// `Storage` if the directory cannot be used, `InvalidRequest` if the hub's address cannot.
@@ -169,7 +169,7 @@ impl Nearside {
         Ok(())
     }
 
-    /// Asks. Returns at once; everything, errors too, comes on the stream.
+    /// Starts a chat request. Returns immediately; everything, including errors, arrives on the stream.
     pub fn chat(&self, request: ChatRequest) -> ChatStream {
         let asked = Instant::now();
         let (stream, sink) = Stream::new();
@@ -179,13 +179,12 @@ impl Nearside {
         stream
     }
 
-    /// Goes on elsewhere with an answer that broke off here: `said` is what was written so far, and only what comes
-    /// after it is streamed.
+    /// Continues an interrupted answer on a remote target. `said` is the text so far; only what follows it is streamed.
     pub fn continue_remotely(&self, request: ChatRequest, said: String) -> ChatStream {
         self.chat(continued(request, said))
     }
 
-    /// Decides who would answer, and asks nobody.
+    /// Returns the routing decision without sending the request.
     ///
     /// # Errors
     /// `InvalidRequest`, `NotInstalled` for a model that is named and nowhere, `Storage`.
@@ -196,8 +195,8 @@ impl Nearside {
             .await
     }
 
-    /// What this request would cost here and everywhere that is set up, and at the well-known places of the dated
-    /// table; the cheapest first.
+    /// Estimates the cost of the request on this device, on every configured provider, and on the providers of the
+    /// built-in price table; cheapest first.
     ///
     /// # Errors
     /// As [`Self::route`].
@@ -206,12 +205,12 @@ impl Nearside {
         self.blocking(move |inner| inner.cost(&request)).await
     }
 
-    /// What is allowed.
+    /// Returns the routing policy.
     pub fn policy(&self) -> Policy {
         self.inner.policy()
     }
 
-    /// Changes what is allowed, from the next request on. Kept over restarts.
+    /// Sets the routing policy from the next request on. Persisted.
     ///
     /// # Errors
     /// `Storage`.
@@ -359,7 +358,7 @@ impl Drop for Nearside {
 }
 
 impl Inner {
-    /// Decides who answers, and lets them.
+    /// Chooses the route and runs the request.
     async fn begin(self: Arc<Self>, request: ChatRequest, sink: Sink<Chunk>, asked: Instant) {
         if let Err(error) = request.check() {
             return sink.finish(Err(error));
@@ -400,7 +399,7 @@ fn joined<T>(ended: std::result::Result<Result<T>, tokio::task::JoinError>) -> R
     ended.unwrap_or_else(|cause| Err(broken_off(&cause)))
 }
 
-/// What is behind these locks is whole after every statement, so a panic elsewhere does not spoil it.
+/// Poisoning is ignored: every statement leaves the value consistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -410,8 +409,7 @@ fn hub(config: &Config, token: &Secret) -> Result<Hub> {
     Hub::new(config.hub.as_deref().unwrap_or(HUGGING_FACE), Some(token.expose()))
 }
 
-/// The request that goes on with an answer that broke off. Words, since not every provider goes on with an assistant's
-/// message by itself.
+/// Builds the continuation request. It asks in words, because not every provider continues an assistant message.
 fn continued(mut request: ChatRequest, said: String) -> ChatRequest {
     request.messages.push(Message::assistant(said));
     request.messages.push(Message::user(GO_ON));

@@ -48,19 +48,18 @@ impl State {
         Database::open(directory, &SCHEMA).map(Self)
     }
 
-    /// Reads, seeing one moment of the file.
+    /// Runs a read transaction: a consistent snapshot.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
         self.0.read(work)
     }
 
-    /// Writes all of it or, on an error, nothing. It is on the disk on return.
+    /// Runs a write transaction: rolled back on an error, durable on return.
     pub(crate) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
         self.0.write(work)
     }
 
-    /// Writes what an answer under way may take, or refuses. Nobody else writes between what it reads and what it writes.
-    /// It survives a kill of the process at once, and a loss of power from the next [`State::write`] on: with the power
-    /// the answer is lost, too.
+    /// Write transaction without an fsync, for reservations: survives a kill of the process at once, and a power loss
+    /// from the next [`State::write`] on. (A power loss ends the answer as well.)
     pub(crate) fn decide<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>) -> Result<T> {
         self.0.decide(work)
     }
@@ -81,7 +80,7 @@ pub(crate) fn seconds(moment: SystemTime) -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// The moment that [`seconds`] wrote.
+/// Inverse of [`seconds`].
 fn moment(seconds: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
 }

@@ -1,8 +1,8 @@
 //! What is global in llama.cpp: its one-time start, its log, and the processor it was compiled for.
 //!
-//! llama.cpp's log goes to `tracing`, target `llama.cpp`. Some of its lines quote text, so what is let through depends on
-//! what the thread is doing: everything while a file is loaded (nobody has written a prompt yet), warnings and errors while
-//! computing (tokens only), nothing at all while text is tokenised, constrained, rendered or parsed.
+//! llama.cpp's log goes to `tracing`, target `llama.cpp`. Some of its lines quote text, so the filter depends on what
+//! the thread is doing: everything while a file is loaded (there is no prompt yet), warnings and errors while computing
+//! (tokens only), nothing while text is tokenized, constrained, rendered or parsed.
 
 #![allow(unsafe_code)]
 
@@ -75,7 +75,7 @@ pub(crate) fn start() {
     });
 }
 
-/// What the current thread has llama.cpp do, and so which of its log lines may be seen.
+/// What llama.cpp is doing on this thread; determines which of its log lines pass.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
     /// Touches text: no line is let through.
@@ -86,7 +86,7 @@ pub(crate) enum Work {
     Compute,
 }
 
-/// Marks the thread as doing `work` while `body` runs; gives back what it returned and what llama.cpp called an error.
+/// Runs `body` as `work`. Returns its output, and the errors that llama.cpp logged meanwhile.
 pub(crate) fn during<T>(work: Work, body: impl FnOnce() -> T) -> (T, String) {
     let before = WORK.replace(work);
     let kept = ERRORS.take();

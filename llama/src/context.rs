@@ -133,7 +133,7 @@ impl Context {
         })
     }
 
-    /// Tokens that it can hold.
+    /// Size of the context in tokens.
     pub fn context(&self) -> u32 {
         // SAFETY: the context is live.
         unsafe { sys::llama_n_ctx(self.raw()) }
@@ -221,7 +221,7 @@ impl Context {
         }
     }
 
-    /// The next token, and the sampler knows it.
+    /// Samples the next token and updates the sampler's state with it.
     ///
     /// # Errors
     /// [`Error::Input`] when the last [`decode`](Self::decode) asked for no logits or the sampler is another model's;
@@ -368,7 +368,7 @@ impl Threads {
     }
 }
 
-// SAFETY: the pool is driven by whoever computes with its context, which is one thread at a time.
+// SAFETY: the pool is driven only by the thread that computes with its context, one at a time.
 unsafe impl Send for Threads {}
 
 impl Drop for Threads {

@@ -52,7 +52,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// Loads the GGUF file at `path`. `progress` hears how much is loaded, from 0 to 1, and says whether to go on.
+    /// Loads the GGUF file at `path`. `progress` is called with the loaded fraction, 0 to 1; return `false` to cancel.
     ///
     /// # Errors
     /// [`Error::Cancelled`] when `progress` said no, [`Error::Unsupported`] when this processor cannot run it or the file

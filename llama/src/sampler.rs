@@ -156,7 +156,7 @@ impl Sampler {
         })
     }
 
-    /// As it was when it was made.
+    /// Resets the sampler to its initial state.
     ///
     /// # Errors
     /// [`Error::Grammar`], which would have come from [`new`](Self::new) already.

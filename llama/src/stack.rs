@@ -8,7 +8,7 @@ use std::thread;
 
 use crate::Error;
 
-/// Runs `body` where it may go `levels` deep at `level` bytes each: here when that is little, else on a thread of its own.
+/// Runs `body` with stack for `levels` recursion levels of `level` bytes: here if that is little, else on a new thread.
 ///
 /// # Errors
 /// [`Error::Input`] when it would take more than half a gigabyte of stack, or the system gives no such thread.

@@ -41,7 +41,7 @@ pub(crate) async fn run(arguments: Bench, session: &mut Session<'_>) -> Result<(
         generate_tokens: arguments.generate_tokens,
         repetitions: arguments.repetitions,
     };
-    // Given up, it goes on inside until the process ends: a measurement cannot be cancelled, so nobody waits for it.
+    // On Ctrl-C the measurement runs on until the process ends; it cannot be cancelled.
     let report = session
         .interrupt
         .or(nearside.bench(arguments.reference, options))

@@ -1,5 +1,5 @@
-//! `nearside cost`: what a question would cost here and elsewhere, as prices were on their day; or, with `--spent`, what
-//! was spent. Asks nobody: prices are those of the lists that were fetched, and of a dated table.
+//! `nearside cost`: estimates the cost of a question on every target, or, with `--spent`, reports spending. Makes no
+//! network request: prices come from cached model lists and the built-in table.
 
 use clap::{Args, ValueEnum};
 use nearside::Nearside;

@@ -1,5 +1,5 @@
-//! `nearside route`: who would answer, by which rule, and why nobody else. Decides as a chat would, and sends no word of
-//! the question. Where nothing on this machine answers, providers may be asked for their model lists.
+//! `nearside route`: prints the routing decision without sending the question. Model lists of providers may be
+//! refreshed if no local model answers.
 
 use clap::Args;
 use nearside::Error;

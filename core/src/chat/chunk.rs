@@ -6,8 +6,8 @@
 //! error in its place; nothing after it. Text is whole characters always: half of one waits for its other half.
 //! Reasoning never appears in `Text`, nor text in `Reasoning`.
 //!
-//! Where a place fails before it said anything, the next one on the route begins with a `Started` of its own: the last
-//! `Started` names who is speaking. After the first piece of an answer there is never another.
+//! If a target fails before any visible output, the next one emits its own `Started`; the latest `Started` names the
+//! answering target. None follows the first visible chunk.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,9 +21,9 @@ use super::receipt::{Receipt, Route};
     reason = "a chunk is moved and not kept, and a box has no counterpart in Swift and Kotlin"
 )]
 pub enum Chunk {
-    /// It is decided who answers.
+    /// The route was chosen.
     Started {
-        /// Where, why, and what was passed over.
+        /// Target, reason and rejected candidates.
         route: Route,
     },
     /// What the model thinks before it answers; an app may fold it away.

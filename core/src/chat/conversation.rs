@@ -12,7 +12,7 @@ use super::message::{Message, Part, Role};
 use super::preset::Preset;
 use super::receipt::Receipt;
 
-/// What a conversation is asked with where a request leaves it open.
+/// Defaults for the requests of a conversation. A field set in the request takes precedence.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConversationSettings {
     /// Instructions for the whole conversation.
@@ -30,7 +30,7 @@ pub struct ConversationSettings {
 pub struct ConversationSummary {
     /// Names it; never given to another.
     pub id: u64,
-    /// What the person called it, else the first words of the first message.
+    /// The title the user gave it, or else the first words of the first message.
     pub title: String,
     /// Kept above the others.
     pub pinned: bool,
@@ -82,7 +82,7 @@ pub struct StoredMessage {
     pub usage: Option<Usage>,
     /// Its speed.
     pub timings: Option<Timings>,
-    /// Earlier messages that the model was not shown, because its context could not hold them.
+    /// Number of earlier messages omitted from the prompt because they exceeded the context.
     pub left_out: u32,
     /// The ids of all versions of it, itself included, oldest first.
     pub versions: Vec<u64>,
@@ -148,7 +148,7 @@ pub enum ExportFormat {
 }
 
 impl StoredMessage {
-    /// The message as a model is told it: without reasoning, unless it called a tool. Some providers want that back.
+    /// Converts to a prompt message. Omits reasoning unless it led to a tool call; some providers require it there.
     pub fn to_message(&self) -> Message {
         let mut parts = Vec::with_capacity(1 + self.parts.len());
         let calls = self.parts.iter().any(|part| matches!(part, Part::ToolCall { .. }));
@@ -167,8 +167,8 @@ impl StoredMessage {
     }
 }
 
-/// What was said so far, as a model is told it. An answer that never began is left out, and so two questions may follow
-/// each other: they become one, since many templates insist on turns.
+/// Builds the prompt history. Skips empty answers and merges consecutive user messages, because many templates require
+/// alternating roles.
 pub fn history(messages: &[StoredMessage]) -> Vec<Message> {
     let mut told: Vec<Message> = Vec::with_capacity(messages.len());
     for message in messages {

@@ -67,7 +67,7 @@ pub enum Part {
 }
 
 impl Message {
-    /// Words from somebody.
+    /// A text message.
     pub fn text(role: Role, text: impl Into<String>) -> Self {
         Self {
             role,

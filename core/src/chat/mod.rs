@@ -1,5 +1,5 @@
-//! The words that travel: what an app asks ([`ChatRequest`]), what comes back ([`Chunk`]) and the pipe between them
-//! ([`Stream`]), and what is kept of them ([`Conversation`]). These types cross to Swift and Kotlin as they are; nothing on the road rebuilds, renames or wraps them.
+//! Requests ([`ChatRequest`]), answers ([`Chunk`]), the stream that carries them ([`Stream`]) and stored conversations
+//! ([`Conversation`]). These types are exported to Swift and Kotlin unchanged.
 
 mod chunk;
 mod conversation;

@@ -1,4 +1,4 @@
-//! How freely a model answers, in one word, and what stands behind the word for each kind of model.
+//! Sampling presets, and the values that each resolves to per model family.
 //!
 //! | | precise | balanced | creative |
 //! |---|---|---|---|
@@ -64,9 +64,9 @@ pub struct Recommended {
     pub top_p: Option<f32>,
 }
 
-/// Fills in what a request leaves open about sampling, for a model of these names, and says with what it is asked.
+/// Resolves the unset sampling fields for a model with these names and returns the values used.
 ///
-/// For a model whose maker wants no system message its text goes to the front of the first question.
+/// For models without system messages, moves the system prompt to the start of the first user message.
 pub fn settle(request: &mut ChatRequest, names: &[&str], recommended: Recommended) -> SamplingUsed {
     let maker = maker_of(names);
     if maker.is_some_and(|maker| !maker.system) {
@@ -76,7 +76,7 @@ pub fn settle(request: &mut ChatRequest, names: &[&str], recommended: Recommende
     let stated = asked.temperature.is_some() || asked.top_p.is_some();
     let behind = match asked.preset {
         Some(preset) => Some(behind(preset, maker, recommended)),
-        // Nobody chose: the maker's own choice, where there is one.
+        // No preset was requested: use the vendor's values, if there are any.
         None => maker.map(|_| behind(Preset::Balanced, maker, recommended)),
     };
     let mut reason = String::new();
@@ -200,7 +200,7 @@ fn maker_of(names: &[&str]) -> Option<&'static Maker> {
     MAKERS.iter().find(is)
 }
 
-/// A name without what differs between a file, a hub and a provider.
+/// Normalizes a model name, so that the spellings of files, hubs and providers compare equal.
 fn plain(name: &str) -> String {
     let plain = |c: char| match c {
         ' ' | '_' | ':' | '/' => '-',

@@ -81,9 +81,9 @@ pub struct Receipt {
     pub rule: String,
     /// The version of the policy that it was decided under.
     pub policy: String,
-    /// Who was passed over, and who was tried and failed, each with its reason.
+    /// Candidates that were rejected or failed, each with its reason.
     pub skipped: Vec<Skipped>,
-    /// What was expected; the answer's timings beside it tell what happened.
+    /// Estimate made before the answer; compare it with the timings.
     pub expected: Expected,
     /// US dollars; 0 on the device.
     pub cost_usd: f64,
@@ -108,8 +108,8 @@ pub enum CostSource {
     Provider,
     /// Tokens that the provider counted, times its price.
     Computed,
-    /// Tokens that were guessed from the length of the text, times the price: the answer was broken off before the
-    /// provider counted.
+    /// Token counts estimated from the text length, times the price: the answer ended before the provider reported
+    /// usage.
     Estimated,
     /// No price is known; the figure is 0 and means nothing.
     Unknown,
@@ -120,9 +120,9 @@ pub enum CostSource {
 pub struct DataPolicy {
     /// Where they are processed: `device`, `own server`, countries as ISO 3166 codes (`US`, `US,EU`), or `unknown`.
     pub region: String,
-    /// Whether somebody else may keep them.
+    /// Whether a third party may retain the content.
     pub retained: bool,
-    /// Whether somebody else may train on them.
+    /// Whether a third party may train on the content.
     pub trained_on: bool,
     /// The day on which this was read or published, as `2026-10-31`; empty where it follows from the place itself.
     pub as_of: String,
@@ -146,7 +146,7 @@ impl Route {
         }
     }
 
-    /// The receipt of an answer that ran on this device along this route: free, and nobody else saw it.
+    /// Receipt of an answer on this device along this route: free, and never sent anywhere.
     pub fn receipt_on_device(&self) -> Receipt {
         self.receipt(0.0, CostSource::Free, DataPolicy::on_device())
     }
@@ -187,7 +187,7 @@ impl DataPolicy {
         }
     }
 
-    /// Nothing is known, which counts as kept and trained on.
+    /// Unknown terms; treated as retained and trained on.
     pub fn unknown() -> Self {
         Self {
             region: "unknown".to_owned(),
@@ -197,7 +197,7 @@ impl DataPolicy {
         }
     }
 
-    /// Whether nobody but the person sees the words.
+    /// Whether the content stays on machines of the user.
     pub fn is_own(&self) -> bool {
         (self.region == OWN_SERVER || self.region == "device") && !self.retained && !self.trained_on
     }

@@ -1,16 +1,18 @@
-//! The pipe between whoever works and whoever reads: bounded, pulled, cancellable. Answers and downloads share it.
+//! A bounded, pull-based, cancellable stream, used by answers and downloads. The producer holds the [`Sink`], the
+//! consumer the [`Stream`].
 //!
-//! # What a reader may rely on
-//! - [`Stream::next_batch`] waits for one item, then takes whatever else is queued; an empty batch means finished.
-//!   It may be dropped at any await point without losing an item. Calls from several tasks take turns.
-//! - An error comes on the call *after* the items before it, once; after it the stream is finished.
-//! - [`Stream::cancel`] is sync, idempotent and callable from any thread; dropping the stream does the same.
-//! - The queue holds 64 items: a slow reader slows the worker, memory does not grow.
+//! # Consumer
+//! - [`Stream::next_batch`] waits for one item and returns it with everything else already queued; an empty batch means
+//!   the end. Cancel-safe: dropping the future loses no item. Concurrent calls are serialized.
+//! - An error is returned once, by the call after the items that preceded it; then the stream has ended.
+//! - [`Stream::cancel`] is synchronous, idempotent and callable from any thread. Dropping the stream has the same
+//!   effect.
+//! - The queue holds 64 items: a slow consumer blocks the producer, and memory stays bounded.
 //!
-//! # What a worker may rely on
-//! [`Sink::send`] waits while the queue is full and says `false` once the reader cancelled or left: then finish. The
-//! last word ([`Sink::finish`]) has a place of its own, so it never waits, whatever the reader does. A worker that dies
-//! without a last word (a panic) leaves an `Internal` error in its place: a reader never waits for nothing.
+//! # Producer
+//! [`Sink::send`] waits while the queue is full and returns `false` once the consumer cancelled or dropped the stream;
+//! then stop. [`Sink::finish`] uses a slot reserved at creation and never blocks. A sink that is dropped without
+//! `finish` (a panic) ends the stream with an `Internal` error.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +36,7 @@ pub struct Stream<T> {
 #[derive(Debug)]
 pub struct Sink<T> {
     queue: mpsc::Sender<Result<T>>,
-    /// The place of the last word; empty once it was said.
+    /// Permit reserved for the final item; `None` once it was used.
     last: Option<mpsc::OwnedPermit<Result<T>>>,
     cancel: Cancel,
 }
@@ -54,7 +56,7 @@ struct CancelState {
 #[derive(Debug)]
 struct Reader<T> {
     queue: mpsc::Receiver<Result<T>>,
-    /// An error that came behind items of the same batch; given on the next call.
+    /// Error received after other items of the same batch; returned by the next call.
     kept: Option<Error>,
 }
 
@@ -171,7 +173,7 @@ impl<T> Drop for Sink<T> {
 }
 
 impl Cancel {
-    /// Raises the flag and wakes whoever waits for it.
+    /// Cancels, and wakes every waiter.
     pub fn raise(&self) {
         self.inner.raised.store(true, Ordering::SeqCst);
         self.inner.waiters.notify_waiters();
@@ -207,7 +209,7 @@ impl Cancel {
     }
 }
 
-/// Streams that nobody has let go of yet, in this process: for tests that look for leaks.
+/// Number of live streams in this process, for leak tests.
 #[cfg(feature = "testing")]
 pub fn live_streams() -> u64 {
     LIVE.load(Ordering::SeqCst)

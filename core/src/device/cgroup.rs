@@ -1,8 +1,7 @@
 //! The memory limit of a container or a service (Linux control groups, versions 1 and 2).
 //!
-//! A limit counts for everything below it, so all groups from our own up to the root are asked, and the tightest one
-//! wins. Pages of files that nobody used lately (`inactive_file`) count as used, but the kernel drops them first, so they
-//! are free to us.
+//! A limit applies to all groups below it, so every group up to the root is read and the tightest limit wins. Inactive
+//! file pages (`inactive_file`) count as used, but the kernel drops them first, so they count as available here.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};

@@ -1,11 +1,11 @@
-//! Who answers. An engine is handed a request whose place is already decided and puts chunks into a sink.
+//! Engines: run a request whose route is already chosen, and write chunks to a sink.
 //!
-//! # What every engine promises
-//! - [`Engine::answer`] returns at once; the work happens on a thread or task of the engine's own.
-//! - `Started` was sent before; the engine sends the rest in the order that [`crate::chat::Chunk`] promises, and ends
-//!   with one `Done` or one error.
-//! - Once the sink's flag is raised the answer ends with `Done { stop: Cancelled }`, soon, and nothing else is disturbed.
-//! - An engine opens no store and reads no key: it was made with a ready path, or a ready address and credential.
+//! # Contract
+//! - [`Engine::answer`] returns immediately; the work runs on a thread or task of the engine.
+//! - The caller has already sent `Started`. The engine sends the rest in the order defined by [`crate::chat::Chunk`],
+//!   and ends with one `Done` or one error.
+//! - After a cancel the answer ends soon with `Done { stop: Cancelled }`; other answers are not affected.
+//! - An engine opens no store and reads no key: it is given a resolved path, or a resolved address and credential.
 
 pub mod local;
 pub mod remote;
@@ -20,9 +20,9 @@ use std::time::Instant;
 
 use crate::chat::{ChatRequest, Chunk, Route, Sink};
 
-/// Something that answers.
+/// Runs chat requests on one model.
 pub trait Engine: Send + Sync + std::fmt::Debug {
-    /// Takes the job and returns at once.
+    /// Starts the job and returns immediately.
     fn answer(&self, job: Job);
 }
 
@@ -35,6 +35,6 @@ pub struct Job {
     pub route: Route,
     /// Where the chunks go.
     pub sink: Sink<Chunk>,
-    /// When the app asked: the clock of `first_token_ms` starts here.
+    /// Time of the request; `first_token_ms` is measured from here.
     pub asked: Instant,
 }

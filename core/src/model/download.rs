@@ -1,12 +1,11 @@
-//! A download: resolved, resumed, verified, installed.
+//! Downloads a model: resolve, resume, verify, install.
 //!
-//! - Nothing moves before size and SHA-256 are known and the disk has room. (A bare address may have no hash; then whole
-//!   means that the size is right and the head is sound.)
-//! - Bytes that are here are not fetched again, not even those that [`super::head`] fetched. A failure that may pass is
-//!   tried again from where it stopped, at a fresh address; attempts count only while no byte comes.
-//! - What ends a download for good keeps what came, unless the hash says that it is not the file: then it is thrown away
-//!   and the next download starts clean.
-//! - Cancelled, it ends without an [`DownloadEvent::Installed`]; what came is kept.
+//! - The transfer starts only after size and SHA-256 are known and the free disk space was checked. (A plain address
+//!   may have no hash; then the size and the GGUF head are verified instead.)
+//! - Bytes already on disk are not fetched again, not even those that [`super::head`] fetched. A transient failure
+//!   resumes at the current offset with a fresh address; only attempts without progress count.
+//! - A permanent failure keeps the partial file, except for a hash mismatch, which deletes it.
+//! - A cancelled download ends without [`DownloadEvent::Installed`] and keeps the partial file.
 
 use std::time::Instant;
 
@@ -115,7 +114,7 @@ async fn fetch(
         return Ok(model);
     }
     let mut partial = unless(cancel, claim(store, &remote)).await??;
-    // Whoever held it meanwhile may have finished it.
+    // Another download may have finished the file while this one waited for the lock.
     if let Some(model) = adopt(store, &remote, reference).await? {
         blocking(move || partial.discard()).await?;
         return Ok(model);
@@ -198,7 +197,7 @@ async fn transfer(
     Ok(())
 }
 
-/// The last look at the bytes: only what passes becomes a model. Blocks.
+/// Verifies the file and installs it. Blocks.
 fn finish(
     store: &Store,
     partial: Partial,
@@ -265,7 +264,7 @@ async fn say(sink: &Sink<DownloadEvent>, event: DownloadEvent) -> Result<(), Sto
     }
 }
 
-/// The outcome of `work`, unless the reader cancels first.
+/// Returns the output of `work`, or `Cancelled` if the consumer cancels first.
 async fn unless<T>(cancel: &Cancel, work: impl Future<Output = T>) -> Result<T, Stop> {
     tokio::select! {
         biased;

@@ -120,9 +120,9 @@ pub(crate) fn verdict_of(need: u64, weights: u64, snapshot: &Snapshot) -> Verdic
     judge(need, weights, budget(&FitOptions::default(), snapshot).bytes)
 }
 
-/// The rule of the module's table, for one way to load.
+/// Applies the table in the module documentation to one load plan.
 fn judge(total: u64, evictable: u64, budget: u64) -> Verdict {
-    // What has to be there at once: all that can't be dropped, and three quarters of what can.
+    // Bytes that must stay resident: all that cannot be evicted, and three quarters of what can.
     let least = total.saturating_sub(evictable / 4);
     if total <= budget {
         Verdict::Fits
@@ -156,7 +156,7 @@ fn other_bytes(head: &Head, context: u32) -> u64 {
     12_000_000 + 160 * head.token_count + 96 * head.merge_count + 64 * u64::from(context)
 }
 
-/// Tokens of context where nobody says how many: a long conversation, and cheap on every phone.
+/// Default context in tokens: enough for a long conversation, and cheap on every phone.
 pub(crate) const DEFAULT_CONTEXT: u32 = 4096;
 const LEAST_RESERVE: u64 = 64_000_000;
 const MOST_RESERVE: u64 = 1 << 30;

@@ -1,8 +1,8 @@
 //! The head of a GGUF file: metadata, tokenizer and tensor list, everything before the weights.
 //!
-//! llama.cpp reads GGUF too, but it trusts what it reads: some values end the process by an assertion, some make it
-//! allocate whatever a count claims. A phone app must survive any file that somebody downloaded, so this parser goes
-//! first and llama.cpp only ever sees a file that passed.
+//! llama.cpp reads GGUF too, but trusts it: some values end the process by an assertion, some make it allocate whatever
+//! a count claims. An app must survive any downloaded file, so this parser runs first and llama.cpp only sees files
+//! that passed.
 //!
 //! - Bytes in, no I/O: [`parse`] takes the beginning of a file, however it was fetched, and says how much more it wants.
 //! - Every length, count, offset and product is checked against the file's size before it is used. Nothing is
@@ -31,7 +31,7 @@ use cursor::{Cursor, Stop, corrupt, unsupported};
 use metadata::Metadata;
 use tensors::Tensors;
 
-/// What [`parse`] made of the bytes.
+/// Result of [`parse`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Parsed {
     /// The whole head was there, and it is sound.

@@ -1,7 +1,7 @@
-//! The head of a model that is still at the hub: the few megabytes that tell whether it fits.
+//! Fetches the head of a remote model: the few megabytes that the fit verdict needs.
 //!
-//! The pieces are asked for by range, each as long as all before it but never over a megabyte, so little more than the
-//! head is fetched. They are appended to the partial file: a download later goes on behind them.
+//! Uses range requests, each as long as all data before it but at most one megabyte, so little more than the head is
+//! fetched. The bytes are appended to the partial file, and a later download resumes after them.
 
 use super::gguf::{self, Head, Parsed};
 use super::hub::{Hub, Ranges, Remote};
@@ -54,7 +54,7 @@ pub async fn fetch_head(hub: &Hub, store: &Store, remote: &Remote) -> Result<(He
     }
 }
 
-/// The partial of a remote file. Somebody who was just cancelled may still be finishing a write: a moment's wait.
+/// Locks the partial of a remote file. Retries for up to 500 ms: a cancelled download may still be finishing a write.
 pub(super) async fn claim(store: &Store, remote: &Remote) -> Result<Partial> {
     let mut waits = 0;
     loop {

@@ -87,8 +87,8 @@ impl ModelRef {
         })
     }
 
-    /// Whether [`Self::parse`] could have made this value. Apps may build one by hand, so whoever is about to put its
-    /// parts into an address or a path asks first.
+    /// Validates a value that an app may have built by hand; the same rules as [`Self::parse`]. Call it before its
+    /// parts become an address or a path.
     ///
     /// # Errors
     /// [`Error::InvalidRequest`], as [`Self::parse`].
@@ -153,7 +153,7 @@ pub(crate) fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// An address as errors, events and files may show it: without query, where signatures live, and without password.
+/// Redacts a URL for errors, events and files: removes the query, where signatures are, and the credentials.
 pub(crate) fn shown(address: &str) -> String {
     let bare = address.split(['?', '#']).next().unwrap_or_default();
     let Some((scheme, rest)) = bare.split_once("://") else {

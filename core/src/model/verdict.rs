@@ -1,4 +1,4 @@
-//! The verdict on whatever a reference means: a file, an installed model, or one that is still at the hub.
+//! Fit report for any reference: a file, an installed model, or a model on the hub.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use super::store::{Store, blocking};
 use crate::device::{self, Snapshot};
 use crate::error::Result;
 
-/// Judges a model wherever it is. Only for one that is not here does anything travel: its head, once.
+/// Computes the fit report. Only for a model that is not on this device is anything fetched: its head, once.
 pub(crate) async fn judge(hub: &Hub, store: &Store, reference: &ModelRef, options: &FitOptions) -> Result<FitReport> {
     reference.check()?;
     let (known, wanted, asked) = (store.clone(), reference.clone(), options.clone());
@@ -34,7 +34,7 @@ pub(crate) async fn judge(hub: &Hub, store: &Store, reference: &ModelRef, option
     })
 }
 
-/// Judges a file on this device. Blocks.
+/// Computes the fit report of a local file. Blocks.
 pub(crate) fn judge_file(path: &Path, options: &FitOptions, snapshot: &Snapshot) -> Result<FitReport> {
     let head = Head::read_file(path)?;
     let size = path

@@ -8,8 +8,8 @@ use crate::model::catalog::{CatalogEntry, catalog};
 use crate::model::gguf::Head;
 
 impl Nearside {
-    /// What stands behind each preset for this model, as in a request: one that is installed here, or what a provider
-    /// calls its own. Unset: any model.
+    /// Sampling values of each preset for a model, named as in a request: an installed one, or a provider's own name.
+    /// Unset: the defaults for any model.
     ///
     /// # Errors
     /// `NotInstalled` for a model that is to answer here and is not there; `Corrupt`, `Storage`.

@@ -1,4 +1,5 @@
-//! One answer along its route: place after place until one speaks, each paid for before it is asked.
+//! Runs a request along its route: tries target after target until one produces visible output, and reserves the
+//! maximum cost before each attempt.
 //!
 //! ```text
 //! route: [target, then…] ──► reserve ──► Started ──► engine ──► chunks handed on ──► settle ──► Done
@@ -6,8 +7,8 @@
 //!                   └───────────────────────────────────┘
 //! ```
 //!
-//! A place may be left only before its first visible piece. After that an error stays an error, and offers to go on
-//! elsewhere. `Done` is told only when its cost is written down.
+//! Falls back only before the first visible chunk. A later error is final, and its text offers to continue remotely.
+//! `Done` is sent after its cost is committed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -21,15 +22,15 @@ use crate::engine::Job;
 use crate::error::{Error, ErrorKind, Result};
 use crate::route::{Caps, EntryId, Reservation, Speed};
 
-/// How one place ended.
+/// Outcome of one attempt.
 enum Ended {
-    /// Everything was said.
+    /// The stream was finished.
     Told,
-    /// It failed before anybody saw anything; somebody else may try.
+    /// It failed before any visible output; the next target may be tried.
     Failed(Error),
 }
 
-/// Answers a request along its route.
+/// Tries the targets of the route in order.
 pub(super) async fn along(
     inner: &Arc<Inner>,
     request: ChatRequest,
@@ -63,7 +64,7 @@ pub(super) async fn along(
     }
 }
 
-/// Asks one place. Gives the sink back if somebody else may use it.
+/// Tries one target. Returns the sink if the next target may be tried.
 async fn at(
     inner: &Arc<Inner>,
     request: &ChatRequest,
@@ -90,7 +91,7 @@ async fn at(
         Err(error) => return give_up(sink, error),
     };
     if !sink.send(Chunk::Started { route: route.clone() }).await {
-        // Cancelled already: the engine says the last word, at once.
+        // Cancelled already: the engine finishes the sink at once.
     }
     let mut asking = request.clone();
     asking.limits = paid.limits.clone();
@@ -108,7 +109,7 @@ async fn at(
     hand_on(inner, route, stream, sink, paid, deadline, last).await
 }
 
-/// Hands chunks on until the last one.
+/// Forwards chunks until the final one.
 async fn hand_on(
     inner: &Arc<Inner>,
     route: &Route,
@@ -170,7 +171,7 @@ async fn hand_on(
                     if let Chunk::ToolCall { id, .. } = &chunk {
                         inner.began(id, &route.target);
                     }
-                    // After a cancel the rest is not wanted; the engine's last word is.
+                    // After a cancel, drop chunks but wait for the engine's `Done`.
                     if !cancelled {
                         sink.send(chunk).await;
                     }
@@ -205,10 +206,10 @@ fn length(chunk: &Chunk) -> u64 {
     }
 }
 
-/// What is set aside for one place.
+/// Cost reservation of one attempt.
 struct Paid {
     entry: Option<EntryId>,
-    /// The request's limits, narrowed to what may be spent.
+    /// The request's limits, tightened to the reservation.
     limits: crate::chat::Limits,
     tariff: Option<Tariff>,
     prompt_tokens: u32,
@@ -216,7 +217,7 @@ struct Paid {
 }
 
 impl Paid {
-    /// Sets the most that the answer can cost aside, and narrows the answer to what may be spent.
+    /// Reserves the maximum cost, and tightens the request's limits to it.
     fn before(inner: &Inner, request: &ChatRequest, route: &Route, place: &Place) -> Result<Self> {
         let (prompt_tokens, completion) = place.most;
         let mut paid = Self {
@@ -250,7 +251,7 @@ impl Paid {
         paid.entry = Some(entry);
         let capped = caps.request.is_some() || caps.day.is_some() || caps.month.is_some();
         if capped && let Some(price) = &tariff.price {
-            // What was reserved is the limit: the provider is told in tokens, and the reader counts along in dollars.
+            // Enforce the reservation: `max_tokens` at the provider, `max_usd` while reading.
             paid.limits.max_usd = Some(worst);
             paid.limits.max_tokens = Some(paid.limits.max_tokens.map_or(completion, |most| most.min(completion)));
             debug_assert!(price.cost(&usage(completion)) <= worst);
@@ -261,13 +262,13 @@ impl Paid {
         Ok(paid)
     }
 
-    /// Writes down what it cost.
+    /// Settles the reservation with the actual cost.
     async fn settle(&self, inner: &Arc<Inner>, usd: f64, usage: Usage, source: CostSource) -> Result<()> {
         let Some(entry) = self.entry else { return Ok(()) };
         blocking(inner, move |inner| inner.ledger.settle(entry, usd, &usage, source)).await
     }
 
-    /// The place failed. Where nothing was written nothing is charged; else what was written is reckoned.
+    /// The attempt failed: releases the reservation if nothing was generated, else settles an estimate.
     async fn broken_off(&self, inner: &Arc<Inner>, written: u64) {
         let Some(entry) = self.entry else { return };
         let usage = Usage {
@@ -282,14 +283,14 @@ impl Paid {
             _ => inner.ledger.settle(entry, usd, &usage, CostSource::Estimated),
         });
         if let Err(error) = told.await {
-            // The reservation stays and counts: nothing is lost but precision.
+            // The reservation stays open and keeps counting against the caps.
             tracing::warn!(kind = ?error.kind(), "what an answer cost could not be written down");
         }
     }
 }
 
 impl Inner {
-    /// Remembers where a tool loop began.
+    /// Pins a tool call to the target that made it.
     fn began(&self, call: &str, target: &Target) {
         let mut loops = super::lock(&self.loops);
         if loops.len() >= LOOPS {
@@ -298,7 +299,7 @@ impl Inner {
         loops.push((call.to_owned(), target.clone()));
     }
 
-    /// Writes an answer that cost nothing down, for the reports; nobody waits for it.
+    /// Records a free answer for the spending reports, in the background.
     fn note_free(self: &Arc<Self>, target: &Target, purpose: &str, usage: Usage) {
         let (inner, target, purpose) = (Arc::clone(self), target.clone(), purpose.to_owned());
         tokio::task::spawn_blocking(move || {
@@ -316,7 +317,7 @@ impl Inner {
         });
     }
 
-    /// Remembers how fast a place was; nobody waits for it.
+    /// Records the measured speed of a target, in the background.
     fn learn(self: &Arc<Self>, target: &Target, timings: &crate::chat::Timings) {
         let rate = |rate: f64| (rate > 0.0).then_some(rate);
         let speed = Speed {

@@ -164,7 +164,7 @@ impl Conversations {
         export(&self.open(id).await?, format)
     }
 
-    /// Decides who would answer this, said next, and asks nobody.
+    /// Returns the routing decision for this as the next message, without sending it.
     ///
     /// # Errors
     /// As [`Nearside::route`], and those of [`Self::open`].
@@ -235,7 +235,7 @@ impl Conversations {
     }
 }
 
-/// Fills in what the request leaves to the conversation.
+/// Fills unset request fields from the conversation's settings, and sets its messages to system prompt and history.
 pub(super) fn filled(request: &mut ChatRequest, settings: &ConversationSettings, history: Vec<Message>) {
     if request.model.is_none() && request.provider.is_none() {
         (request.model, request.provider) = (settings.model.clone(), settings.provider.clone());
@@ -245,11 +245,11 @@ pub(super) fn filled(request: &mut ChatRequest, settings: &ConversationSettings,
     request.messages = system.map(Message::system).chain(history).collect();
 }
 
-/// Leaves out the oldest messages of what no place that may answer could hold, and says how many. What is said last
-/// stays, whatever its length: the place refuses it with the numbers.
+/// Drops the oldest turns if the history exceeds the largest eligible context; returns how many messages were dropped.
+/// The last turn is always kept: if it alone is too long, the target rejects it and names the sizes.
 ///
-/// More is left out than must be, in steps of half the room: what a model is told then begins at the same message for
-/// many turns, and its KV cache stays of use.
+/// Drops in steps of half the available space, so that the prompt keeps the same start for many turns and the KV cache
+/// stays valid.
 pub(super) async fn shortened(inner: &Arc<Inner>, mut request: ChatRequest) -> Result<(ChatRequest, u32)> {
     let whole = cautious(estimate::tokens(&request).0);
     if whole < SURELY_FITS {
@@ -282,7 +282,7 @@ pub(super) async fn shortened(inner: &Arc<Inner>, mut request: ChatRequest) -> R
     Ok((request, u32::try_from(left_out).unwrap_or(u32::MAX)))
 }
 
-/// The first question and what was said to it, if another question follows: what is told begins with one.
+/// Range of the oldest turn (a user message and its answer), if another turn follows.
 fn first_turn(messages: &[Message]) -> Option<Range<usize>> {
     let is = |role: Role| move |message: &Message| message.role == role;
     let first = messages.iter().position(|message| message.role != Role::System)?;
@@ -290,12 +290,12 @@ fn first_turn(messages: &[Message]) -> Option<Range<usize>> {
     Some(first..first + 1 + next)
 }
 
-/// Tokens, more likely too many than too few.
+/// Conservative token count: the midpoint of the likely and the high estimate.
 fn cautious(tokens: TokenRange) -> u64 {
     u64::from(tokens.likely).midpoint(tokens.high.into())
 }
 
 /// How long a deletion can be undone by an app that does not purge.
 const UNDO_MS: i64 = 60 * 60 * 1000;
-/// Tokens that any model's context holds with an answer.
+/// Below this size, in tokens, every context holds the prompt and an answer.
 const SURELY_FITS: u64 = 300;

@@ -11,20 +11,19 @@ use crate::device::HostFacts;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AppEvent {
-    /// The system asks for memory: loaded models that nobody uses are freed, and for a minute decisions count as made
-    /// under memory pressure.
+    /// Memory warning: idle models are freed, and for a minute routing assumes memory pressure.
     MemoryLow,
-    /// The system is about to end the app: every loaded model is freed, and answers on the device end as cancelled.
+    /// The app is about to be killed: all models are freed, and answers on the device end as cancelled.
     MemoryCritical,
-    /// Nobody looks at the app: loaded models that nobody uses are freed. An answer under way goes on for as long as the
-    /// system lets it.
+    /// The app entered the background: idle models are freed. An active answer continues for as long as the system
+    /// allows.
     Background,
-    /// Somebody looks again.
+    /// The app returned to the foreground.
     Foreground,
 }
 
 impl Nearside {
-    /// Tells what happened to the app. Returns at once; memory is freed on a thread of the library's.
+    /// Reports an app lifecycle event. Returns immediately; memory is freed on a library thread.
     pub fn notify(&self, event: AppEvent) {
         let inner = std::sync::Arc::clone(&self.inner);
         match event {

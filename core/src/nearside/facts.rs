@@ -1,4 +1,4 @@
-//! What a decision rests on, gathered: the request's needs, the models here and elsewhere, the device, the spending.
+//! Gathers the input of a routing decision: the request's needs, candidates, device state, spending.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,14 +17,14 @@ use crate::route::{
     CostRow, Decision, Facts, LocalCandidate, Needs, RemoteCandidate, Speed, choose, compare, estimate, privacy,
 };
 
-/// Decides who answers. Fetches the model lists of providers that have none, or old ones, where nothing on the device
-/// answers and the request may leave it.
+/// Makes the routing decision. Refreshes missing or stale model lists first if no local candidate answers and the
+/// request may leave the device.
 pub(super) async fn decide(inner: &Arc<Inner>, request: &ChatRequest, cancel: &Cancel) -> Result<Decision> {
     let asked = request.clone();
     let (decision, stale) = blocking(inner, move |inner| {
         let decision = inner.decide(&asked);
         let here = matches!(&decision, Ok(decision) if is_here(decision));
-        // A name that means nothing here may mean something to a provider whose list is not known yet.
+        // A name unknown here may be a model of a provider whose list was not fetched yet.
         let hopeless = matches!(&decision, Err(error) if error.kind() != ErrorKind::NotInstalled);
         let may_fetch = !here && !hopeless && may_leave(&asked) && inner.host_facts().network != Network::Offline;
         let stale = if may_fetch { inner.stale()? } else { vec![] };
@@ -63,14 +63,14 @@ impl Inner {
         Ok(stale)
     }
 
-    /// Decides on what is known here and now.
+    /// Makes the routing decision from cached data.
     pub(super) fn decide(&self, request: &ChatRequest) -> Result<Decision> {
         let (needs, facts) = self.facts(request)?;
         Ok(choose(&needs, &facts, &self.policy()))
     }
 
-    /// The largest context of those that may answer, by the places that the mode tries first. Unset: nobody tells. It
-    /// looks at neither memory nor money: a request that is decided on has that done for it later.
+    /// Largest context of the eligible targets on the side that the mode tries first; `None` if unknown. Ignores memory
+    /// and cost, which routing checks later.
     pub(super) fn largest_context(&self, request: &ChatRequest) -> Result<Option<u32>> {
         let mut needs = needs(request);
         let remotes = self.all_remotes(request, &|_| Speed::default())?;
@@ -116,12 +116,12 @@ impl Inner {
         };
         facts.remotes = self.all_remotes(request, &speed)?;
         let locals = self.locals(request, &mut needs, &facts.remotes)?;
-        // Where nobody else could answer, the engine's own look at the memory is soon enough.
+        // With a single candidate the engine's own memory check before loading is enough.
         let exact = !facts.remotes.is_empty() || locals.len() > 1;
         let mut snapshot = None;
         let mut unfit = None;
         for ready in locals {
-            // A look at the device reads dozens of the system's files: not for a request that has no use for it.
+            // A snapshot reads dozens of system files; take it only if it is needed.
             let now = match snapshot.take() {
                 Some(now) => now,
                 None => self.snapshot()?,
@@ -146,7 +146,7 @@ impl Inner {
         }
     }
 
-    /// The models on this device that may answer. A name that only means something here is settled here.
+    /// Local candidates. Resolves a model name that only exists locally.
     fn locals(&self, request: &ChatRequest, needs: &mut Needs, remotes: &[RemoteCandidate]) -> Result<Vec<Ready>> {
         let mut all: Vec<Ready> = self.store.list()?.into_iter().map(Ready::from).collect();
         let Some(name) = request.model.as_ref().filter(|_| request.provider.is_none()) else {
@@ -281,7 +281,7 @@ fn needs(request: &ChatRequest) -> Needs {
     }
 }
 
-/// Whether this request could leave the device at all.
+/// Whether the request allows remote targets.
 pub(super) fn may_leave(request: &ChatRequest) -> bool {
     request.mode != Mode::OnlyOnDevice && request.sensitivity != Sensitivity::Sensitive
 }
@@ -290,12 +290,12 @@ fn is_here(decision: &Decision) -> bool {
     matches!(decision, Decision::Go { route } if !route.target.is_remote())
 }
 
-/// The error that a request for this target ends with if it is gone by now.
+/// Error for a target that was removed after the decision.
 pub(super) fn gone(target: &Target) -> Error {
     Error::not_installed(format!("`{target}` is gone; ask again"))
 }
 
-/// What llama.cpp does with any model: its templates call tools, and grammars keep answers to a schema.
+/// Capabilities of every local model: its template calls tools, and grammars constrain output to a schema.
 const HERE: Abilities = Abilities {
     tools: true,
     images: false,
@@ -305,5 +305,5 @@ const HERE: Abilities = Abilities {
 };
 /// Bytes of a file for a billion parameters, at four and a half bits each: what most files on phones have.
 const BYTES_PER_BILLION: f64 = 0.56e9;
-/// Longer than a list takes, shorter than patience.
+/// Timeout for refreshing model lists during a decision.
 const FETCH: Duration = Duration::from_secs(8);

@@ -119,7 +119,7 @@ impl Inner {
         }
     }
 
-    /// Lets go of every engine without waiting for its thread.
+    /// Drops every engine without joining its thread.
     pub(super) fn let_go(&self) {
         lock(&self.engines).clear();
     }

@@ -1,4 +1,4 @@
-//! One place of a route, ready to answer: an engine with its model, its address and its credential.
+//! One target of a route, prepared to run: an engine with its model, address and credential.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use crate::error::Result;
 use crate::model::ModelRef;
 use crate::route::estimate;
 
-/// A place that is ready to answer.
+/// A prepared target.
 pub(super) struct Place {
     pub(super) engine: Arc<dyn Engine>,
-    /// What an answer there can cost; none where nothing is charged, ever.
+    /// Prices of the target; `None` if it never charges.
     pub(super) tariff: Option<Tariff>,
-    /// How many tokens the prompt and the answer can have at most.
+    /// Maximum tokens of the prompt and of the answer.
     pub(super) most: (u32, u32),
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Tariff {
 }
 
 impl Inner {
-    /// Makes a place ready to answer.
+    /// Prepares a target.
     pub(super) fn place(&self, target: &Target, request: &ChatRequest) -> Result<Place> {
         let (prompt, completion) = estimate::tokens(request);
         let most = (prompt.high, completion.high);
@@ -44,12 +44,12 @@ impl Inner {
                 let settings = self.provider(provider)?;
                 let model = self.model_of(&settings, &self.models_of(provider)?, model);
                 let data_policy = self.data_policy(&settings, &model)?;
-                // Nobody sends a bill for a server of one's own: there is nothing to set aside.
+                // A self-hosted server charges nothing: no reservation.
                 let tariff = (!data_policy.is_own()).then(|| Tariff {
                     price: model.price.clone(),
                 });
                 let (mut upstreams, _) = self.upstreams(&settings)?;
-                // What is set aside is reckoned at this price: nobody behind the provider may be dearer.
+                // The reservation uses this price, so no upstream may cost more.
                 upstreams.max_price = model.price.clone().filter(|price| !price.is_free());
                 let connection = Connection {
                     http: self.http(&settings)?,

@@ -32,7 +32,7 @@ pub struct ProviderStatus {
     pub models: u32,
 }
 
-/// What is known of a provider between requests. Nothing of it is written anywhere.
+/// In-memory state of a provider; never persisted.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     pub(super) secret: Secret,
@@ -42,8 +42,8 @@ pub(super) struct Known {
 }
 
 impl Nearside {
-    /// Sets a provider up, or anew under the same name. Kept over restarts; its credential is not, see
-    /// [`Self::set_key`]. Asks nobody.
+    /// Adds a provider, or replaces the one of this name. Persisted, except for its credential; see [`Self::set_key`].
+    /// Makes no network request.
     ///
     /// # Errors
     /// `InvalidRequest` for an address that cannot be or may not be; `Storage`.
@@ -123,7 +123,7 @@ impl Nearside {
 }
 
 impl Inner {
-    /// Does something with what is known of a provider.
+    /// Runs `work` on the in-memory state of a provider.
     fn known<T>(&self, name: &str, work: impl FnOnce(&mut Known) -> T) -> T {
         work(lock(&self.known).entry(name.to_owned()).or_default())
     }

@@ -1,12 +1,12 @@
-//! An answer in a conversation: asked for like any other, and written down while it is handed on.
+//! Runs an answer inside a conversation, and saves it while it streams.
 //!
 //! ```text
 //! turn ──► its place in the tree ──► request with the history ──► Inner::begin ──► chunks ──► the app
 //!                                                                                    └──► saved every 300 ms
 //! ```
 //!
-//! `Done` is told when the end is on the disk. A save that fails holds nobody up: the next one has all of it, and the
-//! last one is told.
+//! `Done` is sent after the final state is on disk. A failed intermediate save is only logged, because the next one
+//! contains everything; a failed final save is returned.
 
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -82,7 +82,7 @@ async fn prepare(
     Ok((request, recorder))
 }
 
-/// Hands chunks on and writes them down, until the last word.
+/// Forwards chunks and saves them until the stream ends.
 async fn hand_on(stream: ChatStream, mut recorder: Recorder, sink: Sink<Chunk>, guard: Live) {
     let cancel = sink.cancel().clone();
     let mut cancelled = false;
@@ -126,7 +126,7 @@ async fn hand_on(stream: ChatStream, mut recorder: Recorder, sink: Sink<Chunk>, 
             if cancelled {
                 continue;
             }
-            // A reader that is slow, or suspended with its app, must not hold up what is written down.
+            // Keep saving while the consumer is slow or the app is suspended.
             let sending = sink.send(chunk);
             tokio::pin!(sending);
             loop {
@@ -141,7 +141,7 @@ async fn hand_on(stream: ChatStream, mut recorder: Recorder, sink: Sink<Chunk>, 
     failed(error, recorder, sink, guard).await;
 }
 
-/// Writes down what came and that an error ended it, and tells the error.
+/// Saves the partial answer as failed, then sends the error.
 async fn failed(error: Error, recorder: Recorder, sink: Sink<Chunk>, guard: Live) {
     let state = MessageState::Failed {
         error: error.to_string(),
@@ -149,7 +149,7 @@ async fn failed(error: Error, recorder: Recorder, sink: Sink<Chunk>, guard: Live
     if let Err(error) = recorder.finish(state, None).await {
         tracing::warn!(kind = ?error.kind(), "how an answer ended could not be written down");
     }
-    // Free for the next turn before the last word is told: who hears it may ask at once.
+    // Release the guard before finishing, so that the consumer can start the next turn at once.
     drop(guard);
     sink.finish(Err(error));
 }
@@ -248,7 +248,7 @@ impl Recorder {
     }
 }
 
-/// Says, as long as it lives, that an answer is being written in a conversation.
+/// Guard: while it lives, its conversation has an active answer.
 struct Live {
     inner: Arc<Inner>,
     conversation: u64,

@@ -1,25 +1,25 @@
-//! The decision: candidates are lined up, best first; rules take some out; what is left is the answer.
+//! Makes the routing decision: ranks the candidates, rejects some by rules, and selects the first that remains.
 //!
-//! Pure and total: no I/O, no clock, no panic whatever the numbers are, and the same facts give the same answer in
-//! whatever order they are listed, as long as they name each place once. Every candidate is told about once: as the
-//! target, as one that comes `then`, or as skipped, with the rule and the reason.
-//!
-//! | rule | takes out | or decides |
+//! Pure and total: no I/O, no clock, no panic whatever the numbers. The result does not depend on the order of the
+//! facts, as long as each target is listed once. Every candidate appears in the result once: as the target, in `then`,
+//! or as skipped, with rule and reason.
+//! | rule | rejects | or decides |
 //! |---|---|---|
-//! | `asked` | whoever was not named by `model`, `provider` or `pinned` | for who was named |
-//! | `stay-here` | remote places, if the request is sensitive or `OnlyOnDevice` | for the best here |
-//! | `mode` | local models, if the request is `OnlyInCloud` | for the best elsewhere |
+//! | `asked` | targets that `model`, `provider` or `pinned` do not name | for the named target |
+//! | `stay-here` | remote targets, if the request is sensitive or `OnlyOnDevice` | for the best local target |
+//! | `mode` | local models, if the request is `OnlyInCloud` | for the best remote target |
 //! | `able` | too small a context; no tools, pictures, schema or search where needed | |
 //! | `allowed` | providers, regions, retention, training, consent: what the policy forbids | |
 //! | `reachable` | offline, metered, no key, an open circuit, a model that was switched off | |
 //! | `affordable` | whose worst case is above a cap | |
 //! | `fits` | local models that are too large, or tight on a device that is not at ease | |
-//! | `preferred` | what is left after the target and four more | for the side that comes first |
-//! | `candidates` | nobody: there was no candidate, on that side or at all | |
+//! | `preferred` | candidates after the target and four fallbacks | for the side that comes first |
+//! | `candidates` | none: there was no candidate, on that side or at all | |
 //!
-//! A route to the other side than the mode prefers is decided by the rule that took the last one of that side out, and
-//! an empty list by the rule that took the last one of all out. An ability that is only wished for, or that nobody
-//! publishes, takes nobody out. Among those left, the order is that of [`super::rules::preferred`].
+//! If the route goes to the side that the mode does not prefer, the deciding rule is the one that rejected the last
+//! candidate of the preferred side; without a route, the one that rejected the last of all. An ability that is only a
+//! wish, or is not published, rejects no candidate. The remaining candidates are ordered by
+//! [`super::rules::preferred`].
 
 use super::decision::{Decision, Question};
 use super::facts::{Facts, Needs};
@@ -85,10 +85,10 @@ pub fn choose(needs: &Needs, facts: &Facts, policy: &Policy) -> Decision {
     }
 }
 
-/// A candidate that is out.
+/// A rejected candidate.
 struct Out {
     target: Target,
-    /// Its place in the order of rules.
+    /// Index of the rejecting rule in `RULES`.
     rule: usize,
     objection: Objection,
 }
@@ -143,7 +143,7 @@ fn decided(
     }
 }
 
-/// Of those out, the one that came furthest through the rules; the best of them.
+/// The rejected candidate that passed the most rules; of equals, the best ranked.
 fn closest(out: &[Out], among: impl Fn(&Out) -> bool) -> Option<&Out> {
     // `max_by_key` takes the last of equals.
     out.iter().rev().filter(|out| among(out)).max_by_key(|out| out.rule)
@@ -210,7 +210,7 @@ fn nowhere(world: World<'_>, out: Vec<Out>) -> Decision {
     }
 }
 
-/// What is against somebody, and what would change that.
+/// Formats the reason of a rejection and its remedy.
 fn said(out: &Out) -> String {
     let Objection { reason, remedy, .. } = &out.objection;
     if by_request(out) {
@@ -220,12 +220,12 @@ fn said(out: &Out) -> String {
     }
 }
 
-/// Whether the request itself wants it out.
+/// Whether the request itself excludes the candidate.
 fn by_request(out: &Out) -> bool {
     [ASKED, STAY_HERE, MODE].contains(&RULES[out.rule].0)
 }
 
-/// Whether the request would go to that side, had it somebody there.
+/// Whether the request allows targets on this side.
 fn may_go(needs: &Needs, remote: bool) -> bool {
     !named(needs)
         && if remote {
@@ -235,5 +235,5 @@ fn may_go(needs: &Needs, remote: bool) -> bool {
         }
 }
 
-/// Places that are kept in hand should the target fail before it said anything.
+/// Maximum number of fallback targets.
 const FALLBACKS: usize = 4;

@@ -23,7 +23,7 @@ pub struct Needs {
     pub prompt: TokenRange,
     /// Tokens of the answer.
     pub completion: TokenRange,
-    /// What the answer takes besides words; `reasoning` is a wish and excludes nobody.
+    /// Required capabilities besides text; `reasoning` is a wish and rejects no candidate.
     pub abilities: Abilities,
     /// US dollars that the request may cost at most.
     pub max_usd: Option<f64>,

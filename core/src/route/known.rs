@@ -1,7 +1,7 @@
-//! What is known of providers without asking them: `data/providers.json`, dated and with its sources.
+//! Built-in provider data: `data/providers.json`, dated and with its sources.
 //!
-//! It is the fallback. What a provider publishes at run time comes before it, and so does what an app says of a provider
-//! that it has a contract with. The file explains its own fields and the scale of quality.
+//! It is the fallback: what a provider publishes at run time takes precedence, and so do the terms that an app sets for
+//! a provider. The file documents its fields and the quality scale.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::engine::remote::{Abilities, Price, ProviderKind};
 
-/// What is known of a model at a provider.
+/// Built-in facts about a provider's model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Known {
     /// How good it is, on the scale of the file: billions of parameters, or a place among them.

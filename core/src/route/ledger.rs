@@ -93,7 +93,7 @@ pub struct SpendRow {
     pub requests: u64,
     /// US dollars that answers cost.
     pub usd: f64,
-    /// US dollars that are reserved besides: for answers under way, and for those whose end nobody saw. Caps count them.
+    /// US dollars still reserved: active answers, and answers whose end was not recorded. Caps include them.
     pub usd_unsettled: f64,
     /// Tokens of the prompts.
     pub prompt_tokens: u64,
@@ -107,7 +107,7 @@ impl Ledger {
         Self { state }
     }
 
-    /// Sets the most that an answer can cost aside, before anything is sent.
+    /// Reserves the maximum cost of an answer, before anything is sent.
     ///
     /// # Errors
     /// [`Error::Blocked`] with the figures where it does not fit the caps; [`Error::InvalidRequest`] if it is no amount;

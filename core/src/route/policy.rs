@@ -1,11 +1,11 @@
-//! What an app and its person allow. A value: kept, compared, shown, and named in every receipt by its version.
+//! The routing policy of an app and its user: a serializable value whose version is named in every receipt.
 //!
-//! The default allows what nobody could hold against it: places that neither keep words nor train on them, asked about
-//! each time, with no cap on cost but what a request itself says.
+//! The default allows targets that neither retain nor train on content, asks for consent each time, and sets no cost
+//! cap beyond the request's own.
 
 use serde::{Deserialize, Serialize};
 
-/// What is allowed. The default is strict where words are concerned and open where only money is.
+/// Routing policy. The default is strict about data and sets no cost caps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Policy {

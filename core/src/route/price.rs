@@ -1,4 +1,4 @@
-//! What a request would cost at every place: the comparison that people ask for.
+//! Compares what a request would cost on every target.
 
 use std::cmp::Ordering;
 

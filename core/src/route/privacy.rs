@@ -33,11 +33,11 @@ pub fn terms(settings: &ProviderSettings, model: &RemoteModel) -> DataPolicy {
     hosted(settings).unwrap_or_else(DataPolicy::unknown)
 }
 
-/// What is asked of OpenRouter under this policy, and what then happens to the words. `providers` is its document
-/// `/providers`, which says in which countries the providers behind it compute.
+/// Returns the upstream constraints that OpenRouter is sent under this policy, and the data policy that results.
+/// `providers` is its `/providers` document, which lists the regions of its upstreams.
 ///
-/// Where the policy names regions and nobody is known to keep to them, the region stays unknown, which such a policy does
-/// not allow, and the request names nobody who could answer it.
+/// If the policy names regions and no upstream is known to stay within them, the region is unknown, which such a policy
+/// rejects, and the constraints match no upstream.
 pub fn upstreams(policy: &Policy, providers: Option<&Value>) -> (Upstreams, DataPolicy) {
     let mut upstreams = Upstreams {
         zdr: !policy.allow_retention,
@@ -62,8 +62,8 @@ pub fn upstreams(policy: &Policy, providers: Option<&Value>) -> (Upstreams, Data
     (upstreams, terms)
 }
 
-/// The providers of OpenRouter's document `/providers` that compute in these regions and nowhere else, as slugs. Left out
-/// are those whose answers could not be told from somebody else's, because they go by another name there.
+/// Slugs of the upstreams in OpenRouter's `/providers` document that compute in these regions only. Leaves out
+/// upstreams whose display name does not match their slug: an answer could not be attributed to them.
 pub fn providers_in(regions: &[String], document: &Value) -> Vec<String> {
     let policy = Policy {
         regions: regions.to_owned(),
@@ -94,7 +94,7 @@ pub fn providers_in(regions: &[String], document: &Value) -> Vec<String> {
         .collect()
 }
 
-/// The table's terms, if the words go to that provider and pass nobody on the way but this machine.
+/// The table's terms for one of the provider's own hosts. A loopback address counts as its usual host.
 fn hosted(settings: &ProviderSettings) -> Option<DataPolicy> {
     let address = base_url(settings).ok()?;
     let host = address.host_str().filter(|_| !is_loopback(&address));
@@ -123,12 +123,12 @@ fn table(kind: ProviderKind, host: Option<&str>) -> Option<DataPolicy> {
     Some(terms)
 }
 
-/// What OpenRouter calls a provider that a person calls so.
+/// Converts a provider's display name to its OpenRouter slug.
 fn slug(name: &str) -> String {
     name.trim().to_lowercase().replace(' ', "-")
 }
 
-/// No provider's slug: an empty list would be no bound at all.
+/// A slug that matches no provider: an empty list would mean no restriction.
 const NOBODY: &str = "nobody-in-these-regions";
 
 const IN_REGIONS: &str =

@@ -42,7 +42,7 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub struct Archive(Database);
 
-/// What is there of an answer so far.
+/// Content of an answer so far.
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
     /// Its words.
@@ -55,11 +55,11 @@ pub struct Progress {
     pub parts: Vec<Part>,
     /// Pages that it rests on.
     pub citations: Vec<StoredCitation>,
-    /// Earlier messages that the model was not shown.
+    /// Number of earlier messages omitted from the prompt.
     pub left_out: u32,
 }
 
-/// What is known of an answer at its end.
+/// Receipt and statistics of a finished answer.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Told {
     pub(crate) receipt: Receipt,
@@ -173,7 +173,7 @@ impl Archive {
         Ok(())
     }
 
-    /// Puts what came so far of an answer in its place.
+    /// Saves the content of an answer so far.
     ///
     /// # Errors
     /// `Storage`, `Busy`.

@@ -1,8 +1,7 @@
-//! A SQLite file that several threads and several processes may have open at once: how it is opened, brought up to
-//! date, read and written, and what its errors mean.
+//! A SQLite file shared by several threads and processes: opening, migration, transactions, error mapping.
 //!
-//! Each call is one transaction: a kill at any moment leaves the file before it or after it. A newer library's file is
-//! left alone, an older one is brought up to date by the [`Schema`]'s steps. Nothing here knows what the file holds.
+//! Each call is one transaction: a kill at any moment leaves the state before or after it. A newer library's file is
+//! left alone; an older one is migrated by the steps of its [`Schema`]. Nothing here knows what the file contains.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -31,7 +30,7 @@ pub(super) struct Database {
     /// Reads never wait for a write to reach the disk: they have a connection of their own.
     reader: Mutex<Connection>,
     writer: Mutex<Connection>,
-    /// For what must outlive this process and not the machine's power: its commits do not wait for the disk.
+    /// Connection with `synchronous = NORMAL`: a commit survives a kill of the process, not a power loss.
     promiser: Mutex<Connection>,
 }
 
@@ -78,26 +77,26 @@ impl Database {
         &self.path
     }
 
-    /// Reads, seeing one moment of the file.
+    /// Runs a read transaction: a consistent snapshot.
     pub(super) fn read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
         self.run(&self.reader, TransactionBehavior::Deferred, |transaction| {
             Ok(work(transaction)?)
         })
     }
 
-    /// The same for a look that may refuse.
+    /// Like [`Self::read`], for work that may return an [`Error`].
     pub(super) fn look<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>) -> Result<T> {
         self.run(&self.reader, TransactionBehavior::Deferred, work)
     }
 
-    /// Writes all of it or, on an error, nothing. It is on the disk on return.
+    /// Runs a write transaction: rolled back on an error, durable on return.
     pub(super) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
         self.run(&self.writer, TransactionBehavior::Immediate, |transaction| {
             Ok(work(transaction)?)
         })
     }
 
-    /// The same for work that may refuse.
+    /// Like [`Self::write`], for work that may return an [`Error`].
     pub(super) fn settle<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>) -> Result<T> {
         self.run(&self.writer, TransactionBehavior::Immediate, work)
     }
@@ -109,9 +108,9 @@ impl Database {
         done.map_err(|e| told(&self.path, self.schema, &e))
     }
 
-    /// Writes what an answer under way may take, or refuses. Nobody else writes between what it reads and what it writes.
-    /// It survives a kill of the process at once, and a loss of power from the next [`Self::write`] on: with the power
-    /// the answer is lost, too.
+    /// Like [`Self::settle`] but without an fsync, for reservations: survives a kill of the process at once, and a
+    /// power loss from the next [`Self::write`] on. (A power loss ends the answer as well.) `BEGIN IMMEDIATE` excludes
+    /// other writers from its reads on.
     pub(super) fn decide<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>) -> Result<T> {
         self.run(&self.promiser, TransactionBehavior::Immediate, work)
     }
@@ -145,12 +144,12 @@ fn connect(path: &Path, schema: &Schema) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Why work on the file came to nothing.
+/// Why a transaction failed.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// The file would not.
+    /// SQLite failed.
     Sql(rusqlite::Error),
-    /// The work itself would not.
+    /// The work returned an error.
     Told(Error),
 }
 
@@ -176,7 +175,7 @@ fn set_up(connection: &mut Connection) -> rusqlite::Result<()> {
     )
 }
 
-/// Readers and a writer at once. Where the file system cannot do that, the file stays as it is: slower, and as safe.
+/// Enables WAL. Where the file system does not support it the journal mode stays unchanged: slower, but as safe.
 fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
     let begun = Instant::now();
     loop {
@@ -217,7 +216,7 @@ fn is_busy(cause: &rusqlite::Error) -> bool {
     )
 }
 
-/// The error that SQLite's error is for whoever called.
+/// Maps a SQLite error.
 fn told(path: &Path, schema: &Schema, cause: &rusqlite::Error) -> Error {
     let path = path.display();
     match cause.sqlite_error_code() {
@@ -239,5 +238,5 @@ fn told(path: &Path, schema: &Schema, cause: &rusqlite::Error) -> Error {
     }
 }
 
-/// How long a call waits for another process.
+/// SQLite busy timeout.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -232,7 +232,7 @@ enum Place: Hashable, Sendable {
 enum Judgement: Sendable, Equatable {
     case go(Place, reason: String)
     case ask(AskQuestion)
-    /// Nobody may, can or should answer; in words that say what would change that.
+    /// No target can answer; the text says what would change that.
     case nowhere(String)
 }
 

@@ -14,7 +14,7 @@ actor NearsideBrain: Brain {
     private let host: (any DeviceHost)?
     private let settingsFile: URL
     private let catalog: [CatalogEntry]
-    /// Done when every provider has its credential of the last time.
+    /// Completes when all stored credentials are loaded.
     private let unlocked: Task<Void, Never>
     /// What providers offer, as it was last fetched.
     private var offers: [String: [RemoteModel]] = [:]

@@ -24,7 +24,7 @@ final class ChatModel: Identifiable {
     /// The message that `draft` will replace.
     private(set) var editing: MessageID?
     var webSearch = false
-    /// Asked before words leave the device. Whoever dismisses it refuses.
+    /// Pending consent request. Dismissing it refuses.
     var question: AskQuestion?
     var failure: String?
 
@@ -69,7 +69,7 @@ final class ChatModel: Identifiable {
         }
     }
 
-    /// Whether somebody elsewhere could go on with it.
+    /// Whether a remote target could continue it.
     var canContinueRemotely: Bool { canContinue && choices.contains { !$0.place.isDevice } }
 
     var canSearchWeb: Bool { chosen?.searchesWeb ?? choices.contains(where: \.searchesWeb) }

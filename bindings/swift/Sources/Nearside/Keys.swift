@@ -18,7 +18,7 @@ public protocol Keys: Sendable {
 }
 
 extension Nearside {
-    /// Gives every provider that is set up the credential that is kept for it.
+    /// Sets the stored credential of every configured provider.
     public func useKeys(_ keys: any Keys) async throws {
         for provider in try await providers().map(\.settings.name) {
             if let key = try keys.load(provider: provider) { try setKey(provider: provider, key: key) }

@@ -1,4 +1,4 @@
-// Short ways to say what is said most.
+// Shorthand initializers and factories for common requests.
 
 import Foundation
 
@@ -21,9 +21,10 @@ extension Nearside {
 }
 
 extension ChatRequest {
-    /// A request with the library's own choices where nothing else is said.
+    /// A request with defaults for every field that is not given.
     ///
-    /// Takes any sequence, so that whoever says everything means the other initializer, which takes an array.
+    /// Takes a sequence, so that a call with every argument resolves to the memberwise initializer, which takes an
+    /// array.
     public init(
         messages: some Sequence<Message>, model: String? = nil, provider: String? = nil, mode: Mode = .preferOnDevice,
         sensitivity: Sensitivity = .personal, sampling: Sampling = Sampling(), reasoning: Reasoning = .auto,
@@ -39,7 +40,7 @@ extension ChatRequest {
 }
 
 extension Message {
-    /// What the person says.
+    /// A user message.
     public static func user(_ text: String) -> Message {
         Message(role: .user, parts: [.text(text: text)])
     }
@@ -49,7 +50,7 @@ extension Message {
         Message(role: .system, parts: [.text(text: text)])
     }
 
-    /// What the model said.
+    /// An assistant message.
     public static func assistant(_ text: String) -> Message {
         Message(role: .assistant, parts: [.text(text: text)])
     }

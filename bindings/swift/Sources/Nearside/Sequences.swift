@@ -11,7 +11,7 @@ public typealias ChatChunks = Batches<ChatStream>
 public typealias DownloadEvents = Batches<DownloadStream>
 
 extension Nearside {
-    /// Asks, and gives the answer as it is written.
+    /// Sends the request and streams the answer.
     ///
     /// Cancelling the task cancels the request; the loop then still receives `Chunk.done` with `StopReason.cancelled`.
     /// Leaving the loop early cancels it too. The loop throws a `NearsideError` after all chunks that came before it.
@@ -19,13 +19,13 @@ extension Nearside {
         Batches { try self.startChat(request: request) }
     }
 
-    /// Goes on elsewhere with an answer that broke off: `said` is what was written so far, and only what comes after it
-    /// is given. Whether the words may leave the device is decided anew, and the person may have to be asked.
+    /// Continues an interrupted answer on a remote target. `said` is the text so far; only what follows it is streamed.
+    /// Routing runs again, and the user may have to consent.
     public func continueRemotely(_ request: ChatRequest, said: String) -> ChatChunks {
         Batches { try self.startContinueRemotely(request: request, said: said) }
     }
 
-    /// Downloads a model, or goes on where an earlier download ended.
+    /// Downloads a model, resuming an earlier download.
     ///
     /// Cancelling the task or leaving the loop stops it, without `DownloadEvent.installed`; what came is kept.
     public func download(_ model: ModelRef) -> DownloadEvents {

@@ -3,17 +3,17 @@
 import Foundation
 
 extension Nearside {
-    /// Decides who would answer, and sends the words to nobody. May wait seconds for a provider's list of models.
+    /// Returns the routing decision without sending the request. May wait seconds for a provider's model list.
     public func route(_ request: ChatRequest) async throws -> Decision {
         try await abandonable { try await self.route(request: request) }
     }
 
-    /// What this request would cost here and everywhere, the cheapest first. Asks nobody.
+    /// Estimates the cost of the request on every target, cheapest first. Makes no network request.
     public func cost(_ request: ChatRequest) async throws -> [CostRow] {
         try await abandonable { try await self.cost(request: request) }
     }
 
-    /// Asks a provider for its models, and keeps the list.
+    /// Fetches a provider's model list and stores it.
     public func models(of provider: String) async throws -> [RemoteModel] {
         try await abandonable { try await self.providerModels(name: provider) }
     }

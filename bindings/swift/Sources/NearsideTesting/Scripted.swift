@@ -17,8 +17,8 @@ import Foundation
         ///         "Because of the moon."
         ///     }
         ///
-        /// Words come one by one, `pause` before each. Everything else is real: routes, receipts, conversations, in
-        /// `directory` or one that nobody has used and that goes when the tests end.
+        /// Words are sent one by one, `pause` before each. Everything else is real: routes, receipts, conversations,
+        /// stored in `directory` or a temporary one.
         public static func scripted(
             directory: URL? = nil, pause: Duration = .zero, @ScriptBuilder _ steps: () -> [ScriptStep]
         ) throws -> Nearside {

@@ -1,4 +1,4 @@
-//! One answer on its way to the person or program that asked.
+//! Prints one answer, for a terminal, a pipe or a program that reads JSON.
 
 use nearside::Error;
 use nearside::chat::{ChatStream, Chunk, Route, StopReason};
@@ -80,7 +80,7 @@ struct View {
     place: Place,
     /// Pieces of reasoning so far; close to its tokens, which only `done` knows.
     pieces: u32,
-    /// Somebody began already; whoever begins now steps in.
+    /// A `Started` was seen; the next one is a fallback.
     begun: bool,
     /// The pages that the answer rests on, shown under it.
     citations: Vec<String>,
@@ -221,7 +221,7 @@ fn cut(stop: StopReason) -> Option<&'static str> {
     }
 }
 
-/// Who failed, and who answers instead.
+/// Notes that a fallback target answers, and why.
 fn stepped_in(route: &Route, output: &mut Output) {
     let place = match route.target.is_remote() {
         true => route.target.to_string(),

@@ -1,5 +1,5 @@
-//! The question before words leave the machine. The library says what to ask; a person on a terminal answers, a script
-//! answers beforehand with `--yes`, and nothing is sent without one of them.
+//! Consent before content leaves the machine. The library supplies the question; a user on a terminal answers it, a
+//! script passes `--yes`, and nothing is sent without either.
 
 use nearside::chat::ChatRequest;
 use nearside::route::Decision;
@@ -10,10 +10,10 @@ use crate::failure::Failure;
 use crate::person;
 use crate::session::Session;
 
-/// Gets the consent that the request needs, if it needs one. It holds for the place that was named, and no other.
+/// Obtains consent if the request needs it. It is valid for the target that was named, and no other.
 ///
 /// # Errors
-/// `Blocked` after a no, or where there is nobody to ask; those of the decision.
+/// `Blocked` if the user refuses or there is no terminal to ask on; errors of the decision.
 pub(super) async fn settle(
     nearside: &Nearside,
     request: &mut ChatRequest,
@@ -24,7 +24,7 @@ pub(super) async fn settle(
         return Ok(());
     }
     let decision = session.interrupt.or(nearside.route(request.clone())).await?;
-    // Whoever else is to answer, or nobody, is told by the answer itself.
+    // In all other cases the answer itself reports the outcome.
     let Decision::Ask { question } = decision else {
         return Ok(());
     };

@@ -17,7 +17,7 @@ use crate::input::Lines;
 use crate::output::{Output, bold, dim, plain};
 use crate::session::Session;
 
-/// Talks until the person leaves.
+/// Runs the prompt loop until the user quits.
 pub(super) async fn hold(
     nearside: &Nearside,
     asked: &Asked,

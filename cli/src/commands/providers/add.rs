@@ -151,7 +151,7 @@ async fn told(name: &str, kept: &Source, nearside: &Nearside, session: &mut Sess
     Ok(())
 }
 
-/// Looked at here and not by the parser, which repeats what it refuses: whoever gives the key itself must not find it in a
+/// Validated here and not by clap, which repeats a rejected value: a key that is passed by mistake must not end up in a
 /// log.
 fn variable_name(text: &str) -> Result<String, Failure> {
     // Capitals only: a key that is made of letters has small ones, and passes for no variable.

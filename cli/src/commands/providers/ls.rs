@@ -148,7 +148,7 @@ impl Listed {
     }
 }
 
-/// Longer than a list takes where somebody is there at all.
+/// Longer than a reachable provider takes for its list.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 const EXAMPLE: &str = "\

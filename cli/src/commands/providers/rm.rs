@@ -23,7 +23,7 @@ struct Removed {
 pub(crate) async fn run(arguments: Rm, session: &mut Session<'_>) -> Result<(), Failure> {
     let name = arguments.name;
     let nearside = session.open()?;
-    // The key first: a kill in between must not leave one behind that nobody knows of.
+    // Remove the key first: a kill in between must not leave an orphaned key.
     session.keys()?.forget(&name)?;
     session.interrupt.or(nearside.remove_provider(name.clone())).await?;
     if session.output.json() {

@@ -13,7 +13,7 @@ use crate::chat::{ChatRequest, Chunk, Output, Reasoning, SamplingUsed, Sink, Sto
 use crate::engine::Job;
 use crate::error::{Error, Result};
 
-/// Answers the job; says the last word whatever happens.
+/// Runs the job. Always finishes the sink, with `Done` or an error.
 pub(super) fn answer(settings: &LocalSettings, loaded: &mut Option<Loaded>, job: Job) {
     let Job {
         request,
@@ -38,7 +38,7 @@ pub(super) fn answer(settings: &LocalSettings, loaded: &mut Option<Loaded>, job:
     sink.finish(last);
 }
 
-/// What `Done` will tell; filled as it becomes known, so that a cancelled answer tells what it can.
+/// Statistics for `Done`, updated during generation so that a cancelled answer reports partial values.
 #[derive(Debug, Default)]
 struct Told {
     usage: Usage,

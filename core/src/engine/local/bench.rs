@@ -106,7 +106,7 @@ impl Default for BenchOptions {
     }
 }
 
-/// Measures; ends early once `left` says that nobody waits for the result.
+/// Runs the benchmark. Stops early once `left` returns true: the caller no longer waits.
 pub(super) fn bench(
     settings: &LocalSettings,
     loaded: &mut Option<Loaded>,

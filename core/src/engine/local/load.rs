@@ -1,5 +1,5 @@
-//! Loading: the file is looked at by our own parser, llama.cpp is asked what it would take, and only what fits is
-//! loaded, in the way that the verdict chose.
+//! Loads a model: parses the GGUF head with our own parser, asks llama.cpp for the memory it needs, and loads with the
+//! plan that the fit verdict chose.
 
 use std::time::Instant;
 
@@ -37,7 +37,7 @@ impl From<Error> for LoadError {
     }
 }
 
-/// Loads the model unless it is there. The milliseconds that it took; 0 if it was there.
+/// Loads the model if necessary. Also returns the load time in milliseconds; 0 if it was already loaded.
 pub(super) fn ensure<'a>(
     settings: &LocalSettings,
     loaded: &'a mut Option<Loaded>,
@@ -95,7 +95,7 @@ fn too_large(fit: &FitReport) -> String {
     }
 }
 
-/// llama.cpp's error as the caller knows errors.
+/// Maps a llama.cpp error to [`Error`].
 pub(super) fn told(error: nearside_llama::Error) -> Error {
     use nearside_llama::Error as E;
     let text = error.to_string();

@@ -51,12 +51,12 @@ pub struct LocalSettings {
 #[derive(Debug)]
 pub struct LocalEngine {
     queue: SyncSender<Work>,
-    /// The flags of all jobs that wait or run.
+    /// Cancel tokens of all queued and running jobs.
     open: Arc<Mutex<Vec<Cancel>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What the thread is asked to do.
+/// A command for the worker thread.
 enum Work {
     Answer(Box<Job>),
     Bench(BenchOptions, oneshot::Sender<Result<BenchReport>>),
@@ -121,7 +121,7 @@ impl LocalEngine {
 }
 
 impl Drop for LocalEngine {
-    /// The thread ends by itself when this end of its queue is gone; nobody waits for it.
+    /// The thread ends when the queue is closed; it is not joined.
     fn drop(&mut self) {
         self.cancel_all();
     }
@@ -152,7 +152,7 @@ fn run(settings: &LocalSettings, work: &Receiver<Work>, open: &Mutex<Vec<Cancel>
                 let cancel = job.sink.cancel().clone();
                 let done = catch_unwind(AssertUnwindSafe(|| answer::answer(settings, &mut loaded, *job)));
                 if done.is_err() {
-                    // What a panic left behind is not trusted; the reader was told by the sink that it dropped.
+                    // Do not reuse state after a panic; the dropped sink has already reported `Internal`.
                     loaded = None;
                 }
                 forget(open, &cancel);
@@ -178,7 +178,7 @@ fn forget(open: &Mutex<Vec<Cancel>>, cancel: &Cancel) {
     lock(open).retain(|other| !other.same_as(cancel));
 }
 
-/// The lists behind these locks are whole after every statement, so a panic elsewhere does not spoil them.
+/// Poisoning is ignored: every statement leaves the list consistent.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -123,7 +123,7 @@ impl Reply {
         self.parse_cost = begun.elapsed();
     }
 
-    /// Calls go out whole: the last of a growing reply may still be growing.
+    /// Sends complete tool calls only: the last call of a partial reply may still grow.
     fn send_calls(&mut self, calls: Vec<ToolCall>, partial: bool, chunks: &mut Vec<Chunk>) {
         let whole = calls.len() - usize::from(partial && !calls.is_empty());
         for (n, call) in calls.into_iter().enumerate().take(whole).skip(self.sent_calls) {
@@ -142,8 +142,8 @@ impl Reply {
     }
 }
 
-/// What `now` has beyond `sent`. The parser may take back white space at the end of a growing text; then nothing is
-/// new until it has decided.
+/// Returns the part of `now` after `sent`. The parser may retract trailing white space of a partial text; until it is
+/// stable nothing is returned.
 fn grow(sent: &mut String, now: &str) -> Option<String> {
     let new = now.strip_prefix(sent.as_str())?;
     if new.is_empty() {

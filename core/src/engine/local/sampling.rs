@@ -1,11 +1,11 @@
-//! What a request leaves open about sampling, filled in: by the model's file, else by the field's usual values.
+//! Resolves unset sampling fields: from the model's file, else llama.cpp's defaults.
 
 use nearside_llama::{Model, SamplerParams};
 
 use crate::chat::preset::{self, Recommended};
 use crate::chat::{ChatRequest, Sampling, SamplingUsed};
 
-/// Fills in what the preset, the model's maker or its file say.
+/// Resolves unset fields from the preset, the vendor's advice, or the model's file.
 pub(super) fn settle(request: &mut ChatRequest, id: &str, model: &Model) -> SamplingUsed {
     let name = model.meta("general.name").unwrap_or_default();
     let recommended = Recommended {

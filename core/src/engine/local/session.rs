@@ -21,12 +21,12 @@ pub(super) struct Session {
     threads: u32,
 }
 
-/// How a run of tokens went through the model.
+/// How decoding a run of tokens ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ran {
     /// All of them.
     Whole,
-    /// The flag was raised; the session holds a beginning of them.
+    /// Cancelled; the session holds a prefix of them.
     Cancelled,
 }
 
@@ -63,9 +63,9 @@ impl Session {
         self.context.memory().map_err(told)
     }
 
-    /// Makes the session hold a beginning of `prompt`, as long as it can without work; how many tokens that is.
+    /// Truncates the cache to the longest common prefix with `prompt` and returns its length in tokens.
     ///
-    /// Always fewer than the prompt: the last token must run again to say what comes next.
+    /// Always less than `prompt.len()`: the last token must be decoded again to produce logits.
     pub(super) fn keep_common(&mut self, prompt: &[Token]) -> u32 {
         let same = self
             .held
@@ -84,7 +84,7 @@ impl Session {
         self.held.len() as u32
     }
 
-    /// Prefill: runs the tokens in batches, looking at the flag all the time.
+    /// Prefill: decodes the tokens in batches, checking the cancel flag throughout.
     pub(super) fn run(&mut self, tokens: &[Token], stop: &AtomicBool) -> Result<Ran> {
         let batches = tokens.len().div_ceil(self.batch);
         for (n, batch) in tokens.chunks(self.batch).enumerate() {
@@ -115,7 +115,7 @@ impl Session {
         })
     }
 
-    /// Empties the cache.
+    /// Clears the KV cache.
     pub(super) fn forget(&mut self) {
         self.context.clear();
         self.held.clear();

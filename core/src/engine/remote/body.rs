@@ -1,7 +1,8 @@
-//! A request in a provider's words. What the provider cannot do is refused here, before anything is sent.
+//! Builds the request body in a provider's dialect. Features that the provider lacks are rejected here, before anything
+//! is sent.
 //!
-//! Reasoning is a wish: where a model has no switch for it, it is left out. So are sampling parameters that a provider
-//! does not know. A form of output, tools and pictures are not: without them the answer would be another one.
+//! Reasoning options and sampling parameters that the model or provider does not support are omitted. An output format,
+//! tools and images are not: without them the answer would be a different one.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -202,7 +203,7 @@ fn sampling(
     }
 }
 
-/// 0.7 as 0.7, and not as the double that is nearest to the float.
+/// Serializes an `f32` in its shortest decimal form: 0.7, not 0.699999988079071.
 fn short(value: f32) -> Value {
     value.to_string().parse::<f64>().map_or(Value::Null, Value::from)
 }

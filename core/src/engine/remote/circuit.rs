@@ -1,12 +1,12 @@
-//! A provider that fails again and again is left alone for a while.
+//! Circuit breaker for a provider that fails repeatedly.
 //!
-//! Three failures in a row open the circuit for 30 seconds; each further failure doubles that, up to five minutes. When
-//! the time is over the next request is the trial: it closes the circuit or opens it again.
+//! Three consecutive failures open the circuit for 30 seconds; each further failure doubles the cooldown, up to five
+//! minutes. The first request after the cooldown is the trial: its result closes the circuit or opens it again.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What is known about a provider's health. Shared by all requests to it.
+/// Circuit state of one provider, shared by all requests to it.
 #[derive(Debug, Default)]
 pub struct Circuit {
     state: Mutex<State>,
@@ -19,18 +19,18 @@ struct State {
 }
 
 impl Circuit {
-    /// How long the provider is left alone yet; nothing if it may be asked.
+    /// Remaining cooldown; `None` if requests are allowed.
     pub fn open_for(&self, now: Instant) -> Option<Duration> {
         let until = self.lock().until?;
         until.checked_duration_since(now).filter(|left| !left.is_zero())
     }
 
-    /// It answered, if only to say that the request was wrong.
+    /// Records a response, including one that rejects the request as invalid.
     pub fn succeeded(&self) {
         *self.lock() = State::default();
     }
 
-    /// It failed in a way that another request may well meet too.
+    /// Records a failure that is likely to affect other requests too.
     pub fn failed(&self, now: Instant) {
         let mut state = self.lock();
         state.failures = state.failures.saturating_add(1);

@@ -1,4 +1,4 @@
-//! One event of an answer, in whatever shape it came, as what it means.
+//! Parses one streamed event of any dialect into provider-independent deltas.
 //!
 //! Everything is optional and every place that a provider uses is looked at, since the shapes drift: `choices` may be
 //! empty, usage may be in the last chunk, in a chunk of its own or under `x_groq`, reasoning has four names, a number may
@@ -10,7 +10,7 @@ use super::failure::{Failure, Who};
 use super::provider::ProviderKind;
 use crate::error::Error;
 
-/// What one event says, in the order in which it is to be taken.
+/// A delta of a streamed answer. An event yields several; they are applied in order.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Said {
     Reasoning(String),

@@ -1,9 +1,10 @@
-//! One answer from a provider: sent, read as it comes, tried again while nobody saw anything of it.
+//! Sends one chat request to a provider, streams the response, and retries transient failures until the first visible
+//! chunk.
 //!
-//! # Deadlines
-//! Connecting, the first byte, the first data, silence between data, and the whole have limits of their own
-//! ([`Patience`]). A comment or a blank line is a sign of life of the connection and not of the answer: it stops no
-//! clock. A slow reader stops them all: what waits here to be read is not the provider's silence.
+//! # Timeouts
+//! Connecting, the first byte, the first data, silence between data and the whole answer have separate limits
+//! ([`Patience`]). Comments and blank lines are connection keep-alives and reset no timeout. Time spent waiting for a
+//! slow consumer does not count.
 
 use std::time::Duration;
 
@@ -24,24 +25,24 @@ use crate::chat::{Chunk, Limits, Part, Sink, StopReason};
 use crate::engine::Job;
 use crate::error::{Error, Result};
 
-/// How long to wait for what.
+/// Timeouts and retry limits of one chat request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// From sending to the first byte of the response's head.
+    /// From sending the request to the response headers.
     pub first_byte: Duration,
-    /// From sending to the first piece of the answer, whatever keep-alives come before it.
+    /// From sending the request to the first data event; keep-alives do not count.
     pub first_data: Duration,
-    /// Between two pieces of the answer.
+    /// Idle timeout between two data events.
     pub between: Duration,
-    /// From asking to the end, unless the request has a deadline of its own.
+    /// From the request to the end of the answer, unless the request sets a deadline.
     pub total: Duration,
-    /// From the model's last word to the provider's: usage may come in between.
+    /// From the finish reason to the end of the stream; usage may arrive in between.
     pub farewell: Duration,
-    /// Attempts at most, the first one included.
+    /// Maximum attempts, including the first.
     pub attempts: u32,
-    /// Before the second attempt; doubled for each further one.
+    /// Delay before the second attempt; doubled for each later one.
     pub pause: Duration,
-    /// A provider that asks for a longer rest than this is not asked again.
+    /// Longest `Retry-After` that is honoured; a longer one fails the request at once.
     pub longest_rest: Duration,
 }
 
@@ -61,7 +62,7 @@ impl Default for Patience {
     }
 }
 
-/// Answers the job; says the last word whatever happens.
+/// Runs the job. Always finishes the sink, with `Done` or an error.
 pub(super) async fn answer(connection: &Connection, mut job: Job) {
     let sampling = preset::settle(&mut job.request, &[&connection.model.id], Recommended::default());
     let mut writer = Writer::new(connection.settings.kind);
@@ -223,7 +224,7 @@ async fn once(
     }
 }
 
-/// The reading of one response.
+/// Reads one streamed response.
 pub(super) struct Reading<'a> {
     pub(super) who: Who<'a>,
     pub(super) framing: Framing,
@@ -236,7 +237,7 @@ pub(super) struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Reads events until the answer is over, however the bytes are cut.
+    /// Reads events until the answer is complete. An event may span several body chunks.
     pub(super) async fn stream(
         &self,
         bodies: impl Bodies<Item = Result<Bytes, ()>>,
@@ -250,7 +251,7 @@ impl Reading<'_> {
         while !writer.is_over() {
             let piece = match timeout_at(deadline, bodies.next()).await {
                 Ok(Some(Ok(piece))) => piece,
-                // A broken connection after the model's last word has broken nothing.
+                // The connection broke after the finish reason: the answer is complete.
                 Ok(Some(Err(()))) if writer.is_finished() => break,
                 Ok(Some(Err(()))) => return Err(broken(&self.who)),
                 Ok(None) => {
@@ -313,7 +314,7 @@ impl Reading<'_> {
         Ok(stop)
     }
 
-    /// Takes events; says where the answer must end here.
+    /// Processes events. Returns a stop reason if the answer must end now.
     async fn take(
         &self,
         events: &mut Vec<String>,
@@ -324,7 +325,7 @@ impl Reading<'_> {
         let mut said = Vec::new();
         let mut failed = None;
         for event in events.drain(..) {
-            // What was said before an error is the reader's, however the two were cut.
+            // Deliver events that precede an error in the same read.
             failed = delta::read(&self.who, &event, &mut said).err();
             if failed.is_some() {
                 break;
@@ -356,7 +357,7 @@ impl Reading<'_> {
         for chunk in chunks.drain(..) {
             writer.visible = true;
             if !sink.send(chunk).await {
-                // Cancelled: whoever waits for that is about to end this.
+                // Cancelled: the `select!` in `answer` is about to drop this future.
                 sink.cancel().wait().await;
             }
         }
@@ -364,7 +365,7 @@ impl Reading<'_> {
     }
 }
 
-/// The beginning of a refusal: enough for its code.
+/// Reads the start of an error body, enough to find its error code.
 async fn beginning(mut response: reqwest::Response) -> Vec<u8> {
     let mut told = Vec::new();
     while told.len() < LONGEST_REFUSAL

@@ -1,4 +1,4 @@
-//! What a provider's refusal means: which error the app gets, and whether asking again can help.
+//! Maps error responses of providers to [`Error`], and decides whether a retry can help.
 //!
 //! A provider's own words are never repeated: some quote the prompt (OpenRouter's moderation shows a hundred letters of
 //! it). What is kept is the status and the machine-readable code, if it looks like one.
@@ -13,11 +13,11 @@ use crate::error::{Error, ErrorKind};
 /// A failure of one attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Failure {
-    /// What the app gets if it stays at that.
+    /// Error returned if the request is not retried.
     pub(crate) error: Error,
-    /// The same request may succeed a moment later.
+    /// Whether a retry may succeed.
     pub(crate) transient: bool,
-    /// How long the provider asks to be left alone.
+    /// The provider's `Retry-After`.
     pub(crate) retry_after: Option<Duration>,
 }
 
@@ -40,7 +40,7 @@ impl Failure {
         }
     }
 
-    /// The provider answered with this status and this body instead of an answer.
+    /// From an HTTP error response.
     pub(super) fn refused(who: &Who<'_>, status: u16, body: &[u8], retry_after: Option<Duration>) -> Self {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         // Most wrap it in `error`; Ollama has a string there; some send a list of one.
@@ -90,7 +90,7 @@ impl Failure {
     }
 }
 
-/// Of whom an error speaks.
+/// The provider and model that error messages name.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Who<'a> {
     pub(super) provider: &'a str,
@@ -98,7 +98,7 @@ pub(super) struct Who<'a> {
     pub(super) model: &'a str,
 }
 
-/// The kind of error, and what helps. Statuses are those of the providers' own tables.
+/// Error kind and remedy for a status and code, after the providers' own documentation.
 fn meaning(who: &Who<'_>, status: u16, code: &str, error: &Value) -> (ErrorKind, String) {
     let Who { provider, model, .. } = who;
     let own = |kind, text: &str| (kind, text.to_owned());

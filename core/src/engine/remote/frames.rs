@@ -1,8 +1,7 @@
 //! Bytes into events: server-sent events (HTML's own rules) and lines of JSON, cut anywhere.
 //!
-//! Only what carries data comes out. Comments, blank lines and the other fields of an event are keep-alives, and nobody
-//! who watches for silence may mistake them for an answer. A line longer than [`LONGEST`] is refused: memory is bounded
-//! whatever a server sends.
+//! Only events with data are returned. Comments, blank lines and the other fields of an event are keep-alives and must
+//! not reset an idle timeout. A line longer than [`LONGEST`] is rejected, which bounds memory.
 
 use crate::error::{Error, Result};
 

@@ -1,8 +1,8 @@
-//! The way to a provider: its address, its credential, and a client that keeps connections warm.
+//! HTTP client of one provider: base address, credential, pooled connections.
 //!
-//! - TLS only, except for this machine and for addresses that the app names (`allow_http`).
-//! - Redirects are not followed: a provider's address is its address, and a credential goes nowhere else.
-//! - Nothing is taken from the environment, so no proxy either.
+//! - HTTPS only, except on loopback addresses and where the app sets `allow_http`.
+//! - Redirects are not followed, so a credential is never sent to another host.
+//! - Environment variables, proxies included, are ignored.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub struct Http {
 }
 
 impl Http {
-    /// A client for this provider. Opens nothing.
+    /// Creates a client for this provider. Opens no connection.
     ///
     /// # Errors
     /// `InvalidRequest` for an address that cannot be, or that is not encrypted and may not be.

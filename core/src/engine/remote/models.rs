@@ -200,6 +200,6 @@ async fn ask_ollama(
     (abilities, context)
 }
 
-/// For a list, or another short question.
+/// Timeout of model lists and other small requests.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 const LONGEST: usize = 64 << 20;

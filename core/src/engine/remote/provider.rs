@@ -75,7 +75,7 @@ pub struct RemoteModel {
     pub price: Option<Price>,
     /// The day it is switched off, as `2026-12-31`.
     pub retires: Option<String>,
-    /// The words leave for yet another place: an Ollama server that passes a `-cloud` model on.
+    /// The server forwards requests to another host, as Ollama does for a `-cloud` model.
     #[serde(default)]
     pub passed_on: bool,
 }
@@ -192,7 +192,7 @@ impl ProviderKind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Whether it is somebody's service, which asks for a credential, and not a server that a person runs.
+    /// Whether it is a hosted service, which needs a credential, and not a self-hosted server.
     pub fn is_hosted(self) -> bool {
         !matches!(self, Self::Ollama | Self::LlamaServer | Self::Compatible)
     }

@@ -1,8 +1,8 @@
 //! Signing in at OpenRouter, so that an app ships no key of its own: OAuth with PKCE (RFC 7636).
 //!
-//! The app opens [`SignIn::url`] in a browser, gets a code at its callback address (https, or this machine; without one
-//! OpenRouter shows the code), and [`SignIn::finish`] trades it for a key of the person's own. The verifier stays here:
-//! a code that somebody else reads is of no use to them. A code holds ten minutes and once.
+//! The app opens [`SignIn::url`] in a browser, receives a code at its callback address (https or loopback; without one
+//! OpenRouter shows the code), and [`SignIn::finish`] exchanges it for a key of the user. The PKCE verifier is known to
+//! this process only, so an intercepted code is useless. A code is valid once, for ten minutes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,11 +1,11 @@
-//! Reasoning that comes inside the text, between `<think>` and `</think>`: told apart from the answer as it streams.
+//! Separates reasoning inside `<think>` and `</think>` from the answer while it streams.
 //!
-//! Only a block at the very beginning counts (after white space); a `<think>` later in an answer is part of it. Tags may
-//! be cut anywhere. White space around the block belongs to neither side.
+//! Only a block at the start of the answer (after white space) is reasoning; a later `<think>` is text. A tag may be
+//! split across chunks. White space around the block is dropped.
 
 use crate::chat::Chunk;
 
-/// Where in an answer we are.
+/// Parser state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
     /// Nothing but white space, or the beginning of a tag, so far.
@@ -92,7 +92,7 @@ impl ThinkTags {
     }
 }
 
-/// How many bytes at the end of `text` could begin `tag`.
+/// Length in bytes of the longest suffix of `text` that is a proper prefix of `tag`.
 fn begun_tag(text: &str, tag: &str) -> usize {
     let most = (tag.len() - 1).min(text.len());
     (1..=most)

@@ -1,16 +1,16 @@
-//! For a provider that passes requests on: which of the providers behind it may run the model, and on what terms.
+//! Constraints on the upstream providers of an aggregator (OpenRouter): which may run the model, and under which terms.
 
 use serde_json::{Map, Value, json};
 
 use super::provider::Price;
 use crate::error::{Error, Result};
 
-/// What a request says about the providers behind a provider. The default says nothing.
+/// Upstream constraints of a request. The default sets none.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Upstreams {
-    /// Only those that keep nothing.
+    /// Only upstreams with zero data retention.
     pub zdr: bool,
-    /// Only those that do not collect, and so do not train.
+    /// Only upstreams that do not collect content, and so do not train on it.
     pub deny_collection: bool,
     /// Only these, by slug. Empty: any.
     pub only: Vec<String>,
@@ -47,10 +47,10 @@ impl Upstreams {
         if wire.is_empty() { Value::Null } else { wire.into() }
     }
 
-    /// Whether an answer from this upstream is within what was asked.
+    /// Checks that the upstream that answered was allowed.
     ///
     /// # Errors
-    /// `Blocked` for one that was excluded: the words were seen by somebody who should not have seen them.
+    /// `Blocked` for an excluded one: the content reached a party that it must not reach.
     pub fn check(&self, served_by: &str) -> Result<()> {
         let slug = slug(served_by);
         let named = |list: &[String]| {

@@ -1,4 +1,5 @@
-//! From what the events say to chunks: tags told apart, calls put together, tokens counted, and an end found.
+//! Assembles chunks from deltas: separates reasoning tags, joins tool-call fragments, counts tokens, and determines the
+//! stop reason.
 
 use std::time::Instant;
 
@@ -12,7 +13,7 @@ use super::think::ThinkTags;
 use crate::chat::{Chunk, CostSource, StopReason, Timings, Usage};
 use crate::error::Error;
 
-/// One answer as far as it came. It outlives the connection, so that an answer that was cancelled tells what it can.
+/// State of one answer. Outlives the connection, so that a cancelled answer can report its usage.
 #[derive(Debug)]
 pub(super) struct Writer {
     tags: Option<ThinkTags>,
@@ -28,7 +29,7 @@ pub(super) struct Writer {
     over: bool,
     called: bool,
     pub(super) served_by: Option<String>,
-    /// Something was handed to the reader: from here on nobody else may answer.
+    /// A chunk was delivered; no retry or fallback is allowed after this.
     pub(super) visible: bool,
 }
 
@@ -136,7 +137,8 @@ impl Writer {
             tags.finish(chunks);
         }
         let provider = who.provider;
-        // A model that is just starting ends its turn without a token; one that has nothing to say writes at least that.
+        // A cold-starting model may report `stop` with no tokens; a real empty answer has at least one completion
+        // token.
         let nothing = self.written == 0 && self.calls.is_empty() && self.counted.completion.unwrap_or(0) == 0;
         let stop = match self.finished.as_deref() {
             Some("stop" | "load") | None if nothing && (self.over || self.finished.is_some()) => {
@@ -268,7 +270,7 @@ impl Writer {
         }
     }
 
-    /// Whether whoever runs the model bills a cancelled answer in full.
+    /// Whether the upstream bills a cancelled answer in full.
     pub(super) fn upstream_bills_cancelled(&self) -> bool {
         let name = self.served_by.as_deref().unwrap_or_default().to_ascii_lowercase();
         BILLING_UPSTREAMS.iter().any(|upstream| name.starts_with(upstream))

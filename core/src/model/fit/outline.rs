@@ -1,7 +1,7 @@
-//! A file of a model's full size that holds its head only.
+//! A sparse file with a model's full size that contains only its head.
 //!
-//! llama.cpp looks whether every tensor lies inside the file and then reads none of them, so a sparse file answers for
-//! a model that was not downloaded: it takes the few megabytes of its head on the disk.
+//! llama.cpp checks that every tensor lies inside the file but reads none of them, so a sparse file stands in for a
+//! model that is not downloaded. It takes only the few megabytes of the head on disk.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -57,7 +57,7 @@ impl Outline {
 
 impl Drop for Outline {
     fn drop(&mut self) {
-        // Nobody can act on a failure; what is left over is named so that it can be swept up.
+        // Best effort: `partial::sweep` removes leftovers by their extension.
         if let Err(cause) = fs::remove_file(&self.path) {
             tracing::warn!(path = %self.path.display(), %cause, "an outline could not be removed");
         }

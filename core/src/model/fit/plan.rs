@@ -20,7 +20,7 @@ pub(crate) fn context_params(context: u32, cache: CacheType, threads: u32) -> Co
     }
 }
 
-/// A question: this model, this machine, this much memory.
+/// Input of one memory estimate: model, device, budget.
 #[derive(Debug)]
 pub(super) struct Question<'a> {
     /// A file of the model's full size.

@@ -126,7 +126,7 @@ pub(super) fn unsupported<T>(what: impl AsRef<str>) -> Result<T, Stop> {
     ))))
 }
 
-/// Text from a file as it may appear in a message: short, and without control characters.
+/// Sanitizes text from a file for an error message: at most 64 bytes, no control characters.
 pub(super) fn shown(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(64)]);
     text.chars()

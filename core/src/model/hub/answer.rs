@@ -1,4 +1,4 @@
-//! What a refusal means for the person who asked: statuses and the hub's error headers, as [`Error`]s with a remedy.
+//! Maps error statuses and the hub's error headers to [`Error`]s with a remedy.
 //!
 //! The hub names its reason in `X-Error-Code` (`RepoNotFound`, `RevisionNotFound`, `EntryNotFound`, `GatedRepo`) and
 //! answers 401 to an anonymous question about anything that is private, gated or missing alike. For 429 it gives the
@@ -13,20 +13,20 @@ use crate::model::reference::shown;
 /// Why a request failed, and whether asking again may help.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// What to tell if nobody asks again.
+    /// Error returned if the request is not retried.
     pub(crate) error: Error,
-    /// The failure may pass: silence, a cut, a server in trouble.
+    /// Whether a retry may succeed: a timeout, a dropped connection, a 5xx status.
     pub(crate) passing: bool,
     /// The status, where there was one.
     pub(crate) status: Option<u16>,
-    /// Who refused.
+    /// Origin of the error response.
     pub(crate) by: Option<Origin>,
-    /// Whether the hub itself named the reason, so that no other road needs to be tried.
+    /// Whether the hub sent an error code of its own, so that no fallback needs to be tried.
     pub(crate) named: bool,
 }
 
 impl Failure {
-    /// A failure that stays however often one asks.
+    /// A permanent failure.
     pub(crate) fn fatal(error: Error) -> Self {
         Self {
             error,
@@ -37,7 +37,7 @@ impl Failure {
         }
     }
 
-    /// A failure that may pass.
+    /// A transient failure.
     pub(crate) fn passing(error: Error) -> Self {
         Self {
             passing: true,

@@ -1,9 +1,9 @@
-//! Pieces of a file by range, each checked before a byte of it is believed.
+//! Reads a file by range requests; each response is validated before a byte of it is used.
 //!
-//! A server may ignore ranges, lie about where a piece begins or how long the whole is, send a sign-in page, break off,
-//! or send more than there is. All of that ends here: what [`Piece::chunk`] gives out lies exactly behind what the
-//! caller holds. Presigned storage says no `ETag`, so size and commit are compared instead, and the hash decides at the
-//! end. The storage's address is kept for the next piece until it fails once: it expires.
+//! A server may ignore ranges, return a wrong offset or total, send a sign-in page, truncate, or send too much.
+//! [`Piece::chunk`] returns only bytes that directly follow those of the caller. Presigned storage sends no `ETag`, so
+//! size and commit are compared instead, and the hash is verified at the end. The storage address is reused for the
+//! next range until it fails once, because it expires.
 
 use reqwest::{Method, StatusCode};
 use url::Url;

@@ -25,30 +25,30 @@ pub(crate) struct Client {
     token: Option<HeaderValue>,
 }
 
-/// A question.
+/// A request to the hub.
 #[derive(Debug)]
 pub(crate) struct Ask<'a> {
     pub(crate) method: Method,
     pub(crate) url: &'a Url,
-    /// The address that errors speak of: a presigned one says nothing to anybody, and is nobody's business.
+    /// Address shown in errors; never a presigned one, which contains a signature.
     pub(crate) about: &'a Url,
     /// As in the header: `bytes=0-99`.
     pub(crate) range: Option<&'a str>,
     pub(crate) follow: Follow,
 }
 
-/// A successful answer, and what was said on the way to it.
+/// A successful response, with the file headers collected along the redirects.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// The last hop's; its status is 2xx, or 3xx where the caller wanted to stay on one host.
+    /// Response of the last hop: 2xx, or 3xx where the caller stays on one host.
     pub(crate) response: Response,
-    /// Where the last hop was.
+    /// URL of the last hop.
     pub(crate) url: Url,
-    /// What the hub says about the file: from the first hop that says it.
+    /// File headers, each from the first hop that sent it.
     pub(crate) linked: Linked,
 }
 
-/// The hub's headers about a file, which its storage does not repeat.
+/// The hub's headers about a file; its storage backend does not repeat them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Linked {
     pub(crate) commit: Option<String>,

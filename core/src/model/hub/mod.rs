@@ -1,7 +1,8 @@
-//! The hub: from a reference to an address, a size and a SHA-256, before the first byte of the model moves.
+//! The hub client: resolves a reference to an address, a size and a SHA-256 before any of the model is fetched.
 //!
-//! A revision is pinned to its commit first, so that the listing, the head and every later range speak of one file, even
-//! if somebody pushes meanwhile. Where a mirror has no such interface, a `HEAD` on the file itself says the same.
+//! A revision is pinned to its commit first, so that the listing, the head and every range request refer to the same
+//! file even if the repository changes. Where a mirror lacks this API, a `HEAD` request on the file returns the same
+//! data.
 //! The protocol is Hugging Face's: `GET /api/models/{repo}/revision/{rev}`, `GET /api/models/{repo}/tree/{rev}` with
 //! large-file hashes and `Link` pages, `/{repo}/resolve/{rev}/{path}` with `X-Repo-Commit`, `X-Linked-Size` and
 //! `X-Linked-ETag`, and a redirect to presigned storage that repeats none of them.
@@ -36,14 +37,14 @@ pub struct Hub {
     patience: Patience,
 }
 
-/// How long to wait and how often to try. The defaults are for real networks; tests shorten them.
+/// Timeout and retry limits. Tests shorten them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Patience {
-    /// Silence after which a connection counts as lost. 30 seconds.
+    /// Idle timeout of a connection. Default: 30 seconds.
     pub stall: Duration,
-    /// Attempts in a row without a new byte before giving up. 6. (A question before the first byte: 3 at most.)
+    /// Consecutive attempts without progress. Default: 6. (Metadata requests: at most 3.)
     pub attempts: u32,
-    /// Pause before the second attempt; each later one waits twice as long, at most 30 seconds. 500 milliseconds.
+    /// Delay before the second attempt, doubled for each later one up to 30 seconds. Default: 500 milliseconds.
     pub pause: Duration,
 }
 
@@ -250,7 +251,7 @@ impl Hub {
             let (page, headers) = self.json::<Vec<Entry>>(&url).await?;
             entries.extend(page);
             let link = text(&headers, "link").and_then(next_page);
-            // A page elsewhere would be somebody else's word on what this repository holds.
+            // Ignore pagination links to another origin.
             next = link
                 .and_then(|link| url.join(&link).ok())
                 .filter(|next| next.origin() == url.origin());
@@ -260,7 +261,7 @@ impl Hub {
         ))))
     }
 
-    /// Size and headers of a file at its final address, for servers that are no hub.
+    /// Size and headers of a file at its final address, for servers without the hub's API.
     async fn measure(&self, url: &Url) -> Result<(u64, Answer)> {
         let told = |answer: &Answer| {
             let length = text(answer.response.headers(), "content-length");
@@ -272,7 +273,7 @@ impl Hub {
                     return Ok((size, answer));
                 }
             }
-            // Nobody answered: they would not answer another question either.
+            // No response at all: a GET would fail too.
             Err(failure) if failure.status.is_none() => return Err(failure.error),
             Err(_) => {}
         }
@@ -326,7 +327,8 @@ impl Hub {
         .await
     }
 
-    /// Asks again while the failure may pass, but not for long: nothing has begun, and somebody waits for a first word.
+    /// Retries transient failures, at most 3 attempts: no transfer has started and the caller waits for the first
+    /// event.
     async fn patiently<T, F>(&self, ask: impl Fn() -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,

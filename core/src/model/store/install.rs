@@ -80,7 +80,7 @@ impl Store {
         Ok(record.model(&at))
     }
 
-    /// Finishes what a kill interrupted. The caller holds the store's lock, so nobody else is at it.
+    /// Completes installs that a kill interrupted. The caller holds the store's lock.
     pub(super) fn recover_staging(&self) -> Result<()> {
         let room = self.room(STAGING);
         let entries = fs::read_dir(&room).map_err(|e| Error::file(&room, "list", &e))?;
@@ -120,7 +120,7 @@ fn id(file: &str) -> String {
     stem.to_ascii_lowercase()
 }
 
-/// A file name of our own making from one that anybody may have thought up.
+/// Makes a safe file name from an untrusted one.
 fn file_name(name: &str) -> String {
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let ends = name.len() >= ENDING.len() && name.is_char_boundary(name.len() - ENDING.len());

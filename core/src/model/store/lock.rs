@@ -37,7 +37,7 @@ impl Lock {
         }
     }
 
-    /// Nothing if somebody else holds it.
+    /// Returns `None` if the lock is held elsewhere.
     pub(super) fn try_now(path: &Path) -> Option<Self> {
         let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
         if held.contains(path) {
@@ -59,7 +59,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // The system's lock goes first: whoever is woken wants it next.
+        // Release the file lock before waking the waiters.
         self.file = None;
         HELD.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.path);
         FREED.notify_all();

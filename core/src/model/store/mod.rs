@@ -5,7 +5,7 @@
 //! models/<id>/model.json     what it is and which references led to it
 //! partial/<key>.part         the beginning of a file; its length is what is held, for it only ever grows at its end
 //! partial/<key>.json         which file that is
-//! partial/<key>.lock         held by whoever fetches it now
+//! partial/<key>.lock         held while the file is being fetched
 //! staging/                   a model on its way from partial to models
 //! trash/                     a model on its way out
 //! lock                       held for the moments in which names change
@@ -13,7 +13,7 @@
 //!
 //! Paths are made from ids and file names of our own making; a name from the network never becomes one. `model.json`
 //! holds no absolute path: iOS moves an app's folder with every update. Everything here blocks; async code calls it on a
-//! blocking thread. Files that nobody here made are left alone and not listed.
+//! blocking thread. Unknown files are left alone and not listed.
 
 mod import;
 mod install;
@@ -107,7 +107,7 @@ impl Store {
         import::import(self, path)
     }
 
-    /// The whole model with these bytes, however it came here. From now on `reference` finds it.
+    /// Returns the installed model with this hash, if any, and adds `reference` to its known references.
     pub(crate) fn adopt(&self, sha256: &str, reference: &ModelRef) -> Result<Option<InstalledModel>> {
         let _names = self.names();
         let records = self.records()?;
@@ -124,7 +124,7 @@ impl Store {
     /// The partial file of a download, for this caller alone.
     ///
     /// # Errors
-    /// [`Error::Busy`] while somebody else fetches the same file.
+    /// [`Error::Busy`] while another download fetches the same file.
     pub(crate) fn partial(&self, remote: &Remote) -> Result<Partial> {
         let _names = self.names();
         Partial::open(&self.room(PARTIAL), remote)
@@ -145,7 +145,7 @@ impl Store {
     /// # Errors
     /// [`Error::Storage`] with both numbers.
     pub(crate) fn check_room(&self, name: &str, bytes: u64) -> Result<()> {
-        // A file system that does not tell is no reason to refuse: writing will tell.
+        // Unknown free space is not an error: the write fails if the disk is full.
         let Ok(free) = fs4::available_space(&self.root) else {
             return Ok(());
         };
@@ -175,7 +175,7 @@ impl Store {
         self.root.join(name)
     }
 
-    /// Held while names change. Never across the network or a hash.
+    /// Locks the directory of models. Never held during network I/O or hashing.
     fn names(&self) -> Lock {
         Lock::wait(&self.root.join("lock"))
     }
@@ -190,13 +190,13 @@ impl Store {
     }
 }
 
-/// Runs blocking work where it holds nobody up.
+/// Runs blocking work on tokio's blocking pool.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|cause| Err(Error::internal(format!("work on files ended early: {cause}"))))
 }
 
-/// Whether a reference means this model.
+/// Whether `reference` refers to this model.
 fn means(reference: &ModelRef, at: &Path, record: &Record) -> bool {
     match reference {
         ModelRef::Name { name } => record.id(at).eq_ignore_ascii_case(name),
@@ -232,7 +232,7 @@ fn sync_directory(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes a small file so that it is either the old or the new one.
+/// Writes a small file atomically: temporary file, fsync, rename.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let draft = path.with_extension("draft");
     let write = || {
@@ -244,7 +244,7 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     write().map_err(|e| Error::file(path, "write", &e))
 }
 
-/// A name that nothing has had yet.
+/// A suffix that is unique to this process and moment.
 fn moment() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     format!("{}-{}", std::process::id(), since.as_nanos())

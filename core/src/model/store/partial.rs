@@ -1,8 +1,8 @@
-//! The beginning of a file that is being fetched.
+//! A partially downloaded file.
 //!
-//! Bytes are only ever appended, each batch in one write, so the file's length *is* what is held: there is no second
-//! place that a kill could leave behind in another state. A power cut may leave a tail that never reached the disk; the
-//! hash at the end finds that.
+//! Bytes are only appended, each batch in one write, so the file's length is the resume offset, and no second record
+//! can become inconsistent after a kill. A power loss may leave a tail that was never written; the hash check at the
+//! end detects it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -23,7 +23,7 @@ use crate::model::reference::shown;
 pub(crate) struct Partial {
     pub(super) place: Place,
     held: u64,
-    /// Shared with writes under way, so that the lock outlives them even if whoever waits for them is gone.
+    /// Shared with in-flight writes, so that the lock is held until they end even if their future is dropped.
     open: Arc<Open>,
 }
 
@@ -33,7 +33,7 @@ struct Open {
     _lock: Lock,
 }
 
-/// Where the three files of a partial lie.
+/// Paths of the three files of a partial.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) part: PathBuf,
@@ -42,7 +42,7 @@ pub(super) struct Place {
     pub(super) key: String,
 }
 
-/// `<key>.json`: whose bytes these are.
+/// `<key>.json`: identifies the remote file.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Manifest {
     source: String,
@@ -96,18 +96,18 @@ impl Partial {
         Ok(())
     }
 
-    /// Brings what was appended to the disk itself.
+    /// Flushes appended bytes to disk (fsync).
     pub(crate) fn sync(&self) -> Result<()> {
         let synced = self.open.file.sync_all();
         synced.map_err(|e| Error::file(&self.place.part, "write", &e))
     }
 
-    /// Somebody else wrote into [`Self::path`]: a copy by the system.
+    /// Sets the length after the system copied a file to [`Self::path`].
     pub(super) fn filled(&mut self, length: u64) {
         self.held = length;
     }
 
-    /// Throws the bytes away: they are not the file.
+    /// Deletes the bytes and the manifest.
     pub(crate) fn discard(self) -> Result<()> {
         let emptied = self.open.file.set_len(0);
         emptied.map_err(|e| Error::file(&self.place.part, "empty", &e))?;
@@ -181,7 +181,7 @@ impl Manifest {
     }
 }
 
-/// The beginning of the partial of a remote file, without claiming it.
+/// Reads up to `most` bytes of the partial of a remote file, without locking it.
 pub(super) fn beginning(room: &Path, remote: &Remote, most: u64) -> Option<Vec<u8>> {
     let place = Place::of(room, &key(remote));
     let manifest = Manifest::read(&place.manifest)?;
@@ -199,15 +199,15 @@ pub(super) fn path_of(room: &Path, remote: &Remote) -> PathBuf {
     Place::of(room, &key(remote)).part
 }
 
-/// Removes what nobody needs: locks and manifests without bytes, and copies that were under way when the process died.
-/// The caller holds the store's lock, so nobody is about to claim one.
+/// Removes stale locks, manifests without data, and copies that a kill interrupted. The caller holds the store's lock,
+/// so no partial can be locked meanwhile.
 pub(super) fn sweep(room: &Path) -> Result<()> {
     let entries = fs::read_dir(room).map_err(|e| Error::file(room, "list", &e))?;
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        // A fit that was killed leaves its sparse file; one that runs is done with it in seconds.
+        // A killed fit check leaves its sparse file; a running one needs it for seconds only.
         let stale = |path: &Path| path.metadata().ok()?.modified().ok()?.elapsed().ok();
         if path.extension().is_some_and(|end| end == "outline") && stale(&path).is_some_and(|age| age > OUTLINE_LIFE) {
-            // Gone or in use elsewhere: the next opening sees to it.
+            // Already removed or in use; the next open retries.
             let _ = fs::remove_file(&path);
         }
         let Some(key) = path

@@ -67,7 +67,7 @@ impl Record {
         write_whole(&at.join(NAME), &text)
     }
 
-    /// Remembers that `reference` led here. Whether that is new.
+    /// Adds `reference` to the known references. Returns whether it was new.
     pub(super) fn learn(&mut self, reference: &ModelRef) -> bool {
         let text = mark(reference);
         let new = text != self.source && !self.asked.contains(&text);
@@ -77,7 +77,7 @@ impl Record {
         new
     }
 
-    /// Whether `reference` led here once.
+    /// Whether `reference` was resolved to this model before.
     pub(super) fn knows(&self, reference: &ModelRef) -> bool {
         let text = mark(reference);
         text == self.source || self.asked.contains(&text)
@@ -101,7 +101,7 @@ impl Record {
     }
 }
 
-/// A reference as it is remembered. The query of an address may hold a key, so there only its hash is kept.
+/// The stored form of a reference. The query of an address may hold a key, so only its hash is stored.
 fn mark(reference: &ModelRef) -> String {
     let text = reference.to_string();
     match reference {

@@ -1,6 +1,6 @@
-//! `able`: whether the prompt has room and the model can do what the answer takes.
+//! `able`: whether the prompt fits the context and the model has the required capabilities.
 //!
-//! What nobody publishes counts as "perhaps" and takes nobody out; it only comes later (see [`super::preferred`]).
+//! A capability that is not published rejects no candidate; it only ranks it lower (see [`super::preferred`]).
 
 use super::{Candidate, Objection, Place, World};
 use crate::error::ErrorKind;

@@ -49,9 +49,9 @@ pub(super) fn affordable(world: World<'_>, candidate: &Candidate<'_>) -> Option<
     })
 }
 
-/// What is left of a cap. Never NaN: whatever is no number leaves nothing.
+/// Remaining budget under a cap. Never NaN: an invalid amount leaves 0.
 fn left(cap: f64, spent: f64) -> f64 {
-    // `max` would turn NaN into 0 and with it open the purse.
+    // `f64::max` would turn NaN into 0, which would lift the cap.
     let left = if spent > 0.0 || spent.is_nan() {
         cap - spent
     } else {

@@ -1,8 +1,8 @@
-//! `allowed`: what the policy says about who may see the words.
+//! `allowed`: checks a candidate against the policy's provider lists, regions, retention, training and consent.
 //!
-//! Doubt counts against a place: an unknown country is in no list, and a place that is not known to forget is one that
-//! keeps (see `DataPolicy::unknown`). Machines of the person's own are in every country and ask for no consent, but a
-//! policy may still leave them out by name.
+//! Unknown terms count against a candidate: an unknown region is in no list, and unknown retention counts as retained
+//! (see `DataPolicy::unknown`). Self-hosted servers are in every region and need no consent, but a policy may exclude
+//! them by name.
 
 use super::{Candidate, Objection, Place, World};
 use crate::chat::{DataPolicy, Sensitivity, Target};
@@ -18,7 +18,7 @@ pub(super) fn allowed(world: World<'_>, candidate: &Candidate<'_>) -> Option<Obj
     };
     let (policy, provider, terms) = (world.policy, &remote.provider, &remote.data_policy);
     let out = |reason: String, remedy| Some(Objection::new(ErrorKind::Blocked, reason, remedy));
-    // Forbidding is read generously, allowing to the letter: a slip of the pen must not open a door.
+    // Deny lists match case-insensitively, allow lists exactly: a typo must never widen access.
     if policy.never.iter().any(|name| name.eq_ignore_ascii_case(provider)) {
         return out(
             format!("the policy never allows `{provider}`"),

@@ -1,14 +1,14 @@
-//! `asked`, `stay-here` and `mode`: what the request itself says about where it goes.
+//! `asked`, `stay-here` and `mode`: constraints that the request itself sets.
 //!
-//! A model or a provider that was named is never replaced by another without a word: whatever was not named is out.
-//! Without a provider, a model's name stands for the installed model of that id and for every remote model of that id.
+//! A requested model or provider is never replaced silently: everything else is rejected. Without a provider, a model
+//! name matches the installed model and every remote model of that id.
 
 use super::{Candidate, Objection, World};
 use crate::chat::{Mode, Sensitivity, Target};
 use crate::error::ErrorKind;
 use crate::route::facts::Needs;
 
-/// `asked`: whoever was not named goes. A tool loop names the place where it began.
+/// `asked`: rejects every target that the request does not name. A tool loop names the target it began on.
 pub(super) fn asked(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objection> {
     let needs = world.needs;
     if let Some(pinned) = &needs.pinned {

@@ -22,7 +22,7 @@ pub(super) use affordable::at_most;
 pub(super) use allowed::{in_regions, region};
 pub(super) use asked::{named, stays, wish};
 
-/// All that a decision rests on.
+/// Input of a routing decision.
 #[derive(Clone, Copy)]
 pub(super) struct World<'a> {
     pub(super) needs: &'a Needs,
@@ -30,35 +30,35 @@ pub(super) struct World<'a> {
     pub(super) policy: &'a Policy,
 }
 
-/// Somebody who could answer, with what several rules want to know.
+/// A candidate, with values that several rules use.
 pub(super) struct Candidate<'a> {
     pub(super) target: Target,
     pub(super) place: Place<'a>,
-    /// Personal words would leave for somebody else's machine, and the person was not asked yet.
+    /// The content is personal, the target is a third party, and the user has not consented yet.
     pub(super) needs_consent: bool,
-    /// US dollars at most. Unset: the price is not known, or is no price.
+    /// Maximum cost in US dollars. Unset if the price is unknown or invalid.
     pub(super) worst_usd: Option<f64>,
     pub(super) expected: Expected,
 }
 
-/// Where a candidate is.
+/// Source of a candidate.
 #[derive(Clone, Copy)]
 pub(super) enum Place<'a> {
     Local(&'a LocalCandidate),
     Remote(&'a RemoteCandidate),
 }
 
-/// Why a candidate is out.
+/// Why a candidate is rejected.
 pub(super) struct Objection {
     /// For a person to read.
     pub(super) reason: String,
     /// The error of a chat that fails because of it.
     pub(super) kind: ErrorKind,
-    /// What would change that.
+    /// What the user or app can change to avoid it.
     pub(super) remedy: &'static str,
 }
 
-/// A rule: its id, and what it has against a candidate.
+/// A rule: its id, and a function that returns an objection or `None`.
 pub(super) type Rule = (&'static str, fn(World<'_>, &Candidate<'_>) -> Option<Objection>);
 
 /// The rules, in order.
@@ -115,7 +115,7 @@ impl Candidate<'_> {
         matches!(self.place, Place::Remote(_))
     }
 
-    /// What it can do. Unset: nobody says.
+    /// Its capabilities. Unset if not published.
     fn abilities(&self) -> Option<Abilities> {
         match self.place {
             Place::Local(local) => Some(local.abilities),

@@ -1,5 +1,5 @@
-//! `preferred`: which of two candidates comes first. An order over all of them, whoever is out already, so that the lists
-//! of what was passed over come best first, too.
+//! `preferred`: the ranking. It orders all candidates, rejected ones included, so that the skipped list is best first,
+//! too.
 //!
 //! 1. The side that the mode names. A device that is short of power or too hot puts remote places that need no consent
 //!    before its own models, where the mode only prefers those.
@@ -26,7 +26,7 @@ struct Rank {
     cost_usd: f64,
 }
 
-/// Lines the candidates up, best first.
+/// Ranks the candidates, best first.
 pub(in crate::route) fn line_up<'a>(world: World<'_>, candidates: Vec<Candidate<'a>>) -> Vec<Candidate<'a>> {
     let strained = strained(world).is_some();
     let rank = |candidate| (Rank::of(world, strained, &candidate), candidate);
@@ -81,7 +81,7 @@ fn doubt(world: World<'_>, candidate: &Candidate<'_>) -> (bool, u8) {
     (needed && candidate.abilities().is_none(), wish)
 }
 
-/// Why the device should rather not compute; nothing where it may, or where the mode leaves no choice.
+/// Why local inference should be avoided (heat, power saving, battery); `None` if there is no reason or no choice.
 pub(in crate::route) fn strained(world: World<'_>) -> Option<String> {
     let device = &world.facts.device;
     if world.needs.mode != Mode::PreferOnDevice {
@@ -96,8 +96,9 @@ pub(in crate::route) fn strained(world: World<'_>) -> Option<String> {
     }
 }
 
-/// With `prefer_fast`: as long as the first of the list is slow and another is expected to be at least twice as fast,
-/// that one comes first. Nobody is asked for a consent for the sake of speed. Says who lost how, if anybody did.
+/// With `prefer_fast`: while the first candidate is slow and another is expected to be at least twice as fast, moves
+/// that one to the front. Never promotes a candidate that needs consent over one that does not. Returns the reason if
+/// the order changed.
 pub(in crate::route) fn hurry(candidates: &mut [Candidate<'_>]) -> Option<String> {
     let mut why = None;
     // Ends: the expected total at least halves each time.

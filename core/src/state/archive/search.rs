@@ -1,8 +1,7 @@
 //! Finding words in conversations.
 //!
-//! Whole words, the last one by its beginning as well, so that it can be used while it is typed; case and accents do not
-//! matter. The newest first: what somebody looks for was mostly said lately, and ranking by likeness would have to read
-//! every match of a common word.
+//! Matches whole words, the last one as a prefix for search as you type; ignores case and accents. Newest first:
+//! searches mostly aim at recent messages, and a relevance ranking would have to read every match of a common word.
 
 use std::collections::HashSet;
 

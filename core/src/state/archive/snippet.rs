@@ -17,7 +17,7 @@ pub(super) struct Query {
 }
 
 impl Query {
-    /// The words of what somebody typed; none where there are none.
+    /// Words of a search query; `None` if there are none.
     pub(super) fn of(typed: &str) -> Option<Self> {
         let mut words: Vec<String> = spans(typed).map(|(from, to)| folded(&typed[from..to])).collect();
         let last = words.pop()?;

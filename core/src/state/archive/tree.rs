@@ -1,4 +1,4 @@
-//! What a new question or a new answer does to the tree of a conversation, and which branch of it is shown.
+//! Inserts turns into the message tree of a conversation, and tracks its selected branch.
 
 use std::collections::HashMap;
 
@@ -8,35 +8,35 @@ use super::{Archive, LONGEST_PREVIEW, Progress, Refusal, json, key, now_ms, read
 use crate::chat::{ConversationSettings, Message, MessageState, Part, Role, StoredMessage, first_words, history};
 use crate::error::{Error, Result};
 
-/// What is asked of a conversation.
+/// A change to a conversation that requests an answer.
 #[derive(Debug, Clone)]
 pub enum Turn {
-    /// Something new, after the end of the branch that is shown.
+    /// New messages, after the end of the selected branch.
     Next(Vec<Message>),
-    /// Other words in the place of a question.
+    /// A new version of a user message.
     Edit {
         /// The question.
         message: u64,
         /// The words.
         with: Vec<Message>,
     },
-    /// Another answer in the place of one.
+    /// A new version of an answer.
     Again {
         /// The answer.
         message: u64,
     },
-    /// The rest of the last answer.
+    /// Continues the last answer.
     Resume,
 }
 
-/// An answer that has its place, and is to be asked for.
+/// An inserted answer that is not generated yet.
 #[derive(Debug, Clone)]
 pub struct Asking {
     /// Its id.
     pub answer: u64,
-    /// What the model is told: everything before it, and what was new. Without the instructions of `settings`.
+    /// Prompt messages: the branch before it and the new messages, without the system prompt of `settings`.
     pub history: Vec<Message>,
-    /// What is there of it already, where it is resumed.
+    /// Its content so far, if it is resumed.
     pub progress: Progress,
     /// What the conversation is asked with.
     pub settings: ConversationSettings,
@@ -130,7 +130,7 @@ impl Archive {
     }
 }
 
-/// Where a turn's first message goes, and its messages. Refuses what is not there.
+/// Resolves a turn to the parent of its first message and the messages to insert. Fails for an unknown message.
 fn place<'a>(file: &Transaction<'_>, nodes: &[Node], turn: &'a Turn) -> Result<(Option<i64>, &'a [Message]), Refusal> {
     let (message, role, new): (u64, Role, &[Message]) = match turn {
         Turn::Next(new) => return Ok((branch(nodes).last().copied(), new)),
@@ -178,7 +178,7 @@ fn resume(file: &Transaction<'_>, path: &[i64], settings: ConversationSettings) 
     })
 }
 
-/// Adds a message and shows it instead of others in its place.
+/// Inserts a message and selects it among its siblings.
 fn insert(file: &Transaction<'_>, conversation: i64, before: Option<i64>, message: &Message) -> Result<i64, Refusal> {
     file.prepare_cached("UPDATE message SET shown = 0 WHERE conversation = ?1 AND before IS ?2 AND shown = 1")?
         .execute(params![conversation, before])?;
@@ -229,7 +229,7 @@ fn insert(file: &Transaction<'_>, conversation: i64, before: Option<i64>, messag
     Ok(id)
 }
 
-/// Brings the line of the list up to date with the branch that is shown.
+/// Updates the summary row (title, preview, count) from the selected branch.
 fn head(file: &Transaction<'_>, conversation: i64, path: &[i64]) -> Result<(), Refusal> {
     let text = |id: Option<&i64>| -> rusqlite::Result<String> {
         let Some(id) = id else { return Ok(String::new()) };
@@ -299,7 +299,7 @@ fn ancestry(nodes: &[Node], last: Option<i64>) -> Vec<i64> {
     path
 }
 
-/// Shows these instead of others in their places.
+/// Selects these nodes among their siblings.
 fn show(file: &Transaction<'_>, conversation: i64, nodes: &[Node], path: &[i64]) -> Result<(), Refusal> {
     for node in nodes.iter().filter(|node| !node.shown && path.contains(&node.id)) {
         file.execute(
@@ -317,5 +317,5 @@ fn join(text: &mut String, more: &str) {
     text.push_str(more);
 }
 
-/// Characters of a title that nobody chose.
+/// Maximum characters of a generated title.
 const OPENING: usize = 60;

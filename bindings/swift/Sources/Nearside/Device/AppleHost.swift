@@ -16,7 +16,7 @@
     ///
     /// On iOS it switches `UIDevice.isBatteryMonitoringEnabled` on. A Mac's battery is not read.
     public final class AppleHost: DeviceHost, Sendable {
-        /// What the system tells in its own time; the rest is read when it is asked for.
+        /// Values that the system pushes; the rest is read on demand.
         private let told = OSAllocatedUnfairLock(initialState: DeviceReadings())
         private let sources: Sources
 
@@ -78,8 +78,8 @@
         #endif
     }
 
-    /// What tells, until nobody asks any more. The frameworks' objects may be used from any thread, but not all SDKs
-    /// declare it.
+    /// Observers that run until this object is released. Their types are thread-safe, but not all SDKs declare them
+    /// `Sendable`.
     private final class Sources: @unchecked Sendable {
         private let paths: NWPathMonitor
         private let pressure: [any DispatchSourceMemoryPressure]

@@ -53,8 +53,8 @@ struct DeviceReadings: Sendable, Equatable {
     }
 }
 
-/// Bytes that a Mac has for an app: pages that are free, and those whose contents exist elsewhere or nobody wants.
+/// Available memory of a Mac in bytes: free pages, plus pages that can be reclaimed.
 func bytesAvailable(pageSize: UInt64, free: UInt64, inactive: UInt64, purgeable: UInt64) -> UInt64 {
-    // Purgeable pages that nobody used lately are counted as inactive, too; taking the larger counts none twice.
+    // Inactive purgeable pages are counted in both; taking the larger counts none twice.
     (free + max(inactive, purgeable)) * pageSize
 }

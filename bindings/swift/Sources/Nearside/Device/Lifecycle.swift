@@ -1,15 +1,15 @@
-// What happens to the app, handed to the library: memory warnings, going to the background, coming back. Under memory
-// pressure the library frees models that nobody uses, before the system ends the app.
+// Forwards app lifecycle events to the library: memory warnings, background, foreground. Under memory pressure the
+// library frees idle models before the system ends the app.
 
 import Foundation
 
 extension Nearside {
-    /// Hands over what happens to the app, for as long as this object lives. Once, after it was made, is all it takes:
+    /// Forwards app lifecycle events for as long as this object lives. Call it once, after creation:
     ///
     ///     let nearside = try Nearside(directory: .applicationSupportDirectory, host: AppleHost())
     ///     nearside.followApp()
     ///
-    /// On a Mac there is nothing to follow; `notify(event:)` is there for whoever knows better.
+    /// On a Mac there is nothing to observe; an app can still call `notify(event:)`.
     public func followApp() {
         follow(NearsideLifecycle.ofThisSystem, in: .default)
     }
@@ -24,14 +24,14 @@ extension Nearside {
     }
 }
 
-/// Turns notifications of the system into events of the library, until nobody wants them or it goes.
+/// Forwards system notifications as library events until the library rejects one or this object is released.
 final class NearsideLifecycle: @unchecked Sendable {
     private let center: NotificationCenter
     private let lock = NSLock()
     private var tokens: [any NSObjectProtocol] = []
     private var itself: NearsideLifecycle?
 
-    /// `tell` says whether it wants more.
+    /// `tell` returns whether to keep forwarding.
     init(
         follow events: [Notification.Name: AppEvent], in center: NotificationCenter,
         tell: @escaping @Sendable (AppEvent) -> Bool
@@ -44,7 +44,7 @@ final class NearsideLifecycle: @unchecked Sendable {
         }
     }
 
-    /// Lives until nobody wants events any more.
+    /// Retains itself until forwarding ends.
     func keepItself() {
         lock.withLock { itself = self }
     }
@@ -76,7 +76,7 @@ final class NearsideLifecycle: @unchecked Sendable {
     }
 #else
     extension NearsideLifecycle {
-        /// A Mac, or a system without apps in this sense: nothing is taken away from an app that nobody looks at.
+        /// A Mac, or a system without app lifecycle: nothing is taken from an app in the background.
         static var ofThisSystem: [Notification.Name: AppEvent] { [:] }
     }
 #endif

@@ -242,7 +242,7 @@ sealed interface Judgement {
 
     data class Ask(val question: AskQuestion) : Judgement
 
-    /** Nobody may, can or should answer; in words that say what would change that. */
+    /** No target can answer; the text says what would change that. */
     data class Nowhere(val reason: String) : Judgement
 }
 

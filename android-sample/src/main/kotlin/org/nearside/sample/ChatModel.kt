@@ -84,7 +84,7 @@ class ChatModel(
             return last.status != MessageStatus.Done && last.status != MessageStatus.Writing
         }
 
-    /** Whether somebody elsewhere could go on with it. */
+    /** Whether a remote target could continue it. */
     val canContinueRemotely: Boolean get() = canContinue && choices.any { !it.place.isDevice }
 
     val canSearchWeb: Boolean get() = chosen?.searchesWeb ?: choices.any { it.searchesWeb }

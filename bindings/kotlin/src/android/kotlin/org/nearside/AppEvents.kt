@@ -77,7 +77,7 @@ internal class AppEvents(private val notify: (AppEvent) -> Unit) :
     private fun tell(event: AppEvent) = try {
         notify(event)
     } catch (_: Exception) {
-        // The library was closed, and nobody unfollowed it. Thrown from here, it would end the app.
+        // The library was closed before the observer. An exception from here would crash the app.
     }
 
     override fun onConfigurationChanged(configuration: Configuration) = Unit

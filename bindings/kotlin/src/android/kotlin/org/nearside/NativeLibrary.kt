@@ -32,7 +32,7 @@ internal fun variantFor(cpuinfo: String): CpuVariant {
     val cores = cpuinfo.lines()
         .filter { it.substringBefore(':').trim() == "Features" }
         .map { it.substringAfter(':').split(' ').toSet() }
-    // A thread may run on any core, so what one of them lacks nobody has.
+    // A thread may run on any core, so only features that all cores have count.
     val everywhere = cores.reduceOrNull(Set<String>::intersect).orEmpty()
     return CpuVariant.entries.first { it.runsOn(everywhere) }
 }

@@ -1,16 +1,16 @@
 /*
- * What is said in a conversation that the library keeps: each as a Flow, like `chat`, with the same promises.
+ * Answers in a stored conversation, each as a Flow with the same promises as `chat`.
  *
- * The library writes every chunk down while it streams. Whoever stops collecting stops the answer; what came of it is
- * kept, and `resume` goes on from there.
+ * The library saves every chunk while it streams. Cancelling the collector stops the answer; its text so far is kept,
+ * and `resume` continues it.
  */
 package org.nearside
 
 import kotlinx.coroutines.flow.Flow
 
 /**
- * Says something and gives the answer as it is written. The request's messages are only what is new: history comes from
- * the conversation, and model, provider, system and preset where the request leaves them open.
+ * Appends the request's messages and streams the answer. The history comes from the conversation, and so do model,
+ * provider, system prompt and preset where the request leaves them unset.
  *
  * @throws NearsideException while it is collected, after all chunks that came before
  */
@@ -18,7 +18,7 @@ fun Conversations.send(id: ULong, request: ChatRequest): Flow<Chunk> =
     batches({ startSend(id, request) }, ChatStream::nextBatch)
 
 /**
- * Puts other words in the place of the question [message], and gives the answer to them. The old ones stay as a version.
+ * Replaces the user message [message] by a new version and streams the answer. The old version is kept.
  *
  * @throws NearsideException while it is collected, after all chunks that came before
  */
@@ -26,7 +26,7 @@ fun Conversations.edit(id: ULong, message: ULong, request: ChatRequest): Flow<Ch
     batches({ startEdit(id, message, request) }, ChatStream::nextBatch)
 
 /**
- * Gives another version of the answer [message], here or elsewhere. The old one stays.
+ * Generates another version of the answer [message]. The old one is kept.
  *
  * @throws NearsideException while it is collected, after all chunks that came before
  */
@@ -34,7 +34,8 @@ fun Conversations.regenerate(id: ULong, message: ULong, request: ChatRequest = C
     batches({ startRegenerate(id, message, request) }, ChatStream::nextBatch)
 
 /**
- * Goes on with the last answer where it broke off, here or elsewhere (`mode = Mode.ONLY_IN_CLOUD`). Gives only what is new.
+ * Continues the last answer where it was interrupted, here or remotely (`mode = Mode.ONLY_IN_CLOUD`). Streams only the
+ * new part.
  *
  * @throws NearsideException while it is collected, after all chunks that came before
  */

@@ -22,8 +22,8 @@ import kotlinx.coroutines.flow.flow
 fun Nearside.chat(request: ChatRequest): Flow<Chunk> = batches({ startChat(request) }, ChatStream::nextBatch)
 
 /**
- * Goes on elsewhere with an answer that broke off: [said] is what was written so far, and only what comes after it is
- * given. Whether the words may leave the device is decided anew, and the person may have to be asked.
+ * Continues an interrupted answer on a remote target. [said] is the text so far; only what follows it is streamed.
+ * Routing runs again, and the user may have to consent.
  *
  * @throws NearsideException while it is collected, after all chunks that came before
  */
@@ -31,7 +31,7 @@ fun Nearside.continueRemotely(request: ChatRequest, said: String): Flow<Chunk> =
     batches({ startContinueRemotely(request, said) }, ChatStream::nextBatch)
 
 /**
- * Downloads a model, or goes on where an earlier download ended. Completes after [DownloadEvent.Installed].
+ * Downloads a model, resuming an earlier download. Completes after [DownloadEvent.Installed].
  *
  * @throws NearsideException while it is collected; what came is kept
  */

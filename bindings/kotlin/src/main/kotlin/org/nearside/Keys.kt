@@ -31,7 +31,7 @@ interface Keys {
     fun remove(provider: String)
 }
 
-/** Gives every provider that is set up the credential that is kept for it. */
+/** Sets the stored credential of every configured provider. */
 suspend fun Nearside.useKeys(keys: Keys) {
     for (provider in providers().map { it.settings.name }) keys.load(provider)?.let { setKey(provider, it) }
 }

@@ -9,7 +9,7 @@ fun Nearside(directory: String): Nearside = Nearside(Config(directory))
 /**
  * A request with the library's own choices where nothing else is said.
  *
- * Takes any [Iterable], so that whoever says everything means the constructor, which takes a list.
+ * Takes an [Iterable], so that a call with every argument resolves to the constructor, which takes a list.
  */
 fun ChatRequest(
     messages: Iterable<Message>,
@@ -45,11 +45,11 @@ fun ChatRequest(
     )
 }
 
-/** What the person says. */
+/** A user message. */
 fun user(text: String): Message = Message(Role.USER, listOf(Part.Text(text)))
 
 /** Instructions for the whole conversation. */
 fun system(text: String): Message = Message(Role.SYSTEM, listOf(Part.Text(text)))
 
-/** What the model said. */
+/** An assistant message. */
 fun assistant(text: String): Message = Message(Role.ASSISTANT, listOf(Part.Text(text)))

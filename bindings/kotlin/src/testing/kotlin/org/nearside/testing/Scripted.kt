@@ -18,9 +18,8 @@ import org.nearside.Script
 import org.nearside.ScriptStep
 
 /**
- * A library whose `chat` plays these steps, whatever it is asked; without any, answers are empty. Everything else, such as
- * the list of models and conversations, is real and lives in [directory], by default one that nobody has used and that
- * goes when the tests end.
+ * A client whose `chat` plays these steps for any request; without steps, answers are empty. Everything else (models,
+ * conversations) is real and stored in [directory], by default a temporary one.
  *
  * [pause] passes before each word.
  */
