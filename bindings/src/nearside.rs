@@ -10,7 +10,8 @@ use nearside::device::Snapshot;
 use nearside::engine::remote::{ProviderSettings, RemoteModel, Secret};
 use nearside::engine::{BenchOptions, BenchReport};
 use nearside::model::{CacheType, CatalogEntry, FitOptions, FitReport, InstalledModel, ModelRef};
-use nearside::route::{CostRow, Decision, Policy, SpendBy, SpendRow, Spent};
+use nearside::route::{CostRow, Decision, Policy, Spent};
+use nearside::state::{SpendBy, SpendRow};
 use nearside::{AppEvent, Config, ProviderStatus};
 
 use crate::device::Foreign;

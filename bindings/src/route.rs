@@ -2,7 +2,8 @@
 
 use nearside::ErrorKind;
 use nearside::chat::{DataPolicy, Route, Skipped, Target};
-use nearside::route::{Consent, CostRow, Decision, Policy, Question, SpendBy, SpendRow, Spent};
+use nearside::route::{Consent, CostRow, Decision, Policy, Question, Spent};
+use nearside::state::{SpendBy, SpendRow};
 
 /// The routing policy of the app and its user.
 #[uniffi::remote(Record)]

@@ -59,5 +59,5 @@ pub(crate) fn panic_on_purpose(text: String) -> Result<()> {
 /// Number of live core streams in this process, to test that cancelled and dropped streams are freed.
 #[uniffi::export]
 pub(crate) fn live_objects() -> Result<u64> {
-    Ok(nearside::chat::live_streams())
+    Ok(nearside::stream::live_streams())
 }

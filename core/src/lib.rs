@@ -52,10 +52,12 @@ pub mod engine;
 mod error;
 pub mod model;
 mod nearside;
+mod net;
 pub mod route;
 pub mod state;
-mod tls;
+pub mod stream;
 
 pub use config::Config;
 pub use error::{Error, ErrorKind, Result};
 pub use nearside::{AppEvent, Conversations, Nearside, ProviderStatus};
+pub use net::retry::RetryPolicy;

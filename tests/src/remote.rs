@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nearside::Error;
+use nearside::RetryPolicy;
 use nearside::chat::{
-    ChatRequest, ChatStream, Chunk, CostSource, DataPolicy, Message, Receipt, Route, StopReason, Stream, Target, Usage,
+    ChatRequest, ChatStream, Chunk, CostSource, DataPolicy, Message, Receipt, Route, StopReason, Target, Usage,
 };
 use nearside::engine::remote::{
-    Circuit, Connection, Http, Patience, Price, ProviderKind, ProviderSettings, RemoteEngine, RemoteModel, Secret,
+    Circuit, Connection, Http, Price, ProviderKind, ProviderSettings, RemoteEngine, RemoteModel, Secret, Timeouts,
     Upstreams,
 };
 use nearside::engine::{Engine, Job};
+use nearside::stream::Stream;
 use tokio::runtime::Handle;
 
 use crate::provider::{Dialect, Provider};
@@ -54,7 +56,7 @@ pub fn connection(dialect: Dialect, url: &str) -> Connection {
             DataPolicy::own_server()
         },
         circuit: Arc::new(Circuit::default()),
-        patience: PATIENCE,
+        timeouts: TIMEOUTS,
         settings,
     }
 }
@@ -183,15 +185,17 @@ pub fn cost_source(dialect: Dialect) -> CostSource {
 pub const KEY: &str = "sk-test-zyxkey";
 
 /// Short, so that a fault costs milliseconds.
-pub const PATIENCE: Patience = Patience {
+pub const TIMEOUTS: Timeouts = Timeouts {
     first_byte: Duration::from_millis(400),
     first_data: Duration::from_millis(600),
-    between: Duration::from_millis(400),
+    idle: Duration::from_millis(400),
     total: Duration::from_secs(20),
-    farewell: Duration::from_millis(200),
-    attempts: 3,
-    pause: Duration::from_millis(5),
-    longest_rest: Duration::from_millis(50),
+    trailing: Duration::from_millis(200),
+    retry: RetryPolicy {
+        attempts: 3,
+        initial_backoff: Duration::from_millis(5),
+    },
+    max_retry_after: Duration::from_millis(50),
 };
 
 /// R1's, more or less.

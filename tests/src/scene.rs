@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use nearside::Error;
-use nearside::model::hub::Patience;
+use nearside::RetryPolicy;
+use nearside::model::hub::HubLimits;
 use nearside::model::store::Store;
 use nearside::model::{DownloadEvent, DownloadStream, InstalledModel, ModelRef, download, hub};
 
@@ -35,7 +36,7 @@ impl Scene {
     pub fn of(url: &str, token: Option<&str>) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let store = Store::open(directory.path()).expect("a store");
-        let hub = hub::Hub::with_patience(url, token, PATIENCE).expect("a hub");
+        let hub = hub::Hub::with_limits(url, token, LIMITS).expect("a hub");
         Self { directory, store, hub }
     }
 
@@ -109,8 +110,10 @@ pub fn installed(events: &[DownloadEvent]) -> InstalledModel {
 }
 
 /// Short, so that a fault costs milliseconds.
-pub const PATIENCE: Patience = Patience {
-    stall: Duration::from_millis(400),
-    attempts: 4,
-    pause: Duration::from_millis(5),
+pub const LIMITS: HubLimits = HubLimits {
+    idle_timeout: Duration::from_millis(400),
+    retry: RetryPolicy {
+        attempts: 4,
+        initial_backoff: Duration::from_millis(5),
+    },
 };

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nearside::model::DownloadStream;
 use nearside::{Error, ErrorKind};
 use nearside_tests::hub::{Fault, Host, Hub, Refusal, Request};
-use nearside_tests::scene::{self, PATIENCE, Scene, kinds};
+use nearside_tests::scene::{self, Scene, TIMEOUTS, kinds};
 use nearside_tests::{models, small};
 
 const SIZE: usize = 3_000_000;
@@ -161,7 +161,7 @@ async fn a_server_in_trouble_is_asked_again_and_then_given_up_with_the_bytes_kep
     while scene.held() < 1_000_000 {
         let _ = tokio::time::timeout(Duration::from_millis(5), stream.next_batch()).await;
     }
-    (0..PATIENCE.attempts).for_each(|_| hub.add_fault(trouble()));
+    (0..TIMEOUTS.retry.attempts).for_each(|_| hub.add_fault(trouble()));
     let error = failure(&stream).await;
     assert_eq!(error.kind(), ErrorKind::Provider, "{error}");
     let held = scene.held();

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nearside::chat::{ChatRequest, Chunk, Limits, Message, Output, Sampling, StopReason};
-use nearside::engine::remote::{Connection, Patience, list_models};
+use nearside::engine::remote::{Connection, Timeouts, list_models};
 use nearside_tests::models;
 use nearside_tests::provider::Dialect;
 use nearside_tests::remote::{ask, connection, read, start};
@@ -79,7 +79,7 @@ impl Server {
 
     fn connection(&self) -> Connection {
         let mut connection = connection(Dialect::LlamaServer, &self.url);
-        connection.patience = Patience::default();
+        connection.timeouts = Timeouts::default();
         connection.model.id = "smollm2".into();
         connection
     }

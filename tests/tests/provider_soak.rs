@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nearside::ErrorKind;
 use nearside_tests::provider::{Cut, Dialect, Provider, Scene};
-use nearside_tests::remote::{PATIENCE, connected, question, read, start};
+use nearside_tests::remote::{TIMEOUTS, connected, question, read, start};
 use tokio::sync::Semaphore;
 
 const STREAMS: usize = 10_000;
@@ -59,7 +59,7 @@ fn ten_thousand_faulty_streams_all_end_and_leave_nothing_behind() {
             let mut connection = connected(provider);
             // Warm connections are shared, as in an app; health is not, or a few faults would keep the rest away.
             connection.http = clients[n % providers.len()].clone();
-            connection.patience.attempts = 2;
+            connection.timeouts.retry.attempts = 2;
             let permit = Arc::clone(&gate).acquire_owned().await.expect("open");
             running.spawn(async move {
                 let begun = Instant::now();
@@ -87,7 +87,7 @@ fn ten_thousand_faulty_streams_all_end_and_leave_nothing_behind() {
                 Some(ErrorKind::Internal),
                 "no fault of a provider is a bug of ours"
             );
-            assert!(took < PATIENCE.total, "one took {took:?}");
+            assert!(took < TIMEOUTS.total, "one took {took:?}");
         }
         println!("{done} done, {failed:?}, slowest {slowest:?}");
         drop(clients);

@@ -7,7 +7,8 @@ use nearside::chat::{
     ChatRequest, ChatStream, Chunk, CostSource, Limits, Mode, Receipt, Sensitivity, StopReason, Target,
 };
 use nearside::engine::remote::Secret;
-use nearside::route::{Consent, Decision, Policy, SpendBy};
+use nearside::route::{Consent, Decision, Policy};
+use nearside::state::SpendBy;
 use nearside::{Config, Error, ErrorKind, Nearside};
 use nearside_tests::models;
 use nearside_tests::provider::{Dialect, Provider, Scene};

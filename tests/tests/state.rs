@@ -10,8 +10,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use nearside::ErrorKind;
 use nearside::chat::{CostSource, Target, Usage};
 use nearside::engine::remote::{ProviderKind, ProviderSettings, RemoteModel};
-use nearside::route::{Caps, Consent, Ledger, Policy, Reservation, Speed, SpendBy};
+use nearside::route::{Consent, Policy, Speed};
 use nearside::state::State;
+use nearside::state::{Caps, Ledger, Reservation, SpendBy};
 
 fn settings(name: &str) -> ProviderSettings {
     ProviderSettings {
@@ -265,7 +266,7 @@ fn a_report_sums_up_by_day_model_provider_and_purpose_and_tells_the_unsettled_ap
 
     let keys = |by| {
         let rows = ledger.report(None, None, by).expect("read");
-        let row = |row: nearside::route::SpendRow| (row.key, row.requests, row.usd, row.usd_unsettled);
+        let row = |row: nearside::state::SpendRow| (row.key, row.requests, row.usd, row.usd_unsettled);
         rows.into_iter().map(row).collect::<Vec<_>>()
     };
     let row = |key: &str, requests, usd, unsettled| (key.to_owned(), requests, usd, unsettled);

@@ -3,7 +3,8 @@
 
 use clap::{Args, ValueEnum};
 use nearside::Nearside;
-use nearside::route::{CostRow, SpendBy, SpendRow};
+use nearside::route::CostRow;
+use nearside::state::{SpendBy, SpendRow};
 
 use crate::asked::Asked;
 use crate::failure::Failure;

@@ -11,7 +11,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::receipt::{Receipt, Route};
+use super::receipt::Receipt;
+use super::route::Route;
 
 /// A piece of an answer. See the module for the order in which pieces come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::chunk::{StopReason, Timings, Usage};
 use super::message::{Message, Part, Role};
-use super::preset::Preset;
 use super::receipt::Receipt;
+use super::sampling::Preset;
 
 /// Defaults for the requests of a conversation. A field set in the request takes precedence.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,8 @@
 
 use super::conversation::{Conversation, ExportFormat, MessageState, StoredMessage};
 use super::message::{Part, Role};
-use super::receipt::{Receipt, Target};
+use super::receipt::Receipt;
+use super::route::Target;
 use crate::error::{Error, Result};
 
 /// Writes out the branch that is shown.

@@ -1,14 +1,14 @@
-//! Requests ([`ChatRequest`]), answers ([`Chunk`]), the stream that carries them ([`Stream`]) and stored conversations
+//! Requests ([`ChatRequest`]), answers ([`Chunk`], in a [`ChatStream`]) and stored conversations
 //! ([`Conversation`]). These types are exported to Swift and Kotlin unchanged.
 
 mod chunk;
 mod conversation;
 mod export;
 mod message;
-pub mod preset;
 mod receipt;
 mod request;
-mod stream;
+mod route;
+mod sampling;
 
 pub use chunk::{Chunk, StopReason, Timings, Usage};
 pub use conversation::{
@@ -17,9 +17,10 @@ pub use conversation::{
 };
 pub use export::export;
 pub use message::{Message, Part, Role};
-pub use preset::{Preset, PresetValues, SamplingUsed};
-pub use receipt::{CostSource, DataPolicy, Expected, Receipt, Route, Skipped, Target};
-pub use request::{ChatRequest, Effort, Limits, Mode, Output, Reasoning, Sampling, Sensitivity, Tool};
-#[cfg(feature = "testing")]
-pub use stream::live_streams;
-pub use stream::{Cancel, ChatStream, Sink, Stream};
+pub use receipt::{CostSource, DataPolicy, Receipt};
+pub use request::{ChatRequest, Effort, Limits, Mode, Output, Reasoning, Sensitivity, Tool};
+pub use route::{Expected, Route, Skipped, Target};
+pub use sampling::{Preset, PresetValues, Recommended, Sampling, SamplingUsed};
+
+/// The stream of an answer.
+pub type ChatStream = crate::stream::Stream<Chunk>;

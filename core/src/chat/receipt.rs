@@ -1,72 +1,12 @@
-//! Who answers, why, what it costs and who sees the words: said before the answer ([`Route`]) and after it ([`Receipt`]).
+//! The receipt of an answer: target, reason, cost and data policy.
 //!
-//! Every route names the rule that decided and the version of the policy that it was decided under, so that a decision
-//! can be looked up and argued with.
+//! It names the rule that decided and the version of the policy that it was decided under, so that a decision can be
+//! traced.
 
 use serde::{Deserialize, Serialize};
 
-use super::preset::SamplingUsed;
-
-/// A place that can answer.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(tag = "place", rename_all = "snake_case")]
-pub enum Target {
-    /// A model on this device.
-    Local {
-        /// The id of the installed model, or the path of its file.
-        model: String,
-    },
-    /// A model somewhere else.
-    Remote {
-        /// The name under which the app set the provider up.
-        provider: String,
-        /// What the provider calls the model.
-        model: String,
-    },
-    /// A script, for tests; no model ran.
-    Scripted,
-}
-
-/// Who answers, and why.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Route {
-    /// Who answers.
-    pub target: Target,
-    /// The reason, for a person to read.
-    pub reason: String,
-    /// The id of the rule that decided: `asked`, `stay-here`, `preferred`, …
-    pub rule: String,
-    /// The version of the policy that it was decided under.
-    pub policy: String,
-    /// Who answers instead if the target fails before it said anything, in this order.
-    pub then: Vec<Target>,
-    /// Who could have answered and does not, each with its reason.
-    pub skipped: Vec<Skipped>,
-    /// What was expected of the target.
-    pub expected: Expected,
-}
-
-/// A candidate that does not answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Skipped {
-    /// Who was passed over.
-    pub target: Target,
-    /// The id of the rule that passed it over; `failed` where it was tried.
-    pub rule: String,
-    /// Why, for a person to read.
-    pub reason: String,
-}
-
-/// What a place was expected to take, from what was measured there before. Unset where nothing is known.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Expected {
-    /// Milliseconds to the first token.
-    pub first_token_ms: Option<f64>,
-    /// Milliseconds to the end.
-    pub total_ms: Option<f64>,
-    /// US dollars; 0 on the device.
-    pub cost_usd: Option<f64>,
-}
+use super::route::{Expected, Route, Skipped, Target};
+use super::sampling::SamplingUsed;
 
 /// What an app can show under an answer, and keep.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -133,19 +73,6 @@ pub struct DataPolicy {
 }
 
 impl Route {
-    /// A route to this place by this rule, with nothing else known or passed over.
-    pub fn to(target: Target, rule: &str, reason: &str) -> Self {
-        Self {
-            target,
-            reason: reason.to_owned(),
-            rule: rule.to_owned(),
-            policy: String::new(),
-            then: vec![],
-            skipped: vec![],
-            expected: Expected::default(),
-        }
-    }
-
     /// Receipt of an answer on this device along this route: free, and never sent anywhere.
     pub fn receipt_on_device(&self) -> Receipt {
         self.receipt(0.0, CostSource::Free, DataPolicy::on_device())
@@ -200,24 +127,6 @@ impl DataPolicy {
     /// Whether the content stays on machines of the user.
     pub fn is_own(&self) -> bool {
         (self.region == OWN_SERVER || self.region == "device") && !self.retained && !self.trained_on
-    }
-}
-
-impl Target {
-    /// Whether the words leave this device to get there.
-    pub fn is_remote(&self) -> bool {
-        matches!(self, Self::Remote { .. })
-    }
-}
-
-/// For people: `smollm2-135m`, or `deepseek/deepseek-r1 at openrouter`.
-impl std::fmt::Display for Target {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Local { model } => write!(out, "{model}"),
-            Self::Remote { provider, model } => write!(out, "{model} at {provider}"),
-            Self::Scripted => write!(out, "a script"),
-        }
     }
 }
 

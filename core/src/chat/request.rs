@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::message::Message;
-use super::preset::Preset;
-use super::receipt::Target;
+use super::route::Target;
+use super::sampling::Sampling;
 use crate::error::{Error, Result};
 
 /// One question to a model, with the conversation before it.
@@ -84,31 +84,6 @@ pub enum Output {
         /// A JSON Schema, as JSON.
         schema: String,
     },
-}
-
-/// How the next token is picked. Unset: what the model's file recommends (`general.sampling.*`), else the field's usual.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Sampling {
-    /// How freely it answers, in one word: what it means for the model fills in what is unset below.
-    pub preset: Option<Preset>,
-    /// 0 always takes the likeliest token (greedy, repeatable); about 0.7 is balanced, 1.0 creative. 0 to 5.
-    pub temperature: Option<f32>,
-    /// Nucleus sampling: the smallest set of tokens whose probabilities reach this sum. Over 0, up to 1.
-    pub top_p: Option<f32>,
-    /// Only the k likeliest tokens; 0 means all.
-    pub top_k: Option<u32>,
-    /// Only tokens at least this likely, relative to the likeliest. 0 to 1.
-    pub min_p: Option<f32>,
-    /// Over 1 discourages tokens of the last 64. 1 is off.
-    pub repeat_penalty: Option<f32>,
-    /// Lowers a token by how often it appeared. -2 to 2, 0 is off.
-    pub frequency_penalty: Option<f32>,
-    /// Lowers a token that appeared at all. -2 to 2, 0 is off.
-    pub presence_penalty: Option<f32>,
-    /// The same seed, model, request and machine give the same answer.
-    pub seed: Option<u32>,
-    /// The answer ends before the first of these; they are not part of it.
-    pub stop: Vec<String>,
 }
 
 /// Whether a model that can think before it answers should.

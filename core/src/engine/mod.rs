@@ -8,6 +8,7 @@
 //! - An engine opens no store and reads no key: it is given a resolved path, or a resolved address and credential.
 
 pub mod local;
+pub(crate) mod presets;
 pub mod remote;
 #[cfg(feature = "testing")]
 pub mod scripted;
@@ -18,7 +19,8 @@ pub use scripted::{Script, ScriptStep};
 
 use std::time::Instant;
 
-use crate::chat::{ChatRequest, Chunk, Route, Sink};
+use crate::chat::{ChatRequest, Chunk, Route};
+use crate::stream::Sink;
 
 /// Runs chat requests on one model.
 pub trait Engine: Send + Sync + std::fmt::Debug {

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 use super::{Engine, Job};
-use crate::chat::{Chunk, Sink, StopReason, Timings, Usage};
+use crate::chat::{Chunk, StopReason, Timings, Usage};
 use crate::error::{Error, ErrorKind};
+use crate::stream::Sink;
 
 /// What the scripted engine says, to every request alike.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,7 +152,8 @@ fn words(text: &str) -> impl Iterator<Item = String> + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::{ChatRequest, ChatStream, Message, Route, Stream, Target};
+    use crate::chat::{ChatRequest, ChatStream, Message, Route, Target};
+    use crate::stream::Stream;
 
     fn start(steps: Vec<ScriptStep>) -> ChatStream {
         let (stream, sink) = Stream::new();

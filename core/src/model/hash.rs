@@ -107,8 +107,17 @@ impl State {
     }
 
     fn hex(self) -> String {
-        super::store::hex(&self.sha.finalize())
+        hex(&self.sha.finalize())
     }
+}
+
+/// Lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn follow(path: &Path, file: File, length: u64, queue: &mpsc::Receiver<Order>) {
@@ -160,7 +169,7 @@ mod tests {
         }
         let whole = Hasher::of_file(file.path(), bytes.len() as u64).expect("a hash");
         assert_eq!(hasher.finish().await, Ok(whole.clone()));
-        assert_eq!(whole, super::super::store::hex(&Sha256::digest(&bytes)));
+        assert_eq!(whole, super::hex(&Sha256::digest(&bytes)));
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! What a model is, where it comes from, whether it fits, and whether it is whole.
 //!
 //! A [`ModelRef`] names a model. The [`hub`] turns it into an address, a size and a SHA-256 before the first byte moves;
-//! [`head`] fetches the few megabytes that [`fit`] needs for its verdict; [`download`] fetches the rest, once; the
+//! [`download::head`] fetches the few megabytes that [`fit`] needs for its verdict; [`download`] fetches the rest, once; the
 //! [`store`] keeps it. A model on disk is absent, partial or whole, and a kill at any moment leaves one of the three.
 
 pub mod catalog;
@@ -9,17 +9,13 @@ pub mod download;
 pub mod fit;
 pub mod gguf;
 mod hash;
-pub mod head;
 pub mod hub;
-mod rate;
 mod reference;
 pub mod store;
-mod verdict;
 
 pub use catalog::{CatalogEntry, catalog};
 pub use download::{DownloadEvent, DownloadStream};
+pub(crate) use fit::verdict::{judge, judge_file};
 pub use fit::{Budget, CacheType, FitOptions, FitReport, LoadPlan, Need, Suggestion, Verdict};
-pub(crate) use reference::is_loopback;
 pub use reference::{HubFile, ModelRef};
 pub use store::InstalledModel;
-pub(crate) use verdict::{judge, judge_file};

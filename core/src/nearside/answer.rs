@@ -15,12 +15,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::time::timeout_at;
 
-use super::place::{Place, Tariff};
+use super::prepared_target::{Place, Tariff};
 use super::{Inner, blocking};
-use crate::chat::{ChatRequest, ChatStream, Chunk, CostSource, Route, Sink, Skipped, Stream, Target, Usage};
+use crate::chat::{ChatRequest, ChatStream, Chunk, CostSource, Route, Skipped, Target, Usage};
 use crate::engine::Job;
 use crate::error::{Error, ErrorKind, Result};
-use crate::route::{Caps, EntryId, Reservation, Speed};
+use crate::route::Speed;
+use crate::state::{Caps, EntryId, Reservation};
+use crate::stream::{Sink, Stream};
 
 /// Outcome of one attempt.
 enum Ended {

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use super::local::{Ready, not_installed};
 use super::providers::{default_model, refresh};
 use super::{Inner, blocking, lock};
-use crate::chat::{Cancel, ChatRequest, Mode, Output, Part, Sensitivity, Target};
+use crate::chat::{ChatRequest, Mode, Output, Part, Sensitivity, Target};
 use crate::device::Network;
 use crate::engine::remote::{Abilities, ProviderSettings, RemoteModel};
 use crate::error::{Error, ErrorKind, Result};
@@ -16,6 +16,7 @@ use crate::model::ModelRef;
 use crate::route::{
     CostRow, Decision, Facts, LocalCandidate, Needs, RemoteCandidate, Speed, choose, compare, estimate, privacy,
 };
+use crate::stream::Cancel;
 
 /// Makes the routing decision. Refreshes missing or stale model lists first if no local candidate answers and the
 /// request may leave the device.

@@ -14,11 +14,12 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
-use super::conversations::{filled, shortened};
+use super::history::{filled, shortened};
 use super::{Inner, blocking, lock};
-use crate::chat::{ChatRequest, ChatStream, Chunk, Message, MessageState, Part, Sink, StoredCitation, Stream};
+use crate::chat::{ChatRequest, ChatStream, Chunk, Message, MessageState, Part, StoredCitation};
 use crate::error::{Error, Result};
 use crate::state::{Archive, Progress, Told, Turn};
+use crate::stream::{Sink, Stream};
 
 /// Answers a turn of a conversation; says the last word whatever happens.
 pub(super) async fn answer(

@@ -5,16 +5,14 @@ mod choose;
 mod decision;
 pub mod estimate;
 mod facts;
-mod known;
-mod ledger;
 mod policy;
 mod price;
 pub mod privacy;
+mod provider_table;
 mod rules;
 
 pub use choose::choose;
 pub use decision::{Decision, Question};
 pub use facts::{Facts, LocalCandidate, Needs, RemoteCandidate, Speed, Spent, TokenRange};
-pub use ledger::{Caps, EntryId, Ledger, Left, Reservation, SpendBy, SpendRow};
 pub use policy::{Consent, Policy};
 pub use price::{CostRow, compare};

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use super::known::{known, known_models};
+use super::provider_table::{known, known_models};
 use super::{LocalCandidate, RemoteCandidate, Speed, TokenRange, estimate};
 use crate::chat::{DataPolicy, Target};
 use crate::engine::remote::{Price, ProviderKind};

@@ -5,14 +5,14 @@
 
 use serde_json::Value;
 
-pub use super::known::{Known, default_model, known};
+pub use super::provider_table::{Known, default_model, known};
 
-use super::known::entry;
 use super::policy::Policy;
+use super::provider_table::entry;
 use super::rules::in_regions;
 use crate::chat::DataPolicy;
 use crate::engine::remote::{ProviderKind, ProviderSettings, RemoteModel, Upstreams, base_url, is_own_server};
-use crate::model::is_loopback;
+use crate::net::url::is_loopback;
 
 /// What happens to words that go to this model there. For OpenRouter this is the worst that may happen behind it;
 /// [`upstreams`] says what a policy makes of that.

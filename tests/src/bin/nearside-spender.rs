@@ -11,8 +11,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use nearside::chat::{CostSource, Target, Usage};
-use nearside::route::{Caps, Ledger, Reservation};
 use nearside::state::State;
+use nearside::state::{Caps, Ledger, Reservation};
 use nearside::{Error, ErrorKind};
 use nearside_tests::small;
 

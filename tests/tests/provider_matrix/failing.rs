@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use nearside::ErrorKind;
 use nearside_tests::provider::{self, Dialect, Provider, Scene};
-use nearside_tests::remote::{self, PATIENCE, ask, connected, question};
+use nearside_tests::remote::{self, TIMEOUTS, ask, connected, question};
 
 use super::telling::provider;
 use super::{Outcome, holds, run, same};
@@ -36,7 +36,7 @@ pub(super) fn documented_errors(dialect: Dialect) -> Outcome {
                 words.iter().all(|words| !told.to_string().contains(words.as_str())),
             )?;
             let asked = if transient && !waits {
-                PATIENCE.attempts as usize
+                TIMEOUTS.retry.attempts as usize
             } else {
                 1
             };
@@ -86,7 +86,7 @@ pub(super) fn stall(dialect: Dialect) -> Outcome {
         let answer = ask(connected(&provider), question()).await;
         same("text", answer.text.as_str(), "So far")?;
         same("kind", answer.error().kind(), ErrorKind::Network)?;
-        holds("within its deadline", begun.elapsed() < PATIENCE.total)?;
+        holds("within its deadline", begun.elapsed() < TIMEOUTS.total)?;
         same("after text nothing is asked again", provider.chats().len(), 1)
     })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream;
 use nearside::chat::ChatRequest;
-use nearside::engine::remote::{Connection, Patience, Replayed, replay};
+use nearside::engine::remote::{Connection, Replayed, Timeouts, replay};
 use nearside::{ErrorKind, chat::Chunk};
 use nearside_tests::provider::{Dialect, Scene, wire};
 use nearside_tests::remote::{connection, question};
@@ -15,7 +15,7 @@ use super::{Outcome, holds, same};
 
 fn offline(dialect: Dialect) -> Connection {
     Connection {
-        patience: Patience::default(),
+        timeouts: Timeouts::default(),
         ..connection(dialect, "http://127.0.0.1:9")
     }
 }
@@ -47,7 +47,7 @@ pub(super) fn ten_minutes_of_keep_alives(dialect: Dialect) -> Outcome {
         )?;
         same("chunks", replayed.chunks.len(), 0)?;
         let waited = begun.elapsed();
-        let patience = Patience::default().first_data;
+        let patience = Timeouts::default().first_data;
         holds(
             &format!("keep-alives stop no clock: {waited:?}"),
             waited <= patience + Duration::from_secs(1),

@@ -9,9 +9,10 @@ use super::reply::{Ended, Reply};
 use super::session::Ran;
 use super::text::StopWords;
 use super::{LocalSettings, prompt, sampling};
-use crate::chat::{ChatRequest, Chunk, Output, Reasoning, SamplingUsed, Sink, StopReason, Timings, Usage};
+use crate::chat::{ChatRequest, Chunk, Output, Reasoning, SamplingUsed, StopReason, Timings, Usage};
 use crate::engine::Job;
 use crate::error::{Error, Result};
+use crate::stream::Sink;
 
 /// Runs the job. Always finishes the sink, with `Done` or an error.
 pub(super) fn answer(settings: &LocalSettings, loaded: &mut Option<Loaded>, job: Job) {

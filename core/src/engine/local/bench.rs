@@ -15,10 +15,10 @@ use super::answer::rate;
 use super::load::{self, LoadError, Loaded, told};
 use super::reply::Reply;
 use super::text::StopWords;
-use crate::chat::Cancel;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::model::Need;
+use crate::stream::Cancel;
 
 /// What to measure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,10 +7,10 @@ use nearside_llama::{ChatTemplate, Model, ModelParams};
 
 use super::LocalSettings;
 use super::session::Session;
-use crate::chat::Cancel;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::model::{self, FitOptions, FitReport, Verdict};
+use crate::stream::Cancel;
 
 /// A model in memory, with the conversation that its KV cache holds.
 #[derive(Debug)]

@@ -26,9 +26,9 @@ use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 use super::{Engine, Job};
-use crate::chat::Cancel;
 use crate::error::{Error, Result};
 use crate::model::CacheType;
+use crate::stream::Cancel;
 use bench::{BenchOptions, BenchReport};
 use load::Loaded;
 

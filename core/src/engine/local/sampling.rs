@@ -2,8 +2,9 @@
 
 use nearside_llama::{Model, SamplerParams};
 
-use crate::chat::preset::{self, Recommended};
+use crate::chat::Recommended;
 use crate::chat::{ChatRequest, Sampling, SamplingUsed};
+use crate::engine::presets;
 
 /// Resolves unset fields from the preset, the vendor's advice, or the model's file.
 pub(super) fn settle(request: &mut ChatRequest, id: &str, model: &Model) -> SamplingUsed {
@@ -12,7 +13,7 @@ pub(super) fn settle(request: &mut ChatRequest, id: &str, model: &Model) -> Samp
         temperature: recommended(model, "temp"),
         top_p: recommended(model, "top_p"),
     };
-    preset::settle(request, &[id, &name], recommended)
+    presets::settle(request, &[id, &name], recommended)
 }
 
 /// The sampler for one answer.

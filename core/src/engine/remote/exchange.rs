@@ -3,7 +3,7 @@
 //!
 //! # Timeouts
 //! Connecting, the first byte, the first data, silence between data and the whole answer have separate limits
-//! ([`Patience`]). Comments and blank lines are connection keep-alives and reset no timeout. Time spent waiting for a
+//! ([`Timeouts`]). Comments and blank lines are connection keep-alives and reset no timeout. Time spent waiting for a
 //! slow consumer does not count.
 
 use std::time::Duration;
@@ -17,54 +17,54 @@ use super::delta::{self, Said};
 use super::dialect;
 use super::failure::{Failure, Who};
 use super::frames::{Frames, Framing};
-use super::http::retry_after;
 use super::writer::Writer;
 use super::{Connection, body};
-use crate::chat::preset::{self, Recommended};
-use crate::chat::{Chunk, Limits, Part, Sink, StopReason};
-use crate::engine::Job;
+use crate::chat::{Chunk, Limits, Part, Recommended, StopReason};
+use crate::engine::{Job, presets};
 use crate::error::{Error, Result};
+use crate::net::retry::{RetryPolicy, retry_after};
+use crate::stream::Sink;
 
-/// Timeouts and retry limits of one chat request.
+/// Timeouts and retries of one chat request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct Timeouts {
     /// From sending the request to the response headers.
     pub first_byte: Duration,
     /// From sending the request to the first data event; keep-alives do not count.
     pub first_data: Duration,
     /// Idle timeout between two data events.
-    pub between: Duration,
+    pub idle: Duration,
     /// From the request to the end of the answer, unless the request sets a deadline.
     pub total: Duration,
     /// From the finish reason to the end of the stream; usage may arrive in between.
-    pub farewell: Duration,
-    /// Maximum attempts, including the first.
-    pub attempts: u32,
-    /// Delay before the second attempt; doubled for each later one.
-    pub pause: Duration,
+    pub trailing: Duration,
+    /// Attempts, and the delays between them.
+    pub retry: RetryPolicy,
     /// Longest `Retry-After` that is honoured; a longer one fails the request at once.
-    pub longest_rest: Duration,
+    pub max_retry_after: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     /// A model of the size of R1 may take a minute to begin when it is busy, and half an hour to think.
     fn default() -> Self {
         Self {
             first_byte: Duration::from_secs(60),
             first_data: Duration::from_secs(120),
-            between: Duration::from_secs(60),
+            idle: Duration::from_secs(60),
             total: Duration::from_secs(1800),
-            farewell: Duration::from_secs(5),
-            attempts: 3,
-            pause: Duration::from_millis(500),
-            longest_rest: Duration::from_secs(10),
+            trailing: Duration::from_secs(5),
+            retry: RetryPolicy {
+                attempts: 3,
+                initial_backoff: Duration::from_millis(500),
+            },
+            max_retry_after: Duration::from_secs(10),
         }
     }
 }
 
 /// Runs the job. Always finishes the sink, with `Done` or an error.
 pub(super) async fn answer(connection: &Connection, mut job: Job) {
-    let sampling = preset::settle(&mut job.request, &[&connection.model.id], Recommended::default());
+    let sampling = presets::settle(&mut job.request, &[&connection.model.id], Recommended::default());
     let mut writer = Writer::new(connection.settings.kind);
     let cancel = job.sink.cancel().clone();
     let ended = tokio::select! {
@@ -115,15 +115,14 @@ async fn attempts(connection: &Connection, job: &Job, writer: &mut Writer) -> Re
         &connection.upstreams,
     )?;
     let body = Bytes::from(body.to_string());
-    let patience = &connection.patience;
+    let timeouts = &connection.timeouts;
     let total = job
         .request
         .limits
         .deadline_ms
-        .map_or(patience.total, Duration::from_millis);
+        .map_or(timeouts.total, Duration::from_millis);
     // `asked` is when the app asked: what was spent on other places before counts.
     let end = Instant::from_std(job.asked) + total;
-    let mut pause = patience.pause;
     for attempt in 1.. {
         if let Some(rest) = connection.circuit.open_for(std::time::Instant::now()) {
             return Err(Error::busy(format!(
@@ -144,18 +143,17 @@ async fn attempts(connection: &Connection, job: &Job, writer: &mut Writer) -> Re
         } else {
             connection.circuit.succeeded();
         }
-        let rest = failure.retry_after.unwrap_or(pause);
+        let rest = failure.retry_after.unwrap_or_else(|| timeouts.retry.backoff(attempt));
         let again = failure.transient
             && !writer.visible
-            && attempt < patience.attempts
-            && rest <= patience.longest_rest
+            && attempt < timeouts.retry.attempts
+            && rest <= timeouts.max_retry_after
             && Instant::now() + rest < end;
         if !again {
             return Err(failure.error);
         }
         tracing::debug!(provider = settings.name, attempt, "asking again");
         tokio::time::sleep(rest).await;
-        pause *= 2;
         *writer = Writer::new(settings.kind);
     }
     Err(Error::internal("an answer without an attempt; please report this"))
@@ -181,7 +179,7 @@ async fn once(
         .map_err(Failure::fatal)?
         .header(CONTENT_TYPE, "application/json")
         .body(body);
-    let first_byte = end.min(sent + connection.patience.first_byte);
+    let first_byte = end.min(sent + connection.timeouts.first_byte);
     let response = timeout_at(first_byte, request.send())
         .await
         .map_err(|_| silent(&who, "did not answer"))?
@@ -210,7 +208,7 @@ async fn once(
         framing,
         sent,
         end,
-        patience: &connection.patience,
+        timeouts: &connection.timeouts,
         limits: &job.request.limits,
         prompt_bytes: prompt_bytes(&job.request.messages),
         connection,
@@ -230,7 +228,7 @@ pub(super) struct Reading<'a> {
     pub(super) framing: Framing,
     pub(super) sent: Instant,
     pub(super) end: Instant,
-    pub(super) patience: &'a Patience,
+    pub(super) timeouts: &'a Timeouts,
     pub(super) limits: &'a Limits,
     pub(super) prompt_bytes: u64,
     pub(super) connection: &'a Connection,
@@ -247,7 +245,7 @@ impl Reading<'_> {
         let mut bodies = std::pin::pin!(bodies);
         let mut frames = Frames::new(self.framing);
         let (mut events, mut chunks) = (Vec::new(), Vec::new());
-        let mut deadline = self.end.min(self.sent + self.patience.first_data);
+        let mut deadline = self.end.min(self.sent + self.timeouts.first_data);
         while !writer.is_over() {
             let piece = match timeout_at(deadline, bodies.next()).await {
                 Ok(Some(Ok(piece))) => piece,
@@ -276,9 +274,9 @@ impl Reading<'_> {
                 return Ok(stop);
             }
             let rest = if writer.is_finished() {
-                self.patience.farewell
+                self.timeouts.trailing
             } else {
-                self.patience.between
+                self.timeouts.idle
             };
             deadline = self.end.min(Instant::now() + rest);
         }
@@ -295,7 +293,7 @@ impl Reading<'_> {
         sink: &Sink<Chunk>,
     ) -> Result<StopReason, Failure> {
         let mut bodies = std::pin::pin!(bodies);
-        let deadline = self.end.min(self.sent + self.patience.first_data);
+        let deadline = self.end.min(self.sent + self.timeouts.first_data);
         let mut all = Vec::new();
         loop {
             match timeout_at(deadline, bodies.next()).await {

@@ -6,15 +6,15 @@
 
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::redirect;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use url::Url;
 
 use super::dialect;
 use super::provider::{ProviderKind, ProviderSettings, Secret};
 use crate::error::{Error, Result};
-use crate::model::is_loopback;
-use crate::tls::{self, Trust};
+use crate::net::client::{self, CONNECT_TIMEOUT};
+use crate::net::tls::Trust;
+use crate::net::url::is_loopback;
 
 /// A client for one provider. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
@@ -34,18 +34,12 @@ impl Http {
             root: settings.root_certificate.as_deref(),
             pins: &settings.pins,
         };
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::config(&trust)?)
-            .user_agent(concat!("nearside/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT)
-            .pool_idle_timeout(WARM)
+        let builder = client::builder(&trust)?
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .tcp_nodelay(true)
-            .http2_keep_alive_interval(PING)
-            .http2_keep_alive_timeout(CONNECT)
-            .build()
-            .map_err(|cause| Error::internal(format!("could not build the HTTP client: {cause}")))?;
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .http2_keep_alive_timeout(CONNECT_TIMEOUT);
+        let client = client::build(builder)?;
         Ok(Self { client, base })
     }
 
@@ -107,13 +101,6 @@ pub fn is_own_server(settings: &ProviderSettings) -> bool {
     own_kind && base_url(settings).is_ok_and(|url| is_loopback(&url) || settings.allow_http)
 }
 
-/// How long a refusal asks to be left alone.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    // Dates are allowed here too; none of these providers sends one.
-    let seconds: f64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Duration::try_from_secs_f64(seconds).ok()
-}
-
 fn bearer(secret: &Secret) -> Result<HeaderValue> {
     let mut value = HeaderValue::from_str(&format!("Bearer {}", secret.expose()))
         .map_err(|_| Error::unauthorized("the key holds characters that no key has; copy it again"))?;
@@ -128,10 +115,9 @@ impl ProviderKind {
     }
 }
 
-const CONNECT: Duration = Duration::from_secs(10);
 /// Longer than a person reads an answer, so that the next question finds the connection open.
-const WARM: Duration = Duration::from_secs(120);
-const PING: Duration = Duration::from_secs(30);
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {

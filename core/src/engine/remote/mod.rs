@@ -30,7 +30,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 pub use circuit::Circuit;
-pub use exchange::Patience;
+pub use exchange::Timeouts;
 pub use http::{Http, base_url, is_own_server};
 pub use models::{ModelList, list_models, openrouter_providers};
 pub use provider::{Abilities, Price, ProviderKind, ProviderSettings, RemoteModel, Secret};
@@ -68,7 +68,7 @@ pub struct Connection {
     /// Its health, shared by all requests.
     pub circuit: Arc<Circuit>,
     /// How long to wait for what.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
 }
 
 impl RemoteEngine {

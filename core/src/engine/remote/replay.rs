@@ -7,8 +7,9 @@ use tokio::time::Instant;
 use super::exchange::Reading;
 use super::writer::Writer;
 use super::{Connection, dialect};
-use crate::chat::{ChatRequest, Chunk, CostSource, StopReason, Stream, Usage};
+use crate::chat::{ChatRequest, Chunk, CostSource, StopReason, Usage};
 use crate::error::Result;
+use crate::stream::Stream;
 
 /// What came of an answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,8 +33,8 @@ pub async fn replay(connection: &Connection, request: &ChatRequest, pieces: impl
         who: connection.who(),
         framing: dialect::of(connection.settings.kind).framing,
         sent: now,
-        end: now + connection.patience.total,
-        patience: &connection.patience,
+        end: now + connection.timeouts.total,
+        timeouts: &connection.timeouts,
         limits: &request.limits,
         prompt_bytes: 0,
         connection,

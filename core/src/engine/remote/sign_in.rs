@@ -44,7 +44,7 @@ impl SignIn {
             let mut query = url.query_pairs_mut();
             if let Some(callback) = callback {
                 let fit =
-                    Url::parse(callback).is_ok_and(|url| url.scheme() == "https" || crate::model::is_loopback(&url));
+                    Url::parse(callback).is_ok_and(|url| url.scheme() == "https" || crate::net::url::is_loopback(&url));
                 if !fit {
                     return Err(Error::invalid_request(
                         "the callback must be an `https` address (a universal link or an app link) or this machine's",

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
+use crate::model::store::OUTLINE_EXTENSION;
 
 /// The file; it is removed when this is dropped.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ impl Outline {
         static MADE: AtomicU64 = AtomicU64::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let mut name = source.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}-{number}.{EXTENSION}", std::process::id()));
+        name.push(format!(".{}-{number}.{OUTLINE_EXTENSION}", std::process::id()));
         let path = source.with_file_name(name);
 
         let from = File::open(source).map_err(|cause| Error::file(source, "read", &cause))?;
@@ -63,6 +64,3 @@ impl Drop for Outline {
         }
     }
 }
-
-/// The end of the names of these files. One that a kill left behind may be removed by anyone.
-pub(super) const EXTENSION: &str = "outline";

@@ -2,8 +2,6 @@
 //!
 //! Both tables are those of the llama.cpp that this build links (ggml/src/ggml.c, include/llama.h).
 
-use super::tensors::Tensors;
-
 /// A type that a tensor's numbers are stored in: rows of blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TensorType {
@@ -26,13 +24,10 @@ pub(super) fn was_removed(id: u32) -> bool {
     matches!(id, 4 | 5 | 31..=33 | 36..=38)
 }
 
-/// What people call the file's quantization: the declared mixture, else the type that holds most bytes.
-pub(super) fn label(file_type: Option<i128>, tensors: &Tensors) -> String {
-    let declared = file_type.and_then(|id| MIXTURES.iter().find(|(known, _)| i128::from(*known) == id & !GUESSED));
-    match declared {
-        Some((_, name)) => (*name).to_owned(),
-        None => tensors.commonest_type().to_owned(),
-    }
+/// Name of the mixture that `general.file_type` declares.
+pub(super) fn mixture_name(file_type: i128) -> Option<&'static str> {
+    let known = MIXTURES.iter().find(|(id, _)| i128::from(*id) == file_type & !GUESSED);
+    known.map(|(_, name)| *name)
 }
 
 /// Set in `general.file_type` when a converter guessed the rest of it.

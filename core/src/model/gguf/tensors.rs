@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::cursor::{Cursor, Stop, corrupt, shown, unsupported};
-use super::quantization::{TensorType, was_removed};
+use super::quantization::{TensorType, mixture_name, was_removed};
 
 /// All tensors of a file: shapes by name, and sums.
 #[derive(Debug)]
@@ -79,8 +79,14 @@ impl<'a> Tensors<'a> {
         self.shapes.get(name).copied()
     }
 
+    /// Returns the usual name of the file's quantization: the declared mixture, else the type that holds most bytes.
+    pub(super) fn label(&self, file_type: Option<i128>) -> String {
+        let declared = file_type.and_then(mixture_name);
+        declared.unwrap_or_else(|| self.commonest_type()).to_owned()
+    }
+
     /// The type that holds most of the bytes.
-    pub(super) fn commonest_type(&self) -> &'static str {
+    fn commonest_type(&self) -> &'static str {
         let most = self.bytes_by_type.iter().max_by_key(|(_, bytes)| **bytes);
         most.map_or("unknown", |(name, _)| name)
     }

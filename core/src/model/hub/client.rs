@@ -8,13 +8,15 @@
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RANGE};
-use reqwest::{Method, Response, StatusCode, redirect};
+use reqwest::{Method, Response, StatusCode};
 use url::{Origin, Url};
 
-use super::answer::{self, Failure};
+use super::error::{self, Failure};
 use crate::error::{Error, Result};
-use crate::model::reference::{is_loopback, is_sha256};
-use crate::tls::{self, Trust};
+use crate::model::reference::is_sha256;
+use crate::net::client;
+use crate::net::tls::Trust;
+use crate::net::url::is_loopback;
 
 /// A client for one hub. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -94,16 +96,8 @@ impl Client {
         let mut headers = HeaderMap::new();
         // A compressed body has other lengths and offsets than the file.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::config(&Trust::default())?)
-            .user_agent(concat!("nearside/", env!("CARGO_PKG_VERSION")))
-            .default_headers(headers)
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT)
-            .read_timeout(stall)
-            .build()
-            .map_err(|cause| Error::internal(format!("could not build the HTTP client: {cause}")))?;
+        let builder = client::builder(&Trust::default())?;
+        let http = client::build(builder.default_headers(headers).read_timeout(stall))?;
         let home = home.origin();
         Ok(Self { http, home, token })
     }
@@ -128,12 +122,12 @@ impl Client {
             if let Some(range) = range {
                 request = request.header(RANGE, range);
             }
-            let response = request.send().await.map_err(|e| answer::unreachable(&url, e))?;
+            let response = request.send().await.map_err(|e| error::unreachable(&url, e))?;
             linked.learn(response.headers());
             if !is_redirect(response.status()) {
                 return match response.status().is_success() {
                     true => Ok(Answer { response, url, linked }),
-                    false => Err(answer::refusal(about, &url, &response, self.token.is_some() && at_home)),
+                    false => Err(error::refusal(about, &url, &response, self.token.is_some() && at_home)),
                 };
             }
             let next = target(&url, response.headers())?;
@@ -144,7 +138,7 @@ impl Client {
         }
         Err(Failure::fatal(Error::provider(format!(
             "`{}` redirects without end",
-            answer::host(&url)
+            error::host(&url)
         ))))
     }
 }
@@ -172,7 +166,7 @@ fn is_redirect(status: StatusCode) -> bool {
 
 fn target(from: &Url, headers: &HeaderMap) -> Result<Url, Failure> {
     let wrong = |what: &str| {
-        let host = answer::host(from);
+        let host = error::host(from);
         Failure::fatal(Error::provider(format!("`{host}` redirects {what}; refused")))
     };
     let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
@@ -185,7 +179,6 @@ fn target(from: &Url, headers: &HeaderMap) -> Result<Url, Failure> {
     }
 }
 
-const CONNECT: Duration = Duration::from_secs(10);
 const HOPS: usize = 10;
 
 #[cfg(test)]

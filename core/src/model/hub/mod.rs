@@ -7,10 +7,10 @@
 //! large-file hashes and `Link` pages, `/{repo}/resolve/{rev}/{path}` with `X-Repo-Commit`, `X-Linked-Size` and
 //! `X-Linked-ETag`, and a redirect to presigned storage that repeats none of them.
 
-mod answer;
-mod body;
 mod client;
+mod error;
 mod listing;
+mod range;
 
 use std::time::Duration;
 
@@ -20,32 +20,32 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-pub(crate) use answer::Failure;
-pub(crate) use body::Ranges;
 use client::{Answer, Ask, Client, Follow, is_commit};
+pub(crate) use error::Failure;
 pub(crate) use listing::has_label;
 use listing::{Entry, choose};
+pub(crate) use range::Ranges;
 
-use super::reference::{HubFile, ModelRef, is_loopback, shown};
+use super::reference::{HubFile, ModelRef};
 use crate::error::{Error, Result};
+use crate::net::retry::RetryPolicy;
+use crate::net::url::{is_loopback, shown};
 
 /// Where models come from: Hugging Face, or a mirror that speaks like it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Hub {
     base: Url,
     client: Client,
-    patience: Patience,
+    limits: HubLimits,
 }
 
-/// Timeout and retry limits. Tests shorten them.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Patience {
+/// Idle timeout and retries of a hub. Tests shorten them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HubLimits {
     /// Idle timeout of a connection. Default: 30 seconds.
-    pub stall: Duration,
-    /// Consecutive attempts without progress. Default: 6. (Metadata requests: at most 3.)
-    pub attempts: u32,
-    /// Delay before the second attempt, doubled for each later one up to 30 seconds. Default: 500 milliseconds.
-    pub pause: Duration,
+    pub idle_timeout: Duration,
+    /// Attempts without progress. Default: 6, the second one after 500 milliseconds. (Metadata requests: at most 3.)
+    pub retry: RetryPolicy,
 }
 
 /// One file at the hub, known before its first byte.
@@ -67,21 +67,15 @@ pub struct Remote {
     pub version: Option<String>,
 }
 
-impl Default for Patience {
+impl Default for HubLimits {
     fn default() -> Self {
         Self {
-            stall: Duration::from_secs(30),
-            attempts: 6,
-            pause: Duration::from_millis(500),
+            idle_timeout: Duration::from_secs(30),
+            retry: RetryPolicy {
+                attempts: 6,
+                initial_backoff: Duration::from_millis(500),
+            },
         }
-    }
-}
-
-impl Patience {
-    /// The pause before another attempt, after this many failed in a row.
-    pub(crate) fn pause_after(&self, failed: u32) -> Duration {
-        let doubled = self.pause.saturating_mul(1 << failed.saturating_sub(1).min(10));
-        doubled.min(Duration::from_secs(30))
     }
 }
 
@@ -91,14 +85,14 @@ impl Hub {
     /// # Errors
     /// [`Error::InvalidRequest`] if the address is malformed, or plain `http` to another machine.
     pub fn new(base: &str, token: Option<&str>) -> Result<Self> {
-        Self::with_patience(base, token, Patience::default())
+        Self::with_limits(base, token, HubLimits::default())
     }
 
-    /// [`Self::new`] with other waiting times.
+    /// [`Self::new`] with other limits.
     ///
     /// # Errors
     /// As [`Self::new`].
-    pub fn with_patience(base: &str, token: Option<&str>, patience: Patience) -> Result<Self> {
+    pub fn with_limits(base: &str, token: Option<&str>, limits: HubLimits) -> Result<Self> {
         let wrong = |what: &str| Error::invalid_request(format!("the hub's address `{}` {what}", shown(base)));
         let mut url = Url::parse(base).map_err(|_| wrong("is malformed; it looks like `https://huggingface.co`"))?;
         if !url.username().is_empty() || url.password().is_some() {
@@ -116,11 +110,11 @@ impl Hub {
         if !url.path().ends_with('/') {
             url.set_path(&format!("{}/", url.path()));
         }
-        let client = Client::new(&url, token, patience.stall)?;
+        let client = Client::new(&url, token, limits.idle_timeout)?;
         Ok(Self {
             base: url,
             client,
-            patience,
+            limits,
         })
     }
 
@@ -144,9 +138,9 @@ impl Hub {
         }
     }
 
-    /// The waiting times of this hub.
-    pub(crate) fn patience(&self) -> &Patience {
-        &self.patience
+    /// Retries of this hub's requests.
+    pub(crate) fn retry_policy(&self) -> &RetryPolicy {
+        &self.limits.retry
     }
 
     async fn resolve_file(&self, repo: &str, revision: Option<&str>, file: &HubFile) -> Result<Remote> {
@@ -287,14 +281,14 @@ impl Hub {
             .await
             .map_err(|failure| failure.error)?;
         let range = text(answer.response.headers(), "content-range");
-        let total = range.and_then(body::Span::parse).and_then(|span| span.total);
+        let total = range.and_then(range::Span::parse).and_then(|span| span.total);
         let whole = (answer.response.status() == 200).then(|| told(&answer)).flatten();
         let size = answer.linked.size.or(total).or(whole);
         match size.filter(|size| *size > 0) {
             Some(size) => Ok((size, answer)),
             None => Err(Error::provider(format!(
                 "`{}` does not say how big `{}` is; take it from another place",
-                answer::host(url),
+                error::host(url),
                 shown(url.as_str())
             ))),
         }
@@ -309,7 +303,7 @@ impl Hub {
         self.patiently(|| async {
             let mut answer = self.client.send(Ask::new(Method::GET, url, Follow::SameHost)).await?;
             let mut body = Vec::new();
-            let cut = |cause| answer::unreachable(url, cause);
+            let cut = |cause| error::unreachable(url, cause);
             while let Some(bytes) = answer.response.chunk().await.map_err(cut)? {
                 body.extend_from_slice(&bytes);
                 if body.len() > LISTING {
@@ -319,7 +313,7 @@ impl Hub {
             let value = serde_json::from_slice(&body).map_err(|_| {
                 Failure::fatal(Error::provider(format!(
                     "`{}` does not answer like a model hub; check its address, and whether this network wants a sign-in",
-                    answer::host(url)
+                    error::host(url)
                 )))
             })?;
             Ok((value, answer.response.headers().clone()))
@@ -336,9 +330,9 @@ impl Hub {
         let mut failed = 0;
         loop {
             match ask().await {
-                Err(failure) if failure.passing && failed + 1 < self.patience.attempts.min(QUESTIONS) => {
+                Err(failure) if failure.passing && failed + 1 < self.limits.retry.attempts.min(QUESTIONS) => {
                     failed += 1;
-                    tokio::time::sleep(self.patience.pause_after(failed)).await;
+                    tokio::time::sleep(self.limits.retry.backoff(failed)).await;
                 }
                 done => return done,
             }

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) use install::Verified;
-pub(crate) use partial::{Partial, hex};
+pub(crate) use partial::{OUTLINE_EXTENSION, Partial};
 pub use record::InstalledModel;
 use record::Record;
 

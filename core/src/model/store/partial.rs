@@ -15,8 +15,9 @@ use sha2::{Digest, Sha256};
 use super::lock::Lock;
 use super::write_whole;
 use crate::error::{Error, Result};
+use crate::model::hash::hex;
 use crate::model::hub::Remote;
-use crate::model::reference::shown;
+use crate::net::url::shown;
 
 /// A partial file, locked against everybody else until it is dropped.
 #[derive(Debug)]
@@ -206,7 +207,9 @@ pub(super) fn sweep(room: &Path) -> Result<()> {
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
         // A killed fit check leaves its sparse file; a running one needs it for seconds only.
         let stale = |path: &Path| path.metadata().ok()?.modified().ok()?.elapsed().ok();
-        if path.extension().is_some_and(|end| end == "outline") && stale(&path).is_some_and(|age| age > OUTLINE_LIFE) {
+        if path.extension().is_some_and(|end| end == OUTLINE_EXTENSION)
+            && stale(&path).is_some_and(|age| age > OUTLINE_LIFE)
+        {
             // Already removed or in use; the next open retries.
             let _ = fs::remove_file(&path);
         }
@@ -247,17 +250,11 @@ fn key(remote: &Remote) -> String {
     }
 }
 
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 /// How the keys of copies begin.
 const SCRATCH: &str = "import-";
+
+/// The extension of the sparse files that a fit check makes.
+pub(crate) const OUTLINE_EXTENSION: &str = "outline";
 
 /// Age at which a fit's sparse file counts as left behind.
 const OUTLINE_LIFE: std::time::Duration = std::time::Duration::from_secs(600);

@@ -6,9 +6,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{hex, write_whole};
+use super::write_whole;
 use crate::error::{Error, Result};
 use crate::model::ModelRef;
+use crate::model::hash::hex;
 
 /// A whole model on this device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

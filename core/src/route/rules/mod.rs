@@ -7,9 +7,9 @@
 mod able;
 mod affordable;
 mod allowed;
-mod asked;
 pub(super) mod preferred;
 mod reachable;
+mod requested;
 
 use super::estimate;
 use super::facts::{Facts, LocalCandidate, Needs, RemoteCandidate};
@@ -20,7 +20,7 @@ use crate::error::ErrorKind;
 
 pub(super) use affordable::at_most;
 pub(super) use allowed::{in_regions, region};
-pub(super) use asked::{named, stays, wish};
+pub(super) use requested::{named, stays, wish};
 
 /// Input of a routing decision.
 #[derive(Clone, Copy)]
@@ -63,9 +63,9 @@ pub(super) type Rule = (&'static str, fn(World<'_>, &Candidate<'_>) -> Option<Ob
 
 /// The rules, in order.
 pub(super) const RULES: [Rule; 8] = [
-    (ASKED, asked::asked),
-    (STAY_HERE, asked::stay_here),
-    (MODE, asked::mode),
+    (ASKED, requested::asked),
+    (STAY_HERE, requested::stay_here),
+    (MODE, requested::mode),
     ("able", able::able),
     (ALLOWED, allowed::allowed),
     ("reachable", reachable::reachable),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Transaction, params};
 
-use super::tree::{Node, branch, nodes};
+use super::nodes::{Node, branch, nodes};
 use super::{Archive, Refusal, Told, key, summary};
 use crate::chat::{Conversation, MessageState, Part, Role, StoredMessage};
 use crate::error::{Error, Result};

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::nodes::{Node, branch, nodes};
 use super::{Archive, LONGEST_PREVIEW, Progress, Refusal, json, key, now_ms, reading, summary, unknown};
 use crate::chat::{ConversationSettings, Message, MessageState, Part, Role, StoredMessage, first_words, history};
 use crate::error::{Error, Result};
@@ -40,14 +41,6 @@ pub struct Asking {
     pub progress: Progress,
     /// What the conversation is asked with.
     pub settings: ConversationSettings,
-}
-
-/// A place in the tree.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Node {
-    pub(super) id: i64,
-    pub(super) before: Option<i64>,
-    pub(super) shown: bool,
 }
 
 impl Archive {
@@ -252,38 +245,6 @@ fn head(file: &Transaction<'_>, conversation: i64, path: &[i64]) -> Result<(), R
     )?
     .execute(params![conversation, path.len() as i64, preview, opening, now_ms()])?;
     Ok(())
-}
-
-pub(super) fn nodes(file: &Transaction<'_>, conversation: i64) -> rusqlite::Result<Vec<Node>> {
-    file.prepare_cached("SELECT id, before, shown FROM message WHERE conversation = ?1 ORDER BY id")?
-        .query_map([conversation], |row| {
-            Ok(Node {
-                id: row.get(0)?,
-                before: row.get(1)?,
-                shown: row.get(2)?,
-            })
-        })?
-        .collect()
-}
-
-/// The ids of the branch that is shown, oldest first.
-pub(super) fn branch(nodes: &[Node]) -> Vec<i64> {
-    let mut next: HashMap<Option<i64>, Node> = HashMap::with_capacity(nodes.len());
-    for node in nodes {
-        let place = next.entry(node.before).or_insert(*node);
-        // Of those in one place the shown one, and failing that the newest.
-        if node.shown || !place.shown {
-            *place = *node;
-        }
-    }
-    let mut path = Vec::with_capacity(next.len());
-    let mut at = None;
-    // Taken out: a damaged tree that goes in a circle ends as well.
-    while let Some(node) = next.remove(&at) {
-        path.push(node.id);
-        at = Some(node.id);
-    }
-    path
 }
 
 /// The ids from the first message to this one.

@@ -8,7 +8,7 @@ use reqwest::{Response, header::HeaderMap};
 use url::{Origin, Url};
 
 use crate::error::Error;
-use crate::model::reference::shown;
+use crate::net::url::shown;
 
 /// Why a request failed, and whether asking again may help.
 #[derive(Debug)]

@@ -19,11 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{Mutex, Notify, mpsc};
 
-use super::chunk::Chunk;
 use crate::error::{Error, Result};
-
-/// The pieces of an answer, as they come.
-pub type ChatStream = Stream<Chunk>;
 
 /// The reading end. See the module for its promises.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 //!
 //! - The transfer starts only after size and SHA-256 are known and the free disk space was checked. (A plain address
 //!   may have no hash; then the size and the GGUF head are verified instead.)
-//! - Bytes already on disk are not fetched again, not even those that [`super::head`] fetched. A transient failure
+//! - Bytes already on disk are not fetched again, not even those that [`head`] fetched. A transient failure
 //!   resumes at the current offset with a fresh address; only attempts without progress count.
 //! - A permanent failure keeps the partial file, except for a hash mismatch, which deletes it.
 //! - A cancelled download ends without [`DownloadEvent::Installed`] and keeps the partial file.
@@ -11,16 +11,19 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+pub mod head;
+mod speed;
+
+use self::head::claim;
+use self::speed::Rate;
 use super::ModelRef;
 use super::gguf::Head;
 use super::hash::Hasher;
-use super::head::claim;
 use super::hub::{Hub, Ranges, Remote};
-use super::rate::Rate;
-use super::reference::shown;
 use super::store::{InstalledModel, Partial, Store, Verified, blocking};
-use crate::chat::{Cancel, Sink, Stream};
 use crate::error::{Error, Result};
+use crate::net::url::shown;
+use crate::stream::{Cancel, Sink, Stream};
 
 /// What happens in a download, as it happens.
 pub type DownloadStream = Stream<DownloadEvent>;
@@ -184,12 +187,12 @@ async fn transfer(
             continue;
         };
         failed = if partial.held() > before { 1 } else { failed + 1 };
-        if !failure.passing || failed >= hub.patience().attempts {
+        if !failure.passing || failed >= hub.retry_policy().attempts {
             return Err(failure.error.into());
         }
         tracing::debug!(held = partial.held(), error = %failure.error, "a download goes on after a failure");
         ranges.forget_storage();
-        unless(cancel, tokio::time::sleep(hub.patience().pause_after(failed))).await?;
+        unless(cancel, tokio::time::sleep(hub.retry_policy().backoff(failed))).await?;
     }
     if told < total {
         say(sink, progress(total, rate.last())).await?;

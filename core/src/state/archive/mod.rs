@@ -20,6 +20,7 @@
 //! | `reading` | a conversation as an app opens it |
 //! | `search`, `snippet` | finding words, and the words around them |
 
+mod nodes;
 mod reading;
 mod search;
 mod snippet;

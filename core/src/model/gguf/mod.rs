@@ -17,7 +17,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::chat::preset::Recommended;
+use crate::chat::Recommended;
 use crate::error::{Error, Result};
 
 mod checks;
@@ -148,7 +148,7 @@ fn read_head(bytes: &[u8], file_size: u64) -> Result<Head, Stop> {
         context_length: model.context_length,
         block_count: model.block_count,
         embedding_length: model.embedding_length,
-        quantization: quantization::label(metadata.integer("general.file_type"), &tensors),
+        quantization: tensors.label(metadata.integer("general.file_type")),
         parameters: tensors.parameters,
         tensor_count,
         token_count: vocabulary.tokens,

@@ -18,6 +18,7 @@
 
 mod archive;
 mod database;
+mod ledger;
 mod measured;
 mod providers;
 mod settings;
@@ -31,6 +32,7 @@ pub(crate) use archive::Told;
 pub use archive::{Archive, Asking, Progress, Turn};
 pub(crate) use database::Refusal;
 use database::{Database, Schema};
+pub use ledger::{Caps, EntryId, Ledger, Left, Reservation, SpendBy, SpendRow};
 
 use crate::error::Result;
 

@@ -13,13 +13,14 @@
 //! | `conversations`, `record` | conversations, and an answer that is written down while it streams |
 //! | `events` | what happens to the app |
 
-mod advice;
 mod answer;
 mod conversations;
 mod events;
 mod facts;
+mod history;
 mod local;
-mod place;
+mod prepared_target;
+mod presets;
 mod providers;
 mod record;
 
@@ -30,7 +31,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinSet;
 
-use crate::chat::{Cancel, ChatRequest, ChatStream, Chunk, Message, Mode, Route, Sink, Stream, Target};
+use crate::chat::{ChatRequest, ChatStream, Chunk, Message, Mode, Route, Target};
 use crate::config::Config;
 use crate::device::{self, Host, Snapshot};
 use crate::engine::local::bench::{BenchOptions, BenchReport};
@@ -41,8 +42,9 @@ use crate::error::{Error, Result};
 use crate::model::hub::Hub;
 use crate::model::store::Store;
 use crate::model::{self, DownloadStream, FitOptions, FitReport, InstalledModel, ModelRef};
-use crate::route::{CostRow, Decision, Ledger, Policy, SpendBy, SpendRow, Spent};
-use crate::state::{Archive, State};
+use crate::route::{CostRow, Decision, Policy, Spent};
+use crate::state::{Archive, Ledger, SpendBy, SpendRow, State};
+use crate::stream::{Cancel, Sink, Stream};
 
 pub use conversations::Conversations;
 pub use events::AppEvent;

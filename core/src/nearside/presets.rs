@@ -1,7 +1,8 @@
 //! What the library advises: how to sample a model, and which models are worth having.
 
 use super::{Inner, Nearside, blocking};
-use crate::chat::preset::{self, PresetValues, Recommended};
+use crate::chat::{PresetValues, Recommended};
+use crate::engine::presets;
 use crate::error::Result;
 use crate::model::ModelRef;
 use crate::model::catalog::{CatalogEntry, catalog};
@@ -16,10 +17,10 @@ impl Nearside {
     pub async fn presets(&self, model: Option<String>, provider: Option<String>) -> Result<Vec<PresetValues>> {
         blocking(&self.inner, move |inner| {
             let Some(model) = model else {
-                return Ok(preset::values(&[], Recommended::default()));
+                return Ok(presets::values(&[], Recommended::default()));
             };
             match provider {
-                Some(_) => Ok(preset::values(&[&model], Recommended::default())),
+                Some(_) => Ok(presets::values(&[&model], Recommended::default())),
                 None => inner.presets_here(&model),
             }
         })
@@ -36,6 +37,6 @@ impl Inner {
     fn presets_here(&self, model: &str) -> Result<Vec<PresetValues>> {
         let ready = self.ready(&ModelRef::parse(model)?)?;
         let head = Head::read_file(&ready.path)?;
-        Ok(preset::values(&[&ready.id, &head.name], head.recommended))
+        Ok(presets::values(&[&ready.id, &head.name], head.recommended))
     }
 }

@@ -7,67 +7,19 @@
 //! | a model whose file recommends a temperature | 0 | the file's | 1.0 |
 //! | any other | 0 | 0.7 | 1.0 |
 //!
-//! What makers say is data with a day and a source (`data/makers.json`). What a request says itself wins always, and
+//! What makers say is data with a day and a source (`data/presets.json`). What a request says itself wins always, and
 //! the receipt of each answer holds the values that it was asked with and why.
 
 use std::sync::LazyLock;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::message::{Message, Part, Role};
-use super::request::{ChatRequest, Sampling};
-
-/// How freely a model answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Preset {
-    /// The likeliest words: facts, code, translations.
-    Precise,
-    /// As most people want it most of the time.
-    Balanced,
-    /// Unlikely words as well: stories, ideas.
-    Creative,
-}
-
-/// What stands behind a preset for one model.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PresetValues {
-    /// Which one.
-    pub preset: Preset,
-    /// Its temperature.
-    pub temperature: Option<f32>,
-    /// Its top-p. Unset: the place's own.
-    pub top_p: Option<f32>,
-    /// Why these, for a person to read.
-    pub reason: String,
-}
-
-/// What an answer was sampled with, as far as the library said so.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct SamplingUsed {
-    /// The preset, where one was asked for.
-    pub preset: Option<Preset>,
-    /// The temperature. Unset: the place's own.
-    pub temperature: Option<f32>,
-    /// The top-p. Unset: the place's own.
-    pub top_p: Option<f32>,
-    /// Why these, for a person to read.
-    pub reason: String,
-}
-
-/// What the file of a model recommends (`general.sampling.*` of a GGUF). Unset where it says nothing.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Recommended {
-    /// `general.sampling.temp`
-    pub temperature: Option<f32>,
-    /// `general.sampling.top_p`
-    pub top_p: Option<f32>,
-}
+use crate::chat::{ChatRequest, Message, Part, Preset, PresetValues, Recommended, Role, Sampling, SamplingUsed};
 
 /// Resolves the unset sampling fields for a model with these names and returns the values used.
 ///
 /// For models without system messages, moves the system prompt to the start of the first user message.
-pub fn settle(request: &mut ChatRequest, names: &[&str], recommended: Recommended) -> SamplingUsed {
+pub(crate) fn settle(request: &mut ChatRequest, names: &[&str], recommended: Recommended) -> SamplingUsed {
     let maker = maker_of(names);
     if maker.is_some_and(|maker| !maker.system) {
         system_into_question(&mut request.messages);
@@ -100,16 +52,11 @@ pub fn settle(request: &mut ChatRequest, names: &[&str], recommended: Recommende
 }
 
 /// What stands behind each preset for a model of these names.
-pub fn values(names: &[&str], recommended: Recommended) -> Vec<PresetValues> {
+pub(crate) fn values(names: &[&str], recommended: Recommended) -> Vec<PresetValues> {
     let maker = maker_of(names);
     [Preset::Precise, Preset::Balanced, Preset::Creative]
         .map(|preset| behind(preset, maker, recommended))
         .into()
-}
-
-/// Whether this is DeepSeek R1 or one of the models that were distilled from it.
-pub fn is_r1(name: &str) -> bool {
-    plain(name).contains("deepseek-r1")
 }
 
 fn behind(preset: Preset, maker: Option<&Maker>, recommended: Recommended) -> PresetValues {
@@ -211,7 +158,7 @@ fn plain(name: &str) -> String {
 
 static MAKERS: LazyLock<Vec<Maker>> = LazyLock::new(|| {
     // A test reads the same text, so that a mistake in it is found there and not by an app.
-    serde_json::from_str(include_str!("../../data/makers.json")).unwrap_or_default()
+    serde_json::from_str(include_str!("../../data/presets.json")).unwrap_or_default()
 });
 
 #[cfg(test)]
@@ -226,7 +173,7 @@ mod tests {
 
     #[test]
     fn the_makers_can_be_read() {
-        let makers: Vec<Maker> = serde_json::from_str(include_str!("../../data/makers.json")).expect("valid");
+        let makers: Vec<Maker> = serde_json::from_str(include_str!("../../data/presets.json")).expect("valid");
         assert!(!makers.is_empty());
         for maker in makers {
             assert_eq!(plain(&maker.matches), maker.matches);
@@ -246,7 +193,6 @@ mod tests {
             "deepseek/deepseek-r1:free",
             "accounts/fireworks/models/deepseek-r1",
         ] {
-            assert!(is_r1(name), "{name}");
             for preset in [
                 None,
                 Some(Preset::Precise),

@@ -6,7 +6,7 @@ use super::Inner;
 use super::facts::gone;
 use crate::chat::{ChatRequest, Target};
 use crate::engine::Engine;
-use crate::engine::remote::{Connection, Patience, Price, RemoteEngine};
+use crate::engine::remote::{Connection, Price, RemoteEngine, Timeouts};
 use crate::error::Result;
 use crate::model::ModelRef;
 use crate::route::estimate;
@@ -56,7 +56,7 @@ impl Inner {
                     secret: self.secret(provider),
                     upstreams,
                     circuit: self.circuit(provider),
-                    patience: Patience::default(),
+                    timeouts: Timeouts::default(),
                     data_policy,
                     model,
                     settings,

@@ -20,10 +20,11 @@ use std::time::SystemTime;
 use rusqlite::{Transaction, params};
 use serde::{Deserialize, Serialize};
 
-use super::{Policy, Spent};
+use super::database::Refusal;
+use super::{State, seconds};
 use crate::chat::{CostSource, Target, Usage};
 use crate::error::{Error, Result};
-use crate::state::{Refusal, State, seconds};
+use crate::route::{Policy, Spent};
 
 /// The book of what answers cost. Cheap to clone.
 #[derive(Debug, Clone)]

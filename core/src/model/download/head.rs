@@ -3,10 +3,10 @@
 //! Uses range requests, each as long as all data before it but at most one megabyte, so little more than the head is
 //! fetched. The bytes are appended to the partial file, and a later download resumes after them.
 
-use super::gguf::{self, Head, Parsed};
-use super::hub::{Hub, Ranges, Remote};
-use super::store::{Partial, Store, blocking};
 use crate::error::{Error, Result};
+use crate::model::gguf::{self, Head, Parsed};
+use crate::model::hub::{Failure, Hub, Ranges, Remote};
+use crate::model::store::{Partial, Store, blocking};
 
 /// The head of a remote file, and how many bytes came over the network for it; 0 if it was here already.
 ///
@@ -44,11 +44,11 @@ pub async fn fetch_head(hub: &Hub, store: &Store, remote: &Remote) -> Result<(He
             Ok(()) => failed = 0,
             Err(failure) => {
                 failed = if bytes.len() as u64 > held { 1 } else { failed + 1 };
-                if !failure.passing || failed >= hub.patience().attempts {
+                if !failure.passing || failed >= hub.retry_policy().attempts {
                     return Err(failure.error);
                 }
                 ranges.forget_storage();
-                tokio::time::sleep(hub.patience().pause_after(failed)).await;
+                tokio::time::sleep(hub.retry_policy().backoff(failed)).await;
             }
         }
     }
@@ -88,7 +88,7 @@ async fn fetch(
     bytes: &mut Vec<u8>,
     wanted: u64,
     network: &mut u64,
-) -> Result<(), super::hub::Failure> {
+) -> Result<(), Failure> {
     let mut piece = ranges.open(bytes.len() as u64, Some(wanted)).await?;
     loop {
         let before = piece.received;
@@ -98,7 +98,7 @@ async fn fetch(
             return Ok(());
         };
         bytes.extend_from_slice(&chunk);
-        partial.append(chunk).await.map_err(super::hub::Failure::fatal)?;
+        partial.append(chunk).await.map_err(Failure::fatal)?;
     }
 }
 

@@ -8,11 +8,11 @@
 use reqwest::{Method, StatusCode};
 use url::Url;
 
-use super::answer::{self, Failure};
 use super::client::{Ask, Follow};
+use super::error::{self, Failure};
 use super::{Hub, Remote, text};
 use crate::error::Error;
-use crate::model::reference::shown;
+use crate::net::url::shown;
 
 /// Opens pieces of one file.
 #[derive(Debug)]
@@ -141,7 +141,7 @@ impl<'a> Ranges<'a> {
             failure.passing = true;
             failure.error = Error::network(format!(
                 "the storage of `{}` refuses the address that the hub gave for `{}`; try again",
-                answer::host(hub_url),
+                error::host(hub_url),
                 self.remote.name
             ));
         }
@@ -153,11 +153,11 @@ impl Piece<'_> {
     /// The next bytes of the file. Nothing once the piece is complete; what a server sends beyond it is not read.
     pub(crate) async fn chunk(&mut self) -> Result<Option<bytes::Bytes>, Failure> {
         while self.at < self.end {
-            let cut = |cause| answer::unreachable(&self.from, cause);
+            let cut = |cause| error::unreachable(&self.from, cause);
             let Some(mut bytes) = self.response.chunk().await.map_err(cut)? else {
                 return Err(Failure::passing(Error::network(format!(
                     "`{}` ended `{}` early; try again",
-                    answer::host(&self.from),
+                    error::host(&self.from),
                     self.remote.name
                 ))));
             };
@@ -211,7 +211,7 @@ impl Span {
 }
 
 fn wrong(from: &Url, what: &str) -> Failure {
-    Failure::fatal(Error::provider(format!("`{}` {what}", answer::host(from))))
+    Failure::fatal(Error::provider(format!("`{}` {what}", error::host(from))))
 }
 
 /// What every GGUF file begins with.

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use super::fit::{FitOptions, FitReport, fit_file};
-use super::gguf::Head;
-use super::head::fetch_head;
-use super::hub::Hub;
-use super::reference::ModelRef;
-use super::store::{Store, blocking};
+use super::{FitOptions, FitReport, fit_file};
 use crate::device::{self, Snapshot};
 use crate::error::Result;
+use crate::model::download::head::fetch_head;
+use crate::model::gguf::Head;
+use crate::model::hub::Hub;
+use crate::model::reference::ModelRef;
+use crate::model::store::{Store, blocking};
 
 /// Computes the fit report. Only for a model that is not on this device is anything fetched: its head, once.
 pub(crate) async fn judge(hub: &Hub, store: &Store, reference: &ModelRef, options: &FitOptions) -> Result<FitReport> {

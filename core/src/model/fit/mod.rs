@@ -37,6 +37,7 @@ mod outline;
 mod plan;
 mod report;
 mod suggest;
+pub(super) mod verdict;
 
 use outline::Outline;
 use plan::Question;

@@ -1,0 +1,72 @@
+//! The history part of a conversation's request: settings filled in, and turns dropped that no eligible context can hold.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{Inner, blocking};
+use crate::chat::{ChatRequest, ConversationSettings, Message, Role};
+use crate::error::Result;
+use crate::route::{TokenRange, estimate};
+
+/// Fills unset request fields from the conversation's settings, and sets its messages to system prompt and history.
+pub(super) fn filled(request: &mut ChatRequest, settings: &ConversationSettings, history: Vec<Message>) {
+    if request.model.is_none() && request.provider.is_none() {
+        (request.model, request.provider) = (settings.model.clone(), settings.provider.clone());
+    }
+    request.sampling.preset = request.sampling.preset.or(settings.preset);
+    let system = settings.system.iter().filter(|words| !words.trim().is_empty());
+    request.messages = system.map(Message::system).chain(history).collect();
+}
+
+/// Drops the oldest turns if the history exceeds the largest eligible context; returns how many messages were dropped.
+/// The last turn is always kept: if it alone is too long, the target rejects it and names the sizes.
+///
+/// Drops in steps of half the available space, so that the prompt keeps the same start for many turns and the KV cache
+/// stays valid.
+pub(super) async fn shortened(inner: &Arc<Inner>, mut request: ChatRequest) -> Result<(ChatRequest, u32)> {
+    let whole = cautious(estimate::tokens(&request).0);
+    if whole < SURELY_FITS {
+        return Ok((request, 0));
+    }
+    let asked = request.clone();
+    let context = blocking(inner, move |inner| inner.largest_context(&asked)).await?;
+    let Some(context) = context.map(u64::from) else {
+        return Ok((request, 0));
+    };
+    let answer = request
+        .limits
+        .max_tokens
+        .map_or(context / 4, u64::from)
+        .min(context / 2);
+    let room = context - answer;
+    let step = (room / 2).max(1);
+    let must_go = whole.saturating_sub(room).div_ceil(step) * step;
+    let (mut gone, mut left_out) = (0, 0);
+    while gone < must_go {
+        let Some(turn) = first_turn(&request.messages) else {
+            break;
+        };
+        left_out += turn.len();
+        let told = request.messages.drain(turn);
+        gone += told
+            .map(|message| cautious(estimate::message_tokens(&message)))
+            .sum::<u64>();
+    }
+    Ok((request, u32::try_from(left_out).unwrap_or(u32::MAX)))
+}
+
+/// Range of the oldest turn (a user message and its answer), if another turn follows.
+fn first_turn(messages: &[Message]) -> Option<Range<usize>> {
+    let is = |role: Role| move |message: &Message| message.role == role;
+    let first = messages.iter().position(|message| message.role != Role::System)?;
+    let next = messages.iter().skip(first + 1).position(is(Role::User))?;
+    Some(first..first + 1 + next)
+}
+
+/// Conservative token count: the midpoint of the likely and the high estimate.
+fn cautious(tokens: TokenRange) -> u64 {
+    u64::from(tokens.likely).midpoint(tokens.high.into())
+}
+
+/// Below this size, in tokens, every context holds the prompt and an answer.
+const SURELY_FITS: u64 = 300;
