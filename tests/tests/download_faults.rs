@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nearside::model::DownloadStream;
 use nearside::{Error, ErrorKind};
 use nearside_tests::hub::{Fault, Host, Hub, Refusal, Request};
-use nearside_tests::scene::{self, Scene, TIMEOUTS, kinds};
+use nearside_tests::scene::{self, Scene, LIMITS, kinds};
 use nearside_tests::{models, small};
 
 const SIZE: usize = 3_000_000;
@@ -141,7 +141,7 @@ async fn the_head_survives_an_address_that_expires_between_its_pieces() {
         .expect("a hub");
     let scene = Scene::new(&hub);
     let remote = scene.hub.resolve(&scene.reference("hf:o/r1")).await.expect("resolved");
-    let (head, network) = nearside::model::head::fetch_head(&scene.hub, &scene.store, &remote)
+    let (head, network) = nearside::model::download::head::fetch_head(&scene.hub, &scene.store, &remote)
         .await
         .expect("a head");
     assert_eq!(head.architecture, "qwen2");
@@ -161,7 +161,7 @@ async fn a_server_in_trouble_is_asked_again_and_then_given_up_with_the_bytes_kep
     while scene.held() < 1_000_000 {
         let _ = tokio::time::timeout(Duration::from_millis(5), stream.next_batch()).await;
     }
-    (0..TIMEOUTS.retry.attempts).for_each(|_| hub.add_fault(trouble()));
+    (0..LIMITS.retry.attempts).for_each(|_| hub.add_fault(trouble()));
     let error = failure(&stream).await;
     assert_eq!(error.kind(), ErrorKind::Provider, "{error}");
     let held = scene.held();
@@ -197,7 +197,7 @@ async fn a_server_without_ranges_is_read_past_what_is_held() {
     // The head ends the connection as soon as it has enough.
     let scene = Scene::new(&hub);
     let remote = scene.hub.resolve(&scene.reference("hf:o/r")).await.expect("resolved");
-    let (_, network) = nearside::model::head::fetch_head(&scene.hub, &scene.store, &remote)
+    let (_, network) = nearside::model::download::head::fetch_head(&scene.hub, &scene.store, &remote)
         .await
         .expect("a head");
     assert!(network < 1_500_000, "{network}");
