@@ -2,7 +2,8 @@
 
 #![allow(clippy::expect_used, reason = "a step that fails is a test that fails")]
 
-use nearside::model::{DownloadEvent, ModelRef, head};
+use nearside::model::download::head;
+use nearside::model::{DownloadEvent, ModelRef};
 use nearside_tests::hub::{Host, Hub};
 use nearside_tests::scene::{self, Scene, kinds};
 use nearside_tests::{models, small};
