@@ -233,7 +233,7 @@ async fn a_partial_of_a_changed_file_without_a_hash_is_begun_again() {
         .await
         .expect("resolved");
     remote.version = Some("yesterday".to_owned());
-    nearside::model::head::fetch_head(&scene.hub, &scene.store, &remote)
+    nearside::model::download::head::fetch_head(&scene.hub, &scene.store, &remote)
         .await
         .expect("a head");
     assert!(scene.held() > 0);
