@@ -1,7 +1,8 @@
 //! What comes back: `core/src/chat/chunk.rs` and `receipt.rs`.
 
 use nearside::chat::{
-    Chunk, CostSource, DataPolicy, Expected, Receipt, Route, SamplingUsed, Skipped, StopReason, Target, Timings, Usage,
+    AnswerSummary, Chunk, CostSource, DataPolicy, Expected, Receipt, Route, RouteRule, SamplingUsed, Skipped,
+    StopReason, Target, Timings, Usage,
 };
 
 use crate::Result;
@@ -25,12 +26,47 @@ pub enum Chunk {
     /// A source of the answer, if the web was searched.
     Citation { url: String, title: String },
     /// The answer is over.
-    Done {
-        stop: StopReason,
-        usage: Usage,
-        timings: Timings,
-        receipt: Receipt,
-    },
+    Done { summary: AnswerSummary },
+}
+
+/// The end of an answer.
+#[uniffi::remote(Record)]
+pub struct AnswerSummary {
+    /// Why it ended.
+    pub stop: StopReason,
+    /// Token counts.
+    pub usage: Usage,
+    /// Durations and rates.
+    pub timings: Timings,
+    /// Where it ran, what it cost and under which data policy.
+    pub receipt: Receipt,
+}
+
+/// A rule of the router.
+#[uniffi::remote(Enum)]
+pub enum RouteRule {
+    /// The request names another target.
+    RequestedTarget,
+    /// The request must stay on the device.
+    OnDeviceOnly,
+    /// The request's mode.
+    Mode,
+    /// Context size, tools, images, schema or search.
+    Capability,
+    /// The routing policy.
+    Policy,
+    /// Network, key, circuit breaker or a removed model.
+    Reachability,
+    /// Cost caps.
+    Budget,
+    /// Memory of the device.
+    Memory,
+    /// Order of preference.
+    Preference,
+    /// There was no candidate.
+    NoCandidates,
+    /// The target was tried and failed.
+    PreviousFailed,
 }
 
 /// The chosen target, and why it was chosen.
@@ -40,8 +76,8 @@ pub struct Route {
     pub target: Target,
     /// The reason, for a person to read.
     pub reason: String,
-    /// The id of the rule that decided.
-    pub rule: String,
+    /// The rule that decided.
+    pub rule: RouteRule,
     /// The version of the policy that it was decided under.
     pub policy: String,
     /// Fallback targets, in order, if the target fails before any visible output.
@@ -69,7 +105,7 @@ pub struct Skipped {
     /// The rejected target.
     pub target: Target,
     /// Id of the rule that rejected it; `failed` if it was tried.
-    pub rule: String,
+    pub rule: RouteRule,
     /// Why, for a person to read.
     pub reason: String,
 }
@@ -139,8 +175,8 @@ pub struct Receipt {
     pub served_by: Option<String>,
     /// Why, for a person to read.
     pub reason: String,
-    /// The id of the rule that decided.
-    pub rule: String,
+    /// The rule that decided.
+    pub rule: RouteRule,
     /// The version of the policy that it was decided under.
     pub policy: String,
     /// Candidates that were rejected or failed, each with its reason.

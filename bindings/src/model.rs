@@ -2,7 +2,7 @@
 
 use nearside::model::{
     Budget, CacheType, CatalogEntry, DownloadEvent, FitOptions, FitReport, HubFile, InstalledModel, LoadPlan, ModelRef,
-    Need, Suggestion, Verdict,
+    Need, ResolvedFile, Suggestion, Verdict,
 };
 
 use crate::Result;
@@ -171,13 +171,8 @@ pub struct InstalledModel {
 /// A step of a download. In this order; a model that is already here gives the first and the last.
 #[uniffi::remote(Enum)]
 pub enum DownloadEvent {
-    /// The reference was resolved. `url` is empty for a model that is installed already.
-    Resolved {
-        name: String,
-        url: String,
-        size_bytes: u64,
-        sha256: Option<String>,
-    },
+    /// The reference was resolved.
+    Resolved { file: ResolvedFile },
     /// Bytes on disk, from this and earlier runs. About ten times a second; finally `done` equals `total`.
     Progress {
         done: u64,
@@ -188,6 +183,19 @@ pub enum DownloadEvent {
     Verifying,
     /// The model is whole and in the store.
     Installed { model: InstalledModel },
+}
+
+/// The file that a reference resolved to.
+#[uniffi::remote(Record)]
+pub struct ResolvedFile {
+    /// The file's name.
+    pub name: String,
+    /// Its URL, without a query. Empty for an installed model.
+    pub url: String,
+    /// Size of the whole file, in bytes.
+    pub size_bytes: u64,
+    /// Expected SHA-256, if it is known before the download.
+    pub sha256: Option<String>,
 }
 
 /// A download in progress, pulled in batches. Most apps use `Nearside.download` instead, which loops over this.

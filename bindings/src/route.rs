@@ -1,7 +1,7 @@
 //! Who may answer, and what it costs: `core/src/route`.
 
 use nearside::ErrorKind;
-use nearside::chat::{DataPolicy, Route, Skipped, Target};
+use nearside::chat::{DataPolicy, Route, RouteRule, Skipped, Target};
 use nearside::route::{Consent, CostRow, Decision, Policy, Question, Spent};
 use nearside::state::{SpendBy, SpendRow};
 
@@ -59,12 +59,12 @@ pub enum Consent {
 #[uniffi::remote(Enum)]
 pub enum Decision {
     /// This target answers.
-    Go { route: Route },
+    Route { route: Route },
     /// This target needs the user's consent.
-    Ask { question: Question },
+    NeedsConsent { question: Question },
     /// No target can answer: the rule that rejected the closest candidate, and the error that a chat would return.
-    Nowhere {
-        rule: String,
+    NoRoute {
+        rule: RouteRule,
         kind: ErrorKind,
         detail: String,
         skipped: Vec<Skipped>,

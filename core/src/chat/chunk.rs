@@ -55,15 +55,23 @@ pub enum Chunk {
     },
     /// The answer is over.
     Done {
-        /// Why it ended.
-        stop: StopReason,
-        /// Tokens, counted.
-        usage: Usage,
-        /// How long it took.
-        timings: Timings,
-        /// Where it ran, what it cost, who saw the words.
-        receipt: Receipt,
+        /// How it ended.
+        #[serde(flatten)]
+        summary: AnswerSummary,
     },
+}
+
+/// The end of an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AnswerSummary {
+    /// Why it ended.
+    pub stop: StopReason,
+    /// Token counts.
+    pub usage: Usage,
+    /// Durations and rates.
+    pub timings: Timings,
+    /// Where it ran, what it cost and under which data policy.
+    pub receipt: Receipt,
 }
 
 /// Why an answer ended.
@@ -117,12 +125,12 @@ pub struct Timings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::Target;
+    use crate::chat::{RouteRule, Target};
 
     /// Programs read these lines (`nearside chat --json`): names and shapes stay.
     #[test]
     fn a_chunk_is_one_flat_json_object_with_its_type() {
-        let route = Route::to(Target::Local { model: "m".into() }, "asked", "r");
+        let route = Route::to(Target::Local { model: "m".into() }, RouteRule::RequestedTarget, "r");
         let json = |chunk: &Chunk| serde_json::to_value(chunk).expect("chunks are JSON");
         assert_eq!(
             json(&Chunk::Text { text: "hi".into() }),
@@ -133,12 +141,13 @@ mod tests {
             started["route"]["target"],
             serde_json::json!({"place": "local", "model": "m"})
         );
-        let done = json(&Chunk::Done {
+        let summary = AnswerSummary {
             stop: StopReason::Cancelled,
             usage: Usage::default(),
             timings: Timings::default(),
             receipt: route.receipt_on_device(),
-        });
+        };
+        let done = json(&Chunk::Done { summary });
         assert_eq!(done["type"], "done");
         assert_eq!(done["stop"], "cancelled");
         assert_eq!(done["receipt"]["cost_usd"], 0.0);

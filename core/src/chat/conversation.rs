@@ -83,7 +83,7 @@ pub struct StoredMessage {
     /// Its speed.
     pub timings: Option<Timings>,
     /// Number of earlier messages omitted from the prompt because they exceeded the context.
-    pub left_out: u32,
+    pub omitted_messages: u32,
     /// The ids of all versions of it, itself included, oldest first.
     pub versions: Vec<u64>,
 }
@@ -225,7 +225,7 @@ mod tests {
             receipt: None,
             usage: None,
             timings: None,
-            left_out: 0,
+            omitted_messages: 0,
             versions: vec![1],
         }
     }

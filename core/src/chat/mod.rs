@@ -10,7 +10,7 @@ mod request;
 mod route;
 mod sampling;
 
-pub use chunk::{Chunk, StopReason, Timings, Usage};
+pub use chunk::{AnswerSummary, Chunk, StopReason, Timings, Usage};
 pub use conversation::{
     Conversation, ConversationSettings, ConversationSummary, ExportFormat, MessageState, SearchHit, SnippetPart,
     StoredCitation, StoredMessage, first_words, history,
@@ -19,7 +19,7 @@ pub use export::export;
 pub use message::{Message, Part, Role};
 pub use receipt::{CostSource, DataPolicy, Receipt};
 pub use request::{ChatRequest, Effort, Limits, Mode, Output, Reasoning, Sensitivity, Tool};
-pub use route::{Expected, Route, Skipped, Target};
+pub use route::{Expected, Route, RouteRule, Skipped, Target};
 pub use sampling::{Preset, PresetValues, Recommended, Sampling, SamplingUsed};
 
 /// The stream of an answer.

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::route::{Expected, Route, Skipped, Target};
+use super::route::{Expected, Route, RouteRule, Skipped, Target};
 use super::sampling::SamplingUsed;
 
 /// What an app can show under an answer, and keep.
@@ -17,8 +17,8 @@ pub struct Receipt {
     pub served_by: Option<String>,
     /// Why, for a person to read.
     pub reason: String,
-    /// The id of the rule that decided.
-    pub rule: String,
+    /// The rule that decided.
+    pub rule: RouteRule,
     /// The version of the policy that it was decided under.
     pub policy: String,
     /// Candidates that were rejected or failed, each with its reason.
@@ -84,7 +84,7 @@ impl Route {
             target: self.target.clone(),
             served_by: None,
             reason: self.reason.clone(),
-            rule: self.rule.clone(),
+            rule: self.rule,
             policy: self.policy.clone(),
             skipped: self.skipped.clone(),
             expected: self.expected,

@@ -29,8 +29,8 @@ pub struct Route {
     pub target: Target,
     /// The reason, for a person to read.
     pub reason: String,
-    /// The id of the rule that decided: `asked`, `stay-here`, `preferred`, …
-    pub rule: String,
+    /// The rule that decided.
+    pub rule: RouteRule,
     /// The version of the policy that it was decided under.
     pub policy: String,
     /// Who answers instead if the target fails before it said anything, in this order.
@@ -41,13 +41,40 @@ pub struct Route {
     pub expected: Expected,
 }
 
+/// A rule of the router. Its id, as JSON and `Display` show it, is in parentheses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RouteRule {
+    /// The request names another target (`asked`).
+    RequestedTarget,
+    /// The request must stay on the device (`stay-here`).
+    OnDeviceOnly,
+    /// The request's mode (`mode`).
+    Mode,
+    /// Context size, tools, images, schema or search (`able`).
+    Capability,
+    /// The routing policy (`allowed`).
+    Policy,
+    /// Network, key, circuit breaker or a removed model (`reachable`).
+    Reachability,
+    /// Cost caps (`affordable`).
+    Budget,
+    /// Memory of the device (`fits`).
+    Memory,
+    /// Order of preference (`preferred`).
+    Preference,
+    /// There was no candidate (`candidates`).
+    NoCandidates,
+    /// The target was tried and failed (`failed`).
+    PreviousFailed,
+}
+
 /// A candidate that does not answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
     /// Who was passed over.
     pub target: Target,
-    /// The id of the rule that passed it over; `failed` where it was tried.
-    pub rule: String,
+    /// The rule that rejected it; `PreviousFailed` if it was tried.
+    pub rule: RouteRule,
     /// Why, for a person to read.
     pub reason: String,
 }
@@ -65,11 +92,11 @@ pub struct Expected {
 
 impl Route {
     /// A route to this place by this rule, with nothing else known or passed over.
-    pub fn to(target: Target, rule: &str, reason: &str) -> Self {
+    pub fn to(target: Target, rule: RouteRule, reason: &str) -> Self {
         Self {
             target,
             reason: reason.to_owned(),
-            rule: rule.to_owned(),
+            rule,
             policy: String::new(),
             then: vec![],
             skipped: vec![],
@@ -93,5 +120,59 @@ impl std::fmt::Display for Target {
             Self::Remote { provider, model } => write!(out, "{model} at {provider}"),
             Self::Scripted => write!(out, "a script"),
         }
+    }
+}
+
+impl RouteRule {
+    /// All rules, in the order of evaluation, then those that only explain a result.
+    pub const ALL: [Self; 11] = [
+        Self::RequestedTarget,
+        Self::OnDeviceOnly,
+        Self::Mode,
+        Self::Capability,
+        Self::Policy,
+        Self::Reachability,
+        Self::Budget,
+        Self::Memory,
+        Self::Preference,
+        Self::NoCandidates,
+        Self::PreviousFailed,
+    ];
+
+    /// Returns its id.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::RequestedTarget => "asked",
+            Self::OnDeviceOnly => "stay-here",
+            Self::Mode => "mode",
+            Self::Capability => "able",
+            Self::Policy => "allowed",
+            Self::Reachability => "reachable",
+            Self::Budget => "affordable",
+            Self::Memory => "fits",
+            Self::Preference => "preferred",
+            Self::NoCandidates => "candidates",
+            Self::PreviousFailed => "failed",
+        }
+    }
+}
+
+impl Serialize for RouteRule {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.id())
+    }
+}
+
+impl<'de> Deserialize<'de> for RouteRule {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let id = String::deserialize(deserializer)?;
+        let found = Self::ALL.into_iter().find(|rule| rule.id() == id);
+        found.ok_or_else(|| serde::de::Error::custom("unknown routing rule"))
+    }
+}
+
+impl std::fmt::Display for RouteRule {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(self.id())
     }
 }

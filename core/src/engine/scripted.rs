@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 use super::{Engine, Job};
-use crate::chat::{Chunk, StopReason, Timings, Usage};
+use crate::chat::{AnswerSummary, Chunk, StopReason, Timings, Usage};
 use crate::error::{Error, ErrorKind};
 use crate::stream::Sink;
 
@@ -97,10 +97,12 @@ async fn play(script: Script, job: Job) {
                 ..Timings::default()
             };
             Ok(Chunk::Done {
-                stop,
-                usage: played.usage,
-                timings,
-                receipt: route.receipt_on_device(),
+                summary: AnswerSummary {
+                    stop,
+                    usage: played.usage,
+                    timings,
+                    receipt: route.receipt_on_device(),
+                },
             })
         }
         Err(error) => Err(error),
@@ -152,12 +154,12 @@ fn words(text: &str) -> impl Iterator<Item = String> + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::{ChatRequest, ChatStream, Message, Route, Target};
+    use crate::chat::{ChatRequest, ChatStream, Message, Route, RouteRule, Target};
     use crate::stream::Stream;
 
     fn start(steps: Vec<ScriptStep>) -> ChatStream {
         let (stream, sink) = Stream::new();
-        let route = Route::to(Target::Scripted, "asked", "a script");
+        let route = Route::to(Target::Scripted, RouteRule::RequestedTarget, "a script");
         let request = ChatRequest::new(vec![Message::user("hello")]);
         let engine = ScriptedEngine::new(
             Script {
@@ -209,9 +211,10 @@ mod tests {
             }
         }
         assert_eq!((thought.as_str(), said.as_str()), ("let me see", "it is blue"));
-        let Some(Chunk::Done { stop, usage, .. }) = chunks.last() else {
+        let Some(Chunk::Done { summary }) = chunks.last() else {
             panic!("no done")
         };
+        let AnswerSummary { stop, usage, .. } = summary;
         assert_eq!(
             (*stop, usage.completion_tokens, usage.reasoning_tokens),
             (StopReason::End, 6, 3)
@@ -227,8 +230,10 @@ mod tests {
         assert!(matches!(
             batch[..],
             [Chunk::Done {
-                stop: StopReason::Cancelled,
-                ..
+                summary: AnswerSummary {
+                    stop: StopReason::Cancelled,
+                    ..
+                }
             }]
         ));
     }

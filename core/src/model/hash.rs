@@ -169,7 +169,7 @@ mod tests {
         }
         let whole = Hasher::of_file(file.path(), bytes.len() as u64).expect("a hash");
         assert_eq!(hasher.finish().await, Ok(whole.clone()));
-        assert_eq!(whole, super::hex(&Sha256::digest(&bytes)));
+        assert_eq!(whole, hex(&Sha256::digest(&bytes)));
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ mod reference;
 pub mod store;
 
 pub use catalog::{CatalogEntry, catalog};
-pub use download::{DownloadEvent, DownloadStream};
+pub use download::{DownloadEvent, DownloadStream, ResolvedFile};
 pub(crate) use fit::verdict::{judge, judge_file};
 pub use fit::{Budget, CacheType, FitOptions, FitReport, LoadPlan, Need, Suggestion, Verdict};
 pub use reference::{HubFile, ModelRef};

@@ -17,7 +17,9 @@ use tokio::time::timeout_at;
 
 use super::prepared_target::{Place, Tariff};
 use super::{Inner, blocking};
-use crate::chat::{ChatRequest, ChatStream, Chunk, CostSource, Route, Skipped, Target, Usage};
+use crate::chat::{
+    AnswerSummary, ChatRequest, ChatStream, Chunk, CostSource, Route, RouteRule, Skipped, Target, Usage,
+};
 use crate::engine::Job;
 use crate::error::{Error, ErrorKind, Result};
 use crate::route::Speed;
@@ -54,10 +56,10 @@ pub(super) async fn along(
             Ended::Failed(error) => {
                 tracing::debug!(kind = ?error.kind(), "a place failed; the next one is asked");
                 route.reason = format!("the place before it failed: {error}");
-                route.rule = "failed".to_owned();
+                route.rule = RouteRule::PreviousFailed;
                 route.skipped.push(Skipped {
                     target,
-                    rule: "failed".to_owned(),
+                    rule: RouteRule::PreviousFailed,
                     reason: error.to_string(),
                 });
                 sink = back;
@@ -150,18 +152,13 @@ async fn hand_on(
             Ok(Ok(batch)) => {
                 let over = batch.is_empty();
                 for chunk in batch {
-                    if let Chunk::Done {
-                        usage,
-                        timings,
-                        receipt,
-                        ..
-                    } = &chunk
-                    {
+                    if let Chunk::Done { summary } = &chunk {
+                        let AnswerSummary { usage, receipt, .. } = summary;
                         if let Err(error) = paid.settle(inner, receipt.cost_usd, *usage, receipt.cost_source).await {
                             sink.finish(Err(error));
                             return (Ended::Told, None);
                         }
-                        inner.learn(&route.target, timings);
+                        inner.learn(&route.target, &summary.timings);
                         if paid.entry.is_none() && route.target.is_remote() {
                             inner.note_free(&route.target, &paid.purpose, *usage);
                         }

@@ -214,10 +214,10 @@ impl Inner {
                 provider: settings.name.clone(),
                 model: id.clone(),
             };
-            let passed_on = models.iter().any(|model| model.id == id && model.passed_on);
+            let proxied = models.iter().any(|model| model.id == id && model.proxied);
             let described = RemoteModel {
                 id: id.clone(),
-                passed_on,
+                proxied,
                 ..RemoteModel::default()
             };
             Ok(RemoteCandidate {
@@ -288,7 +288,7 @@ pub(super) fn may_leave(request: &ChatRequest) -> bool {
 }
 
 fn is_here(decision: &Decision) -> bool {
-    matches!(decision, Decision::Go { route } if !route.target.is_remote())
+    matches!(decision, Decision::Route { route } if !route.target.is_remote())
 }
 
 /// Error for a target that was removed after the decision.

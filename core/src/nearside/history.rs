@@ -41,18 +41,18 @@ pub(super) async fn shortened(inner: &Arc<Inner>, mut request: ChatRequest) -> R
     let room = context - answer;
     let step = (room / 2).max(1);
     let must_go = whole.saturating_sub(room).div_ceil(step) * step;
-    let (mut gone, mut left_out) = (0, 0);
+    let (mut gone, mut omitted_messages) = (0, 0);
     while gone < must_go {
         let Some(turn) = first_turn(&request.messages) else {
             break;
         };
-        left_out += turn.len();
+        omitted_messages += turn.len();
         let told = request.messages.drain(turn);
         gone += told
             .map(|message| cautious(estimate::message_tokens(&message)))
             .sum::<u64>();
     }
-    Ok((request, u32::try_from(left_out).unwrap_or(u32::MAX)))
+    Ok((request, u32::try_from(omitted_messages).unwrap_or(u32::MAX)))
 }
 
 /// Range of the oldest turn (a user message and its answer), if another turn follows.

@@ -31,7 +31,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinSet;
 
-use crate::chat::{ChatRequest, ChatStream, Chunk, Message, Mode, Route, Target};
+use crate::chat::{ChatRequest, ChatStream, Chunk, Message, Mode, Route, RouteRule, Target};
 use crate::config::Config;
 use crate::device::{self, Host, Snapshot};
 use crate::engine::local::bench::{BenchOptions, BenchReport};
@@ -366,7 +366,7 @@ impl Inner {
             return sink.finish(Err(error));
         }
         if let Some(engine) = &self.scripted {
-            let route = Route::to(Target::Scripted, "asked", "a script was given");
+            let route = Route::to(Target::Scripted, RouteRule::RequestedTarget, "a script was given");
             sink.send(Chunk::Started { route: route.clone() }).await;
             return engine.answer(Job {
                 request,

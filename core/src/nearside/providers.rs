@@ -243,7 +243,7 @@ impl Inner {
         let mut model = listed.unwrap_or_else(|| RemoteModel {
             id: id.to_owned(),
             name: id.to_owned(),
-            passed_on: settings.kind == ProviderKind::Ollama && id.ends_with("-cloud"),
+            proxied: settings.kind == ProviderKind::Ollama && id.ends_with("-cloud"),
             ..RemoteModel::default()
         });
         if let Some(known) = privacy::known(settings.kind, id) {
@@ -251,7 +251,7 @@ impl Inner {
             model.abilities = model.abilities.or(known.abilities);
             model.price = model.price.or_else(|| known.price.clone());
         }
-        if remote::is_own_server(settings) && !model.passed_on {
+        if remote::is_own_server(settings) && !model.proxied {
             model.price.get_or_insert_with(Default::default);
         }
         model

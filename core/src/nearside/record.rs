@@ -74,9 +74,9 @@ async fn prepare(
         request.messages.push(Message::user(super::GO_ON));
     }
     let mut recorder = Recorder::new(Arc::clone(archive), asking.answer, asking.progress);
-    let request = shortened(inner, request).await.map(|(request, left_out)| {
-        if left_out > 0 {
-            recorder.progress.left_out = left_out;
+    let request = shortened(inner, request).await.map(|(request, omitted_messages)| {
+        if omitted_messages > 0 {
+            recorder.progress.omitted_messages = omitted_messages;
         }
         request
     });
@@ -107,19 +107,14 @@ async fn hand_on(stream: ChatStream, mut recorder: Recorder, sink: Sink<Chunk>, 
             Err(error) => break error,
         };
         for chunk in batch {
-            if let Chunk::Done {
-                stop,
-                usage,
-                timings,
-                receipt,
-            } = &chunk
-            {
+            if let Chunk::Done { summary } = &chunk {
                 let told = Told {
-                    receipt: receipt.clone(),
-                    usage: *usage,
-                    timings: *timings,
+                    receipt: summary.receipt.clone(),
+                    usage: summary.usage,
+                    timings: summary.timings,
                 };
-                let kept = recorder.finish(MessageState::Done { stop: *stop }, Some(told)).await;
+                let state = MessageState::Done { stop: summary.stop };
+                let kept = recorder.finish(state, Some(told)).await;
                 drop(guard);
                 return sink.finish(kept.map(|()| chunk));
             }

@@ -25,11 +25,8 @@ use super::decision::{Decision, Question};
 use super::facts::{Facts, Needs};
 use super::policy::Policy;
 use super::rules::preferred::{hurry, line_up, strained};
-use super::rules::{
-    ALLOWED, ASKED, CANDIDATES, Candidate, MODE, Objection, PREFERRED, Place, RULES, STAY_HERE, World, at_most, named,
-    region, stays, wish,
-};
-use crate::chat::{DataPolicy, Mode, Route, Skipped, Target};
+use super::rules::{Candidate, Objection, Place, RULES, World, at_most, named, region, stays, wish};
+use crate::chat::{DataPolicy, Mode, Route, RouteRule, Skipped, Target};
 use crate::error::ErrorKind;
 
 /// Decides who answers.
@@ -60,28 +57,28 @@ pub fn choose(needs: &Needs, facts: &Facts, policy: &Policy) -> Decision {
     for candidate in rest {
         if candidate.needs_consent {
             let reason = "the person would have to agree first";
-            skipped.push(skip(candidate.target, ALLOWED, reason.into()));
+            skipped.push(skip(candidate.target, RouteRule::Policy, reason.into()));
         } else if then.len() < FALLBACKS {
             then.push(candidate.target);
         } else {
             let reason = format!("{} better places come first", FALLBACKS + 1);
-            skipped.push(skip(candidate.target, PREFERRED, reason));
+            skipped.push(skip(candidate.target, RouteRule::Preference, reason));
         }
     }
     let route = Route {
         target: first.target.clone(),
         reason,
-        rule: rule.to_owned(),
+        rule,
         policy: policy.version.clone(),
         then,
         skipped,
         expected: first.expected,
     };
     match first.place {
-        Place::Remote(remote) if first.needs_consent => Decision::Ask {
+        Place::Remote(remote) if first.needs_consent => Decision::NeedsConsent {
             question: question(route, &remote.data_policy, first.worst_usd),
         },
-        _ => Decision::Go { route },
+        _ => Decision::Route { route },
     }
 }
 
@@ -99,8 +96,7 @@ impl Out {
     }
 }
 
-fn skip(target: Target, rule: &str, reason: String) -> Skipped {
-    let rule = rule.to_owned();
+fn skip(target: Target, rule: RouteRule, reason: String) -> Skipped {
     Skipped { target, rule, reason }
 }
 
@@ -111,35 +107,35 @@ fn decided(
     rest: &[Candidate<'_>],
     out: &[Out],
     hurried: Option<String>,
-) -> (&'static str, String) {
+) -> (RouteRule, String) {
     let needs = world.needs;
     if named(needs) {
-        return (ASKED, wish(needs));
+        return (RouteRule::RequestedTarget, wish(needs));
     }
     if let Some(why) = stays(needs) {
-        return (STAY_HERE, why.to_owned());
+        return (RouteRule::OnDeviceOnly, why.to_owned());
     }
     if needs.mode == Mode::OnlyInCloud {
-        return (MODE, "the request is for elsewhere only".to_owned());
+        return (RouteRule::Mode, "the request is for elsewhere only".to_owned());
     }
     if let Some(why) = hurried {
-        return (PREFERRED, why);
+        return (RouteRule::Preference, why);
     }
     let cloud_first = needs.mode == Mode::PreferInCloud;
     if first.is_remote() == cloud_first {
         let side = if cloud_first { "elsewhere" } else { "this device" };
-        return (PREFERRED, format!("the request prefers {side}"));
+        return (RouteRule::Preference, format!("the request prefers {side}"));
     }
     if rest.iter().any(|other| other.is_remote() == cloud_first) {
         let why = strained(world).unwrap_or_default();
-        return (PREFERRED, format!("{why}, and nobody needs to be asked"));
+        return (RouteRule::Preference, format!("{why}, and nobody needs to be asked"));
     }
     match closest(out, |out| out.target.is_remote() == cloud_first) {
         Some(out) => (
             RULES[out.rule].0,
             format!("not `{}`: {}", out.target, out.objection.reason),
         ),
-        None => (CANDIDATES, nobody(cloud_first).to_owned()),
+        None => (RouteRule::NoCandidates, nobody(cloud_first).to_owned()),
     }
 }
 
@@ -184,8 +180,8 @@ fn question(route: Route, terms: &DataPolicy, worst_usd: Option<f64>) -> Questio
 
 fn nowhere(world: World<'_>, out: Vec<Out>) -> Decision {
     let Some(last) = closest(&out, |_| true) else {
-        return Decision::Nowhere {
-            rule: CANDIDATES.to_owned(),
+        return Decision::NoRoute {
+            rule: RouteRule::NoCandidates,
             kind: ErrorKind::NotInstalled,
             detail: "no model is installed here and no provider is set up: download a model first".to_owned(),
             skipped: vec![],
@@ -202,8 +198,8 @@ fn nowhere(world: World<'_>, out: Vec<Out>) -> Decision {
             _ => {}
         }
     }
-    Decision::Nowhere {
-        rule: rule.to_owned(),
+    Decision::NoRoute {
+        rule,
         kind,
         detail,
         skipped: out.into_iter().map(Out::skipped).collect(),
@@ -222,7 +218,7 @@ fn said(out: &Out) -> String {
 
 /// Whether the request itself excludes the candidate.
 fn by_request(out: &Out) -> bool {
-    [ASKED, STAY_HERE, MODE].contains(&RULES[out.rule].0)
+    [RouteRule::RequestedTarget, RouteRule::OnDeviceOnly, RouteRule::Mode].contains(&RULES[out.rule].0)
 }
 
 /// Whether the request allows targets on this side.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::chat::{DataPolicy, Route, Skipped, Target};
+use crate::chat::{DataPolicy, Route, RouteRule, Skipped, Target};
 use crate::error::{Error, ErrorKind};
 
 /// What the router says.
@@ -14,19 +14,19 @@ use crate::error::{Error, ErrorKind};
 )]
 pub enum Decision {
     /// This place answers.
-    Go {
+    Route {
         /// The place, the reason, and what was passed over.
         route: Route,
     },
     /// This place would answer if the person agreed.
-    Ask {
+    NeedsConsent {
         /// What to ask them.
         question: Question,
     },
     /// No place may, can or should.
-    Nowhere {
-        /// The id of the rule that left none.
-        rule: String,
+    NoRoute {
+        /// The rule that rejected the closest candidate.
+        rule: RouteRule,
         /// The error that a chat would end with.
         kind: ErrorKind,
         /// Its text: what left none, and what would change that.
@@ -60,12 +60,12 @@ impl Decision {
     /// `Blocked` where the person must be asked first; else the kind that the rule gives.
     pub fn into_route(self) -> Result<Route, Error> {
         match self {
-            Self::Go { route } => Ok(route),
-            Self::Ask { question } => Err(Error::blocked(format!(
+            Self::Route { route } => Ok(route),
+            Self::NeedsConsent { question } => Err(Error::blocked(format!(
                 "{}; ask the person (`route` gives the question) and set `consent` to the target",
                 question.text
             ))),
-            Self::Nowhere { kind, detail, .. } => Err(Error::new(kind, detail)),
+            Self::NoRoute { kind, detail, .. } => Err(Error::new(kind, detail)),
         }
     }
 }

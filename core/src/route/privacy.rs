@@ -17,7 +17,7 @@ use crate::net::url::is_loopback;
 /// What happens to words that go to this model there. For OpenRouter this is the worst that may happen behind it;
 /// [`upstreams`] says what a policy makes of that.
 pub fn terms(settings: &ProviderSettings, model: &RemoteModel) -> DataPolicy {
-    if model.passed_on {
+    if model.proxied {
         // Whatever the app says of its server: that is not where the words end.
         return DataPolicy {
             note: "the server passes this model's requests on to somebody else".to_owned(),
@@ -209,7 +209,7 @@ mod tests {
         let mut own = settings(ProviderKind::Ollama, None);
         own.data_policy = Some(DataPolicy::own_server());
         let cloud = RemoteModel {
-            passed_on: true,
+            proxied: true,
             ..RemoteModel::default()
         };
         let terms = terms(&own, &cloud);

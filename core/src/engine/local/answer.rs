@@ -9,7 +9,7 @@ use super::reply::{Ended, Reply};
 use super::session::Ran;
 use super::text::StopWords;
 use super::{LocalSettings, prompt, sampling};
-use crate::chat::{ChatRequest, Chunk, Output, Reasoning, SamplingUsed, StopReason, Timings, Usage};
+use crate::chat::{AnswerSummary, ChatRequest, Chunk, Output, Reasoning, SamplingUsed, StopReason, Timings, Usage};
 use crate::engine::Job;
 use crate::error::{Error, Result};
 use crate::stream::Sink;
@@ -28,10 +28,12 @@ pub(super) fn answer(settings: &LocalSettings, loaded: &mut Option<Loaded>, job:
             let mut receipt = route.receipt_on_device();
             receipt.sampling = told.sampling;
             Ok(Chunk::Done {
-                stop,
-                usage: told.usage,
-                timings: told.timings,
-                receipt,
+                summary: AnswerSummary {
+                    stop,
+                    usage: told.usage,
+                    timings: told.timings,
+                    receipt,
+                },
             })
         }
         Err(error) => Err(error),

@@ -19,7 +19,7 @@ use super::failure::{Failure, Who};
 use super::frames::{Frames, Framing};
 use super::writer::Writer;
 use super::{Connection, body};
-use crate::chat::{Chunk, Limits, Part, Recommended, StopReason};
+use crate::chat::{AnswerSummary, Chunk, Limits, Part, Recommended, StopReason};
 use crate::engine::{Job, presets};
 use crate::error::{Error, Result};
 use crate::net::retry::{RetryPolicy, retry_after};
@@ -96,10 +96,12 @@ pub(super) async fn answer(connection: &Connection, mut job: Job) {
         receipt.served_by = writer.served_by.take();
         receipt.sampling = sampling;
         Chunk::Done {
-            stop,
-            usage,
-            timings,
-            receipt,
+            summary: AnswerSummary {
+                stop,
+                usage,
+                timings,
+                receipt,
+            },
         }
     });
     sink.finish(last);

@@ -119,7 +119,7 @@ fn model(kind: ProviderKind, entry: &Value, today: &str) -> Option<RemoteModel> 
         retires: entry["expiration_date"]
             .as_str()
             .map(|date| date.chars().take(10).collect()),
-        passed_on: entry["remote_host"].as_str().is_some_and(|host| !host.is_empty()) || id.ends_with("-cloud"),
+        proxied: entry["remote_host"].as_str().is_some_and(|host| !host.is_empty()) || id.ends_with("-cloud"),
     })
 }
 

@@ -77,7 +77,7 @@ pub struct RemoteModel {
     pub retires: Option<String>,
     /// The server forwards requests to another host, as Ollama does for a `-cloud` model.
     #[serde(default)]
-    pub passed_on: bool,
+    pub proxied: bool,
 }
 
 /// What a model can do besides words.

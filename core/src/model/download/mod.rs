@@ -36,14 +36,9 @@ pub type DownloadStream = Stream<DownloadEvent>;
 pub enum DownloadEvent {
     /// It is known what will be fetched.
     Resolved {
-        /// The file's name.
-        name: String,
-        /// Where it is, without any query. Empty for an installed model: nobody was asked.
-        url: String,
-        /// The whole file, in bytes.
-        size_bytes: u64,
-        /// What it must hash to, where that is known beforehand.
-        sha256: Option<String>,
+        /// The file that the reference resolved to.
+        #[serde(flatten)]
+        file: ResolvedFile,
     },
     /// Bytes came.
     Progress {
@@ -62,6 +57,19 @@ pub enum DownloadEvent {
         #[serde(flatten)]
         model: InstalledModel,
     },
+}
+
+/// The file that a reference resolved to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResolvedFile {
+    /// The file's name.
+    pub name: String,
+    /// Its URL, without a query. Empty for an installed model: no request was sent.
+    pub url: String,
+    /// Size of the whole file, in bytes.
+    pub size_bytes: u64,
+    /// Expected SHA-256, if it is known before the download.
+    pub sha256: Option<String>,
 }
 
 /// Downloads what `reference` means into the store and tells of it on `sink`. Ends when the reader cancels or leaves.
@@ -252,10 +260,12 @@ async fn adopt(store: &Store, remote: &Remote, reference: &ModelRef) -> Result<O
 
 fn resolved(name: &str, url: &str, size_bytes: u64, sha256: Option<&str>) -> DownloadEvent {
     DownloadEvent::Resolved {
-        name: name.to_owned(),
-        url: shown(url),
-        size_bytes,
-        sha256: sha256.map(str::to_owned),
+        file: ResolvedFile {
+            name: name.to_owned(),
+            url: shown(url),
+            size_bytes,
+            sha256: sha256.map(str::to_owned),
+        },
     }
 }
 

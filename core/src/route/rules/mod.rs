@@ -14,7 +14,7 @@ mod requested;
 use super::estimate;
 use super::facts::{Facts, LocalCandidate, Needs, RemoteCandidate};
 use super::policy::Policy;
-use crate::chat::{Expected, Target};
+use crate::chat::{Expected, RouteRule, Target};
 use crate::engine::remote::Abilities;
 use crate::error::ErrorKind;
 
@@ -58,27 +58,20 @@ pub(super) struct Objection {
     pub(super) remedy: &'static str,
 }
 
-/// A rule: its id, and a function that returns an objection or `None`.
-pub(super) type Rule = (&'static str, fn(World<'_>, &Candidate<'_>) -> Option<Objection>);
+/// A rule: its name, and a function that returns an objection or `None`.
+pub(super) type Rule = (RouteRule, fn(World<'_>, &Candidate<'_>) -> Option<Objection>);
 
 /// The rules, in order.
 pub(super) const RULES: [Rule; 8] = [
-    (ASKED, requested::asked),
-    (STAY_HERE, requested::stay_here),
-    (MODE, requested::mode),
-    ("able", able::able),
-    (ALLOWED, allowed::allowed),
-    ("reachable", reachable::reachable),
-    ("affordable", affordable::affordable),
-    ("fits", reachable::fits),
+    (RouteRule::RequestedTarget, requested::asked),
+    (RouteRule::OnDeviceOnly, requested::stay_here),
+    (RouteRule::Mode, requested::mode),
+    (RouteRule::Capability, able::able),
+    (RouteRule::Policy, allowed::allowed),
+    (RouteRule::Reachability, reachable::reachable),
+    (RouteRule::Budget, affordable::affordable),
+    (RouteRule::Memory, reachable::fits),
 ];
-
-pub(super) const ASKED: &str = "asked";
-pub(super) const STAY_HERE: &str = "stay-here";
-pub(super) const MODE: &str = "mode";
-pub(super) const ALLOWED: &str = "allowed";
-pub(super) const PREFERRED: &str = "preferred";
-pub(super) const CANDIDATES: &str = "candidates";
 
 impl<'a> World<'a> {
     /// Everybody who could answer, in the order of the facts.

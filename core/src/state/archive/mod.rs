@@ -57,7 +57,7 @@ pub struct Progress {
     /// Pages that it rests on.
     pub citations: Vec<StoredCitation>,
     /// Number of earlier messages omitted from the prompt.
-    pub left_out: u32,
+    pub omitted_messages: u32,
 }
 
 /// Receipt and statistics of a finished answer.
@@ -244,7 +244,7 @@ impl<'a> Columns<'a> {
             text,
             reasoning,
             reasoning_ms,
-            left_out,
+            omitted_messages,
             ..
         } = self.progress;
         file.prepare_cached(
@@ -258,7 +258,7 @@ impl<'a> Columns<'a> {
             i64::try_from(*reasoning_ms).unwrap_or(i64::MAX),
             self.parts,
             self.citations,
-            left_out
+            omitted_messages
         ])?;
         Ok(())
     }

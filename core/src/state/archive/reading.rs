@@ -54,7 +54,7 @@ pub(super) fn messages(file: &Transaction<'_>, path: &[i64]) -> Result<Vec<Store
                     receipt: None,
                     usage: None,
                     timings: None,
-                    left_out: row.get(10)?,
+                    omitted_messages: row.get(10)?,
                     versions: vec![],
                 },
                 row.get::<_, String>(1)?,

@@ -165,7 +165,7 @@ fn resume(file: &Transaction<'_>, path: &[i64], settings: ConversationSettings) 
             reasoning_ms: last.reasoning_ms,
             parts: last.parts,
             citations: last.citations,
-            left_out: last.left_out,
+            omitted_messages: last.omitted_messages,
         },
         settings,
     })
