@@ -22,7 +22,7 @@ models: ## the models that tests and measurements use, into ~/.cache/nearside
 test: ## every test, in Rust, Kotlin and Swift; the last line counts them
 	@scripts/setup.sh build test models
 	@scripts/models.sh
-	@scripts/peers.sh
+	@scripts/fetch-llama-cpp.sh
 	@scripts/test.sh
 
 lint: ## what can be judged without running: format, clippy, docs, scripts, the rules of the house
@@ -51,7 +51,7 @@ apple: setup ## the Swift package with its XCFramework (needs a Mac with Xcode)
 
 check-phones: setup ## the Rust, type-checked for iOS, its simulator and Android
 	@scripts/setup.sh build models
-	@scripts/phones.sh check
+	@scripts/check-mobile.sh check
 
 bench: build ## speed and memory beside llama.cpp's own program, what Kotlin and Swift add, a large archive (10 minutes)
 	@scripts/bench.sh
@@ -60,7 +60,7 @@ overhead: build ## what Nearside adds to an answer from a provider, beside a bar
 	@cargo run --release --quiet -p nearside-tests --bin nearside-overhead
 
 peers: ## llama.cpp's own programs to measure against, into ~/.cache/nearside (Debian)
-	@scripts/peers.sh
+	@scripts/fetch-llama-cpp.sh
 
 size: setup ## the library as an app gets it: bytes, stripped (compiles llama.cpp once more)
 	@scripts/size.sh

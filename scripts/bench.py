@@ -3,7 +3,7 @@
 
     bench.py NEARSIDE MODEL [PEERS] [PAIRS]
 
-NEARSIDE is the program, MODEL a GGUF file, PEERS the folder that scripts/peers.sh makes. The two take turns, so that
+NEARSIDE is the program, MODEL a GGUF file, PEERS the folder that scripts/fetch-llama-cpp.sh makes. The two take turns, so that
 whatever else the machine does meets both alike; what is compared are the medians of PAIRS (default 5) turns each, with
 the same threads and the same CPU instructions (haswell: AVX2). The aim: prefill within 5 %, decoding within 3 %.
 """

@@ -6,7 +6,7 @@
 # downloader does the same work either way. The second time the model is there already, and no hub is asked at all.
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
-source "$(dirname "$0")/hub.sh"
+source "$(dirname "$0")/local-hub.sh"
 
 reference=hf:$repo:Q4_1
 question='Explain in two sentences why plants need sunlight.'

@@ -18,10 +18,10 @@ in_swift() {
     (cd "$folder" && "$@")
   else
     "$root/scripts/setup.sh" test
-    "$root/scripts/swift-root.sh" "$cache/swift"
+    "$root/scripts/swift-chroot-make.sh" "$cache/swift"
     mkdir -p "$target"
     for place in "$root" "$target" "$models" "${seen[@]}"; do there+=(-b "$place"); done
-    (cd "$folder" && "$root/scripts/swift-in.sh" "$cache/swift" "${there[@]}" -- "$@")
+    (cd "$folder" && "$root/scripts/swift-chroot-run.sh" "$cache/swift" "${there[@]}" -- "$@")
   fi
 }
 

@@ -44,7 +44,7 @@ have_font() { fc-list : family | grep -qx "$1"; }
 
 have_pip() { python3 -c 'import importlib.util as u, sys; sys.exit(u.find_spec("pip") is None)'; }
 
-# Swift 6 comes with macOS's tools. Debian's own lies in a folder of its own, which scripts/swift-root.sh makes.
+# Swift 6 comes with macOS's tools. Debian's own lies in a folder of its own, which scripts/swift-chroot-make.sh makes.
 have_swift_or_its_maker() { swift --version 2>&1 | grep -qE 'Swift version ([6-9]|[1-9][0-9])\.' || { have debootstrap && have unshare && have ip; }; }
 
 for group in "${@:-build}"; do

@@ -32,8 +32,8 @@ run_swift() { "${limit[@]}" scripts/bindings.sh swift test-swift; }
 run_android() { "${limit[@]}" scripts/bindings.sh test-android; }
 run_app() { "${limit[@]}" scripts/app.sh test && scripts/app.sh compile-android; }
 run_ios() { "${limit[@]}" scripts/ios-sample.sh test; }
-run_phones() { "${limit[@]}" scripts/phones.sh check; }
-run_scripts() { scripts/lint.sh shell readme && scripts/bindings.sh install && "${limit[@]}" scripts/stranger.sh; }
+run_phones() { "${limit[@]}" scripts/check-mobile.sh check; }
+run_scripts() { scripts/lint.sh shell readme && scripts/bindings.sh install && "${limit[@]}" scripts/check-quickstart.sh; }
 
 # count_PART: reads what the runner printed, prints PASSED FAILED SKIPPED.
 count_rust() { # one line for each test binary and each crate's documentation

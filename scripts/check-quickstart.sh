@@ -2,7 +2,7 @@
 # The way of somebody who has only README.md: a new Kotlin project and a new Swift package outside of this clone, made of
 # nothing but the blocks that README.md shows, reach a streamed answer of a real model.
 #
-#   stranger.sh [kotlin] [swift]    both when none is named; each prints `ok  NAME` or `FAIL NAME`
+#   check-quickstart.sh [kotlin] [swift]    both when none is named; each prints `ok  NAME` or `FAIL NAME`
 #
 # A block after a comment `<!-- file: NAME -->` is the file NAME. The model comes from a hub on this machine.
 set -uo pipefail
@@ -51,7 +51,7 @@ first() {
 
 new_kotlin() {
   unpack kotlin || return
-  (cd "$outside/new-kotlin" && first kotlin "$root/scripts/with-hub.sh" timeout 550 \
+  (cd "$outside/new-kotlin" && first kotlin "$root/scripts/with-local-hub.sh" timeout 550 \
     mvn --batch-mode --no-transfer-progress -q -Dkotlin.compiler.daemon=false compile exec:java)
 }
 
@@ -59,8 +59,8 @@ new_kotlin() {
 new_swift() {
   unpack swift || return
   seen=("$outside")
-  first swift in_swift "$outside/new-swift" "$root/scripts/with-hub.sh" timeout 550 swift run \
-    --scratch-path "$target/swift-stranger" -Xlinker --allow-shlib-undefined
+  first swift in_swift "$outside/new-swift" "$root/scripts/with-local-hub.sh" timeout 550 swift run \
+    --scratch-path "$target/swift-quickstart" -Xlinker --allow-shlib-undefined
 }
 
 [ $# -gt 0 ] || set -- kotlin swift
@@ -69,6 +69,6 @@ for language; do
   case $language in kotlin | swift) ;; *) fail "there is no way for \`$language\`" 'there are kotlin and swift' ;; esac
   start=$SECONDS
   if "new_$language"; then result='ok  '; else result='FAIL' failures=$((failures + 1)); fi
-  printf '%s stranger-%s (%d s)\n' "$result" "$language" $((SECONDS - start))
+  printf '%s quickstart-%s (%d s)\n' "$result" "$language" $((SECONDS - start))
 done
 [ "$failures" -eq 0 ]

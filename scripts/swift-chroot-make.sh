@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Makes, once, a folder with a Debian 13 (trixie) in it that has Swift: for a machine which has none of its own.
 #
-#   swift-root.sh DIR
+#   swift-chroot-make.sh DIR
 #
 # About a minute, 570 MB over the network from the mirror that debootstrap picks, 2.6 GB on disk. The folder is whole or
-# absent: it is made beside its place and then renamed. scripts/swift-in.sh runs commands in it.
+# absent: it is made beside its place and then renamed. scripts/swift-chroot-run.sh runs commands in it.
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
 
-directory=${1:?usage: swift-root.sh DIR}
+directory=${1:?usage: swift-chroot-make.sh DIR}
 # Not usr/bin/swift: that is a link which only leads somewhere from inside.
 [ ! -x "$directory/usr/libexec/swift/bin/swift" ] || exit 0
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Type-checks the Rust for phones, on a machine that cannot build for any.
 #
-#   phones.sh check [TARGET...]    prints `ok  TARGET` or `FAIL TARGET` after what cargo found; without names all three:
+#   check-mobile.sh check [TARGET...]    prints `ok  TARGET` or `FAIL TARGET` after what cargo found; without names all three:
 #                                  aarch64-apple-ios, aarch64-apple-ios-sim and aarch64-linux-android
 #
 # What it proves: core, llama and bindings are sound Rust for the target and without a warning, code that only this target
@@ -176,7 +176,7 @@ check_one() {
 case ${1:-} in
   check) shift ;;
   -h | --help) sed -n '2,/^set /{/^# \{0,1\}/s///p;}' "$0"; exit 0 ;;
-  *) fail "\`${1:-}\` is nothing that can be done here" 'run `scripts/phones.sh check`; `--help` says what that proves' ;;
+  *) fail "\`${1:-}\` is nothing that can be done here" 'run `scripts/check-mobile.sh check`; `--help` says what that proves' ;;
 esac
 [ $# -gt 0 ] || set -- aarch64-apple-ios aarch64-apple-ios-sim aarch64-linux-android
 mkdir -p "$place"

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Runs a command inside the folder that scripts/swift-root.sh made.
+# Runs a command inside the folder that scripts/swift-chroot-make.sh made.
 #
-#   swift-in.sh ROOT [-b DIR]... -- COMMAND...
+#   swift-chroot-run.sh ROOT [-b DIR]... -- COMMAND...
 #
 # Each DIR is there at the same path, and the working directory stays. There is no network but the loopback: what is
 # built and tested inside needs none. The mounts, an empty /tmp among them, are in a namespace of their own and
 # end with the command. It runs as whoever calls; NEARSIDE_* variables are handed in.
 set -euo pipefail
 
-root=${1:?usage: swift-in.sh ROOT [-b DIR]... -- COMMAND...}
+root=${1:?usage: swift-chroot-run.sh ROOT [-b DIR]... -- COMMAND...}
 shift
 directories=()
 while [ "${1:-}" = -b ]; do
