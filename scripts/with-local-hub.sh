@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs a command with HF_ENDPOINT naming a hub on this machine that has SmolLM2, and ends the hub with it.
+# Runs a command with HF_ENDPOINT set to a local hub that has SmolLM2, and stops the hub afterwards.
 #
 #   with-local-hub.sh COMMAND...
 #
-# NEARSIDE_PROGRAMS says where `nearside-hub` is; default: where cargo puts it.
+# NEARSIDE_PROGRAMS   the folder of `nearside-hub`; default: cargo's output folder
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
 source "$(dirname "$0")/local-hub.sh"
