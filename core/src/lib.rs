@@ -59,3 +59,7 @@ mod tls;
 pub use config::Config;
 pub use error::{Error, ErrorKind, Result};
 pub use nearside::{AppEvent, Conversations, Nearside, ProviderStatus};
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
