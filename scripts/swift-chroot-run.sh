@@ -3,9 +3,8 @@
 #
 #   swift-chroot-run.sh ROOT [-b DIR]... -- COMMAND...
 #
-# Each DIR is mounted at the same path, and the working directory stays. There is only the loopback network: builds and
-# tests inside need no other. The mounts, with an empty /tmp, are in a namespace of their own and end with the command. The
-# command runs as the calling user and gets the NEARSIDE_* variables.
+# Each DIR is mounted at the same path, and the working directory stays. Only the loopback network is there. The mounts,
+# with an empty /tmp, end with the command. It runs as the calling user and gets the NEARSIDE_* variables.
 set -euo pipefail
 
 root=${1:?usage: swift-chroot-run.sh ROOT [-b DIR]... -- COMMAND...}
