@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
-# The Android sample on this machine: the app in a window, its tests, its pictures, and a compile check against Android's
-# own classes. The native library and the generated Kotlin are made first, where they are missing.
+# Runs the Android sample on this machine. Builds the native library and the generated Kotlin first if they are missing.
 #
 #   app.sh run [--demo] [--directory DIR]   the app in a window, with the real library
-#   app.sh test                             all tests of the app, the screenshots among them
+#   app.sh test                             all tests of the app, including the screenshots
 #   app.sh screenshots [PATTERN]            a PNG of every screen in target/screenshots
 #   app.sh compile-android                  the app against Android's and AndroidX's real classes
 set -euo pipefail
@@ -36,13 +35,13 @@ case "$verb" in
   screenshots)
     needs_library
     app_maven -f android-sample/pom.xml test -Dtest=ScreenshotTest "-Dscreenshots.only=${1:-}"
-    echo "$(find "$target/screenshots" -name '*.png' | wc -l) pictures in target/screenshots"
+    echo "$(find "$target/screenshots" -name '*.png' | wc -l) screenshots in target/screenshots"
     ;;
   compile-android)
     needs_library
-    # Never `install`: what this makes is good for this check only.
+    # Never `install`: these artifacts are for this check only.
     app_maven -q -f android-sample/compile-android/pom.xml compile
     printf 'ok   android-sample against Android\n'
     ;;
-  *) fail "\`$verb\` is nothing that can be done here" 'there are run, test, screenshots and compile-android' ;;
+  *) fail "unknown task \`$verb\`" 'the tasks are run, test, screenshots and compile-android' ;;
 esac

@@ -1,28 +1,28 @@
 #!/usr/bin/env bash
-# The library for Apple's systems: an XCFramework for devices, simulators and Macs, and the Swift that goes with it.
+# Builds the library for Apple's systems: an XCFramework for devices, simulators and Macs, and the generated Swift code.
 #
 #   apple.sh [--testing] [--symbols] [--plan]
 #
-# What it makes stands in bindings/swift/Apple/release, where Package.swift looks for it and git does not:
-# NearsideFFI.xcframework, the same zipped, its checksum for a `binaryTarget(url:)`, and NearsideGenerated. In
-# target/apple/release is the whole package as an archive: unpacked, it is what an app adds in Xcode, and it needs no Rust.
+# Output: bindings/swift/Apple/release, which Package.swift reads and git ignores, with NearsideFFI.xcframework, its zip,
+# the checksum for a `binaryTarget(url:)`, and NearsideGenerated. target/apple/release has the whole package as an archive:
+# unpacked, an app adds it in Xcode, without Rust.
 #
 #   --testing   with the scripted `Nearside`, for apps' own tests: in bindings/swift/Apple/testing, which Package.swift
-#               takes where NEARSIDE_TESTING=1 is in the environment
-#   --symbols   with line tables: the libraries are static, so they have no dSYM of their own, and what the archives hold
-#               ends up in the dSYM of the app that links them. Crash reports then name our lines; the zip is twice as big
-#   --plan      prints the commands instead, on any system
+#               uses if NEARSIDE_TESTING=1 is set
+#   --symbols   with line tables: static libraries have no dSYM of their own, their debug information goes into the dSYM
+#               of the app that links them. Crash reports then name our lines; the zip doubles in size
+#   --plan      prints the commands instead of running them, on any system
 #
-# NEARSIDE_SIGN_AS   an identity for codesign; without it the XCFramework is not signed, and Xcode says so
+# NEARSIDE_SIGN_AS   an identity for codesign; without it the XCFramework is unsigned, and Xcode warns about that
 #
-# The privacy manifest is a resource of the Swift target, for a static library cannot hold one.
+# The privacy manifest is a resource of the Swift target, because a static library cannot contain one.
 #
-# Nothing of this has run on an Apple machine yet; its plan is tested (bindings/swift/UnitTests/AppleScriptTests.swift).
+# This script has never run on an Apple machine; its plan is tested (bindings/swift/UnitTests/AppleScriptTests.swift).
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
 cd "$root"
 
-# As in Package.swift; a test compares the two.
+# Minimum versions, as in Package.swift; a test compares the two.
 ios=16.0
 macos=13.0
 
@@ -35,7 +35,7 @@ for option; do
     --testing) kind=testing features=(--features nearside-ffi/testing) ;;
     --symbols) debug=(CARGO_PROFILE_MOBILE_DEBUG=line-tables-only CARGO_PROFILE_MOBILE_STRIP=none) ;;
     --plan) plan=yes ;;
-    *) fail "\`$option\` is no option" 'there are --testing, --symbols and --plan' ;;
+    *) fail "unknown option \`$option\`" 'the options are --testing, --symbols and --plan' ;;
   esac
 done
 
@@ -57,18 +57,18 @@ run() {
 
 check_machine() {
   local tool missing=()
-  [ "$(uname)" = Darwin ] || fail "an XCFramework is made on a Mac, and this is $(uname)" \
-    'run it on a Mac with Xcode; `scripts/apple.sh --plan` shows here what it would do'
-  xcodebuild -version >/dev/null 2>&1 || fail 'there is no Xcode' \
-    'install it, then `sudo xcode-select --switch /Applications/Xcode.app`; the command line tools alone are too little'
+  [ "$(uname)" = Darwin ] || fail "an XCFramework can only be built on a Mac, and this is $(uname)" \
+    'run it on a Mac with Xcode; `scripts/apple.sh --plan` prints the commands on any system'
+  xcodebuild -version >/dev/null 2>&1 || fail 'Xcode is missing' \
+    'install it, then run `sudo xcode-select --switch /Applications/Xcode.app`; the command line tools are not enough'
   for tool in cargo rustup cmake; do
     command -v "$tool" >/dev/null || missing+=("$tool")
   done
-  [ ${#missing[@]} -eq 0 ] || fail "there is no ${missing[*]}" 'install Rust from https://rustup.rs, and `brew install cmake`'
+  [ ${#missing[@]} -eq 0 ] || fail "missing: ${missing[*]}" 'install Rust from https://rustup.rs, and run `brew install cmake`'
 }
 
-# build TARGET SDK PROCESSOR VARIABLE VERSION: the static library alone, as scripts/size.sh measures it. What begins with
-# CMAKE reaches llama.cpp's build.
+# build TARGET SDK PROCESSOR VARIABLE VERSION: builds only the static library, with the profile that scripts/size.sh
+# measures. The CMAKE variables configure llama.cpp's build.
 build() {
   run env CARGO_TARGET_DIR="$built" ${debug[@]+"${debug[@]}"} "$4=$5" CMAKE_OSX_DEPLOYMENT_TARGET="$5" \
     CMAKE_OSX_SYSROOT="$2" CMAKE_OSX_ARCHITECTURES="$3" \
@@ -76,7 +76,7 @@ build() {
     ${features[@]+"${features[@]}"}
 }
 
-# join NAME TARGET...: one archive for all processors of a platform.
+# join NAME TARGET...: merges the archives of all processors of a platform into one.
 join() {
   local name=$1 archives=() target
   shift
@@ -85,8 +85,8 @@ join() {
   run lipo -create "${archives[@]}" -output "$built/$name/$archive"
 }
 
-# The Swift and the C header, out of one of the libraries. The header lies in a folder of its own name: two
-# XCFrameworks with a module map at the top cannot be in one app.
+# Generates the Swift code and the C header from one of the libraries. The header has a subfolder of its own, because an
+# app cannot contain two XCFrameworks with a module map at the top level.
 generate() {
   local library=$built/aarch64-apple-darwin/mobile/$archive
   run cargo build --release --locked --package nearside-ffi --features bindgen --bin uniffi-bindgen-swift
@@ -106,7 +106,7 @@ assemble() {
   run plutil -lint bindings/swift/Sources/Nearside/PrivacyInfo.xcprivacy
   [ -z "${NEARSIDE_SIGN_AS:-}" ] || run codesign --timestamp --sign "$NEARSIDE_SIGN_AS" "$framework"
   run ditto -c -k --sequesterRsrc --keepParent "$framework" "$framework.zip"
-  # What scripts/bindings.sh generates is for this machine's own library, and of the two kinds each has its archive.
+  # Leaves out the code that scripts/bindings.sh generated for this machine's library, and the other kind's output.
   local other=release
   [ "$kind" = testing ] || other=testing
   run tar -czf "$built/NearsideSwift-$kind.tar.gz" --exclude .build --exclude Sources/NearsideGenerated \

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Measures `nearside bench` and, where llama.cpp's own programs are at hand, sets it beside llama-bench.
+"""Runs `nearside bench` and, if llama.cpp's own programs are there, compares it with llama-bench.
 
     bench.py NEARSIDE MODEL [PEERS] [PAIRS]
 
-NEARSIDE is the program, MODEL a GGUF file, PEERS the folder that scripts/peers.sh makes. The two take turns, so that
-whatever else the machine does meets both alike; what is compared are the medians of PAIRS (default 5) turns each, with
-the same threads and the same CPU instructions (haswell: AVX2). The aim: prefill within 5 %, decoding within 3 %.
+NEARSIDE is the program, MODEL a GGUF file, PEERS the folder that scripts/fetch-llama-cpp.sh creates. The two alternate, so
+that other load of the machine affects both alike; the medians of PAIRS (default 5) runs each are compared, with the same
+threads and the same CPU instructions (haswell: AVX2). The goal: prefill within 5 %, decoding within 3 %.
 """
 
 import json
@@ -18,13 +18,13 @@ PROMPT, GENERATE = 512, 128
 
 
 def nearside(program, model, repetitions):
-    """One run of `nearside bench`: its whole report."""
+    """Runs `nearside bench` and returns its report."""
     sizes = ["--prompt-tokens", str(PROMPT), "--generate-tokens", str(GENERATE), "--repetitions", str(repetitions)]
     return run([program, "bench", model, "--json", *sizes])
 
 
 def llama_bench(peers, model, threads, repetitions):
-    """One run of llama-bench: (prefill, decoding) in tokens a second."""
+    """Runs llama-bench and returns (prefill, decoding) in tokens per second."""
     program = [str(pathlib.Path(peers) / "run-as"), "haswell", "llama-bench"]
     sizes = ["-p", str(PROMPT), "-n", str(GENERATE), "-t", str(threads), "-r", str(repetitions)]
     tests = run([*program, "-m", model, *sizes, "-o", "json"])
@@ -60,7 +60,7 @@ def main(program, model, peers=None, pairs="5"):
             theirs.append(llama_bench(peers, model, mine["threads"], 1))
         print(f"turn {turn + 1}: {ours[-1][0]:.1f} and {ours[-1][1]:.1f}", end="")
         print(f"; llama-bench {theirs[-1][0]:.1f} and {theirs[-1][1]:.1f}" if peers else "", flush=True)
-    print("\nmedian tokens a second")
+    print("\nmedian tokens per second")
     for column, (name, aim) in enumerate([(f"prefill of {PROMPT}", 5), (f"decoding of {GENERATE}", 3)]):
         mine = statistics.median(row[column] for row in ours)
         line = f"{name:<16} nearside {mine:8.1f}"

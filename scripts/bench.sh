@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# What the library does per second and what the ways to it cost. Nothing else should run meanwhile.
+# Benchmarks of the library and of the bindings' overhead. Run nothing else on the machine meanwhile.
 #
-#   bench.sh [model] [kotlin] [swift] [archive]    all of them when none is named
+#   bench.sh [model] [kotlin] [swift] [archive]    default: all
 #
-#   model      speed and memory on SmolLM2, beside llama-bench where `make peers` was run or NEARSIDE_PEERS names a folder
-#              like it
-#   kotlin     chunks through Flow, a thousand cancelled streams, and decoding as Kotlin sees it
+#   model      speed and memory on SmolLM2, compared with llama-bench if `make peers` was run or NEARSIDE_PEERS names an
+#              equivalent folder
+#   kotlin     chunks through Flow, a thousand cancelled streams, and decoding measured from Kotlin
 #   swift      the same through AsyncSequence
-#   archive    ten thousand conversations listed, searched and opened; filling them takes minutes
+#   archive    lists, searches and opens ten thousand conversations; creating them takes minutes
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
 
@@ -16,7 +16,7 @@ source "$(dirname "$0")/paths.sh"
 model() {
   local peers=${NEARSIDE_PEERS:-$cache/peers}
   if [ ! -x "$peers/run-as" ]; then
-    printf 'No llama.cpp to compare with; `make peers` fetches it.\n'
+    printf 'llama.cpp is not there to compare with; `make peers` fetches it.\n'
     peers=
   fi
   python3 "$root/scripts/bench.py" "$programs/nearside" "$models/smollm2.gguf" "$peers"
@@ -26,9 +26,9 @@ swift() { "$root/scripts/bindings.sh" bench-swift; }
 archive() { "$programs/nearside-archive"; }
 
 [ $# -gt 0 ] || set -- model kotlin swift archive
-for what; do
-  case $what in
-    model | kotlin | swift | archive) printf '\n== %s ==\n' "$what" && "$what" ;;
-    *) fail "\`$what\` is nothing that can be measured" 'there are model, kotlin, swift and archive' ;;
+for task; do
+  case $task in
+    model | kotlin | swift | archive) printf '\n== %s ==\n' "$task" && "$task" ;;
+    *) fail "unknown benchmark \`$task\`" 'the benchmarks are model, kotlin, swift and archive' ;;
   esac
 done

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# The Kotlin library and the Swift package: writes the generated code, compiles both halves, runs their scenarios.
+# Builds the Kotlin library and the Swift package: generates their code, compiles them, and runs their scenarios.
 #
 #   bindings.sh [generate] [kotlin] [android] [natives] [install] [swift] [apple-swift] [format-swift] [docs-swift] [bench-swift]
 #               [test-kotlin] [test-android] [test-swift]
 #
-# When nothing is named: install and swift. `install` puts the Kotlin library, this machine's native library in it, into
-# the local Maven repository.
+# Default: install and swift. `install` puts the Kotlin library, with this machine's native library, into the local Maven
+# repository.
 #
 # Generated code is never committed: the Kotlin goes to target/bindings/kotlin, the Swift into bindings/swift/Sources,
-# where git ignores it. What is here is for this machine; it has the scripted `Nearside` that tests play with. A test
-# run ends with one line, `kotlin: N passed, N failed`.
+# where git ignores it. The build is for this machine and includes the scripted `Nearside` for tests. A test run ends with
+# one line, `kotlin: N passed, N failed`.
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
 source "$(dirname "$0")/runners.sh"
@@ -18,13 +18,13 @@ cd "$root"
 generated=$target/bindings
 package=$root/bindings/swift
 
-# The whole workspace, for the reason that scripts/build.sh gives; with it come the programs that the scenarios start.
+# Builds the whole workspace, so that llama.cpp is compiled once, and the programs that the scenarios start are there.
 build() {
   cargo build --release --workspace --lib --bins --features nearside-ffi/testing,nearside-ffi/bindgen
   case $(uname) in Darwin) library=$programs/libnearside_ffi.dylib ;; *) library=$programs/libnearside_ffi.so ;; esac
 }
 
-# The generators ask cargo where the crate's uniffi.toml is, so they run in the workspace.
+# Writes the generated code. The generators ask cargo for the crate's uniffi.toml, so they run in the workspace.
 generate() {
   build
   rm -rf "$generated/new"
@@ -36,7 +36,7 @@ generate() {
   replace "$generated/new/swift" "$package/Sources"
 }
 
-# replace FROM TO: copies what differs, so that an unchanged file keeps its time and is not compiled again.
+# replace FROM TO: copies the files that differ, so that an unchanged file keeps its time and is not compiled again.
 replace() {
   local file
   while IFS= read -r -d '' file; do
@@ -52,7 +52,7 @@ run_swift() { in_package swift "$@"; }
 
 kotlin() { library_maven -q compile; }
 
-# The library of this machine, where JNA finds it inside a jar. Libraries of other systems may be put beside it.
+# Copies this machine's library to where JNA finds it inside a jar. Libraries of other systems may be put beside it.
 natives() {
   local system=linux processor extension=so
   [ "$(uname)" = Darwin ] && system=darwin extension=dylib
@@ -67,7 +67,7 @@ install() {
   library_maven -q -P install -Dmaven.test.skip=true install
 }
 
-# With the part for Android, against Android's classes: fetches 300 MB of them once.
+# Compiles with the Android part, against Android's classes; downloads 300 MB of them once.
 android() { library_maven -q -P android compile; }
 
 # For `swift build` and `swift test`.
@@ -79,13 +79,13 @@ swift_package() {
   apple_swift
 }
 
-# Judges the style of what is written by hand.
+# Checks the style of the hand-written Swift.
 format_swift() {
   run_swift format lint --strict --recursive Package.swift Sources/Nearside Sources/NearsideTesting Sources/NearsideBench AppleStubs Tests UnitTests
 }
 
-# The parts for Apple's systems, against stubs of Apple's modules: as on iOS, and as on a Mac. What that proves stands in
-# AppleStubs/Darwin.swift. On a Mac every build compiles them against the real ones.
+# Compiles the Apple-only parts against stubs of Apple's modules, once as on iOS and once as on a Mac. AppleStubs/
+# Darwin.swift states what that proves. On a Mac every build compiles them against the real modules.
 apple_swift() {
   local system module stubs modules=$target/swift/debug/Modules
   run_swift build "${strictly[@]}" --target Nearside
@@ -104,8 +104,8 @@ apple_swift() {
   done
 }
 
-# The documentation, in target/Nearside.doccarchive: a link that leads nowhere fails it. What is generated counts as
-# ours, for an app sees one module.
+# Writes the documentation to target/Nearside.doccarchive; a broken link fails. Includes the generated module, because an
+# app sees only one module.
 docs_swift() {
   local symbols=$target/swift-symbols platform=(-target)
   run_swift build "${strictly[@]}" --target Nearside
@@ -121,7 +121,7 @@ docs_swift() {
     --output-path "$target/Nearside.doccarchive"
 }
 
-# What Swift adds to the library: a line of JSON each, see bindings/swift/Sources/NearsideBench/main.swift.
+# Measures the overhead of Swift, a line of JSON each; see bindings/swift/Sources/NearsideBench/main.swift.
 bench_swift() {
   local bench=$target/swift/release/NearsideBench
   run_swift build -c release --scratch-path "$target/swift" --product NearsideBench >&2
@@ -132,7 +132,7 @@ bench_swift() {
 
 test_kotlin() { maven_test kotlin test; }
 
-# The part for Android, under Robolectric.
+# Tests the Android part under Robolectric.
 test_android() { maven_test android -P android test; }
 
 # maven_test NAME ARGUMENTS
@@ -149,7 +149,7 @@ maven_test() {
 test_swift() { swift_tests swift "$package" "${strictly[@]}"; }
 
 [ $# -gt 0 ] || set -- install swift
-# This needs nothing that is built.
+# This needs no build.
 if [ "$*" = format-swift ]; then
   format_swift
   exit
@@ -169,6 +169,6 @@ for task; do
     test-kotlin) test_kotlin ;;
     test-android) test_android ;;
     test-swift) test_swift ;;
-    *) fail "\`$task\` is nothing that can be done here" 'there are generate, kotlin, android, natives, install, swift, apple-swift, format-swift, docs-swift, bench-swift, test-kotlin, test-android and test-swift' ;;
+    *) fail "unknown task \`$task\`" 'the tasks are generate, kotlin, android, natives, install, swift, apple-swift, format-swift, docs-swift, bench-swift, test-kotlin, test-android and test-swift' ;;
   esac
 done

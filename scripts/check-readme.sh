@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Holds README.md to what is there.
+# Checks README.md against the code.
 #
 # - In a `console` block every `$ make TARGET` names a target, and every `$ nearside COMMAND --flag` a command of the
-#   program that is built (`make build`) which has those flags.
-# - A block after a comment `<!-- from FILE -->` stands in that file word for word, indentation aside, and the file is one
-#   that the tests compile and run.
+#   built program (`make build`) that has those flags.
+# - A block after a comment `<!-- from FILE -->` equals a part of that file, apart from indentation; the tests compile and
+#   run that file.
+# - There is a `rust` block: core's documentation tests compile it (core/src/lib.rs includes README.md).
 set -uo pipefail
 source "$(dirname "$0")/paths.sh"
 cd "$root" || exit 1
@@ -18,7 +19,7 @@ complain() {
 check_make() {
   local target
   for target; do
-    grep -qE "^$target:" Makefile || complain "\`make $target\` is no target of the Makefile"
+    grep -qE "^$target:" Makefile || complain "the Makefile has no target \`$target\`"
   done
 }
 
@@ -26,7 +27,7 @@ check_nearside() {
   local help word
   # A command may have commands of its own: `providers add`.
   help=$("$programs/nearside" "$1" "${2:-}" --help 2>/dev/null) || help=$("$programs/nearside" "$1" --help 2>&1) ||
-    { complain "\`nearside $1\` is no command"; return; }
+    { complain "\`nearside\` has no command \`$1\`"; return; }
   for word; do
     case $word in
       -*) grep -qE -- "(^|[ ,])${word%%=*}([ =,]|\$)" <<<"$help" || complain "\`nearside $1\` has no flag \`${word%%=*}\`" ;;
@@ -36,13 +37,14 @@ check_nearside() {
 
 commands=$(awk '/^```console$/ { on = 1; next } /^```/ { on = 0 } on && /^\$ / { print substr($0, 3) }' README.md)
 [ -n "$commands" ] || complain 'no commands found; are they still in `console` blocks?'
-# Quoted text is not to be taken for flags, and what follows a # is for the reader.
+grep -q '^```rust' README.md || complain 'no `rust` block found'
+# Quoted text may look like flags, and a # starts a comment.
 while read -r -a words; do
   case ${words[0]} in
     make) check_make "${words[@]:1}" ;;
     nearside) check_nearside "${words[@]:1}" ;;
     cd | git) ;;
-    *) complain "no way to check \`${words[*]}\`" ;;
+    *) complain "this script cannot check \`${words[*]}\`" ;;
   esac
 done < <(sed -E "s/[\"'][^\"']*[\"']/TEXT/g; s/ #.*//" <<<"$commands")
 
@@ -55,7 +57,7 @@ def lines(text):
 wrong = False
 blocks = re.findall(r"<!-- from (\S+) -->\n+```\w+\n(.*?)```", pathlib.Path("README.md").read_text(), re.S)
 if not blocks:
-    print("README.md: no code that is taken from a test")
+    print("README.md: no block after a comment `<!-- from FILE -->`")
     wrong = True
 for name, block in blocks:
     wanted = lines(block)
@@ -68,7 +70,7 @@ for name, block in blocks:
     # Imports come first in a file and need not be next to the rest.
     body = [line for line in wanted if not line.startswith("import ")]
     if not (any(there[i : i + len(body)] == body for i in range(len(there))) and set(wanted) <= set(there)):
-        print(f"README.md: the code from {name} does not stand there any more; copy it anew")
+        print(f"README.md: a block differs from {name}; copy it again")
         wrong = True
 sys.exit(wrong)
 P

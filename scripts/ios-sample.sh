@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The iOS sample on a machine without Xcode: models run, screens are compiled against a stub of SwiftUI.
+# Checks the iOS sample on a machine without Xcode: runs its view models, compiles its screens against a SwiftUI stub.
 #
-#   ios-sample.sh build | test | format    build and format's check when nothing is named
+#   ios-sample.sh build | test | format    default: build and format
 #
-# `build` compiles everything, warnings being errors. `test` runs the models, some of them with the real library and a real
-# model, and ends with one line, `ios-sample: N passed, N failed`. `format` judges the style of every Swift file.
-# Needs what scripts/bindings.sh makes; ios-sample/README.md says what all this proves.
+# `build` compiles everything, with warnings as errors. `test` runs the view models, some of them with the real library and
+# a real model, and ends with one line, `ios-sample: N passed, N failed`. `format` checks the style of every Swift file.
+# Needs the output of scripts/bindings.sh; ios-sample/README.md states what these checks prove.
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
 source "$(dirname "$0")/runners.sh"
@@ -19,8 +19,8 @@ run_swift() { in_swift "$sample" swift "$@"; }
 
 prepare() {
   [ -d "$root/bindings/swift/Sources/NearsideGenerated" ] ||
-    fail 'the Swift package has no generated code yet' '`scripts/bindings.sh generate` writes it'
-  # The package manager keeps its plan when the package beside it gains a file, and then does not compile that file.
+    fail 'the Swift package has no generated code yet' 'run `scripts/bindings.sh generate`'
+  # The package manager caches its plan: a file that is new in the library's package would not be compiled.
   rm -f "$scratch/debug.yaml"
 }
 
@@ -42,6 +42,6 @@ for task; do
     build) build ;;
     test) test_models ;;
     format) format ;;
-    *) fail "\`$task\` is nothing that can be done here" 'there are build, test and format' ;;
+    *) fail "unknown task \`$task\`" 'the tasks are build, test and format' ;;
   esac
 done

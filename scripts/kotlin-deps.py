@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Holds the Maven poms of the Kotlin library, and of the Android sample, to Gradle's version catalogues.
+"""Compares the Maven poms of the Kotlin library and of the Android sample with Gradle's version catalogues.
 
-Apps get what Gradle builds, tests on a host run what Maven builds: both have to name the same libraries in the same
-versions. A property `NAME.version` of a pom is the version `NAME` of the catalogue; every library of a pom is in the
-catalogue, and every one of the catalogue in a pom. The sample's catalogue names what the app asks for, its poms name every
-class that it is compiled against: there the first has to be among the second. Prints what differs, and exits with 1.
+Gradle builds for apps, Maven for tests on a host: both must name the same libraries in the same versions. A property
+`NAME.version` of a pom is the version `NAME` of the catalogue; the poms and the catalogue name the same libraries. The
+sample's catalogue names the app's direct dependencies, its poms also the transitive ones: there the catalogue must be a
+subset of the poms. Prints the differences, and exits with 1 if there are any.
 """
 
 import pathlib
@@ -15,7 +15,7 @@ import xml.etree.ElementTree as xml
 
 FOLDER = pathlib.Path("bindings/kotlin")
 POM = "{http://maven.apache.org/POM/4.0.0}"
-# What Gradle finds by itself and Maven has to be told, the parts of Robolectric and of JUnit; and the lint.
+# Libraries that Gradle resolves by itself and Maven must name: the parts of Robolectric and of JUnit; and the lint.
 ONLY_MAVEN = {
     "android",
     "monitor",
@@ -25,11 +25,11 @@ ONLY_MAVEN = {
     "ktlint",
     "com.pinterest.ktlint:ktlint-cli",
 }
-# What only a build for Android needs; Gradle runs Robolectric on JUnit 4, and Maven through JUnit 5.
+# Libraries of Android builds only; Gradle runs Robolectric on JUnit 4, and Maven through JUnit 5.
 ONLY_GRADLE = {"agp", "compile-sdk", "min-sdk", "org.jetbrains.kotlin:kotlin-test-junit"}
 
 
-# Compilers that Maven has to fetch as if they were libraries.
+# Compilers that Maven downloads as libraries.
 ONLY_BUILDS = {
     "kotlin-serialization-compiler-plugin-embeddable",
     "kotlin-compose-compiler-plugin-embeddable",
@@ -49,7 +49,7 @@ def catalogue(folder):
 def poms(paths):
     versions, libraries = {}, {}
     trees = [xml.parse(path).getroot() for path in sorted(paths)]
-    # A pom may use what its parent says.
+    # A pom inherits the properties of its parent.
     inherited = {child.tag.removeprefix(POM): child.text for tree in trees for child in tree.iterfind(f"{POM}properties/*")}
     for tree in trees:
         own = {child.tag.removeprefix(POM): child.text for block in tree.iter(POM + "properties") for child in block}
@@ -65,7 +65,7 @@ def poms(paths):
             group, artifact, version = (entry.findtext(POM + part) for part in ("groupId", "artifactId", "version"))
             if artifact in ONLY_BUILDS:
                 continue
-            # Gradle finds the part for the JVM by itself.
+            # Gradle resolves the JVM variant by itself.
             libraries[f"{group}:{artifact.removesuffix('-jvm')}"] = resolved(version)
     return versions, libraries
 
@@ -79,13 +79,13 @@ def differences(kind, gradle, maven):
 
 
 def sample():
-    """What the sample asks for in Gradle, and is not compiled against in the same version."""
+    """Returns the libraries of the sample's catalogue that its poms lack, or have in another version."""
     _, asked = catalogue(SAMPLE)
     _, compiled = poms(SAMPLE.glob("compile-android/**/pom.xml"))
     for module, version in asked.items():
         if module.startswith("org.nearside:"):
             continue
-        # Gradle takes Android's part of a library, the poms name it; coroutines' part for Android is a thin one on the core.
+        # Gradle selects the Android variant of a library, the poms name it; coroutines-android is a thin layer on the core.
         name = module.removesuffix("-ktx")
         there = [compiled.get(other) for other in (name, name + "-android", name.replace("-android", "-core"))]
         if version not in there:

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Tells of each native library whether it can be loaded where memory comes in pages of 16 KB.
+"""Checks that native libraries can be loaded on systems with 16 KB memory pages.
 
-kotlin-pages.py FILE...: prints a line for each file, and exits with 1 if one of them cannot be loaded there. It reads the
-program headers of the ELF file itself, for readelf is not everywhere: every loadable segment of a 64-bit library has to be
-aligned to 16 KB at least, and to lie at the same place in its page in the file and in memory.
+kotlin-pages.py FILE...: prints a line for each file, and exits with 1 if one of them cannot be loaded. It reads the program
+headers of the ELF file itself, because readelf is not always installed: every loadable segment of a 64-bit library must be
+aligned to at least 16 KB, and have the same offset within its page in the file and in memory.
 """
 
 import struct
@@ -14,13 +14,13 @@ PT_LOAD = 1
 
 
 def complaints(path):
-    """What is wrong with this file, a line each."""
+    """Returns the problems of this file, a line each."""
     with open(path, "rb") as file:
         header = file.read(64)
         if header[:4] != b"\x7fELF":
             return ["is no ELF file"]
         if header[4] != 2:
-            return []  # Where pages have 16 KB, programs have 64 bits.
+            return []  # Systems with 16 KB pages run 64-bit programs only.
         order = "<" if header[5] == 1 else ">"
         (start,) = struct.unpack_from(order + "Q", header, 32)
         size, count = struct.unpack_from(order + "HH", header, 54)

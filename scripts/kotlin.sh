@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
-# What only the Kotlin library needs, besides compiling and testing it on a host (scripts/bindings.sh does that).
+# Lints, packages, measures and documents the Kotlin library; scripts/bindings.sh compiles and tests it.
 #
-#   kotlin.sh lint                 ktlint over all Kotlin code; what it finds is shown, and it fails
-#   kotlin.sh format               the same, mended where ktlint can
-#   kotlin.sh deps                 the versions in Gradle's catalogue and in the Maven poms are the same
-#   kotlin.sh pages FILE...        each native library can be loaded where pages have 16 KB
-#   kotlin.sh android              the AAR, the JVM jar and nearside-testing, with Gradle, cargo-ndk and the NDK
-#   kotlin.sh bench [WHAT...]      what the way through Kotlin costs; see src/bench; all of it when nothing is named
-#   kotlin.sh docs                 the API's documentation, in target/kotlin/dokka
+#   kotlin.sh lint                 runs ktlint over all Kotlin code; findings are printed and fail
+#   kotlin.sh format               the same, and fixes what ktlint can fix
+#   kotlin.sh deps                 checks that Gradle's catalogue and the Maven poms have the same versions
+#   kotlin.sh pages FILE...        checks that each native library can be loaded with 16 KB pages
+#   kotlin.sh android              builds the AAR, the JVM jar and nearside-testing, with Gradle, cargo-ndk and the NDK
+#   kotlin.sh bench [PART...]      measures the overhead of Kotlin; see src/bench; default: all parts
+#   kotlin.sh docs                 writes the API documentation to target/kotlin/dokka
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
 source "$(dirname "$0")/runners.sh"
 cd "$root"
 library=bindings/kotlin
 
-# The oldest Android that llama.cpp is built for, and the oldest that the library runs on (gradle/libs.versions.toml).
+# The oldest Android API level that llama.cpp is built for and the library runs on (gradle/libs.versions.toml).
 api=28
 
-# class_path POM FILE ARGUMENT...: writes the class path of what a pom names, unless it is younger than the pom.
+# class_path POM FILE ARGUMENT...: writes the class path of a pom to FILE, unless FILE is newer than the pom.
 class_path() {
   local pom=$1 file=$2
   shift 2
@@ -26,7 +26,8 @@ class_path() {
   maven -q -f "$pom" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath -Dmdep.outputFile="$file" "$@"
 }
 
-# ktlint ARGUMENT...: over all Kotlin code that git knows or could come to know. It shows what it finds, and exits with 1.
+# ktlint ARGUMENT...: runs ktlint over all tracked and untracked Kotlin files that git does not ignore; exits with 1 if it
+# finds anything.
 ktlint() {
   local files=()
   while IFS= read -r file; do [ -f "$file" ] && files+=("$file"); done < <(
@@ -39,14 +40,14 @@ ktlint() {
 
 deps() { python3 scripts/kotlin-deps.py; }
 
-# Android 15 and later may run with pages of 16 KB, and loads only what is laid out for them; Google Play asks for it.
+# Android 15 and later may use 16 KB pages, and loads only libraries aligned for them; Google Play requires it.
 pages() {
-  [ $# -gt 0 ] || fail 'no library to look at' 'name the files: kotlin.sh pages FILE...'
+  [ $# -gt 0 ] || fail 'no library given' 'name the files: kotlin.sh pages FILE...'
   python3 scripts/kotlin-pages.py "$@"
 }
 
-# native VARIANT ABI TARGET [FLAGS]: one build of the library, under the name by which NativeLibrary.kt knows it. Each in a
-# folder of its own: llama.cpp's build keeps the processor it was last configured for.
+# native VARIANT ABI TARGET [FLAGS]: builds one variant of the library, under the name that NativeLibrary.kt expects. Each
+# in a folder of its own, because llama.cpp's build keeps the processor that it was last configured for.
 native() {
   local variant=$1 abi=$2 triple=$3 flags=${4:-}
   local out=$target/android/$variant
@@ -60,7 +61,7 @@ native() {
 
 android() {
   local ndk=${ANDROID_NDK_HOME:-${ANDROID_NDK_ROOT:-${ANDROID_NDK:-}}}
-  [ -d "$ndk" ] || fail 'there is no Android NDK here' \
+  [ -d "$ndk" ] || fail 'the Android NDK is missing' \
     "install NDK r28 or later with Android Studio or \`sdkmanager 'ndk;28.2.13676358'\`, and set ANDROID_NDK_HOME to its folder"
   cargo ndk --version >/dev/null 2>&1 || fail 'cargo-ndk is missing' 'run `cargo install cargo-ndk --version ^4.1`'
   local gradle=gradle
@@ -77,11 +78,11 @@ android() {
   (cd "$library" && "$gradle" -Pnearside.target="$target" assemble)
 }
 
-# The library must not be rebuilt meanwhile, and nothing else should run.
+# Do not rebuild the library meanwhile, and run nothing else.
 bench() {
   class_path "$library/pom.xml" "$target/kotlin/bench.classpath" -DincludeScope=test
   maven -q -f "$library/pom.xml" test-compile
-  # A heap that is there from the start: what the process grows by is then not Java's.
+  # Allocate the whole heap at the start, so that later growth of the process is not Java's.
   local java=(java -Xms128m -Xmx128m -XX:+UseSerialGC -XX:+AlwaysPreTouch -Djna.library.path="$programs"
     -cp "$target/kotlin/test-classes:$target/kotlin/classes:$(cat "$target/kotlin/bench.classpath")" org.nearside.bench.BenchKt)
   if [ $# -gt 0 ]; then
@@ -101,5 +102,5 @@ case $task in
   lint) ktlint ;;
   format) ktlint --format ;;
   deps | pages | android | bench | docs) "$task" "$@" ;;
-  *) fail "\`$task\` is nothing that can be done here" 'there are lint, format, deps, pages, android, bench and docs' ;;
+  *) fail "unknown task \`$task\`" 'the tasks are lint, format, deps, pages, android, bench and docs' ;;
 esac

@@ -30,7 +30,7 @@ check_clippy() { cargo clippy --release --workspace --all-targets --quiet -- -D 
 # Libraries only: the crate and the program are both called `nearside`, and their pages would overwrite each other.
 check_docs() { RUSTDOCFLAGS='-D warnings' cargo doc --release --workspace --lib --no-deps --quiet; }
 
-# The stand-ins of phones.sh have the names of what they stand for.
+# The stand-ins of check-mobile.sh have the names of what they stand for.
 check_shell() { files '*.sh' .ci/run scripts/phones/ar scripts/phones/cc scripts/phones/cmake | xargs shellcheck; }
 check_python() { files '*.py' | while IFS= read -r file; do python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])' "$file" 2>&1; done | none; }
 check_kotlin() { scripts/kotlin.sh lint; }

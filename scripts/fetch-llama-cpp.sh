@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Fetches what Nearside is measured against: llama.cpp's own programs, from Debian's newest packages.
+# Fetches llama.cpp's own programs, which benchmarks and tests compare Nearside with, from Debian's newest packages.
 #
-# They are unpacked, not installed: everything lies in $NEARSIDE_PEERS (default ~/.cache/nearside/peers), libc included,
-# and nothing of the system changes. There they are run as
+# They are unpacked into $NEARSIDE_PEERS (default ~/.cache/nearside/peers), libc included, not installed: the system does
+# not change. The folder has two launchers:
 #
 #   run-as VARIANT PROGRAM ARGS    with one CPU variant, such as haswell (AVX2)
-#   run PROGRAM ARGS               with haswell: what Nearside itself is built for on x86-64
+#   run PROGRAM ARGS               with haswell, for which Nearside itself is built on x86-64
 #
-# Debian's llama.cpp picks the fastest of its 14 CPU variants by itself; like is compared with like only when told which.
+# Debian's llama.cpp picks the fastest of its 14 CPU variants by itself; a fair comparison needs a fixed one.
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
 peers=${NEARSIDE_PEERS:-$cache/peers}
@@ -16,7 +16,7 @@ peers=${NEARSIDE_PEERS:-$cache/peers}
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
 mirror=$(sed -n 's/^URIs: *//p' /etc/apt/sources.list.d/debian.sources 2>/dev/null | head -n 1)
 if [ "$(uname -m)" != x86_64 ] || [ -z "$mirror" ] || [ ! -f $keys ]; then
-  fail 'the peers come from Debian packages for x86-64, and this is another system' 'put programs `run` and `run-as` of your own into a folder and name it in NEARSIDE_PEERS'
+  fail 'the programs of llama.cpp come from Debian packages for x86-64, and this is another system' 'put programs `run` and `run-as` of your own into a folder and set NEARSIDE_PEERS to it'
 fi
 
 mkdir -p "$(dirname "$peers")"
@@ -25,14 +25,14 @@ new=$(mktemp -d "$peers.new.XXXXXX")
 trap 'rm -rf "$new"' EXIT
 mkdir -p "$new"/{lists/partial,packages,root}
 
-# A list of sources and of packages of its own, so that the system's stay as they are. The newest packages carry a date
-# until which their list counts; a mirror that is a few days behind is good enough here, and still signed.
+# Own lists of sources and packages, so that the system's stay unchanged. The list of the newest packages has an expiry
+# date; a mirror that is a few days behind is good enough here, and still signed.
 echo "deb [signed-by=$keys check-valid-until=no] $mirror sid main" >"$new/sources.list"
 apt() {
   apt-get -qq -o Dir::Etc::SourceList="$new/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists="$new/lists" \
     -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o APT::Sandbox::User=root "$@"
 }
-printf 'Fetching llama.cpp as Debian builds it\n'
+printf 'Fetching llama.cpp from Debian\n'
 apt update
 (cd "$new/packages" && apt download llama.cpp-tools libllama0 libggml0 libc6 libgcc-s1 libgomp1 libstdc++6 libssl3t64 zlib1g libzstd1)
 for package in "$new"/packages/*.deb; do
@@ -42,7 +42,7 @@ rm -rf "$new/packages" "$new/lists"
 
 cat >"$new/run-as" <<'R'
 #!/bin/bash
-# run-as VARIANT PROGRAM ARGS: one of llama.cpp's programs with one CPU variant, such as haswell.
+# run-as VARIANT PROGRAM ARGS: runs one of llama.cpp's programs with one CPU variant, such as haswell.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 libraries=$here/root/usr/lib/x86_64-linux-gnu
@@ -51,7 +51,7 @@ shift 2
 export GGML_BACKEND_PATH=$libraries/ggml/backends0/libggml-cpu-$variant.so
 [ -e "$GGML_BACKEND_PATH" ] || { echo "error: no CPU variant \`$variant\`; see $(dirname "$GGML_BACKEND_PATH")" >&2; exit 1; }
 run=("$libraries/ld-linux-x86-64.so.2" --library-path "$libraries:$libraries/llama" "$here/root/usr/bin/$program" "$@")
-# Where llama.cpp is installed too, its variants would be found first: hidden from this one process.
+# If llama.cpp is installed too, its variants would be found first: hide them from this process.
 installed=/usr/lib/x86_64-linux-gnu/ggml/backends0
 if [ -e $installed ] && [ "$(readlink -f "$GGML_BACKEND_PATH")" != "$(readlink -f "$installed/libggml-cpu-$variant.so")" ]; then
   exec unshare --mount --map-root-user bash -c 'mount -t tmpfs none "$0" && exec "$@"' $installed "${run[@]}"

@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# The way of somebody who has only README.md: a new Kotlin project and a new Swift package outside of this clone, made of
-# nothing but the blocks that README.md shows, reach a streamed answer of a real model.
+# Checks README.md's quick start: creates a Kotlin project and a Swift package outside of this clone, from README.md's
+# blocks alone, and runs them until a real model has answered.
 #
-#   stranger.sh [kotlin] [swift]    both when none is named; each prints `ok  NAME` or `FAIL NAME`
+#   check-quickstart.sh [kotlin] [swift]    default: both; each prints `ok  NAME` or `FAIL NAME`
 #
-# A block after a comment `<!-- file: NAME -->` is the file NAME. The model comes from a hub on this machine.
+# A block after a comment `<!-- file: NAME -->` is the file NAME. The model comes from a local hub.
 set -uo pipefail
 source "$(dirname "$0")/paths.sh"
 source "$(dirname "$0")/runners.sh"
 cd "$root" || exit 1
 outside=$(mktemp -d)
 trap 'rm -rf "$outside"' EXIT
-# README.md's snippets stand beside the clone.
+# README.md's projects expect the clone beside them.
 ln -s "$root" "$outside/nearside"
 
-# unpack LANGUAGE: writes the files of the section that README.md has for it, and checks that the program is short.
+# unpack LANGUAGE: writes README.md's files for the language, and checks that the program is short.
 unpack() {
   python3 - "$1" "$outside/new-$1" <<'P'
 import pathlib, re, sys
@@ -34,41 +34,41 @@ for name, block in files:
 P
 }
 
-# answered OUTPUT: the model said something, and the receipt says where.
-answered() {
+# has_answer OUTPUT: succeeds if the output has the text of an answer and a line with its tokens; else prints the output.
+has_answer() {
   local words
   words=$(grep -oE '[A-Za-z]{3,}' "$1" | wc -l)
   if [ "$words" -lt 5 ] || ! grep -q 'tokens' "$1"; then cat "$1"; return 1; fi
 }
 
-# first LANGUAGE COMMAND...: runs the command, which starts in the new project.
-first() {
+# run_first LANGUAGE COMMAND...: runs the new project's program and checks its output.
+run_first() {
   local language=$1
   shift
   "$@" >"$outside/$language.out" 2>&1 || { cat "$outside/$language.out"; return 1; }
-  answered "$outside/$language.out"
+  has_answer "$outside/$language.out"
 }
 
 new_kotlin() {
   unpack kotlin || return
-  (cd "$outside/new-kotlin" && first kotlin "$root/scripts/with-hub.sh" timeout 550 \
+  (cd "$outside/new-kotlin" && run_first kotlin "$root/scripts/with-local-hub.sh" timeout 550 \
     mvn --batch-mode --no-transfer-progress -q -Dkotlin.compiler.daemon=false compile exec:java)
 }
 
-# The package manager of Debian's Swift needs a flag (bindings/swift/Package.swift says why); others know it, too.
+# Debian's Swift package manager needs the linker flag (bindings/swift/Package.swift gives the reason); others accept it.
 new_swift() {
   unpack swift || return
-  seen=("$outside")
-  first swift in_swift "$outside/new-swift" "$root/scripts/with-hub.sh" timeout 550 swift run \
-    --scratch-path "$target/swift-stranger" -Xlinker --allow-shlib-undefined
+  extra_mounts=("$outside")
+  run_first swift in_swift "$outside/new-swift" "$root/scripts/with-local-hub.sh" timeout 550 swift run \
+    --scratch-path "$target/swift-quickstart" -Xlinker --allow-shlib-undefined
 }
 
 [ $# -gt 0 ] || set -- kotlin swift
 failures=0
 for language; do
-  case $language in kotlin | swift) ;; *) fail "there is no way for \`$language\`" 'there are kotlin and swift' ;; esac
+  case $language in kotlin | swift) ;; *) fail "no quick start for \`$language\`" 'the languages are kotlin and swift' ;; esac
   start=$SECONDS
   if "new_$language"; then result='ok  '; else result='FAIL' failures=$((failures + 1)); fi
-  printf '%s stranger-%s (%d s)\n' "$result" "$language" $((SECONDS - start))
+  printf '%s quickstart-%s (%d s)\n' "$result" "$language" $((SECONDS - start))
 done
 [ "$failures" -eq 0 ]

@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
-# Runs a command inside the folder that scripts/swift-root.sh made.
+# Runs a command in the Debian root that scripts/swift-chroot-make.sh created.
 #
-#   swift-in.sh ROOT [-b DIR]... -- COMMAND...
+#   swift-chroot-run.sh ROOT [-b DIR]... -- COMMAND...
 #
-# Each DIR is there at the same path, and the working directory stays. There is no network but the loopback: what is
-# built and tested inside needs none. The mounts, an empty /tmp among them, are in a namespace of their own and
-# end with the command. It runs as whoever calls; NEARSIDE_* variables are handed in.
+# Each DIR is mounted at the same path, and the working directory stays. Only the loopback network is there. The mounts,
+# with an empty /tmp, end with the command. It runs as the calling user and gets the NEARSIDE_* variables.
 set -euo pipefail
 
-root=${1:?usage: swift-in.sh ROOT [-b DIR]... -- COMMAND...}
+root=${1:?usage: swift-chroot-run.sh ROOT [-b DIR]... -- COMMAND...}
 shift
 directories=()
 while [ "${1:-}" = -b ]; do
@@ -29,7 +28,7 @@ exec "${as_root[@]}" unshare --mount --net --propagation private bash -c '
   set -euo pipefail
   root=$1 user=$2 here=$3 count=$4
   shift 4
-  # Without /proc the loader finds none of the libraries that lie beside the programs.
+  # Without /proc the loader does not find the libraries beside the programs.
   mount -t proc proc "$root/proc"
   mount --rbind /dev "$root/dev"
   mount -t tmpfs -o mode=1777 tmp "$root/tmp"
@@ -40,5 +39,5 @@ exec "${as_root[@]}" unshare --mount --net --propagation private bash -c '
   shift "$count"
   ip link set lo up
   exec chroot --userspec="$user" "$root" /bin/bash -c "cd \"\$0\" && exec \"\$@\"" "$here" "$@"
-' swift-in "$root" "$(id -u):$(id -g)" "$PWD" "${#directories[@]}" "${directories[@]}" \
+' swift-chroot-run "$root" "$(id -u):$(id -g)" "$PWD" "${#directories[@]}" "${directories[@]}" \
   /usr/bin/env -i HOME=/tmp PATH=/usr/bin:/bin:/usr/libexec/swift/bin LANG=C.UTF-8 "${variables[@]}" "$@"

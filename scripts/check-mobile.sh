@@ -1,38 +1,38 @@
 #!/usr/bin/env bash
-# Type-checks the Rust for phones, on a machine that cannot build for any.
+# Type-checks the Rust code for iOS and Android, on a machine that cannot build for them.
 #
-#   phones.sh check [TARGET...]    prints `ok  TARGET` or `FAIL TARGET` after what cargo found; without names all three:
-#                                  aarch64-apple-ios, aarch64-apple-ios-sim and aarch64-linux-android
+#   check-mobile.sh check [TARGET...]    prints cargo's findings, then `ok  TARGET` or `FAIL TARGET`; default: all three,
+#                                        aarch64-apple-ios, aarch64-apple-ios-sim and aarch64-linux-android
 #
-# What it proves: core, llama and bindings are sound Rust for the target and without a warning, code that only this target
-# has included, and bindgen reads llama.cpp's headers for it.
+# Proves: core, llama and bindings type-check for the target without warnings, including code that only this target has,
+# and bindgen reads llama.cpp's headers for it.
 #
-# What it does not prove: that it links, that any symbol is there, that C or C++ compiles for a phone (stand-ins of a
-# compiler, an archiver and cmake write empty files), that Android's own headers agree (musl's take their place), or
-# anything about Metal and Accelerate. The command line is not for phones and is not looked at.
+# Does not prove: that it links, that any symbol exists, that C or C++ compiles for a phone (stand-ins for a compiler, an
+# archiver and cmake write empty files), that Android's own headers agree (musl's replace them), or anything about Metal
+# and Accelerate. The command line is not for phones and is not checked.
 #
-# The standard library of a target is rustup's; where rustup lacks it or is not there, it is compiled once, 30 to 40
-# seconds, from the source of exactly this compiler, which rustup has or Debian. Where neither does, the target is SKIPPED,
-# which counts as a failure if CI=true. C's headers come from the Python package `ziglang`. All that stays, up to 300 MB,
-# in ~/.cache/nearside/phones.
+# The standard library of a target comes from rustup; without that, it is compiled once, in 30 to 40 seconds, from the
+# source of exactly this compiler, from rustup or Debian. If neither has it, the target is SKIPPED, which counts as a
+# failure if CI=true. C's headers come from the Python package `ziglang`. All of this, up to 300 MB, is kept in
+# ~/.cache/nearside/phones.
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
 cd "$root"
 
-place=$cache/phones
+mobile_cache=$cache/phones
 stand_ins=$root/scripts/phones
 zig=0.17.1
-headers=$place/zig-$zig
+headers=$mobile_cache/zig-$zig
 
 version=$(rustc -Vv | sed -n 's/^release: //p')
 host=$(rustc -Vv | sed -n 's/^host: //p')
 ours=$(rustc --print sysroot)
-sysroot=$place/sysroot-$version
-debian=$place/rust-src-$version
+sysroot=$mobile_cache/sysroot-$version
+debian=$mobile_cache/rust-src-$version
 
-# whole FOLDER COMMAND...: has the command fill a folder, given as its last argument, unless that is there already. The
-# folder is whole or absent, whenever this is killed, and whoever of two that fill it at once comes first has made it.
-whole() {
+# fill_once FOLDER COMMAND...: runs the command, with a new folder as its last argument, unless FOLDER exists, and renames
+# the result to FOLDER. FOLDER is complete or absent, even after a kill; of two concurrent runs the first one wins.
+fill_once() {
   local folder=$1 new
   shift
   [ ! -d "$folder" ] || return 0
@@ -42,7 +42,7 @@ whole() {
   [ -d "$folder" ]
 }
 
-# Apple's and musl's headers, out of zig's wheel, under their own names.
+# Unpacks Apple's and musl's headers from zig's wheel.
 unpack_headers() {
   python3 -m pip download --quiet --disable-pip-version-check --no-deps --dest "$1" "ziglang==$zig" || return
   python3 - "$1" <<'P'
@@ -60,13 +60,13 @@ wheel.unlink()
 P
 }
 
-# What clang itself brings (stdbool.h): libclang does not find it when the system is not this one.
+# Prints the folder of clang's own headers (stdbool.h), which libclang does not find for a foreign target.
 clang_headers() {
   { compgen -G '/usr/lib/llvm-*/lib/clang/*/include' || compgen -G '/usr/lib*/clang/*/include' ||
     printf '%s/include\n' "$(clang -print-resource-dir)"; } | sort -V | tail -n 1
 }
 
-# An NDK, as far as the build script of llama-cpp-sys-2 looks into one.
+# Creates the part of an NDK that the build script of llama-cpp-sys-2 reads.
 fill_ndk() {
   local system=linux tools
   [ "$(uname)" != Darwin ] || system=darwin
@@ -78,8 +78,8 @@ fill_ndk() {
   cp -R "$headers/aarch64-linux-musl" "$tools/sysroot/usr/include/aarch64-linux-android"
 }
 
-# conditions SIMULATOR FOLDER: the header that says which of Apple's systems this is. Apple's own wants a newer clang than
-# the libclang of some systems.
+# conditions SIMULATOR FOLDER: writes the header that defines which Apple system this is. Apple's own header needs a newer
+# clang than the libclang of some systems.
 conditions() {
   local name
   {
@@ -90,8 +90,8 @@ conditions() {
   } >"$2/TargetConditionals.h"
 }
 
-# The source of Rust's library as Debian packages it: which of its suites has this version changes with time. The system's
-# own lists of packages stay as they are.
+# Unpacks the source of Rust's standard library from Debian; the suite that has this version changes with time. The
+# system's own package lists stay unchanged.
 unpack_debian_source() {
   local mirror suite package keys=/usr/share/keyrings/debian-archive-keyring.gpg
   mirror=$(sed -n 's/^URIs: *//p' /etc/apt/sources.list.d/debian.sources 2>/dev/null | head -n 1)
@@ -111,19 +111,19 @@ unpack_debian_source() {
 
 have_rustup() { command -v rustup >/dev/null; }
 
-# Prints where the source of this compiler's library is, or nothing.
+# Prints the folder of the source of this compiler's standard library, or nothing.
 library_source() {
   local source=$ours/lib/rustlib/src/rust/library
   [ -f "$source/Cargo.toml" ] || ! have_rustup || rustup --quiet component add rust-src >/dev/null 2>&1 || true
   if [ -f "$source/Cargo.toml" ]; then
     printf '%s\n' "$source"
-  elif whole "$debian" unpack_debian_source >&2; then
+  elif fill_once "$debian" unpack_debian_source >&2; then
     printf '%s\n' "$debian/library"
   fi
 }
 
-# compile_library SOURCE TARGET FOLDER: the standard library of a target. `-Z build-std` is for nightly compilers; what it
-# makes here is never run.
+# compile_library SOURCE TARGET FOLDER: compiles the standard library of a target. `-Z build-std` is for nightly compilers;
+# its output is never run here.
 compile_library() {
   local seed=$3/seed
   mkdir -p "$seed/src"
@@ -134,7 +134,7 @@ compile_library() {
   mkdir "$3/lib" && cp "$seed/target/$2/release/deps/"*.rlib "$3/lib/" && rm -rf "$3"/lib/libseed-* "$seed"
 }
 
-# Makes sure of a target's library, and sets `flags` to what rustc needs to find it.
+# Provides a target's standard library, and sets `flags` to the flags with which rustc finds it.
 flags=
 provide_library() {
   local triple=$1 source
@@ -148,7 +148,7 @@ provide_library() {
   mkdir -p "$sysroot/lib/rustlib"
   ln -sfn "$ours/bin" "$sysroot/bin"
   ln -sfn "$ours/lib/rustlib/$host" "$sysroot/lib/rustlib/$host"
-  whole "$sysroot/lib/rustlib/$triple" compile_library "$source" "$triple"
+  fill_once "$sysroot/lib/rustlib/$triple" compile_library "$source" "$triple"
 }
 
 check_one() {
@@ -158,15 +158,15 @@ check_one() {
     "CXX_$lower=$stand_ins/cc" "AR_$lower=$stand_ins/ar" "RANLIB_$lower=$stand_ins/ar" "CMAKE_$lower=$stand_ins/cmake")
   case $triple in
     *android*)
-      whole "$place/ndk" fill_ndk || return
-      environment+=("ANDROID_NDK=$place/ndk")
+      fill_once "$mobile_cache/ndk" fill_ndk || return
+      environment+=("ANDROID_NDK=$mobile_cache/ndk")
       ;;
     *apple*)
-      folder=$place/conditions-$triple
-      case $triple in *-sim) whole "$folder" conditions 1 ;; *) whole "$folder" conditions 0 ;; esac || return
-      # Without an SDK that is named, cc-rs asks Xcode for one.
-      mkdir -p "$place/sdk"
-      environment+=("SDKROOT=$place/sdk"
+      folder=$mobile_cache/conditions-$triple
+      case $triple in *-sim) fill_once "$folder" conditions 1 ;; *) fill_once "$folder" conditions 0 ;; esac || return
+      # Without SDKROOT, cc-rs runs Xcode's tools to find an SDK.
+      mkdir -p "$mobile_cache/sdk"
+      environment+=("SDKROOT=$mobile_cache/sdk"
         "BINDGEN_EXTRA_CLANG_ARGS_$lower=-isystem $folder -isystem $(clang_headers) -isystem $headers/any-darwin-any")
       ;;
   esac
@@ -176,18 +176,18 @@ check_one() {
 case ${1:-} in
   check) shift ;;
   -h | --help) sed -n '2,/^set /{/^# \{0,1\}/s///p;}' "$0"; exit 0 ;;
-  *) fail "\`${1:-}\` is nothing that can be done here" 'run `scripts/phones.sh check`; `--help` says what that proves' ;;
+  *) fail "unknown task \`${1:-}\`" 'run `scripts/check-mobile.sh check`; `--help` describes what that proves' ;;
 esac
 [ $# -gt 0 ] || set -- aarch64-apple-ios aarch64-apple-ios-sim aarch64-linux-android
-mkdir -p "$place"
-whole "$headers" unpack_headers || fail "could not fetch the Python package ziglang $zig" 'check that `pip download` reaches its package index'
+mkdir -p "$mobile_cache"
+fill_once "$headers" unpack_headers || fail "could not fetch the Python package ziglang $zig" 'check that `pip download` reaches its package index'
 
 failures=0
 for triple; do
   start=$SECONDS
   if ! provide_library "$triple"; then
     result=SKIPPED
-    printf 'Not checked: there is no standard library for %s, and its source for Rust %s can be had neither from rustup nor from Debian.\n' \
+    printf 'Not checked: there is no standard library for %s, and neither rustup nor Debian has its source for Rust %s.\n' \
       "$triple" "$version" >&2
     [ "${CI:-}" != true ] || failures=$((failures + 1))
   elif check_one "$triple"; then
