@@ -21,7 +21,7 @@ VAGUE = re.compile(r"[`\"“](?:(?:no|some|any)body|whoever)[`\"”]|\b((?:no|so
 HASH = re.compile(r'(?ms)(?:^|(?<=\s))(?P<comment>#[^\n]*|""".*?""")(?P<text>)')
 DOCS = re.compile(
     r"(?m)(?:^[ \t]*///([^\n]*)\n)(?:[ \t]*///[^\n]*\n)*(?:\s*#\[(?:[^\[\]]|\[[^\]]*\])*\])*"
-    r"\s*(?:pub(?:\([^)]*\))? )?(?:(?:const|async|unsafe|extern) )*fn "
+    r'\s*(?:pub(?:\([^)]*\))? )?(?:(?:const|async|unsafe|extern)(?: "C")? )*fn '
 )
 VERB = re.compile(r"(?:[A-Z][a-z]+ly )?(?:Re-)?([A-Za-z][a-z]*(?<![su])s)\b(?!['’-]| of\b| worth\b)")
 NOT_VERBS = """As Its This Always Sometimes Perhaps Yes Bytes Characters Columns Constraints Costs Credentials Details Dollars Encoders
@@ -37,7 +37,15 @@ def vague(path, text, *span):
         yield f"{path}:{text.count(chr(10), 0, match.start()) + 1}: {match[1]}: name who is meant\n"
 
 
+def self_test():
+    docs = DOCS.findall("/// Sets it.\n/// Of old.\n#[must_use(\n)]\npub const fn f() {}\n/// Type.\nstruct T;\n")
+    assert [text.strip() for text in docs] == ["Sets it."]
+    assert all(map(VERB.match, ("Writes it", "Is", "Atomically sets"))) and not any(map(VERB.match, ("Models of", "Less", "Al's")))
+    assert len(list(vague("a", "Some" + "body; `no" + "body`, no" + "body"))) == 2
+
+
 def main():
+    self_test()
     root, summaries, words, found = ([word for word in sys.argv[1:] if word[0] != "-"] or ["."])[0], [], [], []
     for path, text in read_files(root, "*.md", *TRANSLATIONS).items():
         found += vague(path, text)
