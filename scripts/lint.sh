@@ -63,9 +63,13 @@ check_promises() {
     git grep --untracked -qE "(fn|fun|func) \`?$name\b" -- '*.rs' '*.kt' '*.swift' || echo "ARCHITECTURE.md: there is no test $name"
   done | none
 }
+check_language() { python3 -B scripts/lint_text.py; }
+check_names() { python3 -B scripts/lint_code.py names; }
+check_glossary() { python3 -B scripts/lint_code.py glossary; }
+check_cycles() { python3 -B scripts/lint_code.py cycles; }
 check_readme() { scripts/check-readme.sh; }
 
-all=(format shell python kotlin versions swift workflows length purpose unsafe skipped promises clippy docs readme)
+all=(format shell python kotlin versions swift workflows length purpose unsafe skipped promises language names glossary cycles clippy docs readme)
 [ $# -gt 0 ] || set -- "${all[@]}"
 failures=0
 for check; do
