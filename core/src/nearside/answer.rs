@@ -2,8 +2,8 @@
 //! maximum cost before each attempt.
 //!
 //! ```text
-//! route: [target, then…] ──► reserve ──► Started ──► engine ──► chunks handed on ──► settle ──► Done
-//!                   ▲                                   │ failed, and nobody saw anything of it
+//! route: [target, then…] ──► reserve ──► Started ──► engine ──► chunks forwarded ──► settle ──► Done
+//!                   ▲                                   │ failed before visible output
 //!                   └───────────────────────────────────┘
 //! ```
 //!
@@ -15,116 +15,117 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::time::timeout_at;
 
-use super::prepared_target::{Place, Tariff};
+use super::prepared_target::{MaxTokens, PreparedTarget};
 use super::{Inner, blocking};
 use crate::chat::{
     AnswerSummary, ChatRequest, ChatStream, Chunk, CostSource, Route, RouteRule, Skipped, Target, Usage,
 };
 use crate::engine::Job;
+use crate::engine::remote::Price;
 use crate::error::{Error, ErrorKind, Result};
 use crate::route::Speed;
 use crate::state::{Caps, EntryId, Reservation};
 use crate::stream::{Sink, Stream};
 
 /// Outcome of one attempt.
-enum Ended {
+enum Attempt {
     /// The stream was finished.
-    Told,
+    Finished,
     /// It failed before any visible output; the next target may be tried.
     Failed(Error),
 }
 
 /// Tries the targets of the route in order.
-pub(super) async fn along(
+pub(super) async fn run_route(
     inner: &Arc<Inner>,
     request: ChatRequest,
     mut route: Route,
     sink: Sink<Chunk>,
-    asked: Instant,
+    requested_at: Instant,
 ) {
     let mut sink = Some(sink);
-    let mut places = vec![route.target.clone()];
-    places.append(&mut route.then);
-    let count = places.len();
-    for (n, target) in places.into_iter().enumerate() {
+    let mut targets = vec![route.target.clone()];
+    targets.append(&mut route.then);
+    let count = targets.len();
+    for (n, target) in targets.into_iter().enumerate() {
         let Some(open) = sink.take() else { return };
         route.target = target.clone();
         let last = n + 1 == count;
-        let (ended, back) = at(inner, &request, &route, open, asked, last).await;
-        match ended {
-            Ended::Told => return,
-            Ended::Failed(error) => {
-                tracing::debug!(kind = ?error.kind(), "a place failed; the next one is asked");
-                route.reason = format!("the place before it failed: {error}");
+        let (attempt, unfinished) = try_target(inner, &request, &route, open, requested_at, last).await;
+        match attempt {
+            Attempt::Finished => return,
+            Attempt::Failed(error) => {
+                tracing::debug!(kind = ?error.kind(), "target failed; trying the next one");
+                route.reason = format!("the previous target failed: {error}");
                 route.rule = RouteRule::PreviousFailed;
                 route.skipped.push(Skipped {
                     target,
                     rule: RouteRule::PreviousFailed,
                     reason: error.to_string(),
                 });
-                sink = back;
+                sink = unfinished;
             }
         }
     }
 }
 
 /// Tries one target. Returns the sink if the next target may be tried.
-async fn at(
+async fn try_target(
     inner: &Arc<Inner>,
     request: &ChatRequest,
     route: &Route,
     sink: Sink<Chunk>,
-    asked: Instant,
+    requested_at: Instant,
     last: bool,
-) -> (Ended, Option<Sink<Chunk>>) {
+) -> (Attempt, Option<Sink<Chunk>>) {
     let give_up = |sink: Sink<Chunk>, error: Error| match last {
         true => {
             sink.finish(Err(error));
-            (Ended::Told, None)
+            (Attempt::Finished, None)
         }
-        false => (Ended::Failed(error), Some(sink)),
+        false => (Attempt::Failed(error), Some(sink)),
     };
-    let (along, wanted) = (route.clone(), request.clone());
+    let (planned, wanted) = (route.clone(), request.clone());
     let ready = blocking(inner, move |inner| {
-        let place = inner.place(&along.target, &wanted)?;
-        let paid = Paid::before(inner, &wanted, &along, &place)?;
-        Ok((place, paid))
+        let prepared = inner.prepare_target(&planned.target, &wanted)?;
+        let charge = Charge::reserve(inner, &wanted, &planned, &prepared)?;
+        Ok((prepared, charge))
     });
-    let (place, paid) = match ready.await {
+    let (prepared, charge) = match ready.await {
         Ok(ready) => ready,
         Err(error) => return give_up(sink, error),
     };
     if !sink.send(Chunk::Started { route: route.clone() }).await {
         // Cancelled already: the engine finishes the sink at once.
     }
-    let mut asking = request.clone();
-    asking.limits = paid.limits.clone();
+    let mut attempted = request.clone();
+    attempted.limits = charge.limits.clone();
     let deadline = request
         .limits
         .deadline_ms
-        .map(|ms| asked + Duration::from_millis(ms) + GRACE);
+        .map(|ms| requested_at + Duration::from_millis(ms) + DEADLINE_GRACE);
     let (stream, inner_sink) = Stream::new();
-    place.engine.answer(Job {
-        request: asking,
+    prepared.engine.answer(Job {
+        request: attempted,
         route: route.clone(),
         sink: inner_sink,
-        asked,
+        asked: requested_at,
     });
-    hand_on(inner, route, stream, sink, paid, deadline, last).await
+    forward_chunks(inner, route, stream, sink, charge, deadline, last).await
 }
 
 /// Forwards chunks until the final one.
-async fn hand_on(
+async fn forward_chunks(
     inner: &Arc<Inner>,
     route: &Route,
     stream: ChatStream,
     sink: Sink<Chunk>,
-    paid: Paid,
+    charge: Charge,
     deadline: Option<Instant>,
     last: bool,
-) -> (Ended, Option<Sink<Chunk>>) {
+) -> (Attempt, Option<Sink<Chunk>>) {
     let cancel = sink.cancel().clone();
-    let deadline = deadline.map_or_else(|| tokio::time::Instant::now() + FOREVER, Into::into);
+    let deadline = deadline.map_or_else(|| tokio::time::Instant::now() + NO_DEADLINE, Into::into);
     let mut written = 0;
     let mut visible = false;
     let mut cancelled = false;
@@ -154,21 +155,24 @@ async fn hand_on(
                 for chunk in batch {
                     if let Chunk::Done { summary } = &chunk {
                         let AnswerSummary { usage, receipt, .. } = summary;
-                        if let Err(error) = paid.settle(inner, receipt.cost_usd, *usage, receipt.cost_source).await {
+                        if let Err(error) = charge
+                            .commit(inner, receipt.cost_usd, *usage, receipt.cost_source)
+                            .await
+                        {
                             sink.finish(Err(error));
-                            return (Ended::Told, None);
+                            return (Attempt::Finished, None);
                         }
-                        inner.learn(&route.target, &summary.timings);
-                        if paid.entry.is_none() && route.target.is_remote() {
-                            inner.note_free(&route.target, &paid.purpose, *usage);
+                        inner.record_speed(&route.target, &summary.timings);
+                        if charge.entry.is_none() && route.target.is_remote() {
+                            inner.record_free_answer(&route.target, &charge.purpose, *usage);
                         }
                         sink.finish(Ok(chunk));
-                        return (Ended::Told, None);
+                        return (Attempt::Finished, None);
                     }
                     visible = true;
-                    written += length(&chunk);
+                    written += content_bytes(&chunk);
                     if let Chunk::ToolCall { id, .. } = &chunk {
-                        inner.began(id, &route.target);
+                        inner.pin_tool_call(id, &route.target);
                     }
                     // After a cancel, drop chunks but wait for the engine's `Done`.
                     if !cancelled {
@@ -178,26 +182,26 @@ async fn hand_on(
                 if !over {
                     continue;
                 }
-                Error::internal("an engine ended without a last word; please report this")
+                Error::internal("an engine ended without `Done` or an error; please report this")
             }
         };
-        paid.broken_off(inner, written).await;
+        charge.abort(inner, written).await;
         let may_move = !visible && !last && !cancelled && error.kind() != ErrorKind::Internal;
         if may_move {
-            return (Ended::Failed(error), Some(sink));
+            return (Attempt::Failed(error), Some(sink));
         }
         sink.finish(Err(if visible { with_offer(&error) } else { error }));
-        return (Ended::Told, None);
+        return (Attempt::Finished, None);
     }
 }
 
-/// The error of an answer that broke off in the middle.
+/// Returns the error of an interrupted answer, with the offer to continue it.
 fn with_offer(error: &Error) -> Error {
-    let text = format!("{error}; what was written stays yours, and `continue_remotely` goes on from there");
+    let text = format!("{error}; the text so far is kept, and `continue_remotely` continues it");
     Error::new(error.kind(), text)
 }
 
-fn length(chunk: &Chunk) -> u64 {
+fn content_bytes(chunk: &Chunk) -> u64 {
     match chunk {
         Chunk::Text { text } | Chunk::Reasoning { text } => text.len() as u64,
         Chunk::ToolCall { arguments, .. } => arguments.len() as u64,
@@ -206,29 +210,33 @@ fn length(chunk: &Chunk) -> u64 {
 }
 
 /// Cost reservation of one attempt.
-struct Paid {
+struct Charge {
     entry: Option<EntryId>,
     /// The request's limits, tightened to the reservation.
     limits: crate::chat::Limits,
-    tariff: Option<Tariff>,
+    /// Price of the target, if it is known.
+    price: Option<Price>,
     prompt_tokens: u32,
     purpose: String,
 }
 
-impl Paid {
+impl Charge {
     /// Reserves the maximum cost, and tightens the request's limits to it.
-    fn before(inner: &Inner, request: &ChatRequest, route: &Route, place: &Place) -> Result<Self> {
-        let (prompt_tokens, completion) = place.most;
-        let mut paid = Self {
+    fn reserve(inner: &Inner, request: &ChatRequest, route: &Route, prepared: &PreparedTarget) -> Result<Self> {
+        let MaxTokens {
+            prompt: prompt_tokens,
+            completion,
+        } = prepared.max_tokens;
+        let mut charge = Self {
             entry: None,
             limits: request.limits.clone(),
-            tariff: None,
+            price: None,
             prompt_tokens,
             purpose: request.purpose.clone().unwrap_or_else(|| "chat".to_owned()),
         };
-        let Some(tariff) = &place.tariff else {
-            return Ok(paid);
-        };
+        if !prepared.charges {
+            return Ok(charge);
+        }
         let usage = |completion_tokens| Usage {
             prompt_tokens,
             completion_tokens,
@@ -236,70 +244,72 @@ impl Paid {
         };
         let policy = inner.policy();
         let caps = Caps::of(&policy, request.limits.max_usd);
-        let worst = tariff
+        charge.price.clone_from(&prepared.price);
+        let worst = charge
             .price
             .as_ref()
             .map_or(0.0, |price| price.cost(&usage(completion)));
         let entry = inner.ledger.reserve(&Reservation {
             target: &route.target,
-            purpose: &paid.purpose,
+            purpose: &charge.purpose,
             usd: worst,
             caps,
             now: SystemTime::now(),
         })?;
-        paid.entry = Some(entry);
+        charge.entry = Some(entry);
         let capped = caps.request.is_some() || caps.day.is_some() || caps.month.is_some();
-        if capped && let Some(price) = &tariff.price {
+        if capped && let Some(price) = &charge.price {
             // Enforce the reservation: `max_tokens` at the provider, `max_usd` while reading.
-            paid.limits.max_usd = Some(worst);
-            paid.limits.max_tokens = Some(paid.limits.max_tokens.map_or(completion, |most| most.min(completion)));
+            charge.limits.max_usd = Some(worst);
+            charge.limits.max_tokens = Some(
+                charge
+                    .limits
+                    .max_tokens
+                    .map_or(completion, |limit| limit.min(completion)),
+            );
             debug_assert!(price.cost(&usage(completion)) <= worst);
         }
-        paid.tariff = Some(Tariff {
-            price: tariff.price.clone(),
-        });
-        Ok(paid)
+        Ok(charge)
     }
 
     /// Settles the reservation with the actual cost.
-    async fn settle(&self, inner: &Arc<Inner>, usd: f64, usage: Usage, source: CostSource) -> Result<()> {
+    async fn commit(&self, inner: &Arc<Inner>, usd: f64, usage: Usage, source: CostSource) -> Result<()> {
         let Some(entry) = self.entry else { return Ok(()) };
         blocking(inner, move |inner| inner.ledger.settle(entry, usd, &usage, source)).await
     }
 
     /// The attempt failed: releases the reservation if nothing was generated, else settles an estimate.
-    async fn broken_off(&self, inner: &Arc<Inner>, written: u64) {
+    async fn abort(&self, inner: &Arc<Inner>, written: u64) {
         let Some(entry) = self.entry else { return };
         let usage = Usage {
             prompt_tokens: self.prompt_tokens,
             completion_tokens: u32::try_from(written.div_ceil(4)).unwrap_or(u32::MAX),
             ..Usage::default()
         };
-        let price = self.tariff.as_ref().and_then(|tariff| tariff.price.as_ref());
-        let usd = price.map_or(0.0, |price| price.cost(&usage));
-        let told = blocking(inner, move |inner| match written {
+        let usd = self.price.as_ref().map_or(0.0, |price| price.cost(&usage));
+        let recorded = blocking(inner, move |inner| match written {
             0 => inner.ledger.release(entry),
             _ => inner.ledger.settle(entry, usd, &usage, CostSource::Estimated),
         });
-        if let Err(error) = told.await {
+        if let Err(error) = recorded.await {
             // The reservation stays open and keeps counting against the caps.
-            tracing::warn!(kind = ?error.kind(), "what an answer cost could not be written down");
+            tracing::warn!(kind = ?error.kind(), "the cost of an answer could not be recorded");
         }
     }
 }
 
 impl Inner {
     /// Pins a tool call to the target that made it.
-    fn began(&self, call: &str, target: &Target) {
-        let mut loops = super::lock(&self.loops);
-        if loops.len() >= LOOPS {
-            loops.remove(0);
+    fn pin_tool_call(&self, call: &str, target: &Target) {
+        let mut calls = super::lock(&self.tool_call_targets);
+        if calls.len() >= MAX_PINNED_CALLS {
+            calls.remove(0);
         }
-        loops.push((call.to_owned(), target.clone()));
+        calls.push((call.to_owned(), target.clone()));
     }
 
     /// Records a free answer for the spending reports, in the background.
-    fn note_free(self: &Arc<Self>, target: &Target, purpose: &str, usage: Usage) {
+    fn record_free_answer(self: &Arc<Self>, target: &Target, purpose: &str, usage: Usage) {
         let (inner, target, purpose) = (Arc::clone(self), target.clone(), purpose.to_owned());
         tokio::task::spawn_blocking(move || {
             let entry = inner.ledger.reserve(&Reservation {
@@ -311,13 +321,13 @@ impl Inner {
             });
             let noted = entry.and_then(|entry| inner.ledger.settle(entry, 0.0, &usage, CostSource::Free));
             if let Err(error) = noted {
-                tracing::warn!(kind = ?error.kind(), "an answer could not be written down");
+                tracing::warn!(kind = ?error.kind(), "an answer could not be recorded");
             }
         });
     }
 
     /// Records the measured speed of a target, in the background.
-    fn learn(self: &Arc<Self>, target: &Target, timings: &crate::chat::Timings) {
+    fn record_speed(self: &Arc<Self>, target: &Target, timings: &crate::chat::Timings) {
         let rate = |rate: f64| (rate > 0.0).then_some(rate);
         let speed = Speed {
             prompt_tokens_per_second: rate(timings.prompt_tokens_per_second),
@@ -331,15 +341,15 @@ impl Inner {
         let (inner, target) = (Arc::clone(self), target.clone());
         tokio::task::spawn_blocking(move || {
             if let Err(error) = inner.state.record_speed(&target, speed) {
-                tracing::warn!(kind = ?error.kind(), "a speed could not be written down");
+                tracing::warn!(kind = ?error.kind(), "a speed could not be recorded");
             }
         });
     }
 }
 
-/// An engine keeps deadlines itself; this is for one that cannot.
-const GRACE: Duration = Duration::from_millis(500);
-/// Longer than any answer, and far from the end of the clock.
-const FOREVER: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Calls whose place is remembered.
-const LOOPS: usize = 256;
+/// Engines enforce deadlines themselves; this is for one that cannot.
+const DEADLINE_GRACE: Duration = Duration::from_millis(500);
+/// Longer than any answer, and within the range of the clock.
+const NO_DEADLINE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Maximum number of pinned tool calls.
+const MAX_PINNED_CALLS: usize = 256;

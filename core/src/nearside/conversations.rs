@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tokio::runtime::Handle;
 
-use super::history::{filled, shortened};
+use super::history::{apply_defaults, truncate_history};
 use super::{Answers, Inner, Nearside, blocking, facts, lock, record};
 use crate::chat::{
     ChatRequest, ChatStream, Conversation, ConversationSettings, ConversationSummary, ExportFormat, MessageState,
@@ -78,7 +78,7 @@ impl Conversations {
     /// `InvalidRequest` if there is none of that id; `Storage`.
     pub async fn open(&self, id: u64) -> Result<Conversation> {
         // Before and after: an answer may begin or end while the file is read.
-        let written = || lock(&self.inner.live).get(&id).copied().flatten();
+        let written = || lock(&self.inner.active_answers).get(&id).copied().flatten();
         let before = written();
         let mut conversation = self.with(move |archive| archive.read(id)).await?;
         let live = [before, written()];
@@ -172,8 +172,8 @@ impl Conversations {
     pub async fn route(&self, id: u64, request: ChatRequest) -> Result<Decision> {
         let request = self.next(id, request).await?;
         let inner = Arc::clone(&self.inner);
-        let decide = async move { facts::decide(&inner, &request, &Cancel::default()).await };
-        super::joined(self.handle.spawn(decide).await)
+        let decide = async move { facts::decide_with_refresh(&inner, &request, &Cancel::default()).await };
+        super::join_result(self.handle.spawn(decide).await)
     }
 
     /// What this would cost, said next, here and everywhere.
@@ -224,9 +224,9 @@ impl Conversations {
     async fn next(&self, id: u64, mut request: ChatRequest) -> Result<ChatRequest> {
         let new = std::mem::take(&mut request.messages);
         let (history, settings) = self.with(move |archive| archive.preview(id, &new)).await?;
-        filled(&mut request, &settings, history);
+        apply_defaults(&mut request, &settings, history);
         request.check()?;
-        let (request, _) = shortened(&self.inner, request).await?;
+        let (request, _) = truncate_history(&self.inner, request).await?;
         Ok(request)
     }
 

@@ -1,4 +1,4 @@
-//! What happens to the app, handed to the library in one line: `nearside.notify(AppEvent::MemoryLow)`.
+//! Lifecycle events of the app, reported in one line: `nearside.notify(AppEvent::MemoryLow)`.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Inner, Nearside, lock};
 use crate::device::HostFacts;
 
-/// What happened to the app.
+/// A lifecycle event of the app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AppEvent {
@@ -27,7 +27,7 @@ impl Nearside {
     pub fn notify(&self, event: AppEvent) {
         let inner = std::sync::Arc::clone(&self.inner);
         match event {
-            AppEvent::MemoryLow | AppEvent::MemoryCritical => *lock(&inner.pressed) = Some(Instant::now()),
+            AppEvent::MemoryLow | AppEvent::MemoryCritical => *lock(&inner.memory_pressure_at) = Some(Instant::now()),
             AppEvent::Foreground => return,
             AppEvent::Background => {}
         }
@@ -38,14 +38,14 @@ impl Nearside {
 }
 
 impl Inner {
-    /// The device as its host tells it, under memory pressure also where the app was told so lately.
+    /// Returns the host's facts; a recent memory warning counts as memory pressure.
     pub(super) fn host_facts(&self) -> HostFacts {
         let mut facts = self.host.facts();
-        let pressed = lock(&self.pressed).is_some_and(|at| at.elapsed() < PRESSURE);
-        facts.memory_pressure |= pressed;
+        let under_pressure = lock(&self.memory_pressure_at).is_some_and(|at| at.elapsed() < PRESSURE_DURATION);
+        facts.memory_pressure |= under_pressure;
         facts
     }
 }
 
-/// How long a warning counts. iOS and Android say when memory is low, and not when it no longer is.
-const PRESSURE: Duration = Duration::from_secs(60);
+/// How long a warning counts: iOS and Android report when memory is low, but not when that ends.
+const PRESSURE_DURATION: Duration = Duration::from_secs(60);

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
 
-use super::local::{Ready, not_installed};
+use super::local::{LocalModel, not_installed};
 use super::providers::{default_model, refresh};
 use super::{Inner, blocking, lock};
 use crate::chat::{ChatRequest, Mode, Output, Part, Sensitivity, Target};
@@ -20,15 +20,19 @@ use crate::stream::Cancel;
 
 /// Makes the routing decision. Refreshes missing or stale model lists first if no local candidate answers and the
 /// request may leave the device.
-pub(super) async fn decide(inner: &Arc<Inner>, request: &ChatRequest, cancel: &Cancel) -> Result<Decision> {
+pub(super) async fn decide_with_refresh(
+    inner: &Arc<Inner>,
+    request: &ChatRequest,
+    cancel: &Cancel,
+) -> Result<Decision> {
     let asked = request.clone();
     let (decision, stale) = blocking(inner, move |inner| {
-        let decision = inner.decide(&asked);
-        let here = matches!(&decision, Ok(decision) if is_here(decision));
-        // A name unknown here may be a model of a provider whose list was not fetched yet.
+        let decision = inner.decide_now(&asked);
+        let here = matches!(&decision, Ok(decision) if is_on_device(decision));
+        // A name that is unknown locally may be a model of a provider whose list was not fetched yet.
         let hopeless = matches!(&decision, Err(error) if error.kind() != ErrorKind::NotInstalled);
-        let may_fetch = !here && !hopeless && may_leave(&asked) && inner.host_facts().network != Network::Offline;
-        let stale = if may_fetch { inner.stale()? } else { vec![] };
+        let may_fetch = !here && !hopeless && allows_remote(&asked) && inner.host_facts().network != Network::Offline;
+        let stale = if may_fetch { inner.stale_providers()? } else { vec![] };
         Ok((decision, stale))
     })
     .await?;
@@ -39,22 +43,22 @@ pub(super) async fn decide(inner: &Arc<Inner>, request: &ChatRequest, cancel: &C
     let fetched = stale
         .iter()
         .filter(wanted)
-        .map(|name| tokio::time::timeout(FETCH, refresh(inner, name)));
+        .map(|name| tokio::time::timeout(LIST_REFRESH_TIMEOUT, refresh(inner, name)));
     let fetched = tokio::select! {
         fetched = join_all(fetched) => fetched,
-        // What is known already decides; the place that it names says the last word.
+        // Keep the decision from cached data; its target finishes the stream as cancelled.
         () = cancel.wait() => return decision,
     };
     if !fetched.iter().any(|one| matches!(one, Ok(Ok(_)))) {
         return decision;
     }
     let asked = request.clone();
-    blocking(inner, move |inner| inner.decide(&asked)).await
+    blocking(inner, move |inner| inner.decide_now(&asked)).await
 }
 
 impl Inner {
-    /// The providers whose model list was never fetched, or is old.
-    fn stale(&self) -> Result<Vec<String>> {
+    /// Returns the providers whose model list is missing or stale.
+    fn stale_providers(&self) -> Result<Vec<String>> {
         let mut stale = Vec::new();
         for settings in self.state.providers()? {
             if self.is_stale(&settings.name, SystemTime::now())? {
@@ -65,8 +69,8 @@ impl Inner {
     }
 
     /// Makes the routing decision from cached data.
-    pub(super) fn decide(&self, request: &ChatRequest) -> Result<Decision> {
-        let (needs, facts) = self.facts(request)?;
+    pub(super) fn decide_now(&self, request: &ChatRequest) -> Result<Decision> {
+        let (needs, facts) = self.gather_facts(request)?;
         Ok(choose(&needs, &facts, &self.policy()))
     }
 
@@ -74,21 +78,21 @@ impl Inner {
     /// and cost, which routing checks later.
     pub(super) fn largest_context(&self, request: &ChatRequest) -> Result<Option<u32>> {
         let mut needs = needs(request);
-        let remotes = self.all_remotes(request, &|_| Speed::default())?;
-        let locals = self.locals(request, &mut needs, &remotes)?;
+        let remotes = self.remote_candidates(request, &|_| Speed::default())?;
+        let locals = self.local_candidates(request, &mut needs, &remotes)?;
         let named = |provider: Option<&String>, model: &String| {
             needs.provider.as_ref().is_none_or(|asked| Some(asked) == provider)
                 && needs.model.as_ref().is_none_or(|asked| asked == model)
         };
-        let here = locals.iter().filter(|ready| named(None, &ready.id));
-        let here = here.map(|ready| self.context_of(ready)).max();
+        let here = locals.iter().filter(|local| named(None, &local.id));
+        let here = here.map(|local| self.context_of(local)).max();
         let elsewhere = remotes
             .iter()
             .filter(|remote| named(Some(&remote.provider), &remote.model));
         let elsewhere = elsewhere
             .filter_map(|remote| remote.context)
             .max()
-            .filter(|_| may_leave(request));
+            .filter(|_| allows_remote(request));
         Ok(match request.mode {
             Mode::OnlyOnDevice => here,
             Mode::PreferOnDevice => here.or(elsewhere),
@@ -97,14 +101,14 @@ impl Inner {
         })
     }
 
-    /// What this request would cost here and everywhere, the cheapest first.
+    /// Estimates the cost of this request on every target, cheapest first.
     pub(super) fn cost(&self, request: &ChatRequest) -> Result<Vec<CostRow>> {
-        let (needs, facts) = self.facts(request)?;
+        let (needs, facts) = self.gather_facts(request)?;
         Ok(compare(needs.prompt, needs.completion, &facts.remotes, &facts.locals))
     }
 
-    /// Everything that a decision rests on.
-    pub(super) fn facts(&self, request: &ChatRequest) -> Result<(Needs, Facts)> {
+    /// Gathers the input of a routing decision.
+    pub(super) fn gather_facts(&self, request: &ChatRequest) -> Result<(Needs, Facts)> {
         let mut needs = needs(request);
         needs.pinned = self.pinned(request);
         let speeds = self.state.speeds()?;
@@ -115,28 +119,28 @@ impl Inner {
             today: self.state.day(SystemTime::now())?,
             ..Facts::default()
         };
-        facts.remotes = self.all_remotes(request, &speed)?;
-        let locals = self.locals(request, &mut needs, &facts.remotes)?;
+        facts.remotes = self.remote_candidates(request, &speed)?;
+        let locals = self.local_candidates(request, &mut needs, &facts.remotes)?;
         // With a single candidate the engine's own memory check before loading is enough.
         let exact = !facts.remotes.is_empty() || locals.len() > 1;
         let mut snapshot = None;
         let mut unfit = None;
-        for ready in locals {
+        for local in locals {
             // A snapshot reads dozens of system files; take it only if it is needed.
             let now = match snapshot.take() {
                 Some(now) => now,
                 None => self.snapshot()?,
             };
-            match self.verdict(&ready, snapshot.insert(now), exact) {
+            match self.verdict(&local, snapshot.insert(now), exact) {
                 Ok(verdict) => facts.locals.push(LocalCandidate {
                     speed: speed(&Target::Local {
-                        model: ready.id.clone(),
+                        model: local.id.clone(),
                     }),
-                    context: self.context_of(&ready),
-                    abilities: HERE,
-                    quality: ready.size_bytes as f64 / BYTES_PER_BILLION,
+                    context: self.context_of(&local),
+                    abilities: LOCAL_CAPABILITIES,
+                    quality: local.size_bytes as f64 / BYTES_PER_BILLION,
                     verdict,
-                    model: ready.id,
+                    model: local.id,
                 }),
                 Err(error) => unfit = Some(error),
             }
@@ -147,24 +151,29 @@ impl Inner {
         }
     }
 
-    /// Local candidates. Resolves a model name that only exists locally.
-    fn locals(&self, request: &ChatRequest, needs: &mut Needs, remotes: &[RemoteCandidate]) -> Result<Vec<Ready>> {
-        let mut all: Vec<Ready> = self.store.list()?.into_iter().map(Ready::from).collect();
+    /// Returns the local candidates. Resolves a model name that only exists locally.
+    fn local_candidates(
+        &self,
+        request: &ChatRequest,
+        needs: &mut Needs,
+        remotes: &[RemoteCandidate],
+    ) -> Result<Vec<LocalModel>> {
+        let mut all: Vec<LocalModel> = self.store.list()?.into_iter().map(LocalModel::from).collect();
         let Some(name) = request.model.as_ref().filter(|_| request.provider.is_none()) else {
             return Ok(all);
         };
         let elsewhere = remotes.iter().any(|remote| remote.model == *name);
         let found = ModelRef::parse(name).and_then(|reference| {
-            self.ready(&reference).map_err(|error| match reference {
+            self.resolve_local(&reference).map_err(|error| match reference {
                 ModelRef::Path { .. } => error,
                 _ => not_installed(&reference),
             })
         });
         match found {
-            Ok(ready) => {
-                needs.model = Some(ready.id.clone());
-                if !all.iter().any(|other| other.id == ready.id) {
-                    all.push(ready);
+            Ok(local) => {
+                needs.model = Some(local.id.clone());
+                if !all.iter().any(|other| other.id == local.id) {
+                    all.push(local);
                 }
                 Ok(all)
             }
@@ -173,15 +182,19 @@ impl Inner {
         }
     }
 
-    fn all_remotes(&self, request: &ChatRequest, speed: &impl Fn(&Target) -> Speed) -> Result<Vec<RemoteCandidate>> {
+    fn remote_candidates(
+        &self,
+        request: &ChatRequest,
+        speed: &impl Fn(&Target) -> Speed,
+    ) -> Result<Vec<RemoteCandidate>> {
         let mut all = Vec::new();
         for settings in self.state.providers()? {
-            all.append(&mut self.remotes(&settings, request, speed)?);
+            all.append(&mut self.provider_candidates(&settings, request, speed)?);
         }
         Ok(all)
     }
 
-    fn remotes(
+    fn provider_candidates(
         &self,
         settings: &ProviderSettings,
         request: &ChatRequest,
@@ -200,7 +213,7 @@ impl Inner {
             }
         }
         let has_key = self.has_key(settings);
-        let circuit_open = self.resting(&settings.name).is_some();
+        let circuit_open = self.cooldown(&settings.name).is_some();
         let candidates = ids.into_iter().map(|id| {
             let RemoteModel {
                 id,
@@ -238,13 +251,13 @@ impl Inner {
         candidates.collect()
     }
 
-    /// Where a tool loop began, if the last message holds results of its calls.
+    /// Returns the target of a tool loop, if the last message holds results of its calls.
     fn pinned(&self, request: &ChatRequest) -> Option<Target> {
         let parts = &request.messages.last()?.parts;
-        let loops = lock(&self.loops);
+        let calls = lock(&self.tool_call_targets);
         parts.iter().find_map(|part| {
             let Part::ToolResult { id, .. } = part else { return None };
-            loops
+            calls
                 .iter()
                 .rev()
                 .find(|(call, _)| call == id)
@@ -252,13 +265,13 @@ impl Inner {
         })
     }
 
-    fn context_of(&self, ready: &Ready) -> u32 {
+    fn context_of(&self, local: &LocalModel) -> u32 {
         let wanted = self.config.context.unwrap_or(crate::model::fit::DEFAULT_CONTEXT);
-        ready.context_length.map_or(wanted, |trained| wanted.min(trained))
+        local.context_length.map_or(wanted, |trained| wanted.min(trained))
     }
 }
 
-/// What a request needs, as far as it says so itself.
+/// Derives the needs of a request from the request alone.
 fn needs(request: &ChatRequest) -> Needs {
     let (prompt, completion) = estimate::tokens(request);
     let mut parts = request.messages.iter().flat_map(|message| &message.parts);
@@ -282,29 +295,29 @@ fn needs(request: &ChatRequest) -> Needs {
     }
 }
 
-/// Whether the request allows remote targets.
-pub(super) fn may_leave(request: &ChatRequest) -> bool {
+/// Returns whether the request allows remote targets.
+pub(super) fn allows_remote(request: &ChatRequest) -> bool {
     request.mode != Mode::OnlyOnDevice && request.sensitivity != Sensitivity::Sensitive
 }
 
-fn is_here(decision: &Decision) -> bool {
+fn is_on_device(decision: &Decision) -> bool {
     matches!(decision, Decision::Route { route } if !route.target.is_remote())
 }
 
-/// Error for a target that was removed after the decision.
-pub(super) fn gone(target: &Target) -> Error {
-    Error::not_installed(format!("`{target}` is gone; ask again"))
+/// Returns the error for a target that was removed after the decision.
+pub(super) fn target_removed(target: &Target) -> Error {
+    Error::not_installed(format!("`{target}` was removed; send the request again"))
 }
 
 /// Capabilities of every local model: its template calls tools, and grammars constrain output to a schema.
-const HERE: Abilities = Abilities {
+const LOCAL_CAPABILITIES: Abilities = Abilities {
     tools: true,
     images: false,
     json_schema: true,
     reasoning: true,
     web_search: false,
 };
-/// Bytes of a file for a billion parameters, at four and a half bits each: what most files on phones have.
+/// File size of a billion parameters at four and a half bits each, as most files on phones have.
 const BYTES_PER_BILLION: f64 = 0.56e9;
 /// Timeout for refreshing model lists during a decision.
-const FETCH: Duration = Duration::from_secs(8);
+const LIST_REFRESH_TIMEOUT: Duration = Duration::from_secs(8);

@@ -9,12 +9,12 @@ use crate::error::Result;
 use crate::route::{TokenRange, estimate};
 
 /// Fills unset request fields from the conversation's settings, and sets its messages to system prompt and history.
-pub(super) fn filled(request: &mut ChatRequest, settings: &ConversationSettings, history: Vec<Message>) {
+pub(super) fn apply_defaults(request: &mut ChatRequest, settings: &ConversationSettings, history: Vec<Message>) {
     if request.model.is_none() && request.provider.is_none() {
         (request.model, request.provider) = (settings.model.clone(), settings.provider.clone());
     }
     request.sampling.preset = request.sampling.preset.or(settings.preset);
-    let system = settings.system.iter().filter(|words| !words.trim().is_empty());
+    let system = settings.system.iter().filter(|text| !text.trim().is_empty());
     request.messages = system.map(Message::system).chain(history).collect();
 }
 
@@ -23,13 +23,13 @@ pub(super) fn filled(request: &mut ChatRequest, settings: &ConversationSettings,
 ///
 /// Drops in steps of half the available space, so that the prompt keeps the same start for many turns and the KV cache
 /// stays valid.
-pub(super) async fn shortened(inner: &Arc<Inner>, mut request: ChatRequest) -> Result<(ChatRequest, u32)> {
-    let whole = cautious(estimate::tokens(&request).0);
-    if whole < SURELY_FITS {
+pub(super) async fn truncate_history(inner: &Arc<Inner>, mut request: ChatRequest) -> Result<(ChatRequest, u32)> {
+    let whole = conservative(estimate::tokens(&request).0);
+    if whole < MIN_CONTEXT_TOKENS {
         return Ok((request, 0));
     }
-    let asked = request.clone();
-    let context = blocking(inner, move |inner| inner.largest_context(&asked)).await?;
+    let wanted = request.clone();
+    let context = blocking(inner, move |inner| inner.largest_context(&wanted)).await?;
     let Some(context) = context.map(u64::from) else {
         return Ok((request, 0));
     };
@@ -38,18 +38,18 @@ pub(super) async fn shortened(inner: &Arc<Inner>, mut request: ChatRequest) -> R
         .max_tokens
         .map_or(context / 4, u64::from)
         .min(context / 2);
-    let room = context - answer;
-    let step = (room / 2).max(1);
-    let must_go = whole.saturating_sub(room).div_ceil(step) * step;
-    let (mut gone, mut omitted_messages) = (0, 0);
-    while gone < must_go {
+    let available = context - answer;
+    let step = (available / 2).max(1);
+    let excess = whole.saturating_sub(available).div_ceil(step) * step;
+    let (mut dropped_tokens, mut omitted_messages) = (0, 0);
+    while dropped_tokens < excess {
         let Some(turn) = first_turn(&request.messages) else {
             break;
         };
         omitted_messages += turn.len();
-        let told = request.messages.drain(turn);
-        gone += told
-            .map(|message| cautious(estimate::message_tokens(&message)))
+        let dropped = request.messages.drain(turn);
+        dropped_tokens += dropped
+            .map(|message| conservative(estimate::message_tokens(&message)))
             .sum::<u64>();
     }
     Ok((request, u32::try_from(omitted_messages).unwrap_or(u32::MAX)))
@@ -64,9 +64,9 @@ fn first_turn(messages: &[Message]) -> Option<Range<usize>> {
 }
 
 /// Conservative token count: the midpoint of the likely and the high estimate.
-fn cautious(tokens: TokenRange) -> u64 {
+fn conservative(tokens: TokenRange) -> u64 {
     u64::from(tokens.likely).midpoint(tokens.high.into())
 }
 
 /// Below this size, in tokens, every context holds the prompt and an answer.
-const SURELY_FITS: u64 = 300;
+const MIN_CONTEXT_TOKENS: u64 = 300;

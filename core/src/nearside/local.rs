@@ -1,4 +1,4 @@
-//! The models on this device: which file a reference means, whether it fits now, and the engine that holds it loaded.
+//! Local models: resolves references to files, checks whether they fit, and owns the engines of loaded models.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::model::{self, FitOptions, InstalledModel, ModelRef, Verdict};
 
 /// A model's file on this device.
 #[derive(Debug, Clone)]
-pub(super) struct Ready {
+pub(super) struct LocalModel {
     pub(super) id: String,
     pub(super) path: PathBuf,
     pub(super) sha256: String,
@@ -21,14 +21,14 @@ pub(super) struct Ready {
 }
 
 impl Inner {
-    /// The file that a reference means.
-    pub(super) fn ready(&self, reference: &ModelRef) -> Result<Ready> {
+    /// Resolves a reference to a file on this device.
+    pub(super) fn resolve_local(&self, reference: &ModelRef) -> Result<LocalModel> {
         if let ModelRef::Path { path } = reference {
             let file = Path::new(path).metadata().ok().filter(std::fs::Metadata::is_file);
             let file = file.ok_or_else(|| {
                 Error::not_installed(format!("there is no file `{path}`; give the path of a GGUF file"))
             })?;
-            return Ok(Ready {
+            return Ok(LocalModel {
                 id: path.clone(),
                 path: path.into(),
                 sha256: String::new(),
@@ -37,19 +37,19 @@ impl Inner {
             });
         }
         let found = self.store.find(reference)?;
-        found.map(Ready::from).ok_or_else(|| not_installed(reference))
+        found.map(LocalModel::from).ok_or_else(|| not_installed(reference))
     }
 
-    /// Whether the model fits the memory that there is now. Exact if `exact`, which asks llama.cpp once and remembers;
-    /// else by the size of the file alone: the engine asks llama.cpp before it loads in any case.
-    pub(super) fn verdict(&self, ready: &Ready, snapshot: &Snapshot, exact: bool) -> Result<Verdict> {
-        let settings = self.settings(ready);
+    /// Returns whether the model fits the memory that is free now. If `exact`, by the estimate of llama.cpp, which is
+    /// cached; else by the file size alone, because the engine asks llama.cpp before it loads in any case.
+    pub(super) fn verdict(&self, local: &LocalModel, snapshot: &Snapshot, exact: bool) -> Result<Verdict> {
+        let settings = self.engine_settings(local);
         let engines = lock(&self.engines);
         if engines.iter().any(|(of, _)| *of == settings) {
             return Ok(Verdict::Fits);
         }
         let idle = engines.iter().filter(|(_, engine)| !engine.is_busy());
-        // What idle models hold is freed before another is loaded.
+        // Idle models are freed before another is loaded.
         let freed: u64 = idle
             .filter_map(|(of, _)| of.path.metadata().ok())
             .map(|file| file.len())
@@ -57,7 +57,7 @@ impl Inner {
         drop(engines);
         let free = snapshot.memory_available.saturating_add(freed);
         if !exact {
-            let fits = ready.size_bytes < free;
+            let fits = local.size_bytes < free;
             return Ok(if fits { Verdict::Fits } else { Verdict::TooLarge });
         }
         let snapshot = Snapshot {
@@ -66,9 +66,9 @@ impl Inner {
         };
         let key = format!(
             "{} {} {} {:?} {:?}",
-            ready.sha256,
-            ready.path.display(),
-            ready.size_bytes,
+            local.sha256,
+            local.path.display(),
+            local.size_bytes,
             self.config.context,
             self.config.cache_type
         );
@@ -80,17 +80,17 @@ impl Inner {
                     cache_type: self.config.cache_type,
                     budget_bytes: None,
                 };
-                let need = model::judge_file(&ready.path, &options, &snapshot)?.need.total;
+                let need = model::judge_file(&local.path, &options, &snapshot)?.need.total;
                 self.state.remember_need(&key, need)?;
                 need
             }
         };
-        Ok(model::fit::verdict_of(need, ready.size_bytes, &snapshot))
+        Ok(model::fit::verdict_of(need, local.size_bytes, &snapshot))
     }
 
-    /// The engine of this model; makes one if there is none, and frees idle models to make room for it.
-    pub(super) fn engine(&self, ready: &Ready) -> Result<Arc<LocalEngine>> {
-        let settings = self.settings(ready);
+    /// Returns the engine of this model; starts one if there is none, and closes idle ones first.
+    pub(super) fn engine(&self, local: &LocalModel) -> Result<Arc<LocalEngine>> {
+        let settings = self.engine_settings(local);
         let found = |engines: &[(LocalSettings, Arc<LocalEngine>)]| {
             let found = engines.iter().find(|(of, _)| *of == settings);
             found.map(|(_, engine)| Arc::clone(engine))
@@ -100,7 +100,7 @@ impl Inner {
         }
         self.close_engines(|_, engine| !engine.is_busy());
         let mut engines = lock(&self.engines);
-        // Another request for the same model may have been quicker.
+        // A concurrent request may have started it meanwhile.
         if let Some(engine) = found(&engines) {
             return Ok(engine);
         }
@@ -120,11 +120,11 @@ impl Inner {
     }
 
     /// Drops every engine without joining its thread.
-    pub(super) fn let_go(&self) {
+    pub(super) fn drop_engines(&self) {
         lock(&self.engines).clear();
     }
 
-    /// The device as it is now, with what the host knows better.
+    /// Takes a device snapshot, lowered by the host's own figure.
     pub(super) fn snapshot(&self) -> Result<Snapshot> {
         let mut snapshot = device::snapshot()?;
         if let Some(bytes) = self.host_facts().memory_available
@@ -136,10 +136,10 @@ impl Inner {
         Ok(snapshot)
     }
 
-    fn settings(&self, ready: &Ready) -> LocalSettings {
+    fn engine_settings(&self, local: &LocalModel) -> LocalSettings {
         LocalSettings {
-            path: ready.path.clone(),
-            id: ready.id.clone(),
+            path: local.path.clone(),
+            id: local.id.clone(),
             context: self.config.context,
             cache_type: self.config.cache_type,
             threads: self.config.threads,
@@ -147,7 +147,7 @@ impl Inner {
     }
 }
 
-impl From<InstalledModel> for Ready {
+impl From<InstalledModel> for LocalModel {
     fn from(model: InstalledModel) -> Self {
         Self {
             id: model.id,

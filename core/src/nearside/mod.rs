@@ -7,11 +7,12 @@
 //! |---|---|
 //! | `local` | references, verdicts, loaded models |
 //! | `providers` | settings, credentials, connections, model lists |
-//! | `facts` | what a decision rests on |
-//! | `place` | one place of a route, ready to answer |
-//! | `answer` | one answer along its route |
-//! | `conversations`, `record` | conversations, and an answer that is written down while it streams |
-//! | `events` | what happens to the app |
+//! | `facts` | input of a routing decision |
+//! | `prepared_target` | one target of a route, ready to run |
+//! | `answer` | one answer along its route: attempts, fallbacks, cost |
+//! | `conversations`, `record`, `history` | conversations, an answer that is saved while it streams, the history of its prompt |
+//! | `presets` | sampling presets, the catalog |
+//! | `events` | lifecycle events of the app |
 
 mod answer;
 mod conversations;
@@ -50,7 +51,7 @@ pub use conversations::Conversations;
 pub use events::AppEvent;
 pub use providers::ProviderStatus;
 
-/// Language models on this device and elsewhere: downloaded, judged, asked.
+/// The library object: downloads, checks and runs language models on this device, and routes requests to providers.
 #[derive(Debug)]
 pub struct Nearside {
     inner: Arc<Inner>,
@@ -60,7 +61,7 @@ pub struct Nearside {
     answers: Answers,
 }
 
-/// Answers under way.
+/// Tasks of active answers.
 #[derive(Debug, Clone, Default)]
 struct Answers(Arc<Mutex<JoinSet<()>>>);
 
@@ -77,15 +78,15 @@ struct Inner {
     /// Cancelled when the object is dropped.
     closing: Cancel,
     engines: Mutex<Vec<(LocalSettings, Arc<LocalEngine>)>>,
-    known: Mutex<HashMap<String, providers::Known>>,
+    provider_runtimes: Mutex<HashMap<String, providers::ProviderRuntime>>,
     /// Recent tool calls and the target that made each: a tool loop stays on its target.
-    loops: Mutex<Vec<(String, Target)>>,
+    tool_call_targets: Mutex<Vec<(String, Target)>>,
     /// Opened on first use.
     archive: Mutex<Option<Arc<Archive>>>,
     /// Active answer per conversation; its id is set once its row exists.
-    live: Mutex<HashMap<u64, Option<u64>>>,
+    active_answers: Mutex<HashMap<u64, Option<u64>>>,
     /// Time of the last memory warning.
-    pressed: Mutex<Option<Instant>>,
+    memory_pressure_at: Mutex<Option<Instant>>,
     /// Replaces all engines in tests.
     scripted: Option<Arc<dyn Engine>>,
 }
@@ -99,7 +100,7 @@ impl Nearside {
         Self::with_host(config, Arc::new(device::Desktop))
     }
 
-    /// The same on a phone, whose app tells what only it can know.
+    /// Like [`Self::new`], with facts about the device from the app.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -107,7 +108,7 @@ impl Nearside {
         Self::build(config, host, |_| None)
     }
 
-    /// The same, but [`Self::chat`] plays this script and no model runs.
+    /// Like [`Self::new`], but [`Self::chat`] plays this script and no model runs.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -147,11 +148,11 @@ impl Nearside {
             policy: Mutex::new(policy),
             closing: Cancel::default(),
             engines: Mutex::default(),
-            known: Mutex::default(),
-            loops: Mutex::default(),
+            provider_runtimes: Mutex::default(),
+            tool_call_targets: Mutex::default(),
             archive: Mutex::default(),
-            live: Mutex::default(),
-            pressed: Mutex::default(),
+            active_answers: Mutex::default(),
+            memory_pressure_at: Mutex::default(),
             scripted: scripted(&handle),
         };
         Ok(Self {
@@ -162,10 +163,10 @@ impl Nearside {
         })
     }
 
-    /// Gives the hub its token, for private and gated models, for as long as this object lives. Empty: takes it away.
+    /// Sets the hub token for private and gated models, until this object is dropped. Empty: removes it.
     ///
     /// # Errors
-    /// `InvalidRequest` for one that holds characters that no token has.
+    /// `InvalidRequest` for a token with invalid characters.
     pub fn set_hub_token(&self, token: Secret) -> Result<()> {
         *lock(&self.inner.hub) = hub(&self.inner.config, &token)?;
         Ok(())
@@ -173,27 +174,29 @@ impl Nearside {
 
     /// Starts a chat request. Returns immediately; everything, including errors, arrives on the stream.
     pub fn chat(&self, request: ChatRequest) -> ChatStream {
-        let asked = Instant::now();
+        let requested_at = Instant::now();
         let (stream, sink) = Stream::new();
         let inner = Arc::clone(&self.inner);
-        self.answers
-            .spawn(async move { inner.begin(request, sink, asked).await }, &self.handle);
+        self.answers.spawn(
+            async move { inner.dispatch(request, sink, requested_at).await },
+            &self.handle,
+        );
         stream
     }
 
     /// Continues an interrupted answer on a remote target. `said` is the text so far; only what follows it is streamed.
     pub fn continue_remotely(&self, request: ChatRequest, said: String) -> ChatStream {
-        self.chat(continued(request, said))
+        self.chat(continuation_request(request, said))
     }
 
     /// Returns the routing decision without sending the request.
     ///
     /// # Errors
-    /// `InvalidRequest`, `NotInstalled` for a model that is named and nowhere, `Storage`.
+    /// `InvalidRequest`, `NotInstalled` for a requested model that no target offers, `Storage`.
     pub async fn route(&self, request: ChatRequest) -> Result<Decision> {
         request.check()?;
         let inner = Arc::clone(&self.inner);
-        self.on_runtime(async move { facts::decide(&inner, &request, &Cancel::default()).await })
+        self.on_runtime(async move { facts::decide_with_refresh(&inner, &request, &Cancel::default()).await })
             .await
     }
 
@@ -225,7 +228,7 @@ impl Nearside {
         .await
     }
 
-    /// What was spent today and this month, in UTC, with what is reserved for answers under way.
+    /// Returns the spending of today and of this month, in UTC, including reservations of active answers.
     ///
     /// # Errors
     /// `Storage`.
@@ -233,7 +236,7 @@ impl Nearside {
         self.blocking(|inner| inner.ledger.spent(SystemTime::now())).await
     }
 
-    /// What was spent, summed up.
+    /// Returns the spending, grouped.
     ///
     /// # Errors
     /// `Storage`.
@@ -241,7 +244,7 @@ impl Nearside {
         self.blocking(move |inner| inner.ledger.report(None, None, by)).await
     }
 
-    /// Downloads a model, going on where an earlier download stopped. Returns at once.
+    /// Downloads a model, or resumes an earlier download. Returns immediately.
     pub fn download(&self, model: ModelRef) -> DownloadStream {
         let (stream, sink) = Stream::new();
         let (inner, hub) = (Arc::clone(&self.inner), lock(&self.inner.hub).clone());
@@ -250,8 +253,8 @@ impl Nearside {
         stream
     }
 
-    /// Whether a model fits this device, before any download: at most a few megabytes of its head are fetched, and kept
-    /// as the first bytes of the download.
+    /// Returns whether a model fits this device, before any download: fetches at most a few megabytes of its head, and
+    /// keeps them as the first bytes of the download.
     ///
     /// # Errors
     /// Those of the hub and of the file: `Network`, `Unauthorized`, `Corrupt`, `Unsupported`, …
@@ -261,7 +264,7 @@ impl Nearside {
             .await
     }
 
-    /// The installed models, by name.
+    /// Returns the installed models, by name.
     ///
     /// # Errors
     /// `Storage`.
@@ -269,7 +272,7 @@ impl Nearside {
         self.blocking(|inner| inner.store.list()).await
     }
 
-    /// Installs a model from a file; the file stays where it is.
+    /// Installs a copy of a model file.
     ///
     /// # Errors
     /// `Storage`, or `Corrupt` and `Unsupported` if it is not a model.
@@ -290,7 +293,7 @@ impl Nearside {
         .await
     }
 
-    /// Frees the memory of every loaded model. Answers under way end with `Cancelled`.
+    /// Frees the memory of every loaded model. Active answers end with `Cancelled`.
     pub async fn unload(&self) -> Result<()> {
         self.blocking(|inner| {
             inner.close_engines(|_, _| true);
@@ -304,27 +307,27 @@ impl Nearside {
     /// # Errors
     /// Those of loading.
     pub async fn bench(&self, model: ModelRef, options: BenchOptions) -> Result<BenchReport> {
-        let (ready, engine) = self
+        let (local, engine) = self
             .blocking(move |inner| {
-                let ready = inner.ready(&model)?;
-                inner.engine(&ready).map(|engine| (ready, engine))
+                let local = inner.resolve_local(&model)?;
+                inner.engine(&local).map(|engine| (local, engine))
             })
             .await?;
         let mut report = engine.bench(options).await?;
-        report.model.sha256 = ready.sha256;
+        report.model.sha256 = local.sha256;
         Ok(report)
     }
 
-    /// What this device is and has left.
+    /// Returns the memory, processor and system of this device.
     ///
     /// # Errors
-    /// `Unsupported` where the system does not tell.
+    /// `Unsupported` if the system does not report it.
     pub fn device(&self) -> Result<Snapshot> {
         self.inner.snapshot()
     }
 
     async fn on_runtime<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-        joined(self.handle.spawn(work).await)
+        join_result(self.handle.spawn(work).await)
     }
 
     async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Inner) -> Result<T> + Send + 'static) -> Result<T> {
@@ -343,25 +346,25 @@ impl Answers {
 impl Drop for Nearside {
     fn drop(&mut self) {
         self.inner.closing.raise();
-        self.inner.let_go();
+        self.inner.drop_engines();
         let Some(runtime) = self.runtime.take() else { return };
         let mut answers = std::mem::take(&mut *lock(&self.answers.0));
-        // Not the runtime's own drop: that blocks, and panics inside another runtime. Answers under way still say their
-        // last word, on a thread of their own.
-        let last_words = move || {
+        // Not the runtime's own drop: that blocks, and panics inside another runtime. Active answers finish their streams
+        // on a thread of their own.
+        let shut_down = move || {
             let ended = async { while answers.join_next().await.is_some() {} };
-            let _ = runtime.block_on(async { tokio::time::timeout(LAST_WORDS, ended).await });
+            let _ = runtime.block_on(async { tokio::time::timeout(SHUTDOWN_TIMEOUT, ended).await });
             runtime.shutdown_background();
         };
         let _ = std::thread::Builder::new()
             .name("nearside-closing".to_owned())
-            .spawn(last_words);
+            .spawn(shut_down);
     }
 }
 
 impl Inner {
     /// Chooses the route and runs the request.
-    async fn begin(self: Arc<Self>, request: ChatRequest, sink: Sink<Chunk>, asked: Instant) {
+    async fn dispatch(self: Arc<Self>, request: ChatRequest, sink: Sink<Chunk>, requested_at: Instant) {
         if let Err(error) = request.check() {
             return sink.finish(Err(error));
         }
@@ -372,12 +375,12 @@ impl Inner {
                 request,
                 route,
                 sink,
-                asked,
+                asked: requested_at,
             });
         }
-        let decision = facts::decide(&self, &request, sink.cancel()).await;
+        let decision = facts::decide_with_refresh(&self, &request, sink.cancel()).await;
         match decision.and_then(Decision::into_route) {
-            Ok(route) => answer::along(&self, request, route, sink, asked).await,
+            Ok(route) => answer::run_route(&self, request, route, sink, requested_at).await,
             Err(error) => sink.finish(Err(error)),
         }
     }
@@ -387,18 +390,18 @@ impl Inner {
     }
 }
 
-/// Runs work that may wait for the disk away from the threads that serve connections.
+/// Runs work that may wait for the disk off the threads that serve connections.
 async fn blocking<T: Send + 'static>(
     inner: &Arc<Inner>,
     work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let shared = Arc::clone(inner);
-    joined(inner.handle.spawn_blocking(move || work(&shared)).await)
+    join_result(inner.handle.spawn_blocking(move || work(&shared)).await)
 }
 
-/// The result of work on another task or thread.
-fn joined<T>(ended: std::result::Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
-    ended.unwrap_or_else(|cause| Err(broken_off(&cause)))
+/// Returns the result of a task; a panic or an abort becomes an error.
+fn join_result<T>(ended: std::result::Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
+    ended.unwrap_or_else(|cause| Err(task_error(&cause)))
 }
 
 /// Poisoning is ignored: every statement leaves the value consistent.
@@ -406,15 +409,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The hub that these settings name, asked with this token.
+/// Creates the hub client of these settings.
 fn hub(config: &Config, token: &Secret) -> Result<Hub> {
     Hub::new(config.hub.as_deref().unwrap_or(HUGGING_FACE), Some(token.expose()))
 }
 
 /// Builds the continuation request. It asks in words, because not every provider continues an assistant message.
-fn continued(mut request: ChatRequest, said: String) -> ChatRequest {
+fn continuation_request(mut request: ChatRequest, said: String) -> ChatRequest {
     request.messages.push(Message::assistant(said));
-    request.messages.push(Message::user(GO_ON));
+    request.messages.push(Message::user(CONTINUE_PROMPT));
     request.mode = Mode::OnlyInCloud;
     if request.provider.is_none() {
         request.model = None;
@@ -422,17 +425,18 @@ fn continued(mut request: ChatRequest, said: String) -> ChatRequest {
     request
 }
 
-fn broken_off(cause: &tokio::task::JoinError) -> Error {
+fn task_error(cause: &tokio::task::JoinError) -> Error {
     let what = if cause.is_panic() {
         "panicked; this is a bug, please report it"
     } else {
-        "was broken off"
+        "was aborted"
     };
-    Error::internal(format!("the work {what}"))
+    Error::internal(format!("the task {what}"))
 }
 
-/// The hub of an app that names none.
+/// The default hub.
 const HUGGING_FACE: &str = "https://huggingface.co";
 /// Longer than any engine takes to stop.
-const LAST_WORDS: Duration = Duration::from_secs(5);
-const GO_ON: &str = "Your answer broke off. Go on from exactly where it stopped, and repeat nothing of it.";
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+const CONTINUE_PROMPT: &str =
+    "Your answer was interrupted. Continue exactly where it stopped. Do not repeat any of it.";

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Inner;
-use super::facts::gone;
+use super::facts::target_removed;
 use crate::chat::{ChatRequest, Target};
 use crate::engine::Engine;
 use crate::engine::remote::{Connection, Price, RemoteEngine, Timeouts};
@@ -12,32 +12,39 @@ use crate::model::ModelRef;
 use crate::route::estimate;
 
 /// A prepared target.
-pub(super) struct Place {
+pub(super) struct PreparedTarget {
     pub(super) engine: Arc<dyn Engine>,
-    /// Prices of the target; `None` if it never charges.
-    pub(super) tariff: Option<Tariff>,
-    /// Maximum tokens of the prompt and of the answer.
-    pub(super) most: (u32, u32),
+    /// Whether the target may charge.
+    pub(super) charges: bool,
+    /// Its price, if it charges and the price is known.
+    pub(super) price: Option<Price>,
+    pub(super) max_tokens: MaxTokens,
 }
 
-/// Prices, as far as they are known.
-pub(super) struct Tariff {
-    pub(super) price: Option<Price>,
+/// Maximum tokens of one request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MaxTokens {
+    pub(super) prompt: u32,
+    pub(super) completion: u32,
 }
 
 impl Inner {
-    /// Prepares a target.
-    pub(super) fn place(&self, target: &Target, request: &ChatRequest) -> Result<Place> {
+    /// Prepares a target: resolves its model, address and credential. Sends nothing.
+    pub(super) fn prepare_target(&self, target: &Target, request: &ChatRequest) -> Result<PreparedTarget> {
         let (prompt, completion) = estimate::tokens(request);
-        let most = (prompt.high, completion.high);
+        let max_tokens = MaxTokens {
+            prompt: prompt.high,
+            completion: completion.high,
+        };
         match target {
             Target::Local { model } => {
-                let ready = self.ready(&ModelRef::parse(model)?)?;
-                let engine = self.engine(&ready)?;
-                Ok(Place {
+                let local = self.resolve_local(&ModelRef::parse(model)?)?;
+                let engine = self.engine(&local)?;
+                Ok(PreparedTarget {
                     engine,
-                    tariff: None,
-                    most,
+                    charges: false,
+                    price: None,
+                    max_tokens,
                 })
             }
             Target::Remote { provider, model } => {
@@ -45,9 +52,8 @@ impl Inner {
                 let model = self.model_of(&settings, &self.models_of(provider)?, model);
                 let data_policy = self.data_policy(&settings, &model)?;
                 // A self-hosted server charges nothing: no reservation.
-                let tariff = (!data_policy.is_own()).then(|| Tariff {
-                    price: model.price.clone(),
-                });
+                let charges = !data_policy.is_own();
+                let price = model.price.clone().filter(|_| charges);
                 let (mut upstreams, _) = self.upstreams(&settings)?;
                 // The reservation uses this price, so no upstream may cost more.
                 upstreams.max_price = model.price.clone().filter(|price| !price.is_free());
@@ -61,13 +67,14 @@ impl Inner {
                     model,
                     settings,
                 };
-                Ok(Place {
+                Ok(PreparedTarget {
                     engine: Arc::new(RemoteEngine::new(connection, self.handle.clone())),
-                    tariff,
-                    most,
+                    charges,
+                    price,
+                    max_tokens,
                 })
             }
-            Target::Scripted => Err(gone(target)),
+            Target::Scripted => Err(target_removed(target)),
         }
     }
 }

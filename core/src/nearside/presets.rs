@@ -1,4 +1,4 @@
-//! What the library advises: how to sample a model, and which models are worth having.
+//! Advice of the library: sampling presets of a model, and the catalog.
 
 use super::{Inner, Nearside, blocking};
 use crate::chat::{PresetValues, Recommended};
@@ -13,7 +13,7 @@ impl Nearside {
     /// Unset: the defaults for any model.
     ///
     /// # Errors
-    /// `NotInstalled` for a model that is to answer here and is not there; `Corrupt`, `Storage`.
+    /// `NotInstalled` for a local model that is not installed; `Corrupt`, `Storage`.
     pub async fn presets(&self, model: Option<String>, provider: Option<String>) -> Result<Vec<PresetValues>> {
         blocking(&self.inner, move |inner| {
             let Some(model) = model else {
@@ -21,22 +21,22 @@ impl Nearside {
             };
             match provider {
                 Some(_) => Ok(presets::values(&[&model], Recommended::default())),
-                None => inner.presets_here(&model),
+                None => inner.local_presets(&model),
             }
         })
         .await
     }
 
-    /// Models worth having on a phone, from small to large. [`Nearside::fit`] says of each whether it fits this one.
+    /// Returns recommended models for phones, from small to large. [`Nearside::fit`] tells whether one fits this device.
     pub fn catalog(&self) -> Vec<CatalogEntry> {
         catalog()
     }
 }
 
 impl Inner {
-    fn presets_here(&self, model: &str) -> Result<Vec<PresetValues>> {
-        let ready = self.ready(&ModelRef::parse(model)?)?;
-        let head = Head::read_file(&ready.path)?;
-        Ok(presets::values(&[&ready.id, &head.name], head.recommended))
+    fn local_presets(&self, model: &str) -> Result<Vec<PresetValues>> {
+        let local = self.resolve_local(&ModelRef::parse(model)?)?;
+        let head = Head::read_file(&local.path)?;
+        Ok(presets::values(&[&local.id, &head.name], head.recommended))
     }
 }

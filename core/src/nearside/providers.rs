@@ -34,7 +34,7 @@ pub struct ProviderStatus {
 
 /// In-memory state of a provider; never persisted.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct ProviderRuntime {
     pub(super) secret: Secret,
     http: Option<(ProviderSettings, Http)>,
     circuit: Arc<Circuit>,
@@ -124,8 +124,8 @@ impl Nearside {
 
 impl Inner {
     /// Runs `work` on the in-memory state of a provider.
-    fn known<T>(&self, name: &str, work: impl FnOnce(&mut Known) -> T) -> T {
-        work(lock(&self.known).entry(name.to_owned()).or_default())
+    fn with_provider<T>(&self, name: &str, work: impl FnOnce(&mut ProviderRuntime) -> T) -> T {
+        work(lock(&self.provider_runtimes).entry(name.to_owned()).or_default())
     }
 
     pub(super) fn add_provider(&self, settings: &ProviderSettings) -> Result<()> {
@@ -136,27 +136,27 @@ impl Inner {
         }
         let http = Http::new(settings)?;
         self.state.save_provider(settings)?;
-        self.known(&settings.name, |known| {
-            known.http = Some((settings.clone(), http));
-            known.circuit = Arc::default();
-            known.models = None;
+        self.with_provider(&settings.name, |runtime| {
+            runtime.http = Some((settings.clone(), http));
+            runtime.circuit = Arc::default();
+            runtime.models = None;
         });
         Ok(())
     }
 
     pub(super) fn remove_provider(&self, name: &str) -> Result<()> {
-        lock(&self.known).remove(name);
+        lock(&self.provider_runtimes).remove(name);
         match self.state.remove_provider(name)? {
             true => Ok(()),
-            false => Err(unknown(name)),
+            false => Err(unknown_provider(name)),
         }
     }
 
     pub(super) fn set_key(&self, name: &str, secret: Secret) {
-        self.known(name, |known| {
-            known.secret = secret;
+        self.with_provider(name, |runtime| {
+            runtime.secret = secret;
             // A new key may be what was missing.
-            known.circuit.succeeded();
+            runtime.circuit.succeeded();
         });
     }
 
@@ -164,7 +164,7 @@ impl Inner {
         let all = self.state.providers()?;
         all.into_iter()
             .find(|settings| settings.name == name)
-            .ok_or_else(|| unknown(name))
+            .ok_or_else(|| unknown_provider(name))
     }
 
     pub(super) fn statuses(&self) -> Result<Vec<ProviderStatus>> {
@@ -179,7 +179,7 @@ impl Inner {
         Ok(ProviderStatus {
             base_url: remote::base_url(&settings)?.to_string(),
             has_key: self.has_key(&settings),
-            resting_seconds: self.resting(&settings.name).map_or(0, |rest| rest.as_secs().max(1)),
+            resting_seconds: self.cooldown(&settings.name).map_or(0, |rest| rest.as_secs().max(1)),
             data_policy: self.data_policy(&settings, &model.unwrap_or_default())?,
             models: u32::try_from(models.len()).unwrap_or(u32::MAX),
             default_model,
@@ -192,49 +192,49 @@ impl Inner {
     }
 
     pub(super) fn secret(&self, name: &str) -> Secret {
-        self.known(name, |known| known.secret.clone())
+        self.with_provider(name, |runtime| runtime.secret.clone())
     }
 
-    pub(super) fn resting(&self, name: &str) -> Option<Duration> {
+    pub(super) fn cooldown(&self, name: &str) -> Option<Duration> {
         self.circuit(name).open_for(std::time::Instant::now())
     }
 
     pub(super) fn circuit(&self, name: &str) -> Arc<Circuit> {
-        self.known(name, |known| Arc::clone(&known.circuit))
+        self.with_provider(name, |runtime| Arc::clone(&runtime.circuit))
     }
 
     /// The client of a provider; its connections stay warm from one request to the next.
     pub(super) fn http(&self, settings: &ProviderSettings) -> Result<Http> {
-        let held = self.known(&settings.name, |known| known.http.clone());
+        let held = self.with_provider(&settings.name, |runtime| runtime.http.clone());
         if let Some((_, http)) = held.filter(|(of, _)| of == settings) {
             return Ok(http);
         }
         let http = Http::new(settings)?;
-        self.known(&settings.name, |known| {
-            known.http = Some((settings.clone(), http.clone()))
+        self.with_provider(&settings.name, |runtime| {
+            runtime.http = Some((settings.clone(), http.clone()))
         });
         Ok(http)
     }
 
     /// A provider's model list as it was last fetched; empty if it never was.
     pub(super) fn models_of(&self, name: &str) -> Result<Arc<Vec<RemoteModel>>> {
-        if let Some((models, _)) = self.known(name, |known| known.models.clone()) {
+        if let Some((models, _)) = self.with_provider(name, |runtime| runtime.models.clone()) {
             return Ok(models);
         }
         let Some((models, fetched)) = self.state.models(name)? else {
             return Ok(Arc::default());
         };
         let models = Arc::new(models);
-        self.known(name, |known| known.models = Some((Arc::clone(&models), fetched)));
+        self.with_provider(name, |runtime| runtime.models = Some((Arc::clone(&models), fetched)));
         Ok(models)
     }
 
     /// Whether a model list was never fetched, or is over a day old.
     pub(super) fn is_stale(&self, name: &str, now: SystemTime) -> Result<bool> {
         self.models_of(name)?;
-        let fetched = self.known(name, |known| known.models.as_ref().map(|(_, fetched)| *fetched));
+        let fetched = self.with_provider(name, |runtime| runtime.models.as_ref().map(|(_, fetched)| *fetched));
         let age = fetched.map(|fetched| now.duration_since(fetched).unwrap_or_default());
-        Ok(age.is_none_or(|age| age > FRESH))
+        Ok(age.is_none_or(|age| age > LIST_MAX_AGE))
     }
 
     /// What is known of a model: from the provider's list, and where that is silent from the dated table.
@@ -296,7 +296,9 @@ pub(super) async fn refresh(inner: &Arc<Inner>, name: &str) -> Result<Arc<Vec<Re
             inner.state.save_setting(UPSTREAMS, &document)?;
         }
         let models = Arc::new(models);
-        inner.known(&settings.name, |known| known.models = Some((Arc::clone(&models), now)));
+        inner.with_provider(&settings.name, |runtime| {
+            runtime.models = Some((Arc::clone(&models), now))
+        });
         Ok(models)
     })
     .await
@@ -319,10 +321,10 @@ pub(super) fn default_model(settings: &ProviderSettings, models: &[RemoteModel])
     own.or_else(usual).or_else(best)
 }
 
-fn unknown(name: &str) -> Error {
+fn unknown_provider(name: &str) -> Error {
     Error::invalid_request(format!("no provider is set up as `{name}`; add it first"))
 }
 
 /// A model list holds for a day: prices and ends of service are dated to the day.
-const FRESH: Duration = Duration::from_secs(24 * 3600);
+const LIST_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 const UPSTREAMS: &str = "openrouter providers";

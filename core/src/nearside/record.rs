@@ -1,7 +1,7 @@
 //! Runs an answer inside a conversation, and saves it while it streams.
 //!
 //! ```text
-//! turn ──► its place in the tree ──► request with the history ──► Inner::begin ──► chunks ──► the app
+//! turn ──► its place in the tree ──► request with the history ──► Inner::dispatch ──► chunks ──► the app
 //!                                                                                    └──► saved every 300 ms
 //! ```
 //!
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
-use super::history::{filled, shortened};
+use super::history::{apply_defaults, truncate_history};
 use super::{Inner, blocking, lock};
 use crate::chat::{ChatRequest, ChatStream, Chunk, Message, MessageState, Part, StoredCitation};
 use crate::error::{Error, Result};
@@ -29,9 +29,9 @@ pub(super) async fn answer(
     turn: Turn,
     request: ChatRequest,
     sink: Sink<Chunk>,
-    asked: Instant,
+    requested_at: Instant,
 ) {
-    let guard = match Live::enter(&inner, conversation) {
+    let guard = match ActiveAnswerGuard::acquire(&inner, conversation) {
         Ok(guard) => guard,
         Err(error) => return sink.finish(Err(error)),
     };
@@ -45,8 +45,8 @@ pub(super) async fn answer(
     };
     let (stream, inner_sink) = Stream::new();
     tokio::join!(
-        inner.begin(request, inner_sink, asked),
-        hand_on(stream, recorder, sink, guard)
+        inner.dispatch(request, inner_sink, requested_at),
+        forward_and_record(stream, recorder, sink, guard)
     );
 }
 
@@ -58,7 +58,7 @@ async fn prepare(
     conversation: u64,
     turn: Turn,
     mut request: ChatRequest,
-    guard: &Live,
+    guard: &ActiveAnswerGuard,
 ) -> Result<(Result<ChatRequest>, Recorder)> {
     let mut sample = request.clone();
     sample.messages = vec![Message::user("…")];
@@ -66,25 +66,27 @@ async fn prepare(
     let resumed = matches!(turn, Turn::Resume);
     let file = Arc::clone(archive);
     let asking = blocking(inner, move |_| file.begin(conversation, &turn)).await?;
-    guard.writes(asking.answer);
+    guard.set_answer(asking.answer);
     let said = asking.progress.text.clone();
-    filled(&mut request, &asking.settings, asking.history);
+    apply_defaults(&mut request, &asking.settings, asking.history);
     if resumed && !said.trim().is_empty() {
         request.messages.push(Message::assistant(said));
-        request.messages.push(Message::user(super::GO_ON));
+        request.messages.push(Message::user(super::CONTINUE_PROMPT));
     }
     let mut recorder = Recorder::new(Arc::clone(archive), asking.answer, asking.progress);
-    let request = shortened(inner, request).await.map(|(request, omitted_messages)| {
-        if omitted_messages > 0 {
-            recorder.progress.omitted_messages = omitted_messages;
-        }
-        request
-    });
+    let request = truncate_history(inner, request)
+        .await
+        .map(|(request, omitted_messages)| {
+            if omitted_messages > 0 {
+                recorder.progress.omitted_messages = omitted_messages;
+            }
+            request
+        });
     Ok((request, recorder))
 }
 
 /// Forwards chunks and saves them until the stream ends.
-async fn hand_on(stream: ChatStream, mut recorder: Recorder, sink: Sink<Chunk>, guard: Live) {
+async fn forward_and_record(stream: ChatStream, mut recorder: Recorder, sink: Sink<Chunk>, guard: ActiveAnswerGuard) {
     let cancel = sink.cancel().clone();
     let mut cancelled = false;
     let error = loop {
@@ -102,7 +104,7 @@ async fn hand_on(stream: ChatStream, mut recorder: Recorder, sink: Sink<Chunk>, 
             batch = stream.next_batch() => batch,
         };
         let batch = match batch {
-            Ok(batch) if batch.is_empty() => break Error::internal("an answer ended without a last word"),
+            Ok(batch) if batch.is_empty() => break Error::internal("an engine ended without `Done` or an error"),
             Ok(batch) => batch,
             Err(error) => break error,
         };
@@ -138,7 +140,7 @@ async fn hand_on(stream: ChatStream, mut recorder: Recorder, sink: Sink<Chunk>, 
 }
 
 /// Saves the partial answer as failed, then sends the error.
-async fn failed(error: Error, recorder: Recorder, sink: Sink<Chunk>, guard: Live) {
+async fn failed(error: Error, recorder: Recorder, sink: Sink<Chunk>, guard: ActiveAnswerGuard) {
     let state = MessageState::Failed {
         error: error.to_string(),
     };
@@ -240,19 +242,19 @@ impl Recorder {
             ..
         } = self;
         let finish = move || archive.finish(answer, &progress, &state, told.as_ref());
-        super::joined(tokio::task::spawn_blocking(finish).await)
+        super::join_result(tokio::task::spawn_blocking(finish).await)
     }
 }
 
 /// Guard: while it lives, its conversation has an active answer.
-struct Live {
+struct ActiveAnswerGuard {
     inner: Arc<Inner>,
     conversation: u64,
 }
 
-impl Live {
-    fn enter(inner: &Arc<Inner>, conversation: u64) -> Result<Self> {
-        match lock(&inner.live).entry(conversation) {
+impl ActiveAnswerGuard {
+    fn acquire(inner: &Arc<Inner>, conversation: u64) -> Result<Self> {
+        match lock(&inner.active_answers).entry(conversation) {
             Entry::Occupied(_) => Err(Error::busy(
                 "an answer is being written in this conversation; wait for its end or cancel it",
             )),
@@ -266,14 +268,14 @@ impl Live {
         }
     }
 
-    fn writes(&self, answer: u64) {
-        lock(&self.inner.live).insert(self.conversation, Some(answer));
+    fn set_answer(&self, answer: u64) {
+        lock(&self.inner.active_answers).insert(self.conversation, Some(answer));
     }
 }
 
-impl Drop for Live {
+impl Drop for ActiveAnswerGuard {
     fn drop(&mut self) {
-        lock(&self.inner.live).remove(&self.conversation);
+        lock(&self.inner.active_answers).remove(&self.conversation);
     }
 }
 
