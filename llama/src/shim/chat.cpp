@@ -26,8 +26,8 @@ static std::string template_message(const std::string & what, const std::string 
         return "";
     }
     const auto        start = at + mark.size();
-    const std::string words = what.substr(start, what.find('\n', start) - start);
-    return !words.empty() && source.find(words) != std::string::npos ? words : "";
+    const std::string message = what.substr(start, what.find('\n', start) - start);
+    return !message.empty() && source.find(message) != std::string::npos ? message : "";
 }
 
 ns_status ns_template_new(const llama_model * model, ns_slice source, ns_slice bos, ns_slice eos, ns_template ** out, ns_text * error) {
@@ -82,9 +82,9 @@ ns_status ns_template_render(const ns_template * chat, const ns_prompt * prompt,
         try {
             params = common_chat_templates_apply(chat->templates.get(), inputs);
         } catch (const std::exception & e) {
-            const std::string words = template_message(e.what(), common_chat_templates_source(chat->templates.get()));
-            throw ns::safe_error(words.empty() ? "the chat template cannot render these messages"
-                                            : "the chat template rejects these messages: " + words);
+            const std::string message = template_message(e.what(), common_chat_templates_source(chat->templates.get()));
+            throw ns::safe_error(message.empty() ? "the chat template cannot render these messages"
+                                            : "the chat template rejects these messages: " + message);
         }
 
         common_json triggers = common_json::array();
