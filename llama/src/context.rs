@@ -57,7 +57,7 @@ impl ContextParams {
 
     /// Converts to llama.cpp's parameters, for contexts and probes alike, so that a probe plans exactly the later
     /// context.
-    pub(crate) fn to_raw(&self) -> sys::llama_context_params {
+    pub(crate) fn to_raw(self) -> sys::llama_context_params {
         // SAFETY: returns a plain struct.
         let mut raw = unsafe { sys::llama_context_default_params() };
         let threads = i32::try_from(self.threads).unwrap_or(1);
