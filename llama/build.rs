@@ -1,8 +1,8 @@
-//! Compiles the C++ shim against the llama.cpp that `llama-cpp-sys-2` carries and has already built.
+//! Compiles the C++ shim against the llama.cpp that `llama-cpp-sys-2` contains and has already built.
 //!
-//! `llama-cpp-sys-2` says where its build lies (`DEP_LLAMA_ROOT`); CMake's cache in there says where its sources lie.
-//! The static libraries and the C++ runtime are linked by that crate; ours only has to come before them, and it does,
-//! because Cargo puts a crate's own libraries before those of what it depends on.
+//! `llama-cpp-sys-2` reports its build directory (`DEP_LLAMA_ROOT`); CMake's cache in it has the source directory. That
+//! crate links the static libraries and the C++ runtime. The shim must be linked before them, which holds because Cargo
+//! links a crate's own libraries before those of its dependencies.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -11,13 +11,13 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=src/shim");
     let Some(root) = env::var_os("DEP_LLAMA_ROOT").map(PathBuf::from) else {
-        panic!("llama-cpp-sys-2 does not say where it was built (`DEP_LLAMA_ROOT`)");
+        panic!("llama-cpp-sys-2 does not report its build directory (`DEP_LLAMA_ROOT`)");
     };
     let source = llama_source(&root.join("build").join("CMakeCache.txt"));
     cc::Build::new()
         .cpp(true)
         .std("c++17")
-        // The headers are not ours to fix.
+        // Warnings in llama.cpp's headers cannot be fixed here.
         .warnings(false)
         .include("src/shim")
         .include(source.join("include"))

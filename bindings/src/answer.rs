@@ -1,11 +1,11 @@
-//! What comes back: `core/src/chat/chunk.rs` and `receipt.rs`.
+//! Answers: `core/src/chat/chunk.rs` and `receipt.rs`.
 
 use nearside::chat::{
     AnswerSummary, Chunk, CostSource, DataPolicy, Expected, Receipt, Route, RouteRule, SamplingUsed, Skipped,
     StopReason, Target, Timings, Usage,
 };
 
-use crate::Result;
+use crate::error::Result;
 
 /// A chunk of an answer. First `Started`, at once (again if a target fails before any visible output); then reasoning,
 /// text, tool calls and citations as they arrive; finally one `Done`, or an error instead.
@@ -25,7 +25,7 @@ pub enum Chunk {
     },
     /// A source of the answer, if the web was searched.
     Citation { url: String, title: String },
-    /// The answer is over.
+    /// The end of the answer.
     Done { summary: AnswerSummary },
 }
 
@@ -74,11 +74,11 @@ pub enum RouteRule {
 pub struct Route {
     /// The target that answers.
     pub target: Target,
-    /// The reason, for a person to read.
+    /// The reason, to show to the user.
     pub reason: String,
     /// The rule that decided.
     pub rule: RouteRule,
-    /// The version of the policy that it was decided under.
+    /// Version of the routing policy that applied.
     pub policy: String,
     /// Fallback targets, in order, if the target fails before any visible output.
     pub then: Vec<Target>,
@@ -88,10 +88,10 @@ pub struct Route {
     pub expected: Expected,
 }
 
-/// What can answer: a local or a remote model.
+/// A model that can answer: local, remote or scripted.
 #[uniffi::remote(Enum)]
 pub enum Target {
-    /// A model on this device: the id of an installed one, or the path of its file.
+    /// A model on this device: the id of an installed model, or the path of a file.
     Local { model: String },
     /// A remote model: the name of the configured provider, and the provider's model id.
     Remote { provider: String, model: String },
@@ -104,9 +104,9 @@ pub enum Target {
 pub struct Skipped {
     /// The rejected target.
     pub target: Target,
-    /// Id of the rule that rejected it; `failed` if it was tried.
+    /// The rule that rejected it; `PreviousFailed` if it was tried.
     pub rule: RouteRule,
-    /// Why, for a person to read.
+    /// The reason, to show to the user.
     pub reason: String,
 }
 
@@ -124,17 +124,17 @@ pub struct Expected {
 pub enum StopReason {
     /// The model ended its turn.
     End,
-    /// One of the request's `stop` strings came.
+    /// One of the request's `stop` strings was generated.
     StopSequence,
     /// `max_tokens` was reached.
     MaxTokens,
-    /// The context is full; a shorter conversation or a larger context would go on.
+    /// The context is full; use a shorter conversation or a larger context.
     ContextFull,
     /// The model waits for the tools that it called.
     ToolCall,
     /// The app cancelled.
     Cancelled,
-    /// What the request may cost was reached.
+    /// The cost limit of the request was reached.
     CostLimit,
     /// The provider's filter cut the answer off.
     Filtered,
@@ -143,41 +143,41 @@ pub enum StopReason {
 /// Tokens of one answer.
 #[uniffi::remote(Record)]
 pub struct Usage {
-    /// Tokens of the prompt, cached ones included.
+    /// Tokens of the prompt, including cached ones.
     pub prompt_tokens: u32,
-    /// Prompt tokens that were still in the KV cache and cost nothing.
+    /// Prompt tokens that were reused from the KV cache or the provider's prompt cache.
     pub cached_tokens: u32,
-    /// Tokens generated, reasoning included.
+    /// Generated tokens, including reasoning.
     pub completion_tokens: u32,
-    /// Tokens generated as reasoning.
+    /// Generated reasoning tokens.
     pub reasoning_tokens: u32,
 }
 
-/// How long one answer took. A rate is 0 where nothing was measured.
+/// Timings of one answer. A rate is 0 if nothing was measured.
 #[uniffi::remote(Record)]
 pub struct Timings {
     /// Milliseconds to load the model; 0 if it was loaded already.
     pub load_ms: f64,
-    /// Milliseconds from the request to the first generated token, loading included.
+    /// Milliseconds from the request to the first generated token, including the load.
     pub first_token_ms: f64,
-    /// Prefill: prompt tokens a second, cached ones left out.
+    /// Prefill: prompt tokens per second, without cached ones.
     pub prompt_tokens_per_second: f64,
-    /// Decoding: generated tokens a second, the first one left out.
+    /// Decoding: generated tokens per second, without the first one.
     pub tokens_per_second: f64,
 }
 
-/// What an app can show under an answer, and keep.
+/// A record of an answer, for an app to show and store: target, reason, cost and data policy.
 #[uniffi::remote(Record)]
 pub struct Receipt {
-    /// Who answered.
+    /// The target that answered.
     pub target: Target,
     /// Upstream that ran the model, if the provider is an aggregator; as the provider names it.
     pub served_by: Option<String>,
-    /// Why, for a person to read.
+    /// The reason for the target, to show to the user.
     pub reason: String,
     /// The rule that decided.
     pub rule: RouteRule,
-    /// The version of the policy that it was decided under.
+    /// Version of the routing policy that applied.
     pub policy: String,
     /// Candidates that were rejected or failed, each with its reason.
     pub skipped: Vec<Skipped>,
@@ -187,26 +187,26 @@ pub struct Receipt {
     pub cost_usd: f64,
     /// Source of `cost_usd`.
     pub cost_source: CostSource,
-    /// The answer was cancelled, and the provider bills for it as if it had been finished.
+    /// Whether the answer was cancelled but the provider bills for a complete one.
     pub billed_in_full: bool,
-    /// Who received the content, and what they may do with it.
+    /// Data policy of the target that received the content.
     pub data_policy: DataPolicy,
     /// Sampling values used.
     pub sampling: SamplingUsed,
 }
 
-/// How a cost is known.
+/// Source of a cost.
 #[uniffi::remote(Enum)]
 pub enum CostSource {
     /// It ran on this device or on a self-hosted server.
     Free,
-    /// The provider said so.
+    /// Reported by the provider.
     Provider,
-    /// Tokens that the provider counted, times its price.
+    /// Token counts of the provider, times its price.
     Computed,
     /// Token counts estimated from the text length, times the price.
     Estimated,
-    /// No price is known; the figure is 0 and means nothing.
+    /// The price is unknown; the cost is 0 and has no meaning.
     Unknown,
 }
 
@@ -219,22 +219,22 @@ pub struct DataPolicy {
     pub retained: bool,
     /// Whether a third party may train on the content.
     pub trained_on: bool,
-    /// The day on which this was read or published, as `2026-10-31`; empty where it follows from the place itself.
+    /// Date of the source, as `2026-10-31`; empty if the policy follows from the target itself.
     pub as_of: String,
-    /// The page that says so; empty where it follows from the place itself.
+    /// URL of the source; empty if the policy follows from the target itself.
     pub source: String,
-    /// What a person should know besides; may be empty.
+    /// A note to show to the user; may be empty.
     pub note: String,
 }
 
-/// An answer in progress, pulled in batches. Most apps use `Nearside.chat` instead, which loops over this. Dropping it
+/// An active answer, pulled in batches. Most apps use `Nearside.chat` instead, which loops over this. Dropping it
 /// cancels the request.
 #[derive(uniffi::Object)]
 pub struct ChatStream(pub(crate) nearside::chat::ChatStream);
 
 #[uniffi::export]
 impl ChatStream {
-    /// Waits for the next chunk and returns it with all that are queued, in order. Empty: the answer is over.
+    /// Waits for the next chunk and returns it with all queued ones, in order. Empty: the stream has ended.
     pub async fn next_batch(&self) -> Result<Vec<Chunk>> {
         self.0.next_batch().await
     }

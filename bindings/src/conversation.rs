@@ -1,4 +1,4 @@
-//! What is kept: `core/src/chat/conversation.rs`, `core/src/chat/preset.rs` and `core/src/nearside/conversations.rs`.
+//! Conversations: `core/src/chat/conversation.rs`, `core/src/chat/preset.rs` and `core/src/nearside/conversations.rs`.
 
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use nearside::chat::{
 };
 use nearside::route::{CostRow, Decision};
 
-use crate::{ChatStream, Nearside, Result};
+use crate::error::Result;
+use crate::{ChatStream, Nearside};
 
 /// A named set of sampling values.
 #[uniffi::remote(Enum)]
@@ -26,30 +27,31 @@ pub enum Preset {
 #[uniffi::remote(Record)]
 pub struct PresetValues {
     pub preset: Preset,
+    /// Unset: the target's own default.
     pub temperature: Option<f32>,
-    /// Unset: the place's own.
+    /// Unset: the target's own default.
     pub top_p: Option<f32>,
-    /// Why these, for a person to read.
+    /// The reason for these values, to show to the user.
     pub reason: String,
 }
 
 /// Sampling values that the library used or sent.
 #[uniffi::remote(Record)]
 pub struct SamplingUsed {
-    /// The preset, where one was asked for.
+    /// The requested preset, if any.
     pub preset: Option<Preset>,
-    /// Unset: the place's own.
+    /// Unset: the target's own default.
     pub temperature: Option<f32>,
-    /// Unset: the place's own.
+    /// Unset: the target's own default.
     pub top_p: Option<f32>,
-    /// Why these, for a person to read.
+    /// The reason for these values, to show to the user.
     pub reason: String,
 }
 
 /// Defaults for the requests of a conversation. A field set in the request takes precedence.
 #[uniffi::remote(Record)]
 pub struct ConversationSettings {
-    /// Instructions for the whole conversation.
+    /// The system prompt.
     #[uniffi(default)]
     pub system: Option<String>,
     /// The model, as in a request.
@@ -58,33 +60,33 @@ pub struct ConversationSettings {
     /// The provider, as in a request.
     #[uniffi(default)]
     pub provider: Option<String>,
-    /// How freely it answers.
+    /// The sampling preset.
     #[uniffi(default)]
     pub preset: Option<Preset>,
 }
 
-/// A line in a list of conversations.
+/// An entry in a list of conversations.
 #[uniffi::remote(Record)]
 pub struct ConversationSummary {
-    /// Names it; never given to another.
+    /// Its id, which is never reused.
     pub id: u64,
-    /// The title the user gave it, or else the first words of the first message.
+    /// The user's title, or else the first words of the first message.
     pub title: String,
-    /// Kept above the others.
+    /// Whether it is listed above the others.
     pub pinned: bool,
-    /// Milliseconds since 1970.
+    /// Time of creation, in milliseconds since 1970.
     pub created_at_ms: u64,
     /// Time of the last message, in milliseconds since 1970.
     pub updated_at_ms: u64,
     /// Number of messages in the selected branch.
     pub messages: u32,
-    /// The beginning of the last message.
+    /// The start of the last message.
     pub preview: String,
     /// Its request defaults.
     pub settings: ConversationSettings,
 }
 
-/// A conversation, opened.
+/// A conversation with its messages.
 #[uniffi::remote(Record)]
 pub struct Conversation {
     /// Its summary.
@@ -93,40 +95,40 @@ pub struct Conversation {
     pub messages: Vec<StoredMessage>,
 }
 
-/// A message as it is kept.
+/// A stored message.
 #[uniffi::remote(Record)]
 pub struct StoredMessage {
-    /// Names it; never given to another.
+    /// Its id, which is never reused.
     pub id: u64,
-    /// Who said it.
+    /// Its author.
     pub role: Role,
-    /// The words.
+    /// Its text.
     pub text: String,
     /// Reasoning of the model.
     pub reasoning: String,
     /// Duration of the reasoning, in milliseconds.
     pub reasoning_ms: u64,
-    /// Pictures, calls and their results.
+    /// Images, tool calls and tool results.
     pub parts: Vec<Part>,
     /// Sources of the answer.
     pub citations: Vec<StoredCitation>,
-    /// Milliseconds since 1970.
+    /// Time of creation, in milliseconds since 1970.
     pub created_at_ms: u64,
-    /// Whether it is whole.
+    /// Whether it is complete.
     pub state: MessageState,
     /// Target, cost and data policy. Only set once the answer ended, cancelled or not.
     pub receipt: Option<Receipt>,
-    /// Its tokens.
+    /// Token counts of the answer.
     pub usage: Option<Usage>,
-    /// Its speed.
+    /// Timings of the answer.
     pub timings: Option<Timings>,
     /// Number of earlier messages omitted from the prompt because they exceeded the context.
     pub omitted_messages: u32,
-    /// The ids of all versions of it, itself included, oldest first.
+    /// Ids of all its versions including itself, oldest first.
     pub versions: Vec<u64>,
 }
 
-/// A page that an answer rests on.
+/// A source of an answer.
 #[uniffi::remote(Record)]
 pub struct StoredCitation {
     pub url: String,
@@ -134,78 +136,87 @@ pub struct StoredCitation {
     pub title: String,
 }
 
-/// Whether a message is whole.
+/// Whether a message is complete.
 #[uniffi::remote(Enum)]
 pub enum MessageState {
-    /// It is being written now, by this process.
+    /// This process is generating it.
     Writing,
     /// Complete, or cancelled; see `stop`.
     Done { stop: StopReason },
-    /// The process ended while it was being written.
+    /// The process ended during its generation.
     Interrupted,
-    /// An error ended it; the text is for a person to read.
+    /// An error ended it; the text is to show to the user.
     Failed { error: String },
 }
 
-/// A conversation in which something was found.
+/// A conversation that matches a search.
 #[uniffi::remote(Record)]
 pub struct SearchHit {
-    /// Where.
+    /// The conversation.
     pub conversation: ConversationSummary,
-    /// The newest message that matches, which may belong to a branch that is not shown; unset where only the title does.
+    /// The newest matching message, which may belong to a branch that is not selected; unset if only the title matches.
     pub message: Option<u64>,
-    /// The words around the match.
+    /// The text around the match.
     pub snippet: Vec<SnippetPart>,
 }
 
-/// A piece of a snippet.
+/// A part of a snippet.
 #[uniffi::remote(Record)]
 pub struct SnippetPart {
     pub text: String,
-    /// Whether it is what was looked for.
+    /// Whether it matches the query.
     pub matched: bool,
 }
 
-/// How a conversation is written out.
+/// Format of an exported conversation.
 #[uniffi::remote(Enum)]
 pub enum ExportFormat {
-    /// For people.
+    /// Text for reading.
     Markdown,
-    /// For programs.
+    /// Data for programs.
     Json,
 }
 
-/// The conversations of the library's directory. The library writes answers down while they stream: a kill loses at most
-/// a second, and the app stores nothing. Where a request leaves model, provider or preset open, the conversation's
-/// settings fill it in.
+/// The conversations of the library's directory. The library stores answers while they stream: a kill of the process
+/// loses at most a second, and the app stores nothing. Fields that a request leaves unset come from the conversation's
+/// settings.
 #[derive(uniffi::Object)]
 pub struct Conversations(
     pub(crate) nearside::Conversations,
-    /// They live as long as the library does: an app may hold nothing but them.
+    /// Keeps the library alive for an app that holds only its conversations.
     #[expect(dead_code, reason = "held, not used")]
     pub(crate) Arc<Nearside>,
 );
 
 #[uniffi::export]
+impl Nearside {
+    /// Returns the conversations in the library's directory.
+    pub fn conversations(self: Arc<Self>) -> Result<Arc<Conversations>> {
+        let inner = self.0.conversations()?;
+        Ok(Arc::new(Conversations(inner, self)))
+    }
+}
+
+#[uniffi::export]
 impl Conversations {
-    /// Pinned ones first, then by when something was last said. `limit` unset: all.
+    /// Returns the conversations, pinned ones first, then by the time of the last message. `limit` unset: all.
     #[uniffi::method(default(limit = None, offset = 0))]
     pub async fn list(&self, limit: Option<u32>, offset: u32) -> Result<Vec<ConversationSummary>> {
         self.0.list(limit, offset).await
     }
 
-    /// Begins a conversation.
+    /// Creates a conversation.
     #[uniffi::method(default(settings))]
     pub async fn create(&self, settings: ConversationSettings) -> Result<ConversationSummary> {
         self.0.create(settings).await
     }
 
-    /// Opens a conversation: the selected branch, including the content so far of an active answer.
+    /// Returns a conversation with its selected branch, including the content so far of an active answer.
     pub async fn open(&self, id: u64) -> Result<Conversation> {
         self.0.open(id).await
     }
 
-    /// Sets the title. Unset: the first words of the first message again.
+    /// Sets the title. Unset: the first words of the first message.
     pub async fn rename(&self, id: u64, title: Option<String>) -> Result<()> {
         self.0.rename(id, title).await
     }
@@ -225,12 +236,12 @@ impl Conversations {
         self.0.delete(id).await
     }
 
-    /// Brings a deleted one back.
+    /// Restores a deleted conversation.
     pub async fn restore(&self, id: u64) -> Result<()> {
         self.0.restore(id).await
     }
 
-    /// Erases what was deleted, for good.
+    /// Erases deleted conversations permanently.
     pub async fn purge(&self) -> Result<()> {
         self.0.purge().await
     }
@@ -240,13 +251,14 @@ impl Conversations {
         self.0.choose(id, message).await
     }
 
-    /// Full-text search for all words of the query, the last one as a prefix. Title matches first, then the newest.
+    /// Searches the full text for all words of the query, the last one as a prefix. Title matches first, then the
+    /// newest.
     #[uniffi::method(default(limit = 50))]
     pub async fn search(&self, query: String, limit: u32) -> Result<Vec<SearchHit>> {
         self.0.search(query, limit).await
     }
 
-    /// Exports the selected branch.
+    /// Returns the selected branch as text.
     pub async fn export(&self, id: u64, format: ExportFormat) -> Result<String> {
         self.0.export(id, format).await
     }
@@ -257,7 +269,7 @@ impl Conversations {
         self.0.route(id, request).await
     }
 
-    /// Estimates the cost of this as the next message on every target, cheapest first.
+    /// Estimates the cost of this as the next message, as `Nearside.cost` does.
     pub async fn cost(&self, id: u64, request: ChatRequest) -> Result<Vec<CostRow>> {
         self.0.cost(id, request).await
     }

@@ -1,23 +1,23 @@
-//! What this machine is: `core/src/device`.
+//! The device: `core/src/device`.
 
 use std::sync::Arc;
 
 use nearside::device::{Heat, HostFacts, Network, Snapshot};
 
-/// The machine as it is at this moment.
+/// The current state of the device.
 #[uniffi::remote(Record)]
 pub struct Snapshot {
-    /// Bytes of memory that there are for this process: all of the machine's, or those of its container.
+    /// Bytes of memory of the device, or of the process's container.
     pub memory_total: u64,
-    /// Bytes that can be taken now without pushing others out.
+    /// Bytes that the process can allocate now without evicting other processes.
     pub memory_available: u64,
-    /// Where that number comes from: `MemAvailable`, `cgroup limit` or `system`.
+    /// Source of `memory_available`: `MemAvailable`, `cgroup limit` or `system`.
     pub memory_source: String,
-    /// Fast cores that this process may use.
+    /// Threads that should compute: one per fast core that this process may use.
     pub threads: u32,
-    /// The processor's name.
+    /// Name of the processor.
     pub cpu: String,
-    /// The operating system and its version.
+    /// Name and version of the operating system.
     pub os: String,
 }
 
@@ -29,7 +29,7 @@ pub trait DeviceHost: Send + Sync + std::fmt::Debug {
     fn facts(&self) -> HostFacts;
 }
 
-/// The app's host as the core knows it.
+/// Adapts the app's host to the core's trait.
 #[derive(Debug)]
 pub(crate) struct Foreign(pub(crate) Arc<dyn DeviceHost>);
 
@@ -42,38 +42,38 @@ impl nearside::device::Host for Foreign {
 /// Device facts. The defaults mean unknown.
 #[uniffi::remote(Record)]
 pub struct HostFacts {
-    /// Bytes that this app may still take, where the system has a limit of its own. Unset: as the system has free.
+    /// Bytes that the app may still allocate under a per-app limit. Unset: the free memory of the system.
     #[uniffi(default)]
     pub memory_available: Option<u64>,
-    /// How the device is connected.
+    /// Connection of the device.
     pub network: Network,
-    /// Charge in percent. Unset: no battery, or not told.
+    /// Charge in percent. Unset: no battery, or unknown.
     #[uniffi(default)]
     pub battery_percent: Option<u32>,
-    /// The person asked the device to save power.
+    /// Whether the user turned on the low-power mode.
     #[uniffi(default = false)]
     pub low_power: bool,
-    /// How hot it is.
+    /// Thermal state.
     pub heat: Heat,
-    /// The system asks apps to give memory back.
+    /// Whether the system reports memory pressure.
     #[uniffi(default = false)]
     pub memory_pressure: bool,
 }
 
-/// How a device is connected.
+/// Connection of a device.
 #[uniffi::remote(Enum)]
 pub enum Network {
     /// Unknown; treated as connected.
     Unknown,
-    /// Not at all.
+    /// Not connected.
     Offline,
     /// Metered: billed by volume, or limited by the user.
     Metered,
-    /// Freely.
+    /// Not metered.
     Unmetered,
 }
 
-/// How hot a device is.
+/// Thermal state of a device.
 #[uniffi::remote(Enum)]
 pub enum Heat {
     /// Normal, or unknown.

@@ -1,18 +1,18 @@
-//! What a benchmark measures: `core/src/engine`.
+//! Benchmarks: `core/src/engine`.
 
 use nearside::engine::{BenchMemory, BenchModel, BenchOptions, BenchReport, Measured, Rates};
 use nearside::model::Need;
 
-/// What to measure. The defaults are those of llama-bench, so that the figures can be compared.
+/// Options of a benchmark. The defaults are those of llama-bench, so that results are comparable.
 #[uniffi::remote(Record)]
 pub struct BenchOptions {
-    /// Tokens of the prompt; 0 leaves prefill out.
+    /// Tokens of the prompt; 0 skips prefill.
     #[uniffi(default = 512)]
     pub prompt_tokens: u32,
-    /// Tokens to generate; 0 leaves generating out.
+    /// Tokens to generate; 0 skips decoding.
     #[uniffi(default = 128)]
     pub generate_tokens: u32,
-    /// Runs of each, after one that does not count.
+    /// Runs of each, after a warm-up run.
     #[uniffi(default = 5)]
     pub repetitions: u32,
 }
@@ -21,7 +21,7 @@ pub struct BenchOptions {
 #[uniffi::remote(Record)]
 pub struct BenchReport {
     pub model: BenchModel,
-    /// What it ran on.
+    /// Backend that computed, such as `CPU`.
     pub backend: String,
     pub threads: u32,
     /// Prefill.
@@ -37,24 +37,24 @@ pub struct BenchReport {
     pub build: String,
 }
 
-/// Which model was measured.
+/// The model that was measured.
 #[uniffi::remote(Record)]
 pub struct BenchModel {
     /// The id of the installed model, or the path of its file.
     pub id: String,
-    /// Empty where it is not known.
+    /// Empty if unknown.
     pub sha256: String,
     pub quantization: String,
 }
 
-/// The runs of one measurement: tokens of each run, and tokens a second, a run each.
+/// The runs of one measurement: tokens per run, and tokens per second of each run.
 #[uniffi::remote(Record)]
 pub struct Rates {
     pub tokens: u32,
     pub tokens_per_second: Vec<f64>,
 }
 
-/// Memory, as the verdict said and as it is.
+/// Memory, as the fit verdict predicted and as measured.
 #[uniffi::remote(Record)]
 pub struct BenchMemory {
     pub predicted: Need,
@@ -67,6 +67,6 @@ pub struct Measured {
     pub weights: u64,
     pub cache: u64,
     pub compute: u64,
-    /// The most that the process held at any time; 0 where the system does not tell.
+    /// Peak resident memory of the process; 0 if the system does not report it.
     pub peak_rss: u64,
 }

@@ -1,30 +1,31 @@
-//! The one error. Flat: a case or an exception per variant, and the core's own text as its message. What an app needs
-//! in order to decide (how many bytes are missing, say) it asks for with `fit`, not out of an exception.
+//! The error type. Flat: a case or an exception per variant, with the core's text as its message. An exception carries
+//! no figures; an app gets those (such as missing bytes) from `fit`.
 
 pub(crate) type NearsideError = nearside::Error;
 pub(crate) use nearside::ErrorKind;
+pub(crate) type Result<T, E = NearsideError> = std::result::Result<T, E>;
 
-/// What went wrong, by what the app can do about it. The message says what happened and what helps.
+/// An error, by what the app can do about it. The message describes the cause and a remedy.
 #[uniffi::remote(Error)]
 #[uniffi(flat_error)]
 pub enum NearsideError {
     /// The model is not on this device: download or import it.
     NotInstalled { detail: String },
-    /// The model does not fit the memory there is: take a smaller one, or a smaller context.
+    /// The model does not fit into memory: use a smaller one, or a smaller context.
     TooLarge { detail: String },
     /// The disk is full, or a file could not be read or written.
     Storage { detail: String },
-    /// The network failed or is missing: try again, or later. What was downloaded is kept.
+    /// The network failed or is missing: retry later. Downloaded data is kept.
     Network { detail: String },
     /// The hub or provider returned an invalid response: a fault on its side.
     Provider { detail: String },
-    /// A key or a token is missing, wrong, or lacks the right.
+    /// A key or token is missing, invalid, or lacks permission.
     Unauthorized { detail: String },
-    /// Too many requests: wait, then try again. The text says how long where the other side said so.
+    /// Too many requests: wait, then retry. The text says how long if the server did.
     RateLimited { detail: String },
-    /// A file is damaged or is not what it claims to be: remove it and download it again.
+    /// A file is damaged or of another kind than declared: remove it and download it again.
     Corrupt { detail: String },
-    /// This build, device or model cannot do what was asked.
+    /// This build, device or model does not support the request.
     Unsupported { detail: String },
     /// The request is invalid: fix it.
     InvalidRequest { detail: String },
@@ -36,7 +37,7 @@ pub enum NearsideError {
     Internal { detail: String },
 }
 
-/// The cases of `NearsideError` without their text: what a script fails with.
+/// The cases of `NearsideError` without their text.
 #[uniffi::remote(Enum)]
 pub enum ErrorKind {
     NotInstalled,

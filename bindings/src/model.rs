@@ -1,42 +1,42 @@
-//! What a model is, where it comes from and whether it fits: `core/src/model`.
+//! Models, downloads and memory fit: `core/src/model`.
 
 use nearside::model::{
     Budget, CacheType, CatalogEntry, DownloadEvent, FitOptions, FitReport, HubFile, InstalledModel, LoadPlan, ModelRef,
     Need, ResolvedFile, Suggestion, Verdict,
 };
 
-use crate::Result;
+use crate::error::Result;
 
-/// Which model is meant.
+/// A reference to a model.
 #[uniffi::remote(Enum)]
 pub enum ModelRef {
     /// An installed model, by its id.
     Name { name: String },
     /// A GGUF file on this device.
     Path { path: String },
-    /// A file of a repository (`ORG/REPO`) on the hub.
+    /// A file of a repository (`ORG/REPO`) on the hub. `revision` unset: `main`.
     Hub {
         repo: String,
         revision: Option<String>,
         file: HubFile,
     },
-    /// A GGUF file behind an `https` address.
+    /// A GGUF file at an `https` URL.
     Url { url: String, sha256: Option<String> },
 }
 
-/// Which file of a repository.
+/// A file of a repository.
 #[uniffi::remote(Enum)]
 pub enum HubFile {
-    /// The hub's habit: Q4_K_M, else Q8_0, else the first.
+    /// By the hub's convention: Q4_K_M, else Q8_0, else the first.
     Default,
-    /// The one with this quantization, such as `Q4_K_M`.
+    /// The first with this quantization in its name, such as `Q4_K_M`.
     Quantization { label: String },
-    /// The one at this path.
+    /// The file at this path.
     Path { path: String },
 }
 
-/// Reads a reference: `hf:ORG/REPO[@REVISION][:QUANTIZATION or /FILE.gguf]`, an `https` address of a `.gguf` file, a
-/// path, or the id of an installed model.
+/// Parses a reference: `hf:ORG/REPO[@REVISION][:QUANTIZATION or /FILE.gguf]`, an `https` URL of a `.gguf` file, a path,
+/// or the id of an installed model.
 #[uniffi::export]
 pub(crate) fn model_ref(text: String) -> Result<ModelRef> {
     ModelRef::parse(&text)
@@ -45,22 +45,22 @@ pub(crate) fn model_ref(text: String) -> Result<ModelRef> {
 /// Element type of the KV cache.
 #[uniffi::remote(Enum)]
 pub enum CacheType {
-    /// Two bytes a value.
+    /// Two bytes per value.
     F16,
-    /// A little more than one byte a value.
+    /// Slightly more than one byte per value.
     Q8_0,
 }
 
-/// What to fit. Everything has a default.
+/// Options of a fit check. All have defaults.
 #[uniffi::remote(Record)]
 pub struct FitOptions {
-    /// Tokens of context; 4096 if unset. More than the model was trained with is lowered to that.
+    /// Context length in tokens; 4096 if unset. Limited to the model's training context.
     #[uniffi(default)]
     pub context: Option<u32>,
-    /// How exact the cache is; 16-bit floats if unset.
+    /// Element type of the KV cache; 16-bit floats if unset.
     #[uniffi(default)]
     pub cache_type: Option<CacheType>,
-    /// Bytes that the model may take, instead of what the device has free.
+    /// Memory budget in bytes, instead of the device's free memory.
     #[uniffi(default)]
     pub budget_bytes: Option<u64>,
 }
@@ -68,21 +68,21 @@ pub struct FitOptions {
 /// Whether a model fits this device.
 #[uniffi::remote(Enum)]
 pub enum Verdict {
-    /// All of it has room.
+    /// The whole model fits into memory.
     Fits,
-    /// It runs from a mapped file of which a part is read again and again: slowly, and the slower the busier the device is.
+    /// It runs from a mapped file, parts of which are read repeatedly: slowly, and slower on a busy device.
     Tight,
-    /// It can't run.
+    /// It does not fit.
     TooLarge,
 }
 
-/// Bytes that a loaded model takes, by what takes them.
+/// Bytes of memory that a loaded model needs, by use.
 #[uniffi::remote(Record)]
 pub struct Need {
     pub weights: u64,
     /// Keys and values of the context, and recurrent states.
     pub cache: u64,
-    /// The intermediate results of a computation.
+    /// Intermediate results of a computation.
     pub compute: u64,
     /// Vocabulary, graph, threads: an estimate.
     pub other: u64,
@@ -90,85 +90,85 @@ pub struct Need {
     pub total: u64,
 }
 
-/// Bytes that a model may take.
+/// Memory that a model may use, in bytes.
 #[uniffi::remote(Record)]
 pub struct Budget {
     pub bytes: u64,
-    /// Where the number comes from: `given`, or what the device's free memory was measured by.
+    /// Source of the number: `given`, or the source of the device's free memory.
     pub source: String,
 }
 
 /// How the weights are loaded.
 #[uniffi::remote(Enum)]
 pub enum LoadPlan {
-    /// Once into memory, in the layout that computes fastest.
+    /// Read once into memory, in the layout that computes fastest.
     Repacked,
-    /// The file is mapped as it is: slower, but the system may drop pages of it and read them again.
+    /// Mapped from the file without repacking: slower, but the system may drop pages and read them again.
     Mapped,
 }
 
-/// A change that makes a better verdict.
+/// A change that leads to a better verdict.
 #[uniffi::remote(Record)]
 pub struct Suggestion {
-    /// The change and what it does, for a person to read.
+    /// The change and its effect, to show to the user.
     pub text: String,
     pub context: u32,
     pub cache_type: CacheType,
     pub load: LoadPlan,
-    /// Bytes that it would then need.
+    /// Bytes that the model then needs.
     pub total: u64,
 }
 
 /// Whether a model fits, and why.
 #[uniffi::remote(Record)]
 pub struct FitReport {
-    /// Which model was judged.
+    /// The model's id, or the name of its file.
     pub model: String,
     pub verdict: Verdict,
     pub need: Need,
     pub budget: Budget,
-    /// The part of the need that the system may drop and read again: mapped weights.
+    /// Bytes of the need that the system may drop and read again: mapped weights.
     pub evictable: u64,
     pub load: LoadPlan,
-    /// For a person to read.
+    /// The reason, to show to the user.
     pub reason: String,
-    /// Tokens of context that were judged.
+    /// Context length of this report, in tokens.
     pub context: u32,
     pub cache_type: CacheType,
-    /// Tokens of context that the model was trained with.
+    /// Training context of the model, in tokens.
     pub context_length: u32,
     /// Such as `llama` or `qwen2`.
     pub architecture: String,
     /// Such as `Q4_K_M`.
     pub quantization: String,
-    /// Bytes of the file.
+    /// Size of the file in bytes.
     pub size_bytes: u64,
-    /// Bytes that were fetched to find out; a download keeps them.
+    /// Bytes that were fetched for this report; a download reuses them.
     pub network_bytes: u64,
-    /// At most three changes that would make a better verdict, the smallest first. None if it fits.
+    /// At most three changes that lead to a better verdict, the smallest first. Empty if it fits.
     pub suggestions: Vec<Suggestion>,
 }
 
-/// A model on this device.
+/// An installed model.
 #[uniffi::remote(Record)]
 pub struct InstalledModel {
-    /// What a request names it by: the file's name in lower case without its ending.
+    /// Its id in requests: the file's name in lower case without its extension.
     pub id: String,
     pub path: String,
     /// 64 lower-case hex digits.
     pub sha256: String,
     pub size_bytes: u64,
-    /// How the weights are stored, such as `Q4_K_M`.
+    /// Quantization of the weights, such as `Q4_K_M`.
     pub quantization: String,
     /// Such as `llama` or `qwen2`.
     pub architecture: String,
-    /// The longest context that it was trained with, in tokens.
+    /// Training context of the model, in tokens.
     pub context_length: u32,
-    /// The exact reference or path that it came from.
+    /// The exact reference or path of its origin.
     pub source: String,
 }
 
-/// A step of a download. In this order; a model that is already here gives the first and the last.
+/// An event of a download. In this order; an installed model sends only the first and the last.
 #[uniffi::remote(Enum)]
 pub enum DownloadEvent {
     /// The reference was resolved.
@@ -181,7 +181,7 @@ pub enum DownloadEvent {
     },
     /// The transfer is complete; the hash is being verified.
     Verifying,
-    /// The model is whole and in the store.
+    /// The model is installed.
     Installed { model: InstalledModel },
 }
 
@@ -198,14 +198,14 @@ pub struct ResolvedFile {
     pub sha256: Option<String>,
 }
 
-/// A download in progress, pulled in batches. Most apps use `Nearside.download` instead, which loops over this.
+/// An active download, pulled in batches. Most apps use `Nearside.download` instead, which loops over this.
 /// Dropping it cancels the download; the partial file is kept, and the next download resumes it.
 #[derive(uniffi::Object)]
 pub struct DownloadStream(pub(crate) nearside::model::DownloadStream);
 
 #[uniffi::export]
 impl DownloadStream {
-    /// Waits for the next event and returns it with all that are queued, in order. Empty: the download is over.
+    /// Waits for the next event and returns it with all queued ones, in order. Empty: the stream has ended.
     pub async fn next_batch(&self) -> Result<Vec<DownloadEvent>> {
         self.0.next_batch().await
     }
@@ -216,28 +216,28 @@ impl DownloadStream {
     }
 }
 
-/// A model worth having.
+/// A recommended model.
 #[uniffi::remote(Record)]
 pub struct CatalogEntry {
-    /// Short, such as `smollm2-360m`.
+    /// Short id, such as `smollm2-360m`.
     pub id: String,
-    /// Where it is.
+    /// The reference to download it.
     pub model: ModelRef,
-    /// For people.
+    /// Display name.
     pub name: String,
-    /// Who made it.
+    /// Its vendor.
     pub maker: String,
     pub parameters: u64,
-    /// How its weights are stored, such as `Q4_K_M`.
+    /// Quantization of the weights, such as `Q4_K_M`.
     pub quantization: String,
-    /// Bytes to download, about.
+    /// Approximate download size in bytes.
     pub size_bytes: u64,
-    /// What may be done with it: an SPDX name, or the name of the maker's own terms.
+    /// License: an SPDX name, or the name of the vendor's own terms.
     pub license: String,
-    /// It thinks before it answers.
+    /// Whether it reasons before it answers.
     pub reasoning: bool,
-    /// What it is good for, in a line.
+    /// Its strengths, in one line.
     pub note: String,
-    /// The day of this entry, as `2026-11-22`.
+    /// Date of this entry, as `2026-11-22`.
     pub as_of: String,
 }

@@ -1,7 +1,7 @@
-//! The object an app holds: `core/src/nearside.rs`.
+//! The library object: `core/src/nearside.rs`.
 //!
-//! `chat` and `download` are called `start_chat` and `start_download` here, because the hand-written halves give the
-//! short names to what an app wants: a `Flow`, an `AsyncSequence`.
+//! `chat` and `download` are called `start_chat` and `start_download` here, because the hand-written halves use the
+//! short names for their `Flow` and `AsyncSequence`.
 
 use std::sync::Arc;
 
@@ -15,20 +15,21 @@ use nearside::state::{SpendBy, SpendRow};
 use nearside::{AppEvent, Config, ProviderStatus};
 
 use crate::device::Foreign;
-use crate::{ChatStream, Conversations, DeviceHost, DownloadStream, Result, SignIn};
+use crate::error::Result;
+use crate::{ChatStream, DeviceHost, DownloadStream, SignIn};
 
-/// Where things are and how models run. Everything but `directory` has a default.
+/// Configuration of the library. Everything but `directory` has a default.
 #[uniffi::remote(Record)]
 pub struct Config {
-    /// Where models are kept. Made if missing. On a phone: a folder that is not backed up.
+    /// Directory for models and data. Created if missing. On a phone: a directory that is not backed up.
     pub directory: String,
     /// The hub's base address. Unset: `https://huggingface.co`. Plain `http` only for this machine.
     #[uniffi(default)]
     pub hub: Option<String>,
-    /// Tokens of context. Unset: 4,096, or what the model was trained with if that is less.
+    /// Context length in tokens. Unset: 4,096, or the model's training context if that is less.
     #[uniffi(default)]
     pub context: Option<u32>,
-    /// How the KV cache is stored. Unset: f16.
+    /// Element type of the KV cache. Unset: f16.
     #[uniffi(default)]
     pub cache_type: Option<CacheType>,
     /// Threads that compute. Unset: the performance cores that this process may use.
@@ -36,19 +37,19 @@ pub struct Config {
     pub threads: Option<u32>,
 }
 
-/// The library's client. Create one for the life of the app: a loaded model stays loaded for later requests.
+/// The library object. Create one for the life of the app: a loaded model stays loaded for later requests.
 #[derive(uniffi::Object)]
 pub struct Nearside(pub(crate) nearside::Nearside);
 
 #[uniffi::export]
 impl Nearside {
-    /// Opens the directory, and makes it if it is missing. Loads nothing.
+    /// Opens the directory, and creates it if it is missing. Loads no model.
     #[uniffi::constructor]
     pub fn new(config: Config) -> Result<Self> {
         nearside::Nearside::new(config).map(Self)
     }
 
-    /// Like `new`, with a host that supplies the device facts only the app can read.
+    /// Opens the directory like `new`, with a host that supplies the device facts only the app can read.
     #[uniffi::constructor]
     pub fn with_host(config: Config, host: Arc<dyn DeviceHost>) -> Result<Self> {
         nearside::Nearside::with_host(config, Arc::new(Foreign(host))).map(Self)
@@ -74,19 +75,13 @@ impl Nearside {
         self.0.route(request).await
     }
 
-    /// The conversations that are kept in the library's directory.
-    pub fn conversations(self: Arc<Self>) -> Result<Arc<Conversations>> {
-        let inner = self.0.conversations()?;
-        Ok(Arc::new(Conversations(inner, self)))
-    }
-
-    /// Sampling values of each preset for a model, named as in a request. Unset: the defaults for any model.
+    /// Returns the sampling values of each preset for a model, named as in a request. Unset: the defaults for any model.
     #[uniffi::method(default(model = None, provider = None))]
     pub async fn presets(&self, model: Option<String>, provider: Option<String>) -> Result<Vec<PresetValues>> {
         self.0.presets(model, provider).await
     }
 
-    /// Recommended models for phones, smallest first. `fit` tells whether one fits this device.
+    /// Returns recommended models for phones, smallest first. `fit` returns whether one fits this device.
     pub fn catalog(&self) -> Result<Vec<CatalogEntry>> {
         Ok(self.0.catalog())
     }
@@ -97,7 +92,8 @@ impl Nearside {
         Ok(())
     }
 
-    /// Estimates the cost of the request on every target, cheapest first. Makes no network request.
+    /// Estimates the cost of the request on the device, on every provider and on those of the built-in price table,
+    /// cheapest first. Makes no network request.
     pub async fn cost(&self, request: ChatRequest) -> Result<Vec<CostRow>> {
         self.0.cost(request).await
     }
@@ -128,7 +124,7 @@ impl Nearside {
         self.0.remove_provider(name).await
     }
 
-    /// Configured providers, ordered by name.
+    /// Returns the configured providers, ordered by name.
     pub async fn providers(&self) -> Result<Vec<ProviderStatus>> {
         self.0.providers().await
     }
@@ -144,7 +140,7 @@ impl Nearside {
         self.0
             .sign_in(provider, callback)
             .await
-            .map(|begun| SignIn(Arc::new(begun)))
+            .map(|sign_in| SignIn(Arc::new(sign_in)))
     }
 
     /// Completes a sign-in with the code from the redirect. Sets the provider's key, and returns it for the app to
@@ -154,12 +150,12 @@ impl Nearside {
         Ok(key.into_text())
     }
 
-    /// Spending today and this month, in UTC.
+    /// Returns the spending of today and this month, in UTC.
     pub async fn spent(&self) -> Result<Spent> {
         self.0.spent().await
     }
 
-    /// Spending report, grouped by `by`.
+    /// Returns a spending report, grouped by `by`.
     pub async fn spending(&self, by: SpendBy) -> Result<Vec<SpendRow>> {
         self.0.spending(by).await
     }
@@ -169,13 +165,13 @@ impl Nearside {
         Ok(DownloadStream(self.0.download(model)))
     }
 
-    /// Whether a model fits this device, before any download: only the head of the file is fetched, and kept.
+    /// Returns whether a model fits this device. Before a download it fetches only the head of the file, and keeps it.
     #[uniffi::method(default(options))]
     pub async fn fit(&self, model: ModelRef, options: FitOptions) -> Result<FitReport> {
         self.0.fit(model, options).await
     }
 
-    /// The models on this device.
+    /// Returns the installed models.
     pub async fn models(&self) -> Result<Vec<InstalledModel>> {
         self.0.models().await
     }
@@ -185,24 +181,24 @@ impl Nearside {
         self.0.import(path).await
     }
 
-    /// Removes a model from this device, and says what was removed.
+    /// Unloads a model, removes it from this device and returns it.
     pub async fn remove(&self, model: ModelRef) -> Result<InstalledModel> {
         self.0.remove(model).await
     }
 
-    /// Frees the memory of every loaded model. Answers under way end with `Cancelled`; the next request loads its model
+    /// Frees the memory of every loaded model. Active answers end with `Cancelled`; the next request loads its model
     /// again.
     pub async fn unload(&self) -> Result<()> {
         self.0.unload().await
     }
 
-    /// Measures speed and memory with the engine that `chat` uses.
+    /// Measures speed and memory of a model with the engine that `chat` uses.
     #[uniffi::method(default(options))]
     pub async fn bench(&self, model: ModelRef, options: BenchOptions) -> Result<BenchReport> {
         self.0.bench(model, options).await
     }
 
-    /// The machine as it is at this moment.
+    /// Returns the current state of the device.
     pub fn device(&self) -> Result<Snapshot> {
         self.0.device()
     }

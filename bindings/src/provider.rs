@@ -1,4 +1,4 @@
-//! Places elsewhere: `core/src/engine/remote` and `core/src/nearside/providers.rs`.
+//! Providers: `core/src/engine/remote` and `core/src/nearside/providers.rs`.
 
 use std::sync::Arc;
 
@@ -6,31 +6,32 @@ use nearside::ProviderStatus;
 use nearside::chat::DataPolicy;
 use nearside::engine::remote::{Abilities, Price, ProviderKind, ProviderSettings, RemoteModel};
 
-use crate::Result;
+use crate::error::Result;
 
 /// Configuration of a provider. Its credential is set separately: `setKey`.
 #[uniffi::remote(Record)]
 pub struct ProviderSettings {
-    /// What requests, receipts and reports call it; the app's own choice, such as `openrouter`.
+    /// Its name in requests, receipts and reports; chosen by the app, such as `openrouter`.
     pub name: String,
     /// Its API dialect.
     pub kind: ProviderKind,
-    /// Where it is. Unset: where that kind of provider is. Plain `http` only for this machine, or with `allow_http`.
+    /// Base URL. Unset: the default of its kind. Plain `http` only for this device, or with `allow_http`.
     #[uniffi(default)]
     pub base_url: Option<String>,
-    /// The model that answers where a request names none.
+    /// The model for requests that name none. Unset: a default of the library, or the first of its list.
     #[uniffi(default)]
     pub model: Option<String>,
-    /// Allows plain `http`, for a server in the user's own network.
+    /// Allows plain `http`, for a server in the user's own network. Content and credentials are then sent unencrypted.
     #[uniffi(default = false)]
     pub allow_http: bool,
     /// Its data policy, if the app knows better than the library.
     #[uniffi(default)]
     pub data_policy: Option<DataPolicy>,
-    /// SHA-256 digests of public keys, in base64: the server must show one of them. Empty: any that the roots vouch for.
+    /// SHA-256 digests of public keys, in base64: the server must use one of them. Empty: any key with a trusted
+    /// certificate.
     #[uniffi(default)]
     pub pins: Vec<String>,
-    /// A certificate in PEM that is trusted besides the usual roots.
+    /// A certificate in PEM to trust in addition to the usual roots.
     #[uniffi(default)]
     pub root_certificate: Option<String>,
 }
@@ -56,38 +57,38 @@ pub enum ProviderKind {
 pub struct ProviderStatus {
     /// Its configuration.
     pub settings: ProviderSettings,
-    /// Where it is.
+    /// Base URL in use.
     pub base_url: String,
-    /// A credential is there, or none is needed.
+    /// Whether a credential is set, or none is needed.
     pub has_key: bool,
     /// Remaining cooldown in seconds after repeated failures. 0: requests are allowed.
     pub resting_seconds: u64,
-    /// The model that answers where a request names none.
+    /// The model for requests that name none. Unset: unknown until its list was fetched.
     pub default_model: Option<String>,
     /// Its data policy, under the current routing policy.
     pub data_policy: DataPolicy,
-    /// How many models its list has; 0 if it was never fetched.
+    /// Number of models in its list; 0 if the list was never fetched.
     pub models: u32,
 }
 
 /// A model that a provider offers.
 #[uniffi::remote(Record)]
 pub struct RemoteModel {
-    /// What requests call it.
+    /// Its id in requests.
     pub id: String,
-    /// What people call it.
+    /// Its display name.
     pub name: String,
-    /// Tokens of context. Unset: not published.
+    /// Context length in tokens. Unset: not published.
     pub context: Option<u32>,
-    /// Tokens of one answer at most. Unset: not published.
+    /// Maximum tokens of one answer. Unset: not published.
     pub max_output: Option<u32>,
-    /// What it can do. Unset: not published.
+    /// Its capabilities. Unset: not published.
     pub abilities: Option<Abilities>,
-    /// What it costs. Unset: not published.
+    /// Its price. Unset: not published.
     pub price: Option<Price>,
-    /// The day it is switched off, as `2026-12-31`.
+    /// Date of its shutdown, as `2026-12-31`.
     pub retires: Option<String>,
-    /// The server forwards requests to another host.
+    /// Whether the server forwards requests to another host.
     pub proxied: bool,
 }
 
@@ -101,18 +102,18 @@ pub struct Abilities {
     pub web_search: bool,
 }
 
-/// US dollars for a million tokens, on a day.
+/// Price in US dollars per million tokens.
 #[uniffi::remote(Record)]
 pub struct Price {
     /// Tokens of the prompt.
     pub usd_in: f64,
-    /// Tokens generated, reasoning included.
+    /// Generated tokens, including reasoning.
     pub usd_out: f64,
     /// Cached tokens of the prompt. Unset: as `usd_in`.
     pub usd_cached: Option<f64>,
-    /// US dollars for each request besides; usually 0.
+    /// Additional US dollars per request; usually 0.
     pub usd_request: f64,
-    /// The day on which it was read or published.
+    /// Date of the price, as `2026-10-31`.
     pub as_of: String,
 }
 
@@ -122,7 +123,7 @@ pub struct SignIn(pub(crate) Arc<nearside::engine::remote::SignIn>);
 
 #[uniffi::export]
 impl SignIn {
-    /// The page to open in a browser.
+    /// Returns the URL to open in a browser.
     pub fn url(&self) -> Result<String> {
         Ok(self.0.url().to_owned())
     }

@@ -1,4 +1,4 @@
-//! Who may answer, and what it costs: `core/src/route`.
+//! Routing and costs: `core/src/route`.
 
 use nearside::ErrorKind;
 use nearside::chat::{DataPolicy, Route, RouteRule, Skipped, Target};
@@ -10,7 +10,8 @@ use nearside::state::{SpendBy, SpendRow};
 pub struct Policy {
     /// Version shown in receipts; change it together with the policy.
     pub version: String,
-    /// Countries where content may be processed, as ISO 3166 codes, or `EU`. Empty: any, including unknown ones.
+    /// Countries where content may be processed, as ISO 3166 codes, or `EU`. Empty: any, including unknown ones. The
+    /// user's own devices and servers are always allowed.
     #[uniffi(default)]
     pub regions: Vec<String>,
     /// Allows targets that retain content.
@@ -19,21 +20,21 @@ pub struct Policy {
     /// Allows targets that train on content.
     #[uniffi(default = false)]
     pub allow_training: bool,
-    /// Only these providers, by name. Empty: all that are set up.
+    /// Allowed providers, by name. Empty: all configured ones.
     #[uniffi(default)]
     pub providers: Vec<String>,
-    /// Excluded providers; for an aggregator, also excluded upstreams.
+    /// Excluded providers, by name; for an aggregator, also excluded upstreams.
     #[uniffi(default)]
     pub never: Vec<String>,
-    /// Whether the person is asked before personal words leave the device.
+    /// Whether personal content needs the user's consent before it leaves the device.
     pub consent: Consent,
-    /// US dollars that one request may cost.
+    /// Maximum US dollars per request.
     #[uniffi(default)]
     pub max_usd_request: Option<f64>,
-    /// US dollars of one day, in UTC.
+    /// Maximum US dollars per day, in UTC.
     #[uniffi(default)]
     pub max_usd_day: Option<f64>,
-    /// US dollars of one month, in UTC.
+    /// Maximum US dollars per month, in UTC.
     #[uniffi(default)]
     pub max_usd_month: Option<f64>,
     /// Allows remote targets on a metered connection.
@@ -44,14 +45,14 @@ pub struct Policy {
     pub prefer_fast: bool,
 }
 
-/// Whether the person is asked before personal words leave the device.
+/// Whether personal content needs the user's consent before it leaves the device.
 #[uniffi::remote(Enum)]
 pub enum Consent {
-    /// Each time.
+    /// Consent is needed for each request.
     Ask,
-    /// Not asked: consent was given for good.
+    /// The user consented permanently.
     Given,
-    /// Not asked: consent was refused for good.
+    /// The user refused permanently.
     Refused,
 }
 
@@ -80,64 +81,64 @@ pub struct Question {
     pub data_policy: DataPolicy,
     /// Maximum cost in US dollars. Unset if the price is unknown.
     pub cost_usd: Option<f64>,
-    /// Why it is not answered on the device.
+    /// The reason for this target.
     pub reason: String,
-    /// The question in words.
+    /// The whole request as text, to show to the user.
     pub text: String,
     /// The route after consent.
     pub route: Route,
 }
 
-/// What a request would cost at one place, in US dollars. Unset: no price is known.
+/// Estimated cost of a request at one target, in US dollars. Unset if the price is unknown.
 #[uniffi::remote(Record)]
 pub struct CostRow {
-    /// The place.
+    /// The target.
     pub target: Target,
-    /// Whether the provider is configured. Others are listed for comparison, under the name of their kind.
+    /// Whether the provider is configured and has its credential. Others are listed for comparison, under their kind.
     pub set_up: bool,
-    /// The prompt, as long as it most likely is.
+    /// Cost of the prompt at its estimated length, none of it cached.
     pub usd_in: Option<f64>,
-    /// The answer, as long as it most likely gets.
+    /// Cost of the answer at its estimated length, including reasoning.
     pub usd_out: Option<f64>,
-    /// Both, and what the place takes for each request.
+    /// Total, including the provider's fee per request.
     pub usd_total: Option<f64>,
-    /// The total if prompt and answer are as short as they can be.
+    /// Total for the shortest possible prompt and answer.
     pub usd_least: Option<f64>,
-    /// The total if they are as long as they can be.
+    /// Total for the longest possible prompt and answer.
     pub usd_most: Option<f64>,
-    /// The day of the price; empty where nothing is charged or known.
+    /// Date of the price, as `2026-10-31`; empty if there is none.
     pub as_of: String,
 }
 
-/// What a report sums up by.
+/// Grouping of a spending report.
 #[uniffi::remote(Enum)]
 pub enum SpendBy {
-    /// As `2026-11-22`, in UTC.
+    /// By day in UTC, as `2026-11-22`.
     Day,
     Model,
     Provider,
-    /// What the requests were for.
+    /// By the `purpose` of the requests.
     Purpose,
 }
 
-/// A line of a report.
+/// A row of a spending report.
 #[uniffi::remote(Record)]
 pub struct SpendRow {
     /// The day, model, provider or purpose.
     pub key: String,
-    /// How many answers.
+    /// Number of answers, including free and unsettled ones.
     pub requests: u64,
-    /// US dollars that answers cost.
+    /// US dollars spent on answers.
     pub usd: f64,
     /// US dollars still reserved: for active answers, and for answers whose end was never recorded.
     pub usd_unsettled: f64,
     /// Tokens of the prompts.
     pub prompt_tokens: u64,
-    /// Tokens generated.
+    /// Generated tokens.
     pub completion_tokens: u64,
 }
 
-/// US dollars that were spent, what is reserved included.
+/// Spending in US dollars, including reservations of active answers.
 #[uniffi::remote(Record)]
 pub struct Spent {
     /// Today, in UTC.

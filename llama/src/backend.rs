@@ -1,4 +1,4 @@
-//! What is global in llama.cpp: its one-time start, its log, and the processor it was compiled for.
+//! The global state of llama.cpp: its initialization, its log, and the processor it was compiled for.
 //!
 //! llama.cpp's log goes to `tracing`, target `llama.cpp`. Some of its lines quote text, so the filter depends on what
 //! the thread is doing: everything while a file is loaded (there is no prompt yet), warnings and errors while computing
@@ -13,12 +13,12 @@ use std::sync::OnceLock;
 
 use llama_cpp_sys_2 as sys;
 
-use crate::{Error, ffi};
+use crate::{LlamaError, ffi};
 
-/// Versions of llama.cpp and ggml, and what of the processor this build uses.
+/// Returns the versions of llama.cpp and ggml, and the processor features that this build uses.
 pub fn version() -> String {
-    start();
-    // SAFETY: all three return pointers to terminated strings that live as long as the process.
+    init_backend();
+    // SAFETY: all three return pointers to terminated strings with static lifetime.
     let [llama, ggml, system] = unsafe {
         [
             sys::llama_version(),
@@ -33,15 +33,15 @@ pub fn version() -> String {
     )
 }
 
-/// Whether this processor has what llama.cpp was compiled for.
+/// Checks that this processor has the features that llama.cpp was compiled for.
 ///
 /// # Errors
-/// [`Error::Unsupported`] names what is missing. Everything that loads asks this first, because computing on such a
-/// processor ends the process with an illegal instruction.
-pub fn check_cpu() -> Result<(), Error> {
+/// [`LlamaError::Unsupported`] names the missing features. Called before every load, because computing without them ends
+/// the process with an illegal instruction.
+pub fn check_cpu() -> Result<(), LlamaError> {
     static MISSING: OnceLock<Vec<&'static str>> = OnceLock::new();
     let missing = MISSING.get_or_init(|| {
-        compiled_for()
+        cpu_features()
             .into_iter()
             .filter(|(_, needed, present)| *needed && !present)
             .map(|(name, ..)| name)
@@ -50,63 +50,63 @@ pub fn check_cpu() -> Result<(), Error> {
     if missing.is_empty() {
         return Ok(());
     }
-    Err(Error::Unsupported(format!(
+    Err(LlamaError::Unsupported(format!(
         "this processor lacks {}, which this build needs",
         missing.join(", ")
     )))
 }
 
-/// Proves that a failed `GGML_ASSERT` comes back as an error. For tests.
+/// Fails a `GGML_ASSERT` on purpose and returns its error text. For tests.
 #[doc(hidden)]
 pub fn fail_an_assert() -> String {
-    start();
+    init_backend();
     // SAFETY: the error text outlives the call.
-    ffi::check(|error| unsafe { ffi::ns_assert_for_test(error) })
+    ffi::call(|error| unsafe { ffi::ns_assert_for_test(error) })
         .err()
         .unwrap_or_default()
 }
 
-/// Starts llama.cpp, once.
-pub(crate) fn start() {
+/// Initializes llama.cpp once per process.
+pub(crate) fn init_backend() {
     static STARTED: OnceLock<()> = OnceLock::new();
     STARTED.get_or_init(|| {
-        // SAFETY: called once, before any other function of llama.cpp; `on_log` is a function and lives for ever.
+        // SAFETY: called once, before any other function of llama.cpp; `on_log` has static lifetime.
         unsafe { ffi::ns_init(Some(on_log)) }
     });
 }
 
-/// What llama.cpp is doing on this thread; determines which of its log lines pass.
+/// What llama.cpp is doing on this thread; determines which of its log lines are forwarded.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Work {
-    /// Touches text: no line is let through.
+pub(crate) enum LogScope {
+    /// Processing text: no lines.
     Text,
-    /// Loads a file or makes a context: all lines, and errors are kept for the caller.
+    /// Loading a file or creating a context: all lines.
     Load,
-    /// Computes: warnings and errors.
+    /// Computing: warnings and errors.
     Compute,
 }
 
-/// Runs `body` as `work`. Returns its output, and the errors that llama.cpp logged meanwhile.
-pub(crate) fn during<T>(work: Work, body: impl FnOnce() -> T) -> (T, String) {
-    let before = WORK.replace(work);
-    let kept = ERRORS.take();
+/// Runs `body` in `scope`. Returns its output, and the first error that llama.cpp logged on this thread meanwhile.
+pub(crate) fn with_log_scope<T>(scope: LogScope, body: impl FnOnce() -> T) -> (T, String) {
+    let outer_scope = SCOPE.replace(scope);
+    let outer_error = ERROR.take();
     let out = body();
-    WORK.set(before);
-    (out, ERRORS.replace(kept))
+    SCOPE.set(outer_scope);
+    (out, ERROR.replace(outer_error))
 }
 
 thread_local! {
-    static WORK: Cell<Work> = const { Cell::new(Work::Text) };
-    static ERRORS: RefCell<String> = const { RefCell::new(String::new()) };
+    static SCOPE: Cell<LogScope> = const { Cell::new(LogScope::Text) };
+    static ERROR: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
 unsafe extern "C" fn on_log(level: sys::ggml_log_level, text: *const c_char, _: ffi::UserData) {
     if text.is_null() {
         return;
     }
-    let work = WORK.get();
-    let grave = matches!(level, sys::GGML_LOG_LEVEL_WARN | sys::GGML_LOG_LEVEL_ERROR);
-    if work == Work::Text || (work == Work::Compute && !grave) {
+    let scope = SCOPE.get();
+    let severe = matches!(level, sys::GGML_LOG_LEVEL_WARN | sys::GGML_LOG_LEVEL_ERROR);
+    if scope == LogScope::Text || (scope == LogScope::Compute && !severe) {
         return;
     }
     // SAFETY: llama.cpp passes a terminated string that lives until this function returns.
@@ -115,32 +115,32 @@ unsafe extern "C" fn on_log(level: sys::ggml_log_level, text: *const c_char, _: 
     if text.is_empty() {
         return;
     }
-    // A subscriber is foreign code: its panic must not unwind into C.
+    // A subscriber's panic must not unwind into C.
     let _ = catch_unwind(AssertUnwindSafe(|| {
         match level {
             sys::GGML_LOG_LEVEL_ERROR => {
-                ERRORS.with_borrow_mut(|errors| reason(errors, text));
+                ERROR.with_borrow_mut(|first| keep_first_error(first, text));
                 tracing::error!(target: "llama.cpp", "{text}");
             }
             sys::GGML_LOG_LEVEL_WARN => tracing::warn!(target: "llama.cpp", "{text}"),
-            // What llama.cpp calls information is pages of it for every load.
+            // llama.cpp logs pages of information at every load.
             sys::GGML_LOG_LEVEL_INFO => tracing::debug!(target: "llama.cpp", "{text}"),
             _ => tracing::trace!(target: "llama.cpp", "{text}"),
         }
     }));
 }
 
-/// Keeps the first error line, which names the cause, without the name of the C++ function that it begins with.
-fn reason(errors: &mut String, line: &str) {
-    if errors.is_empty() {
+/// Stores the first error line, which names the cause, without the C++ function name at its start.
+fn keep_first_error(first: &mut String, line: &str) {
+    if first.is_empty() {
         let line = line.split_once(": ").map_or(line, |(_, rest)| rest);
-        errors.push_str(line.strip_prefix("error loading model: ").unwrap_or(line));
+        first.push_str(line.strip_prefix("error loading model: ").unwrap_or(line));
     }
 }
 
 /// Name, whether this build uses it, whether this processor has it.
 #[cfg(target_arch = "x86_64")]
-fn compiled_for() -> [(&'static str, bool, bool); 6] {
+fn cpu_features() -> [(&'static str, bool, bool); 6] {
     use std::arch::is_x86_feature_detected as has;
     // SAFETY: these only report how they were compiled.
     let used = unsafe {
@@ -166,7 +166,7 @@ fn compiled_for() -> [(&'static str, bool, bool); 6] {
 
 /// Name, whether this build uses it, whether this processor has it.
 #[cfg(target_arch = "aarch64")]
-fn compiled_for() -> [(&'static str, bool, bool); 3] {
+fn cpu_features() -> [(&'static str, bool, bool); 3] {
     use std::arch::is_aarch64_feature_detected as has;
     // SAFETY: these only report how they were compiled.
     let used = unsafe {
@@ -184,8 +184,8 @@ fn compiled_for() -> [(&'static str, bool, bool); 3] {
     ]
 }
 
-/// Elsewhere nothing is known to be missing.
+/// Returns nothing: on other processors no feature is known to be missing.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn compiled_for() -> [(&'static str, bool, bool); 0] {
+fn cpu_features() -> [(&'static str, bool, bool); 0] {
     []
 }

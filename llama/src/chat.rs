@@ -1,4 +1,4 @@
-//! Chat templates, and reading replies back: llama.cpp's own engine, with its parsers for thoughts and tool calls.
+//! Chat templates and reply parsers: llama.cpp's own implementation, with its parsers for thoughts and tool calls.
 
 #![allow(unsafe_code)]
 
@@ -6,43 +6,43 @@ use std::ptr::NonNull;
 
 use serde_json::Value;
 
-use crate::backend::start;
-use crate::{Error, Grammar, GrammarKind, Model, SamplerParams, Trigger, ffi, nesting, stack};
+use crate::backend::init_backend;
+use crate::{Grammar, GrammarKind, LlamaError, Model, SamplerParams, ThinkingTags, Trigger, ffi, nesting, stack};
 
-/// How a model wants to be talked to.
+/// A chat template: renders a conversation into a prompt.
 pub struct ChatTemplate {
-    raw: NonNull<ffi::Template>,
+    raw: NonNull<ffi::RawTemplate>,
 }
 
 impl ChatTemplate {
-    /// The template in the model's file; ChatML when it has none.
+    /// Parses the template in the model's file; uses ChatML if it has none.
     ///
     /// # Errors
-    /// [`Error::Template`] when it does not parse.
-    pub fn from_model(model: &Model) -> Result<Self, Error> {
+    /// [`LlamaError::Template`] if it is invalid.
+    pub fn from_model(model: &Model) -> Result<Self, LlamaError> {
         for key in ["tokenizer.chat_template", "tokenizer.chat_template.tool_use"] {
-            nesting::check_template(&model.meta(key).unwrap_or_default()).map_err(Error::Template)?;
+            nesting::check_template(&model.meta(key).unwrap_or_default()).map_err(LlamaError::Template)?;
         }
         Self::new(Some(model), "", "", "")
     }
 
-    /// A template in Jinja, with what it may use as `bos_token` and `eos_token`.
+    /// Parses a Jinja template; `bos` and `eos` are its variables `bos_token` and `eos_token`.
     ///
     /// # Errors
-    /// [`Error::Template`] when it is empty or does not parse.
-    pub fn from_source(template: &str, bos: &str, eos: &str) -> Result<Self, Error> {
-        nesting::check_template(template).map_err(Error::Template)?;
+    /// [`LlamaError::Template`] if it is empty or invalid.
+    pub fn from_source(template: &str, bos: &str, eos: &str) -> Result<Self, LlamaError> {
+        nesting::check_template(template).map_err(LlamaError::Template)?;
         Self::new(None, template, bos, eos)
     }
 
-    /// The text to continue, and how its continuation will have to be read.
+    /// Renders the prompt, and returns it with everything needed to constrain and parse the reply.
     ///
     /// # Errors
-    /// [`Error::Input`] for JSON that does not parse or nests deeper than 128, [`Error::Template`] when the template cannot
-    /// render it, [`Error::Grammar`] for a grammar together with tools or a schema.
-    pub fn render(&self, prompt: &Prompt<'_>) -> Result<Rendered, Error> {
-        prompt.check()?;
-        let raw = ffi::Prompt {
+    /// [`LlamaError::Input`] for JSON that is invalid or nests deeper than 128; [`LlamaError::Template`] if the template
+    /// cannot render it; [`LlamaError::Grammar`] for an invalid grammar, or one together with tools or a schema.
+    pub fn render(&self, prompt: &Prompt<'_>) -> Result<Rendered, LlamaError> {
+        prompt.validate()?;
+        let raw = ffi::RawPrompt {
             messages: prompt.messages_json.into(),
             tools: prompt.tools_json.into(),
             json_schema: prompt.json_schema.into(),
@@ -51,25 +51,22 @@ impl ChatTemplate {
             continue_final: prompt.continue_final,
         };
         // SAFETY: the template is live and only read; `raw` and the texts that it points to outlive the call.
-        let json =
-            ffi::text(|out, error| unsafe { ffi::ns_template_render(self.raw.as_ptr(), &raw const raw, out, error) })
-                .map_err(|reason| Error::Template(or_generic(reason)))?;
-        let json: Value = serde_json::from_str(&json).map_err(|_| Error::Template(or_generic(String::new())))?;
-        Ok(Rendered::from_json(&json))
+        ffi::call_for_json(|out, error| unsafe {
+            ffi::ns_template_render(self.raw.as_ptr(), &raw const raw, out, error)
+        })
+        .map(|json| Rendered::from_json(&json))
+        .map_err(LlamaError::Template)
     }
 
-    fn new(model: Option<&Model>, source: &str, bos: &str, eos: &str) -> Result<Self, Error> {
-        start();
+    fn new(model: Option<&Model>, source: &str, bos: &str, eos: &str) -> Result<Self, LlamaError> {
+        init_backend();
         let model = model.map_or(std::ptr::null_mut(), Model::raw);
-        let mut template = std::ptr::null_mut();
-        // SAFETY: the model is null or live, and only read during the call, as are the texts.
-        ffi::check(|error| unsafe {
-            ffi::ns_template_new(model, source.into(), bos.into(), eos.into(), &raw mut template, error)
+        // SAFETY: the model is null or live; model and texts are only read during the call.
+        ffi::call_for_object(|out, error| unsafe {
+            ffi::ns_template_new(model, source.into(), bos.into(), eos.into(), out, error)
         })
-        .map_err(|reason| Error::Template(or_generic(reason)))?;
-        NonNull::new(template)
-            .map(|raw| Self { raw })
-            .ok_or_else(|| Error::Template(or_generic(String::new())))
+        .map(|raw| Self { raw })
+        .map_err(LlamaError::Template)
     }
 }
 
@@ -79,37 +76,37 @@ impl std::fmt::Debug for ChatTemplate {
     }
 }
 
-// SAFETY: plain memory bound to no thread.
+// SAFETY: plain memory that is bound to no thread.
 unsafe impl Send for ChatTemplate {}
 
 impl Drop for ChatTemplate {
     fn drop(&mut self) {
-        // SAFETY: made by `ns_template_new`, freed once.
+        // SAFETY: created by `ns_template_new`, freed once.
         unsafe { ffi::ns_template_free(self.raw.as_ptr()) }
     }
 }
 
-/// What to render.
+/// Input of [`ChatTemplate::render`].
 #[derive(Clone, Copy, Default)]
 pub struct Prompt<'a> {
-    /// The conversation, a JSON array in the shape of OpenAI's chat messages (`tool_calls` and `reasoning_content` too).
+    /// The conversation: a JSON array of OpenAI chat messages, with `tool_calls` and `reasoning_content`.
     pub messages_json: &'a str,
-    /// The tools, a JSON array in the shape of OpenAI's function tools.
+    /// The tools: a JSON array of OpenAI function tools.
     pub tools_json: Option<&'a str>,
     /// A JSON schema that the reply must follow.
     pub json_schema: Option<&'a str>,
     /// A GBNF grammar that the reply must follow.
     pub grammar: Option<&'a str>,
-    /// Whether a model that can think should.
+    /// Whether a model that supports thinking should think.
     pub thinking: bool,
-    /// Whether the last message is the beginning of the reply.
+    /// Whether the last message is the start of the reply.
     pub continue_final: bool,
 }
 
 impl Prompt<'_> {
-    /// llama.cpp parses and renders JSON recursively, so what nests too deep must not reach it.
-    fn check(&self) -> Result<(), Error> {
-        let messages = json("the messages are", self.messages_json)?;
+    /// Checks the JSON and its depth, because llama.cpp parses and renders JSON recursively.
+    fn validate(&self) -> Result<(), LlamaError> {
+        let messages = parse_json("the messages are", self.messages_json)?;
         for call in messages
             .as_array()
             .into_iter()
@@ -118,18 +115,18 @@ impl Prompt<'_> {
             .flatten()
         {
             if let Some(arguments) = call["function"]["arguments"].as_str() {
-                json("the arguments of a tool call are", arguments)?;
+                parse_json("the arguments of a tool call are", arguments)?;
             }
         }
         for (name, text) in [("the tools are", self.tools_json), ("the schema is", self.json_schema)] {
             if let Some(text) = text {
-                nesting::check_schema(&json(name, text)?).map_err(Error::Input)?;
+                nesting::check_schema(&parse_json(name, text)?).map_err(LlamaError::Input)?;
             }
         }
         if let Some(grammar) = self.grammar {
-            nesting::check_grammar(grammar).map_err(Error::Grammar)?;
+            nesting::check_grammar(grammar).map_err(LlamaError::Grammar)?;
             if self.tools_json.is_some() || self.json_schema.is_some() {
-                return Err(Error::Grammar(
+                return Err(LlamaError::Grammar(
                     "it cannot be combined with tools or a schema".to_owned(),
                 ));
             }
@@ -138,30 +135,29 @@ impl Prompt<'_> {
     }
 }
 
-/// A prompt, and how the reply to it is constrained and read.
+/// A rendered prompt, with the constraints and the parser of its reply.
 #[derive(Clone, PartialEq)]
 pub struct Rendered {
-    /// The text to tokenize, with control words to be parsed. It begins without the begin-of-text token if the model adds
-    /// one by itself.
+    /// The text to tokenize with `parse_special`. It has no begin-of-text token if the tokenizer adds one.
     pub prompt: String,
-    /// What the reply must look like, if tools, a schema or a grammar were given.
+    /// The grammar of the reply, if tools, a schema or a grammar were given.
     pub grammar: Option<Grammar>,
     /// Texts that end the reply.
     pub stops: Vec<String>,
-    /// Control words that must stay visible in the reply for the parser ([`Model::single_tokens`]).
+    /// Control tokens that must stay visible in the reply for the parser ([`Model::single_tokens`]).
     pub preserved_tokens: Vec<String>,
-    /// Whether this template knows thoughts.
+    /// Whether this template supports thinking.
     pub supports_thinking: bool,
-    /// How thoughts are marked, if it does.
-    pub thinking: Option<Thinking>,
-    /// The end of `prompt` that already belongs to the reply: `<think>` and its like.
+    /// The thinking tags, if the template has them.
+    pub thinking: Option<ThinkingTags>,
+    /// The end of `prompt` that already belongs to the reply, such as `<think>`.
     pub generation_prompt: String,
     format: i32,
     parser: String,
 }
 
 impl Rendered {
-    /// Lets `params` follow what the template asks for: grammar, thinking marks, and where the reply began.
+    /// Returns `params` with the constraints of the template: grammar, thinking tags and the start of the reply.
     pub fn constrain(&self, params: SamplerParams) -> SamplerParams {
         SamplerParams {
             grammar: self.grammar.clone(),
@@ -171,38 +167,28 @@ impl Rendered {
         }
     }
 
-    /// A parser for the reply to this prompt.
+    /// Creates a parser for the reply to this prompt.
     ///
     /// # Errors
-    /// [`Error::Template`] when llama.cpp refuses what it made itself.
-    pub fn parser(&self) -> Result<ReplyParser, Error> {
-        start();
-        let mut parser = std::ptr::null_mut();
+    /// [`LlamaError::Template`] if llama.cpp rejects a parser that it generated.
+    pub fn parser(&self) -> Result<ReplyParser, LlamaError> {
+        init_backend();
+        let (prompt, arena) = (self.generation_prompt.as_str().into(), self.parser.as_str().into());
         // SAFETY: the texts outlive the call.
-        ffi::check(|error| unsafe {
-            ffi::ns_parser_new(
-                self.format,
-                self.generation_prompt.as_str().into(),
-                self.parser.as_str().into(),
-                &raw mut parser,
-                error,
-            )
-        })
-        .map_err(|reason| Error::Template(or_generic(reason)))?;
-        NonNull::new(parser)
+        ffi::call_for_object(|out, error| unsafe { ffi::ns_parser_new(self.format, prompt, arena, out, error) })
             .map(|raw| ReplyParser { raw })
-            .ok_or_else(|| Error::Template(or_generic(String::new())))
+            .map_err(LlamaError::Template)
     }
 
     fn from_json(json: &Value) -> Self {
-        let thinking = Thinking {
-            start: text(&json["thinking_start"]),
-            ends: texts(&json["thinking_ends"]),
+        let thinking = ThinkingTags {
+            start: to_string(&json["thinking_start"]),
+            ends: to_strings(&json["thinking_ends"]),
         };
-        let gbnf = text(&json["grammar"]);
-        let preserved = texts(&json["preserved"]);
+        let gbnf = to_string(&json["grammar"]);
+        let preserved = to_strings(&json["preserved"]);
         Self {
-            prompt: text(&json["prompt"]),
+            prompt: to_string(&json["prompt"]),
             grammar: (!gbnf.is_empty()).then(|| Grammar {
                 gbnf,
                 lazy: json["grammar_lazy"].as_bool().unwrap_or_default(),
@@ -219,54 +205,45 @@ impl Rendered {
                 },
                 preserved: preserved.clone(),
             }),
-            stops: texts(&json["stops"]),
+            stops: to_strings(&json["stops"]),
             preserved_tokens: preserved,
             supports_thinking: json["supports_thinking"].as_bool().unwrap_or_default(),
             thinking: (!thinking.start.is_empty() && !thinking.ends.is_empty()).then_some(thinking),
-            generation_prompt: text(&json["generation_prompt"]),
+            generation_prompt: to_string(&json["generation_prompt"]),
             format: json["format"]
                 .as_i64()
                 .and_then(|format| i32::try_from(format).ok())
                 .unwrap_or_default(),
-            parser: text(&json["parser"]),
+            parser: to_string(&json["parser"]),
         }
     }
 }
 
-/// How a model marks its thoughts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Thinking {
-    /// `<think>`
-    pub start: String,
-    /// `</think>`; some models have several.
-    pub ends: Vec<String>,
-}
-
-/// Reads a reply while it grows.
+/// Parses a reply during and after its generation.
 pub struct ReplyParser {
-    raw: NonNull<ffi::Parser>,
+    raw: NonNull<ffi::RawParser>,
 }
 
 impl ReplyParser {
-    /// What `text`, the whole reply so far, says. With `partial` the reply is not over: what could still become a mark or a
-    /// tool call is held back.
+    /// Parses `text`, the whole reply so far. `partial` means that more follows: text that could become a tag or a tool
+    /// call is withheld.
     ///
     /// # Errors
-    /// [`Error::Template`] when the reply does not have the shape that the template asks for.
-    pub fn parse(&mut self, text: &str, partial: bool) -> Result<Reply, Error> {
-        stack::with_room(stack::deepest_brackets(text), BRACKET_LEVEL, || {
-            self.parse_here(text, partial)
+    /// [`LlamaError::Template`] if the reply does not have the template's format; [`LlamaError::Input`] if it nests too
+    /// deeply.
+    pub fn parse_reply(&mut self, text: &str, partial: bool) -> Result<ParsedReply, LlamaError> {
+        stack::with_stack(stack::bracket_depth(text), BRACKET_LEVEL_BYTES, || {
+            self.parse_on_this_stack(text, partial)
         })?
     }
 
-    fn parse_here(&self, text: &str, partial: bool) -> Result<Reply, Error> {
+    fn parse_on_this_stack(&self, text: &str, partial: bool) -> Result<ParsedReply, LlamaError> {
         // SAFETY: the parser is live and only read; `text` outlives the call.
-        let json = ffi::text(|out, error| unsafe {
+        ffi::call_for_json(|out, error| unsafe {
             ffi::ns_parser_parse(self.raw.as_ptr(), text.into(), partial, out, error)
         })
-        .map_err(|_| Error::Template("the reply does not have the shape that it asks for".to_owned()))?;
-        let json: Value = serde_json::from_str(&json).map_err(|_| Error::Template(or_generic(String::new())))?;
-        Ok(Reply::from_json(&json))
+        .map(|json| ParsedReply::from_json(&json))
+        .map_err(|_| LlamaError::Template("the reply does not have the required format".to_owned()))
     }
 }
 
@@ -276,35 +253,35 @@ impl std::fmt::Debug for ReplyParser {
     }
 }
 
-// SAFETY: plain memory bound to no thread.
+// SAFETY: plain memory that is bound to no thread.
 unsafe impl Send for ReplyParser {}
 // SAFETY: parsing only reads it.
 unsafe impl Sync for ReplyParser {}
 
 impl Drop for ReplyParser {
     fn drop(&mut self) {
-        // SAFETY: made by `ns_parser_new`, freed once.
+        // SAFETY: created by `ns_parser_new`, freed once.
         unsafe { ffi::ns_parser_free(self.raw.as_ptr()) }
     }
 }
 
-/// A reply, taken apart.
+/// A parsed reply.
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct Reply {
-    /// What was thought, without the white space around it.
+pub struct ParsedReply {
+    /// The reasoning, trimmed.
     pub reasoning: String,
-    /// What was said.
+    /// The text of the answer.
     pub content: String,
-    /// What is to be called.
+    /// The tool calls.
     pub tool_calls: Vec<ToolCall>,
 }
 
-impl Reply {
+impl ParsedReply {
     fn from_json(json: &Value) -> Self {
-        let reasoning = text(&json["reasoning"]).trim().to_owned();
-        let mut content = text(&json["content"]);
+        let reasoning = to_string(&json["reasoning"]).trim().to_owned();
+        let mut content = to_string(&json["content"]);
         if !reasoning.is_empty() {
-            // The newlines between a thought and what is said belong to the mark.
+            // The newlines after a thought belong to its end tag.
             content = content.trim_start().to_owned();
         }
         Self {
@@ -315,65 +292,57 @@ impl Reply {
                 .into_iter()
                 .flatten()
                 .map(|call| ToolCall {
-                    id: text(&call["id"]),
-                    name: text(&call["name"]),
-                    arguments: text(&call["arguments"]),
+                    id: to_string(&call["id"]),
+                    name: to_string(&call["name"]),
+                    arguments: to_string(&call["arguments"]),
                 })
                 .collect(),
         }
     }
 }
 
-/// A call that the model asks for.
+/// A tool call of the model.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct ToolCall {
-    /// The model's own name for this call; often empty.
+    /// The model's id for this call; often empty.
     pub id: String,
-    /// The tool.
+    /// The name of the tool.
     pub name: String,
-    /// JSON; cut anywhere while the reply is partial.
+    /// JSON; may be cut off at any point while the reply is partial.
     pub arguments: String,
 }
 
-/// The GBNF grammar of all JSON that follows `schema`.
+/// Converts a JSON schema to a GBNF grammar.
 ///
 /// # Errors
-/// [`Error::Grammar`] for what is no JSON schema, or one that llama.cpp cannot express.
-pub fn json_schema_to_grammar(schema: &str) -> Result<String, Error> {
-    start();
-    let value = json("the schema is", schema).map_err(|error| Error::Grammar(error.to_string()))?;
-    nesting::check_schema(&value).map_err(Error::Grammar)?;
+/// [`LlamaError::Grammar`] for an invalid JSON schema, or one that llama.cpp cannot express.
+pub fn json_schema_to_grammar(schema: &str) -> Result<String, LlamaError> {
+    init_backend();
+    let value = parse_json("the schema is", schema).map_err(|error| LlamaError::Grammar(error.to_string()))?;
+    nesting::check_schema(&value).map_err(LlamaError::Grammar)?;
     // SAFETY: the text outlives the call.
-    ffi::text(|out, error| unsafe { ffi::ns_schema_to_grammar(schema.into(), out, error) })
-        .map_err(|reason| Error::Grammar(or_generic(reason)))
+    ffi::call_for_text(|out, error| unsafe { ffi::ns_schema_to_grammar(schema.into(), out, error) })
+        .map_err(LlamaError::Grammar)
 }
 
-fn json(what: &str, text: &str) -> Result<Value, Error> {
-    // serde_json's own text would quote what it stumbled over.
+fn parse_json(what: &str, text: &str) -> Result<Value, LlamaError> {
+    // serde_json's own text would quote the input.
     serde_json::from_str(text).map_err(|error| {
-        Error::Input(format!(
-            "{what} no JSON, or nested too deep (line {}, column {})",
+        LlamaError::Input(format!(
+            "{what} invalid JSON, or nested too deeply (line {}, column {})",
             error.line(),
             error.column()
         ))
     })
 }
 
-fn text(json: &Value) -> String {
+fn to_string(json: &Value) -> String {
     json.as_str().unwrap_or_default().to_owned()
 }
 
-fn texts(json: &Value) -> Vec<String> {
-    json.as_array().into_iter().flatten().map(text).collect()
+fn to_strings(json: &Value) -> Vec<String> {
+    json.as_array().into_iter().flatten().map(to_string).collect()
 }
 
-fn or_generic(reason: String) -> String {
-    if reason.is_empty() {
-        "llama.cpp cannot use it".to_owned()
-    } else {
-        reason
-    }
-}
-
-/// Stack that a level of brackets in a tool call may take.
-const BRACKET_LEVEL: usize = 16 << 10;
+/// Maximum stack per bracket level in a tool call.
+const BRACKET_LEVEL_BYTES: usize = 16 << 10;

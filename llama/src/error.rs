@@ -1,32 +1,40 @@
-//! What can go wrong, by what a caller can do about it.
+//! Errors, grouped by what a caller can do about them.
 //!
-//! The texts come from llama.cpp or from us, say what was refused, and never hold a word of a prompt or a reply.
+//! The texts come from llama.cpp or from this crate, name the cause, and never contain any of a prompt or a reply.
 
-/// A failure of this crate. The texts are for people: lower-case, without a full stop.
+/// An error of this crate. The texts are lower-case sentences without a full stop, fit to show to a user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// The model file cannot be loaded: absent, cut, damaged, or of a kind llama.cpp does not know.
+pub enum LlamaError {
+    /// The model file cannot be loaded: missing, truncated, damaged, or of a kind that llama.cpp does not support.
     #[error("cannot load the model: {0}")]
     Load(String),
-    /// No context could be made: too little memory, or parameters that the model does not allow.
-    #[error("cannot make a context: {0}")]
+    /// The context could not be created: too little memory, or parameters that the model does not allow.
+    #[error("cannot create a context: {0}")]
     Context(String),
-    /// The model failed to compute; the context should be thrown away.
+    /// The computation failed; discard the context.
     #[error("cannot decode: {0}")]
     Decode(String),
-    /// The chat template is wrong or refuses the messages, or a reply does not have the shape it asks for.
+    /// The chat template is invalid or raises an error for the messages, or a reply lacks the format that it requires.
     #[error("chat template: {0}")]
     Template(String),
-    /// A grammar or schema is wrong, or a reply left it.
+    /// A grammar or schema is invalid, or no token can continue the reply under it.
     #[error("grammar: {0}")]
     Grammar(String),
-    /// The caller passed something that has no meaning here.
+    /// An argument is invalid.
     #[error("invalid input: {0}")]
     Input(String),
-    /// The caller's own progress callback asked to stop.
+    /// The caller's progress callback returned `false`.
     #[error("cancelled")]
     Cancelled,
     /// This processor or this kind of model is not supported.
     #[error("unsupported: {0}")]
     Unsupported(String),
+}
+
+/// Returns `reason`, or a general text if llama.cpp gave none.
+pub(crate) fn ensure_reason(reason: String) -> String {
+    if reason.is_empty() {
+        return "llama.cpp failed without a reason".to_owned();
+    }
+    reason
 }

@@ -1,12 +1,16 @@
-//! The Rust half of `shim/shim.h`: the same declarations, and the one way of calling them.
+//! The Rust half of `shim/shim.h`: the same declarations, and the helpers that call them.
 //!
-//! Raw, and private to this crate: the modules above give each handle an owner, a lifetime and a safe face.
+//! Raw, and private to this crate: the other modules give each handle an owner, a lifetime and a safe interface.
 
 #![allow(unsafe_code)]
 
 use std::ffi::{c_char, c_void};
+use std::ptr::NonNull;
 
 use llama_cpp_sys_2 as sys;
+use serde_json::Value;
+
+use crate::error::ensure_reason;
 
 /// Bytes that C++ allocated; freed on drop.
 #[repr(C)]
@@ -39,12 +43,13 @@ impl Drop for Text {
             data: std::mem::replace(&mut self.data, std::ptr::null_mut()),
             size: 0,
         };
-        // SAFETY: null, or what `ns::set` took from malloc; given away once, because ours was just set to null.
+        // SAFETY: `data` is null, or `ns::set_text` allocated it with malloc; freed once, because `self.data` is null
+        // now.
         unsafe { ns_text_free(std::mem::ManuallyDrop::new(text)) }
     }
 }
 
-/// Borrowed UTF-8 for the length of one call.
+/// UTF-8 borrowed for one call.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Slice {
@@ -76,7 +81,7 @@ impl From<Option<&str>> for Slice {
 
 /// `ns_sampler_params`.
 #[repr(C)]
-pub(crate) struct SamplerParams {
+pub(crate) struct RawSamplerParams {
     pub(crate) temperature: f32,
     pub(crate) top_k: i32,
     pub(crate) top_p: f32,
@@ -92,7 +97,7 @@ pub(crate) struct SamplerParams {
 
 /// `ns_prompt`.
 #[repr(C)]
-pub(crate) struct Prompt {
+pub(crate) struct RawPrompt {
     pub(crate) messages: Slice,
     pub(crate) tools: Slice,
     pub(crate) json_schema: Slice,
@@ -101,26 +106,39 @@ pub(crate) struct Prompt {
     pub(crate) continue_final: bool,
 }
 
-/// Runs one shim call that fills an error text; the text comes back when the status is not `NS_OK`.
-pub(crate) fn check(call: impl FnOnce(*mut Text) -> i32) -> Result<(), String> {
+/// Calls a shim function with an error text, and returns that text if the status is not `NS_OK`.
+pub(crate) fn call(shim: impl FnOnce(*mut Text) -> i32) -> Result<(), String> {
     let mut error = Text::empty();
-    match call(&raw mut error) {
+    match shim(&raw mut error) {
         0 => Ok(()),
-        _ => Err(error.to_text()),
+        _ => Err(ensure_reason(error.to_text())),
     }
 }
 
-/// The same for a call that also gives a text back.
-pub(crate) fn text(call: impl FnOnce(*mut Text, *mut Text) -> i32) -> Result<String, String> {
+/// Calls a shim function that also returns a text.
+pub(crate) fn call_for_text(shim: impl FnOnce(*mut Text, *mut Text) -> i32) -> Result<String, String> {
     let mut out = Text::empty();
-    check(|error| call(&raw mut out, error))?;
+    call(|error| shim(&raw mut out, error))?;
     Ok(out.to_text())
 }
 
-/// Opaque C++ objects; only ever behind a pointer.
-pub(crate) enum Sampler {}
-pub(crate) enum Template {}
-pub(crate) enum Parser {}
+/// Calls a shim function that also returns JSON.
+pub(crate) fn call_for_json(shim: impl FnOnce(*mut Text, *mut Text) -> i32) -> Result<Value, String> {
+    // serde_json's own text could quote a prompt.
+    serde_json::from_str(&call_for_text(shim)?).map_err(|_| ensure_reason(String::new()))
+}
+
+/// Calls a shim function that creates an object.
+pub(crate) fn call_for_object<T>(shim: impl FnOnce(*mut *mut T, *mut Text) -> i32) -> Result<NonNull<T>, String> {
+    let mut object = std::ptr::null_mut();
+    call(|error| shim(&raw mut object, error))?;
+    NonNull::new(object).ok_or_else(|| ensure_reason(String::new()))
+}
+
+/// Opaque C++ objects, used only behind a pointer.
+pub(crate) enum RawSampler {}
+pub(crate) enum RawTemplate {}
+pub(crate) enum RawParser {}
 
 unsafe extern "C" {
     fn ns_text_free(text: std::mem::ManuallyDrop<Text>);
@@ -158,15 +176,20 @@ unsafe extern "C" {
 
     pub(crate) fn ns_sampler_new(
         model: *const sys::llama_model,
-        params: *const SamplerParams,
-        sampler: *mut *mut Sampler,
+        params: *const RawSamplerParams,
+        sampler: *mut *mut RawSampler,
         error: *mut Text,
     ) -> i32;
-    pub(crate) fn ns_sampler_free(sampler: *mut Sampler);
-    pub(crate) fn ns_sampler_reset(sampler: *mut Sampler, error: *mut Text) -> i32;
-    pub(crate) fn ns_sampler_observe(sampler: *mut Sampler, tokens: *const i32, count: usize, error: *mut Text) -> i32;
+    pub(crate) fn ns_sampler_free(sampler: *mut RawSampler);
+    pub(crate) fn ns_sampler_reset(sampler: *mut RawSampler, error: *mut Text) -> i32;
+    pub(crate) fn ns_sampler_observe(
+        sampler: *mut RawSampler,
+        tokens: *const i32,
+        count: usize,
+        error: *mut Text,
+    ) -> i32;
     pub(crate) fn ns_sampler_sample(
-        sampler: *mut Sampler,
+        sampler: *mut RawSampler,
         context: *mut sys::llama_context,
         token: *mut i32,
         error: *mut Text,
@@ -177,13 +200,13 @@ unsafe extern "C" {
         source: Slice,
         bos: Slice,
         eos: Slice,
-        template: *mut *mut Template,
+        template: *mut *mut RawTemplate,
         error: *mut Text,
     ) -> i32;
-    pub(crate) fn ns_template_free(template: *mut Template);
+    pub(crate) fn ns_template_free(template: *mut RawTemplate);
     pub(crate) fn ns_template_render(
-        template: *const Template,
-        prompt: *const Prompt,
+        template: *const RawTemplate,
+        prompt: *const RawPrompt,
         json: *mut Text,
         error: *mut Text,
     ) -> i32;
@@ -191,12 +214,12 @@ unsafe extern "C" {
         format: i32,
         generation_prompt: Slice,
         arena: Slice,
-        parser: *mut *mut Parser,
+        parser: *mut *mut RawParser,
         error: *mut Text,
     ) -> i32;
-    pub(crate) fn ns_parser_free(parser: *mut Parser);
+    pub(crate) fn ns_parser_free(parser: *mut RawParser);
     pub(crate) fn ns_parser_parse(
-        parser: *const Parser,
+        parser: *const RawParser,
         text: Slice,
         partial: bool,
         json: *mut Text,
@@ -205,5 +228,5 @@ unsafe extern "C" {
     pub(crate) fn ns_schema_to_grammar(schema: Slice, grammar: *mut Text, error: *mut Text) -> i32;
 }
 
-/// What C passes back to a callback of ours.
+/// The pointer that C passes to a callback.
 pub(crate) type UserData = *mut c_void;

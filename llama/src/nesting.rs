@@ -1,12 +1,12 @@
-//! Refuses templates, grammars and patterns that would exhaust the stack.
+//! Rejects templates, grammars and patterns that would exhaust the stack.
 //!
-//! llama.cpp reads and runs all three by recursion: a bracket or a block is one level, and a chain of operators nests as deep
-//! as it is long. A stack overflow cannot be caught, so depth is bounded before llama.cpp sees the text, generously: the
-//! deepest templates in use stay below a tenth of these limits.
+//! llama.cpp parses and runs all three by recursion: a bracket or a block is one level, and a chain of operators nests
+//! as deep as it is long. A stack overflow cannot be caught, so depth is limited before llama.cpp sees the text. The
+//! limits are generous: the deepest templates in use stay below a tenth of them.
 
 use serde_json::Value;
 
-/// A chat template in Jinja.
+/// Checks the depth of a Jinja chat template.
 pub(crate) fn check_template(source: &str) -> Result<(), String> {
     let (mut depth, mut blocks, mut run) = (0usize, 0usize, 0usize);
     for (at, next) in source.bytes().enumerate() {
@@ -16,22 +16,22 @@ pub(crate) fn check_template(source: &str) -> Result<(), String> {
             _ => {}
         }
         if next == b'{' && source.as_bytes().get(at + 1) == Some(&b'%') {
-            // `{` and `%` are whole characters, so this is a border between two.
-            match block(&source[at + 2..]) {
-                Block::Opens => blocks += 1,
-                Block::Closes => blocks = blocks.saturating_sub(1),
-                Block::Neither => {}
+            // `{` and `%` are ASCII, so this index is a character boundary.
+            match classify_tag(&source[at + 2..]) {
+                TagKind::Opens => blocks += 1,
+                TagKind::Closes => blocks = blocks.saturating_sub(1),
+                TagKind::Neither => {}
             }
         }
         run = if depth > 0 { run + 1 } else { 0 };
-        if depth > MOST_DEPTH || blocks > MOST_DEPTH || run > MOST_EXPRESSION {
-            return Err("it nests too deep".to_owned());
+        if depth > MAX_DEPTH || blocks > MAX_DEPTH || run > MAX_EXPRESSION_BYTES {
+            return Err("it nests too deeply".to_owned());
         }
     }
     Ok(())
 }
 
-/// A grammar in GBNF: groups count, what stands in literals, classes and comments does not.
+/// Checks the depth of a GBNF grammar. Counts groups; ignores brackets in literals, classes and comments.
 pub(crate) fn check_grammar(gbnf: &str) -> Result<(), String> {
     let mut depth = 0usize;
     let mut until = None;
@@ -55,22 +55,22 @@ pub(crate) fn check_grammar(gbnf: &str) -> Result<(), String> {
             b')' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth > MOST_DEPTH {
-            return Err("it nests too deep".to_owned());
+        if depth > MAX_DEPTH {
+            return Err("it nests too deeply".to_owned());
         }
     }
     Ok(())
 }
 
-/// A regular expression: one that starts a lazy grammar, or one in a schema.
+/// Checks the depth of a regular expression: the trigger of a lazy grammar, or a pattern in a schema.
 pub(crate) fn check_pattern(pattern: &str) -> Result<(), String> {
-    if pattern.bytes().filter(|byte| *byte == b'(').count() > MOST_DEPTH || pattern.len() > MOST_EXPRESSION {
-        return Err("a pattern nests too deep".to_owned());
+    if pattern.bytes().filter(|byte| *byte == b'(').count() > MAX_DEPTH || pattern.len() > MAX_EXPRESSION_BYTES {
+        return Err("a pattern nests too deeply".to_owned());
     }
     Ok(())
 }
 
-/// A JSON schema, or tools that hold some: llama.cpp matches names and reads patterns by recursion.
+/// Checks a JSON schema, or tools with schemas: llama.cpp matches names and parses patterns by recursion.
 pub(crate) fn check_schema(json: &Value) -> Result<(), String> {
     match json {
         Value::Array(values) => values.iter().try_for_each(check_schema),
@@ -78,8 +78,8 @@ pub(crate) fn check_schema(json: &Value) -> Result<(), String> {
             let name = matches!(key.as_str(), "name" | "$ref")
                 .then(|| value.as_str())
                 .flatten();
-            if key.len() > MOST_NAME || name.is_some_and(|name| name.len() > MOST_NAME) {
-                return Err(format!("a name in the schema is longer than {MOST_NAME} bytes"));
+            if key.len() > MAX_NAME_BYTES || name.is_some_and(|name| name.len() > MAX_NAME_BYTES) {
+                return Err(format!("a name in the schema is longer than {MAX_NAME_BYTES} bytes"));
             }
             if let ("pattern", Some(pattern)) = (key.as_str(), value.as_str()) {
                 check_pattern(pattern)?;
@@ -90,17 +90,17 @@ pub(crate) fn check_schema(json: &Value) -> Result<(), String> {
     }
 }
 
-enum Block {
+enum TagKind {
     Opens,
     Closes,
     Neither,
 }
 
-/// What the tag whose inside begins here does.
-fn block(inside: &str) -> Block {
+/// Returns whether a tag opens or closes a block; `inside` starts after the tag's `{%`.
+fn classify_tag(inside: &str) -> TagKind {
     let inside = inside.trim_start_matches(['-', '+']).trim_start();
     if inside.starts_with("end") {
-        return Block::Closes;
+        return TagKind::Closes;
     }
     let opens = ["if", "for", "macro", "call", "filter"]
         .iter()
@@ -108,15 +108,15 @@ fn block(inside: &str) -> Block {
     // `set` has a body only when it has no `=`.
     let tag = inside.split_once("%}").map_or(inside, |(tag, _)| tag);
     if opens || (tag.starts_with("set") && !tag.contains('=')) {
-        Block::Opens
+        TagKind::Opens
     } else {
-        Block::Neither
+        TagKind::Neither
     }
 }
 
-const MOST_DEPTH: usize = 100;
-const MOST_NAME: usize = 512;
-const MOST_EXPRESSION: usize = 16 * 1024;
+const MAX_DEPTH: usize = 100;
+const MAX_NAME_BYTES: usize = 512;
+const MAX_EXPRESSION_BYTES: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -1,15 +1,16 @@
-//! What a model would need, before it is there.
+//! Memory planning for a model that is not downloaded yet.
 //!
-//! llama.cpp loads the file in a mode that plans every buffer and allocates none, and no weight is read. So the head of a
-//! GGUF file is enough (a few megabytes), as long as the file has its full size: a sparse file. The numbers are those of
+//! llama.cpp loads the file in a mode that plans every buffer, allocates none and reads no weights. The head of a GGUF
+//! file (a few megabytes) is therefore enough, if the file has its full size: a sparse file. The numbers equal those of
 //! the real load with the same parameters, to the byte.
 
 use std::path::Path;
 
-use crate::context::Handle;
-use crate::{ContextParams, Error, LoadMode, MemoryPart, Model, ModelParams};
+use crate::context::ContextHandle;
+use crate::{ContextParams, LlamaError, LoadMode, MemoryPart, Model, ModelParams};
 
-/// A model that is planned, not loaded: a few tens of megabytes (its vocabulary), for a 7B a quarter of a second.
+/// A model that is planned, not loaded. Takes a few tens of megabytes (its vocabulary), and a quarter of a second for a
+/// 7B.
 #[derive(Debug)]
 pub struct Probe {
     model: Model,
@@ -20,7 +21,7 @@ impl Probe {
     ///
     /// # Errors
     /// Those of [`Model::load`].
-    pub fn open(path: &Path, mode: LoadMode) -> Result<Self, Error> {
+    pub fn from_file(path: &Path, mode: LoadMode) -> Result<Self, LlamaError> {
         let params = ModelParams {
             load_mode: mode,
             ..ModelParams::default()
@@ -30,41 +31,31 @@ impl Probe {
         })
     }
 
-    /// What the model with such a context would take. A few milliseconds, so many can be tried.
+    /// Returns the memory that the model needs with such a context. Takes a few milliseconds.
     ///
     /// # Errors
-    /// [`Error::Input`] and [`Error::Context`] as for [`Context::new`](crate::Context::new).
-    pub fn need(&self, params: &ContextParams) -> Result<Vec<MemoryPart>, Error> {
-        params.check()?;
-        Handle::new(&self.model, params)?.memory()
+    /// Those of [`Context::new`](crate::Context::new).
+    pub fn memory(&self, params: &ContextParams) -> Result<Vec<MemoryPart>, LlamaError> {
+        params.validate()?;
+        ContextHandle::new(&self.model, params)?.memory()
     }
 
-    /// Tokens of context that the model was trained with.
+    /// Returns the context length that the model was trained with, in tokens.
     pub fn context_train(&self) -> u32 {
         self.model.context_train()
     }
 
-    /// Number of tokens in the vocabulary.
+    /// Returns the number of tokens in the vocabulary.
     pub fn vocab_size(&self) -> u32 {
         self.model.vocab_size()
     }
 
-    /// Number of parameters.
-    pub fn parameters(&self) -> u64 {
-        self.model.parameters()
-    }
-
-    /// Bytes of all tensors.
+    /// Returns the size of all tensors in bytes.
     pub fn size(&self) -> u64 {
         self.model.size()
     }
 
-    /// Family, size and quantization in llama.cpp's words.
-    pub fn description(&self) -> String {
-        self.model.description()
-    }
-
-    /// One value of the file's metadata, as text.
+    /// Returns one value of the file's metadata, as text.
     pub fn meta(&self, key: &str) -> Option<String> {
         self.model.meta(key)
     }

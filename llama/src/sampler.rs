@@ -1,7 +1,7 @@
-//! Choosing the next token: temperature and its kin, penalties, grammars, and a budget for thinking.
+//! Sampling of the next token: temperature, top-k, top-p, min-p, penalties, grammars, and a thinking budget.
 //!
 //! The chain is llama.cpp's own (`common/sampling.h`), in its order: penalties, top-k, top-p, min-p, temperature, and a
-//! draw from what is left. Tokens that the model's file suppresses stay suppressed.
+//! draw from the remaining tokens. Tokens that the model's file suppresses stay suppressed.
 
 #![allow(unsafe_code)]
 
@@ -10,38 +10,37 @@ use std::ptr::NonNull;
 use llama_cpp_sys_2 as sys;
 use serde_json::json;
 
-use crate::chat::Thinking;
-use crate::{Error, Model, Token, ffi, nesting};
+use crate::{LlamaError, Model, Token, ffi, nesting};
 
-/// How to choose. The defaults are llama.cpp's.
+/// Sampling parameters. The defaults are llama.cpp's.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SamplerParams {
-    /// 0 or less always takes the likeliest token.
+    /// At 0 or less, the likeliest token is always chosen.
     pub temperature: f32,
-    /// Keeps the likeliest so many; 0 or less keeps all.
+    /// Number of likeliest tokens to keep; 0 or less keeps all.
     pub top_k: i32,
-    /// Keeps the likeliest that together have this probability; 1 keeps all.
+    /// Keeps the likeliest tokens whose probabilities reach this sum; 1 keeps all.
     pub top_p: f32,
-    /// Keeps those at least this fraction as likely as the likeliest; 0 keeps all.
+    /// Keeps tokens with at least this fraction of the likeliest token's probability; 0 keeps all.
     pub min_p: f32,
-    /// Divides the logits of tokens seen lately; 1 does nothing.
+    /// Divides the positive logits of recent tokens, multiplies the negative ones; 1 is off.
     pub repeat_penalty: f32,
-    /// Lowers a token for each time it was seen lately; 0 does nothing.
+    /// Subtracted from a token's logit for each recent occurrence; 0 is off.
     pub frequency_penalty: f32,
-    /// Lowers a token that was seen lately; 0 does nothing.
+    /// Subtracted from a token's logit once if it occurred recently; 0 is off.
     pub presence_penalty: f32,
-    /// How many tokens "lately" is.
+    /// Number of tokens that count as recent.
     pub penalty_last_n: u32,
     /// The same seed draws the same tokens; `u32::MAX` draws a seed.
     pub seed: u32,
-    /// What the reply must look like.
+    /// The grammar that the reply must follow.
     pub grammar: Option<Grammar>,
-    /// How the model marks its thoughts. Needed for a budget, and lets a lazy grammar ignore what is only thought.
-    pub thinking: Option<Thinking>,
-    /// Most tokens of thought; then the end of thinking is forced. Needs `thinking`.
+    /// The model's thinking tags. Required for a budget; with them, a lazy grammar ignores triggers inside a thought.
+    pub thinking: Option<ThinkingTags>,
+    /// Maximum thinking tokens; then the end tag is forced. Needs `thinking`.
     pub thinking_budget: Option<u32>,
-    /// What the template has already written of the reply ([`Rendered::generation_prompt`](crate::Rendered)): grammar and
-    /// budget start after it.
+    /// The start of the reply that the template wrote ([`Rendered::generation_prompt`](crate::Rendered)). The thinking
+    /// budget and the template's own grammars process it first.
     pub generation_prompt: String,
 }
 
@@ -68,20 +67,20 @@ impl Default for SamplerParams {
 /// A grammar in llama.cpp's GBNF.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grammar {
-    /// The rules; the reply is a `root`.
+    /// The rules; `root` matches the reply.
     pub gbnf: String,
-    /// Whether the reply is free until a trigger, and follows the rules from there.
+    /// Whether the reply is unconstrained until a trigger.
     pub lazy: bool,
-    /// What ends the freedom of a lazy grammar.
+    /// The triggers of a lazy grammar.
     pub triggers: Vec<Trigger>,
-    /// Where it comes from: decides whether it begins before or after what the template wrote of the reply.
+    /// Its origin, which determines whether it includes the start of the reply that the template wrote.
     pub kind: GrammarKind,
-    /// Control words that triggers may be.
+    /// Control tokens that can be triggers, as text.
     pub preserved: Vec<String>,
 }
 
 impl Grammar {
-    /// A grammar of the caller's own for the whole reply.
+    /// Creates a grammar of kind [`GrammarKind::User`] for the whole reply.
     pub fn new(gbnf: impl Into<String>) -> Self {
         Self {
             gbnf: gbnf.into(),
@@ -93,44 +92,55 @@ impl Grammar {
     }
 }
 
-/// Where a grammar comes from.
+/// Origin of a grammar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GrammarKind {
-    /// The caller: begins with the first generated token.
+    /// The caller: it starts at the first generated token.
     User,
-    /// A template, for a JSON schema: begins with what the template wrote of the reply.
+    /// A template, for a JSON schema: it includes the start of the reply that the template wrote.
     Format,
-    /// A template, for tool calls: likewise.
+    /// A template, for tool calls: it includes the same start.
     Tools,
 }
 
-/// What starts a lazy grammar, as llama.cpp's templates give it.
+/// A trigger of a lazy grammar, as llama.cpp's templates return it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trigger {
     /// This token.
     Token(Token),
     /// This text.
     Word(String),
-    /// Text in which this regular expression is found; its first group is where the grammar begins.
+    /// Text that contains a match of this regular expression; the grammar starts at its first group.
     Pattern(String),
     /// Text that matches this regular expression as a whole.
     PatternFull(String),
 }
 
+/// The tags around a model's thoughts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThinkingTags {
+    /// Such as `<think>`.
+    pub start: String,
+    /// Such as `</think>`; some models have several.
+    pub ends: Vec<String>,
+}
+
 /// Draws tokens from a [`Context`](crate::Context) of the same model.
 pub struct Sampler {
-    raw: NonNull<ffi::Sampler>,
+    raw: NonNull<ffi::RawSampler>,
     model: Model,
 }
 
 impl Sampler {
+    /// Creates a sampler for `model`.
+    ///
     /// # Errors
-    /// [`Error::Input`] for a parameter that is not a number or out of range, [`Error::Grammar`] for a grammar that does
-    /// not parse.
-    pub fn new(model: &Model, params: &SamplerParams) -> Result<Self, Error> {
-        params.check()?;
-        let constraint = params.constraint();
-        let raw = ffi::SamplerParams {
+    /// [`LlamaError::Input`] for a parameter that is NaN or out of range; [`LlamaError::Grammar`] for an invalid
+    /// grammar.
+    pub fn new(model: &Model, params: &SamplerParams) -> Result<Self, LlamaError> {
+        params.validate()?;
+        let constraint = params.constraint_json();
+        let raw = ffi::RawSamplerParams {
             temperature: params.temperature,
             top_k: params.top_k,
             top_p: params.top_p,
@@ -145,53 +155,52 @@ impl Sampler {
                 .map_or(-1, |budget| i32::try_from(budget).unwrap_or(i32::MAX)),
             constraint: constraint.as_deref().into(),
         };
-        let mut sampler = std::ptr::null_mut();
         // SAFETY: the model is live; `raw` and the constraint that it points to outlive the call.
-        ffi::check(|error| unsafe { ffi::ns_sampler_new(model.raw(), &raw const raw, &raw mut sampler, error) })
-            .map_err(|reason| Error::Grammar(or_generic(reason)))?;
-        let raw = NonNull::new(sampler).ok_or_else(|| Error::Grammar(or_generic(String::new())))?;
-        Ok(Self {
-            raw,
-            model: model.clone(),
-        })
+        ffi::call_for_object(|out, error| unsafe { ffi::ns_sampler_new(model.raw(), &raw const raw, out, error) })
+            .map(|raw| Self {
+                raw,
+                model: model.clone(),
+            })
+            .map_err(LlamaError::Grammar)
     }
 
     /// Resets the sampler to its initial state.
     ///
     /// # Errors
-    /// [`Error::Grammar`], which would have come from [`new`](Self::new) already.
-    pub fn reset(&mut self) -> Result<(), Error> {
+    /// [`LlamaError::Grammar`], for a cause that [`new`](Self::new) would have returned already.
+    pub fn reset(&mut self) -> Result<(), LlamaError> {
         // SAFETY: the sampler is live, and so is the model that it points to.
-        ffi::check(|error| unsafe { ffi::ns_sampler_reset(self.raw.as_ptr(), error) })
-            .map_err(|reason| Error::Grammar(or_generic(reason)))
+        ffi::call(|error| unsafe { ffi::ns_sampler_reset(self.raw.as_ptr(), error) }).map_err(LlamaError::Grammar)
     }
 
-    /// Lets the penalties know a prompt, as llama.cpp's own programs do.
+    /// Feeds a prompt to the penalties, as llama.cpp's own programs do.
     ///
     /// # Errors
-    /// [`Error::Input`] for a token that the vocabulary does not have.
-    pub fn observe(&mut self, prompt: &[Token]) -> Result<(), Error> {
+    /// [`LlamaError::Input`] for a token outside the vocabulary.
+    pub fn observe(&mut self, prompt: &[Token]) -> Result<(), LlamaError> {
         if !prompt.iter().all(|token| self.model.has_token(*token)) {
-            return Err(Error::Input("a token is not in the vocabulary".to_owned()));
+            return Err(LlamaError::Input("a token is not in the vocabulary".to_owned()));
         }
         // SAFETY: the sampler is live and the tokens outlive the call.
-        ffi::check(|error| unsafe { ffi::ns_sampler_observe(self.raw.as_ptr(), prompt.as_ptr(), prompt.len(), error) })
-            .map_err(|reason| Error::Grammar(or_generic(reason)))
+        ffi::call(|error| unsafe { ffi::ns_sampler_observe(self.raw.as_ptr(), prompt.as_ptr(), prompt.len(), error) })
+            .map_err(LlamaError::Grammar)
     }
 
     pub(crate) fn model(&self) -> &Model {
         &self.model
     }
 
+    /// Samples the next token and updates the state with it.
+    ///
     /// # Safety
     /// `context` must be live, used by no other thread, of this sampler's model, and have logits.
-    pub(crate) unsafe fn sample(&mut self, context: *mut sys::llama_context) -> Result<Token, Error> {
+    pub(crate) unsafe fn sample(&mut self, context: *mut sys::llama_context) -> Result<Token, LlamaError> {
         let mut token = 0;
-        // SAFETY: the sampler is live; the caller vouches for `context`.
-        ffi::check(|error| unsafe { ffi::ns_sampler_sample(self.raw.as_ptr(), context, &raw mut token, error) })
+        // SAFETY: the sampler is live; the caller guarantees the conditions on `context`.
+        ffi::call(|error| unsafe { ffi::ns_sampler_sample(self.raw.as_ptr(), context, &raw mut token, error) })
             .map_err(|reason| match reason.as_str() {
-                NO_LOGITS | NOT_A_NUMBER => Error::Decode(reason),
-                _ => Error::Grammar("no token of this model can follow it here".to_owned()),
+                NO_LOGITS | NOT_A_NUMBER => LlamaError::Decode(reason),
+                _ => LlamaError::Grammar("no token of this model can continue the reply".to_owned()),
             })?;
         Ok(token)
     }
@@ -203,18 +212,18 @@ impl std::fmt::Debug for Sampler {
     }
 }
 
-// SAFETY: plain memory bound to no thread; used through `&mut` only.
+// SAFETY: plain memory that is bound to no thread, and used through `&mut` only.
 unsafe impl Send for Sampler {}
 
 impl Drop for Sampler {
     fn drop(&mut self) {
-        // SAFETY: made by `ns_sampler_new`, freed once, before the model that it points to.
+        // SAFETY: created by `ns_sampler_new`, freed once, before the model that it points to.
         unsafe { ffi::ns_sampler_free(self.raw.as_ptr()) }
     }
 }
 
 impl SamplerParams {
-    fn check(&self) -> Result<(), Error> {
+    fn validate(&self) -> Result<(), LlamaError> {
         let numbers = [
             ("temperature", self.temperature, 0.0..=100.0),
             ("top_p", self.top_p, 0.0..=1.0),
@@ -225,37 +234,39 @@ impl SamplerParams {
         ];
         for (name, value, range) in numbers {
             if !range.contains(&value) {
-                return Err(Error::Input(format!(
-                    "`{name}` is from {} to {}, not {value}",
+                return Err(LlamaError::Input(format!(
+                    "`{name}` must be from {} to {}, not {value}",
                     range.start(),
                     range.end()
                 )));
             }
         }
-        if self.penalty_last_n > MOST_LAST_N {
-            return Err(Error::Input(format!("`penalty_last_n` is at most {MOST_LAST_N}")));
+        if self.penalty_last_n > MAX_PENALTY_LAST_N {
+            return Err(LlamaError::Input(format!(
+                "`penalty_last_n` must be at most {MAX_PENALTY_LAST_N}"
+            )));
         }
         if let Some(grammar) = &self.grammar {
             if grammar.gbnf.trim().is_empty() {
-                return Err(Error::Grammar("it is empty".to_owned()));
+                return Err(LlamaError::Grammar("it is empty".to_owned()));
             }
-            // Those of templates are llama.cpp's own, over JSON whose depth was bounded.
+            // llama.cpp generates those of templates from JSON whose depth was checked.
             if grammar.kind == GrammarKind::User {
-                nesting::check_grammar(&grammar.gbnf).map_err(Error::Grammar)?;
+                nesting::check_grammar(&grammar.gbnf).map_err(LlamaError::Grammar)?;
             }
             for trigger in &grammar.triggers {
                 if let Trigger::Pattern(pattern) | Trigger::PatternFull(pattern) = trigger {
-                    nesting::check_pattern(pattern).map_err(Error::Grammar)?;
+                    nesting::check_pattern(pattern).map_err(LlamaError::Grammar)?;
                 }
             }
         }
         if self.thinking_budget.is_some() && self.thinking.is_none() {
-            return Err(Error::Input("`thinking_budget` needs `thinking`".to_owned()));
+            return Err(LlamaError::Input("`thinking_budget` needs `thinking`".to_owned()));
         }
         Ok(())
     }
 
-    fn constraint(&self) -> Option<String> {
+    fn constraint_json(&self) -> Option<String> {
         if self.grammar.is_none() && self.thinking.is_none() {
             return None;
         }
@@ -280,7 +291,7 @@ impl SamplerParams {
 }
 
 impl Trigger {
-    // The numbers are llama.cpp's common_grammar_trigger_type.
+    // The numbers are those of llama.cpp's `common_grammar_trigger_type`.
     fn to_json(&self) -> serde_json::Value {
         match self {
             Self::Token(token) => json!({ "type": 0, "value": "", "token": token }),
@@ -302,15 +313,7 @@ impl Trigger {
     }
 }
 
-fn or_generic(reason: String) -> String {
-    if reason.is_empty() {
-        "llama.cpp cannot use it".to_owned()
-    } else {
-        reason
-    }
-}
-
-const MOST_LAST_N: u32 = 1 << 16;
-/// The two failures of `ns_sampler_sample` that are the model's, not the grammar's.
-const NO_LOGITS: &str = "there is nothing to sample from";
-const NOT_A_NUMBER: &str = "the model computed something that is not a number";
+const MAX_PENALTY_LAST_N: u32 = 1 << 16;
+/// The two errors of `ns_sampler_sample` that concern the model, not the grammar.
+const NO_LOGITS: &str = "there are no logits to sample from";
+const NOT_A_NUMBER: &str = "the model computed a logit that is not a number";

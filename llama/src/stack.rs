@@ -1,41 +1,44 @@
-//! Room for recursion that grows with the input.
+//! Stack space for recursion that grows with the input.
 //!
-//! Two things in llama.cpp recurse as deep as what they read: `std::regex`, which splits words for tokenizers that have no
-//! splitter of their own (one level a character of an unbroken run), and the parser of replies (brackets in a tool call). A
-//! stack overflow ends the process, so what could go deep runs on a thread whose stack is made for it.
+//! Two parts of llama.cpp recurse with their input: `std::regex`, which splits words for tokenizers without a splitter
+//! of their own (one level per character of an unbroken run), and the reply parser (brackets in a tool call). A stack
+//! overflow ends the process, so deep input is processed on a thread with a stack of the required size.
 
 use std::thread;
 
-use crate::Error;
+use crate::LlamaError;
 
-/// Runs `body` with stack for `levels` recursion levels of `level` bytes: here if that is little, else on a new thread.
+/// Runs `body` with stack for `levels` recursion levels of `level_bytes` each: on this thread if it is small, else on a
+/// new one.
 ///
 /// # Errors
-/// [`Error::Input`] when it would take more than half a gigabyte of stack, or the system gives no such thread.
-pub(crate) fn with_room<T: Send>(levels: usize, level: usize, body: impl FnOnce() -> T + Send) -> Result<T, Error> {
-    let need = levels.saturating_mul(level);
-    if need <= HERE {
+/// [`LlamaError::Input`] if more than half a gigabyte of stack is needed, or the system cannot create such a thread.
+pub(crate) fn with_stack<T: Send>(
+    levels: usize,
+    level_bytes: usize,
+    body: impl FnOnce() -> T + Send,
+) -> Result<T, LlamaError> {
+    let need = levels.saturating_mul(level_bytes);
+    if need <= SPARE_STACK_BYTES {
         return Ok(body());
     }
-    if need > MOST {
-        return Err(Error::Input(
-            "a part of the text is too long without a break, or nests too deep".to_owned(),
+    if need > MAX_STACK_BYTES {
+        return Err(LlamaError::Input(
+            "the text has too long a run without a break, or nests too deeply".to_owned(),
         ));
     }
     thread::scope(|scope| {
         let deep = thread::Builder::new()
             .name("nearside-deep".to_owned())
-            .stack_size(need + HERE);
-        let running = deep
-            .spawn_scoped(scope, body)
-            .map_err(|_| Error::Input("no stack for a text like this".to_owned()))?;
-        running
-            .join()
-            .map_err(|_| Error::Input("no stack for a text like this".to_owned()))
+            .stack_size(need + SPARE_STACK_BYTES)
+            .spawn_scoped(scope, body);
+        deep.ok()
+            .and_then(|thread| thread.join().ok())
+            .ok_or_else(|| LlamaError::Input("there is not enough stack to process the text".to_owned()))
     })
 }
 
-/// The longest run of `text` that a splitter may take for one word: all white space, or all anything else.
+/// Returns the longest run of `text`, in characters, that is all white space or has none: the longest possible word.
 pub(crate) fn longest_run(text: &str) -> usize {
     let (mut longest, mut run, mut blank) = (0usize, 0usize, false);
     for next in text.chars() {
@@ -49,8 +52,8 @@ pub(crate) fn longest_run(text: &str) -> usize {
     longest
 }
 
-/// How deep the brackets of `text` nest at most.
-pub(crate) fn deepest_brackets(text: &str) -> usize {
+/// Returns the maximum nesting depth of brackets in `text`.
+pub(crate) fn bracket_depth(text: &str) -> usize {
     let (mut deepest, mut depth) = (0usize, 0usize);
     for next in text.bytes() {
         match next {
@@ -63,9 +66,9 @@ pub(crate) fn deepest_brackets(text: &str) -> usize {
     deepest
 }
 
-/// What any thread has left for us: secondary threads on Apple's systems have 512 KiB in all.
-const HERE: usize = 128 << 10;
-const MOST: usize = 512 << 20;
+/// Stack that every thread can spare: secondary threads on Apple's systems have 512 KiB in total.
+const SPARE_STACK_BYTES: usize = 128 << 10;
+const MAX_STACK_BYTES: usize = 512 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -75,11 +78,11 @@ mod tests {
     fn runs_and_depths_are_measured() {
         assert_eq!(longest_run("ab  cde \n\t f"), 4);
         assert_eq!(longest_run(""), 0);
-        assert_eq!(deepest_brackets("a[{]}[[["), 3);
+        assert_eq!(bracket_depth("a[{]}[[["), 3);
     }
 
     #[test]
-    fn deep_recursion_gets_its_room_and_absurd_recursion_is_refused() {
+    fn deep_recursion_gets_its_stack_and_absurd_recursion_is_rejected() {
         fn down(levels: usize) -> usize {
             let here = std::hint::black_box([levels; 64]);
             if levels == 0 {
@@ -88,7 +91,7 @@ mod tests {
                 down(levels - 1) + here[1] - levels + 1
             }
         }
-        assert_eq!(with_room(100_000, 2048, || down(100_000)), Ok(100_000));
-        assert!(matches!(with_room(usize::MAX, 2, || ()), Err(Error::Input(_))));
+        assert_eq!(with_stack(100_000, 2048, || down(100_000)), Ok(100_000));
+        assert!(matches!(with_stack(usize::MAX, 2, || ()), Err(LlamaError::Input(_))));
     }
 }

@@ -1,8 +1,8 @@
 //! Chat templates and reply parsers of the safe layer, on the templates of real models.
 
 use nearside_llama::{
-    ChatTemplate, Error, Grammar, GrammarKind, LoadMode, Model, ModelParams, Probe, Prompt, Rendered, Reply, Sampler,
-    SamplerParams, json_schema_to_grammar,
+    ChatTemplate, Grammar, GrammarKind, LlamaError, LoadMode, Model, ModelParams, ParsedReply, Probe, Prompt, Rendered,
+    Sampler, SamplerParams, json_schema_to_grammar,
 };
 use nearside_tests::models;
 use serde_json::{Value, json};
@@ -18,10 +18,10 @@ fn an_opened_thought_counts_as_open() {
         ("<think>", ["</think>".to_owned()].as_slice())
     );
     let mut parser = rendered.parser().unwrap();
-    let reply = parser.parse("I think</think>Yes", false).unwrap();
+    let reply = parser.parse_reply("I think</think>Yes", false).unwrap();
     assert_eq!((reply.reasoning.as_str(), reply.content.as_str()), ("I think", "Yes"));
     assert!(reply.tool_calls.is_empty());
-    let endless = parser.parse("Let me see, and", false).unwrap();
+    let endless = parser.parse_reply("Let me see, and", false).unwrap();
     assert_eq!(
         (endless.reasoning.as_str(), endless.content.as_str()),
         ("Let me see, and", "")
@@ -34,9 +34,9 @@ fn a_thought_that_the_model_opens_is_split_off_too() {
     assert!(rendered.prompt.ends_with("<｜Assistant｜>"), "{:?}", rendered.prompt);
     assert!(rendered.supports_thinking);
     let mut parser = rendered.parser().unwrap();
-    let reply = parser.parse("<think>\nI think\n</think>\n\nYes", false).unwrap();
+    let reply = parser.parse_reply("<think>\nI think\n</think>\n\nYes", false).unwrap();
     assert_eq!((reply.reasoning.trim(), reply.content.trim()), ("I think", "Yes"));
-    let bare = parser.parse("Yes", false).unwrap();
+    let bare = parser.parse_reply("Yes", false).unwrap();
     assert_eq!((bare.reasoning.as_str(), bare.content.as_str()), ("", "Yes"));
 }
 
@@ -46,9 +46,9 @@ fn no_part_of_a_mark_is_ever_shown() {
     for (template, start) in [(opened_thinking(), ""), (thinking(), "<think>\n")] {
         let mut parser = render(&template, &[("user", "Is it late?")]).parser().unwrap();
         let text = format!("{start}{text}");
-        let mut before = Reply::default();
+        let mut before = ParsedReply::default();
         for (end, _) in text.char_indices() {
-            let reply = parser.parse(&text[..end], true).unwrap();
+            let reply = parser.parse_reply(&text[..end], true).unwrap();
             for shown in [&reply.reasoning, &reply.content] {
                 assert!(
                     !shown.contains("</t") && !shown.contains("<t"),
@@ -66,7 +66,7 @@ fn no_part_of_a_mark_is_ever_shown() {
             );
             before = reply;
         }
-        let whole = parser.parse(&text, false).unwrap();
+        let whole = parser.parse_reply(&text, false).unwrap();
         assert_eq!(
             (whole.reasoning.trim(), whole.content.trim()),
             ("First 1 < 2, so\n\nno.", "It is </late> & done.")
@@ -85,7 +85,7 @@ fn the_models_own_template_is_used() {
     );
     assert!(!rendered.supports_thinking);
     assert_eq!(rendered.grammar, None);
-    let reply = rendered.parser().unwrap().parse("Hi <there>", false).unwrap();
+    let reply = rendered.parser().unwrap().parse_reply("Hi <there>", false).unwrap();
     assert_eq!((reply.reasoning.as_str(), reply.content.as_str()), ("", "Hi <there>"));
 }
 
@@ -99,7 +99,7 @@ fn a_tool_call_grows_while_it_is_written() {
     let text = "I look.\n<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Paris\"}}\n</tool_call>";
     let mut seen_partial = false;
     for (end, _) in text.char_indices() {
-        let reply = parser.parse(&text[..end], true).unwrap();
+        let reply = parser.parse_reply(&text[..end], true).unwrap();
         assert!(
             !reply.content.contains("<tool"),
             "{:?} shows {:?}",
@@ -113,7 +113,7 @@ fn a_tool_call_grows_while_it_is_written() {
         }
     }
     assert!(seen_partial, "arguments came only whole");
-    let reply = parser.parse(text, false).unwrap();
+    let reply = parser.parse_reply(text, false).unwrap();
     let [call] = reply.tool_calls.as_slice() else {
         panic!("{} calls", reply.tool_calls.len())
     };
@@ -132,19 +132,19 @@ fn a_tool_call_that_opens_brackets_without_end_does_no_harm() {
             "<tool_call>\n{{\"name\": \"weather\", \"arguments\": {}",
             "{\"a\":[".repeat(depth)
         );
-        let reply = parser.parse(&text, true).unwrap_or_default();
+        let reply = parser.parse_reply(&text, true).unwrap_or_default();
         assert!(reply.content.is_empty());
-        let _ = parser.parse(&text, false);
+        let _ = parser.parse_reply(&text, false);
         assert_eq!(
             parser
-                .parse(&"[".repeat(depth), true)
+                .parse_reply(&"[".repeat(depth), true)
                 .unwrap_or_default()
                 .tool_calls
                 .len(),
             0
         );
     }
-    assert!(parser.parse(&"[".repeat(10_000_000), true).is_err());
+    assert!(parser.parse_reply(&"[".repeat(10_000_000), true).is_err());
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_started_reply_is_continued() {
         "{:?}",
         rendered.prompt
     );
-    let reply = rendered.parser().unwrap().parse(" three", false).unwrap();
+    let reply = rendered.parser().unwrap().parse_reply(" three", false).unwrap();
     assert_eq!(reply.content, "One, two, three");
 }
 
@@ -251,7 +251,7 @@ fn what_is_wrong_is_an_error_without_the_words_of_the_prompt() {
         .err()
         .unwrap();
     assert!(
-        matches!(error, Error::Template(_)) && !format!("{error:?}").contains(SECRET),
+        matches!(error, LlamaError::Template(_)) && !format!("{error:?}").contains(SECRET),
         "{error}"
     );
 
@@ -300,7 +300,7 @@ fn bad_templates_grammars_and_schemas_are_errors() {
         &"{% if a %}".repeat(50_000),
     ] {
         assert!(
-            matches!(ChatTemplate::from_source(source, "", ""), Err(Error::Template(_))),
+            matches!(ChatTemplate::from_source(source, "", ""), Err(LlamaError::Template(_))),
             "{source:.40}"
         );
     }
@@ -322,7 +322,7 @@ fn bad_templates_grammars_and_schemas_are_errors() {
             ..SamplerParams::default()
         };
         assert!(
-            matches!(Sampler::new(&model, &params), Err(Error::Grammar(_))),
+            matches!(Sampler::new(&model, &params), Err(LlamaError::Grammar(_))),
             "{shown}"
         );
     }
@@ -335,7 +335,7 @@ fn bad_templates_grammars_and_schemas_are_errors() {
         "{\"type\": 1}",
     ] {
         assert!(
-            matches!(json_schema_to_grammar(schema), Err(Error::Grammar(_))),
+            matches!(json_schema_to_grammar(schema), Err(LlamaError::Grammar(_))),
             "{schema}"
         );
     }
@@ -362,7 +362,7 @@ fn bad_templates_grammars_and_schemas_are_errors() {
         },
     ] {
         assert!(
-            matches!(Sampler::new(&model, &params), Err(Error::Input(_))),
+            matches!(Sampler::new(&model, &params), Err(LlamaError::Input(_))),
             "{params:?}"
         );
     }
@@ -386,7 +386,7 @@ fn opened_thinking() -> ChatTemplate {
 }
 
 fn thinking_source() -> String {
-    let probe = Probe::open(&models::path("r1-7b.gguf"), LoadMode::Repacked).unwrap();
+    let probe = Probe::from_file(&models::path("r1-7b.gguf"), LoadMode::Repacked).unwrap();
     probe.meta("tokenizer.chat_template").unwrap()
 }
 

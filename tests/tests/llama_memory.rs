@@ -1,13 +1,15 @@
 //! What a probe foretells, against what loading takes.
 
-use nearside_llama::{CacheType, Context, ContextParams, Error, LoadMode, MemoryPart, Model, ModelParams, Probe};
+use nearside_llama::{
+    Context, ContextParams, KvCacheType, LlamaError, LoadMode, MemoryPart, Model, ModelParams, Probe,
+};
 use nearside_tests::models;
 
 #[test]
 fn a_probe_foretells_the_load_to_the_byte() {
     let path = models::path("smollm2.gguf");
     for mode in [LoadMode::Repacked, LoadMode::Mapped] {
-        let probe = Probe::open(&path, mode).unwrap();
+        let probe = Probe::from_file(&path, mode).unwrap();
         let model = Model::load(
             &path,
             &ModelParams {
@@ -18,14 +20,14 @@ fn a_probe_foretells_the_load_to_the_byte() {
         )
         .unwrap();
         for context in [1024, 8192] {
-            for cache in [CacheType::F16, CacheType::Q8_0] {
+            for cache in [KvCacheType::F16, KvCacheType::Q8_0] {
                 let params = ContextParams {
                     context,
                     cache,
                     threads: 2,
                     ..ContextParams::default()
                 };
-                let foretold = probe.need(&params).unwrap();
+                let foretold = probe.memory(&params).unwrap();
                 let taken = Context::new(&model, &params).unwrap().memory().unwrap();
                 match mode {
                     LoadMode::Repacked => assert_eq!(foretold, taken),
@@ -45,9 +47,9 @@ fn a_probe_foretells_the_load_to_the_byte() {
 
 #[test]
 fn the_head_of_a_7b_is_enough_to_know_its_need() {
-    let probe = Probe::open(&models::path("r1-7b.gguf"), LoadMode::Repacked).unwrap();
+    let probe = Probe::from_file(&models::path("r1-7b.gguf"), LoadMode::Repacked).unwrap();
     let need = probe
-        .need(&ContextParams {
+        .memory(&ContextParams {
             context: 4096,
             ..ContextParams::default()
         })
@@ -56,10 +58,10 @@ fn the_head_of_a_7b_is_enough_to_know_its_need() {
     assert_eq!(sum(&need, |part| part.cache), 234_881_024);
     let params = ContextParams {
         context: 32_768,
-        cache: CacheType::Q8_0,
+        cache: KvCacheType::Q8_0,
         ..ContextParams::default()
     };
-    assert_eq!(sum(&probe.need(&params).unwrap(), |part| part.cache), 998_244_352);
+    assert_eq!(sum(&probe.memory(&params).unwrap(), |part| part.cache), 998_244_352);
     assert_eq!(probe.context_train(), 131_072);
     assert_eq!(probe.vocab_size(), 152_064);
     assert_eq!(probe.meta("general.architecture").as_deref(), Some("qwen2"));
@@ -67,7 +69,7 @@ fn the_head_of_a_7b_is_enough_to_know_its_need() {
 
 #[test]
 fn a_context_that_makes_no_sense_is_an_error() {
-    let probe = Probe::open(&models::path("smollm2.gguf"), LoadMode::Repacked).unwrap();
+    let probe = Probe::from_file(&models::path("smollm2.gguf"), LoadMode::Repacked).unwrap();
     let wrong = [
         ContextParams {
             context: 0,
@@ -95,7 +97,7 @@ fn a_context_that_makes_no_sense_is_an_error() {
         },
     ];
     for params in wrong {
-        assert!(matches!(probe.need(&params), Err(Error::Input(_))), "{params:?}");
+        assert!(matches!(probe.memory(&params), Err(LlamaError::Input(_))), "{params:?}");
     }
 }
 
@@ -105,9 +107,9 @@ fn a_context_that_makes_no_sense_is_an_error() {
 fn probing_again_and_again_does_not_grow() {
     let path = models::path("smollm2.gguf");
     let once = || {
-        Probe::open(&path, LoadMode::Repacked)
+        Probe::from_file(&path, LoadMode::Repacked)
             .unwrap()
-            .need(&ContextParams::default())
+            .memory(&ContextParams::default())
             .unwrap();
     };
     (0..20).for_each(|_| once());

@@ -1,5 +1,5 @@
-//! Writes the Kotlin (and, for the curious, any other language UniFFI knows) from the built library.
-//! Run it inside the workspace: it asks cargo for the crate's `uniffi.toml`.
+//! Generates the Kotlin code (or that of another language of UniFFI) from the built library.
+//! Run it inside the workspace: it locates the crate's `uniffi.toml` with cargo.
 
 fn main() {
     uniffi::uniffi_bindgen_main();

@@ -1,7 +1,7 @@
-// Chat templates and reply parsers: llama.cpp's own engine (`common/chat.h`).
+// Chat templates and reply parsers: llama.cpp's own implementation (`common/chat.h`).
 //
-// What its exceptions say may quote messages, so their texts stop here: shown are only our own, and those of a template
-// about itself.
+// Its exceptions may quote messages, so rendering and reply parsing return only our own texts, and those of a template
+// that are part of its source.
 
 #include "guard.h"
 
@@ -17,32 +17,32 @@ struct ns_parser {
     common_chat_parser_params params;
 };
 
-// A template refuses with `raise_exception("…")`. The words are shown when they stand in the template as they are: then
-// they are its author's, not taken from a message.
-static std::string refusal(const std::string & what, const std::string & source) {
+// Returns the text of a template's `raise_exception("…")` if the template's source contains it verbatim: then its author
+// wrote it, and no message is quoted. Else returns an empty string.
+static std::string template_message(const std::string & what, const std::string & source) {
     static const std::string mark = "Jinja Exception: ";
     const auto at = what.find(mark);
     if (at == std::string::npos) {
         return "";
     }
     const auto        start = at + mark.size();
-    const std::string words = what.substr(start, what.find('\n', start) - start);
-    return !words.empty() && source.find(words) != std::string::npos ? words : "";
+    const std::string message = what.substr(start, what.find('\n', start) - start);
+    return !message.empty() && source.find(message) != std::string::npos ? message : "";
 }
 
 ns_status ns_template_new(const llama_model * model, ns_slice source, ns_slice bos, ns_slice eos, ns_template ** out, ns_text * error) {
     return ns::guarded_asserts(error, true, [&] {
-        const std::string text = ns::str(source);
+        const std::string text = ns::to_string(source);
         if (!model && text.empty()) {
-            throw ns::failure("the template is empty");
+            throw ns::safe_error("the template is empty");
         }
         const char * own = model ? llama_model_chat_template(model, nullptr) : text.c_str();
         if (own) {
-            // Once more than needed: common_chat_templates_init loses the reason when a template does not parse.
+            // Parsed twice, because common_chat_templates_init loses the reason if a template is invalid.
             common_chat_template(own, "", "");
         }
         auto chat       = std::make_unique<ns_template>();
-        chat->templates = common_chat_templates_init(model, text, ns::str(bos), ns::str(eos));
+        chat->templates = common_chat_templates_init(model, text, ns::to_string(bos), ns::to_string(eos));
         *out            = chat.release();
     });
 }
@@ -55,22 +55,22 @@ ns_status ns_template_render(const ns_template * chat, const ns_prompt * prompt,
     return ns::guarded_asserts(error, false, [&] {
         common_chat_templates_inputs inputs;
         try {
-            inputs.messages = common_chat_msgs_parse_oaicompat(common_json::parse(ns::str(prompt->messages)));
+            inputs.messages = common_chat_msgs_parse_oaicompat(common_json::parse(ns::to_string(prompt->messages)));
         } catch (const std::exception &) {
-            throw ns::failure("the messages do not have the shape of OpenAI's chat messages");
+            throw ns::safe_error("the messages do not have the format of OpenAI's chat messages");
         }
         if (prompt->tools.data) {
             try {
-                inputs.tools = common_chat_tools_parse_oaicompat(common_json::parse(ns::str(prompt->tools)));
+                inputs.tools = common_chat_tools_parse_oaicompat(common_json::parse(ns::to_string(prompt->tools)));
             } catch (const std::exception &) {
-                throw ns::failure("the tools do not have the shape of OpenAI's function tools");
+                throw ns::safe_error("the tools do not have the format of OpenAI's function tools");
             }
         }
         const auto caps            = common_chat_templates_get_caps(chat->templates.get());
         const auto parallel        = caps.find("supports_parallel_tool_calls");
         inputs.parallel_tool_calls = parallel != caps.end() && parallel->second;
-        inputs.json_schema         = ns::str(prompt->json_schema);
-        inputs.grammar             = ns::str(prompt->grammar);
+        inputs.json_schema         = ns::to_string(prompt->json_schema);
+        inputs.grammar             = ns::to_string(prompt->grammar);
         inputs.reasoning_format    = COMMON_REASONING_FORMAT_DEEPSEEK;
         inputs.enable_thinking     = prompt->thinking;
         if (prompt->continue_final) {
@@ -82,9 +82,9 @@ ns_status ns_template_render(const ns_template * chat, const ns_prompt * prompt,
         try {
             params = common_chat_templates_apply(chat->templates.get(), inputs);
         } catch (const std::exception & e) {
-            const std::string words = refusal(e.what(), common_chat_templates_source(chat->templates.get()));
-            throw ns::failure(words.empty() ? "the chat template cannot render these messages"
-                                            : "the chat template refuses these messages: " + words);
+            const std::string message = template_message(e.what(), common_chat_templates_source(chat->templates.get()));
+            throw ns::safe_error(message.empty() ? "the chat template cannot render these messages"
+                                            : "the chat template rejects these messages: " + message);
         }
 
         common_json triggers = common_json::array();
@@ -111,7 +111,7 @@ ns_status ns_template_render(const ns_template * chat, const ns_prompt * prompt,
             { "format",            (int32_t) params.format },
             { "parser",            params.parser },
         });
-        ns::set(json, out.dump_safe());
+        ns::set_text(json, out.dump_safe());
     });
 }
 
@@ -119,10 +119,10 @@ ns_status ns_parser_new(int32_t format, ns_slice generation_prompt, ns_slice are
     return ns::guarded_asserts(error, false, [&] {
         auto parser                      = std::make_unique<ns_parser>();
         parser->params.format            = (common_chat_format) format;
-        parser->params.generation_prompt = ns::str(generation_prompt);
+        parser->params.generation_prompt = ns::to_string(generation_prompt);
         parser->params.reasoning_format  = COMMON_REASONING_FORMAT_DEEPSEEK;
         if (arena.data && arena.size > 0) {
-            parser->params.parser.load(ns::str(arena));
+            parser->params.parser.load(ns::to_string(arena));
         }
         *out = parser.release();
     });
@@ -134,7 +134,7 @@ void ns_parser_free(ns_parser * parser) {
 
 ns_status ns_parser_parse(const ns_parser * parser, ns_slice text, bool partial, ns_text * json, ns_text * error) {
     return ns::guarded_asserts(error, false, [&] {
-        const common_chat_msg reply = common_chat_parse(ns::str(text), partial, parser->params);
+        const common_chat_msg reply = common_chat_parse(ns::to_string(text), partial, parser->params);
         common_json calls = common_json::array();
         for (const auto & call : reply.tool_calls) {
             calls.push_back({ { "id", call.id }, { "name", call.name }, { "arguments", call.arguments } });
@@ -144,12 +144,12 @@ ns_status ns_parser_parse(const ns_parser * parser, ns_slice text, bool partial,
             { "content",    reply.content },
             { "tool_calls", calls },
         });
-        ns::set(json, out.dump_safe());
+        ns::set_text(json, out.dump_safe());
     });
 }
 
 ns_status ns_schema_to_grammar(ns_slice schema, ns_text * grammar, ns_text * error) {
     return ns::guarded_asserts(error, true, [&] {
-        ns::set(grammar, json_schema_to_grammar(common_json::parse(ns::str(schema)), true));
+        ns::set_text(grammar, json_schema_to_grammar(common_json::parse(ns::to_string(schema)), true));
     });
 }

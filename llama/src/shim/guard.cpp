@@ -1,4 +1,4 @@
-// The abort callback, the arming of threads, and the texts that cross to Rust.
+// The abort callback, the guard that arms a thread, and the texts that cross to Rust.
 
 #include "guard.h"
 
@@ -13,33 +13,33 @@
 static thread_local bool ns_armed = false;
 
 static void ns_on_abort(const char * message) {
-// MSVC may assume that C functions do not throw, and then the exception would skip destructors: there asserts stay fatal.
+// MSVC may assume that C functions do not throw; the exception would then skip destructors, so asserts stay fatal there.
 #if !defined(_MSC_VER)
     if (ns_armed) {
-        ns_armed = false; // an assert in a destructor on the way out must not throw again
-        const char * file = message; // the message begins with a path of the machine that built this
+        ns_armed = false; // an assert in a destructor during unwinding must not throw again
+        const char * file = message; // the message starts with a path of the build machine
         for (const char * at = message; *at && *at != ' '; at++) {
             if (*at == '/') {
                 file = at + 1;
             }
         }
-        throw ns::asserted{ file };
+        throw ns::assert_failure{ file };
     }
 #endif
-    fprintf(stderr, "%s\n", message); // the last words of a process that is about to end
+    fprintf(stderr, "%s\n", message); // the process is about to end
 }
 
 namespace ns {
 
-armed::armed() : before(ns_armed) {
+assert_guard::assert_guard() : was_armed(ns_armed) {
     ns_armed = true;
 }
 
-armed::~armed() {
-    ns_armed = before;
+assert_guard::~assert_guard() {
+    ns_armed = was_armed;
 }
 
-void set(ns_text * out, const std::string & text) noexcept {
+void set_text(ns_text * out, const std::string & text) noexcept {
     out->data = nullptr;
     out->size = 0;
     if (text.empty()) {
@@ -52,7 +52,7 @@ void set(ns_text * out, const std::string & text) noexcept {
     }
 }
 
-std::string str(ns_slice slice) {
+std::string to_string(ns_slice slice) {
     return slice.data ? std::string(slice.data, slice.size) : std::string();
 }
 
@@ -65,14 +65,14 @@ void ns_text_free(ns_text text) {
 void ns_init(ggml_log_callback log) {
     ggml_set_abort_callback(ns_on_abort);
     llama_log_set(log, nullptr); // sets ggml's too
-    // The logger of `common` prints, and some of its lines quote prompts and replies: below 0 nothing is even formatted.
+    // The logger of `common` prints, and some of its lines quote prompts and replies; below 0 it formats nothing.
     common_log_set_verbosity_thold(-1);
     llama_backend_init();
 }
 
 ns_status ns_assert_for_test(ns_text * error) {
     return ns::guarded_asserts(error, true, [] {
-        // Through frames of C (ggml.c) and of C++ with something to clean up, as a real one goes.
+        // Unwinds C frames (ggml.c) and C++ frames with a destructor, as a real assert does.
         const std::unique_ptr<ggml_context, decltype(&ggml_free)> context(ggml_init({ 1024 * 1024, nullptr, true }), ggml_free);
         ggml_new_tensor_1d(context.get(), GGML_TYPE_COUNT, 1);
     });

@@ -1,11 +1,11 @@
-// What keeps C++ inside C++: every entry of the shim runs its body through one of the two functions below.
+// Exception guards: every function of the shim that can fail runs its body in one of the two templates below.
 //
-// `guarded` turns exceptions into a status. `guarded_asserts` also survives GGML_ASSERT, which would end the process:
+// `guarded` converts exceptions to a status. `guarded_asserts` also survives GGML_ASSERT, which would end the process:
 // ggml calls an abort callback before abort(), and while this thread is armed the callback throws instead. The exception
-// passes through frames of C and C++; both carry unwind tables on every target we build for, and where they did not, the
-// process would end as it would have anyway. C++ frames are cleaned up, C frames leak what they had allocated.
-// Armed are loading, context creation, tokenising and sampling: code that runs on the calling thread alone and holds no
-// lock of C's at its asserts. Never computing: worker threads wait for each other there, and an exception would strand them.
+// unwinds C and C++ frames; both have unwind tables on every target of this project, and without them the process would
+// end as it would have anyway. C++ frames are cleaned up; C frames leak their allocations.
+// Loading, context creation, tokenizing, sampling, templates and reply parsing are armed: they run on the calling thread
+// alone and hold no C lock at their asserts. Decoding is not: its worker threads wait for each other, and would hang.
 #pragma once
 
 #include "shim.h"
@@ -16,53 +16,54 @@
 
 namespace ns {
 
-// Not a std::exception: llama.cpp's own handlers must not take it for one of theirs.
-struct asserted {
+// Not a std::exception, so that no handler of llama.cpp catches it.
+struct assert_failure {
     std::string text;
 };
 
-// An error whose text is known to be free of what people wrote.
-struct failure : std::runtime_error {
+// An error whose text contains nothing of prompts and replies.
+struct safe_error : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-class armed {
+// Arms this thread while it lives.
+class assert_guard {
   public:
-    armed();
-    ~armed();
-    armed(const armed &) = delete;
-    armed & operator=(const armed &) = delete;
+    assert_guard();
+    ~assert_guard();
+    assert_guard(const assert_guard &) = delete;
+    assert_guard & operator=(const assert_guard &) = delete;
 
   private:
-    bool before;
+    bool was_armed;
 };
 
-void        set(ns_text * out, const std::string & text) noexcept;
-std::string str(ns_slice slice);
+void        set_text(ns_text * out, const std::string & text) noexcept;
+std::string to_string(ns_slice slice);
 
-// `show`: whether the texts of exceptions may be shown; else only those of `failure`.
-template <typename F> ns_status guarded(ns_text * error, bool show, F && body) noexcept {
+// `show_text`: whether the texts of all exceptions may be returned; else only those of `safe_error`.
+template <typename F> ns_status guarded(ns_text * error, bool show_text, F && body) noexcept {
     try {
         body();
         return NS_OK;
-    } catch (const asserted & e) {
-        set(error, e.text);
+    } catch (const assert_failure & e) {
+        set_text(error, e.text);
         return NS_ASSERTED;
-    } catch (const failure & e) {
-        set(error, e.what());
+    } catch (const safe_error & e) {
+        set_text(error, e.what());
     } catch (const std::bad_alloc &) {
-        set(error, "out of memory");
+        set_text(error, "out of memory");
     } catch (const std::exception & e) {
-        set(error, show ? e.what() : "");
+        set_text(error, show_text ? e.what() : "");
     } catch (...) {
-        set(error, "");
+        set_text(error, "");
     }
     return NS_FAILED;
 }
 
-template <typename F> ns_status guarded_asserts(ns_text * error, bool show, F && body) noexcept {
-    return guarded(error, show, [&] {
-        armed here;
+template <typename F> ns_status guarded_asserts(ns_text * error, bool show_text, F && body) noexcept {
+    return guarded(error, show_text, [&] {
+        assert_guard here;
         body();
     });
 }

@@ -1,4 +1,4 @@
-// Loading, contexts, tokenising, decoding and memory: llama.cpp's C functions inside the guard, and its C++-only breakdown.
+// Loading, contexts, tokenizing, decoding and memory: llama.cpp's C functions in a guard, and its C++-only breakdown.
 
 #include "guard.h"
 
@@ -44,6 +44,6 @@ ns_status ns_memory(const llama_context * context, ns_text * json, ns_text * err
                 { "compute", (uint64_t) part.compute },
             });
         }
-        ns::set(json, out.dump_safe());
+        ns::set_text(json, out.dump_safe());
     });
 }

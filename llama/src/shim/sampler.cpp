@@ -1,10 +1,10 @@
-// Sampling with llama.cpp's own chain (`common/sampling.h`): its order of samplers, its way with grammars (sample first,
-// constrain only when the grammar says no), its lazy tool grammars and its thinking budget.
+// Sampling with llama.cpp's own chain (`common/sampling.h`): its order of samplers, its handling of grammars (sample first,
+// constrain only if the grammar rejects the token), its lazy tool grammars and its thinking budget.
 //
 // The constraint is one JSON object:
 //   {"gbnf": "…", "kind": "user" | "format" | "tools", "lazy": bool, "triggers": [{"type": 0..3, "value": "…", "token": n}],
 //    "preserved": ["…"], "generation_prompt": "…", "thinking_start": "…", "thinking_ends": ["…"]}
-// where every field may be missing; trigger types are common_grammar_trigger_type's numbers.
+// where every field is optional; trigger types are the numbers of common_grammar_trigger_type.
 
 #include "guard.h"
 
@@ -19,7 +19,7 @@ struct ns_sampler {
     common_sampler_ptr     chain;
 };
 
-// llama_grammar_parser::parse prints the grammar to stderr when it is wrong, so the same steps are taken here first.
+// llama_grammar_parser::parse prints an invalid grammar to stderr, so the same checks run here first.
 static void check_grammar(const llama_vocab * vocab, const std::string & gbnf) {
     llama_grammar_parser parser(vocab);
     const char * at = gbnf.c_str();
@@ -35,15 +35,15 @@ static void check_grammar(const llama_vocab * vocab, const std::string & gbnf) {
             at = parser.parse_rule(at);
         }
     } catch (const std::exception & e) {
-        throw ns::failure(e.what());
+        throw ns::safe_error(e.what());
     }
     for (const auto & [name, id] : parser.symbol_ids) {
         if (id >= parser.rules.size() || parser.rules[id].empty()) {
-            throw ns::failure("rule `" + name + "` is not defined");
+            throw ns::safe_error("rule `" + name + "` is not defined");
         }
     }
     if (parser.symbol_ids.count("root") == 0) {
-        throw ns::failure("rule `root` is not defined");
+        throw ns::safe_error("rule `root` is not defined");
     }
 }
 
@@ -70,13 +70,13 @@ static void constrain(const llama_vocab * vocab, const std::string & text, commo
         common_grammar_trigger trigger;
         const int type = entry.value("type", -1);
         if (type < COMMON_GRAMMAR_TRIGGER_TYPE_TOKEN || type > COMMON_GRAMMAR_TRIGGER_TYPE_PATTERN_FULL) {
-            throw ns::failure("unknown kind of grammar trigger");
+            throw ns::safe_error("unknown kind of grammar trigger");
         }
         trigger.type  = (common_grammar_trigger_type) type;
         trigger.value = entry.value("value", "");
         trigger.token = entry.value("token", (int32_t) LLAMA_TOKEN_NULL);
         if (trigger.type == COMMON_GRAMMAR_TRIGGER_TYPE_WORD) {
-            // A word that is one special token never appears in the text that patterns are matched against.
+            // A word that is a single special token never occurs in the text that patterns are matched against.
             const auto tokens = common_tokenize(vocab, trigger.value, false, true);
             if (tokens.size() == 1 && params.preserved_tokens.count(tokens[0]) > 0) {
                 trigger.type  = COMMON_GRAMMAR_TRIGGER_TYPE_TOKEN;
@@ -86,7 +86,7 @@ static void constrain(const llama_vocab * vocab, const std::string & text, commo
         params.grammar_triggers.push_back(std::move(trigger));
     }
     if (params.grammar_lazy && params.grammar_triggers.empty()) {
-        throw ns::failure("a lazy grammar needs a trigger");
+        throw ns::safe_error("a lazy grammar needs a trigger");
     }
 
     params.generation_prompt = json.value("generation_prompt", "");
@@ -103,7 +103,7 @@ static void constrain(const llama_vocab * vocab, const std::string & text, commo
 }
 
 static void build(ns_sampler & sampler) {
-    auto params   = sampler.params; // common_sampler_init may change what it is given
+    auto params   = sampler.params; // a copy: common_sampler_init may modify it
     sampler.chain = common_sampler_ptr(common_sampler_init(sampler.model, params));
 }
 
@@ -132,7 +132,7 @@ ns_status ns_sampler_new(const llama_model * model, const ns_sampler_params * gi
             params.samplers.erase(params.samplers.begin());
         }
         if (given->constraint.data) {
-            constrain(llama_model_get_vocab(model), ns::str(given->constraint), params);
+            constrain(llama_model_get_vocab(model), ns::to_string(given->constraint), params);
         }
         build(*sampler);
         *out = sampler.release();
@@ -144,7 +144,7 @@ void ns_sampler_free(ns_sampler * sampler) {
 }
 
 ns_status ns_sampler_reset(ns_sampler * sampler, ns_text * error) {
-    // common_sampler_reset leaves the grammar and the thinking budget where they were, so all of it is built anew.
+    // common_sampler_reset does not reset the grammar and the thinking budget, so the chain is rebuilt.
     return ns::guarded_asserts(error, false, [&] { build(*sampler); });
 }
 
@@ -160,16 +160,16 @@ ns_status ns_sampler_sample(ns_sampler * sampler, llama_context * context, llama
     return ns::guarded_asserts(error, false, [&] {
         const float * logits = llama_get_logits_ith(context, -1);
         if (!logits) {
-            throw ns::failure("there is nothing to sample from");
+            throw ns::safe_error("there are no logits to sample from");
         }
-        // Sorting NaN is undefined, and a damaged or overflowing model computes it.
+        // Sorting NaN is undefined behaviour, and a damaged or overflowing model computes it.
         const int32_t n   = llama_vocab_n_tokens(llama_model_get_vocab(sampler->model));
         bool          nan = false;
         for (int32_t i = 0; i < n; i++) {
-            nan |= logits[i] != logits[i]; // no early exit: this way it is vectorised
+            nan |= logits[i] != logits[i]; // no early exit, so that the loop is vectorized
         }
         if (nan) {
-            throw ns::failure("the model computed something that is not a number");
+            throw ns::safe_error("the model computed a logit that is not a number");
         }
         *token = common_sampler_sample(sampler->chain.get(), context, -1);
         common_sampler_accept(sampler->chain.get(), *token, true);

@@ -1,8 +1,8 @@
-// The C face of the shim: what Rust calls where llama.cpp offers C++ only, or where its C functions can throw.
+// The C interface of the shim, for parts of llama.cpp that have only a C++ API or whose C functions can throw.
 //
-// Promises: no exception leaves an entry; every entry that can fail returns an ns_status and, unless that is NS_OK,
-// a text that says why and never holds a word of a prompt or a reply. Texts are freed with ns_text_free.
-// The Rust side of this file is src/ffi.rs; the two must say the same.
+// Guarantees: no exception leaves a function; every function that can fail returns an ns_status and, unless that is NS_OK,
+// a text with the reason, which never contains any of a prompt or a reply. Texts are freed with ns_text_free.
+// The Rust side of this file is src/ffi.rs; both must declare the same.
 #pragma once
 
 #include "llama.h"
@@ -26,27 +26,27 @@ typedef struct ns_slice {
 
 typedef enum ns_status {
     NS_OK       = 0,
-    NS_FAILED   = 1, // refused or thrown; the text says why
-    NS_ASSERTED = 2, // a GGML_ASSERT failed; what was half made is leaked
+    NS_FAILED   = 1, // rejected or thrown; the text has the reason
+    NS_ASSERTED = 2, // a GGML_ASSERT failed; partially built C objects are leaked
 } ns_status;
 
 void ns_text_free(ns_text text);
 
-// Once per process, before anything else. Logs go to `log`, the loggers that print are turned off.
+// Call once per process, before all else. Sends logs to `log` and turns off the loggers that print.
 void ns_init(ggml_log_callback log);
 
 // Models and contexts -----------------------------------------------------------------------------------------------
 
 ns_status ns_model_load(const char * path, const struct llama_model_params * params, struct llama_model ** model, ns_text * error);
 ns_status ns_context_new(struct llama_model * model, const struct llama_context_params * params, struct llama_context ** context, ns_text * error);
-// `count` is the number of tokens, negative when `capacity` was too small (then its absolute value is enough).
+// `count` is the number of tokens; negative if `capacity` was too small (then its absolute value suffices).
 ns_status ns_tokenize(const struct llama_vocab * vocab, ns_slice text, bool add_special, bool parse_special,
                       llama_token * tokens, int32_t capacity, int32_t * count, ns_text * error);
-// `result` is what llama_decode returned.
+// `result` is the return value of llama_decode.
 ns_status ns_decode(struct llama_context * context, struct llama_batch batch, int32_t * result, ns_text * error);
 // `json`: [{"buffer", "weights", "cache", "compute"}], bytes.
 ns_status ns_memory(const struct llama_context * context, ns_text * json, ns_text * error);
-// Fails a GGML_ASSERT on purpose, inside the guard that loading uses: for the test that proves the guard.
+// Fails a GGML_ASSERT on purpose, inside the guard that loading uses: for the test of the guard.
 ns_status ns_assert_for_test(ns_text * error);
 
 // Sampling ----------------------------------------------------------------------------------------------------------
@@ -79,15 +79,15 @@ typedef struct ns_template ns_template;
 typedef struct ns_parser   ns_parser;
 
 typedef struct ns_prompt {
-    ns_slice messages;    // JSON array, OpenAI's shape
-    ns_slice tools;       // JSON array, OpenAI's shape; absent: none
+    ns_slice messages;    // JSON array in OpenAI's format
+    ns_slice tools;       // JSON array in OpenAI's format; absent: none
     ns_slice json_schema; // absent: none
     ns_slice grammar;     // GBNF; absent: none
     bool     thinking;
     bool     continue_final;
 } ns_prompt;
 
-// From the model's own template, or from `source` when there is no model.
+// Parses the model's own template, or `source` if there is no model.
 ns_status ns_template_new(const struct llama_model * model, ns_slice source, ns_slice bos, ns_slice eos, ns_template ** chat, ns_text * error);
 void      ns_template_free(ns_template * chat);
 // `json`: see chat.cpp.

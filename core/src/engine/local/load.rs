@@ -72,7 +72,7 @@ fn load(settings: &LocalSettings, cancel: &Cancel) -> Result<Loaded, LoadError> 
     };
     let model = match Model::load(&settings.path, &params, &mut |_| !cancel.is_raised()) {
         Ok(model) => model,
-        Err(nearside_llama::Error::Cancelled) => return Err(LoadError::Cancelled),
+        Err(nearside_llama::LlamaError::Cancelled) => return Err(LoadError::Cancelled),
         Err(error) => return Err(told(error).into()),
     };
     let template = ChatTemplate::from_model(&model).map_err(told)?;
@@ -96,8 +96,8 @@ fn too_large(fit: &FitReport) -> String {
 }
 
 /// Maps a llama.cpp error to [`Error`].
-pub(super) fn told(error: nearside_llama::Error) -> Error {
-    use nearside_llama::Error as E;
+pub(super) fn told(error: nearside_llama::LlamaError) -> Error {
+    use nearside_llama::LlamaError as E;
     let text = error.to_string();
     match error {
         E::Load(_) => Error::corrupt(format!("{text}; remove the model and download it again")),

@@ -101,9 +101,9 @@ impl Reply {
         let text = &self.written[..self.safe];
         // A reply that the template's grammar does not know (a small model's broken tool call, say) is still a reply:
         // while it grows the parser may yet make sense of it; at the end it is shown as it was written.
-        let parsed = self.parser.parse(text, partial).ok().or_else(|| {
+        let parsed = self.parser.parse_reply(text, partial).ok().or_else(|| {
             let prefix = self.sent_reasoning.is_empty() && self.sent_calls == 0 && text.starts_with(&self.sent_text);
-            (!partial && prefix).then(|| nearside_llama::Reply {
+            (!partial && prefix).then(|| nearside_llama::ParsedReply {
                 content: text.to_owned(),
                 ..Default::default()
             })

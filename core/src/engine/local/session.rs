@@ -45,7 +45,7 @@ impl Session {
 
     /// Tokens that the context holds at most.
     pub(super) fn capacity(&self) -> u32 {
-        self.context.context()
+        self.context.capacity()
     }
 
     /// Whether not one more token fits.
@@ -110,7 +110,7 @@ impl Session {
     /// Picks the next token from what the last run said.
     pub(super) fn sample(&mut self, sampler: &mut Sampler) -> Result<Token> {
         self.context.sample(sampler).map_err(|error| match error {
-            nearside_llama::Error::Grammar(text) => Error::internal(text),
+            nearside_llama::LlamaError::Grammar(text) => Error::internal(text),
             other => told(other),
         })
     }

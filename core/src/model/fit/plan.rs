@@ -62,7 +62,7 @@ impl Question<'_> {
     }
 
     fn plans_loaded(&self, load: LoadPlan, wanted: &[(u32, CacheType)]) -> Result<Vec<Option<Plan>>> {
-        let probe = Probe::open(self.path, load.into()).map_err(refused)?;
+        let probe = Probe::from_file(self.path, load.into()).map_err(refused)?;
         let mut plans = Vec::with_capacity(wanted.len());
         for (place, (context, cache)) in wanted.iter().enumerate() {
             match self.plan(&probe, load, *context, *cache) {
@@ -77,7 +77,7 @@ impl Question<'_> {
 
     fn plan(&self, probe: &Probe, load: LoadPlan, context: u32, cache: CacheType) -> Result<Plan> {
         let parts = probe
-            .need(&context_params(context, cache, self.threads))
+            .memory(&context_params(context, cache, self.threads))
             .map_err(refused)?;
         let mut need = Need {
             other: other_bytes(self.head, context),
@@ -108,8 +108,8 @@ impl Question<'_> {
 }
 
 /// llama.cpp said no to a file whose head passed our own checks, or to the context.
-fn refused(error: nearside_llama::Error) -> Error {
-    use nearside_llama::Error as Llama;
+fn refused(error: nearside_llama::LlamaError) -> Error {
+    use nearside_llama::LlamaError as Llama;
     match error {
         Llama::Load(reason) if reason.contains("unknown model architecture") => {
             Error::unsupported(format!("this build can't run the model: {reason}; update the app"))

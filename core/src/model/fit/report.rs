@@ -122,7 +122,7 @@ pub struct FitReport {
     pub suggestions: Vec<Suggestion>,
 }
 
-impl From<CacheType> for nearside_llama::CacheType {
+impl From<CacheType> for nearside_llama::KvCacheType {
     fn from(cache: CacheType) -> Self {
         match cache {
             CacheType::F16 => Self::F16,
