@@ -81,14 +81,14 @@ swift_package() {
 
 # Judges the style of what is written by hand.
 format_swift() {
-  run_swift format lint --strict --recursive Package.swift Sources/Nearside Sources/NearsideTesting Sources/NearsideBench AppleStubs Tests UnitTests
+  run_swift format lint --strict --recursive Package.swift Sources/NearsideKit Sources/NearsideTesting Sources/NearsideBench AppleStubs Tests UnitTests
 }
 
 # The parts for Apple's systems, against stubs of Apple's modules: as on iOS, and as on a Mac. What that proves stands in
 # AppleStubs/Darwin.swift. On a Mac every build compiles them against the real ones.
 apple_swift() {
   local system module stubs modules=$target/swift/debug/Modules
-  run_swift build "${strictly[@]}" --target Nearside
+  run_swift build "${strictly[@]}" --target NearsideKit
   for system in iOS macOS; do
     stubs=$target/apple-stubs/$system
     rm -rf "$stubs"
@@ -98,27 +98,27 @@ apple_swift() {
       in_package swiftc -swift-version 6 -emit-module -parse-as-library -module-name "$module" "AppleStubs/$module.swift" \
         -o "$stubs/$module.swiftmodule"
     done
-    (cd "$package" && find Sources/Nearside -name '*.swift') >"$stubs/sources"
-    in_package swiftc -swift-version 6 -c -wmo -parse-as-library -warnings-as-errors -package-name swift -module-name Nearside \
-      -I "$stubs" -I "$modules" -I Sources/NearsideFFI "@$stubs/sources" -o "$stubs/Nearside.o"
+    (cd "$package" && find Sources/NearsideKit -name '*.swift') >"$stubs/sources"
+    in_package swiftc -swift-version 6 -c -wmo -parse-as-library -warnings-as-errors -package-name swift -module-name NearsideKit \
+      -I "$stubs" -I "$modules" -I Sources/NearsideFFI "@$stubs/sources" -o "$stubs/NearsideKit.o"
   done
 }
 
-# The documentation, in target/Nearside.doccarchive: a link that leads nowhere fails it. What is generated counts as
+# The documentation, in target/NearsideKit.doccarchive: a link that leads nowhere fails it. What is generated counts as
 # ours, for an app sees one module.
 docs_swift() {
   local symbols=$target/swift-symbols platform=(-target)
-  run_swift build "${strictly[@]}" --target Nearside
+  run_swift build "${strictly[@]}" --target NearsideKit
   platform+=("$(in_package swift -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)",*/\1/p')")
   [ "$(uname)" != Darwin ] || platform+=(-sdk "$(xcrun --show-sdk-path)")
   rm -rf "$symbols"
   mkdir -p "$symbols"
-  in_package swift-symbolgraph-extract -module-name Nearside "${platform[@]}" -I "$target/swift/debug/Modules" \
+  in_package swift-symbolgraph-extract -module-name NearsideKit "${platform[@]}" -I "$target/swift/debug/Modules" \
     -I Sources/NearsideFFI -experimental-allowed-reexported-modules=NearsideGenerated -minimum-access-level public \
     -skip-synthesized-members -skip-inherited-docs -output-dir "$symbols"
-  in_package docc convert Sources/Nearside/Nearside.docc --fallback-display-name Nearside --warnings-as-errors \
-    --fallback-bundle-identifier org.nearside.Nearside --additional-symbol-graph-dir "$symbols" \
-    --output-path "$target/Nearside.doccarchive"
+  in_package docc convert Sources/NearsideKit/NearsideKit.docc --fallback-display-name NearsideKit --warnings-as-errors \
+    --fallback-bundle-identifier org.nearside.NearsideKit --additional-symbol-graph-dir "$symbols" \
+    --output-path "$target/NearsideKit.doccarchive"
 }
 
 # What Swift adds to the library: a line of JSON each, see bindings/swift/Sources/NearsideBench/main.swift.

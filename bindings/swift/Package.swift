@@ -1,6 +1,6 @@
 // swift-tools-version: 6.0
 //
-// One import for apps, `Nearside`, and one more for their tests, `NearsideTesting`. Below them, `NearsideFFI` is the C
+// One import for apps, `NearsideKit`, and one more for their tests, `NearsideTesting`. Below them, `NearsideFFI` is the C
 // face of the library, and `NearsideGenerated` is what UniFFI wrote (its runtime is not made for Swift 6's language mode).
 //
 // Where the library comes from:
@@ -51,7 +51,7 @@ let package = Package(
     name: "Nearside",
     platforms: [.iOS(.v16), .macOS(.v13)],
     products: [
-        .library(name: "Nearside", targets: ["Nearside"]),
+        .library(name: "NearsideKit", targets: ["NearsideKit"]),
         .library(name: "NearsideTesting", targets: ["NearsideTesting"]),
     ],
     targets: [
@@ -62,12 +62,12 @@ let package = Package(
             path: generated,
             swiftSettings: [.swiftLanguageMode(.v5)],
             linkerSettings: link),
-        .target(name: "Nearside", dependencies: ["NearsideGenerated"], resources: [.copy("PrivacyInfo.xcprivacy")]),
-        .target(name: "NearsideTesting", dependencies: ["Nearside"], swiftSettings: scripts),
+        .target(name: "NearsideKit", dependencies: ["NearsideGenerated"], resources: [.copy("PrivacyInfo.xcprivacy")]),
+        .target(name: "NearsideTesting", dependencies: ["NearsideKit"], swiftSettings: scripts),
         // Scripts are what it measures with, so it is there only where they are.
         .executableTarget(name: "NearsideBench", dependencies: ["NearsideTesting"], swiftSettings: scripts),
         // The scenarios, by the same names as in Kotlin, and what only Swift has.
-        .testTarget(name: "NearsideTests", dependencies: ["Nearside"]),
+        .testTarget(name: "NearsideTests", dependencies: ["NearsideKit"]),
         .testTarget(
             name: "NearsideUnitTests", dependencies: ["NearsideTesting"], path: "UnitTests", swiftSettings: scripts),
     ],

@@ -64,7 +64,7 @@ import Testing
     }
 
     @Test func thePrivacyManifestNamesWhatTheLibraryCallsAndWhy() throws {
-        let file = root.appending(path: "bindings/swift/Sources/Nearside/PrivacyInfo.xcprivacy")
+        let file = root.appending(path: "bindings/swift/Sources/NearsideKit/PrivacyInfo.xcprivacy")
         let manifest = try PropertyListSerialization.propertyList(from: Data(contentsOf: file), format: nil)
         let fields = try #require(manifest as? [String: Any])
         #expect(fields["NSPrivacyTracking"] as? Bool == false)

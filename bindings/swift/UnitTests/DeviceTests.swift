@@ -2,7 +2,7 @@
 
 import Testing
 
-@testable import Nearside
+@testable import NearsideKit
 
 @Suite struct DeviceTests {
     @Test func whatIsNotToldIsUnknown() {

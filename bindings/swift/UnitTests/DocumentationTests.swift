@@ -75,11 +75,11 @@ import Testing
     }
 
     private func pages() throws -> [String] {
-        try files(in: "Sources/Nearside/Nearside.docc").filter { $0.hasSuffix(".md") }
+        try files(in: "Sources/NearsideKit/NearsideKit.docc").filter { $0.hasSuffix(".md") }
     }
 
     private func sources() throws -> [String] {
-        try files(in: "Sources/Nearside").filter { $0.hasSuffix(".swift") }
+        try files(in: "Sources/NearsideKit").filter { $0.hasSuffix(".swift") }
             + ["Sources/NearsideGenerated/NearsideGenerated.swift"]
     }
 

@@ -4,7 +4,7 @@ import Foundation
 import NearsideTesting
 import Testing
 
-@testable import Nearside
+@testable import NearsideKit
 
 @Suite struct LifecycleTests {
     private let warning = Notification.Name("a memory warning")

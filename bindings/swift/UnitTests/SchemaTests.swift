@@ -1,7 +1,7 @@
 // Which JSON Schema a type has.
 
 import Foundation
-import Nearside
+import NearsideKit
 import Testing
 
 @Suite struct SchemaTests {

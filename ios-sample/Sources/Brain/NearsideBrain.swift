@@ -4,7 +4,7 @@
 // personal words leave the device.
 
 import Foundation
-import Nearside
+import NearsideKit
 
 actor NearsideBrain: Brain {
     private let nearside: Nearside

@@ -4,7 +4,7 @@
 // A tape is what `nearside-provider record --upstream URL --out FILE` writes: an exchange a line, without secrets.
 
 import Foundation
-@_exported import Nearside
+@_exported import NearsideKit
 
 /// Answers as recorded, for as long as this object lives.
 ///

@@ -6,7 +6,7 @@
 // providers (RecordedProvider.swift) work with both.
 
 import Foundation
-@_exported import Nearside
+@_exported import NearsideKit
 
 #if NEARSIDE_TESTING
     extension Nearside {

@@ -1,5 +1,5 @@
 import Foundation
-import Nearside
+import NearsideKit
 import Testing
 
 extension Scenarios {

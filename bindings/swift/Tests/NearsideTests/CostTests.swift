@@ -1,4 +1,4 @@
-import Nearside
+import NearsideKit
 import Testing
 
 extension Scenarios {

@@ -1,7 +1,7 @@
 // What README.md shows, word for word: scripts/check-readme.sh compares the two, and here it compiles.
 
 import Foundation
-import Nearside
+import NearsideKit
 
 func readme(directory: URL, view: ReadmeView) async throws {
     let nearside = try Nearside(directory: directory)  // such as URL.applicationSupportDirectory

@@ -1,7 +1,7 @@
 // What the scenarios of providers share: providers on this machine, a library that has them set up, and a question.
 
 import Foundation
-import Nearside
+import NearsideKit
 import Testing
 
 /// A provider on this machine, for as long as this object lives: it speaks this dialect in its true shapes, and answers

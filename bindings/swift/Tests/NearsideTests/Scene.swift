@@ -3,7 +3,7 @@
 // (bindings/kotlin/src/test); a Rust test sees to it.
 
 import Foundation
-import Nearside
+import NearsideKit
 import Testing
 
 /// All scenarios, one at a time: several measure, and the machine is small.
