@@ -6,7 +6,7 @@ import NearsideTesting
 /// DESIGN's first snippet: from nothing to an answer.
 func firstAnswer(view: TutorialView) async throws {
     let nearside = try Nearside(directory: .applicationSupportDirectory, host: AppleHost())
-    let model = try ModelRef("hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:Q8_0")
+    let model = try ModelRef.parse("hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:Q8_0")
 
     let fit = try await nearside.fit(model)  // before any download: a few megabytes of head, kept
     guard fit.verdict != .tooLarge else { return view.show(fit.suggestions) }

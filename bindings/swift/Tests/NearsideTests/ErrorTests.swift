@@ -33,7 +33,7 @@ extension Scenarios {
             }
             await expect(.invalidRequest) { _ = try await nearside.chat(ChatRequest(messages: [])).all() }
             await expect(.corrupt) { _ = try await nearside.import(path: junk) }
-            await expect(.notInstalled) { _ = try await nearside.remove(model: ModelRef("nobody")) }
+            await expect(.notInstalled) { _ = try await nearside.remove(model: ModelRef.parse("nobody")) }
             await expect(.storage) { _ = try Nearside(config: Config(directory: "\(junk)/below-a-file")) }
         }
 

@@ -33,8 +33,8 @@ extension Scenarios {
 
         @Test func keysAreKeptForTheNextStart() async throws {
             let directory = URL(fileURLWithPath: freshDirectory())
-            let keys = FileKeys(directory: directory)
-            try keepsKeys { FileKeys(directory: directory) }
+            let keys = FileCredentialStore(directory: directory)
+            try keepsKeys { FileCredentialStore(directory: directory) }
             let files = try FileManager.default.contentsOfDirectory(atPath: directory.path)
             #expect(files.count == 5, "\(files)")
             for file in files {
@@ -48,7 +48,7 @@ extension Scenarios {
             _ = try await library(provider, config: config)
             let nearside = try Nearside(config: config)
             #expect(try await nearside.providers().map(\.hasKey) == [false])
-            try await nearside.useKeys(keys)
+            try await nearside.loadCredentials(keys)
             #expect(try await nearside.providers().map(\.hasKey) == [true])
             #expect(try await nearside.chat(tides()).all().places == [provider.target])
 

@@ -5,7 +5,7 @@ import NearsideKit
 
 func readme(directory: URL, view: ReadmeView) async throws {
     let nearside = try Nearside(directory: directory)  // such as URL.applicationSupportDirectory
-    let model = try ModelRef("hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:Q8_0")
+    let model = try ModelRef.parse("hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:Q8_0")
 
     let fit = try await nearside.fit(model)  // before any download: only the head of the file is fetched, and kept
     if fit.verdict == .tooLarge { return view.show(fit.suggestions) }

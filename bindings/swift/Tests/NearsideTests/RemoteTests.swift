@@ -59,7 +59,7 @@ extension Scenarios {
                 settings: ProviderSettings(name: "silent", kind: .compatible, baseUrl: silent.url))
             let waiting: [@Sendable () async throws -> Void] = [
                 { _ = try await nearside.route(tides()) },
-                { _ = try await nearside.models(of: "silent") },
+                { _ = try await nearside.providerModels("silent") },
                 { _ = try await nearside.chat(tides()).all() },
             ]
             for wait in waiting {

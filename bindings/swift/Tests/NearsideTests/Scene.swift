@@ -145,7 +145,7 @@ func answerOfTheCommandLine(_ question: String, maxTokens: UInt32) throws -> Str
 /// A hub on this machine that speaks Hugging Face's protocol and serves SmolLM2, for as long as this object lives.
 final class Hub {
     static let repository = "scenarios/SmolLM2-GGUF"
-    static var model: ModelRef { get throws { try ModelRef("hf:\(repository)/smollm2.gguf") } }
+    static var model: ModelRef { get throws { try ModelRef.parse("hf:\(repository)/smollm2.gguf") } }
 
     /// Its base address.
     let url: String
