@@ -3,7 +3,7 @@ import NearsideKit
 import Testing
 
 extension Scenarios {
-    /// An answer as a value of the app's own type.
+    /// Answers as values of the app's own types.
     @Suite struct GenerateTests {
         @Test func anAnswerIsAValueOfTheAppsOwnType() async throws {
             let written =

@@ -1,4 +1,4 @@
-// What README.md shows, word for word: scripts/check-readme.sh compares the two, and here it compiles.
+// The code of README.md. Compiled here; scripts/check-readme.sh checks that the two are equal.
 
 import Foundation
 import NearsideKit
@@ -25,7 +25,7 @@ func readme(directory: URL, view: ReadmeView) async throws {
     }
 }
 
-/// A screen, as far as the snippet needs one.
+/// A minimal screen for the snippet.
 final class ReadmeView {
     var bar = 0.0
     var thoughts = ""

@@ -3,7 +3,7 @@ import NearsideKit
 import Testing
 
 extension Scenarios {
-    /// What can happen on the way to a provider and back.
+    /// Connections to providers: cancellation, interruption, citations.
     @Suite struct RemoteTests {
         @Test func cancellingClosesTheConnection() async throws {
             let provider = try Provider("groq", #"slow={"tokens":10000,"per_second":200.0}"#)
@@ -14,10 +14,10 @@ extension Scenarios {
             let done = try #require(try await stream.rest().done)
             #expect(done.stop == .cancelled)
             #expect(done.receipt.billedInFull && done.receipt.costUsd > 0)
-            try await provider.untilSomebodyLeaves()
+            try await provider.waitForDisconnect()
 
             for try await chunk in nearside.chat(tides(.onlyInCloud)) where chunk.isText { break }
-            try await provider.untilSomebodyLeaves()
+            try await provider.waitForDisconnect()
         }
 
         @Test func anAnswerThatBreaksOffGoesOnElsewhere() async throws {
@@ -53,7 +53,7 @@ extension Scenarios {
         }
 
         @Test func aCancelledTaskWaitsForNoProvider() async throws {
-            let silent = try Silence()
+            let silent = try SilentServer()
             let nearside = try await library()
             try await nearside.addProvider(
                 settings: ProviderSettings(name: "silent", kind: .compatible, baseUrl: silent.url))

@@ -2,7 +2,7 @@ import NearsideKit
 import Testing
 
 extension Scenarios {
-    /// What an app says, and how little of it it must say.
+    /// Requests and their defaults.
     @Suite struct RequestTests {
         @Test func aPlainQuestionNeedsOnlyItsMessages() {
             let plain = ChatRequest(messages: [

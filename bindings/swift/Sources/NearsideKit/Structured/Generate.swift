@@ -7,7 +7,7 @@ extension Nearside {
     /// Sends the request and returns the answer as a value.
     ///
     /// Dates are ISO 8601, `Data` is base64. An optional property may be `null`. An enum needs raw values and
-    /// `CaseIterable`; a type whose schema cannot be derived declares it as `JSONSchemaConvertible`. Small models handle
+    /// `CaseIterable`; a type whose schema cannot be derived conforms to `JSONSchemaConvertible`. Small models handle
     /// small types well: few properties with descriptive names. Describe the task in the messages: on the device the
     /// schema constrains the model but is not part of its prompt.
     ///

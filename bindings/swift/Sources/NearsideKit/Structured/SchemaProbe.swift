@@ -41,7 +41,7 @@ struct SchemaProbe {
         if type is any DictionaryShape.Type {
             throw indescribable("let the keys of its dictionary be `String`")
         }
-        if let type = type as? any (CaseIterable & RawRepresentable).Type { return try describeEnum(T.self, cases: type) }
+        if let type = type as? any (CaseIterable & RawRepresentable).Type { return try describeEnum(T.self, type) }
 
         guard !ancestors.contains(ObjectIdentifier(type)) else {
             throw indescribable("`\(type)` contains itself: \(Self.conformanceRemedy(type))")
@@ -73,7 +73,7 @@ struct SchemaProbe {
         }
     }
 
-    private func describeEnum<T, C: CaseIterable & RawRepresentable>(_: T.Type, cases: C.Type) throws -> Described<T> {
+    private func describeEnum<T, C: CaseIterable & RawRepresentable>(_: T.Type, _: C.Type) throws -> Described<T> {
         guard let first = C.allCases.first as? T else { throw indescribable("give `\(C.self)` a case") }
         if let values = C.allCases.map(\.rawValue) as? [String] { return (.choice(values), first) }
         let values = C.allCases.compactMap { ($0.rawValue as? any BinaryInteger).flatMap { Int64(exactly: $0) } }
