@@ -3,7 +3,7 @@
 import Foundation
 import NearsideTesting
 
-/// From an empty directory to an answer.
+/// Covers the way from an empty directory to an answer.
 func firstAnswer(view: TutorialView) async throws {
     let nearside = try Nearside(directory: .applicationSupportDirectory, host: AppleHost())
     let model = try ModelRef.parse("hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:Q8_0")
@@ -28,8 +28,8 @@ func firstAnswer(view: TutorialView) async throws {
     }
 }
 
-/// The landing page.
-func landing() async throws -> String {
+/// Contains the code of the landing page.
+func landingPage() async throws -> String {
     var answer = ""
     let nearside = try Nearside(directory: .applicationSupportDirectory, host: AppleHost())
     for try await chunk in nearside.chat(ChatRequest(messages: [.user("Why do the tides come twice a day?")])) {
