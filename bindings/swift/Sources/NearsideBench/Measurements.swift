@@ -86,8 +86,7 @@ import NearsideTesting
         return false
     }
 
-    /// Measures the decoding rate of a real model, with a different prompt per answer. The last chunk has the engine's
-    /// own rate.
+    /// Measures the decoding rate of a real model, with a different prompt per answer, beside the engine's own rate.
     func measureDecoding(_ model: String, answers: Int) async throws {
         let directory = URL.temporaryDirectory.appending(component: "nearside-bench-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: directory) }

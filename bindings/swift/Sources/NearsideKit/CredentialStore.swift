@@ -26,8 +26,7 @@ extension Nearside {
     }
 }
 
-/// Stores each credential in a file that only the current user can read. On Apple's systems prefer
-/// `KeychainCredentialStore`.
+/// Stores each credential in a file that only the current user can read. Apple's systems have `KeychainCredentialStore`.
 public struct FileCredentialStore: Keys {
     private let directory: URL
 

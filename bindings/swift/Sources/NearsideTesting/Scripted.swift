@@ -2,8 +2,7 @@
 // deterministically, without a model or a network.
 //
 // Scripts need a library built with the feature `testing`. The XCFramework that an app ships is built without it; with
-// `NEARSIDE_TESTING=1` in the environment Package.swift uses the one for tests. Recorded providers
-// (RecordedProvider.swift) work with both.
+// `NEARSIDE_TESTING=1` in the environment Package.swift uses the one for tests. RecordedProvider works with both.
 
 import Foundation
 @_exported import NearsideKit

@@ -1,6 +1,5 @@
-// Fixtures of the scenarios: the real model, a local hub, the command line to compare with, and helpers to read a
-// stream; ProviderFixtures.swift has the providers. The scenarios have the same names in Kotlin; a Rust test compares
-// them.
+// Fixtures of the scenarios: the real model, a local hub, the command line to compare with, and stream helpers;
+// ProviderFixtures.swift has the providers. Kotlin's scenarios have the same names; a Rust test compares them.
 
 import Foundation
 import NearsideKit
