@@ -64,7 +64,7 @@ let package = Package(
             linkerSettings: link),
         .target(name: "NearsideKit", dependencies: ["NearsideGenerated"], resources: [.copy("PrivacyInfo.xcprivacy")]),
         .target(name: "NearsideTesting", dependencies: ["NearsideKit"], swiftSettings: scripts),
-        // Measures with scripts, so it does nothing in a build without them.
+        // Measures with scripts; a build without them only prints an error.
         .executableTarget(name: "NearsideBench", dependencies: ["NearsideTesting"], swiftSettings: scripts),
         // Scenarios with the same names as in Kotlin; the unit tests cover Swift only.
         .testTarget(name: "NearsideTests", dependencies: ["NearsideKit"]),
