@@ -84,8 +84,8 @@ format_swift() {
   run_swift format lint --strict --recursive Package.swift Sources/NearsideKit Sources/NearsideTesting Sources/NearsideBench AppleStubs Tests UnitTests
 }
 
-# The parts for Apple's systems, against stubs of Apple's modules: as on iOS, and as on a Mac. What that proves stands in
-# AppleStubs/Darwin.swift. On a Mac every build compiles them against the real ones.
+# Compiles the parts for Apple's systems against stubs of Apple's modules, as on iOS and as on a Mac, and an app that uses
+# the package beside Apple's FoundationModels and Network. AppleStubs/Darwin.swift says what that proves.
 apple_swift() {
   local system module stubs modules=$target/swift/debug/Modules
   run_swift build "${strictly[@]}" --target NearsideKit
@@ -93,14 +93,17 @@ apple_swift() {
     stubs=$target/apple-stubs/$system
     rm -rf "$stubs"
     mkdir -p "$stubs"
-    for module in Darwin Network os SwiftUI UIKit; do
+    for module in Darwin FoundationModels Network os SwiftUI UIKit; do
       [ "$system $module" != 'macOS UIKit' ] || continue
       in_package swiftc -swift-version 6 -emit-module -parse-as-library -module-name "$module" "AppleStubs/$module.swift" \
         -o "$stubs/$module.swiftmodule"
     done
     (cd "$package" && find Sources/NearsideKit -name '*.swift') >"$stubs/sources"
     in_package swiftc -swift-version 6 -c -wmo -parse-as-library -warnings-as-errors -package-name swift -module-name NearsideKit \
-      -I "$stubs" -I "$modules" -I Sources/NearsideFFI "@$stubs/sources" -o "$stubs/NearsideKit.o"
+      -I "$stubs" -I "$modules" -I Sources/NearsideFFI "@$stubs/sources" -o "$stubs/NearsideKit.o" \
+      -emit-module -emit-module-path "$stubs/NearsideKit.swiftmodule"
+    in_package swiftc -swift-version 6 -c -parse-as-library -warnings-as-errors -module-name NamesBesideApple -I "$stubs" \
+      -I "$modules" -I Sources/NearsideFFI AppleStubs/NamesBesideApple.swift -o "$stubs/NamesBesideApple.o"
   done
 }
 
