@@ -24,7 +24,7 @@ let package = Package(
     targets: stubs + [
         .executableTarget(
             name: "NearsideSample",
-            dependencies: [.product(name: "Nearside", package: "Nearside")] + stubbed,
+            dependencies: [.product(name: "NearsideKit", package: "Nearside")] + stubbed,
             path: "Sources"),
         .testTarget(name: "NearsideSampleTests", dependencies: ["NearsideSample"], path: "Tests"),
     ],

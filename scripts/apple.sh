@@ -103,7 +103,7 @@ assemble() {
     -library "$built/ios-simulator/$archive" -headers "$headers" \
     -library "$built/macos/$archive" -headers "$headers" \
     -output "$framework"
-  run plutil -lint bindings/swift/Sources/Nearside/PrivacyInfo.xcprivacy
+  run plutil -lint bindings/swift/Sources/NearsideKit/PrivacyInfo.xcprivacy
   [ -z "${NEARSIDE_SIGN_AS:-}" ] || run codesign --timestamp --sign "$NEARSIDE_SIGN_AS" "$framework"
   run ditto -c -k --sequesterRsrc --keepParent "$framework" "$framework.zip"
   # Leaves out the code that scripts/bindings.sh generated for this machine's library, and the other kind's output.

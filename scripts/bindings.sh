@@ -81,44 +81,47 @@ swift_package() {
 
 # Checks the style of the hand-written Swift.
 format_swift() {
-  run_swift format lint --strict --recursive Package.swift Sources/Nearside Sources/NearsideTesting Sources/NearsideBench AppleStubs Tests UnitTests
+  run_swift format lint --strict --recursive Package.swift Sources/NearsideKit Sources/NearsideTesting Sources/NearsideBench AppleStubs Tests UnitTests
 }
 
-# Compiles the Apple-only parts against stubs of Apple's modules, once as on iOS and once as on a Mac. AppleStubs/
-# Darwin.swift states what that proves. On a Mac every build compiles them against the real modules.
+# Compiles the Apple-only parts against stubs of Apple's modules, once as on iOS and once as on a Mac, and an app that uses
+# the package beside FoundationModels and Network. AppleStubs/Darwin.swift states what that proves.
 apple_swift() {
   local system module stubs modules=$target/swift/debug/Modules
-  run_swift build "${strictly[@]}" --target Nearside
+  run_swift build "${strictly[@]}" --target NearsideKit
   for system in iOS macOS; do
     stubs=$target/apple-stubs/$system
     rm -rf "$stubs"
     mkdir -p "$stubs"
-    for module in Darwin Network os SwiftUI UIKit; do
+    for module in Darwin FoundationModels Network os SwiftUI UIKit; do
       [ "$system $module" != 'macOS UIKit' ] || continue
       in_package swiftc -swift-version 6 -emit-module -parse-as-library -module-name "$module" "AppleStubs/$module.swift" \
         -o "$stubs/$module.swiftmodule"
     done
-    (cd "$package" && find Sources/Nearside -name '*.swift') >"$stubs/sources"
-    in_package swiftc -swift-version 6 -c -wmo -parse-as-library -warnings-as-errors -package-name swift -module-name Nearside \
-      -I "$stubs" -I "$modules" -I Sources/NearsideFFI "@$stubs/sources" -o "$stubs/Nearside.o"
+    (cd "$package" && find Sources/NearsideKit -name '*.swift') >"$stubs/sources"
+    in_package swiftc -swift-version 6 -c -wmo -parse-as-library -warnings-as-errors -package-name swift -module-name NearsideKit \
+      -I "$stubs" -I "$modules" -I Sources/NearsideFFI "@$stubs/sources" -o "$stubs/NearsideKit.o" \
+      -emit-module -emit-module-path "$stubs/NearsideKit.swiftmodule"
+    in_package swiftc -swift-version 6 -c -parse-as-library -warnings-as-errors -module-name NamesBesideApple -I "$stubs" \
+      -I "$modules" -I Sources/NearsideFFI AppleStubs/NamesBesideApple.swift -o "$stubs/NamesBesideApple.o"
   done
 }
 
-# Writes the documentation to target/Nearside.doccarchive; a broken link fails. Includes the generated module, because an
+# Writes the documentation to target/NearsideKit.doccarchive; a broken link fails. Includes the generated module, because an
 # app sees only one module.
 docs_swift() {
   local symbols=$target/swift-symbols platform=(-target)
-  run_swift build "${strictly[@]}" --target Nearside
+  run_swift build "${strictly[@]}" --target NearsideKit
   platform+=("$(in_package swift -print-target-info | sed -n 's/.*"unversionedTriple": "\(.*\)",*/\1/p')")
   [ "$(uname)" != Darwin ] || platform+=(-sdk "$(xcrun --show-sdk-path)")
   rm -rf "$symbols"
   mkdir -p "$symbols"
-  in_package swift-symbolgraph-extract -module-name Nearside "${platform[@]}" -I "$target/swift/debug/Modules" \
+  in_package swift-symbolgraph-extract -module-name NearsideKit "${platform[@]}" -I "$target/swift/debug/Modules" \
     -I Sources/NearsideFFI -experimental-allowed-reexported-modules=NearsideGenerated -minimum-access-level public \
     -skip-synthesized-members -skip-inherited-docs -output-dir "$symbols"
-  in_package docc convert Sources/Nearside/Nearside.docc --fallback-display-name Nearside --warnings-as-errors \
-    --fallback-bundle-identifier org.nearside.Nearside --additional-symbol-graph-dir "$symbols" \
-    --output-path "$target/Nearside.doccarchive"
+  in_package docc convert Sources/NearsideKit/NearsideKit.docc --fallback-display-name NearsideKit --warnings-as-errors \
+    --fallback-bundle-identifier org.nearside.NearsideKit --additional-symbol-graph-dir "$symbols" \
+    --output-path "$target/NearsideKit.doccarchive"
 }
 
 # Measures the overhead of Swift, a line of JSON each; see bindings/swift/Sources/NearsideBench/main.swift.

@@ -1,6 +1,6 @@
-// As much of Apple's modules as the package uses, so that a machine without them compiles the parts for Apple's systems:
-// scripts/bindings.sh apple-swift. Written by hand, from the documentation: it proves that those parts are Swift that holds
-// together and is safe under Swift 6's rules. It does not prove that Apple's SDK has these names in this shape.
+// The declarations of Apple's modules that the package uses, to compile its Apple parts on other systems:
+// scripts/bindings.sh apple-swift. Written by hand from the documentation: a build against them checks types and Swift
+// 6's concurrency rules. It does not prove that Apple's SDK has the same declarations.
 //
 // The names are Apple's, so:
 // swift-format-ignore-file

@@ -1,11 +1,11 @@
-// What `scripts/apple.sh` would do on a Mac, as far as its plan tells, and what the package says to Apple.
+// The plan of `scripts/apple.sh`, and the privacy manifest of the package.
 
 import Foundation
 import Testing
 
 @Suite struct AppleScriptTests {
     @Test func everyPlatformIsBuiltForTheSystemsThatThePackageNames() throws {
-        let plan = try run("--plan").output
+        let plan = try runAppleScript("--plan").output
         let builds = plan.filter { $0.contains(" cargo rustc ") }
         let targets = builds.compactMap { $0.split(separator: " ").drop { $0 != "--target" }.dropFirst().first }
         #expect(
@@ -25,11 +25,11 @@ import Testing
     }
 
     @Test func theFrameworkHasALibraryForDevicesSimulatorsAndMacs() throws {
-        let plan = try run("--plan").output
+        let plan = try runAppleScript("--plan").output
         let create = try #require(plan.first { $0.hasPrefix("xcodebuild -create-xcframework") })
         #expect(create.components(separatedBy: " -library ").count == 4)
         #expect(create.components(separatedBy: " -headers ").count == 4)
-        // Each of them is made by a line before it.
+        // An earlier line of the plan makes each of them.
         let made = plan.prefix { $0 != create }.joined(separator: " \n")
         for library in create.components(separatedBy: " -library ").dropFirst() {
             let folder = library.split(separator: " ")[0].split(separator: "/").dropLast()
@@ -44,7 +44,7 @@ import Testing
     }
 
     @Test func theOneForTestsStandsApartAndCanPlayScripts() throws {
-        let plan = try run("--plan", "--testing").output
+        let plan = try runAppleScript("--plan", "--testing").output
         let builds = plan.filter { $0.contains(" cargo rustc ") }
         #expect(builds.count == 5 && builds.allSatisfy { $0.contains("--features nearside-ffi/testing") })
         #expect(plan.contains { $0.contains("bindings/swift/Apple/testing/NearsideGenerated") })
@@ -52,11 +52,11 @@ import Testing
     }
 
     @Test func whatCannotBeDoneIsSaidWithARemedy() throws {
-        let unknown = try run("--bogus")
+        let unknown = try runAppleScript("--bogus")
         #expect(unknown.code == 1)
         #expect(unknown.errors == ["error: unknown option `--bogus`", "help: the options are --testing, --symbols and --plan"])
         #if os(Linux)
-            let here = try run()
+            let here = try runAppleScript()
             #expect(here.code == 1)
             #expect(here.errors.first == "error: an XCFramework can only be built on a Mac, and this is Linux")
             #expect(here.errors.last?.contains("--plan") == true)
@@ -64,7 +64,7 @@ import Testing
     }
 
     @Test func thePrivacyManifestNamesWhatTheLibraryCallsAndWhy() throws {
-        let file = root.appending(path: "bindings/swift/Sources/Nearside/PrivacyInfo.xcprivacy")
+        let file = root.appending(path: "bindings/swift/Sources/NearsideKit/PrivacyInfo.xcprivacy")
         let manifest = try PropertyListSerialization.propertyList(from: Data(contentsOf: file), format: nil)
         let fields = try #require(manifest as? [String: Any])
         #expect(fields["NSPrivacyTracking"] as? Bool == false)
@@ -80,7 +80,7 @@ import Testing
                 "NSPrivacyAccessedAPICategoryDiskSpace": ["E174.1"],
                 "NSPrivacyAccessedAPICategorySystemBootTime": ["35F9.1"],
             ])
-        // A manifest must not claim what nothing does: each category has its call in the core.
+        // The manifest must not declare an unused API: each category has its call in the core.
         let sources = try contents(of: root.appending(path: "core/src"))
         for call in [".modified()", "available_space", "Instant::now"] { #expect(sources.contains(call), "\(call)") }
     }
@@ -94,7 +94,7 @@ import Testing
             .map { try String(contentsOf: $0, encoding: .utf8) }.joined()
     }
 
-    private func run(_ arguments: String...) throws -> (output: [String], errors: [String], code: Int32) {
+    private func runAppleScript(_ arguments: String...) throws -> (output: [String], errors: [String], code: Int32) {
         let process = Process()
         let (output, errors) = (Pipe(), Pipe())
         process.executableURL = URL(fileURLWithPath: "/bin/bash")
@@ -102,7 +102,7 @@ import Testing
         process.standardOutput = output
         process.standardError = errors
         try process.run()
-        // A plan and two lines of error fit into a pipe.
+        // The plan and two lines of errors fit into the pipe's buffer.
         process.waitUntilExit()
         func lines(_ pipe: Pipe) -> [String] {
             String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)

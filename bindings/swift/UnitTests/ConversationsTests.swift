@@ -1,4 +1,4 @@
-// What a list of conversations does, beyond the scenarios that both languages play.
+// Conversations, beyond the scenarios that both languages run.
 
 import NearsideTesting
 import Testing
@@ -10,7 +10,7 @@ import Testing
         let id = try await chats.create().id
         let request = ChatRequest(messages: [.user("Which stone?")])
         guard case .go(let route) = try await chats.route(id, request) else {
-            Issue.record("nobody would answer")
+            Issue.record("no target would answer")
             return
         }
         let target = Target.remote(provider: "recorded", model: "recorded")

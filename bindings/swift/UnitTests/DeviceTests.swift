@@ -1,8 +1,8 @@
-// What a system says of a device, as the library hears it.
+// Conversion of system readings to device facts.
 
 import Testing
 
-@testable import Nearside
+@testable import NearsideKit
 
 @Suite struct DeviceTests {
     @Test func whatIsNotToldIsUnknown() {
@@ -24,12 +24,12 @@ import Testing
     @Test func theFourThermalStatesAreFour() {
         let heat = [Heat.nominal, .fair, .serious, .critical]
         #expect((0...3).map { DeviceReadings(thermalState: $0).facts.heat } == heat)
-        #expect(DeviceReadings(thermalState: 9).facts.heat == .critical, "a state that comes later is no cooler")
+        #expect(DeviceReadings(thermalState: 9).facts.heat == .critical, "an unknown later state is at least critical")
     }
 
     @Test func batteryPowerSavingAndMemoryAreTold() {
         func percent(_ level: Float) -> UInt32? { DeviceReadings(batteryLevel: level).facts.batteryPercent }
-        #expect(percent(-1) == nil, "not watched, or no battery")
+        #expect(percent(-1) == nil, "not monitored, or no battery")
         #expect(percent(0) == 0)
         #expect(percent(0.555) == 56)
         #expect(percent(1) == 100)
@@ -38,7 +38,7 @@ import Testing
     }
 
     @Test func aMacsMemoryCountsNoPageTwice() {
-        #expect(bytesAvailable(pageSize: 16_384, free: 10, inactive: 5, purgeable: 3) == 15 * 16_384)
-        #expect(bytesAvailable(pageSize: 4_096, free: 1, inactive: 0, purgeable: 2) == 3 * 4_096)
+        #expect(availableBytes(pageSize: 16_384, free: 10, inactive: 5, purgeable: 3) == 15 * 16_384)
+        #expect(availableBytes(pageSize: 4_096, free: 1, inactive: 0, purgeable: 2) == 3 * 4_096)
     }
 }

@@ -1,5 +1,4 @@
-// Holds the documentation to what is there: its code is that of Tutorial.swift, which runs here, and its topics name all
-// that is public.
+// Checks the documentation: its code is that of Tutorial.swift, which runs here; its topics list all public symbols.
 
 import Foundation
 import NearsideTesting
@@ -27,7 +26,7 @@ import Testing
                     .compactMap { $0[2].substring.map(String.init) }
             })
         var declared: Set<String> = []
-        // What stands at the margin is a type or a function; what is indented by four, a member of one.
+        // Not indented: a type or a global function. Indented by four: a member.
         let kinds = "(?:struct|enum|class|protocol|typealias|func)"
         let type = try Regex("^(?:public|open) (?:final |indirect )*\(kinds) ([A-Za-z]+)")
         let method = try Regex("^(?:open|public|    public)(?: static| convenience)? func `?([A-Za-z]+)`?[(<]")
@@ -38,7 +37,7 @@ import Testing
                 }
             }
         }
-        // UniFFI's own, which no app calls; and what a conformance or a type of ours has by its nature.
+        // Excluded: UniFFI's internals, which no app calls, and members that need no topic of their own.
         let own = declared.filter { $0.hasPrefix("uniffi") || $0.hasPrefix("Ffi") || $0.hasSuffix("Impl") }
         let members: Set = [
             "url", "cancel", "nextBatch", "facts", "next", "makeAsyncIterator", "load", "save", "user",
@@ -69,17 +68,17 @@ import Testing
         try String(contentsOf: root.appending(path: path), encoding: .utf8)
     }
 
-    /// Trimmed, without those that are empty.
+    /// Returns the non-empty lines, trimmed.
     private func lines(_ text: String) -> [String] {
         text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
     }
 
     private func pages() throws -> [String] {
-        try files(in: "Sources/Nearside/Nearside.docc").filter { $0.hasSuffix(".md") }
+        try files(in: "Sources/NearsideKit/NearsideKit.docc").filter { $0.hasSuffix(".md") }
     }
 
     private func sources() throws -> [String] {
-        try files(in: "Sources/Nearside").filter { $0.hasSuffix(".swift") }
+        try files(in: "Sources/NearsideKit").filter { $0.hasSuffix(".swift") }
             + ["Sources/NearsideGenerated/NearsideGenerated.swift"]
     }
 

@@ -1,10 +1,10 @@
-// What happens to an app, as the library hears it.
+// Forwarding of app lifecycle events to the library.
 
 import Foundation
 import NearsideTesting
 import Testing
 
-@testable import Nearside
+@testable import NearsideKit
 
 @Suite struct LifecycleTests {
     private let warning = Notification.Name("a memory warning")
@@ -12,62 +12,62 @@ import Testing
 
     @Test func notificationsArriveAsEventsWhileFollowed() {
         let center = NotificationCenter()
-        let heard = Heard()
+        let log = EventLog()
         var lifecycle: NearsideLifecycle? = NearsideLifecycle(
-            follow: [warning: .memoryLow, hidden: .background], in: center
-        ) { heard.add($0) }
+            [warning: .memoryLow, hidden: .background], from: center
+        ) { log.add($0) }
 
         center.post(name: warning, object: nil)
         center.post(name: hidden, object: nil)
         center.post(name: Notification.Name("something else"), object: nil)
-        #expect(heard.events == [.memoryLow, .background])
+        #expect(log.events == [.memoryLow, .background])
         #expect(lifecycle != nil)
 
         lifecycle = nil
         center.post(name: warning, object: nil)
-        #expect(heard.events.count == 2, "nobody follows any more")
+        #expect(log.events.count == 2, "forwarding has ended")
     }
 
     @Test func whoWantsNoMoreIsLetGo() {
         let center = NotificationCenter()
-        let heard = Heard(wants: 1)
+        let log = EventLog(limit: 1)
         weak var lifecycle: NearsideLifecycle?
         do {
-            let made = NearsideLifecycle(follow: [warning: .memoryLow], in: center) { heard.add($0) }
-            made.keepItself()
+            let made = NearsideLifecycle([warning: .memoryLow], from: center) { log.add($0) }
+            made.retainItself()
             lifecycle = made
         }
-        #expect(lifecycle != nil, "it lives by itself")
+        #expect(lifecycle != nil, "it retains itself")
         center.post(name: warning, object: nil)
         center.post(name: warning, object: nil)
-        #expect(heard.events == [.memoryLow])
+        #expect(log.events == [.memoryLow])
         #expect(lifecycle == nil)
     }
 
     @Test func theLibraryHearsOfItAndIsNotKeptAlive() async throws {
         let center = NotificationCenter()
-        weak var gone: Nearside?
+        weak var released: Nearside?
         do {
             let nearside = try Nearside.scripted { "Hello." }
-            nearside.follow([warning: .memoryLow, hidden: .memoryCritical], in: center)
-            gone = nearside
+            nearside.forwardEvents([warning: .memoryLow, hidden: .memoryCritical], from: center)
+            released = nearside
             center.post(name: warning, object: nil)
             center.post(name: hidden, object: nil)
             #expect(try await nearside.chat(ChatRequest(messages: [.user("Hello?")])).all().text == "Hello.")
             nearside.followApp()
         }
-        #expect(gone == nil)
+        #expect(released == nil)
         center.post(name: warning, object: nil)
     }
 }
 
-private final class Heard: @unchecked Sendable {
+private final class EventLog: @unchecked Sendable {
     private let lock = NSLock()
-    private let wants: Int
+    private let limit: Int
     private var all: [AppEvent] = []
 
-    init(wants: Int = .max) {
-        self.wants = wants
+    init(limit: Int = .max) {
+        self.limit = limit
     }
 
     var events: [AppEvent] { lock.withLock { all } }
@@ -75,7 +75,7 @@ private final class Heard: @unchecked Sendable {
     func add(_ event: AppEvent) -> Bool {
         lock.withLock {
             all.append(event)
-            return all.count < wants
+            return all.count < limit
         }
     }
 }

@@ -1,7 +1,7 @@
-// Which JSON Schema a type has.
+// Schemas derived from types.
 
 import Foundation
-import Nearside
+import NearsideKit
 import Testing
 
 @Suite struct SchemaTests {
@@ -115,10 +115,10 @@ import Testing
     }
 
     @Test func aTypeMaySayItsSchemaItself() throws {
-        struct Order: Codable { let answer: Answer }
-        let expected: [JSONSchema.Property] = [.init("answer", Answer.jsonSchema)]
+        struct Order: Codable { let answer: YesOrNumber }
+        let expected: [JSONSchema.Property] = [.init("answer", YesOrNumber.jsonSchema)]
         #expect(try JSONSchema(describing: Order.self) == .object(expected))
-        #expect(Answer.jsonExample == #"{"yes":false}"#)
+        #expect(YesOrNumber.jsonExample == #"{"yes":false}"#)
         #expect(JSONSchema.described(.string, "A name.").json == #"{"type":"string","description":"A name."}"#)
     }
 
@@ -175,8 +175,8 @@ import Testing
     }
 }
 
-/// An enum whose cases carry values.
-private enum Answer: Codable, JSONSchemaConvertible {
+/// An enum with associated values.
+private enum YesOrNumber: Codable, JSONSchemaConvertible {
     case yes(Bool)
     case number(Int)
 
@@ -184,10 +184,10 @@ private enum Answer: Codable, JSONSchemaConvertible {
         .object([.init("yes", .boolean)]), .object([.init("number", .integer())]),
     ])
 
-    private enum Keys: CodingKey { case yes, number }
+    private enum CodingKeys: CodingKey { case yes, number }
 
     init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: Keys.self)
+        let container = try decoder.container(keyedBy: CodingKeys.self)
         if let yes = try container.decodeIfPresent(Bool.self, forKey: .yes) {
             self = .yes(yes)
         } else {
@@ -196,7 +196,7 @@ private enum Answer: Codable, JSONSchemaConvertible {
     }
 
     func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: Keys.self)
+        var container = encoder.container(keyedBy: CodingKeys.self)
         switch self {
         case .yes(let yes): try container.encode(yes, forKey: .yes)
         case .number(let number): try container.encode(number, forKey: .number)

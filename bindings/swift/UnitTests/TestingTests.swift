@@ -1,4 +1,4 @@
-// What apps test with.
+// The tools of `NearsideTesting`.
 
 import Foundation
 import NearsideTesting
@@ -18,7 +18,7 @@ import Testing
         #expect(chunks.text == "It is hot today here.")
         #expect(chunks.contains(.toolCall(id: "call-1", name: "weather", arguments: #"{"city":"Rome"}"#)))
         guard case .reasoning = chunks.dropFirst().first else {
-            Issue.record("it does not begin with what was thought")
+            Issue.record("it does not start with reasoning")
             return
         }
     }
@@ -51,9 +51,9 @@ import Testing
         }
         #expect(usage.completionTokens == 4)
         #expect(receipt.target == .remote(provider: "recorded", model: "recorded"))
-        let asked = try #require(provider.requests.last)
-        #expect(asked.method == "POST" && asked.path == "/v1/chat/completions")
-        #expect(asked.body.contains("Why tides?"))
+        let sent = try #require(provider.requests.last)
+        #expect(sent.method == "POST" && sent.path == "/v1/chat/completions")
+        #expect(sent.body.contains("Why tides?"))
 
         await #expect(throws: NearsideError.self) { try await nearside.chat(request).all() }
     }
@@ -77,8 +77,8 @@ import Testing
             return try await fetch(url, method: method, body: body)
         }
         #expect(try await ask("POST", "/v1/x", #"{"b":2,"a":1}"#) == "200 second", "the same body, in another order")
-        #expect(try await ask("POST", "/v1/x", #"{"day":1}"#) == "200 first", "the first that is left")
-        #expect(try await ask("POST", "/v1/x", #"{"day":2}"#) == "200 second", "the last one stays")
+        #expect(try await ask("POST", "/v1/x", #"{"day":1}"#) == "200 first", "the first unplayed one")
+        #expect(try await ask("POST", "/v1/x", #"{"day":2}"#) == "200 second", "the last one repeats")
         #expect(try await ask("GET", "/v1/models", "") == "429 größe")
         #expect(try await ask("GET", "/elsewhere", "").hasPrefix("404"))
         #expect(provider.requests.count == 5)
@@ -105,7 +105,7 @@ import Testing
     import FoundationNetworking
 #endif
 
-/// Status and text of an answer.
+/// Returns status and body of a response.
 private func fetch(_ url: URL, method: String, body: String) async throws -> String {
     var request = URLRequest(url: url)
     request.httpMethod = method

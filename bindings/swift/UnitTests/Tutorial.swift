@@ -1,14 +1,14 @@
-// What the documentation shows, word for word: DocumentationTests.swift compares the two, and here it compiles and runs.
+// The code of the documentation. Compiled and run here; DocumentationTests.swift checks that the two are equal.
 
 import Foundation
 import NearsideTesting
 
-/// DESIGN's first snippet: from nothing to an answer.
+/// Covers the way from an empty directory to an answer.
 func firstAnswer(view: TutorialView) async throws {
     let nearside = try Nearside(directory: .applicationSupportDirectory, host: AppleHost())
-    let model = try ModelRef("hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:Q8_0")
+    let model = try ModelRef.parse("hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:Q8_0")
 
-    let fit = try await nearside.fit(model)  // before any download: a few megabytes of head, kept
+    let fit = try await nearside.fit(model)  // before any download: fetches the head of the file
     guard fit.verdict != .tooLarge else { return view.show(fit.suggestions) }
 
     for try await event in nearside.download(model) {  // resumes, verifies, never corrupts
@@ -19,17 +19,17 @@ func firstAnswer(view: TutorialView) async throws {
     request.mode = .preferOnDevice
     for try await chunk in nearside.chat(request) {  // cancelling the task cancels the request
         switch chunk {
-        case .started(let route): view.place = route.target
+        case .started(let route): view.target = route.target
         case .reasoning(let text): view.thoughts += text
         case .text(let text): view.answer += text
-        case .done(_, _, _, let receipt): view.receipt = receipt  // where, why, cost, who saw it
+        case .done(_, _, _, let receipt): view.receipt = receipt  // target, reason, cost, data policy
         default: break
         }
     }
 }
 
-/// The landing page.
-func landing() async throws -> String {
+/// Contains the code of the landing page.
+func landingPage() async throws -> String {
     var answer = ""
     let nearside = try Nearside(directory: .applicationSupportDirectory, host: AppleHost())
     for try await chunk in nearside.chat(ChatRequest(messages: [.user("Why do the tides come twice a day?")])) {
@@ -154,10 +154,10 @@ enum Articles {
     }
 }
 
-/// A screen, as far as the snippet needs one.
+/// A minimal screen for the snippet.
 final class TutorialView {
     var bar = 0.0
-    var place: Target?
+    var target: Target?
     var thoughts = ""
     var answer = ""
     var receipt: Receipt?
@@ -169,11 +169,11 @@ final class TutorialView {
 
 #if !canImport(Darwin)
     extension URL {
-        /// Stands in for the folder that Apple's systems have.
+        /// Replaces the directory of Apple's systems.
         static var applicationSupportDirectory: URL { freshDirectory() }
     }
 
-    /// Stands in for the host that Apple's systems have.
+    /// Replaces the host of Apple's systems.
     final class AppleHost: DeviceHost {
         func facts() -> HostFacts {
             HostFacts(network: .unmetered, heat: .nominal)

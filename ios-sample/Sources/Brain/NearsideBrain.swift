@@ -4,7 +4,7 @@
 // personal words leave the device.
 
 import Foundation
-import Nearside
+import NearsideKit
 
 actor NearsideBrain: Brain {
     private let nearside: Nearside
@@ -26,12 +26,12 @@ actor NearsideBrain: Brain {
         let library = try directory.folderWithoutBackup("nearside")
         let config = Config(directory: library.path, hub: hub)
         #if canImport(Darwin)
-            let (host, keys) = (AppleHost(), KeychainKeys())
+            let (host, keys) = (AppleHost(), KeychainCredentialStore())
             let nearside = try Nearside.withHost(config: config, host: host)
             // Memory warnings, going to the background, coming back.
             nearside.followApp()
         #else
-            let (host, keys) = (DeviceHost?.none, FileKeys(directory: directory.appendingPathComponent("keys")))
+            let (host, keys) = (DeviceHost?.none, FileCredentialStore(directory: directory.appending(path: "keys")))
             let nearside = try Nearside(config: config)
         #endif
         self.host = host
@@ -41,7 +41,7 @@ actor NearsideBrain: Brain {
         catalog = try nearside.catalog()
         settingsFile = directory.appendingPathComponent("preferences.json")
         // A credential that cannot be read is missing: the provider's own error says so when it is asked.
-        unlocked = Task { try? await nearside.useKeys(keys) }
+        unlocked = Task { try? await nearside.loadCredentials(keys) }
     }
 
     // MARK: Chats
@@ -128,7 +128,7 @@ actor NearsideBrain: Brain {
     func choices() async throws -> [ModelChoice] {
         var choices: [ModelChoice] = []
         for model in try await installed() {
-            let fit = try? await nearside.fit(ModelRef(model.id))
+            let fit = try? await nearside.fit(ModelRef.parse(model.id))
             choices.append(
                 ModelChoice(
                     place: .device(model: model.id), name: model.name,
@@ -147,7 +147,7 @@ actor NearsideBrain: Brain {
         guard let status = try await nearside.providers().first(where: { $0.settings.name == provider }) else {
             return []
         }
-        offers[provider] = try await nearside.models(of: provider)
+        offers[provider] = try await nearside.providerModels(provider)
         return offers[provider, default: []].map { choice($0.id, at: status, $0) }
     }
 
@@ -177,14 +177,14 @@ actor NearsideBrain: Brain {
 
     /// One of the catalogue by its id, or whatever else was typed.
     private nonisolated func model(_ reference: String) throws -> ModelRef {
-        try catalog.first { $0.id == reference }?.model ?? ModelRef(reference)
+        try catalog.first { $0.id == reference }?.model ?? ModelRef.parse(reference)
     }
 
     func importModel(_ file: URL) async throws -> ModelEntry {
         ModelEntry(try await nearside.import(path: file.path), catalog: catalog)
     }
 
-    func remove(_ model: String) async throws { _ = try await nearside.remove(model: ModelRef(model)) }
+    func remove(_ model: String) async throws { _ = try await nearside.remove(model: ModelRef.parse(model)) }
 
     // MARK: Settings
 
@@ -272,11 +272,11 @@ actor NearsideBrain: Brain {
 }
 
 /// A stream of the library in the app's words.
-private func pieces<Source: BatchSource, Piece: Sendable>(
-    _ start: @escaping @Sendable () throws -> Batches<Source>, _ piece: @escaping @Sendable (Source.Element) -> Piece?
+private func pieces<Base: BatchStream, Piece: Sendable>(
+    _ start: @escaping @Sendable () throws -> BatchSequence<Base>, _ piece: @escaping @Sendable (Base.Element) -> Piece?
 ) -> Pieces<Piece> {
     Pieces {
-        var iterator: Batches<Source>.Iterator?
+        var iterator: BatchSequence<Base>.Iterator?
         return {
             var elements = try iterator ?? start().makeAsyncIterator()
             defer { iterator = elements }

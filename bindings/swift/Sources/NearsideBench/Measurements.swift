@@ -1,10 +1,10 @@
-// The measurements themselves.
+// The measurements that main.swift starts.
 
 import Foundation
 import NearsideTesting
 
 #if NEARSIDE_TESTING
-    /// A script of that many words, read as fast as a loop can. The fastest of five runs, after one to warm up.
+    /// Measures the time per chunk of a script with `count` words. Prints the fastest and the median of five runs.
     func measureChunks(_ count: Int) async throws {
         let text = String(repeating: "word ", count: count)
         let nearside = try Nearside.scripted([.text(text)])
@@ -12,12 +12,12 @@ import NearsideTesting
         var nanoseconds: [Double] = []
         for _ in 0..<6 {
             var texts = 0
-            let begun = DispatchTime.now().uptimeNanoseconds
+            let start = DispatchTime.now().uptimeNanoseconds
             for try await chunk in nearside.chat(request) {
                 if case .text = chunk { texts += 1 }
             }
-            let took = DispatchTime.now().uptimeNanoseconds - begun
-            guard texts == count else { throw BenchError.lost(expected: count, came: texts) }
+            let took = DispatchTime.now().uptimeNanoseconds - start
+            guard texts == count else { throw BenchError.lost(expected: count, received: texts) }
             nanoseconds.append(Double(took) / Double(count))
         }
         nanoseconds.removeFirst()
@@ -27,26 +27,26 @@ import NearsideTesting
                 + #""ns_per_chunk_median":\#(nanoseconds[2].short)}"#)
     }
 
-    /// Streams whose task is cancelled after a random number of chunks or microseconds, a few at once. Half of them are
-    /// waiting at that moment, half are in the middle of the words.
+    /// Cancels the tasks of `count` streams, each after a random number of chunks or microseconds. Half of the streams
+    /// are stalled, half are sending text.
     func measureCancelling(_ count: Int) async throws {
         let paced = try Nearside.scripted(
             [.text(String(repeating: "word ", count: 400))], pause: .milliseconds(1))
         let stalled = try Nearside.scripted([.text("well "), .stall])
         let request = ChatRequest(messages: [.user("Talk.")])
-        var random = Linear(seed: 1)
-        // What the first streams set up stays for the others.
-        for _ in 0..<50 { try await cancelled(paced, request, after: .chunks(2)) }
-        let before = try Standing.now
+        var random = LinearGenerator(seed: 1)
+        // Warm-up: the first streams allocate resources that stay.
+        for _ in 0..<50 { try await endsCancelled(paced, request, after: .chunks(2)) }
+        let before = try ProcessUsage.now
         var unfinished = 0
         for number in 0..<count {
-            let moment: Moment =
+            let point: CancelPoint =
                 random.below(2) == 0 ? .chunks(random.below(20)) : .microseconds(random.below(5_000))
-            if try await !cancelled(number.isMultiple(of: 2) ? paced : stalled, request, after: moment) {
+            if try await !endsCancelled(number.isMultiple(of: 2) ? paced : stalled, request, after: point) {
                 unfinished += 1
             }
         }
-        let after = try await Standing.settled(to: before)
+        let after = try await ProcessUsage.afterCleanup(to: before)
         print(
             #"{"bench":"cancel","language":"swift","streams":\#(count),"not_cancelled":\#(unfinished),"#
                 + #""threads_before":\#(before.threads),"threads_after":\#(after.threads),"#
@@ -54,37 +54,39 @@ import NearsideTesting
                 + #""rss_kb_before":\#(before.residentKB),"rss_kb_after":\#(after.residentKB)}"#)
     }
 
-    private enum Moment {
+    private enum CancelPoint {
         case chunks(Int)
         case microseconds(Int)
     }
 
-    /// Whether the answer ended as cancelled.
+    /// Runs a request, cancels it at this point, and returns whether the answer ended as cancelled.
     @discardableResult
-    private func cancelled(_ nearside: Nearside, _ request: ChatRequest, after moment: Moment) async throws -> Bool {
+    private func endsCancelled(
+        _ nearside: Nearside, _ request: ChatRequest, after point: CancelPoint
+    ) async throws -> Bool {
         let task = Task {
             var last: Chunk?
             var seen = 0
             for try await chunk in nearside.chat(request) {
                 last = chunk
-                if case .chunks(let enough) = moment, seen >= enough { withUnsafeCurrentTask { $0?.cancel() } }
-                // A stalled script says two things and then nothing until it is cancelled.
-                if case .chunks = moment, case .text("well ") = chunk { withUnsafeCurrentTask { $0?.cancel() } }
+                if case .chunks(let enough) = point, seen >= enough { withUnsafeCurrentTask { $0?.cancel() } }
+                // A stalled script sends two chunks and then none until it is cancelled.
+                if case .chunks = point, case .text("well ") = chunk { withUnsafeCurrentTask { $0?.cancel() } }
                 seen += 1
             }
             return last
         }
-        if case .microseconds(let pause) = moment {
+        if case .microseconds(let pause) = point {
             try await Task.sleep(for: .microseconds(pause))
             task.cancel()
         }
-        // A task that was cancelled before it asked gets no chunk at all.
+        // A task cancelled before its first request receives no chunk.
         guard let last = try await task.value else { return true }
         if case .done(.cancelled, _, _, _) = last { return true }
         return false
     }
 
-    /// Answers of a real model, each to a prompt of its own. The engine's own rate is what it told with the last chunk.
+    /// Measures the decoding rate of a real model, with a different prompt per answer, beside the engine's own rate.
     func measureDecoding(_ model: String, answers: Int) async throws {
         let directory = URL.temporaryDirectory.appending(component: "nearside-bench-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: directory) }
@@ -120,13 +122,13 @@ import NearsideTesting
     }
 
     enum BenchError: Error, CustomStringConvertible {
-        case lost(expected: Int, came: Int)
+        case lost(expected: Int, received: Int)
         case noAnswer
 
         var description: String {
             switch self {
-            case .lost(let expected, let came): "\(came) of \(expected) chunks came"
-            case .noAnswer: "the model said too little to measure"
+            case .lost(let expected, let received): "received \(received) of \(expected) chunks"
+            case .noAnswer: "the answer is too short to measure"
             }
         }
     }
@@ -135,8 +137,8 @@ import NearsideTesting
         fileprivate var short: String { String(format: "%.1f", self) }
     }
 
-    /// The same moments in every run.
-    private struct Linear {
+    /// A linear congruential generator: the same numbers in every run.
+    private struct LinearGenerator {
         private var state: UInt64
 
         init(seed: UInt64) {

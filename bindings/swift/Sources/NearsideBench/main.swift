@@ -1,10 +1,10 @@
-// What Swift adds to the library, as one line of JSON for each measurement:
+// Measures the overhead of the Swift binding. Prints one line of JSON per measurement:
 //
-//   NearsideBench chunks [COUNT]             chunks at full pace through the AsyncSequence: nanoseconds for each
-//   NearsideBench cancel [COUNT]             streams cancelled at random moments: what is left of them
-//   NearsideBench decode MODEL [ANSWERS]     a real model through the loop: tokens per second, here and as the engine saw it
+//   NearsideBench chunks [COUNT]             nanoseconds per chunk through the AsyncSequence, at full speed
+//   NearsideBench cancel [COUNT]             resources left after cancelling streams at random times
+//   NearsideBench decode MODEL [ANSWERS]     tokens per second of a real model, in the loop and in the engine
 //
-// Numbers come from this process alone; compare them with those of Rust and Kotlin on the same quiet machine.
+// Compare the numbers with those of Rust and Kotlin from the same idle machine.
 
 import Foundation
 import NearsideTesting
@@ -18,16 +18,16 @@ import NearsideTesting
         case "cancel": try await measureCancelling(count ?? 1_000)
         case "decode" where words.count > 1: try await measureDecoding(words[1], answers: count ?? 5)
         default:
-            try complain("it is not said what to measure", "NearsideBench chunks|cancel|decode MODEL [COUNT]")
+            try exitWithError("no measurement was named", "NearsideBench chunks|cancel|decode MODEL [COUNT]")
         }
     } catch {
-        try complain("\(error)", "see what the error says")
+        try exitWithError("\(error)", "see the error")
     }
 #else
-    try complain("this build of the library plays no scripts", "build with NEARSIDE_TESTING=1")
+    try exitWithError("this build of the library cannot play scripts", "build with NEARSIDE_TESTING=1")
 #endif
 
-func complain(_ what: String, _ remedy: String) throws {
-    try FileHandle.standardError.write(contentsOf: Data("error: \(what)\nhelp: \(remedy)\n".utf8))
+func exitWithError(_ message: String, _ remedy: String) throws {
+    try FileHandle.standardError.write(contentsOf: Data("error: \(message)\nhelp: \(remedy)\n".utf8))
     exit(1)
 }

@@ -1,5 +1,5 @@
-// As much of an HTTP server as tests of an app need: on the loopback, a connection for each request, a thread for each
-// connection. It never listens anywhere else.
+// A minimal HTTP server for app tests: one connection per request, one thread per connection. It listens on the
+// loopback interface only.
 
 import Foundation
 
@@ -9,11 +9,11 @@ import Foundation
     import Glibc
 #endif
 
-/// Serves until `end`.
+/// Serves requests until `stop()`.
 final class LoopbackServer: Sendable {
     let port: UInt16
     private let listener: Int32
-    private let ended = Guarded(false)
+    private let isStopped = Guarded(false)
 
     init(answer: @escaping @Sendable (RecordedRequest) -> RecordedExchange) throws {
         let listener = streamSocket()
@@ -27,21 +27,21 @@ final class LoopbackServer: Sendable {
         guard listens else {
             let why = String(cString: strerror(errno))
             close(listener)
-            throw NearsideError.Network(message: "nothing can listen on this machine's loopback: \(why)")
+            throw NearsideError.Network(message: "cannot listen on the loopback interface: \(why)")
         }
         self.listener = listener
         port = UInt16(bigEndian: address.sin_port)
-        let ended = ended
+        let isStopped = isStopped
         Thread.detachNewThread {
             while true {
                 let connection = accept(listener, nil, nil)
-                guard !ended.with({ $0 }) else {
+                guard !isStopped.with({ $0 }) else {
                     if connection >= 0 { close(connection) }
                     break
                 }
                 guard connection >= 0 else { continue }
                 Thread.detachNewThread {
-                    serve(connection, answer)
+                    serveRequest(on: connection, answer)
                     close(connection)
                 }
             }
@@ -49,14 +49,14 @@ final class LoopbackServer: Sendable {
         }
     }
 
-    /// Takes no more connections.
-    func end() {
-        let first = ended.with { ended in
-            defer { ended = true }
-            return !ended
+    /// Stops accepting connections. Idempotent.
+    func stop() {
+        let first = isStopped.with { isStopped in
+            defer { isStopped = true }
+            return !isStopped
         }
         guard first else { return }
-        // Not every system wakes an `accept` whose socket is closed; a connection does.
+        // Closing the socket does not wake a blocked `accept` on every system; a connection does.
         let waker = streamSocket()
         var address = loopback(port: port)
         _ = withUnsafePointer(to: &address) {
@@ -84,8 +84,8 @@ private func loopback(port: UInt16) -> sockaddr_in {
     return address
 }
 
-private func serve(_ connection: Int32, _ answer: (RecordedRequest) -> RecordedExchange) {
-    guard let request = read(connection) else { return }
+private func serveRequest(on connection: Int32, _ answer: (RecordedRequest) -> RecordedExchange) {
+    guard let request = readRequest(from: connection) else { return }
     let exchange = answer(request)
     var head = "HTTP/1.1 \(exchange.status) Recorded\r\n"
     for header in exchange.headers { head += "\(header[0]): \(header[1])\r\n" }
@@ -95,12 +95,12 @@ private func serve(_ connection: Int32, _ answer: (RecordedRequest) -> RecordedE
         let size = String(piece.count, radix: 16)
         guard send(connection, Data("\(size)\r\n".utf8) + piece + Data("\r\n".utf8)) else { return }
     }
-    // Without the last chunk a body is cut off.
+    // Without the final chunk the client sees a truncated body.
     if exchange.isWhole { _ = send(connection, Data("0\r\n\r\n".utf8)) }
 }
 
-/// A request whose length is said in its head, as that of every JSON body is.
-private func read(_ connection: Int32) -> RecordedRequest? {
+/// Reads one request; its body needs a `Content-Length`, as every JSON body has.
+private func readRequest(from connection: Int32) -> RecordedRequest? {
     var received = Data()
     let blank = Data("\r\n\r\n".utf8)
     while received.range(of: blank) == nil {
@@ -131,7 +131,7 @@ private func receive(_ connection: Int32) -> Data? {
 }
 
 private func send(_ connection: Int32, _ data: Data) -> Bool {
-    // A client that has left must not end the process.
+    // Writing to a closed connection must not raise SIGPIPE.
     #if canImport(Darwin)
         var on: Int32 = 1
         setsockopt(connection, SOL_SOCKET, SO_NOSIGPIPE, &on, socklen_t(MemoryLayout<Int32>.size))

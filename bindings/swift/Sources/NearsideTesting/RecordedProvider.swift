@@ -1,67 +1,67 @@
-// A provider that answers from a recording, on this machine's loopback: an app's own tests exercise routing, consent,
-// receipts and what really leaves the device, without a network, a key or a cent.
+// A provider on the loopback interface that replays recorded exchanges: an app's tests exercise routing, consent,
+// receipts and the requests that leave the device, without network access, a key or costs.
 //
-// A tape is what `nearside-provider record --upstream URL --out FILE` writes: an exchange a line, without secrets.
+// `nearside-provider record --upstream URL --out FILE` writes a tape: one exchange per line, without secrets.
 
 import Foundation
-@_exported import Nearside
+@_exported import NearsideKit
 
-/// Answers as recorded, for as long as this object lives.
+/// Replays recorded exchanges until this object is released.
 ///
 ///     let provider = try RecordedProvider(tape: Bundle.module.url(forResource: "tides", withExtension: "tape")!)
 ///     try await nearside.addProvider(settings: provider.settings(kind: .groq, path: "/openai/v1"))
 ///
-/// A question is answered with the first exchange of its method, path and body that was not played yet; else with the
-/// first of its method and path, since a body may hold a date; else with the last that was played for them. What the
-/// recording does not know is answered with 404. Pauses are left out.
+/// A request gets the first unplayed exchange with its method, path and body; otherwise the first unplayed one with its
+/// method and path, since a body may contain a date; otherwise the last one with its method and path. A request without
+/// a match gets a 404. Recorded delays are not replayed.
 public final class RecordedProvider: Sendable {
     private let server: LoopbackServer
     private let tape: Tape
 
-    /// Plays a tape.
-    /// - Throws: what reading fails with, and `NearsideError.InvalidRequest` for a line that is no exchange.
+    /// Loads a tape.
+    /// - Throws: the error of reading the file, or `NearsideError.InvalidRequest` for a line that is not an exchange.
     public convenience init(tape file: URL) throws {
         let lines = String(decoding: try Data(contentsOf: file), as: UTF8.self).split(separator: "\n")
         let exchanges = try lines.enumerated().map { number, line in
             guard let exchange = RecordedExchange(line: String(line)) else {
                 throw NearsideError.InvalidRequest(
-                    message: "line \(number + 1) of the tape is no exchange: record it anew with `nearside-provider`")
+                    message: "line \(number + 1) of the tape is not an exchange: record it with `nearside-provider`")
             }
             return exchange
         }
         try self.init(exchanges)
     }
 
-    /// Plays these exchanges.
+    /// Replays these exchanges.
     public init(_ exchanges: [RecordedExchange]) throws {
         let tape = Tape(exchanges)
         self.tape = tape
-        server = try LoopbackServer { tape.answer($0) }
+        server = try LoopbackServer { tape.response(to: $0) }
     }
 
     deinit {
-        server.end()
+        server.stop()
     }
 
-    /// Where it is, without a path.
+    /// The server's address, without a path.
     public var url: String { "http://127.0.0.1:\(server.port)" }
 
-    /// What an app says to set it up. `path` is what the provider's base address ends with.
+    /// Returns the settings for `addProvider`. `path` is the end of the provider's base address.
     public func settings(
         name: String = "recorded", kind: ProviderKind = .compatible, model: String? = nil, path: String = "/v1"
     ) -> ProviderSettings {
         ProviderSettings(name: name, kind: kind, baseUrl: url + path, model: model)
     }
 
-    /// All that it was asked so far: what left the device.
-    public var requests: [RecordedRequest] { tape.asked }
+    /// All requests received so far: the content that left the device.
+    public var requests: [RecordedRequest] { tape.requests }
 }
 
-/// What a provider was asked. No header, and so no key, is kept.
+/// A request to a provider, without its headers and thus without the key.
 public struct RecordedRequest: Sendable, Equatable {
     public let method: String
     public let path: String
-    /// As it came; empty where there was none.
+    /// As received; empty if there was none.
     public let body: String
 
     public init(method: String, path: String, body: String = "") {
@@ -71,14 +71,14 @@ public struct RecordedRequest: Sendable, Equatable {
     }
 }
 
-/// A question and its answer.
+/// A request and its response.
 public struct RecordedExchange: Sendable, Equatable {
     public let request: RecordedRequest
     public let status: Int
     public let headers: [[String]]
-    /// The body, in the pieces in which it came.
+    /// The body, in the pieces that were received.
     public let pieces: [Data]
-    /// Whether the body ended, or the connection broke.
+    /// `false` if the connection was lost before the end of the body.
     public let isWhole: Bool
 
     public init(
@@ -91,8 +91,8 @@ public struct RecordedExchange: Sendable, Equatable {
         self.isWhole = isWhole
     }
 
-    /// A chat that is answered with this text, word by word, as servers that speak OpenAI's dialect do. `isWhole: false`
-    /// breaks off after it.
+    /// Returns a chat whose answer streams this text word by word in OpenAI's dialect. `isWhole: false` closes the
+    /// connection after it.
     public static func chat(
         _ text: String, model: String = "recorded", path: String = "/v1/chat/completions", isWhole: Bool = true
     ) -> RecordedExchange {
@@ -121,7 +121,7 @@ public struct RecordedExchange: Sendable, Equatable {
             pieces: pieces, isWhole: isWhole)
     }
 
-    /// A chat that is refused.
+    /// Returns a chat that fails with this HTTP status.
     public static func refusal(
         status: Int, _ message: String = "recorded", path: String = "/v1/chat/completions"
     ) -> RecordedExchange {
@@ -131,7 +131,7 @@ public struct RecordedExchange: Sendable, Equatable {
             headers: [["content-type", "application/json"]], pieces: [body ?? Data()])
     }
 
-    /// A list of models.
+    /// Returns a model list.
     public static func models(_ ids: String..., path: String = "/v1/models") -> RecordedExchange {
         let list: [String: Any] = ["object": "list", "data": ids.map { ["id": $0, "object": "model"] }]
         let body = try? JSONSerialization.data(withJSONObject: list)

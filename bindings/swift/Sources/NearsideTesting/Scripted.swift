@@ -1,31 +1,30 @@
-// A `Nearside` that plays a script instead of running a model: an app's own tests see every kind of answer, at once and
-// always alike, with no model and no network.
+// A `Nearside` that plays a script instead of running a model: an app's tests get every kind of answer, immediately and
+// deterministically, without a model or a network.
 //
-// The script is played by the library itself, where it was built with its feature `testing`. The XCFramework that an app
-// ships is built without; `NEARSIDE_TESTING=1` in the environment makes Package.swift take the one with it. Recorded
-// providers (RecordedProvider.swift) work with both.
+// Scripts need a library built with the feature `testing`. The XCFramework that an app ships is built without it; with
+// `NEARSIDE_TESTING=1` in the environment Package.swift uses the one for tests. RecordedProvider works with both.
 
 import Foundation
-@_exported import Nearside
+@_exported import NearsideKit
 
 #if NEARSIDE_TESTING
     extension Nearside {
-        /// Answers every request with these steps, in this order:
+        /// Opens a library that answers every request with these steps, in this order:
         ///
         ///     let nearside = try Nearside.scripted {
         ///         ScriptStep.reasoning("The moon pulls, so")
         ///         "Because of the moon."
         ///     }
         ///
-        /// Words are sent one by one, `pause` before each. Everything else is real: routes, receipts, conversations,
-        /// stored in `directory` or a temporary one.
+        /// Text is sent word by word, with a `pause` before each. Everything else is real: routes, receipts and
+        /// conversations, stored in `directory` or a temporary one.
         public static func scripted(
             directory: URL? = nil, pause: Duration = .zero, @ScriptBuilder _ steps: () -> [ScriptStep]
         ) throws -> Nearside {
             try scripted(steps(), directory: directory, pause: pause)
         }
 
-        /// The same with steps that are already in an array.
+        /// Opens a library that answers every request with an array of steps.
         public static func scripted(
             _ steps: [ScriptStep], directory: URL? = nil, pause: Duration = .zero
         ) throws -> Nearside {
@@ -44,24 +43,24 @@ import Foundation
     }()
 
     extension ScriptStep {
-        /// The model says this.
+        /// Emits text.
         public static func text(_ text: String) -> ScriptStep { .text(text: text) }
 
-        /// The model thinks this.
+        /// Emits reasoning.
         public static func reasoning(_ text: String) -> ScriptStep { .reasoning(text: text) }
 
-        /// The model calls a tool, with arguments as JSON.
+        /// Emits a tool call, with arguments as JSON.
         public static func toolCall(_ name: String, arguments: String, id: String = "call-1") -> ScriptStep {
             .toolCall(id: id, name: name, arguments: arguments)
         }
 
-        /// The answer ends with this error.
-        public static func fail(_ kind: ErrorKind, _ detail: String = "a failure that a test wanted") -> ScriptStep {
+        /// Ends the answer with this error.
+        public static func fail(_ kind: ErrorKind, _ detail: String = "a failure requested by a test") -> ScriptStep {
             .fail(kind: kind, detail: detail)
         }
     }
 
-    /// Puts a script together; a string is text.
+    /// Builds a script; a string becomes a text step.
     @resultBuilder
     public enum ScriptBuilder {
         public static func buildExpression(_ step: ScriptStep) -> [ScriptStep] { [step] }
@@ -78,8 +77,8 @@ import Foundation
         @available(
             *, unavailable,
             message: """
-                this build of the library plays no scripts; set NEARSIDE_TESTING=1 in the environment of Xcode or \
-                xcodebuild, so that the package takes the XCFramework for tests
+                this build of the library cannot play scripts; set NEARSIDE_TESTING=1 in the environment of Xcode or \
+                xcodebuild, so that the package uses the XCFramework for tests
                 """
         )
         public static func scripted(

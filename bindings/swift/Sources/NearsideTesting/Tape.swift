@@ -1,9 +1,9 @@
-// A tape as it is read and played: which exchange answers which question.
+// Parsing a tape, and choosing the exchange for a request.
 
 import Foundation
 
 extension RecordedExchange {
-    /// A line of a tape.
+    /// Parses a line of a tape.
     init?(line: String) {
         guard let exchange = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
             let request = exchange["request"] as? [String: Any],
@@ -34,30 +34,30 @@ extension RecordedExchange {
     }
 }
 
-/// Exchanges, and which of them were played.
+/// A list of exchanges that records which of them were played.
 final class Tape: Sendable {
     private let exchanges: [RecordedExchange]
     private let state = Guarded(State())
 
     private struct State: Sendable {
         var played: Set<Int> = []
-        var asked: [RecordedRequest] = []
+        var requests: [RecordedRequest] = []
     }
 
     init(_ exchanges: [RecordedExchange]) {
         self.exchanges = exchanges
     }
 
-    var asked: [RecordedRequest] { state.with { $0.asked } }
+    var requests: [RecordedRequest] { state.with { $0.requests } }
 
-    /// What is said to this question.
-    func answer(_ request: RecordedRequest) -> RecordedExchange {
+    /// Returns the exchange for a request and marks it as played.
+    func response(to request: RecordedRequest) -> RecordedExchange {
         let same = exchanges.indices.filter {
             exchanges[$0].request.method == request.method && exchanges[$0].request.path == request.path
         }
         let exact = same.filter { Self.equal(exchanges[$0].request.body, request.body) }
         let found = state.with { state in
-            state.asked.append(request)
+            state.requests.append(request)
             let played = state.played
             let found = exact.first { !played.contains($0) } ?? same.first { !played.contains($0) } ?? same.last
             if let found { state.played.insert(found) }
@@ -66,7 +66,7 @@ final class Tape: Sendable {
         if let found { return exchanges[found] }
         return RecordedExchange(
             request, status: 404, headers: [["content-type", "application/json"]],
-            pieces: [Data(#"{"error":{"message":"the recording has no answer to that"}}"#.utf8)])
+            pieces: [Data(#"{"error":{"message":"the recording has no exchange for this request"}}"#.utf8)])
     }
 
     private static func equal(_ one: String, _ other: String) -> Bool {
@@ -77,7 +77,7 @@ final class Tape: Sendable {
     }
 }
 
-/// A value that threads share.
+/// A value protected by a lock.
 final class Guarded<Value: Sendable>: @unchecked Sendable {
     private let lock = NSLock()
     private var value: Value

@@ -1,12 +1,12 @@
 import Foundation
-import Nearside
+import NearsideKit
 import Testing
 
 extension Scenarios {
-    /// Every way to stop an answer, and what holds after it.
+    /// Every way to cancel an answer, and the state afterwards.
     @Suite struct CancelTests {
         @Test func cancelDuringPrefill() async throws {
-            let nearside = try wide()
+            let nearside = try libraryWithLargeContext()
             var pause = 1_000_000_000 as UInt64
             var number = 0
             var times: [Double] = []
@@ -23,7 +23,7 @@ extension Scenarios {
                     #expect(rest.done?.stop == .cancelled)
                     times.append(milliseconds)
                 } else {
-                    // This machine reads the prompt faster than that: be quicker.
+                    // The prefill finished before the cancel: cancel earlier.
                     pause /= 2
                 }
             }
@@ -34,7 +34,7 @@ extension Scenarios {
         }
 
         @Test func cancelDuringDecoding() async throws {
-            let nearside = try wide()
+            let nearside = try libraryWithLargeContext()
             let stream = try nearside.startChat(request: greedy(.user("Count from one to a thousand, in words.")))
             var before: [Chunk] = []
             while before.filter(\.isText).count < 5 { before += try await stream.nextBatch() }
@@ -45,12 +45,12 @@ extension Scenarios {
 
             #expect(done.stop == .cancelled)
             #expect(done.usage.completionTokens >= 5)
-            #expect(try await stream.nextBatch().isEmpty, "nothing comes after the last word")
+            #expect(try await stream.nextBatch().isEmpty, "no chunk follows `done`")
             try await expectAnswersAtOnce(nearside)
         }
 
         @Test func breakingOutOfTheLoopCancels() async throws {
-            let nearside = try wide()
+            let nearside = try libraryWithLargeContext()
             for number in 101...102 {
                 for try await chunk in nearside.chat(longQuestion(number)) {
                     #expect(chunk.isStarted)
@@ -67,7 +67,7 @@ extension Scenarios {
         }
 
         @Test func cancelledTaskStopsTheRequest() async throws {
-            let nearside = try wide()
+            let nearside = try libraryWithLargeContext()
             for number in 201...206 {
                 let (started, signal) = AsyncStream<Void>.makeStream()
                 let task = Task {
@@ -86,7 +86,7 @@ extension Scenarios {
         }
 
         @Test func closingTheObjectWhileStreaming() async throws {
-            var nearside: Nearside? = try wide()
+            var nearside: Nearside? = try libraryWithLargeContext()
             let question = greedy(.user("Count from one to a thousand, in words."))
             let stream = try #require(try nearside?.startChat(request: question))
             while try await !stream.nextBatch().contains(where: \.isText) {}
@@ -95,12 +95,12 @@ extension Scenarios {
             #expect(try await stream.rest().done != nil, "the answer still ends in order")
         }
 
-        /// With room for a long question.
-        private func wide() throws -> Nearside {
+        /// Opens a library with a context for long prompts.
+        private func libraryWithLargeContext() throws -> Nearside {
             try Nearside(config: Config(directory: freshDirectory(), context: 8192))
         }
 
-        /// An answer that waited until long questions were read would take much longer.
+        /// Checks that no cancelled prefill still occupies the engine: waiting for one would take much longer.
         private func expectAnswersAtOnce(_ nearside: Nearside) async throws {
             let asked = Date()
             let chunks = try await nearside.chat(greedy(.user("Hello!"), maxTokens: 1)).all()

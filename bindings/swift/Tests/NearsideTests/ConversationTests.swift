@@ -1,9 +1,9 @@
 import Foundation
-import Nearside
+import NearsideKit
 import Testing
 
 extension Scenarios {
-    /// Conversations that the library keeps.
+    /// Conversations stored by the library.
     @Suite struct ConversationTests {
         @Test func whatWasSaidIsThereAfterARestart() async throws {
             let directory = freshDirectory()
@@ -59,14 +59,14 @@ extension Scenarios {
                 for try await chunk in chats.send(id, ask("Why tides?")) where chunk.isText {
                     if case .text("the ") = chunk { break }
                 }
-                let stopped = try await untilWritten(chats, id)
+                let stopped = try await lastStoredMessage(chats, id)
                 #expect(stopped.text == "Because of the ")
                 #expect(stopped.state == .done(stop: .cancelled))
             }
             let nearside = try library(directory, .text(text: "moon."))
             let chats = try nearside.conversations()
             let more = try await chats.resume(id).all()
-            #expect(more.text == "moon.", "only what is new is streamed")
+            #expect(more.text == "moon.", "only the new part is streamed")
             let messages = try await chats.open(id: id).messages
             #expect(messages.map(\.text) == ["Why tides?", "Because of the moon."])
         }
@@ -95,7 +95,7 @@ extension Scenarios {
             await #expect(throws: NearsideError.self) { try await chats.open(id: old) }
         }
 
-        /// A library in this directory that answers from a script.
+        /// Opens a library in this directory that plays a script.
         private func library(_ directory: String, _ steps: ScriptStep...) throws -> Nearside {
             try Nearside.scripted(config: Config(directory: directory), script: Script(steps: steps))
         }
@@ -104,8 +104,8 @@ extension Scenarios {
             ChatRequest(messages: [.user(question)])
         }
 
-        /// The last message once its end is written: a loop that is left ends its answer a moment later.
-        private func untilWritten(_ chats: Conversations, _ id: UInt64) async throws -> StoredMessage {
+        /// Returns the last message once its end is stored: leaving the loop ends the answer with a delay.
+        private func lastStoredMessage(_ chats: Conversations, _ id: UInt64) async throws -> StoredMessage {
             while true {
                 let message = try #require(try await chats.open(id: id).messages.last)
                 if case .done = message.state { return message }

@@ -1,8 +1,8 @@
-import Nearside
+import NearsideKit
 import Testing
 
 extension Scenarios {
-    /// What answers cost, beforehand and afterwards, and what they may cost.
+    /// Estimated cost, actual cost, and cost limits.
     @Suite struct CostTests {
         @Test func aReceiptTellsWhoRanItWhereAndForHowMuch() async throws {
             let provider = try Provider("openrouter", #"served_by={"provider":"DeepInfra","text":"Twice a day."}"#)
@@ -37,15 +37,15 @@ extension Scenarios {
             #expect(totals.count > 4 && totals.last ?? 0 > 0, "\(totals)")
             #expect(rows.first { $0.target == provider.target }?.setUp == true)
             #expect(rows.allSatisfy { $0.usdTotal == nil || $0.target == here || $0.asOf != "" })
-            #expect(try await provider.requests().isEmpty, "a comparison asks nobody")
+            #expect(try await provider.requests().isEmpty, "a comparison sends no request")
         }
 
         @Test func aCapRefusesBeforeAnythingIsSent() async throws {
             let provider = try Provider("deepseek")
             let nearside = try await library(provider, policy: openPolicy.with { $0.maxUsdRequest = 1e-7 })
-            let tooDear = await failure { _ = try await nearside.chat(tides()).all() }
-            #expect(tooDear.kind == .blocked)
-            #expect(tooDear.text.contains("cap"))
+            let overLimit = await failure { _ = try await nearside.chat(tides()).all() }
+            #expect(overLimit.kind == .blocked)
+            #expect(overLimit.text.contains("cap"))
             #expect(try await nearside.spent() == Spent(day: 0, month: 0))
 
             try await nearside.setPolicy(policy: openPolicy)

@@ -1,9 +1,9 @@
 import Foundation
-import Nearside
+import NearsideKit
 import Testing
 
 extension Scenarios {
-    /// What goes wrong, each thing by a name of its own.
+    /// Errors and their variants.
     @Suite struct ErrorTests {
         @Test func eachErrorVariantCanBeToldApart() async throws {
             let kinds: [ErrorKind] = [
@@ -29,11 +29,11 @@ extension Scenarios {
             let junk = "\(directory)/junk.gguf"
             try Data("this is no model".utf8).write(to: URL(fileURLWithPath: junk))
             await expect(.notInstalled) {
-                _ = try await nearside.chat(ChatRequest(messages: [.user("Hello!")], model: "nobody")).all()
+                _ = try await nearside.chat(ChatRequest(messages: [.user("Hello!")], model: "missing")).all()
             }
             await expect(.invalidRequest) { _ = try await nearside.chat(ChatRequest(messages: [])).all() }
             await expect(.corrupt) { _ = try await nearside.import(path: junk) }
-            await expect(.notInstalled) { _ = try await nearside.remove(model: ModelRef("nobody")) }
+            await expect(.notInstalled) { _ = try await nearside.remove(model: ModelRef.parse("missing")) }
             await expect(.storage) { _ = try Nearside(config: Config(directory: "\(junk)/below-a-file")) }
         }
 
@@ -70,7 +70,7 @@ extension Scenarios {
     }
 }
 
-/// Names each case: one that is missing here does not compile.
+/// Returns the kind of an error. The exhaustive switch does not compile if a case is missing.
 func kindOf(_ error: NearsideError) -> ErrorKind {
     switch error {
     case .NotInstalled: .notInstalled

@@ -1,9 +1,9 @@
 import Foundation
-import Nearside
+import NearsideKit
 import Testing
 
 extension Scenarios {
-    /// An answer as a value of the app's own type.
+    /// Answers as values of the app's own types.
     @Suite struct GenerateTests {
         @Test func anAnswerIsAValueOfTheAppsOwnType() async throws {
             let written =

@@ -1,5 +1,5 @@
 import Foundation
-import Nearside
+import NearsideKit
 import Testing
 
 #if canImport(FoundationNetworking)
@@ -7,7 +7,7 @@ import Testing
 #endif
 
 extension Scenarios {
-    /// Credentials: given, kept, traded, and never shown.
+    /// Credentials: set, stored, obtained by sign-in, and never printed.
     @Suite struct KeyTests {
         @Test func aKeyIsInNoException() async throws {
             let canary = "sk-canary-1f00d"
@@ -33,8 +33,8 @@ extension Scenarios {
 
         @Test func keysAreKeptForTheNextStart() async throws {
             let directory = URL(fileURLWithPath: freshDirectory())
-            let keys = FileKeys(directory: directory)
-            try keepsKeys { FileKeys(directory: directory) }
+            let keys = FileCredentialStore(directory: directory)
+            try expectPersistence { FileCredentialStore(directory: directory) }
             let files = try FileManager.default.contentsOfDirectory(atPath: directory.path)
             #expect(files.count == 5, "\(files)")
             for file in files {
@@ -48,9 +48,9 @@ extension Scenarios {
             _ = try await library(provider, config: config)
             let nearside = try Nearside(config: config)
             #expect(try await nearside.providers().map(\.hasKey) == [false])
-            try await nearside.useKeys(keys)
+            try await nearside.loadCredentials(keys)
             #expect(try await nearside.providers().map(\.hasKey) == [true])
-            #expect(try await nearside.chat(tides()).all().places == [provider.target])
+            #expect(try await nearside.chat(tides()).all().targets == [provider.target])
 
             try keys.remove(provider: "groq")
             try keys.remove(provider: "groq")
@@ -63,22 +63,22 @@ extension Scenarios {
             try nearside.setKey(provider: "openrouter", key: "")
             let signIn = try await nearside.signIn(provider: "openrouter", callback: provider.url + "/callback")
             let page = try #require(URL(string: try signIn.url()))
-            // Where the browser ends up.
+            // Follows the redirects as a browser would.
             let (_, response) = try await URLSession.shared.data(from: page)
             let query = try #require(response.url?.query)
             let code = query.components(separatedBy: "code=")[1]
 
             let key = try await nearside.finishSignIn(provider: "openrouter", signIn: signIn, code: code)
             #expect(key == Provider.key)
-            #expect(try await nearside.chat(tides()).all().places == [provider.target])
+            #expect(try await nearside.chat(tides()).all().targets == [provider.target])
             let again = await failure {
                 _ = try await nearside.finishSignIn(provider: "openrouter", signIn: signIn, code: code)
             }
             #expect(again.kind == .unauthorized)
         }
 
-        /// Another object each time, as after another start.
-        private func keepsKeys(_ open: () -> any Keys) throws {
+        /// Checks a store. Opens a new object for each operation, as after a restart.
+        private func expectPersistence(_ open: () -> any Keys) throws {
             #expect(try open().load(provider: "groq") == nil)
             let others = ["Groq", "..", "a/b", "größe 🌊"]
             for name in ["groq"] + others { try open().save(provider: name, key: "key of \(name)") }

@@ -1,8 +1,8 @@
-import Nearside
+import NearsideKit
 import Testing
 
 extension Scenarios {
-    /// From a hub to this device.
+    /// Downloads from a hub.
     @Suite struct PullTests {
         @Test func pullFromALocalHubWithProgress() async throws {
             let hub = try Hub("--rate", "50000000")
@@ -60,16 +60,16 @@ extension Scenarios {
     }
 }
 
-/// How far a download is.
-private struct Progress {
+/// The values of `DownloadEvent.progress`.
+private struct DownloadProgress {
     let done: UInt64
     let total: UInt64
 }
 
 extension DownloadEvent {
-    fileprivate var progress: Progress? {
+    fileprivate var progress: DownloadProgress? {
         guard case .progress(let done, let total, _) = self else { return nil }
-        return Progress(done: done, total: total)
+        return DownloadProgress(done: done, total: total)
     }
 
     fileprivate var installed: InstalledModel? {
@@ -79,10 +79,10 @@ extension DownloadEvent {
 }
 
 extension Nearside {
-    /// Downloads until the progress is like this, and leaves.
-    fileprivate func progress(where like: (Progress) -> Bool) async throws -> Progress {
+    /// Downloads until the progress matches, then leaves the loop and returns it.
+    fileprivate func progress(where matches: (DownloadProgress) -> Bool) async throws -> DownloadProgress {
         for try await event in download(try Hub.model) {
-            if let progress = event.progress, like(progress) { return progress }
+            if let progress = event.progress, matches(progress) { return progress }
         }
         throw NearsideError.Internal(message: "the download ended before that")
     }

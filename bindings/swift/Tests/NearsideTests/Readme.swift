@@ -1,11 +1,11 @@
-// What README.md shows, word for word: scripts/check-readme.sh compares the two, and here it compiles.
+// The code of README.md. Compiled here; scripts/check-readme.sh checks that the two are equal.
 
 import Foundation
-import Nearside
+import NearsideKit
 
 func readme(directory: URL, view: ReadmeView) async throws {
     let nearside = try Nearside(directory: directory)  // such as URL.applicationSupportDirectory
-    let model = try ModelRef("hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:Q8_0")
+    let model = try ModelRef.parse("hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:Q8_0")
 
     let fit = try await nearside.fit(model)  // before any download: only the head of the file is fetched, and kept
     if fit.verdict == .tooLarge { return view.show(fit.suggestions) }
@@ -25,7 +25,7 @@ func readme(directory: URL, view: ReadmeView) async throws {
     }
 }
 
-/// A screen, as far as the snippet needs one.
+/// A minimal screen for the snippet.
 final class ReadmeView {
     var bar = 0.0
     var thoughts = ""

@@ -1,9 +1,9 @@
 import Foundation
-import Nearside
+import NearsideKit
 import Testing
 
 extension Scenarios {
-    /// What can happen on the way to a provider and back.
+    /// Connections to providers: cancellation, interruption, citations.
     @Suite struct RemoteTests {
         @Test func cancellingClosesTheConnection() async throws {
             let provider = try Provider("groq", #"slow={"tokens":10000,"per_second":200.0}"#)
@@ -14,10 +14,10 @@ extension Scenarios {
             let done = try #require(try await stream.rest().done)
             #expect(done.stop == .cancelled)
             #expect(done.receipt.billedInFull && done.receipt.costUsd > 0)
-            try await provider.untilSomebodyLeaves()
+            try await provider.waitForDisconnect()
 
             for try await chunk in nearside.chat(tides(.onlyInCloud)) where chunk.isText { break }
-            try await provider.untilSomebodyLeaves()
+            try await provider.waitForDisconnect()
         }
 
         @Test func anAnswerThatBreaksOffGoesOnElsewhere() async throws {
@@ -53,13 +53,13 @@ extension Scenarios {
         }
 
         @Test func aCancelledTaskWaitsForNoProvider() async throws {
-            let silent = try Silence()
+            let silent = try SilentServer()
             let nearside = try await library()
             try await nearside.addProvider(
                 settings: ProviderSettings(name: "silent", kind: .compatible, baseUrl: silent.url))
             let waiting: [@Sendable () async throws -> Void] = [
                 { _ = try await nearside.route(tides()) },
-                { _ = try await nearside.models(of: "silent") },
+                { _ = try await nearside.providerModels("silent") },
                 { _ = try await nearside.chat(tides()).all() },
             ]
             for wait in waiting {

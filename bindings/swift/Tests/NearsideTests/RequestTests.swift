@@ -1,8 +1,8 @@
-import Nearside
+import NearsideKit
 import Testing
 
 extension Scenarios {
-    /// What an app says, and how little of it it must say.
+    /// Requests and their defaults.
     @Suite struct RequestTests {
         @Test func aPlainQuestionNeedsOnlyItsMessages() {
             let plain = ChatRequest(messages: [
@@ -33,9 +33,9 @@ extension Scenarios {
         }
 
         @Test func aModelReferenceIsReadOrRefused() throws {
-            let model = try ModelRef("hf:ORG/REPO:Q8_0")
+            let model = try ModelRef.parse("hf:ORG/REPO:Q8_0")
             #expect(model == .hub(repo: "ORG/REPO", revision: nil, file: .quantization(label: "Q8_0")))
-            #expect(throws: NearsideError.self) { try ModelRef("") }
+            #expect(throws: NearsideError.self) { try ModelRef.parse("") }
         }
     }
 }

@@ -1,24 +1,24 @@
-import Nearside
+import NearsideKit
 import Testing
 
 extension Scenarios {
-    /// Who answers: this device or somebody else, and who must agree.
+    /// Routing between the device and providers, and consent.
     @Suite struct RouteTests {
         @Test func aProviderAnswersUntilTheDeviceCan() async throws {
             let provider = try Provider("compatible")
             let nearside = try await library(provider)
-            #expect(try await nearside.chat(tides()).all().places == [provider.target])
+            #expect(try await nearside.chat(tides()).all().targets == [provider.target])
 
             let installed = try await nearside.import(path: smollm2)
             let here = try await nearside.chat(tides()).all()
-            #expect(here.places == [.local(model: installed.id)])
+            #expect(here.targets == [.local(model: installed.id)])
             #expect(here.done?.receipt.dataPolicy.region == "device")
             #expect(try await provider.chats().count == 1)
         }
 
         @Test func aModelThatIsTooLargeLeavesTheAnswerToAProvider() async throws {
             let provider = try Provider("compatible")
-            let host = Anywhere(HostFacts(memoryAvailable: 50_000_000, network: .unmetered, heat: .nominal))
+            let host = FakeHost(HostFacts(memoryAvailable: 50_000_000, network: .unmetered, heat: .nominal))
             let nearside = try await library(provider, host: host)
             let installed = try await nearside.import(path: smollm2)
             let receipt = try #require(try await nearside.chat(tides()).all().done).receipt
@@ -34,7 +34,7 @@ extension Scenarios {
             let here = Target.local(model: try await nearside.import(path: smollm2).id)
             let chunks = try await nearside.chat(tides(.preferInCloud)).all()
 
-            #expect(chunks.places == [provider.target, here])
+            #expect(chunks.targets == [provider.target, here])
             let receipt = try #require(chunks.done).receipt
             #expect(receipt.target == here)
             #expect(receipt.skipped.filter { $0.rule == "failed" }.map(\.target) == [provider.target])
@@ -49,7 +49,7 @@ extension Scenarios {
             #expect(refused.text.contains("deepseek") && refused.text.contains("policy"), "\(refused.text)")
 
             guard case .nowhere(let rule, let kind, _, let skipped) = try await nearside.route(tides()) else {
-                Issue.record("somebody would answer")
+                Issue.record("a target would answer")
                 return
             }
             #expect(kind == .blocked)
@@ -63,10 +63,10 @@ extension Scenarios {
             let nearside = try await library(provider, policy: openPolicy.with { $0.consent = .ask })
             let unasked = await failure { _ = try await nearside.chat(tides()).all() }
             #expect(unasked.kind == .blocked)
-            #expect(unasked.text.contains("ask the person"))
+            #expect(unasked.text.contains("`consent`"))
 
             guard case .ask(let question) = try await nearside.route(tides()) else {
-                Issue.record("nobody is asked")
+                Issue.record("no consent is requested")
                 return
             }
             #expect(question.target == provider.target)
@@ -75,7 +75,7 @@ extension Scenarios {
 
             let agreed = tides().with { $0.consent = question.target }
             #expect(try await nearside.route(agreed) == .go(route: question.route))
-            #expect(try await nearside.chat(agreed).all().places == [question.target])
+            #expect(try await nearside.chat(agreed).all().targets == [question.target])
             #expect(try await provider.chats().count == 1)
         }
 
@@ -87,7 +87,7 @@ extension Scenarios {
                 tides(.onlyInCloud).with { $0.sensitivity = .sensitive },
             ] {
                 guard case .nowhere = try await nearside.route(request) else {
-                    Issue.record("somebody would answer")
+                    Issue.record("a target would answer")
                     return
                 }
                 #expect(await failure { _ = try await nearside.chat(request).all() }.kind != nil)
@@ -95,22 +95,22 @@ extension Scenarios {
             let sensitive = tides().with { $0.sensitivity = .sensitive }
             let chunks = nearside.continueRemotely(sensitive, said: "The moon")
             #expect(await failure { _ = try await chunks.all() }.kind != nil)
-            #expect(try await provider.requests().isEmpty, "not even a list of models was asked for")
+            #expect(try await provider.requests().isEmpty, "not even a model list was requested")
         }
 
         @Test func aHostTellsWhatOnlyTheAppKnows() async throws {
             let provider = try Provider("deepseek")
-            let host = Anywhere()
+            let host = FakeHost()
             let nearside = try await library(
                 provider, policy: openPolicy.with { $0.allowMetered = false }, host: host)
             guard case .go = try await nearside.route(tides()) else {
-                Issue.record("nobody would answer")
+                Issue.record("no target would answer")
                 return
             }
             for (network, expected) in [(Network.offline, ErrorKind.network), (.metered, .blocked)] {
                 host.set(network)
                 guard case .nowhere("reachable", expected, _, _) = try await nearside.route(tides()) else {
-                    Issue.record("\(network) is not what decides")
+                    Issue.record("\(network) does not determine the route")
                     return
                 }
             }

@@ -1,8 +1,8 @@
-import Nearside
+import NearsideKit
 import Testing
 
 extension Scenarios {
-    /// An answer as it comes.
+    /// Streamed answers.
     @Suite struct StreamTests {
         @Test func aStreamedAnswerEqualsRusts() async throws {
             let question = "What is the capital of France?"
@@ -11,7 +11,7 @@ extension Scenarios {
             let chunks = try await nearside.chat(greedy(.user(question), maxTokens: 48)).all()
 
             #expect(chunks.first?.isStarted == true)
-            #expect(!expected.isEmpty, "Rust says nothing")
+            #expect(!expected.isEmpty, "Rust returned no text")
             #expect(chunks.text == expected)
             let done = try #require(chunks.done)
             #expect(done.receipt.costUsd == 0)

@@ -3,25 +3,25 @@
 import Foundation
 
 extension Nearside {
-    /// Opens the directory in which models are kept, with everything else left at its default.
+    /// Opens the library's data directory with the default settings.
     public convenience init(directory: URL) throws {
         try self.init(config: Config(directory: directory.path))
     }
 
-    /// The same on a device whose side the app tells: `AppleHost()` on Apple's systems.
+    /// Opens the data directory with a host that reports device facts: `AppleHost()` on Apple's systems.
     public convenience init(directory: URL, host: any DeviceHost) throws {
         try self.init(config: Config(directory: directory.path), host: host)
     }
 
-    /// Everything said, and a host.
+    /// Opens the library with these settings and a host.
     public convenience init(config: Config, host: any DeviceHost) throws {
-        // UniFFI makes a constructor with a name a static function; the second object takes over a handle of its own.
+        // UniFFI turns a named constructor into a static function; `self` gets a handle of its own, cloned from it.
         self.init(unsafeFromHandle: try Nearside.withHost(config: config, host: host).uniffiCloneHandle())
     }
 }
 
 extension ChatRequest {
-    /// A request with defaults for every field that is not given.
+    /// Creates a request; every parameter but `messages` has a default.
     ///
     /// Takes a sequence, so that a call with every argument resolves to the memberwise initializer, which takes an
     /// array.
@@ -40,25 +40,25 @@ extension ChatRequest {
 }
 
 extension Message {
-    /// A user message.
+    /// Returns a user message.
     public static func user(_ text: String) -> Message {
         Message(role: .user, parts: [.text(text: text)])
     }
 
-    /// Instructions for the whole conversation.
+    /// Returns a system message: instructions for the whole conversation.
     public static func system(_ text: String) -> Message {
         Message(role: .system, parts: [.text(text: text)])
     }
 
-    /// An assistant message.
+    /// Returns an assistant message.
     public static func assistant(_ text: String) -> Message {
         Message(role: .assistant, parts: [.text(text: text)])
     }
 }
 
 extension ModelRef {
-    /// Reads a reference such as `hf:ORG/REPO:Q8_0`, an `https` address, a path, or the id of an installed model.
-    public init(_ text: String) throws {
-        self = try modelRef(text: text)
+    /// Parses a reference such as `hf:ORG/REPO:Q8_0`, an `https` address, a path, or the id of an installed model.
+    public static func parse(_ text: String) throws -> ModelRef {
+        try modelRef(text: text)
     }
 }

@@ -1,10 +1,10 @@
-// What `generate` does beyond the scenarios that both languages play.
+// `generate`, beyond the scenarios that both languages run.
 
 import Foundation
 import NearsideTesting
 import Testing
 
-@Suite struct GenerateTests {
+@Suite struct GenerateUnitTests {
     @Test func aListOrAWordComesInAnEnvelope() async throws {
         let provider = try RecordedProvider([.chat(#"{"value":["red","green"]}"#)])
         let nearside = try Nearside.scripted { #"{"value":["red","green"]}"# }
@@ -15,7 +15,7 @@ import Testing
         let again: [String] = try await remote.generate(ask())
         #expect(again == colours)
         let body = try #require(provider.requests.last { $0.method == "POST" }).body
-        #expect(body.contains(#""json_schema""#) && body.contains(#""value""#), "the schema goes along")
+        #expect(body.contains(#""json_schema""#) && body.contains(#""value""#), "the request contains the schema")
     }
 
     @Test func datesAndBytesAreReadAsTheSchemaAsksForThem() async throws {

@@ -1,12 +1,11 @@
-// What the scenarios share: the real model, a hub on this machine, the command line to compare with, and short ways to
-// read a stream; Remote.swift has the providers. The scenarios themselves have the same names in Kotlin
-// (bindings/kotlin/src/test); a Rust test sees to it.
+// Fixtures of the scenarios: the real model, a local hub, the command line to compare with, and stream helpers;
+// ProviderFixtures.swift has the providers. Kotlin's scenarios have the same names; a Rust test compares them.
 
 import Foundation
-import Nearside
+import NearsideKit
 import Testing
 
-/// All scenarios, one at a time: several measure, and the machine is small.
+/// All scenarios. Serialized, because several measure times on a small machine.
 @Suite(.serialized, .timeLimit(.minutes(5)))
 enum Scenarios {}
 
@@ -21,7 +20,7 @@ let smollm2: String = {
 let smollm2Bytes: UInt64 = 98_362_432
 let smollm2SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
-/// A directory that nobody has used, and that goes when the tests end.
+/// Returns the path of an unused directory, deleted when the tests end.
 func freshDirectory() -> String {
     scratch.appendingPathComponent(UUID().uuidString).path
 }
@@ -31,32 +30,32 @@ private let scratch: URL = {
     return FileManager.default.temporaryDirectory.appendingPathComponent("nearside-\(UUID().uuidString)")
 }()
 
-/// A library whose `chat` plays these steps.
+/// Opens a library whose `chat` plays these steps.
 func scripted(_ steps: ScriptStep..., delayMs: UInt32 = 0) throws -> Nearside {
     try Nearside.scripted(
         config: Config(directory: freshDirectory()), script: Script(steps: steps, chunkDelayMs: delayMs))
 }
 
-/// A question to the real model, always answered alike.
+/// Returns a deterministic request to the real model.
 func greedy(_ messages: Message..., maxTokens: UInt32? = nil) -> ChatRequest {
     ChatRequest(
         messages: messages, model: smollm2, sampling: Sampling(temperature: 0, seed: 1),
         limits: Limits(maxTokens: maxTokens))
 }
 
-/// About 6,000 tokens that take seconds to read. Each number makes another prompt, which no cache knows.
+/// Returns a request of about 6,000 tokens, whose prefill takes seconds. Each number has its own uncached prompt.
 func longQuestion(_ number: Int) -> ChatRequest {
     let story = String(repeating: "The quick brown fox jumps over the lazy dog. ", count: 600)
     return greedy(.user("Story \(number). \(story)Sum it up."))
 }
 
 extension AsyncSequence {
-    /// Everything that comes.
+    /// Returns all elements.
     func all() async throws -> [Element] {
         try await reduce(into: []) { $0.append($1) }
     }
 
-    /// What came before it failed, and what it failed with.
+    /// Returns the elements before the error, and the error.
     func untilFailure() async -> ([Element], (any Error)?) {
         var items: [Element] = []
         do {
@@ -68,7 +67,7 @@ extension AsyncSequence {
     }
 }
 
-/// What this fails with: its kind and its text.
+/// Returns kind and text of the error that the call throws.
 func failure(of call: () async throws -> Void) async -> (kind: ErrorKind?, text: String) {
     do {
         try await call()
@@ -80,7 +79,7 @@ func failure(of call: () async throws -> Void) async -> (kind: ErrorKind?, text:
 }
 
 extension ChatStream {
-    /// Everything that it still has to say.
+    /// Returns all remaining chunks.
     func rest() async throws -> [Chunk] {
         var chunks: [Chunk] = []
         while case let batch = try await nextBatch(), !batch.isEmpty { chunks += batch }
@@ -88,7 +87,7 @@ extension ChatStream {
     }
 }
 
-/// The last word of an answer.
+/// The values of `Chunk.done`.
 struct Done {
     let stop: StopReason
     let usage: Usage
@@ -97,19 +96,19 @@ struct Done {
 }
 
 extension Sequence<Chunk> {
-    /// The answer, without what was thought.
+    /// The answer without the reasoning.
     var text: String {
         reduce(into: "") { if case .text(let text) = $1 { $0 += text } }
     }
 
-    /// What was thought, without the answer.
+    /// The reasoning without the answer.
     var reasoning: String {
         reduce(into: "") { if case .reasoning(let text) = $1 { $0 += text } }
     }
 }
 
 extension [Chunk] {
-    /// The last word, if this ends with it.
+    /// The values of the final `Chunk.done`, if there is one.
     var done: Done? {
         guard case .done(let stop, let usage, let timings, let receipt) = last else { return nil }
         return Done(stop: stop, usage: usage, timings: timings, receipt: receipt)
@@ -122,7 +121,7 @@ extension Chunk {
     var route: Route? { if case .started(let route) = self { route } else { nil } }
 }
 
-/// `nearside chat`: the same question, answered by Rust alone.
+/// Runs `nearside chat` and returns its answer: the same request through Rust alone.
 func answerOfTheCommandLine(_ question: String, maxTokens: UInt32) throws -> String {
     let process = Process()
     let output = Pipe()
@@ -142,10 +141,10 @@ func answerOfTheCommandLine(_ question: String, maxTokens: UInt32) throws -> Str
         .reduce(into: "") { $0 += $1["text"] as? String ?? "" }
 }
 
-/// A hub on this machine that speaks Hugging Face's protocol and serves SmolLM2, for as long as this object lives.
+/// A local hub with Hugging Face's protocol that serves SmolLM2 until this object is released.
 final class Hub {
     static let repository = "scenarios/SmolLM2-GGUF"
-    static var model: ModelRef { get throws { try ModelRef("hf:\(repository)/smollm2.gguf") } }
+    static var model: ModelRef { get throws { try ModelRef.parse("hf:\(repository)/smollm2.gguf") } }
 
     /// Its base address.
     let url: String
@@ -165,7 +164,7 @@ final class Hub {
     }
 
     deinit {
-        // It serves until its input closes.
+        // The hub exits when its standard input closes.
         try? input.fileHandleForWriting.close()
         process.waitUntilExit()
     }

@@ -1,32 +1,32 @@
-// The shape of an answer, as JSON Schema says it: as much of it as both the library's own grammar and the providers'
-// strict modes understand. Properties keep their order, for that is the order in which a model writes them.
+// The subset of JSON Schema that both the library's grammar and the providers' strict modes support. Properties keep
+// their order, because a model writes them in that order.
 
 import Foundation
 
 /// The shape of a JSON value.
 public indirect enum JSONSchema: Sendable, Equatable {
     case string
-    /// A string in a format that both sides know: `date-time`, `date`, `time`, `uuid`.
+    /// A string in a format that both support: `date-time`, `date`, `time`, `uuid`.
     case formatted(String)
     /// One of these strings.
     case choice([String])
-    /// A whole number, between these bounds where there are any.
+    /// An integer, within these inclusive bounds if given.
     case integer(from: Int64? = nil, through: Int64? = nil)
-    /// One of these whole numbers.
+    /// One of these integers.
     case integerChoice([Int64])
     case number
     case boolean
-    /// Any number of these.
+    /// A list of values of this schema.
     case array(JSONSchema)
-    /// All of these properties, in this order, and no others.
+    /// Exactly these properties, in this order.
     case object([Property])
-    /// Any names, each with one of these.
+    /// An object with arbitrary keys and values of this schema.
     case map(JSONSchema)
-    /// This, or `null`.
+    /// A value of this schema, or `null`.
     case nullable(JSONSchema)
-    /// One of these shapes.
+    /// A value of one of these schemas.
     case anyOf([JSONSchema])
-    /// This, with a sentence for the model. Providers show it to theirs; on the device it changes nothing.
+    /// This schema with a description for the model. Providers pass it on; on the device it has no effect.
     case described(JSONSchema, String)
 
     /// A named part of an object.
@@ -40,12 +40,12 @@ public indirect enum JSONSchema: Sendable, Equatable {
         }
     }
 
-    /// The schema as a request carries it.
+    /// The schema as JSON, as a request contains it.
     public var json: String {
         write(fields)
     }
 
-    /// The plainest value of this shape, as JSON.
+    /// A minimal value of this schema, as JSON.
     public var example: String {
         switch self {
         case .string: write("")
@@ -116,13 +116,13 @@ private func write(_ text: String) -> String {
     return "\"" + escaped.joined() + "\""
 }
 
-/// A type that says itself which JSON it is read from, where that cannot be seen from its `init(from:)`: an enum whose
-/// cases carry values, a type that contains itself, a type that refuses most values.
+/// A type that declares its own schema because it cannot be derived from `init(from:)`: an enum with associated values,
+/// a recursive type, a type that rejects most values.
 public protocol JSONSchemaConvertible {
-    /// The JSON that the type's `init(from:)` reads.
+    /// The schema of the JSON that the type's `init(from:)` decodes.
     static var jsonSchema: JSONSchema { get }
 
-    /// A JSON value that its `init(from:)` accepts. Needed only where `JSONSchema.example` is refused.
+    /// A JSON value that `init(from:)` accepts. Needed only if it rejects `JSONSchema.example`.
     static var jsonExample: String { get }
 }
 

@@ -1,36 +1,36 @@
-// What a process holds at a moment: threads, memory, streams of the library.
+// Resources held by the process: threads, memory, streams of the library.
 
 import Foundation
 import NearsideTesting
 
-struct Standing {
+struct ProcessUsage {
     let threads: Int
     let residentKB: Int
-    /// Streams that the library has not let go of.
+    /// Live stream objects of the library; -1 in a build without scripts.
     let objects: Int
 
-    static var now: Standing {
+    static var now: ProcessUsage {
         get throws {
             #if NEARSIDE_TESTING
                 let objects = Int(try liveObjects())
             #else
                 let objects = -1
             #endif
-            return Standing(threads: status("Threads"), residentKB: status("VmRSS"), objects: objects)
+            return ProcessUsage(threads: status("Threads"), residentKB: status("VmRSS"), objects: objects)
         }
     }
 
-    /// The standing once it is no more than that one, or after two seconds: a thread ends a moment after its work.
-    static func settled(to before: Standing) async throws -> Standing {
-        var now = try Standing.now
+    /// Waits until threads and objects are back at `before`, two seconds at most, because threads end with a delay.
+    static func afterCleanup(to before: ProcessUsage) async throws -> ProcessUsage {
+        var now = try ProcessUsage.now
         for _ in 0..<200 where now.threads > before.threads || now.objects > before.objects {
             try await Task.sleep(for: .milliseconds(10))
-            now = try Standing.now
+            now = try ProcessUsage.now
         }
         return now
     }
 
-    /// A line of Linux's `/proc/self/status`; -1 on other systems.
+    /// Returns a number from Linux's `/proc/self/status`; -1 on other systems.
     private static func status(_ name: String) -> Int {
         guard let text = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8) else { return -1 }
         let line = text.split(separator: "\n").first { $0.hasPrefix(name + ":") }

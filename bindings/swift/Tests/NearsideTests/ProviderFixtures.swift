@@ -1,18 +1,18 @@
-// What the scenarios of providers share: providers on this machine, a library that has them set up, and a question.
+// Fixtures of the provider scenarios: local providers, a library configured with them, and a request.
 
 import Foundation
-import Nearside
+import NearsideKit
 import Testing
 
-/// A provider on this machine, for as long as this object lives: it speaks this dialect in its true shapes, and answers
-/// chats with these scenes in turn, of which the last one stays.
+/// A local provider process that runs until this object is released. It responds in the real format of its dialect and
+/// plays one scene per chat; the last scene repeats.
 final class Provider {
-    /// The key that all of them ask for.
+    /// The key that all of them require.
     static let key = "sk-scenario-key"
 
     /// Its base address.
     let url: String
-    /// What an app says to set it up, under the name of its dialect.
+    /// Its settings for `addProvider`, named after its dialect.
     let settings: ProviderSettings
     /// Its model as a target.
     let target: Target
@@ -44,33 +44,33 @@ final class Provider {
     }
 
     deinit {
-        end()
+        stop()
     }
 
-    /// Waits until a client leaves in the middle of an answer.
-    func untilSomebodyLeaves() async throws {
+    /// Waits until a client closes its connection during an answer.
+    func waitForDisconnect() async throws {
         for await line in lines where try object(line)["left"] != nil { return }
-        Issue.record("nobody left before the provider ended")
+        Issue.record("no client disconnected before the provider ended")
     }
 
-    /// Ends it. The bodies of all chats that it was asked, in the order in which they came.
+    /// Stops the provider and returns the bodies of all chat requests, in order.
     func chats() async throws -> [String] {
         try await requests().filter { $0["method"] as? String == "POST" }
             .map { String(decoding: try JSONSerialization.data(withJSONObject: $0["body"] ?? [:]), as: UTF8.self) }
     }
 
-    /// Ends it. All that it was asked, in the order in which it came.
+    /// Stops the provider and returns all requests, in order.
     func requests() async throws -> [[String: Any]] {
-        end()
+        stop()
         var requests: [[String: Any]] = []
         for await line in lines {
-            if let asked = try object(line)["asked"] as? [String: Any] { requests.append(asked) }
+            if let request = try object(line)["asked"] as? [String: Any] { requests.append(request) }
         }
         return requests
     }
 
-    /// It serves until its input closes.
-    private func end() {
+    /// Closes the standard input, which ends the process.
+    private func stop() {
         try? input.fileHandleForWriting.close()
         process.waitUntilExit()
     }
@@ -93,8 +93,8 @@ final class Provider {
     ]
 }
 
-/// Takes connections and answers none, for as long as this object lives.
-final class Silence {
+/// A server that accepts connections and never responds.
+final class SilentServer {
     /// Its base address.
     let url: String
     private let listener: Int32
@@ -123,14 +123,14 @@ final class Silence {
         close(listener)
     }
 
-    /// Waits for a connection, and holds it until it is closed.
+    /// Waits for a connection and returns it.
     func connection() -> FileHandle {
         FileHandle(fileDescriptor: accept(listener, nil, nil), closeOnDealloc: true)
     }
 }
 
-/// A device that says what a scenario wants it to.
-final class Anywhere: DeviceHost, @unchecked Sendable {
+/// A device host whose facts a scenario sets.
+final class FakeHost: DeviceHost, @unchecked Sendable {
     private let lock = NSLock()
     private var now: HostFacts
 
@@ -147,11 +147,11 @@ final class Anywhere: DeviceHost, @unchecked Sendable {
     }
 }
 
-/// All that providers may do and cost is allowed, and nobody needs to be asked.
+/// Allows retention, training and any cost, with consent given.
 let openPolicy = Policy(version: "scenario-1", allowRetention: true, allowTraining: true, consent: .given)
 
 extension Policy {
-    /// This policy with something else in it.
+    /// Returns a modified copy.
     func with(_ change: (inout Policy) -> Void) -> Policy {
         var policy = self
         change(&policy)
@@ -160,7 +160,7 @@ extension Policy {
 }
 
 extension ChatRequest {
-    /// This request with something else in it.
+    /// Returns a modified copy.
     func with(_ change: (inout ChatRequest) -> Void) -> ChatRequest {
         var request = self
         change(&request)
@@ -168,9 +168,9 @@ extension ChatRequest {
     }
 }
 
-/// A library with these providers set up, their keys given, and nothing on the device.
+/// Opens a library with these providers and their keys configured, and no model on the device.
 func library(
-    _ providers: Provider..., policy: Policy = openPolicy, config: Config? = nil, host: any DeviceHost = Anywhere()
+    _ providers: Provider..., policy: Policy = openPolicy, config: Config? = nil, host: any DeviceHost = FakeHost()
 ) async throws -> Nearside {
     let config = config ?? Config(directory: freshDirectory(), context: 512)
     let nearside = try Nearside.withHost(config: config, host: host)
@@ -182,7 +182,7 @@ func library(
     return nearside
 }
 
-/// A plain question with a short answer.
+/// Returns a plain request with a short answer.
 func tides(_ mode: Mode = .preferOnDevice) -> ChatRequest {
     ChatRequest(
         messages: [.user("Why do the tides come twice a day?")], mode: mode, sampling: Sampling(temperature: 0),
@@ -190,6 +190,6 @@ func tides(_ mode: Mode = .preferOnDevice) -> ChatRequest {
 }
 
 extension [Chunk] {
-    /// Everybody who began to answer, in turn.
-    var places: [Target] { compactMap(\.route?.target) }
+    /// The targets that started to answer, in order.
+    var targets: [Target] { compactMap(\.route?.target) }
 }

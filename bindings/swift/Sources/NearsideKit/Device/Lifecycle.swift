@@ -4,23 +4,23 @@
 import Foundation
 
 extension Nearside {
-    /// Forwards app lifecycle events for as long as this object lives. Call it once, after creation:
+    /// Forwards app lifecycle events until this object is released. Call it once, after creation:
     ///
     ///     let nearside = try Nearside(directory: .applicationSupportDirectory, host: AppleHost())
     ///     nearside.followApp()
     ///
     /// On a Mac there is nothing to observe; an app can still call `notify(event:)`.
     public func followApp() {
-        follow(NearsideLifecycle.ofThisSystem, in: .default)
+        forwardEvents(NearsideLifecycle.systemEvents, from: .default)
     }
 
-    func follow(_ events: [Notification.Name: AppEvent], in center: NotificationCenter) {
-        NearsideLifecycle(follow: events, in: center) { [weak self] event in
+    func forwardEvents(_ events: [Notification.Name: AppEvent], from center: NotificationCenter) {
+        NearsideLifecycle(events, from: center) { [weak self] event in
             guard let self else { return false }
-            // It fails only where the library has a bug, and then the next request says so.
+            // Fails only on a bug in the library, which the next request reports.
             try? self.notify(event: event)
             return true
-        }.keepItself()
+        }.retainItself()
     }
 }
 
@@ -29,30 +29,30 @@ final class NearsideLifecycle: @unchecked Sendable {
     private let center: NotificationCenter
     private let lock = NSLock()
     private var tokens: [any NSObjectProtocol] = []
-    private var itself: NearsideLifecycle?
+    private var retained: NearsideLifecycle?
 
-    /// `tell` returns whether to keep forwarding.
+    /// Observes the notifications. `forward` returns `false` to stop.
     init(
-        follow events: [Notification.Name: AppEvent], in center: NotificationCenter,
-        tell: @escaping @Sendable (AppEvent) -> Bool
+        _ events: [Notification.Name: AppEvent], from center: NotificationCenter,
+        forward: @escaping @Sendable (AppEvent) -> Bool
     ) {
         self.center = center
         tokens = events.map { name, event in
             center.addObserver(forName: name, object: nil, queue: nil) { [weak self] _ in
-                if !tell(event) { self?.end() }
+                if !forward(event) { self?.stop() }
             }
         }
     }
 
     /// Retains itself until forwarding ends.
-    func keepItself() {
-        lock.withLock { itself = self }
+    func retainItself() {
+        lock.withLock { retained = self }
     }
 
-    private func end() {
+    private func stop() {
         let (tokens, _) = lock.withLock {
-            defer { (self.tokens, itself) = ([], nil) }
-            return (self.tokens, itself)
+            defer { (self.tokens, retained) = ([], nil) }
+            return (self.tokens, retained)
         }
         for token in tokens { center.removeObserver(token) }
     }
@@ -66,7 +66,7 @@ final class NearsideLifecycle: @unchecked Sendable {
     import UIKit
 
     extension NearsideLifecycle {
-        static var ofThisSystem: [Notification.Name: AppEvent] {
+        static var systemEvents: [Notification.Name: AppEvent] {
             [
                 UIApplication.didReceiveMemoryWarningNotification: .memoryLow,
                 UIApplication.didEnterBackgroundNotification: .background,
@@ -76,24 +76,24 @@ final class NearsideLifecycle: @unchecked Sendable {
     }
 #else
     extension NearsideLifecycle {
-        /// A Mac, or a system without app lifecycle: nothing is taken from an app in the background.
-        static var ofThisSystem: [Notification.Name: AppEvent] { [:] }
+        /// Empty on a Mac or a system without an app lifecycle: background apps lose no resources there.
+        static var systemEvents: [Notification.Name: AppEvent] { [:] }
     }
 #endif
 
-// Not where a package brings a `SwiftUI` of its own to type-check against.
+// Not on Linux, where a package may have a stub of `SwiftUI`.
 #if canImport(Darwin) && canImport(SwiftUI)
     import SwiftUI
 
     extension Nearside {
-        /// Hands over a scene's phase, where an app watches phases itself rather than to call `followApp()`:
+        /// Forwards a scene's phase, for an app that observes phases itself and does not call `followApp()`:
         ///
-        ///     .onChange(of: scenePhase) { nearside.follow(scenePhase: $0) }
-        public func follow(scenePhase: ScenePhase) {
+        ///     .onChange(of: scenePhase) { nearside.followApp(scenePhase: $0) }
+        public func followApp(scenePhase: ScenePhase) {
             switch scenePhase {
             case .active: try? notify(event: .foreground)
             case .background: try? notify(event: .background)
-            // `inactive` is a moment under a sheet of the system's.
+            // `inactive` is brief, for example under a system sheet.
             default: break
             }
         }

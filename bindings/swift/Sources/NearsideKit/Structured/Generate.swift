@@ -1,19 +1,18 @@
-// `generate`: an answer as a value of a Swift type. The type's shape becomes the request's JSON Schema, which binds the
-// model on the device word by word; what it wrote is then read with the type's own `init(from:)`.
+// `generate`: an answer as a value of a Swift type. The type's JSON Schema goes into the request and constrains a model
+// on the device token by token; the answer is then decoded with the type's `init(from:)`.
 
 import Foundation
 
 extension Nearside {
-    /// Asks, and gives the answer as a value.
+    /// Sends the request and returns the answer as a value.
     ///
     /// Dates are ISO 8601, `Data` is base64. An optional property may be `null`. An enum needs raw values and
-    /// `CaseIterable`; whatever else cannot be seen from the type says it as `JSONSchemaConvertible`. Small models fill
-    /// in small types well: few properties with telling names. Name the language model's task in the messages, for on
-    /// the device the schema binds the model but is not shown to it.
+    /// `CaseIterable`; a type whose schema cannot be derived conforms to `JSONSchemaConvertible`. Small models handle
+    /// small types well: few properties with descriptive names. Describe the task in the messages: on the device the
+    /// schema constrains the model but is not part of its prompt.
     ///
-    /// Cancelling the task cancels the request, with a `CancellationError`.
-    /// - Throws: `GenerateError` for a type that has no schema and for an answer that is not whole; `NearsideError` as
-    ///   `chat` does.
+    /// Cancelling the task cancels the request and throws `CancellationError`.
+    /// - Throws: `GenerateError` for a type without a schema and for an incomplete answer; otherwise as `chat` does.
     public func generate<T: Decodable & Sendable>(_ request: ChatRequest, as type: T.Type = T.self) async throws -> T {
         let schema = try JSONSchema(describing: type)
         var request = request
@@ -22,7 +21,7 @@ extension Nearside {
         if case .object = schema {
             request.output = .jsonSchema(schema: schema.json)
         } else {
-            // Providers want an object at the top.
+            // Providers require an object at the top level.
             request.output = .jsonSchema(schema: JSONSchema.object([.init("value", schema)]).json)
         }
         for try await chunk in chat(request) {
@@ -39,18 +38,18 @@ extension Nearside {
             return try JSONDecoder.ofAnswers.decode(Enveloped<T>.self, from: Data(text.utf8)).value
         } catch {
             throw stop == .end
-                ? GenerateError.mismatch(type: "\(type)", path: path(of: error)) : .cutOff(stop: stop)
+                ? GenerateError.mismatch(type: "\(type)", path: codingPath(of: error)) : .cutOff(stop: stop)
         }
     }
 }
 
-/// Why there is no value. Holds nothing of what a model wrote.
+/// The reason why `generate` returned no value. Contains no text of the model.
 public enum GenerateError: Error, Sendable, Equatable {
-    /// The type's shape cannot be seen, at this path below it; `remedy` says what helps.
+    /// The type has no schema, because of the property at this path; `remedy` describes the fix.
     case indescribable(type: String, path: String, remedy: String)
-    /// The answer ended before it was whole.
+    /// The answer ended before its JSON was complete.
     case cutOff(stop: StopReason)
-    /// The answer is whole, and not of this type: at this path it has something else, or something that the type refuses.
+    /// The answer is complete, but the type cannot be decoded from it: the value at this path is wrong.
     case mismatch(type: String, path: String)
 }
 
@@ -86,12 +85,12 @@ private struct Enveloped<T: Decodable>: Decodable {
 }
 
 extension JSONDecoder {
-    /// Reads what the schemas of `JSONSchema(describing:)` ask for.
+    /// Returns a decoder for the formats that `JSONSchema(describing:)` declares.
     static var ofAnswers: JSONDecoder {
         let decoder = JSONDecoder()
         decoder.dateDecodingStrategy = .custom { decoder in
             let text = try decoder.singleValueContainer().decode(String.self)
-            // A model may write fractions of a second; the plain formatter refuses them.
+            // A model may write fractional seconds, which the default formatter rejects.
             let formatter = ISO8601DateFormatter()
             if let date = formatter.date(from: text) { return date }
             formatter.formatOptions.insert(.withFractionalSeconds)
@@ -102,8 +101,8 @@ extension JSONDecoder {
     }
 }
 
-/// Where it went wrong. The rest of a `DecodingError` may quote the answer.
-private func path(of error: any Error) -> String {
+/// Returns the coding path of a decoding error. The rest of a `DecodingError` may quote the answer.
+private func codingPath(of error: any Error) -> String {
     let context: DecodingError.Context? =
         switch error as? DecodingError {
         case .dataCorrupted(let context), .typeMismatch(_, let context), .valueNotFound(_, let context): context

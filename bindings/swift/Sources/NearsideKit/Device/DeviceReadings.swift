@@ -1,28 +1,28 @@
-// What Apple's systems say of a device, in plain values, and what the library makes of it. Nothing here needs an Apple
-// system, so its tests run anywhere; AppleHost.swift does the reading.
+// Readings of Apple's systems as plain values, and their conversion to the library's device facts. Nothing here needs
+// an Apple system, so its tests run anywhere; AppleHost.swift takes the readings.
 
-/// A device as its system described it last.
+/// The latest values reported by the system.
 struct DeviceReadings: Sendable, Equatable {
-    /// How the device is connected, as `NWPath` says.
+    /// The network path, as `NWPath` reports it.
     struct Path: Sendable, Equatable {
-        /// Something can be reached, if need be by dialling first.
+        /// A connection exists or can be established on demand.
         var isSatisfied: Bool
         /// Mobile data, or a personal hotspot.
         var isExpensive: Bool
-        /// The person switched on Low Data Mode.
+        /// The user enabled Low Data Mode.
         var isConstrained: Bool
     }
 
-    /// Bytes that this process may still take. Unset: not told.
+    /// Bytes that this process may still allocate. `nil`: unknown.
     var memoryAvailable: UInt64?
-    /// Unset until the system has told for the first time.
+    /// `nil` until the first update from the system.
     var path: Path?
-    /// `ProcessInfo.ThermalState` by its number: 0 nominal, 1 fair, 2 serious, 3 critical.
+    /// Raw value of `ProcessInfo.ThermalState`: 0 nominal, 1 fair, 2 serious, 3 critical.
     var thermalState = 0
     var isLowPower = false
-    /// From 0 to 1, negative where it is not known: `UIDevice.batteryLevel`.
+    /// `UIDevice.batteryLevel`: 0 to 1, negative if unknown.
     var batteryLevel: Float = -1
-    /// The system asked for memory and has not taken that back.
+    /// The system reported memory pressure and has not ended it.
     var memoryPressure = false
 
     var facts: HostFacts {
@@ -34,7 +34,7 @@ struct DeviceReadings: Sendable, Equatable {
     private var network: Network {
         guard let path else { return .unknown }
         guard path.isSatisfied else { return .offline }
-        // Low Data Mode is the person's wish to save bytes, whatever they cost.
+        // In Low Data Mode the user wants to save data even on an unmetered network.
         return path.isExpensive || path.isConstrained ? .metered : .unmetered
     }
 
@@ -47,14 +47,14 @@ struct DeviceReadings: Sendable, Equatable {
         case ...0: .nominal
         case 1: .fair
         case 2: .serious
-        // A state that a later system adds beyond critical is not a cooler one.
+        // A state that a later system adds beyond critical is at least critical.
         default: .critical
         }
     }
 }
 
-/// Available memory of a Mac in bytes: free pages, plus pages that can be reclaimed.
-func bytesAvailable(pageSize: UInt64, free: UInt64, inactive: UInt64, purgeable: UInt64) -> UInt64 {
-    // Inactive purgeable pages are counted in both; taking the larger counts none twice.
+/// Returns the available memory of a Mac in bytes: free and reclaimable pages.
+func availableBytes(pageSize: UInt64, free: UInt64, inactive: UInt64, purgeable: UInt64) -> UInt64 {
+    // Inactive purgeable pages are in both counts; the larger one counts none twice.
     (free + max(inactive, purgeable)) * pageSize
 }

@@ -1,33 +1,33 @@
-// Where an app keeps the credentials of its providers between two starts. The library keeps none: it is given them,
-// holds them in memory, and prints them nowhere.
+// Persistent storage for provider credentials. The library stores none: the app passes them in, and the library holds
+// them in memory and never prints them.
 //
-// Apple's systems have the keychain for it; elsewhere it is files that only this user may read.
+// On Apple's systems they are stored in the keychain, elsewhere in files that only the current user can read.
 
 import Foundation
 
-/// Keeps one credential for each provider.
+/// Storage for one credential per provider.
 public protocol Keys: Sendable {
-    /// The credential of the provider of this name, if one is kept.
+    /// Returns the stored credential of the provider, or `nil`.
     func load(provider: String) throws -> String?
 
-    /// Keeps a credential, in place of the one before.
+    /// Stores a credential and replaces the previous one.
     func save(provider: String, key: String) throws
 
-    /// Forgets a credential, if one is kept.
+    /// Deletes the stored credential; no error if there is none.
     func remove(provider: String) throws
 }
 
 extension Nearside {
-    /// Sets the stored credential of every configured provider.
-    public func useKeys(_ keys: any Keys) async throws {
+    /// Loads the stored credential of every configured provider into the library.
+    public func loadCredentials(_ keys: any Keys) async throws {
         for provider in try await providers().map(\.settings.name) {
             if let key = try keys.load(provider: provider) { try setKey(provider: provider, key: key) }
         }
     }
 }
 
-/// Keeps credentials in a directory, a file each that only this user may read. On Apple's systems take `KeychainKeys`.
-public struct FileKeys: Keys {
+/// Stores each credential in a file that only the current user can read. Apple's systems have `KeychainCredentialStore`.
+public struct FileCredentialStore: Keys {
     private let directory: URL
 
     public init(directory: URL) {
@@ -42,15 +42,15 @@ public struct FileKeys: Keys {
     public func save(provider: String, key: String) throws {
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         let new = directory.appendingPathComponent(UUID().uuidString)
-        // The owner's alone from its first moment; Foundation would set that only afterwards.
+        // Created with mode 0600; Foundation would set the permissions only after creation.
         let descriptor = open(new.path, O_WRONLY | O_CREAT | O_EXCL, 0o600)
-        guard descriptor >= 0 else { throw failure(new) }
+        guard descriptor >= 0 else { throw storageError(new) }
         do {
             let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
             try handle.write(contentsOf: Data(key.utf8))
             try handle.close()
-            // A rename is whole or not at all.
-            guard rename(new.path, file(provider).path) == 0 else { throw failure(new) }
+            // A rename is atomic.
+            guard rename(new.path, file(provider).path) == 0 else { throw storageError(new) }
         } catch {
             unlink(new.path)
             throw error
@@ -58,14 +58,14 @@ public struct FileKeys: Keys {
     }
 
     public func remove(provider: String) throws {
-        guard unlink(file(provider).path) == 0 || errno == ENOENT else { throw failure(file(provider)) }
+        guard unlink(file(provider).path) == 0 || errno == ENOENT else { throw storageError(file(provider)) }
     }
 
-    private func failure(_ file: URL) -> NearsideError {
-        .Storage(message: "could not keep a key in `\(file.path)`: \(String(cString: strerror(errno)))")
+    private func storageError(_ file: URL) -> NearsideError {
+        .Storage(message: "could not store a key in `\(file.path)`: \(String(cString: strerror(errno)))")
     }
 
-    /// A name that is one on every file system, whatever the provider is called: `..`, `a/b`, or `A` beside `a`.
+    /// Returns a path that is valid on every file system for any provider name: `..`, `a/b`, or `A` beside `a`.
     private func file(_ provider: String) -> URL {
         let hex = provider.utf8.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
         return directory.appendingPathComponent(hex + ".key")
@@ -75,12 +75,12 @@ public struct FileKeys: Keys {
 #if canImport(Security)
     import Security
 
-    /// Keeps credentials in the keychain of this device: readable once it was unlocked since its start, in no backup,
-    /// and on no other device. On a Mac the app has to be signed for it.
-    public struct KeychainKeys: Keys {
+    /// Stores credentials in this device's keychain: readable after the first unlock since boot, excluded from backups,
+    /// not synced to other devices. On a Mac the app has to be signed for it.
+    public struct KeychainCredentialStore: Keys {
         private let service: String
 
-        /// The name under which the keychain lists them.
+        /// Creates a store whose keychain items have this service name.
         public init(service: String = "org.nearside.keys") {
             self.service = service
         }
@@ -91,7 +91,7 @@ public struct FileKeys: Keys {
             var found: CFTypeRef?
             let status = SecItemCopyMatching(query as CFDictionary, &found)
             if status == errSecItemNotFound { return nil }
-            try check(status)
+            try throwUnlessSuccess(status)
             return (found as? Data).map { String(decoding: $0, as: UTF8.self) }
         }
 
@@ -101,28 +101,28 @@ public struct FileKeys: Keys {
                 kSecAttrAccessible: kSecAttrAccessibleAfterFirstUnlockThisDeviceOnly,
             ]
             let status = SecItemUpdate(item(provider) as CFDictionary, value as CFDictionary)
-            guard status == errSecItemNotFound else { return try check(status) }
+            guard status == errSecItemNotFound else { return try throwUnlessSuccess(status) }
             let new = item(provider).merging(value) { $1 }
-            try check(SecItemAdd(new as CFDictionary, nil))
+            try throwUnlessSuccess(SecItemAdd(new as CFDictionary, nil))
         }
 
         public func remove(provider: String) throws {
             let status = SecItemDelete(item(provider) as CFDictionary)
-            if status != errSecItemNotFound { try check(status) }
+            if status != errSecItemNotFound { try throwUnlessSuccess(status) }
         }
 
         private func item(_ provider: String) -> [CFString: Any] {
             [
                 kSecClass: kSecClassGenericPassword, kSecAttrService: service, kSecAttrAccount: provider,
-                // On a Mac too, the keychain that iOS has.
+                // Use the iOS-style keychain on a Mac too.
                 kSecUseDataProtectionKeychain: true,
             ]
         }
 
-        private func check(_ status: OSStatus) throws {
+        private func throwUnlessSuccess(_ status: OSStatus) throws {
             guard status != errSecSuccess else { return }
             let text = SecCopyErrorMessageString(status, nil) as String? ?? "status \(status)"
-            throw NearsideError.Storage(message: "the keychain refuses: \(text)")
+            throw NearsideError.Storage(message: "the keychain failed: \(text)")
         }
     }
 #endif

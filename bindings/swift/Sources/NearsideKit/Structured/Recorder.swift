@@ -1,24 +1,24 @@
-// The decoder behind `SchemaProbe`: three containers that hold nothing and write down what they are asked for.
+// The decoder behind `SchemaProbe`: three empty containers that record the requested keys and types.
 
-/// What one value was asked for.
+/// A decoder that records the requests of one value's `init(from:)`.
 final class Recorder: Decoder {
-    /// What a property or an element is: known, or a container that is still being asked.
+    /// The schema of a property or an element: complete, or a nested container that is still recording.
     enum Shape {
-        case known(JSONSchema)
-        case asked(Recorder)
+        case complete(JSONSchema)
+        case nested(Recorder)
     }
 
     let probe: SchemaProbe
-    var codingPath: [any CodingKey] { probe.path.map { Name(stringValue: $0) } }
+    var codingPath: [any CodingKey] { probe.path.map { AnyCodingKey(stringValue: $0) } }
     let userInfo: [CodingUserInfoKey: Any] = [:]
 
-    /// Set by a single value.
+    /// Set by the single-value container.
     fileprivate var value: JSONSchema?
-    /// In the order in which they were asked for.
+    /// In the order of the requests.
     fileprivate var properties: [(name: String, shape: Shape)] = []
-    /// Properties that may be `null`: their absence was asked about.
+    /// Properties that may be `null`: `decodeNil` was called for them.
     fileprivate var optional: Set<String> = []
-    /// Set once elements are asked for.
+    /// Set by the unkeyed container.
     fileprivate var elements: [Shape]?
 
     init(probe: SchemaProbe) {
@@ -31,7 +31,7 @@ final class Recorder: Decoder {
             let schemas = try elements.map(Self.schema)
             guard let first = schemas.first, schemas.allSatisfy({ $0 == first }) else {
                 throw probe.indescribable(
-                    "let the elements of a list be of one type, or say the schema as `JSONSchemaConvertible`")
+                    "let the elements of a list be of one type, or declare the schema as `JSONSchemaConvertible`")
             }
             return .array(first)
         }
@@ -44,8 +44,8 @@ final class Recorder: Decoder {
 
     private static func schema(_ shape: Shape) throws -> JSONSchema {
         switch shape {
-        case .known(let schema): schema
-        case .asked(let recorder): try recorder.schema()
+        case .complete(let schema): schema
+        case .nested(let recorder): try recorder.schema()
         }
     }
 
@@ -57,7 +57,7 @@ final class Recorder: Decoder {
         }
     }
 
-    /// For a container below this one.
+    /// Returns the recorder for a nested container.
     fileprivate func child(_ name: String) -> Recorder {
         Recorder(probe: probe.at(name))
     }
@@ -76,8 +76,8 @@ final class Recorder: Decoder {
     }
 }
 
-/// A name as a coding key.
-private struct Name: CodingKey {
+/// A coding key for any string.
+private struct AnyCodingKey: CodingKey {
     let stringValue: String
     var intValue: Int? { nil }
 
@@ -99,45 +99,45 @@ private struct Keyed<Key: CodingKey>: KeyedDecodingContainerProtocol {
         true
     }
 
-    // Asked by every `decodeIfPresent` before it decodes.
+    // Every `decodeIfPresent` calls this before it decodes.
     func decodeNil(forKey key: Key) -> Bool {
         recorder.optional.insert(key.stringValue)
         return false
     }
 
-    // Stands for the protocol's methods for single types, too.
+    // Also satisfies the protocol's requirements for `Bool`, `String` and the number types.
     func decode<T: Decodable>(_ type: T.Type, forKey key: Key) throws -> T {
         let (schema, value) = try recorder.probe.at(key.stringValue).describe(type)
-        recorder.add(.known(schema), as: key.stringValue)
+        recorder.add(.complete(schema), as: key.stringValue)
         return value
     }
 
     func nestedContainer<Nested: CodingKey>(
         keyedBy type: Nested.Type, forKey key: Key
     ) -> KeyedDecodingContainer<Nested> {
-        below(key.stringValue).container(keyedBy: type)
+        nestedRecorder(key.stringValue).container(keyedBy: type)
     }
 
     func nestedUnkeyedContainer(forKey key: Key) -> any UnkeyedDecodingContainer {
-        below(key.stringValue).unkeyedContainer()
+        nestedRecorder(key.stringValue).unkeyedContainer()
     }
 
     func superDecoder() -> any Decoder {
-        below("super")
+        nestedRecorder("super")
     }
 
     func superDecoder(forKey key: Key) -> any Decoder {
-        below(key.stringValue)
+        nestedRecorder(key.stringValue)
     }
 
-    private func below(_ name: String) -> Recorder {
+    private func nestedRecorder(_ name: String) -> Recorder {
         let child = recorder.child(name)
-        recorder.add(.asked(child), as: name)
+        recorder.add(.nested(child), as: name)
         return child
     }
 }
 
-/// One element, and then the end.
+/// A list with exactly one element.
 private struct Unkeyed: UnkeyedDecodingContainer {
     let recorder: Recorder
     var codingPath: [any CodingKey] { recorder.codingPath }
@@ -155,25 +155,25 @@ private struct Unkeyed: UnkeyedDecodingContainer {
 
     mutating func decode<T: Decodable>(_ type: T.Type) throws -> T {
         let (schema, value) = try recorder.probe.at("[]").describe(type)
-        add(.known(schema))
+        add(.complete(schema))
         return value
     }
 
     mutating func nestedContainer<Nested: CodingKey>(keyedBy type: Nested.Type) -> KeyedDecodingContainer<Nested> {
-        below().container(keyedBy: type)
+        nestedRecorder().container(keyedBy: type)
     }
 
     mutating func nestedUnkeyedContainer() -> any UnkeyedDecodingContainer {
-        below().unkeyedContainer()
+        nestedRecorder().unkeyedContainer()
     }
 
     mutating func superDecoder() -> any Decoder {
-        below()
+        nestedRecorder()
     }
 
-    private mutating func below() -> Recorder {
+    private mutating func nestedRecorder() -> Recorder {
         let child = recorder.child("[]")
-        add(.asked(child))
+        add(.nested(child))
         return child
     }
 

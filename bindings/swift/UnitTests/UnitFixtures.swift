@@ -1,9 +1,9 @@
-// What these tests share: a library that has a recorded provider set up, and short ways to read a stream.
+// Fixtures: a library with a recorded provider, and helpers to read a stream.
 
 import Foundation
 import NearsideTesting
 
-/// Open to everything, with nothing on the device: whatever is asked, the provider answers.
+/// Opens a library without a local model and with a permissive policy, so that the provider answers every request.
 func library(with provider: RecordedProvider) async throws -> Nearside {
     let nearside = try Nearside(directory: freshDirectory())
     try await nearside.setPolicy(
@@ -12,28 +12,28 @@ func library(with provider: RecordedProvider) async throws -> Nearside {
     return nearside
 }
 
-/// A directory that nobody has used, and that goes when the tests end.
+/// Returns an unused directory, deleted when the tests end.
 func freshDirectory() -> URL {
     scratch.appending(component: UUID().uuidString)
 }
 
 private let scratch: URL = {
     let directory = URL.temporaryDirectory.appending(component: "nearside-unit-\(UUID().uuidString)")
-    // Not every test makes a library of it first.
+    // Not every test creates it by opening a library.
     try? FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     atexit { try? FileManager.default.removeItem(at: scratch) }
     return directory
 }()
 
 extension AsyncSequence {
-    /// Everything that comes.
+    /// Returns all elements.
     func all() async throws -> [Element] {
         try await reduce(into: []) { $0.append($1) }
     }
 }
 
 extension Sequence<Chunk> {
-    /// The answer, without what was thought.
+    /// The answer without the reasoning.
     var text: String {
         reduce(into: "") { if case .text(let text) = $1 { $0 += text } }
     }

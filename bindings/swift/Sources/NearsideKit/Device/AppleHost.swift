@@ -1,49 +1,48 @@
-// What only an app on an Apple system can know of its device, read for the library before each decision.
+// Device facts that only an app on an Apple system can read; the library requests them before each routing decision.
 
 #if canImport(Darwin) && canImport(Network)
     import Darwin
     import Foundation
-    // By name: the framework as a whole is called as the library's own `Network`.
-    import class Network.NWPathMonitor
+    import Network
     import os
 
     #if canImport(UIKit)
         import UIKit
     #endif
 
-    /// Tells the library how much memory this app may take, how the device is connected, how hot it is, what its battery
-    /// holds and whether it saves power. Make one and give it to `Nearside`: it reads for as long as that lives.
+    /// Reports available memory, connectivity, thermal state, battery level and Low Power Mode to the library. Pass one
+    /// to `Nearside`, which holds it for its own lifetime.
     ///
-    /// On iOS it switches `UIDevice.isBatteryMonitoringEnabled` on. A Mac's battery is not read.
+    /// On iOS it enables `UIDevice.isBatteryMonitoringEnabled`. A Mac's battery is not read.
     public final class AppleHost: DeviceHost, Sendable {
         /// Values that the system pushes; the rest is read on demand.
-        private let told = OSAllocatedUnfairLock(initialState: DeviceReadings())
-        private let sources: Sources
+        private let readings = OSAllocatedUnfairLock(initialState: DeviceReadings())
+        private let observers: Observers
 
         public init() {
             let paths = NWPathMonitor()
             let pressure = DispatchSource.makeMemoryPressureSource(eventMask: [.warning, .critical])
             let relief = DispatchSource.makeMemoryPressureSource(eventMask: .normal)
-            sources = Sources(paths: paths, pressure: [pressure, relief])
-            let told = told
+            observers = Observers(paths: paths, pressure: [pressure, relief])
+            let readings = readings
             paths.pathUpdateHandler = { path in
                 let reading = DeviceReadings.Path(
                     isSatisfied: path.status != .unsatisfied, isExpensive: path.isExpensive,
                     isConstrained: path.isConstrained)
-                told.withLock { $0.path = reading }
+                readings.withLock { $0.path = reading }
             }
             paths.start(queue: DispatchQueue(label: "org.nearside.network"))
-            pressure.setEventHandler { told.withLock { $0.memoryPressure = true } }
-            relief.setEventHandler { told.withLock { $0.memoryPressure = false } }
+            pressure.setEventHandler { readings.withLock { $0.memoryPressure = true } }
+            relief.setEventHandler { readings.withLock { $0.memoryPressure = false } }
             pressure.activate()
             relief.activate()
             #if canImport(UIKit)
-                sources.watchBattery { level in told.withLock { $0.batteryLevel = level } }
+                observers.observeBattery { level in readings.withLock { $0.batteryLevel = level } }
             #endif
         }
 
         public func facts() -> HostFacts {
-            var now = told.withLock { $0 }
+            var now = readings.withLock { $0 }
             now.memoryAvailable = Self.memoryAvailable()
             now.thermalState = ProcessInfo.processInfo.thermalState.rawValue
             now.isLowPower = ProcessInfo.processInfo.isLowPowerModeEnabled
@@ -51,7 +50,7 @@
         }
 
         #if targetEnvironment(simulator)
-            // A simulator has the memory of its Mac; the library reads that by itself.
+            // A simulator has the memory of its Mac, which the library reads itself.
             private static func memoryAvailable() -> UInt64? { nil }
         #elseif !canImport(UIKit)
             private static func memoryAvailable() -> UInt64? {
@@ -64,12 +63,12 @@
                     }
                 }
                 guard result == KERN_SUCCESS else { return nil }
-                return bytesAvailable(
+                return availableBytes(
                     pageSize: UInt64(getpagesize()), free: UInt64(statistics.free_count),
                     inactive: UInt64(statistics.inactive_count), purgeable: UInt64(statistics.purgeable_count))
             }
 
-            /// Each call of `mach_host_self` takes a right that would have to be given back.
+            /// Called once: each call of `mach_host_self` acquires a port right that must be released.
             private static let machine = mach_host_self()
         #else
             private static func memoryAvailable() -> UInt64? {
@@ -80,7 +79,7 @@
 
     /// Observers that run until this object is released. Their types are thread-safe, but not all SDKs declare them
     /// `Sendable`.
-    private final class Sources: @unchecked Sendable {
+    private final class Observers: @unchecked Sendable {
         private let paths: NWPathMonitor
         private let pressure: [any DispatchSourceMemoryPressure]
         private let lock = NSLock()
@@ -92,20 +91,20 @@
         }
 
         #if canImport(UIKit)
-            func watchBattery(_ tell: @escaping @Sendable (Float) -> Void) {
+            func observeBattery(_ report: @escaping @Sendable (Float) -> Void) {
                 Task { @MainActor [weak self] in
                     UIDevice.current.isBatteryMonitoringEnabled = true
-                    tell(UIDevice.current.batteryLevel)
+                    report(UIDevice.current.batteryLevel)
                     let token = NotificationCenter.default.addObserver(
                         forName: UIDevice.batteryLevelDidChangeNotification, object: nil, queue: .main
                     ) { _ in
-                        MainActor.assumeIsolated { tell(UIDevice.current.batteryLevel) }
+                        MainActor.assumeIsolated { report(UIDevice.current.batteryLevel) }
                     }
-                    self?.keep(token)
+                    self?.store(token)
                 }
             }
 
-            private func keep(_ token: any NSObjectProtocol) {
+            private func store(_ token: any NSObjectProtocol) {
                 lock.withLock { battery = token }
             }
         #endif

@@ -1,48 +1,48 @@
-// What an app loops over: an answer and a download as an `AsyncSequence`.
+// Answers and downloads as an `AsyncSequence`.
 
 import Foundation
 @_exported import NearsideGenerated
 
-/// The chunks of an answer: `Chunk.started`, then reasoning, text, tool calls and citations, then `Chunk.done`. Where a
-/// place fails before it said anything the next one begins with a `Chunk.started` of its own.
-public typealias ChatChunks = Batches<ChatStream>
+/// The chunks of an answer: `Chunk.started`, then reasoning, text, tool calls and citations, then `Chunk.done`. If a
+/// target fails before any visible output, the next one emits its own `Chunk.started`.
+public typealias ChatChunks = BatchSequence<ChatStream>
 
-/// The steps of a download, up to `DownloadEvent.installed`.
-public typealias DownloadEvents = Batches<DownloadStream>
+/// The events of a download, up to `DownloadEvent.installed`.
+public typealias DownloadEvents = BatchSequence<DownloadStream>
 
 extension Nearside {
     /// Sends the request and streams the answer.
     ///
     /// Cancelling the task cancels the request; the loop then still receives `Chunk.done` with `StopReason.cancelled`.
-    /// Leaving the loop early cancels it too. The loop throws a `NearsideError` after all chunks that came before it.
+    /// Leaving the loop early cancels it too. The loop throws a `NearsideError` after all chunks that preceded it.
     public func chat(_ request: ChatRequest) -> ChatChunks {
-        Batches { try self.startChat(request: request) }
+        BatchSequence { try self.startChat(request: request) }
     }
 
     /// Continues an interrupted answer on a remote target. `said` is the text so far; only what follows it is streamed.
     /// Routing runs again, and the user may have to consent.
     public func continueRemotely(_ request: ChatRequest, said: String) -> ChatChunks {
-        Batches { try self.startContinueRemotely(request: request, said: said) }
+        BatchSequence { try self.startContinueRemotely(request: request, said: said) }
     }
 
     /// Downloads a model, resuming an earlier download.
     ///
-    /// Cancelling the task or leaving the loop stops it, without `DownloadEvent.installed`; what came is kept.
+    /// Cancelling the task or leaving the loop stops it, without `DownloadEvent.installed`; the partial file is kept.
     public func download(_ model: ModelRef) -> DownloadEvents {
-        Batches { try self.startDownload(model: model) }
+        BatchSequence { try self.startDownload(model: model) }
     }
 
-    /// Whether a model fits this device, before any download: only the head of the file is fetched, and kept.
+    /// Reports whether a model fits this device, before any download: fetches only the head of the file, and keeps it.
     public func fit(_ model: ModelRef, options: FitOptions = FitOptions()) async throws -> FitReport {
         try await fit(model: model, options: options)
     }
 }
 
-/// A stream of the library, element by element.
+/// A stream of the library, as a sequence of its elements.
 ///
-/// Cold: each loop starts a request of its own. A slow loop slows the model down; nothing is lost and memory does not
-/// grow.
-public struct Batches<Source: BatchSource>: AsyncSequence, Sendable {
+/// Cold: each loop starts a request of its own. A slow consumer slows the producer down; no element is dropped and
+/// memory stays bounded.
+public struct BatchSequence<Source: BatchStream>: AsyncSequence, Sendable {
     public typealias Element = Source.Element
 
     let start: @Sendable () throws -> Source
@@ -51,7 +51,7 @@ public struct Batches<Source: BatchSource>: AsyncSequence, Sendable {
         Iterator(start: start)
     }
 
-    /// Owns the stream. When a loop ends or is left the iterator goes, the stream with it, and that cancels.
+    /// Owns the stream. When the loop ends or is left, the iterator releases the stream, which cancels it.
     public struct Iterator: AsyncIteratorProtocol, Sendable {
         let start: @Sendable () throws -> Source
         private var source: Source?
@@ -65,7 +65,7 @@ public struct Batches<Source: BatchSource>: AsyncSequence, Sendable {
             if batch.isEmpty {
                 let source = try self.source ?? start()
                 self.source = source
-                // A Swift task that is cancelled does not cancel the Rust future that it waits for.
+                // Cancelling a Swift task does not cancel the Rust future that it awaits.
                 batch = try await withTaskCancellationHandler {
                     try await source.nextBatch()[...]
                 } onCancel: {
@@ -77,16 +77,16 @@ public struct Batches<Source: BatchSource>: AsyncSequence, Sendable {
     }
 }
 
-/// What `Batches` loops over: a stream that is pulled and can be cancelled.
-public protocol BatchSource: Sendable {
+/// A pull-based, cancellable stream of batches: the source of a `BatchSequence`.
+public protocol BatchStream: Sendable {
     associatedtype Element: Sendable
 
-    /// Waits for one element and takes whatever else is there. Empty: it is over.
+    /// Waits for one element and returns it with everything else already queued. Empty at the end.
     func nextBatch() async throws -> [Element]
 
-    /// Stops the work, from any thread and as often as you like.
+    /// Cancels the stream. Idempotent and callable from any thread.
     func cancel()
 }
 
-extension ChatStream: BatchSource {}
-extension DownloadStream: BatchSource {}
+extension ChatStream: BatchStream {}
+extension DownloadStream: BatchStream {}

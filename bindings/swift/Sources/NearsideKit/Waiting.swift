@@ -1,27 +1,27 @@
-// Questions that may wait for a provider, in a task that may be cancelled.
+// Calls that may wait for a provider's response; they return when the calling task is cancelled.
 
 import Foundation
 
 extension Nearside {
     /// Returns the routing decision without sending the request. May wait seconds for a provider's model list.
     public func route(_ request: ChatRequest) async throws -> Decision {
-        try await abandonable { try await self.route(request: request) }
+        try await abandonOnCancel { try await self.route(request: request) }
     }
 
     /// Estimates the cost of the request on every target, cheapest first. Makes no network request.
     public func cost(_ request: ChatRequest) async throws -> [CostRow] {
-        try await abandonable { try await self.cost(request: request) }
+        try await abandonOnCancel { try await self.cost(request: request) }
     }
 
     /// Fetches a provider's model list and stores it.
-    public func models(of provider: String) async throws -> [RemoteModel] {
-        try await abandonable { try await self.providerModels(name: provider) }
+    public func providerModels(_ name: String) async throws -> [RemoteModel] {
+        try await abandonOnCancel { try await self.providerModels(name: name) }
     }
 }
 
-/// Waits for the work unless the task is cancelled. The work then ends in its own time, for a Swift task that is
-/// cancelled does not cancel the Rust future that it waits for; its result is dropped.
-func abandonable<T: Sendable>(_ work: @escaping @Sendable () async throws -> T) async throws -> T {
+/// Runs the work and returns its result, or throws `CancellationError` as soon as the task is cancelled. The work then
+/// continues in the background and its result is dropped: cancelling a Swift task does not cancel the Rust future.
+func abandonOnCancel<T: Sendable>(_ work: @escaping @Sendable () async throws -> T) async throws -> T {
     let (results, continuation) = AsyncThrowingStream<T, any Error>.makeStream()
     Task {
         do {
