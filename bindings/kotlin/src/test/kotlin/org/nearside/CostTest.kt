@@ -8,7 +8,7 @@ import kotlin.test.assertNotNull
 import kotlin.test.assertTrue
 import kotlinx.coroutines.flow.toList
 
-/** What answers cost, beforehand and afterwards, and what they may cost. */
+/** Cost estimates, recorded costs and cost caps. */
 class CostTest {
     @Test
     fun aReceiptTellsWhoRanItWhereAndForHowMuch() = scenario {
@@ -47,7 +47,7 @@ class CostTest {
             assertTrue(rows.single { it.target == provider.target }.setUp)
             assertTrue(rows.filter { it.usdTotal != null && it.target is Target.Remote }.all { it.asOf.isNotEmpty() })
         }
-        assertEquals(emptyList(), provider.requests(), "a comparison asks nobody")
+        assertEquals(emptyList(), provider.requests(), "a comparison sends no request")
     }
 
     @Test
@@ -66,5 +66,5 @@ class CostTest {
     }
 }
 
-/** The last route that was told. */
+/** Returns the route of the last `Started`. */
 private fun Iterable<Chunk>.route(): Route? = filterIsInstance<Chunk.Started>().lastOrNull()?.route
