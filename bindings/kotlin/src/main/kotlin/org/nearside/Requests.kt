@@ -52,9 +52,5 @@ fun Message.Companion.system(text: String): Message = Message(Role.SYSTEM, listO
 /** Returns an assistant message. */
 fun Message.Companion.assistant(text: String): Message = Message(Role.ASSISTANT, listOf(Part.Text(text)))
 
-/**
- * Parses a reference such as `hf:ORG/REPO:Q8_0`, an `https` address, a path, or the id of an installed model.
- *
- * @throws NearsideException.InvalidRequest for a text that is none of these
- */
+/** Parses a reference such as `hf:ORG/REPO:Q8_0`, an `https` address, a path, or the id of an installed model. */
 fun ModelRef.Companion.parse(text: String): ModelRef = modelRef(text)

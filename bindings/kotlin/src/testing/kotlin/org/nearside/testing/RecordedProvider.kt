@@ -1,7 +1,6 @@
 /*
  * A local provider that plays recorded responses, for an app's tests. Routing, consent, receipts and requests are real;
- * no network, key or money is needed. It uses plain Java sockets, so that it runs in tests on a phone as well as on a
- * host.
+ * no network, key or money is needed. It uses plain Java sockets, so that it runs on a phone as well as on a host.
  */
 package org.nearside.testing
 
