@@ -71,7 +71,7 @@ class StreamTest {
 
             for (chunks in listOf(paris, more, whales)) assertTrue(chunks.text().isNotBlank())
             assertTrue(more.done().usage.promptTokens > paris.done().usage.promptTokens, "the first has a history")
-            assertTrue(whales.done().usage.promptTokens < more.done().usage.promptTokens, "the second starts without a history")
+            assertTrue(whales.done().usage.promptTokens < more.done().usage.promptTokens, "the second has no history")
             assertEquals(0.0, whales.done().timings.loadMs, "the model stayed loaded")
         }
     }

@@ -49,7 +49,7 @@ fun main(arguments: Array<String>) = runBlocking(Dispatchers.Default) {
 }
 
 private fun usage(): Nothing {
-    System.err.println("error: unknown or missing measurement\nhelp: use `chunks [N]`, `cancels [N]` or `decode MODEL [N]`")
+    System.err.println("error: no such measurement\nhelp: use `chunks [N]`, `cancels [N]` or `decode MODEL [N]`")
     exitProcess(2)
 }
 

@@ -95,10 +95,10 @@ public class RecordedProvider(exchanges: List<RecordedExchange>) : AutoCloseable
 
     /** Serves one request on a connection. */
     private fun respond(input: InputStream, output: OutputStream) {
-        val (method, path) = input.readLine()?.split(' ') ?: return
-        val headers = generateSequence { input.readLine() }.takeWhile(String::isNotEmpty).map { it.lowercase() }.toList()
+        val (method, path) = input.line()?.split(' ') ?: return
+        val headers = generateSequence { input.line() }.takeWhile(String::isNotEmpty).map { it.lowercase() }.toList()
         val length = headers.firstOrNull { it.startsWith("content-length:") }?.substringAfter(':')?.trim()?.toInt() ?: 0
-        output.play(findExchange(RecordedRequest(method, path, input.readExactly(length).decodeToString())))
+        output.play(findExchange(RecordedRequest(method, path, input.exactly(length).decodeToString())))
     }
 
     @Synchronized
@@ -145,10 +145,10 @@ public class RecordedProvider(exchanges: List<RecordedExchange>) : AutoCloseable
         }
 
         // Not `readNBytes`, which Android lacks before 13.
-        fun InputStream.readExactly(length: Int): ByteArray = ByteArray(length).also { DataInputStream(this).readFully(it) }
+        fun InputStream.exactly(length: Int): ByteArray = ByteArray(length).also { DataInputStream(this).readFully(it) }
 
         /** Reads one line of the request headers, without its end; null if the client closed the connection. */
-        fun InputStream.readLine(): String? {
+        fun InputStream.line(): String? {
             val line = StringBuilder()
             while (true) {
                 val byte = read()

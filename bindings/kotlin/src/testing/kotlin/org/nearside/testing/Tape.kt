@@ -24,7 +24,7 @@ internal fun readTape(tape: Path): List<RecordedExchange> =
             parseExchange(Json.parseToJsonElement(line).jsonObject)
         } catch (_: RuntimeException) {
             // The cause's message would quote the line.
-            throw IllegalArgumentException("line ${index + 1} of the tape `$tape` is not an exchange; record the tape again")
+            throw IllegalArgumentException("line ${index + 1} of the tape `$tape` is not an exchange; record it again")
         }
     }
 
