@@ -1,6 +1,6 @@
 /*
  * Selects the native library build for the device's processor. The build for every 64-bit ARM processor decodes at half
- * the speed that most phones can reach, and reads a prompt at a quarter; builds for newer processors crash on older ones
+ * the speed that most phones can reach, and prefills at a quarter; builds for newer processors crash on older ones
  * (SIGILL). So the AAR contains all of them, and this selects one before the first is loaded.
  *
  * Runs automatically: when the app starts (NativeLibraryStarter, in the manifest), and again in `AndroidHost`, for

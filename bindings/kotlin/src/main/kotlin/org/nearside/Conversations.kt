@@ -34,8 +34,8 @@ fun Conversations.regenerate(id: ULong, message: ULong, request: ChatRequest = C
     batches({ startRegenerate(id, message, request) }, ChatStream::nextBatch)
 
 /**
- * Continues the last answer where it was interrupted, here or remotely (`mode = Mode.ONLY_IN_CLOUD`). Streams only the
- * new part.
+ * Continues the last answer where it was interrupted, here or remotely (`mode = Mode.ONLY_IN_CLOUD`). Streams only
+ * the new part.
  *
  * @throws NearsideException while it is collected, after all chunks that came before
  */

@@ -1,6 +1,6 @@
 /*
- * Storage for provider credentials between app starts. The library itself stores none: it holds them in memory and never
- * prints them.
+ * Storage for provider credentials between app starts. The library itself stores none: it holds them in memory and
+ * never prints them.
  *
  * The interface, and an implementation in files for desktops and servers. Android has `KeystoreCredentialStore`, in
  * src/android.

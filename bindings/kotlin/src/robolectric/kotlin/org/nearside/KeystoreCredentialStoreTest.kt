@@ -32,8 +32,8 @@ import org.robolectric.RobolectricTestRunner
 import org.robolectric.annotation.Config as Device
 
 /**
- * Credentials encrypted with a key of Android's keystore. Robolectric has no keystore: a fake under its name holds keys in
- * memory. The tests see the calls to it, not the behaviour of the real one.
+ * Credentials encrypted with a key of Android's keystore. Robolectric has no keystore: a fake under its name holds keys
+ * in memory. The tests see the calls to it, not the behaviour of the real one.
  */
 @RunWith(RobolectricTestRunner::class)
 @Device(sdk = [34])

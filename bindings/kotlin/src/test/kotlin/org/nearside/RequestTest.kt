@@ -8,15 +8,13 @@ import kotlin.test.assertFailsWith
 class RequestTest {
     @Test
     fun aPlainQuestionNeedsOnlyItsMessages() = scenario {
-        val conversation =
-            listOf(Message.system("Be brief."), Message.user("Why?"), Message.assistant("So."), Message.user("And?"))
+        val conversation = listOf(Message.system("Be brief."), Message.user("Why?"), Message.assistant("So."))
         val plain = ChatRequest(messages = conversation)
         val spelledOut = ChatRequest(
             messages = listOf(
                 Message(Role.SYSTEM, listOf(Part.Text("Be brief."))),
                 Message(Role.USER, listOf(Part.Text("Why?"))),
                 Message(Role.ASSISTANT, listOf(Part.Text("So."))),
-                Message(Role.USER, listOf(Part.Text("And?"))),
             ),
             model = null,
             provider = null,

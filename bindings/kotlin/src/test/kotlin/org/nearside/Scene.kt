@@ -61,7 +61,7 @@ internal fun greedy(vararg messages: Message, maxTokens: UInt? = null): ChatRequ
 
 /** Returns a prompt of about 6,000 tokens, which takes seconds to process; each number makes one that no cache has. */
 internal fun longQuestion(number: Int): ChatRequest =
-    greedy(Message.user("Story $number. " + "The quick brown fox jumps over the lazy dog. ".repeat(600) + "Sum it up."))
+    greedy(Message.user("Story $number. " + "The quick brown fox jumps over the lazy dog. ".repeat(600) + "Recap."))
 
 /** Returns the answer text, without reasoning. */
 internal fun Iterable<Chunk>.text(): String = filterIsInstance<Chunk.Text>().joinToString("") { it.text }

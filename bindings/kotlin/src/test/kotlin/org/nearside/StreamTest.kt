@@ -66,7 +66,7 @@ class StreamTest {
 
             val france = Message.user("What is the capital of France?")
             val paris = answer(france)
-            val more = answer(france, Message.assistant(paris.text()), Message.user("And what is it known for?"))
+            val more = answer(france, Message.assistant(paris.text()), Message.user("What is it known for?"))
             val whales = answer(Message.user("Are whales fish?"))
 
             for (chunks in listOf(paris, more, whales)) assertTrue(chunks.text().isNotBlank())

@@ -31,8 +31,8 @@ public class RecordedExchange(
 ) {
     public companion object {
         /**
-         * Returns a chat whose response streams [text] word by word, in the shape of OpenAI's API. The connection breaks
-         * after it unless [isWhole].
+         * Returns a chat whose response streams [text] word by word, in the shape of OpenAI's API. The connection
+         * breaks after it unless [isWhole].
          */
         public fun chat(
             text: String,

@@ -18,9 +18,9 @@ import org.nearside.Script
 import org.nearside.ScriptStep
 
 /**
- * Returns a library whose `chat` plays these steps for any request; without steps, answers are empty. Everything else (models,
- * conversations) is real and stored in [directory], by default a temporary one.
- * [pause] is the delay before each word.
+ * Returns a library whose `chat` plays these steps for any request; without steps, answers are empty. Everything else
+ * (models, conversations) is real and stored in [directory], by default a temporary one. [pause] is the delay before
+ * each word.
  */
 public fun scripted(
     directory: String = freshDirectory(),
