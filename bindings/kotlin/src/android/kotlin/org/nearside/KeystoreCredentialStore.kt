@@ -1,6 +1,5 @@
 /*
- * Credentials on Android: encrypted with a key that stays inside the system's keystore, in secure hardware where the
- * device has it.
+ * Credentials on Android: encrypted with a key that stays in the system's keystore, in secure hardware if there is any.
  *
  * Adds the key to `SealedCredentialStore`, which the scenarios test. The tests here use a fake keystore
  * (src/robolectric); it has not run on a phone yet.
