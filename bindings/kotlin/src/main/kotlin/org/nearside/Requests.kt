@@ -1,6 +1,4 @@
-/*
- * Shorthand factories for common requests: extensions of companions, as Swift has them in extensions of the types.
- */
+/* Shorthand factories for common requests: extensions of companions, as Swift has them in extensions of the types. */
 package org.nearside
 
 /** Opens the models in [directory] with the defaults of [Config]. [host], if given, reports the device's state. */
@@ -44,13 +42,15 @@ operator fun ChatRequest.Companion.invoke(
 )
 
 /** Returns a user message. */
-fun Message.Companion.user(text: String): Message = Message(Role.USER, listOf(Part.Text(text)))
+fun Message.Companion.user(text: String): Message = textMessage(Role.USER, text)
 
 /** Returns a system message: instructions for the whole conversation. */
-fun Message.Companion.system(text: String): Message = Message(Role.SYSTEM, listOf(Part.Text(text)))
+fun Message.Companion.system(text: String): Message = textMessage(Role.SYSTEM, text)
 
 /** Returns an assistant message. */
-fun Message.Companion.assistant(text: String): Message = Message(Role.ASSISTANT, listOf(Part.Text(text)))
+fun Message.Companion.assistant(text: String): Message = textMessage(Role.ASSISTANT, text)
+
+private fun textMessage(role: Role, text: String) = Message(role, listOf(Part.Text(text)))
 
 /** Parses a reference such as `hf:ORG/REPO:Q8_0`, an `https` address, a path, or the id of an installed model. */
 fun ModelRef.Companion.parse(text: String): ModelRef = modelRef(text)
