@@ -1,12 +1,12 @@
 /*
- * What holds for all modules: who publishes them, and which Kotlin an app needs to use them.
+ * Settings common to all modules: group, version, and the Kotlin version that an app needs.
  */
 import org.jetbrains.kotlin.gradle.dsl.JvmTarget
 import org.jetbrains.kotlin.gradle.dsl.KotlinVersion
 import org.jetbrains.kotlin.gradle.tasks.KotlinCompile
 
 plugins {
-    // Also tells the Android plugin, which brings an older one, which Kotlin to compile with.
+    // Also replaces the older Kotlin that the Android plugin brings.
     alias(libs.plugins.kotlin.jvm) apply false
     alias(libs.plugins.kotlin.serialization) apply false
     alias(libs.plugins.android.library) apply false

@@ -1,7 +1,7 @@
 /*
- * The build that apps get the library from: an AAR for Android, a jar for desktops and servers, and what apps test with.
- * All three are made of the sources in src/, of the Kotlin that UniFFI generates, and of the native libraries;
- * `scripts/kotlin.sh android` makes the last two and then calls this.
+ * Builds the published artifacts: an AAR for Android, a jar for desktops and servers, and the testing module. All three
+ * consist of the sources in src/, the Kotlin that UniFFI generates, and the native libraries;
+ * `scripts/kotlin.sh android` builds the last two and then runs this.
  */
 pluginManagement {
     repositories {

@@ -1,5 +1,5 @@
 /*
- * The AAR: the library, what it asks of Android, and the native libraries, of which NativeLibrary.kt chooses one.
+ * The AAR: the library, its manifest, and the native libraries, of which NativeLibrary.kt selects one.
  */
 plugins {
     alias(libs.plugins.android.library)
@@ -44,7 +44,7 @@ dependencies {
     api(libs.kotlin.stdlib)
     api(libs.coroutines)
     api(libs.serialization)
-    // With the native half for Android.
+    // The AAR of JNA contains its native library for Android.
     implementation(variantOf(libs.jna) { artifactType("aar") })
 
     testImplementation(libs.robolectric)

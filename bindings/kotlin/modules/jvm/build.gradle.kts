@@ -1,5 +1,5 @@
 /*
- * The jar for desktops and servers: the library, and the native library of each system that it was built on.
+ * The jar for desktops and servers: the library, and the native libraries of the systems it was built on.
  */
 plugins {
     alias(libs.plugins.kotlin.jvm)
@@ -13,7 +13,7 @@ val built: File = rootProject.file(providers.gradleProperty("nearside.target").g
 
 kotlin.sourceSets.main {
     kotlin.srcDirs(sources.resolve("main/kotlin"), built.resolve("bindings/kotlin"))
-    // One folder for each system, named as JNA looks for them: linux-x86-64, darwin-aarch64.
+    // One folder per system, with the names that JNA searches: linux-x86-64, darwin-aarch64.
     resources.srcDir(built.resolve("natives"))
 }
 

@@ -1,6 +1,6 @@
 /*
- * What apps test with, on a host and on a phone: scripts and recorded providers. It brings the host's native libraries, so
- * that an Android app's unit tests run on a host, and not the classes of the library: those are the app's own.
+ * The testing module for apps, on a host and on a phone: scripts and recorded providers. It contains the host's native
+ * libraries, so that an Android app's unit tests run on a host. The library's classes come from the app's dependency.
  */
 plugins {
     alias(libs.plugins.kotlin.jvm)
@@ -27,7 +27,7 @@ dependencies {
     compileOnly(project(":nearside-jvm"))
     api(libs.kotlin.stdlib)
     implementation(libs.serialization)
-    // The AAR of it that Android apps have lacks the host's native half.
+    // The AAR of JNA in Android apps lacks the host's native library.
     runtimeOnly(libs.jna)
 }
 

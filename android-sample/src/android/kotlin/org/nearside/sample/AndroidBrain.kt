@@ -8,9 +8,9 @@ import android.app.Application
 import kotlin.io.path.createDirectories
 import org.nearside.AndroidHost
 import org.nearside.Config
-import org.nearside.KeystoreKeys
+import org.nearside.KeystoreCredentialStore
 import org.nearside.Nearside
-import org.nearside.follow
+import org.nearside.followApp
 
 /** Models and keys are not backed up: models can be had again, and keys cannot be opened elsewhere. */
 fun androidBrain(application: Application): Brain {
@@ -19,8 +19,8 @@ fun androidBrain(application: Application): Brain {
     val host = AndroidHost(application)
     val nearside = Nearside.withHost(Config(library.toString()), host)
     // Memory warnings, going to the background, coming back.
-    val following = nearside.follow(application)
-    val brain = NearsideBrain(nearside, KeystoreKeys(directory.resolve("keys")), host, directory)
+    val following = nearside.followApp(application)
+    val brain = NearsideBrain(nearside, KeystoreCredentialStore(directory.resolve("keys")), host, directory)
     return object : Brain by brain {
         override fun close() {
             following.close()

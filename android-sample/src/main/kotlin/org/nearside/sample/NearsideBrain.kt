@@ -31,7 +31,7 @@ import org.nearside.Decision
 import org.nearside.DeviceHost
 import org.nearside.DownloadEvent
 import org.nearside.ExportFormat
-import org.nearside.FileKeys
+import org.nearside.FileCredentialStore
 import org.nearside.FitReport
 import org.nearside.Heat
 import org.nearside.InstalledModel
@@ -59,8 +59,9 @@ import org.nearside.Timings
 import org.nearside.Usage
 import org.nearside.Verdict
 import org.nearside.download
-import org.nearside.modelRef
-import org.nearside.useKeys
+import org.nearside.invoke
+import org.nearside.loadCredentials
+import org.nearside.parse
 import org.nearside.user
 
 /**
@@ -187,12 +188,12 @@ class NearsideBrain(
 
     /** One of the catalogue by its id, or whatever else was typed. */
     private fun model(reference: String): ModelRef =
-        catalog.firstOrNull { it.id == reference }?.model ?: modelRef(reference)
+        catalog.firstOrNull { it.id == reference }?.model ?: ModelRef.parse(reference)
 
     override suspend fun importModel(file: Path): ModelEntry = nearside.import(file.toString()).entry(catalog)
 
     override suspend fun remove(model: String) {
-        nearside.remove(modelRef(model))
+        nearside.remove(ModelRef.parse(model))
     }
 
     override suspend fun preferences(): Preferences = withContext(Dispatchers.IO) { preferencesFile.read() }
@@ -260,7 +261,7 @@ class NearsideBrain(
 
     /** Gives every provider its credential of the last time, once. One that cannot be read is missing: its provider says so. */
     private suspend fun unlock() = unlocking.withLock {
-        if (!unlocked) failureOf { withContext(Dispatchers.IO) { nearside.useKeys(keys) } }
+        if (!unlocked) failureOf { withContext(Dispatchers.IO) { nearside.loadCredentials(keys) } }
         unlocked = true
     }
 
@@ -282,7 +283,7 @@ class NearsideBrain(
         fun onDesktop(directory: Path, hub: String? = null): NearsideBrain {
             val library = directory.resolve("nearside").createDirectories()
             val nearside = Nearside(Config(library.toString(), hub = hub))
-            return NearsideBrain(nearside, FileKeys(directory.resolve("keys")), host = null, directory)
+            return NearsideBrain(nearside, FileCredentialStore(directory.resolve("keys")), host = null, directory)
         }
     }
 }
@@ -434,9 +435,9 @@ private fun ChatOptions.settings() = ConversationSettings(system, model, provide
 
 /** Only what is new: the library puts what was said before in front of it. */
 private fun Turn.request(): ChatRequest {
-    val messages: Iterable<Message> = when (kind) {
-        is TurnKind.Send -> listOf(user(kind.text))
-        is TurnKind.Edit -> listOf(user(kind.text))
+    val messages: List<Message> = when (kind) {
+        is TurnKind.Send -> listOf(Message.user(kind.text))
+        is TurnKind.Edit -> listOf(Message.user(kind.text))
         is TurnKind.Regenerate, TurnKind.Resume -> emptyList()
     }
     return ChatRequest(

@@ -1,9 +1,8 @@
 /*
- * What only Android can tell about the device, for the library to decide by: whether a model fits, whether words may
- * travel, whether it is too hot.
+ * Device facts that only Android can report. The library uses them for the memory budget, routing and thermal limits.
  *
- * Every fact is looked up by itself. A service that is missing, a permission that was taken away, a system process that
- * has just died: the fact is unknown, and the others stand. Nothing is thrown, for it would be thrown at Rust.
+ * Each fact is read separately. If a service is missing, a permission was revoked or a system process has died, that
+ * fact is unknown and the others are unaffected. Nothing is thrown, because the caller is Rust.
  */
 package org.nearside
 
@@ -16,44 +15,44 @@ import android.os.Build
 import android.os.PowerManager
 
 /**
- * The device as Android sees it: `Nearside.withHost(Config(directory), AndroidHost(context))`.
+ * The device's state as Android reports it: `Nearside.open(directory, AndroidHost(context))`.
  *
- * Any context will do; the application's is kept.
+ * Any context works; the application's context is stored.
  */
 class AndroidHost(context: Context) : DeviceHost {
     private val context: Context = context.applicationContext ?: context
 
     init {
-        NativeLibrary.choose()
+        NativeLibrary.chooseVariant()
     }
 
     override fun facts(): HostFacts {
         val memory = memory()
         return HostFacts(
-            memoryAvailable = memory?.let(::bytesToTake),
-            network = known { network() } ?: Network.UNKNOWN,
-            batteryPercent = known { batteryPercent() },
-            lowPower = known { service<PowerManager>()?.isPowerSaveMode } ?: false,
-            heat = known { heat() } ?: Heat.NOMINAL,
+            memoryAvailable = memory?.let(::availableBytes),
+            network = factOrNull { network() } ?: Network.UNKNOWN,
+            batteryPercent = factOrNull { batteryPercent() },
+            lowPower = factOrNull { service<PowerManager>()?.isPowerSaveMode } ?: false,
+            heat = factOrNull { heat() } ?: Heat.NOMINAL,
             memoryPressure = memory?.lowMemory ?: false,
         )
     }
 
-    private fun memory(): ActivityManager.MemoryInfo? = known {
+    private fun memory(): ActivityManager.MemoryInfo? = factOrNull {
         service<ActivityManager>()?.let { manager -> ActivityManager.MemoryInfo().also(manager::getMemoryInfo) }
     }
 
     private fun network(): Network? {
         val manager = service<ConnectivityManager>() ?: return null
         val active = manager.activeNetwork ?: return Network.OFFLINE
-        // Unset for a network that was lost between the two calls.
+        // Null for a network that was lost between the two calls.
         val capabilities = manager.getNetworkCapabilities(active) ?: return null
         return network(capabilities::hasCapability)
     }
 
     private fun batteryPercent(): UInt? = service<BatteryManager>()
         ?.getIntProperty(BatteryManager.BATTERY_PROPERTY_CAPACITY)
-        // A device without a battery says Integer.MIN_VALUE.
+        // A device without a battery returns Integer.MIN_VALUE.
         ?.takeIf { it in 0..100 }?.toUInt()
 
     private fun heat(): Heat? {
@@ -64,13 +63,13 @@ class AndroidHost(context: Context) : DeviceHost {
     private inline fun <reified S> service(): S? = context.getSystemService(S::class.java)
 }
 
-/** What an app may still take: below the threshold the system begins to end processes, this one perhaps. */
-private fun bytesToTake(memory: ActivityManager.MemoryInfo): ULong =
+/** Returns the bytes that the app can still allocate: below the threshold the system starts to kill processes. */
+private fun availableBytes(memory: ActivityManager.MemoryInfo): ULong =
     (memory.availMem - memory.threshold).coerceAtLeast(0).toULong()
 
-/** How a network with these capabilities connects. */
+/** Returns the connectivity of a network with these capabilities. */
 private fun network(has: (Int) -> Boolean): Network = when {
-    // Whether it was seen to reach the internet (VALIDATED) is left out: where Google is blocked, it never is.
+    // VALIDATED is not required: Android never sets it where Google is blocked.
     !has(NetworkCapabilities.NET_CAPABILITY_INTERNET) -> Network.OFFLINE
     has(NetworkCapabilities.NET_CAPABILITY_NOT_METERED) -> Network.UNMETERED
     Build.VERSION.SDK_INT >= Build.VERSION_CODES.R &&
@@ -78,7 +77,7 @@ private fun network(has: (Int) -> Boolean): Network = when {
     else -> Network.METERED
 }
 
-/** Android's seven steps in the library's four. */
+/** Maps Android's seven thermal levels to the library's four. */
 private fun heat(status: Int): Heat = when {
     status <= PowerManager.THERMAL_STATUS_LIGHT -> Heat.NOMINAL
     status == PowerManager.THERMAL_STATUS_MODERATE -> Heat.FAIR
@@ -86,9 +85,9 @@ private fun heat(status: Int): Heat = when {
     else -> Heat.CRITICAL
 }
 
-/** The fact, or nothing where looking it up fails, for whatever reason. */
-private inline fun <T> known(look: () -> T?): T? = try {
-    look()
+/** Returns the fact; null if reading it throws. */
+private inline fun <T> factOrNull(readFact: () -> T?): T? = try {
+    readFact()
 } catch (_: RuntimeException) {
     null
 }

@@ -1,6 +1,6 @@
 /*
- * Tells the library what happens to the app, in one line: `val following = nearside.follow(application)`. Under memory
- * pressure it gives memory back, and it knows whether a person is looking.
+ * Forwards app events to the library: `val following = nearside.followApp(application)`. The library then frees memory
+ * under pressure and knows whether the app is in the foreground.
  */
 package org.nearside
 
@@ -12,12 +12,12 @@ import android.content.res.Configuration
 import android.os.Bundle
 
 /**
- * Hands the app's memory warnings, and its coming to the front and leaving it, to the library until the result is closed.
- * Call it once, where the library is made; an app that keeps its [Nearside] for life need not close the result.
+ * Forwards memory warnings and changes between foreground and background to the library until the result is closed.
+ * Call it once, after creation. An app that never closes its [Nearside] need not close the result.
  */
-fun Nearside.follow(application: Application): AutoCloseable {
+fun Nearside.followApp(application: Application): AutoCloseable {
     val events = AppEvents(::notify)
-    events.begin()
+    events.readInitialState()
     application.registerComponentCallbacks(events)
     application.registerActivityLifecycleCallbacks(events)
     return AutoCloseable {
@@ -27,12 +27,12 @@ fun Nearside.follow(application: Application): AutoCloseable {
 }
 
 /**
- * What a trim level means to the library; nothing where it means nothing. Since Android 14 apps get two of them only:
- * `TRIM_MEMORY_UI_HIDDEN`, which the activities tell as well, and `TRIM_MEMORY_BACKGROUND`.
+ * Maps a trim level to an event; null for a level that needs none. Since Android 14 apps receive only two levels:
+ * `TRIM_MEMORY_UI_HIDDEN`, which the activity callbacks report as well, and `TRIM_MEMORY_BACKGROUND`.
  */
 @Suppress("DEPRECATION")
-internal fun appEvent(trimLevel: Int): AppEvent? = when {
-    // The numbers are not in the order of urgency: up to 15 the app is in front, from 40 on it is behind others.
+internal fun appEventOf(trimLevel: Int): AppEvent? = when {
+    // The numbers are not ordered by urgency: up to 15 the app is in the foreground, from 40 on in the background.
     trimLevel >= ComponentCallbacks2.TRIM_MEMORY_COMPLETE -> AppEvent.MEMORY_CRITICAL
     trimLevel >= ComponentCallbacks2.TRIM_MEMORY_BACKGROUND -> AppEvent.MEMORY_LOW
     trimLevel == ComponentCallbacks2.TRIM_MEMORY_RUNNING_CRITICAL -> AppEvent.MEMORY_CRITICAL
@@ -40,44 +40,44 @@ internal fun appEvent(trimLevel: Int): AppEvent? = when {
     else -> null
 }
 
-/** Turns what Android calls into events; all of it on the main thread. */
+/** Android callbacks as library events. All run on the main thread. */
 internal class AppEvents(private val notify: (AppEvent) -> Unit) :
     ComponentCallbacks2,
     Application.ActivityLifecycleCallbacks {
     private val started = mutableSetOf<Activity>()
-    private var inFront = false
+    private var isInForeground = false
 
-    /** Says where the app is now: it may be called before the first activity starts, or long after. */
-    fun begin() {
+    /** Reads whether the app is in the foreground now: the first activity may have started already. */
+    fun readInitialState() {
         val process = ActivityManager.RunningAppProcessInfo().also(ActivityManager::getMyMemoryState)
-        inFront = process.importance <= ActivityManager.RunningAppProcessInfo.IMPORTANCE_VISIBLE
+        isInForeground = process.importance <= ActivityManager.RunningAppProcessInfo.IMPORTANCE_VISIBLE
     }
 
     override fun onTrimMemory(level: Int) {
-        appEvent(level)?.let(::tell)
+        appEventOf(level)?.let(::forward)
     }
 
-    @Deprecated("Deprecated by Android, and still called before Android 14")
-    override fun onLowMemory() = tell(AppEvent.MEMORY_CRITICAL)
+    @Deprecated("Deprecated by Android, but called before Android 14")
+    override fun onLowMemory() = forward(AppEvent.MEMORY_CRITICAL)
 
     override fun onActivityStarted(activity: Activity) {
         started += activity
-        if (!inFront) tell(AppEvent.FOREGROUND)
-        inFront = true
+        if (!isInForeground) forward(AppEvent.FOREGROUND)
+        isInForeground = true
     }
 
     override fun onActivityStopped(activity: Activity) {
         started -= activity
-        // While the device is turned the old activity stops, and the new one has not started yet.
+        // During a rotation the old activity stops before the new one starts.
         if (started.isNotEmpty() || activity.isChangingConfigurations) return
-        if (inFront) tell(AppEvent.BACKGROUND)
-        inFront = false
+        if (isInForeground) forward(AppEvent.BACKGROUND)
+        isInForeground = false
     }
 
-    private fun tell(event: AppEvent) = try {
+    private fun forward(event: AppEvent) = try {
         notify(event)
     } catch (_: Exception) {
-        // The library was closed before the observer. An exception from here would crash the app.
+        // The library was closed before this observer. An exception here would crash the app.
     }
 
     override fun onConfigurationChanged(configuration: Configuration) = Unit

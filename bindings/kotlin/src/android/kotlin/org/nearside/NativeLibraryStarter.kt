@@ -1,6 +1,6 @@
 /*
- * Chooses the native library before any of the app's own code runs: Android makes content providers before it calls
- * `Application.onCreate`. This one provides nothing.
+ * Selects the native library before any app code runs: Android creates content providers before it calls
+ * `Application.onCreate`. This one provides no content.
  */
 package org.nearside
 
@@ -9,10 +9,10 @@ import android.content.ContentValues
 import android.database.Cursor
 import android.net.Uri
 
-/** Named in the library's manifest; of no use to an app. */
+/** A content provider that the library's manifest declares; not for use by apps. */
 class NativeLibraryStarter : ContentProvider() {
     override fun onCreate(): Boolean {
-        NativeLibrary.choose()
+        NativeLibrary.chooseVariant()
         return true
     }
 

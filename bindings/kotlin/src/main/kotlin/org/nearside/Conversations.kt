@@ -18,7 +18,7 @@ fun Conversations.send(id: ULong, request: ChatRequest): Flow<Chunk> =
     batches({ startSend(id, request) }, ChatStream::nextBatch)
 
 /**
- * Replaces the user message [message] by a new version and streams the answer. The old version is kept.
+ * Replaces the user message [message] with a new version and streams the answer. The old version is kept.
  *
  * @throws NearsideException while it is collected, after all chunks that came before
  */
@@ -30,17 +30,17 @@ fun Conversations.edit(id: ULong, message: ULong, request: ChatRequest): Flow<Ch
  *
  * @throws NearsideException while it is collected, after all chunks that came before
  */
-fun Conversations.regenerate(id: ULong, message: ULong, request: ChatRequest = ChatRequest(nothingNew)): Flow<Chunk> =
+fun Conversations.regenerate(id: ULong, message: ULong, request: ChatRequest = ChatRequest(noMessages)): Flow<Chunk> =
     batches({ startRegenerate(id, message, request) }, ChatStream::nextBatch)
 
 /**
- * Continues the last answer where it was interrupted, here or remotely (`mode = Mode.ONLY_IN_CLOUD`). Streams only the
- * new part.
+ * Continues the last answer where it was interrupted, here or remotely (`mode = Mode.ONLY_IN_CLOUD`). Streams only
+ * the new part.
  *
  * @throws NearsideException while it is collected, after all chunks that came before
  */
-fun Conversations.resume(id: ULong, request: ChatRequest = ChatRequest(nothingNew)): Flow<Chunk> =
+fun Conversations.resume(id: ULong, request: ChatRequest = ChatRequest(noMessages)): Flow<Chunk> =
     batches({ startResume(id, request) }, ChatStream::nextBatch)
 
-/** For a request that only says how, not what. */
-private val nothingNew: Iterable<Message> = emptyList()
+/** The messages of a request that only sets options: regenerating and resuming add none. */
+private val noMessages: List<Message> = emptyList()

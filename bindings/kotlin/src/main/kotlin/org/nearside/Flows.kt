@@ -1,8 +1,8 @@
 /*
- * What an app collects: an answer and a download as a Flow.
+ * Answers and downloads as Flows.
  *
- * All are cold: each collector starts a request of its own. Cancelling the coroutine cancels the request, and so does
- * leaving early (`first`, `take`, an exception in the collector). A slow collector slows the model down; nothing is
+ * All are cold: each collector starts its own request. Cancelling the coroutine cancels the request, and so does
+ * leaving early (`first`, `take`, an exception in the collector). A slow collector slows the model down; no chunk is
  * lost and memory does not grow.
  */
 package org.nearside
@@ -11,11 +11,11 @@ import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
 
 /**
- * Asks, and gives the answer as it is written: [Chunk.Started], then reasoning, text, tool calls and citations, then
- * [Chunk.Done]. Where a place fails before it said anything the next one begins with a [Chunk.Started] of its own.
+ * Sends the request and streams the answer: [Chunk.Started], then reasoning, text, tool calls and citations, then
+ * [Chunk.Done]. If a target fails before any visible output, the next one emits its own [Chunk.Started].
  *
- * A collector that is cancelled hears nothing more. A stop button that wants the [Chunk.Done] of a cancelled answer,
- * with its usage and receipt, calls [ChatStream.cancel] on [Nearside.startChat].
+ * A cancelled collector receives no further chunk. For the [Chunk.Done] of a cancelled answer, with its usage and
+ * receipt, call [Nearside.startChat] and then [ChatStream.cancel].
  *
  * @throws NearsideException while it is collected, after all chunks that came before
  */
@@ -33,12 +33,12 @@ fun Nearside.continueRemotely(request: ChatRequest, said: String): Flow<Chunk> =
 /**
  * Downloads a model, resuming an earlier download. Completes after [DownloadEvent.Installed].
  *
- * @throws NearsideException while it is collected; what came is kept
+ * @throws NearsideException while it is collected; the bytes so far stay on disk
  */
 fun Nearside.download(model: ModelRef): Flow<DownloadEvent> =
     batches({ startDownload(model) }, DownloadStream::nextBatch)
 
-/** A stream of batches as a cold Flow, which closes it, and thereby cancels it, however it is left. */
+/** Returns a cold Flow over the batches of a stream. Closes the stream, which cancels it, on every exit. */
 internal fun <S : AutoCloseable, T> batches(start: () -> S, next: suspend S.() -> List<T>): Flow<T> = flow {
     start().use { stream ->
         while (true) {

@@ -1,18 +1,18 @@
-/*
- * Short ways to say what is said most.
- */
+/* Shorthand factories for common requests: extensions of companions, as Swift has them in extensions of the types. */
 package org.nearside
 
-/** Opens the directory in which models are kept, with everything else left at its default. */
-fun Nearside(directory: String): Nearside = Nearside(Config(directory))
+/** Opens the models in [directory] with the defaults of [Config]. [host], if given, reports the device's state. */
+fun Nearside.Companion.open(directory: String, host: DeviceHost? = null): Nearside =
+    Config(directory).let { config -> if (host == null) Nearside(config) else withHost(config, host) }
 
 /**
- * A request with the library's own choices where nothing else is said.
+ * Returns a request with defaults for every field that is not given: `ChatRequest(listOf(Message.user("Why?")))`.
  *
- * Takes an [Iterable], so that a call with every argument resolves to the constructor, which takes a list.
+ * A call with every argument resolves to the constructor. Code that does not import `org.nearside.*` imports
+ * `org.nearside.invoke`.
  */
-fun ChatRequest(
-    messages: Iterable<Message>,
+operator fun ChatRequest.Companion.invoke(
+    messages: List<Message>,
     model: String? = null,
     provider: String? = null,
     mode: Mode = Mode.PREFER_ON_DEVICE,
@@ -25,31 +25,32 @@ fun ChatRequest(
     webSearch: Boolean = false,
     consent: Target? = null,
     purpose: String? = null,
-): ChatRequest {
-    // A value of this type can only mean the constructor; the names would leave it open.
-    val list: List<Message> = messages.toList()
-    return ChatRequest(
-        list,
-        model,
-        provider,
-        mode,
-        sensitivity,
-        sampling,
-        reasoning,
-        output,
-        tools,
-        limits,
-        webSearch,
-        consent,
-        purpose,
-    )
-}
+): ChatRequest = ChatRequest(
+    messages,
+    model,
+    provider,
+    mode,
+    sensitivity,
+    sampling,
+    reasoning,
+    output,
+    tools,
+    limits,
+    webSearch,
+    consent,
+    purpose,
+)
 
-/** A user message. */
-fun user(text: String): Message = Message(Role.USER, listOf(Part.Text(text)))
+/** Returns a user message. */
+fun Message.Companion.user(text: String): Message = textMessage(Role.USER, text)
 
-/** Instructions for the whole conversation. */
-fun system(text: String): Message = Message(Role.SYSTEM, listOf(Part.Text(text)))
+/** Returns a system message: instructions for the whole conversation. */
+fun Message.Companion.system(text: String): Message = textMessage(Role.SYSTEM, text)
 
-/** An assistant message. */
-fun assistant(text: String): Message = Message(Role.ASSISTANT, listOf(Part.Text(text)))
+/** Returns an assistant message. */
+fun Message.Companion.assistant(text: String): Message = textMessage(Role.ASSISTANT, text)
+
+private fun textMessage(role: Role, text: String) = Message(role, listOf(Part.Text(text)))
+
+/** Parses a reference such as `hf:ORG/REPO:Q8_0`, an `https` address, a path, or the id of an installed model. */
+fun ModelRef.Companion.parse(text: String): ModelRef = modelRef(text)

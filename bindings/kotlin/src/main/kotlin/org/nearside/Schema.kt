@@ -1,8 +1,8 @@
 /*
- * The JSON Schema of a class, as far as a model can be held to it: what `generate` sends along with a request.
+ * The JSON Schema of a class, which `generate` adds to a request.
  *
- * It is the strictest form that all places take: every property is required, also one with a default, and no other is
- * allowed. What no grammar can promise (a choice of classes, a class within itself) is refused before anything is sent.
+ * The strictest form that all targets accept: every property is required, even one with a default, and no other is
+ * allowed. Shapes that no grammar can enforce (a choice of classes, a recursive class) are rejected before sending.
  */
 @file:OptIn(ExperimentalSerializationApi::class)
 
@@ -24,53 +24,53 @@ import kotlinx.serialization.json.putJsonArray
 import kotlinx.serialization.json.putJsonObject
 
 /**
- * The JSON Schema of what this describes, as JSON.
+ * Returns the JSON Schema of the described class, as JSON.
  *
- * @throws IllegalArgumentException for what a model cannot be held to; it names the place and what helps
+ * @throws IllegalArgumentException for a shape that no schema can enforce; the message names the property and a remedy
  */
 internal fun jsonSchema(descriptor: SerialDescriptor): String {
     val name = shortName(descriptor)
     require(!descriptor.isNullable && descriptor.kind in setOf(StructureKind.CLASS, StructureKind.MAP)) {
-        "`$name` is no class: put it into one, as a property"
+        "`$name` is not a class: wrap it in one, as a property"
     }
     return schema(descriptor, name, emptyList()).toString()
 }
 
-/** [inside] are the classes around this place, the outermost first; [place] is where it is, for a person to read. */
-private fun schema(descriptor: SerialDescriptor, place: String, inside: List<String>): JsonObject = when {
-    descriptor.isNullable -> nullable(plainSchema(descriptor, place, inside))
-    else -> plainSchema(descriptor, place, inside)
+/** Returns the schema of the property at [path], which errors name. [enclosing]: the classes around it. */
+private fun schema(descriptor: SerialDescriptor, path: String, enclosing: List<String>): JsonObject = when {
+    descriptor.isNullable -> nullable(plainSchema(descriptor, path, enclosing))
+    else -> plainSchema(descriptor, path, enclosing)
 }
 
-private fun plainSchema(descriptor: SerialDescriptor, place: String, inside: List<String>): JsonObject {
-    if (descriptor.isInline) return schema(descriptor.getElementDescriptor(0), place, inside)
+private fun plainSchema(descriptor: SerialDescriptor, path: String, enclosing: List<String>): JsonObject {
+    if (descriptor.isInline) return schema(descriptor.getElementDescriptor(0), path, enclosing)
     return when (descriptor.kind) {
         PrimitiveKind.STRING -> type("string")
         PrimitiveKind.BOOLEAN -> type("boolean")
         PrimitiveKind.BYTE, PrimitiveKind.SHORT, PrimitiveKind.INT, PrimitiveKind.LONG -> type("integer")
         PrimitiveKind.FLOAT, PrimitiveKind.DOUBLE -> type("number")
         SerialKind.ENUM -> enumeration(descriptor)
-        StructureKind.CLASS, StructureKind.OBJECT -> properties(descriptor, place, inside)
+        StructureKind.CLASS, StructureKind.OBJECT -> properties(descriptor, path, enclosing)
         StructureKind.LIST ->
-            type("array", "items" to schema(descriptor.getElementDescriptor(0), "$place[]", inside))
-        StructureKind.MAP -> map(descriptor, place, inside)
-        PrimitiveKind.CHAR -> refuse(place, "is a `Char`", "make it a `String`")
+            type("array", "items" to schema(descriptor.getElementDescriptor(0), "$path[]", enclosing))
+        StructureKind.MAP -> map(descriptor, path, enclosing)
+        PrimitiveKind.CHAR -> reject(path, "is a `Char`", "make it a `String`")
         is PolymorphicKind ->
-            refuse(place, "may be one of several classes", "make it one class, with an enum that tells which")
+            reject(path, "may be one of several classes", "use one class with an enum property that names the case")
         SerialKind.CONTEXTUAL ->
-            refuse(place, "has a serializer that is looked up at run time", "name it with `@Serializable(with = …)`")
+            reject(path, "has a contextual serializer", "name one with `@Serializable(with = …)`")
     }
 }
 
-private fun properties(descriptor: SerialDescriptor, place: String, inside: List<String>): JsonObject {
+private fun properties(descriptor: SerialDescriptor, path: String, enclosing: List<String>): JsonObject {
     val name = descriptor.serialName.removeSuffix("?")
-    if (name in inside) refuse(place, "is a `${shortName(descriptor)}` within itself", "make a class for each level")
+    if (name in enclosing) reject(path, "is a recursive `${shortName(descriptor)}`", "declare a class for each level")
     return buildJsonObject {
         put("type", "object")
         putJsonObject("properties") {
             for (index in 0 until descriptor.elementsCount) {
                 val property = descriptor.getElementName(index)
-                put(property, schema(descriptor.getElementDescriptor(index), "$place.$property", inside + name))
+                put(property, schema(descriptor.getElementDescriptor(index), "$path.$property", enclosing + name))
             }
         }
         putJsonArray("required") {
@@ -80,11 +80,11 @@ private fun properties(descriptor: SerialDescriptor, place: String, inside: List
     }
 }
 
-private fun map(descriptor: SerialDescriptor, place: String, inside: List<String>): JsonObject {
+private fun map(descriptor: SerialDescriptor, path: String, enclosing: List<String>): JsonObject {
     if (descriptor.getElementDescriptor(0).kind != PrimitiveKind.STRING) {
-        refuse(place, "has keys that are no strings", "make it a `Map<String, …>`, or a list of pairs")
+        reject(path, "has keys that are not strings", "make it a `Map<String, …>`, or a list of pairs")
     }
-    return type("object", "additionalProperties" to schema(descriptor.getElementDescriptor(1), "$place{}", inside))
+    return type("object", "additionalProperties" to schema(descriptor.getElementDescriptor(1), "$path{}", enclosing))
 }
 
 private fun enumeration(descriptor: SerialDescriptor): JsonObject = buildJsonObject {
@@ -107,5 +107,5 @@ private fun type(name: String, vararg more: Pair<String, JsonElement>): JsonObje
 private fun shortName(descriptor: SerialDescriptor): String =
     descriptor.serialName.removeSuffix("?").substringAfterLast('.')
 
-private fun refuse(place: String, what: String, remedy: String): Nothing =
-    throw IllegalArgumentException("no model can be held to this: `$place` $what; $remedy")
+private fun reject(path: String, problem: String, remedy: String): Nothing =
+    throw IllegalArgumentException("no schema can enforce this: `$path` $problem; $remedy")

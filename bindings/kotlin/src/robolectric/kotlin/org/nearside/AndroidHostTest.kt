@@ -18,7 +18,7 @@ import org.robolectric.annotation.Config as Device
 import org.robolectric.shadows.ShadowNetworkCapabilities
 import org.robolectric.util.ReflectionHelpers
 
-/** What Android says, in the library's words. */
+/** Device facts as Android reports them. */
 @RunWith(RobolectricTestRunner::class)
 @Device(sdk = [34])
 class AndroidHostTest {
@@ -94,15 +94,15 @@ class AndroidHostTest {
     @Test
     fun whatCannotBeLookedUpIsUnknown() {
         val unknown = HostFacts(network = Network.UNKNOWN, heat = Heat.NOMINAL)
-        assertEquals(unknown, AndroidHost(Without { null }).facts(), "no service at all")
-        assertEquals(unknown, AndroidHost(Without { throw SecurityException(it) }).facts(), "no permission")
+        assertEquals(unknown, AndroidHost(ContextWithServices { null }).facts(), "no service at all")
+        assertEquals(unknown, AndroidHost(ContextWithServices { throw SecurityException(it) }).facts(), "no permission")
     }
 
     @Test
     fun oneFactThatFailsTakesNoOtherAlong() {
         memory(available = 3_000_000_000, threshold = 400_000_000, low = false)
         val host = AndroidHost(
-            Without { name ->
+            ContextWithServices { name ->
                 if (name == Context.CONNECTIVITY_SERVICE) throw SecurityException(name)
                 context.getSystemService(name)
             },
@@ -130,8 +130,8 @@ class AndroidHostTest {
         shadowOf(connectivity).setNetworkCapabilities(connectivity.activeNetwork, capabilities)
     }
 
-    /** A context that looks services up in a way of its own. */
-    private inner class Without(private val service: (String) -> Any?) : ContextWrapper(context) {
+    /** A context with a replaced service lookup. */
+    private inner class ContextWithServices(private val service: (String) -> Any?) : ContextWrapper(context) {
         override fun getApplicationContext(): Context = this
 
         override fun getSystemService(name: String): Any? = service(name)

@@ -14,24 +14,24 @@ import org.robolectric.RobolectricTestRunner
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.annotation.Config as Device
 
-/** What happens to an app, as the library hears of it. */
+/** App events that are forwarded to the library. */
 @RunWith(RobolectricTestRunner::class)
 @Device(sdk = [34])
 @Suppress("DEPRECATION")
 class AppEventsTest {
     private val application: Application = RuntimeEnvironment.getApplication()
-    private val heard = mutableListOf<AppEvent>()
-    private val events = AppEvents(heard::add)
+    private val received = mutableListOf<AppEvent>()
+    private val events = AppEvents(received::add)
 
     @Test
     fun aTrimLevelIsAnEventOrNothing() {
-        assertNull(appEvent(ComponentCallbacks2.TRIM_MEMORY_RUNNING_MODERATE))
-        assertEquals(AppEvent.MEMORY_LOW, appEvent(ComponentCallbacks2.TRIM_MEMORY_RUNNING_LOW))
-        assertEquals(AppEvent.MEMORY_CRITICAL, appEvent(ComponentCallbacks2.TRIM_MEMORY_RUNNING_CRITICAL))
-        assertNull(appEvent(ComponentCallbacks2.TRIM_MEMORY_UI_HIDDEN), "the activities tell")
-        assertEquals(AppEvent.MEMORY_LOW, appEvent(ComponentCallbacks2.TRIM_MEMORY_BACKGROUND))
-        assertEquals(AppEvent.MEMORY_LOW, appEvent(ComponentCallbacks2.TRIM_MEMORY_MODERATE))
-        assertEquals(AppEvent.MEMORY_CRITICAL, appEvent(ComponentCallbacks2.TRIM_MEMORY_COMPLETE))
+        assertNull(appEventOf(ComponentCallbacks2.TRIM_MEMORY_RUNNING_MODERATE))
+        assertEquals(AppEvent.MEMORY_LOW, appEventOf(ComponentCallbacks2.TRIM_MEMORY_RUNNING_LOW))
+        assertEquals(AppEvent.MEMORY_CRITICAL, appEventOf(ComponentCallbacks2.TRIM_MEMORY_RUNNING_CRITICAL))
+        assertNull(appEventOf(ComponentCallbacks2.TRIM_MEMORY_UI_HIDDEN), "reported by the activities")
+        assertEquals(AppEvent.MEMORY_LOW, appEventOf(ComponentCallbacks2.TRIM_MEMORY_BACKGROUND))
+        assertEquals(AppEvent.MEMORY_LOW, appEventOf(ComponentCallbacks2.TRIM_MEMORY_MODERATE))
+        assertEquals(AppEvent.MEMORY_CRITICAL, appEventOf(ComponentCallbacks2.TRIM_MEMORY_COMPLETE))
     }
 
     @Test
@@ -39,11 +39,11 @@ class AppEventsTest {
         application.registerComponentCallbacks(events)
         application.onTrimMemory(ComponentCallbacks2.TRIM_MEMORY_BACKGROUND)
         application.onLowMemory()
-        assertEquals(listOf(AppEvent.MEMORY_LOW, AppEvent.MEMORY_CRITICAL), heard)
+        assertEquals(listOf(AppEvent.MEMORY_LOW, AppEvent.MEMORY_CRITICAL), received)
 
         application.unregisterComponentCallbacks(events)
         application.onLowMemory()
-        assertEquals(2, heard.size)
+        assertEquals(2, received.size)
     }
 
     @Test
@@ -52,11 +52,11 @@ class AppEventsTest {
         val first = Robolectric.buildActivity(Activity::class.java).create().start()
         val second = Robolectric.buildActivity(Activity::class.java).create().start()
         first.stop()
-        assertEquals(listOf(AppEvent.FOREGROUND), heard, "another activity is still there")
+        assertEquals(listOf(AppEvent.FOREGROUND), received, "another activity is still there")
         second.stop()
-        assertEquals(listOf(AppEvent.FOREGROUND, AppEvent.BACKGROUND), heard)
+        assertEquals(listOf(AppEvent.FOREGROUND, AppEvent.BACKGROUND), received)
         second.restart().start()
-        assertEquals(listOf(AppEvent.FOREGROUND, AppEvent.BACKGROUND, AppEvent.FOREGROUND), heard)
+        assertEquals(listOf(AppEvent.FOREGROUND, AppEvent.BACKGROUND, AppEvent.FOREGROUND), received)
     }
 
     @Test
@@ -64,22 +64,22 @@ class AppEventsTest {
         application.registerActivityLifecycleCallbacks(events)
         val activity = Robolectric.buildActivity(Activity::class.java).setup()
         activity.recreate()
-        assertEquals(listOf(AppEvent.FOREGROUND), heard)
+        assertEquals(listOf(AppEvent.FOREGROUND), received)
     }
 
     @Test
-    fun whoeverBeginsInFrontHearsOnlyOfLeaving() {
-        events.begin()
+    fun anAppThatStartsInTheForegroundReportsOnlyLeaving() {
+        events.readInitialState()
         application.registerActivityLifecycleCallbacks(events)
         Robolectric.buildActivity(Activity::class.java).setup().stop()
-        assertEquals(listOf(AppEvent.BACKGROUND), heard)
+        assertEquals(listOf(AppEvent.BACKGROUND), received)
     }
 
     @Test
     fun followingIsOneLineAndEndsWhenItIsClosed() {
-        val app = Watched()
+        val app = RecordingApplication()
         scripted { text("Because of the moon.") }.use { nearside ->
-            nearside.follow(app).use {
+            nearside.followApp(app).use {
                 assertEquals(app.components, app.activities)
                 val follower = app.components.single() as AppEvents
                 follower.onLowMemory()
@@ -97,8 +97,8 @@ class AppEventsTest {
         closed.onActivityStarted(Activity())
     }
 
-    /** An application that tells who follows it. */
-    private class Watched : Application() {
+    /** An application that records its registered callbacks. */
+    private class RecordingApplication : Application() {
         val components = mutableSetOf<Any>()
         val activities = mutableSetOf<Any>()
 

@@ -9,7 +9,7 @@ import org.robolectric.Robolectric
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.annotation.Config as Device
 
-/** Which build of the native library a device gets. What the kernels say was recorded on the devices named. */
+/** Selection of the native library build. The `cpuinfo` texts were recorded on the named devices. */
 @RunWith(RobolectricTestRunner::class)
 @Device(sdk = [34])
 class NativeLibraryTest {
@@ -23,29 +23,29 @@ class NativeLibraryTest {
 
     @Test
     fun newPhonesGetTheFastestBuild() {
-        assertEquals(CpuVariant.I8MM, variantFor(arm(PIXEL_8)))
-        assertEquals(CpuVariant.I8MM, variantFor(arm(SNAPDRAGON_8_GEN_2)))
+        assertEquals(CpuVariant.I8MM, variantFor(armCpuinfo(PIXEL_8)))
+        assertEquals(CpuVariant.I8MM, variantFor(armCpuinfo(SNAPDRAGON_8_GEN_2)))
     }
 
     @Test
     fun aPhoneWithDotprodAndNoI8mmGetsDotprod() {
-        assertEquals(CpuVariant.DOTPROD, variantFor(arm(SNAPDRAGON_720G)))
+        assertEquals(CpuVariant.DOTPROD, variantFor(armCpuinfo(SNAPDRAGON_720G)))
     }
 
     @Test
     fun fp16WithoutDotprodIsNotEnough() {
-        assertEquals(CpuVariant.BASELINE, variantFor(arm(SNAPDRAGON_845, rev = 12)))
+        assertEquals(CpuVariant.BASELINE, variantFor(armCpuinfo(SNAPDRAGON_845, rev = 12)))
     }
 
     @Test
     fun aPhoneWithNothingButCortexA53GetsTheBaseline() {
-        assertEquals(CpuVariant.BASELINE, variantFor(arm(CORTEX_A53, rev = 4)))
+        assertEquals(CpuVariant.BASELINE, variantFor(armCpuinfo(CORTEX_A53, rev = 4)))
     }
 
     @Test
     fun theWeakestCoreDecides() {
-        assertEquals(CpuVariant.DOTPROD, variantFor(arm(PIXEL_8) + arm(SNAPDRAGON_720G)))
-        assertEquals(CpuVariant.BASELINE, variantFor(arm(CORTEX_A53) + arm(PIXEL_8)))
+        assertEquals(CpuVariant.DOTPROD, variantFor(armCpuinfo(PIXEL_8) + armCpuinfo(SNAPDRAGON_720G)))
+        assertEquals(CpuVariant.BASELINE, variantFor(armCpuinfo(CORTEX_A53) + armCpuinfo(PIXEL_8)))
     }
 
     @Test
@@ -63,12 +63,12 @@ class NativeLibraryTest {
         assertTrue(CpuVariant.entries.any { it.library == chosen }, chosen)
 
         System.setProperty(NativeLibrary.OVERRIDE, "of_my_own")
-        NativeLibrary.choose()
+        NativeLibrary.chooseVariant()
         assertEquals("of_my_own", System.getProperty(NativeLibrary.OVERRIDE))
     }
 
-    /** `/proc/cpuinfo` of two such cores; older kernels begin with a line that gives the [rev]ision. */
-    private fun arm(features: String, rev: Int? = null): String {
+    /** Returns `/proc/cpuinfo` of two such cores; older kernels start with a line with the [rev]ision. */
+    private fun armCpuinfo(features: String, rev: Int? = null): String {
         val head = rev?.let { "Processor\t: AArch64 Processor rev $it (aarch64)\n" }.orEmpty()
         return head + (0..1).joinToString("") { core ->
             "processor\t: $core\nBogoMIPS\t: 38.40\nFeatures\t: $features\nCPU implementer\t: 0x41\n\n"
@@ -94,10 +94,10 @@ class NativeLibraryTest {
         /** Xiaomi Mi 8. */
         const val SNAPDRAGON_845 = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp"
 
-        /** Eight cores of part 0xd03. */
+        /** Eight cores of CPU part 0xd03. */
         const val CORTEX_A53 = "fp asimd evtstrm aes pmull sha1 sha2 crc32"
 
-        /** Moto G5, whose kernel has 32 bits. */
+        /** Moto G5 with a 32-bit kernel. */
         const val ARM_32 =
             "processor\t: 0\nmodel name\t: ARMv7 Processor rev 4 (v7l)\nBogoMIPS\t: 38.00\nFeatures\t: half thumb " +
                 "fastmult vfp edsp neon vfpv3 tls vfpv4 idiva idivt vfpd32 lpae evtstrm aes pmull sha1 sha2 crc32 \n" +

@@ -17,11 +17,11 @@ import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.withTimeout
 
-/** Every way to stop an answer, and what holds after it. */
+/** Every way to stop an answer, and the state after it. */
 class CancelTest {
     @Test
     fun cancelDuringPrefill() = scenario(5.minutes) {
-        wide().use { nearside ->
+        wideContext().use { nearside ->
             var pause = 1.seconds
             var number = 0
             val times = mutableListOf<Double>()
@@ -37,7 +37,7 @@ class CancelTest {
                         assertEquals(StopReason.CANCELLED, rest.done().stop)
                         times += milliseconds
                     } else {
-                        // This machine reads the prompt faster than that: be quicker.
+                        // The prompt was processed before the cancel: cancel earlier.
                         pause /= 2
                     }
                 }
@@ -50,8 +50,8 @@ class CancelTest {
 
     @Test
     fun cancelDuringDecoding() = scenario {
-        wide().use { nearside ->
-            nearside.startChat(greedy(user("Count from one to a thousand, in words."))).use { stream ->
+        wideContext().use { nearside ->
+            nearside.startChat(greedy(Message.user("Count from one to a thousand, in words."))).use { stream ->
                 val before = mutableListOf<Chunk>()
                 while (before.count { it is Chunk.Text } < 5) before += stream.nextBatch()
                 stream.cancel()
@@ -60,7 +60,7 @@ class CancelTest {
 
                 assertEquals(StopReason.CANCELLED, done.stop)
                 assertTrue(done.usage.completionTokens >= 5u)
-                assertTrue(stream.nextBatch().isEmpty(), "nothing comes after the last word")
+                assertTrue(stream.nextBatch().isEmpty(), "no chunk follows `Done`")
             }
             assertAnswersAtOnce(nearside)
         }
@@ -68,7 +68,7 @@ class CancelTest {
 
     @Test
     fun breakingOutOfTheLoopCancels() = scenario {
-        wide().use { nearside ->
+        wideContext().use { nearside ->
             for (number in 101..102) {
                 assertIs<Chunk.Started>(nearside.chat(longQuestion(number)).first())
                 assertEquals(1, nearside.chat(longQuestion(-number)).take(1).toList().size)
@@ -83,7 +83,7 @@ class CancelTest {
 
     @Test
     fun cancelledTaskStopsTheRequest() = scenario {
-        wide().use { nearside ->
+        wideContext().use { nearside ->
             for (number in 201..206) {
                 val started = CompletableDeferred<Unit>()
                 val task = launch {
@@ -98,24 +98,24 @@ class CancelTest {
 
     @Test
     fun closingTheObjectWhileStreaming() = scenario {
-        val nearside = wide()
-        val stream = nearside.startChat(greedy(user("Count from one to a thousand, in words.")))
+        val nearside = wideContext()
+        val stream = nearside.startChat(greedy(Message.user("Count from one to a thousand, in words.")))
         do {
             val batch = stream.nextBatch()
         } while (batch.none { it is Chunk.Text })
         nearside.close()
 
-        assertIs<Chunk.Done>(stream.rest().last(), "the answer still ends in order")
+        assertIs<Chunk.Done>(stream.rest().last(), "the answer still ends with `Done`")
         assertFailsWith<IllegalStateException> { nearside.models() }
         stream.close()
     }
 
-    /** With room for a long question. */
-    private fun wide() = Nearside(Config(freshDirectory(), context = 8192u))
+    /** Opens a library with a context that fits [longQuestion]. */
+    private fun wideContext() = Nearside(Config(freshDirectory(), context = 8192u))
 
-    /** An answer that waited until long questions were read would take much longer. */
+    /** Asserts that an answer does not wait for the cancelled prompts, which would take much longer. */
     private suspend fun assertAnswersAtOnce(nearside: Nearside) = withTimeout(10.seconds) {
-        val done = nearside.chat(greedy(user("Hello!"), maxTokens = 1u)).toList().done()
+        val done = nearside.chat(greedy(Message.user("Hello!"), maxTokens = 1u)).toList().done()
         assertEquals(StopReason.MAX_TOKENS, done.stop)
     }
 }

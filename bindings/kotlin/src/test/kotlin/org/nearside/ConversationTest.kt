@@ -10,7 +10,7 @@ import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.yield
 
-/** Conversations that the library keeps. */
+/** Conversations that the library stores. */
 class ConversationTest {
     @Test
     fun whatWasSaidIsThereAfterARestart() = scenario {
@@ -67,7 +67,7 @@ class ConversationTest {
             val chats = nearside.conversations()
             val id = chats.create().id
             chats.send(id, ask("Why tides?")).first { it == Chunk.Text("the ") }
-            val stopped = untilWritten(chats, id)
+            val stopped = awaitFinalMessage(chats, id)
             assertEquals("Because of the ", stopped.text)
             assertEquals(MessageState.Done(StopReason.CANCELLED), stopped.state)
             id
@@ -104,14 +104,14 @@ class ConversationTest {
         }
     }
 
-    /** A library in this directory that answers from a script. */
+    /** Opens a library in [directory] with a scripted answer. */
     private fun library(directory: String, vararg steps: ScriptStep): Nearside =
         Nearside.scripted(Config(directory), Script(steps.toList()))
 
-    private fun ask(question: String) = ChatRequest(listOf(user(question)))
+    private fun ask(question: String) = ChatRequest(listOf(Message.user(question)))
 
-    /** The last message once nobody writes on it any more: a flow that is left ends its answer a moment later. */
-    private suspend fun untilWritten(chats: Conversations, id: ULong): StoredMessage {
+    /** Returns the last message once it is final: an answer ends shortly after its flow was left. */
+    private suspend fun awaitFinalMessage(chats: Conversations, id: ULong): StoredMessage {
         while (true) {
             val message = chats.open(id).messages.last()
             if (message.state != MessageState.Writing) return message

@@ -8,7 +8,7 @@ import kotlin.test.assertNotNull
 import kotlin.test.assertTrue
 import kotlinx.coroutines.flow.toList
 
-/** What answers cost, beforehand and afterwards, and what they may cost. */
+/** Cost estimates, recorded costs and cost caps. */
 class CostTest {
     @Test
     fun aReceiptTellsWhoRanItWhereAndForHowMuch() = scenario {
@@ -45,9 +45,9 @@ class CostTest {
             assertEquals(totals.sorted(), totals)
             assertTrue(totals.size > 4 && totals.last() > 0, "$totals")
             assertTrue(rows.single { it.target == provider.target }.setUp)
-            assertTrue(rows.filter { it.usdTotal != null && it.target is Target.Remote }.all { it.asOf.isNotEmpty() })
+            assertTrue(rows.none { it.usdTotal != null && it.target is Target.Remote && it.asOf.isEmpty() })
         }
-        assertEquals(emptyList(), provider.requests(), "a comparison asks nobody")
+        assertEquals(emptyList(), provider.requests(), "a comparison sends no request")
     }
 
     @Test
@@ -66,5 +66,5 @@ class CostTest {
     }
 }
 
-/** The last route that was told. */
+/** Returns the route of the last `Started`. */
 private fun Iterable<Chunk>.route(): Route? = filterIsInstance<Chunk.Started>().lastOrNull()?.route

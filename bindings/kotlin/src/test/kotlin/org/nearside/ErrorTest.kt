@@ -9,13 +9,13 @@ import kotlin.test.assertFailsWith
 import kotlin.test.assertIs
 import kotlinx.coroutines.flow.toList
 
-/** What goes wrong, each thing by a name of its own. */
+/** Errors: one variant for each kind. */
 class ErrorTest {
     @Test
     fun eachErrorVariantCanBeToldApart() = scenario {
         for (kind in ErrorKind.entries) {
             val nearside = scripted(ScriptStep.Fail(kind, "model `ünïcode` says $kind"))
-            val (_, failure) = nearside.use { it.chat(ChatRequest(listOf(user("Hello!")))).untilFailure() }
+            val (_, failure) = nearside.use { it.chat(ChatRequest(listOf(Message.user("Hello!")))).untilFailure() }
 
             assertEquals(kind, kindOf(assertIs<NearsideException>(failure)))
             assertEquals("model `ünïcode` says $kind", failure.message)
@@ -27,21 +27,21 @@ class ErrorTest {
     fun realFailuresHaveTheVariantThatTheyShould() = scenario {
         val directory = freshDirectory()
         val junk = Path(directory, "junk.gguf").apply { writeText("this is no model") }.toString()
-        Nearside(directory).use { nearside ->
+        Nearside.open(directory).use { nearside ->
             assertFailsWith<NearsideException.NotInstalled> {
-                nearside.chat(ChatRequest(listOf(user("Hello!")), model = "nobody")).toList()
+                nearside.chat(ChatRequest(listOf(Message.user("Hello!")), model = "missing")).toList()
             }
             assertFailsWith<NearsideException.InvalidRequest> { nearside.chat(ChatRequest(emptyList())).toList() }
             assertFailsWith<NearsideException.Corrupt> { nearside.import(junk) }
-            assertFailsWith<NearsideException.NotInstalled> { nearside.remove(modelRef("nobody")) }
+            assertFailsWith<NearsideException.NotInstalled> { nearside.remove(ModelRef.parse("missing")) }
         }
-        assertFailsWith<NearsideException.Storage> { Nearside("$junk/below-a-file") }
+        assertFailsWith<NearsideException.Storage> { Nearside.open("$junk/below-a-file") }
     }
 
     @Test
     fun anErrorComesAfterTheTextBeforeIt() = scenario {
         val nearside = scripted(ScriptStep.Text("so far so"), ScriptStep.Fail(ErrorKind.NETWORK, "the line is gone"))
-        val (chunks, failure) = nearside.use { it.chat(ChatRequest(listOf(user("Hello!")))).untilFailure() }
+        val (chunks, failure) = nearside.use { it.chat(ChatRequest(listOf(Message.user("Hello!")))).untilFailure() }
 
         assertEquals("so far so", chunks.text())
         assertIs<NearsideException.Network>(failure)
@@ -54,7 +54,7 @@ class ErrorTest {
         assertEquals(emptyList(), scripted().use { it.models() })
     }
 
-    /** Names each exception: one that is missing here does not compile. */
+    /** Maps each exception to its kind; a missing variant does not compile. */
     private fun kindOf(failure: NearsideException): ErrorKind = when (failure) {
         is NearsideException.NotInstalled -> ErrorKind.NOT_INSTALLED
         is NearsideException.TooLarge -> ErrorKind.TOO_LARGE

@@ -10,31 +10,31 @@ import kotlin.time.Duration.Companion.minutes
 import kotlinx.serialization.SerialName
 import kotlinx.serialization.Serializable
 
-/** An answer as a value of the app's own type. */
+/** Answers as values of the app's own type. */
 class GenerateTest {
     @Test
     fun anAnswerIsAValueOfTheAppsOwnType() = scenario {
         val written = """{"name":"Tea","minutes":4,"steps":["Boil water.","Wait."],"kind":"hot drink","note":null}"""
         val recipe: Recipe = scripted(ScriptStep.Reasoning("Tea, then."), ScriptStep.Text(written)).use {
-            it.generate(ChatRequest(listOf(user("How do I make tea?"))))
+            it.generate(ChatRequest(listOf(Message.user("How do I make tea?"))))
         }
         assertEquals(Recipe("Tea", 4, listOf("Boil water.", "Wait."), Kind.HOT_DRINK, note = null), recipe)
     }
 
     @Test
     fun aRealModelKeepsToTheTypesShape() = scenario(2.minutes) {
-        Nearside(freshDirectory()).use { nearside ->
-            val question = user("Tell me about the city of Paris: its name, its country, and whether it is a capital.")
-            val city: City = nearside.generate(greedy(question, maxTokens = 200u))
+        Nearside.open(freshDirectory()).use { nearside ->
+            val question = "Tell me about the city of Paris: its name, its country, and whether it is a capital."
+            val city: City = nearside.generate(greedy(Message.user(question), maxTokens = 200u))
             assertTrue(city.name.isNotBlank() && city.country.isNotBlank(), "$city")
         }
     }
 
     @Test
     fun anAnswerThatIsCutOffIsNoValue() = scenario(2.minutes) {
-        Nearside(freshDirectory()).use { nearside ->
+        Nearside.open(freshDirectory()).use { nearside ->
             val failure = assertFailsWith<GenerateException> {
-                nearside.generate<Recipe>(greedy(user("How do I make tea?"), maxTokens = 4u))
+                nearside.generate<Recipe>(greedy(Message.user("How do I make tea?"), maxTokens = 4u))
             }
             assertEquals(StopReason.MAX_TOKENS, failure.done.stop)
             assertContains(failure.message.orEmpty(), "maxTokens")
@@ -43,9 +43,10 @@ class GenerateTest {
 
     @Test
     fun anAnswerOfAnotherShapeIsNoValueAndIsNotQuoted() = scenario {
+        val request = ChatRequest(listOf(Message.user("Tea?")))
         for (written in listOf("""{"name":"canary"}""", "canary", """{"name":"canary","minutes":"canary"}""")) {
             val failure = assertFailsWith<GenerateException> {
-                scripted(ScriptStep.Text(written)).use { it.generate<Recipe>(ChatRequest(listOf(user("Tea?")))) }
+                scripted(ScriptStep.Text(written)).use { it.generate<Recipe>(request) }
             }
             assertContains(failure.message.orEmpty(), "Recipe")
             assertFalse("canary" in failure.stackTraceToString())
@@ -56,7 +57,7 @@ class GenerateTest {
     fun aTypeThatNoModelCanBeHeldToIsRefusedBeforeAnythingIsAsked() = scenario {
         scripted(ScriptStep.Stall).use { nearside ->
             val refused = assertFailsWith<IllegalArgumentException> {
-                nearside.generate<Menu>(ChatRequest(listOf(user("What is there to eat?"))))
+                nearside.generate<Menu>(ChatRequest(listOf(Message.user("What is there to eat?"))))
             }
             assertContains(refused.message.orEmpty(), "Menu.parts[]")
         }

@@ -17,7 +17,7 @@ import kotlin.test.assertNull
 import kotlin.test.assertTrue
 import kotlinx.coroutines.flow.toList
 
-/** Credentials: given, kept, traded, and never shown. */
+/** Credentials: set, stored, obtained by sign-in, and never printed. */
 class KeyTest {
     @Test
     fun aKeyIsInNoException() = scenario {
@@ -43,23 +43,23 @@ class KeyTest {
     @Test
     fun keysAreKeptForTheNextStart() = scenario {
         val directory = Path.of(freshDirectory(), "keys")
-        // What Android's keystore makes and holds.
+        // Stands for the key in Android's keystore.
         val (secret, another) = List(2) { KeyGenerator.getInstance("AES").generateKey() }
         val sealed = Path.of(freshDirectory(), "sealed")
-        keepsKeys(directory) { FileKeys(directory) }
-        keepsKeys(sealed) { SealedKeys(sealed) { secret } }
+        assertStoresKeys(directory) { FileCredentialStore(directory) }
+        assertStoresKeys(sealed) { SealedCredentialStore(sealed) { secret } }
         assertFalse(sealed.listDirectoryEntries().any { Provider.KEY in it.readText(Charsets.ISO_8859_1) })
-        assertNull(SealedKeys(sealed) { another }.load("groq"))
+        assertNull(SealedCredentialStore(sealed) { another }.load("groq"))
 
-        val keys = FileKeys(directory)
+        val keys = FileCredentialStore(directory)
         val provider = Provider("groq")
         val config = Config(freshDirectory())
         nearside(provider, config = config).close()
         Nearside(config).use { nearside ->
             assertFalse(nearside.providers().single().hasKey)
-            nearside.useKeys(keys)
+            nearside.loadCredentials(keys)
             assertTrue(nearside.providers().single().hasKey)
-            assertEquals(listOf(provider.target), nearside.chat(tides()).toList().places())
+            assertEquals(listOf(provider.target), nearside.chat(tides()).toList().targets())
         }
         keys.remove("groq")
         keys.remove("groq")
@@ -75,13 +75,13 @@ class KeyTest {
             val code = browse(signIn.url()).substringAfter("code=")
 
             assertEquals(Provider.KEY, nearside.finishSignIn("openrouter", signIn, code))
-            assertEquals(listOf(provider.target), nearside.chat(tides()).toList().places())
+            assertEquals(listOf(provider.target), nearside.chat(tides()).toList().targets())
             assertFailsWith<NearsideException.Unauthorized> { nearside.finishSignIn("openrouter", signIn, code) }
         }
     }
 
-    /** Another object each time, as after another start. */
-    private fun keepsKeys(directory: Path, open: () -> Keys) {
+    /** Asserts that credentials survive a restart: each [open] returns a new object. */
+    private fun assertStoresKeys(directory: Path, open: () -> Keys) {
         assertNull(open().load("groq"))
         for (name in listOf("groq", "Groq", "..", "a/b", "größe 🌊")) open().save(name, "key of $name")
         open().save("groq", Provider.KEY)
@@ -92,7 +92,7 @@ class KeyTest {
         for (file in files) assertEquals("rw-------", PosixFilePermissions.toString(file.getPosixFilePermissions()))
     }
 
-    /** Where the browser ends up. */
+    /** Follows the redirects of [url] and returns the final address. */
     private fun browse(url: String): String {
         val connection = URI(url).toURL().openConnection() as HttpURLConnection
         connection.responseCode

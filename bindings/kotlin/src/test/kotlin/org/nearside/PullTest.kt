@@ -8,7 +8,7 @@ import kotlinx.coroutines.flow.filterIsInstance
 import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.toList
 
-/** From a hub to this device. */
+/** Downloads from a hub. */
 class PullTest {
     @Test
     fun pullFromALocalHubWithProgress() = scenario {

@@ -15,7 +15,7 @@ import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.withTimeout
 
-/** What can happen on the way to a provider and back. */
+/** Requests to providers: cancellation, interruption, citations. */
 class RemoteTest {
     @Test
     fun cancellingClosesTheConnection() = scenario {
@@ -30,10 +30,10 @@ class RemoteTest {
                 assertEquals(StopReason.CANCELLED, done.stop)
                 assertTrue(done.receipt.billedInFull && done.receipt.costUsd > 0, "${done.receipt}")
             }
-            provider.untilSomebodyLeaves()
+            provider.awaitDisconnect()
 
             nearside.chat(tides(Mode.ONLY_IN_CLOUD)).first { it is Chunk.Text }
-            provider.untilSomebodyLeaves()
+            provider.awaitDisconnect()
         }
         provider.close()
     }
@@ -68,7 +68,7 @@ class RemoteTest {
 
     @Test
     fun aCancelledTaskWaitsForNoProvider() = scenario {
-        // It takes connections and answers none.
+        // Accepts connections and sends no response.
         ServerSocket(0, 8, InetAddress.getLoopbackAddress()).use { silent ->
             val url = "http://127.0.0.1:${silent.localPort}/v1"
             nearside().use { nearside ->

@@ -4,17 +4,17 @@ import kotlin.test.Test
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
 
-/** What an app says, and how little of it it must say. */
+/** Requests and their defaults. */
 class RequestTest {
     @Test
     fun aPlainQuestionNeedsOnlyItsMessages() = scenario {
-        val plain = ChatRequest(messages = listOf(system("Be brief."), user("Why?"), assistant("So."), user("And?")))
+        val conversation = listOf(Message.system("Be brief."), Message.user("Why?"), Message.assistant("So."))
+        val plain = ChatRequest(messages = conversation)
         val spelledOut = ChatRequest(
             messages = listOf(
                 Message(Role.SYSTEM, listOf(Part.Text("Be brief."))),
                 Message(Role.USER, listOf(Part.Text("Why?"))),
                 Message(Role.ASSISTANT, listOf(Part.Text("So."))),
-                Message(Role.USER, listOf(Part.Text("And?"))),
             ),
             model = null,
             provider = null,
@@ -36,8 +36,8 @@ class RequestTest {
     fun aModelReferenceIsReadOrRefused() = scenario {
         assertEquals(
             ModelRef.Hub("ORG/REPO", revision = null, file = HubFile.Quantization("Q8_0")),
-            modelRef("hf:ORG/REPO:Q8_0"),
+            ModelRef.parse("hf:ORG/REPO:Q8_0"),
         )
-        assertFailsWith<NearsideException.InvalidRequest> { modelRef("") }
+        assertFailsWith<NearsideException.InvalidRequest> { ModelRef.parse("") }
     }
 }

@@ -9,17 +9,17 @@ import kotlin.test.assertNotNull
 import kotlin.test.assertTrue
 import kotlinx.coroutines.flow.toList
 
-/** Who answers: this device or somebody else, and who must agree. */
+/** Routing between the device and providers, and consent. */
 class RouteTest {
     @Test
     fun aProviderAnswersUntilTheDeviceCan() = scenario {
         val provider = Provider("compatible")
         nearside(provider).use { nearside ->
-            assertEquals(listOf(provider.target), nearside.chat(tides()).toList().places())
+            assertEquals(listOf(provider.target), nearside.chat(tides()).toList().targets())
 
             val installed = nearside.import(smollm2)
             val here = nearside.chat(tides()).toList()
-            assertEquals(listOf<Target>(Target.Local(installed.id)), here.places())
+            assertEquals(listOf<Target>(Target.Local(installed.id)), here.targets())
             assertEquals("device", here.done().receipt.dataPolicy.region)
         }
         assertEquals(1, provider.chats().size)
@@ -46,7 +46,7 @@ class RouteTest {
             val installed = nearside.import(smollm2)
             val chunks = nearside.chat(tides(Mode.PREFER_IN_CLOUD)).toList()
 
-            assertEquals(listOf(provider.target, Target.Local(installed.id)), chunks.places())
+            assertEquals(listOf(provider.target, Target.Local(installed.id)), chunks.targets())
             val receipt = chunks.done().receipt
             assertEquals(Target.Local(installed.id), receipt.target)
             assertEquals(provider.target, receipt.skipped.single { it.rule == "failed" }.target)
@@ -84,7 +84,7 @@ class RouteTest {
 
             val agreed = tides().copy(consent = question.target)
             assertEquals(question.route, assertIs<Decision.Go>(nearside.route(agreed)).route)
-            assertEquals(listOf(question.target), nearside.chat(agreed).toList().places())
+            assertEquals(listOf(question.target), nearside.chat(agreed).toList().targets())
         }
         assertEquals(1, provider.chats().size)
     }

@@ -1,6 +1,6 @@
 /*
- * What the scenarios share: the real model, a hub and providers on this machine, the command line to compare with, and
- * short ways to read a stream. The scenarios themselves have the same names in Swift (bindings/swift/Tests); a Rust test sees to it.
+ * Helpers of the scenarios: the real model, a hub and providers on this machine, the command line for comparison, and
+ * stream readers. The scenarios have the same names in Swift (bindings/swift/Tests), which a Rust test checks.
  */
 package org.nearside
 
@@ -23,7 +23,7 @@ import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
 
-/** Runs a scenario on threads of its own, and ends it if it hangs. */
+/** Runs a scenario on background threads, with a time limit. */
 internal fun scenario(limit: Duration = 60.seconds, body: suspend CoroutineScope.() -> Unit) =
     runBlocking(Dispatchers.Default) { withTimeout(limit, body) }
 
@@ -38,7 +38,7 @@ internal val smollm2: String by lazy {
 internal const val SMOLLM2_BYTES = 98_362_432uL
 internal const val SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
-/** A directory that nobody has used, and that goes when the tests end. */
+/** Creates an empty directory that is deleted when the tests end. */
 internal fun freshDirectory(): String = createTempDirectory(scratch, null).toString()
 
 private val scratch: Path by lazy {
@@ -47,11 +47,11 @@ private val scratch: Path by lazy {
     }
 }
 
-/** A library whose `chat` plays these steps. */
+/** Opens a library whose `chat` plays these steps. */
 internal fun scripted(vararg steps: ScriptStep, delayMs: UInt = 0u): Nearside =
     Nearside.scripted(Config(freshDirectory()), Script(steps.toList(), delayMs))
 
-/** A question to the real model, always answered alike. */
+/** Returns a request to the real model with a deterministic answer. */
 internal fun greedy(vararg messages: Message, maxTokens: UInt? = null): ChatRequest = ChatRequest(
     messages = messages.toList(),
     model = smollm2,
@@ -59,17 +59,17 @@ internal fun greedy(vararg messages: Message, maxTokens: UInt? = null): ChatRequ
     limits = Limits(maxTokens),
 )
 
-/** About 6,000 tokens that take seconds to read. Each number makes another prompt, which no cache knows. */
+/** Returns a prompt of about 6,000 tokens, which takes seconds to process; each number makes one that no cache has. */
 internal fun longQuestion(number: Int): ChatRequest =
-    greedy(user("Story $number. " + "The quick brown fox jumps over the lazy dog. ".repeat(600) + "Sum it up."))
+    greedy(Message.user("Story $number. " + "The quick brown fox jumps over the lazy dog. ".repeat(600) + "Recap."))
 
-/** The answer, without what was thought. */
+/** Returns the answer text, without reasoning. */
 internal fun Iterable<Chunk>.text(): String = filterIsInstance<Chunk.Text>().joinToString("") { it.text }
 
-/** The last word of an answer. */
+/** Returns the final chunk. */
 internal fun Iterable<Chunk>.done(): Chunk.Done = last() as Chunk.Done
 
-/** Everything that a stream still has to say. */
+/** Reads the remaining chunks of a stream. */
 internal suspend fun ChatStream.rest(): List<Chunk> = buildList {
     while (true) {
         val batch = nextBatch()
@@ -78,13 +78,13 @@ internal suspend fun ChatStream.rest(): List<Chunk> = buildList {
     }
 }
 
-/** What this flow gave before it failed, and what it failed with. */
+/** Returns the items of this flow before it failed, and the failure. */
 internal suspend fun <T> Flow<T>.untilFailure(): Pair<List<T>, Throwable?> {
     val items = mutableListOf<T>()
     return items to runCatching { collect(items::add) }.exceptionOrNull()
 }
 
-/** `nearside chat`: the same question, answered by Rust alone. */
+/** Returns the answer of `nearside chat`, which uses Rust alone. */
 internal fun answerOfTheCommandLine(question: String, maxTokens: UInt): String {
     val command = listOf(
         program("nearside"), "chat", smollm2, "-p", question, "--temperature", "0", "--seed", "1",
@@ -97,17 +97,17 @@ internal fun answerOfTheCommandLine(question: String, maxTokens: UInt): String {
     return chunks.filter { it.string("type") == "text" }.joinToString("") { it.string("text") }
 }
 
-/** A hub on this machine that speaks Hugging Face's protocol and serves SmolLM2. */
+/** A local hub with Hugging Face's protocol that serves SmolLM2. */
 internal class Hub(vararg options: String) : AutoCloseable {
     private val process =
         ProcessBuilder(program("nearside-hub"), "--repo", REPOSITORY, "--file", smollm2, *options)
             .redirectError(ProcessBuilder.Redirect.INHERIT)
             .start()
 
-    /** Its base address. */
+    /** Base address. */
     val url: String = Json.parseToJsonElement(process.inputReader().readLine()).jsonObject.string("url")
 
-    /** Ends it: it serves until its input closes. */
+    /** Stops the program, which serves until its input closes. */
     override fun close() {
         process.outputStream.close()
         process.waitFor()
@@ -115,14 +115,11 @@ internal class Hub(vararg options: String) : AutoCloseable {
 
     companion object {
         private const val REPOSITORY = "scenarios/SmolLM2-GGUF"
-        val model: ModelRef = modelRef("hf:$REPOSITORY/smollm2.gguf")
+        val model: ModelRef = ModelRef.parse("hf:$REPOSITORY/smollm2.gguf")
     }
 }
 
-/**
- * A provider on this machine: it speaks this dialect in its true shapes, and answers chats with these scenes in turn, of
- * which the last one stays.
- */
+/** A local provider in a real dialect. It answers chats with [scenes] in turn and repeats the last one. */
 internal class Provider(private val dialect: String, vararg scenes: String) : AutoCloseable {
     private val process = ProcessBuilder(
         listOf(program("nearside-provider"), "play", "--log", "--dialect", dialect, "--key", KEY) +
@@ -130,7 +127,7 @@ internal class Provider(private val dialect: String, vararg scenes: String) : Au
     ).redirectError(ProcessBuilder.Redirect.INHERIT).start()
     private val lines = Channel<JsonObject>(Channel.UNLIMITED)
 
-    /** Its base address. */
+    /** Base address. */
     val url: String
 
     init {
@@ -142,7 +139,7 @@ internal class Provider(private val dialect: String, vararg scenes: String) : Au
         }
     }
 
-    /** What an app says to set it up, under the name of its dialect. */
+    /** Settings for `addProvider`, named after the dialect. */
     val settings: ProviderSettings = ProviderSettings(
         name = dialect,
         kind = ProviderKind.entries.single { it.name.replace("_", "").equals(dialect, ignoreCase = true) },
@@ -150,33 +147,33 @@ internal class Provider(private val dialect: String, vararg scenes: String) : Au
         model = MODELS[dialect],
     )
 
-    /** Its model as a target. */
+    /** The target of its model. */
     val target: Target = Target.Remote(dialect, MODELS.getValue(dialect))
 
-    /** Waits until a client leaves in the middle of an answer. */
-    suspend fun untilSomebodyLeaves() {
+    /** Waits until a client disconnects during an answer. */
+    suspend fun awaitDisconnect() {
         do {
             val line = lines.receive()
         } while ("left" !in line)
     }
 
-    /** Ends it. The words of all chats that it was asked, in the order in which they came. */
+    /** Stops the provider and returns the bodies of all chats it received, in order. */
     suspend fun chats(): List<String> = requests().filter { it.string("method") == "POST" }.map { "${it["body"]}" }
 
-    /** Ends it. All that it was asked, in the order in which it came. */
+    /** Stops the provider and returns all requests it received, in order. */
     suspend fun requests(): List<JsonObject> {
         close()
         return lines.toList().mapNotNull { it["asked"]?.jsonObject }
     }
 
-    /** Ends it: it serves until its input closes. */
+    /** Stops the program, which serves until its input closes. */
     override fun close() {
         process.outputStream.close()
         process.waitFor()
     }
 
     companion object {
-        /** The key that all of them ask for. */
+        /** The key that every provider expects. */
         const val KEY = "sk-scenario-key"
         private val MODELS = mapOf(
             "openrouter" to "deepseek/deepseek-r1",
@@ -188,11 +185,11 @@ internal class Provider(private val dialect: String, vararg scenes: String) : Au
     }
 }
 
-/** All that providers may do and cost is allowed, and nobody needs to be asked. */
+/** Allows every data policy and cost, and needs no consent. */
 internal val openPolicy =
     Policy(version = "scenario-1", allowRetention = true, allowTraining = true, consent = Consent.GIVEN)
 
-/** A library with these providers set up, their keys given, and nothing on the device. */
+/** Opens a library with these providers and their keys, and no model on the device. */
 internal suspend fun nearside(
     vararg providers: Provider,
     policy: Policy = openPolicy,
@@ -206,22 +203,22 @@ internal suspend fun nearside(
     }
 }
 
-/** A device that says what a scenario wants it to. */
+/** A device host that reports the facts a scenario sets. */
 internal class Anywhere(@Volatile var facts: HostFacts = HostFacts(network = Network.UNMETERED, heat = Heat.NOMINAL)) :
     DeviceHost {
     override fun facts(): HostFacts = facts
 }
 
-/** A plain question with a short answer. */
+/** Returns a request with a short answer. */
 internal fun tides(mode: Mode = Mode.PREFER_ON_DEVICE): ChatRequest = ChatRequest(
-    messages = listOf(user("Why do the tides come twice a day?")),
+    messages = listOf(Message.user("Why do the tides come twice a day?")),
     mode = mode,
     sampling = Sampling(temperature = 0f),
     limits = Limits(maxTokens = 8u),
 )
 
-/** Everybody who began to answer, in turn. */
-internal fun Iterable<Chunk>.places(): List<Target> = filterIsInstance<Chunk.Started>().map { it.route.target }
+/** Returns the targets that started an answer, in order. */
+internal fun Iterable<Chunk>.targets(): List<Target> = filterIsInstance<Chunk.Started>().map { it.route.target }
 
 private fun program(name: String): String = Path.of(System.getProperty("nearside.programs"), name).toString()
 

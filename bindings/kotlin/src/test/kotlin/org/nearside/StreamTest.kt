@@ -9,18 +9,18 @@ import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.onEach
 import kotlinx.coroutines.flow.toList
 
-/** An answer as it comes. */
+/** Streamed answers. */
 class StreamTest {
     @Test
     fun aStreamedAnswerEqualsRusts() = scenario {
         val question = "What is the capital of France?"
         val expected = answerOfTheCommandLine(question, maxTokens = 48u)
-        val chunks = Nearside(freshDirectory()).use {
-            it.chat(greedy(user(question), maxTokens = 48u)).toList()
+        val chunks = Nearside.open(freshDirectory()).use {
+            it.chat(greedy(Message.user(question), maxTokens = 48u)).toList()
         }
 
         assertIs<Chunk.Started>(chunks.first())
-        assertTrue(expected.isNotBlank(), "Rust says nothing")
+        assertTrue(expected.isNotBlank(), "the command line answered nothing")
         assertEquals(expected, chunks.text())
         assertEquals(0.0, chunks.done().receipt.costUsd)
         assertEquals("device", chunks.done().receipt.dataPolicy.region)
@@ -31,7 +31,7 @@ class StreamTest {
         val chunks = scripted(
             ScriptStep.Reasoning("The moon pulls, so"),
             ScriptStep.Text("Because of the moon."),
-        ).use { it.chat(ChatRequest(listOf(user("Why tides?")))).toList() }
+        ).use { it.chat(ChatRequest(listOf(Message.user("Why tides?")))).toList() }
 
         val kinds = chunks.map { it::class }.distinct()
         assertEquals(listOf(Chunk.Started::class, Chunk.Reasoning::class, Chunk.Text::class, Chunk.Done::class), kinds)
@@ -42,7 +42,7 @@ class StreamTest {
     @Test
     fun aToolCallArrivesWhole() = scenario {
         val call = ScriptStep.ToolCall(id = "1", name = "weather", arguments = """{"city":"Besançon"}""")
-        val chunks = scripted(call).use { it.chat(ChatRequest(listOf(user("Umbrella?")))).toList() }
+        val chunks = scripted(call).use { it.chat(ChatRequest(listOf(Message.user("Umbrella?")))).toList() }
 
         val calls = chunks.filterIsInstance<Chunk.ToolCall>()
         assertEquals(listOf(Chunk.ToolCall(call.id, call.name, call.arguments)), calls)
@@ -52,7 +52,7 @@ class StreamTest {
     fun aSlowReaderLosesNothing() = scenario {
         val words = (1..500).joinToString(" ") { "word$it" }
         val chunks = scripted(ScriptStep.Text(words)).use { nearside ->
-            nearside.chat(ChatRequest(listOf(user("Talk.")))).onEach { delay(1.milliseconds) }.toList()
+            nearside.chat(ChatRequest(listOf(Message.user("Talk.")))).onEach { delay(1.milliseconds) }.toList()
         }
 
         assertEquals(words, chunks.text())
@@ -61,17 +61,17 @@ class StreamTest {
 
     @Test
     fun twoConversationsOneAfterTheOther() = scenario {
-        Nearside(freshDirectory()).use { nearside ->
+        Nearside.open(freshDirectory()).use { nearside ->
             suspend fun answer(vararg messages: Message) = nearside.chat(greedy(*messages, maxTokens = 24u)).toList()
 
-            val france = user("What is the capital of France?")
+            val france = Message.user("What is the capital of France?")
             val paris = answer(france)
-            val more = answer(france, assistant(paris.text()), user("And what is it known for?"))
-            val whales = answer(user("Are whales fish?"))
+            val more = answer(france, Message.assistant(paris.text()), Message.user("What is it known for?"))
+            val whales = answer(Message.user("Are whales fish?"))
 
             for (chunks in listOf(paris, more, whales)) assertTrue(chunks.text().isNotBlank())
             assertTrue(more.done().usage.promptTokens > paris.done().usage.promptTokens, "the first has a history")
-            assertTrue(whales.done().usage.promptTokens < more.done().usage.promptTokens, "the second begins anew")
+            assertTrue(whales.done().usage.promptTokens < more.done().usage.promptTokens, "the second has no history")
             assertEquals(0.0, whales.done().timings.loadMs, "the model stayed loaded")
         }
     }

@@ -10,7 +10,7 @@ import kotlinx.serialization.Serializable
 import kotlinx.serialization.json.Json
 import kotlinx.serialization.serializer
 
-/** The JSON Schema of a class. */
+/** JSON Schemas of classes. */
 class SchemaTest {
     @Test
     fun primitivesHaveTheTypesOfJson() {
@@ -58,13 +58,13 @@ class SchemaTest {
 
     @Test
     fun whatNoModelCanBeHeldToIsRefusedByItsPlace() {
-        assertRefused<Tree>("`Tree.children[]` is a `Tree` within itself")
+        assertRefused<Tree>("`Tree.children[]` is a recursive `Tree`")
         assertRefused<Drawing>("`Drawing.shape` may be one of several classes")
         assertRefused<Letter>("`Letter.initial` is a `Char`")
-        assertRefused<Numbered>("`Numbered.names` has keys that are no strings")
-        assertRefused<Dated>("`Dated.day` has a serializer that is looked up at run time")
-        assertRefused<List<String>>("`ArrayList` is no class")
-        assertRefused<String>("`String` is no class")
+        assertRefused<Numbered>("`Numbered.names` has keys that are not strings")
+        assertRefused<Dated>("`Dated.day` has a contextual serializer")
+        assertRefused<List<String>>("`ArrayList` is not a class")
+        assertRefused<String>("`String` is not a class")
     }
 
     private inline fun <reified T> assertSchema(expected: String) =

@@ -19,9 +19,9 @@ import org.nearside.testing.RecordedExchange
 import org.nearside.testing.RecordedProvider
 import org.nearside.testing.scripted
 
-/** What apps test with. */
+/** The testing module for apps. */
 class TestingTest {
-    private val question = ChatRequest(listOf(user("Why tides?")))
+    private val question = ChatRequest(listOf(Message.user("Why tides?")))
 
     @Test
     fun aScriptIsPlayedInItsOrder() = scenario {
@@ -49,13 +49,13 @@ class TestingTest {
         val tape = Path.of(freshDirectory(), "tape.jsonl")
         val real = Provider("compatible")
         val recorded = record(real, tape) { url -> answer(real.settings.copy(baseUrl = url)) }
-        val asked = real.chats().size
+        val count = real.chats().size
 
         RecordedProvider(tape).use { again ->
             val path = real.url.removePrefix("http://").dropWhile { it != '/' }
             assertEquals(recorded, answer(real.settings.copy(baseUrl = again.url + path)))
         }
-        assertTrue(recorded.isNotBlank() && asked == 1)
+        assertTrue(recorded.isNotBlank() && count == 1)
         assertFalse(Provider.KEY in tape.readText(), "a tape holds no key")
     }
 
@@ -87,7 +87,7 @@ class TestingTest {
         assertContains(assertFailsWith<IllegalArgumentException> { RecordedProvider(tape) }.message.orEmpty(), "line 1")
     }
 
-    /** What a library with this provider alone answers. */
+    /** Returns the answer of a library with this provider only. */
     private suspend fun answer(settings: ProviderSettings): String =
         library(settings).use { it.chat(tides()).toList().text() }
 
@@ -98,7 +98,7 @@ class TestingTest {
             nearside.setKey(settings.name, Provider.KEY)
         }
 
-    /** Runs this against a recorder before the provider. */
+    /** Runs [body] with the address of a recorder in front of the provider. */
     private suspend fun <T> record(provider: Provider, tape: Path, body: suspend (String) -> T): T {
         val program = Path.of(System.getProperty("nearside.programs"), "nearside-provider").toString()
         val recorder = ProcessBuilder(program, "record", "--upstream", provider.url, "--out", tape.toString())

@@ -1,10 +1,10 @@
 /*
- * What the way through Kotlin costs, and whether anything stays behind. Started by `scripts/kotlin.sh bench`; each
- * measurement prints one line of JSON.
+ * Measures the overhead of the Kotlin layer, and leaks. Started by `scripts/kotlin.sh bench`; each measurement prints
+ * one line of JSON.
  *
- *   chunks [N]          a scripted answer of N words (20,000) at full pace through a Flow
- *   cancels [N]         N streams (1,000) left at random moments: threads, objects, memory before and after
- *   decode MODEL [N]    N answers (5) of a real model: tokens a second as the library says and as the collector sees
+ *   chunks [N]          a scripted answer of N words (20,000) at full speed through a Flow
+ *   cancels [N]         N streams (1,000) cancelled at random times: threads, objects, memory before and after
+ *   decode MODEL [N]    N answers (5) of a real model: tokens per second as reported and as collected
  */
 package org.nearside.bench
 
@@ -29,9 +29,12 @@ import kotlinx.serialization.json.putJsonArray
 import org.nearside.ChatRequest
 import org.nearside.Chunk
 import org.nearside.Limits
+import org.nearside.Message
 import org.nearside.Nearside
 import org.nearside.Sampling
 import org.nearside.chat
+import org.nearside.invoke
+import org.nearside.open
 import org.nearside.testing.scripted
 import org.nearside.user
 
@@ -46,16 +49,16 @@ fun main(arguments: Array<String>) = runBlocking(Dispatchers.Default) {
 }
 
 private fun usage(): Nothing {
-    System.err.println("error: nothing to measure\nhelp: say `chunks [N]`, `cancels [N]` or `decode MODEL [N]`")
+    System.err.println("error: no such measurement\nhelp: use `chunks [N]`, `cancels [N]` or `decode MODEL [N]`")
     exitProcess(2)
 }
 
-private val question = ChatRequest(listOf(user("Why do the tides come twice a day?")))
+private val question = ChatRequest(listOf(Message.user("Why do the tides come twice a day?")))
 
 private suspend fun chunks(number: Int) {
     val words = (1..number).joinToString(" ") { "word$it" }
     scripted { text(words) }.use { nearside ->
-        // The first run is the just-in-time compiler's.
+        // The first run warms up the just-in-time compiler and is dropped.
         val rounds = List(6) {
             var seen = 0
             val began = TimeSource.Monotonic.markNow()
@@ -74,16 +77,16 @@ private suspend fun cancels(number: Int) {
     val random = Random(seed = 1)
     val words = (1..2_000).joinToString(" ") { "word$it" }
     scripted { text(words) }.use { nearside ->
-        // In each of three ways: its coroutine is cancelled, its flow is left early, or it is closed by hand.
-        suspend fun leave(index: Int) = when (index % 3) {
+        // Three ways in turn: cancel the coroutine, leave the flow early, or close the stream.
+        suspend fun abandon(index: Int) = when (index % 3) {
             0 -> cancelAfter(nearside, random.nextInt(until = 3_000).microseconds)
             1 -> nearside.chat(question).take(1 + random.nextInt(until = 40)).collect {}
             else -> nearside.startChat(question).use { repeat(random.nextInt(until = 4)) { _ -> it.nextBatch() } }
         }
-        repeat(number) { leave(it) }
-        val before = Standing.now()
-        repeat(number) { leave(it) }
-        val after = Standing.now()
+        repeat(number) { abandon(it) }
+        val before = ProcessUsage.measure()
+        repeat(number) { abandon(it) }
+        val after = ProcessUsage.measure()
         report("cancels") {
             put("streams", number)
             put("threads_before", before.threads)
@@ -105,14 +108,14 @@ private suspend fun cancelAfter(nearside: Nearside, pause: Duration) = coroutine
 private suspend fun decode(model: String, number: Int) {
     val directory = createTempDirectory("nearside-bench-").toFile()
     val request = ChatRequest(
-        messages = listOf(user("Count from one to a hundred, in words.")),
+        messages = listOf(Message.user("Count from one to a hundred, in words.")),
         model = model,
         sampling = Sampling(temperature = 0f, seed = 1u),
         limits = Limits(maxTokens = 128u),
     )
-    Nearside(directory.path).use { nearside ->
+    Nearside.open(directory.path).use { nearside ->
         nearside.chat(request).collect {}
-        val answers = List(number) { answer(nearside, request) }
+        val answers = List(number) { measureAnswer(nearside, request) }
         report("decode") {
             put("answers", number)
             put("tokens", answers.first().tokens)
@@ -124,10 +127,10 @@ private suspend fun decode(model: String, number: Int) {
     directory.deleteRecursively()
 }
 
-/** One answer: the rate that the library measured, and that between the first and the last chunk that came here. */
-private class Answer(val tokens: Int, val libraryRate: Double, val kotlinRate: Double)
+/** Tokens per second of one answer: reported by the library, and between the first and the last collected chunk. */
+private class AnswerRate(val tokens: Int, val libraryRate: Double, val kotlinRate: Double)
 
-private suspend fun answer(nearside: Nearside, request: ChatRequest): Answer {
+private suspend fun measureAnswer(nearside: Nearside, request: ChatRequest): AnswerRate {
     val began = TimeSource.Monotonic.markNow()
     var first = Duration.ZERO
     var last = Duration.ZERO
@@ -141,7 +144,7 @@ private suspend fun answer(nearside: Nearside, request: ChatRequest): Answer {
     }
     val done = checkNotNull(end)
     val tokens = done.usage.completionTokens.toInt()
-    return Answer(tokens, done.timings.tokensPerSecond, (tokens - 1) / ((last - first).inWholeNanoseconds / 1e9))
+    return AnswerRate(tokens, done.timings.tokensPerSecond, (tokens - 1) / ((last - first).inWholeNanoseconds / 1e9))
 }
 
 private fun report(name: String, values: JsonObjectBuilder.() -> Unit) = println(

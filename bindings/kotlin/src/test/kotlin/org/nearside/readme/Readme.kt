@@ -1,5 +1,5 @@
 /*
- * What README.md shows, word for word: scripts/check-readme.sh compares the two, and here it compiles.
+ * The snippet of README.md, word for word, so that it compiles; scripts/check-readme.sh compares the two.
  */
 @file:Suppress("ktlint:standard:no-wildcard-imports", "ktlint:standard:function-literal")
 
@@ -9,8 +9,8 @@ import java.io.File
 import org.nearside.*
 
 internal suspend fun readme(filesDir: File, view: View) {
-    val nearside = Nearside(filesDir.path)
-    val model = modelRef("hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:Q8_0")
+    val nearside = Nearside.open(filesDir.path)
+    val model = ModelRef.parse("hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:Q8_0")
 
     val fit = nearside.fit(model) // before any download: only the head of the file is fetched, and kept
     if (fit.verdict == Verdict.TOO_LARGE) return view.show(fit.suggestions)
@@ -19,7 +19,7 @@ internal suspend fun readme(filesDir: File, view: View) {
         if (event is DownloadEvent.Progress) view.bar = event.done.toDouble() / event.total.toDouble()
     }
 
-    val request = ChatRequest(listOf(user("Why do the tides come twice a day?")))
+    val request = ChatRequest(listOf(Message.user("Why do the tides come twice a day?")))
     nearside.chat(request).collect { chunk -> // cancelling the coroutine cancels the request
         when (chunk) {
             is Chunk.Reasoning -> view.thoughts += chunk.text
@@ -30,7 +30,7 @@ internal suspend fun readme(filesDir: File, view: View) {
     }
 }
 
-/** A screen, as far as the snippet needs one. */
+/** The parts of a screen that the snippet uses. */
 internal class View {
     var bar = 0.0
     var thoughts = ""

@@ -1,5 +1,5 @@
 /*
- * What a provider was asked and what it answered: written by hand for a test, or read from a tape.
+ * One request to a provider and its response: written by hand for a test, or read from a tape.
  */
 package org.nearside.testing
 
@@ -10,29 +10,29 @@ import kotlinx.serialization.json.put
 import kotlinx.serialization.json.putJsonArray
 import kotlinx.serialization.json.putJsonObject
 
-/** What a provider was asked. No header, and so no key, is kept. */
+/** A request that a provider received. Headers are not recorded, and so no key. */
 public data class RecordedRequest(
     val method: String,
-    /** With the query. */
+    /** Includes the query. */
     val path: String,
-    /** As it came; empty where there was none. */
+    /** As received; empty if there was none. */
     val body: String = "",
 )
 
-/** A question and its answer. */
+/** A request and its response. */
 public class RecordedExchange(
     public val request: RecordedRequest,
-    /** The body, in the pieces in which it came. */
+    /** The response body, split as it was received. */
     public val pieces: List<ByteArray>,
     public val status: Int = 200,
     public val headers: List<Pair<String, String>> = emptyList(),
-    /** Whether the body ended, or the connection broke. */
+    /** Whether the body is complete; false if the connection broke. */
     public val isWhole: Boolean = true,
 ) {
     public companion object {
         /**
-         * A chat that is answered with this text, word by word, as servers that speak OpenAI's dialect do. Where it is not
-         * whole the connection breaks after it.
+         * Returns a chat whose response streams [text] word by word, in the shape of OpenAI's API. The connection
+         * breaks after it unless [isWhole].
          */
         public fun chat(
             text: String,
@@ -51,7 +51,7 @@ public class RecordedExchange(
             )
         }
 
-        /** A chat that is refused. */
+        /** Returns a chat that the provider rejects with this HTTP status. */
         public fun refusal(
             status: Int,
             message: String = "recorded",
@@ -60,7 +60,7 @@ public class RecordedExchange(
             putJsonObject("error") { put("message", message) }
         }
 
-        /** A list of models. */
+        /** Returns a request for the model list and its response. */
         public fun models(vararg ids: String, path: String = "/v1/models"): RecordedExchange =
             json(RecordedRequest("GET", path)) {
                 put("object", "list")
@@ -83,7 +83,7 @@ public class RecordedExchange(
             return RecordedExchange(request, listOf(bytes), status, listOf("content-type" to "application/json"))
         }
 
-        /** A word of the answer, or its end with the tokens that it took. */
+        /** Encodes one event of the stream: a word, or the end with its usage. */
         private fun event(model: String, content: String? = null, tokens: Int = 0): ByteArray {
             val event = buildJsonObject {
                 put("id", "recorded")

@@ -1,7 +1,6 @@
 /*
- * For an app's own tests: a provider that answers from a recording, on this machine. Routing, consent, receipts and what
- * really leaves the device are the library's own, without a network, a key or a cent. It is plain Java sockets, so that it
- * runs in tests on a phone as well as on a host.
+ * A local provider that plays recorded responses, for an app's tests. Routing, consent, receipts and requests are real;
+ * no network, key or money is needed. It uses plain Java sockets, so that it runs on a phone as well as on a host.
  */
 package org.nearside.testing
 
@@ -26,40 +25,40 @@ import org.nearside.ProviderKind
 import org.nearside.ProviderSettings
 
 /**
- * Answers as recorded, until it is closed:
+ * A server on the loopback interface that plays recorded responses until it is closed:
  *
  *     RecordedProvider(RecordedExchange.chat("Because of the moon."), RecordedExchange.refusal(429)).use { provider ->
  *         nearside.addProvider(provider.settings())
  *
- * A question is answered with the first exchange of its method, path and body that was not played yet; else with the
- * first of its method and path, since a body may hold a date; else with the last that was played for them. What was not
- * recorded is answered with 404. Pauses are left out.
+ * A request gets the first unplayed exchange with its method, path and body; else the first unplayed one with its
+ * method and path, because a body may contain a date; else the last one with them. A request without a recording gets a
+ * 404. Pauses are not played.
  */
 public class RecordedProvider(exchanges: List<RecordedExchange>) : AutoCloseable {
     private val exchanges = exchanges.toList()
     private val played = mutableSetOf<RecordedExchange>()
-    private val asked = mutableListOf<RecordedRequest>()
+    private val received = mutableListOf<RecordedRequest>()
     private val socket = ServerSocket(0, BACKLOG, InetAddress.getLoopbackAddress())
     private val connections = Collections.synchronizedSet(mutableSetOf<Socket>())
 
-    /** Its address, without a path. */
+    /** Base address, without a path. */
     public val url: String = "http://127.0.0.1:${socket.localPort}"
 
-    /** All that it was asked so far: what left the device. */
-    public val requests: List<RecordedRequest> get() = synchronized(this) { asked.toList() }
+    /** All requests received so far: the content that would have left the device. */
+    public val requests: List<RecordedRequest> get() = synchronized(this) { received.toList() }
 
     private val server = thread(isDaemon = true, name = "recorded-provider") { serve() }
 
     public constructor(vararg exchanges: RecordedExchange) : this(exchanges.toList())
 
     /**
-     * Plays a tape that `nearside-provider record --upstream URL --out FILE` made.
+     * Plays a tape written by `nearside-provider record --upstream URL --out FILE`.
      *
-     * @throws IllegalArgumentException for a line that is no exchange
+     * @throws IllegalArgumentException for a line that is not an exchange
      */
     public constructor(tape: Path) : this(readTape(tape))
 
-    /** What an app says to set it up. [path] is what the provider's base address ends with. */
+    /** Returns the settings for `addProvider`. [path] is the end of the base address. */
     public fun settings(
         name: String = "recorded",
         kind: ProviderKind = ProviderKind.COMPATIBLE,
@@ -67,7 +66,7 @@ public class RecordedProvider(exchanges: List<RecordedExchange>) : AutoCloseable
         path: String = "/v1",
     ): ProviderSettings = ProviderSettings(name, kind, baseUrl = url + path, model = model)
 
-    /** Ends it; who is being answered hears no more. */
+    /** Stops the server and closes its open connections. */
     override fun close() {
         socket.close()
         synchronized(connections) { connections.forEach(Socket::close) }
@@ -79,14 +78,14 @@ public class RecordedProvider(exchanges: List<RecordedExchange>) : AutoCloseable
             val connection = try {
                 socket.accept()
             } catch (_: IOException) {
-                return // It was closed.
+                return // The socket was closed.
             }
             connections += connection
             thread(isDaemon = true, name = "recorded-provider-answer") {
                 try {
-                    connection.use { answer(it.getInputStream(), BufferedOutputStream(it.getOutputStream())) }
+                    connection.use { respond(it.getInputStream(), BufferedOutputStream(it.getOutputStream())) }
                 } catch (_: IOException) {
-                    // A client that leaves has heard enough.
+                    // The client closed the connection.
                 } finally {
                     connections -= connection
                 }
@@ -94,32 +93,32 @@ public class RecordedProvider(exchanges: List<RecordedExchange>) : AutoCloseable
         }
     }
 
-    /** One question a connection. */
-    private fun answer(input: InputStream, output: OutputStream) {
+    /** Serves one request on a connection. */
+    private fun respond(input: InputStream, output: OutputStream) {
         val (method, path) = input.line()?.split(' ') ?: return
         val headers = generateSequence { input.line() }.takeWhile(String::isNotEmpty).map { it.lowercase() }.toList()
         val length = headers.firstOrNull { it.startsWith("content-length:") }?.substringAfter(':')?.trim()?.toInt() ?: 0
-        output.play(find(RecordedRequest(method, path, input.exactly(length).decodeToString())))
+        output.play(findExchange(RecordedRequest(method, path, input.exactly(length).decodeToString())))
     }
 
     @Synchronized
-    private fun find(request: RecordedRequest): RecordedExchange {
-        asked += request
-        val known = exchanges.filter { it.request.method == request.method && it.request.path == request.path }
-        val fresh = known.filter { it !in played }
+    private fun findExchange(request: RecordedRequest): RecordedExchange {
+        received += request
+        val matching = exchanges.filter { it.request.method == request.method && it.request.path == request.path }
+        val fresh = matching.filter { it !in played }
         val same = fresh.firstOrNull { json(it.request.body) == json(request.body) }
-        val found = same ?: fresh.firstOrNull() ?: known.lastOrNull() ?: return unknown(request)
+        val found = same ?: fresh.firstOrNull() ?: matching.lastOrNull() ?: return notFound(request)
         return found.also(played::add)
     }
 
-    private fun unknown(request: RecordedRequest) = RecordedExchange.json(request, status = 404) {
-        val what = "${request.method} ${request.path.substringBefore('?')}"
-        putJsonObject("error") { put("message", "no answer to `$what` was recorded") }
+    private fun notFound(request: RecordedRequest) = RecordedExchange.json(request, status = 404) {
+        val label = "${request.method} ${request.path.substringBefore('?')}"
+        putJsonObject("error") { put("message", "no response to `$label` was recorded") }
     }
 
     private fun OutputStream.play(exchange: RecordedExchange) {
-        head(exchange.status, exchange.headers + ("transfer-encoding" to "chunked"))
-        // A chunk of no bytes would be the end.
+        writeHead(exchange.status, exchange.headers + ("transfer-encoding" to "chunked"))
+        // An empty chunk would end the body.
         for (piece in exchange.pieces.filter { it.isNotEmpty() }) {
             write("${piece.size.toString(radix = 16)}\r\n".toByteArray())
             write(piece)
@@ -130,7 +129,7 @@ public class RecordedProvider(exchanges: List<RecordedExchange>) : AutoCloseable
         flush()
     }
 
-    private fun OutputStream.head(status: Int, headers: List<Pair<String, String>>) {
+    private fun OutputStream.writeHead(status: Int, headers: List<Pair<String, String>>) {
         val fields = (headers + ("connection" to "close")).joinToString("") { (name, value) -> "$name: $value\r\n" }
         write("HTTP/1.1 $status Recorded\r\n$fields\r\n".toByteArray())
         flush()
@@ -145,10 +144,10 @@ public class RecordedProvider(exchanges: List<RecordedExchange>) : AutoCloseable
             JsonNull
         }
 
-        // Not `readNBytes`, which Android has only since 13.
+        // Not `readNBytes`, which Android lacks before 13.
         fun InputStream.exactly(length: Int): ByteArray = ByteArray(length).also { DataInputStream(this).readFully(it) }
 
-        /** A line of a request's head, without its end; nothing where the client has left. */
+        /** Reads one line of the request headers, without its end; null if the client closed the connection. */
         fun InputStream.line(): String? {
             val line = StringBuilder()
             while (true) {

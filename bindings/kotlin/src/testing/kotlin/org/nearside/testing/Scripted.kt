@@ -1,6 +1,6 @@
 /*
- * For an app's own tests: a library that answers from a script. No model, no network, and the same chunks in the same
- * order on every machine.
+ * A library whose answers are scripted, for an app's tests: no model, no network, and the same chunks in the same order
+ * on every machine.
  *
  *     val nearside = scripted {
  *         reasoning("The moon pulls, so")
@@ -18,10 +18,9 @@ import org.nearside.Script
 import org.nearside.ScriptStep
 
 /**
- * A client whose `chat` plays these steps for any request; without steps, answers are empty. Everything else (models,
- * conversations) is real and stored in [directory], by default a temporary one.
- *
- * [pause] passes before each word.
+ * Returns a library whose `chat` plays these steps for any request; without steps, answers are empty. Everything else
+ * (models, conversations) is real and stored in [directory], by default a temporary one. [pause] is the delay before
+ * each word.
  */
 public fun scripted(
     directory: String = freshDirectory(),
@@ -32,31 +31,31 @@ public fun scripted(
     return Nearside.scripted(Config(directory), script)
 }
 
-/** What an answer consists of, in this order. Words come one by one. */
+/** Builds the steps of an answer, in order. Each word is a chunk of its own. */
 public class ScriptBuilder internal constructor() {
     internal val steps = mutableListOf<ScriptStep>()
 
-    /** The model thinks. */
+    /** Adds reasoning. */
     public fun reasoning(text: String) {
         steps += ScriptStep.Reasoning(text)
     }
 
-    /** The model answers. */
+    /** Adds answer text. */
     public fun text(text: String) {
         steps += ScriptStep.Text(text)
     }
 
-    /** The model calls a tool; [arguments] is a JSON object. */
+    /** Adds a tool call; [arguments] is a JSON object. */
     public fun toolCall(name: String, arguments: String, id: String = "call-${steps.size + 1}") {
         steps += ScriptStep.ToolCall(id, name, arguments)
     }
 
-    /** Nothing more comes until the request is cancelled: for tests of a stop button. */
+    /** Adds a stall until the request is cancelled, to test a stop button. */
     public fun stall() {
         steps += ScriptStep.Stall
     }
 
-    /** The answer ends with this error. */
+    /** Ends the answer with this error. */
     public fun fail(kind: ErrorKind, detail: String = "as the script says") {
         steps += ScriptStep.Fail(kind, detail)
     }

@@ -1,6 +1,6 @@
 /*
- * Tapes: conversations with a real provider, recorded once by `nearside-provider record`, which leaves keys and cookies
- * out. One exchange a line, as JSON.
+ * Tapes: exchanges with a real provider, recorded by `nearside-provider record`, which omits keys and cookies. One
+ * exchange per line, as JSON.
  */
 package org.nearside.testing
 
@@ -17,18 +17,18 @@ import kotlinx.serialization.json.jsonArray
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
 
-/** Reads a tape. */
+/** Reads a tape. Throws [IllegalArgumentException] for a line that is not an exchange. */
 internal fun readTape(tape: Path): List<RecordedExchange> =
     tape.readLines().filter(String::isNotBlank).mapIndexed { index, line ->
         try {
-            exchange(Json.parseToJsonElement(line).jsonObject)
+            parseExchange(Json.parseToJsonElement(line).jsonObject)
         } catch (_: RuntimeException) {
-            // Its message would quote the line.
-            throw IllegalArgumentException("line ${index + 1} of the tape `$tape` is no exchange; record it anew")
+            // The cause's message would quote the line.
+            throw IllegalArgumentException("line ${index + 1} of the tape `$tape` is not an exchange; record it again")
         }
     }
 
-private fun exchange(line: JsonObject): RecordedExchange {
+private fun parseExchange(line: JsonObject): RecordedExchange {
     val request = line.getValue("request").jsonObject
     val response = line.getValue("response").jsonObject
     return RecordedExchange(
@@ -37,7 +37,7 @@ private fun exchange(line: JsonObject): RecordedExchange {
             path = request.text("path"),
             body = request["body"].takeIf { it !is JsonNull }?.toString().orEmpty(),
         ),
-        pieces = response.array("pieces").map { bytes(it.jsonObject) },
+        pieces = response.array("pieces").map { decodePiece(it.jsonObject) },
         status = response.getValue("status").jsonPrimitive.int,
         headers = response.array("headers").map { header ->
             header.jsonArray.let { (name, value) -> name.jsonPrimitive.content to value.jsonPrimitive.content }
@@ -46,8 +46,8 @@ private fun exchange(line: JsonObject): RecordedExchange {
     )
 }
 
-/** A piece is text, or base64 where it is none by itself. */
-private fun bytes(piece: JsonObject): ByteArray =
+/** Decodes a piece: text, or base64 if it is not valid text on its own. */
+private fun decodePiece(piece: JsonObject): ByteArray =
     piece["text"]?.jsonPrimitive?.content?.toByteArray() ?: Base64.getDecoder().decode(piece.text("base64"))
 
 private fun JsonObject.text(name: String): String = getValue(name).jsonPrimitive.content

@@ -1,9 +1,8 @@
 /*
- * Credentials on Android: sealed with a key that stays inside the system's keystore, in the secure hardware where there
- * is some.
+ * Credentials on Android: encrypted with a key that stays in the system's keystore, in secure hardware if there is any.
  *
- * What this adds to `SealedKeys`, which the scenarios play, is where the key comes from. Its tests run with a stand-in for
- * the keystore (src/robolectric); no phone has run it yet.
+ * Adds the key to `SealedCredentialStore`, which the scenarios test. The tests here use a fake keystore
+ * (src/robolectric); it has not run on a phone yet.
  */
 package org.nearside
 
@@ -15,17 +14,17 @@ import java.security.UnrecoverableKeyException
 import javax.crypto.KeyGenerator
 import javax.crypto.SecretKey
 
-/** Keeps credentials in a directory of the app, such as `context.noBackupFilesDir.toPath()`. */
-class KeystoreKeys(directory: Path) : Keys by SealedKeys(directory, ::appKey)
+/** A store in [directory], which belongs to the app, such as `context.noBackupFilesDir.toPath()`. */
+class KeystoreCredentialStore(directory: Path) : Keys by SealedCredentialStore(directory, ::loadOrCreateKey)
 
-/** The app's key; the keystore makes it at the first use and never hands it out. */
+/** Returns the app's key. The keystore creates it at the first use and never reveals its bytes. */
 @Synchronized
-private fun appKey(): SecretKey {
+private fun loadOrCreateKey(): SecretKey {
     val store = KeyStore.getInstance(STORE).apply { load(null) }
     try {
         (store.getKey(ALIAS, null) as SecretKey?)?.let { return it }
     } catch (_: UnrecoverableKeyException) {
-        // Some phones lose keys when the system is updated. What it sealed is gone; the next one can be made.
+        // Some phones lose keys in a system update. Files encrypted with it are lost; create a new one.
         store.deleteEntry(ALIAS)
     }
     return KeyGenerator.getInstance(KeyProperties.KEY_ALGORITHM_AES, STORE).run {

@@ -32,19 +32,19 @@ import org.robolectric.RobolectricTestRunner
 import org.robolectric.annotation.Config as Device
 
 /**
- * Credentials sealed by Android's keystore. Robolectric has none: a stand-in under its name holds keys in memory, so that
- * what is asked of the real one is seen here, and what it does with it is not.
+ * Credentials encrypted with a key of Android's keystore. Robolectric has no keystore: a fake under its name holds keys
+ * in memory. The tests see the calls to it, not the behaviour of the real one.
  */
 @RunWith(RobolectricTestRunner::class)
 @Device(sdk = [34])
-class KeystoreKeysTest {
+class KeystoreCredentialStoreTest {
     private val directory: Path = Files.createTempDirectory("nearside-keys-")
 
     @Before
     fun install() {
         held.clear()
         asked.clear()
-        Security.addProvider(StandIn())
+        Security.addProvider(FakeKeystore())
     }
 
     @After
@@ -55,18 +55,18 @@ class KeystoreKeysTest {
 
     @Test
     fun aCredentialIsSealedAndComesBackAfterARestart() {
-        KeystoreKeys(directory).save("openrouter", CREDENTIAL)
-        assertEquals(CREDENTIAL, KeystoreKeys(directory).load("openrouter"))
-        assertNull(KeystoreKeys(directory).load("groq"))
+        KeystoreCredentialStore(directory).save("openrouter", CREDENTIAL)
+        assertEquals(CREDENTIAL, KeystoreCredentialStore(directory).load("openrouter"))
+        assertNull(KeystoreCredentialStore(directory).load("groq"))
         assertFalse(directory.listDirectoryEntries().any { CREDENTIAL in it.readText(Charsets.ISO_8859_1) })
 
-        KeystoreKeys(directory).remove("openrouter")
-        assertNull(KeystoreKeys(directory).load("openrouter"))
+        KeystoreCredentialStore(directory).remove("openrouter")
+        assertNull(KeystoreCredentialStore(directory).load("openrouter"))
     }
 
     @Test
     fun oneKeyIsMadeAndItServesOnlyForThis() {
-        val keys = KeystoreKeys(directory)
+        val keys = KeystoreCredentialStore(directory)
         keys.save("openrouter", CREDENTIAL)
         keys.save("groq", CREDENTIAL)
 
@@ -80,32 +80,32 @@ class KeystoreKeysTest {
 
     @Test
     fun aRestoredBackupWithoutItsKeyIsAsIfNothingWereKept() {
-        KeystoreKeys(directory).save("openrouter", CREDENTIAL)
+        KeystoreCredentialStore(directory).save("openrouter", CREDENTIAL)
         held.clear()
-        assertNull(KeystoreKeys(directory).load("openrouter"))
+        assertNull(KeystoreCredentialStore(directory).load("openrouter"))
 
-        KeystoreKeys(directory).save("openrouter", "anew")
-        assertEquals("anew", KeystoreKeys(directory).load("openrouter"))
+        KeystoreCredentialStore(directory).save("openrouter", "anew")
+        assertEquals("anew", KeystoreCredentialStore(directory).load("openrouter"))
     }
 
     @Test
     fun aKeyThatTheSystemCannotGiveBackAnyMoreIsReplaced() {
-        KeystoreKeys(directory).save("openrouter", CREDENTIAL)
+        KeystoreCredentialStore(directory).save("openrouter", CREDENTIAL)
         broken = true
-        assertNull(KeystoreKeys(directory).load("openrouter"))
+        assertNull(KeystoreCredentialStore(directory).load("openrouter"))
 
-        KeystoreKeys(directory).save("openrouter", "anew")
-        assertEquals("anew", KeystoreKeys(directory).load("openrouter"))
+        KeystoreCredentialStore(directory).save("openrouter", "anew")
+        assertEquals("anew", KeystoreCredentialStore(directory).load("openrouter"))
     }
 
-    private class StandIn : Provider(KEYSTORE, "1", "stands in for Android's keystore") {
+    private class FakeKeystore : Provider(KEYSTORE, "1", "stands in for Android's keystore") {
         init {
             put("KeyStore.$KEYSTORE", Store::class.java.name)
             put("KeyGenerator.AES", Generator::class.java.name)
         }
     }
 
-    /** What [KeyStore][java.security.KeyStore] asks for; everything else is refused. */
+    /** The operations that [KeyStore][java.security.KeyStore] needs; all others throw. */
     class Store : KeyStoreSpi() {
         override fun engineLoad(stream: InputStream?, password: CharArray?) = Unit
 
@@ -136,15 +136,15 @@ class KeystoreKeysTest {
         override fun engineGetCertificateAlias(certificate: Certificate): String? = null
 
         override fun engineSetKeyEntry(alias: String, key: Key, password: CharArray?, chain: Array<Certificate>?) =
-            refuse()
+            unsupported()
 
-        override fun engineSetKeyEntry(alias: String, key: ByteArray, chain: Array<Certificate>?) = refuse()
+        override fun engineSetKeyEntry(alias: String, key: ByteArray, chain: Array<Certificate>?) = unsupported()
 
-        override fun engineSetCertificateEntry(alias: String, certificate: Certificate) = refuse()
+        override fun engineSetCertificateEntry(alias: String, certificate: Certificate) = unsupported()
 
-        override fun engineStore(stream: OutputStream?, password: CharArray?) = refuse()
+        override fun engineStore(stream: OutputStream?, password: CharArray?) = unsupported()
 
-        private fun refuse(): Nothing = throw UnsupportedOperationException()
+        private fun unsupported(): Nothing = throw UnsupportedOperationException()
     }
 
     class Generator : KeyGeneratorSpi() {
