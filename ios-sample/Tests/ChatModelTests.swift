@@ -225,6 +225,6 @@ struct ChatModelTests {
 
     @Test func aChatThatIsGoneSaysSo() async {
         let chat = await chat(quick(), 9_999)
-        #expect(chat.failure == "this chat is not here any more")
+        #expect(chat.failure == "this chat no longer exists")
     }
 }

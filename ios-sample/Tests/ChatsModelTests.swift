@@ -108,6 +108,6 @@ struct ChatsModelTests {
     @Test func whatFailsIsSaid() async {
         let model = await chats()
         await model.setPinned(9_999, true)
-        #expect(model.failure == "this chat is not here any more")
+        #expect(model.failure == "this chat no longer exists")
     }
 }

@@ -32,7 +32,7 @@ struct ModelsModelTests {
         #expect(!model.isJudging)
         #expect(model.installed.isEmpty)
 
-        model.reference = "hf:nobody/nothing"
+        model.reference = "hf:missing/model"
         await model.judgeTyped()
         #expect(model.typed == nil)
         #expect(model.failure?.contains("no model") == true)
@@ -84,14 +84,14 @@ struct ModelsModelTests {
 
     @Test func aDownloadThatFailsSaysWhyAndStays() async {
         let model = await models()
-        model.download("hf:nobody/nothing", name: "Nothing")
-        await model.work["hf:nobody/nothing"]?.value
-        guard case .failed(let reason)? = model.downloads["hf:nobody/nothing"]?.phase else {
+        model.download("hf:missing/model", name: "Nothing")
+        await model.work["hf:missing/model"]?.value
+        guard case .failed(let reason)? = model.downloads["hf:missing/model"]?.phase else {
             Issue.record("it did not fail")
             return
         }
         #expect(!reason.isEmpty)
-        model.dismiss("hf:nobody/nothing")
+        model.dismiss("hf:missing/model")
         #expect(model.downloads.isEmpty)
     }
 

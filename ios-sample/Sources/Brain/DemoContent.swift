@@ -185,17 +185,17 @@ struct DemoContent: Sendable {
                 + "*Models*,\n2. choose one that fits this device,\n3. download it once.\n\nAfter that it works on a plane."
         ),
         me: "Me", model: "Model", here: "the demo answers, on this device", agreed: "you agreed to send it there",
-        wished: "you asked for a model that is not on this device",
-        tooLong: "this is longer than what a model on this device can read",
+        wished: "you chose a model that is not on this device",
+        tooLong: "this is longer than a model on this device can read",
         staysHere: "your settings keep this on the device; change the mode in Settings",
-        notAgreed: "nobody agreed that this leaves the device", gone: "this chat is not here any more",
+        notAgreed: "you have not agreed to send this off the device", gone: "this chat no longer exists",
         unknownModel: "there is no model at this reference; check the spelling",
-        notAModel: "this file is not a GGUF model", presetReason: "the usual values; the model's file names none",
+        notAModel: "this file is not a GGUF model", presetReason: "default values; the model's file sets none",
         suggestion: "a context of 2,048 tokens would need 310 MB less",
         verdicts: [
-            .fits: "all of it has room in memory",
-            .tight: "it runs from the file: slower, and slower still when the device is busy",
-            .tooLarge: "it needs more memory than this device can give to one app",
+            .fits: "the whole model fits in memory",
+            .tight: "it runs from the file: slower, even more so on a busy device",
+            .tooLarge: "it needs more memory than this device can give one app",
         ])
 
     static let russian = DemoContent(
@@ -259,10 +259,10 @@ struct DemoContent: Sendable {
         me: "Я", model: "Модель", here: "отвечает демо, на этом устройстве", agreed: "вы разрешили отправить",
         wished: "вы выбрали модель, которой нет на устройстве",
         tooLong: "это длиннее, чем может прочесть модель на устройстве",
-        staysHere: "настройки не выпускают это с устройства; режим меняется в настройках",
-        notAgreed: "никто не разрешал отправлять это с устройства", gone: "этого чата больше нет",
+        staysHere: "по настройкам это остаётся на устройстве; режим можно изменить в настройках",
+        notAgreed: "вы не разрешали отправлять это с устройства", gone: "этого чата больше нет",
         unknownModel: "по этой ссылке нет модели; проверьте написание", notAModel: "это не файл модели GGUF",
-        presetReason: "обычные значения; файл модели своих не называет",
+        presetReason: "значения по умолчанию; в файле модели своих нет",
         suggestion: "контекст в 2048 токенов займёт на 310 МБ меньше",
         verdicts: [
             .fits: "помещается в память целиком",

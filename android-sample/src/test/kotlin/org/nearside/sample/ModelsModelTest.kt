@@ -43,7 +43,7 @@ class ModelsModelTest {
     @Test
     fun `a wrong reference says what helps`() {
         val model = models()
-        model.reference = "hf:nobody/nothing"
+        model.reference = "hf:missing/model"
         model.judgeTyped().await()
         assertEquals("there is no model at this reference; check the spelling", model.failure)
         assertNull(model.typed)

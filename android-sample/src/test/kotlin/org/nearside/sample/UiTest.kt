@@ -55,10 +55,10 @@ class UiTest {
     }
 
     private fun SkikoComposeUiTest.sees(text: String) =
-        assertTrue(onAllNodesWithText(text, substring = true).fetchSemanticsNodes().isNotEmpty(), "nobody sees: $text")
+        assertTrue(onAllNodesWithText(text, substring = true).fetchSemanticsNodes().isNotEmpty(), "not on the screen: $text")
 
     private fun SkikoComposeUiTest.doesNotSee(text: String) =
-        assertEquals(0, onAllNodesWithText(text, substring = true).fetchSemanticsNodes().size, "somebody sees: $text")
+        assertEquals(0, onAllNodesWithText(text, substring = true).fetchSemanticsNodes().size, "still on the screen: $text")
 
     @Test
     fun `search finds words in messages and opens their chat`() {
@@ -147,7 +147,7 @@ class UiTest {
             sees("Stopped")
             val said = checkNotNull(app.chat).messages.last().text
             pace.allow(200)
-            touch("Go on")
+            touch("Continue")
             waitForIdle()
             assertTrue(checkNotNull(app.chat).messages.last().text.length > said.length)
             doesNotSee("Stopped")
@@ -163,7 +163,7 @@ class UiTest {
             say("Why do the tides come twice a day?")
             touchSymbol("Stop")
             pace.allow(200)
-            touch("Continue elsewhere")
+            touch("Continue in the cloud")
             sees("Send this to openrouter?")
             touch("Send to openrouter")
             waitForIdle()
@@ -210,7 +210,7 @@ class UiTest {
             say(long)
             sees("Send this to openrouter?")
             assertTrue(onAllNodes(hasContentDescription("Cost: $0.0004 at most")).fetchSemanticsNodes().isNotEmpty())
-            touch("Keep it here")
+            touch("Keep on this device")
             waitForIdle()
             assertEquals(long.trim(), app.chat?.draft)
             assertEquals(emptyList(), app.chat?.messages)
@@ -269,7 +269,7 @@ class UiTest {
             touchSymbol("Pause")
             sees("Paused at")
             pace.allow(100)
-            touchSymbol("Go on")
+            touchSymbol("Continue")
             waitForIdle()
             assertTrue(app.models.installed.any { it.id == entry.id })
         }
@@ -309,10 +309,10 @@ class UiTest {
         play(app) {
             touch("Settings")
             touch("Where answers come from")
-            touch("Only here")
-            touch("Everything is secret")
-            onNodeWithText("Places that may keep words").performScrollTo()
-            touch("Places that may keep words")
+            touch("Device only")
+            touch("Never send")
+            onNodeWithText("Providers that keep messages").performScrollTo()
+            touch("Providers that keep messages")
             onNodeWithTag("regions").performScrollTo().performTextInput("eu, us")
             waitForIdle()
             assertEquals(AnswerMode.OnlyOnDevice, app.settings.preferences.mode)
@@ -321,7 +321,7 @@ class UiTest {
             assertEquals(listOf("EU", "US"), app.settings.rules.regions)
             touchSymbol("Back")
             touch("Privacy")
-            sees("Your words stay on this device")
+            sees("Your messages stay on this device")
         }
     }
 
@@ -330,7 +330,7 @@ class UiTest {
         val app = app()
         play(app) {
             touch("Settings")
-            touch("Caps and spending")
+            touch("Limits and spending")
             sees("$0.31")
             onNodeWithTag("cap day").performScrollTo().performTextReplacement("1,25")
             onNodeWithTag("cap month").performScrollTo().performTextReplacement("much")
