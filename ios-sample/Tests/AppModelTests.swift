@@ -56,7 +56,7 @@ struct AppModelTests {
     }
 
     @Test func heatAndLowMemoryAreTold() async {
-        let condition = Condition(isHot: true, isShortOfMemory: true)
+        let condition = DeviceCondition(isHot: true, isShortOfMemory: true)
         let app = await app(DemoBrain(pace: .zero, condition: condition))
         #expect(app.condition == condition)
     }

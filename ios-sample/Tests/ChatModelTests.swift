@@ -14,13 +14,13 @@ struct ChatModelTests {
     @Test func aQuestionIsAnsweredAndCarriesItsReceipt() async throws {
         let chat = await chat()
         await chat.say("Why do the tides come twice a day?")
-        #expect(chat.messages.map(\.author) == [.person, .model])
+        #expect(chat.messages.map(\.author) == [.user, .model])
         let answer = try #require(chat.answer)
         #expect(answer.text.contains("bulges"))
         #expect(answer.reasoning.contains("rotation"))
         #expect(!answer.text.contains("rotation"), "reasoning is kept apart from the text")
         #expect(answer.status == .done)
-        #expect(answer.receipt?.place == .demo)
+        #expect(answer.receipt?.target == .demo)
         #expect(answer.receipt?.cost == 0)
         #expect(chat.draft.isEmpty)
         #expect(!chat.isAnswering)
@@ -42,7 +42,7 @@ struct ChatModelTests {
         await until { (chat.answer?.text.count ?? 0) > 20 }
         #expect(chat.isAnswering)
         #expect(chat.answer?.status == .writing)
-        #expect(chat.place == .demo)
+        #expect(chat.target == .demo)
         let early = try #require(chat.answer?.text)
         chat.stop()
         await chat.work?.value
@@ -83,13 +83,13 @@ struct ChatModelTests {
 
         chat.continueRemotely()
         await chat.work?.value
-        let question = try #require(chat.question)
-        #expect(!question.place.isDevice)
+        let prompt = try #require(chat.consentPrompt)
+        #expect(!prompt.target.isDevice)
         #expect(chat.answer?.status == .stopped, "nothing is sent before they agreed")
         chat.accept()
         await chat.work?.value
-        #expect(chat.question == nil)
-        #expect(chat.answer?.receipt?.place == question.place)
+        #expect(chat.consentPrompt == nil)
+        #expect(chat.answer?.receipt?.target == prompt.target)
         #expect(chat.answer?.status == .done)
     }
 
@@ -103,11 +103,11 @@ struct ChatModelTests {
         #expect(chat.messages.count == 2)
         #expect(second.versions == [first.id, second.id])
 
-        await chat.show(-1, from: second)
+        await chat.selectVersion(-1, from: second)
         #expect(chat.answer?.id == first.id)
-        await chat.show(-1, from: try #require(chat.answer))
+        await chat.selectVersion(-1, from: try #require(chat.answer))
         #expect(chat.answer?.id == first.id, "there is none before the first")
-        await chat.show(1, from: try #require(chat.answer))
+        await chat.selectVersion(1, from: try #require(chat.answer))
         #expect(chat.answer?.id == second.id)
     }
 
@@ -125,8 +125,8 @@ struct ChatModelTests {
         #expect(chat.messages.count == 2, "what followed the old version is not shown")
         #expect(chat.answer?.text.contains("```swift") == true)
 
-        await chat.show(-1, from: try #require(chat.messages.first))
-        #expect(chat.messages.map(\.author) == [.person, .model, .person, .model])
+        await chat.selectVersion(-1, from: try #require(chat.messages.first))
+        #expect(chat.messages.map(\.author) == [.user, .model, .user, .model])
         #expect(chat.messages.first?.text == "Hello")
     }
 
@@ -143,14 +143,14 @@ struct ChatModelTests {
     @Test func whatDoesNotFitIsAskedAboutAndSentOnlyAfterAYes() async throws {
         let chat = await chat()
         await chat.say(String(repeating: "A long letter. ", count: 200))
-        let question = try #require(chat.question)
-        #expect(question.terms.region == "US")
-        #expect(question.cost != nil)
+        let prompt = try #require(chat.consentPrompt)
+        #expect(prompt.dataPolicy.region == "US")
+        #expect(prompt.cost != nil)
         #expect(chat.messages.isEmpty)
         chat.accept()
         await chat.work?.value
         #expect(chat.messages.count == 2)
-        #expect(chat.answer?.receipt?.terms.region == "US")
+        #expect(chat.answer?.receipt?.dataPolicy.region == "US")
         #expect(try #require(chat.answer?.receipt?.cost) > 0)
     }
 
@@ -158,9 +158,9 @@ struct ChatModelTests {
         let long = String(repeating: "A long letter. ", count: 200).trimmingCharacters(in: .whitespaces)
         let chat = await chat()
         await chat.say(long)
-        #expect(chat.question != nil)
+        #expect(chat.consentPrompt != nil)
         chat.refuse()
-        #expect(chat.question == nil)
+        #expect(chat.consentPrompt == nil)
         #expect(chat.draft == long)
         #expect(chat.messages.isEmpty)
     }
@@ -170,7 +170,7 @@ struct ChatModelTests {
         await brain.setPreferences(Preferences(mode: .onlyOnDevice, finishedFirstRun: true))
         let chat = await chat(brain)
         await chat.say(String(repeating: "A long letter. ", count: 200))
-        #expect(chat.question == nil)
+        #expect(chat.consentPrompt == nil)
         #expect(chat.failure?.contains("longer") == true)
         #expect(!chat.draft.isEmpty, "the words are given back")
     }
@@ -179,7 +179,7 @@ struct ChatModelTests {
         let brain = quick()
         let chat = await chat(brain)
         await chat.say("Hello")
-        let remote = try #require(chat.choices.first { !$0.place.isDevice })
+        let remote = try #require(chat.choices.first { !$0.target.isDevice })
         await chat.choose(remote)
         #expect(chat.chosen == remote)
         let again = await self.chat(brain, chat.chatID)
@@ -209,7 +209,7 @@ struct ChatModelTests {
         await chat.work?.value
         #expect(chat.answer?.citations.count == 1)
 
-        await chat.choose(try #require(chat.choices.first { $0.place.isDevice }))
+        await chat.choose(try #require(chat.choices.first { $0.target.isDevice }))
         #expect(!chat.canSearchWeb)
         #expect(!chat.webSearch)
     }

@@ -40,11 +40,11 @@ struct FirstRunModelTests {
     @Test func whatDoesNotFitCannotBePicked() async throws {
         let run = try #require(await app(quick(fresh: true)).firstRun)
         await run.load()
-        let large = try #require(run.models.worthHaving.first { run.models.fits[$0.reference]?.verdict == .tooLarge })
+        let large = try #require(run.models.catalogModels.first { run.models.fits[$0.reference]?.verdict == .tooLarge })
         let before = run.picked
         run.pick(large)
         #expect(run.picked == before)
-        let small = try #require(run.models.worthHaving.first)
+        let small = try #require(run.models.catalogModels.first)
         run.pick(small)
         #expect(run.picked == small)
     }

@@ -13,13 +13,13 @@ struct ModelsModelTests {
 
     @Test func everyModelHasAVerdictWithItsReasonAndTheBestThatFitsIsRecommended() async {
         let model = await models()
-        await model.judgeAll()
-        #expect(model.fits.count == model.worthHaving.count)
+        await model.checkAllFits()
+        #expect(model.fits.count == model.catalogModels.count)
         #expect(model.fits.values.allSatisfy { !$0.reason.isEmpty && $0.needBytes > 0 })
         #expect(Set(model.fits.values.map(\.verdict)) == [.fits, .tight, .tooLarge])
         let recommended = model.recommended
         #expect(recommended.flatMap { model.fits[$0.reference] }?.verdict == .fits)
-        let larger = model.worthHaving.drop { $0 != recommended }.dropFirst()
+        let larger = model.catalogModels.drop { $0 != recommended }.dropFirst()
         #expect(larger.allSatisfy { model.fits[$0.reference]?.verdict != .fits })
         #expect(model.fits.values.filter { $0.verdict == .tooLarge }.allSatisfy { !$0.suggestions.isEmpty })
     }
@@ -27,13 +27,13 @@ struct ModelsModelTests {
     @Test func aReferenceThatIsTypedInIsJudgedBeforeAnyDownload() async throws {
         let model = await models()
         model.reference = " hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M "
-        await model.judgeTyped()
+        await model.checkTypedFit()
         #expect(model.typed?.verdict == .fits)
         #expect(!model.isJudging)
         #expect(model.installed.isEmpty)
 
         model.reference = "hf:missing/model"
-        await model.judgeTyped()
+        await model.checkTypedFit()
         #expect(model.typed == nil)
         #expect(model.failure?.contains("no model") == true)
     }

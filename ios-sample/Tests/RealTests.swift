@@ -42,11 +42,11 @@ struct RealTests {
         #expect(first.status == .done)
         #expect(!first.text.isEmpty)
         let receipt = try #require(first.receipt)
-        #expect(receipt.place.isDevice)
+        #expect(receipt.target.isDevice)
         #expect(receipt.cost == 0)
         #expect(receipt.preset == .precise)
         #expect(receipt.temperature == 0)
-        #expect(receipt.terms.region == "device")
+        #expect(receipt.dataPolicy.region == "device")
         #expect(receipt.tokensPerSecond > 0)
         await firstRun.finish()
         #expect(app.firstRun == nil)
@@ -62,7 +62,7 @@ struct RealTests {
         let stopped = try #require(open.answer)
         #expect(stopped.status == .stopped)
         #expect(stopped.text.count > 40)
-        let said = open.messages
+        let stored = open.messages
 
         // Restart: a new object on the same folder.
         let again = AppModel(real: { try NearsideBrain(directory: directory, hub: "http://127.0.0.1:1") })
@@ -70,16 +70,16 @@ struct RealTests {
         #expect(again.firstRun == nil)
         #expect(again.chats.chats.map(\.messages) == [4])
         again.open(try #require(again.chats.chats.first?.id))
-        let kept = try #require(again.chat)
-        await kept.load()
-        #expect(kept.messages == said)
-        #expect(kept.canContinue)
-        kept.resume()
-        await until { (kept.answer?.text.count ?? 0) > stopped.text.count || !kept.isAnswering }
-        kept.stop()
-        await kept.work?.value
-        #expect(kept.answer?.text.hasPrefix(stopped.text) == true)
-        #expect(try #require(kept.answer?.text.count) > stopped.text.count)
+        let reopened = try #require(again.chat)
+        await reopened.load()
+        #expect(reopened.messages == stored)
+        #expect(reopened.canContinue)
+        reopened.resume()
+        await until { (reopened.answer?.text.count ?? 0) > stopped.text.count || !reopened.isAnswering }
+        reopened.stop()
+        await reopened.work?.value
+        #expect(reopened.answer?.text.hasPrefix(stopped.text) == true)
+        #expect(try #require(reopened.answer?.text.count) > stopped.text.count)
     }
 
     @Test func theListIsSearchedRenamedPinnedDeletedRestoredAndExported() async throws {
@@ -137,8 +137,8 @@ struct RealTests {
         let again = SettingsModel(brain: try NearsideBrain(directory: directory))
         await again.load()
         #expect(again.preferences.mode == .preferInCloud)
-        #expect(again.rules.regions == ["EU", "US"])
-        #expect(again.rules.dollarsPerDay == 0.5)
+        #expect(again.policy.regions == ["EU", "US"])
+        #expect(again.policy.dollarsPerDay == 0.5)
         #expect(again.providers.first?.hasKey == true)
         #expect(!"\(again.providers)".contains("a-secret"))
         await again.removeProvider("127.0.0.1")
@@ -153,11 +153,11 @@ struct RealTests {
         // A hub that nobody answers at.
         let models = ModelsModel(brain: try NearsideBrain(directory: directory, hub: "http://127.0.0.1:1"))
         await models.load()
-        #expect(!models.worthHaving.isEmpty)
-        await models.judgeAll()
-        #expect(models.unjudged.count == models.worthHaving.count)
+        #expect(!models.catalogModels.isEmpty)
+        await models.checkAllFits()
+        #expect(models.unjudged.count == models.catalogModels.count)
         models.reference = "hf:nobody"
-        await models.judgeTyped()
+        await models.checkTypedFit()
         #expect(models.failure?.isEmpty == false)
     }
 }

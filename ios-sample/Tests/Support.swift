@@ -40,5 +40,5 @@ extension ChatModel {
         await work?.value
     }
 
-    var answer: ChatMessage? { messages.last { $0.author == .model } }
+    var answer: MessageEntry? { messages.last { $0.author == .model } }
 }

@@ -24,13 +24,13 @@ protocol Brain: Sendable {
     func search(_ text: String) async throws -> [ChatHit]
     func export(_ chat: ChatID, as kind: ExportKind) async throws -> String
     /// Shows another version of a message, and what followed it.
-    func show(_ message: MessageID, in chat: ChatID) async throws -> Chat
+    func selectVersion(_ message: MessageID, in chat: ChatID) async throws -> Chat
 
     // Answers
-    func decide(_ turn: Turn, in chat: ChatID) async throws -> Judgement
-    func answer(_ turn: Turn, in chat: ChatID) -> Pieces<AnswerPiece>
+    func decide(_ request: AnswerRequest, in chat: ChatID) async throws -> AnswerDecision
+    func answer(_ request: AnswerRequest, in chat: ChatID) -> PullStream<AnswerChunk>
     /// What such a message would cost, here and everywhere; the cheapest first.
-    func costs(of turn: Turn, in chat: ChatID?) async throws -> [CostLine]
+    func costs(of request: AnswerRequest, in chat: ChatID?) async throws -> [CostLine]
     func presets(for options: ChatOptions) async throws -> [PresetInfo]
     /// Who may answer in this chat, for the picker.
     func choices() async throws -> [ModelChoice]
@@ -39,18 +39,18 @@ protocol Brain: Sendable {
 
     // Models
     func installed() async throws -> [ModelEntry]
-    func worthHaving() async throws -> [ModelEntry]
+    func catalogModels() async throws -> [ModelEntry]
     /// Reads any reference and says whether it fits, before any download.
-    func judge(_ reference: String) async throws -> Fit
-    func download(_ reference: String) -> Pieces<DownloadStep>
+    func checkFit(_ reference: String) async throws -> Fit
+    func download(_ reference: String) -> PullStream<DownloadStep>
     func importModel(_ file: URL) async throws -> ModelEntry
     func remove(_ model: String) async throws
 
     // Settings
     func preferences() async throws -> Preferences
     func setPreferences(_ preferences: Preferences) async throws
-    func rules() async throws -> Rules
-    func setRules(_ rules: Rules) async throws
+    func policy() async throws -> PolicySettings
+    func setPolicy(_ policy: PolicySettings) async throws
     func providers() async throws -> [ProviderInfo]
     func addProvider(_ provider: NewProvider) async throws
     func removeProvider(_ name: String) async throws
@@ -60,7 +60,7 @@ protocol Brain: Sendable {
     func spending() async throws -> Spending
 
     // The device
-    func condition() async -> Condition
+    func condition() async -> DeviceCondition
 }
 
 /// What goes wrong, in words that say what helps. The only error that reaches a screen.
@@ -76,7 +76,7 @@ struct BrainError: LocalizedError, Equatable {
 
 /// A stream that is pulled. Unlike an `AsyncThrowingStream` it does not end by itself when its task is cancelled, so that
 /// the last piece of a stopped answer, with its receipt, still arrives.
-struct Pieces<Element: Sendable>: AsyncSequence, Sendable {
+struct PullStream<Element: Sendable>: AsyncSequence, Sendable {
     typealias Next = () async throws -> Element?
 
     let start: @Sendable () -> Next
@@ -119,11 +119,11 @@ struct ChatSummary: Identifiable, Hashable, Sendable {
 struct Chat: Sendable, Equatable {
     var summary: ChatSummary
     /// Oldest first; one version of each.
-    var messages: [ChatMessage]
+    var messages: [MessageEntry]
 }
 
-struct ChatMessage: Identifiable, Sendable, Equatable {
-    enum Author: Sendable { case person, model }
+struct MessageEntry: Identifiable, Sendable, Equatable {
+    enum Author: Sendable { case user, model }
 
     let id: MessageID
     let author: Author
@@ -137,10 +137,10 @@ struct ChatMessage: Identifiable, Sendable, Equatable {
     var versions: [MessageID] = []
 }
 
-extension ChatMessage {
+extension MessageEntry {
     /// Takes in what came next.
-    mutating func take(_ piece: AnswerPiece) {
-        switch piece {
+    mutating func append(_ chunk: AnswerChunk) {
+        switch chunk {
         case .started: status = .writing
         case .reasoning(let more): reasoning += more
         case .text(let more): text += more
@@ -187,7 +187,7 @@ enum ExportKind: String, CaseIterable, Sendable {
 // MARK: - Answers
 
 /// What is asked next.
-struct Turn: Sendable, Equatable {
+struct AnswerRequest: Sendable, Equatable {
     enum Kind: Sendable, Equatable {
         case send(String)
         /// A new version of what the person said, answered.
@@ -204,7 +204,7 @@ struct Turn: Sendable, Equatable {
     var privacy = PrivacyLevel.personal
     var webSearch = false
     /// What the person agreed to when they were asked.
-    var consent: Place?
+    var consent: AnswerTarget?
 }
 
 enum AnswerMode: String, CaseIterable, Codable, Sendable {
@@ -221,7 +221,7 @@ enum PrivacyLevel: String, CaseIterable, Codable, Sendable {
 }
 
 /// Who answers.
-enum Place: Hashable, Sendable {
+enum AnswerTarget: Hashable, Sendable {
     case device(model: String)
     case provider(name: String, model: String)
     case demo
@@ -229,37 +229,37 @@ enum Place: Hashable, Sendable {
     var isDevice: Bool { if case .provider = self { false } else { true } }
 }
 
-enum Judgement: Sendable, Equatable {
-    case go(Place, reason: String)
-    case ask(AskQuestion)
+enum AnswerDecision: Sendable, Equatable {
+    case route(AnswerTarget, reason: String)
+    case needsConsent(ConsentPrompt)
     /// No target can answer; the text says what would change that.
-    case nowhere(String)
+    case noRoute(String)
 }
 
 /// "This does not fit here; send it to X in region Y for about Z?"
-struct AskQuestion: Identifiable, Sendable, Equatable {
-    let place: Place
+struct ConsentPrompt: Identifiable, Sendable, Equatable {
+    let target: AnswerTarget
     let reason: String
-    let terms: Terms
+    let dataPolicy: DataPolicyInfo
     /// US dollars at most. Nothing: no price is known.
     let cost: Double?
 
-    var id: String { reason + String(describing: place) }
+    var id: String { reason + String(describing: target) }
 }
 
 /// What happens to words at a place.
-struct Terms: Hashable, Sendable {
+struct DataPolicyInfo: Hashable, Sendable {
     /// `device`, `own server`, ISO 3166 codes, or `unknown`.
     var region = "device"
-    var kept = false
+    var retained = false
     var trainedOn = false
     /// The day on which it was read; empty where it follows from the place.
     var asOf = ""
     var note = ""
 }
 
-enum AnswerPiece: Sendable, Equatable {
-    case started(Place, reason: String)
+enum AnswerChunk: Sendable, Equatable {
+    case started(AnswerTarget, reason: String)
     case reasoning(String)
     case text(String)
     case citation(Citation)
@@ -268,12 +268,12 @@ enum AnswerPiece: Sendable, Equatable {
 
 /// What stands under an answer.
 struct AnswerReceipt: Hashable, Sendable {
-    var place: Place
+    var target: AnswerTarget
     /// Who really ran the model, where a provider passes requests on.
     var servedBy: String?
     var reason: String
-    var passedOver: [PassedOver] = []
-    var terms = Terms()
+    var rejected: [RejectedTarget] = []
+    var dataPolicy = DataPolicyInfo()
     var cost = 0.0
     /// The figure is a guess, or nothing is known.
     var costIsCertain = true
@@ -287,8 +287,8 @@ struct AnswerReceipt: Hashable, Sendable {
     var samplingReason = ""
 }
 
-struct PassedOver: Hashable, Sendable {
-    let place: Place
+struct RejectedTarget: Hashable, Sendable {
+    let target: AnswerTarget
     let reason: String
 }
 
@@ -304,35 +304,35 @@ struct PresetInfo: Hashable, Sendable {
 
 /// A line of the picker.
 struct ModelChoice: Identifiable, Hashable, Sendable {
-    let place: Place
+    let target: AnswerTarget
     let name: String
     /// Only for models on this device.
-    var verdict: FitVerdict?
+    var verdict: FitLevel?
     /// US dollars for a million tokens of prompt and answer. Nothing: no price is known; on the device it is free.
     var dollarsIn: Double?
     var dollarsOut: Double?
     var region = "device"
     var searchesWeb = false
 
-    var id: Place { place }
+    var id: AnswerTarget { target }
 }
 
 struct CostLine: Identifiable, Hashable, Sendable {
-    let place: Place
+    let target: AnswerTarget
     let isSetUp: Bool
     let dollars: Double?
     let asOf: String
 
-    var id: Place { place }
+    var id: AnswerTarget { target }
 }
 
 // MARK: - Models
 
-enum FitVerdict: String, Sendable { case fits, tight, tooLarge }
+enum FitLevel: String, Sendable { case fits, tight, tooLarge }
 
 struct Fit: Sendable, Hashable {
     let reference: String
-    let verdict: FitVerdict
+    let verdict: FitLevel
     let reason: String
     let needBytes: UInt64
     let budgetBytes: UInt64
@@ -371,8 +371,8 @@ struct Preferences: Codable, Equatable, Sendable {
 
     /// As it was kept, or as it is at first.
     init(file: URL) {
-        let kept = (try? Data(contentsOf: file)).flatMap { try? JSONDecoder().decode(Preferences.self, from: $0) }
-        self = kept ?? Preferences()
+        let saved = (try? Data(contentsOf: file)).flatMap { try? JSONDecoder().decode(Preferences.self, from: $0) }
+        self = saved ?? Preferences()
     }
 
     init(mode: AnswerMode = .preferOnDevice, privacy: PrivacyLevel = .personal, finishedFirstRun: Bool = false) {
@@ -397,7 +397,7 @@ extension URL {
 }
 
 /// What the person allows.
-struct Rules: Equatable, Sendable {
+struct PolicySettings: Equatable, Sendable {
     /// ISO 3166 codes or `EU`. Empty: any.
     var regions: [String] = []
     var allowRetention = false
@@ -410,19 +410,19 @@ struct Rules: Equatable, Sendable {
 
 struct ProviderInfo: Identifiable, Hashable, Sendable {
     let name: String
-    let kind: ProviderSort
+    let kind: ProviderType
     var address: String
     var hasKey: Bool
     var model: String?
-    var terms: Terms
+    var dataPolicy: DataPolicyInfo
     var models: Int
     /// It failed again and again, and is left alone for so long.
-    var restingSeconds = 0
+    var cooldownSeconds = 0
 
     var id: String { name }
 }
 
-enum ProviderSort: String, CaseIterable, Sendable {
+enum ProviderType: String, CaseIterable, Sendable {
     case openRouter, deepSeek, groq, fireworks, openAI, ollama, llamaServer, compatible
 
     /// As it calls itself.
@@ -444,7 +444,7 @@ enum ProviderSort: String, CaseIterable, Sendable {
 
 /// A provider as the person sets it up. Not printed and not stored by the app: the key goes to the keychain.
 struct NewProvider: Sendable, Equatable {
-    var kind = ProviderSort.openRouter
+    var kind = ProviderType.openRouter
     var address = ""
     var key = ""
     var model = ""
@@ -458,7 +458,7 @@ struct NewProvider: Sendable, Equatable {
 struct Spending: Equatable, Sendable {
     var today = 0.0
     var month = 0.0
-    var byPlace: [SpendingLine] = []
+    var byProvider: [SpendingLine] = []
 }
 
 struct SpendingLine: Identifiable, Hashable, Sendable {
@@ -472,7 +472,7 @@ struct SpendingLine: Identifiable, Hashable, Sendable {
 // MARK: - The device
 
 /// What a banner tells.
-struct Condition: Equatable, Sendable {
+struct DeviceCondition: Equatable, Sendable {
     var isHot = false
     var isShortOfMemory = false
 }

@@ -81,40 +81,44 @@ actor NearsideBrain: Brain {
         try await conversations.export(id: chat, format: kind == .markdown ? .markdown : .json)
     }
 
-    func show(_ message: MessageID, in chat: ChatID) async throws -> Chat {
+    func selectVersion(_ message: MessageID, in chat: ChatID) async throws -> Chat {
         Chat(try await conversations.choose(id: chat, message: message))
     }
 
     // MARK: Answers
 
-    func decide(_ turn: Turn, in chat: ChatID) async throws -> Judgement {
+    func decide(_ request: AnswerRequest, in chat: ChatID) async throws -> AnswerDecision {
         await unlocked.value
-        switch try await conversations.route(chat, turn.request) {
-        case .go(let route): return .go(Place(route.target), reason: route.reason)
+        switch try await conversations.route(chat, request.chatRequest) {
+        case .go(let route): return .route(AnswerTarget(route.target), reason: route.reason)
         case .ask(let question):
-            let (place, terms) = (Place(question.target), Terms(question.dataPolicy))
-            return .ask(AskQuestion(place: place, reason: question.reason, terms: terms, cost: question.costUsd))
-        case .nowhere(_, _, let detail, _): return .nowhere(detail)
+            return .needsConsent(
+                ConsentPrompt(
+                    target: AnswerTarget(question.target), reason: question.reason,
+                    dataPolicy: DataPolicyInfo(question.dataPolicy), cost: question.costUsd))
+        case .nowhere(_, _, let detail, _): return .noRoute(detail)
         }
     }
 
-    nonisolated func answer(_ turn: Turn, in chat: ChatID) -> Pieces<AnswerPiece> {
-        let request = turn.request
-        return pieces(
+    nonisolated func answer(_ request: AnswerRequest, in chat: ChatID) -> PullStream<AnswerChunk> {
+        let body = request.chatRequest
+        return pullStream(
             { [conversations] in
-                switch turn.kind {
-                case .send: conversations.send(chat, request)
-                case .edit(let old, _): conversations.edit(chat, old, request)
-                case .regenerate(let old): conversations.regenerate(chat, old, request)
-                case .resume: conversations.resume(chat, request)
+                switch request.kind {
+                case .send: conversations.send(chat, body)
+                case .edit(let old, _): conversations.edit(chat, old, body)
+                case .regenerate(let old): conversations.regenerate(chat, old, body)
+                case .resume: conversations.resume(chat, body)
                 }
-            }, AnswerPiece.init)
+            }, AnswerChunk.init)
     }
 
-    func costs(of turn: Turn, in chat: ChatID?) async throws -> [CostLine] {
-        let new = turn.request
+    func costs(of request: AnswerRequest, in chat: ChatID?) async throws -> [CostLine] {
+        let new = request.chatRequest
         let rows = if let chat { try await conversations.cost(chat, new) } else { try await nearside.cost(new) }
-        return rows.map { CostLine(place: Place($0.target), isSetUp: $0.setUp, dollars: $0.usdTotal, asOf: $0.asOf) }
+        return rows.map {
+            CostLine(target: AnswerTarget($0.target), isSetUp: $0.setUp, dollars: $0.usdTotal, asOf: $0.asOf)
+        }
     }
 
     func presets(for options: ChatOptions) async throws -> [PresetInfo] {
@@ -131,7 +135,7 @@ actor NearsideBrain: Brain {
             let fit = try? await nearside.fit(ModelRef(model.id))
             choices.append(
                 ModelChoice(
-                    place: .device(model: model.id), name: model.name,
+                    target: .device(model: model.id), name: model.name,
                     verdict: fit.map { verdicts[$0.verdict] ?? .tight }))
         }
         return choices
@@ -153,7 +157,7 @@ actor NearsideBrain: Brain {
 
     private func choice(_ model: String, at status: ProviderStatus, _ offer: RemoteModel?) -> ModelChoice {
         ModelChoice(
-            place: .provider(name: status.settings.name, model: model), name: offer?.name ?? model,
+            target: .provider(name: status.settings.name, model: model), name: offer?.name ?? model,
             dollarsIn: offer?.price?.usdIn, dollarsOut: offer?.price?.usdOut, region: status.dataPolicy.region,
             searchesWeb: offer?.abilities?.webSearch ?? (status.settings.kind == .openRouter))
     }
@@ -164,14 +168,14 @@ actor NearsideBrain: Brain {
         try await nearside.models().map { ModelEntry($0, catalog: catalog) }
     }
 
-    func worthHaving() -> [ModelEntry] { catalog.map(ModelEntry.init) }
+    func catalogModels() -> [ModelEntry] { catalog.map(ModelEntry.init) }
 
-    func judge(_ reference: String) async throws -> Fit {
+    func checkFit(_ reference: String) async throws -> Fit {
         Fit(try await nearside.fit(model(reference)), reference: reference)
     }
 
-    nonisolated func download(_ reference: String) -> Pieces<DownloadStep> {
-        pieces(
+    nonisolated func download(_ reference: String) -> PullStream<DownloadStep> {
+        pullStream(
             { [self] in nearside.download(try model(reference)) }, { [catalog] in DownloadStep($0, catalog: catalog) })
     }
 
@@ -191,25 +195,25 @@ actor NearsideBrain: Brain {
     func preferences() -> Preferences { Preferences(file: settingsFile) }
     func setPreferences(_ preferences: Preferences) throws { try preferences.write(to: settingsFile) }
 
-    func rules() throws -> Rules {
+    func policy() throws -> PolicySettings {
         let policy = try nearside.policy()
-        return Rules(
+        return PolicySettings(
             regions: policy.regions, allowRetention: policy.allowRetention, allowTraining: policy.allowTraining,
             allowMetered: policy.allowMetered, dollarsPerRequest: policy.maxUsdRequest, dollarsPerDay: policy.maxUsdDay,
             dollarsPerMonth: policy.maxUsdMonth)
     }
 
-    func setRules(_ rules: Rules) async throws {
+    func setPolicy(_ settings: PolicySettings) async throws {
         var policy = try nearside.policy()
         // Receipts name the rules that an answer was given under.
         policy.version = "app-" + Date.now.ISO8601Format()
-        policy.regions = rules.regions
-        policy.allowRetention = rules.allowRetention
-        policy.allowTraining = rules.allowTraining
-        policy.allowMetered = rules.allowMetered
-        policy.maxUsdRequest = rules.dollarsPerRequest
-        policy.maxUsdDay = rules.dollarsPerDay
-        policy.maxUsdMonth = rules.dollarsPerMonth
+        policy.regions = settings.regions
+        policy.allowRetention = settings.allowRetention
+        policy.allowTraining = settings.allowTraining
+        policy.allowMetered = settings.allowMetered
+        policy.maxUsdRequest = settings.dollarsPerRequest
+        policy.maxUsdDay = settings.dollarsPerDay
+        policy.maxUsdMonth = settings.dollarsPerMonth
         policy.consent = .ask
         try await nearside.setPolicy(policy: policy)
     }
@@ -259,29 +263,29 @@ actor NearsideBrain: Brain {
         let spent = try await nearside.spent()
         let lines = try await nearside.spending(by: .provider)
             .map { SpendingLine(name: $0.key, answers: Int($0.requests), dollars: $0.usd) }
-        return Spending(today: spent.day, month: spent.month, byPlace: lines)
+        return Spending(today: spent.day, month: spent.month, byProvider: lines)
     }
 
     // MARK: The device
 
-    func condition() -> Condition {
-        guard let facts = host?.facts() else { return Condition() }
-        return Condition(
+    func condition() -> DeviceCondition {
+        guard let facts = host?.facts() else { return DeviceCondition() }
+        return DeviceCondition(
             isHot: facts.heat == .serious || facts.heat == .critical, isShortOfMemory: facts.memoryPressure)
     }
 }
 
 /// A stream of the library in the app's words.
-private func pieces<Source: BatchSource, Piece: Sendable>(
-    _ start: @escaping @Sendable () throws -> Batches<Source>, _ piece: @escaping @Sendable (Source.Element) -> Piece?
-) -> Pieces<Piece> {
-    Pieces {
+private func pullStream<Source: BatchSource, Item: Sendable>(
+    _ start: @escaping @Sendable () throws -> Batches<Source>, _ convert: @escaping @Sendable (Source.Element) -> Item?
+) -> PullStream<Item> {
+    PullStream {
         var iterator: Batches<Source>.Iterator?
         return {
             var elements = try iterator ?? start().makeAsyncIterator()
             defer { iterator = elements }
             while let element = try await elements.next() {
-                if let piece = piece(element) { return piece }
+                if let item = convert(element) { return item }
             }
             return nil
         }
@@ -302,14 +306,14 @@ extension ChatSummary {
 extension Chat {
     fileprivate init(_ conversation: Conversation) {
         let shown = conversation.messages.filter { $0.role == .user || $0.role == .assistant }
-        self.init(summary: ChatSummary(conversation.summary), messages: shown.map(ChatMessage.init))
+        self.init(summary: ChatSummary(conversation.summary), messages: shown.map(MessageEntry.init))
     }
 }
 
-extension ChatMessage {
+extension MessageEntry {
     fileprivate init(_ message: StoredMessage) {
         self.init(
-            id: message.id, author: message.role == .user ? .person : .model, text: message.text,
+            id: message.id, author: message.role == .user ? .user : .model, text: message.text,
             reasoning: message.reasoning, reasoningSeconds: Double(message.reasoningMs) / 1000,
             citations: message.citations.map { Citation(url: $0.url, title: $0.title) },
             status: MessageStatus(message.state),
@@ -337,11 +341,11 @@ extension MessageStatus {
     }
 }
 
-extension AnswerPiece {
+extension AnswerChunk {
     /// Nothing for what this app does not use: it gives the model no tools.
     fileprivate init?(_ chunk: Chunk) {
         switch chunk {
-        case .started(let route): self = .started(Place(route.target), reason: route.reason)
+        case .started(let route): self = .started(AnswerTarget(route.target), reason: route.reason)
         case .reasoning(let text): self = .reasoning(text)
         case .text(let text): self = .text(text)
         case .citation(let url, let title): self = .citation(Citation(url: url, title: title))
@@ -352,7 +356,7 @@ extension AnswerPiece {
     }
 }
 
-extension Place {
+extension AnswerTarget {
     fileprivate init(_ target: Target) {
         switch target {
         case .local(let model): self = .device(model: model)
@@ -361,7 +365,7 @@ extension Place {
         }
     }
 
-    fileprivate var target: Target {
+    fileprivate var routeTarget: Target {
         switch self {
         case .device(let model): .local(model: model)
         case .provider(let name, let model): .remote(provider: name, model: model)
@@ -373,9 +377,9 @@ extension Place {
 extension AnswerReceipt {
     fileprivate init(_ receipt: Receipt, _ usage: Usage?, _ timings: Timings?) {
         self.init(
-            place: Place(receipt.target), servedBy: receipt.servedBy, reason: receipt.reason,
-            passedOver: receipt.skipped.map { PassedOver(place: Place($0.target), reason: $0.reason) },
-            terms: Terms(receipt.dataPolicy), cost: receipt.costUsd,
+            target: AnswerTarget(receipt.target), servedBy: receipt.servedBy, reason: receipt.reason,
+            rejected: receipt.skipped.map { RejectedTarget(target: AnswerTarget($0.target), reason: $0.reason) },
+            dataPolicy: DataPolicyInfo(receipt.dataPolicy), cost: receipt.costUsd,
             costIsCertain: receipt.costSource != .estimated && receipt.costSource != .unknown,
             promptTokens: Int(usage?.promptTokens ?? 0), answerTokens: Int(usage?.completionTokens ?? 0),
             firstTokenSeconds: (timings?.firstTokenMs ?? 0) / 1000, tokensPerSecond: timings?.tokensPerSecond ?? 0,
@@ -385,10 +389,10 @@ extension AnswerReceipt {
     }
 }
 
-extension Terms {
+extension DataPolicyInfo {
     fileprivate init(_ policy: DataPolicy) {
         self.init(
-            region: policy.region, kept: policy.retained, trainedOn: policy.trainedOn, asOf: policy.asOf,
+            region: policy.region, retained: policy.retained, trainedOn: policy.trainedOn, asOf: policy.asOf,
             note: policy.note)
     }
 }
@@ -436,10 +440,10 @@ extension DownloadStep {
 extension ProviderInfo {
     fileprivate init(_ status: ProviderStatus) {
         self.init(
-            name: status.settings.name, kind: ProviderSort(status.settings.kind), address: status.baseUrl,
-            hasKey: status.hasKey, model: status.defaultModel, terms: Terms(status.dataPolicy),
+            name: status.settings.name, kind: ProviderType(status.settings.kind), address: status.baseUrl,
+            hasKey: status.hasKey, model: status.defaultModel, dataPolicy: DataPolicyInfo(status.dataPolicy),
             models: Int(status.models),
-            restingSeconds: Int(status.restingSeconds))
+            cooldownSeconds: Int(status.restingSeconds))
     }
 }
 
@@ -460,9 +464,9 @@ extension ChatOptions {
     }
 }
 
-extension Turn {
+extension AnswerRequest {
     /// Only what is new: the library puts what was said before in front of it.
-    fileprivate var request: ChatRequest {
+    fileprivate var chatRequest: ChatRequest {
         let messages: [Message] =
             switch kind {
             case .send(let text), .edit(_, let text): [.user(text)]
@@ -473,7 +477,7 @@ extension Turn {
             mode: modes[mode] ?? .onlyOnDevice,
             sensitivity: sensitivities[privacy] ?? .sensitive,
             sampling: Sampling(preset: options.preset.flatMap { presets[$0] }), webSearch: webSearch,
-            consent: consent?.target)
+            consent: consent?.routeTarget)
     }
 }
 
@@ -481,7 +485,7 @@ extension AnswerPreset {
     fileprivate init(_ preset: Preset) { self = presets.first { $0.value == preset }?.key ?? .balanced }
 }
 
-extension ProviderSort {
+extension ProviderType {
     fileprivate init(_ kind: ProviderKind) { self = kinds.first { $0.value == kind }?.key ?? .compatible }
 }
 
@@ -493,8 +497,8 @@ private let modes: [AnswerMode: Mode] = [
 ]
 private let sensitivities: [PrivacyLevel: Sensitivity] = [.open: .public, .personal: .personal, .secret: .sensitive]
 private let presets: [AnswerPreset: Preset] = [.precise: .precise, .balanced: .balanced, .creative: .creative]
-private let verdicts: [Verdict: FitVerdict] = [.fits: .fits, .tight: .tight, .tooLarge: .tooLarge]
-private let kinds: [ProviderSort: ProviderKind] = [
+private let verdicts: [Verdict: FitLevel] = [.fits: .fits, .tight: .tight, .tooLarge: .tooLarge]
+private let kinds: [ProviderType: ProviderKind] = [
     .openRouter: .openRouter, .deepSeek: .deepSeek, .groq: .groq, .fireworks: .fireworks, .openAI: .openAi,
     .ollama: .ollama, .llamaServer: .llamaServer, .compatible: .compatible,
 ]

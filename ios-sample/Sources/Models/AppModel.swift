@@ -19,7 +19,7 @@ final class AppModel {
     private(set) var firstRun: FirstRunModel?
     /// The chat that is open.
     private(set) var chat: ChatModel?
-    private(set) var condition = Condition()
+    private(set) var condition = DeviceCondition()
     private(set) var isDemo: Bool
     private(set) var isLoaded = false
     /// Why the real brain could not be had; the demo answers instead.

@@ -42,14 +42,14 @@ final class ChatsModel {
 
     /// Reads the hits for `query`. An answer to an older query is dropped.
     func search() async {
-        let asked = trimmedQuery
-        guard !asked.isEmpty else {
+        let requested = trimmedQuery
+        guard !requested.isEmpty else {
             hits = []
             return
         }
         await attempt {
-            let found = try await self.brain.search(asked)
-            if asked == self.trimmedQuery { self.hits = found }
+            let found = try await self.brain.search(requested)
+            if requested == self.trimmedQuery { self.hits = found }
         }
     }
 

@@ -29,7 +29,7 @@ final class FirstRunModel {
     func load() async {
         isJudging = true
         await models.load()
-        await models.judgeAll()
+        await models.checkAllFits()
         isJudging = false
         if picked == nil { picked = models.recommended }
     }
@@ -40,7 +40,7 @@ final class FirstRunModel {
 
     /// Picks what was typed in, unless it is too large.
     func pickTyped() async {
-        await models.judgeTyped()
+        await models.checkTypedFit()
         guard let fit = models.typed, fit.verdict != .tooLarge else { return }
         picked = ModelEntry(
             id: fit.reference, reference: fit.reference, name: fit.reference, sizeBytes: fit.sizeBytes)

@@ -30,7 +30,7 @@ struct DownloadState: Equatable {
 final class ModelsModel {
     private let brain: any Brain
     private(set) var installed: [ModelEntry] = []
-    private(set) var worthHaving: [ModelEntry] = []
+    private(set) var catalogModels: [ModelEntry] = []
     /// By reference; one that is missing is still being judged, or could not be.
     private(set) var fits: [String: Fit] = [:]
     /// Why a verdict is missing, by reference.
@@ -55,27 +55,27 @@ final class ModelsModel {
 
     /// The best that fits: the catalogue goes from small to large, so it is the last one.
     var recommended: ModelEntry? {
-        worthHaving.last { fits[$0.reference]?.verdict == .fits }
+        catalogModels.last { fits[$0.reference]?.verdict == .fits }
     }
 
     /// Of what is worth having, what is not here.
     var available: [ModelEntry] {
-        worthHaving.filter { entry in !installed.contains { $0.id == entry.id || $0.reference == entry.reference } }
+        catalogModels.filter { entry in !installed.contains { $0.id == entry.id || $0.reference == entry.reference } }
     }
 
     func load() async {
         await attempt {
             self.installed = try await self.brain.installed()
-            self.worthHaving = try await self.brain.worthHaving().sorted { $0.sizeBytes < $1.sizeBytes }
+            self.catalogModels = try await self.brain.catalogModels().sorted { $0.sizeBytes < $1.sizeBytes }
         }
     }
 
     /// Asks for the verdicts one after the other: each fetches a few megabytes.
-    func judgeAll() async {
-        for entry in worthHaving where fits[entry.reference] == nil {
+    func checkAllFits() async {
+        for entry in catalogModels where fits[entry.reference] == nil {
             if Task.isCancelled { return }
             do {
-                fits[entry.reference] = try await brain.judge(entry.reference)
+                fits[entry.reference] = try await brain.checkFit(entry.reference)
                 unjudged[entry.reference] = nil
             } catch {
                 unjudged[entry.reference] = BrainError(error).text
@@ -84,12 +84,12 @@ final class ModelsModel {
     }
 
     /// Judges what was typed in.
-    func judgeTyped() async {
-        let asked = reference.trimmingCharacters(in: .whitespacesAndNewlines)
+    func checkTypedFit() async {
+        let requested = reference.trimmingCharacters(in: .whitespacesAndNewlines)
         typed = nil
-        guard !asked.isEmpty else { return }
+        guard !requested.isEmpty else { return }
         isJudging = true
-        await attempt { self.typed = try await self.brain.judge(asked) }
+        await attempt { self.typed = try await self.brain.checkFit(requested) }
         isJudging = false
     }
 

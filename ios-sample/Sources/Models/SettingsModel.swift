@@ -7,7 +7,7 @@ import Observation
 final class SettingsModel {
     private let brain: any Brain
     private(set) var preferences = Preferences()
-    private(set) var rules = Rules()
+    private(set) var policy = PolicySettings()
     private(set) var providers: [ProviderInfo] = []
     private(set) var spending = Spending()
     /// The provider that is being set up.
@@ -25,7 +25,7 @@ final class SettingsModel {
     func load() async {
         await attempt {
             self.preferences = try await self.brain.preferences()
-            self.rules = try await self.brain.rules()
+            self.policy = try await self.brain.policy()
             self.providers = try await self.brain.providers()
             self.spending = try await self.brain.spending()
         }
@@ -42,14 +42,14 @@ final class SettingsModel {
     }
 
     /// Changes the rules, and takes the change back if the brain refuses it.
-    func setRules(_ change: (inout Rules) -> Void) async {
-        let before = rules
-        change(&rules)
-        guard rules != before else { return }
+    func setPolicy(_ change: (inout PolicySettings) -> Void) async {
+        let before = policy
+        change(&policy)
+        guard policy != before else { return }
         do {
-            try await brain.setRules(rules)
+            try await brain.setPolicy(policy)
         } catch {
-            rules = before
+            policy = before
             failure = BrainError(error).text
         }
     }
@@ -57,20 +57,20 @@ final class SettingsModel {
     /// Two-letter codes and `EU`, however they are separated.
     func setRegions(_ text: String) async {
         let regions = text.uppercased().split { !$0.isLetter }.map(String.init)
-        await setRules { $0.regions = regions }
+        await setPolicy { $0.regions = regions }
     }
 
     /// An amount as it was typed; empty takes the cap away, anything else that is no amount changes nothing.
-    func setCap(_ cap: WritableKeyPath<Rules, Double?>, _ text: String) async {
+    func setCap(_ cap: WritableKeyPath<PolicySettings, Double?>, _ text: String) async {
         let text = text.trimmingCharacters(in: .whitespaces).replacingOccurrences(of: ",", with: ".")
-        if text.isEmpty { return await setRules { $0[keyPath: cap] = nil } }
+        if text.isEmpty { return await setPolicy { $0[keyPath: cap] = nil } }
         guard let dollars = Double(text), dollars >= 0, dollars.isFinite else { return }
-        await setRules { $0[keyPath: cap] = dollars }
+        await setPolicy { $0[keyPath: cap] = dollars }
     }
 
     /// The tightest cap that is set, and how much of it is spent.
     var capUsed: Double? {
-        let shares = [(spending.today, rules.dollarsPerDay), (spending.month, rules.dollarsPerMonth)]
+        let shares = [(spending.today, policy.dollarsPerDay), (spending.month, policy.dollarsPerMonth)]
             .compactMap { spent, cap in cap.map { $0 > 0 ? min(1, spent / $0) : 1 } }
         return shares.max()
     }

@@ -104,7 +104,7 @@ struct RootView: View {
 
 /// What the person should know about the phone while it matters: it is hot, memory is low, this is the demo.
 struct ConditionBanner: View {
-    let condition: Condition
+    let condition: DeviceCondition
     let isDemo: Bool
     @Environment(\.accessibilityReduceMotion) private var reducesMotion
 
@@ -112,7 +112,7 @@ struct ConditionBanner: View {
         VStack(spacing: 0) {
             if condition.isHot { line(Strings.bannerHot(), "thermometer.high", Theme.caution) }
             if condition.isShortOfMemory { line(Strings.bannerMemory(), "memorychip", Theme.caution) }
-            if isDemo { line(Strings.bannerDemo(), "sparkles", Theme.elsewhere) }
+            if isDemo { line(Strings.bannerDemo(), "sparkles", Theme.remote) }
         }
         .animation(reducesMotion ? nil : .default, value: condition)
     }
@@ -137,6 +137,6 @@ struct ConditionBanner: View {
     #Preview("First run") { RootView(model: AppModel(real: { DemoBrain(fresh: true) })) }
 
     #Preview("Hot, low on memory") {
-        ConditionBanner(condition: Condition(isHot: true, isShortOfMemory: true), isDemo: true)
+        ConditionBanner(condition: DeviceCondition(isHot: true, isShortOfMemory: true), isDemo: true)
     }
 #endif

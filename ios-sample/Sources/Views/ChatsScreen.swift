@@ -185,7 +185,7 @@ private struct ChatRow: View {
             }
             HStack(spacing: Theme.tight) {
                 if chat.options.provider != nil {
-                    Image(systemName: "cloud").font(.caption).foregroundStyle(Theme.elsewhere)
+                    Image(systemName: "cloud").font(.caption).foregroundStyle(Theme.remote)
                         .accessibilityLabel(Strings.elsewhere())
                 }
                 Text(chat.preview).font(.subheadline).foregroundStyle(.secondary).lineLimit(2)
@@ -225,7 +225,7 @@ private struct ExportSheet: View {
 #if !os(Linux)
     #Preview("Chats") { PreviewChats(brain: DemoBrain()) }
 
-    #Preview("Nothing yet") { PreviewChats(brain: DemoBrain(fresh: true)) }
+    #Preview("Empty") { PreviewChats(brain: DemoBrain(fresh: true)) }
 
     #Preview("Searching") { PreviewChats(brain: DemoBrain(russian: false), query: "moon") }
 

@@ -30,7 +30,7 @@ struct FirstRunScreen: View {
         ScrollView {
             VStack(alignment: .leading, spacing: Theme.wide) {
                 header(Strings.firstRunTitle(), Strings.firstRunHint())
-                ForEach(model.models.worthHaving) { entry in
+                ForEach(model.models.catalogModels) { entry in
                     PickCard(
                         entry: entry, fit: model.models.fits[entry.reference],
                         unjudged: model.models.unjudged[entry.reference], isPicked: model.picked == entry,

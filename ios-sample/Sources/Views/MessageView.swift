@@ -10,11 +10,11 @@ import SwiftUI
 enum MessageAction {
     case edit, regenerate, resume, continueRemotely
     /// Another version, so many before or after this one.
-    case show(Int)
+    case selectVersion(Int)
 }
 
 struct MessageView: View {
-    let message: ChatMessage
+    let message: MessageEntry
     let isLast: Bool
     let canContinue: Bool
     let canContinueRemotely: Bool
@@ -23,7 +23,7 @@ struct MessageView: View {
 
     var body: some View {
         switch message.author {
-        case .person: question
+        case .user: question
         case .model: answer
         }
     }
@@ -147,7 +147,7 @@ private struct ReasoningView: View {
 
 /// `2 of 3`, and the way to the others. Nothing where there is only one.
 private struct VersionPicker: View {
-    let message: ChatMessage
+    let message: MessageEntry
     let isBusy: Bool
     let act: @MainActor (MessageAction) -> Void
 
@@ -155,7 +155,7 @@ private struct VersionPicker: View {
         if message.versions.count > 1, let index = message.versions.firstIndex(of: message.id) {
             HStack(spacing: 2) {
                 IconButton(title: Strings.earlierVersion(), symbol: "chevron.left", isDisabled: isBusy || index == 0) {
-                    act(.show(-1))
+                    act(.selectVersion(-1))
                 }
                 Text(Strings.versionOf("\(index + 1)", "\(message.versions.count)"))
                     .font(.footnote.monospacedDigit())
@@ -163,7 +163,7 @@ private struct VersionPicker: View {
                 IconButton(
                     title: Strings.laterVersion(), symbol: "chevron.right",
                     isDisabled: isBusy || index == message.versions.count - 1
-                ) { act(.show(1)) }
+                ) { act(.selectVersion(1)) }
             }
         }
     }
@@ -205,7 +205,7 @@ enum Clipboard {
         ScrollView {
             ForEach(Array(states.enumerated()), id: \.offset) { index, status in
                 MessageView(
-                    message: ChatMessage(
+                    message: MessageEntry(
                         id: UInt64(index), author: .model, text: "Because the moon pulls **unevenly**.",
                         reasoning: "Two bulges.", reasoningSeconds: 3, status: status, versions: [UInt64(index), 99]),
                     isLast: true, canContinue: true, canContinueRemotely: true, isBusy: false, act: { _ in }

@@ -13,7 +13,7 @@ struct ModelsScreen: View {
         List {
             installed
             if !downloads.isEmpty { loading }
-            worthHaving
+            catalogModels
             byReference
         }
         .listStyle(.insetGrouped)
@@ -43,11 +43,11 @@ struct ModelsScreen: View {
         }
         .task {
             await model.load()
-            await model.judgeAll()
+            await model.checkAllFits()
         }
         .refreshable {
             await model.load()
-            await model.judgeAll()
+            await model.checkAllFits()
         }
         .failureAlert($model.failure)
     }
@@ -94,7 +94,7 @@ struct ModelsScreen: View {
         }
     }
 
-    private var worthHaving: some View {
+    private var catalogModels: some View {
         Section(Strings.worthHaving()) {
             ForEach(model.available) { entry in
                 let fit = model.fits[entry.reference]
@@ -113,8 +113,8 @@ struct ModelsScreen: View {
 
     private var byReference: some View {
         Section {
-            ReferenceField(reference: $model.reference, identifier: "models.reference") { await model.judgeTyped() }
-            Button(Strings.checkFit()) { Task { await model.judgeTyped() } }
+            ReferenceField(reference: $model.reference, identifier: "models.reference") { await model.checkTypedFit() }
+            Button(Strings.checkFit()) { Task { await model.checkTypedFit() } }
                 .disabled(model.reference.isEmpty || model.isJudging)
             if model.isJudging { ProgressView() }
             if let fit = model.typed {
@@ -255,7 +255,7 @@ extension UTType {
 #if !os(Linux)
     #Preview("Models") { PreviewModels(brain: DemoBrain()) }
 
-    #Preview("None yet") { PreviewModels(brain: DemoBrain(fresh: true)) }
+    #Preview("Empty") { PreviewModels(brain: DemoBrain(fresh: true)) }
 
     #Preview("Downloads") {
         List {

@@ -12,7 +12,7 @@ struct PrivacyScreen: View {
                     Text(model.canLeave ? Strings.privacyCanLeave() : Strings.privacyNothingLeaves()).font(.headline)
                 } icon: {
                     Image(systemName: model.canLeave ? "paperplane" : "lock.fill")
-                        .foregroundStyle(model.canLeave ? Theme.elsewhere : Theme.here)
+                        .foregroundStyle(model.canLeave ? Theme.remote : Theme.onDevice)
                 }
                 .padding(.vertical, Theme.tight)
             } footer: {
@@ -26,7 +26,7 @@ struct PrivacyScreen: View {
             if !model.providers.isEmpty {
                 Section(Strings.whoSeesThem()) {
                     ForEach(model.providers) { provider in
-                        fact("cloud", provider.name, "\(provider.terms.regionTitle) · \(provider.terms.summary)")
+                        fact("cloud", provider.name, "\(provider.dataPolicy.regionTitle) · \(provider.dataPolicy.summary)")
                     }
                 }
             }

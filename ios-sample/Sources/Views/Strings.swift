@@ -67,7 +67,7 @@ enum Numbers {
     }
 }
 
-extension Place {
+extension AnswerTarget {
     /// Where it is, for a person.
     var title: String {
         switch self {
@@ -87,7 +87,7 @@ extension Place {
     var symbol: String { isDevice ? "iphone" : "cloud" }
 }
 
-extension Terms {
+extension DataPolicyInfo {
     var regionTitle: String {
         switch region {
         case "device": Strings.onThisDevice()
@@ -98,7 +98,7 @@ extension Terms {
     }
 
     var summary: String {
-        [kept ? Strings.kept() : Strings.notKept(), trainedOn ? Strings.trainedOn() : Strings.notTrainedOn()]
+        [retained ? Strings.kept() : Strings.notKept(), trainedOn ? Strings.trainedOn() : Strings.notTrainedOn()]
             .joined(separator: " · ")
     }
 }

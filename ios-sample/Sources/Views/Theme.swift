@@ -10,9 +10,9 @@ enum Theme {
     /// Behind code, receipts and cards.
     static let surface = Color("Surface")
     /// On this device.
-    static let here = Color("Here")
+    static let onDevice = Color("OnDevice")
     /// Somewhere else.
-    static let elsewhere = Color("Elsewhere")
+    static let remote = Color("Remote")
     static let caution = Color("Caution")
 
     static let tight = 6.0
@@ -24,7 +24,7 @@ enum Theme {
     static let column = 680.0
 }
 
-extension FitVerdict {
+extension FitLevel {
     var title: String {
         switch self {
         case .fits: Strings.fits()
@@ -35,7 +35,7 @@ extension FitVerdict {
 
     var color: Color {
         switch self {
-        case .fits: Theme.here
+        case .fits: Theme.onDevice
         case .tight: Theme.caution
         case .tooLarge: .red
         }
@@ -52,7 +52,7 @@ extension FitVerdict {
 
 /// A verdict in a word; never by its colour alone.
 struct VerdictBadge: View {
-    let verdict: FitVerdict
+    let verdict: FitLevel
 
     var body: some View {
         Label(verdict.title, systemImage: verdict.symbol)

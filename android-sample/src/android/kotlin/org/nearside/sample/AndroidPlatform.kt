@@ -25,18 +25,18 @@ class AndroidPlatform(private val activity: ComponentActivity) : Platform {
     private var saving: ExportedChat? = null
     private var onPicked: (Path) -> Unit = {}
 
-    private val saver = activity.registerForActivityResult(ActivityResultContracts.CreateDocument("text/*")) { place ->
+    private val saver = activity.registerForActivityResult(ActivityResultContracts.CreateDocument("text/*")) { output ->
         val file = saving
         saving = null
-        if (place != null && file != null) {
+        if (output != null && file != null) {
             activity.lifecycleScope.launch(Dispatchers.IO) {
-                activity.contentResolver.openOutputStream(place)?.use { it.write(file.text.toByteArray()) }
+                activity.contentResolver.openOutputStream(output)?.use { it.write(file.text.toByteArray()) }
             }
         }
     }
 
-    private val picker = activity.registerForActivityResult(ActivityResultContracts.OpenDocument()) { place ->
-        if (place != null) activity.lifecycleScope.launch { onPicked(withContext(Dispatchers.IO) { copied(place) }) }
+    private val picker = activity.registerForActivityResult(ActivityResultContracts.OpenDocument()) { output ->
+        if (output != null) activity.lifecycleScope.launch { onPicked(withContext(Dispatchers.IO) { copied(output) }) }
     }
 
     override val reducesMotion: Boolean

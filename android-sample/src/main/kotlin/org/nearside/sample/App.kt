@@ -85,10 +85,10 @@ private fun Content(model: AppModel, isWide: Boolean, now: () -> Long) {
         !model.isLoaded -> Box(Modifier.fillMaxSize(), Alignment.Center) { CircularProgressIndicator() }
         isWide -> Row {
             Rail(model)
-            Room(model, isWide = true, now)
+            TabContent(model, isWide = true, now)
         }
         else -> Column {
-            Box(Modifier.weight(1f)) { Room(model, isWide = false, now) }
+            Box(Modifier.weight(1f)) { TabContent(model, isWide = false, now) }
             // A chat has the whole screen, and its own way back.
             if (!model.canGoBack) Bar(model)
         }
@@ -96,7 +96,7 @@ private fun Content(model: AppModel, isWide: Boolean, now: () -> Long) {
 }
 
 @Composable
-private fun Room(model: AppModel, isWide: Boolean, now: () -> Long) = when (model.tab) {
+private fun TabContent(model: AppModel, isWide: Boolean, now: () -> Long) = when (model.tab) {
     Tab.Chats -> Panes(
         isWide,
         isDetail = model.chat != null,
@@ -113,7 +113,7 @@ private fun Room(model: AppModel, isWide: Boolean, now: () -> Long) = when (mode
         detail = {
             val chat = model.chat
             if (chat == null) {
-                EmptyPlace(Symbols.Chats, Strings.NoChatOpen(), Strings.NoChatOpenHint())
+                EmptyState(Symbols.Chats, Strings.NoChatOpen(), Strings.NoChatOpenHint())
             } else {
                 // Another chat is another screen: its place in the text and its sheets are its own.
                 key(chat) { ChatScreen(chat, (model::back).takeIf { !isWide }, { model.tab = Tab.Models }) }
@@ -209,7 +209,7 @@ private fun Banners(model: AppModel) = Column {
     val colors = MaterialTheme.colorScheme
     if (model.condition.isHot) Banner(Strings.BannerHot(), Symbols.Heat, colors.caution)
     if (model.condition.isShortOfMemory) Banner(Strings.BannerMemory(), Symbols.Memory, colors.caution)
-    if (model.isDemo) Banner(Strings.BannerDemo(), Symbols.Sparkle, colors.elsewhere)
+    if (model.isDemo) Banner(Strings.BannerDemo(), Symbols.Sparkle, colors.remote)
     FailureNotice(model.failure, Modifier.padding(Space.small)) { model.failure = null }
 }
 

@@ -53,7 +53,7 @@ class AppModel(
         private set
     var tab by mutableStateOf(Tab.Chats)
     var page by mutableStateOf<SettingsPage?>(null)
-    var condition by mutableStateOf(Condition())
+    var condition by mutableStateOf(DeviceCondition())
         private set
     var isLoaded by mutableStateOf(false)
         private set

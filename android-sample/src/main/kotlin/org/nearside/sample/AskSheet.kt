@@ -26,26 +26,26 @@ import androidx.compose.ui.semantics.semantics
 import androidx.compose.ui.unit.dp
 
 @Composable
-fun AskSheet(question: AskQuestion, onAccept: () -> Unit, onRefuse: () -> Unit) =
-    Sheet(Strings.AskTitle(question.place.title()), onRefuse) {
+fun AskSheet(prompt: ConsentPrompt, onAccept: () -> Unit, onRefuse: () -> Unit) =
+    Sheet(Strings.AskTitle(prompt.target.title()), onRefuse) {
         Text(
-            question.reason.replaceFirstChar { it.uppercase() } + ".",
+            prompt.reason.replaceFirstChar { it.uppercase() } + ".",
             style = MaterialTheme.typography.bodyLarge,
             color = MaterialTheme.colorScheme.onSurfaceVariant,
         )
         Card(Modifier.padding(vertical = Space.edge)) {
-            Fact(Strings.Model(), question.place.model)
-            Fact(Strings.Region(), regionTitle(question.terms.region))
-            Fact(Strings.Terms(), question.terms.summary())
-            if (question.terms.asOf.isNotEmpty()) Fact(Strings.TermsDate(), question.terms.asOf)
-            if (question.terms.note.isNotEmpty()) Fact(Strings.Note(), question.terms.note)
+            Fact(Strings.Model(), prompt.target.model)
+            Fact(Strings.Region(), regionTitle(prompt.dataPolicy.region))
+            Fact(Strings.Terms(), prompt.dataPolicy.summary())
+            if (prompt.dataPolicy.asOf.isNotEmpty()) Fact(Strings.TermsDate(), prompt.dataPolicy.asOf)
+            if (prompt.dataPolicy.note.isNotEmpty()) Fact(Strings.Note(), prompt.dataPolicy.note)
             Fact(
                 Strings.Cost(),
-                question.cost?.let { Strings.AtMost(LocalTranslation.current.dollars(it)) } ?: Strings.NoPrice(),
+                prompt.cost?.let { Strings.AtMost(LocalTranslation.current.dollars(it)) } ?: Strings.NoPrice(),
             )
         }
         Button(onAccept, Modifier.fillMaxWidth().heightIn(min = 52.dp)) {
-            Text(Strings.AskAccept(question.place.title()))
+            Text(Strings.AskAccept(prompt.target.title()))
         }
         TextButton(onRefuse, Modifier.fillMaxWidth().heightIn(min = Space.touch).padding(top = 4.dp)) {
             Text(Strings.AskRefuse())

@@ -40,16 +40,16 @@ interface Brain : AutoCloseable {
     suspend fun export(chat: ChatId, kind: ExportKind): String
 
     /** Shows another version of a message, and what followed it. */
-    suspend fun show(message: MessageId, chat: ChatId): Chat
+    suspend fun selectVersion(message: MessageId, chat: ChatId): Chat
 
     // Answers
 
-    suspend fun decide(turn: Turn, chat: ChatId): Judgement
+    suspend fun decide(request: AnswerRequest, chat: ChatId): AnswerDecision
 
-    fun answer(turn: Turn, chat: ChatId): Answer
+    fun answer(request: AnswerRequest, chat: ChatId): AnswerStream
 
     /** What such a message would cost, here and everywhere; the cheapest first. */
-    suspend fun costs(turn: Turn, chat: ChatId): List<CostLine>
+    suspend fun costs(request: AnswerRequest, chat: ChatId): List<CostLine>
 
     suspend fun presets(options: ChatOptions): List<PresetInfo>
 
@@ -63,10 +63,10 @@ interface Brain : AutoCloseable {
 
     suspend fun installed(): List<ModelEntry>
 
-    suspend fun worthHaving(): List<ModelEntry>
+    suspend fun catalogModels(): List<ModelEntry>
 
     /** Reads any reference and says whether it fits, before any download. */
-    suspend fun judge(reference: String): Fit
+    suspend fun checkFit(reference: String): Fit
 
     /** Whoever stops collecting pauses it; the next one goes on from there. */
     fun download(reference: String): Flow<DownloadStep>
@@ -81,9 +81,9 @@ interface Brain : AutoCloseable {
 
     suspend fun setPreferences(preferences: Preferences)
 
-    suspend fun rules(): Rules
+    suspend fun policy(): PolicySettings
 
-    suspend fun setRules(rules: Rules)
+    suspend fun setPolicy(policy: PolicySettings)
 
     suspend fun providers(): List<ProviderInfo>
 
@@ -100,14 +100,14 @@ interface Brain : AutoCloseable {
 
     // The device
 
-    suspend fun condition(): Condition
+    suspend fun condition(): DeviceCondition
 }
 
 /** What goes wrong, in words that say what helps: screens show the message of any exception. */
 class BrainError(message: String) : Exception(message)
 
 /** An answer that is being written. After [stop] its last piece, with its receipt, still arrives. */
-class Answer(val pieces: Flow<AnswerPiece>, val stop: () -> Unit)
+class AnswerStream(val chunks: Flow<AnswerChunk>, val stop: () -> Unit)
 
 typealias ChatId = Long
 typealias MessageId = Long
@@ -135,11 +135,11 @@ data class ChatSummary(
 )
 
 /** [messages]: oldest first, one version of each. */
-data class Chat(val summary: ChatSummary, val messages: List<ChatMessage>)
+data class Chat(val summary: ChatSummary, val messages: List<MessageEntry>)
 
-enum class Author { Person, Model }
+enum class Author { User, Model }
 
-data class ChatMessage(
+data class MessageEntry(
     val id: MessageId,
     val author: Author,
     val text: String = "",
@@ -152,12 +152,12 @@ data class ChatMessage(
     val versions: List<MessageId> = emptyList(),
 ) {
     /** With what came next. */
-    fun with(piece: AnswerPiece): ChatMessage = when (piece) {
-        is AnswerPiece.Started -> copy(status = MessageStatus.Writing)
-        is AnswerPiece.Reasoning -> copy(reasoning = reasoning + piece.text)
-        is AnswerPiece.Text -> copy(text = text + piece.text)
-        is AnswerPiece.Cited -> copy(citations = citations + piece.citation)
-        is AnswerPiece.Finished -> copy(status = piece.status, receipt = piece.receipt)
+    fun with(chunk: AnswerChunk): MessageEntry = when (chunk) {
+        is AnswerChunk.Started -> copy(status = MessageStatus.Writing)
+        is AnswerChunk.ReasoningText -> copy(reasoning = reasoning + chunk.text)
+        is AnswerChunk.Text -> copy(text = text + chunk.text)
+        is AnswerChunk.Cited -> copy(citations = citations + chunk.citation)
+        is AnswerChunk.Finished -> copy(status = chunk.status, receipt = chunk.receipt)
     }
 }
 
@@ -186,27 +186,27 @@ data class SnippetRun(val text: String, val matched: Boolean)
 enum class ExportKind(val ending: String) { Markdown("md"), Json("json") }
 
 /** What is asked next. */
-data class Turn(
-    val kind: TurnKind,
+data class AnswerRequest(
+    val kind: RequestKind,
     val options: ChatOptions = ChatOptions(),
     val mode: AnswerMode = AnswerMode.PreferOnDevice,
     val privacy: PrivacyLevel = PrivacyLevel.Personal,
     val webSearch: Boolean = false,
     /** What the person agreed to when they were asked. */
-    val consent: Place? = null,
+    val consent: AnswerTarget? = null,
 )
 
-sealed interface TurnKind {
-    data class Send(val text: String) : TurnKind
+sealed interface RequestKind {
+    data class Send(val text: String) : RequestKind
 
     /** A new version of what the person said, answered. */
-    data class Edit(val message: MessageId, val text: String) : TurnKind
+    data class Edit(val message: MessageId, val text: String) : RequestKind
 
     /** A new version of an answer. */
-    data class Regenerate(val message: MessageId) : TurnKind
+    data class Regenerate(val message: MessageId) : RequestKind
 
     /** Goes on with the last answer where it broke off. */
-    data object Resume : TurnKind
+    data object Resume : RequestKind
 }
 
 enum class AnswerMode { OnlyOnDevice, PreferOnDevice, PreferInCloud, OnlyInCloud }
@@ -223,69 +223,69 @@ enum class PrivacyLevel {
 }
 
 /** Who answers. */
-sealed interface Place {
+sealed interface AnswerTarget {
     val model: String
 
-    data class Device(override val model: String) : Place
+    data class Device(override val model: String) : AnswerTarget
 
-    data class Provider(val name: String, override val model: String) : Place
+    data class Provider(val name: String, override val model: String) : AnswerTarget
 
-    data object Demo : Place {
+    data object Demo : AnswerTarget {
         override val model: String get() = ""
     }
 
     val isDevice: Boolean get() = this !is Provider
 }
 
-sealed interface Judgement {
-    data class Go(val place: Place, val reason: String) : Judgement
+sealed interface AnswerDecision {
+    data class Route(val target: AnswerTarget, val reason: String) : AnswerDecision
 
-    data class Ask(val question: AskQuestion) : Judgement
+    data class NeedsConsent(val prompt: ConsentPrompt) : AnswerDecision
 
     /** No target can answer; the text says what would change that. */
-    data class Nowhere(val reason: String) : Judgement
+    data class NoRoute(val reason: String) : AnswerDecision
 }
 
 /** "This does not fit here; send it to X in region Y for about Z?" */
-data class AskQuestion(
-    val place: Place,
+data class ConsentPrompt(
+    val target: AnswerTarget,
     val reason: String,
-    val terms: Terms,
+    val dataPolicy: DataPolicyInfo,
     /** US dollars at most. Nothing: no price is known. */
     val cost: Double?,
 )
 
 /** What happens to words at a place. */
-data class Terms(
+data class DataPolicyInfo(
     /** `device`, `own server`, ISO 3166 codes, or `unknown`. */
     val region: String = "device",
-    val kept: Boolean = false,
+    val retained: Boolean = false,
     val trainedOn: Boolean = false,
     /** The day on which it was read; empty where it follows from the place. */
     val asOf: String = "",
     val note: String = "",
 )
 
-sealed interface AnswerPiece {
-    data class Started(val place: Place, val reason: String) : AnswerPiece
+sealed interface AnswerChunk {
+    data class Started(val target: AnswerTarget, val reason: String) : AnswerChunk
 
-    data class Reasoning(val text: String) : AnswerPiece
+    data class ReasoningText(val text: String) : AnswerChunk
 
-    data class Text(val text: String) : AnswerPiece
+    data class Text(val text: String) : AnswerChunk
 
-    data class Cited(val citation: Citation) : AnswerPiece
+    data class Cited(val citation: Citation) : AnswerChunk
 
-    data class Finished(val status: MessageStatus, val receipt: AnswerReceipt) : AnswerPiece
+    data class Finished(val status: MessageStatus, val receipt: AnswerReceipt) : AnswerChunk
 }
 
 /** What stands under an answer. */
 data class AnswerReceipt(
-    val place: Place,
+    val target: AnswerTarget,
     /** Who really ran the model, where a provider passes requests on. */
     val servedBy: String? = null,
     val reason: String,
-    val passedOver: List<PassedOver> = emptyList(),
-    val terms: Terms = Terms(),
+    val rejected: List<RejectedTarget> = emptyList(),
+    val dataPolicy: DataPolicyInfo = DataPolicyInfo(),
     val cost: Double = 0.0,
     /** Otherwise the figure is a guess, or nothing is known. */
     val costIsCertain: Boolean = true,
@@ -299,7 +299,7 @@ data class AnswerReceipt(
     val samplingReason: String = "",
 )
 
-data class PassedOver(val place: Place, val reason: String)
+data class RejectedTarget(val target: AnswerTarget, val reason: String)
 
 enum class AnswerPreset { Precise, Balanced, Creative }
 
@@ -308,10 +308,10 @@ data class PresetInfo(val preset: AnswerPreset, val temperature: Double?, val to
 
 /** A line of the picker. */
 data class ModelChoice(
-    val place: Place,
+    val target: AnswerTarget,
     val name: String,
     /** Only for models on this device. */
-    val verdict: FitVerdict? = null,
+    val verdict: FitLevel? = null,
     /** US dollars for a million tokens of prompt and answer. Nothing: no price is known; on the device it is free. */
     val dollarsIn: Double? = null,
     val dollarsOut: Double? = null,
@@ -319,13 +319,13 @@ data class ModelChoice(
     val searchesWeb: Boolean = false,
 )
 
-data class CostLine(val place: Place, val isSetUp: Boolean, val dollars: Double?, val asOf: String)
+data class CostLine(val target: AnswerTarget, val isSetUp: Boolean, val dollars: Double?, val asOf: String)
 
-enum class FitVerdict { Fits, Tight, TooLarge }
+enum class FitLevel { Fits, Tight, TooLarge }
 
 data class Fit(
     val reference: String,
-    val verdict: FitVerdict,
+    val verdict: FitLevel,
     val reason: String,
     val needBytes: Long,
     val budgetBytes: Long,
@@ -366,7 +366,7 @@ data class Preferences(
 )
 
 /** What the person allows. */
-data class Rules(
+data class PolicySettings(
     /** ISO 3166 codes or `EU`. Empty: any. */
     val regions: List<String> = emptyList(),
     val allowRetention: Boolean = false,
@@ -379,18 +379,18 @@ data class Rules(
 
 data class ProviderInfo(
     val name: String,
-    val kind: ProviderSort,
+    val kind: ProviderType,
     val address: String,
     val hasKey: Boolean,
     val model: String?,
-    val terms: Terms,
+    val dataPolicy: DataPolicyInfo,
     val models: Int,
     /** It failed again and again, and is left alone for so long. */
-    val restingSeconds: Int = 0,
+    val cooldownSeconds: Int = 0,
 )
 
 /** [title]: as it calls itself. */
-enum class ProviderSort(val title: String) {
+enum class ProviderType(val title: String) {
     OpenRouter("OpenRouter"),
     DeepSeek("DeepSeek"),
     Groq("Groq"),
@@ -405,7 +405,7 @@ enum class ProviderSort(val title: String) {
 }
 
 /** A provider as the person sets it up. Not stored by the app: the key goes to the keystore. No data class: it prints no key. */
-class NewProvider(val kind: ProviderSort, address: String, val key: String, val model: String) {
+class NewProvider(val kind: ProviderType, address: String, val key: String, val model: String) {
     val address: String = address.trim()
 
     /** What receipts and reports will call it. */
@@ -415,9 +415,9 @@ class NewProvider(val kind: ProviderSort, address: String, val key: String, val 
     }
 }
 
-data class Spending(val today: Double = 0.0, val month: Double = 0.0, val byPlace: List<SpendingLine> = emptyList())
+data class Spending(val today: Double = 0.0, val month: Double = 0.0, val byProvider: List<SpendingLine> = emptyList())
 
 data class SpendingLine(val name: String, val answers: Int, val dollars: Double)
 
 /** What a banner tells. */
-data class Condition(val isHot: Boolean = false, val isShortOfMemory: Boolean = false)
+data class DeviceCondition(val isHot: Boolean = false, val isShortOfMemory: Boolean = false)

@@ -21,12 +21,12 @@ class ChatModel(
     chat: ChatId? = null,
     private val onChange: () -> Unit = {},
 ) {
-    /** Nothing until something was said. */
+    /** Nothing until something was original. */
     var chatId by mutableStateOf(chat)
         private set
     var title by mutableStateOf("")
         private set
-    var messages by mutableStateOf(emptyList<ChatMessage>())
+    var messages by mutableStateOf(emptyList<MessageEntry>())
         private set
     var options by mutableStateOf(ChatOptions())
         private set
@@ -34,7 +34,7 @@ class ChatModel(
         private set
 
     /** Who is answering now. */
-    var place by mutableStateOf<Place?>(null)
+    var target by mutableStateOf<AnswerTarget?>(null)
         private set
 
     /** What is typed and not sent. */
@@ -46,7 +46,7 @@ class ChatModel(
     var webSearch by mutableStateOf(false)
 
     /** Asked before words leave the device. */
-    var question by mutableStateOf<AskQuestion?>(null)
+    var consentPrompt by mutableStateOf<ConsentPrompt?>(null)
         private set
     var failure by mutableStateOf<String?>(null)
     var choices by mutableStateOf(emptyList<ModelChoice>())
@@ -55,7 +55,7 @@ class ChatModel(
     /** By provider, once the picker asked for it; and why it could not be had. */
     var offers by mutableStateOf(emptyMap<String, List<ModelChoice>>())
         private set
-    var unoffered by mutableStateOf(emptyMap<String, String>())
+    var offerFailures by mutableStateOf(emptyMap<String, String>())
         private set
     var presets by mutableStateOf(emptyList<PresetInfo>())
         private set
@@ -65,8 +65,8 @@ class ChatModel(
     /** The answer under way, or the last one: tests wait for it. */
     var work: Job? = null
         private set
-    private var asked: Turn? = null
-    private var answer: Answer? = null
+    private var pendingRequest: AnswerRequest? = null
+    private var answer: AnswerStream? = null
     private var stopped = false
 
     fun load(): Job = attempt {
@@ -85,17 +85,17 @@ class ChatModel(
         }
 
     /** Whether a remote target could continue it. */
-    val canContinueRemotely: Boolean get() = canContinue && choices.any { !it.place.isDevice }
+    val canContinueRemotely: Boolean get() = canContinue && choices.any { !it.target.isDevice }
 
     val canSearchWeb: Boolean get() = chosen?.searchesWeb ?: choices.any { it.searchesWeb }
 
     /** The line of the picker that is chosen; nothing where the router chooses. */
     val chosen: ModelChoice?
         get() = (choices + offers.values.flatten()).firstOrNull { choice ->
-            when (val place = choice.place) {
-                is Place.Device -> options.provider == null && options.model == place.model
-                is Place.Provider -> options.provider == place.name && options.model == place.model
-                Place.Demo -> false
+            when (val target = choice.target) {
+                is AnswerTarget.Device -> options.provider == null && options.model == target.model
+                is AnswerTarget.Provider -> options.provider == target.name && options.model == target.model
+                AnswerTarget.Demo -> false
             }
         }
 
@@ -104,20 +104,20 @@ class ChatModel(
     fun send() {
         if (!canSend) return
         val text = draft.trim()
-        val kind = editing?.let { TurnKind.Edit(it, text) } ?: TurnKind.Send(text)
+        val kind = editing?.let { RequestKind.Edit(it, text) } ?: RequestKind.Send(text)
         cancelEdit()
         ask(kind)
     }
 
-    fun regenerate(message: MessageId) = ask(TurnKind.Regenerate(message))
+    fun regenerate(message: MessageId) = ask(RequestKind.Regenerate(message))
 
     /** Goes on where the last answer broke off. */
-    fun resume() = ask(TurnKind.Resume)
+    fun resume() = ask(RequestKind.Resume)
 
     /** The same, elsewhere; the person is asked if the rules say so. */
-    fun continueRemotely() = ask(TurnKind.Resume) { turn ->
-        val anyModel = if (turn.options.provider == null) turn.options.copy(model = null) else turn.options
-        turn.copy(mode = AnswerMode.OnlyInCloud, options = anyModel)
+    fun continueRemotely() = ask(RequestKind.Resume) { request ->
+        val anyModel = if (request.options.provider == null) request.options.copy(model = null) else request.options
+        request.copy(mode = AnswerMode.OnlyInCloud, options = anyModel)
     }
 
     /** What was written so far stays, and so does its receipt. */
@@ -127,32 +127,32 @@ class ChatModel(
     }
 
     fun accept() {
-        val turn = asked?.copy(consent = question?.place) ?: return
-        question = null
-        asked = null
-        run(turn)
+        val request = pendingRequest?.copy(consent = consentPrompt?.target) ?: return
+        consentPrompt = null
+        pendingRequest = null
+        run(request)
     }
 
     /** What was typed comes back, to be changed or sent elsewhere. */
     fun refuse() {
-        question = null
-        val kind = asked?.kind
-        asked = null
+        consentPrompt = null
+        val kind = pendingRequest?.kind
+        pendingRequest = null
         when (kind) {
-            is TurnKind.Send -> draft = kind.text
-            is TurnKind.Edit -> {
+            is RequestKind.Send -> draft = kind.text
+            is RequestKind.Edit -> {
                 editing = kind.message
                 draft = kind.text
             }
-            is TurnKind.Regenerate, TurnKind.Resume, null -> Unit
+            is RequestKind.Regenerate, RequestKind.Resume, null -> Unit
         }
     }
 
     fun beginEdit(message: MessageId) {
-        val said = messages.firstOrNull { it.id == message && it.author == Author.Person }
-        if (isAnswering || said == null) return
-        editing = said.id
-        draft = said.text
+        val original = messages.firstOrNull { it.id == message && it.author == Author.User }
+        if (isAnswering || original == null) return
+        editing = original.id
+        draft = original.text
     }
 
     fun cancelEdit() {
@@ -161,16 +161,16 @@ class ChatModel(
     }
 
     /** Shows the version before or after this one. */
-    fun show(offset: Int, from: ChatMessage): Job = attempt {
+    fun selectVersion(offset: Int, from: MessageEntry): Job = attempt {
         val other = from.versions.getOrNull(from.versions.indexOf(from.id) + offset)
         val chat = chatId
-        if (!isAnswering && chat != null && other != null) take(brain.show(other, chat))
+        if (!isAnswering && chat != null && other != null) apply(brain.selectVersion(other, chat))
     }
 
     /** Nothing: the router chooses. */
     fun choose(choice: ModelChoice?): Job {
-        val place = choice?.place
-        options = options.copy(model = place?.model, provider = (place as? Place.Provider)?.name)
+        val target = choice?.target
+        options = options.copy(model = target?.model, provider = (target as? AnswerTarget.Provider)?.name)
         if (!canSearchWeb) webSearch = false
         return configure()
     }
@@ -182,9 +182,9 @@ class ChatModel(
 
     /** Everything that the providers offer, for the picker; asks them. */
     fun loadOffers(): Job = attempt {
-        for (provider in choices.mapNotNull { (it.place as? Place.Provider)?.name } - offers.keys) {
+        for (provider in choices.mapNotNull { (it.target as? AnswerTarget.Provider)?.name } - offers.keys) {
             val failure = failureOf { offers += provider to brain.offers(provider) }
-            if (failure == null) unoffered -= provider else unoffered += provider to failure
+            if (failure == null) offerFailures -= provider else offerFailures += provider to failure
         }
         // The prices that came with them.
         choices = brain.choices()
@@ -193,7 +193,7 @@ class ChatModel(
     /** What the draft, or else the next message, would cost everywhere. */
     fun loadCosts(): Job = attempt {
         val chat = ensureChat()
-        costs = brain.costs(turn(TurnKind.Send(draft.ifBlank { "…" })), chat)
+        costs = brain.costs(makeRequest(RequestKind.Send(draft.ifBlank { "…" })), chat)
     }
 
     private fun configure(): Job = attempt {
@@ -207,16 +207,17 @@ class ChatModel(
     }
 
     /** The settings are read anew for each message: they may have changed since the chat was opened. */
-    private suspend fun turn(kind: TurnKind): Turn {
+    private suspend fun makeRequest(kind: RequestKind): AnswerRequest {
         val preferences = brain.preferences()
-        return Turn(kind, options, preferences.mode, preferences.privacy, webSearch && canSearchWeb)
+        return AnswerRequest(kind, options, preferences.mode, preferences.privacy, webSearch && canSearchWeb)
     }
 
-    private fun ask(kind: TurnKind, change: (Turn) -> Turn = { it }) = begin { change(turn(kind)) }
+    private fun ask(kind: RequestKind, change: (AnswerRequest) -> AnswerRequest = { it }) =
+        begin { change(makeRequest(kind)) }
 
-    private fun run(turn: Turn) = begin { turn }
+    private fun run(request: AnswerRequest) = begin { request }
 
-    private fun begin(turn: suspend () -> Turn) {
+    private fun begin(request: suspend () -> AnswerRequest) {
         if (isAnswering) return
         isAnswering = true
         stopped = false
@@ -224,42 +225,42 @@ class ChatModel(
         // Kept before it runs: a brain that answers at once is through before `launch` returns.
         work = scope.launch(start = CoroutineStart.LAZY) {
             try {
-                failure = failureOf { answer(turn()) } ?: failure
+                failure = failureOf { answer(request()) } ?: failure
             } finally {
                 isAnswering = false
-                place = null
+                target = null
                 answer = null
             }
             onChange()
         }.also { it.start() }
     }
 
-    private suspend fun answer(turn: Turn) {
+    private suspend fun answer(request: AnswerRequest) {
         val chat = ensureChat()
-        when (val judgement = brain.decide(turn, chat)) {
-            is Judgement.Go -> stream(turn, chat)
-            is Judgement.Ask -> {
-                asked = turn
-                question = judgement.question
+        when (val decision = brain.decide(request, chat)) {
+            is AnswerDecision.Route -> stream(request, chat)
+            is AnswerDecision.NeedsConsent -> {
+                pendingRequest = request
+                consentPrompt = decision.prompt
             }
-            is Judgement.Nowhere -> {
-                asked = turn
+            is AnswerDecision.NoRoute -> {
+                pendingRequest = request
                 refuse()
-                failure = judgement.reason
+                failure = decision.reason
             }
         }
     }
 
-    private suspend fun stream(turn: Turn, chat: ChatId) {
-        layOut(turn.kind)
+    private suspend fun stream(request: AnswerRequest, chat: ChatId) {
+        showPending(request.kind)
         var thinkingSince = 0L
         try {
-            val answer = brain.answer(turn, chat).also { this.answer = it }
+            val answer = brain.answer(request, chat).also { this.answer = it }
             if (stopped) answer.stop()
-            answer.pieces.collect { piece ->
-                if (piece is AnswerPiece.Started) place = piece.place
-                if (piece is AnswerPiece.Reasoning && thinkingSince == 0L) thinkingSince = System.nanoTime()
-                val last = messages.last().with(piece)
+            answer.chunks.collect { chunk ->
+                if (chunk is AnswerChunk.Started) target = chunk.target
+                if (chunk is AnswerChunk.ReasoningText && thinkingSince == 0L) thinkingSince = System.nanoTime()
+                val last = messages.last().with(chunk)
                 val thinks = thinkingSince != 0L && last.text.isEmpty()
                 val seconds = if (thinks) (System.nanoTime() - thinkingSince) / 1e9 else last.reasoningSeconds
                 messages = messages.dropLast(1) + last.copy(reasoningSeconds = seconds)
@@ -270,15 +271,15 @@ class ChatModel(
     }
 
     /** What the chat looks like at once, before the brain has stored anything. These ids live until it is read again. */
-    private fun layOut(kind: TurnKind) {
-        val said = when (kind) {
-            is TurnKind.Send -> messages + ChatMessage(Long.MAX_VALUE - 1, Author.Person, kind.text)
-            is TurnKind.Edit -> before(kind.message) + ChatMessage(Long.MAX_VALUE - 1, Author.Person, kind.text)
-            is TurnKind.Regenerate -> before(kind.message)
-            TurnKind.Resume -> messages.dropLast(1)
+    private fun showPending(kind: RequestKind) {
+        val history = when (kind) {
+            is RequestKind.Send -> messages + MessageEntry(Long.MAX_VALUE - 1, Author.User, kind.text)
+            is RequestKind.Edit -> before(kind.message) + MessageEntry(Long.MAX_VALUE - 1, Author.User, kind.text)
+            is RequestKind.Regenerate -> before(kind.message)
+            RequestKind.Resume -> messages.dropLast(1)
         }
-        val unfinished = messages.lastOrNull()?.takeIf { kind == TurnKind.Resume }
-        messages = said + (unfinished ?: ChatMessage(Long.MAX_VALUE, Author.Model)).copy(status = MessageStatus.Writing)
+        val last = messages.lastOrNull()?.takeIf { kind == RequestKind.Resume }
+        messages = history + (last ?: MessageEntry(Long.MAX_VALUE, Author.Model)).copy(status = MessageStatus.Writing)
     }
 
     private fun before(message: MessageId) = messages.takeWhile { it.id != message }
@@ -286,10 +287,10 @@ class ChatModel(
     private suspend fun ensureChat(): ChatId = chatId ?: brain.newChat(options).id.also { chatId = it }
 
     private suspend fun reload() {
-        chatId?.let { take(brain.open(it)) }
+        chatId?.let { apply(brain.open(it)) }
     }
 
-    private fun take(chat: Chat) {
+    private fun apply(chat: Chat) {
         title = chat.summary.title
         options = chat.summary.options
         messages = chat.messages

@@ -86,7 +86,7 @@ fun ChatScreen(model: ChatModel, onBack: (() -> Unit)?, onOpenModels: () -> Unit
         ChatSheet.Costs -> Sheet(Strings.CompareCosts(), { sheet = null }) { CostsView(model) }
         null -> Unit
     }
-    model.question?.let { AskSheet(it, model::accept, model::refuse) }
+    model.consentPrompt?.let { AskSheet(it, model::accept, model::refuse) }
 }
 
 @Composable
@@ -122,7 +122,7 @@ private fun ChatBar(model: ChatModel, onBack: (() -> Unit)?, onPick: () -> Unit,
         Row(verticalAlignment = Alignment.CenterVertically, horizontalArrangement = Arrangement.spacedBy(4.dp)) {
             val color = MaterialTheme.colorScheme.onSurfaceVariant
             Icon(
-                model.chosen?.place?.symbol ?: Symbols.Sparkle,
+                model.chosen?.target?.symbol ?: Symbols.Sparkle,
                 contentDescription = null,
                 Modifier.size(14.dp),
                 tint = color,
@@ -175,7 +175,7 @@ private fun Transcript(model: ChatModel, onEdit: () -> Unit) {
                         MessageAction.Regenerate -> model.regenerate(message.id)
                         MessageAction.Resume -> model.resume()
                         MessageAction.ContinueRemotely -> model.continueRemotely()
-                        is MessageAction.Show -> model.show(action.offset, message)
+                        is MessageAction.SelectVersion -> model.selectVersion(action.offset, message)
                     }
                 }
             }
@@ -350,16 +350,16 @@ fun CostsView(model: ChatModel) {
     RowsCard(Modifier.padding(top = Space.small)) {
         for (line in model.costs) {
             val notes = listOfNotNull(
-                line.place.title(),
+                line.target.title(),
                 Strings.NotSetUp().takeIf { !line.isSetUp },
                 line.asOf.takeIf { it.isNotEmpty() }?.let { Strings.AsOf(it) },
             )
             Line(
-                line.place.model.ifEmpty {
-                    line.place.title()
+                line.target.model.ifEmpty {
+                    line.target.title()
                 },
                 detail = notes.joinToString(" · "),
-                symbol = line.place.symbol,
+                symbol = line.target.symbol,
             ) {
                 Text(
                     line.dollars?.let(translation::dollars) ?: Strings.NoPrice(),

@@ -55,9 +55,9 @@ class ChatsModel(private val brain: Brain, private val scope: CoroutineScope) {
     }
 
     private suspend fun readHits() {
-        val asked = query.trim()
-        val found = if (asked.isEmpty()) emptyList() else brain.search(asked)
-        if (asked == query.trim()) hits = found
+        val requested = query.trim()
+        val found = if (requested.isEmpty()) emptyList() else brain.search(requested)
+        if (requested == query.trim()) hits = found
     }
 
     /** An empty title: the chat is called by its first words. */

@@ -84,12 +84,12 @@ fun ChatsScreen(
         }
         FailureNotice(model.failure, Modifier.padding(16.dp)) { model.failure = null }
         when {
-            model.isSearching && model.hits.isEmpty() -> EmptyPlace(
+            model.isSearching && model.hits.isEmpty() -> EmptyState(
                 Symbols.Search,
                 Strings.NoHits(),
                 Strings.NoHitsHint(),
             )
-            model.chats.isEmpty() && model.isLoaded -> EmptyPlace(
+            model.chats.isEmpty() && model.isLoaded -> EmptyState(
                 Symbols.Chats,
                 Strings.NoChats(),
                 Strings.NoChatsHint(),

@@ -14,7 +14,7 @@ internal class DemoTurn(
     val reasoning: String = "",
     val text: String,
     private val receipt: AnswerReceipt = AnswerReceipt(
-        place = Place.Device("SmolLM2 360M"),
+        target = AnswerTarget.Device("SmolLM2 360M"),
         reason = "installed and fits",
         promptTokens = 96,
         answerTokens = 183,
@@ -25,7 +25,7 @@ internal class DemoTurn(
         topP = 0.95,
     ),
 ) {
-    fun answer(id: MessageId) = ChatMessage(
+    fun answer(id: MessageId) = MessageEntry(
         id,
         Author.Model,
         text,
@@ -43,18 +43,18 @@ internal class DemoContent(
     val fallback: DemoAnswer,
     val me: String,
     val model: String,
-    val here: String,
-    val agreed: String,
-    val wished: String,
+    val localReason: String,
+    val consentReason: String,
+    val requestReason: String,
     val tooLong: String,
     val staysHere: String,
     val notAgreed: String,
-    val gone: String,
+    val missingChat: String,
     val unknownModel: String,
     val notAModel: String,
     val presetReason: String,
     val suggestion: String,
-    val verdicts: Map<FitVerdict, String>,
+    val verdicts: Map<FitLevel, String>,
     notes: List<String>,
 ) {
     val catalog: List<ModelEntry> = models.zip(notes) { model, note -> model.copy(note = note) }
@@ -67,7 +67,7 @@ internal class DemoContent(
         const val FITS = 1_500
         const val BUDGET = 2_900_000_000
         const val REMOTE_MODEL = "deepseek/deepseek-v3.2"
-        val remoteTerms = Terms(region = "US", asOf = "2026-11-20")
+        val remoteDataPolicy = DataPolicyInfo(region = "US", asOf = "2026-11-20")
         val citation = Citation("https://oceanservice.noaa.gov", "NOAA: tides and currents")
 
         /** Per million tokens. */
@@ -79,10 +79,15 @@ internal class DemoContent(
         )
 
         val costs = listOf(
-            CostLine(Place.Device("SmolLM2 360M"), isSetUp = true, dollars = 0.0, asOf = ""),
-            CostLine(Place.Provider("openrouter", REMOTE_MODEL), isSetUp = true, dollars = 0.0004, asOf = "2026-11-20"),
+            CostLine(AnswerTarget.Device("SmolLM2 360M"), isSetUp = true, dollars = 0.0, asOf = ""),
             CostLine(
-                Place.Provider("groq", "llama-3.3-70b-versatile"),
+                AnswerTarget.Provider("openrouter", REMOTE_MODEL),
+                isSetUp = true,
+                dollars = 0.0004,
+                asOf = "2026-11-20",
+            ),
+            CostLine(
+                AnswerTarget.Provider("groq", "llama-3.3-70b-versatile"),
                 isSetUp = false,
                 dollars = 0.0009,
                 asOf = "2026-11-02",

@@ -42,13 +42,13 @@ class FirstRunModel(
     /** Reads what is worth having, judges it, and picks the best that fits unless the person already picked. */
     fun load(): Job = scope.launch {
         isJudging = true
-        models.judgeAll().join()
+        models.checkAllFits().join()
         isJudging = false
         if (picked == null) picked = models.recommended
     }
 
     fun pick(entry: ModelEntry) {
-        if (models.fits[entry.reference]?.verdict != FitVerdict.TooLarge) picked = entry
+        if (models.fits[entry.reference]?.verdict != FitLevel.TooLarge) picked = entry
     }
 
     /** Begins the download, or goes on with it; when it is through, the chat begins. */

@@ -102,9 +102,9 @@ private fun PickStep(model: FirstRunModel, onDemo: () -> Unit) = Column {
         verticalArrangement = Arrangement.spacedBy(10.dp),
     ) {
         item { Title(Strings.FirstRunTitle(), Strings.FirstRunHint()) }
-        items(model.models.worthHaving, key = { it.reference }) { entry ->
+        items(model.models.catalogModels, key = { it.reference }) { entry ->
             val fit = model.models.fits[entry.reference]
-            val canRun = fit?.verdict != FitVerdict.TooLarge
+            val canRun = fit?.verdict != FitLevel.TooLarge
             Box(
                 Modifier.clip(MaterialTheme.shapes.large)
                     .selectable(entry == model.picked, enabled = canRun, role = Role.RadioButton) { model.pick(entry) },

@@ -60,24 +60,24 @@ sealed interface MessageAction {
     data object ContinueRemotely : MessageAction
 
     /** Shows the version so many before or after this one. */
-    data class Show(val offset: Int) : MessageAction
+    data class SelectVersion(val offset: Int) : MessageAction
 }
 
 /** [canContinue] and [canContinueRemotely] are those of the last message. */
 @Composable
 fun MessageView(
-    message: ChatMessage,
+    message: MessageEntry,
     isBusy: Boolean,
     canContinue: Boolean,
     canContinueRemotely: Boolean,
     onAction: (MessageAction) -> Unit,
 ) = when (message.author) {
-    Author.Person -> Said(message, isBusy, onAction)
-    Author.Model -> Answered(message, isBusy, canContinue, canContinueRemotely, onAction)
+    Author.User -> UserMessage(message, isBusy, onAction)
+    Author.Model -> AnswerMessage(message, isBusy, canContinue, canContinueRemotely, onAction)
 }
 
 @Composable
-private fun Said(message: ChatMessage, isBusy: Boolean, onAction: (MessageAction) -> Unit) = Column {
+private fun UserMessage(message: MessageEntry, isBusy: Boolean, onAction: (MessageAction) -> Unit) = Column {
     Row(Modifier.height(IntrinsicSize.Min), Arrangement.spacedBy(14.dp)) {
         Box(Modifier.width(3.dp).fillMaxHeight().background(MaterialTheme.colorScheme.primary, CircleShape))
         Column(Modifier.padding(vertical = 2.dp)) {
@@ -93,8 +93,8 @@ private fun Said(message: ChatMessage, isBusy: Boolean, onAction: (MessageAction
 }
 
 @Composable
-private fun Answered(
-    message: ChatMessage,
+private fun AnswerMessage(
+    message: MessageEntry,
     isBusy: Boolean,
     canContinue: Boolean,
     canContinueRemotely: Boolean,
@@ -112,9 +112,9 @@ private fun Answered(
             Arrangement.spacedBy(Space.small),
             Arrangement.spacedBy(Space.small),
         ) {
-            Do(Strings.Resume(), Symbols.Play) { onAction(MessageAction.Resume) }
+            ActionButton(Strings.Resume(), Symbols.Play) { onAction(MessageAction.Resume) }
             if (canContinueRemotely) {
-                Do(Strings.ContinueRemotely(), Symbols.Cloud) { onAction(MessageAction.ContinueRemotely) }
+                ActionButton(Strings.ContinueRemotely(), Symbols.Cloud) { onAction(MessageAction.ContinueRemotely) }
             }
         }
     }
@@ -132,7 +132,7 @@ private fun Answered(
 }
 
 @Composable
-private fun Do(text: String, symbol: ImageVector, onClick: () -> Unit) =
+private fun ActionButton(text: String, symbol: ImageVector, onClick: () -> Unit) =
     FilledTonalButton(onClick, Modifier.heightIn(min = Space.touch)) {
         Icon(symbol, contentDescription = null, Modifier.size(18.dp))
         Text(text, Modifier.padding(start = 8.dp))
@@ -141,7 +141,7 @@ private fun Do(text: String, symbol: ImageVector, onClick: () -> Unit) =
 /** Copy, the versions, and what else there is to do. */
 @Composable
 private fun MessageActions(
-    message: ChatMessage,
+    message: MessageEntry,
     isBusy: Boolean,
     modifier: Modifier,
     onAction: (MessageAction) -> Unit,
@@ -155,24 +155,24 @@ private fun MessageActions(
     }
     more()
     if (message.versions.size > 1) {
-        val place = message.versions.indexOf(message.id)
+        val index = message.versions.indexOf(message.id)
         SymbolButton(
             Symbols.Back,
             Strings.EarlierVersion(),
-            { onAction(MessageAction.Show(-1)) },
-            enabled = !isBusy && place > 0,
+            { onAction(MessageAction.SelectVersion(-1)) },
+            enabled = !isBusy && index > 0,
             size = 16.dp,
         )
         Text(
-            Strings.VersionOf("${place + 1}", "${message.versions.size}"),
+            Strings.VersionOf("${index + 1}", "${message.versions.size}"),
             style = MaterialTheme.typography.labelMedium,
             color = MaterialTheme.colorScheme.onSurfaceVariant,
         )
         SymbolButton(
             Symbols.Next,
             Strings.LaterVersion(),
-            { onAction(MessageAction.Show(1)) },
-            enabled = !isBusy && place < message.versions.lastIndex,
+            { onAction(MessageAction.SelectVersion(1)) },
+            enabled = !isBusy && index < message.versions.lastIndex,
             size = 16.dp,
         )
     }
@@ -180,7 +180,7 @@ private fun MessageActions(
 
 /** "Thought for 4 s"; what was thought, when it is touched. */
 @Composable
-private fun ReasoningView(message: ChatMessage) = Column {
+private fun ReasoningView(message: MessageEntry) = Column {
     var isOpen by rememberSaveable(message.id) { mutableStateOf(false) }
     val isThinking = message.status == MessageStatus.Writing && message.text.isEmpty()
     val seconds = LocalTranslation.current.seconds(message.reasoningSeconds.coerceAtLeast(1.0))

@@ -36,7 +36,7 @@ data class DownloadState(
 class ModelsModel(private val brain: Brain, private val scope: CoroutineScope) {
     var installed by mutableStateOf(emptyList<ModelEntry>())
         private set
-    var worthHaving by mutableStateOf(emptyList<ModelEntry>())
+    var catalogModels by mutableStateOf(emptyList<ModelEntry>())
         private set
 
     /** By reference; one that is missing is still being judged, or could not be. */
@@ -69,39 +69,39 @@ class ModelsModel(private val brain: Brain, private val scope: CoroutineScope) {
     val usedBytes: Long get() = installed.sumOf { it.sizeBytes }
 
     /** The best that fits: the catalogue goes from small to large, so it is the last one. */
-    val recommended: ModelEntry? get() = worthHaving.lastOrNull { fits[it.reference]?.verdict == FitVerdict.Fits }
+    val recommended: ModelEntry? get() = catalogModels.lastOrNull { fits[it.reference]?.verdict == FitLevel.Fits }
 
     /** Of what is worth having, what is not here. */
     val available: List<ModelEntry>
-        get() = worthHaving.filter { entry -> installed.none { it.id == entry.id || it.reference == entry.reference } }
+        get() = catalogModels.filter { entry -> installed.none { it.id == entry.id || it.reference == entry.reference } }
 
     fun load(): Job = attempt { read() }
 
     private suspend fun read() {
         installed = brain.installed()
-        worthHaving = brain.worthHaving().sortedBy { it.sizeBytes }
+        catalogModels = brain.catalogModels().sortedBy { it.sizeBytes }
     }
 
     /** Asks for the verdicts one after the other: each fetches a few megabytes. */
-    fun judgeAll(): Job {
+    fun checkAllFits(): Job {
         judging?.takeIf { it.isActive }?.let { return it }
         return attempt {
-            if (worthHaving.isEmpty()) read()
-            for (reference in worthHaving.map { it.reference } - fits.keys) {
-                val failure = failureOf { fits += reference to brain.judge(reference) }
+            if (catalogModels.isEmpty()) read()
+            for (reference in catalogModels.map { it.reference } - fits.keys) {
+                val failure = failureOf { fits += reference to brain.checkFit(reference) }
                 if (failure == null) unjudged -= reference else unjudged += reference to failure
             }
         }.also { judging = it }
     }
 
     /** Judges what was typed in. */
-    fun judgeTyped(): Job {
-        val asked = reference.trim()
+    fun checkTypedFit(): Job {
+        val requested = reference.trim()
         typed = null
-        isJudging = asked.isNotEmpty()
+        isJudging = requested.isNotEmpty()
         return attempt {
             try {
-                if (asked.isNotEmpty()) typed = brain.judge(asked)
+                if (requested.isNotEmpty()) typed = brain.checkFit(requested)
             } finally {
                 isJudging = false
             }

@@ -40,7 +40,7 @@ import androidx.compose.ui.unit.dp
 
 @Composable
 fun ModelsScreen(model: ModelsModel, modifier: Modifier = Modifier) {
-    LaunchedEffect(model) { model.judgeAll() }
+    LaunchedEffect(model) { model.checkAllFits() }
     val platform = LocalPlatform.current
     var removing by remember { mutableStateOf<ModelEntry?>(null) }
     val translation = LocalTranslation.current
@@ -104,7 +104,7 @@ private fun Available(model: ModelsModel, entry: ModelEntry) {
         if (state == null) {
             FilledTonalButton(
                 onClick = { model.download(entry.reference, entry.name) },
-                enabled = fit?.verdict != FitVerdict.TooLarge,
+                enabled = fit?.verdict != FitLevel.TooLarge,
                 modifier = Modifier.heightIn(min = Space.touch),
             ) {
                 Icon(Symbols.Download, contentDescription = null, Modifier.size(18.dp))
@@ -150,7 +150,7 @@ fun ModelCard(
             if (isRecommended) Badge(Strings.Recommended(), Tone(colors.primary, colors.onPrimary), Symbols.Sparkle)
             if (fit != null) VerdictBadge(fit.verdict)
             if (isPending) Badge(Strings.Checking(), colors.plain)
-            if (entry.reasons) Badge(Strings.Reasons(), colors.elsewhere, Symbols.Thought)
+            if (entry.reasons) Badge(Strings.Reasons(), colors.remote, Symbols.Thought)
         }
         if (fit != null) FitReason(fit)
         if (unjudged != null) {
@@ -233,7 +233,7 @@ private fun TypedReference(model: ModelsModel) = Card {
     )
     Row(Modifier.padding(top = Space.small), Arrangement.spacedBy(Space.gap), Alignment.CenterVertically) {
         FilledTonalButton(
-            { model.judgeTyped() },
+            { model.checkTypedFit() },
             Modifier.heightIn(min = Space.touch),
             enabled = model.reference.isNotBlank() && !model.isJudging,
         ) { Text(Strings.CheckFit()) }
@@ -247,7 +247,7 @@ private fun TypedReference(model: ModelsModel) = Card {
             DownloadView(state, { model.pause(fit.reference) }, { model.download(fit.reference, fit.reference) }) {
                 model.dismiss(fit.reference)
             }
-        } else if (fit.verdict != FitVerdict.TooLarge) {
+        } else if (fit.verdict != FitLevel.TooLarge) {
             TextButton({ model.download(fit.reference, fit.reference) }, Modifier.heightIn(min = Space.touch)) {
                 Text(Strings.DownloadSize(LocalTranslation.current.bytes(fit.sizeBytes)))
             }

@@ -119,12 +119,12 @@ fun Badge(text: String, tone: Tone, symbol: ImageVector? = null) =
     }
 
 @Composable
-fun VerdictBadge(verdict: FitVerdict) {
+fun VerdictBadge(verdict: FitLevel) {
     val colors = MaterialTheme.colorScheme
     when (verdict) {
-        FitVerdict.Fits -> Badge(verdict.title(), colors.near, Symbols.Check)
-        FitVerdict.Tight -> Badge(verdict.title(), colors.caution, Symbols.Warning)
-        FitVerdict.TooLarge -> Badge(verdict.title(), colors.failed, Symbols.Close)
+        FitLevel.Fits -> Badge(verdict.title(), colors.onDevice, Symbols.Check)
+        FitLevel.Tight -> Badge(verdict.title(), colors.caution, Symbols.Warning)
+        FitLevel.TooLarge -> Badge(verdict.title(), colors.failed, Symbols.Close)
     }
 }
 
@@ -183,7 +183,7 @@ fun Fact(name: String, value: String, modifier: Modifier = Modifier) = Row(
 
 /** What a place says that has nothing in it yet. */
 @Composable
-fun EmptyPlace(symbol: ImageVector, title: String, hint: String, action: @Composable () -> Unit = {}) =
+fun EmptyState(symbol: ImageVector, title: String, hint: String, action: @Composable () -> Unit = {}) =
     Box(Modifier.fillMaxSize().padding(Space.wide), Alignment.Center) {
         Column(Modifier.widthIn(max = 360.dp), Arrangement.spacedBy(Space.small), Alignment.CenterHorizontally) {
             Surface(shape = CircleShape, color = MaterialTheme.colorScheme.primaryContainer) {

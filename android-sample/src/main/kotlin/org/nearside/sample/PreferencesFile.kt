@@ -17,24 +17,24 @@ import kotlin.io.path.exists
 internal class PreferencesFile(private val file: Path) {
     /** As they were kept, or as they are at first. What another version of the app wrote and this one does not know is left out. */
     fun read(): Preferences {
-        val kept = Properties()
-        if (file.exists()) file.bufferedReader().use(kept::load)
+        val properties = Properties()
+        if (file.exists()) file.bufferedReader().use(properties::load)
         val first = Preferences()
         return Preferences(
-            mode = AnswerMode.entries.firstOrNull { it.name == kept.getProperty(MODE) } ?: first.mode,
-            privacy = PrivacyLevel.entries.firstOrNull { it.name == kept.getProperty(PRIVACY) } ?: first.privacy,
-            finishedFirstRun = kept.getProperty(FIRST_RUN)?.toBoolean() ?: first.finishedFirstRun,
+            mode = AnswerMode.entries.firstOrNull { it.name == properties.getProperty(MODE) } ?: first.mode,
+            privacy = PrivacyLevel.entries.firstOrNull { it.name == properties.getProperty(PRIVACY) } ?: first.privacy,
+            finishedFirstRun = properties.getProperty(FIRST_RUN)?.toBoolean() ?: first.finishedFirstRun,
         )
     }
 
     fun write(preferences: Preferences) {
-        val kept = Properties()
-        kept.setProperty(MODE, preferences.mode.name)
-        kept.setProperty(PRIVACY, preferences.privacy.name)
-        kept.setProperty(FIRST_RUN, preferences.finishedFirstRun.toString())
+        val properties = Properties()
+        properties.setProperty(MODE, preferences.mode.name)
+        properties.setProperty(PRIVACY, preferences.privacy.name)
+        properties.setProperty(FIRST_RUN, preferences.finishedFirstRun.toString())
         val fresh = Files.createTempFile(file.parent.createDirectories(), null, null)
         try {
-            fresh.bufferedWriter().use { kept.store(it, null) }
+            fresh.bufferedWriter().use { properties.store(it, null) }
             Files.move(fresh, file, ATOMIC_MOVE)
         } finally {
             fresh.deleteIfExists()

@@ -17,7 +17,7 @@ data class SignInStep(val provider: String, val page: String)
 class SettingsModel(private val brain: Brain, private val scope: CoroutineScope) {
     var preferences by mutableStateOf(Preferences())
         private set
-    var rules by mutableStateOf(Rules())
+    var policy by mutableStateOf(PolicySettings())
         private set
     var providers by mutableStateOf(emptyList<ProviderInfo>())
         private set
@@ -31,7 +31,7 @@ class SettingsModel(private val brain: Brain, private val scope: CoroutineScope)
 
     fun load(): Job = attempt {
         preferences = brain.preferences()
-        rules = brain.rules()
+        policy = brain.policy()
         providers = brain.providers()
         spending = brain.spending()
     }
@@ -47,19 +47,19 @@ class SettingsModel(private val brain: Brain, private val scope: CoroutineScope)
     }
 
     /** Changes the rules; where the brain refuses the change, nothing is changed. */
-    fun setRules(change: Rules.() -> Rules): Job = attempt {
-        val changed = rules.change()
-        if (changed != rules) brain.setRules(changed)
-        rules = changed
+    fun setPolicy(change: PolicySettings.() -> PolicySettings): Job = attempt {
+        val changed = policy.change()
+        if (changed != policy) brain.setPolicy(changed)
+        policy = changed
     }
 
     /** Two-letter codes and `EU`, however they are separated. */
     fun setRegions(text: String): Job =
-        setRules { copy(regions = text.uppercase().split(Regex("[^A-Z]+")).filter { it.isNotEmpty() }) }
+        setPolicy { copy(regions = text.uppercase().split(Regex("[^A-Z]+")).filter { it.isNotEmpty() }) }
 
     /** The tightest cap that is set, and how much of it is spent. */
     val capUsed: Float?
-        get() = listOf(spending.today to rules.dollarsPerDay, spending.month to rules.dollarsPerMonth)
+        get() = listOf(spending.today to policy.dollarsPerDay, spending.month to policy.dollarsPerMonth)
             .mapNotNull { (spent, cap) -> cap?.let { if (it > 0) (spent / it).coerceAtMost(1.0).toFloat() else 1f } }
             .maxOrNull()
 
@@ -90,8 +90,8 @@ class SettingsModel(private val brain: Brain, private val scope: CoroutineScope)
 
     /** [onPage]: the page that has to be opened now. */
     fun beginSignIn(onPage: (String) -> Unit): Job = attempt {
-        val openRouter = providers.firstOrNull { it.kind == ProviderSort.OpenRouter }?.name ?: run {
-            val provider = NewProvider(ProviderSort.OpenRouter, address = "", key = "", model = "")
+        val openRouter = providers.firstOrNull { it.kind == ProviderType.OpenRouter }?.name ?: run {
+            val provider = NewProvider(ProviderType.OpenRouter, address = "", key = "", model = "")
             brain.addProvider(provider)
             providers = brain.providers()
             provider.name

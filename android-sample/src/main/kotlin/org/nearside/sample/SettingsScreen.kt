@@ -155,14 +155,14 @@ private fun AnswersPage(model: SettingsModel) {
     }
     SectionTitle(Strings.WhatIsAllowed())
     RowsCard {
-        val rules = model.rules
-        Allow(Strings.AllowRetention(), rules.allowRetention) { model.setRules { copy(allowRetention = it) } }
-        Allow(Strings.AllowTraining(), rules.allowTraining) { model.setRules { copy(allowTraining = it) } }
-        Allow(Strings.AllowMetered(), rules.allowMetered) { model.setRules { copy(allowMetered = it) } }
+        val policy = model.policy
+        Allow(Strings.AllowRetention(), policy.allowRetention) { model.setPolicy { copy(allowRetention = it) } }
+        Allow(Strings.AllowTraining(), policy.allowTraining) { model.setPolicy { copy(allowTraining = it) } }
+        Allow(Strings.AllowMetered(), policy.allowMetered) { model.setPolicy { copy(allowMetered = it) } }
     }
     Spacer(Modifier.size(Space.gap))
     SettingField(
-        model.rules.regions.joinToString(),
+        model.policy.regions.joinToString(),
         Strings.Region(),
         Strings.RegionsHint(),
         "regions",
@@ -194,10 +194,10 @@ private fun CapsPage(model: SettingsModel) {
             )
         }
     }
-    if (model.spending.byPlace.isNotEmpty()) {
+    if (model.spending.byProvider.isNotEmpty()) {
         SectionTitle(Strings.SpentSoFar())
         RowsCard {
-            for (line in model.spending.byPlace) {
+            for (line in model.spending.byProvider) {
                 Line(line.name, detail = Strings.AnswersCount("${line.answers}"), symbol = Symbols.Cloud) {
                     Text(translation.dollars(line.dollars), style = MaterialTheme.typography.titleMedium)
                 }
@@ -206,12 +206,12 @@ private fun CapsPage(model: SettingsModel) {
     }
     SectionTitle(Strings.Caps())
     Column(verticalArrangement = Arrangement.spacedBy(Space.gap)) {
-        val rules = model.rules
-        Cap(Strings.PerRequest(), rules.dollarsPerRequest, "cap request") {
-            model.setRules { copy(dollarsPerRequest = it) }
+        val policy = model.policy
+        Cap(Strings.PerRequest(), policy.dollarsPerRequest, "cap request") {
+            model.setPolicy { copy(dollarsPerRequest = it) }
         }
-        Cap(Strings.PerDay(), rules.dollarsPerDay, "cap day") { model.setRules { copy(dollarsPerDay = it) } }
-        Cap(Strings.PerMonth(), rules.dollarsPerMonth, "cap month") { model.setRules { copy(dollarsPerMonth = it) } }
+        Cap(Strings.PerDay(), policy.dollarsPerDay, "cap day") { model.setPolicy { copy(dollarsPerDay = it) } }
+        Cap(Strings.PerMonth(), policy.dollarsPerMonth, "cap month") { model.setPolicy { copy(dollarsPerMonth = it) } }
     }
     Hint(Strings.CapsHint())
 }

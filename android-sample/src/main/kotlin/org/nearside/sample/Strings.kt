@@ -343,10 +343,10 @@ private fun String.withFirmSpaces() = replace(' ', '\u00A0')
 /** Where it is, for a person. */
 @Composable
 @ReadOnlyComposable
-fun Place.title(): String = when (this) {
-    is Place.Device -> Strings.OnThisDevice()
-    is Place.Provider -> name
-    Place.Demo -> Strings.Demo()
+fun AnswerTarget.title(): String = when (this) {
+    is AnswerTarget.Device -> Strings.OnThisDevice()
+    is AnswerTarget.Provider -> name
+    AnswerTarget.Demo -> Strings.Demo()
 }
 
 @Composable
@@ -360,9 +360,9 @@ fun regionTitle(region: String): String = when (region) {
 
 @Composable
 @ReadOnlyComposable
-fun Terms.summary(): String {
-    val kept = if (kept) Strings.Kept() else Strings.NotKept()
-    return kept + " · " + if (trainedOn) Strings.TrainedOn() else Strings.NotTrainedOn()
+fun DataPolicyInfo.summary(): String {
+    val retention = if (retained) Strings.Kept() else Strings.NotKept()
+    return retention + " · " + if (trainedOn) Strings.TrainedOn() else Strings.NotTrainedOn()
 }
 
 val AnswerMode.title: Strings
@@ -394,9 +394,9 @@ val AnswerPreset.title: Strings
         AnswerPreset.Creative -> Strings.Creative
     }
 
-val FitVerdict.title: Strings
+val FitLevel.title: Strings
     get() = when (this) {
-        FitVerdict.Fits -> Strings.Fits
-        FitVerdict.Tight -> Strings.Tight
-        FitVerdict.TooLarge -> Strings.TooLarge
+        FitLevel.Fits -> Strings.Fits
+        FitLevel.Tight -> Strings.Tight
+        FitLevel.TooLarge -> Strings.TooLarge
     }

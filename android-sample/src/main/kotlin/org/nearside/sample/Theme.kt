@@ -152,8 +152,8 @@ val ColorScheme.caution: Tone get() = if (this === nightColors ||
 } else {
     dayCaution
 }
-val ColorScheme.near: Tone get() = Tone(primaryContainer, onPrimaryContainer)
-val ColorScheme.elsewhere: Tone get() = Tone(tertiaryContainer, onTertiaryContainer)
+val ColorScheme.onDevice: Tone get() = Tone(primaryContainer, onPrimaryContainer)
+val ColorScheme.remote: Tone get() = Tone(tertiaryContainer, onTertiaryContainer)
 val ColorScheme.failed: Tone get() = Tone(errorContainer, onErrorContainer)
 val ColorScheme.plain: Tone get() = Tone(surfaceContainerHigh, onSurfaceVariant)
 

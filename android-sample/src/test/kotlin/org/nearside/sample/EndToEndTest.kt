@@ -44,13 +44,13 @@ class EndToEndTest {
     fun `from the first run to an answer that is still there after a restart`() = runBlocking {
         withTimeout(4.minutes) {
             withContext(thread) {
-                val said = firstStart()
-                secondStart(said)
+                val written = firstStart()
+                secondStart(written)
             }
         }
     }
 
-    /** Imports the model, asks, and stops in mid-answer. What was said by then. */
+    /** Imports the model, asks, and stops in mid-answer. What was written by then. */
     private suspend fun firstStart(): String = started { app ->
         val run = assertNotNull(app.firstRun, "nothing is installed, so there is a first run")
         run.importModel(smollm2).join()
@@ -70,7 +70,7 @@ class EndToEndTest {
         assertNull(chat.failure)
         assertEquals(MessageStatus.Stopped, answer.status)
         val receipt = assertNotNull(answer.receipt, "a stopped answer has its receipt")
-        assertTrue(receipt.place is Place.Device)
+        assertTrue(receipt.target is AnswerTarget.Device)
         assertEquals(0.0, receipt.cost)
         run.finish().join()
         until { app.firstRun == null }
@@ -78,14 +78,14 @@ class EndToEndTest {
         answer.text
     }
 
-    private suspend fun secondStart(said: String) = started { app ->
+    private suspend fun secondStart(written: String) = started { app ->
         assertNull(app.firstRun)
         val summary = app.chats.chats.single()
         app.open(summary.id)
         val chat = assertNotNull(app.chat)
         until { chat.messages.size == 2 && chat.choices.isNotEmpty() }
         assertEquals("Tell a long story about the sea.", chat.messages.first().text)
-        assertEquals(said, chat.messages.last().text)
+        assertEquals(written, chat.messages.last().text)
         assertTrue(chat.canContinue)
 
         app.chats.search("sea").join()
@@ -93,10 +93,10 @@ class EndToEndTest {
 
         // And it goes on from there.
         chat.resume()
-        until { chat.messages.last().text.length > said.length }
+        until { chat.messages.last().text.length > written.length }
         chat.stop()
         chat.work?.join()
-        assertTrue(chat.messages.last().text.startsWith(said))
+        assertTrue(chat.messages.last().text.startsWith(written))
     }
 
     /** An app from its start to its end. */

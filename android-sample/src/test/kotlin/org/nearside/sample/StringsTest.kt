@@ -65,7 +65,7 @@ class StringsTest {
         val surfaces = listOf(background, surfaceContainerLow, surfaceContainer, surfaceContainerHigh)
         surfaces.flatMap { listOf(onSurface to it, onSurfaceVariant to it) } +
             listOf(background, surfaceContainerLow).flatMap { listOf(primary to it, error to it) } +
-            listOf(caution, near, elsewhere, failed, plain).map { it.content to it.container } +
+            listOf(caution, onDevice, remote, failed, plain).map { it.content to it.container } +
             listOf(
                 onPrimary to primary,
                 onSecondaryContainer to secondaryContainer,

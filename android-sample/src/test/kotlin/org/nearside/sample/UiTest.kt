@@ -35,7 +35,7 @@ import kotlin.test.assertNull
 import kotlin.test.assertTrue
 
 class UiTest {
-    private val platform = StagePlatform(picks = Path.of("/models/own-model.gguf"))
+    private val platform = FakePlatform(picks = Path.of("/models/own-model.gguf"))
 
     private fun play(app: AppModel = app(), act: SkikoComposeUiTest.() -> Unit) =
         runSkikoComposeUiTest(Size(411f, 891f)) {
@@ -55,10 +55,10 @@ class UiTest {
     }
 
     private fun SkikoComposeUiTest.sees(text: String) =
-        assertTrue(onAllNodesWithText(text, substring = true).fetchSemanticsNodes().isNotEmpty(), "not on the screen: $text")
+        assertTrue(onAllNodesWithText(text, substring = true).fetchSemanticsNodes().isNotEmpty(), "not shown: $text")
 
     private fun SkikoComposeUiTest.doesNotSee(text: String) =
-        assertEquals(0, onAllNodesWithText(text, substring = true).fetchSemanticsNodes().size, "still on the screen: $text")
+        assertEquals(0, onAllNodesWithText(text, substring = true).fetchSemanticsNodes().size, "still shown: $text")
 
     @Test
     fun `search finds words in messages and opens their chat`() {
@@ -145,11 +145,11 @@ class UiTest {
             pace.allow(1)
             waitForIdle()
             sees("Stopped")
-            val said = checkNotNull(app.chat).messages.last().text
+            val written = checkNotNull(app.chat).messages.last().text
             pace.allow(200)
             touch("Continue")
             waitForIdle()
-            assertTrue(checkNotNull(app.chat).messages.last().text.length > said.length)
+            assertTrue(checkNotNull(app.chat).messages.last().text.length > written.length)
             doesNotSee("Stopped")
         }
     }
@@ -167,7 +167,8 @@ class UiTest {
             sees("Send this to openrouter?")
             touch("Send to openrouter")
             waitForIdle()
-            assertEquals("openrouter", (checkNotNull(app.chat).messages.last().receipt?.place as Place.Provider).name)
+            val target = checkNotNull(app.chat).messages.last().receipt?.target
+            assertEquals("openrouter", (target as AnswerTarget.Provider).name)
         }
     }
 
@@ -217,7 +218,7 @@ class UiTest {
             touchSymbol("Send")
             touch("Send to openrouter")
             waitForIdle()
-            assertEquals("US", app.chat?.messages?.last()?.receipt?.terms?.region)
+            assertEquals("US", app.chat?.messages?.last()?.receipt?.dataPolicy?.region)
         }
     }
 
@@ -299,7 +300,7 @@ class UiTest {
             onNodeWithTag("reference").performTextInput("hf:unsloth/DeepSeek-R1-Distill-Qwen-7B-GGUF:Q4_K_M")
             touch("Does it fit?")
             waitForIdle()
-            assertEquals(FitVerdict.TooLarge, app.models.typed?.verdict)
+            assertEquals(FitLevel.TooLarge, app.models.typed?.verdict)
         }
     }
 
@@ -317,8 +318,8 @@ class UiTest {
             waitForIdle()
             assertEquals(AnswerMode.OnlyOnDevice, app.settings.preferences.mode)
             assertEquals(PrivacyLevel.Secret, app.settings.preferences.privacy)
-            assertTrue(app.settings.rules.allowRetention)
-            assertEquals(listOf("EU", "US"), app.settings.rules.regions)
+            assertTrue(app.settings.policy.allowRetention)
+            assertEquals(listOf("EU", "US"), app.settings.policy.regions)
             touchSymbol("Back")
             touch("Privacy")
             sees("Your messages stay on this device")
@@ -336,8 +337,8 @@ class UiTest {
             onNodeWithTag("cap month").performScrollTo().performTextReplacement("much")
             sees("Not an amount")
             waitForIdle()
-            assertEquals(1.25, app.settings.rules.dollarsPerDay)
-            assertEquals(5.0, app.settings.rules.dollarsPerMonth)
+            assertEquals(1.25, app.settings.policy.dollarsPerDay)
+            assertEquals(5.0, app.settings.policy.dollarsPerMonth)
         }
     }
 

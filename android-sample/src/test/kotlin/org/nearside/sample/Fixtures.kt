@@ -43,7 +43,7 @@ internal fun demo(
     pace: Pace? = null,
     russian: Boolean = false,
     fresh: Boolean = false,
-    condition: Condition = Condition(),
+    condition: DeviceCondition = DeviceCondition(),
 ) = DemoBrain(russian, fresh, condition, now = { NOW }) { pace?.wait() }
 
 /** The app as it is after its start. */
@@ -51,7 +51,7 @@ internal fun app(brain: Brain = demo(), startsInDemo: Boolean = false): AppModel
     AppModel(unconfined(), real = { brain }, demo = { demo() }, startsInDemo = startsInDemo).also { it.start().await() }
 
 /** A system that writes down what was asked of it. */
-internal class StagePlatform(private val picks: Path? = null) : Platform {
+internal class FakePlatform(private val picks: Path? = null) : Platform {
     override val reducesMotion: Boolean = true
     var copied: String? = null
     var opened: String? = null
