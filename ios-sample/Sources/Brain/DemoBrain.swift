@@ -21,7 +21,8 @@ actor DemoBrain: Brain {
         var selected: [MessageID: MessageID] = [:]
 
         var path: [MessageID] {
-            sequence(first: selected[0]) { [selected] in $0.flatMap { selected[$0] } }.prefix { $0 != nil }.compactMap(\.self)
+            sequence(first: selected[0]) { [selected] in $0.flatMap { selected[$0] } }
+                .prefix { $0 != nil }.compactMap(\.self)
         }
 
         func versions(of id: MessageID) -> [MessageID] {
@@ -166,12 +167,12 @@ actor DemoBrain: Brain {
     // MARK: Answers
 
     func decide(_ request: AnswerRequest, in chat: ChatID) -> AnswerDecision {
-        let wantsAway = request.options.provider != nil || request.mode == .onlyInCloud || request.mode == .preferInCloud
+        let prefersCloud = request.mode == .onlyInCloud || request.mode == .preferInCloud
         let isLong = if case .send(let text) = request.kind { text.count > DemoContent.fits } else { false }
         let model = request.options.model ?? DemoContent.remoteModel
         let remote = AnswerTarget.provider(name: providerList.first?.name ?? "", model: model)
         let mayLeave = request.mode != .onlyOnDevice && request.privacy != .secret && !providerList.isEmpty
-        guard wantsAway || isLong else { return .route(.demo, reason: content.localReason) }
+        guard prefersCloud || request.options.provider != nil || isLong else { return .route(.demo, reason: content.localReason) }
         guard mayLeave else { return .noRoute(isLong ? content.tooLong : content.staysHere) }
         guard request.privacy == .personal, request.consent != remote else {
             return .route(remote, reason: content.consentReason)
@@ -205,8 +206,8 @@ actor DemoBrain: Brain {
         let local = models.map { ModelChoice(target: .device(model: $0.id), name: $0.name, verdict: verdict(of: $0)) }
         let remote = providerList.map {
             ModelChoice(
-                target: .provider(name: $0.name, model: DemoContent.remoteModel), name: "DeepSeek V3.2", dollarsIn: 0.27,
-                dollarsOut: 0.4, region: $0.dataPolicy.region, searchesWeb: true)
+                target: .provider(name: $0.name, model: DemoContent.remoteModel), name: "DeepSeek V3.2",
+                dollarsIn: 0.27, dollarsOut: 0.4, region: $0.dataPolicy.region, searchesWeb: true)
         }
         return local + remote
     }
@@ -245,8 +246,9 @@ actor DemoBrain: Brain {
         case .resume:
             guard let last = store.path.last, let node = store.nodes[last], node.message.author == .model else { break }
             let written = node.message.text
-            let rest = content.answer(to: question ?? "").text
-            let remaining = rest.hasPrefix(written) ? String(rest.dropFirst(written.count)) : " " + content.fallback.text
+            let whole = content.answer(to: question ?? "").text
+            let isPrefix = whole.hasPrefix(written)
+            let remaining = isPrefix ? String(whole.dropFirst(written.count)) : " " + content.fallback.text
             scripts[last] = script(DemoAnswer(text: remaining), at: target, request)[...]
             stores[chat]?.nodes[last]?.message.status = .writing
             return last
@@ -281,9 +283,10 @@ actor DemoBrain: Brain {
         let preset = presets(for: request.options).first { $0.preset == request.options.preset ?? .balanced }
         let remote = !target.isDevice
         let receipt = AnswerReceipt(
-            target: target, servedBy: remote ? "Fireworks" : nil, reason: remote ? content.consentReason : content.localReason,
-            dataPolicy: remote ? DemoContent.remoteDataPolicy : DataPolicyInfo(), cost: remote ? 0.00018 : 0, promptTokens: 41,
-            answerTokens: answer.text.count / 4, firstTokenSeconds: 0.31, tokensPerSecond: remote ? 61 : 27.4,
+            target: target, servedBy: remote ? "Fireworks" : nil,
+            reason: remote ? content.consentReason : content.localReason,
+            dataPolicy: remote ? DemoContent.remoteDataPolicy : DataPolicyInfo(), cost: remote ? 0.00018 : 0,
+            promptTokens: 41, answerTokens: answer.text.count / 4, firstTokenSeconds: 0.31, tokensPerSecond: remote ? 61 : 27.4,
             preset: request.options.preset, temperature: preset?.temperature, topP: preset?.topP,
             samplingReason: content.presetReason)
         return [.started(target, reason: receipt.reason)]
@@ -374,7 +377,8 @@ actor DemoBrain: Brain {
         providerList.append(
             ProviderInfo(
                 name: name, kind: provider.kind, address: provider.address, hasKey: !provider.key.isEmpty,
-                model: provider.model.isEmpty ? nil : provider.model, dataPolicy: DemoContent.remoteDataPolicy, models: 12))
+                model: provider.model.isEmpty ? nil : provider.model, dataPolicy: DemoContent.remoteDataPolicy,
+                models: 12))
     }
 
     func removeProvider(_ name: String) { providerList.removeAll { $0.name == name } }
@@ -385,7 +389,9 @@ actor DemoBrain: Brain {
     }
 
     func finishSignIn(_ provider: String, code: String) {
-        for index in providerList.indices where providerList[index].name == provider { providerList[index].hasKey = true }
+        for index in providerList.indices where providerList[index].name == provider {
+            providerList[index].hasKey = true
+        }
     }
 
     func spending() -> Spending {

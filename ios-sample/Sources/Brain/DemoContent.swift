@@ -92,8 +92,8 @@ struct DemoContent: Sendable {
     static let costs = [
         CostLine(target: .device(model: "SmolLM2 360M"), isSetUp: true, dollars: 0, asOf: ""),
         CostLine(
-            target: .provider(name: "openrouter", model: remoteModel), isSetUp: true, dollars: 0.0004, asOf: "2026-11-20"
-        ),
+            target: .provider(name: "openrouter", model: remoteModel), isSetUp: true, dollars: 0.0004,
+            asOf: "2026-11-20"),
         CostLine(
             target: .provider(name: "groq", model: "llama-3.3-70b-versatile"), isSetUp: false, dollars: 0.0009,
             asOf: "2026-11-02"),
@@ -184,8 +184,8 @@ struct DemoContent: Sendable {
                 + "written in advance, and it arrives word by word as a real one would.\n\nTo get real answers:\n\n1. open "
                 + "*Models*,\n2. choose one that fits this device,\n3. download it once.\n\nAfter that it works on a plane."
         ),
-        me: "Me", model: "Model", localReason: "the demo answers, on this device", consentReason: "you agreed to send it there",
-        requestReason: "you chose a model that is not on this device",
+        me: "Me", model: "Model", localReason: "the demo answers, on this device",
+        consentReason: "you agreed to send it there", requestReason: "you chose a model that is not on this device",
         tooLong: "this is longer than a model on this device can read",
         staysHere: "your settings keep this on the device; change the mode in Settings",
         notAgreed: "you have not agreed to send this off the device", missingChat: "this chat no longer exists",
@@ -256,8 +256,8 @@ struct DemoContent: Sendable {
                 "Это **демо**: модель не запущена, и ничего не покидает устройство. Ответ написан заранее и приходит по "
                 + "слову, как настоящий.\n\nЧтобы получать настоящие ответы:\n\n1. откройте «Модели»,\n2. выберите подходящую "
                 + "этому устройству,\n3. скачайте её один раз.\n\nДальше она работает и в самолёте."),
-        me: "Я", model: "Модель", localReason: "отвечает демо, на этом устройстве", consentReason: "вы разрешили отправить",
-        requestReason: "вы выбрали модель, которой нет на устройстве",
+        me: "Я", model: "Модель", localReason: "отвечает демо, на этом устройстве",
+        consentReason: "вы разрешили отправить", requestReason: "вы выбрали модель, которой нет на устройстве",
         tooLong: "это длиннее, чем может прочесть модель на устройстве",
         staysHere: "по настройкам это остаётся на устройстве; режим можно изменить в настройках",
         notAgreed: "вы не разрешали отправлять это с устройства", missingChat: "этого чата больше нет",

@@ -249,7 +249,7 @@ actor NearsideBrain: Brain {
     }
 
     func finishSignIn(_ provider: String, code: String) async throws {
-        guard let signIn = signIns[provider] else { throw BrainError("the sign-in is no longer active; start it again") }
+        guard let signIn = signIns[provider] else { throw BrainError("the sign-in is not active; start it again") }
         try keep(try await nearside.finishSignIn(provider: provider, signIn: signIn, code: code), for: provider)
         signIns[provider] = nil
     }

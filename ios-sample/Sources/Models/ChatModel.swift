@@ -185,7 +185,9 @@ final class ChatModel: Identifiable {
     /// Everything that the providers offer, for the picker; asks them.
     func loadOffers() async {
         for case .provider(let name, _) in choices.map(\.target) where offers[name] == nil {
-            do { offers[name] = try await brain.offers(of: name) } catch { offerFailures[name] = BrainError(error).text }
+            do { offers[name] = try await brain.offers(of: name) } catch {
+                offerFailures[name] = BrainError(error).text
+            }
         }
         // The prices that came with them.
         await attempt { self.choices = try await self.brain.choices() }

@@ -70,7 +70,7 @@ struct AskSheet: View {
         AskSheet(
             prompt: ConsentPrompt(
                 target: .provider(name: "openrouter", model: "deepseek/deepseek-v3.2"),
-                reason: "this does not fit what a model on this device can read", dataPolicy: DemoContent.remoteDataPolicy,
+                reason: DemoContent.english.tooLong, dataPolicy: DemoContent.remoteDataPolicy,
                 cost: 0.0004), onAccept: {}, onRefuse: {})
     }
 #endif

@@ -26,7 +26,8 @@ struct PrivacyScreen: View {
             if !model.providers.isEmpty {
                 Section(Strings.whoSeesThem()) {
                     ForEach(model.providers) { provider in
-                        fact("cloud", provider.name, "\(provider.dataPolicy.regionTitle) · \(provider.dataPolicy.summary)")
+                        let policy = provider.dataPolicy
+                        fact("cloud", provider.name, "\(policy.regionTitle) · \(policy.summary)")
                     }
                 }
             }

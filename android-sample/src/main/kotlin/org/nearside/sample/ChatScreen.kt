@@ -355,9 +355,7 @@ fun CostsView(model: ChatModel) {
                 line.asOf.takeIf { it.isNotEmpty() }?.let { Strings.AsOf(it) },
             )
             Line(
-                line.target.model.ifEmpty {
-                    line.target.title()
-                },
+                line.target.model.ifEmpty { line.target.title() },
                 detail = notes.joinToString(" · "),
                 symbol = line.target.symbol,
             ) {

@@ -179,7 +179,7 @@ class DemoBrain(
         return store.append(answer, question) to content.answer(store.message(question).text)
     }
 
-    private fun script(answer: DemoAnswer, target: AnswerTarget, request: AnswerRequest): List<AnswerChunk> = buildList {
+    private fun script(answer: DemoAnswer, target: AnswerTarget, request: AnswerRequest) = buildList<AnswerChunk> {
         val remote = !target.isDevice
         val preset = presetList().first { it.preset == (request.options.preset ?: AnswerPreset.Balanced) }
         val receipt = AnswerReceipt(

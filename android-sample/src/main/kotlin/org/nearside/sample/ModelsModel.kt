@@ -73,7 +73,9 @@ class ModelsModel(private val brain: Brain, private val scope: CoroutineScope) {
 
     /** Of what is worth having, what is not here. */
     val available: List<ModelEntry>
-        get() = catalogModels.filter { entry -> installed.none { it.id == entry.id || it.reference == entry.reference } }
+        get() = catalogModels.filter { entry ->
+            installed.none { it.id == entry.id || it.reference == entry.reference }
+        }
 
     fun load(): Job = attempt { read() }
 

@@ -248,7 +248,7 @@ class NearsideBrain(
         nearside.signIn(provider).also { signIns[provider] = it }.url()
 
     override suspend fun finishSignIn(provider: String, code: String) {
-        val signIn = signIns[provider] ?: throw BrainError("the sign-in is no longer active; start it again")
+        val signIn = signIns[provider] ?: throw BrainError("the sign-in is not active; start it again")
         keep(nearside.finishSignIn(provider, signIn, code), provider)
         signIns -= provider
     }

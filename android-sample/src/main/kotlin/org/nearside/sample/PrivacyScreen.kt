@@ -51,8 +51,8 @@ fun PrivacyScreen(model: SettingsModel) {
         SectionTitle(Strings.WhoSeesThem())
         RowsCard {
             for (provider in model.providers) {
-                val region = regionTitle(provider.dataPolicy.region)
-                Line(provider.kind.title, detail = region + " · " + provider.dataPolicy.summary(), symbol = Symbols.Cloud)
+                val detail = regionTitle(provider.dataPolicy.region) + " · " + provider.dataPolicy.summary()
+                Line(provider.kind.title, detail = detail, symbol = Symbols.Cloud)
             }
         }
     }

@@ -92,7 +92,9 @@ internal fun scenarios(isRussian: Boolean): List<Scenario> {
             },
         ),
         Scenario("chat-ask", sent(long)),
-        Scenario("chat-picker", opened(1) { it.choose(it.choices.first()) }) { touchDescribed(text(Strings.ChooseModel)) },
+        Scenario("chat-picker", opened(1) { it.choose(it.choices.first()) }) {
+            touchDescribed(text(Strings.ChooseModel))
+        },
         Scenario("chat-options", opened(1)) { touchDescribed(text(Strings.Options)) },
         Scenario("chat-banner", {
             app(brain(condition = DeviceCondition(isHot = true, isShortOfMemory = true)), startsInDemo = false).apply {

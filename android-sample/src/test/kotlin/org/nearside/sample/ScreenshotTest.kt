@@ -78,4 +78,8 @@ private class Format(val name: String, width: Int, height: Int, fontScale: Float
 }
 
 /** A state of the app: how it is reached from its models, and what has to be touched besides. */
-internal class Scenario(val name: String, val app: () -> AppModel, val touch: SkikoComposeUiTest.(AppModel) -> Unit = {})
+internal class Scenario(
+    val name: String,
+    val app: () -> AppModel,
+    val touch: SkikoComposeUiTest.(AppModel) -> Unit = {},
+)
