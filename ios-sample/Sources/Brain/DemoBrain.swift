@@ -286,8 +286,8 @@ actor DemoBrain: Brain {
             target: target, servedBy: remote ? "Fireworks" : nil,
             reason: remote ? content.consentReason : content.localReason,
             dataPolicy: remote ? DemoContent.remoteDataPolicy : DataPolicyInfo(), cost: remote ? 0.00018 : 0,
-            promptTokens: 41, answerTokens: answer.text.count / 4, firstTokenSeconds: 0.31, tokensPerSecond: remote ? 61 : 27.4,
-            preset: request.options.preset, temperature: preset?.temperature, topP: preset?.topP,
+            promptTokens: 41, answerTokens: answer.text.count / 4, firstTokenSeconds: 0.31,
+            tokensPerSecond: remote ? 61 : 27.4, preset: request.options.preset, temperature: preset?.temperature, topP: preset?.topP,
             samplingReason: content.presetReason)
         return [.started(target, reason: receipt.reason)]
             + Self.words(answer.reasoning).map { .reasoning($0) } + Self.words(answer.text).map { .text($0) }
