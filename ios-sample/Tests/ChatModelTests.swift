@@ -4,7 +4,7 @@ import Testing
 
 @MainActor @Suite(.timeLimit(.minutes(1)))
 struct ChatModelTests {
-    /// A new chat on a brain, loaded.
+    /// Creates a chat on a brain and loads it.
     private func chat(_ brain: any Brain = quick(), _ id: ChatID? = nil) async -> ChatModel {
         let chat = ChatModel(brain: brain, chatID: id)
         await chat.load()

@@ -1,4 +1,4 @@
-// With the real library and a real model: SmolLM2-135M, from a hub on this machine. One at a time: the machine is small.
+// Tests with the real library and SmolLM2-135M from a local hub. Serialized: the machine is small.
 
 import Foundation
 import Testing
@@ -15,7 +15,7 @@ struct RealTests {
         await app.start()
         #expect(!app.isDemo)
 
-        // Pick by fit, download.
+        // Choose by fit, download.
         let firstRun = try #require(app.firstRun)
         app.models.reference = Hub.model
         await firstRun.pickTyped()
@@ -26,7 +26,7 @@ struct RealTests {
         #expect(firstRun.step == .chat, "\(app.models.downloads)")
         #expect(app.models.installed.map(\.sizeBytes) == [98_362_432])
 
-        // Chat: a streamed answer.
+        // A streamed answer.
         let chat = try #require(firstRun.chat)
         await chat.choose(.precise)
         chat.draft = "Say hello in one word."
@@ -34,7 +34,7 @@ struct RealTests {
         await until { chat.answer?.text.isEmpty == false || chat.failure != nil }
         #expect(chat.failure == nil)
         #expect(chat.isAnswering, "it streams")
-        // A small model may talk without end; then this fails and does not wait for it.
+        // A small model may never stop; then this fails instead of waiting.
         await until { (chat.answer?.text.count ?? 0) > 1_000 || !chat.isAnswering }
         chat.stop()
         await chat.work?.value
@@ -150,7 +150,7 @@ struct RealTests {
     @Test func theCatalogueHasVerdictsOrSaysWhyNot() async throws {
         let directory = FileManager.default.temporaryDirectory.appendingPathComponent("sample-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: directory) }
-        // A hub that nobody answers at.
+        // No hub listens at this address.
         let models = ModelsModel(brain: try NearsideBrain(directory: directory, hub: "http://127.0.0.1:1"))
         await models.load()
         #expect(!models.catalogModels.isEmpty)
@@ -171,7 +171,7 @@ private let smollm2: String = {
     return file
 }()
 
-/// A hub on this machine that serves SmolLM2 for as long as this object lives.
+/// A local hub that serves SmolLM2 while this object lives.
 private final class Hub {
     static let repository = "sample/SmolLM2-GGUF"
     static let model = "hf:\(repository)/smollm2.gguf"
@@ -195,7 +195,7 @@ private final class Hub {
     }
 
     deinit {
-        // It serves until its input closes.
+        // It serves until its standard input closes.
         try? input.fileHandleForWriting.close()
         process.waitUntilExit()
     }

@@ -1,11 +1,11 @@
-// What the app needs of whoever answers, in the app's own words.
+// The services that the app needs, in the app's own types.
 //
-// Everything above this file (models, screens) knows only these types. Two kinds of brain exist: `NearsideBrain`, the one
-// file that imports the library, and `DemoBrain`, which needs no model and no network. Both keep the same promises:
+// Models and screens use only these types. There are two implementations: `NearsideBrain`, the one file that imports
+// the library, and `DemoBrain`, which needs no model and no network. Both promise:
 //
-// - A chat is stored by the brain, piece by piece, while it is written. The app stores nothing.
-// - Nothing leaves the device that `decide` did not announce: `.ask` means that the person is asked first.
-// - An answer begins with `.started`, and ends with `.finished` or with a thrown `BrainError`, also when it is stopped.
+// - The brain stores a chat, chunk by chunk, while the answer is generated. The app stores nothing.
+// - Nothing leaves the device that `decide` did not announce: `.needsConsent` means that the app asks the user first.
+// - An answer begins with `.started` and ends with `.finished` or a thrown `BrainError`, also after a stop.
 
 import Foundation
 
@@ -14,33 +14,33 @@ protocol Brain: Sendable {
     func chats() async throws -> [ChatSummary]
     func newChat(_ options: ChatOptions) async throws -> ChatSummary
     func open(_ chat: ChatID) async throws -> Chat
-    /// Nothing: the chat is called by its first words again.
+    /// Renames a chat. `nil`: its first words become the title.
     func rename(_ chat: ChatID, to title: String?) async throws
     func setPinned(_ chat: ChatID, _ pinned: Bool) async throws
     func configure(_ chat: ChatID, _ options: ChatOptions) async throws
-    /// Can be undone by `restore` until the app starts anew.
+    /// Deletes a chat. `restore` can undo it until the next start of the app.
     func delete(_ chat: ChatID) async throws
     func restore(_ chat: ChatID) async throws
     func search(_ text: String) async throws -> [ChatHit]
     func export(_ chat: ChatID, as kind: ExportKind) async throws -> String
-    /// Shows another version of a message, and what followed it.
+    /// Selects another version of a message and the messages that follow it.
     func selectVersion(_ message: MessageID, in chat: ChatID) async throws -> Chat
 
     // Answers
     func decide(_ request: AnswerRequest, in chat: ChatID) async throws -> AnswerDecision
     func answer(_ request: AnswerRequest, in chat: ChatID) -> PullStream<AnswerChunk>
-    /// What such a message would cost, here and everywhere; the cheapest first.
+    /// Returns the cost of the message for each model, cheapest first.
     func costs(of request: AnswerRequest, in chat: ChatID?) async throws -> [CostLine]
     func presets(for options: ChatOptions) async throws -> [PresetInfo]
-    /// Who may answer in this chat, for the picker.
+    /// Returns the models that can answer in a chat, for the picker.
     func choices() async throws -> [ModelChoice]
-    /// Everything that a provider offers; asks it.
+    /// Fetches all models of a provider.
     func offers(of provider: String) async throws -> [ModelChoice]
 
     // Models
     func installed() async throws -> [ModelEntry]
     func catalogModels() async throws -> [ModelEntry]
-    /// Reads any reference and says whether it fits, before any download.
+    /// Checks whether the model of any reference fits, before a download.
     func checkFit(_ reference: String) async throws -> Fit
     func download(_ reference: String) -> PullStream<DownloadStep>
     func importModel(_ file: URL) async throws -> ModelEntry
@@ -54,7 +54,7 @@ protocol Brain: Sendable {
     func providers() async throws -> [ProviderInfo]
     func addProvider(_ provider: NewProvider) async throws
     func removeProvider(_ name: String) async throws
-    /// The page to open in a browser; it shows a code.
+    /// Starts a sign-in and returns the page to open in a browser; it shows a code.
     func beginSignIn(_ provider: String) async throws -> URL
     func finishSignIn(_ provider: String, code: String) async throws
     func spending() async throws -> Spending
@@ -63,7 +63,7 @@ protocol Brain: Sendable {
     func condition() async -> DeviceCondition
 }
 
-/// What goes wrong, in words that say what helps. The only error that reaches a screen.
+/// The only error that reaches a screen. Its text says what helps.
 struct BrainError: LocalizedError, Equatable {
     let text: String
 
@@ -74,8 +74,8 @@ struct BrainError: LocalizedError, Equatable {
     init(_ error: any Error) { text = (error as? LocalizedError)?.errorDescription ?? error.localizedDescription }
 }
 
-/// A stream that is pulled. Unlike an `AsyncThrowingStream` it does not end by itself when its task is cancelled, so that
-/// the last piece of a stopped answer, with its receipt, still arrives.
+/// A pull-based stream. Unlike `AsyncThrowingStream` it does not end when its task is cancelled, so that the last chunk
+/// of a stopped answer, with the receipt, still arrives.
 struct PullStream<Element: Sendable>: AsyncSequence, Sendable {
     typealias Next = () async throws -> Element?
 
@@ -95,9 +95,9 @@ struct PullStream<Element: Sendable>: AsyncSequence, Sendable {
 typealias ChatID = UInt64
 typealias MessageID = UInt64
 
-/// What is kept with a chat and holds for its next message.
+/// Options stored with a chat; they apply from its next message on.
 struct ChatOptions: Hashable, Sendable {
-    /// Nothing: the router chooses.
+    /// `nil`: the router chooses.
     var model: String?
     var provider: String?
     var preset: AnswerPreset?
@@ -118,7 +118,7 @@ struct ChatSummary: Identifiable, Hashable, Sendable {
 
 struct Chat: Sendable, Equatable {
     var summary: ChatSummary
-    /// Oldest first; one version of each.
+    /// The selected version of each message, oldest first.
     var messages: [MessageEntry]
 }
 
@@ -133,12 +133,12 @@ struct MessageEntry: Identifiable, Sendable, Equatable {
     var citations: [Citation] = []
     var status = MessageStatus.done
     var receipt: AnswerReceipt?
-    /// The ids of all versions, this one included, oldest first.
+    /// Ids of all versions, including this one, oldest first.
     var versions: [MessageID] = []
 }
 
 extension MessageEntry {
-    /// Takes in what came next.
+    /// Appends a chunk.
     mutating func append(_ chunk: AnswerChunk) {
         switch chunk {
         case .started: status = .writing
@@ -154,9 +154,9 @@ enum MessageStatus: Sendable, Equatable {
     case writing
     case done
     case stopped
-    /// It ended before its end: the limit of its length, of the context or of what it may cost.
+    /// The answer hit a limit (length, context or cost) or a filter.
     case cutShort
-    /// The app died in mid-answer.
+    /// The app was killed during the answer.
     case interrupted
     case failed(String)
 }
@@ -186,15 +186,15 @@ enum ExportKind: String, CaseIterable, Sendable {
 
 // MARK: - Answers
 
-/// What is asked next.
+/// A request for the next answer.
 struct AnswerRequest: Sendable, Equatable {
     enum Kind: Sendable, Equatable {
         case send(String)
-        /// A new version of what the person said, answered.
+        /// A new version of a user message, to be answered.
         case edit(MessageID, String)
         /// A new version of an answer.
         case regenerate(MessageID)
-        /// Goes on with the last answer where it broke off.
+        /// Continuation of the last answer where it was interrupted.
         case resume
     }
 
@@ -203,7 +203,7 @@ struct AnswerRequest: Sendable, Equatable {
     var mode = AnswerMode.preferOnDevice
     var privacy = PrivacyLevel.personal
     var webSearch = false
-    /// What the person agreed to when they were asked.
+    /// Target that the user consented to.
     var consent: AnswerTarget?
 }
 
@@ -212,15 +212,15 @@ enum AnswerMode: String, CaseIterable, Codable, Sendable {
 }
 
 enum PrivacyLevel: String, CaseIterable, Codable, Sendable {
-    /// May go wherever the rules allow, unasked.
+    /// May be sent to any target that the policy allows, without consent.
     case open
-    /// Leaves only where the rules allow and the person agreed.
+    /// May be sent only where the policy allows and the user consented.
     case personal
-    /// Never leaves.
+    /// Never leaves the device.
     case secret
 }
 
-/// Who answers.
+/// A model that can answer.
 enum AnswerTarget: Hashable, Sendable {
     case device(model: String)
     case provider(name: String, model: String)
@@ -232,28 +232,28 @@ enum AnswerTarget: Hashable, Sendable {
 enum AnswerDecision: Sendable, Equatable {
     case route(AnswerTarget, reason: String)
     case needsConsent(ConsentPrompt)
-    /// No target can answer; the text says what would change that.
+    /// No target can answer; the text says how to change that.
     case noRoute(String)
 }
 
-/// "This does not fit here; send it to X in region Y for about Z?"
+/// The content of the consent sheet: target, reason, data policy and cost.
 struct ConsentPrompt: Identifiable, Sendable, Equatable {
     let target: AnswerTarget
     let reason: String
     let dataPolicy: DataPolicyInfo
-    /// US dollars at most. Nothing: no price is known.
+    /// Upper bound in US dollars. `nil`: the price is unknown.
     let cost: Double?
 
     var id: String { reason + String(describing: target) }
 }
 
-/// What happens to words at a place.
+/// Data policy of a target: region, retention and training.
 struct DataPolicyInfo: Hashable, Sendable {
     /// `device`, `own server`, ISO 3166 codes, or `unknown`.
     var region = "device"
     var retained = false
     var trainedOn = false
-    /// The day on which it was read; empty where it follows from the place.
+    /// Date of the data; empty where the policy follows from the target itself.
     var asOf = ""
     var note = ""
 }
@@ -266,16 +266,16 @@ enum AnswerChunk: Sendable, Equatable {
     case finished(MessageStatus, AnswerReceipt)
 }
 
-/// What stands under an answer.
+/// Receipt shown under an answer.
 struct AnswerReceipt: Hashable, Sendable {
     var target: AnswerTarget
-    /// Who really ran the model, where a provider passes requests on.
+    /// The upstream that ran the model, if the provider is an aggregator.
     var servedBy: String?
     var reason: String
     var rejected: [RejectedTarget] = []
     var dataPolicy = DataPolicyInfo()
     var cost = 0.0
-    /// The figure is a guess, or nothing is known.
+    /// `false`: the cost is estimated or unknown.
     var costIsCertain = true
     var promptTokens = 0
     var answerTokens = 0
@@ -294,7 +294,7 @@ struct RejectedTarget: Hashable, Sendable {
 
 enum AnswerPreset: String, CaseIterable, Sendable { case precise, balanced, creative }
 
-/// What stands behind a preset for one model.
+/// Sampling values that a preset has for one model.
 struct PresetInfo: Hashable, Sendable {
     let preset: AnswerPreset
     let temperature: Double?
@@ -302,13 +302,13 @@ struct PresetInfo: Hashable, Sendable {
     let reason: String
 }
 
-/// A line of the picker.
+/// A row of the model picker.
 struct ModelChoice: Identifiable, Hashable, Sendable {
     let target: AnswerTarget
     let name: String
     /// Only for models on this device.
     var verdict: FitLevel?
-    /// US dollars for a million tokens of prompt and answer. Nothing: no price is known; on the device it is free.
+    /// US dollars per million prompt and answer tokens. `nil`: the price is unknown, or the model is local and free.
     var dollarsIn: Double?
     var dollarsOut: Double?
     var region = "device"
@@ -340,11 +340,11 @@ struct Fit: Sendable, Hashable {
     var suggestions: [String] = []
 }
 
-/// A model that is here, or that is worth having.
+/// An installed model or one of the catalogue.
 struct ModelEntry: Identifiable, Sendable, Hashable {
-    /// What `remove` and `ChatOptions.model` take, for one that is here.
+    /// The argument of `remove` and `ChatOptions.model`, for an installed model.
     let id: String
-    /// What `download` and `judge` take.
+    /// The argument of `download` and `checkFit`.
     let reference: String
     let name: String
     var maker = ""
@@ -369,7 +369,7 @@ struct Preferences: Codable, Equatable, Sendable {
     var privacy: PrivacyLevel
     var finishedFirstRun: Bool
 
-    /// As it was kept, or as it is at first.
+    /// Reads the file; uses the defaults if it is missing or invalid.
     init(file: URL) {
         let saved = (try? Data(contentsOf: file)).flatMap { try? JSONDecoder().decode(Preferences.self, from: $0) }
         self = saved ?? Preferences()
@@ -385,7 +385,7 @@ struct Preferences: Codable, Equatable, Sendable {
 }
 
 extension URL {
-    /// A folder in this one, made if it is missing, that no backup holds.
+    /// Returns a subfolder that is excluded from backups, and creates it if it is missing.
     func folderWithoutBackup(_ name: String) throws -> URL {
         var folder = appendingPathComponent(name, isDirectory: true)
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -396,7 +396,7 @@ extension URL {
     }
 }
 
-/// What the person allows.
+/// The routing policy that the user sets.
 struct PolicySettings: Equatable, Sendable {
     /// ISO 3166 codes or `EU`. Empty: any.
     var regions: [String] = []
@@ -416,7 +416,7 @@ struct ProviderInfo: Identifiable, Hashable, Sendable {
     var model: String?
     var dataPolicy: DataPolicyInfo
     var models: Int
-    /// It failed again and again, and is left alone for so long.
+    /// Remaining cooldown after repeated failures.
     var cooldownSeconds = 0
 
     var id: String { name }
@@ -425,7 +425,7 @@ struct ProviderInfo: Identifiable, Hashable, Sendable {
 enum ProviderType: String, CaseIterable, Sendable {
     case openRouter, deepSeek, groq, fireworks, openAI, ollama, llamaServer, compatible
 
-    /// As it calls itself.
+    /// The provider's own spelling.
     var title: String {
         switch self {
         case .openRouter: "OpenRouter"
@@ -442,14 +442,14 @@ enum ProviderType: String, CaseIterable, Sendable {
     var needsAddress: Bool { self == .ollama || self == .llamaServer || self == .compatible }
 }
 
-/// A provider as the person sets it up. Not printed and not stored by the app: the key goes to the keychain.
+/// A provider that the user adds. Never printed or stored by the app: the key goes to the keychain.
 struct NewProvider: Sendable, Equatable {
     var kind = ProviderType.openRouter
     var address = ""
     var key = ""
     var model = ""
 
-    /// What receipts and reports will call it.
+    /// The provider's name in receipts and reports.
     var name: String {
         kind.needsAddress ? URL(string: address)?.host ?? kind.rawValue : kind.rawValue.lowercased()
     }
@@ -471,7 +471,7 @@ struct SpendingLine: Identifiable, Hashable, Sendable {
 
 // MARK: - The device
 
-/// What a banner tells.
+/// Conditions of the device that a banner shows.
 struct DeviceCondition: Equatable, Sendable {
     var isHot = false
     var isShortOfMemory = false

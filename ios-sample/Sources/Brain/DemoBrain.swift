@@ -1,15 +1,16 @@
-// The app without a model and without a network: what a person sees before they decide to download anything, what
-// previews and UI tests show, and what the tests of the models run against.
+// The app without model and network: for users before their first download, previews, UI tests, and the tests of the
+// models.
 //
-// It behaves as the real one does: answers come word by word, a stopped answer keeps its words, an edit makes a version,
-// a download can be left and gone on with, words that would leave the device are asked about. Nothing is kept after it.
+// It behaves as the real one does: answers arrive word by word, a stopped answer keeps its text, an edit adds a
+// version, a download can be paused and resumed, and consent is requested before content leaves the device. Nothing is
+// stored.
 
 import Foundation
 
 actor DemoBrain: Brain {
     private struct Node {
         var message: MessageEntry
-        /// 0: the first of its chat.
+        /// 0 for the first message of a chat.
         let parent: MessageID
     }
 
@@ -17,7 +18,7 @@ actor DemoBrain: Brain {
         var summary: ChatSummary
         var named = true
         var nodes: [MessageID: Node] = [:]
-        /// The version that is shown after a message.
+        /// The selected child of each message.
         var selected: [MessageID: MessageID] = [:]
 
         var path: [MessageID] {
@@ -47,7 +48,7 @@ actor DemoBrain: Brain {
     ]
     private let deviceCondition: DeviceCondition
 
-    /// Without a pace an answer comes at once. `fresh`: as on the first start, with no chat and no model.
+    /// With a pace of zero an answer arrives at once. `fresh`: no chats and no models, as on the first start.
     init(
         pace: Duration = .milliseconds(35), fresh: Bool = false, russian: Bool = DemoBrain.prefersRussian,
         condition: DeviceCondition = DeviceCondition(), now: Date = .now
@@ -220,7 +221,7 @@ actor DemoBrain: Brain {
         }
     }
 
-    /// Stores the question and an empty answer, and lays out what will come.
+    /// Stores the question and an empty answer, and prepares the chunks. Returns the answer's id.
     private func begin(_ request: AnswerRequest, in chat: ChatID) throws -> MessageID {
         let store = try store(chat)
         let target: AnswerTarget =
@@ -402,7 +403,7 @@ actor DemoBrain: Brain {
 
     func condition() -> DeviceCondition { deviceCondition }
 
-    // MARK: Small steps
+    // MARK: Helpers
 
     private func store(_ chat: ChatID) throws -> Store {
         guard let store = stores[chat] else { throw BrainError(content.missingChat) }
@@ -413,7 +414,7 @@ actor DemoBrain: Brain {
         MessageEntry(id: id, author: .user, text: text)
     }
 
-    /// Word by word, each with the space before it.
+    /// Splits a text into words, each with the space before it.
     private static func words(_ text: String) -> [String] {
         text.reduce(into: [String]()) { words, character in
             if words.isEmpty || (character.isWhitespace && words.last?.last?.isWhitespace == false) {

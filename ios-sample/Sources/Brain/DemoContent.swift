@@ -1,6 +1,6 @@
-// What the demo says: a handful of chats, answers and models, in English and Russian.
+// Content of the demo: chats, answers and models, in English and Russian.
 //
-// The models and prices are examples and look like those of November 2026; the real ones come from the library.
+// Models and prices are examples that resemble those of November 2026; the real ones come from the library.
 
 import Foundation
 
@@ -55,7 +55,7 @@ struct DemoContent: Sendable {
         return answers.first { $0.keywords.contains { question.contains($0) } } ?? fallback
     }
 
-    /// Characters of a question; what is longer has to be asked about.
+    /// Longest question in characters that the demo answers locally; a longer one needs consent.
     static let fits = 1_500
     static let budget: UInt64 = 2_900_000_000
     static let remoteModel = "deepseek/deepseek-v3.2"
@@ -82,7 +82,7 @@ struct DemoContent: Sendable {
             license: "MIT", reasons: true),
     ]
 
-    /// Per million tokens.
+    /// Prices per million tokens.
     static let offers: [(id: String, name: String, dollarsIn: Double, dollarsOut: Double)] = [
         (remoteModel, "DeepSeek V3.2", 0.27, 0.4), ("qwen/qwen3-32b", "Qwen3 32B", 0.1, 0.3),
         ("meta-llama/llama-3.3-70b-instruct", "Llama 3.3 70B", 0.13, 0.39),

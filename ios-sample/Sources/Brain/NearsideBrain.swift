@@ -1,7 +1,7 @@
-// The one file that imports Nearside. It says the library's words in the app's words and back, and decides nothing.
+// The only file that imports Nearside. It maps between the types of the library and of the app.
 //
-// What is the app's own here: which folder is used, where credentials are kept, and that the person is always asked before
-// personal words leave the device.
+// The app decides here which folder is used, where credentials are stored, and that the user is always asked before
+// personal content leaves the device.
 
 import Foundation
 import Nearside
@@ -10,25 +10,25 @@ actor NearsideBrain: Brain {
     private let nearside: Nearside
     private let conversations: Conversations
     private let keys: any Keys
-    /// Reads the phone. Nothing where there is none to read: the library then asks the system itself.
+    /// Provides the device readings. With `nil` the library asks the system itself.
     private let host: (any DeviceHost)?
     private let settingsFile: URL
     private let catalog: [CatalogEntry]
     /// Completes when all stored credentials are loaded.
     private let unlocked: Task<Void, Never>
-    /// What providers offer, as it was last fetched.
+    /// Models of each provider, as last fetched.
     private var offers: [String: [RemoteModel]] = [:]
     private var signIns: [String: SignIn] = [:]
 
-    /// `hub`: another place than Hugging Face, such as a mirror or a test's own.
+    /// `hub`: an address other than Hugging Face, such as a mirror or a test server.
     init(directory: URL, hub: String? = nil) throws {
-        // Models are large and can be had again.
+        // Models are large and can be downloaded again.
         let library = try directory.folderWithoutBackup("nearside")
         let config = Config(directory: library.path, hub: hub)
         #if canImport(Darwin)
             let (host, keys) = (AppleHost(), KeychainKeys())
             let nearside = try Nearside.withHost(config: config, host: host)
-            // Memory warnings, going to the background, coming back.
+            // Forwards memory warnings and changes between background and foreground.
             nearside.followApp()
         #else
             let (host, keys) = (DeviceHost?.none, FileKeys(directory: directory.appendingPathComponent("keys")))
@@ -40,7 +40,7 @@ actor NearsideBrain: Brain {
         conversations = try nearside.conversations()
         catalog = try nearside.catalog()
         settingsFile = directory.appendingPathComponent("preferences.json")
-        // A credential that cannot be read is missing: the provider's own error says so when it is asked.
+        // A credential that cannot be read counts as missing; the provider reports that.
         unlocked = Task { try? await nearside.useKeys(keys) }
     }
 
@@ -179,7 +179,7 @@ actor NearsideBrain: Brain {
             { [self] in nearside.download(try model(reference)) }, { [catalog] in DownloadStep($0, catalog: catalog) })
     }
 
-    /// One of the catalogue by its id, or whatever else was typed.
+    /// Resolves an id of the catalogue, or parses any other reference.
     private nonisolated func model(_ reference: String) throws -> ModelRef {
         try catalog.first { $0.id == reference }?.model ?? ModelRef(reference)
     }
@@ -205,7 +205,7 @@ actor NearsideBrain: Brain {
 
     func setPolicy(_ settings: PolicySettings) async throws {
         var policy = try nearside.policy()
-        // Receipts name the rules that an answer was given under.
+        // Receipts name the version of the policy that applied.
         policy.version = "app-" + Date.now.ISO8601Format()
         policy.regions = settings.regions
         policy.allowRetention = settings.allowRetention
@@ -229,7 +229,7 @@ actor NearsideBrain: Brain {
         var settings = ProviderSettings(name: name, kind: kinds[provider.kind] ?? .compatible)
         if !address.isEmpty { settings.baseUrl = address }
         if !provider.model.isEmpty { settings.model = provider.model }
-        // Unencrypted only to a machine of the person's own: they typed its address.
+        // Allow plain HTTP only if the user typed such an address, as for a server of their own.
         settings.allowHttp = address.hasPrefix("http://")
         try await nearside.addProvider(settings: settings)
         if !provider.key.isEmpty { try keep(provider.key, for: name) }
@@ -275,7 +275,7 @@ actor NearsideBrain: Brain {
     }
 }
 
-/// A stream of the library in the app's words.
+/// Maps a stream of the library to the app's elements.
 private func pullStream<Source: BatchSource, Item: Sendable>(
     _ start: @escaping @Sendable () throws -> Batches<Source>, _ convert: @escaping @Sendable (Source.Element) -> Item?
 ) -> PullStream<Item> {
@@ -342,7 +342,7 @@ extension MessageStatus {
 }
 
 extension AnswerChunk {
-    /// Nothing for what this app does not use: it gives the model no tools.
+    /// Returns `nil` for tool calls: this app defines no tools.
     fileprivate init?(_ chunk: Chunk) {
         switch chunk {
         case .started(let route): self = .started(AnswerTarget(route.target), reason: route.reason)
@@ -413,7 +413,7 @@ extension ModelEntry {
             quantization: entry.quantization, license: entry.license, note: entry.note, reasons: entry.reasoning)
     }
 
-    /// An installed model under the name that the catalogue has for it, if it came from there.
+    /// Maps an installed model. Takes name and notes from the catalogue if it came from there.
     fileprivate init(_ model: InstalledModel, catalog: [CatalogEntry]) {
         let known = catalog.first {
             guard case .hub(let repo, _, _) = $0.model else { return false }
@@ -447,7 +447,7 @@ extension ProviderInfo {
     }
 }
 
-/// A float of the library's, as a person writes it: 0.7 and not 0.69999999.
+/// Rounds to three digits, so that 0.69999999 becomes 0.7.
 private func rounded(_ value: Float) -> Double { (Double(value) * 1000).rounded() / 1000 }
 
 // MARK: - To the library
@@ -465,7 +465,7 @@ extension ChatOptions {
 }
 
 extension AnswerRequest {
-    /// Only what is new: the library puts what was said before in front of it.
+    /// Builds a request with the new message only: the library adds the history.
     fileprivate var chatRequest: ChatRequest {
         let messages: [Message] =
             switch kind {
@@ -489,7 +489,7 @@ extension ProviderType {
     fileprivate init(_ kind: ProviderKind) { self = kinds.first { $0.value == kind }?.key ?? .compatible }
 }
 
-// What both sides have under names of their own. What a table should ever lack counts as the most careful there is.
+// Enums of both sides. An entry that a table lacks falls back to the most restrictive value.
 
 private let modes: [AnswerMode: Mode] = [
     .onlyOnDevice: .onlyOnDevice, .preferOnDevice: .preferOnDevice, .preferInCloud: .preferInCloud,

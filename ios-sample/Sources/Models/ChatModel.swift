@@ -1,7 +1,7 @@
-// One chat: what was said, what is being said, and everything a person can do about it.
+// State of one chat and the actions on it.
 //
-// The chat exists in the brain's store from its first message on. While an answer comes, `messages` shows it as it grows;
-// when it is over the stored chat is read again, so that what is shown is what is kept.
+// The brain stores the chat from its first message on. During an answer `messages` shows the chunks as they arrive;
+// afterwards the stored chat is read again, so that the screen shows what is stored.
 
 import Foundation
 import Observation
@@ -9,17 +9,17 @@ import Observation
 @MainActor @Observable
 final class ChatModel: Identifiable {
     private let brain: any Brain
-    /// Nothing until something was said.
+    /// `nil` until the first message.
     private(set) var chatID: ChatID?
     private(set) var title = ""
     private(set) var messages: [MessageEntry] = []
     private(set) var options = ChatOptions()
     private(set) var preferences = Preferences()
     private(set) var isAnswering = false
-    /// Who is answering now.
+    /// Target of the current answer.
     private(set) var target: AnswerTarget?
 
-    /// What is typed and not sent.
+    /// Text typed but not sent.
     var draft = ""
     /// The message that `draft` will replace.
     private(set) var editing: MessageID?
@@ -29,16 +29,16 @@ final class ChatModel: Identifiable {
     var failure: String?
 
     private(set) var choices: [ModelChoice] = []
-    /// By provider, once the picker asked for it; and why it could not be had.
+    /// Models by provider, once the picker fetched them, and the failures of those fetches.
     private(set) var offers: [String: [ModelChoice]] = [:]
     private(set) var offerFailures: [String: String] = [:]
     private(set) var presets: [PresetInfo] = []
     private(set) var costs: [CostLine] = []
 
-    /// The work under way: tests wait for it.
+    /// The current work; tests wait for it.
     private(set) var work: Task<Void, Never>?
     private var pendingRequest: AnswerRequest?
-    /// Told when the list of chats has to be read again.
+    /// Called when the list of chats must be read again.
     private let onChange: @MainActor () async -> Void
 
     init(brain: any Brain, chatID: ChatID? = nil, onChange: @escaping @MainActor () async -> Void = {}) {
@@ -50,17 +50,17 @@ final class ChatModel: Identifiable {
     func load() async {
         await attempt {
             self.preferences = try await self.brain.preferences()
-            // While an answer comes it is read here, not from the store.
+            // During an answer the messages here are newer than the stored ones.
             if !self.isAnswering { try await self.reload() }
             try await self.loadChoices()
         }
     }
 
-    // MARK: What can be done
+    // MARK: Abilities
 
     var canSend: Bool { !isAnswering && !draft.trimmingCharacters(in: .whitespacesAndNewlines).isEmpty }
 
-    /// The last answer ended before its end, so that it can go on.
+    /// Whether the last answer is incomplete and can be continued.
     var canContinue: Bool {
         guard !isAnswering, let last = messages.last, last.author == .model else { return false }
         switch last.status {
@@ -74,7 +74,7 @@ final class ChatModel: Identifiable {
 
     var canSearchWeb: Bool { chosen?.searchesWeb ?? choices.contains(where: \.searchesWeb) }
 
-    /// The line of the picker that is chosen; nothing where the router chooses.
+    /// The selected row of the picker; `nil` if the router chooses.
     var chosen: ModelChoice? {
         (choices + offers.values.joined()).first { choice in
             switch choice.target {
@@ -87,7 +87,7 @@ final class ChatModel: Identifiable {
 
     var presetInfo: PresetInfo? { presets.first { $0.preset == options.preset ?? .balanced } }
 
-    // MARK: Asking
+    // MARK: Requests
 
     func send() {
         guard canSend else { return }
@@ -100,10 +100,10 @@ final class ChatModel: Identifiable {
 
     func regenerate(_ message: MessageID) { ask(makeRequest(.regenerate(message))) }
 
-    /// Goes on where the last answer broke off.
+    /// Continues the last answer where it was interrupted.
     func resume() { ask(makeRequest(.resume)) }
 
-    /// The same, elsewhere; the person is asked if the rules say so.
+    /// Continues it on a remote target; the user is asked if the policy requires it.
     func continueRemotely() {
         var request = makeRequest(.resume)
         request.mode = .onlyInCloud
@@ -111,7 +111,7 @@ final class ChatModel: Identifiable {
         ask(request)
     }
 
-    /// What was written so far stays, and so does its receipt.
+    /// Stops the answer. The text so far and its receipt remain.
     func stop() { work?.cancel() }
 
     func accept() {
@@ -122,7 +122,7 @@ final class ChatModel: Identifiable {
         ask(request)
     }
 
-    /// What was typed comes back, to be changed or sent elsewhere.
+    /// Refuses consent and puts the text back into the draft.
     func refuse() {
         consentPrompt = nil
         guard let request = pendingRequest else { return }
@@ -147,7 +147,7 @@ final class ChatModel: Identifiable {
         draft = ""
     }
 
-    /// Shows the version before or after this one.
+    /// Selects the version at an offset from this one.
     func selectVersion(_ offset: Int, from message: MessageEntry) async {
         guard !isAnswering, let chatID, let index = message.versions.firstIndex(of: message.id),
             message.versions.indices.contains(index + offset)
@@ -155,7 +155,7 @@ final class ChatModel: Identifiable {
         await attempt { self.apply(try await self.brain.selectVersion(message.versions[index + offset], in: chatID)) }
     }
 
-    // MARK: Who answers, and how
+    // MARK: Model and options
 
     func choose(_ choice: ModelChoice?) async {
         switch choice?.target {
@@ -182,18 +182,18 @@ final class ChatModel: Identifiable {
         presets = try await brain.presets(for: options)
     }
 
-    /// Everything that the providers offer, for the picker; asks them.
+    /// Fetches all models of the providers for the picker.
     func loadOffers() async {
         for case .provider(let name, _) in choices.map(\.target) where offers[name] == nil {
             do { offers[name] = try await brain.offers(of: name) } catch {
                 offerFailures[name] = BrainError(error).text
             }
         }
-        // The prices that came with them.
+        // Update the prices of the choices.
         await attempt { self.choices = try await self.brain.choices() }
     }
 
-    /// What the draft, or else the next message, would cost everywhere.
+    /// Loads the cost of the draft, or of the next message, for each model.
     func loadCosts() async {
         await attempt {
             self.costs = try await self.brain.costs(
@@ -208,7 +208,7 @@ final class ChatModel: Identifiable {
         }
     }
 
-    // MARK: Running
+    // MARK: Answering
 
     private func makeRequest(_ kind: AnswerRequest.Kind) -> AnswerRequest {
         AnswerRequest(
@@ -270,7 +270,7 @@ final class ChatModel: Identifiable {
         try await reload()
     }
 
-    /// What the chat looks like at once, before the brain has stored anything. These ids live until it is read again.
+    /// Shows the new messages before the brain has stored them. Their ids are temporary, until the chat is read again.
     private func showPending(_ kind: AnswerRequest.Kind) {
         switch kind {
         case .send(let text):
@@ -296,7 +296,7 @@ final class ChatModel: Identifiable {
 
     private func reload() async throws {
         guard let chatID else { return }
-        // Not in the task of the answer, which may be cancelled: what was stored has to be shown all the same.
+        // Use a new task: that of the answer may be cancelled, and the stored chat must be shown anyway.
         let brain = brain
         apply(try await Task { try await brain.open(chatID) }.value)
     }

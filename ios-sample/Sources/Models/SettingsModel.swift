@@ -1,4 +1,4 @@
-// What the person allows, whom they have an account with, and what it cost so far.
+// Settings: routing policy, providers and spending.
 
 import Foundation
 import Observation
@@ -10,9 +10,9 @@ final class SettingsModel {
     private(set) var policy = PolicySettings()
     private(set) var providers: [ProviderInfo] = []
     private(set) var spending = Spending()
-    /// The provider that is being set up.
+    /// The provider being added.
     var new = NewProvider()
-    /// The page that shows the code, once a sign-in has begun.
+    /// The page that shows the code, once a sign-in has started.
     private(set) var signIn: (provider: String, page: URL)?
     var code = ""
     private(set) var isBusy = false
@@ -31,7 +31,7 @@ final class SettingsModel {
         }
     }
 
-    // MARK: Rules
+    // MARK: Policy
 
     func setMode(_ mode: AnswerMode) async {
         await change(\.mode, to: mode)
@@ -41,7 +41,7 @@ final class SettingsModel {
         await change(\.privacy, to: privacy)
     }
 
-    /// Changes the rules, and takes the change back if the brain refuses it.
+    /// Changes the policy, and reverts the change if the brain rejects it.
     func setPolicy(_ change: (inout PolicySettings) -> Void) async {
         let before = policy
         change(&policy)
@@ -54,13 +54,13 @@ final class SettingsModel {
         }
     }
 
-    /// Two-letter codes and `EU`, however they are separated.
+    /// Parses two-letter codes and `EU` with any separators.
     func setRegions(_ text: String) async {
         let regions = text.uppercased().split { !$0.isLetter }.map(String.init)
         await setPolicy { $0.regions = regions }
     }
 
-    /// An amount as it was typed; empty takes the cap away, anything else that is no amount changes nothing.
+    /// Sets a cap from typed text: empty removes the cap, invalid text changes nothing.
     func setCap(_ cap: WritableKeyPath<PolicySettings, Double?>, _ text: String) async {
         let text = text.trimmingCharacters(in: .whitespaces).replacingOccurrences(of: ",", with: ".")
         if text.isEmpty { return await setPolicy { $0[keyPath: cap] = nil } }
@@ -68,14 +68,14 @@ final class SettingsModel {
         await setPolicy { $0[keyPath: cap] = dollars }
     }
 
-    /// The tightest cap that is set, and how much of it is spent.
+    /// The cap with the highest used share, and that share.
     var capUsed: Double? {
         let shares = [(spending.today, policy.dollarsPerDay), (spending.month, policy.dollarsPerMonth)]
             .compactMap { spent, cap in cap.map { $0 > 0 ? min(1, spent / $0) : 1 } }
         return shares.max()
     }
 
-    /// Whether anything can leave at all: what the privacy page says first.
+    /// Whether any content can leave the device; the privacy page shows it first.
     var canLeave: Bool { preferences.mode != .onlyOnDevice && preferences.privacy != .secret && !providers.isEmpty }
 
     // MARK: Providers
@@ -84,7 +84,7 @@ final class SettingsModel {
         !isBusy && (!new.kind.needsAddress || URL(string: new.address)?.scheme?.hasPrefix("http") == true)
     }
 
-    /// Whether it was added.
+    /// Adds the provider and returns whether that succeeded.
     func addProvider() async -> Bool {
         guard canAdd else { return false }
         isBusy = true
@@ -107,7 +107,7 @@ final class SettingsModel {
         }
     }
 
-    /// The page that has to be opened now.
+    /// Starts a sign-in and returns the page to open.
     func beginSignIn(_ provider: String) async -> URL? {
         await attempt {
             if !self.providers.contains(where: { $0.name == provider }) {

@@ -1,5 +1,5 @@
-// The question before words leave the device: to whom, to which region, under which terms, for about how much. There is no
-// way to send without reading it, and closing the sheet is a no.
+// The consent sheet shown before content leaves the device: target, region, data policy and cost. Dismissing it
+// refuses.
 
 import SwiftUI
 

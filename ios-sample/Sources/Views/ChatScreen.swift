@@ -1,4 +1,4 @@
-// One chat: what was said, what is being said, and the field to say more.
+// The chat screen: messages, the current answer, and the input field.
 
 import SwiftUI
 
@@ -31,7 +31,7 @@ struct ChatScreen: View {
             .task { await model.load() }
     }
 
-    // MARK: What was said
+    // MARK: Messages
 
     private var transcript: some View {
         ScrollViewReader { proxy in
@@ -93,7 +93,7 @@ struct ChatScreen: View {
         .padding(.vertical, Theme.wide)
     }
 
-    // MARK: What is typed
+    // MARK: Input
 
     private var composer: some View {
         VStack(spacing: Theme.tight) {
@@ -146,7 +146,7 @@ struct ChatScreen: View {
         .accessibilityIdentifier("chat.stop")
     }
 
-    // MARK: Who answers, and how
+    // MARK: Model and options
 
     private var pickerButton: some View {
         Button {
@@ -201,7 +201,7 @@ struct ChatScreen: View {
     }
 }
 
-/// What went wrong, where it went wrong.
+/// Shows an error in place.
 private struct FailureView: View {
     let text: String
     let onDismiss: @MainActor () -> Void
@@ -219,7 +219,7 @@ private struct FailureView: View {
     }
 }
 
-/// What the next message would cost, here and everywhere.
+/// Lists the cost of the next message for each model.
 struct CostsSheet: View {
     let model: ChatModel
     @Environment(\.dismiss) private var dismiss

@@ -1,5 +1,4 @@
-// One message: what the person said, or an answer with its reasoning folded away, its pages, its receipt and what can be
-// done with it.
+// One message: the user's text, or an answer with its reasoning collapsed, its text, its receipt and its actions.
 
 import SwiftUI
 
@@ -9,7 +8,7 @@ import SwiftUI
 
 enum MessageAction {
     case edit, regenerate, resume, continueRemotely
-    /// Another version, so many before or after this one.
+    /// Selects the version at an offset from this one.
     case selectVersion(Int)
 }
 
@@ -119,7 +118,7 @@ struct MessageView: View {
     }
 }
 
-/// What the model thought before it answered: folded, with its time.
+/// The collapsed reasoning with its duration.
 private struct ReasoningView: View {
     let text: String
     let seconds: Double
@@ -145,7 +144,7 @@ private struct ReasoningView: View {
     }
 }
 
-/// `2 of 3`, and the way to the others. Nothing where there is only one.
+/// `2 of 3` with buttons for the other versions; empty if there is only one.
 private struct VersionPicker: View {
     let message: MessageEntry
     let isBusy: Bool
@@ -169,7 +168,7 @@ private struct VersionPicker: View {
     }
 }
 
-/// A quiet button that is still large enough to touch.
+/// A plain button with a sufficient touch target.
 private struct IconButton: View {
     let title: String
     let symbol: String

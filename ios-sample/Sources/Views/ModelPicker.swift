@@ -1,5 +1,5 @@
-// Who answers in this chat: the library's own choice, a model on this device with its verdict, or a provider's model with
-// its place and price.
+// The model picker of a chat: automatic, a model on this device with its verdict, or a provider's model with region and
+// price.
 
 import SwiftUI
 
@@ -46,7 +46,7 @@ struct ModelPicker: View {
     private var local: [ModelChoice] { model.choices.filter(\.target.isDevice) }
     private var remote: [ModelChoice] { model.choices.filter { !$0.target.isDevice } }
 
-    /// A provider's other models; a list may have hundreds, so without a search only the first are shown.
+    /// The other models of a provider. Without a search only the first are shown, because a list can have hundreds.
     private func more(_ provider: String) -> [ModelChoice] {
         let others = (model.offers[provider] ?? []).filter { offer in !remote.contains { $0.id == offer.id } }
         return query.isEmpty ? Array(others.prefix(12)) : others

@@ -1,4 +1,4 @@
-// The models: what is here and how much room it takes, what is worth having and whether it fits, any other by reference.
+// The models screen: installed models and their size, the catalogue with verdicts, and any other model by reference.
 
 import SwiftUI
 import UniformTypeIdentifiers
@@ -68,7 +68,7 @@ struct ModelsScreen: View {
     }
 
     private func removeButton(_ entry: ModelEntry) -> some View {
-        // Asked first, so the row must not go before the answer: no role.
+        // No destructive role: the row must stay until the user confirms.
         Button {
             removing = entry
             asksToRemove = true
@@ -134,7 +134,7 @@ struct ModelsScreen: View {
     }
 }
 
-/// A model's name, maker, size and terms.
+/// A model's name, maker, size and license.
 struct EntryRow<Details: View, Trailing: View>: View {
     let entry: ModelEntry
     @ViewBuilder let details: () -> Details
@@ -172,7 +172,7 @@ extension EntryRow where Trailing == EmptyView {
     }
 }
 
-/// Whether it fits, why, and what would help.
+/// The verdict, its reason and suggestions.
 struct VerdictView: View {
     let fit: Fit?
     let unjudged: String?
@@ -207,7 +207,7 @@ private struct DownloadButton: View {
     }
 }
 
-/// How far a download is, and the way to stop it for now.
+/// Progress of a download with a pause button.
 struct DownloadRow: View {
     let state: DownloadState
     let onPause: @MainActor () -> Void
@@ -248,7 +248,7 @@ struct DownloadRow: View {
 }
 
 extension UTType {
-    /// A model's file. The system does not know the kind; its ending is enough.
+    /// A model file. The system does not know the type; the file extension is enough.
     static var gguf: UTType { UTType(filenameExtension: "gguf") ?? .data }
 }
 
@@ -279,7 +279,7 @@ extension UTType {
     }
 #endif
 
-/// Where any model's reference is typed in.
+/// The field for any model reference.
 struct ReferenceField: View {
     @Binding var reference: String
     let identifier: String

@@ -1,4 +1,4 @@
-// What leaves this device and when, under the settings of now; and what never does.
+// The privacy page: what leaves this device and when, and what never does, for the current settings.
 
 import SwiftUI
 

@@ -1,4 +1,4 @@
-// What stands under an answer: where it ran, what it cost, how fast it was; on a tap who saw the words and why it was asked.
+// The receipt under an answer: target, cost and speed in one line, data policy and reason on a tap.
 
 import SwiftUI
 

@@ -1,4 +1,4 @@
-// What the person allows: where answers come from, what counts as private, with whom there is an account, what it may cost.
+// The settings screen: mode, sensitivity, routing policy, providers, limits and spending.
 
 import SwiftUI
 
@@ -156,7 +156,7 @@ private struct ProviderRow: View {
     }
 }
 
-/// Which places are allowed at all.
+/// The routing policy: allowed providers and regions.
 private struct ProviderPolicySection: View {
     let model: SettingsModel
     @State private var regions = ""
@@ -192,7 +192,7 @@ private struct ProviderPolicySection: View {
     }
 }
 
-/// A toggle whose state is another's: the change goes up, the state comes back down.
+/// A toggle whose state is owned by a model: changes go up, the state comes back down.
 private struct Switch: View {
     let title: String
     let isOn: Bool
@@ -249,7 +249,7 @@ private struct CapField: View {
     }
 }
 
-/// A key that was made elsewhere, or a sign-in at OpenRouter: its page shows a code, and the code becomes the key.
+/// A form for an existing key, or a sign-in at OpenRouter: its page shows a code that becomes the key.
 private struct AddProviderSheet: View {
     @Bindable var model: SettingsModel
     @Environment(\.dismiss) private var dismiss

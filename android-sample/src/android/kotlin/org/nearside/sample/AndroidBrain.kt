@@ -1,6 +1,6 @@
 /*
- * How the library is opened on a phone: what Android tells about the device, where keys are sealed, and what happens to the
- * app. Nothing else of the Android sources knows Nearside.
+ * Opens the library on a phone: device readings, keystore and app lifecycle. The only file of the Android sources that
+ * imports Nearside.
  */
 package org.nearside.sample
 
@@ -12,13 +12,16 @@ import org.nearside.KeystoreKeys
 import org.nearside.Nearside
 import org.nearside.follow
 
-/** Models and keys are not backed up: models can be had again, and keys cannot be opened elsewhere. */
+/**
+ * Creates the brain. Models and keys are excluded from backups: models can be downloaded again, and keys cannot be
+ * decrypted on another device.
+ */
 fun androidBrain(application: Application): Brain {
     val directory = application.noBackupFilesDir.toPath()
     val library = directory.resolve("nearside").createDirectories()
     val host = AndroidHost(application)
     val nearside = Nearside.withHost(Config(library.toString()), host)
-    // Memory warnings, going to the background, coming back.
+    // Forwards memory warnings and changes between background and foreground.
     val following = nearside.follow(application)
     val brain = NearsideBrain(nearside, KeystoreKeys(directory.resolve("keys")), host, directory)
     return object : Brain by brain {

@@ -1,5 +1,5 @@
 /*
- * What the screens need of Android: its clipboard, browser and file pickers, and whether the person asked for less motion.
+ * Android implementation of `Platform`: clipboard, browser, file pickers, and the setting for reduced motion.
  */
 package org.nearside.sample
 
@@ -20,7 +20,7 @@ import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.withContext
 
-/** Made with its activity: the pickers have to be registered before it starts. */
+/** Created with its activity, because pickers must be registered before the activity starts. */
 class AndroidPlatform(private val activity: ComponentActivity) : Platform {
     private var saving: ExportedChat? = null
     private var onPicked: (Path) -> Unit = {}
@@ -49,7 +49,7 @@ class AndroidPlatform(private val activity: ComponentActivity) : Platform {
     override fun openPage(address: String) = try {
         activity.startActivity(Intent(Intent.ACTION_VIEW, Uri.parse(address)))
     } catch (_: ActivityNotFoundException) {
-        // A device without a browser: the address can be opened on another.
+        // Ignore a device without a browser: the address can be opened on another device.
         copy(address)
     }
 
@@ -63,7 +63,10 @@ class AndroidPlatform(private val activity: ComponentActivity) : Platform {
         picker.launch(arrayOf("*/*"))
     }
 
-    /** The library reads files and not documents of other apps. The cache is emptied by the system when space is short. */
+    /**
+     * Copies the document into the cache, because the library reads files only. The system empties the cache when space
+     * is short.
+     */
     private fun copied(document: Uri): Path {
         val directory = Files.createDirectories(activity.cacheDir.toPath().resolve("import"))
         val file = directory.resolve(nameOf(document).substringAfterLast('/'))

@@ -1,6 +1,6 @@
 /*
- * The question before words leave the device: where to, why not here, who would see them, and for how much. Whoever closes
- * it without an answer refuses.
+ * The consent sheet shown before content leaves the device: target, reason, data policy and cost. Dismissing it
+ * refuses.
  */
 package org.nearside.sample
 
@@ -52,7 +52,7 @@ fun AskSheet(prompt: ConsentPrompt, onAccept: () -> Unit, onRefuse: () -> Unit) 
         }
     }
 
-/** A sheet from below, with a title; it scrolls if it has to. */
+/** A bottom sheet with a title; it scrolls if necessary. */
 @OptIn(ExperimentalMaterial3Api::class)
 @Composable
 fun Sheet(title: String, onDismiss: () -> Unit, content: @Composable ColumnScope.() -> Unit) = ModalBottomSheet(

@@ -1,8 +1,8 @@
 /*
- * One chat: what was said, what is being said, and everything a person can do about it.
+ * State of one chat and the actions on it.
  *
- * The chat exists in the brain's store from its first message on. While an answer comes, `messages` shows it as it grows;
- * when it is over the stored chat is read again, so that what is shown is what is kept.
+ * The brain stores the chat from its first message on. During an answer `messages` shows the chunks as they arrive;
+ * afterwards the stored chat is read again, so that the screen shows what is stored.
  */
 package org.nearside.sample
 
@@ -14,14 +14,14 @@ import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.launch
 
-/** [onChange] is told when the list of chats has to be read again. */
+/** [onChange] is called when the list of chats must be read again. */
 class ChatModel(
     private val brain: Brain,
     private val scope: CoroutineScope,
     chat: ChatId? = null,
     private val onChange: () -> Unit = {},
 ) {
-    /** Nothing until something was original. */
+    /** `null` until the first message. */
     var chatId by mutableStateOf(chat)
         private set
     var title by mutableStateOf("")
@@ -33,11 +33,11 @@ class ChatModel(
     var isAnswering by mutableStateOf(false)
         private set
 
-    /** Who is answering now. */
+    /** Target of the current answer. */
     var target by mutableStateOf<AnswerTarget?>(null)
         private set
 
-    /** What is typed and not sent. */
+    /** Text typed but not sent. */
     var draft by mutableStateOf("")
 
     /** The message that [draft] will replace. */
@@ -45,14 +45,14 @@ class ChatModel(
         private set
     var webSearch by mutableStateOf(false)
 
-    /** Asked before words leave the device. */
+    /** Pending consent request; shown before content leaves the device. */
     var consentPrompt by mutableStateOf<ConsentPrompt?>(null)
         private set
     var failure by mutableStateOf<String?>(null)
     var choices by mutableStateOf(emptyList<ModelChoice>())
         private set
 
-    /** By provider, once the picker asked for it; and why it could not be had. */
+    /** Models by provider, once the picker fetched them, and the failures of those fetches. */
     var offers by mutableStateOf(emptyMap<String, List<ModelChoice>>())
         private set
     var offerFailures by mutableStateOf(emptyMap<String, String>())
@@ -62,7 +62,7 @@ class ChatModel(
     var costs by mutableStateOf(emptyList<CostLine>())
         private set
 
-    /** The answer under way, or the last one: tests wait for it. */
+    /** The current or last answer; tests wait for it. */
     var work: Job? = null
         private set
     private var pendingRequest: AnswerRequest? = null
@@ -76,7 +76,7 @@ class ChatModel(
 
     val canSend: Boolean get() = !isAnswering && draft.isNotBlank()
 
-    /** The last answer ended before its end, so that it can go on. */
+    /** Whether the last answer is incomplete and can be continued. */
     val canContinue: Boolean
         get() {
             val last = messages.lastOrNull()
@@ -89,7 +89,7 @@ class ChatModel(
 
     val canSearchWeb: Boolean get() = chosen?.searchesWeb ?: choices.any { it.searchesWeb }
 
-    /** The line of the picker that is chosen; nothing where the router chooses. */
+    /** The selected row of the picker; `null` if the router chooses. */
     val chosen: ModelChoice?
         get() = (choices + offers.values.flatten()).firstOrNull { choice ->
             when (val target = choice.target) {
@@ -111,16 +111,16 @@ class ChatModel(
 
     fun regenerate(message: MessageId) = ask(RequestKind.Regenerate(message))
 
-    /** Goes on where the last answer broke off. */
+    /** Continues the last answer where it was interrupted. */
     fun resume() = ask(RequestKind.Resume)
 
-    /** The same, elsewhere; the person is asked if the rules say so. */
+    /** Continues it on a remote target; the user is asked if the policy requires it. */
     fun continueRemotely() = ask(RequestKind.Resume) { request ->
         val anyModel = if (request.options.provider == null) request.options.copy(model = null) else request.options
         request.copy(mode = AnswerMode.OnlyInCloud, options = anyModel)
     }
 
-    /** What was written so far stays, and so does its receipt. */
+    /** Stops the answer. The text so far and its receipt remain. */
     fun stop() {
         stopped = true
         answer?.stop?.invoke()
@@ -133,7 +133,7 @@ class ChatModel(
         run(request)
     }
 
-    /** What was typed comes back, to be changed or sent elsewhere. */
+    /** Refuses consent and puts the text back into the draft. */
     fun refuse() {
         consentPrompt = null
         val kind = pendingRequest?.kind
@@ -160,14 +160,14 @@ class ChatModel(
         draft = ""
     }
 
-    /** Shows the version before or after this one. */
+    /** Selects the version at an offset from this one. */
     fun selectVersion(offset: Int, from: MessageEntry): Job = attempt {
         val other = from.versions.getOrNull(from.versions.indexOf(from.id) + offset)
         val chat = chatId
         if (!isAnswering && chat != null && other != null) apply(brain.selectVersion(other, chat))
     }
 
-    /** Nothing: the router chooses. */
+    /** `null`: the router chooses. */
     fun choose(choice: ModelChoice?): Job {
         val target = choice?.target
         options = options.copy(model = target?.model, provider = (target as? AnswerTarget.Provider)?.name)
@@ -180,17 +180,17 @@ class ChatModel(
         return configure()
     }
 
-    /** Everything that the providers offer, for the picker; asks them. */
+    /** Fetches all models of the providers for the picker. */
     fun loadOffers(): Job = attempt {
         for (provider in choices.mapNotNull { (it.target as? AnswerTarget.Provider)?.name } - offers.keys) {
             val failure = failureOf { offers += provider to brain.offers(provider) }
             if (failure == null) offerFailures -= provider else offerFailures += provider to failure
         }
-        // The prices that came with them.
+        // Update the prices of the choices.
         choices = brain.choices()
     }
 
-    /** What the draft, or else the next message, would cost everywhere. */
+    /** Loads the cost of the draft, or of the next message, for each model. */
     fun loadCosts(): Job = attempt {
         val chat = ensureChat()
         costs = brain.costs(makeRequest(RequestKind.Send(draft.ifBlank { "…" })), chat)
@@ -206,7 +206,7 @@ class ChatModel(
         presets = brain.presets(options)
     }
 
-    /** The settings are read anew for each message: they may have changed since the chat was opened. */
+    /** Builds a request. Reads the settings each time: they may have changed since the chat was opened. */
     private suspend fun makeRequest(kind: RequestKind): AnswerRequest {
         val preferences = brain.preferences()
         return AnswerRequest(kind, options, preferences.mode, preferences.privacy, webSearch && canSearchWeb)
@@ -222,7 +222,7 @@ class ChatModel(
         isAnswering = true
         stopped = false
         failure = null
-        // Kept before it runs: a brain that answers at once is through before `launch` returns.
+        // Assign before starting: with a synchronous brain the work ends before `launch` returns.
         work = scope.launch(start = CoroutineStart.LAZY) {
             try {
                 failure = failureOf { answer(request()) } ?: failure
@@ -270,7 +270,9 @@ class ChatModel(
         }
     }
 
-    /** What the chat looks like at once, before the brain has stored anything. These ids live until it is read again. */
+    /**
+     * Shows the new messages before the brain has stored them. Their ids are temporary, until the chat is read again.
+     */
     private fun showPending(kind: RequestKind) {
         val history = when (kind) {
             is RequestKind.Send -> messages + MessageEntry(Long.MAX_VALUE - 1, Author.User, kind.text)

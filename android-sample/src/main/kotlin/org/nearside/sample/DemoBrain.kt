@@ -1,9 +1,10 @@
 /*
- * The app without a model and without a network: what a person sees before they decide to download anything, what
- * screenshots and UI tests show, and what the tests of the models run against.
+ * The app without model and network: for users before their first download, screenshots, UI tests, and the tests of the
+ * models.
  *
- * It behaves as the real one does: answers come word by word, a stopped answer keeps its words, an edit makes a version,
- * a download can be left and gone on with, words that would leave the device are asked about. Nothing is kept after it.
+ * It behaves as the real one does: answers arrive word by word, a stopped answer keeps its text, an edit adds a
+ * version, a download can be paused and resumed, and consent is requested before content leaves the device. Nothing is
+ * stored.
  */
 package org.nearside.sample
 
@@ -16,8 +17,8 @@ import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
 
 /**
- * [fresh]: as on the first start, with no chat and no model. [pace] is waited for before every word; a test that returns
- * at once from it has its answers at once, one that holds it has an answer half written.
+ * [fresh]: no chats and no models, as on the first start. [pace] is called before every word: a test that returns at
+ * once from it gets whole answers, one that blocks it gets a partial answer.
  */
 class DemoBrain(
     russian: Boolean = false,
@@ -153,7 +154,7 @@ class DemoBrain(
         return AnswerStream(chunks) { stopped = true }
     }
 
-    /** Stores the question and an empty answer, and says what will be answered. */
+    /** Stores the question and an empty answer, and returns the answer's id and content. */
     private fun begin(request: AnswerRequest, store: DemoStore): Pair<MessageId, DemoAnswer> {
         val kind = request.kind
         if (kind == RequestKind.Resume) {
@@ -293,7 +294,7 @@ class DemoBrain(
     }
 }
 
-/** Word by word, each with the space before it. */
+/** Splits a text into words, each with the space before it. */
 private fun words(text: String): List<String> = Regex("\\s*\\S+|\\s+$").findAll(text).map { it.value }.toList()
 
 private fun snippet(text: String, query: String): List<SnippetRun>? {

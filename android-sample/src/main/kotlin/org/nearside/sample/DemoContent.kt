@@ -1,7 +1,7 @@
 /*
- * What the demo says: a handful of chats, answers and models, in English and Russian.
+ * Content of the demo: chats, answers and models, in English and Russian.
  *
- * The models and prices are examples and look like those of November 2026; the real ones come from the library.
+ * Models and prices are examples that resemble those of November 2026; the real ones come from the library.
  */
 package org.nearside.sample
 
@@ -63,14 +63,14 @@ internal class DemoContent(
         answers.firstOrNull { answer -> answer.keywords.any { question.contains(it, ignoreCase = true) } } ?: fallback
 
     companion object {
-        /** Characters of a question; what is longer has to be asked about. */
+        /** Longest question in characters that the demo answers locally; a longer one needs consent. */
         const val FITS = 1_500
         const val BUDGET = 2_900_000_000
         const val REMOTE_MODEL = "deepseek/deepseek-v3.2"
         val remoteDataPolicy = DataPolicyInfo(region = "US", asOf = "2026-11-20")
         val citation = Citation("https://oceanservice.noaa.gov", "NOAA: tides and currents")
 
-        /** Per million tokens. */
+        /** Prices per million tokens. */
         val offers = listOf(
             DemoOffer(REMOTE_MODEL, "DeepSeek V3.2", 0.27, 0.4),
             DemoOffer("qwen/qwen3-32b", "Qwen3 32B", 0.1, 0.3),

@@ -1,5 +1,5 @@
 /*
- * What the demo says in English.
+ * Content of the demo in English.
  */
 package org.nearside.sample
 

@@ -1,5 +1,5 @@
 /*
- * What the demo says in Russian.
+ * Content of the demo in Russian.
  */
 package org.nearside.sample
 

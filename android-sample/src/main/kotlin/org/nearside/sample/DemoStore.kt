@@ -1,13 +1,12 @@
 /*
- * Where the demo keeps its chats and models while it is open: a chat is a tree of versions of which one branch is shown,
- * as in the library.
+ * Chats and models of the demo, in memory. A chat is a tree of versions with one selected branch, as in the library.
  */
 package org.nearside.sample
 
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
 
-/** One chat. The parent of its first message is 0. */
+/** One chat. The parent id of its first message is 0. */
 internal class DemoStore(var summary: ChatSummary) {
     private val messages = LinkedHashMap<MessageId, MessageEntry>()
     private val parents = HashMap<MessageId, MessageId>()
@@ -47,7 +46,7 @@ internal class DemoStore(var summary: ChatSummary) {
     }
 }
 
-/** The models of the demo, which download at a pace and fit by their size. */
+/** Models of the demo: downloads advance with [pace], verdicts depend on the file size. */
 internal class DemoModels(private val content: DemoContent, fresh: Boolean, private val pace: suspend () -> Unit) {
     var installed: List<ModelEntry> = if (fresh) emptyList() else listOf(content.catalog.first())
         private set

@@ -1,6 +1,5 @@
 /*
- * One message, without a bubble: what the person said has a bar beside it, an answer is a page of text with its reasoning
- * folded above and its receipt below.
+ * One message: a user message has a bar beside it; an answer has its reasoning collapsed above and its receipt below.
  */
 package org.nearside.sample
 
@@ -49,7 +48,7 @@ import androidx.compose.ui.semantics.stateDescription
 import androidx.compose.ui.text.font.FontWeight
 import androidx.compose.ui.unit.dp
 
-/** What a person can do about a message. */
+/** Actions on a message. */
 sealed interface MessageAction {
     data object Edit : MessageAction
 
@@ -59,11 +58,11 @@ sealed interface MessageAction {
 
     data object ContinueRemotely : MessageAction
 
-    /** Shows the version so many before or after this one. */
+    /** Selects the version at an offset from this one. */
     data class SelectVersion(val offset: Int) : MessageAction
 }
 
-/** [canContinue] and [canContinueRemotely] are those of the last message. */
+/** [canContinue] and [canContinueRemotely] apply to the last message only. */
 @Composable
 fun MessageView(
     message: MessageEntry,
@@ -120,7 +119,7 @@ private fun AnswerMessage(
     }
     message.receipt?.let { ReceiptView(it) }
     if (!isWriting) {
-        // The symbols stand under the text; their fields reach beyond it.
+        // Align the symbols with the text; their touch targets extend beyond it.
         MessageActions(message, isBusy, Modifier.offset(x = (-15).dp), onAction) {
             if (!isBusy) {
                 SymbolButton(Symbols.Regenerate, Strings.Regenerate(), {
@@ -138,7 +137,7 @@ private fun ActionButton(text: String, symbol: ImageVector, onClick: () -> Unit)
         Text(text, Modifier.padding(start = 8.dp))
     }
 
-/** Copy, the versions, and what else there is to do. */
+/** The row of actions: copy, versions, and more. */
 @Composable
 private fun MessageActions(
     message: MessageEntry,
@@ -178,7 +177,7 @@ private fun MessageActions(
     }
 }
 
-/** "Thought for 4 s"; what was thought, when it is touched. */
+/** "Thought for 4 s"; shows the reasoning on a tap. */
 @Composable
 private fun ReasoningView(message: MessageEntry) = Column {
     var isOpen by rememberSaveable(message.id) { mutableStateOf(false) }
@@ -226,7 +225,7 @@ private fun ReasoningView(message: MessageEntry) = Column {
     }
 }
 
-/** A light that comes and goes while words come; it stands still for whoever asked for less motion. */
+/** A pulsing mark while an answer arrives; still if the user prefers reduced motion. */
 @Composable
 private fun WritingMark(isThinking: Boolean) {
     val name = if (isThinking) Strings.Thinking() else Strings.Writing()
@@ -260,7 +259,7 @@ private fun Citations(citations: List<Citation>) {
     }
 }
 
-/** Why an answer is not whole. */
+/** Why an answer is incomplete. */
 @Composable
 private fun StatusView(status: MessageStatus) {
     val colors = MaterialTheme.colorScheme

@@ -1,5 +1,6 @@
 /*
- * Who answers in this chat: the router, a model on this device with its verdict, or one elsewhere with its place and price.
+ * The model picker of a chat: automatic, a model on this device with its verdict, or a provider's model with region and
+ * price.
  */
 package org.nearside.sample
 
@@ -47,7 +48,7 @@ fun ModelPicker(model: ChatModel, onOpenModels: () -> Unit, onDismiss: () -> Uni
         }
     }
 
-/** What else the providers have; asked for only when the person wants to see it. */
+/** The other models of a provider; fetched only on the user's request. */
 @Composable
 private fun Offers(model: ChatModel, choice: ModelChoice, onChoose: (ModelChoice) -> Unit) {
     val provider = (choice.target as? AnswerTarget.Provider)?.name ?: return

@@ -1,6 +1,6 @@
 /*
- * The models: what is here and how much space it takes, what is worth having and whether it fits, any other by its
- * reference or from a file.
+ * The models screen: installed models and their size, the catalogue with verdicts, and any other model by reference or
+ * file.
  */
 package org.nearside.sample
 
@@ -124,7 +124,7 @@ private fun Available(model: ModelsModel, entry: ModelEntry) {
     }
 }
 
-/** What a model is, whether it fits and why, and what can be done with it. */
+/** A card with a model, its verdict and reason, and its actions. */
 @Composable
 fun ModelCard(
     entry: ModelEntry,
@@ -177,7 +177,7 @@ private fun FitReason(fit: Fit) {
     )
 }
 
-/** How far a download is, and what to do about it. */
+/** Progress of a download with its buttons. */
 @Composable
 fun DownloadView(state: DownloadState, onPause: () -> Unit, onResume: () -> Unit, onDismiss: (() -> Unit)?) =
     Column(Modifier.padding(top = 4.dp), Arrangement.spacedBy(4.dp)) {
@@ -218,7 +218,7 @@ fun DownloadView(state: DownloadState, onPause: () -> Unit, onResume: () -> Unit
         }
     }
 
-/** Any model of a hub: whether it fits first, then the download. */
+/** A field for any model reference: checks the fit first, then offers the download. */
 @Composable
 private fun TypedReference(model: ModelsModel) = Card {
     OutlinedTextField(

@@ -1,9 +1,9 @@
 /*
- * The one file of the screens' and models' code that imports Nearside. It says the library's words in the app's words and
- * back, and decides nothing. (What an Android phone adds when it opens the library is in src/android, AndroidBrain.kt.)
+ * The only file of models and screens that imports Nearside. It maps between the types of the library and of the app,
+ * and contains no logic of its own. (AndroidBrain.kt in src/android opens the library on a phone.)
  *
- * What is the app's own here: which folder is used, where credentials are kept, and that the person is always asked before
- * personal words leave the device.
+ * The app decides here which folder is used, where credentials are stored, and that the user is always asked before
+ * personal content leaves the device.
  */
 package org.nearside.sample
 
@@ -64,8 +64,8 @@ import org.nearside.useKeys
 import org.nearside.user
 
 /**
- * [host] reads the phone; nothing where there is none to read, and the library then asks the system itself. [directory] is
- * where the app keeps what is its own: the preferences.
+ * [host] provides the device readings; with `null` the library asks the system itself. [directory] holds the app's
+ * preferences.
  */
 class NearsideBrain(
     private val nearside: Nearside,
@@ -79,7 +79,7 @@ class NearsideBrain(
     private val unlocking = Mutex()
     private var unlocked = false
 
-    /** What providers offer, as it was last fetched. */
+    /** Models of each provider, as last fetched. */
     private val offers = HashMap<String, List<RemoteModel>>()
     private val signIns = HashMap<String, SignIn>()
 
@@ -125,7 +125,8 @@ class NearsideBrain(
 
     override fun answer(request: AnswerRequest, chat: ChatId): AnswerStream {
         val (id, body) = chat.toULong() to request.chatRequest()
-        // The stream itself and not the Flow of `conversations.send`: a stopped answer is to say its last word.
+        // Use the stream instead of the Flow of `conversations.send`: a stopped answer must still deliver its last
+        // chunk.
         val stream = when (val kind = request.kind) {
             is RequestKind.Send -> conversations.startSend(id, body)
             is RequestKind.Edit -> conversations.startEdit(id, kind.message.toULong(), body)
@@ -157,7 +158,7 @@ class NearsideBrain(
     override suspend fun choices(): List<ModelChoice> {
         val local = installed().map { model ->
             var fit: Fit? = null
-            // A verdict that cannot be had leaves the choice as it is: the library judges again when it is asked.
+            // A failed check leaves the model selectable: the library checks again before it loads.
             failureOf { fit = checkFit(model.id) }
             ModelChoice(AnswerTarget.Device(model.id), model.name, fit?.verdict)
         }
@@ -185,7 +186,7 @@ class NearsideBrain(
         nearside.download(model(reference)).map { it.step(catalog) }.collect { emit(it) }
     }
 
-    /** One of the catalogue by its id, or whatever else was typed. */
+    /** Resolves an id of the catalogue, or parses any other reference. */
     private fun model(reference: String): ModelRef =
         catalog.firstOrNull { it.id == reference }?.model ?: modelRef(reference)
 
@@ -206,7 +207,7 @@ class NearsideBrain(
 
     override suspend fun setPolicy(policy: PolicySettings) = nearside.setPolicy(
         nearside.policy().copy(
-            // Receipts name the rules that an answer was given under.
+            // Receipts name the version of the policy that applied.
             version = "app-${Instant.now()}",
             regions = policy.regions,
             allowRetention = policy.allowRetention,
@@ -231,7 +232,7 @@ class NearsideBrain(
                 kind = provider.kind.kind(),
                 baseUrl = provider.address.ifEmpty { null },
                 model = provider.model.trim().ifEmpty { null },
-                // Unencrypted only to a machine of the person's own: they typed its address.
+                // Allow plain HTTP only if the user typed such an address, as for a server of their own.
                 allowHttp = provider.address.startsWith("http://"),
             ),
         )
@@ -258,7 +259,9 @@ class NearsideBrain(
         withContext(Dispatchers.IO) { keys.save(provider, key) }
     }
 
-    /** Gives every provider its credential of the last time, once. One that cannot be read is missing: its provider says so. */
+    /**
+     * Loads the stored credentials once. A credential that cannot be read counts as missing; the provider reports that.
+     */
     private suspend fun unlock() = unlocking.withLock {
         if (!unlocked) failureOf { withContext(Dispatchers.IO) { nearside.useKeys(keys) } }
         unlocked = true
@@ -278,7 +281,9 @@ class NearsideBrain(
     override fun close() = nearside.close()
 
     companion object {
-        /** Where there is no phone. [hub]: another place than Hugging Face, such as a mirror or a test's own. */
+        /**
+         * Opens the library on a desktop. [hub]: an address other than Hugging Face, such as a mirror or a test server.
+         */
         fun onDesktop(directory: Path, hub: String? = null): NearsideBrain {
             val library = directory.resolve("nearside").createDirectories()
             val nearside = Nearside(Config(library.toString(), hub = hub))
@@ -299,7 +304,7 @@ private fun ConversationSummary.summary() = ChatSummary(
     options = ChatOptions(settings.model, settings.provider, settings.preset?.preset(), settings.system),
 )
 
-/** Without what this app neither sends nor shows: instructions and tools. */
+/** Omits system and tool messages, which this app does not show. */
 private fun Conversation.chat() = Chat(
     summary.summary(),
     messages.filter { it.role == Role.USER || it.role == Role.ASSISTANT }.map { it.message() },
@@ -328,7 +333,7 @@ private fun StopReason.status(): MessageStatus = when (this) {
     StopReason.MAX_TOKENS, StopReason.CONTEXT_FULL, StopReason.COST_LIMIT, StopReason.FILTERED -> MessageStatus.CutShort
 }
 
-/** Nothing for what this app does not use: it gives the model no tools. */
+/** Returns `null` for tool calls: this app defines no tools. */
 private fun Chunk.answerChunk(): AnswerChunk? = when (this) {
     is Chunk.Started -> AnswerChunk.Started(route.target.answerTarget(), route.reason)
     is Chunk.Reasoning -> AnswerChunk.ReasoningText(text)
@@ -381,7 +386,7 @@ private fun FitReport.fit(reference: String) = Fit(
 private fun CatalogEntry.entry() =
     ModelEntry(id, id, name, maker, sizeBytes.toLong(), quantization, license, note, reasoning)
 
-/** An installed model under the name that the catalogue has for it, if it came from there. */
+/** Maps an installed model. Takes name and notes from the catalogue if it came from there. */
 private fun InstalledModel.entry(catalog: List<CatalogEntry>): ModelEntry {
     val known = catalog.firstOrNull { entry ->
         val model = entry.model
@@ -425,14 +430,14 @@ private fun Preset.preset(): AnswerPreset = when (this) {
     Preset.CREATIVE -> AnswerPreset.Creative
 }
 
-/** A float of the library's, as a person writes it: 0.7 and not 0.69999999. */
+/** Rounds to three digits, so that 0.69999999 becomes 0.7. */
 private fun Float.rounded(): Double = Math.round(this * 1000.0) / 1000.0
 
 // To the library
 
 private fun ChatOptions.settings() = ConversationSettings(system, model, provider, preset?.preset())
 
-/** Only what is new: the library puts what was said before in front of it. */
+/** Builds a request with the new message only: the library adds the history. */
 private fun AnswerRequest.chatRequest(): ChatRequest {
     val messages: Iterable<Message> = when (kind) {
         is RequestKind.Send -> listOf(user(kind.text))

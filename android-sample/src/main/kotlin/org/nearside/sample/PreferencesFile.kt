@@ -1,5 +1,5 @@
 /*
- * The few choices that are the app's own and not the library's, in a file: read or written whole, never half.
+ * The app's own preferences in a file, replaced atomically.
  */
 package org.nearside.sample
 
@@ -13,9 +13,9 @@ import kotlin.io.path.createDirectories
 import kotlin.io.path.deleteIfExists
 import kotlin.io.path.exists
 
-/** Waits for the disk: not for the thread that draws. */
+/** Blocks on disk access: not for the UI thread. */
 internal class PreferencesFile(private val file: Path) {
-    /** As they were kept, or as they are at first. What another version of the app wrote and this one does not know is left out. */
+    /** Reads the file; uses the default for a missing or unknown value. */
     fun read(): Preferences {
         val properties = Properties()
         if (file.exists()) file.bufferedReader().use(properties::load)

@@ -1,5 +1,5 @@
 /*
- * What leaves this device, and when; what stays. Said for the settings as they are now.
+ * The privacy page: what leaves this device and when, and what stays, for the current settings.
  */
 package org.nearside.sample
 

@@ -1,5 +1,5 @@
 /*
- * Whom the person has an account with: each with its terms, a key or a sign-in, and a way to add one more.
+ * The providers page: each provider with its data policy, key or sign-in, and a way to add one.
  */
 package org.nearside.sample
 
@@ -107,7 +107,7 @@ private fun SignInCard(model: SettingsModel) = Card {
     }
 }
 
-/** The key is shown to nobody, and forgotten when the sheet closes. */
+/** The sheet to add a provider. The key is never displayed, and is cleared when the sheet closes. */
 @Composable
 private fun AddProviderSheet(model: SettingsModel, onDismiss: () -> Unit) = Sheet(Strings.AddProvider(), onDismiss) {
     var kind by remember { mutableStateOf(ProviderType.OpenRouter) }

@@ -1,5 +1,5 @@
 /*
- * What stands under an answer: where it ran, how fast and what it cost, in one line; the whole receipt when it is touched.
+ * The receipt under an answer: target, speed and cost in one line, all details on a tap.
  */
 package org.nearside.sample
 
@@ -45,7 +45,7 @@ fun ReceiptView(receipt: AnswerReceipt, modifier: Modifier = Modifier) {
     }
 }
 
-/** Shows what is folded away, at once for whoever asked for less motion. */
+/** Expands content; without animation if the user prefers reduced motion. */
 @Composable
 fun ColumnScope.Unfolding(isOpen: Boolean, content: @Composable () -> Unit) {
     val still = LocalPlatform.current.reducesMotion
@@ -62,7 +62,7 @@ private fun ReceiptChip(receipt: AnswerReceipt, isOpen: Boolean, onClick: () -> 
     val text = receipt.line()
     val name = Strings.ReceiptLabel(text)
     val state = if (isOpen) Strings.HideDetails() else Strings.ShowDetails()
-    // The chip is as low as its words; what a finger hits is not.
+    // The chip is as low as its text, but its touch target is larger.
     Surface(
         onClick = onClick,
         color = Color.Transparent,

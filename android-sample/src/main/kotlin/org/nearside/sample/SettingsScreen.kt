@@ -1,5 +1,5 @@
 /*
- * The settings: a short list, and a page behind each line. On a tablet the page stands beside the list.
+ * The settings: a list of pages; on a tablet the page is beside the list.
  */
 package org.nearside.sample
 
@@ -35,7 +35,7 @@ import androidx.compose.ui.graphics.vector.ImageVector
 import androidx.compose.ui.platform.testTag
 import androidx.compose.ui.unit.dp
 
-/** The list of pages. [opened]: the one that stands beside it, if one does. */
+/** The list of pages. [opened]: the page shown beside it, if any. */
 @Composable
 fun SettingsScreen(
     model: SettingsModel,
@@ -90,7 +90,7 @@ val SettingsPage.title: Strings
         SettingsPage.Privacy -> Strings.PrivacyPage
     }
 
-/** What is behind a line of the settings. [chat]: the open one, whose costs can be compared. */
+/** A page of the settings. [chat]: the open chat, whose costs can be compared. */
 @Composable
 fun SettingsPageScreen(
     page: SettingsPage,
@@ -113,7 +113,7 @@ fun SettingsPageScreen(
     }
 }
 
-/** A page that scrolls, no wider than is good to read. */
+/** A scrolling page with a limited line width. */
 @Composable
 fun PageColumn(content: @Composable ColumnScope.() -> Unit) = Column(
     Modifier.fillMaxSize().verticalScroll(rememberScrollState()),
@@ -125,7 +125,7 @@ fun PageColumn(content: @Composable ColumnScope.() -> Unit) = Column(
     )
 }
 
-/** Small words under what they explain. */
+/** A small explanation under a control. */
 @Composable
 fun Hint(text: String) = Text(
     text,
@@ -236,7 +236,7 @@ private fun Cap(title: String, dollars: Double?, tag: String, onChange: (Double?
     ) { text -> SettingsModel.amount(text).onSuccess(onChange) }
 }
 
-/** A field whose text counts as soon as it means something; what means nothing is marked and changes nothing. */
+/** A field that applies its text as soon as it is valid; invalid text is marked and changes nothing. */
 @Composable
 private fun SettingField(
     value: String,
@@ -258,7 +258,7 @@ private fun SettingField(
             typed = it
             if (isValid(it)) onChange(it)
         },
-        // What was typed is shown as it was typed until the person leaves the field.
+        // Keep the text as typed until the field loses focus.
         Modifier.fillMaxWidth().testTag(tag).onFocusChanged { if (!it.isFocused && !isWrong) typed = null },
         label = { Text(label) },
         placeholder = { Text(hint) },

@@ -1,5 +1,5 @@
 /*
- * One chat without a screen: what is asked, what is refused, what is kept.
+ * `ChatModel` without a screen.
  */
 package org.nearside.sample
 

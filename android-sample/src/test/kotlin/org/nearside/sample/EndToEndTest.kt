@@ -1,8 +1,8 @@
 /*
- * The whole app with the real library and a real model, SmolLM2-135M: first run, a streamed answer, stop, a restart, and
- * the history is still there.
+ * The whole app with the real library and a real model, SmolLM2-135M: first run, a streamed answer, a stop, a restart,
+ * and the stored history.
  *
- * The model comes from the file that `make models` fetches; nothing is mocked, and nothing is asked over the network.
+ * The model is the file that `make models` fetches. No mocks and no network.
  */
 package org.nearside.sample
 
@@ -31,7 +31,7 @@ import kotlinx.coroutines.withTimeout
 class EndToEndTest {
     private val directory = createTempDirectory("nearside-sample-")
 
-    /** As the main thread of an app: models live on it and on no other. */
+    /** Stands for the main thread: models run only on it. */
     private val thread = Executors.newSingleThreadExecutor().asCoroutineDispatcher()
 
     @AfterTest
@@ -50,7 +50,7 @@ class EndToEndTest {
         }
     }
 
-    /** Imports the model, asks, and stops in mid-answer. What was written by then. */
+    /** Imports the model, asks a question, and stops the answer. Returns the text generated until then. */
     private suspend fun firstStart(): String = started { app ->
         val run = assertNotNull(app.firstRun, "nothing is installed, so there is a first run")
         run.importModel(smollm2).join()
@@ -91,7 +91,7 @@ class EndToEndTest {
         app.chats.search("sea").join()
         assertEquals(summary.id, app.chats.hits.first().chat.id)
 
-        // And it goes on from there.
+        // Continue the answer.
         chat.resume()
         until { chat.messages.last().text.length > written.length }
         chat.stop()
@@ -99,7 +99,7 @@ class EndToEndTest {
         assertTrue(chat.messages.last().text.startsWith(written))
     }
 
-    /** An app from its start to its end. */
+    /** Starts an app, runs [act], and closes the app. */
     private suspend fun <T> started(act: suspend (AppModel) -> T): T {
         val scope = CoroutineScope(thread + SupervisorJob())
         val app = AppModel(scope, real = { NearsideBrain.onDesktop(directory) }, demo = { demo() })
@@ -113,7 +113,10 @@ class EndToEndTest {
         }
     }
 
-    /** Waits for what the models show. Nothing is drawn here that would tell of their changes, so every change tells itself. */
+    /**
+     * Waits until the condition holds. Nothing is drawn here that would publish state changes, so each write publishes
+     * them.
+     */
     private suspend fun until(condition: () -> Boolean) {
         val changes = Snapshot.registerGlobalWriteObserver { thread.executor.execute(Snapshot::sendApplyNotifications) }
         try {

@@ -1,5 +1,5 @@
 /*
- * The states of the app that have a picture.
+ * The states of the app that are rendered as screenshots.
  */
 @file:OptIn(ExperimentalTestApi::class)
 

@@ -1,7 +1,7 @@
 /*
- * A picture of every screen, in the states that a person meets: on a phone and on a tablet, light and dark, in English and
- * in Russian, and with letters twice as large. `scripts/app.sh screenshots` leaves them in target/screenshots, for a person
- * to look at; the test itself only says that something is on each.
+ * Renders every screen in its states: on a phone and a tablet, light and dark, in English and Russian, and with text
+ * twice as large. `scripts/app.sh screenshots` writes them to target/screenshots for review; the test only checks that
+ * each picture is not empty.
  */
 @file:OptIn(ExperimentalTestApi::class)
 
@@ -77,7 +77,7 @@ private class Format(val name: String, width: Int, height: Int, fontScale: Float
     val density = Density(1f, fontScale)
 }
 
-/** A state of the app: how it is reached from its models, and what has to be touched besides. */
+/** A state of the app: [app] creates it, [touch] performs the gestures that follow. */
 internal class Scenario(
     val name: String,
     val app: () -> AppModel,

@@ -1,5 +1,5 @@
 /*
- * Every language has every text, with the same values in it; colours can be read.
+ * Each language has all texts with the same placeholders; colours have enough contrast.
  */
 package org.nearside.sample
 

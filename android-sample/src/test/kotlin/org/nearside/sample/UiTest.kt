@@ -1,5 +1,5 @@
 /*
- * A person's way through every screen, in demo mode: what they touch, and what they then see.
+ * A user's way through every screen, in demo mode.
  */
 @file:OptIn(ExperimentalTestApi::class)
 
