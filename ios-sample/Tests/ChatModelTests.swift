@@ -26,7 +26,7 @@ struct ChatModelTests {
         #expect(!chat.isAnswering)
     }
 
-    @Test func whatIsTypedIsNotSentWhileItIsOnlySpace() async {
+    @Test func whitespaceIsNotSent() async {
         let chat = await chat()
         chat.draft = " \n "
         #expect(!chat.canSend)
@@ -49,7 +49,7 @@ struct ChatModelTests {
         #expect(try #require(chat.answer?.text).hasPrefix(early))
     }
 
-    @Test func aStoppedAnswerKeepsItsWordsAndItsReceiptAndGoesOn() async throws {
+    @Test func aStoppedAnswerKeepsItsTextAndReceiptAndContinues() async throws {
         let brain = slow()
         let chat = await chat(brain)
         chat.draft = "Hello"
@@ -72,7 +72,7 @@ struct ChatModelTests {
         #expect(!chat.canContinue)
     }
 
-    @Test func aStoppedAnswerGoesOnRemotelyOnceThePersonAgreed() async throws {
+    @Test func aStoppedAnswerContinuesRemotelyAfterConsent() async throws {
         let chat = await chat(slow())
         chat.draft = "Hello"
         chat.send()
@@ -140,7 +140,7 @@ struct ChatModelTests {
         #expect(chat.messages.count == 2)
     }
 
-    @Test func whatDoesNotFitIsAskedAboutAndSentOnlyAfterAYes() async throws {
+    @Test func aTooLongMessageNeedsConsentBeforeItIsSent() async throws {
         let chat = await chat()
         await chat.say(String(repeating: "A long letter. ", count: 200))
         let prompt = try #require(chat.consentPrompt)
@@ -154,7 +154,7 @@ struct ChatModelTests {
         #expect(try #require(chat.answer?.receipt?.cost) > 0)
     }
 
-    @Test func aRefusalGivesTheWordsBack() async {
+    @Test func aRefusalRestoresTheDraft() async {
         let long = String(repeating: "A long letter. ", count: 200).trimmingCharacters(in: .whitespaces)
         let chat = await chat()
         await chat.say(long)
@@ -165,7 +165,7 @@ struct ChatModelTests {
         #expect(chat.messages.isEmpty)
     }
 
-    @Test func onlyOnDeviceMeansThatNobodyIsEvenAsked() async {
+    @Test func onlyOnDeviceNeverAsksForConsent() async {
         let brain = quick()
         await brain.setPreferences(Preferences(mode: .onlyOnDevice, finishedFirstRun: true))
         let chat = await chat(brain)
@@ -223,7 +223,7 @@ struct ChatModelTests {
         #expect(known == known.sorted())
     }
 
-    @Test func aChatThatIsGoneSaysSo() async {
+    @Test func aMissingChatReportsAnError() async {
         let chat = await chat(quick(), 9_999)
         #expect(chat.failure == "this chat no longer exists")
     }

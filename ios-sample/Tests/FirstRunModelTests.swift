@@ -37,7 +37,7 @@ struct FirstRunModelTests {
         #expect(again.firstRun == nil, "once is enough")
     }
 
-    @Test func whatDoesNotFitCannotBePicked() async throws {
+    @Test func aModelThatDoesNotFitCannotBePicked() async throws {
         let run = try #require(await app(quick(fresh: true)).firstRun)
         await run.load()
         let large = try #require(run.models.catalogModels.first { run.models.fits[$0.reference]?.verdict == .tooLarge })

@@ -24,7 +24,7 @@ struct ModelsModelTests {
         #expect(model.fits.values.filter { $0.verdict == .tooLarge }.allSatisfy { !$0.suggestions.isEmpty })
     }
 
-    @Test func aReferenceThatIsTypedInIsJudgedBeforeAnyDownload() async throws {
+    @Test func aTypedReferenceIsCheckedBeforeAnyDownload() async throws {
         let model = await models()
         model.reference = " hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M "
         await model.checkTypedFit()
@@ -50,7 +50,7 @@ struct ModelsModelTests {
         #expect(model.usedBytes == entry.sizeBytes)
     }
 
-    @Test func aPausedDownloadGoesOnWhereItWas() async throws {
+    @Test func aPausedDownloadResumes() async throws {
         let model = await models(slow(fresh: true))
         let entry = try #require(model.available.first)
         model.download(entry.reference, name: entry.name)
@@ -70,7 +70,7 @@ struct ModelsModelTests {
         #expect(model.installed == [entry])
     }
 
-    @Test func goingOnAtOnceAfterAPauseDoesNotDownloadTwice() async throws {
+    @Test func resumingRightAfterAPauseDoesNotDownloadTwice() async throws {
         let model = await models(slow(fresh: true))
         let entry = try #require(model.available.first)
         model.download(entry.reference, name: entry.name)
@@ -82,7 +82,7 @@ struct ModelsModelTests {
         #expect(model.downloads.isEmpty)
     }
 
-    @Test func aDownloadThatFailsSaysWhyAndStays() async {
+    @Test func aFailedDownloadSaysWhyAndStays() async {
         let model = await models()
         model.download("hf:missing/model", name: "Nothing")
         await model.work["hf:missing/model"]?.value
@@ -104,7 +104,7 @@ struct ModelsModelTests {
         #expect(DownloadState(name: "x").fraction == 0)
     }
 
-    @Test func aFileIsImportedAndWhatIsNoModelIsRefused() async {
+    @Test func aModelFileIsImportedAndAnyOtherIsRejected() async {
         let model = await models()
         await model.importModel(URL(fileURLWithPath: "/Some-Model.gguf"))
         #expect(model.installed.map(\.id) == ["some-model"])
@@ -113,7 +113,7 @@ struct ModelsModelTests {
         #expect(model.failure?.contains("GGUF") == true)
     }
 
-    @Test func aRemovedModelIsWorthHavingAgain() async throws {
+    @Test func aRemovedModelIsAvailableAgain() async throws {
         let model = await models(quick())
         let entry = try #require(model.installed.first)
         await model.remove(entry.id)

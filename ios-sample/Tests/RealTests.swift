@@ -156,7 +156,7 @@ struct RealTests {
         #expect(!models.catalogModels.isEmpty)
         await models.checkAllFits()
         #expect(models.unjudged.count == models.catalogModels.count)
-        models.reference = "hf:nobody"
+        models.reference = "hf:missing"
         await models.checkTypedFit()
         #expect(models.failure?.isEmpty == false)
     }

@@ -43,7 +43,7 @@ struct SettingsModelTests {
         #expect(await brain.policy().regions == [])
     }
 
-    @Test func aRuleChangesAlone() async {
+    @Test func aPolicySettingChangesAlone() async {
         let brain = quick()
         let model = await settings(brain)
         let before = model.policy
@@ -53,7 +53,7 @@ struct SettingsModelTests {
         #expect(await brain.policy() == expected)
     }
 
-    @Test func aCapIsSetClearedAndKeptWhenWhatIsTypedIsNoAmount() async {
+    @Test func aCapIsSetClearedAndUnchangedByInvalidText() async {
         let model = await settings()
         await model.setCap(\.dollarsPerRequest, "0,25")
         #expect(model.policy.dollarsPerRequest == 0.25)

@@ -25,7 +25,7 @@ final class FirstRunUITests: XCTestCase {
         XCTAssertTrue(app.tabBars.firstMatch.waitForExistence(timeout: 5), "the first run does not end")
     }
 
-    func testAnAnswerCanBeStoppedAndGoneOnWith() {
+    func testAnAnswerCanBeStoppedAndContinued() {
         app.launchArguments = ["-demo", "-AppleLanguages", "(en)"]
         app.launch()
         tap(app.buttons["chats.new"])
@@ -35,7 +35,7 @@ final class FirstRunUITests: XCTestCase {
         XCTAssertTrue(text("works on a plane").waitForExistence(timeout: 20), "it does not go on")
     }
 
-    func testWhatWouldLeaveIsAskedAbout() {
+    func testConsentIsRequestedBeforeContentLeaves() {
         app.launchArguments = ["-demo", "-AppleLanguages", "(en)"]
         app.launch()
         tap(app.buttons["chats.new"])

@@ -308,7 +308,7 @@ struct ModelChoice: Identifiable, Hashable, Sendable {
     let name: String
     /// Only for models on this device.
     var verdict: FitLevel?
-    /// US dollars per million prompt and answer tokens. `nil`: the price is unknown, or the model is local and free.
+    /// US dollars per million prompt and answer tokens. `nil`: unknown, or free on this device.
     var dollarsIn: Double?
     var dollarsOut: Double?
     var region = "device"

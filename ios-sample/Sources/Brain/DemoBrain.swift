@@ -173,11 +173,11 @@ actor DemoBrain: Brain {
         let model = request.options.model ?? DemoContent.remoteModel
         let remote = AnswerTarget.provider(name: providerList.first?.name ?? "", model: model)
         let mayLeave = request.mode != .onlyOnDevice && request.privacy != .secret && !providerList.isEmpty
-        guard prefersCloud || request.options.provider != nil || isLong else { return .route(.demo, reason: content.localReason) }
+        let isRemote = prefersCloud || request.options.provider != nil || isLong
+        guard isRemote else { return .route(.demo, reason: content.localReason) }
         guard mayLeave else { return .noRoute(isLong ? content.tooLong : content.staysHere) }
-        guard request.privacy == .personal, request.consent != remote else {
-            return .route(remote, reason: content.consentReason)
-        }
+        let needsConsent = request.privacy == .personal && request.consent != remote
+        guard needsConsent else { return .route(remote, reason: content.consentReason) }
         return .needsConsent(
             ConsentPrompt(
                 target: remote, reason: isLong ? content.tooLong : content.requestReason,
@@ -288,8 +288,8 @@ actor DemoBrain: Brain {
             reason: remote ? content.consentReason : content.localReason,
             dataPolicy: remote ? DemoContent.remoteDataPolicy : DataPolicyInfo(), cost: remote ? 0.00018 : 0,
             promptTokens: 41, answerTokens: answer.text.count / 4, firstTokenSeconds: 0.31,
-            tokensPerSecond: remote ? 61 : 27.4, preset: request.options.preset, temperature: preset?.temperature, topP: preset?.topP,
-            samplingReason: content.presetReason)
+            tokensPerSecond: remote ? 61 : 27.4, preset: request.options.preset, temperature: preset?.temperature,
+            topP: preset?.topP, samplingReason: content.presetReason)
         return [.started(target, reason: receipt.reason)]
             + Self.words(answer.reasoning).map { .reasoning($0) } + Self.words(answer.text).map { .text($0) }
             + (request.webSearch && remote ? [.citation(DemoContent.citation)] : []) + [.finished(.done, receipt)]

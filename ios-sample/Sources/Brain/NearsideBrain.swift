@@ -20,7 +20,7 @@ actor NearsideBrain: Brain {
     private var offers: [String: [RemoteModel]] = [:]
     private var signIns: [String: SignIn] = [:]
 
-    /// `hub`: an address other than Hugging Face, such as a mirror or a test server.
+    /// `hub`: a mirror or test server instead of Hugging Face.
     init(directory: URL, hub: String? = nil) throws {
         // Models are large and can be downloaded again.
         let library = try directory.folderWithoutBackup("nearside")
@@ -28,7 +28,7 @@ actor NearsideBrain: Brain {
         #if canImport(Darwin)
             let (host, keys) = (AppleHost(), KeychainKeys())
             let nearside = try Nearside.withHost(config: config, host: host)
-            // Forwards memory warnings and changes between background and foreground.
+            // Forward memory warnings and app state.
             nearside.followApp()
         #else
             let (host, keys) = (DeviceHost?.none, FileKeys(directory: directory.appendingPathComponent("keys")))
@@ -92,10 +92,9 @@ actor NearsideBrain: Brain {
         switch try await conversations.route(chat, request.chatRequest) {
         case .go(let route): return .route(AnswerTarget(route.target), reason: route.reason)
         case .ask(let question):
+            let (target, policy) = (AnswerTarget(question.target), DataPolicyInfo(question.dataPolicy))
             return .needsConsent(
-                ConsentPrompt(
-                    target: AnswerTarget(question.target), reason: question.reason,
-                    dataPolicy: DataPolicyInfo(question.dataPolicy), cost: question.costUsd))
+                ConsentPrompt(target: target, reason: question.reason, dataPolicy: policy, cost: question.costUsd))
         case .nowhere(_, _, let detail, _): return .noRoute(detail)
         }
     }
@@ -114,10 +113,10 @@ actor NearsideBrain: Brain {
     }
 
     func costs(of request: AnswerRequest, in chat: ChatID?) async throws -> [CostLine] {
-        let new = request.chatRequest
-        let rows = if let chat { try await conversations.cost(chat, new) } else { try await nearside.cost(new) }
-        return rows.map {
-            CostLine(target: AnswerTarget($0.target), isSetUp: $0.setUp, dollars: $0.usdTotal, asOf: $0.asOf)
+        let body = request.chatRequest
+        let rows = if let chat { try await conversations.cost(chat, body) } else { try await nearside.cost(body) }
+        return rows.map { row in
+            CostLine(target: AnswerTarget(row.target), isSetUp: row.setUp, dollars: row.usdTotal, asOf: row.asOf)
         }
     }
 
@@ -133,10 +132,8 @@ actor NearsideBrain: Brain {
         var choices: [ModelChoice] = []
         for model in try await installed() {
             let fit = try? await nearside.fit(ModelRef(model.id))
-            choices.append(
-                ModelChoice(
-                    target: .device(model: model.id), name: model.name,
-                    verdict: fit.map { verdicts[$0.verdict] ?? .tight }))
+            let verdict = fit.map { verdicts[$0.verdict] ?? .tight }
+            choices.append(ModelChoice(target: .device(model: model.id), name: model.name, verdict: verdict))
         }
         return choices
             + (try await nearside.providers()).filter(\.hasKey).compactMap { status in
@@ -224,8 +221,7 @@ actor NearsideBrain: Brain {
     }
 
     func addProvider(_ provider: NewProvider) async throws {
-        let address = provider.address.trimmingCharacters(in: .whitespaces)
-        let name = provider.name
+        let (name, address) = (provider.name, provider.address.trimmingCharacters(in: .whitespaces))
         var settings = ProviderSettings(name: name, kind: kinds[provider.kind] ?? .compatible)
         if !address.isEmpty { settings.baseUrl = address }
         if !provider.model.isEmpty { settings.model = provider.model }
@@ -442,8 +438,7 @@ extension ProviderInfo {
         self.init(
             name: status.settings.name, kind: ProviderType(status.settings.kind), address: status.baseUrl,
             hasKey: status.hasKey, model: status.defaultModel, dataPolicy: DataPolicyInfo(status.dataPolicy),
-            models: Int(status.models),
-            cooldownSeconds: Int(status.restingSeconds))
+            models: Int(status.models), cooldownSeconds: Int(status.restingSeconds))
     }
 }
 
@@ -474,8 +469,7 @@ extension AnswerRequest {
             }
         return ChatRequest(
             messages: messages.lazy.map { $0 }, model: options.model, provider: options.provider,
-            mode: modes[mode] ?? .onlyOnDevice,
-            sensitivity: sensitivities[privacy] ?? .sensitive,
+            mode: modes[mode] ?? .onlyOnDevice, sensitivity: sensitivities[privacy] ?? .sensitive,
             sampling: Sampling(preset: options.preset.flatMap { presets[$0] }), webSearch: webSearch,
             consent: consent?.routeTarget)
     }

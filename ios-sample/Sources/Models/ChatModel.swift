@@ -270,7 +270,7 @@ final class ChatModel: Identifiable {
         try await reload()
     }
 
-    /// Shows the new messages before the brain has stored them. Their ids are temporary, until the chat is read again.
+    /// Shows the new messages before the brain stores them. Their ids are temporary until the reload.
     private func showPending(_ kind: AnswerRequest.Kind) {
         switch kind {
         case .send(let text):

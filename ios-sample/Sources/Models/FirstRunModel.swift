@@ -25,8 +25,7 @@ final class FirstRunModel {
         self.onFinish = onFinish
     }
 
-    /// Loads the catalogue, checks the fit of each model, and selects the largest that fits unless the user already
-    /// chose.
+    /// Loads the catalogue, checks each model, and selects the largest that fits unless one is picked.
     func load() async {
         isJudging = true
         await models.load()

@@ -15,8 +15,7 @@ struct NearsideSampleApp: App {
 }
 
 extension AppModel {
-    /// `-demo`: no model and no network. `-fresh`: as on the first start. `NEARSIDE_HUB` and `NEARSIDE_DIRECTORY`: for
-    /// UI tests with a real model.
+    /// `-demo`: no model, no network. `-fresh`: a first start. `NEARSIDE_…`: hub and folder of UI tests.
     @MainActor
     static func launched() -> AppModel {
         let process = ProcessInfo.processInfo

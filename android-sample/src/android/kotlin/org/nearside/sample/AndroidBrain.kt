@@ -12,10 +12,7 @@ import org.nearside.KeystoreKeys
 import org.nearside.Nearside
 import org.nearside.follow
 
-/**
- * Creates the brain. Models and keys are excluded from backups: models can be downloaded again, and keys cannot be
- * decrypted on another device.
- */
+/** Creates the brain. Models and keys are not backed up: keys cannot be decrypted elsewhere. */
 fun androidBrain(application: Application): Brain {
     val directory = application.noBackupFilesDir.toPath()
     val library = directory.resolve("nearside").createDirectories()

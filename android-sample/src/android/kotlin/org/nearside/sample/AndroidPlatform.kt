@@ -63,10 +63,7 @@ class AndroidPlatform(private val activity: ComponentActivity) : Platform {
         picker.launch(arrayOf("*/*"))
     }
 
-    /**
-     * Copies the document into the cache, because the library reads files only. The system empties the cache when space
-     * is short.
-     */
+    /** Copies the document into the cache: the library reads files only. The system clears the cache. */
     private fun copied(document: Uri): Path {
         val directory = Files.createDirectories(activity.cacheDir.toPath().resolve("import"))
         val file = directory.resolve(nameOf(document).substringAfterLast('/'))

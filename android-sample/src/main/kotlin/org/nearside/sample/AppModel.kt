@@ -73,9 +73,7 @@ class AppModel(
         isLoaded = true
     }
 
-    /**
-     * Polls the condition of the device for the banner; the library is notified of heat and memory pressure by itself.
-     */
+    /** Polls the device for the banner; the library itself is notified of heat and memory pressure. */
     fun watchCondition(): Job = scope.launch {
         while (true) {
             failureOf { refreshCondition() }

@@ -313,9 +313,7 @@ data class ModelChoice(
     val name: String,
     /** Only for models on this device. */
     val verdict: FitLevel? = null,
-    /**
-     * US dollars per million prompt and answer tokens. `null`: the price is unknown, or the model is local and free.
-     */
+    /** US dollars per million prompt and answer tokens. `null`: unknown, or free on this device. */
     val dollarsIn: Double? = null,
     val dollarsOut: Double? = null,
     val region: String = "device",
@@ -407,10 +405,7 @@ enum class ProviderType(val title: String) {
     val needsAddress: Boolean get() = this == Ollama || this == LlamaServer || this == Compatible
 }
 
-/**
- * A provider that the user adds. Not stored by the app: the key goes to the keystore. Not a data class, so that
- * `toString` cannot print the key.
- */
+/** A provider to add. Not a data class, so that the key is never printed; the keystore holds it. */
 class NewProvider(val kind: ProviderType, address: String, val key: String, val model: String) {
     val address: String = address.trim()
 

@@ -270,9 +270,7 @@ class ChatModel(
         }
     }
 
-    /**
-     * Shows the new messages before the brain has stored them. Their ids are temporary, until the chat is read again.
-     */
+    /** Shows the new messages before the brain stores them. Their ids are temporary until the reload. */
     private fun showPending(kind: RequestKind) {
         val history = when (kind) {
             is RequestKind.Send -> messages + MessageEntry(Long.MAX_VALUE - 1, Author.User, kind.text)

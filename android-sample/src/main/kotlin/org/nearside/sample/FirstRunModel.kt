@@ -39,10 +39,7 @@ class FirstRunModel(
 
     val download: DownloadState? get() = picked?.let { models.downloads[it.reference] }
 
-    /**
-     * Loads the catalogue, checks the fit of each model, and selects the largest that fits unless the user already
-     * chose.
-     */
+    /** Loads the catalogue, checks each model, and selects the largest that fits unless one is picked. */
     fun load(): Job = scope.launch {
         isJudging = true
         models.checkAllFits().join()

@@ -63,10 +63,7 @@ import org.nearside.modelRef
 import org.nearside.useKeys
 import org.nearside.user
 
-/**
- * [host] provides the device readings; with `null` the library asks the system itself. [directory] holds the app's
- * preferences.
- */
+/** [host] provides the device readings; with `null` the library asks the system. [directory] holds the preferences. */
 class NearsideBrain(
     private val nearside: Nearside,
     private val keys: Keys,
@@ -259,9 +256,7 @@ class NearsideBrain(
         withContext(Dispatchers.IO) { keys.save(provider, key) }
     }
 
-    /**
-     * Loads the stored credentials once. A credential that cannot be read counts as missing; the provider reports that.
-     */
+    /** Loads the stored credentials once. An unreadable one counts as missing; its provider reports that. */
     private suspend fun unlock() = unlocking.withLock {
         if (!unlocked) failureOf { withContext(Dispatchers.IO) { nearside.useKeys(keys) } }
         unlocked = true
@@ -281,9 +276,7 @@ class NearsideBrain(
     override fun close() = nearside.close()
 
     companion object {
-        /**
-         * Opens the library on a desktop. [hub]: an address other than Hugging Face, such as a mirror or a test server.
-         */
+        /** Opens the library on a desktop. [hub]: a mirror or test server instead of Hugging Face. */
         fun onDesktop(directory: Path, hub: String? = null): NearsideBrain {
             val library = directory.resolve("nearside").createDirectories()
             val nearside = Nearside(Config(library.toString(), hub = hub))

@@ -42,7 +42,7 @@ class ChatModelTest {
     }
 
     @Test
-    fun `a stop before the first word is heard`() {
+    fun `a stop before the first word takes effect`() {
         val pace = Pace()
         val chat = chat(demo(pace))
         chat.draft = "tide"
@@ -55,7 +55,7 @@ class ChatModelTest {
     }
 
     @Test
-    fun `a mode that keeps words here says why nothing was sent`() = runBlocking {
+    fun `a device-only mode says why nothing was sent`() = runBlocking {
         val brain = demo()
         brain.setPreferences(Preferences(AnswerMode.OnlyOnDevice, finishedFirstRun = true))
         val chat = chat(brain)

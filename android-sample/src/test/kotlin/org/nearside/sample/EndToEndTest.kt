@@ -113,10 +113,7 @@ class EndToEndTest {
         }
     }
 
-    /**
-     * Waits until the condition holds. Nothing is drawn here that would publish state changes, so each write publishes
-     * them.
-     */
+    /** Waits until the condition holds. Nothing is drawn that would publish changes, so each write does. */
     private suspend fun until(condition: () -> Boolean) {
         val changes = Snapshot.registerGlobalWriteObserver { thread.executor.execute(Snapshot::sendApplyNotifications) }
         try {

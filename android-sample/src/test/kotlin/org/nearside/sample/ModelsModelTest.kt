@@ -23,7 +23,7 @@ class ModelsModelTest {
     }
 
     @Test
-    fun `what came stays when a download is paused`() {
+    fun `a paused download keeps its partial file`() {
         val pace = Pace(words = 10)
         val model = models(pace)
         val entry = model.available.first()

@@ -33,7 +33,7 @@ class StringsTest {
     }
 
     @Test
-    fun `numbers are written as the person writes them`() {
+    fun `numbers follow the locale`() {
         assertEquals("$0", english.dollars(0.0))
         assertEquals("$0.0004", english.dollars(0.0004))
         assertEquals("$0,31", russian.dollars(0.3104))

@@ -135,7 +135,7 @@ class UiTest {
     }
 
     @Test
-    fun `a stopped answer keeps its words and goes on`() {
+    fun `a stopped answer keeps its text and continues`() {
         val pace = Pace(words = 20)
         val app = app(demo(pace))
         play(app) {
@@ -155,7 +155,7 @@ class UiTest {
     }
 
     @Test
-    fun `a stopped answer is continued elsewhere once the person agreed`() {
+    fun `a stopped answer is continued in the cloud once the user consented`() {
         val pace = Pace(words = 20)
         val app = app(demo(pace))
         play(app) {
@@ -173,7 +173,7 @@ class UiTest {
     }
 
     @Test
-    fun `an answer is given again and both versions are kept`() {
+    fun `a regenerated answer keeps both versions`() {
         val app = app()
         play(app) {
             touch("Tides, twice a day")
@@ -203,7 +203,7 @@ class UiTest {
     }
 
     @Test
-    fun `the sheet asks before words leave and a refusal keeps them`() {
+    fun `the sheet asks before content leaves and a refusal keeps it`() {
         val app = app()
         play(app) {
             touchSymbol("New chat")
@@ -223,7 +223,7 @@ class UiTest {
     }
 
     @Test
-    fun `the picker shows verdict place and price and a choice is kept`() {
+    fun `the picker shows verdict target and price and stores the choice`() {
         val app = app()
         play(app) {
             touch("Tides, twice a day")
@@ -256,7 +256,7 @@ class UiTest {
     }
 
     @Test
-    fun `a download is paused gone on with and installed`() {
+    fun `a download is paused resumed and installed`() {
         val pace = Pace(words = 8)
         val app = app(demo(pace))
         play(app) {
@@ -292,7 +292,7 @@ class UiTest {
     }
 
     @Test
-    fun `a reference that is typed in is judged before any download`() {
+    fun `a typed reference is checked before any download`() {
         val app = app()
         play(app) {
             touch("Models")
@@ -305,7 +305,7 @@ class UiTest {
     }
 
     @Test
-    fun `mode sensitivity and rules are changed in the settings`() {
+    fun `mode sensitivity and policy are changed in the settings`() {
         val app = app()
         play(app) {
             touch("Settings")
@@ -327,7 +327,7 @@ class UiTest {
     }
 
     @Test
-    fun `a cap is typed in and nonsense changes nothing`() {
+    fun `a typed cap applies and invalid text changes nothing`() {
         val app = app()
         play(app) {
             touch("Settings")
