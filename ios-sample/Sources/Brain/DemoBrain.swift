@@ -19,11 +19,10 @@ actor DemoBrain: Brain {
         var named = true
         var nodes: [MessageID: Node] = [:]
         /// The selected child of each message.
-        var selected: [MessageID: MessageID] = [:]
+        var next: [MessageID: MessageID] = [:]
 
         var path: [MessageID] {
-            sequence(first: selected[0]) { [selected] in $0.flatMap { selected[$0] } }
-                .prefix { $0 != nil }.compactMap(\.self)
+            sequence(first: next[0]) { [next] in $0.flatMap { next[$0] } }.prefix { $0 != nil }.compactMap(\.self)
         }
 
         func versions(of id: MessageID) -> [MessageID] {
@@ -41,7 +40,7 @@ actor DemoBrain: Brain {
     private var downloaded: [String: UInt64] = [:]
     private var prefs = Preferences(finishedFirstRun: true)
     private var policySettings = PolicySettings(dollarsPerDay: 0.5, dollarsPerMonth: 5)
-    private var providerList: [ProviderInfo] = [
+    private var configured: [ProviderInfo] = [
         ProviderInfo(
             name: "openrouter", kind: .openRouter, address: "https://openrouter.ai", hasKey: true,
             model: DemoContent.remoteModel, dataPolicy: DemoContent.remoteDataPolicy, models: 342)
@@ -70,7 +69,7 @@ actor DemoBrain: Brain {
                 for message in [Self.question(demo.question, id: lastID + 1), demo.answer(id: lastID + 2)] {
                     lastID += 1
                     store.nodes[lastID] = Node(message: message, parent: parent)
-                    store.selected[parent] = lastID
+                    store.next[parent] = lastID
                     parent = lastID
                 }
             }
@@ -161,7 +160,7 @@ actor DemoBrain: Brain {
 
     func selectVersion(_ message: MessageID, in chat: ChatID) throws -> Chat {
         guard let node = try store(chat).nodes[message] else { throw BrainError(content.missingChat) }
-        stores[chat]?.selected[node.parent] = message
+        stores[chat]?.next[node.parent] = message
         return try open(chat)
     }
 
@@ -171,8 +170,8 @@ actor DemoBrain: Brain {
         let prefersCloud = request.mode == .onlyInCloud || request.mode == .preferInCloud
         let isLong = if case .send(let text) = request.kind { text.count > DemoContent.fits } else { false }
         let model = request.options.model ?? DemoContent.remoteModel
-        let remote = AnswerTarget.provider(name: providerList.first?.name ?? "", model: model)
-        let mayLeave = request.mode != .onlyOnDevice && request.privacy != .secret && !providerList.isEmpty
+        let remote = AnswerTarget.provider(name: configured.first?.name ?? "", model: model)
+        let mayLeave = request.mode != .onlyOnDevice && request.privacy != .secret && !configured.isEmpty
         let isRemote = prefersCloud || request.options.provider != nil || isLong
         guard isRemote else { return .route(.demo, reason: content.localReason) }
         guard mayLeave else { return .noRoute(isLong ? content.tooLong : content.staysHere) }
@@ -205,7 +204,7 @@ actor DemoBrain: Brain {
 
     func choices() -> [ModelChoice] {
         let local = models.map { ModelChoice(target: .device(model: $0.id), name: $0.name, verdict: verdict(of: $0)) }
-        let remote = providerList.map {
+        let remote = configured.map {
             ModelChoice(
                 target: .provider(name: $0.name, model: DemoContent.remoteModel), name: "DeepSeek V3.2",
                 dollarsIn: 0.27, dollarsOut: 0.4, region: $0.dataPolicy.region, searchesWeb: true)
@@ -298,7 +297,7 @@ actor DemoBrain: Brain {
     private func append(_ message: MessageEntry, after parent: MessageID, in chat: ChatID) -> MessageID {
         lastID += 1
         stores[chat]?.nodes[lastID] = Node(message: message, parent: parent)
-        stores[chat]?.selected[parent] = lastID
+        stores[chat]?.next[parent] = lastID
         return lastID
     }
 
@@ -370,19 +369,19 @@ actor DemoBrain: Brain {
     func setPreferences(_ preferences: Preferences) { prefs = preferences }
     func policy() -> PolicySettings { policySettings }
     func setPolicy(_ policy: PolicySettings) { policySettings = policy }
-    func providers() -> [ProviderInfo] { providerList }
+    func providers() -> [ProviderInfo] { configured }
 
     func addProvider(_ provider: NewProvider) {
         let name = provider.name
-        providerList.removeAll { $0.name == name }
-        providerList.append(
+        configured.removeAll { $0.name == name }
+        configured.append(
             ProviderInfo(
                 name: name, kind: provider.kind, address: provider.address, hasKey: !provider.key.isEmpty,
                 model: provider.model.isEmpty ? nil : provider.model, dataPolicy: DemoContent.remoteDataPolicy,
                 models: 12))
     }
 
-    func removeProvider(_ name: String) { providerList.removeAll { $0.name == name } }
+    func removeProvider(_ name: String) { configured.removeAll { $0.name == name } }
 
     func beginSignIn(_ provider: String) throws -> URL {
         guard let url = URL(string: "https://openrouter.ai/auth") else { throw BrainError(content.missingChat) }
@@ -390,9 +389,7 @@ actor DemoBrain: Brain {
     }
 
     func finishSignIn(_ provider: String, code: String) {
-        for index in providerList.indices where providerList[index].name == provider {
-            providerList[index].hasKey = true
-        }
+        for index in configured.indices where configured[index].name == provider { configured[index].hasKey = true }
     }
 
     func spending() -> Spending {

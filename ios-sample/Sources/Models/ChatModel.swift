@@ -31,7 +31,7 @@ final class ChatModel: Identifiable {
     private(set) var choices: [ModelChoice] = []
     /// Models by provider, once the picker fetched them, and the failures of those fetches.
     private(set) var offers: [String: [ModelChoice]] = [:]
-    private(set) var offerFailures: [String: String] = [:]
+    private(set) var offerErrors: [String: String] = [:]
     private(set) var presets: [PresetInfo] = []
     private(set) var costs: [CostLine] = []
 
@@ -152,7 +152,7 @@ final class ChatModel: Identifiable {
         guard !isAnswering, let chatID, let index = message.versions.firstIndex(of: message.id),
             message.versions.indices.contains(index + offset)
         else { return }
-        await attempt { self.apply(try await self.brain.selectVersion(message.versions[index + offset], in: chatID)) }
+        await attempt { self.update(try await self.brain.selectVersion(message.versions[index + offset], in: chatID)) }
     }
 
     // MARK: Model and options
@@ -185,9 +185,7 @@ final class ChatModel: Identifiable {
     /// Fetches all models of the providers for the picker.
     func loadOffers() async {
         for case .provider(let name, _) in choices.map(\.target) where offers[name] == nil {
-            do { offers[name] = try await brain.offers(of: name) } catch {
-                offerFailures[name] = BrainError(error).text
-            }
+            do { offers[name] = try await brain.offers(of: name) } catch { offerErrors[name] = BrainError(error).text }
         }
         // Update the prices of the choices.
         await attempt { self.choices = try await self.brain.choices() }
@@ -298,10 +296,10 @@ final class ChatModel: Identifiable {
         guard let chatID else { return }
         // Use a new task: that of the answer may be cancelled, and the stored chat must be shown anyway.
         let brain = brain
-        apply(try await Task { try await brain.open(chatID) }.value)
+        update(try await Task { try await brain.open(chatID) }.value)
     }
 
-    private func apply(_ chat: Chat) {
+    private func update(_ chat: Chat) {
         title = chat.summary.title
         options = chat.summary.options
         messages = chat.messages

@@ -1,5 +1,4 @@
-// The model picker of a chat: automatic, a model on this device with its verdict, or a provider's model with region and
-// price.
+// The model picker of a chat: automatic, a local model with its verdict, or a remote one with region and price.
 
 import SwiftUI
 
@@ -28,8 +27,8 @@ struct ModelPicker: View {
                 ForEach(model.offers.keys.sorted(), id: \.self) { provider in
                     section(Strings.moreFrom(provider), matching(more(provider)))
                 }
-                ForEach(model.offerFailures.keys.sorted(), id: \.self) { provider in
-                    Label(model.offerFailures[provider] ?? "", systemImage: "wifi.slash")
+                ForEach(model.offerErrors.keys.sorted(), id: \.self) { provider in
+                    Label(model.offerErrors[provider] ?? "", systemImage: "wifi.slash")
                         .font(.footnote)
                         .foregroundStyle(.secondary)
                 }

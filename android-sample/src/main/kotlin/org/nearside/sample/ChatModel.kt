@@ -55,7 +55,7 @@ class ChatModel(
     /** Models by provider, once the picker fetched them, and the failures of those fetches. */
     var offers by mutableStateOf(emptyMap<String, List<ModelChoice>>())
         private set
-    var offerFailures by mutableStateOf(emptyMap<String, String>())
+    var offerErrors by mutableStateOf(emptyMap<String, String>())
         private set
     var presets by mutableStateOf(emptyList<PresetInfo>())
         private set
@@ -164,7 +164,7 @@ class ChatModel(
     fun selectVersion(offset: Int, from: MessageEntry): Job = attempt {
         val other = from.versions.getOrNull(from.versions.indexOf(from.id) + offset)
         val chat = chatId
-        if (!isAnswering && chat != null && other != null) apply(brain.selectVersion(other, chat))
+        if (!isAnswering && chat != null && other != null) update(brain.selectVersion(other, chat))
     }
 
     /** `null`: the router chooses. */
@@ -184,7 +184,7 @@ class ChatModel(
     fun loadOffers(): Job = attempt {
         for (provider in choices.mapNotNull { (it.target as? AnswerTarget.Provider)?.name } - offers.keys) {
             val failure = failureOf { offers += provider to brain.offers(provider) }
-            if (failure == null) offerFailures -= provider else offerFailures += provider to failure
+            if (failure == null) offerErrors -= provider else offerErrors += provider to failure
         }
         // Update the prices of the choices.
         choices = brain.choices()
@@ -287,10 +287,10 @@ class ChatModel(
     private suspend fun ensureChat(): ChatId = chatId ?: brain.newChat(options).id.also { chatId = it }
 
     private suspend fun reload() {
-        chatId?.let { apply(brain.open(it)) }
+        chatId?.let { update(brain.open(it)) }
     }
 
-    private fun apply(chat: Chat) {
+    private fun update(chat: Chat) {
         title = chat.summary.title
         options = chat.summary.options
         messages = chat.messages

@@ -80,12 +80,7 @@ internal class DemoContent(
 
         val costs = listOf(
             CostLine(AnswerTarget.Device("SmolLM2 360M"), isSetUp = true, dollars = 0.0, asOf = ""),
-            CostLine(
-                AnswerTarget.Provider("openrouter", REMOTE_MODEL),
-                isSetUp = true,
-                dollars = 0.0004,
-                asOf = "2026-11-20",
-            ),
+            CostLine(AnswerTarget.Provider("openrouter", REMOTE_MODEL), true, dollars = 0.0004, asOf = "2026-11-20"),
             CostLine(
                 AnswerTarget.Provider("groq", "llama-3.3-70b-versatile"),
                 isSetUp = false,

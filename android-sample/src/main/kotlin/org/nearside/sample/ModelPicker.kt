@@ -1,6 +1,5 @@
 /*
- * The model picker of a chat: automatic, a model on this device with its verdict, or a provider's model with region and
- * price.
+ * The model picker of a chat: automatic, a local model with its verdict, or a remote one with region and price.
  */
 package org.nearside.sample
 
@@ -54,7 +53,7 @@ private fun Offers(model: ChatModel, choice: ModelChoice, onChoose: (ModelChoice
     val provider = (choice.target as? AnswerTarget.Provider)?.name ?: return
     var isAsked by remember { mutableStateOf(false) }
     val more = model.offers[provider].orEmpty().filter { offer -> model.choices.none { it.target == offer.target } }
-    model.offerFailures[provider]?.let { failure ->
+    model.offerErrors[provider]?.let { failure ->
         FailureNotice(failure, Modifier.padding(top = Space.small)) { model.loadOffers() }
     }
     if (more.isEmpty()) {
@@ -63,7 +62,7 @@ private fun Offers(model: ChatModel, choice: ModelChoice, onChoose: (ModelChoice
                 isAsked = true
                 model.loadOffers()
             },
-            enabled = !isAsked || model.offerFailures.isNotEmpty(),
+            enabled = !isAsked || model.offerErrors.isNotEmpty(),
             modifier = Modifier.heightIn(min = Space.touch),
         ) {
             Icon(Symbols.Cloud, contentDescription = null, Modifier.size(18.dp))

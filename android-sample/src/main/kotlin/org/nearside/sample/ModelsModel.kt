@@ -73,9 +73,7 @@ class ModelsModel(private val brain: Brain, private val scope: CoroutineScope) {
 
     /** The models of the catalogue that are not installed. */
     val available: List<ModelEntry>
-        get() = catalogModels.filter { entry ->
-            installed.none { it.id == entry.id || it.reference == entry.reference }
-        }
+        get() = catalogModels.filter { item -> installed.none { it.id == item.id || it.reference == item.reference } }
 
     fun load(): Job = attempt { read() }
 

@@ -54,7 +54,7 @@ class ScreenshotTest {
             val app = scenario.app()
             setContent { Sample(app, FakePlatform(), language, dark, desktopFonts(), now = { NOW }) }
             waitForIdle()
-            scenario.touch(this, app)
+            scenario.act(this, app)
             waitForIdle()
             val image = captureToImage()
             assertTrue(colors(image) > 8, "$name shows nothing")
@@ -77,9 +77,5 @@ private class Format(val name: String, width: Int, height: Int, fontScale: Float
     val density = Density(1f, fontScale)
 }
 
-/** A state of the app: [app] creates it, [touch] performs the gestures that follow. */
-internal class Scenario(
-    val name: String,
-    val app: () -> AppModel,
-    val touch: SkikoComposeUiTest.(AppModel) -> Unit = {},
-)
+/** A state of the app: [app] creates it, [act] performs the gestures that follow. */
+internal class Scenario(val name: String, val app: () -> AppModel, val act: SkikoComposeUiTest.(AppModel) -> Unit = {})
