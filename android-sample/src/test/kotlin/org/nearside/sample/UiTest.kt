@@ -403,7 +403,7 @@ class UiTest {
     }
 
     @Test
-    fun `a hot device that is short of memory says so`() = play(app(demo(condition = Condition(true, true)))) {
+    fun `a hot device that is short of memory says so`() = play(app(demo(condition = DeviceCondition(true, true)))) {
         onNodeWithText("The device is hot", substring = true).assertIsDisplayed()
         onNodeWithText("Memory is low", substring = true).assertIsDisplayed()
     }
