@@ -101,9 +101,8 @@ class DemoBrain(
                 "**${if (it.author == Author.User) content.me else content.model}**\n\n${it.text}\n"
             }
             ExportKind.Json -> messages.joinToString(",\n", "[\n", "\n]\n") {
-                "  {\"role\": \"${if (it.author == Author.Person) "user" else "assistant"}\", \"text\": ${quoted(
-                    it.text,
-                )}}"
+                val role = if (it.author == Author.User) "user" else "assistant"
+                "  {\"role\": \"$role\", \"text\": ${quoted(it.text)}}"
             }
         }
     }
