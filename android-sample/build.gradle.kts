@@ -1,5 +1,5 @@
 /*
- * The app for Android: one module. The sources in src/main are those that the desktop runs as well.
+ * The Android app: one module. The desktop runs the sources in src/main, too.
  */
 plugins {
     alias(libs.plugins.android.application)

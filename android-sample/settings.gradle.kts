@@ -1,6 +1,6 @@
 /*
- * The build for Android Studio. The library is built from its sources beside this folder (`make android` makes its native
- * half first); an app of your own names `org.nearside:nearside-android` instead.
+ * The build for Android Studio. It builds the library from the sources beside this folder (`make android` builds its
+ * native part first); another app depends on `org.nearside:nearside-android` instead.
  */
 pluginManagement {
     repositories {

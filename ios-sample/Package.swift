@@ -1,8 +1,7 @@
 // swift-tools-version: 6.0
-//
-// The app for a machine without Xcode: everything that is not a view runs in tests against the real library, and the
-// views are compiled against the stub of SwiftUI in Stub/. Xcode does not read this file: it opens what XcodeGen makes of
-// project.yml, from the same Sources/. README.md says what a build against a stub proves, and what it does not.
+// The package for machines without Xcode: tests run all code except views against the real library, and the views are
+// compiled against the stub of SwiftUI in Stub/. Xcode does not read this file: it opens the project that XcodeGen
+// generates from project.yml, with the same Sources/. README.md says what a build against a stub proves.
 
 import PackageDescription
 

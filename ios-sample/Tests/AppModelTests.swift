@@ -10,7 +10,7 @@ struct AppModelTests {
         return app
     }
 
-    @Test func whereTheLibraryCannotBeOpenedTheDemoAnswersAndSaysWhy() async {
+    @Test func theDemoAnswersAndSaysWhyIfTheLibraryFailsToOpen() async {
         let app = AppModel(real: { throw BrainError("the disk is full") }, demo: { quick() })
         await app.start()
         #expect(app.isDemo)
@@ -55,8 +55,8 @@ struct AppModelTests {
         #expect(app.chats.chats.contains { $0.id == chat.chatID })
     }
 
-    @Test func heatAndLowMemoryAreTold() async {
-        let condition = Condition(isHot: true, isShortOfMemory: true)
+    @Test func heatAndLowMemoryAreReported() async {
+        let condition = DeviceCondition(isHot: true, isShortOfMemory: true)
         let app = await app(DemoBrain(pace: .zero, condition: condition))
         #expect(app.condition == condition)
     }

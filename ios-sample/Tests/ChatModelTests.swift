@@ -4,7 +4,7 @@ import Testing
 
 @MainActor @Suite(.timeLimit(.minutes(1)))
 struct ChatModelTests {
-    /// A new chat on a brain, loaded.
+    /// Creates a chat on a brain and loads it.
     private func chat(_ brain: any Brain = quick(), _ id: ChatID? = nil) async -> ChatModel {
         let chat = ChatModel(brain: brain, chatID: id)
         await chat.load()
@@ -14,19 +14,19 @@ struct ChatModelTests {
     @Test func aQuestionIsAnsweredAndCarriesItsReceipt() async throws {
         let chat = await chat()
         await chat.say("Why do the tides come twice a day?")
-        #expect(chat.messages.map(\.author) == [.person, .model])
+        #expect(chat.messages.map(\.author) == [.user, .model])
         let answer = try #require(chat.answer)
         #expect(answer.text.contains("bulges"))
         #expect(answer.reasoning.contains("rotation"))
         #expect(!answer.text.contains("rotation"), "reasoning is kept apart from the text")
         #expect(answer.status == .done)
-        #expect(answer.receipt?.place == .demo)
+        #expect(answer.receipt?.target == .demo)
         #expect(answer.receipt?.cost == 0)
         #expect(chat.draft.isEmpty)
         #expect(!chat.isAnswering)
     }
 
-    @Test func whatIsTypedIsNotSentWhileItIsOnlySpace() async {
+    @Test func whitespaceIsNotSent() async {
         let chat = await chat()
         chat.draft = " \n "
         #expect(!chat.canSend)
@@ -42,14 +42,14 @@ struct ChatModelTests {
         await until { (chat.answer?.text.count ?? 0) > 20 }
         #expect(chat.isAnswering)
         #expect(chat.answer?.status == .writing)
-        #expect(chat.place == .demo)
+        #expect(chat.target == .demo)
         let early = try #require(chat.answer?.text)
         chat.stop()
         await chat.work?.value
         #expect(try #require(chat.answer?.text).hasPrefix(early))
     }
 
-    @Test func aStoppedAnswerKeepsItsWordsAndItsReceiptAndGoesOn() async throws {
+    @Test func aStoppedAnswerKeepsItsTextAndReceiptAndContinues() async throws {
         let brain = slow()
         let chat = await chat(brain)
         chat.draft = "Hello"
@@ -72,7 +72,7 @@ struct ChatModelTests {
         #expect(!chat.canContinue)
     }
 
-    @Test func aStoppedAnswerGoesOnRemotelyOnceThePersonAgreed() async throws {
+    @Test func aStoppedAnswerContinuesRemotelyAfterConsent() async throws {
         let chat = await chat(slow())
         chat.draft = "Hello"
         chat.send()
@@ -83,13 +83,13 @@ struct ChatModelTests {
 
         chat.continueRemotely()
         await chat.work?.value
-        let question = try #require(chat.question)
-        #expect(!question.place.isDevice)
+        let prompt = try #require(chat.consentPrompt)
+        #expect(!prompt.target.isDevice)
         #expect(chat.answer?.status == .stopped, "nothing is sent before they agreed")
         chat.accept()
         await chat.work?.value
-        #expect(chat.question == nil)
-        #expect(chat.answer?.receipt?.place == question.place)
+        #expect(chat.consentPrompt == nil)
+        #expect(chat.answer?.receipt?.target == prompt.target)
         #expect(chat.answer?.status == .done)
     }
 
@@ -103,11 +103,11 @@ struct ChatModelTests {
         #expect(chat.messages.count == 2)
         #expect(second.versions == [first.id, second.id])
 
-        await chat.show(-1, from: second)
+        await chat.selectVersion(-1, from: second)
         #expect(chat.answer?.id == first.id)
-        await chat.show(-1, from: try #require(chat.answer))
+        await chat.selectVersion(-1, from: try #require(chat.answer))
         #expect(chat.answer?.id == first.id, "there is none before the first")
-        await chat.show(1, from: try #require(chat.answer))
+        await chat.selectVersion(1, from: try #require(chat.answer))
         #expect(chat.answer?.id == second.id)
     }
 
@@ -125,8 +125,8 @@ struct ChatModelTests {
         #expect(chat.messages.count == 2, "what followed the old version is not shown")
         #expect(chat.answer?.text.contains("```swift") == true)
 
-        await chat.show(-1, from: try #require(chat.messages.first))
-        #expect(chat.messages.map(\.author) == [.person, .model, .person, .model])
+        await chat.selectVersion(-1, from: try #require(chat.messages.first))
+        #expect(chat.messages.map(\.author) == [.user, .model, .user, .model])
         #expect(chat.messages.first?.text == "Hello")
     }
 
@@ -140,37 +140,37 @@ struct ChatModelTests {
         #expect(chat.messages.count == 2)
     }
 
-    @Test func whatDoesNotFitIsAskedAboutAndSentOnlyAfterAYes() async throws {
+    @Test func aTooLongMessageNeedsConsentBeforeItIsSent() async throws {
         let chat = await chat()
         await chat.say(String(repeating: "A long letter. ", count: 200))
-        let question = try #require(chat.question)
-        #expect(question.terms.region == "US")
-        #expect(question.cost != nil)
+        let prompt = try #require(chat.consentPrompt)
+        #expect(prompt.dataPolicy.region == "US")
+        #expect(prompt.cost != nil)
         #expect(chat.messages.isEmpty)
         chat.accept()
         await chat.work?.value
         #expect(chat.messages.count == 2)
-        #expect(chat.answer?.receipt?.terms.region == "US")
+        #expect(chat.answer?.receipt?.dataPolicy.region == "US")
         #expect(try #require(chat.answer?.receipt?.cost) > 0)
     }
 
-    @Test func aRefusalGivesTheWordsBack() async {
+    @Test func aRefusalRestoresTheDraft() async {
         let long = String(repeating: "A long letter. ", count: 200).trimmingCharacters(in: .whitespaces)
         let chat = await chat()
         await chat.say(long)
-        #expect(chat.question != nil)
+        #expect(chat.consentPrompt != nil)
         chat.refuse()
-        #expect(chat.question == nil)
+        #expect(chat.consentPrompt == nil)
         #expect(chat.draft == long)
         #expect(chat.messages.isEmpty)
     }
 
-    @Test func onlyOnDeviceMeansThatNobodyIsEvenAsked() async {
+    @Test func onlyOnDeviceNeverAsksForConsent() async {
         let brain = quick()
         await brain.setPreferences(Preferences(mode: .onlyOnDevice, finishedFirstRun: true))
         let chat = await chat(brain)
         await chat.say(String(repeating: "A long letter. ", count: 200))
-        #expect(chat.question == nil)
+        #expect(chat.consentPrompt == nil)
         #expect(chat.failure?.contains("longer") == true)
         #expect(!chat.draft.isEmpty, "the words are given back")
     }
@@ -179,7 +179,7 @@ struct ChatModelTests {
         let brain = quick()
         let chat = await chat(brain)
         await chat.say("Hello")
-        let remote = try #require(chat.choices.first { !$0.place.isDevice })
+        let remote = try #require(chat.choices.first { !$0.target.isDevice })
         await chat.choose(remote)
         #expect(chat.chosen == remote)
         let again = await self.chat(brain, chat.chatID)
@@ -209,7 +209,7 @@ struct ChatModelTests {
         await chat.work?.value
         #expect(chat.answer?.citations.count == 1)
 
-        await chat.choose(try #require(chat.choices.first { $0.place.isDevice }))
+        await chat.choose(try #require(chat.choices.first { $0.target.isDevice }))
         #expect(!chat.canSearchWeb)
         #expect(!chat.webSearch)
     }
@@ -223,8 +223,8 @@ struct ChatModelTests {
         #expect(known == known.sorted())
     }
 
-    @Test func aChatThatIsGoneSaysSo() async {
+    @Test func aMissingChatReportsAnError() async {
         let chat = await chat(quick(), 9_999)
-        #expect(chat.failure == "this chat is not here any more")
+        #expect(chat.failure == "this chat no longer exists")
     }
 }

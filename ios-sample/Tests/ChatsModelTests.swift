@@ -105,9 +105,9 @@ struct ChatsModelTests {
         #expect(ChatsModel.fileName("Приливы дважды") == "Приливы-дважды")
     }
 
-    @Test func whatFailsIsSaid() async {
+    @Test func aFailureIsShown() async {
         let model = await chats()
         await model.setPinned(9_999, true)
-        #expect(model.failure == "this chat is not here any more")
+        #expect(model.failure == "this chat no longer exists")
     }
 }

@@ -1,4 +1,4 @@
-// What is true of the files themselves: texts are there in each language, one file knows the library, models know no view.
+// Checks of the source files: each language has all texts, one file imports the library, models import no view.
 
 import Foundation
 import Testing
@@ -45,7 +45,7 @@ struct FilesTests {
     }
 
     @Test func noTextIsWrittenIntoAScreen() throws {
-        // What a person reads comes from `Strings`; literals are addresses and formats.
+        // Visible texts come from `Strings`; literals are addresses and formats.
         let literal = try Regex(#"(Text|Button|Label|Toggle|navigationTitle|Section)\("[A-Za-z]"#)
         for file in try sources() where file.folder == "Views" {
             let code = file.text.components(separatedBy: "#if !os(Linux)").first ?? ""

@@ -37,14 +37,14 @@ struct FirstRunModelTests {
         #expect(again.firstRun == nil, "once is enough")
     }
 
-    @Test func whatDoesNotFitCannotBePicked() async throws {
+    @Test func aModelThatDoesNotFitCannotBePicked() async throws {
         let run = try #require(await app(quick(fresh: true)).firstRun)
         await run.load()
-        let large = try #require(run.models.worthHaving.first { run.models.fits[$0.reference]?.verdict == .tooLarge })
+        let large = try #require(run.models.catalogModels.first { run.models.fits[$0.reference]?.verdict == .tooLarge })
         let before = run.picked
         run.pick(large)
         #expect(run.picked == before)
-        let small = try #require(run.models.worthHaving.first)
+        let small = try #require(run.models.catalogModels.first)
         run.pick(small)
         #expect(run.picked == small)
     }

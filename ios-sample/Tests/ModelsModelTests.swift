@@ -13,27 +13,27 @@ struct ModelsModelTests {
 
     @Test func everyModelHasAVerdictWithItsReasonAndTheBestThatFitsIsRecommended() async {
         let model = await models()
-        await model.judgeAll()
-        #expect(model.fits.count == model.worthHaving.count)
+        await model.checkAllFits()
+        #expect(model.fits.count == model.catalogModels.count)
         #expect(model.fits.values.allSatisfy { !$0.reason.isEmpty && $0.needBytes > 0 })
         #expect(Set(model.fits.values.map(\.verdict)) == [.fits, .tight, .tooLarge])
         let recommended = model.recommended
         #expect(recommended.flatMap { model.fits[$0.reference] }?.verdict == .fits)
-        let larger = model.worthHaving.drop { $0 != recommended }.dropFirst()
+        let larger = model.catalogModels.drop { $0 != recommended }.dropFirst()
         #expect(larger.allSatisfy { model.fits[$0.reference]?.verdict != .fits })
         #expect(model.fits.values.filter { $0.verdict == .tooLarge }.allSatisfy { !$0.suggestions.isEmpty })
     }
 
-    @Test func aReferenceThatIsTypedInIsJudgedBeforeAnyDownload() async throws {
+    @Test func aTypedReferenceIsCheckedBeforeAnyDownload() async throws {
         let model = await models()
         model.reference = " hf:Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q4_K_M "
-        await model.judgeTyped()
+        await model.checkTypedFit()
         #expect(model.typed?.verdict == .fits)
         #expect(!model.isJudging)
         #expect(model.installed.isEmpty)
 
-        model.reference = "hf:nobody/nothing"
-        await model.judgeTyped()
+        model.reference = "hf:missing/model"
+        await model.checkTypedFit()
         #expect(model.typed == nil)
         #expect(model.failure?.contains("no model") == true)
     }
@@ -50,7 +50,7 @@ struct ModelsModelTests {
         #expect(model.usedBytes == entry.sizeBytes)
     }
 
-    @Test func aPausedDownloadGoesOnWhereItWas() async throws {
+    @Test func aPausedDownloadResumes() async throws {
         let model = await models(slow(fresh: true))
         let entry = try #require(model.available.first)
         model.download(entry.reference, name: entry.name)
@@ -70,7 +70,7 @@ struct ModelsModelTests {
         #expect(model.installed == [entry])
     }
 
-    @Test func goingOnAtOnceAfterAPauseDoesNotDownloadTwice() async throws {
+    @Test func resumingRightAfterAPauseDoesNotDownloadTwice() async throws {
         let model = await models(slow(fresh: true))
         let entry = try #require(model.available.first)
         model.download(entry.reference, name: entry.name)
@@ -82,16 +82,16 @@ struct ModelsModelTests {
         #expect(model.downloads.isEmpty)
     }
 
-    @Test func aDownloadThatFailsSaysWhyAndStays() async {
+    @Test func aFailedDownloadSaysWhyAndStays() async {
         let model = await models()
-        model.download("hf:nobody/nothing", name: "Nothing")
-        await model.work["hf:nobody/nothing"]?.value
-        guard case .failed(let reason)? = model.downloads["hf:nobody/nothing"]?.phase else {
+        model.download("hf:missing/model", name: "Nothing")
+        await model.work["hf:missing/model"]?.value
+        guard case .failed(let reason)? = model.downloads["hf:missing/model"]?.phase else {
             Issue.record("it did not fail")
             return
         }
         #expect(!reason.isEmpty)
-        model.dismiss("hf:nobody/nothing")
+        model.dismiss("hf:missing/model")
         #expect(model.downloads.isEmpty)
     }
 
@@ -104,7 +104,7 @@ struct ModelsModelTests {
         #expect(DownloadState(name: "x").fraction == 0)
     }
 
-    @Test func aFileIsImportedAndWhatIsNoModelIsRefused() async {
+    @Test func aModelFileIsImportedAndAnyOtherIsRejected() async {
         let model = await models()
         await model.importModel(URL(fileURLWithPath: "/Some-Model.gguf"))
         #expect(model.installed.map(\.id) == ["some-model"])
@@ -113,7 +113,7 @@ struct ModelsModelTests {
         #expect(model.failure?.contains("GGUF") == true)
     }
 
-    @Test func aRemovedModelIsWorthHavingAgain() async throws {
+    @Test func aRemovedModelIsAvailableAgain() async throws {
         let model = await models(quick())
         let entry = try #require(model.installed.first)
         await model.remove(entry.id)

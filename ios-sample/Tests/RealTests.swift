@@ -1,4 +1,4 @@
-// With the real library and a real model: SmolLM2-135M, from a hub on this machine. One at a time: the machine is small.
+// Tests with the real library and SmolLM2-135M from a local hub. Serialized: the machine is small.
 
 import Foundation
 import Testing
@@ -15,7 +15,7 @@ struct RealTests {
         await app.start()
         #expect(!app.isDemo)
 
-        // Pick by fit, download.
+        // Choose by fit, download.
         let firstRun = try #require(app.firstRun)
         app.models.reference = Hub.model
         await firstRun.pickTyped()
@@ -26,7 +26,7 @@ struct RealTests {
         #expect(firstRun.step == .chat, "\(app.models.downloads)")
         #expect(app.models.installed.map(\.sizeBytes) == [98_362_432])
 
-        // Chat: a streamed answer.
+        // A streamed answer.
         let chat = try #require(firstRun.chat)
         await chat.choose(.precise)
         chat.draft = "Say hello in one word."
@@ -34,7 +34,7 @@ struct RealTests {
         await until { chat.answer?.text.isEmpty == false || chat.failure != nil }
         #expect(chat.failure == nil)
         #expect(chat.isAnswering, "it streams")
-        // A small model may talk without end; then this fails and does not wait for it.
+        // A small model may never stop; then this fails instead of waiting.
         await until { (chat.answer?.text.count ?? 0) > 1_000 || !chat.isAnswering }
         chat.stop()
         await chat.work?.value
@@ -42,11 +42,11 @@ struct RealTests {
         #expect(first.status == .done)
         #expect(!first.text.isEmpty)
         let receipt = try #require(first.receipt)
-        #expect(receipt.place.isDevice)
+        #expect(receipt.target.isDevice)
         #expect(receipt.cost == 0)
         #expect(receipt.preset == .precise)
         #expect(receipt.temperature == 0)
-        #expect(receipt.terms.region == "device")
+        #expect(receipt.dataPolicy.region == "device")
         #expect(receipt.tokensPerSecond > 0)
         await firstRun.finish()
         #expect(app.firstRun == nil)
@@ -62,7 +62,7 @@ struct RealTests {
         let stopped = try #require(open.answer)
         #expect(stopped.status == .stopped)
         #expect(stopped.text.count > 40)
-        let said = open.messages
+        let stored = open.messages
 
         // Restart: a new object on the same folder.
         let again = AppModel(real: { try NearsideBrain(directory: directory, hub: "http://127.0.0.1:1") })
@@ -70,16 +70,16 @@ struct RealTests {
         #expect(again.firstRun == nil)
         #expect(again.chats.chats.map(\.messages) == [4])
         again.open(try #require(again.chats.chats.first?.id))
-        let kept = try #require(again.chat)
-        await kept.load()
-        #expect(kept.messages == said)
-        #expect(kept.canContinue)
-        kept.resume()
-        await until { (kept.answer?.text.count ?? 0) > stopped.text.count || !kept.isAnswering }
-        kept.stop()
-        await kept.work?.value
-        #expect(kept.answer?.text.hasPrefix(stopped.text) == true)
-        #expect(try #require(kept.answer?.text.count) > stopped.text.count)
+        let reopened = try #require(again.chat)
+        await reopened.load()
+        #expect(reopened.messages == stored)
+        #expect(reopened.canContinue)
+        reopened.resume()
+        await until { (reopened.answer?.text.count ?? 0) > stopped.text.count || !reopened.isAnswering }
+        reopened.stop()
+        await reopened.work?.value
+        #expect(reopened.answer?.text.hasPrefix(stopped.text) == true)
+        #expect(try #require(reopened.answer?.text.count) > stopped.text.count)
     }
 
     @Test func theListIsSearchedRenamedPinnedDeletedRestoredAndExported() async throws {
@@ -137,8 +137,8 @@ struct RealTests {
         let again = SettingsModel(brain: try NearsideBrain(directory: directory))
         await again.load()
         #expect(again.preferences.mode == .preferInCloud)
-        #expect(again.rules.regions == ["EU", "US"])
-        #expect(again.rules.dollarsPerDay == 0.5)
+        #expect(again.policy.regions == ["EU", "US"])
+        #expect(again.policy.dollarsPerDay == 0.5)
         #expect(again.providers.first?.hasKey == true)
         #expect(!"\(again.providers)".contains("a-secret"))
         await again.removeProvider("127.0.0.1")
@@ -150,14 +150,14 @@ struct RealTests {
     @Test func theCatalogueHasVerdictsOrSaysWhyNot() async throws {
         let directory = FileManager.default.temporaryDirectory.appendingPathComponent("sample-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: directory) }
-        // A hub that nobody answers at.
+        // No hub listens at this address.
         let models = ModelsModel(brain: try NearsideBrain(directory: directory, hub: "http://127.0.0.1:1"))
         await models.load()
-        #expect(!models.worthHaving.isEmpty)
-        await models.judgeAll()
-        #expect(models.unjudged.count == models.worthHaving.count)
-        models.reference = "hf:nobody"
-        await models.judgeTyped()
+        #expect(!models.catalogModels.isEmpty)
+        await models.checkAllFits()
+        #expect(models.unjudged.count == models.catalogModels.count)
+        models.reference = "hf:missing"
+        await models.checkTypedFit()
         #expect(models.failure?.isEmpty == false)
     }
 }
@@ -171,7 +171,7 @@ private let smollm2: String = {
     return file
 }()
 
-/// A hub on this machine that serves SmolLM2 for as long as this object lives.
+/// A local hub that serves SmolLM2 while this object lives.
 private final class Hub {
     static let repository = "sample/SmolLM2-GGUF"
     static let model = "hf:\(repository)/smollm2.gguf"
@@ -195,7 +195,7 @@ private final class Hub {
     }
 
     deinit {
-        // It serves until its input closes.
+        // It serves until its standard input closes.
         try? input.fileHandleForWriting.close()
         process.waitUntilExit()
     }

@@ -38,31 +38,31 @@ struct SettingsModelTests {
         let brain = quick()
         let model = await settings(brain)
         await model.setRegions("eu, us;ch")
-        #expect(await brain.rules().regions == ["EU", "US", "CH"])
+        #expect(await brain.policy().regions == ["EU", "US", "CH"])
         await model.setRegions("")
-        #expect(await brain.rules().regions == [])
+        #expect(await brain.policy().regions == [])
     }
 
-    @Test func aRuleChangesAlone() async {
+    @Test func aPolicySettingChangesAlone() async {
         let brain = quick()
         let model = await settings(brain)
-        let before = model.rules
-        await model.setRules { $0.allowRetention = true }
+        let before = model.policy
+        await model.setPolicy { $0.allowRetention = true }
         var expected = before
         expected.allowRetention = true
-        #expect(await brain.rules() == expected)
+        #expect(await brain.policy() == expected)
     }
 
-    @Test func aCapIsSetClearedAndKeptWhenWhatIsTypedIsNoAmount() async {
+    @Test func aCapIsSetClearedAndUnchangedByInvalidText() async {
         let model = await settings()
         await model.setCap(\.dollarsPerRequest, "0,25")
-        #expect(model.rules.dollarsPerRequest == 0.25)
+        #expect(model.policy.dollarsPerRequest == 0.25)
         for wrong in ["much", "-1", "inf"] {
             await model.setCap(\.dollarsPerRequest, wrong)
-            #expect(model.rules.dollarsPerRequest == 0.25, "\(wrong)")
+            #expect(model.policy.dollarsPerRequest == 0.25, "\(wrong)")
         }
         await model.setCap(\.dollarsPerRequest, " ")
-        #expect(model.rules.dollarsPerRequest == nil)
+        #expect(model.policy.dollarsPerRequest == nil)
     }
 
     @Test func theTightestCapSaysHowMuchIsUsed() async {

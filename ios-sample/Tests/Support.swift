@@ -1,4 +1,4 @@
-// What the tests share: a demo brain that answers at once or word by word, and a way to wait for a model without a clock.
+// Test fixtures: a demo brain whose answers arrive at once or word by word, and a wait without a clock.
 
 import Foundation
 import Observation
@@ -6,17 +6,17 @@ import Testing
 
 @testable import NearsideSample
 
-/// Answers at once.
+/// Returns a brain that answers at once.
 func quick(fresh: Bool = false) -> DemoBrain {
     DemoBrain(pace: .zero, fresh: fresh, russian: false)
 }
 
-/// Answers so that there is time to stop it.
+/// Returns a brain that answers slowly enough to be stopped.
 func slow(fresh: Bool = false) -> DemoBrain {
     DemoBrain(pace: .milliseconds(5), fresh: fresh, russian: false)
 }
 
-/// Waits until what is observed is so; the suite's time limit is the limit.
+/// Waits until the observed condition holds; the time limit of the suite applies.
 @MainActor
 func until(_ holds: @escaping @MainActor () -> Bool) async {
     while true {
@@ -33,12 +33,12 @@ func until(_ holds: @escaping @MainActor () -> Bool) async {
 }
 
 extension ChatModel {
-    /// Types, sends and waits for the end.
+    /// Types, sends, and waits for the end of the answer.
     func say(_ text: String) async {
         draft = text
         send()
         await work?.value
     }
 
-    var answer: ChatMessage? { messages.last { $0.author == .model } }
+    var answer: MessageEntry? { messages.last { $0.author == .model } }
 }

@@ -1,7 +1,7 @@
-// From the first start to an answer, driven as a person would: once in the demo, once with SmolLM2.
+// From the first start to an answer, driven as a user would: once in the demo, once with SmolLM2.
 //
-// In Xcode only. The second needs a hub that serves the model, as `nearside-hub` does on the Mac that runs the simulator:
-// its address comes in NEARSIDE_HUB, and without it the test says so and fails.
+// In Xcode only. The second test needs a hub that serves the model, such as `nearside-hub` on the Mac that runs the
+// simulator; NEARSIDE_HUB holds its address. Without it the test fails with a message.
 
 import XCTest
 
@@ -25,7 +25,7 @@ final class FirstRunUITests: XCTestCase {
         XCTAssertTrue(app.tabBars.firstMatch.waitForExistence(timeout: 5), "the first run does not end")
     }
 
-    func testAnAnswerCanBeStoppedAndGoneOnWith() {
+    func testAnAnswerCanBeStoppedAndContinued() {
         app.launchArguments = ["-demo", "-AppleLanguages", "(en)"]
         app.launch()
         tap(app.buttons["chats.new"])
@@ -35,7 +35,7 @@ final class FirstRunUITests: XCTestCase {
         XCTAssertTrue(text("works on a plane").waitForExistence(timeout: 20), "it does not go on")
     }
 
-    func testWhatWouldLeaveIsAskedAbout() {
+    func testConsentIsRequestedBeforeContentLeaves() {
         app.launchArguments = ["-demo", "-AppleLanguages", "(en)"]
         app.launch()
         tap(app.buttons["chats.new"])
@@ -62,7 +62,7 @@ final class FirstRunUITests: XCTestCase {
         tap(app.buttons["first.download"])
         ask("Tell me about the sea.")
         XCTAssertTrue(app.descendants(matching: .any)["chat.answer"].waitForExistence(timeout: 120), "no answer")
-        // It may be over already.
+        // The answer may have ended already.
         if app.buttons["chat.stop"].exists { app.buttons["chat.stop"].tap() }
         XCTAssertTrue(app.descendants(matching: .any)["chat.receipt"].waitForExistence(timeout: 60), "no receipt")
     }

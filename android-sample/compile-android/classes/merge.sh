@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Puts the classes of every AAR and JAR in $1/aar together in $1/classes.
+# Merges the classes of every AAR and JAR in $1/aar in $1/classes.
 set -euo pipefail
 mkdir -p "$1/classes" "$1/jars"
 for archive in "$1"/aar/*.aar; do

@@ -1,11 +1,11 @@
-// What the app needs of whoever answers, in the app's own words.
+// The services that the app needs, in the app's own types.
 //
-// Everything above this file (models, screens) knows only these types. Two kinds of brain exist: `NearsideBrain`, the one
-// file that imports the library, and `DemoBrain`, which needs no model and no network. Both keep the same promises:
+// Models and screens use only these types. There are two implementations: `NearsideBrain`, the one file that imports
+// the library, and `DemoBrain`, which needs no model and no network. Both promise:
 //
-// - A chat is stored by the brain, piece by piece, while it is written. The app stores nothing.
-// - Nothing leaves the device that `decide` did not announce: `.ask` means that the person is asked first.
-// - An answer begins with `.started`, and ends with `.finished` or with a thrown `BrainError`, also when it is stopped.
+// - The brain stores a chat, chunk by chunk, while the answer is generated. The app stores nothing.
+// - Nothing leaves the device that `decide` did not announce: `.needsConsent` means that the app asks the user first.
+// - An answer begins with `.started` and ends with `.finished` or a thrown `BrainError`, also after a stop.
 
 import Foundation
 
@@ -14,56 +14,56 @@ protocol Brain: Sendable {
     func chats() async throws -> [ChatSummary]
     func newChat(_ options: ChatOptions) async throws -> ChatSummary
     func open(_ chat: ChatID) async throws -> Chat
-    /// Nothing: the chat is called by its first words again.
+    /// Renames a chat. `nil`: its first words become the title.
     func rename(_ chat: ChatID, to title: String?) async throws
     func setPinned(_ chat: ChatID, _ pinned: Bool) async throws
     func configure(_ chat: ChatID, _ options: ChatOptions) async throws
-    /// Can be undone by `restore` until the app starts anew.
+    /// Deletes a chat. `restore` can undo it until the next start of the app.
     func delete(_ chat: ChatID) async throws
     func restore(_ chat: ChatID) async throws
     func search(_ text: String) async throws -> [ChatHit]
     func export(_ chat: ChatID, as kind: ExportKind) async throws -> String
-    /// Shows another version of a message, and what followed it.
-    func show(_ message: MessageID, in chat: ChatID) async throws -> Chat
+    /// Selects another version of a message and the messages that follow it.
+    func selectVersion(_ message: MessageID, in chat: ChatID) async throws -> Chat
 
     // Answers
-    func decide(_ turn: Turn, in chat: ChatID) async throws -> Judgement
-    func answer(_ turn: Turn, in chat: ChatID) -> Pieces<AnswerPiece>
-    /// What such a message would cost, here and everywhere; the cheapest first.
-    func costs(of turn: Turn, in chat: ChatID?) async throws -> [CostLine]
+    func decide(_ request: AnswerRequest, in chat: ChatID) async throws -> AnswerDecision
+    func answer(_ request: AnswerRequest, in chat: ChatID) -> PullStream<AnswerChunk>
+    /// Returns the cost of the message for each model, cheapest first.
+    func costs(of request: AnswerRequest, in chat: ChatID?) async throws -> [CostLine]
     func presets(for options: ChatOptions) async throws -> [PresetInfo]
-    /// Who may answer in this chat, for the picker.
+    /// Returns the models that can answer in a chat, for the picker.
     func choices() async throws -> [ModelChoice]
-    /// Everything that a provider offers; asks it.
+    /// Fetches all models of a provider.
     func offers(of provider: String) async throws -> [ModelChoice]
 
     // Models
     func installed() async throws -> [ModelEntry]
-    func worthHaving() async throws -> [ModelEntry]
-    /// Reads any reference and says whether it fits, before any download.
-    func judge(_ reference: String) async throws -> Fit
-    func download(_ reference: String) -> Pieces<DownloadStep>
+    func catalogModels() async throws -> [ModelEntry]
+    /// Checks whether the model of any reference fits, before a download.
+    func checkFit(_ reference: String) async throws -> Fit
+    func download(_ reference: String) -> PullStream<DownloadStep>
     func importModel(_ file: URL) async throws -> ModelEntry
     func remove(_ model: String) async throws
 
     // Settings
     func preferences() async throws -> Preferences
     func setPreferences(_ preferences: Preferences) async throws
-    func rules() async throws -> Rules
-    func setRules(_ rules: Rules) async throws
+    func policy() async throws -> PolicySettings
+    func setPolicy(_ policy: PolicySettings) async throws
     func providers() async throws -> [ProviderInfo]
     func addProvider(_ provider: NewProvider) async throws
     func removeProvider(_ name: String) async throws
-    /// The page to open in a browser; it shows a code.
+    /// Starts a sign-in and returns the page to open in a browser; it shows a code.
     func beginSignIn(_ provider: String) async throws -> URL
     func finishSignIn(_ provider: String, code: String) async throws
     func spending() async throws -> Spending
 
     // The device
-    func condition() async -> Condition
+    func condition() async -> DeviceCondition
 }
 
-/// What goes wrong, in words that say what helps. The only error that reaches a screen.
+/// The only error that reaches a screen. Its text says what helps.
 struct BrainError: LocalizedError, Equatable {
     let text: String
 
@@ -74,9 +74,9 @@ struct BrainError: LocalizedError, Equatable {
     init(_ error: any Error) { text = (error as? LocalizedError)?.errorDescription ?? error.localizedDescription }
 }
 
-/// A stream that is pulled. Unlike an `AsyncThrowingStream` it does not end by itself when its task is cancelled, so that
-/// the last piece of a stopped answer, with its receipt, still arrives.
-struct Pieces<Element: Sendable>: AsyncSequence, Sendable {
+/// A pull-based stream. Unlike `AsyncThrowingStream` it does not end when its task is cancelled, so that the last chunk
+/// of a stopped answer, with the receipt, still arrives.
+struct PullStream<Element: Sendable>: AsyncSequence, Sendable {
     typealias Next = () async throws -> Element?
 
     let start: @Sendable () -> Next
@@ -95,9 +95,9 @@ struct Pieces<Element: Sendable>: AsyncSequence, Sendable {
 typealias ChatID = UInt64
 typealias MessageID = UInt64
 
-/// What is kept with a chat and holds for its next message.
+/// Options stored with a chat; they apply from its next message on.
 struct ChatOptions: Hashable, Sendable {
-    /// Nothing: the router chooses.
+    /// `nil`: the router chooses.
     var model: String?
     var provider: String?
     var preset: AnswerPreset?
@@ -118,12 +118,12 @@ struct ChatSummary: Identifiable, Hashable, Sendable {
 
 struct Chat: Sendable, Equatable {
     var summary: ChatSummary
-    /// Oldest first; one version of each.
-    var messages: [ChatMessage]
+    /// The selected version of each message, oldest first.
+    var messages: [MessageEntry]
 }
 
-struct ChatMessage: Identifiable, Sendable, Equatable {
-    enum Author: Sendable { case person, model }
+struct MessageEntry: Identifiable, Sendable, Equatable {
+    enum Author: Sendable { case user, model }
 
     let id: MessageID
     let author: Author
@@ -133,14 +133,14 @@ struct ChatMessage: Identifiable, Sendable, Equatable {
     var citations: [Citation] = []
     var status = MessageStatus.done
     var receipt: AnswerReceipt?
-    /// The ids of all versions, this one included, oldest first.
+    /// Ids of all versions, including this one, oldest first.
     var versions: [MessageID] = []
 }
 
-extension ChatMessage {
-    /// Takes in what came next.
-    mutating func take(_ piece: AnswerPiece) {
-        switch piece {
+extension MessageEntry {
+    /// Appends a chunk.
+    mutating func append(_ chunk: AnswerChunk) {
+        switch chunk {
         case .started: status = .writing
         case .reasoning(let more): reasoning += more
         case .text(let more): text += more
@@ -154,9 +154,9 @@ enum MessageStatus: Sendable, Equatable {
     case writing
     case done
     case stopped
-    /// It ended before its end: the limit of its length, of the context or of what it may cost.
+    /// The answer hit a limit (length, context or cost) or a filter.
     case cutShort
-    /// The app died in mid-answer.
+    /// The app was killed during the answer.
     case interrupted
     case failed(String)
 }
@@ -186,15 +186,15 @@ enum ExportKind: String, CaseIterable, Sendable {
 
 // MARK: - Answers
 
-/// What is asked next.
-struct Turn: Sendable, Equatable {
+/// A request for the next answer.
+struct AnswerRequest: Sendable, Equatable {
     enum Kind: Sendable, Equatable {
         case send(String)
-        /// A new version of what the person said, answered.
+        /// A new version of a user message, to be answered.
         case edit(MessageID, String)
         /// A new version of an answer.
         case regenerate(MessageID)
-        /// Goes on with the last answer where it broke off.
+        /// Continuation of the last answer where it was interrupted.
         case resume
     }
 
@@ -203,8 +203,8 @@ struct Turn: Sendable, Equatable {
     var mode = AnswerMode.preferOnDevice
     var privacy = PrivacyLevel.personal
     var webSearch = false
-    /// What the person agreed to when they were asked.
-    var consent: Place?
+    /// Target that the user consented to.
+    var consent: AnswerTarget?
 }
 
 enum AnswerMode: String, CaseIterable, Codable, Sendable {
@@ -212,16 +212,16 @@ enum AnswerMode: String, CaseIterable, Codable, Sendable {
 }
 
 enum PrivacyLevel: String, CaseIterable, Codable, Sendable {
-    /// May go wherever the rules allow, unasked.
+    /// May be sent to any target that the policy allows, without consent.
     case open
-    /// Leaves only where the rules allow and the person agreed.
+    /// May be sent only where the policy allows and the user consented.
     case personal
-    /// Never leaves.
+    /// Never leaves the device.
     case secret
 }
 
-/// Who answers.
-enum Place: Hashable, Sendable {
+/// A model that can answer.
+enum AnswerTarget: Hashable, Sendable {
     case device(model: String)
     case provider(name: String, model: String)
     case demo
@@ -229,53 +229,53 @@ enum Place: Hashable, Sendable {
     var isDevice: Bool { if case .provider = self { false } else { true } }
 }
 
-enum Judgement: Sendable, Equatable {
-    case go(Place, reason: String)
-    case ask(AskQuestion)
-    /// No target can answer; the text says what would change that.
-    case nowhere(String)
+enum AnswerDecision: Sendable, Equatable {
+    case route(AnswerTarget, reason: String)
+    case needsConsent(ConsentPrompt)
+    /// No target can answer; the text says how to change that.
+    case noRoute(String)
 }
 
-/// "This does not fit here; send it to X in region Y for about Z?"
-struct AskQuestion: Identifiable, Sendable, Equatable {
-    let place: Place
+/// The content of the consent sheet: target, reason, data policy and cost.
+struct ConsentPrompt: Identifiable, Sendable, Equatable {
+    let target: AnswerTarget
     let reason: String
-    let terms: Terms
-    /// US dollars at most. Nothing: no price is known.
+    let dataPolicy: DataPolicyInfo
+    /// Upper bound in US dollars. `nil`: the price is unknown.
     let cost: Double?
 
-    var id: String { reason + String(describing: place) }
+    var id: String { reason + String(describing: target) }
 }
 
-/// What happens to words at a place.
-struct Terms: Hashable, Sendable {
+/// Data policy of a target: region, retention and training.
+struct DataPolicyInfo: Hashable, Sendable {
     /// `device`, `own server`, ISO 3166 codes, or `unknown`.
     var region = "device"
-    var kept = false
+    var retained = false
     var trainedOn = false
-    /// The day on which it was read; empty where it follows from the place.
+    /// Date of the data; empty where the policy follows from the target itself.
     var asOf = ""
     var note = ""
 }
 
-enum AnswerPiece: Sendable, Equatable {
-    case started(Place, reason: String)
+enum AnswerChunk: Sendable, Equatable {
+    case started(AnswerTarget, reason: String)
     case reasoning(String)
     case text(String)
     case citation(Citation)
     case finished(MessageStatus, AnswerReceipt)
 }
 
-/// What stands under an answer.
+/// Receipt shown under an answer.
 struct AnswerReceipt: Hashable, Sendable {
-    var place: Place
-    /// Who really ran the model, where a provider passes requests on.
+    var target: AnswerTarget
+    /// The upstream that ran the model, if the provider is an aggregator.
     var servedBy: String?
     var reason: String
-    var passedOver: [PassedOver] = []
-    var terms = Terms()
+    var rejected: [RejectedTarget] = []
+    var dataPolicy = DataPolicyInfo()
     var cost = 0.0
-    /// The figure is a guess, or nothing is known.
+    /// `false`: the cost is estimated or unknown.
     var costIsCertain = true
     var promptTokens = 0
     var answerTokens = 0
@@ -287,14 +287,14 @@ struct AnswerReceipt: Hashable, Sendable {
     var samplingReason = ""
 }
 
-struct PassedOver: Hashable, Sendable {
-    let place: Place
+struct RejectedTarget: Hashable, Sendable {
+    let target: AnswerTarget
     let reason: String
 }
 
 enum AnswerPreset: String, CaseIterable, Sendable { case precise, balanced, creative }
 
-/// What stands behind a preset for one model.
+/// Sampling values that a preset has for one model.
 struct PresetInfo: Hashable, Sendable {
     let preset: AnswerPreset
     let temperature: Double?
@@ -302,37 +302,37 @@ struct PresetInfo: Hashable, Sendable {
     let reason: String
 }
 
-/// A line of the picker.
+/// A row of the model picker.
 struct ModelChoice: Identifiable, Hashable, Sendable {
-    let place: Place
+    let target: AnswerTarget
     let name: String
     /// Only for models on this device.
-    var verdict: FitVerdict?
-    /// US dollars for a million tokens of prompt and answer. Nothing: no price is known; on the device it is free.
+    var verdict: FitLevel?
+    /// US dollars per million prompt and answer tokens. `nil`: unknown, or free on this device.
     var dollarsIn: Double?
     var dollarsOut: Double?
     var region = "device"
     var searchesWeb = false
 
-    var id: Place { place }
+    var id: AnswerTarget { target }
 }
 
 struct CostLine: Identifiable, Hashable, Sendable {
-    let place: Place
+    let target: AnswerTarget
     let isSetUp: Bool
     let dollars: Double?
     let asOf: String
 
-    var id: Place { place }
+    var id: AnswerTarget { target }
 }
 
 // MARK: - Models
 
-enum FitVerdict: String, Sendable { case fits, tight, tooLarge }
+enum FitLevel: String, Sendable { case fits, tight, tooLarge }
 
 struct Fit: Sendable, Hashable {
     let reference: String
-    let verdict: FitVerdict
+    let verdict: FitLevel
     let reason: String
     let needBytes: UInt64
     let budgetBytes: UInt64
@@ -340,11 +340,11 @@ struct Fit: Sendable, Hashable {
     var suggestions: [String] = []
 }
 
-/// A model that is here, or that is worth having.
+/// An installed model or one of the catalogue.
 struct ModelEntry: Identifiable, Sendable, Hashable {
-    /// What `remove` and `ChatOptions.model` take, for one that is here.
+    /// The argument of `remove` and `ChatOptions.model`, for an installed model.
     let id: String
-    /// What `download` and `judge` take.
+    /// The argument of `download` and `checkFit`.
     let reference: String
     let name: String
     var maker = ""
@@ -369,10 +369,10 @@ struct Preferences: Codable, Equatable, Sendable {
     var privacy: PrivacyLevel
     var finishedFirstRun: Bool
 
-    /// As it was kept, or as it is at first.
+    /// Reads the file; uses the defaults if it is missing or invalid.
     init(file: URL) {
-        let kept = (try? Data(contentsOf: file)).flatMap { try? JSONDecoder().decode(Preferences.self, from: $0) }
-        self = kept ?? Preferences()
+        let saved = (try? Data(contentsOf: file)).flatMap { try? JSONDecoder().decode(Preferences.self, from: $0) }
+        self = saved ?? Preferences()
     }
 
     init(mode: AnswerMode = .preferOnDevice, privacy: PrivacyLevel = .personal, finishedFirstRun: Bool = false) {
@@ -385,7 +385,7 @@ struct Preferences: Codable, Equatable, Sendable {
 }
 
 extension URL {
-    /// A folder in this one, made if it is missing, that no backup holds.
+    /// Returns a subfolder that is excluded from backups, and creates it if it is missing.
     func folderWithoutBackup(_ name: String) throws -> URL {
         var folder = appendingPathComponent(name, isDirectory: true)
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -396,8 +396,8 @@ extension URL {
     }
 }
 
-/// What the person allows.
-struct Rules: Equatable, Sendable {
+/// The routing policy that the user sets.
+struct PolicySettings: Equatable, Sendable {
     /// ISO 3166 codes or `EU`. Empty: any.
     var regions: [String] = []
     var allowRetention = false
@@ -410,22 +410,22 @@ struct Rules: Equatable, Sendable {
 
 struct ProviderInfo: Identifiable, Hashable, Sendable {
     let name: String
-    let kind: ProviderSort
+    let kind: ProviderType
     var address: String
     var hasKey: Bool
     var model: String?
-    var terms: Terms
+    var dataPolicy: DataPolicyInfo
     var models: Int
-    /// It failed again and again, and is left alone for so long.
-    var restingSeconds = 0
+    /// Remaining cooldown after repeated failures.
+    var cooldownSeconds = 0
 
     var id: String { name }
 }
 
-enum ProviderSort: String, CaseIterable, Sendable {
+enum ProviderType: String, CaseIterable, Sendable {
     case openRouter, deepSeek, groq, fireworks, openAI, ollama, llamaServer, compatible
 
-    /// As it calls itself.
+    /// The provider's own spelling.
     var title: String {
         switch self {
         case .openRouter: "OpenRouter"
@@ -442,14 +442,14 @@ enum ProviderSort: String, CaseIterable, Sendable {
     var needsAddress: Bool { self == .ollama || self == .llamaServer || self == .compatible }
 }
 
-/// A provider as the person sets it up. Not printed and not stored by the app: the key goes to the keychain.
+/// A provider that the user adds. Never printed or stored by the app: the key goes to the keychain.
 struct NewProvider: Sendable, Equatable {
-    var kind = ProviderSort.openRouter
+    var kind = ProviderType.openRouter
     var address = ""
     var key = ""
     var model = ""
 
-    /// What receipts and reports will call it.
+    /// The provider's name in receipts and reports.
     var name: String {
         kind.needsAddress ? URL(string: address)?.host ?? kind.rawValue : kind.rawValue.lowercased()
     }
@@ -458,7 +458,7 @@ struct NewProvider: Sendable, Equatable {
 struct Spending: Equatable, Sendable {
     var today = 0.0
     var month = 0.0
-    var byPlace: [SpendingLine] = []
+    var byProvider: [SpendingLine] = []
 }
 
 struct SpendingLine: Identifiable, Hashable, Sendable {
@@ -471,8 +471,8 @@ struct SpendingLine: Identifiable, Hashable, Sendable {
 
 // MARK: - The device
 
-/// What a banner tells.
-struct Condition: Equatable, Sendable {
+/// Conditions of the device that a banner shows.
+struct DeviceCondition: Equatable, Sendable {
     var isHot = false
     var isShortOfMemory = false
 }

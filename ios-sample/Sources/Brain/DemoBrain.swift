@@ -1,15 +1,16 @@
-// The app without a model and without a network: what a person sees before they decide to download anything, what
-// previews and UI tests show, and what the tests of the models run against.
+// The app without model and network: for users before their first download, previews, UI tests, and the tests of the
+// models.
 //
-// It behaves as the real one does: answers come word by word, a stopped answer keeps its words, an edit makes a version,
-// a download can be left and gone on with, words that would leave the device are asked about. Nothing is kept after it.
+// It behaves as the real one does: answers arrive word by word, a stopped answer keeps its text, an edit adds a
+// version, a download can be paused and resumed, and consent is requested before content leaves the device. Nothing is
+// stored.
 
 import Foundation
 
 actor DemoBrain: Brain {
     private struct Node {
-        var message: ChatMessage
-        /// 0: the first of its chat.
+        var message: MessageEntry
+        /// 0 for the first message of a chat.
         let parent: MessageID
     }
 
@@ -17,11 +18,11 @@ actor DemoBrain: Brain {
         var summary: ChatSummary
         var named = true
         var nodes: [MessageID: Node] = [:]
-        /// The version that is shown after a message.
-        var shown: [MessageID: MessageID] = [:]
+        /// The selected child of each message.
+        var next: [MessageID: MessageID] = [:]
 
         var path: [MessageID] {
-            sequence(first: shown[0]) { [shown] in $0.flatMap { shown[$0] } }.prefix { $0 != nil }.compactMap(\.self)
+            sequence(first: next[0]) { [next] in $0.flatMap { next[$0] } }.prefix { $0 != nil }.compactMap(\.self)
         }
 
         func versions(of id: MessageID) -> [MessageID] {
@@ -33,27 +34,27 @@ actor DemoBrain: Brain {
     private let pace: Duration
     private var stores: [ChatID: Store] = [:]
     private var deleted: [ChatID: Store] = [:]
-    private var scripts: [MessageID: ArraySlice<AnswerPiece>] = [:]
+    private var scripts: [MessageID: ArraySlice<AnswerChunk>] = [:]
     private var lastID: UInt64 = 0
     private var models: [ModelEntry]
     private var downloaded: [String: UInt64] = [:]
     private var prefs = Preferences(finishedFirstRun: true)
-    private var allowed = Rules(dollarsPerDay: 0.5, dollarsPerMonth: 5)
-    private var places: [ProviderInfo] = [
+    private var policySettings = PolicySettings(dollarsPerDay: 0.5, dollarsPerMonth: 5)
+    private var configured: [ProviderInfo] = [
         ProviderInfo(
             name: "openrouter", kind: .openRouter, address: "https://openrouter.ai", hasKey: true,
-            model: DemoContent.remoteModel, terms: DemoContent.remoteTerms, models: 342)
+            model: DemoContent.remoteModel, dataPolicy: DemoContent.remoteDataPolicy, models: 342)
     ]
-    private let state: Condition
+    private let deviceCondition: DeviceCondition
 
-    /// Without a pace an answer comes at once. `fresh`: as on the first start, with no chat and no model.
+    /// With a pace of zero an answer arrives at once. `fresh`: no chats and no models, as on the first start.
     init(
         pace: Duration = .milliseconds(35), fresh: Bool = false, russian: Bool = DemoBrain.prefersRussian,
-        condition: Condition = Condition(), now: Date = .now
+        condition: DeviceCondition = DeviceCondition(), now: Date = .now
     ) {
         content = russian ? .russian : .english
         self.pace = pace
-        state = condition
+        deviceCondition = condition
         models = fresh ? [] : [DemoContent.catalog[0]]
         prefs.finishedFirstRun = !fresh
         guard !fresh else { return }
@@ -64,11 +65,11 @@ actor DemoBrain: Brain {
                     id: id, title: chat.title, pinned: index == 0,
                     updated: now.addingTimeInterval(-Double(index * index) * 17_000 - 240)))
             var parent: MessageID = 0
-            for turn in chat.turns {
-                for message in [Self.question(turn.question, id: lastID + 1), turn.answer(id: lastID + 2)] {
+            for demo in chat.turns {
+                for message in [Self.question(demo.question, id: lastID + 1), demo.answer(id: lastID + 2)] {
                     lastID += 1
                     store.nodes[lastID] = Node(message: message, parent: parent)
-                    store.shown[parent] = lastID
+                    store.next[parent] = lastID
                     parent = lastID
                 }
             }
@@ -94,7 +95,7 @@ actor DemoBrain: Brain {
 
     func open(_ chat: ChatID) throws -> Chat {
         let store = try store(chat)
-        let messages = store.path.compactMap { id -> ChatMessage? in
+        let messages = store.path.compactMap { id -> MessageEntry? in
             var message = store.nodes[id]?.message
             message?.versions = store.versions(of: id)
             return message
@@ -128,7 +129,7 @@ actor DemoBrain: Brain {
     }
 
     func restore(_ chat: ChatID) throws {
-        guard let store = deleted.removeValue(forKey: chat) else { throw BrainError(content.gone) }
+        guard let store = deleted.removeValue(forKey: chat) else { throw BrainError(content.missingChat) }
         stores[chat] = store
     }
 
@@ -147,50 +148,53 @@ actor DemoBrain: Brain {
         let chat = try open(chat)
         switch kind {
         case .markdown:
-            let turns = chat.messages.map { "**\($0.author == .person ? content.me : content.model)**\n\n\($0.text)\n" }
+            let turns = chat.messages.map { "**\($0.author == .user ? content.me : content.model)**\n\n\($0.text)\n" }
             return "# \(chat.summary.title)\n\n" + turns.joined(separator: "\n")
         case .json:
-            let messages = chat.messages.map { ["role": $0.author == .person ? "user" : "assistant", "text": $0.text] }
+            let messages = chat.messages.map { ["role": $0.author == .user ? "user" : "assistant", "text": $0.text] }
             let object: [String: Any] = ["title": chat.summary.title, "messages": messages]
             let data = try JSONSerialization.data(withJSONObject: object, options: [.prettyPrinted, .sortedKeys])
             return String(decoding: data, as: UTF8.self)
         }
     }
 
-    func show(_ message: MessageID, in chat: ChatID) throws -> Chat {
-        guard let node = try store(chat).nodes[message] else { throw BrainError(content.gone) }
-        stores[chat]?.shown[node.parent] = message
+    func selectVersion(_ message: MessageID, in chat: ChatID) throws -> Chat {
+        guard let node = try store(chat).nodes[message] else { throw BrainError(content.missingChat) }
+        stores[chat]?.next[node.parent] = message
         return try open(chat)
     }
 
     // MARK: Answers
 
-    func decide(_ turn: Turn, in chat: ChatID) -> Judgement {
-        let wantsAway = turn.options.provider != nil || turn.mode == .onlyInCloud || turn.mode == .preferInCloud
-        let isLong = if case .send(let text) = turn.kind { text.count > DemoContent.fits } else { false }
-        let away = Place.provider(name: places.first?.name ?? "", model: turn.options.model ?? DemoContent.remoteModel)
-        let mayLeave = turn.mode != .onlyOnDevice && turn.privacy != .secret && !places.isEmpty
-        guard wantsAway || isLong else { return .go(.demo, reason: content.here) }
-        guard mayLeave else { return .nowhere(isLong ? content.tooLong : content.staysHere) }
-        guard turn.privacy == .personal, turn.consent != away else { return .go(away, reason: content.agreed) }
-        return .ask(
-            AskQuestion(
-                place: away, reason: isLong ? content.tooLong : content.wished, terms: DemoContent.remoteTerms,
-                cost: 0.0004))
+    func decide(_ request: AnswerRequest, in chat: ChatID) -> AnswerDecision {
+        let prefersCloud = request.mode == .onlyInCloud || request.mode == .preferInCloud
+        let isLong = if case .send(let text) = request.kind { text.count > DemoContent.fits } else { false }
+        let model = request.options.model ?? DemoContent.remoteModel
+        let remote = AnswerTarget.provider(name: configured.first?.name ?? "", model: model)
+        let mayLeave = request.mode != .onlyOnDevice && request.privacy != .secret && !configured.isEmpty
+        let isRemote = prefersCloud || request.options.provider != nil || isLong
+        guard isRemote else { return .route(.demo, reason: content.localReason) }
+        guard mayLeave else { return .noRoute(isLong ? content.tooLong : content.staysHere) }
+        let needsConsent = request.privacy == .personal && request.consent != remote
+        guard needsConsent else { return .route(remote, reason: content.consentReason) }
+        return .needsConsent(
+            ConsentPrompt(
+                target: remote, reason: isLong ? content.tooLong : content.requestReason,
+                dataPolicy: DemoContent.remoteDataPolicy, cost: 0.0004))
     }
 
-    nonisolated func answer(_ turn: Turn, in chat: ChatID) -> Pieces<AnswerPiece> {
-        Pieces {
+    nonisolated func answer(_ request: AnswerRequest, in chat: ChatID) -> PullStream<AnswerChunk> {
+        PullStream {
             var id: MessageID?
             return {
-                let answer = if let id { id } else { try await self.begin(turn, in: chat) }
+                let answer = if let id { id } else { try await self.begin(request, in: chat) }
                 id = answer
                 return await self.next(of: answer, in: chat)
             }
         }
     }
 
-    func costs(of turn: Turn, in chat: ChatID?) -> [CostLine] { DemoContent.costs }
+    func costs(of request: AnswerRequest, in chat: ChatID?) -> [CostLine] { DemoContent.costs }
 
     func presets(for options: ChatOptions) -> [PresetInfo] {
         [(AnswerPreset.precise, 0), (.balanced, 0.7), (.creative, 1)].map {
@@ -199,36 +203,36 @@ actor DemoBrain: Brain {
     }
 
     func choices() -> [ModelChoice] {
-        let here = models.map { ModelChoice(place: .device(model: $0.id), name: $0.name, verdict: verdict(of: $0)) }
-        let away = places.map {
+        let local = models.map { ModelChoice(target: .device(model: $0.id), name: $0.name, verdict: verdict(of: $0)) }
+        let remote = configured.map {
             ModelChoice(
-                place: .provider(name: $0.name, model: DemoContent.remoteModel), name: "DeepSeek V3.2", dollarsIn: 0.27,
-                dollarsOut: 0.4, region: $0.terms.region, searchesWeb: true)
+                target: .provider(name: $0.name, model: DemoContent.remoteModel), name: "DeepSeek V3.2",
+                dollarsIn: 0.27, dollarsOut: 0.4, region: $0.dataPolicy.region, searchesWeb: true)
         }
-        return here + away
+        return local + remote
     }
 
     func offers(of provider: String) -> [ModelChoice] {
         DemoContent.offers.map { offer in
             ModelChoice(
-                place: .provider(name: provider, model: offer.id), name: offer.name, dollarsIn: offer.dollarsIn,
-                dollarsOut: offer.dollarsOut, region: DemoContent.remoteTerms.region, searchesWeb: true)
+                target: .provider(name: provider, model: offer.id), name: offer.name, dollarsIn: offer.dollarsIn,
+                dollarsOut: offer.dollarsOut, region: DemoContent.remoteDataPolicy.region, searchesWeb: true)
         }
     }
 
-    /// Stores the question and an empty answer, and lays out what will come.
-    private func begin(_ turn: Turn, in chat: ChatID) throws -> MessageID {
+    /// Stores the question and an empty answer, and prepares the chunks. Returns the answer's id.
+    private func begin(_ request: AnswerRequest, in chat: ChatID) throws -> MessageID {
         let store = try store(chat)
-        let place: Place =
-            switch decide(turn, in: chat) {
-            case .go(let place, _): place
-            case .ask: throw BrainError(content.notAgreed)
-            case .nowhere(let reason): throw BrainError(reason)
+        let target: AnswerTarget =
+            switch decide(request, in: chat) {
+            case .route(let target, _): target
+            case .needsConsent: throw BrainError(content.notAgreed)
+            case .noRoute(let reason): throw BrainError(reason)
             }
         var parent = store.path.last ?? 0
-        var question = store.path.reversed().compactMap { store.nodes[$0]?.message }.first { $0.author == .person }?
+        var question = store.path.reversed().compactMap { store.nodes[$0]?.message }.first { $0.author == .user }?
             .text
-        switch turn.kind {
+        switch request.kind {
         case .send(let text):
             parent = append(Self.question(text, id: lastID + 1), after: parent, in: chat)
             question = text
@@ -241,57 +245,59 @@ actor DemoBrain: Brain {
             question = store.nodes[parent]?.message.text
         case .resume:
             guard let last = store.path.last, let node = store.nodes[last], node.message.author == .model else { break }
-            let said = node.message.text
-            let rest = content.answer(to: question ?? "").text
-            let remaining = rest.hasPrefix(said) ? String(rest.dropFirst(said.count)) : " " + content.fallback.text
-            scripts[last] = script(DemoAnswer(text: remaining), at: place, turn)[...]
+            let written = node.message.text
+            let whole = content.answer(to: question ?? "").text
+            let isPrefix = whole.hasPrefix(written)
+            let remaining = isPrefix ? String(whole.dropFirst(written.count)) : " " + content.fallback.text
+            scripts[last] = script(DemoAnswer(text: remaining), at: target, request)[...]
             stores[chat]?.nodes[last]?.message.status = .writing
             return last
         }
-        let answer = append(ChatMessage(id: lastID + 1, author: .model, status: .writing), after: parent, in: chat)
-        scripts[answer] = script(content.answer(to: question ?? ""), at: place, turn)[...]
+        let answer = append(MessageEntry(id: lastID + 1, author: .model, status: .writing), after: parent, in: chat)
+        scripts[answer] = script(content.answer(to: question ?? ""), at: target, request)[...]
         return answer
     }
 
-    private func next(of answer: MessageID, in chat: ChatID) async -> AnswerPiece? {
-        guard let piece = scripts[answer]?.first else { return nil }
+    private func next(of answer: MessageID, in chat: ChatID) async -> AnswerChunk? {
+        guard let chunk = scripts[answer]?.first else { return nil }
         if pace > .zero { try? await Task.sleep(for: pace) }
         guard !Task.isCancelled, scripts[answer] != nil else {
             guard case .finished(_, let receipt)? = scripts.removeValue(forKey: answer)?.last else { return nil }
-            let stopped = AnswerPiece.finished(.stopped, receipt)
+            let stopped = AnswerChunk.finished(.stopped, receipt)
             write(stopped, to: answer, in: chat)
             return stopped
         }
         scripts[answer]?.removeFirst()
-        write(piece, to: answer, in: chat)
-        return piece
+        write(chunk, to: answer, in: chat)
+        return chunk
     }
 
-    private func write(_ piece: AnswerPiece, to answer: MessageID, in chat: ChatID) {
+    private func write(_ chunk: AnswerChunk, to answer: MessageID, in chat: ChatID) {
         guard var message = stores[chat]?.nodes[answer]?.message else { return }
-        message.take(piece)
+        message.append(chunk)
         stores[chat]?.nodes[answer]?.message = message
         stores[chat]?.summary.updated = .now
     }
 
-    private func script(_ answer: DemoAnswer, at place: Place, _ turn: Turn) -> [AnswerPiece] {
-        let preset = presets(for: turn.options).first { $0.preset == turn.options.preset ?? .balanced }
-        let away = !place.isDevice
+    private func script(_ answer: DemoAnswer, at target: AnswerTarget, _ request: AnswerRequest) -> [AnswerChunk] {
+        let preset = presets(for: request.options).first { $0.preset == request.options.preset ?? .balanced }
+        let remote = !target.isDevice
         let receipt = AnswerReceipt(
-            place: place, servedBy: away ? "Fireworks" : nil, reason: away ? content.agreed : content.here,
-            terms: away ? DemoContent.remoteTerms : Terms(), cost: away ? 0.00018 : 0, promptTokens: 41,
-            answerTokens: answer.text.count / 4, firstTokenSeconds: 0.31, tokensPerSecond: away ? 61 : 27.4,
-            preset: turn.options.preset, temperature: preset?.temperature, topP: preset?.topP,
-            samplingReason: content.presetReason)
-        return [.started(place, reason: receipt.reason)]
+            target: target, servedBy: remote ? "Fireworks" : nil,
+            reason: remote ? content.consentReason : content.localReason,
+            dataPolicy: remote ? DemoContent.remoteDataPolicy : DataPolicyInfo(), cost: remote ? 0.00018 : 0,
+            promptTokens: 41, answerTokens: answer.text.count / 4, firstTokenSeconds: 0.31,
+            tokensPerSecond: remote ? 61 : 27.4, preset: request.options.preset, temperature: preset?.temperature,
+            topP: preset?.topP, samplingReason: content.presetReason)
+        return [.started(target, reason: receipt.reason)]
             + Self.words(answer.reasoning).map { .reasoning($0) } + Self.words(answer.text).map { .text($0) }
-            + (turn.webSearch && away ? [.citation(DemoContent.citation)] : []) + [.finished(.done, receipt)]
+            + (request.webSearch && remote ? [.citation(DemoContent.citation)] : []) + [.finished(.done, receipt)]
     }
 
-    private func append(_ message: ChatMessage, after parent: MessageID, in chat: ChatID) -> MessageID {
+    private func append(_ message: MessageEntry, after parent: MessageID, in chat: ChatID) -> MessageID {
         lastID += 1
         stores[chat]?.nodes[lastID] = Node(message: message, parent: parent)
-        stores[chat]?.shown[parent] = lastID
+        stores[chat]?.next[parent] = lastID
         return lastID
     }
 
@@ -299,9 +305,9 @@ actor DemoBrain: Brain {
 
     func installed() -> [ModelEntry] { models }
 
-    func worthHaving() -> [ModelEntry] { DemoContent.catalog }
+    func catalogModels() -> [ModelEntry] { DemoContent.catalog }
 
-    func judge(_ reference: String) throws -> Fit {
+    func checkFit(_ reference: String) throws -> Fit {
         guard let entry = DemoContent.catalog.first(where: { $0.reference == reference || $0.id == reference }) else {
             throw BrainError(content.unknownModel)
         }
@@ -311,8 +317,8 @@ actor DemoBrain: Brain {
             suggestions: verdict(of: entry) == .tooLarge ? [content.suggestion] : [])
     }
 
-    nonisolated func download(_ reference: String) -> Pieces<DownloadStep> {
-        Pieces {
+    nonisolated func download(_ reference: String) -> PullStream<DownloadStep> {
+        PullStream {
             var isResolved = false
             var isOver = false
             return {
@@ -352,7 +358,7 @@ actor DemoBrain: Brain {
 
     func remove(_ model: String) { models.removeAll { $0.id == model } }
 
-    private func verdict(of entry: ModelEntry) -> FitVerdict {
+    private func verdict(of entry: ModelEntry) -> FitLevel {
         let need = entry.sizeBytes * 5 / 4
         return need > DemoContent.budget * 5 / 4 ? .tooLarge : need > DemoContent.budget ? .tight : .fits
     }
@@ -361,50 +367,51 @@ actor DemoBrain: Brain {
 
     func preferences() -> Preferences { prefs }
     func setPreferences(_ preferences: Preferences) { prefs = preferences }
-    func rules() -> Rules { allowed }
-    func setRules(_ rules: Rules) { allowed = rules }
-    func providers() -> [ProviderInfo] { places }
+    func policy() -> PolicySettings { policySettings }
+    func setPolicy(_ policy: PolicySettings) { policySettings = policy }
+    func providers() -> [ProviderInfo] { configured }
 
     func addProvider(_ provider: NewProvider) {
         let name = provider.name
-        places.removeAll { $0.name == name }
-        places.append(
+        configured.removeAll { $0.name == name }
+        configured.append(
             ProviderInfo(
                 name: name, kind: provider.kind, address: provider.address, hasKey: !provider.key.isEmpty,
-                model: provider.model.isEmpty ? nil : provider.model, terms: DemoContent.remoteTerms, models: 12))
+                model: provider.model.isEmpty ? nil : provider.model, dataPolicy: DemoContent.remoteDataPolicy,
+                models: 12))
     }
 
-    func removeProvider(_ name: String) { places.removeAll { $0.name == name } }
+    func removeProvider(_ name: String) { configured.removeAll { $0.name == name } }
 
     func beginSignIn(_ provider: String) throws -> URL {
-        guard let url = URL(string: "https://openrouter.ai/auth") else { throw BrainError(content.gone) }
+        guard let url = URL(string: "https://openrouter.ai/auth") else { throw BrainError(content.missingChat) }
         return url
     }
 
     func finishSignIn(_ provider: String, code: String) {
-        for index in places.indices where places[index].name == provider { places[index].hasKey = true }
+        for index in configured.indices where configured[index].name == provider { configured[index].hasKey = true }
     }
 
     func spending() -> Spending {
         Spending(
             today: 0.0127, month: 0.3104,
-            byPlace: [SpendingLine(name: "openrouter", answers: 148, dollars: 0.3104)])
+            byProvider: [SpendingLine(name: "openrouter", answers: 148, dollars: 0.3104)])
     }
 
-    func condition() -> Condition { state }
+    func condition() -> DeviceCondition { deviceCondition }
 
-    // MARK: Small steps
+    // MARK: Helpers
 
     private func store(_ chat: ChatID) throws -> Store {
-        guard let store = stores[chat] else { throw BrainError(content.gone) }
+        guard let store = stores[chat] else { throw BrainError(content.missingChat) }
         return store
     }
 
-    private static func question(_ text: String, id: MessageID) -> ChatMessage {
-        ChatMessage(id: id, author: .person, text: text)
+    private static func question(_ text: String, id: MessageID) -> MessageEntry {
+        MessageEntry(id: id, author: .user, text: text)
     }
 
-    /// Word by word, each with the space before it.
+    /// Splits a text into words, each with the space before it.
     private static func words(_ text: String) -> [String] {
         text.reduce(into: [String]()) { words, character in
             if words.isEmpty || (character.isWhitespace && words.last?.last?.isWhitespace == false) {

@@ -1,6 +1,6 @@
-// What the demo says: a handful of chats, answers and models, in English and Russian.
+// Content of the demo: chats, answers and models, in English and Russian.
 //
-// The models and prices are examples and look like those of November 2026; the real ones come from the library.
+// Models and prices are examples that resemble those of November 2026; the real ones come from the library.
 
 import Foundation
 
@@ -15,12 +15,12 @@ struct DemoTurn: Sendable {
     var reasoning = ""
     let text: String
     var receipt = AnswerReceipt(
-        place: .device(model: DemoContent.catalog[0].name), reason: "installed and fits", promptTokens: 96,
+        target: .device(model: DemoContent.catalog[0].name), reason: "installed and fits", promptTokens: 96,
         answerTokens: 183, firstTokenSeconds: 0.28, tokensPerSecond: 31.6, preset: .balanced, temperature: 0.7,
         topP: 0.95)
 
-    func answer(id: MessageID) -> ChatMessage {
-        ChatMessage(
+    func answer(id: MessageID) -> MessageEntry {
+        MessageEntry(
             id: id, author: .model, text: text, reasoning: reasoning, reasoningSeconds: reasoning.isEmpty ? 0 : 4.2,
             receipt: receipt)
     }
@@ -37,29 +37,29 @@ struct DemoContent: Sendable {
     let fallback: DemoAnswer
     let me: String
     let model: String
-    let here: String
-    let agreed: String
-    let wished: String
+    let localReason: String
+    let consentReason: String
+    let requestReason: String
     let tooLong: String
     let staysHere: String
     let notAgreed: String
-    let gone: String
+    let missingChat: String
     let unknownModel: String
     let notAModel: String
     let presetReason: String
     let suggestion: String
-    let verdicts: [FitVerdict: String]
+    let verdicts: [FitLevel: String]
 
     func answer(to question: String) -> DemoAnswer {
         let question = question.lowercased()
         return answers.first { $0.keywords.contains { question.contains($0) } } ?? fallback
     }
 
-    /// Characters of a question; what is longer has to be asked about.
+    /// Longest question in characters that the demo answers locally; a longer one needs consent.
     static let fits = 1_500
     static let budget: UInt64 = 2_900_000_000
     static let remoteModel = "deepseek/deepseek-v3.2"
-    static let remoteTerms = Terms(region: "US", asOf: "2026-11-20")
+    static let remoteDataPolicy = DataPolicyInfo(region: "US", asOf: "2026-11-20")
     static let citation = Citation(url: "https://oceanservice.noaa.gov", title: "NOAA: tides and currents")
 
     static let catalog = [
@@ -82,7 +82,7 @@ struct DemoContent: Sendable {
             license: "MIT", reasons: true),
     ]
 
-    /// Per million tokens.
+    /// Prices per million tokens.
     static let offers: [(id: String, name: String, dollarsIn: Double, dollarsOut: Double)] = [
         (remoteModel, "DeepSeek V3.2", 0.27, 0.4), ("qwen/qwen3-32b", "Qwen3 32B", 0.1, 0.3),
         ("meta-llama/llama-3.3-70b-instruct", "Llama 3.3 70B", 0.13, 0.39),
@@ -90,12 +90,12 @@ struct DemoContent: Sendable {
     ]
 
     static let costs = [
-        CostLine(place: .device(model: "SmolLM2 360M"), isSetUp: true, dollars: 0, asOf: ""),
+        CostLine(target: .device(model: "SmolLM2 360M"), isSetUp: true, dollars: 0, asOf: ""),
         CostLine(
-            place: .provider(name: "openrouter", model: remoteModel), isSetUp: true, dollars: 0.0004, asOf: "2026-11-20"
-        ),
+            target: .provider(name: "openrouter", model: remoteModel), isSetUp: true, dollars: 0.0004,
+            asOf: "2026-11-20"),
         CostLine(
-            place: .provider(name: "groq", model: "llama-3.3-70b-versatile"), isSetUp: false, dollars: 0.0009,
+            target: .provider(name: "groq", model: "llama-3.3-70b-versatile"), isSetUp: false, dollars: 0.0009,
             asOf: "2026-11-02"),
     ]
 
@@ -184,18 +184,18 @@ struct DemoContent: Sendable {
                 + "written in advance, and it arrives word by word as a real one would.\n\nTo get real answers:\n\n1. open "
                 + "*Models*,\n2. choose one that fits this device,\n3. download it once.\n\nAfter that it works on a plane."
         ),
-        me: "Me", model: "Model", here: "the demo answers, on this device", agreed: "you agreed to send it there",
-        wished: "you asked for a model that is not on this device",
-        tooLong: "this is longer than what a model on this device can read",
+        me: "Me", model: "Model", localReason: "the demo answers, on this device",
+        consentReason: "you agreed to send it there", requestReason: "you chose a model that is not on this device",
+        tooLong: "this is longer than a model on this device can read",
         staysHere: "your settings keep this on the device; change the mode in Settings",
-        notAgreed: "nobody agreed that this leaves the device", gone: "this chat is not here any more",
+        notAgreed: "you have not agreed to send this off the device", missingChat: "this chat no longer exists",
         unknownModel: "there is no model at this reference; check the spelling",
-        notAModel: "this file is not a GGUF model", presetReason: "the usual values; the model's file names none",
+        notAModel: "this file is not a GGUF model", presetReason: "default values; the model's file sets none",
         suggestion: "a context of 2,048 tokens would need 310 MB less",
         verdicts: [
-            .fits: "all of it has room in memory",
-            .tight: "it runs from the file: slower, and slower still when the device is busy",
-            .tooLarge: "it needs more memory than this device can give to one app",
+            .fits: "the whole model fits in memory",
+            .tight: "it runs from the file: slower, even more so on a busy device",
+            .tooLarge: "it needs more memory than this device can give one app",
         ])
 
     static let russian = DemoContent(
@@ -256,13 +256,13 @@ struct DemoContent: Sendable {
                 "Это **демо**: модель не запущена, и ничего не покидает устройство. Ответ написан заранее и приходит по "
                 + "слову, как настоящий.\n\nЧтобы получать настоящие ответы:\n\n1. откройте «Модели»,\n2. выберите подходящую "
                 + "этому устройству,\n3. скачайте её один раз.\n\nДальше она работает и в самолёте."),
-        me: "Я", model: "Модель", here: "отвечает демо, на этом устройстве", agreed: "вы разрешили отправить",
-        wished: "вы выбрали модель, которой нет на устройстве",
+        me: "Я", model: "Модель", localReason: "отвечает демо, на этом устройстве",
+        consentReason: "вы разрешили отправить", requestReason: "вы выбрали модель, которой нет на устройстве",
         tooLong: "это длиннее, чем может прочесть модель на устройстве",
-        staysHere: "настройки не выпускают это с устройства; режим меняется в настройках",
-        notAgreed: "никто не разрешал отправлять это с устройства", gone: "этого чата больше нет",
+        staysHere: "по настройкам это остаётся на устройстве; режим можно изменить в настройках",
+        notAgreed: "вы не разрешали отправлять это с устройства", missingChat: "этого чата больше нет",
         unknownModel: "по этой ссылке нет модели; проверьте написание", notAModel: "это не файл модели GGUF",
-        presetReason: "обычные значения; файл модели своих не называет",
+        presetReason: "значения по умолчанию; в файле модели своих нет",
         suggestion: "контекст в 2048 токенов займёт на 310 МБ меньше",
         verdicts: [
             .fits: "помещается в память целиком",

@@ -1,7 +1,7 @@
-// The one file that imports Nearside. It says the library's words in the app's words and back, and decides nothing.
+// The only file that imports Nearside. It maps between the types of the library and of the app.
 //
-// What is the app's own here: which folder is used, where credentials are kept, and that the person is always asked before
-// personal words leave the device.
+// The app decides here which folder is used, where credentials are stored, and that the user is always asked before
+// personal content leaves the device.
 
 import Foundation
 import NearsideKit
@@ -10,25 +10,25 @@ actor NearsideBrain: Brain {
     private let nearside: Nearside
     private let conversations: Conversations
     private let keys: any Keys
-    /// Reads the phone. Nothing where there is none to read: the library then asks the system itself.
+    /// Provides the device readings. With `nil` the library asks the system itself.
     private let host: (any DeviceHost)?
     private let settingsFile: URL
     private let catalog: [CatalogEntry]
     /// Completes when all stored credentials are loaded.
     private let unlocked: Task<Void, Never>
-    /// What providers offer, as it was last fetched.
+    /// Models of each provider, as last fetched.
     private var offers: [String: [RemoteModel]] = [:]
     private var signIns: [String: SignIn] = [:]
 
-    /// `hub`: another place than Hugging Face, such as a mirror or a test's own.
+    /// `hub`: a mirror or test server instead of Hugging Face.
     init(directory: URL, hub: String? = nil) throws {
-        // Models are large and can be had again.
+        // Models are large and can be downloaded again.
         let library = try directory.folderWithoutBackup("nearside")
         let config = Config(directory: library.path, hub: hub)
         #if canImport(Darwin)
             let (host, keys) = (AppleHost(), KeychainCredentialStore())
             let nearside = try Nearside.withHost(config: config, host: host)
-            // Memory warnings, going to the background, coming back.
+            // Forward memory warnings and app state.
             nearside.followApp()
         #else
             let (host, keys) = (DeviceHost?.none, FileCredentialStore(directory: directory.appending(path: "keys")))
@@ -40,7 +40,7 @@ actor NearsideBrain: Brain {
         conversations = try nearside.conversations()
         catalog = try nearside.catalog()
         settingsFile = directory.appendingPathComponent("preferences.json")
-        // A credential that cannot be read is missing: the provider's own error says so when it is asked.
+        // A credential that cannot be read counts as missing; the provider reports that.
         unlocked = Task { try? await nearside.loadCredentials(keys) }
     }
 
@@ -81,40 +81,43 @@ actor NearsideBrain: Brain {
         try await conversations.export(id: chat, format: kind == .markdown ? .markdown : .json)
     }
 
-    func show(_ message: MessageID, in chat: ChatID) async throws -> Chat {
+    func selectVersion(_ message: MessageID, in chat: ChatID) async throws -> Chat {
         Chat(try await conversations.choose(id: chat, message: message))
     }
 
     // MARK: Answers
 
-    func decide(_ turn: Turn, in chat: ChatID) async throws -> Judgement {
+    func decide(_ request: AnswerRequest, in chat: ChatID) async throws -> AnswerDecision {
         await unlocked.value
-        switch try await conversations.route(chat, turn.request) {
-        case .go(let route): return .go(Place(route.target), reason: route.reason)
+        switch try await conversations.route(chat, request.chatRequest) {
+        case .go(let route): return .route(AnswerTarget(route.target), reason: route.reason)
         case .ask(let question):
-            let (place, terms) = (Place(question.target), Terms(question.dataPolicy))
-            return .ask(AskQuestion(place: place, reason: question.reason, terms: terms, cost: question.costUsd))
-        case .nowhere(_, _, let detail, _): return .nowhere(detail)
+            let (target, policy) = (AnswerTarget(question.target), DataPolicyInfo(question.dataPolicy))
+            return .needsConsent(
+                ConsentPrompt(target: target, reason: question.reason, dataPolicy: policy, cost: question.costUsd))
+        case .nowhere(_, _, let detail, _): return .noRoute(detail)
         }
     }
 
-    nonisolated func answer(_ turn: Turn, in chat: ChatID) -> Pieces<AnswerPiece> {
-        let request = turn.request
-        return pieces(
+    nonisolated func answer(_ request: AnswerRequest, in chat: ChatID) -> PullStream<AnswerChunk> {
+        let body = request.chatRequest
+        return pullStream(
             { [conversations] in
-                switch turn.kind {
-                case .send: conversations.send(chat, request)
-                case .edit(let old, _): conversations.edit(chat, old, request)
-                case .regenerate(let old): conversations.regenerate(chat, old, request)
-                case .resume: conversations.resume(chat, request)
+                switch request.kind {
+                case .send: conversations.send(chat, body)
+                case .edit(let old, _): conversations.edit(chat, old, body)
+                case .regenerate(let old): conversations.regenerate(chat, old, body)
+                case .resume: conversations.resume(chat, body)
                 }
-            }, AnswerPiece.init)
+            }, AnswerChunk.init)
     }
 
-    func costs(of turn: Turn, in chat: ChatID?) async throws -> [CostLine] {
-        let new = turn.request
-        let rows = if let chat { try await conversations.cost(chat, new) } else { try await nearside.cost(new) }
-        return rows.map { CostLine(place: Place($0.target), isSetUp: $0.setUp, dollars: $0.usdTotal, asOf: $0.asOf) }
+    func costs(of request: AnswerRequest, in chat: ChatID?) async throws -> [CostLine] {
+        let body = request.chatRequest
+        let rows = if let chat { try await conversations.cost(chat, body) } else { try await nearside.cost(body) }
+        return rows.map { row in
+            CostLine(target: AnswerTarget(row.target), isSetUp: row.setUp, dollars: row.usdTotal, asOf: row.asOf)
+        }
     }
 
     func presets(for options: ChatOptions) async throws -> [PresetInfo] {
@@ -129,10 +132,8 @@ actor NearsideBrain: Brain {
         var choices: [ModelChoice] = []
         for model in try await installed() {
             let fit = try? await nearside.fit(ModelRef.parse(model.id))
-            choices.append(
-                ModelChoice(
-                    place: .device(model: model.id), name: model.name,
-                    verdict: fit.map { verdicts[$0.verdict] ?? .tight }))
+            let verdict = fit.map { verdicts[$0.verdict] ?? .tight }
+            choices.append(ModelChoice(target: .device(model: model.id), name: model.name, verdict: verdict))
         }
         return choices
             + (try await nearside.providers()).filter(\.hasKey).compactMap { status in
@@ -153,7 +154,7 @@ actor NearsideBrain: Brain {
 
     private func choice(_ model: String, at status: ProviderStatus, _ offer: RemoteModel?) -> ModelChoice {
         ModelChoice(
-            place: .provider(name: status.settings.name, model: model), name: offer?.name ?? model,
+            target: .provider(name: status.settings.name, model: model), name: offer?.name ?? model,
             dollarsIn: offer?.price?.usdIn, dollarsOut: offer?.price?.usdOut, region: status.dataPolicy.region,
             searchesWeb: offer?.abilities?.webSearch ?? (status.settings.kind == .openRouter))
     }
@@ -164,18 +165,18 @@ actor NearsideBrain: Brain {
         try await nearside.models().map { ModelEntry($0, catalog: catalog) }
     }
 
-    func worthHaving() -> [ModelEntry] { catalog.map(ModelEntry.init) }
+    func catalogModels() -> [ModelEntry] { catalog.map(ModelEntry.init) }
 
-    func judge(_ reference: String) async throws -> Fit {
+    func checkFit(_ reference: String) async throws -> Fit {
         Fit(try await nearside.fit(model(reference)), reference: reference)
     }
 
-    nonisolated func download(_ reference: String) -> Pieces<DownloadStep> {
-        pieces(
+    nonisolated func download(_ reference: String) -> PullStream<DownloadStep> {
+        pullStream(
             { [self] in nearside.download(try model(reference)) }, { [catalog] in DownloadStep($0, catalog: catalog) })
     }
 
-    /// One of the catalogue by its id, or whatever else was typed.
+    /// Resolves an id of the catalogue, or parses any other reference.
     private nonisolated func model(_ reference: String) throws -> ModelRef {
         try catalog.first { $0.id == reference }?.model ?? ModelRef.parse(reference)
     }
@@ -191,25 +192,25 @@ actor NearsideBrain: Brain {
     func preferences() -> Preferences { Preferences(file: settingsFile) }
     func setPreferences(_ preferences: Preferences) throws { try preferences.write(to: settingsFile) }
 
-    func rules() throws -> Rules {
+    func policy() throws -> PolicySettings {
         let policy = try nearside.policy()
-        return Rules(
+        return PolicySettings(
             regions: policy.regions, allowRetention: policy.allowRetention, allowTraining: policy.allowTraining,
             allowMetered: policy.allowMetered, dollarsPerRequest: policy.maxUsdRequest, dollarsPerDay: policy.maxUsdDay,
             dollarsPerMonth: policy.maxUsdMonth)
     }
 
-    func setRules(_ rules: Rules) async throws {
+    func setPolicy(_ settings: PolicySettings) async throws {
         var policy = try nearside.policy()
-        // Receipts name the rules that an answer was given under.
+        // Receipts name the version of the policy that applied.
         policy.version = "app-" + Date.now.ISO8601Format()
-        policy.regions = rules.regions
-        policy.allowRetention = rules.allowRetention
-        policy.allowTraining = rules.allowTraining
-        policy.allowMetered = rules.allowMetered
-        policy.maxUsdRequest = rules.dollarsPerRequest
-        policy.maxUsdDay = rules.dollarsPerDay
-        policy.maxUsdMonth = rules.dollarsPerMonth
+        policy.regions = settings.regions
+        policy.allowRetention = settings.allowRetention
+        policy.allowTraining = settings.allowTraining
+        policy.allowMetered = settings.allowMetered
+        policy.maxUsdRequest = settings.dollarsPerRequest
+        policy.maxUsdDay = settings.dollarsPerDay
+        policy.maxUsdMonth = settings.dollarsPerMonth
         policy.consent = .ask
         try await nearside.setPolicy(policy: policy)
     }
@@ -220,12 +221,11 @@ actor NearsideBrain: Brain {
     }
 
     func addProvider(_ provider: NewProvider) async throws {
-        let address = provider.address.trimmingCharacters(in: .whitespaces)
-        let name = provider.name
+        let (name, address) = (provider.name, provider.address.trimmingCharacters(in: .whitespaces))
         var settings = ProviderSettings(name: name, kind: kinds[provider.kind] ?? .compatible)
         if !address.isEmpty { settings.baseUrl = address }
         if !provider.model.isEmpty { settings.model = provider.model }
-        // Unencrypted only to a machine of the person's own: they typed its address.
+        // Allow plain HTTP only if the user typed such an address, as for a server of their own.
         settings.allowHttp = address.hasPrefix("http://")
         try await nearside.addProvider(settings: settings)
         if !provider.key.isEmpty { try keep(provider.key, for: name) }
@@ -245,7 +245,7 @@ actor NearsideBrain: Brain {
     }
 
     func finishSignIn(_ provider: String, code: String) async throws {
-        guard let signIn = signIns[provider] else { throw BrainError("the sign-in has ended; begin it again") }
+        guard let signIn = signIns[provider] else { throw BrainError("the sign-in is not active; start it again") }
         try keep(try await nearside.finishSignIn(provider: provider, signIn: signIn, code: code), for: provider)
         signIns[provider] = nil
     }
@@ -259,29 +259,29 @@ actor NearsideBrain: Brain {
         let spent = try await nearside.spent()
         let lines = try await nearside.spending(by: .provider)
             .map { SpendingLine(name: $0.key, answers: Int($0.requests), dollars: $0.usd) }
-        return Spending(today: spent.day, month: spent.month, byPlace: lines)
+        return Spending(today: spent.day, month: spent.month, byProvider: lines)
     }
 
     // MARK: The device
 
-    func condition() -> Condition {
-        guard let facts = host?.facts() else { return Condition() }
-        return Condition(
+    func condition() -> DeviceCondition {
+        guard let facts = host?.facts() else { return DeviceCondition() }
+        return DeviceCondition(
             isHot: facts.heat == .serious || facts.heat == .critical, isShortOfMemory: facts.memoryPressure)
     }
 }
 
-/// A stream of the library in the app's words.
-private func pieces<Base: BatchStream, Piece: Sendable>(
-    _ start: @escaping @Sendable () throws -> BatchSequence<Base>, _ piece: @escaping @Sendable (Base.Element) -> Piece?
-) -> Pieces<Piece> {
-    Pieces {
-        var iterator: BatchSequence<Base>.Iterator?
+/// Maps a stream of the library to the app's elements.
+private func pullStream<Source: BatchStream, Item: Sendable>(
+    _ start: @escaping @Sendable () throws -> BatchSequence<Source>, _ convert: @escaping @Sendable (Source.Element) -> Item?
+) -> PullStream<Item> {
+    PullStream {
+        var iterator: BatchSequence<Source>.Iterator?
         return {
             var elements = try iterator ?? start().makeAsyncIterator()
             defer { iterator = elements }
             while let element = try await elements.next() {
-                if let piece = piece(element) { return piece }
+                if let item = convert(element) { return item }
             }
             return nil
         }
@@ -302,14 +302,14 @@ extension ChatSummary {
 extension Chat {
     fileprivate init(_ conversation: Conversation) {
         let shown = conversation.messages.filter { $0.role == .user || $0.role == .assistant }
-        self.init(summary: ChatSummary(conversation.summary), messages: shown.map(ChatMessage.init))
+        self.init(summary: ChatSummary(conversation.summary), messages: shown.map(MessageEntry.init))
     }
 }
 
-extension ChatMessage {
+extension MessageEntry {
     fileprivate init(_ message: StoredMessage) {
         self.init(
-            id: message.id, author: message.role == .user ? .person : .model, text: message.text,
+            id: message.id, author: message.role == .user ? .user : .model, text: message.text,
             reasoning: message.reasoning, reasoningSeconds: Double(message.reasoningMs) / 1000,
             citations: message.citations.map { Citation(url: $0.url, title: $0.title) },
             status: MessageStatus(message.state),
@@ -337,11 +337,11 @@ extension MessageStatus {
     }
 }
 
-extension AnswerPiece {
-    /// Nothing for what this app does not use: it gives the model no tools.
+extension AnswerChunk {
+    /// Returns `nil` for tool calls: this app defines no tools.
     fileprivate init?(_ chunk: Chunk) {
         switch chunk {
-        case .started(let route): self = .started(Place(route.target), reason: route.reason)
+        case .started(let route): self = .started(AnswerTarget(route.target), reason: route.reason)
         case .reasoning(let text): self = .reasoning(text)
         case .text(let text): self = .text(text)
         case .citation(let url, let title): self = .citation(Citation(url: url, title: title))
@@ -352,7 +352,7 @@ extension AnswerPiece {
     }
 }
 
-extension Place {
+extension AnswerTarget {
     fileprivate init(_ target: Target) {
         switch target {
         case .local(let model): self = .device(model: model)
@@ -361,7 +361,7 @@ extension Place {
         }
     }
 
-    fileprivate var target: Target {
+    fileprivate var routeTarget: Target {
         switch self {
         case .device(let model): .local(model: model)
         case .provider(let name, let model): .remote(provider: name, model: model)
@@ -373,9 +373,9 @@ extension Place {
 extension AnswerReceipt {
     fileprivate init(_ receipt: Receipt, _ usage: Usage?, _ timings: Timings?) {
         self.init(
-            place: Place(receipt.target), servedBy: receipt.servedBy, reason: receipt.reason,
-            passedOver: receipt.skipped.map { PassedOver(place: Place($0.target), reason: $0.reason) },
-            terms: Terms(receipt.dataPolicy), cost: receipt.costUsd,
+            target: AnswerTarget(receipt.target), servedBy: receipt.servedBy, reason: receipt.reason,
+            rejected: receipt.skipped.map { RejectedTarget(target: AnswerTarget($0.target), reason: $0.reason) },
+            dataPolicy: DataPolicyInfo(receipt.dataPolicy), cost: receipt.costUsd,
             costIsCertain: receipt.costSource != .estimated && receipt.costSource != .unknown,
             promptTokens: Int(usage?.promptTokens ?? 0), answerTokens: Int(usage?.completionTokens ?? 0),
             firstTokenSeconds: (timings?.firstTokenMs ?? 0) / 1000, tokensPerSecond: timings?.tokensPerSecond ?? 0,
@@ -385,10 +385,10 @@ extension AnswerReceipt {
     }
 }
 
-extension Terms {
+extension DataPolicyInfo {
     fileprivate init(_ policy: DataPolicy) {
         self.init(
-            region: policy.region, kept: policy.retained, trainedOn: policy.trainedOn, asOf: policy.asOf,
+            region: policy.region, retained: policy.retained, trainedOn: policy.trainedOn, asOf: policy.asOf,
             note: policy.note)
     }
 }
@@ -409,7 +409,7 @@ extension ModelEntry {
             quantization: entry.quantization, license: entry.license, note: entry.note, reasons: entry.reasoning)
     }
 
-    /// An installed model under the name that the catalogue has for it, if it came from there.
+    /// Maps an installed model. Takes name and notes from the catalogue if it came from there.
     fileprivate init(_ model: InstalledModel, catalog: [CatalogEntry]) {
         let known = catalog.first {
             guard case .hub(let repo, _, _) = $0.model else { return false }
@@ -436,14 +436,13 @@ extension DownloadStep {
 extension ProviderInfo {
     fileprivate init(_ status: ProviderStatus) {
         self.init(
-            name: status.settings.name, kind: ProviderSort(status.settings.kind), address: status.baseUrl,
-            hasKey: status.hasKey, model: status.defaultModel, terms: Terms(status.dataPolicy),
-            models: Int(status.models),
-            restingSeconds: Int(status.restingSeconds))
+            name: status.settings.name, kind: ProviderType(status.settings.kind), address: status.baseUrl,
+            hasKey: status.hasKey, model: status.defaultModel, dataPolicy: DataPolicyInfo(status.dataPolicy),
+            models: Int(status.models), cooldownSeconds: Int(status.restingSeconds))
     }
 }
 
-/// A float of the library's, as a person writes it: 0.7 and not 0.69999999.
+/// Rounds to three digits, so that 0.69999999 becomes 0.7.
 private func rounded(_ value: Float) -> Double { (Double(value) * 1000).rounded() / 1000 }
 
 // MARK: - To the library
@@ -460,9 +459,9 @@ extension ChatOptions {
     }
 }
 
-extension Turn {
-    /// Only what is new: the library puts what was said before in front of it.
-    fileprivate var request: ChatRequest {
+extension AnswerRequest {
+    /// Builds a request with the new message only: the library adds the history.
+    fileprivate var chatRequest: ChatRequest {
         let messages: [Message] =
             switch kind {
             case .send(let text), .edit(_, let text): [.user(text)]
@@ -470,10 +469,9 @@ extension Turn {
             }
         return ChatRequest(
             messages: messages.lazy.map { $0 }, model: options.model, provider: options.provider,
-            mode: modes[mode] ?? .onlyOnDevice,
-            sensitivity: sensitivities[privacy] ?? .sensitive,
+            mode: modes[mode] ?? .onlyOnDevice, sensitivity: sensitivities[privacy] ?? .sensitive,
             sampling: Sampling(preset: options.preset.flatMap { presets[$0] }), webSearch: webSearch,
-            consent: consent?.target)
+            consent: consent?.routeTarget)
     }
 }
 
@@ -481,11 +479,11 @@ extension AnswerPreset {
     fileprivate init(_ preset: Preset) { self = presets.first { $0.value == preset }?.key ?? .balanced }
 }
 
-extension ProviderSort {
+extension ProviderType {
     fileprivate init(_ kind: ProviderKind) { self = kinds.first { $0.value == kind }?.key ?? .compatible }
 }
 
-// What both sides have under names of their own. What a table should ever lack counts as the most careful there is.
+// Enums of both sides. An entry that a table lacks falls back to the most restrictive value.
 
 private let modes: [AnswerMode: Mode] = [
     .onlyOnDevice: .onlyOnDevice, .preferOnDevice: .preferOnDevice, .preferInCloud: .preferInCloud,
@@ -493,8 +491,8 @@ private let modes: [AnswerMode: Mode] = [
 ]
 private let sensitivities: [PrivacyLevel: Sensitivity] = [.open: .public, .personal: .personal, .secret: .sensitive]
 private let presets: [AnswerPreset: Preset] = [.precise: .precise, .balanced: .balanced, .creative: .creative]
-private let verdicts: [Verdict: FitVerdict] = [.fits: .fits, .tight: .tight, .tooLarge: .tooLarge]
-private let kinds: [ProviderSort: ProviderKind] = [
+private let verdicts: [Verdict: FitLevel] = [.fits: .fits, .tight: .tight, .tooLarge: .tooLarge]
+private let kinds: [ProviderType: ProviderKind] = [
     .openRouter: .openRouter, .deepSeek: .deepSeek, .groq: .groq, .fireworks: .fireworks, .openAI: .openAi,
     .ollama: .ollama, .llamaServer: .llamaServer, .compatible: .compatible,
 ]

@@ -1,7 +1,7 @@
-// The whole app: which brain answers, which chat is open, what the device is doing.
+// State of the whole app: the brain, the open chat, and the condition of the device.
 //
-// State goes down from here and events come back up; nothing else is shared. `AppModel` makes the other models and hands
-// each the brain, so that there is no container and nothing global.
+// State flows down and events flow up. `AppModel` creates the other models and passes each the brain: there is no
+// container and no global state.
 
 import Foundation
 import Observation
@@ -15,17 +15,17 @@ final class AppModel {
     private(set) var chats: ChatsModel
     private(set) var models: ModelsModel
     private(set) var settings: SettingsModel
-    /// There while the first run is not over.
+    /// Present during the first run.
     private(set) var firstRun: FirstRunModel?
-    /// The chat that is open.
+    /// The open chat.
     private(set) var chat: ChatModel?
-    private(set) var condition = Condition()
+    private(set) var condition = DeviceCondition()
     private(set) var isDemo: Bool
     private(set) var isLoaded = false
-    /// Why the real brain could not be had; the demo answers instead.
+    /// Why the real brain failed to open; the demo answers instead.
     var failure: String?
 
-    /// `startsInDemo`: as UI tests and previews want it, and whoever looks at the app first.
+    /// `startsInDemo`: for UI tests, previews, and users who choose the demo.
     init(
         real: @escaping @MainActor () throws -> any Brain, demo: @escaping @MainActor () -> any Brain = { DemoBrain() },
         startsInDemo: Bool = false
@@ -48,7 +48,7 @@ final class AppModel {
         settings = SettingsModel(brain: brain)
     }
 
-    /// Reads what is there, and begins the first run where nothing is.
+    /// Loads the stored state, and begins the first run if there is none.
     func start() async {
         let preferences = (try? await brain.preferences()) ?? Preferences()
         await chats.load()
@@ -71,7 +71,7 @@ final class AppModel {
 
     func close() { chat = nil }
 
-    /// Deletes a chat; if it is the open one, it closes, and its answer ends.
+    /// Deletes a chat. Closes it first if it is open, which ends its answer.
     func delete(_ id: ChatID) async {
         if chat?.chatID == id {
             chat?.stop()
@@ -88,7 +88,7 @@ final class AppModel {
 
     // MARK: Brains
 
-    /// The app without a model and without a network. Nothing of it is kept.
+    /// Switches to the demo. Nothing in it is stored.
     func enterDemo() async {
         isDemo = true
         await use(demo())
@@ -124,7 +124,7 @@ final class AppModel {
         }
     }
 
-    /// Heat and memory, for the banner.
+    /// Reads heat and memory pressure for the banner.
     func refreshCondition() async {
         condition = await brain.condition()
     }

@@ -1,7 +1,7 @@
-// One chat: what was said, what is being said, and everything a person can do about it.
+// State of one chat and the actions on it.
 //
-// The chat exists in the brain's store from its first message on. While an answer comes, `messages` shows it as it grows;
-// when it is over the stored chat is read again, so that what is shown is what is kept.
+// The brain stores the chat from its first message on. During an answer `messages` shows the chunks as they arrive;
+// afterwards the stored chat is read again, so that the screen shows what is stored.
 
 import Foundation
 import Observation
@@ -9,36 +9,36 @@ import Observation
 @MainActor @Observable
 final class ChatModel: Identifiable {
     private let brain: any Brain
-    /// Nothing until something was said.
+    /// `nil` until the first message.
     private(set) var chatID: ChatID?
     private(set) var title = ""
-    private(set) var messages: [ChatMessage] = []
+    private(set) var messages: [MessageEntry] = []
     private(set) var options = ChatOptions()
     private(set) var preferences = Preferences()
     private(set) var isAnswering = false
-    /// Who is answering now.
-    private(set) var place: Place?
+    /// Target of the current answer.
+    private(set) var target: AnswerTarget?
 
-    /// What is typed and not sent.
+    /// Text typed but not sent.
     var draft = ""
     /// The message that `draft` will replace.
     private(set) var editing: MessageID?
     var webSearch = false
     /// Pending consent request. Dismissing it refuses.
-    var question: AskQuestion?
+    var consentPrompt: ConsentPrompt?
     var failure: String?
 
     private(set) var choices: [ModelChoice] = []
-    /// By provider, once the picker asked for it; and why it could not be had.
+    /// Models by provider, once the picker fetched them, and the failures of those fetches.
     private(set) var offers: [String: [ModelChoice]] = [:]
-    private(set) var unoffered: [String: String] = [:]
+    private(set) var offerErrors: [String: String] = [:]
     private(set) var presets: [PresetInfo] = []
     private(set) var costs: [CostLine] = []
 
-    /// The work under way: tests wait for it.
+    /// The current work; tests wait for it.
     private(set) var work: Task<Void, Never>?
-    private var asked: Turn?
-    /// Told when the list of chats has to be read again.
+    private var pendingRequest: AnswerRequest?
+    /// Called when the list of chats must be read again.
     private let onChange: @MainActor () async -> Void
 
     init(brain: any Brain, chatID: ChatID? = nil, onChange: @escaping @MainActor () async -> Void = {}) {
@@ -50,17 +50,17 @@ final class ChatModel: Identifiable {
     func load() async {
         await attempt {
             self.preferences = try await self.brain.preferences()
-            // While an answer comes it is read here, not from the store.
+            // During an answer the messages here are newer than the stored ones.
             if !self.isAnswering { try await self.reload() }
             try await self.loadChoices()
         }
     }
 
-    // MARK: What can be done
+    // MARK: Abilities
 
     var canSend: Bool { !isAnswering && !draft.trimmingCharacters(in: .whitespacesAndNewlines).isEmpty }
 
-    /// The last answer ended before its end, so that it can go on.
+    /// Whether the last answer is incomplete and can be continued.
     var canContinue: Bool {
         guard !isAnswering, let last = messages.last, last.author == .model else { return false }
         switch last.status {
@@ -70,14 +70,14 @@ final class ChatModel: Identifiable {
     }
 
     /// Whether a remote target could continue it.
-    var canContinueRemotely: Bool { canContinue && choices.contains { !$0.place.isDevice } }
+    var canContinueRemotely: Bool { canContinue && choices.contains { !$0.target.isDevice } }
 
     var canSearchWeb: Bool { chosen?.searchesWeb ?? choices.contains(where: \.searchesWeb) }
 
-    /// The line of the picker that is chosen; nothing where the router chooses.
+    /// The selected row of the picker; `nil` if the router chooses.
     var chosen: ModelChoice? {
         (choices + offers.values.joined()).first { choice in
-            switch choice.place {
+            switch choice.target {
             case .device(let model): options.provider == nil && options.model == model
             case .provider(let name, let model): options.provider == name && options.model == model
             case .demo: false
@@ -87,47 +87,47 @@ final class ChatModel: Identifiable {
 
     var presetInfo: PresetInfo? { presets.first { $0.preset == options.preset ?? .balanced } }
 
-    // MARK: Asking
+    // MARK: Requests
 
     func send() {
         guard canSend else { return }
         let text = draft.trimmingCharacters(in: .whitespacesAndNewlines)
-        let kind = editing.map { Turn.Kind.edit($0, text) } ?? .send(text)
+        let kind = editing.map { AnswerRequest.Kind.edit($0, text) } ?? .send(text)
         draft = ""
         editing = nil
-        ask(turn(kind))
+        ask(makeRequest(kind))
     }
 
-    func regenerate(_ message: MessageID) { ask(turn(.regenerate(message))) }
+    func regenerate(_ message: MessageID) { ask(makeRequest(.regenerate(message))) }
 
-    /// Goes on where the last answer broke off.
-    func resume() { ask(turn(.resume)) }
+    /// Continues the last answer where it was interrupted.
+    func resume() { ask(makeRequest(.resume)) }
 
-    /// The same, elsewhere; the person is asked if the rules say so.
+    /// Continues it on a remote target; the user is asked if the policy requires it.
     func continueRemotely() {
-        var turn = turn(.resume)
-        turn.mode = .onlyInCloud
-        if turn.options.provider == nil { turn.options.model = nil }
-        ask(turn)
+        var request = makeRequest(.resume)
+        request.mode = .onlyInCloud
+        if request.options.provider == nil { request.options.model = nil }
+        ask(request)
     }
 
-    /// What was written so far stays, and so does its receipt.
+    /// Stops the answer. The text so far and its receipt remain.
     func stop() { work?.cancel() }
 
     func accept() {
-        guard var turn = asked, let question else { return }
-        turn.consent = question.place
-        self.question = nil
-        asked = nil
-        ask(turn)
+        guard var request = pendingRequest, let consentPrompt else { return }
+        request.consent = consentPrompt.target
+        self.consentPrompt = nil
+        pendingRequest = nil
+        ask(request)
     }
 
-    /// What was typed comes back, to be changed or sent elsewhere.
+    /// Refuses consent and puts the text back into the draft.
     func refuse() {
-        question = nil
-        guard let turn = asked else { return }
-        asked = nil
-        switch turn.kind {
+        consentPrompt = nil
+        guard let request = pendingRequest else { return }
+        pendingRequest = nil
+        switch request.kind {
         case .send(let text): draft = text
         case .edit(let message, let text): (editing, draft) = (message, text)
         case .regenerate, .resume: break
@@ -135,7 +135,7 @@ final class ChatModel: Identifiable {
     }
 
     func beginEdit(_ message: MessageID) {
-        guard !isAnswering, let message = messages.first(where: { $0.id == message && $0.author == .person }) else {
+        guard !isAnswering, let message = messages.first(where: { $0.id == message && $0.author == .user }) else {
             return
         }
         editing = message.id
@@ -147,18 +147,18 @@ final class ChatModel: Identifiable {
         draft = ""
     }
 
-    /// Shows the version before or after this one.
-    func show(_ offset: Int, from message: ChatMessage) async {
+    /// Selects the version at an offset from this one.
+    func selectVersion(_ offset: Int, from message: MessageEntry) async {
         guard !isAnswering, let chatID, let index = message.versions.firstIndex(of: message.id),
             message.versions.indices.contains(index + offset)
         else { return }
-        await attempt { self.take(try await self.brain.show(message.versions[index + offset], in: chatID)) }
+        await attempt { self.update(try await self.brain.selectVersion(message.versions[index + offset], in: chatID)) }
     }
 
-    // MARK: Who answers, and how
+    // MARK: Model and options
 
     func choose(_ choice: ModelChoice?) async {
-        switch choice?.place {
+        switch choice?.target {
         case .device(let model): (options.provider, options.model) = (nil, model)
         case .provider(let name, let model): (options.provider, options.model) = (name, model)
         case .demo, nil: (options.provider, options.model) = (nil, nil)
@@ -182,20 +182,20 @@ final class ChatModel: Identifiable {
         presets = try await brain.presets(for: options)
     }
 
-    /// Everything that the providers offer, for the picker; asks them.
+    /// Fetches all models of the providers for the picker.
     func loadOffers() async {
-        for case .provider(let name, _) in choices.map(\.place) where offers[name] == nil {
-            do { offers[name] = try await brain.offers(of: name) } catch { unoffered[name] = BrainError(error).text }
+        for case .provider(let name, _) in choices.map(\.target) where offers[name] == nil {
+            do { offers[name] = try await brain.offers(of: name) } catch { offerErrors[name] = BrainError(error).text }
         }
-        // The prices that came with them.
+        // Update the prices of the choices.
         await attempt { self.choices = try await self.brain.choices() }
     }
 
-    /// What the draft, or else the next message, would cost everywhere.
+    /// Loads the cost of the draft, or of the next message, for each model.
     func loadCosts() async {
         await attempt {
             self.costs = try await self.brain.costs(
-                of: self.turn(.send(self.draft.isEmpty ? "…" : self.draft)), in: self.chatID)
+                of: self.makeRequest(.send(self.draft.isEmpty ? "…" : self.draft)), in: self.chatID)
         }
     }
 
@@ -206,60 +206,60 @@ final class ChatModel: Identifiable {
         }
     }
 
-    // MARK: Running
+    // MARK: Answering
 
-    private func turn(_ kind: Turn.Kind) -> Turn {
-        Turn(
+    private func makeRequest(_ kind: AnswerRequest.Kind) -> AnswerRequest {
+        AnswerRequest(
             kind: kind, options: options, mode: preferences.mode, privacy: preferences.privacy,
             webSearch: webSearch && canSearchWeb)
     }
 
-    private func ask(_ turn: Turn) {
+    private func ask(_ request: AnswerRequest) {
         guard !isAnswering else { return }
         isAnswering = true
         failure = nil
         work = Task {
-            await self.run(turn)
+            await self.run(request)
             self.isAnswering = false
-            self.place = nil
+            self.target = nil
             await self.onChange()
         }
     }
 
-    private func run(_ turn: Turn) async {
+    private func run(_ request: AnswerRequest) async {
         do {
             let chatID = try await ensureChat()
-            switch try await brain.decide(turn, in: chatID) {
-            case .go:
-                try await stream(turn, in: chatID)
-            case .ask(let question):
-                asked = turn
-                self.question = question
-            case .nowhere(let reason):
-                asked = turn
+            switch try await brain.decide(request, in: chatID) {
+            case .route:
+                try await stream(request, in: chatID)
+            case .needsConsent(let consentPrompt):
+                pendingRequest = request
+                self.consentPrompt = consentPrompt
+            case .noRoute(let reason):
+                pendingRequest = request
                 refuse()
                 failure = reason
             }
         } catch is CancellationError {
-            asked = turn
+            pendingRequest = request
             refuse()
         } catch {
             failure = BrainError(error).text
         }
     }
 
-    private func stream(_ turn: Turn, in chatID: ChatID) async throws {
-        layOut(turn.kind)
+    private func stream(_ request: AnswerRequest, in chatID: ChatID) async throws {
+        showPending(request.kind)
         var thinkingSince: Date?
         do {
-            for try await piece in brain.answer(turn, in: chatID) {
-                if case .started(let place, _) = piece { self.place = place }
-                if case .reasoning = piece, thinkingSince == nil { thinkingSince = .now }
+            for try await chunk in brain.answer(request, in: chatID) {
+                if case .started(let target, _) = chunk { self.target = target }
+                if case .reasoning = chunk, thinkingSince == nil { thinkingSince = .now }
                 guard !messages.isEmpty else { continue }
                 if let since = thinkingSince, messages[messages.count - 1].text.isEmpty {
                     messages[messages.count - 1].reasoningSeconds = Date.now.timeIntervalSince(since)
                 }
-                messages[messages.count - 1].take(piece)
+                messages[messages.count - 1].append(chunk)
             }
         } catch {
             try? await reload()
@@ -268,21 +268,21 @@ final class ChatModel: Identifiable {
         try await reload()
     }
 
-    /// What the chat looks like at once, before the brain has stored anything. These ids live until it is read again.
-    private func layOut(_ kind: Turn.Kind) {
+    /// Shows the new messages before the brain stores them. Their ids are temporary until the reload.
+    private func showPending(_ kind: AnswerRequest.Kind) {
         switch kind {
         case .send(let text):
-            messages.append(ChatMessage(id: .max - 1, author: .person, text: text))
+            messages.append(MessageEntry(id: .max - 1, author: .user, text: text))
         case .edit(let message, let text):
             messages.removeSubrange((messages.firstIndex { $0.id == message } ?? messages.endIndex)...)
-            messages.append(ChatMessage(id: .max - 1, author: .person, text: text))
+            messages.append(MessageEntry(id: .max - 1, author: .user, text: text))
         case .regenerate(let message):
             messages.removeSubrange((messages.firstIndex { $0.id == message } ?? messages.endIndex)...)
         case .resume:
             if !messages.isEmpty { messages[messages.count - 1].status = .writing }
             return
         }
-        messages.append(ChatMessage(id: .max, author: .model, status: .writing))
+        messages.append(MessageEntry(id: .max, author: .model, status: .writing))
     }
 
     private func ensureChat() async throws -> ChatID {
@@ -294,12 +294,12 @@ final class ChatModel: Identifiable {
 
     private func reload() async throws {
         guard let chatID else { return }
-        // Not in the task of the answer, which may be cancelled: what was stored has to be shown all the same.
+        // Use a new task: that of the answer may be cancelled, and the stored chat must be shown anyway.
         let brain = brain
-        take(try await Task { try await brain.open(chatID) }.value)
+        update(try await Task { try await brain.open(chatID) }.value)
     }
 
-    private func take(_ chat: Chat) {
+    private func update(_ chat: Chat) {
         title = chat.summary.title
         options = chat.summary.options
         messages = chat.messages

@@ -1,9 +1,9 @@
-// The list of chats: read, searched, renamed, pinned, deleted with a way back, exported.
+// The list of chats: search, rename, pin, delete with undo, export.
 
 import Foundation
 import Observation
 
-/// A chat as a file that can be shared.
+/// A chat exported as a file.
 struct ExportedChat: Identifiable, Equatable {
     let title: String
     let text: String
@@ -18,7 +18,7 @@ final class ChatsModel {
     private(set) var chats: [ChatSummary] = []
     private(set) var hits: [ChatHit] = []
     private(set) var isLoaded = false
-    /// Bound to the search field; whoever changes it calls `search`.
+    /// Bound to the search field, which calls `search` on a change.
     var query = ""
     /// The chat whose deletion can be undone.
     private(set) var deleted: ChatSummary?
@@ -40,20 +40,20 @@ final class ChatsModel {
         isLoaded = true
     }
 
-    /// Reads the hits for `query`. An answer to an older query is dropped.
+    /// Searches for `query`. Drops the result of an older query.
     func search() async {
-        let asked = trimmedQuery
-        guard !asked.isEmpty else {
+        let requested = trimmedQuery
+        guard !requested.isEmpty else {
             hits = []
             return
         }
         await attempt {
-            let found = try await self.brain.search(asked)
-            if asked == self.trimmedQuery { self.hits = found }
+            let found = try await self.brain.search(requested)
+            if requested == self.trimmedQuery { self.hits = found }
         }
     }
 
-    /// An empty title: the chat is called by its first words.
+    /// Renames a chat. An empty title restores the first words.
     func rename(_ chat: ChatID, to title: String) async {
         let title = title.trimmingCharacters(in: .whitespacesAndNewlines)
         await change { try await self.brain.rename(chat, to: title.isEmpty ? nil : title) }
@@ -79,7 +79,7 @@ final class ChatsModel {
         }
     }
 
-    /// The way back is shown for a while only; the chat stays restorable until the app starts anew.
+    /// Hides the undo bar; the chat can be restored until the next start of the app.
     func forgetDeleted(_ chat: ChatID) {
         if deleted?.id == chat { deleted = nil }
     }
@@ -95,13 +95,13 @@ final class ChatsModel {
         }
     }
 
-    /// The file that was shared holds words of the chat: it goes when its sheet is closed.
+    /// Deletes the exported file, because it holds content of the chat. Called when its sheet closes.
     func closeExport() {
         if let file = exported?.file { try? FileManager.default.removeItem(at: file) }
         exported = nil
     }
 
-    /// A title that every file system takes.
+    /// Converts a title to a file name that is valid on every file system.
     static func fileName(_ title: String) -> String {
         let words = title.split { !$0.isLetter && !$0.isNumber }.joined(separator: "-")
         return words.isEmpty ? "chat" : String(words.prefix(60))

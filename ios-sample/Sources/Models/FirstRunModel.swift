@@ -1,4 +1,4 @@
-// Three steps to a first answer: pick a model that fits, download it, say something.
+// The first run: choose a model that fits, download it, ask a question.
 
 import Foundation
 import Observation
@@ -12,11 +12,11 @@ final class FirstRunModel {
     private(set) var step = Step.pick
     private(set) var picked: ModelEntry?
     private(set) var isJudging = false
-    /// The first chat; there from the third step on.
+    /// The first chat; present from the third step on.
     private(set) var chat: ChatModel?
     var failure: String?
     private let onFinish: @MainActor (ChatModel?) async -> Void
-    /// The work under way: tests wait for it.
+    /// The current work; tests wait for it.
     private(set) var work: Task<Void, Never>?
 
     init(brain: any Brain, models: ModelsModel, onFinish: @escaping @MainActor (ChatModel?) async -> Void = { _ in }) {
@@ -25,11 +25,11 @@ final class FirstRunModel {
         self.onFinish = onFinish
     }
 
-    /// Reads what is worth having, judges it, and picks the best that fits unless the person already picked.
+    /// Loads the catalogue, checks each model, and selects the largest that fits unless one is picked.
     func load() async {
         isJudging = true
         await models.load()
-        await models.judgeAll()
+        await models.checkAllFits()
         isJudging = false
         if picked == nil { picked = models.recommended }
     }
@@ -38,9 +38,9 @@ final class FirstRunModel {
         if models.fits[entry.reference]?.verdict != .tooLarge { picked = entry }
     }
 
-    /// Picks what was typed in, unless it is too large.
+    /// Selects the typed model, unless it is too large.
     func pickTyped() async {
-        await models.judgeTyped()
+        await models.checkTypedFit()
         guard let fit = models.typed, fit.verdict != .tooLarge else { return }
         picked = ModelEntry(
             id: fit.reference, reference: fit.reference, name: fit.reference, sizeBytes: fit.sizeBytes)
@@ -50,7 +50,7 @@ final class FirstRunModel {
 
     var download: DownloadState? { picked.flatMap { models.downloads[$0.reference] } }
 
-    /// Begins the download, or goes on with it; when it is through, the chat begins.
+    /// Starts or resumes the download; the chat begins once it is complete.
     func startDownload() {
         guard let picked else { return }
         step = .download
@@ -72,7 +72,7 @@ final class FirstRunModel {
         step = .pick
     }
 
-    /// Instead of a download: a file that is here already.
+    /// Imports a file instead of a download.
     func importModel(_ file: URL) async {
         let before = Set(models.installed.map(\.id))
         await models.importModel(file)
@@ -83,7 +83,7 @@ final class FirstRunModel {
         await beginChat()
     }
 
-    /// Leaves the first run for good; the chat that was begun stays open.
+    /// Ends the first run; its chat stays open.
     func finish() async {
         do {
             var preferences = try await brain.preferences()

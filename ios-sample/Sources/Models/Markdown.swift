@@ -1,8 +1,8 @@
-// The Markdown that language models write, as blocks that a view can lay out: headings, paragraphs, lists, quotes, tables,
-// code, rules, with bold, italic, struck, code and links inside.
+// Parses the Markdown of language models into blocks: headings, paragraphs, lists, quotes, tables, code and rules, with
+// bold, italic, struck-through text, code and links inside.
 //
-// Made for text that is still being written: a fence that nobody closed yet is a code block already, and a `**` without its
-// partner stays as it was typed until the partner comes. Parsing never fails; what is no Markdown is a paragraph.
+// Handles partial text: an open fence is already a code block, and a `**` without its partner stays literal until the
+// partner arrives. Parsing never fails; anything else is a paragraph.
 
 import Foundation
 
@@ -21,15 +21,15 @@ enum MarkdownBlock: Equatable, Sendable {
     case list([ListItem])
     case quote([InlineRun])
     case table(header: [[InlineRun]], rows: [[[InlineRun]]])
-    /// `isClosed`: its end has come.
+    /// `isClosed`: the closing fence was read.
     case code(language: String, text: String, isClosed: Bool)
     case rule
 }
 
 struct ListItem: Equatable, Sendable {
-    /// How far it is indented: 0 is outermost.
+    /// Nesting depth; 0 is outermost.
     let depth: Int
-    /// `•`, or the number as it was written.
+    /// `•`, or the number as written.
     let marker: String
     var runs: [InlineRun]
 }
@@ -48,7 +48,7 @@ struct InlineRun: Equatable, Sendable {
     var link: String?
 }
 
-/// Reads line by line; each block says where it ends.
+/// Parses line by line; each block finds its own end.
 private struct BlockReader {
     private let lines: [Substring]
     private var index = 0
@@ -95,7 +95,7 @@ private struct BlockReader {
             }
             body.append(line)
         }
-        // Half of the closing fence is not code yet.
+        // A partial closing fence is not code.
         if let last = body.last?.trimmed, !last.isEmpty, last.count < fence.length,
             last.allSatisfy({ $0 == fence.mark })
         {
@@ -135,7 +135,7 @@ private struct BlockReader {
             } else if line.first == " ", !line.trimmed.isEmpty, Fence(line.trimmed) == nil, !items.isEmpty {
                 items[items.count - 1].runs += Inline.runs(of: " " + line.trimmed)
             } else if line.trimmed.isEmpty, index + 1 < lines.count, self.item(lines[index + 1]) != nil {
-                // A loose list: an empty line between two of its items.
+                // A loose list: an empty line between two items.
             } else {
                 break
             }
@@ -159,7 +159,7 @@ private struct BlockReader {
         return ListItem(depth: min(depth, 4), marker: digits + ".", runs: Inline.runs(of: after.dropFirst(2).trimmed))
     }
 
-    /// A line with bars, and under it one of dashes.
+    /// Returns whether a line with bars is followed by a line of dashes.
     private var isTable: Bool {
         guard lines[index].contains("|"), index + 1 < lines.count else { return false }
         let under = lines[index + 1].trimmed
@@ -204,7 +204,7 @@ private struct BlockReader {
     }
 }
 
-/// Three or more of a mark, and what language follows.
+/// A fence of three or more marks, with its language.
 private struct Fence {
     let mark: Character
     let length: Int
@@ -224,7 +224,7 @@ private struct Fence {
     }
 }
 
-/// What stands inside a line.
+/// Parses inline styles, code and links.
 private enum Inline {
     static func runs(of text: some StringProtocol) -> [InlineRun] {
         join(parse(Array(String(text)), style: []))
@@ -264,7 +264,7 @@ private enum Inline {
         return runs
     }
 
-    /// Where the run of ticks begins that closes the one at `start`.
+    /// Returns the start of the run of ticks that closes the one at `start`.
     private static func codeEnd(_ text: [Character], from start: Int) -> Int? {
         let ticks = text[start...].prefix { $0 == "`" }.count
         var index = start + ticks
@@ -281,7 +281,7 @@ private enum Inline {
             let end = text[(close + 1)...].firstIndex(of: ")")
         else { return nil }
         let address = String(text[(close + 2)..<end])
-        // Only pages: a model's text must not call another app.
+        // Web pages only: a model's text must not open another app.
         guard address.hasPrefix("https://") || address.hasPrefix("http://") else { return nil }
         return (Array(text[(start + 1)..<close]), address, end + 1)
     }

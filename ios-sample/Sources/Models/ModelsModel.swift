@@ -1,10 +1,10 @@
-// The models: what is here, what is worth having and whether it fits, any other by its reference; downloads that can be
-// left and gone on with.
+// Models and downloads: installed models, the catalogue with verdicts, any other model by reference, and downloads that
+// can be paused and resumed.
 
 import Foundation
 import Observation
 
-/// How far a download is.
+/// Progress of a download.
 struct DownloadState: Equatable {
     enum Phase: Equatable {
         case resolving, loading, verifying, paused
@@ -20,7 +20,7 @@ struct DownloadState: Equatable {
     var fraction: Double { total == 0 ? 0 : Double(done) / Double(total) }
     var isRunning: Bool { phase == .resolving || phase == .loading || phase == .verifying }
 
-    /// Nothing where it is not known yet.
+    /// `nil` while unknown.
     var secondsLeft: Double? {
         bytesPerSecond == 0 || total <= done ? nil : Double(total - done) / Double(bytesPerSecond)
     }
@@ -30,21 +30,21 @@ struct DownloadState: Equatable {
 final class ModelsModel {
     private let brain: any Brain
     private(set) var installed: [ModelEntry] = []
-    private(set) var worthHaving: [ModelEntry] = []
-    /// By reference; one that is missing is still being judged, or could not be.
+    private(set) var catalogModels: [ModelEntry] = []
+    /// Fit by reference; missing while the check runs, or if it failed.
     private(set) var fits: [String: Fit] = [:]
-    /// Why a verdict is missing, by reference.
+    /// Why a check failed, by reference.
     private(set) var unjudged: [String: String] = [:]
     private(set) var downloads: [String: DownloadState] = [:]
-    /// What downloads brought since the app began, by reference.
+    /// Models downloaded since the start of the app, by reference.
     private(set) var arrived: [String: ModelEntry] = [:]
-    /// Any reference of a hub, typed in.
+    /// Reference typed by the user.
     var reference = ""
-    /// What was found at `reference`.
+    /// Result of the check of `reference`.
     private(set) var typed: Fit?
     private(set) var isJudging = false
     var failure: String?
-    /// The downloads under way: tests wait for them.
+    /// Running downloads; tests wait for them.
     private(set) var work: [String: Task<Void, Never>] = [:]
 
     init(brain: any Brain) {
@@ -53,29 +53,29 @@ final class ModelsModel {
 
     var usedBytes: UInt64 { installed.reduce(0) { $0 + $1.sizeBytes } }
 
-    /// The best that fits: the catalogue goes from small to large, so it is the last one.
+    /// The largest model that fits: the catalogue is sorted by size.
     var recommended: ModelEntry? {
-        worthHaving.last { fits[$0.reference]?.verdict == .fits }
+        catalogModels.last { fits[$0.reference]?.verdict == .fits }
     }
 
-    /// Of what is worth having, what is not here.
+    /// The models of the catalogue that are not installed.
     var available: [ModelEntry] {
-        worthHaving.filter { entry in !installed.contains { $0.id == entry.id || $0.reference == entry.reference } }
+        catalogModels.filter { entry in !installed.contains { $0.id == entry.id || $0.reference == entry.reference } }
     }
 
     func load() async {
         await attempt {
             self.installed = try await self.brain.installed()
-            self.worthHaving = try await self.brain.worthHaving().sorted { $0.sizeBytes < $1.sizeBytes }
+            self.catalogModels = try await self.brain.catalogModels().sorted { $0.sizeBytes < $1.sizeBytes }
         }
     }
 
-    /// Asks for the verdicts one after the other: each fetches a few megabytes.
-    func judgeAll() async {
-        for entry in worthHaving where fits[entry.reference] == nil {
+    /// Checks the fit of each model, one at a time: each check fetches a few megabytes.
+    func checkAllFits() async {
+        for entry in catalogModels where fits[entry.reference] == nil {
             if Task.isCancelled { return }
             do {
-                fits[entry.reference] = try await brain.judge(entry.reference)
+                fits[entry.reference] = try await brain.checkFit(entry.reference)
                 unjudged[entry.reference] = nil
             } catch {
                 unjudged[entry.reference] = BrainError(error).text
@@ -83,25 +83,25 @@ final class ModelsModel {
         }
     }
 
-    /// Judges what was typed in.
-    func judgeTyped() async {
-        let asked = reference.trimmingCharacters(in: .whitespacesAndNewlines)
+    /// Checks the fit of the typed reference.
+    func checkTypedFit() async {
+        let requested = reference.trimmingCharacters(in: .whitespacesAndNewlines)
         typed = nil
-        guard !asked.isEmpty else { return }
+        guard !requested.isEmpty else { return }
         isJudging = true
-        await attempt { self.typed = try await self.brain.judge(asked) }
+        await attempt { self.typed = try await self.brain.checkFit(requested) }
         isJudging = false
     }
 
     // MARK: Downloads
 
-    /// Begins, or goes on where it was left.
+    /// Starts or resumes a download.
     func download(_ reference: String, name: String) {
         guard downloads[reference]?.isRunning != true else { return }
         var state = downloads[reference] ?? DownloadState(name: name)
         state.phase = .resolving
         downloads[reference] = state
-        // A paused one may still be ending; two at once would be in each other's way.
+        // A paused download may still be ending; two at once would conflict.
         let earlier = work[reference]
         work[reference] = Task {
             await earlier?.value
@@ -109,14 +109,14 @@ final class ModelsModel {
         }
     }
 
-    /// What came is kept.
+    /// Pauses a download; the partial file remains.
     func pause(_ reference: String) {
         guard downloads[reference]?.isRunning == true else { return }
         downloads[reference]?.phase = .paused
         work[reference]?.cancel()
     }
 
-    /// Takes a download off the screen; its file stays, and a later one goes on with it.
+    /// Removes a download from the list; the partial file remains, and a later download resumes it.
     func dismiss(_ reference: String) {
         pause(reference)
         downloads[reference] = nil
@@ -132,7 +132,7 @@ final class ModelsModel {
     }
 
     private func take(_ step: DownloadStep, of reference: String) async {
-        // What still comes after a pause moves the bar and does not start it again.
+        // An event after a pause updates the progress, but does not restart the download.
         let isPaused = downloads[reference]?.phase == .paused
         switch step {
         case .resolved(let name, let bytes):
@@ -157,7 +157,7 @@ final class ModelsModel {
 
     func importModel(_ file: URL) async {
         #if !os(Linux)
-            // A file of another app is readable only between these two.
+            // A file of another app is readable only between these two calls.
             let isScoped = file.startAccessingSecurityScopedResource()
             defer { if isScoped { file.stopAccessingSecurityScopedResource() } }
         #endif

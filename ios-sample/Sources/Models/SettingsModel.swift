@@ -1,4 +1,4 @@
-// What the person allows, whom they have an account with, and what it cost so far.
+// Settings: routing policy, providers and spending.
 
 import Foundation
 import Observation
@@ -7,12 +7,12 @@ import Observation
 final class SettingsModel {
     private let brain: any Brain
     private(set) var preferences = Preferences()
-    private(set) var rules = Rules()
+    private(set) var policy = PolicySettings()
     private(set) var providers: [ProviderInfo] = []
     private(set) var spending = Spending()
-    /// The provider that is being set up.
+    /// The provider being added.
     var new = NewProvider()
-    /// The page that shows the code, once a sign-in has begun.
+    /// The page that shows the code, once a sign-in has started.
     private(set) var signIn: (provider: String, page: URL)?
     var code = ""
     private(set) var isBusy = false
@@ -25,13 +25,13 @@ final class SettingsModel {
     func load() async {
         await attempt {
             self.preferences = try await self.brain.preferences()
-            self.rules = try await self.brain.rules()
+            self.policy = try await self.brain.policy()
             self.providers = try await self.brain.providers()
             self.spending = try await self.brain.spending()
         }
     }
 
-    // MARK: Rules
+    // MARK: Policy
 
     func setMode(_ mode: AnswerMode) async {
         await change(\.mode, to: mode)
@@ -41,41 +41,41 @@ final class SettingsModel {
         await change(\.privacy, to: privacy)
     }
 
-    /// Changes the rules, and takes the change back if the brain refuses it.
-    func setRules(_ change: (inout Rules) -> Void) async {
-        let before = rules
-        change(&rules)
-        guard rules != before else { return }
+    /// Changes the policy, and reverts the change if the brain rejects it.
+    func setPolicy(_ change: (inout PolicySettings) -> Void) async {
+        let before = policy
+        change(&policy)
+        guard policy != before else { return }
         do {
-            try await brain.setRules(rules)
+            try await brain.setPolicy(policy)
         } catch {
-            rules = before
+            policy = before
             failure = BrainError(error).text
         }
     }
 
-    /// Two-letter codes and `EU`, however they are separated.
+    /// Parses two-letter codes and `EU` with any separators.
     func setRegions(_ text: String) async {
         let regions = text.uppercased().split { !$0.isLetter }.map(String.init)
-        await setRules { $0.regions = regions }
+        await setPolicy { $0.regions = regions }
     }
 
-    /// An amount as it was typed; empty takes the cap away, anything else that is no amount changes nothing.
-    func setCap(_ cap: WritableKeyPath<Rules, Double?>, _ text: String) async {
+    /// Sets a cap from typed text: empty removes the cap, invalid text changes nothing.
+    func setCap(_ cap: WritableKeyPath<PolicySettings, Double?>, _ text: String) async {
         let text = text.trimmingCharacters(in: .whitespaces).replacingOccurrences(of: ",", with: ".")
-        if text.isEmpty { return await setRules { $0[keyPath: cap] = nil } }
+        if text.isEmpty { return await setPolicy { $0[keyPath: cap] = nil } }
         guard let dollars = Double(text), dollars >= 0, dollars.isFinite else { return }
-        await setRules { $0[keyPath: cap] = dollars }
+        await setPolicy { $0[keyPath: cap] = dollars }
     }
 
-    /// The tightest cap that is set, and how much of it is spent.
+    /// The cap with the highest used share, and that share.
     var capUsed: Double? {
-        let shares = [(spending.today, rules.dollarsPerDay), (spending.month, rules.dollarsPerMonth)]
+        let shares = [(spending.today, policy.dollarsPerDay), (spending.month, policy.dollarsPerMonth)]
             .compactMap { spent, cap in cap.map { $0 > 0 ? min(1, spent / $0) : 1 } }
         return shares.max()
     }
 
-    /// Whether anything can leave at all: what the privacy page says first.
+    /// Whether any content can leave the device; the privacy page shows it first.
     var canLeave: Bool { preferences.mode != .onlyOnDevice && preferences.privacy != .secret && !providers.isEmpty }
 
     // MARK: Providers
@@ -84,7 +84,7 @@ final class SettingsModel {
         !isBusy && (!new.kind.needsAddress || URL(string: new.address)?.scheme?.hasPrefix("http") == true)
     }
 
-    /// Whether it was added.
+    /// Adds the provider and returns whether that succeeded.
     func addProvider() async -> Bool {
         guard canAdd else { return false }
         isBusy = true
@@ -107,7 +107,7 @@ final class SettingsModel {
         }
     }
 
-    /// The page that has to be opened now.
+    /// Starts a sign-in and returns the page to open.
     func beginSignIn(_ provider: String) async -> URL? {
         await attempt {
             if !self.providers.contains(where: { $0.name == provider }) {

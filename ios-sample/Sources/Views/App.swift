@@ -1,4 +1,4 @@
-// The app's entry: which brain it starts with, and how the screens hang together.
+// The app's entry point and root view.
 
 import Foundation
 import SwiftUI
@@ -15,8 +15,7 @@ struct NearsideSampleApp: App {
 }
 
 extension AppModel {
-    /// `-demo`: no model and no network. `-fresh`: as on the first start. `NEARSIDE_HUB` and `NEARSIDE_DIRECTORY`: for UI
-    /// tests with a real model.
+    /// `-demo`: no model, no network. `-fresh`: a first start. `NEARSIDE_…`: hub and folder of UI tests.
     @MainActor
     static func launched() -> AppModel {
         let process = ProcessInfo.processInfo
@@ -34,7 +33,7 @@ struct RootView: View {
     @Bindable var model: AppModel
     @Environment(\.scenePhase) private var phase
     @State private var tab = Tab.chats
-    /// What a phone shows; the system sets it when the person goes back.
+    /// The visible column on a phone; the system sets it when the user goes back.
     @State private var column = NavigationSplitViewColumn.sidebar
 
     enum Tab: Hashable { case chats, models, settings }
@@ -46,7 +45,7 @@ struct RootView: View {
             .task { await model.start() }
             .task(id: phase) {
                 guard phase == .active else { return }
-                // Nobody minds a banner that is five seconds late; the library itself hears of it at once.
+                // The banner may be five seconds late; the library is notified at once.
                 while !Task.isCancelled {
                     await model.refreshCondition()
                     try? await Task.sleep(for: .seconds(5))
@@ -75,7 +74,7 @@ struct RootView: View {
         }
     }
 
-    /// On a phone one after the other, on a tablet side by side.
+    /// One column on a phone, side by side on a tablet.
     private var chats: some View {
         NavigationSplitView(preferredCompactColumn: $column) {
             ChatsScreen(
@@ -84,7 +83,7 @@ struct RootView: View {
         } detail: {
             if let chat = model.chat {
                 ChatScreen(model: chat) { tab = .models }
-                    // Another chat is another screen: its scroll position and focus are its own.
+                    // Identify by chat, so that each has its own scroll position and focus.
                     .id(ObjectIdentifier(chat))
             } else {
                 ContentUnavailableView(
@@ -95,16 +94,16 @@ struct RootView: View {
         .onChange(of: model.chat == nil) { _, isClosed in column = isClosed ? .sidebar : .detail }
     }
 
-    /// Nothing: a new chat.
+    /// Opens a chat. `nil`: a new one.
     private func show(_ chat: ChatID?) {
         if let chat { model.open(chat) } else { model.newChat() }
         column = .detail
     }
 }
 
-/// What the person should know about the phone while it matters: it is hot, memory is low, this is the demo.
+/// Banners while they apply: the device is hot, memory is low, this is the demo.
 struct ConditionBanner: View {
-    let condition: Condition
+    let condition: DeviceCondition
     let isDemo: Bool
     @Environment(\.accessibilityReduceMotion) private var reducesMotion
 
@@ -112,7 +111,7 @@ struct ConditionBanner: View {
         VStack(spacing: 0) {
             if condition.isHot { line(Strings.bannerHot(), "thermometer.high", Theme.caution) }
             if condition.isShortOfMemory { line(Strings.bannerMemory(), "memorychip", Theme.caution) }
-            if isDemo { line(Strings.bannerDemo(), "sparkles", Theme.elsewhere) }
+            if isDemo { line(Strings.bannerDemo(), "sparkles", Theme.remote) }
         }
         .animation(reducesMotion ? nil : .default, value: condition)
     }
@@ -137,6 +136,6 @@ struct ConditionBanner: View {
     #Preview("First run") { RootView(model: AppModel(real: { DemoBrain(fresh: true) })) }
 
     #Preview("Hot, low on memory") {
-        ConditionBanner(condition: Condition(isHot: true, isShortOfMemory: true), isDemo: true)
+        ConditionBanner(condition: DeviceCondition(isHot: true, isShortOfMemory: true), isDemo: true)
     }
 #endif

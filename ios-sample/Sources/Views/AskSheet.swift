@@ -1,10 +1,10 @@
-// The question before words leave the device: to whom, to which region, under which terms, for about how much. There is no
-// way to send without reading it, and closing the sheet is a no.
+// The consent sheet shown before content leaves the device: target, region, data policy and cost. Dismissing it
+// refuses.
 
 import SwiftUI
 
 struct AskSheet: View {
-    let question: AskQuestion
+    let prompt: ConsentPrompt
     let onAccept: @MainActor () -> Void
     let onRefuse: @MainActor () -> Void
 
@@ -13,26 +13,26 @@ struct AskSheet: View {
             VStack(alignment: .leading, spacing: Theme.wide) {
                 Image(systemName: "paperplane.circle.fill")
                     .font(.largeTitle)
-                    .foregroundStyle(Theme.elsewhere)
+                    .foregroundStyle(Theme.remote)
                     .accessibilityHidden(true)
                 VStack(alignment: .leading, spacing: Theme.tight) {
-                    Text(Strings.askTitle(question.place.title)).font(.title2.weight(.bold))
+                    Text(Strings.askTitle(prompt.target.title)).font(.title2.weight(.bold))
                         .accessibilityAddTraits(.isHeader)
-                    Text(question.reason).foregroundStyle(.secondary)
+                    Text(prompt.reason).foregroundStyle(.secondary)
                 }
                 VStack(alignment: .leading, spacing: Theme.gap) {
-                    row("cpu", Strings.model(), question.place.model)
-                    row("mappin.and.ellipse", Strings.region(), question.terms.regionTitle)
-                    row("doc.text", Strings.terms(), question.terms.summary)
+                    row("cpu", Strings.model(), prompt.target.model)
+                    row("mappin.and.ellipse", Strings.region(), prompt.dataPolicy.regionTitle)
+                    row("doc.text", Strings.terms(), prompt.dataPolicy.summary)
                     row("dollarsign.circle", Strings.cost(), cost)
                 }
                 .card()
-                if !question.terms.note.isEmpty {
-                    Text(question.terms.note).font(.footnote).foregroundStyle(.secondary)
+                if !prompt.dataPolicy.note.isEmpty {
+                    Text(prompt.dataPolicy.note).font(.footnote).foregroundStyle(.secondary)
                 }
                 VStack(spacing: Theme.gap) {
                     Button(action: onAccept) {
-                        Text(Strings.askAccept(question.place.title)).frame(maxWidth: .infinity)
+                        Text(Strings.askAccept(prompt.target.title)).frame(maxWidth: .infinity)
                     }
                     .buttonStyle(.borderedProminent)
                     .accessibilityIdentifier("ask.accept")
@@ -50,7 +50,7 @@ struct AskSheet: View {
         .presentationDragIndicator(.visible)
     }
 
-    private var cost: String { question.cost.map { Strings.atMost(Numbers.dollars($0)) } ?? Strings.unknown() }
+    private var cost: String { prompt.cost.map { Strings.atMost(Numbers.dollars($0)) } ?? Strings.unknown() }
 
     private func row(_ symbol: String, _ title: String, _ value: String) -> some View {
         Label {
@@ -59,7 +59,7 @@ struct AskSheet: View {
                 Text(value)
             }
         } icon: {
-            Image(systemName: symbol).foregroundStyle(Theme.elsewhere)
+            Image(systemName: symbol).foregroundStyle(Theme.remote)
         }
         .accessibilityElement(children: .combine)
     }
@@ -68,9 +68,9 @@ struct AskSheet: View {
 #if !os(Linux)
     #Preview {
         AskSheet(
-            question: AskQuestion(
-                place: .provider(name: "openrouter", model: "deepseek/deepseek-v3.2"),
-                reason: "this does not fit what a model on this device can read", terms: DemoContent.remoteTerms,
+            prompt: ConsentPrompt(
+                target: .provider(name: "openrouter", model: "deepseek/deepseek-v3.2"),
+                reason: DemoContent.english.tooLong, dataPolicy: DemoContent.remoteDataPolicy,
                 cost: 0.0004), onAccept: {}, onRefuse: {})
     }
 #endif

@@ -1,4 +1,4 @@
-// One chat: what was said, what is being said, and the field to say more.
+// The chat screen: messages, the current answer, and the input field.
 
 import SwiftUI
 
@@ -24,14 +24,14 @@ struct ChatScreen: View {
                 ModelPicker(model: model, onOpenModels: onOpenModels)
             }
             .sheet(isPresented: $showsCosts) { CostsSheet(model: model) }
-            .sheet(item: $model.question, onDismiss: { model.refuse() }) { question in
-                AskSheet(question: question, onAccept: { model.accept() }, onRefuse: { model.refuse() })
+            .sheet(item: $model.consentPrompt, onDismiss: { model.refuse() }) { consentPrompt in
+                AskSheet(prompt: consentPrompt, onAccept: { model.accept() }, onRefuse: { model.refuse() })
             }
             .sensoryFeedback(.success, trigger: model.isAnswering) { was, isNow in was && !isNow }
             .task { await model.load() }
     }
 
-    // MARK: What was said
+    // MARK: Messages
 
     private var transcript: some View {
         ScrollViewReader { proxy in
@@ -65,7 +65,7 @@ struct ChatScreen: View {
 
     private static let end = "end"
 
-    private func act(_ action: MessageAction, on message: ChatMessage) {
+    private func act(_ action: MessageAction, on message: MessageEntry) {
         switch action {
         case .edit:
             model.beginEdit(message.id)
@@ -73,7 +73,7 @@ struct ChatScreen: View {
         case .regenerate: model.regenerate(message.id)
         case .resume: model.resume()
         case .continueRemotely: model.continueRemotely()
-        case .show(let offset): Task { await model.show(offset, from: message) }
+        case .selectVersion(let offset): Task { await model.selectVersion(offset, from: message) }
         }
     }
 
@@ -93,7 +93,7 @@ struct ChatScreen: View {
         .padding(.vertical, Theme.wide)
     }
 
-    // MARK: What is typed
+    // MARK: Input
 
     private var composer: some View {
         VStack(spacing: Theme.tight) {
@@ -146,7 +146,7 @@ struct ChatScreen: View {
         .accessibilityIdentifier("chat.stop")
     }
 
-    // MARK: Who answers, and how
+    // MARK: Model and options
 
     private var pickerButton: some View {
         Button {
@@ -155,7 +155,7 @@ struct ChatScreen: View {
             VStack(spacing: 0) {
                 Text(model.title.isEmpty ? Strings.newChat() : model.title).font(.headline).lineLimit(1)
                 HStack(spacing: 4) {
-                    Image(systemName: model.chosen?.place.symbol ?? "wand.and.stars")
+                    Image(systemName: model.chosen?.target.symbol ?? "wand.and.stars")
                     Text(model.chosen?.name ?? Strings.automatic()).lineLimit(1)
                     Image(systemName: "chevron.down")
                 }
@@ -201,7 +201,7 @@ struct ChatScreen: View {
     }
 }
 
-/// What went wrong, where it went wrong.
+/// Shows an error in place.
 private struct FailureView: View {
     let text: String
     let onDismiss: @MainActor () -> Void
@@ -219,7 +219,7 @@ private struct FailureView: View {
     }
 }
 
-/// What the next message would cost, here and everywhere.
+/// Lists the cost of the next message for each model.
 struct CostsSheet: View {
     let model: ChatModel
     @Environment(\.dismiss) private var dismiss
@@ -232,15 +232,15 @@ struct CostsSheet: View {
                 } label: {
                     Label {
                         VStack(alignment: .leading) {
-                            Text(line.place.title)
-                            Text(line.place.model).font(.caption).foregroundStyle(.secondary)
+                            Text(line.target.title)
+                            Text(line.target.model).font(.caption).foregroundStyle(.secondary)
                             if !line.isSetUp { Text(Strings.notSetUp()).font(.caption).foregroundStyle(.secondary) }
                             if !line.asOf.isEmpty {
                                 Text(Strings.asOf(line.asOf)).font(.caption2).foregroundStyle(.secondary)
                             }
                         }
                     } icon: {
-                        Image(systemName: line.place.symbol)
+                        Image(systemName: line.target.symbol)
                     }
                 }
             }
@@ -256,7 +256,7 @@ struct CostsSheet: View {
 #if !os(Linux)
     #Preview("A chat") { PreviewChat(id: 1) }
 
-    #Preview("Nothing said") { PreviewChat(id: nil) }
+    #Preview("Empty") { PreviewChat(id: nil) }
 
     #Preview("Large type") { PreviewChat(id: 2).environment(\.dynamicTypeSize, .accessibility2) }
 

@@ -1,10 +1,10 @@
-// All chats: pinned ones first, searched by their words, with everything that can be done to one.
+// The list of chats: pinned ones first, with search and the actions on each chat.
 
 import SwiftUI
 
 struct ChatsScreen: View {
     @Bindable var model: ChatsModel
-    /// The chat that is open beside the list.
+    /// The chat shown beside the list.
     let opened: ChatID?
     let onOpen: @MainActor (ChatID) -> Void
     let onNew: @MainActor () -> Void
@@ -163,7 +163,7 @@ struct ChatsScreen: View {
             .padding(Theme.edge)
             .transition(.opacity)
             .task(id: deleted.id) {
-                // Cut short when another chat is deleted, and then this one must not take that one's way back.
+                // Cancelled when another chat is deleted; then the undo of that chat must remain.
                 guard (try? await Task.sleep(for: .seconds(8))) != nil else { return }
                 model.forgetDeleted(deleted.id)
             }
@@ -185,7 +185,7 @@ private struct ChatRow: View {
             }
             HStack(spacing: Theme.tight) {
                 if chat.options.provider != nil {
-                    Image(systemName: "cloud").font(.caption).foregroundStyle(Theme.elsewhere)
+                    Image(systemName: "cloud").font(.caption).foregroundStyle(Theme.remote)
                         .accessibilityLabel(Strings.elsewhere())
                 }
                 Text(chat.preview).font(.subheadline).foregroundStyle(.secondary).lineLimit(2)
@@ -197,7 +197,7 @@ private struct ChatRow: View {
     }
 }
 
-/// A look at the file before it is given away.
+/// A preview of the exported file before it is shared.
 private struct ExportSheet: View {
     let chat: ExportedChat
     @Environment(\.dismiss) private var dismiss
@@ -225,7 +225,7 @@ private struct ExportSheet: View {
 #if !os(Linux)
     #Preview("Chats") { PreviewChats(brain: DemoBrain()) }
 
-    #Preview("Nothing yet") { PreviewChats(brain: DemoBrain(fresh: true)) }
+    #Preview("Empty") { PreviewChats(brain: DemoBrain(fresh: true)) }
 
     #Preview("Searching") { PreviewChats(brain: DemoBrain(russian: false), query: "moon") }
 

@@ -1,4 +1,4 @@
-// Three steps to a first answer: pick a model that fits, download it, say something. Or the demo, without either.
+// The first run: choose a model that fits, download it, ask a question; or enter the demo.
 
 import SwiftUI
 import UniformTypeIdentifiers
@@ -24,13 +24,13 @@ struct FirstRunScreen: View {
         .failureAlert(Bindable(model.models).failure)
     }
 
-    // MARK: 1. Pick
+    // MARK: 1. Choose
 
     private var pick: some View {
         ScrollView {
             VStack(alignment: .leading, spacing: Theme.wide) {
                 header(Strings.firstRunTitle(), Strings.firstRunHint())
-                ForEach(model.models.worthHaving) { entry in
+                ForEach(model.models.catalogModels) { entry in
                     PickCard(
                         entry: entry, fit: model.models.fits[entry.reference],
                         unjudged: model.models.unjudged[entry.reference], isPicked: model.picked == entry,

@@ -1,4 +1,4 @@
-// Markdown, laid out: text that can be selected, code in a box of its own with its language and a button that copies it.
+// Renders Markdown: selectable text, code in a box with its language and a copy button.
 
 import Foundation
 import SwiftUI
@@ -119,7 +119,7 @@ private struct CodeView: View {
     }
 }
 
-/// Runs as one text, so that it wraps and is read out as one.
+/// Joins the runs to one text, so that it wraps and is read out as a whole.
 private func inline(_ runs: [InlineRun]) -> Text {
     runs.reduce(Text(verbatim: "")) { text, run in
         var part = Text(verbatim: run.text)

@@ -1,5 +1,4 @@
-// One message: what the person said, or an answer with its reasoning folded away, its pages, its receipt and what can be
-// done with it.
+// One message: the user's text, or an answer with its reasoning collapsed, its text, its receipt and its actions.
 
 import SwiftUI
 
@@ -9,12 +8,12 @@ import SwiftUI
 
 enum MessageAction {
     case edit, regenerate, resume, continueRemotely
-    /// Another version, so many before or after this one.
-    case show(Int)
+    /// Selects the version at an offset from this one.
+    case selectVersion(Int)
 }
 
 struct MessageView: View {
-    let message: ChatMessage
+    let message: MessageEntry
     let isLast: Bool
     let canContinue: Bool
     let canContinueRemotely: Bool
@@ -23,7 +22,7 @@ struct MessageView: View {
 
     var body: some View {
         switch message.author {
-        case .person: question
+        case .user: question
         case .model: answer
         }
     }
@@ -119,7 +118,7 @@ struct MessageView: View {
     }
 }
 
-/// What the model thought before it answered: folded, with its time.
+/// The collapsed reasoning with its duration.
 private struct ReasoningView: View {
     let text: String
     let seconds: Double
@@ -145,9 +144,9 @@ private struct ReasoningView: View {
     }
 }
 
-/// `2 of 3`, and the way to the others. Nothing where there is only one.
+/// `2 of 3` with buttons for the other versions; empty if there is only one.
 private struct VersionPicker: View {
-    let message: ChatMessage
+    let message: MessageEntry
     let isBusy: Bool
     let act: @MainActor (MessageAction) -> Void
 
@@ -155,7 +154,7 @@ private struct VersionPicker: View {
         if message.versions.count > 1, let index = message.versions.firstIndex(of: message.id) {
             HStack(spacing: 2) {
                 IconButton(title: Strings.earlierVersion(), symbol: "chevron.left", isDisabled: isBusy || index == 0) {
-                    act(.show(-1))
+                    act(.selectVersion(-1))
                 }
                 Text(Strings.versionOf("\(index + 1)", "\(message.versions.count)"))
                     .font(.footnote.monospacedDigit())
@@ -163,13 +162,13 @@ private struct VersionPicker: View {
                 IconButton(
                     title: Strings.laterVersion(), symbol: "chevron.right",
                     isDisabled: isBusy || index == message.versions.count - 1
-                ) { act(.show(1)) }
+                ) { act(.selectVersion(1)) }
             }
         }
     }
 }
 
-/// A quiet button that is still large enough to touch.
+/// A plain button with a sufficient touch target.
 private struct IconButton: View {
     let title: String
     let symbol: String
@@ -205,7 +204,7 @@ enum Clipboard {
         ScrollView {
             ForEach(Array(states.enumerated()), id: \.offset) { index, status in
                 MessageView(
-                    message: ChatMessage(
+                    message: MessageEntry(
                         id: UInt64(index), author: .model, text: "Because the moon pulls **unevenly**.",
                         reasoning: "Two bulges.", reasoningSeconds: 3, status: status, versions: [UInt64(index), 99]),
                     isLast: true, canContinue: true, canContinueRemotely: true, isBusy: false, act: { _ in }

@@ -1,5 +1,4 @@
-// Who answers in this chat: the library's own choice, a model on this device with its verdict, or a provider's model with
-// its place and price.
+// The model picker of a chat: automatic, a local model with its verdict, or a remote one with region and price.
 
 import SwiftUI
 
@@ -17,19 +16,19 @@ struct ModelPicker: View {
                         await model.choose(nil)
                     }
                 }
-                section(Strings.onThisDevice(), here)
-                if here.isEmpty {
+                section(Strings.onThisDevice(), local)
+                if local.isEmpty {
                     Button(Strings.getAModel()) {
                         dismiss()
                         onOpenModels()
                     }
                 }
-                section(Strings.elsewhere(), matching(away))
+                section(Strings.elsewhere(), matching(remote))
                 ForEach(model.offers.keys.sorted(), id: \.self) { provider in
                     section(Strings.moreFrom(provider), matching(more(provider)))
                 }
-                ForEach(model.unoffered.keys.sorted(), id: \.self) { provider in
-                    Label(model.unoffered[provider] ?? "", systemImage: "wifi.slash")
+                ForEach(model.offerErrors.keys.sorted(), id: \.self) { provider in
+                    Label(model.offerErrors[provider] ?? "", systemImage: "wifi.slash")
                         .font(.footnote)
                         .foregroundStyle(.secondary)
                 }
@@ -43,18 +42,18 @@ struct ModelPicker: View {
         .task { await model.loadOffers() }
     }
 
-    private var here: [ModelChoice] { model.choices.filter(\.place.isDevice) }
-    private var away: [ModelChoice] { model.choices.filter { !$0.place.isDevice } }
+    private var local: [ModelChoice] { model.choices.filter(\.target.isDevice) }
+    private var remote: [ModelChoice] { model.choices.filter { !$0.target.isDevice } }
 
-    /// A provider's other models; a list may have hundreds, so without a search only the first are shown.
+    /// The other models of a provider. Without a search only the first are shown, because a list can have hundreds.
     private func more(_ provider: String) -> [ModelChoice] {
-        let others = (model.offers[provider] ?? []).filter { offer in !away.contains { $0.id == offer.id } }
+        let others = (model.offers[provider] ?? []).filter { offer in !remote.contains { $0.id == offer.id } }
         return query.isEmpty ? Array(others.prefix(12)) : others
     }
 
     private func matching(_ choices: [ModelChoice]) -> [ModelChoice] {
         query.isEmpty
-            ? choices : choices.filter { "\($0.name) \($0.place.model)".localizedCaseInsensitiveContains(query) }
+            ? choices : choices.filter { "\($0.name) \($0.target.model)".localizedCaseInsensitiveContains(query) }
     }
 
     @ViewBuilder private func section(_ title: String, _ choices: [ModelChoice]) -> some View {
@@ -62,7 +61,7 @@ struct ModelPicker: View {
             Section(title) {
                 ForEach(choices) { choice in
                     row(
-                        choice.name, detail(choice), choice.place.symbol, isChosen: model.chosen == choice,
+                        choice.name, detail(choice), choice.target.symbol, isChosen: model.chosen == choice,
                         choice.verdict
                     ) {
                         await model.choose(choice)
@@ -73,7 +72,7 @@ struct ModelPicker: View {
     }
 
     private func row(
-        _ title: String, _ detail: String, _ symbol: String, isChosen: Bool, _ verdict: FitVerdict? = nil,
+        _ title: String, _ detail: String, _ symbol: String, isChosen: Bool, _ verdict: FitLevel? = nil,
         choose: @escaping @MainActor () async -> Void
     ) -> some View {
         Button {
@@ -99,8 +98,8 @@ struct ModelPicker: View {
     }
 
     private func detail(_ choice: ModelChoice) -> String {
-        if choice.place.isDevice { return Strings.freeAndPrivate() }
-        var parts = [choice.place.title, Terms(region: choice.region).regionTitle]
+        if choice.target.isDevice { return Strings.freeAndPrivate() }
+        var parts = [choice.target.title, DataPolicyInfo(region: choice.region).regionTitle]
         if let dollarsIn = choice.dollarsIn, let dollarsOut = choice.dollarsOut {
             parts.append(Strings.perMillion(Numbers.dollars(dollarsIn), Numbers.dollars(dollarsOut)))
         }

@@ -1,4 +1,4 @@
-// The models: what is here and how much room it takes, what is worth having and whether it fits, any other by reference.
+// The models screen: installed models and their size, the catalogue with verdicts, and any other model by reference.
 
 import SwiftUI
 import UniformTypeIdentifiers
@@ -13,7 +13,7 @@ struct ModelsScreen: View {
         List {
             installed
             if !downloads.isEmpty { loading }
-            worthHaving
+            catalogModels
             byReference
         }
         .listStyle(.insetGrouped)
@@ -43,11 +43,11 @@ struct ModelsScreen: View {
         }
         .task {
             await model.load()
-            await model.judgeAll()
+            await model.checkAllFits()
         }
         .refreshable {
             await model.load()
-            await model.judgeAll()
+            await model.checkAllFits()
         }
         .failureAlert($model.failure)
     }
@@ -68,7 +68,7 @@ struct ModelsScreen: View {
     }
 
     private func removeButton(_ entry: ModelEntry) -> some View {
-        // Asked first, so the row must not go before the answer: no role.
+        // No destructive role: the row must stay until the user confirms.
         Button {
             removing = entry
             asksToRemove = true
@@ -94,7 +94,7 @@ struct ModelsScreen: View {
         }
     }
 
-    private var worthHaving: some View {
+    private var catalogModels: some View {
         Section(Strings.worthHaving()) {
             ForEach(model.available) { entry in
                 let fit = model.fits[entry.reference]
@@ -113,8 +113,8 @@ struct ModelsScreen: View {
 
     private var byReference: some View {
         Section {
-            ReferenceField(reference: $model.reference, identifier: "models.reference") { await model.judgeTyped() }
-            Button(Strings.checkFit()) { Task { await model.judgeTyped() } }
+            ReferenceField(reference: $model.reference, identifier: "models.reference") { await model.checkTypedFit() }
+            Button(Strings.checkFit()) { Task { await model.checkTypedFit() } }
                 .disabled(model.reference.isEmpty || model.isJudging)
             if model.isJudging { ProgressView() }
             if let fit = model.typed {
@@ -134,7 +134,7 @@ struct ModelsScreen: View {
     }
 }
 
-/// A model's name, maker, size and terms.
+/// A model's name, maker, size and license.
 struct EntryRow<Details: View, Trailing: View>: View {
     let entry: ModelEntry
     @ViewBuilder let details: () -> Details
@@ -172,7 +172,7 @@ extension EntryRow where Trailing == EmptyView {
     }
 }
 
-/// Whether it fits, why, and what would help.
+/// The verdict, its reason and suggestions.
 struct VerdictView: View {
     let fit: Fit?
     let unjudged: String?
@@ -207,7 +207,7 @@ private struct DownloadButton: View {
     }
 }
 
-/// How far a download is, and the way to stop it for now.
+/// Progress of a download with a pause button.
 struct DownloadRow: View {
     let state: DownloadState
     let onPause: @MainActor () -> Void
@@ -248,14 +248,14 @@ struct DownloadRow: View {
 }
 
 extension UTType {
-    /// A model's file. The system does not know the kind; its ending is enough.
+    /// A model file. The system does not know the type; the file extension is enough.
     static var gguf: UTType { UTType(filenameExtension: "gguf") ?? .data }
 }
 
 #if !os(Linux)
     #Preview("Models") { PreviewModels(brain: DemoBrain()) }
 
-    #Preview("None yet") { PreviewModels(brain: DemoBrain(fresh: true)) }
+    #Preview("Empty") { PreviewModels(brain: DemoBrain(fresh: true)) }
 
     #Preview("Downloads") {
         List {
@@ -279,7 +279,7 @@ extension UTType {
     }
 #endif
 
-/// Where any model's reference is typed in.
+/// The field for any model reference.
 struct ReferenceField: View {
     @Binding var reference: String
     let identifier: String

@@ -1,4 +1,4 @@
-// What leaves this device and when, under the settings of now; and what never does.
+// The privacy page: what leaves this device and when, and what never does, for the current settings.
 
 import SwiftUI
 
@@ -12,7 +12,7 @@ struct PrivacyScreen: View {
                     Text(model.canLeave ? Strings.privacyCanLeave() : Strings.privacyNothingLeaves()).font(.headline)
                 } icon: {
                     Image(systemName: model.canLeave ? "paperplane" : "lock.fill")
-                        .foregroundStyle(model.canLeave ? Theme.elsewhere : Theme.here)
+                        .foregroundStyle(model.canLeave ? Theme.remote : Theme.onDevice)
                 }
                 .padding(.vertical, Theme.tight)
             } footer: {
@@ -26,7 +26,8 @@ struct PrivacyScreen: View {
             if !model.providers.isEmpty {
                 Section(Strings.whoSeesThem()) {
                     ForEach(model.providers) { provider in
-                        fact("cloud", provider.name, "\(provider.terms.regionTitle) · \(provider.terms.summary)")
+                        let policy = provider.dataPolicy
+                        fact("cloud", provider.name, "\(policy.regionTitle) · \(policy.summary)")
                     }
                 }
             }

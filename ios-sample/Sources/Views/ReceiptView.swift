@@ -1,4 +1,4 @@
-// What stands under an answer: where it ran, what it cost, how fast it was; on a tap who saw the words and why it was asked.
+// The receipt under an answer: target, cost and speed in one line, data policy and reason on a tap.
 
 import SwiftUI
 
@@ -9,14 +9,14 @@ struct ReceiptView: View {
     var body: some View {
         DisclosureGroup(isExpanded: $isOpen) {
             VStack(alignment: .leading, spacing: Theme.tight) {
-                line(Strings.model(), receipt.place.model)
+                line(Strings.model(), receipt.target.model)
                 if let servedBy = receipt.servedBy { line(Strings.servedBy(), servedBy) }
                 line(Strings.why(), receipt.reason)
-                line(Strings.region(), receipt.terms.regionTitle)
-                if !receipt.place.isDevice {
-                    line(Strings.terms(), receipt.terms.summary)
-                    if !receipt.terms.asOf.isEmpty { line(Strings.termsDate(), receipt.terms.asOf) }
-                    if !receipt.terms.note.isEmpty { line(Strings.note(), receipt.terms.note) }
+                line(Strings.region(), receipt.dataPolicy.regionTitle)
+                if !receipt.target.isDevice {
+                    line(Strings.terms(), receipt.dataPolicy.summary)
+                    if !receipt.dataPolicy.asOf.isEmpty { line(Strings.termsDate(), receipt.dataPolicy.asOf) }
+                    if !receipt.dataPolicy.note.isEmpty { line(Strings.note(), receipt.dataPolicy.note) }
                 }
                 line(Strings.cost(), cost)
                 line(Strings.tokens(), Strings.tokensInOut("\(receipt.promptTokens)", "\(receipt.answerTokens)"))
@@ -26,30 +26,30 @@ struct ReceiptView: View {
                 }
                 if let topP = receipt.topP { line(Strings.topP(), Numbers.temperature(topP)) }
                 if !receipt.samplingReason.isEmpty { line(Strings.preset(), receipt.samplingReason) }
-                ForEach(receipt.passedOver, id: \.self) { other in
-                    line(Strings.passedOver(other.place.model), other.reason)
+                ForEach(receipt.rejected, id: \.self) { other in
+                    line(Strings.passedOver(other.target.model), other.reason)
                 }
             }
             .padding(.top, Theme.tight)
         } label: {
-            Label(summary, systemImage: receipt.place.symbol)
+            Label(summary, systemImage: receipt.target.symbol)
                 .font(.footnote)
-                .foregroundStyle(receipt.place.isDevice ? Theme.here : Theme.elsewhere)
+                .foregroundStyle(receipt.target.isDevice ? Theme.onDevice : Theme.remote)
                 .accessibilityLabel(Strings.receiptLabel(summary))
         }
         .accessibilityIdentifier("chat.receipt")
     }
 
     private var summary: String {
-        var parts = [receipt.place.title]
-        if !receipt.place.isDevice { parts.append(receipt.terms.regionTitle) }
+        var parts = [receipt.target.title]
+        if !receipt.target.isDevice { parts.append(receipt.dataPolicy.regionTitle) }
         parts.append(cost)
         if receipt.tokensPerSecond > 0 { parts.append(Numbers.rate(receipt.tokensPerSecond)) }
         return parts.joined(separator: " · ")
     }
 
     private var cost: String {
-        if receipt.place.isDevice { return Strings.free() }
+        if receipt.target.isDevice { return Strings.free() }
         let amount = Numbers.dollars(receipt.cost)
         return receipt.costIsCertain ? amount : Strings.about(amount)
     }
@@ -73,15 +73,15 @@ struct ReceiptView: View {
 }
 
 #if !os(Linux)
-    #Preview("Here and elsewhere") {
+    #Preview("Local and remote") {
         List {
             ReceiptView(
                 receipt: AnswerReceipt(
-                    place: .device(model: "smollm2-360m"), reason: "installed and fits", tokensPerSecond: 31.4))
+                    target: .device(model: "smollm2-360m"), reason: "installed and fits", tokensPerSecond: 31.4))
             ReceiptView(
                 receipt: AnswerReceipt(
-                    place: .provider(name: "openrouter", model: "deepseek/deepseek-v3.2"), servedBy: "Fireworks",
-                    reason: "you agreed", terms: DemoContent.remoteTerms, cost: 0.00018, tokensPerSecond: 61))
+                    target: .provider(name: "openrouter", model: "deepseek/deepseek-v3.2"), servedBy: "Fireworks",
+                    reason: "you agreed", dataPolicy: DemoContent.remoteDataPolicy, cost: 0.00018, tokensPerSecond: 61))
         }
     }
 #endif

@@ -1,4 +1,4 @@
-// What the person allows: where answers come from, what counts as private, with whom there is an account, what it may cost.
+// The settings screen: mode, sensitivity, routing policy, providers, limits and spending.
 
 import SwiftUI
 
@@ -13,7 +13,7 @@ struct SettingsScreen: View {
             answers
             privacy
             providers
-            ProviderRulesSection(model: model)
+            ProviderPolicySection(model: model)
             CapsSection(model: model)
             spending
             demo
@@ -104,7 +104,7 @@ struct SettingsScreen: View {
             if app.chat != nil {
                 Button(Strings.compareCosts()) { compares = true }
             }
-            ForEach(model.spending.byPlace) { line in
+            ForEach(model.spending.byProvider) { line in
                 LabeledContent {
                     Text(Numbers.dollars(line.dollars)).monospacedDigit()
                 } label: {
@@ -141,13 +141,13 @@ private struct ProviderRow: View {
                     systemImage: provider.hasKey ? "checkmark.seal" : "key.slash"
                 )
                 .font(.caption)
-                .foregroundStyle(provider.hasKey ? Theme.here : Theme.caution)
+                .foregroundStyle(provider.hasKey ? Theme.onDevice : Theme.caution)
             }
-            Text("\(provider.kind.title) · \(provider.terms.regionTitle) · \(provider.terms.summary)")
+            Text("\(provider.kind.title) · \(provider.dataPolicy.regionTitle) · \(provider.dataPolicy.summary)")
                 .font(.caption)
                 .foregroundStyle(.secondary)
-            if provider.restingSeconds > 0 {
-                Text(Strings.resting(Numbers.seconds(Double(provider.restingSeconds)))).font(.caption)
+            if provider.cooldownSeconds > 0 {
+                Text(Strings.resting(Numbers.seconds(Double(provider.cooldownSeconds)))).font(.caption)
                     .foregroundStyle(Theme.caution)
             }
         }
@@ -156,8 +156,8 @@ private struct ProviderRow: View {
     }
 }
 
-/// Which places are allowed at all.
-private struct ProviderRulesSection: View {
+/// The routing policy: allowed providers and regions.
+private struct ProviderPolicySection: View {
     let model: SettingsModel
     @State private var regions = ""
     @FocusState private var isTyping: Bool
@@ -169,15 +169,15 @@ private struct ProviderRulesSection: View {
                 .autocorrectionDisabled()
                 .focused($isTyping)
                 .onSubmit(save)
-            rule(Strings.allowRetention(), \.allowRetention)
-            rule(Strings.allowTraining(), \.allowTraining)
-            rule(Strings.allowMetered(), \.allowMetered)
+            policySwitch(Strings.allowRetention(), \.allowRetention)
+            policySwitch(Strings.allowTraining(), \.allowTraining)
+            policySwitch(Strings.allowMetered(), \.allowMetered)
         } header: {
             Text(Strings.whatIsAllowed())
         } footer: {
             Text(Strings.regionsHint())
         }
-        .onChange(of: model.rules.regions, initial: true) { _, new in regions = new.joined(separator: ", ") }
+        .onChange(of: model.policy.regions, initial: true) { _, new in regions = new.joined(separator: ", ") }
         .onChange(of: isTyping) { _, isTyping in if !isTyping { save() } }
     }
 
@@ -185,14 +185,14 @@ private struct ProviderRulesSection: View {
         Task { await model.setRegions(regions) }
     }
 
-    private func rule(_ title: String, _ rule: WritableKeyPath<Rules, Bool>) -> some View {
-        Switch(title: title, isOn: model.rules[keyPath: rule]) { isOn in
-            Task { await model.setRules { $0[keyPath: rule] = isOn } }
+    private func policySwitch(_ title: String, _ field: WritableKeyPath<PolicySettings, Bool>) -> some View {
+        Switch(title: title, isOn: model.policy[keyPath: field]) { isOn in
+            Task { await model.setPolicy { $0[keyPath: field] = isOn } }
         }
     }
 }
 
-/// A toggle whose state is another's: the change goes up, the state comes back down.
+/// A toggle whose state is owned by a model: changes go up, the state comes back down.
 private struct Switch: View {
     let title: String
     let isOn: Bool
@@ -211,11 +211,11 @@ private struct CapsSection: View {
 
     var body: some View {
         Section {
-            CapField(title: Strings.perRequest(), value: model.rules.dollarsPerRequest) {
+            CapField(title: Strings.perRequest(), value: model.policy.dollarsPerRequest) {
                 save(\.dollarsPerRequest, $0)
             }
-            CapField(title: Strings.perDay(), value: model.rules.dollarsPerDay) { save(\.dollarsPerDay, $0) }
-            CapField(title: Strings.perMonth(), value: model.rules.dollarsPerMonth) { save(\.dollarsPerMonth, $0) }
+            CapField(title: Strings.perDay(), value: model.policy.dollarsPerDay) { save(\.dollarsPerDay, $0) }
+            CapField(title: Strings.perMonth(), value: model.policy.dollarsPerMonth) { save(\.dollarsPerMonth, $0) }
         } header: {
             Text(Strings.caps())
         } footer: {
@@ -223,7 +223,7 @@ private struct CapsSection: View {
         }
     }
 
-    private func save(_ cap: WritableKeyPath<Rules, Double?>, _ text: String) {
+    private func save(_ cap: WritableKeyPath<PolicySettings, Double?>, _ text: String) {
         Task { await model.setCap(cap, text) }
     }
 }
@@ -249,7 +249,7 @@ private struct CapField: View {
     }
 }
 
-/// A key that was made elsewhere, or a sign-in at OpenRouter: its page shows a code, and the code becomes the key.
+/// A form for an existing key, or a sign-in at OpenRouter: its page shows a code that becomes the key.
 private struct AddProviderSheet: View {
     @Bindable var model: SettingsModel
     @Environment(\.dismiss) private var dismiss
@@ -259,7 +259,7 @@ private struct AddProviderSheet: View {
         NavigationStack {
             Form {
                 Picker(Strings.provider(), selection: $model.new.kind) {
-                    ForEach(ProviderSort.allCases, id: \.self) { Text($0.title).tag($0) }
+                    ForEach(ProviderType.allCases, id: \.self) { Text($0.title).tag($0) }
                 }
                 if model.new.kind == .openRouter { signIn }
                 Section {

@@ -1,5 +1,5 @@
-// Every text of the app, by its key in Localizable.xcstrings, and how numbers are written. A test compares the keys here
-// with those in the catalogue, in each language. What the library says (reasons, errors) comes in English.
+// Texts of the app by their key in Localizable.xcstrings, and number formats. A test compares the keys here with those
+// in the catalogue, for each language. Reasons and errors of the library are English only.
 
 import Foundation
 
@@ -28,7 +28,7 @@ enum Strings: String, CaseIterable {
         undo, unknown, unpin, verifying, versionOf, webSearch, whatIsAllowed, whatIsSensitive, whatLeaves,
         whatStays, whereAnswersComeFrom, whoSeesThem, why, worthHaving, writing
 
-    /// The text in the person's language, with the values in their places: `%1$@`, `%2$@`.
+    /// Returns the text in the user's language with the placeholders `%1$@`, `%2$@` filled in.
     func callAsFunction(_ values: String...) -> String {
         let text = NSLocalizedString(rawValue, comment: "")
         return values.enumerated().reduce(text) { text, value in
@@ -37,13 +37,13 @@ enum Strings: String, CaseIterable {
     }
 }
 
-/// Numbers as the person writes them.
+/// Number formats of the user's locale.
 enum Numbers {
     static func bytes(_ count: UInt64) -> String {
         ByteCountFormatter.string(fromByteCount: Int64(clamping: count), countStyle: .file)
     }
 
-    /// Small amounts keep two digits that say something: $0.00042.
+    /// Formats an amount; a small one gets more digits: $0.00042.
     static func dollars(_ amount: Double, locale: Locale = .autoupdatingCurrent) -> String {
         let digits = amount > 0 && amount < 0.01 ? 5 : 2
         return amount.formatted(.currency(code: "USD").precision(.fractionLength(2...digits)).locale(locale))
@@ -67,8 +67,8 @@ enum Numbers {
     }
 }
 
-extension Place {
-    /// Where it is, for a person.
+extension AnswerTarget {
+    /// The target's name for the user.
     var title: String {
         switch self {
         case .device: Strings.onThisDevice()
@@ -87,7 +87,7 @@ extension Place {
     var symbol: String { isDevice ? "iphone" : "cloud" }
 }
 
-extension Terms {
+extension DataPolicyInfo {
     var regionTitle: String {
         switch region {
         case "device": Strings.onThisDevice()
@@ -98,7 +98,7 @@ extension Terms {
     }
 
     var summary: String {
-        [kept ? Strings.kept() : Strings.notKept(), trainedOn ? Strings.trainedOn() : Strings.notTrainedOn()]
+        [retained ? Strings.kept() : Strings.notKept(), trainedOn ? Strings.trainedOn() : Strings.notTrainedOn()]
             .joined(separator: " · ")
     }
 }

@@ -1,18 +1,18 @@
-// How the app looks: a few colours that the asset catalogue holds for light, dark and high contrast, and a scale of
-// distances. Type comes from the system's text styles, so that it follows the size a person set.
+// The theme: colours from the asset catalogue for light, dark and high contrast, and a scale of distances. Type uses
+// the system's text styles, so that it follows the user's text size.
 
 import SwiftUI
 
 enum Theme {
     static let accent = Color("Accent")
-    /// Behind what the person said.
+    /// Background of user messages.
     static let bubble = Color("Bubble")
-    /// Behind code, receipts and cards.
+    /// Background of code, receipts and cards.
     static let surface = Color("Surface")
-    /// On this device.
-    static let here = Color("Here")
-    /// Somewhere else.
-    static let elsewhere = Color("Elsewhere")
+    /// Marks this device.
+    static let onDevice = Color("OnDevice")
+    /// Marks remote targets.
+    static let remote = Color("Remote")
     static let caution = Color("Caution")
 
     static let tight = 6.0
@@ -20,11 +20,11 @@ enum Theme {
     static let edge = 16.0
     static let wide = 24.0
     static let corner = 16.0
-    /// Lines of text are no longer than a person reads well.
+    /// Maximum line width for reading.
     static let column = 680.0
 }
 
-extension FitVerdict {
+extension FitLevel {
     var title: String {
         switch self {
         case .fits: Strings.fits()
@@ -35,7 +35,7 @@ extension FitVerdict {
 
     var color: Color {
         switch self {
-        case .fits: Theme.here
+        case .fits: Theme.onDevice
         case .tight: Theme.caution
         case .tooLarge: .red
         }
@@ -50,9 +50,9 @@ extension FitVerdict {
     }
 }
 
-/// A verdict in a word; never by its colour alone.
+/// A verdict as text and colour, never as colour alone.
 struct VerdictBadge: View {
-    let verdict: FitVerdict
+    let verdict: FitLevel
 
     var body: some View {
         Label(verdict.title, systemImage: verdict.symbol)
@@ -65,14 +65,14 @@ struct VerdictBadge: View {
 }
 
 extension View {
-    /// A card on the page.
+    /// Styles a view as a card.
     func card() -> some View {
         padding(Theme.edge)
             .frame(maxWidth: .infinity, alignment: .leading)
             .background(Theme.surface, in: RoundedRectangle(cornerRadius: Theme.corner))
     }
 
-    /// Shows what went wrong, in the words that say what helps.
+    /// Shows an error text in an alert.
     func failureAlert(_ failure: Binding<String?>) -> some View {
         alert(Strings.failed(), isPresented: failure.isPresent) {
             Button(Strings.ok(), role: .cancel) {}
@@ -83,7 +83,7 @@ extension View {
 }
 
 extension String? {
-    /// Whether there is something; `false` takes it away.
+    /// Whether a value is present; setting `false` removes it.
     fileprivate var isPresent: Bool {
         get { self != nil }
         set { if !newValue { self = nil } }

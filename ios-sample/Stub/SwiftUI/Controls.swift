@@ -1,4 +1,4 @@
-// A stub: what is shown and touched. See View.swift.
+// A stub of controls. See View.swift.
 
 // MARK: - Text
 

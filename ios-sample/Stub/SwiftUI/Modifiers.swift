@@ -1,4 +1,4 @@
-// A stub: what is said about a view. See View.swift.
+// A stub of view modifiers. See View.swift.
 
 import UniformTypeIdentifiers
 

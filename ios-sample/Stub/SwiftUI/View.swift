@@ -1,8 +1,8 @@
-// A stub of SwiftUI, for a machine that has none: the declarations that this app uses, with the signatures of the iOS 17
-// SDK as far as its author remembers them, and nothing behind them. Nothing renders.
+// A stub of SwiftUI for machines without it: the declarations that this app uses, with the signatures of the iOS 17 SDK
+// as far as the author remembers them, and no implementation. Nothing renders.
 //
-// Compiling the views against it finds misspelt modifiers, missing arguments, wrong types, and breaches of isolation. It
-// does not prove that Xcode accepts them: README.md says more.
+// Compiling the views against it finds misspelt modifiers, missing arguments, wrong types and isolation errors. It does
+// not prove that Xcode accepts them; see README.md.
 
 @_exported import Foundation
 
@@ -13,7 +13,7 @@
 
 extension Never: View { public var body: Never { fatalError("a stub") } }
 
-/// What has nothing inside.
+/// A view without content.
 public protocol Leaf: View where Body == Never {}
 extension Leaf { public var body: Never { fatalError("a stub") } }
 

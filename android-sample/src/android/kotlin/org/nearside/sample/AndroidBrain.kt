@@ -1,6 +1,6 @@
 /*
- * How the library is opened on a phone: what Android tells about the device, where keys are sealed, and what happens to the
- * app. Nothing else of the Android sources knows Nearside.
+ * Opens the library on a phone: device readings, keystore and app lifecycle. The only file of the Android sources that
+ * imports Nearside.
  */
 package org.nearside.sample
 
@@ -12,13 +12,13 @@ import org.nearside.KeystoreCredentialStore
 import org.nearside.Nearside
 import org.nearside.followApp
 
-/** Models and keys are not backed up: models can be had again, and keys cannot be opened elsewhere. */
+/** Creates the brain. Models and keys are not backed up: keys cannot be decrypted elsewhere. */
 fun androidBrain(application: Application): Brain {
     val directory = application.noBackupFilesDir.toPath()
     val library = directory.resolve("nearside").createDirectories()
     val host = AndroidHost(application)
     val nearside = Nearside.withHost(Config(library.toString()), host)
-    // Memory warnings, going to the background, coming back.
+    // Forwards memory warnings and changes between background and foreground.
     val following = nearside.followApp(application)
     val brain = NearsideBrain(nearside, KeystoreCredentialStore(directory.resolve("keys")), host, directory)
     return object : Brain by brain {

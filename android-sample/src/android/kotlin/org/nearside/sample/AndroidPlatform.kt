@@ -1,5 +1,5 @@
 /*
- * What the screens need of Android: its clipboard, browser and file pickers, and whether the person asked for less motion.
+ * Android implementation of `Platform`: clipboard, browser, file pickers, and the setting for reduced motion.
  */
 package org.nearside.sample
 
@@ -20,23 +20,23 @@ import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.withContext
 
-/** Made with its activity: the pickers have to be registered before it starts. */
+/** Created with its activity, because pickers must be registered before the activity starts. */
 class AndroidPlatform(private val activity: ComponentActivity) : Platform {
     private var saving: ExportedChat? = null
     private var onPicked: (Path) -> Unit = {}
 
-    private val saver = activity.registerForActivityResult(ActivityResultContracts.CreateDocument("text/*")) { place ->
+    private val saver = activity.registerForActivityResult(ActivityResultContracts.CreateDocument("text/*")) { output ->
         val file = saving
         saving = null
-        if (place != null && file != null) {
+        if (output != null && file != null) {
             activity.lifecycleScope.launch(Dispatchers.IO) {
-                activity.contentResolver.openOutputStream(place)?.use { it.write(file.text.toByteArray()) }
+                activity.contentResolver.openOutputStream(output)?.use { it.write(file.text.toByteArray()) }
             }
         }
     }
 
-    private val picker = activity.registerForActivityResult(ActivityResultContracts.OpenDocument()) { place ->
-        if (place != null) activity.lifecycleScope.launch { onPicked(withContext(Dispatchers.IO) { copied(place) }) }
+    private val picker = activity.registerForActivityResult(ActivityResultContracts.OpenDocument()) { output ->
+        if (output != null) activity.lifecycleScope.launch { onPicked(withContext(Dispatchers.IO) { copied(output) }) }
     }
 
     override val reducesMotion: Boolean
@@ -49,7 +49,7 @@ class AndroidPlatform(private val activity: ComponentActivity) : Platform {
     override fun openPage(address: String) = try {
         activity.startActivity(Intent(Intent.ACTION_VIEW, Uri.parse(address)))
     } catch (_: ActivityNotFoundException) {
-        // A device without a browser: the address can be opened on another.
+        // Ignore a device without a browser: the address can be opened on another device.
         copy(address)
     }
 
@@ -63,7 +63,7 @@ class AndroidPlatform(private val activity: ComponentActivity) : Platform {
         picker.launch(arrayOf("*/*"))
     }
 
-    /** The library reads files and not documents of other apps. The cache is emptied by the system when space is short. */
+    /** Copies the document into the cache: the library reads files only. The system clears the cache. */
     private fun copied(document: Uri): Path {
         val directory = Files.createDirectories(activity.cacheDir.toPath().resolve("import"))
         val file = directory.resolve(nameOf(document).substringAfterLast('/'))

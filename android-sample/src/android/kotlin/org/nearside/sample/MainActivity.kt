@@ -1,5 +1,5 @@
 /*
- * The app's one activity: it holds the models over a turn of the device, and gives the screens what they need of Android.
+ * The only activity: keeps the models across a rotation, and connects the screens with Android.
  */
 package org.nearside.sample
 
@@ -31,7 +31,7 @@ class MainActivity : ComponentActivity() {
     }
 }
 
-/** Lives until the person leaves the app for good; answers and downloads go on while the device is turned. */
+/** Lives until the user leaves the app: answers and downloads continue while the device is rotated. */
 class Holder(application: Application) : AndroidViewModel(application) {
     val model = AppModel(
         viewModelScope,

@@ -1,5 +1,5 @@
 /*
- * What the screens need of a desktop: its clipboard, browser and file dialogs, and the typeface that Android has.
+ * Desktop implementation of `Platform`: clipboard, browser, file dialogs, and fonts as on Android.
  */
 package org.nearside.sample
 
@@ -21,7 +21,7 @@ import kotlin.io.path.Path
 import kotlin.io.path.writeText
 
 class DesktopPlatform(private val window: Frame) : Platform {
-    /** Java does not know what the person asked their desktop for. */
+    /** `false`: Java cannot read this setting of the desktop. */
     override val reducesMotion: Boolean get() = System.getenv("NEARSIDE_REDUCED_MOTION") != null
 
     override fun copy(text: String) =
@@ -53,7 +53,7 @@ class DesktopPlatform(private val window: Frame) : Platform {
     }
 }
 
-/** Roboto where it is installed (Debian: fonts-roboto-unhinted), else what the desktop has. */
+/** Returns Roboto if it is installed (Debian: fonts-roboto-unhinted), else the default fonts. */
 fun desktopFonts(): Fonts {
     val installed = GraphicsEnvironment.getLocalGraphicsEnvironment().availableFontFamilyNames
     return if ("Roboto" in installed) Fonts(roboto) else Fonts()

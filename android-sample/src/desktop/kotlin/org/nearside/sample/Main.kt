@@ -1,7 +1,7 @@
 /*
- * The app in a window on a desktop, with the real library: `scripts/app.sh run`.
+ * The app in a desktop window, with the real library: `scripts/app.sh run`.
  *
- * Arguments: `--demo` for no model and no network, `--directory DIR` for another place than the user's own.
+ * Arguments: `--demo` runs without model and network, `--directory DIR` replaces the user's default folder.
  */
 package org.nearside.sample
 

@@ -1,6 +1,5 @@
 /*
- * How the screens hang together: one after the other on a phone, side by side where there is room, and over them what the
- * person should know about the device.
+ * The layout of the app: one screen at a time on a phone, two panes on a tablet, banners above.
  */
 package org.nearside.sample
 
@@ -47,7 +46,7 @@ import androidx.compose.ui.unit.dp
 import kotlin.time.Duration.Companion.seconds
 import kotlinx.coroutines.delay
 
-/** The app. [now]: what the dates of chats are told from. */
+/** The app. [now]: the reference for the dates of chats. */
 @Composable
 fun Sample(
     model: AppModel,
@@ -85,18 +84,18 @@ private fun Content(model: AppModel, isWide: Boolean, now: () -> Long) {
         !model.isLoaded -> Box(Modifier.fillMaxSize(), Alignment.Center) { CircularProgressIndicator() }
         isWide -> Row {
             Rail(model)
-            Room(model, isWide = true, now)
+            TabContent(model, isWide = true, now)
         }
         else -> Column {
-            Box(Modifier.weight(1f)) { Room(model, isWide = false, now) }
-            // A chat has the whole screen, and its own way back.
+            Box(Modifier.weight(1f)) { TabContent(model, isWide = false, now) }
+            // A chat uses the whole screen and has its own back button.
             if (!model.canGoBack) Bar(model)
         }
     }
 }
 
 @Composable
-private fun Room(model: AppModel, isWide: Boolean, now: () -> Long) = when (model.tab) {
+private fun TabContent(model: AppModel, isWide: Boolean, now: () -> Long) = when (model.tab) {
     Tab.Chats -> Panes(
         isWide,
         isDetail = model.chat != null,
@@ -113,9 +112,9 @@ private fun Room(model: AppModel, isWide: Boolean, now: () -> Long) = when (mode
         detail = {
             val chat = model.chat
             if (chat == null) {
-                EmptyPlace(Symbols.Chats, Strings.NoChatOpen(), Strings.NoChatOpenHint())
+                EmptyState(Symbols.Chats, Strings.NoChatOpen(), Strings.NoChatOpenHint())
             } else {
-                // Another chat is another screen: its place in the text and its sheets are its own.
+                // Key by chat, so that each has its own scroll position and sheets.
                 key(chat) { ChatScreen(chat, (model::back).takeIf { !isWide }, { model.tab = Tab.Models }) }
             }
         },
@@ -144,7 +143,7 @@ private fun Room(model: AppModel, isWide: Boolean, now: () -> Long) = when (mode
     }
 }
 
-/** A list and what was chosen from it: beside each other, or one over the other. */
+/** A list and its detail: side by side, or one over the other. */
 @Composable
 private fun Panes(isWide: Boolean, isDetail: Boolean, list: @Composable () -> Unit, detail: @Composable () -> Unit) =
     when {
@@ -203,13 +202,13 @@ private fun Rail(model: AppModel) = NavigationRail(
     }
 }
 
-/** What the person should know while it matters: the device is hot, memory is low, this is the demo. */
+/** Banners while they apply: the device is hot, memory is low, this is the demo. */
 @Composable
 private fun Banners(model: AppModel) = Column {
     val colors = MaterialTheme.colorScheme
     if (model.condition.isHot) Banner(Strings.BannerHot(), Symbols.Heat, colors.caution)
     if (model.condition.isShortOfMemory) Banner(Strings.BannerMemory(), Symbols.Memory, colors.caution)
-    if (model.isDemo) Banner(Strings.BannerDemo(), Symbols.Sparkle, colors.elsewhere)
+    if (model.isDemo) Banner(Strings.BannerDemo(), Symbols.Sparkle, colors.remote)
     FailureNotice(model.failure, Modifier.padding(Space.small)) { model.failure = null }
 }
 
@@ -224,7 +223,7 @@ private fun Banner(text: String, symbol: ImageVector, tone: Tone) = Row(
     Text(text, Modifier.weight(1f, fill = false), style = MaterialTheme.typography.labelMedium, color = tone.content)
 }
 
-/** The way back after a deletion, for a while. */
+/** The undo bar after a deletion, shown for a while. */
 @Composable
 private fun UndoBar(model: ChatsModel, modifier: Modifier) {
     val chat = model.deleted

@@ -1,8 +1,8 @@
 /*
- * The whole app: which brain answers, where the person is, which chat is open, what the device is doing.
+ * State of the whole app: the brain, the open screen and chat, and the condition of the device.
  *
- * State goes down from here and events come back up; nothing else is shared. `AppModel` makes the other models and hands
- * each the brain, so that there is no container and nothing global.
+ * State flows down and events flow up. `AppModel` creates the other models and passes each the brain: there is no
+ * container and no global state.
  */
 package org.nearside.sample
 
@@ -15,16 +15,13 @@ import kotlinx.coroutines.Job
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.launch
 
-/** The three rooms of the app. */
+/** The tabs of the app. */
 enum class Tab { Chats, Models, Settings }
 
-/** What a line of the settings opens. */
+/** The pages of the settings. */
 enum class SettingsPage { Answers, Providers, Caps, Costs, Privacy }
 
-/**
- * Lives as long as [scope], on the thread that draws. [startsInDemo]: as UI tests want it, and whoever looks at the app
- * first.
- */
+/** Runs in [scope], on the UI thread. [startsInDemo]: for UI tests, and for users who choose the demo. */
 class AppModel(
     private val scope: CoroutineScope,
     private val real: () -> Brain,
@@ -34,7 +31,7 @@ class AppModel(
     var isDemo by mutableStateOf(startsInDemo)
         private set
 
-    /** Why the real brain could not be had; the demo answers instead. */
+    /** Why the real brain failed to open; the demo answers instead. */
     var failure by mutableStateOf<String?>(null)
     private var brain: Brain = if (startsInDemo) demo() else realOrDemo()
     var chats by mutableStateOf(ChatsModel(brain, scope))
@@ -44,16 +41,16 @@ class AppModel(
     var settings by mutableStateOf(SettingsModel(brain, scope))
         private set
 
-    /** There while the first run is not over. */
+    /** Present during the first run. */
     var firstRun by mutableStateOf<FirstRunModel?>(null)
         private set
 
-    /** The chat that is open. */
+    /** The open chat. */
     var chat by mutableStateOf<ChatModel?>(null)
         private set
     var tab by mutableStateOf(Tab.Chats)
     var page by mutableStateOf<SettingsPage?>(null)
-    var condition by mutableStateOf(Condition())
+    var condition by mutableStateOf(DeviceCondition())
         private set
     var isLoaded by mutableStateOf(false)
         private set
@@ -66,7 +63,7 @@ class AppModel(
         demo()
     }
 
-    /** Reads what is there, and begins the first run where nothing is. */
+    /** Loads the stored state, and begins the first run if there is none. */
     fun start(): Job = scope.launch {
         listOf(chats.load(), models.load(), settings.load()).forEach { it.join() }
         failure = failureOf {
@@ -76,7 +73,7 @@ class AppModel(
         isLoaded = true
     }
 
-    /** Looks at the device from time to time; the library itself hears of heat and memory at once. */
+    /** Polls the device for the banner; the library itself is notified of heat and memory pressure. */
     fun watchCondition(): Job = scope.launch {
         while (true) {
             failureOf { refreshCondition() }
@@ -88,7 +85,7 @@ class AppModel(
         condition = brain.condition()
     }
 
-    // Where the person is
+    // Navigation
 
     fun newChat() {
         tab = Tab.Chats
@@ -100,7 +97,7 @@ class AppModel(
         if (chat?.chatId != id) chat = makeChat(id).also { it.load() }
     }
 
-    /** Deletes a chat; if it is the open one, it closes, and its answer ends first. */
+    /** Deletes a chat. Closes it first if it is open, after its answer has ended. */
     fun delete(id: ChatId): Job = scope.launch {
         val open = chat?.takeIf { it.chatId == id }
         if (open != null) {
@@ -130,7 +127,7 @@ class AppModel(
 
     // Brains
 
-    /** The app without a model and without a network. Nothing of it is kept. */
+    /** Switches to the demo. Nothing in it is stored. */
     fun enterDemo(): Job {
         isDemo = true
         return use(demo())
@@ -156,7 +153,7 @@ class AppModel(
         return start()
     }
 
-    /** Gives back what the brain holds. */
+    /** Releases the brain's resources. */
     fun close() = brain.close()
 
     private fun beginFirstRun() {

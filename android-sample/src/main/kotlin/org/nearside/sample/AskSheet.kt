@@ -1,6 +1,6 @@
 /*
- * The question before words leave the device: where to, why not here, who would see them, and for how much. Whoever closes
- * it without an answer refuses.
+ * The consent sheet shown before content leaves the device: target, reason, data policy and cost. Dismissing it
+ * refuses.
  */
 package org.nearside.sample
 
@@ -26,33 +26,33 @@ import androidx.compose.ui.semantics.semantics
 import androidx.compose.ui.unit.dp
 
 @Composable
-fun AskSheet(question: AskQuestion, onAccept: () -> Unit, onRefuse: () -> Unit) =
-    Sheet(Strings.AskTitle(question.place.title()), onRefuse) {
+fun AskSheet(prompt: ConsentPrompt, onAccept: () -> Unit, onRefuse: () -> Unit) =
+    Sheet(Strings.AskTitle(prompt.target.title()), onRefuse) {
         Text(
-            question.reason.replaceFirstChar { it.uppercase() } + ".",
+            prompt.reason.replaceFirstChar { it.uppercase() } + ".",
             style = MaterialTheme.typography.bodyLarge,
             color = MaterialTheme.colorScheme.onSurfaceVariant,
         )
         Card(Modifier.padding(vertical = Space.edge)) {
-            Fact(Strings.Model(), question.place.model)
-            Fact(Strings.Region(), regionTitle(question.terms.region))
-            Fact(Strings.Terms(), question.terms.summary())
-            if (question.terms.asOf.isNotEmpty()) Fact(Strings.TermsDate(), question.terms.asOf)
-            if (question.terms.note.isNotEmpty()) Fact(Strings.Note(), question.terms.note)
+            Fact(Strings.Model(), prompt.target.model)
+            Fact(Strings.Region(), regionTitle(prompt.dataPolicy.region))
+            Fact(Strings.Terms(), prompt.dataPolicy.summary())
+            if (prompt.dataPolicy.asOf.isNotEmpty()) Fact(Strings.TermsDate(), prompt.dataPolicy.asOf)
+            if (prompt.dataPolicy.note.isNotEmpty()) Fact(Strings.Note(), prompt.dataPolicy.note)
             Fact(
                 Strings.Cost(),
-                question.cost?.let { Strings.AtMost(LocalTranslation.current.dollars(it)) } ?: Strings.NoPrice(),
+                prompt.cost?.let { Strings.AtMost(LocalTranslation.current.dollars(it)) } ?: Strings.NoPrice(),
             )
         }
         Button(onAccept, Modifier.fillMaxWidth().heightIn(min = 52.dp)) {
-            Text(Strings.AskAccept(question.place.title()))
+            Text(Strings.AskAccept(prompt.target.title()))
         }
         TextButton(onRefuse, Modifier.fillMaxWidth().heightIn(min = Space.touch).padding(top = 4.dp)) {
             Text(Strings.AskRefuse())
         }
     }
 
-/** A sheet from below, with a title; it scrolls if it has to. */
+/** A bottom sheet with a title; it scrolls if necessary. */
 @OptIn(ExperimentalMaterial3Api::class)
 @Composable
 fun Sheet(title: String, onDismiss: () -> Unit, content: @Composable ColumnScope.() -> Unit) = ModalBottomSheet(

@@ -1,19 +1,20 @@
 /*
- * What the app needs of whoever answers, in the app's own words.
+ * The services that the app needs, in the app's own types.
  *
- * Everything beyond this file (models, screens) knows only these types. Two kinds of brain exist: `NearsideBrain`, the one
- * file that imports the library, and `DemoBrain`, which needs no model and no network. Both keep the same promises:
+ * Models and screens use only these types. There are two implementations: `NearsideBrain`, the one file that imports
+ * the library, and `DemoBrain`, which needs no model and no network. Both promise:
  *
- * - A chat is stored by the brain, piece by piece, while it is written. The app stores nothing.
- * - Nothing leaves the device that `decide` did not announce: `Judgement.Ask` means that the person is asked first.
- * - An answer begins with `Started`, and ends with `Finished` or with an exception, also when it is stopped.
+ * - The brain stores a chat, chunk by chunk, while the answer is generated. The app stores nothing.
+ * - Nothing leaves the device that `decide` did not announce: `AnswerDecision.NeedsConsent` means that the app asks the
+ *   user first.
+ * - An answer begins with `Started` and ends with `Finished` or an exception, also after a stop.
  */
 package org.nearside.sample
 
 import java.nio.file.Path
 import kotlinx.coroutines.flow.Flow
 
-/** Called from one thread at a time, the one that the screens are drawn on; none of its functions keeps that busy. */
+/** Services of the app. Called only from the UI thread; no function blocks it. */
 interface Brain : AutoCloseable {
     // Chats
 
@@ -23,14 +24,14 @@ interface Brain : AutoCloseable {
 
     suspend fun open(chat: ChatId): Chat
 
-    /** Nothing: the chat is called by its first words again. */
+    /** Renames a chat. `null`: its first words become the title. */
     suspend fun rename(chat: ChatId, title: String?)
 
     suspend fun setPinned(chat: ChatId, pinned: Boolean)
 
     suspend fun configure(chat: ChatId, options: ChatOptions)
 
-    /** Can be undone by [restore] until the app starts anew. */
+    /** Deletes a chat. [restore] can undo it until the next start of the app. */
     suspend fun delete(chat: ChatId)
 
     suspend fun restore(chat: ChatId)
@@ -39,36 +40,36 @@ interface Brain : AutoCloseable {
 
     suspend fun export(chat: ChatId, kind: ExportKind): String
 
-    /** Shows another version of a message, and what followed it. */
-    suspend fun show(message: MessageId, chat: ChatId): Chat
+    /** Selects another version of a message and the messages that follow it. */
+    suspend fun selectVersion(message: MessageId, chat: ChatId): Chat
 
     // Answers
 
-    suspend fun decide(turn: Turn, chat: ChatId): Judgement
+    suspend fun decide(request: AnswerRequest, chat: ChatId): AnswerDecision
 
-    fun answer(turn: Turn, chat: ChatId): Answer
+    fun answer(request: AnswerRequest, chat: ChatId): AnswerStream
 
-    /** What such a message would cost, here and everywhere; the cheapest first. */
-    suspend fun costs(turn: Turn, chat: ChatId): List<CostLine>
+    /** Returns the cost of the message for each model, cheapest first. */
+    suspend fun costs(request: AnswerRequest, chat: ChatId): List<CostLine>
 
     suspend fun presets(options: ChatOptions): List<PresetInfo>
 
-    /** Who may answer in a chat, for the picker. */
+    /** Returns the models that can answer in a chat, for the picker. */
     suspend fun choices(): List<ModelChoice>
 
-    /** Everything that a provider offers; asks it. */
+    /** Fetches all models of a provider. */
     suspend fun offers(provider: String): List<ModelChoice>
 
     // Models
 
     suspend fun installed(): List<ModelEntry>
 
-    suspend fun worthHaving(): List<ModelEntry>
+    suspend fun catalogModels(): List<ModelEntry>
 
-    /** Reads any reference and says whether it fits, before any download. */
-    suspend fun judge(reference: String): Fit
+    /** Checks whether the model of any reference fits, before a download. */
+    suspend fun checkFit(reference: String): Fit
 
-    /** Whoever stops collecting pauses it; the next one goes on from there. */
+    /** Downloads a model. Cancelling the collection pauses the download; the next call resumes it. */
     fun download(reference: String): Flow<DownloadStep>
 
     suspend fun importModel(file: Path): ModelEntry
@@ -81,9 +82,9 @@ interface Brain : AutoCloseable {
 
     suspend fun setPreferences(preferences: Preferences)
 
-    suspend fun rules(): Rules
+    suspend fun policy(): PolicySettings
 
-    suspend fun setRules(rules: Rules)
+    suspend fun setPolicy(policy: PolicySettings)
 
     suspend fun providers(): List<ProviderInfo>
 
@@ -91,7 +92,7 @@ interface Brain : AutoCloseable {
 
     suspend fun removeProvider(name: String)
 
-    /** The page to open in a browser; it shows a code. */
+    /** Starts a sign-in and returns the page to open in a browser; it shows a code. */
     suspend fun beginSignIn(provider: String): String
 
     suspend fun finishSignIn(provider: String, code: String)
@@ -100,21 +101,21 @@ interface Brain : AutoCloseable {
 
     // The device
 
-    suspend fun condition(): Condition
+    suspend fun condition(): DeviceCondition
 }
 
-/** What goes wrong, in words that say what helps: screens show the message of any exception. */
+/** An error whose message says what helps. Screens show the message of any exception. */
 class BrainError(message: String) : Exception(message)
 
-/** An answer that is being written. After [stop] its last piece, with its receipt, still arrives. */
-class Answer(val pieces: Flow<AnswerPiece>, val stop: () -> Unit)
+/** An answer in progress. After [stop] its last chunk, with the receipt, still arrives. */
+class AnswerStream(val chunks: Flow<AnswerChunk>, val stop: () -> Unit)
 
 typealias ChatId = Long
 typealias MessageId = Long
 
-/** What is kept with a chat and holds for its next message. */
+/** Options stored with a chat; they apply from its next message on. */
 data class ChatOptions(
-    /** Nothing: the router chooses. */
+    /** `null`: the router chooses. */
     val model: String? = null,
     val provider: String? = null,
     val preset: AnswerPreset? = null,
@@ -134,12 +135,12 @@ data class ChatSummary(
     val options: ChatOptions = ChatOptions(),
 )
 
-/** [messages]: oldest first, one version of each. */
-data class Chat(val summary: ChatSummary, val messages: List<ChatMessage>)
+/** [messages]: the selected version of each message, oldest first. */
+data class Chat(val summary: ChatSummary, val messages: List<MessageEntry>)
 
-enum class Author { Person, Model }
+enum class Author { User, Model }
 
-data class ChatMessage(
+data class MessageEntry(
     val id: MessageId,
     val author: Author,
     val text: String = "",
@@ -148,16 +149,16 @@ data class ChatMessage(
     val citations: List<Citation> = emptyList(),
     val status: MessageStatus = MessageStatus.Done,
     val receipt: AnswerReceipt? = null,
-    /** The ids of all versions, this one included, oldest first. */
+    /** Ids of all versions, including this one, oldest first. */
     val versions: List<MessageId> = emptyList(),
 ) {
-    /** With what came next. */
-    fun with(piece: AnswerPiece): ChatMessage = when (piece) {
-        is AnswerPiece.Started -> copy(status = MessageStatus.Writing)
-        is AnswerPiece.Reasoning -> copy(reasoning = reasoning + piece.text)
-        is AnswerPiece.Text -> copy(text = text + piece.text)
-        is AnswerPiece.Cited -> copy(citations = citations + piece.citation)
-        is AnswerPiece.Finished -> copy(status = piece.status, receipt = piece.receipt)
+    /** Returns a copy with the chunk appended. */
+    fun with(chunk: AnswerChunk): MessageEntry = when (chunk) {
+        is AnswerChunk.Started -> copy(status = MessageStatus.Writing)
+        is AnswerChunk.ReasoningText -> copy(reasoning = reasoning + chunk.text)
+        is AnswerChunk.Text -> copy(text = text + chunk.text)
+        is AnswerChunk.Cited -> copy(citations = citations + chunk.citation)
+        is AnswerChunk.Finished -> copy(status = chunk.status, receipt = chunk.receipt)
     }
 }
 
@@ -168,10 +169,10 @@ sealed interface MessageStatus {
 
     data object Stopped : MessageStatus
 
-    /** It ended before its end: the limit of its length, of the context or of what it may cost. */
+    /** The answer hit a limit (length, context or cost) or a filter. */
     data object CutShort : MessageStatus
 
-    /** The app died in mid-answer. */
+    /** The app was killed during the answer. */
     data object Interrupted : MessageStatus
 
     data class Failed(val text: String) : MessageStatus
@@ -185,109 +186,109 @@ data class SnippetRun(val text: String, val matched: Boolean)
 
 enum class ExportKind(val ending: String) { Markdown("md"), Json("json") }
 
-/** What is asked next. */
-data class Turn(
-    val kind: TurnKind,
+/** A request for the next answer. */
+data class AnswerRequest(
+    val kind: RequestKind,
     val options: ChatOptions = ChatOptions(),
     val mode: AnswerMode = AnswerMode.PreferOnDevice,
     val privacy: PrivacyLevel = PrivacyLevel.Personal,
     val webSearch: Boolean = false,
-    /** What the person agreed to when they were asked. */
-    val consent: Place? = null,
+    /** Target that the user consented to. */
+    val consent: AnswerTarget? = null,
 )
 
-sealed interface TurnKind {
-    data class Send(val text: String) : TurnKind
+sealed interface RequestKind {
+    data class Send(val text: String) : RequestKind
 
-    /** A new version of what the person said, answered. */
-    data class Edit(val message: MessageId, val text: String) : TurnKind
+    /** A new version of a user message, to be answered. */
+    data class Edit(val message: MessageId, val text: String) : RequestKind
 
     /** A new version of an answer. */
-    data class Regenerate(val message: MessageId) : TurnKind
+    data class Regenerate(val message: MessageId) : RequestKind
 
-    /** Goes on with the last answer where it broke off. */
-    data object Resume : TurnKind
+    /** Continuation of the last answer where it was interrupted. */
+    data object Resume : RequestKind
 }
 
 enum class AnswerMode { OnlyOnDevice, PreferOnDevice, PreferInCloud, OnlyInCloud }
 
 enum class PrivacyLevel {
-    /** May go wherever the rules allow, unasked. */
+    /** May be sent to any target that the policy allows, without consent. */
     Open,
 
-    /** Leaves only where the rules allow and the person agreed. */
+    /** May be sent only where the policy allows and the user consented. */
     Personal,
 
-    /** Never leaves. */
+    /** Never leaves the device. */
     Secret,
 }
 
-/** Who answers. */
-sealed interface Place {
+/** A model that can answer. */
+sealed interface AnswerTarget {
     val model: String
 
-    data class Device(override val model: String) : Place
+    data class Device(override val model: String) : AnswerTarget
 
-    data class Provider(val name: String, override val model: String) : Place
+    data class Provider(val name: String, override val model: String) : AnswerTarget
 
-    data object Demo : Place {
+    data object Demo : AnswerTarget {
         override val model: String get() = ""
     }
 
     val isDevice: Boolean get() = this !is Provider
 }
 
-sealed interface Judgement {
-    data class Go(val place: Place, val reason: String) : Judgement
+sealed interface AnswerDecision {
+    data class Route(val target: AnswerTarget, val reason: String) : AnswerDecision
 
-    data class Ask(val question: AskQuestion) : Judgement
+    data class NeedsConsent(val prompt: ConsentPrompt) : AnswerDecision
 
-    /** No target can answer; the text says what would change that. */
-    data class Nowhere(val reason: String) : Judgement
+    /** No target can answer; the text says how to change that. */
+    data class NoRoute(val reason: String) : AnswerDecision
 }
 
-/** "This does not fit here; send it to X in region Y for about Z?" */
-data class AskQuestion(
-    val place: Place,
+/** The content of the consent sheet: target, reason, data policy and cost. */
+data class ConsentPrompt(
+    val target: AnswerTarget,
     val reason: String,
-    val terms: Terms,
-    /** US dollars at most. Nothing: no price is known. */
+    val dataPolicy: DataPolicyInfo,
+    /** Upper bound in US dollars. `null`: the price is unknown. */
     val cost: Double?,
 )
 
-/** What happens to words at a place. */
-data class Terms(
+/** Data policy of a target: region, retention and training. */
+data class DataPolicyInfo(
     /** `device`, `own server`, ISO 3166 codes, or `unknown`. */
     val region: String = "device",
-    val kept: Boolean = false,
+    val retained: Boolean = false,
     val trainedOn: Boolean = false,
-    /** The day on which it was read; empty where it follows from the place. */
+    /** Date of the data; empty where the policy follows from the target itself. */
     val asOf: String = "",
     val note: String = "",
 )
 
-sealed interface AnswerPiece {
-    data class Started(val place: Place, val reason: String) : AnswerPiece
+sealed interface AnswerChunk {
+    data class Started(val target: AnswerTarget, val reason: String) : AnswerChunk
 
-    data class Reasoning(val text: String) : AnswerPiece
+    data class ReasoningText(val text: String) : AnswerChunk
 
-    data class Text(val text: String) : AnswerPiece
+    data class Text(val text: String) : AnswerChunk
 
-    data class Cited(val citation: Citation) : AnswerPiece
+    data class Cited(val citation: Citation) : AnswerChunk
 
-    data class Finished(val status: MessageStatus, val receipt: AnswerReceipt) : AnswerPiece
+    data class Finished(val status: MessageStatus, val receipt: AnswerReceipt) : AnswerChunk
 }
 
-/** What stands under an answer. */
+/** Receipt shown under an answer. */
 data class AnswerReceipt(
-    val place: Place,
-    /** Who really ran the model, where a provider passes requests on. */
+    val target: AnswerTarget,
+    /** The upstream that ran the model, if the provider is an aggregator. */
     val servedBy: String? = null,
     val reason: String,
-    val passedOver: List<PassedOver> = emptyList(),
-    val terms: Terms = Terms(),
+    val rejected: List<RejectedTarget> = emptyList(),
+    val dataPolicy: DataPolicyInfo = DataPolicyInfo(),
     val cost: Double = 0.0,
-    /** Otherwise the figure is a guess, or nothing is known. */
+    /** `false`: the cost is estimated or unknown. */
     val costIsCertain: Boolean = true,
     val promptTokens: Int = 0,
     val answerTokens: Int = 0,
@@ -299,33 +300,33 @@ data class AnswerReceipt(
     val samplingReason: String = "",
 )
 
-data class PassedOver(val place: Place, val reason: String)
+data class RejectedTarget(val target: AnswerTarget, val reason: String)
 
 enum class AnswerPreset { Precise, Balanced, Creative }
 
-/** What stands behind a preset for one model. */
+/** Sampling values that a preset has for one model. */
 data class PresetInfo(val preset: AnswerPreset, val temperature: Double?, val topP: Double?, val reason: String)
 
-/** A line of the picker. */
+/** A row of the model picker. */
 data class ModelChoice(
-    val place: Place,
+    val target: AnswerTarget,
     val name: String,
     /** Only for models on this device. */
-    val verdict: FitVerdict? = null,
-    /** US dollars for a million tokens of prompt and answer. Nothing: no price is known; on the device it is free. */
+    val verdict: FitLevel? = null,
+    /** US dollars per million prompt and answer tokens. `null`: unknown, or free on this device. */
     val dollarsIn: Double? = null,
     val dollarsOut: Double? = null,
     val region: String = "device",
     val searchesWeb: Boolean = false,
 )
 
-data class CostLine(val place: Place, val isSetUp: Boolean, val dollars: Double?, val asOf: String)
+data class CostLine(val target: AnswerTarget, val isSetUp: Boolean, val dollars: Double?, val asOf: String)
 
-enum class FitVerdict { Fits, Tight, TooLarge }
+enum class FitLevel { Fits, Tight, TooLarge }
 
 data class Fit(
     val reference: String,
-    val verdict: FitVerdict,
+    val verdict: FitLevel,
     val reason: String,
     val needBytes: Long,
     val budgetBytes: Long,
@@ -333,11 +334,11 @@ data class Fit(
     val suggestions: List<String> = emptyList(),
 )
 
-/** A model that is here, or that is worth having. */
+/** An installed model or one of the catalogue. */
 data class ModelEntry(
-    /** What `remove` and [ChatOptions.model] take, for one that is here. */
+    /** The argument of `remove` and [ChatOptions.model], for an installed model. */
     val id: String,
-    /** What `download` and `judge` take. */
+    /** The argument of `download` and `checkFit`. */
     val reference: String,
     val name: String,
     val maker: String = "",
@@ -358,15 +359,15 @@ sealed interface DownloadStep {
     data class Installed(val model: ModelEntry) : DownloadStep
 }
 
-/** What the person chose once and for all. */
+/** Choices of the user that hold for the whole app. */
 data class Preferences(
     val mode: AnswerMode = AnswerMode.PreferOnDevice,
     val privacy: PrivacyLevel = PrivacyLevel.Personal,
     val finishedFirstRun: Boolean = false,
 )
 
-/** What the person allows. */
-data class Rules(
+/** The routing policy that the user sets. */
+data class PolicySettings(
     /** ISO 3166 codes or `EU`. Empty: any. */
     val regions: List<String> = emptyList(),
     val allowRetention: Boolean = false,
@@ -379,18 +380,18 @@ data class Rules(
 
 data class ProviderInfo(
     val name: String,
-    val kind: ProviderSort,
+    val kind: ProviderType,
     val address: String,
     val hasKey: Boolean,
     val model: String?,
-    val terms: Terms,
+    val dataPolicy: DataPolicyInfo,
     val models: Int,
-    /** It failed again and again, and is left alone for so long. */
-    val restingSeconds: Int = 0,
+    /** Remaining cooldown after repeated failures. */
+    val cooldownSeconds: Int = 0,
 )
 
-/** [title]: as it calls itself. */
-enum class ProviderSort(val title: String) {
+/** [title]: the provider's own spelling. */
+enum class ProviderType(val title: String) {
     OpenRouter("OpenRouter"),
     DeepSeek("DeepSeek"),
     Groq("Groq"),
@@ -404,20 +405,20 @@ enum class ProviderSort(val title: String) {
     val needsAddress: Boolean get() = this == Ollama || this == LlamaServer || this == Compatible
 }
 
-/** A provider as the person sets it up. Not stored by the app: the key goes to the keystore. No data class: it prints no key. */
-class NewProvider(val kind: ProviderSort, address: String, val key: String, val model: String) {
+/** A provider to add. Not a data class, so that the key is never printed; the keystore holds it. */
+class NewProvider(val kind: ProviderType, address: String, val key: String, val model: String) {
     val address: String = address.trim()
 
-    /** What receipts and reports will call it. */
+    /** The provider's name in receipts and reports. */
     val name: String = when {
         kind.needsAddress -> this.address.substringAfter("://").takeWhile { it != '/' && it != ':' }
         else -> kind.name.lowercase()
     }
 }
 
-data class Spending(val today: Double = 0.0, val month: Double = 0.0, val byPlace: List<SpendingLine> = emptyList())
+data class Spending(val today: Double = 0.0, val month: Double = 0.0, val byProvider: List<SpendingLine> = emptyList())
 
 data class SpendingLine(val name: String, val answers: Int, val dollars: Double)
 
-/** What a banner tells. */
-data class Condition(val isHot: Boolean = false, val isShortOfMemory: Boolean = false)
+/** Conditions of the device that a banner shows. */
+data class DeviceCondition(val isHot: Boolean = false, val isShortOfMemory: Boolean = false)

@@ -1,8 +1,8 @@
 /*
- * One chat: what was said, what is being said, and everything a person can do about it.
+ * State of one chat and the actions on it.
  *
- * The chat exists in the brain's store from its first message on. While an answer comes, `messages` shows it as it grows;
- * when it is over the stored chat is read again, so that what is shown is what is kept.
+ * The brain stores the chat from its first message on. During an answer `messages` shows the chunks as they arrive;
+ * afterwards the stored chat is read again, so that the screen shows what is stored.
  */
 package org.nearside.sample
 
@@ -14,30 +14,30 @@ import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.launch
 
-/** [onChange] is told when the list of chats has to be read again. */
+/** [onChange] is called when the list of chats must be read again. */
 class ChatModel(
     private val brain: Brain,
     private val scope: CoroutineScope,
     chat: ChatId? = null,
     private val onChange: () -> Unit = {},
 ) {
-    /** Nothing until something was said. */
+    /** `null` until the first message. */
     var chatId by mutableStateOf(chat)
         private set
     var title by mutableStateOf("")
         private set
-    var messages by mutableStateOf(emptyList<ChatMessage>())
+    var messages by mutableStateOf(emptyList<MessageEntry>())
         private set
     var options by mutableStateOf(ChatOptions())
         private set
     var isAnswering by mutableStateOf(false)
         private set
 
-    /** Who is answering now. */
-    var place by mutableStateOf<Place?>(null)
+    /** Target of the current answer. */
+    var target by mutableStateOf<AnswerTarget?>(null)
         private set
 
-    /** What is typed and not sent. */
+    /** Text typed but not sent. */
     var draft by mutableStateOf("")
 
     /** The message that [draft] will replace. */
@@ -45,28 +45,28 @@ class ChatModel(
         private set
     var webSearch by mutableStateOf(false)
 
-    /** Asked before words leave the device. */
-    var question by mutableStateOf<AskQuestion?>(null)
+    /** Pending consent request; shown before content leaves the device. */
+    var consentPrompt by mutableStateOf<ConsentPrompt?>(null)
         private set
     var failure by mutableStateOf<String?>(null)
     var choices by mutableStateOf(emptyList<ModelChoice>())
         private set
 
-    /** By provider, once the picker asked for it; and why it could not be had. */
+    /** Models by provider, once the picker fetched them, and the failures of those fetches. */
     var offers by mutableStateOf(emptyMap<String, List<ModelChoice>>())
         private set
-    var unoffered by mutableStateOf(emptyMap<String, String>())
+    var offerErrors by mutableStateOf(emptyMap<String, String>())
         private set
     var presets by mutableStateOf(emptyList<PresetInfo>())
         private set
     var costs by mutableStateOf(emptyList<CostLine>())
         private set
 
-    /** The answer under way, or the last one: tests wait for it. */
+    /** The current or last answer; tests wait for it. */
     var work: Job? = null
         private set
-    private var asked: Turn? = null
-    private var answer: Answer? = null
+    private var pendingRequest: AnswerRequest? = null
+    private var answer: AnswerStream? = null
     private var stopped = false
 
     fun load(): Job = attempt {
@@ -76,7 +76,7 @@ class ChatModel(
 
     val canSend: Boolean get() = !isAnswering && draft.isNotBlank()
 
-    /** The last answer ended before its end, so that it can go on. */
+    /** Whether the last answer is incomplete and can be continued. */
     val canContinue: Boolean
         get() {
             val last = messages.lastOrNull()
@@ -85,17 +85,17 @@ class ChatModel(
         }
 
     /** Whether a remote target could continue it. */
-    val canContinueRemotely: Boolean get() = canContinue && choices.any { !it.place.isDevice }
+    val canContinueRemotely: Boolean get() = canContinue && choices.any { !it.target.isDevice }
 
     val canSearchWeb: Boolean get() = chosen?.searchesWeb ?: choices.any { it.searchesWeb }
 
-    /** The line of the picker that is chosen; nothing where the router chooses. */
+    /** The selected row of the picker; `null` if the router chooses. */
     val chosen: ModelChoice?
         get() = (choices + offers.values.flatten()).firstOrNull { choice ->
-            when (val place = choice.place) {
-                is Place.Device -> options.provider == null && options.model == place.model
-                is Place.Provider -> options.provider == place.name && options.model == place.model
-                Place.Demo -> false
+            when (val target = choice.target) {
+                is AnswerTarget.Device -> options.provider == null && options.model == target.model
+                is AnswerTarget.Provider -> options.provider == target.name && options.model == target.model
+                AnswerTarget.Demo -> false
             }
         }
 
@@ -104,55 +104,55 @@ class ChatModel(
     fun send() {
         if (!canSend) return
         val text = draft.trim()
-        val kind = editing?.let { TurnKind.Edit(it, text) } ?: TurnKind.Send(text)
+        val kind = editing?.let { RequestKind.Edit(it, text) } ?: RequestKind.Send(text)
         cancelEdit()
         ask(kind)
     }
 
-    fun regenerate(message: MessageId) = ask(TurnKind.Regenerate(message))
+    fun regenerate(message: MessageId) = ask(RequestKind.Regenerate(message))
 
-    /** Goes on where the last answer broke off. */
-    fun resume() = ask(TurnKind.Resume)
+    /** Continues the last answer where it was interrupted. */
+    fun resume() = ask(RequestKind.Resume)
 
-    /** The same, elsewhere; the person is asked if the rules say so. */
-    fun continueRemotely() = ask(TurnKind.Resume) { turn ->
-        val anyModel = if (turn.options.provider == null) turn.options.copy(model = null) else turn.options
-        turn.copy(mode = AnswerMode.OnlyInCloud, options = anyModel)
+    /** Continues it on a remote target; the user is asked if the policy requires it. */
+    fun continueRemotely() = ask(RequestKind.Resume) { request ->
+        val anyModel = if (request.options.provider == null) request.options.copy(model = null) else request.options
+        request.copy(mode = AnswerMode.OnlyInCloud, options = anyModel)
     }
 
-    /** What was written so far stays, and so does its receipt. */
+    /** Stops the answer. The text so far and its receipt remain. */
     fun stop() {
         stopped = true
         answer?.stop?.invoke()
     }
 
     fun accept() {
-        val turn = asked?.copy(consent = question?.place) ?: return
-        question = null
-        asked = null
-        run(turn)
+        val request = pendingRequest?.copy(consent = consentPrompt?.target) ?: return
+        consentPrompt = null
+        pendingRequest = null
+        run(request)
     }
 
-    /** What was typed comes back, to be changed or sent elsewhere. */
+    /** Refuses consent and puts the text back into the draft. */
     fun refuse() {
-        question = null
-        val kind = asked?.kind
-        asked = null
+        consentPrompt = null
+        val kind = pendingRequest?.kind
+        pendingRequest = null
         when (kind) {
-            is TurnKind.Send -> draft = kind.text
-            is TurnKind.Edit -> {
+            is RequestKind.Send -> draft = kind.text
+            is RequestKind.Edit -> {
                 editing = kind.message
                 draft = kind.text
             }
-            is TurnKind.Regenerate, TurnKind.Resume, null -> Unit
+            is RequestKind.Regenerate, RequestKind.Resume, null -> Unit
         }
     }
 
     fun beginEdit(message: MessageId) {
-        val said = messages.firstOrNull { it.id == message && it.author == Author.Person }
-        if (isAnswering || said == null) return
-        editing = said.id
-        draft = said.text
+        val original = messages.firstOrNull { it.id == message && it.author == Author.User }
+        if (isAnswering || original == null) return
+        editing = original.id
+        draft = original.text
     }
 
     fun cancelEdit() {
@@ -160,17 +160,17 @@ class ChatModel(
         draft = ""
     }
 
-    /** Shows the version before or after this one. */
-    fun show(offset: Int, from: ChatMessage): Job = attempt {
+    /** Selects the version at an offset from this one. */
+    fun selectVersion(offset: Int, from: MessageEntry): Job = attempt {
         val other = from.versions.getOrNull(from.versions.indexOf(from.id) + offset)
         val chat = chatId
-        if (!isAnswering && chat != null && other != null) take(brain.show(other, chat))
+        if (!isAnswering && chat != null && other != null) update(brain.selectVersion(other, chat))
     }
 
-    /** Nothing: the router chooses. */
+    /** `null`: the router chooses. */
     fun choose(choice: ModelChoice?): Job {
-        val place = choice?.place
-        options = options.copy(model = place?.model, provider = (place as? Place.Provider)?.name)
+        val target = choice?.target
+        options = options.copy(model = target?.model, provider = (target as? AnswerTarget.Provider)?.name)
         if (!canSearchWeb) webSearch = false
         return configure()
     }
@@ -180,20 +180,20 @@ class ChatModel(
         return configure()
     }
 
-    /** Everything that the providers offer, for the picker; asks them. */
+    /** Fetches all models of the providers for the picker. */
     fun loadOffers(): Job = attempt {
-        for (provider in choices.mapNotNull { (it.place as? Place.Provider)?.name } - offers.keys) {
+        for (provider in choices.mapNotNull { (it.target as? AnswerTarget.Provider)?.name } - offers.keys) {
             val failure = failureOf { offers += provider to brain.offers(provider) }
-            if (failure == null) unoffered -= provider else unoffered += provider to failure
+            if (failure == null) offerErrors -= provider else offerErrors += provider to failure
         }
-        // The prices that came with them.
+        // Update the prices of the choices.
         choices = brain.choices()
     }
 
-    /** What the draft, or else the next message, would cost everywhere. */
+    /** Loads the cost of the draft, or of the next message, for each model. */
     fun loadCosts(): Job = attempt {
         val chat = ensureChat()
-        costs = brain.costs(turn(TurnKind.Send(draft.ifBlank { "…" })), chat)
+        costs = brain.costs(makeRequest(RequestKind.Send(draft.ifBlank { "…" })), chat)
     }
 
     private fun configure(): Job = attempt {
@@ -206,60 +206,61 @@ class ChatModel(
         presets = brain.presets(options)
     }
 
-    /** The settings are read anew for each message: they may have changed since the chat was opened. */
-    private suspend fun turn(kind: TurnKind): Turn {
+    /** Builds a request. Reads the settings each time: they may have changed since the chat was opened. */
+    private suspend fun makeRequest(kind: RequestKind): AnswerRequest {
         val preferences = brain.preferences()
-        return Turn(kind, options, preferences.mode, preferences.privacy, webSearch && canSearchWeb)
+        return AnswerRequest(kind, options, preferences.mode, preferences.privacy, webSearch && canSearchWeb)
     }
 
-    private fun ask(kind: TurnKind, change: (Turn) -> Turn = { it }) = begin { change(turn(kind)) }
+    private fun ask(kind: RequestKind, change: (AnswerRequest) -> AnswerRequest = { it }) =
+        begin { change(makeRequest(kind)) }
 
-    private fun run(turn: Turn) = begin { turn }
+    private fun run(request: AnswerRequest) = begin { request }
 
-    private fun begin(turn: suspend () -> Turn) {
+    private fun begin(request: suspend () -> AnswerRequest) {
         if (isAnswering) return
         isAnswering = true
         stopped = false
         failure = null
-        // Kept before it runs: a brain that answers at once is through before `launch` returns.
+        // Assign before starting: with a synchronous brain the work ends before `launch` returns.
         work = scope.launch(start = CoroutineStart.LAZY) {
             try {
-                failure = failureOf { answer(turn()) } ?: failure
+                failure = failureOf { answer(request()) } ?: failure
             } finally {
                 isAnswering = false
-                place = null
+                target = null
                 answer = null
             }
             onChange()
         }.also { it.start() }
     }
 
-    private suspend fun answer(turn: Turn) {
+    private suspend fun answer(request: AnswerRequest) {
         val chat = ensureChat()
-        when (val judgement = brain.decide(turn, chat)) {
-            is Judgement.Go -> stream(turn, chat)
-            is Judgement.Ask -> {
-                asked = turn
-                question = judgement.question
+        when (val decision = brain.decide(request, chat)) {
+            is AnswerDecision.Route -> stream(request, chat)
+            is AnswerDecision.NeedsConsent -> {
+                pendingRequest = request
+                consentPrompt = decision.prompt
             }
-            is Judgement.Nowhere -> {
-                asked = turn
+            is AnswerDecision.NoRoute -> {
+                pendingRequest = request
                 refuse()
-                failure = judgement.reason
+                failure = decision.reason
             }
         }
     }
 
-    private suspend fun stream(turn: Turn, chat: ChatId) {
-        layOut(turn.kind)
+    private suspend fun stream(request: AnswerRequest, chat: ChatId) {
+        showPending(request.kind)
         var thinkingSince = 0L
         try {
-            val answer = brain.answer(turn, chat).also { this.answer = it }
+            val answer = brain.answer(request, chat).also { this.answer = it }
             if (stopped) answer.stop()
-            answer.pieces.collect { piece ->
-                if (piece is AnswerPiece.Started) place = piece.place
-                if (piece is AnswerPiece.Reasoning && thinkingSince == 0L) thinkingSince = System.nanoTime()
-                val last = messages.last().with(piece)
+            answer.chunks.collect { chunk ->
+                if (chunk is AnswerChunk.Started) target = chunk.target
+                if (chunk is AnswerChunk.ReasoningText && thinkingSince == 0L) thinkingSince = System.nanoTime()
+                val last = messages.last().with(chunk)
                 val thinks = thinkingSince != 0L && last.text.isEmpty()
                 val seconds = if (thinks) (System.nanoTime() - thinkingSince) / 1e9 else last.reasoningSeconds
                 messages = messages.dropLast(1) + last.copy(reasoningSeconds = seconds)
@@ -269,16 +270,16 @@ class ChatModel(
         }
     }
 
-    /** What the chat looks like at once, before the brain has stored anything. These ids live until it is read again. */
-    private fun layOut(kind: TurnKind) {
-        val said = when (kind) {
-            is TurnKind.Send -> messages + ChatMessage(Long.MAX_VALUE - 1, Author.Person, kind.text)
-            is TurnKind.Edit -> before(kind.message) + ChatMessage(Long.MAX_VALUE - 1, Author.Person, kind.text)
-            is TurnKind.Regenerate -> before(kind.message)
-            TurnKind.Resume -> messages.dropLast(1)
+    /** Shows the new messages before the brain stores them. Their ids are temporary until the reload. */
+    private fun showPending(kind: RequestKind) {
+        val history = when (kind) {
+            is RequestKind.Send -> messages + MessageEntry(Long.MAX_VALUE - 1, Author.User, kind.text)
+            is RequestKind.Edit -> before(kind.message) + MessageEntry(Long.MAX_VALUE - 1, Author.User, kind.text)
+            is RequestKind.Regenerate -> before(kind.message)
+            RequestKind.Resume -> messages.dropLast(1)
         }
-        val unfinished = messages.lastOrNull()?.takeIf { kind == TurnKind.Resume }
-        messages = said + (unfinished ?: ChatMessage(Long.MAX_VALUE, Author.Model)).copy(status = MessageStatus.Writing)
+        val last = messages.lastOrNull()?.takeIf { kind == RequestKind.Resume }
+        messages = history + (last ?: MessageEntry(Long.MAX_VALUE, Author.Model)).copy(status = MessageStatus.Writing)
     }
 
     private fun before(message: MessageId) = messages.takeWhile { it.id != message }
@@ -286,10 +287,10 @@ class ChatModel(
     private suspend fun ensureChat(): ChatId = chatId ?: brain.newChat(options).id.also { chatId = it }
 
     private suspend fun reload() {
-        chatId?.let { take(brain.open(it)) }
+        chatId?.let { update(brain.open(it)) }
     }
 
-    private fun take(chat: Chat) {
+    private fun update(chat: Chat) {
         title = chat.summary.title
         options = chat.summary.options
         messages = chat.messages

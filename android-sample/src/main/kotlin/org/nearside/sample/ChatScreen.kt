@@ -1,5 +1,5 @@
 /*
- * One chat: what was said, what is being said, and the field to say more.
+ * The chat screen: messages, the current answer, and the input field.
  */
 package org.nearside.sample
 
@@ -58,10 +58,10 @@ import androidx.compose.ui.semantics.semantics
 import androidx.compose.ui.text.style.TextOverflow
 import androidx.compose.ui.unit.dp
 
-/** The sheets of a chat. */
+/** The sheets of the chat screen. */
 private enum class ChatSheet { Picker, Options, Costs }
 
-/** [onBack]: nothing where the list stands beside it. */
+/** [onBack]: `null` where the list is shown beside the chat. */
 @Composable
 fun ChatScreen(model: ChatModel, onBack: (() -> Unit)?, onOpenModels: () -> Unit, modifier: Modifier = Modifier) {
     var sheet by remember { mutableStateOf<ChatSheet?>(null) }
@@ -86,7 +86,7 @@ fun ChatScreen(model: ChatModel, onBack: (() -> Unit)?, onOpenModels: () -> Unit
         ChatSheet.Costs -> Sheet(Strings.CompareCosts(), { sheet = null }) { CostsView(model) }
         null -> Unit
     }
-    model.question?.let { AskSheet(it, model::accept, model::refuse) }
+    model.consentPrompt?.let { AskSheet(it, model::accept, model::refuse) }
 }
 
 @Composable
@@ -122,7 +122,7 @@ private fun ChatBar(model: ChatModel, onBack: (() -> Unit)?, onPick: () -> Unit,
         Row(verticalAlignment = Alignment.CenterVertically, horizontalArrangement = Arrangement.spacedBy(4.dp)) {
             val color = MaterialTheme.colorScheme.onSurfaceVariant
             Icon(
-                model.chosen?.place?.symbol ?: Symbols.Sparkle,
+                model.chosen?.target?.symbol ?: Symbols.Sparkle,
                 contentDescription = null,
                 Modifier.size(14.dp),
                 tint = color,
@@ -145,8 +145,8 @@ private fun ChatBar(model: ChatModel, onBack: (() -> Unit)?, onPick: () -> Unit,
 private fun Transcript(model: ChatModel, onEdit: () -> Unit) {
     val list = rememberLazyListState()
     val still = LocalPlatform.current.reducesMotion
-    // The end is where it goes on: shown when a chat opens and when something is said. While an answer grows, the person
-    // decides where to read.
+    // Scroll to the end when a chat opens and when a message is sent. While an answer grows, the user controls the
+    // position.
     LaunchedEffect(model.messages.size) {
         val last = model.messages.lastIndex
         if (still || list.firstVisibleItemIndex == 0) list.scrollToItem(last) else list.animateScrollToItem(last)
@@ -175,7 +175,7 @@ private fun Transcript(model: ChatModel, onEdit: () -> Unit) {
                         MessageAction.Regenerate -> model.regenerate(message.id)
                         MessageAction.Resume -> model.resume()
                         MessageAction.ContinueRemotely -> model.continueRemotely()
-                        is MessageAction.Show -> model.show(action.offset, message)
+                        is MessageAction.SelectVersion -> model.selectVersion(action.offset, message)
                     }
                 }
             }
@@ -265,7 +265,7 @@ private fun Composer(model: ChatModel, field: FocusRequester) = Column(
     }
 }
 
-/** With a keyboard, Control or Command and Enter sends. */
+/** Sends with Control or Command and Enter on a keyboard. */
 @Composable
 private fun DraftField(model: ChatModel, modifier: Modifier) {
     val hint = Strings.MessagePlaceholder()
@@ -307,7 +307,7 @@ private fun RoundButton(symbol: ImageVector, name: String, isOn: Boolean, onClic
     Icon(symbol, contentDescription = name, Modifier.size(22.dp), tint = tint)
 }
 
-/** How it answers: the preset with what stands behind it, web search where there is one, and what it would cost. */
+/** The options sheet: preset with its sampling values, web search if available, and costs. */
 @Composable
 private fun OptionsSheet(model: ChatModel, onCosts: () -> Unit, onDismiss: () -> Unit) =
     Sheet(Strings.Options(), onDismiss) {
@@ -342,7 +342,7 @@ private fun OptionsSheet(model: ChatModel, onCosts: () -> Unit, onDismiss: () ->
         }
     }
 
-/** What the next message would cost, here and everywhere. */
+/** Shows the cost of the next message for each model. */
 @Composable
 fun CostsView(model: ChatModel) {
     LaunchedEffect(model) { model.loadCosts() }
@@ -350,16 +350,14 @@ fun CostsView(model: ChatModel) {
     RowsCard(Modifier.padding(top = Space.small)) {
         for (line in model.costs) {
             val notes = listOfNotNull(
-                line.place.title(),
+                line.target.title(),
                 Strings.NotSetUp().takeIf { !line.isSetUp },
                 line.asOf.takeIf { it.isNotEmpty() }?.let { Strings.AsOf(it) },
             )
             Line(
-                line.place.model.ifEmpty {
-                    line.place.title()
-                },
+                line.target.model.ifEmpty { line.target.title() },
                 detail = notes.joinToString(" · "),
-                symbol = line.place.symbol,
+                symbol = line.target.symbol,
             ) {
                 Text(
                     line.dollars?.let(translation::dollars) ?: Strings.NoPrice(),

@@ -1,5 +1,5 @@
 /*
- * The list of chats: read, searched, renamed, pinned, deleted with a way back, exported.
+ * The list of chats: search, rename, pin, delete with undo, export.
  */
 package org.nearside.sample
 
@@ -11,10 +11,10 @@ import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.launch
 
-/** A chat as a file that can be saved. */
+/** A chat exported as a file. */
 data class ExportedChat(val fileName: String, val text: String)
 
-/** What it does runs in [scope], on the thread that draws; every function gives the job, which tests wait for. */
+/** Work runs in [scope], on the UI thread. Functions return the job, which tests wait for. */
 class ChatsModel(private val brain: Brain, private val scope: CoroutineScope) {
     var chats by mutableStateOf(emptyList<ChatSummary>())
         private set
@@ -29,7 +29,7 @@ class ChatsModel(private val brain: Brain, private val scope: CoroutineScope) {
     var deleted by mutableStateOf<ChatSummary?>(null)
         private set
 
-    /** There until whoever saves it says [exportEnded]. */
+    /** Set until the screen that saves it calls [exportEnded]. */
     var exported by mutableStateOf<ExportedChat?>(null)
         private set
     var failure by mutableStateOf<String?>(null)
@@ -43,24 +43,24 @@ class ChatsModel(private val brain: Brain, private val scope: CoroutineScope) {
         isLoaded = true
     }
 
-    /** Without those in which nothing was said: a question that was refused leaves one. */
+    /** Omits empty chats: a refused first question leaves one. */
     private suspend fun read() {
         chats = brain.chats().filter { it.messages > 0 }
     }
 
-    /** Reads the hits for what is typed. An answer to an older query is dropped. */
+    /** Searches for the typed text. Drops the result of an older query. */
     fun search(query: String): Job {
         this.query = query
         return attempt { readHits() }
     }
 
     private suspend fun readHits() {
-        val asked = query.trim()
-        val found = if (asked.isEmpty()) emptyList() else brain.search(asked)
-        if (asked == query.trim()) hits = found
+        val requested = query.trim()
+        val found = if (requested.isEmpty()) emptyList() else brain.search(requested)
+        if (requested == query.trim()) hits = found
     }
 
-    /** An empty title: the chat is called by its first words. */
+    /** Renames a chat. An empty title restores the first words. */
     fun rename(chat: ChatId, title: String): Job = change { brain.rename(chat, title.trim().ifEmpty { null }) }
 
     fun setPinned(chat: ChatId, pinned: Boolean): Job = change { brain.setPinned(chat, pinned) }
@@ -78,7 +78,7 @@ class ChatsModel(private val brain: Brain, private val scope: CoroutineScope) {
         deleted = null
     }
 
-    /** The way back is shown for a while only; the chat stays restorable until the app starts anew. */
+    /** Hides the undo bar; the chat can be restored until the next start of the app. */
     fun forgetDeleted() {
         deleted = null
     }
@@ -101,14 +101,14 @@ class ChatsModel(private val brain: Brain, private val scope: CoroutineScope) {
     private fun attempt(work: suspend () -> Unit): Job = scope.launch { failure = failureOf(work) ?: failure }
 
     companion object {
-        /** A title that every file system takes. */
+        /** Converts a title to a file name that is valid on every file system. */
         fun fileName(title: String): String = title.split(Regex("[^\\p{L}\\p{N}]+")).filter {
             it.isNotEmpty()
         }.joinToString("-").take(60).ifEmpty { "chat" }
     }
 }
 
-/** What went wrong with this work, in words for a person; nothing where it went well. */
+/** Runs the work and returns the text of its error, or `null`. */
 internal suspend fun failureOf(work: suspend () -> Unit): String? = try {
     work()
     null

@@ -1,5 +1,5 @@
 /*
- * The list of chats, with search, and what can be done with each.
+ * The list of chats, with search and the actions on each chat.
  */
 package org.nearside.sample
 
@@ -52,7 +52,7 @@ import androidx.compose.ui.text.style.TextOverflow
 import androidx.compose.ui.text.withStyle
 import androidx.compose.ui.unit.dp
 
-/** [opened]: the chat that stands beside the list, if one does. */
+/** [opened]: the chat shown beside the list, if any. */
 @Composable
 fun ChatsScreen(
     model: ChatsModel,
@@ -84,12 +84,12 @@ fun ChatsScreen(
         }
         FailureNotice(model.failure, Modifier.padding(16.dp)) { model.failure = null }
         when {
-            model.isSearching && model.hits.isEmpty() -> EmptyPlace(
+            model.isSearching && model.hits.isEmpty() -> EmptyState(
                 Symbols.Search,
                 Strings.NoHits(),
                 Strings.NoHitsHint(),
             )
-            model.chats.isEmpty() && model.isLoaded -> EmptyPlace(
+            model.chats.isEmpty() && model.isLoaded -> EmptyState(
                 Symbols.Chats,
                 Strings.NoChats(),
                 Strings.NoChatsHint(),
@@ -152,7 +152,7 @@ private fun ChatLine(chat: ChatSummary, isOpened: Boolean, now: Long, actions: C
                     chat.title.ifEmpty { Strings.NewChat() },
                     Modifier.weight(1f),
                     style = MaterialTheme.typography.titleMedium,
-                    // With large letters one line holds two words.
+                    // With large text one line holds two words.
                     maxLines = if (LocalDensity.current.fontScale > 1.3f) 2 else 1,
                     overflow = TextOverflow.Ellipsis,
                 )
@@ -174,7 +174,7 @@ private fun ChatLine(chat: ChatSummary, isOpened: Boolean, now: Long, actions: C
     }
 }
 
-/** Markdown without its marks: a list has no room for them. */
+/** Removes the Markdown marks for a list row. */
 internal fun plainText(text: String): String = markdown(text).joinToString(" ") { block ->
     when (block) {
         is MarkdownBlock.Heading -> block.runs.text()
@@ -231,7 +231,7 @@ private fun Hit(hit: ChatHit, onOpen: () -> Unit) = Column(
     Text(
         buildAnnotatedString {
             for (run in hit.snippet) {
-                // A line of a list has no room for Markdown's marks.
+                // A list row has no space for Markdown.
                 val text = run.text.replace(marks, "")
                 if (run.matched) withStyle(found) { append(text) } else append(text)
             }
@@ -245,7 +245,7 @@ private fun Hit(hit: ChatHit, onOpen: () -> Unit) = Column(
 
 private val marks = Regex("[*`#]+")
 
-/** A field to search with, and a way to empty it. */
+/** A search field with a clear button. */
 @Composable
 fun SearchField(query: String, hint: String, modifier: Modifier = Modifier, onChange: (String) -> Unit) = Surface(
     modifier.fillMaxWidth(),

@@ -1,9 +1,10 @@
 /*
- * The app without a model and without a network: what a person sees before they decide to download anything, what
- * screenshots and UI tests show, and what the tests of the models run against.
+ * The app without model and network: for users before their first download, screenshots, UI tests, and the tests of the
+ * models.
  *
- * It behaves as the real one does: answers come word by word, a stopped answer keeps its words, an edit makes a version,
- * a download can be left and gone on with, words that would leave the device are asked about. Nothing is kept after it.
+ * It behaves as the real one does: answers arrive word by word, a stopped answer keeps its text, an edit adds a
+ * version, a download can be paused and resumed, and consent is requested before content leaves the device. Nothing is
+ * stored.
  */
 package org.nearside.sample
 
@@ -16,13 +17,13 @@ import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
 
 /**
- * [fresh]: as on the first start, with no chat and no model. [pace] is waited for before every word; a test that returns
- * at once from it has its answers at once, one that holds it has an answer half written.
+ * [fresh]: no chats and no models, as on the first start. [pace] is called before every word: a test that returns at
+ * once from it gets whole answers, one that blocks it gets a partial answer.
  */
 class DemoBrain(
     russian: Boolean = false,
     fresh: Boolean = false,
-    private val condition: Condition = Condition(),
+    private val condition: DeviceCondition = DeviceCondition(),
     private val now: () -> Long = System::currentTimeMillis,
     private val pace: suspend () -> Unit = { delay(35.milliseconds) },
 ) : Brain {
@@ -32,15 +33,15 @@ class DemoBrain(
     private val deleted = HashMap<ChatId, DemoStore>()
     private var lastId = 0L
     private var preferences = Preferences(finishedFirstRun = !fresh)
-    private var rules = Rules(dollarsPerDay = 0.5, dollarsPerMonth = 5.0)
+    private var policy = PolicySettings(dollarsPerDay = 0.5, dollarsPerMonth = 5.0)
     private var providers = listOf(
         ProviderInfo(
             name = "openrouter",
-            kind = ProviderSort.OpenRouter,
+            kind = ProviderType.OpenRouter,
             address = "https://openrouter.ai/api/v1",
             hasKey = true,
             model = DemoContent.REMOTE_MODEL,
-            terms = DemoContent.remoteTerms,
+            dataPolicy = DemoContent.remoteDataPolicy,
             models = 342,
         ),
     )
@@ -53,9 +54,9 @@ class DemoBrain(
         val age = index * index * 17_000_000L + 240_000L
         val store = DemoStore(ChatSummary(++lastId, chat.title, pinned = index == 0, updated = now() - age))
         var parent = 0L
-        for (turn in chat.turns) {
-            parent = store.append(ChatMessage(++lastId, Author.Person, turn.question), parent)
-            parent = store.append(turn.answer(++lastId), parent)
+        for (demo in chat.turns) {
+            parent = store.append(MessageEntry(++lastId, Author.User, demo.question), parent)
+            parent = store.append(demo.answer(++lastId), parent)
         }
         stores[store.summary.id] = store
     }
@@ -83,7 +84,7 @@ class DemoBrain(
     }
 
     override suspend fun restore(chat: ChatId) {
-        stores[chat] = deleted.remove(chat) ?: throw BrainError(content.gone)
+        stores[chat] = deleted.remove(chat) ?: throw BrainError(content.missingChat)
     }
 
     override suspend fun search(text: String): List<ChatHit> = chats().flatMap { summary ->
@@ -97,113 +98,113 @@ class DemoBrain(
         val (summary, messages) = open(chat)
         return when (kind) {
             ExportKind.Markdown -> messages.joinToString("\n", "# ${summary.title}\n\n") {
-                "**${if (it.author == Author.Person) content.me else content.model}**\n\n${it.text}\n"
+                "**${if (it.author == Author.User) content.me else content.model}**\n\n${it.text}\n"
             }
             ExportKind.Json -> messages.joinToString(",\n", "[\n", "\n]\n") {
-                "  {\"role\": \"${if (it.author == Author.Person) "user" else "assistant"}\", \"text\": ${quoted(
-                    it.text,
-                )}}"
+                val role = if (it.author == Author.User) "user" else "assistant"
+                "  {\"role\": \"$role\", \"text\": ${quoted(it.text)}}"
             }
         }
     }
 
-    override suspend fun show(message: MessageId, chat: ChatId): Chat = store(chat).apply { show(message) }.chat()
+    override suspend fun selectVersion(message: MessageId, chat: ChatId): Chat =
+        store(chat).apply { select(message) }.chat()
 
-    override suspend fun decide(turn: Turn, chat: ChatId): Judgement {
-        val away = turn.options.provider != null || turn.mode in setOf(AnswerMode.OnlyInCloud, AnswerMode.PreferInCloud)
-        val tooLong = turn.kind is TurnKind.Send && turn.kind.text.length > DemoContent.FITS
-        if (!away && !tooLong) return Judgement.Go(Place.Demo, content.here)
-        val mayLeave = turn.mode != AnswerMode.OnlyOnDevice && turn.privacy != PrivacyLevel.Secret
-        val provider = providers.firstOrNull { it.name == turn.options.provider } ?: providers.firstOrNull()
-        if (!mayLeave || provider == null) return Judgement.Nowhere(if (tooLong) content.tooLong else content.staysHere)
-        val model = turn.options.model?.takeIf { turn.options.provider != null } ?: DemoContent.REMOTE_MODEL
-        val place = Place.Provider(provider.name, model)
-        if (turn.privacy == PrivacyLevel.Open || turn.consent == place) return Judgement.Go(place, content.agreed)
-        val reason = if (tooLong) content.tooLong else content.wished
-        return Judgement.Ask(AskQuestion(place, reason, DemoContent.remoteTerms, cost = 0.0004))
+    override suspend fun decide(request: AnswerRequest, chat: ChatId): AnswerDecision {
+        val prefersCloud = request.mode in setOf(AnswerMode.OnlyInCloud, AnswerMode.PreferInCloud)
+        val remote = prefersCloud || request.options.provider != null
+        val tooLong = request.kind is RequestKind.Send && request.kind.text.length > DemoContent.FITS
+        if (!remote && !tooLong) return AnswerDecision.Route(AnswerTarget.Demo, content.localReason)
+        val mayLeave = request.mode != AnswerMode.OnlyOnDevice && request.privacy != PrivacyLevel.Secret
+        val provider = providers.firstOrNull { it.name == request.options.provider } ?: providers.firstOrNull()
+        if (!mayLeave || provider == null) {
+            return AnswerDecision.NoRoute(if (tooLong) content.tooLong else content.staysHere)
+        }
+        val model = request.options.model?.takeIf { request.options.provider != null } ?: DemoContent.REMOTE_MODEL
+        val target = AnswerTarget.Provider(provider.name, model)
+        if (request.privacy == PrivacyLevel.Open || request.consent == target) {
+            return AnswerDecision.Route(target, content.consentReason)
+        }
+        val reason = if (tooLong) content.tooLong else content.requestReason
+        return AnswerDecision.NeedsConsent(ConsentPrompt(target, reason, DemoContent.remoteDataPolicy, cost = 0.0004))
     }
 
-    override fun answer(turn: Turn, chat: ChatId): Answer {
+    override fun answer(request: AnswerRequest, chat: ChatId): AnswerStream {
         var stopped = false
-        val pieces = flow {
+        val chunks = flow {
             val store = store(chat)
-            val place = when (val judgement = decide(turn, chat)) {
-                is Judgement.Go -> judgement.place
-                is Judgement.Ask -> throw BrainError(content.notAgreed)
-                is Judgement.Nowhere -> throw BrainError(judgement.reason)
+            val target = when (val decision = decide(request, chat)) {
+                is AnswerDecision.Route -> decision.target
+                is AnswerDecision.NeedsConsent -> throw BrainError(content.notAgreed)
+                is AnswerDecision.NoRoute -> throw BrainError(decision.reason)
             }
-            val (id, words) = begin(turn, store)
-            val script = script(words, place, turn)
-            for (piece in script) {
+            val (id, words) = begin(request, store)
+            val script = script(words, target, request)
+            for (chunk in script) {
                 pace()
-                val next = if (stopped) {
-                    (script.last() as AnswerPiece.Finished).copy(
-                        status = MessageStatus.Stopped,
-                    )
-                } else {
-                    piece
-                }
+                val last = script.last() as AnswerChunk.Finished
+                val next = if (stopped) last.copy(status = MessageStatus.Stopped) else chunk
                 store.change(id) { it.with(next) }
                 store.summary = store.summary.copy(updated = now())
                 emit(next)
                 if (stopped) break
             }
         }
-        return Answer(pieces) { stopped = true }
+        return AnswerStream(chunks) { stopped = true }
     }
 
-    /** Stores the question and an empty answer, and says what will be answered. */
-    private fun begin(turn: Turn, store: DemoStore): Pair<MessageId, DemoAnswer> {
-        val kind = turn.kind
-        if (kind == TurnKind.Resume) {
+    /** Stores the question and an empty answer, and returns the answer's id and content. */
+    private fun begin(request: AnswerRequest, store: DemoStore): Pair<MessageId, DemoAnswer> {
+        val kind = request.kind
+        if (kind == RequestKind.Resume) {
             val last = store.path().last()
-            val said = store.message(last).text
+            val written = store.message(last).text
             val whole = content.answer(store.questionBefore(last)).text
-            val rest = if (whole.startsWith(said)) whole.drop(said.length) else " " + content.fallback.text
+            val rest = if (whole.startsWith(written)) whole.drop(written.length) else " " + content.fallback.text
             return last to DemoAnswer(text = rest)
         }
         val question = when (kind) {
-            is TurnKind.Send -> store.append(
-                ChatMessage(++lastId, Author.Person, kind.text),
+            is RequestKind.Send -> store.append(
+                MessageEntry(++lastId, Author.User, kind.text),
                 store.path().lastOrNull() ?: 0,
             )
-            is TurnKind.Edit -> store.append(
-                ChatMessage(++lastId, Author.Person, kind.text),
+            is RequestKind.Edit -> store.append(
+                MessageEntry(++lastId, Author.User, kind.text),
                 store.parent(kind.message),
             )
-            is TurnKind.Regenerate -> store.parent(kind.message)
-            TurnKind.Resume -> error("handled above")
+            is RequestKind.Regenerate -> store.parent(kind.message)
+            RequestKind.Resume -> error("handled above")
         }
-        val answer = ChatMessage(++lastId, Author.Model, status = MessageStatus.Writing)
+        val answer = MessageEntry(++lastId, Author.Model, status = MessageStatus.Writing)
         return store.append(answer, question) to content.answer(store.message(question).text)
     }
 
-    private fun script(answer: DemoAnswer, place: Place, turn: Turn): List<AnswerPiece> = buildList {
-        val away = !place.isDevice
-        val preset = presetList().first { it.preset == (turn.options.preset ?: AnswerPreset.Balanced) }
+    private fun script(answer: DemoAnswer, target: AnswerTarget, request: AnswerRequest) = buildList<AnswerChunk> {
+        val remote = !target.isDevice
+        val preset = presetList().first { it.preset == (request.options.preset ?: AnswerPreset.Balanced) }
         val receipt = AnswerReceipt(
-            place = place,
-            servedBy = "Fireworks".takeIf { away },
-            reason = if (away) content.agreed else content.here,
-            terms = if (away) DemoContent.remoteTerms else Terms(),
-            cost = if (away) 0.00018 else 0.0,
+            target = target,
+            servedBy = "Fireworks".takeIf { remote },
+            reason = if (remote) content.consentReason else content.localReason,
+            dataPolicy = if (remote) DemoContent.remoteDataPolicy else DataPolicyInfo(),
+            cost = if (remote) 0.00018 else 0.0,
             promptTokens = 41,
             answerTokens = answer.text.length / 4,
             firstTokenSeconds = 0.31,
-            tokensPerSecond = if (away) 61.0 else 27.4,
-            preset = turn.options.preset,
+            tokensPerSecond = if (remote) 61.0 else 27.4,
+            preset = request.options.preset,
             temperature = preset.temperature,
             topP = preset.topP,
             samplingReason = content.presetReason,
         )
-        add(AnswerPiece.Started(place, receipt.reason))
-        words(answer.reasoning).mapTo(this) { AnswerPiece.Reasoning(it) }
-        words(answer.text).mapTo(this) { AnswerPiece.Text(it) }
-        if (turn.webSearch && away) add(AnswerPiece.Cited(DemoContent.citation))
-        add(AnswerPiece.Finished(MessageStatus.Done, receipt))
+        add(AnswerChunk.Started(target, receipt.reason))
+        words(answer.reasoning).mapTo(this) { AnswerChunk.ReasoningText(it) }
+        words(answer.text).mapTo(this) { AnswerChunk.Text(it) }
+        if (request.webSearch && remote) add(AnswerChunk.Cited(DemoContent.citation))
+        add(AnswerChunk.Finished(MessageStatus.Done, receipt))
     }
 
-    override suspend fun costs(turn: Turn, chat: ChatId): List<CostLine> = DemoContent.costs
+    override suspend fun costs(request: AnswerRequest, chat: ChatId): List<CostLine> = DemoContent.costs
 
     override suspend fun presets(options: ChatOptions): List<PresetInfo> = presetList()
 
@@ -212,25 +213,25 @@ class DemoBrain(
     }
 
     override suspend fun choices(): List<ModelChoice> =
-        models.installed.map { ModelChoice(Place.Device(it.id), it.name, models.verdict(it)) } +
+        models.installed.map { ModelChoice(AnswerTarget.Device(it.id), it.name, models.verdict(it)) } +
             providers.map { offer(it.name, DemoContent.offers.first()) }
 
     override suspend fun offers(provider: String): List<ModelChoice> = DemoContent.offers.map { offer(provider, it) }
 
     private fun offer(provider: String, offer: DemoOffer) = ModelChoice(
-        place = Place.Provider(provider, offer.id),
+        target = AnswerTarget.Provider(provider, offer.id),
         name = offer.name,
         dollarsIn = offer.dollarsIn,
         dollarsOut = offer.dollarsOut,
-        region = DemoContent.remoteTerms.region,
+        region = DemoContent.remoteDataPolicy.region,
         searchesWeb = true,
     )
 
     override suspend fun installed(): List<ModelEntry> = models.installed
 
-    override suspend fun worthHaving(): List<ModelEntry> = content.catalog
+    override suspend fun catalogModels(): List<ModelEntry> = content.catalog
 
-    override suspend fun judge(reference: String): Fit = models.judge(reference)
+    override suspend fun checkFit(reference: String): Fit = models.checkFit(reference)
 
     override fun download(reference: String): Flow<DownloadStep> = models.download(reference)
 
@@ -247,10 +248,10 @@ class DemoBrain(
         this.preferences = preferences
     }
 
-    override suspend fun rules(): Rules = rules
+    override suspend fun policy(): PolicySettings = policy
 
-    override suspend fun setRules(rules: Rules) {
-        this.rules = rules
+    override suspend fun setPolicy(policy: PolicySettings) {
+        this.policy = policy
     }
 
     override suspend fun providers(): List<ProviderInfo> = providers
@@ -262,7 +263,7 @@ class DemoBrain(
             address = provider.address,
             hasKey = provider.key.isNotEmpty(),
             model = provider.model.ifEmpty { null },
-            terms = DemoContent.remoteTerms,
+            dataPolicy = DemoContent.remoteDataPolicy,
             models = 12,
         )
         providers = providers.filter { it.name != info.name } + info
@@ -279,20 +280,20 @@ class DemoBrain(
     }
 
     override suspend fun spending(): Spending =
-        Spending(today = 0.0127, month = 0.3104, byPlace = listOf(SpendingLine("openrouter", 148, 0.3104)))
+        Spending(today = 0.0127, month = 0.3104, byProvider = listOf(SpendingLine("openrouter", 148, 0.3104)))
 
-    override suspend fun condition(): Condition = condition
+    override suspend fun condition(): DeviceCondition = condition
 
     override fun close() = Unit
 
-    private fun store(chat: ChatId): DemoStore = stores[chat] ?: throw BrainError(content.gone)
+    private fun store(chat: ChatId): DemoStore = stores[chat] ?: throw BrainError(content.missingChat)
 
     private fun change(chat: ChatId, change: ChatSummary.() -> ChatSummary) {
         store(chat).run { summary = summary.change() }
     }
 }
 
-/** Word by word, each with the space before it. */
+/** Splits a text into words, each with the space before it. */
 private fun words(text: String): List<String> = Regex("\\s*\\S+|\\s+$").findAll(text).map { it.value }.toList()
 
 private fun snippet(text: String, query: String): List<SnippetRun>? {

@@ -1,7 +1,7 @@
 /*
- * What the demo says: a handful of chats, answers and models, in English and Russian.
+ * Content of the demo: chats, answers and models, in English and Russian.
  *
- * The models and prices are examples and look like those of November 2026; the real ones come from the library.
+ * Models and prices are examples that resemble those of November 2026; the real ones come from the library.
  */
 package org.nearside.sample
 
@@ -14,7 +14,7 @@ internal class DemoTurn(
     val reasoning: String = "",
     val text: String,
     private val receipt: AnswerReceipt = AnswerReceipt(
-        place = Place.Device("SmolLM2 360M"),
+        target = AnswerTarget.Device("SmolLM2 360M"),
         reason = "installed and fits",
         promptTokens = 96,
         answerTokens = 183,
@@ -25,7 +25,7 @@ internal class DemoTurn(
         topP = 0.95,
     ),
 ) {
-    fun answer(id: MessageId) = ChatMessage(
+    fun answer(id: MessageId) = MessageEntry(
         id,
         Author.Model,
         text,
@@ -43,18 +43,18 @@ internal class DemoContent(
     val fallback: DemoAnswer,
     val me: String,
     val model: String,
-    val here: String,
-    val agreed: String,
-    val wished: String,
+    val localReason: String,
+    val consentReason: String,
+    val requestReason: String,
     val tooLong: String,
     val staysHere: String,
     val notAgreed: String,
-    val gone: String,
+    val missingChat: String,
     val unknownModel: String,
     val notAModel: String,
     val presetReason: String,
     val suggestion: String,
-    val verdicts: Map<FitVerdict, String>,
+    val verdicts: Map<FitLevel, String>,
     notes: List<String>,
 ) {
     val catalog: List<ModelEntry> = models.zip(notes) { model, note -> model.copy(note = note) }
@@ -63,14 +63,14 @@ internal class DemoContent(
         answers.firstOrNull { answer -> answer.keywords.any { question.contains(it, ignoreCase = true) } } ?: fallback
 
     companion object {
-        /** Characters of a question; what is longer has to be asked about. */
+        /** Longest question in characters that the demo answers locally; a longer one needs consent. */
         const val FITS = 1_500
         const val BUDGET = 2_900_000_000
         const val REMOTE_MODEL = "deepseek/deepseek-v3.2"
-        val remoteTerms = Terms(region = "US", asOf = "2026-11-20")
+        val remoteDataPolicy = DataPolicyInfo(region = "US", asOf = "2026-11-20")
         val citation = Citation("https://oceanservice.noaa.gov", "NOAA: tides and currents")
 
-        /** Per million tokens. */
+        /** Prices per million tokens. */
         val offers = listOf(
             DemoOffer(REMOTE_MODEL, "DeepSeek V3.2", 0.27, 0.4),
             DemoOffer("qwen/qwen3-32b", "Qwen3 32B", 0.1, 0.3),
@@ -79,10 +79,10 @@ internal class DemoContent(
         )
 
         val costs = listOf(
-            CostLine(Place.Device("SmolLM2 360M"), isSetUp = true, dollars = 0.0, asOf = ""),
-            CostLine(Place.Provider("openrouter", REMOTE_MODEL), isSetUp = true, dollars = 0.0004, asOf = "2026-11-20"),
+            CostLine(AnswerTarget.Device("SmolLM2 360M"), isSetUp = true, dollars = 0.0, asOf = ""),
+            CostLine(AnswerTarget.Provider("openrouter", REMOTE_MODEL), true, dollars = 0.0004, asOf = "2026-11-20"),
             CostLine(
-                Place.Provider("groq", "llama-3.3-70b-versatile"),
+                AnswerTarget.Provider("groq", "llama-3.3-70b-versatile"),
                 isSetUp = false,
                 dollars = 0.0009,
                 asOf = "2026-11-02",

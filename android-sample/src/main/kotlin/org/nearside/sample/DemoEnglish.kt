@@ -1,5 +1,5 @@
 /*
- * What the demo says in English.
+ * Content of the demo in English.
  */
 package org.nearside.sample
 
@@ -98,27 +98,27 @@ internal fun englishDemo() = DemoContent(
     ),
     me = "Me",
     model = "Model",
-    here = "the demo answers, on this device",
-    agreed = "you agreed to send it there",
-    wished = "you asked for a model that is not on this device",
-    tooLong = "this is longer than what a model on this device can read",
+    localReason = "the demo answers, on this device",
+    consentReason = "you agreed to send it there",
+    requestReason = "you chose a model that is not on this device",
+    tooLong = "this is longer than a model on this device can read",
     staysHere = "your settings keep this on the device; change the mode in Settings",
-    notAgreed = "nobody agreed that this leaves the device",
-    gone = "this chat is not here any more",
+    notAgreed = "you have not agreed to send this off the device",
+    missingChat = "this chat no longer exists",
     unknownModel = "there is no model at this reference; check the spelling",
     notAModel = "this file is not a GGUF model",
-    presetReason = "the usual values; the model's file names none",
+    presetReason = "default values; the model's file sets none",
     suggestion = "a context of 2,048 tokens would need 310 MB less",
     verdicts = mapOf(
-        FitVerdict.Fits to "all of it has room in memory",
-        FitVerdict.Tight to "it runs from the file: slower, and slower still when the device is busy",
-        FitVerdict.TooLarge to "it needs more memory than this device can give to one app",
+        FitLevel.Fits to "the whole model fits in memory",
+        FitLevel.Tight to "it runs from the file: slower, even more so on a busy device",
+        FitLevel.TooLarge to "it needs more memory than this device can give one app",
     ),
     notes = listOf(
         "Quick and small: short answers, rewriting, summaries",
         "A good all-rounder in many languages",
-        "Works things out step by step",
+        "Reasons step by step",
         "Longer answers, better code",
-        "The strongest at reasoning, for large phones",
+        "Strongest reasoning, for large phones",
     ),
 )

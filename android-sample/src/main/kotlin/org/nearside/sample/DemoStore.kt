@@ -1,40 +1,39 @@
 /*
- * Where the demo keeps its chats and models while it is open: a chat is a tree of versions of which one branch is shown,
- * as in the library.
+ * Chats and models of the demo, in memory. A chat is a tree of versions with one selected branch, as in the library.
  */
 package org.nearside.sample
 
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
 
-/** One chat. The parent of its first message is 0. */
+/** One chat. The parent id of its first message is 0. */
 internal class DemoStore(var summary: ChatSummary) {
-    private val messages = LinkedHashMap<MessageId, ChatMessage>()
+    private val messages = LinkedHashMap<MessageId, MessageEntry>()
     private val parents = HashMap<MessageId, MessageId>()
-    private val shown = HashMap<MessageId, MessageId>()
+    private val selected = HashMap<MessageId, MessageId>()
 
-    fun append(message: ChatMessage, parent: MessageId): MessageId {
+    fun append(message: MessageEntry, parent: MessageId): MessageId {
         messages[message.id] = message
         parents[message.id] = parent
-        shown[parent] = message.id
+        selected[parent] = message.id
         return message.id
     }
 
-    fun path(): List<MessageId> = generateSequence(shown[0L]) { shown[it] }.toList()
+    fun path(): List<MessageId> = generateSequence(selected[0L]) { selected[it] }.toList()
 
-    fun message(id: MessageId): ChatMessage = messages.getValue(id)
+    fun message(id: MessageId): MessageEntry = messages.getValue(id)
 
     fun parent(id: MessageId): MessageId = parents.getValue(id)
 
     fun questionBefore(id: MessageId): String = generateSequence(id) { parents[it]?.takeIf { parent -> parent != 0L } }
-        .map(::message).firstOrNull { it.author == Author.Person }?.text.orEmpty()
+        .map(::message).firstOrNull { it.author == Author.User }?.text.orEmpty()
 
-    fun change(id: MessageId, change: (ChatMessage) -> ChatMessage) {
+    fun change(id: MessageId, change: (MessageEntry) -> MessageEntry) {
         messages[id] = change(message(id))
     }
 
-    fun show(id: MessageId) {
-        shown[parent(id)] = id
+    fun select(id: MessageId) {
+        selected[parent(id)] = id
     }
 
     fun chat(): Chat {
@@ -47,21 +46,21 @@ internal class DemoStore(var summary: ChatSummary) {
     }
 }
 
-/** The models of the demo, which download at a pace and fit by their size. */
+/** Models of the demo: downloads advance with [pace], verdicts depend on the file size. */
 internal class DemoModels(private val content: DemoContent, fresh: Boolean, private val pace: suspend () -> Unit) {
     var installed: List<ModelEntry> = if (fresh) emptyList() else listOf(content.catalog.first())
         private set
     private val downloaded = HashMap<String, Long>()
 
-    fun verdict(entry: ModelEntry): FitVerdict = when {
-        need(entry) > DemoContent.BUDGET * 5 / 4 -> FitVerdict.TooLarge
-        need(entry) > DemoContent.BUDGET -> FitVerdict.Tight
-        else -> FitVerdict.Fits
+    fun verdict(entry: ModelEntry): FitLevel = when {
+        need(entry) > DemoContent.BUDGET * 5 / 4 -> FitLevel.TooLarge
+        need(entry) > DemoContent.BUDGET -> FitLevel.Tight
+        else -> FitLevel.Fits
     }
 
     private fun need(entry: ModelEntry) = entry.sizeBytes * 5 / 4
 
-    fun judge(reference: String): Fit {
+    fun checkFit(reference: String): Fit {
         val entry = find(reference)
         val verdict = verdict(entry)
         return Fit(
@@ -71,7 +70,7 @@ internal class DemoModels(private val content: DemoContent, fresh: Boolean, priv
             needBytes = need(entry),
             budgetBytes = DemoContent.BUDGET,
             sizeBytes = entry.sizeBytes,
-            suggestions = listOf(content.suggestion).filter { verdict == FitVerdict.TooLarge },
+            suggestions = listOf(content.suggestion).filter { verdict == FitLevel.TooLarge },
         )
     }
 

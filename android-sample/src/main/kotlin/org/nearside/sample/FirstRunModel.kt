@@ -1,5 +1,5 @@
 /*
- * Three steps to a first answer: pick a model that fits, download it, say something.
+ * The first run: choose a model that fits, download it, ask a question.
  */
 package org.nearside.sample
 
@@ -11,7 +11,7 @@ import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.launch
 
-/** [makeChat] makes the first chat; [onFinish] gets it, and it stays open. */
+/** [makeChat] creates the first chat; [onFinish] receives it and keeps it open. */
 class FirstRunModel(
     private val brain: Brain,
     private val scope: CoroutineScope,
@@ -28,30 +28,30 @@ class FirstRunModel(
     var isJudging by mutableStateOf(false)
         private set
 
-    /** The first chat; there from the third step on. */
+    /** The first chat; present from the third step on. */
     var chat by mutableStateOf<ChatModel?>(null)
         private set
     var failure by mutableStateOf<String?>(null)
 
-    /** The download and what follows it: tests wait for it. */
+    /** The download and the work that follows it; tests wait for it. */
     var work: Job? = null
         private set
 
     val download: DownloadState? get() = picked?.let { models.downloads[it.reference] }
 
-    /** Reads what is worth having, judges it, and picks the best that fits unless the person already picked. */
+    /** Loads the catalogue, checks each model, and selects the largest that fits unless one is picked. */
     fun load(): Job = scope.launch {
         isJudging = true
-        models.judgeAll().join()
+        models.checkAllFits().join()
         isJudging = false
         if (picked == null) picked = models.recommended
     }
 
     fun pick(entry: ModelEntry) {
-        if (models.fits[entry.reference]?.verdict != FitVerdict.TooLarge) picked = entry
+        if (models.fits[entry.reference]?.verdict != FitLevel.TooLarge) picked = entry
     }
 
-    /** Begins the download, or goes on with it; when it is through, the chat begins. */
+    /** Starts or resumes the download; the chat begins once it is complete. */
     fun startDownload() {
         val entry = picked ?: return
         step = Step.Download
@@ -72,14 +72,14 @@ class FirstRunModel(
         step = Step.Pick
     }
 
-    /** Instead of a download: a file that is here already. */
+    /** Imports a file instead of a download. */
     fun importModel(file: Path): Job = scope.launch {
         models.failure = null
         models.importModel(file).join()
         if (models.failure == null && models.installed.isNotEmpty()) beginChat()
     }
 
-    /** Leaves the first run for good. */
+    /** Ends the first run. */
     fun finish(): Job = scope.launch {
         failure = failureOf {
             brain.setPreferences(brain.preferences().copy(finishedFirstRun = true))

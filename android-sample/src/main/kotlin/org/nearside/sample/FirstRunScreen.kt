@@ -1,5 +1,5 @@
 /*
- * The first run: three steps to a first answer, and a way around them into the demo.
+ * The first run: three steps to a first answer, or the demo instead.
  */
 package org.nearside.sample
 
@@ -60,7 +60,7 @@ fun FirstRunScreen(model: FirstRunModel, onDemo: () -> Unit, modifier: Modifier 
     }
 }
 
-/** Where in the three steps it is: bars, and the words for those who do not see them. */
+/** The current step as bars, with a label for screen readers. */
 @Composable
 private fun Steps(step: FirstRunModel.Step) {
     val names = listOf(Strings.StepPick(), Strings.StepDownload(), Strings.StepChat())
@@ -102,9 +102,9 @@ private fun PickStep(model: FirstRunModel, onDemo: () -> Unit) = Column {
         verticalArrangement = Arrangement.spacedBy(10.dp),
     ) {
         item { Title(Strings.FirstRunTitle(), Strings.FirstRunHint()) }
-        items(model.models.worthHaving, key = { it.reference }) { entry ->
+        items(model.models.catalogModels, key = { it.reference }) { entry ->
             val fit = model.models.fits[entry.reference]
-            val canRun = fit?.verdict != FitVerdict.TooLarge
+            val canRun = fit?.verdict != FitLevel.TooLarge
             Box(
                 Modifier.clip(MaterialTheme.shapes.large)
                     .selectable(entry == model.picked, enabled = canRun, role = Role.RadioButton) { model.pick(entry) },

@@ -1,13 +1,13 @@
 /*
- * The Markdown that language models write, as blocks that a view can lay out: headings, paragraphs, lists, quotes, tables,
- * code, rules, with bold, italic, struck, code and links inside.
+ * Parses the Markdown of language models into blocks: headings, paragraphs, lists, quotes, tables, code and rules, with
+ * bold, italic, struck-through text, code and links inside.
  *
- * Made for text that is still being written: a fence that nobody closed yet is a code block already, and a `**` without its
- * partner stays as it was typed until the partner comes. Parsing never fails; what is no Markdown is a paragraph.
+ * Handles partial text: an open fence is already a code block, and a `**` without its partner stays literal until the
+ * partner arrives. Parsing never fails; anything else is a paragraph.
  */
 package org.nearside.sample
 
-/** The blocks of a text. */
+/** Parses a text into blocks. */
 fun markdown(text: String): List<MarkdownBlock> = BlockReader(text.split('\n')).blocks()
 
 sealed interface MarkdownBlock {
@@ -21,13 +21,13 @@ sealed interface MarkdownBlock {
 
     data class Table(val header: List<List<InlineRun>>, val rows: List<List<List<InlineRun>>>) : MarkdownBlock
 
-    /** [isClosed]: its end has come. */
+    /** [isClosed]: the closing fence was read. */
     data class Code(val language: String, val text: String, val isClosed: Boolean) : MarkdownBlock
 
     data object Rule : MarkdownBlock
 }
 
-/** [depth]: 0 is outermost. [marker]: `•`, or the number as it was written. */
+/** [depth]: 0 is outermost. [marker]: `•`, or the number as written. */
 data class ListItem(val depth: Int, val marker: String, val runs: List<InlineRun>)
 
 data class InlineRun(
@@ -39,7 +39,7 @@ data class InlineRun(
     val link: String? = null,
 )
 
-/** Reads line by line; each block says where it ends. */
+/** Parses line by line; each block finds its own end. */
 private class BlockReader(private val lines: List<String>) {
     private var index = 0
 
@@ -70,7 +70,7 @@ private class BlockReader(private val lines: List<String>) {
             if (fence.isClosedBy(line.trim())) return MarkdownBlock.Code(fence.language, body.joinToString("\n"), true)
             body += line
         }
-        // Half of the closing fence is not code yet.
+        // A partial closing fence is not code.
         val last = body.lastOrNull()?.trim().orEmpty()
         if (last.isNotEmpty() && last.length < fence.length &&
             last.all { it == fence.mark }
@@ -103,7 +103,7 @@ private class BlockReader(private val lines: List<String>) {
             val line = lines[index]
             val item = item(line)
             val goesOn = line.startsWith(" ") && line.isNotBlank() && fence(line.trim()) == null && items.isNotEmpty()
-            // A loose list: an empty line between two of its items.
+            // A loose list: an empty line between two items.
             val isLoose = line.isBlank() && lines.getOrNull(index + 1)?.let(::item) != null
             when {
                 item != null -> items += item
@@ -122,7 +122,7 @@ private class BlockReader(private val lines: List<String>) {
         return ListItem(depth.coerceAtMost(4), marker, inline(text.trim()))
     }
 
-    /** A line with bars, and under it one of dashes. */
+    /** Returns whether a line with bars is followed by a line of dashes. */
     private fun isTable(): Boolean {
         val under = lines.getOrNull(index + 1)?.trim() ?: return false
         return '|' in lines[index] && '|' in under && '-' in under && under.all { it in "|-: " }
@@ -164,7 +164,7 @@ private class BlockReader(private val lines: List<String>) {
     }
 }
 
-/** Three or more of a mark, and what language follows. */
+/** A fence of three or more marks, with its language. */
 private class Fence(val mark: Char, val length: Int, val language: String) {
     fun isClosedBy(line: String): Boolean = line.length >= length && line.all { it == mark }
 }
@@ -177,7 +177,7 @@ private fun fence(line: String): Fence? {
     return Fence(mark, length, rest.trim().substringBefore(' '))
 }
 
-/** What stands inside a line. */
+/** Parses inline styles, code and links. */
 private fun inline(text: String, style: InlineRun = InlineRun("")): List<InlineRun> {
     val runs = mutableListOf<InlineRun>()
     fun add(run: InlineRun) {
@@ -219,7 +219,7 @@ private fun code(text: String, start: Int, style: InlineRun): Span? {
 }
 
 private fun link(text: String, start: Int, style: InlineRun): Span? {
-    // Only pages: a model's text must not call another app.
+    // Web pages only: a model's text must not open another app.
     val found = pageLink.matchAt(text, start) ?: return null
     val (label, address) = found.destructured
     return Span(inline(label, style.copy(link = address)), found.range.last + 1)
@@ -242,7 +242,7 @@ private fun marked(text: String, start: Int, style: InlineRun): Span? {
     return null
 }
 
-/** Where the mark's partner is. Inside a word `_` is a letter: `snake_case`. */
+/** Returns the position of the closing mark. Inside a word `_` is a letter, as in `snake_case`. */
 private fun markEnd(text: String, start: Int, mark: String): Int? {
     val open = start + mark.length
     val isLetter = mark[0] == '_'

@@ -1,5 +1,5 @@
 /*
- * Markdown as it is shown: each block by its kind. Code has its language and a copy button, and scrolls sideways.
+ * Renders Markdown blocks. Code has its language and a copy button, and scrolls horizontally.
  */
 package org.nearside.sample
 

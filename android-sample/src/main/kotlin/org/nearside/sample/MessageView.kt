@@ -1,6 +1,5 @@
 /*
- * One message, without a bubble: what the person said has a bar beside it, an answer is a page of text with its reasoning
- * folded above and its receipt below.
+ * One message: a user message has a bar beside it; an answer has its reasoning collapsed above and its receipt below.
  */
 package org.nearside.sample
 
@@ -49,7 +48,7 @@ import androidx.compose.ui.semantics.stateDescription
 import androidx.compose.ui.text.font.FontWeight
 import androidx.compose.ui.unit.dp
 
-/** What a person can do about a message. */
+/** Actions on a message. */
 sealed interface MessageAction {
     data object Edit : MessageAction
 
@@ -59,25 +58,25 @@ sealed interface MessageAction {
 
     data object ContinueRemotely : MessageAction
 
-    /** Shows the version so many before or after this one. */
-    data class Show(val offset: Int) : MessageAction
+    /** Selects the version at an offset from this one. */
+    data class SelectVersion(val offset: Int) : MessageAction
 }
 
-/** [canContinue] and [canContinueRemotely] are those of the last message. */
+/** [canContinue] and [canContinueRemotely] apply to the last message only. */
 @Composable
 fun MessageView(
-    message: ChatMessage,
+    message: MessageEntry,
     isBusy: Boolean,
     canContinue: Boolean,
     canContinueRemotely: Boolean,
     onAction: (MessageAction) -> Unit,
 ) = when (message.author) {
-    Author.Person -> Said(message, isBusy, onAction)
-    Author.Model -> Answered(message, isBusy, canContinue, canContinueRemotely, onAction)
+    Author.User -> UserMessage(message, isBusy, onAction)
+    Author.Model -> AnswerMessage(message, isBusy, canContinue, canContinueRemotely, onAction)
 }
 
 @Composable
-private fun Said(message: ChatMessage, isBusy: Boolean, onAction: (MessageAction) -> Unit) = Column {
+private fun UserMessage(message: MessageEntry, isBusy: Boolean, onAction: (MessageAction) -> Unit) = Column {
     Row(Modifier.height(IntrinsicSize.Min), Arrangement.spacedBy(14.dp)) {
         Box(Modifier.width(3.dp).fillMaxHeight().background(MaterialTheme.colorScheme.primary, CircleShape))
         Column(Modifier.padding(vertical = 2.dp)) {
@@ -93,8 +92,8 @@ private fun Said(message: ChatMessage, isBusy: Boolean, onAction: (MessageAction
 }
 
 @Composable
-private fun Answered(
-    message: ChatMessage,
+private fun AnswerMessage(
+    message: MessageEntry,
     isBusy: Boolean,
     canContinue: Boolean,
     canContinueRemotely: Boolean,
@@ -112,15 +111,15 @@ private fun Answered(
             Arrangement.spacedBy(Space.small),
             Arrangement.spacedBy(Space.small),
         ) {
-            Do(Strings.Resume(), Symbols.Play) { onAction(MessageAction.Resume) }
+            ActionButton(Strings.Resume(), Symbols.Play) { onAction(MessageAction.Resume) }
             if (canContinueRemotely) {
-                Do(Strings.ContinueRemotely(), Symbols.Cloud) { onAction(MessageAction.ContinueRemotely) }
+                ActionButton(Strings.ContinueRemotely(), Symbols.Cloud) { onAction(MessageAction.ContinueRemotely) }
             }
         }
     }
     message.receipt?.let { ReceiptView(it) }
     if (!isWriting) {
-        // The symbols stand under the text; their fields reach beyond it.
+        // Align the symbols with the text; their touch targets extend beyond it.
         MessageActions(message, isBusy, Modifier.offset(x = (-15).dp), onAction) {
             if (!isBusy) {
                 SymbolButton(Symbols.Regenerate, Strings.Regenerate(), {
@@ -132,16 +131,16 @@ private fun Answered(
 }
 
 @Composable
-private fun Do(text: String, symbol: ImageVector, onClick: () -> Unit) =
+private fun ActionButton(text: String, symbol: ImageVector, onClick: () -> Unit) =
     FilledTonalButton(onClick, Modifier.heightIn(min = Space.touch)) {
         Icon(symbol, contentDescription = null, Modifier.size(18.dp))
         Text(text, Modifier.padding(start = 8.dp))
     }
 
-/** Copy, the versions, and what else there is to do. */
+/** The row of actions: copy, versions, and more. */
 @Composable
 private fun MessageActions(
-    message: ChatMessage,
+    message: MessageEntry,
     isBusy: Boolean,
     modifier: Modifier,
     onAction: (MessageAction) -> Unit,
@@ -155,32 +154,32 @@ private fun MessageActions(
     }
     more()
     if (message.versions.size > 1) {
-        val place = message.versions.indexOf(message.id)
+        val index = message.versions.indexOf(message.id)
         SymbolButton(
             Symbols.Back,
             Strings.EarlierVersion(),
-            { onAction(MessageAction.Show(-1)) },
-            enabled = !isBusy && place > 0,
+            { onAction(MessageAction.SelectVersion(-1)) },
+            enabled = !isBusy && index > 0,
             size = 16.dp,
         )
         Text(
-            Strings.VersionOf("${place + 1}", "${message.versions.size}"),
+            Strings.VersionOf("${index + 1}", "${message.versions.size}"),
             style = MaterialTheme.typography.labelMedium,
             color = MaterialTheme.colorScheme.onSurfaceVariant,
         )
         SymbolButton(
             Symbols.Next,
             Strings.LaterVersion(),
-            { onAction(MessageAction.Show(1)) },
-            enabled = !isBusy && place < message.versions.lastIndex,
+            { onAction(MessageAction.SelectVersion(1)) },
+            enabled = !isBusy && index < message.versions.lastIndex,
             size = 16.dp,
         )
     }
 }
 
-/** "Thought for 4 s"; what was thought, when it is touched. */
+/** "Thought for 4 s"; shows the reasoning on a tap. */
 @Composable
-private fun ReasoningView(message: ChatMessage) = Column {
+private fun ReasoningView(message: MessageEntry) = Column {
     var isOpen by rememberSaveable(message.id) { mutableStateOf(false) }
     val isThinking = message.status == MessageStatus.Writing && message.text.isEmpty()
     val seconds = LocalTranslation.current.seconds(message.reasoningSeconds.coerceAtLeast(1.0))
@@ -226,7 +225,7 @@ private fun ReasoningView(message: ChatMessage) = Column {
     }
 }
 
-/** A light that comes and goes while words come; it stands still for whoever asked for less motion. */
+/** A pulsing mark while an answer arrives; still if the user prefers reduced motion. */
 @Composable
 private fun WritingMark(isThinking: Boolean) {
     val name = if (isThinking) Strings.Thinking() else Strings.Writing()
@@ -260,7 +259,7 @@ private fun Citations(citations: List<Citation>) {
     }
 }
 
-/** Why an answer is not whole. */
+/** Why an answer is incomplete. */
 @Composable
 private fun StatusView(status: MessageStatus) {
     val colors = MaterialTheme.colorScheme

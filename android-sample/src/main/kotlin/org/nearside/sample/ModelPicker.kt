@@ -1,5 +1,5 @@
 /*
- * Who answers in this chat: the router, a model on this device with its verdict, or one elsewhere with its place and price.
+ * The model picker of a chat: automatic, a local model with its verdict, or a remote one with region and price.
  */
 package org.nearside.sample
 
@@ -34,26 +34,26 @@ fun ModelPicker(model: ChatModel, onOpenModels: () -> Unit, onDismiss: () -> Uni
                 onClick = { choose(null) },
             )
         }
-        val (here, away) = model.choices.partition { it.place.isDevice }
+        val (local, remote) = model.choices.partition { it.target.isDevice }
         SectionTitle(Strings.OnThisDevice())
         RowsCard {
-            for (choice in here) Choice(choice, choice == model.chosen) { choose(choice) }
+            for (choice in local) Choice(choice, choice == model.chosen) { choose(choice) }
             Line(Strings.GetAModel(), symbol = Symbols.Download, onClick = onOpenModels)
         }
-        if (away.isNotEmpty()) {
+        if (remote.isNotEmpty()) {
             SectionTitle(Strings.Elsewhere())
-            RowsCard { for (choice in away) Choice(choice, choice == model.chosen) { choose(choice) } }
-            Offers(model, away.first(), ::choose)
+            RowsCard { for (choice in remote) Choice(choice, choice == model.chosen) { choose(choice) } }
+            Offers(model, remote.first(), ::choose)
         }
     }
 
-/** What else the providers have; asked for only when the person wants to see it. */
+/** The other models of a provider; fetched only on the user's request. */
 @Composable
 private fun Offers(model: ChatModel, choice: ModelChoice, onChoose: (ModelChoice) -> Unit) {
-    val provider = (choice.place as? Place.Provider)?.name ?: return
+    val provider = (choice.target as? AnswerTarget.Provider)?.name ?: return
     var isAsked by remember { mutableStateOf(false) }
-    val more = model.offers[provider].orEmpty().filter { offer -> model.choices.none { it.place == offer.place } }
-    model.unoffered[provider]?.let { failure ->
+    val more = model.offers[provider].orEmpty().filter { offer -> model.choices.none { it.target == offer.target } }
+    model.offerErrors[provider]?.let { failure ->
         FailureNotice(failure, Modifier.padding(top = Space.small)) { model.loadOffers() }
     }
     if (more.isEmpty()) {
@@ -62,7 +62,7 @@ private fun Offers(model: ChatModel, choice: ModelChoice, onChoose: (ModelChoice
                 isAsked = true
                 model.loadOffers()
             },
-            enabled = !isAsked || model.unoffered.isNotEmpty(),
+            enabled = !isAsked || model.offerErrors.isNotEmpty(),
             modifier = Modifier.heightIn(min = Space.touch),
         ) {
             Icon(Symbols.Cloud, contentDescription = null, Modifier.size(18.dp))
@@ -78,7 +78,7 @@ private fun Offers(model: ChatModel, choice: ModelChoice, onChoose: (ModelChoice
 private fun Choice(choice: ModelChoice, selected: Boolean, onClick: () -> Unit) = Line(
     choice.name,
     detail = choice.detail(),
-    symbol = choice.place.symbol,
+    symbol = choice.target.symbol,
     selected = selected,
     onClick = onClick,
 ) { choice.verdict?.let { VerdictBadge(it) } }
@@ -88,9 +88,9 @@ private fun ModelChoice.detail(): String {
     val translation = LocalTranslation.current
     val (dollarsIn, dollarsOut) = dollarsIn to dollarsOut
     return when {
-        place.isDevice -> Strings.FreeAndPrivate()
-        dollarsIn == null || dollarsOut == null -> place.title() + " · " + regionTitle(region)
-        else -> place.title() + " · " + regionTitle(region) + "\n" +
+        target.isDevice -> Strings.FreeAndPrivate()
+        dollarsIn == null || dollarsOut == null -> target.title() + " · " + regionTitle(region)
+        else -> target.title() + " · " + regionTitle(region) + "\n" +
             Strings.PerMillion(translation.dollars(dollarsIn), translation.dollars(dollarsOut))
     }
 }

@@ -1,6 +1,6 @@
 /*
- * The models: what is here, what is worth having and whether it fits, any other by its reference; downloads that can be
- * left and gone on with.
+ * Models and downloads: installed models, the catalogue with verdicts, any other model by reference, and downloads that
+ * can be paused and resumed.
  */
 package org.nearside.sample
 
@@ -13,7 +13,7 @@ import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.launch
 
-/** How far a download is. [failure]: what went wrong, in [Phase.Failed]. */
+/** Progress of a download. [failure]: the error, in [Phase.Failed]. */
 data class DownloadState(
     val name: String,
     val phase: Phase = Phase.Resolving,
@@ -27,32 +27,32 @@ data class DownloadState(
     val fraction: Float get() = if (total == 0L) 0f else (done.toDouble() / total).toFloat()
     val isRunning: Boolean get() = phase != Phase.Paused && phase != Phase.Failed
 
-    /** Nothing where it is not known yet. */
+    /** `null` while unknown. */
     val secondsLeft: Double?
         get() = if (bytesPerSecond == 0L || total <= done) null else (total - done).toDouble() / bytesPerSecond
 }
 
-/** What it does runs in [scope], on the thread that draws. */
+/** Work runs in [scope], on the UI thread. */
 class ModelsModel(private val brain: Brain, private val scope: CoroutineScope) {
     var installed by mutableStateOf(emptyList<ModelEntry>())
         private set
-    var worthHaving by mutableStateOf(emptyList<ModelEntry>())
+    var catalogModels by mutableStateOf(emptyList<ModelEntry>())
         private set
 
-    /** By reference; one that is missing is still being judged, or could not be. */
+    /** Fit by reference; missing while the check runs, or if it failed. */
     var fits by mutableStateOf(emptyMap<String, Fit>())
         private set
 
-    /** Why a verdict is missing, by reference. */
+    /** Why a check failed, by reference. */
     var unjudged by mutableStateOf(emptyMap<String, String>())
         private set
     var downloads by mutableStateOf(emptyMap<String, DownloadState>())
         private set
 
-    /** Any reference of a hub, typed in. */
+    /** Reference typed by the user. */
     var reference by mutableStateOf("")
 
-    /** What was found at [reference]. */
+    /** Result of the check of [reference]. */
     var typed by mutableStateOf<Fit?>(null)
         private set
     var isJudging by mutableStateOf(false)
@@ -61,59 +61,59 @@ class ModelsModel(private val brain: Brain, private val scope: CoroutineScope) {
         private set
     var failure by mutableStateOf<String?>(null)
 
-    /** The downloads under way: tests wait for them. */
+    /** Running downloads; tests wait for them. */
     var work: Map<String, Job> = emptyMap()
         private set
     private var judging: Job? = null
 
     val usedBytes: Long get() = installed.sumOf { it.sizeBytes }
 
-    /** The best that fits: the catalogue goes from small to large, so it is the last one. */
-    val recommended: ModelEntry? get() = worthHaving.lastOrNull { fits[it.reference]?.verdict == FitVerdict.Fits }
+    /** The largest model that fits: the catalogue is sorted by size. */
+    val recommended: ModelEntry? get() = catalogModels.lastOrNull { fits[it.reference]?.verdict == FitLevel.Fits }
 
-    /** Of what is worth having, what is not here. */
+    /** The models of the catalogue that are not installed. */
     val available: List<ModelEntry>
-        get() = worthHaving.filter { entry -> installed.none { it.id == entry.id || it.reference == entry.reference } }
+        get() = catalogModels.filter { item -> installed.none { it.id == item.id || it.reference == item.reference } }
 
     fun load(): Job = attempt { read() }
 
     private suspend fun read() {
         installed = brain.installed()
-        worthHaving = brain.worthHaving().sortedBy { it.sizeBytes }
+        catalogModels = brain.catalogModels().sortedBy { it.sizeBytes }
     }
 
-    /** Asks for the verdicts one after the other: each fetches a few megabytes. */
-    fun judgeAll(): Job {
+    /** Checks the fit of each model, one at a time: each check fetches a few megabytes. */
+    fun checkAllFits(): Job {
         judging?.takeIf { it.isActive }?.let { return it }
         return attempt {
-            if (worthHaving.isEmpty()) read()
-            for (reference in worthHaving.map { it.reference } - fits.keys) {
-                val failure = failureOf { fits += reference to brain.judge(reference) }
+            if (catalogModels.isEmpty()) read()
+            for (reference in catalogModels.map { it.reference } - fits.keys) {
+                val failure = failureOf { fits += reference to brain.checkFit(reference) }
                 if (failure == null) unjudged -= reference else unjudged += reference to failure
             }
         }.also { judging = it }
     }
 
-    /** Judges what was typed in. */
-    fun judgeTyped(): Job {
-        val asked = reference.trim()
+    /** Checks the fit of the typed reference. */
+    fun checkTypedFit(): Job {
+        val requested = reference.trim()
         typed = null
-        isJudging = asked.isNotEmpty()
+        isJudging = requested.isNotEmpty()
         return attempt {
             try {
-                if (asked.isNotEmpty()) typed = brain.judge(asked)
+                if (requested.isNotEmpty()) typed = brain.checkFit(requested)
             } finally {
                 isJudging = false
             }
         }
     }
 
-    /** Begins, or goes on where it was left. */
+    /** Starts or resumes a download. */
     fun download(reference: String, name: String) {
         if (downloads[reference]?.isRunning == true) return
         val before = downloads[reference] ?: DownloadState(name)
         downloads += reference to before.copy(phase = DownloadState.Phase.Resolving)
-        // A paused one may still be ending; two at once would be in each other's way.
+        // A paused download may still be ending; two at once would conflict.
         val earlier = work[reference]
         val job = scope.launch(start = CoroutineStart.LAZY) {
             earlier?.join()
@@ -123,14 +123,14 @@ class ModelsModel(private val brain: Brain, private val scope: CoroutineScope) {
         job.start()
     }
 
-    /** What came is kept. */
+    /** Pauses a download; the partial file remains. */
     fun pause(reference: String) {
         if (downloads[reference]?.isRunning != true) return
         change(reference) { copy(phase = DownloadState.Phase.Paused) }
         work[reference]?.cancel()
     }
 
-    /** Takes a download off the screen; its file stays, and a later one goes on with it. */
+    /** Removes a download from the list; the partial file remains, and a later download resumes it. */
     fun dismiss(reference: String) {
         pause(reference)
         downloads -= reference
@@ -161,7 +161,7 @@ class ModelsModel(private val brain: Brain, private val scope: CoroutineScope) {
         }
     }
 
-    /** A catalogue's own name stays: the library resolves to the name of a file. */
+    /** Keeps the catalogue's name: the library resolves to a file name. */
     private fun change(reference: String, change: DownloadState.() -> DownloadState) {
         val state = downloads[reference] ?: return
         downloads += reference to state.change().copy(name = state.name)

@@ -1,6 +1,6 @@
 /*
- * The models: what is here and how much space it takes, what is worth having and whether it fits, any other by its
- * reference or from a file.
+ * The models screen: installed models and their size, the catalogue with verdicts, and any other model by reference or
+ * file.
  */
 package org.nearside.sample
 
@@ -40,7 +40,7 @@ import androidx.compose.ui.unit.dp
 
 @Composable
 fun ModelsScreen(model: ModelsModel, modifier: Modifier = Modifier) {
-    LaunchedEffect(model) { model.judgeAll() }
+    LaunchedEffect(model) { model.checkAllFits() }
     val platform = LocalPlatform.current
     var removing by remember { mutableStateOf<ModelEntry?>(null) }
     val translation = LocalTranslation.current
@@ -104,7 +104,7 @@ private fun Available(model: ModelsModel, entry: ModelEntry) {
         if (state == null) {
             FilledTonalButton(
                 onClick = { model.download(entry.reference, entry.name) },
-                enabled = fit?.verdict != FitVerdict.TooLarge,
+                enabled = fit?.verdict != FitLevel.TooLarge,
                 modifier = Modifier.heightIn(min = Space.touch),
             ) {
                 Icon(Symbols.Download, contentDescription = null, Modifier.size(18.dp))
@@ -124,7 +124,7 @@ private fun Available(model: ModelsModel, entry: ModelEntry) {
     }
 }
 
-/** What a model is, whether it fits and why, and what can be done with it. */
+/** A card with a model, its verdict and reason, and its actions. */
 @Composable
 fun ModelCard(
     entry: ModelEntry,
@@ -150,7 +150,7 @@ fun ModelCard(
             if (isRecommended) Badge(Strings.Recommended(), Tone(colors.primary, colors.onPrimary), Symbols.Sparkle)
             if (fit != null) VerdictBadge(fit.verdict)
             if (isPending) Badge(Strings.Checking(), colors.plain)
-            if (entry.reasons) Badge(Strings.Reasons(), colors.elsewhere, Symbols.Thought)
+            if (entry.reasons) Badge(Strings.Reasons(), colors.remote, Symbols.Thought)
         }
         if (fit != null) FitReason(fit)
         if (unjudged != null) {
@@ -177,7 +177,7 @@ private fun FitReason(fit: Fit) {
     )
 }
 
-/** How far a download is, and what to do about it. */
+/** Progress of a download with its buttons. */
 @Composable
 fun DownloadView(state: DownloadState, onPause: () -> Unit, onResume: () -> Unit, onDismiss: (() -> Unit)?) =
     Column(Modifier.padding(top = 4.dp), Arrangement.spacedBy(4.dp)) {
@@ -218,7 +218,7 @@ fun DownloadView(state: DownloadState, onPause: () -> Unit, onResume: () -> Unit
         }
     }
 
-/** Any model of a hub: whether it fits first, then the download. */
+/** A field for any model reference: checks the fit first, then offers the download. */
 @Composable
 private fun TypedReference(model: ModelsModel) = Card {
     OutlinedTextField(
@@ -233,7 +233,7 @@ private fun TypedReference(model: ModelsModel) = Card {
     )
     Row(Modifier.padding(top = Space.small), Arrangement.spacedBy(Space.gap), Alignment.CenterVertically) {
         FilledTonalButton(
-            { model.judgeTyped() },
+            { model.checkTypedFit() },
             Modifier.heightIn(min = Space.touch),
             enabled = model.reference.isNotBlank() && !model.isJudging,
         ) { Text(Strings.CheckFit()) }
@@ -247,7 +247,7 @@ private fun TypedReference(model: ModelsModel) = Card {
             DownloadView(state, { model.pause(fit.reference) }, { model.download(fit.reference, fit.reference) }) {
                 model.dismiss(fit.reference)
             }
-        } else if (fit.verdict != FitVerdict.TooLarge) {
+        } else if (fit.verdict != FitLevel.TooLarge) {
             TextButton({ model.download(fit.reference, fit.reference) }, Modifier.heightIn(min = Space.touch)) {
                 Text(Strings.DownloadSize(LocalTranslation.current.bytes(fit.sizeBytes)))
             }

@@ -1,9 +1,9 @@
 /*
- * The one file of the screens' and models' code that imports Nearside. It says the library's words in the app's words and
- * back, and decides nothing. (What an Android phone adds when it opens the library is in src/android, AndroidBrain.kt.)
+ * The only file of models and screens that imports Nearside. It maps between the types of the library and of the app,
+ * and contains no logic of its own. (AndroidBrain.kt in src/android opens the library on a phone.)
  *
- * What is the app's own here: which folder is used, where credentials are kept, and that the person is always asked before
- * personal words leave the device.
+ * The app decides here which folder is used, where credentials are stored, and that the user is always asked before
+ * personal content leaves the device.
  */
 package org.nearside.sample
 
@@ -64,10 +64,7 @@ import org.nearside.loadCredentials
 import org.nearside.parse
 import org.nearside.user
 
-/**
- * [host] reads the phone; nothing where there is none to read, and the library then asks the system itself. [directory] is
- * where the app keeps what is its own: the preferences.
- */
+/** [host] provides the device readings; with `null` the library asks the system. [directory] holds the preferences. */
 class NearsideBrain(
     private val nearside: Nearside,
     private val keys: Keys,
@@ -80,7 +77,7 @@ class NearsideBrain(
     private val unlocking = Mutex()
     private var unlocked = false
 
-    /** What providers offer, as it was last fetched. */
+    /** Models of each provider, as last fetched. */
     private val offers = HashMap<String, List<RemoteModel>>()
     private val signIns = HashMap<String, SignIn>()
 
@@ -110,44 +107,45 @@ class NearsideBrain(
         return conversations.export(chat.toULong(), format)
     }
 
-    override suspend fun show(message: MessageId, chat: ChatId): Chat =
+    override suspend fun selectVersion(message: MessageId, chat: ChatId): Chat =
         conversations.choose(chat.toULong(), message.toULong()).chat()
 
-    override suspend fun decide(turn: Turn, chat: ChatId): Judgement {
+    override suspend fun decide(request: AnswerRequest, chat: ChatId): AnswerDecision {
         unlock()
-        return when (val decision = conversations.route(chat.toULong(), turn.request())) {
-            is Decision.Go -> Judgement.Go(decision.route.target.place(), decision.route.reason)
+        return when (val decision = conversations.route(chat.toULong(), request.chatRequest())) {
+            is Decision.Go -> AnswerDecision.Route(decision.route.target.answerTarget(), decision.route.reason)
             is Decision.Ask -> decision.question.run {
-                Judgement.Ask(AskQuestion(target.place(), reason, dataPolicy.terms(), costUsd))
+                AnswerDecision.NeedsConsent(ConsentPrompt(target.answerTarget(), reason, dataPolicy.info(), costUsd))
             }
-            is Decision.Nowhere -> Judgement.Nowhere(decision.detail)
+            is Decision.Nowhere -> AnswerDecision.NoRoute(decision.detail)
         }
     }
 
-    override fun answer(turn: Turn, chat: ChatId): Answer {
-        val (id, request) = chat.toULong() to turn.request()
-        // The stream itself and not the Flow of `conversations.send`: a stopped answer is to say its last word.
-        val stream = when (val kind = turn.kind) {
-            is TurnKind.Send -> conversations.startSend(id, request)
-            is TurnKind.Edit -> conversations.startEdit(id, kind.message.toULong(), request)
-            is TurnKind.Regenerate -> conversations.startRegenerate(id, kind.message.toULong(), request)
-            TurnKind.Resume -> conversations.startResume(id, request)
+    override fun answer(request: AnswerRequest, chat: ChatId): AnswerStream {
+        val (id, body) = chat.toULong() to request.chatRequest()
+        // Use the stream instead of the Flow of `conversations.send`: a stopped answer must still deliver its last
+        // chunk.
+        val stream = when (val kind = request.kind) {
+            is RequestKind.Send -> conversations.startSend(id, body)
+            is RequestKind.Edit -> conversations.startEdit(id, kind.message.toULong(), body)
+            is RequestKind.Regenerate -> conversations.startRegenerate(id, kind.message.toULong(), body)
+            RequestKind.Resume -> conversations.startResume(id, body)
         }
-        val pieces = flow {
+        val chunks = flow {
             stream.use {
                 while (true) {
                     val batch = stream.nextBatch()
                     if (batch.isEmpty()) break
-                    batch.mapNotNull { it.piece() }.forEach { emit(it) }
+                    batch.mapNotNull { it.answerChunk() }.forEach { emit(it) }
                 }
             }
         }
-        return Answer(pieces, stream::cancel)
+        return AnswerStream(chunks, stream::cancel)
     }
 
-    override suspend fun costs(turn: Turn, chat: ChatId): List<CostLine> =
-        conversations.cost(chat.toULong(), turn.request()).map {
-            CostLine(it.target.place(), it.setUp, it.usdTotal, it.asOf)
+    override suspend fun costs(request: AnswerRequest, chat: ChatId): List<CostLine> =
+        conversations.cost(chat.toULong(), request.chatRequest()).map {
+            CostLine(it.target.answerTarget(), it.setUp, it.usdTotal, it.asOf)
         }
 
     override suspend fun presets(options: ChatOptions): List<PresetInfo> =
@@ -156,18 +154,18 @@ class NearsideBrain(
         }
 
     override suspend fun choices(): List<ModelChoice> {
-        val here = installed().map { model ->
+        val local = installed().map { model ->
             var fit: Fit? = null
-            // A verdict that cannot be had leaves the choice as it is: the library judges again when it is asked.
-            failureOf { fit = judge(model.id) }
-            ModelChoice(Place.Device(model.id), model.name, fit?.verdict)
+            // A failed check leaves the model selectable: the library checks again before it loads.
+            failureOf { fit = checkFit(model.id) }
+            ModelChoice(AnswerTarget.Device(model.id), model.name, fit?.verdict)
         }
         unlock()
-        val away = nearside.providers().filter { it.hasKey }.mapNotNull { status ->
+        val remote = nearside.providers().filter { it.hasKey }.mapNotNull { status ->
             val model = status.defaultModel ?: return@mapNotNull null
             status.choice(model, offers[status.settings.name]?.firstOrNull { it.id == model })
         }
-        return here + away
+        return local + remote
     }
 
     override suspend fun offers(provider: String): List<ModelChoice> {
@@ -178,15 +176,15 @@ class NearsideBrain(
 
     override suspend fun installed(): List<ModelEntry> = nearside.models().map { it.entry(catalog) }
 
-    override suspend fun worthHaving(): List<ModelEntry> = catalog.map { it.entry() }
+    override suspend fun catalogModels(): List<ModelEntry> = catalog.map { it.entry() }
 
-    override suspend fun judge(reference: String): Fit = nearside.fit(model(reference)).fit(reference)
+    override suspend fun checkFit(reference: String): Fit = nearside.fit(model(reference)).fit(reference)
 
     override fun download(reference: String): Flow<DownloadStep> = flow {
         nearside.download(model(reference)).map { it.step(catalog) }.collect { emit(it) }
     }
 
-    /** One of the catalogue by its id, or whatever else was typed. */
+    /** Resolves an id of the catalogue, or parses any other reference. */
     private fun model(reference: String): ModelRef =
         catalog.firstOrNull { it.id == reference }?.model ?: ModelRef.parse(reference)
 
@@ -201,21 +199,21 @@ class NearsideBrain(
     override suspend fun setPreferences(preferences: Preferences) =
         withContext(Dispatchers.IO) { preferencesFile.write(preferences) }
 
-    override suspend fun rules(): Rules = nearside.policy().run {
-        Rules(regions, allowRetention, allowTraining, allowMetered, maxUsdRequest, maxUsdDay, maxUsdMonth)
+    override suspend fun policy(): PolicySettings = nearside.policy().run {
+        PolicySettings(regions, allowRetention, allowTraining, allowMetered, maxUsdRequest, maxUsdDay, maxUsdMonth)
     }
 
-    override suspend fun setRules(rules: Rules) = nearside.setPolicy(
+    override suspend fun setPolicy(policy: PolicySettings) = nearside.setPolicy(
         nearside.policy().copy(
-            // Receipts name the rules that an answer was given under.
+            // Receipts name the version of the policy that applied.
             version = "app-${Instant.now()}",
-            regions = rules.regions,
-            allowRetention = rules.allowRetention,
-            allowTraining = rules.allowTraining,
-            allowMetered = rules.allowMetered,
-            maxUsdRequest = rules.dollarsPerRequest,
-            maxUsdDay = rules.dollarsPerDay,
-            maxUsdMonth = rules.dollarsPerMonth,
+            regions = policy.regions,
+            allowRetention = policy.allowRetention,
+            allowTraining = policy.allowTraining,
+            allowMetered = policy.allowMetered,
+            maxUsdRequest = policy.dollarsPerRequest,
+            maxUsdDay = policy.dollarsPerDay,
+            maxUsdMonth = policy.dollarsPerMonth,
             consent = Consent.ASK,
         ),
     )
@@ -232,7 +230,7 @@ class NearsideBrain(
                 kind = provider.kind.kind(),
                 baseUrl = provider.address.ifEmpty { null },
                 model = provider.model.trim().ifEmpty { null },
-                // Unencrypted only to a machine of the person's own: they typed its address.
+                // Allow plain HTTP only if the user typed such an address, as for a server of their own.
                 allowHttp = provider.address.startsWith("http://"),
             ),
         )
@@ -249,7 +247,7 @@ class NearsideBrain(
         nearside.signIn(provider).also { signIns[provider] = it }.url()
 
     override suspend fun finishSignIn(provider: String, code: String) {
-        val signIn = signIns[provider] ?: throw BrainError("the sign-in has ended; begin it again")
+        val signIn = signIns[provider] ?: throw BrainError("the sign-in is not active; start it again")
         keep(nearside.finishSignIn(provider, signIn, code), provider)
         signIns -= provider
     }
@@ -259,7 +257,7 @@ class NearsideBrain(
         withContext(Dispatchers.IO) { keys.save(provider, key) }
     }
 
-    /** Gives every provider its credential of the last time, once. One that cannot be read is missing: its provider says so. */
+    /** Loads the stored credentials once. An unreadable one counts as missing; its provider reports that. */
     private suspend fun unlock() = unlocking.withLock {
         if (!unlocked) failureOf { withContext(Dispatchers.IO) { nearside.loadCredentials(keys) } }
         unlocked = true
@@ -271,15 +269,15 @@ class NearsideBrain(
         return Spending(spent.day, spent.month, lines)
     }
 
-    override suspend fun condition(): Condition {
-        val facts = host?.let { withContext(Dispatchers.IO) { it.facts() } } ?: return Condition()
-        return Condition(facts.heat == Heat.SERIOUS || facts.heat == Heat.CRITICAL, facts.memoryPressure)
+    override suspend fun condition(): DeviceCondition {
+        val facts = host?.let { withContext(Dispatchers.IO) { it.facts() } } ?: return DeviceCondition()
+        return DeviceCondition(facts.heat == Heat.SERIOUS || facts.heat == Heat.CRITICAL, facts.memoryPressure)
     }
 
     override fun close() = nearside.close()
 
     companion object {
-        /** Where there is no phone. [hub]: another place than Hugging Face, such as a mirror or a test's own. */
+        /** Opens the library on a desktop. [hub]: a mirror or test server instead of Hugging Face. */
         fun onDesktop(directory: Path, hub: String? = null): NearsideBrain {
             val library = directory.resolve("nearside").createDirectories()
             val nearside = Nearside(Config(library.toString(), hub = hub))
@@ -300,15 +298,15 @@ private fun ConversationSummary.summary() = ChatSummary(
     options = ChatOptions(settings.model, settings.provider, settings.preset?.preset(), settings.system),
 )
 
-/** Without what this app neither sends nor shows: instructions and tools. */
+/** Omits system and tool messages, which this app does not show. */
 private fun Conversation.chat() = Chat(
     summary.summary(),
     messages.filter { it.role == Role.USER || it.role == Role.ASSISTANT }.map { it.message() },
 )
 
-private fun StoredMessage.message() = ChatMessage(
+private fun StoredMessage.message() = MessageEntry(
     id = id.toLong(),
-    author = if (role == Role.USER) Author.Person else Author.Model,
+    author = if (role == Role.USER) Author.User else Author.Model,
     text = text,
     reasoning = reasoning,
     reasoningSeconds = reasoningMs.toLong() / 1000.0,
@@ -329,28 +327,28 @@ private fun StopReason.status(): MessageStatus = when (this) {
     StopReason.MAX_TOKENS, StopReason.CONTEXT_FULL, StopReason.COST_LIMIT, StopReason.FILTERED -> MessageStatus.CutShort
 }
 
-/** Nothing for what this app does not use: it gives the model no tools. */
-private fun Chunk.piece(): AnswerPiece? = when (this) {
-    is Chunk.Started -> AnswerPiece.Started(route.target.place(), route.reason)
-    is Chunk.Reasoning -> AnswerPiece.Reasoning(text)
-    is Chunk.Text -> AnswerPiece.Text(text)
-    is Chunk.Citation -> AnswerPiece.Cited(Citation(url, title))
+/** Returns `null` for tool calls: this app defines no tools. */
+private fun Chunk.answerChunk(): AnswerChunk? = when (this) {
+    is Chunk.Started -> AnswerChunk.Started(route.target.answerTarget(), route.reason)
+    is Chunk.Reasoning -> AnswerChunk.ReasoningText(text)
+    is Chunk.Text -> AnswerChunk.Text(text)
+    is Chunk.Citation -> AnswerChunk.Cited(Citation(url, title))
     is Chunk.ToolCall -> null
-    is Chunk.Done -> AnswerPiece.Finished(stop.status(), receipt.receipt(usage, timings))
+    is Chunk.Done -> AnswerChunk.Finished(stop.status(), receipt.receipt(usage, timings))
 }
 
-private fun Target.place(): Place = when (this) {
-    is Target.Local -> Place.Device(model)
-    is Target.Remote -> Place.Provider(provider, model)
-    Target.Scripted -> Place.Demo
+private fun Target.answerTarget(): AnswerTarget = when (this) {
+    is Target.Local -> AnswerTarget.Device(model)
+    is Target.Remote -> AnswerTarget.Provider(provider, model)
+    Target.Scripted -> AnswerTarget.Demo
 }
 
 private fun Receipt.receipt(usage: Usage?, timings: Timings?) = AnswerReceipt(
-    place = target.place(),
+    target = target.answerTarget(),
     servedBy = servedBy,
     reason = reason,
-    passedOver = skipped.map { PassedOver(it.target.place(), it.reason) },
-    terms = dataPolicy.terms(),
+    rejected = skipped.map { RejectedTarget(it.target.answerTarget(), it.reason) },
+    dataPolicy = dataPolicy.info(),
     cost = costUsd,
     costIsCertain = costSource != CostSource.ESTIMATED && costSource != CostSource.UNKNOWN,
     promptTokens = usage?.promptTokens?.toInt() ?: 0,
@@ -363,14 +361,14 @@ private fun Receipt.receipt(usage: Usage?, timings: Timings?) = AnswerReceipt(
     samplingReason = sampling.reason,
 )
 
-private fun DataPolicy.terms() = Terms(region, retained, trainedOn, asOf, note)
+private fun DataPolicy.info() = DataPolicyInfo(region, retained, trainedOn, asOf, note)
 
 private fun FitReport.fit(reference: String) = Fit(
     reference = reference,
     verdict = when (verdict) {
-        Verdict.FITS -> FitVerdict.Fits
-        Verdict.TIGHT -> FitVerdict.Tight
-        Verdict.TOO_LARGE -> FitVerdict.TooLarge
+        Verdict.FITS -> FitLevel.Fits
+        Verdict.TIGHT -> FitLevel.Tight
+        Verdict.TOO_LARGE -> FitLevel.TooLarge
     },
     reason = reason,
     needBytes = need.total.toLong(),
@@ -382,7 +380,7 @@ private fun FitReport.fit(reference: String) = Fit(
 private fun CatalogEntry.entry() =
     ModelEntry(id, id, name, maker, sizeBytes.toLong(), quantization, license, note, reasoning)
 
-/** An installed model under the name that the catalogue has for it, if it came from there. */
+/** Maps an installed model. Takes name and notes from the catalogue if it came from there. */
 private fun InstalledModel.entry(catalog: List<CatalogEntry>): ModelEntry {
     val known = catalog.firstOrNull { entry ->
         val model = entry.model
@@ -402,17 +400,17 @@ private fun DownloadEvent.step(catalog: List<CatalogEntry>): DownloadStep = when
 
 private fun ProviderStatus.info() = ProviderInfo(
     name = settings.name,
-    kind = ProviderSort.entries.first { it.kind() == settings.kind },
+    kind = ProviderType.entries.first { it.kind() == settings.kind },
     address = baseUrl,
     hasKey = hasKey,
     model = defaultModel,
-    terms = dataPolicy.terms(),
+    dataPolicy = dataPolicy.info(),
     models = models.toInt(),
-    restingSeconds = restingSeconds.toInt(),
+    cooldownSeconds = restingSeconds.toInt(),
 )
 
 private fun ProviderStatus.choice(model: String, offer: RemoteModel?) = ModelChoice(
-    place = Place.Provider(settings.name, model),
+    target = AnswerTarget.Provider(settings.name, model),
     name = offer?.name ?: model,
     dollarsIn = offer?.price?.usdIn,
     dollarsOut = offer?.price?.usdOut,
@@ -426,19 +424,19 @@ private fun Preset.preset(): AnswerPreset = when (this) {
     Preset.CREATIVE -> AnswerPreset.Creative
 }
 
-/** A float of the library's, as a person writes it: 0.7 and not 0.69999999. */
+/** Rounds to three digits, so that 0.69999999 becomes 0.7. */
 private fun Float.rounded(): Double = Math.round(this * 1000.0) / 1000.0
 
 // To the library
 
 private fun ChatOptions.settings() = ConversationSettings(system, model, provider, preset?.preset())
 
-/** Only what is new: the library puts what was said before in front of it. */
-private fun Turn.request(): ChatRequest {
+/** Builds a request with the new message only: the library adds the history. */
+private fun AnswerRequest.chatRequest(): ChatRequest {
     val messages: List<Message> = when (kind) {
-        is TurnKind.Send -> listOf(Message.user(kind.text))
-        is TurnKind.Edit -> listOf(Message.user(kind.text))
-        is TurnKind.Regenerate, TurnKind.Resume -> emptyList()
+        is RequestKind.Send -> listOf(Message.user(kind.text))
+        is RequestKind.Edit -> listOf(Message.user(kind.text))
+        is RequestKind.Regenerate, RequestKind.Resume -> emptyList()
     }
     return ChatRequest(
         messages = messages,
@@ -457,14 +455,14 @@ private fun Turn.request(): ChatRequest {
         },
         sampling = Sampling(preset = options.preset?.preset()),
         webSearch = webSearch,
-        consent = consent?.target(),
+        consent = consent?.routeTarget(),
     )
 }
 
-private fun Place.target(): Target = when (this) {
-    is Place.Device -> Target.Local(model)
-    is Place.Provider -> Target.Remote(name, model)
-    Place.Demo -> Target.Scripted
+private fun AnswerTarget.routeTarget(): Target = when (this) {
+    is AnswerTarget.Device -> Target.Local(model)
+    is AnswerTarget.Provider -> Target.Remote(name, model)
+    AnswerTarget.Demo -> Target.Scripted
 }
 
 private fun AnswerPreset.preset(): Preset = when (this) {
@@ -473,13 +471,13 @@ private fun AnswerPreset.preset(): Preset = when (this) {
     AnswerPreset.Creative -> Preset.CREATIVE
 }
 
-private fun ProviderSort.kind(): ProviderKind = when (this) {
-    ProviderSort.OpenRouter -> ProviderKind.OPEN_ROUTER
-    ProviderSort.DeepSeek -> ProviderKind.DEEP_SEEK
-    ProviderSort.Groq -> ProviderKind.GROQ
-    ProviderSort.Fireworks -> ProviderKind.FIREWORKS
-    ProviderSort.OpenAi -> ProviderKind.OPEN_AI
-    ProviderSort.Ollama -> ProviderKind.OLLAMA
-    ProviderSort.LlamaServer -> ProviderKind.LLAMA_SERVER
-    ProviderSort.Compatible -> ProviderKind.COMPATIBLE
+private fun ProviderType.kind(): ProviderKind = when (this) {
+    ProviderType.OpenRouter -> ProviderKind.OPEN_ROUTER
+    ProviderType.DeepSeek -> ProviderKind.DEEP_SEEK
+    ProviderType.Groq -> ProviderKind.GROQ
+    ProviderType.Fireworks -> ProviderKind.FIREWORKS
+    ProviderType.OpenAi -> ProviderKind.OPEN_AI
+    ProviderType.Ollama -> ProviderKind.OLLAMA
+    ProviderType.LlamaServer -> ProviderKind.LLAMA_SERVER
+    ProviderType.Compatible -> ProviderKind.COMPATIBLE
 }

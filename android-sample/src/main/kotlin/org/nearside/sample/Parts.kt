@@ -1,5 +1,5 @@
 /*
- * The pieces that more than one screen is made of: cards, badges, banners, rows, empty places, bars.
+ * Components shared by several screens: cards, badges, banners, rows, empty states, progress bars.
  */
 package org.nearside.sample
 
@@ -40,7 +40,7 @@ import androidx.compose.ui.text.style.TextOverflow
 import androidx.compose.ui.unit.Dp
 import androidx.compose.ui.unit.dp
 
-/** A symbol that can be touched, with its name for those who do not see it. */
+/** A button with a symbol and an accessibility label. */
 @Composable
 fun SymbolButton(
     symbol: ImageVector,
@@ -54,7 +54,7 @@ fun SymbolButton(
     Icon(symbol, contentDescription = name, Modifier.size(size), tint = if (enabled) tint else tint.copy(alpha = 0.4f))
 }
 
-/** The top of a screen. Without [onBack] the title is large: nothing comes before it. */
+/** The top bar of a screen. Without [onBack] the title is large: it is a root screen. */
 @Composable
 fun ScreenBar(
     title: String,
@@ -77,7 +77,7 @@ fun ScreenBar(
     actions()
 }
 
-/** What lines are put under. */
+/** The title of a section. */
 @Composable
 fun SectionTitle(text: String, modifier: Modifier = Modifier) = Text(
     text,
@@ -86,7 +86,7 @@ fun SectionTitle(text: String, modifier: Modifier = Modifier) = Text(
     color = MaterialTheme.colorScheme.onSurfaceVariant,
 )
 
-/** A surface that holds what belongs together. */
+/** A surface that groups related content. */
 @Composable
 fun Card(modifier: Modifier = Modifier, chosen: Boolean = false, content: @Composable ColumnScope.() -> Unit) = Surface(
     modifier.fillMaxWidth(),
@@ -96,7 +96,7 @@ fun Card(modifier: Modifier = Modifier, chosen: Boolean = false, content: @Compo
     Column(Modifier.padding(horizontal = 16.dp, vertical = 14.dp), content = content)
 }
 
-/** A card of rows, each of which has its own padding. */
+/** A card of rows; each row has its own padding. */
 @Composable
 fun RowsCard(modifier: Modifier = Modifier, content: @Composable ColumnScope.() -> Unit) = Surface(
     modifier.fillMaxWidth(),
@@ -104,7 +104,7 @@ fun RowsCard(modifier: Modifier = Modifier, content: @Composable ColumnScope.() 
     color = MaterialTheme.colorScheme.surfaceContainerLow,
 ) { Column(Modifier.padding(vertical = 6.dp), content = content) }
 
-/** A few words on a tone. */
+/** A short text on a coloured background. */
 @Composable
 fun Badge(text: String, tone: Tone, symbol: ImageVector? = null) =
     Surface(shape = CircleShape, color = tone.container, contentColor = tone.content) {
@@ -119,16 +119,16 @@ fun Badge(text: String, tone: Tone, symbol: ImageVector? = null) =
     }
 
 @Composable
-fun VerdictBadge(verdict: FitVerdict) {
+fun VerdictBadge(verdict: FitLevel) {
     val colors = MaterialTheme.colorScheme
     when (verdict) {
-        FitVerdict.Fits -> Badge(verdict.title(), colors.near, Symbols.Check)
-        FitVerdict.Tight -> Badge(verdict.title(), colors.caution, Symbols.Warning)
-        FitVerdict.TooLarge -> Badge(verdict.title(), colors.failed, Symbols.Close)
+        FitLevel.Fits -> Badge(verdict.title(), colors.onDevice, Symbols.Check)
+        FitLevel.Tight -> Badge(verdict.title(), colors.caution, Symbols.Warning)
+        FitLevel.TooLarge -> Badge(verdict.title(), colors.failed, Symbols.Close)
     }
 }
 
-/** A line that opens something, or only says something. */
+/** A row with text; clickable if it has an action. */
 @Composable
 fun Line(
     title: String,
@@ -165,7 +165,7 @@ fun Line(
     }
 }
 
-/** Words and an amount, in one breath for those who listen. */
+/** A label and a value, read out as one by a screen reader. */
 @Composable
 fun Fact(name: String, value: String, modifier: Modifier = Modifier) = Row(
     modifier.fillMaxWidth().padding(vertical = 3.dp).clearAndSetSemantics { contentDescription = "$name: $value" },
@@ -181,9 +181,9 @@ fun Fact(name: String, value: String, modifier: Modifier = Modifier) = Row(
     Text(value, Modifier.weight(0.6f), style = style)
 }
 
-/** What a place says that has nothing in it yet. */
+/** The placeholder of an empty list or page. */
 @Composable
-fun EmptyPlace(symbol: ImageVector, title: String, hint: String, action: @Composable () -> Unit = {}) =
+fun EmptyState(symbol: ImageVector, title: String, hint: String, action: @Composable () -> Unit = {}) =
     Box(Modifier.fillMaxSize().padding(Space.wide), Alignment.Center) {
         Column(Modifier.widthIn(max = 360.dp), Arrangement.spacedBy(Space.small), Alignment.CenterHorizontally) {
             Surface(shape = CircleShape, color = MaterialTheme.colorScheme.primaryContainer) {
@@ -207,7 +207,7 @@ fun EmptyPlace(symbol: ImageVector, title: String, hint: String, action: @Compos
         }
     }
 
-/** Something to know, on a tone; read out when it appears. */
+/** A notice on a coloured background; read out when it appears. */
 @Composable
 fun Notice(
     text: String,
@@ -236,7 +236,7 @@ fun Notice(
     }
 }
 
-/** What went wrong, where it went wrong; nothing where nothing did. */
+/** Shows an error in place; empty if there is none. */
 @Composable
 fun FailureNotice(failure: String?, modifier: Modifier = Modifier, onDismiss: () -> Unit) {
     if (failure != null) {

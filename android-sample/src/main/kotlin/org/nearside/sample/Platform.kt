@@ -1,6 +1,6 @@
 /*
- * What the screens need of the system they run on, so that the same screens run on Android and on a desktop: MainActivity
- * has one, the desktop's Main another, tests a third.
+ * Services of the system that the screens need, so that the same screens run on Android and on a desktop. MainActivity,
+ * the desktop's Main and the tests implement it.
  */
 package org.nearside.sample
 
@@ -8,17 +8,17 @@ import androidx.compose.runtime.staticCompositionLocalOf
 import java.nio.file.Path
 
 interface Platform {
-    /** The person asked for less motion. */
+    /** The user prefers reduced motion. */
     val reducesMotion: Boolean
 
     fun copy(text: String)
 
     fun openPage(address: String)
 
-    /** Lets the person choose a place and writes the file there. */
+    /** Lets the user choose a file name and writes the file. */
     fun save(file: ExportedChat)
 
-    /** Lets the person choose a model file; hears of it if they did. */
+    /** Lets the user choose a model file; calls [onPicked] unless the user cancels. */
     fun pickModel(onPicked: (Path) -> Unit)
 }
 

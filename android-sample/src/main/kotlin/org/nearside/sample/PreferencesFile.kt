@@ -1,5 +1,5 @@
 /*
- * The few choices that are the app's own and not the library's, in a file: read or written whole, never half.
+ * The app's own preferences in a file, replaced atomically.
  */
 package org.nearside.sample
 
@@ -13,28 +13,28 @@ import kotlin.io.path.createDirectories
 import kotlin.io.path.deleteIfExists
 import kotlin.io.path.exists
 
-/** Waits for the disk: not for the thread that draws. */
+/** Blocks on disk access: not for the UI thread. */
 internal class PreferencesFile(private val file: Path) {
-    /** As they were kept, or as they are at first. What another version of the app wrote and this one does not know is left out. */
+    /** Reads the file; uses the default for a missing or unknown value. */
     fun read(): Preferences {
-        val kept = Properties()
-        if (file.exists()) file.bufferedReader().use(kept::load)
+        val properties = Properties()
+        if (file.exists()) file.bufferedReader().use(properties::load)
         val first = Preferences()
         return Preferences(
-            mode = AnswerMode.entries.firstOrNull { it.name == kept.getProperty(MODE) } ?: first.mode,
-            privacy = PrivacyLevel.entries.firstOrNull { it.name == kept.getProperty(PRIVACY) } ?: first.privacy,
-            finishedFirstRun = kept.getProperty(FIRST_RUN)?.toBoolean() ?: first.finishedFirstRun,
+            mode = AnswerMode.entries.firstOrNull { it.name == properties.getProperty(MODE) } ?: first.mode,
+            privacy = PrivacyLevel.entries.firstOrNull { it.name == properties.getProperty(PRIVACY) } ?: first.privacy,
+            finishedFirstRun = properties.getProperty(FIRST_RUN)?.toBoolean() ?: first.finishedFirstRun,
         )
     }
 
     fun write(preferences: Preferences) {
-        val kept = Properties()
-        kept.setProperty(MODE, preferences.mode.name)
-        kept.setProperty(PRIVACY, preferences.privacy.name)
-        kept.setProperty(FIRST_RUN, preferences.finishedFirstRun.toString())
+        val properties = Properties()
+        properties.setProperty(MODE, preferences.mode.name)
+        properties.setProperty(PRIVACY, preferences.privacy.name)
+        properties.setProperty(FIRST_RUN, preferences.finishedFirstRun.toString())
         val fresh = Files.createTempFile(file.parent.createDirectories(), null, null)
         try {
-            fresh.bufferedWriter().use { kept.store(it, null) }
+            fresh.bufferedWriter().use { properties.store(it, null) }
             Files.move(fresh, file, ATOMIC_MOVE)
         } finally {
             fresh.deleteIfExists()

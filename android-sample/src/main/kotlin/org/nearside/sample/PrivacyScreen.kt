@@ -1,5 +1,5 @@
 /*
- * What leaves this device, and when; what stays. Said for the settings as they are now.
+ * The privacy page: what leaves this device and when, and what stays, for the current settings.
  */
 package org.nearside.sample
 
@@ -20,7 +20,7 @@ import androidx.compose.ui.unit.dp
 @Composable
 fun PrivacyScreen(model: SettingsModel) {
     val colors = MaterialTheme.colorScheme
-    val tone = if (model.canLeave) colors.elsewhere else colors.near
+    val tone = if (model.canLeave) colors.remote else colors.onDevice
     Surface(shape = MaterialTheme.shapes.large, color = tone.container, contentColor = tone.content) {
         Row(Modifier.padding(20.dp), Arrangement.spacedBy(16.dp), Alignment.CenterVertically) {
             Icon(if (model.canLeave) Symbols.Cloud else Symbols.Lock, contentDescription = null, Modifier.size(32.dp))
@@ -51,8 +51,8 @@ fun PrivacyScreen(model: SettingsModel) {
         SectionTitle(Strings.WhoSeesThem())
         RowsCard {
             for (provider in model.providers) {
-                val region = regionTitle(provider.terms.region)
-                Line(provider.kind.title, detail = region + " · " + provider.terms.summary(), symbol = Symbols.Cloud)
+                val detail = regionTitle(provider.dataPolicy.region) + " · " + provider.dataPolicy.summary()
+                Line(provider.kind.title, detail = detail, symbol = Symbols.Cloud)
             }
         }
     }

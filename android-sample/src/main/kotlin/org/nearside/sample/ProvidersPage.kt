@@ -1,5 +1,5 @@
 /*
- * Whom the person has an account with: each with its terms, a key or a sign-in, and a way to add one more.
+ * The providers page: each provider with its data policy, key or sign-in, and a way to add one.
  */
 package org.nearside.sample
 
@@ -76,22 +76,22 @@ private fun ProviderCard(provider: ProviderInfo, onRemove: () -> Unit) = Card {
         Arrangement.spacedBy(6.dp),
     ) {
         if (provider.hasKey) {
-            Badge(Strings.Ready(), colors.near, Symbols.Check)
+            Badge(Strings.Ready(), colors.onDevice, Symbols.Check)
         } else {
             Badge(Strings.KeyMissing(), colors.caution, Symbols.Key)
         }
-        if (provider.restingSeconds > 0) {
+        if (provider.cooldownSeconds > 0) {
             Badge(
-                Strings.Resting(LocalTranslation.current.duration(provider.restingSeconds.toDouble())),
+                Strings.Resting(LocalTranslation.current.duration(provider.cooldownSeconds.toDouble())),
                 colors.caution,
             )
         }
     }
     if (provider.address.isNotEmpty()) Fact(Strings.Address(), provider.address)
     provider.model?.let { Fact(Strings.Model(), it) }
-    Fact(Strings.Region(), regionTitle(provider.terms.region))
-    Fact(Strings.Terms(), provider.terms.summary())
-    if (provider.terms.asOf.isNotEmpty()) Fact(Strings.TermsDate(), provider.terms.asOf)
+    Fact(Strings.Region(), regionTitle(provider.dataPolicy.region))
+    Fact(Strings.Terms(), provider.dataPolicy.summary())
+    if (provider.dataPolicy.asOf.isNotEmpty()) Fact(Strings.TermsDate(), provider.dataPolicy.asOf)
 }
 
 @Composable
@@ -107,19 +107,19 @@ private fun SignInCard(model: SettingsModel) = Card {
     }
 }
 
-/** The key is shown to nobody, and forgotten when the sheet closes. */
+/** The sheet to add a provider. The key is never displayed, and is cleared when the sheet closes. */
 @Composable
 private fun AddProviderSheet(model: SettingsModel, onDismiss: () -> Unit) = Sheet(Strings.AddProvider(), onDismiss) {
-    var kind by remember { mutableStateOf(ProviderSort.OpenRouter) }
+    var kind by remember { mutableStateOf(ProviderType.OpenRouter) }
     var address by remember { mutableStateOf("") }
     var key by remember { mutableStateOf("") }
     var name by remember { mutableStateOf("") }
     FlowRow(horizontalArrangement = Arrangement.spacedBy(Space.small)) {
-        for (sort in ProviderSort.entries) {
+        for (type in ProviderType.entries) {
             FilterChip(
-                selected = sort == kind,
-                onClick = { kind = sort },
-                label = { Text(sort.title) },
+                selected = type == kind,
+                onClick = { kind = type },
+                label = { Text(type.title) },
                 modifier = Modifier.heightIn(min = Space.touch),
             )
         }

@@ -1,5 +1,5 @@
 /*
- * What stands under an answer: where it ran, how fast and what it cost, in one line; the whole receipt when it is touched.
+ * The receipt under an answer: target, speed and cost in one line, all details on a tap.
  */
 package org.nearside.sample
 
@@ -45,7 +45,7 @@ fun ReceiptView(receipt: AnswerReceipt, modifier: Modifier = Modifier) {
     }
 }
 
-/** Shows what is folded away, at once for whoever asked for less motion. */
+/** Expands content; without animation if the user prefers reduced motion. */
 @Composable
 fun ColumnScope.Unfolding(isOpen: Boolean, content: @Composable () -> Unit) {
     val still = LocalPlatform.current.reducesMotion
@@ -58,11 +58,11 @@ fun ColumnScope.Unfolding(isOpen: Boolean, content: @Composable () -> Unit) {
 
 @Composable
 private fun ReceiptChip(receipt: AnswerReceipt, isOpen: Boolean, onClick: () -> Unit) {
-    val tone = if (receipt.place.isDevice) MaterialTheme.colorScheme.near else MaterialTheme.colorScheme.elsewhere
+    val tone = if (receipt.target.isDevice) MaterialTheme.colorScheme.onDevice else MaterialTheme.colorScheme.remote
     val text = receipt.line()
     val name = Strings.ReceiptLabel(text)
     val state = if (isOpen) Strings.HideDetails() else Strings.ShowDetails()
-    // The chip is as low as its words; what a finger hits is not.
+    // The chip is as low as its text, but its touch target is larger.
     Surface(
         onClick = onClick,
         color = Color.Transparent,
@@ -78,7 +78,7 @@ private fun ReceiptChip(receipt: AnswerReceipt, isOpen: Boolean, onClick: () -> 
                     Arrangement.spacedBy(6.dp),
                     Alignment.CenterVertically,
                 ) {
-                    Icon(receipt.place.symbol, contentDescription = null, Modifier.size(16.dp))
+                    Icon(receipt.target.symbol, contentDescription = null, Modifier.size(16.dp))
                     Text(text, style = MaterialTheme.typography.labelMedium)
                 }
             }
@@ -91,7 +91,7 @@ private fun ReceiptChip(receipt: AnswerReceipt, isOpen: Boolean, onClick: () -> 
 private fun AnswerReceipt.line(): String {
     val translation = LocalTranslation.current
     val rate = translation.rate(tokensPerSecond).takeIf { tokensPerSecond > 0 }
-    return listOfNotNull(place.title(), rate, costText()).joinToString(" · ")
+    return listOfNotNull(target.title(), rate, costText()).joinToString(" · ")
 }
 
 @Composable
@@ -108,23 +108,21 @@ private fun AnswerReceipt.costText(): String {
 private fun ReceiptDetails(receipt: AnswerReceipt) {
     val translation = LocalTranslation.current
     Card(Modifier.padding(top = 4.dp)) {
-        Fact(Strings.Model(), receipt.place.model.ifEmpty { receipt.place.title() })
+        Fact(Strings.Model(), receipt.target.model.ifEmpty { receipt.target.title() })
         receipt.servedBy?.let { Fact(Strings.ServedBy(), it) }
         Fact(Strings.Why(), receipt.reason)
-        for (passed in receipt.passedOver) {
+        for (candidate in receipt.rejected) {
             Fact(
                 Strings.PassedOver(
-                    passed.place.model.ifEmpty {
-                        passed.place.title()
-                    },
+                    candidate.target.model.ifEmpty { candidate.target.title() },
                 ),
-                passed.reason,
+                candidate.reason,
             )
         }
-        Fact(Strings.Region(), regionTitle(receipt.terms.region))
-        Fact(Strings.Terms(), receipt.terms.summary())
-        if (receipt.terms.asOf.isNotEmpty()) Fact(Strings.TermsDate(), receipt.terms.asOf)
-        if (receipt.terms.note.isNotEmpty()) Fact(Strings.Note(), receipt.terms.note)
+        Fact(Strings.Region(), regionTitle(receipt.dataPolicy.region))
+        Fact(Strings.Terms(), receipt.dataPolicy.summary())
+        if (receipt.dataPolicy.asOf.isNotEmpty()) Fact(Strings.TermsDate(), receipt.dataPolicy.asOf)
+        if (receipt.dataPolicy.note.isNotEmpty()) Fact(Strings.Note(), receipt.dataPolicy.note)
         Fact(Strings.Cost(), receipt.costText())
         Fact(Strings.Tokens(), Strings.TokensInOut("${receipt.promptTokens}", "${receipt.answerTokens}"))
         if (receipt.firstTokenSeconds > 0) Fact(Strings.FirstWord(), translation.seconds(receipt.firstTokenSeconds))
@@ -135,4 +133,4 @@ private fun ReceiptDetails(receipt: AnswerReceipt) {
     }
 }
 
-val Place.symbol get() = if (isDevice) Symbols.Device else Symbols.Cloud
+val AnswerTarget.symbol get() = if (isDevice) Symbols.Device else Symbols.Cloud

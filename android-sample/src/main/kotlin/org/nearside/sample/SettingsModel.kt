@@ -1,5 +1,5 @@
 /*
- * What the person allows, whom they have an account with, and what it cost so far.
+ * Settings: routing policy, providers and spending.
  */
 package org.nearside.sample
 
@@ -10,14 +10,14 @@ import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.launch
 
-/** A sign-in that has begun: the page shows a code. */
+/** A started sign-in: its page shows a code. */
 data class SignInStep(val provider: String, val page: String)
 
-/** What it does runs in [scope], on the thread that draws. */
+/** Work runs in [scope], on the UI thread. */
 class SettingsModel(private val brain: Brain, private val scope: CoroutineScope) {
     var preferences by mutableStateOf(Preferences())
         private set
-    var rules by mutableStateOf(Rules())
+    var policy by mutableStateOf(PolicySettings())
         private set
     var providers by mutableStateOf(emptyList<ProviderInfo>())
         private set
@@ -31,7 +31,7 @@ class SettingsModel(private val brain: Brain, private val scope: CoroutineScope)
 
     fun load(): Job = attempt {
         preferences = brain.preferences()
-        rules = brain.rules()
+        policy = brain.policy()
         providers = brain.providers()
         spending = brain.spending()
     }
@@ -46,24 +46,24 @@ class SettingsModel(private val brain: Brain, private val scope: CoroutineScope)
         preferences = changed
     }
 
-    /** Changes the rules; where the brain refuses the change, nothing is changed. */
-    fun setRules(change: Rules.() -> Rules): Job = attempt {
-        val changed = rules.change()
-        if (changed != rules) brain.setRules(changed)
-        rules = changed
+    /** Changes the policy. If the brain rejects the change, nothing changes. */
+    fun setPolicy(change: PolicySettings.() -> PolicySettings): Job = attempt {
+        val changed = policy.change()
+        if (changed != policy) brain.setPolicy(changed)
+        policy = changed
     }
 
-    /** Two-letter codes and `EU`, however they are separated. */
+    /** Parses two-letter codes and `EU` with any separators. */
     fun setRegions(text: String): Job =
-        setRules { copy(regions = text.uppercase().split(Regex("[^A-Z]+")).filter { it.isNotEmpty() }) }
+        setPolicy { copy(regions = text.uppercase().split(Regex("[^A-Z]+")).filter { it.isNotEmpty() }) }
 
-    /** The tightest cap that is set, and how much of it is spent. */
+    /** The cap with the highest used share, and that share. */
     val capUsed: Float?
-        get() = listOf(spending.today to rules.dollarsPerDay, spending.month to rules.dollarsPerMonth)
+        get() = listOf(spending.today to policy.dollarsPerDay, spending.month to policy.dollarsPerMonth)
             .mapNotNull { (spent, cap) -> cap?.let { if (it > 0) (spent / it).coerceAtMost(1.0).toFloat() else 1f } }
             .maxOrNull()
 
-    /** Whether anything can leave at all: what the privacy page says first. */
+    /** Whether any content can leave the device; the privacy page shows it first. */
     val canLeave: Boolean
         get() = preferences.mode != AnswerMode.OnlyOnDevice && preferences.privacy != PrivacyLevel.Secret &&
             providers.isNotEmpty()
@@ -71,7 +71,7 @@ class SettingsModel(private val brain: Brain, private val scope: CoroutineScope)
     fun canAdd(provider: NewProvider): Boolean =
         !isBusy && (!provider.kind.needsAddress || provider.address.matches(Regex("https?://[^/\\s]+.*")))
 
-    /** [onAdded] hears of it where it went well. */
+    /** Adds a provider; calls [onAdded] on success. */
     fun addProvider(provider: NewProvider, onAdded: () -> Unit = {}): Job = attempt {
         isBusy = true
         try {
@@ -88,10 +88,10 @@ class SettingsModel(private val brain: Brain, private val scope: CoroutineScope)
         providers = brain.providers()
     }
 
-    /** [onPage]: the page that has to be opened now. */
+    /** Starts a sign-in. [onPage] receives the page to open. */
     fun beginSignIn(onPage: (String) -> Unit): Job = attempt {
-        val openRouter = providers.firstOrNull { it.kind == ProviderSort.OpenRouter }?.name ?: run {
-            val provider = NewProvider(ProviderSort.OpenRouter, address = "", key = "", model = "")
+        val openRouter = providers.firstOrNull { it.kind == ProviderType.OpenRouter }?.name ?: run {
+            val provider = NewProvider(ProviderType.OpenRouter, address = "", key = "", model = "")
             brain.addProvider(provider)
             providers = brain.providers()
             provider.name
@@ -115,7 +115,7 @@ class SettingsModel(private val brain: Brain, private val scope: CoroutineScope)
     private fun attempt(work: suspend () -> Unit): Job = scope.launch { failure = failureOf(work) ?: failure }
 
     companion object {
-        /** An amount as it was typed; empty means no cap. What is no amount gives a failure. */
+        /** Parses a typed amount; empty means no cap. Fails if it is not an amount. */
         fun amount(text: String): Result<Double?> {
             val plain = text.trim().removePrefix("$").replace(',', '.')
             if (plain.isEmpty()) return Result.success(null)

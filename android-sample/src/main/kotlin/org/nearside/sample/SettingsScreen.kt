@@ -1,5 +1,5 @@
 /*
- * The settings: a short list, and a page behind each line. On a tablet the page stands beside the list.
+ * The settings: a list of pages; on a tablet the page is beside the list.
  */
 package org.nearside.sample
 
@@ -35,7 +35,7 @@ import androidx.compose.ui.graphics.vector.ImageVector
 import androidx.compose.ui.platform.testTag
 import androidx.compose.ui.unit.dp
 
-/** The list of pages. [opened]: the one that stands beside it, if one does. */
+/** The list of pages. [opened]: the page shown beside it, if any. */
 @Composable
 fun SettingsScreen(
     model: SettingsModel,
@@ -90,7 +90,7 @@ val SettingsPage.title: Strings
         SettingsPage.Privacy -> Strings.PrivacyPage
     }
 
-/** What is behind a line of the settings. [chat]: the open one, whose costs can be compared. */
+/** A page of the settings. [chat]: the open chat, whose costs can be compared. */
 @Composable
 fun SettingsPageScreen(
     page: SettingsPage,
@@ -113,7 +113,7 @@ fun SettingsPageScreen(
     }
 }
 
-/** A page that scrolls, no wider than is good to read. */
+/** A scrolling page with a limited line width. */
 @Composable
 fun PageColumn(content: @Composable ColumnScope.() -> Unit) = Column(
     Modifier.fillMaxSize().verticalScroll(rememberScrollState()),
@@ -125,7 +125,7 @@ fun PageColumn(content: @Composable ColumnScope.() -> Unit) = Column(
     )
 }
 
-/** Small words under what they explain. */
+/** A small explanation under a control. */
 @Composable
 fun Hint(text: String) = Text(
     text,
@@ -155,14 +155,14 @@ private fun AnswersPage(model: SettingsModel) {
     }
     SectionTitle(Strings.WhatIsAllowed())
     RowsCard {
-        val rules = model.rules
-        Allow(Strings.AllowRetention(), rules.allowRetention) { model.setRules { copy(allowRetention = it) } }
-        Allow(Strings.AllowTraining(), rules.allowTraining) { model.setRules { copy(allowTraining = it) } }
-        Allow(Strings.AllowMetered(), rules.allowMetered) { model.setRules { copy(allowMetered = it) } }
+        val policy = model.policy
+        Allow(Strings.AllowRetention(), policy.allowRetention) { model.setPolicy { copy(allowRetention = it) } }
+        Allow(Strings.AllowTraining(), policy.allowTraining) { model.setPolicy { copy(allowTraining = it) } }
+        Allow(Strings.AllowMetered(), policy.allowMetered) { model.setPolicy { copy(allowMetered = it) } }
     }
     Spacer(Modifier.size(Space.gap))
     SettingField(
-        model.rules.regions.joinToString(),
+        model.policy.regions.joinToString(),
         Strings.Region(),
         Strings.RegionsHint(),
         "regions",
@@ -194,10 +194,10 @@ private fun CapsPage(model: SettingsModel) {
             )
         }
     }
-    if (model.spending.byPlace.isNotEmpty()) {
+    if (model.spending.byProvider.isNotEmpty()) {
         SectionTitle(Strings.SpentSoFar())
         RowsCard {
-            for (line in model.spending.byPlace) {
+            for (line in model.spending.byProvider) {
                 Line(line.name, detail = Strings.AnswersCount("${line.answers}"), symbol = Symbols.Cloud) {
                     Text(translation.dollars(line.dollars), style = MaterialTheme.typography.titleMedium)
                 }
@@ -206,12 +206,12 @@ private fun CapsPage(model: SettingsModel) {
     }
     SectionTitle(Strings.Caps())
     Column(verticalArrangement = Arrangement.spacedBy(Space.gap)) {
-        val rules = model.rules
-        Cap(Strings.PerRequest(), rules.dollarsPerRequest, "cap request") {
-            model.setRules { copy(dollarsPerRequest = it) }
+        val policy = model.policy
+        Cap(Strings.PerRequest(), policy.dollarsPerRequest, "cap request") {
+            model.setPolicy { copy(dollarsPerRequest = it) }
         }
-        Cap(Strings.PerDay(), rules.dollarsPerDay, "cap day") { model.setRules { copy(dollarsPerDay = it) } }
-        Cap(Strings.PerMonth(), rules.dollarsPerMonth, "cap month") { model.setRules { copy(dollarsPerMonth = it) } }
+        Cap(Strings.PerDay(), policy.dollarsPerDay, "cap day") { model.setPolicy { copy(dollarsPerDay = it) } }
+        Cap(Strings.PerMonth(), policy.dollarsPerMonth, "cap month") { model.setPolicy { copy(dollarsPerMonth = it) } }
     }
     Hint(Strings.CapsHint())
 }
@@ -236,7 +236,7 @@ private fun Cap(title: String, dollars: Double?, tag: String, onChange: (Double?
     ) { text -> SettingsModel.amount(text).onSuccess(onChange) }
 }
 
-/** A field whose text counts as soon as it means something; what means nothing is marked and changes nothing. */
+/** A field that applies its text as soon as it is valid; invalid text is marked and changes nothing. */
 @Composable
 private fun SettingField(
     value: String,
@@ -258,7 +258,7 @@ private fun SettingField(
             typed = it
             if (isValid(it)) onChange(it)
         },
-        // What was typed is shown as it was typed until the person leaves the field.
+        // Keep the text as typed until the field loses focus.
         Modifier.fillMaxWidth().testTag(tag).onFocusChanged { if (!it.isFocused && !isWrong) typed = null },
         label = { Text(label) },
         placeholder = { Text(hint) },

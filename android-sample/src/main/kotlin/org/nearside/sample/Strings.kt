@@ -1,9 +1,9 @@
 /*
- * Every text of the app, and how numbers are written. What the library says (reasons, errors) comes in English.
+ * Texts of the app and number formats. Reasons and errors of the library are English only.
  *
- * The texts lie in resources/strings, a file for each language: plain Java resources and not Android's, because those can
- * be read on a desktop as well, and by every tool for translators. A further language is a further file and a line in
- * [Translation.of]; a test compares the names in each with those here.
+ * The texts are plain Java resources in resources/strings, one file per language: a desktop and translation tools can
+ * read them, unlike Android's. A new language needs a new file and an entry in `Translation.languages`; a test compares
+ * the keys.
  */
 package org.nearside.sample
 
@@ -18,7 +18,7 @@ import java.time.format.FormatStyle
 import java.util.Locale
 import java.util.Properties
 
-/** The name of a text: `AskTitle` is `askTitle` in the files. */
+/** The key of a text: `AskTitle` is `askTitle` in the files. */
 enum class Strings {
     About,
     Add,
@@ -260,7 +260,7 @@ enum class Strings {
 
     val key: String get() = name.replaceFirstChar { it.lowercase() }
 
-    /** The text in the person's language, with the values in their places: `%1`, `%2`. */
+    /** Returns the text in the user's language with the placeholders `%1`, `%2` filled in. */
     @Composable
     @ReadOnlyComposable
     operator fun invoke(vararg values: String): String = LocalTranslation.current.text(this, *values)
@@ -268,7 +268,7 @@ enum class Strings {
 
 val LocalTranslation = staticCompositionLocalOf { Translation.of(Locale.ENGLISH) }
 
-/** One language. */
+/** Texts and formats of one language. */
 class Translation private constructor(val locale: Locale, private val texts: Properties) {
     val keys: Set<String> get() = texts.stringPropertyNames()
 
@@ -282,7 +282,7 @@ class Translation private constructor(val locale: Locale, private val texts: Pro
         else -> number(count / 1e6, 0) + if (isRussian) " МБ" else " MB"
     }.withFirmSpaces()
 
-    /** Small amounts keep digits that say something: $0.00042. */
+    /** Formats an amount; a small one gets more digits: $0.00042. */
     fun dollars(amount: Double): String = when {
         amount == 0.0 -> "$0"
         else -> "$" + number(amount, if (amount < 0.01) 5 else 2, least = 2)
@@ -291,7 +291,7 @@ class Translation private constructor(val locale: Locale, private val texts: Pro
     fun seconds(seconds: Double): String =
         text(Strings.Seconds, number(seconds, if (seconds < 10) 1 else 0)).withFirmSpaces()
 
-    /** Minutes where seconds are too many. */
+    /** Formats a duration in seconds, or in minutes from 90 seconds on. */
     fun duration(seconds: Double): String = when {
         seconds < 90 -> text(Strings.Seconds, number(seconds, 0))
         else -> text(Strings.Minutes, number(seconds / 60, 0))
@@ -308,7 +308,7 @@ class Translation private constructor(val locale: Locale, private val texts: Pro
 
     fun percent(share: Float): String = NumberFormat.getPercentInstance(locale).format(share.toDouble())
 
-    /** The time of a message of today, `Yesterday`, or its day. */
+    /** Returns the time for today, `Yesterday`, or the date. */
     fun day(milliseconds: Long, now: Long, zone: ZoneId = ZoneId.systemDefault()): String {
         val time = Instant.ofEpochMilli(milliseconds).atZone(zone)
         val today = Instant.ofEpochMilli(now).atZone(zone).toLocalDate()
@@ -324,7 +324,7 @@ class Translation private constructor(val locale: Locale, private val texts: Pro
     companion object {
         val languages = listOf("en", "ru")
 
-        /** The language of this locale, or English. */
+        /** Loads the language of a locale, or English. */
         fun of(locale: Locale): Translation {
             val language = locale.language.takeIf { it in languages } ?: "en"
             val texts = Properties()
@@ -337,16 +337,16 @@ class Translation private constructor(val locale: Locale, private val texts: Pro
     }
 }
 
-/** A number stays on one line with its unit. */
+/** Keeps a number and its unit on one line. */
 private fun String.withFirmSpaces() = replace(' ', '\u00A0')
 
-/** Where it is, for a person. */
+/** The target's name for the user. */
 @Composable
 @ReadOnlyComposable
-fun Place.title(): String = when (this) {
-    is Place.Device -> Strings.OnThisDevice()
-    is Place.Provider -> name
-    Place.Demo -> Strings.Demo()
+fun AnswerTarget.title(): String = when (this) {
+    is AnswerTarget.Device -> Strings.OnThisDevice()
+    is AnswerTarget.Provider -> name
+    AnswerTarget.Demo -> Strings.Demo()
 }
 
 @Composable
@@ -360,9 +360,9 @@ fun regionTitle(region: String): String = when (region) {
 
 @Composable
 @ReadOnlyComposable
-fun Terms.summary(): String {
-    val kept = if (kept) Strings.Kept() else Strings.NotKept()
-    return kept + " · " + if (trainedOn) Strings.TrainedOn() else Strings.NotTrainedOn()
+fun DataPolicyInfo.summary(): String {
+    val retention = if (retained) Strings.Kept() else Strings.NotKept()
+    return retention + " · " + if (trainedOn) Strings.TrainedOn() else Strings.NotTrainedOn()
 }
 
 val AnswerMode.title: Strings
@@ -394,9 +394,9 @@ val AnswerPreset.title: Strings
         AnswerPreset.Creative -> Strings.Creative
     }
 
-val FitVerdict.title: Strings
+val FitLevel.title: Strings
     get() = when (this) {
-        FitVerdict.Fits -> Strings.Fits
-        FitVerdict.Tight -> Strings.Tight
-        FitVerdict.TooLarge -> Strings.TooLarge
+        FitLevel.Fits -> Strings.Fits
+        FitLevel.Tight -> Strings.Tight
+        FitLevel.TooLarge -> Strings.TooLarge
     }

@@ -1,6 +1,6 @@
 /*
- * The app's own symbols: drawn with lines of one width on a field of 24, so that they belong together, in whatever colour
- * they are shown. The letters are those of SVG paths.
+ * The app's symbols: lines of one width on a field of 24, tinted where they are used. The letters are those of SVG
+ * paths.
  */
 package org.nearside.sample
 
@@ -90,7 +90,7 @@ object Symbols {
     private fun dots(vararg paths: String) = symbol(paths, isFilled = true)
 
     private fun symbol(paths: Array<out String>, isFilled: Boolean): ImageVector {
-        // Tinted where it is shown.
+        // The colour is replaced by the tint.
         val ink = SolidColor(Color.Black)
         val builder = ImageVector.Builder(
             defaultWidth = 24.dp,

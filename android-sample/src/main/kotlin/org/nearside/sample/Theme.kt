@@ -1,8 +1,8 @@
 /*
- * How the app looks: colours, type, spacing, and the few surfaces that screens are made of.
+ * The theme: colours, type, spacing and shapes.
  *
- * The colours are those of a night by the sea: deep teal for what is near, slate blue for what is elsewhere, amber for
- * caution, on paper or on ink. Text on any of its surfaces has a contrast of at least 4.5 : 1; ThemeTest computes it.
+ * Deep teal marks this device, slate blue remote targets, amber caution, on a light or dark background. Text on each
+ * surface has a contrast of at least 4.5 : 1; StringsTest computes it.
  */
 package org.nearside.sample
 
@@ -22,7 +22,7 @@ import androidx.compose.ui.unit.dp
 import androidx.compose.ui.unit.em
 import androidx.compose.ui.unit.sp
 
-/** Distances, in steps of four. */
+/** Distances in steps of four. */
 object Space {
     val tight = 4.dp
     val small = 8.dp
@@ -30,13 +30,13 @@ object Space {
     val edge = 20.dp
     val wide = 28.dp
 
-    /** The least that a finger hits. */
+    /** Smallest touch target. */
     val touch = 48.dp
 
-    /** Lines longer than this are hard to read. */
+    /** Maximum line width for reading. */
     val column = 720.dp
 
-    /** From here on there is room for two panes. */
+    /** Minimum width for two panes. */
     val twoPanes = 720.dp
     val listPane = 360.dp
 }
@@ -55,10 +55,10 @@ fun NearsideTheme(dark: Boolean, fonts: Fonts = Fonts(), content: @Composable ()
     content = content,
 )
 
-/** The system's own, unless a desktop names others. */
+/** The system's fonts; a desktop may replace them. */
 class Fonts(val text: FontFamily = FontFamily.Default)
 
-// tertiary: elsewhere. error: what failed. secondaryContainer: what is chosen. Caution has colours of its own below.
+// tertiary: remote. error: failure. secondaryContainer: selection. Caution has its own colours below.
 
 val dayColors: ColorScheme = lightColorScheme(
     primary = Color(0xFF0B5A60),
@@ -138,13 +138,13 @@ val nightColors: ColorScheme = darkColorScheme(
     surfaceContainerHighest = Color(0xFF2B3435),
 )
 
-/** A colour and what stands on it. */
+/** A background and its text colour. */
 class Tone(val container: Color, val content: Color)
 
 private val dayCaution = Tone(Color(0xFFFBEBCF), Color(0xFF6B4400))
 private val nightCaution = Tone(Color(0xFF42300F), Color(0xFFFBD48C))
 
-/** What a person should mind: heat, memory, a tight fit. */
+/** Warnings: heat, memory, a tight fit. */
 val ColorScheme.caution: Tone get() = if (this === nightColors ||
     background == nightColors.background
 ) {
@@ -152,12 +152,12 @@ val ColorScheme.caution: Tone get() = if (this === nightColors ||
 } else {
     dayCaution
 }
-val ColorScheme.near: Tone get() = Tone(primaryContainer, onPrimaryContainer)
-val ColorScheme.elsewhere: Tone get() = Tone(tertiaryContainer, onTertiaryContainer)
+val ColorScheme.onDevice: Tone get() = Tone(primaryContainer, onPrimaryContainer)
+val ColorScheme.remote: Tone get() = Tone(tertiaryContainer, onTertiaryContainer)
 val ColorScheme.failed: Tone get() = Tone(errorContainer, onErrorContainer)
 val ColorScheme.plain: Tone get() = Tone(surfaceContainerHigh, onSurfaceVariant)
 
-/** Sizes in steps of about 1.2, lines on a grid of four; what is read long has the most air. */
+/** Sizes in steps of about 1.2 and line heights on a grid of four; body text has the most space. */
 private fun typography(family: FontFamily): Typography {
     fun style(size: Int, line: Int, weight: FontWeight = FontWeight.Normal, spacing: Double = 0.0) = TextStyle(
         fontFamily = family,

@@ -1,5 +1,5 @@
 /*
- * One chat without a screen: what is asked, what is refused, what is kept.
+ * `ChatModel` without a screen.
  */
 package org.nearside.sample
 
@@ -42,7 +42,7 @@ class ChatModelTest {
     }
 
     @Test
-    fun `a stop before the first word is heard`() {
+    fun `a stop before the first word takes effect`() {
         val pace = Pace()
         val chat = chat(demo(pace))
         chat.draft = "tide"
@@ -55,14 +55,14 @@ class ChatModelTest {
     }
 
     @Test
-    fun `a mode that keeps words here says why nothing was sent`() = runBlocking {
+    fun `a device-only mode says why nothing was sent`() = runBlocking {
         val brain = demo()
         brain.setPreferences(Preferences(AnswerMode.OnlyOnDevice, finishedFirstRun = true))
         val chat = chat(brain)
         val long = "word ".repeat(400).trim()
         chat.draft = long
         chat.send()
-        assertEquals("this is longer than what a model on this device can read", chat.failure)
+        assertEquals("this is longer than a model on this device can read", chat.failure)
         assertEquals(long, chat.draft)
         assertEquals(emptyList(), chat.messages)
     }

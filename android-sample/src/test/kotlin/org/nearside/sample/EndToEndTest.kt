@@ -1,8 +1,8 @@
 /*
- * The whole app with the real library and a real model, SmolLM2-135M: first run, a streamed answer, stop, a restart, and
- * the history is still there.
+ * The whole app with the real library and a real model, SmolLM2-135M: first run, a streamed answer, a stop, a restart,
+ * and the stored history.
  *
- * The model comes from the file that `make models` fetches; nothing is mocked, and nothing is asked over the network.
+ * The model is the file that `make models` fetches. No mocks and no network.
  */
 package org.nearside.sample
 
@@ -31,7 +31,7 @@ import kotlinx.coroutines.withTimeout
 class EndToEndTest {
     private val directory = createTempDirectory("nearside-sample-")
 
-    /** As the main thread of an app: models live on it and on no other. */
+    /** Stands for the main thread: models run only on it. */
     private val thread = Executors.newSingleThreadExecutor().asCoroutineDispatcher()
 
     @AfterTest
@@ -44,13 +44,13 @@ class EndToEndTest {
     fun `from the first run to an answer that is still there after a restart`() = runBlocking {
         withTimeout(4.minutes) {
             withContext(thread) {
-                val said = firstStart()
-                secondStart(said)
+                val written = firstStart()
+                secondStart(written)
             }
         }
     }
 
-    /** Imports the model, asks, and stops in mid-answer. What was said by then. */
+    /** Imports the model, asks a question, and stops the answer. Returns the text generated until then. */
     private suspend fun firstStart(): String = started { app ->
         val run = assertNotNull(app.firstRun, "nothing is installed, so there is a first run")
         run.importModel(smollm2).join()
@@ -70,7 +70,7 @@ class EndToEndTest {
         assertNull(chat.failure)
         assertEquals(MessageStatus.Stopped, answer.status)
         val receipt = assertNotNull(answer.receipt, "a stopped answer has its receipt")
-        assertTrue(receipt.place is Place.Device)
+        assertTrue(receipt.target is AnswerTarget.Device)
         assertEquals(0.0, receipt.cost)
         run.finish().join()
         until { app.firstRun == null }
@@ -78,28 +78,28 @@ class EndToEndTest {
         answer.text
     }
 
-    private suspend fun secondStart(said: String) = started { app ->
+    private suspend fun secondStart(written: String) = started { app ->
         assertNull(app.firstRun)
         val summary = app.chats.chats.single()
         app.open(summary.id)
         val chat = assertNotNull(app.chat)
         until { chat.messages.size == 2 && chat.choices.isNotEmpty() }
         assertEquals("Tell a long story about the sea.", chat.messages.first().text)
-        assertEquals(said, chat.messages.last().text)
+        assertEquals(written, chat.messages.last().text)
         assertTrue(chat.canContinue)
 
         app.chats.search("sea").join()
         assertEquals(summary.id, app.chats.hits.first().chat.id)
 
-        // And it goes on from there.
+        // Continue the answer.
         chat.resume()
-        until { chat.messages.last().text.length > said.length }
+        until { chat.messages.last().text.length > written.length }
         chat.stop()
         chat.work?.join()
-        assertTrue(chat.messages.last().text.startsWith(said))
+        assertTrue(chat.messages.last().text.startsWith(written))
     }
 
-    /** An app from its start to its end. */
+    /** Starts an app, runs [act], and closes the app. */
     private suspend fun <T> started(act: suspend (AppModel) -> T): T {
         val scope = CoroutineScope(thread + SupervisorJob())
         val app = AppModel(scope, real = { NearsideBrain.onDesktop(directory) }, demo = { demo() })
@@ -113,7 +113,7 @@ class EndToEndTest {
         }
     }
 
-    /** Waits for what the models show. Nothing is drawn here that would tell of their changes, so every change tells itself. */
+    /** Waits until the condition holds. Nothing is drawn that would publish changes, so each write does. */
     private suspend fun until(condition: () -> Boolean) {
         val changes = Snapshot.registerGlobalWriteObserver { thread.executor.execute(Snapshot::sendApplyNotifications) }
         try {

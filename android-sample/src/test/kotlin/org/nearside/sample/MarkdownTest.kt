@@ -1,5 +1,5 @@
 /*
- * What models write, also while they are still writing it.
+ * The Markdown parser, with complete and partial text.
  */
 package org.nearside.sample
 

@@ -12,18 +12,18 @@ import kotlin.test.assertNull
 import kotlin.test.assertTrue
 
 class ModelsModelTest {
-    private fun models(pace: Pace? = null) = ModelsModel(demo(pace), unconfined()).also { it.judgeAll().await() }
+    private fun models(pace: Pace? = null) = ModelsModel(demo(pace), unconfined()).also { it.checkAllFits().await() }
 
     @Test
     fun `the largest that fits is recommended`() {
         val model = models()
         assertEquals("qwen2.5-1.5b", model.recommended?.id)
-        assertEquals(listOf("qwen2.5-3b", "deepseek-r1-7b"), model.worthHaving.takeLast(2).map { it.id })
-        assertEquals(FitVerdict.TooLarge, model.fits[model.worthHaving.last().reference]?.verdict)
+        assertEquals(listOf("qwen2.5-3b", "deepseek-r1-7b"), model.catalogModels.takeLast(2).map { it.id })
+        assertEquals(FitLevel.TooLarge, model.fits[model.catalogModels.last().reference]?.verdict)
     }
 
     @Test
-    fun `what came stays when a download is paused`() {
+    fun `a paused download keeps its partial file`() {
         val pace = Pace(words = 10)
         val model = models(pace)
         val entry = model.available.first()
@@ -43,8 +43,8 @@ class ModelsModelTest {
     @Test
     fun `a wrong reference says what helps`() {
         val model = models()
-        model.reference = "hf:nobody/nothing"
-        model.judgeTyped().await()
+        model.reference = "hf:missing/model"
+        model.checkTypedFit().await()
         assertEquals("there is no model at this reference; check the spelling", model.failure)
         assertNull(model.typed)
     }
@@ -52,9 +52,9 @@ class ModelsModelTest {
     @Test
     fun `preferences survive a restart and a file that makes no sense`() {
         val file = createTempDirectory().resolve("preferences.properties")
-        val kept = Preferences(AnswerMode.OnlyInCloud, PrivacyLevel.Secret, finishedFirstRun = true)
-        PreferencesFile(file).write(kept)
-        assertEquals(kept, PreferencesFile(file).read())
+        val saved = Preferences(AnswerMode.OnlyInCloud, PrivacyLevel.Secret, finishedFirstRun = true)
+        PreferencesFile(file).write(saved)
+        assertEquals(saved, PreferencesFile(file).read())
         file.writeText("mode=Somewhere\nprivacy=Secret\n")
         assertEquals(Preferences(privacy = PrivacyLevel.Secret), PreferencesFile(file).read())
     }

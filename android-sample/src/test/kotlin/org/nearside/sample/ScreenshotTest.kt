@@ -1,7 +1,7 @@
 /*
- * A picture of every screen, in the states that a person meets: on a phone and on a tablet, light and dark, in English and
- * in Russian, and with letters twice as large. `scripts/app.sh screenshots` leaves them in target/screenshots, for a person
- * to look at; the test itself only says that something is on each.
+ * Renders every screen in its states: on a phone and a tablet, light and dark, in English and Russian, and with text
+ * twice as large. `scripts/app.sh screenshots` writes them to target/screenshots for review; the test only checks that
+ * each picture is not empty.
  */
 @file:OptIn(ExperimentalTestApi::class)
 
@@ -30,31 +30,31 @@ class ScreenshotTest {
 
     @Test
     fun `every screen has its picture with letters twice as large`() {
-        for (scene in scenes(
+        for (scenario in scenarios(
             isRussian = false,
         )) {
-            picture(scene, Format("large", 411, 891, fontScale = 2f), english, dark = false)
+            picture(scenario, Format("large", 411, 891, fontScale = 2f), english, dark = false)
         }
     }
 
     private fun pictures(format: Format) {
         for (language in listOf(english, russian)) {
             for (dark in listOf(false, true)) {
-                for (scene in scenes(language === russian)) picture(scene, format, language, dark)
+                for (scenario in scenarios(language === russian)) picture(scenario, format, language, dark)
             }
         }
     }
 
-    private fun picture(scene: Scene, format: Format, language: Translation, dark: Boolean) {
-        val name = "${scene.name}-${format.name}-${language.locale.language}-${if (dark) "dark" else "light"}.png"
+    private fun picture(scenario: Scenario, format: Format, language: Translation, dark: Boolean) {
+        val name = "${scenario.name}-${format.name}-${language.locale.language}-${if (dark) "dark" else "light"}.png"
         val file = File(System.getProperty("screenshots.dir"), name)
         val only = System.getProperty("screenshots.only").orEmpty()
         if (only.isNotEmpty() && !Regex(only).containsMatchIn(name)) return
         runSkikoComposeUiTest(format.size, format.density) {
-            val app = scene.app()
-            setContent { Sample(app, StagePlatform(), language, dark, desktopFonts(), now = { NOW }) }
+            val app = scenario.app()
+            setContent { Sample(app, FakePlatform(), language, dark, desktopFonts(), now = { NOW }) }
             waitForIdle()
-            scene.touch(this, app)
+            scenario.act(this, app)
             waitForIdle()
             val image = captureToImage()
             assertTrue(colors(image) > 8, "$name shows nothing")
@@ -77,5 +77,5 @@ private class Format(val name: String, width: Int, height: Int, fontScale: Float
     val density = Density(1f, fontScale)
 }
 
-/** A state of the app: how it is reached from its models, and what has to be touched besides. */
-internal class Scene(val name: String, val app: () -> AppModel, val touch: SkikoComposeUiTest.(AppModel) -> Unit = {})
+/** A state of the app: [app] creates it, [act] performs the gestures that follow. */
+internal class Scenario(val name: String, val app: () -> AppModel, val act: SkikoComposeUiTest.(AppModel) -> Unit = {})

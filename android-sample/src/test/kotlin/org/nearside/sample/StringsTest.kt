@@ -1,5 +1,5 @@
 /*
- * Every language has every text, with the same values in it; colours can be read.
+ * Each language has all texts with the same placeholders; colours have enough contrast.
  */
 package org.nearside.sample
 
@@ -33,7 +33,7 @@ class StringsTest {
     }
 
     @Test
-    fun `numbers are written as the person writes them`() {
+    fun `numbers follow the locale`() {
         assertEquals("$0", english.dollars(0.0))
         assertEquals("$0.0004", english.dollars(0.0004))
         assertEquals("$0,31", russian.dollars(0.3104))
@@ -65,7 +65,7 @@ class StringsTest {
         val surfaces = listOf(background, surfaceContainerLow, surfaceContainer, surfaceContainerHigh)
         surfaces.flatMap { listOf(onSurface to it, onSurfaceVariant to it) } +
             listOf(background, surfaceContainerLow).flatMap { listOf(primary to it, error to it) } +
-            listOf(caution, near, elsewhere, failed, plain).map { it.content to it.container } +
+            listOf(caution, onDevice, remote, failed, plain).map { it.content to it.container } +
             listOf(
                 onPrimary to primary,
                 onSecondaryContainer to secondaryContainer,

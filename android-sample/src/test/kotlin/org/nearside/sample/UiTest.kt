@@ -1,5 +1,5 @@
 /*
- * A person's way through every screen, in demo mode: what they touch, and what they then see.
+ * A user's way through every screen, in demo mode.
  */
 @file:OptIn(ExperimentalTestApi::class)
 
@@ -35,7 +35,7 @@ import kotlin.test.assertNull
 import kotlin.test.assertTrue
 
 class UiTest {
-    private val platform = StagePlatform(picks = Path.of("/models/own-model.gguf"))
+    private val platform = FakePlatform(picks = Path.of("/models/own-model.gguf"))
 
     private fun play(app: AppModel = app(), act: SkikoComposeUiTest.() -> Unit) =
         runSkikoComposeUiTest(Size(411f, 891f)) {
@@ -55,10 +55,10 @@ class UiTest {
     }
 
     private fun SkikoComposeUiTest.sees(text: String) =
-        assertTrue(onAllNodesWithText(text, substring = true).fetchSemanticsNodes().isNotEmpty(), "nobody sees: $text")
+        assertTrue(onAllNodesWithText(text, substring = true).fetchSemanticsNodes().isNotEmpty(), "not shown: $text")
 
     private fun SkikoComposeUiTest.doesNotSee(text: String) =
-        assertEquals(0, onAllNodesWithText(text, substring = true).fetchSemanticsNodes().size, "somebody sees: $text")
+        assertEquals(0, onAllNodesWithText(text, substring = true).fetchSemanticsNodes().size, "still shown: $text")
 
     @Test
     fun `search finds words in messages and opens their chat`() {
@@ -135,7 +135,7 @@ class UiTest {
     }
 
     @Test
-    fun `a stopped answer keeps its words and goes on`() {
+    fun `a stopped answer keeps its text and continues`() {
         val pace = Pace(words = 20)
         val app = app(demo(pace))
         play(app) {
@@ -145,17 +145,17 @@ class UiTest {
             pace.allow(1)
             waitForIdle()
             sees("Stopped")
-            val said = checkNotNull(app.chat).messages.last().text
+            val written = checkNotNull(app.chat).messages.last().text
             pace.allow(200)
-            touch("Go on")
+            touch("Continue")
             waitForIdle()
-            assertTrue(checkNotNull(app.chat).messages.last().text.length > said.length)
+            assertTrue(checkNotNull(app.chat).messages.last().text.length > written.length)
             doesNotSee("Stopped")
         }
     }
 
     @Test
-    fun `a stopped answer is continued elsewhere once the person agreed`() {
+    fun `a stopped answer is continued in the cloud once the user consented`() {
         val pace = Pace(words = 20)
         val app = app(demo(pace))
         play(app) {
@@ -163,16 +163,17 @@ class UiTest {
             say("Why do the tides come twice a day?")
             touchSymbol("Stop")
             pace.allow(200)
-            touch("Continue elsewhere")
+            touch("Continue in the cloud")
             sees("Send this to openrouter?")
             touch("Send to openrouter")
             waitForIdle()
-            assertEquals("openrouter", (checkNotNull(app.chat).messages.last().receipt?.place as Place.Provider).name)
+            val target = checkNotNull(app.chat).messages.last().receipt?.target
+            assertEquals("openrouter", (target as AnswerTarget.Provider).name)
         }
     }
 
     @Test
-    fun `an answer is given again and both versions are kept`() {
+    fun `a regenerated answer keeps both versions`() {
         val app = app()
         play(app) {
             touch("Tides, twice a day")
@@ -202,7 +203,7 @@ class UiTest {
     }
 
     @Test
-    fun `the sheet asks before words leave and a refusal keeps them`() {
+    fun `the sheet asks before content leaves and a refusal keeps it`() {
         val app = app()
         play(app) {
             touchSymbol("New chat")
@@ -210,19 +211,19 @@ class UiTest {
             say(long)
             sees("Send this to openrouter?")
             assertTrue(onAllNodes(hasContentDescription("Cost: $0.0004 at most")).fetchSemanticsNodes().isNotEmpty())
-            touch("Keep it here")
+            touch("Keep on this device")
             waitForIdle()
             assertEquals(long.trim(), app.chat?.draft)
             assertEquals(emptyList(), app.chat?.messages)
             touchSymbol("Send")
             touch("Send to openrouter")
             waitForIdle()
-            assertEquals("US", app.chat?.messages?.last()?.receipt?.terms?.region)
+            assertEquals("US", app.chat?.messages?.last()?.receipt?.dataPolicy?.region)
         }
     }
 
     @Test
-    fun `the picker shows verdict place and price and a choice is kept`() {
+    fun `the picker shows verdict target and price and stores the choice`() {
         val app = app()
         play(app) {
             touch("Tides, twice a day")
@@ -255,7 +256,7 @@ class UiTest {
     }
 
     @Test
-    fun `a download is paused gone on with and installed`() {
+    fun `a download is paused resumed and installed`() {
         val pace = Pace(words = 8)
         val app = app(demo(pace))
         play(app) {
@@ -269,7 +270,7 @@ class UiTest {
             touchSymbol("Pause")
             sees("Paused at")
             pace.allow(100)
-            touchSymbol("Go on")
+            touchSymbol("Continue")
             waitForIdle()
             assertTrue(app.models.installed.any { it.id == entry.id })
         }
@@ -291,7 +292,7 @@ class UiTest {
     }
 
     @Test
-    fun `a reference that is typed in is judged before any download`() {
+    fun `a typed reference is checked before any download`() {
         val app = app()
         play(app) {
             touch("Models")
@@ -299,45 +300,45 @@ class UiTest {
             onNodeWithTag("reference").performTextInput("hf:unsloth/DeepSeek-R1-Distill-Qwen-7B-GGUF:Q4_K_M")
             touch("Does it fit?")
             waitForIdle()
-            assertEquals(FitVerdict.TooLarge, app.models.typed?.verdict)
+            assertEquals(FitLevel.TooLarge, app.models.typed?.verdict)
         }
     }
 
     @Test
-    fun `mode sensitivity and rules are changed in the settings`() {
+    fun `mode sensitivity and policy are changed in the settings`() {
         val app = app()
         play(app) {
             touch("Settings")
             touch("Where answers come from")
-            touch("Only here")
-            touch("Everything is secret")
-            onNodeWithText("Places that may keep words").performScrollTo()
-            touch("Places that may keep words")
+            touch("Device only")
+            touch("Never send")
+            onNodeWithText("Providers that keep messages").performScrollTo()
+            touch("Providers that keep messages")
             onNodeWithTag("regions").performScrollTo().performTextInput("eu, us")
             waitForIdle()
             assertEquals(AnswerMode.OnlyOnDevice, app.settings.preferences.mode)
             assertEquals(PrivacyLevel.Secret, app.settings.preferences.privacy)
-            assertTrue(app.settings.rules.allowRetention)
-            assertEquals(listOf("EU", "US"), app.settings.rules.regions)
+            assertTrue(app.settings.policy.allowRetention)
+            assertEquals(listOf("EU", "US"), app.settings.policy.regions)
             touchSymbol("Back")
             touch("Privacy")
-            sees("Your words stay on this device")
+            sees("Your messages stay on this device")
         }
     }
 
     @Test
-    fun `a cap is typed in and nonsense changes nothing`() {
+    fun `a typed cap applies and invalid text changes nothing`() {
         val app = app()
         play(app) {
             touch("Settings")
-            touch("Caps and spending")
+            touch("Limits and spending")
             sees("$0.31")
             onNodeWithTag("cap day").performScrollTo().performTextReplacement("1,25")
             onNodeWithTag("cap month").performScrollTo().performTextReplacement("much")
             sees("Not an amount")
             waitForIdle()
-            assertEquals(1.25, app.settings.rules.dollarsPerDay)
-            assertEquals(5.0, app.settings.rules.dollarsPerMonth)
+            assertEquals(1.25, app.settings.policy.dollarsPerDay)
+            assertEquals(5.0, app.settings.policy.dollarsPerMonth)
         }
     }
 
@@ -402,7 +403,7 @@ class UiTest {
     }
 
     @Test
-    fun `a hot device that is short of memory says so`() = play(app(demo(condition = Condition(true, true)))) {
+    fun `a hot device that is short of memory says so`() = play(app(demo(condition = DeviceCondition(true, true)))) {
         onNodeWithText("The device is hot", substring = true).assertIsDisplayed()
         onNodeWithText("Memory is low", substring = true).assertIsDisplayed()
     }

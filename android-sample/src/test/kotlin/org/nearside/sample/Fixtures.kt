@@ -1,7 +1,7 @@
 /*
- * What the tests share: the app with the demo's brain, on a stage where everything happens at once, or waits for a word.
+ * Test fixtures: the app with `DemoBrain`, whose answers arrive at once or on demand.
  *
- * Models run unconfined: whatever does not wait for something is done when the call returns, on the thread of the test.
+ * Models run unconfined: work that waits for nothing is done when the call returns, on the thread of the test.
  */
 package org.nearside.sample
 
@@ -22,10 +22,10 @@ internal val russian: Translation = Translation.of(Locale.forLanguageTag("ru"))
 
 internal fun unconfined() = CoroutineScope(Dispatchers.Unconfined + SupervisorJob())
 
-/** Waits for what was begun. */
+/** Waits until the job has ended. */
 internal fun Job?.await() = runBlocking { this@await?.join() }
 
-/** Lets the demo say so many words, and holds it before the next. */
+/** Lets the demo emit a number of words, then blocks it. */
 internal class Pace(words: Int = 0) {
     private val allowed = Channel<Unit>(Channel.UNLIMITED)
 
@@ -38,20 +38,20 @@ internal class Pace(words: Int = 0) {
     suspend fun wait() = allowed.receive()
 }
 
-/** The demo; with a [pace] its answers wait, without one they come at once. */
+/** Creates the demo. With a [pace] its answers wait for it; without one they arrive at once. */
 internal fun demo(
     pace: Pace? = null,
     russian: Boolean = false,
     fresh: Boolean = false,
-    condition: Condition = Condition(),
+    condition: DeviceCondition = DeviceCondition(),
 ) = DemoBrain(russian, fresh, condition, now = { NOW }) { pace?.wait() }
 
-/** The app as it is after its start. */
+/** Creates the app and starts it. */
 internal fun app(brain: Brain = demo(), startsInDemo: Boolean = false): AppModel =
     AppModel(unconfined(), real = { brain }, demo = { demo() }, startsInDemo = startsInDemo).also { it.start().await() }
 
-/** A system that writes down what was asked of it. */
-internal class StagePlatform(private val picks: Path? = null) : Platform {
+/** A [Platform] that records its calls. */
+internal class FakePlatform(private val picks: Path? = null) : Platform {
     override val reducesMotion: Boolean = true
     var copied: String? = null
     var opened: String? = null
