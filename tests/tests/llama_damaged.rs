@@ -1,18 +1,21 @@
-//! No model file ends the process: cut ones, absurd ones, and ones that make llama.cpp fail its own asserts.
+//! No model file ends the process: truncated files, absurd ones, and those that fail llama.cpp's own asserts.
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use nearside_llama::{Context, ContextParams, Error, LoadMode, Model, ModelParams, Probe};
-use nearside_tests::gguf::Head;
+use nearside_tests::gguf::ModelHead;
 use nearside_tests::models;
 use tempfile::TempDir;
 
 #[test]
 fn a_failed_assert_of_llama_cpp_is_an_error() {
-    let said = nearside_llama::fail_an_assert();
-    assert!(said.starts_with("ggml.c:") && said.contains("GGML_ASSERT"), "{said}");
-    // And in the wild: llama.cpp asserts the number of layers.
+    let message = nearside_llama::fail_an_assert();
+    assert!(
+        message.starts_with("ggml.c:") && message.contains("GGML_ASSERT"),
+        "{message}"
+    );
+    // With a real file: llama.cpp asserts the number of layers.
     let damaged = Damaged::new();
     for layers in [0, 100_000, u32::MAX] {
         let error = damaged.probe(
@@ -25,7 +28,7 @@ fn a_failed_assert_of_llama_cpp_is_an_error() {
             "{layers}: {error:?}"
         );
     }
-    // Nothing is left behind that would hinder the next.
+    // The failure does not affect the next call.
     damaged.probe(&damaged.head).unwrap();
 }
 
@@ -100,12 +103,12 @@ fn bytes_at_random_never_end_the_process() {
             next(damaged.head.bytes().len() - 8)
         };
         let bytes = [0, u64::MAX, 1 << 40, next(usize::MAX) as u64][next(4)].to_le_bytes();
-        // Damage to a word of the vocabulary is no error; only coming back counts.
+        // Damage to a word of the vocabulary is no error; the call only has to return.
         let _ = damaged.probe(&damaged.head.patched(at, &bytes));
     }
 }
 
-/// A tokenizer without a splitter of its own recurses once a character of a word (`viking` is one).
+/// A tokenizer without its own splitter recurses once a character of a word (`viking` is one).
 #[test]
 fn an_endless_word_does_not_exhaust_the_stack() {
     let damaged = Damaged::new();
@@ -136,7 +139,7 @@ fn an_endless_word_does_not_exhaust_the_stack() {
 }
 
 struct Damaged {
-    head: Head,
+    head: ModelHead,
     file: PathBuf,
     _folder: TempDir,
 }
@@ -146,7 +149,7 @@ impl Damaged {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("damaged.gguf");
         Self {
-            head: Head::of(&models::path("smollm2.gguf")),
+            head: ModelHead::read(&models::path("smollm2.gguf")),
             file,
             _folder: folder,
         }
@@ -156,7 +159,7 @@ impl Damaged {
         self.head.value(key).start
     }
 
-    fn probe(&self, head: &Head) -> Result<(), Error> {
+    fn probe(&self, head: &ModelHead) -> Result<(), Error> {
         head.write(&self.file);
         let probe = Probe::open(&self.file, LoadMode::Repacked)?;
         probe.need(&ContextParams {

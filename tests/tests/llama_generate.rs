@@ -1,4 +1,4 @@
-//! Generation through the safe layer with a real model.
+//! Generation in the safe layer with a real model.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,7 +53,7 @@ fn an_abort_in_a_long_prompt_is_quick_and_harmless() {
     let (outcome, late, batch) = std::thread::scope(|scope| {
         let aborter = scope.spawn(move || {
             started.recv().unwrap();
-            // A batch takes a second: this is the middle of one.
+            // A batch takes a second, so this is during one.
             std::thread::sleep(Duration::from_millis(100));
             aborting.store(true, Ordering::Relaxed);
             Instant::now()
@@ -75,7 +75,7 @@ fn an_abort_in_a_long_prompt_is_quick_and_harmless() {
         (outcome, end.duration_since(aborter.join().unwrap()), batch)
     });
     assert_eq!(outcome, Decoded::Aborted);
-    // Between two operations of a batch, and not at its end: measured against batches of the same run.
+    // The abort comes between two operations of a batch, not at its end; compared with batches of the same run.
     assert!(late < batch / 2, "the abort took {late:?}, a whole batch {batch:?}");
     assert_eq!(context.position(), 1024, "a cut batch left something behind");
 
@@ -200,7 +200,7 @@ fn input_without_meaning_is_an_error_and_changes_nothing() {
     assert_eq!(context.position(), context.context());
     assert!(
         matches!(context.sample(&mut sampler), Err(Error::Input(_))),
-        "no logits were asked for"
+        "no logits were requested"
     );
 
     let other = load(LoadMode::Repacked);
@@ -330,7 +330,7 @@ fn greedy() -> SamplerParams {
     }
 }
 
-/// At most 32 tokens after `prompt`.
+/// Generates at most 32 tokens after `prompt`.
 fn continue_prompt(context: &mut Context, prompt: &[Token], params: &SamplerParams) -> String {
     let mut sampler = Sampler::new(context.model(), params).unwrap();
     let go_on = AtomicBool::new(false);
