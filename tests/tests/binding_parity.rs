@@ -141,8 +141,8 @@ fn every_public_function_of_the_core_is_in_swift_and_in_kotlin() {
 }
 
 /// The file of each sample that calls the library, and the one that opens it on a phone.
-const IOS_SPEAKERS: [&str; 1] = ["NearsideBrain.swift"];
-const ANDROID_SPEAKERS: [&str; 2] = ["NearsideBrain.kt", "AndroidBrain.kt"];
+const IOS_CALLERS: [&str; 1] = ["NearsideBrain.swift"];
+const ANDROID_CALLERS: [&str; 2] = ["NearsideBrain.kt", "AndroidBrain.kt"];
 
 #[test]
 fn the_samples_speak_to_the_library_in_one_file_and_use_only_what_is_public() {
@@ -155,7 +155,7 @@ fn the_samples_speak_to_the_library_in_one_file_and_use_only_what_is_public() {
             .map(str::trim)
             .filter_map(|line| line.strip_prefix("import Nearside"));
         for rest in imports {
-            let known = IOS_SPEAKERS.contains(&name(&path).as_str());
+            let known = IOS_CALLERS.contains(&name(&path).as_str());
             speakers += 1;
             // `NearsideGenerated` and `NearsideFFI` are internal to the package.
             if !rest.is_empty() || !known {
@@ -176,7 +176,7 @@ fn the_samples_speak_to_the_library_in_one_file_and_use_only_what_is_public() {
                 .lines()
                 .filter_map(|line| line.strip_prefix("import org.nearside."));
             let foreign: Vec<_> = imports.filter(|rest| !rest.starts_with("sample.")).collect();
-            let known = ANDROID_SPEAKERS.contains(&name(&path).as_str());
+            let known = ANDROID_CALLERS.contains(&name(&path).as_str());
             speakers += usize::from(!foreign.is_empty());
             if !foreign.is_empty() && !known {
                 wrong.push(format!("{}: {foreign:?}", path.display()));

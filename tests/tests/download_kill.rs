@@ -14,9 +14,9 @@ use nearside_tests::{models, tiny_models};
 
 const SMOLLM2_SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
 
-/// Bytes a second. Twenty runs of at most [`LONGEST`] do not fetch the whole model, so every kill comes during the download.
+/// Bytes per second. Twenty runs of [`MAX_RUN_TIME`] do not fetch the whole model, so every kill hits the download.
 const RATE: u64 = 40_000_000;
-const LONGEST: Duration = Duration::from_millis(110);
+const MAX_RUN_TIME: Duration = Duration::from_millis(110);
 
 fn program() -> PathBuf {
     if let Some(path) = std::env::var_os("NEARSIDE_BIN") {
@@ -57,7 +57,7 @@ fn killed_at_twenty_random_moments_every_pull_goes_on_and_the_last_is_whole() {
         let mut child = pull(&hub, &device);
         let share = f64::from(noise.next().unwrap_or_default()) / 255.0;
         // The random time of the kill is the point of the test, so no signal can replace the sleep.
-        std::thread::sleep(LONGEST.mul_f64(share));
+        std::thread::sleep(MAX_RUN_TIME.mul_f64(share));
         child.kill().expect("killed");
         child.wait().expect("gone");
         assert!(device.partial_bytes() >= held, "what was held stays held");

@@ -17,14 +17,14 @@ use nearside::state::State;
 use nearside_tests::tiny_models;
 
 const KILLS: u64 = 100;
-const AT_ONCE: usize = 3;
+const PROCESSES: usize = 3;
 
 /// Caps in US dollars, reached on some days and near the end of the month.
 const DAY_CAP_USD: f64 = 0.2;
 const MONTH_CAP_USD: f64 = 3.0;
 
 /// 1 November 2026, UTC. The hundred runs are spread over the month.
-const FIRST: u64 = 1_793_491_200;
+const MONTH_START: u64 = 1_793_491_200;
 
 /// The output of one process until its kill.
 #[derive(Default)]
@@ -53,7 +53,7 @@ fn spawn_writer(directory: &Path, number: u64) -> Child {
 }
 
 fn now(number: u64) -> u64 {
-    FIRST + number * 30 / KILLS * 86_400
+    MONTH_START + number * 30 / KILLS * 86_400
 }
 
 /// Starts a process that writes to the ledger, kills it at a random time, and returns its output.
@@ -121,7 +121,7 @@ fn killed_a_hundred_times_the_ledger_has_every_finished_answer_and_keeps_every_c
         }
     };
     let runs: Vec<LedgerRun> = thread::scope(|scope| {
-        let slots: Vec<_> = (0..AT_ONCE as u64)
+        let slots: Vec<_> = (0..PROCESSES as u64)
             .map(|slot| scope.spawn(move || one_after_another(slot)))
             .collect();
         slots
@@ -161,7 +161,7 @@ fn killed_a_hundred_times_the_ledger_has_every_finished_answer_and_keeps_every_c
     let refused: u64 = runs.iter().map(|run| run.full).sum();
     assert!(refused > 0 && finished > KILLS, "it wrote entries and reached a cap");
     println!(
-        "{KILLS} kills, {AT_ONCE} processes at once, {:.1} s: {finished} answers reported as finished, all in the ledger at \
+        "{KILLS} kills, {PROCESSES} processes at once, {:.1} s: {finished} answers reported as finished, all in the ledger at \
          their cost; {unreported} settled and not reported, {unsettled} left unsettled; {refused} refused; fullest day \
          ${:.9} of ${DAY_CAP_USD}, month ${:.9} of ${MONTH_CAP_USD}",
         begun.elapsed().as_secs_f64(),

@@ -24,7 +24,7 @@ fn greedy_text_is_llama_cpps_own() {
         let mut context = Context::new(&model, &params).unwrap();
         assert_eq!(
             continue_prompt(&mut context, &prompt(&model), &greedy()),
-            AS_LLAMA_CPP_WRITES,
+            LLAMA_CPP_OUTPUT,
             "{threads} threads"
         );
     }
@@ -36,7 +36,7 @@ fn a_mapped_model_writes_the_same() {
     let mut context = context(&model);
     assert_eq!(
         continue_prompt(&mut context, &prompt(&model), &greedy()),
-        AS_LLAMA_CPP_WRITES
+        LLAMA_CPP_OUTPUT
     );
 }
 
@@ -84,7 +84,7 @@ fn an_abort_in_a_long_prompt_is_quick_and_harmless() {
     assert_eq!(context.position(), 0);
     assert_eq!(
         continue_prompt(&mut context, &prompt(&model), &greedy()),
-        AS_LLAMA_CPP_WRITES
+        LLAMA_CPP_OUTPUT
     );
 }
 
@@ -116,11 +116,11 @@ fn a_trimmed_context_continues_as_if_nothing_had_followed() {
     let (last, most) = prompt.split_last().unwrap();
     assert!(context.trim(u32::try_from(most.len()).unwrap()));
     assert_eq!(context.position() as usize, most.len());
-    assert_eq!(continue_prompt(&mut context, &[*last], &greedy()), AS_LLAMA_CPP_WRITES);
+    assert_eq!(continue_prompt(&mut context, &[*last], &greedy()), LLAMA_CPP_OUTPUT);
 
     context.clear();
     assert_eq!(context.position(), 0);
-    assert_eq!(continue_prompt(&mut context, &prompt, &greedy()), AS_LLAMA_CPP_WRITES);
+    assert_eq!(continue_prompt(&mut context, &prompt, &greedy()), LLAMA_CPP_OUTPUT);
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn contexts_of_one_model_work_side_by_side() {
             .map(|_| scope.spawn(|| continue_prompt(&mut context(&model), &prompt(&model), &greedy())))
             .collect();
         for thread in threads {
-            assert_eq!(thread.join().unwrap(), AS_LLAMA_CPP_WRITES);
+            assert_eq!(thread.join().unwrap(), LLAMA_CPP_OUTPUT);
         }
     });
 }
@@ -347,5 +347,5 @@ fn continue_prompt(context: &mut Context, prompt: &[Token], params: &SamplerPara
     String::from_utf8_lossy(&text).into_owned()
 }
 
-const AS_LLAMA_CPP_WRITES: &str = " the moon is a celestial body that is always moving. The tides are caused by the \
+const LLAMA_CPP_OUTPUT: &str = " the moon is a celestial body that is always moving. The tides are caused by the \
     gravitational pull of the moon. The moon is a celestial body that is orbiting";

@@ -10,7 +10,7 @@ use nearside_tests::remote::{PATIENCE, collect_answer, connected, question, star
 use tokio::sync::Semaphore;
 
 const STREAMS: usize = 10_000;
-const AT_ONCE: usize = 64;
+const CONCURRENCY: usize = 64;
 
 fn main_threads() -> usize {
     std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
@@ -51,7 +51,7 @@ fn ten_thousand_faulty_streams_all_end_and_leave_nothing_behind() {
             })
             .collect();
         let clients: Vec<_> = providers.iter().map(|provider| connected(provider).http).collect();
-        let gate = Arc::new(Semaphore::new(AT_ONCE));
+        let gate = Arc::new(Semaphore::new(CONCURRENCY));
         let mut running = tokio::task::JoinSet::new();
         for n in 0..STREAMS {
             let provider = &providers[n % providers.len()];

@@ -5,23 +5,23 @@ use super::log::Host;
 /// A fault to inject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// The next body and its connection end after so many bytes.
+    /// The next body and its connection end after this many bytes.
     CutAfter(u64),
-    /// The next body stops after so many bytes and the connection stays open.
+    /// The next body stops after this many bytes and the connection stays open.
     StallAfter(u64),
     /// Every body has this byte of the file inverted.
     WrongByteAt(u64),
     /// The CDN ignores `Range` headers and always sends the whole file.
     IgnoreRanges,
-    /// The `Content-Range` of the next ranged response is shifted forward by so many bytes.
+    /// The `Content-Range` of the next ranged response is shifted forward by this many bytes.
     ShiftedRange(u64),
-    /// The `Content-Range` of the next ranged response states a size that is too large by so many bytes.
+    /// The `Content-Range` of the next ranged response states a size that is too large by this many bytes.
     WrongTotal(u64),
-    /// Every body has so many extra bytes and no `Content-Length`.
+    /// Every body has this many extra bytes and no `Content-Length`.
     TooLong(u64),
     /// The next body is a web page.
     WebPage,
-    /// A presigned address serves so many responses, then 403.
+    /// A presigned address serves this many responses, then 403.
     ExpiresAfter(u32),
     /// The next request to this host is refused.
     Refuse(Host, Refusal),

@@ -21,7 +21,7 @@ pub struct LoggedRequest {
     pub method: String,
     /// With the query.
     pub path: String,
-    /// The `Range` header, as it came.
+    /// The `Range` header as received.
     pub range: Option<String>,
     /// Whether it carried a token.
     pub authorized: bool,

@@ -125,12 +125,12 @@ impl ServedFile {
     }
 }
 
-/// Hashes a file. For a file over [`LARGE`], a sparse stand-in for a model, hashes size and name instead: hashing the
-/// content would take a minute, and no test downloads it completely.
+/// Hashes a file. Over [`MAX_HASHED_BYTES`], as for a sparse stand-in for a model, hashes size and name instead: the content
+/// would take a minute, and no test downloads it completely.
 fn hash_file(path: &PathBuf, hash: &mut Sha256) -> io::Result<u64> {
     let mut file = File::open(path)?;
     let size = file.metadata()?.len();
-    if size > LARGE {
+    if size > MAX_HASHED_BYTES {
         hash.update(path.as_os_str().as_encoded_bytes());
         hash.update(size.to_le_bytes());
     } else {
@@ -152,5 +152,4 @@ impl io::Write for HashWriter<'_> {
     }
 }
 
-/// In bytes.
-const LARGE: u64 = 2_000_000_000;
+const MAX_HASHED_BYTES: u64 = 2_000_000_000;

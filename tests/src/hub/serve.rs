@@ -268,10 +268,10 @@ fn send_body(
         .chain(faults.stall)
         .min()
         .map_or(end, |after| end.min(first + after));
-    let mut buffer = vec![0; CHUNK];
+    let mut buffer = vec![0; BUFFER_BYTES];
     let mut at = first;
     while at < stop {
-        let wanted = CHUNK.min((stop - at) as usize);
+        let wanted = BUFFER_BYTES.min((stop - at) as usize);
         let Ok(count) = file.read_at(at, &mut buffer[..wanted]) else {
             return (at - first, false);
         };
@@ -337,4 +337,4 @@ fn pairs(headers: &[(&str, &str)]) -> Vec<(String, String)> {
         .collect()
 }
 
-const CHUNK: usize = 64 * 1024;
+const BUFFER_BYTES: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! What the hub's connections share.
+//! The state that the hub's connections share.
 
 use std::net::TcpStream;
 use std::sync::Mutex;

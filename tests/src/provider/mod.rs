@@ -154,17 +154,17 @@ impl Provider {
         self.server.ever_opened()
     }
 
-    /// Waits until so many requests arrived; `false` on timeout.
+    /// Waits until this many requests arrived; `false` on timeout.
     pub fn wait_for_requests(&self, count: usize, at_most: Duration) -> bool {
         self.wait(at_most, |state| state.requests.len() >= count)
     }
 
-    /// Waits until clients disconnected during so many answers; `false` on timeout.
+    /// Waits until clients disconnected during this many answers; `false` on timeout.
     pub fn wait_for_closed_early(&self, count: usize, at_most: Duration) -> bool {
         self.wait(at_most, |state| state.closed_early >= count)
     }
 
-    /// Waits until at most so many connections are open; `false` on timeout.
+    /// Waits until at most this many connections are open; `false` on timeout.
     pub fn wait_for_open_connections(&self, most: usize, at_most: Duration) -> bool {
         self.server.wait_for_open(most, at_most)
     }

@@ -76,7 +76,7 @@ impl Server {
         self.connections.lock().ever
     }
 
-    /// Waits until at most so many are open; `false` on timeout.
+    /// Waits until at most this many are open; `false` on timeout.
     pub(super) fn wait_for_open(&self, most: usize, at_most: Duration) -> bool {
         let open = self.connections.lock();
         let waited = self

@@ -1,4 +1,4 @@
-//! What a provider received and what its connections share.
+//! Requests that a provider received, and the state that its connections share.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 
-const LONG: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 #[test]
 fn the_socket_delivers_the_scenario_whatever_the_chunking() {
@@ -62,7 +62,7 @@ fn a_connection_carries_successive_requests() {
     assert_eq!(provider.connections(), 1);
     assert_eq!(provider.chats().len(), 3);
     drop(connection);
-    assert!(provider.wait_for_open_connections(0, LONG));
+    assert!(provider.wait_for_open_connections(0, TIMEOUT));
     assert_eq!(provider.closed_early(), 0);
 }
 
@@ -82,10 +82,10 @@ fn a_client_that_disconnects_is_counted() {
         provider.play(scenario.clone());
         let mut connection = TcpStream::connect(provider.server.address()).expect("connected");
         send(&mut connection, &provider, &chat(Dialect::OpenRouter, true));
-        assert!(provider.wait_for_requests(1, LONG));
+        assert!(provider.wait_for_requests(1, TIMEOUT));
         drop(connection);
-        assert!(provider.wait_for_closed_early(1, LONG), "{scenario:?}");
-        assert!(provider.wait_for_open_connections(0, LONG));
+        assert!(provider.wait_for_closed_early(1, TIMEOUT), "{scenario:?}");
+        assert!(provider.wait_for_open_connections(0, TIMEOUT));
     }
 }
 

@@ -94,7 +94,7 @@ impl Child {
         }
         let peak: u64 = read("peak").trim().parse().unwrap_or_default();
         println!("{}: peak {} MB", self.name, peak / 1_000_000);
-        if peak > MOST_MEMORY {
+        if peak > MAX_MEMORY_BYTES {
             let _ = writeln!(failures, "{}: took {peak} bytes", self.name);
         }
         for line in judged.lines() {
@@ -228,4 +228,4 @@ static STARTED: AtomicU64 = AtomicU64::new(0);
 /// Environment variable with the share of a child: model, part, folder.
 const BATCH: &str = "NEARSIDE_TEST_BATCH";
 const CHILDREN: usize = 2;
-const MOST_MEMORY: u64 = 200_000_000;
+const MAX_MEMORY_BYTES: u64 = 200_000_000;
