@@ -1,7 +1,8 @@
-//! Damaged models, made from the head of a real one.
+//! Makes damaged models from the head of a real one.
 //!
 //! A GGUF file is a header (magic, version, counts), the metadata, the list of tensors, padding, and the weights. llama.cpp
-//! plans a model from all but the weights, so a damaged file is the patched head, grown to the full size without content.
+//! plans a load from everything but the weights, so a damaged file is the patched head, extended to the full size by a
+//! hole.
 
 #![allow(clippy::expect_used, reason = "part of tests, though it is not under `cfg(test)`")]
 
@@ -10,22 +11,22 @@ use std::io::{Read as _, Write as _};
 use std::ops::Range;
 use std::path::Path;
 
-/// The head of a GGUF file, and where its values lie.
+/// The head of a GGUF file and the offsets of its values.
 #[derive(Clone)]
-pub struct Head {
+pub struct ModelHead {
     bytes: Vec<u8>,
     file_size: u64,
     values: Vec<(String, u32, Range<usize>)>,
     tensors: Range<usize>,
 }
 
-impl Head {
-    /// Reads the head of the model at `path`, which must be a valid one.
+impl ModelHead {
+    /// Reads the head of the valid model at `path`.
     ///
     /// # Panics
-    /// When it is not.
+    /// If the model is not valid.
     #[must_use]
-    pub fn of(path: &Path) -> Self {
+    pub fn read(path: &Path) -> Self {
         let file = File::open(path).expect("the model");
         let file_size = file.metadata().expect("its size").len();
         let mut bytes = Vec::new();
@@ -59,28 +60,28 @@ impl Head {
         }
     }
 
-    /// The keys of the metadata with the number of their type.
+    /// Returns the metadata keys with their type numbers.
     pub fn keys(&self) -> impl Iterator<Item = (&str, u32)> {
         self.values.iter().map(|(key, kind, _)| (key.as_str(), *kind))
     }
 
-    /// Where the list of tensors lies.
+    /// Returns the byte range of the tensor list.
     #[must_use]
     pub fn tensors(&self) -> Range<usize> {
         self.tensors.clone()
     }
 
-    /// Where the bytes of the value of `key` lie.
+    /// Returns the byte range of the value of `key`.
     ///
     /// # Panics
-    /// When the model has no such key.
+    /// If the model has no such key.
     #[must_use]
     pub fn value(&self, key: &str) -> Range<usize> {
         let found = self.values.iter().find(|(name, ..)| name == key);
         found.unwrap_or_else(|| panic!("no `{key}`")).2.clone()
     }
 
-    /// The same head with other bytes from `at` on.
+    /// Returns a copy with the bytes from `at` on replaced.
     #[must_use]
     pub fn patched(&self, at: usize, bytes: &[u8]) -> Self {
         let mut head = self.clone();
@@ -88,16 +89,16 @@ impl Head {
         head
     }
 
-    /// Its bytes.
+    /// Returns the bytes of the head.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Writes it as a file of the model's full size.
+    /// Writes the head as a file of the model's full size.
     ///
     /// # Panics
-    /// When that fails.
+    /// If writing fails.
     pub fn write(&self, path: &Path) {
         let mut file = File::create(path).expect("a file");
         file.write_all(&self.bytes).expect("its head");

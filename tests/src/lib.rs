@@ -1,14 +1,14 @@
-//! What Nearside's tests stand on: a hub on this machine, models real, small and damaged, and a device to download to.
+//! Fixtures of Nearside's tests: a local hub, local providers, and models that are real, tiny or damaged.
 
 #![allow(
     clippy::expect_used,
     reason = "a test that cannot be set up must fail at once and say why"
 )]
 
+pub mod fixtures;
 pub mod gguf;
 pub mod hub;
 pub mod models;
 pub mod provider;
 pub mod remote;
-pub mod scene;
-pub mod small;
+pub mod tiny_models;

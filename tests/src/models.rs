@@ -1,13 +1,13 @@
-//! Where the real models are that tests run on.
+//! Paths of the real models that tests run on.
 
 #![allow(clippy::expect_used, reason = "part of tests, though it is not under `cfg(test)`")]
 
 use std::path::PathBuf;
 
-/// The model file `name` in the folder that `NEARSIDE_MODELS` names, else in `~/.cache/nearside/models`.
+/// Returns the path of the model file `name` in `NEARSIDE_MODELS`, by default `~/.cache/nearside/models`.
 ///
 /// # Panics
-/// When it is not there: a test without its model must not pass.
+/// If the file is missing: a test without its model must not pass.
 #[must_use]
 pub fn path(name: &str) -> PathBuf {
     let folder = std::env::var_os("NEARSIDE_MODELS").map_or_else(

@@ -1,29 +1,27 @@
-//! The library's engine for a provider, pointed at a recorded one: connection, question, and the answer read to its end.
+//! Runs the library's remote engine against a local provider and collects its answer.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nearside::Error;
+use nearside::chat::{ChatRequest, ChatStream, Chunk, CostSource, DataPolicy, Message, Receipt, Route, StopReason, Target, Usage};
+use nearside::stream::Stream;
 use nearside::RetryPolicy;
-use nearside::chat::{
-    ChatRequest, ChatStream, Chunk, CostSource, DataPolicy, Message, Receipt, Route, StopReason, Target, Usage,
-};
 use nearside::engine::remote::{
-    Circuit, Connection, Http, Price, ProviderKind, ProviderSettings, RemoteEngine, RemoteModel, Secret, Timeouts,
+    Circuit, Connection, Http, Timeouts, Price, ProviderKind, ProviderSettings, RemoteEngine, RemoteModel, Secret,
     Upstreams,
 };
 use nearside::engine::{Engine, Job};
-use nearside::stream::Stream;
 use tokio::runtime::Handle;
 
 use crate::provider::{Dialect, Provider};
 
-/// The library's word for a dialect.
+/// Returns the library's provider kind for a dialect.
 pub fn kind(dialect: Dialect) -> ProviderKind {
-    ProviderKind::parse(&dialect.name().replace('_', "-")).expect("both know the same providers")
+    ProviderKind::parse(&dialect.name().replace('_', "-")).expect("the library knows every dialect")
 }
 
-/// A provider as an app would set it up.
+/// Returns the settings with which an app would add this provider.
 pub fn settings(dialect: Dialect, url: &str) -> ProviderSettings {
     ProviderSettings {
         name: dialect.name().to_owned(),
@@ -37,7 +35,7 @@ pub fn settings(dialect: Dialect, url: &str) -> ProviderSettings {
     }
 }
 
-/// A connection to the provider at this address, impatient, and with a price where somebody would send a bill.
+/// Builds a connection to the provider at this address, with short timeouts, and with a price if it is hosted.
 pub fn connection(dialect: Dialect, url: &str) -> Connection {
     let settings = settings(dialect, url);
     let hosted = settings.kind.is_hosted();
@@ -61,13 +59,13 @@ pub fn connection(dialect: Dialect, url: &str) -> Connection {
     }
 }
 
-/// A connection to a running recorded provider.
+/// Builds a connection to a running local provider.
 pub fn connected(provider: &Provider) -> Connection {
     connection(provider.dialect(), &provider.url())
 }
 
-/// Asks; the answer comes on the stream.
-pub fn start(connection: Connection, request: ChatRequest) -> ChatStream {
+/// Starts a chat and returns its stream.
+pub fn start_chat(connection: Connection, request: ChatRequest) -> ChatStream {
     let (stream, sink) = Stream::new();
     let target = Target::Remote {
         provider: connection.settings.name.clone(),
@@ -82,9 +80,9 @@ pub fn start(connection: Connection, request: ChatRequest) -> ChatStream {
     stream
 }
 
-/// An answer, read to its end.
+/// An answer whose stream was read to its end.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
+pub struct CollectedAnswer {
     /// All reasoning, joined.
     pub reasoning: String,
     /// All text, joined.
@@ -93,24 +91,24 @@ pub struct Answer {
     pub calls: Vec<(String, String, String)>,
     /// Address and title of each citation.
     pub citations: Vec<(String, String)>,
-    /// The last word.
-    pub end: Result<End, Error>,
+    /// The fields of `Done`, or the error.
+    pub end: Result<AnswerEnd, Error>,
 }
 
-/// What `Done` said.
+/// The fields of `Done`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct End {
-    /// Why it ended.
+pub struct AnswerEnd {
+    /// The stop reason.
     pub stop: StopReason,
-    /// Tokens.
+    /// The token usage.
     pub usage: Usage,
     /// The receipt.
     pub receipt: Receipt,
 }
 
-impl Answer {
-    /// Puts chunks together; the end is still open.
-    pub fn of(chunks: Vec<Chunk>) -> Self {
+impl CollectedAnswer {
+    /// Joins chunks. Without a `Done`, `end` is an error.
+    pub fn from_chunks(chunks: Vec<Chunk>) -> Self {
         let mut answer = Self {
             reasoning: String::new(),
             text: String::new(),
@@ -127,52 +125,52 @@ impl Answer {
                 Chunk::Citation { url, title } => answer.citations.push((url, title)),
                 Chunk::Done {
                     stop, usage, receipt, ..
-                } => answer.end = Ok(End { stop, usage, receipt }),
+                } => answer.end = Ok(AnswerEnd { stop, usage, receipt }),
             }
         }
         answer
     }
 
-    /// How it ended well.
-    pub fn done(&self) -> &End {
-        self.end.as_ref().expect("the answer ended well")
+    /// Returns the fields of `Done`; panics if the answer failed.
+    pub fn done(&self) -> &AnswerEnd {
+        self.end.as_ref().expect("the answer succeeded")
     }
 
-    /// How it ended badly.
+    /// Returns the error; panics if the answer succeeded.
     pub fn error(&self) -> &Error {
         self.end.as_ref().expect_err("the answer ended with an error")
     }
 }
 
-/// Reads a stream to its end, which must come.
-pub async fn read(stream: &ChatStream) -> Answer {
+/// Reads a stream to its end. Panics if an item takes longer than 60 s.
+pub async fn collect_answer(stream: &ChatStream) -> CollectedAnswer {
     let mut chunks = Vec::new();
     let failed = loop {
         let batch = tokio::time::timeout(Duration::from_secs(60), stream.next_batch()).await;
-        match batch.expect("a stream goes on or ends") {
+        match batch.expect("the stream continues or ends") {
             Ok(batch) if batch.is_empty() => break None,
             Ok(batch) => chunks.extend(batch),
             Err(error) => break Some(error),
         }
     };
-    let mut answer = Answer::of(chunks);
+    let mut answer = CollectedAnswer::from_chunks(chunks);
     if let Some(error) = failed {
         answer.end = Err(error);
     }
     answer
 }
 
-/// Asks and reads to the end.
-pub async fn ask(connection: Connection, request: ChatRequest) -> Answer {
-    read(&start(connection, request)).await
+/// Runs a chat and collects its answer.
+pub async fn chat_to_end(connection: Connection, request: ChatRequest) -> CollectedAnswer {
+    collect_answer(&start_chat(connection, request)).await
 }
 
-/// A plain question.
+/// Returns a simple request.
 pub fn question() -> ChatRequest {
     ChatRequest::new(vec![Message::user("Why do the tides come twice a day?")])
 }
 
-/// How a cost must be known at this provider after a whole answer.
+/// Returns the cost source that a complete answer of this provider must have.
 pub fn cost_source(dialect: Dialect) -> CostSource {
     match dialect {
         Dialect::OpenRouter => CostSource::Provider,
@@ -181,10 +179,10 @@ pub fn cost_source(dialect: Dialect) -> CostSource {
     }
 }
 
-/// The credential that the recorded providers want, where they want one.
+/// The API key that the local providers accept.
 pub const KEY: &str = "sk-test-zyxkey";
 
-/// Short, so that a fault costs milliseconds.
+/// Short timeouts, so that a fault costs milliseconds.
 pub const TIMEOUTS: Timeouts = Timeouts {
     first_byte: Duration::from_millis(400),
     first_data: Duration::from_millis(600),
@@ -198,7 +196,7 @@ pub const TIMEOUTS: Timeouts = Timeouts {
     max_retry_after: Duration::from_millis(50),
 };
 
-/// R1's, more or less.
+/// About the price of DeepSeek R1.
 pub const PRICE: Price = Price {
     usd_in: 0.7,
     usd_out: 2.5,

@@ -1,14 +1,12 @@
-//! What the core can do, Swift and Kotlin can do: every public function of the objects an app holds is declared in the
-//! bindings, and those that stream have their short name in both hand-written halves. And the samples use nothing but
-//! the two packages' public names, in one file each.
-//!
-//! It reads the sources, so it needs neither language.
+//! Compares the core with the bindings: every public function of the objects an app holds is declared in the bindings, and
+//! those that stream have their short name in both hand-written halves. The samples use only the two packages' public
+//! names, in one file each. Reads the sources, so it needs neither language.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The objects an app holds, where the core says what they do, and where the bindings say it again.
+/// The objects an app holds, with their source in the core and in the bindings.
 const OBJECTS: [(&str, &[&str], &str); 2] = [
     (
         "Nearside",
@@ -28,8 +26,8 @@ const OBJECTS: [(&str, &[&str], &str); 2] = [
     ),
 ];
 
-/// What gives a stream in the core; in the bindings it begins with `start_`, and the hand-written halves give it back
-/// its name.
+/// Functions that return a stream. In the generated bindings they start with `start_`; the hand-written halves restore
+/// the name.
 const STREAMS: [&str; 7] = [
     "chat",
     "continue_remotely",
@@ -48,12 +46,12 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|cause| panic!("{path}: {cause}"))
 }
 
-/// The public functions of `impl OBJECT {` in a source.
+/// Returns the public functions of `impl OBJECT {` in a source.
 fn methods(source: &str, object: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for block in source.split(&format!("\nimpl {object} {{\n")).skip(1) {
         let block = block.split("\n}\n").next().unwrap_or_default();
-        // `scripted` and its like are for tests and behind a feature in both.
+        // `scripted` and similar ones are for tests and behind a feature in both.
         for line in block.lines() {
             let declared = line
                 .strip_prefix("    pub ")
@@ -66,19 +64,19 @@ fn methods(source: &str, object: &str) -> BTreeSet<String> {
     found
 }
 
-/// `start_chat` as Swift and Kotlin write it.
+/// Converts `start_chat` to camel case.
 fn camel(name: &str) -> String {
-    let mut words = name.split('_');
-    let mut camel = words.next().unwrap_or_default().to_owned();
-    for word in words {
-        let (first, rest) = word.split_at(1);
+    let mut parts = name.split('_');
+    let mut camel = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (first, rest) = part.split_at(1);
         camel.push_str(&first.to_uppercase());
         camel.push_str(rest);
     }
     camel
 }
 
-/// Every source of this ending below a folder.
+/// Returns every source with this extension below a folder.
 fn sources(folder: &str, ending: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
@@ -105,7 +103,7 @@ fn every_public_function_of_the_core_is_in_swift_and_in_kotlin() {
         .into_iter()
         .map(|(_, text)| text)
         .collect();
-    let swift: String = sources("bindings/swift/Sources/NearsideKit", ".swift")
+    let swift: String = sources("bindings/swift/Sources/Nearside", ".swift")
         .into_iter()
         .map(|(_, text)| text)
         .collect();
@@ -142,9 +140,9 @@ fn every_public_function_of_the_core_is_in_swift_and_in_kotlin() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
-/// The one file of each sample that speaks to the library, and the one that opens it on a phone.
-const IOS_SPEAKERS: [&str; 1] = ["NearsideBrain.swift"];
-const ANDROID_SPEAKERS: [&str; 2] = ["NearsideBrain.kt", "AndroidBrain.kt"];
+/// The file of each sample that calls the library, and the one that opens it on a phone.
+const IOS_CALLERS: [&str; 1] = ["NearsideBrain.swift"];
+const ANDROID_CALLERS: [&str; 2] = ["NearsideBrain.kt", "AndroidBrain.kt"];
 
 #[test]
 fn the_samples_speak_to_the_library_in_one_file_and_use_only_what_is_public() {
@@ -157,9 +155,9 @@ fn the_samples_speak_to_the_library_in_one_file_and_use_only_what_is_public() {
             .map(str::trim)
             .filter_map(|line| line.strip_prefix("import Nearside"));
         for rest in imports {
-            let known = IOS_SPEAKERS.contains(&name(&path).as_str());
+            let known = IOS_CALLERS.contains(&name(&path).as_str());
             speakers += 1;
-            // `NearsideGenerated` and `NearsideFFI` are the package's own business.
+            // `NearsideGenerated` and `NearsideFFI` are internal to the package.
             if rest != "Kit" || !known {
                 wrong.push(format!("{}: import Nearside{rest}", path.display()));
             }
@@ -178,12 +176,12 @@ fn the_samples_speak_to_the_library_in_one_file_and_use_only_what_is_public() {
                 .lines()
                 .filter_map(|line| line.strip_prefix("import org.nearside."));
             let foreign: Vec<_> = imports.filter(|rest| !rest.starts_with("sample.")).collect();
-            let known = ANDROID_SPEAKERS.contains(&name(&path).as_str());
+            let known = ANDROID_CALLERS.contains(&name(&path).as_str());
             speakers += usize::from(!foreign.is_empty());
             if !foreign.is_empty() && !known {
                 wrong.push(format!("{}: {foreign:?}", path.display()));
             }
-            // What UniFFI writes for itself is public by accident.
+            // UniFFI's own helpers are public by accident.
             if foreign
                 .iter()
                 .any(|rest| rest.starts_with("Uniffi") || rest.starts_with("FfiConverter"))

@@ -1,5 +1,5 @@
-//! A scenario that one language has and the other lacks is a promise kept in half: the Kotlin and the Swift tests carry
-//! the same names, and this holds them to it. It reads the sources, so it needs neither language.
+//! Compares the names of the Kotlin and the Swift tests, so that no scenario is missing in one language. Reads the sources,
+//! so it needs neither language.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,7 +19,7 @@ fn kotlin_and_swift_play_the_same_scenarios() {
     assert!(missing.is_empty(), "in one language only: {missing:?}");
 }
 
-/// The names of the functions that `@Test` stands before, in all files below this folder of `bindings/`.
+/// Returns the names of the `@Test` functions in all files below this folder of `bindings/`.
 fn scenarios(folder: &str, extension: &str, keyword: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../bindings").join(folder)];
@@ -36,7 +36,7 @@ fn scenarios(folder: &str, extension: &str, keyword: &str) -> BTreeSet<String> {
     found
 }
 
-/// What is called after each `@Test`, whatever else stands between the two.
+/// Finds the function name after each `@Test`, skipping other attributes between them.
 fn names(source: &str, keyword: &str) -> Vec<String> {
     let name = |after: &str| {
         let declared = after.split_once(keyword).expect("a function follows `@Test`").1;

@@ -1,4 +1,4 @@
-//! The local engine on a real model: the order of chunks, what a cancel does, what the cache keeps, where answers end.
+//! The local engine on a real model: chunk order, cancel, cache reuse, stop reasons.
 
 use std::time::{Duration, Instant};
 
@@ -6,9 +6,9 @@ use nearside::chat::{ChatRequest, ChatStream, Chunk, Limits, Message, Sampling, 
 use nearside::{Config, ErrorKind, Nearside, Result};
 use nearside_tests::models;
 
-/// An answer, gathered.
+/// A collected answer.
 #[derive(Debug, Default)]
-struct Answer {
+struct LocalAnswer {
     text: String,
     reasoning: String,
     started: usize,
@@ -23,7 +23,7 @@ fn open(folder: &tempfile::TempDir, context: u32) -> Nearside {
     Nearside::new(config).expect("the library opens")
 }
 
-/// A question to SmolLM2, greedy.
+/// Returns a greedy request to SmolLM2.
 fn ask(text: &str) -> ChatRequest {
     ChatRequest {
         model: Some(models::path("smollm2.gguf").to_string_lossy().into_owned()),
@@ -46,8 +46,8 @@ fn limited(request: ChatRequest, max_tokens: u32) -> ChatRequest {
     }
 }
 
-async fn gather(stream: &ChatStream) -> Result<Answer> {
-    let mut answer = Answer::default();
+async fn gather(stream: &ChatStream) -> Result<LocalAnswer> {
+    let mut answer = LocalAnswer::default();
     loop {
         let batch = stream.next_batch().await?;
         if batch.is_empty() {
@@ -66,8 +66,8 @@ async fn gather(stream: &ChatStream) -> Result<Answer> {
                     assert!(!text.is_empty());
                     answer.text.push_str(&text);
                 }
-                Chunk::ToolCall { name, .. } => panic!("nobody offered the tool `{name}`"),
-                Chunk::Citation { url, .. } => panic!("nobody searched for `{url}`"),
+                Chunk::ToolCall { name, .. } => panic!("unexpected call of `{name}`"),
+                Chunk::Citation { url, .. } => panic!("unexpected citation of `{url}`"),
                 Chunk::Done {
                     stop,
                     usage,
@@ -83,7 +83,7 @@ async fn gather(stream: &ChatStream) -> Result<Answer> {
     }
 }
 
-/// Words that no two places share: about 6,000 tokens.
+/// Returns about 6,000 tokens of text without repeated passages.
 fn long_text() -> String {
     (0..720).map(|n| format!("item {n} is here; ")).collect()
 }
@@ -184,7 +184,7 @@ async fn max_tokens_and_stop_strings_end_the_answer_where_they_say() {
         Some((StopReason::MaxTokens, 5))
     );
 
-    // A stop string of the answer's own, cut out of its middle so that tokens split it.
+    // A stop string from the middle of the answer, so that it spans tokens.
     let words: Vec<&str> = whole.text.split(' ').collect();
     let stop = words[2..4].join(" ");
     let mut request = limited(ask("Count from one to twenty in digits."), 60);
@@ -207,7 +207,7 @@ async fn a_full_context_ends_the_answer_and_a_longer_prompt_is_refused() {
         assert_eq!(
             usage.prompt_tokens + usage.completion_tokens,
             256 + 1,
-            "the last token is told but not read"
+            "the last token is sent but not decoded"
         );
     } else {
         assert_eq!(stop, StopReason::End);
@@ -221,7 +221,7 @@ async fn a_full_context_ends_the_answer_and_a_longer_prompt_is_refused() {
 async fn cancelling_a_long_prefill_ends_it_at_once_and_the_model_still_works() {
     let folder = tempfile::tempdir().expect("a folder");
     let nearside = open(&folder, 8192);
-    // Loads the model, so that what is cancelled is the prefill.
+    // Load the model first, so that the cancel hits the prefill.
     gather(&nearside.chat(limited(ask("Hello"), 1)))
         .await
         .expect("an answer");
@@ -250,7 +250,7 @@ async fn cancelling_a_long_prefill_ends_it_at_once_and_the_model_still_works() {
         );
         assert_eq!(stream.next_batch().await, Ok(vec![]));
     }
-    // Told, not asserted: how long it takes says as much about what else the machine does.
+    // Printed, not asserted: the duration depends on the load of the machine.
     waits.sort();
     println!(
         "cancel during prefill: median {:?}, worst {:?} of {}",
@@ -265,7 +265,7 @@ async fn cancelling_a_long_prefill_ends_it_at_once_and_the_model_still_works() {
 }
 
 #[tokio::test]
-async fn cancelling_while_text_comes_ends_with_cancelled_and_disturbs_nobody_else() {
+async fn cancelling_while_text_comes_ends_with_cancelled_and_only_that_answer() {
     let folder = tempfile::tempdir().expect("a folder");
     let nearside = open(&folder, 2048);
     let expected = gather(&nearside.chat(limited(ask("Name a river."), 16)))
@@ -366,7 +366,7 @@ fn it_works_inside_another_runtime_and_without_any() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let within = runtime.block_on(async move {
         let answer = gather(&nearside.chat(limited(ask("Name a river."), 4))).await;
-        // Dropped where a runtime of its own may not be.
+        // Drop it inside a runtime, where a nested one may not be dropped.
         drop(nearside);
         answer
     });

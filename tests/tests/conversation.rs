@@ -1,4 +1,4 @@
-//! Conversations: what is kept of them, in which versions, what a model is told of them, and what is found in them.
+//! Conversations: persistence, versions, prompt history and search.
 
 #![allow(clippy::expect_used, reason = "a step that fails is a test that fails")]
 
@@ -29,17 +29,17 @@ fn say(words: &str) -> ChatRequest {
     ChatRequest::new(vec![Message::user(words)])
 }
 
-/// Reads an answer to its end.
+/// Reads an answer to its end and returns its text and stop reason.
 async fn gather(stream: ChatStream) -> Result<(String, StopReason), Error> {
-    let (mut said, mut stop) = (String::new(), None);
+    let (mut answer, mut stop) = (String::new(), None);
     loop {
         let batch = stream.next_batch().await?;
         if batch.is_empty() {
-            return Ok((said, stop.expect("an answer has a last word")));
+            return Ok((answer, stop.expect("an answer ends with `Done`")));
         }
         for chunk in batch {
             match chunk {
-                Chunk::Text { text } => said.push_str(&text),
+                Chunk::Text { text } => answer.push_str(&text),
                 Chunk::Done { stop: how, .. } => stop = Some(how),
                 _ => {}
             }
@@ -55,7 +55,7 @@ async fn begun(conversations: &Conversations) -> u64 {
         .id
 }
 
-/// Who said what, of the branch that is shown.
+/// Returns roles and texts of the selected branch.
 async fn shown(conversations: &Conversations, id: u64) -> Vec<(Role, String)> {
     let conversation = conversations.open(id).await.expect("it opens");
     conversation
@@ -205,7 +205,7 @@ async fn a_stream_that_is_dropped_leaves_what_came_and_a_failure_says_what_faile
     assert_eq!(last.text, "a word");
     assert!(matches!(&last.state, MessageState::Failed { error } if error.contains("the line is dead")));
 
-    // What cannot be asked is refused before anything is written down.
+    // Invalid turns are rejected before anything is written.
     let mut wrong = say("never");
     wrong.sampling.temperature = Some(9.0);
     assert_eq!(
@@ -216,10 +216,10 @@ async fn a_stream_that_is_dropped_leaves_what_came_and_a_failure_says_what_faile
         ErrorKind::InvalidRequest
     );
     assert_eq!(shown(&conversations, id).await.len(), 2);
-    let nobody = gather(conversations.send(77, say("hello")))
+    let unknown = gather(conversations.send(77, say("hello")))
         .await
         .expect_err("no such conversation");
-    assert!(nobody.to_string().contains("`77`"), "{nobody}");
+    assert!(unknown.to_string().contains("`77`"), "{unknown}");
 }
 
 #[tokio::test]
@@ -383,7 +383,7 @@ async fn a_conversation_is_written_out_for_people_and_for_programs() {
 }
 
 #[tokio::test]
-async fn a_real_model_is_told_what_was_said_and_leaves_out_what_its_context_cannot_hold() {
+async fn a_real_model_gets_the_history_without_what_its_context_cannot_hold() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = Config {
         context: Some(512),
@@ -427,14 +427,14 @@ async fn a_real_model_is_told_what_was_said_and_leaves_out_what_its_context_cann
         "whole turns: {}",
         last.left_out
     );
-    // The question, its answer and the instructions: the model saw what came before.
+    // User message, answer and system prompt: the model got the history.
     let seen: Vec<u32> = answers
         .iter()
         .filter_map(|answer| answer.usage.map(|usage| usage.prompt_tokens))
         .collect();
     assert!(seen[1] > seen[0], "{seen:?}");
     assert!(seen.iter().all(|tokens| *tokens < 512), "{seen:?}");
-    // What is left out goes in large steps, so that most turns find the ones before them in the KV cache.
+    // Messages are omitted in large steps, so that most turns reuse the KV cache.
     let cached = |answer: &&&StoredMessage| {
         answer
             .usage

@@ -1,5 +1,5 @@
-//! `kill -9` in the middle of a streamed answer, fifty times: the conversation opens, holds all but at most the last
-//! second, and goes on.
+//! `kill -9` during a streamed answer, fifty times: the conversation opens, contains all but at most the last second, and
+//! can be resumed.
 
 #![cfg(unix)]
 #![allow(clippy::expect_used, reason = "a step that fails is a test that fails")]
@@ -12,16 +12,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nearside::chat::{ChatRequest, Chunk, ConversationSettings, Limits, MessageState};
 use nearside::{Config, Nearside};
-use nearside_tests::{models, small};
+use nearside_tests::{models, tiny_models};
 
 const KILLS: u64 = 50;
-/// Most lives must end in the middle of an answer, or the test would show little.
-const IN_THE_MIDDLE: u64 = 40;
+/// Minimum number of kills during an answer, so that the test is meaningful.
+const MIN_INTERRUPTED: u64 = 40;
 
-/// What a life said: the words with their moments, and whether it came to its end.
+/// The output of one process: texts with their times, and whether the answer ended.
 #[derive(Default)]
-struct Said {
-    words: Vec<(u128, String)>,
+struct ConversationRun {
+    texts: Vec<(u128, String)>,
     done: bool,
     killed_at: u128,
 }
@@ -33,13 +33,13 @@ fn now_ms() -> u128 {
         .as_millis()
 }
 
-/// Lets a process answer, and kills it some moments after its first words.
-fn live_and_die(directory: &Path, model: &str, conversation: u64, moments: u64) -> Said {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_nearside-teller"))
+/// Starts a process that answers, and kills it `delay_ms` after its first text.
+fn run_and_kill(directory: &Path, model: &str, conversation: u64, delay_ms: u64) -> ConversationRun {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_nearside-conversation-writer"))
         .args(["--directory".as_ref(), directory.as_os_str()])
         .args(["--model", model, "--conversation", &conversation.to_string()])
         .args([
-            "--say",
+            "--prompt",
             "Tell me a very long story about a lighthouse keeper and the sea, in many chapters.",
         ])
         .stdin(Stdio::null())
@@ -47,41 +47,41 @@ fn live_and_die(directory: &Path, model: &str, conversation: u64, moments: u64) 
         .spawn()
         .expect("the program starts");
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-    let mut said = Said::default();
-    let hear = |said: &mut Said, line: String| match line.splitn(3, ' ').collect::<Vec<_>>()[..] {
-        ["text", at, words] => said.words.push((
+    let mut run = ConversationRun::default();
+    let parse_line = |run: &mut ConversationRun, line: String| match line.splitn(3, ' ').collect::<Vec<_>>()[..] {
+        ["text", at, text] => run.texts.push((
             at.parse().expect("a moment"),
-            serde_json::from_str(words).expect("words"),
+            serde_json::from_str(text).expect("a text"),
         )),
-        ["done"] => said.done = true,
+        ["done"] => run.done = true,
         ["started"] => {}
-        _ => panic!("a line that is none: {line}"),
+        _ => panic!("unexpected line: {line}"),
     };
-    while said.words.is_empty() {
-        hear(
-            &mut said,
+    while run.texts.is_empty() {
+        parse_line(
+            &mut run,
             lines.next().expect("it answers before it ends").expect("a line"),
         );
     }
-    // The moment itself is what is tested: no signal could choose it.
-    thread::sleep(Duration::from_millis(moments));
-    said.killed_at = now_ms();
+    // The random time of the kill is the point of the test, so no signal can replace the sleep.
+    thread::sleep(Duration::from_millis(delay_ms));
+    run.killed_at = now_ms();
     child.kill().expect("killed");
     child.wait().expect("gone");
     for line in lines {
-        // The last line may be half a line.
+        // The last line may be incomplete.
         let line = line.expect("a line");
         if line.starts_with("text") && serde_json::from_str::<String>(line.splitn(3, ' ').nth(2).unwrap_or("")).is_err()
         {
             continue;
         }
-        hear(&mut said, line);
+        parse_line(&mut run, line);
     }
-    said
+    run
 }
 
 #[test]
-fn a_kill_in_the_middle_of_an_answer_loses_at_most_a_second_and_the_conversation_goes_on() {
+fn a_kill_during_an_answer_loses_at_most_a_second_and_the_conversation_goes_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let model = models::path("smollm2.gguf").to_string_lossy().into_owned();
     let open = || Nearside::new(Config::new(folder.path().to_string_lossy())).expect("the library opens");
@@ -89,9 +89,9 @@ fn a_kill_in_the_middle_of_an_answer_loses_at_most_a_second_and_the_conversation
         .enable_all()
         .build()
         .expect("a runtime");
-    let mut noise = small::noise(5);
-    let (mut middle, mut worst) = (0, Duration::ZERO);
-    for life in 0..KILLS {
+    let mut noise = tiny_models::noise(5);
+    let (mut interrupted, mut worst) = (0, Duration::ZERO);
+    for round in 0..KILLS {
         let nearside = open();
         let conversations = nearside.conversations().expect("they open");
         let settings = ConversationSettings {
@@ -101,43 +101,40 @@ fn a_kill_in_the_middle_of_an_answer_loses_at_most_a_second_and_the_conversation
         let id = runtime.block_on(conversations.create(settings)).expect("created").id;
         drop((conversations, nearside));
 
-        let moments = u64::from(noise.next().unwrap_or_default()) * 6;
-        let said = live_and_die(folder.path(), &model, id, moments);
+        let delay_ms = u64::from(noise.next().unwrap_or_default()) * 6;
+        let run = run_and_kill(folder.path(), &model, id, delay_ms);
 
         let nearside = open();
         let conversations = nearside.conversations().expect("they open after a kill");
         let opened = runtime.block_on(conversations.open(id)).expect("it opens after a kill");
-        assert_eq!(opened.messages.len(), 2, "life {life}");
+        assert_eq!(opened.messages.len(), 2, "round {round}");
         let kept = &opened.messages[1];
-        let heard: String = said.words.iter().map(|(_, words)| words.as_str()).collect();
+        let sent: String = run.texts.iter().map(|(_, text)| text.as_str()).collect();
         assert!(
-            heard.starts_with(&kept.text) || kept.text.starts_with(&heard),
-            "life {life}: other words are kept"
+            sent.starts_with(&kept.text) || kept.text.starts_with(&sent),
+            "round {round}: another text is stored"
         );
-        if said.done {
-            assert_eq!(
-                kept.text, heard,
-                "life {life}: an answer that was told to its end is whole"
-            );
+        if run.done {
+            assert_eq!(kept.text, sent, "round {round}: a finished answer is complete");
             continue;
         }
         assert!(
             matches!(kept.state, MessageState::Interrupted | MessageState::Done { .. }),
-            "life {life}"
+            "round {round}"
         );
-        middle += 1;
-        // The oldest word that was told and is not kept.
+        interrupted += 1;
+        // The oldest text that was sent and is not stored.
         let mut length = 0;
-        let lost = said.words.iter().find(|(_, words)| {
-            length += words.len();
+        let lost = run.texts.iter().find(|(_, text)| {
+            length += text.len();
             length > kept.text.len()
         });
         if let Some((at, _)) = lost {
-            let age = Duration::from_millis(u64::try_from(said.killed_at.saturating_sub(*at)).unwrap_or(u64::MAX));
+            let age = Duration::from_millis(u64::try_from(run.killed_at.saturating_sub(*at)).unwrap_or(u64::MAX));
             worst = worst.max(age);
             assert!(
                 age <= Duration::from_secs(1),
-                "life {life} lost words that were {age:?} old"
+                "round {round} lost text that was {age:?} old"
             );
         }
 
@@ -154,7 +151,7 @@ fn a_kill_in_the_middle_of_an_answer_loses_at_most_a_second_and_the_conversation
             loop {
                 let batch = stream.next_batch().await.expect("it goes on");
                 if batch.is_empty() {
-                    assert!(done, "life {life}: the answer ends");
+                    assert!(done, "round {round}: the answer ends");
                     return more;
                 }
                 for chunk in batch {
@@ -167,13 +164,13 @@ fn a_kill_in_the_middle_of_an_answer_loses_at_most_a_second_and_the_conversation
             }
         });
         let whole = runtime.block_on(conversations.open(id)).expect("it opens");
-        assert_eq!(whole.messages[1].text, format!("{}{more}", kept.text), "life {life}");
+        assert_eq!(whole.messages[1].text, format!("{}{more}", kept.text), "round {round}");
         assert!(matches!(whole.messages[1].state, MessageState::Done { .. }));
     }
-    println!("{KILLS} kills, {middle} in the middle of an answer; the oldest word lost was {worst:?} old");
+    println!("{KILLS} kills, {interrupted} during an answer; the oldest lost text was {worst:?} old");
     assert!(
-        middle >= IN_THE_MIDDLE,
-        "only {middle} lives ended in the middle of an answer"
+        interrupted >= MIN_INTERRUPTED,
+        "only {interrupted} kills came during an answer"
     );
     let nearside = open();
     let listed = runtime

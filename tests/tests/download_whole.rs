@@ -1,12 +1,12 @@
-//! Downloads that go well: what is told, what is installed, and that no byte travels twice.
+//! Successful downloads: their events, the installed model, and that no byte is fetched twice.
 
 #![allow(clippy::expect_used, reason = "a step that fails is a test that fails")]
 
 use nearside::model::download::head;
 use nearside::model::{DownloadEvent, ModelRef};
+use nearside_tests::fixtures::{self, TestDevice, kinds};
 use nearside_tests::hub::{Host, Hub};
-use nearside_tests::scene::{self, Scene, kinds};
-use nearside_tests::{models, small};
+use nearside_tests::{models, tiny_models};
 
 const SMOLLM2_SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
 
@@ -17,8 +17,8 @@ async fn a_real_model_is_resolved_fetched_verified_and_installed() {
         .file_as("org/smol", "SmolLM2-135M-Q4_1.gguf", &file)
         .start()
         .expect("a hub");
-    let scene = Scene::new(&hub);
-    let events = scene.download("hf:org/smol").await.expect("a download");
+    let device = TestDevice::new(&hub);
+    let events = device.download("hf:org/smol").await.expect("a download");
 
     assert_eq!(kinds(&events), ["resolved", "progress", "verifying", "installed"]);
     assert_eq!(
@@ -33,11 +33,11 @@ async fn a_real_model_is_resolved_fetched_verified_and_installed() {
             sha256: Some(SMOLLM2_SHA256.to_owned()),
         }
     );
-    let progress = scene::progress(&events);
-    assert_eq!(progress.first(), Some(&0), "the first is told at once");
+    let progress = fixtures::progress(&events);
+    assert_eq!(progress.first(), Some(&0), "the first is sent at once");
     assert_eq!(progress.last(), Some(&98_362_432));
     assert!(progress.is_sorted());
-    let model = scene::installed(&events);
+    let model = fixtures::installed(&events);
     assert_eq!(model.id, "smollm2-135m-q4_1");
     assert_eq!(model.sha256, SMOLLM2_SHA256);
     assert_eq!(
@@ -49,44 +49,44 @@ async fn a_real_model_is_resolved_fetched_verified_and_installed() {
         std::fs::read(&model.path).expect("the file"),
         std::fs::read(&file).expect("the original")
     );
-    assert_eq!(scene.store.list(), Ok(vec![model]));
+    assert_eq!(device.store.list(), Ok(vec![model]));
     assert_eq!(hub.bytes_sent(), 98_362_432);
 }
 
 #[tokio::test]
-async fn an_installed_model_is_told_without_asking_anybody() {
+async fn an_installed_model_is_reported_without_a_request() {
     let hub = Hub::builder()
-        .bytes("o/r", "m.Q4_K_M.gguf", small::model(1000, 1))
+        .bytes("o/r", "m.Q4_K_M.gguf", tiny_models::model(1000, 1))
         .start()
         .expect("a hub");
-    let scene = Scene::new(&hub);
-    let first = scene.download("hf:o/r").await.expect("a download");
+    let device = TestDevice::new(&hub);
+    let first = device.download("hf:o/r").await.expect("a download");
     hub.clear_log();
     for name in ["hf:o/r", "hf:o/r:q4_k_m", "hf:o/r/m.Q4_K_M.gguf"] {
-        let again = scene.download(name).await.expect("installed");
+        let again = device.download(name).await.expect("installed");
         assert_eq!(kinds(&again), ["resolved", "installed"]);
-        assert_eq!(scene::installed(&again), scene::installed(&first));
+        assert_eq!(fixtures::installed(&again), fixtures::installed(&first));
     }
     assert!(hub.log().is_empty(), "{:?}", hub.log());
 }
 
 #[tokio::test]
 async fn the_same_bytes_under_another_name_are_not_fetched_again() {
-    let bytes = small::model(100_000, 2);
+    let bytes = tiny_models::model(100_000, 2);
     let hub = Hub::builder()
         .bytes("o/one", "one.gguf", bytes.clone())
         .bytes("o/two", "two.gguf", bytes)
         .start();
     let hub = hub.expect("a hub");
-    let scene = Scene::new(&hub);
-    let one = scene.download("hf:o/one").await.expect("a download");
+    let device = TestDevice::new(&hub);
+    let one = device.download("hf:o/one").await.expect("a download");
     let sent = hub.bytes_sent();
-    let two = scene.download("hf:o/two").await.expect("known bytes");
+    let two = device.download("hf:o/two").await.expect("known bytes");
     assert_eq!(kinds(&two), ["resolved", "installed"]);
-    assert_eq!(scene::installed(&two), scene::installed(&one));
+    assert_eq!(fixtures::installed(&two), fixtures::installed(&one));
     assert_eq!(hub.bytes_sent(), sent);
     hub.clear_log();
-    scene.download("hf:o/two").await.expect("remembered");
+    device.download("hf:o/two").await.expect("remembered");
     assert!(hub.log().is_empty());
 }
 
@@ -96,23 +96,29 @@ async fn the_head_of_a_large_model_takes_under_8_mb_and_a_download_goes_on_behin
         .file("o/r1", &models::path("r1-7b.gguf"))
         .start()
         .expect("a hub");
-    let scene = Scene::new(&hub);
-    let remote = scene.hub.resolve(&scene.reference("hf:o/r1")).await.expect("resolved");
-    let (found, network) = head::fetch_head(&scene.hub, &scene.store, &remote)
+    let device = TestDevice::new(&hub);
+    let remote = device
+        .hub
+        .resolve(&device.reference("hf:o/r1"))
+        .await
+        .expect("resolved");
+    let (found, network) = head::fetch_head(&device.hub, &device.store, &remote)
         .await
         .expect("a head");
     assert_eq!(found.architecture, "qwen2");
     assert!(network >= found.data_offset && network < 8_000_000, "{network} bytes");
     assert_eq!(hub.bytes_sent(), network);
-    let (again, network_again) = head::fetch_head(&scene.hub, &scene.store, &remote).await.expect("kept");
+    let (again, network_again) = head::fetch_head(&device.hub, &device.store, &remote)
+        .await
+        .expect("kept");
     assert_eq!((again, network_again), (found, 0));
 
     hub.clear_log();
-    let stream = scene.start("hf:o/r1");
+    let stream = device.start("hf:o/r1");
     loop {
         let batch = stream.next_batch().await.expect("no error");
         assert!(!batch.is_empty());
-        if scene::progress(&batch).iter().any(|done| *done > network) {
+        if fixtures::progress(&batch).iter().any(|done| *done > network) {
             break;
         }
     }
@@ -130,51 +136,55 @@ async fn the_head_of_a_large_model_takes_under_8_mb_and_a_download_goes_on_behin
 async fn a_small_model_is_judged_and_then_downloaded_without_fetching_a_byte_twice() {
     let file = models::path("smollm2.gguf");
     let hub = Hub::builder().file("o/smol", &file).start().expect("a hub");
-    let scene = Scene::new(&hub);
-    let remote = scene
+    let device = TestDevice::new(&hub);
+    let remote = device
         .hub
-        .resolve(&scene.reference("hf:o/smol"))
+        .resolve(&device.reference("hf:o/smol"))
         .await
         .expect("resolved");
-    let (_, network) = head::fetch_head(&scene.hub, &scene.store, &remote)
+    let (_, network) = head::fetch_head(&device.hub, &device.store, &remote)
         .await
         .expect("a head");
-    let events = scene.download("hf:o/smol").await.expect("a download");
-    assert_eq!(scene::progress(&events).first(), Some(&network));
-    assert_eq!(scene::installed(&events).sha256, SMOLLM2_SHA256);
+    let events = device.download("hf:o/smol").await.expect("a download");
+    assert_eq!(fixtures::progress(&events).first(), Some(&network));
+    assert_eq!(fixtures::installed(&events).sha256, SMOLLM2_SHA256);
     assert_eq!(hub.bytes_sent(), 98_362_432);
 }
 
 #[tokio::test]
 async fn a_bare_address_is_installed_with_and_without_a_hash() {
-    let bytes = small::model(50_000, 3);
+    let bytes = tiny_models::model(50_000, 3);
     let hub = Hub::builder()
         .bytes("o/r", "m.gguf", bytes.clone())
         .start()
         .expect("a hub");
-    for fragment in [String::new(), format!("#sha256={}", small::sha256(&bytes))] {
-        let scene = Scene::new(&hub);
+    for fragment in [String::new(), format!("#sha256={}", tiny_models::sha256(&bytes))] {
+        let device = TestDevice::new(&hub);
         let reference = format!("{}{fragment}", hub.direct_url("o/r", "m.gguf"));
-        let model = scene::installed(&scene.download(&reference).await.expect("a download"));
-        assert_eq!(model.sha256, small::sha256(&bytes));
-        assert_eq!(scene.store.find(&scene.reference(&reference)), Ok(Some(model)));
+        let model = fixtures::installed(&device.download(&reference).await.expect("a download"));
+        assert_eq!(model.sha256, tiny_models::sha256(&bytes));
+        assert_eq!(device.store.find(&device.reference(&reference)), Ok(Some(model)));
     }
 }
 
 #[tokio::test]
 async fn a_mirror_without_a_programming_interface_serves_a_named_file() {
-    let bytes = small::model(50_000, 4);
+    let bytes = tiny_models::model(50_000, 4);
     let hub = Hub::builder()
         .bytes("o/r", "sub/m.gguf", bytes.clone())
         .without_api()
         .start()
         .expect("a hub");
-    let scene = Scene::new(&hub);
-    let events = scene.download("hf:o/r/sub/m.gguf").await.expect("a download");
+    let device = TestDevice::new(&hub);
+    let events = device.download("hf:o/r/sub/m.gguf").await.expect("a download");
     let DownloadEvent::Resolved { sha256, url, .. } = &events[0] else {
         panic!("resolved comes first")
     };
-    assert_eq!(*sha256, Some(small::sha256(&bytes)), "known before the first byte");
+    assert_eq!(
+        *sha256,
+        Some(tiny_models::sha256(&bytes)),
+        "known before the first byte"
+    );
     assert!(url.contains("/resolve/0123456789abcdef"), "pinned to the commit: {url}");
 }
 
@@ -182,34 +192,37 @@ async fn a_mirror_without_a_programming_interface_serves_a_named_file() {
 async fn a_listing_of_many_pages_is_read_to_its_end() {
     let mut builder = Hub::builder().page_size(2);
     for n in 0..7_u64 {
-        builder = builder.bytes("o/r", &format!("m{n}-F16.gguf"), small::model(100, n));
+        builder = builder.bytes("o/r", &format!("m{n}-F16.gguf"), tiny_models::model(100, n));
     }
     let hub = builder
-        .bytes("o/r", "m-Q8_0.gguf", small::model(100, 99))
+        .bytes("o/r", "m-Q8_0.gguf", tiny_models::model(100, 99))
         .start()
         .expect("a hub");
-    let scene = Scene::new(&hub);
-    let remote = scene.hub.resolve(&scene.reference("hf:o/r")).await.expect("resolved");
+    let device = TestDevice::new(&hub);
+    let remote = device.hub.resolve(&device.reference("hf:o/r")).await.expect("resolved");
     assert_eq!(remote.name, "m-Q8_0.gguf");
 }
 
 #[tokio::test]
 async fn the_token_goes_to_the_hub_and_not_to_its_storage() {
     let hub = Hub::builder()
-        .bytes("o/gated", "m.gguf", small::model(1000, 5))
+        .bytes("o/gated", "m.gguf", tiny_models::model(1000, 5))
         .gated("o/gated", "hf_canary")
         .start()
         .expect("a hub");
-    let scene = Scene::with_token(&hub, "hf_canary");
-    scene.download("hf:o/gated").await.expect("a download");
+    let device = TestDevice::with_token(&hub, "hf_canary");
+    device.download("hf:o/gated").await.expect("a download");
     let log = hub.log();
-    assert!(log.iter().any(|request| request.host == Host::Cdn), "storage was asked");
+    assert!(
+        log.iter().any(|request| request.host == Host::Cdn),
+        "the CDN got a request"
+    );
     for request in log {
         assert_eq!(request.authorized, request.host == Host::Hub, "{request:?}");
     }
-    // An address elsewhere gets none either.
+    // A direct address gets no token either.
     hub.clear_log();
-    let elsewhere = ModelRef::parse(&hub.direct_url("o/gated", "m.gguf")).expect("an address");
-    scene.hub.resolve(&elsewhere).await.expect("resolved");
+    let direct = ModelRef::parse(&hub.direct_url("o/gated", "m.gguf")).expect("an address");
+    device.hub.resolve(&direct).await.expect("resolved");
     assert!(hub.log().iter().all(|request| !request.authorized));
 }

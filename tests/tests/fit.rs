@@ -1,4 +1,4 @@
-//! Whether a model fits, against real models and llama.cpp's real loads.
+//! Fit verdicts, compared with real models and llama.cpp's real loads.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -13,7 +13,7 @@ use nearside::model::{CacheType, FitOptions, FitReport, LoadPlan, Verdict};
 use nearside::{ErrorKind, Result};
 use nearside_tests::models;
 
-/// A device with much memory, so that the answer does not depend on what else runs here.
+/// A device with much memory, so that the verdict does not depend on other processes.
 fn device() -> Snapshot {
     Snapshot {
         memory_available: 64_000_000_000,
@@ -36,8 +36,8 @@ fn with_budget(bytes: u64) -> FitOptions {
 #[test]
 fn a_7b_is_judged_to_the_byte_in_two_seconds_and_150_megabytes() {
     const CHILD: &str = "NEARSIDE_TEST_CHILD";
-    // In a process of its own, so that the peak of memory is that of a whole process. Other tests run beside this one:
-    // the best of three says how long it takes.
+    // In a separate process, so that its peak memory can be measured. Other tests may run at the same time, so the best
+    // of three runs is the duration.
     if std::env::var_os(CHILD).is_none() {
         let mut outputs = String::new();
         let done = (0..3).any(|_| {
@@ -119,19 +119,19 @@ fn less_and_less_memory_makes_it_tight_and_then_too_large_and_suggestions_hold()
     assert_eq!(verdict(full - 1), Verdict::Tight);
     assert_eq!(verdict(1), Verdict::TooLarge);
 
-    let mut told = 0;
+    let mut checked = 0;
     // Just too little, too little for the weights in memory, and less than three quarters of them and the cache.
     for budget in [full - 1, full - 150_000_000, full - 1_180_000_000, full - 1_300_000_000] {
-        let asked = fit(&path, &with_budget(budget)).expect("a verdict");
-        assert_ne!(asked.verdict, Verdict::Fits);
-        assert_eq!(asked.load, LoadPlan::Mapped);
-        assert!(asked.suggestions.len() <= 3);
-        let contexts: Vec<_> = asked.suggestions.iter().map(|suggestion| suggestion.context).collect();
+        let report = fit(&path, &with_budget(budget)).expect("a verdict");
+        assert_ne!(report.verdict, Verdict::Fits);
+        assert_eq!(report.load, LoadPlan::Mapped);
+        assert!(report.suggestions.len() <= 3);
+        let contexts: Vec<_> = report.suggestions.iter().map(|suggestion| suggestion.context).collect();
         assert!(
             contexts.is_sorted_by(|a, b| a >= b),
             "the smallest change first: {contexts:?}"
         );
-        for suggestion in &asked.suggestions {
+        for suggestion in &report.suggestions {
             let options = FitOptions {
                 context: Some(suggestion.context),
                 cache_type: Some(suggestion.cache_type),
@@ -145,16 +145,16 @@ fn less_and_less_memory_makes_it_tight_and_then_too_large_and_suggestions_hold()
                 suggestion.text
             );
             let better = [Verdict::Fits, Verdict::Tight, Verdict::TooLarge];
-            let place = |verdict| better.iter().position(|other| *other == verdict);
-            assert!(place(again.verdict) < place(asked.verdict), "{}", suggestion.text);
-            told += 1;
+            let rank = |verdict| better.iter().position(|other| *other == verdict);
+            assert!(rank(again.verdict) < rank(report.verdict), "{}", suggestion.text);
+            checked += 1;
         }
         println!(
             "{budget}: {:?}: {} {:#?}",
-            asked.verdict, asked.reason, asked.suggestions
+            report.verdict, report.reason, report.suggestions
         );
     }
-    assert!(told >= 4, "{told}");
+    assert!(checked >= 4, "{checked}");
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn the_head_alone_is_enough_and_nothing_is_left_behind() {
     };
     assert_eq!(judge(&zero).expect_err("no context").kind(), ErrorKind::InvalidRequest);
 
-    // llama.cpp refuses a head whose bytes changed since it was read.
+    // llama.cpp rejects a head whose bytes changed since it was read.
     fs::write(&beginning, vec![0; bytes.len()]).expect("a file");
     assert_eq!(
         judge(&FitOptions::default()).expect_err("zeros").kind(),

@@ -1,4 +1,4 @@
-//! `nearside-hub` as other languages and scripts use it.
+//! The program `nearside-hub`, used as by other languages and scripts.
 
 #![allow(clippy::expect_used, reason = "a step that fails is a test that fails")]
 
@@ -6,14 +6,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
-use nearside_tests::scene::{self, Scene};
-use nearside_tests::small;
+use nearside_tests::fixtures::{self, TestDevice};
+use nearside_tests::tiny_models;
 
 #[tokio::test]
-async fn the_program_says_where_it_is_serves_tells_and_ends_with_its_standard_input() {
+async fn the_program_prints_its_address_serves_logs_and_ends_with_its_standard_input() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("m.gguf");
-    let bytes = small::model(100_000, 1);
+    let bytes = tiny_models::model(100_000, 1);
     std::fs::write(&path, &bytes).expect("written");
     let mut hub = Command::new(env!("CARGO_BIN_EXE_nearside-hub"))
         .args(["--repo", "o/r", "--fault", "cut=50000", "--file"])
@@ -26,11 +26,14 @@ async fn the_program_says_where_it_is_serves_tells_and_ends_with_its_standard_in
     BufReader::new(hub.stdout.take().expect("its output"))
         .read_line(&mut line)
         .expect("a line");
-    let said: serde_json::Value = serde_json::from_str(&line).expect("JSON");
-    let url = said["url"].as_str().expect("an address");
+    let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    let url = line["url"].as_str().expect("an address");
 
-    let events = Scene::of(url, None).download("hf:o/r").await.expect("a download");
-    assert_eq!(scene::installed(&events).sha256, small::sha256(&bytes));
+    let events = TestDevice::connect(url, None)
+        .download("hf:o/r")
+        .await
+        .expect("a download");
+    assert_eq!(fixtures::installed(&events).sha256, tiny_models::sha256(&bytes));
 
     let mut log = TcpStream::connect(url.trim_start_matches("http://")).expect("connected");
     log.write_all(b"GET /_log HTTP/1.1\r\nConnection: close\r\n\r\n")

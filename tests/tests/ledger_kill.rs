@@ -1,5 +1,5 @@
-//! `kill -9` a hundred times while three processes at once spend from one ledger: no cost of a finished answer is lost,
-//! and no cap is passed.
+//! `kill -9` a hundred times while three processes write to one ledger: no cost of a finished answer is lost, and no cap is
+//! exceeded.
 
 #![allow(clippy::expect_used, reason = "a step that fails is a test that fails")]
 
@@ -12,39 +12,39 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use nearside::state::State;
 use nearside::state::{Ledger, SpendBy, SpendRow};
-use nearside_tests::small;
+use nearside::state::State;
+use nearside_tests::tiny_models;
 
 const KILLS: u64 = 100;
-const AT_ONCE: usize = 3;
+const PROCESSES: usize = 3;
 
-/// US dollars. Some days fill up, and towards its end the month does.
-const DAY: f64 = 0.2;
-const MONTH: f64 = 3.0;
+/// Caps in US dollars, reached on some days and near the end of the month.
+const DAY_CAP_USD: f64 = 0.2;
+const MONTH_CAP_USD: f64 = 3.0;
 
-/// The first of November 2026, in UTC; the month is lived through in a hundred lives.
-const FIRST: u64 = 1_793_491_200;
+/// 1 November 2026, UTC. The hundred runs are spread over the month.
+const MONTH_START: u64 = 1_793_491_200;
 
-/// What one process said before it was killed.
+/// The output of one process until its kill.
 #[derive(Default)]
-struct Said {
+struct LedgerRun {
     /// Nano-dollars and tokens of its answers, by purpose.
     done: HashMap<String, (u64, u64)>,
     full: u64,
 }
 
-fn spender(directory: &Path, life: u64) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_nearside-spender"))
+fn spawn_writer(directory: &Path, number: u64) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_nearside-ledger-writer"))
         .args(["--directory".as_ref(), directory.as_os_str()])
-        .args(["--name", &format!("life-{life}"), "--now", &now(life).to_string()])
+        .args(["--name", &format!("run-{number}"), "--now", &now(number).to_string()])
         .args([
             "--day",
-            &DAY.to_string(),
+            &DAY_CAP_USD.to_string(),
             "--month",
-            &MONTH.to_string(),
+            &MONTH_CAP_USD.to_string(),
             "--seed",
-            &life.to_string(),
+            &number.to_string(),
         ])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -52,39 +52,39 @@ fn spender(directory: &Path, life: u64) -> Child {
         .expect("the program starts")
 }
 
-fn now(life: u64) -> u64 {
-    FIRST + life * 30 / KILLS * 86_400
+fn now(number: u64) -> u64 {
+    MONTH_START + number * 30 / KILLS * 86_400
 }
 
-/// Lets a process spend, kills it at a moment that depends on nothing it does, and gives back what it had said.
-fn live_and_die(directory: &Path, life: u64, noise: &mut impl Iterator<Item = u8>) -> Said {
-    let mut child = spender(directory, life);
+/// Starts a process that writes to the ledger, kills it at a random time, and returns its output.
+fn run_and_kill(directory: &Path, number: u64, noise: &mut impl Iterator<Item = u8>) -> LedgerRun {
+    let mut child = spawn_writer(directory, number);
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
     let mut random = |below: u8| noise.next().unwrap_or_default() % below;
-    let mut said: Vec<String> = lines
+    let mut output: Vec<String> = lines
         .by_ref()
         .take(random(24).into())
         .map(|line| line.expect("a line"))
         .collect();
-    // The moment itself is what is tested: no signal could choose it.
+    // The random time of the kill is the point of the test, so no signal can replace the sleep.
     thread::sleep(Duration::from_micros(u64::from(random(250)) * 20));
-    assert_eq!(child.try_wait().expect("asked"), None, "it spends until it is killed");
+    assert_eq!(child.try_wait().expect("asked"), None, "it runs until it is killed");
     child.kill().expect("killed");
     child.wait().expect("gone");
-    said.extend(lines.map(|line| line.expect("a line")));
+    output.extend(lines.map(|line| line.expect("a line")));
 
-    let mut heard = Said::default();
-    for line in said {
+    let mut run = LedgerRun::default();
+    for line in output {
         match line.split(' ').collect::<Vec<_>>()[..] {
             ["done", purpose, nanos, tokens] => {
                 let figures = (nanos.parse().expect("nano-dollars"), tokens.parse().expect("tokens"));
-                heard.done.insert(purpose.to_owned(), figures);
+                run.done.insert(purpose.to_owned(), figures);
             }
-            ["full"] => heard.full += 1,
-            _ => panic!("it said `{line}`"),
+            ["full"] => run.full += 1,
+            _ => panic!("unexpected line `{line}`"),
         }
     }
-    heard
+    run
 }
 
 fn nanos(usd: f64) -> u64 {
@@ -96,30 +96,32 @@ fn counted(row: &SpendRow) -> u64 {
 }
 
 #[test]
-fn killed_a_hundred_times_while_it_spends_the_ledger_has_every_finished_answer_and_keeps_every_cap() {
+fn killed_a_hundred_times_the_ledger_has_every_finished_answer_and_keeps_every_cap() {
     let folder = tempfile::tempdir().expect("a folder");
     let directory = folder.path();
     let begun = Instant::now();
-    let lives = AtomicU64::new(0);
+    let next_run = AtomicU64::new(0);
     let ledger = Ledger::new(Arc::new(State::open(directory).expect("a state")));
     let one_after_another = |slot: u64| {
-        let mut noise = small::noise(slot + 1);
-        let mut heard = vec![];
+        let mut noise = tiny_models::noise(slot + 1);
+        let mut runs = vec![];
         loop {
-            let life = lives.fetch_add(1, Ordering::Relaxed);
-            if life >= KILLS {
-                return heard;
+            let number = next_run.fetch_add(1, Ordering::Relaxed);
+            if number >= KILLS {
+                return runs;
             }
-            heard.push(live_and_die(directory, life, &mut noise));
-            let spent = ledger.spent(UNIX_EPOCH + Duration::from_secs(now(life))).expect("read");
+            runs.push(run_and_kill(directory, number, &mut noise));
+            let spent = ledger
+                .spent(UNIX_EPOCH + Duration::from_secs(now(number)))
+                .expect("read");
             assert!(
-                nanos(spent.day) <= nanos(DAY) && nanos(spent.month) <= nanos(MONTH),
+                nanos(spent.day) <= nanos(DAY_CAP_USD) && nanos(spent.month) <= nanos(MONTH_CAP_USD),
                 "{spent:?}"
             );
         }
     };
-    let heard: Vec<Said> = thread::scope(|scope| {
-        let slots: Vec<_> = (0..AT_ONCE as u64)
+    let runs: Vec<LedgerRun> = thread::scope(|scope| {
+        let slots: Vec<_> = (0..PROCESSES as u64)
             .map(|slot| scope.spawn(move || one_after_another(slot)))
             .collect();
         slots
@@ -127,7 +129,7 @@ fn killed_a_hundred_times_while_it_spends_the_ledger_has_every_finished_answer_a
             .flat_map(|slot| slot.join().expect("it ends"))
             .collect()
     });
-    assert_eq!(heard.len() as u64, KILLS);
+    assert_eq!(runs.len() as u64, KILLS);
 
     let report = |by| ledger.report(None, None, by).expect("the ledger is whole");
     let rows: HashMap<String, SpendRow> = report(SpendBy::Purpose)
@@ -135,7 +137,7 @@ fn killed_a_hundred_times_while_it_spends_the_ledger_has_every_finished_answer_a
         .map(|row| (row.key.clone(), row))
         .collect();
     let mut finished = 0;
-    for (purpose, (cost, tokens)) in heard.iter().flat_map(|said| &said.done) {
+    for (purpose, (cost, tokens)) in runs.iter().flat_map(|run| &run.done) {
         let row = rows.get(purpose).expect("a finished answer is in the ledger");
         assert_eq!(
             (nanos(row.usd), nanos(row.usd_unsettled), row.completion_tokens),
@@ -145,23 +147,23 @@ fn killed_a_hundred_times_while_it_spends_the_ledger_has_every_finished_answer_a
         finished += 1;
     }
     let unsettled = rows.values().filter(|row| row.usd_unsettled > 0.0).count() as u64;
-    let untold = rows.len() as u64 - unsettled - finished;
+    let unreported = rows.len() as u64 - unsettled - finished;
     assert!(
-        unsettled + untold <= KILLS,
-        "one answer at a time is under way in a process: {unsettled} + {untold}"
+        unsettled + unreported <= KILLS,
+        "a process has one answer in flight: {unsettled} + {unreported}"
     );
 
     let days = report(SpendBy::Day);
     let month: u64 = days.iter().map(counted).sum();
     let fullest = days.iter().map(counted).max().unwrap_or_default();
-    assert!(fullest <= nanos(DAY), "{days:?}");
-    assert!(month <= nanos(MONTH), "{days:?}");
-    let refused: u64 = heard.iter().map(|said| said.full).sum();
-    assert!(refused > 0 && finished > KILLS, "it spent, and came as far as a cap");
+    assert!(fullest <= nanos(DAY_CAP_USD), "{days:?}");
+    assert!(month <= nanos(MONTH_CAP_USD), "{days:?}");
+    let refused: u64 = runs.iter().map(|run| run.full).sum();
+    assert!(refused > 0 && finished > KILLS, "it wrote entries and reached a cap");
     println!(
-        "{KILLS} kills, {AT_ONCE} processes at once, {:.1} s: {finished} answers told as finished, all in the ledger at \
-         their cost; {untold} settled and not told, {unsettled} left unsettled; {refused} refused; fullest day \
-         ${:.9} of ${DAY}, month ${:.9} of ${MONTH}",
+        "{KILLS} kills, {PROCESSES} processes at once, {:.1} s: {finished} answers reported as finished, all in the ledger at \
+         their cost; {unreported} settled and not reported, {unsettled} left unsettled; {refused} refused; fullest day \
+         ${:.9} of ${DAY_CAP_USD}, month ${:.9} of ${MONTH_CAP_USD}",
         begun.elapsed().as_secs_f64(),
         fullest as f64 / 1e9,
         month as f64 / 1e9,

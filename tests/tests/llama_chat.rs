@@ -1,4 +1,4 @@
-//! Chat templates and reply parsers of the safe layer, on the templates of real models.
+//! Chat templates and reply parsers of the safe layer, with the templates of real models.
 
 use nearside_llama::{
     ChatTemplate, Grammar, GrammarKind, LlamaError, LoadMode, Model, ModelParams, ParsedReply, Probe, Prompt, Rendered,
@@ -218,7 +218,7 @@ fn a_schema_becomes_a_grammar_that_samplers_accept() {
 }
 
 #[test]
-fn what_is_wrong_is_an_error_without_the_words_of_the_prompt() {
+fn invalid_input_is_an_error_without_text_of_the_prompt() {
     const SECRET: &str = "canary-7f3a";
     let template = ChatTemplate::from_model(&model()).unwrap();
     let bad = [
@@ -377,7 +377,7 @@ fn thinking() -> ChatTemplate {
     ChatTemplate::from_source(&thinking_source(), "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>").unwrap()
 }
 
-/// The same as in its later files, where the template opens the thought.
+/// The same in its later files, where the template opens the thought.
 fn opened_thinking() -> ChatTemplate {
     let source = thinking_source();
     let opened = source.replace("{{'<｜Assistant｜>'}}", "{{'<｜Assistant｜><think>\\n'}}");

@@ -1,18 +1,21 @@
-//! No model file ends the process: cut ones, absurd ones, and ones that make llama.cpp fail its own asserts.
+//! No model file ends the process: truncated files, absurd ones, and those that fail llama.cpp's own asserts.
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use nearside_llama::{Context, ContextParams, LlamaError, LoadMode, Model, ModelParams, Probe};
-use nearside_tests::gguf::Head;
+use nearside_llama::{Context, ContextParams, Error, LoadMode, Model, ModelParams, Probe};
+use nearside_tests::gguf::ModelHead;
 use nearside_tests::models;
 use tempfile::TempDir;
 
 #[test]
 fn a_failed_assert_of_llama_cpp_is_an_error() {
-    let said = nearside_llama::fail_an_assert();
-    assert!(said.starts_with("ggml.c:") && said.contains("GGML_ASSERT"), "{said}");
-    // And in the wild: llama.cpp asserts the number of layers.
+    let message = nearside_llama::fail_an_assert();
+    assert!(
+        message.starts_with("ggml.c:") && message.contains("GGML_ASSERT"),
+        "{message}"
+    );
+    // With a real file: llama.cpp asserts the number of layers.
     let damaged = Damaged::new();
     for layers in [0, 100_000, u32::MAX] {
         let error = damaged.probe(
@@ -21,11 +24,11 @@ fn a_failed_assert_of_llama_cpp_is_an_error() {
                 .patched(damaged.at("llama.block_count"), &layers.to_le_bytes()),
         );
         assert!(
-            matches!(&error, Err(LlamaError::Load(reason)) if reason.contains("GGML_ASSERT")),
+            matches!(&error, Err(Error::Load(reason)) if reason.contains("GGML_ASSERT")),
             "{layers}: {error:?}"
         );
     }
-    // Nothing is left behind that would hinder the next.
+    // The failure does not affect the next call.
     damaged.probe(&damaged.head).unwrap();
 }
 
@@ -36,19 +39,16 @@ fn a_cut_file_is_an_error() {
     for cut in [0, 3, 4, 8, 23, 24, 100, 1000, 100_000, whole.len() - 1, whole.len()] {
         std::fs::write(&damaged.file, &whole[..cut]).unwrap();
         assert!(
-            matches!(
-                Probe::from_file(&damaged.file, LoadMode::Repacked),
-                Err(LlamaError::Load(_))
-            ),
+            matches!(Probe::open(&damaged.file, LoadMode::Repacked), Err(Error::Load(_))),
             "{cut} bytes"
         );
-        assert!(matches!(load(&damaged.file), Err(LlamaError::Load(_))), "{cut} bytes");
+        assert!(matches!(load(&damaged.file), Err(Error::Load(_))), "{cut} bytes");
     }
     assert!(matches!(
         load(&damaged.file.with_file_name("absent.gguf")),
-        Err(LlamaError::Load(_))
+        Err(Error::Load(_))
     ));
-    assert!(matches!(load(&PathBuf::from("a\0b")), Err(LlamaError::Input(_))));
+    assert!(matches!(load(&PathBuf::from("a\0b")), Err(Error::Input(_))));
     assert!(load(damaged.file.parent().unwrap()).is_err(), "a folder");
 }
 
@@ -65,7 +65,7 @@ fn absurd_shapes_are_errors() {
         for value in [0, 1, 7, 65_536, i32::MAX as u32, u32::MAX] {
             let error = damaged.probe(&damaged.head.patched(damaged.at(key), &value.to_le_bytes()));
             assert!(
-                matches!(error, Err(LlamaError::Load(_) | LlamaError::Context(_))),
+                matches!(error, Err(Error::Load(_) | Error::Context(_))),
                 "{key} = {value}: {error:?}"
             );
         }
@@ -79,7 +79,7 @@ fn numbers_that_only_computing_would_stumble_over_are_found_before() {
     for value in [-1.0, f32::NAN, f32::INFINITY] {
         let error = damaged.probe(&damaged.head.patched(at, &value.to_le_bytes()));
         assert!(
-            matches!(&error, Err(LlamaError::Load(reason)) if reason.contains("epsilon")),
+            matches!(&error, Err(Error::Load(reason)) if reason.contains("epsilon")),
             "{value}: {error:?}"
         );
     }
@@ -103,12 +103,12 @@ fn bytes_at_random_never_end_the_process() {
             next(damaged.head.bytes().len() - 8)
         };
         let bytes = [0, u64::MAX, 1 << 40, next(usize::MAX) as u64][next(4)].to_le_bytes();
-        // Damage to a word of the vocabulary is no error; only coming back counts.
+        // Damage to a word of the vocabulary is no error; the call only has to return.
         let _ = damaged.probe(&damaged.head.patched(at, &bytes));
     }
 }
 
-/// A tokenizer without a splitter of its own recurses once a character of a word (`viking` is one).
+/// A tokenizer without its own splitter recurses once a character of a word (`viking` is one).
 #[test]
 fn an_endless_word_does_not_exhaust_the_stack() {
     let damaged = Damaged::new();
@@ -123,7 +123,7 @@ fn an_endless_word_does_not_exhaust_the_stack() {
     }
     assert!(matches!(
         model.tokenize(&"a".repeat(1 << 20), false, false),
-        Err(LlamaError::Input(_))
+        Err(Error::Input(_))
     ));
     let mut context = Context::new(
         &model,
@@ -139,7 +139,7 @@ fn an_endless_word_does_not_exhaust_the_stack() {
 }
 
 struct Damaged {
-    head: Head,
+    head: ModelHead,
     file: PathBuf,
     _folder: TempDir,
 }
@@ -149,7 +149,7 @@ impl Damaged {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("damaged.gguf");
         Self {
-            head: Head::of(&models::path("smollm2.gguf")),
+            head: ModelHead::read(&models::path("smollm2.gguf")),
             file,
             _folder: folder,
         }
@@ -159,10 +159,10 @@ impl Damaged {
         self.head.value(key).start
     }
 
-    fn probe(&self, head: &Head) -> Result<(), LlamaError> {
+    fn probe(&self, head: &ModelHead) -> Result<(), Error> {
         head.write(&self.file);
-        let probe = Probe::from_file(&self.file, LoadMode::Repacked)?;
-        probe.memory(&ContextParams {
+        let probe = Probe::open(&self.file, LoadMode::Repacked)?;
+        probe.need(&ContextParams {
             context: 1024,
             ..ContextParams::default()
         })?;
@@ -170,6 +170,6 @@ impl Damaged {
     }
 }
 
-fn load(path: &std::path::Path) -> Result<Model, LlamaError> {
+fn load(path: &std::path::Path) -> Result<Model, Error> {
     Model::load(path, &ModelParams::default(), &mut |_| true)
 }

@@ -1,4 +1,4 @@
-//! Generation through the safe layer with a real model.
+//! Generation in the safe layer with a real model.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use nearside_llama::{
-    Context, ContextParams, Decoded, Grammar, LlamaError, LoadMode, Model, ModelParams, Sampler, SamplerParams, Token,
+    Context, ContextParams, Decoded, Error, Grammar, LoadMode, Model, ModelParams, Sampler, SamplerParams, Token,
     json_schema_to_grammar,
 };
 use nearside_tests::models;
@@ -24,7 +24,7 @@ fn greedy_text_is_llama_cpps_own() {
         let mut context = Context::new(&model, &params).unwrap();
         assert_eq!(
             continue_prompt(&mut context, &prompt(&model), &greedy()),
-            AS_LLAMA_CPP_WRITES,
+            LLAMA_CPP_OUTPUT,
             "{threads} threads"
         );
     }
@@ -36,7 +36,7 @@ fn a_mapped_model_writes_the_same() {
     let mut context = context(&model);
     assert_eq!(
         continue_prompt(&mut context, &prompt(&model), &greedy()),
-        AS_LLAMA_CPP_WRITES
+        LLAMA_CPP_OUTPUT
     );
 }
 
@@ -53,7 +53,7 @@ fn an_abort_in_a_long_prompt_is_quick_and_harmless() {
     let (outcome, late, batch) = std::thread::scope(|scope| {
         let aborter = scope.spawn(move || {
             started.recv().unwrap();
-            // A batch takes a second: this is the middle of one.
+            // A batch takes a second, so this is during one.
             std::thread::sleep(Duration::from_millis(100));
             aborting.store(true, Ordering::Relaxed);
             Instant::now()
@@ -75,7 +75,7 @@ fn an_abort_in_a_long_prompt_is_quick_and_harmless() {
         (outcome, end.duration_since(aborter.join().unwrap()), batch)
     });
     assert_eq!(outcome, Decoded::Aborted);
-    // Between two operations of a batch, and not at its end: measured against batches of the same run.
+    // The abort comes between two operations of a batch, not at its end; compared with batches of the same run.
     assert!(late < batch / 2, "the abort took {late:?}, a whole batch {batch:?}");
     assert_eq!(context.position(), 1024, "a cut batch left something behind");
 
@@ -84,7 +84,7 @@ fn an_abort_in_a_long_prompt_is_quick_and_harmless() {
     assert_eq!(context.position(), 0);
     assert_eq!(
         continue_prompt(&mut context, &prompt(&model), &greedy()),
-        AS_LLAMA_CPP_WRITES
+        LLAMA_CPP_OUTPUT
     );
 }
 
@@ -116,11 +116,11 @@ fn a_trimmed_context_continues_as_if_nothing_had_followed() {
     let (last, most) = prompt.split_last().unwrap();
     assert!(context.trim(u32::try_from(most.len()).unwrap()));
     assert_eq!(context.position() as usize, most.len());
-    assert_eq!(continue_prompt(&mut context, &[*last], &greedy()), AS_LLAMA_CPP_WRITES);
+    assert_eq!(continue_prompt(&mut context, &[*last], &greedy()), LLAMA_CPP_OUTPUT);
 
     context.clear();
     assert_eq!(context.position(), 0);
-    assert_eq!(continue_prompt(&mut context, &prompt, &greedy()), AS_LLAMA_CPP_WRITES);
+    assert_eq!(continue_prompt(&mut context, &prompt, &greedy()), LLAMA_CPP_OUTPUT);
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn input_without_meaning_is_an_error_and_changes_nothing() {
     let mut sampler = Sampler::new(&model, &greedy()).unwrap();
     let go_on = AtomicBool::new(false);
     assert!(
-        matches!(context.sample(&mut sampler), Err(LlamaError::Input(_))),
+        matches!(context.sample(&mut sampler), Err(Error::Input(_))),
         "nothing was decoded"
     );
     for tokens in [
@@ -184,29 +184,29 @@ fn input_without_meaning_is_an_error_and_changes_nothing() {
         &[Token::try_from(model.vocab_size()).unwrap()],
     ] {
         assert!(
-            matches!(context.decode(tokens, true, &go_on), Err(LlamaError::Input(_))),
+            matches!(context.decode(tokens, true, &go_on), Err(Error::Input(_))),
             "{} tokens",
             tokens.len()
         );
     }
     assert_eq!(context.position(), 0);
-    for _ in 0..context.capacity() / 64 {
+    for _ in 0..context.context() / 64 {
         context.decode(&[1; 64], false, &go_on).unwrap();
     }
     assert!(
-        matches!(context.decode(&[1], true, &go_on), Err(LlamaError::Input(_))),
+        matches!(context.decode(&[1], true, &go_on), Err(Error::Input(_))),
         "the context is full"
     );
-    assert_eq!(context.position(), context.capacity());
+    assert_eq!(context.position(), context.context());
     assert!(
-        matches!(context.sample(&mut sampler), Err(LlamaError::Input(_))),
-        "no logits were asked for"
+        matches!(context.sample(&mut sampler), Err(Error::Input(_))),
+        "no logits were requested"
     );
 
     let other = load(LoadMode::Repacked);
     let mut foreign = Sampler::new(&other, &greedy()).unwrap();
     assert!(
-        matches!(context.sample(&mut foreign), Err(LlamaError::Input(_))),
+        matches!(context.sample(&mut foreign), Err(Error::Input(_))),
         "a sampler of another model"
     );
     let mut nothing = Vec::new();
@@ -252,7 +252,7 @@ fn loading_can_be_cancelled_and_survives_a_panic() {
         calls += 1;
         calls < 3
     });
-    assert!(matches!(cancelled, Err(LlamaError::Cancelled)), "{cancelled:?}");
+    assert!(matches!(cancelled, Err(Error::Cancelled)), "{cancelled:?}");
     assert_eq!(calls, 3);
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         let _ = Model::load(&path, &ModelParams::default(), &mut |_| panic!("from the caller"));
@@ -276,7 +276,7 @@ fn contexts_of_one_model_work_side_by_side() {
             .map(|_| scope.spawn(|| continue_prompt(&mut context(&model), &prompt(&model), &greedy())))
             .collect();
         for thread in threads {
-            assert_eq!(thread.join().unwrap(), AS_LLAMA_CPP_WRITES);
+            assert_eq!(thread.join().unwrap(), LLAMA_CPP_OUTPUT);
         }
     });
 }
@@ -330,7 +330,7 @@ fn greedy() -> SamplerParams {
     }
 }
 
-/// At most 32 tokens after `prompt`.
+/// Generates at most 32 tokens after `prompt`.
 fn continue_prompt(context: &mut Context, prompt: &[Token], params: &SamplerParams) -> String {
     let mut sampler = Sampler::new(context.model(), params).unwrap();
     let go_on = AtomicBool::new(false);
@@ -347,5 +347,5 @@ fn continue_prompt(context: &mut Context, prompt: &[Token], params: &SamplerPara
     String::from_utf8_lossy(&text).into_owned()
 }
 
-const AS_LLAMA_CPP_WRITES: &str = " the moon is a celestial body that is always moving. The tides are caused by the \
+const LLAMA_CPP_OUTPUT: &str = " the moon is a celestial body that is always moving. The tides are caused by the \
     gravitational pull of the moon. The moon is a celestial body that is orbiting";

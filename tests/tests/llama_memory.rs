@@ -1,4 +1,4 @@
-//! What a probe foretells, against what loading takes.
+//! Memory predictions of a probe, compared with real loads.
 
 use nearside_llama::{
     Context, ContextParams, KvCacheType, LlamaError, LoadMode, MemoryPart, Model, ModelParams, Probe,
@@ -101,7 +101,7 @@ fn a_context_that_makes_no_sense_is_an_error() {
     }
 }
 
-/// In `/proc` because no allocator tells what C++ took.
+/// Reads `/proc`, because no allocator reports the memory of C++.
 #[cfg(target_os = "linux")]
 #[test]
 fn probing_again_and_again_does_not_grow() {

@@ -1,4 +1,4 @@
-//! What must stay on the device opens no connection: the real program under strace, with a provider and its key set up.
+//! On-device requests open no connection: runs the real program under strace, with a provider and its key set up.
 
 #![cfg(target_os = "linux")]
 
@@ -32,7 +32,7 @@ fn nearside(home: &Path, arguments: &[&str]) -> Output {
     output.expect("the program starts")
 }
 
-/// Runs a chat under strace and gives back the calls that have to do with the network.
+/// Runs a chat under strace and returns its network calls.
 fn traced(home: &Path, mode: &str) -> (Output, Vec<String>) {
     let log = home.join(format!("strace-{mode}"));
     let output = Command::new("strace")
@@ -49,7 +49,7 @@ fn traced(home: &Path, mode: &str) -> (Output, Vec<String>) {
     (output, calls.lines().map(str::to_owned).collect())
 }
 
-/// Whether a call reaches for anybody but this process itself: tokio wakes itself through a pair of Unix sockets.
+/// Returns whether a call leaves the process: tokio wakes itself through a pair of Unix sockets.
 fn reaches_out(call: &str) -> bool {
     let names = ["socket(", "connect(", "sendto(", "sendmsg(", "bind("];
     let to_itself = call.contains("AF_UNIX") || call.contains("sun_path");
@@ -90,7 +90,7 @@ fn what_must_stay_here_opens_no_connection() {
             String::from_utf8_lossy(&output.stderr)
         );
     }
-    let asked = provider.requests().len();
+    let before = provider.requests().len();
 
     let (output, calls) = traced(home.path(), "only-on-device");
     assert!(
@@ -100,15 +100,15 @@ fn what_must_stay_here_opens_no_connection() {
     );
     let out: Vec<_> = calls.iter().filter(|call| reaches_out(call)).collect();
     assert!(out.is_empty(), "{out:#?}");
-    assert_eq!(provider.requests().len(), asked);
+    assert_eq!(provider.requests().len(), before);
     println!(
         "only on the device: {} calls about sockets, none reaches out",
         calls.len()
     );
 
-    // The same chat, allowed to leave: so it is seen that this test would see it.
+    // The same chat with remote targets allowed, to prove that the trace would show a connection.
     let (output, calls) = traced(home.path(), "only-in-cloud");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(calls.iter().any(|call| reaches_out(call)), "{calls:#?}");
-    assert!(provider.requests().len() > asked);
+    assert!(provider.requests().len() > before);
 }

@@ -1,4 +1,4 @@
-//! A real server as a provider, not a recording: llama.cpp's own, with SmolLM2.
+//! llama.cpp's own server with SmolLM2 as a provider.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -9,15 +9,15 @@ use nearside::chat::{ChatRequest, Chunk, Limits, Message, Output, Sampling, Stop
 use nearside::engine::remote::{Connection, Timeouts, list_models};
 use nearside_tests::models;
 use nearside_tests::provider::Dialect;
-use nearside_tests::remote::{ask, connection, read, start};
+use nearside_tests::remote::{chat_to_end, collect_answer, connection, start_chat};
 
-/// A running llama-server; gone with the value.
-struct Server {
+/// A running llama-server; stopped when dropped.
+struct LlamaServer {
     child: Child,
     url: String,
 }
 
-impl Server {
+impl LlamaServer {
     fn start() -> Self {
         let model = models::path("smollm2.gguf");
         let port = TcpListener::bind("127.0.0.1:0")
@@ -65,7 +65,7 @@ impl Server {
         server
     }
 
-    /// A page of the server itself, asked as plainly as can be.
+    /// Fetches a page of the server by a plain GET.
     fn get(&self, path: &str) -> String {
         use std::io::{Read, Write};
         let address = self.url.trim_start_matches("http://").trim_end_matches("/v1");
@@ -84,13 +84,13 @@ impl Server {
         connection
     }
 
-    /// Whether a slot of the server still writes.
+    /// Returns whether a slot of the server is still generating.
     fn is_busy(&self) -> bool {
         self.get("/slots").contains("\"is_processing\":true")
     }
 }
 
-impl Drop for Server {
+impl Drop for LlamaServer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -113,7 +113,7 @@ fn question(max_tokens: u32) -> ChatRequest {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn llama_cpps_own_server_is_a_provider() {
-    let server = Server::start();
+    let server = LlamaServer::start();
 
     let connection = server.connection();
     let models = list_models(&connection.http, &connection.settings, &connection.secret, "2026-11-22").await;
@@ -121,7 +121,7 @@ async fn llama_cpps_own_server_is_a_provider() {
     assert_eq!(models.len(), 1, "{models:?}");
     assert!(models[0].context.is_some(), "{models:?}");
 
-    let answer = ask(server.connection(), question(24)).await;
+    let answer = chat_to_end(server.connection(), question(24)).await;
     let done = answer.done();
     assert!(answer.text.is_ascii() && answer.text.len() > 20, "{}", answer.text);
     assert_eq!(answer.reasoning, "");
@@ -132,22 +132,26 @@ async fn llama_cpps_own_server_is_a_provider() {
         (0.0, "own server")
     );
 
-    let again = ask(server.connection(), question(24)).await;
+    let again = chat_to_end(server.connection(), question(24)).await;
     assert!(
         again.done().usage.cached_tokens > 0,
-        "the server's cache is told: {:?}",
+        "the server's cache is reported: {:?}",
         again.done().usage
     );
     assert_eq!(again.text, answer.text, "greedy answers repeat");
 
-    // Reasoning parameters are taken, though this model has no use for them.
+    // The server accepts reasoning parameters although the model does not use them.
     for reasoning in [nearside::chat::Reasoning::Off, nearside::chat::Reasoning::On] {
         let request = ChatRequest {
             reasoning,
             ..question(8)
         };
         assert_eq!(
-            ask(server.connection(), request).await.done().usage.completion_tokens,
+            chat_to_end(server.connection(), request)
+                .await
+                .done()
+                .usage
+                .completion_tokens,
             8
         );
     }
@@ -157,11 +161,11 @@ async fn llama_cpps_own_server_is_a_provider() {
         output: Output::JsonSchema { schema: schema.into() },
         ..question(64)
     };
-    let shaped = ask(server.connection(), shaped).await;
+    let shaped = chat_to_end(server.connection(), shaped).await;
     let value: serde_json::Value = serde_json::from_str(&shaped.text).expect("JSON, as the schema says");
     assert!(matches!(value["colour"].as_str(), Some("red" | "green")), "{value}");
 
-    let stream = start(server.connection(), question(3_000));
+    let stream = start_chat(server.connection(), question(3_000));
     loop {
         let batch = stream.next_batch().await.expect("no error");
         if batch.iter().any(|chunk| matches!(chunk, Chunk::Text { .. })) {
@@ -170,7 +174,7 @@ async fn llama_cpps_own_server_is_a_provider() {
     }
     assert!(server.is_busy(), "it writes");
     stream.cancel();
-    assert_eq!(read(&stream).await.done().stop, StopReason::Cancelled);
+    assert_eq!(collect_answer(&stream).await.done().stop, StopReason::Cancelled);
     let cancelled = Instant::now();
     while server.is_busy() {
         assert!(

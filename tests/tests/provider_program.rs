@@ -1,4 +1,4 @@
-//! `nearside-provider` as app developers use it: a provider is played, recorded and replayed.
+//! The program `nearside-provider`, used as by app developers: play, record and replay.
 
 #![allow(clippy::expect_used, reason = "a step that fails is a test that fails")]
 
@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use nearside_tests::provider::{Cut, Dialect, Provider, Scene, wire};
+use nearside_tests::provider::{Chunking, Dialect, Provider, Scenario, wire};
 use serde_json::{Value, json};
 
 #[test]
@@ -17,19 +17,19 @@ fn what_is_recorded_is_replayed_byte_by_byte_and_the_tape_holds_no_secret() {
     for dialect in Dialect::ALL {
         let provider = Provider::builder(dialect)
             .key("sk-canary-key")
-            .cut(Cut::Random(5))
+            .chunking(Chunking::Random(5))
             .start()
             .expect("started");
-        let scenes = [
-            Scene::Plain {
+        let scenarios = [
+            Scenario::Plain {
                 text: "größe 🌊".to_owned(),
             },
-            Scene::Reasoning {
+            Scenario::Reasoning {
                 thoughts: "月".to_owned(),
                 text: "so".to_owned(),
             },
-            Scene::refused(dialect, documented(dialect)).expect("an error"),
-            Scene::Truncated {
+            Scenario::refused(dialect, documented(dialect)).expect("an error"),
+            Scenario::Truncated {
                 text: "not to the e".to_owned(),
             },
         ];
@@ -39,34 +39,34 @@ fn what_is_recorded_is_replayed_byte_by_byte_and_the_tape_holds_no_secret() {
             exchange(origin, &path, &chat(dialect, n))
         };
 
-        let mut recorder = Program::start(&["record", "--upstream", &provider.url(), "--out"], &tape);
-        for (n, scene) in scenes.iter().enumerate() {
-            provider.play(scene.clone());
+        let mut recorder = ProviderProgram::start(&["record", "--upstream", &provider.url(), "--out"], &tape);
+        for (n, scenario) in scenarios.iter().enumerate() {
+            provider.play(scenario.clone());
             let answer = ask(&recorder.url, n);
             assert_eq!(
                 answer.body,
-                wire(dialect, scene, &chat(dialect, n)),
-                "{dialect:?} {scene:?}"
+                wire(dialect, scenario, &chat(dialect, n)),
+                "{dialect:?} {scenario:?}"
             );
-            assert_eq!(answer.whole, !matches!(scene, Scene::Truncated { .. }));
+            assert_eq!(answer.whole, !matches!(scenario, Scenario::Truncated { .. }));
         }
         recorder.end();
 
         let written = std::fs::read_to_string(&tape).expect("a tape");
-        assert_eq!(written.lines().count(), scenes.len());
+        assert_eq!(written.lines().count(), scenarios.len());
         assert!(!written.contains("canary"), "{written}");
 
-        let mut replayer = Program::start(&["replay", "--at-once"], &tape);
-        // Another order than on the tape: questions are told apart by their bodies.
-        for (n, scene) in scenes.iter().enumerate().rev() {
+        let mut replayer = ProviderProgram::start(&["replay", "--at-once"], &tape);
+        // In another order than on the tape: requests are matched by their bodies.
+        for (n, scenario) in scenarios.iter().enumerate().rev() {
             let answer = ask(&replayer.url, n);
             assert_eq!(
                 answer.body,
-                wire(dialect, scene, &chat(dialect, n)),
-                "{dialect:?} {scene:?}"
+                wire(dialect, scenario, &chat(dialect, n)),
+                "{dialect:?} {scenario:?}"
             );
-            assert_eq!(answer.whole, !matches!(scene, Scene::Truncated { .. }));
-            assert_eq!(answer.refused, matches!(scene, Scene::Refused { .. }));
+            assert_eq!(answer.whole, !matches!(scenario, Scenario::Truncated { .. }));
+            assert_eq!(answer.refused, matches!(scenario, Scenario::Refused { .. }));
         }
         assert!(exchange(&replayer.url, "/elsewhere", &Value::Null).refused);
         replayer.end();
@@ -75,17 +75,17 @@ fn what_is_recorded_is_replayed_byte_by_byte_and_the_tape_holds_no_secret() {
 }
 
 #[test]
-fn a_provider_is_played_with_the_scenes_of_the_command_line_and_the_last_one_stays() {
+fn a_provider_is_played_with_the_scenarios_of_the_command_line_and_the_last_one_stays() {
     let arguments = [
         "play",
         "--dialect",
         "groq",
-        "--scene",
+        "--scenario",
         "rate_limit_exceeded",
-        "--scene",
+        "--scenario",
         r#"plain={"text":"hi"}"#,
     ];
-    let mut program = Program::start(&arguments, Path::new("--key=mine"));
+    let mut program = ProviderProgram::start(&arguments, Path::new("--key=mine"));
     let dialect = Dialect::Groq;
     let origin = program
         .url
@@ -96,7 +96,7 @@ fn a_provider_is_played_with_the_scenes_of_the_command_line_and_the_last_one_sta
     assert!(ask().refused, "the key is another");
     program.end();
 
-    let mut program = Program::start(&arguments, Path::new("--key=sk-canary-key"));
+    let mut program = ProviderProgram::start(&arguments, Path::new("--key=sk-canary-key"));
     let origin = program
         .url
         .strip_suffix(dialect.base_path())
@@ -105,24 +105,24 @@ fn a_provider_is_played_with_the_scenes_of_the_command_line_and_the_last_one_sta
     let ask = || exchange(&origin, "/openai/v1/chat/completions", &chat(dialect, 0));
     assert!(ask().refused);
     for _ in 0..2 {
-        assert_eq!(ask().body, wire(dialect, &Scene::plain("hi"), &chat(dialect, 0)));
+        assert_eq!(ask().body, wire(dialect, &Scenario::plain("hi"), &chat(dialect, 0)));
     }
     program.end();
 }
 
 #[test]
-fn with_a_log_the_program_tells_what_it_sees_without_keys() {
+fn with_a_log_the_program_prints_its_events_without_keys() {
     let dialect = Dialect::Compatible;
-    let mut program = Program::start(
-        &["play", "--dialect", "compatible", "--scene", "stall"],
+    let mut program = ProviderProgram::start(
+        &["play", "--dialect", "compatible", "--scenario", "stall"],
         Path::new("--log"),
     );
     let origin = program.url.strip_suffix("/v1").expect("its path").to_owned();
 
     assert!(exchange(&origin, "/v1/elsewhere", &Value::Null).refused);
-    let asked = program.next_line();
+    let event = program.next_line();
     assert_eq!(
-        asked,
+        event,
         json!({ "asked": { "method": "POST", "path": "/v1/elsewhere", "body": null } })
     );
 
@@ -142,11 +142,11 @@ fn with_a_log_the_program_tells_what_it_sees_without_keys() {
 }
 
 #[test]
-fn what_the_program_cannot_do_is_said_in_one_line() {
-    for (arguments, says) in [
+fn what_the_program_cannot_do_is_reported_in_one_line() {
+    for (arguments, expected) in [
         (
-            &["play", "--dialect", "groq", "--scene", "nonsense"][..],
-            "there is no scene and no error `nonsense`",
+            &["play", "--dialect", "groq", "--scenario", "nonsense"][..],
+            "there is no scenario and no error `nonsense`",
         ),
         (
             &["record", "--upstream", "ftp://x", "--out", "/dev/null"],
@@ -161,18 +161,18 @@ fn what_the_program_cannot_do_is_said_in_one_line() {
             .expect("it runs");
         assert_eq!(output.status.code(), Some(1));
         let error = String::from_utf8_lossy(&output.stderr);
-        assert!(error.starts_with("error: ") && error.contains(says), "{error}");
+        assert!(error.starts_with("error: ") && error.contains(expected), "{error}");
         assert_eq!(error.lines().count(), 1);
     }
 }
 
-struct Program {
+struct ProviderProgram {
     child: Child,
     url: String,
     out: BufReader<ChildStdout>,
 }
 
-impl Program {
+impl ProviderProgram {
     fn start(arguments: &[&str], last: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_nearside-provider"))
             .args(arguments)
@@ -184,8 +184,8 @@ impl Program {
         let mut line = String::new();
         let mut out = BufReader::new(child.stdout.take().expect("its output"));
         out.read_line(&mut line).expect("a line");
-        let said: Value = serde_json::from_str(&line).expect("JSON");
-        let url = said["url"].as_str().expect("an address").to_owned();
+        let line: Value = serde_json::from_str(&line).expect("JSON");
+        let url = line["url"].as_str().expect("an address").to_owned();
         Self { child, url, out }
     }
 
@@ -201,14 +201,14 @@ impl Program {
     }
 }
 
-struct Answer {
+struct RawResponse {
     refused: bool,
     body: Vec<u8>,
     whole: bool,
 }
 
-/// Asks as a plain client does, with a key and a cookie.
-fn exchange(origin: &str, path: &str, body: &Value) -> Answer {
+/// Sends a request as a plain client, with a key and a cookie.
+fn exchange(origin: &str, path: &str, body: &Value) -> RawResponse {
     let mut connection = TcpStream::connect(origin.trim_start_matches("http://")).expect("connected");
     let body = body.to_string();
     let request = format!(
@@ -216,7 +216,7 @@ fn exchange(origin: &str, path: &str, body: &Value) -> Answer {
          content-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()
     );
-    connection.write_all(request.as_bytes()).expect("asked");
+    connection.write_all(request.as_bytes()).expect("sent");
     let mut from = BufReader::new(connection);
     let mut status = String::new();
     from.read_line(&mut status).expect("a status");
@@ -231,7 +231,7 @@ fn exchange(origin: &str, path: &str, body: &Value) -> Answer {
             break;
         }
     }
-    let mut answer = Answer {
+    let mut answer = RawResponse {
         refused: !status.contains(" 200 "),
         body: Vec::new(),
         whole: true,

@@ -1,16 +1,16 @@
-//! Ten thousand answers from recorded providers with faults at random: each ends, in time, and leaves nothing behind.
+//! Ten thousand answers of local providers with random faults: each ends in time and leaks nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use nearside::ErrorKind;
-use nearside_tests::provider::{Cut, Dialect, Provider, Scene};
-use nearside_tests::remote::{TIMEOUTS, connected, question, read, start};
+use nearside_tests::provider::{Chunking, Dialect, Provider, Scenario};
+use nearside_tests::remote::{TIMEOUTS, collect_answer, connected, question, start_chat};
 use tokio::sync::Semaphore;
 
 const STREAMS: usize = 10_000;
-const AT_ONCE: usize = 64;
+const CONCURRENCY: usize = 64;
 
 fn main_threads() -> usize {
     std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
@@ -45,25 +45,25 @@ fn ten_thousand_faulty_streams_all_end_and_leave_nothing_behind() {
             .into_iter()
             .map(|dialect| {
                 Provider::builder(dialect)
-                    .cut(Cut::Random(3))
+                    .chunking(Chunking::Random(3))
                     .start()
                     .expect("a provider")
             })
             .collect();
         let clients: Vec<_> = providers.iter().map(|provider| connected(provider).http).collect();
-        let gate = Arc::new(Semaphore::new(AT_ONCE));
+        let gate = Arc::new(Semaphore::new(CONCURRENCY));
         let mut running = tokio::task::JoinSet::new();
         for n in 0..STREAMS {
             let provider = &providers[n % providers.len()];
-            provider.play(Scene::random(provider.dialect(), n as u64));
+            provider.play(Scenario::random(provider.dialect(), n as u64));
             let mut connection = connected(provider);
-            // Warm connections are shared, as in an app; health is not, or a few faults would keep the rest away.
+            // Connections are shared, as in an app; circuit breakers are not, or a few faults would block the rest.
             connection.http = clients[n % providers.len()].clone();
-            connection.timeouts.retry.attempts = 2;
+            connection.timeouts.attempts = 2;
             let permit = Arc::clone(&gate).acquire_owned().await.expect("open");
             running.spawn(async move {
                 let begun = Instant::now();
-                let answer = read(&start(connection, question())).await;
+                let answer = collect_answer(&start_chat(connection, question())).await;
                 drop(permit);
                 (
                     answer.end.map(|end| end.stop).map_err(|error| error.kind()),
@@ -85,7 +85,7 @@ fn ten_thousand_faulty_streams_all_end_and_leave_nothing_behind() {
             assert_ne!(
                 end.err(),
                 Some(ErrorKind::Internal),
-                "no fault of a provider is a bug of ours"
+                "no fault of a provider is `Internal`"
             );
             assert!(took < TIMEOUTS.total, "one took {took:?}");
         }
@@ -97,7 +97,7 @@ fn ten_thousand_faulty_streams_all_end_and_leave_nothing_behind() {
                 "a connection stayed open"
             );
         }
-        // The tasks of connections end with their connections.
+        // Connection tasks end with their connections.
         let begun = Instant::now();
         let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
         while alive() > 0 {
@@ -122,7 +122,7 @@ fn ten_thousand_faulty_streams_all_end_and_leave_nothing_behind() {
         sockets(),
         main_threads()
     );
-    // Not "equal": what the process was started with may have been closed meanwhile.
+    // Not `==`: sockets that the process inherited may have been closed meanwhile.
     assert!(sockets() <= before, "sockets are left behind");
     assert!(
         end < half + 32 * 1024,

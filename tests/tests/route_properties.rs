@@ -1,8 +1,7 @@
-//! What the router promises whatever the facts are: over random worlds, most of them absurd. Each promise is stated here
-//! again in its own words, from what the facts and the decision say, and not by the functions that keep it.
+//! Properties of the router over random facts, most of them absurd. Each property is checked from the facts and the
+//! decision alone, without the router's own functions.
 //!
-//! Two more things that a table cannot show: how long a decision takes among 400 models (measured, not asserted), and
-//! that real vocabularies count what `estimate::tokens` said they would.
+//! Also measures (without asserting) a decision among 400 models, and compares `estimate::tokens` with real vocabularies.
 
 #[path = "route_properties/worlds.rs"]
 mod worlds;
@@ -35,10 +34,10 @@ proptest! {
     ) {
         let _alone = alone();
         let decision = choose(&needs, &facts, &policy);
-        everybody_is_told_about_once(&facts, &policy, &decision);
-        for (target, asked) in may_answer(&decision) {
-            words_go_only_where_they_may(&needs, &facts, &policy, target, asked);
-            nobody_answers_who_cannot(&needs, &facts, target);
+        every_candidate_is_reported_once(&facts, &policy, &decision);
+        for (target, needs_consent) in may_answer(&decision) {
+            content_goes_where_allowed(&needs, &facts, &policy, target, needs_consent);
+            every_target_is_able_to_answer(&needs, &facts, target);
             if let Some(remote) = remote(&facts, target) {
                 no_cap_is_passed(&needs, &facts, &policy, remote);
             }
@@ -59,21 +58,21 @@ proptest! {
     }
 }
 
-/// Held by every test, so that what is measured shares the processor with none of them.
+/// Returns a lock that every test holds, so that none runs during the measurement.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Every place that may come to answer, and whether the person is asked first.
+/// Returns every target that may answer, and whether it needs consent first.
 fn may_answer(decision: &Decision) -> Vec<(&Target, bool)> {
-    let (route, asked) = match decision {
+    let (route, needs_consent) = match decision {
         Decision::Go { route } => (route, false),
         Decision::Ask { question } => (&question.route, true),
         Decision::Nowhere { .. } => return vec![],
     };
     let then = route.then.iter().map(|target| (target, false));
-    std::iter::once((&route.target, asked)).chain(then).collect()
+    std::iter::once((&route.target, needs_consent)).chain(then).collect()
 }
 
 fn remote<'a>(facts: &'a Facts, target: &Target) -> Option<&'a RemoteCandidate> {
@@ -81,13 +80,13 @@ fn remote<'a>(facts: &'a Facts, target: &Target) -> Option<&'a RemoteCandidate> 
         return None;
     };
     let is = |remote: &&RemoteCandidate| remote.provider == *provider && remote.model == *model;
-    Some(facts.remotes.iter().find(is).expect("a place that was invented"))
+    Some(facts.remotes.iter().find(is).expect("an unknown target"))
 }
 
-fn everybody_is_told_about_once(facts: &Facts, policy: &Policy, decision: &Decision) {
-    let mut told = BTreeMap::<Target, u32>::new();
+fn every_candidate_is_reported_once(facts: &Facts, policy: &Policy, decision: &Decision) {
+    let mut counts = BTreeMap::<Target, u32>::new();
     for (target, _) in may_answer(decision) {
-        *told.entry(target.clone()).or_default() += 1;
+        *counts.entry(target.clone()).or_default() += 1;
     }
     let (rule, reason, skipped) = match decision {
         Decision::Go { route } => (&route.rule, &route.reason, &route.skipped),
@@ -102,7 +101,7 @@ fn everybody_is_told_about_once(facts: &Facts, policy: &Policy, decision: &Decis
         } => (rule, detail, skipped),
     };
     for skipped in skipped {
-        *told.entry(skipped.target.clone()).or_default() += 1;
+        *counts.entry(skipped.target.clone()).or_default() += 1;
         assert!(
             RULES.contains(&&*skipped.rule) && !skipped.reason.is_empty(),
             "{skipped:?}"
@@ -118,7 +117,7 @@ fn everybody_is_told_about_once(facts: &Facts, policy: &Policy, decision: &Decis
         model: remote.model.clone(),
     });
     let all: BTreeMap<_, _> = locals.chain(remotes).map(|target| (target, 1)).collect();
-    assert_eq!(told, all);
+    assert_eq!(counts, all);
 
     if let Decision::Go { route } = decision {
         assert_eq!(route.policy, policy.version);
@@ -128,7 +127,7 @@ fn everybody_is_told_about_once(facts: &Facts, policy: &Policy, decision: &Decis
             total_ms,
             cost_usd,
         } = route.expected;
-        // JSON has no word for infinity.
+        // JSON cannot represent infinity.
         assert!(
             [first_token_ms, total_ms, cost_usd]
                 .iter()
@@ -138,21 +137,21 @@ fn everybody_is_told_about_once(facts: &Facts, policy: &Policy, decision: &Decis
     }
 }
 
-fn words_go_only_where_they_may(needs: &Needs, facts: &Facts, policy: &Policy, target: &Target, asked: bool) {
+fn content_goes_where_allowed(needs: &Needs, facts: &Facts, policy: &Policy, target: &Target, needs_consent: bool) {
     if let Some(pinned) = &needs.pinned {
         assert_eq!(target, pinned);
     } else {
         let (provider, model) = match target {
             Target::Local { model } => (None, model),
             Target::Remote { provider, model } => (Some(provider), model),
-            Target::Scripted => panic!("nobody offered a script"),
+            Target::Scripted => panic!("no script was offered"),
         };
         assert!(needs.model.as_ref().is_none_or(|named| named == model));
         assert!(needs.provider.is_none() || needs.provider.as_ref() == provider);
     }
     let Some(remote) = remote(facts, target) else {
         assert!(needs.mode != Mode::OnlyInCloud);
-        assert!(!asked, "nobody is asked about their own device");
+        assert!(!needs_consent, "the device needs no consent");
         return;
     };
     assert!(needs.mode != Mode::OnlyOnDevice && needs.sensitivity != Sensitivity::Sensitive);
@@ -164,7 +163,7 @@ fn words_go_only_where_they_may(needs: &Needs, facts: &Facts, policy: &Policy, t
     assert!(!policy.never.contains(&remote.provider));
     assert!(policy.providers.is_empty() || policy.providers.contains(&remote.provider));
     if !policy.regions.is_empty() && !own {
-        // Of the countries that are drawn here, only these two are members.
+        // Of the generated countries, only these two are members.
         let member = |country: &str| ["DE", "FR"].contains(&country) && policy.regions.contains(&"EU".into());
         for country in terms.region.split(',') {
             assert!(policy.regions.contains(&country.into()) || member(country), "{country}");
@@ -173,18 +172,18 @@ fn words_go_only_where_they_may(needs: &Needs, facts: &Facts, policy: &Policy, t
     if needs.sensitivity == Sensitivity::Personal && !own {
         let agreed = needs.consent.as_ref() == Some(target);
         match policy.consent {
-            Consent::Given => assert!(!asked),
-            Consent::Ask => assert!(asked != agreed),
+            Consent::Given => assert!(!needs_consent),
+            Consent::Ask => assert!(needs_consent != agreed),
             Consent::Refused => panic!("sent in spite of a refusal"),
         }
     } else {
-        assert!(!asked);
+        assert!(!needs_consent);
     }
     assert!(facts.device.network != Network::Offline || own);
     assert!(facts.device.network != Network::Metered || policy.allow_metered);
 }
 
-fn nobody_answers_who_cannot(needs: &Needs, facts: &Facts, target: &Target) {
+fn every_target_is_able_to_answer(needs: &Needs, facts: &Facts, target: &Target) {
     let (abilities, context, prompt) = match remote(facts, target) {
         Some(remote) => {
             assert!(remote.has_key && !remote.circuit_open);
@@ -194,11 +193,11 @@ fn nobody_answers_who_cannot(needs: &Needs, facts: &Facts, target: &Target) {
         }
         None => {
             let is = |local: &&LocalCandidate| matches!(target, Target::Local { model } if *model == local.model);
-            let local = facts.locals.iter().find(is).expect("a model that was invented");
+            let local = facts.locals.iter().find(is).expect("an unknown model");
             let device = &facts.device;
             let uneasy = device.memory_pressure || device.low_power || device.heat >= Heat::Serious;
             assert!(local.verdict == Verdict::Fits || local.verdict == Verdict::Tight && !uneasy);
-            // It counts for itself before it answers.
+            // The local engine counts the prompt itself before it answers.
             (Some(local.abilities), Some(local.context), needs.prompt.low)
         }
     };
@@ -227,7 +226,7 @@ fn no_cap_is_passed(needs: &Needs, facts: &Facts, policy: &Policy, remote: &Remo
         };
         let tokens = f64::from(needs.prompt.high) * price.usd_in + f64::from(needs.completion.high) * price.usd_out;
         let worst = price.usd_request + tokens / 1e6;
-        // As a question that NaN answers with no.
+        // NaN fails this comparison.
         assert!(
             worst == 0.0 || worst <= cap - spent,
             "{worst} of {cap}, and {spent} are spent"
@@ -297,7 +296,7 @@ fn a_decision_among_400_models_is_measured() {
     let personal = needs(Sensitivity::Personal);
     for (what, needs, policy) in [
         ("allowed nearly everywhere", &public, &open),
-        ("to be asked about", &personal, &open),
+        ("with consent", &personal, &open),
         ("under a strict policy", &personal, &strict),
     ] {
         let mut micros: Vec<_> = (0..2_000)
@@ -330,8 +329,8 @@ fn what_real_vocabularies_count_lies_between_the_bounds() {
         let model = Model::load(&models::path(file), &params, &mut |_| true).unwrap();
         for text in TEXTS {
             let counted = model.tokenize(text, false, false).unwrap().len() as u32;
-            let told = of(text);
-            let (low, high) = (told.low - empty.low, told.high - empty.high);
+            let estimated = of(text);
+            let (low, high) = (estimated.low - empty.low, estimated.high - empty.high);
             assert!(
                 (low..=high).contains(&counted),
                 "{file}: {counted} and not {low} to {high}: {text}"
@@ -340,7 +339,7 @@ fn what_real_vocabularies_count_lies_between_the_bounds() {
     }
 }
 
-/// All the ids there are.
+/// All rule ids.
 const RULES: [&str; 10] = [
     "asked",
     "stay-here",
@@ -354,7 +353,7 @@ const RULES: [&str; 10] = [
     "candidates",
 ];
 
-/// What people and programs write.
+/// Texts as people and programs write them.
 const TEXTS: [&str; 18] = [
     "The tide rises because the moon pulls the near side of the ocean a little harder than the centre of the earth.",
     "fn main() {\n    let sum: u64 = (1..=10).map(|n| n * n).sum();\n    println!(\"{sum}\");\n}\n",

@@ -1,8 +1,7 @@
-//! The routing table: each row of `route_table/table.txt` says who answers in some situation, by which rule, who comes
-//! then and who is skipped by which rule. All of it must be so, and nothing more: a candidate that a row does not mention
-//! fails it.
+//! The routing table: each row of `route_table/table.txt` describes a situation and the decision: target, deciding rule,
+//! fallbacks, and skipped candidates by rule. A row fails if anything differs, also if it omits a candidate.
 //!
-//! The file explains its own notation. Every row that fails is told by its line, so that one run shows them all.
+//! The file explains its notation. A run reports every failing row by its line.
 
 #[path = "route_table/read.rs"]
 mod read;
@@ -12,7 +11,7 @@ use std::collections::BTreeMap;
 use nearside::chat::{Route, Skipped, Target};
 use nearside::route::{Decision, choose};
 
-use read::{Row, Scene};
+use read::{Row, Situation};
 
 const TABLE: &str = include_str!("route_table/table.txt");
 
@@ -41,7 +40,7 @@ fn every_rule_decides_and_skips_in_some_row() {
     ] {
         assert!(
             rows.iter().any(|row| row.skipped.contains(&format!("{rule}:"))),
-            "{rule} skips nobody"
+            "{rule} skips no candidate"
         );
     }
     for rule in [
@@ -60,13 +59,13 @@ fn every_rule_decides_and_skips_in_some_row() {
     }
 }
 
-/// What is wrong with a row; nothing where all is as it says.
+/// Returns the differences between a row and the decision, if there are any.
 fn mismatch(row: &Row) -> Option<String> {
-    let Scene {
+    let Situation {
         needs, facts, policy, ..
-    } = &row.scene;
+    } = &row.situation;
     let decision = choose(needs, facts, policy);
-    let (found, texts) = columns(&row.scene, &decision);
+    let (found, texts) = columns(&row.situation, &decision);
     let wanted = [&row.outcome, &row.rule, &row.then, &row.skipped];
     let names = ["outcome", "rule", "then", "skipped"];
     let differ: Vec<_> = names
@@ -74,19 +73,19 @@ fn mismatch(row: &Row) -> Option<String> {
         .zip(wanted.into_iter().zip(&found))
         .filter(|(_, (wanted, found))| wanted != found)
         .map(|(name, (wanted, found))| format!("{name} is `{found}`, not `{wanted}`"))
-        .chain((!texts.contains(&row.says)).then(|| format!("`{}` is not said in:\n{texts}", row.says)))
+        .chain((!texts.contains(&row.says)).then(|| format!("`{}` does not occur in:\n{texts}", row.says)))
         .collect();
     (!differ.is_empty()).then(|| format!("line {}: {}: {}", row.line, row.when, differ.join("; ")))
 }
 
-/// A decision as the table writes it, and everything that it says.
-fn columns(scene: &Scene, decision: &Decision) -> ([String; 4], String) {
+/// Formats a decision as a row, and joins its texts.
+fn columns(situation: &Situation, decision: &Decision) -> ([String; 4], String) {
     let of_route = |word: &str, route: &Route| {
         [
-            format!("{word} {}", scene.name_of(&route.target)),
+            format!("{word} {}", situation.name_of(&route.target)),
             route.rule.clone(),
-            list(route.then.iter().map(|target| scene.name_of(target))),
-            by_rule(scene, &route.skipped),
+            list(route.then.iter().map(|target| situation.name_of(target))),
+            by_rule(situation, &route.skipped),
         ]
     };
     let (found, skipped, mut texts) = match decision {
@@ -94,7 +93,7 @@ fn columns(scene: &Scene, decision: &Decision) -> ([String; 4], String) {
         Decision::Ask { question } => {
             assert_eq!(
                 question.target, question.route.target,
-                "the question is about its route"
+                "the consent request names its route"
             );
             let texts = vec![&question.text, &question.reason];
             (of_route("ask", &question.route), &question.route.skipped, texts)
@@ -108,7 +107,7 @@ fn columns(scene: &Scene, decision: &Decision) -> ([String; 4], String) {
             let kind = serde_json::to_value(kind).unwrap();
             let outcome = format!("no {}", kind.as_str().unwrap());
             (
-                [outcome, rule.clone(), "-".into(), by_rule(scene, skipped)],
+                [outcome, rule.clone(), "-".into(), by_rule(situation, skipped)],
                 skipped,
                 vec![detail],
             )
@@ -119,11 +118,11 @@ fn columns(scene: &Scene, decision: &Decision) -> ([String; 4], String) {
     (found, texts)
 }
 
-/// `able: a b; fits: c`, the names of each rule sorted.
-fn by_rule(scene: &Scene, skipped: &[Skipped]) -> String {
+/// Formats as `able: a b; fits: c`, with sorted names per rule.
+fn by_rule(situation: &Situation, skipped: &[Skipped]) -> String {
     let mut rules = BTreeMap::<&str, Vec<String>>::new();
     for Skipped { target, rule, .. } in skipped {
-        rules.entry(rule).or_default().push(scene.name_of(target));
+        rules.entry(rule).or_default().push(situation.name_of(target));
     }
     let groups: Vec<_> = rules
         .into_iter()
@@ -144,7 +143,7 @@ fn list(names: impl Iterator<Item = String>) -> String {
     }
 }
 
-impl Scene {
+impl Situation {
     fn name_of(&self, target: &Target) -> String {
         let found = self.names.iter().find(|(_, named)| *named == target);
         found.map_or_else(|| format!("<{target}>"), |(name, _)| name.clone())

@@ -1,5 +1,4 @@
-//! The library as an app holds it, between a device with a real model and recorded providers: who answers, what it costs,
-//! and what happens when somebody fails.
+//! Routing through the public API, between a real local model and local providers: target, costs, fallbacks and failures.
 
 use std::time::Duration;
 
@@ -11,10 +10,10 @@ use nearside::route::{Consent, Decision, Policy};
 use nearside::state::SpendBy;
 use nearside::{Config, Error, ErrorKind, Nearside};
 use nearside_tests::models;
-use nearside_tests::provider::{Dialect, Provider, Scene};
+use nearside_tests::provider::{Dialect, Provider, Scenario};
 use nearside_tests::remote::{KEY, question, settings};
 
-/// A device with nothing on it, and providers that are set up.
+/// A device without models and with configured providers.
 struct Device {
     nearside: Nearside,
     _folder: tempfile::TempDir,
@@ -48,37 +47,37 @@ impl Device {
         self
     }
 
-    async fn ask(&self, request: ChatRequest) -> Told {
+    async fn ask(&self, request: ChatRequest) -> StreamResult {
         read(&self.nearside.chat(request)).await
     }
 }
 
-/// Everything that a stream said.
-struct Told {
-    places: Vec<Target>,
+/// The collected content of a stream.
+struct StreamResult {
+    targets: Vec<Target>,
     text: String,
     end: Result<(StopReason, Receipt), Error>,
 }
 
-async fn read(stream: &ChatStream) -> Told {
-    let mut told = Told {
-        places: vec![],
+async fn read(stream: &ChatStream) -> StreamResult {
+    let mut result = StreamResult {
+        targets: vec![],
         text: String::new(),
         end: Err(Error::internal("no end")),
     };
     loop {
         let batch = tokio::time::timeout(Duration::from_secs(60), stream.next_batch()).await;
-        match batch.expect("it goes on or ends") {
-            Ok(batch) if batch.is_empty() => return told,
+        match batch.expect("the stream continues or ends") {
+            Ok(batch) if batch.is_empty() => return result,
             Ok(batch) => batch.into_iter().for_each(|chunk| match chunk {
-                Chunk::Started { route } => told.places.push(route.target),
-                Chunk::Text { text } => told.text += &text,
-                Chunk::Done { stop, receipt, .. } => told.end = Ok((stop, receipt)),
+                Chunk::Started { route } => result.targets.push(route.target),
+                Chunk::Text { text } => result.text += &text,
+                Chunk::Done { stop, receipt, .. } => result.end = Ok((stop, receipt)),
                 _ => {}
             }),
             Err(error) => {
-                told.end = Err(error);
-                return told;
+                result.end = Err(error);
+                return result;
             }
         }
     }
@@ -113,13 +112,13 @@ fn remote(dialect: Dialect) -> Target {
 }
 
 #[tokio::test]
-async fn with_no_model_on_the_device_a_provider_answers_and_the_receipt_tells_all() {
+async fn with_no_model_on_the_device_a_provider_answers_and_the_receipt_is_complete() {
     let provider = Provider::start(Dialect::OpenRouter);
     let device = Device::new(&[&provider], open()).await;
-    let told = device.ask(short(Mode::PreferOnDevice)).await;
-    let (stop, receipt) = told.end.expect("an answer");
+    let result = device.ask(short(Mode::PreferOnDevice)).await;
+    let (stop, receipt) = result.end.expect("an answer");
     assert_eq!(
-        (stop, told.places),
+        (stop, result.targets),
         (StopReason::End, vec![remote(Dialect::OpenRouter)])
     );
     assert_eq!(
@@ -138,26 +137,30 @@ async fn with_no_model_on_the_device_a_provider_answers_and_the_receipt_tells_al
 }
 
 #[tokio::test]
-async fn the_device_answers_where_it_can_and_steps_in_where_a_provider_fails() {
+async fn the_device_answers_where_it_can_and_is_the_fallback_of_a_failing_provider() {
     let provider = Provider::start(Dialect::Compatible);
     let device = Device::new(&[&provider], open()).await.with_model().await;
-    let told = device.ask(short(Mode::PreferOnDevice)).await;
-    assert!(matches!(&told.places[..], [Target::Local { .. }]), "{:?}", told.places);
-    assert!(provider.chats().is_empty(), "nobody else was asked");
+    let result = device.ask(short(Mode::PreferOnDevice)).await;
+    assert!(
+        matches!(&result.targets[..], [Target::Local { .. }]),
+        "{:?}",
+        result.targets
+    );
+    assert!(provider.chats().is_empty(), "the provider got no request");
 
     provider.otherwise(
-        Scene::refused(Dialect::Compatible, "overloaded").unwrap_or(Scene::Refused {
+        Scenario::refused(Dialect::Compatible, "overloaded").unwrap_or(Scenario::Refused {
             status: 503,
             body: serde_json::json!({ "error": { "message": "busy" } }),
             retry_after: None,
         }),
     );
-    let told = device.ask(short(Mode::PreferInCloud)).await;
-    let (_, receipt) = told.end.expect("the device answers");
+    let result = device.ask(short(Mode::PreferInCloud)).await;
+    let (_, receipt) = result.end.expect("the device answers");
     assert!(
-        matches!(&told.places[..], [Target::Remote { .. }, Target::Local { .. }]),
+        matches!(&result.targets[..], [Target::Remote { .. }, Target::Local { .. }]),
         "{:?}",
-        told.places
+        result.targets
     );
     let failed: Vec<_> = receipt
         .skipped
@@ -178,29 +181,26 @@ async fn what_must_stay_here_goes_nowhere_else() {
         ..short(Mode::PreferInCloud)
     };
     for request in [sensitive, short(Mode::OnlyOnDevice)] {
-        let told = device.ask(request).await;
-        let error = told.end.expect_err("nobody may answer");
+        let result = device.ask(request).await;
+        let error = result.end.expect_err("no target may answer");
         assert!(
             matches!(error.kind(), ErrorKind::Blocked | ErrorKind::NotInstalled),
             "{error}"
         );
     }
-    assert!(
-        provider.requests().is_empty(),
-        "not even a list of models was asked for"
-    );
+    assert!(provider.requests().is_empty(), "not even a model list was requested");
 }
 
 #[tokio::test]
-async fn a_person_is_asked_first_and_a_yes_holds_for_what_they_were_asked() {
+async fn the_user_is_asked_first_and_consent_holds_for_that_target() {
     let provider = Provider::start(Dialect::Fireworks);
     let policy = Policy {
         consent: Consent::Ask,
         ..open()
     };
     let device = Device::new(&[&provider], policy).await;
-    let told = device.ask(short(Mode::PreferOnDevice)).await;
-    assert_eq!(told.end.expect_err("not agreed").kind(), ErrorKind::Blocked);
+    let result = device.ask(short(Mode::PreferOnDevice)).await;
+    assert_eq!(result.end.expect_err("not agreed").kind(), ErrorKind::Blocked);
     assert!(provider.chats().is_empty());
     let decision = device
         .nearside
@@ -230,8 +230,8 @@ async fn a_cap_holds_before_sending_and_while_it_streams() {
         },
     )
     .await;
-    let told = device.ask(short(Mode::OnlyInCloud)).await;
-    assert_eq!(told.end.expect_err("too dear").kind(), ErrorKind::Blocked);
+    let result = device.ask(short(Mode::OnlyInCloud)).await;
+    assert_eq!(result.end.expect_err("too dear").kind(), ErrorKind::Blocked);
     assert!(provider.chats().is_empty());
 
     device
@@ -242,16 +242,16 @@ async fn a_cap_holds_before_sending_and_while_it_streams() {
         })
         .await
         .expect("kept");
-    // A provider that ignores the limit it was given.
-    provider.play(Scene::Slow {
+    // The provider ignores the token limit.
+    provider.play(Scenario::Slow {
         tokens: 100_000,
         per_second: 20_000.0,
     });
-    let told = device.ask(short(Mode::OnlyInCloud)).await;
-    let (stop, receipt) = told.end.expect("an end");
+    let result = device.ask(short(Mode::OnlyInCloud)).await;
+    let (stop, receipt) = result.end.expect("an end");
     assert_eq!(stop, StopReason::CostLimit);
     assert!(receipt.cost_usd < 0.001, "{receipt:?}");
-    assert_eq!(provider.chats()[0]["max_tokens"], 8, "the provider was told");
+    assert_eq!(provider.chats()[0]["max_tokens"], 8, "the provider got the limit");
     assert!(
         provider.wait_for_closed_early(1, Duration::from_secs(5)),
         "it was stopped"
@@ -261,46 +261,46 @@ async fn a_cap_holds_before_sending_and_while_it_streams() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_offers_to_go_on_elsewhere() {
+async fn an_interrupted_answer_offers_to_continue_remotely() {
     let (broken, sound) = (
         Provider::start(Dialect::Fireworks),
         Provider::start(Dialect::Compatible),
     );
     let device = Device::new(&[&broken, &sound], open()).await;
-    broken.play(Scene::Truncated {
+    broken.play(Scenario::Truncated {
         text: "The moon and".into(),
     });
-    let asked = ChatRequest {
+    let request = ChatRequest {
         provider: Some("fireworks".into()),
         ..short(Mode::OnlyInCloud)
     };
-    let told = device.ask(asked.clone()).await;
-    assert_eq!(told.text, "The moon and");
-    let error = told.end.expect_err("it broke off");
+    let result = device.ask(request.clone()).await;
+    assert_eq!(result.text, "The moon and");
+    let error = result.end.expect_err("the connection is lost");
     assert!(
         error.kind() == ErrorKind::Network && error.to_string().contains("continue_remotely"),
         "{error}"
     );
-    assert!(sound.chats().is_empty(), "after the first word nobody else is asked");
+    assert!(sound.chats().is_empty(), "no fallback after visible text");
 
-    sound.play(Scene::plain(" the sun."));
-    let elsewhere = ChatRequest {
+    sound.play(Scenario::plain(" the sun."));
+    let remote_request = ChatRequest {
         provider: Some("compatible".into()),
-        ..asked
+        ..request
     };
-    let told = read(&device.nearside.continue_remotely(elsewhere, told.text)).await;
-    assert_eq!((told.text.as_str(), told.end.is_ok()), (" the sun.", true));
+    let result = read(&device.nearside.continue_remotely(remote_request, result.text)).await;
+    assert_eq!((result.text.as_str(), result.end.is_ok()), (" the sun.", true));
     assert!(
         sound.chats()[0].to_string().contains("The moon and"),
-        "what was said is sent along"
+        "the partial answer is sent along"
     );
 }
 
 #[tokio::test]
-async fn a_cancelled_answer_is_paid_as_far_as_it_came_and_says_if_it_is_billed_in_full() {
+async fn a_cancelled_answer_costs_what_was_generated_and_says_if_it_is_billed_in_full() {
     let provider = Provider::start(Dialect::Groq);
     let device = Device::new(&[&provider], open()).await;
-    provider.play(Scene::Slow {
+    provider.play(Scenario::Slow {
         tokens: 10_000,
         per_second: 200.0,
     });
@@ -333,7 +333,7 @@ async fn a_tool_loop_stays_where_it_began() {
         Provider::start(Dialect::LlamaServer),
     );
     let device = Device::new(&[&one, &other], open()).await;
-    let call = |id: &str| Scene::ToolCall {
+    let call = |id: &str| Scenario::ToolCall {
         id: id.into(),
         name: "tides".into(),
         arguments: "{}".into(),
@@ -347,10 +347,10 @@ async fn a_tool_loop_stays_where_it_began() {
         description: "The tides.".into(),
         parameters: "{}".into(),
     }];
-    let told = device.ask(request.clone()).await;
+    let result = device.ask(request.clone()).await;
     let id = "call_1".to_owned();
-    assert!(told.end.is_ok());
-    // The second turn names nobody, and the other provider is as good.
+    assert!(result.end.is_ok());
+    // The second turn names no provider, and both are equally good.
     request.provider = None;
     request.messages.push(Message {
         role: Role::Assistant,
@@ -368,8 +368,8 @@ async fn a_tool_loop_stays_where_it_began() {
             content: "06:00".into(),
         }],
     });
-    let told = device.ask(request).await;
-    assert_eq!(told.places, [remote(Dialect::LlamaServer)]);
+    let result = device.ask(request).await;
+    assert_eq!(result.targets, [remote(Dialect::LlamaServer)]);
     assert!(one.chats().is_empty());
 }
 
@@ -381,21 +381,21 @@ async fn a_model_is_found_by_its_name_alone_where_some_provider_lists_it() {
         model: Some(model.to_owned()),
         ..short(Mode::PreferOnDevice)
     };
-    let told = device.ask(named(Dialect::Compatible.model())).await;
+    let result = device.ask(named(Dialect::Compatible.model())).await;
     assert_eq!(
-        (told.places, told.end.is_ok()),
+        (result.targets, result.end.is_ok()),
         (vec![remote(Dialect::Compatible)], true)
     );
     let error = device
-        .ask(named("nobody-has-this"))
+        .ask(named("unknown-model"))
         .await
         .end
-        .expect_err("nobody has it");
+        .expect_err("no provider lists it");
     assert_eq!(error.kind(), ErrorKind::NotInstalled, "{error}");
 }
 
 #[tokio::test]
-async fn what_it_costs_here_and_elsewhere_is_told_cheapest_first() {
+async fn costs_of_local_and_remote_targets_are_listed_cheapest_first() {
     let provider = Provider::start(Dialect::OpenRouter);
     let device = Device::new(&[&provider], open()).await.with_model().await;
     let rows = device.nearside.cost(question()).await.expect("rows");
@@ -408,7 +408,7 @@ async fn what_it_costs_here_and_elsewhere_is_told_cheapest_first() {
             .filter(|row| row.target.is_remote())
             .all(|row| !row.as_of.is_empty())
     );
-    assert!(provider.requests().is_empty(), "a comparison asks nobody");
+    assert!(provider.requests().is_empty(), "a comparison sends no request");
 }
 
 #[tokio::test]
@@ -422,14 +422,18 @@ async fn an_answer_from_a_provider_that_was_excluded_is_an_error() {
         },
     )
     .await;
-    provider.otherwise(Scene::ServedBy {
+    provider.otherwise(Scenario::ServedBy {
         provider: "DeepSeek".into(),
         model: None,
         text: "Hello".into(),
     });
-    let told = device.ask(short(Mode::OnlyInCloud)).await;
-    let error = told.end.expect_err("excluded");
-    assert_eq!((error.kind(), told.text.as_str()), (ErrorKind::Blocked, ""), "{error}");
+    let result = device.ask(short(Mode::OnlyInCloud)).await;
+    let error = result.end.expect_err("excluded");
+    assert_eq!(
+        (error.kind(), result.text.as_str()),
+        (ErrorKind::Blocked, ""),
+        "{error}"
+    );
     assert_eq!(provider.chats()[0]["provider"]["ignore"][0], "deepseek");
 }
 

@@ -1,5 +1,4 @@
-//! The file of state: what it keeps, what it forgets with what, who may have it open, and what it does with a file that
-//! is not its own.
+//! The state database: persistence, cascading removals, concurrent access, and damaged or newer files.
 
 #![allow(clippy::expect_used, reason = "a step that fails is a test that fails")]
 
@@ -38,7 +37,7 @@ fn local() -> Target {
     Target::Local { model: "smol".into() }
 }
 
-/// A moment of November 2026, in UTC.
+/// Returns a time in November 2026, UTC.
 fn november(day: u64, hour: u64) -> SystemTime {
     const FIRST: u64 = 1_793_491_200;
     UNIX_EPOCH + Duration::from_secs(FIRST + (day - 1) * 86_400 + hour * 3_600)
@@ -254,7 +253,7 @@ fn spend_as_claimed(ledger: &Ledger, target: &Target, usd: f64) {
 }
 
 #[test]
-fn a_report_sums_up_by_day_model_provider_and_purpose_and_tells_the_unsettled_apart() {
+fn a_report_sums_up_by_day_model_provider_and_purpose_and_separates_the_unsettled() {
     let (_folder, state) = fresh();
     let ledger = Ledger::new(state);
     spend(&ledger, &remote("groq"), "chat", 0.25, november(1, 23));
@@ -315,7 +314,7 @@ fn eight_that_open_a_new_file_at_once_all_get_it_and_never_share_the_last_cent()
         let threads: Vec<_> = (0..8)
             .map(|_| {
                 scope.spawn(|| {
-                    // A connection of its own, as another process would have.
+                    // A separate connection, as in another process.
                     let ledger = Ledger::new(Arc::new(State::open(folder.path()).expect("opened")));
                     let target = remote("groq");
                     let once = || ledger.reserve(&reservation(&target, 0.01, caps, november(1, 0)));
@@ -332,7 +331,7 @@ fn eight_that_open_a_new_file_at_once_all_get_it_and_never_share_the_last_cent()
 fn a_file_that_is_damaged_or_newer_is_left_as_it_is_and_the_error_says_what_to_do() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("state.db");
-    let noise: Vec<u8> = nearside_tests::small::noise(3).take(20_000).collect();
+    let noise: Vec<u8> = nearside_tests::tiny_models::noise(3).take(20_000).collect();
     fs::write(&path, &noise).expect("written");
     let refused = State::open(folder.path()).expect_err("damaged");
     assert_eq!(refused.kind(), ErrorKind::Storage);
@@ -342,7 +341,7 @@ fn a_file_that_is_damaged_or_newer_is_left_as_it_is_and_the_error_says_what_to_d
     fs::remove_file(&path).expect("removed");
     drop(State::open(folder.path()).expect("anew"));
     let mut newer = fs::read(&path).expect("there");
-    // The version of a file is four bytes at offset 60, says SQLite's description of its format.
+    // SQLite stores the user version in four bytes at offset 60.
     newer[60..64].copy_from_slice(&1000_u32.to_be_bytes());
     fs::write(&path, &newer).expect("written");
     let refused = State::open(folder.path()).expect_err("newer");

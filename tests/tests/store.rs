@@ -1,4 +1,4 @@
-//! The store: what is in it is whole, whatever happened to the process or to the directory.
+//! The store: its models are complete, whatever happened to the process or to the directory.
 
 #![allow(clippy::expect_used, reason = "a step that fails is a test that fails")]
 
@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use nearside::ErrorKind;
 use nearside::model::ModelRef;
 use nearside::model::store::Store;
+use nearside_tests::fixtures::{self, TestDevice};
 use nearside_tests::hub::Hub;
-use nearside_tests::scene::{self, Scene};
-use nearside_tests::{models, small};
+use nearside_tests::{models, tiny_models};
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = folder.join(name);
@@ -22,7 +22,7 @@ fn name(name: &str) -> ModelRef {
     ModelRef::parse(name).expect("a name")
 }
 
-/// A store, and a folder for everything else.
+/// Creates a store, and a folder for other files.
 fn fresh() -> (tempfile::TempDir, Store, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let home = folder.path().join("home");
@@ -61,10 +61,10 @@ fn an_imported_model_is_a_copy_found_by_its_id_and_path() {
 fn two_files_of_one_name_are_two_models() {
     let (folder, store, _) = fresh();
     let one = store
-        .import(&write(folder.path(), "m.gguf", &small::model(1000, 1)))
+        .import(&write(folder.path(), "m.gguf", &tiny_models::model(1000, 1)))
         .expect("imported");
     let two = store
-        .import(&write(folder.path(), "m.gguf", &small::model(1000, 2)))
+        .import(&write(folder.path(), "m.gguf", &tiny_models::model(1000, 2)))
         .expect("imported");
     assert_eq!(
         (one.id.as_str(), two.id.clone()),
@@ -78,7 +78,7 @@ fn two_files_of_one_name_are_two_models() {
 #[test]
 fn what_is_no_model_is_not_imported_and_leaves_nothing() {
     let (folder, store, home) = fresh();
-    let sound = small::model(5000, 1);
+    let sound = tiny_models::model(5000, 1);
     let cut = &sound[..sound.len() - 100];
     for (path, kind) in [
         (write(folder.path(), "text.gguf", b"not a model"), ErrorKind::Corrupt),
@@ -98,10 +98,10 @@ fn what_is_no_model_is_not_imported_and_leaves_nothing() {
 fn foreign_and_damaged_files_are_neither_listed_nor_touched() {
     let (folder, store, home) = fresh();
     let model = store
-        .import(&write(folder.path(), "m.gguf", &small::model(1000, 1)))
+        .import(&write(folder.path(), "m.gguf", &tiny_models::model(1000, 1)))
         .expect("imported");
     let cut = store
-        .import(&write(folder.path(), "cut.gguf", &small::model(2000, 2)))
+        .import(&write(folder.path(), "cut.gguf", &tiny_models::model(2000, 2)))
         .expect("imported");
     fs::write(&cut.path, b"GGUF").expect("cut");
     let foreign = home.join("models/mine");
@@ -123,11 +123,11 @@ fn foreign_and_damaged_files_are_neither_listed_nor_touched() {
 }
 
 #[test]
-fn a_model_with_a_foreign_folder_in_its_place_takes_another_id() {
+fn a_model_whose_directory_name_is_taken_gets_another_id() {
     let (folder, store, home) = fresh();
     fs::create_dir_all(home.join("models/m")).expect("a folder");
     let model = store
-        .import(&write(folder.path(), "m.gguf", &small::model(1000, 1)))
+        .import(&write(folder.path(), "m.gguf", &tiny_models::model(1000, 1)))
         .expect("imported");
     assert_eq!(model.id, format!("m-{}", &model.sha256[..8]));
 }
@@ -136,7 +136,7 @@ fn a_model_with_a_foreign_folder_in_its_place_takes_another_id() {
 fn removing_says_what_went_and_a_second_time_that_it_is_not_there() {
     let (folder, store, home) = fresh();
     let model = store
-        .import(&write(folder.path(), "m.gguf", &small::model(1000, 1)))
+        .import(&write(folder.path(), "m.gguf", &tiny_models::model(1000, 1)))
         .expect("imported");
     assert_eq!(store.remove(&name("m")), Ok(model.clone()));
     assert!(!Path::new(&model.path).exists());
@@ -151,10 +151,10 @@ fn removing_says_what_went_and_a_second_time_that_it_is_not_there() {
 fn a_kill_between_any_two_steps_of_installing_or_removing_leaves_absent_or_whole() {
     let (folder, store, home) = fresh();
     let model = store
-        .import(&write(folder.path(), "m.gguf", &small::model(1000, 1)))
+        .import(&write(folder.path(), "m.gguf", &tiny_models::model(1000, 1)))
         .expect("imported");
 
-    // Staged with its record and its file: the last rename is made up for.
+    // Staged with its record and file: opening completes the last rename.
     fs::rename(home.join("models/m"), home.join("staging/key")).expect("staged");
     assert_eq!(store.list(), Ok(Vec::new()));
     let store = Store::open(&home).expect("opened");
@@ -167,13 +167,13 @@ fn a_kill_between_any_two_steps_of_installing_or_removing_leaves_absent_or_whole
     assert_eq!(store.list(), Ok(vec![model]));
     assert_eq!(fs::read_dir(home.join("staging")).expect("listed").count(), 0);
 
-    // On its way out: gone, and its bytes too.
+    // Being removed: it and its bytes are gone.
     fs::rename(home.join("models/m"), home.join("trash/m-1")).expect("moved");
     let store = Store::open(&home).expect("opened");
     assert_eq!(store.list(), Ok(Vec::new()));
     assert_eq!(fs::read_dir(home.join("trash")).expect("listed").count(), 0);
 
-    // A copy that was under way: nobody will go on with it.
+    // An interrupted copy, which is never resumed.
     write(&home.join("partial"), "import-1-2.part", b"GGUF");
     write(&home.join("partial"), "import-1-2.lock", b"");
     Store::open(&home).expect("opened");
@@ -184,16 +184,16 @@ fn a_kill_between_any_two_steps_of_installing_or_removing_leaves_absent_or_whole
 fn the_directory_may_move_and_the_models_go_with_it() {
     let (folder, store, home) = fresh();
     let model = store
-        .import(&write(folder.path(), "m.gguf", &small::model(1000, 1)))
+        .import(&write(folder.path(), "m.gguf", &tiny_models::model(1000, 1)))
         .expect("imported");
-    let elsewhere = folder.path().join("elsewhere");
-    fs::rename(&home, &elsewhere).expect("moved");
-    let moved = Store::open(&elsewhere)
+    let new_home = folder.path().join("elsewhere");
+    fs::rename(&home, &new_home).expect("moved");
+    let moved = Store::open(&new_home)
         .expect("opened")
         .find(&name("m"))
         .expect("listed")
         .expect("found");
-    assert!(Path::new(&moved.path).starts_with(fs::canonicalize(&elsewhere).expect("a path")));
+    assert!(Path::new(&moved.path).starts_with(fs::canonicalize(&new_home).expect("a path")));
     assert_eq!((moved.id, moved.sha256), (model.id, model.sha256));
 }
 
@@ -201,48 +201,48 @@ fn the_directory_may_move_and_the_models_go_with_it() {
 async fn names_from_the_network_stay_names() {
     for listed in ["a/../../../evil.gguf", "..\\..\\evil.gguf", "evil\n.gguf"] {
         let hub = Hub::builder()
-            .bytes("o/r", listed, small::model(1000, 1))
+            .bytes("o/r", listed, tiny_models::model(1000, 1))
             .start()
             .expect("a hub");
-        let scene = Scene::new(&hub);
-        let error = scene.download("hf:o/r").await.expect_err("refused");
+        let device = TestDevice::new(&hub);
+        let error = device.download("hf:o/r").await.expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::Provider, "{listed:?}: {error}");
         assert!(!error.to_string().contains('\n'), "{error:?}");
     }
     let long = format!("{}.gguf", "long-".repeat(90));
     let hub = Hub::builder()
-        .bytes("o/r", &long, small::model(1000, 1))
+        .bytes("o/r", &long, tiny_models::model(1000, 1))
         .start()
         .expect("a hub");
-    let scene = Scene::new(&hub);
-    let model = scene::installed(&scene.download("hf:o/r").await.expect("a download"));
+    let device = TestDevice::new(&hub);
+    let model = fixtures::installed(&device.download("hf:o/r").await.expect("a download"));
     assert!(model.id.len() < 100, "{}", model.id);
-    assert!(Path::new(&model.path).starts_with(fs::canonicalize(scene.directory.path()).expect("a path")));
+    assert!(Path::new(&model.path).starts_with(fs::canonicalize(device.directory.path()).expect("a path")));
 }
 
 #[tokio::test]
 async fn a_partial_of_a_changed_file_without_a_hash_is_begun_again() {
     let hub = Hub::builder()
-        .bytes("o/r", "m.gguf", small::model(100_000, 1))
+        .bytes("o/r", "m.gguf", tiny_models::model(100_000, 1))
         .start()
         .expect("a hub");
-    let scene = Scene::new(&hub);
-    let mut remote = scene
+    let device = TestDevice::new(&hub);
+    let mut remote = device
         .hub
         .resolve(&name(&hub.direct_url("o/r", "m.gguf")))
         .await
         .expect("resolved");
     remote.version = Some("yesterday".to_owned());
-    nearside::model::download::head::fetch_head(&scene.hub, &scene.store, &remote)
+    nearside::model::download::head::fetch_head(&device.hub, &device.store, &remote)
         .await
         .expect("a head");
-    assert!(scene.held() > 0);
-    let events = scene
+    assert!(device.partial_bytes() > 0);
+    let events = device
         .download(&hub.direct_url("o/r", "m.gguf"))
         .await
         .expect("a download");
     assert_eq!(
-        scene::progress(&events).first(),
+        fixtures::progress(&events).first(),
         Some(&0),
         "yesterday's bytes are not today's"
     );

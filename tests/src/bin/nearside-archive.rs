@@ -1,8 +1,8 @@
-//! How fast ten thousand conversations of two hundred messages are listed, searched and opened.
+//! `nearside-archive`: measures list, search and open on ten thousand conversations of two hundred messages.
 //!
-//! Fills `conversations.db` with as many as asked for, straight through SQL in one transaction (its own triggers make the
-//! index), then measures what an app calls. The words are drawn from a vocabulary with the frequencies that words have
-//! (Zipf's law), so that there are common words and rare ones. Prints one line a figure: median and slowest.
+//! Fills `conversations.db` by SQL in one transaction (its triggers build the index), then measures the calls of an app.
+//! Word frequencies follow Zipf's law, so that there are common and rare words. Prints a line per figure: median and
+//! slowest.
 
 #![allow(clippy::expect_used, reason = "a measurement that fails must fail at once")]
 
@@ -15,29 +15,29 @@ use rusqlite::{Connection, params};
 
 /// Measures a large archive of conversations.
 #[derive(Parser)]
-struct Args {
-    /// Conversations.
+struct ArchiveArgs {
+    /// Number of conversations.
     #[arg(long, default_value_t = 10_000)]
     conversations: u32,
-    /// Messages of each.
+    /// Messages per conversation.
     #[arg(long, default_value_t = 200)]
     messages: u32,
-    /// Where the archive is kept for the next run. Unset: it goes when the program ends.
+    /// Directory that keeps the archive for the next run. Unset: a temporary one.
     #[arg(long)]
     directory: Option<PathBuf>,
-    /// How often each thing is measured.
+    /// Measurements per figure.
     #[arg(long, default_value_t = 20)]
     times: u32,
 }
 
-/// Words of a message.
-const WORDS: u32 = 12;
-/// Words that there are.
+/// Words per message.
+const MESSAGE_WORDS: u32 = 12;
+/// Number of different words.
 const VOCABULARY: f64 = 20_000.0;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let args = Args::parse();
+    let args = ArchiveArgs::parse();
     let temporary = tempfile::tempdir().expect("a folder");
     let directory = args.directory.clone().unwrap_or_else(|| temporary.path().to_owned());
     let nearside = Nearside::new(Config::new(directory.to_string_lossy())).expect("the library opens");
@@ -59,7 +59,7 @@ async fn main() {
     measure(&conversations, &args).await;
 }
 
-async fn measure(conversations: &Conversations, args: &Args) {
+async fn measure(conversations: &Conversations, args: &ArchiveArgs) {
     let times = args.times;
     let mut figures = Vec::new();
     for _ in 0..times {
@@ -68,7 +68,7 @@ async fn measure(conversations: &Conversations, args: &Args) {
         figures.push(begun.elapsed());
         assert!(listed.len() as u32 >= args.conversations);
     }
-    tell("list, all", figures, 50);
+    print_figure("list, all", figures, 50);
 
     for (name, query) in [
         ("search, the commonest word", "w1"),
@@ -84,7 +84,7 @@ async fn measure(conversations: &Conversations, args: &Args) {
             conversations.search(query.to_owned(), 50).await.expect("searched");
             figures.push(begun.elapsed());
         }
-        tell(name, figures, 100);
+        print_figure(name, figures, 100);
     }
 
     let mut figures = Vec::new();
@@ -95,17 +95,17 @@ async fn measure(conversations: &Conversations, args: &Args) {
         figures.push(begun.elapsed());
         assert_eq!(open.messages.len() as u32, args.messages);
     }
-    tell("open", figures, 20);
+    print_figure("open", figures, 20);
 }
 
-fn tell(name: &str, mut figures: Vec<Duration>, aim_ms: u64) {
+fn print_figure(name: &str, mut figures: Vec<Duration>, aim_ms: u64) {
     figures.sort();
     let ms = |time: Option<&Duration>| time.copied().unwrap_or_default().as_secs_f64() * 1000.0;
     let (median, slowest) = (ms(figures.get(figures.len() / 2)), ms(figures.last()));
     println!("{name:32} {median:8.2} ms, slowest {slowest:8.2} ms (aim: under {aim_ms})");
 }
 
-fn fill(path: &Path, args: &Args) {
+fn fill(path: &Path, args: &ArchiveArgs) {
     let mut file = Connection::open(path).expect("the file");
     let all = file.transaction().expect("a transaction");
     {
@@ -121,7 +121,7 @@ fn fill(path: &Path, args: &Args) {
                  VALUES (?1, ?2, 1, ?3, ?4, ?5, '{\"type\":\"done\",\"stop\":\"end\"}')",
             )
             .expect("a statement");
-        let mut words = Words(1);
+        let mut words = WordGenerator(1);
         for n in 0..args.conversations {
             let at = i64::from(n) * 1000;
             line.execute(params![words.sentence(), at, args.messages])
@@ -140,16 +140,16 @@ fn fill(path: &Path, args: &Args) {
     all.commit().expect("written");
 }
 
-/// The same words each time: a linear congruential generator (Knuth's MMIX constants).
-struct Words(u64);
+/// Reproducible random words: a linear congruential generator (Knuth's MMIX constants).
+struct WordGenerator(u64);
 
-impl Words {
+impl WordGenerator {
     fn sentence(&mut self) -> String {
-        let words: Vec<String> = (0..WORDS).map(|_| format!("w{}", self.rank())).collect();
+        let words: Vec<String> = (0..MESSAGE_WORDS).map(|_| format!("w{}", self.rank())).collect();
         words.join(" ")
     }
 
-    /// The rank of a word: the n-th is 1/n as frequent as the first.
+    /// Draws the rank of a word: the n-th is 1/n as frequent as the first.
     fn rank(&mut self) -> u32 {
         self.0 = self
             .0

@@ -1,7 +1,7 @@
 //! `nearside-hub`: the local hub as a program, for tests in other languages, for scripts and for the demo.
 //!
 //! Prints one line of JSON, `{"url":"http://127.0.0.1:PORT"}`, then serves until its standard input closes, so that it
-//! never outlives whoever started it.
+//! never outlives the process that started it.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -11,32 +11,32 @@ use std::process::ExitCode;
 use clap::Parser;
 use nearside_tests::hub::{Fault, Hub};
 
-/// A hub on this machine that speaks Hugging Face's protocol.
+/// A local hub that speaks Hugging Face's protocol.
 #[derive(Debug, Parser)]
 #[command(name = "nearside-hub", version)]
-struct Arguments {
-    /// The repository that the files are in.
+struct HubArgs {
+    /// The repository of the files.
     #[arg(long, value_name = "ORG/NAME")]
     repo: String,
     /// A file to serve: PATH, or NAME=PATH to serve it under another name. May be given several times.
     #[arg(long = "file", value_name = "[NAME=]PATH", required = true)]
     files: Vec<String>,
-    /// Where to listen.
+    /// Address to listen on.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// Bytes a second that are sent at most.
+    /// Maximum rate per connection, in bytes per second.
     #[arg(long, value_name = "BYTES")]
     rate: Option<u64>,
     /// A fault: cut=BYTES, stall=BYTES, wrong-byte=OFFSET, expires=ANSWERS or ignore-ranges. May be given several times.
     #[arg(long = "fault", value_name = "FAULT", value_parser = fault)]
     faults: Vec<Fault>,
-    /// The token that the repository asks for.
+    /// The token that the repository requires.
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
 }
 
 fn main() -> ExitCode {
-    match serve(&Arguments::parse()) {
+    match serve(&HubArgs::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error}");
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(arguments: &Arguments) -> std::io::Result<()> {
+fn serve(arguments: &HubArgs) -> std::io::Result<()> {
     let mut builder = Hub::builder().listen(arguments.listen);
     for file in &arguments.files {
         builder = match file.split_once('=') {

@@ -1,7 +1,7 @@
-//! `nearside-overhead`: what Nearside adds to an answer from a provider, measured beside a bare reqwest loop.
+//! `nearside-overhead`: measures the overhead of Nearside for an answer of a provider, compared with a bare reqwest loop.
 //!
-//! Both ask the same recorded provider on this machine, turn by turn. Nearside's turns are whole: decided by the router,
-//! reserved in the ledger, streamed, settled. Printed are medians over the turns, and their difference or ratio.
+//! Both use the same local provider in turns. Nearside's turns are complete: routed, reserved in the ledger, streamed,
+//! settled. Prints the medians over the turns, and their difference or ratio.
 //!
 //!   nearside-overhead [--turns N] [--tokens N] [--rate TOKENS_PER_SECOND]
 
@@ -14,26 +14,26 @@ use nearside::chat::{ChatRequest, Chunk, Mode};
 use nearside::engine::remote::Secret;
 use nearside::route::{Consent, Policy};
 use nearside::{Config, Nearside};
-use nearside_tests::provider::{Dialect, Provider, Scene};
+use nearside_tests::provider::{Dialect, Provider, Scenario};
 use nearside_tests::remote::{KEY, question, settings};
 use serde_json::json;
 
-/// What Nearside adds to an answer from a provider.
+/// Measures the overhead of Nearside for an answer of a provider.
 #[derive(Debug, Parser)]
-struct Arguments {
-    /// Answers of each kind.
+struct OverheadArgs {
+    /// Answers per client.
     #[arg(long, default_value_t = 41)]
     turns: usize,
-    /// Tokens of an answer.
+    /// Tokens per long answer.
     #[arg(long, default_value_t = 1000)]
     tokens: u32,
-    /// Tokens a second that the provider sends.
+    /// Tokens per second that the provider sends.
     #[arg(long, default_value_t = 2000.0)]
     rate: f64,
 }
 
-/// One answer.
-struct Turn {
+/// Durations of one answer.
+struct TurnTimes {
     first: Duration,
     whole: Duration,
 }
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         .build();
     let measured = runtime
         .map_err(Into::into)
-        .and_then(|runtime| runtime.block_on(measure(&Arguments::parse())));
+        .and_then(|runtime| runtime.block_on(measure(&OverheadArgs::parse())));
     match measured {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -55,42 +55,42 @@ fn main() -> ExitCode {
     }
 }
 
-async fn measure(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+async fn measure(arguments: &OverheadArgs) -> Result<(), Box<dyn std::error::Error>> {
     let mut out = std::io::stdout();
     for dialect in [Dialect::Compatible, Dialect::Groq] {
         let provider = Provider::builder(dialect).key(KEY).start()?;
         let folder = tempfile::tempdir()?;
         let nearside = nearside(&folder, dialect, &provider).await?;
-        // The library brings its own; a bare client takes the process's.
+        // For the bare client; the library uses its own crypto provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let bare = reqwest::Client::builder().no_proxy().tcp_nodelay(true).build()?;
-        let pace = Scene::Slow {
+        let pace = Scenario::Slow {
             tokens: arguments.tokens,
             per_second: arguments.rate,
         };
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for turn in 0..=arguments.turns {
-            // Short answers for the first token, a long one now and then for the rate.
-            let scene = if turn % 4 == 0 {
+            // Short answers for the time to the first token, every fourth a long one for the rate.
+            let scenario = if turn % 4 == 0 {
                 pace.clone()
             } else {
-                Scene::plain("Twice.")
+                Scenario::plain("Twice.")
             };
-            provider.play(scene.clone());
-            // Nobody asks again within the moment in which the last answer is written down.
+            provider.play(scenario.clone());
+            // Let the previous answer be written to disk, as in real use.
             tokio::time::sleep(Duration::from_millis(20)).await;
             let one = with_reqwest(&bare, &provider).await?;
-            provider.play(scene);
+            provider.play(scenario);
             tokio::time::sleep(Duration::from_millis(20)).await;
             let other = with_nearside(&nearside, dialect).await?;
-            // The first of each opens connections.
+            // The first turn of each opens connections; do not count it.
             if turn > 0 {
                 theirs.push((turn % 4 == 0, one));
                 ours.push((turn % 4 == 0, other));
             }
         }
-        let first = |turns: &[(bool, Turn)]| median(turns.iter().map(|(_, turn)| turn.first.as_secs_f64() * 1e3));
-        let whole = |turns: &[(bool, Turn)]| {
+        let first = |turns: &[(bool, TurnTimes)]| median(turns.iter().map(|(_, turn)| turn.first.as_secs_f64() * 1e3));
+        let whole = |turns: &[(bool, TurnTimes)]| {
             median(
                 turns
                     .iter()
@@ -119,7 +119,7 @@ async fn measure(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>
     Ok(())
 }
 
-/// The library as an app has it, with one provider; a hosted one, whose answers are paid, goes through the ledger.
+/// Sets up the library with one provider. The answers of a hosted one are charged and go through the ledger.
 async fn nearside(
     folder: &tempfile::TempDir,
     dialect: Dialect,
@@ -143,7 +143,7 @@ async fn nearside(
     Ok(nearside)
 }
 
-async fn with_nearside(nearside: &Nearside, dialect: Dialect) -> Result<Turn, Box<dyn std::error::Error>> {
+async fn with_nearside(nearside: &Nearside, dialect: Dialect) -> Result<TurnTimes, Box<dyn std::error::Error>> {
     let request = ChatRequest {
         mode: Mode::OnlyInCloud,
         provider: Some(dialect.name().to_owned()),
@@ -161,13 +161,13 @@ async fn with_nearside(nearside: &Nearside, dialect: Dialect) -> Result<Turn, Bo
             first.get_or_insert_with(|| begun.elapsed());
         }
     }
-    Ok(Turn {
-        first: first.ok_or("an answer without a word")?,
+    Ok(TurnTimes {
+        first: first.ok_or("an answer without text")?,
         whole: begun.elapsed(),
     })
 }
 
-async fn with_reqwest(client: &reqwest::Client, provider: &Provider) -> Result<Turn, Box<dyn std::error::Error>> {
+async fn with_reqwest(client: &reqwest::Client, provider: &Provider) -> Result<TurnTimes, Box<dyn std::error::Error>> {
     let dialect = provider.dialect();
     let body = json!({
         "model": dialect.model(), "stream": true, "stream_options": { "include_usage": true },
@@ -181,13 +181,13 @@ async fn with_reqwest(client: &reqwest::Client, provider: &Provider) -> Result<T
     let mut response = request.send().await?.error_for_status()?;
     let mut first = None;
     while let Some(piece) = response.chunk().await? {
-        // The least that any client does: look for a word.
+        // Any client must at least find the text.
         if piece.windows(11).any(|window| window == b"\"content\":\"") {
             first.get_or_insert_with(|| begun.elapsed());
         }
     }
-    Ok(Turn {
-        first: first.ok_or("an answer without a word")?,
+    Ok(TurnTimes {
+        first: first.ok_or("an answer without text")?,
         whole: begun.elapsed(),
     })
 }

@@ -1,10 +1,10 @@
-//! `nearside-provider`: hosted providers on this machine as a program, for apps' own tests in any language.
+//! `nearside-provider`: local stand-ins for providers as a program, for apps' own tests in any language.
 //!
-//! `play` answers as a provider does, `record` passes on to a real one and writes a tape, `replay` plays the tape. Each
+//! `play` answers like a provider, `record` forwards to a real one and writes a tape, `replay` replays the tape. Each
 //! prints one line of JSON, `{"url":"http://127.0.0.1:PORT…"}`, then serves until its standard input closes, so that it
-//! never outlives whoever started it. With `--log` a line follows for everything that the played provider sees; read on,
-//! or the pipe fills up and the provider waits: `{"asked":{"method":…,"path":…,"body":…}}` before a request is answered,
-//! `{"left":true}` when a client leaves in the middle of an answer.
+//! never outlives the process that started it. With `--log`, `play` also prints a line per event:
+//! `{"asked":{"method":…,"path":…,"body":…}}` before it answers a request, and `{"left":true}` when a client disconnects
+//! during an answer. These lines must be read: a full pipe blocks the provider.
 
 use std::any::Any;
 use std::io::{self, Read, Write};
@@ -13,78 +13,78 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use nearside_tests::provider::{Cut, Dialect, Pace, Provider, Recorder, Replayer, Scene, Seen, tape};
+use nearside_tests::provider::{Chunking, Dialect, Pace, Provider, ProviderEvent, Recorder, Replayer, Scenario, tape};
 use serde_json::{Value, json};
 
-/// Hosted providers on this machine, for tests.
+/// Local stand-ins for providers, for tests.
 #[derive(Debug, Parser)]
 #[command(name = "nearside-provider", version)]
-struct Arguments {
+struct ProviderArgs {
     #[command(subcommand)]
-    command: Command,
+    command: ProviderCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
-    /// Answers as a provider does.
-    Play(Play),
-    /// Passes everything on to a provider and writes a tape, without keys and cookies.
+enum ProviderCommand {
+    /// Answers like a provider.
+    Play(PlayArgs),
+    /// Forwards everything to a provider and writes a tape, without keys and cookies.
     Record {
         /// The provider's base address.
         #[arg(long, value_name = "URL")]
         upstream: String,
-        /// The tape; added to where there is one.
+        /// The tape; an existing one is appended to.
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
         #[command(flatten)]
-        at: At,
+        at: ListenArgs,
     },
-    /// Plays a tape.
+    /// Replays a tape.
     Replay {
         /// The tape.
         file: PathBuf,
-        /// Leaves out the pauses that were recorded.
+        /// Omits the recorded pauses.
         #[arg(long)]
         at_once: bool,
         #[command(flatten)]
-        at: At,
+        at: ListenArgs,
     },
 }
 
 #[derive(Debug, Args)]
-struct Play {
-    /// Whose shapes to speak: openrouter, deepseek, groq, fireworks, openai, ollama, llama-server or compatible.
+struct PlayArgs {
+    /// Wire format: openrouter, deepseek, groq, fireworks, openai, ollama, llama-server or compatible.
     #[arg(long, value_name = "NAME", value_parser = dialect)]
     dialect: Dialect,
-    /// What to do with the next chat, such as `plain`, `plain={"text":"hi"}`, `stall` or an error's name. May be given
-    /// several times; the last one stays for all chats after it.
-    #[arg(long = "scene", value_name = "NAME[=JSON]")]
-    scenes: Vec<String>,
-    /// The key to ask for.
+    /// Scenario of the next chat, such as `plain`, `plain={"text":"hi"}`, `stall` or an error's name. May be given several
+    /// times; the last one is used for all further chats.
+    #[arg(long = "scenario", value_name = "NAME[=JSON]")]
+    scenarios: Vec<String>,
+    /// The required key.
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
-    /// One more model to know. May be given several times.
+    /// An additional model. May be given several times.
     #[arg(long = "model", value_name = "ID")]
     models: Vec<String>,
-    /// Cuts answers at places that this seed gives.
+    /// Splits answers at random positions by this seed.
     #[arg(long, value_name = "SEED")]
-    cut: Option<u64>,
-    /// Prints what it sees, a line of JSON each; without keys.
+    chunking: Option<u64>,
+    /// Prints its events as lines of JSON, without keys.
     #[arg(long)]
     log: bool,
     #[command(flatten)]
-    at: At,
+    at: ListenArgs,
 }
 
 #[derive(Debug, Args)]
-struct At {
-    /// Where to listen.
+struct ListenArgs {
+    /// Address to listen on.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
 }
 
 fn main() -> ExitCode {
-    match serve(&Arguments::parse().command) {
+    match serve(&ProviderArgs::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "error: {error}");
@@ -93,18 +93,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(command: &Command) -> io::Result<()> {
-    // Held until the end: dropped, they stop.
+fn serve(command: &ProviderCommand) -> io::Result<()> {
+    // Held until the end: a dropped server stops.
     let (url, _server): (String, Box<dyn Any>) = match command {
-        Command::Play(arguments) => {
+        ProviderCommand::Play(arguments) => {
             let provider = play(arguments)?;
             (provider.url(), Box::new(provider))
         }
-        Command::Record { upstream, out, at } => {
+        ProviderCommand::Record { upstream, out, at } => {
             let recorder = Recorder::start(upstream, out, at.listen)?;
             (recorder.url(), Box::new(recorder))
         }
-        Command::Replay { file, at_once, at } => {
+        ProviderCommand::Replay { file, at_once, at } => {
             let pace = if *at_once { Pace::AtOnce } else { Pace::Recorded };
             let replayer = Replayer::start(tape::read(file)?, pace, at.listen)?;
             (replayer.url(), Box::new(replayer))
@@ -117,40 +117,40 @@ fn serve(command: &Command) -> io::Result<()> {
     Ok(())
 }
 
-fn play(arguments: &Play) -> io::Result<Provider> {
+fn play(arguments: &PlayArgs) -> io::Result<Provider> {
     let mut builder = Provider::builder(arguments.dialect).listen(arguments.at.listen);
     if let Some(key) = &arguments.key {
         builder = builder.key(key);
     }
-    if let Some(seed) = arguments.cut {
-        builder = builder.cut(Cut::Random(seed));
+    if let Some(seed) = arguments.chunking {
+        builder = builder.chunking(Chunking::Random(seed));
     }
     if arguments.log {
-        // Whoever does not read the log any more does not want it.
+        // Ignore a closed log.
         builder = builder.watch(|seen| drop(print(&line(seen))));
     }
     for model in &arguments.models {
         builder = builder.model(model);
     }
-    let scenes: Vec<_> = arguments
-        .scenes
+    let scenarios: Vec<_> = arguments
+        .scenarios
         .iter()
-        .map(|text| scene(arguments.dialect, text))
+        .map(|text| scenario(arguments.dialect, text))
         .collect::<io::Result<_>>()?;
-    if let Some(last) = scenes.last() {
+    if let Some(last) = scenarios.last() {
         builder = builder.otherwise(last.clone());
     }
     let provider = builder.start()?;
-    scenes.into_iter().for_each(|scene| provider.play(scene));
+    scenarios.into_iter().for_each(|scenario| provider.play(scenario));
     Ok(provider)
 }
 
-fn line(seen: Seen<'_>) -> Value {
+fn line(seen: ProviderEvent<'_>) -> Value {
     match seen {
-        Seen::Asked(request) => json!({
+        ProviderEvent::Request(request) => json!({
             "asked": { "method": request.method, "path": request.path, "body": request.body }
         }),
-        Seen::Left => json!({ "left": true }),
+        ProviderEvent::Disconnected => json!({ "left": true }),
     }
 }
 
@@ -160,16 +160,16 @@ fn print(line: &Value) -> io::Result<()> {
     out.flush()
 }
 
-fn scene(dialect: Dialect, text: &str) -> io::Result<Scene> {
+fn scenario(dialect: Dialect, text: &str) -> io::Result<Scenario> {
     let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
     let (name, json) = text
         .split_once('=')
         .map_or((text, None), |(name, json)| (name, Some(json)));
     let fields = json.map(serde_json::from_str).transpose();
-    let scene = fields.and_then(|fields| Scene::named(dialect, name, fields));
-    scene
-        .map_err(|error| invalid(format!("scene `{text}`: {error}")))?
-        .ok_or_else(|| invalid(format!("there is no scene and no error `{name}`")))
+    let scenario = fields.and_then(|fields| Scenario::named(dialect, name, fields));
+    scenario
+        .map_err(|error| invalid(format!("scenario `{text}`: {error}")))?
+        .ok_or_else(|| invalid(format!("there is no scenario and no error `{name}`")))
 }
 
 fn dialect(name: &str) -> Result<Dialect, String> {

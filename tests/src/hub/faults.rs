@@ -1,31 +1,33 @@
-//! What can go wrong on the way, as it does in the field. Faults of bodies are used up one answer at a time.
+//! Faults that occur in the field. A response consumes at most one fault of each one-time kind.
 
-/// Something that goes wrong.
+use super::log::Host;
+
+/// A fault to inject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// The next body ends after so many bytes, and the connection with it.
+    /// The next body and its connection end after this many bytes.
     CutAfter(u64),
-    /// The next body stops after so many bytes and the connection stays open.
+    /// The next body stops after this many bytes and the connection stays open.
     StallAfter(u64),
     /// Every body has this byte of the file inverted.
     WrongByteAt(u64),
-    /// Every answer of the CDN is the whole file, whatever range was asked for.
+    /// The CDN ignores `Range` headers and always sends the whole file.
     IgnoreRanges,
-    /// The next ranged answer claims to begin so many bytes later than it does.
+    /// The `Content-Range` of the next ranged response is shifted forward by this many bytes.
     ShiftedRange(u64),
-    /// The next ranged answer claims that the file is so many bytes larger.
+    /// The `Content-Range` of the next ranged response states a size that is too large by this many bytes.
     WrongTotal(u64),
-    /// Every body goes on behind its end for so many bytes, without a length that says so.
+    /// Every body has this many extra bytes and no `Content-Length`.
     TooLong(u64),
     /// The next body is a web page.
     WebPage,
-    /// A presigned address gives so many answers, then 403.
+    /// A presigned address serves this many responses, then 403.
     ExpiresAfter(u32),
-    /// The next request to the hub, or to the CDN, is refused.
-    Refuse(super::Host, Refusal),
+    /// The next request to this host is refused.
+    Refuse(Host, Refusal),
 }
 
-/// A refusal in the hub's own words.
+/// An error response of the hub.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refusal {
     /// The HTTP status.
@@ -35,7 +37,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A bare status.
+    /// Creates a refusal with a bare status.
     pub fn status(status: u16) -> Self {
         Self {
             status,
@@ -43,14 +45,14 @@ impl Refusal {
         }
     }
 
-    /// The same with one more header.
+    /// Adds a header.
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 }
 
-/// The faults of one body, taken from the list.
+/// The faults of one response body.
 #[derive(Debug, Default)]
 pub(super) struct BodyFaults {
     pub(super) cut: Option<u64>,
@@ -64,7 +66,7 @@ pub(super) struct BodyFaults {
 }
 
 impl BodyFaults {
-    /// Looks up the standing faults and uses up the first of each that strikes once.
+    /// Collects the permanent faults, and removes the first of each one-time kind from the list.
     pub(super) fn take(faults: &mut Vec<Fault>, ranged: bool) -> Self {
         let mut found = Self::default();
         faults.retain(|fault| match fault {
@@ -106,8 +108,8 @@ impl BodyFaults {
     }
 }
 
-/// Takes the next refusal of this host from the list.
-pub(super) fn take_refusal(faults: &mut Vec<Fault>, host: super::Host) -> Option<Refusal> {
+/// Removes the next refusal of this host from the list.
+pub(super) fn take_refusal(faults: &mut Vec<Fault>, host: Host) -> Option<Refusal> {
     let at = faults
         .iter()
         .position(|fault| matches!(fault, Fault::Refuse(of, _) if *of == host))?;

@@ -1,10 +1,10 @@
-//! As much of HTTP/1.1 as a hub needs: request heads in, response heads out, connections kept.
+//! The subset of HTTP/1.1 that a hub needs: reads request heads, writes response heads, keeps connections alive.
 
 use std::io::{self, BufRead, Write};
 
 /// The head of a request.
 #[derive(Debug, Default)]
-pub(super) struct Head {
+pub(super) struct RequestHead {
     pub(super) method: String,
     /// Without the query.
     pub(super) path: String,
@@ -13,8 +13,8 @@ pub(super) struct Head {
     pub(super) bearer: Option<String>,
 }
 
-impl Head {
-    /// Reads one head; nothing when the other side closed the connection.
+impl RequestHead {
+    /// Reads one head; `None` if the client closed the connection.
     pub(super) fn read(from: &mut impl BufRead) -> io::Result<Option<Self>> {
         let mut line = String::new();
         if from.read_line(&mut line)? == 0 {
@@ -49,7 +49,7 @@ impl Head {
         Ok(Some(head))
     }
 
-    /// The path with its query, for the log.
+    /// Returns the path with its query, for the log.
     pub(super) fn target(&self) -> String {
         if self.query.is_empty() {
             self.path.clone()
@@ -58,7 +58,7 @@ impl Head {
         }
     }
 
-    /// A value of the query.
+    /// Returns a value of the query.
     pub(super) fn query_value(&self, name: &str) -> Option<&str> {
         self.query
             .split('&')
@@ -66,7 +66,7 @@ impl Head {
     }
 }
 
-/// Writes a response head. No `length`: the body ends with the connection.
+/// Writes a response head. Without a `length` the body ends with the connection.
 pub(super) fn write_head(
     to: &mut impl Write,
     status: u16,
@@ -84,7 +84,7 @@ pub(super) fn write_head(
     to.write_all(text.as_bytes())
 }
 
-/// `bytes=A-B` or `bytes=A-`, as first and one past the last; `Err` for a range that the file does not have (416).
+/// Parses `bytes=A-B` or `bytes=A-` into first and end (exclusive); `Err` if the range is not satisfiable (416).
 pub(super) fn parse_range(range: &str, size: u64) -> Result<(u64, u64), ()> {
     let (first, last) = range
         .strip_prefix("bytes=")

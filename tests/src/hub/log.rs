@@ -1,31 +1,31 @@
-//! What the hub was asked and what it sent: how tests know that no byte travelled twice and no token went astray.
+//! The hub's log, by which tests verify that no byte is sent twice and no token goes to the wrong host.
 
 use serde::Serialize;
 
-/// Which of the two hosts was asked.
+/// One of the two hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Host {
-    /// The one that knows repositories.
+    /// Serves repositories.
     Hub,
-    /// The one that sends bytes.
+    /// Serves the bytes of files.
     Cdn,
 }
 
-/// One answered request.
+/// A request and its response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Request {
-    /// Who was asked.
+pub struct LoggedRequest {
+    /// The host that received it.
     pub host: Host,
     /// `GET`, `HEAD`.
     pub method: String,
     /// With the query.
     pub path: String,
-    /// The `Range` header, as it came.
+    /// The `Range` header as received.
     pub range: Option<String>,
-    /// Whether a token was shown.
+    /// Whether it carried a token.
     pub authorized: bool,
-    /// The status that was answered.
+    /// The status of the response.
     pub status: u16,
     /// Bytes of the body that were written to the socket.
     pub sent: u64,

@@ -1,4 +1,4 @@
-//! What the hub serves: repositories of files, each with its size and SHA-256 known.
+//! The repositories that the hub serves: files with their size and SHA-256.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-/// Where a served file's bytes are.
+/// The content of a served file.
 #[derive(Debug)]
 pub(super) enum Content {
     File(PathBuf),
@@ -16,7 +16,7 @@ pub(super) enum Content {
 
 /// A served file.
 #[derive(Debug)]
-pub(super) struct Served {
+pub(super) struct ServedFile {
     pub(super) repo: String,
     pub(super) name: String,
     pub(super) size: u64,
@@ -24,15 +24,15 @@ pub(super) struct Served {
     content: Content,
 }
 
-/// Everything that is served.
+/// All served files and the tokens of gated repositories.
 #[derive(Debug)]
 pub(super) struct Repositories {
-    files: Vec<Served>,
+    files: Vec<ServedFile>,
     tokens: Vec<(String, String)>,
     page: usize,
 }
 
-/// The commit that every branch stands at.
+/// The commit of every branch.
 pub(super) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 impl Repositories {
@@ -43,7 +43,7 @@ impl Repositories {
     ) -> io::Result<Self> {
         let files = files
             .into_iter()
-            .map(|(repo, name, content)| Served::new(repo, name, content));
+            .map(|(repo, name, content)| ServedFile::new(repo, name, content));
         Ok(Self {
             files: files.collect::<io::Result<_>>()?,
             tokens,
@@ -51,7 +51,7 @@ impl Repositories {
         })
     }
 
-    pub(super) fn file(&self, repo: &str, name: &str) -> Option<&Served> {
+    pub(super) fn file(&self, repo: &str, name: &str) -> Option<&ServedFile> {
         self.files.iter().find(|file| file.repo == repo && file.name == name)
     }
 
@@ -59,7 +59,7 @@ impl Repositories {
         self.files.iter().any(|file| file.repo == repo)
     }
 
-    /// The token that a gated repository asks for.
+    /// Returns the token that a gated repository requires.
     pub(super) fn token(&self, repo: &str) -> Option<&str> {
         self.tokens
             .iter()
@@ -67,9 +67,9 @@ impl Repositories {
             .map(|(_, token)| token.as_str())
     }
 
-    /// One page of the listing, as the tree API gives it, and whether more follow.
+    /// Returns a page of the listing in the tree API's format, and whether more pages follow.
     pub(super) fn tree(&self, repo: &str, page: usize) -> (Value, bool) {
-        let files: Vec<&Served> = self.files.iter().filter(|file| file.repo == repo).collect();
+        let files: Vec<&ServedFile> = self.files.iter().filter(|file| file.repo == repo).collect();
         let shown = files.iter().skip(page * self.page).take(self.page).map(|file| {
             json!({
                 "type": "file", "path": file.name, "size": file.size, "oid": &COMMIT[..40],
@@ -80,7 +80,7 @@ impl Repositories {
     }
 }
 
-impl Served {
+impl ServedFile {
     fn new(repo: String, name: String, content: Content) -> io::Result<Self> {
         let mut hash = Sha256::new();
         let size = match &content {
@@ -100,7 +100,7 @@ impl Served {
         })
     }
 
-    /// Reads at an offset; fewer bytes only at the end.
+    /// Reads at an offset. Returns fewer bytes only at the end of the file.
     pub(super) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         match &self.content {
             Content::Bytes(bytes) => {
@@ -125,12 +125,12 @@ impl Served {
     }
 }
 
-/// Hashes a file. A large one with holes (a sparse stand-in for a model) would take a minute; its size and name are
-/// hashed instead, since nobody downloads it whole.
+/// Hashes a file. Over [`MAX_HASHED_BYTES`], as for a sparse stand-in for a model, hashes size and name instead: the content
+/// would take a minute, and no test downloads it completely.
 fn hash_file(path: &PathBuf, hash: &mut Sha256) -> io::Result<u64> {
     let mut file = File::open(path)?;
     let size = file.metadata()?.len();
-    if size > LARGE {
+    if size > MAX_HASHED_BYTES {
         hash.update(path.as_os_str().as_encoded_bytes());
         hash.update(size.to_le_bytes());
     } else {
@@ -152,4 +152,4 @@ impl io::Write for HashWriter<'_> {
     }
 }
 
-const LARGE: u64 = 2_000_000_000;
+const MAX_HASHED_BYTES: u64 = 2_000_000_000;

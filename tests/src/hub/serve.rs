@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::faults::{BodyFaults, Fault, take_refusal};
-use super::http::{Head, parse_range, write_head};
-use super::log::{Host, Request};
-use super::repository::{COMMIT, Served};
-use super::{Shared, locked};
+use super::http::{RequestHead, parse_range, write_head};
+use super::log::{Host, LoggedRequest};
+use super::repository::{COMMIT, ServedFile};
+use super::state::{HubShared, lock};
 
-/// Takes connections until the hub closes.
-pub(super) fn accept(listener: &TcpListener, host: Host, shared: &Arc<Shared>) {
+/// Accepts connections until the hub closes.
+pub(super) fn accept(listener: &TcpListener, host: Host, shared: &Arc<HubShared>) {
     for connection in listener.incoming() {
         if shared.closing.load(Ordering::SeqCst) {
             return;
@@ -24,34 +24,34 @@ pub(super) fn accept(listener: &TcpListener, host: Host, shared: &Arc<Shared>) {
         let shared = Arc::clone(shared);
         std::thread::spawn(move || {
             let number = shared.register(&connection);
-            // A client that leaves in the middle is none of the hub's business.
-            let _ = converse(&connection, host, &shared);
+            // Ignore clients that disconnect.
+            let _ = serve_connection(&connection, host, &shared);
             shared.unregister(number);
-            // Dropping is not enough: the register had a handle of its own.
+            // Dropping is not enough: the registry holds a cloned handle.
             let _ = connection.shutdown(std::net::Shutdown::Both);
         });
     }
 }
 
-/// What was answered, for the log.
-struct Answered {
+/// Summary of a response, for the log.
+struct SentResponse {
     status: u16,
     sent: u64,
     /// Whether the connection may carry another request.
     keep: bool,
 }
 
-fn converse(connection: &TcpStream, host: Host, shared: &Shared) -> io::Result<()> {
+fn serve_connection(connection: &TcpStream, host: Host, shared: &HubShared) -> io::Result<()> {
     connection.set_nodelay(true)?;
     let mut reader = BufReader::new(connection);
     let mut writer = connection.try_clone()?;
-    while let Some(head) = Head::read(&mut reader)? {
+    while let Some(head) = RequestHead::read(&mut reader)? {
         let answered = match host {
             Host::Hub => answer_hub(&head, &mut writer, shared)?,
             Host::Cdn => answer_cdn(&head, &mut writer, shared)?,
         };
         if head.path != "/_log" {
-            locked(&shared.log).push(Request {
+            lock(&shared.log).push(LoggedRequest {
                 host,
                 method: head.method.clone(),
                 path: head.target(),
@@ -68,12 +68,12 @@ fn converse(connection: &TcpStream, host: Host, shared: &Shared) -> io::Result<(
     Ok(())
 }
 
-fn answer_hub(head: &Head, to: &mut TcpStream, shared: &Shared) -> io::Result<Answered> {
+fn answer_hub(head: &RequestHead, to: &mut TcpStream, shared: &HubShared) -> io::Result<SentResponse> {
     if head.path == "/_log" {
-        let log = serde_json::to_string(&*locked(&shared.log))?;
+        let log = serde_json::to_string(&*lock(&shared.log))?;
         return respond(head, to, 200, &[], &log);
     }
-    if let Some(refusal) = take_refusal(&mut locked(&shared.faults), Host::Hub) {
+    if let Some(refusal) = take_refusal(&mut lock(&shared.faults), Host::Hub) {
         return respond(head, to, refusal.status, &refusal.headers, "");
     }
     let parts: Vec<&str> = head.path.trim_start_matches('/').split('/').collect();
@@ -126,17 +126,17 @@ fn answer_hub(head: &Head, to: &mut TcpStream, shared: &Shared) -> io::Result<An
     }
 }
 
-/// The hub's own refusals: no such repository, no token, the wrong token, no such revision.
+/// Sends the hub's error for an unknown repository or revision and for a missing or wrong token.
 fn refuse(
-    head: &Head,
+    head: &RequestHead,
     to: &mut TcpStream,
-    shared: &Shared,
+    shared: &HubShared,
     repo: &str,
     revision: &str,
-) -> io::Result<Option<Answered>> {
+) -> io::Result<Option<SentResponse>> {
     let token = shared.repositories.token(repo);
     let refusal = match (shared.repositories.has(repo), token, head.bearer.as_deref()) {
-        // Without a token the hub does not say whether a repository exists.
+        // Without a token the hub does not reveal whether a repository exists.
         (false, _, None) => Some((401, "RepoNotFound")),
         (false, _, Some(_)) => Some((404, "RepoNotFound")),
         (true, Some(_), None) => Some((401, "GatedRepo")),
@@ -149,12 +149,12 @@ fn refuse(
         .transpose()
 }
 
-fn redirect(head: &Head, to: &mut TcpStream, shared: &Shared, file: &Served) -> io::Result<Answered> {
-    let lives = locked(&shared.faults).iter().find_map(|fault| match fault {
+fn redirect(head: &RequestHead, to: &mut TcpStream, shared: &HubShared, file: &ServedFile) -> io::Result<SentResponse> {
+    let lives = lock(&shared.faults).iter().find_map(|fault| match fault {
         Fault::ExpiresAfter(answers) => Some(*answers),
         _ => None,
     });
-    let mut tickets = locked(&shared.tickets);
+    let mut tickets = lock(&shared.tickets);
     let ticket = tickets.len() as u64 + 1;
     tickets.push((ticket, lives.unwrap_or(u32::MAX)));
     drop(tickets);
@@ -170,14 +170,14 @@ fn redirect(head: &Head, to: &mut TcpStream, shared: &Shared, file: &Served) -> 
     respond(head, to, 302, &headers, "")
 }
 
-fn answer_cdn(head: &Head, to: &mut TcpStream, shared: &Shared) -> io::Result<Answered> {
-    if let Some(refusal) = take_refusal(&mut locked(&shared.faults), Host::Cdn) {
+fn answer_cdn(head: &RequestHead, to: &mut TcpStream, shared: &HubShared) -> io::Result<SentResponse> {
+    if let Some(refusal) = take_refusal(&mut lock(&shared.faults), Host::Cdn) {
         return respond(head, to, refusal.status, &refusal.headers, "");
     }
     let parts: Vec<&str> = head.path.trim_start_matches('/').split('/').collect();
     let (org, name, path) = match parts[..] {
         ["signed", ticket, org, name, ref path @ ..] => {
-            let mut tickets = locked(&shared.tickets);
+            let mut tickets = lock(&shared.tickets);
             let held = ticket
                 .parse()
                 .ok()
@@ -200,13 +200,13 @@ fn answer_cdn(head: &Head, to: &mut TcpStream, shared: &Shared) -> io::Result<An
     }
 }
 
-/// Sends a file or a range of it, with the faults that are due.
-fn send(head: &Head, to: &mut TcpStream, shared: &Shared, file: &Served) -> io::Result<Answered> {
+/// Sends a file or a range of it, with the pending faults.
+fn send(head: &RequestHead, to: &mut TcpStream, shared: &HubShared, file: &ServedFile) -> io::Result<SentResponse> {
     let is_head = head.method == "HEAD";
     let faults = if is_head {
         BodyFaults::default()
     } else {
-        BodyFaults::take(&mut locked(&shared.faults), head.range.is_some())
+        BodyFaults::take(&mut lock(&shared.faults), head.range.is_some())
     };
     if faults.web_page {
         let headers = pairs(&[("Content-Type", "text/html")]);
@@ -238,25 +238,25 @@ fn send(head: &Head, to: &mut TcpStream, shared: &Shared, file: &Served) -> io::
     let length = (faults.too_long == 0).then_some(end - first);
     write_head(to, status, &headers, length)?;
     if is_head {
-        return Ok(Answered {
+        return Ok(SentResponse {
             status,
             sent: 0,
             keep: true,
         });
     }
     let (sent, whole) = send_body(to, shared, file, first, end, &faults);
-    Ok(Answered {
+    Ok(SentResponse {
         status,
         sent,
         keep: whole && length.is_some(),
     })
 }
 
-/// Writes the body; how much of it went out, and whether that was all.
+/// Writes the body. Returns the number of bytes sent and whether the body is complete.
 fn send_body(
     to: &mut TcpStream,
-    shared: &Shared,
-    file: &Served,
+    shared: &HubShared,
+    file: &ServedFile,
     first: u64,
     end: u64,
     faults: &BodyFaults,
@@ -268,10 +268,10 @@ fn send_body(
         .chain(faults.stall)
         .min()
         .map_or(end, |after| end.min(first + after));
-    let mut buffer = vec![0; CHUNK];
+    let mut buffer = vec![0; BUFFER_BYTES];
     let mut at = first;
     while at < stop {
-        let wanted = CHUNK.min((stop - at) as usize);
+        let wanted = BUFFER_BYTES.min((stop - at) as usize);
         let Ok(count) = file.read_at(at, &mut buffer[..wanted]) else {
             return (at - first, false);
         };
@@ -299,11 +299,11 @@ fn send_body(
     (at - first, at == end && faults.stall.is_none())
 }
 
-/// Waits until the client leaves or the hub closes.
-fn hold_open(connection: &TcpStream, shared: &Shared) {
+/// Waits until the client disconnects or the hub closes.
+fn hold_open(connection: &TcpStream, shared: &HubShared) {
     let mut byte = [0];
     while !shared.closing.load(Ordering::SeqCst) {
-        // Nothing is expected: a client in the middle of a body sends nothing, so this returns when it leaves.
+        // A client that receives a body sends nothing, so `peek` returns when it disconnects.
         match connection.peek(&mut byte) {
             Ok(0) | Err(_) => return,
             Ok(_) => std::thread::sleep(Duration::from_millis(20)),
@@ -312,18 +312,18 @@ fn hold_open(connection: &TcpStream, shared: &Shared) {
 }
 
 fn respond(
-    head: &Head,
+    head: &RequestHead,
     to: &mut TcpStream,
     status: u16,
     headers: &[(String, String)],
     body: &str,
-) -> io::Result<Answered> {
+) -> io::Result<SentResponse> {
     write_head(to, status, headers, Some(body.len() as u64))?;
     let is_head = head.method == "HEAD";
     if !is_head {
         to.write_all(body.as_bytes())?;
     }
-    Ok(Answered {
+    Ok(SentResponse {
         status,
         sent: if is_head { 0 } else { body.len() as u64 },
         keep: true,
@@ -337,4 +337,4 @@ fn pairs(headers: &[(&str, &str)]) -> Vec<(String, String)> {
         .collect()
 }
 
-const CHUNK: usize = 64 * 1024;
+const BUFFER_BYTES: usize = 64 * 1024;

@@ -1,20 +1,20 @@
-//! What a provider refuses in a request before it answers: the rules that clients trip over in the field.
+//! Validates requests as the real providers do: the rules that clients violate in the field.
 
 use serde_json::Value;
 
 use super::dialect::Dialect;
 use super::errors::{self, invalid_request};
 
-/// The refusal of this request, if the provider would refuse it. `known`: whether a model is there.
+/// Returns the error response if the provider would reject this request. `known` returns whether a model exists.
 pub(super) fn refuse(dialect: Dialect, request: &Value, known: impl Fn(&str) -> bool) -> Option<(u16, Value)> {
     let empty = Vec::new();
     let messages = request["messages"].as_array().unwrap_or(&empty);
-    // Ollama answers an empty conversation by loading the model.
+    // Ollama responds to an empty conversation by loading the model.
     if messages.is_empty() && dialect != Dialect::Ollama {
         return Some(invalid_request(dialect, "`messages` is missing or empty"));
     }
     let model = request["model"].as_str().unwrap_or_default();
-    // llama.cpp's server has one model and answers with it, whatever is asked for.
+    // llama.cpp's server has one model and ignores the requested name.
     if dialect != Dialect::LlamaServer && !known(model) {
         return Some(errors::unknown_model(dialect, model));
     }
@@ -28,7 +28,7 @@ pub(super) fn refuse(dialect: Dialect, request: &Value, known: impl Fn(&str) -> 
     }
 }
 
-/// `provider` has a closed schema, and a data policy may leave nobody.
+/// `provider` has a closed schema, and a data policy may exclude every upstream.
 fn openrouter(request: &Value, model: &str) -> Option<(u16, Value)> {
     let provider = &request["provider"];
     if let Some(field) = provider
@@ -52,7 +52,7 @@ fn openrouter(request: &Value, model: &str) -> Option<(u16, Value)> {
     (provider["data_collection"] == "deny").then(|| errors::privacy_restricted(model, "data_policy:training"))
 }
 
-/// In thinking mode, which is the default, a turn that called tools must come back with what was thought.
+/// In thinking mode, the default, a turn with tool calls must be sent back with its reasoning.
 fn deepseek(request: &Value, messages: &[Value]) -> Option<(u16, Value)> {
     let thinks = request["thinking"]["type"] != "disabled";
     let lacks = |message: &&Value| calls_tools(message) && !message["reasoning_content"].is_string();
@@ -111,7 +111,7 @@ fn ollama(request: &Value, model: &str) -> Option<(u16, Value)> {
     asks_to_think.then(|| invalid_request(Dialect::Ollama, &format!("\"{model}\" does not support thinking")))
 }
 
-/// A tool's result answers a call of the turn before it.
+/// Rejects a tool result without a matching call in the preceding turn.
 fn stray_tool_result(dialect: Dialect, messages: &[Value]) -> Option<(u16, Value)> {
     let mut called: Vec<&Value> = Vec::new();
     for message in messages {
@@ -134,9 +134,9 @@ fn calls_tools(message: &Value) -> bool {
     message["role"] == "assistant" && message["tool_calls"].as_array().is_some_and(|calls| !calls.is_empty())
 }
 
-/// A model of OpenRouter's that nobody serves under zero retention.
+/// A model of OpenRouter that no upstream serves under zero retention.
 pub(super) const LEAKY: &str = "vendor/leaky";
-/// A model of Ollama's that neither thinks nor calls tools.
+/// A model of Ollama without reasoning and tool calls.
 pub(super) const TINY: &str = "tiny";
 
 const ROUTING: [&str; 13] = [

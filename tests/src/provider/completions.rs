@@ -1,72 +1,73 @@
-//! Chat completions as the seven followers of OpenAI write them: events of a stream, and whole answers.
+//! Chat completions of the seven OpenAI-style dialects: streamed events and complete answers.
 //!
-//! What differs is where thoughts go, where usage goes, and what else a chunk carries. Ids and times are constants, so
-//! that the same scene and request always give the same bytes.
+//! The dialects differ in the fields of reasoning and usage and in further fields of a chunk. Ids and times are constants,
+//! so that the same scenario and request always give the same bytes.
 
 use serde_json::{Value, json};
 
 use super::dialect::Dialect;
+use super::error_shapes;
 use super::errors;
-use super::reply::{CACHED_TOKENS, PROMPT_TOKENS, Piece, Reply};
+use super::reply::{CACHED_TOKENS, PROMPT_TOKENS, Reply, ReplyPiece};
 
-/// The events of a stream: what is said, and then how it ends. Each is one `data:` line and a blank one.
-pub(super) struct Events {
-    pub(super) said: Vec<Vec<u8>>,
-    pub(super) end: Vec<Vec<u8>>,
+/// The encoded events of a stream: the content, and the closing events with finish reason and usage.
+pub(super) struct StreamEvents {
+    pub(super) content: Vec<Vec<u8>>,
+    pub(super) closing: Vec<Vec<u8>>,
 }
 
-/// A streamed answer.
-pub(super) fn stream(dialect: Dialect, reply: &Reply, request: &Value) -> Events {
+/// Encodes a streamed answer.
+pub(super) fn stream(dialect: Dialect, reply: &Reply, request: &Value) -> StreamEvents {
     let with_usage = request["stream_options"]["include_usage"] == true;
     let chunk = |delta: Value, finish: Value| chunk(dialect, reply, choice(dialect, delta, finish), with_usage);
     let mut first = chunk(first_delta(dialect), Value::Null);
     if dialect == Dialect::Groq {
         first["x_groq"] = json!({ "id": REQUEST_ID });
     }
-    let mut said = vec![event(&first)];
+    let mut content = vec![event(&first)];
     let (mut thoughts, mut before) = (0, None);
     for piece in &reply.pieces {
-        if before == Some(piece) && matches!(piece, Piece::Text(_)) {
-            // Rendered once: streams of a hundred thousand equal tokens begin at once.
-            said.extend_from_within(said.len() - 1..);
+        if before == Some(piece) && matches!(piece, ReplyPiece::Text(_)) {
+            // Encoded once, so that streams of a hundred thousand equal tokens start at once.
+            content.extend_from_within(content.len() - 1..);
         } else if let Some(delta) = delta(dialect, piece, thoughts) {
-            said.push(event(&chunk(delta, Value::Null)));
+            content.push(event(&chunk(delta, Value::Null)));
         }
-        thoughts += usize::from(matches!(piece, Piece::Thought(_)));
+        thoughts += usize::from(matches!(piece, ReplyPiece::Thought(_)));
         before = Some(piece);
     }
     if dialect == Dialect::Groq {
-        said.extend(groq_calls(reply).map(|delta| event(&chunk(delta, Value::Null))));
+        content.extend(groq_calls(reply).map(|delta| event(&chunk(delta, Value::Null))));
     }
-    let mut end = vec![chunk(last_delta(dialect), json!(reply.finish))];
+    let mut closing = vec![chunk(last_delta(dialect), json!(reply.finish))];
     let usage = usage(dialect, reply);
     match dialect {
-        Dialect::Groq => end[0]["x_groq"] = json!({ "id": REQUEST_ID, "usage": usage }),
-        Dialect::DeepSeek if !with_usage => end[0]["usage"] = usage.clone(),
-        Dialect::Fireworks => end[0]["usage"] = usage.clone(),
+        Dialect::Groq => closing[0]["x_groq"] = json!({ "id": REQUEST_ID, "usage": usage }),
+        Dialect::DeepSeek if !with_usage => closing[0]["usage"] = usage.clone(),
+        Dialect::Fireworks => closing[0]["usage"] = usage.clone(),
         _ => {}
     }
     if dialect == Dialect::OpenRouter || (with_usage && dialect != Dialect::Fireworks) {
         let mut last = self::chunk(dialect, reply, json!([]), with_usage);
         last["usage"] = usage;
-        end.push(last);
+        closing.push(last);
     }
     if dialect == Dialect::LlamaServer
-        && let Some(last) = end.last_mut()
+        && let Some(last) = closing.last_mut()
     {
         last["timings"] = timings(reply);
     }
-    let mut end: Vec<_> = end.iter().map(event).collect();
-    end.push(b"data: [DONE]\n\n".to_vec());
-    Events { said, end }
+    let mut closing: Vec<_> = closing.iter().map(event).collect();
+    closing.push(b"data: [DONE]\n\n".to_vec());
+    StreamEvents { content, closing }
 }
 
-/// The event that ends a stream that began well.
-pub(super) fn mid_stream_error(dialect: Dialect, reply: &Reply, status: u16, code_is_a_word: bool) -> Vec<u8> {
+/// Encodes an error event after the first events of a stream.
+pub(super) fn mid_stream_error(dialect: Dialect, reply: &Reply, status: u16, code_is_text: bool) -> Vec<u8> {
     event(&match dialect {
         Dialect::OpenRouter => {
             let mut error = errors::error_body(dialect, status)["error"].take();
-            if code_is_a_word {
+            if code_is_text {
                 error = json!({ "code": "server_error", "message": "Provider disconnected unexpectedly" });
             }
             let mut delta = choice(dialect, json!({ "content": "" }), json!("error"));
@@ -77,21 +78,21 @@ pub(super) fn mid_stream_error(dialect: Dialect, reply: &Reply, status: u16, cod
         }
         Dialect::Groq => {
             let mut chunk = chunk(dialect, reply, json!([]), false);
-            chunk["x_groq"] = json!({ "id": REQUEST_ID, "error": errors::message(status) });
+            chunk["x_groq"] = json!({ "id": REQUEST_ID, "error": error_shapes::message(status) });
             chunk
         }
         _ => errors::error_body(dialect, status),
     })
 }
 
-/// An answer that is not streamed.
+/// Encodes an answer without streaming.
 pub(super) fn whole(dialect: Dialect, reply: &Reply) -> Value {
     let text = reply.joined(|piece| match piece {
-        Piece::Text(text) => Some(text),
+        ReplyPiece::Text(text) => Some(text),
         _ => None,
     });
     let thoughts = reply.joined(|piece| match piece {
-        Piece::Thought(text) => Some(text),
+        ReplyPiece::Thought(text) => Some(text),
         _ => None,
     });
     let calls: Vec<_> = reply
@@ -138,7 +139,7 @@ pub(super) fn whole(dialect: Dialect, reply: &Reply) -> Value {
     answer
 }
 
-/// What was counted, with all that the dialect adds.
+/// Returns the usage with all fields of the dialect.
 pub(super) fn usage(dialect: Dialect, reply: &Reply) -> Value {
     let (completion, reasoning) = (reply.completion_tokens, reply.reasoning_tokens);
     let mut usage = json!({
@@ -244,15 +245,15 @@ fn last_delta(dialect: Dialect) -> Value {
     }
 }
 
-/// One piece as a delta; nothing where the dialect has no place for it, or has said it elsewhere.
-fn delta(dialect: Dialect, piece: &Piece, thoughts: usize) -> Option<Value> {
+/// Converts a piece to a delta; `None` if the dialect has no field for it or sends it in another event.
+fn delta(dialect: Dialect, piece: &ReplyPiece, thoughts: usize) -> Option<Value> {
     Some(match piece {
-        Piece::Text(text) => match dialect {
+        ReplyPiece::Text(text) => match dialect {
             Dialect::DeepSeek => json!({ "content": text, "reasoning_content": null }),
             Dialect::OpenRouter => json!({ "role": "assistant", "content": text }),
             _ => json!({ "content": text }),
         },
-        Piece::Thought(text) => match dialect {
+        ReplyPiece::Thought(text) => match dialect {
             Dialect::OpenRouter => json!({
                 "role": "assistant", "content": "", "reasoning": text,
                 "reasoning_details": reasoning_details(text, thoughts),
@@ -260,21 +261,21 @@ fn delta(dialect: Dialect, piece: &Piece, thoughts: usize) -> Option<Value> {
             Dialect::DeepSeek => json!({ "content": null, "reasoning_content": text }),
             _ => json!({ dialect.reasoning_field()?: text }),
         },
-        Piece::CallBegins { .. } | Piece::CallArguments { .. } if dialect == Dialect::Groq => return None,
-        Piece::CallBegins { index, id, name } => json!({ "tool_calls": [{
+        ReplyPiece::CallBegins { .. } | ReplyPiece::CallArguments { .. } if dialect == Dialect::Groq => return None,
+        ReplyPiece::CallBegins { index, id, name } => json!({ "tool_calls": [{
             "index": index, "id": id, "type": "function", "function": { "name": name, "arguments": "" },
         }] }),
-        Piece::CallArguments { index, part } => json!({ "tool_calls": [{
+        ReplyPiece::CallArguments { index, part } => json!({ "tool_calls": [{
             "index": index, "function": { "arguments": part },
         }] }),
-        Piece::Cited(pages) => {
+        ReplyPiece::Cited(pages) => {
             let (field, cited) = cited(dialect, pages)?;
             json!({ field: cited })
         }
     })
 }
 
-/// Groq sends each call whole.
+/// Returns one delta for each complete call, as Groq sends them.
 fn groq_calls(reply: &Reply) -> impl Iterator<Item = Value> {
     reply
         .calls()
@@ -288,7 +289,7 @@ fn groq_calls(reply: &Reply) -> impl Iterator<Item = Value> {
 }
 
 fn reasoning_details(text: &str, index: usize) -> Value {
-    // The first piece carries what identifies the block; later ones may leave `id` out.
+    // The first piece identifies the block; later ones may omit `id`.
     let id = if index == 0 {
         json!("reasoning-text-0")
     } else {
@@ -297,7 +298,7 @@ fn reasoning_details(text: &str, index: usize) -> Value {
     json!([{ "type": "reasoning.text", "text": text, "id": id, "format": "unknown", "index": 0 }])
 }
 
-/// Where the dialect says which pages an answer rests on; nothing where it does not search.
+/// Returns the dialect's field and value for citations; `None` if it has no web search.
 fn cited(dialect: Dialect, pages: &[(String, String)]) -> Option<(&'static str, Value)> {
     if pages.is_empty() {
         return None;

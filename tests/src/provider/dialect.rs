@@ -1,9 +1,8 @@
-//! Whose wire shapes are played: the eight kinds of provider that Nearside speaks to, and what differs between them in
-//! one word.
+//! The wire formats of the eight kinds of provider that Nearside supports, and their simple differences.
 
 use serde::{Deserialize, Serialize};
 
-/// Whose wire shapes are played.
+/// The wire format of a kind of provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dialect {
@@ -20,16 +19,16 @@ pub enum Dialect {
     /// openai.com.
     #[serde(rename = "openai")]
     OpenAi,
-    /// An Ollama server's own interface (`/api/chat`, lines of JSON).
+    /// Ollama's native API (`/api/chat`, JSON lines).
     Ollama,
     /// llama.cpp's server.
     LlamaServer,
-    /// vLLM, LM Studio and others that follow OpenAI.
+    /// vLLM, LM Studio and other servers with OpenAI's API.
     Compatible,
 }
 
 impl Dialect {
-    /// Every one.
+    /// All dialects.
     pub const ALL: [Self; 8] = [
         Self::OpenRouter,
         Self::DeepSeek,
@@ -41,7 +40,7 @@ impl Dialect {
         Self::Compatible,
     ];
 
-    /// As the command line and tapes write it.
+    /// Returns the name for the command line and for settings.
     pub const fn name(self) -> &'static str {
         match self {
             Self::OpenRouter => "openrouter",
@@ -55,13 +54,13 @@ impl Dialect {
         }
     }
 
-    /// The one of that name; hyphens are as good as underscores.
+    /// Parses a name; accepts hyphens for underscores.
     pub fn from_name(name: &str) -> Option<Self> {
         let name = name.replace('-', "_");
         Self::ALL.into_iter().find(|dialect| dialect.name() == name)
     }
 
-    /// What its base address has behind the host.
+    /// Returns the path of the base address.
     pub const fn base_path(self) -> &'static str {
         match self {
             Self::OpenRouter => "/api/v1",
@@ -72,7 +71,7 @@ impl Dialect {
         }
     }
 
-    /// Where chats are asked, behind the base address.
+    /// Returns the path of chats below the base address.
     pub const fn chat_path(self) -> &'static str {
         match self {
             Self::Ollama => "/api/chat",
@@ -80,7 +79,7 @@ impl Dialect {
         }
     }
 
-    /// A model that it knows and that can think, call tools and see.
+    /// Returns a known model with reasoning, tool calls and image input.
     pub const fn model(self) -> &'static str {
         match self {
             Self::OpenRouter => "deepseek/deepseek-r1",
@@ -94,18 +93,18 @@ impl Dialect {
         }
     }
 
-    /// The field of a message that holds what the model thinks; nothing where it is never shown.
+    /// Returns the message field of reasoning; `None` if it is never sent.
     pub const fn reasoning_field(self) -> Option<&'static str> {
         match self {
             Self::OpenRouter | Self::Groq => Some("reasoning"),
             Self::DeepSeek | Self::Fireworks | Self::LlamaServer | Self::Compatible => Some("reasoning_content"),
             Self::Ollama => Some("thinking"),
-            // Chat completions count reasoning tokens and keep the words.
+            // Chat completions only count reasoning tokens.
             Self::OpenAi => None,
         }
     }
 
-    /// Every `finish_reason` (Ollama: `done_reason`) that it documents.
+    /// Returns every documented `finish_reason` (Ollama: `done_reason`).
     pub const fn finish_reasons(self) -> &'static [&'static str] {
         match self {
             Self::OpenRouter => &["stop", "length", "tool_calls", "content_filter", "error"],
@@ -123,7 +122,7 @@ impl Dialect {
         }
     }
 
-    /// What keeps a silent stream open. Ollama has nothing of the kind; a blank line is what a proxy would add.
+    /// Returns the keep-alive of a stream. Ollama has none; a blank line is what a proxy would add.
     pub const fn keep_alive(self) -> &'static str {
         match self {
             Self::OpenRouter => ": OPENROUTER PROCESSING\n\n",
@@ -134,7 +133,7 @@ impl Dialect {
         }
     }
 
-    /// The type that a stream of its answers has.
+    /// Returns the content type of streamed answers.
     pub(super) const fn stream_type(self) -> &'static str {
         match self {
             Self::Ollama => "application/x-ndjson",
@@ -143,7 +142,7 @@ impl Dialect {
         }
     }
 
-    /// Whether an answer to this request comes in pieces.
+    /// Returns whether the answer to this request is streamed.
     pub(super) fn streams(self, request: &serde_json::Value) -> bool {
         request["stream"].as_bool().unwrap_or(matches!(self, Self::Ollama))
     }

@@ -1,41 +1,29 @@
 //! Every error that a provider documents for a chat.
 //!
-//! Statuses and names come from the pages of errors of OpenRouter (2026-08-22, availability codes 2026-08-19), DeepSeek,
-//! Groq, Fireworks and OpenAI; llama.cpp's from its server's README. Bodies are as those pages show them. Where a page
-//! shows none (DeepSeek's and most of Fireworks', some of Groq's) and for Ollama and vLLM they are the likeliest shape,
-//! not a recorded one. Words of messages are ours where no client depends on them.
+//! Statuses and names come from the error pages of OpenRouter (2026-08-22, availability codes 2026-08-19), DeepSeek,
+//! Groq, Fireworks and OpenAI; llama.cpp's from its server's README. Bodies are as on those pages. Where a page shows none
+//! (DeepSeek, most of Fireworks, some of Groq) and for Ollama and vLLM they are the likeliest shape, not a recorded one.
+//! Message texts are our own where no client depends on them.
 
 use serde_json::{Value, json};
 
 use super::dialect::Dialect;
-use super::errors;
-use super::scene::Scene;
+use super::error_shapes;
 
 /// An error that a provider documents.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DocumentedError {
     /// The HTTP status.
     pub status: u16,
-    /// The provider's word for it; unique in its dialect.
+    /// The provider's name for it; unique within the dialect.
     pub name: &'static str,
     /// The body.
     pub body: Value,
-    /// Seconds that `Retry-After` names.
+    /// `Retry-After` in seconds.
     pub retry_after: Option<u64>,
 }
 
-impl DocumentedError {
-    /// The scene in which a chat is answered with it.
-    pub fn into_scene(self) -> Scene {
-        Scene::Refused {
-            status: self.status,
-            body: self.body,
-            retry_after: self.retry_after,
-        }
-    }
-}
-
-/// Every error that the dialect documents for a chat.
+/// Returns every error that the dialect documents for a chat.
 pub fn documented_errors(dialect: Dialect) -> Vec<DocumentedError> {
     if dialect == Dialect::OpenRouter {
         return openrouter_errors();
@@ -49,10 +37,10 @@ pub fn documented_errors(dialect: Dialect) -> Vec<DocumentedError> {
         Dialect::LlamaServer => LLAMA_SERVER,
         Dialect::Compatible | Dialect::OpenRouter => COMPATIBLE,
     };
-    let error = |&(status, name, kind, code, message): &Row| DocumentedError {
+    let error = |&(status, name, kind, code, message): &ErrorRow| DocumentedError {
         status,
         name,
-        body: errors::body(dialect, status, kind, code, message),
+        body: error_shapes::body(dialect, status, kind, code, message),
         retry_after: (status == 429).then_some(2),
     };
     table.iter().map(error).collect()
@@ -67,7 +55,13 @@ fn openrouter_errors() -> Vec<DocumentedError> {
     };
     let mut errors: Vec<_> = OPENROUTER
         .iter()
-        .map(|&(status, name)| error(status, name, errors::openrouter(status, name, errors::message(status))))
+        .map(|&(status, name)| {
+            error(
+                status,
+                name,
+                error_shapes::openrouter(status, name, error_shapes::message(status)),
+            )
+        })
         .collect();
     errors.extend(OPENROUTER_AVAILABILITY.iter().map(|&(status, kind, code)| {
         let excluded: &[&str] = match code {
@@ -80,7 +74,7 @@ fn openrouter_errors() -> Vec<DocumentedError> {
         error(
             status,
             code,
-            errors::availability(status, kind, code, &message, "vendor/model", excluded),
+            error_shapes::availability(status, kind, code, &message, "vendor/model", excluded),
         )
     }));
     let with = |status: u16, message: &str, metadata: Value| json!({ "error": { "code": status, "message": message, "metadata": metadata } });
@@ -102,7 +96,7 @@ fn openrouter_errors() -> Vec<DocumentedError> {
             json!({ "patterns": ["ignore all previous instructions"] }),
         ),
     ));
-    // Statuses of the interface's description that have no `error_type` of their own.
+    // Statuses of the API description without an `error_type`.
     for (status, name, message) in [
         (408, "request_timeout", "Request timed out"),
         (
@@ -167,12 +161,12 @@ const OPENROUTER_AVAILABILITY: &[(u16, &str, &str)] = &[
 ];
 
 /// Status, name, `type`, `code`, message.
-type Row = (u16, &'static str, &'static str, &'static str, &'static str);
+type ErrorRow = (u16, &'static str, &'static str, &'static str, &'static str);
 
 const INVALID: &str = "invalid_request_error";
 
 #[rustfmt::skip]
-const DEEPSEEK: &[Row] = &[
+const DEEPSEEK: &[ErrorRow] = &[
     (400, "invalid_format", INVALID, INVALID, "Failed to deserialize the JSON body"),
     (401, "authentication_fails", "authentication_error", INVALID, "Authentication Fails (no such user)"),
     (402, "insufficient_balance", "unknown_error", INVALID, "Insufficient Balance"),
@@ -183,7 +177,7 @@ const DEEPSEEK: &[Row] = &[
 ];
 
 #[rustfmt::skip]
-const GROQ: &[Row] = &[
+const GROQ: &[ErrorRow] = &[
     (400, "bad_request", INVALID, "invalid_request", "the request is not valid"),
     (400, "context_length_exceeded", INVALID, "context_length_exceeded", "Please reduce the length of the messages"),
     (400, "json_validate_failed", INVALID, "json_validate_failed", "Failed to generate JSON"),
@@ -191,7 +185,7 @@ const GROQ: &[Row] = &[
     (401, "invalid_api_key", INVALID, "invalid_api_key", "Invalid API Key"),
     (403, "permissions_error", "permissions_error", "model_permission_blocked_org", "The model is blocked"),
     (404, "model_not_found", INVALID, "model_not_found", "The model does not exist"),
-    // Not a context that is too long: more tokens than the account may use in a minute.
+    // Not a context overflow: more tokens than the account's limit per minute.
     (413, "request_too_large", "tokens", "rate_limit_exceeded", "Request too large on tokens per minute (TPM)"),
     (422, "unprocessable_entity", INVALID, "unprocessable_entity", "Unprocessable entity"),
     (424, "failed_dependency", "dependency_error", "failed_dependency", "A dependent request failed"),
@@ -204,26 +198,26 @@ const GROQ: &[Row] = &[
 ];
 
 #[rustfmt::skip]
-const FIREWORKS: &[Row] = &[
+const FIREWORKS: &[ErrorRow] = &[
     (400, "bad_request", INVALID, INVALID, "the request is not valid"),
-    (401, "unauthorized", "words alone", "", "unauthorized"),
+    (401, "unauthorized", error_shapes::MESSAGE_ONLY, "", "unauthorized"),
     (402, "payment_required", "", "PAYMENT_REQUIRED", "Payment Required"),
-    (403, "forbidden", "words alone", "", "forbidden"),
+    (403, "forbidden", error_shapes::MESSAGE_ONLY, "", "forbidden"),
     (404, "not_found", "", "NOT_FOUND", "Model not found, inaccessible, and/or not deployed"),
-    (405, "method_not_allowed", "words alone", "", "Method Not Allowed"),
+    (405, "method_not_allowed", error_shapes::MESSAGE_ONLY, "", "Method Not Allowed"),
     (408, "request_timeout", "", "REQUEST_TIMEOUT", "Request Timeout"),
     (412, "precondition_failed", "", "PRECONDITION_FAILED", "Account is suspended"),
     (413, "payload_too_large", "", "PAYLOAD_TOO_LARGE", "Payload Too Large"),
     (422, "unprocessable_entity", INVALID, INVALID, "Unprocessable Entity"),
     (429, "too_many_requests", "", "RATE_LIMIT_EXCEEDED", "Too Many Requests"),
     (500, "internal_server_error", "internal_server_error", "internal_server_error", "Internal Server Error"),
-    (502, "bad_gateway", "words alone", "", "Bad Gateway"),
+    (502, "bad_gateway", error_shapes::MESSAGE_ONLY, "", "Bad Gateway"),
     (503, "service_unavailable", "", "SERVICE_UNAVAILABLE", "Service Unavailable"),
-    (504, "gateway_timeout", "words alone", "", "Gateway Timeout"),
+    (504, "gateway_timeout", error_shapes::MESSAGE_ONLY, "", "Gateway Timeout"),
 ];
 
 #[rustfmt::skip]
-const OPENAI: &[Row] = &[
+const OPENAI: &[ErrorRow] = &[
     (400, "invalid_value", INVALID, "invalid_value", "Invalid value"),
     (400, "context_length_exceeded", INVALID, "context_length_exceeded", "Your input exceeds the context window"),
     (400, "content_policy_violation", INVALID, "content_policy_violation", "Rejected by our safety system"),
@@ -239,7 +233,7 @@ const OPENAI: &[Row] = &[
 ];
 
 #[rustfmt::skip]
-const OLLAMA: &[Row] = &[
+const OLLAMA: &[ErrorRow] = &[
     (400, "bad_request", "", "", "invalid character '}' looking for beginning of value"),
     (400, "no_thinking", "", "", "\"tiny\" does not support thinking"),
     (400, "no_tools", "", "", "registry.ollama.ai/library/tiny:latest does not support tools"),
@@ -253,7 +247,7 @@ const OLLAMA: &[Row] = &[
 ];
 
 #[rustfmt::skip]
-const LLAMA_SERVER: &[Row] = &[
+const LLAMA_SERVER: &[ErrorRow] = &[
     (400, "invalid_request", INVALID, "", "\"messages\" is required"),
     (400, "exceed_context_size", "exceed_context_size_error", "", "the request exceeds the available context size"),
     (401, "authentication", "authentication_error", "", "Invalid API Key"),
@@ -265,7 +259,7 @@ const LLAMA_SERVER: &[Row] = &[
 ];
 
 #[rustfmt::skip]
-const COMPATIBLE: &[Row] = &[
+const COMPATIBLE: &[ErrorRow] = &[
     (400, "bad_request", "BadRequestError", "", "This model's maximum context length is 8192 tokens."),
     (401, "unauthorized", "Unauthorized", "", "Unauthorized"),
     (404, "not_found", "NotFoundError", "", "The model does not exist."),

@@ -1,20 +1,20 @@
-//! As much of HTTP/1.1 as a provider needs: requests with bodies in; heads and chunked bodies out.
+//! The subset of HTTP/1.1 that a provider needs: reads requests with bodies, writes heads and chunked bodies.
 
 use std::io::{self, BufRead, Read, Write};
 
-/// A request, read whole.
+/// A completely read request.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Request {
+pub(super) struct HttpRequest {
     pub(super) method: String,
     /// With the query.
     pub(super) target: String,
-    /// Names in lower case, in the order in which they came.
+    /// Names in lower case, in their original order.
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
 }
 
-impl Request {
-    /// Reads one request; nothing when the other side closed the connection.
+impl HttpRequest {
+    /// Reads one request; `None` if the client closed the connection.
     pub(super) fn read(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<Option<Self>> {
         let mut line = String::new();
         if from.read_line(&mut line)? == 0 {
@@ -37,27 +37,27 @@ impl Request {
         Ok(Some(request))
     }
 
-    /// Without the query.
+    /// Returns the path without the query.
     pub(super) fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    /// A value of the query, with its escapes undone.
+    /// Returns a value of the query, percent-decoded.
     pub(super) fn query(&self, name: &str) -> Option<String> {
         let (_, query) = self.target.split_once('?')?;
         let value = query
             .split('&')
             .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
-        Some(unescaped(value))
+        Some(percent_decode(value))
     }
 
-    /// A header, by its name in lower case.
+    /// Returns a header by its name in lower case.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         header(&self.headers, name)
     }
 }
 
-/// A header, by its name in lower case.
+/// Returns a header by its name in lower case.
 pub(super) fn header<'headers>(headers: &'headers [(String, String)], name: &str) -> Option<&'headers str> {
     headers
         .iter()
@@ -65,7 +65,7 @@ pub(super) fn header<'headers>(headers: &'headers [(String, String)], name: &str
         .map(|(_, value)| value.as_str())
 }
 
-/// Header lines up to the blank one, names in lower case.
+/// Reads header lines up to the blank line; names in lower case.
 pub(super) fn read_headers(from: &mut impl BufRead) -> io::Result<Vec<(String, String)>> {
     let mut headers = Vec::new();
     loop {
@@ -80,7 +80,7 @@ pub(super) fn read_headers(from: &mut impl BufRead) -> io::Result<Vec<(String, S
     }
 }
 
-/// The size of the next chunk of a chunked body; nothing at its end.
+/// Reads the size of the next chunk of a chunked body; `None` at its end.
 pub(super) fn read_chunk_size(from: &mut impl BufRead) -> io::Result<Option<usize>> {
     let mut line = String::new();
     if from.read_line(&mut line)? == 0 {
@@ -95,7 +95,7 @@ pub(super) fn read_chunk_size(from: &mut impl BufRead) -> io::Result<Option<usiz
     Ok(Some(size))
 }
 
-/// Writes a status and headers. `length`: nothing for a chunked body.
+/// Writes a status and headers. Without a `length` the body is chunked.
 pub(super) fn write_head(
     to: &mut impl Write,
     status: u16,
@@ -113,7 +113,7 @@ pub(super) fn write_head(
     to.write_all(text.as_bytes())
 }
 
-/// These bytes as one chunk of a chunked body.
+/// Encodes bytes as one chunk of a chunked body.
 pub(super) fn chunk(bytes: &[u8]) -> Vec<u8> {
     let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
     chunk.extend_from_slice(bytes);
@@ -121,7 +121,7 @@ pub(super) fn chunk(bytes: &[u8]) -> Vec<u8> {
     chunk
 }
 
-/// What ends a chunked body.
+/// The end of a chunked body.
 pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 fn read_body(from: &mut impl BufRead, headers: &[(String, String)]) -> io::Result<Vec<u8>> {
@@ -138,7 +138,7 @@ fn read_body(from: &mut impl BufRead, headers: &[(String, String)]) -> io::Resul
     Ok(body)
 }
 
-fn unescaped(text: &str) -> String {
+fn percent_decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {

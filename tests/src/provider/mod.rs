@@ -1,18 +1,19 @@
-//! Hosted providers on this machine: servers that answer in each provider's true wire shapes, well or badly.
+//! Local stand-ins for providers: servers that answer in each provider's wire format, correctly or with faults.
 //!
-//! A [`Provider`] speaks one [`Dialect`]. Chats are answered with the [`Scene`]s that a test queued, in order, else with
-//! a plain answer; a request that the true provider would refuse is refused in its words before a scene is used up.
-//! What was asked is kept ([`Provider::requests`]), and so is whether clients left in the middle of an answer. The
-//! bytes are cut into chunks and TCP writes where a [`Cut`] says. [`wire`] gives the same bytes without a socket.
+//! A [`Provider`] speaks one [`Dialect`]. It plays the [`Scenario`]s that a test queued, in order, and then a default one.
+//! A request that the real provider would reject is rejected in its format, without consuming a scenario. The provider
+//! keeps all requests ([`Provider::requests`]) and counts clients that disconnect during an answer. [`Chunking`] controls
+//! how the bytes are split into HTTP chunks and TCP writes. [`wire`] returns the same bytes without a socket.
 //!
-//! Everything is blocking and on threads of its own, so that it serves tests in any language and with any runtime. It
-//! stops when the value is dropped.
+//! Uses blocking I/O on its own threads, so that it serves tests in any language and with any runtime. Dropping the
+//! value stops it.
 
 mod check;
+mod chunking;
 mod completions;
-mod cut;
 mod dialect;
 mod documented;
+mod error_shapes;
 mod errors;
 mod http;
 mod models;
@@ -21,11 +22,12 @@ mod play;
 mod record;
 mod replay;
 mod reply;
-mod scene;
+mod scenario;
 mod script;
 mod serve;
 mod server;
 mod sign_in;
+mod state;
 pub mod tape;
 mod upstream;
 
@@ -33,150 +35,103 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
 
-pub use cut::Cut;
+pub use chunking::Chunking;
 pub use dialect::Dialect;
 pub use documented::{DocumentedError, documented_errors};
 pub use record::Recorder;
 pub use replay::{Pace, Replayer};
 pub use reply::{CACHED_TOKENS, PROMPT_TOKENS};
-pub use scene::Scene;
+pub use scenario::Scenario;
 use server::Server;
+pub use state::{ProviderEvent, ReceivedRequest};
+use state::{ProviderShared, ProviderState, Watcher};
 
 /// A running provider.
 #[derive(Debug)]
 pub struct Provider {
     server: Server,
-    shared: Arc<Shared>,
+    shared: Arc<ProviderShared>,
 }
 
-/// A provider to be started.
-pub struct Builder {
+/// Builder of a [`Provider`].
+pub struct ProviderBuilder {
     dialect: Dialect,
     key: Option<String>,
     models: Vec<String>,
-    cut: Cut,
+    chunking: Chunking,
     latency: Duration,
     listen: SocketAddr,
-    otherwise: Scene,
+    otherwise: Scenario,
     watcher: Option<Watcher>,
 }
 
-/// A request as it came.
-#[derive(Debug, Clone)]
-pub struct Recorded {
-    /// `GET`, `POST`.
-    pub method: String,
-    /// With the base path and the query.
-    pub path: String,
-    /// Names in lower case, in the order in which they came.
-    pub headers: Vec<(String, String)>,
-    /// The body; null where there is none or it is not JSON.
-    pub body: Value,
-    /// When it was there whole.
-    pub at: Instant,
-}
-
-/// Something that a provider saw.
-#[derive(Debug)]
-pub enum Seen<'a> {
-    /// A request, before it is answered.
-    Asked(&'a Recorded),
-    /// A client left in the middle of an answer.
-    Left,
-}
-
-/// Is told at once what a provider sees, on the thread that sees it.
-type Watcher = Box<dyn Fn(Seen<'_>) + Send + Sync>;
-
-/// What every connection sees.
-struct Shared {
-    dialect: Dialect,
-    key: Option<String>,
-    models: Vec<String>,
-    cut: Cut,
-    latency: Duration,
-    watcher: Option<Watcher>,
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-/// What changes.
-#[derive(Debug)]
-struct State {
-    queue: VecDeque<Scene>,
-    otherwise: Scene,
-    requests: Vec<Recorded>,
-    closed_early: usize,
-    sign_in: sign_in::SignIn,
-}
-
-/// The body that the dialect sends for this request when the scene is played, without HTTP's framing. What a scene
-/// repeats for ever is repeated 64 times.
-pub fn wire(dialect: Dialect, scene: &Scene, request: &Value) -> Vec<u8> {
-    script::Script::new(dialect, scene, request).into_body()
+/// Returns the body that the dialect sends for this request in this scenario, without HTTP framing. Endless repetitions
+/// are limited to 64.
+pub fn wire(dialect: Dialect, scenario: &Scenario, request: &Value) -> Vec<u8> {
+    script::ResponseScript::new(dialect, scenario, request).into_body()
 }
 
 impl Provider {
-    /// A provider that asks for no key and answers plainly.
+    /// Starts a provider that needs no key and plays the default scenario.
     pub fn start(dialect: Dialect) -> Self {
         Self::builder(dialect).start().expect("a port of this machine")
     }
 
-    /// A provider to be set up.
-    pub fn builder(dialect: Dialect) -> Builder {
-        Builder {
+    /// Returns a builder.
+    pub fn builder(dialect: Dialect) -> ProviderBuilder {
+        ProviderBuilder {
             dialect,
             key: None,
             models: models::ids(dialect).iter().map(|&id| id.to_owned()).collect(),
-            cut: Cut::Whole,
+            chunking: Chunking::Whole,
             latency: Duration::ZERO,
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            otherwise: Scene::plain("Twice a day, because the earth turns under the moon."),
+            otherwise: Scenario::plain("Twice a day, because the earth turns under the moon."),
             watcher: None,
         }
     }
 
-    /// The base address: `http://127.0.0.1:PORT` and the dialect's path.
+    /// Returns the base address: `http://127.0.0.1:PORT` and the dialect's path.
     pub fn url(&self) -> String {
         format!("{}{}", self.origin(), self.shared.dialect.base_path())
     }
 
-    /// The address without a path.
+    /// Returns the address without a path.
     pub fn origin(&self) -> String {
         format!("http://{}", self.server.address())
     }
 
-    /// Whose shapes it speaks.
+    /// Returns the dialect.
     pub fn dialect(&self) -> Dialect {
         self.shared.dialect
     }
 
-    /// Queues a scene: chats are answered with them in order.
-    pub fn play(&self, scene: Scene) {
-        self.shared.state().queue.push_back(scene);
+    /// Queues a scenario for a later chat.
+    pub fn play(&self, scenario: Scenario) {
+        self.shared.state().queue.push_back(scenario);
     }
 
-    /// The scene for every chat that finds the queue empty.
-    pub fn otherwise(&self, scene: Scene) {
-        self.shared.state().otherwise = scene;
+    /// Sets the scenario of chats that find the queue empty.
+    pub fn otherwise(&self, scenario: Scenario) {
+        self.shared.state().otherwise = scenario;
     }
 
-    /// Scenes that are still queued.
+    /// Returns the number of queued scenarios.
     pub fn queued(&self) -> usize {
         self.shared.state().queue.len()
     }
 
-    /// What was asked so far, in the order in which it came.
-    pub fn requests(&self) -> Vec<Recorded> {
+    /// Returns the requests so far, in order of arrival.
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
         self.shared.state().requests.clone()
     }
 
-    /// The bodies of the chats asked so far.
+    /// Returns the bodies of the chat requests so far.
     pub fn chats(&self) -> Vec<Value> {
         let path = format!("{}{}", self.shared.dialect.base_path(), self.shared.dialect.chat_path());
         let state = self.shared.state();
@@ -184,43 +139,43 @@ impl Provider {
         chats.map(|request| request.body.clone()).collect()
     }
 
-    /// How often a client left in the middle of an answer.
+    /// Returns how many clients disconnected during an answer.
     pub fn closed_early(&self) -> usize {
         self.shared.state().closed_early
     }
 
-    /// Connections that are open now.
+    /// Returns the number of open connections.
     pub fn open_connections(&self) -> usize {
         self.server.open()
     }
 
-    /// Connections that were ever opened.
+    /// Returns the number of connections ever opened.
     pub fn connections(&self) -> u64 {
         self.server.ever_opened()
     }
 
-    /// Waits until so many requests came; false after so long.
+    /// Waits until this many requests arrived; `false` on timeout.
     pub fn wait_for_requests(&self, count: usize, at_most: Duration) -> bool {
         self.wait(at_most, |state| state.requests.len() >= count)
     }
 
-    /// Waits until clients left in the middle of so many answers; false after so long.
+    /// Waits until clients disconnected during this many answers; `false` on timeout.
     pub fn wait_for_closed_early(&self, count: usize, at_most: Duration) -> bool {
         self.wait(at_most, |state| state.closed_early >= count)
     }
 
-    /// Waits until no more than so many connections are open; false after so long.
+    /// Waits until at most this many connections are open; `false` on timeout.
     pub fn wait_for_open_connections(&self, most: usize, at_most: Duration) -> bool {
         self.server.wait_for_open(most, at_most)
     }
 
-    /// Signs a person in at OpenRouter: the code that the app is given for its `S256` challenge, good for one exchange.
-    /// `GET /auth?callback_url=…&code_challenge=…` gives one by a redirect.
+    /// Signs the user in at OpenRouter: returns the code for the app's `S256` challenge, valid for one exchange.
+    /// `GET /auth?callback_url=…&code_challenge=…` returns one by a redirect.
     pub fn sign_in(&self, code_challenge: &str) -> String {
-        self.shared.state().sign_in.code(code_challenge)
+        self.shared.state().sign_in.issue_code(code_challenge)
     }
 
-    fn wait(&self, at_most: Duration, until: impl Fn(&State) -> bool) -> bool {
+    fn wait(&self, at_most: Duration, until: impl Fn(&ProviderState) -> bool) -> bool {
         let state = self.shared.state();
         let (_state, timeout) = self
             .shared
@@ -231,45 +186,45 @@ impl Provider {
     }
 }
 
-impl Builder {
-    /// Only with `Authorization: Bearer KEY`; else 401 in the dialect's shape.
+impl ProviderBuilder {
+    /// Requires `Authorization: Bearer KEY`; other requests get a 401 in the dialect's format.
     pub fn key(mut self, key: &str) -> Self {
         self.key = Some(key.to_owned());
         self
     }
 
-    /// One more model that it knows.
+    /// Adds a model.
     pub fn model(mut self, id: &str) -> Self {
         self.models.push(id.to_owned());
         self
     }
 
-    /// Where answers are cut.
-    pub fn cut(mut self, cut: Cut) -> Self {
-        self.cut = cut;
+    /// Sets how the bytes of answers are split.
+    pub fn chunking(mut self, chunking: Chunking) -> Self {
+        self.chunking = chunking;
         self
     }
 
-    /// How long every answer waits for its first byte.
+    /// Delays the first byte of every answer.
     pub fn latency(mut self, latency: Duration) -> Self {
         self.latency = latency;
         self
     }
 
-    /// Where it listens; else a free port of 127.0.0.1.
+    /// Sets the address; the default is a free port of 127.0.0.1.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
         self
     }
 
-    /// The scene for every chat that finds the queue empty.
-    pub fn otherwise(mut self, scene: Scene) -> Self {
-        self.otherwise = scene;
+    /// Sets the scenario of chats that find the queue empty.
+    pub fn otherwise(mut self, scenario: Scenario) -> Self {
+        self.otherwise = scenario;
         self
     }
 
-    /// Who is told what the provider sees, as it sees it. A request is answered after that.
-    pub fn watch(mut self, watcher: impl Fn(Seen<'_>) + Send + Sync + 'static) -> Self {
+    /// Sets a callback for events. For a request it is called before the answer.
+    pub fn watch(mut self, watcher: impl Fn(ProviderEvent<'_>) + Send + Sync + 'static) -> Self {
         self.watcher = Some(Box::new(watcher));
         self
     }
@@ -277,16 +232,16 @@ impl Builder {
     /// Opens the socket.
     ///
     /// # Errors
-    /// An address that cannot be had.
+    /// If the address cannot be bound.
     pub fn start(self) -> io::Result<Provider> {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ProviderShared {
             dialect: self.dialect,
             key: self.key,
             models: self.models,
-            cut: self.cut,
+            chunking: self.chunking,
             latency: self.latency,
             watcher: self.watcher,
-            state: Mutex::new(State {
+            state: Mutex::new(ProviderState {
                 queue: VecDeque::new(),
                 otherwise: self.otherwise,
                 requests: Vec::new(),
@@ -298,68 +253,18 @@ impl Builder {
         let server = {
             let shared = Arc::clone(&shared);
             Server::start(self.listen, move |connection, connections| {
-                serve::converse(connection, connections, &shared)
+                serve::serve_connection(connection, connections, &shared)
             })?
         };
         Ok(Provider { server, shared })
     }
 }
 
-impl fmt::Debug for Builder {
+impl fmt::Debug for ProviderBuilder {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Builder")
+        out.debug_struct("ProviderBuilder")
             .field("dialect", &self.dialect)
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Shared")
-            .field("dialect", &self.dialect)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Recorded {
-    /// A header, by its name in lower case.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        http::header(&self.headers, name)
-    }
-}
-
-impl Shared {
-    /// Nothing is left half done behind this lock, so a panic elsewhere does not spoil it.
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Keeps the request; its number.
-    fn record(&self, request: Recorded) -> u64 {
-        self.tell(Seen::Asked(&request));
-        let mut state = self.state();
-        state.requests.push(request);
-        let number = state.requests.len() as u64;
-        drop(state);
-        self.changed.notify_all();
-        number
-    }
-
-    fn client_left(&self) {
-        self.tell(Seen::Left);
-        self.state().closed_early += 1;
-        self.changed.notify_all();
-    }
-
-    fn tell(&self, seen: Seen<'_>) {
-        if let Some(watcher) = &self.watcher {
-            watcher(seen);
-        }
-    }
-
-    fn next_scene(&self) -> Scene {
-        let mut state = self.state();
-        state.queue.pop_front().unwrap_or_else(|| state.otherwise.clone())
     }
 }
 

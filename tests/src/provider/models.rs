@@ -1,11 +1,11 @@
-//! What providers say of themselves: lists of models, prices, terms, health.
+//! The providers' information endpoints: models, prices, data policies, health.
 
 use serde_json::{Value, json};
 
 use super::check::{LEAKY, TINY};
 use super::dialect::Dialect;
 
-/// Every model that the dialect knows.
+/// Returns the models of the dialect.
 pub(super) fn ids(dialect: Dialect) -> &'static [&'static str] {
     match dialect {
         Dialect::OpenRouter => &[
@@ -27,19 +27,19 @@ pub(super) fn ids(dialect: Dialect) -> &'static [&'static str] {
     }
 }
 
-/// Whether a request for this model is for one of these.
+/// Returns whether this model name refers to one of these models.
 pub(super) fn is_known(dialect: Dialect, known: &[String], model: &str) -> bool {
     let named = |name: &str| known.iter().any(|one| one == name);
     match dialect {
-        // `:nitro`, `:floor`, `:exacto` choose a provider, not a model.
+        // `:nitro`, `:floor` and `:exacto` select an upstream, not a model.
         Dialect::OpenRouter => named(model) || model.rsplit_once(':').is_some_and(|(model, _)| named(model)),
         Dialect::Ollama => named(model) || named(&format!("{model}:latest")),
         _ => named(model),
     }
 }
 
-/// The answer to a question about the provider itself; nothing where it has none under that path. `path` is what
-/// follows the base address.
+/// Returns the response for an information endpoint; `None` if the path is unknown. `path` is relative to the base
+/// address.
 pub(super) fn answer(dialect: Dialect, known: &[String], path: &str) -> Option<Value> {
     match (dialect, path) {
         (Dialect::Ollama, "/api/version") => Some(json!({ "version": "0.12.3" })),
@@ -89,7 +89,7 @@ pub(super) fn answer(dialect: Dialect, known: &[String], path: &str) -> Option<V
     }
 }
 
-/// `POST /api/show`; nothing for a model that is not there.
+/// Answers `POST /api/show`; `None` for an unknown model.
 pub(super) fn show(known: &[String], model: &str) -> Option<Value> {
     if !is_known(Dialect::Ollama, known, model) {
         return None;
@@ -156,7 +156,7 @@ fn openrouter_endpoint(id: &str) -> Value {
     })
 }
 
-/// US dollars for one token, as strings.
+/// Returns US dollars per token, as strings.
 fn pricing(free: bool) -> Value {
     if free {
         return json!({ "prompt": "0", "completion": "0", "request": "0", "image": "0" });
@@ -175,7 +175,7 @@ fn providers() -> Value {
         provider("DeepInfra", "deepinfra", "US", json!(["US"])),
         provider("DeepSeek", "deepseek", "CN", json!(["CN"])),
         provider("Fireworks", "fireworks", "US", json!(["US", "DE"])),
-        // Many publish nothing.
+        // Many publish no data.
         { "name": "Nebula", "slug": "nebula", "headquarters": null, "datacenters": null,
           "privacy_policy_url": null, "terms_of_service_url": null, "status_page_url": null },
     ] })

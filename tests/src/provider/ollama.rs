@@ -1,40 +1,40 @@
-//! Ollama's own chat: one JSON object a line.
+//! Ollama's native chat: one JSON object per line.
 
 use serde_json::{Value, json};
 
-use super::completions::Events;
-use super::reply::{PROMPT_TOKENS, Piece, Reply};
+use super::completions::StreamEvents;
+use super::reply::{PROMPT_TOKENS, Reply, ReplyPiece};
 
-/// A streamed answer. A call comes whole, its arguments an object.
-pub(super) fn stream(reply: &Reply) -> Events {
+/// Encodes a streamed answer. A call is sent whole, with its arguments as an object.
+pub(super) fn stream(reply: &Reply) -> StreamEvents {
     let part = |message| line(&part(reply, message));
-    let mut said: Vec<Vec<u8>> = Vec::new();
+    let mut content: Vec<Vec<u8>> = Vec::new();
     let mut before = None;
     for piece in &reply.pieces {
         if before == Some(piece) && message(piece).is_some() {
-            // Rendered once: streams of a hundred thousand equal tokens begin at once.
-            said.extend_from_within(said.len() - 1..);
+            // Encoded once, so that streams of a hundred thousand equal tokens start at once.
+            content.extend_from_within(content.len() - 1..);
         } else {
-            said.extend(message(piece).map(part));
+            content.extend(message(piece).map(part));
         }
         before = Some(piece);
     }
-    said.extend(calls(reply).map(|calls| part(json!({ "role": "assistant", "content": "", "tool_calls": calls }))));
-    Events {
-        said,
-        end: vec![line(&last(reply, json!({ "role": "assistant", "content": "" })))],
+    content.extend(calls(reply).map(|calls| part(json!({ "role": "assistant", "content": "", "tool_calls": calls }))));
+    StreamEvents {
+        content,
+        closing: vec![line(&last(reply, json!({ "role": "assistant", "content": "" })))],
     }
 }
 
-/// An answer that is not streamed.
+/// Encodes an answer without streaming.
 pub(super) fn whole(reply: &Reply) -> Value {
-    let text = |wanted: fn(&Piece) -> Option<&str>| reply.joined(wanted);
+    let text = |wanted: fn(&ReplyPiece) -> Option<&str>| reply.joined(wanted);
     let mut message = json!({ "role": "assistant", "content": text(|piece| match piece {
-        Piece::Text(text) => Some(text),
+        ReplyPiece::Text(text) => Some(text),
         _ => None,
     }) });
     let thoughts = text(|piece| match piece {
-        Piece::Thought(text) => Some(text),
+        ReplyPiece::Thought(text) => Some(text),
         _ => None,
     });
     if !thoughts.is_empty() {
@@ -46,16 +46,16 @@ pub(super) fn whole(reply: &Reply) -> Value {
     last(reply, message)
 }
 
-/// One line.
+/// Encodes one line.
 pub(super) fn line(value: &Value) -> Vec<u8> {
     format!("{value}\n").into_bytes()
 }
 
-fn message(piece: &Piece) -> Option<Value> {
+fn message(piece: &ReplyPiece) -> Option<Value> {
     match piece {
-        Piece::Text(text) => Some(json!({ "role": "assistant", "content": text })),
-        Piece::Thought(text) => Some(json!({ "role": "assistant", "content": "", "thinking": text })),
-        Piece::CallBegins { .. } | Piece::CallArguments { .. } | Piece::Cited(_) => None,
+        ReplyPiece::Text(text) => Some(json!({ "role": "assistant", "content": text })),
+        ReplyPiece::Thought(text) => Some(json!({ "role": "assistant", "content": "", "thinking": text })),
+        ReplyPiece::CallBegins { .. } | ReplyPiece::CallArguments { .. } | ReplyPiece::Cited(_) => None,
     }
 }
 
@@ -65,7 +65,7 @@ fn calls(reply: &Reply) -> Option<Value> {
         .into_iter()
         .enumerate()
         .map(|(index, (id, name, arguments))| {
-            // What a model wrote need not be JSON; Ollama would then have given it as text.
+            // A model may write invalid JSON, which Ollama would return as text.
             let arguments = serde_json::from_str(&arguments).unwrap_or(Value::Null);
             json!({ "id": id, "function": { "index": index, "name": name, "arguments": arguments } })
         })

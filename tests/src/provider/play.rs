@@ -1,95 +1,95 @@
-//! Plays a script to a connection: at the right moments, cut where the cut says, and ended as it ends.
+//! Writes a response script to a connection with its timing, chunking and end.
 
 use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::cut::Cutter;
+use super::chunking::Chunker;
 use super::http;
-use super::script::{End, Script};
+use super::script::{ConnectionEnd, ResponseScript};
 
-/// How playing went.
+/// The result of [`play`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Played {
-    /// All of it; the connection may carry another request.
+pub(super) enum PlayResult {
+    /// Sent completely; the connection can carry another request.
     Whole,
-    /// All of it, and the connection is of no more use.
-    Over,
-    /// The client left before the end.
+    /// Sent completely; the connection must be closed.
+    Close,
+    /// The client disconnected before the end.
     ClientLeft,
 }
 
-/// Plays the script to the connection.
+/// Writes the script to the connection.
 pub(super) fn play(
-    script: &Script,
+    script: &ResponseScript,
     connection: &mut TcpStream,
-    standing: &[(String, String)],
-    cutter: &mut Cutter,
-) -> Played {
+    common_headers: &[(String, String)],
+    chunker: &mut Chunker,
+) -> PlayResult {
     let begun = Instant::now();
-    // A write that fails has one reason here: nobody is there any more.
-    tell(script, connection, standing, cutter, begun).unwrap_or(Played::ClientLeft)
+    // A write fails only if the client disconnected.
+    write_script(script, connection, common_headers, chunker, begun).unwrap_or(PlayResult::ClientLeft)
 }
 
-fn tell(
-    script: &Script,
+fn write_script(
+    script: &ResponseScript,
     connection: &mut TcpStream,
-    standing: &[(String, String)],
-    cutter: &mut Cutter,
+    common_headers: &[(String, String)],
+    chunker: &mut Chunker,
     begun: Instant,
-) -> io::Result<Played> {
+) -> io::Result<PlayResult> {
     let first = script.sends.first().map_or(Duration::ZERO, |(at, _)| *at);
     if !wait(connection, begun, first)? {
-        return Ok(Played::ClientLeft);
+        return Ok(PlayResult::ClientLeft);
     }
     let mut whole_length = None;
     if let Some(head) = &script.head {
-        let headers: Vec<_> = standing.iter().chain(&head.headers).cloned().collect();
-        if head.status >= 400 && script.end == End::Whole {
+        let headers: Vec<_> = common_headers.iter().chain(&head.headers).cloned().collect();
+        if head.status >= 400 && script.end == ConnectionEnd::Whole {
             whole_length = Some(script.sends.iter().map(|(_, bytes)| bytes.len()).sum());
         }
         http::write_head(connection, head.status, &headers, whole_length)?;
     }
     for (at, bytes) in &script.sends {
         if !wait(connection, begun, *at)? {
-            return Ok(Played::ClientLeft);
+            return Ok(PlayResult::ClientLeft);
         }
-        send(connection, bytes, whole_length.is_none(), cutter)?;
+        send(connection, bytes, whole_length.is_none(), chunker)?;
     }
     match &script.end {
-        End::Whole => {
+        ConnectionEnd::Whole => {
             if whole_length.is_none() {
-                send_pieces(connection, http::LAST_CHUNK, cutter)?;
+                send_pieces(connection, http::LAST_CHUNK, chunker)?;
             }
-            return Ok(Played::Whole);
+            return Ok(PlayResult::Whole);
         }
-        End::Cut => connection.shutdown(Shutdown::Both)?,
-        End::HalfClosed => {
+        ConnectionEnd::Truncated => connection.shutdown(Shutdown::Both)?,
+        ConnectionEnd::HalfClosed => {
             connection.shutdown(Shutdown::Write)?;
-            until_the_client_leaves(connection);
+            wait_for_disconnect(connection);
         }
-        End::Reset => socket2::SockRef::from(&*connection).set_linger(Some(Duration::ZERO))?,
-        End::Silence => {
-            until_the_client_leaves(connection);
-            return Ok(Played::ClientLeft);
+        ConnectionEnd::Reset => socket2::SockRef::from(&*connection).set_linger(Some(Duration::ZERO))?,
+        ConnectionEnd::Silence => {
+            wait_for_disconnect(connection);
+            return Ok(PlayResult::ClientLeft);
         }
-        End::Again(bytes, every) => {
+        ConnectionEnd::Repeat(bytes, every) => {
             for n in 1_u32.. {
-                send(connection, bytes, true, cutter)?;
+                send(connection, bytes, true, chunker)?;
                 if !wait(connection, begun, *every * n)? {
                     break;
                 }
             }
-            return Ok(Played::ClientLeft);
+            return Ok(PlayResult::ClientLeft);
         }
     }
-    Ok(Played::Over)
+    Ok(PlayResult::Close)
 }
 
-fn send(connection: &mut TcpStream, bytes: &[u8], chunked: bool, cutter: &mut Cutter) -> io::Result<()> {
-    for piece in cutter.pieces(bytes) {
+fn send(connection: &mut TcpStream, bytes: &[u8], chunked: bool, chunker: &mut Chunker) -> io::Result<()> {
+    for piece in chunker.pieces(bytes) {
         if chunked {
-            send_pieces(connection, &http::chunk(piece), cutter)?;
+            send_pieces(connection, &http::chunk(piece), chunker)?;
         } else {
             connection.write_all(piece)?;
         }
@@ -97,25 +97,25 @@ fn send(connection: &mut TcpStream, bytes: &[u8], chunked: bool, cutter: &mut Cu
     Ok(())
 }
 
-fn send_pieces(connection: &mut TcpStream, bytes: &[u8], cutter: &mut Cutter) -> io::Result<()> {
-    cutter
+fn send_pieces(connection: &mut TcpStream, bytes: &[u8], chunker: &mut Chunker) -> io::Result<()> {
+    chunker
         .pieces(bytes)
         .into_iter()
         .try_for_each(|piece| connection.write_all(piece))
 }
 
-/// Waits until so long after the beginning; false if the client left meanwhile.
+/// Waits until `at` after `begun`; `false` if the client disconnected meanwhile.
 fn wait(connection: &TcpStream, begun: Instant, at: Duration) -> io::Result<bool> {
     let left = at.saturating_sub(begun.elapsed());
-    if left < COARSE {
-        // The clock of a socket's time-out is too coarse for these; a client that left is noticed at the next write.
+    if left < MIN_SOCKET_TIMEOUT {
+        // Socket timeouts are too coarse for this; the next write detects a disconnect.
         std::thread::sleep(left);
         return Ok(true);
     }
     connection.set_read_timeout(Some(left))?;
-    let there = match connection.peek(&mut [0]) {
+    let is_connected = match connection.peek(&mut [0]) {
         Ok(0) => false,
-        // The next request, early.
+        // The client sent its next request early.
         Ok(_) => {
             std::thread::sleep(at.saturating_sub(begun.elapsed()));
             true
@@ -123,14 +123,14 @@ fn wait(connection: &TcpStream, begun: Instant, at: Duration) -> io::Result<bool
         Err(error) => matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut),
     };
     connection.set_read_timeout(None)?;
-    Ok(there)
+    Ok(is_connected)
 }
 
-/// A client in the middle of an answer sends nothing, so this returns when it leaves, or when the provider stops.
-fn until_the_client_leaves(connection: &TcpStream) {
+/// Waits until the client disconnects or the provider stops. A client that receives an answer sends nothing.
+fn wait_for_disconnect(connection: &TcpStream) {
     while matches!(connection.peek(&mut [0]), Ok(1..)) {
-        std::thread::sleep(COARSE);
+        std::thread::sleep(MIN_SOCKET_TIMEOUT);
     }
 }
 
-const COARSE: Duration = Duration::from_millis(20);
+const MIN_SOCKET_TIMEOUT: Duration = Duration::from_millis(20);

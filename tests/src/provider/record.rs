@@ -1,7 +1,7 @@
-//! The recorder: a proxy on this machine that passes questions on to a provider and writes a tape of the answers.
+//! The recorder: a local proxy that forwards requests to a provider and writes a tape of the exchanges.
 //!
-//! Nothing is held back: pieces go to the client as they come. An exchange is on the tape when it is over, also one that
-//! either side broke off. See [`super::tape`] for what is kept and what is removed.
+//! Pieces are forwarded as they arrive. An exchange is written when it ends, also if either side aborted it.
+//! [`super::tape`] describes its content and the removal of secrets.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -10,9 +10,9 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::http::{self, Request};
-use super::server::{Farewell, Server};
-use super::tape::{Answered, Asked, Bytes, Exchange, Piece};
+use super::http::{self, HttpRequest};
+use super::server::{CloseMode, Server};
+use super::tape::{Exchange, TapeBytes, TapePiece, TapeRequest, TapeResponse};
 use super::upstream::Upstream;
 
 /// A running recorder.
@@ -22,76 +22,77 @@ pub struct Recorder {
     path: String,
 }
 
-/// What every connection sees.
-struct Shared {
+/// State that all connections share.
+struct RecorderShared {
     upstream: Upstream,
     tape: Mutex<File>,
 }
 
 impl Recorder {
-    /// Passes on to the provider at this base address, and appends to the tape at this path.
+    /// Starts a proxy to the provider at this base address, which appends to the tape at this path.
     ///
     /// # Errors
-    /// `InvalidInput` for a base address that is neither `http` nor `https`; an address or a file that cannot be had.
+    /// `InvalidInput` if the base address is neither `http` nor `https`; or if the address cannot be bound or the file
+    /// cannot be opened.
     pub fn start(upstream: &str, tape: &Path, listen: SocketAddr) -> io::Result<Self> {
         let upstream = Upstream::parse(upstream)?;
         let path = upstream.path().to_owned();
         let tape = OpenOptions::new().create(true).append(true).open(tape)?;
-        let shared = Shared {
+        let shared = RecorderShared {
             upstream,
             tape: Mutex::new(tape),
         };
         let server = Server::start(listen, move |connection, _| {
-            // A broken exchange is on the tape as far as it came; there is nobody else to tell.
+            // An aborted exchange is on the tape as far as it was received.
             let _ = serve(connection, &shared);
-            Farewell::Close
+            CloseMode::Close
         })?;
         Ok(Self { server, path })
     }
 
-    /// What to give the client in place of the provider's base address.
+    /// Returns the client's replacement for the provider's base address.
     pub fn url(&self) -> String {
         format!("http://{}{}", self.server.address(), self.path)
     }
 }
 
-fn serve(connection: &TcpStream, shared: &Shared) -> io::Result<()> {
+fn serve(connection: &TcpStream, shared: &RecorderShared) -> io::Result<()> {
     let mut reader = BufReader::new(connection);
     let mut client = connection.try_clone()?;
-    while let Some(request) = Request::read(&mut reader, &mut client)? {
+    while let Some(request) = HttpRequest::read(&mut reader, &mut client)? {
         let begun = Instant::now();
-        let upstream = match ask(&request, &shared.upstream) {
+        let upstream = match forward_request(&request, &shared.upstream) {
             Ok(upstream) => upstream,
-            // Not the provider's words: nothing for the tape.
+            // Not a response of the provider: not recorded.
             Err(error) => {
                 refuse(&mut client, &error)?;
                 continue;
             }
         };
         let mut exchange = Exchange {
-            request: Asked {
+            request: TapeRequest {
                 method: request.method.clone(),
                 path: request.target.clone(),
                 body: serde_json::from_slice(&request.body).unwrap_or_default(),
             },
-            response: Answered {
+            response: TapeResponse {
                 status: 0,
                 headers: Vec::new(),
                 pieces: Vec::new(),
                 whole: false,
             },
         };
-        let passed = pass(&request, begun, upstream, &mut client, &mut exchange.response);
+        let forwarded = forward_response(&request, begun, upstream, &mut client, &mut exchange.response);
         if exchange.response.status == 0 {
-            // It hung up without an answer.
-            return passed;
+            // The provider closed without a response.
+            return forwarded;
         }
-        let exchange = exchange.cleaned(&request.headers)?;
+        let exchange = exchange.remove_secrets(&request.headers)?;
         let mut tape = shared.tape.lock().unwrap_or_else(PoisonError::into_inner);
         exchange.write(&mut *tape)?;
         drop(tape);
-        // Broken off: the connection closes in the middle of the body, so that the client sees it.
-        passed?;
+        // After an abort, close the connection within the body, so that the client sees it.
+        forwarded?;
     }
     Ok(())
 }
@@ -103,19 +104,19 @@ fn refuse(client: &mut TcpStream, error: &io::Error) -> io::Result<()> {
     client.write_all(body.as_bytes())
 }
 
-/// Hands the answer on, and keeps it.
-fn pass(
-    request: &Request,
+/// Forwards the response and stores it.
+fn forward_response(
+    request: &HttpRequest,
     begun: Instant,
     upstream: impl Read,
     client: &mut TcpStream,
-    answered: &mut Answered,
+    response: &mut TapeResponse,
 ) -> io::Result<()> {
     let mut upstream = BufReader::new(upstream);
     let mut line = String::new();
     upstream.read_line(&mut line)?;
     let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
-    answered.status = status.ok_or_else(|| io::Error::other("not a status line"))?;
+    response.status = status.ok_or_else(|| io::Error::other("not a status line"))?;
     let headers = http::read_headers(&mut upstream)?;
     let framing = |name: &str| {
         matches!(
@@ -124,15 +125,15 @@ fn pass(
         )
     };
     let kept = headers.iter().filter(|(name, _)| !framing(name));
-    answered.headers = kept.cloned().collect();
-    if request.method == "HEAD" || matches!(answered.status, 204 | 304) {
-        answered.whole = true;
-        return http::write_head(client, answered.status, &answered.headers, Some(0));
+    response.headers = kept.cloned().collect();
+    if request.method == "HEAD" || matches!(response.status, 204 | 304) {
+        response.whole = true;
+        return http::write_head(client, response.status, &response.headers, Some(0));
     }
-    http::write_head(client, answered.status, &answered.headers, None)?;
+    http::write_head(client, response.status, &response.headers, None)?;
     let mut before = Duration::ZERO;
     let mut keep = |bytes: &[u8]| {
-        answered.pieces.push(piece(&mut before, begun, bytes));
+        response.pieces.push(piece(&mut before, begun, bytes));
         client.write_all(&http::chunk(bytes))
     };
     if http::header(&headers, "transfer-encoding").is_some() {
@@ -144,12 +145,12 @@ fn pass(
         let length = http::header(&headers, "content-length").and_then(|length| length.parse().ok());
         each_read(&mut upstream, length, &mut keep)?;
     }
-    answered.whole = true;
+    response.whole = true;
     client.write_all(http::LAST_CHUNK)
 }
 
-/// Sends the question on, on a connection of its own.
-fn ask(request: &Request, to: &Upstream) -> io::Result<impl Read + use<>> {
+/// Forwards the request on a new connection.
+fn forward_request(request: &HttpRequest, to: &Upstream) -> io::Result<impl Read + use<>> {
     let mut upstream = to.connect()?;
     let mut head = format!(
         "{} {} HTTP/1.1\r\nhost: {}\r\n",
@@ -157,7 +158,7 @@ fn ask(request: &Request, to: &Upstream) -> io::Result<impl Read + use<>> {
         request.target,
         to.host()
     );
-    // Compressed answers could be neither read nor cleaned.
+    // A compressed response could not be searched for secrets.
     let ours = [
         "host",
         "connection",
@@ -183,7 +184,7 @@ fn ask(request: &Request, to: &Upstream) -> io::Result<impl Read + use<>> {
     Ok(upstream)
 }
 
-/// Hands on what each read gives, until so many bytes came, or the end where nothing says how many.
+/// Calls `keep` with the bytes of each read, up to `length` bytes or, without a length, to the end.
 fn each_read(
     from: &mut impl BufRead,
     length: Option<usize>,
@@ -207,12 +208,12 @@ fn each_read(
     Ok(())
 }
 
-fn piece(before: &mut Duration, begun: Instant, bytes: &[u8]) -> Piece {
+fn piece(before: &mut Duration, begun: Instant, bytes: &[u8]) -> TapePiece {
     let now = begun.elapsed();
     let ms = now.saturating_sub(*before).as_millis();
     *before = now;
-    Piece {
+    TapePiece {
         ms: u64::try_from(ms).unwrap_or(u64::MAX),
-        bytes: Bytes::new(bytes),
+        bytes: TapeBytes::new(bytes),
     }
 }

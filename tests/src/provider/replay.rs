@@ -1,8 +1,7 @@
-//! Plays a tape: answers as they were recorded, for an app's own tests.
+//! Replays a tape for an app's own tests.
 //!
-//! A question is answered with the first exchange of its method, path and body that was not played yet; else with the first
-//! of its method and path, since a body may hold a date; else with the last that was played for them. A question that the
-//! tape does not know is answered with 404.
+//! A request gets the first unplayed exchange with its method, path and body; else the first unplayed one with its method
+//! and path, because a body may contain a date; else the last one with these. An unknown request gets a 404.
 
 use std::io::{self, BufReader};
 use std::net::{SocketAddr, TcpStream};
@@ -11,80 +10,80 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::cut::{Cut, Cutter};
-use super::http::Request;
-use super::play::{Played, play};
-use super::script::{End, Head, Script};
-use super::server::{Farewell, Server};
+use super::chunking::{Chunker, Chunking};
+use super::http::HttpRequest;
+use super::play::{PlayResult, play};
+use super::script::{ConnectionEnd, ResponseHead, ResponseScript};
+use super::server::{CloseMode, Server};
 use super::tape::{self, Exchange};
 
-/// A running tape.
+/// A running replay.
 #[derive(Debug)]
 pub struct Replayer {
     server: Server,
 }
 
-/// How fast a tape is played.
+/// The speed of a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// With the pauses that were recorded.
+    /// With the recorded pauses.
     Recorded,
-    /// Without a pause.
+    /// Without pauses.
     AtOnce,
 }
 
-/// What every connection sees.
-struct Shared {
+/// State that all connections share.
+struct ReplayerShared {
     exchanges: Vec<Exchange>,
     played: Mutex<Vec<bool>>,
     pace: Pace,
 }
 
 impl Replayer {
-    /// Plays these exchanges.
+    /// Starts to serve these exchanges.
     ///
     /// # Errors
-    /// An address that cannot be had.
+    /// If the address cannot be bound.
     pub fn start(exchanges: Vec<Exchange>, pace: Pace, listen: SocketAddr) -> io::Result<Self> {
-        let shared = Shared {
+        let shared = ReplayerShared {
             played: Mutex::new(vec![false; exchanges.len()]),
             exchanges,
             pace,
         };
         let server = Server::start(listen, move |connection, _| {
-            // A client that leaves has heard enough.
+            // Ignore clients that disconnect.
             let _ = serve(connection, &shared);
-            Farewell::Close
+            CloseMode::Close
         })?;
         Ok(Self { server })
     }
 
-    /// Where it is, without a path: paths are those on the tape.
+    /// Returns the address without a path: paths are those of the tape.
     pub fn url(&self) -> String {
         format!("http://{}", self.server.address())
     }
 }
 
-fn serve(connection: &TcpStream, shared: &Shared) -> io::Result<()> {
+fn serve(connection: &TcpStream, shared: &ReplayerShared) -> io::Result<()> {
     let mut reader = BufReader::new(connection);
     let mut writer = connection.try_clone()?;
-    while let Some(request) = Request::read(&mut reader, &mut writer)? {
+    while let Some(request) = HttpRequest::read(&mut reader, &mut writer)? {
         let script = match shared.find(&request) {
-            Some(exchange) => script(exchange, shared.pace)?,
+            Some(exchange) => build_script(exchange, shared.pace)?,
             None => {
                 let message = format!("the tape has no answer to `{} {}`", request.method, request.path());
-                Script::refusal(404, &json!({ "error": { "message": message } }), None)
+                ResponseScript::refusal(404, &json!({ "error": { "message": message } }), None)
             }
         };
-        if play(&script, &mut writer, &[], &mut Cutter::new(Cut::Whole)) != Played::Whole {
+        if play(&script, &mut writer, &[], &mut Chunker::new(Chunking::Whole)) != PlayResult::Whole {
             return Ok(());
         }
     }
     Ok(())
 }
 
-impl Shared {
-    fn find(&self, request: &Request) -> Option<&Exchange> {
+impl ReplayerShared {
+    fn find(&self, request: &HttpRequest) -> Option<&Exchange> {
         let body = tape::comparable(&request.body);
         let path = tape::comparable_path(&request.target);
         let same = |exchange: &Exchange| exchange.request.method == request.method && exchange.request.path == path;
@@ -101,22 +100,26 @@ impl Shared {
     }
 }
 
-fn script(exchange: &Exchange, pace: Pace) -> io::Result<Script> {
-    let answered = &exchange.response;
+fn build_script(exchange: &Exchange, pace: Pace) -> io::Result<ResponseScript> {
+    let response = &exchange.response;
     let mut at = Duration::ZERO;
-    let mut sends = Vec::with_capacity(answered.pieces.len());
-    for piece in &answered.pieces {
+    let mut sends = Vec::with_capacity(response.pieces.len());
+    for piece in &response.pieces {
         if pace == Pace::Recorded {
             at += Duration::from_millis(piece.ms);
         }
         sends.push((at, piece.bytes.decode()?));
     }
-    Ok(Script {
-        head: Some(Head {
-            status: answered.status,
-            headers: answered.headers.clone(),
+    Ok(ResponseScript {
+        head: Some(ResponseHead {
+            status: response.status,
+            headers: response.headers.clone(),
         }),
         sends,
-        end: if answered.whole { End::Whole } else { End::Cut },
+        end: if response.whole {
+            ConnectionEnd::Whole
+        } else {
+            ConnectionEnd::Truncated
+        },
     })
 }

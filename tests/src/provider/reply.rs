@@ -1,35 +1,35 @@
-//! What a scene says, before any dialect puts it into its own shapes: thoughts, words and calls in order, and the end.
+//! The content of a scenario's answer before a dialect encodes it: reasoning, text, calls and the finish reason.
 
 use serde_json::Value;
 
 use super::dialect::Dialect;
-use super::scene::Scene;
+use super::scenario::Scenario;
 
-/// Tokens that every prompt counts as.
+/// Token count of every prompt.
 pub const PROMPT_TOKENS: u64 = 120;
-/// Those of them that the provider still had.
+/// Cached tokens of every prompt.
 pub const CACHED_TOKENS: u64 = 40;
 
-/// An answer as it is meant.
+/// An answer, independent of the dialect.
 #[derive(Debug, Default)]
 pub(super) struct Reply {
-    /// In the order in which they are streamed, one event each.
-    pub(super) pieces: Vec<Piece>,
-    /// Why it ended, in the dialect's word. Nothing: the provider leaves that blank.
+    /// In stream order, one event each.
+    pub(super) pieces: Vec<ReplyPiece>,
+    /// The finish reason in the dialect's spelling; `None` if it is null.
     pub(super) finish: Option<String>,
-    /// Who answered in OpenRouter's stead.
+    /// OpenRouter's upstream.
     pub(super) provider: Option<String>,
-    /// What answered.
+    /// The model that answered.
     pub(super) model: String,
-    /// Tokens counted as generated, thoughts included.
+    /// Generated tokens, including reasoning.
     pub(super) completion_tokens: u64,
-    /// Tokens counted as thoughts.
+    /// Reasoning tokens.
     pub(super) reasoning_tokens: u64,
 }
 
-/// A piece of an answer.
+/// A streamed piece of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(super) enum ReplyPiece {
     Thought(String),
     Text(String),
     CallBegins {
@@ -45,161 +45,161 @@ pub(super) enum Piece {
     Cited(Vec<(String, String)>),
 }
 
-/// Where the request wants thoughts to be.
+/// Where reasoning is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Thoughts {
+enum ThoughtPlacement {
     Field,
     Inline,
     Hidden,
 }
 
 impl Reply {
-    /// What this scene says, or says before it fails; nothing said where it has no words.
-    pub(super) fn of(dialect: Dialect, scene: &Scene, request: &Value) -> Self {
+    /// Returns the content of this scenario, for a failure the content before it; may be empty.
+    pub(super) fn of(dialect: Dialect, scenario: &Scenario, request: &Value) -> Self {
         let mut reply = Self {
             model: request["model"].as_str().unwrap_or(dialect.model()).to_owned(),
             ..Self::default()
         };
         let mut reason = "stop";
-        match scene {
-            Scene::Plain { text }
-            | Scene::Json { text }
-            | Scene::KeepAlives { text, .. }
-            | Scene::MidStreamError { text, .. }
-            | Scene::Stall { text }
-            | Scene::Truncated { text }
-            | Scene::Unfinished { text }
-            | Scene::HalfClosed { text }
-            | Scene::Reset { text }
-            | Scene::BrokenJson { text } => reply.say(text),
-            Scene::Reasoning { thoughts, text } => {
-                reply.think(thoughts, Thoughts::of(dialect, request));
-                reply.say(text);
+        match scenario {
+            Scenario::Plain { text }
+            | Scenario::Json { text }
+            | Scenario::KeepAlives { text, .. }
+            | Scenario::MidStreamError { text, .. }
+            | Scenario::Stall { text }
+            | Scenario::Truncated { text }
+            | Scenario::Unfinished { text }
+            | Scenario::HalfClosed { text }
+            | Scenario::Reset { text }
+            | Scenario::BrokenJson { text } => reply.push_text(text),
+            Scenario::Reasoning { thoughts, text } => {
+                reply.push_reasoning(thoughts, ThoughtPlacement::of(dialect, request));
+                reply.push_text(text);
             }
-            Scene::InlineThink { thoughts, text } => {
-                reply.think(thoughts, Thoughts::Inline);
-                reply.say(text);
+            Scenario::InlineThink { thoughts, text } => {
+                reply.push_reasoning(thoughts, ThoughtPlacement::Inline);
+                reply.push_text(text);
             }
-            Scene::ToolCall {
+            Scenario::ToolCall {
                 id,
                 name,
                 arguments,
                 thoughts,
             } => {
                 if !thoughts.is_empty() {
-                    reply.think(thoughts, Thoughts::of(dialect, request));
+                    reply.push_reasoning(thoughts, ThoughtPlacement::of(dialect, request));
                 }
-                reply.call(&[(id.clone(), name.clone(), arguments.clone())]);
+                reply.push_calls(&[(id.clone(), name.clone(), arguments.clone())]);
                 reason = "tool_calls";
             }
-            Scene::TwoToolCalls { calls } => {
-                reply.call(calls);
+            Scenario::TwoToolCalls { calls } => {
+                reply.push_calls(calls);
                 reason = "tool_calls";
             }
-            Scene::WebSearch { text, citations } => {
-                reply.say(text);
-                reply.pieces.push(Piece::Cited(citations.clone()));
+            Scenario::WebSearch { text, citations } => {
+                reply.push_text(text);
+                reply.pieces.push(ReplyPiece::Cited(citations.clone()));
             }
-            Scene::ServedBy { provider, model, text } => {
-                reply.say(text);
+            Scenario::ServedBy { provider, model, text } => {
+                reply.push_text(text);
                 reply.provider = Some(provider.clone());
                 if let Some(model) = model {
                     reply.model.clone_from(model);
                 }
             }
-            Scene::FinishReason { text, reason: other } => {
-                reply.say(text);
+            Scenario::FinishReason { text, reason: other } => {
+                reply.push_text(text);
                 reason = other;
             }
-            Scene::Many { tokens } | Scene::Slow { tokens, .. } => {
+            Scenario::Many { tokens } | Scenario::Slow { tokens, .. } => {
                 reply
                     .pieces
-                    .extend((0..*tokens).map(|_| Piece::Text("tide ".to_owned())));
+                    .extend((0..*tokens).map(|_| ReplyPiece::Text("tide ".to_owned())));
                 reply.completion_tokens += u64::from(*tokens);
             }
-            Scene::NoContent => return reply,
-            Scene::Delayed { then, .. } => return Self::of(dialect, then, request),
-            Scene::Refused { .. }
-            | Scene::NeverFirstByte
-            | Scene::KeepAlivesForever { .. }
-            | Scene::WrongContentType
-            | Scene::Garbage => {}
+            Scenario::NoContent => return reply,
+            Scenario::Delayed { then, .. } => return Self::of(dialect, then, request),
+            Scenario::Refused { .. }
+            | Scenario::NeverFirstByte
+            | Scenario::KeepAlivesForever { .. }
+            | Scenario::WrongContentType
+            | Scenario::Garbage => {}
         }
-        // Ollama has no word for a turn that waits for tools.
+        // Ollama has no finish reason for tool calls.
         let tools_in_ollama = dialect == Dialect::Ollama && reason == "tool_calls";
         reply.finish = Some(if tools_in_ollama { "stop" } else { reason }.to_owned());
         reply
     }
 
-    /// All of one kind, put together.
-    pub(super) fn joined(&self, part: impl Fn(&Piece) -> Option<&str>) -> String {
+    /// Joins all pieces of one kind.
+    pub(super) fn joined(&self, part: impl Fn(&ReplyPiece) -> Option<&str>) -> String {
         self.pieces.iter().filter_map(part).collect()
     }
 
-    /// Id, name and arguments of every call.
+    /// Returns id, name and arguments of every call.
     pub(super) fn calls(&self) -> Vec<(String, String, String)> {
         let mut calls: Vec<(String, String, String)> = Vec::new();
         for piece in &self.pieces {
             match piece {
-                Piece::CallBegins { id, name, .. } => calls.push((id.clone(), name.clone(), String::new())),
-                Piece::CallArguments { index, part } => calls[*index].2.push_str(part),
+                ReplyPiece::CallBegins { id, name, .. } => calls.push((id.clone(), name.clone(), String::new())),
+                ReplyPiece::CallArguments { index, part } => calls[*index].2.push_str(part),
                 _ => {}
             }
         }
         calls
     }
 
-    /// Address and title of every page cited.
+    /// Returns address and title of every cited page.
     pub(super) fn citations(&self) -> &[(String, String)] {
         self.pieces
             .iter()
             .find_map(|piece| match piece {
-                Piece::Cited(pages) => Some(pages.as_slice()),
+                ReplyPiece::Cited(pages) => Some(pages.as_slice()),
                 _ => None,
             })
             .unwrap_or_default()
     }
 
-    fn say(&mut self, text: &str) {
-        let tokens = tokens(text);
+    fn push_text(&mut self, text: &str) {
+        let tokens = split_tokens(text);
         self.completion_tokens += tokens.len() as u64;
-        self.pieces.extend(tokens.into_iter().map(Piece::Text));
+        self.pieces.extend(tokens.into_iter().map(ReplyPiece::Text));
     }
 
-    fn think(&mut self, thoughts: &str, place: Thoughts) {
-        let tokens = tokens(thoughts);
+    fn push_reasoning(&mut self, thoughts: &str, placement: ThoughtPlacement) {
+        let tokens = split_tokens(thoughts);
         self.completion_tokens += tokens.len() as u64;
         self.reasoning_tokens += tokens.len() as u64;
-        match place {
-            Thoughts::Field => self.pieces.extend(tokens.into_iter().map(Piece::Thought)),
-            Thoughts::Inline => {
-                // The tags come in pieces of their own, as tokenizers without a token for them cut them.
-                let text = |text: &str| Piece::Text(text.to_owned());
+        match placement {
+            ThoughtPlacement::Field => self.pieces.extend(tokens.into_iter().map(ReplyPiece::Thought)),
+            ThoughtPlacement::Inline => {
+                // The tags are split, as by tokenizers that have no token for them.
+                let text = |text: &str| ReplyPiece::Text(text.to_owned());
                 self.pieces.extend(["<th", "ink>", "\n"].map(text));
-                self.pieces.extend(tokens.into_iter().map(Piece::Text));
+                self.pieces.extend(tokens.into_iter().map(ReplyPiece::Text));
                 self.pieces.extend(["\n</", "think", ">\n\n"].map(text));
             }
-            Thoughts::Hidden => {}
+            ThoughtPlacement::Hidden => {}
         }
     }
 
-    fn call(&mut self, calls: &[(String, String, String)]) {
-        let mut parts: Vec<_> = calls.iter().map(|(_, _, arguments)| tokens(arguments)).collect();
+    fn push_calls(&mut self, calls: &[(String, String, String)]) {
+        let mut parts: Vec<_> = calls.iter().map(|(_, _, arguments)| split_tokens(arguments)).collect();
         self.completion_tokens += parts.iter().map(|parts| parts.len() as u64).sum::<u64>();
         for (index, (id, name, _)) in calls.iter().enumerate() {
             let (id, name) = (id.clone(), name.clone());
-            self.pieces.push(Piece::CallBegins { index, id, name });
+            self.pieces.push(ReplyPiece::CallBegins { index, id, name });
         }
         while parts.iter().any(|parts| !parts.is_empty()) {
             for (index, parts) in parts.iter_mut().enumerate().filter(|(_, parts)| !parts.is_empty()) {
                 let part = parts.remove(0);
-                self.pieces.push(Piece::CallArguments { index, part });
+                self.pieces.push(ReplyPiece::CallArguments { index, part });
             }
         }
     }
 }
 
-impl Thoughts {
+impl ThoughtPlacement {
     fn of(dialect: Dialect, request: &Value) -> Self {
         match dialect {
             Dialect::OpenAi => Self::Hidden,
@@ -214,8 +214,8 @@ impl Thoughts {
     }
 }
 
-/// Pieces of at most eight characters, cut behind spaces where there are any: about what tokens are.
-fn tokens(text: &str) -> Vec<String> {
+/// Splits text after each space and after at most eight characters, about like tokens.
+fn split_tokens(text: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     let mut token = String::new();
     for character in text.chars() {

@@ -1,122 +1,122 @@
-//! A scene made ready to be played to one request: which bytes, when, and how the connection ends.
+//! The response to one request: its bytes, their times, and how the connection ends.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::completions::{self, Events};
+use super::completions::{self, StreamEvents};
 use super::dialect::Dialect;
 use super::errors;
 use super::ollama;
 use super::reply::Reply;
-use super::scene::Scene;
+use super::scenario::Scenario;
 
-/// What is sent for one request.
+/// The response to one request.
 #[derive(Debug)]
-pub(super) struct Script {
-    /// Nothing: not even a status is sent.
-    pub(super) head: Option<Head>,
-    /// When, counted from the request, and what. In order.
+pub(super) struct ResponseScript {
+    /// `None`: not even a status line is sent.
+    pub(super) head: Option<ResponseHead>,
+    /// Times, counted from the request, and bytes, in order.
     pub(super) sends: Vec<(Duration, Vec<u8>)>,
-    pub(super) end: End,
+    pub(super) end: ConnectionEnd,
 }
 
-/// A status and the headers that matter.
+/// The status and the specific headers.
 #[derive(Debug)]
-pub(super) struct Head {
+pub(super) struct ResponseHead {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
 }
 
-/// How an answer ends.
+/// How a response ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum End {
-    /// As HTTP wants it; the connection may carry another request.
+pub(super) enum ConnectionEnd {
+    /// A regular end; the connection can carry another request.
     Whole,
-    /// The connection closes in the middle of the body.
-    Cut,
-    /// The sending half closes in the middle of the body; then the client is waited for.
+    /// The connection closes within the body.
+    Truncated,
+    /// The sending half closes within the body; then the provider waits for the client to close.
     HalfClosed,
     /// The connection is reset.
     Reset,
-    /// Nothing more, until the client leaves.
+    /// Silence until the client disconnects.
     Silence,
-    /// These bytes again and again, until the client leaves.
-    Again(Vec<u8>, Duration),
+    /// These bytes repeatedly, until the client disconnects.
+    Repeat(Vec<u8>, Duration),
 }
 
-impl Script {
-    /// What the dialect sends for this request when the scene is played.
-    pub(super) fn new(dialect: Dialect, scene: &Scene, request: &Value) -> Self {
-        if let Scene::Delayed { ms, then } = scene {
+impl ResponseScript {
+    /// Builds the dialect's response to this request in this scenario.
+    pub(super) fn new(dialect: Dialect, scenario: &Scenario, request: &Value) -> Self {
+        if let Scenario::Delayed { ms, then } = scenario {
             let mut script = Self::new(dialect, then, request);
             script.delay(Duration::from_millis(*ms));
             return script;
         }
         let streams = dialect.streams(request);
         let kind = if streams { dialect.stream_type() } else { JSON };
-        let reply = Reply::of(dialect, scene, request);
-        let Events { said, end: closing } = events(dialect, &reply, request);
-        let broken = |end: End| Self::of(kind, said.clone(), end);
-        match scene {
-            Scene::Refused {
+        let reply = Reply::of(dialect, scenario, request);
+        let StreamEvents { content, closing } = events(dialect, &reply, request);
+        let broken = |end: ConnectionEnd| Self::ok(kind, content.clone(), end);
+        match scenario {
+            Scenario::Refused {
                 status,
                 body,
                 retry_after,
             } => Self::refusal(*status, body, *retry_after),
-            Scene::MidStreamError {
-                status, code_is_a_word, ..
-            } => mid_stream_error(dialect, &reply, said, *status, *code_is_a_word, streams),
-            Scene::NeverFirstByte => Self {
+            Scenario::MidStreamError {
+                status, code_is_text, ..
+            } => mid_stream_error(dialect, &reply, content, *status, *code_is_text, streams),
+            Scenario::NeverFirstByte => Self {
                 head: None,
                 sends: Vec::new(),
-                end: End::Silence,
+                end: ConnectionEnd::Silence,
             },
-            Scene::KeepAlivesForever { every_ms } => {
-                let again = End::Again(alive(dialect, streams), Duration::from_millis(*every_ms));
-                Self::of(kind, Vec::new(), again)
+            Scenario::KeepAlivesForever { every_ms } => {
+                let again = ConnectionEnd::Repeat(keep_alive(dialect, streams), Duration::from_millis(*every_ms));
+                Self::ok(kind, Vec::new(), again)
             }
-            Scene::Stall { .. } => broken(End::Silence),
-            Scene::Truncated { .. } => broken(End::Cut),
-            Scene::Unfinished { .. } => broken(End::Whole),
-            Scene::HalfClosed { .. } => broken(End::HalfClosed),
-            Scene::Reset { .. } => broken(End::Reset),
-            Scene::WrongContentType => Self::of("text/html", vec![WEB_PAGE.to_vec()], End::Whole),
-            Scene::Garbage => Self::of(kind, garbage(dialect, streams), End::Whole),
-            Scene::BrokenJson { .. } => {
-                let mut sends = said.clone();
+            Scenario::Stall { .. } => broken(ConnectionEnd::Silence),
+            Scenario::Truncated { .. } => broken(ConnectionEnd::Truncated),
+            Scenario::Unfinished { .. } => broken(ConnectionEnd::Whole),
+            Scenario::HalfClosed { .. } => broken(ConnectionEnd::HalfClosed),
+            Scenario::Reset { .. } => broken(ConnectionEnd::Reset),
+            Scenario::WrongContentType => Self::ok("text/html", vec![WEB_PAGE.to_vec()], ConnectionEnd::Whole),
+            Scenario::Garbage => Self::ok(kind, garbage(dialect, streams), ConnectionEnd::Whole),
+            Scenario::BrokenJson { .. } => {
+                let mut sends = content.clone();
                 let bad = if streams && dialect != Dialect::Ollama {
                     "data: {\"id\":\n\n"
                 } else {
                     "{\"id\":\n"
                 };
                 sends.push(bad.as_bytes().to_vec());
-                Self::of(kind, sends, End::Whole)
+                Self::ok(kind, sends, ConnectionEnd::Whole)
             }
-            Scene::KeepAlives { count, every_ms, .. } => {
+            Scenario::KeepAlives { count, every_ms, .. } => {
                 let every = Duration::from_millis(*every_ms);
-                let alive = (0..*count).map(|n| (every * n, alive(dialect, streams)));
-                let answer = said.into_iter().chain(closing).map(|event| (every * *count, event));
+                let alive = (0..*count).map(|n| (every * n, keep_alive(dialect, streams)));
+                let answer = content.into_iter().chain(closing).map(|event| (every * *count, event));
                 Self {
                     sends: alive.chain(answer).collect(),
-                    ..Self::of(kind, Vec::new(), End::Whole)
+                    ..Self::ok(kind, Vec::new(), ConnectionEnd::Whole)
                 }
             }
-            Scene::Slow { per_second, .. } => {
+            Scenario::Slow { per_second, .. } => {
                 let due = |n: usize| Duration::from_secs_f64(n as f64 / per_second.max(0.001));
-                let sends = said.into_iter().chain(closing).enumerate();
+                let sends = content.into_iter().chain(closing).enumerate();
                 Self {
                     sends: sends.map(|(n, event)| (due(n), event)).collect(),
-                    ..Self::of(kind, Vec::new(), End::Whole)
+                    ..Self::ok(kind, Vec::new(), ConnectionEnd::Whole)
                 }
             }
-            _ => Self::of(kind, said.into_iter().chain(closing).collect(), End::Whole),
+            _ => Self::ok(kind, content.into_iter().chain(closing).collect(), ConnectionEnd::Whole),
         }
     }
 
-    /// An answer of this status with a JSON body.
+    /// Builds a response with this status and a JSON body.
     pub(super) fn refusal(status: u16, body: &Value, retry_after: Option<u64>) -> Self {
-        let mut script = Self::of(JSON, vec![body.to_string().into_bytes()], End::Whole);
+        let mut script = Self::ok(JSON, vec![body.to_string().into_bytes()], ConnectionEnd::Whole);
         if let Some(head) = &mut script.head {
             head.status = status;
             head.headers
@@ -125,35 +125,39 @@ impl Script {
         script
     }
 
-    /// Plain text.
+    /// Builds a plain text response.
     pub(super) fn text(text: &str) -> Self {
-        Self::of("text/plain; charset=utf-8", vec![text.as_bytes().to_vec()], End::Whole)
+        Self::ok(
+            "text/plain; charset=utf-8",
+            vec![text.as_bytes().to_vec()],
+            ConnectionEnd::Whole,
+        )
     }
 
-    /// The same, so much later, the head included.
+    /// Delays the whole response, including its head.
     pub(super) fn delay(&mut self, by: Duration) {
         if by.is_zero() {
             return;
         }
-        // The head goes out with the first of these.
+        // The head is sent with the first of these.
         self.sends.insert(0, (Duration::ZERO, Vec::new()));
         for (at, _) in &mut self.sends {
             *at += by;
         }
     }
 
-    /// The body, without what repeats for ever.
+    /// Returns the body, with endless repetitions limited to 64.
     pub(super) fn into_body(self) -> Vec<u8> {
         let mut body: Vec<u8> = self.sends.into_iter().flat_map(|(_, bytes)| bytes).collect();
-        if let End::Again(bytes, _) = self.end {
+        if let ConnectionEnd::Repeat(bytes, _) = self.end {
             body.extend(bytes.repeat(64));
         }
         body
     }
 
-    fn of(kind: &str, sends: Vec<Vec<u8>>, end: End) -> Self {
+    fn ok(kind: &str, sends: Vec<Vec<u8>>, end: ConnectionEnd) -> Self {
         Self {
-            head: Some(Head {
+            head: Some(ResponseHead {
                 status: 200,
                 headers: vec![("content-type".to_owned(), kind.to_owned())],
             }),
@@ -163,8 +167,8 @@ impl Script {
     }
 }
 
-/// An answer whole: streamed, or in two halves so that it can break in the middle.
-fn events(dialect: Dialect, reply: &Reply, request: &Value) -> Events {
+/// Encodes a complete answer: as a stream, or in two halves so that it can be truncated.
+fn events(dialect: Dialect, reply: &Reply, request: &Value) -> StreamEvents {
     if dialect.streams(request) {
         return match dialect {
             Dialect::Ollama => ollama::stream(reply),
@@ -178,39 +182,39 @@ fn events(dialect: Dialect, reply: &Reply, request: &Value) -> Events {
     let blank_lines = if dialect == Dialect::DeepSeek { "\n\n\n" } else { "" };
     let mut first = format!("{blank_lines}{answer}").into_bytes();
     let second = first.split_off(first.len() / 2);
-    Events {
-        said: vec![first],
-        end: vec![second],
+    StreamEvents {
+        content: vec![first],
+        closing: vec![second],
     }
 }
 
 fn mid_stream_error(
     dialect: Dialect,
     reply: &Reply,
-    mut said: Vec<Vec<u8>>,
+    mut content: Vec<Vec<u8>>,
     status: u16,
-    code_is_a_word: bool,
+    code_is_text: bool,
     streams: bool,
-) -> Script {
+) -> ResponseScript {
     if streams {
-        said.push(match dialect {
+        content.push(match dialect {
             Dialect::Ollama => ollama::line(&errors::error_body(dialect, status)),
-            _ => completions::mid_stream_error(dialect, reply, status, code_is_a_word),
+            _ => completions::mid_stream_error(dialect, reply, status, code_is_text),
         });
-        return Script::of(dialect.stream_type(), said, End::Whole);
+        return ResponseScript::ok(dialect.stream_type(), content, ConnectionEnd::Whole);
     }
     if dialect != Dialect::OpenRouter {
-        return Script::refusal(status, &errors::error_body(dialect, status), None);
+        return ResponseScript::refusal(status, &errors::error_body(dialect, status), None);
     }
-    // 200, what there is of the answer, and the error beside it.
+    // Status 200, the partial answer, and the error beside it.
     let mut answer = completions::whole(dialect, reply);
     answer["choices"][0]["finish_reason"] = json!("error");
     answer["choices"][0]["error"] = errors::error_body(dialect, status)["error"].take();
-    Script::of(JSON, vec![answer.to_string().into_bytes()], End::Whole)
+    ResponseScript::ok(JSON, vec![answer.to_string().into_bytes()], ConnectionEnd::Whole)
 }
 
-fn alive(dialect: Dialect, streams: bool) -> Vec<u8> {
-    // A JSON body can only be kept waiting with blank lines, as DeepSeek does.
+fn keep_alive(dialect: Dialect, streams: bool) -> Vec<u8> {
+    // Before a JSON body only blank lines can keep the connection alive, as DeepSeek does.
     if streams {
         dialect.keep_alive().as_bytes().to_vec()
     } else {

@@ -1,4 +1,4 @@
-//! Requests and their routes: which script is played for which question.
+//! Routes requests to the script of their answer.
 
 use std::io::{self, BufReader};
 use std::net::TcpStream;
@@ -6,26 +6,31 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::cut::{Cut, Cutter};
+use super::chunking::{Chunker, Chunking};
 use super::dialect::Dialect;
-use super::http::Request;
-use super::play::{Played, play};
-use super::script::{End, Head, Script};
-use super::server::{Connections, Farewell};
-use super::{Recorded, Shared, check, errors, models};
+use super::http::HttpRequest;
+use super::play::{PlayResult, play};
+use super::script::{ConnectionEnd, ResponseHead, ResponseScript};
+use super::server::{CloseMode, Connections};
+use super::state::{ProviderShared, ReceivedRequest};
+use super::{check, errors, models};
 
-/// Answers requests until the connection is of no more use.
-pub(super) fn converse(connection: &TcpStream, connections: &Connections, shared: &Shared) -> Farewell {
-    // A client that leaves in the middle of a request is none of the provider's business.
-    answer_all(connection, connections, shared).unwrap_or(Farewell::Close)
+/// Serves requests until the connection can carry no more.
+pub(super) fn serve_connection(
+    connection: &TcpStream,
+    connections: &Connections,
+    shared: &ProviderShared,
+) -> CloseMode {
+    // Ignore clients that disconnect.
+    answer_all(connection, connections, shared).unwrap_or(CloseMode::Close)
 }
 
-fn answer_all(connection: &TcpStream, connections: &Connections, shared: &Shared) -> io::Result<Farewell> {
+fn answer_all(connection: &TcpStream, connections: &Connections, shared: &ProviderShared) -> io::Result<CloseMode> {
     let mut reader = BufReader::new(connection);
     let mut writer = connection.try_clone()?;
-    while let Some(request) = Request::read(&mut reader, &mut writer)? {
+    while let Some(request) = HttpRequest::read(&mut reader, &mut writer)? {
         let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-        let number = shared.record(Recorded {
+        let number = shared.record(ReceivedRequest {
             method: request.method.clone(),
             path: request.target.clone(),
             headers: request.headers.clone(),
@@ -34,34 +39,34 @@ fn answer_all(connection: &TcpStream, connections: &Connections, shared: &Shared
         });
         let mut script = route(&request, &body, shared);
         script.delay(shared.latency);
-        let cut = match shared.cut {
-            Cut::Random(seed) => Cut::Random(seed.wrapping_add(number)),
+        let chunking = match shared.chunking {
+            Chunking::Random(seed) => Chunking::Random(seed.wrapping_add(number)),
             other => other,
         };
-        let headers = standing_headers(shared.dialect, request.method == "POST");
-        match play(&script, &mut writer, &headers, &mut Cutter::new(cut)) {
-            Played::Whole => {}
-            Played::Over if script.end == End::Reset => return Ok(Farewell::Reset),
-            Played::Over => return Ok(Farewell::Close),
-            Played::ClientLeft => {
-                // Not so where the provider stops and closes the connections itself.
-                if !connections.closing() {
+        let headers = common_headers(shared.dialect, request.method == "POST");
+        match play(&script, &mut writer, &headers, &mut Chunker::new(chunking)) {
+            PlayResult::Whole => {}
+            PlayResult::Close if script.end == ConnectionEnd::Reset => return Ok(CloseMode::Reset),
+            PlayResult::Close => return Ok(CloseMode::Close),
+            PlayResult::ClientLeft => {
+                // Do not count it if the provider is stopping and closes the connections itself.
+                if !connections.is_closing() {
                     shared.client_left();
                 }
-                return Ok(Farewell::Close);
+                return Ok(CloseMode::Close);
             }
         }
     }
-    Ok(Farewell::Close)
+    Ok(CloseMode::Close)
 }
 
-fn route(request: &Request, body: &Value, shared: &Shared) -> Script {
+fn route(request: &HttpRequest, body: &Value, shared: &ProviderShared) -> ResponseScript {
     let dialect = shared.dialect;
     let path = request.path();
-    let json = |(status, body): (u16, Value)| Script::refusal(status, &body, None);
-    // Outside the interface: nothing here asks for a key.
+    let json = |(status, body): (u16, Value)| ResponseScript::refusal(status, &body, None);
+    // Outside the API: no key is required.
     match (dialect, path) {
-        (Dialect::Ollama, "/") => return Script::text("Ollama is running"),
+        (Dialect::Ollama, "/") => return ResponseScript::text("Ollama is running"),
         (Dialect::LlamaServer, "/health" | "/v1/health") => return json((200, json!({ "status": "ok" }))),
         (Dialect::LlamaServer, "/props") => {
             return json((200, json!({ "default_generation_settings": { "n_ctx": 8192 } })));
@@ -76,7 +81,7 @@ fn route(request: &Request, body: &Value, shared: &Shared) -> Script {
     let Some(path) = path.strip_prefix(dialect.base_path()) else {
         return json(not_found(dialect));
     };
-    // DeepSeek answers with and without it.
+    // DeepSeek accepts both.
     let path = if dialect == Dialect::DeepSeek {
         path.strip_prefix("/v1").unwrap_or(path)
     } else {
@@ -92,7 +97,7 @@ fn route(request: &Request, body: &Value, shared: &Shared) -> Script {
             let known = |model: &str| models::is_known(dialect, &shared.models, model);
             match check::refuse(dialect, body, known) {
                 Some(refused) => json(refused),
-                None => Script::new(dialect, &shared.next_scene(), body),
+                None => ResponseScript::new(dialect, &shared.next_scenario(), body),
             }
         }
         ("POST", "/api/show") if dialect == Dialect::Ollama => {
@@ -108,25 +113,25 @@ fn route(request: &Request, body: &Value, shared: &Shared) -> Script {
     }
 }
 
-/// The page on which a person agrees; here everybody does, at once.
-fn sign_in_page(request: &Request, shared: &Shared) -> Script {
+/// Answers the consent page with an immediate redirect, as if the user had agreed.
+fn sign_in_page(request: &HttpRequest, shared: &ProviderShared) -> ResponseScript {
     let (Some(callback), Some(challenge)) = (request.query("callback_url"), request.query("code_challenge")) else {
-        return Script::refusal(
+        return ResponseScript::refusal(
             400,
             &json!({ "error": { "code": 400, "message": "Invalid request" } }),
             None,
         );
     };
-    let code = shared.state().sign_in.code(&challenge);
+    let code = shared.state().sign_in.issue_code(&challenge);
     let sign = if callback.contains('?') { '&' } else { '?' };
     let location = format!("{callback}{sign}code={code}");
-    Script {
-        head: Some(Head {
+    ResponseScript {
+        head: Some(ResponseHead {
             status: 302,
             headers: vec![("location".to_owned(), location)],
         }),
         sends: Vec::new(),
-        end: End::Whole,
+        end: ConnectionEnd::Whole,
     }
 }
 
@@ -140,8 +145,8 @@ fn not_found(dialect: Dialect) -> (u16, Value) {
     }
 }
 
-/// What the dialect puts on every answer.
-fn standing_headers(dialect: Dialect, chat: bool) -> Vec<(String, String)> {
+/// Returns the headers that the dialect adds to every response.
+fn common_headers(dialect: Dialect, chat: bool) -> Vec<(String, String)> {
     let headers: &[(&str, &str)] = match dialect {
         Dialect::OpenRouter if chat => &[("x-generation-id", "gen-1760000000-recorded")],
         Dialect::Groq => &[

@@ -1,4 +1,4 @@
-//! A listener of 127.0.0.1 with a thread for each connection, that ends all of them when it is dropped.
+//! A local listener with a thread for each connection. Dropping it closes all connections.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -15,12 +15,12 @@ pub(super) struct Server {
     accepting: Option<JoinHandle<()>>,
 }
 
-/// What becomes of a connection that is of no more use.
+/// How a connection is closed after its last response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Farewell {
-    /// An end that the other side can read.
+pub(super) enum CloseMode {
+    /// A regular shutdown.
     Close,
-    /// A reset: the socket was told so, and must only be dropped.
+    /// A reset: `SO_LINGER` is set, so the socket only needs to be dropped.
     Reset,
 }
 
@@ -28,25 +28,25 @@ pub(super) enum Farewell {
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     closing: AtomicBool,
-    open: Mutex<Open>,
+    open: Mutex<OpenConnections>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Open {
-    /// By a number of their own.
+struct OpenConnections {
+    /// Open connections by number.
     connections: Vec<(u64, TcpStream)>,
     ever: u64,
 }
 
 impl Server {
-    /// Listens, and has every connection served on a thread of its own.
+    /// Binds the address and serves every connection on its own thread.
     ///
     /// # Errors
-    /// An address that cannot be had.
+    /// If the address cannot be bound.
     pub(super) fn start<Serve>(listen: SocketAddr, serve: Serve) -> io::Result<Self>
     where
-        Serve: Fn(&TcpStream, &Connections) -> Farewell + Send + Sync + 'static,
+        Serve: Fn(&TcpStream, &Connections) -> CloseMode + Send + Sync + 'static,
     {
         let listener = TcpListener::bind(listen)?;
         let address = listener.local_addr()?;
@@ -66,19 +66,19 @@ impl Server {
         self.address
     }
 
-    /// Connections that are open now.
+    /// Returns the number of open connections.
     pub(super) fn open(&self) -> usize {
-        self.connections.locked().connections.len()
+        self.connections.lock().connections.len()
     }
 
-    /// Connections that were ever opened.
+    /// Returns the number of connections ever opened.
     pub(super) fn ever_opened(&self) -> u64 {
-        self.connections.locked().ever
+        self.connections.lock().ever
     }
 
-    /// Waits until no more than so many are open; false after so long.
+    /// Waits until at most this many are open; `false` on timeout.
     pub(super) fn wait_for_open(&self, most: usize, at_most: Duration) -> bool {
-        let open = self.connections.locked();
+        let open = self.connections.lock();
         let waited = self
             .connections
             .changed
@@ -90,11 +90,11 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.connections.closing.store(true, Ordering::SeqCst);
-        for (_, connection) in &self.connections.locked().connections {
-            // Already closed is closed.
+        for (_, connection) in &self.connections.lock().connections {
+            // It may be closed already.
             let _ = connection.shutdown(Shutdown::Both);
         }
-        // Wakes the listener, so that it sees the flag.
+        // Wake the listener, so that it sees the flag.
         let _ = TcpStream::connect(self.address);
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.join();
@@ -103,41 +103,41 @@ impl Drop for Server {
 }
 
 impl Connections {
-    /// Whether the server closes its connections itself just now.
-    pub(super) fn closing(&self) -> bool {
+    /// Returns whether the server is closing its connections.
+    pub(super) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::SeqCst)
     }
 
-    /// Nothing is left half done behind this lock, so a panic elsewhere does not spoil it.
-    fn locked(&self) -> MutexGuard<'_, Open> {
+    /// Locks, ignoring poison: the data is consistent even if a holder panicked.
+    fn lock(&self) -> MutexGuard<'_, OpenConnections> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn register(&self, connection: &TcpStream) -> io::Result<u64> {
         let handle = connection.try_clone()?;
-        let mut open = self.locked();
+        let mut open = self.lock();
         open.ever += 1;
         let number = open.ever;
         open.connections.push((number, handle));
-        if self.closing() {
-            // The server was dropped since the connection was accepted: nobody would close it any more.
+        if self.is_closing() {
+            // The server was dropped after the connection was accepted and no longer closes it.
             connection.shutdown(Shutdown::Both)?;
         }
         Ok(number)
     }
 
     fn unregister(&self, number: u64) {
-        self.locked().connections.retain(|(one, _)| *one != number);
+        self.lock().connections.retain(|(one, _)| *one != number);
         self.changed.notify_all();
     }
 }
 
 fn accept<Serve>(listener: &TcpListener, connections: &Arc<Connections>, serve: &Arc<Serve>)
 where
-    Serve: Fn(&TcpStream, &Connections) -> Farewell + Send + Sync + 'static,
+    Serve: Fn(&TcpStream, &Connections) -> CloseMode + Send + Sync + 'static,
 {
     for connection in listener.incoming() {
-        if connections.closing() {
+        if connections.is_closing() {
             return;
         }
         let Ok(connection) = connection else { continue };
@@ -146,13 +146,13 @@ where
             let Ok(number) = connections.register(&connection) else {
                 return;
             };
-            // Small writes are the point here: none may wait for another.
-            let farewell = match connection.set_nodelay(true) {
+            // Chunking tests need small writes to be sent at once.
+            let close_mode = match connection.set_nodelay(true) {
                 Ok(()) => serve(&connection, &connections),
-                Err(_) => Farewell::Close,
+                Err(_) => CloseMode::Close,
             };
-            if farewell == Farewell::Close {
-                // Dropping is not enough: the register has a handle of its own.
+            if close_mode == CloseMode::Close {
+                // Dropping is not enough: the registry holds a cloned handle.
                 let _ = connection.shutdown(Shutdown::Both);
             }
             drop(connection);

@@ -1,30 +1,31 @@
-//! OpenRouter's sign-in without a secret in the app (PKCE): a page that hands out codes, and their exchange for a key.
+//! OpenRouter's sign-in (PKCE): issues codes and exchanges them for a key.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::dialect::Dialect;
 use super::errors;
 
-/// Codes that were handed out and not yet exchanged.
+/// Issued codes that were not exchanged yet.
 #[derive(Debug, Default)]
 pub(super) struct SignIn {
-    /// Code and challenge.
+    /// Pairs of code and challenge.
     open: Vec<(String, String)>,
-    handed_out: u32,
+    issued: u32,
 }
 
 impl SignIn {
-    /// A code for this challenge (`S256`), good for one exchange.
-    pub(super) fn code(&mut self, challenge: &str) -> String {
-        self.handed_out += 1;
-        let code = format!("auth_code_{}", self.handed_out);
+    /// Issues a code for this `S256` challenge, valid for one exchange.
+    pub(super) fn issue_code(&mut self, challenge: &str) -> String {
+        self.issued += 1;
+        let code = format!("auth_code_{}", self.issued);
         self.open.push((code.clone(), challenge.to_owned()));
         code
     }
 
-    /// `POST /auth/keys`. A code is used up whether the verifier is right or not.
+    /// Answers `POST /auth/keys`. A wrong verifier also consumes the code.
     pub(super) fn exchange(&mut self, request: &Value, key: &str) -> (u16, Value) {
         let found = self.open.iter().position(|(code, _)| request["code"] == code.as_str());
         let Some((_, challenge)) = found.map(|at| self.open.remove(at)) else {
@@ -40,7 +41,7 @@ impl SignIn {
 }
 
 fn refused(message: &str) -> (u16, Value) {
-    let (_, mut body) = errors::invalid_request(super::Dialect::OpenRouter, message);
+    let (_, mut body) = errors::invalid_request(Dialect::OpenRouter, message);
     body["error"]["code"] = json!(403);
     (403, body)
 }

@@ -1,13 +1,13 @@
-//! Tapes: exchanges with a real provider, written down so that an app's own tests can play them again.
+//! Tapes: recorded exchanges with a real provider, which an app's own tests can replay.
 //!
-//! A tape is a text file with one JSON object a line: `{"request": {"method", "path", "body"}, "response": {"status",
-//! "headers", "pieces": [{"ms", "text"}], "whole"}}`. A piece is what one read gave, `ms` the milliseconds since the piece
-//! before (the first: since the request), `text` its bytes, or `base64` where they are not UTF-8 by themselves.
+//! A tape is a text file with one JSON object per line: `{"request": {"method", "path", "body"}, "response": {"status",
+//! "headers", "pieces": [{"ms", "text"}], "whole"}}`. A piece holds the bytes of one read: `ms` the milliseconds since the
+//! previous piece or the request, `text` the bytes, or `base64` if they are not valid UTF-8.
 //!
-//! No secret reaches the file. Of a request only its method, path and body are kept; of a response no cookie and no header
-//! whose name speaks of a key or token. Fields and query values with such names become [`REMOVED`], and so does every
-//! other place that holds a value which was found under such a name. What people wrote and what models said stays: it is
-//! what a tape is for.
+//! No secret is written. Of a request only method, path and body are kept; of a response no cookie and no header whose
+//! name contains key, token or secret. Values of fields and query parameters with such names are replaced with
+//! [`REMOVED`], and so is every other occurrence of these values. Prompts and answers are kept: they are the purpose of a
+//! tape.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -17,63 +17,63 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A question and its answer.
+/// A request and its response.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Exchange {
-    /// What was asked.
-    pub request: Asked,
-    /// What came back.
-    pub response: Answered,
+    /// The request.
+    pub request: TapeRequest,
+    /// The response.
+    pub response: TapeResponse,
 }
 
-/// What was asked.
+/// A recorded request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct TapeRequest {
     /// `GET`, `POST`.
     pub method: String,
     /// With the query.
     pub path: String,
-    /// The body; null where there is none or it is not JSON.
+    /// The body; null if it is empty or not JSON.
     pub body: Value,
 }
 
-/// What came back.
+/// A recorded response.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Answered {
+pub struct TapeResponse {
     /// The HTTP status.
     pub status: u16,
-    /// Names in lower case; without those of HTTP's framing.
+    /// Names in lower case, without those of HTTP framing.
     pub headers: Vec<(String, String)>,
-    /// The body as it came.
-    pub pieces: Vec<Piece>,
-    /// Whether the body ended as HTTP wants it.
+    /// The body in the received pieces.
+    pub pieces: Vec<TapePiece>,
+    /// Whether the body was received completely.
     pub whole: bool,
 }
 
-/// Bytes that came at once.
+/// The bytes of one read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Piece {
-    /// Milliseconds since the piece before.
+pub struct TapePiece {
+    /// Milliseconds since the previous piece.
     pub ms: u64,
     /// The bytes.
     #[serde(flatten)]
-    pub bytes: Bytes,
+    pub bytes: TapeBytes,
 }
 
-/// Bytes as a tape writes them.
+/// Bytes as encoded in a tape.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Bytes {
-    /// As text.
+pub enum TapeBytes {
+    /// Valid UTF-8.
     Text(String),
-    /// In base64, where a character was cut or there is none.
+    /// Base64, if they are not valid UTF-8, as after a split character.
     Base64(String),
 }
 
-/// What stands in a secret's place.
+/// Replacement of a secret.
 pub const REMOVED: &str = "removed";
 
-impl Bytes {
+impl TapeBytes {
     pub(super) fn new(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
             Ok(text) => Self::Text(text.to_owned()),
@@ -81,10 +81,10 @@ impl Bytes {
         }
     }
 
-    /// The bytes themselves.
+    /// Decodes the bytes.
     ///
     /// # Errors
-    /// `InvalidData` for what is not base64.
+    /// `InvalidData` if it is not base64.
     pub fn decode(&self) -> io::Result<Vec<u8>> {
         match self {
             Self::Text(text) => Ok(text.clone().into_bytes()),
@@ -94,12 +94,12 @@ impl Bytes {
 }
 
 impl Exchange {
-    /// The same without secrets. `request_headers` are looked through for them and are not kept.
-    pub(super) fn cleaned(mut self, request_headers: &[(String, String)]) -> io::Result<Self> {
+    /// Removes secrets, including those found in `request_headers`, which are not recorded.
+    pub(super) fn remove_secrets(mut self, request_headers: &[(String, String)]) -> io::Result<Self> {
         let mut secrets = Vec::new();
         for (name, value) in request_headers.iter().chain(&self.response.headers) {
             if is_secret_header(name) {
-                // `Bearer SECRET`: the word before it is none.
+                // `Bearer SECRET`: the scheme is not secret.
                 secrets.push(value.rsplit(' ').next().unwrap_or(value).to_owned());
             }
         }
@@ -113,30 +113,30 @@ impl Exchange {
         if let Ok(json) = serde_json::from_slice(&body) {
             collect_secrets(&json, &mut secrets);
         }
-        self.request.path = without(&self.request.path, &secrets);
-        self.request.body = serde_json::from_str(&without(&self.request.body.to_string(), &secrets))?;
+        self.request.path = redact(&self.request.path, &secrets);
+        self.request.body = serde_json::from_str(&redact(&self.request.body.to_string(), &secrets))?;
         for (_, value) in &mut self.response.headers {
-            *value = without(value, &secrets);
+            *value = redact(value, &secrets);
         }
-        // A stream that broke off may end in half a character: better a mark in its place than a secret left.
+        // Lossy, because an aborted stream may end within a character.
         let text = String::from_utf8_lossy(&body);
-        let cleaned = without(&text, &secrets);
+        let cleaned = redact(&text, &secrets);
         if cleaned != text {
             let ms = self.response.pieces.first().map_or(0, |piece| piece.ms);
-            let bytes = Bytes::Text(cleaned);
-            self.response.pieces = vec![Piece { ms, bytes }];
+            let bytes = TapeBytes::Text(cleaned);
+            self.response.pieces = vec![TapePiece { ms, bytes }];
         }
         Ok(self)
     }
 
-    /// Writes it as one line.
+    /// Writes the exchange as one line.
     ///
     /// # Errors
-    /// What writing fails with.
+    /// The error of the write.
     pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
         let mut line = serde_json::to_vec(self)?;
         line.push(b'\n');
-        // At once, so that a recorder that is killed leaves whole lines.
+        // One write, so that a killed recorder leaves complete lines.
         to.write_all(&line)?;
         to.flush()
     }
@@ -145,7 +145,7 @@ impl Exchange {
 /// Reads a tape.
 ///
 /// # Errors
-/// What reading fails with; `InvalidData` for a line that is not an exchange, with its number.
+/// The error of the read; `InvalidData` with the line number if a line is not an exchange.
 pub fn read(path: &Path) -> io::Result<Vec<Exchange>> {
     let text = std::fs::read_to_string(path)?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
@@ -156,17 +156,17 @@ pub fn read(path: &Path) -> io::Result<Vec<Exchange>> {
         .collect()
 }
 
-/// A body as a tape has it, so that a question can be compared with those on it.
+/// Returns a body without secrets, to compare it with recorded ones.
 pub(super) fn comparable(body: &[u8]) -> Value {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let mut secrets = Vec::new();
     collect_secrets(&body, &mut secrets);
-    serde_json::from_str(&without(&body.to_string(), &secrets)).unwrap_or_default()
+    serde_json::from_str(&redact(&body.to_string(), &secrets)).unwrap_or_default()
 }
 
-/// A path as a tape has it.
+/// Returns a path without secrets, to compare it with recorded ones.
 pub(super) fn comparable_path(path: &str) -> String {
-    without(path, &query_secrets(path))
+    redact(path, &query_secrets(path))
 }
 
 fn query_secrets(path: &str) -> Vec<String> {
@@ -193,15 +193,15 @@ fn collect_secrets(json: &Value, into: &mut Vec<String>) {
     }
 }
 
-fn without(text: &str, secrets: &[String]) -> String {
-    // Short ones would be found everywhere; a secret is not that short.
+fn redact(text: &str, secrets: &[String]) -> String {
+    // Short values would match everywhere; a secret is longer.
     let secrets = secrets.iter().filter(|secret| secret.len() >= 6);
     secrets.fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), REMOVED))
 }
 
 fn is_secret_header(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    // Counts of tokens are no tokens.
+    // Token counts are not secret.
     let counts = name.starts_with("x-ratelimit-");
     !counts
         && ["authorization", "cookie", "key", "token", "secret"]
@@ -228,12 +228,12 @@ mod tests {
 
     fn exchange(body: Value, answer: &[&[u8]]) -> Exchange {
         Exchange {
-            request: Asked {
+            request: TapeRequest {
                 method: "POST".to_owned(),
                 path: "/v1/x?key=query-secret&n=1".to_owned(),
                 body,
             },
-            response: Answered {
+            response: TapeResponse {
                 status: 200,
                 headers: vec![
                     ("set-cookie".to_owned(), "session=cookie-secret".to_owned()),
@@ -241,9 +241,9 @@ mod tests {
                 ],
                 pieces: answer
                     .iter()
-                    .map(|bytes| Piece {
+                    .map(|bytes| TapePiece {
                         ms: 1,
-                        bytes: Bytes::new(bytes),
+                        bytes: TapeBytes::new(bytes),
                     })
                     .collect(),
                 whole: true,
@@ -252,12 +252,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_was_called_a_secret_is_left_wherever_it_turns_up() {
+    fn no_secret_is_left_wherever_it_occurs() {
         let headers = [("authorization".to_owned(), "Bearer header-secret".to_owned())];
         let body = json!({ "api_key": "field-secret", "max_tokens": 9, "messages": [{ "content": "header-secret?" }] });
-        // The header's secret comes back in two pieces, before half a character.
+        // The header's secret is split over two pieces, before half a character.
         let pieces: [&[u8]; 2] = [b"data: you said header-", b"secret \xE6\x9C"];
-        let cleaned = exchange(body, &pieces).cleaned(&headers).expect("cleaned");
+        let cleaned = exchange(body, &pieces).remove_secrets(&headers).expect("cleaned");
         let mut written = Vec::new();
         cleaned.write(&mut written).expect("written");
         let written = String::from_utf8(written).expect("text");
@@ -266,9 +266,9 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_an_answer_hands_out_is_removed() {
+    fn a_key_in_a_response_is_removed() {
         let answer: [&[u8]; 1] = [br#"{"key":"sk-or-v1-handed-out","user_id":"u"}"#];
-        let cleaned = exchange(Value::Null, &answer).cleaned(&[]).expect("cleaned");
+        let cleaned = exchange(Value::Null, &answer).remove_secrets(&[]).expect("cleaned");
         let body = cleaned.response.pieces[0].bytes.decode().expect("bytes");
         assert_eq!(body, br#"{"key":"removed","user_id":"u"}"#);
     }
@@ -277,7 +277,7 @@ mod tests {
     fn pieces_without_a_secret_stay_as_they_were_cut() {
         let text = "größe 🌊".as_bytes();
         let pieces: Vec<_> = text.chunks(1).collect();
-        let cleaned = exchange(Value::Null, &pieces).cleaned(&[]).expect("cleaned");
+        let cleaned = exchange(Value::Null, &pieces).remove_secrets(&[]).expect("cleaned");
         assert_eq!(cleaned.response.pieces.len(), text.len());
         let line = serde_json::to_string(&cleaned).expect("JSON");
         let read: Exchange = serde_json::from_str(&line).expect("an exchange");

@@ -1,5 +1,4 @@
-//! The recorded providers themselves: what comes through a socket is what [`wire`] says, and failures look as they
-//! should to a client.
+//! Tests of the local providers: the bytes at the socket equal [`wire`], and failures reach the client as intended.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,21 +7,30 @@ use serde_json::json;
 
 use super::*;
 
-const LONG: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 #[test]
-fn what_comes_through_the_socket_is_what_the_scene_says_however_it_is_cut() {
+fn the_socket_delivers_the_scenario_whatever_the_chunking() {
     for dialect in Dialect::ALL {
-        for cut in [Cut::Whole, Cut::EveryByte, Cut::Random(3), Cut::Random(4)] {
-            let provider = Provider::builder(dialect).cut(cut).start().expect("started");
-            for scene in good_scenes() {
+        for chunking in [
+            Chunking::Whole,
+            Chunking::EveryByte,
+            Chunking::Random(3),
+            Chunking::Random(4),
+        ] {
+            let provider = Provider::builder(dialect).chunking(chunking).start().expect("started");
+            for scenario in good_scenarios() {
                 for stream in [true, false] {
                     let request = chat(dialect, stream);
-                    provider.play(scene.clone());
+                    provider.play(scenario.clone());
                     let answer = ask(&provider, &request);
-                    assert_eq!(answer.status, 200, "{dialect:?} {scene:?}");
+                    assert_eq!(answer.status, 200, "{dialect:?} {scenario:?}");
                     assert!(answer.whole);
-                    assert_eq!(answer.body, wire(dialect, &scene, &request), "{dialect:?} {scene:?}");
+                    assert_eq!(
+                        answer.body,
+                        wire(dialect, &scenario, &request),
+                        "{dialect:?} {scenario:?}"
+                    );
                 }
             }
         }
@@ -34,7 +42,7 @@ fn every_documented_error_comes_with_its_status_and_body() {
     for dialect in Dialect::ALL {
         let provider = Provider::start(dialect);
         for error in documented_errors(dialect) {
-            provider.play(error.clone().into_scene());
+            provider.play(error.clone().into());
             let answer = ask(&provider, &chat(dialect, true));
             assert_eq!(answer.status, error.status);
             assert_eq!(answer.json(), error.body);
@@ -45,7 +53,7 @@ fn every_documented_error_comes_with_its_status_and_body() {
 }
 
 #[test]
-fn a_connection_carries_one_request_after_the_other() {
+fn a_connection_carries_successive_requests() {
     let provider = Provider::start(Dialect::Groq);
     let mut connection = TcpStream::connect(provider.server.address()).expect("connected");
     for _ in 0..3 {
@@ -54,59 +62,66 @@ fn a_connection_carries_one_request_after_the_other() {
     assert_eq!(provider.connections(), 1);
     assert_eq!(provider.chats().len(), 3);
     drop(connection);
-    assert!(provider.wait_for_open_connections(0, LONG));
+    assert!(provider.wait_for_open_connections(0, TIMEOUT));
     assert_eq!(provider.closed_early(), 0);
 }
 
 #[test]
-fn a_client_that_leaves_is_noticed() {
-    for scene in [
-        Scene::NeverFirstByte,
-        Scene::KeepAlivesForever { every_ms: 1 },
-        Scene::KeepAlivesForever { every_ms: 1_000_000 },
-        Scene::Stall { text: "so".to_owned() },
-        Scene::Slow {
+fn a_client_that_disconnects_is_counted() {
+    for scenario in [
+        Scenario::NeverFirstByte,
+        Scenario::KeepAlivesForever { every_ms: 1 },
+        Scenario::KeepAlivesForever { every_ms: 1_000_000 },
+        Scenario::Stall { text: "so".to_owned() },
+        Scenario::Slow {
             tokens: 20_000,
             per_second: 500.0,
         },
     ] {
         let provider = Provider::start(Dialect::OpenRouter);
-        provider.play(scene.clone());
+        provider.play(scenario.clone());
         let mut connection = TcpStream::connect(provider.server.address()).expect("connected");
         send(&mut connection, &provider, &chat(Dialect::OpenRouter, true));
-        assert!(provider.wait_for_requests(1, LONG));
+        assert!(provider.wait_for_requests(1, TIMEOUT));
         drop(connection);
-        assert!(provider.wait_for_closed_early(1, LONG), "{scene:?}");
-        assert!(provider.wait_for_open_connections(0, LONG));
+        assert!(provider.wait_for_closed_early(1, TIMEOUT), "{scenario:?}");
+        assert!(provider.wait_for_open_connections(0, TIMEOUT));
     }
 }
 
 #[test]
-fn broken_answers_break_as_they_say() {
+fn broken_answers_break_as_described() {
     let text = || "the tide is coming in".to_owned();
     for dialect in Dialect::ALL {
-        let provider = Provider::builder(dialect).cut(Cut::Random(9)).start().expect("started");
-        for (scene, ends_well) in [
-            (Scene::Truncated { text: text() }, false),
-            (Scene::HalfClosed { text: text() }, false),
-            (Scene::Reset { text: text() }, false),
-            (Scene::Unfinished { text: text() }, true),
-            (Scene::BrokenJson { text: text() }, true),
-            (Scene::Garbage, true),
-            (Scene::WrongContentType, true),
+        let provider = Provider::builder(dialect)
+            .chunking(Chunking::Random(9))
+            .start()
+            .expect("started");
+        for (scenario, ends_well) in [
+            (Scenario::Truncated { text: text() }, false),
+            (Scenario::HalfClosed { text: text() }, false),
+            (Scenario::Reset { text: text() }, false),
+            (Scenario::Unfinished { text: text() }, true),
+            (Scenario::BrokenJson { text: text() }, true),
+            (Scenario::Garbage, true),
+            (Scenario::WrongContentType, true),
         ] {
-            provider.play(scene.clone());
+            provider.play(scenario.clone());
             let answer = ask(&provider, &chat(dialect, true));
-            assert_eq!((answer.status, answer.whole), (200, ends_well), "{dialect:?} {scene:?}");
-            if !matches!(scene, Scene::Reset { .. }) {
-                assert_eq!(answer.body, wire(dialect, &scene, &chat(dialect, true)));
+            assert_eq!(
+                (answer.status, answer.whole),
+                (200, ends_well),
+                "{dialect:?} {scenario:?}"
+            );
+            if !matches!(scenario, Scenario::Reset { .. }) {
+                assert_eq!(answer.body, wire(dialect, &scenario, &chat(dialect, true)));
             }
         }
     }
 }
 
 #[test]
-fn a_wrong_key_is_refused_in_the_dialects_words() {
+fn a_wrong_key_is_rejected_in_the_dialects_format() {
     for dialect in Dialect::ALL {
         let provider = Provider::builder(dialect).key("right").start().expect("started");
         let answer = ask(&provider, &chat(dialect, true));
@@ -116,7 +131,7 @@ fn a_wrong_key_is_refused_in_the_dialects_words() {
 }
 
 #[test]
-fn each_provider_refuses_what_the_true_one_refuses() {
+fn each_provider_rejects_what_the_real_one_rejects() {
     let call = json!([{ "id": "c", "type": "function", "function": { "name": "f", "arguments": "{}" } }]);
     let user = json!({ "role": "user", "content": "hi" });
     let turn = json!({ "role": "assistant", "content": "", "tool_calls": call });
@@ -212,7 +227,7 @@ fn a_code_is_exchanged_once_and_only_with_its_verifier() {
 }
 
 #[test]
-fn every_provider_tells_what_it_has() {
+fn every_provider_lists_its_models() {
     for dialect in Dialect::ALL {
         let provider = Provider::start(dialect);
         let path = if dialect == Dialect::Ollama {
@@ -243,37 +258,37 @@ fn every_provider_tells_what_it_has() {
 }
 
 #[test]
-fn random_scenes_are_the_same_for_the_same_seed_and_reach_every_kind() {
+fn random_scenarios_are_the_same_for_the_same_seed_and_reach_every_kind() {
     let mut kinds = std::collections::BTreeSet::new();
     for seed in 0..1000 {
-        let scene = Scene::random(Dialect::DeepSeek, seed);
-        assert_eq!(scene, Scene::random(Dialect::DeepSeek, seed));
-        kinds.insert(scene.kind());
+        let scenario = Scenario::random(Dialect::DeepSeek, seed);
+        assert_eq!(scenario, Scenario::random(Dialect::DeepSeek, seed));
+        kinds.insert(scenario.kind());
     }
-    let samples = Scene::samples(Dialect::DeepSeek, "a", "b");
-    assert_eq!(kinds, samples.iter().map(Scene::kind).collect());
+    let samples = Scenario::samples(Dialect::DeepSeek, "a", "b");
+    assert_eq!(kinds, samples.iter().map(Scenario::kind).collect());
 }
 
 #[test]
-fn a_scene_is_found_by_its_name_and_takes_fields() {
+fn a_scenario_is_found_by_its_name_and_takes_fields() {
     for dialect in Dialect::ALL {
-        for sample in Scene::samples(dialect, "Twice a day.", "The moon pulls.") {
-            let named = Scene::named(dialect, &sample.kind(), None).expect("its own fields");
+        for sample in Scenario::samples(dialect, "Twice a day.", "The moon pulls.") {
+            let named = Scenario::named(dialect, &sample.kind(), None).expect("its own fields");
             assert_eq!(named, Some(sample));
         }
     }
-    let named = |name, fields| Scene::named(Dialect::Groq, name, fields);
+    let named = |name, fields| Scenario::named(Dialect::Groq, name, fields);
     let plain = named("plain", Some(json!({ "text": "so" }))).expect("a field that it has");
-    assert_eq!(plain, Some(Scene::plain("so")));
+    assert_eq!(plain, Some(Scenario::plain("so")));
     assert!(named("plain", Some(json!({ "text": 7 }))).is_err());
     assert!(named("plain", Some(json!({ "txt": "so" }))).is_err());
     assert!(named("garbage", Some(json!({ "text": "so" }))).is_err());
     assert_eq!(named("nonsense", None).expect("no fields"), None);
     let refused = named("flex_tier_capacity_exceeded", None).expect("no fields");
-    assert!(matches!(refused, Some(Scene::Refused { status: 498, .. })));
+    assert!(matches!(refused, Some(Scenario::Refused { status: 498, .. })));
 }
 
-fn good_scenes() -> Vec<Scene> {
+fn good_scenarios() -> Vec<Scenario> {
     let (text, thoughts) = ("Zweimal täglich. 🌊\n\"so\"".to_owned(), "月 and sun".to_owned());
     let call = |n: u32| {
         (
@@ -284,44 +299,44 @@ fn good_scenes() -> Vec<Scene> {
     };
     let (id, name, arguments) = call(0);
     vec![
-        Scene::Plain { text: text.clone() },
-        Scene::Reasoning {
+        Scenario::Plain { text: text.clone() },
+        Scenario::Reasoning {
             thoughts: thoughts.clone(),
             text: text.clone(),
         },
-        Scene::InlineThink {
+        Scenario::InlineThink {
             thoughts: thoughts.clone(),
             text: text.clone(),
         },
-        Scene::ToolCall {
+        Scenario::ToolCall {
             id,
             name,
             arguments,
             thoughts,
         },
-        Scene::TwoToolCalls {
+        Scenario::TwoToolCalls {
             calls: [call(1), call(2)],
         },
-        Scene::WebSearch {
+        Scenario::WebSearch {
             text: text.clone(),
             citations: vec![("https://example.org".to_owned(), "T".to_owned())],
         },
-        Scene::ServedBy {
+        Scenario::ServedBy {
             provider: "Nebula".to_owned(),
             model: None,
             text: text.clone(),
         },
-        Scene::FinishReason {
+        Scenario::FinishReason {
             text: text.clone(),
             reason: "length".to_owned(),
         },
-        Scene::KeepAlives {
+        Scenario::KeepAlives {
             count: 3,
             every_ms: 1,
             text,
         },
-        Scene::Many { tokens: 5 },
-        Scene::NoContent,
+        Scenario::Many { tokens: 5 },
+        Scenario::NoContent,
     ]
 }
 
@@ -332,15 +347,15 @@ fn chat(dialect: Dialect, stream: bool) -> Value {
     })
 }
 
-struct Answer {
+struct HttpAnswer {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
-    /// The body ended as HTTP wants it.
+    /// Whether the body was received completely.
     whole: bool,
 }
 
-impl Answer {
+impl HttpAnswer {
     fn json(&self) -> Value {
         serde_json::from_slice(&self.body).expect("JSON")
     }
@@ -350,17 +365,17 @@ impl Answer {
     }
 }
 
-fn ask(provider: &Provider, request: &Value) -> Answer {
+fn ask(provider: &Provider, request: &Value) -> HttpAnswer {
     let mut connection = TcpStream::connect(provider.server.address()).expect("connected");
     ask_on(&mut connection, provider, request)
 }
 
-fn ask_on(connection: &mut TcpStream, provider: &Provider, request: &Value) -> Answer {
+fn ask_on(connection: &mut TcpStream, provider: &Provider, request: &Value) -> HttpAnswer {
     send(connection, provider, request);
     answer(connection)
 }
 
-fn post(provider: &Provider, path: &str, body: &Value) -> Answer {
+fn post(provider: &Provider, path: &str, body: &Value) -> HttpAnswer {
     let mut connection = TcpStream::connect(provider.server.address()).expect("connected");
     let body = body.to_string();
     let request = format!("POST {path} HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}", body.len());
@@ -368,7 +383,7 @@ fn post(provider: &Provider, path: &str, body: &Value) -> Answer {
     answer(&mut connection)
 }
 
-fn get(provider: &Provider, path: &str) -> Answer {
+fn get(provider: &Provider, path: &str) -> HttpAnswer {
     let mut connection = TcpStream::connect(provider.server.address()).expect("connected");
     connection
         .write_all(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes())
@@ -386,7 +401,7 @@ fn send(connection: &mut TcpStream, provider: &Provider, request: &Value) {
     connection.write_all(request.as_bytes()).expect("sent");
 }
 
-fn answer(connection: &mut TcpStream) -> Answer {
+fn answer(connection: &mut TcpStream) -> HttpAnswer {
     let mut from = io::BufReader::new(connection);
     let mut line = String::new();
     io::BufRead::read_line(&mut from, &mut line).expect("a status");
@@ -404,7 +419,7 @@ fn answer(connection: &mut TcpStream) -> Answer {
         }
         None => read_chunks(&mut from, &mut body).is_ok(),
     };
-    Answer {
+    HttpAnswer {
         status,
         headers,
         body,

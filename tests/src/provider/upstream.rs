@@ -1,4 +1,4 @@
-//! Where a recorder passes questions on to: an address, plain or through TLS.
+//! The upstream of a recorder: an address, plain or with TLS.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -7,23 +7,23 @@ use std::sync::Arc;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-/// A base address, taken apart.
+/// A parsed base address.
 #[derive(Debug)]
 pub(super) struct Upstream {
-    /// As `Host` has it: with the port, where one was named.
+    /// The `Host` header: with the port if the address has one.
     host: String,
     port: u16,
     path: String,
     tls: Option<Arc<ClientConfig>>,
 }
 
-/// A connection, whatever carries it.
-pub(super) trait Connection: Read + Write + Send {}
+/// A plain or TLS connection.
+pub(super) trait UpstreamStream: Read + Write + Send {}
 
-impl<T: Read + Write + Send> Connection for T {}
+impl<T: Read + Write + Send> UpstreamStream for T {}
 
 impl Upstream {
-    /// `http://HOST[:PORT][/PATH]` or the same with `https`.
+    /// Parses `http://HOST[:PORT][/PATH]` or the same with `https`.
     ///
     /// # Errors
     /// `InvalidInput` for anything else.
@@ -41,7 +41,7 @@ impl Upstream {
             "https" => 443,
             _ => return Err(invalid()),
         };
-        // The colons of an IPv6 address are inside its brackets.
+        // The colons of an IPv6 address are within brackets.
         let port = match host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
             Some((_, port)) => port.parse().map_err(|_| invalid())?,
             None => usual,
@@ -61,7 +61,7 @@ impl Upstream {
         &self.host
     }
 
-    /// What follows the host; empty or beginning with `/`.
+    /// Returns the path; empty or starting with `/`.
     pub(super) fn path(&self) -> &str {
         &self.path
     }
@@ -69,8 +69,8 @@ impl Upstream {
     /// Opens a connection.
     ///
     /// # Errors
-    /// No such host, nobody there, or a certificate that the roots of the web do not vouch for.
-    pub(super) fn connect(&self) -> io::Result<Box<dyn Connection>> {
+    /// If the host is unknown, refuses the connection, or has a certificate that no web root signed.
+    pub(super) fn connect(&self) -> io::Result<Box<dyn UpstreamStream>> {
         let name = self.host.strip_suffix(&format!(":{}", self.port)).unwrap_or(&self.host);
         let name = name.trim_start_matches('[').trim_end_matches(']');
         let socket = TcpStream::connect((name, self.port))?;
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_taken_apart() {
+    fn addresses_are_parsed() {
         let parsed = |url| {
             let upstream = Upstream::parse(url).expect("an address");
             (

@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use nearside_tests::hub::{Builder, Hub};
+use nearside_tests::hub::{Hub, HubBuilder};
 use nearside_tests::models;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -190,7 +190,7 @@ pub(crate) fn turn(command: &Command) -> Option<Turn> {
 }
 
 /// A hub that has SmolLM2.
-pub(crate) fn hub(more: impl FnOnce(Builder) -> Builder) -> Hub {
+pub(crate) fn hub(more: impl FnOnce(HubBuilder) -> HubBuilder) -> Hub {
     let model = models::path("smollm2.gguf");
     let builder = Hub::builder().file_as(REPO, FILE, &model);
     more(builder).start().expect("a hub")

@@ -3,7 +3,7 @@
 
 use std::process::Stdio;
 
-use nearside_tests::provider::Scene;
+use nearside_tests::provider::Scenario;
 use nearside_tests::remote::KEY;
 use rexpect::session::{PtySession, spawn_command};
 use serde_json::{Value, json};
@@ -104,7 +104,7 @@ fn a_real_model_answers_here_and_steps_in_where_a_provider_fails() {
         "where it can be answered here nobody is asked"
     );
 
-    provider.otherwise(Scene::Refused {
+    provider.otherwise(Scenario::Refused {
         status: 400,
         body: json!({ "error": { "message": "no" } }),
         retry_after: None,

@@ -1,4 +1,4 @@
-//! The damages: every one a small change to the head of a real model.
+//! Damages: small changes to the head of a real model.
 
 use crate::layout::{Layout, u32_at, u64_at};
 use crate::nonsense;
@@ -7,9 +7,9 @@ use crate::nonsense;
 #[derive(Debug, Clone)]
 pub(crate) struct Damage {
     pub(crate) what: String,
-    /// What replaces what: where it starts, how many bytes go, and those that come.
+    /// Offset, number of removed bytes, and inserted bytes.
     pub(crate) edits: Vec<(usize, usize, Vec<u8>)>,
-    /// The file ends here.
+    /// Size to which the file is truncated.
     pub(crate) cut: Option<usize>,
 }
 
@@ -31,7 +31,7 @@ impl Damage {
         }
     }
 
-    /// The damaged head, and the size that the whole file then has.
+    /// Returns the damaged head and the resulting size of the whole file.
     pub(crate) fn apply(&self, layout: &Layout) -> (Vec<u8>, u64) {
         let mut bytes = layout.bytes.clone();
         let mut edits = self.edits.clone();
@@ -49,7 +49,7 @@ impl Damage {
     }
 }
 
-/// All damages of a model.
+/// Returns all damages of a model.
 pub(crate) fn all(layout: &Layout) -> Vec<Damage> {
     let mut damages = Vec::new();
     cuts(layout, &mut damages);
@@ -96,7 +96,7 @@ fn header(_: &Layout, out: &mut Vec<Damage>) {
     }
 }
 
-/// Every length, type, count and number of every key.
+/// Damages every length, type, count and number of every key.
 fn keys(layout: &Layout, out: &mut Vec<Damage>) {
     let bytes = &layout.bytes;
     for key in &layout.keys {
@@ -182,13 +182,13 @@ fn keys(layout: &Layout, out: &mut Vec<Damage>) {
     }
 }
 
-/// Every field of some tensors: the first, the last, and some between.
+/// Damages every field of some tensors: the first, the last, and some between.
 fn tensors(layout: &Layout, out: &mut Vec<Damage>) {
     let bytes = &layout.bytes;
     let last = layout.tensors.len() - 1;
-    for place in [0, 1, 2, 3, 5, 8, last / 2, last - 1, last] {
-        let tensor = &layout.tensors[place];
-        let mut edit = |what: String, at, bytes| out.push(Damage::edit(format!("tensor {place}: {what}"), at, bytes));
+    for index in [0, 1, 2, 3, 5, 8, last / 2, last - 1, last] {
+        let tensor = &layout.tensors[index];
+        let mut edit = |what: String, at, bytes| out.push(Damage::edit(format!("tensor {index}: {what}"), at, bytes));
         for length in extremes_64(u64_at(bytes, tensor.start)).into_iter().chain([63, 64, 65]) {
             edit(format!("name of {length}"), tensor.start, length.to_le_bytes().to_vec());
         }
@@ -228,7 +228,7 @@ fn tensors(layout: &Layout, out: &mut Vec<Damage>) {
     }
 }
 
-/// Bytes that are simply wrong, as a bad disk leaves them; half of them where the numbers are.
+/// Damages random bytes, as a bad disk does; half of them in numbers.
 fn noise(layout: &Layout, out: &mut Vec<Damage>) {
     let mut random = Random(2);
     for round in 0..300 {
@@ -268,7 +268,7 @@ fn extremes_64(sound: u64) -> Vec<u64> {
     near.into_iter().chain(far).filter(|value| *value != sound).collect()
 }
 
-/// The same damages in every run (xorshift).
+/// Reproducible random numbers (xorshift).
 struct Random(u64);
 
 impl Random {

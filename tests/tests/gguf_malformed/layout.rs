@@ -1,13 +1,13 @@
-//! Where everything lies in the head of a sound GGUF file, so that each field can be damaged on its own.
+//! Offsets of all fields in the head of a valid GGUF file, so that each field can be damaged separately.
 //!
-//! Written without the library's parser on purpose: a mistake there must not hide itself here.
+//! Does not use the library's parser on purpose: its bugs must not be hidden here.
 
 use std::fs::File;
 use std::io::Read as _;
 use std::ops::Range;
 use std::path::Path;
 
-/// The head of a real model with the places of its fields.
+/// The head of a real model with the offsets of its fields.
 #[derive(Debug)]
 pub(crate) struct Layout {
     /// Everything before the weights.
@@ -35,7 +35,7 @@ pub(crate) struct Key {
 #[derive(Debug, Clone)]
 pub(crate) struct Tensor {
     pub(crate) start: usize,
-    /// Where the number of dimensions lies; the dimensions, the type and the offset follow.
+    /// Offset of the number of dimensions; the dimensions, the type and the offset follow.
     pub(crate) dimensions_at: usize,
     pub(crate) dimensions: u32,
 }
@@ -101,7 +101,7 @@ impl Layout {
         )
     }
 
-    /// Where the texts of a list lie, without their lengths.
+    /// Returns the ranges of the texts of a list, without their lengths.
     pub(crate) fn texts(&self, name: &str) -> Vec<Range<usize>> {
         let value = &self.key(name).expect("a list").value;
         let mut at = value.start + 12;

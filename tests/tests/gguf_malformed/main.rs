@@ -1,9 +1,8 @@
-//! Thousands of damaged model files, each on the whole road that a user's file takes: the library's parser, and, if that
-//! lets it pass, llama.cpp's plan. Each must end in an error with a text or a sound verdict; none may end the process,
-//! hang, or take more than 200 MB.
+//! Runs thousands of damaged model files through the library's parser and, if it accepts them, llama.cpp's plan. Each must
+//! end with an error text or a plausible verdict; none may end the process, hang, or take more than 200 MB.
 //!
-//! The files are judged in child processes (this program again), so that a crash is seen and counted, and so that the
-//! peak of memory is that of the library alone.
+//! The files are processed in child processes (this program again), so that crashes are counted, and so that the peak
+//! memory is that of the library alone.
 
 mod damage;
 mod layout;
@@ -53,14 +52,14 @@ fn every_damaged_file_is_refused_or_judged_and_none_ends_the_process() {
     assert!(judged >= 2_000, "{judged}");
 }
 
-/// What is tried with a model: everything with the small one, and every sixth with the large one, whose head takes ten
-/// times as long.
+/// Returns the damages for a model: all for the small one, every sixth for the large one, whose head takes ten times as
+/// long.
 fn damages_of(model: &str, layout: &Layout) -> Vec<Damage> {
     let step = if model.starts_with("smollm2") { 1 } else { 6 };
     damage::all(layout).into_iter().step_by(step).collect()
 }
 
-/// A child process at work on its share of the damages of one model.
+/// A child process that handles its share of the damages of one model.
 struct Child {
     process: std::process::Child,
     folder: tempfile::TempDir,
@@ -84,7 +83,7 @@ impl Child {
         Self { process, folder, name }
     }
 
-    /// Waits for it, adds what went wrong to `failures`, and gives the lines of the files that were judged.
+    /// Waits for the process, adds its problems to `failures`, and returns the output lines.
     fn finish(mut self, failures: &mut String) -> String {
         let status = self.process.wait().expect("an end");
         let read = |name: &str| fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
@@ -95,7 +94,7 @@ impl Child {
         }
         let peak: u64 = read("peak").trim().parse().unwrap_or_default();
         println!("{}: peak {} MB", self.name, peak / 1_000_000);
-        if peak > MOST_MEMORY {
+        if peak > MAX_MEMORY_BYTES {
             let _ = writeln!(failures, "{}: took {peak} bytes", self.name);
         }
         for line in judged.lines() {
@@ -110,7 +109,7 @@ impl Child {
     }
 }
 
-/// The child's side: judges every damage of its share, one line for each.
+/// Runs in the child: classifies every damage of its share and prints a line for each.
 fn judge_batch(batch: &str) {
     let mut fields = batch.splitn(3, ':');
     let mut field = || fields.next().expect("model, part and folder").to_owned();
@@ -149,7 +148,7 @@ fn judge_batch(batch: &str) {
     );
 }
 
-/// The road of an import for every other file (it is there as a whole), and that of a hub's head for the rest.
+/// Uses the import of a whole file for every other damage, and the head of a remote file for the rest.
 fn judge(layout: &Layout, damage: &Damage, folder: &Path, snapshot: &Snapshot, number: usize) -> (String, String) {
     let (bytes, size) = damage.apply(layout);
     let path = folder.join("damaged.gguf");
@@ -165,7 +164,7 @@ fn judge(layout: &Layout, damage: &Damage, folder: &Path, snapshot: &Snapshot, n
     } else {
         match parse(&bytes, size) {
             Ok(Parsed::Whole(head)) => Ok(*head),
-            // A download that delivers no more: the rest of the file is weights, which are zero here.
+            // A source without further bytes: the rest of the file is weights, which are zero here.
             Ok(Parsed::More { at_least }) => {
                 let mut longer = bytes.clone();
                 longer.resize(usize::try_from(at_least.min(80 << 20)).expect("small"), 0);
@@ -197,7 +196,7 @@ fn judge(layout: &Layout, damage: &Damage, folder: &Path, snapshot: &Snapshot, n
     }
 }
 
-/// Ends the process if a file takes longer than it may: a hang must not stop the others.
+/// Ends the process if a file exceeds its time limit: a hang must not block the others.
 fn watch(folder: PathBuf) {
     std::thread::spawn(move || {
         loop {
@@ -216,7 +215,7 @@ fn now_ms() -> u64 {
     since.map_or(0, |since| since.as_millis() as u64)
 }
 
-/// The most memory that this process ever held, in bytes; 0 where the system does not say.
+/// Returns the peak memory of this process in bytes; 0 if unknown.
 fn peak_memory() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -224,9 +223,9 @@ fn peak_memory() -> u64 {
     kibibytes.unwrap_or(0) * 1024
 }
 
-/// When the file under judgement was begun, in milliseconds since 1970; 0 for none.
+/// Start of the current file in milliseconds since 1970; 0 for none.
 static STARTED: AtomicU64 = AtomicU64::new(0);
-/// Names the share of a child: model, part, folder.
+/// Environment variable with the share of a child: model, part, folder.
 const BATCH: &str = "NEARSIDE_TEST_BATCH";
 const CHILDREN: usize = 2;
-const MOST_MEMORY: u64 = 200_000_000;
+const MAX_MEMORY_BYTES: u64 = 200_000_000;

@@ -1,10 +1,10 @@
-//! Damages that are sound as a file and nonsense as a model: numbers that no model has, lists that do not agree, and
-//! the tensors of one architecture under the name of another.
+//! Damages that leave a valid file and an invalid model: implausible numbers, lists of different lengths, and the tensors
+//! of one architecture under the name of another.
 
 use crate::damage::Damage;
 use crate::layout::Layout;
 
-/// Numbers that no model has, also under keys that this one does not need.
+/// Sets implausible numbers, also for keys that this model does not need.
 pub(crate) fn hyperparameters(layout: &Layout, out: &mut Vec<Damage>) {
     let architecture = layout.architecture();
     let names = [
@@ -179,7 +179,7 @@ pub(crate) fn vocabulary(layout: &Layout, out: &mut Vec<Damage>) {
             ));
         }
     }
-    // Two tokens of the same length made equal.
+    // Make two tokens of the same length equal.
     for first in [10, 300, 5_000] {
         let twin = tokens[first + 1..]
             .iter()
@@ -202,7 +202,7 @@ pub(crate) fn vocabulary(layout: &Layout, out: &mut Vec<Damage>) {
     }
 }
 
-/// The same numbers under the name of another architecture: tensors are missing or have the wrong shape.
+/// Renames the architecture: tensors are then missing or have the wrong shape.
 pub(crate) fn architectures(layout: &Layout, out: &mut Vec<Damage>) {
     let own = layout.architecture();
     let names = "llama llama4 deci falcon grok gpt2 gptj gptneox mpt baichuan starcoder refact bert modern-bert nomic-bert \
@@ -238,7 +238,7 @@ pub(crate) fn architectures(layout: &Layout, out: &mut Vec<Damage>) {
     }
 }
 
-/// The model with these keys set, changed where it has them and added where not.
+/// Sets these keys, replacing existing values.
 fn set(layout: &Layout, keys: &[(&str, Vec<u8>)], what: String) -> Damage {
     let mut edits = Vec::new();
     let mut added = Vec::new();

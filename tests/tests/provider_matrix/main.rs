@@ -1,46 +1,46 @@
-//! Eight dialects by everything that a provider does, well or badly. Each cell is a real exchange with a recorded
-//! provider over a socket whose bytes are cut at random places, or, where the table says so, a replay of its bytes. The
-//! table is printed; a cell that fails says why below it.
+//! A matrix of eight dialects and all cases of a provider. Each cell runs the engine against a local provider over a socket
+//! whose bytes are split randomly; rows marked `*` replay the bytes without a socket. Prints the table and the reason of
+//! each failed cell.
 
-mod failing;
-mod going_on;
+mod failures;
 mod replayed;
-mod telling;
+mod requests_and_cancel;
+mod success;
 
 use std::fmt::Write as _;
 
 use nearside_tests::provider::Dialect;
 
-/// One row: what is played to every dialect.
-type Case = (&'static str, fn(Dialect) -> Outcome);
+/// A row: its name and the test for one dialect.
+type MatrixRow = (&'static str, fn(Dialect) -> Outcome);
 
-/// A case at one dialect.
+/// The result of one cell.
 type Outcome = Result<(), String>;
 
-const CASES: &[Case] = &[
-    ("plain", telling::plain),
-    ("reasoning", telling::reasoning),
-    ("think tags", telling::think_tags),
-    ("finish reasons", telling::finish_reasons),
-    ("usage and cost", telling::usage_and_cost),
-    ("web search", telling::web_search),
-    ("model list", telling::model_list),
-    ("tools, two turns", going_on::tools_over_two_turns),
-    ("two calls at once", going_on::two_calls_at_once),
-    ("JSON schema", going_on::json_schema),
-    ("reasoning switches", going_on::reasoning_switches),
-    ("cancel", going_on::cancel),
-    ("documented errors", failing::documented_errors),
-    ("mid-stream error", failing::mid_stream_error),
-    ("stall", failing::stall),
-    ("never a byte", failing::never_a_byte),
-    ("truncated", failing::truncated),
-    ("reset, half-closed", failing::reset_and_half_closed),
-    ("wrong content", failing::wrong_content),
-    ("cold start", failing::cold_start),
-    ("wrong key", failing::wrong_key),
+const CASES: &[MatrixRow] = &[
+    ("plain", success::plain),
+    ("reasoning", success::reasoning),
+    ("think tags", success::think_tags),
+    ("finish reasons", success::finish_reasons),
+    ("usage and cost", success::usage_and_cost),
+    ("web search", success::web_search),
+    ("model list", success::model_list),
+    ("tools, two turns", requests_and_cancel::tools_over_two_turns),
+    ("two calls at once", requests_and_cancel::two_calls_at_once),
+    ("JSON schema", requests_and_cancel::json_schema),
+    ("reasoning switches", requests_and_cancel::reasoning_switches),
+    ("cancel", requests_and_cancel::cancel),
+    ("documented errors", failures::documented_errors),
+    ("mid-stream error", failures::mid_stream_error),
+    ("stall", failures::stall),
+    ("never a byte", failures::never_a_byte),
+    ("truncated", failures::truncated),
+    ("reset, half-closed", failures::reset_and_half_closed),
+    ("wrong content", failures::wrong_content),
+    ("cold start", failures::cold_start),
+    ("wrong key", failures::wrong_key),
     ("keep-alives, 10 min*", replayed::ten_minutes_of_keep_alives),
-    ("every byte*", replayed::cut_at_every_byte),
+    ("every byte*", replayed::split_at_every_byte),
 ];
 
 #[test]
@@ -67,7 +67,7 @@ fn every_dialect_in_every_case() {
     );
 }
 
-/// Runs a case to its end.
+/// Runs the future of a cell on a new runtime.
 fn run(work: impl Future<Output = Outcome>) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -76,7 +76,7 @@ fn run(work: impl Future<Output = Outcome>) -> Outcome {
     runtime.expect("a runtime").block_on(work)
 }
 
-/// Fails with both values where they differ.
+/// Fails with both values if they differ.
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: T, expected: T) -> Outcome {
     if got == expected {
         Ok(())
@@ -85,7 +85,7 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: T, expected: T) -> Outc
     }
 }
 
-/// Fails with these words where it does not hold.
+/// Fails with this text if the condition is false.
 fn holds(what: &str, holds: bool) -> Outcome {
     if holds { Ok(()) } else { Err(what.to_owned()) }
 }

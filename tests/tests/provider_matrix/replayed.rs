@@ -1,4 +1,4 @@
-//! What no socket could show: every place at which bytes can be cut, and ten minutes in a moment.
+//! Replays without a socket: bytes split at every position, and ten minutes in simulated time.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use futures_util::stream;
 use nearside::chat::ChatRequest;
 use nearside::engine::remote::{Connection, Replayed, Timeouts, replay};
 use nearside::{ErrorKind, chat::Chunk};
-use nearside_tests::provider::{Dialect, Scene, wire};
+use nearside_tests::provider::{Dialect, Scenario, wire};
 use nearside_tests::remote::{connection, question};
 use serde_json::json;
 
@@ -49,62 +49,62 @@ pub(super) fn ten_minutes_of_keep_alives(dialect: Dialect) -> Outcome {
         let waited = begun.elapsed();
         let patience = Timeouts::default().first_data;
         holds(
-            &format!("keep-alives stop no clock: {waited:?}"),
+            &format!("keep-alives do not reset timeouts: {waited:?}"),
             waited <= patience + Duration::from_secs(1),
         )
     })
 }
 
-pub(super) fn cut_at_every_byte(dialect: Dialect) -> Outcome {
+pub(super) fn split_at_every_byte(dialect: Dialect) -> Outcome {
     let (text, thoughts) = ("Twice: «é» 🌊".to_owned(), "hm ü".to_owned());
-    let scenes = [
-        Scene::Reasoning {
+    let scenarios = [
+        Scenario::Reasoning {
             thoughts: thoughts.clone(),
             text: text.clone(),
         },
-        Scene::InlineThink {
+        Scenario::InlineThink {
             thoughts: thoughts.clone(),
             text: text.clone(),
         },
-        Scene::ToolCall {
+        Scenario::ToolCall {
             id: "call_1".into(),
             name: "tides".into(),
             arguments: r#"{"é":1}"#.into(),
             thoughts,
         },
-        Scene::WebSearch {
+        Scenario::WebSearch {
             text: text.clone(),
             citations: vec![("https://e.org/".into(), "é".into())],
         },
-        Scene::MidStreamError {
+        Scenario::MidStreamError {
             text: text.clone(),
             status: 503,
-            code_is_a_word: false,
+            code_is_text: false,
         },
-        Scene::Unfinished { text },
+        Scenario::Unfinished { text },
     ];
     let request = ChatRequest {
         web_search: true,
         ..question()
     };
     let connection = offline(dialect);
-    let asked = json!({ "model": dialect.model(), "stream": true, "messages": [{ "role": "user", "content": "?" }] });
-    for scene in scenes {
-        let bytes = Bytes::from(wire(dialect, &scene, &asked));
+    let body = json!({ "model": dialect.model(), "stream": true, "messages": [{ "role": "user", "content": "?" }] });
+    for scenario in scenarios {
+        let bytes = Bytes::from(wire(dialect, &scenario, &body));
         let whole = joined(run(replay(&connection, &request, stream::iter([bytes.clone()]))));
         for at in 1..bytes.len() {
             let pieces = [bytes.slice(..at), bytes.slice(at..)];
-            let cut = joined(run(replay(&connection, &request, stream::iter(pieces))));
-            same(&format!("{scene:?} cut at {at}"), &cut, &whole)?;
+            let split = joined(run(replay(&connection, &request, stream::iter(pieces))));
+            same(&format!("{scenario:?} split at {at}"), &split, &whole)?;
         }
         let pieces = bytes.chunks(1).map(Bytes::copy_from_slice).collect::<Vec<_>>();
-        let cut = joined(run(replay(&connection, &request, stream::iter(pieces))));
-        same(&format!("{scene:?} byte by byte"), &cut, &whole)?;
+        let split = joined(run(replay(&connection, &request, stream::iter(pieces))));
+        same(&format!("{scenario:?} byte by byte"), &split, &whole)?;
     }
     Ok(())
 }
 
-/// The same answer, however it was cut: neighbours of one kind joined.
+/// Joins neighbouring chunks of one kind, so that the result does not depend on the splits.
 fn joined(mut replayed: Replayed) -> Replayed {
     let mut chunks: Vec<Chunk> = Vec::new();
     for chunk in replayed.chunks {

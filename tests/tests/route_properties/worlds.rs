@@ -1,5 +1,5 @@
-//! Random needs, facts and policies. Names, regions, prices and dates are few, so that they meet; a figure in ten is one
-//! that no figure should be.
+//! Random needs, facts and policies. Names, regions, prices and dates come from few values, so that they coincide; one
+//! figure in ten is invalid.
 
 use nearside::chat::{DataPolicy, Mode, Sensitivity, Target};
 use nearside::device::{Heat, HostFacts, Network};
@@ -33,7 +33,7 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
     let remotes = prop::collection::vec(remote(), 0..9);
     (locals, remotes, device(), dollars(), dollars(), date()).prop_map(
         |(mut locals, mut remotes, device, day, month, today)| {
-            // Facts name each place once.
+            // Facts list each target once.
             locals.sort_by(|a, b| a.model.cmp(&b.model));
             locals.dedup_by(|a, b| a.model == b.model);
             remotes.sort_by(|a, b| (&a.provider, &a.model).cmp(&(&b.provider, &b.model)));
@@ -233,7 +233,7 @@ fn count() -> impl Strategy<Value = u32> {
     prop_oneof![6 => 0..4_000_u32, 3 => 4_000..200_000_u32, 1 => select(vec![0, 1, u32::MAX - 1, u32::MAX])]
 }
 
-/// Dollars, most of them such that caps and prices meet.
+/// Dollars, most of them in a range where caps and prices interact.
 fn dollars() -> impl Strategy<Value = f64> {
     prop_oneof![6 => 0.0..5.0, 3 => select(vec![0.0, 0.01, 1.0, 100.0]), 1 => absurd()]
 }
@@ -255,7 +255,7 @@ fn absurd() -> impl Strategy<Value = f64> {
     ])
 }
 
-/// Few, so that they meet.
+/// Few values, so that they coincide.
 fn name() -> impl Strategy<Value = String> {
     select(vec!["a", "b", "c", ""]).prop_map(str::to_owned)
 }

@@ -1,5 +1,5 @@
-//! Reads the routing table. The notation is explained at the top of `table.txt`; a word that is not understood panics
-//! with its line, so that no row passes by being misread.
+//! Parses the routing table. The top of `table.txt` explains the notation; an unknown word panics with its line, so that no
+//! row passes by being misread.
 
 use std::collections::BTreeMap;
 
@@ -9,26 +9,26 @@ use nearside::engine::remote::{Abilities, Price};
 use nearside::model::Verdict;
 use nearside::route::{Consent, Facts, LocalCandidate, Needs, Policy, RemoteCandidate, Speed, TokenRange};
 
-/// A row: a situation and what is to be decided in it.
+/// A row: a situation and the expected decision.
 pub(crate) struct Row {
     pub(crate) line: usize,
     pub(crate) when: String,
-    pub(crate) scene: Scene,
+    pub(crate) situation: Situation,
     pub(crate) outcome: String,
     pub(crate) rule: String,
     pub(crate) then: String,
     pub(crate) skipped: String,
-    /// What one of the reasons must hold; may be empty.
+    /// Text that one of the reasons must contain; may be empty.
     pub(crate) says: String,
 }
 
 /// A situation.
 #[derive(Clone, Default)]
-pub(crate) struct Scene {
+pub(crate) struct Situation {
     pub(crate) needs: Needs,
     pub(crate) facts: Facts,
     pub(crate) policy: Policy,
-    /// The table's names for the candidates.
+    /// The table's names of the candidates.
     pub(crate) names: BTreeMap<String, Target>,
 }
 
@@ -38,11 +38,11 @@ enum Candidate {
     Remote(Box<RemoteCandidate>),
 }
 
-/// All rows of the table.
+/// Parses all rows of the table.
 pub(crate) fn rows(table: &str) -> Vec<Row> {
     let mut known = BTreeMap::new();
     let mut worlds = BTreeMap::new();
-    let mut section = (Scene::default(), String::new());
+    let mut section = (Situation::default(), String::new());
     let mut rows = vec![];
     for (number, line) in table.lines().enumerate() {
         let at = |why: String| -> ! { panic!("table.txt, line {}: {why}", number + 1) };
@@ -55,14 +55,14 @@ pub(crate) fn rows(table: &str) -> Vec<Row> {
                     .map(|cell| cell.split_whitespace().collect::<Vec<_>>().join(" "));
                 let mut cell = || cells.next().unwrap_or_default();
                 let (when, outcome, rule, then, skipped, says) = (cell(), cell(), cell(), cell(), cell(), cell());
-                let mut scene = section.0.clone();
+                let mut situation = section.0.clone();
                 for words in [&section.1, &when] {
-                    scene.apply_all(words).unwrap_or_else(|why| at(why));
+                    situation.apply_all(words).unwrap_or_else(|why| at(why));
                 }
                 rows.push(Row {
                     line: number + 1,
                     when,
-                    scene,
+                    situation,
                     outcome,
                     rule,
                     then,
@@ -77,22 +77,22 @@ pub(crate) fn rows(table: &str) -> Vec<Row> {
             }
             "world" => {
                 let (name, names) = rest.split_once(':').unwrap_or_else(|| at("a world has members".into()));
-                let mut scene = Scene::default();
-                scene.needs.prompt = exactly(1000);
-                scene.needs.completion = exactly(1000);
-                scene.facts.today = "2026-11-22".into();
+                let mut situation = Situation::default();
+                situation.needs.prompt = exactly(1000);
+                situation.needs.completion = exactly(1000);
+                situation.facts.today = "2026-11-22".into();
                 for name in names.split_whitespace() {
                     let candidate = known.get(name).unwrap_or_else(|| at(format!("who is `{name}`?")));
-                    scene.add(name, candidate.clone());
+                    situation.add(name, candidate.clone());
                 }
-                worlds.insert(name.trim().to_owned(), scene);
+                worlds.insert(name.trim().to_owned(), situation);
             }
             "in" => {
                 let (world, given) = rest.split_once(':').unwrap_or((rest, ""));
-                let scene = worlds
+                let situation = worlds
                     .get(world.trim())
                     .unwrap_or_else(|| at(format!("where is `{world}`?")));
-                section = (scene.clone(), given.trim().to_owned());
+                section = (situation.clone(), given.trim().to_owned());
             }
             _ => at(format!("`{head}` is not understood")),
         }
@@ -100,7 +100,7 @@ pub(crate) fn rows(table: &str) -> Vec<Row> {
     rows
 }
 
-/// `a: x y; b: z` with groups and names sorted, so that the order of writing does not matter.
+/// Sorts groups and names of `a: x y; b: z`, so that their order in the table does not matter.
 pub(crate) fn sorted_groups(text: &str) -> String {
     let mut groups: Vec<_> = text
         .split(';')
@@ -119,7 +119,7 @@ pub(crate) fn sorted_groups(text: &str) -> String {
     }
 }
 
-impl Scene {
+impl Situation {
     fn add(&mut self, name: &str, candidate: Candidate) {
         let target = match candidate {
             Candidate::Local(local) => {
@@ -233,7 +233,7 @@ fn remote_target(remote: &RemoteCandidate) -> Target {
     Target::Remote { provider, model }
 }
 
-/// `NAME here WORDS` or `NAME at PROVIDER WORDS`, each word `FIELD=VALUE`.
+/// Parses `NAME here WORDS` or `NAME at PROVIDER WORDS`, with words `FIELD=VALUE`.
 fn candidate(text: &str) -> Result<(String, Candidate), String> {
     let mut words = text.split_whitespace();
     let name = words.next().unwrap_or_default().to_owned();
@@ -323,7 +323,7 @@ fn set_speed(speed: &mut Speed, field: &str, value: &str) -> Result<(), String> 
     Ok(())
 }
 
-/// `IN/OUT`, or `IN/OUT/REQUEST`, in US dollars.
+/// Parses `IN/OUT` or `IN/OUT/REQUEST` in US dollars.
 fn price(text: &str) -> Result<Price, String> {
     let parts = text.split('/').map(number).collect::<Result<Vec<_>, _>>()?;
     let [usd_in, usd_out, rest @ ..] = &parts[..] else {

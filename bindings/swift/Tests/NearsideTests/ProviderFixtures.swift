@@ -24,7 +24,7 @@ final class Provider {
         let output = Pipe()
         process.executableURL = program("nearside-provider")
         process.arguments =
-            ["play", "--log", "--dialect", dialect, "--key", Self.key] + scenes.flatMap { ["--scene", $0] }
+            ["play", "--log", "--dialect", dialect, "--key", Self.key] + scenes.flatMap { ["--scenario", $0] }
         process.standardInput = input
         process.standardOutput = output
         try process.run()

@@ -123,7 +123,7 @@ internal class Hub(vararg options: String) : AutoCloseable {
 internal class Provider(private val dialect: String, vararg scenes: String) : AutoCloseable {
     private val process = ProcessBuilder(
         listOf(program("nearside-provider"), "play", "--log", "--dialect", dialect, "--key", KEY) +
-            scenes.flatMap { listOf("--scene", it) },
+            scenes.flatMap { listOf("--scenario", it) },
     ).redirectError(ProcessBuilder.Redirect.INHERIT).start()
     private val lines = Channel<JsonObject>(Channel.UNLIMITED)
 

@@ -1,16 +1,16 @@
-//! Answers that go well: every word where it belongs, and everything about them told.
+//! Successful answers: content, usage, cost and model lists.
 
 use nearside::chat::{CostSource, StopReason};
 use nearside::engine::remote::list_models;
 use nearside::{ErrorKind, chat::ChatRequest};
-use nearside_tests::provider::{Cut, Dialect, Provider, Scene};
-use nearside_tests::remote::{self, ask, connected, question};
+use nearside_tests::provider::{Chunking, Dialect, Provider, Scenario};
+use nearside_tests::remote::{self, chat_to_end, connected, question};
 
 use super::{Outcome, holds, run, same};
 
-/// A provider that cuts its bytes at random places and wants a key where a real one does.
+/// Starts a provider that splits its bytes randomly and requires a key if the real one does.
 pub(super) fn provider(dialect: Dialect) -> Provider {
-    let builder = Provider::builder(dialect).cut(Cut::Random(7));
+    let builder = Provider::builder(dialect).chunking(Chunking::Random(7));
     let builder = if remote::kind(dialect).is_hosted() {
         builder.key(remote::KEY)
     } else {
@@ -22,8 +22,10 @@ pub(super) fn provider(dialect: Dialect) -> Provider {
 pub(super) fn plain(dialect: Dialect) -> Outcome {
     run(async {
         let provider = provider(dialect);
-        provider.play(Scene::plain("Because the moon pulls, and the Earth turns: «twice» 🌊."));
-        let answer = ask(connected(&provider), question()).await;
+        provider.play(Scenario::plain(
+            "Because the moon pulls, and the Earth turns: «twice» 🌊.",
+        ));
+        let answer = chat_to_end(connected(&provider), question()).await;
         same(
             "text",
             answer.text.as_str(),
@@ -37,11 +39,11 @@ pub(super) fn plain(dialect: Dialect) -> Outcome {
 pub(super) fn reasoning(dialect: Dialect) -> Outcome {
     run(async {
         let provider = provider(dialect);
-        provider.play(Scene::Reasoning {
+        provider.play(Scenario::Reasoning {
             thoughts: "The moon. <b>Gravity</b>?".into(),
             text: "The moon.".into(),
         });
-        let answer = ask(connected(&provider), question()).await;
+        let answer = chat_to_end(connected(&provider), question()).await;
         let thoughts = dialect.reasoning_field().map_or("", |_| "The moon. <b>Gravity</b>?");
         same("reasoning", answer.reasoning.as_str(), thoughts)?;
         same("text", answer.text.as_str(), "The moon.")?;
@@ -54,15 +56,15 @@ pub(super) fn reasoning(dialect: Dialect) -> Outcome {
 }
 
 pub(super) fn think_tags(dialect: Dialect) -> Outcome {
-    // These two tell reasoning apart in every answer; a tag in their text is text.
+    // These two separate reasoning themselves; a tag in their text is text.
     let verbatim = matches!(dialect, Dialect::OpenAi | Dialect::DeepSeek);
     run(async {
         let provider = provider(dialect);
-        provider.play(Scene::InlineThink {
+        provider.play(Scenario::InlineThink {
             thoughts: "hm".into(),
             text: "Say <think> aloud.".into(),
         });
-        let answer = ask(connected(&provider), question()).await;
+        let answer = chat_to_end(connected(&provider), question()).await;
         if verbatim {
             return holds("the tag stays in the text", answer.text.contains("<think>"));
         }
@@ -75,11 +77,11 @@ pub(super) fn finish_reasons(dialect: Dialect) -> Outcome {
     run(async {
         for reason in dialect.finish_reasons() {
             let provider = provider(dialect);
-            provider.otherwise(Scene::FinishReason {
+            provider.otherwise(Scenario::FinishReason {
                 text: "So far".into(),
                 reason: (*reason).to_owned(),
             });
-            let answer = ask(connected(&provider), question()).await;
+            let answer = chat_to_end(connected(&provider), question()).await;
             let got = answer.end.as_ref().map(|end| end.stop).map_err(nearside::Error::kind);
             let expected = match *reason {
                 "length" => Ok(StopReason::MaxTokens),
@@ -98,8 +100,8 @@ pub(super) fn finish_reasons(dialect: Dialect) -> Outcome {
 pub(super) fn usage_and_cost(dialect: Dialect) -> Outcome {
     run(async {
         let provider = provider(dialect);
-        provider.play(Scene::Many { tokens: 50 });
-        let answer = ask(connected(&provider), question()).await;
+        provider.play(Scenario::Many { tokens: 50 });
+        let answer = chat_to_end(connected(&provider), question()).await;
         let end = answer.done();
         holds("the prompt is counted", end.usage.prompt_tokens > 0)?;
         same("completion tokens", end.usage.completion_tokens, 50)?;
@@ -120,22 +122,22 @@ pub(super) fn web_search(dialect: Dialect) -> Outcome {
     };
     run(async {
         let provider = provider(dialect);
-        provider.play(Scene::WebSearch {
+        provider.play(Scenario::WebSearch {
             text: "As NASA says.".into(),
             citations: vec![("https://example.org/tides".into(), "Tides".into())],
         });
-        let answer = ask(connected(&provider), request).await;
+        let answer = chat_to_end(connected(&provider), request).await;
         if !matches!(dialect, Dialect::OpenRouter | Dialect::DeepSeek) {
             same("refused", answer.error().kind(), ErrorKind::Unsupported)?;
             return same("requests", provider.requests().len(), 0);
         }
         let tools = provider.chats()[0]["tools"].to_string();
-        holds("the search is asked for", tools.contains("web_search"))?;
+        holds("the search is requested", tools.contains("web_search"))?;
         holds(
-            "the receipt tells of it",
+            "the receipt reports it",
             answer.done().receipt.data_policy.note.contains("not covered"),
         )?;
-        // DeepSeek documents where its citations stand for other interfaces than this one.
+        // DeepSeek documents the position of citations only for other APIs.
         match dialect {
             Dialect::OpenRouter => same(
                 "citations",
@@ -159,24 +161,27 @@ pub(super) fn model_list(dialect: Dialect) -> Outcome {
             Dialect::OpenRouter => {
                 let price = model.price.as_ref().ok_or("no price")?;
                 holds(
-                    "prices are for a million tokens",
+                    "prices are per million tokens",
                     price.usd_in > 0.001 && price.usd_in < 1000.0,
                 )?;
-                holds("abilities are told", model.abilities.is_some_and(|can| can.reasoning))?;
                 holds(
-                    "a day of retirement is told",
+                    "abilities are reported",
+                    model.abilities.is_some_and(|can| can.reasoning),
+                )?;
+                holds(
+                    "a retirement date is reported",
                     models.iter().any(|model| model.retires.is_some()),
                 )?;
-                holds("a context is told", model.context.is_some())
+                holds("a context is reported", model.context.is_some())
             }
             Dialect::Ollama => {
                 holds(
-                    "abilities are asked for",
+                    "abilities are requested",
                     model.abilities.is_some_and(|can| can.reasoning && can.tools),
                 )?;
-                holds("a context is told", model.context.is_some())
+                holds("a context is reported", model.context.is_some())
             }
-            Dialect::Groq | Dialect::LlamaServer => holds("a context is told", model.context.is_some()),
+            Dialect::Groq | Dialect::LlamaServer => holds("a context is reported", model.context.is_some()),
             _ => Ok(()),
         }
     })

@@ -1,7 +1,7 @@
-//! `nearside-spender`: spends from a ledger without end, so that a test can kill it.
+//! `nearside-ledger-writer`: reserves and settles costs in a ledger until a test kills it.
 //!
-//! Prints `done PURPOSE NANODOLLARS TOKENS` once an answer is settled, and `full` when a cap refused one. Ends by itself
-//! only when nobody reads what it prints, or with an error that a ledger should not give.
+//! Prints `done PURPOSE NANODOLLARS TOKENS` after each settled answer and `full` when a cap rejects one. Ends by itself only
+//! if its output is closed or the ledger returns an unexpected error.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -14,34 +14,34 @@ use nearside::chat::{CostSource, Target, Usage};
 use nearside::state::State;
 use nearside::state::{Caps, Ledger, Reservation};
 use nearside::{Error, ErrorKind};
-use nearside_tests::small;
+use nearside_tests::tiny_models;
 
-/// Spends from a ledger without end.
+/// Reserves and settles costs in a ledger until it is killed.
 #[derive(Debug, Parser)]
-#[command(name = "nearside-spender", version)]
-struct Arguments {
-    /// Where `state.db` is.
+#[command(name = "nearside-ledger-writer", version)]
+struct LedgerWriterArgs {
+    /// Directory of `state.db`.
     #[arg(long)]
     directory: PathBuf,
-    /// What its purposes begin with.
+    /// Prefix of its purposes.
     #[arg(long)]
     name: String,
-    /// What it takes for the time, in seconds since 1970.
+    /// The ledger's current time, in seconds since 1970.
     #[arg(long)]
     now: u64,
-    /// US dollars a day.
+    /// Cap per day, in US dollars.
     #[arg(long)]
     day: f64,
-    /// US dollars a month.
+    /// Cap per month, in US dollars.
     #[arg(long)]
     month: f64,
-    /// What its amounts depend on.
+    /// Seed of the amounts.
     #[arg(long)]
     seed: u64,
 }
 
 fn main() -> ExitCode {
-    match spend(&Arguments::parse()) {
+    match write_ledger(&LedgerWriterArgs::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error}");
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn spend(arguments: &Arguments) -> Result<(), Error> {
+fn write_ledger(arguments: &LedgerWriterArgs) -> Result<(), Error> {
     let ledger = Ledger::new(Arc::new(State::open(&arguments.directory)?));
     let target = Target::Remote {
         provider: "recorded".to_owned(),
@@ -61,11 +61,11 @@ fn spend(arguments: &Arguments) -> Result<(), Error> {
         day: Some(arguments.day),
         month: Some(arguments.month),
     };
-    let mut noise = small::noise(arguments.seed);
+    let mut noise = tiny_models::noise(arguments.seed);
     let mut random = || u32::from(noise.next().unwrap_or_default());
     for number in 0_u64.. {
         let purpose = format!("{}-{number}", arguments.name);
-        // Up to a cent at most, of which up to all is charged, in odd nano-dollars.
+        // Reserves up to a cent and charges a part or all of it, in nano-dollars.
         let most = 1 + random() * 39_215;
         let charged = most / (1 + random() % 3);
         let tokens = random();
@@ -74,11 +74,11 @@ fn spend(arguments: &Arguments) -> Result<(), Error> {
             purpose: &purpose,
             usd: f64::from(most) / 1e9,
             caps,
-            now: moment(arguments.now),
+            now: from_unix_seconds(arguments.now),
         });
         let entry = match reserved {
             Err(error) if error.kind() == ErrorKind::Blocked => {
-                say("full\n")?;
+                print_line("full\n")?;
                 continue;
             }
             reserved => reserved?,
@@ -92,18 +92,18 @@ fn spend(arguments: &Arguments) -> Result<(), Error> {
             ..Usage::default()
         };
         ledger.settle(entry, f64::from(charged) / 1e9, &usage, CostSource::Provider)?;
-        say(&format!("done {purpose} {charged} {tokens}\n"))?;
+        print_line(&format!("done {purpose} {charged} {tokens}\n"))?;
     }
     Ok(())
 }
 
-fn moment(seconds: u64) -> SystemTime {
+fn from_unix_seconds(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
-/// In one piece, so that no kill leaves half a line.
-fn say(line: &str) -> Result<(), Error> {
+/// Writes a line at once, so that no kill leaves half of it.
+fn print_line(line: &str) -> Result<(), Error> {
     let mut out = std::io::stdout().lock();
-    let said = out.write_all(line.as_bytes()).and_then(|()| out.flush());
-    said.map_err(|cause| Error::internal(format!("nobody listens: {cause}")))
+    let written = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|cause| Error::internal(format!("standard output is closed: {cause}")))
 }

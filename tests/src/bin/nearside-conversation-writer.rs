@@ -1,7 +1,7 @@
-//! Asks a real model in a conversation and prints each chunk as it comes, until it is killed: one life of
-//! `tests/conversation_kill.rs`.
+//! `nearside-conversation-writer`: writes an answer of a real model into a conversation until
+//! `tests/conversation_kill.rs` kills it.
 //!
-//! A line a chunk: `started`, `text MILLISECONDS JSON` and `done`; milliseconds since 1970.
+//! Prints a line per chunk: `started`, `text MILLISECONDS JSON` or `done`; milliseconds since 1970.
 
 #![allow(clippy::expect_used, reason = "part of a test, though it is a program")]
 
@@ -13,26 +13,26 @@ use clap::Parser;
 use nearside::chat::{ChatRequest, Chunk, Message, Sampling};
 use nearside::{Config, Nearside};
 
-/// One life of a kill test.
+/// Writes an answer into a conversation.
 #[derive(Parser)]
-struct Args {
+struct ConversationWriterArgs {
     /// The library's directory.
     #[arg(long)]
     directory: PathBuf,
-    /// The model's file.
+    /// The model file.
     #[arg(long)]
     model: String,
-    /// The conversation.
+    /// The conversation's id.
     #[arg(long)]
     conversation: u64,
-    /// What to say.
+    /// The user message.
     #[arg(long)]
-    say: String,
+    prompt: String,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let args = Args::parse();
+    let args = ConversationWriterArgs::parse();
     let nearside = Nearside::new(Config::new(args.directory.to_string_lossy())).expect("the library opens");
     let conversations = nearside.conversations().expect("the conversations open");
     let request = ChatRequest {
@@ -42,7 +42,7 @@ async fn main() {
             seed: Some(u32::try_from(args.conversation).unwrap_or_default()),
             ..Sampling::default()
         },
-        ..ChatRequest::new(vec![Message::user(args.say)])
+        ..ChatRequest::new(vec![Message::user(args.prompt)])
     };
     let stream = conversations.send(args.conversation, request);
     let mut out = std::io::stdout().lock();

@@ -1,8 +1,8 @@
-//! Words that nobody else writes, sent through every engine, every provider and every failure, with every log line of
-//! every crate kept: none of them may come back anywhere but in the answer.
+//! Searches for leaks of private content: sends unique words (canaries) through every engine, provider and failure. They
+//! may occur only in answers.
 //!
-//! Looked through are the log at its most talkative (the HTTP and TLS libraries included), the text and the `Debug` form
-//! of every error, panic messages, and every file that the library wrote.
+//! Searches the log of all crates at level `TRACE` (including HTTP and TLS), the text and `Debug` form of every error,
+//! panic messages, and every file that the library wrote.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,14 +14,14 @@ use nearside::engine::{Script, ScriptStep};
 use nearside::route::{Consent, Policy};
 use nearside::{Config, ErrorKind, Nearside};
 use nearside_tests::models;
-use nearside_tests::provider::{Dialect, Provider, Scene, documented_errors};
+use nearside_tests::provider::{Dialect, Provider, Scenario, documented_errors};
 use nearside_tests::remote::settings;
 
-/// Every canary begins with this.
+/// Prefix of every canary.
 const CANARY: &str = "zyxcanary";
 const KEY: &str = "sk-zyxcanarykey";
 
-/// Everything that was logged or panicked, at every level.
+/// Log lines of every level and panic messages.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -42,14 +42,14 @@ impl Write for Log {
     }
 }
 
-/// What was told, and where it must not hold a canary.
+/// The errors and the number of answers; no error may contain a canary.
 #[derive(Default)]
-struct Told {
+struct Outcomes {
     errors: Vec<String>,
     answers: usize,
 }
 
-impl Told {
+impl Outcomes {
     async fn ask(&mut self, nearside: &Nearside, request: ChatRequest) {
         let stream = nearside.chat(request);
         loop {
@@ -115,8 +115,8 @@ fn request() -> ChatRequest {
     }
 }
 
-/// Requests that fail before anybody is asked.
-fn broken() -> Vec<ChatRequest> {
+/// Returns requests that fail before they are sent.
+fn invalid_requests() -> Vec<ChatRequest> {
     let mut arguments = request();
     arguments.messages[2].parts[1] = Part::ToolCall {
         id: "1".into(),
@@ -134,7 +134,7 @@ fn broken() -> Vec<ChatRequest> {
     vec![arguments, schema, parameters, long]
 }
 
-async fn on_the_device(folder: &Path, told: &mut Told) {
+async fn on_the_device(folder: &Path, outcomes: &mut Outcomes) {
     let file = folder.join(canary("file.gguf"));
     std::os::unix::fs::symlink(models::path("smollm2.gguf"), &file).expect("a link");
     let config = Config {
@@ -142,23 +142,23 @@ async fn on_the_device(folder: &Path, told: &mut Told) {
         ..Config::new(folder.join("device").to_string_lossy())
     };
     let nearside = Nearside::new(config).expect("the library opens");
-    for one in [vec![request()], broken()].concat() {
+    for one in [vec![request()], invalid_requests()].concat() {
         let here = ChatRequest {
             model: Some(file.to_string_lossy().into_owned()),
             mode: Mode::OnlyOnDevice,
             ..one
         };
-        told.ask(&nearside, here).await;
+        outcomes.ask(&nearside, here).await;
     }
     nearside.unload().await.expect("unloads");
 }
 
-async fn from_a_script(folder: &Path, told: &mut Told) {
+async fn from_a_script(folder: &Path, outcomes: &mut Outcomes) {
     let steps = vec![
         ScriptStep::Reasoning {
             text: canary("thought"),
         },
-        ScriptStep::Text { text: canary("said") },
+        ScriptStep::Text { text: canary("text") },
     ];
     let script = Script {
         steps,
@@ -166,10 +166,10 @@ async fn from_a_script(folder: &Path, told: &mut Told) {
     };
     let config = Config::new(folder.join("scripted").to_string_lossy());
     let nearside = Nearside::scripted(config, script).expect("the library opens");
-    told.ask(&nearside, request()).await;
+    outcomes.ask(&nearside, request()).await;
 }
 
-async fn at_every_provider(folder: &Path, told: &mut Told) {
+async fn at_every_provider(folder: &Path, outcomes: &mut Outcomes) {
     for dialect in Dialect::ALL {
         let provider = Provider::builder(dialect).key(KEY).start().expect("a provider");
         let config = Config::new(folder.join(dialect.name()).to_string_lossy());
@@ -181,72 +181,73 @@ async fn at_every_provider(folder: &Path, told: &mut Told) {
             ..Policy::default()
         };
         nearside.set_policy(policy).await.expect("kept");
-        let said = || canary("reply");
-        let mut scenes = vec![
-            Scene::plain(&said()),
-            Scene::Reasoning {
+        let text = || canary("reply");
+        let mut scenarios = vec![
+            Scenario::plain(&text()),
+            Scenario::Reasoning {
                 thoughts: canary("thought"),
-                text: said(),
+                text: text(),
             },
-            Scene::InlineThink {
+            Scenario::InlineThink {
                 thoughts: canary("thought"),
-                text: said(),
+                text: text(),
             },
-            Scene::ToolCall {
+            Scenario::ToolCall {
                 id: "2".into(),
                 name: canary("tool"),
                 arguments: format!(r#"{{"b":"{}"}}"#, canary("called")),
                 thoughts: String::new(),
             },
-            Scene::MidStreamError {
-                text: said(),
+            Scenario::MidStreamError {
+                text: text(),
                 status: 503,
-                code_is_a_word: false,
+                code_is_text: false,
             },
-            Scene::Truncated { text: said() },
-            Scene::Unfinished { text: said() },
-            Scene::BrokenJson { text: said() },
-            Scene::Reset { text: said() },
-            Scene::WrongContentType,
-            Scene::Garbage,
+            Scenario::Truncated { text: text() },
+            Scenario::Unfinished { text: text() },
+            Scenario::BrokenJson { text: text() },
+            Scenario::Reset { text: text() },
+            Scenario::WrongContentType,
+            Scenario::Garbage,
         ];
-        scenes.extend(documented_errors(dialect).into_iter().map(|error| {
-            // A provider that quotes what it was asked, wherever it can.
+        scenarios.extend(documented_errors(dialect).into_iter().map(|error| {
+            // The provider quotes the request in its error.
             let body = error
                 .body
                 .to_string()
                 .replace("\"message\":\"", &format!("\"message\":\"{} ", canary("quoted")));
-            Scene::Refused {
+            Scenario::Refused {
                 status: error.status,
                 body: serde_json::from_str(&body).unwrap_or(error.body),
                 retry_after: Some(3600),
             }
         }));
-        for scene in scenes {
-            // Set up anew each time, so that a circuit which three failures opened is closed again.
+        for scenario in scenarios {
+            // Set up again each time, which closes a circuit that three failures opened.
             let mut settings = settings(dialect, &provider.url());
             settings.model = Some(dialect.model().to_owned());
             nearside.add_provider(settings).await.expect("set up");
             nearside.set_key(dialect.name(), Secret::new(KEY));
-            provider.otherwise(scene);
-            let elsewhere = ChatRequest {
+            provider.otherwise(scenario);
+            let remote = ChatRequest {
                 mode: Mode::OnlyInCloud,
                 ..request()
             };
-            told.ask(&nearside, elsewhere).await;
+            outcomes.ask(&nearside, remote).await;
         }
         nearside.set_key(dialect.name(), Secret::new("sk-zyxcanaryanother"));
-        told.ask(
-            &nearside,
-            ChatRequest {
-                mode: Mode::OnlyInCloud,
-                ..request()
-            },
-        )
-        .await;
+        outcomes
+            .ask(
+                &nearside,
+                ChatRequest {
+                    mode: Mode::OnlyInCloud,
+                    ..request()
+                },
+            )
+            .await;
         let listed = nearside.provider_models(dialect.name().to_owned()).await;
-        told.errors.push(format!("{:?}", listed.err()));
-        told.errors.push(format!("{:?}", nearside.providers().await));
+        outcomes.errors.push(format!("{:?}", listed.err()));
+        outcomes.errors.push(format!("{:?}", nearside.providers().await));
         assert!(
             provider.chats()[0].to_string().contains(CANARY),
             "the canaries were sent"
@@ -270,10 +271,10 @@ async fn no_prompt_answer_or_key_is_in_any_log_error_or_file() {
     }));
 
     let folder = tempfile::tempdir().expect("a folder");
-    let mut told = Told::default();
-    on_the_device(folder.path(), &mut told).await;
-    from_a_script(folder.path(), &mut told).await;
-    at_every_provider(folder.path(), &mut told).await;
+    let mut outcomes = Outcomes::default();
+    on_the_device(folder.path(), &mut outcomes).await;
+    from_a_script(folder.path(), &mut outcomes).await;
+    at_every_provider(folder.path(), &mut outcomes).await;
 
     let logged = log.text();
     assert!(
@@ -281,38 +282,41 @@ async fn no_prompt_answer_or_key_is_in_any_log_error_or_file() {
         "the log was kept, of all crates"
     );
     assert!(
-        told.answers > 20 && told.errors.len() > 100,
+        outcomes.answers > 20 && outcomes.errors.len() > 100,
         "{} answers, {} errors",
-        told.answers,
-        told.errors.len()
+        outcomes.answers,
+        outcomes.errors.len()
     );
     println!(
         "{} answers, {} errors, {} KB of log",
-        told.answers,
-        told.errors.len(),
+        outcomes.answers,
+        outcomes.errors.len(),
         logged.len() / 1000
     );
-    for line in logged.lines().chain(told.errors.iter().map(String::as_str)) {
-        assert!(!line.contains(CANARY) || is_the_file(line), "a canary is in: {line}");
+    for line in logged.lines().chain(outcomes.errors.iter().map(String::as_str)) {
+        assert!(
+            !line.contains(CANARY) || names_only_the_file(line),
+            "a canary is in: {line}"
+        );
     }
     for path in files(folder.path()) {
         let bytes = std::fs::read(&path).expect("a file");
         let found = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
         assert!(
-            !found || is_the_state_of_a_file(&bytes),
+            !found || names_only_the_file_in(&bytes),
             "a canary is in {}",
             path.display()
         );
     }
 }
 
-/// The path of a model's file is the app's own, and the one thing that errors and logs may name.
-fn is_the_file(line: &str) -> bool {
+/// Returns whether the only canary is the path of the model file, which the app chose and errors and logs may name.
+fn names_only_the_file(line: &str) -> bool {
     !line.replace("zyxcanaryfile.gguf", "").contains(CANARY)
 }
 
-fn is_the_state_of_a_file(bytes: &[u8]) -> bool {
-    is_the_file(&String::from_utf8_lossy(bytes))
+fn names_only_the_file_in(bytes: &[u8]) -> bool {
+    names_only_the_file(&String::from_utf8_lossy(bytes))
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

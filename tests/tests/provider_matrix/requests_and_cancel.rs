@@ -1,13 +1,13 @@
-//! Requests with more in them than words, and answers that are stopped: what goes out on the wire is looked at, too.
+//! Requests with tools, schemas and reasoning options, and cancelled answers. Checks the requests on the wire, too.
 
 use std::time::Duration;
 
 use nearside::ErrorKind;
 use nearside::chat::{ChatRequest, Chunk, Effort, Message, Output, Part, Reasoning, Role, StopReason, Tool};
-use nearside_tests::provider::{Dialect, Scene};
-use nearside_tests::remote::{ask, connected, question, read, start};
+use nearside_tests::provider::{Dialect, Scenario};
+use nearside_tests::remote::{chat_to_end, collect_answer, connected, question, start_chat};
 
-use super::telling::provider;
+use super::success::provider;
 use super::{Outcome, holds, run, same};
 
 const ARGUMENTS: &str = r#"{"city":"Saint-Malo","days":[1,2]}"#;
@@ -23,19 +23,19 @@ fn with_tool() -> ChatRequest {
     }
 }
 
-/// The provider validates the second turn as the real one does: DeepSeek wants the reasoning back, Groq refuses it.
+/// The provider validates the second turn like the real one: DeepSeek requires the reasoning, Groq rejects it.
 pub(super) fn tools_over_two_turns(dialect: Dialect) -> Outcome {
     run(async {
         for thoughts in ["Ask the tool.", ""] {
             let provider = provider(dialect);
-            provider.play(Scene::ToolCall {
+            provider.play(Scenario::ToolCall {
                 id: "call_1".into(),
                 name: "tides".into(),
                 arguments: ARGUMENTS.into(),
                 thoughts: thoughts.into(),
             });
-            provider.play(Scene::plain("At six and at half past six."));
-            let answer = ask(connected(&provider), with_tool()).await;
+            provider.play(Scenario::plain("At six and at half past six."));
+            let answer = chat_to_end(connected(&provider), with_tool()).await;
             same("stop", answer.done().stop, StopReason::ToolCall)?;
             let [(id, name, arguments)] = &answer.calls[..] else {
                 return Err(format!("calls: {:?}", answer.calls));
@@ -66,7 +66,7 @@ pub(super) fn tools_over_two_turns(dialect: Dialect) -> Outcome {
                     content: "06:00, 18:25".into(),
                 }],
             });
-            let answer = ask(connected(&provider), second).await;
+            let answer = chat_to_end(connected(&provider), second).await;
             if let Err(error) = &answer.end {
                 return Err(format!("the second turn was refused: {error}"));
             }
@@ -80,10 +80,10 @@ pub(super) fn two_calls_at_once(dialect: Dialect) -> Outcome {
     run(async {
         let provider = provider(dialect);
         let call = |n: u32| (format!("call_{n}"), "tides".to_owned(), format!(r#"{{"city":"{n}"}}"#));
-        provider.play(Scene::TwoToolCalls {
+        provider.play(Scenario::TwoToolCalls {
             calls: [call(1), call(2)],
         });
-        let answer = ask(connected(&provider), with_tool()).await;
+        let answer = chat_to_end(connected(&provider), with_tool()).await;
         let cities: Vec<_> = answer
             .calls
             .iter()
@@ -106,10 +106,10 @@ pub(super) fn json_schema(dialect: Dialect) -> Outcome {
     };
     run(async {
         let provider = provider(dialect);
-        provider.play(Scene::Json {
+        provider.play(Scenario::Json {
             text: r#"{"answer":"the moon"}"#.into(),
         });
-        let answer = ask(connected(&provider), request).await;
+        let answer = chat_to_end(connected(&provider), request).await;
         if dialect == Dialect::DeepSeek {
             same("refused", answer.error().kind(), ErrorKind::Unsupported)?;
             return same("requests", provider.requests().len(), 0);
@@ -138,12 +138,12 @@ pub(super) fn reasoning_switches(dialect: Dialect) -> Outcome {
         ] {
             let provider = provider(dialect);
             let mut connection = connected(&provider);
-            // Only a model that is known to think may be told to.
+            // Reasoning may be enabled only for a model that is known to support it.
             connection.model.abilities = Some(nearside::engine::remote::Abilities {
                 reasoning: true,
                 ..Default::default()
             });
-            let answer = ask(
+            let answer = chat_to_end(
                 connection,
                 ChatRequest {
                     reasoning: wish,
@@ -191,11 +191,11 @@ pub(super) fn reasoning_switches(dialect: Dialect) -> Outcome {
 pub(super) fn cancel(dialect: Dialect) -> Outcome {
     run(async {
         let provider = provider(dialect);
-        provider.play(Scene::Slow {
+        provider.play(Scenario::Slow {
             tokens: 10_000,
             per_second: 100.0,
         });
-        let stream = start(connected(&provider), question());
+        let stream = start_chat(connected(&provider), question());
         loop {
             let batch = stream.next_batch().await.map_err(|error| error.to_string())?;
             if batch.iter().any(|chunk| matches!(chunk, Chunk::Text { .. })) {
@@ -203,16 +203,16 @@ pub(super) fn cancel(dialect: Dialect) -> Outcome {
             }
         }
         stream.cancel();
-        let answer = read(&stream).await;
+        let answer = collect_answer(&stream).await;
         let end = answer.done();
         same("stop", end.stop, StopReason::Cancelled)?;
-        holds("what was written is counted", end.usage.completion_tokens > 0)?;
+        holds("generated tokens are counted", end.usage.completion_tokens > 0)?;
         same("billed in full", end.receipt.billed_in_full, dialect == Dialect::Groq)?;
         holds(
-            "the server sees it",
+            "the server sees the disconnect",
             provider.wait_for_closed_early(1, Duration::from_secs(5)),
         )?;
-        same("it is still asked only once", provider.chats().len(), 1)?;
+        same("there is no retry", provider.chats().len(), 1)?;
         Ok(())
     })
 }

@@ -1,4 +1,4 @@
-//! A store, a hub's client and a way to read a download to its end, as all these scenarios need them.
+//! Fixtures of the download tests: a store, a hub client, and helpers that run a download to its end.
 
 use std::time::Duration;
 
@@ -10,42 +10,42 @@ use nearside::model::{DownloadEvent, DownloadStream, InstalledModel, ModelRef, d
 
 use crate::hub::Hub;
 
-/// One device with one hub.
+/// A device with an empty store and one hub.
 #[derive(Debug)]
-pub struct Scene {
-    /// Where the store is; gone with the scene.
+pub struct TestDevice {
+    /// The store's directory; removed with the device.
     pub directory: tempfile::TempDir,
     /// The device's store.
     pub store: Store,
-    /// What the device knows the hub by; impatient.
+    /// The hub client, with the short timeouts of [`LIMITS`].
     pub hub: hub::Hub,
 }
 
-impl Scene {
-    /// A fresh device at this hub.
+impl TestDevice {
+    /// Creates a device for this hub.
     pub fn new(hub: &Hub) -> Self {
-        Self::of(&hub.url(), None)
+        Self::connect(&hub.url(), None)
     }
 
-    /// A fresh device with a token.
+    /// Creates a device with an access token.
     pub fn with_token(hub: &Hub, token: &str) -> Self {
-        Self::of(&hub.url(), Some(token))
+        Self::connect(&hub.url(), Some(token))
     }
 
-    /// A fresh device at the hub of this address.
-    pub fn of(url: &str, token: Option<&str>) -> Self {
+    /// Creates a device for the hub at this address.
+    pub fn connect(url: &str, token: Option<&str>) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let store = Store::open(directory.path()).expect("a store");
         let hub = hub::Hub::with_limits(url, token, LIMITS).expect("a hub");
         Self { directory, store, hub }
     }
 
-    /// A reference that must be sound.
+    /// Parses a valid reference.
     pub fn reference(&self, text: &str) -> ModelRef {
         ModelRef::parse(text).expect("a reference")
     }
 
-    /// A download that has begun.
+    /// Starts a download.
     pub fn start(&self, text: &str) -> DownloadStream {
         let (stream, sink) = DownloadStream::new();
         let (hub, store, reference) = (self.hub.clone(), self.store.clone(), self.reference(text));
@@ -53,13 +53,13 @@ impl Scene {
         stream
     }
 
-    /// A download from its beginning to its end.
+    /// Runs a download to its end and returns its events.
     pub async fn download(&self, text: &str) -> Result<Vec<DownloadEvent>, Error> {
         let stream = self.start(text);
         let mut events = Vec::new();
         loop {
             let batch = tokio::time::timeout(Duration::from_secs(60), stream.next_batch()).await;
-            let batch = batch.expect("a download tells of itself or ends")?;
+            let batch = batch.expect("a download emits events or ends")?;
             if batch.is_empty() {
                 return Ok(events);
             }
@@ -67,8 +67,8 @@ impl Scene {
         }
     }
 
-    /// Bytes of partial downloads on disk.
-    pub fn held(&self) -> u64 {
+    /// Returns the size of all partials on disk.
+    pub fn partial_bytes(&self) -> u64 {
         let entries = std::fs::read_dir(self.directory.path().join("partial")).expect("the partials");
         let parts = entries
             .flatten()
@@ -77,7 +77,7 @@ impl Scene {
     }
 }
 
-/// The kinds of the events, repeated ones once.
+/// Returns the kinds of the events, without consecutive duplicates.
 pub fn kinds(events: &[DownloadEvent]) -> Vec<&'static str> {
     let mut kinds: Vec<_> = events
         .iter()
@@ -92,7 +92,7 @@ pub fn kinds(events: &[DownloadEvent]) -> Vec<&'static str> {
     kinds
 }
 
-/// What each progress says is done.
+/// Returns the byte counts of the progress events.
 pub fn progress(events: &[DownloadEvent]) -> Vec<u64> {
     let done = |event: &DownloadEvent| match event {
         DownloadEvent::Progress { done, .. } => Some(*done),
@@ -101,7 +101,7 @@ pub fn progress(events: &[DownloadEvent]) -> Vec<u64> {
     events.iter().filter_map(done).collect()
 }
 
-/// The model that the last event tells of.
+/// Returns the model of the last event, which must be `Installed`.
 pub fn installed(events: &[DownloadEvent]) -> InstalledModel {
     match events.last() {
         Some(DownloadEvent::Installed { model }) => model.clone(),
@@ -109,7 +109,7 @@ pub fn installed(events: &[DownloadEvent]) -> InstalledModel {
     }
 }
 
-/// Short, so that a fault costs milliseconds.
+/// Short timeouts, so that a fault costs milliseconds.
 pub const LIMITS: HubLimits = HubLimits {
     idle_timeout: Duration::from_millis(400),
     retry: RetryPolicy {

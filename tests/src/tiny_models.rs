@@ -1,11 +1,11 @@
-//! Small models: sound GGUF files of any size whose weights are noise. They are listed, checked, hashed and moved like
-//! real ones; nothing runs them.
+//! Tiny models: valid GGUF files of any size whose weights are noise. They can be listed, verified, hashed and moved,
+//! but not run.
 
 use sha2::{Digest, Sha256};
 
-/// A model with about this many bytes of weights. The seed decides the weights, so two seeds are two models.
+/// Builds a model with about this many bytes of weights. Each seed gives different weights.
 pub fn model(weights: usize, seed: u64) -> Vec<u8> {
-    let rows = (weights as u64).div_ceil(ROW).max(1);
+    let rows = (weights as u64).div_ceil(ROW_BYTES).max(1);
     let mut bytes = b"GGUF\x03\0\0\0".to_vec();
     number(&mut bytes, 2);
     number(&mut bytes, 8);
@@ -30,19 +30,19 @@ pub fn model(weights: usize, seed: u64) -> Vec<u8> {
         text(&mut bytes, token);
     }
     tensor(&mut bytes, "token_embd.weight", 3, 0);
-    tensor(&mut bytes, "output_norm.weight", rows, 3 * ROW);
+    tensor(&mut bytes, "output_norm.weight", rows, 3 * ROW_BYTES);
     bytes.resize(bytes.len().next_multiple_of(32), 0);
-    let noise = noise(seed).take(((3 + rows) * ROW) as usize);
+    let noise = noise(seed).take(((3 + rows) * ROW_BYTES) as usize);
     bytes.extend(noise);
     bytes
 }
 
-/// The SHA-256 of these bytes, as the hub writes it.
+/// Returns the SHA-256 as lower-case hex, as the hub writes it.
 pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Bytes that look random and are always the same.
+/// Returns an endless pseudo-random byte sequence (xorshift), reproducible by its seed.
 pub fn noise(seed: u64) -> impl Iterator<Item = u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     std::iter::repeat_with(move || {
@@ -77,5 +77,5 @@ fn tensor(bytes: &mut Vec<u8>, name: &str, rows: u64, offset: u64) {
     number(bytes, offset);
 }
 
-/// Bytes of 64 numbers in single precision.
-const ROW: u64 = 256;
+/// Size of a row of 64 `f32` weights.
+const ROW_BYTES: u64 = 256;

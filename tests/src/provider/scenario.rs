@@ -1,47 +1,47 @@
-//! What a provider does with one chat: answer well, refuse, or fail in one of the ways that are seen in the field.
+//! The behaviour of a provider for one chat: a good answer, a documented error, or a failure known from the field.
 //!
-//! A scene is the same for every dialect; each renders it in its own shapes. Scenes are plain data, so that a test can
-//! make them from a seed ([`Scene::random`]) and the program `nearside-provider` can read them from its command line.
+//! Scenarios do not depend on the dialect, which only renders them. They are plain data, so that a test can make them from
+//! a seed ([`Scenario::random`]) and the program `nearside-provider` can read them from its command line.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::cut::Dice;
+use super::chunking::SeededRng;
 use super::dialect::Dialect;
 use super::documented::{DocumentedError, documented_errors};
 
-/// What a provider does with one chat.
+/// The behaviour of a provider for one chat.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Scene {
-    /// An answer of words.
+pub enum Scenario {
+    /// A text answer.
     Plain {
-        /// The words.
+        /// The text.
         text: String,
     },
-    /// Thoughts in the field that the dialect has for them, then the answer. OpenAI counts them and shows none.
+    /// Reasoning in the dialect's own field, then the answer. OpenAI only counts reasoning.
     Reasoning {
-        /// What the model thinks.
+        /// The reasoning.
         thoughts: String,
-        /// What it says.
+        /// The text.
         text: String,
     },
-    /// Thoughts between `<think>` tags inside the answer, as some servers leave them.
+    /// Reasoning between `<think>` tags inside the answer, as some servers send it.
     InlineThink {
-        /// What the model thinks.
+        /// The reasoning.
         thoughts: String,
-        /// What it says.
+        /// The text.
         text: String,
     },
-    /// A call of a tool, its arguments in pieces; with thoughts before it where `thoughts` is not empty.
+    /// A tool call with its arguments in pieces, after reasoning if `thoughts` is not empty.
     ToolCall {
-        /// What the provider calls the call.
+        /// The call's id.
         id: String,
         /// The tool.
         name: String,
-        /// A JSON object, as text.
+        /// A JSON object as text.
         arguments: String,
-        /// What the model thinks before it.
+        /// Reasoning before the call.
         #[serde(default)]
         thoughts: String,
     },
@@ -50,64 +50,64 @@ pub enum Scene {
         /// Id, name and arguments of each.
         calls: [(String, String, String); 2],
     },
-    /// An answer that is JSON, cut inside strings and numbers.
+    /// A JSON answer, split inside strings and numbers.
     Json {
         /// The JSON text.
         text: String,
     },
-    /// An answer with the pages that it rests on.
+    /// An answer with citations.
     WebSearch {
-        /// The words.
+        /// The text.
         text: String,
         /// Address and title of each page.
         citations: Vec<(String, String)>,
     },
-    /// An answer that OpenRouter had another provider, or another model, give. Elsewhere the same as `Plain`.
+    /// An answer by another upstream or model of OpenRouter. In other dialects the same as `Plain`.
     ServedBy {
-        /// What `provider` says.
+        /// The value of `provider`.
         provider: String,
-        /// What `model` says, if not what was asked for.
+        /// The value of `model`; by default the requested one.
         #[serde(default)]
         model: Option<String>,
-        /// The words.
+        /// The text.
         text: String,
     },
-    /// An answer that ends for this reason, in the dialect's own word; see [`Dialect::finish_reasons`].
+    /// An answer with this finish reason, in the dialect's spelling; see [`Dialect::finish_reasons`].
     FinishReason {
-        /// The words before.
+        /// The text before.
         text: String,
         /// The reason.
         reason: String,
     },
-    /// So many words, as fast as they go.
+    /// So many tokens without a delay.
     Many {
-        /// How many.
+        /// Number of tokens.
         tokens: u32,
     },
-    /// So many words, at a steady pace.
+    /// So many tokens at a constant rate.
     Slow {
-        /// How many.
+        /// Number of tokens.
         tokens: u32,
-        /// How many a second.
+        /// Tokens per second.
         per_second: f64,
     },
-    /// So many signs of life before the first data, then an answer.
+    /// So many keep-alives before the first data, then an answer.
     KeepAlives {
-        /// How many.
+        /// Number of keep-alives.
         count: u32,
         /// Milliseconds between them.
         every_ms: u64,
-        /// The words.
+        /// The text.
         text: String,
     },
-    /// Nothing for a while, then another scene.
+    /// Another scenario after a delay.
     Delayed {
         /// Milliseconds before the first byte.
         ms: u64,
-        /// What comes then.
+        /// The scenario that follows.
         then: Box<Self>,
     },
-    /// No answer but an error; see [`documented_errors`] and [`Scene::refused`].
+    /// An error response; see [`documented_errors`] and [`Scenario::refused`].
     Refused {
         /// The HTTP status.
         status: u16,
@@ -117,92 +117,92 @@ pub enum Scene {
         #[serde(default)]
         retry_after: Option<u64>,
     },
-    /// An error inside a stream that began well. Outside streams, what the dialect says instead.
+    /// An error event after the first events of a stream. Without streaming, the dialect's equivalent.
     MidStreamError {
-        /// The words before.
+        /// The text before.
         text: String,
-        /// The HTTP status that it would have had.
+        /// The HTTP status that corresponds to the error.
         status: u16,
-        /// OpenRouter's `error.code` is a word in place of a number, as one of its pages has it.
+        /// OpenRouter's `error.code` is a string instead of a number, as on one of its pages.
         #[serde(default)]
-        code_is_a_word: bool,
+        code_is_text: bool,
     },
-    /// A cold start: no token, no reason, the stream ends as it should.
+    /// A cold start: no token, no finish reason, a regular end of the stream.
     NoContent,
-    /// Silence after these words; the connection stays open.
+    /// Silence after this text; the connection stays open.
     Stall {
-        /// The words before.
+        /// The text before.
         text: String,
     },
-    /// Silence from the beginning: not even a status.
+    /// Silence from the start, without a status line.
     NeverFirstByte,
-    /// A status, then signs of life and nothing else, for ever.
+    /// A status, then endless keep-alives.
     KeepAlivesForever {
         /// Milliseconds between them.
         every_ms: u64,
     },
-    /// The connection closes after these words, in the middle of the body.
+    /// The connection closes after this text, within the body.
     Truncated {
-        /// The words before.
+        /// The text before.
         text: String,
     },
-    /// The body ends as HTTP wants it, but without a reason and without the dialect's own end.
+    /// A regular end of the HTTP body, but without a finish reason and the dialect's end marker.
     Unfinished {
-        /// The words before.
+        /// The text before.
         text: String,
     },
-    /// The provider sends no more after these words, in the middle of the body, and waits for the client to close.
+    /// The provider closes its sending half after this text, within the body, and waits for the client to close.
     HalfClosed {
-        /// The words before.
+        /// The text before.
         text: String,
     },
-    /// The connection is reset after these words.
+    /// The connection is reset after this text.
     Reset {
-        /// The words before.
+        /// The text before.
         text: String,
     },
-    /// A web page with status 200, as the sign-in page of a hotel's network.
+    /// A web page with status 200, like a captive portal.
     WrongContentType,
-    /// JSON of another shape, with status 200 and the right type; then what ends a stream.
+    /// JSON of an unknown shape with status 200 and the right content type, then the end marker.
     Garbage,
-    /// Bytes that are not JSON where JSON is due, after these words.
+    /// Invalid JSON after this text.
     BrokenJson {
-        /// The words before.
+        /// The text before.
         text: String,
     },
 }
 
-impl Scene {
-    /// An answer of words.
+impl Scenario {
+    /// Creates a text answer.
     pub fn plain(text: &str) -> Self {
         Self::Plain { text: text.to_owned() }
     }
 
-    /// A documented error, by the name that [`documented_errors`] has for it.
+    /// Creates a documented error by its name in [`documented_errors`].
     pub fn refused(dialect: Dialect, name: &str) -> Option<Self> {
         documented_errors(dialect)
             .into_iter()
             .find(|error| error.name == name)
-            .map(DocumentedError::into_scene)
+            .map(Self::from)
     }
 
-    /// One of every kind, with these words.
+    /// Returns one scenario of every kind, with these texts.
     pub fn samples(dialect: Dialect, text: &str, thoughts: &str) -> Vec<Self> {
         let (text, thoughts) = (text.to_owned(), thoughts.to_owned());
-        let words = || text.clone();
+        let text_copy = || text.clone();
         let arguments = serde_json::json!({ "city": text }).to_string();
         let call = |id: &str| (id.to_owned(), "weather".to_owned(), arguments.clone());
         let (id, name, _) = call("call_1");
         let mut errors = documented_errors(dialect);
         vec![
-            Self::Plain { text: words() },
+            Self::Plain { text: text_copy() },
             Self::Reasoning {
                 thoughts: thoughts.clone(),
-                text: words(),
+                text: text_copy(),
             },
             Self::InlineThink {
                 thoughts: thoughts.clone(),
-                text: words(),
+                text: text_copy(),
             },
             Self::ToolCall {
                 id,
@@ -217,16 +217,16 @@ impl Scene {
                 text: arguments.clone(),
             },
             Self::WebSearch {
-                text: words(),
+                text: text_copy(),
                 citations: vec![("https://example.org/tides".to_owned(), thoughts)],
             },
             Self::ServedBy {
                 provider: "DeepInfra".to_owned(),
                 model: None,
-                text: words(),
+                text: text_copy(),
             },
             Self::FinishReason {
-                text: words(),
+                text: text_copy(),
                 reason: "length".to_owned(),
             },
             Self::Many { tokens: 100 },
@@ -237,37 +237,37 @@ impl Scene {
             Self::KeepAlives {
                 count: 3,
                 every_ms: 2,
-                text: words(),
+                text: text_copy(),
             },
             Self::Delayed {
                 ms: 10,
-                then: Box::new(Self::Plain { text: words() }),
+                then: Box::new(Self::Plain { text: text_copy() }),
             },
-            errors.swap_remove(0).into_scene(),
+            errors.swap_remove(0).into(),
             Self::MidStreamError {
-                text: words(),
+                text: text_copy(),
                 status: 503,
-                code_is_a_word: false,
+                code_is_text: false,
             },
             Self::NoContent,
-            Self::Stall { text: words() },
+            Self::Stall { text: text_copy() },
             Self::NeverFirstByte,
             Self::KeepAlivesForever { every_ms: 5 },
-            Self::Truncated { text: words() },
-            Self::Unfinished { text: words() },
-            Self::HalfClosed { text: words() },
-            Self::Reset { text: words() },
+            Self::Truncated { text: text_copy() },
+            Self::Unfinished { text: text_copy() },
+            Self::HalfClosed { text: text_copy() },
+            Self::Reset { text: text_copy() },
             Self::WrongContentType,
             Self::Garbage,
-            Self::BrokenJson { text: words() },
+            Self::BrokenJson { text: text_copy() },
         ]
     }
 
-    /// The scene of this kind, such as `plain` or `never_first_byte`, with these fields changed; or the error that the
-    /// dialect documents under this name. Nothing where there is none.
+    /// Returns the scenario of this kind, such as `plain` or `never_first_byte`, with these fields changed, or the error
+    /// that the dialect documents under this name; `None` if there is neither.
     ///
     /// # Errors
-    /// Fields that the kind does not take.
+    /// If the kind does not have these fields.
     pub fn named(dialect: Dialect, name: &str, fields: Option<Value>) -> serde_json::Result<Option<Self>> {
         if let Some(refused) = Self::refused(dialect, name) {
             return Ok(Some(refused));
@@ -284,14 +284,14 @@ impl Scene {
                         sample.extend(fields);
                     }
                 }
-                // A kind without fields, or fields that are no object: said so by the reader below.
+                // Fields for a kind without any, or not an object: `from_value` below returns the error.
                 (_, fields) => json = serde_json::json!({ name: fields }),
             }
         }
         serde_json::from_value(json).map(Some)
     }
 
-    /// What [`Scene::named`] calls it.
+    /// Returns the name for [`Scenario::named`].
     pub fn kind(&self) -> String {
         match serde_json::to_value(self) {
             Ok(Value::Object(fields)) => fields.keys().next().cloned().unwrap_or_default(),
@@ -300,36 +300,46 @@ impl Scene {
         }
     }
 
-    /// Any scene, with any words. The same seed gives the same one.
+    /// Returns a random scenario with random text, reproducible by the seed.
     pub fn random(dialect: Dialect, seed: u64) -> Self {
-        let mut dice = Dice::new(seed);
-        let (text, thoughts) = (dice.words(24), dice.words(12));
+        let mut rng = SeededRng::new(seed);
+        let (text, thoughts) = (rng.words(24), rng.words(12));
         let mut samples = Self::samples(dialect, &text, &thoughts);
-        let mut scene = samples.swap_remove(dice.below(samples.len() as u64) as usize);
-        match &mut scene {
+        let mut scenario = samples.swap_remove(rng.below(samples.len() as u64) as usize);
+        match &mut scenario {
             Self::FinishReason { reason, .. } => {
                 let reasons = dialect.finish_reasons();
-                *reason = reasons[dice.below(reasons.len() as u64) as usize].to_owned();
+                *reason = reasons[rng.below(reasons.len() as u64) as usize].to_owned();
             }
-            Self::Many { tokens } => *tokens = 1 + dice.below(400) as u32,
-            Self::Slow { tokens, .. } => *tokens = 1 + dice.below(20) as u32,
+            Self::Many { tokens } => *tokens = 1 + rng.below(400) as u32,
+            Self::Slow { tokens, .. } => *tokens = 1 + rng.below(20) as u32,
             Self::KeepAlives { count, every_ms, .. } => {
-                (*count, *every_ms) = (dice.below(6) as u32, dice.below(4));
+                (*count, *every_ms) = (rng.below(6) as u32, rng.below(4));
             }
-            Self::Delayed { ms, .. } => *ms = dice.below(15),
+            Self::Delayed { ms, .. } => *ms = rng.below(15),
             Self::MidStreamError {
-                status, code_is_a_word, ..
+                status, code_is_text, ..
             } => {
-                *status = [429, 500, 502, 503][dice.below(4) as usize];
-                *code_is_a_word = dice.below(2) == 1;
+                *status = [429, 500, 502, 503][rng.below(4) as usize];
+                *code_is_text = rng.below(2) == 1;
             }
             Self::Refused { .. } => {
                 let mut errors = documented_errors(dialect);
-                let one = dice.below(errors.len() as u64) as usize;
-                scene = errors.swap_remove(one).into_scene();
+                let index = rng.below(errors.len() as u64) as usize;
+                scenario = errors.swap_remove(index).into();
             }
             _ => {}
         }
-        scene
+        scenario
+    }
+}
+
+impl From<DocumentedError> for Scenario {
+    fn from(error: DocumentedError) -> Self {
+        Self::Refused {
+            status: error.status,
+            body: error.body,
+            retry_after: error.retry_after,
+        }
     }
 }
