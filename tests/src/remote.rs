@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nearside::Error;
-use nearside::chat::{ChatRequest, ChatStream, Chunk, CostSource, DataPolicy, Message, Receipt, Route, StopReason, Target, Usage};
-use nearside::stream::Stream;
 use nearside::RetryPolicy;
+use nearside::chat::{
+    AnswerSummary, ChatRequest, ChatStream, Chunk, CostSource, DataPolicy, Message, Route, RouteRule, Target,
+};
 use nearside::engine::remote::{
-    Circuit, Connection, Http, Timeouts, Price, ProviderKind, ProviderSettings, RemoteEngine, RemoteModel, Secret,
+    Circuit, Connection, Http, Price, ProviderKind, ProviderSettings, RemoteEngine, RemoteModel, Secret, Timeouts,
     Upstreams,
 };
 use nearside::engine::{Engine, Job};
+use nearside::stream::Stream;
 use tokio::runtime::Handle;
 
 use crate::provider::{Dialect, Provider};
@@ -73,7 +75,7 @@ pub fn start_chat(connection: Connection, request: ChatRequest) -> ChatStream {
     };
     RemoteEngine::new(connection, Handle::current()).answer(Job {
         request,
-        route: Route::to(target, "asked", "a test asks"),
+        route: Route::to(target, RouteRule::RequestedTarget, "a test asks"),
         sink,
         asked: Instant::now(),
     });
@@ -92,18 +94,7 @@ pub struct CollectedAnswer {
     /// Address and title of each citation.
     pub citations: Vec<(String, String)>,
     /// The fields of `Done`, or the error.
-    pub end: Result<AnswerEnd, Error>,
-}
-
-/// The fields of `Done`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AnswerEnd {
-    /// The stop reason.
-    pub stop: StopReason,
-    /// The token usage.
-    pub usage: Usage,
-    /// The receipt.
-    pub receipt: Receipt,
+    pub end: Result<AnswerSummary, Error>,
 }
 
 impl CollectedAnswer {
@@ -123,16 +114,14 @@ impl CollectedAnswer {
                 Chunk::Text { text } => answer.text += &text,
                 Chunk::ToolCall { id, name, arguments } => answer.calls.push((id, name, arguments)),
                 Chunk::Citation { url, title } => answer.citations.push((url, title)),
-                Chunk::Done {
-                    stop, usage, receipt, ..
-                } => answer.end = Ok(AnswerEnd { stop, usage, receipt }),
+                Chunk::Done { summary } => answer.end = Ok(summary),
             }
         }
         answer
     }
 
     /// Returns the fields of `Done`; panics if the answer failed.
-    pub fn done(&self) -> &AnswerEnd {
+    pub fn done(&self) -> &AnswerSummary {
         self.end.as_ref().expect("the answer succeeded")
     }
 

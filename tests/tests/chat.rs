@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use nearside::chat::{ChatRequest, ChatStream, Chunk, Limits, Message, Sampling, StopReason, Target, Timings, Usage};
+use nearside::chat::{
+    AnswerSummary, ChatRequest, ChatStream, Chunk, Limits, Message, Sampling, StopReason, Target, Timings, Usage,
+};
 use nearside::{Config, ErrorKind, Nearside, Result};
 use nearside_tests::models;
 
@@ -68,15 +70,10 @@ async fn gather(stream: &ChatStream) -> Result<LocalAnswer> {
                 }
                 Chunk::ToolCall { name, .. } => panic!("unexpected call of `{name}`"),
                 Chunk::Citation { url, .. } => panic!("unexpected citation of `{url}`"),
-                Chunk::Done {
-                    stop,
-                    usage,
-                    timings,
-                    receipt,
-                } => {
-                    assert_eq!(receipt.cost_usd, 0.0);
-                    assert_eq!(receipt.data_policy.region, "device");
-                    answer.done = Some((stop, usage, timings));
+                Chunk::Done { summary } => {
+                    assert_eq!(summary.receipt.cost_usd, 0.0);
+                    assert_eq!(summary.receipt.data_policy.region, "device");
+                    answer.done = Some((summary.stop, summary.usage, summary.timings));
                 }
             }
         }
@@ -242,8 +239,10 @@ async fn cancelling_a_long_prefill_ends_it_at_once_and_the_model_still_works() {
             matches!(
                 last[..],
                 [Chunk::Done {
-                    stop: StopReason::Cancelled,
-                    ..
+                    summary: AnswerSummary {
+                        stop: StopReason::Cancelled,
+                        ..
+                    }
                 }]
             ),
             "{last:?}"

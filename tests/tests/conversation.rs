@@ -40,7 +40,7 @@ async fn gather(stream: ChatStream) -> Result<(String, StopReason), Error> {
         for chunk in batch {
             match chunk {
                 Chunk::Text { text } => answer.push_str(&text),
-                Chunk::Done { stop: how, .. } => stop = Some(how),
+                Chunk::Done { summary } => stop = Some(summary.stop),
                 _ => {}
             }
         }
@@ -420,12 +420,12 @@ async fn a_real_model_gets_the_history_without_what_its_context_cannot_hold() {
         .iter()
         .filter(|message| message.role == Role::Assistant)
         .collect();
-    assert_eq!(answers[0].left_out, 0);
+    assert_eq!(answers[0].omitted_messages, 0);
     let last = answers.last().expect("answers");
     assert!(
-        last.left_out > 0 && last.left_out % 2 == 0,
+        last.omitted_messages > 0 && last.omitted_messages % 2 == 0,
         "whole turns: {}",
-        last.left_out
+        last.omitted_messages
     );
     // User message, answer and system prompt: the model got the history.
     let seen: Vec<u32> = answers

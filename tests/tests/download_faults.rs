@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nearside::model::DownloadStream;
 use nearside::{Error, ErrorKind};
-use nearside_tests::fixtures::{self, TIMEOUTS, TestDevice, kinds};
+use nearside_tests::fixtures::{self, LIMITS, TestDevice, kinds};
 use nearside_tests::hub::{Fault, Host, Hub, LoggedRequest, Refusal};
 use nearside_tests::{models, tiny_models};
 
@@ -165,7 +165,7 @@ async fn a_failing_server_is_retried_and_then_given_up_with_the_bytes_kept() {
     while device.partial_bytes() < 1_000_000 {
         let _ = tokio::time::timeout(Duration::from_millis(5), stream.next_batch()).await;
     }
-    (0..TIMEOUTS.retry.attempts).for_each(|_| hub.add_fault(trouble()));
+    (0..LIMITS.retry.attempts).for_each(|_| hub.add_fault(trouble()));
     let error = failure(&stream).await;
     assert_eq!(error.kind(), ErrorKind::Provider, "{error}");
     let held = device.partial_bytes();

@@ -3,7 +3,7 @@
 #![allow(clippy::expect_used, reason = "a step that fails is a test that fails")]
 
 use nearside::model::download::head;
-use nearside::model::{DownloadEvent, ModelRef};
+use nearside::model::{DownloadEvent, ModelRef, ResolvedFile};
 use nearside_tests::fixtures::{self, TestDevice, kinds};
 use nearside_tests::hub::{Host, Hub};
 use nearside_tests::{models, tiny_models};
@@ -24,13 +24,15 @@ async fn a_real_model_is_resolved_fetched_verified_and_installed() {
     assert_eq!(
         events[0],
         DownloadEvent::Resolved {
-            name: "SmolLM2-135M-Q4_1.gguf".to_owned(),
-            url: format!(
-                "{}/org/smol/resolve/0123456789abcdef0123456789abcdef01234567/SmolLM2-135M-Q4_1.gguf",
-                hub.url()
-            ),
-            size_bytes: 98_362_432,
-            sha256: Some(SMOLLM2_SHA256.to_owned()),
+            file: ResolvedFile {
+                name: "SmolLM2-135M-Q4_1.gguf".to_owned(),
+                url: format!(
+                    "{}/org/smol/resolve/0123456789abcdef0123456789abcdef01234567/SmolLM2-135M-Q4_1.gguf",
+                    hub.url()
+                ),
+                size_bytes: 98_362_432,
+                sha256: Some(SMOLLM2_SHA256.to_owned()),
+            },
         }
     );
     let progress = fixtures::progress(&events);
@@ -177,15 +179,19 @@ async fn a_mirror_without_a_programming_interface_serves_a_named_file() {
         .expect("a hub");
     let device = TestDevice::new(&hub);
     let events = device.download("hf:o/r/sub/m.gguf").await.expect("a download");
-    let DownloadEvent::Resolved { sha256, url, .. } = &events[0] else {
+    let DownloadEvent::Resolved { file } = &events[0] else {
         panic!("resolved comes first")
     };
     assert_eq!(
-        *sha256,
+        file.sha256,
         Some(tiny_models::sha256(&bytes)),
         "known before the first byte"
     );
-    assert!(url.contains("/resolve/0123456789abcdef"), "pinned to the commit: {url}");
+    assert!(
+        file.url.contains("/resolve/0123456789abcdef"),
+        "pinned to the commit: {}",
+        file.url
+    );
 }
 
 #[tokio::test]

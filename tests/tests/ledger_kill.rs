@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use nearside::state::{Ledger, SpendBy, SpendRow};
 use nearside::state::State;
+use nearside::state::{Ledger, SpendBy, SpendRow};
 use nearside_tests::tiny_models;
 
 const KILLS: u64 = 100;

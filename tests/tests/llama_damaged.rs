@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use nearside_llama::{Context, ContextParams, Error, LoadMode, Model, ModelParams, Probe};
+use nearside_llama::{Context, ContextParams, LlamaError, LoadMode, Model, ModelParams, Probe};
 use nearside_tests::gguf::ModelHead;
 use nearside_tests::models;
 use tempfile::TempDir;
@@ -24,7 +24,7 @@ fn a_failed_assert_of_llama_cpp_is_an_error() {
                 .patched(damaged.at("llama.block_count"), &layers.to_le_bytes()),
         );
         assert!(
-            matches!(&error, Err(Error::Load(reason)) if reason.contains("GGML_ASSERT")),
+            matches!(&error, Err(LlamaError::Load(reason)) if reason.contains("GGML_ASSERT")),
             "{layers}: {error:?}"
         );
     }
@@ -39,16 +39,19 @@ fn a_cut_file_is_an_error() {
     for cut in [0, 3, 4, 8, 23, 24, 100, 1000, 100_000, whole.len() - 1, whole.len()] {
         std::fs::write(&damaged.file, &whole[..cut]).unwrap();
         assert!(
-            matches!(Probe::open(&damaged.file, LoadMode::Repacked), Err(Error::Load(_))),
+            matches!(
+                Probe::from_file(&damaged.file, LoadMode::Repacked),
+                Err(LlamaError::Load(_))
+            ),
             "{cut} bytes"
         );
-        assert!(matches!(load(&damaged.file), Err(Error::Load(_))), "{cut} bytes");
+        assert!(matches!(load(&damaged.file), Err(LlamaError::Load(_))), "{cut} bytes");
     }
     assert!(matches!(
         load(&damaged.file.with_file_name("absent.gguf")),
-        Err(Error::Load(_))
+        Err(LlamaError::Load(_))
     ));
-    assert!(matches!(load(&PathBuf::from("a\0b")), Err(Error::Input(_))));
+    assert!(matches!(load(&PathBuf::from("a\0b")), Err(LlamaError::Input(_))));
     assert!(load(damaged.file.parent().unwrap()).is_err(), "a folder");
 }
 
@@ -65,7 +68,7 @@ fn absurd_shapes_are_errors() {
         for value in [0, 1, 7, 65_536, i32::MAX as u32, u32::MAX] {
             let error = damaged.probe(&damaged.head.patched(damaged.at(key), &value.to_le_bytes()));
             assert!(
-                matches!(error, Err(Error::Load(_) | Error::Context(_))),
+                matches!(error, Err(LlamaError::Load(_) | LlamaError::Context(_))),
                 "{key} = {value}: {error:?}"
             );
         }
@@ -79,7 +82,7 @@ fn numbers_that_only_computing_would_stumble_over_are_found_before() {
     for value in [-1.0, f32::NAN, f32::INFINITY] {
         let error = damaged.probe(&damaged.head.patched(at, &value.to_le_bytes()));
         assert!(
-            matches!(&error, Err(Error::Load(reason)) if reason.contains("epsilon")),
+            matches!(&error, Err(LlamaError::Load(reason)) if reason.contains("epsilon")),
             "{value}: {error:?}"
         );
     }
@@ -123,7 +126,7 @@ fn an_endless_word_does_not_exhaust_the_stack() {
     }
     assert!(matches!(
         model.tokenize(&"a".repeat(1 << 20), false, false),
-        Err(Error::Input(_))
+        Err(LlamaError::Input(_))
     ));
     let mut context = Context::new(
         &model,
@@ -161,7 +164,7 @@ impl Damaged {
 
     fn probe(&self, head: &ModelHead) -> Result<(), Error> {
         head.write(&self.file);
-        let probe = Probe::open(&self.file, LoadMode::Repacked)?;
+        let probe = Probe::from_file(&self.file, LoadMode::Repacked)?;
         probe.need(&ContextParams {
             context: 1024,
             ..ContextParams::default()

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use nearside_llama::{
-    Context, ContextParams, Decoded, Error, Grammar, LoadMode, Model, ModelParams, Sampler, SamplerParams, Token,
+    Context, ContextParams, Decoded, Grammar, LlamaError, LoadMode, Model, ModelParams, Sampler, SamplerParams, Token,
     json_schema_to_grammar,
 };
 use nearside_tests::models;
@@ -173,7 +173,7 @@ fn input_without_meaning_is_an_error_and_changes_nothing() {
     let mut sampler = Sampler::new(&model, &greedy()).unwrap();
     let go_on = AtomicBool::new(false);
     assert!(
-        matches!(context.sample(&mut sampler), Err(Error::Input(_))),
+        matches!(context.sample(&mut sampler), Err(LlamaError::Input(_))),
         "nothing was decoded"
     );
     for tokens in [
@@ -184,29 +184,29 @@ fn input_without_meaning_is_an_error_and_changes_nothing() {
         &[Token::try_from(model.vocab_size()).unwrap()],
     ] {
         assert!(
-            matches!(context.decode(tokens, true, &go_on), Err(Error::Input(_))),
+            matches!(context.decode(tokens, true, &go_on), Err(LlamaError::Input(_))),
             "{} tokens",
             tokens.len()
         );
     }
     assert_eq!(context.position(), 0);
-    for _ in 0..context.context() / 64 {
+    for _ in 0..context.capacity() / 64 {
         context.decode(&[1; 64], false, &go_on).unwrap();
     }
     assert!(
-        matches!(context.decode(&[1], true, &go_on), Err(Error::Input(_))),
+        matches!(context.decode(&[1], true, &go_on), Err(LlamaError::Input(_))),
         "the context is full"
     );
-    assert_eq!(context.position(), context.context());
+    assert_eq!(context.position(), context.capacity());
     assert!(
-        matches!(context.sample(&mut sampler), Err(Error::Input(_))),
+        matches!(context.sample(&mut sampler), Err(LlamaError::Input(_))),
         "no logits were requested"
     );
 
     let other = load(LoadMode::Repacked);
     let mut foreign = Sampler::new(&other, &greedy()).unwrap();
     assert!(
-        matches!(context.sample(&mut foreign), Err(Error::Input(_))),
+        matches!(context.sample(&mut foreign), Err(LlamaError::Input(_))),
         "a sampler of another model"
     );
     let mut nothing = Vec::new();
@@ -252,7 +252,7 @@ fn loading_can_be_cancelled_and_survives_a_panic() {
         calls += 1;
         calls < 3
     });
-    assert!(matches!(cancelled, Err(Error::Cancelled)), "{cancelled:?}");
+    assert!(matches!(cancelled, Err(LlamaError::Cancelled)), "{cancelled:?}");
     assert_eq!(calls, 3);
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         let _ = Model::load(&path, &ModelParams::default(), &mut |_| panic!("from the caller"));

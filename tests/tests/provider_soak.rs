@@ -59,7 +59,7 @@ fn ten_thousand_faulty_streams_all_end_and_leave_nothing_behind() {
             let mut connection = connected(provider);
             // Connections are shared, as in an app; circuit breakers are not, or a few faults would block the rest.
             connection.http = clients[n % providers.len()].clone();
-            connection.timeouts.attempts = 2;
+            connection.timeouts.retry.attempts = 2;
             let permit = Arc::clone(&gate).acquire_owned().await.expect("open");
             running.spawn(async move {
                 let begun = Instant::now();

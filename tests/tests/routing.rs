@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nearside::chat::{
-    ChatRequest, ChatStream, Chunk, CostSource, Limits, Mode, Receipt, Sensitivity, StopReason, Target,
+    ChatRequest, ChatStream, Chunk, CostSource, Limits, Mode, Receipt, RouteRule, Sensitivity, StopReason, Target,
 };
 use nearside::engine::remote::Secret;
 use nearside::route::{Consent, Decision, Policy};
@@ -72,7 +72,7 @@ async fn read(stream: &ChatStream) -> StreamResult {
             Ok(batch) => batch.into_iter().for_each(|chunk| match chunk {
                 Chunk::Started { route } => result.targets.push(route.target),
                 Chunk::Text { text } => result.text += &text,
-                Chunk::Done { stop, receipt, .. } => result.end = Ok((stop, receipt)),
+                Chunk::Done { summary } => result.end = Ok((summary.stop, summary.receipt)),
                 _ => {}
             }),
             Err(error) => {
@@ -165,7 +165,7 @@ async fn the_device_answers_where_it_can_and_is_the_fallback_of_a_failing_provid
     let failed: Vec<_> = receipt
         .skipped
         .iter()
-        .filter(|skipped| skipped.rule == "failed")
+        .filter(|skipped| skipped.rule == RouteRule::PreviousFailed)
         .collect();
     assert_eq!((failed.len(), &failed[0].target), (1, &remote(Dialect::Compatible)));
     assert_eq!(receipt.cost_usd, 0.0);
@@ -207,7 +207,7 @@ async fn the_user_is_asked_first_and_consent_holds_for_that_target() {
         .route(short(Mode::PreferOnDevice))
         .await
         .expect("a decision");
-    let Decision::Ask { question } = decision else {
+    let Decision::NeedsConsent { question } = decision else {
         panic!("{decision:?}")
     };
     assert_eq!(question.target, remote(Dialect::Fireworks));
