@@ -162,10 +162,10 @@ impl Damaged {
         self.head.value(key).start
     }
 
-    fn probe(&self, head: &ModelHead) -> Result<(), Error> {
+    fn probe(&self, head: &ModelHead) -> Result<(), LlamaError> {
         head.write(&self.file);
         let probe = Probe::from_file(&self.file, LoadMode::Repacked)?;
-        probe.need(&ContextParams {
+        probe.memory(&ContextParams {
             context: 1024,
             ..ContextParams::default()
         })?;
@@ -173,6 +173,6 @@ impl Damaged {
     }
 }
 
-fn load(path: &std::path::Path) -> Result<Model, Error> {
+fn load(path: &std::path::Path) -> Result<Model, LlamaError> {
     Model::load(path, &ModelParams::default(), &mut |_| true)
 }
