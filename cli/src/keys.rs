@@ -79,11 +79,7 @@ impl KeyFiles {
             Err(cause) => return Err(Error::file(&variable, "read", &cause).into()),
         }
         let key = self.directory.join(&provider);
-        Ok(if key.exists() {
-            KeySource::File(key)
-        } else {
-            KeySource::None
-        })
+        Ok(key.exists().then_some(key).map_or(KeySource::None, KeySource::File))
     }
 
     /// Stores this key, replacing the previous one. Returns its file.

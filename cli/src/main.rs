@@ -40,17 +40,17 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let mut output = Printer::new(cli.global.json);
-    match run_cli(cli, &mut output) {
+    let json = cli.global.json;
+    match run_cli(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output.print_error(&error);
+            Printer::new(json).print_error(&error);
             error.exit_code()
         }
     }
 }
 
-fn run_cli(cli: Cli, output: &mut Printer) -> Result<(), CliError> {
+fn run_cli(cli: Cli) -> Result<(), CliError> {
     if cli.global.verbose {
         output::log_to_stderr();
     }
@@ -61,8 +61,8 @@ fn run_cli(cli: Cli, output: &mut Printer) -> Result<(), CliError> {
         .map_err(|cause| nearside::Error::internal(format!("could not start the event loop: {cause}")))?;
     runtime.block_on(async {
         let mut session = CliSession {
+            output: Printer::new(cli.global.json),
             global: cli.global,
-            output,
             interrupt: Interrupt::listen()?,
         };
         commands::execute_command(cli.command, &mut session).await

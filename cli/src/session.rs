@@ -14,13 +14,13 @@ use crate::output::Printer;
 
 /// One run of the program.
 #[derive(Debug)]
-pub(crate) struct CliSession<'a> {
+pub(crate) struct CliSession {
     pub(crate) global: GlobalArgs,
-    pub(crate) output: &'a mut Printer,
+    pub(crate) output: Printer,
     pub(crate) interrupt: Interrupt,
 }
 
-impl CliSession<'_> {
+impl CliSession {
     /// Opens the library with the global flags only, and sets the hub token.
     pub(crate) fn open_library(&self) -> Result<Nearside, CliError> {
         let nearside = Nearside::new(self.config()?)?;
@@ -73,9 +73,7 @@ impl CliSession<'_> {
         Ok(Config {
             directory: self.directory()?,
             hub: flag_or_variable(&self.global.hub, "HF_ENDPOINT")?,
-            context: None,
-            cache_type: None,
-            threads: None,
+            ..Config::default()
         })
     }
 

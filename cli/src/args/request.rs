@@ -1,7 +1,7 @@
 //! The flags that build a request, shared by `chat`, `route` and `cost`.
 
 use clap::Args;
-use nearside::chat::{ChatRequest, Limits, Message, Mode, Output, Preset, Reasoning, Sampling, Sensitivity};
+use nearside::chat::{ChatRequest, Limits, Message, Mode, Output, Reasoning, Sampling, Sensitivity};
 use nearside::model::ModelRef;
 use nearside::{Config, Error};
 
@@ -119,10 +119,10 @@ impl RequestArgs {
             messages: self.system.iter().map(Message::system).collect(),
             model: (routing.model.clone()).or(self.reference.as_ref().map(ModelRef::to_string)),
             provider: routing.provider.clone(),
-            mode: routing.mode.map(Mode::from).unwrap_or_default(),
-            sensitivity: routing.sensitivity.map(Sensitivity::from).unwrap_or_default(),
+            mode: routing.mode.map(|mode| mode.0).unwrap_or_default(),
+            sensitivity: routing.sensitivity.map(|sensitivity| sensitivity.0).unwrap_or_default(),
             sampling: Sampling {
-                preset: sampling.preset.map(Preset::from),
+                preset: sampling.preset.map(|preset| preset.0),
                 temperature: sampling.temperature,
                 top_p: sampling.top_p,
                 top_k: sampling.top_k,
@@ -131,7 +131,9 @@ impl RequestArgs {
                 stop: sampling.stop.clone(),
                 ..Sampling::default()
             },
-            reasoning: self.reasoning_effort.map(Reasoning::from).unwrap_or_default(),
+            reasoning: (self.reasoning_effort)
+                .map(|effort| Reasoning::Effort { effort: effort.0 })
+                .unwrap_or_default(),
             output: self.output_format()?,
             limits: Limits {
                 max_tokens: sampling.max_tokens,
@@ -145,8 +147,8 @@ impl RequestArgs {
 
     /// Whether content may leave this device at all.
     pub(crate) fn allows_remote(&self) -> bool {
-        let stays = matches!(self.routing.mode, Some(ModeArg::OnlyOnDevice));
-        !stays && !matches!(self.routing.sensitivity, Some(SensitivityArg::Sensitive))
+        let stays = matches!(self.routing.mode, Some(ModeArg(Mode::OnlyOnDevice)));
+        !stays && !matches!(self.routing.sensitivity, Some(SensitivityArg(Sensitivity::Sensitive)))
     }
 
     /// Whether the user consented in advance.

@@ -1,13 +1,94 @@
-//! Values of flags: enums with the library's type for each, and parsers whose error texts clap shows to the user.
+//! Values of flags: the library's enums with names and help texts, and parsers whose error texts clap shows to the user.
 
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
-use nearside::chat::{Effort, Mode, Preset, Reasoning, Sensitivity};
+use nearside::chat::{Effort, Mode, Preset, Sensitivity};
+use nearside::engine::remote::ProviderKind;
 use nearside::model::CacheType;
+use nearside::route::SpendBy;
 
-/// `--cache`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct CacheArg(pub(crate) CacheType);
+/// Defines a flag's type: an enum of the library with the name and the help of each value.
+macro_rules! value_arg {
+    ($(#[$doc:meta])* $arg:ident($library:ty): $($value:path => $name:literal, $help:literal;)+) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub(crate) struct $arg(pub(crate) $library);
+
+        impl ValueEnum for $arg {
+            fn value_variants<'a>() -> &'a [Self] {
+                &[$(Self($value)),+]
+            }
+
+            fn to_possible_value(&self) -> Option<PossibleValue> {
+                Some(match self.0 {
+                    $($value => PossibleValue::new($name).help($help),)+
+                })
+            }
+        }
+    };
+}
+
+value_arg! {
+    /// `--cache`.
+    CacheArg(CacheType):
+    CacheType::F16 => "f16", "Exact, the default";
+    CacheType::Q8_0 => "q8_0", "About half the memory, nearly the same answers";
+}
+
+value_arg! {
+    /// `--mode`.
+    ModeArg(Mode):
+    Mode::OnlyOnDevice => "only-on-device", "On this device only: no connection is opened";
+    Mode::PreferOnDevice => "prefer-on-device", "On this device if possible, else remote";
+    Mode::PreferInCloud => "prefer-in-cloud", "Remote if the policy allows it, else on this device";
+    Mode::OnlyInCloud => "only-in-cloud", "Remote only";
+}
+
+value_arg! {
+    /// `--sensitivity`.
+    SensitivityArg(Sensitivity):
+    Sensitivity::Public => "public", "Not private: may be sent wherever the policy allows, without consent";
+    Sensitivity::Personal => "personal", "May be sent only where the policy allows and you consent";
+    Sensitivity::Sensitive => "sensitive", "Never leaves this device";
+}
+
+value_arg! {
+    /// `--preset`.
+    PresetArg(Preset):
+    Preset::Precise => "precise", "The likeliest tokens: facts, code, translations";
+    Preset::Balanced => "balanced", "For most uses";
+    Preset::Creative => "creative", "Unlikely tokens as well: stories, ideas";
+}
+
+value_arg! {
+    /// `--reasoning-effort`.
+    EffortArg(Effort):
+    Effort::Low => "low", "Little reasoning";
+    Effort::Medium => "medium", "The usual amount";
+    Effort::High => "high", "Much reasoning";
+}
+
+value_arg! {
+    /// `cost --by`.
+    GroupByArg(SpendBy):
+    SpendBy::Day => "day", "Days, in UTC";
+    SpendBy::Model => "model", "Models, with their providers";
+    SpendBy::Provider => "provider", "Providers; local models are `device`";
+    SpendBy::Purpose => "purpose", "Purposes of the requests";
+}
+
+value_arg! {
+    /// `providers add --kind`; the names are those of [`ProviderKind::name`].
+    KindArg(ProviderKind):
+    ProviderKind::OpenRouter => "openrouter", "openrouter.ai: many models of many upstream providers";
+    ProviderKind::DeepSeek => "deepseek", "DeepSeek";
+    ProviderKind::Groq => "groq", "Groq";
+    ProviderKind::Fireworks => "fireworks", "Fireworks AI";
+    ProviderKind::OpenAi => "openai", "OpenAI";
+    ProviderKind::Ollama => "ollama", "An Ollama server";
+    ProviderKind::LlamaServer => "llama-server", "llama.cpp's llama-server";
+    ProviderKind::Compatible => "compatible", "Any other server with OpenAI's chat completions API, such as vLLM";
+}
 
 /// `--reasoning`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -16,107 +97,6 @@ pub(crate) enum ReasoningDisplay {
     Show,
     /// Only a count of its tokens
     Hide,
-}
-
-/// `--mode`.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum ModeArg {
-    /// On this device only: no connection is opened
-    OnlyOnDevice,
-    /// On this device if possible, else remote
-    PreferOnDevice,
-    /// Remote if the policy allows it, else on this device
-    PreferInCloud,
-    /// Remote only
-    OnlyInCloud,
-}
-
-/// `--sensitivity`.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum SensitivityArg {
-    /// Not private: may be sent wherever the policy allows, without consent
-    Public,
-    /// May be sent only where the policy allows and you consent
-    Personal,
-    /// Never leaves this device
-    Sensitive,
-}
-
-/// `--preset`.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum PresetArg {
-    /// The likeliest tokens: facts, code, translations
-    Precise,
-    /// For most uses
-    Balanced,
-    /// Unlikely tokens as well: stories, ideas
-    Creative,
-}
-
-/// `--reasoning-effort`.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum EffortArg {
-    /// Little reasoning
-    Low,
-    /// The usual amount
-    Medium,
-    /// Much reasoning
-    High,
-}
-
-impl ValueEnum for CacheArg {
-    fn value_variants<'a>() -> &'a [Self] {
-        &[Self(CacheType::F16), Self(CacheType::Q8_0)]
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(match self.0 {
-            CacheType::F16 => PossibleValue::new("f16").help("Exact, the default"),
-            CacheType::Q8_0 => PossibleValue::new("q8_0").help("About half the memory, nearly the same answers"),
-        })
-    }
-}
-
-impl From<ModeArg> for Mode {
-    fn from(mode: ModeArg) -> Self {
-        match mode {
-            ModeArg::OnlyOnDevice => Self::OnlyOnDevice,
-            ModeArg::PreferOnDevice => Self::PreferOnDevice,
-            ModeArg::PreferInCloud => Self::PreferInCloud,
-            ModeArg::OnlyInCloud => Self::OnlyInCloud,
-        }
-    }
-}
-
-impl From<SensitivityArg> for Sensitivity {
-    fn from(sensitivity: SensitivityArg) -> Self {
-        match sensitivity {
-            SensitivityArg::Public => Self::Public,
-            SensitivityArg::Personal => Self::Personal,
-            SensitivityArg::Sensitive => Self::Sensitive,
-        }
-    }
-}
-
-impl From<PresetArg> for Preset {
-    fn from(preset: PresetArg) -> Self {
-        match preset {
-            PresetArg::Precise => Self::Precise,
-            PresetArg::Balanced => Self::Balanced,
-            PresetArg::Creative => Self::Creative,
-        }
-    }
-}
-
-impl From<EffortArg> for Reasoning {
-    fn from(effort: EffortArg) -> Self {
-        let effort = match effort {
-            EffortArg::Low => Effort::Low,
-            EffortArg::Medium => Effort::Medium,
-            EffortArg::High => Effort::High,
-        };
-        Self::Effort { effort }
-    }
 }
 
 /// Parses US dollars: `0.05` or `$0.05`.

@@ -10,7 +10,6 @@ use crate::format::format_bytes;
 use crate::output::{Printer, bold, dim, plain};
 use crate::session::CliSession;
 
-/// Arguments of `bench`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct BenchArgs {
@@ -32,7 +31,7 @@ pub(crate) struct BenchArgs {
 }
 
 /// Measures the model and prints the report.
-pub(crate) async fn bench_model(args: BenchArgs, session: &mut CliSession<'_>) -> Result<(), CliError> {
+pub(crate) async fn bench_model(args: BenchArgs, session: &mut CliSession) -> Result<(), CliError> {
     let nearside = nearside::Nearside::new(nearside::Config {
         threads: args.threads,
         ..session.config()?
@@ -48,7 +47,7 @@ pub(crate) async fn bench_model(args: BenchArgs, session: &mut CliSession<'_>) -
     if session.output.is_json() {
         session.output.print_json(&report)
     } else {
-        print_report(&report, session.output)
+        print_report(&report, &mut session.output)
     }
 }
 

@@ -6,7 +6,6 @@ use clap_complete::Shell;
 use crate::error::CliError;
 use crate::session::CliSession;
 
-/// Arguments of `completions`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct CompletionsArgs {
@@ -19,7 +18,7 @@ pub(crate) struct CompletionsArgs {
 pub(crate) fn print_script(
     args: &CompletionsArgs,
     mut program: Command,
-    session: &mut CliSession<'_>,
+    session: &mut CliSession,
 ) -> Result<(), CliError> {
     // Generate into memory first: the generator panics if the writer fails, as on a closed pipe.
     let mut script = Vec::new();

@@ -1,17 +1,17 @@
 //! `nearside cost`: estimates the cost of a prompt on every target, or, with `--spent`, reports spending. Makes no
 //! network request: prices come from cached model lists and the built-in table.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use nearside::Nearside;
 use nearside::route::{CostRow, SpendBy, SpendRow};
 
 use crate::args::RequestArgs;
+use crate::args::values::GroupByArg;
 use crate::error::CliError;
 use crate::format::{dollars_or_unknown, format_dollars, format_target};
 use crate::output::{dim, plain};
 use crate::session::CliSession;
 
-/// Arguments of `cost`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct CostArgs {
@@ -28,25 +28,12 @@ pub(crate) struct CostArgs {
     request: RequestArgs,
 }
 
-/// `--by`.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum GroupByArg {
-    /// Days, in UTC
-    Day,
-    /// Models, with their providers
-    Model,
-    /// Providers; local models are `device`
-    Provider,
-    /// Purposes of the requests
-    Purpose,
-}
-
 /// Prints the estimate or, with `--spent`, the spending.
-pub(crate) async fn print_cost(args: Box<CostArgs>, session: &mut CliSession<'_>) -> Result<(), CliError> {
+pub(crate) async fn print_cost(args: Box<CostArgs>, session: &mut CliSession) -> Result<(), CliError> {
     let nearside = session.open_for_request(&args.request)?;
     match &args.prompt {
         Some(prompt) => print_estimate(prompt, &args.request, &nearside, session).await,
-        None => print_spending(args.by.unwrap_or(GroupByArg::Day), &nearside, session).await,
+        None => print_spending(args.by.map_or(SpendBy::Day, |by| by.0), &nearside, session).await,
     }
 }
 
@@ -54,7 +41,7 @@ async fn print_estimate(
     prompt: &str,
     args: &RequestArgs,
     nearside: &Nearside,
-    session: &mut CliSession<'_>,
+    session: &mut CliSession,
 ) -> Result<(), CliError> {
     let request = session.build_request(args, prompt).await?;
     let rows = session.interrupt.race(nearside.cost(request)).await?;
@@ -85,16 +72,16 @@ fn estimate_row(row: &CostRow) -> Vec<String> {
     ]
 }
 
-async fn print_spending(by: GroupByArg, nearside: &Nearside, session: &mut CliSession<'_>) -> Result<(), CliError> {
-    let rows = session.interrupt.race(nearside.spending(by.into())).await?;
+async fn print_spending(by: SpendBy, nearside: &Nearside, session: &mut CliSession) -> Result<(), CliError> {
+    let rows = session.interrupt.race(nearside.spending(by)).await?;
     if session.output.is_json() {
         return session.output.print_json(&rows);
     }
     let heading = match by {
-        GroupByArg::Day => "DAY",
-        GroupByArg::Model => "MODEL",
-        GroupByArg::Provider => "PROVIDER",
-        GroupByArg::Purpose => "PURPOSE",
+        SpendBy::Day => "DAY",
+        SpendBy::Model => "MODEL",
+        SpendBy::Provider => "PROVIDER",
+        SpendBy::Purpose => "PURPOSE",
     };
     let headings = [heading, "ANSWERS", "USD", "UNSETTLED", "TOKENS IN", "TOKENS OUT"];
     let cells: Vec<Vec<String>> = rows.iter().map(spending_row).collect();
@@ -122,17 +109,6 @@ fn spending_row(row: &SpendRow) -> Vec<String> {
         row.prompt_tokens.to_string(),
         row.completion_tokens.to_string(),
     ]
-}
-
-impl From<GroupByArg> for SpendBy {
-    fn from(by: GroupByArg) -> Self {
-        match by {
-            GroupByArg::Day => Self::Day,
-            GroupByArg::Model => Self::Model,
-            GroupByArg::Provider => Self::Provider,
-            GroupByArg::Purpose => Self::Purpose,
-        }
-    }
 }
 
 const HEADINGS: [&str; 7] = ["PLACE", "IN", "OUT", "TOTAL", "RANGE", "AS OF", "SET UP"];

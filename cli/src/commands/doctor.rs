@@ -15,7 +15,6 @@ use crate::format::format_bytes;
 use crate::output::{Printer, bold, dim, good, plain, warning};
 use crate::session::CliSession;
 
-/// Arguments of `doctor`: none.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct DoctorArgs {}
@@ -53,7 +52,7 @@ struct BuildInfo {
 }
 
 /// Checks the device and prints the report.
-pub(crate) async fn diagnose_device(_: DoctorArgs, session: &mut CliSession<'_>) -> Result<(), CliError> {
+pub(crate) async fn diagnose_device(_: DoctorArgs, session: &mut CliSession) -> Result<(), CliError> {
     let directory = session.directory()?;
     let device = device::snapshot()?;
     let mut problems = Vec::new();
@@ -63,7 +62,7 @@ pub(crate) async fn diagnose_device(_: DoctorArgs, session: &mut CliSession<'_>)
             models = check_models(&nearside, &mut problems, session).await?;
             check_disk(Path::new(&directory), &mut problems);
         }
-        Err(CliError::Library(error)) => problems.push(Problem::from_error("data_dir", &error)),
+        Err(CliError::Library(error)) => problems.push(to_problem("data_dir", &error)),
         Err(other) => return Err(other),
     }
     check_processor(&mut problems);
@@ -92,18 +91,18 @@ pub(crate) async fn diagnose_device(_: DoctorArgs, session: &mut CliSession<'_>)
     if session.output.is_json() {
         session.output.print_json(&report)
     } else {
-        print_report(&report, session.output)
+        print_report(&report, &mut session.output)
     }
 }
 
 async fn check_models(
     nearside: &Nearside,
     problems: &mut Vec<Problem>,
-    session: &mut CliSession<'_>,
+    session: &mut CliSession,
 ) -> Result<Vec<CheckedModel>, CliError> {
     let models = match session.interrupt.race(nearside.models()).await {
         Err(CliError::Library(error)) => {
-            problems.push(Problem::from_error("store", &error));
+            problems.push(to_problem("store", &error));
             return Ok(Vec::new());
         }
         models => models?,
@@ -137,7 +136,7 @@ async fn check_models(
                 Some(report.verdict)
             }
             Err(CliError::Library(error)) => {
-                problems.push(Problem::from_error("model", &error));
+                problems.push(to_problem("model", &error));
                 None
             }
             Err(other) => return Err(other),
@@ -186,11 +185,9 @@ fn check_processor(problems: &mut Vec<Problem>) {
 #[cfg(not(target_arch = "x86_64"))]
 fn check_processor(_: &mut Vec<Problem>) {}
 
-impl Problem {
-    fn from_error(id: &'static str, error: &Error) -> Self {
-        let (text, remedy) = message_and_help(error);
-        Self { id, text, remedy }
-    }
+fn to_problem(id: &'static str, error: &Error) -> Problem {
+    let (text, remedy) = message_and_help(error);
+    Problem { id, text, remedy }
 }
 
 fn print_report(report: &DoctorReport, output: &mut Printer) -> Result<(), CliError> {

@@ -10,7 +10,6 @@ use crate::format::format_bytes;
 use crate::output::{Printer, bad, bold, dim, good, plain, warning};
 use crate::session::CliSession;
 
-/// Arguments of `fit`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct FitArgs {
@@ -22,14 +21,14 @@ pub(crate) struct FitArgs {
     context: Option<u32>,
     /// Storage of the KV cache [default: f16]
     #[arg(long, value_name = "TYPE")]
-    cache: Option<Cache>,
+    cache: Option<CacheArg>,
     /// Memory budget, such as `4GB` or `4GiB` [default: the memory available on this device]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     budget: Option<u64>,
 }
 
 /// Checks the model and prints the verdict.
-pub(crate) async fn check_fit(args: FitArgs, session: &mut CliSession<'_>) -> Result<(), CliError> {
+pub(crate) async fn check_fit(args: FitArgs, session: &mut CliSession) -> Result<(), CliError> {
     let nearside = session.open_library()?;
     let options = FitOptions {
         context: args.context,
@@ -40,7 +39,7 @@ pub(crate) async fn check_fit(args: FitArgs, session: &mut CliSession<'_>) -> Re
     if session.output.is_json() {
         session.output.print_json(&report)
     } else {
-        print_verdict(&report, session.output)
+        print_verdict(&report, &mut session.output)
     }
 }
 

@@ -8,7 +8,6 @@ use crate::format::format_bytes;
 use crate::output::{Printer, dim, good, plain};
 use crate::session::CliSession;
 
-/// Arguments of `import`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct ImportArgs {
@@ -18,13 +17,13 @@ pub(crate) struct ImportArgs {
 }
 
 /// Imports the file and prints the installed model.
-pub(crate) async fn import_file(args: ImportArgs, session: &mut CliSession<'_>) -> Result<(), CliError> {
+pub(crate) async fn import_file(args: ImportArgs, session: &mut CliSession) -> Result<(), CliError> {
     let nearside = session.open_library()?;
     let model = session.interrupt.race(nearside.import(args.file)).await?;
     if session.output.is_json() {
         return session.output.print_json(&model);
     }
-    print_installed("imported", &model, session.output)
+    print_installed("imported", &model, &mut session.output)
 }
 
 /// Prints what happened to a model, with its id, size, path and hash.

@@ -9,7 +9,6 @@ use crate::format::format_bytes;
 use crate::output::plain;
 use crate::session::CliSession;
 
-/// Arguments of `ls`: none.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct LsArgs {}
@@ -20,7 +19,7 @@ struct ModelListing {
 }
 
 /// Prints the installed models.
-pub(crate) async fn list_models(_: LsArgs, session: &mut CliSession<'_>) -> Result<(), CliError> {
+pub(crate) async fn list_models(_: LsArgs, session: &mut CliSession) -> Result<(), CliError> {
     let nearside = session.open_library()?;
     let models = session.interrupt.race(nearside.models()).await?;
     if session.output.is_json() {

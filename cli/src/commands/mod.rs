@@ -64,7 +64,7 @@ pub(crate) enum CliCommand {
 }
 
 /// Executes the command.
-pub(crate) async fn execute_command(command: CliCommand, session: &mut CliSession<'_>) -> Result<(), CliError> {
+pub(crate) async fn execute_command(command: CliCommand, session: &mut CliSession) -> Result<(), CliError> {
     match command {
         CliCommand::Pull(args) => pull::pull_model(args, session).await,
         CliCommand::Import(args) => import::import_file(args, session).await,

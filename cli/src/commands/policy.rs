@@ -10,7 +10,6 @@ use crate::format::format_dollars;
 use crate::output::{Printer, dim, plain};
 use crate::session::CliSession;
 
-/// Arguments of `policy`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct PolicyArgs {
@@ -37,7 +36,7 @@ struct PolicySetting {
 }
 
 /// Applies the changes, if any, and prints the policy.
-pub(crate) async fn print_or_change_policy(args: PolicyArgs, session: &mut CliSession<'_>) -> Result<(), CliError> {
+pub(crate) async fn print_or_change_policy(args: PolicyArgs, session: &mut CliSession) -> Result<(), CliError> {
     let nearside = session.open_library()?;
     if let Some(PolicyCommand::Set { settings }) = args.command {
         let policy = apply_settings(&nearside.policy(), &settings);
@@ -48,7 +47,7 @@ pub(crate) async fn print_or_change_policy(args: PolicyArgs, session: &mut CliSe
         return session.output.print_json(&policy);
     }
     let spent = session.interrupt.race(nearside.spent()).await?;
-    print_policy(&policy, spent.day, spent.month, session.output)
+    print_policy(&policy, spent.day, spent.month, &mut session.output)
 }
 
 /// Returns the policy with these changes. A change without a version gets the next custom one, so that a version always

@@ -14,7 +14,6 @@ use crate::output::{Printer, dim, plain, warning};
 use crate::progress::DownloadProgress;
 use crate::session::CliSession;
 
-/// Arguments of `pull`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct PullArgs {
@@ -27,14 +26,14 @@ pub(crate) struct PullArgs {
 }
 
 /// Checks the fit, then downloads and installs the model.
-pub(crate) async fn pull_model(args: PullArgs, session: &mut CliSession<'_>) -> Result<(), CliError> {
+pub(crate) async fn pull_model(args: PullArgs, session: &mut CliSession) -> Result<(), CliError> {
     let nearside = session.open_library()?;
     check_verdict(&args, &nearside, session).await?;
     download_model(args.reference, &nearside, session).await
 }
 
 /// Prints the verdict. Fails for a model that is too large.
-async fn check_verdict(args: &PullArgs, nearside: &Nearside, session: &mut CliSession<'_>) -> Result<(), CliError> {
+async fn check_verdict(args: &PullArgs, nearside: &Nearside, session: &mut CliSession) -> Result<(), CliError> {
     let check = nearside.fit(args.reference.clone(), FitOptions::default());
     let report = match session.interrupt.race(check).await {
         Err(CliError::Library(error)) if args.force && error.kind() == ErrorKind::Unsupported => {
@@ -46,7 +45,7 @@ async fn check_verdict(args: &PullArgs, nearside: &Nearside, session: &mut CliSe
         report => report?,
     };
     if !session.output.is_json() {
-        fit::print_verdict(&report, session.output)?;
+        fit::print_verdict(&report, &mut session.output)?;
     }
     Ok(allow_download(&args.reference, &report, args.force)?)
 }
@@ -64,13 +63,9 @@ fn allow_download(reference: &ModelRef, report: &FitReport, force: bool) -> Resu
     )))
 }
 
-async fn download_model(
-    reference: ModelRef,
-    nearside: &Nearside,
-    session: &mut CliSession<'_>,
-) -> Result<(), CliError> {
+async fn download_model(reference: ModelRef, nearside: &Nearside, session: &mut CliSession) -> Result<(), CliError> {
     let stream = nearside.download(reference);
-    let mut progress = DownloadProgress::new(session.output);
+    let mut progress = DownloadProgress::new(&session.output);
     let mut interrupted = false;
     loop {
         let batch = tokio::select! {
@@ -92,7 +87,7 @@ async fn download_model(
             if session.output.is_json() {
                 session.output.print_json(&event)?;
             } else {
-                print_event(event, &mut progress, session.output)?;
+                print_event(event, &mut progress, &mut session.output)?;
             }
         }
     }

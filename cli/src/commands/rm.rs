@@ -9,7 +9,6 @@ use crate::output::{good, plain};
 use crate::prompt;
 use crate::session::CliSession;
 
-/// Arguments of `rm`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct RmArgs {
@@ -22,9 +21,9 @@ pub(crate) struct RmArgs {
 }
 
 /// Removes the model, after a confirmation.
-pub(crate) async fn remove_model(args: RmArgs, session: &mut CliSession<'_>) -> Result<(), CliError> {
+pub(crate) async fn remove_model(args: RmArgs, session: &mut CliSession) -> Result<(), CliError> {
     let nearside = session.open_library()?;
-    let needs_confirmation = prompt::is_interactive(session.output) && !args.yes && !session.output.is_json();
+    let needs_confirmation = prompt::is_interactive(&session.output) && !args.yes && !session.output.is_json();
     if needs_confirmation && !prompt::confirm(&format!("remove `{}`?", args.reference))? {
         session.output.print_note(&[plain("nothing was removed")]);
         return Ok(());

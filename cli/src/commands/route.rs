@@ -13,7 +13,6 @@ use crate::format::{format_dollars, format_target};
 use crate::output::{Printer, bad, bold, dim, good, plain, warning};
 use crate::session::CliSession;
 
-/// Arguments of `route`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct RouteArgs {
@@ -43,7 +42,7 @@ struct PrintedDecision {
 }
 
 /// Prints the routing decision.
-pub(crate) async fn print_route(args: Box<RouteArgs>, session: &mut CliSession<'_>) -> Result<(), CliError> {
+pub(crate) async fn print_route(args: Box<RouteArgs>, session: &mut CliSession) -> Result<(), CliError> {
     let nearside = session.open_for_request(&args.request)?;
     let mut request = session.build_request(&args.request, &args.prompt).await?;
     let mut decision = session.interrupt.race(nearside.route(request.clone())).await?;
@@ -57,7 +56,7 @@ pub(crate) async fn print_route(args: Box<RouteArgs>, session: &mut CliSession<'
     if session.output.is_json() {
         session.output.print_json(&decision)?;
     } else {
-        decision.print_lines(session.output)?;
+        decision.print_lines(&mut session.output)?;
     }
     error.map_or(Ok(()), |error| Err(error.into()))
 }
@@ -157,7 +156,7 @@ fn format_estimate(expected: &Expected) -> Option<String> {
 fn format_rejections(skipped: &[Skipped]) -> Vec<String> {
     let mut groups: Vec<(&Skipped, usize)> = Vec::new();
     for one in skipped {
-        let same = |(first, _): &&mut (&Skipped, usize)| (&first.rule, &first.reason) == (&one.rule, &one.reason);
+        let same = |(first, _): &mut (&Skipped, usize)| (&first.rule, &first.reason) == (&one.rule, &one.reason);
         match groups.iter_mut().find(same) {
             Some((_, others)) => *others += 1,
             None => groups.push((one, 0)),

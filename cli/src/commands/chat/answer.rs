@@ -23,13 +23,13 @@ pub(super) struct PrintedAnswer {
 pub(super) async fn print_answer(
     stream: &ChatStream,
     display: ReasoningDisplay,
-    session: &mut CliSession<'_>,
+    session: &mut CliSession,
 ) -> Result<PrintedAnswer, CliError> {
     let mut view = AnswerView::new(display);
     let result = print_chunks(stream, &mut view, session).await;
     if result.is_err() {
         // The error starts on a line of its own.
-        view.end_line(session.output)?;
+        view.end_line(&mut session.output)?;
     }
     result.map(|interrupted| PrintedAnswer {
         interrupted,
@@ -38,11 +38,7 @@ pub(super) async fn print_answer(
 }
 
 /// Prints the chunks until the end of the stream. Returns whether the user interrupted it.
-async fn print_chunks(
-    stream: &ChatStream,
-    view: &mut AnswerView,
-    session: &mut CliSession<'_>,
-) -> Result<bool, CliError> {
+async fn print_chunks(stream: &ChatStream, view: &mut AnswerView, session: &mut CliSession) -> Result<bool, CliError> {
     let mut interrupted = false;
     let mut done = false;
     loop {
@@ -66,7 +62,7 @@ async fn print_chunks(
                 session.output.print_json(&chunk)?;
                 view.append(&chunk);
             } else {
-                view.print_chunk(chunk, session.output)?;
+                view.print_chunk(chunk, &mut session.output)?;
             }
         }
     }

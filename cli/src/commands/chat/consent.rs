@@ -18,7 +18,7 @@ pub(super) async fn obtain(
     nearside: &Nearside,
     request: &mut ChatRequest,
     args: &RequestArgs,
-    session: &mut CliSession<'_>,
+    session: &mut CliSession,
 ) -> Result<(), CliError> {
     if !args.allows_remote() {
         return Ok(());
@@ -29,7 +29,7 @@ pub(super) async fn obtain(
         return Ok(());
     };
     if !args.has_consent() {
-        if !prompt::is_interactive(session.output) {
+        if !prompt::is_interactive(&session.output) {
             let text = format!(
                 "content would leave this device, and there is no terminal to confirm it: {}; consent with `--yes`, or \
                  stay on this device with `--mode only-on-device`",

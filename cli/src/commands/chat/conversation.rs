@@ -24,7 +24,7 @@ pub(super) async fn run_repl(
     nearside: &Nearside,
     args: &RequestArgs,
     display: ReasoningDisplay,
-    session: &mut CliSession<'_>,
+    session: &mut CliSession,
 ) -> Result<(), CliError> {
     let mut request = args.to_request()?;
     let has_remote = args.allows_remote() && !session.interrupt.race(nearside.providers()).await?.is_empty();
@@ -49,7 +49,7 @@ pub(super) async fn run_repl(
         match ReplCommand::from_line(&line) {
             ReplCommand::Empty => {}
             ReplCommand::Quit => break,
-            ReplCommand::Help => print_help(session.output),
+            ReplCommand::Help => print_help(&mut session.output),
             ReplCommand::New => {
                 request.messages.retain(|message| message.role == Role::System);
                 request.consent = None;
@@ -95,7 +95,7 @@ async fn answer_last(
     request: &mut ChatRequest,
     args: &RequestArgs,
     display: ReasoningDisplay,
-    session: &mut CliSession<'_>,
+    session: &mut CliSession,
 ) -> Result<PrintedAnswer, CliError> {
     consent::obtain(nearside, request, args, session).await?;
     answer::print_answer(&nearside.chat(request.clone()), display, session).await
@@ -177,7 +177,7 @@ impl InputSource {
     }
 
     /// Returns the next line; `None` when the user quits or the input ends.
-    async fn next_line(&mut self, session: &mut CliSession<'_>) -> Result<Option<String>, CliError> {
+    async fn next_line(&mut self, session: &mut CliSession) -> Result<Option<String>, CliError> {
         let editor = match self {
             Self::Editor(editor) => editor,
             Self::Pipe(lines) => return lines.next_line(&mut session.interrupt).await,

@@ -16,7 +16,6 @@ use crate::args::values::ReasoningDisplay;
 use crate::error::CliError;
 use crate::session::CliSession;
 
-/// Arguments of `chat`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct ChatArgs {
@@ -28,18 +27,14 @@ pub(crate) struct ChatArgs {
 }
 
 /// Answers the prompt, or runs a conversation.
-pub(crate) async fn chat_with_model(args: Box<ChatArgs>, session: &mut CliSession<'_>) -> Result<(), CliError> {
+pub(crate) async fn chat_with_model(args: Box<ChatArgs>, session: &mut CliSession) -> Result<(), CliError> {
     let nearside = session.open_for_request(&args.request)?;
     let result = answer_or_converse(&args, &nearside, session).await;
     session.unload_models(&nearside).await;
     result
 }
 
-async fn answer_or_converse(
-    args: &ChatArgs,
-    nearside: &Nearside,
-    session: &mut CliSession<'_>,
-) -> Result<(), CliError> {
+async fn answer_or_converse(args: &ChatArgs, nearside: &Nearside, session: &mut CliSession) -> Result<(), CliError> {
     let display = args.request.reasoning.unwrap_or(if session.output.is_terminal() {
         ReasoningDisplay::Show
     } else {

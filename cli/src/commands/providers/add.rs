@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
-use clap::builder::PossibleValue;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use nearside::engine::remote::{ProviderKind, ProviderSettings, base_url};
 use nearside::{Error, Nearside};
 
 use super::ls;
+use crate::args::values::KindArg;
 use crate::env::read_variable;
 use crate::error::CliError;
 use crate::keys::{self, KeyFiles, KeySource};
@@ -16,7 +16,6 @@ use crate::output::{dim, good, plain, warning};
 use crate::prompt;
 use crate::session::CliSession;
 
-/// Arguments of `providers add`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct AddProviderArgs {
@@ -43,10 +42,6 @@ pub(crate) struct AddProviderArgs {
     key_env: Option<String>,
 }
 
-/// `--kind`.
-#[derive(Debug, Clone, Copy)]
-struct KindArg(ProviderKind);
-
 /// Change of the stored key.
 enum KeyChange {
     StoreKey(String),
@@ -55,7 +50,7 @@ enum KeyChange {
 }
 
 /// Stores the key and the settings, and prints the provider.
-pub(crate) async fn add_provider(args: AddProviderArgs, session: &mut CliSession<'_>) -> Result<(), CliError> {
+pub(crate) async fn add_provider(args: AddProviderArgs, session: &mut CliSession) -> Result<(), CliError> {
     let settings = args.to_settings()?;
     let url = base_url(&settings)?;
     let nearside = session.open_library()?;
@@ -104,7 +99,7 @@ fn key_change(
     args: &AddProviderArgs,
     kind: ProviderKind,
     has_key: bool,
-    session: &mut CliSession<'_>,
+    session: &mut CliSession,
 ) -> Result<KeyChange, CliError> {
     let name = &args.name;
     if let Some(file) = &args.key_file {
@@ -116,7 +111,7 @@ fn key_change(
     if has_key || !kind.is_hosted() {
         return Ok(KeyChange::Keep);
     }
-    if !prompt::is_interactive(session.output) {
+    if !prompt::is_interactive(&session.output) {
         let text = format!(
             "`{name}` needs a key, and there is no terminal to ask on; set one with `--key-file FILE` or `--key-env VAR`"
         );
@@ -141,7 +136,7 @@ async fn print_summary(
     name: &str,
     source: &KeySource,
     nearside: &Nearside,
-    session: &mut CliSession<'_>,
+    session: &mut CliSession,
 ) -> Result<(), CliError> {
     if let KeySource::Variable(variable) = source
         && read_variable(variable)?.is_none()
@@ -159,7 +154,7 @@ async fn print_summary(
         return session.output.print_json(&listed);
     }
     session.output.print_line(&[good("added"), plain(format!(" {name}"))])?;
-    listed.print_details(session.output)?;
+    listed.print_details(&mut session.output)?;
     let next = format!("`nearside providers models {name}` lists its models; nothing was sent yet");
     session.output.print_note(&[dim(next)]);
     Ok(())
@@ -175,41 +170,6 @@ fn validate_variable_name(text: &str) -> Result<String, CliError> {
     }
     let text = "`--key-env` is not a name; pass the name of a variable, such as `GROQ_API_KEY`, and not the key";
     Err(Error::invalid_request(text).into())
-}
-
-impl ValueEnum for KindArg {
-    fn value_variants<'a>() -> &'a [Self] {
-        static KINDS: [KindArg; 8] = {
-            let [a, b, c, d, e, f, g, h] = ProviderKind::ALL;
-            [
-                KindArg(a),
-                KindArg(b),
-                KindArg(c),
-                KindArg(d),
-                KindArg(e),
-                KindArg(f),
-                KindArg(g),
-                KindArg(h),
-            ]
-        };
-        &KINDS
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        let help = match self.0 {
-            ProviderKind::OpenRouter => "openrouter.ai: many models of many upstream providers",
-            ProviderKind::DeepSeek => "DeepSeek",
-            ProviderKind::Groq => "Groq",
-            ProviderKind::Fireworks => "Fireworks AI",
-            ProviderKind::OpenAi => "OpenAI",
-            ProviderKind::Ollama => "An Ollama server",
-            ProviderKind::LlamaServer => "llama.cpp's llama-server",
-            ProviderKind::Compatible => {
-                "Any other server with OpenAI's chat completions API, such as vLLM or LM Studio"
-            }
-        };
-        Some(PossibleValue::new(self.0.name()).help(help))
-    }
 }
 
 const EXAMPLES: &str = "\

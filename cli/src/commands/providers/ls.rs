@@ -16,7 +16,6 @@ use crate::keys::KeySource;
 use crate::output::{Printer, bad, bold, dim, good, plain};
 use crate::session::CliSession;
 
-/// Arguments of `providers ls`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct ListProvidersArgs {
@@ -54,7 +53,7 @@ pub(super) struct ListedProvider {
 }
 
 /// Contacts the providers, unless offline, and prints them.
-pub(crate) async fn list_providers(args: ListProvidersArgs, session: &mut CliSession<'_>) -> Result<(), CliError> {
+pub(crate) async fn list_providers(args: ListProvidersArgs, session: &mut CliSession) -> Result<(), CliError> {
     let nearside = session.open_with_keys()?;
     let mut statuses = session.interrupt.race(nearside.providers()).await?;
     let mut checks: Vec<Option<Reachability>> = vec![None; statuses.len()];
@@ -81,7 +80,7 @@ pub(crate) async fn list_providers(args: ListProvidersArgs, session: &mut CliSes
     for one in providers {
         let details = format!("  {} at {}", one.kind.name(), one.base_url);
         session.output.print_line(&[bold(one.name.as_str()), dim(details)])?;
-        one.print_details(session.output)?;
+        one.print_details(&mut session.output)?;
     }
     Ok(())
 }

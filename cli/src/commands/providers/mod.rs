@@ -11,7 +11,6 @@ use clap::{Args, Subcommand};
 use crate::error::CliError;
 use crate::session::CliSession;
 
-/// Arguments of `providers`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct ProvidersArgs {
@@ -32,7 +31,7 @@ enum ProvidersCommand {
 }
 
 /// Executes the subcommand.
-pub(crate) async fn manage_providers(args: ProvidersArgs, session: &mut CliSession<'_>) -> Result<(), CliError> {
+pub(crate) async fn manage_providers(args: ProvidersArgs, session: &mut CliSession) -> Result<(), CliError> {
     match args.command {
         ProvidersCommand::Ls(args) => ls::list_providers(args, session).await,
         ProvidersCommand::Add(args) => add::add_provider(args, session).await,

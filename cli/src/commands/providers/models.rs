@@ -9,7 +9,6 @@ use crate::format::dollars_or_unknown;
 use crate::output::plain;
 use crate::session::CliSession;
 
-/// Arguments of `providers models`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct ProviderModelsArgs {
@@ -23,10 +22,7 @@ struct ProviderModelListing {
 }
 
 /// Prints the models of the provider.
-pub(crate) async fn list_provider_models(
-    args: ProviderModelsArgs,
-    session: &mut CliSession<'_>,
-) -> Result<(), CliError> {
+pub(crate) async fn list_provider_models(args: ProviderModelsArgs, session: &mut CliSession) -> Result<(), CliError> {
     let nearside = session.open_with_keys()?;
     let models = session.interrupt.race(nearside.provider_models(args.name)).await?;
     if session.output.is_json() {

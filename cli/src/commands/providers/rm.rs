@@ -7,7 +7,6 @@ use crate::error::CliError;
 use crate::output::{good, plain};
 use crate::session::CliSession;
 
-/// Arguments of `providers rm`.
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct RemoveProviderArgs {
@@ -21,7 +20,7 @@ struct RemovedProvider {
 }
 
 /// Removes the key, then the provider.
-pub(crate) async fn remove_provider(args: RemoveProviderArgs, session: &mut CliSession<'_>) -> Result<(), CliError> {
+pub(crate) async fn remove_provider(args: RemoveProviderArgs, session: &mut CliSession) -> Result<(), CliError> {
     let name = args.name;
     let nearside = session.open_library()?;
     // Remove the key first: a kill in between must not leave an orphaned key.
