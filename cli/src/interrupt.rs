@@ -1,15 +1,15 @@
-//! Ctrl-C, as something a command can wait for instead of dying of it.
+//! Ctrl-C as a future that commands wait for.
 //!
-//! From [`Interrupt::listen`] on the signal no longer ends the process: every wait must look at it, here or through
-//! [`Interrupt::or`]. Nothing else in the program may block for long; what must (standard input) has its own thread.
+//! From [`Interrupt::listen`] on the signal no longer ends the process: every wait must include [`Interrupt::pressed`] or
+//! use [`Interrupt::race`]. Nothing on this thread may block for long; reads of standard input have their own thread.
 
 use std::future::Future;
 
 use nearside::Error;
 
-use crate::failure::Failure;
+use crate::error::CliError;
 
-/// Listens for Ctrl-C. Unhandled presses are coalesced into one.
+/// Listener for Ctrl-C. Unhandled presses are coalesced into one.
 #[derive(Debug)]
 pub(crate) struct Interrupt {
     #[cfg(unix)]
@@ -19,8 +19,8 @@ pub(crate) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Takes the signal over. Called once, inside the runtime.
-    pub(crate) fn listen() -> Result<Self, Failure> {
+    /// Installs the signal handler. Call it once, inside the runtime.
+    pub(crate) fn listen() -> Result<Self, CliError> {
         #[cfg(unix)]
         let signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt());
         #[cfg(windows)]
@@ -31,27 +31,27 @@ impl Interrupt {
         }
     }
 
-    /// Returns at the next Ctrl-C. May be dropped without losing one.
+    /// Returns at the next Ctrl-C. Cancel-safe: dropping the future loses none.
     pub(crate) async fn pressed(&mut self) {
         if self.signal.recv().await.is_none() {
-            // The driver is gone, as it is while the program ends.
+            // The signal driver has stopped: the program is ending.
             std::future::pending::<()>().await;
         }
     }
 
     /// Runs `work`, or drops it and returns `Interrupted` on Ctrl-C.
-    pub(crate) async fn or<T, E: Into<Failure>>(
+    pub(crate) async fn race<T, E: Into<CliError>>(
         &mut self,
         work: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, CliError> {
         tokio::select! {
             done = work => done.map_err(Into::into),
-            () = self.pressed() => Err(Failure::Interrupted),
+            () = self.pressed() => Err(CliError::Interrupted),
         }
     }
 
     /// Discards a pending press, such as one at a prompt that handles Ctrl-C itself.
-    pub(crate) async fn forget(&mut self) {
+    pub(crate) async fn discard_pending(&mut self) {
         tokio::select! {
             biased;
             () = self.pressed() => {}

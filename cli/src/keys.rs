@@ -1,6 +1,6 @@
-//! The keys of providers, kept beside the models: `keys/NAME` holds a key, `keys/NAME.env` the name of a variable that
-//! holds one. Only their owner may read them (files 0600, folder 0700), they are written whole or not at all, and no key
-//! is in any text that this program prints.
+//! Key files of providers, in the data directory: `keys/NAME` holds a key, `keys/NAME.env` the name of a variable that
+//! holds one. Only their owner may read them (files 0600, directory 0700), writes are atomic, and this program never
+//! prints a key.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{ErrorKind, Read, Write};
@@ -9,31 +9,31 @@ use std::path::{Path, PathBuf};
 use nearside::engine::remote::Secret;
 use nearside::{Error, Nearside};
 
-use crate::failure::Failure;
-use crate::session::variable;
+use crate::env::read_variable;
+use crate::error::CliError;
 
-/// Where keys are kept.
+/// Directory of key files.
 #[derive(Debug)]
-pub(crate) struct Keys {
-    folder: PathBuf,
+pub(crate) struct KeyFiles {
+    directory: PathBuf,
 }
 
-/// Where a provider's key comes from.
+/// Source of a provider's key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// A file of ours.
+pub(crate) enum KeySource {
+    /// A key file.
     File(PathBuf),
     /// An environment variable.
     Variable(String),
-    /// Nowhere.
+    /// There is none.
     None,
 }
 
-impl Keys {
-    /// The keys in this data directory. Reads nothing.
-    pub(crate) fn beside(data: &Path) -> Self {
+impl KeyFiles {
+    /// Returns the key files of this data directory. Reads nothing.
+    pub(crate) fn in_directory(data: &Path) -> Self {
         Self {
-            folder: data.join("keys"),
+            directory: data.join("keys"),
         }
     }
 
@@ -41,24 +41,24 @@ impl Keys {
     ///
     /// # Errors
     /// `Unauthorized` for a file that others may read; `Storage`.
-    pub(crate) fn give(&self, nearside: &Nearside) -> Result<(), Failure> {
-        let entries = match fs::read_dir(&self.folder) {
+    pub(crate) fn load_into(&self, nearside: &Nearside) -> Result<(), CliError> {
+        let entries = match fs::read_dir(&self.directory) {
             Ok(entries) => entries,
             Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(cause) => return Err(Error::file(&self.folder, "list", &cause).into()),
+            Err(cause) => return Err(Error::file(&self.directory, "list", &cause).into()),
         };
         for entry in entries {
-            let entry = entry.map_err(|cause| Error::file(&self.folder, "list", &cause))?;
+            let entry = entry.map_err(|cause| Error::file(&self.directory, "list", &cause))?;
             let file = entry.file_name();
             let Some(file) = file.to_str() else { continue };
-            // Whatever is half written has no name that a provider may have.
-            let Ok(provider) = name(file.strip_suffix(VARIABLE).unwrap_or(file)) else {
+            // Temporary files have no valid provider name.
+            let Ok(provider) = parse_provider_name(file.strip_suffix(VARIABLE_SUFFIX).unwrap_or(file)) else {
                 continue;
             };
             let key = match self.source(&provider)? {
-                Source::File(path) => Some(read(&path)?),
-                Source::Variable(variable_name) => variable(&variable_name)?,
-                Source::None => None,
+                KeySource::File(path) => Some(read_key(&path)?),
+                KeySource::Variable(variable) => read_variable(&variable)?,
+                KeySource::None => None,
             };
             if let Some(key) = key {
                 nearside.set_key(&provider, Secret::new(key));
@@ -67,110 +67,110 @@ impl Keys {
         Ok(())
     }
 
-    /// Where this provider's key comes from; names that could be no file have none.
-    pub(crate) fn source(&self, provider: &str) -> Result<Source, Failure> {
-        let Ok(provider) = name(provider) else {
-            return Ok(Source::None);
+    /// Returns the source of this provider's key; `None` for names that are no valid file name.
+    pub(crate) fn source(&self, provider: &str) -> Result<KeySource, CliError> {
+        let Ok(provider) = parse_provider_name(provider) else {
+            return Ok(KeySource::None);
         };
         let variable = self.variable_file(&provider);
         match fs::read_to_string(&variable) {
-            Ok(text) => return Ok(Source::Variable(text.trim().to_owned())),
+            Ok(text) => return Ok(KeySource::Variable(text.trim().to_owned())),
             Err(cause) if cause.kind() == ErrorKind::NotFound => {}
             Err(cause) => return Err(Error::file(&variable, "read", &cause).into()),
         }
-        let key = self.folder.join(&provider);
-        Ok(if key.exists() { Source::File(key) } else { Source::None })
+        let key = self.directory.join(&provider);
+        Ok(key.exists().then_some(key).map_or(KeySource::None, KeySource::File))
     }
 
-    /// Keeps this key, in place of whatever was kept; its file.
-    pub(crate) fn keep(&self, provider: &str, key: &str) -> Result<PathBuf, Failure> {
-        let file = self.folder.join(provider);
-        self.write(&file, key)?;
-        remove(&self.variable_file(provider))?;
+    /// Stores this key, replacing the previous one. Returns its file.
+    pub(crate) fn store_key(&self, provider: &str, key: &str) -> Result<PathBuf, CliError> {
+        let file = self.directory.join(provider);
+        self.write_atomic(&file, key)?;
+        remove_file(&self.variable_file(provider))?;
         Ok(file)
     }
 
-    /// Keeps the name of a variable, in place of whatever was kept.
-    pub(crate) fn keep_variable(&self, provider: &str, variable: &str) -> Result<(), Failure> {
-        self.write(&self.variable_file(provider), variable)?;
-        remove(&self.folder.join(provider))
+    /// Stores the name of a variable, replacing the previous key.
+    pub(crate) fn store_variable(&self, provider: &str, variable: &str) -> Result<(), CliError> {
+        self.write_atomic(&self.variable_file(provider), variable)?;
+        remove_file(&self.directory.join(provider))
     }
 
-    /// Forgets whatever was kept; nothing is no failure.
-    pub(crate) fn forget(&self, provider: &str) -> Result<(), Failure> {
-        let Ok(provider) = name(provider) else { return Ok(()) };
-        remove(&self.variable_file(&provider))?;
-        remove(&self.folder.join(provider))
+    /// Removes the key of this provider, if there is one.
+    pub(crate) fn remove_key(&self, provider: &str) -> Result<(), CliError> {
+        let Ok(provider) = parse_provider_name(provider) else {
+            return Ok(());
+        };
+        remove_file(&self.variable_file(&provider))?;
+        remove_file(&self.directory.join(provider))
     }
 
     fn variable_file(&self, provider: &str) -> PathBuf {
-        self.folder.join(format!("{provider}{VARIABLE}"))
+        self.directory.join(format!("{provider}{VARIABLE_SUFFIX}"))
     }
 
-    fn write(&self, file: &Path, text: &str) -> Result<(), Failure> {
-        let failed = |cause| Error::file(file, "write", &cause);
-        private_folder(&self.folder).map_err(|cause| Error::file(&self.folder, "make", &cause))?;
-        // Made for its owner alone, whatever the umask says.
-        let mut half = tempfile::NamedTempFile::new_in(&self.folder).map_err(failed)?;
-        half.write_all(text.as_bytes()).map_err(failed)?;
-        half.as_file().sync_all().map_err(failed)?;
-        half.persist(file).map_err(|broken| failed(broken.error))?;
+    fn write_atomic(&self, file: &Path, text: &str) -> Result<(), CliError> {
+        let map_error = |cause| Error::file(file, "write", &cause);
+        create_private_directory(&self.directory).map_err(|cause| Error::file(&self.directory, "make", &cause))?;
+        // Created with mode 0600, whatever the umask.
+        let mut temporary = tempfile::NamedTempFile::new_in(&self.directory).map_err(map_error)?;
+        temporary.write_all(text.as_bytes()).map_err(map_error)?;
+        temporary.as_file().sync_all().map_err(map_error)?;
+        temporary.persist(file).map_err(|cause| map_error(cause.error))?;
         Ok(())
     }
 }
 
-/// The name of a provider as a file name on any system: lower-case letters, digits, `-`, `_` and `.`, a letter or digit
-/// first. (Where a system does not tell `Groq` from `groq`, one must not get the other's key.)
-///
-/// # Errors
-/// A text for the person who wrote it.
-pub(crate) fn name(text: &str) -> Result<String, String> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let sound = text.starts_with(plain)
-        && text.chars().all(|c| plain(c) || "-_.".contains(c))
-        && !text.ends_with(VARIABLE)
+/// Parses a provider name, which must be a file name on any system: lower-case letters, digits, `-`, `_` and `.`, a
+/// letter or digit first. (On a case-insensitive file system `Groq` must not get the key of `groq`.)
+pub(crate) fn parse_provider_name(text: &str) -> Result<String, String> {
+    let is_alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let is_valid = text.starts_with(is_alphanumeric)
+        && text.chars().all(|c| is_alphanumeric(c) || "-_.".contains(c))
+        && !text.ends_with(VARIABLE_SUFFIX)
         && text.len() <= 64;
-    match sound {
+    match is_valid {
         true => Ok(text.to_owned()),
-        false => {
-            Err("a name is lower-case letters, digits, `-`, `_` and `.`, such as `openrouter` or `my-server`".into())
-        }
+        false => Err(
+            "a name consists of lower-case letters, digits, `-`, `_` and `.`, such as `openrouter` or `my-server`"
+                .into(),
+        ),
     }
 }
 
-/// The key in this file: one line of it, without spaces around.
+/// Reads the key in this file and trims white space.
 ///
 /// # Errors
 /// `Unauthorized` for a file that others may read, or that holds no key; `Storage`.
-pub(crate) fn read(path: &Path) -> Result<String, Failure> {
-    let failed = |cause| Error::file(path, "read the key", &cause);
-    let file = File::open(path).map_err(failed)?;
-    let about = file.metadata().map_err(failed)?;
-    if about.is_file() && others_may_read(&about) {
-        let shown = path.display();
+pub(crate) fn read_key(path: &Path) -> Result<String, CliError> {
+    let map_error = |cause| Error::file(path, "read the key", &cause);
+    let file = File::open(path).map_err(map_error)?;
+    let metadata = file.metadata().map_err(map_error)?;
+    if metadata.is_file() && is_readable_by_others(&metadata) {
+        let path = path.display();
         let text =
-            format!("others may read the key file `{shown}`, so it is not used; `chmod 600 {shown}` makes it yours");
+            format!("others may read the key file `{path}`, so it is not used; `chmod 600 {path}` restricts it to you");
         return Err(Error::unauthorized(text).into());
     }
     let mut text = String::new();
-    match file.take(LONGEST).read_to_string(&mut text) {
-        Ok(_) => checked(&text, &format!("`{}`", path.display())),
-        Err(cause) if cause.kind() == ErrorKind::InvalidData => checked("", &format!("`{}`", path.display())),
-        Err(cause) => Err(failed(cause).into()),
+    match file.take(MAX_KEY_BYTES).read_to_string(&mut text) {
+        Ok(_) => validate_key(&text, &format!("`{}`", path.display())),
+        Err(cause) if cause.kind() == ErrorKind::InvalidData => validate_key("", &format!("`{}`", path.display())),
+        Err(cause) => Err(map_error(cause).into()),
     }
 }
 
-/// The key in this text, which came from there.
-pub(crate) fn checked(text: &str, from: &str) -> Result<String, Failure> {
+/// Returns the key in this text, trimmed. The error names `source` and never shows the text.
+pub(crate) fn validate_key(text: &str, source: &str) -> Result<String, CliError> {
     let key = text.trim();
     if key.is_empty() || !key.chars().all(|c| c.is_ascii_graphic()) {
-        let text = format!("{from} holds no key; a key is one line of letters, digits and signs, and nothing else");
+        let text = format!("{source} holds no key; a key is one line of printable ASCII characters without spaces");
         return Err(Error::unauthorized(text).into());
     }
     Ok(key.to_owned())
 }
 
-fn remove(file: &Path) -> Result<(), Failure> {
+fn remove_file(file: &Path) -> Result<(), CliError> {
     match fs::remove_file(file) {
         Err(cause) if cause.kind() != ErrorKind::NotFound => Err(Error::file(file, "remove", &cause).into()),
         _ => Ok(()),
@@ -178,45 +178,45 @@ fn remove(file: &Path) -> Result<(), Failure> {
 }
 
 #[cfg(unix)]
-fn private_folder(folder: &Path) -> std::io::Result<()> {
+fn create_private_directory(directory: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    // It may have been there before.
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    // It may exist with other permissions.
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o700))
 }
 
 #[cfg(not(unix))]
-fn private_folder(folder: &Path) -> std::io::Result<()> {
-    DirBuilder::new().recursive(true).create(folder)
+fn create_private_directory(directory: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).create(directory)
 }
 
 #[cfg(unix)]
-fn others_may_read(about: &fs::Metadata) -> bool {
+fn is_readable_by_others(metadata: &fs::Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt;
 
-    about.permissions().mode() & 0o077 != 0
+    metadata.permissions().mode() & 0o077 != 0
 }
 
-/// On Windows the rights of the person's own folder hold for what is in it.
+/// Returns false: on Windows files inherit the access rights of the user's own directory.
 #[cfg(not(unix))]
-fn others_may_read(_: &fs::Metadata) -> bool {
+fn is_readable_by_others(_: &fs::Metadata) -> bool {
     false
 }
 
-/// What the name of a file ends with that holds the name of a variable.
-const VARIABLE: &str = ".env";
-/// Bytes of a key at most; keys have tens of them.
-const LONGEST: u64 = 16 << 10;
+/// Suffix of a file that holds the name of a variable.
+const VARIABLE_SUFFIX: &str = ".env";
+/// Maximum length of a key file; keys have tens of bytes.
+const MAX_KEY_BYTES: u64 = 16 << 10;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_one_file_beside_the_others_on_any_system() {
-        for sound in ["groq", "my-server", "llama-server", "a.b_2", "0"] {
-            assert_eq!(name(sound).as_deref(), Ok(sound));
+    fn a_provider_name_is_a_file_name_on_any_system() {
+        for valid in ["groq", "my-server", "llama-server", "a.b_2", "0"] {
+            assert_eq!(parse_provider_name(valid).as_deref(), Ok(valid));
         }
         for wrong in [
             "",
@@ -232,36 +232,36 @@ mod tests {
             "é",
             &"x".repeat(65),
         ] {
-            assert!(name(wrong).is_err(), "{wrong}");
+            assert!(parse_provider_name(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
-    fn what_is_kept_last_counts_and_what_is_forgotten_is_gone() {
-        let data = tempfile::tempdir().expect("a folder");
-        let keys = Keys::beside(data.path());
-        assert_eq!(keys.source("groq").expect("nothing"), Source::None);
-        let file = keys.keep("groq", "sk-1").expect("kept");
-        assert_eq!(keys.source("groq").expect("a file"), Source::File(file.clone()));
-        assert_eq!(read(&file).expect("a key"), "sk-1");
-        keys.keep_variable("groq", "GROQ_KEY").expect("kept");
+    fn the_last_stored_key_counts_and_a_removed_key_is_gone() {
+        let data = tempfile::tempdir().expect("a directory");
+        let keys = KeyFiles::in_directory(data.path());
+        assert_eq!(keys.source("groq").expect("nothing"), KeySource::None);
+        let file = keys.store_key("groq", "sk-1").expect("stored");
+        assert_eq!(keys.source("groq").expect("a file"), KeySource::File(file.clone()));
+        assert_eq!(read_key(&file).expect("a key"), "sk-1");
+        keys.store_variable("groq", "GROQ_KEY").expect("stored");
         assert_eq!(
             keys.source("groq").expect("a name"),
-            Source::Variable("GROQ_KEY".into())
+            KeySource::Variable("GROQ_KEY".into())
         );
         assert!(!file.exists());
-        keys.forget("groq").expect("forgotten");
-        keys.forget("groq").expect("nothing to forget");
-        assert_eq!(keys.source("groq").expect("nothing"), Source::None);
+        keys.remove_key("groq").expect("removed");
+        keys.remove_key("groq").expect("nothing to remove");
+        assert_eq!(keys.source("groq").expect("nothing"), KeySource::None);
     }
 
     #[test]
-    fn what_is_no_key_is_refused_without_being_shown() {
+    fn an_invalid_key_is_rejected_without_being_shown() {
         for text in ["", " \n", "two lines\nzyx", "zyx zyx", "zyx\u{7}"] {
-            let failure = checked(text, "the terminal").expect_err("no key");
-            let (what, help) = failure.words().expect("an error");
-            assert!(!what.contains("zyx") && !help.contains("zyx"), "{what}; {help}");
+            let error = validate_key(text, "the terminal").expect_err("no key");
+            let (message, help) = error.message_and_help().expect("an error");
+            assert!(!message.contains("zyx") && !help.contains("zyx"), "{message}; {help}");
         }
-        assert_eq!(checked(" sk-1\n", "the terminal").expect("a key"), "sk-1");
+        assert_eq!(validate_key(" sk-1\n", "the terminal").expect("a key"), "sk-1");
     }
 }

@@ -1,10 +1,10 @@
-//! Everything the program says, in one place.
+//! All output of the program.
 //!
-//! - Standard output is for what was asked; standard error for everything around it.
-//! - Colour only decorates: the words alone say it all. `NO_COLOR`, `TERM` and pipes are respected (anstream decides).
-//! - Foreign text (names from a hub, answers of a model) can hold control characters that steer a terminal. None reaches
-//!   one: whatever is shown to a person goes through [`harmless`]. What goes into a pipe as data is left as it is.
-//! - Lines and pieces are flushed as they are written, so that a reader sees them at once.
+//! - Standard output is for the answer of a command; standard error for everything else (notes).
+//! - Colour carries no information. `NO_COLOR`, `TERM` and pipes are respected (anstream decides).
+//! - Foreign text (names from a hub, answers of a model) can hold control characters that act on a terminal. All text for
+//!   a terminal goes through [`sanitize`]; data for a pipe is left unchanged.
+//! - Every write is flushed, so that a reader gets it at once.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
@@ -13,18 +13,18 @@ use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::error::CliError;
 
-/// Where the program's words go.
-pub(crate) struct Output {
+/// Writer of standard output and standard error.
+pub(crate) struct Printer {
     json: bool,
     out: Channel,
     err: Channel,
 }
 
-/// A piece of a line, in one style.
+/// Text in one style; a line is made of several.
 #[derive(Debug, Clone)]
-pub(crate) struct Span {
+pub(crate) struct StyledText {
     style: Style,
     text: String,
 }
@@ -35,8 +35,8 @@ struct Channel {
     terminal: bool,
 }
 
-impl Output {
-    /// Looks at both channels once.
+impl Printer {
+    /// Detects terminals and colour support of both channels, once.
     pub(crate) fn new(json: bool) -> Self {
         let (out, err) = (io::stdout(), io::stderr());
         Self {
@@ -46,39 +46,44 @@ impl Output {
         }
     }
 
-    /// Whether a program reads: then only [`Self::object`] writes to standard output.
-    pub(crate) fn json(&self) -> bool {
+    /// Whether `--json` was given: then only [`Self::print_json`] writes to standard output.
+    pub(crate) fn is_json(&self) -> bool {
         self.json
     }
 
-    /// Whether a person looks at standard output.
-    pub(crate) fn to_terminal(&self) -> bool {
+    /// Whether standard output is a terminal.
+    pub(crate) fn is_terminal(&self) -> bool {
         self.out.terminal
     }
 
-    /// Whether a person looks at standard error.
-    pub(crate) fn notes_to_terminal(&self) -> bool {
+    /// Whether standard error is a terminal.
+    pub(crate) fn is_note_terminal(&self) -> bool {
         self.err.terminal
     }
 
-    /// One JSON object on a line of its own.
-    pub(crate) fn object(&mut self, object: &impl Serialize) -> Result<(), Failure> {
+    /// Prints one JSON object on its own line.
+    pub(crate) fn print_json(&mut self, object: &impl Serialize) -> Result<(), CliError> {
         let mut line = serde_json::to_vec(object)
             .map_err(|cause| nearside::Error::internal(format!("could not write JSON: {cause}")))?;
         line.push(b'\n');
-        self.out.raw(&line)?;
+        self.out.write_flushed(&line)?;
         Ok(())
     }
 
-    /// One line for a person.
-    pub(crate) fn line(&mut self, spans: &[Span]) -> Result<(), Failure> {
-        let line = self.out.render(spans, "\n");
-        self.out.raw(line.as_bytes())?;
+    /// Prints one line.
+    pub(crate) fn print_line(&mut self, texts: &[StyledText]) -> Result<(), CliError> {
+        let line = self.out.render(texts, "\n");
+        self.out.write_flushed(line.as_bytes())?;
         Ok(())
     }
 
-    /// Columns under their headings, each as wide as its widest cell; those named in `right` end at the same column.
-    pub(crate) fn table(&mut self, headings: &[&str], right: &[usize], rows: &[Vec<String>]) -> Result<(), Failure> {
+    /// Prints columns under headings, each as wide as its widest cell. The columns in `right` are right-aligned.
+    pub(crate) fn print_table(
+        &mut self,
+        headings: &[&str],
+        right: &[usize],
+        rows: &[Vec<String>],
+    ) -> Result<(), CliError> {
         let width = |column: usize| {
             let cells = rows.iter().filter_map(|row| row.get(column));
             cells
@@ -101,57 +106,52 @@ impl Output {
             line.trim_end().to_owned()
         };
         let headings: Vec<String> = headings.iter().map(|heading| (*heading).to_owned()).collect();
-        self.line(&[bold(align(&headings))])?;
-        rows.iter().try_for_each(|row| self.line(&[plain(align(row))]))
+        self.print_line(&[bold(align(&headings))])?;
+        rows.iter().try_for_each(|row| self.print_line(&[plain(align(row))]))
     }
 
-    /// A piece of an answer, at once and without a line end. A pipe gets it to the byte.
-    pub(crate) fn piece(&mut self, span: Span) -> Result<(), Failure> {
+    /// Prints a chunk of an answer without a line end. A pipe gets its exact bytes.
+    pub(crate) fn print_text(&mut self, text: StyledText) -> Result<(), CliError> {
         if self.out.terminal {
-            let piece = self.out.render(&[span], "");
-            self.out.raw(piece.as_bytes())?;
+            let text = self.out.render(&[text], "");
+            self.out.write_flushed(text.as_bytes())?;
         } else {
-            self.out.raw(span.text.as_bytes())?;
+            self.out.write_flushed(text.text.as_bytes())?;
         }
         Ok(())
     }
 
     /// Writes bytes unchanged, such as a completion script.
-    pub(crate) fn verbatim(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        Ok(self.out.raw(bytes)?)
+    pub(crate) fn print_bytes(&mut self, bytes: &[u8]) -> Result<(), CliError> {
+        Ok(self.out.write_flushed(bytes)?)
     }
 
     /// Prints one line on standard error; write errors are ignored.
-    pub(crate) fn note(&mut self, spans: &[Span]) {
-        let line = self.err.render(spans, "\n");
-        let _ = self.err.raw(line.as_bytes());
+    pub(crate) fn print_note(&mut self, texts: &[StyledText]) {
+        let line = self.err.render(texts, "\n");
+        let _ = self.err.write_flushed(line.as_bytes());
     }
 
-    /// A note that the next one overwrites; only for a terminal.
-    pub(crate) fn passing_note(&mut self, span: Span) {
+    /// Prints a note that the next one overwrites; only on a terminal.
+    pub(crate) fn print_transient_note(&mut self, text: StyledText) {
         if self.err.terminal {
-            let line = self.err.render(&[span], "");
-            let _ = self.err.raw(format!("\r{line}").as_bytes());
+            let line = self.err.render(&[text], "");
+            let _ = self.err.write_flushed(format!("\r{line}").as_bytes());
         }
     }
 
-    /// `error: …` and `help: …`.
-    pub(crate) fn failure(&mut self, failure: &Failure) {
-        if let Some((what, help)) = failure.words() {
-            self.problem(&what, &help);
+    /// Prints `error: …` and `help: …`.
+    pub(crate) fn print_error(&mut self, error: &CliError) {
+        if let Some((message, help)) = error.message_and_help() {
+            self.print_note(&[bad("error"), plain(format!(": {message}"))]);
+            self.print_note(&[good("help"), plain(format!(": {help}"))]);
         }
-    }
-
-    /// What went wrong and what helps, in the shape that every error has.
-    pub(crate) fn problem(&mut self, what: &str, help: &str) {
-        self.note(&[bad("error"), plain(format!(": {what}"))]);
-        self.note(&[good("help"), plain(format!(": {help}"))]);
     }
 }
 
-impl std::fmt::Debug for Output {
+impl std::fmt::Debug for Printer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Output")
+        f.debug_struct("Printer")
             .field("json", &self.json)
             .finish_non_exhaustive()
     }
@@ -163,7 +163,7 @@ impl Channel {
         S: anstream::stream::RawStream + anstream::stream::AsLockedWrite + 'static,
     {
         let colour = choice != anstream::ColorChoice::Never;
-        // Without colour nothing may be filtered either: a pipe gets the bytes as they are.
+        // Without colour no filter either: a pipe gets the exact bytes.
         let writer: Box<dyn Write> = if colour {
             Box::new(AutoStream::new(stream, choice))
         } else {
@@ -176,15 +176,15 @@ impl Channel {
         }
     }
 
-    fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn write_flushed(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.writer.write_all(bytes)?;
         self.writer.flush()
     }
 
-    fn render(&self, spans: &[Span], end: &str) -> String {
+    fn render(&self, texts: &[StyledText], end: &str) -> String {
         let mut line = String::new();
-        for Span { style, text } in spans {
-            let text = harmless(text);
+        for StyledText { style, text } in texts {
+            let text = sanitize(text);
             // Writing to a string cannot fail.
             let _ = if self.colour && !style.is_plain() {
                 write!(line, "{style}{text}{style:#}")
@@ -197,8 +197,8 @@ impl Channel {
     }
 }
 
-/// Sends what the library tells through `tracing` to standard error, for `--verbose`. Only Nearside's own words: what
-/// HTTP libraries log can hold headers, and a header can hold a token.
+/// Logs `tracing` events to standard error, for `--verbose`. Only those of Nearside: the logs of HTTP libraries can hold
+/// headers, and a header can hold a token.
 pub(crate) fn log_to_stderr() {
     use tracing_subscriber::filter::{LevelFilter, Targets};
     use tracing_subscriber::prelude::*;
@@ -207,52 +207,54 @@ pub(crate) fn log_to_stderr() {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(colour);
-    let ours = Targets::new().with_target("nearside", LevelFilter::DEBUG);
-    // Fails only if a subscriber is set already; this is the only place that sets one.
-    let _ = tracing_subscriber::registry().with(lines.with_filter(ours)).try_init();
+    let nearside = Targets::new().with_target("nearside", LevelFilter::DEBUG);
+    // Fails only if a subscriber is already set; only this function sets one.
+    let _ = tracing_subscriber::registry()
+        .with(lines.with_filter(nearside))
+        .try_init();
 }
 
-/// As it is.
-pub(crate) fn plain(text: impl Into<String>) -> Span {
+/// Returns unstyled text.
+pub(crate) fn plain(text: impl Into<String>) -> StyledText {
     styled(Style::new(), text)
 }
 
-/// Less important than what stands beside it.
-pub(crate) fn dim(text: impl Into<String>) -> Span {
+/// Styles text that is less important than its neighbours.
+pub(crate) fn dim(text: impl Into<String>) -> StyledText {
     styled(Style::new().dimmed(), text)
 }
 
-/// More important than what stands beside it.
-pub(crate) fn bold(text: impl Into<String>) -> Span {
+/// Styles text that is more important than its neighbours.
+pub(crate) fn bold(text: impl Into<String>) -> StyledText {
     styled(Style::new().bold(), text)
 }
 
-/// All is well.
-pub(crate) fn good(text: impl Into<String>) -> Span {
+/// Styles a success.
+pub(crate) fn good(text: impl Into<String>) -> StyledText {
     styled(AnsiColor::Green.on_default().bold(), text)
 }
 
-/// It works, but not well.
-pub(crate) fn doubtful(text: impl Into<String>) -> Span {
+/// Styles a warning.
+pub(crate) fn warning(text: impl Into<String>) -> StyledText {
     styled(AnsiColor::Yellow.on_default().bold(), text)
 }
 
-/// It does not work.
-pub(crate) fn bad(text: impl Into<String>) -> Span {
+/// Styles a failure.
+pub(crate) fn bad(text: impl Into<String>) -> StyledText {
     styled(AnsiColor::Red.on_default().bold(), text)
 }
 
-fn styled(style: Style, text: impl Into<String>) -> Span {
-    Span {
+fn styled(style: Style, text: impl Into<String>) -> StyledText {
+    StyledText {
         style,
         text: text.into(),
     }
 }
 
-/// The text without anything that steers a terminal.
-pub(crate) fn harmless(text: &str) -> String {
-    let steers = |c: char| c.is_control() && c != '\n' && c != '\t';
-    text.replace(steers, "\u{FFFD}")
+/// Replaces the control characters of a text, except line ends and tabs.
+pub(crate) fn sanitize(text: &str) -> String {
+    let is_unsafe = |c: char| c.is_control() && c != '\n' && c != '\t';
+    text.replace(is_unsafe, "\u{FFFD}")
 }
 
 #[cfg(test)]
@@ -260,9 +262,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_foreign_text_can_steer_a_terminal() {
+    fn control_characters_of_foreign_text_are_replaced() {
         assert_eq!(
-            harmless("a\x1b[2Jb\u{9b}c\r\x07\nd\té"),
+            sanitize("a\x1b[2Jb\u{9b}c\r\x07\nd\té"),
             "a\u{FFFD}[2Jb\u{FFFD}c\u{FFFD}\u{FFFD}\nd\té"
         );
     }

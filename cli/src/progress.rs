@@ -1,38 +1,38 @@
-//! How far a download is: a bar on a terminal, and lines that a log can hold everywhere else. Always on standard error.
+//! Download progress on standard error: a bar on a terminal, else log lines.
 
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::bytes::human;
-use crate::output::{Output, dim};
+use crate::format::format_bytes;
+use crate::output::{Printer, dim};
 
-/// One download. Dropping it takes the bar away.
+/// Progress of one download. Dropping it removes the bar.
 #[derive(Debug)]
-pub(crate) enum Progress {
+pub(crate) enum DownloadProgress {
     /// For a terminal.
     Bar(ProgressBar),
     /// For a log.
     Lines {
-        /// When the last line was written, and how many tenths it told.
-        told: Option<(Instant, u64)>,
+        /// Time of the last line, and the tenths of the download that it showed.
+        last: Option<(Instant, u64)>,
     },
 }
 
-impl Progress {
-    /// A bar if a person looks at standard error.
-    pub(crate) fn new(output: &Output) -> Self {
-        if !output.notes_to_terminal() {
-            return Self::Lines { told: None };
+impl DownloadProgress {
+    /// Returns a bar if standard error is a terminal, else log lines.
+    pub(crate) fn new(output: &Printer) -> Self {
+        if !output.is_note_terminal() {
+            return Self::Lines { last: None };
         }
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        // The template is a constant: should it ever be wrong, the default bar is right enough.
-        bar.set_style(ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        // The template is a constant; the default bar is only a fallback.
+        bar.set_style(ProgressStyle::with_template(BAR_TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar()));
         Self::Bar(bar)
     }
 
-    /// So much is here, of so much, so fast (bytes).
-    pub(crate) fn show(&mut self, done: u64, total: u64, bytes_per_second: u64, output: &mut Output) {
+    /// Updates the bar, or writes a line if one is due. All sizes are bytes.
+    pub(crate) fn update(&mut self, done: u64, total: u64, bytes_per_second: u64, output: &mut Printer) {
         match self {
             Self::Bar(bar) => {
                 let first = bar.length().is_none();
@@ -41,52 +41,52 @@ impl Progress {
                     state.set_pos(done);
                 });
                 if first {
-                    // What was here before must not count as speed.
+                    // Bytes of an earlier run must not count as speed.
                     bar.reset_eta();
                 }
-                bar.set_message(sum(done, total, bytes_per_second));
+                bar.set_message(format_progress(done, total, bytes_per_second));
             }
-            Self::Lines { told } => {
+            Self::Lines { last } => {
                 let tenth = (done * 10).checked_div(total).unwrap_or(10);
-                let due = match *told {
+                let is_due = match *last {
                     None => true,
-                    Some((when, before)) => tenth > before || when.elapsed() >= SILENCE,
+                    Some((when, before)) => tenth > before || when.elapsed() >= MAX_LINE_INTERVAL,
                 };
-                if due {
-                    *told = Some((Instant::now(), tenth));
+                if is_due {
+                    *last = Some((Instant::now(), tenth));
                     let percent = (done * 100).checked_div(total).unwrap_or(100);
-                    let sum = sum(done, total, bytes_per_second);
-                    output.note(&[dim(format!("downloading: {percent} %, {sum}"))]);
+                    let progress = format_progress(done, total, bytes_per_second);
+                    output.print_note(&[dim(format!("downloading: {percent} %, {progress}"))]);
                 }
             }
         }
     }
 
-    /// Takes the bar away, so that other words can be written.
-    pub(crate) fn clear(&self) {
+    /// Removes the bar, so that other lines can be printed.
+    pub(crate) fn remove_bar(&self) {
         if let Self::Bar(bar) = self {
             bar.finish_and_clear();
         }
     }
 }
 
-impl Drop for Progress {
+impl Drop for DownloadProgress {
     fn drop(&mut self) {
-        self.clear();
+        self.remove_bar();
     }
 }
 
-/// `34.1 MB of 98.4 MB, 11.2 MB/s`; no speed where none is known yet.
-fn sum(done: u64, total: u64, bytes_per_second: u64) -> String {
-    let sum = format!("{} of {}", human(done), human(total));
+/// Formats `34.1 MB of 98.4 MB, 11.2 MB/s`; omits an unknown speed.
+fn format_progress(done: u64, total: u64, bytes_per_second: u64) -> String {
+    let text = format!("{} of {}", format_bytes(done), format_bytes(total));
     match bytes_per_second {
-        0 => sum,
-        rate => format!("{sum}, {}/s", human(rate)),
+        0 => text,
+        rate => format!("{text}, {}/s", format_bytes(rate)),
     }
 }
 
-/// The bar takes the width that the words leave, on a narrow terminal none.
-const TEMPLATE: &str = "{wide_bar} {percent:>3} %  {msg}  {eta}";
+/// The bar takes the width that the text leaves; on a narrow terminal none.
+const BAR_TEMPLATE: &str = "{wide_bar} {percent:>3} %  {msg}  {eta}";
 
-/// A log that says nothing for longer than this looks dead; more lines than this would drown it.
-const SILENCE: Duration = Duration::from_secs(10);
+/// Longest time between two lines: a silent log looks stuck, and more lines would flood it.
+const MAX_LINE_INTERVAL: Duration = Duration::from_secs(10);

@@ -1,104 +1,92 @@
-//! What a command is given: the flags that hold everywhere, the output, Ctrl-C, and the way to the library.
-//!
-//! The library reads no environment; this program does, here and only here.
+//! What a command is given: the global flags, the output, Ctrl-C, and the library.
 
-use std::env::VarError;
-
+use nearside::chat::{ChatRequest, Message};
 use nearside::engine::remote::Secret;
 use nearside::{Config, Error, Nearside};
 
-use crate::arguments::Global;
-use crate::asked::Asked;
-use crate::failure::Failure;
+use crate::args::{GlobalArgs, RequestArgs};
+use crate::env::{flag_or_variable, read_variable};
+use crate::error::CliError;
+use crate::input;
 use crate::interrupt::Interrupt;
-use crate::keys::Keys;
-use crate::output::Output;
+use crate::keys::KeyFiles;
+use crate::output::Printer;
 
 /// One run of the program.
 #[derive(Debug)]
-pub(crate) struct Session<'a> {
-    pub(crate) global: Global,
-    pub(crate) output: &'a mut Output,
+pub(crate) struct CliSession {
+    pub(crate) global: GlobalArgs,
+    pub(crate) output: Printer,
     pub(crate) interrupt: Interrupt,
 }
 
-impl Session<'_> {
-    /// The library with nothing but the flags that hold everywhere.
-    pub(crate) fn open(&self) -> Result<Nearside, Failure> {
+impl CliSession {
+    /// Opens the library with the global flags only, and sets the hub token.
+    pub(crate) fn open_library(&self) -> Result<Nearside, CliError> {
         let nearside = Nearside::new(self.config()?)?;
-        if let Some(token) = variable("HF_TOKEN")? {
+        if let Some(token) = read_variable("HF_TOKEN")? {
             nearside.set_hub_token(Secret::new(token))?;
         }
         Ok(nearside)
     }
 
-    /// The library, ready to ask with these flags. Keys are read only if the words may leave this machine.
-    pub(crate) fn open_to_ask(&self, asked: &Asked) -> Result<Nearside, Failure> {
-        let nearside = Nearside::new(asked.config(self.config()?))?;
-        if asked.may_leave() {
-            self.keys()?.give(&nearside)?;
+    /// Opens the library for a request with these flags. Reads keys only if content may leave this device.
+    pub(crate) fn open_for_request(&self, args: &RequestArgs) -> Result<Nearside, CliError> {
+        let nearside = Nearside::new(args.apply_to(self.config()?))?;
+        if args.allows_remote() {
+            self.keys()?.load_into(&nearside)?;
         }
         Ok(nearside)
     }
 
-    /// The library with the keys of all providers.
-    pub(crate) fn open_with_keys(&self) -> Result<Nearside, Failure> {
-        let nearside = self.open()?;
-        self.keys()?.give(&nearside)?;
+    /// Opens the library with the keys of all providers.
+    pub(crate) fn open_with_keys(&self) -> Result<Nearside, CliError> {
+        let nearside = self.open_library()?;
+        self.keys()?.load_into(&nearside)?;
         Ok(nearside)
     }
 
-    /// The keys of providers, beside the models.
-    pub(crate) fn keys(&self) -> Result<Keys, Failure> {
-        Ok(Keys::beside(self.directory()?.as_ref()))
+    /// Builds the request with this prompt; `-` reads it from standard input.
+    pub(crate) async fn build_request(&mut self, args: &RequestArgs, prompt: &str) -> Result<ChatRequest, CliError> {
+        let mut request = args.to_request()?;
+        request.messages.push(Message::user(match prompt {
+            "-" => input::read_all(&mut self.interrupt).await?,
+            _ => prompt.to_owned(),
+        }));
+        Ok(request)
     }
 
-    /// Frees the models that were loaded, and waits for it: a thread that is still inside llama.cpp while the process
-    /// ends can crash it. Ctrl-C does not wait.
-    pub(crate) async fn close(&mut self, nearside: &Nearside) {
-        // Whatever could not be freed is freed by the end of the process.
-        let _ = self.interrupt.or(nearside.unload()).await;
+    /// Returns the key files of providers, in the data directory.
+    pub(crate) fn keys(&self) -> Result<KeyFiles, CliError> {
+        Ok(KeyFiles::in_directory(self.directory()?.as_ref()))
     }
 
-    /// Flags first, then the environment, then the platform's and the library's own choices.
-    pub(crate) fn config(&self) -> Result<Config, Failure> {
+    /// Frees the loaded models and waits for that: a thread that is still inside llama.cpp while the process ends can
+    /// crash it. Ctrl-C stops the wait.
+    pub(crate) async fn unload_models(&mut self, nearside: &Nearside) {
+        // The end of the process frees what could not be freed here.
+        let _ = self.interrupt.race(nearside.unload()).await;
+    }
+
+    /// Returns the library's configuration: flags first, then the environment, then defaults.
+    pub(crate) fn config(&self) -> Result<Config, CliError> {
         Ok(Config {
             directory: self.directory()?,
             hub: flag_or_variable(&self.global.hub, "HF_ENDPOINT")?,
-            context: None,
-            cache_type: None,
-            threads: None,
+            ..Config::default()
         })
     }
 
-    /// Where models are kept.
-    pub(crate) fn directory(&self) -> Result<String, Failure> {
+    /// Returns the data directory.
+    pub(crate) fn directory(&self) -> Result<String, CliError> {
         if let Some(directory) = flag_or_variable(&self.global.data_dir, "NEARSIDE_HOME")? {
             return Ok(directory);
         }
         directories::ProjectDirs::from("", "", "nearside")
             .and_then(|folders| folders.data_local_dir().to_str().map(str::to_owned))
             .ok_or_else(|| {
-                Error::storage("this account has no home directory; say where models go with `--data-dir DIR`").into()
+                Error::storage("this account has no home directory; set the data directory with `--data-dir DIR`")
+                    .into()
             })
-    }
-}
-
-fn flag_or_variable(flag: &Option<String>, name: &str) -> Result<Option<String>, Failure> {
-    match flag {
-        Some(value) => Ok(Some(value.clone())),
-        None => variable(name),
-    }
-}
-
-/// Returns a non-empty environment variable. An unreadable one is an error: ignoring it would put models in an
-/// unexpected place. Its value is never in an error text, since it may be a token.
-pub(crate) fn variable(name: &str) -> Result<Option<String>, Failure> {
-    match std::env::var(name) {
-        Ok(value) => Ok(Some(value.trim().to_owned()).filter(|value| !value.is_empty())),
-        Err(VarError::NotPresent) => Ok(None),
-        Err(VarError::NotUnicode(_)) => {
-            Err(Error::invalid_request(format!("`{name}` is not UTF-8 text; set it anew, or unset it")).into())
-        }
     }
 }

@@ -1,65 +1,62 @@
-//! `nearside bench`: how fast a model is here and how much memory it takes, measured on the engine that `chat` uses.
-//! The tests are those of llama-bench (`pp512`, `tg128`), so that numbers can be laid side by side.
+//! `nearside bench`: measures the speed and the memory of a model, on the engine that `chat` uses. The tests are those of
+//! llama-bench (`pp512`, `tg128`), so that the numbers are comparable.
 
 use clap::Args;
 use nearside::engine::local::bench::{BenchOptions, BenchReport, Rates};
 use nearside::model::ModelRef;
 
-use crate::bytes::human;
-use crate::failure::Failure;
-use crate::output::{Output, bold, dim, plain};
-use crate::session::Session;
+use crate::error::CliError;
+use crate::format::format_bytes;
+use crate::output::{Printer, bold, dim, plain};
+use crate::session::CliSession;
 
-/// What `bench` takes.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLE)]
-pub(crate) struct Bench {
-    /// The model: an installed one, or a file
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct BenchArgs {
+    /// Model: an installed one, or a file
     #[arg(value_name = "REF", value_parser = ModelRef::parse)]
     reference: ModelRef,
-    /// Tokens of the prompt
+    /// Length of the prompt in tokens
     #[arg(short, long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..))]
     prompt_tokens: u32,
     /// Tokens to generate
     #[arg(short = 'n', long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..))]
     generate_tokens: u32,
-    /// How often each is measured
+    /// Number of measurements of each test
     #[arg(short, long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     repetitions: u32,
-    /// Threads that compute [default: the performance cores this process may use]
+    /// Compute threads [default: the performance cores available to this process]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     threads: Option<u32>,
 }
 
-pub(crate) async fn run(arguments: Bench, session: &mut Session<'_>) -> Result<(), Failure> {
+/// Measures the model and prints the report.
+pub(crate) async fn bench_model(args: BenchArgs, session: &mut CliSession) -> Result<(), CliError> {
     let nearside = nearside::Nearside::new(nearside::Config {
-        threads: arguments.threads,
+        threads: args.threads,
         ..session.config()?
     })?;
     let options = BenchOptions {
-        prompt_tokens: arguments.prompt_tokens,
-        generate_tokens: arguments.generate_tokens,
-        repetitions: arguments.repetitions,
+        prompt_tokens: args.prompt_tokens,
+        generate_tokens: args.generate_tokens,
+        repetitions: args.repetitions,
     };
-    // On Ctrl-C the measurement runs on until the process ends; it cannot be cancelled.
-    let report = session
-        .interrupt
-        .or(nearside.bench(arguments.reference, options))
-        .await?;
-    session.close(&nearside).await;
-    if session.output.json() {
-        session.output.object(&report)
+    // A measurement cannot be cancelled: after Ctrl-C it runs until the process ends.
+    let report = session.interrupt.race(nearside.bench(args.reference, options)).await?;
+    session.unload_models(&nearside).await;
+    if session.output.is_json() {
+        session.output.print_json(&report)
     } else {
-        show(&report, session.output)
+        print_report(&report, &mut session.output)
     }
 }
 
-fn show(report: &BenchReport, output: &mut Output) -> Result<(), Failure> {
-    let about = format!(
+fn print_report(report: &BenchReport, output: &mut Printer) -> Result<(), CliError> {
+    let details = format!(
         "  {} · {} · {} threads",
         report.model.quantization, report.backend, report.threads
     );
-    output.line(&[bold(report.model.id.as_str()), dim(about)])?;
+    output.print_line(&[bold(report.model.id.as_str()), dim(details)])?;
     let row = |name: &str, rates: &Rates| {
         let (mean, spread) = mean_and_spread(&rates.tokens_per_second);
         vec![
@@ -69,8 +66,8 @@ fn show(report: &BenchReport, output: &mut Output) -> Result<(), Failure> {
         ]
     };
     let rows = [row("pp", &report.prompt), row("tg", &report.generate)];
-    output.table(&["TEST", "TOKENS/S", ""], &[1, 2], &rows)?;
-    output.line(&[plain(format!(
+    output.print_table(&["TEST", "TOKENS/S", ""], &[1, 2], &rows)?;
+    output.print_line(&[plain(format!(
         "first token {:.0} ms, loading {:.0} ms",
         report.first_token_ms, report.load_ms
     ))])?;
@@ -83,13 +80,13 @@ fn show(report: &BenchReport, output: &mut Output) -> Result<(), Failure> {
     ];
     let rows: Vec<Vec<String>> = parts
         .iter()
-        .map(|&(part, predicted, measured)| vec![part.to_owned(), human(predicted), human(measured)])
+        .map(|&(part, predicted, measured)| vec![part.to_owned(), format_bytes(predicted), format_bytes(measured)])
         .collect();
-    output.table(&["MEMORY", "PREDICTED", "MEASURED"], &[1, 2], &rows)?;
-    output.line(&[dim(format!("build {}", report.build))])
+    output.print_table(&["MEMORY", "PREDICTED", "MEASURED"], &[1, 2], &rows)?;
+    output.print_line(&[dim(format!("build {}", report.build))])
 }
 
-/// The mean and the sample standard deviation, as llama-bench prints them.
+/// Returns the mean and the sample standard deviation, as llama-bench prints them.
 fn mean_and_spread(samples: &[f64]) -> (f64, f64) {
     let count = samples.len() as f64;
     if samples.is_empty() {
@@ -107,20 +104,20 @@ fn mean_and_spread(samples: &[f64]) -> (f64, f64) {
     )
 }
 
-const EXAMPLE: &str = "\
+const EXAMPLES: &str = "\
 Example:
   nearside bench smollm2-135m-instruct.q4_1
   nearside bench ./model.gguf -p 512 -n 128 -r 5 --json
 
 pp512 is prefill, a prompt of 512 tokens; tg128 is decoding, 128 tokens one by one. Both exclude loading. llama-bench
-measures the same with `-p 512 -n 128 -r 5`.";
+runs the same tests with `-p 512 -n 128 -r 5`.";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn spread_is_that_of_a_sample() {
+    fn spread_is_the_sample_standard_deviation() {
         assert_eq!(mean_and_spread(&[2.0, 4.0, 6.0]), (4.0, 2.0));
         assert_eq!(mean_and_spread(&[3.0]), (3.0, 0.0));
         assert_eq!(mean_and_spread(&[]), (0.0, 0.0));

@@ -1,29 +1,32 @@
-//! `nearside completions`: the script that teaches a shell this program's words.
+//! `nearside completions`: prints a completion script for a shell.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::arguments::Arguments;
-use crate::failure::Failure;
-use crate::session::Session;
+use crate::error::CliError;
+use crate::session::CliSession;
 
-/// What `completions` takes.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLE)]
-pub(crate) struct Completions {
-    /// The shell
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct CompletionsArgs {
+    /// Shell
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }
 
-pub(crate) fn run(arguments: &Completions, session: &mut Session<'_>) -> Result<(), Failure> {
-    // Into memory first: the generator panics where a writer fails, as a closed pipe does.
+/// Prints the script for `program`.
+pub(crate) fn print_script(
+    args: &CompletionsArgs,
+    mut program: Command,
+    session: &mut CliSession,
+) -> Result<(), CliError> {
+    // Generate into memory first: the generator panics if the writer fails, as on a closed pipe.
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Arguments::command(), "nearside", &mut script);
-    session.output.verbatim(&script)
+    clap_complete::generate(args.shell, &mut program, "nearside", &mut script);
+    session.output.print_bytes(&script)
 }
 
-const EXAMPLE: &str = "\
+const EXAMPLES: &str = "\
 Example:
   nearside completions bash > ~/.local/share/bash-completion/completions/nearside
   nearside completions zsh > \"${fpath[1]}/_nearside\"

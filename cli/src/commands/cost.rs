@@ -1,147 +1,124 @@
-//! `nearside cost`: estimates the cost of a question on every target, or, with `--spent`, reports spending. Makes no
+//! `nearside cost`: estimates the cost of a prompt on every target, or, with `--spent`, reports spending. Makes no
 //! network request: prices come from cached model lists and the built-in table.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use nearside::Nearside;
 use nearside::route::CostRow;
 use nearside::state::{SpendBy, SpendRow};
 
-use crate::asked::Asked;
-use crate::failure::Failure;
-use crate::money::{dollars, perhaps};
+use crate::args::RequestArgs;
+use crate::args::values::GroupByArg;
+use crate::error::CliError;
+use crate::format::{dollars_or_unknown, format_dollars, format_target};
 use crate::output::{dim, plain};
-use crate::session::Session;
+use crate::session::CliSession;
 
-/// What `cost` takes.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLE)]
-pub(crate) struct Cost {
-    /// The question to reckon with; `-` reads it from standard input
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct CostArgs {
+    /// Prompt to estimate; `-` reads it from standard input
     #[arg(short, long, value_name = "TEXT", required_unless_present = "spent")]
     prompt: Option<String>,
-    /// Say what was spent instead
+    /// Show spending instead
     #[arg(long, conflicts_with = "prompt")]
     spent: bool,
-    /// What to sum up by [default: day]
+    /// Grouping of the spending [default: day]
     #[arg(long, value_name = "WHAT", requires = "spent")]
-    by: Option<By>,
+    by: Option<GroupByArg>,
     #[command(flatten)]
-    asked: Asked,
+    request: RequestArgs,
 }
 
-/// `--by`.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum By {
-    /// Days, in UTC
-    Day,
-    /// Models, with who ran them
-    Model,
-    /// Providers; models here are `device`
-    Provider,
-    /// What the questions were for
-    Purpose,
-}
-
-pub(crate) async fn run(arguments: Box<Cost>, session: &mut Session<'_>) -> Result<(), Failure> {
-    let nearside = session.open_to_ask(&arguments.asked)?;
-    match &arguments.prompt {
-        Some(prompt) => beforehand(prompt, &arguments.asked, &nearside, session).await,
-        None => afterwards(arguments.by.unwrap_or(By::Day), &nearside, session).await,
+/// Prints the estimate or, with `--spent`, the spending.
+pub(crate) async fn print_cost(args: Box<CostArgs>, session: &mut CliSession) -> Result<(), CliError> {
+    let nearside = session.open_for_request(&args.request)?;
+    match &args.prompt {
+        Some(prompt) => print_estimate(prompt, &args.request, &nearside, session).await,
+        None => print_spending(args.by.map_or(SpendBy::Day, |by| by.0), &nearside, session).await,
     }
 }
 
-async fn beforehand(
+async fn print_estimate(
     prompt: &str,
-    asked: &Asked,
+    args: &RequestArgs,
     nearside: &Nearside,
-    session: &mut Session<'_>,
-) -> Result<(), Failure> {
-    let request = asked.question(prompt, session).await?;
-    let rows = session.interrupt.or(nearside.cost(request)).await?;
-    if session.output.json() {
-        return session.output.object(&rows);
+    session: &mut CliSession,
+) -> Result<(), CliError> {
+    let request = session.build_request(args, prompt).await?;
+    let rows = session.interrupt.race(nearside.cost(request)).await?;
+    if session.output.is_json() {
+        return session.output.print_json(&rows);
     }
-    let cells: Vec<Vec<String>> = rows.iter().map(row).collect();
-    session.output.table(&HEADINGS, &[1, 2, 3, 4], &cells)?;
-    let note = "guessed from the length of the question; without `--max-tokens` of an answer of usual length";
-    session.output.note(&[dim(note)]);
+    let cells: Vec<Vec<String>> = rows.iter().map(estimate_row).collect();
+    session.output.print_table(&HEADINGS, &[1, 2, 3, 4], &cells)?;
+    let note =
+        "estimated from the length of the prompt and `--max-tokens`; without it, for an answer of average length";
+    session.output.print_note(&[dim(note)]);
     Ok(())
 }
 
-fn row(row: &CostRow) -> Vec<String> {
-    let place = if row.target.is_remote() { "" } else { " on this device" };
+fn estimate_row(row: &CostRow) -> Vec<String> {
     let range = match (row.usd_least, row.usd_most) {
-        (Some(least), Some(most)) if least < most => format!("{} to {}", dollars(least), dollars(most)),
+        (Some(least), Some(most)) if least < most => format!("{} to {}", format_dollars(least), format_dollars(most)),
         _ => String::new(),
     };
     vec![
-        format!("{}{place}", row.target),
-        perhaps(row.usd_in),
-        perhaps(row.usd_out),
-        perhaps(row.usd_total),
+        format_target(&row.target),
+        dollars_or_unknown(row.usd_in),
+        dollars_or_unknown(row.usd_out),
+        dollars_or_unknown(row.usd_total),
         range,
         row.as_of.clone(),
         if row.set_up { "yes" } else { "" }.to_owned(),
     ]
 }
 
-async fn afterwards(by: By, nearside: &Nearside, session: &mut Session<'_>) -> Result<(), Failure> {
-    let rows = session.interrupt.or(nearside.spending(by.into())).await?;
-    if session.output.json() {
-        return session.output.object(&rows);
+async fn print_spending(by: SpendBy, nearside: &Nearside, session: &mut CliSession) -> Result<(), CliError> {
+    let rows = session.interrupt.race(nearside.spending(by)).await?;
+    if session.output.is_json() {
+        return session.output.print_json(&rows);
     }
     let heading = match by {
-        By::Day => "DAY",
-        By::Model => "MODEL",
-        By::Provider => "PROVIDER",
-        By::Purpose => "PURPOSE",
+        SpendBy::Day => "DAY",
+        SpendBy::Model => "MODEL",
+        SpendBy::Provider => "PROVIDER",
+        SpendBy::Purpose => "PURPOSE",
     };
     let headings = [heading, "ANSWERS", "USD", "UNSETTLED", "TOKENS IN", "TOKENS OUT"];
-    let cells: Vec<Vec<String>> = rows.iter().map(spent).collect();
-    session.output.table(&headings, &[1, 2, 3, 4, 5], &cells)?;
-    let spent = session.interrupt.or(nearside.spent()).await?;
+    let cells: Vec<Vec<String>> = rows.iter().map(spending_row).collect();
+    session.output.print_table(&headings, &[1, 2, 3, 4, 5], &cells)?;
+    let spent = session.interrupt.race(nearside.spent()).await?;
     let policy = nearside.policy();
-    let of = |cap: Option<f64>| cap.map_or_else(String::new, |cap| format!(" of {}", dollars(cap)));
+    let of_cap = |cap: Option<f64>| cap.map_or_else(String::new, |cap| format!(" of {}", format_dollars(cap)));
     let note = format!(
-        "today {}{}, this month {}{} (UTC, with what is reserved)",
-        dollars(spent.day),
-        of(policy.max_usd_day),
-        dollars(spent.month),
-        of(policy.max_usd_month),
+        "today {}{}, this month {}{} (UTC, including reservations)",
+        format_dollars(spent.day),
+        of_cap(policy.max_usd_day),
+        format_dollars(spent.month),
+        of_cap(policy.max_usd_month),
     );
-    session.output.note(&[plain(note)]);
+    session.output.print_note(&[plain(note)]);
     Ok(())
 }
 
-fn spent(row: &SpendRow) -> Vec<String> {
+fn spending_row(row: &SpendRow) -> Vec<String> {
     vec![
         row.key.clone(),
         row.requests.to_string(),
-        dollars(row.usd),
-        dollars(row.usd_unsettled),
+        format_dollars(row.usd),
+        format_dollars(row.usd_unsettled),
         row.prompt_tokens.to_string(),
         row.completion_tokens.to_string(),
     ]
 }
 
-impl From<By> for SpendBy {
-    fn from(by: By) -> Self {
-        match by {
-            By::Day => Self::Day,
-            By::Model => Self::Model,
-            By::Provider => Self::Provider,
-            By::Purpose => Self::Purpose,
-        }
-    }
-}
-
 const HEADINGS: [&str; 7] = ["PLACE", "IN", "OUT", "TOTAL", "RANGE", "AS OF", "SET UP"];
 
-const EXAMPLE: &str = "\
+const EXAMPLES: &str = "\
 Example:
   nearside cost -p \"Write a poem about the sea.\" --max-tokens 500
   nearside cost -p - --json < question.txt | jq -r '.[] | select(.set_up) | .target'
   nearside cost --spent --by provider
 
-The flags are those of `chat`. Nobody is asked: a price is the one of the day that stands beside it, and `?` is a price
-that nobody publishes. UNSETTLED is what answers could have cost whose end nobody saw; caps count it.";
+The flags are those of `chat`. No provider is contacted: AS OF is the day of a price, and `?` is an unknown price.
+UNSETTLED is the maximum cost of answers whose end is unknown; caps include it.";

@@ -1,6 +1,6 @@
-//! `nearside doctor`: what this machine is, what is installed, what is wrong and what would help.
+//! `nearside doctor`: shows this device, the installed models, and problems with their remedies.
 //!
-//! It looks and changes nothing. Problems are its answer, not its failure: the exit code is 0.
+//! Read-only. Problems are its answer, not a failure: the exit code is 0.
 
 use std::path::Path;
 
@@ -10,27 +10,26 @@ use nearside::model::{FitOptions, InstalledModel, ModelRef, Verdict};
 use nearside::{Error, Nearside};
 use serde::Serialize;
 
-use crate::bytes::human;
-use crate::failure::Failure;
-use crate::output::{Output, bold, dim, doubtful, good, plain};
-use crate::session::Session;
+use crate::error::{CliError, message_and_help};
+use crate::format::format_bytes;
+use crate::output::{Printer, bold, dim, good, plain, warning};
+use crate::session::CliSession;
 
-/// What `doctor` takes: nothing.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLE)]
-pub(crate) struct Doctor {}
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct DoctorArgs {}
 
 #[derive(Debug, Serialize)]
-struct Report {
+struct DoctorReport {
     device: Snapshot,
-    models: Vec<Judged>,
+    models: Vec<CheckedModel>,
     problems: Vec<Problem>,
-    build: Build,
+    build: BuildInfo,
 }
 
-/// An installed model and whether it could run now; no verdict where that could not be said (a problem tells why).
+/// An installed model and whether it fits now; no verdict if the check failed (then `problems` has the reason).
 #[derive(Debug, Serialize)]
-struct Judged {
+struct CheckedModel {
     #[serde(flatten)]
     model: InstalledModel,
     verdict: Option<Verdict>,
@@ -38,71 +37,72 @@ struct Judged {
 
 #[derive(Debug, Serialize)]
 struct Problem {
-    /// For programs; stays.
+    /// Stable, for scripts.
     id: &'static str,
     text: String,
     remedy: String,
 }
 
 #[derive(Debug, Serialize)]
-struct Build {
+struct BuildInfo {
     version: &'static str,
     arch: &'static str,
     os: &'static str,
     data_dir: String,
 }
 
-pub(crate) async fn run(_: Doctor, session: &mut Session<'_>) -> Result<(), Failure> {
+/// Checks the device and prints the report.
+pub(crate) async fn diagnose_device(_: DoctorArgs, session: &mut CliSession) -> Result<(), CliError> {
     let directory = session.directory()?;
     let device = device::snapshot()?;
     let mut problems = Vec::new();
     let mut models = Vec::new();
-    match session.open() {
+    match session.open_library() {
         Ok(nearside) => {
-            models = judge_all(&nearside, &mut problems, session).await?;
-            look_at_disk(Path::new(&directory), &mut problems);
+            models = check_models(&nearside, &mut problems, session).await?;
+            check_disk(Path::new(&directory), &mut problems);
         }
-        Err(Failure::Library(error)) => problems.push(failed("data_dir", &error)),
+        Err(CliError::Library(error)) => problems.push(to_problem("data_dir", &error)),
         Err(other) => return Err(other),
     }
-    look_at_processor(&mut problems);
-    if device.memory_available < LOW_MEMORY {
+    check_processor(&mut problems);
+    if device.memory_available < LOW_MEMORY_BYTES {
         problems.push(Problem {
             id: "low_memory",
             text: format!(
-                "only {} of memory can be used ({})",
-                human(device.memory_available),
+                "only {} of memory are available ({})",
+                format_bytes(device.memory_available),
                 device.memory_source
             ),
             remedy: "close other programs, or raise the limit that this process runs under".to_owned(),
         });
     }
-    let report = Report {
+    let report = DoctorReport {
         device,
         models,
         problems,
-        build: Build {
+        build: BuildInfo {
             version: env!("CARGO_PKG_VERSION"),
             arch: std::env::consts::ARCH,
             os: std::env::consts::OS,
             data_dir: directory,
         },
     };
-    if session.output.json() {
-        session.output.object(&report)
+    if session.output.is_json() {
+        session.output.print_json(&report)
     } else {
-        show(&report, session.output)
+        print_report(&report, &mut session.output)
     }
 }
 
-async fn judge_all(
+async fn check_models(
     nearside: &Nearside,
     problems: &mut Vec<Problem>,
-    session: &mut Session<'_>,
-) -> Result<Vec<Judged>, Failure> {
-    let models = match session.interrupt.or(nearside.models()).await {
-        Err(Failure::Library(error)) => {
-            problems.push(failed("store", &error));
+    session: &mut CliSession,
+) -> Result<Vec<CheckedModel>, CliError> {
+    let models = match session.interrupt.race(nearside.models()).await {
+        Err(CliError::Library(error)) => {
+            problems.push(to_problem("store", &error));
             return Ok(Vec::new());
         }
         models => models?,
@@ -114,12 +114,12 @@ async fn judge_all(
             remedy: "`nearside pull REF` downloads one".to_owned(),
         });
     }
-    let mut judged = Vec::with_capacity(models.len());
+    let mut checked = Vec::with_capacity(models.len());
     for model in models {
         let reference = ModelRef::Name { name: model.id.clone() };
         let verdict = match session
             .interrupt
-            .or(nearside.fit(reference, FitOptions::default()))
+            .race(nearside.fit(reference, FitOptions::default()))
             .await
         {
             Ok(report) => {
@@ -129,104 +129,109 @@ async fn judge_all(
                         text: format!("`{}` does not fit now: {}", model.id, report.reason),
                         remedy: match report.suggestions.first() {
                             Some(suggestion) => suggestion.text.clone(),
-                            None => "close other programs, or take a smaller model".to_owned(),
+                            None => "close other programs, or use a smaller model".to_owned(),
                         },
                     });
                 }
                 Some(report.verdict)
             }
-            Err(Failure::Library(error)) => {
-                problems.push(failed("model", &error));
+            Err(CliError::Library(error)) => {
+                problems.push(to_problem("model", &error));
                 None
             }
             Err(other) => return Err(other),
         };
-        judged.push(Judged { model, verdict });
+        checked.push(CheckedModel { model, verdict });
     }
-    Ok(judged)
+    Ok(checked)
 }
 
-fn look_at_disk(directory: &Path, problems: &mut Vec<Problem>) {
-    // A file without a name: it is gone whatever happens next.
+fn check_disk(directory: &Path, problems: &mut Vec<Problem>) {
+    // An unnamed file, so that nothing is left behind.
     if let Err(cause) = tempfile::tempfile_in(directory) {
         problems.push(Problem {
             id: "data_dir",
             text: format!("`{}` cannot be written: {cause}", directory.display()),
-            remedy: "mend its rights, or say where models go with `--data-dir DIR` or NEARSIDE_HOME".to_owned(),
+            remedy: "fix its permissions, or set another data directory with `--data-dir DIR` or NEARSIDE_HOME"
+                .to_owned(),
         });
     }
     match fs4::available_space(directory) {
-        Ok(free) if free < LOW_DISK => problems.push(Problem {
+        Ok(free) if free < LOW_DISK_BYTES => problems.push(Problem {
             id: "low_disk",
-            text: format!("only {} are free for models in `{}`", human(free), directory.display()),
-            remedy: "free some space, or say where models go with `--data-dir DIR` or NEARSIDE_HOME".to_owned(),
+            text: format!(
+                "only {} are free for models in `{}`",
+                format_bytes(free),
+                directory.display()
+            ),
+            remedy: "free some space, or set another data directory with `--data-dir DIR` or NEARSIDE_HOME".to_owned(),
         }),
-        // What cannot be asked is no problem yet.
+        // An unknown amount of free space is not reported.
         _ => {}
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-fn look_at_processor(problems: &mut Vec<Problem>) {
+fn check_processor(problems: &mut Vec<Problem>) {
     if !std::arch::is_x86_feature_detected!("avx2") {
         problems.push(Problem {
             id: "no_avx2",
-            text: "this processor has no AVX2; models run several times slower than they could".to_owned(),
-            remedy: "take small models, or another machine".to_owned(),
+            text: "this processor has no AVX2; models run several times slower".to_owned(),
+            remedy: "use small models, or another machine".to_owned(),
         });
     }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn look_at_processor(_: &mut Vec<Problem>) {}
+fn check_processor(_: &mut Vec<Problem>) {}
 
-fn failed(id: &'static str, error: &Error) -> Problem {
-    let (text, remedy) = crate::failure::words(error);
+fn to_problem(id: &'static str, error: &Error) -> Problem {
+    let (text, remedy) = message_and_help(error);
     Problem { id, text, remedy }
 }
 
-fn show(report: &Report, output: &mut Output) -> Result<(), Failure> {
+fn print_report(report: &DoctorReport, output: &mut Printer) -> Result<(), CliError> {
     let device = &report.device;
-    output.line(&[bold("device"), plain(format!("    {}, {}", device.cpu, device.os))])?;
-    output.line(&[plain(format!(
-        "          {} threads; {} of memory, {} can be used ({})",
+    output.print_line(&[bold("device"), plain(format!("    {}, {}", device.cpu, device.os))])?;
+    output.print_line(&[plain(format!(
+        "          {} threads; {} of memory, {} available ({})",
         device.threads,
-        human(device.memory_total),
-        human(device.memory_available),
+        format_bytes(device.memory_total),
+        format_bytes(device.memory_available),
         device.memory_source
     ))])?;
     let build = &report.build;
     let line = format!("     nearside {} for {}-{}", build.version, build.arch, build.os);
-    output.line(&[bold("build"), plain(line)])?;
-    output.line(&[bold("models"), plain(format!("    in {}", build.data_dir))])?;
-    for Judged { model, verdict } in &report.models {
+    output.print_line(&[bold("build"), plain(line)])?;
+    output.print_line(&[bold("models"), plain(format!("    in {}", build.data_dir))])?;
+    for CheckedModel { model, verdict } in &report.models {
         let verdict = match verdict {
             Some(Verdict::Fits) => good("fits"),
-            Some(Verdict::Tight) => doubtful("tight"),
-            Some(Verdict::TooLarge) => doubtful("too large"),
-            None => doubtful("broken"),
+            Some(Verdict::Tight) => warning("tight"),
+            Some(Verdict::TooLarge) => warning("too large"),
+            None => warning("broken"),
         };
-        let line = format!("          {}  {}  ", model.id, human(model.size_bytes));
-        output.line(&[plain(line), verdict])?;
+        let line = format!("          {}  {}  ", model.id, format_bytes(model.size_bytes));
+        output.print_line(&[plain(line), verdict])?;
     }
     if report.problems.is_empty() {
-        return output.line(&[bold("problems"), good("  none")]);
+        return output.print_line(&[bold("problems"), good("  none")]);
     }
-    output.line(&[bold("problems")])?;
+    output.print_line(&[bold("problems")])?;
     for problem in &report.problems {
-        output.line(&[plain("          "), doubtful(problem.text.as_str())])?;
-        output.line(&[dim(format!("          help: {}", problem.remedy))])?;
+        output.print_line(&[plain("          "), warning(problem.text.as_str())])?;
+        output.print_line(&[dim(format!("          help: {}", problem.remedy))])?;
     }
     Ok(())
 }
 
-/// Under this nothing that answers well can run beside the system.
-const LOW_MEMORY: u64 = 1_000_000_000;
+/// Below this no model with good answers fits.
+const LOW_MEMORY_BYTES: u64 = 1_000_000_000;
 
-/// Under this the next model will not fit on the disk.
-const LOW_DISK: u64 = 2_000_000_000;
+/// Below this the next download is unlikely to fit on the disk.
+const LOW_DISK_BYTES: u64 = 2_000_000_000;
 
-const EXAMPLE: &str = "\
+const EXAMPLES: &str = "\
 Example:
   nearside doctor
   nearside doctor --json | jq .problems";

@@ -1,69 +1,69 @@
-//! `nearside fit`: whether a model fits this machine, before any download. The verdict is the answer, whatever it is:
-//! only a question that could not be answered is a failure.
+//! `nearside fit`: checks whether a model fits this device, before any download. Every verdict is a success; only a check
+//! that could not be made is a failure.
 
 use clap::Args;
 use nearside::model::{CacheType, FitOptions, FitReport, LoadPlan, ModelRef, Verdict};
 
-use crate::arguments::Cache;
-use crate::bytes::{self, human};
-use crate::failure::Failure;
-use crate::output::{Output, bad, bold, dim, doubtful, good, plain};
-use crate::session::Session;
+use crate::args::values::{CacheArg, parse_bytes};
+use crate::error::CliError;
+use crate::format::format_bytes;
+use crate::output::{Printer, bad, bold, dim, good, plain, warning};
+use crate::session::CliSession;
 
-/// What `fit` takes.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLE)]
-pub(crate) struct Fit {
-    /// The model: a file, hf:ORG/REPO[:QUANT], an https address, an installed model
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct FitArgs {
+    /// Model: a file, hf:ORG/REPO[:QUANT], an https address, an installed model
     #[arg(value_name = "REF", value_parser = ModelRef::parse)]
     reference: ModelRef,
-    /// For a context of this many tokens [default: 4096, at most what the model was trained with]
+    /// Context size in tokens [default: 4096, at most the length the model was trained with]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     context: Option<u32>,
-    /// How the keys and values of the context are stored [default: f16]
+    /// Storage of the KV cache [default: f16]
     #[arg(long, value_name = "TYPE")]
-    cache: Option<Cache>,
-    /// For a machine with so much memory to give, as `4GB` or `4GiB` [default: what is free here]
-    #[arg(long, value_name = "BYTES", value_parser = bytes::parse)]
+    cache: Option<CacheArg>,
+    /// Memory budget, such as `4GB` or `4GiB` [default: the memory available on this device]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     budget: Option<u64>,
 }
 
-pub(crate) async fn run(arguments: Fit, session: &mut Session<'_>) -> Result<(), Failure> {
-    let nearside = session.open()?;
+/// Checks the model and prints the verdict.
+pub(crate) async fn check_fit(args: FitArgs, session: &mut CliSession) -> Result<(), CliError> {
+    let nearside = session.open_library()?;
     let options = FitOptions {
-        context: arguments.context,
-        cache_type: arguments.cache.map(|cache| cache.0),
-        budget_bytes: arguments.budget,
+        context: args.context,
+        cache_type: args.cache.map(|cache| cache.0),
+        budget_bytes: args.budget,
     };
-    let report = session.interrupt.or(nearside.fit(arguments.reference, options)).await?;
-    if session.output.json() {
-        session.output.object(&report)
+    let report = session.interrupt.race(nearside.fit(args.reference, options)).await?;
+    if session.output.is_json() {
+        session.output.print_json(&report)
     } else {
-        show(&report, session.output)
+        print_verdict(&report, &mut session.output)
     }
 }
 
-/// The verdict and its reasons, for a person.
-pub(crate) fn show(report: &FitReport, output: &mut Output) -> Result<(), Failure> {
-    let about = [
+/// Prints the verdict and its reasons.
+pub(crate) fn print_verdict(report: &FitReport, output: &mut Printer) -> Result<(), CliError> {
+    let details = [
         report.architecture.as_str(),
         report.quantization.as_str(),
-        &human(report.size_bytes),
+        &format_bytes(report.size_bytes),
     ]
     .join(" · ");
-    output.line(&[bold(report.model.as_str()), dim(format!("  {about}"))])?;
+    output.print_line(&[bold(report.model.as_str()), dim(format!("  {details}"))])?;
     let verdict = match report.verdict {
         Verdict::Fits => good("fits"),
-        Verdict::Tight => doubtful("tight"),
+        Verdict::Tight => warning("tight"),
         Verdict::TooLarge => bad("too large"),
     };
-    let (need, budget) = (human(report.need.total), human(report.budget.bytes));
-    let sum = format!(": needs {need} of {budget} ({})", report.budget.source);
-    output.line(&[verdict, plain(sum)])?;
+    let (need, budget) = (format_bytes(report.need.total), format_bytes(report.budget.bytes));
+    let memory = format!(": needs {need} of {budget} ({})", report.budget.source);
+    output.print_line(&[verdict, plain(memory)])?;
     let cache = format!("for {} tokens as {}", report.context, cache_name(report.cache_type));
     let weights = match report.load {
         LoadPlan::Repacked => "all in memory",
-        LoadPlan::Mapped => "mapped from the file; the system may drop them and read them again",
+        LoadPlan::Mapped => "mapped from the file; the system may evict and reload pages",
     };
     for (part, bytes, note) in [
         ("weights", report.need.weights, weights),
@@ -71,16 +71,16 @@ pub(crate) fn show(report: &FitReport, output: &mut Output) -> Result<(), Failur
         ("compute", report.need.compute, ""),
         ("other", report.need.other, ""),
     ] {
-        let line = format!("  {part:<8} {:>9}", human(bytes));
+        let line = format!("  {part:<8} {:>9}", format_bytes(bytes));
         match note {
-            "" => output.line(&[plain(line)])?,
-            _ => output.line(&[plain(line), dim(format!("  {note}"))])?,
+            "" => output.print_line(&[plain(line)])?,
+            _ => output.print_line(&[plain(line), dim(format!("  {note}"))])?,
         }
     }
     if report.verdict != Verdict::Fits {
-        output.line(&[plain(format!("  {}", report.reason))])?;
+        output.print_line(&[plain(format!("  {}", report.reason))])?;
         for suggestion in &report.suggestions {
-            output.line(&[good("  try"), plain(format!(": {}", suggestion.text))])?;
+            output.print_line(&[good("  try"), plain(format!(": {}", suggestion.text))])?;
         }
     }
     Ok(())
@@ -93,10 +93,10 @@ fn cache_name(cache_type: CacheType) -> &'static str {
     }
 }
 
-const EXAMPLE: &str = "\
+const EXAMPLES: &str = "\
 Example:
   nearside fit hf:bartowski/DeepSeek-R1-Distill-Qwen-7B-GGUF:Q4_K_M --context 4096
   nearside fit ./model.gguf --cache q8_0 --budget 6GB --json
 
-For a model that is not here only the head of its file is fetched, a few megabytes; a later `pull` does not fetch them
-again. The exit code is 0 whatever the verdict.";
+For a model that is not installed only the GGUF head of its file is downloaded, a few megabytes; a later `pull` reuses
+it. The exit code is 0 for every verdict.";

@@ -1,44 +1,44 @@
-//! `nearside ls`: the installed models, as a table or as `{"models": […]}`.
+//! `nearside ls`: lists the installed models, as a table or as `{"models": […]}`.
 
 use clap::Args;
 use nearside::model::InstalledModel;
 use serde::Serialize;
 
-use crate::bytes::human;
-use crate::failure::Failure;
+use crate::error::CliError;
+use crate::format::format_bytes;
 use crate::output::plain;
-use crate::session::Session;
+use crate::session::CliSession;
 
-/// What `ls` takes: nothing.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLE)]
-pub(crate) struct Ls {}
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct LsArgs {}
 
 #[derive(Debug, Serialize)]
-struct Listing {
+struct ModelListing {
     models: Vec<InstalledModel>,
 }
 
-pub(crate) async fn run(_: Ls, session: &mut Session<'_>) -> Result<(), Failure> {
-    let nearside = session.open()?;
-    let models = session.interrupt.or(nearside.models()).await?;
-    if session.output.json() {
-        return session.output.object(&Listing { models });
+/// Prints the installed models.
+pub(crate) async fn list_models(_: LsArgs, session: &mut CliSession) -> Result<(), CliError> {
+    let nearside = session.open_library()?;
+    let models = session.interrupt.race(nearside.models()).await?;
+    if session.output.is_json() {
+        return session.output.print_json(&ModelListing { models });
     }
     if models.is_empty() {
         session
             .output
-            .note(&[plain("no models are installed; `nearside pull REF` downloads one")]);
+            .print_note(&[plain("no models are installed; `nearside pull REF` downloads one")]);
         return Ok(());
     }
-    let rows: Vec<Vec<String>> = models.iter().map(row).collect();
-    session.output.table(&HEADINGS, &[1, 4], &rows)
+    let rows: Vec<Vec<String>> = models.iter().map(model_row).collect();
+    session.output.print_table(&HEADINGS, &[1, 4], &rows)
 }
 
-fn row(model: &InstalledModel) -> Vec<String> {
+fn model_row(model: &InstalledModel) -> Vec<String> {
     vec![
         model.id.clone(),
-        human(model.size_bytes),
+        format_bytes(model.size_bytes),
         model.quantization.clone(),
         model.architecture.clone(),
         model.context_length.to_string(),
@@ -48,9 +48,9 @@ fn row(model: &InstalledModel) -> Vec<String> {
 
 const HEADINGS: [&str; 6] = ["NAME", "SIZE", "QUANTIZATION", "ARCHITECTURE", "CONTEXT", "SOURCE"];
 
-const EXAMPLE: &str = "\
+const EXAMPLES: &str = "\
 Example:
   nearside ls
   nearside ls --json | jq -r '.models[].id'
 
-CONTEXT is how many tokens the model was trained to look at.";
+CONTEXT is the context length in tokens that the model was trained with.";

@@ -1,15 +1,102 @@
-//! One file per command: what it takes, and what it does.
+//! The command line and its commands: one file each, with its arguments and its function.
+//!
+//! Names of commands and flags are a contract: scripts use them.
 
-pub(crate) mod bench;
-pub(crate) mod chat;
-pub(crate) mod completions;
-pub(crate) mod cost;
-pub(crate) mod doctor;
-pub(crate) mod fit;
-pub(crate) mod import;
-pub(crate) mod ls;
-pub(crate) mod policy;
-pub(crate) mod providers;
-pub(crate) mod pull;
-pub(crate) mod rm;
-pub(crate) mod route;
+mod bench;
+mod chat;
+mod completions;
+mod cost;
+mod doctor;
+mod fit;
+mod import;
+mod ls;
+mod policy;
+mod providers;
+mod pull;
+mod rm;
+mod route;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::args::GlobalArgs;
+use crate::error::CliError;
+use crate::session::CliSession;
+
+/// Run language models on this device: download one, check whether it fits, and chat with it.
+#[derive(Debug, Parser)]
+#[command(name = "nearside", version, after_long_help = REFERENCES, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: CliCommand,
+}
+
+/// A command with its arguments.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CliCommand {
+    /// Download a model, after checking whether it fits this device
+    Pull(pull::PullArgs),
+    /// Add a local GGUF file to the store
+    Import(import::ImportArgs),
+    /// List the installed models
+    Ls(ls::LsArgs),
+    /// Remove an installed model
+    Rm(rm::RmArgs),
+    /// Check whether a model fits this device, before any download
+    Fit(fit::FitArgs),
+    /// Answer one prompt with `-p`, or start a conversation
+    Chat(Box<chat::ChatArgs>),
+    /// Show which target would answer and why; sends nothing
+    Route(Box<route::RouteArgs>),
+    /// Estimate the cost of a prompt on every target, or show spending
+    Cost(Box<cost::CostArgs>),
+    /// Add, list and remove providers of remote models
+    Providers(providers::ProvidersArgs),
+    /// Show or change the routing policy: what may leave this device, for which targets, at what cost
+    Policy(policy::PolicyArgs),
+    /// Measure the speed and the memory of a model on this device
+    Bench(bench::BenchArgs),
+    /// Show this device, the installed models and problems
+    Doctor(doctor::DoctorArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// Executes the command.
+pub(crate) async fn execute_command(command: CliCommand, session: &mut CliSession) -> Result<(), CliError> {
+    match command {
+        CliCommand::Pull(args) => pull::pull_model(args, session).await,
+        CliCommand::Import(args) => import::import_file(args, session).await,
+        CliCommand::Ls(args) => ls::list_models(args, session).await,
+        CliCommand::Rm(args) => rm::remove_model(args, session).await,
+        CliCommand::Fit(args) => fit::check_fit(args, session).await,
+        CliCommand::Chat(args) => chat::chat_with_model(args, session).await,
+        CliCommand::Route(args) => route::print_route(args, session).await,
+        CliCommand::Cost(args) => cost::print_cost(args, session).await,
+        CliCommand::Providers(args) => providers::manage_providers(args, session).await,
+        CliCommand::Policy(args) => policy::print_or_change_policy(args, session).await,
+        CliCommand::Bench(args) => bench::bench_model(args, session).await,
+        CliCommand::Doctor(args) => doctor::diagnose_device(args, session).await,
+        CliCommand::Completions(args) => completions::print_script(&args, Cli::command(), session),
+    }
+}
+
+const REFERENCES: &str = "\
+A model (REF) is one of
+  hf:ORG/REPO                  a repository on the hub, its default quantization
+  hf:ORG/REPO:Q4_K_M           the same in this quantization
+  hf:ORG/REPO/FILE.gguf        one file of it
+  hf:ORG/REPO@REVISION…        the same at a branch, tag or commit
+  https://HOST/FILE.gguf       any address, with #sha256=… to verify it
+  ./FILE.gguf                  a local file
+  NAME                         an installed model, as `nearside ls` names it
+
+Nothing leaves this device until a provider is set up (`nearside providers add NAME`), the policy allows it
+(`nearside policy`) and you consent, each time.
+
+HF_TOKEN is sent to the hub if it is set, for models that require a login.
+
+Example:
+  nearside pull hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:Q8_0
+  nearside chat -p \"Why do the tides come twice a day?\"";

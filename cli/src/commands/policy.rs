@@ -1,80 +1,83 @@
-//! `nearside policy`: what may leave this machine, where to, and for how much. Shown as it is set, and changed key by key;
-//! every receipt names the version that it was decided under.
+//! `nearside policy`: shows or changes the routing policy: what may leave this device, for which targets, at what cost.
+//! Every receipt names the version of the policy that it was decided under.
 
 use clap::{Args, Subcommand};
 use nearside::route::{Consent, Policy};
 
-use crate::asked::usd;
-use crate::failure::Failure;
-use crate::money::dollars;
-use crate::output::{Output, dim, plain};
-use crate::session::Session;
+use crate::args::values::parse_usd;
+use crate::error::CliError;
+use crate::format::format_dollars;
+use crate::output::{Printer, dim, plain};
+use crate::session::CliSession;
 
-/// What `policy` takes.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLE)]
-pub(crate) struct PolicyCommand {
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct PolicyArgs {
     #[command(subcommand)]
-    change: Option<Change>,
+    command: Option<PolicyCommand>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Change {
-    /// Change what is named, from the next question on
-    #[command(after_long_help = KEYS)]
+enum PolicyCommand {
+    /// Change the given keys, from the next request on
+    #[command(after_long_help = KEYS_HELP)]
     Set {
-        /// What to change, such as `regions=DE,FR` or `max-usd-day=0.5`; `--help` lists all
-        #[arg(value_name = "KEY=VALUE", value_parser = Setting::parse, required = true)]
-        settings: Vec<Setting>,
+        /// Keys to change, such as `regions=DE,FR` or `max-usd-day=0.5`; `--help` lists all
+        #[arg(value_name = "KEY=VALUE", value_parser = PolicySetting::from_text, required = true)]
+        settings: Vec<PolicySetting>,
     },
 }
 
-/// One `KEY=VALUE` that was understood.
+/// A valid `KEY=VALUE`.
 #[derive(Debug, Clone)]
-struct Setting {
+struct PolicySetting {
     key: String,
     value: String,
 }
 
-pub(crate) async fn run(arguments: PolicyCommand, session: &mut Session<'_>) -> Result<(), Failure> {
-    let nearside = session.open()?;
-    if let Some(Change::Set { settings }) = arguments.change {
-        let policy = changed(&nearside.policy(), &settings);
-        session.interrupt.or(nearside.set_policy(policy)).await?;
+/// Applies the changes, if any, and prints the policy.
+pub(crate) async fn print_or_change_policy(args: PolicyArgs, session: &mut CliSession) -> Result<(), CliError> {
+    let nearside = session.open_library()?;
+    if let Some(PolicyCommand::Set { settings }) = args.command {
+        let policy = apply_settings(&nearside.policy(), &settings);
+        session.interrupt.race(nearside.set_policy(policy)).await?;
     }
     let policy = nearside.policy();
-    if session.output.json() {
-        return session.output.object(&policy);
+    if session.output.is_json() {
+        return session.output.print_json(&policy);
     }
-    let spent = session.interrupt.or(nearside.spent()).await?;
-    show(&policy, spent.day, spent.month, session.output)
+    let spent = session.interrupt.race(nearside.spent()).await?;
+    print_policy(&policy, spent.day, spent.month, &mut session.output)
 }
 
-/// The policy with these changes. A change that names no version gets the next one of its own: receipts that name one
-/// version were decided alike.
-fn changed(before: &Policy, settings: &[Setting]) -> Policy {
+/// Returns the policy with these changes. A change without a version gets the next custom one, so that a version always
+/// means the same policy.
+fn apply_settings(before: &Policy, settings: &[PolicySetting]) -> Policy {
     let mut policy = before.clone();
     for setting in settings {
-        // Each was understood when it was read.
+        // Cannot fail: `from_text` has validated it.
         let _ = setting.apply(&mut policy);
     }
     if policy != *before && policy.version == before.version {
         let number = before
             .version
-            .strip_prefix(CUSTOM)
+            .strip_prefix(CUSTOM_VERSION)
             .and_then(|number| number.parse().ok());
-        policy.version = format!("{CUSTOM}{}", number.map_or(1, |number: u64| number.saturating_add(1)));
+        policy.version = format!(
+            "{CUSTOM_VERSION}{}",
+            number.map_or(1, |number: u64| number.saturating_add(1))
+        );
     }
     policy
 }
 
-impl Setting {
-    fn parse(text: &str) -> Result<Self, String> {
+impl PolicySetting {
+    fn from_text(text: &str) -> Result<Self, String> {
         let (key, value) = text
             .split_once('=')
             .ok_or_else(|| format!("`{text}` is no `KEY=VALUE`, such as `regions=DE,FR`"))?;
         let setting = Self {
-            // Receipts and errors write them with an underscore.
+            // Receipts and errors write keys with underscores.
             key: key.trim().replace('_', "-"),
             value: value.trim().to_owned(),
         };
@@ -86,23 +89,23 @@ impl Setting {
         let value = self.value.as_str();
         match self.key.as_str() {
             "version" if value.is_empty() || value.chars().any(char::is_control) => {
-                return Err("a version is a word of your own, such as `work-2`".to_owned());
+                return Err("a version is a name of your choice, such as `work-2`".to_owned());
             }
             "version" => policy.version = value.to_owned(),
-            "regions" => policy.regions = regions(value)?,
-            "allow-retention" => policy.allow_retention = truth(value)?,
-            "allow-training" => policy.allow_training = truth(value)?,
-            "providers" => policy.providers = list(value),
-            "never" => policy.never = list(value),
-            "consent" => policy.consent = consent(value)?,
-            "max-usd-request" => policy.max_usd_request = cap(value)?,
-            "max-usd-day" => policy.max_usd_day = cap(value)?,
-            "max-usd-month" => policy.max_usd_month = cap(value)?,
-            "allow-metered" => policy.allow_metered = truth(value)?,
-            "prefer-fast" => policy.prefer_fast = truth(value)?,
+            "regions" => policy.regions = parse_regions(value)?,
+            "allow-retention" => policy.allow_retention = parse_bool(value)?,
+            "allow-training" => policy.allow_training = parse_bool(value)?,
+            "providers" => policy.providers = parse_list(value),
+            "never" => policy.never = parse_list(value),
+            "consent" => policy.consent = parse_consent(value)?,
+            "max-usd-request" => policy.max_usd_request = parse_cap(value)?,
+            "max-usd-day" => policy.max_usd_day = parse_cap(value)?,
+            "max-usd-month" => policy.max_usd_month = parse_cap(value)?,
+            "allow-metered" => policy.allow_metered = parse_bool(value)?,
+            "prefer-fast" => policy.prefer_fast = parse_bool(value)?,
             key => {
                 return Err(format!(
-                    "`{key}` is no part of a policy; `nearside policy` shows all of them"
+                    "`{key}` is no key of a policy; `nearside policy` lists all keys"
                 ));
             }
         }
@@ -110,141 +113,141 @@ impl Setting {
     }
 }
 
-fn show(policy: &Policy, day: f64, month: f64, output: &mut Output) -> Result<(), Failure> {
-    let cap = |cap: Option<f64>| cap.map_or_else(|| "none".to_owned(), |usd| usd.to_string());
+fn print_policy(policy: &Policy, day: f64, month: f64, output: &mut Printer) -> Result<(), CliError> {
+    let format_cap = |cap: Option<f64>| cap.map_or_else(|| "none".to_owned(), |usd| usd.to_string());
     let consent = match policy.consent {
         Consent::Ask => "ask",
         Consent::Given => "given",
         Consent::Refused => "refused",
     };
     let rows = [
-        ("version", policy.version.clone(), "what receipts call it".to_owned()),
+        ("version", policy.version.clone(), "named in every receipt".to_owned()),
         (
             "regions",
             policy.regions.join(","),
-            "where words may be processed; none: anywhere".to_owned(),
+            "where content may be processed; empty: anywhere".to_owned(),
         ),
         (
             "allow-retention",
             policy.allow_retention.to_string(),
-            "places that may keep words".to_owned(),
+            "targets that may retain content".to_owned(),
         ),
         (
             "allow-training",
             policy.allow_training.to_string(),
-            "places that may train on words".to_owned(),
+            "targets that may train on content".to_owned(),
         ),
         (
             "providers",
             policy.providers.join(","),
-            "only these; none: all that are set up".to_owned(),
+            "only these providers; empty: all that are set up".to_owned(),
         ),
         (
             "never",
             policy.never.join(","),
-            "never these, nor those behind them".to_owned(),
+            "never these providers, nor upstreams of that name".to_owned(),
         ),
         (
             "consent",
             consent.to_owned(),
-            "before personal words leave this machine".to_owned(),
+            "before personal content leaves this device".to_owned(),
         ),
         (
             "max-usd-request",
-            cap(policy.max_usd_request),
-            "US dollars of one request".to_owned(),
+            format_cap(policy.max_usd_request),
+            "US dollars per request".to_owned(),
         ),
         (
             "max-usd-day",
-            cap(policy.max_usd_day),
-            format!("of a day in UTC; {} today", dollars(day)),
+            format_cap(policy.max_usd_day),
+            format!("US dollars per day in UTC; {} today", format_dollars(day)),
         ),
         (
             "max-usd-month",
-            cap(policy.max_usd_month),
-            format!("of a month in UTC; {} this month", dollars(month)),
+            format_cap(policy.max_usd_month),
+            format!("US dollars per month in UTC; {} this month", format_dollars(month)),
         ),
         (
             "allow-metered",
             policy.allow_metered.to_string(),
-            "connections that cost by the byte".to_owned(),
+            "use remote targets on metered connections".to_owned(),
         ),
         (
             "prefer-fast",
             policy.prefer_fast.to_string(),
-            "a much faster place wins, wherever it is".to_owned(),
+            "prefer a target that is much faster, on either side".to_owned(),
         ),
     ];
     rows.into_iter().try_for_each(|(key, value, meaning)| {
-        output.line(&[
+        output.print_line(&[
             plain(format!("{:<28}", format!("{key}={value}"))),
             dim(format!("  {meaning}")),
         ])
     })
 }
 
-fn list(value: &str) -> Vec<String> {
+fn parse_list(value: &str) -> Vec<String> {
     let names = value.split(',').map(str::trim).filter(|name| !name.is_empty());
     names.map(str::to_owned).collect()
 }
 
-fn regions(value: &str) -> Result<Vec<String>, String> {
-    let codes = list(value).into_iter().map(|code| match code.len() {
+fn parse_regions(value: &str) -> Result<Vec<String>, String> {
+    let codes = parse_list(value).into_iter().map(|code| match code.len() {
         2 if code.chars().all(|c| c.is_ascii_alphabetic()) => Ok(code.to_ascii_uppercase()),
         _ => Err(format!(
-            "`{code}` is no country; write codes of two letters, as in `regions=DE,FR`, or `EU`"
+            "`{code}` is no country code; use two letters, as in `regions=DE,FR`, or `EU`"
         )),
     });
     codes.collect()
 }
 
-fn truth(value: &str) -> Result<bool, String> {
+fn parse_bool(value: &str) -> Result<bool, String> {
     value
         .parse()
         .map_err(|_| format!("`{value}` is neither `true` nor `false`"))
 }
 
-fn consent(value: &str) -> Result<Consent, String> {
+fn parse_consent(value: &str) -> Result<Consent, String> {
     match value {
         "ask" => Ok(Consent::Ask),
         "given" => Ok(Consent::Given),
         "refused" => Ok(Consent::Refused),
-        _ => Err(format!("`{value}` is none of `ask`, `given` and `refused`")),
+        _ => Err(format!("`{value}` is not one of `ask`, `given` and `refused`")),
     }
 }
 
-fn cap(value: &str) -> Result<Option<f64>, String> {
+fn parse_cap(value: &str) -> Result<Option<f64>, String> {
     match value {
         "none" => Ok(None),
-        _ => usd(value).map(Some).map_err(|why| format!("{why}, or `none`")),
+        _ => parse_usd(value).map(Some).map_err(|why| format!("{why}, or `none`")),
     }
 }
 
-/// What versions are called that a person did not name.
-const CUSTOM: &str = "custom-";
+/// Prefix of versions that the user did not name.
+const CUSTOM_VERSION: &str = "custom-";
 
-const EXAMPLE: &str = "\
+const EXAMPLES: &str = "\
 Example:
   nearside policy
   nearside policy set regions=EU max-usd-day=0.5
   nearside policy set consent=given allow-retention=true version=work-2
 
-`nearside policy set --help` lists what can be set. Servers of your own are always allowed, and asked about never.";
+`nearside policy set --help` lists all keys. Your own servers are always allowed and never need consent.";
 
-const KEYS: &str = "\
+const KEYS_HELP: &str = "\
 Keys:
-  regions=DE,FR             only places that process words in these countries; EU is all of its members; empty: anywhere
-  allow-retention=true      places that may keep words are allowed
-  allow-training=true       places that may train on words are allowed
+  regions=DE,FR             only targets that process content in these countries; EU is all members; empty: anywhere
+  allow-retention=true      allow targets that may retain content
+  allow-training=true       allow targets that may train on content
   providers=a,b             only these providers; empty: all that are set up
-  never=x                   never these, nor those behind a provider that passes requests on
-  consent=ask               ask before personal words leave this machine; `given`: never ask; `refused`: never send
-  max-usd-request=0.05      US dollars that one request may cost; `none`: no cap
-  max-usd-day=0.5           US dollars of a day, in UTC
-  max-usd-month=5           US dollars of a month, in UTC
-  allow-metered=false       stay here on a connection that costs by the byte
-  prefer-fast=true          a place that is expected to be much faster wins, wherever it is
-  version=TEXT              what receipts call this policy; without it `custom-N`, counting up
+  never=x                   never these providers, nor upstreams of that name behind another provider
+  consent=ask               ask before personal content leaves this device; `given`: never ask; `refused`: never send
+  max-usd-request=0.05      maximum cost of one request in US dollars; `none`: no cap
+  max-usd-day=0.5           maximum cost of a day, in UTC
+  max-usd-month=5           maximum cost of a month, in UTC
+  allow-metered=false       stay on this device on a metered connection
+  prefer-fast=true          prefer a target that is expected to be much faster, on either side
+  version=TEXT              name of this policy in receipts; without it `custom-N`, counting up
 
 Example:
   nearside policy set regions=EU max-usd-day=0.5";
@@ -253,31 +256,34 @@ Example:
 mod tests {
     use super::*;
 
-    fn set(before: &Policy, texts: &[&str]) -> Policy {
-        let settings: Vec<_> = texts.iter().map(|text| Setting::parse(text).expect(text)).collect();
-        changed(before, &settings)
+    fn set_all(before: &Policy, texts: &[&str]) -> Policy {
+        let settings: Vec<_> = texts
+            .iter()
+            .map(|text| PolicySetting::from_text(text).expect(text))
+            .collect();
+        apply_settings(before, &settings)
     }
 
     #[test]
     fn a_change_without_a_version_gets_the_next_one_and_no_change_gets_none() {
-        let first = set(&Policy::default(), &["regions=de, FR"]);
+        let first = set_all(&Policy::default(), &["regions=de, FR"]);
         assert_eq!(
             (first.version.as_str(), first.regions.join(" ").as_str()),
             ("custom-1", "DE FR")
         );
-        let second = set(&first, &["max_usd_day=0.5", "consent=given"]);
+        let second = set_all(&first, &["max_usd_day=0.5", "consent=given"]);
         assert_eq!((second.version.as_str(), second.max_usd_day), ("custom-2", Some(0.5)));
-        assert_eq!(set(&second, &["max-usd-day=0.5"]), second);
-        let named = set(&second, &["version=work", "max-usd-day=none", "regions="]);
+        assert_eq!(set_all(&second, &["max-usd-day=0.5"]), second);
+        let named = set_all(&second, &["version=work", "max-usd-day=none", "regions="]);
         assert_eq!((named.version.as_str(), named.max_usd_day), ("work", None));
         assert!(named.regions.is_empty());
     }
 
     #[test]
-    fn what_is_no_setting_is_refused_with_what_would_be_one() {
+    fn an_invalid_setting_is_rejected_with_a_valid_example() {
         for (text, named) in [
             ("regions", "KEY=VALUE"),
-            ("colour=red", "no part"),
+            ("colour=red", "no key"),
             ("regions=Germany", "two letters"),
             ("allow-training=yes", "`true`"),
             ("consent=maybe", "`refused`"),
@@ -285,8 +291,8 @@ mod tests {
             ("max-usd-day=NaN", "none"),
             ("version=", "work-2"),
         ] {
-            let refused = Setting::parse(text).expect_err(text);
-            assert!(refused.contains(named), "{refused}");
+            let error = PolicySetting::from_text(text).expect_err(text);
+            assert!(error.contains(named), "{error}");
         }
     }
 }

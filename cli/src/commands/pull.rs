@@ -1,77 +1,79 @@
-//! `nearside pull`: resolve, judge, download, verify, install.
+//! `nearside pull`: resolves, checks the fit, downloads, verifies and installs a model.
 //!
-//! The verdict comes before the first byte of the download. Ctrl-C keeps what came; the same command goes on from there.
-//! With `--json` the download's events are the output, one a line, ending with `installed`.
+//! The verdict comes before the first byte of the download. Ctrl-C keeps the partial file; the same command resumes it.
+//! With `--json` the download's events are the output, one per line, ending with `installed`.
 
 use clap::Args;
 use nearside::model::{DownloadEvent, FitOptions, FitReport, ModelRef, Verdict};
 use nearside::{Error, ErrorKind, Nearside};
 
-use super::fit;
-use crate::bytes::human;
-use crate::failure::Failure;
-use crate::output::{dim, doubtful, good, plain};
-use crate::progress::Progress;
-use crate::session::Session;
+use super::{fit, import};
+use crate::error::CliError;
+use crate::format::format_bytes;
+use crate::output::{Printer, dim, plain, warning};
+use crate::progress::DownloadProgress;
+use crate::session::CliSession;
 
-/// What `pull` takes.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLE)]
-pub(crate) struct Pull {
-    /// The model: hf:ORG/REPO[:QUANT], an https address
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct PullArgs {
+    /// Model: hf:ORG/REPO[:QUANT], an https address
     #[arg(value_name = "REF", value_parser = ModelRef::parse)]
     reference: ModelRef,
-    /// Download it even if it is too large for this machine
+    /// Download even if the model is too large for this device
     #[arg(long)]
     force: bool,
 }
 
-pub(crate) async fn run(arguments: Pull, session: &mut Session<'_>) -> Result<(), Failure> {
-    let nearside = session.open()?;
-    judge(&arguments, &nearside, session).await?;
-    download(arguments.reference, &nearside, session).await
+/// Checks the fit, then downloads and installs the model.
+pub(crate) async fn pull_model(args: PullArgs, session: &mut CliSession) -> Result<(), CliError> {
+    let nearside = session.open_library()?;
+    check_verdict(&args, &nearside, session).await?;
+    download_model(args.reference, &nearside, session).await
 }
 
-/// Shows the verdict, and refuses what could not run here.
-async fn judge(arguments: &Pull, nearside: &Nearside, session: &mut Session<'_>) -> Result<(), Failure> {
-    let judged = nearside.fit(arguments.reference.clone(), FitOptions::default());
-    let report = match session.interrupt.or(judged).await {
-        Err(Failure::Library(error)) if arguments.force && error.kind() == ErrorKind::Unsupported => {
-            session.output.note(&[doubtful("warning"), plain(format!(": {error}"))]);
+/// Prints the verdict. Fails for a model that is too large.
+async fn check_verdict(args: &PullArgs, nearside: &Nearside, session: &mut CliSession) -> Result<(), CliError> {
+    let check = nearside.fit(args.reference.clone(), FitOptions::default());
+    let report = match session.interrupt.race(check).await {
+        Err(CliError::Library(error)) if args.force && error.kind() == ErrorKind::Unsupported => {
+            session
+                .output
+                .print_note(&[warning("warning"), plain(format!(": {error}"))]);
             return Ok(());
         }
-        judged => judged?,
+        report => report?,
     };
-    if !session.output.json() {
-        fit::show(&report, session.output)?;
+    if !session.output.is_json() {
+        fit::print_verdict(&report, &mut session.output)?;
     }
-    Ok(permitted(&arguments.reference, &report, arguments.force)?)
+    Ok(allow_download(&args.reference, &report, args.force)?)
 }
 
-/// Refuses what could not run here, unless the person knows better.
-fn permitted(reference: &ModelRef, report: &FitReport, force: bool) -> Result<(), Error> {
+/// Rejects a model that is too large, unless forced.
+fn allow_download(reference: &ModelRef, report: &FitReport, force: bool) -> Result<(), Error> {
     if report.verdict != Verdict::TooLarge || force {
         return Ok(());
     }
     Err(Error::too_large(format!(
-        "`{reference}` needs {} and {} can be used ({}); take a smaller one, or download it all the same with `--force`",
-        human(report.need.total),
-        human(report.budget.bytes),
+        "`{reference}` needs {} and {} are available ({}); use a smaller one, or download it anyway with `--force`",
+        format_bytes(report.need.total),
+        format_bytes(report.budget.bytes),
         report.budget.source,
     )))
 }
 
-async fn download(reference: ModelRef, nearside: &Nearside, session: &mut Session<'_>) -> Result<(), Failure> {
+async fn download_model(reference: ModelRef, nearside: &Nearside, session: &mut CliSession) -> Result<(), CliError> {
     let stream = nearside.download(reference);
-    let mut progress = Progress::new(session.output);
+    let mut progress = DownloadProgress::new(&session.output);
     let mut interrupted = false;
     loop {
         let batch = tokio::select! {
             batch = stream.next_batch() => batch?,
             () = session.interrupt.pressed() => {
-                // The first time there is something to put in order; the second time the person means now.
+                // The first Ctrl-C cancels and waits for the stream to end; a second one does not wait.
                 if interrupted {
-                    return Err(Failure::Interrupted);
+                    return Err(CliError::Interrupted);
                 }
                 interrupted = true;
                 stream.cancel();
@@ -82,55 +84,52 @@ async fn download(reference: ModelRef, nearside: &Nearside, session: &mut Sessio
             break;
         }
         for event in batch {
-            if session.output.json() {
-                session.output.object(&event)?;
+            if session.output.is_json() {
+                session.output.print_json(&event)?;
             } else {
-                show(event, &mut progress, session)?;
+                print_event(event, &mut progress, &mut session.output)?;
             }
         }
     }
     if interrupted {
-        progress.clear();
-        session.output.note(&[plain(
-            "stopped; what came is kept, and the same command goes on from there",
+        progress.remove_bar();
+        session.output.print_note(&[plain(
+            "stopped; the partial file is kept, and the same command resumes it",
         )]);
-        return Err(Failure::Interrupted);
+        return Err(CliError::Interrupted);
     }
     Ok(())
 }
 
-fn show(event: DownloadEvent, progress: &mut Progress, session: &mut Session<'_>) -> Result<(), Failure> {
+fn print_event(event: DownloadEvent, progress: &mut DownloadProgress, output: &mut Printer) -> Result<(), CliError> {
     match event {
         DownloadEvent::Resolved { name, size_bytes, .. } => {
-            let line = format!("resolved `{name}`, {}", human(size_bytes));
-            session.output.note(&[dim(line)]);
+            let line = format!("resolved `{name}`, {}", format_bytes(size_bytes));
+            output.print_note(&[dim(line)]);
         }
         DownloadEvent::Progress {
             done,
             total,
             bytes_per_second,
-        } => progress.show(done, total, bytes_per_second, session.output),
+        } => progress.update(done, total, bytes_per_second, output),
         DownloadEvent::Verifying => {
-            progress.clear();
-            session.output.note(&[dim("verifying")]);
+            progress.remove_bar();
+            output.print_note(&[dim("verifying")]);
         }
         DownloadEvent::Installed { model } => {
-            progress.clear();
-            let rest = format!(" {}  {}", model.id, human(model.size_bytes));
-            session.output.line(&[good("installed"), plain(rest)])?;
-            session.output.line(&[dim(format!("  {}", model.path))])?;
-            session.output.line(&[dim(format!("  sha256 {}", model.sha256))])?;
+            progress.remove_bar();
+            import::print_installed("installed", &model, output)?;
         }
     }
     Ok(())
 }
 
-const EXAMPLE: &str = "\
+const EXAMPLES: &str = "\
 Example:
   nearside pull hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:Q8_0
 
-Interrupted downloads go on where they stopped. The file is checked against the hub's own SHA-256 before it is installed.
-Before the download only the head of the file is fetched, to say whether the model fits; it is kept.";
+Interrupted downloads are resumed. The file is verified against the hub's SHA-256 before it is installed. Before the
+download only the GGUF head is fetched, to check whether the model fits; the download reuses it.";
 
 #[cfg(test)]
 mod tests {
@@ -139,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_too_large_is_refused_and_only_without_force() {
+    fn only_a_model_that_is_too_large_is_rejected_and_only_without_force() {
         let report = |verdict| FitReport {
             model: "m".into(),
             verdict,
@@ -174,12 +173,12 @@ mod tests {
             (Verdict::TooLarge, false, false),
         ] {
             assert_eq!(
-                permitted(&reference, &report(verdict), force).is_ok(),
+                allow_download(&reference, &report(verdict), force).is_ok(),
                 passes,
                 "{verdict:?} {force}"
             );
         }
-        let refused = permitted(&reference, &report(Verdict::TooLarge), false).expect_err("too large");
+        let refused = allow_download(&reference, &report(Verdict::TooLarge), false).expect_err("too large");
         assert_eq!(refused.kind(), ErrorKind::TooLarge);
         assert!(refused.to_string().ends_with("`--force`"), "{refused}");
     }

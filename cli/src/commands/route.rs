@@ -3,33 +3,32 @@
 
 use clap::Args;
 use nearside::Error;
-use nearside::chat::{Expected, Route as Way, Skipped, Target};
+use nearside::chat::{Expected, Route, Skipped, Target};
 use nearside::route::{Decision, Question};
 use serde::Serialize;
 
-use crate::asked::Asked;
-use crate::failure::Failure;
-use crate::money::dollars;
-use crate::output::{Output, bad, bold, dim, doubtful, good, plain};
-use crate::session::Session;
+use crate::args::RequestArgs;
+use crate::error::CliError;
+use crate::format::{format_dollars, format_target};
+use crate::output::{Printer, bad, bold, dim, good, plain, warning};
+use crate::session::CliSession;
 
-/// What `route` takes.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLE)]
-pub(crate) struct Route {
-    /// The question to decide on; `-` reads it from standard input
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct RouteArgs {
+    /// Prompt to decide on; `-` reads it from standard input
     #[arg(short, long, value_name = "TEXT")]
     prompt: String,
     #[command(flatten)]
-    asked: Asked,
+    request: RequestArgs,
 }
 
-/// A decision, flat.
+/// A decision as flat JSON.
 #[derive(Debug, Serialize)]
-struct Decided {
+struct PrintedDecision {
     /// `go`, `ask` or `nowhere`.
     decision: &'static str,
-    /// Nobody, if it is `nowhere`.
+    /// `None` for `nowhere`.
     target: Option<Target>,
     reason: String,
     rule: String,
@@ -37,46 +36,46 @@ struct Decided {
     then: Vec<Target>,
     skipped: Vec<Skipped>,
     expected: Expected,
-    /// What the person would be asked, if it is `ask`.
+    /// Text of the consent request, for `ask`.
     #[serde(skip_serializing_if = "Option::is_none")]
     question: Option<String>,
 }
 
-pub(crate) async fn run(arguments: Box<Route>, session: &mut Session<'_>) -> Result<(), Failure> {
-    let asked = &arguments.asked;
-    let nearside = session.open_to_ask(asked)?;
-    let mut request = asked.question(&arguments.prompt, session).await?;
-    let mut decision = session.interrupt.or(nearside.route(request.clone())).await?;
+/// Prints the routing decision.
+pub(crate) async fn print_route(args: Box<RouteArgs>, session: &mut CliSession) -> Result<(), CliError> {
+    let nearside = session.open_for_request(&args.request)?;
+    let mut request = session.build_request(&args.request, &args.prompt).await?;
+    let mut decision = session.interrupt.race(nearside.route(request.clone())).await?;
     if let Decision::Ask { question } = &decision
-        && asked.agreed()
+        && args.request.has_consent()
     {
         request.consent = Some(question.target.clone());
-        decision = session.interrupt.or(nearside.route(request)).await?;
+        decision = session.interrupt.race(nearside.route(request)).await?;
     }
-    let (decided, error) = Decided::new(decision, nearside.policy().version);
-    if session.output.json() {
-        session.output.object(&decided)?;
+    let (decision, error) = PrintedDecision::new(decision, nearside.policy().version);
+    if session.output.is_json() {
+        session.output.print_json(&decision)?;
     } else {
-        decided.show(session.output)?;
+        decision.print_lines(&mut session.output)?;
     }
     error.map_or(Ok(()), |error| Err(error.into()))
 }
 
-impl Decided {
-    /// The decision, and the error that a chat would end with.
+impl PrintedDecision {
+    /// Returns the decision, and the error that a chat would end with.
     fn new(decision: Decision, policy: String) -> (Self, Option<Error>) {
         match decision {
-            Decision::Go { route } => (Self::along("go", route, None), None),
+            Decision::Go { route } => (Self::from_route("go", route, None), None),
             Decision::Ask {
                 question: Question { text, route, .. },
-            } => (Self::along("ask", route, Some(text)), None),
+            } => (Self::from_route("ask", route, Some(text)), None),
             Decision::Nowhere {
                 rule,
                 kind,
                 detail,
                 skipped,
             } => {
-                let decided = Self {
+                let decision = Self {
                     decision: "nowhere",
                     target: None,
                     reason: detail.clone(),
@@ -87,12 +86,12 @@ impl Decided {
                     expected: Expected::default(),
                     question: None,
                 };
-                (decided, Some(Error::new(kind, detail)))
+                (decision, Some(Error::new(kind, detail)))
             }
         }
     }
 
-    fn along(decision: &'static str, route: Way, question: Option<String>) -> Self {
+    fn from_route(decision: &'static str, route: Route, question: Option<String>) -> Self {
         Self {
             decision,
             target: Some(route.target),
@@ -106,59 +105,58 @@ impl Decided {
         }
     }
 
-    fn show(&self, output: &mut Output) -> Result<(), Failure> {
+    fn print_lines(&self, output: &mut Printer) -> Result<(), CliError> {
         match &self.target {
             Some(target) => {
-                let place = if target.is_remote() { "" } else { " on this device" };
-                let who = match self.question {
-                    Some(_) => doubtful("would answer, if you agree"),
+                let answers = match self.question {
+                    Some(_) => warning("would answer, if you consent"),
                     None => good("answers"),
                 };
-                output.line(&[who, plain("  "), bold(format!("{target}{place}"))])?;
+                output.print_line(&[answers, plain("  "), bold(format_target(target))])?;
                 let why = format!("{} (rule {} of policy {})", self.reason, self.rule, self.policy);
-                output.line(&[dim("  why      "), plain(why)])?;
+                output.print_line(&[dim("  why      "), plain(why)])?;
             }
-            None => output.line(&[
-                bad("nobody answers"),
+            None => output.print_line(&[
+                bad("no target can answer"),
                 plain(format!(" (rule {} of policy {})", self.rule, self.policy)),
             ])?,
         }
         if let Some(question) = &self.question {
-            output.line(&[dim("  asks     "), plain(format!("{question} (`--yes` agrees)"))])?;
+            output.print_line(&[dim("  consent  "), plain(format!("{question} (`--yes` consents)"))])?;
         }
-        if let Some(expected) = expected(&self.expected) {
-            output.line(&[dim("  expected "), plain(expected)])?;
+        if let Some(estimate) = format_estimate(&self.expected) {
+            output.print_line(&[dim("  estimate "), plain(estimate)])?;
         }
         if !self.then.is_empty() {
             let then: Vec<_> = self.then.iter().map(ToString::to_string).collect();
-            output.line(&[dim("  if it fails "), plain(then.join(", "))])?;
+            output.print_line(&[dim("  fallback "), plain(then.join(", "))])?;
         }
-        for line in grouped(&self.skipped) {
-            output.line(&[dim("  not      "), plain(line)])?;
+        for line in format_rejections(&self.skipped) {
+            output.print_line(&[dim("  rejected "), plain(line)])?;
         }
         Ok(())
     }
 }
 
-/// What is known beforehand; nothing where that is nothing.
-fn expected(expected: &Expected) -> Option<String> {
+/// Formats the known parts of an estimate; `None` if there are none.
+fn format_estimate(expected: &Expected) -> Option<String> {
     let seconds = |ms: f64| format!("{:.1} s", ms / 1e3);
     let parts = [
         expected
             .first_token_ms
             .map(|ms| format!("first token after {}", seconds(ms))),
-        expected.total_ms.map(|ms| format!("{} in all", seconds(ms))),
-        expected.cost_usd.map(dollars),
+        expected.total_ms.map(|ms| format!("{} in total", seconds(ms))),
+        expected.cost_usd.map(format_dollars),
     ];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join(" · "))
 }
 
-/// Those passed over for the same reason on one line: a provider may list hundreds of models.
-fn grouped(skipped: &[Skipped]) -> Vec<String> {
+/// Formats the rejected candidates, those with the same reason on one line: a provider may list hundreds of models.
+fn format_rejections(skipped: &[Skipped]) -> Vec<String> {
     let mut groups: Vec<(&Skipped, usize)> = Vec::new();
     for one in skipped {
-        let same = |(first, _): &&mut (&Skipped, usize)| (&first.rule, &first.reason) == (&one.rule, &one.reason);
+        let same = |(first, _): &mut (&Skipped, usize)| (&first.rule, &first.reason) == (&one.rule, &one.reason);
         match groups.iter_mut().find(same) {
             Some((_, others)) => *others += 1,
             None => groups.push((one, 0)),
@@ -174,20 +172,20 @@ fn grouped(skipped: &[Skipped]) -> Vec<String> {
     groups.into_iter().map(line).collect()
 }
 
-const EXAMPLE: &str = "\
+const EXAMPLES: &str = "\
 Example:
   nearside route -p \"Why do the tides come twice a day?\"
   nearside route -p - --mode prefer-in-cloud --max-usd 0.01 --json < question.txt
   nearside route -p \"Hello\" --provider groq --yes
 
-The flags are those of `chat`, and so is the decision. The exit code is 1 if nobody would answer.";
+The flags are those of `chat`, and so is the decision. The exit code is 1 if no target can answer.";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn those_passed_over_for_one_reason_share_a_line() {
+    fn candidates_rejected_for_the_same_reason_share_a_line() {
         let skipped = |model: &str, reason: &str| Skipped {
             target: Target::Remote {
                 provider: "p".into(),
@@ -198,7 +196,7 @@ mod tests {
         };
         let all = [skipped("a", "r"), skipped("b", "s"), skipped("c", "r")];
         assert_eq!(
-            grouped(&all),
+            format_rejections(&all),
             ["a at p and 1 more: r (rule allowed)", "b at p: s (rule allowed)"]
         );
     }

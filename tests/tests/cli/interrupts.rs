@@ -94,7 +94,7 @@ fn an_interrupted_pull_tells_a_person_how_to_go_on() {
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("it still runs");
     assert_eq!(code(child.wait().expect("it ends")), 130);
     let last = lines.last().expect("a last line");
-    assert!(last.contains("what came is kept"), "{last}");
+    assert!(last.contains("the partial file is kept"), "{last}");
 }
 
 #[test]

@@ -1,43 +1,44 @@
-//! Prints one answer, for a terminal, a pipe or a program that reads JSON.
+//! Prints one answer: on a terminal, to a pipe, or as JSON.
 
 use nearside::Error;
 use nearside::chat::{ChatStream, Chunk, Route, StopReason};
 
 use super::receipt;
-use crate::asked::Thoughts;
-use crate::failure::Failure;
-use crate::output::{Output, dim, doubtful, plain};
-use crate::session::Session;
+use crate::args::values::ReasoningDisplay;
+use crate::error::CliError;
+use crate::output::{Printer, dim, plain, warning};
+use crate::session::CliSession;
 
-/// What was said, for the conversation to go on with.
+/// A printed answer, for the history of the conversation.
 #[derive(Debug, Default)]
-pub(super) struct Answer {
+pub(super) struct PrintedAnswer {
     pub(super) text: String,
     pub(super) reasoning: String,
-    /// Ctrl-C came before the end.
+    /// Whether Ctrl-C came before the end.
     pub(super) interrupted: bool,
 }
 
-/// Shows the answer as it comes, until its end. Ctrl-C cancels it, and the stream still ends in order; a second one
-/// does not wait for that.
-pub(super) async fn show(
+/// Prints the answer as it is streamed. Ctrl-C cancels it and waits for the end of the stream; a second one does not
+/// wait.
+pub(super) async fn print_answer(
     stream: &ChatStream,
-    thoughts: Thoughts,
-    session: &mut Session<'_>,
-) -> Result<Answer, Failure> {
-    let mut view = View::new(thoughts);
-    let shown = follow(stream, &mut view, session).await;
-    if shown.is_err() {
-        // Half a line may stand there; what comes next starts on its own.
-        view.end_line(session.output)?;
+    display: ReasoningDisplay,
+    session: &mut CliSession,
+) -> Result<PrintedAnswer, CliError> {
+    let mut view = AnswerView::new(display);
+    let result = print_chunks(stream, &mut view, session).await;
+    if result.is_err() {
+        // The error starts on a line of its own.
+        view.end_line(&mut session.output)?;
     }
-    shown.map(|interrupted| Answer {
+    result.map(|interrupted| PrintedAnswer {
         interrupted,
         ..view.answer
     })
 }
 
-async fn follow(stream: &ChatStream, view: &mut View, session: &mut Session<'_>) -> Result<bool, Failure> {
+/// Prints the chunks until the end of the stream. Returns whether the user interrupted it.
+async fn print_chunks(stream: &ChatStream, view: &mut AnswerView, session: &mut CliSession) -> Result<bool, CliError> {
     let mut interrupted = false;
     let mut done = false;
     loop {
@@ -45,7 +46,7 @@ async fn follow(stream: &ChatStream, view: &mut View, session: &mut Session<'_>)
             batch = stream.next_batch() => batch?,
             () = session.interrupt.pressed() => {
                 if interrupted {
-                    return Err(Failure::Interrupted);
+                    return Err(CliError::Interrupted);
                 }
                 interrupted = true;
                 stream.cancel();
@@ -57,57 +58,57 @@ async fn follow(stream: &ChatStream, view: &mut View, session: &mut Session<'_>)
         }
         for chunk in batch {
             done |= matches!(chunk, Chunk::Done { .. });
-            if session.output.json() {
-                session.output.object(&chunk)?;
-                view.keep(&chunk);
+            if session.output.is_json() {
+                session.output.print_json(&chunk)?;
+                view.append(&chunk);
             } else {
-                view.show(chunk, session.output)?;
+                view.print_chunk(chunk, &mut session.output)?;
             }
         }
     }
     if done {
         Ok(interrupted)
     } else {
-        Err(Error::internal("the answer ended without its last chunk").into())
+        Err(Error::internal("the answer ended without `Done`").into())
     }
 }
 
-/// The answer so far, and what the person's cursor stands behind.
+/// The answer so far, and the state of the output.
 #[derive(Debug)]
-struct View {
-    thoughts: Thoughts,
-    answer: Answer,
-    place: Place,
-    /// Pieces of reasoning so far; close to its tokens, which only `done` knows.
-    pieces: u32,
+struct AnswerView {
+    display: ReasoningDisplay,
+    answer: PrintedAnswer,
+    cursor: CursorState,
+    /// Number of reasoning chunks: close to its tokens, which only `done` has.
+    reasoning_chunks: u32,
     /// A `Started` was seen; the next one is a fallback.
-    begun: bool,
-    /// The pages that the answer rests on, shown under it.
+    has_started: bool,
+    /// Pages that the answer cites, printed under it.
     citations: Vec<String>,
 }
 
-/// Where the cursor is.
+/// Text before the cursor on its line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum CursorState {
     LineStart,
     Reasoning,
     FoldedReasoning,
     Text,
 }
 
-impl View {
-    fn new(thoughts: Thoughts) -> Self {
+impl AnswerView {
+    fn new(display: ReasoningDisplay) -> Self {
         Self {
-            thoughts,
-            answer: Answer::default(),
-            place: Place::LineStart,
-            pieces: 0,
-            begun: false,
+            display,
+            answer: PrintedAnswer::default(),
+            cursor: CursorState::LineStart,
+            reasoning_chunks: 0,
+            has_started: false,
             citations: vec![],
         }
     }
 
-    fn keep(&mut self, chunk: &Chunk) {
+    fn append(&mut self, chunk: &Chunk) {
         match chunk {
             Chunk::Reasoning { text } => self.answer.reasoning.push_str(text),
             Chunk::Text { text } => self.answer.text.push_str(text),
@@ -115,26 +116,26 @@ impl View {
         }
     }
 
-    fn show(&mut self, chunk: Chunk, output: &mut Output) -> Result<(), Failure> {
-        self.keep(&chunk);
+    fn print_chunk(&mut self, chunk: Chunk, output: &mut Printer) -> Result<(), CliError> {
+        self.append(&chunk);
         match chunk {
             Chunk::Started { route } => {
-                if std::mem::replace(&mut self.begun, true) {
-                    stepped_in(&route, output);
+                if std::mem::replace(&mut self.has_started, true) {
+                    note_fallback(&route, output);
                 }
                 Ok(())
             }
-            Chunk::Reasoning { text } => self.reasoning(text, output),
+            Chunk::Reasoning { text } => self.print_reasoning(text, output),
             Chunk::Text { text } => {
-                if self.place != Place::Text {
+                if self.cursor != CursorState::Text {
                     self.end_line(output)?;
-                    self.place = Place::Text;
+                    self.cursor = CursorState::Text;
                 }
-                output.piece(plain(text))
+                output.print_text(plain(text))
             }
             Chunk::ToolCall { name, arguments, .. } => {
                 self.end_line(output)?;
-                output.line(&[dim(format!("calls {name} with {arguments}"))])
+                output.print_line(&[dim(format!("tool call: {name} {arguments}"))])
             }
             Chunk::Citation { url, title } => {
                 self.citations.push(format!("{title} {url}").trim().to_owned());
@@ -148,87 +149,87 @@ impl View {
             } => {
                 self.end_line(output)?;
                 for page in std::mem::take(&mut self.citations) {
-                    output.line(&[dim(format!("source: {page}"))])?;
+                    output.print_line(&[dim(format!("source: {page}"))])?;
                 }
-                if let Some(cut) = cut(stop) {
-                    output.note(&[doubtful(cut)]);
+                if let Some(reason) = stop_reason(stop) {
+                    output.print_note(&[warning(reason)]);
                 }
-                for line in receipt::lines(&receipt, &usage, &timings) {
-                    output.note(&[dim(line)]);
+                for line in receipt::format_lines(&receipt, &usage, &timings) {
+                    output.print_note(&[dim(line)]);
                 }
                 Ok(())
             }
         }
     }
 
-    fn reasoning(&mut self, text: String, output: &mut Output) -> Result<(), Failure> {
-        match self.thoughts {
-            Thoughts::Show => {
-                if self.place != Place::Reasoning {
+    fn print_reasoning(&mut self, text: String, output: &mut Printer) -> Result<(), CliError> {
+        match self.display {
+            ReasoningDisplay::Show => {
+                if self.cursor != CursorState::Reasoning {
                     self.end_line(output)?;
-                    // A heading, because dimming is not seen everywhere.
-                    output.line(&[dim("thinking…")])?;
-                    self.place = Place::Reasoning;
+                    // A heading, because not every terminal shows dimmed text.
+                    output.print_line(&[dim("thinking…")])?;
+                    self.cursor = CursorState::Reasoning;
                 }
-                output.piece(dim(text))
+                output.print_text(dim(text))
             }
-            Thoughts::Hide => {
-                self.pieces += 1;
-                if output.notes_to_terminal() {
-                    self.place = Place::FoldedReasoning;
-                    output.passing_note(dim(format!("thinking… ({} tokens)", self.pieces)));
+            ReasoningDisplay::Hide => {
+                self.reasoning_chunks += 1;
+                if output.is_note_terminal() {
+                    self.cursor = CursorState::FoldedReasoning;
+                    output.print_transient_note(dim(format!("thinking… ({} tokens)", self.reasoning_chunks)));
                 }
                 Ok(())
             }
         }
     }
 
-    /// Ends what stands on the line, if anything does.
-    fn end_line(&mut self, output: &mut Output) -> Result<(), Failure> {
-        match self.place {
-            Place::LineStart => {}
-            Place::Reasoning => {
+    /// Ends the current line, unless it is empty.
+    fn end_line(&mut self, output: &mut Printer) -> Result<(), CliError> {
+        match self.cursor {
+            CursorState::LineStart => {}
+            CursorState::Reasoning => {
                 if !self.answer.reasoning.ends_with('\n') {
-                    output.piece(plain("\n"))?;
+                    output.print_text(plain("\n"))?;
                 }
-                output.piece(plain("\n"))?;
+                output.print_text(plain("\n"))?;
             }
-            Place::FoldedReasoning => output.note(&[]),
-            Place::Text => {
+            CursorState::FoldedReasoning => output.print_note(&[]),
+            CursorState::Text => {
                 if !self.answer.text.ends_with('\n') {
-                    output.piece(plain("\n"))?;
+                    output.print_text(plain("\n"))?;
                 }
             }
         }
-        self.place = Place::LineStart;
+        self.cursor = CursorState::LineStart;
         Ok(())
     }
 }
 
-/// Why an answer is not as long as the model would have made it.
-fn cut(stop: StopReason) -> Option<&'static str> {
+/// Returns why the answer is incomplete; `None` for a complete one.
+fn stop_reason(stop: StopReason) -> Option<&'static str> {
     match stop {
         StopReason::End | StopReason::StopSequence | StopReason::ToolCall => None,
         StopReason::MaxTokens => Some("cut off at `--max-tokens`"),
         StopReason::ContextFull => {
-            Some("cut off: the context is full; a larger `--context` or a new conversation goes on")
+            Some("cut off: the context is full; use a larger `--context` or start a new conversation")
         }
         StopReason::Cancelled => Some("stopped"),
         StopReason::CostLimit => {
-            Some("cut off: what it may cost is reached (`--max-usd`, or the caps of `nearside policy`)")
+            Some("cut off: the maximum cost is reached (`--max-usd`, or the caps of `nearside policy`)")
         }
         StopReason::Filtered => Some("cut off by the provider's filter"),
     }
 }
 
 /// Notes that a fallback target answers, and why.
-fn stepped_in(route: &Route, output: &mut Output) {
-    let place = match route.target.is_remote() {
+fn note_fallback(route: &Route, output: &mut Printer) {
+    let target = match route.target.is_remote() {
         true => route.target.to_string(),
-        false => format!("{} on this device", receipt::model(&route.target)),
+        false => format!("{} on this device", receipt::model_name(&route.target)),
     };
-    output.note(&[
-        doubtful(format!("{place} steps in")),
+    output.print_note(&[
+        warning(format!("falling back to {target}")),
         plain(format!(": {}", route.reason)),
     ]);
 }

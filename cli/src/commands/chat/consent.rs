@@ -5,43 +5,43 @@ use nearside::chat::ChatRequest;
 use nearside::route::Decision;
 use nearside::{Error, Nearside};
 
-use crate::asked::Asked;
-use crate::failure::Failure;
-use crate::person;
-use crate::session::Session;
+use crate::args::RequestArgs;
+use crate::error::CliError;
+use crate::prompt;
+use crate::session::CliSession;
 
 /// Obtains consent if the request needs it. It is valid for the target that was named, and no other.
 ///
 /// # Errors
 /// `Blocked` if the user refuses or there is no terminal to ask on; errors of the decision.
-pub(super) async fn settle(
+pub(super) async fn obtain(
     nearside: &Nearside,
     request: &mut ChatRequest,
-    asked: &Asked,
-    session: &mut Session<'_>,
-) -> Result<(), Failure> {
-    if !asked.may_leave() {
+    args: &RequestArgs,
+    session: &mut CliSession,
+) -> Result<(), CliError> {
+    if !args.allows_remote() {
         return Ok(());
     }
-    let decision = session.interrupt.or(nearside.route(request.clone())).await?;
+    let decision = session.interrupt.race(nearside.route(request.clone())).await?;
     // In all other cases the answer itself reports the outcome.
     let Decision::Ask { question } = decision else {
         return Ok(());
     };
-    if !asked.agreed() {
-        if !person::is_there(session.output) {
+    if !args.has_consent() {
+        if !prompt::is_interactive(&session.output) {
             let text = format!(
-                "words would leave this machine, and there is no terminal to ask on: {}; agree with `--yes`, or stay \
-                 here with `--mode only-on-device`",
+                "content would leave this device, and there is no terminal to confirm it: {}; consent with `--yes`, or \
+                 stay on this device with `--mode only-on-device`",
                 question.text
             );
             return Err(Error::blocked(text).into());
         }
-        if !person::agrees(&question.text)? {
-            let text = "you did not agree, and nothing was sent; `--mode only-on-device` asks a model here";
+        if !prompt::confirm(&question.text)? {
+            let text = "you did not consent, and nothing was sent; `--mode only-on-device` uses a local model";
             return Err(Error::blocked(text).into());
         }
-        session.interrupt.forget().await;
+        session.interrupt.discard_pending().await;
     }
     request.consent = Some(question.target);
     Ok(())

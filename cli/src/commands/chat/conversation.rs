@@ -1,7 +1,7 @@
-//! A conversation: question after question, each with all that was said before.
+//! A conversation: prompt after prompt, each sent with the history.
 //!
-//! On a terminal lines are edited and remembered, in memory only. Where standard input is a pipe each of its lines is a
-//! question, which scripts use. Ctrl-C stops an answer and keeps the conversation; at an empty prompt it takes two.
+//! On a terminal lines are edited and kept in a history, in memory only. If standard input is a pipe, each of its lines is
+//! a prompt, for scripts. Ctrl-C stops an answer and keeps the conversation; at the prompt two of them end it.
 
 use std::io::IsTerminal;
 
@@ -10,75 +10,78 @@ use nearside::{Error, Nearside};
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 
-use super::{answer, consent};
-use crate::asked::{Asked, Thoughts};
-use crate::failure::Failure;
-use crate::input::Lines;
-use crate::output::{Output, bold, dim, plain};
-use crate::session::Session;
+use super::answer::{self, PrintedAnswer};
+use super::consent;
+use crate::args::RequestArgs;
+use crate::args::values::ReasoningDisplay;
+use crate::error::CliError;
+use crate::input::StdinLines;
+use crate::output::{Printer, bold, dim, plain};
+use crate::session::CliSession;
 
 /// Runs the prompt loop until the user quits.
-pub(super) async fn hold(
+pub(super) async fn run_repl(
     nearside: &Nearside,
-    asked: &Asked,
-    thoughts: Thoughts,
-    session: &mut Session<'_>,
-) -> Result<(), Failure> {
-    let mut request = asked.request()?;
-    let elsewhere = asked.may_leave() && !session.interrupt.or(nearside.providers()).await?.is_empty();
-    let named = request.model.is_some() || request.provider.is_some();
-    if !named && !elsewhere && session.interrupt.or(nearside.models()).await?.is_empty() {
-        // Said before a question is typed in vain.
+    args: &RequestArgs,
+    display: ReasoningDisplay,
+    session: &mut CliSession,
+) -> Result<(), CliError> {
+    let mut request = args.to_request()?;
+    let has_remote = args.allows_remote() && !session.interrupt.race(nearside.providers()).await?.is_empty();
+    let is_named = request.model.is_some() || request.provider.is_some();
+    if !is_named && !has_remote && session.interrupt.race(nearside.models()).await?.is_empty() {
+        // Fail before the user types a prompt.
         return Err(Error::not_installed("no model is installed").into());
     }
-    let mut questions = Questions::open()?;
-    if questions.edited() {
-        let wanted = request.model.as_deref().or(request.provider.as_deref());
-        let place = if elsewhere {
-            "here or elsewhere"
-        } else {
-            "on this device"
+    let mut input = InputSource::from_stdin()?;
+    if input.is_interactive() {
+        let name = request.model.as_deref().or(request.provider.as_deref());
+        let sides = match has_remote {
+            true => "on this device or remote",
+            false => "on this device",
         };
-        session.output.note(&[
-            bold(wanted.unwrap_or("the best model")),
-            dim(format!(" · {place} · /help lists what can be typed, Ctrl-D leaves")),
+        session.output.print_note(&[
+            bold(name.unwrap_or("the best model")),
+            dim(format!(" · {sides} · /help lists the commands, Ctrl-D quits")),
         ]);
     }
-    while let Some(line) = questions.next(session).await? {
-        match Turn::read(&line) {
-            Turn::Nothing => {}
-            Turn::Quit => break,
-            Turn::Help => help(session.output),
-            Turn::New => {
+    while let Some(line) = input.next_line(session).await? {
+        match ReplCommand::from_line(&line) {
+            ReplCommand::Empty => {}
+            ReplCommand::Quit => break,
+            ReplCommand::Help => print_help(&mut session.output),
+            ReplCommand::New => {
                 request.messages.retain(|message| message.role == Role::System);
                 request.consent = None;
-                session.output.note(&[dim("a new conversation")]);
+                session.output.print_note(&[dim("a new conversation")]);
             }
-            Turn::System(text) => {
+            ReplCommand::System(text) => {
                 request.messages.retain(|message| message.role != Role::System);
                 if !text.is_empty() {
                     request.messages.insert(0, Message::system(text));
                 }
-                session.output.note(&[dim("the instructions hold from here on")]);
+                session
+                    .output
+                    .print_note(&[dim("the system prompt applies from here on")]);
             }
-            Turn::Unknown(word) => session
+            ReplCommand::Unknown(word) => session
                 .output
-                .note(&[plain(format!("`{word}` is no command; /help lists them"))]),
-            Turn::Question(text) => {
+                .print_note(&[plain(format!("`{word}` is no command; /help lists the commands"))]),
+            ReplCommand::Prompt(text) => {
                 request.messages.push(Message::user(text));
                 let before = request.messages.len() - 1;
-                match reply(nearside, &mut request, asked, thoughts, session).await {
-                    Ok(answer) if answer.interrupted && !questions.edited() => return Err(Failure::Interrupted),
-                    Ok(answer) => match remembered(answer) {
+                match answer_last(nearside, &mut request, args, display, session).await {
+                    Ok(answer) if answer.interrupted && !input.is_interactive() => return Err(CliError::Interrupted),
+                    Ok(answer) => match to_message(answer) {
                         Some(message) => request.messages.push(message),
                         None => request.messages.truncate(before),
                     },
-                    // A script stops at the first failure; a person may try again.
-                    Err(Failure::Library(error)) if questions.edited() => {
+                    // A script stops at the first error; a user can try again.
+                    Err(CliError::Library(error)) if input.is_interactive() => {
                         request.messages.truncate(before);
-                        session.output.failure(&Failure::Library(error));
+                        session.output.print_error(&CliError::Library(error));
                     }
-                    Err(failure) => return Err(failure),
+                    Err(error) => return Err(error),
                 }
             }
         }
@@ -86,20 +89,20 @@ pub(super) async fn hold(
     Ok(())
 }
 
-/// Answers the last question of the conversation. A yes to where it goes holds for that place until `/new`.
-async fn reply(
+/// Answers the last message of the conversation. Consent is valid for its target until `/new`.
+async fn answer_last(
     nearside: &Nearside,
     request: &mut ChatRequest,
-    asked: &Asked,
-    thoughts: Thoughts,
-    session: &mut Session<'_>,
-) -> Result<answer::Answer, Failure> {
-    consent::settle(nearside, request, asked, session).await?;
-    answer::show(&nearside.chat(request.clone()), thoughts, session).await
+    args: &RequestArgs,
+    display: ReasoningDisplay,
+    session: &mut CliSession,
+) -> Result<PrintedAnswer, CliError> {
+    consent::obtain(nearside, request, args, session).await?;
+    answer::print_answer(&nearside.chat(request.clone()), display, session).await
 }
 
-/// The answer as a message of the conversation; nothing if nothing was said.
-fn remembered(answer: answer::Answer) -> Option<Message> {
+/// Converts the answer to a message of the history; `None` if it has no text.
+fn to_message(answer: PrintedAnswer) -> Option<Message> {
     if answer.text.is_empty() {
         return None;
     }
@@ -113,11 +116,11 @@ fn remembered(answer: answer::Answer) -> Option<Message> {
     })
 }
 
-/// What a typed line means.
+/// Meaning of an input line.
 #[derive(Debug, PartialEq, Eq)]
-enum Turn<'a> {
-    Nothing,
-    Question(&'a str),
+enum ReplCommand<'a> {
+    Empty,
+    Prompt(&'a str),
     Help,
     New,
     System(&'a str),
@@ -125,99 +128,102 @@ enum Turn<'a> {
     Unknown(&'a str),
 }
 
-impl<'a> Turn<'a> {
-    fn read(line: &'a str) -> Self {
+impl<'a> ReplCommand<'a> {
+    fn from_line(line: &'a str) -> Self {
         let line = line.trim();
         let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         match word {
-            "" => Self::Nothing,
+            "" => Self::Empty,
             "/help" | "/?" => Self::Help,
             "/new" => Self::New,
             "/system" => Self::System(rest.trim()),
             "/quit" | "/exit" | "/bye" => Self::Quit,
-            // A path or a fraction is a question: commands are one slash and letters.
-            _ if word.len() > 1 && word.strip_prefix('/').is_some_and(is_letters) => Self::Unknown(word),
-            _ => Self::Question(line),
+            // A path or a fraction is a prompt: commands are one slash and letters.
+            _ if word.len() > 1 && word.strip_prefix('/').is_some_and(is_alphabetic) => Self::Unknown(word),
+            _ => Self::Prompt(line),
         }
     }
 }
 
-fn is_letters(word: &str) -> bool {
+fn is_alphabetic(word: &str) -> bool {
     word.chars().all(|c| c.is_ascii_alphabetic())
 }
 
-/// Where questions come from.
-enum Questions {
-    Typed(Box<DefaultEditor>),
-    Piped(Lines),
+/// Source of input lines.
+enum InputSource {
+    Editor(Box<DefaultEditor>),
+    Pipe(StdinLines),
 }
 
-impl Questions {
-    fn open() -> Result<Self, Failure> {
+impl InputSource {
+    fn from_stdin() -> Result<Self, CliError> {
         if !std::io::stdin().is_terminal() {
-            return Ok(Self::Piped(Lines::read()));
+            return Ok(Self::Pipe(StdinLines::start_reading()));
         }
         let settings = rustyline::Config::builder()
             .auto_add_history(true)
-            .max_history_size(HISTORY)
-            .map_err(|cause| terminal(&cause))?
-            // The prompt is for the terminal even when the answers go elsewhere.
+            .max_history_size(MAX_HISTORY_LINES)
+            .map_err(|cause| map_terminal_error(&cause))?
+            // The prompt is for the terminal even if standard output is redirected.
             .behavior(rustyline::Behavior::PreferTerm)
             .build();
-        let editor = DefaultEditor::with_config(settings).map_err(|cause| terminal(&cause))?;
-        Ok(Self::Typed(Box::new(editor)))
+        let editor = DefaultEditor::with_config(settings).map_err(|cause| map_terminal_error(&cause))?;
+        Ok(Self::Editor(Box::new(editor)))
     }
 
-    /// Whether a person types.
-    fn edited(&self) -> bool {
-        matches!(self, Self::Typed(_))
+    /// Whether a user types the lines.
+    fn is_interactive(&self) -> bool {
+        matches!(self, Self::Editor(_))
     }
 
-    /// The next line; nothing when the person leaves or the input ends.
-    async fn next(&mut self, session: &mut Session<'_>) -> Result<Option<String>, Failure> {
+    /// Returns the next line; `None` when the user quits or the input ends.
+    async fn next_line(&mut self, session: &mut CliSession) -> Result<Option<String>, CliError> {
         let editor = match self {
-            Self::Typed(editor) => editor,
-            Self::Piped(lines) => return lines.next(&mut session.interrupt).await,
+            Self::Editor(editor) => editor,
+            Self::Pipe(lines) => return lines.next_line(&mut session.interrupt).await,
         };
-        let mut pressed = false;
+        let mut has_interrupted = false;
         let line = loop {
-            // Blocks this thread, and may: nothing else runs on it, and the editor hears Ctrl-C itself.
+            // Blocking is safe: nothing else runs on this thread, and the editor handles Ctrl-C itself.
             match editor.readline("> ") {
                 Ok(line) => break Some(line),
                 Err(ReadlineError::Eof) => break None,
-                Err(ReadlineError::Interrupted) if pressed => break None,
+                Err(ReadlineError::Interrupted) if has_interrupted => break None,
                 Err(ReadlineError::Interrupted) => {
-                    pressed = true;
-                    session.output.note(&[dim("Ctrl-C again, or Ctrl-D, leaves")]);
+                    has_interrupted = true;
+                    session.output.print_note(&[dim("Ctrl-C again, or Ctrl-D, quits")]);
                 }
-                Err(cause) => return Err(terminal(&cause)),
+                Err(cause) => return Err(map_terminal_error(&cause)),
             }
         };
-        session.interrupt.forget().await;
+        session.interrupt.discard_pending().await;
         Ok(line)
     }
 }
 
-fn help(output: &mut Output) {
+fn print_help(output: &mut Printer) {
     for (command, meaning) in [
-        ("/new", "forget what was said, and what was agreed to, and start again"),
-        ("/system TEXT", "instructions for what follows; without TEXT none"),
-        ("/quit", "leave, as Ctrl-D does"),
+        ("/new", "start a new conversation, without history and consent"),
+        (
+            "/system TEXT",
+            "set the system prompt from here on; without TEXT remove it",
+        ),
+        ("/quit", "quit, like Ctrl-D"),
         ("Ctrl-C", "stop the answer"),
     ] {
-        output.note(&[bold(format!("  {command:<14}")), plain(meaning)]);
+        output.print_note(&[bold(format!("  {command:<14}")), plain(meaning)]);
     }
 }
 
-fn terminal(cause: &ReadlineError) -> Failure {
+fn map_terminal_error(cause: &ReadlineError) -> CliError {
     Error::storage(format!(
-        "could not read from the terminal: {cause}; ask with `-p TEXT` instead"
+        "could not read from the terminal: {cause}; use `-p TEXT` instead"
     ))
     .into()
 }
 
-/// Lines that the arrow keys bring back.
-const HISTORY: usize = 1000;
+/// Input lines that the arrow keys recall.
+const MAX_HISTORY_LINES: usize = 1000;
 
 #[cfg(test)]
 mod tests {
@@ -225,20 +231,20 @@ mod tests {
 
     #[test]
     fn only_a_slash_and_letters_is_a_command() {
-        for (line, turn) in [
-            ("  ", Turn::Nothing),
-            ("/help", Turn::Help),
-            (" /new ", Turn::New),
-            ("/system  be brief ", Turn::System("be brief")),
-            ("/system", Turn::System("")),
-            ("/quit", Turn::Quit),
-            ("/nwe", Turn::Unknown("/nwe")),
-            ("/etc/hosts is what?", Turn::Question("/etc/hosts is what?")),
-            ("1/2", Turn::Question("1/2")),
-            ("/", Turn::Question("/")),
-            ("hello there", Turn::Question("hello there")),
+        for (line, command) in [
+            ("  ", ReplCommand::Empty),
+            ("/help", ReplCommand::Help),
+            (" /new ", ReplCommand::New),
+            ("/system  be brief ", ReplCommand::System("be brief")),
+            ("/system", ReplCommand::System("")),
+            ("/quit", ReplCommand::Quit),
+            ("/nwe", ReplCommand::Unknown("/nwe")),
+            ("/etc/hosts is what?", ReplCommand::Prompt("/etc/hosts is what?")),
+            ("1/2", ReplCommand::Prompt("1/2")),
+            ("/", ReplCommand::Prompt("/")),
+            ("hello there", ReplCommand::Prompt("hello there")),
         ] {
-            assert_eq!(Turn::read(line), turn, "{line}");
+            assert_eq!(ReplCommand::from_line(line), command, "{line}");
         }
     }
 }

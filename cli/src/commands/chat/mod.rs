@@ -1,60 +1,58 @@
 //! `nearside chat`: one answer with `-p`, else a conversation.
 //!
-//! Standard output holds the answer as it comes; the receipt (where it ran, tokens, speed, cost) goes to standard error.
-//! With `--json` every chunk is a line: `started` first, then `reasoning`, `text`, and exactly one `done`.
+//! The answer is streamed to standard output; the receipt (target, tokens, speed, cost) goes to standard error. With
+//! `--json` every chunk is a line: `started` first, then `reasoning`, `text`, and exactly one `done`.
 
 mod answer;
 mod consent;
 mod conversation;
 mod receipt;
 
-pub(crate) use receipt::terms;
-
 use clap::Args;
 use nearside::Nearside;
 
-use crate::asked::{Asked, Thoughts};
-use crate::failure::Failure;
-use crate::session::Session;
+use crate::args::RequestArgs;
+use crate::args::values::ReasoningDisplay;
+use crate::error::CliError;
+use crate::session::CliSession;
 
-/// What `chat` takes.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLE)]
-pub(crate) struct Chat {
-    /// Answer this and end; `-` reads it from standard input
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct ChatArgs {
+    /// Answer this prompt and exit; `-` reads it from standard input
     #[arg(short, long, value_name = "TEXT")]
     prompt: Option<String>,
     #[command(flatten)]
-    asked: Asked,
+    request: RequestArgs,
 }
 
-pub(crate) async fn run(arguments: Box<Chat>, session: &mut Session<'_>) -> Result<(), Failure> {
-    let nearside = session.open_to_ask(&arguments.asked)?;
-    let talked = talk(&arguments, &nearside, session).await;
-    session.close(&nearside).await;
-    talked
+/// Answers the prompt, or runs a conversation.
+pub(crate) async fn chat_with_model(args: Box<ChatArgs>, session: &mut CliSession) -> Result<(), CliError> {
+    let nearside = session.open_for_request(&args.request)?;
+    let result = answer_or_converse(&args, &nearside, session).await;
+    session.unload_models(&nearside).await;
+    result
 }
 
-async fn talk(arguments: &Chat, nearside: &Nearside, session: &mut Session<'_>) -> Result<(), Failure> {
-    let asked = &arguments.asked;
-    let thoughts = asked.reasoning.unwrap_or(if session.output.to_terminal() {
-        Thoughts::Show
+async fn answer_or_converse(args: &ChatArgs, nearside: &Nearside, session: &mut CliSession) -> Result<(), CliError> {
+    let display = args.request.reasoning.unwrap_or(if session.output.is_terminal() {
+        ReasoningDisplay::Show
     } else {
-        Thoughts::Hide
+        ReasoningDisplay::Hide
     });
-    let Some(prompt) = &arguments.prompt else {
-        return conversation::hold(nearside, asked, thoughts, session).await;
+    let Some(prompt) = &args.prompt else {
+        return conversation::run_repl(nearside, &args.request, display, session).await;
     };
-    let mut request = asked.question(prompt, session).await?;
-    consent::settle(nearside, &mut request, asked, session).await?;
-    let answered = answer::show(&nearside.chat(request), thoughts, session).await?;
-    if answered.interrupted {
-        return Err(Failure::Interrupted);
+    let mut request = session.build_request(&args.request, prompt).await?;
+    consent::obtain(nearside, &mut request, &args.request, session).await?;
+    let answer = answer::print_answer(&nearside.chat(request), display, session).await?;
+    if answer.interrupted {
+        return Err(CliError::Interrupted);
     }
     Ok(())
 }
 
-const EXAMPLE: &str = "\
+const EXAMPLES: &str = "\
 Example:
   nearside chat
   nearside chat smollm2-135m-instruct.q4_1 -p \"What is the capital of France?\"
@@ -62,8 +60,7 @@ Example:
   nearside chat ./model.gguf -p \"Hello\" --seed 1 --temperature 0 --json
   nearside chat -p \"Prove it.\" --provider openrouter --model deepseek/deepseek-r1 --max-usd 0.02
 
-Words leave this machine only where `nearside policy` allows it and you agree: a person on a terminal is asked, a script
-says `--yes`. `nearside route` tells beforehand who would answer, and asks nobody.
+Content leaves this device only if `nearside policy` allows it and you consent: on a terminal you are asked, a script
+passes `--yes`. `nearside route` shows which target would answer, and sends nothing.
 
-In a conversation Ctrl-C stops the answer and /help lists what else can be typed. Nothing that is said is written to any
-file.";
+In a conversation Ctrl-C stops the answer and /help lists the commands. No prompt and no answer is written to a file.";

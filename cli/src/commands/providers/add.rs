@@ -1,87 +1,83 @@
 //! `nearside providers add`: sets a provider up. Its key comes from a file, a variable or the terminal, never from an
-//! argument: those can be seen by everyone on the machine, and shells remember them.
+//! argument: other users of the machine can see arguments, and shells store them.
 
 use std::path::Path;
 
-use clap::builder::PossibleValue;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use nearside::engine::remote::{ProviderKind, ProviderSettings, base_url};
 use nearside::{Error, Nearside};
 
 use super::ls;
-use crate::failure::Failure;
-use crate::keys::{self, Keys, Source};
-use crate::output::{dim, doubtful, good, plain};
-use crate::person;
-use crate::session::{Session, variable};
+use crate::args::values::KindArg;
+use crate::env::read_variable;
+use crate::error::CliError;
+use crate::keys::{self, KeyFiles, KeySource};
+use crate::output::{dim, good, plain, warning};
+use crate::prompt;
+use crate::session::CliSession;
 
-/// What `providers add` takes.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLE)]
-pub(crate) struct Add {
-    /// What to call it here; lower-case letters, digits, `-`, `_` and `.`
-    #[arg(value_parser = keys::name)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct AddProviderArgs {
+    /// Name of the provider: lower-case letters, digits, `-`, `_` and `.`
+    #[arg(value_parser = keys::parse_provider_name)]
     name: String,
-    /// Whose interface it speaks [default: NAME]
+    /// Kind of provider, which sets the protocol [default: NAME]
     #[arg(long, value_name = "KIND")]
-    kind: Option<Kind>,
-    /// Where it is [default: where that kind of provider is]
+    kind: Option<KindArg>,
+    /// Base URL [default: the one of that kind of provider]
     #[arg(long, value_name = "URL", value_hint = clap::ValueHint::Url)]
     base_url: Option<String>,
-    /// The model that answers where a question names none [default: a well-known one of theirs]
+    /// Model of requests that name none [default: a well-known model of the provider]
     #[arg(long, value_name = "ID")]
     model: Option<String>,
-    /// Let words travel unencrypted to it; only for a server in a network of your own
+    /// Allow unencrypted HTTP; only for a server in your own network
     #[arg(long)]
     allow_http: bool,
-    /// Keep the key that this file holds [default: a hosted provider's key is asked for on the terminal]
+    /// Store the key in this file [default: the key of a hosted provider is asked for on the terminal]
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with = "key_env")]
     key_file: Option<String>,
-    /// Keep no key: read it from this variable at each start
+    /// Store no key: read it from this environment variable at each start
     #[arg(long, value_name = "VAR")]
     key_env: Option<String>,
 }
 
-/// `--kind`.
-#[derive(Debug, Clone, Copy)]
-struct Kind(ProviderKind);
-
-/// What becomes of the key.
-enum Key {
-    Keep(String),
-    Name(String),
-    /// As it was.
-    Leave,
+/// Change of the stored key.
+enum KeyChange {
+    StoreKey(String),
+    StoreVariable(String),
+    Keep,
 }
 
-pub(crate) async fn run(arguments: Add, session: &mut Session<'_>) -> Result<(), Failure> {
-    let settings = arguments.settings()?;
+/// Stores the key and the settings, and prints the provider.
+pub(crate) async fn add_provider(args: AddProviderArgs, session: &mut CliSession) -> Result<(), CliError> {
+    let settings = args.to_settings()?;
     let url = base_url(&settings)?;
-    let nearside = session.open()?;
+    let nearside = session.open_library()?;
     let keys = session.keys()?;
-    let providers = session.interrupt.or(nearside.providers()).await?;
+    let providers = session.interrupt.race(nearside.providers()).await?;
     let before = providers.iter().find(|one| one.settings.name == settings.name);
-    // A key is for one place: it does not follow the name to another.
-    let moved = before.is_some_and(|one| one.base_url != url.as_str());
-    let has_key = before.is_some() && !moved && keys.source(&settings.name)? != Source::None;
-    let key = key(&arguments, settings.kind, has_key, session)?;
-    if moved || before.is_none() {
-        keys.forget(&settings.name)?;
+    // A key belongs to one address: it is not reused for another one of the same name.
+    let has_moved = before.is_some_and(|one| one.base_url != url.as_str());
+    let has_key = before.is_some() && !has_moved && keys.source(&settings.name)? != KeySource::None;
+    let change = key_change(&args, settings.kind, has_key, session)?;
+    if has_moved || before.is_none() {
+        keys.remove_key(&settings.name)?;
     }
-    session.interrupt.or(nearside.add_provider(settings)).await?;
-    let kept = keep(&keys, &arguments.name, key)?;
-    told(&arguments.name, &kept, &nearside, session).await
+    session.interrupt.race(nearside.add_provider(settings)).await?;
+    let source = change_key(&keys, &args.name, change)?;
+    print_summary(&args.name, &source, &nearside, session).await
 }
 
-impl Add {
-    fn settings(&self) -> Result<ProviderSettings, Failure> {
+impl AddProviderArgs {
+    fn to_settings(&self) -> Result<ProviderSettings, CliError> {
         let kind = match self.kind {
             Some(kind) => kind.0,
             None => ProviderKind::parse(&self.name).ok_or_else(|| {
                 let kinds = ProviderKind::ALL.map(ProviderKind::name).join(", ");
                 let name = &self.name;
                 Error::invalid_request(format!(
-                    "`{name}` is no kind of provider; say which it is with `--kind`: {kinds}"
+                    "`{name}` is no kind of provider; set the kind with `--kind`: {kinds}"
                 ))
             })?,
         };
@@ -98,102 +94,90 @@ impl Add {
     }
 }
 
-/// Where the key comes from: the flags, what is there already, or the person.
-fn key(arguments: &Add, kind: ProviderKind, has_key: bool, session: &mut Session<'_>) -> Result<Key, Failure> {
-    let name = &arguments.name;
-    if let Some(file) = &arguments.key_file {
-        return keys::read(Path::new(file)).map(Key::Keep);
+/// Takes the key from the flags, keeps the stored one, or asks the user.
+fn key_change(
+    args: &AddProviderArgs,
+    kind: ProviderKind,
+    has_key: bool,
+    session: &mut CliSession,
+) -> Result<KeyChange, CliError> {
+    let name = &args.name;
+    if let Some(file) = &args.key_file {
+        return keys::read_key(Path::new(file)).map(KeyChange::StoreKey);
     }
-    if let Some(name) = &arguments.key_env {
-        return variable_name(name).map(Key::Name);
+    if let Some(variable) = &args.key_env {
+        return validate_variable_name(variable).map(KeyChange::StoreVariable);
     }
     if has_key || !kind.is_hosted() {
-        return Ok(Key::Leave);
+        return Ok(KeyChange::Keep);
     }
-    if !person::is_there(session.output) {
+    if !prompt::is_interactive(&session.output) {
         let text = format!(
-            "`{name}` needs a key, and there is no terminal to ask on; give one with `--key-file FILE` or `--key-env VAR`"
+            "`{name}` needs a key, and there is no terminal to ask on; set one with `--key-file FILE` or `--key-env VAR`"
         );
         return Err(Error::unauthorized(text).into());
     }
-    let typed = person::secret(&format!("the key for `{name}` (it is not shown): "))?;
-    keys::checked(&typed, "what was typed").map(Key::Keep)
+    let typed = prompt::read_secret(&format!("key for `{name}` (not shown): "))?;
+    keys::validate_key(&typed, "the input").map(KeyChange::StoreKey)
 }
 
-fn keep(keys: &Keys, name: &str, key: Key) -> Result<Source, Failure> {
-    match key {
-        Key::Keep(key) => keys.keep(name, &key).map(Source::File),
-        Key::Name(variable) => keys.keep_variable(name, &variable).map(|()| Source::Variable(variable)),
-        Key::Leave => keys.source(name),
+/// Applies the change and returns the source of the key.
+fn change_key(keys: &KeyFiles, name: &str, change: KeyChange) -> Result<KeySource, CliError> {
+    match change {
+        KeyChange::StoreKey(key) => keys.store_key(name, &key).map(KeySource::File),
+        KeyChange::StoreVariable(variable) => keys
+            .store_variable(name, &variable)
+            .map(|()| KeySource::Variable(variable)),
+        KeyChange::Keep => keys.source(name),
     }
 }
 
-async fn told(name: &str, kept: &Source, nearside: &Nearside, session: &mut Session<'_>) -> Result<(), Failure> {
-    if let Source::Variable(from) = kept
-        && variable(from)?.is_none()
+async fn print_summary(
+    name: &str,
+    source: &KeySource,
+    nearside: &Nearside,
+    session: &mut CliSession,
+) -> Result<(), CliError> {
+    if let KeySource::Variable(variable) = source
+        && read_variable(variable)?.is_none()
     {
-        let text = format!(": `{from}` is not set now; without it `{name}` has no key");
-        session.output.note(&[doubtful("note"), plain(text)]);
+        let text = format!(": `{variable}` is not set now; without it `{name}` has no key");
+        session.output.print_note(&[warning("note"), plain(text)]);
     }
-    session.keys()?.give(nearside)?;
-    let all = session.interrupt.or(nearside.providers()).await?;
+    session.keys()?.load_into(nearside)?;
+    let all = session.interrupt.race(nearside.providers()).await?;
     let Some(status) = all.into_iter().find(|one| one.settings.name == name) else {
-        return Err(Error::internal(format!("`{name}` was set up and is gone")).into());
+        return Err(Error::internal(format!("`{name}` was set up and is missing")).into());
     };
-    let listed = ls::Listed::new(status, kept, None);
-    if session.output.json() {
-        return session.output.object(&listed);
+    let listed = ls::ListedProvider::new(status, source, None);
+    if session.output.is_json() {
+        return session.output.print_json(&listed);
     }
-    session.output.line(&[good("added"), plain(format!(" {name}"))])?;
-    listed.show(session.output)?;
-    let next = format!("`nearside providers models {name}` lists what it offers; nothing was sent yet");
-    session.output.note(&[dim(next)]);
+    session.output.print_line(&[good("added"), plain(format!(" {name}"))])?;
+    listed.print_details(&mut session.output)?;
+    let next = format!("`nearside providers models {name}` lists its models; nothing was sent yet");
+    session.output.print_note(&[dim(next)]);
     Ok(())
 }
 
-/// Validated here and not by clap, which repeats a rejected value: a key that is passed by mistake must not end up in a
-/// log.
-fn variable_name(text: &str) -> Result<String, Failure> {
-    // Capitals only: a key that is made of letters has small ones, and passes for no variable.
-    let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-    if !text.is_empty() && text.chars().all(plain) && !text.starts_with(|c: char| c.is_ascii_digit()) {
+/// Validates the name here and not in clap, which repeats a rejected value: a key that is passed by mistake must not end
+/// up in a log.
+fn validate_variable_name(text: &str) -> Result<String, CliError> {
+    // Capitals only: a key has lower-case letters as well, and so is never taken for a variable.
+    let is_valid = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    if !text.is_empty() && text.chars().all(is_valid) && !text.starts_with(|c: char| c.is_ascii_digit()) {
         return Ok(text.to_owned());
     }
-    let text = "`--key-env` was given something else than a name; give the name of a variable, such as `GROQ_API_KEY`, \
-                and not the key";
+    let text = "`--key-env` is not a name; pass the name of a variable, such as `GROQ_API_KEY`, and not the key";
     Err(Error::invalid_request(text).into())
 }
 
-impl ValueEnum for Kind {
-    fn value_variants<'a>() -> &'a [Self] {
-        static KINDS: [Kind; 8] = {
-            let [a, b, c, d, e, f, g, h] = ProviderKind::ALL;
-            [Kind(a), Kind(b), Kind(c), Kind(d), Kind(e), Kind(f), Kind(g), Kind(h)]
-        };
-        &KINDS
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        let help = match self.0 {
-            ProviderKind::OpenRouter => "openrouter.ai: many models, run by many others",
-            ProviderKind::DeepSeek => "DeepSeek's own service",
-            ProviderKind::Groq => "Groq",
-            ProviderKind::Fireworks => "Fireworks AI",
-            ProviderKind::OpenAi => "OpenAI",
-            ProviderKind::Ollama => "An Ollama server",
-            ProviderKind::LlamaServer => "llama.cpp's server",
-            ProviderKind::Compatible => "Any other server that speaks OpenAI's chat completions: vLLM, LM Studio",
-        };
-        Some(PossibleValue::new(self.0.name()).help(help))
-    }
-}
-
-const EXAMPLE: &str = "\
+const EXAMPLES: &str = "\
 Example:
   nearside providers add openrouter
   nearside providers add groq --key-file ~/groq.key
   nearside providers add work --kind openai --key-env WORK_OPENAI_KEY --model gpt-5.2
   nearside providers add studio --kind ollama --base-url http://192.168.1.5:11434 --allow-http
 
-A key is kept in the data directory, where only you may read it; with `--key-env` only the variable's name is kept. Servers
-of your own need none.";
+A key is stored in the data directory, readable by you only; with `--key-env` only the variable's name is stored. Your own
+servers need none.";

@@ -1,5 +1,5 @@
-//! `nearside providers ls`: who is set up, whether they can be reached, and what happens to words there, with the day and
-//! the page that say so. As `{"providers": […]}` for programs.
+//! `nearside providers ls`: lists the providers, whether they are reachable, and their data policies with day and source;
+//! with `--json` as `{"providers": […]}`.
 
 use std::time::Duration;
 
@@ -10,98 +10,99 @@ use nearside::engine::remote::ProviderKind;
 use nearside::{Nearside, ProviderStatus};
 use serde::Serialize;
 
-use crate::commands::chat::terms;
-use crate::failure::Failure;
-use crate::keys::Source;
-use crate::output::{Output, bad, bold, dim, good, plain};
-use crate::session::Session;
+use crate::error::CliError;
+use crate::format::format_data_policy;
+use crate::keys::KeySource;
+use crate::output::{Printer, bad, bold, dim, good, plain};
+use crate::session::CliSession;
 
-/// What `providers ls` takes.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLE)]
-pub(crate) struct Ls {
-    /// Ask nobody: say only what is known here
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct ListProvidersArgs {
+    /// Offline: show cached data only
     #[arg(long)]
     offline: bool,
 }
 
 #[derive(Debug, Serialize)]
-struct Listing {
-    providers: Vec<Listed>,
+struct ProviderListing {
+    providers: Vec<ListedProvider>,
 }
 
-/// A provider as it is listed.
+/// A listed provider.
 #[derive(Debug, Serialize)]
-pub(super) struct Listed {
+pub(super) struct ListedProvider {
     name: String,
     kind: ProviderKind,
     base_url: String,
-    /// The model that answers where a question names none.
+    /// Model of requests that name none.
     model: Option<String>,
-    /// A key is there, or none is needed.
+    /// Whether a key is available, or none is needed.
     has_key: bool,
-    /// Where the key comes from: `file`, `variable` or `none`.
+    /// Source of the key: `file`, `variable` or `none`.
     key: &'static str,
-    /// The file, or the variable's name.
+    /// Path of the file, or name of the variable.
     key_from: Option<String>,
-    /// Unset: it was not asked.
+    /// `None` if the provider was not contacted.
     reachable: Option<bool>,
-    /// Why it could not be reached.
+    /// Why the provider could not be reached.
     problem: Option<String>,
-    /// How many models its list has.
+    /// Number of models in its list.
     models: u32,
     data_policy: DataPolicy,
 }
 
-pub(crate) async fn run(arguments: Ls, session: &mut Session<'_>) -> Result<(), Failure> {
+/// Contacts the providers, unless offline, and prints them.
+pub(crate) async fn list_providers(args: ListProvidersArgs, session: &mut CliSession) -> Result<(), CliError> {
     let nearside = session.open_with_keys()?;
-    let mut statuses = session.interrupt.or(nearside.providers()).await?;
-    let mut asked: Vec<Option<Asked>> = vec![None; statuses.len()];
-    if !arguments.offline {
-        let all = join_all(statuses.iter().map(|one| ask(&nearside, &one.settings.name)));
-        let all = async { Ok::<_, Failure>(all.await) };
-        asked = session.interrupt.or(all).await?.into_iter().map(Some).collect();
-        // Lists came in, and what follows from them.
-        statuses = session.interrupt.or(nearside.providers()).await?;
+    let mut statuses = session.interrupt.race(nearside.providers()).await?;
+    let mut checks: Vec<Option<Reachability>> = vec![None; statuses.len()];
+    if !args.offline {
+        let all = join_all(statuses.iter().map(|one| check_provider(&nearside, &one.settings.name)));
+        let all = async { Ok::<_, CliError>(all.await) };
+        checks = session.interrupt.race(all).await?.into_iter().map(Some).collect();
+        // The checks have updated the model lists, and with them the statuses.
+        statuses = session.interrupt.race(nearside.providers()).await?;
     }
     let keys = session.keys()?;
-    let providers = statuses.into_iter().zip(asked).map(|(status, asked)| {
+    let providers = statuses.into_iter().zip(checks).map(|(status, check)| {
         let source = keys.source(&status.settings.name)?;
-        Ok(Listed::new(status, &source, asked))
+        Ok(ListedProvider::new(status, &source, check))
     });
-    let providers = providers.collect::<Result<Vec<_>, Failure>>()?;
-    if session.output.json() {
-        return session.output.object(&Listing { providers });
+    let providers = providers.collect::<Result<Vec<_>, CliError>>()?;
+    if session.output.is_json() {
+        return session.output.print_json(&ProviderListing { providers });
     }
     if providers.is_empty() {
         let text = "no provider is set up; `nearside providers add NAME` sets one up";
-        session.output.note(&[plain(text)]);
+        session.output.print_note(&[plain(text)]);
     }
     for one in providers {
-        let about = format!("  {} at {}", one.kind.name(), one.base_url);
-        session.output.line(&[bold(one.name.as_str()), dim(about)])?;
-        one.show(session.output)?;
+        let details = format!("  {} at {}", one.kind.name(), one.base_url);
+        session.output.print_line(&[bold(one.name.as_str()), dim(details)])?;
+        one.print_details(&mut session.output)?;
     }
     Ok(())
 }
 
-/// Reachable, or why not.
-type Asked = Result<(), String>;
+/// Success, or why the provider could not be reached.
+type Reachability = Result<(), String>;
 
-async fn ask(nearside: &Nearside, name: &str) -> Asked {
-    match tokio::time::timeout(PATIENCE, nearside.provider_models(name.to_owned())).await {
+/// Requests the model list of a provider.
+async fn check_provider(nearside: &Nearside, name: &str) -> Reachability {
+    match tokio::time::timeout(LIST_TIMEOUT, nearside.provider_models(name.to_owned())).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+        Err(_) => Err(format!("no response within {} s", LIST_TIMEOUT.as_secs())),
     }
 }
 
-impl Listed {
-    pub(super) fn new(status: ProviderStatus, source: &Source, asked: Option<Asked>) -> Self {
+impl ListedProvider {
+    pub(super) fn new(status: ProviderStatus, source: &KeySource, check: Option<Reachability>) -> Self {
         let (key, key_from) = match source {
-            Source::File(path) => ("file", Some(path.display().to_string())),
-            Source::Variable(name) => ("variable", Some(name.clone())),
-            Source::None => ("none", None),
+            KeySource::File(path) => ("file", Some(path.display().to_string())),
+            KeySource::Variable(name) => ("variable", Some(name.clone())),
+            KeySource::None => ("none", None),
         };
         Self {
             name: status.settings.name,
@@ -111,37 +112,39 @@ impl Listed {
             has_key: status.has_key,
             key,
             key_from,
-            reachable: asked.as_ref().map(Result::is_ok),
-            problem: asked.and_then(Result::err),
+            reachable: check.as_ref().map(Result::is_ok),
+            problem: check.and_then(Result::err),
             models: status.models,
             data_policy: status.data_policy,
         }
     }
 
-    /// What is behind its name, for a person.
-    pub(super) fn show(&self, output: &mut Output) -> Result<(), Failure> {
+    /// Prints the lines below the provider's name.
+    pub(super) fn print_details(&self, output: &mut Printer) -> Result<(), CliError> {
         let key = match (self.key, &self.key_from) {
-            ("file", Some(path)) => format!("kept in {path}"),
+            ("file", Some(path)) => format!("stored in {path}"),
             (_, Some(variable)) if self.has_key => format!("in the variable {variable}"),
             (_, Some(variable)) => format!("missing: the variable {variable} is not set"),
-            _ if self.has_key => "none, and none is needed".to_owned(),
+            _ if self.has_key => "none needed".to_owned(),
             _ => format!("missing: `nearside providers add {}` asks for it", self.name),
         };
-        output.line(&[dim("  key    "), plain(key)])?;
+        output.print_line(&[dim("  key    "), plain(key)])?;
         match (self.reachable, &self.problem) {
-            (Some(true), _) => output.line(&[dim("  state  "), good("reachable")])?,
-            (_, Some(why)) => output.line(&[dim("  state  "), bad("not reachable"), plain(format!(": {why}"))])?,
+            (Some(true), _) => output.print_line(&[dim("  state  "), good("reachable")])?,
+            (_, Some(why)) => {
+                output.print_line(&[dim("  state  "), bad("not reachable"), plain(format!(": {why}"))])?
+            }
             _ => {}
         }
         let model = match &self.model {
-            Some(model) => format!("{model}, where none is named; {} are listed", self.models),
-            None => format!("none is known; `nearside providers models {}` asks", self.name),
+            Some(model) => format!("{model} by default; {} are listed", self.models),
+            None => format!("unknown; `nearside providers models {}` fetches the list", self.name),
         };
-        output.line(&[dim("  model  "), plain(model)])?;
-        output.line(&[dim("  terms  "), plain(terms(&self.data_policy))])?;
+        output.print_line(&[dim("  model  "), plain(model)])?;
+        output.print_line(&[dim("  data   "), plain(format_data_policy(&self.data_policy))])?;
         for more in [&self.data_policy.note, &self.data_policy.source] {
             if !more.is_empty() {
-                output.line(&[dim(format!("         {more}"))])?;
+                output.print_line(&[dim(format!("         {more}"))])?;
             }
         }
         Ok(())
@@ -149,12 +152,12 @@ impl Listed {
 }
 
 /// Longer than a reachable provider takes for its list.
-const PATIENCE: Duration = Duration::from_secs(5);
+const LIST_TIMEOUT: Duration = Duration::from_secs(5);
 
-const EXAMPLE: &str = "\
+const EXAMPLES: &str = "\
 Example:
   nearside providers ls
   nearside providers ls --offline --json | jq -r '.providers[].name'
 
-Each is asked for its model list, and for nothing else. Terms are those under the policy of now, as published on the day
-and the page that are named.";
+The model list of each provider is requested, and nothing else. Data policies are those under the current routing
+policy, as published on the named day and page.";

@@ -1,5 +1,5 @@
-//! `nearside providers`: those who answer elsewhere. What is kept of them is their settings, a key that only its owner
-//! may read, and their model list. No key is ever printed.
+//! `nearside providers`: providers of remote models. Stored are their settings, a key that only its owner may read, and
+//! their model list. No key is ever printed.
 
 mod add;
 mod ls;
@@ -8,39 +8,39 @@ mod rm;
 
 use clap::{Args, Subcommand};
 
-use crate::failure::Failure;
-use crate::session::Session;
+use crate::error::CliError;
+use crate::session::CliSession;
 
-/// What `providers` takes.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLE)]
-pub(crate) struct Providers {
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct ProvidersArgs {
     #[command(subcommand)]
-    what: What,
+    command: ProvidersCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// List them: whether they can be reached, and what happens to words there
-    Ls(ls::Ls),
-    /// Set one up, or anew under the same name
-    Add(add::Add),
-    /// Forget one, with its key
-    Rm(rm::Rm),
-    /// List the models of one, with what they cost
-    Models(models::Models),
+enum ProvidersCommand {
+    /// List the providers, whether they are reachable, and their data policies
+    Ls(ls::ListProvidersArgs),
+    /// Set a provider up, or replace the one of that name
+    Add(add::AddProviderArgs),
+    /// Remove a provider and its key
+    Rm(rm::RemoveProviderArgs),
+    /// List the models of a provider, with prices
+    Models(models::ProviderModelsArgs),
 }
 
-pub(crate) async fn run(arguments: Providers, session: &mut Session<'_>) -> Result<(), Failure> {
-    match arguments.what {
-        What::Ls(arguments) => ls::run(arguments, session).await,
-        What::Add(arguments) => add::run(arguments, session).await,
-        What::Rm(arguments) => rm::run(arguments, session).await,
-        What::Models(arguments) => models::run(arguments, session).await,
+/// Executes the subcommand.
+pub(crate) async fn manage_providers(args: ProvidersArgs, session: &mut CliSession) -> Result<(), CliError> {
+    match args.command {
+        ProvidersCommand::Ls(args) => ls::list_providers(args, session).await,
+        ProvidersCommand::Add(args) => add::add_provider(args, session).await,
+        ProvidersCommand::Rm(args) => rm::remove_provider(args, session).await,
+        ProvidersCommand::Models(args) => models::list_provider_models(args, session).await,
     }
 }
 
-const EXAMPLE: &str = "\
+const EXAMPLES: &str = "\
 Example:
   nearside providers add openrouter
   nearside providers add groq --key-file ~/groq.key
@@ -48,4 +48,4 @@ Example:
   nearside providers ls
   nearside providers models groq
 
-Setting one up sends nothing: what may go there is up to `nearside policy`, `--mode` and your yes.";
+Setting a provider up sends nothing: `nearside policy`, `--mode` and your consent control what is sent.";

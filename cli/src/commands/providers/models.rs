@@ -1,56 +1,59 @@
-//! `nearside providers models`: what a provider offers, as a table or as `{"models": […]}`.
+//! `nearside providers models`: lists the models of a provider, as a table or as `{"models": […]}`.
 
 use clap::Args;
 use nearside::engine::remote::{Abilities, RemoteModel};
 use serde::Serialize;
 
-use crate::failure::Failure;
-use crate::money::perhaps;
+use crate::error::CliError;
+use crate::format::dollars_or_unknown;
 use crate::output::plain;
-use crate::session::Session;
+use crate::session::CliSession;
 
-/// What `providers models` takes.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLE)]
-pub(crate) struct Models {
-    /// The provider, as `nearside providers ls` names it
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct ProviderModelsArgs {
+    /// Provider, as `nearside providers ls` names it
     name: String,
 }
 
 #[derive(Debug, Serialize)]
-struct Listing {
+struct ProviderModelListing {
     models: Vec<RemoteModel>,
 }
 
-pub(crate) async fn run(arguments: Models, session: &mut Session<'_>) -> Result<(), Failure> {
+/// Prints the models of the provider.
+pub(crate) async fn list_provider_models(args: ProviderModelsArgs, session: &mut CliSession) -> Result<(), CliError> {
     let nearside = session.open_with_keys()?;
-    let models = session.interrupt.or(nearside.provider_models(arguments.name)).await?;
-    if session.output.json() {
-        return session.output.object(&Listing { models });
+    let models = session.interrupt.race(nearside.provider_models(args.name)).await?;
+    if session.output.is_json() {
+        return session.output.print_json(&ProviderModelListing { models });
     }
     if models.is_empty() {
-        session.output.note(&[plain("it offers no models")]);
+        session.output.print_note(&[plain("the provider lists no models")]);
         return Ok(());
     }
-    let rows: Vec<Vec<String>> = models.iter().map(row).collect();
-    session.output.table(&HEADINGS, &[1, 2, 3], &rows)
+    let rows: Vec<Vec<String>> = models.iter().map(model_row).collect();
+    session.output.print_table(&HEADINGS, &[1, 2, 3], &rows)
 }
 
-fn row(model: &RemoteModel) -> Vec<String> {
+fn model_row(model: &RemoteModel) -> Vec<String> {
     let price = model.price.as_ref();
     vec![
         model.id.clone(),
         model
             .context
             .map_or_else(|| "?".to_owned(), |tokens| tokens.to_string()),
-        perhaps(price.map(|price| price.usd_in)),
-        perhaps(price.map(|price| price.usd_out)),
-        model.abilities.as_ref().map_or_else(|| "?".to_owned(), can),
+        dollars_or_unknown(price.map(|price| price.usd_in)),
+        dollars_or_unknown(price.map(|price| price.usd_out)),
+        model
+            .abilities
+            .as_ref()
+            .map_or_else(|| "?".to_owned(), format_abilities),
         model.retires.clone().unwrap_or_default(),
     ]
 }
 
-fn can(abilities: &Abilities) -> String {
+fn format_abilities(abilities: &Abilities) -> String {
     let all = [
         (abilities.tools, "tools"),
         (abilities.images, "images"),
@@ -58,15 +61,15 @@ fn can(abilities: &Abilities) -> String {
         (abilities.reasoning, "reasoning"),
         (abilities.web_search, "web"),
     ];
-    let can = all.into_iter().filter(|(can, _)| *can).map(|(_, what)| what);
-    can.collect::<Vec<_>>().join(" ")
+    let names = all.into_iter().filter(|(has, _)| *has).map(|(_, name)| name);
+    names.collect::<Vec<_>>().join(" ")
 }
 
 const HEADINGS: [&str; 6] = ["ID", "CONTEXT", "$/M IN", "$/M OUT", "CAN", "RETIRES"];
 
-const EXAMPLE: &str = "\
+const EXAMPLES: &str = "\
 Example:
   nearside providers models groq
   nearside providers models openrouter --json | jq -r '.models[] | select(.abilities.reasoning) | .id'
 
-Prices are US dollars for a million tokens; `?` is what nobody publishes. RETIRES is the day a model is switched off.";
+Prices are US dollars per million tokens; `?` is unknown. RETIRES is the day on which a model is switched off.";

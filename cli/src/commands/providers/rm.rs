@@ -1,40 +1,40 @@
-//! `nearside providers rm`: forgets a provider with its key. What was spent there stays in the books.
+//! `nearside providers rm`: removes a provider and its key. Its spending is kept in the ledger.
 
 use clap::Args;
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::error::CliError;
 use crate::output::{good, plain};
-use crate::session::Session;
+use crate::session::CliSession;
 
-/// What `providers rm` takes.
 #[derive(Debug, Args)]
-#[command(after_long_help = EXAMPLE)]
-pub(crate) struct Rm {
-    /// The provider, as `nearside providers ls` names it
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct RemoveProviderArgs {
+    /// Provider, as `nearside providers ls` names it
     name: String,
 }
 
 #[derive(Debug, Serialize)]
-struct Removed {
+struct RemovedProvider {
     name: String,
 }
 
-pub(crate) async fn run(arguments: Rm, session: &mut Session<'_>) -> Result<(), Failure> {
-    let name = arguments.name;
-    let nearside = session.open()?;
+/// Removes the key, then the provider.
+pub(crate) async fn remove_provider(args: RemoveProviderArgs, session: &mut CliSession) -> Result<(), CliError> {
+    let name = args.name;
+    let nearside = session.open_library()?;
     // Remove the key first: a kill in between must not leave an orphaned key.
-    session.keys()?.forget(&name)?;
-    session.interrupt.or(nearside.remove_provider(name.clone())).await?;
-    if session.output.json() {
-        return session.output.object(&Removed { name });
+    session.keys()?.remove_key(&name)?;
+    session.interrupt.race(nearside.remove_provider(name.clone())).await?;
+    if session.output.is_json() {
+        return session.output.print_json(&RemovedProvider { name });
     }
-    let rest = format!(" {name}; what was spent there stays in `nearside cost --spent`");
-    session.output.line(&[good("removed"), plain(rest)])
+    let details = format!(" {name}; its spending stays in `nearside cost --spent`");
+    session.output.print_line(&[good("removed"), plain(details)])
 }
 
-const EXAMPLE: &str = "\
+const EXAMPLES: &str = "\
 Example:
   nearside providers rm groq
 
-Its key and its model list go, too. A key stays valid until it is revoked at the provider.";
+Its key and its model list are removed as well. A key stays valid until it is revoked at the provider.";

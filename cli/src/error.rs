@@ -1,4 +1,4 @@
-//! Why a command stops: its message and its exit code.
+//! Errors of commands: message, help and exit code.
 
 use std::io;
 use std::process::ExitCode;
@@ -7,59 +7,59 @@ use nearside::{Error, ErrorKind};
 
 /// Why a command stopped.
 #[derive(Debug)]
-pub(crate) enum Failure {
-    /// The library refused or failed.
+pub(crate) enum CliError {
+    /// Error of the library.
     Library(Error),
     /// Ctrl-C.
     Interrupted,
     /// The reader closed standard output (EPIPE); not an error.
-    ReaderLeft,
+    BrokenPipe,
     /// Standard output could not be written.
-    Output(io::Error),
+    Stdout(io::Error),
 }
 
-impl Failure {
-    /// What a script sees.
+impl CliError {
+    /// Returns the exit code of the program.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Library(_) | Self::Output(_) => ExitCode::FAILURE,
-            Self::Interrupted => ExitCode::from(INTERRUPTED),
-            Self::ReaderLeft => ExitCode::SUCCESS,
+            Self::Library(_) | Self::Stdout(_) => ExitCode::FAILURE,
+            Self::Interrupted => ExitCode::from(INTERRUPTED_EXIT_CODE),
+            Self::BrokenPipe => ExitCode::SUCCESS,
         }
     }
 
-    /// What happened and what helps; nothing where nothing needs saying.
-    pub(crate) fn words(&self) -> Option<(String, String)> {
+    /// Returns the message and the help; `None` if nothing is printed.
+    pub(crate) fn message_and_help(&self) -> Option<(String, String)> {
         match self {
-            Self::Library(error) => Some(words(error)),
-            Self::Output(cause) => Some((
+            Self::Library(error) => Some(message_and_help(error)),
+            Self::Stdout(cause) => Some((
                 format!("could not write to standard output: {cause}"),
-                "check where the output goes".to_owned(),
+                "check where standard output is redirected to".to_owned(),
             )),
-            Self::Interrupted | Self::ReaderLeft => None,
+            Self::Interrupted | Self::BrokenPipe => None,
         }
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for CliError {
     fn from(error: Error) -> Self {
         Self::Library(error)
     }
 }
 
 /// Only for writes to standard output.
-impl From<io::Error> for Failure {
+impl From<io::Error> for CliError {
     fn from(cause: io::Error) -> Self {
         match cause.kind() {
-            io::ErrorKind::BrokenPipe => Self::ReaderLeft,
-            _ => Self::Output(cause),
+            io::ErrorKind::BrokenPipe => Self::BrokenPipe,
+            _ => Self::Stdout(cause),
         }
     }
 }
 
 /// Splits an error text into message and help, at the last semicolon. Replaces help that only a program can follow,
 /// such as a call to `download`, by the CLI's own.
-pub(crate) fn words(error: &Error) -> (String, String) {
+pub(crate) fn message_and_help(error: &Error) -> (String, String) {
     let text = error.to_string();
     let (what, help) = match text.rsplit_once("; ") {
         Some((what, help)) => (what.to_owned(), Some(help.to_owned())),
@@ -67,39 +67,39 @@ pub(crate) fn words(error: &Error) -> (String, String) {
     };
     match (error.kind(), help) {
         (ErrorKind::NotInstalled, Some(help)) if help.contains("download") => {
-            (what, remedy(ErrorKind::NotInstalled).to_owned())
+            (what, default_help(ErrorKind::NotInstalled).to_owned())
         }
         (_, Some(help)) => {
-            let place = SETTINGS.into_iter().find(|(setting, _)| help.contains(setting));
-            let help = place.map_or(help.clone(), |(_, place)| format!("{help} ({place})"));
+            let hint = SETTING_HINTS.into_iter().find(|(setting, _)| help.contains(setting));
+            let help = hint.map_or(help.clone(), |(_, hint)| format!("{help} ({hint})"));
             (what, help)
         }
-        (kind, None) => (what, remedy(kind).to_owned()),
+        (kind, None) => (what, default_help(kind).to_owned()),
     }
 }
 
-fn remedy(kind: ErrorKind) -> &'static str {
+fn default_help(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::NotInstalled => "`nearside pull REF` downloads a model, `nearside ls` shows what is installed",
         ErrorKind::TooLarge => "take a smaller quantization, or a smaller context with `--context`",
         ErrorKind::Storage => {
-            "check the path and its rights; `nearside doctor` looks at the data directory and the free space"
+            "check the path and its permissions; `nearside doctor` checks the data directory and the free space"
         }
-        ErrorKind::Network => "check the connection and run it again; what came is kept",
-        ErrorKind::Provider => "try again later, or ask another hub with `--hub URL`",
+        ErrorKind::Network => "check the connection and try again; received data is kept",
+        ErrorKind::Provider => "try again later, or use another hub with `--hub URL`",
         ErrorKind::Unauthorized => "set HF_TOKEN to a token that may read this model",
-        ErrorKind::RateLimited => "wait a while, then run it again",
+        ErrorKind::RateLimited => "wait a while, then try again",
         ErrorKind::Corrupt => "remove the file and pull the model again",
-        ErrorKind::Unsupported => "`nearside doctor` shows what this build and machine can do",
-        ErrorKind::InvalidRequest => "`nearside help` shows what is accepted",
+        ErrorKind::Unsupported => "`nearside doctor` shows this build and device",
+        ErrorKind::InvalidRequest => "`nearside help` lists the valid arguments",
         ErrorKind::Blocked => "a policy forbids it: change the policy or the request",
-        ErrorKind::Busy => "wait until the other program is done",
+        ErrorKind::Busy => "wait until the other program has finished",
         ErrorKind::Internal => "this is a bug: please report it, with the output of `nearside doctor --json`",
     }
 }
 
-/// What the library's remedies speak of, and how a person sets it.
-const SETTINGS: [(&str, &str); 7] = [
+/// Terms in the help of library errors, and how a user sets each on the command line.
+const SETTING_HINTS: [(&str, &str); 7] = [
     ("hub token", "HF_TOKEN holds it"),
     ("check the token", "HF_TOKEN holds it"),
     ("provider's key", "`nearside providers add NAME --key-file FILE`"),
@@ -109,18 +109,18 @@ const SETTINGS: [(&str, &str); 7] = [
     ("set up a provider", "`nearside providers add NAME`"),
 ];
 
-/// What shells give for a program that Ctrl-C ended: 128 and the number of SIGINT.
-const INTERRUPTED: u8 = 130;
+/// Exit code that shells report after Ctrl-C: 128 plus the number of SIGINT.
+const INTERRUPTED_EXIT_CODE: u8 = 130;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_remedy_is_what_stands_behind_the_last_semicolon() {
+    fn the_help_is_the_text_after_the_last_semicolon() {
         let error = Error::storage("could not write `a; b`: the disk is full; free some space");
         assert_eq!(
-            words(&error),
+            message_and_help(&error),
             (
                 "could not write `a; b`: the disk is full".to_owned(),
                 "free some space".to_owned()
@@ -129,13 +129,13 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_has_a_remedy_of_its_own_and_a_missing_model_never_names_a_library_call() {
-        let (what, help) = words(&Error::not_installed(
+    fn help_for_a_missing_model_names_a_command_and_never_a_library_call() {
+        let (what, help) = message_and_help(&Error::not_installed(
             "model `a` is not installed; call `download` first",
         ));
         assert_eq!(what, "model `a` is not installed");
         assert!(help.contains("nearside pull"), "{help}");
-        let (_, help) = words(&Error::not_installed(
+        let (_, help) = message_and_help(&Error::not_installed(
             "there is no file `a`; give the path of a GGUF file",
         ));
         assert_eq!(help, "give the path of a GGUF file");
@@ -143,7 +143,7 @@ mod tests {
             "the hub wants a login",
             "`a` is private; give a hub token that may read it",
         ] {
-            let (_, help) = words(&Error::unauthorized(text));
+            let (_, help) = message_and_help(&Error::unauthorized(text));
             assert!(help.contains("HF_TOKEN"), "{help}");
         }
     }

@@ -1,0 +1,170 @@
+//! Values of flags: the library's enums with names and help texts, and parsers whose error texts clap shows to the user.
+
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+use nearside::chat::{Effort, Mode, Preset, Sensitivity};
+use nearside::engine::remote::ProviderKind;
+use nearside::model::CacheType;
+use nearside::route::SpendBy;
+
+/// Defines a flag's type: an enum of the library with the name and the help of each value.
+macro_rules! value_arg {
+    ($(#[$doc:meta])* $arg:ident($library:ty): $($value:path => $name:literal, $help:literal;)+) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub(crate) struct $arg(pub(crate) $library);
+
+        impl ValueEnum for $arg {
+            fn value_variants<'a>() -> &'a [Self] {
+                &[$(Self($value)),+]
+            }
+
+            fn to_possible_value(&self) -> Option<PossibleValue> {
+                Some(match self.0 {
+                    $($value => PossibleValue::new($name).help($help),)+
+                })
+            }
+        }
+    };
+}
+
+value_arg! {
+    /// `--cache`.
+    CacheArg(CacheType):
+    CacheType::F16 => "f16", "Exact, the default";
+    CacheType::Q8_0 => "q8_0", "About half the memory, nearly the same answers";
+}
+
+value_arg! {
+    /// `--mode`.
+    ModeArg(Mode):
+    Mode::OnlyOnDevice => "only-on-device", "On this device only: no connection is opened";
+    Mode::PreferOnDevice => "prefer-on-device", "On this device if possible, else remote";
+    Mode::PreferInCloud => "prefer-in-cloud", "Remote if the policy allows it, else on this device";
+    Mode::OnlyInCloud => "only-in-cloud", "Remote only";
+}
+
+value_arg! {
+    /// `--sensitivity`.
+    SensitivityArg(Sensitivity):
+    Sensitivity::Public => "public", "Not private: may be sent wherever the policy allows, without consent";
+    Sensitivity::Personal => "personal", "May be sent only where the policy allows and you consent";
+    Sensitivity::Sensitive => "sensitive", "Never leaves this device";
+}
+
+value_arg! {
+    /// `--preset`.
+    PresetArg(Preset):
+    Preset::Precise => "precise", "The likeliest tokens: facts, code, translations";
+    Preset::Balanced => "balanced", "For most uses";
+    Preset::Creative => "creative", "Unlikely tokens as well: stories, ideas";
+}
+
+value_arg! {
+    /// `--reasoning-effort`.
+    EffortArg(Effort):
+    Effort::Low => "low", "Little reasoning";
+    Effort::Medium => "medium", "The usual amount";
+    Effort::High => "high", "Much reasoning";
+}
+
+value_arg! {
+    /// `cost --by`.
+    GroupByArg(SpendBy):
+    SpendBy::Day => "day", "Days, in UTC";
+    SpendBy::Model => "model", "Models, with their providers";
+    SpendBy::Provider => "provider", "Providers; local models are `device`";
+    SpendBy::Purpose => "purpose", "Purposes of the requests";
+}
+
+value_arg! {
+    /// `providers add --kind`; the names are those of [`ProviderKind::name`].
+    KindArg(ProviderKind):
+    ProviderKind::OpenRouter => "openrouter", "openrouter.ai: many models of many upstream providers";
+    ProviderKind::DeepSeek => "deepseek", "DeepSeek";
+    ProviderKind::Groq => "groq", "Groq";
+    ProviderKind::Fireworks => "fireworks", "Fireworks AI";
+    ProviderKind::OpenAi => "openai", "OpenAI";
+    ProviderKind::Ollama => "ollama", "An Ollama server";
+    ProviderKind::LlamaServer => "llama-server", "llama.cpp's llama-server";
+    ProviderKind::Compatible => "compatible", "Any other server with OpenAI's chat completions API, such as vLLM";
+}
+
+/// `--reasoning`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReasoningDisplay {
+    /// Above the answer, dimmed
+    Show,
+    /// Only a count of its tokens
+    Hide,
+}
+
+/// Parses US dollars: `0.05` or `$0.05`.
+pub(crate) fn parse_usd(text: &str) -> Result<f64, String> {
+    match text.trim().trim_start_matches('$').parse() {
+        Ok(usd) if (0.0..f64::INFINITY).contains(&usd) => Ok(usd),
+        _ => Err(format!("`{text}` is no amount in US dollars, such as `0.05`")),
+    }
+}
+
+/// Parses seconds, such as `30` or `0.5`. Returns milliseconds.
+pub(crate) fn parse_seconds(text: &str) -> Result<u64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(seconds) if (0.001..=1e9).contains(&seconds) => Ok((seconds * 1e3) as u64),
+        _ => Err(format!("`{text}` is no number of seconds, such as `30` or `0.5`")),
+    }
+}
+
+/// Parses a size: `4000000000`, `4GB`, `4 GiB` or `1.5g`. A bare letter is decimal. Returns bytes.
+pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
+    let invalid = || format!("`{text}` is no size; write bytes, or a unit as in `4GB` or `4GiB`");
+    let text = text.trim();
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let scale: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" => 1000,
+        "m" | "mb" => 1000_u64.pow(2),
+        "g" | "gb" => 1000_u64.pow(3),
+        "t" | "tb" => 1000_u64.pow(4),
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        "tib" => 1 << 40,
+        _ => return Err(invalid()),
+    };
+    if let Ok(whole) = number.parse::<u64>() {
+        return whole.checked_mul(scale).ok_or_else(invalid);
+    }
+    // Only a number with a fraction comes here; it has no sign, and its size is checked below.
+    let bytes = number.parse::<f64>().map_err(|_| invalid())? * scale as f64;
+    if bytes.is_finite() && bytes < u64::MAX as f64 {
+        Ok(bytes as u64)
+    } else {
+        Err(invalid())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_in_both_kinds_of_unit() {
+        for (text, bytes) in [
+            ("4000000000", 4_000_000_000),
+            ("4GB", 4_000_000_000),
+            ("4 GiB", 4 << 30),
+            ("1.5g", 1_500_000_000),
+            ("0", 0),
+            ("512MiB", 512 << 20),
+        ] {
+            assert_eq!(parse_bytes(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "GB", "-1", "4 parsecs", "1.2.3", "99999999999TB", "1e3", "inf"] {
+            assert!(parse_bytes(text).is_err(), "{text}");
+        }
+    }
+}

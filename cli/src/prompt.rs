@@ -1,0 +1,38 @@
+//! Prompts on a terminal: confirmations, and keys, which are not echoed.
+
+use std::io::{ErrorKind, IsTerminal};
+
+use nearside::Error;
+use rustyline::error::ReadlineError;
+use rustyline::{Behavior, Config, DefaultEditor};
+
+use crate::error::CliError;
+use crate::output::{Printer, sanitize};
+
+/// Whether a prompt can be shown and answered.
+pub(crate) fn is_interactive(output: &Printer) -> bool {
+    std::io::stdin().is_terminal() && output.is_note_terminal()
+}
+
+/// Asks for confirmation; returns true only for `y` or `yes`. Blocks, and handles Ctrl-C itself.
+pub(crate) fn confirm(question: &str) -> Result<bool, CliError> {
+    let unreadable =
+        |cause: ReadlineError| Error::storage(format!("could not ask on the terminal: {cause}; use `--yes`"));
+    // The question is for the terminal even if standard output is redirected.
+    let terminal = Config::builder().behavior(Behavior::PreferTerm).build();
+    let mut editor = DefaultEditor::with_config(terminal).map_err(unreadable)?;
+    match editor.readline(&format!("{} [y/N] ", sanitize(question))) {
+        Ok(answer) => Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")),
+        Err(ReadlineError::Eof) => Ok(false),
+        Err(ReadlineError::Interrupted) => Err(CliError::Interrupted),
+        Err(cause) => Err(unreadable(cause).into()),
+    }
+}
+
+/// Asks for a secret. Blocks, and handles Ctrl-C itself.
+pub(crate) fn read_secret(question: &str) -> Result<String, CliError> {
+    rpassword::prompt_password(sanitize(question)).map_err(|cause| match cause.kind() {
+        ErrorKind::Interrupted => CliError::Interrupted,
+        _ => Error::storage(format!("could not ask on the terminal: {cause}; use `--key-file FILE`")).into(),
+    })
+}
