@@ -103,8 +103,8 @@ async fn download_model(reference: ModelRef, nearside: &Nearside, session: &mut 
 
 fn print_event(event: DownloadEvent, progress: &mut DownloadProgress, output: &mut Printer) -> Result<(), CliError> {
     match event {
-        DownloadEvent::Resolved { name, size_bytes, .. } => {
-            let line = format!("resolved `{name}`, {}", format_bytes(size_bytes));
+        DownloadEvent::Resolved { file } => {
+            let line = format!("resolved `{}`, {}", file.name, format_bytes(file.size_bytes));
             output.print_note(&[dim(line)]);
         }
         DownloadEvent::Progress {

@@ -3,7 +3,7 @@
 
 use clap::Args;
 use nearside::Error;
-use nearside::chat::{Expected, Route, Skipped, Target};
+use nearside::chat::{Expected, Route, RouteRule, Skipped, Target};
 use nearside::route::{Decision, Question};
 use serde::Serialize;
 
@@ -31,7 +31,7 @@ struct PrintedDecision {
     /// `None` for `nowhere`.
     target: Option<Target>,
     reason: String,
-    rule: String,
+    rule: RouteRule,
     policy: String,
     then: Vec<Target>,
     skipped: Vec<Skipped>,
@@ -46,7 +46,7 @@ pub(crate) async fn print_route(args: Box<RouteArgs>, session: &mut CliSession) 
     let nearside = session.open_for_request(&args.request)?;
     let mut request = session.build_request(&args.request, &args.prompt).await?;
     let mut decision = session.interrupt.race(nearside.route(request.clone())).await?;
-    if let Decision::Ask { question } = &decision
+    if let Decision::NeedsConsent { question } = &decision
         && args.request.has_consent()
     {
         request.consent = Some(question.target.clone());
@@ -65,11 +65,11 @@ impl PrintedDecision {
     /// Returns the decision, and the error that a chat would end with.
     fn new(decision: Decision, policy: String) -> (Self, Option<Error>) {
         match decision {
-            Decision::Go { route } => (Self::from_route("go", route, None), None),
-            Decision::Ask {
+            Decision::Route { route } => (Self::from_route("go", route, None), None),
+            Decision::NeedsConsent {
                 question: Question { text, route, .. },
             } => (Self::from_route("ask", route, Some(text)), None),
-            Decision::Nowhere {
+            Decision::NoRoute {
                 rule,
                 kind,
                 detail,
@@ -156,7 +156,7 @@ fn format_estimate(expected: &Expected) -> Option<String> {
 fn format_rejections(skipped: &[Skipped]) -> Vec<String> {
     let mut groups: Vec<(&Skipped, usize)> = Vec::new();
     for one in skipped {
-        let same = |(first, _): &mut (&Skipped, usize)| (&first.rule, &first.reason) == (&one.rule, &one.reason);
+        let same = |(first, _): &&mut (&Skipped, usize)| (&first.rule, &first.reason) == (&one.rule, &one.reason);
         match groups.iter_mut().find(same) {
             Some((_, others)) => *others += 1,
             None => groups.push((one, 0)),
@@ -191,7 +191,7 @@ mod tests {
                 provider: "p".into(),
                 model: model.into(),
             },
-            rule: "allowed".into(),
+            rule: RouteRule::Policy,
             reason: reason.into(),
         };
         let all = [skipped("a", "r"), skipped("b", "s"), skipped("c", "r")];

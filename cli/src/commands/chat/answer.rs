@@ -141,20 +141,15 @@ impl AnswerView {
                 self.citations.push(format!("{title} {url}").trim().to_owned());
                 Ok(())
             }
-            Chunk::Done {
-                stop,
-                usage,
-                timings,
-                receipt,
-            } => {
+            Chunk::Done { summary } => {
                 self.end_line(output)?;
                 for page in std::mem::take(&mut self.citations) {
                     output.print_line(&[dim(format!("source: {page}"))])?;
                 }
-                if let Some(reason) = stop_reason(stop) {
+                if let Some(reason) = stop_reason(summary.stop) {
                     output.print_note(&[warning(reason)]);
                 }
-                for line in receipt::format_lines(&receipt, &usage, &timings) {
+                for line in receipt::format_lines(&summary.receipt, &summary.usage, &summary.timings) {
                     output.print_note(&[dim(line)]);
                 }
                 Ok(())

@@ -25,7 +25,7 @@ pub(super) async fn obtain(
     }
     let decision = session.interrupt.race(nearside.route(request.clone())).await?;
     // In all other cases the answer itself reports the outcome.
-    let Decision::Ask { question } = decision else {
+    let Decision::NeedsConsent { question } = decision else {
         return Ok(());
     };
     if !args.has_consent() {

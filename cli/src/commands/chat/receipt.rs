@@ -86,7 +86,7 @@ fn format_rule(receipt: &Receipt) -> String {
 
 #[cfg(test)]
 mod tests {
-    use nearside::chat::{DataPolicy, Route};
+    use nearside::chat::{DataPolicy, Route, RouteRule};
 
     use super::*;
 
@@ -95,7 +95,7 @@ mod tests {
         let target = Target::Local {
             model: "/models/smollm2.gguf".into(),
         };
-        let route = Route::to(target, "preferred", "the request prefers this device");
+        let route = Route::to(target, RouteRule::Preference, "the request prefers this device");
         let usage = Usage {
             prompt_tokens: 12,
             completion_tokens: 34,
@@ -122,7 +122,7 @@ mod tests {
             provider: "openrouter".into(),
             model: "deepseek/deepseek-r1".into(),
         };
-        let mut route = Route::to(target, "mode", "the request is for elsewhere only");
+        let mut route = Route::to(target, RouteRule::Mode, "the request is for elsewhere only");
         route.policy = "custom-2".into();
         let terms = DataPolicy {
             region: "US".into(),
