@@ -88,7 +88,7 @@ pub struct RemoteModel {
     /// The day it is switched off, as `2026-12-31`.
     pub retires: Option<String>,
     /// The server forwards requests to another host.
-    pub passed_on: bool,
+    pub proxied: bool,
 }
 
 /// Capabilities of a model besides text.

@@ -9,8 +9,8 @@ use nearside::chat::{
     ChatRequest, ChatStream, Chunk, CostSource, DataPolicy, Message, Receipt, Route, StopReason, Target, Usage,
 };
 use nearside::engine::remote::{
-    Circuit, Connection, Http, Price, ProviderKind, ProviderSettings, RemoteEngine, RemoteModel, Secret, Timeouts,
-    Upstreams,
+    CircuitBreaker, Connection, Price, ProviderClient, ProviderKind, ProviderSettings, RemoteEngine, RemoteModel,
+    Secret, Timeouts, Upstreams,
 };
 use nearside::engine::{Engine, Job};
 use nearside::stream::Stream;
@@ -20,7 +20,7 @@ use crate::provider::{Dialect, Provider};
 
 /// The library's word for a dialect.
 pub fn kind(dialect: Dialect) -> ProviderKind {
-    ProviderKind::parse(&dialect.name().replace('_', "-")).expect("both know the same providers")
+    ProviderKind::from_name(&dialect.name().replace('_', "-")).expect("both know the same providers")
 }
 
 /// A provider as an app would set it up.
@@ -42,7 +42,7 @@ pub fn connection(dialect: Dialect, url: &str) -> Connection {
     let settings = settings(dialect, url);
     let hosted = settings.kind.is_hosted();
     Connection {
-        http: Http::new(&settings).expect("a client"),
+        http: ProviderClient::new(&settings).expect("a client"),
         secret: Secret::new(if hosted { KEY } else { "" }),
         model: RemoteModel {
             id: dialect.model().to_owned(),
@@ -55,7 +55,7 @@ pub fn connection(dialect: Dialect, url: &str) -> Connection {
         } else {
             DataPolicy::own_server()
         },
-        circuit: Arc::new(Circuit::default()),
+        circuit: Arc::new(CircuitBreaker::default()),
         timeouts: TIMEOUTS,
         settings,
     }
@@ -77,7 +77,7 @@ pub fn start(connection: Connection, request: ChatRequest) -> ChatStream {
         request,
         route: Route::to(target, "asked", "a test asks"),
         sink,
-        asked: Instant::now(),
+        requested_at: Instant::now(),
     });
     stream
 }

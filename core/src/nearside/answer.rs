@@ -106,7 +106,7 @@ async fn at(
         request: asking,
         route: route.clone(),
         sink: inner_sink,
-        asked,
+        requested_at: asked,
     });
     hand_on(inner, route, stream, sink, paid, deadline, last).await
 }

@@ -214,10 +214,10 @@ impl Inner {
                 provider: settings.name.clone(),
                 model: id.clone(),
             };
-            let passed_on = models.iter().any(|model| model.id == id && model.passed_on);
+            let proxied = models.iter().any(|model| model.id == id && model.proxied);
             let described = RemoteModel {
                 id: id.clone(),
-                passed_on,
+                proxied,
                 ..RemoteModel::default()
             };
             Ok(RemoteCandidate {

@@ -372,7 +372,7 @@ impl Inner {
                 request,
                 route,
                 sink,
-                asked,
+                requested_at: asked,
             });
         }
         let decision = facts::decide(&self, &request, sink.cancel()).await;

@@ -17,10 +17,10 @@ impl Nearside {
     pub async fn presets(&self, model: Option<String>, provider: Option<String>) -> Result<Vec<PresetValues>> {
         blocking(&self.inner, move |inner| {
             let Some(model) = model else {
-                return Ok(presets::values(&[], Recommended::default()));
+                return Ok(presets::list_preset_values(&[], Recommended::default()));
             };
             match provider {
-                Some(_) => Ok(presets::values(&[&model], Recommended::default())),
+                Some(_) => Ok(presets::list_preset_values(&[&model], Recommended::default())),
                 None => inner.presets_here(&model),
             }
         })
@@ -37,6 +37,6 @@ impl Inner {
     fn presets_here(&self, model: &str) -> Result<Vec<PresetValues>> {
         let ready = self.ready(&ModelRef::parse(model)?)?;
         let head = Head::read_file(&ready.path)?;
-        Ok(presets::values(&[&ready.id, &head.name], head.recommended))
+        Ok(presets::list_preset_values(&[&ready.id, &head.name], head.recommended))
     }
 }

@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use super::{Inner, Nearside, blocking, lock};
 use crate::chat::DataPolicy;
-use crate::engine::remote::{self, Circuit, Http, ProviderKind, ProviderSettings, RemoteModel, Secret, SignIn};
+use crate::engine::remote::{
+    self, CircuitBreaker, ProviderClient, ProviderKind, ProviderSettings, RemoteModel, Secret, SignIn,
+};
 use crate::error::{Error, Result};
 use crate::route::privacy;
 
@@ -36,8 +38,8 @@ pub struct ProviderStatus {
 #[derive(Debug, Default)]
 pub(super) struct Known {
     pub(super) secret: Secret,
-    http: Option<(ProviderSettings, Http)>,
-    circuit: Arc<Circuit>,
+    http: Option<(ProviderSettings, ProviderClient)>,
+    circuit: Arc<CircuitBreaker>,
     models: Option<(Arc<Vec<RemoteModel>>, SystemTime)>,
 }
 
@@ -134,7 +136,7 @@ impl Inner {
                 "a provider's name is a word, such as `openrouter` or `my-server`",
             ));
         }
-        let http = Http::new(settings)?;
+        let http = ProviderClient::new(settings)?;
         self.state.save_provider(settings)?;
         self.known(&settings.name, |known| {
             known.http = Some((settings.clone(), http));
@@ -156,7 +158,7 @@ impl Inner {
         self.known(name, |known| {
             known.secret = secret;
             // A new key may be what was missing.
-            known.circuit.succeeded();
+            known.circuit.record_success();
         });
     }
 
@@ -196,20 +198,20 @@ impl Inner {
     }
 
     pub(super) fn resting(&self, name: &str) -> Option<Duration> {
-        self.circuit(name).open_for(std::time::Instant::now())
+        self.circuit(name).remaining_cooldown(std::time::Instant::now())
     }
 
-    pub(super) fn circuit(&self, name: &str) -> Arc<Circuit> {
+    pub(super) fn circuit(&self, name: &str) -> Arc<CircuitBreaker> {
         self.known(name, |known| Arc::clone(&known.circuit))
     }
 
     /// The client of a provider; its connections stay warm from one request to the next.
-    pub(super) fn http(&self, settings: &ProviderSettings) -> Result<Http> {
+    pub(super) fn http(&self, settings: &ProviderSettings) -> Result<ProviderClient> {
         let held = self.known(&settings.name, |known| known.http.clone());
         if let Some((_, http)) = held.filter(|(of, _)| of == settings) {
             return Ok(http);
         }
-        let http = Http::new(settings)?;
+        let http = ProviderClient::new(settings)?;
         self.known(&settings.name, |known| {
             known.http = Some((settings.clone(), http.clone()))
         });
@@ -243,7 +245,7 @@ impl Inner {
         let mut model = listed.unwrap_or_else(|| RemoteModel {
             id: id.to_owned(),
             name: id.to_owned(),
-            passed_on: settings.kind == ProviderKind::Ollama && id.ends_with("-cloud"),
+            proxied: settings.kind == ProviderKind::Ollama && id.ends_with("-cloud"),
             ..RemoteModel::default()
         });
         if let Some(known) = privacy::known(settings.kind, id) {
@@ -251,7 +253,7 @@ impl Inner {
             model.abilities = model.abilities.or(known.abilities);
             model.price = model.price.or_else(|| known.price.clone());
         }
-        if remote::is_own_server(settings) && !model.passed_on {
+        if remote::is_own_server(settings) && !model.proxied {
             model.price.get_or_insert_with(Default::default);
         }
         model
