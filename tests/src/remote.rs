@@ -9,8 +9,8 @@ use nearside::chat::{
     AnswerSummary, ChatRequest, ChatStream, Chunk, CostSource, DataPolicy, Message, Route, RouteRule, Target,
 };
 use nearside::engine::remote::{
-    Circuit, Connection, Http, Price, ProviderKind, ProviderSettings, RemoteEngine, RemoteModel, Secret, Timeouts,
-    Upstreams,
+    CircuitBreaker, Connection, Price, ProviderClient, ProviderKind, ProviderSettings, RemoteEngine, RemoteModel,
+    Secret, Timeouts, Upstreams,
 };
 use nearside::engine::{Engine, Job};
 use nearside::stream::Stream;
@@ -42,7 +42,7 @@ pub fn connection(dialect: Dialect, url: &str) -> Connection {
     let settings = settings(dialect, url);
     let hosted = settings.kind.is_hosted();
     Connection {
-        http: Http::new(&settings).expect("a client"),
+        http: ProviderClient::new(&settings).expect("a client"),
         secret: Secret::new(if hosted { KEY } else { "" }),
         model: RemoteModel {
             id: dialect.model().to_owned(),
@@ -55,7 +55,7 @@ pub fn connection(dialect: Dialect, url: &str) -> Connection {
         } else {
             DataPolicy::own_server()
         },
-        circuit: Arc::new(Circuit::default()),
+        circuit: Arc::new(CircuitBreaker::default()),
         timeouts: TIMEOUTS,
         settings,
     }
@@ -77,7 +77,7 @@ pub fn start_chat(connection: Connection, request: ChatRequest) -> ChatStream {
         request,
         route: Route::to(target, RouteRule::RequestedTarget, "a test asks"),
         sink,
-        asked: Instant::now(),
+        requested_at: Instant::now(),
     });
     stream
 }

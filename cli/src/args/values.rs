@@ -5,7 +5,7 @@ use clap::builder::PossibleValue;
 use nearside::chat::{Effort, Mode, Preset, Sensitivity};
 use nearside::engine::remote::ProviderKind;
 use nearside::model::CacheType;
-use nearside::route::SpendBy;
+use nearside::state::SpendBy;
 
 /// Defines a flag's type: an enum of the library with the name and the help of each value.
 macro_rules! value_arg {

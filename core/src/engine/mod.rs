@@ -38,5 +38,5 @@ pub struct Job {
     /// Where the chunks go.
     pub sink: Sink<Chunk>,
     /// Time of the request; `first_token_ms` is measured from here.
-    pub asked: Instant,
+    pub requested_at: Instant,
 }

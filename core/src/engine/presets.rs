@@ -3,11 +3,11 @@
 //! | | precise | balanced | creative |
 //! |---|---|---|---|
 //! | DeepSeek R1 and what was distilled from it | 0.5 | 0.6 | 0.7 |
-//! | a model whose maker advises against some | its maker's | its maker's | its maker's |
+//! | a model whose vendor advises against some | its vendor's | its vendor's | its vendor's |
 //! | a model whose file recommends a temperature | 0 | the file's | 1.0 |
 //! | any other | 0 | 0.7 | 1.0 |
 //!
-//! What makers say is data with a day and a source (`data/presets.json`). What a request says itself wins always, and
+//! What vendors say is data with a day and a source (`data/presets.json`). What a request says itself wins always, and
 //! the receipt of each answer holds the values that it was asked with and why.
 
 use std::sync::LazyLock;
@@ -19,22 +19,22 @@ use crate::chat::{ChatRequest, Message, Part, Preset, PresetValues, Recommended,
 /// Resolves the unset sampling fields for a model with these names and returns the values used.
 ///
 /// For models without system messages, moves the system prompt to the start of the first user message.
-pub(crate) fn settle(request: &mut ChatRequest, names: &[&str], recommended: Recommended) -> SamplingUsed {
-    let maker = maker_of(names);
-    if maker.is_some_and(|maker| !maker.system) {
-        system_into_question(&mut request.messages);
+pub(crate) fn resolve(request: &mut ChatRequest, names: &[&str], recommended: Recommended) -> SamplingUsed {
+    let vendor = vendor_defaults(names);
+    if vendor.is_some_and(|vendor| !vendor.system) {
+        move_system_to_user(&mut request.messages);
     }
     let asked = &mut request.sampling;
     let stated = asked.temperature.is_some() || asked.top_p.is_some();
-    let behind = match asked.preset {
-        Some(preset) => Some(behind(preset, maker, recommended)),
+    let values = match asked.preset {
+        Some(preset) => Some(preset_values(preset, vendor, recommended)),
         // No preset was requested: use the vendor's values, if there are any.
-        None => maker.map(|_| behind(Preset::Balanced, maker, recommended)),
+        None => vendor.map(|_| preset_values(Preset::Balanced, vendor, recommended)),
     };
     let mut reason = String::new();
-    if let Some(behind) = behind {
-        fill(asked, &behind);
-        reason = behind.reason;
+    if let Some(values) = values {
+        fill_unset(asked, &values);
+        reason = values.reason;
     }
     if stated {
         "as the request says".clone_into(&mut reason);
@@ -51,25 +51,25 @@ pub(crate) fn settle(request: &mut ChatRequest, names: &[&str], recommended: Rec
     }
 }
 
-/// What stands behind each preset for a model of these names.
-pub(crate) fn values(names: &[&str], recommended: Recommended) -> Vec<PresetValues> {
-    let maker = maker_of(names);
+/// What stands values each preset for a model of these names.
+pub(crate) fn list_preset_values(names: &[&str], recommended: Recommended) -> Vec<PresetValues> {
+    let vendor = vendor_defaults(names);
     [Preset::Precise, Preset::Balanced, Preset::Creative]
-        .map(|preset| behind(preset, maker, recommended))
+        .map(|preset| preset_values(preset, vendor, recommended))
         .into()
 }
 
-fn behind(preset: Preset, maker: Option<&Maker>, recommended: Recommended) -> PresetValues {
-    if let Some(maker) = maker {
+fn preset_values(preset: Preset, vendor: Option<&VendorDefaults>, recommended: Recommended) -> PresetValues {
+    if let Some(vendor) = vendor {
         return PresetValues {
             preset,
             temperature: Some(match preset {
-                Preset::Precise => maker.precise,
-                Preset::Balanced => maker.balanced,
-                Preset::Creative => maker.creative,
+                Preset::Precise => vendor.precise,
+                Preset::Balanced => vendor.balanced,
+                Preset::Creative => vendor.creative,
             }),
-            top_p: maker.top_p,
-            reason: format!("as the maker of {} advises ({})", maker.name, maker.as_of),
+            top_p: vendor.top_p,
+            reason: format!("as the vendor of {} advises ({})", vendor.name, vendor.as_of),
         };
     }
     let (temperature, reason) = match (preset, recommended.temperature) {
@@ -89,13 +89,13 @@ fn behind(preset: Preset, maker: Option<&Maker>, recommended: Recommended) -> Pr
     }
 }
 
-fn fill(asked: &mut Sampling, behind: &PresetValues) {
-    asked.temperature = asked.temperature.or(behind.temperature);
-    asked.top_p = asked.top_p.or(behind.top_p);
+fn fill_unset(asked: &mut Sampling, values: &PresetValues) {
+    asked.temperature = asked.temperature.or(values.temperature);
+    asked.top_p = asked.top_p.or(values.top_p);
 }
 
 /// Moves the words of system messages to the front of the first question.
-fn system_into_question(messages: &mut Vec<Message>) {
+fn move_system_to_user(messages: &mut Vec<Message>) {
     let mut system: Vec<Part> = Vec::new();
     messages.retain_mut(|message| {
         let is_system = message.role == Role::System;
@@ -122,10 +122,10 @@ fn system_into_question(messages: &mut Vec<Message>) {
     }
 }
 
-/// What the maker of a model says about sampling it.
+/// What the vendor of a model says about sampling it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Maker {
+struct VendorDefaults {
     /// What its names have in common, in lower case with `-` between the words.
     matches: String,
     /// For people.
@@ -141,22 +141,22 @@ struct Maker {
     _source: String,
 }
 
-fn maker_of(names: &[&str]) -> Option<&'static Maker> {
-    let names: Vec<String> = names.iter().map(|name| plain(name)).collect();
-    let is = |maker: &&Maker| names.iter().any(|name| name.contains(&maker.matches));
-    MAKERS.iter().find(is)
+fn vendor_defaults(names: &[&str]) -> Option<&'static VendorDefaults> {
+    let names: Vec<String> = names.iter().map(|name| normalize_name(name)).collect();
+    let is = |vendor: &&VendorDefaults| names.iter().any(|name| name.contains(&vendor.matches));
+    VENDOR_DEFAULTS.iter().find(is)
 }
 
 /// Normalizes a model name, so that the spellings of files, hubs and providers compare equal.
-fn plain(name: &str) -> String {
-    let plain = |c: char| match c {
+fn normalize_name(name: &str) -> String {
+    let normalize = |c: char| match c {
         ' ' | '_' | ':' | '/' => '-',
         c => c.to_ascii_lowercase(),
     };
-    name.chars().map(plain).collect()
+    name.chars().map(normalize).collect()
 }
 
-static MAKERS: LazyLock<Vec<Maker>> = LazyLock::new(|| {
+static VENDOR_DEFAULTS: LazyLock<Vec<VendorDefaults>> = LazyLock::new(|| {
     // A test reads the same text, so that a mistake in it is found there and not by an app.
     serde_json::from_str(include_str!("../../data/presets.json")).unwrap_or_default()
 });
@@ -172,15 +172,16 @@ mod tests {
     }
 
     #[test]
-    fn the_makers_can_be_read() {
-        let makers: Vec<Maker> = serde_json::from_str(include_str!("../../data/presets.json")).expect("valid");
-        assert!(!makers.is_empty());
-        for maker in makers {
-            assert_eq!(plain(&maker.matches), maker.matches);
+    fn the_vendor_defaults_can_be_read() {
+        let vendors: Vec<VendorDefaults> =
+            serde_json::from_str(include_str!("../../data/presets.json")).expect("valid");
+        assert!(!vendors.is_empty());
+        for vendor in vendors {
+            assert_eq!(normalize_name(&vendor.matches), vendor.matches);
             assert!(
-                maker.precise <= maker.balanced && maker.balanced <= maker.creative,
+                vendor.precise <= vendor.balanced && vendor.balanced <= vendor.creative,
                 "{}",
-                maker.name
+                vendor.name
             );
         }
     }
@@ -200,7 +201,7 @@ mod tests {
                 Some(Preset::Creative),
             ] {
                 let mut request = asked(preset);
-                let used = settle(&mut request, &[name], Recommended::default());
+                let used = resolve(&mut request, &[name], Recommended::default());
                 let temperature = request.sampling.temperature.expect("set");
                 assert!((0.5..=0.7).contains(&temperature), "{name} {preset:?}: {temperature}");
                 assert_eq!(request.sampling.top_p, Some(0.95));
@@ -219,7 +220,7 @@ mod tests {
                 temperature: recommended,
                 ..Recommended::default()
             };
-            let used = settle(&mut request, &["smollm2-135m"], recommended);
+            let used = resolve(&mut request, &["smollm2-135m"], recommended);
             assert_eq!(request.messages.len(), 2, "the system message stays");
             used.temperature
         };
@@ -233,14 +234,14 @@ mod tests {
     fn what_the_request_says_wins_and_nothing_chosen_changes_nothing() {
         let mut request = asked(Some(Preset::Precise));
         request.sampling.temperature = Some(1.3);
-        let used = settle(&mut request, &["deepseek-r1"], Recommended::default());
+        let used = resolve(&mut request, &["deepseek-r1"], Recommended::default());
         assert_eq!(
             (used.temperature, used.reason.as_str()),
             (Some(1.3), "as the request says")
         );
         let mut request = asked(None);
         let before = request.clone();
-        settle(&mut request, &["smollm2-135m"], Recommended::default());
+        resolve(&mut request, &["smollm2-135m"], Recommended::default());
         assert_eq!(request, before);
     }
 }

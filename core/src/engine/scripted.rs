@@ -73,7 +73,7 @@ impl ScriptedEngine {
 impl Engine for ScriptedEngine {
     fn answer(&self, job: Job) {
         let script = self.script.clone();
-        self.runtime.spawn(play(script, job));
+        self.runtime.spawn(play_script(script, job));
     }
 }
 
@@ -83,15 +83,22 @@ struct Played {
     first_word: Option<Instant>,
 }
 
-async fn play(script: Script, job: Job) {
-    let Job { route, sink, asked, .. } = job;
+async fn play_script(script: Script, job: Job) {
+    let Job {
+        route,
+        sink,
+        requested_at,
+        ..
+    } = job;
     let mut played = Played {
         usage: Usage::default(),
         first_word: None,
     };
-    let last = match perform(&script, &sink, &mut played).await {
+    let last = match send_steps(&script, &sink, &mut played).await {
         Ok(stop) => {
-            let first_token_ms = played.first_word.map_or(0.0, |at| (at - asked).as_secs_f64() * 1000.0);
+            let first_token_ms = played
+                .first_word
+                .map_or(0.0, |at| (at - requested_at).as_secs_f64() * 1000.0);
             let timings = Timings {
                 first_token_ms,
                 ..Timings::default()
@@ -110,13 +117,13 @@ async fn play(script: Script, job: Job) {
     sink.finish(last);
 }
 
-async fn perform(script: &Script, sink: &Sink<Chunk>, played: &mut Played) -> Result<StopReason, Error> {
+async fn send_steps(script: &Script, sink: &Sink<Chunk>, played: &mut Played) -> Result<StopReason, Error> {
     let pace = Duration::from_millis(u64::from(script.chunk_delay_ms));
     let mut stop = StopReason::End;
     for step in &script.steps {
         let words: Vec<Chunk> = match step {
-            ScriptStep::Reasoning { text } => words(text).map(|text| Chunk::Reasoning { text }).collect(),
-            ScriptStep::Text { text } => words(text).map(|text| Chunk::Text { text }).collect(),
+            ScriptStep::Reasoning { text } => split_words(text).map(|text| Chunk::Reasoning { text }).collect(),
+            ScriptStep::Text { text } => split_words(text).map(|text| Chunk::Text { text }).collect(),
             ScriptStep::ToolCall { id, name, arguments } => {
                 stop = StopReason::ToolCall;
                 vec![Chunk::ToolCall {
@@ -147,7 +154,7 @@ async fn perform(script: &Script, sink: &Sink<Chunk>, played: &mut Played) -> Re
 }
 
 /// Words with the space behind each, so that joined they are the text again.
-fn words(text: &str) -> impl Iterator<Item = String> + '_ {
+fn split_words(text: &str) -> impl Iterator<Item = String> + '_ {
     text.split_inclusive(' ').map(str::to_owned)
 }
 
@@ -172,7 +179,7 @@ mod tests {
             request,
             route,
             sink,
-            asked: Instant::now(),
+            requested_at: Instant::now(),
         });
         stream
     }

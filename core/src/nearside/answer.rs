@@ -109,7 +109,7 @@ async fn try_target(
         request: attempted,
         route: route.clone(),
         sink: inner_sink,
-        asked: requested_at,
+        requested_at,
     });
     forward_chunks(inner, route, stream, sink, charge, deadline, last).await
 }

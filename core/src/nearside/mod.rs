@@ -375,7 +375,7 @@ impl Inner {
                 request,
                 route,
                 sink,
-                asked: requested_at,
+                requested_at,
             });
         }
         let decision = facts::decide_with_refresh(&self, &request, sink.cancel()).await;

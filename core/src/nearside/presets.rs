@@ -17,10 +17,10 @@ impl Nearside {
     pub async fn presets(&self, model: Option<String>, provider: Option<String>) -> Result<Vec<PresetValues>> {
         blocking(&self.inner, move |inner| {
             let Some(model) = model else {
-                return Ok(presets::values(&[], Recommended::default()));
+                return Ok(presets::list_preset_values(&[], Recommended::default()));
             };
             match provider {
-                Some(_) => Ok(presets::values(&[&model], Recommended::default())),
+                Some(_) => Ok(presets::list_preset_values(&[&model], Recommended::default())),
                 None => inner.local_presets(&model),
             }
         })
@@ -37,6 +37,6 @@ impl Inner {
     fn local_presets(&self, model: &str) -> Result<Vec<PresetValues>> {
         let local = self.resolve_local(&ModelRef::parse(model)?)?;
         let head = Head::read_file(&local.path)?;
-        Ok(presets::values(&[&local.id, &head.name], head.recommended))
+        Ok(presets::list_preset_values(&[&local.id, &head.name], head.recommended))
     }
 }

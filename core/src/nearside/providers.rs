@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use super::{Inner, Nearside, blocking, lock};
 use crate::chat::DataPolicy;
-use crate::engine::remote::{self, Circuit, Http, ProviderKind, ProviderSettings, RemoteModel, Secret, SignIn};
+use crate::engine::remote::{
+    self, CircuitBreaker, ProviderClient, ProviderKind, ProviderSettings, RemoteModel, Secret, SignIn,
+};
 use crate::error::{Error, Result};
 use crate::route::privacy;
 
@@ -36,8 +38,8 @@ pub struct ProviderStatus {
 #[derive(Debug, Default)]
 pub(super) struct ProviderRuntime {
     pub(super) secret: Secret,
-    http: Option<(ProviderSettings, Http)>,
-    circuit: Arc<Circuit>,
+    http: Option<(ProviderSettings, ProviderClient)>,
+    circuit: Arc<CircuitBreaker>,
     models: Option<(Arc<Vec<RemoteModel>>, SystemTime)>,
 }
 
@@ -134,7 +136,7 @@ impl Inner {
                 "a provider's name is a word, such as `openrouter` or `my-server`",
             ));
         }
-        let http = Http::new(settings)?;
+        let http = ProviderClient::new(settings)?;
         self.state.save_provider(settings)?;
         self.with_provider(&settings.name, |runtime| {
             runtime.http = Some((settings.clone(), http));
@@ -156,7 +158,7 @@ impl Inner {
         self.with_provider(name, |runtime| {
             runtime.secret = secret;
             // A new key may be what was missing.
-            runtime.circuit.succeeded();
+            runtime.circuit.record_success();
         });
     }
 
@@ -199,17 +201,17 @@ impl Inner {
         self.circuit(name).open_for(std::time::Instant::now())
     }
 
-    pub(super) fn circuit(&self, name: &str) -> Arc<Circuit> {
+    pub(super) fn circuit(&self, name: &str) -> Arc<CircuitBreaker> {
         self.with_provider(name, |runtime| Arc::clone(&runtime.circuit))
     }
 
     /// The client of a provider; its connections stay warm from one request to the next.
-    pub(super) fn http(&self, settings: &ProviderSettings) -> Result<Http> {
+    pub(super) fn http(&self, settings: &ProviderSettings) -> Result<ProviderClient> {
         let held = self.with_provider(&settings.name, |runtime| runtime.http.clone());
         if let Some((_, http)) = held.filter(|(of, _)| of == settings) {
             return Ok(http);
         }
-        let http = Http::new(settings)?;
+        let http = ProviderClient::new(settings)?;
         self.with_provider(&settings.name, |runtime| {
             runtime.http = Some((settings.clone(), http.clone()))
         });

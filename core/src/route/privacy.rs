@@ -88,7 +88,7 @@ pub fn providers_in(regions: &[String], document: &Value) -> Vec<String> {
                 only: vec![slug.to_owned()],
                 ..Upstreams::default()
             };
-            only.check(provider["name"].as_str()?).ok()?;
+            only.check_served_by(provider["name"].as_str()?).ok()?;
             Some(slug.to_owned())
         })
         .collect()
@@ -269,7 +269,7 @@ mod tests {
         let (asked, terms) = upstreams(&lax, None);
         let wire = json!({"data_collection": "deny", "ignore": ["amazon-bedrock"]});
         assert_eq!(asked.to_wire(false), wire);
-        assert!(asked.check("Amazon Bedrock").is_err());
+        assert!(asked.check_served_by("Amazon Bedrock").is_err());
         assert!(terms.retained && !terms.trained_on);
         let open = Policy {
             allow_training: true,
@@ -287,7 +287,7 @@ mod tests {
         assert_eq!(asked.only, ["nebius"]);
         assert_eq!(terms.region, "EU");
         assert!(in_regions(&policy(&["eu"]), &terms));
-        assert!(asked.check("Nebius").is_ok() && asked.check("DeepInfra").is_err());
+        assert!(asked.check_served_by("Nebius").is_ok() && asked.check_served_by("DeepInfra").is_err());
         let slugs = |regions: &[&str]| providers_in(&policy(regions).regions, &document());
         assert_eq!(slugs(&["US", "EU"]), ["nebius", "deepinfra", "amazon-bedrock"]);
         assert!(slugs(&["FI"]).is_empty());
@@ -302,7 +302,7 @@ mod tests {
         ] {
             let (asked, terms) = upstreams(&policy(&regions), document.as_ref());
             assert!(!in_regions(&policy(&regions), &terms), "the policy does not allow it");
-            assert!(!asked.only.is_empty() && asked.check("Nebius").is_err());
+            assert!(!asked.only.is_empty() && asked.check_served_by("Nebius").is_err());
         }
     }
 }

@@ -73,7 +73,7 @@ impl AddProviderArgs {
     fn to_settings(&self) -> Result<ProviderSettings, CliError> {
         let kind = match self.kind {
             Some(kind) => kind.0,
-            None => ProviderKind::parse(&self.name).ok_or_else(|| {
+            None => ProviderKind::from_name(&self.name).ok_or_else(|| {
                 let kinds = ProviderKind::ALL.map(ProviderKind::name).join(", ");
                 let name = &self.name;
                 Error::invalid_request(format!(

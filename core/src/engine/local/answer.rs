@@ -4,34 +4,36 @@ use std::time::{Duration, Instant};
 
 use nearside_llama::{Prompt, Rendered, Sampler, Token};
 
-use super::load::{self, LoadError, Loaded, told};
-use super::reply::{Ended, Reply};
-use super::session::Ran;
+use super::error::map_llama_error;
+use super::load::{self, LoadError, LoadedModel};
+use super::reply::{ReplyAssembler, ReplyEnd};
+use super::session::DecodeOutcome;
+use super::settings::LocalSettings;
 use super::text::StopWords;
-use super::{LocalSettings, prompt, sampling};
+use super::{prompt, sampling};
 use crate::chat::{AnswerSummary, ChatRequest, Chunk, Output, Reasoning, SamplingUsed, StopReason, Timings, Usage};
 use crate::engine::Job;
 use crate::error::{Error, Result};
 use crate::stream::Sink;
 
 /// Runs the job. Always finishes the sink, with `Done` or an error.
-pub(super) fn answer(settings: &LocalSettings, loaded: &mut Option<Loaded>, job: Job) {
+pub(super) fn run_job(settings: &LocalSettings, loaded: &mut Option<LoadedModel>, job: Job) {
     let Job {
         request,
         route,
         sink,
-        asked,
+        requested_at,
     } = job;
-    let mut told = Told::default();
-    let last = match answer_into(settings, loaded, request, &sink, asked, &mut told) {
+    let mut stats = AnswerStats::default();
+    let last = match generate(settings, loaded, request, &sink, requested_at, &mut stats) {
         Ok(stop) => {
             let mut receipt = route.receipt_on_device();
-            receipt.sampling = told.sampling;
+            receipt.sampling = stats.sampling;
             Ok(Chunk::Done {
                 summary: AnswerSummary {
                     stop,
-                    usage: told.usage,
-                    timings: told.timings,
+                    usage: stats.usage,
+                    timings: stats.timings,
                     receipt,
                 },
             })
@@ -43,66 +45,73 @@ pub(super) fn answer(settings: &LocalSettings, loaded: &mut Option<Loaded>, job:
 
 /// Statistics for `Done`, updated during generation so that a cancelled answer reports partial values.
 #[derive(Debug, Default)]
-struct Told {
+struct AnswerStats {
     usage: Usage,
     timings: Timings,
     sampling: SamplingUsed,
 }
 
-fn answer_into(
+fn generate(
     settings: &LocalSettings,
-    loaded: &mut Option<Loaded>,
+    loaded: &mut Option<LoadedModel>,
     mut request: ChatRequest,
     sink: &Sink<Chunk>,
-    asked: Instant,
-    told_: &mut Told,
+    requested_at: Instant,
+    stats: &mut AnswerStats,
 ) -> Result<StopReason> {
     if sink.cancel().is_raised() {
         return Ok(StopReason::Cancelled);
     }
-    let (loaded, load_ms) = match load::ensure(settings, loaded, sink.cancel()) {
+    let (loaded, load_ms) = match load::ensure_loaded(settings, loaded, sink.cancel()) {
         Ok(ready) => ready,
         Err(LoadError::Cancelled) => return Ok(StopReason::Cancelled),
         Err(LoadError::Failed(error)) => return Err(error),
     };
-    told_.timings.load_ms = load_ms;
+    stats.timings.load_ms = load_ms;
 
-    let settled = sampling::settle(&mut request, &settings.id, &loaded.model);
-    let rendered = render(loaded, &request)?;
-    let tokens = tokens_of(loaded, &rendered.prompt, &request)?;
-    let params = rendered.constrain(sampling::resolve(&request.sampling, &loaded.model));
-    told_.sampling = SamplingUsed {
+    let applied = sampling::apply_preset(&mut request, &settings.id, &loaded.model);
+    let rendered = render_prompt(loaded, &request)?;
+    let tokens = tokenize_prompt(loaded, &rendered.prompt, &request)?;
+    let params = rendered.constrain(sampling::sampler_params(&request.sampling, &loaded.model));
+    stats.sampling = SamplingUsed {
         temperature: Some(params.temperature),
         top_p: Some(params.top_p),
-        ..settled
+        ..applied
     };
-    let mut sampler = Sampler::new(&loaded.model, &params).map_err(told)?;
-    sampler.observe(&tokens).map_err(told)?;
+    let mut sampler = Sampler::new(&loaded.model, &params).map_err(map_llama_error)?;
+    sampler.observe(&tokens).map_err(map_llama_error)?;
 
-    let cached = loaded.session.keep_common(&tokens);
-    told_.usage.prompt_tokens = tokens.len() as u32;
-    told_.usage.cached_tokens = cached;
+    let cached = loaded.session.reuse_prefix(&tokens);
+    stats.usage.prompt_tokens = tokens.len() as u32;
+    stats.usage.cached_tokens = cached;
     let begun = Instant::now();
-    if loaded.session.run(&tokens[cached as usize..], sink.cancel().flag())? == Ran::Cancelled {
+    if loaded
+        .session
+        .decode(&tokens[cached as usize..], sink.cancel().flag())?
+        == DecodeOutcome::Cancelled
+    {
         return Ok(StopReason::Cancelled);
     }
-    told_.timings.prompt_tokens_per_second = rate(tokens.len() as u32 - cached, begun.elapsed());
+    stats.timings.prompt_tokens_per_second = tokens_per_second(tokens.len() as u32 - cached, begun.elapsed());
 
     let stops = StopWords::new(&rendered.stops, &request.sampling.stop);
-    let reply = Reply::new(rendered.parser().map_err(told)?, stops);
-    let preserved = loaded.model.single_tokens(&rendered.preserved_tokens).map_err(told)?;
-    let writing = Writing {
+    let reply = ReplyAssembler::new(rendered.parser().map_err(map_llama_error)?, stops);
+    let preserved = loaded
+        .model
+        .single_tokens(&rendered.preserved_tokens)
+        .map_err(map_llama_error)?;
+    let decode_loop = DecodeLoop {
         loaded,
         sampler: &mut sampler,
         reply,
         preserved,
         sink,
-        asked,
+        requested_at,
     };
-    writing.write(request.limits.max_tokens, told_)
+    decode_loop.generate_reply(request.limits.max_tokens, stats)
 }
 
-fn render(loaded: &Loaded, request: &ChatRequest) -> Result<Rendered> {
+fn render_prompt(loaded: &LoadedModel, request: &ChatRequest) -> Result<Rendered> {
     let messages = prompt::messages_json(&request.messages)?;
     let tools = prompt::tools_json(&request.tools);
     let json_schema = match &request.output {
@@ -110,7 +119,7 @@ fn render(loaded: &Loaded, request: &ChatRequest) -> Result<Rendered> {
         Output::Json => Some(r#"{"type":"object"}"#),
         Output::JsonSchema { schema } => Some(schema.as_str()),
     };
-    let asked = Prompt {
+    let prompt = Prompt {
         messages_json: &messages,
         tools_json: tools.as_deref(),
         json_schema,
@@ -118,11 +127,11 @@ fn render(loaded: &Loaded, request: &ChatRequest) -> Result<Rendered> {
         thinking: request.reasoning != Reasoning::Off,
         continue_final: false,
     };
-    loaded.template.render(&asked).map_err(told)
+    loaded.template.render(&prompt).map_err(map_llama_error)
 }
 
-fn tokens_of(loaded: &Loaded, prompt: &str, request: &ChatRequest) -> Result<Vec<Token>> {
-    let tokens = loaded.model.tokenize(prompt, true, true).map_err(told)?;
+fn tokenize_prompt(loaded: &LoadedModel, prompt: &str, request: &ChatRequest) -> Result<Vec<Token>> {
+    let tokens = loaded.model.tokenize(prompt, true, true).map_err(map_llama_error)?;
     if tokens.is_empty() {
         return Err(Error::invalid_request("the messages are empty; say something"));
     }
@@ -137,17 +146,17 @@ fn tokens_of(loaded: &Loaded, prompt: &str, request: &ChatRequest) -> Result<Vec
 }
 
 /// The decode loop and what it needs.
-struct Writing<'a> {
-    loaded: &'a mut Loaded,
+struct DecodeLoop<'a> {
+    loaded: &'a mut LoadedModel,
     sampler: &'a mut Sampler,
-    reply: Reply,
+    reply: ReplyAssembler,
     preserved: Vec<Token>,
     sink: &'a Sink<Chunk>,
-    asked: Instant,
+    requested_at: Instant,
 }
 
-impl Writing<'_> {
-    fn write(mut self, max_tokens: Option<u32>, told_: &mut Told) -> Result<StopReason> {
+impl DecodeLoop<'_> {
+    fn generate_reply(mut self, max_tokens: Option<u32>, stats: &mut AnswerStats) -> Result<StopReason> {
         let mut chunks = Vec::new();
         let mut first: Option<Instant> = None;
         let stop = loop {
@@ -156,14 +165,14 @@ impl Writing<'_> {
             }
             let token = self.loaded.session.sample(self.sampler)?;
             let begun = *first.get_or_insert_with(|| {
-                told_.timings.first_token_ms = self.asked.elapsed().as_secs_f64() * 1000.0;
+                stats.timings.first_token_ms = self.requested_at.elapsed().as_secs_f64() * 1000.0;
                 Instant::now()
             });
-            told_.timings.tokens_per_second = rate(told_.usage.completion_tokens, begun.elapsed());
+            stats.timings.tokens_per_second = tokens_per_second(stats.usage.completion_tokens, begun.elapsed());
             if self.loaded.model.is_end(token) {
                 break StopReason::End;
             }
-            told_.usage.completion_tokens += 1;
+            stats.usage.completion_tokens += 1;
             let special = self.preserved.contains(&token);
             let model = &self.loaded.model;
             let ended = self
@@ -173,22 +182,22 @@ impl Writing<'_> {
                 break StopReason::Cancelled;
             }
             match ended {
-                Some(Ended::Turn) => break StopReason::End,
-                Some(Ended::StopSequence) => break StopReason::StopSequence,
+                Some(ReplyEnd::Turn) => break StopReason::End,
+                Some(ReplyEnd::StopSequence) => break StopReason::StopSequence,
                 None => {}
             }
-            if max_tokens.is_some_and(|most| told_.usage.completion_tokens >= most) {
+            if max_tokens.is_some_and(|most| stats.usage.completion_tokens >= most) {
                 break StopReason::MaxTokens;
             }
             if self.loaded.session.is_full() {
                 break StopReason::ContextFull;
             }
-            if self.loaded.session.run(&[token], self.sink.cancel().flag())? == Ran::Cancelled {
+            if self.loaded.session.decode(&[token], self.sink.cancel().flag())? == DecodeOutcome::Cancelled {
                 break StopReason::Cancelled;
             }
         };
-        let called = self.reply.finish(&mut chunks);
-        told_.usage.reasoning_tokens = self.reply.reasoning_tokens();
+        let called = self.reply.end_reply(&mut chunks);
+        stats.usage.reasoning_tokens = self.reply.reasoning_tokens();
         let stop = if called && stop == StopReason::End {
             StopReason::ToolCall
         } else {
@@ -203,7 +212,7 @@ impl Writing<'_> {
 }
 
 /// Tokens a second; 0 where nothing was measured.
-pub(super) fn rate(tokens: u32, time: Duration) -> f64 {
+pub(super) fn tokens_per_second(tokens: u32, time: Duration) -> f64 {
     let seconds = time.as_secs_f64();
     if tokens == 0 || seconds <= 0.0 {
         0.0

@@ -10,10 +10,11 @@ use std::time::Instant;
 use nearside_llama::{Sampler, SamplerParams, Token};
 use serde::{Deserialize, Serialize};
 
-use super::LocalSettings;
-use super::answer::rate;
-use super::load::{self, LoadError, Loaded, told};
-use super::reply::Reply;
+use super::answer::tokens_per_second;
+use super::error::map_llama_error;
+use super::load::{self, LoadError, LoadedModel};
+use super::reply::ReplyAssembler;
+use super::settings::LocalSettings;
 use super::text::StopWords;
 use crate::device;
 use crate::error::{Error, Result};
@@ -107,20 +108,20 @@ impl Default for BenchOptions {
 }
 
 /// Runs the benchmark. Stops early once `left` returns true: the caller no longer waits.
-pub(super) fn bench(
+pub(super) fn run_bench(
     settings: &LocalSettings,
-    loaded: &mut Option<Loaded>,
+    loaded: &mut Option<LoadedModel>,
     options: &BenchOptions,
     left: &dyn Fn() -> bool,
 ) -> Result<BenchReport> {
-    let (loaded, load_ms) = match load::ensure(settings, loaded, &Cancel::default()) {
+    let (loaded, load_ms) = match load::ensure_loaded(settings, loaded, &Cancel::default()) {
         Ok(ready) => ready,
         Err(LoadError::Failed(error)) => return Err(error),
         Err(LoadError::Cancelled) => return Err(Error::internal("loading ended though nobody cancelled it")),
     };
-    let room = loaded.session.capacity();
-    if options.prompt_tokens.max(options.generate_tokens) >= room {
-        let text = format!("the context holds {room} tokens; measure fewer, or raise `context`");
+    let capacity = loaded.session.capacity();
+    if options.prompt_tokens.max(options.generate_tokens) >= capacity {
+        let text = format!("the context holds {capacity} tokens; measure fewer, or raise `context`");
         return Err(Error::invalid_request(text));
     }
     let mut prompt = Rates {
@@ -138,20 +139,20 @@ pub(super) fn bench(
             return Err(Error::internal("nobody waits for the measurement any more"));
         }
         if options.prompt_tokens > 0 {
-            let (speed, first_ms) = prefill(loaded, options.prompt_tokens)?;
+            let (speed, first_ms) = measure_prefill(loaded, options.prompt_tokens)?;
             if round > 0 {
                 prompt.tokens_per_second.push(speed);
                 first_token.push(first_ms);
             }
         }
         if options.generate_tokens > 0 {
-            let speed = decode(loaded, options.generate_tokens)?;
+            let speed = measure_decode(loaded, options.generate_tokens)?;
             if round > 0 {
                 generate.tokens_per_second.push(speed);
             }
         }
     }
-    loaded.session.forget();
+    loaded.session.clear();
     let parts = loaded.session.memory()?;
     let measured = Measured {
         weights: parts.iter().map(|part| part.weights).sum(),
@@ -180,19 +181,19 @@ pub(super) fn bench(
 }
 
 /// Prefill of random tokens into an empty cache: tokens a second, and milliseconds until the first token was picked.
-fn prefill(loaded: &mut Loaded, count: u32) -> Result<(f64, f64)> {
+fn measure_prefill(loaded: &mut LoadedModel, count: u32) -> Result<(f64, f64)> {
     let tokens = random_tokens(loaded, count);
-    let mut sampler = greedy(loaded)?;
-    loaded.session.forget();
+    let mut sampler = greedy_sampler(loaded)?;
+    loaded.session.clear();
     let begun = Instant::now();
-    loaded.session.run(&tokens, &AtomicBool::new(false))?;
-    let speed = rate(count, begun.elapsed());
+    loaded.session.decode(&tokens, &AtomicBool::new(false))?;
+    let speed = tokens_per_second(count, begun.elapsed());
     loaded.session.sample(&mut sampler)?;
     Ok((speed, begun.elapsed().as_secs_f64() * 1000.0))
 }
 
 /// Decoding into an empty cache, with everything that an answer does at each token but sending it.
-fn decode(loaded: &mut Loaded, count: u32) -> Result<f64> {
+fn measure_decode(loaded: &mut LoadedModel, count: u32) -> Result<f64> {
     let rendered = loaded.template.render(&nearside_llama::Prompt {
         messages_json: r#"[{"role":"user","content":"go on"}]"#,
         tools_json: None,
@@ -201,36 +202,36 @@ fn decode(loaded: &mut Loaded, count: u32) -> Result<f64> {
         thinking: true,
         continue_final: false,
     });
-    let mut reply = Reply::new(
-        rendered.and_then(|it| it.parser()).map_err(told)?,
+    let mut reply = ReplyAssembler::new(
+        rendered.and_then(|it| it.parser()).map_err(map_llama_error)?,
         StopWords::new(&[], &[]),
     );
-    let mut sampler = greedy(loaded)?;
+    let mut sampler = greedy_sampler(loaded)?;
     let mut chunks = Vec::new();
     let going = AtomicBool::new(false);
-    loaded.session.forget();
+    loaded.session.clear();
     let mut token = random_tokens(loaded, 1).first().copied().unwrap_or_default();
     let begun = Instant::now();
     for _ in 0..count {
-        loaded.session.run(&[token], &going)?;
+        loaded.session.decode(&[token], &going)?;
         token = loaded.session.sample(&mut sampler)?;
         let model = &loaded.model;
         reply.push(|bytes| model.push_piece(token, false, bytes), &mut chunks);
         chunks.clear();
     }
-    Ok(rate(count, begun.elapsed()))
+    Ok(tokens_per_second(count, begun.elapsed()))
 }
 
-fn greedy(loaded: &Loaded) -> Result<Sampler> {
+fn greedy_sampler(loaded: &LoadedModel) -> Result<Sampler> {
     let params = SamplerParams {
         temperature: 0.0,
         ..SamplerParams::default()
     };
-    Sampler::new(&loaded.model, &params).map_err(told)
+    Sampler::new(&loaded.model, &params).map_err(map_llama_error)
 }
 
 /// The same tokens each time: a linear congruential generator (Knuth's MMIX constants) over the vocabulary.
-fn random_tokens(loaded: &Loaded, count: u32) -> Vec<Token> {
+fn random_tokens(loaded: &LoadedModel, count: u32) -> Vec<Token> {
     let words = u64::from(loaded.model.vocab_size().max(1));
     let mut state = 1_u64;
     let mut next = || {

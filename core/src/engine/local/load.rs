@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use nearside_llama::{ChatTemplate, Model, ModelParams};
 
-use super::LocalSettings;
-use super::session::Session;
+use super::error::map_llama_error;
+use super::session::DecodeSession;
+use super::settings::LocalSettings;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::model::{self, FitOptions, FitReport, Verdict};
@@ -14,10 +15,10 @@ use crate::stream::Cancel;
 
 /// A model in memory, with the conversation that its KV cache holds.
 #[derive(Debug)]
-pub(super) struct Loaded {
+pub(super) struct LoadedModel {
     pub(super) model: Model,
     pub(super) template: ChatTemplate,
-    pub(super) session: Session,
+    pub(super) session: DecodeSession,
     /// What was predicted before the load.
     pub(super) fit: FitReport,
 }
@@ -38,15 +39,15 @@ impl From<Error> for LoadError {
 }
 
 /// Loads the model if necessary. Also returns the load time in milliseconds; 0 if it was already loaded.
-pub(super) fn ensure<'a>(
+pub(super) fn ensure_loaded<'a>(
     settings: &LocalSettings,
-    loaded: &'a mut Option<Loaded>,
+    loaded: &'a mut Option<LoadedModel>,
     cancel: &Cancel,
-) -> Result<(&'a mut Loaded, f64), LoadError> {
+) -> Result<(&'a mut LoadedModel, f64), LoadError> {
     let mut load_ms = 0.0;
     if loaded.is_none() {
         let begun = Instant::now();
-        *loaded = Some(load(settings, cancel)?);
+        *loaded = Some(load_model(settings, cancel)?);
         load_ms = begun.elapsed().as_secs_f64() * 1000.0;
     }
     match loaded {
@@ -55,7 +56,7 @@ pub(super) fn ensure<'a>(
     }
 }
 
-fn load(settings: &LocalSettings, cancel: &Cancel) -> Result<Loaded, LoadError> {
+fn load_model(settings: &LocalSettings, cancel: &Cancel) -> Result<LoadedModel, LoadError> {
     let options = FitOptions {
         context: settings.context,
         cache_type: settings.cache_type,
@@ -64,7 +65,7 @@ fn load(settings: &LocalSettings, cancel: &Cancel) -> Result<Loaded, LoadError> 
     let snapshot = device::snapshot()?;
     let fit = model::judge_file(&settings.path, &options, &snapshot)?;
     if fit.verdict == Verdict::TooLarge {
-        return Err(Error::too_large(too_large(&fit)).into());
+        return Err(Error::too_large(describe_too_large(&fit)).into());
     }
     let params = ModelParams {
         load_mode: fit.load.into(),
@@ -73,13 +74,13 @@ fn load(settings: &LocalSettings, cancel: &Cancel) -> Result<Loaded, LoadError> 
     let model = match Model::load(&settings.path, &params, &mut |_| !cancel.is_raised()) {
         Ok(model) => model,
         Err(nearside_llama::LlamaError::Cancelled) => return Err(LoadError::Cancelled),
-        Err(error) => return Err(told(error).into()),
+        Err(error) => return Err(map_llama_error(error).into()),
     };
-    let template = ChatTemplate::from_model(&model).map_err(told)?;
+    let template = ChatTemplate::from_model(&model).map_err(map_llama_error)?;
     let threads = settings.threads.unwrap_or(snapshot.threads);
-    let session = Session::new(&model, fit.context, fit.cache_type, threads)?;
+    let session = DecodeSession::new(&model, fit.context, fit.cache_type, threads)?;
     tracing::info!(model = settings.id, context = fit.context, plan = ?fit.load, threads, "model loaded");
-    Ok(Loaded {
+    Ok(LoadedModel {
         model,
         template,
         session,
@@ -88,22 +89,9 @@ fn load(settings: &LocalSettings, cancel: &Cancel) -> Result<Loaded, LoadError> 
 }
 
 /// The verdict in words, with what would change it.
-fn too_large(fit: &FitReport) -> String {
+fn describe_too_large(fit: &FitReport) -> String {
     match fit.suggestions.first() {
         Some(suggestion) => format!("{}; {}", fit.reason, suggestion.text),
         None => format!("{}; take a smaller model", fit.reason),
-    }
-}
-
-/// Maps a llama.cpp error to [`Error`].
-pub(super) fn told(error: nearside_llama::LlamaError) -> Error {
-    use nearside_llama::LlamaError as E;
-    let text = error.to_string();
-    match error {
-        E::Load(_) => Error::corrupt(format!("{text}; remove the model and download it again")),
-        E::Unsupported(_) => Error::unsupported(text),
-        E::Template(_) | E::Grammar(_) | E::Input(_) => Error::invalid_request(text),
-        E::Context(_) => Error::too_large(format!("{text}; try a smaller context")),
-        E::Decode(_) | E::Cancelled => Error::internal(text),
     }
 }

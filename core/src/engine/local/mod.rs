@@ -10,54 +10,41 @@
 
 mod answer;
 pub mod bench;
+mod error;
 mod load;
 mod prompt;
 mod reply;
 mod sampling;
 mod session;
+mod settings;
 mod text;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
+pub use settings::LocalSettings;
+
 use super::{Engine, Job};
 use crate::error::{Error, Result};
-use crate::model::CacheType;
 use crate::stream::Cancel;
 use bench::{BenchOptions, BenchReport};
-use load::Loaded;
-
-/// What a model is loaded with.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct LocalSettings {
-    /// The model's file; whole and checked.
-    pub path: PathBuf,
-    /// What receipts call it.
-    pub id: String,
-    /// Tokens of context. Unset: 4,096, or what the model was trained with if that is less.
-    pub context: Option<u32>,
-    /// How the KV cache is stored. Unset: f16.
-    pub cache_type: Option<CacheType>,
-    /// Threads that compute. Unset: the performance cores that this process may use.
-    pub threads: Option<u32>,
-}
+use load::LoadedModel;
 
 /// A model on this device.
 #[derive(Debug)]
 pub struct LocalEngine {
-    queue: SyncSender<Work>,
+    queue: SyncSender<EngineCommand>,
     /// Cancel tokens of all queued and running jobs.
-    open: Arc<Mutex<Vec<Cancel>>>,
+    active_jobs: Arc<Mutex<Vec<Cancel>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// A command for the worker thread.
-enum Work {
+enum EngineCommand {
     Answer(Box<Job>),
     Bench(BenchOptions, oneshot::Sender<Result<BenchReport>>),
     Quit,
@@ -69,23 +56,23 @@ impl LocalEngine {
     /// # Errors
     /// `Internal` if the system gives no thread.
     pub fn start(settings: LocalSettings) -> Result<Self> {
-        let (queue, work) = sync_channel(WAITING_JOBS);
-        let open = Arc::new(Mutex::new(Vec::new()));
-        let jobs = Arc::clone(&open);
+        let (queue, work) = sync_channel(MAX_QUEUED_JOBS);
+        let active_jobs = Arc::new(Mutex::new(Vec::new()));
+        let jobs = Arc::clone(&active_jobs);
         let thread = std::thread::Builder::new()
             .name("nearside-model".to_owned())
-            .spawn(move || run(&settings, &work, &jobs))
+            .spawn(move || run_worker(&settings, &work, &jobs))
             .map_err(|cause| Error::internal(format!("could not start the model's thread: {cause}")))?;
         Ok(Self {
             queue,
-            open,
+            active_jobs,
             thread: Mutex::new(Some(thread)),
         })
     }
 
     /// Whether a job waits or runs.
     pub fn is_busy(&self) -> bool {
-        !lock(&self.open).is_empty()
+        !lock(&self.active_jobs).is_empty()
     }
 
     /// Measures speed and memory on the thread that answers use.
@@ -95,8 +82,8 @@ impl LocalEngine {
     pub async fn bench(&self, options: BenchOptions) -> Result<BenchReport> {
         let (reply, report) = oneshot::channel();
         self.queue
-            .try_send(Work::Bench(options, reply))
-            .map_err(|_| too_many())?;
+            .try_send(EngineCommand::Bench(options, reply))
+            .map_err(|_| queue_full())?;
         report
             .await
             .map_err(|_| Error::internal("the measurement ended without a result"))?
@@ -106,7 +93,7 @@ impl LocalEngine {
     pub fn close(&self) {
         self.cancel_all();
         // Waits if the queue is full, but not for long: everything in it is cancelled.
-        let _ = self.queue.send(Work::Quit);
+        let _ = self.queue.send(EngineCommand::Quit);
         if let Some(thread) = lock(&self.thread).take() {
             // The thread catches its own panics; there is nothing left to learn from how it ended.
             let _ = thread.join();
@@ -114,7 +101,7 @@ impl LocalEngine {
     }
 
     fn cancel_all(&self) {
-        for cancel in lock(&self.open).iter() {
+        for cancel in lock(&self.active_jobs).iter() {
             cancel.raise();
         }
     }
@@ -130,36 +117,36 @@ impl Drop for LocalEngine {
 impl Engine for LocalEngine {
     fn answer(&self, job: Job) {
         let cancel = job.sink.cancel().clone();
-        lock(&self.open).push(cancel.clone());
-        let (refused, error) = match self.queue.try_send(Work::Answer(Box::new(job))) {
+        lock(&self.active_jobs).push(cancel.clone());
+        let (refused, error) = match self.queue.try_send(EngineCommand::Answer(Box::new(job))) {
             Ok(()) => return,
-            Err(TrySendError::Full(work)) => (work, too_many()),
+            Err(TrySendError::Full(work)) => (work, queue_full()),
             Err(TrySendError::Disconnected(work)) => (work, Error::busy("the model was just unloaded; ask again")),
         };
-        forget(&self.open, &cancel);
-        if let Work::Answer(job) = refused {
+        remove_job(&self.active_jobs, &cancel);
+        if let EngineCommand::Answer(job) = refused {
             job.sink.finish(Err(error));
         }
     }
 }
 
-fn run(settings: &LocalSettings, work: &Receiver<Work>, open: &Mutex<Vec<Cancel>>) {
-    let mut loaded: Option<Loaded> = None;
+fn run_worker(settings: &LocalSettings, work: &Receiver<EngineCommand>, active_jobs: &Mutex<Vec<Cancel>>) {
+    let mut loaded: Option<LoadedModel> = None;
     for work in work {
         match work {
-            Work::Quit => break,
-            Work::Answer(job) => {
+            EngineCommand::Quit => break,
+            EngineCommand::Answer(job) => {
                 let cancel = job.sink.cancel().clone();
-                let done = catch_unwind(AssertUnwindSafe(|| answer::answer(settings, &mut loaded, *job)));
+                let done = catch_unwind(AssertUnwindSafe(|| answer::run_job(settings, &mut loaded, *job)));
                 if done.is_err() {
                     // Do not reuse state after a panic; the dropped sink has already reported `Internal`.
                     loaded = None;
                 }
-                forget(open, &cancel);
+                remove_job(active_jobs, &cancel);
             }
-            Work::Bench(options, reply) => {
+            EngineCommand::Bench(options, reply) => {
                 let report = catch_unwind(AssertUnwindSafe(|| {
-                    bench::bench(settings, &mut loaded, &options, &|| reply.is_closed())
+                    bench::run_bench(settings, &mut loaded, &options, &|| reply.is_closed())
                 }));
                 let report = report.unwrap_or_else(|_| {
                     loaded = None;
@@ -174,8 +161,8 @@ fn run(settings: &LocalSettings, work: &Receiver<Work>, open: &Mutex<Vec<Cancel>
     }
 }
 
-fn forget(open: &Mutex<Vec<Cancel>>, cancel: &Cancel) {
-    lock(open).retain(|other| !other.same_as(cancel));
+fn remove_job(active_jobs: &Mutex<Vec<Cancel>>, cancel: &Cancel) {
+    lock(active_jobs).retain(|other| !other.same_as(cancel));
 }
 
 /// Poisoning is ignored: every statement leaves the list consistent.
@@ -183,11 +170,11 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn too_many() -> Error {
+fn queue_full() -> Error {
     Error::busy(format!(
-        "{WAITING_JOBS} requests wait for this model already; try again when one is done"
+        "{MAX_QUEUED_JOBS} requests wait for this model already; try again when one is done"
     ))
 }
 
 /// Jobs that may wait for one model.
-const WAITING_JOBS: usize = 16;
+const MAX_QUEUED_JOBS: usize = 16;

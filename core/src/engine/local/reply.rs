@@ -1,7 +1,7 @@
 //! From what the model writes to chunks: reasoning, text and tool calls apart.
 //!
 //! llama.cpp's own parser for the model's template does the telling apart. It reads the whole reply each time, so its
-//! cost grows with the reply; [`Reply`] therefore parses as often as costs at most a fiftieth of the time, which in
+//! cost grows with the reply; [`ReplyAssembler`] therefore parses as often as costs at most a fiftieth of the time, which in
 //! short replies is at every token.
 
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::chat::Chunk;
 
 /// One reply as it grows.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(super) struct ReplyAssembler {
     parser: ReplyParser,
     stops: StopWords,
     utf8: Utf8,
@@ -33,14 +33,14 @@ pub(super) struct Reply {
 
 /// What a stop string means for the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(super) enum ReplyEnd {
     /// The template's own: the model ended its turn.
     Turn,
     /// One of the request's.
     StopSequence,
 }
 
-impl Reply {
+impl ReplyAssembler {
     /// An empty reply.
     pub(super) fn new(parser: ReplyParser, stops: StopWords) -> Self {
         Self {
@@ -60,7 +60,7 @@ impl Reply {
     }
 
     /// Takes one token's bytes (written by `piece`) and adds the chunks that are ripe.
-    pub(super) fn push(&mut self, piece: impl FnOnce(&mut Vec<u8>), chunks: &mut Vec<Chunk>) -> Option<Ended> {
+    pub(super) fn push(&mut self, piece: impl FnOnce(&mut Vec<u8>), chunks: &mut Vec<Chunk>) -> Option<ReplyEnd> {
         piece(self.utf8.buffer());
         self.utf8.drain_into(&mut self.written);
         self.waiting_tokens += 1;
@@ -68,15 +68,19 @@ impl Reply {
             Scan::Stop { at, ends_turn } => {
                 self.written.truncate(at);
                 self.safe = at;
-                Some(if ends_turn { Ended::Turn } else { Ended::StopSequence })
+                Some(if ends_turn {
+                    ReplyEnd::Turn
+                } else {
+                    ReplyEnd::StopSequence
+                })
             }
             Scan::Safe(safe) => {
                 self.safe = safe;
                 let rested = self
                     .last_parse
-                    .is_none_or(|at| at.elapsed() >= self.parse_cost * PARSE_SHARE);
+                    .is_none_or(|at| at.elapsed() >= self.parse_cost * PARSE_INTERVAL_FACTOR);
                 if rested {
-                    self.parse(true, chunks);
+                    self.parse_written(true, chunks);
                 }
                 None
             }
@@ -84,10 +88,10 @@ impl Reply {
     }
 
     /// The end of the reply: everything that was held back comes out. `true` if the model called tools.
-    pub(super) fn finish(&mut self, chunks: &mut Vec<Chunk>) -> bool {
+    pub(super) fn end_reply(&mut self, chunks: &mut Vec<Chunk>) -> bool {
         self.utf8.finish_into(&mut self.written);
         self.safe = self.written.len();
-        self.parse(false, chunks);
+        self.parse_written(false, chunks);
         self.sent_calls > 0
     }
 
@@ -96,7 +100,7 @@ impl Reply {
         self.reasoning_tokens
     }
 
-    fn parse(&mut self, partial: bool, chunks: &mut Vec<Chunk>) {
+    fn parse_written(&mut self, partial: bool, chunks: &mut Vec<Chunk>) {
         let begun = Instant::now();
         let text = &self.written[..self.safe];
         // A reply that the template's grammar does not know (a small model's broken tool call, say) is still a reply:
@@ -109,8 +113,8 @@ impl Reply {
             })
         });
         if let Some(parsed) = parsed {
-            let thought = grow(&mut self.sent_reasoning, &parsed.reasoning);
-            let said = grow(&mut self.sent_text, &parsed.content);
+            let thought = take_new_suffix(&mut self.sent_reasoning, &parsed.reasoning);
+            let said = take_new_suffix(&mut self.sent_text, &parsed.content);
             if thought.is_some() && said.is_none() {
                 self.reasoning_tokens += self.waiting_tokens;
             }
@@ -144,7 +148,7 @@ impl Reply {
 
 /// Returns the part of `now` after `sent`. The parser may retract trailing white space of a partial text; until it is
 /// stable nothing is returned.
-fn grow(sent: &mut String, now: &str) -> Option<String> {
+fn take_new_suffix(sent: &mut String, now: &str) -> Option<String> {
     let new = now.strip_prefix(sent.as_str())?;
     if new.is_empty() {
         return None;
@@ -154,4 +158,4 @@ fn grow(sent: &mut String, now: &str) -> Option<String> {
 }
 
 /// Parsing takes at most one part in so many of the time.
-const PARSE_SHARE: u32 = 50;
+const PARSE_INTERVAL_FACTOR: u32 = 50;

@@ -7,26 +7,27 @@ use crate::chat::{ChatRequest, Sampling, SamplingUsed};
 use crate::engine::presets;
 
 /// Resolves unset fields from the preset, the vendor's advice, or the model's file.
-pub(super) fn settle(request: &mut ChatRequest, id: &str, model: &Model) -> SamplingUsed {
+pub(super) fn apply_preset(request: &mut ChatRequest, id: &str, model: &Model) -> SamplingUsed {
     let name = model.meta("general.name").unwrap_or_default();
     let recommended = Recommended {
-        temperature: recommended(model, "temp"),
-        top_p: recommended(model, "top_p"),
+        temperature: read_recommended(model, "temp"),
+        top_p: read_recommended(model, "top_p"),
     };
-    presets::settle(request, &[id, &name], recommended)
+    presets::resolve(request, &[id, &name], recommended)
 }
 
 /// The sampler for one answer.
 ///
 /// A field of the request wins; then `general.sampling.*` of the GGUF, where a maker may recommend; then llama.cpp's
 /// own defaults (temperature 0.8, top-k 40, top-p 0.95, min-p 0.05, no penalties).
-pub(super) fn resolve(asked: &Sampling, model: &Model) -> SamplerParams {
-    let pick = |asked: Option<f32>, key: &str, usual: f32| asked.or_else(|| recommended(model, key)).unwrap_or(usual);
+pub(super) fn sampler_params(asked: &Sampling, model: &Model) -> SamplerParams {
+    let pick =
+        |asked: Option<f32>, key: &str, usual: f32| asked.or_else(|| read_recommended(model, key)).unwrap_or(usual);
     let top_k = asked.top_k.map(|k| i32::try_from(k).unwrap_or(i32::MAX));
     SamplerParams {
         temperature: pick(asked.temperature, "temp", 0.8),
         top_k: top_k
-            .or_else(|| recommended(model, "top_k").map(|k| k as i32))
+            .or_else(|| read_recommended(model, "top_k").map(|k| k as i32))
             .unwrap_or(40),
         top_p: pick(asked.top_p, "top_p", 0.95),
         min_p: pick(asked.min_p, "min_p", 0.05),
@@ -40,7 +41,7 @@ pub(super) fn resolve(asked: &Sampling, model: &Model) -> SamplerParams {
 }
 
 /// What the model's file recommends.
-fn recommended(model: &Model, key: &str) -> Option<f32> {
+fn read_recommended(model: &Model, key: &str) -> Option<f32> {
     let value: f32 = model.meta(&format!("general.sampling.{key}"))?.parse().ok()?;
     value.is_finite().then_some(value)
 }

@@ -6,14 +6,14 @@ use std::sync::atomic::AtomicBool;
 
 use nearside_llama::{Context, Decoded, MemoryPart, Model, Sampler, Token};
 
-use super::load::told;
+use super::error::map_llama_error;
 use crate::error::{Error, Result};
 use crate::model::CacheType;
 use crate::model::fit::context_params;
 
 /// A context and the tokens in it.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct DecodeSession {
     context: Context,
     /// The tokens whose keys and values are in the cache, in order.
     held: Vec<Token>,
@@ -23,18 +23,18 @@ pub(super) struct Session {
 
 /// How decoding a run of tokens ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ran {
+pub(super) enum DecodeOutcome {
     /// All of them.
-    Whole,
+    Complete,
     /// Cancelled; the session holds a prefix of them.
     Cancelled,
 }
 
-impl Session {
+impl DecodeSession {
     /// A context of so many tokens.
     pub(super) fn new(model: &Model, context: u32, cache: CacheType, threads: u32) -> Result<Self> {
         let params = context_params(context, cache, threads);
-        let context = Context::new(model, &params).map_err(told)?;
+        let context = Context::new(model, &params).map_err(map_llama_error)?;
         Ok(Self {
             context,
             held: Vec::new(),
@@ -60,13 +60,13 @@ impl Session {
 
     /// What llama.cpp says that it took, by buffer.
     pub(super) fn memory(&self) -> Result<Vec<MemoryPart>> {
-        self.context.memory().map_err(told)
+        self.context.memory().map_err(map_llama_error)
     }
 
     /// Truncates the cache to the longest common prefix with `prompt` and returns its length in tokens.
     ///
     /// Always less than `prompt.len()`: the last token must be decoded again to produce logits.
-    pub(super) fn keep_common(&mut self, prompt: &[Token]) -> u32 {
+    pub(super) fn reuse_prefix(&mut self, prompt: &[Token]) -> u32 {
         let same = self
             .held
             .iter()
@@ -85,7 +85,7 @@ impl Session {
     }
 
     /// Prefill: decodes the tokens in batches, checking the cancel flag throughout.
-    pub(super) fn run(&mut self, tokens: &[Token], stop: &AtomicBool) -> Result<Ran> {
+    pub(super) fn decode(&mut self, tokens: &[Token], stop: &AtomicBool) -> Result<DecodeOutcome> {
         let batches = tokens.len().div_ceil(self.batch);
         for (n, batch) in tokens.chunks(self.batch).enumerate() {
             let decoded = self.context.decode(batch, n + 1 == batches, stop);
@@ -96,27 +96,27 @@ impl Session {
                         .saturating_sub(self.held.len())
                         .min(batch.len());
                     self.held.extend_from_slice(&batch[..kept]);
-                    return Ok(Ran::Cancelled);
+                    return Ok(DecodeOutcome::Cancelled);
                 }
                 Err(error) => {
-                    self.forget();
-                    return Err(told(error));
+                    self.clear();
+                    return Err(map_llama_error(error));
                 }
             }
         }
-        Ok(Ran::Whole)
+        Ok(DecodeOutcome::Complete)
     }
 
     /// Picks the next token from what the last run said.
     pub(super) fn sample(&mut self, sampler: &mut Sampler) -> Result<Token> {
         self.context.sample(sampler).map_err(|error| match error {
             nearside_llama::LlamaError::Grammar(text) => Error::internal(text),
-            other => told(other),
+            other => map_llama_error(other),
         })
     }
 
     /// Clears the KV cache.
-    pub(super) fn forget(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.context.clear();
         self.held.clear();
     }

@@ -88,7 +88,7 @@ impl StopWords {
     pub(super) fn scan(&self, text: &str, from: usize) -> Scan {
         let tail = &text.as_bytes()[from..];
         let first = self.words.iter().enumerate().filter_map(|(n, word)| {
-            let at = find(tail, word.as_bytes())?;
+            let at = find_bytes(tail, word.as_bytes())?;
             Some((at, n))
         });
         if let Some((at, n)) = first.min() {
@@ -107,7 +107,7 @@ impl StopWords {
     }
 }
 
-fn find(text: &[u8], word: &[u8]) -> Option<usize> {
+fn find_bytes(text: &[u8], word: &[u8]) -> Option<usize> {
     text.windows(word.len()).position(|window| window == word)
 }
 

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::dialect::{self, Dialect, History, Schema, Thinking};
+use super::dialect::{self, Dialect, ReasoningHistory, ReasoningSwitch, SchemaSupport};
 use super::provider::{ProviderKind, RemoteModel};
 use super::upstreams::Upstreams;
 use crate::chat::{ChatRequest, Effort, Message, Output, Part, Reasoning, Role};
@@ -18,21 +18,21 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// `Unsupported` for what this provider cannot do, `InvalidRequest` for parts that make no sense.
-pub(super) fn body(
+pub(super) fn build_body(
     kind: ProviderKind,
     provider: &str,
     request: &ChatRequest,
     model: &RemoteModel,
     upstreams: &Upstreams,
 ) -> Result<Value> {
-    let dialect = dialect::of(kind);
-    refuse(dialect, provider, request, model)?;
+    let dialect = dialect::dialect_for(kind);
+    check_capabilities(dialect, provider, request, model)?;
     let mut body = Map::new();
     let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);
     put("model", model.id.as_str().into());
-    put("messages", messages(kind, dialect, &request.messages)?.into());
+    put("messages", build_messages(kind, dialect, &request.messages)?.into());
     put("stream", true.into());
-    let mut tools: Vec<Value> = request.tools.iter().map(tool).collect();
+    let mut tools: Vec<Value> = request.tools.iter().map(tool_json).collect();
     if let Some(search) = dialect.web_search.filter(|_| request.web_search) {
         tools.push(match kind {
             ProviderKind::DeepSeek => json!({ "type": search, "name": search }),
@@ -46,13 +46,13 @@ pub(super) fn body(
         put("stream_options", json!({ "include_usage": true }));
     }
     let mut body = if kind == ProviderKind::Ollama {
-        ollama(body, dialect, request)
+        put_ollama_options(body, dialect, request)
     } else {
-        sampling(&mut body, dialect, kind, request, model);
-        output(&mut body, &request.output);
+        put_sampling(&mut body, dialect, kind, request, model);
+        put_output_format(&mut body, &request.output);
         body
     };
-    thinking(&mut body, dialect.thinking, &request.reasoning, model);
+    put_reasoning(&mut body, dialect.thinking, &request.reasoning, model);
     if kind == ProviderKind::OpenAi && model.id.starts_with("gpt-6") && !request.tools.is_empty() {
         // Over chat completions these call tools only where they do not think.
         body.insert("reasoning_effort".to_owned(), "none".into());
@@ -67,7 +67,7 @@ pub(super) fn body(
     Ok(Value::Object(body))
 }
 
-fn refuse(dialect: &Dialect, provider: &str, request: &ChatRequest, model: &RemoteModel) -> Result<()> {
+fn check_capabilities(dialect: &Dialect, provider: &str, request: &ChatRequest, model: &RemoteModel) -> Result<()> {
     let cannot = |what: &str| {
         let id = &model.id;
         Err(Error::unsupported(format!(
@@ -82,7 +82,7 @@ fn refuse(dialect: &Dialect, provider: &str, request: &ChatRequest, model: &Remo
         return cannot("call tools");
     }
     let schema = matches!(request.output, Output::JsonSchema { .. });
-    if schema && (dialect.schema == Schema::JsonOnly || can.is_some_and(|can| !can.json_schema)) {
+    if schema && (dialect.schema == SchemaSupport::JsonOnly || can.is_some_and(|can| !can.json_schema)) {
         return cannot("keep to a JSON Schema");
     }
     let mut parts = request.messages.iter().flat_map(|message| &message.parts);
@@ -92,15 +92,15 @@ fn refuse(dialect: &Dialect, provider: &str, request: &ChatRequest, model: &Remo
     Ok(())
 }
 
-fn messages(kind: ProviderKind, dialect: &Dialect, messages: &[Message]) -> Result<Vec<Value>> {
-    let mut told = Vec::with_capacity(messages.len());
+fn build_messages(kind: ProviderKind, dialect: &Dialect, messages: &[Message]) -> Result<Vec<Value>> {
+    let mut wire = Vec::with_capacity(messages.len());
     for message in messages {
-        push_message(kind, dialect, message, &mut told)?;
+        push_message(kind, dialect, message, &mut wire)?;
     }
-    Ok(told)
+    Ok(wire)
 }
 
-fn push_message(kind: ProviderKind, dialect: &Dialect, message: &Message, told: &mut Vec<Value>) -> Result<()> {
+fn push_message(kind: ProviderKind, dialect: &Dialect, message: &Message, wire: &mut Vec<Value>) -> Result<()> {
     let native = kind == ProviderKind::Ollama;
     let (mut text, mut thoughts) = (String::new(), String::new());
     let (mut images, mut calls) = (Vec::new(), Vec::new());
@@ -110,10 +110,10 @@ fn push_message(kind: ProviderKind, dialect: &Dialect, message: &Message, told: 
             Part::Text { text: words } => text.push_str(words),
             Part::Reasoning { text: words } => thoughts.push_str(words),
             Part::Image { media_type, data } => images.push((media_type, STANDARD.encode(data))),
-            Part::ToolCall { id, name, arguments } => calls.push(call(native, id, name, arguments)?),
+            Part::ToolCall { id, name, arguments } => calls.push(call_json(native, id, name, arguments)?),
             Part::ToolResult { id, name, content } => {
                 results += 1;
-                told.push(match native {
+                wire.push(match native {
                     true => json!({ "role": "tool", "tool_name": name, "tool_call_id": id, "content": content }),
                     false => json!({ "role": "tool", "tool_call_id": id, "content": content }),
                 });
@@ -145,18 +145,18 @@ fn push_message(kind: ProviderKind, dialect: &Dialect, message: &Message, told: 
         value["content"] = parts.into();
     }
     match dialect.history {
-        History::AlwaysWithCalls(name) if !calls.is_empty() => value[name] = thoughts.into(),
-        History::WithCalls(name) if !calls.is_empty() && !thoughts.is_empty() => value[name] = thoughts.into(),
+        ReasoningHistory::AlwaysWithCalls(name) if !calls.is_empty() => value[name] = thoughts.into(),
+        ReasoningHistory::WithCalls(name) if !calls.is_empty() && !thoughts.is_empty() => value[name] = thoughts.into(),
         _ => {}
     }
     if !calls.is_empty() {
         value["tool_calls"] = calls.into();
     }
-    told.push(value);
+    wire.push(value);
     Ok(())
 }
 
-fn call(native: bool, id: &str, name: &str, arguments: &str) -> Result<Value> {
+fn call_json(native: bool, id: &str, name: &str, arguments: &str) -> Result<Value> {
     let parsed: Value = serde_json::from_str(arguments)
         .map_err(|_| Error::invalid_request(format!("the arguments of tool call `{id}` are not JSON")))?;
     Ok(match native {
@@ -165,14 +165,14 @@ fn call(native: bool, id: &str, name: &str, arguments: &str) -> Result<Value> {
     })
 }
 
-fn tool(tool: &crate::chat::Tool) -> Value {
+fn tool_json(tool: &crate::chat::Tool) -> Value {
     // Checked with the request: it is an object.
     let parameters: Value = serde_json::from_str(&tool.parameters).unwrap_or_default();
     let function = json!({ "name": tool.name, "description": tool.description, "parameters": parameters });
     json!({ "type": "function", "function": function })
 }
 
-fn sampling(
+fn put_sampling(
     body: &mut Map<String, Value>,
     dialect: &Dialect,
     kind: ProviderKind,
@@ -181,8 +181,8 @@ fn sampling(
 ) {
     let wish = &request.sampling;
     // OpenAI's thinking models answer 400 to a temperature.
-    let fixed = kind == ProviderKind::OpenAi && openai_thinks(&model.id);
-    let number = |value: Option<f32>| value.filter(|_| !fixed).map(short);
+    let fixed = kind == ProviderKind::OpenAi && is_openai_reasoning_model(&model.id);
+    let number = |value: Option<f32>| value.filter(|_| !fixed).map(json_f32);
     let [top_k, min_p, repeat] = dialect.extra_sampling.unwrap_or_default();
     let wishes = [
         ("temperature", number(wish.temperature)),
@@ -204,11 +204,11 @@ fn sampling(
 }
 
 /// Serializes an `f32` in its shortest decimal form: 0.7, not 0.699999988079071.
-fn short(value: f32) -> Value {
+fn json_f32(value: f32) -> Value {
     value.to_string().parse::<f64>().map_or(Value::Null, Value::from)
 }
 
-fn output(body: &mut Map<String, Value>, output: &Output) {
+fn put_output_format(body: &mut Map<String, Value>, output: &Output) {
     let format = match output {
         Output::Text => return,
         Output::Json => json!({ "type": "json_object" }),
@@ -221,20 +221,20 @@ fn output(body: &mut Map<String, Value>, output: &Output) {
     body.insert("response_format".to_owned(), format);
 }
 
-fn ollama(mut body: Map<String, Value>, dialect: &Dialect, request: &ChatRequest) -> Map<String, Value> {
+fn put_ollama_options(mut body: Map<String, Value>, dialect: &Dialect, request: &ChatRequest) -> Map<String, Value> {
     let wish = &request.sampling;
     let mut options = Map::new();
     let wishes = [
-        ("temperature", wish.temperature.map(short)),
-        ("top_p", wish.top_p.map(short)),
-        ("frequency_penalty", wish.frequency_penalty.map(short)),
-        ("presence_penalty", wish.presence_penalty.map(short)),
+        ("temperature", wish.temperature.map(json_f32)),
+        ("top_p", wish.top_p.map(json_f32)),
+        ("frequency_penalty", wish.frequency_penalty.map(json_f32)),
+        ("presence_penalty", wish.presence_penalty.map(json_f32)),
         ("seed", wish.seed.map(Value::from)),
         ("num_predict", request.limits.max_tokens.map(Value::from)),
         ("stop", (!wish.stop.is_empty()).then(|| json!(wish.stop))),
         ("top_k", wish.top_k.map(Value::from)),
-        ("min_p", wish.min_p.map(short)),
-        ("repeat_penalty", wish.repeat_penalty.map(short)),
+        ("min_p", wish.min_p.map(json_f32)),
+        ("repeat_penalty", wish.repeat_penalty.map(json_f32)),
     ];
     debug_assert!(dialect.extra_sampling.is_some());
     options.extend(
@@ -257,7 +257,7 @@ fn ollama(mut body: Map<String, Value>, dialect: &Dialect, request: &ChatRequest
     body
 }
 
-fn thinking(body: &mut Map<String, Value>, thinking: Thinking, wish: &Reasoning, model: &RemoteModel) {
+fn put_reasoning(body: &mut Map<String, Value>, thinking: ReasoningSwitch, wish: &Reasoning, model: &RemoteModel) {
     let mut put = |name: &str, value: Value| {
         body.insert(name.to_owned(), value);
     };
@@ -266,11 +266,11 @@ fn thinking(body: &mut Map<String, Value>, thinking: Thinking, wish: &Reasoning,
         Reasoning::Off => Some("none"),
         Reasoning::On => Some("medium"),
         Reasoning::Effort { effort } => Some(effort_word(*effort)),
-        Reasoning::Budget { tokens } => Some(effort_word(effort_of(*tokens))),
+        Reasoning::Budget { tokens } => Some(effort_word(effort_for_budget(*tokens))),
     };
     let cannot = model.abilities.is_some_and(|can| !can.reasoning);
     match (thinking, word) {
-        (Thinking::Groq, word) => {
+        (ReasoningSwitch::Groq, word) => {
             let id = model.id.to_ascii_lowercase();
             if id.contains("qwen3") || id.contains("qwen-3") || id.contains("deepseek-r1") {
                 put("reasoning_format", "parsed".into());
@@ -290,7 +290,7 @@ fn thinking(body: &mut Map<String, Value>, thinking: Thinking, wish: &Reasoning,
         }
         (_, None) => {}
         (_, Some(_)) if cannot => {}
-        (Thinking::OpenRouter, Some(word)) => put(
+        (ReasoningSwitch::OpenRouter, Some(word)) => put(
             "reasoning",
             match wish {
                 Reasoning::On => json!({ "enabled": true }),
@@ -298,26 +298,26 @@ fn thinking(body: &mut Map<String, Value>, thinking: Thinking, wish: &Reasoning,
                 _ => json!({ "effort": word }),
             },
         ),
-        (Thinking::DeepSeek, Some("none")) => put("thinking", json!({ "type": "disabled" })),
-        (Thinking::DeepSeek, Some(word)) => {
+        (ReasoningSwitch::DeepSeek, Some("none")) => put("thinking", json!({ "type": "disabled" })),
+        (ReasoningSwitch::DeepSeek, Some(word)) => {
             put("thinking", json!({ "type": "enabled" }));
             if *wish != Reasoning::On {
                 put("reasoning_effort", word.into());
             }
         }
-        (Thinking::Fireworks, Some(word)) => match wish {
+        (ReasoningSwitch::Fireworks, Some(word)) => match wish {
             Reasoning::Budget { tokens } => put("reasoning_effort", (*tokens).into()),
             _ => put("reasoning_effort", word.into()),
         },
-        (Thinking::OpenAi, Some(word)) => {
-            if openai_thinks(&model.id) {
+        (ReasoningSwitch::OpenAi, Some(word)) => {
+            if is_openai_reasoning_model(&model.id) {
                 let least = if model.id.starts_with('o') { "low" } else { "minimal" };
                 put("reasoning_effort", if word == "none" { least } else { word }.into());
             }
         }
-        (Thinking::Ollama, Some("none")) => put("think", false.into()),
-        // A model that cannot think answers 400: only one that is known to may be told to.
-        (Thinking::Ollama, Some(word)) => {
+        (ReasoningSwitch::Ollama, Some("none")) => put("think", false.into()),
+        // A model that cannot think answers 400: only one that is known to may be wire to.
+        (ReasoningSwitch::Ollama, Some(word)) => {
             if model.abilities.is_some_and(|can| can.reasoning) {
                 put(
                     "think",
@@ -329,7 +329,7 @@ fn thinking(body: &mut Map<String, Value>, thinking: Thinking, wish: &Reasoning,
                 );
             }
         }
-        (Thinking::Template, Some(word)) => {
+        (ReasoningSwitch::Template, Some(word)) => {
             put("chat_template_kwargs", json!({ "enable_thinking": word != "none" }));
             if matches!(wish, Reasoning::Effort { .. } | Reasoning::Budget { .. }) {
                 put("reasoning_effort", word.into());
@@ -339,7 +339,7 @@ fn thinking(body: &mut Map<String, Value>, thinking: Thinking, wish: &Reasoning,
 }
 
 /// OpenAI's families of thinking models.
-fn openai_thinks(id: &str) -> bool {
+fn is_openai_reasoning_model(id: &str) -> bool {
     let numbered = id.strip_prefix('o').and_then(|rest| rest.chars().next());
     id.starts_with("gpt-5") || id.starts_with("gpt-6") || numbered.is_some_and(|c| c.is_ascii_digit())
 }
@@ -353,7 +353,7 @@ fn effort_word(effort: Effort) -> &'static str {
 }
 
 /// The effort that comes nearest to a budget, for those who know no budgets.
-fn effort_of(tokens: u32) -> Effort {
+fn effort_for_budget(tokens: u32) -> Effort {
     match tokens {
         0..2_048 => Effort::Low,
         2_048..8_192 => Effort::Medium,

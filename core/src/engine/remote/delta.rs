@@ -6,13 +6,13 @@
 
 use serde_json::Value;
 
-use super::failure::{Failure, Who};
+use super::error::{AttemptError, RequestContext};
 use super::provider::ProviderKind;
 use crate::error::Error;
 
 /// A delta of a streamed answer. An event yields several; they are applied in order.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Said {
+pub(super) enum Delta {
     Reasoning(String),
     /// Content: text, or reasoning between tags.
     Content(String),
@@ -27,18 +27,18 @@ pub(super) enum Said {
         url: String,
         title: String,
     },
-    Counted(Counted),
-    /// Who runs the model behind the provider.
+    Usage(ReportedUsage),
+    /// RequestContext runs the model behind the provider.
     ServedBy(String),
     /// Why the model stopped, in the provider's word.
     Finished(String),
     /// Nothing comes after this.
-    Over,
+    Done,
 }
 
 /// What a provider counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Counted {
+pub(super) struct ReportedUsage {
     pub(super) prompt: Option<u32>,
     pub(super) cached: Option<u32>,
     pub(super) completion: Option<u32>,
@@ -51,41 +51,45 @@ pub(super) struct Counted {
 ///
 /// # Errors
 /// What the provider reports instead of going on, or `Provider` for an event that is no JSON object.
-pub(super) fn read(who: &Who<'_>, data: &str, said: &mut Vec<Said>) -> Result<(), Failure> {
+pub(super) fn parse_event(
+    context: &RequestContext<'_>,
+    data: &str,
+    deltas: &mut Vec<Delta>,
+) -> Result<(), AttemptError> {
     if data.trim() == "[DONE]" {
-        said.push(Said::Over);
+        deltas.push(Delta::Done);
         return Ok(());
     }
     let value: Value = serde_json::from_str(data).unwrap_or_default();
     if !value.is_object() {
-        return Err(Failure::transient(Error::provider(format!(
+        return Err(AttemptError::transient(Error::provider(format!(
             "`{}` answered with something that is not an answer; check its address, or try again",
-            who.provider
+            context.provider
         ))));
     }
-    failed(who, &value)?;
-    if who.kind == ProviderKind::Ollama && value.get("choices").is_none() {
-        native(&value, said);
+    check_error(context, &value)?;
+    if context.kind == ProviderKind::Ollama && value.get("choices").is_none() {
+        parse_ollama(&value, deltas);
     } else {
-        compatible(&value, said);
+        parse_openai(&value, deltas);
     }
     Ok(())
 }
 
-fn failed(who: &Who<'_>, value: &Value) -> Result<(), Failure> {
+fn check_error(context: &RequestContext<'_>, value: &Value) -> Result<(), AttemptError> {
     let groq = &value["x_groq"]["error"];
     let inner = &value["choices"][0]["error"];
     for error in [&value["error"], groq, inner] {
         if !error.is_null() && error != &Value::Bool(false) {
-            return Err(Failure::in_stream(who, error));
+            return Err(AttemptError::from_stream_error(context, error));
         }
     }
     Ok(())
 }
 
-fn compatible(value: &Value, said: &mut Vec<Said>) {
-    if let Some(served_by) = words(&value["provider"]) {
-        said.push(Said::ServedBy(served_by.to_owned()));
+fn parse_openai(value: &Value, deltas: &mut Vec<Delta>) {
+    if let Some(served_by) = non_empty_str(&value["provider"]) {
+        deltas.push(Delta::ServedBy(served_by.to_owned()));
     }
     let choice = &value["choices"][0];
     // Where a server answers whole although a stream was asked for, the same is under `message`.
@@ -94,76 +98,76 @@ fn compatible(value: &Value, said: &mut Vec<Said>) {
     } else {
         &choice["message"]
     };
-    let thoughts = words(&delta["reasoning_content"]).or(words(&delta["reasoning"]));
-    if let Some(thoughts) = thoughts.or_else(|| words(&delta["thinking"])) {
-        said.push(Said::Reasoning(thoughts.to_owned()));
+    let thoughts = non_empty_str(&delta["reasoning_content"]).or(non_empty_str(&delta["reasoning"]));
+    if let Some(thoughts) = thoughts.or_else(|| non_empty_str(&delta["thinking"])) {
+        deltas.push(Delta::Reasoning(thoughts.to_owned()));
     } else if let Some(details) = delta["reasoning_details"].as_array() {
         let told = details
             .iter()
-            .filter_map(|one| words(&one["text"]).or(words(&one["summary"])));
-        said.extend(told.map(|text| Said::Reasoning(text.to_owned())));
+            .filter_map(|one| non_empty_str(&one["text"]).or(non_empty_str(&one["summary"])));
+        deltas.extend(told.map(|text| Delta::Reasoning(text.to_owned())));
     }
     match &delta["content"] {
-        Value::String(text) if !text.is_empty() => said.push(Said::Content(text.clone())),
+        Value::String(text) if !text.is_empty() => deltas.push(Delta::Content(text.clone())),
         Value::Array(parts) => {
-            let texts = parts.iter().filter_map(|part| words(&part["text"]));
-            said.extend(texts.map(|text| Said::Content(text.to_owned())));
+            let texts = parts.iter().filter_map(|part| non_empty_str(&part["text"]));
+            deltas.extend(texts.map(|text| Delta::Content(text.to_owned())));
         }
         _ => {}
     }
-    for (place, call) in list(&delta["tool_calls"]).iter().enumerate() {
+    for (place, call) in as_list(&delta["tool_calls"]).iter().enumerate() {
         // A tool that the provider runs itself is none of the app's.
         if call["type"].as_str().is_none_or(|kind| kind == "function") {
-            said.push(one_call(place, call));
+            deltas.push(parse_call(place, call));
         }
     }
-    for annotation in list(&delta["annotations"]) {
-        cite(&annotation["url_citation"], said);
+    for annotation in as_list(&delta["annotations"]) {
+        push_citation(&annotation["url_citation"], deltas);
     }
     for usage in [&value["usage"], &value["x_groq"]["usage"], &choice["usage"]] {
         if usage.is_object() {
-            said.push(Said::Counted(counted(usage)));
+            deltas.push(Delta::Usage(parse_usage(usage)));
             break;
         }
     }
-    if let Some(word) = words(&choice["finish_reason"]) {
-        said.push(Said::Finished(word.to_owned()));
+    if let Some(word) = non_empty_str(&choice["finish_reason"]) {
+        deltas.push(Delta::Finished(word.to_owned()));
     }
 }
 
-fn native(value: &Value, said: &mut Vec<Said>) {
+fn parse_ollama(value: &Value, deltas: &mut Vec<Delta>) {
     let message = &value["message"];
-    if let Some(thoughts) = words(&message["thinking"]) {
-        said.push(Said::Reasoning(thoughts.to_owned()));
+    if let Some(thoughts) = non_empty_str(&message["thinking"]) {
+        deltas.push(Delta::Reasoning(thoughts.to_owned()));
     }
-    if let Some(text) = words(&message["content"]) {
-        said.push(Said::Content(text.to_owned()));
+    if let Some(text) = non_empty_str(&message["content"]) {
+        deltas.push(Delta::Content(text.to_owned()));
     }
-    for (place, call) in list(&message["tool_calls"]).iter().enumerate() {
-        said.push(one_call(place, call));
+    for (place, call) in as_list(&message["tool_calls"]).iter().enumerate() {
+        deltas.push(parse_call(place, call));
     }
     if value["done"].as_bool() == Some(true) {
-        said.push(Said::Counted(Counted {
-            prompt: count(&value["prompt_eval_count"]),
-            completion: count(&value["eval_count"]),
-            ..Counted::default()
+        deltas.push(Delta::Usage(ReportedUsage {
+            prompt: parse_count(&value["prompt_eval_count"]),
+            completion: parse_count(&value["eval_count"]),
+            ..ReportedUsage::default()
         }));
-        said.push(Said::Finished(
-            words(&value["done_reason"]).unwrap_or("stop").to_owned(),
+        deltas.push(Delta::Finished(
+            non_empty_str(&value["done_reason"]).unwrap_or("stop").to_owned(),
         ));
-        said.push(Said::Over);
+        deltas.push(Delta::Done);
     }
 }
 
-fn one_call(place: usize, call: &Value) -> Said {
+fn parse_call(place: usize, call: &Value) -> Delta {
     let function = &call["function"];
-    Said::Call {
+    Delta::Call {
         index: call["index"]
             .as_u64()
             .or(function["index"].as_u64())
             .unwrap_or(place as u64),
-        id: words(&call["id"]).map(str::to_owned),
-        name: words(&function["name"]).map(str::to_owned),
+        id: non_empty_str(&call["id"]).map(str::to_owned),
+        name: non_empty_str(&function["name"]).map(str::to_owned),
         arguments: match &function["arguments"] {
             Value::String(text) => text.clone(),
             Value::Null => String::new(),
@@ -172,34 +176,34 @@ fn one_call(place: usize, call: &Value) -> Said {
     }
 }
 
-fn cite(citation: &Value, said: &mut Vec<Said>) {
-    if let Some(url) = words(&citation["url"]) {
-        said.push(Said::Citation {
+fn push_citation(citation: &Value, deltas: &mut Vec<Delta>) {
+    if let Some(url) = non_empty_str(&citation["url"]) {
+        deltas.push(Delta::Citation {
             url: url.to_owned(),
-            title: words(&citation["title"]).unwrap_or_default().to_owned(),
+            title: non_empty_str(&citation["title"]).unwrap_or_default().to_owned(),
         });
     }
 }
 
-fn counted(usage: &Value) -> Counted {
-    let cached = count(&usage["prompt_tokens_details"]["cached_tokens"]);
-    Counted {
-        prompt: count(&usage["prompt_tokens"]),
-        cached: cached.or_else(|| count(&usage["prompt_cache_hit_tokens"])),
-        completion: count(&usage["completion_tokens"]),
-        reasoning: count(&usage["completion_tokens_details"]["reasoning_tokens"]),
+fn parse_usage(usage: &Value) -> ReportedUsage {
+    let cached = parse_count(&usage["prompt_tokens_details"]["cached_tokens"]);
+    ReportedUsage {
+        prompt: parse_count(&usage["prompt_tokens"]),
+        cached: cached.or_else(|| parse_count(&usage["prompt_cache_hit_tokens"])),
+        completion: parse_count(&usage["completion_tokens"]),
+        reasoning: parse_count(&usage["completion_tokens_details"]["reasoning_tokens"]),
         cost: usage["cost"].as_f64().filter(|cost| cost.is_finite() && *cost >= 0.0),
     }
 }
 
-fn count(value: &Value) -> Option<u32> {
+fn parse_count(value: &Value) -> Option<u32> {
     value.as_u64().map(|count| u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-fn words(value: &Value) -> Option<&str> {
+fn non_empty_str(value: &Value) -> Option<&str> {
     value.as_str().filter(|text| !text.is_empty())
 }
 
-fn list(value: &Value) -> &[Value] {
+fn as_list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }

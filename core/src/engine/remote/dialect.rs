@@ -19,9 +19,9 @@ pub(super) struct Dialect {
     pub(super) max_tokens: &'static str,
     /// Usage comes only if it is asked for.
     pub(super) ask_usage: bool,
-    pub(super) history: History,
-    pub(super) thinking: Thinking,
-    pub(super) schema: Schema,
+    pub(super) history: ReasoningHistory,
+    pub(super) thinking: ReasoningSwitch,
+    pub(super) schema: SchemaSupport,
     /// `top_k`, `min_p` and the repeat penalty by its names. None: it has none of them and would refuse or drop them.
     pub(super) extra_sampling: Option<[&'static str; 3]>,
     /// The tool that searches the web.
@@ -32,7 +32,7 @@ pub(super) struct Dialect {
 
 /// What becomes of the reasoning in earlier turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum History {
+pub(super) enum ReasoningHistory {
     /// Never sent; some refuse it.
     Never,
     /// Under this name, with turns that called tools, if there was any.
@@ -43,7 +43,7 @@ pub(super) enum History {
 
 /// How thinking is switched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Thinking {
+pub(super) enum ReasoningSwitch {
     /// `reasoning: { enabled | effort | max_tokens }`.
     OpenRouter,
     /// `thinking: { type }` and `reasoning_effort`; on unless it is switched off.
@@ -62,7 +62,7 @@ pub(super) enum Thinking {
 
 /// How far an answer can be bound to a shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Schema {
+pub(super) enum SchemaSupport {
     /// To a JSON Schema.
     Full,
     /// To being JSON.
@@ -70,7 +70,7 @@ pub(super) enum Schema {
 }
 
 /// The row of this kind of provider.
-pub(super) fn of(kind: ProviderKind) -> &'static Dialect {
+pub(super) fn dialect_for(kind: ProviderKind) -> &'static Dialect {
     match kind {
         ProviderKind::OpenRouter => &OPENROUTER,
         ProviderKind::DeepSeek => &DEEPSEEK,
@@ -117,9 +117,9 @@ const COMPATIBLE: Dialect = Dialect {
     framing: Framing::Events,
     max_tokens: "max_tokens",
     ask_usage: true,
-    history: History::Never,
-    thinking: Thinking::Template,
-    schema: Schema::Full,
+    history: ReasoningHistory::Never,
+    thinking: ReasoningSwitch::Template,
+    schema: SchemaSupport::Full,
     extra_sampling: Some(["top_k", "min_p", "repetition_penalty"]),
     web_search: None,
     bills_cancelled: false,
@@ -129,17 +129,17 @@ const OPENROUTER: Dialect = Dialect {
     base: "https://openrouter.ai/api/v1",
     max_tokens: "max_completion_tokens",
     ask_usage: false,
-    history: History::WithCalls("reasoning"),
-    thinking: Thinking::OpenRouter,
+    history: ReasoningHistory::WithCalls("reasoning"),
+    thinking: ReasoningSwitch::OpenRouter,
     web_search: Some("openrouter:web_search"),
     ..COMPATIBLE
 };
 
 const DEEPSEEK: Dialect = Dialect {
     base: "https://api.deepseek.com",
-    history: History::AlwaysWithCalls("reasoning_content"),
-    thinking: Thinking::DeepSeek,
-    schema: Schema::JsonOnly,
+    history: ReasoningHistory::AlwaysWithCalls("reasoning_content"),
+    thinking: ReasoningSwitch::DeepSeek,
+    schema: SchemaSupport::JsonOnly,
     extra_sampling: None,
     web_search: Some("deepseek_web_search"),
     ..COMPATIBLE
@@ -148,7 +148,7 @@ const DEEPSEEK: Dialect = Dialect {
 const GROQ: Dialect = Dialect {
     base: "https://api.groq.com/openai/v1",
     max_tokens: "max_completion_tokens",
-    thinking: Thinking::Groq,
+    thinking: ReasoningSwitch::Groq,
     extra_sampling: None,
     bills_cancelled: true,
     ..COMPATIBLE
@@ -156,14 +156,14 @@ const GROQ: Dialect = Dialect {
 
 const FIREWORKS: Dialect = Dialect {
     base: "https://api.fireworks.ai/inference/v1",
-    thinking: Thinking::Fireworks,
+    thinking: ReasoningSwitch::Fireworks,
     ..COMPATIBLE
 };
 
 const OPENAI: Dialect = Dialect {
     base: "https://api.openai.com/v1",
     max_tokens: "max_completion_tokens",
-    thinking: Thinking::OpenAi,
+    thinking: ReasoningSwitch::OpenAi,
     extra_sampling: None,
     ..COMPATIBLE
 };
@@ -174,15 +174,15 @@ const OLLAMA: Dialect = Dialect {
     models: "api/tags",
     framing: Framing::Lines,
     ask_usage: false,
-    history: History::WithCalls("thinking"),
-    thinking: Thinking::Ollama,
+    history: ReasoningHistory::WithCalls("thinking"),
+    thinking: ReasoningSwitch::Ollama,
     extra_sampling: Some(["top_k", "min_p", "repeat_penalty"]),
     ..COMPATIBLE
 };
 
 const LLAMA_SERVER: Dialect = Dialect {
     base: "http://127.0.0.1:8080/v1",
-    history: History::WithCalls("reasoning_content"),
+    history: ReasoningHistory::WithCalls("reasoning_content"),
     extra_sampling: Some(["top_k", "min_p", "repeat_penalty"]),
     ..COMPATIBLE
 };

@@ -1,7 +1,7 @@
 //! Bytes into events: server-sent events (HTML's own rules) and lines of JSON, cut anywhere.
 //!
 //! Only events with data are returned. Comments, blank lines and the other fields of an event are keep-alives and must
-//! not reset an idle timeout. A line longer than [`LONGEST`] is rejected, which bounds memory.
+//! not reset an idle timeout. A line longer than [`MAX_EVENT_BYTES`] is rejected, which bounds memory.
 
 use crate::error::{Error, Result};
 
@@ -46,7 +46,7 @@ impl Frames {
             self.end_line(events)?;
         }
         self.line.extend_from_slice(bytes);
-        if self.line.len() + self.event.len() > LONGEST {
+        if self.line.len() + self.event.len() > MAX_EVENT_BYTES {
             return Err(Error::provider("the answer holds an event of over 16 MB; refused"));
         }
         Ok(())
@@ -56,7 +56,7 @@ impl Frames {
     ///
     /// # Errors
     /// As [`Self::push`].
-    pub(super) fn finish(&mut self, events: &mut Vec<String>) -> Result<()> {
+    pub(super) fn end_body(&mut self, events: &mut Vec<String>) -> Result<()> {
         if !self.line.is_empty() {
             self.end_line(events)?;
         }
@@ -71,7 +71,7 @@ impl Frames {
         match self.framing {
             Framing::Lines => {
                 if !line.iter().all(u8::is_ascii_whitespace) {
-                    events.push(text(line)?);
+                    events.push(decode_utf8(line)?);
                 }
             }
             Framing::Events if line.is_empty() => self.end_event(events)?,
@@ -90,18 +90,18 @@ impl Frames {
 
     fn end_event(&mut self, events: &mut Vec<String>) -> Result<()> {
         if std::mem::take(&mut self.has_data) {
-            events.push(text(std::mem::take(&mut self.event))?);
+            events.push(decode_utf8(std::mem::take(&mut self.event))?);
         }
         Ok(())
     }
 }
 
-fn text(bytes: Vec<u8>) -> Result<String> {
+fn decode_utf8(bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| Error::provider("the answer is not UTF-8 text"))
 }
 
 /// Bytes of one event at most. A tool call with a whole file in it is smaller.
-const LONGEST: usize = 16 << 20;
+const MAX_EVENT_BYTES: usize = 16 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -112,7 +112,7 @@ mod tests {
         for piece in bytes.chunks(size) {
             frames.push(piece, &mut events).expect("sound");
         }
-        frames.finish(&mut events).expect("sound");
+        frames.end_body(&mut events).expect("sound");
         events
     }
 

@@ -18,12 +18,12 @@ use crate::net::url::is_loopback;
 
 /// A client for one provider. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
-pub struct Http {
+pub struct ProviderClient {
     client: reqwest::Client,
     base: Url,
 }
 
-impl Http {
+impl ProviderClient {
     /// Creates a client for this provider. Opens no connection.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl Http {
         Ok(if secret.is_empty() {
             request
         } else {
-            request.header(AUTHORIZATION, bearer(secret)?)
+            request.header(AUTHORIZATION, bearer_header(secret)?)
         })
     }
 }
@@ -74,8 +74,8 @@ impl Http {
 pub fn base_url(settings: &ProviderSettings) -> Result<Url> {
     let name = &settings.name;
     let invalid = |what: &str| Err(Error::invalid_request(format!("provider `{name}`: {what}")));
-    let usual = dialect::of(settings.kind).base;
-    let text = settings.base_url.as_deref().unwrap_or(usual);
+    let default = dialect::dialect_for(settings.kind).base;
+    let text = settings.base_url.as_deref().unwrap_or(default);
     if text.is_empty() {
         return invalid("it needs a `base_url`, such as `https://llm.example.org/v1`");
     }
@@ -101,7 +101,7 @@ pub fn is_own_server(settings: &ProviderSettings) -> bool {
     own_kind && base_url(settings).is_ok_and(|url| is_loopback(&url) || settings.allow_http)
 }
 
-fn bearer(secret: &Secret) -> Result<HeaderValue> {
+fn bearer_header(secret: &Secret) -> Result<HeaderValue> {
     let mut value = HeaderValue::from_str(&format!("Bearer {}", secret.expose()))
         .map_err(|_| Error::unauthorized("the key holds characters that no key has; copy it again"))?;
     value.set_sensitive(true);
@@ -111,7 +111,7 @@ fn bearer(secret: &Secret) -> Result<HeaderValue> {
 impl ProviderKind {
     /// Where that kind of provider is; empty where the app must say.
     pub fn usual_base_url(self) -> &'static str {
-        dialect::of(self).base
+        dialect::dialect_for(self).base
     }
 }
 
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn a_path_is_joined_behind_the_base() {
         for base in ["https://h/v1", "https://h/v1/"] {
-            let http = Http::new(&settings(ProviderKind::Compatible, Some(base), false)).expect("a client");
+            let http = ProviderClient::new(&settings(ProviderKind::Compatible, Some(base), false)).expect("a client");
             assert_eq!(http.url("chat/completions").as_str(), "https://h/v1/chat/completions");
         }
     }
@@ -172,6 +172,6 @@ mod tests {
             pins: vec!["sha256/short".into()],
             ..settings(ProviderKind::OpenAi, None, false)
         };
-        assert!(Http::new(&pinned).is_err());
+        assert!(ProviderClient::new(&pinned).is_err());
     }
 }

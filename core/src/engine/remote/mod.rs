@@ -1,47 +1,49 @@
 //! The engine that answers over the network: one client, one reader, and a row of data for each kind of provider.
 //!
 //! ```text
-//! answer(job) ──► body (dialect) ──► HTTP ──► frames ──► delta ──► writer ──► chunks
+//! answer(job) ──► body (dialect) ──► HTTP ──► frames ──► delta ──► assembler ──► chunks
 //!   retried while nothing is visible    events, lines   what it   calls, tags,
 //!   (exchange, circuit, failure)        cut anywhere    says      usage, cost
 //! ```
 //!
 //! What it is handed is ready: an address, a credential, a model with its price, and the terms that a receipt shows.
 
+mod assembler;
 mod body;
 mod circuit;
 mod delta;
 mod dialect;
+mod error;
 mod exchange;
-mod failure;
 mod frames;
 mod http;
 mod models;
 mod provider;
+mod reader;
 #[cfg(feature = "testing")]
 mod replay;
 mod sign_in;
 mod think;
+mod timeouts;
 mod upstreams;
-mod writer;
 
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-pub use circuit::Circuit;
-pub use exchange::Timeouts;
-pub use http::{Http, base_url, is_own_server};
-pub use models::{ModelList, list_models, openrouter_providers};
+pub use circuit::CircuitBreaker;
+pub use http::{ProviderClient, base_url, is_own_server};
+pub use models::{list_models, openrouter_providers};
 pub use provider::{Abilities, Price, ProviderKind, ProviderSettings, RemoteModel, Secret};
 #[cfg(feature = "testing")]
 pub use replay::{Replayed, replay};
 pub use sign_in::SignIn;
+pub use timeouts::Timeouts;
 pub use upstreams::Upstreams;
 
 use super::{Engine, Job};
 use crate::chat::DataPolicy;
-use failure::Who;
+use error::RequestContext;
 
 /// A model at a provider.
 #[derive(Debug)]
@@ -56,7 +58,7 @@ pub struct Connection {
     /// The provider.
     pub settings: ProviderSettings,
     /// The way to it.
-    pub http: Http,
+    pub http: ProviderClient,
     /// Its credential; empty where it wants none.
     pub secret: Secret,
     /// The model that answers.
@@ -66,7 +68,7 @@ pub struct Connection {
     /// What receipts say of it.
     pub data_policy: DataPolicy,
     /// Its health, shared by all requests.
-    pub circuit: Arc<Circuit>,
+    pub circuit: Arc<CircuitBreaker>,
     /// How long to wait for what.
     pub timeouts: Timeouts,
 }
@@ -90,8 +92,8 @@ impl Engine for RemoteEngine {
 }
 
 impl Connection {
-    fn who(&self) -> Who<'_> {
-        Who {
+    fn request_context(&self) -> RequestContext<'_> {
+        RequestContext {
             provider: &self.settings.name,
             kind: self.settings.kind,
             model: &self.model.id,

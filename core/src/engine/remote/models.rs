@@ -7,21 +7,23 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::dialect;
-use super::failure::{Failure, Who};
-use super::http::Http;
+use super::error::{AttemptError, RequestContext};
+use super::http::ProviderClient;
 use super::provider::{Abilities, Price, ProviderKind, ProviderSettings, RemoteModel, Secret};
 use crate::error::{Error, Result};
-
-/// What [`list_models`] found.
-pub type ModelList = Vec<RemoteModel>;
 
 /// Asks a provider for its models. `today` (as `2026-11-22`) dates the prices.
 ///
 /// # Errors
 /// `Network`, `Unauthorized`, `Provider`.
-pub async fn list_models(http: &Http, settings: &ProviderSettings, secret: &Secret, today: &str) -> Result<ModelList> {
+pub async fn list_models(
+    http: &ProviderClient,
+    settings: &ProviderSettings,
+    secret: &Secret,
+    today: &str,
+) -> Result<Vec<RemoteModel>> {
     let kind = settings.kind;
-    let list = get(http, settings, secret, dialect::of(kind).models).await?;
+    let list = get_json(http, settings, secret, dialect::dialect_for(kind).models).await?;
     let entries = [&list["data"], &list["models"], &list]
         .into_iter()
         .find_map(Value::as_array);
@@ -31,10 +33,13 @@ pub async fn list_models(http: &Http, settings: &ProviderSettings, secret: &Secr
             settings.name
         )));
     };
-    let mut models: ModelList = entries.iter().filter_map(|entry| model(kind, entry, today)).collect();
+    let mut models: Vec<RemoteModel> = entries
+        .iter()
+        .filter_map(|entry| parse_model(kind, entry, today))
+        .collect();
     if kind == ProviderKind::Ollama {
         let ids: Vec<String> = models.iter().map(|model| model.id.clone()).collect();
-        let asked = stream::iter(ids).map(|id| async move { ask_ollama(http, settings, secret, &id).await });
+        let asked = stream::iter(ids).map(|id| async move { describe_ollama_model(http, settings, secret, &id).await });
         let told: Vec<_> = asked.buffered(4).collect().await;
         for (model, (abilities, context)) in models.iter_mut().zip(told) {
             model.abilities = abilities;
@@ -50,34 +55,38 @@ pub async fn list_models(http: &Http, settings: &ProviderSettings, secret: &Secr
 ///
 /// # Errors
 /// `Network`, `Provider`.
-pub async fn openrouter_providers(http: &Http, settings: &ProviderSettings, secret: &Secret) -> Result<Value> {
-    get(http, settings, secret, "providers").await
+pub async fn openrouter_providers(
+    http: &ProviderClient,
+    settings: &ProviderSettings,
+    secret: &Secret,
+) -> Result<Value> {
+    get_json(http, settings, secret, "providers").await
 }
 
-async fn get(http: &Http, settings: &ProviderSettings, secret: &Secret, path: &str) -> Result<Value> {
-    send(settings, http.request(Method::GET, path, secret)?).await
+async fn get_json(http: &ProviderClient, settings: &ProviderSettings, secret: &Secret, path: &str) -> Result<Value> {
+    fetch_json(settings, http.request(Method::GET, path, secret)?).await
 }
 
-async fn send(settings: &ProviderSettings, request: reqwest::RequestBuilder) -> Result<Value> {
+async fn fetch_json(settings: &ProviderSettings, request: reqwest::RequestBuilder) -> Result<Value> {
     let name = &settings.name;
     let unreachable = |_| Error::network(format!("`{name}` cannot be reached; check the network and its address"));
-    let response = request.timeout(PATIENCE).send().await.map_err(unreachable)?;
+    let response = request.timeout(LIST_TIMEOUT).send().await.map_err(unreachable)?;
     let status = response.status();
     let mut body = Vec::new();
     let mut pieces = response.bytes_stream();
     while let Some(piece) = pieces.next().await {
         body.extend_from_slice(&piece.map_err(unreachable)?);
-        if body.len() > LONGEST {
+        if body.len() > MAX_LIST_BYTES {
             return Err(Error::provider(format!("the list of `{name}` is over 64 MB; refused")));
         }
     }
     if !status.is_success() {
-        let who = Who {
+        let context = RequestContext {
             provider: name,
             kind: settings.kind,
             model: "",
         };
-        return Err(Failure::refused(&who, status.as_u16(), &body, None).error);
+        return Err(AttemptError::from_response(&context, status.as_u16(), &body, None).error);
     }
     serde_json::from_slice(&body).map_err(|_| {
         Error::provider(format!(
@@ -86,7 +95,7 @@ async fn send(settings: &ProviderSettings, request: reqwest::RequestBuilder) -> 
     })
 }
 
-fn model(kind: ProviderKind, entry: &Value, today: &str) -> Option<RemoteModel> {
+fn parse_model(kind: ProviderKind, entry: &Value, today: &str) -> Option<RemoteModel> {
     let id = entry["id"]
         .as_str()
         .or(entry["model"].as_str())
@@ -114,8 +123,8 @@ fn model(kind: ProviderKind, entry: &Value, today: &str) -> Option<RemoteModel> 
         name: name.to_owned(),
         context: contexts.into_iter().find_map(number),
         max_output: outputs.into_iter().find_map(number),
-        abilities: abilities(kind, entry),
-        price: price(kind, entry, today),
+        abilities: parse_abilities(kind, entry),
+        price: parse_price(kind, entry, today),
         retires: entry["expiration_date"]
             .as_str()
             .map(|date| date.chars().take(10).collect()),
@@ -123,7 +132,7 @@ fn model(kind: ProviderKind, entry: &Value, today: &str) -> Option<RemoteModel> 
     })
 }
 
-fn abilities(kind: ProviderKind, entry: &Value) -> Option<Abilities> {
+fn parse_abilities(kind: ProviderKind, entry: &Value) -> Option<Abilities> {
     match kind {
         ProviderKind::OpenRouter => {
             let has = |list: &Value, what: &str| {
@@ -151,7 +160,7 @@ fn abilities(kind: ProviderKind, entry: &Value) -> Option<Abilities> {
 }
 
 /// OpenRouter gives US dollars for one token, as text.
-fn price(kind: ProviderKind, entry: &Value, today: &str) -> Option<Price> {
+fn parse_price(kind: ProviderKind, entry: &Value, today: &str) -> Option<Price> {
     if kind != ProviderKind::OpenRouter {
         return None;
     }
@@ -171,8 +180,8 @@ fn price(kind: ProviderKind, entry: &Value, today: &str) -> Option<Price> {
 }
 
 /// What Ollama says of one model. A model that it does not describe is listed all the same.
-async fn ask_ollama(
-    http: &Http,
+async fn describe_ollama_model(
+    http: &ProviderClient,
     settings: &ProviderSettings,
     secret: &Secret,
     id: &str,
@@ -180,7 +189,7 @@ async fn ask_ollama(
     let Ok(request) = http.request(Method::POST, "api/show", secret) else {
         return (None, None);
     };
-    let Ok(shown) = send(settings, request.json(&json!({ "model": id }))).await else {
+    let Ok(shown) = fetch_json(settings, request.json(&json!({ "model": id }))).await else {
         return (None, None);
     };
     let context = shown["model_info"].as_object().and_then(|info| {
@@ -201,5 +210,5 @@ async fn ask_ollama(
 }
 
 /// Timeout of model lists and other small requests.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
-const LONGEST: usize = 64 << 20;
+pub(super) const LIST_TIMEOUT: Duration = Duration::from_secs(30);
+const MAX_LIST_BYTES: usize = 64 << 20;

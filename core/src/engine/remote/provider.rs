@@ -76,7 +76,7 @@ pub struct RemoteModel {
     /// The day it is switched off, as `2026-12-31`.
     pub retires: Option<String>,
     /// The server forwards requests to another host, as Ollama does for a `-cloud` model.
-    #[serde(default)]
+    #[serde(default, alias = "passed_on")]
     pub proxied: bool,
 }
 
@@ -188,7 +188,7 @@ impl ProviderKind {
     }
 
     /// The kind of this name.
-    pub fn parse(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn a_kind_reads_and_writes_one_name() {
         for kind in ProviderKind::ALL {
-            assert_eq!(ProviderKind::parse(kind.name()), Some(kind));
+            assert_eq!(ProviderKind::from_name(kind.name()), Some(kind));
             assert_eq!(serde_json::to_value(kind).expect("json"), kind.name());
         }
     }

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use futures_util::{Stream as Bodies, StreamExt};
 use tokio::time::Instant;
 
-use super::exchange::Reading;
-use super::writer::Writer;
+use super::assembler::AnswerAssembler;
+use super::reader::ResponseReader;
 use super::{Connection, dialect};
 use crate::chat::{ChatRequest, Chunk, CostSource, StopReason, Usage};
 use crate::error::Result;
@@ -27,11 +27,11 @@ pub struct Replayed {
 /// Reads the body of an answer that comes in these pieces.
 pub async fn replay(connection: &Connection, request: &ChatRequest, pieces: impl Bodies<Item = Bytes>) -> Replayed {
     let (stream, sink) = Stream::new();
-    let mut writer = Writer::new(connection.settings.kind);
+    let mut assembler = AnswerAssembler::new(connection.settings.kind);
     let now = Instant::now();
-    let reading = Reading {
-        who: connection.who(),
-        framing: dialect::of(connection.settings.kind).framing,
+    let reader = ResponseReader {
+        context: connection.request_context(),
+        framing: dialect::dialect_for(connection.settings.kind).framing,
         sent: now,
         end: now + connection.timeouts.total,
         timeouts: &connection.timeouts,
@@ -39,12 +39,12 @@ pub async fn replay(connection: &Connection, request: &ChatRequest, pieces: impl
         prompt_bytes: 0,
         connection,
     };
-    let working = async {
-        let stop = reading.stream(pieces.map(Ok), &mut writer, &sink).await;
+    let producer = async {
+        let stop = reader.read_stream(pieces.map(Ok), &mut assembler, &sink).await;
         sink.close();
         stop.map_err(|failure| failure.error)
     };
-    let listening = async {
+    let consumer = async {
         let mut chunks = Vec::new();
         while let Ok(batch) = stream.next_batch().await
             && !batch.is_empty()
@@ -53,11 +53,11 @@ pub async fn replay(connection: &Connection, request: &ChatRequest, pieces: impl
         }
         chunks
     };
-    let (stop, chunks) = tokio::join!(working, listening);
+    let (stop, chunks) = tokio::join!(producer, consumer);
     Replayed {
         chunks,
         stop,
-        usage: writer.usage(0).0,
-        cost: writer.cost(0, connection.model.price.as_ref(), connection.data_policy.is_own()),
+        usage: assembler.usage(0).0,
+        cost: assembler.cost(0, connection.model.price.as_ref(), connection.data_policy.is_own()),
     }
 }

@@ -11,15 +11,15 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::failure::{Failure, Who};
-use super::http::Http;
+use super::error::{AttemptError, RequestContext};
+use super::http::ProviderClient;
 use super::provider::{ProviderKind, Secret};
 use crate::error::{Error, Result};
 
 /// A sign-in that has begun.
 #[derive(Debug)]
 pub struct SignIn {
-    http: Http,
+    http: ProviderClient,
     verifier: Secret,
     url: String,
 }
@@ -29,7 +29,7 @@ impl SignIn {
     ///
     /// # Errors
     /// `InvalidRequest` for a callback that is neither `https` nor this machine.
-    pub fn begin(http: Http, callback: Option<&str>) -> Result<Self> {
+    pub fn begin(http: ProviderClient, callback: Option<&str>) -> Result<Self> {
         let mut random = [0; 32];
         let provider = rustls::crypto::ring::default_provider();
         let filled = provider.secure_random.fill(&mut random);
@@ -80,27 +80,27 @@ impl SignIn {
         let sent = self
             .http
             .request(Method::POST, "auth/keys", &Secret::default())?
-            .timeout(super::models::PATIENCE)
+            .timeout(super::models::LIST_TIMEOUT)
             .json(&body)
             .send()
             .await;
         let response = sent.map_err(|_| Error::network("`openrouter` cannot be reached; check the network"))?;
         let status = response.status();
-        let told = response.bytes().await.unwrap_or_default();
+        let body = response.bytes().await.unwrap_or_default();
         if matches!(status.as_u16(), 400 | 403 | 404) {
             return Err(Error::unauthorized(
                 "the code is wrong, used or over ten minutes old; sign in again",
             ));
         }
         if !status.is_success() {
-            let who = Who {
+            let context = RequestContext {
                 provider: "openrouter",
                 kind: ProviderKind::OpenRouter,
                 model: "",
             };
-            return Err(Failure::refused(&who, status.as_u16(), &told, None).error);
+            return Err(AttemptError::from_response(&context, status.as_u16(), &body, None).error);
         }
-        let answer: Value = serde_json::from_slice(&told).unwrap_or_default();
+        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
         match answer["key"].as_str() {
             Some(key) if !key.is_empty() => Ok(Secret::new(key)),
             _ => Err(Error::provider(

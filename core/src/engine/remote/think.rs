@@ -7,13 +7,13 @@ use crate::chat::Chunk;
 
 /// Parser state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum At {
+enum TagState {
     /// Nothing but white space, or the beginning of a tag, so far.
     Start,
     /// Inside the block.
     Thinking,
-    /// Behind the block, where white space is dropped until the answer begins.
-    Behind,
+    /// AfterTag the block, where white space is dropped until the answer begins.
+    AfterTag,
     /// In the answer.
     Answer,
 }
@@ -21,7 +21,7 @@ enum At {
 /// Tells reasoning from text.
 #[derive(Debug)]
 pub(super) struct ThinkTags {
-    at: At,
+    state: TagState,
     /// What may yet turn out to be a tag, or white space.
     held: String,
 }
@@ -29,65 +29,65 @@ pub(super) struct ThinkTags {
 impl ThinkTags {
     pub(super) fn new() -> Self {
         Self {
-            at: At::Start,
+            state: TagState::Start,
             held: String::new(),
         }
     }
 
     /// Takes a piece of content.
     pub(super) fn push(&mut self, piece: &str, chunks: &mut Vec<Chunk>) {
-        if self.at == At::Answer {
-            return say(piece.to_owned(), chunks);
+        if self.state == TagState::Answer {
+            return push_text(piece.to_owned(), chunks);
         }
         self.held.push_str(piece);
         loop {
-            match self.at {
-                At::Start => {
+            match self.state {
+                TagState::Start => {
                     let begun = self.held.trim_start();
-                    if let Some(rest) = begun.strip_prefix(OPEN) {
+                    if let Some(rest) = begun.strip_prefix(OPEN_TAG) {
                         self.held = rest.to_owned();
-                        self.at = At::Thinking;
-                    } else if OPEN.starts_with(begun) {
+                        self.state = TagState::Thinking;
+                    } else if OPEN_TAG.starts_with(begun) {
                         return;
                     } else {
-                        self.at = At::Answer;
-                        return say(std::mem::take(&mut self.held), chunks);
+                        self.state = TagState::Answer;
+                        return push_text(std::mem::take(&mut self.held), chunks);
                     }
                 }
-                At::Thinking => match self.held.find(CLOSE) {
+                TagState::Thinking => match self.held.find(CLOSE_TAG) {
                     Some(end) => {
-                        let rest = self.held[end + CLOSE.len()..].to_owned();
+                        let rest = self.held[end + CLOSE_TAG.len()..].to_owned();
                         self.held.truncate(end);
-                        think(std::mem::replace(&mut self.held, rest), chunks);
-                        self.at = At::Behind;
+                        push_reasoning(std::mem::replace(&mut self.held, rest), chunks);
+                        self.state = TagState::AfterTag;
                     }
                     None => {
-                        let sure = self.held.len() - begun_tag(&self.held, CLOSE);
+                        let sure = self.held.len() - begun_tag(&self.held, CLOSE_TAG);
                         let rest = self.held.split_off(sure);
-                        return think(std::mem::replace(&mut self.held, rest), chunks);
+                        return push_reasoning(std::mem::replace(&mut self.held, rest), chunks);
                     }
                 },
-                At::Behind => {
+                TagState::AfterTag => {
                     let answer = self.held.trim_start().to_owned();
                     self.held.clear();
                     if !answer.is_empty() {
-                        self.at = At::Answer;
-                        say(answer, chunks);
+                        self.state = TagState::Answer;
+                        push_text(answer, chunks);
                     }
                     return;
                 }
-                At::Answer => return,
+                TagState::Answer => return,
             }
         }
     }
 
     /// The content is over: what was held back is what it looks like.
-    pub(super) fn finish(&mut self, chunks: &mut Vec<Chunk>) {
+    pub(super) fn end_content(&mut self, chunks: &mut Vec<Chunk>) {
         let held = std::mem::take(&mut self.held);
-        match self.at {
-            At::Thinking => think(held, chunks),
-            At::Start if held.trim().is_empty() => {}
-            _ => say(held, chunks),
+        match self.state {
+            TagState::Thinking => push_reasoning(held, chunks),
+            TagState::Start if held.trim().is_empty() => {}
+            _ => push_text(held, chunks),
         }
     }
 }
@@ -101,41 +101,41 @@ fn begun_tag(text: &str, tag: &str) -> usize {
         .unwrap_or(0)
 }
 
-fn say(text: String, chunks: &mut Vec<Chunk>) {
+fn push_text(text: String, chunks: &mut Vec<Chunk>) {
     if !text.is_empty() {
         chunks.push(Chunk::Text { text });
     }
 }
 
-fn think(text: String, chunks: &mut Vec<Chunk>) {
+fn push_reasoning(text: String, chunks: &mut Vec<Chunk>) {
     if !text.is_empty() {
         chunks.push(Chunk::Reasoning { text });
     }
 }
 
-const OPEN: &str = "<think>";
-const CLOSE: &str = "</think>";
+const OPEN_TAG: &str = "<think>";
+const CLOSE_TAG: &str = "</think>";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn told(content: &str, size: usize) -> (String, String) {
+    fn split_content(content: &str, size: usize) -> (String, String) {
         let (mut tags, mut chunks) = (ThinkTags::new(), Vec::new());
         let letters: Vec<char> = content.chars().collect();
         for piece in letters.chunks(size) {
             tags.push(&piece.iter().collect::<String>(), &mut chunks);
         }
-        tags.finish(&mut chunks);
-        let mut told = (String::new(), String::new());
+        tags.end_content(&mut chunks);
+        let mut texts = (String::new(), String::new());
         for chunk in chunks {
             match chunk {
-                Chunk::Reasoning { text } => told.0.push_str(&text),
-                Chunk::Text { text } => told.1.push_str(&text),
+                Chunk::Reasoning { text } => texts.0.push_str(&text),
+                Chunk::Text { text } => texts.1.push_str(&text),
                 other => panic!("{other:?}"),
             }
         }
-        told
+        texts
     }
 
     #[test]
@@ -152,7 +152,7 @@ mod tests {
         ] {
             for size in 1..=content.len().max(1) {
                 assert_eq!(
-                    told(content, size),
+                    split_content(content, size),
                     (reasoning.into(), text.into()),
                     "{content:?} by {size}"
                 );

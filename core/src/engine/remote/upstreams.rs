@@ -51,11 +51,11 @@ impl Upstreams {
     ///
     /// # Errors
     /// `Blocked` for an excluded one: the content reached a party that it must not reach.
-    pub fn check(&self, served_by: &str) -> Result<()> {
-        let slug = slug(served_by);
+    pub fn check_served_by(&self, served_by: &str) -> Result<()> {
+        let slug = normalize_slug(served_by);
         let named = |list: &[String]| {
             list.iter()
-                .any(|entry| slug == self::slug(entry) || slug == base(entry))
+                .any(|entry| slug == normalize_slug(entry) || slug == base_slug(entry))
         };
         if named(&self.ignore) || (!self.only.is_empty() && !named(&self.only)) {
             return Err(Error::blocked(format!(
@@ -68,14 +68,14 @@ impl Upstreams {
 }
 
 /// A name as it compares: in lower case, of letters and digits.
-fn slug(name: &str) -> String {
+fn normalize_slug(name: &str) -> String {
     let kept = name.chars().filter(char::is_ascii_alphanumeric);
     kept.map(|c| c.to_ascii_lowercase()).collect()
 }
 
 /// A slug without its variant: `deepinfra/turbo` is one of DeepInfra's.
-fn base(entry: &str) -> String {
-    slug(entry.split('/').next().unwrap_or(entry))
+fn base_slug(entry: &str) -> String {
+    normalize_slug(entry.split('/').next().unwrap_or(entry))
 }
 
 #[cfg(test)]
@@ -101,7 +101,7 @@ mod tests {
             only: vec!["deepinfra/turbo".into(), "fireworks".into()],
             ..Upstreams::default()
         };
-        assert!(upstreams.check("DeepInfra").is_ok() && upstreams.check("Fireworks").is_ok());
-        assert!(upstreams.check("DeepSeek").is_err());
+        assert!(upstreams.check_served_by("DeepInfra").is_ok() && upstreams.check_served_by("Fireworks").is_ok());
+        assert!(upstreams.check_served_by("DeepSeek").is_err());
     }
 }

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::delta::{Counted, Said};
+use super::delta::{Delta, ReportedUsage};
 use super::dialect::BILLING_UPSTREAMS;
-use super::failure::{Failure, Who};
+use super::error::{AttemptError, RequestContext};
 use super::provider::{Price, ProviderKind};
 use super::think::ThinkTags;
 use crate::chat::{Chunk, CostSource, StopReason, Timings, Usage};
@@ -15,14 +15,14 @@ use crate::error::Error;
 
 /// State of one answer. Outlives the connection, so that a cancelled answer can report its usage.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(super) struct AnswerAssembler {
     tags: Option<ThinkTags>,
-    calls: Vec<Call>,
-    counted: Counted,
+    calls: Vec<PartialCall>,
+    reported: ReportedUsage,
     /// Bytes of everything that the model wrote.
-    written: u64,
+    written_bytes: u64,
     /// Of these, bytes of reasoning.
-    reasoned: u64,
+    reasoning_bytes: u64,
     first: Option<Instant>,
     last: Option<Instant>,
     finished: Option<String>,
@@ -33,16 +33,16 @@ pub(super) struct Writer {
     pub(super) visible: bool,
 }
 
-/// A call that is being written.
+/// A call that is being written_bytes.
 #[derive(Debug, Default)]
-struct Call {
+struct PartialCall {
     index: u64,
     id: String,
     name: String,
     arguments: String,
 }
 
-impl Writer {
+impl AnswerAssembler {
     /// A writer for an answer of this kind of provider.
     pub(super) fn new(kind: ProviderKind) -> Self {
         // The hosted ones that always tell reasoning apart may write `<think>` as a word.
@@ -50,9 +50,9 @@ impl Writer {
         Self {
             tags: tags.then(ThinkTags::new),
             calls: Vec::new(),
-            counted: Counted::default(),
-            written: 0,
-            reasoned: 0,
+            reported: ReportedUsage::default(),
+            written_bytes: 0,
+            reasoning_bytes: 0,
             first: None,
             last: None,
             finished: None,
@@ -64,30 +64,30 @@ impl Writer {
     }
 
     /// Takes what an event said; the chunks that it makes go to `chunks`.
-    pub(super) fn take(&mut self, said: Said, now: Instant, chunks: &mut Vec<Chunk>) -> Result<(), Error> {
+    pub(super) fn apply(&mut self, delta: Delta, now: Instant, chunks: &mut Vec<Chunk>) -> Result<(), Error> {
         let before = chunks.len();
-        match said {
-            Said::Reasoning(text) => {
-                self.wrote(text.len(), now);
-                self.reasoned += text.len() as u64;
+        match delta {
+            Delta::Reasoning(text) => {
+                self.count_bytes(text.len(), now);
+                self.reasoning_bytes += text.len() as u64;
                 chunks.push(Chunk::Reasoning { text });
             }
-            Said::Content(text) => {
-                self.wrote(text.len(), now);
+            Delta::Content(text) => {
+                self.count_bytes(text.len(), now);
                 match &mut self.tags {
                     Some(tags) => tags.push(&text, chunks),
                     None => chunks.push(Chunk::Text { text }),
                 }
-                self.reasoned += chunks[before..].iter().map(reasoning_bytes).sum::<u64>();
+                self.reasoning_bytes += chunks[before..].iter().map(reasoning_len).sum::<u64>();
             }
-            Said::Call {
+            Delta::Call {
                 index,
                 id,
                 name,
                 arguments,
             } => {
-                self.wrote(arguments.len(), now);
-                let call = self.call(index)?;
+                self.count_bytes(arguments.len(), now);
+                let call = self.call_at(index)?;
                 // Some repeat the id and the name with every piece.
                 if let Some(id) = id.filter(|_| call.id.is_empty()) {
                     call.id = id;
@@ -96,22 +96,22 @@ impl Writer {
                     call.name = name;
                 }
                 call.arguments.push_str(&arguments);
-                if call.arguments.len() > LONGEST_CALL {
+                if call.arguments.len() > MAX_CALL_BYTES {
                     return Err(Error::provider("the answer holds a tool call of over 16 MB; refused"));
                 }
             }
-            Said::Citation { url, title } => chunks.push(Chunk::Citation { url, title }),
-            Said::Counted(counted) => {
-                let known = &mut self.counted;
+            Delta::Citation { url, title } => chunks.push(Chunk::Citation { url, title }),
+            Delta::Usage(counted) => {
+                let known = &mut self.reported;
                 known.prompt = counted.prompt.or(known.prompt);
                 known.cached = counted.cached.or(known.cached);
                 known.completion = counted.completion.or(known.completion);
                 known.reasoning = counted.reasoning.or(known.reasoning);
                 known.cost = counted.cost.or(known.cost);
             }
-            Said::ServedBy(who) => self.served_by = Some(who),
-            Said::Finished(word) => self.finished = Some(word),
-            Said::Over => self.over = true,
+            Delta::ServedBy(upstream) => self.served_by = Some(upstream),
+            Delta::Finished(word) => self.finished = Some(word),
+            Delta::Done => self.over = true,
         }
         self.visible |= chunks.len() > before;
         Ok(())
@@ -131,18 +131,22 @@ impl Writer {
     ///
     /// # Errors
     /// A failure if it did not stop but broke off, or wrote nothing at all.
-    pub(super) fn finish(&mut self, who: &Who<'_>, chunks: &mut Vec<Chunk>) -> Result<StopReason, Failure> {
+    pub(super) fn end_answer(
+        &mut self,
+        context: &RequestContext<'_>,
+        chunks: &mut Vec<Chunk>,
+    ) -> Result<StopReason, AttemptError> {
         let before = chunks.len();
         if let Some(tags) = &mut self.tags {
-            tags.finish(chunks);
+            tags.end_content(chunks);
         }
-        let provider = who.provider;
+        let provider = context.provider;
         // A cold-starting model may report `stop` with no tokens; a real empty answer has at least one completion
         // token.
-        let nothing = self.written == 0 && self.calls.is_empty() && self.counted.completion.unwrap_or(0) == 0;
+        let nothing = self.written_bytes == 0 && self.calls.is_empty() && self.reported.completion.unwrap_or(0) == 0;
         let stop = match self.finished.as_deref() {
             Some("stop" | "load") | None if nothing && (self.over || self.finished.is_some()) => {
-                return Err(Failure::transient(Error::provider(format!(
+                return Err(AttemptError::transient(Error::provider(format!(
                     "`{provider}` answered with nothing, as a model that is just starting does; try again"
                 ))));
             }
@@ -151,19 +155,19 @@ impl Writer {
             Some("tool_calls" | "function_call" | "tool_use") => StopReason::ToolCall,
             Some("content_filter" | "safety") => StopReason::Filtered,
             Some("insufficient_system_resource") => {
-                return Err(Failure::transient(Error::busy(format!(
+                return Err(AttemptError::transient(Error::busy(format!(
                     "`{provider}` ran out of capacity in the middle of the answer; try again in a moment"
                 ))));
             }
             Some("error") => {
-                return Err(Failure::transient(Error::provider(format!(
+                return Err(AttemptError::transient(Error::provider(format!(
                     "`{provider}` broke the answer off with an error; try again"
                 ))));
             }
             Some(_) => StopReason::End,
             None if self.over => StopReason::End,
             None => {
-                return Err(Failure::transient(Error::network(format!(
+                return Err(AttemptError::transient(Error::network(format!(
                     "the connection to `{provider}` broke off in the middle of the answer; try again"
                 ))));
             }
@@ -180,31 +184,31 @@ impl Writer {
     }
 
     /// The call of this index; a new one if there is none yet.
-    fn call(&mut self, index: u64) -> Result<&mut Call, Error> {
+    fn call_at(&mut self, index: u64) -> Result<&mut PartialCall, Error> {
         let at = self.calls.iter().position(|call| call.index == index);
         if at.is_none() {
-            if self.calls.len() == MOST_CALLS {
+            if self.calls.len() == MAX_CALLS {
                 return Err(Error::provider(format!(
-                    "the answer calls over {MOST_CALLS} tools at once; refused"
+                    "the answer calls over {MAX_CALLS} tools at once; refused"
                 )));
             }
-            self.calls.push(Call {
+            self.calls.push(PartialCall {
                 index,
-                ..Call::default()
+                ..PartialCall::default()
             });
         }
         let at = at.unwrap_or(self.calls.len() - 1);
         Ok(&mut self.calls[at])
     }
 
-    fn end_calls(&mut self, provider: &str, chunks: &mut Vec<Chunk>) -> Result<(), Failure> {
+    fn end_calls(&mut self, provider: &str, chunks: &mut Vec<Chunk>) -> Result<(), AttemptError> {
         for mut call in std::mem::take(&mut self.calls) {
             if call.arguments.trim().is_empty() {
                 call.arguments = "{}".to_owned();
             }
             let whole = serde_json::from_str::<Value>(&call.arguments).is_ok_and(|arguments| arguments.is_object());
             if !whole || call.name.is_empty() {
-                return Err(Failure::transient(Error::provider(format!(
+                return Err(AttemptError::transient(Error::provider(format!(
                     "the model at `{provider}` called a tool with arguments that are not a JSON object; try again"
                 ))));
             }
@@ -212,7 +216,7 @@ impl Writer {
                 call.id = format!("call_{}", call.index);
             }
             self.called = true;
-            let Call {
+            let PartialCall {
                 id, name, arguments, ..
             } = call;
             chunks.push(Chunk::ToolCall { id, name, arguments });
@@ -220,8 +224,8 @@ impl Writer {
         Ok(())
     }
 
-    fn wrote(&mut self, bytes: usize, now: Instant) {
-        self.written += bytes as u64;
+    fn count_bytes(&mut self, bytes: usize, now: Instant) {
+        self.written_bytes += bytes as u64;
         self.first.get_or_insert(now);
         self.last = Some(now);
     }
@@ -229,16 +233,16 @@ impl Writer {
     /// Tokens as the provider counted them, or as the length of the text lets guess.
     pub(super) fn usage(&self, prompt_bytes: u64) -> (Usage, bool) {
         let guess = |bytes: u64| u32::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u32::MAX);
-        let guessed = self.counted.completion.is_none();
-        let completion = self.counted.completion.unwrap_or_else(|| guess(self.written));
+        let guessed = self.reported.completion.is_none();
+        let completion = self.reported.completion.unwrap_or_else(|| guess(self.written_bytes));
         let usage = Usage {
-            prompt_tokens: self.counted.prompt.unwrap_or_else(|| guess(prompt_bytes)),
-            cached_tokens: self.counted.cached.unwrap_or(0),
+            prompt_tokens: self.reported.prompt.unwrap_or_else(|| guess(prompt_bytes)),
+            cached_tokens: self.reported.cached.unwrap_or(0),
             completion_tokens: completion,
             reasoning_tokens: self
-                .counted
+                .reported
                 .reasoning
-                .unwrap_or_else(|| guess(self.reasoned))
+                .unwrap_or_else(|| guess(self.reasoning_bytes))
                 .min(completion),
         };
         (usage, guessed)
@@ -247,7 +251,7 @@ impl Writer {
     /// What it cost, and how that is known.
     pub(super) fn cost(&self, prompt_bytes: u64, price: Option<&Price>, own: bool) -> (f64, CostSource) {
         let (usage, guessed) = self.usage(prompt_bytes);
-        match (self.counted.cost, price) {
+        match (self.reported.cost, price) {
             _ if own => (0.0, CostSource::Free),
             (Some(cost), _) => (cost, CostSource::Provider),
             (None, Some(price)) if guessed => (price.cost(&usage), CostSource::Estimated),
@@ -256,15 +260,15 @@ impl Writer {
         }
     }
 
-    /// How long it took, since the app asked.
-    pub(super) fn timings(&self, asked: Instant, completion_tokens: u32) -> Timings {
+    /// How long it took, since the app requested_at.
+    pub(super) fn timings(&self, requested_at: Instant, completion_tokens: u32) -> Timings {
         let Some((first, last)) = self.first.zip(self.last) else {
             return Timings::default();
         };
         let seconds = last.duration_since(first).as_secs_f64();
         let rest = f64::from(completion_tokens.saturating_sub(1));
         Timings {
-            first_token_ms: first.duration_since(asked).as_secs_f64() * 1000.0,
+            first_token_ms: first.duration_since(requested_at).as_secs_f64() * 1000.0,
             tokens_per_second: if seconds > 0.0 { rest / seconds } else { 0.0 },
             ..Timings::default()
         }
@@ -277,7 +281,7 @@ impl Writer {
     }
 }
 
-fn reasoning_bytes(chunk: &Chunk) -> u64 {
+fn reasoning_len(chunk: &Chunk) -> u64 {
     match chunk {
         Chunk::Reasoning { text } => text.len() as u64,
         _ => 0,
@@ -286,5 +290,5 @@ fn reasoning_bytes(chunk: &Chunk) -> u64 {
 
 /// What English takes, a little generously: an estimate that is shown as one.
 const BYTES_PER_TOKEN: u64 = 4;
-const MOST_CALLS: usize = 128;
-const LONGEST_CALL: usize = 16 << 20;
+const MAX_CALLS: usize = 128;
+const MAX_CALL_BYTES: usize = 16 << 20;

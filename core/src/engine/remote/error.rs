@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind};
 
 /// A failure of one attempt.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Failure {
+pub(crate) struct AttemptError {
     /// Error returned if the request is not retried.
     pub(crate) error: Error,
     /// Whether a retry may succeed.
@@ -21,9 +21,9 @@ pub(crate) struct Failure {
     pub(crate) retry_after: Option<Duration>,
 }
 
-impl Failure {
+impl AttemptError {
     /// One that another attempt would meet again.
-    pub(crate) fn fatal(error: Error) -> Self {
+    pub(crate) fn permanent(error: Error) -> Self {
         Self {
             error,
             transient: false,
@@ -41,40 +41,45 @@ impl Failure {
     }
 
     /// From an HTTP error response.
-    pub(super) fn refused(who: &Who<'_>, status: u16, body: &[u8], retry_after: Option<Duration>) -> Self {
+    pub(super) fn from_response(
+        context: &RequestContext<'_>,
+        status: u16,
+        body: &[u8],
+        retry_after: Option<Duration>,
+    ) -> Self {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         // Most wrap it in `error`; Ollama has a string there; some send a list of one.
         let error = body.get("error").or_else(|| body.get(0)?.get("error")).unwrap_or(&body);
-        Self::told(who, status, error, retry_after)
+        Self::classify(context, status, error, retry_after)
     }
 
     /// The provider broke an answer off with this error object, in the middle of a stream that began well.
-    pub(super) fn in_stream(who: &Who<'_>, error: &Value) -> Self {
+    pub(super) fn from_stream_error(context: &RequestContext<'_>, error: &Value) -> Self {
         let status = [&error["code"], &error["http_status"], &error["status_code"]]
             .into_iter()
             .find_map(|code| code.as_u64().or_else(|| code.as_str()?.parse().ok()))
             .and_then(|code| u16::try_from(code).ok());
-        let status = status.unwrap_or_else(|| match code_of(error).as_deref() {
+        let status = status.unwrap_or_else(|| match error_code(error).as_deref() {
             Some("rate_limit_exceeded" | "rate_limit_error") => 429,
             Some("provider_overloaded" | "overloaded_error" | "unavailable_error") => 503,
             Some("timeout") => 504,
             _ => 502,
         });
-        Self::told(who, status, error, None)
+        Self::classify(context, status, error, None)
     }
 
-    fn told(who: &Who<'_>, status: u16, error: &Value, retry_after: Option<Duration>) -> Self {
-        let code = code_of(error);
+    fn classify(context: &RequestContext<'_>, status: u16, error: &Value, retry_after: Option<Duration>) -> Self {
+        let code = error_code(error);
         let availability = &error["availability"];
         let about = match &code {
-            Some(code) => format!("`{}` refused (status {status}, `{code}`)", who.provider),
-            None => format!("`{}` refused (status {status})", who.provider),
+            Some(code) => format!("`{}` refused (status {status}, `{code}`)", context.provider),
+            None => format!("`{}` refused (status {status})", context.provider),
         };
         let retry_after = retry_after.or_else(|| {
             let seconds = availability["retry_after"].as_f64()?;
             Duration::try_from_secs_f64(seconds).ok()
         });
-        let (kind, remedy) = meaning(who, status, code.as_deref().unwrap_or_default(), error);
+        let (kind, remedy) = kind_and_remedy(context, status, code.as_deref().unwrap_or_default(), error);
         let remedy = match (kind, retry_after) {
             (ErrorKind::RateLimited, Some(after)) => {
                 format!("too many requests; try again in {} s", after.as_secs().max(1))
@@ -92,15 +97,15 @@ impl Failure {
 
 /// The provider and model that error messages name.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Who<'a> {
+pub(super) struct RequestContext<'a> {
     pub(super) provider: &'a str,
     pub(super) kind: ProviderKind,
     pub(super) model: &'a str,
 }
 
 /// Error kind and remedy for a status and code, after the providers' own documentation.
-fn meaning(who: &Who<'_>, status: u16, code: &str, error: &Value) -> (ErrorKind, String) {
-    let Who { provider, model, .. } = who;
+fn kind_and_remedy(context: &RequestContext<'_>, status: u16, code: &str, error: &Value) -> (ErrorKind, String) {
+    let RequestContext { provider, model, .. } = context;
     let own = |kind, text: &str| (kind, text.to_owned());
     match code {
         "context_length_exceeded"
@@ -168,7 +173,7 @@ fn meaning(who: &Who<'_>, status: u16, code: &str, error: &Value) -> (ErrorKind,
 }
 
 /// The machine-readable name of an error: short, and of nothing but letters, digits and joints.
-fn code_of(error: &Value) -> Option<String> {
+fn error_code(error: &Value) -> Option<String> {
     let places = [
         &error["availability"]["code"],
         &error["metadata"]["error_type"],
@@ -188,14 +193,14 @@ fn code_of(error: &Value) -> Option<String> {
 mod tests {
     use super::*;
 
-    const WHO: Who<'static> = Who {
+    const CONTEXT: RequestContext<'static> = RequestContext {
         provider: "p",
         kind: ProviderKind::OpenRouter,
         model: "m",
     };
 
-    fn refused(status: u16, body: &str) -> Failure {
-        Failure::refused(&WHO, status, body.as_bytes(), None)
+    fn parse_response(status: u16, body: &str) -> AttemptError {
+        AttemptError::from_response(&CONTEXT, status, body.as_bytes(), None)
     }
 
     #[test]
@@ -238,7 +243,7 @@ mod tests {
                 false,
             ),
         ] {
-            let failure = refused(status, body);
+            let failure = parse_response(status, body);
             assert_eq!(
                 (failure.error.kind(), failure.transient),
                 (kind, transient),
@@ -260,7 +265,7 @@ mod tests {
             (serde_json::json!({"type": "overloaded_error"}), ErrorKind::Busy),
             (serde_json::json!("zyx"), ErrorKind::Provider),
         ] {
-            let failure = Failure::in_stream(&WHO, &error);
+            let failure = AttemptError::from_stream_error(&CONTEXT, &error);
             assert_eq!((failure.error.kind(), failure.transient), (kind, true), "{error}");
             assert!(!failure.error.to_string().contains("zyx"));
         }
