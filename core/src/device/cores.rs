@@ -31,7 +31,7 @@ pub(super) fn performance_cores_in(root: &Path) -> usize {
     let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
     // Hardware threads by the core that they are on; of each core what it can do, by capacity and by frequency.
     let mut cores = BTreeMap::new();
-    for cpu in allowed.map(parse_list).unwrap_or_default() {
+    for cpu in allowed.map(parse_cpu_list).unwrap_or_default() {
         let folder = root.join(format!("sys/devices/system/cpu/cpu{cpu}"));
         let read = |name: &str| fs::read_to_string(folder.join(name)).ok();
         let number = |name: &str| read(name)?.trim().parse::<u64>().ok();
@@ -47,19 +47,19 @@ pub(super) fn performance_cores_in(root: &Path) -> usize {
 }
 
 /// The kernel's way to write a set: `0-3,6`.
-fn parse_list(text: &str) -> Vec<u32> {
+fn parse_cpu_list(text: &str) -> Vec<u32> {
     let mut numbers = Vec::new();
     for part in text.trim().split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         if let (Ok(first), Ok(last)) = (first.trim().parse::<u32>(), last.trim().parse::<u32>()) {
-            numbers.extend(first..=last.min(first.saturating_add(MOST_CPUS)));
+            numbers.extend(first..=last.min(first.saturating_add(MAX_CPUS)));
         }
     }
     numbers
 }
 
 /// What Linux can be built for at most.
-const MOST_CPUS: u32 = 8192;
+const MAX_CPUS: u32 = 8192;
 
 #[cfg(test)]
 mod tests {

@@ -28,7 +28,7 @@ pub fn snapshot() -> Result<Snapshot> {
         .with_cpu(CpuRefreshKind::nothing());
     let unsupported = |cause| Error::unsupported(format!("this system does not describe itself: {cause}"));
     let system = System::new_with_specifics(wanted).map_err(unsupported)?;
-    let memory = memory(&system);
+    let memory = measure_memory(&system);
     if memory.total == 0 {
         return Err(Error::unsupported(
             "this system does not say how much memory it has; give a budget instead",
@@ -38,7 +38,7 @@ pub fn snapshot() -> Result<Snapshot> {
         memory_total: memory.total,
         memory_available: memory.available,
         memory_source: memory.source.to_owned(),
-        threads: u32::try_from(threads()).unwrap_or(u32::MAX).max(1),
+        threads: u32::try_from(compute_threads()).unwrap_or(u32::MAX).max(1),
         cpu: system
             .cpus()
             .first()
@@ -49,14 +49,14 @@ pub fn snapshot() -> Result<Snapshot> {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn memory(system: &System) -> Memory {
+fn measure_memory(system: &System) -> Memory {
     use std::path::Path;
-    let machine = linux_memory(Path::new("/")).unwrap_or(Memory {
+    let machine = read_meminfo(Path::new("/")).unwrap_or(Memory {
         total: system.total_memory(),
         available: system.available_memory(),
         source: "system",
     });
-    match super::cgroup::memory(Path::new("/")) {
+    match super::cgroup::memory_limit(Path::new("/")) {
         Some(limit) if limit.available < machine.available => Memory {
             total: machine.total.min(limit.limit),
             available: limit.available,
@@ -71,7 +71,7 @@ fn memory(system: &System) -> Memory {
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn memory(system: &System) -> Memory {
+fn measure_memory(system: &System) -> Memory {
     Memory {
         total: system.total_memory(),
         available: system.available_memory(),
@@ -81,7 +81,7 @@ fn memory(system: &System) -> Memory {
 
 /// The kernel's own estimate, from the file system at `root`.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn linux_memory(root: &std::path::Path) -> Option<Memory> {
+fn read_meminfo(root: &std::path::Path) -> Option<Memory> {
     let text = std::fs::read_to_string(root.join("proc/meminfo")).ok()?;
     let bytes = |name: &str| {
         let line = text
@@ -98,7 +98,7 @@ fn linux_memory(root: &std::path::Path) -> Option<Memory> {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn threads() -> usize {
+fn compute_threads() -> usize {
     let allowed = available_parallelism().map_or(1, usize::from);
     match super::cores::performance_cores_in(std::path::Path::new("/")) {
         0 => allowed,
@@ -107,7 +107,7 @@ fn threads() -> usize {
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn threads() -> usize {
+fn compute_threads() -> usize {
     available_parallelism().map_or(1, usize::from)
 }
 
@@ -139,7 +139,7 @@ mod tests {
         std::fs::create_dir(root.path().join("proc")).expect("a folder");
         let text = "MemTotal:       24684092 kB\nMemFree:        1 kB\nMemAvailable:   24011804 kB\n";
         std::fs::write(root.path().join("proc/meminfo"), text).expect("a file");
-        let memory = linux_memory(root.path()).expect("understood");
+        let memory = read_meminfo(root.path()).expect("understood");
         assert_eq!((memory.total, memory.available), (24_684_092 * 1024, 24_011_804 * 1024));
     }
 }

@@ -1,7 +1,7 @@
 //! What only the app's side of a phone can tell: the network, the battery, the heat, and what iOS lets an app take.
 //!
 //! The core asks; Swift and Kotlin answer (`AppleHost`, `AndroidHost`), so that the core needs no platform code. A desktop
-//! has [`Desktop`], which says nothing and thereby forbids nothing.
+//! has [`NoHost`], which says nothing and thereby forbids nothing.
 
 use serde::{Deserialize, Serialize};
 
@@ -61,9 +61,9 @@ pub enum Heat {
 
 /// A host that says nothing.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Desktop;
+pub struct NoHost;
 
-impl Host for Desktop {
+impl Host for NoHost {
     fn facts(&self) -> HostFacts {
         HostFacts::default()
     }

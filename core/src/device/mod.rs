@@ -13,7 +13,7 @@ mod host;
 use serde::{Deserialize, Serialize};
 
 pub use desktop::{peak_resident_bytes, snapshot};
-pub use host::{Desktop, Heat, Host, HostFacts, Network};
+pub use host::{Heat, Host, HostFacts, Network, NoHost};
 
 /// One look at the device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -44,7 +44,7 @@ pub fn catalog() -> Vec<CatalogEntry> {
 /// An entry as the file has it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Row {
+struct CatalogRow {
     id: String,
     reference: String,
     name: String,
@@ -59,14 +59,14 @@ struct Row {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct CatalogFile {
     as_of: String,
-    models: Vec<Row>,
+    models: Vec<CatalogRow>,
 }
 
-fn read(text: &str) -> serde_json::Result<Vec<CatalogEntry>> {
-    let File { as_of, models } = serde_json::from_str(text)?;
-    let entry = |row: Row| {
+fn parse_catalog(text: &str) -> serde_json::Result<Vec<CatalogEntry>> {
+    let CatalogFile { as_of, models } = serde_json::from_str(text)?;
+    let entry = |row: CatalogRow| {
         Some(CatalogEntry {
             id: row.id,
             model: ModelRef::parse(&row.reference).ok()?,
@@ -86,7 +86,7 @@ fn read(text: &str) -> serde_json::Result<Vec<CatalogEntry>> {
 
 // A test reads the same text, so that a mistake in it is found there and not by an app.
 static CATALOG: LazyLock<Vec<CatalogEntry>> =
-    LazyLock::new(|| read(include_str!("../../data/catalog.json")).unwrap_or_default());
+    LazyLock::new(|| parse_catalog(include_str!("../../data/catalog.json")).unwrap_or_default());
 
 #[cfg(test)]
 mod tests {
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn every_entry_can_be_read_and_they_grow() {
         let text = include_str!("../../data/catalog.json");
-        let entries = read(text).expect("valid");
+        let entries = parse_catalog(text).expect("valid");
         assert_eq!(entries.len(), text.matches("\"id\":").count(), "a reference is none");
         assert!(entries.is_sorted_by_key(|entry| entry.size_bytes));
         for entry in entries {

@@ -15,7 +15,7 @@ pub mod store;
 
 pub use catalog::{CatalogEntry, catalog};
 pub use download::{DownloadEvent, DownloadStream};
-pub(crate) use fit::verdict::{judge, judge_file};
+pub(crate) use fit::verdict::{fit_path, fit_reference};
 pub use fit::{Budget, CacheType, FitOptions, FitReport, LoadPlan, Need, Suggestion, Verdict};
 pub use reference::{HubFile, ModelRef};
 pub use store::InstalledModel;

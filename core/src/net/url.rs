@@ -13,7 +13,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 }
 
 /// Redacts a URL for errors, events and files: removes the query, where signatures are, and the credentials.
-pub(crate) fn shown(address: &str) -> String {
+pub(crate) fn redact_url(address: &str) -> String {
     let bare = address.split(['?', '#']).next().unwrap_or_default();
     let Some((scheme, rest)) = bare.split_once("://") else {
         return bare.to_owned();

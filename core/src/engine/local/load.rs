@@ -62,7 +62,7 @@ fn load(settings: &LocalSettings, cancel: &Cancel) -> Result<Loaded, LoadError> 
         budget_bytes: None,
     };
     let snapshot = device::snapshot()?;
-    let fit = model::judge_file(&settings.path, &options, &snapshot)?;
+    let fit = model::fit_path(&settings.path, &options, &snapshot)?;
     if fit.verdict == Verdict::TooLarge {
         return Err(Error::too_large(too_large(&fit)).into());
     }

@@ -33,14 +33,14 @@ use crate::device::Snapshot;
 use crate::error::{Error, Result};
 use crate::model::gguf::Head;
 
-mod outline;
 mod plan;
 mod report;
+mod sparse_file;
 mod suggest;
 pub(super) mod verdict;
 
-use outline::Outline;
-use plan::Question;
+use plan::FitProbe;
+use sparse_file::SparseModelFile;
 
 pub(crate) use plan::context_params;
 pub use report::{Budget, CacheType, FitOptions, FitReport, LoadPlan, Need, Suggestion, Verdict};
@@ -62,8 +62,8 @@ pub fn fit_file(
     options: &FitOptions,
     snapshot: &Snapshot,
 ) -> Result<FitReport> {
-    let asked = options.context.unwrap_or(DEFAULT_CONTEXT);
-    if asked == 0 {
+    let requested = options.context.unwrap_or(DEFAULT_CONTEXT);
+    if requested == 0 {
         return Err(Error::invalid_request(
             "a context has at least 1 token; leave it out for the default of 4096",
         ));
@@ -75,7 +75,7 @@ pub fn fit_file(
             head.needed_size
         )));
     }
-    let context = asked.min(head.context_length);
+    let context = requested.min(head.context_length);
     let cache = options.cache_type.unwrap_or_default();
     let budget = budget(options, snapshot);
 
@@ -83,17 +83,17 @@ pub fn fit_file(
         .metadata()
         .map_err(|cause| Error::file(path, "read", &cause))?
         .len();
-    let outline = match present >= head.needed_size {
+    let sparse_file = match present >= head.needed_size {
         true => None,
-        false => Some(Outline::of(path, head.data_offset, size_bytes)?),
+        false => Some(SparseModelFile::create(path, head.data_offset, size_bytes)?),
     };
-    let question = Question {
-        path: outline.as_ref().map_or(path, Outline::path),
+    let probe = FitProbe {
+        path: sparse_file.as_ref().map_or(path, SparseModelFile::path),
         head,
         threads: snapshot.threads,
         budget: budget.bytes,
     };
-    let plans = question.plans(&suggest::candidates(context, cache))?;
+    let plans = probe.best_plans(&suggest::variants(context, cache))?;
     let Some((plan, others)) = plans.split_first() else {
         return Err(Error::internal("a fit without a plan; please report this"));
     };
@@ -103,7 +103,7 @@ pub fn fit_file(
         need: plan.need,
         evictable: plan.evictable,
         load: plan.load,
-        reason: suggest::reason(plan, &budget, asked, head),
+        reason: suggest::explain_verdict(plan, &budget, requested, head),
         budget,
         context,
         cache_type: cache,
@@ -112,17 +112,17 @@ pub fn fit_file(
         quantization: head.quantization.clone(),
         size_bytes,
         network_bytes: 0,
-        suggestions: suggest::suggestions(plan, others),
+        suggestions: suggest::build_suggestions(plan, others),
     })
 }
 
 /// The verdict on a model whose need is known from before, on the memory that there is now.
 pub(crate) fn verdict_of(need: u64, weights: u64, snapshot: &Snapshot) -> Verdict {
-    judge(need, weights, budget(&FitOptions::default(), snapshot).bytes)
+    classify(need, weights, budget(&FitOptions::default(), snapshot).bytes)
 }
 
 /// Applies the table in the module documentation to one load plan.
-fn judge(total: u64, evictable: u64, budget: u64) -> Verdict {
+fn classify(total: u64, evictable: u64, budget: u64) -> Verdict {
     // Bytes that must stay resident: all that cannot be evicted, and three quarters of what can.
     let least = total.saturating_sub(evictable / 4);
     if total <= budget {
@@ -142,7 +142,7 @@ fn budget(options: &FitOptions, snapshot: &Snapshot) -> Budget {
         },
         None => {
             let available = snapshot.memory_available;
-            let reserve = (available / 10).clamp(LEAST_RESERVE, MOST_RESERVE);
+            let reserve = (available / 10).clamp(MIN_RESERVE_BYTES, MAX_RESERVE_BYTES);
             Budget {
                 bytes: available.saturating_sub(reserve),
                 source: format!("{} less a reserve", snapshot.memory_source),
@@ -159,8 +159,8 @@ fn other_bytes(head: &Head, context: u32) -> u64 {
 
 /// Default context in tokens: enough for a long conversation, and cheap on every phone.
 pub(crate) const DEFAULT_CONTEXT: u32 = 4096;
-const LEAST_RESERVE: u64 = 64_000_000;
-const MOST_RESERVE: u64 = 1 << 30;
+const MIN_RESERVE_BYTES: u64 = 64_000_000;
+const MAX_RESERVE_BYTES: u64 = 1 << 30;
 
 #[cfg(test)]
 mod tests {
@@ -180,7 +180,7 @@ mod tests {
             (u64::MAX, u64::MAX, u64::MAX - 1, Verdict::Tight),
         ] {
             assert_eq!(
-                judge(total, evictable, budget),
+                classify(total, evictable, budget),
                 expected,
                 "{total} {evictable} {budget}"
             );

@@ -5,7 +5,7 @@ use std::path::Path;
 use nearside_llama::{ContextParams, Probe};
 
 use super::report::{CacheType, LoadPlan, Need, Verdict};
-use super::{judge, other_bytes};
+use super::{classify, other_bytes};
 use crate::error::{Error, Result};
 use crate::model::gguf::Head;
 
@@ -14,7 +14,7 @@ use crate::model::gguf::Head;
 pub(crate) fn context_params(context: u32, cache: CacheType, threads: u32) -> ContextParams {
     ContextParams {
         context,
-        batch: BATCH,
+        batch: BATCH_TOKENS,
         threads,
         cache: cache.into(),
     }
@@ -22,7 +22,7 @@ pub(crate) fn context_params(context: u32, cache: CacheType, threads: u32) -> Co
 
 /// Input of one memory estimate: model, device, budget.
 #[derive(Debug)]
-pub(super) struct Question<'a> {
+pub(super) struct FitProbe<'a> {
     /// A file of the model's full size.
     pub(super) path: &'a Path,
     pub(super) head: &'a Head,
@@ -41,19 +41,19 @@ pub(super) struct Plan {
     pub(super) verdict: Verdict,
 }
 
-impl Question<'_> {
+impl FitProbe<'_> {
     /// The best plan for each of these contexts and caches, in their order; only the first where that fits. What llama.cpp
     /// can't make (a cache type that does not go with the model) is left out, but for the first, which is what was
     /// asked: that is an error.
     ///
     /// The model is opened once for each way to load it, and never twice at a time: its vocabulary takes memory.
-    pub(super) fn plans(&self, wanted: &[(u32, CacheType)]) -> Result<Vec<Plan>> {
+    pub(super) fn best_plans(&self, wanted: &[(u32, CacheType)]) -> Result<Vec<Plan>> {
         let fits = |plan: &&Plan| plan.verdict == Verdict::Fits;
-        let repacked = self.plans_loaded(LoadPlan::Repacked, wanted)?;
+        let repacked = self.plans_for(LoadPlan::Repacked, wanted)?;
         if let Some(plan) = repacked.first().and_then(Option::as_ref).filter(fits) {
             return Ok(vec![*plan]);
         }
-        let mapped = self.plans_loaded(LoadPlan::Mapped, wanted)?;
+        let mapped = self.plans_for(LoadPlan::Mapped, wanted)?;
         let best = repacked.iter().zip(&mapped).filter_map(|(repacked, mapped)| {
             let repacked = repacked.as_ref().filter(fits);
             repacked.or(mapped.as_ref()).copied()
@@ -61,24 +61,24 @@ impl Question<'_> {
         Ok(best.collect())
     }
 
-    fn plans_loaded(&self, load: LoadPlan, wanted: &[(u32, CacheType)]) -> Result<Vec<Option<Plan>>> {
-        let probe = Probe::open(self.path, load.into()).map_err(refused)?;
+    fn plans_for(&self, load: LoadPlan, wanted: &[(u32, CacheType)]) -> Result<Vec<Option<Plan>>> {
+        let probe = Probe::open(self.path, load.into()).map_err(map_probe_error)?;
         let mut plans = Vec::with_capacity(wanted.len());
-        for (place, (context, cache)) in wanted.iter().enumerate() {
-            match self.plan(&probe, load, *context, *cache) {
-                Ok(plan) if place == 0 && plan.verdict == Verdict::Fits => return Ok(vec![Some(plan)]),
+        for (index, (context, cache)) in wanted.iter().enumerate() {
+            match self.estimate(&probe, load, *context, *cache) {
+                Ok(plan) if index == 0 && plan.verdict == Verdict::Fits => return Ok(vec![Some(plan)]),
                 Ok(plan) => plans.push(Some(plan)),
-                Err(error) if place == 0 => return Err(error),
+                Err(error) if index == 0 => return Err(error),
                 Err(_) => plans.push(None),
             }
         }
         Ok(plans)
     }
 
-    fn plan(&self, probe: &Probe, load: LoadPlan, context: u32, cache: CacheType) -> Result<Plan> {
+    fn estimate(&self, probe: &Probe, load: LoadPlan, context: u32, cache: CacheType) -> Result<Plan> {
         let parts = probe
             .need(&context_params(context, cache, self.threads))
-            .map_err(refused)?;
+            .map_err(map_probe_error)?;
         let mut need = Need {
             other: other_bytes(self.head, context),
             ..Need::default()
@@ -89,7 +89,7 @@ impl Question<'_> {
             need.cache = need.cache.saturating_add(part.cache);
             need.compute = need.compute.saturating_add(part.compute);
             // Only what the processor computes on in place stays a mapped file; a GPU pins its pages.
-            if load == LoadPlan::Mapped && part.buffer == PLAIN_BUFFER {
+            if load == LoadPlan::Mapped && part.buffer == CPU_BUFFER {
                 evictable = evictable.saturating_add(part.weights);
             }
         }
@@ -102,13 +102,13 @@ impl Question<'_> {
             load,
             need,
             evictable,
-            verdict: judge(need.total, evictable, self.budget),
+            verdict: classify(need.total, evictable, self.budget),
         })
     }
 }
 
 /// llama.cpp said no to a file whose head passed our own checks, or to the context.
-fn refused(error: nearside_llama::Error) -> Error {
+fn map_probe_error(error: nearside_llama::Error) -> Error {
     use nearside_llama::Error as Llama;
     match error {
         Llama::Load(reason) if reason.contains("unknown model architecture") => {
@@ -127,6 +127,6 @@ fn refused(error: nearside_llama::Error) -> Error {
 }
 
 /// Tokens that are computed at once. Prefill gains nothing from more on a processor, and the compute buffer grows with it.
-const BATCH: u32 = 512;
+const BATCH_TOKENS: u32 = 512;
 /// llama.cpp's name for memory that it computes on as it is.
-const PLAIN_BUFFER: &str = "CPU";
+const CPU_BUFFER: &str = "CPU";

@@ -1,15 +1,15 @@
 //! Reading little-endian values from the beginning of a file whose rest may not be there yet.
 //!
-//! Three things may stop a reader: the bytes end here but the file goes on ([`Stop::More`]), the file itself ends
+//! Three things may stop a reader: the bytes end here but the file goes on ([`CursorError::Incomplete`]), the file itself ends
 //! (damage), or the head would become absurdly long (damage). One place, [`Cursor::take`], tells them apart.
 
 use crate::error::Error;
 
 /// Why reading stopped before the end of the head.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(super) enum CursorError {
     /// The file goes on, the bytes do not.
-    More {
+    Incomplete {
         /// Bytes from the start of the file that are needed.
         at_least: u64,
     },
@@ -47,21 +47,24 @@ impl<'a> Cursor<'a> {
     }
 
     /// Makes sure that `length` more bytes are here, without passing them.
-    pub(super) fn require(&self, length: u64) -> Result<(), Stop> {
+    pub(super) fn require(&self, length: u64) -> Result<(), CursorError> {
         let Some(end) = self.position().checked_add(length).filter(|end| *end <= self.file_size) else {
             return corrupt(format!("it ends at byte {} in the middle of its head", self.file_size));
         };
-        if end > super::MAX_HEAD {
-            return corrupt(format!("its head claims to be over {} bytes long", super::MAX_HEAD));
+        if end > super::MAX_HEAD_BYTES {
+            return corrupt(format!(
+                "its head claims to be over {} bytes long",
+                super::MAX_HEAD_BYTES
+            ));
         }
         if end > self.bytes.len() as u64 {
-            return Err(Stop::More { at_least: end });
+            return Err(CursorError::Incomplete { at_least: end });
         }
         Ok(())
     }
 
     /// The next `length` bytes.
-    pub(super) fn take(&mut self, length: u64) -> Result<&'a [u8], Stop> {
+    pub(super) fn take(&mut self, length: u64) -> Result<&'a [u8], CursorError> {
         self.require(length)?;
         // In bounds and inside usize: `require` compared it with the length of a slice.
         let taken = &self.bytes[self.at..][..length as usize];
@@ -69,16 +72,16 @@ impl<'a> Cursor<'a> {
         Ok(taken)
     }
 
-    pub(super) fn u32(&mut self) -> Result<u32, Stop> {
+    pub(super) fn u32(&mut self) -> Result<u32, CursorError> {
         Ok(u32::from_le_bytes(self.array()?))
     }
 
-    pub(super) fn u64(&mut self) -> Result<u64, Stop> {
+    pub(super) fn u64(&mut self) -> Result<u64, CursorError> {
         Ok(u64::from_le_bytes(self.array()?))
     }
 
     /// A length before `limit` bytes at most, and then as many bytes.
-    pub(super) fn string(&mut self, limit: u64) -> Result<&'a [u8], Stop> {
+    pub(super) fn string(&mut self, limit: u64) -> Result<&'a [u8], CursorError> {
         let length = self.u64()?;
         if length > limit {
             return corrupt(format!(
@@ -89,7 +92,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A number of things, checked against a limit.
-    pub(super) fn count(&mut self, what: &str, limit: u64) -> Result<u64, Stop> {
+    pub(super) fn count(&mut self, what: &str, limit: u64) -> Result<u64, CursorError> {
         let count = self.u64()?;
         if count > limit {
             return corrupt(format!("it claims {count} {what}, and {limit} are allowed"));
@@ -97,37 +100,37 @@ impl<'a> Cursor<'a> {
         Ok(count)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Stop> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], CursorError> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(N as u64)?);
         Ok(array)
     }
 }
 
-impl From<Error> for Stop {
+impl From<Error> for CursorError {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
 }
 
 /// Damage, with the remedy.
-pub(super) fn corrupt<T>(what: impl AsRef<str>) -> Result<T, Stop> {
-    Err(Stop::Failed(Error::corrupt(format!(
+pub(super) fn corrupt<T>(what: impl AsRef<str>) -> Result<T, CursorError> {
+    Err(CursorError::Failed(Error::corrupt(format!(
         "the GGUF file is damaged: {}; download it again, or take another file",
         what.as_ref()
     ))))
 }
 
 /// A sound file that can't be used; `what` names the remedy.
-pub(super) fn unsupported<T>(what: impl AsRef<str>) -> Result<T, Stop> {
-    Err(Stop::Failed(Error::unsupported(format!(
+pub(super) fn unsupported<T>(what: impl AsRef<str>) -> Result<T, CursorError> {
+    Err(CursorError::Failed(Error::unsupported(format!(
         "the GGUF file can't be used: {}",
         what.as_ref()
     ))))
 }
 
 /// Sanitizes text from a file for an error message: at most 64 bytes, no control characters.
-pub(super) fn shown(bytes: &[u8]) -> String {
+pub(super) fn sanitize(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(64)]);
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::cursor::{Cursor, Stop, corrupt, shown, unsupported};
+use super::cursor::{Cursor, CursorError, corrupt, sanitize, unsupported};
 
 /// All keys of a file with their values.
 #[derive(Debug)]
@@ -50,18 +50,18 @@ pub(super) enum Element {
 
 impl<'a> Metadata<'a> {
     /// Reads `count` keys and their values.
-    pub(super) fn read(cursor: &mut Cursor<'a>, count: u64) -> Result<Self, Stop> {
+    pub(super) fn from_cursor(cursor: &mut Cursor<'a>, count: u64) -> Result<Self, CursorError> {
         cursor.require(count * MIN_KEY_SIZE)?;
         let mut values = HashMap::new();
         for _ in 0..count {
             let bytes = cursor.string(MAX_KEY_LENGTH)?;
             let key = match std::str::from_utf8(bytes) {
                 Ok(key) if !key.is_empty() && !key.contains('\0') => key,
-                _ => return corrupt(format!("`{}` is no name of a key", shown(bytes))),
+                _ => return corrupt(format!("`{}` is no name of a key", sanitize(bytes))),
             };
             let value = read_value(cursor, key)?;
             if values.insert(key, value).is_some() {
-                return corrupt(format!("key `{}` appears twice", shown(bytes)));
+                return corrupt(format!("key `{}` appears twice", sanitize(bytes)));
             }
         }
         Ok(Self { values })
@@ -108,7 +108,7 @@ impl<'a> Metadata<'a> {
     }
 
     /// What every tensor's place is a multiple of, in bytes.
-    pub(super) fn alignment(&self) -> Result<u64, Stop> {
+    pub(super) fn alignment(&self) -> Result<u64, CursorError> {
         const KEY: &str = "general.alignment";
         match self.value(KEY) {
             None => Ok(DEFAULT_ALIGNMENT),
@@ -144,7 +144,7 @@ impl<'a> Array<'a> {
         let element = self.element;
         self.bytes
             .chunks_exact(element.size().unwrap_or(1) as usize)
-            .map_while(move |bytes| element.integer(bytes))
+            .map_while(move |bytes| element.decode_integer(bytes))
     }
 
     /// The elements of an array of 32-bit floats; nothing for other types.
@@ -186,7 +186,7 @@ impl Element {
         }
     }
 
-    fn integer(self, bytes: &[u8]) -> Option<i128> {
+    fn decode_integer(self, bytes: &[u8]) -> Option<i128> {
         Some(match self {
             Self::U8 | Self::Bool => u8::from_le_bytes(bytes.try_into().ok()?).into(),
             Self::I8 => i8::from_le_bytes(bytes.try_into().ok()?).into(),
@@ -201,13 +201,13 @@ impl Element {
     }
 }
 
-fn read_value<'a>(cursor: &mut Cursor<'a>, key: &str) -> Result<Value<'a>, Stop> {
+fn read_value<'a>(cursor: &mut Cursor<'a>, key: &str) -> Result<Value<'a>, CursorError> {
     let id = cursor.u32()?;
     if id == ARRAY {
         return read_array(cursor, key).map(Value::Array);
     }
     let Some(element) = Element::from_id(id) else {
-        return corrupt(format!("key `{}` has the unknown type {id}", shown(key.as_bytes())));
+        return corrupt(format!("key `{}` has the unknown type {id}", sanitize(key.as_bytes())));
     };
     let Some(size) = element.size() else {
         return cursor.string(MAX_STRING_LENGTH).map(Value::Text);
@@ -216,19 +216,19 @@ fn read_value<'a>(cursor: &mut Cursor<'a>, key: &str) -> Result<Value<'a>, Stop>
     Ok(match (element, bytes) {
         (Element::Bool, [0]) => Value::Bool(false),
         (Element::Bool, [1]) => Value::Bool(true),
-        (Element::Bool, _) => return corrupt(format!("`{}` is neither true nor false", shown(key.as_bytes()))),
+        (Element::Bool, _) => return corrupt(format!("`{}` is neither true nor false", sanitize(key.as_bytes()))),
         (Element::F32, [a, b, c, d]) => Value::Float(f32::from_le_bytes([*a, *b, *c, *d]).into()),
         (Element::F64, bytes) => Value::Float(bytes.try_into().map_or(f64::NAN, f64::from_le_bytes)),
-        (element, bytes) => Value::Integer(element.integer(bytes).unwrap_or(-1)),
+        (element, bytes) => Value::Integer(element.decode_integer(bytes).unwrap_or(-1)),
     })
 }
 
-fn read_array<'a>(cursor: &mut Cursor<'a>, key: &str) -> Result<Array<'a>, Stop> {
+fn read_array<'a>(cursor: &mut Cursor<'a>, key: &str) -> Result<Array<'a>, CursorError> {
     let id = cursor.u32()?;
     let Some(element) = Element::from_id(id) else {
         return corrupt(format!(
             "the list `{}` has elements of the unknown type {id}",
-            shown(key.as_bytes())
+            sanitize(key.as_bytes())
         ));
     };
     let limit = if element == Element::Text {
@@ -236,7 +236,7 @@ fn read_array<'a>(cursor: &mut Cursor<'a>, key: &str) -> Result<Array<'a>, Stop>
     } else {
         MAX_NUMBERS
     };
-    let count = cursor.count(&format!("elements in `{}`", shown(key.as_bytes())), limit)?;
+    let count = cursor.count(&format!("elements in `{}`", sanitize(key.as_bytes())), limit)?;
     let bytes = match element.size() {
         Some(size) => cursor.take(count * size)?,
         None => {
@@ -253,7 +253,7 @@ fn read_array<'a>(cursor: &mut Cursor<'a>, key: &str) -> Result<Array<'a>, Stop>
     if element == Element::Bool && bytes.iter().any(|byte| *byte > 1) {
         return corrupt(format!(
             "an element of `{}` is neither true nor false",
-            shown(key.as_bytes())
+            sanitize(key.as_bytes())
         ));
     }
     Ok(Array { element, count, bytes })

@@ -4,7 +4,7 @@
 //! a count claims. An app must survive any downloaded file, so this parser runs first and llama.cpp only sees files
 //! that passed.
 //!
-//! - Bytes in, no I/O: [`parse`] takes the beginning of a file, however it was fetched, and says how much more it wants.
+//! - Bytes in, no I/O: [`parse_head`] takes the beginning of a file, however it was fetched, and says how much more it wants.
 //! - Every length, count, offset and product is checked against the file's size before it is used. Nothing is
 //!   allocated by what a count claims, only by bytes that are there; the vocabulary is walked, never copied.
 //! - Damage is [`ErrorKind::Corrupt`](crate::ErrorKind); a sound file that this build can't use (another version, a
@@ -27,17 +27,17 @@ mod quantization;
 mod tensors;
 mod vocabulary;
 
-use cursor::{Cursor, Stop, corrupt, unsupported};
+use cursor::{Cursor, CursorError, corrupt, unsupported};
 use metadata::Metadata;
 use tensors::Tensors;
 
-/// Result of [`parse`].
+/// Result of [`parse_head`].
 #[derive(Debug, Clone, PartialEq)]
-pub enum Parsed {
+pub enum ParseOutcome {
     /// The whole head was there, and it is sound.
-    Whole(Box<Head>),
+    Complete(Box<Head>),
     /// The head goes on behind these bytes.
-    More {
+    Incomplete {
         /// How many bytes from the start of the file are needed to come further: more than were given, and never more
         /// than the file has. The next call may ask again.
         at_least: u64,
@@ -84,11 +84,11 @@ pub struct Head {
 /// # Errors
 /// `Corrupt` for a file that is not GGUF, is damaged, or describes a model that can't be. `Unsupported` for a sound
 /// file that this build can't run. The text names the key or tensor, not the file: the caller knows that better.
-pub fn parse(bytes: &[u8], file_size: u64) -> Result<Parsed> {
+pub fn parse_head(bytes: &[u8], file_size: u64) -> Result<ParseOutcome> {
     match read_head(bytes, file_size) {
-        Ok(head) => Ok(Parsed::Whole(Box::new(head))),
-        Err(Stop::More { at_least }) => Ok(Parsed::More { at_least }),
-        Err(Stop::Failed(error)) => Err(error),
+        Ok(head) => Ok(ParseOutcome::Complete(Box::new(head))),
+        Err(CursorError::Incomplete { at_least }) => Ok(ParseOutcome::Incomplete { at_least }),
+        Err(CursorError::Failed(error)) => Err(error),
     }
 }
 
@@ -96,13 +96,13 @@ impl Head {
     /// Reads the head of the file at `path`, and no more of the file than that.
     ///
     /// # Errors
-    /// Those of [`parse`], with the path before them; `Storage` if the file can't be read.
+    /// Those of [`parse_head`], with the path before them; `Storage` if the file can't be read.
     pub fn read_file(path: &Path) -> Result<Self> {
         let failed = |cause: std::io::Error| Error::file(path, "read", &cause);
         let mut file = File::open(path).map_err(failed)?;
         let file_size = file.metadata().map_err(failed)?.len();
         let mut bytes = Vec::new();
-        let mut wanted = FIRST_READ;
+        let mut wanted = FIRST_READ_BYTES;
         loop {
             let wanted_now = wanted.min(file_size);
             let missing = wanted_now.saturating_sub(bytes.len() as u64);
@@ -113,10 +113,10 @@ impl Head {
                     path.display()
                 )));
             }
-            match parse(&bytes, file_size) {
-                Ok(Parsed::Whole(head)) => return Ok(*head),
+            match parse_head(&bytes, file_size) {
+                Ok(ParseOutcome::Complete(head)) => return Ok(*head),
                 // Doubling keeps the number of attempts small; the limit on heads ends it.
-                Ok(Parsed::More { at_least }) => wanted = at_least.max(2 * wanted_now),
+                Ok(ParseOutcome::Incomplete { at_least }) => wanted = at_least.max(2 * wanted_now),
                 Err(error) => {
                     return Err(Error::new(
                         error.kind(),
@@ -128,18 +128,18 @@ impl Head {
     }
 }
 
-fn read_head(bytes: &[u8], file_size: u64) -> Result<Head, Stop> {
+fn read_head(bytes: &[u8], file_size: u64) -> Result<Head, CursorError> {
     let mut cursor = Cursor::new(bytes, file_size);
     let version = read_version(&mut cursor)?;
     let tensor_count = cursor.count("tensors", MAX_TENSORS)?;
     let key_count = cursor.count("keys", MAX_KEYS)?;
-    let metadata = Metadata::read(&mut cursor, key_count)?;
+    let metadata = Metadata::from_cursor(&mut cursor, key_count)?;
     // Before the tensors: a file of another kind is refused by its first bytes.
-    let model = checks::check(&metadata)?;
+    let model = checks::check_hyperparameters(&metadata)?;
     let alignment = metadata.alignment()?;
-    let tensors = Tensors::read(&mut cursor, tensor_count, alignment)?;
+    let tensors = Tensors::from_cursor(&mut cursor, tensor_count, alignment)?;
     model.check_tensors(&tensors)?;
-    let vocabulary = vocabulary::check(&metadata)?;
+    let vocabulary = vocabulary::check_vocabulary(&metadata)?;
 
     Ok(Head {
         version,
@@ -148,7 +148,7 @@ fn read_head(bytes: &[u8], file_size: u64) -> Result<Head, Stop> {
         context_length: model.context_length,
         block_count: model.block_count,
         embedding_length: model.embedding_length,
-        quantization: tensors.label(metadata.integer("general.file_type")),
+        quantization: tensors.quantization_label(metadata.integer("general.file_type")),
         parameters: tensors.parameters,
         tensor_count,
         token_count: vocabulary.tokens,
@@ -163,7 +163,7 @@ fn read_head(bytes: &[u8], file_size: u64) -> Result<Head, Stop> {
     })
 }
 
-fn read_version(cursor: &mut Cursor<'_>) -> Result<u32, Stop> {
+fn read_version(cursor: &mut Cursor<'_>) -> Result<u32, CursorError> {
     let magic = cursor.take(4)?;
     if magic != b"GGUF" {
         return corrupt("it does not begin with `GGUF`, so it is not a model file of this kind");
@@ -182,9 +182,9 @@ fn read_version(cursor: &mut Cursor<'_>) -> Result<u32, Stop> {
 }
 
 /// Bytes that [`Head::read_file`] reads first: the whole head of models with up to 100,000 tokens.
-const FIRST_READ: u64 = 4 << 20;
+const FIRST_READ_BYTES: u64 = 4 << 20;
 /// The longest head that is read. A vocabulary of 262,144 tokens with its merges makes 16 MB.
-const MAX_HEAD: u64 = 64 << 20;
+const MAX_HEAD_BYTES: u64 = 64 << 20;
 /// Models have some dozens of keys; the hub's own reader allows as many as this.
 const MAX_KEYS: u64 = 100_000;
 /// The largest models have about 2,000 tensors.

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::cursor::{Stop, corrupt};
+use super::cursor::{CursorError, corrupt};
 use super::metadata::{Element, Metadata, Value};
 
 /// What is counted of a vocabulary.
@@ -16,14 +16,14 @@ pub(super) struct Vocabulary {
 }
 
 /// Checks the tokenizer. A model without one passes: llama.cpp knows some.
-pub(super) fn check(metadata: &Metadata<'_>) -> Result<Vocabulary, Stop> {
-    let tokens = tokens(metadata)?;
-    beside_tokens(metadata, "tokenizer.ggml.scores", &[Element::F32, Element::I32], tokens)?;
-    beside_tokens(metadata, "tokenizer.ggml.token_type", &[Element::I32], tokens)?;
-    let merges = merges(metadata)?;
-    character_map(metadata)?;
+pub(super) fn check_vocabulary(metadata: &Metadata<'_>) -> Result<Vocabulary, CursorError> {
+    let tokens = count_tokens(metadata)?;
+    check_token_list(metadata, "tokenizer.ggml.scores", &[Element::F32, Element::I32], tokens)?;
+    check_token_list(metadata, "tokenizer.ggml.token_type", &[Element::I32], tokens)?;
+    let merges = count_merges(metadata)?;
+    check_character_map(metadata)?;
     for key in SPECIAL_TOKENS {
-        special_token(metadata, key, tokens)?;
+        check_special_token(metadata, key, tokens)?;
     }
     for (flag, key) in [
         ("tokenizer.ggml.add_bos_token", "tokenizer.ggml.bos_token_id"),
@@ -37,7 +37,7 @@ pub(super) fn check(metadata: &Metadata<'_>) -> Result<Vocabulary, Stop> {
     Ok(Vocabulary { tokens, merges })
 }
 
-fn tokens(metadata: &Metadata<'_>) -> Result<u64, Stop> {
+fn count_tokens(metadata: &Metadata<'_>) -> Result<u64, CursorError> {
     const KEY: &str = "tokenizer.ggml.tokens";
     let tokens = match metadata.value(KEY) {
         None => return Ok(0),
@@ -64,7 +64,7 @@ fn tokens(metadata: &Metadata<'_>) -> Result<u64, Stop> {
     Ok(tokens.count)
 }
 
-fn beside_tokens(metadata: &Metadata<'_>, key: &str, elements: &[Element], tokens: u64) -> Result<(), Stop> {
+fn check_token_list(metadata: &Metadata<'_>, key: &str, elements: &[Element], tokens: u64) -> Result<(), CursorError> {
     let Some(value) = metadata.value(key) else {
         return Ok(());
     };
@@ -82,7 +82,7 @@ fn beside_tokens(metadata: &Metadata<'_>, key: &str, elements: &[Element], token
     Ok(())
 }
 
-fn merges(metadata: &Metadata<'_>) -> Result<u64, Stop> {
+fn count_merges(metadata: &Metadata<'_>) -> Result<u64, CursorError> {
     const KEY: &str = "tokenizer.ggml.merges";
     match metadata.value(KEY) {
         None => Ok(0),
@@ -92,7 +92,7 @@ fn merges(metadata: &Metadata<'_>) -> Result<u64, Stop> {
 }
 
 /// The normaliser of a T5 tokenizer: a 32-bit length, a table of that many bytes, then texts.
-fn character_map(metadata: &Metadata<'_>) -> Result<(), Stop> {
+fn check_character_map(metadata: &Metadata<'_>) -> Result<(), CursorError> {
     const KEY: &str = "tokenizer.ggml.precompiled_charsmap";
     let map = match metadata.value(KEY) {
         None => return Ok(()),
@@ -100,8 +100,8 @@ fn character_map(metadata: &Metadata<'_>) -> Result<(), Stop> {
         Some(_) => return corrupt(format!("`{KEY}` is not a list of bytes")),
     };
     let mut length = 0_u64;
-    for (place, byte) in map.integers().take(4).enumerate() {
-        length |= ((byte & 0xff) as u64) << (8 * place);
+    for (index, byte) in map.integers().take(4).enumerate() {
+        length |= ((byte & 0xff) as u64) << (8 * index);
     }
     if map.count < 4 || !length.is_multiple_of(4) || length + 4 >= map.count {
         return corrupt(format!(
@@ -112,7 +112,7 @@ fn character_map(metadata: &Metadata<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-fn special_token(metadata: &Metadata<'_>, key: &str, tokens: u64) -> Result<(), Stop> {
+fn check_special_token(metadata: &Metadata<'_>, key: &str, tokens: u64) -> Result<(), CursorError> {
     match metadata.value(key) {
         None => Ok(()),
         // Converters write 2³²-1, which is -1, for "none".

@@ -12,7 +12,7 @@ use crate::model::reference::is_sha256;
 
 /// One entry of `GET /api/models/{repo}/tree/{revision}`.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Entry {
+pub(crate) struct TreeEntry {
     #[serde(rename = "type")]
     kind: String,
     /// From the root of the repository.
@@ -29,7 +29,7 @@ struct Lfs {
     size: Option<u64>,
 }
 
-impl Entry {
+impl TreeEntry {
     /// Bytes.
     pub(crate) fn size(&self) -> u64 {
         self.lfs.as_ref().and_then(|lfs| lfs.size).unwrap_or(self.size)
@@ -44,11 +44,11 @@ impl Entry {
 }
 
 /// The file that is meant.
-pub(crate) fn choose<'a>(repo: &str, entries: &'a [Entry], file: &HubFile) -> Result<&'a Entry> {
+pub(crate) fn select_file<'a>(repo: &str, entries: &'a [TreeEntry], file: &HubFile) -> Result<&'a TreeEntry> {
     let files = || entries.iter().filter(|entry| entry.kind == "file");
     let models = || files().filter(|entry| is_model(&entry.path));
     if models().next().is_none() {
-        let holds = sample(files().map(|entry| entry.path.as_str()));
+        let holds = list_names(files().map(|entry| entry.path.as_str()));
         return Err(Error::invalid_request(format!(
             "repository `{repo}` holds no GGUF model, only {holds}; look for a GGUF conversion of it"
         )));
@@ -62,14 +62,14 @@ pub(crate) fn choose<'a>(repo: &str, entries: &'a [Entry], file: &HubFile) -> Re
             .or_else(|| models().next()),
     };
     let Some(found) = found else {
-        let holds = sample(models().map(|entry| entry.path.as_str()));
-        let asked = match file {
+        let holds = list_names(models().map(|entry| entry.path.as_str()));
+        let requested = match file {
             HubFile::Path { path } => path,
             HubFile::Quantization { label } => label,
             HubFile::Default => "",
         };
         return Err(Error::invalid_request(format!(
-            "repository `{repo}` has nothing named `{asked}`; it has {holds}"
+            "repository `{repo}` has nothing named `{requested}`; it has {holds}"
         )));
     };
     if is_part(&found.path) {
@@ -94,7 +94,7 @@ pub(crate) fn has_label(path: &str, label: &str) -> bool {
 fn is_model(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
     let name = path.rsplit('/').next().unwrap_or_default();
-    name.ends_with(".gguf") && !BESIDE.iter().any(|word| name.contains(word))
+    name.ends_with(".gguf") && !AUXILIARY_MARKERS.iter().any(|word| name.contains(word))
 }
 
 /// Whether the name ends in `-00001-of-00003.gguf`.
@@ -107,13 +107,13 @@ fn is_part(path: &str) -> bool {
     number(count) && front.rsplit_once('-').is_some_and(|(_, part)| number(part))
 }
 
-fn sample<'a>(paths: impl Iterator<Item = &'a str>) -> String {
+fn list_names<'a>(paths: impl Iterator<Item = &'a str>) -> String {
     let mut paths: Vec<String> = paths.map(|path| format!("`{}`", path.escape_debug())).collect();
     if paths.is_empty() {
         return "nothing".to_owned();
     }
-    let more = paths.len().saturating_sub(SHOWN);
-    paths.truncate(SHOWN);
+    let more = paths.len().saturating_sub(MAX_LISTED_NAMES);
+    paths.truncate(MAX_LISTED_NAMES);
     match more {
         0 => paths.join(", "),
         _ => format!("{} and {more} more", paths.join(", ")),
@@ -121,18 +121,18 @@ fn sample<'a>(paths: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// GGUF files that are not models by themselves.
-const BESIDE: &[&str] = &["mmproj", "imatrix", "mtp-", "eagle3-", "dflash-", "dspark-"];
+const AUXILIARY_MARKERS: &[&str] = &["mmproj", "imatrix", "mtp-", "eagle3-", "dflash-", "dspark-"];
 
 /// Names that an error lists at most.
-const SHOWN: usize = 8;
+const MAX_LISTED_NAMES: usize = 8;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::error::ErrorKind::{InvalidRequest, Unsupported};
 
-    fn entries(paths: &[&str]) -> Vec<Entry> {
-        let entry = |path: &&str| Entry {
+    fn entries(paths: &[&str]) -> Vec<TreeEntry> {
+        let entry = |path: &&str| TreeEntry {
             kind: "file".to_owned(),
             path: (*path).to_owned(),
             size: 1,
@@ -173,7 +173,7 @@ mod tests {
         for (paths, file, expected) in table {
             let entries = entries(paths);
             assert_eq!(
-                choose("o/r", &entries, file).map(|e| e.path.as_str()),
+                select_file("o/r", &entries, file).map(|e| e.path.as_str()),
                 Ok(*expected),
                 "{file:?}"
             );
@@ -202,7 +202,7 @@ mod tests {
             (&[], &HubFile::Default, InvalidRequest, "nothing"),
         ];
         for (paths, file, kind, words) in table {
-            let error = choose("o/r", &entries(paths), file).expect_err("refused");
+            let error = select_file("o/r", &entries(paths), file).expect_err("refused");
             assert_eq!(error.kind(), *kind, "{error}");
             assert!(error.to_string().contains(words), "{error}");
         }

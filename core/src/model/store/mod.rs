@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) use install::Verified;
-pub(crate) use partial::{OUTLINE_EXTENSION, Partial};
+pub(crate) use partial::{Partial, SPARSE_FILE_EXTENSION};
 pub use record::InstalledModel;
 use record::Record;
 
@@ -47,15 +47,15 @@ impl Store {
     /// # Errors
     /// [`Error::Storage`] if the directory cannot be made or read.
     pub fn open(directory: &Path) -> Result<Self> {
-        for room in [MODELS, PARTIAL, STAGING, TRASH] {
-            let path = directory.join(room);
+        for name in [MODELS, PARTIAL, STAGING, TRASH] {
+            let path = directory.join(name);
             fs::create_dir_all(&path).map_err(|e| Error::file(&path, "create", &e))?;
         }
         let root = fs::canonicalize(directory).map_err(|e| Error::file(directory, "open", &e))?;
         let store = Self { root };
-        let _names = store.names();
+        let _index_lock = store.lock_index();
         store.recover_staging()?;
-        partial::sweep(&store.room(PARTIAL))?;
+        partial::remove_stale(&store.subdirectory(PARTIAL))?;
         store.empty_trash();
         Ok(store)
     }
@@ -66,7 +66,7 @@ impl Store {
     /// [`Error::Storage`] if the directory cannot be read.
     pub fn list(&self) -> Result<Vec<InstalledModel>> {
         let records = self.records()?;
-        Ok(records.iter().map(|(at, record)| record.model(at)).collect())
+        Ok(records.iter().map(|(at, record)| record.to_installed(at)).collect())
     }
 
     /// The whole model that a reference means, without asking any network: by its id, its path, or a reference that led
@@ -76,8 +76,10 @@ impl Store {
     /// [`Error::Storage`] if the directory cannot be read.
     pub fn find(&self, reference: &ModelRef) -> Result<Option<InstalledModel>> {
         let records = self.records()?;
-        let found = records.iter().find(|(at, record)| means(reference, at, record));
-        Ok(found.map(|(at, record)| record.model(at)))
+        let found = records
+            .iter()
+            .find(|(at, record)| matches_reference(reference, at, record));
+        Ok(found.map(|(at, record)| record.to_installed(at)))
     }
 
     /// Removes a model: at once for everybody, then its bytes.
@@ -85,14 +87,16 @@ impl Store {
     /// # Errors
     /// [`Error::NotInstalled`] if there is no such model, [`Error::Storage`] if it cannot be removed.
     pub fn remove(&self, reference: &ModelRef) -> Result<InstalledModel> {
-        let _names = self.names();
+        let _index_lock = self.lock_index();
         let Some(model) = self.find(reference)? else {
             return Err(Error::not_installed(format!("model `{reference}` is not installed")));
         };
-        let at = self.room(MODELS).join(&model.id);
-        let trash = self.room(TRASH).join(format!("{}-{}", model.id, moment()));
+        let at = self.subdirectory(MODELS).join(&model.id);
+        let trash = self
+            .subdirectory(TRASH)
+            .join(format!("{}-{}", model.id, unique_suffix()));
         fs::rename(&at, &trash).map_err(|e| Error::file(&at, "remove", &e))?;
-        sync_directory(&self.room(MODELS))?;
+        sync_directory(&self.subdirectory(MODELS))?;
         self.empty_trash();
         Ok(model)
     }
@@ -104,85 +108,85 @@ impl Store {
     /// [`Error::InvalidRequest`] if there is no such file, [`Error::Corrupt`] or [`Error::Unsupported`] if it is not a
     /// model that this build can run, [`Error::Storage`] if it cannot be copied.
     pub fn import(&self, path: &Path) -> Result<InstalledModel> {
-        import::import(self, path)
+        import::import_file(self, path)
     }
 
     /// Returns the installed model with this hash, if any, and adds `reference` to its known references.
-    pub(crate) fn adopt(&self, sha256: &str, reference: &ModelRef) -> Result<Option<InstalledModel>> {
-        let _names = self.names();
+    pub(crate) fn link_existing(&self, sha256: &str, reference: &ModelRef) -> Result<Option<InstalledModel>> {
+        let _index_lock = self.lock_index();
         let records = self.records()?;
         let Some((at, record)) = records.into_iter().find(|(_, record)| record.sha256 == sha256) else {
             return Ok(None);
         };
         let mut record = record;
-        if record.learn(reference) {
+        if record.add_reference(reference) {
             record.write(&at)?;
         }
-        Ok(Some(record.model(&at)))
+        Ok(Some(record.to_installed(&at)))
     }
 
     /// The partial file of a download, for this caller alone.
     ///
     /// # Errors
     /// [`Error::Busy`] while another download fetches the same file.
-    pub(crate) fn partial(&self, remote: &Remote) -> Result<Partial> {
-        let _names = self.names();
-        Partial::open(&self.room(PARTIAL), remote)
+    pub(crate) fn open_partial(&self, remote: &Remote) -> Result<Partial> {
+        let _index_lock = self.lock_index();
+        Partial::open_or_create(&self.subdirectory(PARTIAL), remote)
     }
 
     /// The bytes of a download that are here already, at most `most`. Needs no lock: the file only grows.
-    pub(crate) fn beginning(&self, remote: &Remote, most: u64) -> Vec<u8> {
-        partial::beginning(&self.room(PARTIAL), remote, most).unwrap_or_default()
+    pub(crate) fn read_prefix(&self, remote: &Remote, most: u64) -> Vec<u8> {
+        partial::read_prefix(&self.subdirectory(PARTIAL), remote, most).unwrap_or_default()
     }
 
     /// Where the bytes of a download are that are here already.
     pub(crate) fn partial_path(&self, remote: &Remote) -> PathBuf {
-        partial::path_of(&self.room(PARTIAL), remote)
+        partial::part_path(&self.subdirectory(PARTIAL), remote)
     }
 
     /// Fails unless `bytes` more would leave the disk some room.
     ///
     /// # Errors
     /// [`Error::Storage`] with both numbers.
-    pub(crate) fn check_room(&self, name: &str, bytes: u64) -> Result<()> {
+    pub(crate) fn check_disk_space(&self, name: &str, bytes: u64) -> Result<()> {
         // Unknown free space is not an error: the write fails if the disk is full.
         let Ok(free) = fs4::available_space(&self.root) else {
             return Ok(());
         };
-        if bytes.saturating_add(MARGIN) <= free {
+        if bytes.saturating_add(MIN_FREE_BYTES) <= free {
             return Ok(());
         }
         Err(Error::storage(format!(
             "`{}` needs {} more on the disk and {} are free; free some space or take a smaller model",
             name.escape_debug(),
-            in_words(bytes.saturating_add(MARGIN)),
-            in_words(free)
+            format_bytes(bytes.saturating_add(MIN_FREE_BYTES)),
+            format_bytes(free)
         )))
     }
 
     fn records(&self) -> Result<Vec<(PathBuf, Record)>> {
-        let room = self.room(MODELS);
-        let entries = fs::read_dir(&room).map_err(|e| Error::file(&room, "list", &e))?;
+        let directory = self.subdirectory(MODELS);
+        let entries = fs::read_dir(&directory).map_err(|e| Error::file(&directory, "list", &e))?;
         let mut records: Vec<_> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter_map(|at| Record::read(&at).map(|record| (at, record)))
+            .filter_map(|at| Record::load(&at).map(|record| (at, record)))
             .collect();
         records.sort_by(|one, other| one.0.cmp(&other.0));
         Ok(records)
     }
 
-    fn room(&self, name: &str) -> PathBuf {
+    fn subdirectory(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
     /// Locks the directory of models. Never held during network I/O or hashing.
-    fn names(&self) -> Lock {
-        Lock::wait(&self.root.join("lock"))
+    fn lock_index(&self) -> Lock {
+        Lock::acquire(&self.root.join("lock"))
     }
 
     /// What cannot be deleted now is deleted at the next chance.
     fn empty_trash(&self) {
-        for entry in fs::read_dir(self.room(TRASH)).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(self.subdirectory(TRASH)).into_iter().flatten().flatten() {
             if let Err(cause) = fs::remove_dir_all(entry.path()) {
                 tracing::debug!(%cause, "a removed model still takes space");
             }
@@ -197,11 +201,11 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
 }
 
 /// Whether `reference` refers to this model.
-fn means(reference: &ModelRef, at: &Path, record: &Record) -> bool {
+fn matches_reference(reference: &ModelRef, at: &Path, record: &Record) -> bool {
     match reference {
         ModelRef::Name { name } => record.id(at).eq_ignore_ascii_case(name),
         ModelRef::Path { path } => fs::canonicalize(path).is_ok_and(|path| path == at.join(&record.file)),
-        ModelRef::Hub { .. } | ModelRef::Url { .. } if record.knows(reference) => true,
+        ModelRef::Hub { .. } | ModelRef::Url { .. } if record.has_reference(reference) => true,
         ModelRef::Hub { repo, revision, file } => {
             let Ok(ModelRef::Hub {
                 repo: its_repo,
@@ -233,7 +237,7 @@ fn sync_directory(path: &Path) -> Result<()> {
 }
 
 /// Writes a small file atomically: temporary file, fsync, rename.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let draft = path.with_extension("draft");
     let write = || {
         let mut file = fs::File::create(&draft)?;
@@ -245,12 +249,12 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// A suffix that is unique to this process and moment.
-fn moment() -> String {
+fn unique_suffix() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     format!("{}-{}", std::process::id(), since.as_nanos())
 }
 
-fn in_words(bytes: u64) -> String {
+fn format_bytes(bytes: u64) -> String {
     match bytes {
         0..1_000_000 => format!("{} kB", bytes / 1000),
         1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
@@ -264,4 +268,4 @@ const STAGING: &str = "staging";
 const TRASH: &str = "trash";
 
 /// What a download leaves free on the disk: a phone without any misbehaves.
-const MARGIN: u64 = 64 << 20;
+const MIN_FREE_BYTES: u64 = 64 << 20;

@@ -6,10 +6,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::write_whole;
+use super::write_atomic;
 use crate::error::{Error, Result};
 use crate::model::ModelRef;
-use crate::model::hash::hex;
+use crate::model::hash::to_hex;
 
 /// A whole model on this device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,14 +46,14 @@ pub(super) struct Record {
     #[serde(default)]
     pub(super) commit: Option<String>,
     /// References that led to it, as they were asked.
-    #[serde(default)]
-    pub(super) asked: Vec<String>,
+    #[serde(default, rename = "asked")]
+    pub(super) references: Vec<String>,
 }
 
 impl Record {
     /// The record in this directory, if it is one of a whole model: the file is there and has its size.
-    pub(super) fn read(at: &Path) -> Option<Self> {
-        let record: Self = serde_json::from_slice(&fs::read(at.join(NAME)).ok()?).ok()?;
+    pub(super) fn load(at: &Path) -> Option<Self> {
+        let record: Self = serde_json::from_slice(&fs::read(at.join(RECORD_FILE)).ok()?).ok()?;
         let plain = Path::new(&record.file)
             .file_name()
             .is_some_and(|name| name == record.file.as_str());
@@ -64,31 +64,31 @@ impl Record {
 
     pub(super) fn write(&self, at: &Path) -> Result<()> {
         let text = serde_json::to_vec_pretty(self)
-            .map_err(|cause| Error::internal(format!("could not write `{NAME}`: {cause}")))?;
-        write_whole(&at.join(NAME), &text)
+            .map_err(|cause| Error::internal(format!("could not write `{RECORD_FILE}`: {cause}")))?;
+        write_atomic(&at.join(RECORD_FILE), &text)
     }
 
     /// Adds `reference` to the known references. Returns whether it was new.
-    pub(super) fn learn(&mut self, reference: &ModelRef) -> bool {
-        let text = mark(reference);
-        let new = text != self.source && !self.asked.contains(&text);
+    pub(super) fn add_reference(&mut self, reference: &ModelRef) -> bool {
+        let text = reference_key(reference);
+        let new = text != self.source && !self.references.contains(&text);
         if new {
-            self.asked.push(text);
+            self.references.push(text);
         }
         new
     }
 
     /// Whether `reference` was resolved to this model before.
-    pub(super) fn knows(&self, reference: &ModelRef) -> bool {
-        let text = mark(reference);
-        text == self.source || self.asked.contains(&text)
+    pub(super) fn has_reference(&self, reference: &ModelRef) -> bool {
+        let text = reference_key(reference);
+        text == self.source || self.references.contains(&text)
     }
 
     pub(super) fn id<'a>(&self, at: &'a Path) -> &'a str {
         at.file_name().and_then(|name| name.to_str()).unwrap_or_default()
     }
 
-    pub(super) fn model(&self, at: &Path) -> InstalledModel {
+    pub(super) fn to_installed(&self, at: &Path) -> InstalledModel {
         InstalledModel {
             id: self.id(at).to_owned(),
             path: at.join(&self.file).to_string_lossy().into_owned(),
@@ -103,12 +103,12 @@ impl Record {
 }
 
 /// The stored form of a reference. The query of an address may hold a key, so only its hash is stored.
-fn mark(reference: &ModelRef) -> String {
+fn reference_key(reference: &ModelRef) -> String {
     let text = reference.to_string();
     match reference {
-        ModelRef::Url { url, .. } if url.contains('?') => format!("sha256:{}", hex(&Sha256::digest(text))),
+        ModelRef::Url { url, .. } if url.contains('?') => format!("sha256:{}", to_hex(&Sha256::digest(text))),
         _ => text,
     }
 }
 
-const NAME: &str = "model.json";
+const RECORD_FILE: &str = "model.json";
