@@ -4,7 +4,7 @@
 //! fetched. The bytes are appended to the partial file, and a later download resumes after them.
 
 use crate::error::{Error, Result};
-use crate::model::gguf::{self, Head, ParseOutcome};
+use crate::model::gguf::{self, Head, MAX_HEAD_BYTES, ParseOutcome};
 use crate::model::hub::{Hub, HubError, Ranges, Remote};
 use crate::model::store::{Partial, Store, blocking};
 
@@ -107,6 +107,3 @@ const FIRST_BYTES: u64 = 256 << 10;
 
 /// The longest piece: what may be fetched in vain.
 const STEP_BYTES: u64 = 1 << 20;
-
-/// The longest head; the parser gives up there too.
-const MAX_HEAD_BYTES: u64 = 64 << 20;

@@ -39,7 +39,7 @@ mod sparse_file;
 mod suggest;
 pub(super) mod verdict;
 
-use plan::FitProbe;
+use plan::{FitProbe, classify};
 use sparse_file::SparseModelFile;
 
 pub(crate) use plan::context_params;
@@ -121,19 +121,6 @@ pub(crate) fn verdict_of(need: u64, weights: u64, snapshot: &Snapshot) -> Verdic
     classify(need, weights, budget(&FitOptions::default(), snapshot).bytes)
 }
 
-/// Applies the table in the module documentation to one load plan.
-fn classify(total: u64, evictable: u64, budget: u64) -> Verdict {
-    // Bytes that must stay resident: all that cannot be evicted, and three quarters of what can.
-    let least = total.saturating_sub(evictable / 4);
-    if total <= budget {
-        Verdict::Fits
-    } else if least <= budget {
-        Verdict::Tight
-    } else {
-        Verdict::TooLarge
-    }
-}
-
 fn budget(options: &FitOptions, snapshot: &Snapshot) -> Budget {
     match options.budget_bytes {
         Some(bytes) => Budget {
@@ -151,12 +138,6 @@ fn budget(options: &FitOptions, snapshot: &Snapshot) -> Budget {
     }
 }
 
-/// See the module: what llama.cpp does not count.
-fn other_bytes(head: &Head, context: u32) -> u64 {
-    // Both counts are bounded by the parser, so the sum is far from overflowing.
-    12_000_000 + 160 * head.token_count + 96 * head.merge_count + 64 * u64::from(context)
-}
-
 /// Default context in tokens: enough for a long conversation, and cheap on every phone.
 pub(crate) const DEFAULT_CONTEXT: u32 = 4096;
 const MIN_RESERVE_BYTES: u64 = 64_000_000;
@@ -165,27 +146,6 @@ const MAX_RESERVE_BYTES: u64 = 1 << 30;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_verdict_follows_the_table() {
-        for (total, evictable, budget, expected) in [
-            (100, 0, 100, Verdict::Fits),
-            (100, 0, 99, Verdict::TooLarge),
-            (100, 80, 100, Verdict::Fits),
-            (100, 80, 99, Verdict::Tight),
-            (100, 80, 80, Verdict::Tight),
-            (100, 80, 79, Verdict::TooLarge),
-            (0, 0, 0, Verdict::Fits),
-            (u64::MAX, u64::MAX, 0, Verdict::TooLarge),
-            (u64::MAX, u64::MAX, u64::MAX - 1, Verdict::Tight),
-        ] {
-            assert_eq!(
-                classify(total, evictable, budget),
-                expected,
-                "{total} {evictable} {budget}"
-            );
-        }
-    }
 
     #[test]
     fn the_reserve_is_a_tenth_within_bounds_and_a_given_budget_has_none() {

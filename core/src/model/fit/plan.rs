@@ -5,7 +5,6 @@ use std::path::Path;
 use nearside_llama::{ContextParams, Probe};
 
 use super::report::{CacheType, LoadPlan, Need, Verdict};
-use super::{classify, other_bytes};
 use crate::error::{Error, Result};
 use crate::model::gguf::Head;
 
@@ -126,7 +125,52 @@ fn map_probe_error(error: nearside_llama::Error) -> Error {
     }
 }
 
+/// Applies the table of [`crate::model::fit`] to one load plan.
+pub(super) fn classify(total: u64, evictable: u64, budget: u64) -> Verdict {
+    // Bytes that must stay resident: all that cannot be evicted, and three quarters of what can.
+    let least = total.saturating_sub(evictable / 4);
+    if total <= budget {
+        Verdict::Fits
+    } else if least <= budget {
+        Verdict::Tight
+    } else {
+        Verdict::TooLarge
+    }
+}
+
+/// See [`crate::model::fit`]: what llama.cpp does not count.
+fn other_bytes(head: &Head, context: u32) -> u64 {
+    // Both counts are bounded by the parser, so the sum is far from overflowing.
+    12_000_000 + 160 * head.token_count + 96 * head.merge_count + 64 * u64::from(context)
+}
+
 /// Tokens that are computed at once. Prefill gains nothing from more on a processor, and the compute buffer grows with it.
 const BATCH_TOKENS: u32 = 512;
 /// llama.cpp's name for memory that it computes on as it is.
 const CPU_BUFFER: &str = "CPU";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verdict_follows_the_table() {
+        for (total, evictable, budget, expected) in [
+            (100, 0, 100, Verdict::Fits),
+            (100, 0, 99, Verdict::TooLarge),
+            (100, 80, 100, Verdict::Fits),
+            (100, 80, 99, Verdict::Tight),
+            (100, 80, 80, Verdict::Tight),
+            (100, 80, 79, Verdict::TooLarge),
+            (0, 0, 0, Verdict::Fits),
+            (u64::MAX, u64::MAX, 0, Verdict::TooLarge),
+            (u64::MAX, u64::MAX, u64::MAX - 1, Verdict::Tight),
+        ] {
+            assert_eq!(
+                classify(total, evictable, budget),
+                expected,
+                "{total} {evictable} {budget}"
+            );
+        }
+    }
+}

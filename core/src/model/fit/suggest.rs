@@ -4,6 +4,7 @@
 
 use super::plan::Plan;
 use super::report::{Budget, CacheType, LoadPlan, Suggestion, Verdict};
+use crate::format::format_bytes;
 use crate::model::gguf::Head;
 
 /// What is asked first, and then all that could be suggested instead: half the context again and again, and the smaller
@@ -97,13 +98,6 @@ fn rank(verdict: Verdict) -> u8 {
         Verdict::Fits => 0,
         Verdict::Tight => 1,
         Verdict::TooLarge => 2,
-    }
-}
-
-fn format_bytes(bytes: u64) -> String {
-    match bytes {
-        0..950_000_000 => format!("{} MB", bytes.div_ceil(1_000_000)),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
     }
 }
 

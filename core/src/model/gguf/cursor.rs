@@ -51,11 +51,8 @@ impl<'a> Cursor<'a> {
         let Some(end) = self.position().checked_add(length).filter(|end| *end <= self.file_size) else {
             return corrupt(format!("it ends at byte {} in the middle of its head", self.file_size));
         };
-        if end > super::MAX_HEAD_BYTES {
-            return corrupt(format!(
-                "its head claims to be over {} bytes long",
-                super::MAX_HEAD_BYTES
-            ));
+        if end > MAX_HEAD_BYTES {
+            return corrupt(format!("its head claims to be over {} bytes long", MAX_HEAD_BYTES));
         }
         if end > self.bytes.len() as u64 {
             return Err(CursorError::Incomplete { at_least: end });
@@ -136,3 +133,6 @@ pub(super) fn sanitize(bytes: &[u8]) -> String {
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()
 }
+
+/// Maximum length of a head. A vocabulary of 262,144 tokens with its merges takes 16 MB.
+pub(crate) const MAX_HEAD_BYTES: u64 = 64 << 20;

@@ -27,6 +27,7 @@ mod quantization;
 mod tensors;
 mod vocabulary;
 
+pub(crate) use cursor::MAX_HEAD_BYTES;
 use cursor::{Cursor, CursorError, corrupt, unsupported};
 use metadata::Metadata;
 use tensors::Tensors;
@@ -183,8 +184,6 @@ fn read_version(cursor: &mut Cursor<'_>) -> Result<u32, CursorError> {
 
 /// Bytes that [`Head::read_file`] reads first: the whole head of models with up to 100,000 tokens.
 const FIRST_READ_BYTES: u64 = 4 << 20;
-/// The longest head that is read. A vocabulary of 262,144 tokens with its merges makes 16 MB.
-const MAX_HEAD_BYTES: u64 = 64 << 20;
 /// Models have some dozens of keys; the hub's own reader allows as many as this.
 const MAX_KEYS: u64 = 100_000;
 /// The largest models have about 2,000 tensors.

@@ -150,7 +150,7 @@ impl HubClient {
 
 impl FileHeaders {
     fn merge(&mut self, headers: &HeaderMap) {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let text = |name: &str| error::header_text(headers, name);
         let commit = text("x-repo-commit").filter(|c| is_commit(c));
         let hash = text("x-linked-etag").map(|tag| tag.trim_start_matches("W/").trim_matches('"'));
         let size = text("x-linked-size").and_then(|size| size.parse().ok());
@@ -174,7 +174,7 @@ fn redirect_target(from: &Url, headers: &HeaderMap) -> Result<Url, HubError> {
         let host = error::host_and_port(from);
         HubError::permanent(Error::provider(format!("`{host}` redirects {what}; refused")))
     };
-    let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
+    let location = error::header_text(headers, LOCATION.as_str());
     let next = location.and_then(|location| from.join(location).ok());
     let next = next.ok_or_else(|| wrong("to nowhere"))?;
     match (from.scheme(), next.scheme()) {

@@ -153,7 +153,8 @@ fn retry_after_seconds(headers: &HeaderMap) -> Option<u64> {
     left.or(header_text(headers, "retry-after"))?.trim().parse().ok()
 }
 
-fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+/// Returns a header's value; `None` if it is missing or not visible ASCII.
+pub(super) fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 

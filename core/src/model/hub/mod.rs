@@ -22,6 +22,7 @@ use url::Url;
 
 use client::{Follow, HubClient, HubRequest, HubResponse, is_commit};
 pub(crate) use error::HubError;
+use error::header_text;
 pub(crate) use listing::has_label;
 use listing::{TreeEntry, select_file};
 pub(crate) use range::Ranges;
@@ -362,10 +363,6 @@ impl Hub {
 #[derive(Deserialize)]
 struct Revision {
     sha: Option<String>,
-}
-
-fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
 }
 
 fn escape_segment(segment: &str) -> String {

@@ -9,8 +9,8 @@ use reqwest::{Method, StatusCode};
 use url::Url;
 
 use super::client::{Follow, HubRequest};
-use super::error::{self, HubError};
-use super::{Hub, Remote, header_text};
+use super::error::{self, HubError, header_text};
+use super::{Hub, Remote};
 use crate::error::Error;
 use crate::net::url::redact_url;
 

@@ -7,9 +7,10 @@
 use std::fs;
 use std::path::Path;
 
+use super::files::{sync_directory, unique_suffix};
 use super::partial::{Partial, remove_file};
 use super::record::{InstalledModel, Record};
-use super::{MODELS, STAGING, Store, sync_directory};
+use super::{MODELS, STAGING, Store};
 use crate::error::{Error, Result};
 use crate::model::ModelRef;
 use crate::model::gguf::Head;
@@ -104,7 +105,7 @@ impl Store {
         let free = [
             id.clone(),
             format!("{id}-{suffix}"),
-            format!("{id}-{}", super::unique_suffix()),
+            format!("{id}-{}", unique_suffix()),
         ];
         let at = free.iter().map(|id| directory.join(id)).find(|at| !at.exists());
         let at =

@@ -15,6 +15,7 @@
 //! holds no absolute path: iOS moves an app's folder with every update. Everything here blocks; async code calls it on a
 //! blocking thread. Unknown files are left alone and not listed.
 
+mod files;
 mod import;
 mod install;
 mod lock;
@@ -23,7 +24,6 @@ mod record;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) use install::Verified;
 pub(crate) use partial::{Partial, SPARSE_FILE_EXTENSION};
@@ -33,6 +33,8 @@ use record::Record;
 use super::hub::{Remote, has_label};
 use super::reference::{HubFile, ModelRef};
 use crate::error::{Error, Result};
+use crate::format::format_bytes;
+use files::{sync_directory, unique_suffix};
 use lock::Lock;
 
 /// The models under one directory. Several, also in several processes, may share it. Cheap to clone.
@@ -224,41 +226,6 @@ fn matches_reference(reference: &ModelRef, at: &Path, record: &Record) -> bool {
             named && same_revision && repo.eq_ignore_ascii_case(&its_repo)
         }
         ModelRef::Url { sha256, .. } => sha256.as_ref() == Some(&record.sha256),
-    }
-}
-
-/// Makes renames in a directory last through a power cut.
-fn sync_directory(path: &Path) -> Result<()> {
-    if cfg!(unix) {
-        let synced = fs::File::open(path).and_then(|directory| directory.sync_all());
-        return synced.map_err(|e| Error::file(path, "write", &e));
-    }
-    Ok(())
-}
-
-/// Writes a small file atomically: temporary file, fsync, rename.
-fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
-    let draft = path.with_extension("draft");
-    let write = || {
-        let mut file = fs::File::create(&draft)?;
-        std::io::Write::write_all(&mut file, bytes)?;
-        file.sync_all()?;
-        fs::rename(&draft, path)
-    };
-    write().map_err(|e| Error::file(path, "write", &e))
-}
-
-/// A suffix that is unique to this process and moment.
-fn unique_suffix() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("{}-{}", std::process::id(), since.as_nanos())
-}
-
-fn format_bytes(bytes: u64) -> String {
-    match bytes {
-        0..1_000_000 => format!("{} kB", bytes / 1000),
-        1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
-        _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes / 100_000_000 % 10),
     }
 }
 

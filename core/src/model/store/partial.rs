@@ -12,8 +12,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::files::{unique_suffix, write_atomic};
 use super::lock::Lock;
-use super::write_atomic;
 use crate::error::{Error, Result};
 use crate::model::hash::to_hex;
 use crate::model::hub::Remote;
@@ -75,7 +75,7 @@ impl Partial {
     /// A partial of no remote: for a file that is copied in. The caller holds the store's lock.
     pub(super) fn create_scratch(directory: &Path, name: &str) -> Result<Self> {
         Self::lock(
-            PartialPaths::new(directory, &format!("{SCRATCH_PREFIX}{}", super::unique_suffix())),
+            PartialPaths::new(directory, &format!("{SCRATCH_PREFIX}{}", unique_suffix())),
             name,
         )
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::write_atomic;
+use super::files::write_atomic;
 use crate::error::{Error, Result};
 use crate::model::ModelRef;
 use crate::model::hash::to_hex;
