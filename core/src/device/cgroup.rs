@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// What the tightest group leaves.
+/// Memory limit of the tightest group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct MemoryLimit {
     /// Bytes that the group may use.
@@ -15,7 +15,7 @@ pub(super) struct MemoryLimit {
     pub(super) available: u64,
 }
 
-/// The files of one version, below its mount point.
+/// Paths of one cgroup version, below its mount point.
 struct CgroupVersion {
     mount: &'static str,
     limits: &'static [&'static str],
@@ -24,7 +24,7 @@ struct CgroupVersion {
     inactive: &'static str,
 }
 
-/// The limit that holds for this process, in the file system at `root`; nothing without one.
+/// Returns the limit of this process, in the file system at `root`; `None` if it has none.
 pub(super) fn memory_limit(root: &Path) -> Option<MemoryLimit> {
     let groups = fs::read_to_string(root.join("proc/self/cgroup")).ok()?;
     let mut tightest: Option<MemoryLimit> = None;
@@ -49,7 +49,7 @@ pub(super) fn memory_limit(root: &Path) -> Option<MemoryLimit> {
 impl CgroupVersion {
     fn read_limit(&self, group: &Path) -> Option<MemoryLimit> {
         let number = |name: &str| fs::read_to_string(group.join(name)).ok()?.trim().parse::<u64>().ok();
-        // "max", which is no number, and the largest number of pages both mean that there is none.
+        // `max`, which does not parse, and the largest number of pages both mean "no limit".
         let limit = self.limits.iter().filter_map(|name| number(name)).min();
         let limit = limit.filter(|limit| *limit < UNLIMITED)?;
         let used = number(self.usage)?;
@@ -66,8 +66,8 @@ impl CgroupVersion {
     }
 }
 
-/// The group at `path` below `mount`, then every group above it, up to the mount. Inside a container the path may be
-/// the host's and lead nowhere; the mount itself is then our group.
+/// Returns the group at `path` below `mount` and all its ancestors up to the mount. Inside a container the path may be
+/// the host's and not exist; then only the mount counts, which is the container's group.
 fn ancestors(mount: &Path, path: &str) -> Vec<PathBuf> {
     let names: Vec<_> = Path::new(path)
         .components()
@@ -114,7 +114,7 @@ const UNLIMITED: u64 = 1 << 62;
 mod tests {
     use super::*;
 
-    /// A file system with these files, and what it says.
+    /// Returns the limit in a file system with these files.
     fn memory_with(files: &[(&str, &str)]) -> Option<MemoryLimit> {
         let root = tempfile::tempdir().expect("a folder");
         for (path, text) in files {

@@ -1,7 +1,7 @@
-//! Asking a desktop, a server or Android's kernel.
+//! Measures memory and processor on desktops, servers and Android.
 //!
-//! Linux has an honest number for free memory (`MemAvailable`: what can be had without swapping), which a container may
-//! lower. macOS and Windows answer through `sysinfo`.
+//! Linux reports available memory itself (`MemAvailable`: allocatable without swapping); a container may have a lower
+//! limit. macOS and Windows are measured with `sysinfo`.
 
 use std::thread::available_parallelism;
 
@@ -10,7 +10,7 @@ use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 use super::Snapshot;
 use crate::error::{Error, Result};
 
-/// Memory as one source sees it, in bytes.
+/// Memory according to one source, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Memory {
     total: u64,
@@ -18,10 +18,10 @@ struct Memory {
     source: &'static str,
 }
 
-/// Looks at this device.
+/// Measures this device.
 ///
 /// # Errors
-/// `Unsupported` where the system does not say how much memory it has.
+/// `Unsupported` if the system does not report its memory.
 pub fn snapshot() -> Result<Snapshot> {
     let wanted = RefreshKind::nothing()
         .with_memory(MemoryRefreshKind::nothing().with_ram())
@@ -79,7 +79,7 @@ fn measure_memory(system: &System) -> Memory {
     }
 }
 
-/// The kernel's own estimate, from the file system at `root`.
+/// Reads the kernel's own estimate, from the file system at `root`.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn read_meminfo(root: &std::path::Path) -> Option<Memory> {
     let text = std::fs::read_to_string(root.join("proc/meminfo")).ok()?;
@@ -111,7 +111,7 @@ fn compute_threads() -> usize {
     available_parallelism().map_or(1, usize::from)
 }
 
-/// The most memory that this process ever held, in bytes; 0 where the system does not tell.
+/// Returns the peak resident memory of this process, in bytes; 0 if the system does not report it.
 pub fn peak_resident_bytes() -> u64 {
     // `VmHWM` is in kB, which the kernel means as 1,024 bytes (proc_pid_status(5)).
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -1,8 +1,7 @@
 //! SHA-256 of a file while it is still growing.
 //!
-//! A thread of its own follows the file: it reads what was on disk at the start (a resumed download) and then whatever is
-//! appended, out of the page cache. So neither the network nor the disk waits for the hash, and what is hashed is what
-//! was written, not what was meant to be.
+//! A dedicated thread reads the bytes that were on disk at the start (a resumed download), then appended bytes from the
+//! page cache. Neither the network nor the disk waits for the hash, and the bytes on disk are hashed, not the received ones.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
 
-/// Follows one file. Dropped, it stops at once.
+/// Hashes one growing file. Stops at once when dropped.
 #[derive(Debug)]
 pub(crate) struct Hasher {
     commands: mpsc::Sender<HashCommand>,
@@ -22,14 +21,14 @@ pub(crate) struct Hasher {
 
 #[derive(Debug)]
 enum HashCommand {
-    /// The file has this many bytes now.
+    /// The file has grown to this many bytes.
     Grown(u64),
-    /// It has all it will have: answer here.
+    /// The file is complete: send the hash here.
     Finish(oneshot::Sender<Result<String>>),
 }
 
 impl Hasher {
-    /// Begins with the first `length` bytes of the file.
+    /// Starts with the first `length` bytes of the file.
     ///
     /// # Errors
     /// [`Error::Storage`] if the file cannot be opened.
@@ -45,13 +44,13 @@ impl Hasher {
         Ok(Self { commands })
     }
 
-    /// Says that the file has `length` bytes now.
+    /// Reports that the file has grown to `length` bytes.
     pub(crate) fn extend_to(&self, length: u64) {
-        // A thread that failed says why when it is asked for the hash.
+        // `finalize` returns the error of a thread that failed.
         let _ = self.commands.send(HashCommand::Grown(length));
     }
 
-    /// The hash of everything up to the last length that was said, in lower-case hex.
+    /// Returns the hash up to the last reported length, in lower-case hex.
     pub(crate) async fn finalize(self) -> Result<String> {
         let (reply, answer) = oneshot::channel();
         let _ = self.commands.send(HashCommand::Finish(reply));
@@ -60,7 +59,7 @@ impl Hasher {
             .unwrap_or_else(|_| Err(Error::internal("the hash of a file was lost")))
     }
 
-    /// The hash of the first `length` bytes of a file, here and now.
+    /// Hashes the first `length` bytes of a file. Blocks.
     pub(crate) fn hash_file(path: &Path, length: u64) -> Result<String> {
         let file = File::open(path).map_err(|e| Error::file(path, "read", &e))?;
         let mut state = DigestState::new(path.to_owned(), file);
@@ -90,7 +89,7 @@ impl DigestState {
         }
     }
 
-    /// Reads one block at most, up to `target`.
+    /// Hashes up to one block, up to `target`.
     fn read_block(&mut self, target: u64) -> Result<()> {
         let want = usize::try_from(target - self.done).unwrap_or(BLOCK).min(BLOCK);
         let failed = |e| Error::file(&self.path, "read", &e);
@@ -111,7 +110,7 @@ impl DigestState {
     }
 }
 
-/// Lower-case hex.
+/// Formats bytes as lower-case hex.
 pub(crate) fn to_hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::new(), |mut text, byte| {
@@ -147,7 +146,7 @@ fn hash_growing_file(path: &Path, file: File, length: u64, queue: &mpsc::Receive
     }
 }
 
-/// Bytes between two looks at the queue.
+/// Bytes to hash between two checks of the queue.
 const BLOCK: usize = 1 << 20;
 
 #[cfg(test)]

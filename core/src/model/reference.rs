@@ -1,14 +1,14 @@
-//! How a model is named.
+//! References that name a model.
 //!
 //! | form | means |
 //! |---|---|
 //! | `hf:ORG/REPO[@REV][:QUANT]`, `hf:ORG/REPO[@REV]/FILE.gguf` | a file in a hub repository |
-//! | `hf.co/ORG/REPO…`, `https://huggingface.co/ORG/REPO/resolve/REV/FILE.gguf` | the same, as the web writes it |
+//! | `hf.co/ORG/REPO…`, `https://huggingface.co/ORG/REPO/resolve/REV/FILE.gguf` | the same, as a web address |
 //! | `https://HOST/FILE.gguf[#sha256=HEX]` | a file anywhere (plain `http` only on this machine) |
-//! | `./FILE.gguf`, `DIR/FILE` | a file on this device; `~` is not expanded, that is the shell's work |
+//! | `./FILE.gguf`, `DIR/FILE` | a file on this device; `~` is not expanded, the shell does that |
 //! | `smollm2-135m` | an installed model, by its id |
 //!
-//! Parsing opens nothing. [`ModelRef`]'s `Display` writes the shortest form, and that parses back to the same value.
+//! Parsing does no I/O. [`ModelRef`]'s `Display` writes the shortest form, and that parses back to the same value.
 //! A slash inside a revision is written `%2F`, as in the hub's own addresses.
 
 use std::fmt;
@@ -21,13 +21,13 @@ use url::Url;
 use crate::error::{Error, Result};
 use crate::net::url::{is_loopback, redact_url};
 
-/// The name of a model. See the module for the forms.
+/// A reference to a model. See the module for the forms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ModelRef {
     /// An installed model.
     Name {
-        /// Its id, as the store lists it.
+        /// Id in the store.
         name: String,
     },
     /// A file on this device.
@@ -39,32 +39,32 @@ pub enum ModelRef {
     Hub {
         /// `ORG/REPO`.
         repo: String,
-        /// A branch, tag or commit; nothing: `main`.
+        /// A branch, tag or commit; unset: `main`.
         revision: Option<String>,
-        /// Which of its files.
+        /// File of the repository.
         file: HubFile,
     },
-    /// A file behind an address.
+    /// A file at an address.
     Url {
         /// Ends in `.gguf`; `http` only for this machine; without a fragment.
         url: String,
-        /// What its bytes must hash to, 64 lower-case hex digits. Nothing: only size and form can be checked.
+        /// Expected SHA-256, 64 lower-case hex digits. Unset: only size and format can be checked.
         sha256: Option<String>,
     },
 }
 
-/// Which file of a repository.
+/// Selects a file of a repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "by", rename_all = "snake_case")]
 pub enum HubFile {
-    /// The hub's habit: Q4_K_M, else Q8_0, else the first.
+    /// The hub's default: Q4_K_M, else Q8_0, else the first.
     Default,
-    /// The first whose name holds this label.
+    /// The first whose name contains this label.
     Quantization {
         /// Such as `Q4_K_M`; case does not matter.
         label: String,
     },
-    /// Exactly this one.
+    /// The file at this path.
     Path {
         /// From the root of the repository.
         path: String,
@@ -72,10 +72,10 @@ pub enum HubFile {
 }
 
 impl ModelRef {
-    /// Reads a reference.
+    /// Parses a reference.
     ///
     /// # Errors
-    /// [`Error::InvalidRequest`] with what is wrong and the accepted forms.
+    /// [`Error::InvalidRequest`] with the reason and the accepted forms.
     pub fn parse(text: &str) -> Result<Self> {
         let text = text.trim();
         if text.is_empty() {
@@ -91,8 +91,8 @@ impl ModelRef {
         })
     }
 
-    /// Validates a value that an app may have built by hand; the same rules as [`Self::parse`]. Call it before its
-    /// parts become an address or a path.
+    /// Validates a value that an app may have built itself, by the rules of [`Self::parse`]. Call it before building an
+    /// address or a path from its parts.
     ///
     /// # Errors
     /// [`Error::InvalidRequest`], as [`Self::parse`].
@@ -142,7 +142,7 @@ impl fmt::Display for ModelRef {
     }
 }
 
-/// Whether this is a SHA-256 in lower-case hex.
+/// Returns whether this is a SHA-256 in lower-case hex.
 pub(crate) fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
@@ -231,7 +231,8 @@ fn parse_address(text: &str) -> Result<ModelRef, String> {
     })
 }
 
-/// `/ORG/REPO`, `/ORG/REPO:QUANT`, `/ORG/REPO/FILE.gguf`, or a web page's `/ORG/REPO/resolve|blob|raw|tree/REV[/FILE]`.
+/// Parses `/ORG/REPO`, `/ORG/REPO:QUANT`, `/ORG/REPO/FILE.gguf`, or a web page's
+/// `/ORG/REPO/resolve|blob|raw|tree/REV[/FILE]`.
 fn parse_hub_url(url: &Url) -> Result<ModelRef, String> {
     let segments: Vec<String> = url
         .path_segments()
@@ -295,7 +296,7 @@ fn is_gguf(path: &str) -> bool {
     path.len() > 5 && path.as_bytes()[path.len() - 5..].eq_ignore_ascii_case(b".gguf")
 }
 
-/// What a revision may not hold bare: it stands between `@` and `:` or `/`.
+/// Characters to escape in a revision, which stands between `@` and `:` or `/`.
 const REVISION_ESCAPES: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'%')

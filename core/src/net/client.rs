@@ -1,6 +1,6 @@
 //! Common settings of every HTTP client of the library.
 //!
-//! - TLS by [`super::tls`]; nothing of the platform is asked.
+//! - TLS by [`super::tls`], independent of the platform.
 //! - Redirects are not followed by the client: a credential must not reach another host.
 //! - Environment variables, proxies included, are ignored.
 

@@ -1,4 +1,4 @@
-//! TLS that needs nothing of the platform: compiled-in roots, ring, HTTP/2 where offered; and pins for those who pin.
+//! TLS configuration, independent of the platform: compiled-in roots, ring, HTTP/2 if offered, and optional pins.
 //!
 //! The platform's own verifier would need a start-up call on Android, so the roots are Mozilla's (webpki-roots).
 
@@ -16,19 +16,19 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
-/// What a server must show besides a certificate that the usual roots vouch for.
+/// Trust settings beyond the compiled-in roots.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Trust<'a> {
-    /// A certificate in PEM that is trusted besides the usual roots.
+    /// An additional root certificate, in PEM.
     pub(crate) root: Option<&'a str>,
-    /// SHA-256 of `SubjectPublicKeyInfo`, in base64; the server's must be one of them. Empty: not looked at.
+    /// SHA-256 of `SubjectPublicKeyInfo`, in base64; the server's must be one of them. Empty: not checked.
     pub(crate) pins: &'a [String],
 }
 
-/// A configuration for one client.
+/// Builds the TLS configuration of one client.
 ///
 /// # Errors
-/// `InvalidRequest` for a root that is no certificate or a pin that is no digest.
+/// `InvalidRequest` for an invalid root certificate or pin.
 pub(crate) fn client_config(trust: &Trust<'_>) -> Result<rustls::ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
@@ -49,13 +49,13 @@ pub(crate) fn client_config(trust: &Trust<'_>) -> Result<rustls::ClientConfig> {
             .map_err(|cause| Error::internal(format!("could not set TLS up: {cause}")))?;
         let pins = trust.pins.iter().map(|pin| decode_pin(pin)).collect::<Result<_>>()?;
         let verifier = Arc::new(PinVerifier { usual, pins });
-        // "Dangerous" is what rustls calls any verifier but its own; this one asks the usual one first.
+        // rustls calls every verifier except its own "dangerous"; this one runs the usual one first.
         builder
             .dangerous()
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth()
     };
-    // A ready-made configuration is used as it is: without this line there would be no HTTP/2.
+    // reqwest does not modify a preconfigured TLS configuration: without this line there would be no HTTP/2.
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
@@ -69,7 +69,7 @@ fn decode_pin(pin: &str) -> Result<[u8; 32]> {
     })
 }
 
-/// The usual checks, and then the pin.
+/// Verifier that checks the pins after the usual checks.
 #[derive(Debug)]
 struct PinVerifier {
     usual: Arc<WebPkiServerVerifier>,

@@ -8,17 +8,17 @@ use crate::model::gguf::{self, Head, MAX_HEAD_BYTES, ParseOutcome};
 use crate::model::hub::{Hub, HubError, Ranges, Remote};
 use crate::model::store::{Partial, Store, blocking};
 
-/// The head of a remote file, and how many bytes came over the network for it; 0 if it was here already.
+/// Returns the head of a remote file, and the bytes received for it; 0 if it was on disk already.
 ///
 /// # Errors
-/// [`Error::Busy`] while a download of the same file has not come as far as the head's end; [`Error::Corrupt`] and
-/// [`Error::Unsupported`] if the file is no model that this build can run; else as a download.
+/// [`Error::Busy`] while a download of the same file has not reached the end of the head; [`Error::Corrupt`] and
+/// [`Error::Unsupported`] if this build cannot run the model; else as a download.
 pub async fn fetch_head(hub: &Hub, store: &Store, remote: &Remote) -> Result<(Head, u64)> {
     let prefix = {
         let (store, remote) = (store.clone(), remote.clone());
         blocking(move || Ok(store.read_prefix(&remote, MAX_HEAD_BYTES))).await?
     };
-    // A download under way holds the partial; what it has may do.
+    // An active download has locked the partial, but its bytes may be enough.
     if let ParseOutcome::Complete(head) = parse_prefix(&prefix, remote)? {
         return Ok((*head, 0));
     }
@@ -102,8 +102,8 @@ async fn fetch_range(
     }
 }
 
-/// The first piece: enough for models without a tokenizer, and for seeing that there is a tokenizer.
+/// First request: enough for models without a tokenizer.
 const FIRST_BYTES: u64 = 256 << 10;
 
-/// The longest piece: what may be fetched in vain.
+/// Maximum per request, which bounds the bytes fetched beyond the head.
 const STEP_BYTES: u64 = 1 << 20;

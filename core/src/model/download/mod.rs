@@ -25,11 +25,11 @@ use crate::error::{Error, Result};
 use crate::net::url::redact_url;
 use crate::stream::{Cancel, Sink, Stream};
 
-/// What happens in a download, as it happens.
+/// Events of a download.
 pub type DownloadStream = Stream<DownloadEvent>;
 
-/// A step of a download. In order: `Resolved`, `Progress` (at most about ten a second; the first at once with what is
-/// already here, the last with `done == total`), `Verifying`, `Installed`. Of a model that is installed: `Resolved`,
+/// A step of a download. In order: `Resolved`, `Progress` (at most about ten per second; the first at once with the
+/// bytes already on disk, the last with `done == total`), `Verifying`, `Installed`. For an installed model: `Resolved`,
 /// `Installed`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -45,26 +45,26 @@ pub enum DownloadEvent {
         /// What it must hash to, where that is known beforehand.
         sha256: Option<String>,
     },
-    /// Bytes came.
+    /// Bytes were received.
     Progress {
-        /// Bytes that are here, from this and earlier runs.
+        /// Bytes on disk, from this and earlier downloads.
         done: u64,
-        /// Bytes of the whole file.
+        /// Size of the file in bytes.
         total: u64,
-        /// Smoothed over some seconds; 0 at first.
+        /// Speed, smoothed over some seconds; 0 at first.
         bytes_per_second: u64,
     },
-    /// Everything is here; the hash is being finished.
+    /// All bytes are on disk; the hash is being completed.
     Verifying,
-    /// The model is whole and in the store.
+    /// The model is complete and in the store.
     Installed {
-        /// What is installed.
+        /// The installed model.
         #[serde(flatten)]
         model: InstalledModel,
     },
 }
 
-/// Downloads what `reference` means into the store and tells of it on `sink`. Ends when the reader cancels or leaves.
+/// Downloads a model into the store and sends events to `sink`. Ends when the consumer cancels or drops the stream.
 pub async fn download_model(hub: &Hub, store: &Store, reference: &ModelRef, sink: Sink<DownloadEvent>) {
     match fetch_model(hub, store, reference, &sink).await {
         Ok(model) => sink.finish(Ok(DownloadEvent::Installed { model })),
@@ -73,7 +73,7 @@ pub async fn download_model(hub: &Hub, store: &Store, reference: &ModelRef, sink
     }
 }
 
-/// Why a download ended without a model.
+/// Reason why a download ended without a model.
 enum DownloadError {
     Cancelled,
     Failed(Error),
@@ -127,7 +127,7 @@ async fn fetch_model(
     let hasher = Hasher::follow(partial.path(), partial.len())?;
     let outcome = transfer(hub, &remote, &mut partial, &hasher, sink).await;
     if let Err(stop) = outcome {
-        // Kept bytes are worth a sync: the next run believes the file's length.
+        // The next download relies on the file's length, so flush the kept bytes.
         blocking(move || partial.sync()).await?;
         return Err(stop);
     }
@@ -137,7 +137,7 @@ async fn fetch_model(
     Ok(blocking(move || verify_and_install(&store, partial, &remote, &reference, sha256)).await?)
 }
 
-/// Brings the partial to its full size.
+/// Fetches the missing bytes of the partial.
 async fn transfer(
     hub: &Hub,
     remote: &Remote,
@@ -190,7 +190,7 @@ async fn transfer(
         if !failure.transient || failed >= hub.retry_policy().attempts {
             return Err(failure.error.into());
         }
-        tracing::debug!(len = partial.len(), error = %failure.error, "a download goes on after a failure");
+        tracing::debug!(len = partial.len(), error = %failure.error, "a download is retried after a failure");
         ranges.clear_storage_url();
         or_cancelled(cancel, tokio::time::sleep(hub.retry_policy().backoff(failed))).await?;
     }
@@ -212,7 +212,7 @@ fn verify_and_install(
     if remote.sha256.as_ref().is_some_and(|expected| *expected != sha256) {
         partial.discard()?;
         return Err(Error::corrupt(format!(
-            "`{name}` arrived damaged: its SHA-256 is not the announced one; it was thrown away, download it again"
+            "`{name}` arrived damaged: its SHA-256 is not the announced one; it was deleted, download it again"
         )));
     }
     let head = match Head::read_file(partial.path()) {
@@ -233,7 +233,7 @@ fn verify_and_install(
     store.install(partial, &verified, Some(reference))
 }
 
-/// A reference as the store may keep it: the query of an address may hold a key.
+/// Formats a reference for the store without the query of an address, which may contain a key.
 fn redact_source(source: &ModelRef) -> String {
     match source {
         ModelRef::Url { url, .. } => redact_url(url),
@@ -241,7 +241,7 @@ fn redact_source(source: &ModelRef) -> String {
     }
 }
 
-/// The model with these bytes, if the store has it under whatever name.
+/// Returns the installed model with the same SHA-256, if any, and links the reference to it.
 async fn link_if_stored(store: &Store, remote: &Remote, reference: &ModelRef) -> Result<Option<InstalledModel>> {
     let Some(sha256) = remote.sha256.clone() else {
         return Ok(None);

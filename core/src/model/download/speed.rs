@@ -1,13 +1,13 @@
-//! How fast a download goes, and how often to say so.
+//! Speed of a download, and the pace of its progress events.
 
 use std::time::{Duration, Instant};
 
-/// Smooths a transfer's speed over some seconds and paces its reports.
+/// Measures a transfer's speed, smoothed over some seconds, and paces its reports.
 #[derive(Debug)]
 pub(super) struct SpeedMeter {
     reported: Instant,
     counted: u64,
-    /// Bytes per second; nothing until the first interval is over.
+    /// Bytes per second; `None` until the first interval is over.
     smooth: Option<f64>,
 }
 
@@ -20,7 +20,7 @@ impl SpeedMeter {
         }
     }
 
-    /// Counts bytes that came. If it is time for a report: the speed to report.
+    /// Counts received bytes. Returns the speed if a report is due.
     pub(super) fn add(&mut self, bytes: u64, now: Instant) -> Option<u64> {
         self.counted += bytes;
         let passed = now.duration_since(self.reported);
@@ -28,7 +28,7 @@ impl SpeedMeter {
             return None;
         }
         let fresh = self.counted as f64 / passed.as_secs_f64();
-        // The longer the interval, the more it weighs: a stall shows at once.
+        // A longer interval weighs more, so that a stall shows at once.
         let weight = 1.0 - (-passed.as_secs_f64() / DECAY_SECONDS).exp();
         let smooth = self.smooth.map_or(fresh, |old| old + weight * (fresh - old));
         self.smooth = Some(smooth);
@@ -37,16 +37,16 @@ impl SpeedMeter {
         Some(smooth as u64)
     }
 
-    /// The speed as last reported.
+    /// Returns the last reported speed.
     pub(super) fn last(&self) -> u64 {
         self.smooth.unwrap_or_default() as u64
     }
 }
 
-/// Time between two reports: ten a second.
+/// Minimum time between two reports.
 const REPORT_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Seconds after which an old speed has faded to a third.
+/// Seconds after which the weight of an old speed has decayed to 1/e.
 const DECAY_SECONDS: f64 = 2.0;
 
 #[cfg(test)]

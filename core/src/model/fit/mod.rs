@@ -1,27 +1,26 @@
-//! Whether a model fits, before it is downloaded.
+//! Checks whether a model fits the device, before it is downloaded.
 //!
-//! The head of the file is enough. It is laid out as a sparse file of the full size, and llama.cpp itself is asked what
-//! the weights, the cache and the computation would take, with exactly the parameters that the engine loads with: the
-//! answer is the real one for every architecture it knows. Nothing is allocated but the vocabulary.
+//! The head of the file is enough. It is written into a sparse file of the full size, and llama.cpp itself computes the
+//! memory for weights, cache and computation, with the parameters that the engine loads with. The result is exact for
+//! every architecture that it supports. Only the vocabulary is allocated.
 //!
 //! # The verdict
-//! | what holds | load | verdict |
+//! | condition | load | verdict |
 //! |---|---|---|
 //! | everything fits the budget, all of it in memory of our own | `Repacked` | `Fits` |
 //! | else: everything fits, the weights mapped | `Mapped` | `Fits` |
 //! | else: what can't be dropped and three quarters of the mapped weights fit | `Mapped` | `Tight` |
 //! | else | `Mapped` | `TooLarge` |
 //!
-//! Every token needs every weight of a dense model once. What of a mapped file does not fit is read from the disk again
-//! for each token: a quarter of a 4 GB model at 2 GB/s makes half a second. Beyond that it is not an answer any more.
+//! Every token needs every weight of a dense model once. The part of a mapped file that does not fit is read from disk
+//! again for each token: a quarter of a 4 GB model at 2 GB/s takes half a second. More than that is unusable.
 //!
 //! # The budget
-//! What the device has free now, less a reserve: a tenth, at least 64 MB and at most 1 GiB. Free memory is an estimate
-//! (kernels count pages as free that they would rather keep), and the app and its neighbours go on allocating while a
-//! model runs; a phone kills the app that takes the last page. 1 GiB is also what llama.cpp's own `--fit` leaves free.
-//! A budget that the caller gives is taken as it is.
+//! Free memory less a reserve of a tenth, at least 64 MB and at most 1 GiB. Free memory is an estimate (kernels count
+//! some pages in use as free), and the app and others continue to allocate while a model runs; a phone kills the app
+//! that takes the last page. llama.cpp's own `--fit` also leaves 1 GiB free. A budget given by the caller has no reserve.
 //!
-//! # What llama.cpp does not count
+//! # Memory that llama.cpp does not count
 //! `other` is 12 MB for graph, scheduler, sampler and stacks, 160 bytes for each token of the vocabulary, 96 for each
 //! merge, and 64 for each token of context. Measured as resident memory after a prompt of 512 tokens less what llama.cpp
 //! counts: 24 MB for SmolLM2 (49,152 tokens, 48,900 merges), 50 MB for a Qwen2 7B (152,064 and 151,387), 53 MB for a
@@ -45,16 +44,15 @@ use sparse_file::SparseModelFile;
 pub(crate) use plan::context_params;
 pub use report::{Budget, CacheType, FitOptions, FitReport, LoadPlan, Need, Suggestion, Verdict};
 
-/// Judges the model whose file, or the beginning of it, is at `path`. Blocks: a few hundred milliseconds for a large
-/// vocabulary.
+/// Computes the fit report of the model whose file, or the start of it, is at `path`. Blocks: a few hundred
+/// milliseconds for a large vocabulary.
 ///
-/// `head` is the head of that file, and `size_bytes` what the whole file has. Where the file at `path` is shorter, a
-/// sparse one is made beside it and removed again. The report names the model by the file's name and says that
-/// nothing was fetched; a caller that knows better puts in its own.
+/// `head` is the head of that file, and `size_bytes` the full size. If the file at `path` is shorter, a temporary sparse
+/// file is created beside it. In the report `model` is the file's name and `network_bytes` is 0; the caller corrects them.
 ///
 /// # Errors
-/// `InvalidRequest` for a context of 0; `Corrupt` or `Unsupported` for a model that llama.cpp refuses; `Storage` where
-/// the file can't be read, or the sparse one can't be made.
+/// `InvalidRequest` for a context of 0; `Corrupt` or `Unsupported` for a model that llama.cpp rejects; `Storage` if the
+/// file cannot be read or the sparse one cannot be created.
 pub fn fit_file(
     path: &Path,
     head: &Head,
@@ -116,7 +114,7 @@ pub fn fit_file(
     })
 }
 
-/// The verdict on a model whose need is known from before, on the memory that there is now.
+/// Returns the verdict for a known memory need and the currently free memory.
 pub(crate) fn verdict_of(need: u64, weights: u64, snapshot: &Snapshot) -> Verdict {
     classify(need, weights, budget(&FitOptions::default(), snapshot).bytes)
 }

@@ -1,4 +1,4 @@
-//! Asking llama.cpp what a model would need, loaded one way or the other, with this context or that.
+//! Plans: the memory that llama.cpp computes for a model, per load mode, context and cache type.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use super::report::{CacheType, LoadPlan, Need, Verdict};
 use crate::error::{Error, Result};
 use crate::model::gguf::Head;
 
-/// The parameters of a context. The engine makes its contexts with these and no others: the compute buffer depends on
-/// every one of them, and a need that was asked for something else is wrong.
+/// Returns the parameters of a context. The engine must create its contexts with them: the compute buffer depends on
+/// every one, so an estimate for other parameters would be wrong.
 pub(crate) fn context_params(context: u32, cache: CacheType, threads: u32) -> ContextParams {
     ContextParams {
         context,
@@ -19,7 +19,7 @@ pub(crate) fn context_params(context: u32, cache: CacheType, threads: u32) -> Co
     }
 }
 
-/// Input of one memory estimate: model, device, budget.
+/// Input of the memory estimates: model, threads, budget.
 #[derive(Debug)]
 pub(super) struct FitProbe<'a> {
     /// A file of the model's full size.
@@ -29,7 +29,7 @@ pub(super) struct FitProbe<'a> {
     pub(super) budget: u64,
 }
 
-/// An answer for one context and one cache.
+/// Result for one context and one cache type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) context: u32,
@@ -41,11 +41,11 @@ pub(super) struct Plan {
 }
 
 impl FitProbe<'_> {
-    /// The best plan for each of these contexts and caches, in their order; only the first where that fits. What llama.cpp
-    /// can't make (a cache type that does not go with the model) is left out, but for the first, which is what was
-    /// asked: that is an error.
+    /// Returns the best plan for each of these contexts and caches, in their order, or only the first one if it fits.
+    /// Combinations that llama.cpp does not support (such as a cache type) are omitted, except for the first, which was
+    /// requested: that is an error.
     ///
-    /// The model is opened once for each way to load it, and never twice at a time: its vocabulary takes memory.
+    /// Opens the model once per load mode, and never two at a time, because the vocabulary takes memory.
     pub(super) fn best_plans(&self, wanted: &[(u32, CacheType)]) -> Result<Vec<Plan>> {
         let fits = |plan: &&Plan| plan.verdict == Verdict::Fits;
         let repacked = self.plans_for(LoadPlan::Repacked, wanted)?;
@@ -87,7 +87,7 @@ impl FitProbe<'_> {
             need.weights = need.weights.saturating_add(part.weights);
             need.cache = need.cache.saturating_add(part.cache);
             need.compute = need.compute.saturating_add(part.compute);
-            // Only what the processor computes on in place stays a mapped file; a GPU pins its pages.
+            // Only weights that the CPU uses in place stay evictable; a GPU pins its pages.
             if load == LoadPlan::Mapped && part.buffer == CPU_BUFFER {
                 evictable = evictable.saturating_add(part.weights);
             }
@@ -106,7 +106,7 @@ impl FitProbe<'_> {
     }
 }
 
-/// llama.cpp said no to a file whose head passed our own checks, or to the context.
+/// Maps llama.cpp's error for a file whose head passed our own checks, or for a context.
 fn map_probe_error(error: nearside_llama::Error) -> Error {
     use nearside_llama::Error as Llama;
     match error {
@@ -138,15 +138,15 @@ pub(super) fn classify(total: u64, evictable: u64, budget: u64) -> Verdict {
     }
 }
 
-/// See [`crate::model::fit`]: what llama.cpp does not count.
+/// Estimates the memory that llama.cpp does not count; see [`crate::model::fit`].
 fn other_bytes(head: &Head, context: u32) -> u64 {
     // Both counts are bounded by the parser, so the sum is far from overflowing.
     12_000_000 + 160 * head.token_count + 96 * head.merge_count + 64 * u64::from(context)
 }
 
-/// Tokens that are computed at once. Prefill gains nothing from more on a processor, and the compute buffer grows with it.
+/// Tokens per batch. More do not speed up prefill on a CPU, and the compute buffer grows with them.
 const BATCH_TOKENS: u32 = 512;
-/// llama.cpp's name for memory that it computes on as it is.
+/// llama.cpp's name for plain memory, which it computes on in place.
 const CPU_BUFFER: &str = "CPU";
 
 #[cfg(test)]

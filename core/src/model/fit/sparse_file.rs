@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::{Error, Result};
 use crate::model::store::SPARSE_FILE_EXTENSION;
 
-/// The file; it is removed when this is dropped.
+/// The sparse file; removed on drop.
 #[derive(Debug)]
 pub(super) struct SparseModelFile {
     path: PathBuf,
@@ -33,7 +33,7 @@ impl SparseModelFile {
             .create_new(true)
             .open(&path)
             .map_err(failed)?;
-        // From here on, whatever happens, the file goes with this.
+        // From here on, drop removes the file.
         let sparse_file = Self { path: path.clone() };
         let mut head = Vec::new();
         from.take(head_length)

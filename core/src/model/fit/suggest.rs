@@ -1,14 +1,14 @@
-//! What to change where a model does not fit, and the words for it.
+//! Suggests changes if a model does not fit, and formats the reason of a verdict.
 //!
-//! Everything that is suggested was asked of llama.cpp, so it holds when it is asked again.
+//! Each suggestion was computed by llama.cpp, so requesting it gives the same result.
 
 use super::plan::Plan;
 use super::report::{Budget, CacheType, LoadPlan, Suggestion, Verdict};
 use crate::format::format_bytes;
 use crate::model::gguf::Head;
 
-/// What is asked first, and then all that could be suggested instead: half the context again and again, and the smaller
-/// cache with each.
+/// Returns the requested combination and then all alternatives: the context halved repeatedly, each also with the
+/// smaller cache.
 pub(super) fn variants(context: u32, cache: CacheType) -> Vec<(u32, CacheType)> {
     let halves = std::iter::successors(Some(context), |context| {
         (*context > MIN_CONTEXT_TOKENS).then(|| (context / 2).max(MIN_CONTEXT_TOKENS))
@@ -22,8 +22,8 @@ pub(super) fn variants(context: u32, cache: CacheType) -> Vec<(u32, CacheType)> 
         .collect()
 }
 
-/// The candidates with a better verdict than the plan, the smallest change first: a context as long as possible, then
-/// the cache as asked. Of each cache only the longest context is worth saying, and fitting well beside fitting tightly.
+/// Returns the alternatives with a better verdict than the plan, the smallest change first: the longest context, then
+/// the requested cache. Omits an alternative if another one is at least as good in verdict, context and cache.
 pub(super) fn build_suggestions(plan: &Plan, others: &[Plan]) -> Vec<Suggestion> {
     let mut chosen: Vec<&Plan> = Vec::new();
     for other in others {
@@ -41,7 +41,7 @@ pub(super) fn build_suggestions(plan: &Plan, others: &[Plan]) -> Vec<Suggestion>
     chosen.into_iter().map(|other| describe_change(plan, other)).collect()
 }
 
-/// Why the verdict is what it is, in a sentence.
+/// Formats the reason of the verdict as a sentence.
 pub(super) fn explain_verdict(plan: &Plan, budget: &Budget, requested: u32, head: &Head) -> String {
     let total = format_bytes(plan.need.total);
     let free = format_bytes(budget.bytes);
@@ -88,7 +88,7 @@ fn describe_change(plan: &Plan, other: &Plan) -> Suggestion {
     }
 }
 
-/// Whether the first cache is as exact as the second.
+/// Returns whether the first cache is at least as precise as the second.
 fn is_as_exact(first: CacheType, second: CacheType) -> bool {
     first == CacheType::F16 || second == CacheType::Q8_0
 }
@@ -101,7 +101,7 @@ fn rank(verdict: Verdict) -> u8 {
     }
 }
 
-/// Less is no conversation any more.
+/// Smallest suggested context; less is too short for a conversation.
 const MIN_CONTEXT_TOKENS: u32 = 512;
 const MAX_SUGGESTIONS: usize = 3;
 

@@ -11,7 +11,7 @@ use crate::model::hub::Hub;
 use crate::model::reference::ModelRef;
 use crate::model::store::{Store, blocking};
 
-/// Computes the fit report. Only for a model that is not on this device is anything fetched: its head, once.
+/// Computes the fit report. For a model that is not on this device it fetches the head, once.
 pub(crate) async fn fit_reference(
     hub: &Hub,
     store: &Store,

@@ -1,14 +1,14 @@
-//! Whether the numbers that describe the model can be those of a model.
+//! Validates the hyperparameters of a model.
 //!
-//! llama.cpp asserts some of these, divides by others and sizes its memory by the rest. The bounds are some ten times
-//! what the largest known model has, and hold for every architecture. What only some architectures need is left to
-//! llama.cpp, which refuses a missing key or a tensor of the wrong shape in order.
+//! llama.cpp asserts some of these, divides by others and sizes its memory by the rest. The bounds are about ten times
+//! those of the largest known model, and hold for every architecture. Keys that only some architectures need are left
+//! to llama.cpp, which returns an error for a missing key or a tensor of the wrong shape.
 
 use super::cursor::{CursorError, corrupt, sanitize, unsupported};
 use super::metadata::{Metadata, Value};
 use super::tensors::Tensors;
 
-/// The hyperparameters that everything else rests on.
+/// The hyperparameters that the other checks depend on.
 #[derive(Debug)]
 pub(super) struct Hyperparameters<'a> {
     pub(super) architecture: &'a str,
@@ -23,7 +23,7 @@ struct ArchitectureKeys<'m, 'a> {
     architecture: &'a str,
 }
 
-/// Checks what the metadata says about the model.
+/// Validates the hyperparameters in the metadata and returns the basic ones.
 pub(super) fn check_hyperparameters<'a>(metadata: &Metadata<'a>) -> Result<Hyperparameters<'a>, CursorError> {
     let architecture = read_architecture(metadata)?;
     let keys = ArchitectureKeys { metadata, architecture };
@@ -43,7 +43,7 @@ pub(super) fn check_hyperparameters<'a>(metadata: &Metadata<'a>) -> Result<Hyper
 }
 
 impl Hyperparameters<'_> {
-    /// Checks the tensors that every model of text has against the description.
+    /// Checks the tensors that every text model has against the hyperparameters.
     pub(super) fn check_tensors(&self, tensors: &Tensors<'_>) -> Result<(), CursorError> {
         // A vocoder's embedding is as wide as its features.
         if self.architecture == "wavtokenizer-dec" {
@@ -65,7 +65,7 @@ impl ArchitectureKeys<'_, '_> {
         format!("{}.{name}", self.architecture)
     }
 
-    /// A number that every model has, from 1 to `max`.
+    /// Returns a required number, from 1 to `max`.
     fn required_integer(&self, name: &str, max: u32) -> Result<u32, CursorError> {
         let key = self.full_key(name);
         match self.metadata.value(&key) {
@@ -78,7 +78,7 @@ impl ArchitectureKeys<'_, '_> {
         }
     }
 
-    /// The values of a key that holds one number for all blocks, or a list with one for each; nothing if absent.
+    /// Returns the values of a key with one number for all blocks or a list with one per block; `None` if absent.
     fn block_values(&self, name: &str) -> Result<Option<Vec<i128>>, CursorError> {
         let key = self.full_key(name);
         match self.metadata.value(&key) {
@@ -97,7 +97,7 @@ impl ArchitectureKeys<'_, '_> {
         }
     }
 
-    /// Every number under this key lies from `min` to `max`; an absent key passes.
+    /// Checks that every number under this key is from `min` to `max`; an absent key passes.
     fn check_range(&self, name: &str, min: i128, max: i128) -> Result<(), CursorError> {
         for value in self.block_values(name)?.unwrap_or_default() {
             if !(min..=max).contains(&value) {
@@ -110,11 +110,11 @@ impl ArchitectureKeys<'_, '_> {
         Ok(())
     }
 
-    /// Attention: 0 heads in a block means that it has none, as in recurrent models.
+    /// Checks the attention heads. A block with 0 heads has no attention, as in recurrent models.
     fn check_heads(&self, model: &Hyperparameters<'_>) -> Result<(), CursorError> {
         self.check_range("attention.head_count", 0, MAX_HEADS)?;
         self.check_range("attention.head_count_kv", 0, MAX_HEADS)?;
-        // Where heads differ from block to block there is no single size to hold the rest against.
+        // If heads differ between blocks, there is no single size to compare the rest with.
         let heads = match self.block_values("attention.head_count")?.as_deref() {
             Some([heads]) if *heads > 0 => *heads,
             _ => return Ok(()),
@@ -148,8 +148,8 @@ impl ArchitectureKeys<'_, '_> {
         }
     }
 
-    /// Fractions go into every number that the model computes. A norm's epsilon keeps a root from being one of less than 0,
-    /// which llama.cpp asserts while it computes, where nothing can catch it.
+    /// Checks the floats, which affect every computed value. A norm's epsilon must keep the operand of a square root
+    /// non-negative: llama.cpp asserts that during computation, where it cannot be caught.
     fn check_floats(&self) -> Result<(), CursorError> {
         let own = self.full_key("");
         for (key, value) in self.metadata.iter().filter(|(key, _)| key.starts_with(&own)) {
@@ -165,7 +165,7 @@ impl ArchitectureKeys<'_, '_> {
         Ok(())
     }
 
-    /// A mixture of experts uses some of those it has, at least one.
+    /// Checks the numbers of experts. A mixture of experts uses at least one of them.
     fn check_experts(&self) -> Result<(), CursorError> {
         self.check_range("expert_count", 0, MAX_EXPERTS)?;
         let count = self.metadata.integer(&self.full_key("expert_count")).unwrap_or(0);
@@ -223,13 +223,13 @@ fn read_architecture<'a>(metadata: &Metadata<'a>) -> Result<&'a str, CursorError
         _ => {}
     }
     match architecture {
-        "clip" => unsupported("it is the eye or ear of another model, not a model of language"),
+        "clip" => unsupported("it is the vision or audio part of another model, not a language model"),
         "imatrix" => unsupported("it holds statistics for quantizing, not a model"),
         _ => Ok(architecture),
     }
 }
 
-/// Ten million tokens is the longest that any model claims.
+/// The longest context that any model declares is ten million tokens.
 const MAX_CONTEXT: u32 = 1 << 28;
 /// llama.cpp's own limit.
 const MAX_BLOCKS: u32 = 512;
@@ -239,7 +239,7 @@ const MAX_HEAD_LENGTH: u32 = 8192;
 /// llama.cpp's own limit.
 const MAX_EXPERTS: i128 = 1024;
 
-/// Keys with the min and the max that they may be. A min of 1 guards a division or a subtraction.
+/// Keys with their minimum and maximum. A minimum of 1 guards a division or a subtraction.
 const BOUNDS: &[(&str, u32, u32)] = &[
     ("vocab_size", 0, 1 << 20),
     ("feed_forward_length", 0, 1 << 22),

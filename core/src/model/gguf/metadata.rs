@@ -1,19 +1,19 @@
 //! The keys and values of a GGUF file, borrowed from its bytes.
 //!
-//! Arrays stay where they are: of a vocabulary with 262,144 tokens only its place and length are held. Every byte was
-//! walked once when this exists, so reading from it can't fail.
+//! Arrays are not copied: of a vocabulary with 262,144 tokens only offset and length are stored. Construction visits
+//! every byte, so later access cannot fail.
 
 use std::collections::HashMap;
 
 use super::cursor::{Cursor, CursorError, corrupt, sanitize, unsupported};
 
-/// All keys of a file with their values.
+/// The keys of a file with their values.
 #[derive(Debug)]
 pub(super) struct Metadata<'a> {
     values: HashMap<&'a str, Value<'a>>,
 }
 
-/// One value. Integers of every width are one thing here; llama.cpp is stricter where it matters to it.
+/// One value. Integers of all widths are one variant; llama.cpp is stricter where it needs to be.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Value<'a> {
     Integer(i128),
@@ -31,7 +31,7 @@ pub(super) struct Array<'a> {
     bytes: &'a [u8],
 }
 
-/// The types that a value or an element of an array may have.
+/// Type of a value or of the elements of an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Element {
     U8,
@@ -67,7 +67,7 @@ impl<'a> Metadata<'a> {
         Ok(Self { values })
     }
 
-    /// All keys with their values, in no order.
+    /// Returns all keys with their values, in no particular order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> {
         self.values.iter().map(|(key, value)| (*key, *value))
     }
@@ -76,7 +76,7 @@ impl<'a> Metadata<'a> {
         self.values.get(key).copied()
     }
 
-    /// A whole number of any width.
+    /// Returns an integer of any width.
     pub(super) fn integer(&self, key: &str) -> Option<i128> {
         match self.value(key)? {
             Value::Integer(integer) => Some(integer),
@@ -84,7 +84,7 @@ impl<'a> Metadata<'a> {
         }
     }
 
-    /// A number with a point.
+    /// Returns a finite float.
     pub(super) fn number(&self, key: &str) -> Option<f32> {
         match self.value(key)? {
             Value::Float(number) => Some(number as f32).filter(|number| number.is_finite()),
@@ -99,7 +99,7 @@ impl<'a> Metadata<'a> {
         }
     }
 
-    /// A text that is UTF-8.
+    /// Returns a text if it is UTF-8.
     pub(super) fn text(&self, key: &str) -> Option<String> {
         match self.value(key)? {
             Value::Text(bytes) => String::from_utf8(bytes.to_vec()).ok(),
@@ -107,7 +107,7 @@ impl<'a> Metadata<'a> {
         }
     }
 
-    /// What every tensor's place is a multiple of, in bytes.
+    /// Returns the alignment of tensor offsets in bytes.
     pub(super) fn alignment(&self) -> Result<u64, CursorError> {
         const KEY: &str = "general.alignment";
         match self.value(KEY) {
@@ -128,7 +128,7 @@ impl<'a> Metadata<'a> {
 }
 
 impl<'a> Array<'a> {
-    /// The elements of an array of texts; nothing for other types.
+    /// Returns the elements of an array of texts; none for other types.
     pub(super) fn texts(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let mut rest = if self.element == Element::Text { self.bytes } else { &[] };
         std::iter::from_fn(move || {
@@ -139,7 +139,7 @@ impl<'a> Array<'a> {
         })
     }
 
-    /// The elements of an array of whole numbers or bools; nothing for other types.
+    /// Returns the elements of an array of integers or bools; none for other types.
     pub(super) fn integers(&self) -> impl Iterator<Item = i128> + use<'a> {
         let element = self.element;
         self.bytes
@@ -147,7 +147,7 @@ impl<'a> Array<'a> {
             .map_while(move |bytes| element.decode_integer(bytes))
     }
 
-    /// The elements of an array of 32-bit floats; nothing for other types.
+    /// Returns the elements of an array of 32-bit floats; none for other types.
     pub(super) fn floats(&self) -> impl Iterator<Item = f32> + use<'a> {
         let bytes = if self.element == Element::F32 { self.bytes } else { &[] };
         bytes
@@ -175,7 +175,7 @@ impl Element {
         })
     }
 
-    /// Bytes of one; nothing for texts.
+    /// Returns the size of one element in bytes; `None` for texts.
     fn size(self) -> Option<u64> {
         match self {
             Self::U8 | Self::I8 | Self::Bool => Some(1),
@@ -240,7 +240,7 @@ fn read_array<'a>(cursor: &mut Cursor<'a>, key: &str) -> Result<Array<'a>, Curso
     let bytes = match element.size() {
         Some(size) => cursor.take(count * size)?,
         None => {
-            // A text is its length at least: an honest list is asked for as a whole, a lie is found at once.
+            // A text takes at least its 8-byte length, so one `require` covers a valid list and detects a false count at once.
             cursor.require(count * 8)?;
             let mut ahead = cursor.clone();
             for done in 0..count {
@@ -271,6 +271,6 @@ const MAX_STRING_LENGTH: u64 = 10_000_000;
 const MAX_TEXTS: u64 = 1 << 20;
 /// The longest list of numbers is the character map of a T5 tokenizer, of some 300,000 bytes.
 const MAX_NUMBERS: u64 = 1 << 22;
-/// What the format says where a file says nothing; also the least that llama.cpp can map.
+/// Default of the format; also the minimum that llama.cpp can map.
 const DEFAULT_ALIGNMENT: u64 = 32;
 const MAX_ALIGNMENT: u64 = 1 << 16;

@@ -1,15 +1,15 @@
-//! How weights are stored: ggml's tensor types with their block sizes, and the names of whole-file mixtures.
+//! Quantization: ggml's tensor types with their block sizes, and the names of whole-file mixtures.
 //!
 //! Both tables are those of the llama.cpp that this build links (ggml/src/ggml.c, include/llama.h).
 
-/// A type that a tensor's numbers are stored in: rows of blocks.
+/// Storage type of a tensor's values: rows of blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TensorType {
     pub(super) id: u32,
     pub(super) name: &'static str,
-    /// Numbers in a block; a row is a whole number of blocks.
+    /// Values per block; a row is a whole number of blocks.
     pub(super) block: u64,
-    /// Bytes of a block.
+    /// Bytes per block.
     pub(super) bytes: u64,
 }
 
@@ -19,18 +19,18 @@ impl TensorType {
     }
 }
 
-/// Whether this type existed once and no program reads it any more.
+/// Returns whether ggml removed this type.
 pub(super) fn was_removed(id: u32) -> bool {
     matches!(id, 4 | 5 | 31..=33 | 36..=38)
 }
 
-/// Name of the mixture that `general.file_type` declares.
+/// Returns the name of the mixture that `general.file_type` declares.
 pub(super) fn mixture_name(file_type: i128) -> Option<&'static str> {
     let known = MIXTURES.iter().find(|(id, _)| i128::from(*id) == file_type & !GUESSED);
     known.map(|(_, name)| *name)
 }
 
-/// Set in `general.file_type` when a converter guessed the rest of it.
+/// Flag in `general.file_type`: a converter guessed the mixture.
 const GUESSED: i128 = 1024;
 
 const fn tensor_type(id: u32, name: &'static str, block: u64, bytes: u64) -> TensorType {

@@ -1,22 +1,22 @@
-//! The list of tensors: names, shapes, types and places, checked so that every tensor lies inside the file.
+//! The tensor list: names, shapes, types and offsets, checked so that every tensor lies inside the file.
 //!
-//! llama.cpp wants tensors in the order of the list, each right behind the padded one before it; so does this.
+//! As in llama.cpp, tensors must be in the order of the list, each directly after the padded previous one.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::cursor::{Cursor, CursorError, corrupt, sanitize, unsupported};
 use super::quantization::{TensorType, mixture_name, was_removed};
 
-/// All tensors of a file: shapes by name, and sums.
+/// The tensors of a file: shapes by name, and totals.
 #[derive(Debug)]
 pub(super) struct Tensors<'a> {
     shapes: HashMap<&'a str, [u64; MAX_DIMENSIONS]>,
     bytes_by_type: BTreeMap<&'static str, u64>,
-    /// Numbers in all of them.
+    /// Number of values in all tensors.
     pub(super) parameters: u64,
-    /// Where the weights begin, in bytes from the start of the file.
+    /// Offset of the weights in bytes.
     pub(super) data_offset: u64,
-    /// Where the last one ends, in bytes from the start of the file.
+    /// End of the last tensor in bytes from the start of the file.
     pub(super) end: u64,
 }
 
@@ -74,18 +74,18 @@ impl<'a> Tensors<'a> {
         Ok(tensors)
     }
 
-    /// The lengths of a tensor's dimensions, rows first, those it does not have being 1.
+    /// Returns the lengths of a tensor's dimensions, rows first; missing dimensions are 1.
     pub(super) fn shape(&self, name: &str) -> Option<[u64; MAX_DIMENSIONS]> {
         self.shapes.get(name).copied()
     }
 
-    /// Returns the usual name of the file's quantization: the declared mixture, else the type that holds most bytes.
+    /// Returns the usual name of the file's quantization: the declared mixture, else the type with the most bytes.
     pub(super) fn quantization_label(&self, file_type: Option<i128>) -> String {
         let declared = file_type.and_then(mixture_name);
         declared.unwrap_or_else(|| self.dominant_type()).to_owned()
     }
 
-    /// The type that holds most of the bytes.
+    /// Returns the type with the most bytes.
     fn dominant_type(&self) -> &'static str {
         let most = self.bytes_by_type.iter().max_by_key(|(_, bytes)| **bytes);
         most.map_or("unknown", |(name, _)| name)
@@ -144,7 +144,7 @@ fn read_type(cursor: &mut Cursor<'_>, name: &[u8]) -> Result<TensorType, CursorE
     match TensorType::from_id(id) {
         Some(known) => Ok(known),
         None if was_removed(id) => unsupported(format!(
-            "tensor `{}` is stored as type {id}, which is no longer read by anyone; take a newer file of the same model",
+            "tensor `{}` is stored as type {id}, which is no longer supported; take a newer file of the same model",
             sanitize(name)
         )),
         // ggml adds a few types a year: a small number is probably one of them, a large one is noise.
@@ -156,21 +156,21 @@ fn read_type(cursor: &mut Cursor<'_>, name: &[u8]) -> Result<TensorType, CursorE
     }
 }
 
-/// Whether a tensor of this name can hold numbers of this type. llama.cpp finds out in the middle of a computation, where
-/// nothing can catch its assertion.
+/// Checks that a tensor of this name may have this type. llama.cpp asserts it during computation, where it cannot be
+/// caught.
 fn check_use(name: &str, dimensions: usize, kind: TensorType) -> Result<(), CursorError> {
     let added_or_scaled = dimensions == 1 && (name.ends_with(".bias") || name.ends_with("norm.weight"));
     let multiplied = dimensions > 1 && name.ends_with(".weight");
     let sound = match kind.name {
         "F32" => true,
         "F16" | "BF16" => !added_or_scaled,
-        // The formats of intermediate results, and plain numbers that only tables of indices are made of.
+        // Types of intermediate results, and plain numbers that are used in index tables only.
         "Q8_1" | "Q8_K" | "I8" | "I16" | "F64" => !(added_or_scaled || multiplied),
         _ => !added_or_scaled,
     };
     if !sound {
         return unsupported(format!(
-            "tensor `{}` is stored as {}, which nobody can compute with there",
+            "tensor `{}` is stored as {}, which is not supported for this tensor",
             sanitize(name.as_bytes()),
             kind.name
         ));

@@ -1,21 +1,21 @@
-//! Whether the tokenizer's lists agree with each other.
+//! Checks that the tokenizer's lists are consistent.
 //!
-//! llama.cpp asserts that no token appears twice, and indexes scores and types by token without looking twice; a
-//! tokenizer that adds a begin-of-text token it does not have ends the process at the first prompt.
+//! llama.cpp asserts that no token appears twice, and indexes scores and types by token without a bounds check; a
+//! tokenizer that adds a begin-of-text token without having one ends the process at the first prompt.
 
 use std::collections::HashSet;
 
 use super::cursor::{CursorError, corrupt};
 use super::metadata::{Element, Metadata, Value};
 
-/// What is counted of a vocabulary.
+/// Sizes of a vocabulary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Vocabulary {
     pub(super) tokens: u64,
     pub(super) merges: u64,
 }
 
-/// Checks the tokenizer. A model without one passes: llama.cpp knows some.
+/// Checks the tokenizer and returns its sizes. A model without one passes: llama.cpp supports some.
 pub(super) fn check_vocabulary(metadata: &Metadata<'_>) -> Result<Vocabulary, CursorError> {
     let tokens = count_tokens(metadata)?;
     check_token_list(metadata, "tokenizer.ggml.scores", &[Element::F32, Element::I32], tokens)?;
@@ -29,7 +29,7 @@ pub(super) fn check_vocabulary(metadata: &Metadata<'_>) -> Result<Vocabulary, Cu
         ("tokenizer.ggml.add_bos_token", "tokenizer.ggml.bos_token_id"),
         ("tokenizer.ggml.add_eos_token", "tokenizer.ggml.eos_token_id"),
     ] {
-        // Without the key the tokenizer's usual id counts, which is below 200 in every kind.
+        // Without the key llama.cpp uses the tokenizer's default id, which is below 200 for every type.
         if metadata.bool(flag) == Some(true) && metadata.value(key).is_none() && tokens < 200 {
             return corrupt(format!("`{flag}` is set, but `{key}` is missing"));
         }
@@ -55,7 +55,7 @@ fn count_tokens(metadata: &Metadata<'_>) -> Result<u64, CursorError> {
             return corrupt(format!("token {id} appears twice in the vocabulary"));
         }
     }
-    // llama.cpp gives an empty token this name, which then has to be unique as well.
+    // llama.cpp gives an empty token this name, which must then be unique as well.
     for id in empty {
         if seen.contains(format!("[EMPTY_{id}]").as_bytes()) {
             return corrupt(format!("token {id} appears twice in the vocabulary"));
@@ -75,7 +75,7 @@ fn check_token_list(metadata: &Metadata<'_>, key: &str, elements: &[Element], to
     if list.count != tokens {
         return corrupt(format!("`{key}` has {} elements for {tokens} tokens", list.count));
     }
-    // Tokenizers sort by score: one that is not a number would compare as nothing does.
+    // Tokenizers sort by score, and NaN has no order.
     if list.floats().any(f32::is_nan) {
         return corrupt(format!("an element of `{key}` is not a number"));
     }
@@ -91,7 +91,7 @@ fn count_merges(metadata: &Metadata<'_>) -> Result<u64, CursorError> {
     }
 }
 
-/// The normaliser of a T5 tokenizer: a 32-bit length, a table of that many bytes, then texts.
+/// Checks the normaliser of a T5 tokenizer: a 32-bit length, a table of that many bytes, then texts.
 fn check_character_map(metadata: &Metadata<'_>) -> Result<(), CursorError> {
     const KEY: &str = "tokenizer.ggml.precompiled_charsmap";
     let map = match metadata.value(KEY) {

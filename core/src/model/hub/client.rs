@@ -1,9 +1,8 @@
-//! The HTTP client of the hub: TLS that needs nothing of the platform, redirects by hand, and a token that stays home.
+//! The HTTP client of the hub: follows redirects itself, and sends the token to the hub's origin only.
 //!
-//! - Redirects are followed here, hop by hop, because a hub says size and hash on a hop *before* the one with the body,
-//!   and because the token may go to the hub's own origin only. A redirect never leaves `https`.
-//! - Nothing is taken from the environment, so no proxy either.
-//! - No limit on the whole transfer, which may take hours, but one on connecting and one on silence.
+//! - Redirects are followed here, hop by hop, because a hub sends size and hash on a hop *before* the one with the
+//!   body, and because of the token. A redirect never leaves `https`.
+//! - Timeouts apply to connecting and to idle connections, not to the whole transfer, which may take hours.
 
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ use crate::net::url::is_loopback;
 pub(crate) struct HubClient {
     http: reqwest::Client,
     origin: Origin,
-    /// Marked sensitive, so that its `Debug` prints nothing of it.
+    /// Marked as sensitive, so that `Debug` does not print it.
     token: Option<HeaderValue>,
 }
 
@@ -32,9 +31,9 @@ pub(crate) struct HubClient {
 pub(crate) struct HubRequest<'a> {
     pub(crate) method: Method,
     pub(crate) url: &'a Url,
-    /// Address shown in errors; never a presigned one, which contains a signature.
+    /// Address for errors; never a presigned one, which contains a signature.
     pub(crate) shown: &'a Url,
-    /// As in the header: `bytes=0-99`.
+    /// Value of the `Range` header: `bytes=0-99`.
     pub(crate) range: Option<&'a str>,
     pub(crate) follow: Follow,
 }
@@ -42,7 +41,7 @@ pub(crate) struct HubRequest<'a> {
 /// A successful response, with the file headers collected along the redirects.
 #[derive(Debug)]
 pub(crate) struct HubResponse {
-    /// Response of the last hop: 2xx, or 3xx where the caller stays on one host.
+    /// Response of the last hop: 2xx, or 3xx with [`Follow::SameHost`].
     pub(crate) response: Response,
     /// URL of the last hop.
     pub(crate) url: Url,
@@ -58,17 +57,17 @@ pub(crate) struct FileHeaders {
     pub(crate) size: Option<u64>,
 }
 
-/// How far redirects are followed.
+/// Limit on following redirects.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Follow {
-    /// To the end.
+    /// Follow all.
     All,
-    /// As long as they stay with the host that was asked: renamed repositories do.
+    /// Follow those to the same host, as for renamed repositories.
     SameHost,
 }
 
 impl<'a> HubRequest<'a> {
-    /// A question about the address that is asked.
+    /// Creates a request without a range that shows its own address in errors.
     pub(crate) fn new(method: Method, url: &'a Url, follow: Follow) -> Self {
         Self {
             method,
@@ -81,7 +80,7 @@ impl<'a> HubRequest<'a> {
 }
 
 impl HubClient {
-    /// A client whose token goes to `home`'s origin and nowhere else.
+    /// Creates a client that sends the token only to the origin of this URL.
     pub(crate) fn new(origin: &Url, token: Option<&str>, stall: Duration) -> Result<Self> {
         let token = match token {
             None | Some("") => None,
@@ -94,7 +93,7 @@ impl HubClient {
             }
         };
         let mut headers = HeaderMap::new();
-        // A compressed body has other lengths and offsets than the file.
+        // Compression would change lengths and offsets.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let builder = client::builder(&Trust::default())?;
         let http = client::build(builder.default_headers(headers).read_timeout(stall))?;
@@ -102,7 +101,7 @@ impl HubClient {
         Ok(Self { http, origin, token })
     }
 
-    /// Asks, follows redirects, and turns every answer but success into a [`HubError`].
+    /// Sends a request and follows redirects. Returns a [`HubError`] for every status other than success.
     pub(crate) async fn send(&self, request: HubRequest<'_>) -> Result<HubResponse, HubError> {
         let HubRequest {
             method,
@@ -160,7 +159,7 @@ impl FileHeaders {
     }
 }
 
-/// Whether this is a whole commit id: what a revision can be pinned to.
+/// Returns whether this is a full commit id, to which a revision can be pinned.
 pub(crate) fn is_commit(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }

@@ -1,8 +1,8 @@
 //! Maps error statuses and the hub's error headers to [`Error`]s with a remedy.
 //!
-//! The hub names its reason in `X-Error-Code` (`RepoNotFound`, `RevisionNotFound`, `EntryNotFound`, `GatedRepo`) and
-//! answers 401 to an anonymous question about anything that is private, gated or missing alike. For 429 it gives the
-//! seconds to wait as `t=` in `RateLimit`, else in `Retry-After`. Bodies of refusals are never read or shown.
+//! The hub sends its reason in `X-Error-Code` (`RepoNotFound`, `RevisionNotFound`, `EntryNotFound`, `GatedRepo`), and 401
+//! for an anonymous request to anything private, gated or missing. With 429 it sends the seconds to wait as `t=` in
+//! `RateLimit`, else in `Retry-After`. Bodies of error responses are never read or shown.
 
 use reqwest::{Response, header::HeaderMap};
 use url::{Origin, Url};
@@ -10,14 +10,14 @@ use url::{Origin, Url};
 use crate::error::Error;
 use crate::net::url::redact_url;
 
-/// Why a request failed, and whether asking again may help.
+/// Error of a hub request, and whether a retry may help.
 #[derive(Debug)]
 pub(crate) struct HubError {
     /// Error returned if the request is not retried.
     pub(crate) error: Error,
     /// Whether a retry may succeed: a timeout, a dropped connection, a 5xx status.
     pub(crate) transient: bool,
-    /// The status, where there was one.
+    /// HTTP status; `None` without a response.
     pub(crate) status: Option<u16>,
     /// Origin of the error response.
     pub(crate) origin: Option<Origin>,
@@ -26,7 +26,7 @@ pub(crate) struct HubError {
 }
 
 impl HubError {
-    /// A permanent failure.
+    /// Creates a permanent error.
     pub(crate) fn permanent(error: Error) -> Self {
         Self {
             error,
@@ -37,7 +37,7 @@ impl HubError {
         }
     }
 
-    /// A transient failure.
+    /// Creates a transient error.
     pub(crate) fn transient(error: Error) -> Self {
         Self {
             transient: true,
@@ -46,14 +46,14 @@ impl HubError {
     }
 }
 
-/// The request did not get an answer, or the answer broke off.
+/// Maps a failed or interrupted connection.
 pub(crate) fn connection_error(url: &Url, cause: reqwest::Error) -> HubError {
     let host = host_and_port(url);
-    // The address may hold a signature, and reqwest puts it into its texts.
+    // The URL may contain a signature, and reqwest includes it in its texts.
     let cause = cause.without_url();
     if cause.is_timeout() && !cause.is_connect() {
         return HubError::transient(Error::network(format!(
-            "`{host}` fell silent; check the network and try again"
+            "`{host}` stopped responding; check the network and try again"
         )));
     }
     let mut text = cause.to_string();
@@ -73,7 +73,7 @@ pub(crate) fn connection_error(url: &Url, cause: reqwest::Error) -> HubError {
     )))
 }
 
-/// What a status other than success means: `about` was asked for, `url` answered.
+/// Maps an error response: `about` was requested, `url` responded.
 pub(crate) fn response_error(about: &Url, url: &Url, response: &Response, with_token: bool) -> HubError {
     let status = response.status().as_u16();
     let code = header_text(response.headers(), "x-error-code");
@@ -87,7 +87,7 @@ pub(crate) fn response_error(about: &Url, url: &Url, response: &Response, with_t
     }
 }
 
-/// Host and port, as errors name a server.
+/// Formats host and port for error texts.
 pub(crate) fn host_and_port(url: &Url) -> String {
     let host = url.host_str().unwrap_or("the server");
     match url.port() {
@@ -135,7 +135,7 @@ fn map_status(about: &Url, url: &Url, status: u16, headers: &HeaderMap, with_tok
     (error, status == 408 || status >= 500)
 }
 
-/// The repository where the address shows one, else the address's path.
+/// Returns the repository if the URL contains one, else the path.
 fn repo_or_path(url: &Url) -> String {
     let path = url.path().trim_matches('/');
     let path = path.strip_prefix("api/models/").unwrap_or(path);
@@ -146,7 +146,7 @@ fn repo_or_path(url: &Url) -> String {
     }
 }
 
-/// `RateLimit: "resolvers";r=0;t=55`, else `Retry-After: 55`.
+/// Parses `RateLimit: "resolvers";r=0;t=55`, else `Retry-After: 55`.
 fn retry_after_seconds(headers: &HeaderMap) -> Option<u64> {
     let limit = header_text(headers, "ratelimit").unwrap_or_default();
     let left = limit.split(';').find_map(|part| part.trim().strip_prefix("t="));

@@ -1,8 +1,8 @@
-//! A repository's listing, and which of its files is meant.
+//! Selects a file from a repository's listing.
 //!
-//! The choice is the one the field is used to (llama.cpp's `-hf`): a label must be followed by `.` or `-` in the name,
-//! without a label Q4_K_M comes first, then Q8_0, then whatever is first; projectors, importance matrices and draft
-//! heads, which also end in `.gguf`, are never chosen.
+//! The selection is that of llama.cpp's `-hf`: a label must be followed by `.` or `-` in the name; without a label
+//! Q4_K_M comes first, then Q8_0, then the first file. Projectors, importance matrices and draft heads, which also end
+//! in `.gguf`, are never selected by label or default.
 
 use serde::Deserialize;
 
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::HubFile;
 use crate::model::reference::is_sha256;
 
-/// One entry of `GET /api/models/{repo}/tree/{revision}`.
+/// An entry of `GET /api/models/{repo}/tree/{revision}`.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct TreeEntry {
     #[serde(rename = "type")]
@@ -22,7 +22,7 @@ pub(crate) struct TreeEntry {
     lfs: Option<Lfs>,
 }
 
-/// Where the content lies in large-file storage, the hash is of the content; `oid` beside it is git's.
+/// Large-file data of an entry. Its `oid` is the SHA-256 of the content; the entry's own `oid` is git's.
 #[derive(Debug, Clone, Deserialize)]
 struct Lfs {
     oid: String,
@@ -30,12 +30,12 @@ struct Lfs {
 }
 
 impl TreeEntry {
-    /// Bytes.
+    /// Returns the size of the content in bytes.
     pub(crate) fn size(&self) -> u64 {
         self.lfs.as_ref().and_then(|lfs| lfs.size).unwrap_or(self.size)
     }
 
-    /// The hash of the content, where the hub keeps one.
+    /// Returns the SHA-256 of the content, if the hub has one.
     pub(crate) fn sha256(&self) -> Option<String> {
         let hash = self.lfs.as_ref()?.oid.to_ascii_lowercase();
         let hash = hash.strip_prefix("sha256:").unwrap_or(&hash);
@@ -43,7 +43,7 @@ impl TreeEntry {
     }
 }
 
-/// The file that is meant.
+/// Selects a file. Fails with the available names if none matches, or for a part of a split model.
 pub(crate) fn select_file<'a>(repo: &str, entries: &'a [TreeEntry], file: &HubFile) -> Result<&'a TreeEntry> {
     let files = || entries.iter().filter(|entry| entry.kind == "file");
     let models = || files().filter(|entry| is_model(&entry.path));
@@ -81,7 +81,7 @@ pub(crate) fn select_file<'a>(repo: &str, entries: &'a [TreeEntry], file: &HubFi
     Ok(found)
 }
 
-/// Whether `label` stands in `path` as a whole word: bounded as in `model-Q4_K_M.gguf`, `Q8_0/model.gguf`.
+/// Returns whether `path` contains `label` as a whole word, as in `model-Q4_K_M.gguf` or `Q8_0/model.gguf`.
 pub(crate) fn has_label(path: &str, label: &str) -> bool {
     let (path, label) = (path.to_ascii_lowercase(), label.to_ascii_lowercase());
     path.match_indices(&label).any(|(at, _)| {
@@ -97,7 +97,7 @@ fn is_model(path: &str) -> bool {
     name.ends_with(".gguf") && !AUXILIARY_MARKERS.iter().any(|word| name.contains(word))
 }
 
-/// Whether the name ends in `-00001-of-00003.gguf`.
+/// Returns whether the name ends in `-00001-of-00003.gguf`.
 fn is_part(path: &str) -> bool {
     let number = |text: &str| text.len() == 5 && text.bytes().all(|b| b.is_ascii_digit());
     let stem = path.get(..path.len().saturating_sub(5)).unwrap_or_default();
@@ -120,10 +120,10 @@ fn list_names<'a>(paths: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
-/// GGUF files that are not models by themselves.
+/// Name parts of GGUF files that are not models by themselves.
 const AUXILIARY_MARKERS: &[&str] = &["mmproj", "imatrix", "mtp-", "eagle3-", "dflash-", "dspark-"];
 
-/// Names that an error lists at most.
+/// Maximum number of names in an error.
 const MAX_LISTED_NAMES: usize = 8;
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ use crate::error::{Error, Result};
 use crate::net::retry::RetryPolicy;
 use crate::net::url::{is_loopback, redact_url};
 
-/// Where models come from: Hugging Face, or a mirror that speaks like it. Cheap to clone.
+/// A source of models: Hugging Face, or a mirror with the same API. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Hub {
     base: Url,
@@ -49,22 +49,22 @@ pub struct HubLimits {
     pub retry: RetryPolicy,
 }
 
-/// One file at the hub, known before its first byte.
+/// A resolved file of the hub.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Remote {
-    /// The file's own name: as the network says it, so never part of a path on disk.
+    /// File name, as received from the network, so never part of a path on disk.
     pub name: String,
-    /// The exact reference: with the file that was chosen, and the revision as it was asked for.
+    /// Exact reference: with the selected file and the requested revision.
     pub source: ModelRef,
-    /// Where its bytes are, pinned to `commit` where that is known. May hold a query of the caller's.
+    /// Address of the bytes, pinned to `commit` if that is known. May contain a query of the caller's.
     pub url: String,
-    /// The whole file, in bytes.
+    /// Size of the file in bytes.
     pub size_bytes: u64,
-    /// 64 lower-case hex digits. Nothing only behind a bare address whose server and fragment do not say it.
+    /// 64 lower-case hex digits. Unset only for a plain address without a hash in its fragment or response.
     pub sha256: Option<String>,
-    /// The commit of the repository.
+    /// Commit of the repository.
     pub commit: Option<String>,
-    /// `ETag` or `Last-Modified`, where there is no hash: tells whether bytes kept from yesterday still belong to it.
+    /// `ETag` or `Last-Modified` of a plain address: without a hash it decides whether a partial file can be resumed.
     pub version: Option<String>,
 }
 
@@ -81,7 +81,7 @@ impl Default for HubLimits {
 }
 
 impl Hub {
-    /// The hub at this base address. The token, where there is one, goes to that address only.
+    /// Creates a client of the hub at this base address. The token is sent to its origin only.
     ///
     /// # Errors
     /// [`Error::InvalidRequest`] if the address is malformed, or plain `http` to another machine.
@@ -89,7 +89,7 @@ impl Hub {
         Self::with_limits(base, token, HubLimits::default())
     }
 
-    /// [`Self::new`] with other limits.
+    /// Creates a client like [`Self::new`], with other limits.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -119,11 +119,11 @@ impl Hub {
         })
     }
 
-    /// Finds out what a reference stands for. Tries again where that may help.
+    /// Resolves a reference to a file of the hub. Retries transient errors.
     ///
     /// # Errors
-    /// [`Error::InvalidRequest`] if there is no such thing, or the reference is not one to the network;
-    /// [`Error::Unauthorized`], [`Error::RateLimited`], [`Error::Network`] and [`Error::Provider`] as the hub says;
+    /// [`Error::InvalidRequest`] if it does not exist, or is a path; [`Error::NotInstalled`] for an id;
+    /// [`Error::Unauthorized`], [`Error::RateLimited`], [`Error::Network`] and [`Error::Provider`] for errors of the hub;
     /// [`Error::Unsupported`] for a split model.
     pub async fn resolve(&self, reference: &ModelRef) -> Result<Remote> {
         reference.validate()?;
@@ -139,7 +139,7 @@ impl Hub {
         }
     }
 
-    /// Retries of this hub's requests.
+    /// Returns the retry policy of this hub's requests.
     pub(crate) fn retry_policy(&self) -> &RetryPolicy {
         &self.limits.retry
     }
@@ -164,7 +164,7 @@ impl Hub {
             revision: revision.map(str::to_owned),
             file: exact,
         };
-        // The listing comes from the network; what it named has to be a name that a person could have given.
+        // The listing comes from the network, so validate its file name like a user's.
         source.validate().map_err(|_| {
             Error::provider(format!(
                 "repository `{repo}` lists a file with a malformed name; report it to the hub"
@@ -222,7 +222,7 @@ impl Hub {
         })
     }
 
-    /// The commit behind a branch or tag. Nothing where the hub has no such interface.
+    /// Fetches the commit of a branch or tag. Returns `None` if the hub lacks this API.
     async fn fetch_commit(&self, repo: &str, revision: &str) -> Result<Option<String>> {
         if is_commit(revision) {
             return Ok(Some(revision.to_owned()));
@@ -256,7 +256,7 @@ impl Hub {
         ))))
     }
 
-    /// Size and headers of a file at its final address, for servers without the hub's API.
+    /// Fetches size and headers of a file at its final address, for servers without the hub's API.
     async fn fetch_size(&self, url: &Url) -> Result<(u64, HubResponse)> {
         let told = |response: &HubResponse| {
             let length = header_text(response.response.headers(), "content-length");
@@ -369,23 +369,23 @@ fn escape_segment(segment: &str) -> String {
     utf8_percent_encode(segment, SEGMENT_ESCAPES).to_string()
 }
 
-/// The address in `<…>; rel="next"`, among others.
+/// Returns the URL of the `rel="next"` link of a `Link` header.
 fn next_page_url(link: &str) -> Option<String> {
     let next = link.split(',').find(|part| part.contains("rel=\"next\""))?;
     let (_, rest) = next.split_once('<')?;
     Some(rest.split_once('>')?.0.to_owned())
 }
 
-/// What a segment of a path may hold bare.
+/// Characters to escape in a path segment.
 const SEGMENT_ESCAPES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// Pages of a listing, of a thousand entries each, before it counts as endless.
+/// Maximum number of pages of a listing, of a thousand entries each.
 const MAX_PAGES: usize = 100;
 
-/// Times that a question is requested before a download begins, at most.
+/// Maximum attempts of a metadata request.
 const MAX_METADATA_ATTEMPTS: u32 = 3;
 
-/// Bytes of one response of the programming interface, at most.
+/// Maximum size of one API response.
 const MAX_JSON_BYTES: usize = 16 << 20;
 
 #[cfg(test)]

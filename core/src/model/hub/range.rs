@@ -1,9 +1,9 @@
 //! Reads a file by range requests; each response is validated before a byte of it is used.
 //!
 //! A server may ignore ranges, return a wrong offset or total, send a sign-in page, truncate, or send too much.
-//! [`RangeReader::next_chunk`] returns only bytes that directly follow those of the caller. Presigned storage sends no `ETag`, so
-//! size and commit are compared instead, and the hash is verified at the end. The storage address is reused for the
-//! next range until it fails once, because it expires.
+//! [`RangeReader::next_chunk`] returns only bytes that directly follow those of the caller. Presigned storage sends no
+//! `ETag`, so size and hash headers are compared instead, and the hash is verified at the end. The storage URL is reused
+//! for the next range until a request fails, because it expires.
 
 use reqwest::{Method, StatusCode};
 use url::Url;
@@ -14,32 +14,32 @@ use super::{Hub, Remote};
 use crate::error::Error;
 use crate::net::url::redact_url;
 
-/// Opens pieces of one file.
+/// Opens ranges of one remote file.
 #[derive(Debug)]
 pub(crate) struct Ranges<'a> {
     hub: &'a Hub,
     remote: &'a Remote,
-    /// Where the last redirect led.
+    /// Target of the last redirect.
     storage_url: Option<Url>,
 }
 
-/// One piece, as it comes.
+/// Reads one range as it arrives.
 #[derive(Debug)]
 pub(crate) struct RangeReader<'a> {
     response: reqwest::Response,
     remote: &'a Remote,
     from: Url,
-    /// Bytes that come first although the caller has them: the server ignores ranges.
+    /// Bytes to discard, which the caller has already: the server ignores ranges.
     skip: u64,
-    /// Where in the file the next byte for the caller lies.
+    /// Offset in the file of the next byte for the caller.
     position: u64,
-    /// Where the piece ends.
+    /// End of the range.
     end: u64,
-    /// Bytes that came over the network.
+    /// Bytes received from the network.
     pub(crate) received: u64,
 }
 
-/// `Content-Range: bytes 0-99/1000`.
+/// A parsed header `Content-Range: bytes 0-99/1000`.
 #[derive(Debug, PartialEq)]
 pub(super) struct ContentRange {
     start: u64,
@@ -64,7 +64,7 @@ impl<'a> Ranges<'a> {
         opened
     }
 
-    /// The next piece asks the hub again where the bytes are: after a failure the address may have expired.
+    /// Clears the storage URL, which may have expired: the next range asks the hub again.
     pub(crate) fn clear_storage_url(&mut self) {
         self.storage_url = None;
     }
@@ -134,7 +134,7 @@ impl<'a> Ranges<'a> {
         })
     }
 
-    /// Storage refuses an address that was good a minute ago; the hub has a fresh one.
+    /// Marks the rejection of an expired storage URL as transient: the hub returns a fresh one.
     fn mark_expired(&self, hub_url: &Url, mut failure: HubError) -> HubError {
         let by_storage = failure.origin.as_ref().is_some_and(|by| *by != hub_url.origin());
         if by_storage && matches!(failure.status, Some(400 | 401 | 403 | 404 | 410)) {
@@ -150,7 +150,7 @@ impl<'a> Ranges<'a> {
 }
 
 impl RangeReader<'_> {
-    /// The next bytes of the file. Nothing once the piece is complete; what a server sends beyond it is not read.
+    /// Returns the next bytes of the file; `None` at the end of the range. Bytes beyond it are not read.
     pub(crate) async fn next_chunk(&mut self) -> Result<Option<bytes::Bytes>, HubError> {
         while self.position < self.end {
             let cut = |cause| error::connection_error(&self.from, cause);
@@ -217,7 +217,7 @@ fn protocol_error(from: &Url, what: &str) -> HubError {
     HubError::permanent(Error::provider(format!("`{}` {what}", error::host_and_port(from))))
 }
 
-/// What every GGUF file begins with.
+/// First bytes of every GGUF file.
 const GGUF_MAGIC: &[u8] = b"GGUF";
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, Result};
 
-/// Makes renames in a directory last through a power cut.
+/// Flushes a directory (fsync), so that renames in it survive a power loss.
 pub(super) fn sync_directory(path: &Path) -> Result<()> {
     if cfg!(unix) {
         let synced = File::open(path).and_then(|directory| directory.sync_all());
@@ -28,7 +28,7 @@ pub(super) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     write().map_err(|e| Error::file(path, "write", &e))
 }
 
-/// A suffix that is unique to this process and moment.
+/// Returns a suffix that is unique to this process and moment.
 pub(super) fn unique_suffix() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     format!("{}-{}", std::process::id(), since.as_nanos())

@@ -1,4 +1,4 @@
-//! A file that is on the device already becomes a model of the store.
+//! Imports a file of the device into the store.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -18,7 +18,7 @@ pub(super) fn import_file(store: &Store, path: &Path) -> Result<InstalledModel> 
     if !found.is_file() {
         return Err(Error::invalid_request(format!("`{}` is not a file", path.display())));
     }
-    // Before gigabytes are copied.
+    // Validate before copying gigabytes.
     Head::read_file(path)?;
     let source = fs::canonicalize(path).map_err(|e| Error::file(path, "read", &e))?;
     let name = source.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -27,7 +27,7 @@ pub(super) fn import_file(store: &Store, path: &Path) -> Result<InstalledModel> 
         Partial::create_scratch(&store.subdirectory(PARTIAL), &name)?
     };
     let copied = copy_file(&source, &mut partial).and_then(|()| {
-        // The copy is what counts: the original may have changed meanwhile.
+        // Hash the copy: the original may have changed meanwhile.
         Ok(Verified {
             head: Head::read_file(partial.path())?,
             sha256: Hasher::hash_file(partial.path(), partial.len())?,
@@ -45,7 +45,7 @@ pub(super) fn import_file(store: &Store, path: &Path) -> Result<InstalledModel> 
     }
 }
 
-/// The system copies, so that file systems with shared blocks (APFS, Btrfs, XFS) need no second set of them.
+/// Copies with the system's call, so that APFS, Btrfs and XFS can share the blocks.
 fn copy_file(source: &Path, partial: &mut Partial) -> Result<()> {
     let failed = |e| Error::file(partial.path(), "write", &e);
     fs::copy(source, partial.path()).map_err(failed)?;

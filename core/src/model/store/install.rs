@@ -1,8 +1,8 @@
-//! From partial to whole, in one step that a kill cannot split.
+//! Installs a verified partial atomically.
 //!
 //! The record is written into a directory under `staging/`, the verified file is renamed into it, and the directory is
-//! renamed into `models/`. Killed before the first rename: the file is still a partial. Killed between the two: the next
-//! opening finishes it, for only verified files get there.
+//! renamed into `models/`. After a kill before the first rename, the file is still a partial. After a kill between the
+//! two, the next open completes the install, because only verified files get there.
 
 use std::fs;
 use std::path::Path;
@@ -15,23 +15,23 @@ use crate::error::{Error, Result};
 use crate::model::ModelRef;
 use crate::model::gguf::Head;
 
-/// What was found out about a file before it is installed.
+/// Verified facts about a file to be installed.
 #[derive(Debug)]
 pub(crate) struct Verified {
-    /// The file's name, as the network or the user says it.
+    /// File name, as given by the network or the user.
     pub(crate) name: String,
-    /// Of all its bytes.
+    /// SHA-256 of the file.
     pub(crate) sha256: String,
-    /// Its head.
+    /// Parsed head.
     pub(crate) head: Head,
-    /// Where it came from, exactly.
+    /// Exact reference or path it came from.
     pub(crate) source: String,
-    /// The commit it was taken at.
+    /// Commit of the repository.
     pub(crate) commit: Option<String>,
 }
 
 impl Store {
-    /// Makes a verified partial a model. If its bytes are here already, they stay and the partial goes.
+    /// Installs a verified partial. If a model with the same hash is installed, that is returned and the partial deleted.
     pub(crate) fn install(
         &self,
         partial: Partial,
@@ -81,7 +81,7 @@ impl Store {
         Ok(record.to_installed(&at))
     }
 
-    /// Completes installs that a kill interrupted. The caller holds the store's lock.
+    /// Completes installs that a kill interrupted. The caller has locked the store.
     pub(super) fn recover_staging(&self) -> Result<()> {
         let directory = self.subdirectory(STAGING);
         let entries = fs::read_dir(&directory).map_err(|e| Error::file(&directory, "list", &e))?;
@@ -108,15 +108,19 @@ impl Store {
             format!("{id}-{}", unique_suffix()),
         ];
         let at = free.iter().map(|id| directory.join(id)).find(|at| !at.exists());
-        let at =
-            at.ok_or_else(|| Error::storage(format!("`{}` has no room for another `{id}`", directory.display())))?;
+        let at = at.ok_or_else(|| {
+            Error::storage(format!(
+                "`{}` already contains `{id}` and its alternatives",
+                directory.display()
+            ))
+        })?;
         fs::rename(stage, &at).map_err(|e| Error::file(&at, "create", &e))?;
         sync_directory(&directory)?;
         Ok(at)
     }
 }
 
-/// The id of a model: its file's name without the ending, in lower case.
+/// Returns the id of a model: its file's name without the extension, in lower case.
 fn model_id(file: &str) -> String {
     let stem = &file[..file.len() - EXTENSION.len()];
     stem.to_ascii_lowercase()
@@ -148,7 +152,7 @@ fn safe_file_name(name: &str) -> String {
 
 const EXTENSION: &str = ".gguf";
 
-/// Characters of a name, at most: with a suffix it stays an id that a reference accepts.
+/// Maximum characters of a name, so that with a suffix it is a valid id.
 const MAX_NAME_CHARS: usize = 96;
 
 #[cfg(test)]

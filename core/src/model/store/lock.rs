@@ -1,7 +1,7 @@
-//! One at a time, across threads and processes. The system drops a lock with the process, so a kill leaves none behind.
+//! Exclusive locks across threads and processes. The system releases file locks when a process ends, also by a kill.
 //!
-//! Some phones' kernels refuse file locks. There the register of this process alone decides, which is enough: an app's
-//! folder belongs to one process.
+//! Some phones' kernels do not support file locks. There the locks exclude only threads of this process, which is
+//! enough: an app's directory belongs to one process.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use fs4::{FileExt, TryLockError};
 
-/// Held until it is dropped.
+/// A lock, released on drop.
 #[derive(Debug)]
 pub(super) struct Lock {
     path: PathBuf,
@@ -18,7 +18,7 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Waits for its turn.
+    /// Acquires the lock; waits while it is taken.
     pub(super) fn acquire(path: &Path) -> Self {
         let mut locked = LOCKED_PATHS.lock().unwrap_or_else(PoisonError::into_inner);
         while !locked.insert(path.to_owned()) {
@@ -37,7 +37,7 @@ impl Lock {
         }
     }
 
-    /// Returns `None` if the lock is held elsewhere.
+    /// Acquires the lock; returns `None` if it is taken.
     pub(super) fn try_acquire(path: &Path) -> Option<Self> {
         let mut locked = LOCKED_PATHS.lock().unwrap_or_else(PoisonError::into_inner);
         if locked.contains(path) {

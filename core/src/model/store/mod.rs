@@ -1,19 +1,19 @@
-//! The models on this device. Each is absent, partial or whole, and a kill at any moment leaves one of the three.
+//! The models on this device. Each is absent, partial or complete; a kill at any moment leaves one of these states.
 //!
 //! ```text
-//! models/<id>/<file>.gguf    whole: size and hash were checked, and it is renamed here, directory and all, in one step
-//! models/<id>/model.json     what it is and which references led to it
-//! partial/<key>.part         the beginning of a file; its length is what is held, for it only ever grows at its end
-//! partial/<key>.json         which file that is
-//! partial/<key>.lock         held while the file is being fetched
-//! staging/                   a model on its way from partial to models
-//! trash/                     a model on its way out
-//! lock                       held for the moments in which names change
+//! models/<id>/<file>.gguf    a complete model: size and hash verified, moved here with its directory by one rename
+//! models/<id>/model.json     its record, with the references that were resolved to it
+//! partial/<key>.part         the start of a file; only appended to, so its length is the resume offset
+//! partial/<key>.json         manifest: identifies the remote file
+//! partial/<key>.lock         locked during a download of the file
+//! staging/                   a model between partial and models
+//! trash/                     a model being deleted
+//! lock                       locked while names change
 //! ```
 //!
-//! Paths are made from ids and file names of our own making; a name from the network never becomes one. `model.json`
-//! holds no absolute path: iOS moves an app's folder with every update. Everything here blocks; async code calls it on a
-//! blocking thread. Unknown files are left alone and not listed.
+//! Paths consist of generated ids and file names, never of a name from the network. `model.json` contains no absolute
+//! path, because iOS moves an app's directory with every update. All functions block; async code calls them on a
+//! blocking thread. Unknown files are neither changed nor listed.
 
 mod files;
 mod import;
@@ -37,17 +37,17 @@ use crate::format::format_bytes;
 use files::{sync_directory, unique_suffix};
 use lock::Lock;
 
-/// The models under one directory. Several, also in several processes, may share it. Cheap to clone.
+/// The models under one directory, which several stores and processes may share. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
 }
 
 impl Store {
-    /// Opens the store under `directory`, which is created if need be, and clears up after a kill.
+    /// Opens the store under `directory`, creates that if missing, and cleans up after a kill.
     ///
     /// # Errors
-    /// [`Error::Storage`] if the directory cannot be made or read.
+    /// [`Error::Storage`] if the directory cannot be created or read.
     pub fn open(directory: &Path) -> Result<Self> {
         for name in [MODELS, PARTIAL, STAGING, TRASH] {
             let path = directory.join(name);
@@ -62,7 +62,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Every whole model, by id.
+    /// Lists the installed models by id.
     ///
     /// # Errors
     /// [`Error::Storage`] if the directory cannot be read.
@@ -71,8 +71,8 @@ impl Store {
         Ok(records.iter().map(|(at, record)| record.to_installed(at)).collect())
     }
 
-    /// The whole model that a reference means, without asking any network: by its id, its path, or a reference that led
-    /// to it before.
+    /// Finds the installed model of a reference without network access: by its id, its path, or a reference that was
+    /// resolved to it before.
     ///
     /// # Errors
     /// [`Error::Storage`] if the directory cannot be read.
@@ -84,7 +84,7 @@ impl Store {
         Ok(found.map(|(at, record)| record.to_installed(at)))
     }
 
-    /// Removes a model: at once for everybody, then its bytes.
+    /// Removes a model: at once from all lists, then its bytes.
     ///
     /// # Errors
     /// [`Error::NotInstalled`] if there is no such model, [`Error::Storage`] if it cannot be removed.
@@ -103,8 +103,8 @@ impl Store {
         Ok(model)
     }
 
-    /// Copies a file into the store; the original may go afterwards. Where the file system can share blocks between
-    /// copies it does. Never a hard link: a later edit of the original would change the model.
+    /// Copies a file into the store; the original may be deleted afterwards. File systems that can share blocks between
+    /// copies do so. Never a hard link: a later edit of the original would change the model.
     ///
     /// # Errors
     /// [`Error::InvalidRequest`] if there is no such file, [`Error::Corrupt`] or [`Error::Unsupported`] if it is not a
@@ -127,7 +127,7 @@ impl Store {
         Ok(Some(record.to_installed(&at)))
     }
 
-    /// The partial file of a download, for this caller alone.
+    /// Opens and locks the partial file of a download.
     ///
     /// # Errors
     /// [`Error::Busy`] while another download fetches the same file.
@@ -136,17 +136,17 @@ impl Store {
         Partial::open_or_create(&self.subdirectory(PARTIAL), remote)
     }
 
-    /// The bytes of a download that are here already, at most `most`. Needs no lock: the file only grows.
+    /// Reads up to `most` bytes of a partial download. Needs no lock: the file only grows.
     pub(crate) fn read_prefix(&self, remote: &Remote, most: u64) -> Vec<u8> {
         partial::read_prefix(&self.subdirectory(PARTIAL), remote, most).unwrap_or_default()
     }
 
-    /// Where the bytes of a download are that are here already.
+    /// Returns the path of a partial download.
     pub(crate) fn partial_path(&self, remote: &Remote) -> PathBuf {
         partial::part_path(&self.subdirectory(PARTIAL), remote)
     }
 
-    /// Fails unless `bytes` more would leave the disk some room.
+    /// Checks that `MIN_FREE_BYTES` would remain on the disk after writing `bytes`.
     ///
     /// # Errors
     /// [`Error::Storage`] with both numbers.
@@ -181,12 +181,12 @@ impl Store {
         self.root.join(name)
     }
 
-    /// Locks the directory of models. Never held during network I/O or hashing.
+    /// Locks the names in the store. Must not be kept during network I/O or hashing.
     fn lock_index(&self) -> Lock {
         Lock::acquire(&self.root.join("lock"))
     }
 
-    /// What cannot be deleted now is deleted at the next chance.
+    /// Deletes removed models. A failure is only logged; the next call retries.
     fn empty_trash(&self) {
         for entry in fs::read_dir(self.subdirectory(TRASH)).into_iter().flatten().flatten() {
             if let Err(cause) = fs::remove_dir_all(entry.path()) {
@@ -202,7 +202,7 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
     done.unwrap_or_else(|cause| Err(Error::internal(format!("work on files ended early: {cause}"))))
 }
 
-/// Whether `reference` refers to this model.
+/// Returns whether `reference` refers to this model.
 fn matches_reference(reference: &ModelRef, at: &Path, record: &Record) -> bool {
     match reference {
         ModelRef::Name { name } => record.id(at).eq_ignore_ascii_case(name),
@@ -234,5 +234,5 @@ const PARTIAL: &str = "partial";
 const STAGING: &str = "staging";
 const TRASH: &str = "trash";
 
-/// What a download leaves free on the disk: a phone without any misbehaves.
+/// Free space that a download must leave, because a phone with a full disk malfunctions.
 const MIN_FREE_BYTES: u64 = 64 << 20;

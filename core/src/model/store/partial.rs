@@ -19,12 +19,12 @@ use crate::model::hash::to_hex;
 use crate::model::hub::Remote;
 use crate::net::url::redact_url;
 
-/// A partial file, locked against everybody else until it is dropped.
+/// A partial file, locked until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Partial {
     pub(super) paths: PartialPaths,
     len: u64,
-    /// Shared with in-flight writes, so that the lock is held until they end even if their future is dropped.
+    /// Shared with in-flight writes, so that the lock is released after them even if their future is dropped.
     locked: Arc<LockedFile>,
 }
 
@@ -55,13 +55,13 @@ struct Manifest {
 }
 
 impl Partial {
-    /// Opens or begins the partial of a remote file. The caller holds the store's lock.
+    /// Opens or creates the partial of a remote file. The caller has locked the store.
     pub(super) fn open_or_create(directory: &Path, remote: &Remote) -> Result<Self> {
         let paths = PartialPaths::new(directory, &partial_key(remote));
         let partial = Self::lock(paths, &remote.name)?;
         let manifest = Manifest::from_remote(remote);
         let known = Manifest::load(&partial.paths.manifest);
-        // With a hash the key itself says whose bytes these are, wherever they came from.
+        // With a hash the key identifies the content, whatever its source.
         let same = remote.sha256.is_some() || known.as_ref().is_some_and(|known| known.is_same_file(&manifest));
         if partial.len > 0 && (!same || partial.len > remote.size_bytes) {
             return Self::restart(partial, &manifest);
@@ -72,7 +72,7 @@ impl Partial {
         Ok(partial)
     }
 
-    /// A partial of no remote: for a file that is copied in. The caller holds the store's lock.
+    /// Creates a partial without a remote, for an import. The caller has locked the store.
     pub(super) fn create_scratch(directory: &Path, name: &str) -> Result<Self> {
         Self::lock(
             PartialPaths::new(directory, &format!("{SCRATCH_PREFIX}{}", unique_suffix())),
@@ -80,7 +80,7 @@ impl Partial {
         )
     }
 
-    /// How many bytes are here, from the beginning of the file.
+    /// Returns the length in bytes, which is the resume offset.
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
@@ -89,7 +89,7 @@ impl Partial {
         &self.paths.part
     }
 
-    /// Appends, on a blocking thread. Once begun it ends, even if the caller does not wait for it.
+    /// Appends on a blocking thread. A started write completes even if the future is dropped.
     pub(crate) async fn append(&mut self, bytes: bytes::Bytes) -> Result<()> {
         let locked = self.locked.clone();
         let length = bytes.len() as u64;
@@ -179,7 +179,7 @@ impl Manifest {
         write_atomic(path, &text)
     }
 
-    /// Without a hash: the same size, commit and version at the same address.
+    /// Returns whether size, commit and version are equal; for files without a hash, whose key is the address.
     fn is_same_file(&self, other: &Self) -> bool {
         (self.size_bytes, &self.commit, &self.version) == (other.size_bytes, &other.commit, &other.version)
     }
@@ -200,12 +200,12 @@ pub(super) fn read_prefix(directory: &Path, remote: &Remote, max_bytes: u64) -> 
     Some(bytes)
 }
 
-/// Where the bytes of a remote file go.
+/// Returns the path of the partial of a remote file.
 pub(super) fn part_path(directory: &Path, remote: &Remote) -> PathBuf {
     PartialPaths::new(directory, &partial_key(remote)).part
 }
 
-/// Removes stale locks, manifests without data, and copies that a kill interrupted. The caller holds the store's lock,
+/// Removes stale locks, manifests without data, and imports that a kill interrupted. The caller has locked the store,
 /// so no partial can be locked meanwhile.
 pub(super) fn remove_stale(directory: &Path) -> Result<()> {
     let entries = fs::read_dir(directory).map_err(|e| Error::file(directory, "list", &e))?;
@@ -239,7 +239,7 @@ pub(super) fn remove_stale(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes a file; that it is gone already is fine.
+/// Removes a file. A missing file is not an error.
 pub(super) fn remove_file(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::file(path, "remove", &e)),
@@ -247,7 +247,7 @@ pub(super) fn remove_file(path: &Path) -> Result<()> {
     }
 }
 
-/// The hash of the file, or else of its address: in both cases hex digits, so never a path.
+/// Returns the hash of the file, else of its address: hex digits, so never a path.
 fn partial_key(remote: &Remote) -> String {
     match &remote.sha256 {
         Some(sha256) => sha256.clone(),
@@ -255,11 +255,11 @@ fn partial_key(remote: &Remote) -> String {
     }
 }
 
-/// How the keys of copies begin.
+/// Prefix of the keys of imports.
 const SCRATCH_PREFIX: &str = "import-";
 
-/// The extension of the sparse files that a fit check makes.
+/// Extension of the sparse files of fit checks.
 pub(crate) const SPARSE_FILE_EXTENSION: &str = "outline";
 
-/// Age at which a fit's sparse file counts as left behind.
+/// Age at which the sparse file of a fit check counts as stale.
 const MAX_SPARSE_FILE_AGE: std::time::Duration = std::time::Duration::from_secs(600);

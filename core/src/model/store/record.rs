@@ -1,4 +1,4 @@
-//! What the store knows about a whole model, and its `model.json`.
+//! The record of an installed model, `model.json`.
 
 use std::fs;
 use std::path::Path;
@@ -11,28 +11,28 @@ use crate::error::{Error, Result};
 use crate::model::ModelRef;
 use crate::model::hash::to_hex;
 
-/// A whole model on this device.
+/// An installed model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstalledModel {
-    /// How it is called here: the file's name in lower case without its ending.
+    /// Id in the store: the file's name in lower case without its extension.
     pub id: String,
-    /// The file.
+    /// Path of the file.
     pub path: String,
-    /// Of the whole file, 64 lower-case hex digits.
+    /// SHA-256 of the file, 64 lower-case hex digits.
     pub sha256: String,
-    /// The whole file, in bytes.
+    /// Size of the file in bytes.
     pub size_bytes: u64,
-    /// How the weights are stored, such as `Q4_K_M`.
+    /// Quantization of the weights, such as `Q4_K_M`.
     pub quantization: String,
-    /// Such as `llama` or `qwen2`.
+    /// Architecture, such as `llama` or `qwen2`.
     pub architecture: String,
-    /// The longest context that it was trained with, in tokens.
+    /// Context that it was trained with, in tokens.
     pub context_length: u32,
-    /// The exact reference or path it came from.
+    /// Exact reference or path it came from.
     pub source: String,
 }
 
-/// `model.json`: [`InstalledModel`] without what the place of the file says.
+/// `model.json`: [`InstalledModel`] without id and path, which follow from its location.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) file: String,
@@ -42,16 +42,16 @@ pub(super) struct Record {
     pub(super) architecture: String,
     pub(super) context_length: u32,
     pub(super) source: String,
-    /// The commit it was taken at.
+    /// Commit of the repository.
     #[serde(default)]
     pub(super) commit: Option<String>,
-    /// References that led to it, as they were asked.
+    /// References that were resolved to it.
     #[serde(default, rename = "asked")]
     pub(super) references: Vec<String>,
 }
 
 impl Record {
-    /// The record in this directory, if it is one of a whole model: the file is there and has its size.
+    /// Loads the record of this directory. Returns `None` unless the file exists and has its size.
     pub(super) fn load(at: &Path) -> Option<Self> {
         let record: Self = serde_json::from_slice(&fs::read(at.join(RECORD_FILE)).ok()?).ok()?;
         let plain = Path::new(&record.file)
@@ -78,7 +78,7 @@ impl Record {
         new
     }
 
-    /// Whether `reference` was resolved to this model before.
+    /// Returns whether `reference` was resolved to this model before.
     pub(super) fn has_reference(&self, reference: &ModelRef) -> bool {
         let text = reference_key(reference);
         text == self.source || self.references.contains(&text)
@@ -102,7 +102,7 @@ impl Record {
     }
 }
 
-/// The stored form of a reference. The query of an address may hold a key, so only its hash is stored.
+/// Returns the stored form of a reference. The query of an address may contain a key, so only its hash is stored.
 fn reference_key(reference: &ModelRef) -> String {
     let text = reference.to_string();
     match reference {
