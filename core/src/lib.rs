@@ -50,6 +50,7 @@ mod config;
 pub mod device;
 pub mod engine;
 mod error;
+pub mod format;
 pub mod model;
 mod nearside;
 mod net;

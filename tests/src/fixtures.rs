@@ -49,7 +49,7 @@ impl TestDevice {
     pub fn start(&self, text: &str) -> DownloadStream {
         let (stream, sink) = DownloadStream::new();
         let (hub, store, reference) = (self.hub.clone(), self.store.clone(), self.reference(text));
-        tokio::spawn(async move { download::run(&hub, &store, &reference, sink).await });
+        tokio::spawn(async move { download::download_model(&hub, &store, &reference, sink).await });
         stream
     }
 

@@ -20,7 +20,7 @@ use crate::provider::{Dialect, Provider};
 
 /// Returns the library's provider kind for a dialect.
 pub fn kind(dialect: Dialect) -> ProviderKind {
-    ProviderKind::parse(&dialect.name().replace('_', "-")).expect("the library knows every dialect")
+    ProviderKind::from_name(&dialect.name().replace('_', "-")).expect("the library knows every dialect")
 }
 
 /// Returns the settings with which an app would add this provider.

@@ -314,7 +314,7 @@ async fn a_model_larger_than_the_disk_is_refused_before_its_first_byte() {
     let device = TestDevice::new(&hub);
     let error = device.download("hf:o/r").await.expect_err("refused");
     assert_eq!(error.kind(), ErrorKind::Storage);
-    assert!(error.to_string().contains("8000.0 GB"), "{error}");
+    assert!(error.to_string().contains("8.0 TB"), "{error}");
     assert_eq!(hub.bytes_sent(), 0);
 }
 

@@ -6,17 +6,17 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// What the tightest group leaves.
+/// Memory limit of the tightest group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Limit {
+pub(super) struct MemoryLimit {
     /// Bytes that the group may use.
     pub(super) limit: u64,
     /// Bytes of them that are free.
     pub(super) available: u64,
 }
 
-/// The files of one version, below its mount point.
-struct Version {
+/// Paths of one cgroup version, below its mount point.
+struct CgroupVersion {
     mount: &'static str,
     limits: &'static [&'static str],
     usage: &'static str,
@@ -24,10 +24,10 @@ struct Version {
     inactive: &'static str,
 }
 
-/// The limit that holds for this process, in the file system at `root`; nothing without one.
-pub(super) fn memory(root: &Path) -> Option<Limit> {
+/// Returns the limit of this process, in the file system at `root`; `None` if it has none.
+pub(super) fn memory_limit(root: &Path) -> Option<MemoryLimit> {
     let groups = fs::read_to_string(root.join("proc/self/cgroup")).ok()?;
-    let mut tightest: Option<Limit> = None;
+    let mut tightest: Option<MemoryLimit> = None;
     for line in groups.lines() {
         // `0::/path` is version 2; `4:memory,other:/path` names the controllers of version 1.
         let mut fields = line.splitn(3, ':').skip(1);
@@ -39,17 +39,17 @@ pub(super) fn memory(root: &Path) -> Option<Limit> {
             names if names.split(',').any(|name| name == "memory") => V1,
             _ => continue,
         };
-        for group in upwards(&root.join(version.mount), path) {
-            tightest = tighter(tightest, version.limit_of(&group));
+        for group in ancestors(&root.join(version.mount), path) {
+            tightest = min_limit(tightest, version.read_limit(&group));
         }
     }
     tightest
 }
 
-impl Version {
-    fn limit_of(&self, group: &Path) -> Option<Limit> {
+impl CgroupVersion {
+    fn read_limit(&self, group: &Path) -> Option<MemoryLimit> {
         let number = |name: &str| fs::read_to_string(group.join(name)).ok()?.trim().parse::<u64>().ok();
-        // "max", which is no number, and the largest number of pages both mean that there is none.
+        // `max`, which does not parse, and the largest number of pages both mean "no limit".
         let limit = self.limits.iter().filter_map(|name| number(name)).min();
         let limit = limit.filter(|limit| *limit < UNLIMITED)?;
         let used = number(self.usage)?;
@@ -59,16 +59,16 @@ impl Version {
             (name == self.inactive).then(|| value.trim().parse().ok())?
         });
         let used = used.saturating_sub(inactive.unwrap_or(0));
-        Some(Limit {
+        Some(MemoryLimit {
             limit,
             available: limit.saturating_sub(used),
         })
     }
 }
 
-/// The group at `path` below `mount`, then every group above it, up to the mount. Inside a container the path may be
-/// the host's and lead nowhere; the mount itself is then our group.
-fn upwards(mount: &Path, path: &str) -> Vec<PathBuf> {
+/// Returns the group at `path` below `mount` and all its ancestors up to the mount. Inside a container the path may be
+/// the host's and not exist; then only the mount counts, which is the container's group.
+fn ancestors(mount: &Path, path: &str) -> Vec<PathBuf> {
     let names: Vec<_> = Path::new(path)
         .components()
         .filter_map(|part| match part {
@@ -82,9 +82,9 @@ fn upwards(mount: &Path, path: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-fn tighter(a: Option<Limit>, b: Option<Limit>) -> Option<Limit> {
+fn min_limit(a: Option<MemoryLimit>, b: Option<MemoryLimit>) -> Option<MemoryLimit> {
     match (a, b) {
-        (Some(a), Some(b)) => Some(Limit {
+        (Some(a), Some(b)) => Some(MemoryLimit {
             limit: a.limit.min(b.limit),
             available: a.available.min(b.available),
         }),
@@ -92,7 +92,7 @@ fn tighter(a: Option<Limit>, b: Option<Limit>) -> Option<Limit> {
     }
 }
 
-const V2: Version = Version {
+const V2: CgroupVersion = CgroupVersion {
     mount: "sys/fs/cgroup",
     // Above `high` the kernel slows the process down until it gives memory back.
     limits: &["memory.max", "memory.high"],
@@ -100,7 +100,7 @@ const V2: Version = Version {
     inactive: "inactive_file",
 };
 
-const V1: Version = Version {
+const V1: CgroupVersion = CgroupVersion {
     mount: "sys/fs/cgroup/memory",
     limits: &["memory.limit_in_bytes"],
     usage: "memory.usage_in_bytes",
@@ -114,15 +114,15 @@ const UNLIMITED: u64 = 1 << 62;
 mod tests {
     use super::*;
 
-    /// A file system with these files, and what it says.
-    fn memory_with(files: &[(&str, &str)]) -> Option<Limit> {
+    /// Returns the limit in a file system with these files.
+    fn memory_with(files: &[(&str, &str)]) -> Option<MemoryLimit> {
         let root = tempfile::tempdir().expect("a folder");
         for (path, text) in files {
             let path = root.path().join(path);
             fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
             fs::write(path, text).expect("a file");
         }
-        memory(root.path())
+        memory_limit(root.path())
     }
 
     const OWN: &str = "sys/fs/cgroup/app/own";
@@ -158,7 +158,7 @@ mod tests {
         ]);
         assert_eq!(
             found,
-            Some(Limit {
+            Some(MemoryLimit {
                 limit: 1000,
                 available: 500
             })
@@ -177,7 +177,7 @@ mod tests {
         ]);
         assert_eq!(
             found,
-            Some(Limit {
+            Some(MemoryLimit {
                 limit: 800,
                 available: 50
             })
@@ -197,7 +197,7 @@ mod tests {
         ]);
         assert_eq!(
             found,
-            Some(Limit {
+            Some(MemoryLimit {
                 limit: 2000,
                 available: 400
             })
@@ -213,7 +213,7 @@ mod tests {
         ]);
         assert_eq!(
             found,
-            Some(Limit {
+            Some(MemoryLimit {
                 limit: 1000,
                 available: 0
             })

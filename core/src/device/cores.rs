@@ -1,4 +1,4 @@
-//! Which cores are worth a thread.
+//! Selects the cores that computation should use.
 //!
 //! The threads of a matrix product wait for the slowest of them. On phones with small and large cores, all eight are
 //! about half as fast as the large ones alone (llama.cpp issues 3154 and 7176); and two threads on one core share its
@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// How many cores a matrix product should use, given how fast each one is, in any unit.
+/// Returns how many cores a matrix product should use. `capacities` is the speed of each core, in any unit.
 ///
-/// All of them, but for the slowest cluster where it is clearly slower than the fastest. Clusters of phones differ by a
+/// All of them except the slowest cluster, if that is clearly slower than the fastest. Clusters of phones differ by a
 /// third and more; the favoured cores of a desktop only by some percent.
 pub(super) fn performance_cores(capacities: &[u64]) -> usize {
     let (Some(&slowest), Some(&fastest)) = (capacities.iter().min(), capacities.iter().max()) else {
@@ -24,21 +24,21 @@ pub(super) fn performance_cores(capacities: &[u64]) -> usize {
     capacities.iter().filter(|capacity| **capacity > cluster).count()
 }
 
-/// [`performance_cores`] of the Linux at `root`, of those that this process may use; 0 if it does not say.
+/// Returns [`performance_cores`] of the cores that this process may use, on the Linux at `root`; 0 if unknown.
 #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
 pub(super) fn performance_cores_in(root: &Path) -> usize {
     let status = fs::read_to_string(root.join("proc/self/status")).unwrap_or_default();
     let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
-    // Hardware threads by the core that they are on; of each core what it can do, by capacity and by frequency.
+    // Keyed by the hardware threads of a core, so that each core counts once; values: capacity and frequency.
     let mut cores = BTreeMap::new();
-    for cpu in allowed.map(parse_list).unwrap_or_default() {
+    for cpu in allowed.map(parse_cpu_list).unwrap_or_default() {
         let folder = root.join(format!("sys/devices/system/cpu/cpu{cpu}"));
         let read = |name: &str| fs::read_to_string(folder.join(name)).ok();
         let number = |name: &str| read(name)?.trim().parse::<u64>().ok();
         let siblings = read("topology/thread_siblings_list").unwrap_or_else(|| cpu.to_string());
         cores.insert(siblings, [number("cpu_capacity"), number("cpufreq/cpuinfo_max_freq")]);
     }
-    // The scheduler's capacity counts work per cycle too, so it goes first. Either must be known of every core.
+    // The scheduler's capacity includes work per cycle, so it is preferred. Either must be known for every core.
     let known = |which: usize| cores.values().map(|speeds| speeds[which]).collect::<Option<Vec<_>>>();
     match known(0).or_else(|| known(1)) {
         Some(capacities) => performance_cores(&capacities),
@@ -46,20 +46,20 @@ pub(super) fn performance_cores_in(root: &Path) -> usize {
     }
 }
 
-/// The kernel's way to write a set: `0-3,6`.
-fn parse_list(text: &str) -> Vec<u32> {
+/// Parses the kernel's notation of a set: `0-3,6`.
+fn parse_cpu_list(text: &str) -> Vec<u32> {
     let mut numbers = Vec::new();
     for part in text.trim().split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         if let (Ok(first), Ok(last)) = (first.trim().parse::<u32>(), last.trim().parse::<u32>()) {
-            numbers.extend(first..=last.min(first.saturating_add(MOST_CPUS)));
+            numbers.extend(first..=last.min(first.saturating_add(MAX_CPUS)));
         }
     }
     numbers
 }
 
-/// What Linux can be built for at most.
-const MOST_CPUS: u32 = 8192;
+/// Linux's own maximum.
+const MAX_CPUS: u32 = 8192;
 
 #[cfg(test)]
 mod tests {
@@ -103,7 +103,7 @@ mod tests {
         }
     }
 
-    /// A file system with these processors: siblings, capacity, frequency.
+    /// Returns the count in a file system with these processors: siblings, capacity, frequency.
     fn cores_of(allowed: &str, cpus: &[(&str, Option<u64>, Option<u64>)]) -> usize {
         let root = tempfile::tempdir().expect("a folder");
         let write = |path: &str, text: &str| {

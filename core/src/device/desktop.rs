@@ -1,7 +1,7 @@
-//! Asking a desktop, a server or Android's kernel.
+//! Measures memory and processor on desktops, servers and Android.
 //!
-//! Linux has an honest number for free memory (`MemAvailable`: what can be had without swapping), which a container may
-//! lower. macOS and Windows answer through `sysinfo`.
+//! Linux reports available memory itself (`MemAvailable`: allocatable without swapping); a container may have a lower
+//! limit. macOS and Windows are measured with `sysinfo`.
 
 use std::thread::available_parallelism;
 
@@ -10,7 +10,7 @@ use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 use super::Snapshot;
 use crate::error::{Error, Result};
 
-/// Memory as one source sees it, in bytes.
+/// Memory according to one source, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Memory {
     total: u64,
@@ -18,17 +18,17 @@ struct Memory {
     source: &'static str,
 }
 
-/// Looks at this device.
+/// Measures this device.
 ///
 /// # Errors
-/// `Unsupported` where the system does not say how much memory it has.
+/// `Unsupported` if the system does not report its memory.
 pub fn snapshot() -> Result<Snapshot> {
     let wanted = RefreshKind::nothing()
         .with_memory(MemoryRefreshKind::nothing().with_ram())
         .with_cpu(CpuRefreshKind::nothing());
     let unsupported = |cause| Error::unsupported(format!("this system does not describe itself: {cause}"));
     let system = System::new_with_specifics(wanted).map_err(unsupported)?;
-    let memory = memory(&system);
+    let memory = measure_memory(&system);
     if memory.total == 0 {
         return Err(Error::unsupported(
             "this system does not say how much memory it has; give a budget instead",
@@ -38,7 +38,7 @@ pub fn snapshot() -> Result<Snapshot> {
         memory_total: memory.total,
         memory_available: memory.available,
         memory_source: memory.source.to_owned(),
-        threads: u32::try_from(threads()).unwrap_or(u32::MAX).max(1),
+        threads: u32::try_from(compute_threads()).unwrap_or(u32::MAX).max(1),
         cpu: system
             .cpus()
             .first()
@@ -49,14 +49,14 @@ pub fn snapshot() -> Result<Snapshot> {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn memory(system: &System) -> Memory {
+fn measure_memory(system: &System) -> Memory {
     use std::path::Path;
-    let machine = linux_memory(Path::new("/")).unwrap_or(Memory {
+    let machine = read_meminfo(Path::new("/")).unwrap_or(Memory {
         total: system.total_memory(),
         available: system.available_memory(),
         source: "system",
     });
-    match super::cgroup::memory(Path::new("/")) {
+    match super::cgroup::memory_limit(Path::new("/")) {
         Some(limit) if limit.available < machine.available => Memory {
             total: machine.total.min(limit.limit),
             available: limit.available,
@@ -71,7 +71,7 @@ fn memory(system: &System) -> Memory {
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn memory(system: &System) -> Memory {
+fn measure_memory(system: &System) -> Memory {
     Memory {
         total: system.total_memory(),
         available: system.available_memory(),
@@ -79,9 +79,9 @@ fn memory(system: &System) -> Memory {
     }
 }
 
-/// The kernel's own estimate, from the file system at `root`.
+/// Reads the kernel's own estimate, from the file system at `root`.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn linux_memory(root: &std::path::Path) -> Option<Memory> {
+fn read_meminfo(root: &std::path::Path) -> Option<Memory> {
     let text = std::fs::read_to_string(root.join("proc/meminfo")).ok()?;
     let bytes = |name: &str| {
         let line = text
@@ -98,7 +98,7 @@ fn linux_memory(root: &std::path::Path) -> Option<Memory> {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn threads() -> usize {
+fn compute_threads() -> usize {
     let allowed = available_parallelism().map_or(1, usize::from);
     match super::cores::performance_cores_in(std::path::Path::new("/")) {
         0 => allowed,
@@ -107,11 +107,11 @@ fn threads() -> usize {
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn threads() -> usize {
+fn compute_threads() -> usize {
     available_parallelism().map_or(1, usize::from)
 }
 
-/// The most memory that this process ever held, in bytes; 0 where the system does not tell.
+/// Returns the peak resident memory of this process, in bytes; 0 if the system does not report it.
 pub fn peak_resident_bytes() -> u64 {
     // `VmHWM` is in kB, which the kernel means as 1,024 bytes (proc_pid_status(5)).
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -139,7 +139,7 @@ mod tests {
         std::fs::create_dir(root.path().join("proc")).expect("a folder");
         let text = "MemTotal:       24684092 kB\nMemFree:        1 kB\nMemAvailable:   24011804 kB\n";
         std::fs::write(root.path().join("proc/meminfo"), text).expect("a file");
-        let memory = linux_memory(root.path()).expect("understood");
+        let memory = read_meminfo(root.path()).expect("understood");
         assert_eq!((memory.total, memory.available), (24_684_092 * 1024, 24_011_804 * 1024));
     }
 }

@@ -1,69 +1,69 @@
-//! What only the app's side of a phone can tell: the network, the battery, the heat, and what iOS lets an app take.
+//! Facts that only the app can supply on a phone: network, battery, temperature, and the memory limit of iOS.
 //!
-//! The core asks; Swift and Kotlin answer (`AppleHost`, `AndroidHost`), so that the core needs no platform code. A desktop
-//! has [`Desktop`], which says nothing and thereby forbids nothing.
+//! Swift and Kotlin implement [`Host`] (`AppleHost`, `AndroidHost`), so that the core needs no platform code. A desktop
+//! uses [`NoHost`], which supplies no facts and thereby restricts nothing.
 
 use serde::{Deserialize, Serialize};
 
-/// Tells the library about the device it runs on. Called before every decision, from any thread: answer at once.
+/// Source of facts about the device. Called before every decision, from any thread: return at once.
 pub trait Host: Send + Sync + std::fmt::Debug {
-    /// The device as it is now.
+    /// Returns the current facts.
     fn facts(&self) -> HostFacts;
 }
 
-/// The device as it is now. The default says nothing.
+/// Current facts about the device. The default: nothing known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostFacts {
-    /// Bytes that this app may still take, where the system has a limit of its own (iOS). Unset: as the system has free.
+    /// Bytes that this app may still allocate, if the system has a limit per app (iOS). Unset: all free memory.
     pub memory_available: Option<u64>,
-    /// How the device is connected.
+    /// Kind of connection.
     pub network: Network,
-    /// Charge in percent. Unset: no battery, or not told.
+    /// Charge in percent. Unset: no battery, or unknown.
     pub battery_percent: Option<u32>,
-    /// The person asked the device to save power.
+    /// The user turned power saving on.
     pub low_power: bool,
-    /// How hot it is.
+    /// Temperature of the device.
     pub heat: Heat,
-    /// The system asks apps to give memory back.
+    /// The system asks apps to free memory.
     pub memory_pressure: bool,
 }
 
-/// How a device is connected.
+/// Connection of a device.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Network {
-    /// Not told: taken as connected.
+    /// Treated as connected.
     #[default]
     Unknown,
-    /// Not at all.
+    /// No connection.
     Offline,
-    /// In a way that costs by the byte.
+    /// A connection that is charged by the byte.
     Metered,
-    /// Freely.
+    /// A connection without charge.
     Unmetered,
 }
 
-/// How hot a device is, in iOS's four steps (`ProcessInfo.ThermalState`). Android's `THERMAL_STATUS_MODERATE` is `Fair`,
-/// `SEVERE` is `Serious`, anything above `Critical`.
+/// Temperature of a device in iOS's four steps (`ProcessInfo.ThermalState`). Android's `THERMAL_STATUS_MODERATE` is
+/// `Fair`, `SEVERE` is `Serious`, anything above is `Critical`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Heat {
-    /// As usual, or not told.
+    /// Normal, or unknown.
     #[default]
     Nominal,
     /// Warm; the fan runs.
     Fair,
-    /// Hot: the system slows down.
+    /// Hot; the system reduces its speed.
     Serious,
-    /// The system stops what it can.
+    /// Very hot; the system stops tasks.
     Critical,
 }
 
-/// A host that says nothing.
+/// A host that supplies no facts.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Desktop;
+pub struct NoHost;
 
-impl Host for Desktop {
+impl Host for NoHost {
     fn facts(&self) -> HostFacts {
         HostFacts::default()
     }

@@ -1,7 +1,7 @@
-//! What the device has for a model: memory that is free now, and processor cores worth using.
+//! Resources of the device: free memory, and the processor cores that computation should use.
 //!
-//! On a phone the app knows best and says so itself; on a desktop [`snapshot`] asks the system. All of it is a look at
-//! one moment: memory that was free may be gone a second later, so nothing here is cached.
+//! On a phone the app supplies facts ([`Host`]); on a desktop [`snapshot`] asks the system. Free memory may be taken a
+//! second later, so nothing is cached here.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod cgroup;
@@ -13,21 +13,21 @@ mod host;
 use serde::{Deserialize, Serialize};
 
 pub use desktop::{peak_resident_bytes, snapshot};
-pub use host::{Desktop, Heat, Host, HostFacts, Network};
+pub use host::{Heat, Host, HostFacts, Network, NoHost};
 
-/// One look at the device.
+/// Memory and processor of the device at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// Bytes of memory that there are for this process: all of the machine's, or those of its container.
+    /// Memory of the machine, or of this process's container, in bytes.
     pub memory_total: u64,
-    /// Bytes that can be taken now without pushing others out.
+    /// Bytes that can be allocated now without swapping.
     pub memory_available: u64,
-    /// Where `memory_available` comes from: `MemAvailable`, `cgroup limit` or `system`.
+    /// Source of `memory_available`: `MemAvailable`, `cgroup limit` or `system`.
     pub memory_source: String,
-    /// How many threads should compute: the fast cores that this process may use, one thread on each.
+    /// Number of compute threads: one for each fast core that this process may use.
     pub threads: u32,
-    /// The processor's name, for a person to read.
+    /// Name of the processor, for display.
     pub cpu: String,
-    /// The system's name and version, for a person to read.
+    /// Name and version of the system, for display.
     pub os: String,
 }

@@ -1,7 +1,7 @@
-//! Models worth having on a phone, from small to large: a dated list in `data/catalog.json`.
+//! Recommended models for phones, from small to large: a dated list in `data/catalog.json`.
 //!
-//! It is a place to begin, not a limit: any reference can be fitted and downloaded. What it says of a size is what the
-//! hub said on its day; a verdict and a download go by what the hub says then.
+//! Not a limit: any reference can be fitted and downloaded. Sizes are those of the hub on the day of the list; verdicts
+//! and downloads use the hub's current ones.
 
 use std::sync::LazyLock;
 
@@ -9,42 +9,42 @@ use serde::{Deserialize, Serialize};
 
 use super::ModelRef;
 
-/// A model worth having.
+/// A recommended model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CatalogEntry {
-    /// Short, such as `smollm2-360m`.
+    /// Short id, such as `smollm2-360m`.
     pub id: String,
-    /// Where it is.
+    /// Reference to download it by.
     pub model: ModelRef,
-    /// For people.
+    /// Name for display.
     pub name: String,
-    /// Who made it.
+    /// Organisation that made it.
     pub maker: String,
-    /// Its parameters.
+    /// Number of parameters.
     pub parameters: u64,
-    /// How its weights are stored, such as `Q4_K_M`.
+    /// Quantization of the weights, such as `Q4_K_M`.
     pub quantization: String,
-    /// Bytes to download, about.
+    /// Approximate size of the download in bytes.
     pub size_bytes: u64,
-    /// What may be done with it: an SPDX name, or the name of the maker's own terms.
+    /// License: an SPDX name, or the name of the maker's own terms.
     pub license: String,
-    /// It thinks before it answers.
+    /// Whether it reasons before it answers.
     pub reasoning: bool,
-    /// What it is good for, in a line.
+    /// Purpose, in one line.
     pub note: String,
-    /// The day of this entry, as `2026-11-22`.
+    /// Day of this entry, as `2026-11-22`.
     pub as_of: String,
 }
 
-/// The list, from small to large.
+/// Returns all entries, from small to large.
 pub fn catalog() -> Vec<CatalogEntry> {
     CATALOG.clone()
 }
 
-/// An entry as the file has it.
+/// An entry of the file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Row {
+struct CatalogRow {
     id: String,
     reference: String,
     name: String,
@@ -59,14 +59,14 @@ struct Row {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct CatalogFile {
     as_of: String,
-    models: Vec<Row>,
+    models: Vec<CatalogRow>,
 }
 
-fn read(text: &str) -> serde_json::Result<Vec<CatalogEntry>> {
-    let File { as_of, models } = serde_json::from_str(text)?;
-    let entry = |row: Row| {
+fn parse_catalog(text: &str) -> serde_json::Result<Vec<CatalogEntry>> {
+    let CatalogFile { as_of, models } = serde_json::from_str(text)?;
+    let entry = |row: CatalogRow| {
         Some(CatalogEntry {
             id: row.id,
             model: ModelRef::parse(&row.reference).ok()?,
@@ -84,9 +84,9 @@ fn read(text: &str) -> serde_json::Result<Vec<CatalogEntry>> {
     Ok(models.into_iter().filter_map(entry).collect())
 }
 
-// A test reads the same text, so that a mistake in it is found there and not by an app.
+// A test parses the same text, so a mistake fails the build and not an app.
 static CATALOG: LazyLock<Vec<CatalogEntry>> =
-    LazyLock::new(|| read(include_str!("../../data/catalog.json")).unwrap_or_default());
+    LazyLock::new(|| parse_catalog(include_str!("../../data/catalog.json")).unwrap_or_default());
 
 #[cfg(test)]
 mod tests {
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn every_entry_can_be_read_and_they_grow() {
         let text = include_str!("../../data/catalog.json");
-        let entries = read(text).expect("valid");
+        let entries = parse_catalog(text).expect("valid");
         assert_eq!(entries.len(), text.matches("\"id\":").count(), "a reference is none");
         assert!(entries.is_sorted_by_key(|entry| entry.size_bytes));
         for entry in entries {

@@ -1,8 +1,7 @@
 //! SHA-256 of a file while it is still growing.
 //!
-//! A thread of its own follows the file: it reads what was on disk at the start (a resumed download) and then whatever is
-//! appended, out of the page cache. So neither the network nor the disk waits for the hash, and what is hashed is what
-//! was written, not what was meant to be.
+//! A dedicated thread reads the bytes that were on disk at the start (a resumed download), then appended bytes from the
+//! page cache. Neither the network nor the disk waits for the hash, and the bytes on disk are hashed, not the received ones.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,64 +13,64 @@ use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
 
-/// Follows one file. Dropped, it stops at once.
+/// Hashes one growing file. Stops at once when dropped.
 #[derive(Debug)]
 pub(crate) struct Hasher {
-    orders: mpsc::Sender<Order>,
+    commands: mpsc::Sender<HashCommand>,
 }
 
 #[derive(Debug)]
-enum Order {
-    /// The file has this many bytes now.
+enum HashCommand {
+    /// The file has grown to this many bytes.
     Grown(u64),
-    /// It has all it will have: answer here.
+    /// The file is complete: send the hash here.
     Finish(oneshot::Sender<Result<String>>),
 }
 
 impl Hasher {
-    /// Begins with the first `length` bytes of the file.
+    /// Starts with the first `length` bytes of the file.
     ///
     /// # Errors
     /// [`Error::Storage`] if the file cannot be opened.
     pub(crate) fn follow(path: &Path, length: u64) -> Result<Self> {
         let file = File::open(path).map_err(|e| Error::file(path, "read", &e))?;
-        let (orders, queue) = mpsc::channel();
+        let (commands, queue) = mpsc::channel();
         let path = path.to_owned();
-        let work = move || follow(&path, file, length, &queue);
+        let work = move || hash_growing_file(&path, file, length, &queue);
         std::thread::Builder::new()
             .name("nearside-hash".to_owned())
             .spawn(work)
             .map_err(|cause| Error::internal(format!("could not start a thread: {cause}")))?;
-        Ok(Self { orders })
+        Ok(Self { commands })
     }
 
-    /// Says that the file has `length` bytes now.
-    pub(crate) fn grown(&self, length: u64) {
-        // A thread that failed says why when it is asked for the hash.
-        let _ = self.orders.send(Order::Grown(length));
+    /// Reports that the file has grown to `length` bytes.
+    pub(crate) fn extend_to(&self, length: u64) {
+        // `finalize` returns the error of a thread that failed.
+        let _ = self.commands.send(HashCommand::Grown(length));
     }
 
-    /// The hash of everything up to the last length that was said, in lower-case hex.
-    pub(crate) async fn finish(self) -> Result<String> {
+    /// Returns the hash up to the last reported length, in lower-case hex.
+    pub(crate) async fn finalize(self) -> Result<String> {
         let (reply, answer) = oneshot::channel();
-        let _ = self.orders.send(Order::Finish(reply));
+        let _ = self.commands.send(HashCommand::Finish(reply));
         answer
             .await
             .unwrap_or_else(|_| Err(Error::internal("the hash of a file was lost")))
     }
 
-    /// The hash of the first `length` bytes of a file, here and now.
-    pub(crate) fn of_file(path: &Path, length: u64) -> Result<String> {
+    /// Hashes the first `length` bytes of a file. Blocks.
+    pub(crate) fn hash_file(path: &Path, length: u64) -> Result<String> {
         let file = File::open(path).map_err(|e| Error::file(path, "read", &e))?;
-        let mut state = State::new(path.to_owned(), file);
+        let mut state = DigestState::new(path.to_owned(), file);
         while state.done < length {
-            state.step(length)?;
+            state.read_block(length)?;
         }
-        Ok(state.hex())
+        Ok(state.into_hex())
     }
 }
 
-struct State {
+struct DigestState {
     path: PathBuf,
     file: File,
     sha: Sha256,
@@ -79,7 +78,7 @@ struct State {
     block: Vec<u8>,
 }
 
-impl State {
+impl DigestState {
     fn new(path: PathBuf, file: File) -> Self {
         Self {
             path,
@@ -90,8 +89,8 @@ impl State {
         }
     }
 
-    /// Reads one block at most, up to `target`.
-    fn step(&mut self, target: u64) -> Result<()> {
+    /// Hashes up to one block, up to `target`.
+    fn read_block(&mut self, target: u64) -> Result<()> {
         let want = usize::try_from(target - self.done).unwrap_or(BLOCK).min(BLOCK);
         let failed = |e| Error::file(&self.path, "read", &e);
         let got = self.file.read(&mut self.block[..want]).map_err(failed)?;
@@ -106,13 +105,13 @@ impl State {
         Ok(())
     }
 
-    fn hex(self) -> String {
-        hex(&self.sha.finalize())
+    fn into_hex(self) -> String {
+        to_hex(&self.sha.finalize())
     }
 }
 
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+/// Formats bytes as lower-case hex.
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
@@ -120,22 +119,22 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn follow(path: &Path, file: File, length: u64, queue: &mpsc::Receiver<Order>) {
-    let mut state = State::new(path.to_owned(), file);
+fn hash_growing_file(path: &Path, file: File, length: u64, queue: &mpsc::Receiver<HashCommand>) {
+    let mut state = DigestState::new(path.to_owned(), file);
     let mut target = length;
     let mut reply = None;
     let mut failed = None;
     loop {
         let behind = state.done < target && failed.is_none();
-        let order = match behind || reply.is_some() {
+        let command = match behind || reply.is_some() {
             true => queue.try_recv(),
             false => queue.recv().map_err(|_| mpsc::TryRecvError::Disconnected),
         };
-        match order {
-            Ok(Order::Grown(length)) => target = length,
-            Ok(Order::Finish(sender)) => reply = Some(sender),
+        match command {
+            Ok(HashCommand::Grown(length)) => target = length,
+            Ok(HashCommand::Finish(sender)) => reply = Some(sender),
             Err(mpsc::TryRecvError::Disconnected) if reply.is_none() => return,
-            Err(_) if behind => failed = state.step(target).err(),
+            Err(_) if behind => failed = state.read_block(target).err(),
             Err(_) => break,
         }
         if reply.as_ref().is_some_and(oneshot::Sender::is_closed) {
@@ -143,11 +142,11 @@ fn follow(path: &Path, file: File, length: u64, queue: &mpsc::Receiver<Order>) {
         }
     }
     if let Some(reply) = reply {
-        let _ = reply.send(failed.map_or_else(|| Ok(state.hex()), Err));
+        let _ = reply.send(failed.map_or_else(|| Ok(state.into_hex()), Err));
     }
 }
 
-/// Bytes between two looks at the queue.
+/// Bytes to hash between two checks of the queue.
 const BLOCK: usize = 1 << 20;
 
 #[cfg(test)]
@@ -165,17 +164,17 @@ mod tests {
         for end in [5_000_001, 9_000_000, bytes.len()] {
             let held = file.as_file().metadata().expect("its length").len() as usize;
             file.write_all(&bytes[held..end]).expect("written");
-            hasher.grown(end as u64);
+            hasher.extend_to(end as u64);
         }
-        let whole = Hasher::of_file(file.path(), bytes.len() as u64).expect("a hash");
-        assert_eq!(hasher.finish().await, Ok(whole.clone()));
-        assert_eq!(whole, hex(&Sha256::digest(&bytes)));
+        let whole = Hasher::hash_file(file.path(), bytes.len() as u64).expect("a hash");
+        assert_eq!(hasher.finalize().await, Ok(whole.clone()));
+        assert_eq!(whole, to_hex(&Sha256::digest(&bytes)));
     }
 
     #[tokio::test]
     async fn a_file_that_became_shorter_is_an_error_and_not_a_hang() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let hasher = Hasher::follow(file.path(), 10).expect("a hasher");
-        assert!(hasher.finish().await.is_err());
+        assert!(hasher.finalize().await.is_err());
     }
 }

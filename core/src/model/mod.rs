@@ -1,8 +1,8 @@
-//! What a model is, where it comes from, whether it fits, and whether it is whole.
+//! Models: references, fit verdicts, downloads and the store.
 //!
-//! A [`ModelRef`] names a model. The [`hub`] turns it into an address, a size and a SHA-256 before the first byte moves;
-//! [`download::head`] fetches the few megabytes that [`fit`] needs for its verdict; [`download`] fetches the rest, once; the
-//! [`store`] keeps it. A model on disk is absent, partial or whole, and a kill at any moment leaves one of the three.
+//! A [`ModelRef`] names a model. The [`hub`] resolves it to an address, a size and a SHA-256 before any transfer;
+//! [`download::head`] fetches the few megabytes that [`fit`] needs for its verdict; [`download`] fetches the rest; the
+//! [`store`] keeps it. A model on disk is absent, partial or complete; a kill at any moment leaves one of these states.
 
 pub mod catalog;
 pub mod download;
@@ -15,7 +15,7 @@ pub mod store;
 
 pub use catalog::{CatalogEntry, catalog};
 pub use download::{DownloadEvent, DownloadStream, ResolvedFile};
-pub(crate) use fit::verdict::{judge, judge_file};
+pub(crate) use fit::verdict::{fit_path, fit_reference};
 pub use fit::{Budget, CacheType, FitOptions, FitReport, LoadPlan, Need, Suggestion, Verdict};
 pub use reference::{HubFile, ModelRef};
 pub use store::InstalledModel;

@@ -1,14 +1,14 @@
-//! How a model is named.
+//! References that name a model.
 //!
 //! | form | means |
 //! |---|---|
 //! | `hf:ORG/REPO[@REV][:QUANT]`, `hf:ORG/REPO[@REV]/FILE.gguf` | a file in a hub repository |
-//! | `hf.co/ORG/REPO…`, `https://huggingface.co/ORG/REPO/resolve/REV/FILE.gguf` | the same, as the web writes it |
+//! | `hf.co/ORG/REPO…`, `https://huggingface.co/ORG/REPO/resolve/REV/FILE.gguf` | the same, as a web address |
 //! | `https://HOST/FILE.gguf[#sha256=HEX]` | a file anywhere (plain `http` only on this machine) |
-//! | `./FILE.gguf`, `DIR/FILE` | a file on this device; `~` is not expanded, that is the shell's work |
+//! | `./FILE.gguf`, `DIR/FILE` | a file on this device; `~` is not expanded, the shell does that |
 //! | `smollm2-135m` | an installed model, by its id |
 //!
-//! Parsing opens nothing. [`ModelRef`]'s `Display` writes the shortest form, and that parses back to the same value.
+//! Parsing does no I/O. [`ModelRef`]'s `Display` writes the shortest form, and that parses back to the same value.
 //! A slash inside a revision is written `%2F`, as in the hub's own addresses.
 
 use std::fmt;
@@ -19,15 +19,15 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::error::{Error, Result};
-use crate::net::url::{is_loopback, shown};
+use crate::net::url::{is_loopback, redact_url};
 
-/// The name of a model. See the module for the forms.
+/// A reference to a model. See the module for the forms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ModelRef {
     /// An installed model.
     Name {
-        /// Its id, as the store lists it.
+        /// Id in the store.
         name: String,
     },
     /// A file on this device.
@@ -39,32 +39,32 @@ pub enum ModelRef {
     Hub {
         /// `ORG/REPO`.
         repo: String,
-        /// A branch, tag or commit; nothing: `main`.
+        /// A branch, tag or commit; unset: `main`.
         revision: Option<String>,
-        /// Which of its files.
+        /// File of the repository.
         file: HubFile,
     },
-    /// A file behind an address.
+    /// A file at an address.
     Url {
         /// Ends in `.gguf`; `http` only for this machine; without a fragment.
         url: String,
-        /// What its bytes must hash to, 64 lower-case hex digits. Nothing: only size and form can be checked.
+        /// Expected SHA-256, 64 lower-case hex digits. Unset: only size and format can be checked.
         sha256: Option<String>,
     },
 }
 
-/// Which file of a repository.
+/// Selects a file of a repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "by", rename_all = "snake_case")]
 pub enum HubFile {
-    /// The hub's habit: Q4_K_M, else Q8_0, else the first.
+    /// The hub's default: Q4_K_M, else Q8_0, else the first.
     Default,
-    /// The first whose name holds this label.
+    /// The first whose name contains this label.
     Quantization {
         /// Such as `Q4_K_M`; case does not matter.
         label: String,
     },
-    /// Exactly this one.
+    /// The file at this path.
     Path {
         /// From the root of the repository.
         path: String,
@@ -72,35 +72,38 @@ pub enum HubFile {
 }
 
 impl ModelRef {
-    /// Reads a reference.
+    /// Parses a reference.
     ///
     /// # Errors
-    /// [`Error::InvalidRequest`] with what is wrong and the accepted forms.
+    /// [`Error::InvalidRequest`] with the reason and the accepted forms.
     pub fn parse(text: &str) -> Result<Self> {
         let text = text.trim();
         if text.is_empty() {
             return Err(Error::invalid_request(format!(
-                "the name of the model is empty; {FORMS}"
+                "the name of the model is empty; {ACCEPTED_FORMS}"
             )));
         }
-        read(text).map_err(|wrong| {
-            Error::invalid_request(format!("`{}` does not name a model: {wrong}; {FORMS}", shown(text)))
+        parse_reference(text).map_err(|wrong| {
+            Error::invalid_request(format!(
+                "`{}` does not name a model: {wrong}; {ACCEPTED_FORMS}",
+                redact_url(text)
+            ))
         })
     }
 
-    /// Validates a value that an app may have built by hand; the same rules as [`Self::parse`]. Call it before its
-    /// parts become an address or a path.
+    /// Validates a value that an app may have built itself, by the rules of [`Self::parse`]. Call it before building an
+    /// address or a path from its parts.
     ///
     /// # Errors
     /// [`Error::InvalidRequest`], as [`Self::parse`].
-    pub fn check(&self) -> Result<()> {
+    pub fn validate(&self) -> Result<()> {
         let text = self.to_string();
         if Self::parse(&text)? == *self {
             return Ok(());
         }
         Err(Error::invalid_request(format!(
-            "`{}` does not name a model; {FORMS}",
-            shown(&text)
+            "`{}` does not name a model; {ACCEPTED_FORMS}",
+            redact_url(&text)
         )))
     }
 }
@@ -122,7 +125,7 @@ impl fmt::Display for ModelRef {
             Self::Hub { repo, revision, file } => {
                 write!(out, "hf:{repo}")?;
                 if let Some(revision) = revision {
-                    write!(out, "@{}", utf8_percent_encode(revision, IN_REVISION))?;
+                    write!(out, "@{}", utf8_percent_encode(revision, REVISION_ESCAPES))?;
                 }
                 match file {
                     HubFile::Default => Ok(()),
@@ -139,25 +142,23 @@ impl fmt::Display for ModelRef {
     }
 }
 
-/// Whether this is a SHA-256 in lower-case hex.
+/// Returns whether this is a SHA-256 in lower-case hex.
 pub(crate) fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-type Read<T> = std::result::Result<T, String>;
-
-fn read(text: &str) -> Read<ModelRef> {
+fn parse_reference(text: &str) -> Result<ModelRef, String> {
     if let Some(rest) = text.strip_prefix("hf:") {
-        return hub(rest);
+        return parse_hub(rest);
     }
     if text.starts_with("https://") || text.starts_with("http://") {
-        return address(text);
+        return parse_address(text);
     }
     if let Some((scheme, _)) = text.split_once("://") {
         return Err(format!("`{scheme}` addresses are not supported"));
     }
     if text.starts_with("hf.co/") || text.starts_with("huggingface.co/") {
-        return address(&format!("https://{text}"));
+        return parse_address(&format!("https://{text}"));
     }
     if looks_like_path(text) {
         if text.contains('\0') {
@@ -171,7 +172,7 @@ fn read(text: &str) -> Read<ModelRef> {
     Ok(ModelRef::Name { name: text.to_owned() })
 }
 
-fn hub(text: &str) -> Read<ModelRef> {
+fn parse_hub(text: &str) -> Result<ModelRef, String> {
     let (org, rest) = text.split_once('/').ok_or("it needs both ORG and REPO")?;
     let (rest, path) = match rest.split_once('/') {
         Some((rest, path)) => (rest, Some(path)),
@@ -182,7 +183,7 @@ fn hub(text: &str) -> Read<ModelRef> {
         None => (rest, None),
     };
     let (name, revision) = match rest.split_once('@') {
-        Some((name, revision)) => (name, Some(decoded(revision)?)),
+        Some((name, revision)) => (name, Some(percent_decoded(revision)?)),
         None => (rest, None),
     };
     let file = match (path, label) {
@@ -193,16 +194,16 @@ fn hub(text: &str) -> Read<ModelRef> {
         },
         (None, None) => HubFile::Default,
     };
-    checked(org, name, revision, file)
+    build_hub_ref(org, name, revision, file)
 }
 
-fn address(text: &str) -> Read<ModelRef> {
+fn parse_address(text: &str) -> Result<ModelRef, String> {
     let mut url = Url::parse(text).map_err(|_| "the address is malformed")?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err("an address must not hold a user name or password".to_owned());
     }
     if matches!(url.host_str(), Some("huggingface.co" | "www.huggingface.co" | "hf.co")) {
-        return hub_address(&url);
+        return parse_hub_url(&url);
     }
     if url.scheme() == "http" && !is_loopback(&url) {
         return Err("plain http is for this machine only; use https".to_owned());
@@ -230,33 +231,34 @@ fn address(text: &str) -> Read<ModelRef> {
     })
 }
 
-/// `/ORG/REPO`, `/ORG/REPO:QUANT`, `/ORG/REPO/FILE.gguf`, or a web page's `/ORG/REPO/resolve|blob|raw|tree/REV[/FILE]`.
-fn hub_address(url: &Url) -> Read<ModelRef> {
+/// Parses `/ORG/REPO`, `/ORG/REPO:QUANT`, `/ORG/REPO/FILE.gguf`, or a web page's
+/// `/ORG/REPO/resolve|blob|raw|tree/REV[/FILE]`.
+fn parse_hub_url(url: &Url) -> Result<ModelRef, String> {
     let segments: Vec<String> = url
         .path_segments()
         .into_iter()
         .flatten()
         .filter(|segment| !segment.is_empty())
-        .map(decoded)
-        .collect::<Read<_>>()?;
+        .map(percent_decoded)
+        .collect::<Result<_, String>>()?;
     let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
     match parts.as_slice() {
         [org, name, "resolve" | "blob" | "raw", revision, file @ ..] if !file.is_empty() => {
             let path = file.join("/");
-            checked(org, name, Some((*revision).to_owned()), HubFile::Path { path })
+            build_hub_ref(org, name, Some((*revision).to_owned()), HubFile::Path { path })
         }
-        [org, name, "tree", revision] => checked(org, name, Some((*revision).to_owned()), HubFile::Default),
-        _ => hub(url.path().trim_matches('/')),
+        [org, name, "tree", revision] => build_hub_ref(org, name, Some((*revision).to_owned()), HubFile::Default),
+        _ => parse_hub(url.path().trim_matches('/')),
     }
 }
 
-fn checked(org: &str, name: &str, revision: Option<String>, file: HubFile) -> Read<ModelRef> {
+fn build_hub_ref(org: &str, name: &str, revision: Option<String>, file: HubFile) -> Result<ModelRef, String> {
     if !is_plain(org, 96) || !is_plain(name, 96) {
         return Err("ORG and REPO have letters, digits, `.`, `_` and `-` only".to_owned());
     }
     if let Some(revision) = &revision {
-        let segments_sound = revision.split('/').all(|s| !matches!(s, "" | "." | ".."));
-        if !segments_sound || revision.len() > 200 || revision.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        let valid_segments = revision.split('/').all(|s| !matches!(s, "" | "." | ".."));
+        if !valid_segments || revision.len() > 200 || revision.contains(|c: char| c.is_control() || c.is_whitespace()) {
             return Err("the revision is malformed".to_owned());
         }
     }
@@ -266,8 +268,8 @@ fn checked(org: &str, name: &str, revision: Option<String>, file: HubFile) -> Re
         HubFile::Quantization { .. } => return Err("the quantization is malformed".to_owned()),
         HubFile::Path { path } if !is_gguf(path) => return Err(format!("`{path}` is not a `.gguf` file")),
         HubFile::Path { path } => {
-            let segments_sound = path.split('/').all(|s| !matches!(s, "" | "." | ".."));
-            if !segments_sound || path.len() > 500 || path.contains(|c: char| c.is_control() || c == '\\') {
+            let valid_segments = path.split('/').all(|s| !matches!(s, "" | "." | ".."));
+            if !valid_segments || path.len() > 500 || path.contains(|c: char| c.is_control() || c == '\\') {
                 return Err("the file's path is malformed".to_owned());
             }
         }
@@ -276,14 +278,14 @@ fn checked(org: &str, name: &str, revision: Option<String>, file: HubFile) -> Re
     Ok(ModelRef::Hub { repo, revision, file })
 }
 
-fn decoded(text: &str) -> Read<String> {
+fn percent_decoded(text: &str) -> Result<String, String> {
     let text = percent_decode_str(text).decode_utf8();
     text.map(Into::into).map_err(|_| "it is not UTF-8".to_owned())
 }
 
-fn is_plain(text: &str, longest: usize) -> bool {
+fn is_plain(text: &str, max_len: usize) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    !text.is_empty() && text.len() <= longest && !text.starts_with('.') && text.bytes().all(plain)
+    !text.is_empty() && text.len() <= max_len && !text.starts_with('.') && text.bytes().all(plain)
 }
 
 fn looks_like_path(text: &str) -> bool {
@@ -294,8 +296,8 @@ fn is_gguf(path: &str) -> bool {
     path.len() > 5 && path.as_bytes()[path.len() - 5..].eq_ignore_ascii_case(b".gguf")
 }
 
-/// What a revision may not hold bare: it stands between `@` and `:` or `/`.
-const IN_REVISION: &AsciiSet = &CONTROLS
+/// Characters to escape in a revision, which stands between `@` and `:` or `/`.
+const REVISION_ESCAPES: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'%')
     .add(b'/')
@@ -304,7 +306,7 @@ const IN_REVISION: &AsciiSet = &CONTROLS
     .add(b'#')
     .add(b'?');
 
-const FORMS: &str = "accepted are the id of an installed model, `hf:ORG/REPO[@REV][:QUANT or /FILE.gguf]`, \
+const ACCEPTED_FORMS: &str = "accepted are the id of an installed model, `hf:ORG/REPO[@REV][:QUANT or /FILE.gguf]`, \
                      `https://….gguf[#sha256=…]` and the path of a file";
 
 #[cfg(test)]
@@ -381,7 +383,7 @@ mod tests {
             let read = ModelRef::parse(text).expect(text);
             assert_eq!(read, expected, "{text}");
             assert_eq!(ModelRef::parse(&read.to_string()), Ok(expected), "{read}");
-            assert_eq!(read.check(), Ok(()));
+            assert_eq!(read.validate(), Ok(()));
         }
     }
 
@@ -440,7 +442,7 @@ mod tests {
             },
         ] {
             assert_eq!(
-                wrong.check().map_err(|e| e.kind()),
+                wrong.validate().map_err(|e| e.kind()),
                 Err(ErrorKind::InvalidRequest),
                 "{wrong:?}"
             );

@@ -80,7 +80,7 @@ impl Inner {
                     cache_type: self.config.cache_type,
                     budget_bytes: None,
                 };
-                let need = model::judge_file(&local.path, &options, &snapshot)?.need.total;
+                let need = model::fit_path(&local.path, &options, &snapshot)?.need.total;
                 self.state.remember_need(&key, need)?;
                 need
             }

@@ -97,7 +97,7 @@ impl Nearside {
     /// # Errors
     /// `Storage` if the directory cannot be used, `InvalidRequest` if the hub's address cannot.
     pub fn new(config: Config) -> Result<Self> {
-        Self::with_host(config, Arc::new(device::Desktop))
+        Self::with_host(config, Arc::new(device::NoHost))
     }
 
     /// Like [`Self::new`], with facts about the device from the app.
@@ -115,7 +115,7 @@ impl Nearside {
     #[cfg(feature = "testing")]
     pub fn scripted(config: Config, script: crate::engine::scripted::Script) -> Result<Self> {
         use crate::engine::scripted::ScriptedEngine;
-        Self::build(config, Arc::new(device::Desktop), |handle| {
+        Self::build(config, Arc::new(device::NoHost), |handle| {
             Some(Arc::new(ScriptedEngine::new(script, handle.clone())))
         })
     }
@@ -249,7 +249,7 @@ impl Nearside {
         let (stream, sink) = Stream::new();
         let (inner, hub) = (Arc::clone(&self.inner), lock(&self.inner.hub).clone());
         self.handle
-            .spawn(async move { model::download::run(&hub, &inner.store, &model, sink).await });
+            .spawn(async move { model::download::download_model(&hub, &inner.store, &model, sink).await });
         stream
     }
 
@@ -260,7 +260,7 @@ impl Nearside {
     /// Those of the hub and of the file: `Network`, `Unauthorized`, `Corrupt`, `Unsupported`, …
     pub async fn fit(&self, model: ModelRef, options: FitOptions) -> Result<FitReport> {
         let (inner, hub) = (Arc::clone(&self.inner), lock(&self.inner.hub).clone());
-        self.on_runtime(async move { model::judge(&hub, &inner.store, &model, &options).await })
+        self.on_runtime(async move { model::fit_reference(&hub, &inner.store, &model, &options).await })
             .await
     }
 

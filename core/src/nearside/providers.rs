@@ -198,7 +198,7 @@ impl Inner {
     }
 
     pub(super) fn cooldown(&self, name: &str) -> Option<Duration> {
-        self.circuit(name).open_for(std::time::Instant::now())
+        self.circuit(name).remaining_cooldown(std::time::Instant::now())
     }
 
     pub(super) fn circuit(&self, name: &str) -> Arc<CircuitBreaker> {

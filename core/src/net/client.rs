@@ -1,6 +1,6 @@
 //! Common settings of every HTTP client of the library.
 //!
-//! - TLS by [`super::tls`]; nothing of the platform is asked.
+//! - TLS by [`super::tls`], independent of the platform.
 //! - Redirects are not followed by the client: a credential must not reach another host.
 //! - Environment variables, proxies included, are ignored.
 
@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 /// `InvalidRequest` for an invalid certificate or pin.
 pub(crate) fn builder(trust: &Trust<'_>) -> Result<reqwest::ClientBuilder> {
     Ok(reqwest::Client::builder()
-        .tls_backend_preconfigured(tls::config(trust)?)
+        .tls_backend_preconfigured(tls::client_config(trust)?)
         .user_agent(concat!("nearside/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
         .no_proxy()

@@ -1,4 +1,4 @@
-//! TLS that needs nothing of the platform: compiled-in roots, ring, HTTP/2 where offered; and pins for those who pin.
+//! TLS configuration, independent of the platform: compiled-in roots, ring, HTTP/2 if offered, and optional pins.
 //!
 //! The platform's own verifier would need a start-up call on Android, so the roots are Mozilla's (webpki-roots).
 
@@ -16,26 +16,26 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
-/// What a server must show besides a certificate that the usual roots vouch for.
+/// Trust settings beyond the compiled-in roots.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Trust<'a> {
-    /// A certificate in PEM that is trusted besides the usual roots.
+    /// An additional root certificate, in PEM.
     pub(crate) root: Option<&'a str>,
-    /// SHA-256 of `SubjectPublicKeyInfo`, in base64; the server's must be one of them. Empty: not looked at.
+    /// SHA-256 of `SubjectPublicKeyInfo`, in base64; the server's must be one of them. Empty: not checked.
     pub(crate) pins: &'a [String],
 }
 
-/// A configuration for one client.
+/// Builds the TLS configuration of one client.
 ///
 /// # Errors
-/// `InvalidRequest` for a root that is no certificate or a pin that is no digest.
-pub(crate) fn config(trust: &Trust<'_>) -> Result<rustls::ClientConfig> {
+/// `InvalidRequest` for an invalid root certificate or pin.
+pub(crate) fn client_config(trust: &Trust<'_>) -> Result<rustls::ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     if let Some(pem) = trust.root {
-        let unfit = || Error::invalid_request("`root_certificate` is not a certificate in PEM");
-        let root = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| unfit())?;
-        roots.add(root).map_err(|_| unfit())?;
+        let invalid = || Error::invalid_request("`root_certificate` is not a certificate in PEM");
+        let root = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| invalid())?;
+        roots.add(root).map_err(|_| invalid())?;
     }
     let ring = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&ring))
@@ -47,20 +47,20 @@ pub(crate) fn config(trust: &Trust<'_>) -> Result<rustls::ClientConfig> {
         let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), ring)
             .build()
             .map_err(|cause| Error::internal(format!("could not set TLS up: {cause}")))?;
-        let pins = trust.pins.iter().map(|pin| digest(pin)).collect::<Result<_>>()?;
-        let pinned = Arc::new(Pinned { usual, pins });
-        // "Dangerous" is what rustls calls any verifier but its own; this one asks the usual one first.
+        let pins = trust.pins.iter().map(|pin| decode_pin(pin)).collect::<Result<_>>()?;
+        let verifier = Arc::new(PinVerifier { usual, pins });
+        // rustls calls every verifier except its own "dangerous"; this one runs the usual one first.
         builder
             .dangerous()
-            .with_custom_certificate_verifier(pinned)
+            .with_custom_certificate_verifier(verifier)
             .with_no_client_auth()
     };
-    // A ready-made configuration is used as it is: without this line there would be no HTTP/2.
+    // reqwest does not modify a preconfigured TLS configuration: without this line there would be no HTTP/2.
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
 
-fn digest(pin: &str) -> Result<[u8; 32]> {
+fn decode_pin(pin: &str) -> Result<[u8; 32]> {
     let bytes = STANDARD.decode(pin.trim_start_matches("sha256/")).ok();
     bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| {
         Error::invalid_request(format!(
@@ -69,14 +69,14 @@ fn digest(pin: &str) -> Result<[u8; 32]> {
     })
 }
 
-/// The usual checks, and then the pin.
+/// Verifier that checks the pins after the usual checks.
 #[derive(Debug)]
-struct Pinned {
+struct PinVerifier {
     usual: Arc<WebPkiServerVerifier>,
     pins: Vec<[u8; 32]>,
 }
 
-impl ServerCertVerifier for Pinned {
+impl ServerCertVerifier for PinVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -89,8 +89,8 @@ impl ServerCertVerifier for Pinned {
             .usual
             .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
         let key = ParsedCertificate::try_from(end_entity)?.subject_public_key_info();
-        let shown: [u8; 32] = Sha256::digest(key.as_ref()).into();
-        if self.pins.contains(&shown) {
+        let key_hash: [u8; 32] = Sha256::digest(key.as_ref()).into();
+        if self.pins.contains(&key_hash) {
             Ok(verified)
         } else {
             Err(CertificateError::ApplicationVerificationFailure.into())

@@ -1,8 +1,8 @@
-//! URL checks that all network code shares: which hosts are this machine, and how a URL is shown.
+//! URL helpers of all network code: the loopback check and redaction.
 
 use url::Url;
 
-/// Whether this host is the machine itself: the only place plain `http` may go.
+/// Returns whether the host is this machine. Plain `http` is allowed to no other host.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
@@ -13,7 +13,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 }
 
 /// Redacts a URL for errors, events and files: removes the query, where signatures are, and the credentials.
-pub(crate) fn shown(address: &str) -> String {
+pub(crate) fn redact_url(address: &str) -> String {
     let bare = address.split(['?', '#']).next().unwrap_or_default();
     let Some((scheme, rest)) = bare.split_once("://") else {
         return bare.to_owned();

@@ -24,6 +24,7 @@ use super::database::Refusal;
 use super::{State, seconds};
 use crate::chat::{CostSource, Target, Usage};
 use crate::error::{Error, Result};
+use crate::format::{Rounding, format_dollars};
 use crate::route::{Policy, Spent};
 
 /// The book of what answers cost. Cheap to clone.
@@ -280,9 +281,9 @@ fn check(file: &Transaction<'_>, caps: &Caps, asked: i64, now: i64) -> Result<()
         if spent.saturating_add(asked) > nanos(cap) {
             return Err(Refusal::Told(Error::blocked(format!(
                 "this answer can cost {} and {} of the {} for {of_what} are spent or reserved; {remedy}",
-                dollars(asked),
-                dollars(spent),
-                dollars(nanos(cap)),
+                format_dollars(usd(asked), Rounding::Up),
+                format_dollars(usd(spent), Rounding::Up),
+                format_dollars(usd(nanos(cap)), Rounding::Down),
             ))));
         }
     }
@@ -320,13 +321,6 @@ fn usd(nanos: i64) -> f64 {
     nanos as f64 / NANOS
 }
 
-/// For people: `$0.25`, `$0.000042`.
-fn dollars(nanos: i64) -> String {
-    let digits = format!("{:.9}", usd(nanos));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
-    format!("${whole}.{:0<2}", fraction.trim_end_matches('0'))
-}
-
 const NANOS: f64 = 1e9;
 
 /// More than one answer ever costs; what claims more is a mistake.
@@ -335,19 +329,6 @@ const MOST_USD: f64 = 1e6;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn amounts_are_written_as_people_write_them() {
-        for (nanos, text) in [
-            (0, "$0.00"),
-            (250_000_000, "$0.25"),
-            (42_000, "$0.000042"),
-            (1, "$0.000000001"),
-        ] {
-            assert_eq!(dollars(nanos), text);
-        }
-        assert_eq!(dollars(1_234_500_000_000), "$1234.50");
-    }
 
     #[test]
     fn what_is_no_amount_is_nothing() {

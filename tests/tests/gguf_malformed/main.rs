@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use nearside::device::{self, Snapshot};
 use nearside::model::fit::fit_file;
-use nearside::model::gguf::{Head, Parsed, parse};
+use nearside::model::gguf::{Head, ParseOutcome, parse_head};
 use nearside::model::{FitOptions, Verdict};
 use nearside_tests::models;
 
@@ -162,15 +162,15 @@ fn judge(layout: &Layout, damage: &Damage, folder: &Path, snapshot: &Snapshot, n
             .expect("its size");
         Head::read_file(&path)
     } else {
-        match parse(&bytes, size) {
-            Ok(Parsed::Whole(head)) => Ok(*head),
-            // A source without further bytes: the rest of the file is weights, which are zero here.
-            Ok(Parsed::More { at_least }) => {
+        match parse_head(&bytes, size) {
+            Ok(ParseOutcome::Complete(head)) => Ok(*head),
+            // A download that delivers no more: the rest of the file is weights, which are zero here.
+            Ok(ParseOutcome::Incomplete { at_least }) => {
                 let mut longer = bytes.clone();
                 longer.resize(usize::try_from(at_least.min(80 << 20)).expect("small"), 0);
-                match parse(&longer, size) {
-                    Ok(Parsed::Whole(head)) => Ok(*head),
-                    Ok(Parsed::More { at_least: more }) => {
+                match parse_head(&longer, size) {
+                    Ok(ParseOutcome::Complete(head)) => Ok(*head),
+                    Ok(ParseOutcome::Incomplete { at_least: more }) => {
                         assert!(more > at_least && more <= size, "{more} after {at_least} of {size}");
                         return ("More".into(), format!("wants {more} bytes"));
                     }

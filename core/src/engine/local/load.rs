@@ -63,7 +63,7 @@ fn load_model(settings: &LocalSettings, cancel: &Cancel) -> Result<LoadedModel, 
         budget_bytes: None,
     };
     let snapshot = device::snapshot()?;
-    let fit = model::judge_file(&settings.path, &options, &snapshot)?;
+    let fit = model::fit_path(&settings.path, &options, &snapshot)?;
     if fit.verdict == Verdict::TooLarge {
         return Err(Error::too_large(describe_too_large(&fit)).into());
     }

@@ -4,50 +4,50 @@
 //! fetched. The bytes are appended to the partial file, and a later download resumes after them.
 
 use crate::error::{Error, Result};
-use crate::model::gguf::{self, Head, Parsed};
-use crate::model::hub::{Failure, Hub, Ranges, Remote};
+use crate::model::gguf::{self, Head, MAX_HEAD_BYTES, ParseOutcome};
+use crate::model::hub::{Hub, HubError, Ranges, Remote};
 use crate::model::store::{Partial, Store, blocking};
 
-/// The head of a remote file, and how many bytes came over the network for it; 0 if it was here already.
+/// Returns the head of a remote file, and the bytes received for it; 0 if it was on disk already.
 ///
 /// # Errors
-/// [`Error::Busy`] while a download of the same file has not come as far as the head's end; [`Error::Corrupt`] and
-/// [`Error::Unsupported`] if the file is no model that this build can run; else as a download.
+/// [`Error::Busy`] while a download of the same file has not reached the end of the head; [`Error::Corrupt`] and
+/// [`Error::Unsupported`] if this build cannot run the model; else as a download.
 pub async fn fetch_head(hub: &Hub, store: &Store, remote: &Remote) -> Result<(Head, u64)> {
-    let beginning = {
+    let prefix = {
         let (store, remote) = (store.clone(), remote.clone());
-        blocking(move || Ok(store.beginning(&remote, LONGEST))).await?
+        blocking(move || Ok(store.read_prefix(&remote, MAX_HEAD_BYTES))).await?
     };
-    // A download under way holds the partial; what it has may do.
-    if let Parsed::Whole(head) = parse(&beginning, remote)? {
+    // An active download has locked the partial, but its bytes may be enough.
+    if let ParseOutcome::Complete(head) = parse_prefix(&prefix, remote)? {
         return Ok((*head, 0));
     }
-    store.check_room(&remote.name, 0)?;
-    let mut partial = claim(store, remote).await?;
+    store.check_disk_space(&remote.name, 0)?;
+    let mut partial = lock_partial(store, remote).await?;
     let mut bytes = {
         let (store, remote) = (store.clone(), remote.clone());
-        blocking(move || Ok(store.beginning(&remote, LONGEST))).await?
+        blocking(move || Ok(store.read_prefix(&remote, MAX_HEAD_BYTES))).await?
     };
     let mut ranges = Ranges::new(hub, remote);
     let mut network = 0;
     let mut failed = 0;
     loop {
         let held = bytes.len() as u64;
-        let wanted = match parse(&bytes, remote)? {
-            Parsed::Whole(head) => {
+        let wanted = match parse_prefix(&bytes, remote)? {
+            ParseOutcome::Complete(head) => {
                 blocking(move || partial.sync()).await?;
                 return Ok((*head, network));
             }
-            Parsed::More { at_least } => at_least.max(held + held.clamp(FIRST, STEP)),
+            ParseOutcome::Incomplete { at_least } => at_least.max(held + held.clamp(FIRST_BYTES, STEP_BYTES)),
         };
-        match fetch(&mut ranges, &mut partial, &mut bytes, wanted, &mut network).await {
+        match fetch_range(&mut ranges, &mut partial, &mut bytes, wanted, &mut network).await {
             Ok(()) => failed = 0,
             Err(failure) => {
                 failed = if bytes.len() as u64 > held { 1 } else { failed + 1 };
-                if !failure.passing || failed >= hub.retry_policy().attempts {
+                if !failure.transient || failed >= hub.retry_policy().attempts {
                     return Err(failure.error);
                 }
-                ranges.forget_storage();
+                ranges.clear_storage_url();
                 tokio::time::sleep(hub.retry_policy().backoff(failed)).await;
             }
         }
@@ -55,14 +55,14 @@ pub async fn fetch_head(hub: &Hub, store: &Store, remote: &Remote) -> Result<(He
 }
 
 /// Locks the partial of a remote file. Retries for up to 500 ms: a cancelled download may still be finishing a write.
-pub(super) async fn claim(store: &Store, remote: &Remote) -> Result<Partial> {
+pub(super) async fn lock_partial(store: &Store, remote: &Remote) -> Result<Partial> {
     let mut waits = 0;
     loop {
-        let claimed = {
+        let locked = {
             let (store, remote) = (store.clone(), remote.clone());
-            blocking(move || store.partial(&remote)).await
+            blocking(move || store.open_partial(&remote)).await
         };
-        match claimed {
+        match locked {
             Err(Error::Busy { .. }) if waits < 20 => {
                 waits += 1;
                 tokio::time::sleep(std::time::Duration::from_millis(25)).await;
@@ -72,41 +72,38 @@ pub(super) async fn claim(store: &Store, remote: &Remote) -> Result<Partial> {
     }
 }
 
-fn parse(bytes: &[u8], remote: &Remote) -> Result<Parsed> {
+fn parse_prefix(bytes: &[u8], remote: &Remote) -> Result<ParseOutcome> {
     if bytes.is_empty() {
-        return Ok(Parsed::More { at_least: FIRST });
+        return Ok(ParseOutcome::Incomplete { at_least: FIRST_BYTES });
     }
-    gguf::parse(bytes, remote.size_bytes).map_err(|error| {
+    gguf::parse_head(bytes, remote.size_bytes).map_err(|error| {
         let name = remote.name.escape_debug();
         Error::new(error.kind(), format!("could not use `{name}`: {error}"))
     })
 }
 
-async fn fetch(
+async fn fetch_range(
     ranges: &mut Ranges<'_>,
     partial: &mut Partial,
     bytes: &mut Vec<u8>,
     wanted: u64,
     network: &mut u64,
-) -> Result<(), Failure> {
-    let mut piece = ranges.open(bytes.len() as u64, Some(wanted)).await?;
+) -> Result<(), HubError> {
+    let mut reader = ranges.open_range(bytes.len() as u64, Some(wanted)).await?;
     loop {
-        let before = piece.received;
-        let chunk = piece.chunk().await;
-        *network += piece.received - before;
+        let before = reader.received;
+        let chunk = reader.next_chunk().await;
+        *network += reader.received - before;
         let Some(chunk) = chunk? else {
             return Ok(());
         };
         bytes.extend_from_slice(&chunk);
-        partial.append(chunk).await.map_err(Failure::fatal)?;
+        partial.append(chunk).await.map_err(HubError::permanent)?;
     }
 }
 
-/// The first piece: enough for models without a tokenizer, and for seeing that there is a tokenizer.
-const FIRST: u64 = 256 << 10;
+/// First request: enough for models without a tokenizer.
+const FIRST_BYTES: u64 = 256 << 10;
 
-/// The longest piece: what may be fetched in vain.
-const STEP: u64 = 1 << 20;
-
-/// The longest head; the parser gives up there too.
-const LONGEST: u64 = 64 << 20;
+/// Maximum per request, which bounds the bytes fetched beyond the head.
+const STEP_BYTES: u64 = 1 << 20;

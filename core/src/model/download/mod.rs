@@ -14,46 +14,46 @@ use serde::{Deserialize, Serialize};
 pub mod head;
 mod speed;
 
-use self::head::claim;
-use self::speed::Rate;
+use self::head::lock_partial;
+use self::speed::SpeedMeter;
 use super::ModelRef;
 use super::gguf::Head;
 use super::hash::Hasher;
 use super::hub::{Hub, Ranges, Remote};
 use super::store::{InstalledModel, Partial, Store, Verified, blocking};
 use crate::error::{Error, Result};
-use crate::net::url::shown;
+use crate::net::url::redact_url;
 use crate::stream::{Cancel, Sink, Stream};
 
-/// What happens in a download, as it happens.
+/// Events of a download.
 pub type DownloadStream = Stream<DownloadEvent>;
 
-/// A step of a download. In order: `Resolved`, `Progress` (at most about ten a second; the first at once with what is
-/// already here, the last with `done == total`), `Verifying`, `Installed`. Of a model that is installed: `Resolved`,
+/// A step of a download. In order: `Resolved`, `Progress` (at most about ten per second; the first at once with the
+/// bytes already on disk, the last with `done == total`), `Verifying`, `Installed`. For an installed model: `Resolved`,
 /// `Installed`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum DownloadEvent {
-    /// It is known what will be fetched.
+    /// The reference was resolved.
     Resolved {
         /// The file that the reference resolved to.
         #[serde(flatten)]
         file: ResolvedFile,
     },
-    /// Bytes came.
+    /// Bytes were received.
     Progress {
-        /// Bytes that are here, from this and earlier runs.
+        /// Bytes on disk, from this and earlier downloads.
         done: u64,
-        /// Bytes of the whole file.
+        /// Size of the file in bytes.
         total: u64,
-        /// Smoothed over some seconds; 0 at first.
+        /// Speed, smoothed over some seconds; 0 at first.
         bytes_per_second: u64,
     },
-    /// Everything is here; the hash is being finished.
+    /// All bytes are on disk; the hash is being completed.
     Verifying,
-    /// The model is whole and in the store.
+    /// The model is complete and in the store.
     Installed {
-        /// What is installed.
+        /// The installed model.
         #[serde(flatten)]
         model: InstalledModel,
     },
@@ -72,42 +72,42 @@ pub struct ResolvedFile {
     pub sha256: Option<String>,
 }
 
-/// Downloads what `reference` means into the store and tells of it on `sink`. Ends when the reader cancels or leaves.
-pub async fn run(hub: &Hub, store: &Store, reference: &ModelRef, sink: Sink<DownloadEvent>) {
-    match fetch(hub, store, reference, &sink).await {
+/// Downloads a model into the store and sends events to `sink`. Ends when the consumer cancels or drops the stream.
+pub async fn download_model(hub: &Hub, store: &Store, reference: &ModelRef, sink: Sink<DownloadEvent>) {
+    match fetch_model(hub, store, reference, &sink).await {
         Ok(model) => sink.finish(Ok(DownloadEvent::Installed { model })),
-        Err(Stop::Failed(error)) => sink.finish(Err(error)),
-        Err(Stop::Cancelled) => sink.close(),
+        Err(DownloadError::Failed(error)) => sink.finish(Err(error)),
+        Err(DownloadError::Cancelled) => sink.close(),
     }
 }
 
-/// Why a download ended without a model.
-enum Stop {
+/// Reason why a download ended without a model.
+enum DownloadError {
     Cancelled,
     Failed(Error),
 }
 
-impl From<Error> for Stop {
+impl From<Error> for DownloadError {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
 }
 
-async fn fetch(
+async fn fetch_model(
     hub: &Hub,
     store: &Store,
     reference: &ModelRef,
     sink: &Sink<DownloadEvent>,
-) -> Result<InstalledModel, Stop> {
+) -> Result<InstalledModel, DownloadError> {
     let cancel = sink.cancel();
-    reference.check()?;
+    reference.validate()?;
     let installed = {
         let (store, reference) = (store.clone(), reference.clone());
         blocking(move || store.find(&reference)).await?
     };
     if let Some(model) = installed {
         let name = std::path::Path::new(&model.path).file_name().unwrap_or_default();
-        say(
+        emit(
             sink,
             resolved(&name.to_string_lossy(), "", model.size_bytes, Some(&model.sha256)),
         )
@@ -115,44 +115,44 @@ async fn fetch(
         return Ok(model);
     }
 
-    let remote = unless(cancel, hub.resolve(reference)).await??;
-    say(
+    let remote = or_cancelled(cancel, hub.resolve(reference)).await??;
+    emit(
         sink,
         resolved(&remote.name, &remote.url, remote.size_bytes, remote.sha256.as_deref()),
     )
     .await?;
-    if let Some(model) = adopt(store, &remote, reference).await? {
+    if let Some(model) = link_if_stored(store, &remote, reference).await? {
         return Ok(model);
     }
-    let mut partial = unless(cancel, claim(store, &remote)).await??;
+    let mut partial = or_cancelled(cancel, lock_partial(store, &remote)).await??;
     // Another download may have finished the file while this one waited for the lock.
-    if let Some(model) = adopt(store, &remote, reference).await? {
+    if let Some(model) = link_if_stored(store, &remote, reference).await? {
         blocking(move || partial.discard()).await?;
         return Ok(model);
     }
-    store.check_room(&remote.name, remote.size_bytes - partial.held())?;
+    store.check_disk_space(&remote.name, remote.size_bytes - partial.len())?;
 
-    let hasher = Hasher::follow(partial.path(), partial.held())?;
-    let came = transfer(hub, &remote, &mut partial, &hasher, sink).await;
-    if let Err(stop) = came {
-        // Kept bytes are worth a sync: the next run believes the file's length.
+    let hasher = Hasher::follow(partial.path(), partial.len())?;
+    let outcome = transfer(hub, &remote, &mut partial, &hasher, sink).await;
+    if let Err(stop) = outcome {
+        // The next download relies on the file's length, so flush the kept bytes.
         blocking(move || partial.sync()).await?;
         return Err(stop);
     }
-    say(sink, DownloadEvent::Verifying).await?;
-    let sha256 = unless(cancel, hasher.finish()).await??;
+    emit(sink, DownloadEvent::Verifying).await?;
+    let sha256 = or_cancelled(cancel, hasher.finalize()).await??;
     let (store, reference) = (store.clone(), reference.clone());
-    Ok(blocking(move || finish(&store, partial, &remote, &reference, sha256)).await?)
+    Ok(blocking(move || verify_and_install(&store, partial, &remote, &reference, sha256)).await?)
 }
 
-/// Brings the partial to its full size.
+/// Fetches the missing bytes of the partial.
 async fn transfer(
     hub: &Hub,
     remote: &Remote,
     partial: &mut Partial,
     hasher: &Hasher,
     sink: &Sink<DownloadEvent>,
-) -> Result<(), Stop> {
+) -> Result<(), DownloadError> {
     let cancel = sink.cancel();
     let total = remote.size_bytes;
     let progress = |done, bytes_per_second| DownloadEvent::Progress {
@@ -160,28 +160,28 @@ async fn transfer(
         total,
         bytes_per_second,
     };
-    let mut rate = Rate::new(Instant::now());
-    let mut told = partial.held();
-    say(sink, progress(told, 0)).await?;
+    let mut meter = SpeedMeter::new(Instant::now());
+    let mut reported = partial.len();
+    emit(sink, progress(reported, 0)).await?;
 
     let mut ranges = Ranges::new(hub, remote);
     let mut failed = 0;
-    while partial.held() < total {
-        let before = partial.held();
+    while partial.len() < total {
+        let before = partial.len();
         let mut failure = None;
-        match unless(cancel, ranges.open(before, None)).await? {
+        match or_cancelled(cancel, ranges.open_range(before, None)).await? {
             Err(refused) => failure = Some(refused),
-            Ok(mut piece) => loop {
-                match unless(cancel, piece.chunk()).await? {
+            Ok(mut reader) => loop {
+                match or_cancelled(cancel, reader.next_chunk()).await? {
                     Ok(None) => break,
                     Ok(Some(chunk)) => {
                         let length = chunk.len() as u64;
                         partial.append(chunk).await?;
-                        hasher.grown(partial.held());
-                        let speed = rate.count(length, Instant::now());
-                        if let Some(speed) = speed.filter(|_| partial.held() < total) {
-                            told = partial.held();
-                            say(sink, progress(told, speed)).await?;
+                        hasher.extend_to(partial.len());
+                        let speed = meter.add(length, Instant::now());
+                        if let Some(speed) = speed.filter(|_| partial.len() < total) {
+                            reported = partial.len();
+                            emit(sink, progress(reported, speed)).await?;
                         }
                     }
                     Err(cut) => {
@@ -194,22 +194,22 @@ async fn transfer(
         let Some(failure) = failure else {
             continue;
         };
-        failed = if partial.held() > before { 1 } else { failed + 1 };
-        if !failure.passing || failed >= hub.retry_policy().attempts {
+        failed = if partial.len() > before { 1 } else { failed + 1 };
+        if !failure.transient || failed >= hub.retry_policy().attempts {
             return Err(failure.error.into());
         }
-        tracing::debug!(held = partial.held(), error = %failure.error, "a download goes on after a failure");
-        ranges.forget_storage();
-        unless(cancel, tokio::time::sleep(hub.retry_policy().backoff(failed))).await?;
+        tracing::debug!(len = partial.len(), error = %failure.error, "a download is retried after a failure");
+        ranges.clear_storage_url();
+        or_cancelled(cancel, tokio::time::sleep(hub.retry_policy().backoff(failed))).await?;
     }
-    if told < total {
-        say(sink, progress(total, rate.last())).await?;
+    if reported < total {
+        emit(sink, progress(total, meter.last())).await?;
     }
     Ok(())
 }
 
 /// Verifies the file and installs it. Blocks.
-fn finish(
+fn verify_and_install(
     store: &Store,
     partial: Partial,
     remote: &Remote,
@@ -220,7 +220,7 @@ fn finish(
     if remote.sha256.as_ref().is_some_and(|expected| *expected != sha256) {
         partial.discard()?;
         return Err(Error::corrupt(format!(
-            "`{name}` arrived damaged: its SHA-256 is not the announced one; it was thrown away, download it again"
+            "`{name}` arrived damaged: its SHA-256 is not the announced one; it was deleted, download it again"
         )));
     }
     let head = match Head::read_file(partial.path()) {
@@ -235,53 +235,53 @@ fn finish(
         name: remote.name.clone(),
         sha256,
         head,
-        source: shown_source(&remote.source),
+        source: redact_source(&remote.source),
         commit: remote.commit.clone(),
     };
     store.install(partial, &verified, Some(reference))
 }
 
-/// A reference as the store may keep it: the query of an address may hold a key.
-fn shown_source(source: &ModelRef) -> String {
+/// Formats a reference for the store without the query of an address, which may contain a key.
+fn redact_source(source: &ModelRef) -> String {
     match source {
-        ModelRef::Url { url, .. } => shown(url),
+        ModelRef::Url { url, .. } => redact_url(url),
         other => other.to_string(),
     }
 }
 
-/// The model with these bytes, if the store has it under whatever name.
-async fn adopt(store: &Store, remote: &Remote, reference: &ModelRef) -> Result<Option<InstalledModel>> {
+/// Returns the installed model with the same SHA-256, if any, and links the reference to it.
+async fn link_if_stored(store: &Store, remote: &Remote, reference: &ModelRef) -> Result<Option<InstalledModel>> {
     let Some(sha256) = remote.sha256.clone() else {
         return Ok(None);
     };
     let (store, reference) = (store.clone(), reference.clone());
-    blocking(move || store.adopt(&sha256, &reference)).await
+    blocking(move || store.link_existing(&sha256, &reference)).await
 }
 
 fn resolved(name: &str, url: &str, size_bytes: u64, sha256: Option<&str>) -> DownloadEvent {
     DownloadEvent::Resolved {
         file: ResolvedFile {
             name: name.to_owned(),
-            url: shown(url),
+            url: redact_url(url),
             size_bytes,
             sha256: sha256.map(str::to_owned),
         },
     }
 }
 
-async fn say(sink: &Sink<DownloadEvent>, event: DownloadEvent) -> Result<(), Stop> {
+async fn emit(sink: &Sink<DownloadEvent>, event: DownloadEvent) -> Result<(), DownloadError> {
     if sink.send(event).await {
         Ok(())
     } else {
-        Err(Stop::Cancelled)
+        Err(DownloadError::Cancelled)
     }
 }
 
 /// Returns the output of `work`, or `Cancelled` if the consumer cancels first.
-async fn unless<T>(cancel: &Cancel, work: impl Future<Output = T>) -> Result<T, Stop> {
+async fn or_cancelled<T>(cancel: &Cancel, work: impl Future<Output = T>) -> Result<T, DownloadError> {
     tokio::select! {
         biased;
-        () = cancel.wait() => Err(Stop::Cancelled),
+        () = cancel.wait() => Err(DownloadError::Cancelled),
         done = work => Ok(done),
     }
 }

@@ -1,27 +1,26 @@
-//! Whether a model fits, before it is downloaded.
+//! Checks whether a model fits the device, before it is downloaded.
 //!
-//! The head of the file is enough. It is laid out as a sparse file of the full size, and llama.cpp itself is asked what
-//! the weights, the cache and the computation would take, with exactly the parameters that the engine loads with: the
-//! answer is the real one for every architecture it knows. Nothing is allocated but the vocabulary.
+//! The head of the file is enough. It is written into a sparse file of the full size, and llama.cpp itself computes the
+//! memory for weights, cache and computation, with the parameters that the engine loads with. The result is exact for
+//! every architecture that it supports. Only the vocabulary is allocated.
 //!
 //! # The verdict
-//! | what holds | load | verdict |
+//! | condition | load | verdict |
 //! |---|---|---|
 //! | everything fits the budget, all of it in memory of our own | `Repacked` | `Fits` |
 //! | else: everything fits, the weights mapped | `Mapped` | `Fits` |
 //! | else: what can't be dropped and three quarters of the mapped weights fit | `Mapped` | `Tight` |
 //! | else | `Mapped` | `TooLarge` |
 //!
-//! Every token needs every weight of a dense model once. What of a mapped file does not fit is read from the disk again
-//! for each token: a quarter of a 4 GB model at 2 GB/s makes half a second. Beyond that it is not an answer any more.
+//! Every token needs every weight of a dense model once. The part of a mapped file that does not fit is read from disk
+//! again for each token: a quarter of a 4 GB model at 2 GB/s takes half a second. More than that is unusable.
 //!
 //! # The budget
-//! What the device has free now, less a reserve: a tenth, at least 64 MB and at most 1 GiB. Free memory is an estimate
-//! (kernels count pages as free that they would rather keep), and the app and its neighbours go on allocating while a
-//! model runs; a phone kills the app that takes the last page. 1 GiB is also what llama.cpp's own `--fit` leaves free.
-//! A budget that the caller gives is taken as it is.
+//! Free memory less a reserve of a tenth, at least 64 MB and at most 1 GiB. Free memory is an estimate (kernels count
+//! some pages in use as free), and the app and others continue to allocate while a model runs; a phone kills the app
+//! that takes the last page. llama.cpp's own `--fit` also leaves 1 GiB free. A budget given by the caller has no reserve.
 //!
-//! # What llama.cpp does not count
+//! # Memory that llama.cpp does not count
 //! `other` is 12 MB for graph, scheduler, sampler and stacks, 160 bytes for each token of the vocabulary, 96 for each
 //! merge, and 64 for each token of context. Measured as resident memory after a prompt of 512 tokens less what llama.cpp
 //! counts: 24 MB for SmolLM2 (49,152 tokens, 48,900 merges), 50 MB for a Qwen2 7B (152,064 and 151,387), 53 MB for a
@@ -33,28 +32,27 @@ use crate::device::Snapshot;
 use crate::error::{Error, Result};
 use crate::model::gguf::Head;
 
-mod outline;
 mod plan;
 mod report;
+mod sparse_file;
 mod suggest;
 pub(super) mod verdict;
 
-use outline::Outline;
-use plan::Question;
+use plan::{FitProbe, classify};
+use sparse_file::SparseModelFile;
 
 pub(crate) use plan::context_params;
 pub use report::{Budget, CacheType, FitOptions, FitReport, LoadPlan, Need, Suggestion, Verdict};
 
-/// Judges the model whose file, or the beginning of it, is at `path`. Blocks: a few hundred milliseconds for a large
-/// vocabulary.
+/// Computes the fit report of the model whose file, or the start of it, is at `path`. Blocks: a few hundred
+/// milliseconds for a large vocabulary.
 ///
-/// `head` is the head of that file, and `size_bytes` what the whole file has. Where the file at `path` is shorter, a
-/// sparse one is made beside it and removed again. The report names the model by the file's name and says that
-/// nothing was fetched; a caller that knows better puts in its own.
+/// `head` is the head of that file, and `size_bytes` the full size. If the file at `path` is shorter, a temporary sparse
+/// file is created beside it. In the report `model` is the file's name and `network_bytes` is 0; the caller corrects them.
 ///
 /// # Errors
-/// `InvalidRequest` for a context of 0; `Corrupt` or `Unsupported` for a model that llama.cpp refuses; `Storage` where
-/// the file can't be read, or the sparse one can't be made.
+/// `InvalidRequest` for a context of 0; `Corrupt` or `Unsupported` for a model that llama.cpp rejects; `Storage` if the
+/// file cannot be read or the sparse one cannot be created.
 pub fn fit_file(
     path: &Path,
     head: &Head,
@@ -62,8 +60,8 @@ pub fn fit_file(
     options: &FitOptions,
     snapshot: &Snapshot,
 ) -> Result<FitReport> {
-    let asked = options.context.unwrap_or(DEFAULT_CONTEXT);
-    if asked == 0 {
+    let requested = options.context.unwrap_or(DEFAULT_CONTEXT);
+    if requested == 0 {
         return Err(Error::invalid_request(
             "a context has at least 1 token; leave it out for the default of 4096",
         ));
@@ -75,7 +73,7 @@ pub fn fit_file(
             head.needed_size
         )));
     }
-    let context = asked.min(head.context_length);
+    let context = requested.min(head.context_length);
     let cache = options.cache_type.unwrap_or_default();
     let budget = budget(options, snapshot);
 
@@ -83,17 +81,17 @@ pub fn fit_file(
         .metadata()
         .map_err(|cause| Error::file(path, "read", &cause))?
         .len();
-    let outline = match present >= head.needed_size {
+    let sparse_file = match present >= head.needed_size {
         true => None,
-        false => Some(Outline::of(path, head.data_offset, size_bytes)?),
+        false => Some(SparseModelFile::create(path, head.data_offset, size_bytes)?),
     };
-    let question = Question {
-        path: outline.as_ref().map_or(path, Outline::path),
+    let probe = FitProbe {
+        path: sparse_file.as_ref().map_or(path, SparseModelFile::path),
         head,
         threads: snapshot.threads,
         budget: budget.bytes,
     };
-    let plans = question.plans(&suggest::candidates(context, cache))?;
+    let plans = probe.best_plans(&suggest::variants(context, cache))?;
     let Some((plan, others)) = plans.split_first() else {
         return Err(Error::internal("a fit without a plan; please report this"));
     };
@@ -103,7 +101,7 @@ pub fn fit_file(
         need: plan.need,
         evictable: plan.evictable,
         load: plan.load,
-        reason: suggest::reason(plan, &budget, asked, head),
+        reason: suggest::explain_verdict(plan, &budget, requested, head),
         budget,
         context,
         cache_type: cache,
@@ -112,26 +110,13 @@ pub fn fit_file(
         quantization: head.quantization.clone(),
         size_bytes,
         network_bytes: 0,
-        suggestions: suggest::suggestions(plan, others),
+        suggestions: suggest::build_suggestions(plan, others),
     })
 }
 
-/// The verdict on a model whose need is known from before, on the memory that there is now.
+/// Returns the verdict for a known memory need and the currently free memory.
 pub(crate) fn verdict_of(need: u64, weights: u64, snapshot: &Snapshot) -> Verdict {
-    judge(need, weights, budget(&FitOptions::default(), snapshot).bytes)
-}
-
-/// Applies the table in the module documentation to one load plan.
-fn judge(total: u64, evictable: u64, budget: u64) -> Verdict {
-    // Bytes that must stay resident: all that cannot be evicted, and three quarters of what can.
-    let least = total.saturating_sub(evictable / 4);
-    if total <= budget {
-        Verdict::Fits
-    } else if least <= budget {
-        Verdict::Tight
-    } else {
-        Verdict::TooLarge
-    }
+    classify(need, weights, budget(&FitOptions::default(), snapshot).bytes)
 }
 
 fn budget(options: &FitOptions, snapshot: &Snapshot) -> Budget {
@@ -142,7 +127,7 @@ fn budget(options: &FitOptions, snapshot: &Snapshot) -> Budget {
         },
         None => {
             let available = snapshot.memory_available;
-            let reserve = (available / 10).clamp(LEAST_RESERVE, MOST_RESERVE);
+            let reserve = (available / 10).clamp(MIN_RESERVE_BYTES, MAX_RESERVE_BYTES);
             Budget {
                 bytes: available.saturating_sub(reserve),
                 source: format!("{} less a reserve", snapshot.memory_source),
@@ -151,41 +136,14 @@ fn budget(options: &FitOptions, snapshot: &Snapshot) -> Budget {
     }
 }
 
-/// See the module: what llama.cpp does not count.
-fn other_bytes(head: &Head, context: u32) -> u64 {
-    // Both counts are bounded by the parser, so the sum is far from overflowing.
-    12_000_000 + 160 * head.token_count + 96 * head.merge_count + 64 * u64::from(context)
-}
-
 /// Default context in tokens: enough for a long conversation, and cheap on every phone.
 pub(crate) const DEFAULT_CONTEXT: u32 = 4096;
-const LEAST_RESERVE: u64 = 64_000_000;
-const MOST_RESERVE: u64 = 1 << 30;
+const MIN_RESERVE_BYTES: u64 = 64_000_000;
+const MAX_RESERVE_BYTES: u64 = 1 << 30;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_verdict_follows_the_table() {
-        for (total, evictable, budget, expected) in [
-            (100, 0, 100, Verdict::Fits),
-            (100, 0, 99, Verdict::TooLarge),
-            (100, 80, 100, Verdict::Fits),
-            (100, 80, 99, Verdict::Tight),
-            (100, 80, 80, Verdict::Tight),
-            (100, 80, 79, Verdict::TooLarge),
-            (0, 0, 0, Verdict::Fits),
-            (u64::MAX, u64::MAX, 0, Verdict::TooLarge),
-            (u64::MAX, u64::MAX, u64::MAX - 1, Verdict::Tight),
-        ] {
-            assert_eq!(
-                judge(total, evictable, budget),
-                expected,
-                "{total} {evictable} {budget}"
-            );
-        }
-    }
 
     #[test]
     fn the_reserve_is_a_tenth_within_bounds_and_a_given_budget_has_none() {

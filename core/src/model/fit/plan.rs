@@ -1,28 +1,27 @@
-//! Asking llama.cpp what a model would need, loaded one way or the other, with this context or that.
+//! Plans: the memory that llama.cpp computes for a model, per load mode, context and cache type.
 
 use std::path::Path;
 
 use nearside_llama::{ContextParams, Probe};
 
 use super::report::{CacheType, LoadPlan, Need, Verdict};
-use super::{judge, other_bytes};
 use crate::error::{Error, Result};
 use crate::model::gguf::Head;
 
-/// The parameters of a context. The engine makes its contexts with these and no others: the compute buffer depends on
-/// every one of them, and a need that was asked for something else is wrong.
+/// Returns the parameters of a context. The engine must create its contexts with them: the compute buffer depends on
+/// every one, so an estimate for other parameters would be wrong.
 pub(crate) fn context_params(context: u32, cache: CacheType, threads: u32) -> ContextParams {
     ContextParams {
         context,
-        batch: BATCH,
+        batch: BATCH_TOKENS,
         threads,
         cache: cache.into(),
     }
 }
 
-/// Input of one memory estimate: model, device, budget.
+/// Input of the memory estimates: model, threads, budget.
 #[derive(Debug)]
-pub(super) struct Question<'a> {
+pub(super) struct FitProbe<'a> {
     /// A file of the model's full size.
     pub(super) path: &'a Path,
     pub(super) head: &'a Head,
@@ -30,7 +29,7 @@ pub(super) struct Question<'a> {
     pub(super) budget: u64,
 }
 
-/// An answer for one context and one cache.
+/// Result for one context and one cache type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) context: u32,
@@ -41,19 +40,19 @@ pub(super) struct Plan {
     pub(super) verdict: Verdict,
 }
 
-impl Question<'_> {
-    /// The best plan for each of these contexts and caches, in their order; only the first where that fits. What llama.cpp
-    /// can't make (a cache type that does not go with the model) is left out, but for the first, which is what was
-    /// asked: that is an error.
+impl FitProbe<'_> {
+    /// Returns the best plan for each of these contexts and caches, in their order, or only the first one if it fits.
+    /// Combinations that llama.cpp does not support (such as a cache type) are omitted, except for the first, which was
+    /// requested: that is an error.
     ///
-    /// The model is opened once for each way to load it, and never twice at a time: its vocabulary takes memory.
-    pub(super) fn plans(&self, wanted: &[(u32, CacheType)]) -> Result<Vec<Plan>> {
+    /// Opens the model once per load mode, and never two at a time, because the vocabulary takes memory.
+    pub(super) fn best_plans(&self, wanted: &[(u32, CacheType)]) -> Result<Vec<Plan>> {
         let fits = |plan: &&Plan| plan.verdict == Verdict::Fits;
-        let repacked = self.plans_loaded(LoadPlan::Repacked, wanted)?;
+        let repacked = self.plans_for(LoadPlan::Repacked, wanted)?;
         if let Some(plan) = repacked.first().and_then(Option::as_ref).filter(fits) {
             return Ok(vec![*plan]);
         }
-        let mapped = self.plans_loaded(LoadPlan::Mapped, wanted)?;
+        let mapped = self.plans_for(LoadPlan::Mapped, wanted)?;
         let best = repacked.iter().zip(&mapped).filter_map(|(repacked, mapped)| {
             let repacked = repacked.as_ref().filter(fits);
             repacked.or(mapped.as_ref()).copied()
@@ -61,24 +60,24 @@ impl Question<'_> {
         Ok(best.collect())
     }
 
-    fn plans_loaded(&self, load: LoadPlan, wanted: &[(u32, CacheType)]) -> Result<Vec<Option<Plan>>> {
-        let probe = Probe::from_file(self.path, load.into()).map_err(refused)?;
+    fn plans_for(&self, load: LoadPlan, wanted: &[(u32, CacheType)]) -> Result<Vec<Option<Plan>>> {
+        let probe = Probe::from_file(self.path, load.into()).map_err(map_probe_error)?;
         let mut plans = Vec::with_capacity(wanted.len());
-        for (place, (context, cache)) in wanted.iter().enumerate() {
-            match self.plan(&probe, load, *context, *cache) {
-                Ok(plan) if place == 0 && plan.verdict == Verdict::Fits => return Ok(vec![Some(plan)]),
+        for (index, (context, cache)) in wanted.iter().enumerate() {
+            match self.estimate(&probe, load, *context, *cache) {
+                Ok(plan) if index == 0 && plan.verdict == Verdict::Fits => return Ok(vec![Some(plan)]),
                 Ok(plan) => plans.push(Some(plan)),
-                Err(error) if place == 0 => return Err(error),
+                Err(error) if index == 0 => return Err(error),
                 Err(_) => plans.push(None),
             }
         }
         Ok(plans)
     }
 
-    fn plan(&self, probe: &Probe, load: LoadPlan, context: u32, cache: CacheType) -> Result<Plan> {
+    fn estimate(&self, probe: &Probe, load: LoadPlan, context: u32, cache: CacheType) -> Result<Plan> {
         let parts = probe
             .memory(&context_params(context, cache, self.threads))
-            .map_err(refused)?;
+            .map_err(map_probe_error)?;
         let mut need = Need {
             other: other_bytes(self.head, context),
             ..Need::default()
@@ -88,8 +87,8 @@ impl Question<'_> {
             need.weights = need.weights.saturating_add(part.weights);
             need.cache = need.cache.saturating_add(part.cache);
             need.compute = need.compute.saturating_add(part.compute);
-            // Only what the processor computes on in place stays a mapped file; a GPU pins its pages.
-            if load == LoadPlan::Mapped && part.buffer == PLAIN_BUFFER {
+            // Only weights that the CPU uses in place stay evictable; a GPU pins its pages.
+            if load == LoadPlan::Mapped && part.buffer == CPU_BUFFER {
                 evictable = evictable.saturating_add(part.weights);
             }
         }
@@ -102,13 +101,13 @@ impl Question<'_> {
             load,
             need,
             evictable,
-            verdict: judge(need.total, evictable, self.budget),
+            verdict: classify(need.total, evictable, self.budget),
         })
     }
 }
 
-/// llama.cpp said no to a file whose head passed our own checks, or to the context.
-fn refused(error: nearside_llama::LlamaError) -> Error {
+/// Maps llama.cpp's error for a file whose head passed our own checks, or for a context.
+fn map_probe_error(error: nearside_llama::LlamaError) -> Error {
     use nearside_llama::LlamaError as Llama;
     match error {
         Llama::Load(reason) if reason.contains("unknown model architecture") => {
@@ -126,7 +125,52 @@ fn refused(error: nearside_llama::LlamaError) -> Error {
     }
 }
 
-/// Tokens that are computed at once. Prefill gains nothing from more on a processor, and the compute buffer grows with it.
-const BATCH: u32 = 512;
-/// llama.cpp's name for memory that it computes on as it is.
-const PLAIN_BUFFER: &str = "CPU";
+/// Applies the table of [`crate::model::fit`] to one load plan.
+pub(super) fn classify(total: u64, evictable: u64, budget: u64) -> Verdict {
+    // Bytes that must stay resident: all that cannot be evicted, and three quarters of what can.
+    let least = total.saturating_sub(evictable / 4);
+    if total <= budget {
+        Verdict::Fits
+    } else if least <= budget {
+        Verdict::Tight
+    } else {
+        Verdict::TooLarge
+    }
+}
+
+/// Estimates the memory that llama.cpp does not count; see [`crate::model::fit`].
+fn other_bytes(head: &Head, context: u32) -> u64 {
+    // Both counts are bounded by the parser, so the sum is far from overflowing.
+    12_000_000 + 160 * head.token_count + 96 * head.merge_count + 64 * u64::from(context)
+}
+
+/// Tokens per batch. More do not speed up prefill on a CPU, and the compute buffer grows with them.
+const BATCH_TOKENS: u32 = 512;
+/// llama.cpp's name for plain memory, which it computes on in place.
+const CPU_BUFFER: &str = "CPU";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verdict_follows_the_table() {
+        for (total, evictable, budget, expected) in [
+            (100, 0, 100, Verdict::Fits),
+            (100, 0, 99, Verdict::TooLarge),
+            (100, 80, 100, Verdict::Fits),
+            (100, 80, 99, Verdict::Tight),
+            (100, 80, 80, Verdict::Tight),
+            (100, 80, 79, Verdict::TooLarge),
+            (0, 0, 0, Verdict::Fits),
+            (u64::MAX, u64::MAX, 0, Verdict::TooLarge),
+            (u64::MAX, u64::MAX, u64::MAX - 1, Verdict::Tight),
+        ] {
+            assert_eq!(
+                classify(total, evictable, budget),
+                expected,
+                "{total} {evictable} {budget}"
+            );
+        }
+    }
+}

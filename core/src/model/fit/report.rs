@@ -1,51 +1,51 @@
-//! What is asked about a fit, and what is answered.
+//! Options and result of a fit check.
 
 use serde::{Deserialize, Serialize};
 
-/// How exact the cache of keys and values is.
+/// Precision of the key-value cache.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CacheType {
-    /// Two bytes a value.
+    /// Two bytes per value.
     #[default]
     #[serde(rename = "f16")]
     F16,
-    /// A little more than one byte a value (34 bytes for 32).
+    /// A little more than one byte per value (34 bytes for 32).
     #[serde(rename = "q8_0")]
     Q8_0,
 }
 
-/// What to fit. Everything has a default.
+/// Options of a fit check. All have defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FitOptions {
-    /// Tokens of context; 4096 if unset. More than the model was trained with is lowered to that.
+    /// Context in tokens; 4096 if unset. Limited to the context that the model was trained with.
     pub context: Option<u32>,
-    /// How exact the cache is; 16-bit floats if unset.
+    /// Precision of the cache; 16-bit floats if unset.
     pub cache_type: Option<CacheType>,
-    /// Bytes that the model may take, instead of what the device has free.
+    /// Memory budget in bytes, instead of the device's free memory.
     pub budget_bytes: Option<u64>,
 }
 
-/// Whether it fits. See [`crate::model::fit`] for the exact rule.
+/// Result of a fit check. See [`crate::model::fit`] for the exact rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// All of it has room.
+    /// Everything fits into memory.
     Fits,
-    /// It runs from a mapped file of which a part is read again and again: slowly, and the slower the busier the device is.
+    /// It runs from a mapped file of which a part is read again and again: slowly, and slower on a busy device.
     Tight,
-    /// It can't run.
+    /// It cannot run.
     TooLarge,
 }
 
-/// Bytes that a loaded model takes, by what takes them.
+/// Memory of a loaded model in bytes, by use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Need {
-    /// The weights, wherever they lie.
+    /// Weights, in memory of our own or mapped.
     pub weights: u64,
-    /// Keys and values of the context, and recurrent states.
+    /// Key-value cache of the context, and recurrent states.
     pub cache: u64,
-    /// The intermediate results of a computation.
+    /// Intermediate results of a computation.
     pub compute: u64,
     /// Vocabulary, graph, threads: an estimate, see [`crate::model::fit`].
     pub other: u64,
@@ -53,72 +53,72 @@ pub struct Need {
     pub total: u64,
 }
 
-/// Bytes that a model may take.
+/// Memory that a model may use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {
-    /// How many.
+    /// Size in bytes.
     pub bytes: u64,
-    /// Where the number comes from: `given`, or what the device's free memory was measured by.
+    /// Source of the number: `given`, or the measure of the device's free memory.
     pub source: String,
 }
 
-/// How the weights are loaded.
+/// Load mode of the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadPlan {
-    /// Once into memory of our own, in the layout that computes fastest.
+    /// Copied into memory of our own, in the fastest layout.
     Repacked,
-    /// The file is mapped as it is: slower, but the system may drop pages of it and read them again.
+    /// Mapped from the file as it is: slower, but the system may evict pages and read them again.
     Mapped,
 }
 
-/// A change that makes a better verdict.
+/// A change of options that improves the verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suggestion {
-    /// The change and what it does, for a person to read.
+    /// The change and its effect, for display.
     pub text: String,
-    /// Ask for this context …
+    /// Context in tokens to request.
     pub context: u32,
-    /// … and this cache …
+    /// Cache type to request.
     pub cache_type: CacheType,
-    /// … and it is loaded like this …
+    /// Load mode that results.
     pub load: LoadPlan,
-    /// … taking this many bytes.
+    /// Memory that results, in bytes.
     pub total: u64,
 }
 
-/// Whether a model fits, and why.
+/// Result of a fit check, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FitReport {
-    /// The model's id, or its file's name.
+    /// Reference of the model, or its file's name.
     pub model: String,
-    /// The answer.
+    /// The verdict.
     pub verdict: Verdict,
-    /// What it takes.
+    /// Memory that the model needs.
     pub need: Need,
-    /// What there is.
+    /// Memory that it may use.
     pub budget: Budget,
-    /// Bytes of the need that the system may drop and read again: mapped weights.
+    /// Bytes of the need that the system may evict and read again: mapped weights.
     pub evictable: u64,
-    /// How the engine would load it.
+    /// Load mode that the engine would use.
     pub load: LoadPlan,
-    /// Why, for a person to read.
+    /// Reason of the verdict, for display.
     pub reason: String,
-    /// Tokens of context that this is about.
+    /// Context in tokens that was checked.
     pub context: u32,
-    /// The cache that this is about.
+    /// Cache type that was checked.
     pub cache_type: CacheType,
-    /// Tokens of context that the model was trained with.
+    /// Context in tokens that the model was trained with.
     pub context_length: u32,
-    /// Such as `llama` or `qwen2`.
+    /// Architecture, such as `llama` or `qwen2`.
     pub architecture: String,
-    /// Such as `Q4_K_M`.
+    /// Quantization, such as `Q4_K_M`.
     pub quantization: String,
-    /// Bytes of the file.
+    /// Size of the file in bytes.
     pub size_bytes: u64,
-    /// Bytes that were fetched to find out.
+    /// Bytes that were fetched for this check.
     pub network_bytes: u64,
-    /// At most three changes that would make a better verdict, the smallest first. None if it fits.
+    /// At most three changes that would improve the verdict, the smallest first. Empty if it fits.
     pub suggestions: Vec<Suggestion>,
 }
 

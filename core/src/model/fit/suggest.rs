@@ -1,16 +1,17 @@
-//! What to change where a model does not fit, and the words for it.
+//! Suggests changes if a model does not fit, and formats the reason of a verdict.
 //!
-//! Everything that is suggested was asked of llama.cpp, so it holds when it is asked again.
+//! Each suggestion was computed by llama.cpp, so requesting it gives the same result.
 
 use super::plan::Plan;
 use super::report::{Budget, CacheType, LoadPlan, Suggestion, Verdict};
+use crate::format::format_bytes;
 use crate::model::gguf::Head;
 
-/// What is asked first, and then all that could be suggested instead: half the context again and again, and the smaller
-/// cache with each.
-pub(super) fn candidates(context: u32, cache: CacheType) -> Vec<(u32, CacheType)> {
+/// Returns the requested combination and then all alternatives: the context halved repeatedly, each also with the
+/// smaller cache.
+pub(super) fn variants(context: u32, cache: CacheType) -> Vec<(u32, CacheType)> {
     let halves = std::iter::successors(Some(context), |context| {
-        (*context > LEAST_CONTEXT).then(|| (context / 2).max(LEAST_CONTEXT))
+        (*context > MIN_CONTEXT_TOKENS).then(|| (context / 2).max(MIN_CONTEXT_TOKENS))
     });
     let caches: &[_] = match cache {
         CacheType::F16 => &[CacheType::F16, CacheType::Q8_0],
@@ -21,38 +22,40 @@ pub(super) fn candidates(context: u32, cache: CacheType) -> Vec<(u32, CacheType)
         .collect()
 }
 
-/// The candidates with a better verdict than the plan, the smallest change first: a context as long as possible, then
-/// the cache as asked. Of each cache only the longest context is worth saying, and fitting well beside fitting tightly.
-pub(super) fn suggestions(plan: &Plan, others: &[Plan]) -> Vec<Suggestion> {
-    let mut told: Vec<&Plan> = Vec::new();
+/// Returns the alternatives with a better verdict than the plan, the smallest change first: the longest context, then
+/// the requested cache. Omits an alternative if another one is at least as good in verdict, context and cache.
+pub(super) fn build_suggestions(plan: &Plan, others: &[Plan]) -> Vec<Suggestion> {
+    let mut chosen: Vec<&Plan> = Vec::new();
     for other in others {
         let better = rank(other.verdict) < rank(plan.verdict);
-        let told_already = told.iter().any(|told| {
-            rank(told.verdict) <= rank(other.verdict) && told.context >= other.context && keeps(told.cache, other.cache)
+        let is_covered = chosen.iter().any(|chosen| {
+            rank(chosen.verdict) <= rank(other.verdict)
+                && chosen.context >= other.context
+                && is_as_exact(chosen.cache, other.cache)
         });
-        if better && !told_already {
-            told.push(other);
+        if better && !is_covered {
+            chosen.push(other);
         }
     }
-    told.truncate(MOST_SUGGESTIONS);
-    told.into_iter().map(|other| suggestion(plan, other)).collect()
+    chosen.truncate(MAX_SUGGESTIONS);
+    chosen.into_iter().map(|other| describe_change(plan, other)).collect()
 }
 
-/// Why the verdict is what it is, in a sentence.
-pub(super) fn reason(plan: &Plan, budget: &Budget, asked: u32, head: &Head) -> String {
-    let total = gigabytes(plan.need.total);
-    let free = gigabytes(budget.bytes);
+/// Formats the reason of the verdict as a sentence.
+pub(super) fn explain_verdict(plan: &Plan, budget: &Budget, requested: u32, head: &Head) -> String {
+    let total = format_bytes(plan.need.total);
+    let free = format_bytes(budget.bytes);
     let mut reason = match (plan.verdict, plan.load) {
         (Verdict::Fits, LoadPlan::Repacked) => format!("needs {total} of {free}"),
         (Verdict::Fits, LoadPlan::Mapped) => format!("needs {total} of {free} with its weights mapped from the file"),
         (Verdict::Tight, _) => format!(
             "needs {total} where there are {free}; {} of it are weights mapped from the file, and some of them will be \
              read again and again",
-            gigabytes(plan.evictable)
+            format_bytes(plan.evictable)
         ),
         (Verdict::TooLarge, _) => format!("needs {total} where there are {free}"),
     };
-    if asked > plan.context {
+    if requested > plan.context {
         reason += &format!(
             "; a context of {} is all that the model was trained with",
             head.context_length
@@ -61,7 +64,7 @@ pub(super) fn reason(plan: &Plan, budget: &Budget, asked: u32, head: &Head) -> S
     reason
 }
 
-fn suggestion(plan: &Plan, other: &Plan) -> Suggestion {
+fn describe_change(plan: &Plan, other: &Plan) -> Suggestion {
     let cache = match other.cache {
         CacheType::F16 => "f16",
         CacheType::Q8_0 => "q8_0",
@@ -77,7 +80,7 @@ fn suggestion(plan: &Plan, other: &Plan) -> Suggestion {
         ""
     };
     Suggestion {
-        text: format!("{change} needs {}{tightly}", gigabytes(other.need.total)),
+        text: format!("{change} needs {}{tightly}", format_bytes(other.need.total)),
         context: other.context,
         cache_type: other.cache,
         load: other.load,
@@ -85,8 +88,8 @@ fn suggestion(plan: &Plan, other: &Plan) -> Suggestion {
     }
 }
 
-/// Whether the first cache is as exact as the second.
-fn keeps(first: CacheType, second: CacheType) -> bool {
+/// Returns whether the first cache is at least as precise as the second.
+fn is_as_exact(first: CacheType, second: CacheType) -> bool {
     first == CacheType::F16 || second == CacheType::Q8_0
 }
 
@@ -98,16 +101,9 @@ fn rank(verdict: Verdict) -> u8 {
     }
 }
 
-fn gigabytes(bytes: u64) -> String {
-    match bytes {
-        0..950_000_000 => format!("{} MB", bytes.div_ceil(1_000_000)),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
-    }
-}
-
-/// Less is no conversation any more.
-const LEAST_CONTEXT: u32 = 512;
-const MOST_SUGGESTIONS: usize = 3;
+/// Smallest suggested context; less is too short for a conversation.
+const MIN_CONTEXT_TOKENS: u32 = 512;
+const MAX_SUGGESTIONS: usize = 3;
 
 #[cfg(test)]
 mod tests {
@@ -132,7 +128,7 @@ mod tests {
     fn contexts_are_halved_down_to_512_with_both_caches() {
         use CacheType::{F16, Q8_0};
         assert_eq!(
-            candidates(1500, F16),
+            variants(1500, F16),
             [
                 (1500, F16),
                 (1500, Q8_0),
@@ -142,8 +138,8 @@ mod tests {
                 (512, Q8_0)
             ]
         );
-        assert_eq!(candidates(1024, Q8_0), [(1024, Q8_0), (512, Q8_0)]);
-        assert_eq!(candidates(300, Q8_0), [(300, Q8_0)]);
+        assert_eq!(variants(1024, Q8_0), [(1024, Q8_0), (512, Q8_0)]);
+        assert_eq!(variants(300, Q8_0), [(300, Q8_0)]);
     }
 
     #[test]
@@ -160,7 +156,7 @@ mod tests {
             plan(512, F16, Fits),
             plan(512, Q8_0, Fits),
         ];
-        let texts: Vec<_> = suggestions(&asked, &others)
+        let texts: Vec<_> = build_suggestions(&asked, &others)
             .into_iter()
             .map(|suggestion| suggestion.text)
             .collect();
@@ -172,6 +168,6 @@ mod tests {
                 "a context of 1024 tokens with a cache of `q8_0` needs 1.2 GB",
             ]
         );
-        assert!(suggestions(&plan(4096, F16, Fits), &others).is_empty());
+        assert!(build_suggestions(&plan(4096, F16, Fits), &others).is_empty());
     }
 }

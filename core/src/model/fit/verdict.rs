@@ -11,22 +11,27 @@ use crate::model::hub::Hub;
 use crate::model::reference::ModelRef;
 use crate::model::store::{Store, blocking};
 
-/// Computes the fit report. Only for a model that is not on this device is anything fetched: its head, once.
-pub(crate) async fn judge(hub: &Hub, store: &Store, reference: &ModelRef, options: &FitOptions) -> Result<FitReport> {
-    reference.check()?;
-    let (known, wanted, asked) = (store.clone(), reference.clone(), options.clone());
+/// Computes the fit report. For a model that is not on this device it fetches the head, once.
+pub(crate) async fn fit_reference(
+    hub: &Hub,
+    store: &Store,
+    reference: &ModelRef,
+    options: &FitOptions,
+) -> Result<FitReport> {
+    reference.validate()?;
+    let (known, wanted, requested) = (store.clone(), reference.clone(), options.clone());
     let here = blocking(move || {
         let path = match (&wanted, known.find(&wanted)?) {
             (_, Some(model)) => model.path,
             (ModelRef::Path { path }, None) => path.clone(),
             _ => return Ok(None),
         };
-        judge_file(path.as_ref(), &asked, &device::snapshot()?).map(Some)
+        fit_path(path.as_ref(), &requested, &device::snapshot()?).map(Some)
     })
     .await?;
     let report = match here {
         Some(report) => report,
-        None => judge_remote(hub, store, reference, options).await?,
+        None => fit_remote(hub, store, reference, options).await?,
     };
     Ok(FitReport {
         model: reference.to_string(),
@@ -35,7 +40,7 @@ pub(crate) async fn judge(hub: &Hub, store: &Store, reference: &ModelRef, option
 }
 
 /// Computes the fit report of a local file. Blocks.
-pub(crate) fn judge_file(path: &Path, options: &FitOptions, snapshot: &Snapshot) -> Result<FitReport> {
+pub(crate) fn fit_path(path: &Path, options: &FitOptions, snapshot: &Snapshot) -> Result<FitReport> {
     let head = Head::read_file(path)?;
     let size = path
         .metadata()
@@ -44,7 +49,7 @@ pub(crate) fn judge_file(path: &Path, options: &FitOptions, snapshot: &Snapshot)
     fit_file(path, &head, size, options, snapshot)
 }
 
-async fn judge_remote(hub: &Hub, store: &Store, reference: &ModelRef, options: &FitOptions) -> Result<FitReport> {
+async fn fit_remote(hub: &Hub, store: &Store, reference: &ModelRef, options: &FitOptions) -> Result<FitReport> {
     let remote = hub.resolve(reference).await?;
     let (head, network_bytes) = fetch_head(hub, store, &remote).await?;
     let (store, options) = (store.clone(), options.clone());

@@ -1,16 +1,16 @@
-//! Whether the numbers that describe the model can be those of a model.
+//! Validates the hyperparameters of a model.
 //!
-//! llama.cpp asserts some of these, divides by others and sizes its memory by the rest. The bounds are some ten times
-//! what the largest known model has, and hold for every architecture. What only some architectures need is left to
-//! llama.cpp, which refuses a missing key or a tensor of the wrong shape in order.
+//! llama.cpp asserts some of these, divides by others and sizes its memory by the rest. The bounds are about ten times
+//! those of the largest known model, and hold for every architecture. Keys that only some architectures need are left
+//! to llama.cpp, which returns an error for a missing key or a tensor of the wrong shape.
 
-use super::cursor::{Stop, corrupt, shown, unsupported};
+use super::cursor::{CursorError, corrupt, sanitize, unsupported};
 use super::metadata::{Metadata, Value};
 use super::tensors::Tensors;
 
-/// The hyperparameters that everything else rests on.
+/// The hyperparameters that the other checks depend on.
 #[derive(Debug)]
-pub(super) struct Model<'a> {
+pub(super) struct Hyperparameters<'a> {
     pub(super) architecture: &'a str,
     pub(super) context_length: u32,
     pub(super) block_count: u32,
@@ -18,33 +18,33 @@ pub(super) struct Model<'a> {
 }
 
 /// The keys of one architecture.
-struct Keys<'m, 'a> {
+struct ArchitectureKeys<'m, 'a> {
     metadata: &'m Metadata<'a>,
     architecture: &'a str,
 }
 
-/// Checks what the metadata says about the model.
-pub(super) fn check<'a>(metadata: &Metadata<'a>) -> Result<Model<'a>, Stop> {
-    let architecture = architecture(metadata)?;
-    let keys = Keys { metadata, architecture };
-    let model = Model {
+/// Validates the hyperparameters in the metadata and returns the basic ones.
+pub(super) fn check_hyperparameters<'a>(metadata: &Metadata<'a>) -> Result<Hyperparameters<'a>, CursorError> {
+    let architecture = read_architecture(metadata)?;
+    let keys = ArchitectureKeys { metadata, architecture };
+    let model = Hyperparameters {
         architecture,
-        context_length: keys.required("context_length", MAX_CONTEXT)?,
-        block_count: keys.required("block_count", MAX_BLOCKS)?,
-        embedding_length: keys.required("embedding_length", MAX_WIDTH)?,
+        context_length: keys.required_integer("context_length", MAX_CONTEXT)?,
+        block_count: keys.required_integer("block_count", MAX_BLOCKS)?,
+        embedding_length: keys.required_integer("embedding_length", MAX_WIDTH)?,
     };
-    keys.heads(&model)?;
-    keys.experts()?;
-    keys.fractions()?;
-    for (name, least, most) in BOUNDS {
-        keys.bounded(name, (*least).into(), (*most).into())?;
+    keys.check_heads(&model)?;
+    keys.check_experts()?;
+    keys.check_floats()?;
+    for (name, min, max) in BOUNDS {
+        keys.check_range(name, (*min).into(), (*max).into())?;
     }
     Ok(model)
 }
 
-impl Model<'_> {
-    /// Checks the tensors that every model of text has against the description.
-    pub(super) fn check_tensors(&self, tensors: &Tensors<'_>) -> Result<(), Stop> {
+impl Hyperparameters<'_> {
+    /// Checks the tensors that every text model has against the hyperparameters.
+    pub(super) fn check_tensors(&self, tensors: &Tensors<'_>) -> Result<(), CursorError> {
         // A vocoder's embedding is as wide as its features.
         if self.architecture == "wavtokenizer-dec" {
             return Ok(());
@@ -60,27 +60,27 @@ impl Model<'_> {
     }
 }
 
-impl Keys<'_, '_> {
-    fn full(&self, name: &str) -> String {
+impl ArchitectureKeys<'_, '_> {
+    fn full_key(&self, name: &str) -> String {
         format!("{}.{name}", self.architecture)
     }
 
-    /// A number that every model has, from 1 to `most`.
-    fn required(&self, name: &str, most: u32) -> Result<u32, Stop> {
-        let key = self.full(name);
+    /// Returns a required number, from 1 to `max`.
+    fn required_integer(&self, name: &str, max: u32) -> Result<u32, CursorError> {
+        let key = self.full_key(name);
         match self.metadata.value(&key) {
             Some(Value::Integer(value)) => match u32::try_from(value) {
-                Ok(value) if (1..=most).contains(&value) => Ok(value),
-                _ => corrupt(format!("`{key}` is {value}, and 1 to {most} is possible")),
+                Ok(value) if (1..=max).contains(&value) => Ok(value),
+                _ => corrupt(format!("`{key}` is {value}, and 1 to {max} is possible")),
             },
             Some(_) => corrupt(format!("`{key}` is not a whole number")),
             None => corrupt(format!("`{key}` is missing")),
         }
     }
 
-    /// The values of a key that holds one number for all blocks, or a list with one for each; nothing if absent.
-    fn per_block(&self, name: &str) -> Result<Option<Vec<i128>>, Stop> {
-        let key = self.full(name);
+    /// Returns the values of a key with one number for all blocks or a list with one per block; `None` if absent.
+    fn block_values(&self, name: &str) -> Result<Option<Vec<i128>>, CursorError> {
+        let key = self.full_key(name);
         match self.metadata.value(&key) {
             None => Ok(None),
             Some(Value::Integer(value)) => Ok(Some(vec![value])),
@@ -97,37 +97,37 @@ impl Keys<'_, '_> {
         }
     }
 
-    /// Every number under this key lies from `least` to `most`; an absent key passes.
-    fn bounded(&self, name: &str, least: i128, most: i128) -> Result<(), Stop> {
-        for value in self.per_block(name)?.unwrap_or_default() {
-            if !(least..=most).contains(&value) {
+    /// Checks that every number under this key is from `min` to `max`; an absent key passes.
+    fn check_range(&self, name: &str, min: i128, max: i128) -> Result<(), CursorError> {
+        for value in self.block_values(name)?.unwrap_or_default() {
+            if !(min..=max).contains(&value) {
                 return corrupt(format!(
-                    "`{}` is {value}, and {least} to {most} is possible",
-                    self.full(name)
+                    "`{}` is {value}, and {min} to {max} is possible",
+                    self.full_key(name)
                 ));
             }
         }
         Ok(())
     }
 
-    /// Attention: 0 heads in a block means that it has none, as in recurrent models.
-    fn heads(&self, model: &Model<'_>) -> Result<(), Stop> {
-        self.bounded("attention.head_count", 0, MAX_HEADS)?;
-        self.bounded("attention.head_count_kv", 0, MAX_HEADS)?;
-        // Where heads differ from block to block there is no single size to hold the rest against.
-        let heads = match self.per_block("attention.head_count")?.as_deref() {
+    /// Checks the attention heads. A block with 0 heads has no attention, as in recurrent models.
+    fn check_heads(&self, model: &Hyperparameters<'_>) -> Result<(), CursorError> {
+        self.check_range("attention.head_count", 0, MAX_HEADS)?;
+        self.check_range("attention.head_count_kv", 0, MAX_HEADS)?;
+        // If heads differ between blocks, there is no single size to compare the rest with.
+        let heads = match self.block_values("attention.head_count")?.as_deref() {
             Some([heads]) if *heads > 0 => *heads,
             _ => return Ok(()),
         };
-        let kv_heads = self.per_block("attention.head_count_kv")?.unwrap_or_default();
+        let kv_heads = self.block_values("attention.head_count_kv")?.unwrap_or_default();
         // Query heads share key heads in equal groups; llama.cpp's matrix products assert it.
         if let Some(kv_heads) = kv_heads.iter().find(|kv| **kv > 0 && heads % **kv != 0) {
             return corrupt(format!(
                 "`{}` is {heads}, not a multiple of {kv_heads}, the heads for keys",
-                self.full("attention.head_count")
+                self.full_key("attention.head_count")
             ));
         }
-        let key_length = match self.per_block("attention.key_length")?.as_deref() {
+        let key_length = match self.block_values("attention.key_length")?.as_deref() {
             None => i128::from(model.embedding_length) / heads,
             Some([length]) => *length,
             Some(_) => return Ok(()),
@@ -139,7 +139,7 @@ impl Keys<'_, '_> {
             ));
         }
         // Rotary positions turn pairs of numbers inside a head.
-        let rotated = self.full("rope.dimension_count");
+        let rotated = self.full_key("rope.dimension_count");
         match self.metadata.integer(&rotated) {
             Some(count) if count % 2 != 0 || count > key_length => {
                 corrupt(format!("`{rotated}` is {count}, and a head is {key_length} wide"))
@@ -148,10 +148,10 @@ impl Keys<'_, '_> {
         }
     }
 
-    /// Fractions go into every number that the model computes. A norm's epsilon keeps a root from being one of less than 0,
-    /// which llama.cpp asserts while it computes, where nothing can catch it.
-    fn fractions(&self) -> Result<(), Stop> {
-        let own = self.full("");
+    /// Checks the floats, which affect every computed value. A norm's epsilon must keep the operand of a square root
+    /// non-negative: llama.cpp asserts that during computation, where it cannot be caught.
+    fn check_floats(&self) -> Result<(), CursorError> {
+        let own = self.full_key("");
         for (key, value) in self.metadata.iter().filter(|(key, _)| key.starts_with(&own)) {
             let sound = match value {
                 Value::Float(value) if key.ends_with("epsilon") => (0.0..=1.0).contains(&value),
@@ -159,29 +159,32 @@ impl Keys<'_, '_> {
                 _ => true,
             };
             if !sound {
-                return corrupt(format!("`{}` is no possible number", shown(key.as_bytes())));
+                return corrupt(format!("`{}` is no possible number", sanitize(key.as_bytes())));
             }
         }
         Ok(())
     }
 
-    /// A mixture of experts uses some of those it has, at least one.
-    fn experts(&self) -> Result<(), Stop> {
-        self.bounded("expert_count", 0, MAX_EXPERTS)?;
-        let count = self.metadata.integer(&self.full("expert_count")).unwrap_or(0);
+    /// Checks the numbers of experts. A mixture of experts uses at least one of them.
+    fn check_experts(&self) -> Result<(), CursorError> {
+        self.check_range("expert_count", 0, MAX_EXPERTS)?;
+        let count = self.metadata.integer(&self.full_key("expert_count")).unwrap_or(0);
         // Dense models of this family declare a single expert.
         if count <= 1 && self.architecture.starts_with("hunyuan") {
             return Ok(());
         }
-        self.bounded("expert_used_count", 0, count)?;
-        let used = self.per_block("expert_used_count")?.unwrap_or_default();
+        self.check_range("expert_used_count", 0, count)?;
+        let used = self.block_values("expert_used_count")?.unwrap_or_default();
         if count > 0 && !used.iter().any(|used| *used > 0) {
-            return corrupt(format!("`{}` is 0 for {count} experts", self.full("expert_used_count")));
+            return corrupt(format!(
+                "`{}` is 0 for {count} experts",
+                self.full_key("expert_used_count")
+            ));
         }
-        let groups = self.metadata.integer(&self.full("expert_group_count")).unwrap_or(0);
+        let groups = self.metadata.integer(&self.full_key("expert_group_count")).unwrap_or(0);
         let groups_used = self
             .metadata
-            .integer(&self.full("expert_group_used_count"))
+            .integer(&self.full_key("expert_group_used_count"))
             .unwrap_or(0);
         let sound = match groups {
             0 => true,
@@ -191,14 +194,14 @@ impl Keys<'_, '_> {
         if !sound {
             return corrupt(format!(
                 "`{}` is {groups} for {count} experts",
-                self.full("expert_group_count")
+                self.full_key("expert_group_count")
             ));
         }
         Ok(())
     }
 }
 
-fn architecture<'a>(metadata: &Metadata<'a>) -> Result<&'a str, Stop> {
+fn read_architecture<'a>(metadata: &Metadata<'a>) -> Result<&'a str, CursorError> {
     const KEY: &str = "general.architecture";
     let name = match metadata.value(KEY) {
         Some(Value::Text(name)) => name,
@@ -208,7 +211,7 @@ fn architecture<'a>(metadata: &Metadata<'a>) -> Result<&'a str, Stop> {
     let plausible = |c: u8| c.is_ascii_alphanumeric() || b"-_.".contains(&c);
     let architecture = match std::str::from_utf8(name) {
         Ok(name) if (1..=64).contains(&name.len()) && name.bytes().all(plausible) => name,
-        _ => return corrupt(format!("`{}` is no name of an architecture", shown(name))),
+        _ => return corrupt(format!("`{}` is no name of an architecture", sanitize(name))),
     };
     if metadata.integer("split.count").is_some_and(|parts| parts > 1) {
         return unsupported("it is one part of a model in several files; take one that is whole");
@@ -220,13 +223,13 @@ fn architecture<'a>(metadata: &Metadata<'a>) -> Result<&'a str, Stop> {
         _ => {}
     }
     match architecture {
-        "clip" => unsupported("it is the eye or ear of another model, not a model of language"),
+        "clip" => unsupported("it is the vision or audio part of another model, not a language model"),
         "imatrix" => unsupported("it holds statistics for quantizing, not a model"),
         _ => Ok(architecture),
     }
 }
 
-/// Ten million tokens is the longest that any model claims.
+/// The longest context that any model declares is ten million tokens.
 const MAX_CONTEXT: u32 = 1 << 28;
 /// llama.cpp's own limit.
 const MAX_BLOCKS: u32 = 512;
@@ -236,7 +239,7 @@ const MAX_HEAD_LENGTH: u32 = 8192;
 /// llama.cpp's own limit.
 const MAX_EXPERTS: i128 = 1024;
 
-/// Keys with the least and the most that they may be. A least of 1 guards a division or a subtraction.
+/// Keys with their minimum and maximum. A minimum of 1 guards a division or a subtraction.
 const BOUNDS: &[(&str, u32, u32)] = &[
     ("vocab_size", 0, 1 << 20),
     ("feed_forward_length", 0, 1 << 22),

@@ -1,19 +1,19 @@
 //! The keys and values of a GGUF file, borrowed from its bytes.
 //!
-//! Arrays stay where they are: of a vocabulary with 262,144 tokens only its place and length are held. Every byte was
-//! walked once when this exists, so reading from it can't fail.
+//! Arrays are not copied: of a vocabulary with 262,144 tokens only offset and length are stored. Construction visits
+//! every byte, so later access cannot fail.
 
 use std::collections::HashMap;
 
-use super::cursor::{Cursor, Stop, corrupt, shown, unsupported};
+use super::cursor::{Cursor, CursorError, corrupt, sanitize, unsupported};
 
-/// All keys of a file with their values.
+/// The keys of a file with their values.
 #[derive(Debug)]
 pub(super) struct Metadata<'a> {
     values: HashMap<&'a str, Value<'a>>,
 }
 
-/// One value. Integers of every width are one thing here; llama.cpp is stricter where it matters to it.
+/// One value. Integers of all widths are one variant; llama.cpp is stricter where it needs to be.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Value<'a> {
     Integer(i128),
@@ -31,7 +31,7 @@ pub(super) struct Array<'a> {
     bytes: &'a [u8],
 }
 
-/// The types that a value or an element of an array may have.
+/// Type of a value or of the elements of an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Element {
     U8,
@@ -50,24 +50,24 @@ pub(super) enum Element {
 
 impl<'a> Metadata<'a> {
     /// Reads `count` keys and their values.
-    pub(super) fn read(cursor: &mut Cursor<'a>, count: u64) -> Result<Self, Stop> {
+    pub(super) fn from_cursor(cursor: &mut Cursor<'a>, count: u64) -> Result<Self, CursorError> {
         cursor.require(count * MIN_KEY_SIZE)?;
         let mut values = HashMap::new();
         for _ in 0..count {
             let bytes = cursor.string(MAX_KEY_LENGTH)?;
             let key = match std::str::from_utf8(bytes) {
                 Ok(key) if !key.is_empty() && !key.contains('\0') => key,
-                _ => return corrupt(format!("`{}` is no name of a key", shown(bytes))),
+                _ => return corrupt(format!("`{}` is no name of a key", sanitize(bytes))),
             };
             let value = read_value(cursor, key)?;
             if values.insert(key, value).is_some() {
-                return corrupt(format!("key `{}` appears twice", shown(bytes)));
+                return corrupt(format!("key `{}` appears twice", sanitize(bytes)));
             }
         }
         Ok(Self { values })
     }
 
-    /// All keys with their values, in no order.
+    /// Returns all keys with their values, in no particular order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> {
         self.values.iter().map(|(key, value)| (*key, *value))
     }
@@ -76,7 +76,7 @@ impl<'a> Metadata<'a> {
         self.values.get(key).copied()
     }
 
-    /// A whole number of any width.
+    /// Returns an integer of any width.
     pub(super) fn integer(&self, key: &str) -> Option<i128> {
         match self.value(key)? {
             Value::Integer(integer) => Some(integer),
@@ -84,7 +84,7 @@ impl<'a> Metadata<'a> {
         }
     }
 
-    /// A number with a point.
+    /// Returns a finite float.
     pub(super) fn number(&self, key: &str) -> Option<f32> {
         match self.value(key)? {
             Value::Float(number) => Some(number as f32).filter(|number| number.is_finite()),
@@ -99,7 +99,7 @@ impl<'a> Metadata<'a> {
         }
     }
 
-    /// A text that is UTF-8.
+    /// Returns a text if it is UTF-8.
     pub(super) fn text(&self, key: &str) -> Option<String> {
         match self.value(key)? {
             Value::Text(bytes) => String::from_utf8(bytes.to_vec()).ok(),
@@ -107,8 +107,8 @@ impl<'a> Metadata<'a> {
         }
     }
 
-    /// What every tensor's place is a multiple of, in bytes.
-    pub(super) fn alignment(&self) -> Result<u64, Stop> {
+    /// Returns the alignment of tensor offsets in bytes.
+    pub(super) fn alignment(&self) -> Result<u64, CursorError> {
         const KEY: &str = "general.alignment";
         match self.value(KEY) {
             None => Ok(DEFAULT_ALIGNMENT),
@@ -128,7 +128,7 @@ impl<'a> Metadata<'a> {
 }
 
 impl<'a> Array<'a> {
-    /// The elements of an array of texts; nothing for other types.
+    /// Returns the elements of an array of texts; none for other types.
     pub(super) fn texts(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let mut rest = if self.element == Element::Text { self.bytes } else { &[] };
         std::iter::from_fn(move || {
@@ -139,15 +139,15 @@ impl<'a> Array<'a> {
         })
     }
 
-    /// The elements of an array of whole numbers or bools; nothing for other types.
+    /// Returns the elements of an array of integers or bools; none for other types.
     pub(super) fn integers(&self) -> impl Iterator<Item = i128> + use<'a> {
         let element = self.element;
         self.bytes
             .chunks_exact(element.size().unwrap_or(1) as usize)
-            .map_while(move |bytes| element.integer(bytes))
+            .map_while(move |bytes| element.decode_integer(bytes))
     }
 
-    /// The elements of an array of 32-bit floats; nothing for other types.
+    /// Returns the elements of an array of 32-bit floats; none for other types.
     pub(super) fn floats(&self) -> impl Iterator<Item = f32> + use<'a> {
         let bytes = if self.element == Element::F32 { self.bytes } else { &[] };
         bytes
@@ -175,7 +175,7 @@ impl Element {
         })
     }
 
-    /// Bytes of one; nothing for texts.
+    /// Returns the size of one element in bytes; `None` for texts.
     fn size(self) -> Option<u64> {
         match self {
             Self::U8 | Self::I8 | Self::Bool => Some(1),
@@ -186,7 +186,7 @@ impl Element {
         }
     }
 
-    fn integer(self, bytes: &[u8]) -> Option<i128> {
+    fn decode_integer(self, bytes: &[u8]) -> Option<i128> {
         Some(match self {
             Self::U8 | Self::Bool => u8::from_le_bytes(bytes.try_into().ok()?).into(),
             Self::I8 => i8::from_le_bytes(bytes.try_into().ok()?).into(),
@@ -201,13 +201,13 @@ impl Element {
     }
 }
 
-fn read_value<'a>(cursor: &mut Cursor<'a>, key: &str) -> Result<Value<'a>, Stop> {
+fn read_value<'a>(cursor: &mut Cursor<'a>, key: &str) -> Result<Value<'a>, CursorError> {
     let id = cursor.u32()?;
     if id == ARRAY {
         return read_array(cursor, key).map(Value::Array);
     }
     let Some(element) = Element::from_id(id) else {
-        return corrupt(format!("key `{}` has the unknown type {id}", shown(key.as_bytes())));
+        return corrupt(format!("key `{}` has the unknown type {id}", sanitize(key.as_bytes())));
     };
     let Some(size) = element.size() else {
         return cursor.string(MAX_STRING_LENGTH).map(Value::Text);
@@ -216,19 +216,19 @@ fn read_value<'a>(cursor: &mut Cursor<'a>, key: &str) -> Result<Value<'a>, Stop>
     Ok(match (element, bytes) {
         (Element::Bool, [0]) => Value::Bool(false),
         (Element::Bool, [1]) => Value::Bool(true),
-        (Element::Bool, _) => return corrupt(format!("`{}` is neither true nor false", shown(key.as_bytes()))),
+        (Element::Bool, _) => return corrupt(format!("`{}` is neither true nor false", sanitize(key.as_bytes()))),
         (Element::F32, [a, b, c, d]) => Value::Float(f32::from_le_bytes([*a, *b, *c, *d]).into()),
         (Element::F64, bytes) => Value::Float(bytes.try_into().map_or(f64::NAN, f64::from_le_bytes)),
-        (element, bytes) => Value::Integer(element.integer(bytes).unwrap_or(-1)),
+        (element, bytes) => Value::Integer(element.decode_integer(bytes).unwrap_or(-1)),
     })
 }
 
-fn read_array<'a>(cursor: &mut Cursor<'a>, key: &str) -> Result<Array<'a>, Stop> {
+fn read_array<'a>(cursor: &mut Cursor<'a>, key: &str) -> Result<Array<'a>, CursorError> {
     let id = cursor.u32()?;
     let Some(element) = Element::from_id(id) else {
         return corrupt(format!(
             "the list `{}` has elements of the unknown type {id}",
-            shown(key.as_bytes())
+            sanitize(key.as_bytes())
         ));
     };
     let limit = if element == Element::Text {
@@ -236,11 +236,11 @@ fn read_array<'a>(cursor: &mut Cursor<'a>, key: &str) -> Result<Array<'a>, Stop>
     } else {
         MAX_NUMBERS
     };
-    let count = cursor.count(&format!("elements in `{}`", shown(key.as_bytes())), limit)?;
+    let count = cursor.count(&format!("elements in `{}`", sanitize(key.as_bytes())), limit)?;
     let bytes = match element.size() {
         Some(size) => cursor.take(count * size)?,
         None => {
-            // A text is its length at least: an honest list is asked for as a whole, a lie is found at once.
+            // A text takes at least its 8-byte length, so one `require` covers a valid list and detects a false count at once.
             cursor.require(count * 8)?;
             let mut ahead = cursor.clone();
             for done in 0..count {
@@ -253,7 +253,7 @@ fn read_array<'a>(cursor: &mut Cursor<'a>, key: &str) -> Result<Array<'a>, Stop>
     if element == Element::Bool && bytes.iter().any(|byte| *byte > 1) {
         return corrupt(format!(
             "an element of `{}` is neither true nor false",
-            shown(key.as_bytes())
+            sanitize(key.as_bytes())
         ));
     }
     Ok(Array { element, count, bytes })
@@ -271,6 +271,6 @@ const MAX_STRING_LENGTH: u64 = 10_000_000;
 const MAX_TEXTS: u64 = 1 << 20;
 /// The longest list of numbers is the character map of a T5 tokenizer, of some 300,000 bytes.
 const MAX_NUMBERS: u64 = 1 << 22;
-/// What the format says where a file says nothing; also the least that llama.cpp can map.
+/// Default of the format; also the minimum that llama.cpp can map.
 const DEFAULT_ALIGNMENT: u64 = 32;
 const MAX_ALIGNMENT: u64 = 1 << 16;

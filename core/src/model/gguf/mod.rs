@@ -1,17 +1,17 @@
-//! The head of a GGUF file: metadata, tokenizer and tensor list, everything before the weights.
+//! Parses the head of a GGUF file: metadata, tokenizer and tensor list, everything before the weights.
 //!
-//! llama.cpp reads GGUF too, but trusts it: some values end the process by an assertion, some make it allocate whatever
-//! a count claims. An app must survive any downloaded file, so this parser runs first and llama.cpp only sees files
-//! that passed.
+//! llama.cpp trusts the files that it loads: some values end the process by an assertion, others make it allocate
+//! memory for any declared count. An app must survive any downloaded file, so this parser runs first, and llama.cpp
+//! gets only files that passed.
 //!
-//! - Bytes in, no I/O: [`parse`] takes the beginning of a file, however it was fetched, and says how much more it wants.
-//! - Every length, count, offset and product is checked against the file's size before it is used. Nothing is
-//!   allocated by what a count claims, only by bytes that are there; the vocabulary is walked, never copied.
-//! - Damage is [`ErrorKind::Corrupt`](crate::ErrorKind); a sound file that this build can't use (another version, a
+//! - No I/O: [`parse_head`] takes the start of a file and returns how many more bytes it needs.
+//! - Every length, count, offset and product is checked against the file's size before it is used. Allocations depend
+//!   on available bytes, never on a declared count; the vocabulary is not copied.
+//! - Damage is [`ErrorKind::Corrupt`](crate::ErrorKind); a valid file that this build cannot use (another version, a
 //!   part of a split model, an unknown tensor type) is [`ErrorKind::Unsupported`](crate::ErrorKind).
 //!
-//! The format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>. Where llama.cpp is stricter than the text
-//! (tensors without gaps, unique tokens, at most 512 blocks), so is this.
+//! The format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>. Where llama.cpp is stricter (tensors
+//! without gaps, unique tokens, at most 512 blocks), so is this parser.
 
 use std::fs::File;
 use std::io::Read;
@@ -27,41 +27,42 @@ mod quantization;
 mod tensors;
 mod vocabulary;
 
-use cursor::{Cursor, Stop, corrupt, unsupported};
+pub(crate) use cursor::MAX_HEAD_BYTES;
+use cursor::{Cursor, CursorError, corrupt, unsupported};
 use metadata::Metadata;
 use tensors::Tensors;
 
-/// Result of [`parse`].
+/// Result of [`parse_head`].
 #[derive(Debug, Clone, PartialEq)]
-pub enum Parsed {
-    /// The whole head was there, and it is sound.
-    Whole(Box<Head>),
-    /// The head goes on behind these bytes.
-    More {
-        /// How many bytes from the start of the file are needed to come further: more than were given, and never more
-        /// than the file has. The next call may ask again.
+pub enum ParseOutcome {
+    /// The head is complete and valid.
+    Complete(Box<Head>),
+    /// More bytes are needed.
+    Incomplete {
+        /// Bytes needed for the next step, from the start of the file: more than were given, and at most the file's
+        /// size. The next call may need more again.
         at_least: u64,
     },
 }
 
-/// What the library needs to know from the head of a model file.
+/// The contents of a model file's head that the library needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Head {
     /// The GGUF version, 2 or 3.
     pub version: u32,
     /// `general.architecture`, such as `llama` or `qwen2`.
     pub architecture: String,
-    /// `general.name`; empty where the file has none.
+    /// `general.name`; empty if missing.
     pub name: String,
-    /// The longest context that the model was trained with, in tokens.
+    /// Context that the model was trained with, in tokens.
     pub context_length: u32,
     /// Transformer blocks (layers).
     pub block_count: u32,
-    /// The width of the model.
+    /// Width of the model.
     pub embedding_length: u32,
-    /// How the weights are stored, such as `Q4_K_M`: from `general.file_type`, else the type that holds most bytes.
+    /// Quantization, such as `Q4_K_M`: from `general.file_type`, else the tensor type with the most bytes.
     pub quantization: String,
-    /// Numbers in all tensors together.
+    /// Number of values in all tensors.
     pub parameters: u64,
     /// Tensors in the file.
     pub tensor_count: u64,
@@ -69,40 +70,40 @@ pub struct Head {
     pub token_count: u64,
     /// Merges of a byte-pair tokenizer; 0 for the other kinds.
     pub merge_count: u64,
-    /// Whether the file brings a chat template.
+    /// Whether the file contains a chat template.
     pub has_chat_template: bool,
-    /// How its maker recommends to sample it, where the file says so.
+    /// Sampling values that the file recommends.
     pub recommended: Recommended,
-    /// Where the weights begin, in bytes from the start of the file. The head is everything before.
+    /// Offset of the weights in bytes, which is the length of the head.
     pub data_offset: u64,
-    /// Where the last tensor ends: a file shorter than this is cut.
+    /// End of the last tensor in bytes: a shorter file is truncated.
     pub needed_size: u64,
 }
 
-/// Reads the head of a GGUF file from `bytes`, the beginning of a file of `file_size` bytes.
+/// Parses the head of a GGUF file from `bytes`, the start of a file of `file_size` bytes.
 ///
 /// # Errors
-/// `Corrupt` for a file that is not GGUF, is damaged, or describes a model that can't be. `Unsupported` for a sound
-/// file that this build can't run. The text names the key or tensor, not the file: the caller knows that better.
-pub fn parse(bytes: &[u8], file_size: u64) -> Result<Parsed> {
+/// `Corrupt` for a file that is not GGUF, is damaged, or describes an impossible model. `Unsupported` for a valid file
+/// that this build cannot run. The text names the key or tensor; the caller adds the file.
+pub fn parse_head(bytes: &[u8], file_size: u64) -> Result<ParseOutcome> {
     match read_head(bytes, file_size) {
-        Ok(head) => Ok(Parsed::Whole(Box::new(head))),
-        Err(Stop::More { at_least }) => Ok(Parsed::More { at_least }),
-        Err(Stop::Failed(error)) => Err(error),
+        Ok(head) => Ok(ParseOutcome::Complete(Box::new(head))),
+        Err(CursorError::Incomplete { at_least }) => Ok(ParseOutcome::Incomplete { at_least }),
+        Err(CursorError::Failed(error)) => Err(error),
     }
 }
 
 impl Head {
-    /// Reads the head of the file at `path`, and no more of the file than that.
+    /// Reads and parses the head of the file at `path`.
     ///
     /// # Errors
-    /// Those of [`parse`], with the path before them; `Storage` if the file can't be read.
+    /// Those of [`parse_head`], with the path; `Storage` if the file cannot be read.
     pub fn read_file(path: &Path) -> Result<Self> {
         let failed = |cause: std::io::Error| Error::file(path, "read", &cause);
         let mut file = File::open(path).map_err(failed)?;
         let file_size = file.metadata().map_err(failed)?.len();
         let mut bytes = Vec::new();
-        let mut wanted = FIRST_READ;
+        let mut wanted = FIRST_READ_BYTES;
         loop {
             let wanted_now = wanted.min(file_size);
             let missing = wanted_now.saturating_sub(bytes.len() as u64);
@@ -113,10 +114,10 @@ impl Head {
                     path.display()
                 )));
             }
-            match parse(&bytes, file_size) {
-                Ok(Parsed::Whole(head)) => return Ok(*head),
-                // Doubling keeps the number of attempts small; the limit on heads ends it.
-                Ok(Parsed::More { at_least }) => wanted = at_least.max(2 * wanted_now),
+            match parse_head(&bytes, file_size) {
+                Ok(ParseOutcome::Complete(head)) => return Ok(*head),
+                // Doubling keeps the number of attempts small; `MAX_HEAD_BYTES` ends it.
+                Ok(ParseOutcome::Incomplete { at_least }) => wanted = at_least.max(2 * wanted_now),
                 Err(error) => {
                     return Err(Error::new(
                         error.kind(),
@@ -128,18 +129,18 @@ impl Head {
     }
 }
 
-fn read_head(bytes: &[u8], file_size: u64) -> Result<Head, Stop> {
+fn read_head(bytes: &[u8], file_size: u64) -> Result<Head, CursorError> {
     let mut cursor = Cursor::new(bytes, file_size);
     let version = read_version(&mut cursor)?;
     let tensor_count = cursor.count("tensors", MAX_TENSORS)?;
     let key_count = cursor.count("keys", MAX_KEYS)?;
-    let metadata = Metadata::read(&mut cursor, key_count)?;
-    // Before the tensors: a file of another kind is refused by its first bytes.
-    let model = checks::check(&metadata)?;
+    let metadata = Metadata::from_cursor(&mut cursor, key_count)?;
+    // Before the tensors, so that a file of another kind is rejected early.
+    let model = checks::check_hyperparameters(&metadata)?;
     let alignment = metadata.alignment()?;
-    let tensors = Tensors::read(&mut cursor, tensor_count, alignment)?;
+    let tensors = Tensors::from_cursor(&mut cursor, tensor_count, alignment)?;
     model.check_tensors(&tensors)?;
-    let vocabulary = vocabulary::check(&metadata)?;
+    let vocabulary = vocabulary::check_vocabulary(&metadata)?;
 
     Ok(Head {
         version,
@@ -148,7 +149,7 @@ fn read_head(bytes: &[u8], file_size: u64) -> Result<Head, Stop> {
         context_length: model.context_length,
         block_count: model.block_count,
         embedding_length: model.embedding_length,
-        quantization: tensors.label(metadata.integer("general.file_type")),
+        quantization: tensors.quantization_label(metadata.integer("general.file_type")),
         parameters: tensors.parameters,
         tensor_count,
         token_count: vocabulary.tokens,
@@ -163,7 +164,7 @@ fn read_head(bytes: &[u8], file_size: u64) -> Result<Head, Stop> {
     })
 }
 
-fn read_version(cursor: &mut Cursor<'_>) -> Result<u32, Stop> {
+fn read_version(cursor: &mut Cursor<'_>) -> Result<u32, CursorError> {
     let magic = cursor.take(4)?;
     if magic != b"GGUF" {
         return corrupt("it does not begin with `GGUF`, so it is not a model file of this kind");
@@ -171,7 +172,7 @@ fn read_version(cursor: &mut Cursor<'_>) -> Result<u32, Stop> {
     match cursor.u32()? {
         version @ (2 | 3) => Ok(version),
         0 => corrupt("its GGUF version is 0"),
-        1 => unsupported("GGUF version 1 is no longer read by anyone; take a newer file of the same model"),
+        1 => unsupported("GGUF version 1 is no longer supported; take a newer file of the same model"),
         version if version & 0xffff == 0 => {
             unsupported("it was written for big-endian machines; take the usual, little-endian file")
         }
@@ -182,9 +183,7 @@ fn read_version(cursor: &mut Cursor<'_>) -> Result<u32, Stop> {
 }
 
 /// Bytes that [`Head::read_file`] reads first: the whole head of models with up to 100,000 tokens.
-const FIRST_READ: u64 = 4 << 20;
-/// The longest head that is read. A vocabulary of 262,144 tokens with its merges makes 16 MB.
-const MAX_HEAD: u64 = 64 << 20;
+const FIRST_READ_BYTES: u64 = 4 << 20;
 /// Models have some dozens of keys; the hub's own reader allows as many as this.
 const MAX_KEYS: u64 = 100_000;
 /// The largest models have about 2,000 tensors.

@@ -1,22 +1,22 @@
-//! The list of tensors: names, shapes, types and places, checked so that every tensor lies inside the file.
+//! The tensor list: names, shapes, types and offsets, checked so that every tensor lies inside the file.
 //!
-//! llama.cpp wants tensors in the order of the list, each right behind the padded one before it; so does this.
+//! As in llama.cpp, tensors must be in the order of the list, each directly after the padded previous one.
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::cursor::{Cursor, Stop, corrupt, shown, unsupported};
+use super::cursor::{Cursor, CursorError, corrupt, sanitize, unsupported};
 use super::quantization::{TensorType, mixture_name, was_removed};
 
-/// All tensors of a file: shapes by name, and sums.
+/// The tensors of a file: shapes by name, and totals.
 #[derive(Debug)]
 pub(super) struct Tensors<'a> {
     shapes: HashMap<&'a str, [u64; MAX_DIMENSIONS]>,
     bytes_by_type: BTreeMap<&'static str, u64>,
-    /// Numbers in all of them.
+    /// Number of values in all tensors.
     pub(super) parameters: u64,
-    /// Where the weights begin, in bytes from the start of the file.
+    /// Offset of the weights in bytes.
     pub(super) data_offset: u64,
-    /// Where the last one ends, in bytes from the start of the file.
+    /// End of the last tensor in bytes from the start of the file.
     pub(super) end: u64,
 }
 
@@ -31,7 +31,7 @@ struct Tensor<'a> {
 
 impl<'a> Tensors<'a> {
     /// Reads `count` tensor descriptions, and checks them against each other and the size of the file.
-    pub(super) fn read(cursor: &mut Cursor<'a>, count: u64, alignment: u64) -> Result<Self, Stop> {
+    pub(super) fn from_cursor(cursor: &mut Cursor<'a>, count: u64, alignment: u64) -> Result<Self, CursorError> {
         if count == 0 {
             return unsupported("it holds no weights, only a vocabulary or a description; take a whole model");
         }
@@ -47,7 +47,7 @@ impl<'a> Tensors<'a> {
         let mut data_length = 0_u64;
         for _ in 0..count {
             let tensor = read_tensor(cursor)?;
-            let name = shown(tensor.name.as_bytes());
+            let name = sanitize(tensor.name.as_bytes());
             if tensor.offset != expected_offset {
                 return corrupt(format!(
                     "tensor `{name}` lies at byte {} of the weights, and should at {expected_offset}",
@@ -57,7 +57,7 @@ impl<'a> Tensors<'a> {
             // The file's size bounds every sum below, long before u64 overflows.
             data_length = match expected_offset.checked_add(tensor.bytes) {
                 Some(end) if end <= cursor.file_size() => end,
-                _ => return cut(cursor, &name),
+                _ => return truncated(cursor, &name),
             };
             expected_offset = data_length.next_multiple_of(alignment);
             tensors.parameters = tensors.parameters.saturating_add(tensor.elements);
@@ -74,33 +74,33 @@ impl<'a> Tensors<'a> {
         Ok(tensors)
     }
 
-    /// The lengths of a tensor's dimensions, rows first, those it does not have being 1.
+    /// Returns the lengths of a tensor's dimensions, rows first; missing dimensions are 1.
     pub(super) fn shape(&self, name: &str) -> Option<[u64; MAX_DIMENSIONS]> {
         self.shapes.get(name).copied()
     }
 
-    /// Returns the usual name of the file's quantization: the declared mixture, else the type that holds most bytes.
-    pub(super) fn label(&self, file_type: Option<i128>) -> String {
+    /// Returns the usual name of the file's quantization: the declared mixture, else the type with the most bytes.
+    pub(super) fn quantization_label(&self, file_type: Option<i128>) -> String {
         let declared = file_type.and_then(mixture_name);
-        declared.unwrap_or_else(|| self.commonest_type()).to_owned()
+        declared.unwrap_or_else(|| self.dominant_type()).to_owned()
     }
 
-    /// The type that holds most of the bytes.
-    fn commonest_type(&self) -> &'static str {
+    /// Returns the type with the most bytes.
+    fn dominant_type(&self) -> &'static str {
         let most = self.bytes_by_type.iter().max_by_key(|(_, bytes)| **bytes);
         most.map_or("unknown", |(name, _)| name)
     }
 }
 
-fn read_tensor<'a>(cursor: &mut Cursor<'a>) -> Result<Tensor<'a>, Stop> {
+fn read_tensor<'a>(cursor: &mut Cursor<'a>) -> Result<Tensor<'a>, CursorError> {
     let bytes = cursor.string(MAX_NAME_LENGTH)?;
     let name = match std::str::from_utf8(bytes) {
         Ok(name) if !name.is_empty() && !name.contains('\0') => name,
-        _ => return corrupt(format!("`{}` is no name of a tensor", shown(bytes))),
+        _ => return corrupt(format!("`{}` is no name of a tensor", sanitize(bytes))),
     };
     let dimensions = cursor.u32()? as usize;
     if !(1..=MAX_DIMENSIONS).contains(&dimensions) {
-        return corrupt(format!("tensor `{}` has {dimensions} dimensions", shown(bytes)));
+        return corrupt(format!("tensor `{}` has {dimensions} dimensions", sanitize(bytes)));
     }
     let mut shape = [1; MAX_DIMENSIONS];
     let mut elements = 1_u64;
@@ -112,14 +112,14 @@ fn read_tensor<'a>(cursor: &mut Cursor<'a>) -> Result<Tensor<'a>, Stop> {
             .filter(|product| *product <= i64::MAX as u64)
         {
             Some(product) if *length > 0 => product,
-            _ => return corrupt(format!("tensor `{}` has an impossible shape", shown(bytes))),
+            _ => return corrupt(format!("tensor `{}` has an impossible shape", sanitize(bytes))),
         };
     }
     let kind = read_type(cursor, bytes)?;
     if shape[0] % kind.block != 0 {
         return corrupt(format!(
             "tensor `{}` has rows of {} numbers, not a multiple of {} as {} needs",
-            shown(bytes),
+            sanitize(bytes),
             shape[0],
             kind.block,
             kind.name
@@ -127,7 +127,7 @@ fn read_tensor<'a>(cursor: &mut Cursor<'a>) -> Result<Tensor<'a>, Stop> {
     }
     check_use(name, dimensions, kind)?;
     let Some(size) = (elements / kind.block).checked_mul(kind.bytes) else {
-        return corrupt(format!("tensor `{}` has an impossible size", shown(bytes)));
+        return corrupt(format!("tensor `{}` has an impossible size", sanitize(bytes)));
     };
     Ok(Tensor {
         name,
@@ -139,46 +139,46 @@ fn read_tensor<'a>(cursor: &mut Cursor<'a>) -> Result<Tensor<'a>, Stop> {
     })
 }
 
-fn read_type(cursor: &mut Cursor<'_>, name: &[u8]) -> Result<TensorType, Stop> {
+fn read_type(cursor: &mut Cursor<'_>, name: &[u8]) -> Result<TensorType, CursorError> {
     let id = cursor.u32()?;
     match TensorType::from_id(id) {
         Some(known) => Ok(known),
         None if was_removed(id) => unsupported(format!(
-            "tensor `{}` is stored as type {id}, which is no longer read by anyone; take a newer file of the same model",
-            shown(name)
+            "tensor `{}` is stored as type {id}, which is no longer supported; take a newer file of the same model",
+            sanitize(name)
         )),
         // ggml adds a few types a year: a small number is probably one of them, a large one is noise.
         None if id < PLAUSIBLE_TYPES => unsupported(format!(
             "tensor `{}` is stored as type {id}, which this build does not know; update the app",
-            shown(name)
+            sanitize(name)
         )),
-        None => corrupt(format!("tensor `{}` has the impossible type {id}", shown(name))),
+        None => corrupt(format!("tensor `{}` has the impossible type {id}", sanitize(name))),
     }
 }
 
-/// Whether a tensor of this name can hold numbers of this type. llama.cpp finds out in the middle of a computation, where
-/// nothing can catch its assertion.
-fn check_use(name: &str, dimensions: usize, kind: TensorType) -> Result<(), Stop> {
+/// Checks that a tensor of this name may have this type. llama.cpp asserts it during computation, where it cannot be
+/// caught.
+fn check_use(name: &str, dimensions: usize, kind: TensorType) -> Result<(), CursorError> {
     let added_or_scaled = dimensions == 1 && (name.ends_with(".bias") || name.ends_with("norm.weight"));
     let multiplied = dimensions > 1 && name.ends_with(".weight");
     let sound = match kind.name {
         "F32" => true,
         "F16" | "BF16" => !added_or_scaled,
-        // The formats of intermediate results, and plain numbers that only tables of indices are made of.
+        // Types of intermediate results, and plain numbers that are used in index tables only.
         "Q8_1" | "Q8_K" | "I8" | "I16" | "F64" => !(added_or_scaled || multiplied),
         _ => !added_or_scaled,
     };
     if !sound {
         return unsupported(format!(
-            "tensor `{}` is stored as {}, which nobody can compute with there",
-            shown(name.as_bytes()),
+            "tensor `{}` is stored as {}, which is not supported for this tensor",
+            sanitize(name.as_bytes()),
             kind.name
         ));
     }
     Ok(())
 }
 
-fn cut<T>(cursor: &Cursor<'_>, name: &str) -> Result<T, Stop> {
+fn truncated<T>(cursor: &Cursor<'_>, name: &str) -> Result<T, CursorError> {
     corrupt(format!(
         "tensor `{name}` ends behind the end of the file, which has {} bytes",
         cursor.file_size()

@@ -86,9 +86,9 @@ impl Sample {
 }
 
 fn parse_whole(bytes: &[u8]) -> Result<Head> {
-    match parse(bytes, bytes.len() as u64)? {
-        Parsed::Whole(head) => Ok(*head),
-        Parsed::More { at_least } => panic!("asked for {at_least} of {} bytes", bytes.len()),
+    match parse_head(bytes, bytes.len() as u64)? {
+        ParseOutcome::Complete(head) => Ok(*head),
+        ParseOutcome::Incomplete { at_least } => panic!("asked for {at_least} of {} bytes", bytes.len()),
     }
 }
 
@@ -114,12 +114,12 @@ fn a_beginning_asks_for_more_until_the_head_is_whole() {
     let size = bytes.len() as u64;
     let head = parse_whole(&bytes).expect("sound");
     for length in 0..bytes.len() {
-        match parse(&bytes[..length], size).expect("nothing is wrong with it") {
-            Parsed::Whole(part) => {
+        match parse_head(&bytes[..length], size).expect("nothing is wrong with it") {
+            ParseOutcome::Complete(part) => {
                 assert_eq!(*part, head);
                 assert!(length as u64 + 32 > head.data_offset, "whole after {length} bytes");
             }
-            Parsed::More { at_least } => {
+            ParseOutcome::Incomplete { at_least } => {
                 assert!(at_least > length as u64 && at_least <= head.data_offset);
             }
         }
@@ -130,7 +130,7 @@ fn a_beginning_asks_for_more_until_the_head_is_whole() {
 fn a_file_that_ends_too_soon_is_damaged() {
     let bytes = Sample::new().bytes();
     for length in 0..bytes.len() {
-        let error = parse(&bytes[..length], length as u64).expect_err("cut");
+        let error = parse_head(&bytes[..length], length as u64).expect_err("cut");
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{length}: {error}");
     }
 }

@@ -1,35 +1,35 @@
-//! Whether the tokenizer's lists agree with each other.
+//! Checks that the tokenizer's lists are consistent.
 //!
-//! llama.cpp asserts that no token appears twice, and indexes scores and types by token without looking twice; a
-//! tokenizer that adds a begin-of-text token it does not have ends the process at the first prompt.
+//! llama.cpp asserts that no token appears twice, and indexes scores and types by token without a bounds check; a
+//! tokenizer that adds a begin-of-text token without having one ends the process at the first prompt.
 
 use std::collections::HashSet;
 
-use super::cursor::{Stop, corrupt};
+use super::cursor::{CursorError, corrupt};
 use super::metadata::{Element, Metadata, Value};
 
-/// What is counted of a vocabulary.
+/// Sizes of a vocabulary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Vocabulary {
     pub(super) tokens: u64,
     pub(super) merges: u64,
 }
 
-/// Checks the tokenizer. A model without one passes: llama.cpp knows some.
-pub(super) fn check(metadata: &Metadata<'_>) -> Result<Vocabulary, Stop> {
-    let tokens = tokens(metadata)?;
-    beside_tokens(metadata, "tokenizer.ggml.scores", &[Element::F32, Element::I32], tokens)?;
-    beside_tokens(metadata, "tokenizer.ggml.token_type", &[Element::I32], tokens)?;
-    let merges = merges(metadata)?;
-    character_map(metadata)?;
+/// Checks the tokenizer and returns its sizes. A model without one passes: llama.cpp supports some.
+pub(super) fn check_vocabulary(metadata: &Metadata<'_>) -> Result<Vocabulary, CursorError> {
+    let tokens = count_tokens(metadata)?;
+    check_token_list(metadata, "tokenizer.ggml.scores", &[Element::F32, Element::I32], tokens)?;
+    check_token_list(metadata, "tokenizer.ggml.token_type", &[Element::I32], tokens)?;
+    let merges = count_merges(metadata)?;
+    check_character_map(metadata)?;
     for key in SPECIAL_TOKENS {
-        special_token(metadata, key, tokens)?;
+        check_special_token(metadata, key, tokens)?;
     }
     for (flag, key) in [
         ("tokenizer.ggml.add_bos_token", "tokenizer.ggml.bos_token_id"),
         ("tokenizer.ggml.add_eos_token", "tokenizer.ggml.eos_token_id"),
     ] {
-        // Without the key the tokenizer's usual id counts, which is below 200 in every kind.
+        // Without the key llama.cpp uses the tokenizer's default id, which is below 200 for every type.
         if metadata.bool(flag) == Some(true) && metadata.value(key).is_none() && tokens < 200 {
             return corrupt(format!("`{flag}` is set, but `{key}` is missing"));
         }
@@ -37,7 +37,7 @@ pub(super) fn check(metadata: &Metadata<'_>) -> Result<Vocabulary, Stop> {
     Ok(Vocabulary { tokens, merges })
 }
 
-fn tokens(metadata: &Metadata<'_>) -> Result<u64, Stop> {
+fn count_tokens(metadata: &Metadata<'_>) -> Result<u64, CursorError> {
     const KEY: &str = "tokenizer.ggml.tokens";
     let tokens = match metadata.value(KEY) {
         None => return Ok(0),
@@ -55,7 +55,7 @@ fn tokens(metadata: &Metadata<'_>) -> Result<u64, Stop> {
             return corrupt(format!("token {id} appears twice in the vocabulary"));
         }
     }
-    // llama.cpp gives an empty token this name, which then has to be unique as well.
+    // llama.cpp gives an empty token this name, which must then be unique as well.
     for id in empty {
         if seen.contains(format!("[EMPTY_{id}]").as_bytes()) {
             return corrupt(format!("token {id} appears twice in the vocabulary"));
@@ -64,7 +64,7 @@ fn tokens(metadata: &Metadata<'_>) -> Result<u64, Stop> {
     Ok(tokens.count)
 }
 
-fn beside_tokens(metadata: &Metadata<'_>, key: &str, elements: &[Element], tokens: u64) -> Result<(), Stop> {
+fn check_token_list(metadata: &Metadata<'_>, key: &str, elements: &[Element], tokens: u64) -> Result<(), CursorError> {
     let Some(value) = metadata.value(key) else {
         return Ok(());
     };
@@ -75,14 +75,14 @@ fn beside_tokens(metadata: &Metadata<'_>, key: &str, elements: &[Element], token
     if list.count != tokens {
         return corrupt(format!("`{key}` has {} elements for {tokens} tokens", list.count));
     }
-    // Tokenizers sort by score: one that is not a number would compare as nothing does.
+    // Tokenizers sort by score, and NaN has no order.
     if list.floats().any(f32::is_nan) {
         return corrupt(format!("an element of `{key}` is not a number"));
     }
     Ok(())
 }
 
-fn merges(metadata: &Metadata<'_>) -> Result<u64, Stop> {
+fn count_merges(metadata: &Metadata<'_>) -> Result<u64, CursorError> {
     const KEY: &str = "tokenizer.ggml.merges";
     match metadata.value(KEY) {
         None => Ok(0),
@@ -91,8 +91,8 @@ fn merges(metadata: &Metadata<'_>) -> Result<u64, Stop> {
     }
 }
 
-/// The normaliser of a T5 tokenizer: a 32-bit length, a table of that many bytes, then texts.
-fn character_map(metadata: &Metadata<'_>) -> Result<(), Stop> {
+/// Checks the normaliser of a T5 tokenizer: a 32-bit length, a table of that many bytes, then texts.
+fn check_character_map(metadata: &Metadata<'_>) -> Result<(), CursorError> {
     const KEY: &str = "tokenizer.ggml.precompiled_charsmap";
     let map = match metadata.value(KEY) {
         None => return Ok(()),
@@ -100,8 +100,8 @@ fn character_map(metadata: &Metadata<'_>) -> Result<(), Stop> {
         Some(_) => return corrupt(format!("`{KEY}` is not a list of bytes")),
     };
     let mut length = 0_u64;
-    for (place, byte) in map.integers().take(4).enumerate() {
-        length |= ((byte & 0xff) as u64) << (8 * place);
+    for (index, byte) in map.integers().take(4).enumerate() {
+        length |= ((byte & 0xff) as u64) << (8 * index);
     }
     if map.count < 4 || !length.is_multiple_of(4) || length + 4 >= map.count {
         return corrupt(format!(
@@ -112,7 +112,7 @@ fn character_map(metadata: &Metadata<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-fn special_token(metadata: &Metadata<'_>, key: &str, tokens: u64) -> Result<(), Stop> {
+fn check_special_token(metadata: &Metadata<'_>, key: &str, tokens: u64) -> Result<(), CursorError> {
     match metadata.value(key) {
         None => Ok(()),
         // Converters write 2³²-1, which is -1, for "none".

@@ -1,9 +1,8 @@
-//! The HTTP client of the hub: TLS that needs nothing of the platform, redirects by hand, and a token that stays home.
+//! The HTTP client of the hub: follows redirects itself, and sends the token to the hub's origin only.
 //!
-//! - Redirects are followed here, hop by hop, because a hub says size and hash on a hop *before* the one with the body,
-//!   and because the token may go to the hub's own origin only. A redirect never leaves `https`.
-//! - Nothing is taken from the environment, so no proxy either.
-//! - No limit on the whole transfer, which may take hours, but one on connecting and one on silence.
+//! - Redirects are followed here, hop by hop, because a hub sends size and hash on a hop *before* the one with the
+//!   body, and because of the token. A redirect never leaves `https`.
+//! - Timeouts apply to connecting and to idle connections, not to the whole transfer, which may take hours.
 
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LO
 use reqwest::{Method, Response, StatusCode};
 use url::{Origin, Url};
 
-use super::error::{self, Failure};
+use super::error::{self, HubError};
 use crate::error::{Error, Result};
 use crate::model::reference::is_sha256;
 use crate::net::client;
@@ -20,69 +19,69 @@ use crate::net::url::is_loopback;
 
 /// A client for one hub. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Client {
+pub(crate) struct HubClient {
     http: reqwest::Client,
-    home: Origin,
-    /// Marked sensitive, so that its `Debug` prints nothing of it.
+    origin: Origin,
+    /// Marked as sensitive, so that `Debug` does not print it.
     token: Option<HeaderValue>,
 }
 
 /// A request to the hub.
 #[derive(Debug)]
-pub(crate) struct Ask<'a> {
+pub(crate) struct HubRequest<'a> {
     pub(crate) method: Method,
     pub(crate) url: &'a Url,
-    /// Address shown in errors; never a presigned one, which contains a signature.
-    pub(crate) about: &'a Url,
-    /// As in the header: `bytes=0-99`.
+    /// Address for errors; never a presigned one, which contains a signature.
+    pub(crate) shown: &'a Url,
+    /// Value of the `Range` header: `bytes=0-99`.
     pub(crate) range: Option<&'a str>,
     pub(crate) follow: Follow,
 }
 
 /// A successful response, with the file headers collected along the redirects.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    /// Response of the last hop: 2xx, or 3xx where the caller stays on one host.
+pub(crate) struct HubResponse {
+    /// Response of the last hop: 2xx, or 3xx with [`Follow::SameHost`].
     pub(crate) response: Response,
     /// URL of the last hop.
     pub(crate) url: Url,
     /// File headers, each from the first hop that sent it.
-    pub(crate) linked: Linked,
+    pub(crate) file: FileHeaders,
 }
 
 /// The hub's headers about a file; its storage backend does not repeat them.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Linked {
+pub(crate) struct FileHeaders {
     pub(crate) commit: Option<String>,
     pub(crate) sha256: Option<String>,
     pub(crate) size: Option<u64>,
 }
 
-/// How far redirects are followed.
+/// Limit on following redirects.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Follow {
-    /// To the end.
+    /// Follow all.
     All,
-    /// As long as they stay with the host that was asked: renamed repositories do.
+    /// Follow those to the same host, as for renamed repositories.
     SameHost,
 }
 
-impl<'a> Ask<'a> {
-    /// A question about the address that is asked.
+impl<'a> HubRequest<'a> {
+    /// Creates a request without a range that shows its own address in errors.
     pub(crate) fn new(method: Method, url: &'a Url, follow: Follow) -> Self {
         Self {
             method,
             url,
-            about: url,
+            shown: url,
             range: None,
             follow,
         }
     }
 }
 
-impl Client {
-    /// A client whose token goes to `home`'s origin and nowhere else.
-    pub(crate) fn new(home: &Url, token: Option<&str>, stall: Duration) -> Result<Self> {
+impl HubClient {
+    /// Creates a client that sends the token only to the origin of this URL.
+    pub(crate) fn new(origin: &Url, token: Option<&str>, stall: Duration) -> Result<Self> {
         let token = match token {
             None | Some("") => None,
             Some(token) => {
@@ -94,58 +93,63 @@ impl Client {
             }
         };
         let mut headers = HeaderMap::new();
-        // A compressed body has other lengths and offsets than the file.
+        // Compression would change lengths and offsets.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let builder = client::builder(&Trust::default())?;
         let http = client::build(builder.default_headers(headers).read_timeout(stall))?;
-        let home = home.origin();
-        Ok(Self { http, home, token })
+        let origin = origin.origin();
+        Ok(Self { http, origin, token })
     }
 
-    /// Asks, follows redirects, and turns every answer but success into a [`Failure`].
-    pub(crate) async fn send(&self, ask: Ask<'_>) -> Result<Answer, Failure> {
-        let Ask {
+    /// Sends a request and follows redirects. Returns a [`HubError`] for every status other than success.
+    pub(crate) async fn send(&self, request: HubRequest<'_>) -> Result<HubResponse, HubError> {
+        let HubRequest {
             method,
             url,
-            about,
+            shown,
             range,
             follow,
-        } = ask;
+        } = request;
         let mut url = url.clone();
-        let mut linked = Linked::default();
-        for _ in 0..HOPS {
+        let mut file = FileHeaders::default();
+        for _ in 0..MAX_REDIRECTS {
             let mut request = self.http.request(method.clone(), url.clone());
-            let at_home = url.origin() == self.home;
-            if let Some(token) = self.token.as_ref().filter(|_| at_home) {
+            let trusted = url.origin() == self.origin;
+            if let Some(token) = self.token.as_ref().filter(|_| trusted) {
                 request = request.header(AUTHORIZATION, token);
             }
             if let Some(range) = range {
                 request = request.header(RANGE, range);
             }
-            let response = request.send().await.map_err(|e| error::unreachable(&url, e))?;
-            linked.learn(response.headers());
+            let response = request.send().await.map_err(|e| error::connection_error(&url, e))?;
+            file.merge(response.headers());
             if !is_redirect(response.status()) {
                 return match response.status().is_success() {
-                    true => Ok(Answer { response, url, linked }),
-                    false => Err(error::refusal(about, &url, &response, self.token.is_some() && at_home)),
+                    true => Ok(HubResponse { response, url, file }),
+                    false => Err(error::response_error(
+                        shown,
+                        &url,
+                        &response,
+                        self.token.is_some() && trusted,
+                    )),
                 };
             }
-            let next = target(&url, response.headers())?;
+            let next = redirect_target(&url, response.headers())?;
             if follow == Follow::SameHost && next.origin() != url.origin() {
-                return Ok(Answer { response, url, linked });
+                return Ok(HubResponse { response, url, file });
             }
             url = next;
         }
-        Err(Failure::fatal(Error::provider(format!(
+        Err(HubError::permanent(Error::provider(format!(
             "`{}` redirects without end",
-            error::host(&url)
+            error::host_and_port(&url)
         ))))
     }
 }
 
-impl Linked {
-    fn learn(&mut self, headers: &HeaderMap) {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+impl FileHeaders {
+    fn merge(&mut self, headers: &HeaderMap) {
+        let text = |name: &str| error::header_text(headers, name);
         let commit = text("x-repo-commit").filter(|c| is_commit(c));
         let hash = text("x-linked-etag").map(|tag| tag.trim_start_matches("W/").trim_matches('"'));
         let size = text("x-linked-size").and_then(|size| size.parse().ok());
@@ -155,7 +159,7 @@ impl Linked {
     }
 }
 
-/// Whether this is a whole commit id: what a revision can be pinned to.
+/// Returns whether this is a full commit id, to which a revision can be pinned.
 pub(crate) fn is_commit(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
@@ -164,12 +168,12 @@ fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-fn target(from: &Url, headers: &HeaderMap) -> Result<Url, Failure> {
+fn redirect_target(from: &Url, headers: &HeaderMap) -> Result<Url, HubError> {
     let wrong = |what: &str| {
-        let host = error::host(from);
-        Failure::fatal(Error::provider(format!("`{host}` redirects {what}; refused")))
+        let host = error::host_and_port(from);
+        HubError::permanent(Error::provider(format!("`{host}` redirects {what}; refused")))
     };
-    let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
+    let location = error::header_text(headers, LOCATION.as_str());
     let next = location.and_then(|location| from.join(location).ok());
     let next = next.ok_or_else(|| wrong("to nowhere"))?;
     match (from.scheme(), next.scheme()) {
@@ -179,7 +183,7 @@ fn target(from: &Url, headers: &HeaderMap) -> Result<Url, Failure> {
     }
 }
 
-const HOPS: usize = 10;
+const MAX_REDIRECTS: usize = 10;
 
 #[cfg(test)]
 mod tests {
@@ -187,8 +191,8 @@ mod tests {
 
     #[test]
     fn the_token_is_in_no_debug_output() {
-        let home = Url::parse("https://huggingface.co").expect("a sound address");
-        let client = Client::new(&home, Some("hf_canary"), Duration::from_secs(1)).expect("a client");
+        let origin = Url::parse("https://huggingface.co").expect("a sound address");
+        let client = HubClient::new(&origin, Some("hf_canary"), Duration::from_secs(1)).expect("a client");
         assert!(!format!("{client:?}").contains("canary"));
     }
 
@@ -210,7 +214,7 @@ mod tests {
         for (from, location, expected) in table {
             let mut headers = HeaderMap::new();
             headers.insert(LOCATION, HeaderValue::from_static(location));
-            let got = target(&Url::parse(from).expect(from), &headers).ok();
+            let got = redirect_target(&Url::parse(from).expect(from), &headers).ok();
             assert_eq!(got.as_ref().map(Url::as_str), expected, "{from} -> {location}");
         }
     }

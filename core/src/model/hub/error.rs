@@ -1,59 +1,59 @@
 //! Maps error statuses and the hub's error headers to [`Error`]s with a remedy.
 //!
-//! The hub names its reason in `X-Error-Code` (`RepoNotFound`, `RevisionNotFound`, `EntryNotFound`, `GatedRepo`) and
-//! answers 401 to an anonymous question about anything that is private, gated or missing alike. For 429 it gives the
-//! seconds to wait as `t=` in `RateLimit`, else in `Retry-After`. Bodies of refusals are never read or shown.
+//! The hub sends its reason in `X-Error-Code` (`RepoNotFound`, `RevisionNotFound`, `EntryNotFound`, `GatedRepo`), and 401
+//! for an anonymous request to anything private, gated or missing. With 429 it sends the seconds to wait as `t=` in
+//! `RateLimit`, else in `Retry-After`. Bodies of error responses are never read or shown.
 
 use reqwest::{Response, header::HeaderMap};
 use url::{Origin, Url};
 
 use crate::error::Error;
-use crate::net::url::shown;
+use crate::net::url::redact_url;
 
-/// Why a request failed, and whether asking again may help.
+/// Error of a hub request, and whether a retry may help.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub(crate) struct HubError {
     /// Error returned if the request is not retried.
     pub(crate) error: Error,
     /// Whether a retry may succeed: a timeout, a dropped connection, a 5xx status.
-    pub(crate) passing: bool,
-    /// The status, where there was one.
+    pub(crate) transient: bool,
+    /// HTTP status; `None` without a response.
     pub(crate) status: Option<u16>,
     /// Origin of the error response.
-    pub(crate) by: Option<Origin>,
+    pub(crate) origin: Option<Origin>,
     /// Whether the hub sent an error code of its own, so that no fallback needs to be tried.
-    pub(crate) named: bool,
+    pub(crate) has_error_code: bool,
 }
 
-impl Failure {
-    /// A permanent failure.
-    pub(crate) fn fatal(error: Error) -> Self {
+impl HubError {
+    /// Creates a permanent error.
+    pub(crate) fn permanent(error: Error) -> Self {
         Self {
             error,
-            passing: false,
+            transient: false,
             status: None,
-            by: None,
-            named: false,
+            origin: None,
+            has_error_code: false,
         }
     }
 
-    /// A transient failure.
-    pub(crate) fn passing(error: Error) -> Self {
+    /// Creates a transient error.
+    pub(crate) fn transient(error: Error) -> Self {
         Self {
-            passing: true,
-            ..Self::fatal(error)
+            transient: true,
+            ..Self::permanent(error)
         }
     }
 }
 
-/// The request did not get an answer, or the answer broke off.
-pub(crate) fn unreachable(url: &Url, cause: reqwest::Error) -> Failure {
-    let host = host(url);
-    // The address may hold a signature, and reqwest puts it into its texts.
+/// Maps a failed or interrupted connection.
+pub(crate) fn connection_error(url: &Url, cause: reqwest::Error) -> HubError {
+    let host = host_and_port(url);
+    // The URL may contain a signature, and reqwest includes it in its texts.
     let cause = cause.without_url();
     if cause.is_timeout() && !cause.is_connect() {
-        return Failure::passing(Error::network(format!(
-            "`{host}` fell silent; check the network and try again"
+        return HubError::transient(Error::network(format!(
+            "`{host}` stopped responding; check the network and try again"
         )));
     }
     let mut text = cause.to_string();
@@ -67,28 +67,28 @@ pub(crate) fn unreachable(url: &Url, cause: reqwest::Error) -> Failure {
     } else {
         "lost the connection to"
     };
-    Failure::passing(Error::network(format!(
+    HubError::transient(Error::network(format!(
         "{what} `{host}`: {}; check the network and try again",
         text.to_lowercase()
     )))
 }
 
-/// What a status other than success means: `about` was asked for, `url` answered.
-pub(crate) fn refusal(about: &Url, url: &Url, response: &Response, with_token: bool) -> Failure {
+/// Maps an error response: `about` was requested, `url` responded.
+pub(crate) fn response_error(about: &Url, url: &Url, response: &Response, with_token: bool) -> HubError {
     let status = response.status().as_u16();
-    let code = header(response.headers(), "x-error-code");
-    let (error, passing) = meaning(about, url, status, response.headers(), with_token);
-    Failure {
+    let code = header_text(response.headers(), "x-error-code");
+    let (error, transient) = map_status(about, url, status, response.headers(), with_token);
+    HubError {
         error,
-        passing,
+        transient,
         status: Some(status),
-        by: Some(url.origin()),
-        named: code.is_some(),
+        origin: Some(url.origin()),
+        has_error_code: code.is_some(),
     }
 }
 
-/// Host and port, as errors name a server.
-pub(crate) fn host(url: &Url) -> String {
+/// Formats host and port for error texts.
+pub(crate) fn host_and_port(url: &Url) -> String {
     let host = url.host_str().unwrap_or("the server");
     match url.port() {
         Some(port) => format!("{host}:{port}"),
@@ -96,10 +96,10 @@ pub(crate) fn host(url: &Url) -> String {
     }
 }
 
-fn meaning(about: &Url, url: &Url, status: u16, headers: &HeaderMap, with_token: bool) -> (Error, bool) {
-    let host = host(url);
-    let what = subject(about);
-    let code = header(headers, "x-error-code").unwrap_or_default();
+fn map_status(about: &Url, url: &Url, status: u16, headers: &HeaderMap, with_token: bool) -> (Error, bool) {
+    let host = host_and_port(url);
+    let what = repo_or_path(about);
+    let code = header_text(headers, "x-error-code").unwrap_or_default();
     let error = match (status, code) {
         (401, _) if with_token => Error::unauthorized(format!(
             "`{host}` does not accept the hub token for `{what}`; check the token and the name"
@@ -124,7 +124,7 @@ fn meaning(about: &Url, url: &Url, status: u16, headers: &HeaderMap, with_token:
         }
         (404 | 410, _) => Error::invalid_request(format!("there is no `{what}` on `{host}`; check the address")),
         (429, _) => {
-            let wait = match seconds(headers) {
+            let wait = match retry_after_seconds(headers) {
                 Some(seconds) => format!("wait {seconds} seconds, then try again"),
                 None => "wait a few minutes, then try again".to_owned(),
             };
@@ -135,25 +135,26 @@ fn meaning(about: &Url, url: &Url, status: u16, headers: &HeaderMap, with_token:
     (error, status == 408 || status >= 500)
 }
 
-/// The repository where the address shows one, else the address's path.
-fn subject(url: &Url) -> String {
+/// Returns the repository if the URL contains one, else the path.
+fn repo_or_path(url: &Url) -> String {
     let path = url.path().trim_matches('/');
     let path = path.strip_prefix("api/models/").unwrap_or(path);
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
         [org, name, "resolve" | "tree" | "revision", ..] => format!("{org}/{name}"),
-        _ => shown(path),
+        _ => redact_url(path),
     }
 }
 
-/// `RateLimit: "resolvers";r=0;t=55`, else `Retry-After: 55`.
-fn seconds(headers: &HeaderMap) -> Option<u64> {
-    let limit = header(headers, "ratelimit").unwrap_or_default();
+/// Parses `RateLimit: "resolvers";r=0;t=55`, else `Retry-After: 55`.
+fn retry_after_seconds(headers: &HeaderMap) -> Option<u64> {
+    let limit = header_text(headers, "ratelimit").unwrap_or_default();
     let left = limit.split(';').find_map(|part| part.trim().strip_prefix("t="));
-    left.or(header(headers, "retry-after"))?.trim().parse().ok()
+    left.or(header_text(headers, "retry-after"))?.trim().parse().ok()
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+/// Returns a header's value; `None` if it is missing or not visible ASCII.
+pub(super) fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
@@ -199,11 +200,11 @@ mod tests {
             for (name, value) in *list {
                 headers.insert(*name, value.parse().expect("a header"));
             }
-            let (error, passing) = meaning(&url, &url, *status, &headers, false);
+            let (error, transient) = map_status(&url, &url, *status, &headers, false);
             assert_eq!(error.kind(), *kind, "{status} {list:?}");
             assert!(error.to_string().contains(words), "{error}");
             assert!(!error.to_string().contains("secret"), "{error}");
-            assert_eq!(passing, *status == 503);
+            assert_eq!(transient, *status == 503);
         }
     }
 }

@@ -1,8 +1,8 @@
-//! A repository's listing, and which of its files is meant.
+//! Selects a file from a repository's listing.
 //!
-//! The choice is the one the field is used to (llama.cpp's `-hf`): a label must be followed by `.` or `-` in the name,
-//! without a label Q4_K_M comes first, then Q8_0, then whatever is first; projectors, importance matrices and draft
-//! heads, which also end in `.gguf`, are never chosen.
+//! The selection is that of llama.cpp's `-hf`: a label must be followed by `.` or `-` in the name; without a label
+//! Q4_K_M comes first, then Q8_0, then the first file. Projectors, importance matrices and draft heads, which also end
+//! in `.gguf`, are never selected by label or default.
 
 use serde::Deserialize;
 
@@ -10,9 +10,9 @@ use crate::error::{Error, Result};
 use crate::model::HubFile;
 use crate::model::reference::is_sha256;
 
-/// One entry of `GET /api/models/{repo}/tree/{revision}`.
+/// An entry of `GET /api/models/{repo}/tree/{revision}`.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Entry {
+pub(crate) struct TreeEntry {
     #[serde(rename = "type")]
     kind: String,
     /// From the root of the repository.
@@ -22,20 +22,20 @@ pub(crate) struct Entry {
     lfs: Option<Lfs>,
 }
 
-/// Where the content lies in large-file storage, the hash is of the content; `oid` beside it is git's.
+/// Large-file data of an entry. Its `oid` is the SHA-256 of the content; the entry's own `oid` is git's.
 #[derive(Debug, Clone, Deserialize)]
 struct Lfs {
     oid: String,
     size: Option<u64>,
 }
 
-impl Entry {
-    /// Bytes.
+impl TreeEntry {
+    /// Returns the size of the content in bytes.
     pub(crate) fn size(&self) -> u64 {
         self.lfs.as_ref().and_then(|lfs| lfs.size).unwrap_or(self.size)
     }
 
-    /// The hash of the content, where the hub keeps one.
+    /// Returns the SHA-256 of the content, if the hub has one.
     pub(crate) fn sha256(&self) -> Option<String> {
         let hash = self.lfs.as_ref()?.oid.to_ascii_lowercase();
         let hash = hash.strip_prefix("sha256:").unwrap_or(&hash);
@@ -43,12 +43,12 @@ impl Entry {
     }
 }
 
-/// The file that is meant.
-pub(crate) fn choose<'a>(repo: &str, entries: &'a [Entry], file: &HubFile) -> Result<&'a Entry> {
+/// Selects a file. Fails with the available names if none matches, or for a part of a split model.
+pub(crate) fn select_file<'a>(repo: &str, entries: &'a [TreeEntry], file: &HubFile) -> Result<&'a TreeEntry> {
     let files = || entries.iter().filter(|entry| entry.kind == "file");
     let models = || files().filter(|entry| is_model(&entry.path));
     if models().next().is_none() {
-        let holds = sample(files().map(|entry| entry.path.as_str()));
+        let holds = list_names(files().map(|entry| entry.path.as_str()));
         return Err(Error::invalid_request(format!(
             "repository `{repo}` holds no GGUF model, only {holds}; look for a GGUF conversion of it"
         )));
@@ -62,14 +62,14 @@ pub(crate) fn choose<'a>(repo: &str, entries: &'a [Entry], file: &HubFile) -> Re
             .or_else(|| models().next()),
     };
     let Some(found) = found else {
-        let holds = sample(models().map(|entry| entry.path.as_str()));
-        let asked = match file {
+        let holds = list_names(models().map(|entry| entry.path.as_str()));
+        let requested = match file {
             HubFile::Path { path } => path,
             HubFile::Quantization { label } => label,
             HubFile::Default => "",
         };
         return Err(Error::invalid_request(format!(
-            "repository `{repo}` has nothing named `{asked}`; it has {holds}"
+            "repository `{repo}` has nothing named `{requested}`; it has {holds}"
         )));
     };
     if is_part(&found.path) {
@@ -81,7 +81,7 @@ pub(crate) fn choose<'a>(repo: &str, entries: &'a [Entry], file: &HubFile) -> Re
     Ok(found)
 }
 
-/// Whether `label` stands in `path` as a whole word: bounded as in `model-Q4_K_M.gguf`, `Q8_0/model.gguf`.
+/// Returns whether `path` contains `label` as a whole word, as in `model-Q4_K_M.gguf` or `Q8_0/model.gguf`.
 pub(crate) fn has_label(path: &str, label: &str) -> bool {
     let (path, label) = (path.to_ascii_lowercase(), label.to_ascii_lowercase());
     path.match_indices(&label).any(|(at, _)| {
@@ -94,10 +94,10 @@ pub(crate) fn has_label(path: &str, label: &str) -> bool {
 fn is_model(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
     let name = path.rsplit('/').next().unwrap_or_default();
-    name.ends_with(".gguf") && !BESIDE.iter().any(|word| name.contains(word))
+    name.ends_with(".gguf") && !AUXILIARY_MARKERS.iter().any(|word| name.contains(word))
 }
 
-/// Whether the name ends in `-00001-of-00003.gguf`.
+/// Returns whether the name ends in `-00001-of-00003.gguf`.
 fn is_part(path: &str) -> bool {
     let number = |text: &str| text.len() == 5 && text.bytes().all(|b| b.is_ascii_digit());
     let stem = path.get(..path.len().saturating_sub(5)).unwrap_or_default();
@@ -107,32 +107,32 @@ fn is_part(path: &str) -> bool {
     number(count) && front.rsplit_once('-').is_some_and(|(_, part)| number(part))
 }
 
-fn sample<'a>(paths: impl Iterator<Item = &'a str>) -> String {
+fn list_names<'a>(paths: impl Iterator<Item = &'a str>) -> String {
     let mut paths: Vec<String> = paths.map(|path| format!("`{}`", path.escape_debug())).collect();
     if paths.is_empty() {
         return "nothing".to_owned();
     }
-    let more = paths.len().saturating_sub(SHOWN);
-    paths.truncate(SHOWN);
+    let more = paths.len().saturating_sub(MAX_LISTED_NAMES);
+    paths.truncate(MAX_LISTED_NAMES);
     match more {
         0 => paths.join(", "),
         _ => format!("{} and {more} more", paths.join(", ")),
     }
 }
 
-/// GGUF files that are not models by themselves.
-const BESIDE: &[&str] = &["mmproj", "imatrix", "mtp-", "eagle3-", "dflash-", "dspark-"];
+/// Name parts of GGUF files that are not models by themselves.
+const AUXILIARY_MARKERS: &[&str] = &["mmproj", "imatrix", "mtp-", "eagle3-", "dflash-", "dspark-"];
 
-/// Names that an error lists at most.
-const SHOWN: usize = 8;
+/// Maximum number of names in an error.
+const MAX_LISTED_NAMES: usize = 8;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::error::ErrorKind::{InvalidRequest, Unsupported};
 
-    fn entries(paths: &[&str]) -> Vec<Entry> {
-        let entry = |path: &&str| Entry {
+    fn entries(paths: &[&str]) -> Vec<TreeEntry> {
+        let entry = |path: &&str| TreeEntry {
             kind: "file".to_owned(),
             path: (*path).to_owned(),
             size: 1,
@@ -173,7 +173,7 @@ mod tests {
         for (paths, file, expected) in table {
             let entries = entries(paths);
             assert_eq!(
-                choose("o/r", &entries, file).map(|e| e.path.as_str()),
+                select_file("o/r", &entries, file).map(|e| e.path.as_str()),
                 Ok(*expected),
                 "{file:?}"
             );
@@ -202,7 +202,7 @@ mod tests {
             (&[], &HubFile::Default, InvalidRequest, "nothing"),
         ];
         for (paths, file, kind, words) in table {
-            let error = choose("o/r", &entries(paths), file).expect_err("refused");
+            let error = select_file("o/r", &entries(paths), file).expect_err("refused");
             assert_eq!(error.kind(), *kind, "{error}");
             assert!(error.to_string().contains(words), "{error}");
         }

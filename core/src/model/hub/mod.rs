@@ -20,22 +20,23 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use client::{Answer, Ask, Client, Follow, is_commit};
-pub(crate) use error::Failure;
+use client::{Follow, HubClient, HubRequest, HubResponse, is_commit};
+pub(crate) use error::HubError;
+use error::header_text;
 pub(crate) use listing::has_label;
-use listing::{Entry, choose};
+use listing::{TreeEntry, select_file};
 pub(crate) use range::Ranges;
 
 use super::reference::{HubFile, ModelRef};
 use crate::error::{Error, Result};
 use crate::net::retry::RetryPolicy;
-use crate::net::url::{is_loopback, shown};
+use crate::net::url::{is_loopback, redact_url};
 
-/// Where models come from: Hugging Face, or a mirror that speaks like it. Cheap to clone.
+/// A source of models: Hugging Face, or a mirror with the same API. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Hub {
     base: Url,
-    client: Client,
+    client: HubClient,
     limits: HubLimits,
 }
 
@@ -48,22 +49,22 @@ pub struct HubLimits {
     pub retry: RetryPolicy,
 }
 
-/// One file at the hub, known before its first byte.
+/// A resolved file of the hub.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Remote {
-    /// The file's own name: as the network says it, so never part of a path on disk.
+    /// File name, as received from the network, so never part of a path on disk.
     pub name: String,
-    /// The exact reference: with the file that was chosen, and the revision as it was asked for.
+    /// Exact reference: with the selected file and the requested revision.
     pub source: ModelRef,
-    /// Where its bytes are, pinned to `commit` where that is known. May hold a query of the caller's.
+    /// Address of the bytes, pinned to `commit` if that is known. May contain a query of the caller's.
     pub url: String,
-    /// The whole file, in bytes.
+    /// Size of the file in bytes.
     pub size_bytes: u64,
-    /// 64 lower-case hex digits. Nothing only behind a bare address whose server and fragment do not say it.
+    /// 64 lower-case hex digits. Unset only for a plain address without a hash in its fragment or response.
     pub sha256: Option<String>,
-    /// The commit of the repository.
+    /// Commit of the repository.
     pub commit: Option<String>,
-    /// `ETag` or `Last-Modified`, where there is no hash: tells whether bytes kept from yesterday still belong to it.
+    /// `ETag` or `Last-Modified` of a plain address: without a hash it decides whether a partial file can be resumed.
     pub version: Option<String>,
 }
 
@@ -80,7 +81,7 @@ impl Default for HubLimits {
 }
 
 impl Hub {
-    /// The hub at this base address. The token, where there is one, goes to that address only.
+    /// Creates a client of the hub at this base address. The token is sent to its origin only.
     ///
     /// # Errors
     /// [`Error::InvalidRequest`] if the address is malformed, or plain `http` to another machine.
@@ -88,12 +89,12 @@ impl Hub {
         Self::with_limits(base, token, HubLimits::default())
     }
 
-    /// [`Self::new`] with other limits.
+    /// Creates a client like [`Self::new`], with other limits.
     ///
     /// # Errors
     /// As [`Self::new`].
     pub fn with_limits(base: &str, token: Option<&str>, limits: HubLimits) -> Result<Self> {
-        let wrong = |what: &str| Error::invalid_request(format!("the hub's address `{}` {what}", shown(base)));
+        let wrong = |what: &str| Error::invalid_request(format!("the hub's address `{}` {what}", redact_url(base)));
         let mut url = Url::parse(base).map_err(|_| wrong("is malformed; it looks like `https://huggingface.co`"))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(wrong("must not hold a user name or password; give a hub token instead"));
@@ -110,7 +111,7 @@ impl Hub {
         if !url.path().ends_with('/') {
             url.set_path(&format!("{}/", url.path()));
         }
-        let client = Client::new(&url, token, limits.idle_timeout)?;
+        let client = HubClient::new(&url, token, limits.idle_timeout)?;
         Ok(Self {
             base: url,
             client,
@@ -118,14 +119,14 @@ impl Hub {
         })
     }
 
-    /// Finds out what a reference stands for. Tries again where that may help.
+    /// Resolves a reference to a file of the hub. Retries transient errors.
     ///
     /// # Errors
-    /// [`Error::InvalidRequest`] if there is no such thing, or the reference is not one to the network;
-    /// [`Error::Unauthorized`], [`Error::RateLimited`], [`Error::Network`] and [`Error::Provider`] as the hub says;
+    /// [`Error::InvalidRequest`] if it does not exist, or is a path; [`Error::NotInstalled`] for an id;
+    /// [`Error::Unauthorized`], [`Error::RateLimited`], [`Error::Network`] and [`Error::Provider`] for errors of the hub;
     /// [`Error::Unsupported`] for a split model.
     pub async fn resolve(&self, reference: &ModelRef) -> Result<Remote> {
-        reference.check()?;
+        reference.validate()?;
         match reference {
             ModelRef::Hub { repo, revision, file } => self.resolve_file(repo, revision.as_deref(), file).await,
             ModelRef::Url { url, sha256 } => self.resolve_address(url, sha256.as_deref()).await,
@@ -138,21 +139,21 @@ impl Hub {
         }
     }
 
-    /// Retries of this hub's requests.
+    /// Returns the retry policy of this hub's requests.
     pub(crate) fn retry_policy(&self) -> &RetryPolicy {
         &self.limits.retry
     }
 
     async fn resolve_file(&self, repo: &str, revision: Option<&str>, file: &HubFile) -> Result<Remote> {
-        let asked = revision.unwrap_or("main");
-        let mut commit = self.commit(repo, asked).await?;
-        let entries = self.listing(repo, commit.as_deref().unwrap_or(asked)).await;
+        let requested = revision.unwrap_or("main");
+        let mut commit = self.fetch_commit(repo, requested).await?;
+        let entries = self.fetch_listing(repo, commit.as_deref().unwrap_or(requested)).await;
         let (path, size, mut sha256) = match (entries, file) {
             (Ok(entries), _) => {
-                let entry = choose(repo, &entries, file)?;
+                let entry = select_file(repo, &entries, file)?;
                 (entry.path.clone(), Some(entry.size()), entry.sha256())
             }
-            (Err(failure), HubFile::Path { path }) if failure.status == Some(404) && !failure.named => {
+            (Err(failure), HubFile::Path { path }) if failure.status == Some(404) && !failure.has_error_code => {
                 (path.clone(), None, None)
             }
             (Err(failure), _) => return Err(failure.error),
@@ -163,29 +164,29 @@ impl Hub {
             revision: revision.map(str::to_owned),
             file: exact,
         };
-        // The listing comes from the network; what it named has to be a name that a person could have given.
-        source.check().map_err(|_| {
+        // The listing comes from the network, so validate its file name like a user's.
+        source.validate().map_err(|_| {
             Error::provider(format!(
                 "repository `{repo}` lists a file with a malformed name; report it to the hub"
             ))
         })?;
 
-        let mut url = self.file_address(repo, commit.as_deref().unwrap_or(asked), &path)?;
+        let mut url = self.file_url(repo, commit.as_deref().unwrap_or(requested), &path)?;
         let size_bytes = match (size, &sha256) {
             (Some(size), Some(_)) => size,
             _ => {
-                let answer = self
-                    .head(&url, Follow::SameHost)
+                let response = self
+                    .send_head(&url, Follow::SameHost)
                     .await
                     .map_err(|failure| failure.error)?;
-                sha256 = sha256.or(answer.linked.sha256.clone());
-                if let (None, Some(told)) = (&commit, answer.linked.commit.clone()) {
-                    url = self.file_address(repo, &told, &path)?;
+                sha256 = sha256.or(response.file.sha256.clone());
+                if let (None, Some(told)) = (&commit, response.file.commit.clone()) {
+                    url = self.file_url(repo, &told, &path)?;
                     commit = Some(told);
                 }
-                match size.or(answer.linked.size) {
+                match size.or(response.file.size) {
                     Some(size) => size,
-                    None => self.measure(&url).await?.0,
+                    None => self.fetch_size(&url).await?.0,
                 }
             }
         };
@@ -201,11 +202,11 @@ impl Hub {
     }
 
     async fn resolve_address(&self, address: &str, sha256: Option<&str>) -> Result<Remote> {
-        let malformed = |_| Error::invalid_request(format!("the address `{}` is malformed", shown(address)));
+        let malformed = |_| Error::invalid_request(format!("the address `{}` is malformed", redact_url(address)));
         let url = Url::parse(address).map_err(malformed)?;
-        let (size_bytes, answer) = self.measure(&url).await?;
-        let headers = answer.response.headers();
-        let version = text(headers, "etag").or(text(headers, "last-modified"));
+        let (size_bytes, response) = self.fetch_size(&url).await?;
+        let headers = response.response.headers();
+        let version = header_text(headers, "etag").or(header_text(headers, "last-modified"));
         let name = url.path_segments().and_then(|mut parts| parts.next_back());
         Ok(Remote {
             name: name.unwrap_or_default().to_owned(),
@@ -215,56 +216,56 @@ impl Hub {
             },
             url: url.into(),
             size_bytes,
-            sha256: sha256.map(str::to_owned).or(answer.linked.sha256.clone()),
+            sha256: sha256.map(str::to_owned).or(response.file.sha256.clone()),
             commit: None,
             version: version.map(str::to_owned),
         })
     }
 
-    /// The commit behind a branch or tag. Nothing where the hub has no such interface.
-    async fn commit(&self, repo: &str, revision: &str) -> Result<Option<String>> {
+    /// Fetches the commit of a branch or tag. Returns `None` if the hub lacks this API.
+    async fn fetch_commit(&self, repo: &str, revision: &str) -> Result<Option<String>> {
         if is_commit(revision) {
             return Ok(Some(revision.to_owned()));
         }
-        let url = self.address(&format!("api/models/{repo}/revision/{}", escaped(revision)))?;
-        match self.json::<Revision>(&url).await {
+        let url = self.api_url(&format!("api/models/{repo}/revision/{}", escape_segment(revision)))?;
+        match self.fetch_json::<Revision>(&url).await {
             Ok((revision, _)) => Ok(revision.sha.filter(|sha| is_commit(sha))),
-            Err(failure) if failure.status == Some(404) && !failure.named => Ok(None),
+            Err(failure) if failure.status == Some(404) && !failure.has_error_code => Ok(None),
             Err(failure) => Err(failure.error),
         }
     }
 
-    async fn listing(&self, repo: &str, revision: &str) -> Result<Vec<Entry>, Failure> {
-        let path = format!("api/models/{repo}/tree/{}?recursive=true", escaped(revision));
-        let mut next = Some(self.address(&path).map_err(Failure::fatal)?);
+    async fn fetch_listing(&self, repo: &str, revision: &str) -> Result<Vec<TreeEntry>, HubError> {
+        let path = format!("api/models/{repo}/tree/{}?recursive=true", escape_segment(revision));
+        let mut next = Some(self.api_url(&path).map_err(HubError::permanent)?);
         let mut entries = Vec::new();
-        for _ in 0..PAGES {
+        for _ in 0..MAX_PAGES {
             let Some(url) = next else {
                 return Ok(entries);
             };
-            let (page, headers) = self.json::<Vec<Entry>>(&url).await?;
+            let (page, headers) = self.fetch_json::<Vec<TreeEntry>>(&url).await?;
             entries.extend(page);
-            let link = text(&headers, "link").and_then(next_page);
+            let link = header_text(&headers, "link").and_then(next_page_url);
             // Ignore pagination links to another origin.
             next = link
                 .and_then(|link| url.join(&link).ok())
                 .filter(|next| next.origin() == url.origin());
         }
-        Err(Failure::fatal(Error::provider(format!(
+        Err(HubError::permanent(Error::provider(format!(
             "the listing of `{repo}` has no end; name the file, as in `hf:{repo}/FILE.gguf`"
         ))))
     }
 
-    /// Size and headers of a file at its final address, for servers without the hub's API.
-    async fn measure(&self, url: &Url) -> Result<(u64, Answer)> {
-        let told = |answer: &Answer| {
-            let length = text(answer.response.headers(), "content-length");
-            answer.linked.size.or(length.and_then(|length| length.parse().ok()))
+    /// Fetches size and headers of a file at its final address, for servers without the hub's API.
+    async fn fetch_size(&self, url: &Url) -> Result<(u64, HubResponse)> {
+        let told = |response: &HubResponse| {
+            let length = header_text(response.response.headers(), "content-length");
+            response.file.size.or(length.and_then(|length| length.parse().ok()))
         };
-        match self.head(url, Follow::All).await {
-            Ok(answer) => {
-                if let Some(size) = told(&answer).filter(|size| *size > 0) {
-                    return Ok((size, answer));
+        match self.send_head(url, Follow::All).await {
+            Ok(response) => {
+                if let Some(size) = told(&response).filter(|size| *size > 0) {
+                    return Ok((size, response));
                 }
             }
             // No response at all: a GET would fail too.
@@ -272,65 +273,69 @@ impl Hub {
             Err(_) => {}
         }
         // Some servers refuse HEAD, and presigned addresses are signed for GET alone.
-        let answer = self
-            .patiently(|| {
-                let mut ask = Ask::new(Method::GET, url, Follow::All);
-                ask.range = Some("bytes=0-0");
-                self.client.send(ask)
+        let response = self
+            .retry(|| {
+                let mut request = HubRequest::new(Method::GET, url, Follow::All);
+                request.range = Some("bytes=0-0");
+                self.client.send(request)
             })
             .await
             .map_err(|failure| failure.error)?;
-        let range = text(answer.response.headers(), "content-range");
-        let total = range.and_then(range::Span::parse).and_then(|span| span.total);
-        let whole = (answer.response.status() == 200).then(|| told(&answer)).flatten();
-        let size = answer.linked.size.or(total).or(whole);
+        let range = header_text(response.response.headers(), "content-range");
+        let total = range
+            .and_then(range::ContentRange::from_header)
+            .and_then(|span| span.total);
+        let whole = (response.response.status() == 200).then(|| told(&response)).flatten();
+        let size = response.file.size.or(total).or(whole);
         match size.filter(|size| *size > 0) {
-            Some(size) => Ok((size, answer)),
+            Some(size) => Ok((size, response)),
             None => Err(Error::provider(format!(
                 "`{}` does not say how big `{}` is; take it from another place",
-                error::host(url),
-                shown(url.as_str())
+                error::host_and_port(url),
+                redact_url(url.as_str())
             ))),
         }
     }
 
-    async fn head(&self, url: &Url, follow: Follow) -> Result<Answer, Failure> {
-        self.patiently(|| self.client.send(Ask::new(Method::HEAD, url, follow)))
+    async fn send_head(&self, url: &Url, follow: Follow) -> Result<HubResponse, HubError> {
+        self.retry(|| self.client.send(HubRequest::new(Method::HEAD, url, follow)))
             .await
     }
 
-    async fn json<T: DeserializeOwned>(&self, url: &Url) -> Result<(T, HeaderMap), Failure> {
-        self.patiently(|| async {
-            let mut answer = self.client.send(Ask::new(Method::GET, url, Follow::SameHost)).await?;
+    async fn fetch_json<T: DeserializeOwned>(&self, url: &Url) -> Result<(T, HeaderMap), HubError> {
+        self.retry(|| async {
+            let mut response = self.client.send(HubRequest::new(Method::GET, url, Follow::SameHost)).await?;
             let mut body = Vec::new();
-            let cut = |cause| error::unreachable(url, cause);
-            while let Some(bytes) = answer.response.chunk().await.map_err(cut)? {
+            let cut = |cause| error::connection_error(url, cause);
+            while let Some(bytes) = response.response.chunk().await.map_err(cut)? {
                 body.extend_from_slice(&bytes);
-                if body.len() > LISTING {
+                if body.len() > MAX_JSON_BYTES {
                     break;
                 }
             }
             let value = serde_json::from_slice(&body).map_err(|_| {
-                Failure::fatal(Error::provider(format!(
+                HubError::permanent(Error::provider(format!(
                     "`{}` does not answer like a model hub; check its address, and whether this network wants a sign-in",
-                    error::host(url)
+                    error::host_and_port(url)
                 )))
             })?;
-            Ok((value, answer.response.headers().clone()))
+            Ok((value, response.response.headers().clone()))
         })
         .await
     }
 
     /// Retries transient failures, at most 3 attempts: no transfer has started and the caller waits for the first
     /// event.
-    async fn patiently<T, F>(&self, ask: impl Fn() -> F) -> Result<T, Failure>
+    async fn retry<T, F>(&self, request: impl Fn() -> F) -> Result<T, HubError>
     where
-        F: Future<Output = Result<T, Failure>>,
+        F: Future<Output = Result<T, HubError>>,
     {
         let mut failed = 0;
         loop {
-            match ask().await {
-                Err(failure) if failure.passing && failed + 1 < self.limits.retry.attempts.min(QUESTIONS) => {
+            match request().await {
+                Err(failure)
+                    if failure.transient && failed + 1 < self.limits.retry.attempts.min(MAX_METADATA_ATTEMPTS) =>
+                {
                     failed += 1;
                     tokio::time::sleep(self.limits.retry.backoff(failed)).await;
                 }
@@ -339,12 +344,16 @@ impl Hub {
         }
     }
 
-    fn file_address(&self, repo: &str, revision: &str, path: &str) -> Result<Url> {
-        let path: Vec<String> = path.split('/').map(escaped).collect();
-        self.address(&format!("{repo}/resolve/{}/{}", escaped(revision), path.join("/")))
+    fn file_url(&self, repo: &str, revision: &str, path: &str) -> Result<Url> {
+        let path: Vec<String> = path.split('/').map(escape_segment).collect();
+        self.api_url(&format!(
+            "{repo}/resolve/{}/{}",
+            escape_segment(revision),
+            path.join("/")
+        ))
     }
 
-    fn address(&self, path: &str) -> Result<Url> {
+    fn api_url(&self, path: &str) -> Result<Url> {
         self.base
             .join(path)
             .map_err(|cause| Error::internal(format!("could not build the address of `{path}`: {cause}")))
@@ -356,32 +365,28 @@ struct Revision {
     sha: Option<String>,
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
+fn escape_segment(segment: &str) -> String {
+    utf8_percent_encode(segment, SEGMENT_ESCAPES).to_string()
 }
 
-fn escaped(segment: &str) -> String {
-    utf8_percent_encode(segment, IN_SEGMENT).to_string()
-}
-
-/// The address in `<…>; rel="next"`, among others.
-fn next_page(link: &str) -> Option<String> {
+/// Returns the URL of the `rel="next"` link of a `Link` header.
+fn next_page_url(link: &str) -> Option<String> {
     let next = link.split(',').find(|part| part.contains("rel=\"next\""))?;
     let (_, rest) = next.split_once('<')?;
     Some(rest.split_once('>')?.0.to_owned())
 }
 
-/// What a segment of a path may hold bare.
-const IN_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+/// Characters to escape in a path segment.
+const SEGMENT_ESCAPES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// Pages of a listing, of a thousand entries each, before it counts as endless.
-const PAGES: usize = 100;
+/// Maximum number of pages of a listing, of a thousand entries each.
+const MAX_PAGES: usize = 100;
 
-/// Times that a question is asked before a download begins, at most.
-const QUESTIONS: u32 = 3;
+/// Maximum attempts of a metadata request.
+const MAX_METADATA_ATTEMPTS: u32 = 3;
 
-/// Bytes of one answer of the programming interface, at most.
-const LISTING: usize = 16 << 20;
+/// Maximum size of one API response.
+const MAX_JSON_BYTES: usize = 16 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -421,7 +426,7 @@ mod tests {
     #[test]
     fn revision_and_path_stay_one_segment_each() {
         let hub = Hub::new("https://host/mirror", None).expect("a hub");
-        let url = hub.file_address("o/r", "refs/pr/1", "a b/m?.gguf").expect("an address");
+        let url = hub.file_url("o/r", "refs/pr/1", "a b/m?.gguf").expect("an address");
         assert_eq!(
             url.as_str(),
             "https://host/mirror/o/r/resolve/refs%2Fpr%2F1/a%20b/m%3F.gguf"
@@ -431,7 +436,7 @@ mod tests {
     #[test]
     fn the_next_page_is_found_among_links() {
         let link = "<https://a/1>; rel=\"prev\", <https://a/2?c=x>; rel=\"next\"";
-        assert_eq!(next_page(link).as_deref(), Some("https://a/2?c=x"));
-        assert_eq!(next_page("<https://a/1>; rel=\"prev\""), None);
+        assert_eq!(next_page_url(link).as_deref(), Some("https://a/2?c=x"));
+        assert_eq!(next_page_url("<https://a/1>; rel=\"prev\""), None);
     }
 }

@@ -1,47 +1,47 @@
 //! Reads a file by range requests; each response is validated before a byte of it is used.
 //!
 //! A server may ignore ranges, return a wrong offset or total, send a sign-in page, truncate, or send too much.
-//! [`Piece::chunk`] returns only bytes that directly follow those of the caller. Presigned storage sends no `ETag`, so
-//! size and commit are compared instead, and the hash is verified at the end. The storage address is reused for the
-//! next range until it fails once, because it expires.
+//! [`RangeReader::next_chunk`] returns only bytes that directly follow those of the caller. Presigned storage sends no
+//! `ETag`, so size and hash headers are compared instead, and the hash is verified at the end. The storage URL is reused
+//! for the next range until a request fails, because it expires.
 
 use reqwest::{Method, StatusCode};
 use url::Url;
 
-use super::client::{Ask, Follow};
-use super::error::{self, Failure};
-use super::{Hub, Remote, text};
+use super::client::{Follow, HubRequest};
+use super::error::{self, HubError, header_text};
+use super::{Hub, Remote};
 use crate::error::Error;
-use crate::net::url::shown;
+use crate::net::url::redact_url;
 
-/// Opens pieces of one file.
+/// Opens ranges of one remote file.
 #[derive(Debug)]
 pub(crate) struct Ranges<'a> {
     hub: &'a Hub,
     remote: &'a Remote,
-    /// Where the last redirect led.
-    storage: Option<Url>,
+    /// Target of the last redirect.
+    storage_url: Option<Url>,
 }
 
-/// One piece, as it comes.
+/// Reads one range as it arrives.
 #[derive(Debug)]
-pub(crate) struct Piece<'a> {
+pub(crate) struct RangeReader<'a> {
     response: reqwest::Response,
     remote: &'a Remote,
     from: Url,
-    /// Bytes that come first although the caller has them: the server ignores ranges.
+    /// Bytes to discard, which the caller has already: the server ignores ranges.
     skip: u64,
-    /// Where in the file the next byte for the caller lies.
-    at: u64,
-    /// Where the piece ends.
+    /// Offset in the file of the next byte for the caller.
+    position: u64,
+    /// End of the range.
     end: u64,
-    /// Bytes that came over the network.
+    /// Bytes received from the network.
     pub(crate) received: u64,
 }
 
-/// `Content-Range: bytes 0-99/1000`.
+/// A parsed header `Content-Range: bytes 0-99/1000`.
 #[derive(Debug, PartialEq)]
-pub(super) struct Span {
+pub(super) struct ContentRange {
     start: u64,
     pub(super) total: Option<u64>,
 }
@@ -51,61 +51,61 @@ impl<'a> Ranges<'a> {
         Self {
             hub,
             remote,
-            storage: None,
+            storage_url: None,
         }
     }
 
     /// Opens the bytes from `start` up to `end`, or to the end of the file.
-    pub(crate) async fn open(&mut self, start: u64, end: Option<u64>) -> Result<Piece<'a>, Failure> {
-        let opened = self.try_open(start, end).await;
+    pub(crate) async fn open_range(&mut self, start: u64, end: Option<u64>) -> Result<RangeReader<'a>, HubError> {
+        let opened = self.request_range(start, end).await;
         if opened.is_err() {
-            self.forget_storage();
+            self.clear_storage_url();
         }
         opened
     }
 
-    /// The next piece asks the hub again where the bytes are: after a failure the address may have expired.
-    pub(crate) fn forget_storage(&mut self) {
-        self.storage = None;
+    /// Clears the storage URL, which may have expired: the next range asks the hub again.
+    pub(crate) fn clear_storage_url(&mut self) {
+        self.storage_url = None;
     }
 
-    async fn try_open(&mut self, start: u64, end: Option<u64>) -> Result<Piece<'a>, Failure> {
+    async fn request_range(&mut self, start: u64, end: Option<u64>) -> Result<RangeReader<'a>, HubError> {
         let size = self.remote.size_bytes;
         let end = end.map_or(size, |end| end.min(size));
         let hub_url = Url::parse(&self.remote.url)
-            .map_err(|cause| Failure::fatal(Error::internal(format!("malformed address of a file: {cause}"))))?;
-        let url = self.storage.as_ref().unwrap_or(&hub_url);
+            .map_err(|cause| HubError::permanent(Error::internal(format!("malformed address of a file: {cause}"))))?;
+        let url = self.storage_url.as_ref().unwrap_or(&hub_url);
         let range = format!("bytes={start}-{}", end.saturating_sub(1));
-        let ask = Ask {
+        let request = HubRequest {
             method: Method::GET,
             url,
-            about: &hub_url,
+            shown: &hub_url,
             range: Some(&range),
             follow: Follow::All,
         };
-        let answer = match self.hub.client.send(ask).await {
-            Ok(answer) => answer,
-            Err(failure) => return Err(self.expired(&hub_url, failure)),
+        let response = match self.hub.client.send(request).await {
+            Ok(response) => response,
+            Err(failure) => return Err(self.mark_expired(&hub_url, failure)),
         };
-        let from = answer.url;
-        let linked = answer.linked;
-        if linked.size.is_some_and(|told| told != size)
-            || linked.sha256.is_some() && self.remote.sha256.is_some() && linked.sha256 != self.remote.sha256
+        let from = response.url;
+        let file = response.file;
+        if file.size.is_some_and(|announced| announced != size)
+            || file.sha256.is_some() && self.remote.sha256.is_some() && file.sha256 != self.remote.sha256
         {
-            return Err(wrong(&from, "now has another file in its place; try again"));
+            return Err(protocol_error(&from, "now has another file in its place; try again"));
         }
-        if text(answer.response.headers(), "content-type").is_some_and(|kind| kind.starts_with("text/html")) {
-            return Err(wrong(
+        if header_text(response.response.headers(), "content-type").is_some_and(|kind| kind.starts_with("text/html")) {
+            return Err(protocol_error(
                 &from,
                 "sends a web page instead of the model; check the address, and whether this network wants a sign-in",
             ));
         }
-        let length = answer.response.content_length();
-        let skip = if answer.response.status() == StatusCode::PARTIAL_CONTENT {
-            let span = text(answer.response.headers(), "content-range").and_then(Span::parse);
-            let span = span.ok_or_else(|| wrong(&from, "sends a part without saying which"))?;
-            if span.start != start || span.total.is_some_and(|total| total != size) {
-                return Err(wrong(
+        let length = response.response.content_length();
+        let skip = if response.response.status() == StatusCode::PARTIAL_CONTENT {
+            let range = header_text(response.response.headers(), "content-range").and_then(ContentRange::from_header);
+            let range = range.ok_or_else(|| protocol_error(&from, "sends a part without saying which"))?;
+            if range.start != start || range.total.is_some_and(|total| total != size) {
+                return Err(protocol_error(
                     &from,
                     "sends another part of the file, or of another file; try again later",
                 ));
@@ -113,7 +113,7 @@ impl<'a> Ranges<'a> {
             0
         } else {
             if length.is_some_and(|length| length != size) {
-                return Err(wrong(
+                return Err(protocol_error(
                     &from,
                     "has a file of another size than it announced; try again later",
                 ));
@@ -121,27 +121,27 @@ impl<'a> Ranges<'a> {
             start
         };
         if from.origin() != hub_url.origin() {
-            self.storage = Some(from.clone());
+            self.storage_url = Some(from.clone());
         }
-        Ok(Piece {
-            response: answer.response,
+        Ok(RangeReader {
+            response: response.response,
             remote: self.remote,
             from,
             skip,
-            at: start,
+            position: start,
             end,
             received: 0,
         })
     }
 
-    /// Storage refuses an address that was good a minute ago; the hub has a fresh one.
-    fn expired(&self, hub_url: &Url, mut failure: Failure) -> Failure {
-        let by_storage = failure.by.as_ref().is_some_and(|by| *by != hub_url.origin());
+    /// Marks the rejection of an expired storage URL as transient: the hub returns a fresh one.
+    fn mark_expired(&self, hub_url: &Url, mut failure: HubError) -> HubError {
+        let by_storage = failure.origin.as_ref().is_some_and(|by| *by != hub_url.origin());
         if by_storage && matches!(failure.status, Some(400 | 401 | 403 | 404 | 410)) {
-            failure.passing = true;
+            failure.transient = true;
             failure.error = Error::network(format!(
                 "the storage of `{}` refuses the address that the hub gave for `{}`; try again",
-                error::host(hub_url),
+                error::host_and_port(hub_url),
                 self.remote.name
             ));
         }
@@ -149,15 +149,15 @@ impl<'a> Ranges<'a> {
     }
 }
 
-impl Piece<'_> {
-    /// The next bytes of the file. Nothing once the piece is complete; what a server sends beyond it is not read.
-    pub(crate) async fn chunk(&mut self) -> Result<Option<bytes::Bytes>, Failure> {
-        while self.at < self.end {
-            let cut = |cause| error::unreachable(&self.from, cause);
+impl RangeReader<'_> {
+    /// Returns the next bytes of the file; `None` at the end of the range. Bytes beyond it are not read.
+    pub(crate) async fn next_chunk(&mut self) -> Result<Option<bytes::Bytes>, HubError> {
+        while self.position < self.end {
+            let cut = |cause| error::connection_error(&self.from, cause);
             let Some(mut bytes) = self.response.chunk().await.map_err(cut)? else {
-                return Err(Failure::passing(Error::network(format!(
+                return Err(HubError::transient(Error::network(format!(
                     "`{}` ended `{}` early; try again",
-                    error::host(&self.from),
+                    error::host_and_port(&self.from),
                     self.remote.name
                 ))));
             };
@@ -168,37 +168,40 @@ impl Piece<'_> {
             if bytes.is_empty() {
                 continue;
             }
-            let room = self.end - self.at;
+            let room = self.end - self.position;
             if bytes.len() as u64 > room {
                 if self.end == self.remote.size_bytes {
-                    return Err(wrong(&self.from, "sends more bytes than the file has; try again later"));
+                    return Err(protocol_error(
+                        &self.from,
+                        "sends more bytes than the file has; try again later",
+                    ));
                 }
                 bytes.truncate(room as usize);
             }
-            self.look_at_beginning(&bytes)?;
-            self.at += bytes.len() as u64;
+            self.check_magic(&bytes)?;
+            self.position += bytes.len() as u64;
             return Ok(Some(bytes));
         }
         Ok(None)
     }
 
-    fn look_at_beginning(&self, bytes: &[u8]) -> Result<(), Failure> {
-        let expected = MAGIC.get(self.at as usize..).unwrap_or_default();
+    fn check_magic(&self, bytes: &[u8]) -> Result<(), HubError> {
+        let expected = GGUF_MAGIC.get(self.position as usize..).unwrap_or_default();
         if expected.iter().zip(bytes).all(|(expected, byte)| expected == byte) {
             return Ok(());
         }
-        Err(wrong(
+        Err(protocol_error(
             &self.from,
             &format!(
                 "sends something that is not a GGUF model for `{}`; check the address",
-                shown(&self.remote.url)
+                redact_url(&self.remote.url)
             ),
         ))
     }
 }
 
-impl Span {
-    pub(super) fn parse(text: &str) -> Option<Self> {
+impl ContentRange {
+    pub(super) fn from_header(text: &str) -> Option<Self> {
         let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
         let (start, end) = range.split_once('-')?;
         let (start, end) = (start.trim().parse().ok()?, end.trim().parse::<u64>().ok()?);
@@ -210,12 +213,12 @@ impl Span {
     }
 }
 
-fn wrong(from: &Url, what: &str) -> Failure {
-    Failure::fatal(Error::provider(format!("`{}` {what}", error::host(from))))
+fn protocol_error(from: &Url, what: &str) -> HubError {
+    HubError::permanent(Error::provider(format!("`{}` {what}", error::host_and_port(from))))
 }
 
-/// What every GGUF file begins with.
-const MAGIC: &[u8] = b"GGUF";
+/// First bytes of every GGUF file.
+const GGUF_MAGIC: &[u8] = b"GGUF";
 
 #[cfg(test)]
 mod tests {
@@ -232,7 +235,11 @@ mod tests {
             ("bytes 0-99/x", None),
         ];
         for (text, expected) in table {
-            assert_eq!(Span::parse(text).map(|s| (s.start, s.total)), expected, "{text}");
+            assert_eq!(
+                ContentRange::from_header(text).map(|s| (s.start, s.total)),
+                expected,
+                "{text}"
+            );
         }
     }
 }

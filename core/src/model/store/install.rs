@@ -1,71 +1,72 @@
-//! From partial to whole, in one step that a kill cannot split.
+//! Installs a verified partial atomically.
 //!
 //! The record is written into a directory under `staging/`, the verified file is renamed into it, and the directory is
-//! renamed into `models/`. Killed before the first rename: the file is still a partial. Killed between the two: the next
-//! opening finishes it, for only verified files get there.
+//! renamed into `models/`. After a kill before the first rename, the file is still a partial. After a kill between the
+//! two, the next open completes the install, because only verified files get there.
 
 use std::fs;
 use std::path::Path;
 
-use super::partial::{Partial, remove};
+use super::files::{sync_directory, unique_suffix};
+use super::partial::{Partial, remove_file};
 use super::record::{InstalledModel, Record};
-use super::{MODELS, STAGING, Store, sync_directory};
+use super::{MODELS, STAGING, Store};
 use crate::error::{Error, Result};
 use crate::model::ModelRef;
 use crate::model::gguf::Head;
 
-/// What was found out about a file before it is installed.
+/// Verified facts about a file to be installed.
 #[derive(Debug)]
 pub(crate) struct Verified {
-    /// The file's name, as the network or the user says it.
+    /// File name, as given by the network or the user.
     pub(crate) name: String,
-    /// Of all its bytes.
+    /// SHA-256 of the file.
     pub(crate) sha256: String,
-    /// Its head.
+    /// Parsed head.
     pub(crate) head: Head,
-    /// Where it came from, exactly.
+    /// Exact reference or path it came from.
     pub(crate) source: String,
-    /// The commit it was taken at.
+    /// Commit of the repository.
     pub(crate) commit: Option<String>,
 }
 
 impl Store {
-    /// Makes a verified partial a model. If its bytes are here already, they stay and the partial goes.
+    /// Installs a verified partial. If a model with the same hash is installed, that is returned and the partial deleted.
     pub(crate) fn install(
         &self,
         partial: Partial,
         verified: &Verified,
-        asked: Option<&ModelRef>,
+        reference: Option<&ModelRef>,
     ) -> Result<InstalledModel> {
         partial.sync()?;
-        let _names = self.names();
+        let _index_lock = self.lock_index();
         let same = |(_, record): &(_, Record)| record.sha256 == verified.sha256;
         if let Some((at, mut record)) = self.records()?.into_iter().find(same) {
-            if asked.is_some_and(|asked| record.learn(asked)) {
+            if reference.is_some_and(|reference| record.add_reference(reference)) {
                 record.write(&at)?;
             }
-            let lock = partial.place.lock.clone();
+            let lock = partial.paths.lock.clone();
             partial.discard()?;
-            remove(&lock)?;
-            return Ok(record.model(&at));
+            remove_file(&lock)?;
+            return Ok(record.to_installed(&at));
         }
-        let file = file_name(&verified.name);
+        let file = safe_file_name(&verified.name);
         let mut record = Record {
             sha256: verified.sha256.clone(),
-            size_bytes: partial.held(),
+            size_bytes: partial.len(),
             quantization: verified.head.quantization.clone(),
             architecture: verified.head.architecture.clone(),
             context_length: verified.head.context_length,
             source: verified.source.clone(),
             commit: verified.commit.clone(),
-            asked: Vec::new(),
+            references: Vec::new(),
             file,
         };
-        if let Some(asked) = asked {
-            record.learn(asked);
+        if let Some(reference) = reference {
+            record.add_reference(reference);
         }
 
-        let stage = self.room(STAGING).join(&partial.place.key);
+        let stage = self.subdirectory(STAGING).join(&partial.paths.key);
         if stage.exists() {
             fs::remove_dir_all(&stage).map_err(|e| Error::file(&stage, "empty", &e))?;
         }
@@ -74,62 +75,67 @@ impl Store {
         let staged = stage.join(&record.file);
         fs::rename(partial.path(), &staged).map_err(|e| Error::file(&staged, "create", &e))?;
         sync_directory(&stage)?;
-        let at = self.finish(&stage, &record)?;
-        remove(&partial.place.manifest)?;
-        remove(&partial.place.lock)?;
-        Ok(record.model(&at))
+        let at = self.move_to_models(&stage, &record)?;
+        remove_file(&partial.paths.manifest)?;
+        remove_file(&partial.paths.lock)?;
+        Ok(record.to_installed(&at))
     }
 
-    /// Completes installs that a kill interrupted. The caller holds the store's lock.
+    /// Completes installs that a kill interrupted. The caller has locked the store.
     pub(super) fn recover_staging(&self) -> Result<()> {
-        let room = self.room(STAGING);
-        let entries = fs::read_dir(&room).map_err(|e| Error::file(&room, "list", &e))?;
+        let directory = self.subdirectory(STAGING);
+        let entries = fs::read_dir(&directory).map_err(|e| Error::file(&directory, "list", &e))?;
         for stage in entries.filter_map(|entry| Some(entry.ok()?.path())) {
             let known = |record: &Record| {
                 self.records()
                     .is_ok_and(|all| all.iter().any(|r| r.1.sha256 == record.sha256))
             };
-            match Record::read(&stage).filter(|record| !known(record)) {
-                Some(record) => drop(self.finish(&stage, &record)?),
+            match Record::load(&stage).filter(|record| !known(record)) {
+                Some(record) => drop(self.move_to_models(&stage, &record)?),
                 None => fs::remove_dir_all(&stage).map_err(|e| Error::file(&stage, "remove", &e))?,
             }
         }
         Ok(())
     }
 
-    fn finish(&self, stage: &Path, record: &Record) -> Result<std::path::PathBuf> {
-        let room = self.room(MODELS);
-        let id = id(&record.file);
+    fn move_to_models(&self, stage: &Path, record: &Record) -> Result<std::path::PathBuf> {
+        let directory = self.subdirectory(MODELS);
+        let id = model_id(&record.file);
         let suffix = record.sha256.get(..8).unwrap_or_default();
         let free = [
             id.clone(),
             format!("{id}-{suffix}"),
-            format!("{id}-{}", super::moment()),
+            format!("{id}-{}", unique_suffix()),
         ];
-        let at = free.iter().map(|id| room.join(id)).find(|at| !at.exists());
-        let at = at.ok_or_else(|| Error::storage(format!("`{}` has no room for another `{id}`", room.display())))?;
+        let at = free.iter().map(|id| directory.join(id)).find(|at| !at.exists());
+        let at = at.ok_or_else(|| {
+            Error::storage(format!(
+                "`{}` already contains `{id}` and its alternatives",
+                directory.display()
+            ))
+        })?;
         fs::rename(stage, &at).map_err(|e| Error::file(&at, "create", &e))?;
-        sync_directory(&room)?;
+        sync_directory(&directory)?;
         Ok(at)
     }
 }
 
-/// The id of a model: its file's name without the ending, in lower case.
-fn id(file: &str) -> String {
-    let stem = &file[..file.len() - ENDING.len()];
+/// Returns the id of a model: its file's name without the extension, in lower case.
+fn model_id(file: &str) -> String {
+    let stem = &file[..file.len() - EXTENSION.len()];
     stem.to_ascii_lowercase()
 }
 
 /// Makes a safe file name from an untrusted one.
-fn file_name(name: &str) -> String {
+fn safe_file_name(name: &str) -> String {
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let ends = name.len() >= ENDING.len() && name.is_char_boundary(name.len() - ENDING.len());
+    let ends = name.len() >= EXTENSION.len() && name.is_char_boundary(name.len() - EXTENSION.len());
     let (stem, ending) = if ends {
-        name.split_at(name.len() - ENDING.len())
+        name.split_at(name.len() - EXTENSION.len())
     } else {
         (name, "")
     };
-    let stem = if ending.eq_ignore_ascii_case(ENDING) {
+    let stem = if ending.eq_ignore_ascii_case(EXTENSION) {
         stem
     } else {
         name
@@ -138,16 +144,16 @@ fn file_name(name: &str) -> String {
         c if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') => c,
         _ => '-',
     };
-    let stem: String = stem.chars().map(plain).take(LONGEST).collect();
+    let stem: String = stem.chars().map(plain).take(MAX_NAME_CHARS).collect();
     let stem = stem.trim_matches(['.', '-']);
     let stem = if stem.is_empty() { "model" } else { stem };
-    format!("{stem}{ENDING}")
+    format!("{stem}{EXTENSION}")
 }
 
-const ENDING: &str = ".gguf";
+const EXTENSION: &str = ".gguf";
 
-/// Characters of a name, at most: with a suffix it stays an id that a reference accepts.
-const LONGEST: usize = 96;
+/// Maximum characters of a name, so that with a suffix it is a valid id.
+const MAX_NAME_CHARS: usize = 96;
 
 #[cfg(test)]
 mod tests {
@@ -168,10 +174,10 @@ mod tests {
             ("ü", "model.gguf"),
         ];
         for (name, expected) in table {
-            assert_eq!(file_name(name), expected, "{name:?}");
+            assert_eq!(safe_file_name(name), expected, "{name:?}");
         }
-        let long = file_name(&"x".repeat(5000));
-        assert_eq!(long.len(), LONGEST + ENDING.len());
-        assert!(ModelRef::parse(&id(&long)).is_ok());
+        let long = safe_file_name(&"x".repeat(5000));
+        assert_eq!(long.len(), MAX_NAME_CHARS + EXTENSION.len());
+        assert!(ModelRef::parse(&model_id(&long)).is_ok());
     }
 }

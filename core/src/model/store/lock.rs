@@ -1,7 +1,7 @@
-//! One at a time, across threads and processes. The system drops a lock with the process, so a kill leaves none behind.
+//! Exclusive locks across threads and processes. The system releases file locks when a process ends, also by a kill.
 //!
-//! Some phones' kernels refuse file locks. There the register of this process alone decides, which is enough: an app's
-//! folder belongs to one process.
+//! Some phones' kernels do not support file locks. There the locks exclude only threads of this process, which is
+//! enough: an app's directory belongs to one process.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use fs4::{FileExt, TryLockError};
 
-/// Held until it is dropped.
+/// A lock, released on drop.
 #[derive(Debug)]
 pub(super) struct Lock {
     path: PathBuf,
@@ -18,14 +18,14 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Waits for its turn.
-    pub(super) fn wait(path: &Path) -> Self {
-        let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
-        while !held.insert(path.to_owned()) {
-            held = FREED.wait(held).unwrap_or_else(PoisonError::into_inner);
+    /// Acquires the lock; waits while it is taken.
+    pub(super) fn acquire(path: &Path) -> Self {
+        let mut locked = LOCKED_PATHS.lock().unwrap_or_else(PoisonError::into_inner);
+        while !locked.insert(path.to_owned()) {
+            locked = RELEASED.wait(locked).unwrap_or_else(PoisonError::into_inner);
         }
-        drop(held);
-        let file = open(path);
+        drop(locked);
+        let file = open_lock_file(path);
         if let Some(file) = &file
             && let Err(cause) = FileExt::lock(file)
         {
@@ -37,19 +37,19 @@ impl Lock {
         }
     }
 
-    /// Returns `None` if the lock is held elsewhere.
-    pub(super) fn try_now(path: &Path) -> Option<Self> {
-        let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.contains(path) {
+    /// Acquires the lock; returns `None` if it is taken.
+    pub(super) fn try_acquire(path: &Path) -> Option<Self> {
+        let mut locked = LOCKED_PATHS.lock().unwrap_or_else(PoisonError::into_inner);
+        if locked.contains(path) {
             return None;
         }
-        let file = open(path);
+        let file = open_lock_file(path);
         match file.as_ref().map(FileExt::try_lock) {
             Some(Err(TryLockError::WouldBlock)) => return None,
             Some(Err(TryLockError::Error(cause))) => tracing::debug!(%cause, "this file system has no locks"),
             Some(Ok(())) | None => {}
         }
-        held.insert(path.to_owned());
+        locked.insert(path.to_owned());
         Some(Self {
             path: path.to_owned(),
             file,
@@ -61,17 +61,20 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // Release the file lock before waking the waiters.
         self.file = None;
-        HELD.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.path);
-        FREED.notify_all();
+        LOCKED_PATHS
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.path);
+        RELEASED.notify_all();
     }
 }
 
-fn open(path: &Path) -> Option<File> {
+fn open_lock_file(path: &Path) -> Option<File> {
     OpenOptions::new().create(true).append(true).open(path).ok()
 }
 
-static HELD: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
-static FREED: Condvar = Condvar::new();
+static LOCKED_PATHS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+static RELEASED: Condvar = Condvar::new();
 
 #[cfg(test)]
 mod tests {
@@ -81,14 +84,14 @@ mod tests {
     fn one_holds_it_and_the_next_gets_it_when_it_is_dropped() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("lock");
-        let first = Lock::try_now(&path).expect("free");
-        assert!(Lock::try_now(&path).is_none());
+        let first = Lock::try_acquire(&path).expect("free");
+        assert!(Lock::try_acquire(&path).is_none());
         let next = std::thread::spawn({
             let path = path.clone();
-            move || drop(Lock::wait(&path))
+            move || drop(Lock::acquire(&path))
         });
         drop(first);
         next.join().expect("its turn came");
-        assert!(Lock::try_now(&path).is_some());
+        assert!(Lock::try_acquire(&path).is_some());
     }
 }

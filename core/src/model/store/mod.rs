@@ -1,20 +1,21 @@
-//! The models on this device. Each is absent, partial or whole, and a kill at any moment leaves one of the three.
+//! The models on this device. Each is absent, partial or complete; a kill at any moment leaves one of these states.
 //!
 //! ```text
-//! models/<id>/<file>.gguf    whole: size and hash were checked, and it is renamed here, directory and all, in one step
-//! models/<id>/model.json     what it is and which references led to it
-//! partial/<key>.part         the beginning of a file; its length is what is held, for it only ever grows at its end
-//! partial/<key>.json         which file that is
-//! partial/<key>.lock         held while the file is being fetched
-//! staging/                   a model on its way from partial to models
-//! trash/                     a model on its way out
-//! lock                       held for the moments in which names change
+//! models/<id>/<file>.gguf    a complete model: size and hash verified, moved here with its directory by one rename
+//! models/<id>/model.json     its record, with the references that were resolved to it
+//! partial/<key>.part         the start of a file; only appended to, so its length is the resume offset
+//! partial/<key>.json         manifest: identifies the remote file
+//! partial/<key>.lock         locked during a download of the file
+//! staging/                   a model between partial and models
+//! trash/                     a model being deleted
+//! lock                       locked while names change
 //! ```
 //!
-//! Paths are made from ids and file names of our own making; a name from the network never becomes one. `model.json`
-//! holds no absolute path: iOS moves an app's folder with every update. Everything here blocks; async code calls it on a
-//! blocking thread. Unknown files are left alone and not listed.
+//! Paths consist of generated ids and file names, never of a name from the network. `model.json` contains no absolute
+//! path, because iOS moves an app's directory with every update. All functions block; async code calls them on a
+//! blocking thread. Unknown files are neither changed nor listed.
 
+mod files;
 mod import;
 mod install;
 mod lock;
@@ -23,166 +24,171 @@ mod record;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) use install::Verified;
-pub(crate) use partial::{OUTLINE_EXTENSION, Partial};
+pub(crate) use partial::{Partial, SPARSE_FILE_EXTENSION};
 pub use record::InstalledModel;
 use record::Record;
 
 use super::hub::{Remote, has_label};
 use super::reference::{HubFile, ModelRef};
 use crate::error::{Error, Result};
+use crate::format::format_bytes;
+use files::{sync_directory, unique_suffix};
 use lock::Lock;
 
-/// The models under one directory. Several, also in several processes, may share it. Cheap to clone.
+/// The models under one directory, which several stores and processes may share. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
 }
 
 impl Store {
-    /// Opens the store under `directory`, which is created if need be, and clears up after a kill.
+    /// Opens the store under `directory`, creates that if missing, and cleans up after a kill.
     ///
     /// # Errors
-    /// [`Error::Storage`] if the directory cannot be made or read.
+    /// [`Error::Storage`] if the directory cannot be created or read.
     pub fn open(directory: &Path) -> Result<Self> {
-        for room in [MODELS, PARTIAL, STAGING, TRASH] {
-            let path = directory.join(room);
+        for name in [MODELS, PARTIAL, STAGING, TRASH] {
+            let path = directory.join(name);
             fs::create_dir_all(&path).map_err(|e| Error::file(&path, "create", &e))?;
         }
         let root = fs::canonicalize(directory).map_err(|e| Error::file(directory, "open", &e))?;
         let store = Self { root };
-        let _names = store.names();
+        let _index_lock = store.lock_index();
         store.recover_staging()?;
-        partial::sweep(&store.room(PARTIAL))?;
+        partial::remove_stale(&store.subdirectory(PARTIAL))?;
         store.empty_trash();
         Ok(store)
     }
 
-    /// Every whole model, by id.
+    /// Lists the installed models by id.
     ///
     /// # Errors
     /// [`Error::Storage`] if the directory cannot be read.
     pub fn list(&self) -> Result<Vec<InstalledModel>> {
         let records = self.records()?;
-        Ok(records.iter().map(|(at, record)| record.model(at)).collect())
+        Ok(records.iter().map(|(at, record)| record.to_installed(at)).collect())
     }
 
-    /// The whole model that a reference means, without asking any network: by its id, its path, or a reference that led
-    /// to it before.
+    /// Finds the installed model of a reference without network access: by its id, its path, or a reference that was
+    /// resolved to it before.
     ///
     /// # Errors
     /// [`Error::Storage`] if the directory cannot be read.
     pub fn find(&self, reference: &ModelRef) -> Result<Option<InstalledModel>> {
         let records = self.records()?;
-        let found = records.iter().find(|(at, record)| means(reference, at, record));
-        Ok(found.map(|(at, record)| record.model(at)))
+        let found = records
+            .iter()
+            .find(|(at, record)| matches_reference(reference, at, record));
+        Ok(found.map(|(at, record)| record.to_installed(at)))
     }
 
-    /// Removes a model: at once for everybody, then its bytes.
+    /// Removes a model: at once from all lists, then its bytes.
     ///
     /// # Errors
     /// [`Error::NotInstalled`] if there is no such model, [`Error::Storage`] if it cannot be removed.
     pub fn remove(&self, reference: &ModelRef) -> Result<InstalledModel> {
-        let _names = self.names();
+        let _index_lock = self.lock_index();
         let Some(model) = self.find(reference)? else {
             return Err(Error::not_installed(format!("model `{reference}` is not installed")));
         };
-        let at = self.room(MODELS).join(&model.id);
-        let trash = self.room(TRASH).join(format!("{}-{}", model.id, moment()));
+        let at = self.subdirectory(MODELS).join(&model.id);
+        let trash = self
+            .subdirectory(TRASH)
+            .join(format!("{}-{}", model.id, unique_suffix()));
         fs::rename(&at, &trash).map_err(|e| Error::file(&at, "remove", &e))?;
-        sync_directory(&self.room(MODELS))?;
+        sync_directory(&self.subdirectory(MODELS))?;
         self.empty_trash();
         Ok(model)
     }
 
-    /// Copies a file into the store; the original may go afterwards. Where the file system can share blocks between
-    /// copies it does. Never a hard link: a later edit of the original would change the model.
+    /// Copies a file into the store; the original may be deleted afterwards. File systems that can share blocks between
+    /// copies do so. Never a hard link: a later edit of the original would change the model.
     ///
     /// # Errors
     /// [`Error::InvalidRequest`] if there is no such file, [`Error::Corrupt`] or [`Error::Unsupported`] if it is not a
     /// model that this build can run, [`Error::Storage`] if it cannot be copied.
     pub fn import(&self, path: &Path) -> Result<InstalledModel> {
-        import::import(self, path)
+        import::import_file(self, path)
     }
 
     /// Returns the installed model with this hash, if any, and adds `reference` to its known references.
-    pub(crate) fn adopt(&self, sha256: &str, reference: &ModelRef) -> Result<Option<InstalledModel>> {
-        let _names = self.names();
+    pub(crate) fn link_existing(&self, sha256: &str, reference: &ModelRef) -> Result<Option<InstalledModel>> {
+        let _index_lock = self.lock_index();
         let records = self.records()?;
         let Some((at, record)) = records.into_iter().find(|(_, record)| record.sha256 == sha256) else {
             return Ok(None);
         };
         let mut record = record;
-        if record.learn(reference) {
+        if record.add_reference(reference) {
             record.write(&at)?;
         }
-        Ok(Some(record.model(&at)))
+        Ok(Some(record.to_installed(&at)))
     }
 
-    /// The partial file of a download, for this caller alone.
+    /// Opens and locks the partial file of a download.
     ///
     /// # Errors
     /// [`Error::Busy`] while another download fetches the same file.
-    pub(crate) fn partial(&self, remote: &Remote) -> Result<Partial> {
-        let _names = self.names();
-        Partial::open(&self.room(PARTIAL), remote)
+    pub(crate) fn open_partial(&self, remote: &Remote) -> Result<Partial> {
+        let _index_lock = self.lock_index();
+        Partial::open_or_create(&self.subdirectory(PARTIAL), remote)
     }
 
-    /// The bytes of a download that are here already, at most `most`. Needs no lock: the file only grows.
-    pub(crate) fn beginning(&self, remote: &Remote, most: u64) -> Vec<u8> {
-        partial::beginning(&self.room(PARTIAL), remote, most).unwrap_or_default()
+    /// Reads up to `most` bytes of a partial download. Needs no lock: the file only grows.
+    pub(crate) fn read_prefix(&self, remote: &Remote, most: u64) -> Vec<u8> {
+        partial::read_prefix(&self.subdirectory(PARTIAL), remote, most).unwrap_or_default()
     }
 
-    /// Where the bytes of a download are that are here already.
+    /// Returns the path of a partial download.
     pub(crate) fn partial_path(&self, remote: &Remote) -> PathBuf {
-        partial::path_of(&self.room(PARTIAL), remote)
+        partial::part_path(&self.subdirectory(PARTIAL), remote)
     }
 
-    /// Fails unless `bytes` more would leave the disk some room.
+    /// Checks that `MIN_FREE_BYTES` would remain on the disk after writing `bytes`.
     ///
     /// # Errors
     /// [`Error::Storage`] with both numbers.
-    pub(crate) fn check_room(&self, name: &str, bytes: u64) -> Result<()> {
+    pub(crate) fn check_disk_space(&self, name: &str, bytes: u64) -> Result<()> {
         // Unknown free space is not an error: the write fails if the disk is full.
         let Ok(free) = fs4::available_space(&self.root) else {
             return Ok(());
         };
-        if bytes.saturating_add(MARGIN) <= free {
+        if bytes.saturating_add(MIN_FREE_BYTES) <= free {
             return Ok(());
         }
         Err(Error::storage(format!(
             "`{}` needs {} more on the disk and {} are free; free some space or take a smaller model",
             name.escape_debug(),
-            in_words(bytes.saturating_add(MARGIN)),
-            in_words(free)
+            format_bytes(bytes.saturating_add(MIN_FREE_BYTES)),
+            format_bytes(free)
         )))
     }
 
     fn records(&self) -> Result<Vec<(PathBuf, Record)>> {
-        let room = self.room(MODELS);
-        let entries = fs::read_dir(&room).map_err(|e| Error::file(&room, "list", &e))?;
+        let directory = self.subdirectory(MODELS);
+        let entries = fs::read_dir(&directory).map_err(|e| Error::file(&directory, "list", &e))?;
         let mut records: Vec<_> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter_map(|at| Record::read(&at).map(|record| (at, record)))
+            .filter_map(|at| Record::load(&at).map(|record| (at, record)))
             .collect();
         records.sort_by(|one, other| one.0.cmp(&other.0));
         Ok(records)
     }
 
-    fn room(&self, name: &str) -> PathBuf {
+    fn subdirectory(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
-    /// Locks the directory of models. Never held during network I/O or hashing.
-    fn names(&self) -> Lock {
-        Lock::wait(&self.root.join("lock"))
+    /// Locks the names in the store. Must not be kept during network I/O or hashing.
+    fn lock_index(&self) -> Lock {
+        Lock::acquire(&self.root.join("lock"))
     }
 
-    /// What cannot be deleted now is deleted at the next chance.
+    /// Deletes removed models. A failure is only logged; the next call retries.
     fn empty_trash(&self) {
-        for entry in fs::read_dir(self.room(TRASH)).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(self.subdirectory(TRASH)).into_iter().flatten().flatten() {
             if let Err(cause) = fs::remove_dir_all(entry.path()) {
                 tracing::debug!(%cause, "a removed model still takes space");
             }
@@ -196,12 +202,12 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
     done.unwrap_or_else(|cause| Err(Error::internal(format!("work on files ended early: {cause}"))))
 }
 
-/// Whether `reference` refers to this model.
-fn means(reference: &ModelRef, at: &Path, record: &Record) -> bool {
+/// Returns whether `reference` refers to this model.
+fn matches_reference(reference: &ModelRef, at: &Path, record: &Record) -> bool {
     match reference {
         ModelRef::Name { name } => record.id(at).eq_ignore_ascii_case(name),
         ModelRef::Path { path } => fs::canonicalize(path).is_ok_and(|path| path == at.join(&record.file)),
-        ModelRef::Hub { .. } | ModelRef::Url { .. } if record.knows(reference) => true,
+        ModelRef::Hub { .. } | ModelRef::Url { .. } if record.has_reference(reference) => true,
         ModelRef::Hub { repo, revision, file } => {
             let Ok(ModelRef::Hub {
                 repo: its_repo,
@@ -223,45 +229,10 @@ fn means(reference: &ModelRef, at: &Path, record: &Record) -> bool {
     }
 }
 
-/// Makes renames in a directory last through a power cut.
-fn sync_directory(path: &Path) -> Result<()> {
-    if cfg!(unix) {
-        let synced = fs::File::open(path).and_then(|directory| directory.sync_all());
-        return synced.map_err(|e| Error::file(path, "write", &e));
-    }
-    Ok(())
-}
-
-/// Writes a small file atomically: temporary file, fsync, rename.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let draft = path.with_extension("draft");
-    let write = || {
-        let mut file = fs::File::create(&draft)?;
-        std::io::Write::write_all(&mut file, bytes)?;
-        file.sync_all()?;
-        fs::rename(&draft, path)
-    };
-    write().map_err(|e| Error::file(path, "write", &e))
-}
-
-/// A suffix that is unique to this process and moment.
-fn moment() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("{}-{}", std::process::id(), since.as_nanos())
-}
-
-fn in_words(bytes: u64) -> String {
-    match bytes {
-        0..1_000_000 => format!("{} kB", bytes / 1000),
-        1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
-        _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes / 100_000_000 % 10),
-    }
-}
-
 const MODELS: &str = "models";
 const PARTIAL: &str = "partial";
 const STAGING: &str = "staging";
 const TRASH: &str = "trash";
 
-/// What a download leaves free on the disk: a phone without any misbehaves.
-const MARGIN: u64 = 64 << 20;
+/// Free space that a download must leave, because a phone with a full disk malfunctions.
+const MIN_FREE_BYTES: u64 = 64 << 20;

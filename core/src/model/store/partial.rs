@@ -12,31 +12,31 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::files::{unique_suffix, write_atomic};
 use super::lock::Lock;
-use super::write_whole;
 use crate::error::{Error, Result};
-use crate::model::hash::hex;
+use crate::model::hash::to_hex;
 use crate::model::hub::Remote;
-use crate::net::url::shown;
+use crate::net::url::redact_url;
 
-/// A partial file, locked against everybody else until it is dropped.
+/// A partial file, locked until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Partial {
-    pub(super) place: Place,
-    held: u64,
-    /// Shared with in-flight writes, so that the lock is held until they end even if their future is dropped.
-    open: Arc<Open>,
+    pub(super) paths: PartialPaths,
+    len: u64,
+    /// Shared with in-flight writes, so that the lock is released after them even if their future is dropped.
+    locked: Arc<LockedFile>,
 }
 
 #[derive(Debug)]
-struct Open {
+struct LockedFile {
     file: File,
     _lock: Lock,
 }
 
 /// Paths of the three files of a partial.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct PartialPaths {
     pub(super) part: PathBuf,
     pub(super) manifest: PathBuf,
     pub(super) lock: PathBuf,
@@ -55,110 +55,113 @@ struct Manifest {
 }
 
 impl Partial {
-    /// Opens or begins the partial of a remote file. The caller holds the store's lock.
-    pub(super) fn open(room: &Path, remote: &Remote) -> Result<Self> {
-        let place = Place::of(room, &key(remote));
-        let partial = Self::claim(place, &remote.name)?;
-        let manifest = Manifest::of(remote);
-        let known = Manifest::read(&partial.place.manifest);
-        // With a hash the key itself says whose bytes these are, wherever they came from.
+    /// Opens or creates the partial of a remote file. The caller has locked the store.
+    pub(super) fn open_or_create(directory: &Path, remote: &Remote) -> Result<Self> {
+        let paths = PartialPaths::new(directory, &partial_key(remote));
+        let partial = Self::lock(paths, &remote.name)?;
+        let manifest = Manifest::from_remote(remote);
+        let known = Manifest::load(&partial.paths.manifest);
+        // With a hash the key identifies the content, whatever its source.
         let same = remote.sha256.is_some() || known.as_ref().is_some_and(|known| known.is_same_file(&manifest));
-        if partial.held > 0 && (!same || partial.held > remote.size_bytes) {
-            return Self::begun_again(partial, &manifest);
+        if partial.len > 0 && (!same || partial.len > remote.size_bytes) {
+            return Self::restart(partial, &manifest);
         }
         if known.as_ref() != Some(&manifest) {
-            manifest.write(&partial.place.manifest)?;
+            manifest.write(&partial.paths.manifest)?;
         }
         Ok(partial)
     }
 
-    /// A partial of no remote: for a file that is copied in. The caller holds the store's lock.
-    pub(super) fn scratch(room: &Path, name: &str) -> Result<Self> {
-        Self::claim(Place::of(room, &format!("{SCRATCH}{}", super::moment())), name)
+    /// Creates a partial without a remote, for an import. The caller has locked the store.
+    pub(super) fn create_scratch(directory: &Path, name: &str) -> Result<Self> {
+        Self::lock(
+            PartialPaths::new(directory, &format!("{SCRATCH_PREFIX}{}", unique_suffix())),
+            name,
+        )
     }
 
-    /// How many bytes are here, from the beginning of the file.
-    pub(crate) fn held(&self) -> u64 {
-        self.held
+    /// Returns the length in bytes, which is the resume offset.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.place.part
+        &self.paths.part
     }
 
-    /// Appends, on a blocking thread. Once begun it ends, even if the caller does not wait for it.
+    /// Appends on a blocking thread. A started write completes even if the future is dropped.
     pub(crate) async fn append(&mut self, bytes: bytes::Bytes) -> Result<()> {
-        let open = self.open.clone();
+        let locked = self.locked.clone();
         let length = bytes.len() as u64;
-        let written = tokio::task::spawn_blocking(move || (&open.file).write_all(&bytes)).await;
+        let written = tokio::task::spawn_blocking(move || (&locked.file).write_all(&bytes)).await;
         let written = written.map_err(|cause| Error::internal(format!("a write was lost: {cause}")))?;
-        written.map_err(|e| Error::file(&self.place.part, "write", &e))?;
-        self.held += length;
+        written.map_err(|e| Error::file(&self.paths.part, "write", &e))?;
+        self.len += length;
         Ok(())
     }
 
     /// Flushes appended bytes to disk (fsync).
     pub(crate) fn sync(&self) -> Result<()> {
-        let synced = self.open.file.sync_all();
-        synced.map_err(|e| Error::file(&self.place.part, "write", &e))
+        let synced = self.locked.file.sync_all();
+        synced.map_err(|e| Error::file(&self.paths.part, "write", &e))
     }
 
     /// Sets the length after the system copied a file to [`Self::path`].
-    pub(super) fn filled(&mut self, length: u64) {
-        self.held = length;
+    pub(super) fn set_len(&mut self, length: u64) {
+        self.len = length;
     }
 
     /// Deletes the bytes and the manifest.
     pub(crate) fn discard(self) -> Result<()> {
-        let emptied = self.open.file.set_len(0);
-        emptied.map_err(|e| Error::file(&self.place.part, "empty", &e))?;
-        remove(&self.place.part)?;
-        remove(&self.place.manifest)
+        let emptied = self.locked.file.set_len(0);
+        emptied.map_err(|e| Error::file(&self.paths.part, "empty", &e))?;
+        remove_file(&self.paths.part)?;
+        remove_file(&self.paths.manifest)
     }
 
-    fn claim(place: Place, name: &str) -> Result<Self> {
-        let lock = Lock::try_now(&place.lock).ok_or_else(|| {
+    fn lock(paths: PartialPaths, name: &str) -> Result<Self> {
+        let lock = Lock::try_acquire(&paths.lock).ok_or_else(|| {
             Error::busy(format!(
                 "`{}` is being fetched by another download; wait for it or cancel it",
                 name.escape_debug()
             ))
         })?;
-        let failed = |e| Error::file(&place.part, "open", &e);
+        let failed = |e| Error::file(&paths.part, "open", &e);
         let file = OpenOptions::new()
             .create(true)
             .append(true)
-            .open(&place.part)
+            .open(&paths.part)
             .map_err(failed)?;
-        let held = file.metadata().map_err(failed)?.len();
-        let open = Arc::new(Open { file, _lock: lock });
-        Ok(Self { place, held, open })
+        let len = file.metadata().map_err(failed)?.len();
+        let locked = Arc::new(LockedFile { file, _lock: lock });
+        Ok(Self { paths, len, locked })
     }
 
-    fn begun_again(mut self, manifest: &Manifest) -> Result<Self> {
-        let emptied = self.open.file.set_len(0);
-        emptied.map_err(|e| Error::file(&self.place.part, "empty", &e))?;
-        manifest.write(&self.place.manifest)?;
-        self.held = 0;
+    fn restart(mut self, manifest: &Manifest) -> Result<Self> {
+        let emptied = self.locked.file.set_len(0);
+        emptied.map_err(|e| Error::file(&self.paths.part, "empty", &e))?;
+        manifest.write(&self.paths.manifest)?;
+        self.len = 0;
         Ok(self)
     }
 }
 
-impl Place {
-    fn of(room: &Path, key: &str) -> Self {
+impl PartialPaths {
+    fn new(directory: &Path, key: &str) -> Self {
         Self {
-            part: room.join(format!("{key}.part")),
-            manifest: room.join(format!("{key}.json")),
-            lock: room.join(format!("{key}.lock")),
+            part: directory.join(format!("{key}.part")),
+            manifest: directory.join(format!("{key}.json")),
+            lock: directory.join(format!("{key}.lock")),
             key: key.to_owned(),
         }
     }
 }
 
 impl Manifest {
-    fn of(remote: &Remote) -> Self {
+    fn from_remote(remote: &Remote) -> Self {
         Self {
-            source: shown(&remote.source.to_string()),
-            url: shown(&remote.url),
+            source: redact_url(&remote.source.to_string()),
+            url: redact_url(&remote.url),
             size_bytes: remote.size_bytes,
             sha256: remote.sha256.clone(),
             commit: remote.commit.clone(),
@@ -166,49 +169,51 @@ impl Manifest {
         }
     }
 
-    fn read(path: &Path) -> Option<Self> {
+    fn load(path: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(path).ok()?).ok()
     }
 
     fn write(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_vec_pretty(self)
             .map_err(|cause| Error::internal(format!("could not write `{}`: {cause}", path.display())))?;
-        write_whole(path, &text)
+        write_atomic(path, &text)
     }
 
-    /// Without a hash: the same size, commit and version at the same address.
+    /// Returns whether size, commit and version are equal; for files without a hash, whose key is the address.
     fn is_same_file(&self, other: &Self) -> bool {
         (self.size_bytes, &self.commit, &self.version) == (other.size_bytes, &other.commit, &other.version)
     }
 }
 
-/// Reads up to `most` bytes of the partial of a remote file, without locking it.
-pub(super) fn beginning(room: &Path, remote: &Remote, most: u64) -> Option<Vec<u8>> {
-    let place = Place::of(room, &key(remote));
-    let manifest = Manifest::read(&place.manifest)?;
-    if remote.sha256.is_none() && !manifest.is_same_file(&Manifest::of(remote)) {
+/// Reads up to `max_bytes` bytes of the partial of a remote file, without locking it.
+pub(super) fn read_prefix(directory: &Path, remote: &Remote, max_bytes: u64) -> Option<Vec<u8>> {
+    let paths = PartialPaths::new(directory, &partial_key(remote));
+    let manifest = Manifest::load(&paths.manifest)?;
+    if remote.sha256.is_none() && !manifest.is_same_file(&Manifest::from_remote(remote)) {
         return None;
     }
     let mut bytes = Vec::new();
-    let file = File::open(&place.part).ok()?;
-    file.take(most.min(remote.size_bytes)).read_to_end(&mut bytes).ok()?;
+    let file = File::open(&paths.part).ok()?;
+    file.take(max_bytes.min(remote.size_bytes))
+        .read_to_end(&mut bytes)
+        .ok()?;
     Some(bytes)
 }
 
-/// Where the bytes of a remote file go.
-pub(super) fn path_of(room: &Path, remote: &Remote) -> PathBuf {
-    Place::of(room, &key(remote)).part
+/// Returns the path of the partial of a remote file.
+pub(super) fn part_path(directory: &Path, remote: &Remote) -> PathBuf {
+    PartialPaths::new(directory, &partial_key(remote)).part
 }
 
-/// Removes stale locks, manifests without data, and copies that a kill interrupted. The caller holds the store's lock,
+/// Removes stale locks, manifests without data, and imports that a kill interrupted. The caller has locked the store,
 /// so no partial can be locked meanwhile.
-pub(super) fn sweep(room: &Path) -> Result<()> {
-    let entries = fs::read_dir(room).map_err(|e| Error::file(room, "list", &e))?;
+pub(super) fn remove_stale(directory: &Path) -> Result<()> {
+    let entries = fs::read_dir(directory).map_err(|e| Error::file(directory, "list", &e))?;
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
         // A killed fit check leaves its sparse file; a running one needs it for seconds only.
         let stale = |path: &Path| path.metadata().ok()?.modified().ok()?.elapsed().ok();
-        if path.extension().is_some_and(|end| end == OUTLINE_EXTENSION)
-            && stale(&path).is_some_and(|age| age > OUTLINE_LIFE)
+        if path.extension().is_some_and(|end| end == SPARSE_FILE_EXTENSION)
+            && stale(&path).is_some_and(|age| age > MAX_SPARSE_FILE_AGE)
         {
             // Already removed or in use; the next open retries.
             let _ = fs::remove_file(&path);
@@ -220,41 +225,41 @@ pub(super) fn sweep(room: &Path) -> Result<()> {
         else {
             continue;
         };
-        let place = Place::of(room, key);
-        let Some(_lock) = Lock::try_now(&place.lock) else {
+        let paths = PartialPaths::new(directory, key);
+        let Some(_lock) = Lock::try_acquire(&paths.lock) else {
             continue;
         };
-        let empty = fs::metadata(&place.part).map_or(true, |part| part.len() == 0);
-        if empty || key.starts_with(SCRATCH) {
-            remove(&place.part)?;
-            remove(&place.manifest)?;
-            remove(&place.lock)?;
+        let empty = fs::metadata(&paths.part).map_or(true, |part| part.len() == 0);
+        if empty || key.starts_with(SCRATCH_PREFIX) {
+            remove_file(&paths.part)?;
+            remove_file(&paths.manifest)?;
+            remove_file(&paths.lock)?;
         }
     }
     Ok(())
 }
 
-/// Removes a file; that it is gone already is fine.
-pub(super) fn remove(path: &Path) -> Result<()> {
+/// Removes a file. A missing file is not an error.
+pub(super) fn remove_file(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::file(path, "remove", &e)),
         _ => Ok(()),
     }
 }
 
-/// The hash of the file, or else of its address: in both cases hex digits, so never a path.
-fn key(remote: &Remote) -> String {
+/// Returns the hash of the file, else of its address: hex digits, so never a path.
+fn partial_key(remote: &Remote) -> String {
     match &remote.sha256 {
         Some(sha256) => sha256.clone(),
-        None => format!("address-{}", hex(&Sha256::digest(remote.url.as_bytes()))),
+        None => format!("address-{}", to_hex(&Sha256::digest(remote.url.as_bytes()))),
     }
 }
 
-/// How the keys of copies begin.
-const SCRATCH: &str = "import-";
+/// Prefix of the keys of imports.
+const SCRATCH_PREFIX: &str = "import-";
 
-/// The extension of the sparse files that a fit check makes.
-pub(crate) const OUTLINE_EXTENSION: &str = "outline";
+/// Extension of the sparse files of fit checks.
+pub(crate) const SPARSE_FILE_EXTENSION: &str = "outline";
 
-/// Age at which a fit's sparse file counts as left behind.
-const OUTLINE_LIFE: std::time::Duration = std::time::Duration::from_secs(600);
+/// Age at which the sparse file of a fit check counts as stale.
+const MAX_SPARSE_FILE_AGE: std::time::Duration = std::time::Duration::from_secs(600);

@@ -1,4 +1,4 @@
-//! What the store knows about a whole model, and its `model.json`.
+//! The record of an installed model, `model.json`.
 
 use std::fs;
 use std::path::Path;
@@ -6,33 +6,33 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::write_whole;
+use super::files::write_atomic;
 use crate::error::{Error, Result};
 use crate::model::ModelRef;
-use crate::model::hash::hex;
+use crate::model::hash::to_hex;
 
-/// A whole model on this device.
+/// An installed model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstalledModel {
-    /// How it is called here: the file's name in lower case without its ending.
+    /// Id in the store: the file's name in lower case without its extension.
     pub id: String,
-    /// The file.
+    /// Path of the file.
     pub path: String,
-    /// Of the whole file, 64 lower-case hex digits.
+    /// SHA-256 of the file, 64 lower-case hex digits.
     pub sha256: String,
-    /// The whole file, in bytes.
+    /// Size of the file in bytes.
     pub size_bytes: u64,
-    /// How the weights are stored, such as `Q4_K_M`.
+    /// Quantization of the weights, such as `Q4_K_M`.
     pub quantization: String,
-    /// Such as `llama` or `qwen2`.
+    /// Architecture, such as `llama` or `qwen2`.
     pub architecture: String,
-    /// The longest context that it was trained with, in tokens.
+    /// Context that it was trained with, in tokens.
     pub context_length: u32,
-    /// The exact reference or path it came from.
+    /// Exact reference or path it came from.
     pub source: String,
 }
 
-/// `model.json`: [`InstalledModel`] without what the place of the file says.
+/// `model.json`: [`InstalledModel`] without id and path, which follow from its location.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) file: String,
@@ -42,18 +42,18 @@ pub(super) struct Record {
     pub(super) architecture: String,
     pub(super) context_length: u32,
     pub(super) source: String,
-    /// The commit it was taken at.
+    /// Commit of the repository.
     #[serde(default)]
     pub(super) commit: Option<String>,
-    /// References that led to it, as they were asked.
-    #[serde(default)]
-    pub(super) asked: Vec<String>,
+    /// References that were resolved to it.
+    #[serde(default, rename = "asked")]
+    pub(super) references: Vec<String>,
 }
 
 impl Record {
-    /// The record in this directory, if it is one of a whole model: the file is there and has its size.
-    pub(super) fn read(at: &Path) -> Option<Self> {
-        let record: Self = serde_json::from_slice(&fs::read(at.join(NAME)).ok()?).ok()?;
+    /// Loads the record of this directory. Returns `None` unless the file exists and has its size.
+    pub(super) fn load(at: &Path) -> Option<Self> {
+        let record: Self = serde_json::from_slice(&fs::read(at.join(RECORD_FILE)).ok()?).ok()?;
         let plain = Path::new(&record.file)
             .file_name()
             .is_some_and(|name| name == record.file.as_str());
@@ -64,31 +64,31 @@ impl Record {
 
     pub(super) fn write(&self, at: &Path) -> Result<()> {
         let text = serde_json::to_vec_pretty(self)
-            .map_err(|cause| Error::internal(format!("could not write `{NAME}`: {cause}")))?;
-        write_whole(&at.join(NAME), &text)
+            .map_err(|cause| Error::internal(format!("could not write `{RECORD_FILE}`: {cause}")))?;
+        write_atomic(&at.join(RECORD_FILE), &text)
     }
 
     /// Adds `reference` to the known references. Returns whether it was new.
-    pub(super) fn learn(&mut self, reference: &ModelRef) -> bool {
-        let text = mark(reference);
-        let new = text != self.source && !self.asked.contains(&text);
+    pub(super) fn add_reference(&mut self, reference: &ModelRef) -> bool {
+        let text = reference_key(reference);
+        let new = text != self.source && !self.references.contains(&text);
         if new {
-            self.asked.push(text);
+            self.references.push(text);
         }
         new
     }
 
-    /// Whether `reference` was resolved to this model before.
-    pub(super) fn knows(&self, reference: &ModelRef) -> bool {
-        let text = mark(reference);
-        text == self.source || self.asked.contains(&text)
+    /// Returns whether `reference` was resolved to this model before.
+    pub(super) fn has_reference(&self, reference: &ModelRef) -> bool {
+        let text = reference_key(reference);
+        text == self.source || self.references.contains(&text)
     }
 
     pub(super) fn id<'a>(&self, at: &'a Path) -> &'a str {
         at.file_name().and_then(|name| name.to_str()).unwrap_or_default()
     }
 
-    pub(super) fn model(&self, at: &Path) -> InstalledModel {
+    pub(super) fn to_installed(&self, at: &Path) -> InstalledModel {
         InstalledModel {
             id: self.id(at).to_owned(),
             path: at.join(&self.file).to_string_lossy().into_owned(),
@@ -102,13 +102,13 @@ impl Record {
     }
 }
 
-/// The stored form of a reference. The query of an address may hold a key, so only its hash is stored.
-fn mark(reference: &ModelRef) -> String {
+/// Returns the stored form of a reference. The query of an address may contain a key, so only its hash is stored.
+fn reference_key(reference: &ModelRef) -> String {
     let text = reference.to_string();
     match reference {
-        ModelRef::Url { url, .. } if url.contains('?') => format!("sha256:{}", hex(&Sha256::digest(text))),
+        ModelRef::Url { url, .. } if url.contains('?') => format!("sha256:{}", to_hex(&Sha256::digest(text))),
         _ => text,
     }
 }
 
-const NAME: &str = "model.json";
+const RECORD_FILE: &str = "model.json";

@@ -5,6 +5,7 @@
 
 use super::{Candidate, Objection, World};
 use crate::error::ErrorKind;
+use crate::format::{Rounding, format_dollars};
 
 /// `affordable`: the request's own cap, then the policy's for a request, a day and a month. What is free always passes.
 pub(super) fn affordable(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objection> {
@@ -62,26 +63,13 @@ fn left(cap: f64, spent: f64) -> f64 {
 
 /// US dollars with two digits that say something, rounded up: `$0.42`, `$0.0021`.
 pub(in crate::route) fn at_most(usd: f64) -> String {
-    dollars(usd, |digits| (digits * (1.0 - ROUNDING_ERROR)).ceil())
+    format_dollars(usd, Rounding::Up)
 }
 
 /// The same, rounded down.
 fn at_least(usd: f64) -> String {
-    dollars(usd, |digits| (digits * (1.0 + ROUNDING_ERROR)).floor())
+    format_dollars(usd, Rounding::Down)
 }
-
-fn dollars(usd: f64, round: impl Fn(f64) -> f64) -> String {
-    if !usd.is_finite() || usd <= 0.0 {
-        return if usd == f64::INFINITY { "any sum" } else { "$0" }.to_owned();
-    }
-    let decimals = (1.0 - usd.log10().floor()).clamp(2.0, 12.0);
-    let scale = 10_f64.powf(decimals);
-    let decimals = decimals as usize;
-    format!("${:.decimals$}", round(usd * scale) / scale)
-}
-
-/// What binary fractions add to a sum such as 1 - 0.9, as a part of it.
-const ROUNDING_ERROR: f64 = 1e-9;
 
 #[cfg(test)]
 mod tests {
@@ -95,22 +83,5 @@ mod tests {
         assert_eq!(left(1.0, f64::NAN), 0.0);
         assert_eq!(left(f64::NAN, 0.0), 0.0);
         assert_eq!(left(f64::INFINITY, f64::INFINITY), 0.0);
-    }
-
-    #[test]
-    fn a_cost_is_rounded_up_and_what_is_left_is_rounded_down() {
-        for (usd, up, down) in [
-            (0.414, "$0.42", "$0.41"),
-            (0.1, "$0.10", "$0.10"),
-            (1.0 - 0.9, "$0.10", "$0.10"),
-            (0.00214, "$0.0022", "$0.0021"),
-            (12.345, "$12.35", "$12.34"),
-            (0.0, "$0", "$0"),
-            (1e-30, "$0.000000000001", "$0.000000000000"),
-            (f64::NAN, "$0", "$0"),
-            (f64::INFINITY, "any sum", "any sum"),
-        ] {
-            assert_eq!((at_most(usd).as_str(), at_least(usd).as_str()), (up, down), "{usd}");
-        }
     }
 }

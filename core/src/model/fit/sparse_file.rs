@@ -9,21 +9,21 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
-use crate::model::store::OUTLINE_EXTENSION;
+use crate::model::store::SPARSE_FILE_EXTENSION;
 
-/// The file; it is removed when this is dropped.
+/// The sparse file; removed on drop.
 #[derive(Debug)]
-pub(super) struct Outline {
+pub(super) struct SparseModelFile {
     path: PathBuf,
 }
 
-impl Outline {
+impl SparseModelFile {
     /// Copies the first `head_length` bytes of `source` into a new file beside it, and grows that to `size`.
-    pub(super) fn of(source: &Path, head_length: u64, size: u64) -> Result<Self> {
-        static MADE: AtomicU64 = AtomicU64::new(0);
-        let number = MADE.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn create(source: &Path, head_length: u64, size: u64) -> Result<Self> {
+        static CREATED: AtomicU64 = AtomicU64::new(0);
+        let number = CREATED.fetch_add(1, Ordering::Relaxed);
         let mut name = source.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{}-{number}.{OUTLINE_EXTENSION}", std::process::id()));
+        name.push(format!(".{}-{number}.{SPARSE_FILE_EXTENSION}", std::process::id()));
         let path = source.with_file_name(name);
 
         let from = File::open(source).map_err(|cause| Error::file(source, "read", &cause))?;
@@ -33,8 +33,8 @@ impl Outline {
             .create_new(true)
             .open(&path)
             .map_err(failed)?;
-        // From here on, whatever happens, the file goes with this.
-        let outline = Self { path: path.clone() };
+        // From here on, drop removes the file.
+        let sparse_file = Self { path: path.clone() };
         let mut head = Vec::new();
         from.take(head_length)
             .read_to_end(&mut head)
@@ -48,7 +48,7 @@ impl Outline {
         }
         file.write_all(&head).map_err(failed)?;
         file.set_len(size).map_err(failed)?;
-        Ok(outline)
+        Ok(sparse_file)
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -56,11 +56,11 @@ impl Outline {
     }
 }
 
-impl Drop for Outline {
+impl Drop for SparseModelFile {
     fn drop(&mut self) {
         // Best effort: `partial::sweep` removes leftovers by their extension.
         if let Err(cause) = fs::remove_file(&self.path) {
-            tracing::warn!(path = %self.path.display(), %cause, "an outline could not be removed");
+            tracing::warn!(path = %self.path.display(), %cause, "a sparse file could not be removed");
         }
     }
 }
