@@ -1,8 +1,8 @@
 //! Answers: `core/src/chat/chunk.rs` and `receipt.rs`.
 
 use nearside::chat::{
-    AnswerSummary, Chunk, CostSource, DataPolicy, Expected, Receipt, Route, RouteRule, SamplingUsed, Skipped,
-    StopReason, Target, Timings, Usage,
+    AnswerSummary, AppliedSampling, Chunk, CostSource, DataPolicy, Receipt, Route, RouteEstimate, RouteRule,
+    RouteTarget, SkippedTarget, StopReason, Timings, TokenUsage,
 };
 
 use crate::error::Result;
@@ -35,7 +35,7 @@ pub struct AnswerSummary {
     /// Why it ended.
     pub stop: StopReason,
     /// Token counts.
-    pub usage: Usage,
+    pub usage: TokenUsage,
     /// Durations and rates.
     pub timings: Timings,
     /// Where it ran, what it cost and under which data policy.
@@ -73,7 +73,7 @@ pub enum RouteRule {
 #[uniffi::remote(Record)]
 pub struct Route {
     /// The target that answers.
-    pub target: Target,
+    pub target: RouteTarget,
     /// The reason, to show to the user.
     pub reason: String,
     /// The rule that decided.
@@ -81,16 +81,16 @@ pub struct Route {
     /// Version of the routing policy that applied.
     pub policy: String,
     /// Fallback targets, in order, if the target fails before any visible output.
-    pub then: Vec<Target>,
+    pub then: Vec<RouteTarget>,
     /// Candidates that were rejected, each with its reason.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedTarget>,
     /// Estimate for the target.
-    pub expected: Expected,
+    pub expected: RouteEstimate,
 }
 
 /// A model that can answer: local, remote or scripted.
 #[uniffi::remote(Enum)]
-pub enum Target {
+pub enum RouteTarget {
     /// A model on this device: the id of an installed model, or the path of a file.
     Local { model: String },
     /// A remote model: the name of the configured provider, and the provider's model id.
@@ -101,9 +101,9 @@ pub enum Target {
 
 /// A rejected candidate.
 #[uniffi::remote(Record)]
-pub struct Skipped {
+pub struct SkippedTarget {
     /// The rejected target.
-    pub target: Target,
+    pub target: RouteTarget,
     /// The rule that rejected it; `PreviousFailed` if it was tried.
     pub rule: RouteRule,
     /// The reason, to show to the user.
@@ -112,7 +112,7 @@ pub struct Skipped {
 
 /// Estimate for a target, from earlier measurements. Unset if unknown.
 #[uniffi::remote(Record)]
-pub struct Expected {
+pub struct RouteEstimate {
     pub first_token_ms: Option<f64>,
     pub total_ms: Option<f64>,
     /// US dollars; 0 on the device.
@@ -142,7 +142,7 @@ pub enum StopReason {
 
 /// Tokens of one answer.
 #[uniffi::remote(Record)]
-pub struct Usage {
+pub struct TokenUsage {
     /// Tokens of the prompt, including cached ones.
     pub prompt_tokens: u32,
     /// Prompt tokens that were reused from the KV cache or the provider's prompt cache.
@@ -170,7 +170,7 @@ pub struct Timings {
 #[uniffi::remote(Record)]
 pub struct Receipt {
     /// The target that answered.
-    pub target: Target,
+    pub target: RouteTarget,
     /// Upstream that ran the model, if the provider is an aggregator; as the provider names it.
     pub served_by: Option<String>,
     /// The reason for the target, to show to the user.
@@ -180,9 +180,9 @@ pub struct Receipt {
     /// Version of the routing policy that applied.
     pub policy: String,
     /// Candidates that were rejected or failed, each with its reason.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedTarget>,
     /// Estimate made before the answer; compare it with the timings.
-    pub expected: Expected,
+    pub expected: RouteEstimate,
     /// US dollars; 0 on the device.
     pub cost_usd: f64,
     /// Source of `cost_usd`.
@@ -192,7 +192,7 @@ pub struct Receipt {
     /// Data policy of the target that received the content.
     pub data_policy: DataPolicy,
     /// Sampling values used.
-    pub sampling: SamplingUsed,
+    pub sampling: AppliedSampling,
 }
 
 /// Source of a cost.

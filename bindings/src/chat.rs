@@ -1,15 +1,15 @@
 //! Chat requests: `core/src/chat/request.rs` and `message.rs`.
 
 use nearside::chat::{
-    ChatRequest, Effort, Limits, Message, Mode, Output, Part, Preset, Reasoning, Role, Sampling, Sensitivity, Target,
-    Tool,
+    ChatMessage, ChatRequest, ContentPart, MessageRole, OutputFormat, ReasoningEffort, ReasoningMode, RequestLimits,
+    RouteTarget, RoutingMode, SamplingOptions, SamplingPreset, Sensitivity, ToolDefinition,
 };
 
 /// A request to a model, with the conversation so far. Every field but `messages` has a default.
 #[uniffi::remote(Record)]
 pub struct ChatRequest {
     /// The conversation, oldest first; the last message is the one to answer.
-    pub messages: Vec<Message>,
+    pub messages: Vec<ChatMessage>,
     /// The model that should answer: the id of an installed model, a reference such as a path, or, with `provider`, that
     /// provider's model id. Unset: the router chooses.
     #[uniffi(default)]
@@ -18,28 +18,28 @@ pub struct ChatRequest {
     #[uniffi(default)]
     pub provider: Option<String>,
     /// Whether the content may leave the device, and which side is tried first.
-    pub mode: Mode,
+    pub mode: RoutingMode,
     /// How private the content is.
     pub sensitivity: Sensitivity,
     /// Sampling parameters. Unset fields use the model's recommendation.
     #[uniffi(default)]
-    pub sampling: Sampling,
+    pub sampling: SamplingOptions,
     /// Whether a model that supports reasoning should reason before it answers.
-    pub reasoning: Reasoning,
+    pub reasoning: ReasoningMode,
     /// The format of the answer.
-    pub output: Output,
+    pub output: OutputFormat,
     /// Tools that the model may call. Calls arrive as chunks; the app runs them and sends another request.
     #[uniffi(default)]
-    pub tools: Vec<Tool>,
+    pub tools: Vec<ToolDefinition>,
     /// Limits of the answer.
     #[uniffi(default)]
-    pub limits: Limits,
+    pub limits: RequestLimits,
     /// Lets the provider search the web, if it supports that. Its data policy does not cover the search queries.
     #[uniffi(default = false)]
     pub web_search: bool,
-    /// Target that the user consented to: the `target` of the `Question` that `route` returned.
+    /// Target that the user consented to: the `target` of the `ConsentRequest` that `route` returned.
     #[uniffi(default)]
-    pub consent: Option<Target>,
+    pub consent: Option<RouteTarget>,
     /// The app's label for this request, to group spending by. Unset: `chat`.
     #[uniffi(default)]
     pub purpose: Option<String>,
@@ -47,7 +47,7 @@ pub struct ChatRequest {
 
 /// Whether the content may leave the device, and which side is tried first.
 #[uniffi::remote(Enum)]
-pub enum Mode {
+pub enum RoutingMode {
     /// On the device only: opens no socket.
     OnlyOnDevice,
     /// On the device if possible, else remote.
@@ -71,7 +71,7 @@ pub enum Sensitivity {
 
 /// The format of an answer.
 #[uniffi::remote(Enum)]
-pub enum Output {
+pub enum OutputFormat {
     /// Free text.
     Text,
     /// One JSON object.
@@ -82,16 +82,16 @@ pub enum Output {
 
 /// A message of a conversation.
 #[uniffi::remote(Record)]
-pub struct Message {
+pub struct ChatMessage {
     /// Its author.
-    pub role: Role,
+    pub role: MessageRole,
     /// Its content, in order.
-    pub parts: Vec<Part>,
+    pub parts: Vec<ContentPart>,
 }
 
 /// Author of a message.
 #[uniffi::remote(Enum)]
-pub enum Role {
+pub enum MessageRole {
     /// System prompt.
     System,
     /// The user.
@@ -104,7 +104,7 @@ pub enum Role {
 
 /// A part of a message.
 #[uniffi::remote(Enum)]
-pub enum Part {
+pub enum ContentPart {
     /// Text.
     Text { text: String },
     /// An image, for models with vision: `image/png`, `image/jpeg`, `image/webp` or `image/gif`, and the file's bytes.
@@ -123,10 +123,10 @@ pub enum Part {
 
 /// Sampling parameters. Unset: the recommendation of the model's file, else the field's default.
 #[uniffi::remote(Record)]
-pub struct Sampling {
+pub struct SamplingOptions {
     /// Preset for the fields below: fills those that are unset with the values for this model.
     #[uniffi(default)]
-    pub preset: Option<Preset>,
+    pub preset: Option<SamplingPreset>,
     /// 0 always chooses the likeliest token (greedy, repeatable); about 0.7 is balanced, 1.0 creative. 0 to 5.
     #[uniffi(default)]
     pub temperature: Option<f32>,
@@ -158,7 +158,7 @@ pub struct Sampling {
 
 /// Whether a model that supports reasoning should reason before it answers.
 #[uniffi::remote(Enum)]
-pub enum Reasoning {
+pub enum ReasoningMode {
     /// The model's own default.
     Auto,
     /// No reasoning, where the template has a switch for it.
@@ -168,12 +168,12 @@ pub enum Reasoning {
     /// Reasoning of about this many tokens, where the target supports a budget.
     Budget { tokens: u32 },
     /// Reasoning at this effort, where the target supports it.
-    Effort { effort: Effort },
+    Effort { effort: ReasoningEffort },
 }
 
 /// Reasoning effort.
 #[uniffi::remote(Enum)]
-pub enum Effort {
+pub enum ReasoningEffort {
     Low,
     Medium,
     High,
@@ -181,7 +181,7 @@ pub enum Effort {
 
 /// A tool that the model may call.
 #[uniffi::remote(Record)]
-pub struct Tool {
+pub struct ToolDefinition {
     /// Its name, which the model uses in calls.
     pub name: String,
     /// Its purpose and when to use it, for the model.
@@ -192,7 +192,7 @@ pub struct Tool {
 
 /// Limits of an answer.
 #[uniffi::remote(Record)]
-pub struct Limits {
+pub struct RequestLimits {
     /// Maximum generated tokens, including reasoning. Unset: the rest of the context.
     #[uniffi(default)]
     pub max_tokens: Option<u32>,

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use nearside::chat::{
-    ChatRequest, Conversation, ConversationSettings, ConversationSummary, ExportFormat, MessageState, Part, Preset,
-    PresetValues, Receipt, Role, SamplingUsed, SearchHit, SnippetPart, StopReason, StoredCitation, StoredMessage,
-    Timings, Usage,
+    AppliedSampling, ChatRequest, ContentPart, Conversation, ConversationSettings, ConversationSummary, ExportFormat,
+    MessageRole, MessageState, Receipt, SamplingPreset, SamplingPresetValues, SearchHit, SnippetPart, StopReason,
+    StoredCitation, StoredMessage, Timings, TokenUsage,
 };
-use nearside::route::{CostRow, Decision};
+use nearside::route::{CostRow, RouteDecision};
 
 use crate::error::Result;
 use crate::{ChatStream, Nearside};
 
 /// A named set of sampling values.
 #[uniffi::remote(Enum)]
-pub enum Preset {
+pub enum SamplingPreset {
     /// Low temperature: facts, code, translations.
     Precise,
     /// The default for general use.
@@ -25,8 +25,8 @@ pub enum Preset {
 
 /// Sampling values of a preset for one model.
 #[uniffi::remote(Record)]
-pub struct PresetValues {
-    pub preset: Preset,
+pub struct SamplingPresetValues {
+    pub preset: SamplingPreset,
     /// Unset: the target's own default.
     pub temperature: Option<f32>,
     /// Unset: the target's own default.
@@ -37,9 +37,9 @@ pub struct PresetValues {
 
 /// Sampling values that the library used or sent.
 #[uniffi::remote(Record)]
-pub struct SamplingUsed {
+pub struct AppliedSampling {
     /// The requested preset, if any.
-    pub preset: Option<Preset>,
+    pub preset: Option<SamplingPreset>,
     /// Unset: the target's own default.
     pub temperature: Option<f32>,
     /// Unset: the target's own default.
@@ -62,7 +62,7 @@ pub struct ConversationSettings {
     pub provider: Option<String>,
     /// The sampling preset.
     #[uniffi(default)]
-    pub preset: Option<Preset>,
+    pub preset: Option<SamplingPreset>,
 }
 
 /// An entry in a list of conversations.
@@ -101,7 +101,7 @@ pub struct StoredMessage {
     /// Its id, which is never reused.
     pub id: u64,
     /// Its author.
-    pub role: Role,
+    pub role: MessageRole,
     /// Its text.
     pub text: String,
     /// Reasoning of the model.
@@ -109,7 +109,7 @@ pub struct StoredMessage {
     /// Duration of the reasoning, in milliseconds.
     pub reasoning_ms: u64,
     /// Images, tool calls and tool results.
-    pub parts: Vec<Part>,
+    pub parts: Vec<ContentPart>,
     /// Sources of the answer.
     pub citations: Vec<StoredCitation>,
     /// Time of creation, in milliseconds since 1970.
@@ -119,7 +119,7 @@ pub struct StoredMessage {
     /// Target, cost and data policy. Only set once the answer ended, cancelled or not.
     pub receipt: Option<Receipt>,
     /// Token counts of the answer.
-    pub usage: Option<Usage>,
+    pub usage: Option<TokenUsage>,
     /// Timings of the answer.
     pub timings: Option<Timings>,
     /// Number of earlier messages omitted from the prompt because they exceeded the context.
@@ -265,7 +265,7 @@ impl Conversations {
 
     /// Returns the routing decision for this as the next message, without sending it. `messages` holds the new ones
     /// only.
-    pub async fn route(&self, id: u64, request: ChatRequest) -> Result<Decision> {
+    pub async fn route(&self, id: u64, request: ChatRequest) -> Result<RouteDecision> {
         self.0.route(id, request).await
     }
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use nearside::device::{Heat, HostFacts, Network, Snapshot};
+use nearside::device::{Connectivity, DeviceFacts, DeviceSnapshot, ThermalState};
 
 /// The current state of the device.
 #[uniffi::remote(Record)]
-pub struct Snapshot {
+pub struct DeviceSnapshot {
     /// Bytes of memory of the device, or of the process's container.
     pub memory_total: u64,
     /// Bytes that the process can allocate now without evicting other processes.
@@ -26,7 +26,7 @@ pub struct Snapshot {
 #[uniffi::export(with_foreign)]
 pub trait DeviceHost: Send + Sync + std::fmt::Debug {
     /// Returns the current device facts. Must not block.
-    fn facts(&self) -> HostFacts;
+    fn facts(&self) -> DeviceFacts;
 }
 
 /// Adapts the app's host to the core's trait.
@@ -34,19 +34,19 @@ pub trait DeviceHost: Send + Sync + std::fmt::Debug {
 pub(crate) struct Foreign(pub(crate) Arc<dyn DeviceHost>);
 
 impl nearside::device::Host for Foreign {
-    fn facts(&self) -> HostFacts {
+    fn facts(&self) -> DeviceFacts {
         self.0.facts()
     }
 }
 
 /// Device facts. The defaults mean unknown.
 #[uniffi::remote(Record)]
-pub struct HostFacts {
+pub struct DeviceFacts {
     /// Bytes that the app may still allocate under a per-app limit. Unset: the free memory of the system.
     #[uniffi(default)]
     pub memory_available: Option<u64>,
     /// Connection of the device.
-    pub network: Network,
+    pub network: Connectivity,
     /// Charge in percent. Unset: no battery, or unknown.
     #[uniffi(default)]
     pub battery_percent: Option<u32>,
@@ -54,7 +54,7 @@ pub struct HostFacts {
     #[uniffi(default = false)]
     pub low_power: bool,
     /// Thermal state.
-    pub heat: Heat,
+    pub heat: ThermalState,
     /// Whether the system reports memory pressure.
     #[uniffi(default = false)]
     pub memory_pressure: bool,
@@ -62,7 +62,7 @@ pub struct HostFacts {
 
 /// Connection of a device.
 #[uniffi::remote(Enum)]
-pub enum Network {
+pub enum Connectivity {
     /// Unknown; treated as connected.
     Unknown,
     /// Not connected.
@@ -75,7 +75,7 @@ pub enum Network {
 
 /// Thermal state of a device.
 #[uniffi::remote(Enum)]
-pub enum Heat {
+pub enum ThermalState {
     /// Normal, or unknown.
     Nominal,
     /// Warm.

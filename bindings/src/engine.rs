@@ -1,7 +1,7 @@
 //! Benchmarks: `core/src/engine`.
 
-use nearside::engine::{BenchMemory, BenchModel, BenchOptions, BenchReport, Measured, Rates};
-use nearside::model::Need;
+use nearside::engine::{BenchMeasured, BenchMemory, BenchModel, BenchOptions, BenchRates, BenchReport};
+use nearside::model::MemoryEstimate;
 
 /// Options of a benchmark. The defaults are those of llama-bench, so that results are comparable.
 #[uniffi::remote(Record)]
@@ -25,9 +25,9 @@ pub struct BenchReport {
     pub backend: String,
     pub threads: u32,
     /// Prefill.
-    pub prompt: Rates,
+    pub prompt: BenchRates,
     /// Decoding.
-    pub generate: Rates,
+    pub generate: BenchRates,
     /// Milliseconds from the prompt to the first generated token, with the model loaded; median.
     pub first_token_ms: f64,
     /// Milliseconds to load the model; 0 if it was loaded already.
@@ -49,7 +49,7 @@ pub struct BenchModel {
 
 /// The runs of one measurement: tokens per run, and tokens per second of each run.
 #[uniffi::remote(Record)]
-pub struct Rates {
+pub struct BenchRates {
     pub tokens: u32,
     pub tokens_per_second: Vec<f64>,
 }
@@ -57,13 +57,13 @@ pub struct Rates {
 /// Memory, as the fit verdict predicted and as measured.
 #[uniffi::remote(Record)]
 pub struct BenchMemory {
-    pub predicted: Need,
-    pub measured: Measured,
+    pub predicted: MemoryEstimate,
+    pub measured: BenchMeasured,
 }
 
 /// Memory of a loaded model, in bytes.
 #[uniffi::remote(Record)]
-pub struct Measured {
+pub struct BenchMeasured {
     pub weights: u64,
     pub cache: u64,
     pub compute: u64,

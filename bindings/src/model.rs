@@ -1,8 +1,8 @@
 //! Models, downloads and memory fit: `core/src/model`.
 
 use nearside::model::{
-    Budget, CacheType, CatalogEntry, DownloadEvent, FitOptions, FitReport, HubFile, InstalledModel, LoadPlan, ModelRef,
-    Need, ResolvedFile, Suggestion, Verdict,
+    CacheType, CatalogEntry, DownloadEvent, FitOptions, FitReport, FitSuggestion, FitVerdict, HubFile, InstalledModel,
+    LoadPlan, MemoryBudget, MemoryEstimate, ModelRef, ResolvedFile,
 };
 
 use crate::error::Result;
@@ -67,7 +67,7 @@ pub struct FitOptions {
 
 /// Whether a model fits this device.
 #[uniffi::remote(Enum)]
-pub enum Verdict {
+pub enum FitVerdict {
     /// The whole model fits into memory.
     Fits,
     /// It runs from a mapped file, parts of which are read repeatedly: slowly, and slower on a busy device.
@@ -78,7 +78,7 @@ pub enum Verdict {
 
 /// Bytes of memory that a loaded model needs, by use.
 #[uniffi::remote(Record)]
-pub struct Need {
+pub struct MemoryEstimate {
     pub weights: u64,
     /// Keys and values of the context, and recurrent states.
     pub cache: u64,
@@ -92,7 +92,7 @@ pub struct Need {
 
 /// Memory that a model may use, in bytes.
 #[uniffi::remote(Record)]
-pub struct Budget {
+pub struct MemoryBudget {
     pub bytes: u64,
     /// Source of the number: `given`, or the source of the device's free memory.
     pub source: String,
@@ -109,7 +109,7 @@ pub enum LoadPlan {
 
 /// A change that leads to a better verdict.
 #[uniffi::remote(Record)]
-pub struct Suggestion {
+pub struct FitSuggestion {
     /// The change and its effect, to show to the user.
     pub text: String,
     pub context: u32,
@@ -124,9 +124,9 @@ pub struct Suggestion {
 pub struct FitReport {
     /// The model's id, or the name of its file.
     pub model: String,
-    pub verdict: Verdict,
-    pub need: Need,
-    pub budget: Budget,
+    pub verdict: FitVerdict,
+    pub need: MemoryEstimate,
+    pub budget: MemoryBudget,
     /// Bytes of the need that the system may drop and read again: mapped weights.
     pub evictable: u64,
     pub load: LoadPlan,
@@ -146,7 +146,7 @@ pub struct FitReport {
     /// Bytes that were fetched for this report; a download reuses them.
     pub network_bytes: u64,
     /// At most three changes that lead to a better verdict, the smallest first. Empty if it fits.
-    pub suggestions: Vec<Suggestion>,
+    pub suggestions: Vec<FitSuggestion>,
 }
 
 /// An installed model.

@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
-use nearside::chat::{ChatRequest, PresetValues};
-use nearside::device::Snapshot;
+use nearside::chat::{ChatRequest, SamplingPresetValues};
+use nearside::device::DeviceSnapshot;
 use nearside::engine::remote::{ProviderSettings, RemoteModel, Secret};
 use nearside::engine::{BenchOptions, BenchReport};
 use nearside::model::{CacheType, CatalogEntry, FitOptions, FitReport, InstalledModel, ModelRef};
-use nearside::route::{CostRow, Decision, Policy, Spent};
-use nearside::state::{SpendBy, SpendRow};
+use nearside::route::{CostRow, RouteDecision, RoutingPolicy, SpendingTotals};
+use nearside::state::{SpendingGroup, SpendingRow};
 use nearside::{AppEvent, Config, ProviderStatus};
 
 use crate::device::Foreign;
@@ -71,13 +71,13 @@ impl Nearside {
     }
 
     /// Returns the routing decision without sending the request. May wait seconds for a provider's model list.
-    pub async fn route(&self, request: ChatRequest) -> Result<Decision> {
+    pub async fn route(&self, request: ChatRequest) -> Result<RouteDecision> {
         self.0.route(request).await
     }
 
     /// Returns the sampling values of each preset for a model, named as in a request. Unset: the defaults for any model.
     #[uniffi::method(default(model = None, provider = None))]
-    pub async fn presets(&self, model: Option<String>, provider: Option<String>) -> Result<Vec<PresetValues>> {
+    pub async fn presets(&self, model: Option<String>, provider: Option<String>) -> Result<Vec<SamplingPresetValues>> {
         self.0.presets(model, provider).await
     }
 
@@ -99,12 +99,12 @@ impl Nearside {
     }
 
     /// Returns the routing policy.
-    pub fn policy(&self) -> Result<Policy> {
+    pub fn policy(&self) -> Result<RoutingPolicy> {
         Ok(self.0.policy())
     }
 
     /// Sets the routing policy, from the next request on. Persisted.
-    pub async fn set_policy(&self, policy: Policy) -> Result<()> {
+    pub async fn set_policy(&self, policy: RoutingPolicy) -> Result<()> {
         self.0.set_policy(policy).await
     }
 
@@ -151,12 +151,12 @@ impl Nearside {
     }
 
     /// Returns the spending of today and this month, in UTC.
-    pub async fn spent(&self) -> Result<Spent> {
+    pub async fn spent(&self) -> Result<SpendingTotals> {
         self.0.spent().await
     }
 
     /// Returns a spending report, grouped by `by`.
-    pub async fn spending(&self, by: SpendBy) -> Result<Vec<SpendRow>> {
+    pub async fn spending(&self, by: SpendingGroup) -> Result<Vec<SpendingRow>> {
         self.0.spending(by).await
     }
 
@@ -199,7 +199,7 @@ impl Nearside {
     }
 
     /// Returns the current state of the device.
-    pub fn device(&self) -> Result<Snapshot> {
+    pub fn device(&self) -> Result<DeviceSnapshot> {
         self.0.device()
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nearside::ProviderStatus;
 use nearside::chat::DataPolicy;
-use nearside::engine::remote::{Abilities, Price, ProviderKind, ProviderSettings, RemoteModel};
+use nearside::engine::remote::{ModelCapabilities, ProviderKind, ProviderSettings, RemoteModel, TokenPrice};
 
 use crate::error::Result;
 
@@ -83,9 +83,9 @@ pub struct RemoteModel {
     /// Maximum tokens of one answer. Unset: not published.
     pub max_output: Option<u32>,
     /// Its capabilities. Unset: not published.
-    pub abilities: Option<Abilities>,
+    pub abilities: Option<ModelCapabilities>,
     /// Its price. Unset: not published.
-    pub price: Option<Price>,
+    pub price: Option<TokenPrice>,
     /// Date of its shutdown, as `2026-12-31`.
     pub retires: Option<String>,
     /// Whether the server forwards requests to another host.
@@ -94,7 +94,7 @@ pub struct RemoteModel {
 
 /// Capabilities of a model besides text.
 #[uniffi::remote(Record)]
-pub struct Abilities {
+pub struct ModelCapabilities {
     pub tools: bool,
     pub images: bool,
     pub json_schema: bool,
@@ -104,7 +104,7 @@ pub struct Abilities {
 
 /// Price in US dollars per million tokens.
 #[uniffi::remote(Record)]
-pub struct Price {
+pub struct TokenPrice {
     /// Tokens of the prompt.
     pub usd_in: f64,
     /// Generated tokens, including reasoning.

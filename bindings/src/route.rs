@@ -1,13 +1,13 @@
 //! Routing and costs: `core/src/route`.
 
 use nearside::ErrorKind;
-use nearside::chat::{DataPolicy, Route, RouteRule, Skipped, Target};
-use nearside::route::{Consent, CostRow, Decision, Policy, Question, Spent};
-use nearside::state::{SpendBy, SpendRow};
+use nearside::chat::{DataPolicy, Route, RouteRule, RouteTarget, SkippedTarget};
+use nearside::route::{ConsentPolicy, ConsentRequest, CostRow, RouteDecision, RoutingPolicy, SpendingTotals};
+use nearside::state::{SpendingGroup, SpendingRow};
 
 /// The routing policy of the app and its user.
 #[uniffi::remote(Record)]
-pub struct Policy {
+pub struct RoutingPolicy {
     /// Version shown in receipts; change it together with the policy.
     pub version: String,
     /// Countries where content may be processed, as ISO 3166 codes, or `EU`. Empty: any, including unknown ones. The
@@ -27,7 +27,7 @@ pub struct Policy {
     #[uniffi(default)]
     pub never: Vec<String>,
     /// Whether personal content needs the user's consent before it leaves the device.
-    pub consent: Consent,
+    pub consent: ConsentPolicy,
     /// Maximum US dollars per request.
     #[uniffi(default)]
     pub max_usd_request: Option<f64>,
@@ -47,7 +47,7 @@ pub struct Policy {
 
 /// Whether personal content needs the user's consent before it leaves the device.
 #[uniffi::remote(Enum)]
-pub enum Consent {
+pub enum ConsentPolicy {
     /// Consent is needed for each request.
     Ask,
     /// The user consented permanently.
@@ -58,25 +58,25 @@ pub enum Consent {
 
 /// A routing decision.
 #[uniffi::remote(Enum)]
-pub enum Decision {
+pub enum RouteDecision {
     /// This target answers.
     Route { route: Route },
     /// This target needs the user's consent.
-    NeedsConsent { question: Question },
+    NeedsConsent { question: ConsentRequest },
     /// No target can answer: the rule that rejected the closest candidate, and the error that a chat would return.
     NoRoute {
         rule: RouteRule,
         kind: ErrorKind,
         detail: String,
-        skipped: Vec<Skipped>,
+        skipped: Vec<SkippedTarget>,
     },
 }
 
 /// A consent request. If the user agrees, set the request's `consent` to `target`.
 #[uniffi::remote(Record)]
-pub struct Question {
+pub struct ConsentRequest {
     /// The target that would answer.
-    pub target: Target,
+    pub target: RouteTarget,
     /// Its data policy.
     pub data_policy: DataPolicy,
     /// Maximum cost in US dollars. Unset if the price is unknown.
@@ -93,7 +93,7 @@ pub struct Question {
 #[uniffi::remote(Record)]
 pub struct CostRow {
     /// The target.
-    pub target: Target,
+    pub target: RouteTarget,
     /// Whether the provider is configured and has its credential. Others are listed for comparison, under their kind.
     pub set_up: bool,
     /// Cost of the prompt at its estimated length, none of it cached.
@@ -112,7 +112,7 @@ pub struct CostRow {
 
 /// Grouping of a spending report.
 #[uniffi::remote(Enum)]
-pub enum SpendBy {
+pub enum SpendingGroup {
     /// By day in UTC, as `2026-11-22`.
     Day,
     Model,
@@ -123,7 +123,7 @@ pub enum SpendBy {
 
 /// A row of a spending report.
 #[uniffi::remote(Record)]
-pub struct SpendRow {
+pub struct SpendingRow {
     /// The day, model, provider or purpose.
     pub key: String,
     /// Number of answers, including free and unsettled ones.
@@ -140,7 +140,7 @@ pub struct SpendRow {
 
 /// Spending in US dollars, including reservations of active answers.
 #[uniffi::remote(Record)]
-pub struct Spent {
+pub struct SpendingTotals {
     /// Today, in UTC.
     pub day: f64,
     /// This month, in UTC.

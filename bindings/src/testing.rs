@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use nearside::Config;
-use nearside::engine::{Script, ScriptStep};
+use nearside::engine::{ReplyStep, ScriptedReply};
 
 use crate::Nearside;
 use crate::error::{ErrorKind, Result};
 
 /// The scripted answer of `chat`.
 #[uniffi::remote(Record)]
-pub struct Script {
+pub struct ScriptedReply {
     /// The steps, in order.
-    pub steps: Vec<ScriptStep>,
+    pub steps: Vec<ReplyStep>,
     /// Milliseconds before each word.
     #[uniffi(default = 0)]
     pub chunk_delay_ms: u32,
@@ -20,7 +20,7 @@ pub struct Script {
 
 /// A step of a script. Text is sent word by word.
 #[uniffi::remote(Enum)]
-pub enum ScriptStep {
+pub enum ReplyStep {
     Reasoning {
         text: String,
     },
@@ -45,7 +45,7 @@ pub enum ScriptStep {
 impl Nearside {
     /// Opens the directory like `new`; `chat` then plays this script instead of running a model.
     #[uniffi::constructor]
-    pub fn scripted(config: Config, script: Script) -> Result<Arc<Self>> {
+    pub fn scripted(config: Config, script: ScriptedReply) -> Result<Arc<Self>> {
         nearside::Nearside::scripted(config, script).map(|inner| Arc::new(Self(inner)))
     }
 }

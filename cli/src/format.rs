@@ -1,6 +1,6 @@
 //! Values as text for users: sizes, US dollars, targets and data policies.
 
-use nearside::chat::{DataPolicy, Target};
+use nearside::chat::{DataPolicy, RouteTarget};
 
 /// Formats bytes in decimal units, as disks and hubs count: `98.4 MB`.
 pub(crate) fn format_bytes(bytes: u64) -> String {
@@ -34,7 +34,7 @@ pub(crate) fn dollars_or_unknown(usd: Option<f64>) -> String {
 }
 
 /// Formats a target with its side: `smollm2 on this device`, `openai/gpt-oss-120b at groq`.
-pub(crate) fn format_target(target: &Target) -> String {
+pub(crate) fn format_target(target: &RouteTarget) -> String {
     let side = if target.is_remote() { "" } else { " on this device" };
     format!("{target}{side}")
 }

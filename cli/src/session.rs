@@ -1,6 +1,6 @@
 //! What a command is given: the global flags, the output, Ctrl-C, and the library.
 
-use nearside::chat::{ChatRequest, Message};
+use nearside::chat::{ChatMessage, ChatRequest};
 use nearside::engine::remote::Secret;
 use nearside::{Config, Error, Nearside};
 
@@ -49,7 +49,7 @@ impl CliSession {
     /// Builds the request with this prompt; `-` reads it from standard input.
     pub(crate) async fn build_request(&mut self, args: &RequestArgs, prompt: &str) -> Result<ChatRequest, CliError> {
         let mut request = args.to_request()?;
-        request.messages.push(Message::user(match prompt {
+        request.messages.push(ChatMessage::user(match prompt {
             "-" => input::read_all(&mut self.interrupt).await?,
             _ => prompt.to_owned(),
         }));

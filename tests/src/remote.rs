@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use nearside::Error;
 use nearside::RetryPolicy;
 use nearside::chat::{
-    AnswerSummary, ChatRequest, ChatStream, Chunk, CostSource, DataPolicy, Message, Route, RouteRule, Target,
+    AnswerSummary, ChatMessage, ChatRequest, ChatStream, Chunk, CostSource, DataPolicy, Route, RouteRule, RouteTarget,
 };
 use nearside::engine::remote::{
-    CircuitBreaker, Connection, Price, ProviderClient, ProviderKind, ProviderSettings, RemoteEngine, RemoteModel,
-    Secret, Timeouts, Upstreams,
+    CircuitBreaker, Connection, ProviderClient, ProviderKind, ProviderSettings, RemoteEngine, RemoteModel, Secret,
+    Timeouts, TokenPrice, Upstreams,
 };
 use nearside::engine::{Engine, Job};
 use nearside::stream::Stream;
@@ -46,7 +46,7 @@ pub fn connection(dialect: Dialect, url: &str) -> Connection {
         secret: Secret::new(if hosted { KEY } else { "" }),
         model: RemoteModel {
             id: dialect.model().to_owned(),
-            price: Some(if hosted { PRICE } else { Price::default() }),
+            price: Some(if hosted { PRICE } else { TokenPrice::default() }),
             ..RemoteModel::default()
         },
         upstreams: Upstreams::default(),
@@ -69,7 +69,7 @@ pub fn connected(provider: &Provider) -> Connection {
 /// Starts a chat and returns its stream.
 pub fn start_chat(connection: Connection, request: ChatRequest) -> ChatStream {
     let (stream, sink) = Stream::new();
-    let target = Target::Remote {
+    let target = RouteTarget::Remote {
         provider: connection.settings.name.clone(),
         model: connection.model.id.clone(),
     };
@@ -156,7 +156,7 @@ pub async fn chat_to_end(connection: Connection, request: ChatRequest) -> Collec
 
 /// Returns a simple request.
 pub fn question() -> ChatRequest {
-    ChatRequest::new(vec![Message::user("Why do the tides come twice a day?")])
+    ChatRequest::new(vec![ChatMessage::user("Why do the tides come twice a day?")])
 }
 
 /// Returns the cost source that a complete answer of this provider must have.
@@ -186,7 +186,7 @@ pub const TIMEOUTS: Timeouts = Timeouts {
 };
 
 /// About the price of DeepSeek R1.
-pub const PRICE: Price = Price {
+pub const PRICE: TokenPrice = TokenPrice {
     usd_in: 0.7,
     usd_out: 2.5,
     usd_cached: None,

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use nearside::chat::{
-    AnswerSummary, ChatRequest, ChatStream, Chunk, Limits, Message, Sampling, StopReason, Target, Timings, Usage,
+    AnswerSummary, ChatMessage, ChatRequest, ChatStream, Chunk, RequestLimits, RouteTarget, SamplingOptions,
+    StopReason, Timings, TokenUsage,
 };
 use nearside::{Config, ErrorKind, Nearside, Result};
 use nearside_tests::models;
@@ -14,7 +15,7 @@ struct LocalAnswer {
     text: String,
     reasoning: String,
     started: usize,
-    done: Option<(StopReason, Usage, Timings)>,
+    done: Option<(StopReason, TokenUsage, Timings)>,
 }
 
 fn open(folder: &tempfile::TempDir, context: u32) -> Nearside {
@@ -29,20 +30,20 @@ fn open(folder: &tempfile::TempDir, context: u32) -> Nearside {
 fn ask(text: &str) -> ChatRequest {
     ChatRequest {
         model: Some(models::path("smollm2.gguf").to_string_lossy().into_owned()),
-        sampling: Sampling {
+        sampling: SamplingOptions {
             temperature: Some(0.0),
             seed: Some(1),
-            ..Sampling::default()
+            ..SamplingOptions::default()
         },
-        ..ChatRequest::new(vec![Message::user(text)])
+        ..ChatRequest::new(vec![ChatMessage::user(text)])
     }
 }
 
 fn limited(request: ChatRequest, max_tokens: u32) -> ChatRequest {
     ChatRequest {
-        limits: Limits {
+        limits: RequestLimits {
             max_tokens: Some(max_tokens),
-            ..Limits::default()
+            ..RequestLimits::default()
         },
         ..request
     }
@@ -60,7 +61,7 @@ async fn gather(stream: &ChatStream) -> Result<LocalAnswer> {
             match chunk {
                 Chunk::Started { route } => {
                     assert!(answer.text.is_empty(), "`started` comes first");
-                    assert!(matches!(route.target, Target::Local { .. }));
+                    assert!(matches!(route.target, RouteTarget::Local { .. }));
                     answer.started += 1;
                 }
                 Chunk::Reasoning { text } => answer.reasoning.push_str(&text),
@@ -135,8 +136,8 @@ async fn a_conversation_prefills_only_what_is_new() {
     let nearside = open(&folder, 2048);
     let mut request = limited(ask("My name is Ada. Remember it."), 24);
     let first = gather(&nearside.chat(request.clone())).await.expect("an answer");
-    request.messages.push(Message::assistant(first.text));
-    request.messages.push(Message::user("What is my name?"));
+    request.messages.push(ChatMessage::assistant(first.text));
+    request.messages.push(ChatMessage::user("What is my name?"));
     let (_, usage, _) = gather(&nearside.chat(request))
         .await
         .expect("an answer")
@@ -328,7 +329,7 @@ async fn what_cannot_be_answered_is_an_error_that_says_what_to_do() {
     let kind = async |request| gather(&nearside.chat(request)).await.expect_err("an error").kind();
     assert_eq!(kind(ChatRequest::new(vec![])).await, ErrorKind::InvalidRequest);
     assert_eq!(
-        kind(ChatRequest::new(vec![Message::user("hi")])).await,
+        kind(ChatRequest::new(vec![ChatMessage::user("hi")])).await,
         ErrorKind::NotInstalled
     );
     let missing = ChatRequest {
@@ -350,8 +351,8 @@ async fn an_emoji_split_over_tokens_arrives_whole() {
     let folder = tempfile::tempdir().expect("a folder");
     let nearside = open(&folder, 2048);
     let mut request = limited(ask("Repeat exactly: 🌍🦊 Grüße 世界"), 40);
-    request.messages.push(Message::assistant("🌍🦊 Grüße 世界"));
-    request.messages.push(Message::user("Again, the same line."));
+    request.messages.push(ChatMessage::assistant("🌍🦊 Grüße 世界"));
+    request.messages.push(ChatMessage::user("Again, the same line."));
     let answer = gather(&nearside.chat(request)).await.expect("an answer");
     assert!(answer.done.is_some());
     assert!(!answer.text.contains('\u{FFFD}'), "{}", answer.text);

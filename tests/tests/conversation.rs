@@ -6,19 +6,19 @@ use std::fs;
 use std::path::Path;
 
 use nearside::chat::{
-    ChatRequest, ChatStream, Chunk, ConversationSettings, ExportFormat, Limits, Message, MessageState, Preset, Role,
-    Sampling, StopReason, StoredMessage,
+    ChatMessage, ChatRequest, ChatStream, Chunk, ConversationSettings, ExportFormat, MessageRole, MessageState,
+    RequestLimits, SamplingOptions, SamplingPreset, StopReason, StoredMessage,
 };
-use nearside::engine::{Script, ScriptStep};
+use nearside::engine::{ReplyStep, ScriptedReply};
 use nearside::{Config, Conversations, Error, ErrorKind, Nearside};
 use nearside_tests::models;
 
-fn text(text: &str) -> ScriptStep {
-    ScriptStep::Text { text: text.into() }
+fn text(text: &str) -> ReplyStep {
+    ReplyStep::Text { text: text.into() }
 }
 
-fn scripted(directory: &Path, steps: Vec<ScriptStep>) -> Nearside {
-    let script = Script {
+fn scripted(directory: &Path, steps: Vec<ReplyStep>) -> Nearside {
+    let script = ScriptedReply {
         steps,
         chunk_delay_ms: 0,
     };
@@ -26,7 +26,7 @@ fn scripted(directory: &Path, steps: Vec<ScriptStep>) -> Nearside {
 }
 
 fn say(words: &str) -> ChatRequest {
-    ChatRequest::new(vec![Message::user(words)])
+    ChatRequest::new(vec![ChatMessage::user(words)])
 }
 
 /// Reads an answer to its end and returns its text and stop reason.
@@ -56,7 +56,7 @@ async fn begun(conversations: &Conversations) -> u64 {
 }
 
 /// Returns roles and texts of the selected branch.
-async fn shown(conversations: &Conversations, id: u64) -> Vec<(Role, String)> {
+async fn shown(conversations: &Conversations, id: u64) -> Vec<(MessageRole, String)> {
     let conversation = conversations.open(id).await.expect("it opens");
     conversation
         .messages
@@ -65,14 +65,14 @@ async fn shown(conversations: &Conversations, id: u64) -> Vec<(Role, String)> {
         .collect()
 }
 
-fn words(pairs: &[(Role, &str)]) -> Vec<(Role, String)> {
+fn words(pairs: &[(MessageRole, &str)]) -> Vec<(MessageRole, String)> {
     pairs.iter().map(|(role, text)| (*role, (*text).to_owned())).collect()
 }
 
 #[tokio::test]
 async fn an_answer_is_kept_with_its_reasoning_apart_and_its_receipt_and_is_there_after_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
-    let reasoning = ScriptStep::Reasoning {
+    let reasoning = ReplyStep::Reasoning {
         text: "the moon".into(),
     };
     let nearside = scripted(folder.path(), vec![reasoning, text("Because of the moon.")]);
@@ -95,7 +95,10 @@ async fn an_answer_is_kept_with_its_reasoning_apart_and_its_receipt_and_is_there
     let [question, answer] = &conversation.messages[..] else {
         panic!("two messages")
     };
-    assert_eq!((question.role, answer.role), (Role::User, Role::Assistant));
+    assert_eq!(
+        (question.role, answer.role),
+        (MessageRole::User, MessageRole::Assistant)
+    );
     assert_eq!(answer.reasoning, "the moon");
     assert_eq!(answer.state, MessageState::Done { stop: StopReason::End });
     assert!(answer.receipt.is_some() && answer.usage.is_some() && answer.timings.is_some());
@@ -127,7 +130,7 @@ async fn an_edit_and_another_answer_add_versions_and_lose_nothing() {
         .expect("answered");
     assert_eq!(
         shown(&conversations, id).await,
-        words(&[(Role::User, "uno"), (Role::Assistant, "so")])
+        words(&[(MessageRole::User, "uno"), (MessageRole::Assistant, "so")])
     );
     assert_eq!(conversations.list(None, 0).await.expect("listed")[0].title, "uno");
 
@@ -152,7 +155,7 @@ async fn an_edit_and_another_answer_add_versions_and_lose_nothing() {
 #[tokio::test]
 async fn one_answer_at_a_time_and_a_cancelled_one_keeps_its_words_and_goes_on() {
     let folder = tempfile::tempdir().expect("a folder");
-    let nearside = scripted(folder.path(), vec![text("half an answer"), ScriptStep::Stall]);
+    let nearside = scripted(folder.path(), vec![text("half an answer"), ReplyStep::Stall]);
     let conversations = nearside.conversations().expect("they open");
     let id = begun(&conversations).await;
     let stream = conversations.send(id, say("begin"));
@@ -184,14 +187,17 @@ async fn one_answer_at_a_time_and_a_cancelled_one_keeps_its_words_and_goes_on() 
         .await
         .expect("answered");
     assert_eq!(rest, ", and the rest");
-    let whole = [(Role::User, "begin"), (Role::Assistant, "half an answer, and the rest")];
+    let whole = [
+        (MessageRole::User, "begin"),
+        (MessageRole::Assistant, "half an answer, and the rest"),
+    ];
     assert_eq!(shown(&conversations, id).await, words(&whole));
 }
 
 #[tokio::test]
 async fn a_stream_that_is_dropped_leaves_what_came_and_a_failure_says_what_failed() {
     let folder = tempfile::tempdir().expect("a folder");
-    let fail = ScriptStep::Fail {
+    let fail = ReplyStep::Fail {
         kind: ErrorKind::Network,
         detail: "the line is dead".into(),
     };
@@ -329,7 +335,7 @@ async fn pins_come_first_and_settings_and_titles_stay() {
     let conversations = nearside.conversations().expect("they open");
     let settings = ConversationSettings {
         system: Some("be brief".into()),
-        preset: Some(Preset::Creative),
+        preset: Some(SamplingPreset::Creative),
         ..ConversationSettings::default()
     };
     let first = conversations.create(settings.clone()).await.expect("created");
@@ -362,7 +368,7 @@ async fn pins_come_first_and_settings_and_titles_stay() {
 #[tokio::test]
 async fn a_conversation_is_written_out_for_people_and_for_programs() {
     let folder = tempfile::tempdir().expect("a folder");
-    let reasoning = ScriptStep::Reasoning {
+    let reasoning = ReplyStep::Reasoning {
         text: "let me see".into(),
     };
     let nearside = scripted(folder.path(), vec![reasoning, text("Twice a day.")]);
@@ -394,20 +400,20 @@ async fn a_real_model_gets_the_history_without_what_its_context_cannot_hold() {
     let settings = ConversationSettings {
         model: Some(models::path("smollm2.gguf").to_string_lossy().into_owned()),
         system: Some("You answer in one short sentence.".into()),
-        preset: Some(Preset::Precise),
+        preset: Some(SamplingPreset::Precise),
         ..ConversationSettings::default()
     };
     let id = conversations.create(settings).await.expect("created").id;
     let ask = |words: String| ChatRequest {
-        limits: Limits {
+        limits: RequestLimits {
             max_tokens: Some(12),
-            ..Limits::default()
+            ..RequestLimits::default()
         },
-        sampling: Sampling {
+        sampling: SamplingOptions {
             seed: Some(1),
-            ..Sampling::default()
+            ..SamplingOptions::default()
         },
-        ..ChatRequest::new(vec![Message::user(words)])
+        ..ChatRequest::new(vec![ChatMessage::user(words)])
     };
     for turn in 0..12 {
         let words = format!("Turn {turn}: {}", "tell me about the sea and its tides. ".repeat(5));
@@ -418,7 +424,7 @@ async fn a_real_model_gets_the_history_without_what_its_context_cannot_hold() {
     let answers: Vec<_> = open
         .messages
         .iter()
-        .filter(|message| message.role == Role::Assistant)
+        .filter(|message| message.role == MessageRole::Assistant)
         .collect();
     assert_eq!(answers[0].omitted_messages, 0);
     let last = answers.last().expect("answers");
@@ -448,6 +454,6 @@ async fn a_real_model_gets_the_history_without_what_its_context_cannot_hold() {
         .expect("a receipt");
     assert_eq!(
         (sampling.preset, sampling.temperature),
-        (Some(Preset::Precise), Some(0.0))
+        (Some(SamplingPreset::Precise), Some(0.0))
     );
 }

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use nearside::chat::{ChatRequest, Chunk, ConversationSettings, Limits, MessageState};
+use nearside::chat::{ChatRequest, Chunk, ConversationSettings, MessageState, RequestLimits};
 use nearside::{Config, Nearside};
 use nearside_tests::{models, tiny_models};
 
@@ -139,9 +139,9 @@ fn a_kill_during_an_answer_loses_at_most_a_second_and_the_conversation_goes_on()
         }
 
         let rest = ChatRequest {
-            limits: Limits {
+            limits: RequestLimits {
                 max_tokens: Some(4),
-                ..Limits::default()
+                ..RequestLimits::default()
             },
             ..ChatRequest::default()
         };

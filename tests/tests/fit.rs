@@ -6,16 +6,16 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use nearside::device::{self, Snapshot};
+use nearside::device::{self, DeviceSnapshot};
 use nearside::model::fit::fit_file;
 use nearside::model::gguf::Head;
-use nearside::model::{CacheType, FitOptions, FitReport, LoadPlan, Verdict};
+use nearside::model::{CacheType, FitOptions, FitReport, FitVerdict, LoadPlan};
 use nearside::{ErrorKind, Result};
 use nearside_tests::models;
 
 /// A device with much memory, so that the verdict does not depend on other processes.
-fn device() -> Snapshot {
-    Snapshot {
+fn device() -> DeviceSnapshot {
+    DeviceSnapshot {
         memory_available: 64_000_000_000,
         ..device::snapshot().expect("a snapshot")
     }
@@ -70,7 +70,7 @@ fn a_7b_is_judged_to_the_byte_in_two_seconds_and_150_megabytes() {
         (report.architecture.as_str(), report.quantization.as_str()),
         ("qwen2", "Q4_K_M")
     );
-    assert_eq!((report.verdict, report.load), (Verdict::Fits, LoadPlan::Repacked));
+    assert_eq!((report.verdict, report.load), (FitVerdict::Fits, LoadPlan::Repacked));
     assert_eq!((report.evictable, report.suggestions.len()), (0, 0));
     assert!(took < Duration::from_secs(2), "{took:?}");
     assert!(peak < 150_000_000, "{peak}");
@@ -102,7 +102,7 @@ fn the_demos_model_fits_this_machine() {
     let report = fit_file(&path, &head, 98_362_432, &FitOptions::default(), &snapshot).expect("a verdict");
     assert_eq!(
         (report.verdict, report.load),
-        (Verdict::Fits, LoadPlan::Repacked),
+        (FitVerdict::Fits, LoadPlan::Repacked),
         "{}",
         report.reason
     );
@@ -115,15 +115,15 @@ fn less_and_less_memory_makes_it_tight_and_then_too_large_and_suggestions_hold()
     let path = models::path("r1-7b.gguf");
     let full = fit(&path, &FitOptions::default()).expect("a verdict").need.total;
     let verdict = |budget| fit(&path, &with_budget(budget)).expect("a verdict").verdict;
-    assert_eq!(verdict(full), Verdict::Fits);
-    assert_eq!(verdict(full - 1), Verdict::Tight);
-    assert_eq!(verdict(1), Verdict::TooLarge);
+    assert_eq!(verdict(full), FitVerdict::Fits);
+    assert_eq!(verdict(full - 1), FitVerdict::Tight);
+    assert_eq!(verdict(1), FitVerdict::TooLarge);
 
     let mut checked = 0;
     // Just too little, too little for the weights in memory, and less than three quarters of them and the cache.
     for budget in [full - 1, full - 150_000_000, full - 1_180_000_000, full - 1_300_000_000] {
         let report = fit(&path, &with_budget(budget)).expect("a verdict");
-        assert_ne!(report.verdict, Verdict::Fits);
+        assert_ne!(report.verdict, FitVerdict::Fits);
         assert_eq!(report.load, LoadPlan::Mapped);
         assert!(report.suggestions.len() <= 3);
         let contexts: Vec<_> = report.suggestions.iter().map(|suggestion| suggestion.context).collect();
@@ -144,7 +144,7 @@ fn less_and_less_memory_makes_it_tight_and_then_too_large_and_suggestions_hold()
                 "{}",
                 suggestion.text
             );
-            let better = [Verdict::Fits, Verdict::Tight, Verdict::TooLarge];
+            let better = [FitVerdict::Fits, FitVerdict::Tight, FitVerdict::TooLarge];
             let rank = |verdict| better.iter().position(|other| *other == verdict);
             assert!(rank(again.verdict) < rank(report.verdict), "{}", suggestion.text);
             checked += 1;

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use nearside::state::State;
-use nearside::state::{Ledger, SpendBy, SpendRow};
+use nearside::state::{Ledger, SpendingGroup, SpendingRow};
 use nearside_tests::tiny_models;
 
 const KILLS: u64 = 100;
@@ -91,7 +91,7 @@ fn nanos(usd: f64) -> u64 {
     (usd * 1e9).round() as u64
 }
 
-fn counted(row: &SpendRow) -> u64 {
+fn counted(row: &SpendingRow) -> u64 {
     nanos(row.usd) + nanos(row.usd_unsettled)
 }
 
@@ -132,7 +132,7 @@ fn killed_a_hundred_times_the_ledger_has_every_finished_answer_and_keeps_every_c
     assert_eq!(runs.len() as u64, KILLS);
 
     let report = |by| ledger.report(None, None, by).expect("the ledger is whole");
-    let rows: HashMap<String, SpendRow> = report(SpendBy::Purpose)
+    let rows: HashMap<String, SpendingRow> = report(SpendingGroup::Purpose)
         .into_iter()
         .map(|row| (row.key.clone(), row))
         .collect();
@@ -153,7 +153,7 @@ fn killed_a_hundred_times_the_ledger_has_every_finished_answer_and_keeps_every_c
         "a process has one answer in flight: {unsettled} + {unreported}"
     );
 
-    let days = report(SpendBy::Day);
+    let days = report(SpendingGroup::Day);
     let month: u64 = days.iter().map(counted).sum();
     let fullest = days.iter().map(counted).max().unwrap_or_default();
     assert!(fullest <= nanos(DAY_CAP_USD), "{days:?}");

@@ -8,10 +8,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use nearside::chat::{ChatRequest, Chunk, Limits, Message, Mode, Output, Part, Role, Sampling, Tool};
+use nearside::chat::{
+    ChatMessage, ChatRequest, Chunk, ContentPart, MessageRole, OutputFormat, RequestLimits, RoutingMode,
+    SamplingOptions, ToolDefinition,
+};
 use nearside::engine::remote::Secret;
-use nearside::engine::{Script, ScriptStep};
-use nearside::route::{Consent, Policy};
+use nearside::engine::{ReplyStep, ScriptedReply};
+use nearside::route::{ConsentPolicy, RoutingPolicy};
 use nearside::{Config, ErrorKind, Nearside};
 use nearside_tests::models;
 use nearside_tests::provider::{Dialect, Provider, Scenario, documented_errors};
@@ -70,45 +73,45 @@ fn canary(name: &str) -> String {
 }
 
 fn request() -> ChatRequest {
-    let call = Part::ToolCall {
+    let call = ContentPart::ToolCall {
         id: "1".into(),
         name: canary("tool"),
         arguments: format!(r#"{{"a":"{}"}}"#, canary("arguments")),
     };
-    let result = Part::ToolResult {
+    let result = ContentPart::ToolResult {
         id: "1".into(),
         name: canary("tool"),
         content: canary("result"),
     };
     ChatRequest {
-        sampling: Sampling {
+        sampling: SamplingOptions {
             temperature: Some(0.0),
             stop: vec![canary("stop")],
-            ..Sampling::default()
+            ..SamplingOptions::default()
         },
-        limits: Limits {
+        limits: RequestLimits {
             max_tokens: Some(12),
-            ..Limits::default()
+            ..RequestLimits::default()
         },
-        tools: vec![Tool {
+        tools: vec![ToolDefinition {
             name: canary("tool"),
             description: canary("description"),
             parameters: r#"{"type":"object"}"#.into(),
         }],
         ..ChatRequest::new(vec![
-            Message::system(canary("system")),
-            Message::user(format!("Say {}.", canary("prompt"))),
-            Message {
-                role: Role::Assistant,
+            ChatMessage::system(canary("system")),
+            ChatMessage::user(format!("Say {}.", canary("prompt"))),
+            ChatMessage {
+                role: MessageRole::Assistant,
                 parts: vec![
-                    Part::Reasoning {
+                    ContentPart::Reasoning {
                         text: canary("earlier"),
                     },
                     call,
                 ],
             },
-            Message {
-                role: Role::Tool,
+            ChatMessage {
+                role: MessageRole::Tool,
                 parts: vec![result],
             },
         ])
@@ -118,19 +121,19 @@ fn request() -> ChatRequest {
 /// Returns requests that fail before they are sent.
 fn invalid_requests() -> Vec<ChatRequest> {
     let mut arguments = request();
-    arguments.messages[2].parts[1] = Part::ToolCall {
+    arguments.messages[2].parts[1] = ContentPart::ToolCall {
         id: "1".into(),
         name: canary("tool"),
         arguments: format!("{{{}", canary("broken")),
     };
     let mut schema = request();
-    schema.output = Output::JsonSchema {
+    schema.output = OutputFormat::JsonSchema {
         schema: format!("{{{}", canary("schema")),
     };
     let mut parameters = request();
     parameters.tools[0].name = "tool".into();
     parameters.tools[0].parameters = canary("parameters");
-    let long = ChatRequest::new(vec![Message::user(format!("{} ", canary("long")).repeat(400))]);
+    let long = ChatRequest::new(vec![ChatMessage::user(format!("{} ", canary("long")).repeat(400))]);
     vec![arguments, schema, parameters, long]
 }
 
@@ -145,7 +148,7 @@ async fn on_the_device(folder: &Path, outcomes: &mut Outcomes) {
     for one in [vec![request()], invalid_requests()].concat() {
         let here = ChatRequest {
             model: Some(file.to_string_lossy().into_owned()),
-            mode: Mode::OnlyOnDevice,
+            mode: RoutingMode::OnlyOnDevice,
             ..one
         };
         outcomes.ask(&nearside, here).await;
@@ -155,12 +158,12 @@ async fn on_the_device(folder: &Path, outcomes: &mut Outcomes) {
 
 async fn from_a_script(folder: &Path, outcomes: &mut Outcomes) {
     let steps = vec![
-        ScriptStep::Reasoning {
+        ReplyStep::Reasoning {
             text: canary("thought"),
         },
-        ScriptStep::Text { text: canary("text") },
+        ReplyStep::Text { text: canary("text") },
     ];
-    let script = Script {
+    let script = ScriptedReply {
         steps,
         chunk_delay_ms: 0,
     };
@@ -174,11 +177,11 @@ async fn at_every_provider(folder: &Path, outcomes: &mut Outcomes) {
         let provider = Provider::builder(dialect).key(KEY).start().expect("a provider");
         let config = Config::new(folder.join(dialect.name()).to_string_lossy());
         let nearside = Nearside::new(config).expect("the library opens");
-        let policy = Policy {
+        let policy = RoutingPolicy {
             allow_retention: true,
             allow_training: true,
-            consent: Consent::Given,
-            ..Policy::default()
+            consent: ConsentPolicy::Given,
+            ..RoutingPolicy::default()
         };
         nearside.set_policy(policy).await.expect("kept");
         let text = || canary("reply");
@@ -230,7 +233,7 @@ async fn at_every_provider(folder: &Path, outcomes: &mut Outcomes) {
             nearside.set_key(dialect.name(), Secret::new(KEY));
             provider.otherwise(scenario);
             let remote = ChatRequest {
-                mode: Mode::OnlyInCloud,
+                mode: RoutingMode::OnlyInCloud,
                 ..request()
             };
             outcomes.ask(&nearside, remote).await;
@@ -240,7 +243,7 @@ async fn at_every_provider(folder: &Path, outcomes: &mut Outcomes) {
             .ask(
                 &nearside,
                 ChatRequest {
-                    mode: Mode::OnlyInCloud,
+                    mode: RoutingMode::OnlyInCloud,
                     ..request()
                 },
             )

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nearside::chat::{ChatRequest, Chunk, Limits, Message, Output, Sampling, StopReason};
+use nearside::chat::{ChatMessage, ChatRequest, Chunk, OutputFormat, RequestLimits, SamplingOptions, StopReason};
 use nearside::engine::remote::{Connection, Timeouts, list_models};
 use nearside_tests::models;
 use nearside_tests::provider::Dialect;
@@ -99,15 +99,15 @@ impl Drop for LlamaServer {
 
 fn question(max_tokens: u32) -> ChatRequest {
     ChatRequest {
-        sampling: Sampling {
+        sampling: SamplingOptions {
             temperature: Some(0.0),
-            ..Sampling::default()
+            ..SamplingOptions::default()
         },
-        limits: Limits {
+        limits: RequestLimits {
             max_tokens: Some(max_tokens),
-            ..Limits::default()
+            ..RequestLimits::default()
         },
-        ..ChatRequest::new(vec![Message::user("Name three colours.")])
+        ..ChatRequest::new(vec![ChatMessage::user("Name three colours.")])
     }
 }
 
@@ -141,7 +141,7 @@ async fn llama_cpps_own_server_is_a_provider() {
     assert_eq!(again.text, answer.text, "greedy answers repeat");
 
     // The server accepts reasoning parameters although the model does not use them.
-    for reasoning in [nearside::chat::Reasoning::Off, nearside::chat::Reasoning::On] {
+    for reasoning in [nearside::chat::ReasoningMode::Off, nearside::chat::ReasoningMode::On] {
         let request = ChatRequest {
             reasoning,
             ..question(8)
@@ -158,7 +158,7 @@ async fn llama_cpps_own_server_is_a_provider() {
 
     let schema = r#"{"type":"object","properties":{"colour":{"enum":["red","green"]}},"required":["colour"]}"#;
     let shaped = ChatRequest {
-        output: Output::JsonSchema { schema: schema.into() },
+        output: OutputFormat::JsonSchema { schema: schema.into() },
         ..question(64)
     };
     let shaped = chat_to_end(server.connection(), shaped).await;

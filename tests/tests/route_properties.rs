@@ -10,12 +10,15 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use nearside::chat::{ChatRequest, DataPolicy, Expected, Message, Mode, RouteRule, Sensitivity, Target};
-use nearside::device::{Heat, Network};
-use nearside::engine::remote::{Abilities, Price};
-use nearside::model::Verdict;
+use nearside::chat::{
+    ChatMessage, ChatRequest, DataPolicy, RouteEstimate, RouteRule, RouteTarget, RoutingMode, Sensitivity,
+};
+use nearside::device::{Connectivity, ThermalState};
+use nearside::engine::remote::{ModelCapabilities, TokenPrice};
+use nearside::model::FitVerdict;
 use nearside::route::{
-    Consent, Decision, Facts, LocalCandidate, Needs, Policy, RemoteCandidate, Speed, TokenRange, choose, estimate,
+    ConsentPolicy, Facts, LocalCandidate, Needs, RemoteCandidate, RouteDecision, RoutingPolicy, Speed, TokenRange,
+    choose, estimate,
 };
 use nearside_llama::{LoadMode, Model, ModelParams};
 use nearside_tests::models;
@@ -65,38 +68,38 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 /// Returns every target that may answer, and whether it needs consent first.
-fn may_answer(decision: &Decision) -> Vec<(&Target, bool)> {
+fn may_answer(decision: &RouteDecision) -> Vec<(&RouteTarget, bool)> {
     let (route, needs_consent) = match decision {
-        Decision::Route { route } => (route, false),
-        Decision::NeedsConsent { question } => (&question.route, true),
-        Decision::NoRoute { .. } => return vec![],
+        RouteDecision::Route { route } => (route, false),
+        RouteDecision::NeedsConsent { question } => (&question.route, true),
+        RouteDecision::NoRoute { .. } => return vec![],
     };
     let then = route.then.iter().map(|target| (target, false));
     std::iter::once((&route.target, needs_consent)).chain(then).collect()
 }
 
-fn remote<'a>(facts: &'a Facts, target: &Target) -> Option<&'a RemoteCandidate> {
-    let Target::Remote { provider, model } = target else {
+fn remote<'a>(facts: &'a Facts, target: &RouteTarget) -> Option<&'a RemoteCandidate> {
+    let RouteTarget::Remote { provider, model } = target else {
         return None;
     };
     let is = |remote: &&RemoteCandidate| remote.provider == *provider && remote.model == *model;
     Some(facts.remotes.iter().find(is).expect("an unknown target"))
 }
 
-fn every_candidate_is_reported_once(facts: &Facts, policy: &Policy, decision: &Decision) {
-    let mut counts = BTreeMap::<Target, u32>::new();
+fn every_candidate_is_reported_once(facts: &Facts, policy: &RoutingPolicy, decision: &RouteDecision) {
+    let mut counts = BTreeMap::<RouteTarget, u32>::new();
     for (target, _) in may_answer(decision) {
         *counts.entry(target.clone()).or_default() += 1;
     }
     let (rule, reason, skipped) = match decision {
-        Decision::Route { route } => (&route.rule, &route.reason, &route.skipped),
-        Decision::NeedsConsent { question } => {
+        RouteDecision::Route { route } => (&route.rule, &route.reason, &route.skipped),
+        RouteDecision::NeedsConsent { question } => {
             assert_eq!(question.target, question.route.target);
             assert!(question.text.contains(&question.reason) && question.text.ends_with('?'));
             assert!(question.cost_usd.is_none_or(f64::is_finite));
             (&question.route.rule, &question.reason, &question.route.skipped)
         }
-        Decision::NoRoute {
+        RouteDecision::NoRoute {
             rule, detail, skipped, ..
         } => (rule, detail, skipped),
     };
@@ -109,20 +112,20 @@ fn every_candidate_is_reported_once(facts: &Facts, policy: &Policy, decision: &D
     }
     assert!(*rule != RouteRule::PreviousFailed && !reason.is_empty(), "{decision:?}");
 
-    let locals = facts.locals.iter().map(|local| Target::Local {
+    let locals = facts.locals.iter().map(|local| RouteTarget::Local {
         model: local.model.clone(),
     });
-    let remotes = facts.remotes.iter().map(|remote| Target::Remote {
+    let remotes = facts.remotes.iter().map(|remote| RouteTarget::Remote {
         provider: remote.provider.clone(),
         model: remote.model.clone(),
     });
     let all: BTreeMap<_, _> = locals.chain(remotes).map(|target| (target, 1)).collect();
     assert_eq!(counts, all);
 
-    if let Decision::Route { route } = decision {
+    if let RouteDecision::Route { route } = decision {
         assert_eq!(route.policy, policy.version);
         assert!(route.then.len() <= 4);
-        let Expected {
+        let RouteEstimate {
             first_token_ms,
             total_ms,
             cost_usd,
@@ -137,24 +140,30 @@ fn every_candidate_is_reported_once(facts: &Facts, policy: &Policy, decision: &D
     }
 }
 
-fn content_goes_where_allowed(needs: &Needs, facts: &Facts, policy: &Policy, target: &Target, needs_consent: bool) {
+fn content_goes_where_allowed(
+    needs: &Needs,
+    facts: &Facts,
+    policy: &RoutingPolicy,
+    target: &RouteTarget,
+    needs_consent: bool,
+) {
     if let Some(pinned) = &needs.pinned {
         assert_eq!(target, pinned);
     } else {
         let (provider, model) = match target {
-            Target::Local { model } => (None, model),
-            Target::Remote { provider, model } => (Some(provider), model),
-            Target::Scripted => panic!("no script was offered"),
+            RouteTarget::Local { model } => (None, model),
+            RouteTarget::Remote { provider, model } => (Some(provider), model),
+            RouteTarget::Scripted => panic!("no script was offered"),
         };
         assert!(needs.model.as_ref().is_none_or(|named| named == model));
         assert!(needs.provider.is_none() || needs.provider.as_ref() == provider);
     }
     let Some(remote) = remote(facts, target) else {
-        assert!(needs.mode != Mode::OnlyInCloud);
+        assert!(needs.mode != RoutingMode::OnlyInCloud);
         assert!(!needs_consent, "the device needs no consent");
         return;
     };
-    assert!(needs.mode != Mode::OnlyOnDevice && needs.sensitivity != Sensitivity::Sensitive);
+    assert!(needs.mode != RoutingMode::OnlyOnDevice && needs.sensitivity != Sensitivity::Sensitive);
 
     let terms = &remote.data_policy;
     let own = ["own server", "device"].contains(&&*terms.region) && !terms.retained && !terms.trained_on;
@@ -172,18 +181,18 @@ fn content_goes_where_allowed(needs: &Needs, facts: &Facts, policy: &Policy, tar
     if needs.sensitivity == Sensitivity::Personal && !own {
         let agreed = needs.consent.as_ref() == Some(target);
         match policy.consent {
-            Consent::Given => assert!(!needs_consent),
-            Consent::Ask => assert!(needs_consent != agreed),
-            Consent::Refused => panic!("sent in spite of a refusal"),
+            ConsentPolicy::Given => assert!(!needs_consent),
+            ConsentPolicy::Ask => assert!(needs_consent != agreed),
+            ConsentPolicy::Refused => panic!("sent in spite of a refusal"),
         }
     } else {
         assert!(!needs_consent);
     }
-    assert!(facts.device.network != Network::Offline || own);
-    assert!(facts.device.network != Network::Metered || policy.allow_metered);
+    assert!(facts.device.network != Connectivity::Offline || own);
+    assert!(facts.device.network != Connectivity::Metered || policy.allow_metered);
 }
 
-fn every_target_is_able_to_answer(needs: &Needs, facts: &Facts, target: &Target) {
+fn every_target_is_able_to_answer(needs: &Needs, facts: &Facts, target: &RouteTarget) {
     let (abilities, context, prompt) = match remote(facts, target) {
         Some(remote) => {
             assert!(remote.has_key && !remote.circuit_open);
@@ -192,11 +201,11 @@ fn every_target_is_able_to_answer(needs: &Needs, facts: &Facts, target: &Target)
             (remote.abilities, remote.context, needs.prompt.high)
         }
         None => {
-            let is = |local: &&LocalCandidate| matches!(target, Target::Local { model } if *model == local.model);
+            let is = |local: &&LocalCandidate| matches!(target, RouteTarget::Local { model } if *model == local.model);
             let local = facts.locals.iter().find(is).expect("an unknown model");
             let device = &facts.device;
-            let uneasy = device.memory_pressure || device.low_power || device.heat >= Heat::Serious;
-            assert!(local.verdict == Verdict::Fits || local.verdict == Verdict::Tight && !uneasy);
+            let uneasy = device.memory_pressure || device.low_power || device.heat >= ThermalState::Serious;
+            assert!(local.verdict == FitVerdict::Fits || local.verdict == FitVerdict::Tight && !uneasy);
             // The local engine counts the prompt itself before it answers.
             (Some(local.abilities), Some(local.context), needs.prompt.low)
         }
@@ -212,7 +221,7 @@ fn every_target_is_able_to_answer(needs: &Needs, facts: &Facts, target: &Target)
     }));
 }
 
-fn no_cap_is_passed(needs: &Needs, facts: &Facts, policy: &Policy, remote: &RemoteCandidate) {
+fn no_cap_is_passed(needs: &Needs, facts: &Facts, policy: &RoutingPolicy, remote: &RemoteCandidate) {
     let caps = [
         needs.max_usd.map(|cap| (cap, 0.0)),
         policy.max_usd_request.map(|cap| (cap, 0.0)),
@@ -246,14 +255,14 @@ fn a_decision_among_400_models_is_measured() {
             circuit_open: false,
             is_default: at < 4,
             context: Some(8_192 << (at % 5)),
-            abilities: (at % 7 != 0).then(|| Abilities {
+            abilities: (at % 7 != 0).then(|| ModelCapabilities {
                 tools: at % 3 != 0,
-                ..Abilities::default()
+                ..ModelCapabilities::default()
             }),
-            price: (at % 13 != 0).then(|| Price {
+            price: (at % 13 != 0).then(|| TokenPrice {
                 usd_in: at as f64 / 100.0,
                 usd_out: at as f64 / 25.0,
-                ..Price::default()
+                ..TokenPrice::default()
             }),
             retires: None,
             data_policy: DataPolicy {
@@ -270,15 +279,15 @@ fn a_decision_among_400_models_is_measured() {
         today: "2026-11-22".into(),
         ..Facts::default()
     };
-    let open = Policy {
+    let open = RoutingPolicy {
         allow_retention: true,
-        ..Policy::default()
+        ..RoutingPolicy::default()
     };
-    let strict = Policy {
+    let strict = RoutingPolicy {
         regions: vec!["EU".into(), "US".into()],
         max_usd_day: Some(0.02),
         prefer_fast: true,
-        ..Policy::default()
+        ..RoutingPolicy::default()
     };
     let tokens = TokenRange {
         low: 500,
@@ -286,7 +295,7 @@ fn a_decision_among_400_models_is_measured() {
         high: 2_000,
     };
     let needs = |sensitivity| Needs {
-        mode: Mode::PreferInCloud,
+        mode: RoutingMode::PreferInCloud,
         sensitivity,
         prompt: tokens,
         completion: tokens,
@@ -323,7 +332,7 @@ fn what_real_vocabularies_count_lies_between_the_bounds() {
         load_mode: LoadMode::Mapped,
         ..ModelParams::default()
     };
-    let of = |text: &str| estimate::tokens(&ChatRequest::new(vec![Message::user(text)])).0;
+    let of = |text: &str| estimate::tokens(&ChatRequest::new(vec![ChatMessage::user(text)])).0;
     let empty = of("");
     for file in ["smollm2.gguf", "r1-7b.gguf"] {
         let model = Model::load(&models::path(file), &params, &mut |_| true).unwrap();

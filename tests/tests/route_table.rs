@@ -8,8 +8,8 @@ mod read;
 
 use std::collections::BTreeMap;
 
-use nearside::chat::{Route, RouteRule, Skipped, Target};
-use nearside::route::{Decision, choose};
+use nearside::chat::{Route, RouteRule, RouteTarget, SkippedTarget};
+use nearside::route::{RouteDecision, choose};
 
 use read::{Row, Situation};
 
@@ -59,7 +59,7 @@ fn mismatch(row: &Row) -> Option<String> {
 }
 
 /// Formats a decision as a row, and joins its texts.
-fn columns(situation: &Situation, decision: &Decision) -> ([String; 4], String) {
+fn columns(situation: &Situation, decision: &RouteDecision) -> ([String; 4], String) {
     let of_route = |word: &str, route: &Route| {
         [
             format!("{word} {}", situation.name_of(&route.target)),
@@ -69,8 +69,8 @@ fn columns(situation: &Situation, decision: &Decision) -> ([String; 4], String) 
         ]
     };
     let (found, skipped, mut texts) = match decision {
-        Decision::Route { route } => (of_route("go", route), &route.skipped, vec![&route.reason]),
-        Decision::NeedsConsent { question } => {
+        RouteDecision::Route { route } => (of_route("go", route), &route.skipped, vec![&route.reason]),
+        RouteDecision::NeedsConsent { question } => {
             assert_eq!(
                 question.target, question.route.target,
                 "the consent request names its route"
@@ -78,7 +78,7 @@ fn columns(situation: &Situation, decision: &Decision) -> ([String; 4], String) 
             let texts = vec![&question.text, &question.reason];
             (of_route("ask", &question.route), &question.route.skipped, texts)
         }
-        Decision::NoRoute {
+        RouteDecision::NoRoute {
             rule,
             kind,
             detail,
@@ -99,9 +99,9 @@ fn columns(situation: &Situation, decision: &Decision) -> ([String; 4], String) 
 }
 
 /// Formats as `able: a b; fits: c`, with sorted names per rule.
-fn by_rule(situation: &Situation, skipped: &[Skipped]) -> String {
+fn by_rule(situation: &Situation, skipped: &[SkippedTarget]) -> String {
     let mut rules = BTreeMap::<&str, Vec<String>>::new();
-    for Skipped { target, rule, .. } in skipped {
+    for SkippedTarget { target, rule, .. } in skipped {
         rules.entry(rule.id()).or_default().push(situation.name_of(target));
     }
     let groups: Vec<_> = rules
@@ -124,7 +124,7 @@ fn list(names: impl Iterator<Item = String>) -> String {
 }
 
 impl Situation {
-    fn name_of(&self, target: &Target) -> String {
+    fn name_of(&self, target: &RouteTarget) -> String {
         let found = self.names.iter().find(|(_, named)| *named == target);
         found.map_or_else(|| format!("<{target}>"), |(name, _)| name.clone())
     }

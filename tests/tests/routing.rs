@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use nearside::chat::{
-    ChatRequest, ChatStream, Chunk, CostSource, Limits, Mode, Receipt, RouteRule, Sensitivity, StopReason, Target,
+    ChatRequest, ChatStream, Chunk, CostSource, Receipt, RequestLimits, RouteRule, RouteTarget, RoutingMode,
+    Sensitivity, StopReason,
 };
 use nearside::engine::remote::Secret;
-use nearside::route::{Consent, Decision, Policy};
-use nearside::state::SpendBy;
+use nearside::route::{ConsentPolicy, RouteDecision, RoutingPolicy};
+use nearside::state::SpendingGroup;
 use nearside::{Config, Error, ErrorKind, Nearside};
 use nearside_tests::models;
 use nearside_tests::provider::{Dialect, Provider, Scenario};
@@ -20,7 +21,7 @@ struct Device {
 }
 
 impl Device {
-    async fn new(providers: &[&Provider], policy: Policy) -> Self {
+    async fn new(providers: &[&Provider], policy: RoutingPolicy) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let config = Config {
             context: Some(512),
@@ -54,7 +55,7 @@ impl Device {
 
 /// The collected content of a stream.
 struct StreamResult {
-    targets: Vec<Target>,
+    targets: Vec<RouteTarget>,
     text: String,
     end: Result<(StopReason, Receipt), Error>,
 }
@@ -83,29 +84,29 @@ async fn read(stream: &ChatStream) -> StreamResult {
     }
 }
 
-fn open() -> Policy {
-    Policy {
+fn open() -> RoutingPolicy {
+    RoutingPolicy {
         version: "test-1".into(),
         allow_retention: true,
         allow_training: true,
-        consent: Consent::Given,
-        ..Policy::default()
+        consent: ConsentPolicy::Given,
+        ..RoutingPolicy::default()
     }
 }
 
-fn short(mode: Mode) -> ChatRequest {
+fn short(mode: RoutingMode) -> ChatRequest {
     ChatRequest {
         mode,
-        limits: Limits {
+        limits: RequestLimits {
             max_tokens: Some(8),
-            ..Limits::default()
+            ..RequestLimits::default()
         },
         ..question()
     }
 }
 
-fn remote(dialect: Dialect) -> Target {
-    Target::Remote {
+fn remote(dialect: Dialect) -> RouteTarget {
+    RouteTarget::Remote {
         provider: dialect.name().into(),
         model: dialect.model().into(),
     }
@@ -115,7 +116,7 @@ fn remote(dialect: Dialect) -> Target {
 async fn with_no_model_on_the_device_a_provider_answers_and_the_receipt_is_complete() {
     let provider = Provider::start(Dialect::OpenRouter);
     let device = Device::new(&[&provider], open()).await;
-    let result = device.ask(short(Mode::PreferOnDevice)).await;
+    let result = device.ask(short(RoutingMode::PreferOnDevice)).await;
     let (stop, receipt) = result.end.expect("an answer");
     assert_eq!(
         (stop, result.targets),
@@ -131,7 +132,11 @@ async fn with_no_model_on_the_device_a_provider_answers_and_the_receipt_is_compl
         "terms have a day: {:?}",
         receipt.data_policy
     );
-    let rows = device.nearside.spending(SpendBy::Provider).await.expect("a report");
+    let rows = device
+        .nearside
+        .spending(SpendingGroup::Provider)
+        .await
+        .expect("a report");
     assert_eq!((rows[0].key.as_str(), rows[0].requests), ("openrouter", 1));
     assert!((rows[0].usd - receipt.cost_usd).abs() < 1e-9, "{rows:?}");
 }
@@ -140,9 +145,9 @@ async fn with_no_model_on_the_device_a_provider_answers_and_the_receipt_is_compl
 async fn the_device_answers_where_it_can_and_is_the_fallback_of_a_failing_provider() {
     let provider = Provider::start(Dialect::Compatible);
     let device = Device::new(&[&provider], open()).await.with_model().await;
-    let result = device.ask(short(Mode::PreferOnDevice)).await;
+    let result = device.ask(short(RoutingMode::PreferOnDevice)).await;
     assert!(
-        matches!(&result.targets[..], [Target::Local { .. }]),
+        matches!(&result.targets[..], [RouteTarget::Local { .. }]),
         "{:?}",
         result.targets
     );
@@ -155,10 +160,13 @@ async fn the_device_answers_where_it_can_and_is_the_fallback_of_a_failing_provid
             retry_after: None,
         }),
     );
-    let result = device.ask(short(Mode::PreferInCloud)).await;
+    let result = device.ask(short(RoutingMode::PreferInCloud)).await;
     let (_, receipt) = result.end.expect("the device answers");
     assert!(
-        matches!(&result.targets[..], [Target::Remote { .. }, Target::Local { .. }]),
+        matches!(
+            &result.targets[..],
+            [RouteTarget::Remote { .. }, RouteTarget::Local { .. }]
+        ),
         "{:?}",
         result.targets
     );
@@ -178,9 +186,9 @@ async fn what_must_stay_here_goes_nowhere_else() {
     let device = Device::new(&[&provider], open()).await;
     let sensitive = ChatRequest {
         sensitivity: Sensitivity::Sensitive,
-        ..short(Mode::PreferInCloud)
+        ..short(RoutingMode::PreferInCloud)
     };
-    for request in [sensitive, short(Mode::OnlyOnDevice)] {
+    for request in [sensitive, short(RoutingMode::OnlyOnDevice)] {
         let result = device.ask(request).await;
         let error = result.end.expect_err("no target may answer");
         assert!(
@@ -194,26 +202,26 @@ async fn what_must_stay_here_goes_nowhere_else() {
 #[tokio::test]
 async fn the_user_is_asked_first_and_consent_holds_for_that_target() {
     let provider = Provider::start(Dialect::Fireworks);
-    let policy = Policy {
-        consent: Consent::Ask,
+    let policy = RoutingPolicy {
+        consent: ConsentPolicy::Ask,
         ..open()
     };
     let device = Device::new(&[&provider], policy).await;
-    let result = device.ask(short(Mode::PreferOnDevice)).await;
+    let result = device.ask(short(RoutingMode::PreferOnDevice)).await;
     assert_eq!(result.end.expect_err("not agreed").kind(), ErrorKind::Blocked);
     assert!(provider.chats().is_empty());
     let decision = device
         .nearside
-        .route(short(Mode::PreferOnDevice))
+        .route(short(RoutingMode::PreferOnDevice))
         .await
         .expect("a decision");
-    let Decision::NeedsConsent { question } = decision else {
+    let RouteDecision::NeedsConsent { question } = decision else {
         panic!("{decision:?}")
     };
     assert_eq!(question.target, remote(Dialect::Fireworks));
     let agreed = ChatRequest {
         consent: Some(question.target),
-        ..short(Mode::PreferOnDevice)
+        ..short(RoutingMode::PreferOnDevice)
     };
     assert!(device.ask(agreed).await.end.is_ok());
     assert_eq!(provider.chats().len(), 1);
@@ -224,19 +232,19 @@ async fn a_cap_holds_before_sending_and_while_it_streams() {
     let provider = Provider::start(Dialect::DeepSeek);
     let device = Device::new(
         &[&provider],
-        Policy {
+        RoutingPolicy {
             max_usd_request: Some(1e-7),
             ..open()
         },
     )
     .await;
-    let result = device.ask(short(Mode::OnlyInCloud)).await;
+    let result = device.ask(short(RoutingMode::OnlyInCloud)).await;
     assert_eq!(result.end.expect_err("too dear").kind(), ErrorKind::Blocked);
     assert!(provider.chats().is_empty());
 
     device
         .nearside
-        .set_policy(Policy {
+        .set_policy(RoutingPolicy {
             max_usd_request: Some(0.001),
             ..open()
         })
@@ -247,7 +255,7 @@ async fn a_cap_holds_before_sending_and_while_it_streams() {
         tokens: 100_000,
         per_second: 20_000.0,
     });
-    let result = device.ask(short(Mode::OnlyInCloud)).await;
+    let result = device.ask(short(RoutingMode::OnlyInCloud)).await;
     let (stop, receipt) = result.end.expect("an end");
     assert_eq!(stop, StopReason::CostLimit);
     assert!(receipt.cost_usd < 0.001, "{receipt:?}");
@@ -272,7 +280,7 @@ async fn an_interrupted_answer_offers_to_continue_remotely() {
     });
     let request = ChatRequest {
         provider: Some("fireworks".into()),
-        ..short(Mode::OnlyInCloud)
+        ..short(RoutingMode::OnlyInCloud)
     };
     let result = device.ask(request.clone()).await;
     assert_eq!(result.text, "The moon and");
@@ -305,7 +313,7 @@ async fn a_cancelled_answer_costs_what_was_generated_and_says_if_it_is_billed_in
         per_second: 200.0,
     });
     let stream = device.nearside.chat(ChatRequest {
-        mode: Mode::OnlyInCloud,
+        mode: RoutingMode::OnlyInCloud,
         ..question()
     });
     while !stream
@@ -327,7 +335,7 @@ async fn a_cancelled_answer_costs_what_was_generated_and_says_if_it_is_billed_in
 
 #[tokio::test]
 async fn a_tool_loop_stays_where_it_began() {
-    use nearside::chat::{Message, Part, Role, Tool};
+    use nearside::chat::{ChatMessage, ContentPart, MessageRole, ToolDefinition};
     let (one, other) = (
         Provider::start(Dialect::Compatible),
         Provider::start(Dialect::LlamaServer),
@@ -340,9 +348,9 @@ async fn a_tool_loop_stays_where_it_began() {
         thoughts: String::new(),
     };
     other.play(call("call_1"));
-    let mut request = short(Mode::OnlyInCloud);
+    let mut request = short(RoutingMode::OnlyInCloud);
     request.provider = Some("llama_server".into());
-    request.tools = vec![Tool {
+    request.tools = vec![ToolDefinition {
         name: "tides".into(),
         description: "The tides.".into(),
         parameters: "{}".into(),
@@ -352,17 +360,17 @@ async fn a_tool_loop_stays_where_it_began() {
     assert!(result.end.is_ok());
     // The second turn names no provider, and both are equally good.
     request.provider = None;
-    request.messages.push(Message {
-        role: Role::Assistant,
-        parts: vec![Part::ToolCall {
+    request.messages.push(ChatMessage {
+        role: MessageRole::Assistant,
+        parts: vec![ContentPart::ToolCall {
             id: id.clone(),
             name: "tides".into(),
             arguments: "{}".into(),
         }],
     });
-    request.messages.push(Message {
-        role: Role::Tool,
-        parts: vec![Part::ToolResult {
+    request.messages.push(ChatMessage {
+        role: MessageRole::Tool,
+        parts: vec![ContentPart::ToolResult {
             id,
             name: "tides".into(),
             content: "06:00".into(),
@@ -379,7 +387,7 @@ async fn a_model_is_found_by_its_name_alone_where_some_provider_lists_it() {
     let device = Device::new(&[&provider], open()).await;
     let named = |model: &str| ChatRequest {
         model: Some(model.to_owned()),
-        ..short(Mode::PreferOnDevice)
+        ..short(RoutingMode::PreferOnDevice)
     };
     let result = device.ask(named(Dialect::Compatible.model())).await;
     assert_eq!(
@@ -399,7 +407,7 @@ async fn costs_of_local_and_remote_targets_are_listed_cheapest_first() {
     let provider = Provider::start(Dialect::OpenRouter);
     let device = Device::new(&[&provider], open()).await.with_model().await;
     let rows = device.nearside.cost(question()).await.expect("rows");
-    assert!(matches!(rows[0].target, Target::Local { .. }), "{:?}", rows[0]);
+    assert!(matches!(rows[0].target, RouteTarget::Local { .. }), "{:?}", rows[0]);
     assert_eq!(rows[0].usd_total, Some(0.0));
     let totals: Vec<f64> = rows.iter().filter_map(|row| row.usd_total).collect();
     assert!(totals.is_sorted() && totals.len() > 4, "{totals:?}");
@@ -416,7 +424,7 @@ async fn an_answer_from_a_provider_that_was_excluded_is_an_error() {
     let provider = Provider::start(Dialect::OpenRouter);
     let device = Device::new(
         &[&provider],
-        Policy {
+        RoutingPolicy {
             never: vec!["DeepSeek".into()],
             ..open()
         },
@@ -427,7 +435,7 @@ async fn an_answer_from_a_provider_that_was_excluded_is_an_error() {
         model: None,
         text: "Hello".into(),
     });
-    let result = device.ask(short(Mode::OnlyInCloud)).await;
+    let result = device.ask(short(RoutingMode::OnlyInCloud)).await;
     let error = result.end.expect_err("excluded");
     assert_eq!(
         (error.kind(), result.text.as_str()),

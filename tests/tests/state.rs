@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nearside::ErrorKind;
-use nearside::chat::{CostSource, Target, Usage};
+use nearside::chat::{CostSource, RouteTarget, TokenUsage};
 use nearside::engine::remote::{ProviderKind, ProviderSettings, RemoteModel};
-use nearside::route::{Consent, Policy, Speed};
+use nearside::route::{ConsentPolicy, RoutingPolicy, Speed};
 use nearside::state::State;
-use nearside::state::{Caps, Ledger, Reservation, SpendBy};
+use nearside::state::{Caps, Ledger, Reservation, SpendingGroup};
 
 fn settings(name: &str) -> ProviderSettings {
     ProviderSettings {
@@ -26,15 +26,15 @@ fn settings(name: &str) -> ProviderSettings {
     }
 }
 
-fn remote(provider: &str) -> Target {
-    Target::Remote {
+fn remote(provider: &str) -> RouteTarget {
+    RouteTarget::Remote {
         provider: provider.into(),
         model: "m".into(),
     }
 }
 
-fn local() -> Target {
-    Target::Local { model: "smol".into() }
+fn local() -> RouteTarget {
+    RouteTarget::Local { model: "smol".into() }
 }
 
 /// Returns a time in November 2026, UTC.
@@ -49,7 +49,7 @@ fn fresh() -> (tempfile::TempDir, Arc<State>) {
     (folder, Arc::new(state))
 }
 
-fn reservation(target: &Target, usd: f64, caps: Caps, now: SystemTime) -> Reservation<'_> {
+fn reservation(target: &RouteTarget, usd: f64, caps: Caps, now: SystemTime) -> Reservation<'_> {
     Reservation {
         target,
         purpose: "chat",
@@ -59,17 +59,17 @@ fn reservation(target: &Target, usd: f64, caps: Caps, now: SystemTime) -> Reserv
     }
 }
 
-fn spend(ledger: &Ledger, target: &Target, purpose: &str, usd: f64, now: SystemTime) {
+fn spend(ledger: &Ledger, target: &RouteTarget, purpose: &str, usd: f64, now: SystemTime) {
     let entry = ledger
         .reserve(&Reservation {
             purpose,
             ..reservation(target, usd, Caps::default(), now)
         })
         .expect("reserved");
-    let usage = Usage {
+    let usage = TokenUsage {
         prompt_tokens: 10,
         completion_tokens: 5,
-        ..Usage::default()
+        ..TokenUsage::default()
     };
     ledger
         .settle(entry, usd, &usage, CostSource::Provider)
@@ -79,10 +79,10 @@ fn spend(ledger: &Ledger, target: &Target, purpose: &str, usd: f64, now: SystemT
 #[test]
 fn what_was_kept_is_there_after_the_file_was_closed() {
     let (folder, state) = fresh();
-    let policy = Policy {
-        consent: Consent::Given,
+    let policy = RoutingPolicy {
+        consent: ConsentPolicy::Given,
         max_usd_day: Some(0.5),
-        ..Policy::default()
+        ..RoutingPolicy::default()
     };
     let models = vec![RemoteModel {
         id: "m".into(),
@@ -188,7 +188,7 @@ fn caps_count_what_is_settled_and_what_is_reserved_on_the_day_and_in_the_month()
     for figure in ["$0.50", "$0.75", "$1.00", "a day"] {
         assert!(refused.to_string().contains(figure), "{refused}");
     }
-    let settle = |entry, usd| ledger.settle(entry, usd, &Usage::default(), CostSource::Computed);
+    let settle = |entry, usd| ledger.settle(entry, usd, &TokenUsage::default(), CostSource::Computed);
     settle(first, 0.5).expect("settled");
     let second = reserve(0.5, november(9, 23)).expect("fits exactly, since it cost less than was reserved");
     assert_eq!(ledger.spent(november(9, 0)).expect("read").day, 1.0);
@@ -202,9 +202,9 @@ fn caps_count_what_is_settled_and_what_is_reserved_on_the_day_and_in_the_month()
     let refused = reserve(0.1, november(11, 0)).expect_err("the month is full");
     assert!(refused.to_string().contains("a month"), "{refused}");
     reserve(0.1, november(31, 0)).expect("that is December");
-    let policy = Policy {
+    let policy = RoutingPolicy {
         max_usd_day: Some(1.0),
-        ..Policy::default()
+        ..RoutingPolicy::default()
     };
     let left = ledger.left(&policy, november(9, 0)).expect("read");
     assert_eq!((left.day, left.month), (Some(0.5), None));
@@ -243,12 +243,12 @@ fn what_is_no_amount_is_refused_and_what_a_provider_claims_is_bounded() {
     assert_eq!(ledger.spent(november(1, 0)).expect("no sum overflows").day, 2e6);
 }
 
-fn spend_as_claimed(ledger: &Ledger, target: &Target, usd: f64) {
+fn spend_as_claimed(ledger: &Ledger, target: &RouteTarget, usd: f64) {
     let entry = ledger
         .reserve(&reservation(target, 0.0, Caps::default(), november(1, 0)))
         .expect("reserved");
     ledger
-        .settle(entry, usd, &Usage::default(), CostSource::Provider)
+        .settle(entry, usd, &TokenUsage::default(), CostSource::Provider)
         .expect("settled");
 }
 
@@ -265,12 +265,12 @@ fn a_report_sums_up_by_day_model_provider_and_purpose_and_separates_the_unsettle
 
     let keys = |by| {
         let rows = ledger.report(None, None, by).expect("read");
-        let row = |row: nearside::state::SpendRow| (row.key, row.requests, row.usd, row.usd_unsettled);
+        let row = |row: nearside::state::SpendingRow| (row.key, row.requests, row.usd, row.usd_unsettled);
         rows.into_iter().map(row).collect::<Vec<_>>()
     };
     let row = |key: &str, requests, usd, unsettled| (key.to_owned(), requests, usd, unsettled);
     assert_eq!(
-        keys(SpendBy::Day),
+        keys(SpendingGroup::Day),
         [row("2026-11-01", 1, 0.25, 0.0), row("2026-11-02", 3, 0.5, 2.0)]
     );
     let providers = [
@@ -278,27 +278,29 @@ fn a_report_sums_up_by_day_model_provider_and_purpose_and_separates_the_unsettle
         row("openai", 1, 0.5, 0.0),
         row("device", 1, 0.0, 0.0),
     ];
-    assert_eq!(keys(SpendBy::Provider), providers);
+    assert_eq!(keys(SpendingGroup::Provider), providers);
     let models = [
         row("m at groq", 2, 0.25, 2.0),
         row("m at openai", 1, 0.5, 0.0),
         row("smol", 1, 0.0, 0.0),
     ];
-    assert_eq!(keys(SpendBy::Model), models);
+    assert_eq!(keys(SpendingGroup::Model), models);
     assert_eq!(
-        keys(SpendBy::Purpose),
+        keys(SpendingGroup::Purpose),
         [row("chat", 3, 0.25, 2.0), row("title", 1, 0.5, 0.0)]
     );
 
     let second = ledger
-        .report(Some(november(2, 0)), Some(november(2, 1)), SpendBy::Day)
+        .report(Some(november(2, 0)), Some(november(2, 1)), SpendingGroup::Day)
         .expect("read");
     assert_eq!(
         (second[0].requests, second[0].prompt_tokens, second[0].completion_tokens),
         (1, 10, 5)
     );
     assert_eq!(
-        ledger.report(Some(november(3, 0)), None, SpendBy::Day).expect("read"),
+        ledger
+            .report(Some(november(3, 0)), None, SpendingGroup::Day)
+            .expect("read"),
         []
     );
 }

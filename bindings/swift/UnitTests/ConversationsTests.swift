@@ -13,7 +13,7 @@ import Testing
             Issue.record("no target would answer")
             return
         }
-        let target = Target.remote(provider: "recorded", model: "recorded")
+        let target = RouteTarget.remote(provider: "recorded", model: "recorded")
         #expect(route.target == target)
         #expect(try await chats.cost(id, request).contains { $0.target == target && $0.setUp })
     }

@@ -6,11 +6,11 @@ import Testing
 
 @Suite struct DeviceTests {
     @Test func whatIsNotToldIsUnknown() {
-        #expect(DeviceReadings().facts == HostFacts(network: .unknown, heat: .nominal))
+        #expect(DeviceReadings().facts == DeviceFacts(network: .unknown, heat: .nominal))
     }
 
     @Test func aNetworkIsOfflineMeteredOrFree() {
-        func network(_ isSatisfied: Bool, _ isExpensive: Bool, _ isConstrained: Bool) -> Network {
+        func network(_ isSatisfied: Bool, _ isExpensive: Bool, _ isConstrained: Bool) -> Connectivity {
             let path = DeviceReadings.Path(
                 isSatisfied: isSatisfied, isExpensive: isExpensive, isConstrained: isConstrained)
             return DeviceReadings(path: path).facts.network
@@ -22,7 +22,7 @@ import Testing
     }
 
     @Test func theFourThermalStatesAreFour() {
-        let heat = [Heat.nominal, .fair, .serious, .critical]
+        let heat = [ThermalState.nominal, .fair, .serious, .critical]
         #expect((0...3).map { DeviceReadings(thermalState: $0).facts.heat } == heat)
         #expect(DeviceReadings(thermalState: 9).facts.heat == .critical, "an unknown later state is at least critical")
     }

@@ -30,14 +30,14 @@ import Testing
     }
 
     @Test func cancellingTheTaskEndsIt() async throws {
-        let nearside = try Nearside.scripted { ScriptStep.stall }
+        let nearside = try Nearside.scripted { ReplyStep.stall }
         let task = Task { try await nearside.generate(ask(), as: [String].self) }
         task.cancel()
         await #expect(throws: CancellationError.self) { try await task.value }
     }
 
     @Test func aFailureIsTheLibrarysOwn() async throws {
-        let nearside = try Nearside.scripted { ScriptStep.fail(.network, "the line is gone") }
+        let nearside = try Nearside.scripted { ReplyStep.fail(.network, "the line is gone") }
         await #expect(throws: NearsideError.Network(message: "the line is gone")) {
             try await nearside.generate(ask(), as: [String].self)
         }

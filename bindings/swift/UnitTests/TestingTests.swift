@@ -8,11 +8,11 @@ import Testing
     @Test func aScriptIsPlayedInItsOrder() async throws {
         let isHot = true
         let nearside = try Nearside.scripted {
-            ScriptStep.reasoning("Let me see.")
+            ReplyStep.reasoning("Let me see.")
             "It is "
             if isHot { "hot " } else { "cold " }
             for word in ["today ", "here."] { word }
-            ScriptStep.toolCall("weather", arguments: #"{"city":"Rome"}"#)
+            ReplyStep.toolCall("weather", arguments: #"{"city":"Rome"}"#)
         }
         let chunks = try await nearside.chat(request).all()
         #expect(chunks.text == "It is hot today here.")

@@ -123,7 +123,7 @@ enum Tutorial {
 
     static func script() throws -> Nearside {
         let nearside = try Nearside.scripted {
-            ScriptStep.reasoning("The moon pulls.")
+            ReplyStep.reasoning("The moon pulls.")
             "Because of the moon."
         }
         return nearside
@@ -135,7 +135,7 @@ enum Articles {
     static func stalled() throws -> Nearside {
         let nearside = try Nearside.scripted(pause: .milliseconds(20)) {
             "Because of "
-            ScriptStep.stall
+            ReplyStep.stall
         }
         return nearside
     }
@@ -157,12 +157,12 @@ enum Articles {
 /// A minimal screen for the snippet.
 final class TutorialView {
     var bar = 0.0
-    var target: Target?
+    var target: RouteTarget?
     var thoughts = ""
     var answer = ""
     var receipt: Receipt?
 
-    func show(_ suggestions: [Suggestion]) {
+    func show(_ suggestions: [FitSuggestion]) {
         answer = suggestions.map(\.text).joined(separator: "\n")
     }
 }
@@ -175,8 +175,8 @@ final class TutorialView {
 
     /// Replaces the host of Apple's systems.
     final class AppleHost: DeviceHost {
-        func facts() -> HostFacts {
-            HostFacts(network: .unmetered, heat: .nominal)
+        func facts() -> DeviceFacts {
+            DeviceFacts(network: .unmetered, heat: .nominal)
         }
     }
 #endif

@@ -7,7 +7,7 @@ import NearsideTesting
 func library(with provider: RecordedProvider) async throws -> Nearside {
     let nearside = try Nearside(directory: freshDirectory())
     try await nearside.setPolicy(
-        policy: Policy(version: "test-1", allowRetention: true, allowTraining: true, consent: .given))
+        policy: RoutingPolicy(version: "test-1", allowRetention: true, allowTraining: true, consent: .given))
     try await nearside.addProvider(settings: provider.settings(model: "recorded"))
     return nearside
 }

@@ -1,7 +1,9 @@
 //! The flags that build a request, shared by `chat`, `route` and `cost`.
 
 use clap::Args;
-use nearside::chat::{ChatRequest, Limits, Message, Mode, Output, Reasoning, Sampling, Sensitivity};
+use nearside::chat::{
+    ChatMessage, ChatRequest, OutputFormat, ReasoningMode, RequestLimits, RoutingMode, SamplingOptions, Sensitivity,
+};
 use nearside::model::ModelRef;
 use nearside::{Config, Error};
 
@@ -116,12 +118,12 @@ impl RequestArgs {
     pub(crate) fn to_request(&self) -> Result<ChatRequest, CliError> {
         let (routing, sampling) = (&self.routing, &self.sampling);
         Ok(ChatRequest {
-            messages: self.system.iter().map(Message::system).collect(),
+            messages: self.system.iter().map(ChatMessage::system).collect(),
             model: (routing.model.clone()).or(self.reference.as_ref().map(ModelRef::to_string)),
             provider: routing.provider.clone(),
             mode: routing.mode.map(|mode| mode.0).unwrap_or_default(),
             sensitivity: routing.sensitivity.map(|sensitivity| sensitivity.0).unwrap_or_default(),
-            sampling: Sampling {
+            sampling: SamplingOptions {
                 preset: sampling.preset.map(|preset| preset.0),
                 temperature: sampling.temperature,
                 top_p: sampling.top_p,
@@ -129,13 +131,13 @@ impl RequestArgs {
                 min_p: sampling.min_p,
                 seed: sampling.seed,
                 stop: sampling.stop.clone(),
-                ..Sampling::default()
+                ..SamplingOptions::default()
             },
             reasoning: (self.reasoning_effort)
-                .map(|effort| Reasoning::Effort { effort: effort.0 })
+                .map(|effort| ReasoningMode::Effort { effort: effort.0 })
                 .unwrap_or_default(),
             output: self.output_format()?,
-            limits: Limits {
+            limits: RequestLimits {
                 max_tokens: sampling.max_tokens,
                 max_usd: routing.max_usd,
                 deadline_ms: routing.deadline,
@@ -147,7 +149,7 @@ impl RequestArgs {
 
     /// Whether content may leave this device at all.
     pub(crate) fn allows_remote(&self) -> bool {
-        let stays = matches!(self.routing.mode, Some(ModeArg(Mode::OnlyOnDevice)));
+        let stays = matches!(self.routing.mode, Some(ModeArg(RoutingMode::OnlyOnDevice)));
         !stays && !matches!(self.routing.sensitivity, Some(SensitivityArg(Sensitivity::Sensitive)))
     }
 
@@ -166,12 +168,12 @@ impl RequestArgs {
         }
     }
 
-    fn output_format(&self) -> Result<Output, CliError> {
+    fn output_format(&self) -> Result<OutputFormat, CliError> {
         let Some(file) = &self.json_schema else {
-            return Ok(Output::Text);
+            return Ok(OutputFormat::Text);
         };
         match std::fs::read_to_string(file) {
-            Ok(schema) => Ok(Output::JsonSchema { schema }),
+            Ok(schema) => Ok(OutputFormat::JsonSchema { schema }),
             Err(cause) => Err(Error::file(file.as_ref(), "read the schema", &cause).into()),
         }
     }

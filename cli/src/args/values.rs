@@ -2,10 +2,10 @@
 
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
-use nearside::chat::{Effort, Mode, Preset, Sensitivity};
+use nearside::chat::{ReasoningEffort, RoutingMode, SamplingPreset, Sensitivity};
 use nearside::engine::remote::ProviderKind;
 use nearside::model::CacheType;
-use nearside::state::SpendBy;
+use nearside::state::SpendingGroup;
 
 /// Defines a flag's type: an enum of the library with the name and the help of each value.
 macro_rules! value_arg {
@@ -37,11 +37,11 @@ value_arg! {
 
 value_arg! {
     /// `--mode`.
-    ModeArg(Mode):
-    Mode::OnlyOnDevice => "only-on-device", "On this device only: no connection is opened";
-    Mode::PreferOnDevice => "prefer-on-device", "On this device if possible, else remote";
-    Mode::PreferInCloud => "prefer-in-cloud", "Remote if the policy allows it, else on this device";
-    Mode::OnlyInCloud => "only-in-cloud", "Remote only";
+    ModeArg(RoutingMode):
+    RoutingMode::OnlyOnDevice => "only-on-device", "On this device only: no connection is opened";
+    RoutingMode::PreferOnDevice => "prefer-on-device", "On this device if possible, else remote";
+    RoutingMode::PreferInCloud => "prefer-in-cloud", "Remote if the policy allows it, else on this device";
+    RoutingMode::OnlyInCloud => "only-in-cloud", "Remote only";
 }
 
 value_arg! {
@@ -54,27 +54,27 @@ value_arg! {
 
 value_arg! {
     /// `--preset`.
-    PresetArg(Preset):
-    Preset::Precise => "precise", "The likeliest tokens: facts, code, translations";
-    Preset::Balanced => "balanced", "For most uses";
-    Preset::Creative => "creative", "Unlikely tokens as well: stories, ideas";
+    PresetArg(SamplingPreset):
+    SamplingPreset::Precise => "precise", "The likeliest tokens: facts, code, translations";
+    SamplingPreset::Balanced => "balanced", "For most uses";
+    SamplingPreset::Creative => "creative", "Unlikely tokens as well: stories, ideas";
 }
 
 value_arg! {
     /// `--reasoning-effort`.
-    EffortArg(Effort):
-    Effort::Low => "low", "Little reasoning";
-    Effort::Medium => "medium", "The usual amount";
-    Effort::High => "high", "Much reasoning";
+    EffortArg(ReasoningEffort):
+    ReasoningEffort::Low => "low", "Little reasoning";
+    ReasoningEffort::Medium => "medium", "The usual amount";
+    ReasoningEffort::High => "high", "Much reasoning";
 }
 
 value_arg! {
     /// `cost --by`.
-    GroupByArg(SpendBy):
-    SpendBy::Day => "day", "Days, in UTC";
-    SpendBy::Model => "model", "Models, with their providers";
-    SpendBy::Provider => "provider", "Providers; local models are `device`";
-    SpendBy::Purpose => "purpose", "Purposes of the requests";
+    GroupByArg(SpendingGroup):
+    SpendingGroup::Day => "day", "Days, in UTC";
+    SpendingGroup::Model => "model", "Models, with their providers";
+    SpendingGroup::Provider => "provider", "Providers; local models are `device`";
+    SpendingGroup::Purpose => "purpose", "Purposes of the requests";
 }
 
 value_arg! {

@@ -2,7 +2,7 @@
 //! llama-bench (`pp512`, `tg128`), so that the numbers are comparable.
 
 use clap::Args;
-use nearside::engine::local::bench::{BenchOptions, BenchReport, Rates};
+use nearside::engine::local::bench::{BenchOptions, BenchRates, BenchReport};
 use nearside::model::ModelRef;
 
 use crate::error::CliError;
@@ -57,7 +57,7 @@ fn print_report(report: &BenchReport, output: &mut Printer) -> Result<(), CliErr
         report.model.quantization, report.backend, report.threads
     );
     output.print_line(&[bold(report.model.id.as_str()), dim(details)])?;
-    let row = |name: &str, rates: &Rates| {
+    let row = |name: &str, rates: &BenchRates| {
         let (mean, spread) = mean_and_spread(&rates.tokens_per_second);
         vec![
             format!("{name}{}", rates.tokens),

@@ -4,7 +4,7 @@
 use clap::Args;
 use nearside::Nearside;
 use nearside::route::CostRow;
-use nearside::state::{SpendBy, SpendRow};
+use nearside::state::{SpendingGroup, SpendingRow};
 
 use crate::args::RequestArgs;
 use crate::args::values::GroupByArg;
@@ -34,7 +34,7 @@ pub(crate) async fn print_cost(args: Box<CostArgs>, session: &mut CliSession) ->
     let nearside = session.open_for_request(&args.request)?;
     match &args.prompt {
         Some(prompt) => print_estimate(prompt, &args.request, &nearside, session).await,
-        None => print_spending(args.by.map_or(SpendBy::Day, |by| by.0), &nearside, session).await,
+        None => print_spending(args.by.map_or(SpendingGroup::Day, |by| by.0), &nearside, session).await,
     }
 }
 
@@ -73,16 +73,16 @@ fn estimate_row(row: &CostRow) -> Vec<String> {
     ]
 }
 
-async fn print_spending(by: SpendBy, nearside: &Nearside, session: &mut CliSession) -> Result<(), CliError> {
+async fn print_spending(by: SpendingGroup, nearside: &Nearside, session: &mut CliSession) -> Result<(), CliError> {
     let rows = session.interrupt.race(nearside.spending(by)).await?;
     if session.output.is_json() {
         return session.output.print_json(&rows);
     }
     let heading = match by {
-        SpendBy::Day => "DAY",
-        SpendBy::Model => "MODEL",
-        SpendBy::Provider => "PROVIDER",
-        SpendBy::Purpose => "PURPOSE",
+        SpendingGroup::Day => "DAY",
+        SpendingGroup::Model => "MODEL",
+        SpendingGroup::Provider => "PROVIDER",
+        SpendingGroup::Purpose => "PURPOSE",
     };
     let headings = [heading, "ANSWERS", "USD", "UNSETTLED", "TOKENS IN", "TOKENS OUT"];
     let cells: Vec<Vec<String>> = rows.iter().map(spending_row).collect();
@@ -101,7 +101,7 @@ async fn print_spending(by: SpendBy, nearside: &Nearside, session: &mut CliSessi
     Ok(())
 }
 
-fn spending_row(row: &SpendRow) -> Vec<String> {
+fn spending_row(row: &SpendingRow) -> Vec<String> {
     vec![
         row.key.clone(),
         row.requests.to_string(),

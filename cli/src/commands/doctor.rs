@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use clap::Args;
-use nearside::device::{self, Snapshot};
-use nearside::model::{FitOptions, InstalledModel, ModelRef, Verdict};
+use nearside::device::{self, DeviceSnapshot};
+use nearside::model::{FitOptions, FitVerdict, InstalledModel, ModelRef};
 use nearside::{Error, Nearside};
 use serde::Serialize;
 
@@ -21,7 +21,7 @@ pub(crate) struct DoctorArgs {}
 
 #[derive(Debug, Serialize)]
 struct DoctorReport {
-    device: Snapshot,
+    device: DeviceSnapshot,
     models: Vec<CheckedModel>,
     problems: Vec<Problem>,
     build: BuildInfo,
@@ -32,7 +32,7 @@ struct DoctorReport {
 struct CheckedModel {
     #[serde(flatten)]
     model: InstalledModel,
-    verdict: Option<Verdict>,
+    verdict: Option<FitVerdict>,
 }
 
 #[derive(Debug, Serialize)]
@@ -123,7 +123,7 @@ async fn check_models(
             .await
         {
             Ok(report) => {
-                if report.verdict == Verdict::TooLarge {
+                if report.verdict == FitVerdict::TooLarge {
                     problems.push(Problem {
                         id: "too_large",
                         text: format!("`{}` does not fit now: {}", model.id, report.reason),
@@ -206,9 +206,9 @@ fn print_report(report: &DoctorReport, output: &mut Printer) -> Result<(), CliEr
     output.print_line(&[bold("models"), plain(format!("    in {}", build.data_dir))])?;
     for CheckedModel { model, verdict } in &report.models {
         let verdict = match verdict {
-            Some(Verdict::Fits) => good("fits"),
-            Some(Verdict::Tight) => warning("tight"),
-            Some(Verdict::TooLarge) => warning("too large"),
+            Some(FitVerdict::Fits) => good("fits"),
+            Some(FitVerdict::Tight) => warning("tight"),
+            Some(FitVerdict::TooLarge) => warning("too large"),
             None => warning("broken"),
         };
         let line = format!("          {}  {}  ", model.id, format_bytes(model.size_bytes));

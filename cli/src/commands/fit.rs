@@ -2,7 +2,7 @@
 //! that could not be made is a failure.
 
 use clap::Args;
-use nearside::model::{CacheType, FitOptions, FitReport, LoadPlan, ModelRef, Verdict};
+use nearside::model::{CacheType, FitOptions, FitReport, FitVerdict, LoadPlan, ModelRef};
 
 use crate::args::values::{CacheArg, parse_bytes};
 use crate::error::CliError;
@@ -53,9 +53,9 @@ pub(crate) fn print_verdict(report: &FitReport, output: &mut Printer) -> Result<
     .join(" · ");
     output.print_line(&[bold(report.model.as_str()), dim(format!("  {details}"))])?;
     let verdict = match report.verdict {
-        Verdict::Fits => good("fits"),
-        Verdict::Tight => warning("tight"),
-        Verdict::TooLarge => bad("too large"),
+        FitVerdict::Fits => good("fits"),
+        FitVerdict::Tight => warning("tight"),
+        FitVerdict::TooLarge => bad("too large"),
     };
     let (need, budget) = (format_bytes(report.need.total), format_bytes(report.budget.bytes));
     let memory = format!(": needs {need} of {budget} ({})", report.budget.source);
@@ -77,7 +77,7 @@ pub(crate) fn print_verdict(report: &FitReport, output: &mut Printer) -> Result<
             _ => output.print_line(&[plain(line), dim(format!("  {note}"))])?,
         }
     }
-    if report.verdict != Verdict::Fits {
+    if report.verdict != FitVerdict::Fits {
         output.print_line(&[plain(format!("  {}", report.reason))])?;
         for suggestion in &report.suggestions {
             output.print_line(&[good("  try"), plain(format!(": {}", suggestion.text))])?;

@@ -2,7 +2,7 @@
 //! Every receipt names the version of the policy that it was decided under.
 
 use clap::{Args, Subcommand};
-use nearside::route::{Consent, Policy};
+use nearside::route::{ConsentPolicy, RoutingPolicy};
 
 use crate::args::values::parse_usd;
 use crate::error::CliError;
@@ -52,7 +52,7 @@ pub(crate) async fn print_or_change_policy(args: PolicyArgs, session: &mut CliSe
 
 /// Returns the policy with these changes. A change without a version gets the next custom one, so that a version always
 /// means the same policy.
-fn apply_settings(before: &Policy, settings: &[PolicySetting]) -> Policy {
+fn apply_settings(before: &RoutingPolicy, settings: &[PolicySetting]) -> RoutingPolicy {
     let mut policy = before.clone();
     for setting in settings {
         // Cannot fail: `from_text` has validated it.
@@ -81,11 +81,11 @@ impl PolicySetting {
             key: key.trim().replace('_', "-"),
             value: value.trim().to_owned(),
         };
-        setting.apply(&mut Policy::default())?;
+        setting.apply(&mut RoutingPolicy::default())?;
         Ok(setting)
     }
 
-    fn apply(&self, policy: &mut Policy) -> Result<(), String> {
+    fn apply(&self, policy: &mut RoutingPolicy) -> Result<(), String> {
         let value = self.value.as_str();
         match self.key.as_str() {
             "version" if value.is_empty() || value.chars().any(char::is_control) => {
@@ -113,12 +113,12 @@ impl PolicySetting {
     }
 }
 
-fn print_policy(policy: &Policy, day: f64, month: f64, output: &mut Printer) -> Result<(), CliError> {
+fn print_policy(policy: &RoutingPolicy, day: f64, month: f64, output: &mut Printer) -> Result<(), CliError> {
     let format_cap = |cap: Option<f64>| cap.map_or_else(|| "none".to_owned(), |usd| usd.to_string());
     let consent = match policy.consent {
-        Consent::Ask => "ask",
-        Consent::Given => "given",
-        Consent::Refused => "refused",
+        ConsentPolicy::Ask => "ask",
+        ConsentPolicy::Given => "given",
+        ConsentPolicy::Refused => "refused",
     };
     let rows = [
         ("version", policy.version.clone(), "named in every receipt".to_owned()),
@@ -207,11 +207,11 @@ fn parse_bool(value: &str) -> Result<bool, String> {
         .map_err(|_| format!("`{value}` is neither `true` nor `false`"))
 }
 
-fn parse_consent(value: &str) -> Result<Consent, String> {
+fn parse_consent(value: &str) -> Result<ConsentPolicy, String> {
     match value {
-        "ask" => Ok(Consent::Ask),
-        "given" => Ok(Consent::Given),
-        "refused" => Ok(Consent::Refused),
+        "ask" => Ok(ConsentPolicy::Ask),
+        "given" => Ok(ConsentPolicy::Given),
+        "refused" => Ok(ConsentPolicy::Refused),
         _ => Err(format!("`{value}` is not one of `ask`, `given` and `refused`")),
     }
 }
@@ -256,7 +256,7 @@ Example:
 mod tests {
     use super::*;
 
-    fn set_all(before: &Policy, texts: &[&str]) -> Policy {
+    fn set_all(before: &RoutingPolicy, texts: &[&str]) -> RoutingPolicy {
         let settings: Vec<_> = texts
             .iter()
             .map(|text| PolicySetting::from_text(text).expect(text))
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_change_without_a_version_gets_the_next_one_and_no_change_gets_none() {
-        let first = set_all(&Policy::default(), &["regions=de, FR"]);
+        let first = set_all(&RoutingPolicy::default(), &["regions=de, FR"]);
         assert_eq!(
             (first.version.as_str(), first.regions.join(" ").as_str()),
             ("custom-1", "DE FR")

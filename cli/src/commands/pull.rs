@@ -4,7 +4,7 @@
 //! With `--json` the download's events are the output, one per line, ending with `installed`.
 
 use clap::Args;
-use nearside::model::{DownloadEvent, FitOptions, FitReport, ModelRef, Verdict};
+use nearside::model::{DownloadEvent, FitOptions, FitReport, FitVerdict, ModelRef};
 use nearside::{Error, ErrorKind, Nearside};
 
 use super::{fit, import};
@@ -52,7 +52,7 @@ async fn check_verdict(args: &PullArgs, nearside: &Nearside, session: &mut CliSe
 
 /// Rejects a model that is too large, unless forced.
 fn allow_download(reference: &ModelRef, report: &FitReport, force: bool) -> Result<(), Error> {
-    if report.verdict != Verdict::TooLarge || force {
+    if report.verdict != FitVerdict::TooLarge || force {
         return Ok(());
     }
     Err(Error::too_large(format!(
@@ -133,7 +133,7 @@ download only the GGUF head is fetched, to check whether the model fits; the dow
 
 #[cfg(test)]
 mod tests {
-    use nearside::model::{Budget, CacheType, LoadPlan, Need};
+    use nearside::model::{CacheType, LoadPlan, MemoryBudget, MemoryEstimate};
 
     use super::*;
 
@@ -142,14 +142,14 @@ mod tests {
         let report = |verdict| FitReport {
             model: "m".into(),
             verdict,
-            need: Need {
+            need: MemoryEstimate {
                 weights: 5_000_000_000,
                 cache: 0,
                 compute: 0,
                 other: 0,
                 total: 5_000_000_000,
             },
-            budget: Budget {
+            budget: MemoryBudget {
                 bytes: 3_000_000_000,
                 source: "MemAvailable".into(),
             },
@@ -167,10 +167,10 @@ mod tests {
         };
         let reference = ModelRef::Name { name: "m".into() };
         for (verdict, force, passes) in [
-            (Verdict::Fits, false, true),
-            (Verdict::Tight, false, true),
-            (Verdict::TooLarge, true, true),
-            (Verdict::TooLarge, false, false),
+            (FitVerdict::Fits, false, true),
+            (FitVerdict::Tight, false, true),
+            (FitVerdict::TooLarge, true, true),
+            (FitVerdict::TooLarge, false, false),
         ] {
             assert_eq!(
                 allow_download(&reference, &report(verdict), force).is_ok(),
@@ -178,7 +178,7 @@ mod tests {
                 "{verdict:?} {force}"
             );
         }
-        let refused = allow_download(&reference, &report(Verdict::TooLarge), false).expect_err("too large");
+        let refused = allow_download(&reference, &report(FitVerdict::TooLarge), false).expect_err("too large");
         assert_eq!(refused.kind(), ErrorKind::TooLarge);
         assert!(refused.to_string().ends_with("`--force`"), "{refused}");
     }

@@ -67,7 +67,7 @@ pub struct AnswerSummary {
     /// Why it ended.
     pub stop: StopReason,
     /// Token counts.
-    pub usage: Usage,
+    pub usage: TokenUsage,
     /// Durations and rates.
     pub timings: Timings,
     /// Where it ran, what it cost and under which data policy.
@@ -98,7 +98,7 @@ pub enum StopReason {
 
 /// Tokens of one answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
+pub struct TokenUsage {
     /// Tokens of the prompt, cached ones included.
     pub prompt_tokens: u32,
     /// Prompt tokens that were still in the KV cache and cost nothing.
@@ -125,12 +125,16 @@ pub struct Timings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::{RouteRule, Target};
+    use crate::chat::{RouteRule, RouteTarget};
 
     /// Programs read these lines (`nearside chat --json`): names and shapes stay.
     #[test]
     fn a_chunk_is_one_flat_json_object_with_its_type() {
-        let route = Route::to(Target::Local { model: "m".into() }, RouteRule::RequestedTarget, "r");
+        let route = Route::to(
+            RouteTarget::Local { model: "m".into() },
+            RouteRule::RequestedTarget,
+            "r",
+        );
         let json = |chunk: &Chunk| serde_json::to_value(chunk).expect("chunks are JSON");
         assert_eq!(
             json(&Chunk::Text { text: "hi".into() }),
@@ -143,7 +147,7 @@ mod tests {
         );
         let summary = AnswerSummary {
             stop: StopReason::Cancelled,
-            usage: Usage::default(),
+            usage: TokenUsage::default(),
             timings: Timings::default(),
             receipt: route.receipt_on_device(),
         };

@@ -7,10 +7,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::chunk::{StopReason, Timings, Usage};
-use super::message::{Message, Part, Role};
+use super::chunk::{StopReason, Timings, TokenUsage};
+use super::message::{ChatMessage, ContentPart, MessageRole};
 use super::receipt::Receipt;
-use super::sampling::Preset;
+use super::sampling::SamplingPreset;
 
 /// Defaults for the requests of a conversation. A field set in the request takes precedence.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub struct ConversationSettings {
     /// The provider, as in a request.
     pub provider: Option<String>,
     /// How freely it answers.
-    pub preset: Option<Preset>,
+    pub preset: Option<SamplingPreset>,
 }
 
 /// A line in a list of conversations.
@@ -61,7 +61,7 @@ pub struct StoredMessage {
     /// Names it; never given to another.
     pub id: u64,
     /// Who said it.
-    pub role: Role,
+    pub role: MessageRole,
     /// The words.
     pub text: String,
     /// What the model thought first.
@@ -69,7 +69,7 @@ pub struct StoredMessage {
     /// How long it thought.
     pub reasoning_ms: u64,
     /// Pictures, calls and their results.
-    pub parts: Vec<Part>,
+    pub parts: Vec<ContentPart>,
     /// Pages that it rests on.
     pub citations: Vec<StoredCitation>,
     /// Milliseconds since 1970.
@@ -79,7 +79,7 @@ pub struct StoredMessage {
     /// Where it ran, what it cost, who saw it. Only of an answer that came to an end.
     pub receipt: Option<Receipt>,
     /// Its tokens.
-    pub usage: Option<Usage>,
+    pub usage: Option<TokenUsage>,
     /// Its speed.
     pub timings: Option<Timings>,
     /// Number of earlier messages omitted from the prompt because they exceeded the context.
@@ -149,35 +149,38 @@ pub enum ExportFormat {
 
 impl StoredMessage {
     /// Converts to a prompt message. Omits reasoning unless it led to a tool call; some providers require it there.
-    pub fn to_message(&self) -> Message {
+    pub fn to_message(&self) -> ChatMessage {
         let mut parts = Vec::with_capacity(1 + self.parts.len());
-        let calls = self.parts.iter().any(|part| matches!(part, Part::ToolCall { .. }));
+        let calls = self
+            .parts
+            .iter()
+            .any(|part| matches!(part, ContentPart::ToolCall { .. }));
         if calls && !self.reasoning.is_empty() {
-            parts.push(Part::Reasoning {
+            parts.push(ContentPart::Reasoning {
                 text: self.reasoning.clone(),
             });
         }
         if !self.text.is_empty() {
-            parts.push(Part::Text {
+            parts.push(ContentPart::Text {
                 text: self.text.clone(),
             });
         }
         parts.extend(self.parts.iter().cloned());
-        Message { role: self.role, parts }
+        ChatMessage { role: self.role, parts }
     }
 }
 
 /// Builds the prompt history. Skips empty answers and merges consecutive user messages, because many templates require
 /// alternating roles.
-pub fn history(messages: &[StoredMessage]) -> Vec<Message> {
-    let mut told: Vec<Message> = Vec::with_capacity(messages.len());
+pub fn history(messages: &[StoredMessage]) -> Vec<ChatMessage> {
+    let mut told: Vec<ChatMessage> = Vec::with_capacity(messages.len());
     for message in messages {
         let mut message = message.to_message();
         if message.parts.is_empty() {
             continue;
         }
         match told.last_mut() {
-            Some(last) if last.role == message.role && message.role == Role::User => {
+            Some(last) if last.role == message.role && message.role == MessageRole::User => {
                 last.parts.append(&mut message.parts);
             }
             _ => told.push(message),
@@ -211,7 +214,7 @@ pub fn first_words(text: &str, most: usize) -> String {
 mod tests {
     use super::*;
 
-    fn said(role: Role, text: &str) -> StoredMessage {
+    fn said(role: MessageRole, text: &str) -> StoredMessage {
         StoredMessage {
             id: 1,
             role,
@@ -233,13 +236,13 @@ mod tests {
     #[test]
     fn a_model_is_told_turns_without_reasoning_and_without_answers_that_never_began() {
         let told = history(&[
-            said(Role::User, "one"),
-            said(Role::Assistant, ""),
-            said(Role::User, "two"),
-            said(Role::Assistant, "yes"),
+            said(MessageRole::User, "one"),
+            said(MessageRole::Assistant, ""),
+            said(MessageRole::User, "two"),
+            said(MessageRole::Assistant, "yes"),
         ]);
         let words: Vec<_> = told.iter().map(|message| (message.role, message.parts.len())).collect();
-        assert_eq!(words, [(Role::User, 2), (Role::Assistant, 1)]);
+        assert_eq!(words, [(MessageRole::User, 2), (MessageRole::Assistant, 1)]);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! A conversation written out: for people as Markdown, for programs as JSON.
 
 use super::conversation::{Conversation, ExportFormat, MessageState, StoredMessage};
-use super::message::{Part, Role};
+use super::message::{ContentPart, MessageRole};
 use super::receipt::Receipt;
-use super::route::Target;
+use super::route::RouteTarget;
 use crate::error::{Error, Result};
 
 /// Writes out the branch that is shown.
@@ -25,10 +25,10 @@ fn markdown(conversation: &Conversation) -> String {
     }
     for message in &conversation.messages {
         let speaker = match message.role {
-            Role::System => "Instructions",
-            Role::User => "You",
-            Role::Assistant => "Answer",
-            Role::Tool => "Tool",
+            MessageRole::System => "Instructions",
+            MessageRole::User => "You",
+            MessageRole::Assistant => "Answer",
+            MessageRole::Tool => "Tool",
         };
         block(&mut page, &format!("## {speaker}"));
         words(&mut page, message);
@@ -54,13 +54,13 @@ fn words(page: &mut String, message: &StoredMessage) {
     }
     for part in &message.parts {
         match part {
-            Part::Image { media_type, data } => {
+            ContentPart::Image { media_type, data } => {
                 block(page, &format!("*(a picture: {media_type}, {} bytes)*", data.len()))
             }
-            Part::ToolCall { name, arguments, .. } => block(page, &fenced(&format!("{name}({arguments})"))),
-            Part::ToolResult { name, content, .. } => block(page, &fenced(&format!("{name}: {content}"))),
-            Part::Text { text } => block(page, text),
-            Part::Reasoning { text } => block(page, &quoted(text)),
+            ContentPart::ToolCall { name, arguments, .. } => block(page, &fenced(&format!("{name}({arguments})"))),
+            ContentPart::ToolResult { name, content, .. } => block(page, &fenced(&format!("{name}: {content}"))),
+            ContentPart::Text { text } => block(page, text),
+            ContentPart::Reasoning { text } => block(page, &quoted(text)),
         }
     }
     for citation in &message.citations {
@@ -79,7 +79,7 @@ fn words(page: &mut String, message: &StoredMessage) {
 fn where_it_ran(receipt: &Receipt) -> String {
     let policy = &receipt.data_policy;
     match &receipt.target {
-        Target::Local { model } => format!("{model}, on this device, $0"),
+        RouteTarget::Local { model } => format!("{model}, on this device, $0"),
         target => format!("{target}, region {}, ${:.6}", policy.region, receipt.cost_usd),
     }
 }

@@ -4,17 +4,17 @@ use serde::{Deserialize, Serialize};
 
 /// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
+pub struct ChatMessage {
     /// Who said it.
-    pub role: Role,
+    pub role: MessageRole,
     /// What was said, in order.
-    pub parts: Vec<Part>,
+    pub parts: Vec<ContentPart>,
 }
 
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Role {
+pub enum MessageRole {
     /// Instructions that hold for the whole conversation.
     System,
     /// The person.
@@ -28,7 +28,7 @@ pub enum Role {
 /// A piece of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum Part {
+pub enum ContentPart {
     /// Words.
     Text {
         /// UTF-8.
@@ -66,27 +66,27 @@ pub enum Part {
     },
 }
 
-impl Message {
+impl ChatMessage {
     /// A text message.
-    pub fn text(role: Role, text: impl Into<String>) -> Self {
+    pub fn text(role: MessageRole, text: impl Into<String>) -> Self {
         Self {
             role,
-            parts: vec![Part::Text { text: text.into() }],
+            parts: vec![ContentPart::Text { text: text.into() }],
         }
     }
 
     /// Instructions for the whole conversation.
     pub fn system(text: impl Into<String>) -> Self {
-        Self::text(Role::System, text)
+        Self::text(MessageRole::System, text)
     }
 
     /// What the person says.
     pub fn user(text: impl Into<String>) -> Self {
-        Self::text(Role::User, text)
+        Self::text(MessageRole::User, text)
     }
 
     /// What the model said.
     pub fn assistant(text: impl Into<String>) -> Self {
-        Self::text(Role::Assistant, text)
+        Self::text(MessageRole::Assistant, text)
     }
 }

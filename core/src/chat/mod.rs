@@ -10,17 +10,19 @@ mod request;
 mod route;
 mod sampling;
 
-pub use chunk::{AnswerSummary, Chunk, StopReason, Timings, Usage};
+pub use chunk::{AnswerSummary, Chunk, StopReason, Timings, TokenUsage};
 pub use conversation::{
     Conversation, ConversationSettings, ConversationSummary, ExportFormat, MessageState, SearchHit, SnippetPart,
     StoredCitation, StoredMessage, first_words, history,
 };
 pub use export::export;
-pub use message::{Message, Part, Role};
+pub use message::{ChatMessage, ContentPart, MessageRole};
 pub use receipt::{CostSource, DataPolicy, Receipt};
-pub use request::{ChatRequest, Effort, Limits, Mode, Output, Reasoning, Sensitivity, Tool};
-pub use route::{Expected, Route, RouteRule, Skipped, Target};
-pub use sampling::{Preset, PresetValues, Recommended, Sampling, SamplingUsed};
+pub use request::{
+    ChatRequest, OutputFormat, ReasoningEffort, ReasoningMode, RequestLimits, RoutingMode, Sensitivity, ToolDefinition,
+};
+pub use route::{Route, RouteEstimate, RouteRule, RouteTarget, SkippedTarget};
+pub use sampling::{AppliedSampling, Recommended, SamplingOptions, SamplingPreset, SamplingPresetValues};
 
 /// The stream of an answer.
 pub type ChatStream = crate::stream::Stream<Chunk>;

@@ -5,14 +5,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::route::{Expected, Route, RouteRule, Skipped, Target};
-use super::sampling::SamplingUsed;
+use super::route::{Route, RouteEstimate, RouteRule, RouteTarget, SkippedTarget};
+use super::sampling::AppliedSampling;
 
 /// What an app can show under an answer, and keep.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
     /// Who answered.
-    pub target: Target,
+    pub target: RouteTarget,
     /// Who really ran the model, where the provider passes requests on; as it calls them.
     pub served_by: Option<String>,
     /// Why, for a person to read.
@@ -22,9 +22,9 @@ pub struct Receipt {
     /// The version of the policy that it was decided under.
     pub policy: String,
     /// Candidates that were rejected or failed, each with its reason.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedTarget>,
     /// Estimate made before the answer; compare it with the timings.
-    pub expected: Expected,
+    pub expected: RouteEstimate,
     /// US dollars; 0 on the device.
     pub cost_usd: f64,
     /// How that figure is known.
@@ -35,7 +35,7 @@ pub struct Receipt {
     pub data_policy: DataPolicy,
     /// What it was sampled with.
     #[serde(default)]
-    pub sampling: SamplingUsed,
+    pub sampling: AppliedSampling,
 }
 
 /// How a cost is known.
@@ -92,7 +92,7 @@ impl Route {
             cost_source,
             billed_in_full: false,
             data_policy,
-            sampling: SamplingUsed::default(),
+            sampling: AppliedSampling::default(),
         }
     }
 }

@@ -5,39 +5,39 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::message::Message;
-use super::route::Target;
-use super::sampling::Sampling;
+use super::message::ChatMessage;
+use super::route::RouteTarget;
+use super::sampling::SamplingOptions;
 use crate::error::{Error, Result};
 
 /// One question to a model, with the conversation before it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChatRequest {
     /// The conversation, oldest first; the last one is what is to be answered.
-    pub messages: Vec<Message>,
+    pub messages: Vec<ChatMessage>,
     /// The model that should answer: the id of an installed model, a reference such as a path, or, where `provider` is
     /// named, what that provider calls it. Nothing: the router chooses.
     pub model: Option<String>,
     /// The provider that should answer, by the name under which it was set up. It comes first if the rules allow it.
     pub provider: Option<String>,
     /// Whether the words may leave the device, and which place is tried first.
-    pub mode: Mode,
+    pub mode: RoutingMode,
     /// How private the words are.
     pub sensitivity: Sensitivity,
     /// How the next token is picked. Unset fields take the model's own recommendation.
-    pub sampling: Sampling,
+    pub sampling: SamplingOptions,
     /// Whether a model that can think before it answers should.
-    pub reasoning: Reasoning,
+    pub reasoning: ReasoningMode,
     /// The form of the answer.
-    pub output: Output,
+    pub output: OutputFormat,
     /// What the model may call. Its calls come back as [`crate::chat::Chunk::ToolCall`]; the app runs them and asks again.
-    pub tools: Vec<Tool>,
+    pub tools: Vec<ToolDefinition>,
     /// Where the answer ends at the latest.
-    pub limits: Limits,
+    pub limits: RequestLimits,
     /// Lets the provider search the web, where it can. What is searched for is not covered by its retention terms.
     pub web_search: bool,
     /// The place that the person agreed to when they were asked; see [`crate::Nearside::route`].
-    pub consent: Option<Target>,
+    pub consent: Option<RouteTarget>,
     /// What this is for, in the app's own words, to tell spending apart. Unset: `chat`.
     pub purpose: Option<String>,
 }
@@ -45,7 +45,7 @@ pub struct ChatRequest {
 /// Whether the words may leave the device, and which place is tried first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Mode {
+pub enum RoutingMode {
     /// Here or not at all: no socket is opened.
     OnlyOnDevice,
     /// Here if it can be done here, else elsewhere.
@@ -73,7 +73,7 @@ pub enum Sensitivity {
 /// The form of an answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum Output {
+pub enum OutputFormat {
     /// Words.
     #[default]
     Text,
@@ -89,7 +89,7 @@ pub enum Output {
 /// Whether a model that can think before it answers should.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum Reasoning {
+pub enum ReasoningMode {
     /// As the model is made.
     #[default]
     Auto,
@@ -105,14 +105,14 @@ pub enum Reasoning {
     /// Think first, this hard, where the place can be told so.
     Effort {
         /// How hard.
-        effort: Effort,
+        effort: ReasoningEffort,
     },
 }
 
 /// How hard a model thinks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Effort {
+pub enum ReasoningEffort {
     /// A little.
     Low,
     /// As usual.
@@ -123,7 +123,7 @@ pub enum Effort {
 
 /// Something the model may call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tool {
+pub struct ToolDefinition {
     /// Its name, as the model will write it.
     pub name: String,
     /// What it does and when to use it, for the model to read.
@@ -134,7 +134,7 @@ pub struct Tool {
 
 /// Where an answer ends at the latest.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Limits {
+pub struct RequestLimits {
     /// Tokens generated at most, reasoning included. Unset: what the context still holds.
     pub max_tokens: Option<u32>,
     /// US dollars that this request may cost at most, below the policy's own caps.
@@ -145,7 +145,7 @@ pub struct Limits {
 
 impl ChatRequest {
     /// A request with these messages and nothing else said.
-    pub fn new(messages: Vec<Message>) -> Self {
+    pub fn new(messages: Vec<ChatMessage>) -> Self {
         Self {
             messages,
             ..Self::default()
@@ -198,7 +198,7 @@ impl ChatRequest {
         if self.limits.deadline_ms == Some(0) {
             return invalid("`deadline_ms` is 0; leave it out for no deadline".into());
         }
-        if let Output::JsonSchema { schema } = &self.output {
+        if let OutputFormat::JsonSchema { schema } = &self.output {
             json_object(schema).map_err(|why| Error::invalid_request(format!("the schema of `output` is {why}")))?;
         }
         for tool in &self.tools {
@@ -227,13 +227,13 @@ mod tests {
 
     #[test]
     fn a_plain_question_passes() {
-        assert!(ChatRequest::new(vec![Message::user("hello")]).check().is_ok());
+        assert!(ChatRequest::new(vec![ChatMessage::user("hello")]).check().is_ok());
     }
 
     #[test]
     fn what_no_engine_could_answer_is_refused_by_name() {
         let with = |change: fn(&mut ChatRequest)| {
-            let mut request = ChatRequest::new(vec![Message::user("hello")]);
+            let mut request = ChatRequest::new(vec![ChatMessage::user("hello")]);
             change(&mut request);
             request.check().map_err(|error| error.to_string())
         };
@@ -247,7 +247,7 @@ mod tests {
             (|r| r.limits.max_tokens = Some(0), "max_tokens"),
             (
                 |r| {
-                    r.tools = vec![Tool {
+                    r.tools = vec![ToolDefinition {
                         name: "t".into(),
                         description: String::new(),
                         parameters: "[]".into(),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A place that can answer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "place", rename_all = "snake_case")]
-pub enum Target {
+pub enum RouteTarget {
     /// A model on this device.
     Local {
         /// The id of the installed model, or the path of its file.
@@ -26,7 +26,7 @@ pub enum Target {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Route {
     /// Who answers.
-    pub target: Target,
+    pub target: RouteTarget,
     /// The reason, for a person to read.
     pub reason: String,
     /// The rule that decided.
@@ -34,11 +34,11 @@ pub struct Route {
     /// The version of the policy that it was decided under.
     pub policy: String,
     /// Who answers instead if the target fails before it said anything, in this order.
-    pub then: Vec<Target>,
+    pub then: Vec<RouteTarget>,
     /// Who could have answered and does not, each with its reason.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedTarget>,
     /// What was expected of the target.
-    pub expected: Expected,
+    pub expected: RouteEstimate,
 }
 
 /// A rule of the router. Its id, as JSON and `Display` show it, is in parentheses.
@@ -70,9 +70,9 @@ pub enum RouteRule {
 
 /// A candidate that does not answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Skipped {
+pub struct SkippedTarget {
     /// Who was passed over.
-    pub target: Target,
+    pub target: RouteTarget,
     /// The rule that rejected it; `PreviousFailed` if it was tried.
     pub rule: RouteRule,
     /// Why, for a person to read.
@@ -81,7 +81,7 @@ pub struct Skipped {
 
 /// What a place was expected to take, from what was measured there before. Unset where nothing is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Expected {
+pub struct RouteEstimate {
     /// Milliseconds to the first token.
     pub first_token_ms: Option<f64>,
     /// Milliseconds to the end.
@@ -92,7 +92,7 @@ pub struct Expected {
 
 impl Route {
     /// A route to this place by this rule, with nothing else known or passed over.
-    pub fn to(target: Target, rule: RouteRule, reason: &str) -> Self {
+    pub fn to(target: RouteTarget, rule: RouteRule, reason: &str) -> Self {
         Self {
             target,
             reason: reason.to_owned(),
@@ -100,12 +100,12 @@ impl Route {
             policy: String::new(),
             then: vec![],
             skipped: vec![],
-            expected: Expected::default(),
+            expected: RouteEstimate::default(),
         }
     }
 }
 
-impl Target {
+impl RouteTarget {
     /// Whether the words leave this device to get there.
     pub fn is_remote(&self) -> bool {
         matches!(self, Self::Remote { .. })
@@ -113,7 +113,7 @@ impl Target {
 }
 
 /// For people: `smollm2-135m`, or `deepseek/deepseek-r1 at openrouter`.
-impl std::fmt::Display for Target {
+impl std::fmt::Display for RouteTarget {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Local { model } => write!(out, "{model}"),

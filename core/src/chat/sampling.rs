@@ -1,4 +1,4 @@
-//! Sampling options of a request ([`Sampling`]), named presets, and the values that an answer was sampled with.
+//! Sampling options of a request ([`SamplingOptions`]), named presets, and the values that an answer was sampled with.
 //!
 //! `engine::presets` resolves a preset for a model.
 
@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 /// How the next token is picked. Unset: what the model's file recommends (`general.sampling.*`), else the field's usual.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Sampling {
+pub struct SamplingOptions {
     /// How freely it answers, in one word: what it means for the model fills in what is unset below.
-    pub preset: Option<Preset>,
+    pub preset: Option<SamplingPreset>,
     /// 0 always takes the likeliest token (greedy, repeatable); about 0.7 is balanced, 1.0 creative. 0 to 5.
     pub temperature: Option<f32>,
     /// Nucleus sampling: the smallest set of tokens whose probabilities reach this sum. Over 0, up to 1.
@@ -32,7 +32,7 @@ pub struct Sampling {
 /// How freely a model answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Preset {
+pub enum SamplingPreset {
     /// The likeliest words: facts, code, translations.
     Precise,
     /// As most people want it most of the time.
@@ -43,9 +43,9 @@ pub enum Preset {
 
 /// What stands behind a preset for one model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PresetValues {
+pub struct SamplingPresetValues {
     /// Which one.
-    pub preset: Preset,
+    pub preset: SamplingPreset,
     /// Its temperature.
     pub temperature: Option<f32>,
     /// Its top-p. Unset: the place's own.
@@ -56,9 +56,9 @@ pub struct PresetValues {
 
 /// What an answer was sampled with, as far as the library said so.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct SamplingUsed {
+pub struct AppliedSampling {
     /// The preset, where one was asked for.
-    pub preset: Option<Preset>,
+    pub preset: Option<SamplingPreset>,
     /// The temperature. Unset: the place's own.
     pub temperature: Option<f32>,
     /// The top-p. Unset: the place's own.

@@ -7,7 +7,7 @@ use std::thread::available_parallelism;
 
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
-use super::Snapshot;
+use super::DeviceSnapshot;
 use crate::error::{Error, Result};
 
 /// Memory according to one source, in bytes.
@@ -22,7 +22,7 @@ struct Memory {
 ///
 /// # Errors
 /// `Unsupported` if the system does not report its memory.
-pub fn snapshot() -> Result<Snapshot> {
+pub fn snapshot() -> Result<DeviceSnapshot> {
     let wanted = RefreshKind::nothing()
         .with_memory(MemoryRefreshKind::nothing().with_ram())
         .with_cpu(CpuRefreshKind::nothing());
@@ -34,7 +34,7 @@ pub fn snapshot() -> Result<Snapshot> {
             "this system does not say how much memory it has; give a budget instead",
         ));
     }
-    Ok(Snapshot {
+    Ok(DeviceSnapshot {
         memory_total: memory.total,
         memory_available: memory.available,
         memory_source: memory.source.to_owned(),

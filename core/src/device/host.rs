@@ -8,22 +8,22 @@ use serde::{Deserialize, Serialize};
 /// Source of facts about the device. Called before every decision, from any thread: return at once.
 pub trait Host: Send + Sync + std::fmt::Debug {
     /// Returns the current facts.
-    fn facts(&self) -> HostFacts;
+    fn facts(&self) -> DeviceFacts;
 }
 
 /// Current facts about the device. The default: nothing known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostFacts {
+pub struct DeviceFacts {
     /// Bytes that this app may still allocate, if the system has a limit per app (iOS). Unset: all free memory.
     pub memory_available: Option<u64>,
     /// Kind of connection.
-    pub network: Network,
+    pub network: Connectivity,
     /// Charge in percent. Unset: no battery, or unknown.
     pub battery_percent: Option<u32>,
     /// The user turned power saving on.
     pub low_power: bool,
     /// Temperature of the device.
-    pub heat: Heat,
+    pub heat: ThermalState,
     /// The system asks apps to free memory.
     pub memory_pressure: bool,
 }
@@ -31,7 +31,7 @@ pub struct HostFacts {
 /// Connection of a device.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Network {
+pub enum Connectivity {
     /// Treated as connected.
     #[default]
     Unknown,
@@ -47,7 +47,7 @@ pub enum Network {
 /// `Fair`, `SEVERE` is `Serious`, anything above is `Critical`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Heat {
+pub enum ThermalState {
     /// Normal, or unknown.
     #[default]
     Nominal,
@@ -64,7 +64,7 @@ pub enum Heat {
 pub struct NoHost;
 
 impl Host for NoHost {
-    fn facts(&self) -> HostFacts {
-        HostFacts::default()
+    fn facts(&self) -> DeviceFacts {
+        DeviceFacts::default()
     }
 }

@@ -13,11 +13,11 @@ mod host;
 use serde::{Deserialize, Serialize};
 
 pub use desktop::{peak_resident_bytes, snapshot};
-pub use host::{Heat, Host, HostFacts, Network, NoHost};
+pub use host::{Connectivity, DeviceFacts, Host, NoHost, ThermalState};
 
 /// Memory and processor of the device at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Snapshot {
+pub struct DeviceSnapshot {
     /// Memory of the machine, or of this process's container, in bytes.
     pub memory_total: u64,
     /// Bytes that can be allocated now without swapping.

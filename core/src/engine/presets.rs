@@ -14,12 +14,15 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::chat::{ChatRequest, Message, Part, Preset, PresetValues, Recommended, Role, Sampling, SamplingUsed};
+use crate::chat::{
+    AppliedSampling, ChatMessage, ChatRequest, ContentPart, MessageRole, Recommended, SamplingOptions, SamplingPreset,
+    SamplingPresetValues,
+};
 
 /// Resolves the unset sampling fields for a model with these names and returns the values used.
 ///
 /// For models without system messages, moves the system prompt to the start of the first user message.
-pub(crate) fn resolve(request: &mut ChatRequest, names: &[&str], recommended: Recommended) -> SamplingUsed {
+pub(crate) fn resolve(request: &mut ChatRequest, names: &[&str], recommended: Recommended) -> AppliedSampling {
     let vendor = vendor_defaults(names);
     if vendor.is_some_and(|vendor| !vendor.system) {
         move_system_to_user(&mut request.messages);
@@ -29,7 +32,7 @@ pub(crate) fn resolve(request: &mut ChatRequest, names: &[&str], recommended: Re
     let values = match asked.preset {
         Some(preset) => Some(preset_values(preset, vendor, recommended)),
         // No preset was requested: use the vendor's values, if there are any.
-        None => vendor.map(|_| preset_values(Preset::Balanced, vendor, recommended)),
+        None => vendor.map(|_| preset_values(SamplingPreset::Balanced, vendor, recommended)),
     };
     let mut reason = String::new();
     if let Some(values) = values {
@@ -39,7 +42,7 @@ pub(crate) fn resolve(request: &mut ChatRequest, names: &[&str], recommended: Re
     if stated {
         "as the request says".clone_into(&mut reason);
     }
-    SamplingUsed {
+    AppliedSampling {
         preset: asked.preset,
         temperature: asked.temperature.or(recommended.temperature),
         top_p: asked.top_p.or(recommended.top_p),
@@ -52,53 +55,61 @@ pub(crate) fn resolve(request: &mut ChatRequest, names: &[&str], recommended: Re
 }
 
 /// What stands values each preset for a model of these names.
-pub(crate) fn list_preset_values(names: &[&str], recommended: Recommended) -> Vec<PresetValues> {
+pub(crate) fn list_preset_values(names: &[&str], recommended: Recommended) -> Vec<SamplingPresetValues> {
     let vendor = vendor_defaults(names);
-    [Preset::Precise, Preset::Balanced, Preset::Creative]
-        .map(|preset| preset_values(preset, vendor, recommended))
-        .into()
+    [
+        SamplingPreset::Precise,
+        SamplingPreset::Balanced,
+        SamplingPreset::Creative,
+    ]
+    .map(|preset| preset_values(preset, vendor, recommended))
+    .into()
 }
 
-fn preset_values(preset: Preset, vendor: Option<&VendorDefaults>, recommended: Recommended) -> PresetValues {
+fn preset_values(
+    preset: SamplingPreset,
+    vendor: Option<&VendorDefaults>,
+    recommended: Recommended,
+) -> SamplingPresetValues {
     if let Some(vendor) = vendor {
-        return PresetValues {
+        return SamplingPresetValues {
             preset,
             temperature: Some(match preset {
-                Preset::Precise => vendor.precise,
-                Preset::Balanced => vendor.balanced,
-                Preset::Creative => vendor.creative,
+                SamplingPreset::Precise => vendor.precise,
+                SamplingPreset::Balanced => vendor.balanced,
+                SamplingPreset::Creative => vendor.creative,
             }),
             top_p: vendor.top_p,
             reason: format!("as the vendor of {} advises ({})", vendor.name, vendor.as_of),
         };
     }
     let (temperature, reason) = match (preset, recommended.temperature) {
-        (Preset::Precise, _) => (0.0, "always the likeliest token"),
-        (Preset::Balanced, Some(temperature)) => (temperature, "as the model's file recommends"),
-        (Preset::Balanced, None) => (0.7, "what most models are used with"),
-        (Preset::Creative, recommended) => (
+        (SamplingPreset::Precise, _) => (0.0, "always the likeliest token"),
+        (SamplingPreset::Balanced, Some(temperature)) => (temperature, "as the model's file recommends"),
+        (SamplingPreset::Balanced, None) => (0.7, "what most models are used with"),
+        (SamplingPreset::Creative, recommended) => (
             recommended.unwrap_or(1.0).max(1.0),
             "as likely as the model was trained",
         ),
     };
-    PresetValues {
+    SamplingPresetValues {
         preset,
         temperature: Some(temperature),
-        top_p: recommended.top_p.filter(|_| preset != Preset::Precise),
+        top_p: recommended.top_p.filter(|_| preset != SamplingPreset::Precise),
         reason: reason.to_owned(),
     }
 }
 
-fn fill_unset(asked: &mut Sampling, values: &PresetValues) {
+fn fill_unset(asked: &mut SamplingOptions, values: &SamplingPresetValues) {
     asked.temperature = asked.temperature.or(values.temperature);
     asked.top_p = asked.top_p.or(values.top_p);
 }
 
 /// Moves the words of system messages to the front of the first question.
-fn move_system_to_user(messages: &mut Vec<Message>) {
-    let mut system: Vec<Part> = Vec::new();
+fn move_system_to_user(messages: &mut Vec<ChatMessage>) {
+    let mut system: Vec<ContentPart> = Vec::new();
     messages.retain_mut(|message| {
-        let is_system = message.role == Role::System;
+        let is_system = message.role == MessageRole::System;
         if is_system {
             system.append(&mut message.parts);
         }
@@ -107,15 +118,15 @@ fn move_system_to_user(messages: &mut Vec<Message>) {
     if system.is_empty() {
         return;
     }
-    match messages.iter_mut().find(|message| message.role == Role::User) {
+    match messages.iter_mut().find(|message| message.role == MessageRole::User) {
         Some(question) => {
             system.append(&mut question.parts);
             question.parts = system;
         }
         None => messages.insert(
             0,
-            Message {
-                role: Role::User,
+            ChatMessage {
+                role: MessageRole::User,
                 parts: system,
             },
         ),
@@ -165,8 +176,8 @@ static VENDOR_DEFAULTS: LazyLock<Vec<VendorDefaults>> = LazyLock::new(|| {
 mod tests {
     use super::*;
 
-    fn asked(preset: Option<Preset>) -> ChatRequest {
-        let mut request = ChatRequest::new(vec![Message::system("be brief"), Message::user("why?")]);
+    fn asked(preset: Option<SamplingPreset>) -> ChatRequest {
+        let mut request = ChatRequest::new(vec![ChatMessage::system("be brief"), ChatMessage::user("why?")]);
         request.sampling.preset = preset;
         request
     }
@@ -196,9 +207,9 @@ mod tests {
         ] {
             for preset in [
                 None,
-                Some(Preset::Precise),
-                Some(Preset::Balanced),
-                Some(Preset::Creative),
+                Some(SamplingPreset::Precise),
+                Some(SamplingPreset::Balanced),
+                Some(SamplingPreset::Creative),
             ] {
                 let mut request = asked(preset);
                 let used = resolve(&mut request, &[name], Recommended::default());
@@ -224,15 +235,15 @@ mod tests {
             assert_eq!(request.messages.len(), 2, "the system message stays");
             used.temperature
         };
-        assert_eq!(temperature(Preset::Precise, None), Some(0.0));
-        assert_eq!(temperature(Preset::Balanced, None), Some(0.7));
-        assert_eq!(temperature(Preset::Creative, None), Some(1.0));
-        assert_eq!(temperature(Preset::Balanced, Some(0.2)), Some(0.2));
+        assert_eq!(temperature(SamplingPreset::Precise, None), Some(0.0));
+        assert_eq!(temperature(SamplingPreset::Balanced, None), Some(0.7));
+        assert_eq!(temperature(SamplingPreset::Creative, None), Some(1.0));
+        assert_eq!(temperature(SamplingPreset::Balanced, Some(0.2)), Some(0.2));
     }
 
     #[test]
     fn what_the_request_says_wins_and_nothing_chosen_changes_nothing() {
-        let mut request = asked(Some(Preset::Precise));
+        let mut request = asked(Some(SamplingPreset::Precise));
         request.sampling.temperature = Some(1.3);
         let used = resolve(&mut request, &["deepseek-r1"], Recommended::default());
         assert_eq!(

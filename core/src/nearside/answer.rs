@@ -18,10 +18,10 @@ use tokio::time::timeout_at;
 use super::prepared_target::{MaxTokens, PreparedTarget};
 use super::{Inner, blocking};
 use crate::chat::{
-    AnswerSummary, ChatRequest, ChatStream, Chunk, CostSource, Route, RouteRule, Skipped, Target, Usage,
+    AnswerSummary, ChatRequest, ChatStream, Chunk, CostSource, Route, RouteRule, RouteTarget, SkippedTarget, TokenUsage,
 };
 use crate::engine::Job;
-use crate::engine::remote::Price;
+use crate::engine::remote::TokenPrice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::route::Speed;
 use crate::state::{Caps, EntryId, Reservation};
@@ -58,7 +58,7 @@ pub(super) async fn run_route(
                 tracing::debug!(kind = ?error.kind(), "target failed; trying the next one");
                 route.reason = format!("the previous target failed: {error}");
                 route.rule = RouteRule::PreviousFailed;
-                route.skipped.push(Skipped {
+                route.skipped.push(SkippedTarget {
                     target,
                     rule: RouteRule::PreviousFailed,
                     reason: error.to_string(),
@@ -213,9 +213,9 @@ fn content_bytes(chunk: &Chunk) -> u64 {
 struct Charge {
     entry: Option<EntryId>,
     /// The request's limits, tightened to the reservation.
-    limits: crate::chat::Limits,
+    limits: crate::chat::RequestLimits,
     /// Price of the target, if it is known.
-    price: Option<Price>,
+    price: Option<TokenPrice>,
     prompt_tokens: u32,
     purpose: String,
 }
@@ -237,10 +237,10 @@ impl Charge {
         if !prepared.charges {
             return Ok(charge);
         }
-        let usage = |completion_tokens| Usage {
+        let usage = |completion_tokens| TokenUsage {
             prompt_tokens,
             completion_tokens,
-            ..Usage::default()
+            ..TokenUsage::default()
         };
         let policy = inner.policy();
         let caps = Caps::of(&policy, request.limits.max_usd);
@@ -273,7 +273,7 @@ impl Charge {
     }
 
     /// Settles the reservation with the actual cost.
-    async fn commit(&self, inner: &Arc<Inner>, usd: f64, usage: Usage, source: CostSource) -> Result<()> {
+    async fn commit(&self, inner: &Arc<Inner>, usd: f64, usage: TokenUsage, source: CostSource) -> Result<()> {
         let Some(entry) = self.entry else { return Ok(()) };
         blocking(inner, move |inner| inner.ledger.settle(entry, usd, &usage, source)).await
     }
@@ -281,10 +281,10 @@ impl Charge {
     /// The attempt failed: releases the reservation if nothing was generated, else settles an estimate.
     async fn abort(&self, inner: &Arc<Inner>, written: u64) {
         let Some(entry) = self.entry else { return };
-        let usage = Usage {
+        let usage = TokenUsage {
             prompt_tokens: self.prompt_tokens,
             completion_tokens: u32::try_from(written.div_ceil(4)).unwrap_or(u32::MAX),
-            ..Usage::default()
+            ..TokenUsage::default()
         };
         let usd = self.price.as_ref().map_or(0.0, |price| price.cost(&usage));
         let recorded = blocking(inner, move |inner| match written {
@@ -300,7 +300,7 @@ impl Charge {
 
 impl Inner {
     /// Pins a tool call to the target that made it.
-    fn pin_tool_call(&self, call: &str, target: &Target) {
+    fn pin_tool_call(&self, call: &str, target: &RouteTarget) {
         let mut calls = super::lock(&self.tool_call_targets);
         if calls.len() >= MAX_PINNED_CALLS {
             calls.remove(0);
@@ -309,7 +309,7 @@ impl Inner {
     }
 
     /// Records a free answer for the spending reports, in the background.
-    fn record_free_answer(self: &Arc<Self>, target: &Target, purpose: &str, usage: Usage) {
+    fn record_free_answer(self: &Arc<Self>, target: &RouteTarget, purpose: &str, usage: TokenUsage) {
         let (inner, target, purpose) = (Arc::clone(self), target.clone(), purpose.to_owned());
         tokio::task::spawn_blocking(move || {
             let entry = inner.ledger.reserve(&Reservation {
@@ -327,7 +327,7 @@ impl Inner {
     }
 
     /// Records the measured speed of a target, in the background.
-    fn record_speed(self: &Arc<Self>, target: &Target, timings: &crate::chat::Timings) {
+    fn record_speed(self: &Arc<Self>, target: &RouteTarget, timings: &crate::chat::Timings) {
         let rate = |rate: f64| (rate > 0.0).then_some(rate);
         let speed = Speed {
             prompt_tokens_per_second: rate(timings.prompt_tokens_per_second),
@@ -335,7 +335,7 @@ impl Inner {
             // On the device this is loading and prefill, which have a rate of their own.
             first_token_ms: rate(timings.first_token_ms).filter(|_| target.is_remote()),
         };
-        if speed == Speed::default() || matches!(target, Target::Scripted) {
+        if speed == Speed::default() || matches!(target, RouteTarget::Scripted) {
             return;
         }
         let (inner, target) = (Arc::clone(self), target.clone());

@@ -12,7 +12,7 @@ use crate::chat::{
     SearchHit, export,
 };
 use crate::error::Result;
-use crate::route::{CostRow, Decision};
+use crate::route::{CostRow, RouteDecision};
 use crate::state::{Archive, Turn};
 use crate::stream::{Cancel, Stream};
 
@@ -169,7 +169,7 @@ impl Conversations {
     ///
     /// # Errors
     /// As [`Nearside::route`], and those of [`Self::open`].
-    pub async fn route(&self, id: u64, request: ChatRequest) -> Result<Decision> {
+    pub async fn route(&self, id: u64, request: ChatRequest) -> Result<RouteDecision> {
         let request = self.next(id, request).await?;
         let inner = Arc::clone(&self.inner);
         let decide = async move { facts::decide_with_refresh(&inner, &request, &Cancel::default()).await };

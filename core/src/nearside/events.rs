@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::{Inner, Nearside, lock};
-use crate::device::HostFacts;
+use crate::device::DeviceFacts;
 
 /// A lifecycle event of the app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ impl Nearside {
 
 impl Inner {
     /// Returns the host's facts; a recent memory warning counts as memory pressure.
-    pub(super) fn host_facts(&self) -> HostFacts {
+    pub(super) fn host_facts(&self) -> DeviceFacts {
         let mut facts = self.host.facts();
         let under_pressure = lock(&self.memory_pressure_at).is_some_and(|at| at.elapsed() < PRESSURE_DURATION);
         facts.memory_pressure |= under_pressure;

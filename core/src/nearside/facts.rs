@@ -8,13 +8,13 @@ use futures_util::future::join_all;
 use super::local::{LocalModel, not_installed};
 use super::providers::{default_model, refresh};
 use super::{Inner, blocking, lock};
-use crate::chat::{ChatRequest, Mode, Output, Part, Sensitivity, Target};
-use crate::device::Network;
-use crate::engine::remote::{Abilities, ProviderSettings, RemoteModel};
+use crate::chat::{ChatRequest, ContentPart, OutputFormat, RouteTarget, RoutingMode, Sensitivity};
+use crate::device::Connectivity;
+use crate::engine::remote::{ModelCapabilities, ProviderSettings, RemoteModel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::ModelRef;
 use crate::route::{
-    CostRow, Decision, Facts, LocalCandidate, Needs, RemoteCandidate, Speed, choose, compare, estimate, privacy,
+    CostRow, Facts, LocalCandidate, Needs, RemoteCandidate, RouteDecision, Speed, choose, compare, estimate, privacy,
 };
 use crate::stream::Cancel;
 
@@ -24,14 +24,15 @@ pub(super) async fn decide_with_refresh(
     inner: &Arc<Inner>,
     request: &ChatRequest,
     cancel: &Cancel,
-) -> Result<Decision> {
+) -> Result<RouteDecision> {
     let asked = request.clone();
     let (decision, stale) = blocking(inner, move |inner| {
         let decision = inner.decide_now(&asked);
         let here = matches!(&decision, Ok(decision) if is_on_device(decision));
         // A name that is unknown locally may be a model of a provider whose list was not fetched yet.
         let hopeless = matches!(&decision, Err(error) if error.kind() != ErrorKind::NotInstalled);
-        let may_fetch = !here && !hopeless && allows_remote(&asked) && inner.host_facts().network != Network::Offline;
+        let may_fetch =
+            !here && !hopeless && allows_remote(&asked) && inner.host_facts().network != Connectivity::Offline;
         let stale = if may_fetch { inner.stale_providers()? } else { vec![] };
         Ok((decision, stale))
     })
@@ -69,7 +70,7 @@ impl Inner {
     }
 
     /// Makes the routing decision from cached data.
-    pub(super) fn decide_now(&self, request: &ChatRequest) -> Result<Decision> {
+    pub(super) fn decide_now(&self, request: &ChatRequest) -> Result<RouteDecision> {
         let (needs, facts) = self.gather_facts(request)?;
         Ok(choose(&needs, &facts, &self.policy()))
     }
@@ -94,10 +95,10 @@ impl Inner {
             .max()
             .filter(|_| allows_remote(request));
         Ok(match request.mode {
-            Mode::OnlyOnDevice => here,
-            Mode::PreferOnDevice => here.or(elsewhere),
-            Mode::PreferInCloud => elsewhere.or(here),
-            Mode::OnlyInCloud => elsewhere,
+            RoutingMode::OnlyOnDevice => here,
+            RoutingMode::PreferOnDevice => here.or(elsewhere),
+            RoutingMode::PreferInCloud => elsewhere.or(here),
+            RoutingMode::OnlyInCloud => elsewhere,
         })
     }
 
@@ -112,7 +113,7 @@ impl Inner {
         let mut needs = needs(request);
         needs.pinned = self.pinned(request);
         let speeds = self.state.speeds()?;
-        let speed = |target: &Target| speeds.get(target).copied().unwrap_or_default();
+        let speed = |target: &RouteTarget| speeds.get(target).copied().unwrap_or_default();
         let mut facts = Facts {
             device: self.host_facts(),
             spent: self.ledger.spent(SystemTime::now())?,
@@ -133,7 +134,7 @@ impl Inner {
             };
             match self.verdict(&local, snapshot.insert(now), exact) {
                 Ok(verdict) => facts.locals.push(LocalCandidate {
-                    speed: speed(&Target::Local {
+                    speed: speed(&RouteTarget::Local {
                         model: local.id.clone(),
                     }),
                     context: self.context_of(&local),
@@ -185,7 +186,7 @@ impl Inner {
     fn remote_candidates(
         &self,
         request: &ChatRequest,
-        speed: &impl Fn(&Target) -> Speed,
+        speed: &impl Fn(&RouteTarget) -> Speed,
     ) -> Result<Vec<RemoteCandidate>> {
         let mut all = Vec::new();
         for settings in self.state.providers()? {
@@ -198,7 +199,7 @@ impl Inner {
         &self,
         settings: &ProviderSettings,
         request: &ChatRequest,
-        speed: &impl Fn(&Target) -> Speed,
+        speed: &impl Fn(&RouteTarget) -> Speed,
     ) -> Result<Vec<RemoteCandidate>> {
         let models = self.models_of(&settings.name)?;
         let default = default_model(settings, &models);
@@ -223,7 +224,7 @@ impl Inner {
                 retires,
                 ..
             } = self.model_of(settings, &models, &id);
-            let target = Target::Remote {
+            let target = RouteTarget::Remote {
                 provider: settings.name.clone(),
                 model: id.clone(),
             };
@@ -252,11 +253,13 @@ impl Inner {
     }
 
     /// Returns the target of a tool loop, if the last message holds results of its calls.
-    fn pinned(&self, request: &ChatRequest) -> Option<Target> {
+    fn pinned(&self, request: &ChatRequest) -> Option<RouteTarget> {
         let parts = &request.messages.last()?.parts;
         let calls = lock(&self.tool_call_targets);
         parts.iter().find_map(|part| {
-            let Part::ToolResult { id, .. } = part else { return None };
+            let ContentPart::ToolResult { id, .. } = part else {
+                return None;
+            };
             calls
                 .iter()
                 .rev()
@@ -282,10 +285,10 @@ fn needs(request: &ChatRequest) -> Needs {
         provider: request.provider.clone(),
         prompt,
         completion,
-        abilities: Abilities {
+        abilities: ModelCapabilities {
             tools: !request.tools.is_empty(),
-            images: parts.any(|part| matches!(part, Part::Image { .. })),
-            json_schema: matches!(request.output, Output::JsonSchema { .. }),
+            images: parts.any(|part| matches!(part, ContentPart::Image { .. })),
+            json_schema: matches!(request.output, OutputFormat::JsonSchema { .. }),
             reasoning: false,
             web_search: request.web_search,
         },
@@ -297,20 +300,20 @@ fn needs(request: &ChatRequest) -> Needs {
 
 /// Returns whether the request allows remote targets.
 pub(super) fn allows_remote(request: &ChatRequest) -> bool {
-    request.mode != Mode::OnlyOnDevice && request.sensitivity != Sensitivity::Sensitive
+    request.mode != RoutingMode::OnlyOnDevice && request.sensitivity != Sensitivity::Sensitive
 }
 
-fn is_on_device(decision: &Decision) -> bool {
-    matches!(decision, Decision::Route { route } if !route.target.is_remote())
+fn is_on_device(decision: &RouteDecision) -> bool {
+    matches!(decision, RouteDecision::Route { route } if !route.target.is_remote())
 }
 
 /// Returns the error for a target that was removed after the decision.
-pub(super) fn target_removed(target: &Target) -> Error {
+pub(super) fn target_removed(target: &RouteTarget) -> Error {
     Error::not_installed(format!("`{target}` was removed; send the request again"))
 }
 
 /// Capabilities of every local model: its template calls tools, and grammars constrain output to a schema.
-const LOCAL_CAPABILITIES: Abilities = Abilities {
+const LOCAL_CAPABILITIES: ModelCapabilities = ModelCapabilities {
     tools: true,
     images: false,
     json_schema: true,

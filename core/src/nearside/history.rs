@@ -4,18 +4,18 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Inner, blocking};
-use crate::chat::{ChatRequest, ConversationSettings, Message, Role};
+use crate::chat::{ChatMessage, ChatRequest, ConversationSettings, MessageRole};
 use crate::error::Result;
 use crate::route::{TokenRange, estimate};
 
 /// Fills unset request fields from the conversation's settings, and sets its messages to system prompt and history.
-pub(super) fn apply_defaults(request: &mut ChatRequest, settings: &ConversationSettings, history: Vec<Message>) {
+pub(super) fn apply_defaults(request: &mut ChatRequest, settings: &ConversationSettings, history: Vec<ChatMessage>) {
     if request.model.is_none() && request.provider.is_none() {
         (request.model, request.provider) = (settings.model.clone(), settings.provider.clone());
     }
     request.sampling.preset = request.sampling.preset.or(settings.preset);
     let system = settings.system.iter().filter(|text| !text.trim().is_empty());
-    request.messages = system.map(Message::system).chain(history).collect();
+    request.messages = system.map(ChatMessage::system).chain(history).collect();
 }
 
 /// Drops the oldest turns if the history exceeds the largest eligible context; returns how many messages were dropped.
@@ -56,10 +56,12 @@ pub(super) async fn truncate_history(inner: &Arc<Inner>, mut request: ChatReques
 }
 
 /// Range of the oldest turn (a user message and its answer), if another turn follows.
-fn first_turn(messages: &[Message]) -> Option<Range<usize>> {
-    let is = |role: Role| move |message: &Message| message.role == role;
-    let first = messages.iter().position(|message| message.role != Role::System)?;
-    let next = messages.iter().skip(first + 1).position(is(Role::User))?;
+fn first_turn(messages: &[ChatMessage]) -> Option<Range<usize>> {
+    let is = |role: MessageRole| move |message: &ChatMessage| message.role == role;
+    let first = messages
+        .iter()
+        .position(|message| message.role != MessageRole::System)?;
+    let next = messages.iter().skip(first + 1).position(is(MessageRole::User))?;
     Some(first..first + 1 + next)
 }
 

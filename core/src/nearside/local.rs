@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Inner, lock};
-use crate::device::{self, Snapshot};
+use crate::device::{self, DeviceSnapshot};
 use crate::engine::local::{LocalEngine, LocalSettings};
 use crate::error::{Error, Result};
-use crate::model::{self, FitOptions, InstalledModel, ModelRef, Verdict};
+use crate::model::{self, FitOptions, FitVerdict, InstalledModel, ModelRef};
 
 /// A model's file on this device.
 #[derive(Debug, Clone)]
@@ -42,11 +42,11 @@ impl Inner {
 
     /// Returns whether the model fits the memory that is free now. If `exact`, by the estimate of llama.cpp, which is
     /// cached; else by the file size alone, because the engine asks llama.cpp before it loads in any case.
-    pub(super) fn verdict(&self, local: &LocalModel, snapshot: &Snapshot, exact: bool) -> Result<Verdict> {
+    pub(super) fn verdict(&self, local: &LocalModel, snapshot: &DeviceSnapshot, exact: bool) -> Result<FitVerdict> {
         let settings = self.engine_settings(local);
         let engines = lock(&self.engines);
         if engines.iter().any(|(of, _)| *of == settings) {
-            return Ok(Verdict::Fits);
+            return Ok(FitVerdict::Fits);
         }
         let idle = engines.iter().filter(|(_, engine)| !engine.is_busy());
         // Idle models are freed before another is loaded.
@@ -58,9 +58,9 @@ impl Inner {
         let free = snapshot.memory_available.saturating_add(freed);
         if !exact {
             let fits = local.size_bytes < free;
-            return Ok(if fits { Verdict::Fits } else { Verdict::TooLarge });
+            return Ok(if fits { FitVerdict::Fits } else { FitVerdict::TooLarge });
         }
-        let snapshot = Snapshot {
+        let snapshot = DeviceSnapshot {
             memory_available: free,
             ..snapshot.clone()
         };
@@ -125,7 +125,7 @@ impl Inner {
     }
 
     /// Takes a device snapshot, lowered by the host's own figure.
-    pub(super) fn snapshot(&self) -> Result<Snapshot> {
+    pub(super) fn snapshot(&self) -> Result<DeviceSnapshot> {
         let mut snapshot = device::snapshot()?;
         if let Some(bytes) = self.host_facts().memory_available
             && bytes < snapshot.memory_available

@@ -32,9 +32,9 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinSet;
 
-use crate::chat::{ChatRequest, ChatStream, Chunk, Message, Mode, Route, RouteRule, Target};
+use crate::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, Route, RouteRule, RouteTarget, RoutingMode};
 use crate::config::Config;
-use crate::device::{self, Host, Snapshot};
+use crate::device::{self, DeviceSnapshot, Host};
 use crate::engine::local::bench::{BenchOptions, BenchReport};
 use crate::engine::local::{LocalEngine, LocalSettings};
 use crate::engine::remote::Secret;
@@ -43,8 +43,8 @@ use crate::error::{Error, Result};
 use crate::model::hub::Hub;
 use crate::model::store::Store;
 use crate::model::{self, DownloadStream, FitOptions, FitReport, InstalledModel, ModelRef};
-use crate::route::{CostRow, Decision, Policy, Spent};
-use crate::state::{Archive, Ledger, SpendBy, SpendRow, State};
+use crate::route::{CostRow, RouteDecision, RoutingPolicy, SpendingTotals};
+use crate::state::{Archive, Ledger, SpendingGroup, SpendingRow, State};
 use crate::stream::{Cancel, Sink, Stream};
 
 pub use conversations::Conversations;
@@ -74,13 +74,13 @@ struct Inner {
     ledger: Ledger,
     host: Arc<dyn Host>,
     handle: Handle,
-    policy: Mutex<Policy>,
+    policy: Mutex<RoutingPolicy>,
     /// Cancelled when the object is dropped.
     closing: Cancel,
     engines: Mutex<Vec<(LocalSettings, Arc<LocalEngine>)>>,
     provider_runtimes: Mutex<HashMap<String, providers::ProviderRuntime>>,
     /// Recent tool calls and the target that made each: a tool loop stays on its target.
-    tool_call_targets: Mutex<Vec<(String, Target)>>,
+    tool_call_targets: Mutex<Vec<(String, RouteTarget)>>,
     /// Opened on first use.
     archive: Mutex<Option<Arc<Archive>>>,
     /// Active answer per conversation; its id is set once its row exists.
@@ -113,7 +113,7 @@ impl Nearside {
     /// # Errors
     /// As [`Self::new`].
     #[cfg(feature = "testing")]
-    pub fn scripted(config: Config, script: crate::engine::scripted::Script) -> Result<Self> {
+    pub fn scripted(config: Config, script: crate::engine::scripted::ScriptedReply) -> Result<Self> {
         use crate::engine::scripted::ScriptedEngine;
         Self::build(config, Arc::new(device::NoHost), |handle| {
             Some(Arc::new(ScriptedEngine::new(script, handle.clone())))
@@ -193,7 +193,7 @@ impl Nearside {
     ///
     /// # Errors
     /// `InvalidRequest`, `NotInstalled` for a requested model that no target offers, `Storage`.
-    pub async fn route(&self, request: ChatRequest) -> Result<Decision> {
+    pub async fn route(&self, request: ChatRequest) -> Result<RouteDecision> {
         request.check()?;
         let inner = Arc::clone(&self.inner);
         self.on_runtime(async move { facts::decide_with_refresh(&inner, &request, &Cancel::default()).await })
@@ -211,7 +211,7 @@ impl Nearside {
     }
 
     /// Returns the routing policy.
-    pub fn policy(&self) -> Policy {
+    pub fn policy(&self) -> RoutingPolicy {
         self.inner.policy()
     }
 
@@ -219,7 +219,7 @@ impl Nearside {
     ///
     /// # Errors
     /// `Storage`.
-    pub async fn set_policy(&self, policy: Policy) -> Result<()> {
+    pub async fn set_policy(&self, policy: RoutingPolicy) -> Result<()> {
         self.blocking(move |inner| {
             inner.state.save_policy(&policy)?;
             *lock(&inner.policy) = policy;
@@ -232,7 +232,7 @@ impl Nearside {
     ///
     /// # Errors
     /// `Storage`.
-    pub async fn spent(&self) -> Result<Spent> {
+    pub async fn spent(&self) -> Result<SpendingTotals> {
         self.blocking(|inner| inner.ledger.spent(SystemTime::now())).await
     }
 
@@ -240,7 +240,7 @@ impl Nearside {
     ///
     /// # Errors
     /// `Storage`.
-    pub async fn spending(&self, by: SpendBy) -> Result<Vec<SpendRow>> {
+    pub async fn spending(&self, by: SpendingGroup) -> Result<Vec<SpendingRow>> {
         self.blocking(move |inner| inner.ledger.report(None, None, by)).await
     }
 
@@ -322,7 +322,7 @@ impl Nearside {
     ///
     /// # Errors
     /// `Unsupported` if the system does not report it.
-    pub fn device(&self) -> Result<Snapshot> {
+    pub fn device(&self) -> Result<DeviceSnapshot> {
         self.inner.snapshot()
     }
 
@@ -369,7 +369,7 @@ impl Inner {
             return sink.finish(Err(error));
         }
         if let Some(engine) = &self.scripted {
-            let route = Route::to(Target::Scripted, RouteRule::RequestedTarget, "a script was given");
+            let route = Route::to(RouteTarget::Scripted, RouteRule::RequestedTarget, "a script was given");
             sink.send(Chunk::Started { route: route.clone() }).await;
             return engine.answer(Job {
                 request,
@@ -379,13 +379,13 @@ impl Inner {
             });
         }
         let decision = facts::decide_with_refresh(&self, &request, sink.cancel()).await;
-        match decision.and_then(Decision::into_route) {
+        match decision.and_then(RouteDecision::into_route) {
             Ok(route) => answer::run_route(&self, request, route, sink, requested_at).await,
             Err(error) => sink.finish(Err(error)),
         }
     }
 
-    fn policy(&self) -> Policy {
+    fn policy(&self) -> RoutingPolicy {
         lock(&self.policy).clone()
     }
 }
@@ -416,9 +416,9 @@ fn hub(config: &Config, token: &Secret) -> Result<Hub> {
 
 /// Builds the continuation request. It asks in words, because not every provider continues an assistant message.
 fn continuation_request(mut request: ChatRequest, said: String) -> ChatRequest {
-    request.messages.push(Message::assistant(said));
-    request.messages.push(Message::user(CONTINUE_PROMPT));
-    request.mode = Mode::OnlyInCloud;
+    request.messages.push(ChatMessage::assistant(said));
+    request.messages.push(ChatMessage::user(CONTINUE_PROMPT));
+    request.mode = RoutingMode::OnlyInCloud;
     if request.provider.is_none() {
         request.model = None;
     }

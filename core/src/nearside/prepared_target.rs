@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::Inner;
 use super::facts::target_removed;
-use crate::chat::{ChatRequest, Target};
+use crate::chat::{ChatRequest, RouteTarget};
 use crate::engine::Engine;
-use crate::engine::remote::{Connection, Price, RemoteEngine, Timeouts};
+use crate::engine::remote::{Connection, RemoteEngine, Timeouts, TokenPrice};
 use crate::error::Result;
 use crate::model::ModelRef;
 use crate::route::estimate;
@@ -17,7 +17,7 @@ pub(super) struct PreparedTarget {
     /// Whether the target may charge.
     pub(super) charges: bool,
     /// Its price, if it charges and the price is known.
-    pub(super) price: Option<Price>,
+    pub(super) price: Option<TokenPrice>,
     pub(super) max_tokens: MaxTokens,
 }
 
@@ -30,14 +30,14 @@ pub(super) struct MaxTokens {
 
 impl Inner {
     /// Prepares a target: resolves its model, address and credential. Sends nothing.
-    pub(super) fn prepare_target(&self, target: &Target, request: &ChatRequest) -> Result<PreparedTarget> {
+    pub(super) fn prepare_target(&self, target: &RouteTarget, request: &ChatRequest) -> Result<PreparedTarget> {
         let (prompt, completion) = estimate::tokens(request);
         let max_tokens = MaxTokens {
             prompt: prompt.high,
             completion: completion.high,
         };
         match target {
-            Target::Local { model } => {
+            RouteTarget::Local { model } => {
                 let local = self.resolve_local(&ModelRef::parse(model)?)?;
                 let engine = self.engine(&local)?;
                 Ok(PreparedTarget {
@@ -47,7 +47,7 @@ impl Inner {
                     max_tokens,
                 })
             }
-            Target::Remote { provider, model } => {
+            RouteTarget::Remote { provider, model } => {
                 let settings = self.provider(provider)?;
                 let model = self.model_of(&settings, &self.models_of(provider)?, model);
                 let data_policy = self.data_policy(&settings, &model)?;
@@ -74,7 +74,7 @@ impl Inner {
                     max_tokens,
                 })
             }
-            Target::Scripted => Err(target_removed(target)),
+            RouteTarget::Scripted => Err(target_removed(target)),
         }
     }
 }

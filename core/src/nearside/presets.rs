@@ -1,7 +1,7 @@
 //! Advice of the library: sampling presets of a model, and the catalog.
 
 use super::{Inner, Nearside, blocking};
-use crate::chat::{PresetValues, Recommended};
+use crate::chat::{Recommended, SamplingPresetValues};
 use crate::engine::presets;
 use crate::error::Result;
 use crate::model::ModelRef;
@@ -14,7 +14,7 @@ impl Nearside {
     ///
     /// # Errors
     /// `NotInstalled` for a local model that is not installed; `Corrupt`, `Storage`.
-    pub async fn presets(&self, model: Option<String>, provider: Option<String>) -> Result<Vec<PresetValues>> {
+    pub async fn presets(&self, model: Option<String>, provider: Option<String>) -> Result<Vec<SamplingPresetValues>> {
         blocking(&self.inner, move |inner| {
             let Some(model) = model else {
                 return Ok(presets::list_preset_values(&[], Recommended::default()));
@@ -34,7 +34,7 @@ impl Nearside {
 }
 
 impl Inner {
-    fn local_presets(&self, model: &str) -> Result<Vec<PresetValues>> {
+    fn local_presets(&self, model: &str) -> Result<Vec<SamplingPresetValues>> {
         let local = self.resolve_local(&ModelRef::parse(model)?)?;
         let head = Head::read_file(&local.path)?;
         Ok(presets::list_preset_values(&[&local.id, &head.name], head.recommended))

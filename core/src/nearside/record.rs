@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::history::{apply_defaults, truncate_history};
 use super::{Inner, blocking, lock};
-use crate::chat::{ChatRequest, ChatStream, Chunk, Message, MessageState, Part, StoredCitation};
+use crate::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, ContentPart, MessageState, StoredCitation};
 use crate::error::{Error, Result};
 use crate::state::{Archive, Progress, Told, Turn};
 use crate::stream::{Sink, Stream};
@@ -61,7 +61,7 @@ async fn prepare(
     guard: &ActiveAnswerGuard,
 ) -> Result<(Result<ChatRequest>, Recorder)> {
     let mut sample = request.clone();
-    sample.messages = vec![Message::user("…")];
+    sample.messages = vec![ChatMessage::user("…")];
     sample.check()?;
     let resumed = matches!(turn, Turn::Resume);
     let file = Arc::clone(archive);
@@ -70,8 +70,8 @@ async fn prepare(
     let said = asking.progress.text.clone();
     apply_defaults(&mut request, &asking.settings, asking.history);
     if resumed && !said.trim().is_empty() {
-        request.messages.push(Message::assistant(said));
-        request.messages.push(Message::user(super::CONTINUE_PROMPT));
+        request.messages.push(ChatMessage::assistant(said));
+        request.messages.push(ChatMessage::user(super::CONTINUE_PROMPT));
     }
     let mut recorder = Recorder::new(Arc::clone(archive), asking.answer, asking.progress);
     let request = truncate_history(inner, request)
@@ -193,7 +193,7 @@ impl Recorder {
                 }
                 progress.text.push_str(text);
             }
-            Chunk::ToolCall { id, name, arguments } => progress.parts.push(Part::ToolCall {
+            Chunk::ToolCall { id, name, arguments } => progress.parts.push(ContentPart::ToolCall {
                 id: id.clone(),
                 name: name.clone(),
                 arguments: arguments.clone(),

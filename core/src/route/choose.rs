@@ -21,16 +21,16 @@
 //! wish, or is not published, rejects no candidate. The remaining candidates are ordered by
 //! [`super::rules::preferred`].
 
-use super::decision::{Decision, Question};
+use super::decision::{ConsentRequest, RouteDecision};
 use super::facts::{Facts, Needs};
-use super::policy::Policy;
+use super::policy::RoutingPolicy;
 use super::rules::preferred::{hurry, line_up, strained};
 use super::rules::{Candidate, Objection, Place, RULES, World, at_most, named, region, stays, wish};
-use crate::chat::{DataPolicy, Mode, Route, RouteRule, Skipped, Target};
+use crate::chat::{DataPolicy, Route, RouteRule, RouteTarget, RoutingMode, SkippedTarget};
 use crate::error::ErrorKind;
 
 /// Decides who answers.
-pub fn choose(needs: &Needs, facts: &Facts, policy: &Policy) -> Decision {
+pub fn choose(needs: &Needs, facts: &Facts, policy: &RoutingPolicy) -> RouteDecision {
     let world = World { needs, facts, policy };
     let mut out = Vec::new();
     let mut left = Vec::new();
@@ -75,29 +75,29 @@ pub fn choose(needs: &Needs, facts: &Facts, policy: &Policy) -> Decision {
         expected: first.expected,
     };
     match first.place {
-        Place::Remote(remote) if first.needs_consent => Decision::NeedsConsent {
+        Place::Remote(remote) if first.needs_consent => RouteDecision::NeedsConsent {
             question: question(route, &remote.data_policy, first.worst_usd),
         },
-        _ => Decision::Route { route },
+        _ => RouteDecision::Route { route },
     }
 }
 
 /// A rejected candidate.
 struct Out {
-    target: Target,
+    target: RouteTarget,
     /// Index of the rejecting rule in `RULES`.
     rule: usize,
     objection: Objection,
 }
 
 impl Out {
-    fn skipped(self) -> Skipped {
+    fn skipped(self) -> SkippedTarget {
         skip(self.target, RULES[self.rule].0, self.objection.reason)
     }
 }
 
-fn skip(target: Target, rule: RouteRule, reason: String) -> Skipped {
-    Skipped { target, rule, reason }
+fn skip(target: RouteTarget, rule: RouteRule, reason: String) -> SkippedTarget {
+    SkippedTarget { target, rule, reason }
 }
 
 /// The rule that decided for `first`, and the reason.
@@ -115,13 +115,13 @@ fn decided(
     if let Some(why) = stays(needs) {
         return (RouteRule::OnDeviceOnly, why.to_owned());
     }
-    if needs.mode == Mode::OnlyInCloud {
+    if needs.mode == RoutingMode::OnlyInCloud {
         return (RouteRule::Mode, "the request is for elsewhere only".to_owned());
     }
     if let Some(why) = hurried {
         return (RouteRule::Preference, why);
     }
-    let cloud_first = needs.mode == Mode::PreferInCloud;
+    let cloud_first = needs.mode == RoutingMode::PreferInCloud;
     if first.is_remote() == cloud_first {
         let side = if cloud_first { "elsewhere" } else { "this device" };
         return (RouteRule::Preference, format!("the request prefers {side}"));
@@ -153,7 +153,7 @@ fn nobody(remote: bool) -> &'static str {
     }
 }
 
-fn question(route: Route, terms: &DataPolicy, worst_usd: Option<f64>) -> Question {
+fn question(route: Route, terms: &DataPolicy, worst_usd: Option<f64>) -> ConsentRequest {
     let may = |may, what| format!("{} {what}", if may { "may" } else { "does not" });
     let price = match worst_usd {
         None => "at a price that is not known".to_owned(),
@@ -168,7 +168,7 @@ fn question(route: Route, terms: &DataPolicy, worst_usd: Option<f64>) -> Questio
         may(terms.retained, "keep it"),
         may(terms.trained_on, "train on it"),
     );
-    Question {
+    ConsentRequest {
         target: route.target.clone(),
         data_policy: terms.clone(),
         cost_usd: worst_usd,
@@ -178,9 +178,9 @@ fn question(route: Route, terms: &DataPolicy, worst_usd: Option<f64>) -> Questio
     }
 }
 
-fn nowhere(world: World<'_>, out: Vec<Out>) -> Decision {
+fn nowhere(world: World<'_>, out: Vec<Out>) -> RouteDecision {
     let Some(last) = closest(&out, |_| true) else {
-        return Decision::NoRoute {
+        return RouteDecision::NoRoute {
             rule: RouteRule::NoCandidates,
             kind: ErrorKind::NotInstalled,
             detail: "no model is installed here and no provider is set up: download a model first".to_owned(),
@@ -198,7 +198,7 @@ fn nowhere(world: World<'_>, out: Vec<Out>) -> Decision {
             _ => {}
         }
     }
-    Decision::NoRoute {
+    RouteDecision::NoRoute {
         rule,
         kind,
         detail,
@@ -227,7 +227,7 @@ fn may_go(needs: &Needs, remote: bool) -> bool {
         && if remote {
             stays(needs).is_none()
         } else {
-            needs.mode != Mode::OnlyInCloud
+            needs.mode != RoutingMode::OnlyInCloud
         }
 }
 

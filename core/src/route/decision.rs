@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::chat::{DataPolicy, Route, RouteRule, Skipped, Target};
+use crate::chat::{DataPolicy, Route, RouteRule, RouteTarget, SkippedTarget};
 use crate::error::{Error, ErrorKind};
 
 /// What the router says.
@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind};
     clippy::large_enum_variant,
     reason = "made once a request, and the languages of the bindings know no boxes"
 )]
-pub enum Decision {
+pub enum RouteDecision {
     /// This place answers.
     Route {
         /// The place, the reason, and what was passed over.
@@ -21,7 +21,7 @@ pub enum Decision {
     /// This place would answer if the person agreed.
     NeedsConsent {
         /// What to ask them.
-        question: Question,
+        question: ConsentRequest,
     },
     /// No place may, can or should.
     NoRoute {
@@ -32,15 +32,15 @@ pub enum Decision {
         /// Its text: what left none, and what would change that.
         detail: String,
         /// All candidates, each with its reason.
-        skipped: Vec<Skipped>,
+        skipped: Vec<SkippedTarget>,
     },
 }
 
 /// What to ask the person before words leave the device. Their yes is the request's `consent`, set to `target`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Question {
+pub struct ConsentRequest {
     /// Where it would go.
-    pub target: Target,
+    pub target: RouteTarget,
     /// What happens to the words there.
     pub data_policy: DataPolicy,
     /// US dollars that it would cost at most. Unset: no price is known.
@@ -53,7 +53,7 @@ pub struct Question {
     pub route: Route,
 }
 
-impl Decision {
+impl RouteDecision {
     /// The route, or the error that a chat ends with where there is none.
     ///
     /// # Errors

@@ -11,8 +11,8 @@
 //! depends". Time is told only where it was measured.
 
 use super::facts::{Needs, RemoteCandidate, Speed, TokenRange};
-use crate::chat::{ChatRequest, Expected, Message, Output, Part, Reasoning};
-use crate::engine::remote::Price;
+use crate::chat::{ChatMessage, ChatRequest, ContentPart, OutputFormat, ReasoningMode, RouteEstimate};
+use crate::engine::remote::TokenPrice;
 
 /// How many tokens the request and its answer will have: the prompt's first, then the answer's.
 ///
@@ -33,7 +33,7 @@ pub fn tokens(request: &ChatRequest) -> (TokenRange, TokenRange) {
             prompt = plus(prompt, text_tokens(words));
         }
     }
-    if let Output::JsonSchema { schema } = &request.output {
+    if let OutputFormat::JsonSchema { schema } = &request.output {
         // A grammar costs nothing, a schema in the prompt its whole length.
         let schema = text_tokens(schema);
         prompt = plus(prompt, TokenRange { low: 0, ..schema });
@@ -45,16 +45,16 @@ pub fn tokens(request: &ChatRequest) -> (TokenRange, TokenRange) {
 }
 
 /// How many tokens a message adds to the prompt.
-pub(crate) fn message_tokens(message: &Message) -> TokenRange {
+pub(crate) fn message_tokens(message: &ChatMessage) -> TokenRange {
     let parts = message.parts.iter().map(part_tokens);
     parts.fold(PER_MESSAGE, plus)
 }
 
 fn answer_tokens(request: &ChatRequest) -> TokenRange {
     let (likely, high) = match request.reasoning {
-        Reasoning::Auto | Reasoning::Off => (LIKELY_ANSWER, LONGEST_ANSWER),
-        Reasoning::On | Reasoning::Effort { .. } => (2 * LIKELY_ANSWER, 2 * LONGEST_ANSWER),
-        Reasoning::Budget { tokens } => (
+        ReasoningMode::Auto | ReasoningMode::Off => (LIKELY_ANSWER, LONGEST_ANSWER),
+        ReasoningMode::On | ReasoningMode::Effort { .. } => (2 * LIKELY_ANSWER, 2 * LONGEST_ANSWER),
+        ReasoningMode::Budget { tokens } => (
             LIKELY_ANSWER.saturating_add(tokens),
             LONGEST_ANSWER.saturating_add(tokens),
         ),
@@ -67,21 +67,21 @@ fn answer_tokens(request: &ChatRequest) -> TokenRange {
     }
 }
 
-fn part_tokens(part: &Part) -> TokenRange {
+fn part_tokens(part: &ContentPart) -> TokenRange {
     match part {
-        Part::Text { text } => text_tokens(text),
-        Part::Image { .. } => IMAGE,
+        ContentPart::Text { text } => text_tokens(text),
+        ContentPart::Image { .. } => IMAGE,
         // Most templates drop it.
-        Part::Reasoning { text } => TokenRange {
+        ContentPart::Reasoning { text } => TokenRange {
             low: 0,
             likely: 0,
             ..text_tokens(text)
         },
-        Part::ToolCall { id, name, arguments } => plus(
+        ContentPart::ToolCall { id, name, arguments } => plus(
             PER_TOOL,
             plus(text_tokens(id), plus(text_tokens(name), text_tokens(arguments))),
         ),
-        Part::ToolResult { id, name, content } => plus(
+        ContentPart::ToolResult { id, name, content } => plus(
             PER_TOOL,
             plus(text_tokens(id), plus(text_tokens(name), text_tokens(content))),
         ),
@@ -142,7 +142,7 @@ pub(super) fn cost(candidate: &RemoteCandidate, prompt: u32, completion: u32) ->
     }
 }
 
-fn price_of(price: &Price, prompt: u32, completion: u32) -> Option<f64> {
+fn price_of(price: &TokenPrice, prompt: u32, completion: u32) -> Option<f64> {
     let parts = [price.usd_in, price.usd_out, price.usd_request];
     if parts.iter().any(|usd| !usd.is_finite() || *usd < 0.0) {
         return None;
@@ -152,7 +152,7 @@ fn price_of(price: &Price, prompt: u32, completion: u32) -> Option<f64> {
 }
 
 /// What is expected of a local model: nothing is sent, so nothing waits but for loading and prefill.
-pub(super) fn expected_here(speed: &Speed, needs: &Needs) -> Expected {
+pub(super) fn expected_here(speed: &Speed, needs: &Needs) -> RouteEstimate {
     let prefill = measured(speed.prompt_tokens_per_second).map(|rate| 1e3 * f64::from(needs.prompt.likely) / rate);
     let wait = speed
         .first_token_ms
@@ -162,17 +162,17 @@ pub(super) fn expected_here(speed: &Speed, needs: &Needs) -> Expected {
 }
 
 /// What is expected of a remote model.
-pub(super) fn expected_there(candidate: &RemoteCandidate, needs: &Needs) -> Expected {
+pub(super) fn expected_there(candidate: &RemoteCandidate, needs: &Needs) -> RouteEstimate {
     let cost = cost(candidate, needs.prompt.likely, needs.completion.likely);
     let first = candidate.speed.first_token_ms.filter(|ms| *ms >= 0.0);
     expected(first, &candidate.speed, needs, cost)
 }
 
-fn expected(first_token_ms: Option<f64>, speed: &Speed, needs: &Needs, cost_usd: Option<f64>) -> Expected {
+fn expected(first_token_ms: Option<f64>, speed: &Speed, needs: &Needs, cost_usd: Option<f64>) -> RouteEstimate {
     let first_token_ms = first_token_ms.filter(|ms| ms.is_finite());
     let decode = measured(speed.tokens_per_second).map(|rate| 1e3 * f64::from(needs.completion.likely) / rate);
     let total_ms = first_token_ms.zip(decode).map(|(first, decode)| first + decode);
-    Expected {
+    RouteEstimate {
         first_token_ms,
         total_ms: total_ms.filter(|ms| ms.is_finite()),
         cost_usd,
@@ -215,10 +215,10 @@ const fn range(low: u32, likely: u32, high: u32) -> TokenRange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::{Limits, Message, Tool};
+    use crate::chat::{ChatMessage, RequestLimits, ToolDefinition};
 
     fn request(text: &str) -> ChatRequest {
-        ChatRequest::new(vec![Message::user(text)])
+        ChatRequest::new(vec![ChatMessage::user(text)])
     }
 
     #[test]
@@ -251,21 +251,21 @@ mod tests {
             tokens(&request).0
         };
         for richer in [
-            with(|r| r.messages.push(Message::assistant("hello"))),
+            with(|r| r.messages.push(ChatMessage::assistant("hello"))),
             with(|r| {
-                r.messages[0].parts.push(Part::Image {
+                r.messages[0].parts.push(ContentPart::Image {
                     media_type: "image/png".into(),
                     data: vec![],
                 })
             }),
             with(|r| {
-                r.tools.push(Tool {
+                r.tools.push(ToolDefinition {
                     name: "weather".into(),
                     description: "tells the weather".into(),
                     parameters: "{}".into(),
                 })
             }),
-            with(|r| r.output = Output::JsonSchema { schema: "{}".into() }),
+            with(|r| r.output = OutputFormat::JsonSchema { schema: "{}".into() }),
             with(|r| r.web_search = true),
         ] {
             assert!(richer.high > plain.high, "{richer:?}");
@@ -275,9 +275,9 @@ mod tests {
     #[test]
     fn an_answer_keeps_to_its_limit_and_thinking_makes_it_longer() {
         let answer = |max_tokens, reasoning| {
-            let limits = Limits {
+            let limits = RequestLimits {
                 max_tokens,
-                ..Limits::default()
+                ..RequestLimits::default()
             };
             let request = ChatRequest {
                 limits,
@@ -286,13 +286,13 @@ mod tests {
             };
             tokens(&request).1
         };
-        assert_eq!(answer(None, Reasoning::Off), range(1, 500, 4096));
-        assert_eq!(answer(None, Reasoning::On), range(1, 1000, 8192));
-        assert_eq!(answer(None, Reasoning::Budget { tokens: 300 }), range(1, 800, 4396));
-        assert_eq!(answer(Some(700), Reasoning::On), range(1, 700, 700));
-        assert_eq!(answer(Some(0), Reasoning::Auto), range(0, 0, 0));
+        assert_eq!(answer(None, ReasoningMode::Off), range(1, 500, 4096));
+        assert_eq!(answer(None, ReasoningMode::On), range(1, 1000, 8192));
+        assert_eq!(answer(None, ReasoningMode::Budget { tokens: 300 }), range(1, 800, 4396));
+        assert_eq!(answer(Some(700), ReasoningMode::On), range(1, 700, 700));
+        assert_eq!(answer(Some(0), ReasoningMode::Auto), range(0, 0, 0));
         assert_eq!(
-            answer(None, Reasoning::Budget { tokens: u32::MAX }),
+            answer(None, ReasoningMode::Budget { tokens: u32::MAX }),
             range(1, u32::MAX, u32::MAX)
         );
     }

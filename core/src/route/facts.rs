@@ -2,17 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::chat::{DataPolicy, Mode, Sensitivity, Target};
-use crate::device::HostFacts;
-use crate::engine::remote::{Abilities, Price};
-use crate::model::Verdict;
+use crate::chat::{DataPolicy, RouteTarget, RoutingMode, Sensitivity};
+use crate::device::DeviceFacts;
+use crate::engine::remote::{ModelCapabilities, TokenPrice};
+use crate::model::FitVerdict;
 
 /// What the request needs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Needs {
     /// Whether the words may leave, and which place is tried first.
-    pub mode: Mode,
+    pub mode: RoutingMode,
     /// How private the words are.
     pub sensitivity: Sensitivity,
     /// The model that was named.
@@ -24,13 +24,13 @@ pub struct Needs {
     /// Tokens of the answer.
     pub completion: TokenRange,
     /// Required capabilities besides text; `reasoning` is a wish and rejects no candidate.
-    pub abilities: Abilities,
+    pub abilities: ModelCapabilities,
     /// US dollars that the request may cost at most.
     pub max_usd: Option<f64>,
     /// The place that the person agreed to.
-    pub consent: Option<Target>,
+    pub consent: Option<RouteTarget>,
     /// Where a tool loop began: it stays there.
-    pub pinned: Option<Target>,
+    pub pinned: Option<RouteTarget>,
 }
 
 /// A count of tokens that is known only between bounds.
@@ -53,16 +53,16 @@ pub struct Facts {
     /// The models of the providers that are set up.
     pub remotes: Vec<RemoteCandidate>,
     /// The device.
-    pub device: HostFacts,
+    pub device: DeviceFacts,
     /// What was spent already.
-    pub spent: Spent,
+    pub spent: SpendingTotals,
     /// Today in UTC, as `2026-11-22`: for models that are switched off.
     pub today: String,
 }
 
 /// US dollars that were spent, what is reserved for answers under way included.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Spent {
+pub struct SpendingTotals {
     /// Today, in UTC.
     pub day: f64,
     /// This month, in UTC.
@@ -75,11 +75,11 @@ pub struct LocalCandidate {
     /// Its id, or the path of its file.
     pub model: String,
     /// Whether it fits the memory that there is now.
-    pub verdict: Verdict,
+    pub verdict: FitVerdict,
     /// Tokens of context that it would be loaded with.
     pub context: u32,
     /// What it can do.
-    pub abilities: Abilities,
+    pub abilities: ModelCapabilities,
     /// How good it is, on the scale of `data/providers.json`: for a local model its billions of parameters.
     pub quality: f64,
     /// What was measured here.
@@ -102,9 +102,9 @@ pub struct RemoteCandidate {
     /// Tokens of context. Unset: not published, taken as enough.
     pub context: Option<u32>,
     /// What it can do. Unset: not published, taken as "perhaps".
-    pub abilities: Option<Abilities>,
+    pub abilities: Option<ModelCapabilities>,
     /// What it costs. Unset: not known.
-    pub price: Option<Price>,
+    pub price: Option<TokenPrice>,
     /// The day it is switched off, as `2026-12-31`.
     pub retires: Option<String>,
     /// What happens to words there.
@@ -126,7 +126,7 @@ pub struct Speed {
     pub first_token_ms: Option<f64>,
 }
 
-impl Target {
+impl RouteTarget {
     /// The target that this local candidate is.
     pub(crate) fn of_local(candidate: &LocalCandidate) -> Self {
         Self::Local {

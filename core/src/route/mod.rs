@@ -1,5 +1,5 @@
-//! Who may answer, and what it costs. [`choose`] is a pure function from [`Needs`], [`Facts`] and [`Policy`] to a
-//! [`Decision`]: no I/O, no clock, the same facts give the same answer.
+//! Who may answer, and what it costs. [`choose`] is a pure function from [`Needs`], [`Facts`] and [`RoutingPolicy`] to a
+//! [`RouteDecision`]: no I/O, no clock, the same facts give the same answer.
 
 mod choose;
 mod decision;
@@ -12,7 +12,7 @@ mod provider_table;
 mod rules;
 
 pub use choose::choose;
-pub use decision::{Decision, Question};
-pub use facts::{Facts, LocalCandidate, Needs, RemoteCandidate, Speed, Spent, TokenRange};
-pub use policy::{Consent, Policy};
+pub use decision::{ConsentRequest, RouteDecision};
+pub use facts::{Facts, LocalCandidate, Needs, RemoteCandidate, Speed, SpendingTotals, TokenRange};
+pub use policy::{ConsentPolicy, RoutingPolicy};
 pub use price::{CostRow, compare};

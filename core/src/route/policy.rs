@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Routing policy. The default is strict about data and sets no cost caps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Policy {
+pub struct RoutingPolicy {
     /// What receipts call this policy; change it with the policy.
     pub version: String,
     /// Countries in which words may be processed, as ISO 3166 codes (`DE`, `US`) or `EU` for all of its members.
@@ -23,7 +23,7 @@ pub struct Policy {
     /// Never these providers, by name; for a provider that passes requests on, also never those behind it.
     pub never: Vec<String>,
     /// Whether the person is asked before personal words leave the device.
-    pub consent: Consent,
+    pub consent: ConsentPolicy,
     /// US dollars that one request may cost.
     pub max_usd_request: Option<f64>,
     /// US dollars of one day, in UTC.
@@ -39,7 +39,7 @@ pub struct Policy {
 /// Whether the person is asked before personal words leave the device.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Consent {
+pub enum ConsentPolicy {
     /// Each time.
     #[default]
     Ask,
@@ -49,7 +49,7 @@ pub enum Consent {
     Refused,
 }
 
-impl Default for Policy {
+impl Default for RoutingPolicy {
     fn default() -> Self {
         Self {
             version: "default-1".to_owned(),
@@ -58,7 +58,7 @@ impl Default for Policy {
             allow_training: false,
             providers: vec![],
             never: vec![],
-            consent: Consent::Ask,
+            consent: ConsentPolicy::Ask,
             max_usd_request: None,
             max_usd_day: None,
             max_usd_month: None,

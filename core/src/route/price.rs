@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::provider_table::{known, known_models};
 use super::{LocalCandidate, RemoteCandidate, Speed, TokenRange, estimate};
-use crate::chat::{DataPolicy, Target};
-use crate::engine::remote::{Price, ProviderKind};
+use crate::chat::{DataPolicy, RouteTarget};
+use crate::engine::remote::{ProviderKind, TokenPrice};
 
 /// What a request would cost at one place, in US dollars. Unset: no price is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CostRow {
     /// The place.
-    pub target: Target,
+    pub target: RouteTarget,
     /// Whether it could be asked now, as far as it is set up and a credential is there. The others are shown for what
     /// they cost, under the name of their kind.
     pub set_up: bool,
@@ -80,7 +80,7 @@ fn well_known() -> Vec<RemoteCandidate> {
 
 fn here(local: &LocalCandidate) -> CostRow {
     CostRow {
-        target: Target::of_local(local),
+        target: RouteTarget::of_local(local),
         set_up: true,
         usd_in: Some(0.0),
         usd_out: Some(0.0),
@@ -95,10 +95,11 @@ fn there(place: &RemoteCandidate, prompt: TokenRange, completion: TokenRange) ->
     let total = estimate::cost(place, prompt.likely, completion.likely);
     let price = place.price.as_ref().filter(|_| total.is_some());
     // Without a price that counts there is a total only where nothing is charged.
-    let part =
-        |tokens: u32, of: fn(&Price) -> f64| price.map_or(total, |price| Some(f64::from(tokens) * of(price) / 1e6));
+    let part = |tokens: u32, of: fn(&TokenPrice) -> f64| {
+        price.map_or(total, |price| Some(f64::from(tokens) * of(price) / 1e6))
+    };
     CostRow {
-        target: Target::of_remote(place),
+        target: RouteTarget::of_remote(place),
         set_up: place.has_key,
         usd_in: part(prompt.likely, |price| price.usd_in),
         usd_out: part(completion.likely, |price| price.usd_out),
@@ -119,7 +120,7 @@ fn cheaper(one: &CostRow, other: &CostRow) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Verdict;
+    use crate::model::FitVerdict;
 
     fn range(low: u32, likely: u32, high: u32) -> TokenRange {
         TokenRange { low, likely, high }
@@ -130,12 +131,12 @@ mod tests {
             provider: provider.into(),
             model: "m".into(),
             has_key: true,
-            price: price.map(|(usd_in, usd_out)| Price {
+            price: price.map(|(usd_in, usd_out)| TokenPrice {
                 usd_in,
                 usd_out,
                 usd_request: 0.001,
                 as_of: "2026-10-31".into(),
-                ..Price::default()
+                ..TokenPrice::default()
             }),
             ..well_known().remove(0)
         }
@@ -145,7 +146,7 @@ mod tests {
     fn the_device_is_free_the_cheapest_comes_next_and_the_unknown_last() {
         let local = LocalCandidate {
             model: "smol".into(),
-            verdict: Verdict::Fits,
+            verdict: FitVerdict::Fits,
             context: 4096,
             abilities: Default::default(),
             quality: 0.135,

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 pub use super::provider_table::{Known, default_model, known};
 
-use super::policy::Policy;
+use super::policy::RoutingPolicy;
 use super::provider_table::entry;
 use super::rules::in_regions;
 use crate::chat::DataPolicy;
@@ -38,7 +38,7 @@ pub fn terms(settings: &ProviderSettings, model: &RemoteModel) -> DataPolicy {
 ///
 /// If the policy names regions and no upstream is known to stay within them, the region is unknown, which such a policy
 /// rejects, and the constraints match no upstream.
-pub fn upstreams(policy: &Policy, providers: Option<&Value>) -> (Upstreams, DataPolicy) {
+pub fn upstreams(policy: &RoutingPolicy, providers: Option<&Value>) -> (Upstreams, DataPolicy) {
     let mut upstreams = Upstreams {
         zdr: !policy.allow_retention,
         deny_collection: !policy.allow_training,
@@ -65,9 +65,9 @@ pub fn upstreams(policy: &Policy, providers: Option<&Value>) -> (Upstreams, Data
 /// Slugs of the upstreams in OpenRouter's `/providers` document that compute in these regions only. Leaves out
 /// upstreams whose display name does not match their slug: an answer could not be attributed to them.
 pub fn providers_in(regions: &[String], document: &Value) -> Vec<String> {
-    let policy = Policy {
+    let policy = RoutingPolicy {
         regions: regions.to_owned(),
-        ..Policy::default()
+        ..RoutingPolicy::default()
     };
     let within = |centers: &Vec<Value>| {
         let countries: Option<Vec<_>> = centers.iter().map(Value::as_str).collect();
@@ -158,10 +158,10 @@ mod tests {
         terms(&settings(kind, base_url), &RemoteModel::default())
     }
 
-    fn policy(regions: &[&str]) -> Policy {
-        Policy {
+    fn policy(regions: &[&str]) -> RoutingPolicy {
+        RoutingPolicy {
             regions: regions.iter().map(|region| (*region).to_owned()).collect(),
-            ..Policy::default()
+            ..RoutingPolicy::default()
         }
     }
 
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn under_the_strict_policy_nobody_behind_openrouter_keeps_anything() {
-        let (upstreams, terms) = upstreams(&Policy::default(), None);
+        let (upstreams, terms) = upstreams(&RoutingPolicy::default(), None);
         assert!(upstreams.zdr && upstreams.deny_collection && upstreams.only.is_empty());
         assert!(!terms.retained && !terms.trained_on && terms.region == "unknown");
         assert!(!terms.as_of.is_empty() && !terms.source.is_empty());
@@ -261,17 +261,17 @@ mod tests {
 
     #[test]
     fn what_a_policy_allows_is_not_asked_for_and_not_promised() {
-        let lax = Policy {
+        let lax = RoutingPolicy {
             allow_retention: true,
             never: vec!["Amazon Bedrock".into()],
-            ..Policy::default()
+            ..RoutingPolicy::default()
         };
         let (asked, terms) = upstreams(&lax, None);
         let wire = json!({"data_collection": "deny", "ignore": ["amazon-bedrock"]});
         assert_eq!(asked.to_wire(false), wire);
         assert!(asked.check_served_by("Amazon Bedrock").is_err());
         assert!(terms.retained && !terms.trained_on);
-        let open = Policy {
+        let open = RoutingPolicy {
             allow_training: true,
             never: vec![],
             ..lax

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::engine::remote::{Abilities, Price, ProviderKind};
+use crate::engine::remote::{ModelCapabilities, ProviderKind, TokenPrice};
 
 /// Built-in facts about a provider's model.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,13 +16,13 @@ pub struct Known {
     /// How good it is, on the scale of the file: billions of parameters, or a place among them.
     pub quality: f64,
     /// What it costs; at the dearest hour where that differs. Unset: no source says.
-    pub price: Option<Price>,
+    pub price: Option<TokenPrice>,
     /// The page that says what it costs; empty where there is no price.
     pub price_source: String,
     /// What a person should know of the price; may be empty.
     pub price_note: String,
     /// What it can do. Unset: no source says.
-    pub abilities: Option<Abilities>,
+    pub abilities: Option<ModelCapabilities>,
     /// Tokens of context. Unset: no source says.
     pub context: Option<u32>,
 }
@@ -99,7 +99,7 @@ struct Model {
     aliases: Vec<String>,
     quality: f64,
     context: Option<u32>,
-    abilities: Option<Abilities>,
+    abilities: Option<ModelCapabilities>,
     price: Option<DatedPrice>,
 }
 
@@ -121,7 +121,7 @@ impl Model {
             |of: fn(&DatedPrice) -> &str| self.price.as_ref().map_or(String::new(), |price| of(price).to_owned());
         Known {
             quality: self.quality,
-            price: self.price.as_ref().map(|price| Price {
+            price: self.price.as_ref().map(|price| TokenPrice {
                 usd_in: price.usd_in,
                 usd_out: price.usd_out,
                 usd_cached: price.usd_cached,

@@ -22,10 +22,10 @@ use serde::{Deserialize, Serialize};
 
 use super::database::Refusal;
 use super::{State, seconds};
-use crate::chat::{CostSource, Target, Usage};
+use crate::chat::{CostSource, RouteTarget, TokenUsage};
 use crate::error::{Error, Result};
 use crate::format::{Rounding, format_dollars};
-use crate::route::{Policy, Spent};
+use crate::route::{RoutingPolicy, SpendingTotals};
 
 /// The book of what answers cost. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -41,7 +41,7 @@ pub struct EntryId(i64);
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reservation<'a> {
     /// Who will answer.
-    pub target: &'a Target,
+    pub target: &'a RouteTarget,
     /// What it is for, in the app's own words.
     pub purpose: &'a str,
     /// US dollars that it can cost at most.
@@ -75,7 +75,7 @@ pub struct Left {
 /// What a report sums up by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum SpendBy {
+pub enum SpendingGroup {
     /// `2026-11-22`, in UTC.
     Day,
     /// `smollm2-135m`, or `deepseek/deepseek-r1 at openrouter`.
@@ -88,7 +88,7 @@ pub enum SpendBy {
 
 /// A line of a report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SpendRow {
+pub struct SpendingRow {
     /// The day, model, provider or purpose.
     pub key: String,
     /// How many answers, free ones and those that were never settled included.
@@ -140,7 +140,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Error::Internal`] if the entry was settled or released before; those of the file. The reservation then stays.
-    pub fn settle(&self, entry: EntryId, usd: f64, usage: &Usage, source: CostSource) -> Result<()> {
+    pub fn settle(&self, entry: EntryId, usd: f64, usage: &TokenUsage, source: CostSource) -> Result<()> {
         let source = match source {
             CostSource::Free => "free",
             CostSource::Provider => "provider",
@@ -179,10 +179,10 @@ impl Ledger {
     ///
     /// # Errors
     /// Those of the file.
-    pub fn spent(&self, now: SystemTime) -> Result<Spent> {
+    pub fn spent(&self, now: SystemTime) -> Result<SpendingTotals> {
         let now = seconds(now);
         let (day, month) = self.state.read(|file| counted(file, now))?;
-        Ok(Spent {
+        Ok(SpendingTotals {
             day: usd(day),
             month: usd(month),
         })
@@ -192,7 +192,7 @@ impl Ledger {
     ///
     /// # Errors
     /// Those of the file.
-    pub fn left(&self, policy: &Policy, now: SystemTime) -> Result<Left> {
+    pub fn left(&self, policy: &RoutingPolicy, now: SystemTime) -> Result<Left> {
         let now = seconds(now);
         let (day, month) = self.state.read(|file| counted(file, now))?;
         let left = |cap: Option<f64>, spent: i64| cap.map(|cap| usd((nanos(cap) - spent).max(0)));
@@ -207,16 +207,23 @@ impl Ledger {
     ///
     /// # Errors
     /// Those of the file.
-    pub fn report(&self, since: Option<SystemTime>, until: Option<SystemTime>, by: SpendBy) -> Result<Vec<SpendRow>> {
+    pub fn report(
+        &self,
+        since: Option<SystemTime>,
+        until: Option<SystemTime>,
+        by: SpendingGroup,
+    ) -> Result<Vec<SpendingRow>> {
         let key = match by {
-            SpendBy::Day => "date(at, 'unixepoch')",
-            SpendBy::Model => "iif(provider IS NULL, model, model || ' at ' || provider)",
-            SpendBy::Provider => "coalesce(provider, 'device')",
-            SpendBy::Purpose => "purpose",
+            SpendingGroup::Day => "date(at, 'unixepoch')",
+            SpendingGroup::Model => "iif(provider IS NULL, model, model || ' at ' || provider)",
+            SpendingGroup::Provider => "coalesce(provider, 'device')",
+            SpendingGroup::Purpose => "purpose",
         };
         let order = match by {
-            SpendBy::Day => "key",
-            SpendBy::Model | SpendBy::Provider | SpendBy::Purpose => "total(coalesce(charged, reserved)) DESC, key",
+            SpendingGroup::Day => "key",
+            SpendingGroup::Model | SpendingGroup::Provider | SpendingGroup::Purpose => {
+                "total(coalesce(charged, reserved)) DESC, key"
+            }
         };
         let query = format!(
             "SELECT {key} AS key, count(*), coalesce(sum(charged), 0),
@@ -228,7 +235,7 @@ impl Ledger {
             file.prepare(&query)?
                 .query_map(range, |row| {
                     let count = |at| row.get::<_, i64>(at).map(i64::unsigned_abs);
-                    Ok(SpendRow {
+                    Ok(SpendingRow {
                         key: row.get(0)?,
                         requests: count(1)?,
                         usd: usd(row.get(2)?),
@@ -251,7 +258,7 @@ impl Ledger {
 
 impl Caps {
     /// The policy's caps, and the request's own where that is lower.
-    pub fn of(policy: &Policy, max_usd: Option<f64>) -> Self {
+    pub fn of(policy: &RoutingPolicy, max_usd: Option<f64>) -> Self {
         let request = match (policy.max_usd_request, max_usd) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
@@ -303,11 +310,11 @@ fn counted(file: &Transaction<'_>, now: i64) -> rusqlite::Result<(i64, i64)> {
     Ok((since("start of day", "+1 day")?, since("start of month", "+1 month")?))
 }
 
-fn place(target: &Target) -> (Option<&str>, &str) {
+fn place(target: &RouteTarget) -> (Option<&str>, &str) {
     match target {
-        Target::Local { model } => (None, model),
-        Target::Remote { provider, model } => (Some(provider), model),
-        Target::Scripted => (None, "script"),
+        RouteTarget::Local { model } => (None, model),
+        RouteTarget::Remote { provider, model } => (Some(provider), model),
+        RouteTarget::Scripted => (None, "script"),
     }
 }
 

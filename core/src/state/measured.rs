@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{OptionalExtension, params};
 
 use super::State;
-use crate::chat::Target;
+use crate::chat::RouteTarget;
 use crate::error::{Error, Result};
 use crate::route::Speed;
 
@@ -15,11 +15,11 @@ impl State {
     ///
     /// # Errors
     /// [`Error::Storage`] or [`Error::Busy`] of the file.
-    pub fn record_speed(&self, target: &Target, speed: Speed) -> Result<()> {
+    pub fn record_speed(&self, target: &RouteTarget, speed: Speed) -> Result<()> {
         let provider = match target {
-            Target::Local { .. } => None,
-            Target::Remote { provider, .. } => Some(provider),
-            Target::Scripted => return Ok(()),
+            RouteTarget::Local { .. } => None,
+            RouteTarget::Remote { provider, .. } => Some(provider),
+            RouteTarget::Scripted => return Ok(()),
         };
         let key = serde_json::to_string(target).map_err(|e| Error::internal(format!("a target has no JSON: {e}")))?;
         let measured = |rate: Option<f64>| rate.filter(|rate| rate.is_finite() && *rate > 0.0);
@@ -55,7 +55,7 @@ impl State {
     ///
     /// # Errors
     /// Those of the file.
-    pub fn speeds(&self) -> Result<HashMap<Target, Speed>> {
+    pub fn speeds(&self) -> Result<HashMap<RouteTarget, Speed>> {
         let rows: Vec<(String, Speed)> = self.read(|file| {
             file.prepare("SELECT target, prompt_tokens_per_second, tokens_per_second, first_token_ms FROM speed")?
                 .query_map([], |row| {

@@ -32,7 +32,7 @@ pub(crate) use archive::Told;
 pub use archive::{Archive, Asking, Progress, Turn};
 pub(crate) use database::Refusal;
 use database::{Database, Schema};
-pub use ledger::{Caps, EntryId, Ledger, Left, Reservation, SpendBy, SpendRow};
+pub use ledger::{Caps, EntryId, Ledger, Left, Reservation, SpendingGroup, SpendingRow};
 
 use crate::error::Result;
 

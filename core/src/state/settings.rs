@@ -6,14 +6,14 @@ use serde::de::DeserializeOwned;
 
 use super::State;
 use crate::error::{Error, Result};
-use crate::route::Policy;
+use crate::route::RoutingPolicy;
 
 impl State {
     /// Keeps the policy.
     ///
     /// # Errors
     /// [`Error::Storage`] or [`Error::Busy`] of the file.
-    pub fn save_policy(&self, policy: &Policy) -> Result<()> {
+    pub fn save_policy(&self, policy: &RoutingPolicy) -> Result<()> {
         self.save_setting("policy", policy)
     }
 
@@ -21,7 +21,7 @@ impl State {
     ///
     /// # Errors
     /// [`Error::Storage`] also where it cannot be read: the default in its place could allow what it forbids.
-    pub fn policy(&self) -> Result<Option<Policy>> {
+    pub fn policy(&self) -> Result<Option<RoutingPolicy>> {
         self.setting("policy")
     }
 

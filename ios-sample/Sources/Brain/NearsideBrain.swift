@@ -9,7 +9,7 @@ import NearsideKit
 actor NearsideBrain: Brain {
     private let nearside: Nearside
     private let conversations: Conversations
-    private let keys: any Keys
+    private let keys: any CredentialStore
     /// Provides the device readings. With `nil` the library asks the system itself.
     private let host: (any DeviceHost)?
     private let settingsFile: URL
@@ -353,7 +353,7 @@ extension AnswerChunk {
 }
 
 extension AnswerTarget {
-    fileprivate init(_ target: Target) {
+    fileprivate init(_ target: RouteTarget) {
         switch target {
         case .local(let model): self = .device(model: model)
         case .remote(let provider, let model): self = .provider(name: provider, model: model)
@@ -361,7 +361,7 @@ extension AnswerTarget {
         }
     }
 
-    fileprivate var routeTarget: Target {
+    fileprivate var routeTarget: RouteTarget {
         switch self {
         case .device(let model): .local(model: model)
         case .provider(let name, let model): .remote(provider: name, model: model)
@@ -371,7 +371,7 @@ extension AnswerTarget {
 }
 
 extension AnswerReceipt {
-    fileprivate init(_ receipt: Receipt, _ usage: Usage?, _ timings: Timings?) {
+    fileprivate init(_ receipt: Receipt, _ usage: TokenUsage?, _ timings: Timings?) {
         self.init(
             target: AnswerTarget(receipt.target), servedBy: receipt.servedBy, reason: receipt.reason,
             rejected: receipt.skipped.map { RejectedTarget(target: AnswerTarget($0.target), reason: $0.reason) },
@@ -462,7 +462,7 @@ extension ChatOptions {
 extension AnswerRequest {
     /// Builds a request with the new message only: the library adds the history.
     fileprivate var chatRequest: ChatRequest {
-        let messages: [Message] =
+        let messages: [ChatMessage] =
             switch kind {
             case .send(let text), .edit(_, let text): [.user(text)]
             case .regenerate, .resume: []
@@ -470,13 +470,13 @@ extension AnswerRequest {
         return ChatRequest(
             messages: messages.lazy.map { $0 }, model: options.model, provider: options.provider,
             mode: modes[mode] ?? .onlyOnDevice, sensitivity: sensitivities[privacy] ?? .sensitive,
-            sampling: Sampling(preset: options.preset.flatMap { presets[$0] }), webSearch: webSearch,
+            sampling: SamplingOptions(preset: options.preset.flatMap { presets[$0] }), webSearch: webSearch,
             consent: consent?.routeTarget)
     }
 }
 
 extension AnswerPreset {
-    fileprivate init(_ preset: Preset) { self = presets.first { $0.value == preset }?.key ?? .balanced }
+    fileprivate init(_ preset: SamplingPreset) { self = presets.first { $0.value == preset }?.key ?? .balanced }
 }
 
 extension ProviderType {
@@ -485,13 +485,13 @@ extension ProviderType {
 
 // Enums of both sides. An entry that a table lacks falls back to the most restrictive value.
 
-private let modes: [AnswerMode: Mode] = [
+private let modes: [AnswerMode: RoutingMode] = [
     .onlyOnDevice: .onlyOnDevice, .preferOnDevice: .preferOnDevice, .preferInCloud: .preferInCloud,
     .onlyInCloud: .onlyInCloud,
 ]
 private let sensitivities: [PrivacyLevel: Sensitivity] = [.open: .public, .personal: .personal, .secret: .sensitive]
-private let presets: [AnswerPreset: Preset] = [.precise: .precise, .balanced: .balanced, .creative: .creative]
-private let verdicts: [Verdict: FitLevel] = [.fits: .fits, .tight: .tight, .tooLarge: .tooLarge]
+private let presets: [AnswerPreset: SamplingPreset] = [.precise: .precise, .balanced: .balanced, .creative: .creative]
+private let verdicts: [FitVerdict: FitLevel] = [.fits: .fits, .tight: .tight, .tooLarge: .tooLarge]
 private let kinds: [ProviderType: ProviderKind] = [
     .openRouter: .openRouter, .deepSeek: .deepSeek, .groq: .groq, .fireworks: .fireworks, .openAI: .openAi,
     .ollama: .ollama, .llamaServer: .llamaServer, .compatible: .compatible,

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
-use nearside::chat::{ChatRequest, Chunk, Message, Sampling};
+use nearside::chat::{ChatMessage, ChatRequest, Chunk, SamplingOptions};
 use nearside::{Config, Nearside};
 
 /// Writes an answer into a conversation.
@@ -37,12 +37,12 @@ async fn main() {
     let conversations = nearside.conversations().expect("the conversations open");
     let request = ChatRequest {
         model: Some(args.model),
-        sampling: Sampling {
+        sampling: SamplingOptions {
             temperature: Some(1.0),
             seed: Some(u32::try_from(args.conversation).unwrap_or_default()),
-            ..Sampling::default()
+            ..SamplingOptions::default()
         },
-        ..ChatRequest::new(vec![Message::user(args.prompt)])
+        ..ChatRequest::new(vec![ChatMessage::user(args.prompt)])
     };
     let stream = conversations.send(args.conversation, request);
     let mut out = std::io::stdout().lock();

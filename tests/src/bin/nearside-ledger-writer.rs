@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
-use nearside::chat::{CostSource, Target, Usage};
+use nearside::chat::{CostSource, RouteTarget, TokenUsage};
 use nearside::state::State;
 use nearside::state::{Caps, Ledger, Reservation};
 use nearside::{Error, ErrorKind};
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
 
 fn write_ledger(arguments: &LedgerWriterArgs) -> Result<(), Error> {
     let ledger = Ledger::new(Arc::new(State::open(&arguments.directory)?));
-    let target = Target::Remote {
+    let target = RouteTarget::Remote {
         provider: "recorded".to_owned(),
         model: "m".to_owned(),
     };
@@ -87,9 +87,9 @@ fn write_ledger(arguments: &LedgerWriterArgs) -> Result<(), Error> {
             ledger.release(entry)?;
             continue;
         }
-        let usage = Usage {
+        let usage = TokenUsage {
             completion_tokens: tokens,
-            ..Usage::default()
+            ..TokenUsage::default()
         };
         ledger.settle(entry, f64::from(charged) / 1e9, &usage, CostSource::Provider)?;
         print_line(&format!("done {purpose} {charged} {tokens}\n"))?;

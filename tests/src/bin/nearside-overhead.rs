@@ -10,9 +10,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use nearside::chat::{ChatRequest, Chunk, Mode};
+use nearside::chat::{ChatRequest, Chunk, RoutingMode};
 use nearside::engine::remote::Secret;
-use nearside::route::{Consent, Policy};
+use nearside::route::{ConsentPolicy, RoutingPolicy};
 use nearside::{Config, Nearside};
 use nearside_tests::provider::{Dialect, Provider, Scenario};
 use nearside_tests::remote::{KEY, question, settings};
@@ -131,12 +131,12 @@ async fn nearside(
     nearside.add_provider(settings).await?;
     nearside.set_key(dialect.name(), Secret::new(KEY));
     nearside
-        .set_policy(Policy {
+        .set_policy(RoutingPolicy {
             allow_retention: true,
             allow_training: true,
-            consent: Consent::Given,
+            consent: ConsentPolicy::Given,
             max_usd_day: Some(1000.0),
-            ..Policy::default()
+            ..RoutingPolicy::default()
         })
         .await?;
     nearside.provider_models(dialect.name().to_owned()).await?;
@@ -145,7 +145,7 @@ async fn nearside(
 
 async fn with_nearside(nearside: &Nearside, dialect: Dialect) -> Result<TurnTimes, Box<dyn std::error::Error>> {
     let request = ChatRequest {
-        mode: Mode::OnlyInCloud,
+        mode: RoutingMode::OnlyInCloud,
         provider: Some(dialect.name().to_owned()),
         ..question()
     };

@@ -17,10 +17,10 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use nearside::device::{self, Snapshot};
+use nearside::device::{self, DeviceSnapshot};
 use nearside::model::fit::fit_file;
 use nearside::model::gguf::{Head, ParseOutcome, parse_head};
-use nearside::model::{FitOptions, Verdict};
+use nearside::model::{FitOptions, FitVerdict};
 use nearside_tests::models;
 
 use damage::Damage;
@@ -149,7 +149,13 @@ fn judge_batch(batch: &str) {
 }
 
 /// Uses the import of a whole file for every other damage, and the head of a remote file for the rest.
-fn judge(layout: &Layout, damage: &Damage, folder: &Path, snapshot: &Snapshot, number: usize) -> (String, String) {
+fn judge(
+    layout: &Layout,
+    damage: &Damage,
+    folder: &Path,
+    snapshot: &DeviceSnapshot,
+    number: usize,
+) -> (String, String) {
     let (bytes, size) = damage.apply(layout);
     let path = folder.join("damaged.gguf");
     fs::write(&path, &bytes).expect("a file");
@@ -186,7 +192,7 @@ fn judge(layout: &Layout, damage: &Damage, folder: &Path, snapshot: &Snapshot, n
             let need = &report.need;
             assert_eq!(need.total, need.weights + need.cache + need.compute + need.other);
             assert!(report.context >= 1 && report.context <= 4096 && !report.reason.is_empty());
-            assert!(report.verdict != Verdict::Fits || need.total <= report.budget.bytes);
+            assert!(report.verdict != FitVerdict::Fits || need.total <= report.budget.bytes);
             (format!("{:?}", report.verdict), report.reason)
         }
         Err(error) => (

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use nearside::ErrorKind;
-use nearside::chat::{ChatRequest, Chunk, Effort, Message, Output, Part, Reasoning, Role, StopReason, Tool};
+use nearside::chat::{
+    ChatMessage, ChatRequest, Chunk, ContentPart, MessageRole, OutputFormat, ReasoningEffort, ReasoningMode,
+    StopReason, ToolDefinition,
+};
 use nearside_tests::provider::{Dialect, Scenario};
 use nearside_tests::remote::{chat_to_end, collect_answer, connected, question, start_chat};
 
@@ -14,7 +17,7 @@ const ARGUMENTS: &str = r#"{"city":"Saint-Malo","days":[1,2]}"#;
 
 fn with_tool() -> ChatRequest {
     ChatRequest {
-        tools: vec![Tool {
+        tools: vec![ToolDefinition {
             name: "tides".into(),
             description: "The tides of a place.".into(),
             parameters: r#"{"type":"object","properties":{"city":{"type":"string"}}}"#.into(),
@@ -45,22 +48,22 @@ pub(super) fn tools_over_two_turns(dialect: Dialect) -> Outcome {
             same("arguments", parsed, serde_json::from_str(ARGUMENTS).expect("JSON"))?;
 
             let mut second = with_tool();
-            second.messages.push(Message {
-                role: Role::Assistant,
+            second.messages.push(ChatMessage {
+                role: MessageRole::Assistant,
                 parts: vec![
-                    Part::Reasoning {
+                    ContentPart::Reasoning {
                         text: answer.reasoning.clone(),
                     },
-                    Part::ToolCall {
+                    ContentPart::ToolCall {
                         id: id.clone(),
                         name: name.clone(),
                         arguments: arguments.clone(),
                     },
                 ],
             });
-            second.messages.push(Message {
-                role: Role::Tool,
-                parts: vec![Part::ToolResult {
+            second.messages.push(ChatMessage {
+                role: MessageRole::Tool,
+                parts: vec![ContentPart::ToolResult {
                     id: id.clone(),
                     name: name.clone(),
                     content: "06:00, 18:25".into(),
@@ -101,7 +104,7 @@ pub(super) fn two_calls_at_once(dialect: Dialect) -> Outcome {
 pub(super) fn json_schema(dialect: Dialect) -> Outcome {
     let schema = r#"{"type":"object","properties":{"answer":{"type":"string"}},"required":["answer"]}"#;
     let request = ChatRequest {
-        output: Output::JsonSchema { schema: schema.into() },
+        output: OutputFormat::JsonSchema { schema: schema.into() },
         ..question()
     };
     run(async {
@@ -132,14 +135,16 @@ pub(super) fn reasoning_switches(dialect: Dialect) -> Outcome {
     run(async {
         let mut sent = Vec::new();
         for wish in [
-            Reasoning::Off,
-            Reasoning::Effort { effort: Effort::High },
-            Reasoning::Budget { tokens: 900 },
+            ReasoningMode::Off,
+            ReasoningMode::Effort {
+                effort: ReasoningEffort::High,
+            },
+            ReasoningMode::Budget { tokens: 900 },
         ] {
             let provider = provider(dialect);
             let mut connection = connected(&provider);
             // Reasoning may be enabled only for a model that is known to support it.
-            connection.model.abilities = Some(nearside::engine::remote::Abilities {
+            connection.model.abilities = Some(nearside::engine::remote::ModelCapabilities {
                 reasoning: true,
                 ..Default::default()
             });

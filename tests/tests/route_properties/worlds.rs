@@ -1,11 +1,13 @@
 //! Random needs, facts and policies. Names, regions, prices and dates come from few values, so that they coincide; one
 //! figure in ten is invalid.
 
-use nearside::chat::{DataPolicy, Mode, Sensitivity, Target};
-use nearside::device::{Heat, HostFacts, Network};
-use nearside::engine::remote::{Abilities, Price};
-use nearside::model::Verdict;
-use nearside::route::{Consent, Facts, LocalCandidate, Needs, Policy, RemoteCandidate, Speed, Spent, TokenRange};
+use nearside::chat::{DataPolicy, RouteTarget, RoutingMode, Sensitivity};
+use nearside::device::{Connectivity, DeviceFacts, ThermalState};
+use nearside::engine::remote::{ModelCapabilities, TokenPrice};
+use nearside::model::FitVerdict;
+use nearside::route::{
+    ConsentPolicy, Facts, LocalCandidate, Needs, RemoteCandidate, RoutingPolicy, Speed, SpendingTotals, TokenRange,
+};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -42,19 +44,19 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
                 locals,
                 remotes,
                 device,
-                spent: Spent { day, month },
+                spent: SpendingTotals { day, month },
                 today,
             }
         },
     )
 }
 
-pub(crate) fn policy() -> impl Strategy<Value = Policy> {
+pub(crate) fn policy() -> impl Strategy<Value = RoutingPolicy> {
     let words = (regions(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     let providers = (
         names(),
         names(),
-        select(vec![Consent::Ask, Consent::Given, Consent::Refused]),
+        select(vec![ConsentPolicy::Ask, ConsentPolicy::Given, ConsentPolicy::Refused]),
     );
     let caps = [
         prop::option::of(dollars()),
@@ -63,7 +65,7 @@ pub(crate) fn policy() -> impl Strategy<Value = Policy> {
     ];
     (words, providers, caps).prop_map(|(words, (providers, never, consent), [request, day, month])| {
         let (regions, allow_retention, allow_training, allow_metered, prefer_fast) = words;
-        Policy {
+        RoutingPolicy {
             version: "drawn".into(),
             regions,
             allow_retention,
@@ -81,7 +83,12 @@ pub(crate) fn policy() -> impl Strategy<Value = Policy> {
 }
 
 fn local() -> impl Strategy<Value = LocalCandidate> {
-    let verdict = select(vec![Verdict::Fits, Verdict::Fits, Verdict::Tight, Verdict::TooLarge]);
+    let verdict = select(vec![
+        FitVerdict::Fits,
+        FitVerdict::Fits,
+        FitVerdict::Tight,
+        FitVerdict::TooLarge,
+    ]);
     (name(), verdict, count(), abilities(), figure(), speed()).prop_map(
         |(model, verdict, context, abilities, quality, speed)| LocalCandidate {
             model,
@@ -161,17 +168,22 @@ fn regions() -> impl Strategy<Value = Vec<String>> {
     )
 }
 
-fn device() -> impl Strategy<Value = HostFacts> {
+fn device() -> impl Strategy<Value = DeviceFacts> {
     let network = select(vec![
-        Network::Unknown,
-        Network::Unmetered,
-        Network::Metered,
-        Network::Offline,
+        Connectivity::Unknown,
+        Connectivity::Unmetered,
+        Connectivity::Metered,
+        Connectivity::Offline,
     ]);
-    let heat = select(vec![Heat::Nominal, Heat::Fair, Heat::Serious, Heat::Critical]);
+    let heat = select(vec![
+        ThermalState::Nominal,
+        ThermalState::Fair,
+        ThermalState::Serious,
+        ThermalState::Critical,
+    ]);
     let battery = prop::option::of(0..=100_u32);
     (network, heat, battery, any::<bool>(), any::<bool>()).prop_map(
-        |(network, heat, battery_percent, low_power, memory_pressure)| HostFacts {
+        |(network, heat, battery_percent, low_power, memory_pressure)| DeviceFacts {
             memory_available: None,
             network,
             battery_percent,
@@ -182,13 +194,13 @@ fn device() -> impl Strategy<Value = HostFacts> {
     )
 }
 
-fn price() -> impl Strategy<Value = Price> {
+fn price() -> impl Strategy<Value = TokenPrice> {
     (dollars(), dollars(), prop_oneof![4 => Just(0.0), 1 => dollars()]).prop_map(|(usd_in, usd_out, usd_request)| {
-        Price {
+        TokenPrice {
             usd_in,
             usd_out,
             usd_request,
-            ..Price::default()
+            ..TokenPrice::default()
         }
     })
 }
@@ -202,9 +214,9 @@ fn speed() -> impl Strategy<Value = Speed> {
     })
 }
 
-fn abilities() -> impl Strategy<Value = Abilities> {
+fn abilities() -> impl Strategy<Value = ModelCapabilities> {
     prop::array::uniform5(prop::bool::weighted(0.3)).prop_map(|[tools, images, json_schema, reasoning, web_search]| {
-        Abilities {
+        ModelCapabilities {
             tools,
             images,
             json_schema,
@@ -214,10 +226,10 @@ fn abilities() -> impl Strategy<Value = Abilities> {
     })
 }
 
-fn target() -> impl Strategy<Value = Target> {
+fn target() -> impl Strategy<Value = RouteTarget> {
     prop_oneof![
-        1 => name().prop_map(|model| Target::Local { model }),
-        3 => (name(), name()).prop_map(|(provider, model)| Target::Remote { provider, model }),
+        1 => name().prop_map(|model| RouteTarget::Local { model }),
+        3 => (name(), name()).prop_map(|(provider, model)| RouteTarget::Remote { provider, model }),
     ]
 }
 
@@ -276,12 +288,12 @@ fn date() -> impl Strategy<Value = String> {
     .prop_map(str::to_owned)
 }
 
-fn mode() -> impl Strategy<Value = Mode> {
+fn mode() -> impl Strategy<Value = RoutingMode> {
     select(vec![
-        Mode::OnlyOnDevice,
-        Mode::PreferOnDevice,
-        Mode::PreferInCloud,
-        Mode::OnlyInCloud,
+        RoutingMode::OnlyOnDevice,
+        RoutingMode::PreferOnDevice,
+        RoutingMode::PreferInCloud,
+        RoutingMode::OnlyInCloud,
     ])
 }
 

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use nearside::chat::{DataPolicy, Mode, Sensitivity, Target};
-use nearside::device::{Heat, Network};
-use nearside::engine::remote::{Abilities, Price};
-use nearside::model::Verdict;
-use nearside::route::{Consent, Facts, LocalCandidate, Needs, Policy, RemoteCandidate, Speed, TokenRange};
+use nearside::chat::{DataPolicy, RouteTarget, RoutingMode, Sensitivity};
+use nearside::device::{Connectivity, ThermalState};
+use nearside::engine::remote::{ModelCapabilities, TokenPrice};
+use nearside::model::FitVerdict;
+use nearside::route::{ConsentPolicy, Facts, LocalCandidate, Needs, RemoteCandidate, RoutingPolicy, Speed, TokenRange};
 
 /// A row: a situation and the expected decision.
 pub(crate) struct Row {
@@ -27,9 +27,9 @@ pub(crate) struct Row {
 pub(crate) struct Situation {
     pub(crate) needs: Needs,
     pub(crate) facts: Facts,
-    pub(crate) policy: Policy,
+    pub(crate) policy: RoutingPolicy,
     /// The table's names of the candidates.
-    pub(crate) names: BTreeMap<String, Target>,
+    pub(crate) names: BTreeMap<String, RouteTarget>,
 }
 
 #[derive(Clone)]
@@ -125,12 +125,12 @@ impl Situation {
             Candidate::Local(local) => {
                 let model = local.model.clone();
                 self.facts.locals.push(local);
-                Target::Local { model }
+                RouteTarget::Local { model }
             }
             Candidate::Remote(remote) => {
                 let (provider, model) = (remote.provider.clone(), remote.model.clone());
                 self.facts.remotes.push(*remote);
-                Target::Remote { provider, model }
+                RouteTarget::Remote { provider, model }
             }
         };
         self.names.insert(name.to_owned(), target);
@@ -151,10 +151,10 @@ impl Situation {
         } = self;
         let device = &mut facts.device;
         match (key, value) {
-            ("only-here", "") => needs.mode = Mode::OnlyOnDevice,
-            ("prefer-here", "") => needs.mode = Mode::PreferOnDevice,
-            ("prefer-cloud", "") => needs.mode = Mode::PreferInCloud,
-            ("only-cloud", "") => needs.mode = Mode::OnlyInCloud,
+            ("only-here", "") => needs.mode = RoutingMode::OnlyOnDevice,
+            ("prefer-here", "") => needs.mode = RoutingMode::PreferOnDevice,
+            ("prefer-cloud", "") => needs.mode = RoutingMode::PreferInCloud,
+            ("only-cloud", "") => needs.mode = RoutingMode::OnlyInCloud,
             ("public", "") => needs.sensitivity = Sensitivity::Public,
             ("personal", "") => needs.sensitivity = Sensitivity::Personal,
             ("sensitive", "") => needs.sensitivity = Sensitivity::Sensitive,
@@ -174,9 +174,9 @@ impl Situation {
             ("train-ok", "") => policy.allow_training = true,
             ("providers", list) => policy.providers = names(list),
             ("never", list) => policy.never = names(list),
-            ("consent", "ask") => policy.consent = Consent::Ask,
-            ("consent", "given") => policy.consent = Consent::Given,
-            ("consent", "refused") => policy.consent = Consent::Refused,
+            ("consent", "ask") => policy.consent = ConsentPolicy::Ask,
+            ("consent", "given") => policy.consent = ConsentPolicy::Given,
+            ("consent", "refused") => policy.consent = ConsentPolicy::Refused,
             ("cap", usd) => policy.max_usd_request = Some(number(usd)?),
             ("day", usd) => policy.max_usd_day = Some(number(usd)?),
             ("month", usd) => policy.max_usd_month = Some(number(usd)?),
@@ -185,15 +185,15 @@ impl Situation {
             ("spent-day", usd) => facts.spent.day = number(usd)?,
             ("spent-month", usd) => facts.spent.month = number(usd)?,
             ("today", date) => facts.today = date.into(),
-            ("offline", "") => device.network = Network::Offline,
-            ("metered", "") => device.network = Network::Metered,
-            ("unmetered", "") => device.network = Network::Unmetered,
+            ("offline", "") => device.network = Connectivity::Offline,
+            ("metered", "") => device.network = Connectivity::Metered,
+            ("unmetered", "") => device.network = Connectivity::Unmetered,
             ("battery", percent) => device.battery_percent = Some(number(percent)? as u32),
             ("low-power", "") => device.low_power = true,
             ("pressure", "") => device.memory_pressure = true,
-            ("fair", "") => device.heat = Heat::Fair,
-            ("serious", "") => device.heat = Heat::Serious,
-            ("critical", "") => device.heat = Heat::Critical,
+            ("fair", "") => device.heat = ThermalState::Fair,
+            ("serious", "") => device.heat = ThermalState::Serious,
+            ("critical", "") => device.heat = ThermalState::Critical,
             ("without", list) => {
                 for name in names(list) {
                     let target = self.target(&name)?;
@@ -218,19 +218,19 @@ impl Situation {
         }
     }
 
-    fn target(&self, name: &str) -> Result<Target, String> {
+    fn target(&self, name: &str) -> Result<RouteTarget, String> {
         self.names.get(name).cloned().ok_or_else(|| format!("who is `{name}`?"))
     }
 }
 
-fn local_target(local: &LocalCandidate) -> Target {
+fn local_target(local: &LocalCandidate) -> RouteTarget {
     let model = local.model.clone();
-    Target::Local { model }
+    RouteTarget::Local { model }
 }
 
-fn remote_target(remote: &RemoteCandidate) -> Target {
+fn remote_target(remote: &RemoteCandidate) -> RouteTarget {
     let (provider, model) = (remote.provider.clone(), remote.model.clone());
-    Target::Remote { provider, model }
+    RouteTarget::Remote { provider, model }
 }
 
 /// Parses `NAME here WORDS` or `NAME at PROVIDER WORDS`, with words `FIELD=VALUE`.
@@ -240,9 +240,9 @@ fn candidate(text: &str) -> Result<(String, Candidate), String> {
     let mut candidate = match words.next() {
         Some("here") => Candidate::Local(LocalCandidate {
             model: name.clone(),
-            verdict: Verdict::Fits,
+            verdict: FitVerdict::Fits,
             context: 0,
-            abilities: Abilities::default(),
+            abilities: ModelCapabilities::default(),
             quality: 0.0,
             speed: Speed::default(),
         }),
@@ -275,9 +275,9 @@ fn candidate(text: &str) -> Result<(String, Candidate), String> {
 fn set_local(local: &mut LocalCandidate, field: &str, value: &str) -> Result<(), String> {
     match (field, value) {
         ("model", model) => local.model = model.into(),
-        ("fits", "") => local.verdict = Verdict::Fits,
-        ("tight", "") => local.verdict = Verdict::Tight,
-        ("too-large", "") => local.verdict = Verdict::TooLarge,
+        ("fits", "") => local.verdict = FitVerdict::Fits,
+        ("tight", "") => local.verdict = FitVerdict::Tight,
+        ("too-large", "") => local.verdict = FitVerdict::TooLarge,
         ("context", count) => local.context = number(count)? as u32,
         ("can", list) => local.abilities = abilities(list)?,
         ("quality", figure) => local.quality = number(figure)?,
@@ -324,21 +324,21 @@ fn set_speed(speed: &mut Speed, field: &str, value: &str) -> Result<(), String> 
 }
 
 /// Parses `IN/OUT` or `IN/OUT/REQUEST` in US dollars.
-fn price(text: &str) -> Result<Price, String> {
+fn price(text: &str) -> Result<TokenPrice, String> {
     let parts = text.split('/').map(number).collect::<Result<Vec<_>, _>>()?;
     let [usd_in, usd_out, rest @ ..] = &parts[..] else {
         return Err(format!("`{text}` is no price"));
     };
-    Ok(Price {
+    Ok(TokenPrice {
         usd_in: *usd_in,
         usd_out: *usd_out,
         usd_request: rest.first().copied().unwrap_or(0.0),
-        ..Price::default()
+        ..TokenPrice::default()
     })
 }
 
-fn abilities(list: &str) -> Result<Abilities, String> {
-    let mut abilities = Abilities::default();
+fn abilities(list: &str) -> Result<ModelCapabilities, String> {
+    let mut abilities = ModelCapabilities::default();
     for name in names(list) {
         match &*name {
             "tools" => abilities.tools = true,

@@ -95,7 +95,7 @@ import NearsideTesting
         for number in 0...answers {
             let request = ChatRequest(
                 messages: [.user("Tell a long story about the number \(number).")], model: model,
-                sampling: Sampling(temperature: 0, seed: 1), limits: Limits(maxTokens: 128))
+                sampling: SamplingOptions(temperature: 0, seed: 1), limits: RequestLimits(maxTokens: 128))
             var first: UInt64?
             var last: UInt64 = 0
             for try await chunk in nearside.chat(request) {

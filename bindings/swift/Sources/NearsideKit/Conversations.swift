@@ -34,7 +34,7 @@ extension Conversations {
     }
 
     /// Returns the routing decision for this request in the conversation, without sending it.
-    public func route(_ id: UInt64, _ request: ChatRequest) async throws -> Decision {
+    public func route(_ id: UInt64, _ request: ChatRequest) async throws -> RouteDecision {
         try await abandonOnCancel { try await self.route(id: id, request: request) }
     }
 

@@ -6,7 +6,7 @@
 import Foundation
 
 /// Storage for one credential per provider.
-public protocol Keys: Sendable {
+public protocol CredentialStore: Sendable {
     /// Returns the stored credential of the provider, or `nil`.
     func load(provider: String) throws -> String?
 
@@ -19,7 +19,7 @@ public protocol Keys: Sendable {
 
 extension Nearside {
     /// Loads the stored credential of every configured provider into the library.
-    public func loadCredentials(_ keys: any Keys) async throws {
+    public func loadCredentials(_ keys: any CredentialStore) async throws {
         for provider in try await providers().map(\.settings.name) {
             if let key = try keys.load(provider: provider) { try setKey(provider: provider, key: key) }
         }
@@ -27,7 +27,7 @@ extension Nearside {
 }
 
 /// Stores each credential in a file that only the current user can read. Apple's systems have `KeychainCredentialStore`.
-public struct FileCredentialStore: Keys {
+public struct FileCredentialStore: CredentialStore {
     private let directory: URL
 
     public init(directory: URL) {
@@ -77,7 +77,7 @@ public struct FileCredentialStore: Keys {
 
     /// Stores credentials in this device's keychain: readable after the first unlock since boot, excluded from backups,
     /// not synced to other devices. On a Mac the app has to be signed for it.
-    public struct KeychainCredentialStore: Keys {
+    public struct KeychainCredentialStore: CredentialStore {
         private let service: String
 
         /// Creates a store whose keychain items have this service name.

@@ -26,12 +26,12 @@ extension ChatRequest {
     /// Takes a sequence, so that a call with every argument resolves to the memberwise initializer, which takes an
     /// array.
     public init(
-        messages: some Sequence<Message>, model: String? = nil, provider: String? = nil, mode: Mode = .preferOnDevice,
-        sensitivity: Sensitivity = .personal, sampling: Sampling = Sampling(), reasoning: Reasoning = .auto,
-        output: Output = .text, tools: [Tool] = [], limits: Limits = Limits(), webSearch: Bool = false,
-        consent: Target? = nil, purpose: String? = nil
+        messages: some Sequence<ChatMessage>, model: String? = nil, provider: String? = nil, mode: RoutingMode = .preferOnDevice,
+        sensitivity: Sensitivity = .personal, sampling: SamplingOptions = SamplingOptions(), reasoning: ReasoningMode = .auto,
+        output: OutputFormat = .text, tools: [ToolDefinition] = [], limits: RequestLimits = RequestLimits(), webSearch: Bool = false,
+        consent: RouteTarget? = nil, purpose: String? = nil
     ) {
-        let array: [Message] = Array(messages)
+        let array: [ChatMessage] = Array(messages)
         self.init(
             messages: array, model: model, provider: provider, mode: mode, sensitivity: sensitivity,
             sampling: sampling, reasoning: reasoning, output: output, tools: tools, limits: limits,
@@ -39,20 +39,20 @@ extension ChatRequest {
     }
 }
 
-extension Message {
+extension ChatMessage {
     /// Returns a user message.
-    public static func user(_ text: String) -> Message {
-        Message(role: .user, parts: [.text(text: text)])
+    public static func user(_ text: String) -> ChatMessage {
+        ChatMessage(role: .user, parts: [.text(text: text)])
     }
 
     /// Returns a system message: instructions for the whole conversation.
-    public static func system(_ text: String) -> Message {
-        Message(role: .system, parts: [.text(text: text)])
+    public static func system(_ text: String) -> ChatMessage {
+        ChatMessage(role: .system, parts: [.text(text: text)])
     }
 
     /// Returns an assistant message.
-    public static func assistant(_ text: String) -> Message {
-        Message(role: .assistant, parts: [.text(text: text)])
+    public static func assistant(_ text: String) -> ChatMessage {
+        ChatMessage(role: .assistant, parts: [.text(text: text)])
     }
 }
 

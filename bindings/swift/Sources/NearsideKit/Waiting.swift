@@ -4,7 +4,7 @@ import Foundation
 
 extension Nearside {
     /// Returns the routing decision without sending the request. May wait seconds for a provider's model list.
-    public func route(_ request: ChatRequest) async throws -> Decision {
+    public func route(_ request: ChatRequest) async throws -> RouteDecision {
         try await abandonOnCancel { try await self.route(request: request) }
     }
 

@@ -19,20 +19,20 @@ import Foundation
         /// Text is sent word by word, with a `pause` before each. Everything else is real: routes, receipts and
         /// conversations, stored in `directory` or a temporary one.
         public static func scripted(
-            directory: URL? = nil, pause: Duration = .zero, @ScriptBuilder _ steps: () -> [ScriptStep]
+            directory: URL? = nil, pause: Duration = .zero, @ScriptBuilder _ steps: () -> [ReplyStep]
         ) throws -> Nearside {
             try scripted(steps(), directory: directory, pause: pause)
         }
 
         /// Opens a library that answers every request with an array of steps.
         public static func scripted(
-            _ steps: [ScriptStep], directory: URL? = nil, pause: Duration = .zero
+            _ steps: [ReplyStep], directory: URL? = nil, pause: Duration = .zero
         ) throws -> Nearside {
             let directory = directory ?? scratch.appending(component: UUID().uuidString)
             let (seconds, attoseconds) = pause.components
             return try scripted(
                 config: Config(directory: directory.path),
-                script: Script(
+                script: ScriptedReply(
                     steps: steps, chunkDelayMs: UInt32(clamping: seconds * 1000 + attoseconds / 1_000_000_000_000_000)))
         }
     }
@@ -42,20 +42,20 @@ import Foundation
         return .temporaryDirectory.appending(component: "nearside-\(UUID().uuidString)")
     }()
 
-    extension ScriptStep {
+    extension ReplyStep {
         /// Emits text.
-        public static func text(_ text: String) -> ScriptStep { .text(text: text) }
+        public static func text(_ text: String) -> ReplyStep { .text(text: text) }
 
         /// Emits reasoning.
-        public static func reasoning(_ text: String) -> ScriptStep { .reasoning(text: text) }
+        public static func reasoning(_ text: String) -> ReplyStep { .reasoning(text: text) }
 
         /// Emits a tool call, with arguments as JSON.
-        public static func toolCall(_ name: String, arguments: String, id: String = "call-1") -> ScriptStep {
+        public static func toolCall(_ name: String, arguments: String, id: String = "call-1") -> ReplyStep {
             .toolCall(id: id, name: name, arguments: arguments)
         }
 
         /// Ends the answer with this error.
-        public static func fail(_ kind: ErrorKind, _ detail: String = "a failure requested by a test") -> ScriptStep {
+        public static func fail(_ kind: ErrorKind, _ detail: String = "a failure requested by a test") -> ReplyStep {
             .fail(kind: kind, detail: detail)
         }
     }
@@ -63,14 +63,14 @@ import Foundation
     /// Builds a script; a string becomes a text step.
     @resultBuilder
     public enum ScriptBuilder {
-        public static func buildExpression(_ step: ScriptStep) -> [ScriptStep] { [step] }
-        public static func buildExpression(_ text: String) -> [ScriptStep] { [.text(text: text)] }
-        public static func buildExpression(_ steps: [ScriptStep]) -> [ScriptStep] { steps }
-        public static func buildBlock(_ parts: [ScriptStep]...) -> [ScriptStep] { parts.flatMap { $0 } }
-        public static func buildOptional(_ part: [ScriptStep]?) -> [ScriptStep] { part ?? [] }
-        public static func buildEither(first part: [ScriptStep]) -> [ScriptStep] { part }
-        public static func buildEither(second part: [ScriptStep]) -> [ScriptStep] { part }
-        public static func buildArray(_ parts: [[ScriptStep]]) -> [ScriptStep] { parts.flatMap { $0 } }
+        public static func buildExpression(_ step: ReplyStep) -> [ReplyStep] { [step] }
+        public static func buildExpression(_ text: String) -> [ReplyStep] { [.text(text: text)] }
+        public static func buildExpression(_ steps: [ReplyStep]) -> [ReplyStep] { steps }
+        public static func buildBlock(_ parts: [ReplyStep]...) -> [ReplyStep] { parts.flatMap { $0 } }
+        public static func buildOptional(_ part: [ReplyStep]?) -> [ReplyStep] { part ?? [] }
+        public static func buildEither(first part: [ReplyStep]) -> [ReplyStep] { part }
+        public static func buildEither(second part: [ReplyStep]) -> [ReplyStep] { part }
+        public static func buildArray(_ parts: [[ReplyStep]]) -> [ReplyStep] { parts.flatMap { $0 } }
     }
 #else
     extension Nearside {

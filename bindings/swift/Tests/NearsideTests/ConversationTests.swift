@@ -96,8 +96,8 @@ extension Scenarios {
         }
 
         /// Opens a library in this directory that plays a script.
-        private func library(_ directory: String, _ steps: ScriptStep...) throws -> Nearside {
-            try Nearside.scripted(config: Config(directory: directory), script: Script(steps: steps))
+        private func library(_ directory: String, _ steps: ReplyStep...) throws -> Nearside {
+            try Nearside.scripted(config: Config(directory: directory), script: ScriptedReply(steps: steps))
         }
 
         private func ask(_ question: String) -> ChatRequest {

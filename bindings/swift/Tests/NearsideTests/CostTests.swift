@@ -27,7 +27,7 @@ extension Scenarios {
         @Test func whatItCostsHereAndElsewhereIsToldCheapestFirst() async throws {
             let provider = try Provider("openrouter")
             let nearside = try await library(provider)
-            let here = Target.local(model: try await nearside.import(path: smollm2).id)
+            let here = RouteTarget.local(model: try await nearside.import(path: smollm2).id)
             let rows = try await nearside.cost(tides())
 
             #expect(rows.first?.target == here)
@@ -46,7 +46,7 @@ extension Scenarios {
             let overLimit = await failure { _ = try await nearside.chat(tides()).all() }
             #expect(overLimit.kind == .blocked)
             #expect(overLimit.text.contains("cap"))
-            #expect(try await nearside.spent() == Spent(day: 0, month: 0))
+            #expect(try await nearside.spent() == SpendingTotals(day: 0, month: 0))
 
             try await nearside.setPolicy(policy: openPolicy)
             let limited = tides().with { $0.limits.maxUsd = 1e-7 }

@@ -31,16 +31,16 @@ private let scratch: URL = {
 }()
 
 /// Opens a library whose `chat` plays these steps.
-func scripted(_ steps: ScriptStep..., delayMs: UInt32 = 0) throws -> Nearside {
+func scripted(_ steps: ReplyStep..., delayMs: UInt32 = 0) throws -> Nearside {
     try Nearside.scripted(
-        config: Config(directory: freshDirectory()), script: Script(steps: steps, chunkDelayMs: delayMs))
+        config: Config(directory: freshDirectory()), script: ScriptedReply(steps: steps, chunkDelayMs: delayMs))
 }
 
 /// Returns a deterministic request to the real model.
-func greedy(_ messages: Message..., maxTokens: UInt32? = nil) -> ChatRequest {
+func greedy(_ messages: ChatMessage..., maxTokens: UInt32? = nil) -> ChatRequest {
     ChatRequest(
-        messages: messages, model: smollm2, sampling: Sampling(temperature: 0, seed: 1),
-        limits: Limits(maxTokens: maxTokens))
+        messages: messages, model: smollm2, sampling: SamplingOptions(temperature: 0, seed: 1),
+        limits: RequestLimits(maxTokens: maxTokens))
 }
 
 /// Returns a request of about 6,000 tokens, whose prefill takes seconds. Each number has its own uncached prompt.
@@ -90,7 +90,7 @@ extension ChatStream {
 /// The values of `Chunk.done`.
 struct Done {
     let stop: StopReason
-    let usage: Usage
+    let usage: TokenUsage
     let timings: Timings
     let receipt: Receipt
 }

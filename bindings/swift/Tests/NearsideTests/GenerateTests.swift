@@ -20,7 +20,7 @@ extension Scenarios {
 
         @Test func aRealModelKeepsToTheTypesShape() async throws {
             let nearside = try Nearside(directory: .init(fileURLWithPath: freshDirectory()))
-            let question = Message.user(
+            let question = ChatMessage.user(
                 "Tell me about the city of Paris: its name, its country, and whether it is a capital.")
             let city = try await nearside.generate(greedy(question, maxTokens: 200), as: City.self)
 

@@ -78,7 +78,7 @@ extension Scenarios {
         }
 
         /// Checks a store. Opens a new object for each operation, as after a restart.
-        private func expectPersistence(_ open: () -> any Keys) throws {
+        private func expectPersistence(_ open: () -> any CredentialStore) throws {
             #expect(try open().load(provider: "groq") == nil)
             let others = ["Groq", "..", "a/b", "größe 🌊"]
             for name in ["groq"] + others { try open().save(provider: name, key: "key of \(name)") }

@@ -15,7 +15,7 @@ final class Provider {
     /// Its settings for `addProvider`, named after its dialect.
     let settings: ProviderSettings
     /// Its model as a target.
-    let target: Target
+    let target: RouteTarget
     private let process = Process()
     private let input = Pipe()
     private let lines: AsyncStream<Data>
@@ -132,27 +132,27 @@ final class SilentServer {
 /// A device host whose facts a scenario sets.
 final class FakeHost: DeviceHost, @unchecked Sendable {
     private let lock = NSLock()
-    private var now: HostFacts
+    private var now: DeviceFacts
 
-    init(_ facts: HostFacts = HostFacts(network: .unmetered, heat: .nominal)) {
+    init(_ facts: DeviceFacts = DeviceFacts(network: .unmetered, heat: .nominal)) {
         now = facts
     }
 
-    func facts() -> HostFacts {
+    func facts() -> DeviceFacts {
         lock.withLock { now }
     }
 
-    func set(_ network: Network) {
+    func set(_ network: Connectivity) {
         lock.withLock { now.network = network }
     }
 }
 
 /// Allows retention, training and any cost, with consent given.
-let openPolicy = Policy(version: "scenario-1", allowRetention: true, allowTraining: true, consent: .given)
+let openPolicy = RoutingPolicy(version: "scenario-1", allowRetention: true, allowTraining: true, consent: .given)
 
-extension Policy {
+extension RoutingPolicy {
     /// Returns a modified copy.
-    func with(_ change: (inout Policy) -> Void) -> Policy {
+    func with(_ change: (inout RoutingPolicy) -> Void) -> RoutingPolicy {
         var policy = self
         change(&policy)
         return policy
@@ -170,7 +170,7 @@ extension ChatRequest {
 
 /// Opens a library with these providers and their keys configured, and no model on the device.
 func library(
-    _ providers: Provider..., policy: Policy = openPolicy, config: Config? = nil, host: any DeviceHost = FakeHost()
+    _ providers: Provider..., policy: RoutingPolicy = openPolicy, config: Config? = nil, host: any DeviceHost = FakeHost()
 ) async throws -> Nearside {
     let config = config ?? Config(directory: freshDirectory(), context: 512)
     let nearside = try Nearside.withHost(config: config, host: host)
@@ -183,13 +183,13 @@ func library(
 }
 
 /// Returns a plain request with a short answer.
-func tides(_ mode: Mode = .preferOnDevice) -> ChatRequest {
+func tides(_ mode: RoutingMode = .preferOnDevice) -> ChatRequest {
     ChatRequest(
-        messages: [.user("Why do the tides come twice a day?")], mode: mode, sampling: Sampling(temperature: 0),
-        limits: Limits(maxTokens: 8))
+        messages: [.user("Why do the tides come twice a day?")], mode: mode, sampling: SamplingOptions(temperature: 0),
+        limits: RequestLimits(maxTokens: 8))
 }
 
 extension [Chunk] {
     /// The targets that started to answer, in order.
-    var targets: [Target] { compactMap(\.route?.target) }
+    var targets: [RouteTarget] { compactMap(\.route?.target) }
 }

@@ -32,7 +32,7 @@ final class ReadmeView {
     var answer = ""
     var tokens: UInt32 = 0
 
-    func show(_ suggestions: [Suggestion]) {
+    func show(_ suggestions: [FitSuggestion]) {
         answer = suggestions.map(\.text).joined(separator: "\n")
     }
 }

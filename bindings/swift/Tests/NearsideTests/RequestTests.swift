@@ -10,22 +10,22 @@ extension Scenarios {
             ])
             let spelledOut = ChatRequest(
                 messages: [
-                    Message(role: .system, parts: [.text(text: "Be brief.")]),
-                    Message(role: .user, parts: [.text(text: "Why?")]),
-                    Message(role: .assistant, parts: [.text(text: "So.")]),
-                    Message(role: .user, parts: [.text(text: "And?")]),
+                    ChatMessage(role: .system, parts: [.text(text: "Be brief.")]),
+                    ChatMessage(role: .user, parts: [.text(text: "Why?")]),
+                    ChatMessage(role: .assistant, parts: [.text(text: "So.")]),
+                    ChatMessage(role: .user, parts: [.text(text: "And?")]),
                 ],
                 model: nil,
                 provider: nil,
                 mode: .preferOnDevice,
                 sensitivity: .personal,
-                sampling: Sampling(
+                sampling: SamplingOptions(
                     preset: nil, temperature: nil, topP: nil, topK: nil, minP: nil, repeatPenalty: nil,
                     frequencyPenalty: nil, presencePenalty: nil, seed: nil, stop: []),
                 reasoning: .auto,
                 output: .text,
                 tools: [],
-                limits: Limits(maxTokens: nil, maxUsd: nil, deadlineMs: nil),
+                limits: RequestLimits(maxTokens: nil, maxUsd: nil, deadlineMs: nil),
                 webSearch: false,
                 consent: nil,
                 purpose: nil)

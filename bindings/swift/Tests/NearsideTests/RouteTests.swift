@@ -18,7 +18,7 @@ extension Scenarios {
 
         @Test func aModelThatIsTooLargeLeavesTheAnswerToAProvider() async throws {
             let provider = try Provider("compatible")
-            let host = FakeHost(HostFacts(memoryAvailable: 50_000_000, network: .unmetered, heat: .nominal))
+            let host = FakeHost(DeviceFacts(memoryAvailable: 50_000_000, network: .unmetered, heat: .nominal))
             let nearside = try await library(provider, host: host)
             let installed = try await nearside.import(path: smollm2)
             let receipt = try #require(try await nearside.chat(tides()).all().done).receipt
@@ -31,7 +31,7 @@ extension Scenarios {
         @Test func theDeviceStepsInWhereAProviderFails() async throws {
             let provider = try Provider("compatible", #"refused={"status":503,"body":{"error":{"message":"busy"}}}"#)
             let nearside = try await library(provider)
-            let here = Target.local(model: try await nearside.import(path: smollm2).id)
+            let here = RouteTarget.local(model: try await nearside.import(path: smollm2).id)
             let chunks = try await nearside.chat(tides(.preferInCloud)).all()
 
             #expect(chunks.targets == [provider.target, here])
@@ -107,7 +107,7 @@ extension Scenarios {
                 Issue.record("no target would answer")
                 return
             }
-            for (network, expected) in [(Network.offline, ErrorKind.network), (.metered, .blocked)] {
+            for (network, expected) in [(Connectivity.offline, ErrorKind.network), (.metered, .blocked)] {
                 host.set(network)
                 guard case .nowhere("reachable", expected, _, _) = try await nearside.route(tides()) else {
                     Issue.record("\(network) does not determine the route")
@@ -123,7 +123,7 @@ extension Scenarios {
                 $0.never = ["deepseek"]
             }
             let first = try Nearside(config: config)
-            #expect(try first.policy() == Policy(version: "default-1", consent: .ask))
+            #expect(try first.policy() == RoutingPolicy(version: "default-1", consent: .ask))
             try await first.setPolicy(policy: changed)
 
             #expect(try Nearside(config: config).policy() == changed)

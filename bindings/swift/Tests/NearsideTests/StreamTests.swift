@@ -55,7 +55,7 @@ extension Scenarios {
 
         @Test func twoConversationsOneAfterTheOther() async throws {
             let nearside = try Nearside(directory: .init(fileURLWithPath: freshDirectory()))
-            let france = Message.user("What is the capital of France?")
+            let france = ChatMessage.user("What is the capital of France?")
             let paris = try await nearside.chat(greedy(france, maxTokens: 24)).all()
             let more = try await nearside.chat(
                 greedy(france, .assistant(paris.text), .user("And what is it known for?"), maxTokens: 24)

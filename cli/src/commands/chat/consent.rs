@@ -2,7 +2,7 @@
 //! script passes `--yes`, and nothing is sent without either.
 
 use nearside::chat::ChatRequest;
-use nearside::route::Decision;
+use nearside::route::RouteDecision;
 use nearside::{Error, Nearside};
 
 use crate::args::RequestArgs;
@@ -25,7 +25,7 @@ pub(super) async fn obtain(
     }
     let decision = session.interrupt.race(nearside.route(request.clone())).await?;
     // In all other cases the answer itself reports the outcome.
-    let Decision::NeedsConsent { question } = decision else {
+    let RouteDecision::NeedsConsent { question } = decision else {
         return Ok(());
     };
     if !args.has_consent() {

@@ -5,7 +5,7 @@
 
 use std::io::IsTerminal;
 
-use nearside::chat::{ChatRequest, Message, Part, Role};
+use nearside::chat::{ChatMessage, ChatRequest, ContentPart, MessageRole};
 use nearside::{Error, Nearside};
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
@@ -51,14 +51,14 @@ pub(super) async fn run_repl(
             ReplCommand::Quit => break,
             ReplCommand::Help => print_help(&mut session.output),
             ReplCommand::New => {
-                request.messages.retain(|message| message.role == Role::System);
+                request.messages.retain(|message| message.role == MessageRole::System);
                 request.consent = None;
                 session.output.print_note(&[dim("a new conversation")]);
             }
             ReplCommand::System(text) => {
-                request.messages.retain(|message| message.role != Role::System);
+                request.messages.retain(|message| message.role != MessageRole::System);
                 if !text.is_empty() {
-                    request.messages.insert(0, Message::system(text));
+                    request.messages.insert(0, ChatMessage::system(text));
                 }
                 session
                     .output
@@ -68,7 +68,7 @@ pub(super) async fn run_repl(
                 .output
                 .print_note(&[plain(format!("`{word}` is no command; /help lists the commands"))]),
             ReplCommand::Prompt(text) => {
-                request.messages.push(Message::user(text));
+                request.messages.push(ChatMessage::user(text));
                 let before = request.messages.len() - 1;
                 match answer_last(nearside, &mut request, args, display, session).await {
                     Ok(answer) if answer.interrupted && !input.is_interactive() => return Err(CliError::Interrupted),
@@ -102,16 +102,16 @@ async fn answer_last(
 }
 
 /// Converts the answer to a message of the history; `None` if it has no text.
-fn to_message(answer: PrintedAnswer) -> Option<Message> {
+fn to_message(answer: PrintedAnswer) -> Option<ChatMessage> {
     if answer.text.is_empty() {
         return None;
     }
-    let mut parts = vec![Part::Text { text: answer.text }];
+    let mut parts = vec![ContentPart::Text { text: answer.text }];
     if !answer.reasoning.is_empty() {
-        parts.insert(0, Part::Reasoning { text: answer.reasoning });
+        parts.insert(0, ContentPart::Reasoning { text: answer.reasoning });
     }
-    Some(Message {
-        role: Role::Assistant,
+    Some(ChatMessage {
+        role: MessageRole::Assistant,
         parts,
     })
 }

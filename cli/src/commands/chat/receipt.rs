@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
-use nearside::chat::{CostSource, Receipt, Target, Timings, Usage};
+use nearside::chat::{CostSource, Receipt, RouteTarget, Timings, TokenUsage};
 
 use crate::format::{format_data_policy, format_dollars};
 
 /// Formats one line; more if content left the device or could have.
-pub(super) fn format_lines(receipt: &Receipt, usage: &Usage, timings: &Timings) -> Vec<String> {
+pub(super) fn format_lines(receipt: &Receipt, usage: &TokenUsage, timings: &Timings) -> Vec<String> {
     let mut lines = vec![format_measured(receipt, usage, timings)];
     if receipt.target.is_remote() {
         lines.push(format!(
@@ -26,11 +26,11 @@ pub(super) fn format_lines(receipt: &Receipt, usage: &Usage, timings: &Timings) 
 }
 
 /// Returns the name of the model: the file name of a path, else the id.
-pub(super) fn model_name(target: &Target) -> &str {
+pub(super) fn model_name(target: &RouteTarget) -> &str {
     let model = match target {
-        Target::Local { model } => model,
-        Target::Remote { model, .. } => return model,
-        Target::Scripted => return "a script",
+        RouteTarget::Local { model } => model,
+        RouteTarget::Remote { model, .. } => return model,
+        RouteTarget::Scripted => return "a script",
     };
     let path = Path::new(model);
     match path.file_name().and_then(|name| name.to_str()) {
@@ -39,14 +39,14 @@ pub(super) fn model_name(target: &Target) -> &str {
     }
 }
 
-fn format_measured(receipt: &Receipt, usage: &Usage, timings: &Timings) -> String {
+fn format_measured(receipt: &Receipt, usage: &TokenUsage, timings: &Timings) -> String {
     let mut parts = match &receipt.target {
-        Target::Local { .. } => vec!["on this device".to_owned()],
-        Target::Remote { provider, .. } => vec![match &receipt.served_by {
+        RouteTarget::Local { .. } => vec!["on this device".to_owned()],
+        RouteTarget::Remote { provider, .. } => vec![match &receipt.served_by {
             Some(other) => format!("at {provider} (run by {other})"),
             None => format!("at {provider}"),
         }],
-        Target::Scripted => vec![],
+        RouteTarget::Scripted => vec![],
     };
     parts.push(model_name(&receipt.target).to_owned());
     parts.push(match usage.reasoning_tokens {
@@ -92,14 +92,14 @@ mod tests {
 
     #[test]
     fn a_receipt_has_target_tokens_speed_and_cost() {
-        let target = Target::Local {
+        let target = RouteTarget::Local {
             model: "/models/smollm2.gguf".into(),
         };
         let route = Route::to(target, RouteRule::Preference, "the request prefers this device");
-        let usage = Usage {
+        let usage = TokenUsage {
             prompt_tokens: 12,
             completion_tokens: 34,
-            ..Usage::default()
+            ..TokenUsage::default()
         };
         let timings = Timings {
             first_token_ms: 180.4,
@@ -111,14 +111,14 @@ mod tests {
             ["on this device · smollm2.gguf · 12 + 34 tokens · first token 180 ms · 45.2 tokens/s · $0"]
         );
         assert_eq!(
-            format_lines(&route.receipt_on_device(), &Usage::default(), &Timings::default()),
+            format_lines(&route.receipt_on_device(), &TokenUsage::default(), &Timings::default()),
             ["on this device · smollm2.gguf · 0 + 0 tokens · $0"]
         );
     }
 
     #[test]
     fn a_receipt_of_a_remote_target_has_data_policy_and_rule() {
-        let target = Target::Remote {
+        let target = RouteTarget::Remote {
             provider: "openrouter".into(),
             model: "deepseek/deepseek-r1".into(),
         };
@@ -132,7 +132,7 @@ mod tests {
         let mut receipt = route.receipt(0.00042, CostSource::Provider, terms);
         receipt.served_by = Some("together".into());
         assert_eq!(
-            format_lines(&receipt, &Usage::default(), &Timings::default()),
+            format_lines(&receipt, &TokenUsage::default(), &Timings::default()),
             [
                 "at openrouter (run by together) · deepseek/deepseek-r1 · 0 + 0 tokens · $0.00042",
                 "region US · not kept · not trained on, as of 2026-10-31 · rule mode of policy custom-2: the request is \

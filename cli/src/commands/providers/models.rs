@@ -1,7 +1,7 @@
 //! `nearside providers models`: lists the models of a provider, as a table or as `{"models": […]}`.
 
 use clap::Args;
-use nearside::engine::remote::{Abilities, RemoteModel};
+use nearside::engine::remote::{ModelCapabilities, RemoteModel};
 use serde::Serialize;
 
 use crate::error::CliError;
@@ -53,7 +53,7 @@ fn model_row(model: &RemoteModel) -> Vec<String> {
     ]
 }
 
-fn format_abilities(abilities: &Abilities) -> String {
+fn format_abilities(abilities: &ModelCapabilities) -> String {
     let all = [
         (abilities.tools, "tools"),
         (abilities.images, "images"),

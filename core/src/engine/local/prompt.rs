@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::chat::{Message, Part, Role, Tool};
+use crate::chat::{ChatMessage, ContentPart, MessageRole, ToolDefinition};
 use crate::error::{Error, Result};
 
 /// The conversation as a JSON array.
 ///
 /// A message that mixes tool results with words becomes several, since a template knows one result to a message.
-pub(super) fn messages_json(messages: &[Message]) -> Result<String> {
+pub(super) fn messages_json(messages: &[ChatMessage]) -> Result<String> {
     let mut array = Vec::with_capacity(messages.len());
     for message in messages {
         push_message(message, &mut array)?;
@@ -17,8 +17,8 @@ pub(super) fn messages_json(messages: &[Message]) -> Result<String> {
 }
 
 /// The tools as a JSON array; nothing if there are none.
-pub(super) fn tools_json(tools: &[Tool]) -> Option<String> {
-    let function = |tool: &Tool| {
+pub(super) fn tools_json(tools: &[ToolDefinition]) -> Option<String> {
+    let function = |tool: &ToolDefinition| {
         // `ChatRequest::check` saw to it that the parameters are a JSON object.
         let parameters: Value = serde_json::from_str(&tool.parameters).unwrap_or_else(|_| json!({}));
         let function = json!({ "name": tool.name, "description": tool.description, "parameters": parameters });
@@ -28,24 +28,24 @@ pub(super) fn tools_json(tools: &[Tool]) -> Option<String> {
     (!array.is_empty()).then(|| Value::Array(array).to_string())
 }
 
-fn push_message(message: &Message, array: &mut Vec<Value>) -> Result<()> {
+fn push_message(message: &ChatMessage, array: &mut Vec<Value>) -> Result<()> {
     let role = match message.role {
-        Role::System => "system",
-        Role::User => "user",
-        Role::Assistant => "assistant",
-        Role::Tool => "tool",
+        MessageRole::System => "system",
+        MessageRole::User => "user",
+        MessageRole::Assistant => "assistant",
+        MessageRole::Tool => "tool",
     };
     let (mut text, mut reasoning, mut calls, mut results) = (String::new(), String::new(), Vec::new(), Vec::new());
     for part in &message.parts {
         match part {
-            Part::Text { text: words } => text.push_str(words),
-            Part::Image { .. } => {
+            ContentPart::Text { text: words } => text.push_str(words),
+            ContentPart::Image { .. } => {
                 return Err(Error::unsupported(
                     "models on this device do not see pictures yet; leave the picture out, or let a provider answer",
                 ));
             }
-            Part::Reasoning { text: words } => reasoning.push_str(words),
-            Part::ToolCall { id, name, arguments } => {
+            ContentPart::Reasoning { text: words } => reasoning.push_str(words),
+            ContentPart::ToolCall { id, name, arguments } => {
                 if serde_json::from_str::<Value>(arguments).is_err() {
                     return Err(Error::invalid_request(format!(
                         "the arguments of tool call `{id}` are not JSON"
@@ -54,12 +54,12 @@ fn push_message(message: &Message, array: &mut Vec<Value>) -> Result<()> {
                 let function = json!({ "name": name, "arguments": arguments });
                 calls.push(json!({ "id": id, "type": "function", "function": function }));
             }
-            Part::ToolResult { id, name, content } => {
+            ContentPart::ToolResult { id, name, content } => {
                 results.push(json!({ "role": "tool", "tool_call_id": id, "name": name, "content": content }));
             }
         }
     }
-    if !calls.is_empty() && message.role != Role::Assistant {
+    if !calls.is_empty() && message.role != MessageRole::Assistant {
         return Err(Error::invalid_request(
             "a tool call stands in a message that is not the assistant's",
         ));
@@ -85,24 +85,24 @@ mod tests {
 
     #[test]
     fn a_tool_loop_is_told_as_templates_expect_it() {
-        let call = Part::ToolCall {
+        let call = ContentPart::ToolCall {
             id: "1".into(),
             name: "time".into(),
             arguments: "{}".into(),
         };
-        let result = Part::ToolResult {
+        let result = ContentPart::ToolResult {
             id: "1".into(),
             name: "time".into(),
             content: "noon".into(),
         };
         let messages = [
-            Message::user("what time is it?"),
-            Message {
-                role: Role::Assistant,
-                parts: vec![Part::Reasoning { text: "hm".into() }, call],
+            ChatMessage::user("what time is it?"),
+            ChatMessage {
+                role: MessageRole::Assistant,
+                parts: vec![ContentPart::Reasoning { text: "hm".into() }, call],
             },
-            Message {
-                role: Role::Tool,
+            ChatMessage {
+                role: MessageRole::Tool,
                 parts: vec![result],
             },
         ];
@@ -118,13 +118,13 @@ mod tests {
 
     #[test]
     fn a_call_with_broken_arguments_is_refused() {
-        let call = Part::ToolCall {
+        let call = ContentPart::ToolCall {
             id: "1".into(),
             name: "time".into(),
             arguments: "{".into(),
         };
-        let message = Message {
-            role: Role::Assistant,
+        let message = ChatMessage {
+            role: MessageRole::Assistant,
             parts: vec![call],
         };
         assert!(messages_json(&[message]).is_err());

@@ -3,11 +3,11 @@
 use nearside_llama::{Model, SamplerParams};
 
 use crate::chat::Recommended;
-use crate::chat::{ChatRequest, Sampling, SamplingUsed};
+use crate::chat::{AppliedSampling, ChatRequest, SamplingOptions};
 use crate::engine::presets;
 
 /// Resolves unset fields from the preset, the vendor's advice, or the model's file.
-pub(super) fn apply_preset(request: &mut ChatRequest, id: &str, model: &Model) -> SamplingUsed {
+pub(super) fn apply_preset(request: &mut ChatRequest, id: &str, model: &Model) -> AppliedSampling {
     let name = model.meta("general.name").unwrap_or_default();
     let recommended = Recommended {
         temperature: read_recommended(model, "temp"),
@@ -20,7 +20,7 @@ pub(super) fn apply_preset(request: &mut ChatRequest, id: &str, model: &Model) -
 ///
 /// A field of the request wins; then `general.sampling.*` of the GGUF, where a maker may recommend; then llama.cpp's
 /// own defaults (temperature 0.8, top-k 40, top-p 0.95, min-p 0.05, no penalties).
-pub(super) fn sampler_params(asked: &Sampling, model: &Model) -> SamplerParams {
+pub(super) fn sampler_params(asked: &SamplingOptions, model: &Model) -> SamplerParams {
     let pick =
         |asked: Option<f32>, key: &str, usual: f32| asked.or_else(|| read_recommended(model, key)).unwrap_or(usual);
     let top_k = asked.top_k.map(|k| i32::try_from(k).unwrap_or(i32::MAX));

@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::delta::{Delta, ReportedUsage};
 use super::dialect::BILLING_UPSTREAMS;
 use super::error::{AttemptError, RequestContext};
-use super::provider::{Price, ProviderKind};
+use super::provider::{ProviderKind, TokenPrice};
 use super::think::ThinkTags;
-use crate::chat::{Chunk, CostSource, StopReason, Timings, Usage};
+use crate::chat::{Chunk, CostSource, StopReason, Timings, TokenUsage};
 use crate::error::Error;
 
 /// State of one answer. Outlives the connection, so that a cancelled answer can report its usage.
@@ -231,11 +231,11 @@ impl AnswerAssembler {
     }
 
     /// Tokens as the provider counted them, or as the length of the text lets guess.
-    pub(super) fn usage(&self, prompt_bytes: u64) -> (Usage, bool) {
+    pub(super) fn usage(&self, prompt_bytes: u64) -> (TokenUsage, bool) {
         let guess = |bytes: u64| u32::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u32::MAX);
         let guessed = self.reported.completion.is_none();
         let completion = self.reported.completion.unwrap_or_else(|| guess(self.written_bytes));
-        let usage = Usage {
+        let usage = TokenUsage {
             prompt_tokens: self.reported.prompt.unwrap_or_else(|| guess(prompt_bytes)),
             cached_tokens: self.reported.cached.unwrap_or(0),
             completion_tokens: completion,
@@ -249,7 +249,7 @@ impl AnswerAssembler {
     }
 
     /// What it cost, and how that is known.
-    pub(super) fn cost(&self, prompt_bytes: u64, price: Option<&Price>, own: bool) -> (f64, CostSource) {
+    pub(super) fn cost(&self, prompt_bytes: u64, price: Option<&TokenPrice>, own: bool) -> (f64, CostSource) {
         let (usage, guessed) = self.usage(prompt_bytes);
         match (self.reported.cost, price) {
             _ if own => (0.0, CostSource::Free),

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::dialect::{self, Dialect, ReasoningHistory, ReasoningSwitch, SchemaSupport};
 use super::provider::{ProviderKind, RemoteModel};
 use super::upstreams::Upstreams;
-use crate::chat::{ChatRequest, Effort, Message, Output, Part, Reasoning, Role};
+use crate::chat::{ChatMessage, ChatRequest, ContentPart, MessageRole, OutputFormat, ReasoningEffort, ReasoningMode};
 use crate::error::{Error, Result};
 
 /// The body of a chat request.
@@ -58,7 +58,7 @@ pub(super) fn build_body(
         body.insert("reasoning_effort".to_owned(), "none".into());
     }
     if kind == ProviderKind::OpenRouter {
-        let wanted = !request.tools.is_empty() || request.output != Output::Text;
+        let wanted = !request.tools.is_empty() || request.output != OutputFormat::Text;
         let routing = upstreams.to_wire(wanted);
         if !routing.is_null() {
             body.insert("provider".to_owned(), routing);
@@ -81,18 +81,18 @@ fn check_capabilities(dialect: &Dialect, provider: &str, request: &ChatRequest, 
     if !request.tools.is_empty() && can.is_some_and(|can| !can.tools) {
         return cannot("call tools");
     }
-    let schema = matches!(request.output, Output::JsonSchema { .. });
+    let schema = matches!(request.output, OutputFormat::JsonSchema { .. });
     if schema && (dialect.schema == SchemaSupport::JsonOnly || can.is_some_and(|can| !can.json_schema)) {
         return cannot("keep to a JSON Schema");
     }
     let mut parts = request.messages.iter().flat_map(|message| &message.parts);
-    if parts.any(|part| matches!(part, Part::Image { .. })) && can.is_some_and(|can| !can.images) {
+    if parts.any(|part| matches!(part, ContentPart::Image { .. })) && can.is_some_and(|can| !can.images) {
         return cannot("see pictures");
     }
     Ok(())
 }
 
-fn build_messages(kind: ProviderKind, dialect: &Dialect, messages: &[Message]) -> Result<Vec<Value>> {
+fn build_messages(kind: ProviderKind, dialect: &Dialect, messages: &[ChatMessage]) -> Result<Vec<Value>> {
     let mut wire = Vec::with_capacity(messages.len());
     for message in messages {
         push_message(kind, dialect, message, &mut wire)?;
@@ -100,18 +100,18 @@ fn build_messages(kind: ProviderKind, dialect: &Dialect, messages: &[Message]) -
     Ok(wire)
 }
 
-fn push_message(kind: ProviderKind, dialect: &Dialect, message: &Message, wire: &mut Vec<Value>) -> Result<()> {
+fn push_message(kind: ProviderKind, dialect: &Dialect, message: &ChatMessage, wire: &mut Vec<Value>) -> Result<()> {
     let native = kind == ProviderKind::Ollama;
     let (mut text, mut thoughts) = (String::new(), String::new());
     let (mut images, mut calls) = (Vec::new(), Vec::new());
     let mut results = 0;
     for part in &message.parts {
         match part {
-            Part::Text { text: words } => text.push_str(words),
-            Part::Reasoning { text: words } => thoughts.push_str(words),
-            Part::Image { media_type, data } => images.push((media_type, STANDARD.encode(data))),
-            Part::ToolCall { id, name, arguments } => calls.push(call_json(native, id, name, arguments)?),
-            Part::ToolResult { id, name, content } => {
+            ContentPart::Text { text: words } => text.push_str(words),
+            ContentPart::Reasoning { text: words } => thoughts.push_str(words),
+            ContentPart::Image { media_type, data } => images.push((media_type, STANDARD.encode(data))),
+            ContentPart::ToolCall { id, name, arguments } => calls.push(call_json(native, id, name, arguments)?),
+            ContentPart::ToolResult { id, name, content } => {
                 results += 1;
                 wire.push(match native {
                     true => json!({ "role": "tool", "tool_name": name, "tool_call_id": id, "content": content }),
@@ -120,7 +120,7 @@ fn push_message(kind: ProviderKind, dialect: &Dialect, message: &Message, wire: 
             }
         }
     }
-    if !calls.is_empty() && message.role != Role::Assistant {
+    if !calls.is_empty() && message.role != MessageRole::Assistant {
         return Err(Error::invalid_request(
             "a tool call stands in a message that is not the assistant's",
         ));
@@ -129,10 +129,10 @@ fn push_message(kind: ProviderKind, dialect: &Dialect, message: &Message, wire: 
         return Ok(());
     }
     let role = match message.role {
-        Role::System => "system",
-        Role::User => "user",
-        Role::Assistant => "assistant",
-        Role::Tool => "tool",
+        MessageRole::System => "system",
+        MessageRole::User => "user",
+        MessageRole::Assistant => "assistant",
+        MessageRole::Tool => "tool",
     };
     let mut value = json!({ "role": role, "content": text });
     if native && !images.is_empty() {
@@ -165,7 +165,7 @@ fn call_json(native: bool, id: &str, name: &str, arguments: &str) -> Result<Valu
     })
 }
 
-fn tool_json(tool: &crate::chat::Tool) -> Value {
+fn tool_json(tool: &crate::chat::ToolDefinition) -> Value {
     // Checked with the request: it is an object.
     let parameters: Value = serde_json::from_str(&tool.parameters).unwrap_or_default();
     let function = json!({ "name": tool.name, "description": tool.description, "parameters": parameters });
@@ -208,11 +208,11 @@ fn json_f32(value: f32) -> Value {
     value.to_string().parse::<f64>().map_or(Value::Null, Value::from)
 }
 
-fn put_output_format(body: &mut Map<String, Value>, output: &Output) {
+fn put_output_format(body: &mut Map<String, Value>, output: &OutputFormat) {
     let format = match output {
-        Output::Text => return,
-        Output::Json => json!({ "type": "json_object" }),
-        Output::JsonSchema { schema } => {
+        OutputFormat::Text => return,
+        OutputFormat::Json => json!({ "type": "json_object" }),
+        OutputFormat::JsonSchema { schema } => {
             // Checked with the request: it is an object.
             let schema: Value = serde_json::from_str(schema).unwrap_or_default();
             json!({ "type": "json_schema", "json_schema": { "name": "answer", "strict": true, "schema": schema } })
@@ -246,27 +246,27 @@ fn put_ollama_options(mut body: Map<String, Value>, dialect: &Dialect, request: 
         body.insert("options".to_owned(), options.into());
     }
     match &request.output {
-        Output::Text => {}
-        Output::Json => {
+        OutputFormat::Text => {}
+        OutputFormat::Json => {
             body.insert("format".to_owned(), "json".into());
         }
-        Output::JsonSchema { schema } => {
+        OutputFormat::JsonSchema { schema } => {
             body.insert("format".to_owned(), serde_json::from_str(schema).unwrap_or_default());
         }
     }
     body
 }
 
-fn put_reasoning(body: &mut Map<String, Value>, thinking: ReasoningSwitch, wish: &Reasoning, model: &RemoteModel) {
+fn put_reasoning(body: &mut Map<String, Value>, thinking: ReasoningSwitch, wish: &ReasoningMode, model: &RemoteModel) {
     let mut put = |name: &str, value: Value| {
         body.insert(name.to_owned(), value);
     };
     let word = match wish {
-        Reasoning::Auto => None,
-        Reasoning::Off => Some("none"),
-        Reasoning::On => Some("medium"),
-        Reasoning::Effort { effort } => Some(effort_word(*effort)),
-        Reasoning::Budget { tokens } => Some(effort_word(effort_for_budget(*tokens))),
+        ReasoningMode::Auto => None,
+        ReasoningMode::Off => Some("none"),
+        ReasoningMode::On => Some("medium"),
+        ReasoningMode::Effort { effort } => Some(effort_word(*effort)),
+        ReasoningMode::Budget { tokens } => Some(effort_word(effort_for_budget(*tokens))),
     };
     let cannot = model.abilities.is_some_and(|can| !can.reasoning);
     match (thinking, word) {
@@ -293,20 +293,20 @@ fn put_reasoning(body: &mut Map<String, Value>, thinking: ReasoningSwitch, wish:
         (ReasoningSwitch::OpenRouter, Some(word)) => put(
             "reasoning",
             match wish {
-                Reasoning::On => json!({ "enabled": true }),
-                Reasoning::Budget { tokens } => json!({ "max_tokens": tokens }),
+                ReasoningMode::On => json!({ "enabled": true }),
+                ReasoningMode::Budget { tokens } => json!({ "max_tokens": tokens }),
                 _ => json!({ "effort": word }),
             },
         ),
         (ReasoningSwitch::DeepSeek, Some("none")) => put("thinking", json!({ "type": "disabled" })),
         (ReasoningSwitch::DeepSeek, Some(word)) => {
             put("thinking", json!({ "type": "enabled" }));
-            if *wish != Reasoning::On {
+            if *wish != ReasoningMode::On {
                 put("reasoning_effort", word.into());
             }
         }
         (ReasoningSwitch::Fireworks, Some(word)) => match wish {
-            Reasoning::Budget { tokens } => put("reasoning_effort", (*tokens).into()),
+            ReasoningMode::Budget { tokens } => put("reasoning_effort", (*tokens).into()),
             _ => put("reasoning_effort", word.into()),
         },
         (ReasoningSwitch::OpenAi, Some(word)) => {
@@ -331,7 +331,7 @@ fn put_reasoning(body: &mut Map<String, Value>, thinking: ReasoningSwitch, wish:
         }
         (ReasoningSwitch::Template, Some(word)) => {
             put("chat_template_kwargs", json!({ "enable_thinking": word != "none" }));
-            if matches!(wish, Reasoning::Effort { .. } | Reasoning::Budget { .. }) {
+            if matches!(wish, ReasoningMode::Effort { .. } | ReasoningMode::Budget { .. }) {
                 put("reasoning_effort", word.into());
             }
         }
@@ -344,19 +344,19 @@ fn is_openai_reasoning_model(id: &str) -> bool {
     id.starts_with("gpt-5") || id.starts_with("gpt-6") || numbered.is_some_and(|c| c.is_ascii_digit())
 }
 
-fn effort_word(effort: Effort) -> &'static str {
+fn effort_word(effort: ReasoningEffort) -> &'static str {
     match effort {
-        Effort::Low => "low",
-        Effort::Medium => "medium",
-        Effort::High => "high",
+        ReasoningEffort::Low => "low",
+        ReasoningEffort::Medium => "medium",
+        ReasoningEffort::High => "high",
     }
 }
 
 /// The effort that comes nearest to a budget, for those who know no budgets.
-fn effort_for_budget(tokens: u32) -> Effort {
+fn effort_for_budget(tokens: u32) -> ReasoningEffort {
     match tokens {
-        0..2_048 => Effort::Low,
-        2_048..8_192 => Effort::Medium,
-        _ => Effort::High,
+        0..2_048 => ReasoningEffort::Low,
+        2_048..8_192 => ReasoningEffort::Medium,
+        _ => ReasoningEffort::High,
     }
 }

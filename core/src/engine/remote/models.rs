@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::dialect;
 use super::error::{AttemptError, RequestContext};
 use super::http::ProviderClient;
-use super::provider::{Abilities, Price, ProviderKind, ProviderSettings, RemoteModel, Secret};
+use super::provider::{ModelCapabilities, ProviderKind, ProviderSettings, RemoteModel, Secret, TokenPrice};
 use crate::error::{Error, Result};
 
 /// Asks a provider for its models. `today` (as `2026-11-22`) dates the prices.
@@ -132,7 +132,7 @@ fn parse_model(kind: ProviderKind, entry: &Value, today: &str) -> Option<RemoteM
     })
 }
 
-fn parse_abilities(kind: ProviderKind, entry: &Value) -> Option<Abilities> {
+fn parse_abilities(kind: ProviderKind, entry: &Value) -> Option<ModelCapabilities> {
     match kind {
         ProviderKind::OpenRouter => {
             let has = |list: &Value, what: &str| {
@@ -140,7 +140,7 @@ fn parse_abilities(kind: ProviderKind, entry: &Value) -> Option<Abilities> {
                     .is_some_and(|list| list.iter().any(|one| one.as_str() == Some(what)))
             };
             let parameters = &entry["supported_parameters"];
-            parameters.is_array().then(|| Abilities {
+            parameters.is_array().then(|| ModelCapabilities {
                 tools: has(parameters, "tools"),
                 images: has(&entry["architecture"]["input_modalities"], "image"),
                 json_schema: has(parameters, "structured_outputs"),
@@ -148,7 +148,7 @@ fn parse_abilities(kind: ProviderKind, entry: &Value) -> Option<Abilities> {
                 web_search: true,
             })
         }
-        ProviderKind::Fireworks => entry["supports_tools"].as_bool().map(|tools| Abilities {
+        ProviderKind::Fireworks => entry["supports_tools"].as_bool().map(|tools| ModelCapabilities {
             tools,
             images: entry["supports_image_input"].as_bool() == Some(true),
             json_schema: true,
@@ -160,7 +160,7 @@ fn parse_abilities(kind: ProviderKind, entry: &Value) -> Option<Abilities> {
 }
 
 /// OpenRouter gives US dollars for one token, as text.
-fn parse_price(kind: ProviderKind, entry: &Value, today: &str) -> Option<Price> {
+fn parse_price(kind: ProviderKind, entry: &Value, today: &str) -> Option<TokenPrice> {
     if kind != ProviderKind::OpenRouter {
         return None;
     }
@@ -170,7 +170,7 @@ fn parse_price(kind: ProviderKind, entry: &Value, today: &str) -> Option<Price> 
         // A router's own entries say -1: it depends on where they lead.
         (number.is_finite() && number >= 0.0).then_some(number)
     };
-    Some(Price {
+    Some(TokenPrice {
         usd_in: usd("prompt")? * 1e6,
         usd_out: usd("completion")? * 1e6,
         usd_cached: usd("input_cache_read").map(|usd| usd * 1e6),
@@ -185,7 +185,7 @@ async fn describe_ollama_model(
     settings: &ProviderSettings,
     secret: &Secret,
     id: &str,
-) -> (Option<Abilities>, Option<u32>) {
+) -> (Option<ModelCapabilities>, Option<u32>) {
     let Ok(request) = http.request(Method::POST, "api/show", secret) else {
         return (None, None);
     };
@@ -198,7 +198,7 @@ async fn describe_ollama_model(
     });
     let abilities = shown["capabilities"].as_array().map(|list| {
         let has = |what: &str| list.iter().any(|one| one.as_str() == Some(what));
-        Abilities {
+        ModelCapabilities {
             tools: has("tools"),
             images: has("vision"),
             json_schema: true,

@@ -10,7 +10,7 @@ use super::delta::{self, Delta};
 use super::error::{AttemptError, RequestContext};
 use super::frames::{Frames, Framing};
 use super::timeouts::Timeouts;
-use crate::chat::{Chunk, Limits, StopReason};
+use crate::chat::{Chunk, RequestLimits, StopReason};
 use crate::error::{Error, Result};
 use crate::stream::Sink;
 
@@ -21,7 +21,7 @@ pub(super) struct ResponseReader<'a> {
     pub(super) sent: Instant,
     pub(super) end: Instant,
     pub(super) timeouts: &'a Timeouts,
-    pub(super) limits: &'a Limits,
+    pub(super) limits: &'a RequestLimits,
     pub(super) prompt_bytes: u64,
     pub(super) connection: &'a Connection,
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::assembler::AnswerAssembler;
 use super::reader::ResponseReader;
 use super::{Connection, dialect};
-use crate::chat::{ChatRequest, Chunk, CostSource, StopReason, Usage};
+use crate::chat::{ChatRequest, Chunk, CostSource, StopReason, TokenUsage};
 use crate::error::Result;
 use crate::stream::Stream;
 
@@ -19,7 +19,7 @@ pub struct Replayed {
     /// Why it ended, or the error in its place.
     pub stop: Result<StopReason>,
     /// Tokens, as the provider counted them or as they are guessed.
-    pub usage: Usage,
+    pub usage: TokenUsage,
     /// How the cost would be known.
     pub cost: (f64, CostSource),
 }

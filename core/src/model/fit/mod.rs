@@ -28,7 +28,7 @@
 
 use std::path::Path;
 
-use crate::device::Snapshot;
+use crate::device::DeviceSnapshot;
 use crate::error::{Error, Result};
 use crate::model::gguf::Head;
 
@@ -42,7 +42,7 @@ use plan::{FitProbe, classify};
 use sparse_file::SparseModelFile;
 
 pub(crate) use plan::context_params;
-pub use report::{Budget, CacheType, FitOptions, FitReport, LoadPlan, Need, Suggestion, Verdict};
+pub use report::{CacheType, FitOptions, FitReport, FitSuggestion, FitVerdict, LoadPlan, MemoryBudget, MemoryEstimate};
 
 /// Computes the fit report of the model whose file, or the start of it, is at `path`. Blocks: a few hundred
 /// milliseconds for a large vocabulary.
@@ -58,7 +58,7 @@ pub fn fit_file(
     head: &Head,
     size_bytes: u64,
     options: &FitOptions,
-    snapshot: &Snapshot,
+    snapshot: &DeviceSnapshot,
 ) -> Result<FitReport> {
     let requested = options.context.unwrap_or(DEFAULT_CONTEXT);
     if requested == 0 {
@@ -115,20 +115,20 @@ pub fn fit_file(
 }
 
 /// Returns the verdict for a known memory need and the currently free memory.
-pub(crate) fn verdict_of(need: u64, weights: u64, snapshot: &Snapshot) -> Verdict {
+pub(crate) fn verdict_of(need: u64, weights: u64, snapshot: &DeviceSnapshot) -> FitVerdict {
     classify(need, weights, budget(&FitOptions::default(), snapshot).bytes)
 }
 
-fn budget(options: &FitOptions, snapshot: &Snapshot) -> Budget {
+fn budget(options: &FitOptions, snapshot: &DeviceSnapshot) -> MemoryBudget {
     match options.budget_bytes {
-        Some(bytes) => Budget {
+        Some(bytes) => MemoryBudget {
             bytes,
             source: "given".to_owned(),
         },
         None => {
             let available = snapshot.memory_available;
             let reserve = (available / 10).clamp(MIN_RESERVE_BYTES, MAX_RESERVE_BYTES);
-            Budget {
+            MemoryBudget {
                 bytes: available.saturating_sub(reserve),
                 source: format!("{} less a reserve", snapshot.memory_source),
             }
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_reserve_is_a_tenth_within_bounds_and_a_given_budget_has_none() {
-        let snapshot = |available| Snapshot {
+        let snapshot = |available| DeviceSnapshot {
             memory_total: 1 << 40,
             memory_available: available,
             memory_source: "MemAvailable".into(),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nearside_llama::{ContextParams, Probe};
 
-use super::report::{CacheType, LoadPlan, Need, Verdict};
+use super::report::{CacheType, FitVerdict, LoadPlan, MemoryEstimate};
 use crate::error::{Error, Result};
 use crate::model::gguf::Head;
 
@@ -35,9 +35,9 @@ pub(super) struct Plan {
     pub(super) context: u32,
     pub(super) cache: CacheType,
     pub(super) load: LoadPlan,
-    pub(super) need: Need,
+    pub(super) need: MemoryEstimate,
     pub(super) evictable: u64,
-    pub(super) verdict: Verdict,
+    pub(super) verdict: FitVerdict,
 }
 
 impl FitProbe<'_> {
@@ -47,7 +47,7 @@ impl FitProbe<'_> {
     ///
     /// Opens the model once per load mode, and never two at a time, because the vocabulary takes memory.
     pub(super) fn best_plans(&self, wanted: &[(u32, CacheType)]) -> Result<Vec<Plan>> {
-        let fits = |plan: &&Plan| plan.verdict == Verdict::Fits;
+        let fits = |plan: &&Plan| plan.verdict == FitVerdict::Fits;
         let repacked = self.plans_for(LoadPlan::Repacked, wanted)?;
         if let Some(plan) = repacked.first().and_then(Option::as_ref).filter(fits) {
             return Ok(vec![*plan]);
@@ -65,7 +65,7 @@ impl FitProbe<'_> {
         let mut plans = Vec::with_capacity(wanted.len());
         for (index, (context, cache)) in wanted.iter().enumerate() {
             match self.estimate(&probe, load, *context, *cache) {
-                Ok(plan) if index == 0 && plan.verdict == Verdict::Fits => return Ok(vec![Some(plan)]),
+                Ok(plan) if index == 0 && plan.verdict == FitVerdict::Fits => return Ok(vec![Some(plan)]),
                 Ok(plan) => plans.push(Some(plan)),
                 Err(error) if index == 0 => return Err(error),
                 Err(_) => plans.push(None),
@@ -78,9 +78,9 @@ impl FitProbe<'_> {
         let parts = probe
             .memory(&context_params(context, cache, self.threads))
             .map_err(map_probe_error)?;
-        let mut need = Need {
+        let mut need = MemoryEstimate {
             other: other_bytes(self.head, context),
-            ..Need::default()
+            ..MemoryEstimate::default()
         };
         let mut evictable = 0_u64;
         for part in &parts {
@@ -126,15 +126,15 @@ fn map_probe_error(error: nearside_llama::LlamaError) -> Error {
 }
 
 /// Applies the table of [`crate::model::fit`] to one load plan.
-pub(super) fn classify(total: u64, evictable: u64, budget: u64) -> Verdict {
+pub(super) fn classify(total: u64, evictable: u64, budget: u64) -> FitVerdict {
     // Bytes that must stay resident: all that cannot be evicted, and three quarters of what can.
     let least = total.saturating_sub(evictable / 4);
     if total <= budget {
-        Verdict::Fits
+        FitVerdict::Fits
     } else if least <= budget {
-        Verdict::Tight
+        FitVerdict::Tight
     } else {
-        Verdict::TooLarge
+        FitVerdict::TooLarge
     }
 }
 
@@ -156,15 +156,15 @@ mod tests {
     #[test]
     fn the_verdict_follows_the_table() {
         for (total, evictable, budget, expected) in [
-            (100, 0, 100, Verdict::Fits),
-            (100, 0, 99, Verdict::TooLarge),
-            (100, 80, 100, Verdict::Fits),
-            (100, 80, 99, Verdict::Tight),
-            (100, 80, 80, Verdict::Tight),
-            (100, 80, 79, Verdict::TooLarge),
-            (0, 0, 0, Verdict::Fits),
-            (u64::MAX, u64::MAX, 0, Verdict::TooLarge),
-            (u64::MAX, u64::MAX, u64::MAX - 1, Verdict::Tight),
+            (100, 0, 100, FitVerdict::Fits),
+            (100, 0, 99, FitVerdict::TooLarge),
+            (100, 80, 100, FitVerdict::Fits),
+            (100, 80, 99, FitVerdict::Tight),
+            (100, 80, 80, FitVerdict::Tight),
+            (100, 80, 79, FitVerdict::TooLarge),
+            (0, 0, 0, FitVerdict::Fits),
+            (u64::MAX, u64::MAX, 0, FitVerdict::TooLarge),
+            (u64::MAX, u64::MAX, u64::MAX - 1, FitVerdict::Tight),
         ] {
             assert_eq!(
                 classify(total, evictable, budget),

@@ -29,7 +29,7 @@ pub struct FitOptions {
 /// Result of a fit check. See [`crate::model::fit`] for the exact rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum FitVerdict {
     /// Everything fits into memory.
     Fits,
     /// It runs from a mapped file of which a part is read again and again: slowly, and slower on a busy device.
@@ -40,7 +40,7 @@ pub enum Verdict {
 
 /// Memory of a loaded model in bytes, by use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Need {
+pub struct MemoryEstimate {
     /// Weights, in memory of our own or mapped.
     pub weights: u64,
     /// Key-value cache of the context, and recurrent states.
@@ -55,7 +55,7 @@ pub struct Need {
 
 /// Memory that a model may use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Budget {
+pub struct MemoryBudget {
     /// Size in bytes.
     pub bytes: u64,
     /// Source of the number: `given`, or the measure of the device's free memory.
@@ -74,7 +74,7 @@ pub enum LoadPlan {
 
 /// A change of options that improves the verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Suggestion {
+pub struct FitSuggestion {
     /// The change and its effect, for display.
     pub text: String,
     /// Context in tokens to request.
@@ -93,11 +93,11 @@ pub struct FitReport {
     /// Reference of the model, or its file's name.
     pub model: String,
     /// The verdict.
-    pub verdict: Verdict,
+    pub verdict: FitVerdict,
     /// Memory that the model needs.
-    pub need: Need,
+    pub need: MemoryEstimate,
     /// Memory that it may use.
-    pub budget: Budget,
+    pub budget: MemoryBudget,
     /// Bytes of the need that the system may evict and read again: mapped weights.
     pub evictable: u64,
     /// Load mode that the engine would use.
@@ -119,7 +119,7 @@ pub struct FitReport {
     /// Bytes that were fetched for this check.
     pub network_bytes: u64,
     /// At most three changes that would improve the verdict, the smallest first. Empty if it fits.
-    pub suggestions: Vec<Suggestion>,
+    pub suggestions: Vec<FitSuggestion>,
 }
 
 impl From<CacheType> for nearside_llama::KvCacheType {

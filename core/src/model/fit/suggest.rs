@@ -3,7 +3,7 @@
 //! Each suggestion was computed by llama.cpp, so requesting it gives the same result.
 
 use super::plan::Plan;
-use super::report::{Budget, CacheType, LoadPlan, Suggestion, Verdict};
+use super::report::{CacheType, FitSuggestion, FitVerdict, LoadPlan, MemoryBudget};
 use crate::format::format_bytes;
 use crate::model::gguf::Head;
 
@@ -24,7 +24,7 @@ pub(super) fn variants(context: u32, cache: CacheType) -> Vec<(u32, CacheType)> 
 
 /// Returns the alternatives with a better verdict than the plan, the smallest change first: the longest context, then
 /// the requested cache. Omits an alternative if another one is at least as good in verdict, context and cache.
-pub(super) fn build_suggestions(plan: &Plan, others: &[Plan]) -> Vec<Suggestion> {
+pub(super) fn build_suggestions(plan: &Plan, others: &[Plan]) -> Vec<FitSuggestion> {
     let mut chosen: Vec<&Plan> = Vec::new();
     for other in others {
         let better = rank(other.verdict) < rank(plan.verdict);
@@ -42,18 +42,20 @@ pub(super) fn build_suggestions(plan: &Plan, others: &[Plan]) -> Vec<Suggestion>
 }
 
 /// Formats the reason of the verdict as a sentence.
-pub(super) fn explain_verdict(plan: &Plan, budget: &Budget, requested: u32, head: &Head) -> String {
+pub(super) fn explain_verdict(plan: &Plan, budget: &MemoryBudget, requested: u32, head: &Head) -> String {
     let total = format_bytes(plan.need.total);
     let free = format_bytes(budget.bytes);
     let mut reason = match (plan.verdict, plan.load) {
-        (Verdict::Fits, LoadPlan::Repacked) => format!("needs {total} of {free}"),
-        (Verdict::Fits, LoadPlan::Mapped) => format!("needs {total} of {free} with its weights mapped from the file"),
-        (Verdict::Tight, _) => format!(
+        (FitVerdict::Fits, LoadPlan::Repacked) => format!("needs {total} of {free}"),
+        (FitVerdict::Fits, LoadPlan::Mapped) => {
+            format!("needs {total} of {free} with its weights mapped from the file")
+        }
+        (FitVerdict::Tight, _) => format!(
             "needs {total} where there are {free}; {} of it are weights mapped from the file, and some of them will be \
              read again and again",
             format_bytes(plan.evictable)
         ),
-        (Verdict::TooLarge, _) => format!("needs {total} where there are {free}"),
+        (FitVerdict::TooLarge, _) => format!("needs {total} where there are {free}"),
     };
     if requested > plan.context {
         reason += &format!(
@@ -64,7 +66,7 @@ pub(super) fn explain_verdict(plan: &Plan, budget: &Budget, requested: u32, head
     reason
 }
 
-fn describe_change(plan: &Plan, other: &Plan) -> Suggestion {
+fn describe_change(plan: &Plan, other: &Plan) -> FitSuggestion {
     let cache = match other.cache {
         CacheType::F16 => "f16",
         CacheType::Q8_0 => "q8_0",
@@ -74,12 +76,12 @@ fn describe_change(plan: &Plan, other: &Plan) -> Suggestion {
         (false, true) => format!("a context of {} tokens", other.context),
         (false, false) => format!("a context of {} tokens with a cache of `{cache}`", other.context),
     };
-    let tightly = if other.verdict == Verdict::Tight {
+    let tightly = if other.verdict == FitVerdict::Tight {
         ", which fits tightly"
     } else {
         ""
     };
-    Suggestion {
+    FitSuggestion {
         text: format!("{change} needs {}{tightly}", format_bytes(other.need.total)),
         context: other.context,
         cache_type: other.cache,
@@ -93,11 +95,11 @@ fn is_as_exact(first: CacheType, second: CacheType) -> bool {
     first == CacheType::F16 || second == CacheType::Q8_0
 }
 
-fn rank(verdict: Verdict) -> u8 {
+fn rank(verdict: FitVerdict) -> u8 {
     match verdict {
-        Verdict::Fits => 0,
-        Verdict::Tight => 1,
-        Verdict::TooLarge => 2,
+        FitVerdict::Fits => 0,
+        FitVerdict::Tight => 1,
+        FitVerdict::TooLarge => 2,
     }
 }
 
@@ -107,17 +109,17 @@ const MAX_SUGGESTIONS: usize = 3;
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::Need;
+    use super::super::report::MemoryEstimate;
     use super::*;
 
-    fn plan(context: u32, cache: CacheType, verdict: Verdict) -> Plan {
+    fn plan(context: u32, cache: CacheType, verdict: FitVerdict) -> Plan {
         Plan {
             context,
             cache,
             load: LoadPlan::Mapped,
-            need: Need {
+            need: MemoryEstimate {
                 total: 1_200_000_000,
-                ..Need::default()
+                ..MemoryEstimate::default()
             },
             evictable: 0,
             verdict,
@@ -145,7 +147,7 @@ mod tests {
     #[test]
     fn the_smallest_changes_come_first_and_nothing_is_said_twice() {
         use CacheType::{F16, Q8_0};
-        use Verdict::{Fits, Tight, TooLarge};
+        use FitVerdict::{Fits, Tight, TooLarge};
         let asked = plan(4096, F16, TooLarge);
         let others = [
             plan(4096, Q8_0, TooLarge),

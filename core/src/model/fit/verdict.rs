@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{FitOptions, FitReport, fit_file};
-use crate::device::{self, Snapshot};
+use crate::device::{self, DeviceSnapshot};
 use crate::error::Result;
 use crate::model::download::head::fetch_head;
 use crate::model::gguf::Head;
@@ -40,7 +40,7 @@ pub(crate) async fn fit_reference(
 }
 
 /// Computes the fit report of a local file. Blocks.
-pub(crate) fn fit_path(path: &Path, options: &FitOptions, snapshot: &Snapshot) -> Result<FitReport> {
+pub(crate) fn fit_path(path: &Path, options: &FitOptions, snapshot: &DeviceSnapshot) -> Result<FitReport> {
     let head = Head::read_file(path)?;
     let size = path
         .metadata()

@@ -5,10 +5,10 @@
 //! them by name.
 
 use super::{Candidate, Objection, Place, World};
-use crate::chat::{DataPolicy, Sensitivity, Target};
+use crate::chat::{DataPolicy, RouteTarget, Sensitivity};
 use crate::error::ErrorKind;
 use crate::route::facts::RemoteCandidate;
-use crate::route::policy::{Consent, Policy};
+use crate::route::policy::{ConsentPolicy, RoutingPolicy};
 
 /// `allowed`: providers in and out, regions, retention, training, and a consent that was refused for good. Where consent
 /// is only missing the candidate stays, marked with `needs_consent`.
@@ -51,7 +51,7 @@ pub(super) fn allowed(world: World<'_>, candidate: &Candidate<'_>) -> Option<Obj
         );
     }
     let personal = world.needs.sensitivity == Sensitivity::Personal;
-    if personal && policy.consent == Consent::Refused && !terms.is_own() {
+    if personal && policy.consent == ConsentPolicy::Refused && !terms.is_own() {
         return out(
             "the person refused to let personal words leave the device".into(),
             "ask the person again, or mark the request `Public` if nothing in it is private",
@@ -61,15 +61,15 @@ pub(super) fn allowed(world: World<'_>, candidate: &Candidate<'_>) -> Option<Obj
 }
 
 /// Whether the person must be asked before words go there.
-pub(super) fn needs_consent(world: World<'_>, remote: &RemoteCandidate, target: &Target) -> bool {
+pub(super) fn needs_consent(world: World<'_>, remote: &RemoteCandidate, target: &RouteTarget) -> bool {
     world.needs.sensitivity == Sensitivity::Personal
-        && world.policy.consent == Consent::Ask
+        && world.policy.consent == ConsentPolicy::Ask
         && world.needs.consent.as_ref() != Some(target)
         && !remote.data_policy.is_own()
 }
 
 /// Whether every country in which words are processed is one that the policy allows.
-pub(in crate::route) fn in_regions(policy: &Policy, terms: &DataPolicy) -> bool {
+pub(in crate::route) fn in_regions(policy: &RoutingPolicy, terms: &DataPolicy) -> bool {
     if policy.regions.is_empty() || terms.is_own() {
         return true;
     }

@@ -13,9 +13,9 @@ mod requested;
 
 use super::estimate;
 use super::facts::{Facts, LocalCandidate, Needs, RemoteCandidate};
-use super::policy::Policy;
-use crate::chat::{Expected, RouteRule, Target};
-use crate::engine::remote::Abilities;
+use super::policy::RoutingPolicy;
+use crate::chat::{RouteEstimate, RouteRule, RouteTarget};
+use crate::engine::remote::ModelCapabilities;
 use crate::error::ErrorKind;
 
 pub(super) use affordable::at_most;
@@ -27,18 +27,18 @@ pub(super) use requested::{named, stays, wish};
 pub(super) struct World<'a> {
     pub(super) needs: &'a Needs,
     pub(super) facts: &'a Facts,
-    pub(super) policy: &'a Policy,
+    pub(super) policy: &'a RoutingPolicy,
 }
 
 /// A candidate, with values that several rules use.
 pub(super) struct Candidate<'a> {
-    pub(super) target: Target,
+    pub(super) target: RouteTarget,
     pub(super) place: Place<'a>,
     /// The content is personal, the target is a third party, and the user has not consented yet.
     pub(super) needs_consent: bool,
     /// Maximum cost in US dollars. Unset if the price is unknown or invalid.
     pub(super) worst_usd: Option<f64>,
-    pub(super) expected: Expected,
+    pub(super) expected: RouteEstimate,
 }
 
 /// Source of a candidate.
@@ -77,14 +77,14 @@ impl<'a> World<'a> {
     /// Everybody who could answer, in the order of the facts.
     pub(super) fn candidates(self) -> Vec<Candidate<'a>> {
         let locals = self.facts.locals.iter().map(|local| Candidate {
-            target: Target::of_local(local),
+            target: RouteTarget::of_local(local),
             place: Place::Local(local),
             needs_consent: false,
             worst_usd: Some(0.0),
             expected: estimate::expected_here(&local.speed, self.needs),
         });
         let remotes = self.facts.remotes.iter().map(|remote| {
-            let target = Target::of_remote(remote);
+            let target = RouteTarget::of_remote(remote);
             Candidate {
                 needs_consent: allowed::needs_consent(self, remote, &target),
                 worst_usd: estimate::cost(remote, self.needs.prompt.high, self.needs.completion.high),
@@ -109,7 +109,7 @@ impl Candidate<'_> {
     }
 
     /// Its capabilities. Unset if not published.
-    fn abilities(&self) -> Option<Abilities> {
+    fn abilities(&self) -> Option<ModelCapabilities> {
         match self.place {
             Place::Local(local) => Some(local.abilities),
             Place::Remote(remote) => remote.abilities,

@@ -10,8 +10,8 @@
 use std::cmp::Ordering;
 
 use super::{Candidate, Place, World};
-use crate::chat::Mode;
-use crate::device::Heat;
+use crate::chat::RoutingMode;
+use crate::device::ThermalState;
 use crate::route::estimate;
 
 /// Where a candidate stands. Fields are compared in order, and less is better.
@@ -44,7 +44,7 @@ impl Rank {
         let last = |figure: Option<f64>| figure.unwrap_or(f64::INFINITY);
         Self {
             side: match (world.needs.mode, candidate.is_remote()) {
-                (Mode::PreferInCloud | Mode::OnlyInCloud, true) => 0,
+                (RoutingMode::PreferInCloud | RoutingMode::OnlyInCloud, true) => 0,
                 (_, true) if strained && !candidate.needs_consent => 0,
                 (_, false) => 1,
                 (_, true) => 2,
@@ -84,9 +84,9 @@ fn doubt(world: World<'_>, candidate: &Candidate<'_>) -> (bool, u8) {
 /// Why local inference should be avoided (heat, power saving, battery); `None` if there is no reason or no choice.
 pub(in crate::route) fn strained(world: World<'_>) -> Option<String> {
     let device = &world.facts.device;
-    if world.needs.mode != Mode::PreferOnDevice {
+    if world.needs.mode != RoutingMode::PreferOnDevice {
         None
-    } else if device.heat >= Heat::Critical {
+    } else if device.heat >= ThermalState::Critical {
         Some("the device is too hot".to_owned())
     } else if device.low_power {
         Some("the device saves power".to_owned())

@@ -3,9 +3,9 @@
 //! A server of the person's own may be this machine, so being offline says nothing about it.
 
 use super::{Candidate, Objection, Place, World};
-use crate::device::{Heat, Network};
+use crate::device::{Connectivity, ThermalState};
 use crate::error::ErrorKind;
-use crate::model::Verdict;
+use crate::model::FitVerdict;
 
 /// `reachable`: network, key, circuit, and models that were switched off.
 pub(super) fn reachable(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objection> {
@@ -14,11 +14,11 @@ pub(super) fn reachable(world: World<'_>, candidate: &Candidate<'_>) -> Option<O
     };
     let provider = &remote.provider;
     let network = world.facts.device.network;
-    if network == Network::Offline && !remote.data_policy.is_own() {
+    if network == Connectivity::Offline && !remote.data_policy.is_own() {
         let remedy = "connect it, or install a model that can answer here";
         return Some(Objection::new(ErrorKind::Network, "the device is offline", remedy));
     }
-    if network == Network::Metered && !world.policy.allow_metered {
+    if network == Connectivity::Metered && !world.policy.allow_metered {
         let reason = "the connection costs by the byte, and the policy does not allow that";
         let remedy = "connect over another network, or set `allow_metered` in the policy";
         return Some(Objection::new(ErrorKind::Blocked, reason, remedy));
@@ -51,12 +51,12 @@ pub(super) fn fits(world: World<'_>, candidate: &Candidate<'_>) -> Option<Object
     };
     let device = &world.facts.device;
     let reason = match local.verdict {
-        Verdict::Fits => return None,
-        Verdict::TooLarge => "it needs more memory than there is now",
-        Verdict::Tight if device.memory_pressure => "it is tight, and the system asks for memory back",
-        Verdict::Tight if device.heat >= Heat::Serious => "it is tight, and the device is hot",
-        Verdict::Tight if device.low_power => "it is tight, and the device saves power",
-        Verdict::Tight => return None,
+        FitVerdict::Fits => return None,
+        FitVerdict::TooLarge => "it needs more memory than there is now",
+        FitVerdict::Tight if device.memory_pressure => "it is tight, and the system asks for memory back",
+        FitVerdict::Tight if device.heat >= ThermalState::Serious => "it is tight, and the device is hot",
+        FitVerdict::Tight if device.low_power => "it is tight, and the device saves power",
+        FitVerdict::Tight => return None,
     };
     let remedy = "free memory, or install a smaller model";
     Some(Objection::new(ErrorKind::TooLarge, reason, remedy))

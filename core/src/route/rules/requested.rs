@@ -4,7 +4,7 @@
 //! name matches the installed model and every remote model of that id.
 
 use super::{Candidate, Objection, World};
-use crate::chat::{Mode, Sensitivity, Target};
+use crate::chat::{RouteTarget, RoutingMode, Sensitivity};
 use crate::error::ErrorKind;
 use crate::route::facts::Needs;
 
@@ -13,7 +13,7 @@ pub(super) fn asked(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objec
     let needs = world.needs;
     if let Some(pinned) = &needs.pinned {
         let (kind, remedy) = match pinned {
-            Target::Local { .. } => (
+            RouteTarget::Local { .. } => (
                 ErrorKind::NotInstalled,
                 "install that model again, or start the turn anew",
             ),
@@ -25,9 +25,9 @@ pub(super) fn asked(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objec
         return (candidate.target != *pinned).then(|| Objection::new(kind, wish(needs), remedy));
     }
     let (provider, model) = match &candidate.target {
-        Target::Local { model } => (None, Some(model)),
-        Target::Remote { provider, model } => (Some(provider), Some(model)),
-        Target::Scripted => (None, None),
+        RouteTarget::Local { model } => (None, Some(model)),
+        RouteTarget::Remote { provider, model } => (Some(provider), Some(model)),
+        RouteTarget::Scripted => (None, None),
     };
     let differs = |asked: &Option<String>, has| asked.is_some() && asked.as_ref() != has;
     if !differs(&needs.provider, provider) && !differs(&needs.model, model) {
@@ -55,7 +55,7 @@ pub(super) fn stay_here(world: World<'_>, candidate: &Candidate<'_>) -> Option<O
     let why = stays(world.needs).filter(|_| candidate.is_remote())?;
     let sensitive = world.needs.sensitivity == Sensitivity::Sensitive;
     let (kind, remedy) = match world.needs.mode {
-        Mode::OnlyInCloud => (ErrorKind::Blocked, NEITHER),
+        RoutingMode::OnlyInCloud => (ErrorKind::Blocked, NEITHER),
         _ if world.facts.locals.is_empty() && !named(world.needs) => (
             ErrorKind::NotInstalled,
             "no model is installed here: download one first",
@@ -74,7 +74,7 @@ pub(super) fn stay_here(world: World<'_>, candidate: &Candidate<'_>) -> Option<O
 
 /// `mode`: local candidates go where the request is for elsewhere only.
 pub(super) fn mode(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objection> {
-    if world.needs.mode != Mode::OnlyInCloud || candidate.is_remote() {
+    if world.needs.mode != RoutingMode::OnlyInCloud || candidate.is_remote() {
         return None;
     }
     let remedy = match world.needs.sensitivity {
@@ -105,7 +105,7 @@ pub(in crate::route) fn wish(needs: &Needs) -> String {
 pub(in crate::route) fn stays(needs: &Needs) -> Option<&'static str> {
     if needs.sensitivity == Sensitivity::Sensitive {
         Some("the request is sensitive and stays on this device")
-    } else if needs.mode == Mode::OnlyOnDevice {
+    } else if needs.mode == RoutingMode::OnlyOnDevice {
         Some("the request is for this device only")
     } else {
         None

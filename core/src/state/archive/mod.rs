@@ -35,7 +35,8 @@ pub use tree::{Asking, Turn};
 
 use super::database::{Database, Refusal, Schema};
 use crate::chat::{
-    ConversationSettings, ConversationSummary, MessageState, Part, Receipt, StoredCitation, Timings, Usage, first_words,
+    ContentPart, ConversationSettings, ConversationSummary, MessageState, Receipt, StoredCitation, Timings, TokenUsage,
+    first_words,
 };
 use crate::error::{Error, Result};
 
@@ -53,7 +54,7 @@ pub struct Progress {
     /// For how long.
     pub reasoning_ms: u64,
     /// Calls.
-    pub parts: Vec<Part>,
+    pub parts: Vec<ContentPart>,
     /// Pages that it rests on.
     pub citations: Vec<StoredCitation>,
     /// Number of earlier messages omitted from the prompt.
@@ -64,7 +65,7 @@ pub struct Progress {
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Told {
     pub(crate) receipt: Receipt,
-    pub(crate) usage: Usage,
+    pub(crate) usage: TokenUsage,
     pub(crate) timings: Timings,
 }
 

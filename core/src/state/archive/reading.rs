@@ -6,7 +6,7 @@ use rusqlite::{Transaction, params};
 
 use super::nodes::{Node, branch, nodes};
 use super::{Archive, Refusal, Told, key, summary};
-use crate::chat::{Conversation, MessageState, Part, Role, StoredMessage};
+use crate::chat::{ContentPart, Conversation, MessageRole, MessageState, StoredMessage};
 use crate::error::{Error, Result};
 
 impl Archive {
@@ -43,7 +43,7 @@ pub(super) fn messages(file: &Transaction<'_>, path: &[i64]) -> Result<Vec<Store
             Ok((
                 StoredMessage {
                     id: row.get::<_, i64>(0)?.unsigned_abs(),
-                    role: Role::User,
+                    role: MessageRole::User,
                     text: row.get(2)?,
                     reasoning: row.get(3)?,
                     reasoning_ms: row.get::<_, i64>(4)?.unsigned_abs(),
@@ -87,10 +87,10 @@ pub(super) fn messages(file: &Transaction<'_>, path: &[i64]) -> Result<Vec<Store
 }
 
 /// Puts the bytes of pictures where they belong.
-fn pictures(file: &Transaction<'_>, message: i64, parts: &mut [Part]) -> Result<(), Refusal> {
+fn pictures(file: &Transaction<'_>, message: i64, parts: &mut [ContentPart]) -> Result<(), Refusal> {
     let mut place = 0_i64;
     for part in parts {
-        if let Part::Image { data, .. } = part {
+        if let ContentPart::Image { data, .. } = part {
             *data = file
                 .prepare_cached("SELECT data FROM picture WHERE message = ?1 AND place = ?2")?
                 .query_row(params![message, place], |row| row.get(0))?;

@@ -6,20 +6,22 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::nodes::{Node, branch, nodes};
 use super::{Archive, LONGEST_PREVIEW, Progress, Refusal, json, key, now_ms, reading, summary, unknown};
-use crate::chat::{ConversationSettings, Message, MessageState, Part, Role, StoredMessage, first_words, history};
+use crate::chat::{
+    ChatMessage, ContentPart, ConversationSettings, MessageRole, MessageState, StoredMessage, first_words, history,
+};
 use crate::error::{Error, Result};
 
 /// A change to a conversation that requests an answer.
 #[derive(Debug, Clone)]
 pub enum Turn {
     /// New messages, after the end of the selected branch.
-    Next(Vec<Message>),
+    Next(Vec<ChatMessage>),
     /// A new version of a user message.
     Edit {
         /// The question.
         message: u64,
         /// The words.
-        with: Vec<Message>,
+        with: Vec<ChatMessage>,
     },
     /// A new version of an answer.
     Again {
@@ -36,7 +38,7 @@ pub struct Asking {
     /// Its id.
     pub answer: u64,
     /// Prompt messages: the branch before it and the new messages, without the system prompt of `settings`.
-    pub history: Vec<Message>,
+    pub history: Vec<ChatMessage>,
     /// Its content so far, if it is resumed.
     pub progress: Progress,
     /// What the conversation is asked with.
@@ -75,8 +77,8 @@ impl Archive {
                 file,
                 id,
                 last,
-                &Message {
-                    role: Role::Assistant,
+                &ChatMessage {
+                    role: MessageRole::Assistant,
                     parts: vec![],
                 },
             )?;
@@ -95,7 +97,7 @@ impl Archive {
     ///
     /// # Errors
     /// As [`Self::begin`].
-    pub fn preview(&self, conversation: u64, new: &[Message]) -> Result<(Vec<Message>, ConversationSettings)> {
+    pub fn preview(&self, conversation: u64, new: &[ChatMessage]) -> Result<(Vec<ChatMessage>, ConversationSettings)> {
         self.0.look(|file| {
             let id = key(conversation)?;
             let settings = summary(file, id)?.settings;
@@ -124,11 +126,15 @@ impl Archive {
 }
 
 /// Resolves a turn to the parent of its first message and the messages to insert. Fails for an unknown message.
-fn place<'a>(file: &Transaction<'_>, nodes: &[Node], turn: &'a Turn) -> Result<(Option<i64>, &'a [Message]), Refusal> {
-    let (message, role, new): (u64, Role, &[Message]) = match turn {
+fn place<'a>(
+    file: &Transaction<'_>,
+    nodes: &[Node],
+    turn: &'a Turn,
+) -> Result<(Option<i64>, &'a [ChatMessage]), Refusal> {
+    let (message, role, new): (u64, MessageRole, &[ChatMessage]) = match turn {
         Turn::Next(new) => return Ok((branch(nodes).last().copied(), new)),
-        Turn::Edit { message, with } => (*message, Role::User, with),
-        Turn::Again { message } => (*message, Role::Assistant, &[]),
+        Turn::Edit { message, with } => (*message, MessageRole::User, with),
+        Turn::Again { message } => (*message, MessageRole::Assistant, &[]),
         Turn::Resume => return Err(Error::internal("an answer that is resumed has its place").into()),
     };
     let at = key(message)?;
@@ -140,7 +146,7 @@ fn place<'a>(file: &Transaction<'_>, nodes: &[Node], turn: &'a Turn) -> Result<(
     match said.first() {
         Some(said) if said.role == role => Ok((node.before, new)),
         _ => Err(Error::invalid_request(match role {
-            Role::User => "only what the person said can be edited; ask for another version of an answer",
+            MessageRole::User => "only what the person said can be edited; ask for another version of an answer",
             _ => "only an answer can be given anew; edit what the person said",
         })
         .into()),
@@ -153,7 +159,7 @@ fn resume(file: &Transaction<'_>, path: &[i64], settings: ConversationSettings) 
     let mut said = reading::messages(file, path)?;
     let last = said
         .pop()
-        .filter(|last| last.role == Role::Assistant)
+        .filter(|last| last.role == MessageRole::Assistant)
         .ok_or_else(nothing)?;
     file.execute("UPDATE message SET state = NULL WHERE id = ?1", [key(last.id)?])?;
     Ok(Asking {
@@ -172,18 +178,23 @@ fn resume(file: &Transaction<'_>, path: &[i64], settings: ConversationSettings) 
 }
 
 /// Inserts a message and selects it among its siblings.
-fn insert(file: &Transaction<'_>, conversation: i64, before: Option<i64>, message: &Message) -> Result<i64, Refusal> {
+fn insert(
+    file: &Transaction<'_>,
+    conversation: i64,
+    before: Option<i64>,
+    message: &ChatMessage,
+) -> Result<i64, Refusal> {
     file.prepare_cached("UPDATE message SET shown = 0 WHERE conversation = ?1 AND before IS ?2 AND shown = 1")?
         .execute(params![conversation, before])?;
     let (mut text, mut reasoning) = (String::new(), String::new());
     let (mut parts, mut pictures) = (Vec::new(), Vec::new());
     for part in &message.parts {
         match part {
-            Part::Text { text: more } => join(&mut text, more),
-            Part::Reasoning { text: more } => join(&mut reasoning, more),
-            Part::Image { media_type, data } => {
+            ContentPart::Text { text: more } => join(&mut text, more),
+            ContentPart::Reasoning { text: more } => join(&mut reasoning, more),
+            ContentPart::Image { media_type, data } => {
                 pictures.push(data);
-                parts.push(Part::Image {
+                parts.push(ContentPart::Image {
                     media_type: media_type.clone(),
                     data: vec![],
                 });
@@ -193,7 +204,7 @@ fn insert(file: &Transaction<'_>, conversation: i64, before: Option<i64>, messag
     }
     // What a person says is whole when it is written; an answer is not.
     let state = match message.role {
-        Role::Assistant => None,
+        MessageRole::Assistant => None,
         _ => Some(json(&MessageState::Done {
             stop: crate::chat::StopReason::End,
         })?),

@@ -41,7 +41,7 @@
             #endif
         }
 
-        public func facts() -> HostFacts {
+        public func facts() -> DeviceFacts {
             var now = readings.withLock { $0 }
             now.memoryAvailable = Self.memoryAvailable()
             now.thermalState = ProcessInfo.processInfo.thermalState.rawValue

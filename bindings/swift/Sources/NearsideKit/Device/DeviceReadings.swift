@@ -25,13 +25,13 @@ struct DeviceReadings: Sendable, Equatable {
     /// The system reported memory pressure and has not ended it.
     var memoryPressure = false
 
-    var facts: HostFacts {
-        HostFacts(
+    var facts: DeviceFacts {
+        DeviceFacts(
             memoryAvailable: memoryAvailable, network: network, batteryPercent: batteryPercent, lowPower: isLowPower,
             heat: heat, memoryPressure: memoryPressure)
     }
 
-    private var network: Network {
+    private var network: Connectivity {
         guard let path else { return .unknown }
         guard path.isSatisfied else { return .offline }
         // In Low Data Mode the user wants to save data even on an unmetered network.
@@ -42,7 +42,7 @@ struct DeviceReadings: Sendable, Equatable {
         (0...1).contains(batteryLevel) ? UInt32((batteryLevel * 100).rounded()) : nil
     }
 
-    private var heat: Heat {
+    private var heat: ThermalState {
         switch thermalState {
         case ...0: .nominal
         case 1: .fair

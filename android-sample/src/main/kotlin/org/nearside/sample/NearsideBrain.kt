@@ -21,43 +21,43 @@ import org.nearside.CatalogEntry
 import org.nearside.ChatRequest
 import org.nearside.Chunk
 import org.nearside.Config
-import org.nearside.Consent
+import org.nearside.ConsentPolicy
 import org.nearside.Conversation
 import org.nearside.ConversationSettings
 import org.nearside.ConversationSummary
 import org.nearside.CostSource
 import org.nearside.DataPolicy
-import org.nearside.Decision
+import org.nearside.RouteDecision
 import org.nearside.DeviceHost
 import org.nearside.DownloadEvent
 import org.nearside.ExportFormat
 import org.nearside.FileCredentialStore
 import org.nearside.FitReport
-import org.nearside.Heat
+import org.nearside.ThermalState
 import org.nearside.InstalledModel
-import org.nearside.Keys
-import org.nearside.Message
+import org.nearside.CredentialStore
+import org.nearside.ChatMessage
 import org.nearside.MessageState
-import org.nearside.Mode
+import org.nearside.RoutingMode
 import org.nearside.ModelRef
 import org.nearside.Nearside
-import org.nearside.Preset
+import org.nearside.SamplingPreset
 import org.nearside.ProviderKind
 import org.nearside.ProviderSettings
 import org.nearside.ProviderStatus
 import org.nearside.Receipt
 import org.nearside.RemoteModel
-import org.nearside.Role
-import org.nearside.Sampling
+import org.nearside.MessageRole
+import org.nearside.SamplingOptions
 import org.nearside.Sensitivity
 import org.nearside.SignIn
-import org.nearside.SpendBy
+import org.nearside.SpendingGroup
 import org.nearside.StopReason
 import org.nearside.StoredMessage
-import org.nearside.Target
+import org.nearside.RouteTarget
 import org.nearside.Timings
-import org.nearside.Usage
-import org.nearside.Verdict
+import org.nearside.TokenUsage
+import org.nearside.FitVerdict
 import org.nearside.download
 import org.nearside.invoke
 import org.nearside.loadCredentials
@@ -67,7 +67,7 @@ import org.nearside.user
 /** [host] provides the device readings; with `null` the library asks the system. [directory] holds the preferences. */
 class NearsideBrain(
     private val nearside: Nearside,
-    private val keys: Keys,
+    private val keys: CredentialStore,
     private val host: DeviceHost?,
     directory: Path,
 ) : Brain {
@@ -113,11 +113,11 @@ class NearsideBrain(
     override suspend fun decide(request: AnswerRequest, chat: ChatId): AnswerDecision {
         unlock()
         return when (val decision = conversations.route(chat.toULong(), request.chatRequest())) {
-            is Decision.Go -> AnswerDecision.Route(decision.route.target.answerTarget(), decision.route.reason)
-            is Decision.Ask -> decision.question.run {
+            is RouteDecision.Go -> AnswerDecision.Route(decision.route.target.answerTarget(), decision.route.reason)
+            is RouteDecision.Ask -> decision.question.run {
                 AnswerDecision.NeedsConsent(ConsentPrompt(target.answerTarget(), reason, dataPolicy.info(), costUsd))
             }
-            is Decision.Nowhere -> AnswerDecision.NoRoute(decision.detail)
+            is RouteDecision.Nowhere -> AnswerDecision.NoRoute(decision.detail)
         }
     }
 
@@ -214,7 +214,7 @@ class NearsideBrain(
             maxUsdRequest = policy.dollarsPerRequest,
             maxUsdDay = policy.dollarsPerDay,
             maxUsdMonth = policy.dollarsPerMonth,
-            consent = Consent.ASK,
+            consent = ConsentPolicy.ASK,
         ),
     )
 
@@ -265,13 +265,13 @@ class NearsideBrain(
 
     override suspend fun spending(): Spending {
         val spent = nearside.spent()
-        val lines = nearside.spending(SpendBy.PROVIDER).map { SpendingLine(it.key, it.requests.toInt(), it.usd) }
+        val lines = nearside.spending(SpendingGroup.PROVIDER).map { SpendingLine(it.key, it.requests.toInt(), it.usd) }
         return Spending(spent.day, spent.month, lines)
     }
 
     override suspend fun condition(): DeviceCondition {
         val facts = host?.let { withContext(Dispatchers.IO) { it.facts() } } ?: return DeviceCondition()
-        return DeviceCondition(facts.heat == Heat.SERIOUS || facts.heat == Heat.CRITICAL, facts.memoryPressure)
+        return DeviceCondition(facts.heat == ThermalState.SERIOUS || facts.heat == ThermalState.CRITICAL, facts.memoryPressure)
     }
 
     override fun close() = nearside.close()
@@ -301,12 +301,12 @@ private fun ConversationSummary.summary() = ChatSummary(
 /** Omits system and tool messages, which this app does not show. */
 private fun Conversation.chat() = Chat(
     summary.summary(),
-    messages.filter { it.role == Role.USER || it.role == Role.ASSISTANT }.map { it.message() },
+    messages.filter { it.role == MessageRole.USER || it.role == MessageRole.ASSISTANT }.map { it.message() },
 )
 
 private fun StoredMessage.message() = MessageEntry(
     id = id.toLong(),
-    author = if (role == Role.USER) Author.User else Author.Model,
+    author = if (role == MessageRole.USER) Author.User else Author.Model,
     text = text,
     reasoning = reasoning,
     reasoningSeconds = reasoningMs.toLong() / 1000.0,
@@ -337,13 +337,13 @@ private fun Chunk.answerChunk(): AnswerChunk? = when (this) {
     is Chunk.Done -> AnswerChunk.Finished(stop.status(), receipt.receipt(usage, timings))
 }
 
-private fun Target.answerTarget(): AnswerTarget = when (this) {
-    is Target.Local -> AnswerTarget.Device(model)
-    is Target.Remote -> AnswerTarget.Provider(provider, model)
-    Target.Scripted -> AnswerTarget.Demo
+private fun RouteTarget.answerTarget(): AnswerTarget = when (this) {
+    is RouteTarget.Local -> AnswerTarget.Device(model)
+    is RouteTarget.Remote -> AnswerTarget.Provider(provider, model)
+    RouteTarget.Scripted -> AnswerTarget.Demo
 }
 
-private fun Receipt.receipt(usage: Usage?, timings: Timings?) = AnswerReceipt(
+private fun Receipt.receipt(usage: TokenUsage?, timings: Timings?) = AnswerReceipt(
     target = target.answerTarget(),
     servedBy = servedBy,
     reason = reason,
@@ -366,9 +366,9 @@ private fun DataPolicy.info() = DataPolicyInfo(region, retained, trainedOn, asOf
 private fun FitReport.fit(reference: String) = Fit(
     reference = reference,
     verdict = when (verdict) {
-        Verdict.FITS -> FitLevel.Fits
-        Verdict.TIGHT -> FitLevel.Tight
-        Verdict.TOO_LARGE -> FitLevel.TooLarge
+        FitVerdict.FITS -> FitLevel.Fits
+        FitVerdict.TIGHT -> FitLevel.Tight
+        FitVerdict.TOO_LARGE -> FitLevel.TooLarge
     },
     reason = reason,
     needBytes = need.total.toLong(),
@@ -418,10 +418,10 @@ private fun ProviderStatus.choice(model: String, offer: RemoteModel?) = ModelCho
     searchesWeb = offer?.abilities?.webSearch ?: (settings.kind == ProviderKind.OPEN_ROUTER),
 )
 
-private fun Preset.preset(): AnswerPreset = when (this) {
-    Preset.PRECISE -> AnswerPreset.Precise
-    Preset.BALANCED -> AnswerPreset.Balanced
-    Preset.CREATIVE -> AnswerPreset.Creative
+private fun SamplingPreset.preset(): AnswerPreset = when (this) {
+    SamplingPreset.PRECISE -> AnswerPreset.Precise
+    SamplingPreset.BALANCED -> AnswerPreset.Balanced
+    SamplingPreset.CREATIVE -> AnswerPreset.Creative
 }
 
 /** Rounds to three digits, so that 0.69999999 becomes 0.7. */
@@ -433,9 +433,9 @@ private fun ChatOptions.settings() = ConversationSettings(system, model, provide
 
 /** Builds a request with the new message only: the library adds the history. */
 private fun AnswerRequest.chatRequest(): ChatRequest {
-    val messages: List<Message> = when (kind) {
-        is RequestKind.Send -> listOf(Message.user(kind.text))
-        is RequestKind.Edit -> listOf(Message.user(kind.text))
+    val messages: List<ChatMessage> = when (kind) {
+        is RequestKind.Send -> listOf(ChatMessage.user(kind.text))
+        is RequestKind.Edit -> listOf(ChatMessage.user(kind.text))
         is RequestKind.Regenerate, RequestKind.Resume -> emptyList()
     }
     return ChatRequest(
@@ -443,32 +443,32 @@ private fun AnswerRequest.chatRequest(): ChatRequest {
         model = options.model,
         provider = options.provider,
         mode = when (mode) {
-            AnswerMode.OnlyOnDevice -> Mode.ONLY_ON_DEVICE
-            AnswerMode.PreferOnDevice -> Mode.PREFER_ON_DEVICE
-            AnswerMode.PreferInCloud -> Mode.PREFER_IN_CLOUD
-            AnswerMode.OnlyInCloud -> Mode.ONLY_IN_CLOUD
+            AnswerMode.OnlyOnDevice -> RoutingMode.ONLY_ON_DEVICE
+            AnswerMode.PreferOnDevice -> RoutingMode.PREFER_ON_DEVICE
+            AnswerMode.PreferInCloud -> RoutingMode.PREFER_IN_CLOUD
+            AnswerMode.OnlyInCloud -> RoutingMode.ONLY_IN_CLOUD
         },
         sensitivity = when (privacy) {
             PrivacyLevel.Open -> Sensitivity.PUBLIC
             PrivacyLevel.Personal -> Sensitivity.PERSONAL
             PrivacyLevel.Secret -> Sensitivity.SENSITIVE
         },
-        sampling = Sampling(preset = options.preset?.preset()),
+        sampling = SamplingOptions(preset = options.preset?.preset()),
         webSearch = webSearch,
         consent = consent?.routeTarget(),
     )
 }
 
-private fun AnswerTarget.routeTarget(): Target = when (this) {
-    is AnswerTarget.Device -> Target.Local(model)
-    is AnswerTarget.Provider -> Target.Remote(name, model)
-    AnswerTarget.Demo -> Target.Scripted
+private fun AnswerTarget.routeTarget(): RouteTarget = when (this) {
+    is AnswerTarget.Device -> RouteTarget.Local(model)
+    is AnswerTarget.Provider -> RouteTarget.Remote(name, model)
+    AnswerTarget.Demo -> RouteTarget.Scripted
 }
 
-private fun AnswerPreset.preset(): Preset = when (this) {
-    AnswerPreset.Precise -> Preset.PRECISE
-    AnswerPreset.Balanced -> Preset.BALANCED
-    AnswerPreset.Creative -> Preset.CREATIVE
+private fun AnswerPreset.preset(): SamplingPreset = when (this) {
+    AnswerPreset.Precise -> SamplingPreset.PRECISE
+    AnswerPreset.Balanced -> SamplingPreset.BALANCED
+    AnswerPreset.Creative -> SamplingPreset.CREATIVE
 }
 
 private fun ProviderType.kind(): ProviderKind = when (this) {

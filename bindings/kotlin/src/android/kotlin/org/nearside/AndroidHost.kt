@@ -26,14 +26,14 @@ class AndroidHost(context: Context) : DeviceHost {
         NativeLibrary.chooseVariant()
     }
 
-    override fun facts(): HostFacts {
+    override fun facts(): DeviceFacts {
         val memory = memory()
-        return HostFacts(
+        return DeviceFacts(
             memoryAvailable = memory?.let(::availableBytes),
-            network = factOrNull { network() } ?: Network.UNKNOWN,
+            network = factOrNull { network() } ?: Connectivity.UNKNOWN,
             batteryPercent = factOrNull { batteryPercent() },
             lowPower = factOrNull { service<PowerManager>()?.isPowerSaveMode } ?: false,
-            heat = factOrNull { heat() } ?: Heat.NOMINAL,
+            heat = factOrNull { heat() } ?: ThermalState.NOMINAL,
             memoryPressure = memory?.lowMemory ?: false,
         )
     }
@@ -42,9 +42,9 @@ class AndroidHost(context: Context) : DeviceHost {
         service<ActivityManager>()?.let { manager -> ActivityManager.MemoryInfo().also(manager::getMemoryInfo) }
     }
 
-    private fun network(): Network? {
+    private fun network(): Connectivity? {
         val manager = service<ConnectivityManager>() ?: return null
-        val active = manager.activeNetwork ?: return Network.OFFLINE
+        val active = manager.activeNetwork ?: return Connectivity.OFFLINE
         // Null for a network that was lost between the two calls.
         val capabilities = manager.getNetworkCapabilities(active) ?: return null
         return network(capabilities::hasCapability)
@@ -55,7 +55,7 @@ class AndroidHost(context: Context) : DeviceHost {
         // A device without a battery returns Integer.MIN_VALUE.
         ?.takeIf { it in 0..100 }?.toUInt()
 
-    private fun heat(): Heat? {
+    private fun heat(): ThermalState? {
         if (Build.VERSION.SDK_INT < Build.VERSION_CODES.Q) return null
         return service<PowerManager>()?.currentThermalStatus?.let(::heat)
     }
@@ -68,21 +68,21 @@ private fun availableBytes(memory: ActivityManager.MemoryInfo): ULong =
     (memory.availMem - memory.threshold).coerceAtLeast(0).toULong()
 
 /** Returns the connectivity of a network with these capabilities. */
-private fun network(has: (Int) -> Boolean): Network = when {
+private fun network(has: (Int) -> Boolean): Connectivity = when {
     // VALIDATED is not required: Android never sets it where Google is blocked.
-    !has(NetworkCapabilities.NET_CAPABILITY_INTERNET) -> Network.OFFLINE
-    has(NetworkCapabilities.NET_CAPABILITY_NOT_METERED) -> Network.UNMETERED
+    !has(NetworkCapabilities.NET_CAPABILITY_INTERNET) -> Connectivity.OFFLINE
+    has(NetworkCapabilities.NET_CAPABILITY_NOT_METERED) -> Connectivity.UNMETERED
     Build.VERSION.SDK_INT >= Build.VERSION_CODES.R &&
-        has(NetworkCapabilities.NET_CAPABILITY_TEMPORARILY_NOT_METERED) -> Network.UNMETERED
-    else -> Network.METERED
+        has(NetworkCapabilities.NET_CAPABILITY_TEMPORARILY_NOT_METERED) -> Connectivity.UNMETERED
+    else -> Connectivity.METERED
 }
 
 /** Maps Android's seven thermal levels to the library's four. */
-private fun heat(status: Int): Heat = when {
-    status <= PowerManager.THERMAL_STATUS_LIGHT -> Heat.NOMINAL
-    status == PowerManager.THERMAL_STATUS_MODERATE -> Heat.FAIR
-    status == PowerManager.THERMAL_STATUS_SEVERE -> Heat.SERIOUS
-    else -> Heat.CRITICAL
+private fun heat(status: Int): ThermalState = when {
+    status <= PowerManager.THERMAL_STATUS_LIGHT -> ThermalState.NOMINAL
+    status == PowerManager.THERMAL_STATUS_MODERATE -> ThermalState.FAIR
+    status == PowerManager.THERMAL_STATUS_SEVERE -> ThermalState.SERIOUS
+    else -> ThermalState.CRITICAL
 }
 
 /** Returns the fact; null if reading it throws. */

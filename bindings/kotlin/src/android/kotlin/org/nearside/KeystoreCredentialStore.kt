@@ -15,7 +15,7 @@ import javax.crypto.KeyGenerator
 import javax.crypto.SecretKey
 
 /** A store in [directory], which belongs to the app, such as `context.noBackupFilesDir.toPath()`. */
-class KeystoreCredentialStore(directory: Path) : Keys by SealedCredentialStore(directory, ::loadOrCreateKey)
+class KeystoreCredentialStore(directory: Path) : CredentialStore by SealedCredentialStore(directory, ::loadOrCreateKey)
 
 /** Returns the app's key. The keystore creates it at the first use and never reveals its bytes. */
 @Synchronized

@@ -34,7 +34,7 @@ fun Conversations.regenerate(id: ULong, message: ULong, request: ChatRequest = C
     batches({ startRegenerate(id, message, request) }, ChatStream::nextBatch)
 
 /**
- * Continues the last answer where it was interrupted, here or remotely (`mode = Mode.ONLY_IN_CLOUD`). Streams only
+ * Continues the last answer where it was interrupted, here or remotely (`mode = RoutingMode.ONLY_IN_CLOUD`). Streams only
  * the new part.
  *
  * @throws NearsideException while it is collected, after all chunks that came before
@@ -43,4 +43,4 @@ fun Conversations.resume(id: ULong, request: ChatRequest = ChatRequest(noMessage
     batches({ startResume(id, request) }, ChatStream::nextBatch)
 
 /** The messages of a request that only sets options: regenerating and resuming add none. */
-private val noMessages: List<Message> = emptyList()
+private val noMessages: List<ChatMessage> = emptyList()

@@ -20,7 +20,7 @@ import kotlin.io.path.readBytes
 import kotlin.io.path.writeBytes
 
 /** A store of one credential for each provider. */
-interface Keys {
+interface CredentialStore {
     /** Returns the credential of the provider of this name; null if none is stored. */
     fun load(provider: String): String?
 
@@ -32,12 +32,12 @@ interface Keys {
 }
 
 /** Sets the stored credential of every configured provider. */
-suspend fun Nearside.loadCredentials(store: Keys) {
+suspend fun Nearside.loadCredentials(store: CredentialStore) {
     for (provider in providers().map { it.settings.name }) store.load(provider)?.let { setKey(provider, it) }
 }
 
 /** A store in [directory]: one file for each credential, readable only by the current user. */
-class FileCredentialStore(directory: Path) : Keys {
+class FileCredentialStore(directory: Path) : CredentialStore {
     private val files = CredentialFiles(directory)
 
     override fun load(provider: String): String? = files.readBytes(provider)?.decodeToString()
@@ -51,7 +51,7 @@ class FileCredentialStore(directory: Path) : Keys {
  * A store in files that are encrypted with [secret] (AES-GCM, with the provider's name as associated data). [load]
  * returns null for a file that another key encrypted: a backup restores the files, not the key.
  */
-internal class SealedCredentialStore(directory: Path, private val secret: () -> SecretKey) : Keys {
+internal class SealedCredentialStore(directory: Path, private val secret: () -> SecretKey) : CredentialStore {
     private val files = CredentialFiles(directory)
 
     override fun load(provider: String): String? {

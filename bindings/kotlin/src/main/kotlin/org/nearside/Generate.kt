@@ -2,7 +2,7 @@
  * Structured output: an answer as a value of one of the app's own classes.
  *
  * The request contains the class's JSON Schema. On the device a grammar enforces it; at a provider that depends on the
- * model (`Abilities.jsonSchema`).
+ * model (`ModelCapabilities.jsonSchema`).
  */
 @file:OptIn(ExperimentalSerializationApi::class)
 
@@ -32,7 +32,7 @@ suspend inline fun <reified T> Nearside.generate(request: ChatRequest): T = gene
 
 /** Sends the request and returns the answer as the type of [deserializer], for code without a reified type. */
 suspend fun <T> Nearside.generate(request: ChatRequest, deserializer: DeserializationStrategy<T>): T {
-    val schema = Output.JsonSchema(jsonSchema(deserializer.descriptor))
+    val schema = OutputFormat.JsonSchema(jsonSchema(deserializer.descriptor))
     val text = StringBuilder()
     var done: Chunk.Done? = null
     chat(request.copy(output = schema)).collect { chunk ->

@@ -6,24 +6,24 @@ fun Nearside.Companion.open(directory: String, host: DeviceHost? = null): Nearsi
     Config(directory).let { config -> if (host == null) Nearside(config) else withHost(config, host) }
 
 /**
- * Returns a request with defaults for every field that is not given: `ChatRequest(listOf(Message.user("Why?")))`.
+ * Returns a request with defaults for every field that is not given: `ChatRequest(listOf(ChatMessage.user("Why?")))`.
  *
  * A call with every argument resolves to the constructor. Code that does not import `org.nearside.*` imports
  * `org.nearside.invoke`.
  */
 operator fun ChatRequest.Companion.invoke(
-    messages: List<Message>,
+    messages: List<ChatMessage>,
     model: String? = null,
     provider: String? = null,
-    mode: Mode = Mode.PREFER_ON_DEVICE,
+    mode: RoutingMode = RoutingMode.PREFER_ON_DEVICE,
     sensitivity: Sensitivity = Sensitivity.PERSONAL,
-    sampling: Sampling = Sampling(),
-    reasoning: Reasoning = Reasoning.Auto,
-    output: Output = Output.Text,
-    tools: List<Tool> = emptyList(),
-    limits: Limits = Limits(),
+    sampling: SamplingOptions = SamplingOptions(),
+    reasoning: ReasoningMode = ReasoningMode.Auto,
+    output: OutputFormat = OutputFormat.Text,
+    tools: List<ToolDefinition> = emptyList(),
+    limits: RequestLimits = RequestLimits(),
     webSearch: Boolean = false,
-    consent: Target? = null,
+    consent: RouteTarget? = null,
     purpose: String? = null,
 ): ChatRequest = ChatRequest(
     messages,
@@ -42,15 +42,15 @@ operator fun ChatRequest.Companion.invoke(
 )
 
 /** Returns a user message. */
-fun Message.Companion.user(text: String): Message = textMessage(Role.USER, text)
+fun ChatMessage.Companion.user(text: String): ChatMessage = textMessage(MessageRole.USER, text)
 
 /** Returns a system message: instructions for the whole conversation. */
-fun Message.Companion.system(text: String): Message = textMessage(Role.SYSTEM, text)
+fun ChatMessage.Companion.system(text: String): ChatMessage = textMessage(MessageRole.SYSTEM, text)
 
 /** Returns an assistant message. */
-fun Message.Companion.assistant(text: String): Message = textMessage(Role.ASSISTANT, text)
+fun ChatMessage.Companion.assistant(text: String): ChatMessage = textMessage(MessageRole.ASSISTANT, text)
 
-private fun textMessage(role: Role, text: String) = Message(role, listOf(Part.Text(text)))
+private fun textMessage(role: MessageRole, text: String) = ChatMessage(role, listOf(ContentPart.Text(text)))
 
 /** Parses a reference such as `hf:ORG/REPO:Q8_0`, an `https` address, a path, or the id of an installed model. */
 fun ModelRef.Companion.parse(text: String): ModelRef = modelRef(text)

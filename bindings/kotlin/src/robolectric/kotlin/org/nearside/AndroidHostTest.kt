@@ -39,20 +39,20 @@ class AndroidHostTest {
     @Test
     fun aNetworkIsOfflineMeteredOrFree() {
         network(NetworkCapabilities.NET_CAPABILITY_INTERNET, NetworkCapabilities.NET_CAPABILITY_NOT_METERED)
-        assertEquals(Network.UNMETERED, host.facts().network)
+        assertEquals(Connectivity.UNMETERED, host.facts().network)
         network(NetworkCapabilities.NET_CAPABILITY_INTERNET)
-        assertEquals(Network.METERED, host.facts().network)
+        assertEquals(Connectivity.METERED, host.facts().network)
         network(
             NetworkCapabilities.NET_CAPABILITY_INTERNET,
             NetworkCapabilities.NET_CAPABILITY_TEMPORARILY_NOT_METERED,
         )
-        assertEquals(Network.UNMETERED, host.facts().network)
+        assertEquals(Connectivity.UNMETERED, host.facts().network)
         network(NetworkCapabilities.NET_CAPABILITY_NOT_METERED)
-        assertEquals(Network.OFFLINE, host.facts().network, "a network without the internet is none")
+        assertEquals(Connectivity.OFFLINE, host.facts().network, "a network without the internet is none")
 
         shadowOf(connectivity).setDefaultNetworkActive(false)
         shadowOf(connectivity).setActiveNetworkInfo(null)
-        assertEquals(Network.OFFLINE, host.facts().network)
+        assertEquals(Connectivity.OFFLINE, host.facts().network)
     }
 
     @Test
@@ -61,8 +61,8 @@ class AndroidHostTest {
             shadowOf(power).setCurrentThermalStatus(status)
             host.facts().heat
         }
-        val critical = List(3) { Heat.CRITICAL }
-        assertEquals(listOf(Heat.NOMINAL, Heat.NOMINAL, Heat.FAIR, Heat.SERIOUS) + critical, heats)
+        val critical = List(3) { ThermalState.CRITICAL }
+        assertEquals(listOf(ThermalState.NOMINAL, ThermalState.NOMINAL, ThermalState.FAIR, ThermalState.SERIOUS) + critical, heats)
     }
 
     @Test
@@ -71,7 +71,7 @@ class AndroidHostTest {
         val system = Build.VERSION.SDK_INT
         ReflectionHelpers.setStaticField(Build.VERSION::class.java, "SDK_INT", Build.VERSION_CODES.P)
         try {
-            assertEquals(Heat.NOMINAL, host.facts().heat)
+            assertEquals(ThermalState.NOMINAL, host.facts().heat)
         } finally {
             ReflectionHelpers.setStaticField(Build.VERSION::class.java, "SDK_INT", system)
         }
@@ -93,7 +93,7 @@ class AndroidHostTest {
 
     @Test
     fun whatCannotBeLookedUpIsUnknown() {
-        val unknown = HostFacts(network = Network.UNKNOWN, heat = Heat.NOMINAL)
+        val unknown = DeviceFacts(network = Connectivity.UNKNOWN, heat = ThermalState.NOMINAL)
         assertEquals(unknown, AndroidHost(ContextWithServices { null }).facts(), "no service at all")
         assertEquals(unknown, AndroidHost(ContextWithServices { throw SecurityException(it) }).facts(), "no permission")
     }
@@ -107,7 +107,7 @@ class AndroidHostTest {
                 context.getSystemService(name)
             },
         )
-        assertEquals(Network.UNKNOWN, host.facts().network)
+        assertEquals(Connectivity.UNKNOWN, host.facts().network)
         assertEquals(2_600_000_000uL, host.facts().memoryAvailable)
     }
 

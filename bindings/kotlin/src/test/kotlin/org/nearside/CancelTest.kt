@@ -51,7 +51,7 @@ class CancelTest {
     @Test
     fun cancelDuringDecoding() = scenario {
         wideContext().use { nearside ->
-            nearside.startChat(greedy(Message.user("Count from one to a thousand, in words."))).use { stream ->
+            nearside.startChat(greedy(ChatMessage.user("Count from one to a thousand, in words."))).use { stream ->
                 val before = mutableListOf<Chunk>()
                 while (before.count { it is Chunk.Text } < 5) before += stream.nextBatch()
                 stream.cancel()
@@ -99,7 +99,7 @@ class CancelTest {
     @Test
     fun closingTheObjectWhileStreaming() = scenario {
         val nearside = wideContext()
-        val stream = nearside.startChat(greedy(Message.user("Count from one to a thousand, in words.")))
+        val stream = nearside.startChat(greedy(ChatMessage.user("Count from one to a thousand, in words.")))
         do {
             val batch = stream.nextBatch()
         } while (batch.none { it is Chunk.Text })
@@ -115,7 +115,7 @@ class CancelTest {
 
     /** Asserts that an answer does not wait for the cancelled prompts, which would take much longer. */
     private suspend fun assertAnswersAtOnce(nearside: Nearside) = withTimeout(10.seconds) {
-        val done = nearside.chat(greedy(Message.user("Hello!"), maxTokens = 1u)).toList().done()
+        val done = nearside.chat(greedy(ChatMessage.user("Hello!"), maxTokens = 1u)).toList().done()
         assertEquals(StopReason.MAX_TOKENS, done.stop)
     }
 }

@@ -15,7 +15,7 @@ class ConversationTest {
     @Test
     fun whatWasSaidIsThereAfterARestart() = scenario {
         val directory = freshDirectory()
-        val said = arrayOf(ScriptStep.Reasoning("The moon."), ScriptStep.Text("Twice a day."))
+        val said = arrayOf(ReplyStep.Reasoning("The moon."), ReplyStep.Text("Twice a day."))
         val id = library(directory, *said).use { nearside ->
             val chats = nearside.conversations()
             val id = chats.create(ConversationSettings(system = "Be brief.")).id
@@ -27,8 +27,8 @@ class ConversationTest {
         library(directory).use { nearside ->
             val conversation = nearside.conversations().open(id)
             val (question, answer) = conversation.messages
-            assertEquals(Role.USER to "Why do the tides come?", question.role to question.text)
-            assertEquals(Role.ASSISTANT to "Twice a day.", answer.role to answer.text)
+            assertEquals(MessageRole.USER to "Why do the tides come?", question.role to question.text)
+            assertEquals(MessageRole.ASSISTANT to "Twice a day.", answer.role to answer.text)
             assertEquals("The moon.", answer.reasoning)
             assertEquals(MessageState.Done(StopReason.END), answer.state)
             assertEquals("Be brief.", conversation.summary.settings.system)
@@ -38,7 +38,7 @@ class ConversationTest {
 
     @Test
     fun anEditAndARegenerationKeepTheVersionsBefore() = scenario {
-        library(freshDirectory(), ScriptStep.Text("Blue.")).use { nearside ->
+        library(freshDirectory(), ReplyStep.Text("Blue.")).use { nearside ->
             val chats = nearside.conversations()
             val id = chats.create().id
             chats.send(id, ask("What colour?")).toList()
@@ -63,7 +63,7 @@ class ConversationTest {
     @Test
     fun anAnswerThatWasStoppedGoesOnWhereItBrokeOff() = scenario {
         val directory = freshDirectory()
-        val id = library(directory, ScriptStep.Text("Because of the "), ScriptStep.Stall).use { nearside ->
+        val id = library(directory, ReplyStep.Text("Because of the "), ReplyStep.Stall).use { nearside ->
             val chats = nearside.conversations()
             val id = chats.create().id
             chats.send(id, ask("Why tides?")).first { it == Chunk.Text("the ") }
@@ -72,7 +72,7 @@ class ConversationTest {
             assertEquals(MessageState.Done(StopReason.CANCELLED), stopped.state)
             id
         }
-        library(directory, ScriptStep.Text("moon.")).use { nearside ->
+        library(directory, ReplyStep.Text("moon.")).use { nearside ->
             val chats = nearside.conversations()
             assertEquals("moon.", chats.resume(id).toList().text(), "only what is new is streamed")
             assertEquals(listOf("Why tides?", "Because of the moon."), chats.open(id).messages.map { it.text })
@@ -81,7 +81,7 @@ class ConversationTest {
 
     @Test
     fun conversationsAreNamedPinnedFoundExportedAndDeleted() = scenario {
-        library(freshDirectory(), ScriptStep.Text("Granite is hard.")).use { nearside ->
+        library(freshDirectory(), ReplyStep.Text("Granite is hard.")).use { nearside ->
             val chats = nearside.conversations()
             val (old, new) = List(2) { chats.create().id }
             chats.send(old, ask("Which stone?")).toList()
@@ -105,10 +105,10 @@ class ConversationTest {
     }
 
     /** Opens a library in [directory] with a scripted answer. */
-    private fun library(directory: String, vararg steps: ScriptStep): Nearside =
-        Nearside.scripted(Config(directory), Script(steps.toList()))
+    private fun library(directory: String, vararg steps: ReplyStep): Nearside =
+        Nearside.scripted(Config(directory), ScriptedReply(steps.toList()))
 
-    private fun ask(question: String) = ChatRequest(listOf(Message.user(question)))
+    private fun ask(question: String) = ChatRequest(listOf(ChatMessage.user(question)))
 
     /** Returns the last message once it is final: an answer ends shortly after its flow was left. */
     private suspend fun awaitFinalMessage(chats: Conversations, id: ULong): StoredMessage {

@@ -25,7 +25,7 @@ class CostTest {
             assertTrue(receipt.costUsd > 0 && receipt.costSource == CostSource.PROVIDER, "$receipt")
             assertTrue(receipt.dataPolicy.region.isNotEmpty() && receipt.dataPolicy.asOf.isNotEmpty(), "$receipt")
 
-            val row = nearside.spending(SpendBy.PURPOSE).single()
+            val row = nearside.spending(SpendingGroup.PURPOSE).single()
             assertEquals("homework" to 1uL, row.key to row.requests)
             assertEquals(receipt.costUsd, row.usd, 1e-9)
             assertEquals(receipt.costUsd, nearside.spent().day, 1e-9)
@@ -39,13 +39,13 @@ class CostTest {
             val installed = nearside.import(smollm2)
             val rows = nearside.cost(tides())
 
-            assertEquals(Target.Local(installed.id), rows.first().target)
+            assertEquals(RouteTarget.Local(installed.id), rows.first().target)
             assertEquals(0.0, rows.first().usdTotal)
             val totals = rows.mapNotNull { it.usdTotal }
             assertEquals(totals.sorted(), totals)
             assertTrue(totals.size > 4 && totals.last() > 0, "$totals")
             assertTrue(rows.single { it.target == provider.target }.setUp)
-            assertTrue(rows.none { it.usdTotal != null && it.target is Target.Remote && it.asOf.isEmpty() })
+            assertTrue(rows.none { it.usdTotal != null && it.target is RouteTarget.Remote && it.asOf.isEmpty() })
         }
         assertEquals(emptyList(), provider.requests(), "a comparison sends no request")
     }
@@ -56,10 +56,10 @@ class CostTest {
         nearside(provider, policy = openPolicy.copy(maxUsdRequest = 1e-7)).use { nearside ->
             val tooDear = assertFailsWith<NearsideException.Blocked> { nearside.chat(tides()).toList() }
             assertContains(tooDear.message.orEmpty(), "cap")
-            assertEquals(Spent(day = 0.0, month = 0.0), nearside.spent())
+            assertEquals(SpendingTotals(day = 0.0, month = 0.0), nearside.spent())
 
             nearside.setPolicy(openPolicy)
-            val limited = tides().copy(limits = Limits(maxTokens = 8u, maxUsd = 1e-7))
+            val limited = tides().copy(limits = RequestLimits(maxTokens = 8u, maxUsd = 1e-7))
             assertFailsWith<NearsideException.Blocked> { nearside.chat(limited).toList() }
         }
         assertEquals(emptyList(), provider.chats())

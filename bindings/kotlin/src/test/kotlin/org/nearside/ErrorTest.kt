@@ -14,8 +14,8 @@ class ErrorTest {
     @Test
     fun eachErrorVariantCanBeToldApart() = scenario {
         for (kind in ErrorKind.entries) {
-            val nearside = scripted(ScriptStep.Fail(kind, "model `ünïcode` says $kind"))
-            val (_, failure) = nearside.use { it.chat(ChatRequest(listOf(Message.user("Hello!")))).untilFailure() }
+            val nearside = scripted(ReplyStep.Fail(kind, "model `ünïcode` says $kind"))
+            val (_, failure) = nearside.use { it.chat(ChatRequest(listOf(ChatMessage.user("Hello!")))).untilFailure() }
 
             assertEquals(kind, kindOf(assertIs<NearsideException>(failure)))
             assertEquals("model `ünïcode` says $kind", failure.message)
@@ -29,7 +29,7 @@ class ErrorTest {
         val junk = Path(directory, "junk.gguf").apply { writeText("this is no model") }.toString()
         Nearside.open(directory).use { nearside ->
             assertFailsWith<NearsideException.NotInstalled> {
-                nearside.chat(ChatRequest(listOf(Message.user("Hello!")), model = "missing")).toList()
+                nearside.chat(ChatRequest(listOf(ChatMessage.user("Hello!")), model = "missing")).toList()
             }
             assertFailsWith<NearsideException.InvalidRequest> { nearside.chat(ChatRequest(emptyList())).toList() }
             assertFailsWith<NearsideException.Corrupt> { nearside.import(junk) }
@@ -40,8 +40,8 @@ class ErrorTest {
 
     @Test
     fun anErrorComesAfterTheTextBeforeIt() = scenario {
-        val nearside = scripted(ScriptStep.Text("so far so"), ScriptStep.Fail(ErrorKind.NETWORK, "the line is gone"))
-        val (chunks, failure) = nearside.use { it.chat(ChatRequest(listOf(Message.user("Hello!")))).untilFailure() }
+        val nearside = scripted(ReplyStep.Text("so far so"), ReplyStep.Fail(ErrorKind.NETWORK, "the line is gone"))
+        val (chunks, failure) = nearside.use { it.chat(ChatRequest(listOf(ChatMessage.user("Hello!")))).untilFailure() }
 
         assertEquals("so far so", chunks.text())
         assertIs<NearsideException.Network>(failure)

@@ -15,8 +15,8 @@ class GenerateTest {
     @Test
     fun anAnswerIsAValueOfTheAppsOwnType() = scenario {
         val written = """{"name":"Tea","minutes":4,"steps":["Boil water.","Wait."],"kind":"hot drink","note":null}"""
-        val recipe: Recipe = scripted(ScriptStep.Reasoning("Tea, then."), ScriptStep.Text(written)).use {
-            it.generate(ChatRequest(listOf(Message.user("How do I make tea?"))))
+        val recipe: Recipe = scripted(ReplyStep.Reasoning("Tea, then."), ReplyStep.Text(written)).use {
+            it.generate(ChatRequest(listOf(ChatMessage.user("How do I make tea?"))))
         }
         assertEquals(Recipe("Tea", 4, listOf("Boil water.", "Wait."), Kind.HOT_DRINK, note = null), recipe)
     }
@@ -25,7 +25,7 @@ class GenerateTest {
     fun aRealModelKeepsToTheTypesShape() = scenario(2.minutes) {
         Nearside.open(freshDirectory()).use { nearside ->
             val question = "Tell me about the city of Paris: its name, its country, and whether it is a capital."
-            val city: City = nearside.generate(greedy(Message.user(question), maxTokens = 200u))
+            val city: City = nearside.generate(greedy(ChatMessage.user(question), maxTokens = 200u))
             assertTrue(city.name.isNotBlank() && city.country.isNotBlank(), "$city")
         }
     }
@@ -34,7 +34,7 @@ class GenerateTest {
     fun anAnswerThatIsCutOffIsNoValue() = scenario(2.minutes) {
         Nearside.open(freshDirectory()).use { nearside ->
             val failure = assertFailsWith<GenerateException> {
-                nearside.generate<Recipe>(greedy(Message.user("How do I make tea?"), maxTokens = 4u))
+                nearside.generate<Recipe>(greedy(ChatMessage.user("How do I make tea?"), maxTokens = 4u))
             }
             assertEquals(StopReason.MAX_TOKENS, failure.done.stop)
             assertContains(failure.message.orEmpty(), "maxTokens")
@@ -43,10 +43,10 @@ class GenerateTest {
 
     @Test
     fun anAnswerOfAnotherShapeIsNoValueAndIsNotQuoted() = scenario {
-        val request = ChatRequest(listOf(Message.user("Tea?")))
+        val request = ChatRequest(listOf(ChatMessage.user("Tea?")))
         for (written in listOf("""{"name":"canary"}""", "canary", """{"name":"canary","minutes":"canary"}""")) {
             val failure = assertFailsWith<GenerateException> {
-                scripted(ScriptStep.Text(written)).use { it.generate<Recipe>(request) }
+                scripted(ReplyStep.Text(written)).use { it.generate<Recipe>(request) }
             }
             assertContains(failure.message.orEmpty(), "Recipe")
             assertFalse("canary" in failure.stackTraceToString())
@@ -55,9 +55,9 @@ class GenerateTest {
 
     @Test
     fun aTypeThatNoModelCanBeHeldToIsRefusedBeforeAnythingIsAsked() = scenario {
-        scripted(ScriptStep.Stall).use { nearside ->
+        scripted(ReplyStep.Stall).use { nearside ->
             val refused = assertFailsWith<IllegalArgumentException> {
-                nearside.generate<Menu>(ChatRequest(listOf(Message.user("What is there to eat?"))))
+                nearside.generate<Menu>(ChatRequest(listOf(ChatMessage.user("What is there to eat?"))))
             }
             assertContains(refused.message.orEmpty(), "Menu.parts[]")
         }

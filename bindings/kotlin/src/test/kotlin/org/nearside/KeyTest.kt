@@ -26,7 +26,7 @@ class KeyTest {
         nearside(provider).use { nearside ->
             nearside.setKey("openrouter", canary)
             val failures = listOf<suspend () -> Unit>(
-                { nearside.chat(tides(Mode.ONLY_IN_CLOUD)).toList() },
+                { nearside.chat(tides(RoutingMode.ONLY_IN_CLOUD)).toList() },
                 { nearside.finishSignIn("openrouter", nearside.signIn("openrouter"), canary) },
                 { nearside.setHubToken("$canary\n") },
                 { nearside.signIn("openrouter", "ftp://$canary") },
@@ -81,7 +81,7 @@ class KeyTest {
     }
 
     /** Asserts that credentials survive a restart: each [open] returns a new object. */
-    private fun assertStoresKeys(directory: Path, open: () -> Keys) {
+    private fun assertStoresKeys(directory: Path, open: () -> CredentialStore) {
         assertNull(open().load("groq"))
         for (name in listOf("groq", "Groq", "..", "a/b", "größe 🌊")) open().save(name, "key of $name")
         open().save("groq", Provider.KEY)

@@ -41,7 +41,7 @@ class PullTest {
         Hub().use { hub ->
             Nearside(Config(freshDirectory(), hub = hub.url)).use { nearside ->
                 val report = nearside.fit(Hub.model)
-                assertEquals(Verdict.FITS, report.verdict)
+                assertEquals(FitVerdict.FITS, report.verdict)
                 assertEquals(SMOLLM2_BYTES, report.sizeBytes)
                 assertTrue(report.networkBytes in 1uL..8_000_000uL, "${report.networkBytes} bytes for a verdict")
                 val need = report.need
@@ -49,7 +49,7 @@ class PullTest {
                 assertEquals(emptyList(), nearside.models())
 
                 val tiny = nearside.fit(Hub.model, FitOptions(budgetBytes = 1_000_000uL))
-                assertEquals(Verdict.TOO_LARGE, tiny.verdict)
+                assertEquals(FitVerdict.TOO_LARGE, tiny.verdict)
                 assertEquals(1_000_000uL, tiny.budget.bytes)
 
                 val first = nearside.download(Hub.model).filterIsInstance<DownloadEvent.Progress>().first()

@@ -21,7 +21,7 @@ class RemoteTest {
     fun cancellingClosesTheConnection() = scenario {
         val provider = Provider("groq", """slow={"tokens":10000,"per_second":200.0}""")
         nearside(provider).use { nearside ->
-            nearside.startChat(tides(Mode.ONLY_IN_CLOUD)).use { stream ->
+            nearside.startChat(tides(RoutingMode.ONLY_IN_CLOUD)).use { stream ->
                 do {
                     val batch = stream.nextBatch()
                 } while (batch.none { it is Chunk.Text })
@@ -32,7 +32,7 @@ class RemoteTest {
             }
             provider.awaitDisconnect()
 
-            nearside.chat(tides(Mode.ONLY_IN_CLOUD)).first { it is Chunk.Text }
+            nearside.chat(tides(RoutingMode.ONLY_IN_CLOUD)).first { it is Chunk.Text }
             provider.awaitDisconnect()
         }
         provider.close()
@@ -43,7 +43,7 @@ class RemoteTest {
         val broken = Provider("fireworks", """truncated={"text":"The moon and"}""")
         val sound = Provider("compatible", """plain={"text":" the sun."}""")
         nearside(broken, sound).use { nearside ->
-            val request = tides(Mode.ONLY_IN_CLOUD).copy(provider = "fireworks")
+            val request = tides(RoutingMode.ONLY_IN_CLOUD).copy(provider = "fireworks")
             val (chunks, failure) = nearside.chat(request).untilFailure()
             assertEquals("The moon and", chunks.text())
             assertContains(assertIs<NearsideException.Network>(failure).message.orEmpty(), "continue_remotely")

@@ -8,23 +8,23 @@ import kotlin.test.assertFailsWith
 class RequestTest {
     @Test
     fun aPlainQuestionNeedsOnlyItsMessages() = scenario {
-        val conversation = listOf(Message.system("Be brief."), Message.user("Why?"), Message.assistant("So."))
+        val conversation = listOf(ChatMessage.system("Be brief."), ChatMessage.user("Why?"), ChatMessage.assistant("So."))
         val plain = ChatRequest(messages = conversation)
         val spelledOut = ChatRequest(
             messages = listOf(
-                Message(Role.SYSTEM, listOf(Part.Text("Be brief."))),
-                Message(Role.USER, listOf(Part.Text("Why?"))),
-                Message(Role.ASSISTANT, listOf(Part.Text("So."))),
+                ChatMessage(MessageRole.SYSTEM, listOf(ContentPart.Text("Be brief."))),
+                ChatMessage(MessageRole.USER, listOf(ContentPart.Text("Why?"))),
+                ChatMessage(MessageRole.ASSISTANT, listOf(ContentPart.Text("So."))),
             ),
             model = null,
             provider = null,
-            mode = Mode.PREFER_ON_DEVICE,
+            mode = RoutingMode.PREFER_ON_DEVICE,
             sensitivity = Sensitivity.PERSONAL,
-            sampling = Sampling(null, null, null, null, null, null, null, null, null, emptyList()),
-            reasoning = Reasoning.Auto,
-            output = Output.Text,
+            sampling = SamplingOptions(null, null, null, null, null, null, null, null, null, emptyList()),
+            reasoning = ReasoningMode.Auto,
+            output = OutputFormat.Text,
             tools = emptyList(),
-            limits = Limits(maxTokens = null, maxUsd = null, deadlineMs = null),
+            limits = RequestLimits(maxTokens = null, maxUsd = null, deadlineMs = null),
             webSearch = false,
             consent = null,
             purpose = null,

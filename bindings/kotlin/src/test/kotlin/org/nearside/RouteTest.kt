@@ -19,7 +19,7 @@ class RouteTest {
 
             val installed = nearside.import(smollm2)
             val here = nearside.chat(tides()).toList()
-            assertEquals(listOf<Target>(Target.Local(installed.id)), here.targets())
+            assertEquals(listOf<RouteTarget>(RouteTarget.Local(installed.id)), here.targets())
             assertEquals("device", here.done().receipt.dataPolicy.region)
         }
         assertEquals(1, provider.chats().size)
@@ -28,13 +28,13 @@ class RouteTest {
     @Test
     fun aModelThatIsTooLargeLeavesTheAnswerToAProvider() = scenario {
         val provider = Provider("compatible")
-        val host = Anywhere(HostFacts(memoryAvailable = 50_000_000uL, network = Network.UNMETERED, heat = Heat.NOMINAL))
+        val host = Anywhere(DeviceFacts(memoryAvailable = 50_000_000uL, network = Connectivity.UNMETERED, heat = ThermalState.NOMINAL))
         nearside(provider, host = host).use { nearside ->
             val installed = nearside.import(smollm2)
             val receipt = nearside.chat(tides()).toList().done().receipt
 
             assertEquals(provider.target, receipt.target)
-            assertEquals("fits", receipt.skipped.single { it.target == Target.Local(installed.id) }.rule)
+            assertEquals("fits", receipt.skipped.single { it.target == RouteTarget.Local(installed.id) }.rule)
         }
         assertEquals(1, provider.chats().size)
     }
@@ -44,11 +44,11 @@ class RouteTest {
         val provider = Provider("compatible", """refused={"status":503,"body":{"error":{"message":"busy"}}}""")
         nearside(provider).use { nearside ->
             val installed = nearside.import(smollm2)
-            val chunks = nearside.chat(tides(Mode.PREFER_IN_CLOUD)).toList()
+            val chunks = nearside.chat(tides(RoutingMode.PREFER_IN_CLOUD)).toList()
 
-            assertEquals(listOf(provider.target, Target.Local(installed.id)), chunks.targets())
+            assertEquals(listOf(provider.target, RouteTarget.Local(installed.id)), chunks.targets())
             val receipt = chunks.done().receipt
-            assertEquals(Target.Local(installed.id), receipt.target)
+            assertEquals(RouteTarget.Local(installed.id), receipt.target)
             assertEquals(provider.target, receipt.skipped.single { it.rule == "failed" }.target)
             assertEquals(0.0, receipt.costUsd)
         }
@@ -62,7 +62,7 @@ class RouteTest {
             assertContains(refused.message.orEmpty(), "deepseek")
             assertContains(refused.message.orEmpty(), "policy")
 
-            val nowhere = assertIs<Decision.Nowhere>(nearside.route(tides()))
+            val nowhere = assertIs<RouteDecision.Nowhere>(nearside.route(tides()))
             assertEquals(ErrorKind.BLOCKED, nowhere.kind)
             assertEquals("allowed", nowhere.rule)
             assertTrue(nowhere.skipped.any { it.target == provider.target })
@@ -73,17 +73,17 @@ class RouteTest {
     @Test
     fun thePersonIsAskedAndTheirYesGoes() = scenario {
         val provider = Provider("fireworks")
-        nearside(provider, policy = openPolicy.copy(consent = Consent.ASK)).use { nearside ->
+        nearside(provider, policy = openPolicy.copy(consent = ConsentPolicy.ASK)).use { nearside ->
             val unasked = assertFailsWith<NearsideException.Blocked> { nearside.chat(tides()).toList() }
             assertContains(unasked.message.orEmpty(), "ask the person")
 
-            val question = assertIs<Decision.Ask>(nearside.route(tides())).question
+            val question = assertIs<RouteDecision.Ask>(nearside.route(tides())).question
             assertEquals(provider.target, question.target)
             assertContains(question.text, "fireworks")
             assertTrue(assertNotNull(question.costUsd) > 0)
 
             val agreed = tides().copy(consent = question.target)
-            assertEquals(question.route, assertIs<Decision.Go>(nearside.route(agreed)).route)
+            assertEquals(question.route, assertIs<RouteDecision.Go>(nearside.route(agreed)).route)
             assertEquals(listOf(question.target), nearside.chat(agreed).toList().targets())
         }
         assertEquals(1, provider.chats().size)
@@ -94,11 +94,11 @@ class RouteTest {
         val provider = Provider("compatible")
         nearside(provider).use { nearside ->
             for (private in listOf(
-                tides(Mode.ONLY_ON_DEVICE),
-                tides(Mode.PREFER_IN_CLOUD).copy(sensitivity = Sensitivity.SENSITIVE),
-                tides(Mode.ONLY_IN_CLOUD).copy(sensitivity = Sensitivity.SENSITIVE),
+                tides(RoutingMode.ONLY_ON_DEVICE),
+                tides(RoutingMode.PREFER_IN_CLOUD).copy(sensitivity = Sensitivity.SENSITIVE),
+                tides(RoutingMode.ONLY_IN_CLOUD).copy(sensitivity = Sensitivity.SENSITIVE),
             )) {
-                assertIs<Decision.Nowhere>(nearside.route(private))
+                assertIs<RouteDecision.Nowhere>(nearside.route(private))
                 assertFailsWith<NearsideException> { nearside.chat(private).toList() }
             }
             val sensitive = tides().copy(sensitivity = Sensitivity.SENSITIVE)
@@ -112,14 +112,14 @@ class RouteTest {
         val provider = Provider("deepseek")
         val host = Anywhere()
         nearside(provider, policy = openPolicy.copy(allowMetered = false), host = host).use { nearside ->
-            assertIs<Decision.Go>(nearside.route(tides()))
+            assertIs<RouteDecision.Go>(nearside.route(tides()))
 
-            host.facts = host.facts.copy(network = Network.OFFLINE)
-            val offline = assertIs<Decision.Nowhere>(nearside.route(tides()))
+            host.facts = host.facts.copy(network = Connectivity.OFFLINE)
+            val offline = assertIs<RouteDecision.Nowhere>(nearside.route(tides()))
             assertEquals(ErrorKind.NETWORK to "reachable", offline.kind to offline.rule)
 
-            host.facts = host.facts.copy(network = Network.METERED)
-            assertEquals(ErrorKind.BLOCKED, assertIs<Decision.Nowhere>(nearside.route(tides())).kind)
+            host.facts = host.facts.copy(network = Connectivity.METERED)
+            assertEquals(ErrorKind.BLOCKED, assertIs<RouteDecision.Nowhere>(nearside.route(tides())).kind)
         }
     }
 
@@ -127,7 +127,7 @@ class RouteTest {
     fun aPolicyIsKeptAndTheFirstOneIsStrict() = scenario {
         val config = Config(freshDirectory())
         Nearside(config).use { nearside ->
-            assertEquals(Policy(version = "default-1", consent = Consent.ASK), nearside.policy())
+            assertEquals(RoutingPolicy(version = "default-1", consent = ConsentPolicy.ASK), nearside.policy())
             nearside.setPolicy(openPolicy.copy(maxUsdDay = 0.5, never = listOf("deepseek")))
         }
         Nearside(config).use { nearside ->

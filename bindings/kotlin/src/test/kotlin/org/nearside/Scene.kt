@@ -48,20 +48,20 @@ private val scratch: Path by lazy {
 }
 
 /** Opens a library whose `chat` plays these steps. */
-internal fun scripted(vararg steps: ScriptStep, delayMs: UInt = 0u): Nearside =
-    Nearside.scripted(Config(freshDirectory()), Script(steps.toList(), delayMs))
+internal fun scripted(vararg steps: ReplyStep, delayMs: UInt = 0u): Nearside =
+    Nearside.scripted(Config(freshDirectory()), ScriptedReply(steps.toList(), delayMs))
 
 /** Returns a request to the real model with a deterministic answer. */
-internal fun greedy(vararg messages: Message, maxTokens: UInt? = null): ChatRequest = ChatRequest(
+internal fun greedy(vararg messages: ChatMessage, maxTokens: UInt? = null): ChatRequest = ChatRequest(
     messages = messages.toList(),
     model = smollm2,
-    sampling = Sampling(temperature = 0f, seed = 1u),
-    limits = Limits(maxTokens),
+    sampling = SamplingOptions(temperature = 0f, seed = 1u),
+    limits = RequestLimits(maxTokens),
 )
 
 /** Returns a prompt of about 6,000 tokens, which takes seconds to process; each number makes one that no cache has. */
 internal fun longQuestion(number: Int): ChatRequest =
-    greedy(Message.user("Story $number. " + "The quick brown fox jumps over the lazy dog. ".repeat(600) + "Recap."))
+    greedy(ChatMessage.user("Story $number. " + "The quick brown fox jumps over the lazy dog. ".repeat(600) + "Recap."))
 
 /** Returns the answer text, without reasoning. */
 internal fun Iterable<Chunk>.text(): String = filterIsInstance<Chunk.Text>().joinToString("") { it.text }
@@ -148,7 +148,7 @@ internal class Provider(private val dialect: String, vararg scenes: String) : Au
     )
 
     /** The target of its model. */
-    val target: Target = Target.Remote(dialect, MODELS.getValue(dialect))
+    val target: RouteTarget = RouteTarget.Remote(dialect, MODELS.getValue(dialect))
 
     /** Waits until a client disconnects during an answer. */
     suspend fun awaitDisconnect() {
@@ -187,12 +187,12 @@ internal class Provider(private val dialect: String, vararg scenes: String) : Au
 
 /** Allows every data policy and cost, and needs no consent. */
 internal val openPolicy =
-    Policy(version = "scenario-1", allowRetention = true, allowTraining = true, consent = Consent.GIVEN)
+    RoutingPolicy(version = "scenario-1", allowRetention = true, allowTraining = true, consent = ConsentPolicy.GIVEN)
 
 /** Opens a library with these providers and their keys, and no model on the device. */
 internal suspend fun nearside(
     vararg providers: Provider,
-    policy: Policy = openPolicy,
+    policy: RoutingPolicy = openPolicy,
     config: Config = Config(freshDirectory(), context = 512u),
     host: DeviceHost = Anywhere(),
 ): Nearside = Nearside.withHost(config, host).also { nearside ->
@@ -204,21 +204,21 @@ internal suspend fun nearside(
 }
 
 /** A device host that reports the facts a scenario sets. */
-internal class Anywhere(@Volatile var facts: HostFacts = HostFacts(network = Network.UNMETERED, heat = Heat.NOMINAL)) :
+internal class Anywhere(@Volatile var facts: DeviceFacts = DeviceFacts(network = Connectivity.UNMETERED, heat = ThermalState.NOMINAL)) :
     DeviceHost {
-    override fun facts(): HostFacts = facts
+    override fun facts(): DeviceFacts = facts
 }
 
 /** Returns a request with a short answer. */
-internal fun tides(mode: Mode = Mode.PREFER_ON_DEVICE): ChatRequest = ChatRequest(
-    messages = listOf(Message.user("Why do the tides come twice a day?")),
+internal fun tides(mode: RoutingMode = RoutingMode.PREFER_ON_DEVICE): ChatRequest = ChatRequest(
+    messages = listOf(ChatMessage.user("Why do the tides come twice a day?")),
     mode = mode,
-    sampling = Sampling(temperature = 0f),
-    limits = Limits(maxTokens = 8u),
+    sampling = SamplingOptions(temperature = 0f),
+    limits = RequestLimits(maxTokens = 8u),
 )
 
 /** Returns the targets that started an answer, in order. */
-internal fun Iterable<Chunk>.targets(): List<Target> = filterIsInstance<Chunk.Started>().map { it.route.target }
+internal fun Iterable<Chunk>.targets(): List<RouteTarget> = filterIsInstance<Chunk.Started>().map { it.route.target }
 
 private fun program(name: String): String = Path.of(System.getProperty("nearside.programs"), name).toString()
 

@@ -16,7 +16,7 @@ class StreamTest {
         val question = "What is the capital of France?"
         val expected = answerOfTheCommandLine(question, maxTokens = 48u)
         val chunks = Nearside.open(freshDirectory()).use {
-            it.chat(greedy(Message.user(question), maxTokens = 48u)).toList()
+            it.chat(greedy(ChatMessage.user(question), maxTokens = 48u)).toList()
         }
 
         assertIs<Chunk.Started>(chunks.first())
@@ -29,9 +29,9 @@ class StreamTest {
     @Test
     fun reasoningComesApartFromText() = scenario {
         val chunks = scripted(
-            ScriptStep.Reasoning("The moon pulls, so"),
-            ScriptStep.Text("Because of the moon."),
-        ).use { it.chat(ChatRequest(listOf(Message.user("Why tides?")))).toList() }
+            ReplyStep.Reasoning("The moon pulls, so"),
+            ReplyStep.Text("Because of the moon."),
+        ).use { it.chat(ChatRequest(listOf(ChatMessage.user("Why tides?")))).toList() }
 
         val kinds = chunks.map { it::class }.distinct()
         assertEquals(listOf(Chunk.Started::class, Chunk.Reasoning::class, Chunk.Text::class, Chunk.Done::class), kinds)
@@ -41,8 +41,8 @@ class StreamTest {
 
     @Test
     fun aToolCallArrivesWhole() = scenario {
-        val call = ScriptStep.ToolCall(id = "1", name = "weather", arguments = """{"city":"Besançon"}""")
-        val chunks = scripted(call).use { it.chat(ChatRequest(listOf(Message.user("Umbrella?")))).toList() }
+        val call = ReplyStep.ToolCall(id = "1", name = "weather", arguments = """{"city":"Besançon"}""")
+        val chunks = scripted(call).use { it.chat(ChatRequest(listOf(ChatMessage.user("Umbrella?")))).toList() }
 
         val calls = chunks.filterIsInstance<Chunk.ToolCall>()
         assertEquals(listOf(Chunk.ToolCall(call.id, call.name, call.arguments)), calls)
@@ -51,8 +51,8 @@ class StreamTest {
     @Test
     fun aSlowReaderLosesNothing() = scenario {
         val words = (1..500).joinToString(" ") { "word$it" }
-        val chunks = scripted(ScriptStep.Text(words)).use { nearside ->
-            nearside.chat(ChatRequest(listOf(Message.user("Talk.")))).onEach { delay(1.milliseconds) }.toList()
+        val chunks = scripted(ReplyStep.Text(words)).use { nearside ->
+            nearside.chat(ChatRequest(listOf(ChatMessage.user("Talk.")))).onEach { delay(1.milliseconds) }.toList()
         }
 
         assertEquals(words, chunks.text())
@@ -62,12 +62,12 @@ class StreamTest {
     @Test
     fun twoConversationsOneAfterTheOther() = scenario {
         Nearside.open(freshDirectory()).use { nearside ->
-            suspend fun answer(vararg messages: Message) = nearside.chat(greedy(*messages, maxTokens = 24u)).toList()
+            suspend fun answer(vararg messages: ChatMessage) = nearside.chat(greedy(*messages, maxTokens = 24u)).toList()
 
-            val france = Message.user("What is the capital of France?")
+            val france = ChatMessage.user("What is the capital of France?")
             val paris = answer(france)
-            val more = answer(france, Message.assistant(paris.text()), Message.user("What is it known for?"))
-            val whales = answer(Message.user("Are whales fish?"))
+            val more = answer(france, ChatMessage.assistant(paris.text()), ChatMessage.user("What is it known for?"))
+            val whales = answer(ChatMessage.user("Are whales fish?"))
 
             for (chunks in listOf(paris, more, whales)) assertTrue(chunks.text().isNotBlank())
             assertTrue(more.done().usage.promptTokens > paris.done().usage.promptTokens, "the first has a history")

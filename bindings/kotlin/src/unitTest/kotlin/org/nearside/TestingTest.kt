@@ -21,7 +21,7 @@ import org.nearside.testing.scripted
 
 /** The testing module for apps. */
 class TestingTest {
-    private val question = ChatRequest(listOf(Message.user("Why tides?")))
+    private val question = ChatRequest(listOf(ChatMessage.user("Why tides?")))
 
     @Test
     fun aScriptIsPlayedInItsOrder() = scenario {

@@ -28,10 +28,10 @@ import kotlinx.serialization.json.put
 import kotlinx.serialization.json.putJsonArray
 import org.nearside.ChatRequest
 import org.nearside.Chunk
-import org.nearside.Limits
-import org.nearside.Message
+import org.nearside.RequestLimits
+import org.nearside.ChatMessage
 import org.nearside.Nearside
-import org.nearside.Sampling
+import org.nearside.SamplingOptions
 import org.nearside.chat
 import org.nearside.invoke
 import org.nearside.open
@@ -53,7 +53,7 @@ private fun usage(): Nothing {
     exitProcess(2)
 }
 
-private val question = ChatRequest(listOf(Message.user("Why do the tides come twice a day?")))
+private val question = ChatRequest(listOf(ChatMessage.user("Why do the tides come twice a day?")))
 
 private suspend fun chunks(number: Int) {
     val words = (1..number).joinToString(" ") { "word$it" }
@@ -108,10 +108,10 @@ private suspend fun cancelAfter(nearside: Nearside, pause: Duration) = coroutine
 private suspend fun decode(model: String, number: Int) {
     val directory = createTempDirectory("nearside-bench-").toFile()
     val request = ChatRequest(
-        messages = listOf(Message.user("Count from one to a hundred, in words.")),
+        messages = listOf(ChatMessage.user("Count from one to a hundred, in words.")),
         model = model,
-        sampling = Sampling(temperature = 0f, seed = 1u),
-        limits = Limits(maxTokens = 128u),
+        sampling = SamplingOptions(temperature = 0f, seed = 1u),
+        limits = RequestLimits(maxTokens = 128u),
     )
     Nearside.open(directory.path).use { nearside ->
         nearside.chat(request).collect {}

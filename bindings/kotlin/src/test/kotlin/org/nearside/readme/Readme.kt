@@ -13,13 +13,13 @@ internal suspend fun readme(filesDir: File, view: View) {
     val model = ModelRef.parse("hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:Q8_0")
 
     val fit = nearside.fit(model) // before any download: only the head of the file is fetched, and kept
-    if (fit.verdict == Verdict.TOO_LARGE) return view.show(fit.suggestions)
+    if (fit.verdict == FitVerdict.TOO_LARGE) return view.show(fit.suggestions)
 
     nearside.download(model).collect { event -> // resumes, verifies, never leaves half a model
         if (event is DownloadEvent.Progress) view.bar = event.done.toDouble() / event.total.toDouble()
     }
 
-    val request = ChatRequest(listOf(Message.user("Why do the tides come twice a day?")))
+    val request = ChatRequest(listOf(ChatMessage.user("Why do the tides come twice a day?")))
     nearside.chat(request).collect { chunk -> // cancelling the coroutine cancels the request
         when (chunk) {
             is Chunk.Reasoning -> view.thoughts += chunk.text
@@ -37,7 +37,7 @@ internal class View {
     var answer = ""
     var tokens = 0u
 
-    fun show(suggestions: List<Suggestion>) {
+    fun show(suggestions: List<FitSuggestion>) {
         answer = suggestions.joinToString("\n") { it.text }
     }
 }

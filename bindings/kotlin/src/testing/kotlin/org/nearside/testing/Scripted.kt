@@ -14,8 +14,8 @@ import kotlin.time.Duration
 import org.nearside.Config
 import org.nearside.ErrorKind
 import org.nearside.Nearside
-import org.nearside.Script
-import org.nearside.ScriptStep
+import org.nearside.ScriptedReply
+import org.nearside.ReplyStep
 
 /**
  * Returns a library whose `chat` plays these steps for any request; without steps, answers are empty. Everything else
@@ -27,37 +27,37 @@ public fun scripted(
     pause: Duration = Duration.ZERO,
     steps: ScriptBuilder.() -> Unit = {},
 ): Nearside {
-    val script = Script(ScriptBuilder().apply(steps).steps, pause.inWholeMilliseconds.toUInt())
+    val script = ScriptedReply(ScriptBuilder().apply(steps).steps, pause.inWholeMilliseconds.toUInt())
     return Nearside.scripted(Config(directory), script)
 }
 
 /** Builds the steps of an answer, in order. Each word is a chunk of its own. */
 public class ScriptBuilder internal constructor() {
-    internal val steps = mutableListOf<ScriptStep>()
+    internal val steps = mutableListOf<ReplyStep>()
 
     /** Adds reasoning. */
     public fun reasoning(text: String) {
-        steps += ScriptStep.Reasoning(text)
+        steps += ReplyStep.Reasoning(text)
     }
 
     /** Adds answer text. */
     public fun text(text: String) {
-        steps += ScriptStep.Text(text)
+        steps += ReplyStep.Text(text)
     }
 
     /** Adds a tool call; [arguments] is a JSON object. */
     public fun toolCall(name: String, arguments: String, id: String = "call-${steps.size + 1}") {
-        steps += ScriptStep.ToolCall(id, name, arguments)
+        steps += ReplyStep.ToolCall(id, name, arguments)
     }
 
     /** Adds a stall until the request is cancelled, to test a stop button. */
     public fun stall() {
-        steps += ScriptStep.Stall
+        steps += ReplyStep.Stall
     }
 
     /** Ends the answer with this error. */
     public fun fail(kind: ErrorKind, detail: String = "as the script says") {
-        steps += ScriptStep.Fail(kind, detail)
+        steps += ReplyStep.Fail(kind, detail)
     }
 }
 
