@@ -1,17 +1,17 @@
-//! A bounded, pull-based, cancellable stream, used by answers and downloads. The producer holds the [`Sink`], the
+//! A bounded, pull-based, cancellable stream, used by answers and downloads. The producer holds the [`StreamSender`], the
 //! consumer the [`Stream`].
 //!
 //! # Consumer
 //! - [`Stream::next_batch`] waits for one item and returns it with everything else already queued; an empty batch means
-//!   the end. Cancel-safe: dropping the future loses no item. Concurrent calls are serialized.
+//!   the end. CancelToken-safe: dropping the future loses no item. Concurrent calls are serialized.
 //! - An error is returned once, by the call after the items that preceded it; then the stream has ended.
 //! - [`Stream::cancel`] is synchronous, idempotent and callable from any thread. Dropping the stream has the same
 //!   effect.
 //! - The queue holds 64 items: a slow consumer blocks the producer, and memory stays bounded.
 //!
 //! # Producer
-//! [`Sink::send`] waits while the queue is full and returns `false` once the consumer cancelled or dropped the stream;
-//! then stop. [`Sink::finish`] uses a slot reserved at creation and never blocks. A sink that is dropped without
+//! [`StreamSender::send`] waits while the queue is full and returns `false` once the consumer cancelled or dropped the stream;
+//! then stop. [`StreamSender::finish`] uses a slot reserved at creation and never blocks. A sink that is dropped without
 //! `finish` (a panic) ends the stream with an `Internal` error.
 
 use std::sync::Arc;
@@ -25,27 +25,27 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub struct Stream<T> {
     state: Mutex<Reader<T>>,
-    cancel: Cancel,
+    cancel: CancelToken,
 }
 
 /// The working end, handed to an engine or a download.
 #[derive(Debug)]
-pub struct Sink<T> {
+pub struct StreamSender<T> {
     queue: mpsc::Sender<Result<T>>,
     /// Permit reserved for the final item; `None` once it was used.
-    last: Option<mpsc::OwnedPermit<Result<T>>>,
-    cancel: Cancel,
+    final_permit: Option<mpsc::OwnedPermit<Result<T>>>,
+    cancel: CancelToken,
 }
 
 /// A flag that one side raises and the other looks at or waits for. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Cancel {
-    inner: Arc<CancelState>,
+pub struct CancelToken {
+    inner: Arc<CancelTokenState>,
 }
 
 #[derive(Debug, Default)]
-struct CancelState {
-    raised: AtomicBool,
+struct CancelTokenState {
+    cancelled: AtomicBool,
     waiters: Notify,
 }
 
@@ -53,26 +53,33 @@ struct CancelState {
 struct Reader<T> {
     queue: mpsc::Receiver<Result<T>>,
     /// Error received after other items of the same batch; returned by the next call.
-    kept: Option<Error>,
+    pending_error: Option<Error>,
 }
 
 impl<T> Stream<T> {
     /// A stream and the end that feeds it.
-    pub fn new() -> (Self, Sink<T>) {
+    pub fn new() -> (Self, StreamSender<T>) {
         let (queue, items) = mpsc::channel(QUEUE + 1);
         #[cfg(feature = "testing")]
         LIVE.fetch_add(1, Ordering::SeqCst);
         // The channel is new and holds more than one: this place is always free.
-        let last = queue.clone().try_reserve_owned().ok();
-        let cancel = Cancel::default();
+        let final_permit = queue.clone().try_reserve_owned().ok();
+        let cancel = CancelToken::default();
         let stream = Self {
             state: Mutex::new(Reader {
                 queue: items,
-                kept: None,
+                pending_error: None,
             }),
             cancel: cancel.clone(),
         };
-        (stream, Sink { queue, last, cancel })
+        (
+            stream,
+            StreamSender {
+                queue,
+                final_permit,
+                cancel,
+            },
+        )
     }
 
     /// A stream that gives this error and nothing else.
@@ -88,18 +95,18 @@ impl<T> Stream<T> {
     /// What ended the work, once, after all items that came before it.
     pub async fn next_batch(&self) -> Result<Vec<T>> {
         let mut reader = self.state.lock().await;
-        if let Some(error) = reader.kept.take() {
+        if let Some(error) = reader.pending_error.take() {
             return Err(error);
         }
         let mut taken = Vec::new();
-        // Cancel-safe: `recv_many` takes nothing until it returns, and nothing is awaited after it.
+        // CancelToken-safe: `recv_many` takes nothing until it returns, and nothing is awaited after it.
         reader.queue.recv_many(&mut taken, QUEUE + 1).await;
         let mut batch = Vec::with_capacity(taken.len());
         for item in taken {
             match item {
                 Ok(item) => batch.push(item),
                 Err(error) if batch.is_empty() => return Err(error),
-                Err(error) => reader.kept = Some(error),
+                Err(error) => reader.pending_error = Some(error),
             }
         }
         Ok(batch)
@@ -107,7 +114,7 @@ impl<T> Stream<T> {
 
     /// Asks the worker to stop. The stream still ends in order, with what the worker says last.
     pub fn cancel(&self) {
-        self.cancel.raise();
+        self.cancel.cancel();
     }
 }
 
@@ -115,19 +122,19 @@ impl<T> Drop for Stream<T> {
     fn drop(&mut self) {
         #[cfg(feature = "testing")]
         LIVE.fetch_sub(1, Ordering::SeqCst);
-        self.cancel.raise();
+        self.cancel.cancel();
     }
 }
 
-impl<T> Sink<T> {
+impl<T> StreamSender<T> {
     /// Queues an item, waiting while the queue is full. `false`: the reader cancelled or left, so finish.
     pub async fn send(&self, item: T) -> bool {
-        if self.cancel.is_raised() {
+        if self.cancel.is_cancelled() {
             return false;
         }
         tokio::select! {
             biased;
-            () = self.cancel.wait() => false,
+            () = self.cancel.cancelled() => false,
             sent = self.queue.send(Ok(item)) => sent.is_ok(),
         }
     }
@@ -135,7 +142,7 @@ impl<T> Sink<T> {
     /// [`Self::send`] for a worker on a thread of its own. Never call it from async code.
     pub fn send_blocking(&self, item: T) -> bool {
         match self.queue.try_send(Ok(item)) {
-            _ if self.cancel.is_raised() => false,
+            _ if self.cancel.is_cancelled() => false,
             Ok(()) => true,
             Err(mpsc::error::TrySendError::Full(Ok(item))) => futures_executor::block_on(self.send(item)),
             Err(_) => false,
@@ -144,40 +151,40 @@ impl<T> Sink<T> {
 
     /// The last word: an item or an error. Never waits.
     pub fn finish(mut self, last: Result<T>) {
-        self.last.take().map(|place| place.send(last));
+        self.final_permit.take().map(|place| place.send(last));
     }
 
     /// The end without a last word: the reader's next batch is empty.
     pub fn close(mut self) {
-        self.last = None;
+        self.final_permit = None;
     }
 
     /// The flag that the reader raises.
-    pub fn cancel(&self) -> &Cancel {
+    pub fn cancel(&self) -> &CancelToken {
         &self.cancel
     }
 }
 
-impl<T> Drop for Sink<T> {
+impl<T> Drop for StreamSender<T> {
     fn drop(&mut self) {
-        if let Some(place) = self.last.take() {
+        if let Some(place) = self.final_permit.take() {
             place.send(Err(Error::internal(
-                "the work was broken off: the library was closed, or this is a bug; please report it",
+                "the task was aborted: the library was closed, or this is a bug; please report it",
             )));
         }
     }
 }
 
-impl Cancel {
+impl CancelToken {
     /// Cancels, and wakes every waiter.
-    pub fn raise(&self) {
-        self.inner.raised.store(true, Ordering::SeqCst);
+    pub fn cancel(&self) {
+        self.inner.cancelled.store(true, Ordering::SeqCst);
         self.inner.waiters.notify_waiters();
     }
 
-    /// Whether the flag was raised.
-    pub fn is_raised(&self) -> bool {
-        self.inner.raised.load(Ordering::SeqCst)
+    /// Whether the flag was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.inner.cancelled.load(Ordering::SeqCst)
     }
 
     /// Whether both are clones of one flag.
@@ -187,17 +194,17 @@ impl Cancel {
 
     /// The bare flag, for code that polls it thousands of times a second.
     pub fn flag(&self) -> &AtomicBool {
-        &self.inner.raised
+        &self.inner.cancelled
     }
 
-    /// Returns once the flag is raised.
-    pub async fn wait(&self) {
+    /// Returns once the flag is cancelled.
+    pub async fn cancelled(&self) {
         loop {
             let woken = self.inner.waiters.notified();
             tokio::pin!(woken);
-            // Registered before the look at the flag, or a raise between the two would be missed.
+            // Registered before the look at the flag, or a cancel between the two would be missed.
             woken.as_mut().enable();
-            if self.is_raised() {
+            if self.is_cancelled() {
                 return;
             }
             woken.await;
@@ -290,6 +297,6 @@ mod tests {
         let (stream, sink) = Stream::new();
         drop(stream);
         assert!(!sink.send(()).await);
-        sink.cancel().wait().await;
+        sink.cancel().cancelled().await;
     }
 }

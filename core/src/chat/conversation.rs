@@ -172,7 +172,7 @@ impl StoredMessage {
 
 /// Builds the prompt history. Skips empty answers and merges consecutive user messages, because many templates require
 /// alternating roles.
-pub fn history(messages: &[StoredMessage]) -> Vec<ChatMessage> {
+pub fn prompt_messages(messages: &[StoredMessage]) -> Vec<ChatMessage> {
     let mut told: Vec<ChatMessage> = Vec::with_capacity(messages.len());
     for message in messages {
         let mut message = message.to_message();
@@ -190,14 +190,14 @@ pub fn history(messages: &[StoredMessage]) -> Vec<ChatMessage> {
 }
 
 /// The first words of a text, on one line, for a title or a preview.
-pub fn first_words(text: &str, most: usize) -> String {
+pub fn excerpt(text: &str, max_chars: usize) -> String {
     let mut line = String::new();
     for word in text.split_whitespace() {
         let space = usize::from(!line.is_empty());
-        let room = most.saturating_sub(line.chars().count() + space);
+        let room = max_chars.saturating_sub(line.chars().count() + space);
         if word.chars().count() > room {
             if line.is_empty() {
-                line.extend(word.chars().take(most));
+                line.extend(word.chars().take(max_chars));
             }
             line.push('…');
             break;
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_model_is_told_turns_without_reasoning_and_without_answers_that_never_began() {
-        let told = history(&[
+        let told = prompt_messages(&[
             said(MessageRole::User, "one"),
             said(MessageRole::Assistant, ""),
             said(MessageRole::User, "two"),
@@ -247,9 +247,9 @@ mod tests {
 
     #[test]
     fn a_title_is_the_first_words_whole() {
-        assert_eq!(first_words("  Why do\nthe tides  come?", 60), "Why do the tides come?");
-        assert_eq!(first_words("Why do the tides come?", 12), "Why do the…");
-        assert_eq!(first_words("прилив", 3), "при…");
-        assert_eq!(first_words("", 3), "");
+        assert_eq!(excerpt("  Why do\nthe tides  come?", 60), "Why do the tides come?");
+        assert_eq!(excerpt("Why do the tides come?", 12), "Why do the…");
+        assert_eq!(excerpt("прилив", 3), "при…");
+        assert_eq!(excerpt("", 3), "");
     }
 }

@@ -13,7 +13,7 @@ mod sampling;
 pub use chunk::{AnswerSummary, Chunk, StopReason, Timings, TokenUsage};
 pub use conversation::{
     Conversation, ConversationSettings, ConversationSummary, ExportFormat, MessageState, SearchHit, SnippetPart,
-    StoredCitation, StoredMessage, first_words, history,
+    StoredCitation, StoredMessage, excerpt, prompt_messages,
 };
 pub use export::export;
 pub use message::{ChatMessage, ContentPart, MessageRole};

@@ -20,7 +20,7 @@ pub use scripted::{ReplyStep, ScriptedReply};
 use std::time::Instant;
 
 use crate::chat::{ChatRequest, Chunk, Route};
-use crate::stream::Sink;
+use crate::stream::StreamSender;
 
 /// Runs chat requests on one model.
 pub trait Engine: Send + Sync + std::fmt::Debug {
@@ -36,7 +36,7 @@ pub struct Job {
     /// What `Started` said.
     pub route: Route,
     /// Where the chunks go.
-    pub sink: Sink<Chunk>,
+    pub sink: StreamSender<Chunk>,
     /// Time of the request; `first_token_ms` is measured from here.
     pub requested_at: Instant,
 }

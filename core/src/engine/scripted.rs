@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use super::{Engine, Job};
 use crate::chat::{AnswerSummary, Chunk, StopReason, Timings, TokenUsage};
 use crate::error::{Error, ErrorKind};
-use crate::stream::Sink;
+use crate::stream::StreamSender;
 
 /// What the scripted engine says, to every request alike.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,7 +117,11 @@ async fn play_script(script: ScriptedReply, job: Job) {
     sink.finish(last);
 }
 
-async fn send_steps(script: &ScriptedReply, sink: &Sink<Chunk>, played: &mut Played) -> Result<StopReason, Error> {
+async fn send_steps(
+    script: &ScriptedReply,
+    sink: &StreamSender<Chunk>,
+    played: &mut Played,
+) -> Result<StopReason, Error> {
     let pace = Duration::from_millis(u64::from(script.chunk_delay_ms));
     let mut stop = StopReason::End;
     for step in &script.steps {
@@ -133,14 +137,14 @@ async fn send_steps(script: &ScriptedReply, sink: &Sink<Chunk>, played: &mut Pla
                 }]
             }
             ReplyStep::Stall => {
-                sink.cancel().wait().await;
+                sink.cancel().cancelled().await;
                 return Ok(StopReason::Cancelled);
             }
             ReplyStep::Fail { kind, detail } => return Err(Error::new(*kind, detail.clone())),
         };
         for word in words {
             // A wait of nothing still waits for the timer's next tick.
-            let cancelled = !pace.is_zero() && tokio::time::timeout(pace, sink.cancel().wait()).await.is_ok();
+            let cancelled = !pace.is_zero() && tokio::time::timeout(pace, sink.cancel().cancelled()).await.is_ok();
             let is_reasoning = matches!(word, Chunk::Reasoning { .. });
             if cancelled || !sink.send(word).await {
                 return Ok(StopReason::Cancelled);

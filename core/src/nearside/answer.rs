@@ -25,7 +25,7 @@ use crate::engine::remote::TokenPrice;
 use crate::error::{Error, ErrorKind, Result};
 use crate::route::Speed;
 use crate::state::{Caps, EntryId, Reservation};
-use crate::stream::{Sink, Stream};
+use crate::stream::{Stream, StreamSender};
 
 /// Outcome of one attempt.
 enum Attempt {
@@ -40,7 +40,7 @@ pub(super) async fn run_route(
     inner: &Arc<Inner>,
     request: ChatRequest,
     mut route: Route,
-    sink: Sink<Chunk>,
+    sink: StreamSender<Chunk>,
     requested_at: Instant,
 ) {
     let mut sink = Some(sink);
@@ -74,11 +74,11 @@ async fn try_target(
     inner: &Arc<Inner>,
     request: &ChatRequest,
     route: &Route,
-    sink: Sink<Chunk>,
+    sink: StreamSender<Chunk>,
     requested_at: Instant,
     last: bool,
-) -> (Attempt, Option<Sink<Chunk>>) {
-    let give_up = |sink: Sink<Chunk>, error: Error| match last {
+) -> (Attempt, Option<StreamSender<Chunk>>) {
+    let give_up = |sink: StreamSender<Chunk>, error: Error| match last {
         true => {
             sink.finish(Err(error));
             (Attempt::Finished, None)
@@ -119,11 +119,11 @@ async fn forward_chunks(
     inner: &Arc<Inner>,
     route: &Route,
     stream: ChatStream,
-    sink: Sink<Chunk>,
+    sink: StreamSender<Chunk>,
     charge: Charge,
     deadline: Option<Instant>,
     last: bool,
-) -> (Attempt, Option<Sink<Chunk>>) {
+) -> (Attempt, Option<StreamSender<Chunk>>) {
     let cancel = sink.cancel().clone();
     let deadline = deadline.map_or_else(|| tokio::time::Instant::now() + NO_DEADLINE, Into::into);
     let mut written = 0;
@@ -132,12 +132,12 @@ async fn forward_chunks(
     loop {
         let batch = tokio::select! {
             biased;
-            () = cancel.wait(), if !cancelled => {
+            () = cancel.cancelled(), if !cancelled => {
                 cancelled = true;
                 stream.cancel();
                 continue;
             }
-            () = inner.closing.wait(), if !cancelled => {
+            () = inner.closing.cancelled(), if !cancelled => {
                 cancelled = true;
                 stream.cancel();
                 continue;

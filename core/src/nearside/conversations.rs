@@ -14,7 +14,7 @@ use crate::chat::{
 use crate::error::Result;
 use crate::route::{CostRow, RouteDecision};
 use crate::state::{Archive, Turn};
-use crate::stream::{Cancel, Stream};
+use crate::stream::{CancelToken, Stream};
 
 /// The conversations of this library's directory. Clones share them.
 ///
@@ -80,7 +80,7 @@ impl Conversations {
         // Before and after: an answer may begin or end while the file is read.
         let written = || lock(&self.inner.active_answers).get(&id).copied().flatten();
         let before = written();
-        let mut conversation = self.with(move |archive| archive.read(id)).await?;
+        let mut conversation = self.with(move |archive| archive.load_conversation(id)).await?;
         let live = [before, written()];
         for message in &mut conversation.messages {
             if message.state == MessageState::Interrupted && live.contains(&Some(message.id)) {
@@ -144,7 +144,7 @@ impl Conversations {
     /// # Errors
     /// As [`Self::rename`].
     pub async fn choose(&self, id: u64, message: u64) -> Result<Conversation> {
-        self.with(move |archive| archive.choose(id, message)).await?;
+        self.with(move |archive| archive.select_version(id, message)).await?;
         self.open(id).await
     }
 
@@ -172,7 +172,7 @@ impl Conversations {
     pub async fn route(&self, id: u64, request: ChatRequest) -> Result<RouteDecision> {
         let request = self.next(id, request).await?;
         let inner = Arc::clone(&self.inner);
-        let decide = async move { facts::decide_with_refresh(&inner, &request, &Cancel::default()).await };
+        let decide = async move { facts::decide_with_refresh(&inner, &request, &CancelToken::default()).await };
         super::join_result(self.handle.spawn(decide).await)
     }
 
@@ -201,7 +201,7 @@ impl Conversations {
     /// Asks for another version of an answer, here or elsewhere.
     pub fn regenerate(&self, id: u64, message: u64, mut request: ChatRequest) -> ChatStream {
         request.messages.clear();
-        self.turn(id, Turn::Again { message }, request)
+        self.turn(id, Turn::Regenerate { message }, request)
     }
 
     /// Goes on with the last answer where it broke off, here or elsewhere. Only what is new is streamed; it is kept as

@@ -16,14 +16,14 @@ use crate::model::ModelRef;
 use crate::route::{
     CostRow, Facts, LocalCandidate, Needs, RemoteCandidate, RouteDecision, Speed, choose, compare, estimate, privacy,
 };
-use crate::stream::Cancel;
+use crate::stream::CancelToken;
 
 /// Makes the routing decision. Refreshes missing or stale model lists first if no local candidate answers and the
 /// request may leave the device.
 pub(super) async fn decide_with_refresh(
     inner: &Arc<Inner>,
     request: &ChatRequest,
-    cancel: &Cancel,
+    cancel: &CancelToken,
 ) -> Result<RouteDecision> {
     let asked = request.clone();
     let (decision, stale) = blocking(inner, move |inner| {
@@ -48,7 +48,7 @@ pub(super) async fn decide_with_refresh(
     let fetched = tokio::select! {
         fetched = join_all(fetched) => fetched,
         // Keep the decision from cached data; its target finishes the stream as cancelled.
-        () = cancel.wait() => return decision,
+        () = cancel.cancelled() => return decision,
     };
     if !fetched.iter().any(|one| matches!(one, Ok(Ok(_)))) {
         return decision;
@@ -244,7 +244,7 @@ impl Inner {
                 price,
                 retires,
                 data_policy: self.data_policy(settings, &described)?,
-                quality: privacy::known(settings.kind, &id).map_or(0.0, |known| known.quality),
+                quality: privacy::model_facts(settings.kind, &id).map_or(0.0, |known| known.quality),
                 speed: speed(&target),
                 model: id,
             })

@@ -45,7 +45,7 @@ use crate::model::store::Store;
 use crate::model::{self, DownloadStream, FitOptions, FitReport, InstalledModel, ModelRef};
 use crate::route::{CostRow, RouteDecision, RoutingPolicy, SpendingTotals};
 use crate::state::{Archive, Ledger, SpendingGroup, SpendingRow, State};
-use crate::stream::{Cancel, Sink, Stream};
+use crate::stream::{CancelToken, Stream, StreamSender};
 
 pub use conversations::Conversations;
 pub use events::AppEvent;
@@ -76,7 +76,7 @@ struct Inner {
     handle: Handle,
     policy: Mutex<RoutingPolicy>,
     /// Cancelled when the object is dropped.
-    closing: Cancel,
+    closing: CancelToken,
     engines: Mutex<Vec<(LocalSettings, Arc<LocalEngine>)>>,
     provider_runtimes: Mutex<HashMap<String, providers::ProviderRuntime>>,
     /// Recent tool calls and the target that made each: a tool loop stays on its target.
@@ -146,7 +146,7 @@ impl Nearside {
             host,
             handle: handle.clone(),
             policy: Mutex::new(policy),
-            closing: Cancel::default(),
+            closing: CancelToken::default(),
             engines: Mutex::default(),
             provider_runtimes: Mutex::default(),
             tool_call_targets: Mutex::default(),
@@ -196,7 +196,7 @@ impl Nearside {
     pub async fn route(&self, request: ChatRequest) -> Result<RouteDecision> {
         request.check()?;
         let inner = Arc::clone(&self.inner);
-        self.on_runtime(async move { facts::decide_with_refresh(&inner, &request, &Cancel::default()).await })
+        self.on_runtime(async move { facts::decide_with_refresh(&inner, &request, &CancelToken::default()).await })
             .await
     }
 
@@ -345,7 +345,7 @@ impl Answers {
 
 impl Drop for Nearside {
     fn drop(&mut self) {
-        self.inner.closing.raise();
+        self.inner.closing.cancel();
         self.inner.drop_engines();
         let Some(runtime) = self.runtime.take() else { return };
         let mut answers = std::mem::take(&mut *lock(&self.answers.0));
@@ -364,7 +364,7 @@ impl Drop for Nearside {
 
 impl Inner {
     /// Chooses the route and runs the request.
-    async fn dispatch(self: Arc<Self>, request: ChatRequest, sink: Sink<Chunk>, requested_at: Instant) {
+    async fn dispatch(self: Arc<Self>, request: ChatRequest, sink: StreamSender<Chunk>, requested_at: Instant) {
         if let Err(error) = request.check() {
             return sink.finish(Err(error));
         }

@@ -248,7 +248,7 @@ impl Inner {
             proxied: settings.kind == ProviderKind::Ollama && id.ends_with("-cloud"),
             ..RemoteModel::default()
         });
-        if let Some(known) = privacy::known(settings.kind, id) {
+        if let Some(known) = privacy::model_facts(settings.kind, id) {
             model.context = model.context.or(known.context);
             model.abilities = model.abilities.or(known.abilities);
             model.price = model.price.or_else(|| known.price.clone());
@@ -312,7 +312,8 @@ pub(super) fn default_model(settings: &ProviderSettings, models: &[RemoteModel])
     // A list says more than the dated table: what is not in it is not offered.
     let listed = |id: &&str| models.is_empty() || models.iter().any(|model| model.id == *id);
     let usual = || privacy::default_model(settings.kind).filter(listed).map(str::to_owned);
-    let quality = |model: &RemoteModel| privacy::known(settings.kind, &model.id).map_or(0.0, |known| known.quality);
+    let quality =
+        |model: &RemoteModel| privacy::model_facts(settings.kind, &model.id).map_or(0.0, |known| known.quality);
     let best = || {
         let best = models
             .iter()

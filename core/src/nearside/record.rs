@@ -18,8 +18,8 @@ use super::history::{apply_defaults, truncate_history};
 use super::{Inner, blocking, lock};
 use crate::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, ContentPart, MessageState, StoredCitation};
 use crate::error::{Error, Result};
-use crate::state::{Archive, Progress, Told, Turn};
-use crate::stream::{Sink, Stream};
+use crate::state::{AnswerDraft, AnswerOutcome, Archive, Turn};
+use crate::stream::{Stream, StreamSender};
 
 /// Answers a turn of a conversation; says the last word whatever happens.
 pub(super) async fn answer(
@@ -28,7 +28,7 @@ pub(super) async fn answer(
     conversation: u64,
     turn: Turn,
     request: ChatRequest,
-    sink: Sink<Chunk>,
+    sink: StreamSender<Chunk>,
     requested_at: Instant,
 ) {
     let guard = match ActiveAnswerGuard::acquire(&inner, conversation) {
@@ -86,13 +86,18 @@ async fn prepare(
 }
 
 /// Forwards chunks and saves them until the stream ends.
-async fn forward_and_record(stream: ChatStream, mut recorder: Recorder, sink: Sink<Chunk>, guard: ActiveAnswerGuard) {
+async fn forward_and_record(
+    stream: ChatStream,
+    mut recorder: Recorder,
+    sink: StreamSender<Chunk>,
+    guard: ActiveAnswerGuard,
+) {
     let cancel = sink.cancel().clone();
     let mut cancelled = false;
     let error = loop {
         let batch = tokio::select! {
             biased;
-            () = cancel.wait(), if !cancelled => {
+            () = cancel.cancelled(), if !cancelled => {
                 cancelled = true;
                 stream.cancel();
                 continue;
@@ -110,7 +115,7 @@ async fn forward_and_record(stream: ChatStream, mut recorder: Recorder, sink: Si
         };
         for chunk in batch {
             if let Chunk::Done { summary } = &chunk {
-                let told = Told {
+                let told = AnswerOutcome {
                     receipt: summary.receipt.clone(),
                     usage: summary.usage,
                     timings: summary.timings,
@@ -140,7 +145,7 @@ async fn forward_and_record(stream: ChatStream, mut recorder: Recorder, sink: Si
 }
 
 /// Saves the partial answer as failed, then sends the error.
-async fn failed(error: Error, recorder: Recorder, sink: Sink<Chunk>, guard: ActiveAnswerGuard) {
+async fn failed(error: Error, recorder: Recorder, sink: StreamSender<Chunk>, guard: ActiveAnswerGuard) {
     let state = MessageState::Failed {
         error: error.to_string(),
     };
@@ -156,7 +161,7 @@ async fn failed(error: Error, recorder: Recorder, sink: Sink<Chunk>, guard: Acti
 struct Recorder {
     archive: Arc<Archive>,
     answer: u64,
-    progress: Progress,
+    progress: AnswerDraft,
     /// When what is new must be on its way to the disk; unset where nothing is new.
     due: Option<Instant>,
     saving: Option<JoinHandle<()>>,
@@ -165,7 +170,7 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn new(archive: Arc<Archive>, answer: u64, progress: Progress) -> Self {
+    fn new(archive: Arc<Archive>, answer: u64, progress: AnswerDraft) -> Self {
         Self {
             archive,
             answer,
@@ -230,7 +235,7 @@ impl Recorder {
     }
 
     /// Writes all of it down, and how it ended.
-    async fn finish(mut self, state: MessageState, told: Option<Told>) -> Result<()> {
+    async fn finish(mut self, state: MessageState, told: Option<AnswerOutcome>) -> Result<()> {
         // A save that is still under way must not come after this.
         if let Some(saving) = self.saving.take() {
             let _ = saving.await;

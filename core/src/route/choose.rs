@@ -24,44 +24,48 @@
 use super::decision::{ConsentRequest, RouteDecision};
 use super::facts::{Facts, Needs};
 use super::policy::RoutingPolicy;
-use super::rules::preferred::{hurry, line_up, strained};
-use super::rules::{Candidate, Objection, Place, RULES, World, at_most, named, region, stays, wish};
+use super::rules::preferred::{device_strain, promote_faster, rank};
+use super::rules::{Candidate, CandidateSource, RULES, Rejection, RoutingContext, at_most, named, region, stays, wish};
 use crate::chat::{DataPolicy, Route, RouteRule, RouteTarget, RoutingMode, SkippedTarget};
 use crate::error::ErrorKind;
 
-/// Decides who answers.
+/// Makes the routing decision.
 pub fn choose(needs: &Needs, facts: &Facts, policy: &RoutingPolicy) -> RouteDecision {
-    let world = World { needs, facts, policy };
-    let mut out = Vec::new();
+    let context = RoutingContext { needs, facts, policy };
+    let mut rejected = Vec::new();
     let mut left = Vec::new();
-    for candidate in line_up(world, world.candidates()) {
-        match world.objection(&candidate) {
-            Some((rule, objection)) => out.push(Out {
+    for candidate in rank(context, context.candidates()) {
+        match context.rejection(&candidate) {
+            Some((rule, rejection)) => rejected.push(Rejected {
                 target: candidate.target,
                 rule,
-                objection,
+                rejection,
             }),
             None => left.push(candidate),
         }
     }
-    let hurried = if policy.prefer_fast { hurry(&mut left) } else { None };
+    let promoted = if policy.prefer_fast {
+        promote_faster(&mut left)
+    } else {
+        None
+    };
     let mut left = left.into_iter();
     let Some(first) = left.next() else {
-        return nowhere(world, out);
+        return no_route(context, rejected);
     };
     let rest = left.collect::<Vec<_>>();
-    let (rule, reason) = decided(world, &first, &rest, &out, hurried);
+    let (rule, reason) = decided(context, &first, &rest, &rejected, promoted);
 
-    let mut skipped: Vec<_> = out.into_iter().map(Out::skipped).collect();
+    let mut skipped: Vec<_> = rejected.into_iter().map(Rejected::into_skipped).collect();
     let mut then = Vec::new();
     for candidate in rest {
         if candidate.needs_consent {
-            let reason = "the person would have to agree first";
+            let reason = "the user would have to consent first";
             skipped.push(skip(candidate.target, RouteRule::Policy, reason.into()));
         } else if then.len() < FALLBACKS {
             then.push(candidate.target);
         } else {
-            let reason = format!("{} better places come first", FALLBACKS + 1);
+            let reason = format!("{} better targets come first", FALLBACKS + 1);
             skipped.push(skip(candidate.target, RouteRule::Preference, reason));
         }
     }
@@ -74,25 +78,25 @@ pub fn choose(needs: &Needs, facts: &Facts, policy: &RoutingPolicy) -> RouteDeci
         skipped,
         expected: first.expected,
     };
-    match first.place {
-        Place::Remote(remote) if first.needs_consent => RouteDecision::NeedsConsent {
-            question: question(route, &remote.data_policy, first.worst_usd),
+    match first.source {
+        CandidateSource::Remote(remote) if first.needs_consent => RouteDecision::NeedsConsent {
+            question: consent_request(route, &remote.data_policy, first.worst_usd),
         },
         _ => RouteDecision::Route { route },
     }
 }
 
 /// A rejected candidate.
-struct Out {
+struct Rejected {
     target: RouteTarget,
     /// Index of the rejecting rule in `RULES`.
     rule: usize,
-    objection: Objection,
+    rejection: Rejection,
 }
 
-impl Out {
-    fn skipped(self) -> SkippedTarget {
-        skip(self.target, RULES[self.rule].0, self.objection.reason)
+impl Rejected {
+    fn into_skipped(self) -> SkippedTarget {
+        skip(self.target, RULES[self.rule].0, self.rejection.reason)
     }
 }
 
@@ -102,13 +106,13 @@ fn skip(target: RouteTarget, rule: RouteRule, reason: String) -> SkippedTarget {
 
 /// The rule that decided for `first`, and the reason.
 fn decided(
-    world: World<'_>,
+    context: RoutingContext<'_>,
     first: &Candidate<'_>,
     rest: &[Candidate<'_>],
-    out: &[Out],
-    hurried: Option<String>,
+    rejected: &[Rejected],
+    promoted: Option<String>,
 ) -> (RouteRule, String) {
-    let needs = world.needs;
+    let needs = context.needs;
     if named(needs) {
         return (RouteRule::RequestedTarget, wish(needs));
     }
@@ -116,36 +120,40 @@ fn decided(
         return (RouteRule::OnDeviceOnly, why.to_owned());
     }
     if needs.mode == RoutingMode::OnlyInCloud {
-        return (RouteRule::Mode, "the request is for elsewhere only".to_owned());
+        return (RouteRule::Mode, "the request is for remote targets only".to_owned());
     }
-    if let Some(why) = hurried {
+    if let Some(why) = promoted {
         return (RouteRule::Preference, why);
     }
     let cloud_first = needs.mode == RoutingMode::PreferInCloud;
     if first.is_remote() == cloud_first {
-        let side = if cloud_first { "elsewhere" } else { "this device" };
+        let side = if cloud_first { "a remote target" } else { "this device" };
         return (RouteRule::Preference, format!("the request prefers {side}"));
     }
     if rest.iter().any(|other| other.is_remote() == cloud_first) {
-        let why = strained(world).unwrap_or_default();
-        return (RouteRule::Preference, format!("{why}, and nobody needs to be asked"));
+        let why = device_strain(context).unwrap_or_default();
+        return (RouteRule::Preference, format!("{why}, and no consent is needed"));
     }
-    match closest(out, |out| out.target.is_remote() == cloud_first) {
+    match closest(rejected, |out| out.target.is_remote() == cloud_first) {
         Some(out) => (
             RULES[out.rule].0,
-            format!("not `{}`: {}", out.target, out.objection.reason),
+            format!("not `{}`: {}", out.target, out.rejection.reason),
         ),
-        None => (RouteRule::NoCandidates, nobody(cloud_first).to_owned()),
+        None => (RouteRule::NoCandidates, no_candidates_reason(cloud_first).to_owned()),
     }
 }
 
 /// The rejected candidate that passed the most rules; of equals, the best ranked.
-fn closest(out: &[Out], among: impl Fn(&Out) -> bool) -> Option<&Out> {
+fn closest(rejected: &[Rejected], among: impl Fn(&Rejected) -> bool) -> Option<&Rejected> {
     // `max_by_key` takes the last of equals.
-    out.iter().rev().filter(|out| among(out)).max_by_key(|out| out.rule)
+    rejected
+        .iter()
+        .rev()
+        .filter(|out| among(out))
+        .max_by_key(|out| out.rule)
 }
 
-fn nobody(remote: bool) -> &'static str {
+fn no_candidates_reason(remote: bool) -> &'static str {
     if remote {
         "no provider is set up"
     } else {
@@ -153,7 +161,7 @@ fn nobody(remote: bool) -> &'static str {
     }
 }
 
-fn question(route: Route, terms: &DataPolicy, worst_usd: Option<f64>) -> ConsentRequest {
+fn consent_request(route: Route, terms: &DataPolicy, worst_usd: Option<f64>) -> ConsentRequest {
     let may = |may, what| format!("{} {what}", if may { "may" } else { "does not" });
     let price = match worst_usd {
         None => "at a price that is not known".to_owned(),
@@ -178,8 +186,8 @@ fn question(route: Route, terms: &DataPolicy, worst_usd: Option<f64>) -> Consent
     }
 }
 
-fn nowhere(world: World<'_>, out: Vec<Out>) -> RouteDecision {
-    let Some(last) = closest(&out, |_| true) else {
+fn no_route(context: RoutingContext<'_>, rejected: Vec<Rejected>) -> RouteDecision {
+    let Some(last) = closest(&rejected, |_| true) else {
         return RouteDecision::NoRoute {
             rule: RouteRule::NoCandidates,
             kind: ErrorKind::NotInstalled,
@@ -187,14 +195,17 @@ fn nowhere(world: World<'_>, out: Vec<Out>) -> RouteDecision {
             skipped: vec![],
         };
     };
-    let (rule, kind) = (RULES[last.rule].0, last.objection.kind);
-    let mut detail = format!("rule `{rule}` leaves nobody to answer: {}", said(last));
+    let (rule, kind) = (RULES[last.rule].0, last.rejection.kind);
+    let mut detail = format!(
+        "no target can answer; last rejected by rule `{rule}`: {}",
+        describe(last)
+    );
     if !by_request(last) {
         let remote = !last.target.is_remote();
         let side = if remote { "elsewhere" } else { "here" };
-        match closest(&out, |out| out.target.is_remote() == remote) {
-            Some(other) if !by_request(other) => detail += &format!("; {side}, {}", said(other)),
-            None if may_go(world.needs, remote) => detail += &format!("; {}", nobody(remote)),
+        match closest(&rejected, |out| out.target.is_remote() == remote) {
+            Some(other) if !by_request(other) => detail += &format!("; {side}, {}", describe(other)),
+            None if allows_side(context.needs, remote) => detail += &format!("; {}", no_candidates_reason(remote)),
             _ => {}
         }
     }
@@ -202,27 +213,27 @@ fn nowhere(world: World<'_>, out: Vec<Out>) -> RouteDecision {
         rule,
         kind,
         detail,
-        skipped: out.into_iter().map(Out::skipped).collect(),
+        skipped: rejected.into_iter().map(Rejected::into_skipped).collect(),
     }
 }
 
 /// Formats the reason of a rejection and its remedy.
-fn said(out: &Out) -> String {
-    let Objection { reason, remedy, .. } = &out.objection;
-    if by_request(out) {
+fn describe(rejected: &Rejected) -> String {
+    let Rejection { reason, remedy, .. } = &rejected.rejection;
+    if by_request(rejected) {
         format!("{reason}; {remedy}")
     } else {
-        format!("`{}` is out: {reason}; {remedy}", out.target)
+        format!("`{}` was rejected: {reason}; {remedy}", rejected.target)
     }
 }
 
 /// Whether the request itself excludes the candidate.
-fn by_request(out: &Out) -> bool {
+fn by_request(out: &Rejected) -> bool {
     [RouteRule::RequestedTarget, RouteRule::OnDeviceOnly, RouteRule::Mode].contains(&RULES[out.rule].0)
 }
 
 /// Whether the request allows targets on this side.
-fn may_go(needs: &Needs, remote: bool) -> bool {
+fn allows_side(needs: &Needs, remote: bool) -> bool {
     !named(needs)
         && if remote {
             stays(needs).is_none()

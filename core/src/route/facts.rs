@@ -44,7 +44,7 @@ pub struct TokenRange {
     pub high: u32,
 }
 
-/// The world as it is at the moment of a decision.
+/// The context as it is at the moment of a decision.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Facts {

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use super::provider_table::{known, known_models};
+use super::provider_table::{known_models, model_facts};
 use super::{LocalCandidate, RemoteCandidate, Speed, TokenRange, estimate};
 use crate::chat::{DataPolicy, RouteTarget};
 use crate::engine::remote::{ProviderKind, TokenPrice};
@@ -59,7 +59,7 @@ fn well_known() -> Vec<RemoteCandidate> {
     let of_kind = |kind: ProviderKind| known_models(kind).into_iter().map(move |model| (kind, model));
     let all = ProviderKind::ALL.into_iter().flat_map(of_kind);
     all.filter_map(|(kind, model)| {
-        let known = known(kind, model)?;
+        let known = model_facts(kind, model)?;
         Some(RemoteCandidate {
             provider: kind.name().to_owned(),
             model: model.to_owned(),

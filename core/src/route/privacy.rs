@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-pub use super::provider_table::{Known, default_model, known};
+pub use super::provider_table::{ModelFacts, default_model, model_facts};
 
 use super::policy::RoutingPolicy;
 use super::provider_table::entry;
@@ -54,7 +54,7 @@ pub fn upstreams(policy: &RoutingPolicy, providers: Option<&Value>) -> (Upstream
     }
     upstreams.only = providers.map_or(vec![], |document| providers_in(&policy.regions, document));
     if upstreams.only.is_empty() {
-        upstreams.only.push(NOBODY.to_owned());
+        upstreams.only.push(NO_PROVIDER.to_owned());
     } else {
         terms.region = policy.regions.join(",").to_uppercase();
         IN_REGIONS.clone_into(&mut terms.note);
@@ -129,7 +129,7 @@ fn slug(name: &str) -> String {
 }
 
 /// A slug that matches no provider: an empty list would mean no restriction.
-const NOBODY: &str = "nobody-in-these-regions";
+const NO_PROVIDER: &str = "nobody-in-these-regions";
 
 const IN_REGIONS: &str =
     "the model runs in these regions; OpenRouter itself takes the words in wherever its nearest edge is";

@@ -12,7 +12,7 @@ use crate::engine::remote::{ModelCapabilities, ProviderKind, TokenPrice};
 
 /// Built-in facts about a provider's model.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Known {
+pub struct ModelFacts {
     /// How good it is, on the scale of the file: billions of parameters, or a place among them.
     pub quality: f64,
     /// What it costs; at the dearest hour where that differs. Unset: no source says.
@@ -28,18 +28,18 @@ pub struct Known {
 }
 
 /// What is known of this model at this kind of provider.
-pub fn known(kind: ProviderKind, model: &str) -> Option<Known> {
+pub fn model_facts(kind: ProviderKind, model: &str) -> Option<ModelFacts> {
     let models = &entry(kind)?.models;
     let named = |id: &str| {
         let is = |model: &&Model| model.id == id || model.aliases.iter().any(|alias| alias == id);
         models.iter().find(is)
     };
     if let Some(model) = named(model) {
-        return Some(model.known());
+        return Some(model.model_facts());
     }
     // OpenRouter's `:free`, `:nitro` and so on are the same model at another price.
     let (base, _) = model.split_once(':').filter(|_| kind == ProviderKind::OpenRouter)?;
-    let mut known = named(base)?.known();
+    let mut known = named(base)?.model_facts();
     known.price = None;
     known.price_source.clear();
     known.price_note.clear();
@@ -66,14 +66,14 @@ pub(super) fn entry(kind: ProviderKind) -> Option<&'static Entry> {
 pub(super) struct Entry {
     default_model: Option<String>,
     /// Its own addresses.
-    pub(super) hosts: Vec<Place>,
+    pub(super) hosts: Vec<ProviderHost>,
     pub(super) terms: Terms,
     models: Vec<Model>,
 }
 
 /// An address, and the regions in which what is sent there is processed. Empty: not known.
 #[derive(Debug, Deserialize)]
-pub(super) struct Place {
+pub(super) struct ProviderHost {
     pub(super) host: String,
     pub(super) regions: Vec<String>,
 }
@@ -116,10 +116,10 @@ struct DatedPrice {
 }
 
 impl Model {
-    fn known(&self) -> Known {
+    fn model_facts(&self) -> ModelFacts {
         let text =
             |of: fn(&DatedPrice) -> &str| self.price.as_ref().map_or(String::new(), |price| of(price).to_owned());
-        Known {
+        ModelFacts {
             quality: self.quality,
             price: self.price.as_ref().map(|price| TokenPrice {
                 usd_in: price.usd_in,
@@ -190,10 +190,13 @@ mod tests {
         for kind in ProviderKind::ALL {
             assert_eq!(entry(kind).is_some(), kind.is_hosted(), "{kind:?}");
             if let Some(model) = default_model(kind) {
-                assert!(known(kind, model).is_some_and(|known| known.price.is_some()), "{model}");
+                assert!(
+                    model_facts(kind, model).is_some_and(|known| known.price.is_some()),
+                    "{model}"
+                );
             }
             for model in known_models(kind) {
-                let known = known(kind, model).expect("known");
+                let known = model_facts(kind, model).expect("known");
                 assert!(known.quality > 0.0 && known.context.is_some(), "{model}");
             }
         }
@@ -201,12 +204,15 @@ mod tests {
 
     #[test]
     fn a_model_is_known_by_its_names_and_its_variants_have_no_price_of_ours() {
-        let flash = known(ProviderKind::DeepSeek, "deepseek-flash").expect("known");
-        assert_eq!(known(ProviderKind::DeepSeek, "deepseek-v4-flash"), Some(flash.clone()));
+        let flash = model_facts(ProviderKind::DeepSeek, "deepseek-flash").expect("known");
+        assert_eq!(
+            model_facts(ProviderKind::DeepSeek, "deepseek-v4-flash"),
+            Some(flash.clone())
+        );
         assert!(flash.price_note.starts_with("peak"));
-        let free = known(ProviderKind::OpenRouter, "deepseek/deepseek-r1:free").expect("known");
+        let free = model_facts(ProviderKind::OpenRouter, "deepseek/deepseek-r1:free").expect("known");
         assert_eq!((free.price, free.quality), (None, 671.0));
-        assert_eq!(known(ProviderKind::Ollama, "deepseek-r1:7b"), None);
-        assert_eq!(known(ProviderKind::Groq, "deepseek-flash"), None);
+        assert_eq!(model_facts(ProviderKind::Ollama, "deepseek-r1:7b"), None);
+        assert_eq!(model_facts(ProviderKind::Groq, "deepseek-flash"), None);
     }
 }

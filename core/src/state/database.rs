@@ -31,7 +31,7 @@ pub(super) struct Database {
     reader: Mutex<Connection>,
     writer: Mutex<Connection>,
     /// Connection with `synchronous = NORMAL`: a commit survives a kill of the process, not a power loss.
-    promiser: Mutex<Connection>,
+    relaxed_writer: Mutex<Connection>,
 }
 
 impl Schema {
@@ -51,7 +51,7 @@ impl Database {
         std::fs::create_dir_all(directory).map_err(|e| Error::file(directory, "create", &e))?;
         let path = directory.join(schema.file);
         let mut writer = connect(&path, schema)?;
-        let version = migrate(&mut writer, schema).map_err(|e| told(&path, schema, &e))?;
+        let version = migrate(&mut writer, schema).map_err(|e| map_sqlite_error(&path, schema, &e))?;
         let known = schema.version();
         if version > known {
             return Err(Error::storage(format!(
@@ -60,15 +60,15 @@ impl Database {
                 path.display(),
             )));
         }
-        let (reader, promiser) = (connect(&path, schema)?, connect(&path, schema)?);
-        let relaxed = promiser.execute_batch("PRAGMA synchronous = NORMAL;");
-        relaxed.map_err(|e| told(&path, schema, &e))?;
+        let (reader, relaxed_writer) = (connect(&path, schema)?, connect(&path, schema)?);
+        let relaxed = relaxed_writer.execute_batch("PRAGMA synchronous = NORMAL;");
+        relaxed.map_err(|e| map_sqlite_error(&path, schema, &e))?;
         Ok(Self {
             path,
             schema,
             reader: Mutex::new(reader),
             writer: Mutex::new(writer),
-            promiser: Mutex::new(promiser),
+            relaxed_writer: Mutex::new(relaxed_writer),
         })
     }
 
@@ -79,47 +79,47 @@ impl Database {
 
     /// Runs a read transaction: a consistent snapshot.
     pub(super) fn read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
-        self.run(&self.reader, TransactionBehavior::Deferred, |transaction| {
+        self.transact(&self.reader, TransactionBehavior::Deferred, |transaction| {
             Ok(work(transaction)?)
         })
     }
 
     /// Like [`Self::read`], for work that may return an [`Error`].
-    pub(super) fn look<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>) -> Result<T> {
-        self.run(&self.reader, TransactionBehavior::Deferred, work)
+    pub(super) fn try_read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, TxError>) -> Result<T> {
+        self.transact(&self.reader, TransactionBehavior::Deferred, work)
     }
 
     /// Runs a write transaction: rolled back on an error, durable on return.
     pub(super) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
-        self.run(&self.writer, TransactionBehavior::Immediate, |transaction| {
+        self.transact(&self.writer, TransactionBehavior::Immediate, |transaction| {
             Ok(work(transaction)?)
         })
     }
 
     /// Like [`Self::write`], for work that may return an [`Error`].
-    pub(super) fn settle<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>) -> Result<T> {
-        self.run(&self.writer, TransactionBehavior::Immediate, work)
+    pub(super) fn try_write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, TxError>) -> Result<T> {
+        self.transact(&self.writer, TransactionBehavior::Immediate, work)
     }
 
     /// Brings everything from the log beside the file into the file, and empties the log.
     pub(super) fn checkpoint(&self) -> Result<()> {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let done = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        done.map_err(|e| told(&self.path, self.schema, &e))
+        done.map_err(|e| map_sqlite_error(&self.path, self.schema, &e))
     }
 
-    /// Like [`Self::settle`] but without an fsync, for reservations: survives a kill of the process at once, and a
+    /// Like [`Self::try_write`] but without an fsync, for reservations: survives a kill of the process at once, and a
     /// power loss from the next [`Self::write`] on. (A power loss ends the answer as well.) `BEGIN IMMEDIATE` excludes
     /// other writers from its reads on.
-    pub(super) fn decide<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>) -> Result<T> {
-        self.run(&self.promiser, TransactionBehavior::Immediate, work)
+    pub(super) fn try_write_relaxed<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, TxError>) -> Result<T> {
+        self.transact(&self.relaxed_writer, TransactionBehavior::Immediate, work)
     }
 
-    fn run<T>(
+    fn transact<T>(
         &self,
         connection: &Mutex<Connection>,
         behavior: TransactionBehavior,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, TxError>,
     ) -> Result<T> {
         // A panic in the middle rolled its transaction back: what it left is sound.
         let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
@@ -130,8 +130,8 @@ impl Database {
             Ok(result)
         };
         run().map_err(|refusal| match refusal {
-            Refusal::Told(error) => error,
-            Refusal::Sql(cause) => told(&self.path, self.schema, &cause),
+            TxError::Rejected(error) => error,
+            TxError::Sql(cause) => map_sqlite_error(&self.path, self.schema, &cause),
         })
     }
 }
@@ -139,35 +139,35 @@ impl Database {
 fn connect(path: &Path, schema: &Schema) -> Result<Connection> {
     // Not rusqlite's default flags: they would read a path that begins with `file:` as an address.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(|e| told(path, schema, &e))?;
-    set_up(&mut connection).map_err(|e| told(path, schema, &e))?;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(|e| map_sqlite_error(path, schema, &e))?;
+    set_up(&mut connection).map_err(|e| map_sqlite_error(path, schema, &e))?;
     Ok(connection)
 }
 
 /// Why a transaction failed.
 #[derive(Debug)]
-pub(crate) enum Refusal {
+pub(crate) enum TxError {
     /// SQLite failed.
     Sql(rusqlite::Error),
     /// The work returned an error.
-    Told(Error),
+    Rejected(Error),
 }
 
-impl From<rusqlite::Error> for Refusal {
+impl From<rusqlite::Error> for TxError {
     fn from(cause: rusqlite::Error) -> Self {
         Self::Sql(cause)
     }
 }
 
-impl From<Error> for Refusal {
+impl From<Error> for TxError {
     fn from(error: Error) -> Self {
-        Self::Told(error)
+        Self::Rejected(error)
     }
 }
 
 fn set_up(connection: &mut Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(PATIENCE)?;
-    write_ahead(connection)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    enable_wal(connection)?;
     // With FULL a commit is on the disk before it returns; `fullfsync` says on Apple's systems what fsync says elsewhere.
     connection.execute_batch(
         "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA foreign_keys = ON; \
@@ -176,12 +176,12 @@ fn set_up(connection: &mut Connection) -> rusqlite::Result<()> {
 }
 
 /// Enables WAL. Where the file system does not support it the journal mode stays unchanged: slower, but as safe.
-fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+fn enable_wal(connection: &Connection) -> rusqlite::Result<()> {
     let begun = Instant::now();
     loop {
         match connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0)) {
             // SQLite does not wait here while another process makes the same change for the first time.
-            Err(cause) if is_busy(&cause) && begun.elapsed() < PATIENCE => {
+            Err(cause) if is_busy(&cause) && begun.elapsed() < BUSY_TIMEOUT => {
                 std::thread::sleep(Duration::from_millis(5));
             }
             result => return result.map(|_| ()),
@@ -217,7 +217,7 @@ fn is_busy(cause: &rusqlite::Error) -> bool {
 }
 
 /// Maps a SQLite error.
-fn told(path: &Path, schema: &Schema, cause: &rusqlite::Error) -> Error {
+fn map_sqlite_error(path: &Path, schema: &Schema, cause: &rusqlite::Error) -> Error {
     let path = path.display();
     match cause.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Error::storage(format!(
@@ -239,4 +239,4 @@ fn told(path: &Path, schema: &Schema, cause: &rusqlite::Error) -> Error {
 }
 
 /// SQLite busy timeout.
-const PATIENCE: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -20,7 +20,7 @@ use std::time::SystemTime;
 use rusqlite::{Transaction, params};
 use serde::{Deserialize, Serialize};
 
-use super::database::Refusal;
+use super::database::TxError;
 use super::{State, seconds};
 use crate::chat::{CostSource, RouteTarget, TokenUsage};
 use crate::error::{Error, Result};
@@ -48,7 +48,7 @@ pub struct Reservation<'a> {
     pub usd: f64,
     /// What it has to fit into.
     pub caps: Caps,
-    /// The moment; its day and month are charged.
+    /// The from_unix_seconds; its day and month are charged.
     pub now: SystemTime,
 }
 
@@ -118,16 +118,16 @@ impl Ledger {
         let Reservation {
             target, purpose, usd, ..
         } = *reservation;
-        if !(0.0..=MOST_USD).contains(&usd) {
+        if !(0.0..=MAX_USD).contains(&usd) {
             return Err(Error::invalid_request(format!(
-                "{usd} US dollars cannot be reserved for one answer; give 0 to {MOST_USD}"
+                "{usd} US dollars cannot be reserved for one answer; give 0 to {MAX_USD}"
             )));
         }
         let nanos = nanos(usd);
         let now = seconds(reservation.now);
-        let (provider, model) = place(target);
-        self.state.decide(|file| {
-            check(file, &reservation.caps, nanos, now)?;
+        let (provider, model) = target_columns(target);
+        self.state.try_write_relaxed(|file| {
+            check_caps(file, &reservation.caps, nanos, now)?;
             file.execute(
                 "INSERT INTO ledger (at, provider, model, purpose, reserved) VALUES (?1, ?2, ?3, ?4, ?5)",
                 params![now, provider, model, purpose, nanos],
@@ -148,7 +148,7 @@ impl Ledger {
             CostSource::Estimated => "estimated",
             CostSource::Unknown => "unknown",
         };
-        self.end(entry, |file| {
+        self.close_entry(entry, |file| {
             file.execute(
                 "UPDATE ledger SET charged = ?2, source = ?3, prompt_tokens = ?4, cached_tokens = ?5,
                  completion_tokens = ?6, reasoning_tokens = ?7 WHERE id = ?1 AND charged IS NULL",
@@ -170,7 +170,7 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::settle`].
     pub fn release(&self, entry: EntryId) -> Result<()> {
-        self.end(entry, |file| {
+        self.close_entry(entry, |file| {
             file.execute("DELETE FROM ledger WHERE id = ?1 AND charged IS NULL", [entry.0])
         })
     }
@@ -248,7 +248,11 @@ impl Ledger {
         })
     }
 
-    fn end(&self, entry: EntryId, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<usize>) -> Result<()> {
+    fn close_entry(
+        &self,
+        entry: EntryId,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<usize>,
+    ) -> Result<()> {
         match self.state.write(work)? {
             0 => Err(Error::internal(format!("ledger entry {} is not open", entry.0))),
             _ => Ok(()),
@@ -271,7 +275,7 @@ impl Caps {
     }
 }
 
-fn check(file: &Transaction<'_>, caps: &Caps, asked: i64, now: i64) -> Result<(), Refusal> {
+fn check_caps(file: &Transaction<'_>, caps: &Caps, asked: i64, now: i64) -> Result<(), TxError> {
     let (day, month) = counted(file, now)?;
     let limits = [
         (caps.request, 0, "one request", "shorten the request or raise its limit"),
@@ -286,7 +290,7 @@ fn check(file: &Transaction<'_>, caps: &Caps, asked: i64, now: i64) -> Result<()
     for (cap, spent, of_what, remedy) in limits {
         let Some(cap) = cap else { continue };
         if spent.saturating_add(asked) > nanos(cap) {
-            return Err(Refusal::Told(Error::blocked(format!(
+            return Err(TxError::Rejected(Error::blocked(format!(
                 "this answer can cost {} and {} of the {} for {of_what} are spent or reserved; {remedy}",
                 format_dollars(usd(asked), Rounding::Up),
                 format_dollars(usd(spent), Rounding::Up),
@@ -310,7 +314,7 @@ fn counted(file: &Transaction<'_>, now: i64) -> rusqlite::Result<(i64, i64)> {
     Ok((since("start of day", "+1 day")?, since("start of month", "+1 month")?))
 }
 
-fn place(target: &RouteTarget) -> (Option<&str>, &str) {
+fn target_columns(target: &RouteTarget) -> (Option<&str>, &str) {
     match target {
         RouteTarget::Local { model } => (None, model),
         RouteTarget::Remote { provider, model } => (Some(provider), model),
@@ -321,17 +325,17 @@ fn place(target: &RouteTarget) -> (Option<&str>, &str) {
 /// To the nearest nano-dollar, within what a row may hold, so that no sum of rows overflows.
 fn nanos(usd: f64) -> i64 {
     // The cast makes 0 of what is no number.
-    (usd.clamp(0.0, MOST_USD) * NANOS).round() as i64
+    (usd.clamp(0.0, MAX_USD) * NANOS_PER_USD).round() as i64
 }
 
 fn usd(nanos: i64) -> f64 {
-    nanos as f64 / NANOS
+    nanos as f64 / NANOS_PER_USD
 }
 
-const NANOS: f64 = 1e9;
+const NANOS_PER_USD: f64 = 1e9;
 
 /// More than one answer ever costs; what claims more is a mistake.
-const MOST_USD: f64 = 1e6;
+const MAX_USD: f64 = 1e6;
 
 #[cfg(test)]
 mod tests {
@@ -342,7 +346,7 @@ mod tests {
         for usd in [f64::NAN, -1.0, f64::NEG_INFINITY] {
             assert_eq!(nanos(usd), 0);
         }
-        assert_eq!(nanos(f64::INFINITY), nanos(MOST_USD));
+        assert_eq!(nanos(f64::INFINITY), nanos(MAX_USD));
         assert_eq!(nanos(0.07), 70_000_000);
     }
 }

@@ -28,9 +28,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::Transaction;
 
-pub(crate) use archive::Told;
-pub use archive::{Archive, Asking, Progress, Turn};
-pub(crate) use database::Refusal;
+pub(crate) use archive::AnswerOutcome;
+pub use archive::{AnswerDraft, Archive, PendingAnswer, Turn};
+pub(crate) use database::TxError;
 use database::{Database, Schema};
 pub use ledger::{Caps, EntryId, Ledger, Left, Reservation, SpendingGroup, SpendingRow};
 
@@ -62,8 +62,8 @@ impl State {
 
     /// Write transaction without an fsync, for reservations: survives a kill of the process at once, and a power loss
     /// from the next [`State::write`] on. (A power loss ends the answer as well.)
-    pub(crate) fn decide<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Refusal>) -> Result<T> {
-        self.0.decide(work)
+    pub(crate) fn try_write_relaxed<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, TxError>) -> Result<T> {
+        self.0.try_write_relaxed(work)
     }
 
     /// The day of a moment in UTC, as `2026-11-22`. The file's own calendar, so that the ledger's days are the same.
@@ -83,7 +83,7 @@ pub(crate) fn seconds(moment: SystemTime) -> i64 {
 }
 
 /// Inverse of [`seconds`].
-fn moment(seconds: i64) -> SystemTime {
+fn from_unix_seconds(seconds: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
 }
 

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{State, moment, seconds};
+use super::{State, from_unix_seconds, seconds};
 use crate::engine::remote::{ProviderSettings, RemoteModel};
 use crate::error::{Error, Result};
 
@@ -95,7 +95,7 @@ impl State {
             )
             .optional()
         })?;
-        Ok(row.and_then(|(json, at)| Some((serde_json::from_str(&json).ok()?, moment(at)))))
+        Ok(row.and_then(|(json, at)| Some((serde_json::from_str(&json).ok()?, from_unix_seconds(at)))))
     }
 }
 

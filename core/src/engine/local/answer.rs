@@ -16,7 +16,7 @@ use crate::chat::{
 };
 use crate::engine::Job;
 use crate::error::{Error, Result};
-use crate::stream::Sink;
+use crate::stream::StreamSender;
 
 /// Runs the job. Always finishes the sink, with `Done` or an error.
 pub(super) fn run_job(settings: &LocalSettings, loaded: &mut Option<LoadedModel>, job: Job) {
@@ -57,11 +57,11 @@ fn generate(
     settings: &LocalSettings,
     loaded: &mut Option<LoadedModel>,
     mut request: ChatRequest,
-    sink: &Sink<Chunk>,
+    sink: &StreamSender<Chunk>,
     requested_at: Instant,
     stats: &mut AnswerStats,
 ) -> Result<StopReason> {
-    if sink.cancel().is_raised() {
+    if sink.cancel().is_cancelled() {
         return Ok(StopReason::Cancelled);
     }
     let (loaded, load_ms) = match load::ensure_loaded(settings, loaded, sink.cancel()) {
@@ -153,7 +153,7 @@ struct DecodeLoop<'a> {
     sampler: &'a mut Sampler,
     reply: ReplyAssembler,
     preserved: Vec<Token>,
-    sink: &'a Sink<Chunk>,
+    sink: &'a StreamSender<Chunk>,
     requested_at: Instant,
 }
 
@@ -162,7 +162,7 @@ impl DecodeLoop<'_> {
         let mut chunks = Vec::new();
         let mut first: Option<Instant> = None;
         let stop = loop {
-            if self.sink.cancel().is_raised() {
+            if self.sink.cancel().is_cancelled() {
                 break StopReason::Cancelled;
             }
             let token = self.loaded.session.sample(self.sampler)?;

@@ -19,7 +19,7 @@ use super::text::StopWords;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::model::MemoryEstimate;
-use crate::stream::Cancel;
+use crate::stream::CancelToken;
 
 /// What to measure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,7 +114,7 @@ pub(super) fn run_bench(
     options: &BenchOptions,
     left: &dyn Fn() -> bool,
 ) -> Result<BenchReport> {
-    let (loaded, load_ms) = match load::ensure_loaded(settings, loaded, &Cancel::default()) {
+    let (loaded, load_ms) = match load::ensure_loaded(settings, loaded, &CancelToken::default()) {
         Ok(ready) => ready,
         Err(LoadError::Failed(error)) => return Err(error),
         Err(LoadError::Cancelled) => return Err(Error::internal("loading ended though nobody cancelled it")),

@@ -11,7 +11,7 @@ use super::settings::LocalSettings;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::model::{self, FitOptions, FitReport, FitVerdict};
-use crate::stream::Cancel;
+use crate::stream::CancelToken;
 
 /// A model in memory, with the conversation that its KV cache holds.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl From<Error> for LoadError {
 pub(super) fn ensure_loaded<'a>(
     settings: &LocalSettings,
     loaded: &'a mut Option<LoadedModel>,
-    cancel: &Cancel,
+    cancel: &CancelToken,
 ) -> Result<(&'a mut LoadedModel, f64), LoadError> {
     let mut load_ms = 0.0;
     if loaded.is_none() {
@@ -56,7 +56,7 @@ pub(super) fn ensure_loaded<'a>(
     }
 }
 
-fn load_model(settings: &LocalSettings, cancel: &Cancel) -> Result<LoadedModel, LoadError> {
+fn load_model(settings: &LocalSettings, cancel: &CancelToken) -> Result<LoadedModel, LoadError> {
     let options = FitOptions {
         context: settings.context,
         cache_type: settings.cache_type,
@@ -71,7 +71,7 @@ fn load_model(settings: &LocalSettings, cancel: &Cancel) -> Result<LoadedModel, 
         load_mode: fit.load.into(),
         gpu_layers: -1,
     };
-    let model = match Model::load(&settings.path, &params, &mut |_| !cancel.is_raised()) {
+    let model = match Model::load(&settings.path, &params, &mut |_| !cancel.is_cancelled()) {
         Ok(model) => model,
         Err(nearside_llama::LlamaError::Cancelled) => return Err(LoadError::Cancelled),
         Err(error) => return Err(map_llama_error(error).into()),

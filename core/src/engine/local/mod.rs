@@ -30,7 +30,7 @@ pub use settings::LocalSettings;
 
 use super::{Engine, Job};
 use crate::error::{Error, Result};
-use crate::stream::Cancel;
+use crate::stream::CancelToken;
 use bench::{BenchOptions, BenchReport};
 use load::LoadedModel;
 
@@ -38,8 +38,8 @@ use load::LoadedModel;
 #[derive(Debug)]
 pub struct LocalEngine {
     queue: SyncSender<EngineCommand>,
-    /// Cancel tokens of all queued and running jobs.
-    active_jobs: Arc<Mutex<Vec<Cancel>>>,
+    /// CancelToken tokens of all queued and running jobs.
+    active_jobs: Arc<Mutex<Vec<CancelToken>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -102,7 +102,7 @@ impl LocalEngine {
 
     fn cancel_all(&self) {
         for cancel in lock(&self.active_jobs).iter() {
-            cancel.raise();
+            cancel.cancel();
         }
     }
 }
@@ -130,7 +130,7 @@ impl Engine for LocalEngine {
     }
 }
 
-fn run_worker(settings: &LocalSettings, work: &Receiver<EngineCommand>, active_jobs: &Mutex<Vec<Cancel>>) {
+fn run_worker(settings: &LocalSettings, work: &Receiver<EngineCommand>, active_jobs: &Mutex<Vec<CancelToken>>) {
     let mut loaded: Option<LoadedModel> = None;
     for work in work {
         match work {
@@ -161,7 +161,7 @@ fn run_worker(settings: &LocalSettings, work: &Receiver<EngineCommand>, active_j
     }
 }
 
-fn remove_job(active_jobs: &Mutex<Vec<Cancel>>, cancel: &Cancel) {
+fn remove_job(active_jobs: &Mutex<Vec<CancelToken>>, cancel: &CancelToken) {
     lock(active_jobs).retain(|other| !other.same_as(cancel));
 }
 

@@ -25,7 +25,7 @@ pub(super) async fn answer(connection: &Connection, mut job: Job) {
     let cancel = job.sink.cancel().clone();
     let ended = tokio::select! {
         biased;
-        () = cancel.wait() => Ok(StopReason::Cancelled),
+        () = cancel.cancelled() => Ok(StopReason::Cancelled),
         ended = run_with_retries(connection, &job, &mut assembler) => ended,
     };
     // The connection is closed by now, whichever of the two it was.

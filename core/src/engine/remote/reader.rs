@@ -12,7 +12,7 @@ use super::frames::{Frames, Framing};
 use super::timeouts::Timeouts;
 use crate::chat::{Chunk, RequestLimits, StopReason};
 use crate::error::{Error, Result};
-use crate::stream::Sink;
+use crate::stream::StreamSender;
 
 /// Reads one streamed response.
 pub(super) struct ResponseReader<'a> {
@@ -32,7 +32,7 @@ impl ResponseReader<'_> {
         &self,
         bodies: impl Bodies<Item = Result<Bytes, ()>>,
         assembler: &mut AnswerAssembler,
-        sink: &Sink<Chunk>,
+        sink: &StreamSender<Chunk>,
     ) -> Result<StopReason, AttemptError> {
         let mut bodies = std::pin::pin!(bodies);
         let mut frames = Frames::new(self.framing);
@@ -87,7 +87,7 @@ impl ResponseReader<'_> {
         &self,
         bodies: impl Bodies<Item = Result<Bytes, ()>>,
         assembler: &mut AnswerAssembler,
-        sink: &Sink<Chunk>,
+        sink: &StreamSender<Chunk>,
     ) -> Result<StopReason, AttemptError> {
         let mut bodies = std::pin::pin!(bodies);
         let deadline = self.end.min(self.sent + self.timeouts.first_data);
@@ -119,7 +119,7 @@ impl ResponseReader<'_> {
         events: &mut Vec<String>,
         chunks: &mut Vec<Chunk>,
         assembler: &mut AnswerAssembler,
-        sink: &Sink<Chunk>,
+        sink: &StreamSender<Chunk>,
     ) -> Result<Option<StopReason>, AttemptError> {
         let mut deltas = Vec::new();
         let mut failed = None;
@@ -159,13 +159,13 @@ impl ResponseReader<'_> {
         &self,
         chunks: &mut Vec<Chunk>,
         assembler: &mut AnswerAssembler,
-        sink: &Sink<Chunk>,
+        sink: &StreamSender<Chunk>,
     ) -> Result<(), AttemptError> {
         for chunk in chunks.drain(..) {
             assembler.visible = true;
             if !sink.send(chunk).await {
                 // Cancelled: the `select!` in `answer` is about to drop this future.
-                sink.cancel().wait().await;
+                sink.cancel().cancelled().await;
             }
         }
         Ok(())

@@ -23,7 +23,7 @@ use super::hub::{Hub, Ranges, Remote};
 use super::store::{InstalledModel, Partial, Store, Verified, blocking};
 use crate::error::{Error, Result};
 use crate::net::url::redact_url;
-use crate::stream::{Cancel, Sink, Stream};
+use crate::stream::{CancelToken, Stream, StreamSender};
 
 /// Events of a download.
 pub type DownloadStream = Stream<DownloadEvent>;
@@ -73,7 +73,7 @@ pub struct ResolvedFile {
 }
 
 /// Downloads a model into the store and sends events to `sink`. Ends when the consumer cancels or drops the stream.
-pub async fn download_model(hub: &Hub, store: &Store, reference: &ModelRef, sink: Sink<DownloadEvent>) {
+pub async fn download_model(hub: &Hub, store: &Store, reference: &ModelRef, sink: StreamSender<DownloadEvent>) {
     match fetch_model(hub, store, reference, &sink).await {
         Ok(model) => sink.finish(Ok(DownloadEvent::Installed { model })),
         Err(DownloadError::Failed(error)) => sink.finish(Err(error)),
@@ -97,7 +97,7 @@ async fn fetch_model(
     hub: &Hub,
     store: &Store,
     reference: &ModelRef,
-    sink: &Sink<DownloadEvent>,
+    sink: &StreamSender<DownloadEvent>,
 ) -> Result<InstalledModel, DownloadError> {
     let cancel = sink.cancel();
     reference.validate()?;
@@ -151,7 +151,7 @@ async fn transfer(
     remote: &Remote,
     partial: &mut Partial,
     hasher: &Hasher,
-    sink: &Sink<DownloadEvent>,
+    sink: &StreamSender<DownloadEvent>,
 ) -> Result<(), DownloadError> {
     let cancel = sink.cancel();
     let total = remote.size_bytes;
@@ -269,7 +269,7 @@ fn resolved(name: &str, url: &str, size_bytes: u64, sha256: Option<&str>) -> Dow
     }
 }
 
-async fn emit(sink: &Sink<DownloadEvent>, event: DownloadEvent) -> Result<(), DownloadError> {
+async fn emit(sink: &StreamSender<DownloadEvent>, event: DownloadEvent) -> Result<(), DownloadError> {
     if sink.send(event).await {
         Ok(())
     } else {
@@ -278,10 +278,10 @@ async fn emit(sink: &Sink<DownloadEvent>, event: DownloadEvent) -> Result<(), Do
 }
 
 /// Returns the output of `work`, or `Cancelled` if the consumer cancels first.
-async fn or_cancelled<T>(cancel: &Cancel, work: impl Future<Output = T>) -> Result<T, DownloadError> {
+async fn or_cancelled<T>(cancel: &CancelToken, work: impl Future<Output = T>) -> Result<T, DownloadError> {
     tokio::select! {
         biased;
-        () = cancel.wait() => Err(DownloadError::Cancelled),
+        () = cancel.cancelled() => Err(DownloadError::Cancelled),
         done = work => Ok(done),
     }
 }

@@ -2,16 +2,16 @@
 //!
 //! A capability that is not published rejects no candidate; it only ranks it lower (see [`super::preferred`]).
 
-use super::{Candidate, Objection, Place, World};
+use super::{Candidate, CandidateSource, Rejection, RoutingContext};
 use crate::error::ErrorKind;
 
 /// `able`: context, then tools, pictures, schema and web search.
-pub(super) fn able(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objection> {
-    let needs = world.needs;
-    let (context, prompt, most) = match candidate.place {
+pub(super) fn able(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
+    let needs = context.needs;
+    let (context, prompt, most) = match candidate.source {
         // The engine counts exactly before it answers, at no cost: only what cannot fit is taken out beforehand.
-        Place::Local(local) => (Some(local.context), needs.prompt.low, "at least"),
-        Place::Remote(remote) => (remote.context, needs.prompt.high, "up to"),
+        CandidateSource::Local(local) => (Some(local.context), needs.prompt.low, "at least"),
+        CandidateSource::Remote(remote) => (remote.context, needs.prompt.high, "up to"),
     };
     let answer = needs.completion.high.min(SHORT_ANSWER);
     if let Some(context) = context
@@ -21,7 +21,7 @@ pub(super) fn able(world: World<'_>, candidate: &Candidate<'_>) -> Option<Object
             "its context of {context} tokens is too small for a prompt of {most} {prompt} and an answer of {answer}"
         );
         let remedy = "shorten the conversation, or choose a model with a larger context";
-        return Some(Objection::new(ErrorKind::InvalidRequest, reason, remedy));
+        return Some(Rejection::new(ErrorKind::InvalidRequest, reason, remedy));
     }
     let can = candidate.abilities()?;
     let lacks = [
@@ -38,7 +38,7 @@ pub(super) fn able(world: World<'_>, candidate: &Candidate<'_>) -> Option<Object
     ];
     let (_, reason) = lacks.into_iter().find(|(lacks, _)| *lacks)?;
     let remedy = "choose a model that can, or ask without";
-    Some(Objection::new(ErrorKind::Unsupported, reason, remedy))
+    Some(Rejection::new(ErrorKind::Unsupported, reason, remedy))
 }
 
 /// Tokens that must be left for an answer to be worth starting, unless the request wants a shorter one still.

@@ -3,13 +3,13 @@
 //! Doubt counts against a place here, too: where there is a cap, a price that is not known, or is no number, is too much,
 //! and so is any price where what was spent is no number.
 
-use super::{Candidate, Objection, World};
+use super::{Candidate, Rejection, RoutingContext};
 use crate::error::ErrorKind;
 use crate::format::{Rounding, format_dollars};
 
 /// `affordable`: the request's own cap, then the policy's for a request, a day and a month. What is free always passes.
-pub(super) fn affordable(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objection> {
-    let (needs, policy, spent) = (world.needs, world.policy, world.facts.spent);
+pub(super) fn affordable(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
+    let (needs, policy, spent) = (context.needs, context.policy, context.facts.spent);
     if candidate.worst_usd == Some(0.0) {
         return None;
     }
@@ -24,7 +24,7 @@ pub(super) fn affordable(world: World<'_>, candidate: &Candidate<'_>) -> Option<
         let Some(worst) = candidate.worst_usd else {
             let reason = "its price is not known, and there is a cap on cost";
             let remedy = "choose a model with a published price, or lift the cap";
-            return Some(Objection::new(ErrorKind::Blocked, reason, remedy));
+            return Some(Rejection::new(ErrorKind::Blocked, reason, remedy));
         };
         let left = left(cap, spent.unwrap_or(0.0));
         (worst > left).then(|| {
@@ -45,7 +45,7 @@ pub(super) fn affordable(world: World<'_>, candidate: &Candidate<'_>) -> Option<
                 ),
             };
             let remedy = "ask for a shorter answer, choose a cheaper model, or raise the cap";
-            Objection::new(ErrorKind::Blocked, reason, remedy)
+            Rejection::new(ErrorKind::Blocked, reason, remedy)
         })
     })
 }

@@ -4,7 +4,7 @@
 //! (see `DataPolicy::unknown`). Self-hosted servers are in every region and need no consent, but a policy may exclude
 //! them by name.
 
-use super::{Candidate, Objection, Place, World};
+use super::{Candidate, CandidateSource, Rejection, RoutingContext};
 use crate::chat::{DataPolicy, RouteTarget, Sensitivity};
 use crate::error::ErrorKind;
 use crate::route::facts::RemoteCandidate;
@@ -12,12 +12,12 @@ use crate::route::policy::{ConsentPolicy, RoutingPolicy};
 
 /// `allowed`: providers in and out, regions, retention, training, and a consent that was refused for good. Where consent
 /// is only missing the candidate stays, marked with `needs_consent`.
-pub(super) fn allowed(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objection> {
-    let Place::Remote(remote) = candidate.place else {
+pub(super) fn allowed(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
+    let CandidateSource::Remote(remote) = candidate.source else {
         return None;
     };
-    let (policy, provider, terms) = (world.policy, &remote.provider, &remote.data_policy);
-    let out = |reason: String, remedy| Some(Objection::new(ErrorKind::Blocked, reason, remedy));
+    let (policy, provider, terms) = (context.policy, &remote.provider, &remote.data_policy);
+    let out = |reason: String, remedy| Some(Rejection::new(ErrorKind::Blocked, reason, remedy));
     // Deny lists match case-insensitively, allow lists exactly: a typo must never widen access.
     if policy.never.iter().any(|name| name.eq_ignore_ascii_case(provider)) {
         return out(
@@ -50,7 +50,7 @@ pub(super) fn allowed(world: World<'_>, candidate: &Candidate<'_>) -> Option<Obj
             "choose a provider that does not, or set `allow_training` in the policy",
         );
     }
-    let personal = world.needs.sensitivity == Sensitivity::Personal;
+    let personal = context.needs.sensitivity == Sensitivity::Personal;
     if personal && policy.consent == ConsentPolicy::Refused && !terms.is_own() {
         return out(
             "the person refused to let personal words leave the device".into(),
@@ -61,10 +61,10 @@ pub(super) fn allowed(world: World<'_>, candidate: &Candidate<'_>) -> Option<Obj
 }
 
 /// Whether the person must be asked before words go there.
-pub(super) fn needs_consent(world: World<'_>, remote: &RemoteCandidate, target: &RouteTarget) -> bool {
-    world.needs.sensitivity == Sensitivity::Personal
-        && world.policy.consent == ConsentPolicy::Ask
-        && world.needs.consent.as_ref() != Some(target)
+pub(super) fn needs_consent(context: RoutingContext<'_>, remote: &RemoteCandidate, target: &RouteTarget) -> bool {
+    context.needs.sensitivity == Sensitivity::Personal
+        && context.policy.consent == ConsentPolicy::Ask
+        && context.needs.consent.as_ref() != Some(target)
         && !remote.data_policy.is_own()
 }
 

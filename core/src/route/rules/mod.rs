@@ -1,6 +1,6 @@
 //! The rules that take candidates out, and the candidates as the rules see them.
 //!
-//! A rule is a function from the world and one candidate to an objection, or none. The rules stand in [`RULES`] in the
+//! A rule is a function from the context and one candidate to an rejection, or none. The rules stand in [`RULES`] in the
 //! order in which they are asked; the first that objects takes the candidate out and is the one that is named. Which
 //! candidate is better than which is another question: see [`preferred`].
 
@@ -24,7 +24,7 @@ pub(super) use requested::{named, stays, wish};
 
 /// Input of a routing decision.
 #[derive(Clone, Copy)]
-pub(super) struct World<'a> {
+pub(super) struct RoutingContext<'a> {
     pub(super) needs: &'a Needs,
     pub(super) facts: &'a Facts,
     pub(super) policy: &'a RoutingPolicy,
@@ -33,7 +33,7 @@ pub(super) struct World<'a> {
 /// A candidate, with values that several rules use.
 pub(super) struct Candidate<'a> {
     pub(super) target: RouteTarget,
-    pub(super) place: Place<'a>,
+    pub(super) source: CandidateSource<'a>,
     /// The content is personal, the target is a third party, and the user has not consented yet.
     pub(super) needs_consent: bool,
     /// Maximum cost in US dollars. Unset if the price is unknown or invalid.
@@ -43,13 +43,13 @@ pub(super) struct Candidate<'a> {
 
 /// Source of a candidate.
 #[derive(Clone, Copy)]
-pub(super) enum Place<'a> {
+pub(super) enum CandidateSource<'a> {
     Local(&'a LocalCandidate),
     Remote(&'a RemoteCandidate),
 }
 
 /// Why a candidate is rejected.
-pub(super) struct Objection {
+pub(super) struct Rejection {
     /// For a person to read.
     pub(super) reason: String,
     /// The error of a chat that fails because of it.
@@ -58,12 +58,12 @@ pub(super) struct Objection {
     pub(super) remedy: &'static str,
 }
 
-/// A rule: its name, and a function that returns an objection or `None`.
-pub(super) type Rule = (RouteRule, fn(World<'_>, &Candidate<'_>) -> Option<Objection>);
+/// A rule: its name, and a function that returns an rejection or `None`.
+pub(super) type Rule = (RouteRule, fn(RoutingContext<'_>, &Candidate<'_>) -> Option<Rejection>);
 
 /// The rules, in order.
 pub(super) const RULES: [Rule; 8] = [
-    (RouteRule::RequestedTarget, requested::asked),
+    (RouteRule::RequestedTarget, requested::requested_target),
     (RouteRule::OnDeviceOnly, requested::stay_here),
     (RouteRule::Mode, requested::mode),
     (RouteRule::Capability, able::able),
@@ -73,12 +73,12 @@ pub(super) const RULES: [Rule; 8] = [
     (RouteRule::Memory, reachable::fits),
 ];
 
-impl<'a> World<'a> {
+impl<'a> RoutingContext<'a> {
     /// Everybody who could answer, in the order of the facts.
     pub(super) fn candidates(self) -> Vec<Candidate<'a>> {
         let locals = self.facts.locals.iter().map(|local| Candidate {
             target: RouteTarget::of_local(local),
-            place: Place::Local(local),
+            source: CandidateSource::Local(local),
             needs_consent: false,
             worst_usd: Some(0.0),
             expected: estimate::expected_here(&local.speed, self.needs),
@@ -89,7 +89,7 @@ impl<'a> World<'a> {
                 needs_consent: allowed::needs_consent(self, remote, &target),
                 worst_usd: estimate::cost(remote, self.needs.prompt.high, self.needs.completion.high),
                 expected: estimate::expected_there(remote, self.needs),
-                place: Place::Remote(remote),
+                source: CandidateSource::Remote(remote),
                 target,
             }
         });
@@ -97,27 +97,27 @@ impl<'a> World<'a> {
     }
 
     /// The place in [`RULES`] of the first rule that objects, and what it has to say.
-    pub(super) fn objection(self, candidate: &Candidate<'_>) -> Option<(usize, Objection)> {
-        let object = |(at, (_, rule)): (usize, &Rule)| rule(self, candidate).map(|objection| (at, objection));
+    pub(super) fn rejection(self, candidate: &Candidate<'_>) -> Option<(usize, Rejection)> {
+        let object = |(at, (_, rule)): (usize, &Rule)| rule(self, candidate).map(|rejection| (at, rejection));
         RULES.iter().enumerate().find_map(object)
     }
 }
 
 impl Candidate<'_> {
     pub(super) fn is_remote(&self) -> bool {
-        matches!(self.place, Place::Remote(_))
+        matches!(self.source, CandidateSource::Remote(_))
     }
 
     /// Its capabilities. Unset if not published.
     fn abilities(&self) -> Option<ModelCapabilities> {
-        match self.place {
-            Place::Local(local) => Some(local.abilities),
-            Place::Remote(remote) => remote.abilities,
+        match self.source {
+            CandidateSource::Local(local) => Some(local.abilities),
+            CandidateSource::Remote(remote) => remote.abilities,
         }
     }
 }
 
-impl Objection {
+impl Rejection {
     fn new(kind: ErrorKind, reason: impl Into<String>, remedy: &'static str) -> Self {
         Self {
             reason: reason.into(),

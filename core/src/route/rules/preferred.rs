@@ -9,7 +9,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Candidate, Place, World};
+use super::{Candidate, CandidateSource, RoutingContext};
 use crate::chat::RoutingMode;
 use crate::device::ThermalState;
 use crate::route::estimate;
@@ -27,31 +27,31 @@ struct Rank {
 }
 
 /// Ranks the candidates, best first.
-pub(in crate::route) fn line_up<'a>(world: World<'_>, candidates: Vec<Candidate<'a>>) -> Vec<Candidate<'a>> {
-    let strained = strained(world).is_some();
-    let rank = |candidate| (Rank::of(world, strained, &candidate), candidate);
+pub(in crate::route) fn rank<'a>(context: RoutingContext<'_>, candidates: Vec<Candidate<'a>>) -> Vec<Candidate<'a>> {
+    let device_strain = device_strain(context).is_some();
+    let rank = |candidate| (Rank::of(context, device_strain, &candidate), candidate);
     let mut ranked: Vec<_> = candidates.into_iter().map(rank).collect();
     ranked.sort_unstable_by(|(rank, a), (other, b)| rank.cmp(other).then_with(|| a.target.cmp(&b.target)));
     ranked.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
 impl Rank {
-    fn of(world: World<'_>, strained: bool, candidate: &Candidate<'_>) -> Self {
-        let (quality, is_default) = match candidate.place {
-            Place::Local(local) => (local.quality, false),
-            Place::Remote(remote) => (remote.quality, remote.is_default),
+    fn of(context: RoutingContext<'_>, device_strain: bool, candidate: &Candidate<'_>) -> Self {
+        let (quality, is_default) = match candidate.source {
+            CandidateSource::Local(local) => (local.quality, false),
+            CandidateSource::Remote(remote) => (remote.quality, remote.is_default),
         };
         let last = |figure: Option<f64>| figure.unwrap_or(f64::INFINITY);
         Self {
-            side: match (world.needs.mode, candidate.is_remote()) {
+            side: match (context.needs.mode, candidate.is_remote()) {
                 (RoutingMode::PreferInCloud | RoutingMode::OnlyInCloud, true) => 0,
-                (_, true) if strained && !candidate.needs_consent => 0,
+                (_, true) if device_strain && !candidate.needs_consent => 0,
                 (_, false) => 1,
                 (_, true) => 2,
             },
-            was_not_agreed: world.needs.consent.as_ref() != Some(&candidate.target),
+            was_not_agreed: context.needs.consent.as_ref() != Some(&candidate.target),
             is_not_default: !is_default,
-            doubt: doubt(world, candidate),
+            doubt: doubt(context, candidate),
             quality: if quality.is_nan() { 0.0 } else { 0.0 - quality },
             total_ms: last(candidate.expected.total_ms),
             cost_usd: last(candidate.expected.cost_usd),
@@ -69,8 +69,8 @@ impl Rank {
 }
 
 /// How sure it is that the candidate does what the request needs, and what it wishes for; less is better.
-fn doubt(world: World<'_>, candidate: &Candidate<'_>) -> (bool, u8) {
-    let wanted = world.needs.abilities;
+fn doubt(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> (bool, u8) {
+    let wanted = context.needs.abilities;
     let needed = wanted.tools || wanted.images || wanted.json_schema || wanted.web_search;
     let wish = match candidate.abilities() {
         _ if !wanted.reasoning => 0,
@@ -82,9 +82,9 @@ fn doubt(world: World<'_>, candidate: &Candidate<'_>) -> (bool, u8) {
 }
 
 /// Why local inference should be avoided (heat, power saving, battery); `None` if there is no reason or no choice.
-pub(in crate::route) fn strained(world: World<'_>) -> Option<String> {
-    let device = &world.facts.device;
-    if world.needs.mode != RoutingMode::PreferOnDevice {
+pub(in crate::route) fn device_strain(context: RoutingContext<'_>) -> Option<String> {
+    let device = &context.facts.device;
+    if context.needs.mode != RoutingMode::PreferOnDevice {
         None
     } else if device.heat >= ThermalState::Critical {
         Some("the device is too hot".to_owned())
@@ -99,7 +99,7 @@ pub(in crate::route) fn strained(world: World<'_>) -> Option<String> {
 /// With `prefer_fast`: while the first candidate is slow and another is expected to be at least twice as fast, moves
 /// that one to the front. Never promotes a candidate that needs consent over one that does not. Returns the reason if
 /// the order changed.
-pub(in crate::route) fn hurry(candidates: &mut [Candidate<'_>]) -> Option<String> {
+pub(in crate::route) fn promote_faster(candidates: &mut [Candidate<'_>]) -> Option<String> {
     let mut why = None;
     // Ends: the expected total at least halves each time.
     while let Some((first, others)) = candidates.split_first()
@@ -123,9 +123,9 @@ pub(in crate::route) fn hurry(candidates: &mut [Candidate<'_>]) -> Option<String
 
 /// Whether waiting for it is a trial, as far as it was measured.
 fn is_slow(candidate: &Candidate<'_>) -> bool {
-    let speed = match candidate.place {
-        Place::Local(local) => local.speed,
-        Place::Remote(remote) => remote.speed,
+    let speed = match candidate.source {
+        CandidateSource::Local(local) => local.speed,
+        CandidateSource::Remote(remote) => remote.speed,
     };
     candidate
         .expected

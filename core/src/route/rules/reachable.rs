@@ -2,30 +2,30 @@
 //!
 //! A server of the person's own may be this machine, so being offline says nothing about it.
 
-use super::{Candidate, Objection, Place, World};
+use super::{Candidate, CandidateSource, Rejection, RoutingContext};
 use crate::device::{Connectivity, ThermalState};
 use crate::error::ErrorKind;
 use crate::model::FitVerdict;
 
 /// `reachable`: network, key, circuit, and models that were switched off.
-pub(super) fn reachable(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objection> {
-    let Place::Remote(remote) = candidate.place else {
+pub(super) fn reachable(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
+    let CandidateSource::Remote(remote) = candidate.source else {
         return None;
     };
     let provider = &remote.provider;
-    let network = world.facts.device.network;
+    let network = context.facts.device.network;
     if network == Connectivity::Offline && !remote.data_policy.is_own() {
         let remedy = "connect it, or install a model that can answer here";
-        return Some(Objection::new(ErrorKind::Network, "the device is offline", remedy));
+        return Some(Rejection::new(ErrorKind::Network, "the device is offline", remedy));
     }
-    if network == Connectivity::Metered && !world.policy.allow_metered {
+    if network == Connectivity::Metered && !context.policy.allow_metered {
         let reason = "the connection costs by the byte, and the policy does not allow that";
         let remedy = "connect over another network, or set `allow_metered` in the policy";
-        return Some(Objection::new(ErrorKind::Blocked, reason, remedy));
+        return Some(Rejection::new(ErrorKind::Blocked, reason, remedy));
     }
     if !remote.has_key {
         let reason = format!("no key is set for `{provider}`");
-        return Some(Objection::new(
+        return Some(Rejection::new(
             ErrorKind::Unauthorized,
             reason,
             "set the provider's key",
@@ -33,23 +33,23 @@ pub(super) fn reachable(world: World<'_>, candidate: &Candidate<'_>) -> Option<O
     }
     if remote.circuit_open {
         let reason = format!("`{provider}` failed again and again just now");
-        return Some(Objection::new(ErrorKind::Provider, reason, "try again in a minute"));
+        return Some(Rejection::new(ErrorKind::Provider, reason, "try again in a minute"));
     }
     // A time of day may follow the date.
     let day = |text: &'_ str| text.get(..10).unwrap_or(text).to_owned();
     let retires = remote.retires.as_deref().filter(|date| !date.is_empty()).map(day)?;
-    (retires <= world.facts.today).then(|| {
+    (retires <= context.facts.today).then(|| {
         let reason = format!("it was switched off on {retires}");
-        Objection::new(ErrorKind::Unsupported, reason, "choose a newer model")
+        Rejection::new(ErrorKind::Unsupported, reason, "choose a newer model")
     })
 }
 
 /// `fits`: the verdict now; a model that is tight needs a device at ease.
-pub(super) fn fits(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objection> {
-    let Place::Local(local) = candidate.place else {
+pub(super) fn fits(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
+    let CandidateSource::Local(local) = candidate.source else {
         return None;
     };
-    let device = &world.facts.device;
+    let device = &context.facts.device;
     let reason = match local.verdict {
         FitVerdict::Fits => return None,
         FitVerdict::TooLarge => "it needs more memory than there is now",
@@ -59,5 +59,5 @@ pub(super) fn fits(world: World<'_>, candidate: &Candidate<'_>) -> Option<Object
         FitVerdict::Tight => return None,
     };
     let remedy = "free memory, or install a smaller model";
-    Some(Objection::new(ErrorKind::TooLarge, reason, remedy))
+    Some(Rejection::new(ErrorKind::TooLarge, reason, remedy))
 }

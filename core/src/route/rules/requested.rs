@@ -3,14 +3,14 @@
 //! A requested model or provider is never replaced silently: everything else is rejected. Without a provider, a model
 //! name matches the installed model and every remote model of that id.
 
-use super::{Candidate, Objection, World};
+use super::{Candidate, Rejection, RoutingContext};
 use crate::chat::{RouteTarget, RoutingMode, Sensitivity};
 use crate::error::ErrorKind;
 use crate::route::facts::Needs;
 
 /// `asked`: rejects every target that the request does not name. A tool loop names the target it began on.
-pub(super) fn asked(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objection> {
-    let needs = world.needs;
+pub(super) fn requested_target(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
+    let needs = context.needs;
     if let Some(pinned) = &needs.pinned {
         let (kind, remedy) = match pinned {
             RouteTarget::Local { .. } => (
@@ -22,7 +22,7 @@ pub(super) fn asked(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objec
                 "set that provider up again, or start the turn anew",
             ),
         };
-        return (candidate.target != *pinned).then(|| Objection::new(kind, wish(needs), remedy));
+        return (candidate.target != *pinned).then(|| Rejection::new(kind, wish(needs), remedy));
     }
     let (provider, model) = match &candidate.target {
         RouteTarget::Local { model } => (None, Some(model)),
@@ -47,16 +47,16 @@ pub(super) fn asked(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objec
             "name a model that a provider which is set up offers",
         ),
     };
-    Some(Objection::new(kind, wish(needs), remedy))
+    Some(Rejection::new(kind, wish(needs), remedy))
 }
 
 /// `stay-here`: remote candidates go, the person's own servers too.
-pub(super) fn stay_here(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objection> {
-    let why = stays(world.needs).filter(|_| candidate.is_remote())?;
-    let sensitive = world.needs.sensitivity == Sensitivity::Sensitive;
-    let (kind, remedy) = match world.needs.mode {
+pub(super) fn stay_here(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
+    let why = stays(context.needs).filter(|_| candidate.is_remote())?;
+    let sensitive = context.needs.sensitivity == Sensitivity::Sensitive;
+    let (kind, remedy) = match context.needs.mode {
         RoutingMode::OnlyInCloud => (ErrorKind::Blocked, NEITHER),
-        _ if world.facts.locals.is_empty() && !named(world.needs) => (
+        _ if context.facts.locals.is_empty() && !named(context.needs) => (
             ErrorKind::NotInstalled,
             "no model is installed here: download one first",
         ),
@@ -69,21 +69,21 @@ pub(super) fn stay_here(world: World<'_>, candidate: &Candidate<'_>) -> Option<O
             "choose another `mode`, or a model that is installed here",
         ),
     };
-    Some(Objection::new(kind, why, remedy))
+    Some(Rejection::new(kind, why, remedy))
 }
 
 /// `mode`: local candidates go where the request is for elsewhere only.
-pub(super) fn mode(world: World<'_>, candidate: &Candidate<'_>) -> Option<Objection> {
-    if world.needs.mode != RoutingMode::OnlyInCloud || candidate.is_remote() {
+pub(super) fn mode(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
+    if context.needs.mode != RoutingMode::OnlyInCloud || candidate.is_remote() {
         return None;
     }
-    let remedy = match world.needs.sensitivity {
+    let remedy = match context.needs.sensitivity {
         Sensitivity::Sensitive => NEITHER,
-        _ if world.facts.remotes.is_empty() => "set up a provider, or choose another `mode`",
+        _ if context.facts.remotes.is_empty() => "set up a provider, or choose another `mode`",
         _ => "choose another `mode`",
     };
     let reason = "the request is for elsewhere only";
-    Some(Objection::new(ErrorKind::Blocked, reason, remedy))
+    Some(Rejection::new(ErrorKind::Blocked, reason, remedy))
 }
 
 /// Whether the request names who should answer.

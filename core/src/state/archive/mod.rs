@@ -31,12 +31,12 @@ use std::time::SystemTime;
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-pub use tree::{Asking, Turn};
+pub use tree::{PendingAnswer, Turn};
 
-use super::database::{Database, Refusal, Schema};
+use super::database::{Database, Schema, TxError};
 use crate::chat::{
     ContentPart, ConversationSettings, ConversationSummary, MessageState, Receipt, StoredCitation, Timings, TokenUsage,
-    first_words,
+    excerpt,
 };
 use crate::error::{Error, Result};
 
@@ -46,7 +46,7 @@ pub struct Archive(Database);
 
 /// Content of an answer so far.
 #[derive(Debug, Clone, Default)]
-pub struct Progress {
+pub struct AnswerDraft {
     /// Its words.
     pub text: String,
     /// What was thought.
@@ -63,7 +63,7 @@ pub struct Progress {
 
 /// Receipt and statistics of a finished answer.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Told {
+pub(crate) struct AnswerOutcome {
     pub(crate) receipt: Receipt,
     pub(crate) usage: TokenUsage,
     pub(crate) timings: Timings,
@@ -84,7 +84,7 @@ impl Archive {
     /// `Storage`, `Busy`.
     pub fn create(&self, settings: &ConversationSettings) -> Result<ConversationSummary> {
         let (settings, now) = (json(settings)?, now_ms());
-        self.0.settle(|file| {
+        self.0.try_write(|file| {
             file.execute(
                 "INSERT INTO conversation (created_at, updated_at, settings) VALUES (?1, ?1, ?2)",
                 params![now, settings],
@@ -104,7 +104,7 @@ impl Archive {
                 "SELECT {COLUMNS} FROM conversation WHERE deleted_at IS NULL
                  ORDER BY pinned DESC, updated_at DESC, id DESC LIMIT ?1 OFFSET ?2"
             ))?
-            .query_map(params![limit, offset], line)?
+            .query_map(params![limit, offset], summary_from_row)?
             .collect()
         })
     }
@@ -115,7 +115,7 @@ impl Archive {
     /// `InvalidRequest` if there is none of that id; `Storage`, `Busy`.
     pub fn rename(&self, id: u64, title: Option<&str>) -> Result<()> {
         let title = title.map(str::trim).filter(|title| !title.is_empty());
-        let title = title.map(|title| title.chars().take(LONGEST_TITLE).collect::<String>());
+        let title = title.map(|title| title.chars().take(MAX_TITLE_CHARS).collect::<String>());
         self.change(id, "UPDATE conversation SET title = ?2 WHERE id = ?1", &title)
     }
 
@@ -179,9 +179,9 @@ impl Archive {
     ///
     /// # Errors
     /// `Storage`, `Busy`.
-    pub fn save(&self, answer: u64, progress: &Progress) -> Result<()> {
+    pub fn save(&self, answer: u64, progress: &AnswerDraft) -> Result<()> {
         let progress = Columns::of(progress)?;
-        self.0.decide(|file| Ok(progress.write(file, key(answer)?)?))
+        self.0.try_write_relaxed(|file| Ok(progress.write(file, key(answer)?)?))
     }
 
     /// Says how an answer ended, with all of it.
@@ -191,14 +191,14 @@ impl Archive {
     pub(crate) fn finish(
         &self,
         answer: u64,
-        progress: &Progress,
+        progress: &AnswerDraft,
         state: &MessageState,
-        told: Option<&Told>,
+        told: Option<&AnswerOutcome>,
     ) -> Result<()> {
         let columns = Columns::of(progress)?;
         let (state, told) = (json(state)?, told.map(json).transpose()?);
-        let preview = first_words(&progress.text, LONGEST_PREVIEW);
-        self.0.settle(|file| {
+        let preview = excerpt(&progress.text, MAX_PREVIEW_CHARS);
+        self.0.try_write(|file| {
             let answer = key(answer)?;
             columns.write(file, answer)?;
             file.execute(
@@ -217,7 +217,7 @@ impl Archive {
 
     fn change(&self, id: u64, statement: &str, value: &dyn rusqlite::ToSql) -> Result<()> {
         self.0
-            .settle(|file| match file.execute(statement, params![key(id)?, value])? {
+            .try_write(|file| match file.execute(statement, params![key(id)?, value])? {
                 0 => Err(unknown(id).into()),
                 _ => Ok(()),
             })
@@ -226,13 +226,13 @@ impl Archive {
 
 /// What of an answer is a column.
 struct Columns<'a> {
-    progress: &'a Progress,
+    progress: &'a AnswerDraft,
     parts: String,
     citations: String,
 }
 
 impl<'a> Columns<'a> {
-    fn of(progress: &'a Progress) -> Result<Self> {
+    fn of(progress: &'a AnswerDraft) -> Result<Self> {
         Ok(Self {
             progress,
             parts: json(&progress.parts)?,
@@ -241,7 +241,7 @@ impl<'a> Columns<'a> {
     }
 
     fn write(&self, file: &Transaction<'_>, answer: i64) -> rusqlite::Result<()> {
-        let Progress {
+        let AnswerDraft {
             text,
             reasoning,
             reasoning_ms,
@@ -266,15 +266,15 @@ impl<'a> Columns<'a> {
 }
 
 /// The line of a conversation.
-fn summary(file: &Transaction<'_>, id: i64) -> Result<ConversationSummary, Refusal> {
+fn summary(file: &Transaction<'_>, id: i64) -> Result<ConversationSummary, TxError> {
     let found = file
         .prepare_cached(&format!("SELECT {COLUMNS} FROM conversation WHERE id = ?1"))?
-        .query_row([id], line)
+        .query_row([id], summary_from_row)
         .optional()?;
     found.ok_or_else(|| unknown(id.unsigned_abs()).into())
 }
 
-fn line(row: &Row<'_>) -> rusqlite::Result<ConversationSummary> {
+fn summary_from_row(row: &Row<'_>) -> rusqlite::Result<ConversationSummary> {
     let settings: String = row.get(7)?;
     Ok(ConversationSummary {
         id: row.get::<_, i64>(0)?.unsigned_abs(),
@@ -311,8 +311,8 @@ fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-const LONGEST_TITLE: usize = 200;
-const LONGEST_PREVIEW: usize = 140;
+const MAX_TITLE_CHARS: usize = 200;
+const MAX_PREVIEW_CHARS: usize = 140;
 
 const COLUMNS: &str = "id, coalesce(title, opening), pinned, created_at, updated_at, messages, preview, settings";
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{Transaction, params};
 
 use super::nodes::{Node, branch, nodes};
-use super::{Archive, Refusal, Told, key, summary};
+use super::{AnswerOutcome, Archive, TxError, key, summary};
 use crate::chat::{ContentPart, Conversation, MessageRole, MessageState, StoredMessage};
 use crate::error::{Error, Result};
 
@@ -15,8 +15,8 @@ impl Archive {
     ///
     /// # Errors
     /// `InvalidRequest` if there is none of that id; `Storage`.
-    pub fn read(&self, conversation: u64) -> Result<Conversation> {
-        self.0.look(|file| {
+    pub fn load_conversation(&self, conversation: u64) -> Result<Conversation> {
+        self.0.try_read(|file| {
             let id = key(conversation)?;
             let summary = summary(file, id)?;
             let nodes = nodes(file, id)?;
@@ -32,7 +32,7 @@ impl Archive {
 }
 
 /// These messages, in this order, without their versions.
-pub(super) fn messages(file: &Transaction<'_>, path: &[i64]) -> Result<Vec<StoredMessage>, Refusal> {
+pub(super) fn messages(file: &Transaction<'_>, path: &[i64]) -> Result<Vec<StoredMessage>, TxError> {
     let mut statement = file.prepare_cached(
         "SELECT id, role, text, reasoning, reasoning_ms, parts, citations, created_at, state, told, left_out
          FROM message WHERE id = ?1",
@@ -65,14 +65,14 @@ pub(super) fn messages(file: &Transaction<'_>, path: &[i64]) -> Result<Vec<Store
             ))
         });
         let (mut message, role, parts, citations, state, told) = row?;
-        message.role = understood(&role)?;
-        message.parts = understood(&parts)?;
-        message.citations = understood(&citations)?;
+        message.role = parse_stored(&role)?;
+        message.parts = parse_stored(&parts)?;
+        message.citations = parse_stored(&citations)?;
         if let Some(state) = state {
-            message.state = understood(&state)?;
+            message.state = parse_stored(&state)?;
         }
         // Written by a newer library, a receipt may hold what this one cannot read; the words are worth more.
-        if let Some(Told {
+        if let Some(AnswerOutcome {
             receipt,
             usage,
             timings,
@@ -87,7 +87,7 @@ pub(super) fn messages(file: &Transaction<'_>, path: &[i64]) -> Result<Vec<Store
 }
 
 /// Puts the bytes of pictures where they belong.
-fn pictures(file: &Transaction<'_>, message: i64, parts: &mut [ContentPart]) -> Result<(), Refusal> {
+fn pictures(file: &Transaction<'_>, message: i64, parts: &mut [ContentPart]) -> Result<(), TxError> {
     let mut place = 0_i64;
     for part in parts {
         if let ContentPart::Image { data, .. } = part {
@@ -112,7 +112,7 @@ fn versions(nodes: &[Node]) -> HashMap<u64, Vec<u64>> {
         .collect()
 }
 
-fn understood<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Refusal> {
+fn parse_stored<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, TxError> {
     serde_json::from_str(text).map_err(|_| {
         Error::storage("a message was written by a newer version of this library, or is damaged; update the app").into()
     })

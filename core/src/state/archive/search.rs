@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::snippet::{Query, snippet};
-use super::{Archive, COLUMNS, line};
+use super::{Archive, COLUMNS, summary_from_row};
 use crate::chat::{ConversationSummary, SearchHit};
 use crate::error::Result;
 
@@ -97,7 +97,7 @@ fn summary(file: &Transaction<'_>, id: i64) -> rusqlite::Result<Option<Conversat
     file.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM conversation WHERE id = ?1 AND deleted_at IS NULL"
     ))?
-    .query_row([id], line)
+    .query_row([id], summary_from_row)
     .optional()
 }
 

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::nodes::{Node, branch, nodes};
-use super::{Archive, LONGEST_PREVIEW, Progress, Refusal, json, key, now_ms, reading, summary, unknown};
+use super::{AnswerDraft, Archive, MAX_PREVIEW_CHARS, TxError, json, key, now_ms, reading, summary, unknown};
 use crate::chat::{
-    ChatMessage, ContentPart, ConversationSettings, MessageRole, MessageState, StoredMessage, first_words, history,
+    ChatMessage, ContentPart, ConversationSettings, MessageRole, MessageState, StoredMessage, excerpt, prompt_messages,
 };
 use crate::error::{Error, Result};
 
@@ -24,7 +24,7 @@ pub enum Turn {
         with: Vec<ChatMessage>,
     },
     /// A new version of an answer.
-    Again {
+    Regenerate {
         /// The answer.
         message: u64,
     },
@@ -34,13 +34,13 @@ pub enum Turn {
 
 /// An inserted answer that is not generated yet.
 #[derive(Debug, Clone)]
-pub struct Asking {
+pub struct PendingAnswer {
     /// Its id.
     pub answer: u64,
     /// Prompt messages: the branch before it and the new messages, without the system prompt of `settings`.
     pub history: Vec<ChatMessage>,
     /// Its content so far, if it is resumed.
-    pub progress: Progress,
+    pub progress: AnswerDraft,
     /// What the conversation is asked with.
     pub settings: ConversationSettings,
 }
@@ -50,28 +50,26 @@ impl Archive {
     ///
     /// # Errors
     /// `InvalidRequest` if there is no such conversation or message, or nothing to resume; `Storage`, `Busy`.
-    pub fn begin(&self, conversation: u64, turn: &Turn) -> Result<Asking> {
-        self.0.settle(|file| {
+    pub fn begin(&self, conversation: u64, turn: &Turn) -> Result<PendingAnswer> {
+        self.0.try_write(|file| {
             let id = key(conversation)?;
             let settings = summary(file, id)?.settings;
             let nodes = nodes(file, id)?;
             if let Turn::Resume = turn {
                 return resume(file, &branch(&nodes), settings);
             }
-            let (before, new) = place(file, &nodes, turn)?;
+            let (before, new) = resolve_turn(file, &nodes, turn)?;
             let mut path = ancestry(&nodes, before);
-            show(file, id, &nodes, &path)?;
+            select_branch(file, id, &nodes, &path)?;
             let mut last = before;
             for message in new {
                 let next = insert(file, id, last, message)?;
                 path.push(next);
                 last = Some(next);
             }
-            let history = history(&reading::messages(file, &path)?);
+            let history = prompt_messages(&reading::messages(file, &path)?);
             if history.is_empty() {
-                return Err(
-                    Error::invalid_request("nothing was said; `messages` needs the words of the person").into(),
-                );
+                return Err(Error::invalid_request("`messages` is empty; add a user message").into());
             }
             let answer = insert(
                 file,
@@ -83,11 +81,11 @@ impl Archive {
                 },
             )?;
             path.push(answer);
-            head(file, id, &path)?;
-            Ok(Asking {
+            refresh_summary(file, id, &path)?;
+            Ok(PendingAnswer {
                 answer: answer.unsigned_abs(),
                 history,
-                progress: Progress::default(),
+                progress: AnswerDraft::default(),
                 settings,
             })
         })
@@ -98,11 +96,11 @@ impl Archive {
     /// # Errors
     /// As [`Self::begin`].
     pub fn preview(&self, conversation: u64, new: &[ChatMessage]) -> Result<(Vec<ChatMessage>, ConversationSettings)> {
-        self.0.look(|file| {
+        self.0.try_read(|file| {
             let id = key(conversation)?;
             let settings = summary(file, id)?.settings;
             let path = branch(&nodes(file, id)?);
-            let mut told = history(&reading::messages(file, &path)?);
+            let mut told = prompt_messages(&reading::messages(file, &path)?);
             told.extend_from_slice(new);
             Ok((told, settings))
         })
@@ -112,29 +110,29 @@ impl Archive {
     ///
     /// # Errors
     /// `InvalidRequest` if there is none of that id; `Storage`, `Busy`.
-    pub fn choose(&self, conversation: u64, message: u64) -> Result<()> {
-        self.0.settle(|file| {
+    pub fn select_version(&self, conversation: u64, message: u64) -> Result<()> {
+        self.0.try_write(|file| {
             let (id, message) = (key(conversation)?, key(message)?);
             let before = nodes(file, id)?;
             if !before.iter().any(|node| node.id == message) {
                 return Err(unknown(message.unsigned_abs()).into());
             }
-            show(file, id, &before, &ancestry(&before, Some(message)))?;
-            head(file, id, &branch(&nodes(file, id)?))
+            select_branch(file, id, &before, &ancestry(&before, Some(message)))?;
+            refresh_summary(file, id, &branch(&nodes(file, id)?))
         })
     }
 }
 
 /// Resolves a turn to the parent of its first message and the messages to insert. Fails for an unknown message.
-fn place<'a>(
+fn resolve_turn<'a>(
     file: &Transaction<'_>,
     nodes: &[Node],
     turn: &'a Turn,
-) -> Result<(Option<i64>, &'a [ChatMessage]), Refusal> {
+) -> Result<(Option<i64>, &'a [ChatMessage]), TxError> {
     let (message, role, new): (u64, MessageRole, &[ChatMessage]) = match turn {
         Turn::Next(new) => return Ok((branch(nodes).last().copied(), new)),
         Turn::Edit { message, with } => (*message, MessageRole::User, with),
-        Turn::Again { message } => (*message, MessageRole::Assistant, &[]),
+        Turn::Regenerate { message } => (*message, MessageRole::Assistant, &[]),
         Turn::Resume => return Err(Error::internal("an answer that is resumed has its place").into()),
     };
     let at = key(message)?;
@@ -146,26 +144,26 @@ fn place<'a>(
     match said.first() {
         Some(said) if said.role == role => Ok((node.before, new)),
         _ => Err(Error::invalid_request(match role {
-            MessageRole::User => "only what the person said can be edited; ask for another version of an answer",
-            _ => "only an answer can be given anew; edit what the person said",
+            MessageRole::User => "only a user message can be edited; regenerate an answer instead",
+            _ => "only an answer can be regenerated; edit a user message instead",
         })
         .into()),
     }
 }
 
 /// Opens the last answer again.
-fn resume(file: &Transaction<'_>, path: &[i64], settings: ConversationSettings) -> Result<Asking, Refusal> {
-    let nothing = || Error::invalid_request("there is no answer that could go on; send a message");
+fn resume(file: &Transaction<'_>, path: &[i64], settings: ConversationSettings) -> Result<PendingAnswer, TxError> {
+    let nothing = || Error::invalid_request("there is no answer to resume; send a message");
     let mut said = reading::messages(file, path)?;
     let last = said
         .pop()
         .filter(|last| last.role == MessageRole::Assistant)
         .ok_or_else(nothing)?;
     file.execute("UPDATE message SET state = NULL WHERE id = ?1", [key(last.id)?])?;
-    Ok(Asking {
+    Ok(PendingAnswer {
         answer: last.id,
-        history: history(&said),
-        progress: Progress {
+        history: prompt_messages(&said),
+        progress: AnswerDraft {
             text: last.text,
             reasoning: last.reasoning,
             reasoning_ms: last.reasoning_ms,
@@ -183,7 +181,7 @@ fn insert(
     conversation: i64,
     before: Option<i64>,
     message: &ChatMessage,
-) -> Result<i64, Refusal> {
+) -> Result<i64, TxError> {
     file.prepare_cached("UPDATE message SET shown = 0 WHERE conversation = ?1 AND before IS ?2 AND shown = 1")?
         .execute(params![conversation, before])?;
     let (mut text, mut reasoning) = (String::new(), String::new());
@@ -234,7 +232,7 @@ fn insert(
 }
 
 /// Updates the summary row (title, preview, count) from the selected branch.
-fn head(file: &Transaction<'_>, conversation: i64, path: &[i64]) -> Result<(), Refusal> {
+fn refresh_summary(file: &Transaction<'_>, conversation: i64, path: &[i64]) -> Result<(), TxError> {
     let text = |id: Option<&i64>| -> rusqlite::Result<String> {
         let Some(id) = id else { return Ok(String::new()) };
         let found = file
@@ -245,12 +243,12 @@ fn head(file: &Transaction<'_>, conversation: i64, path: &[i64]) -> Result<(), R
     };
     let mut preview = String::new();
     for id in path.iter().rev() {
-        preview = first_words(&text(Some(id))?, LONGEST_PREVIEW);
+        preview = excerpt(&text(Some(id))?, MAX_PREVIEW_CHARS);
         if !preview.is_empty() {
             break;
         }
     }
-    let opening = first_words(&text(path.first())?, OPENING);
+    let opening = excerpt(&text(path.first())?, MAX_OPENING_CHARS);
     file.prepare_cached(
         "UPDATE conversation SET messages = ?2, preview = ?3, opening = ?4, updated_at = ?5 WHERE id = ?1",
     )?
@@ -272,7 +270,7 @@ fn ancestry(nodes: &[Node], last: Option<i64>) -> Vec<i64> {
 }
 
 /// Selects these nodes among their siblings.
-fn show(file: &Transaction<'_>, conversation: i64, nodes: &[Node], path: &[i64]) -> Result<(), Refusal> {
+fn select_branch(file: &Transaction<'_>, conversation: i64, nodes: &[Node], path: &[i64]) -> Result<(), TxError> {
     for node in nodes.iter().filter(|node| !node.shown && path.contains(&node.id)) {
         file.execute(
             "UPDATE message SET shown = (id = ?3) WHERE conversation = ?1 AND before IS ?2",
@@ -290,4 +288,4 @@ fn join(text: &mut String, more: &str) {
 }
 
 /// Maximum characters of a generated title.
-const OPENING: usize = 60;
+const MAX_OPENING_CHARS: usize = 60;
