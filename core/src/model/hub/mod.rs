@@ -25,6 +25,7 @@ pub(crate) use error::HubError;
 use error::header_text;
 pub(crate) use listing::has_label;
 use listing::{TreeEntry, select_file};
+use range::ContentRange;
 pub(crate) use range::Ranges;
 
 use super::reference::{HubFile, ModelRef};
@@ -180,9 +181,9 @@ impl Hub {
                     .await
                     .map_err(|failure| failure.error)?;
                 sha256 = sha256.or(response.file.sha256.clone());
-                if let (None, Some(told)) = (&commit, response.file.commit.clone()) {
-                    url = self.file_url(repo, &told, &path)?;
-                    commit = Some(told);
+                if let (None, Some(pinned)) = (&commit, response.file.commit.clone()) {
+                    url = self.file_url(repo, &pinned, &path)?;
+                    commit = Some(pinned);
                 }
                 match size.or(response.file.size) {
                     Some(size) => size,
@@ -205,7 +206,7 @@ impl Hub {
         let malformed = |_| Error::invalid_request(format!("the address `{}` is malformed", redact_url(address)));
         let url = Url::parse(address).map_err(malformed)?;
         let (size_bytes, response) = self.fetch_size(&url).await?;
-        let headers = response.response.headers();
+        let headers = response.http.headers();
         let version = header_text(headers, "etag").or(header_text(headers, "last-modified"));
         let name = url.path_segments().and_then(|mut parts| parts.next_back());
         Ok(Remote {
@@ -258,13 +259,13 @@ impl Hub {
 
     /// Fetches size and headers of a file at its final address, for servers without the hub's API.
     async fn fetch_size(&self, url: &Url) -> Result<(u64, HubResponse)> {
-        let told = |response: &HubResponse| {
-            let length = header_text(response.response.headers(), "content-length");
+        let announced = |response: &HubResponse| {
+            let length = header_text(response.http.headers(), "content-length");
             response.file.size.or(length.and_then(|length| length.parse().ok()))
         };
         match self.send_head(url, Follow::All).await {
             Ok(response) => {
-                if let Some(size) = told(&response).filter(|size| *size > 0) {
+                if let Some(size) = announced(&response).filter(|size| *size > 0) {
                     return Ok((size, response));
                 }
             }
@@ -281,11 +282,9 @@ impl Hub {
             })
             .await
             .map_err(|failure| failure.error)?;
-        let range = header_text(response.response.headers(), "content-range");
-        let total = range
-            .and_then(range::ContentRange::from_header)
-            .and_then(|span| span.total);
-        let whole = (response.response.status() == 200).then(|| told(&response)).flatten();
+        let range = header_text(response.http.headers(), "content-range");
+        let total = range.and_then(ContentRange::from_header).and_then(|range| range.total);
+        let whole = (response.http.status() == 200).then(|| announced(&response)).flatten();
         let size = response.file.size.or(total).or(whole);
         match size.filter(|size| *size > 0) {
             Some(size) => Ok((size, response)),
@@ -307,7 +306,7 @@ impl Hub {
             let mut response = self.client.send(HubRequest::new(Method::GET, url, Follow::SameHost)).await?;
             let mut body = Vec::new();
             let cut = |cause| error::connection_error(url, cause);
-            while let Some(bytes) = response.response.chunk().await.map_err(cut)? {
+            while let Some(bytes) = response.http.chunk().await.map_err(cut)? {
                 body.extend_from_slice(&bytes);
                 if body.len() > MAX_JSON_BYTES {
                     break;
@@ -319,7 +318,7 @@ impl Hub {
                     error::host_and_port(url)
                 )))
             })?;
-            Ok((value, response.response.headers().clone()))
+            Ok((value, response.http.headers().clone()))
         })
         .await
     }
@@ -333,9 +332,7 @@ impl Hub {
         let mut failed = 0;
         loop {
             match request().await {
-                Err(failure)
-                    if failure.transient && failed + 1 < self.limits.retry.attempts.min(MAX_METADATA_ATTEMPTS) =>
-                {
+                Err(failure) if failure.transient && failed + 1 < self.limits.retry.attempts.min(MAX_ATTEMPTS) => {
                     failed += 1;
                     tokio::time::sleep(self.limits.retry.backoff(failed)).await;
                 }
@@ -346,11 +343,8 @@ impl Hub {
 
     fn file_url(&self, repo: &str, revision: &str, path: &str) -> Result<Url> {
         let path: Vec<String> = path.split('/').map(escape_segment).collect();
-        self.api_url(&format!(
-            "{repo}/resolve/{}/{}",
-            escape_segment(revision),
-            path.join("/")
-        ))
+        let (revision, path) = (escape_segment(revision), path.join("/"));
+        self.api_url(&format!("{repo}/resolve/{revision}/{path}"))
     }
 
     fn api_url(&self, path: &str) -> Result<Url> {
@@ -383,7 +377,7 @@ const SEGMENT_ESCAPES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').r
 const MAX_PAGES: usize = 100;
 
 /// Maximum attempts of a metadata request.
-const MAX_METADATA_ATTEMPTS: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 
 /// Maximum size of one API response.
 const MAX_JSON_BYTES: usize = 16 << 20;
