@@ -5,9 +5,9 @@
 pub enum Rounding {
     /// To the nearest value.
     Nearest,
-    /// Up: for a cost, which is then never understated.
+    /// Up: for a cost.
     Up,
-    /// Down: for a cap and the rest of it, which are then never overstated.
+    /// Down: for a cap and the rest of it.
     Down,
 }
 
@@ -53,17 +53,9 @@ mod tests {
 
     #[test]
     fn bytes_have_decimal_units() {
-        for (bytes, text) in [
-            (0, "0 B"),
-            (999, "999 B"),
-            (1000, "1.0 kB"),
-            (98_362_432, "98.4 MB"),
-            (999_949_999, "999.9 MB"),
-            (999_999_999, "1.0 GB"),
-            (u64::MAX, "18446.7 PB"),
-        ] {
-            assert_eq!(format_bytes(bytes), text);
-        }
+        let sizes = [0, 999, 1000, 98_362_432, 999_949_999, 999_999_999, u64::MAX];
+        let texts = ["0 B", "999 B", "1.0 kB", "98.4 MB", "999.9 MB", "1.0 GB", "18446.7 PB"];
+        assert_eq!(sizes.map(format_bytes), texts);
     }
 
     #[test]

@@ -14,20 +14,17 @@ use crate::model::store::{Partial, Store, blocking};
 /// [`Error::Busy`] while a download of the same file has not reached the end of the head; [`Error::Corrupt`] and
 /// [`Error::Unsupported`] if this build cannot run the model; else as a download.
 pub async fn fetch_head(hub: &Hub, store: &Store, remote: &Remote) -> Result<(Head, u64)> {
-    let prefix = {
+    let read_prefix = || {
         let (store, remote) = (store.clone(), remote.clone());
-        blocking(move || Ok(store.read_prefix(&remote, MAX_HEAD_BYTES))).await?
+        blocking(move || Ok(store.read_prefix(&remote, MAX_HEAD_BYTES)))
     };
     // An active download has locked the partial, but its bytes may be enough.
-    if let ParseOutcome::Complete(head) = parse_prefix(&prefix, remote)? {
+    if let ParseOutcome::Complete(head) = parse_prefix(&read_prefix().await?, remote)? {
         return Ok((*head, 0));
     }
     store.check_disk_space(&remote.name, 0)?;
     let mut partial = lock_partial(store, remote).await?;
-    let mut bytes = {
-        let (store, remote) = (store.clone(), remote.clone());
-        blocking(move || Ok(store.read_prefix(&remote, MAX_HEAD_BYTES))).await?
-    };
+    let mut bytes = read_prefix().await?;
     let mut ranges = Ranges::new(hub, remote);
     let mut network = 0;
     let mut failed = 0;

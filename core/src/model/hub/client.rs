@@ -42,7 +42,7 @@ pub(crate) struct HubRequest<'a> {
 #[derive(Debug)]
 pub(crate) struct HubResponse {
     /// Response of the last hop: 2xx, or 3xx with [`Follow::SameHost`].
-    pub(crate) response: Response,
+    pub(crate) http: Response,
     /// URL of the last hop.
     pub(crate) url: Url,
     /// File headers, each from the first hop that sent it.
@@ -121,22 +121,18 @@ impl HubClient {
             if let Some(range) = range {
                 request = request.header(RANGE, range);
             }
-            let response = request.send().await.map_err(|e| error::connection_error(&url, e))?;
-            file.merge(response.headers());
-            if !is_redirect(response.status()) {
-                return match response.status().is_success() {
-                    true => Ok(HubResponse { response, url, file }),
-                    false => Err(error::response_error(
-                        shown,
-                        &url,
-                        &response,
-                        self.token.is_some() && trusted,
-                    )),
+            let http = request.send().await.map_err(|e| error::connection_error(&url, e))?;
+            file.merge(http.headers());
+            if !is_redirect(http.status()) {
+                let with_token = trusted && self.token.is_some();
+                return match http.status().is_success() {
+                    true => Ok(HubResponse { http, url, file }),
+                    false => Err(error::response_error(shown, &url, &http, with_token)),
                 };
             }
-            let next = redirect_target(&url, response.headers())?;
+            let next = redirect_target(&url, http.headers())?;
             if follow == Follow::SameHost && next.origin() != url.origin() {
-                return Ok(HubResponse { response, url, file });
+                return Ok(HubResponse { http, url, file });
             }
             url = next;
         }
@@ -149,7 +145,7 @@ impl HubClient {
 
 impl FileHeaders {
     fn merge(&mut self, headers: &HeaderMap) {
-        let text = |name: &str| error::header_text(headers, name);
+        let text = |name| error::header_text(headers, name);
         let commit = text("x-repo-commit").filter(|c| is_commit(c));
         let hash = text("x-linked-etag").map(|tag| tag.trim_start_matches("W/").trim_matches('"'));
         let size = text("x-linked-size").and_then(|size| size.parse().ok());

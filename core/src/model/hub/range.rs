@@ -83,26 +83,23 @@ impl<'a> Ranges<'a> {
             range: Some(&range),
             follow: Follow::All,
         };
-        let response = match self.hub.client.send(request).await {
-            Ok(response) => response,
-            Err(failure) => return Err(self.mark_expired(&hub_url, failure)),
-        };
-        let from = response.url;
-        let file = response.file;
+        let sent = self.hub.client.send(request).await;
+        let sent = sent.map_err(|failure| self.mark_expired(&hub_url, failure))?;
+        let (response, from, file) = (sent.http, sent.url, sent.file);
         if file.size.is_some_and(|announced| announced != size)
             || file.sha256.is_some() && self.remote.sha256.is_some() && file.sha256 != self.remote.sha256
         {
             return Err(protocol_error(&from, "now has another file in its place; try again"));
         }
-        if header_text(response.response.headers(), "content-type").is_some_and(|kind| kind.starts_with("text/html")) {
+        if header_text(response.headers(), "content-type").is_some_and(|kind| kind.starts_with("text/html")) {
             return Err(protocol_error(
                 &from,
                 "sends a web page instead of the model; check the address, and whether this network wants a sign-in",
             ));
         }
-        let length = response.response.content_length();
-        let skip = if response.response.status() == StatusCode::PARTIAL_CONTENT {
-            let range = header_text(response.response.headers(), "content-range").and_then(ContentRange::from_header);
+        let length = response.content_length();
+        let skip = if response.status() == StatusCode::PARTIAL_CONTENT {
+            let range = header_text(response.headers(), "content-range").and_then(ContentRange::from_header);
             let range = range.ok_or_else(|| protocol_error(&from, "sends a part without saying which"))?;
             if range.start != start || range.total.is_some_and(|total| total != size) {
                 return Err(protocol_error(
@@ -124,7 +121,7 @@ impl<'a> Ranges<'a> {
             self.storage_url = Some(from.clone());
         }
         Ok(RangeReader {
-            response: response.response,
+            response,
             remote: self.remote,
             from,
             skip,

@@ -102,18 +102,10 @@ impl Store {
         let directory = self.subdirectory(MODELS);
         let id = model_id(&record.file);
         let suffix = record.sha256.get(..8).unwrap_or_default();
-        let free = [
-            id.clone(),
-            format!("{id}-{suffix}"),
-            format!("{id}-{}", unique_suffix()),
-        ];
-        let at = free.iter().map(|id| directory.join(id)).find(|at| !at.exists());
-        let at = at.ok_or_else(|| {
-            Error::storage(format!(
-                "`{}` already contains `{id}` and its alternatives",
-                directory.display()
-            ))
-        })?;
+        let suffix = [String::new(), format!("-{suffix}"), format!("-{}", unique_suffix())];
+        let mut free = suffix.iter().map(|suffix| directory.join(format!("{id}{suffix}")));
+        let at = free.find(|at| !at.exists());
+        let at = at.ok_or_else(|| Error::storage(format!("`{}` already contains `{id}`", directory.display())))?;
         fs::rename(stage, &at).map_err(|e| Error::file(&at, "create", &e))?;
         sync_directory(&directory)?;
         Ok(at)

@@ -20,7 +20,7 @@ pub(super) struct Lock {
 impl Lock {
     /// Acquires the lock; waits while it is taken.
     pub(super) fn acquire(path: &Path) -> Self {
-        let mut locked = LOCKED_PATHS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut locked = LOCKED.lock().unwrap_or_else(PoisonError::into_inner);
         while !locked.insert(path.to_owned()) {
             locked = RELEASED.wait(locked).unwrap_or_else(PoisonError::into_inner);
         }
@@ -39,7 +39,7 @@ impl Lock {
 
     /// Acquires the lock; returns `None` if it is taken.
     pub(super) fn try_acquire(path: &Path) -> Option<Self> {
-        let mut locked = LOCKED_PATHS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut locked = LOCKED.lock().unwrap_or_else(PoisonError::into_inner);
         if locked.contains(path) {
             return None;
         }
@@ -61,10 +61,7 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // Release the file lock before waking the waiters.
         self.file = None;
-        LOCKED_PATHS
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.path);
+        LOCKED.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.path);
         RELEASED.notify_all();
     }
 }
@@ -73,7 +70,7 @@ fn open_lock_file(path: &Path) -> Option<File> {
     OpenOptions::new().create(true).append(true).open(path).ok()
 }
 
-static LOCKED_PATHS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+static LOCKED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 static RELEASED: Condvar = Condvar::new();
 
 #[cfg(test)]

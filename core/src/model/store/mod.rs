@@ -136,9 +136,9 @@ impl Store {
         Partial::open_or_create(&self.subdirectory(PARTIAL), remote)
     }
 
-    /// Reads up to `most` bytes of a partial download. Needs no lock: the file only grows.
-    pub(crate) fn read_prefix(&self, remote: &Remote, most: u64) -> Vec<u8> {
-        partial::read_prefix(&self.subdirectory(PARTIAL), remote, most).unwrap_or_default()
+    /// Reads up to `limit` bytes of a partial download. Needs no lock: the file only grows.
+    pub(crate) fn read_prefix(&self, remote: &Remote, limit: u64) -> Vec<u8> {
+        partial::read_prefix(&self.subdirectory(PARTIAL), remote, limit).unwrap_or_default()
     }
 
     /// Returns the path of a partial download.

@@ -74,10 +74,8 @@ impl Partial {
 
     /// Creates a partial without a remote, for an import. The caller has locked the store.
     pub(super) fn create_scratch(directory: &Path, name: &str) -> Result<Self> {
-        Self::lock(
-            PartialPaths::new(directory, &format!("{SCRATCH_PREFIX}{}", unique_suffix())),
-            name,
-        )
+        let key = format!("{SCRATCH_PREFIX}{}", unique_suffix());
+        Self::lock(PartialPaths::new(directory, &key), name)
     }
 
     /// Returns the length in bytes, which is the resume offset.
@@ -185,8 +183,8 @@ impl Manifest {
     }
 }
 
-/// Reads up to `max_bytes` bytes of the partial of a remote file, without locking it.
-pub(super) fn read_prefix(directory: &Path, remote: &Remote, max_bytes: u64) -> Option<Vec<u8>> {
+/// Reads up to `limit` bytes of the partial of a remote file, without locking it.
+pub(super) fn read_prefix(directory: &Path, remote: &Remote, limit: u64) -> Option<Vec<u8>> {
     let paths = PartialPaths::new(directory, &partial_key(remote));
     let manifest = Manifest::load(&paths.manifest)?;
     if remote.sha256.is_none() && !manifest.is_same_file(&Manifest::from_remote(remote)) {
@@ -194,9 +192,7 @@ pub(super) fn read_prefix(directory: &Path, remote: &Remote, max_bytes: u64) -> 
     }
     let mut bytes = Vec::new();
     let file = File::open(&paths.part).ok()?;
-    file.take(max_bytes.min(remote.size_bytes))
-        .read_to_end(&mut bytes)
-        .ok()?;
+    file.take(limit.min(remote.size_bytes)).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }
 
