@@ -156,7 +156,7 @@ fn format_estimate(expected: &Expected) -> Option<String> {
 fn format_rejections(skipped: &[Skipped]) -> Vec<String> {
     let mut groups: Vec<(&Skipped, usize)> = Vec::new();
     for one in skipped {
-        let same = |(first, _): &mut (&Skipped, usize)| (&first.rule, &first.reason) == (&one.rule, &one.reason);
+        let same = |(first, _): &&mut (&Skipped, usize)| (&first.rule, &first.reason) == (&one.rule, &one.reason);
         match groups.iter_mut().find(same) {
             Some((_, others)) => *others += 1,
             None => groups.push((one, 0)),

@@ -60,12 +60,12 @@ pub(crate) async fn add_provider(args: AddProviderArgs, session: &mut CliSession
     // A key belongs to one address: it is not reused for another one of the same name.
     let has_moved = before.is_some_and(|one| one.base_url != url.as_str());
     let has_key = before.is_some() && !has_moved && keys.source(&settings.name)? != KeySource::None;
-    let change = key_change(&args, settings.kind, has_key, session)?;
+    let change = resolve_key_change(&args, settings.kind, has_key, session)?;
     if has_moved || before.is_none() {
         keys.remove_key(&settings.name)?;
     }
     session.interrupt.race(nearside.add_provider(settings)).await?;
-    let source = change_key(&keys, &args.name, change)?;
+    let source = apply_key_change(&keys, &args.name, change)?;
     print_summary(&args.name, &source, &nearside, session).await
 }
 
@@ -95,7 +95,7 @@ impl AddProviderArgs {
 }
 
 /// Takes the key from the flags, keeps the stored one, or asks the user.
-fn key_change(
+fn resolve_key_change(
     args: &AddProviderArgs,
     kind: ProviderKind,
     has_key: bool,
@@ -122,7 +122,7 @@ fn key_change(
 }
 
 /// Applies the change and returns the source of the key.
-fn change_key(keys: &KeyFiles, name: &str, change: KeyChange) -> Result<KeySource, CliError> {
+fn apply_key_change(keys: &KeyFiles, name: &str, change: KeyChange) -> Result<KeySource, CliError> {
     match change {
         KeyChange::StoreKey(key) => keys.store_key(name, &key).map(KeySource::File),
         KeyChange::StoreVariable(variable) => keys
