@@ -3,8 +3,8 @@
 
 use clap::Args;
 use nearside::Error;
-use nearside::chat::{Expected, Route, Skipped, Target};
-use nearside::route::{Decision, Question};
+use nearside::chat::{Route, RouteEstimate, RouteTarget, SkippedTarget};
+use nearside::route::{ConsentRequest, RouteDecision};
 use serde::Serialize;
 
 use crate::args::RequestArgs;
@@ -29,13 +29,13 @@ struct PrintedDecision {
     /// `go`, `ask` or `nowhere`.
     decision: &'static str,
     /// `None` for `nowhere`.
-    target: Option<Target>,
+    target: Option<RouteTarget>,
     reason: String,
     rule: String,
     policy: String,
-    then: Vec<Target>,
-    skipped: Vec<Skipped>,
-    expected: Expected,
+    then: Vec<RouteTarget>,
+    skipped: Vec<SkippedTarget>,
+    expected: RouteEstimate,
     /// Text of the consent request, for `ask`.
     #[serde(skip_serializing_if = "Option::is_none")]
     question: Option<String>,
@@ -46,7 +46,7 @@ pub(crate) async fn print_route(args: Box<RouteArgs>, session: &mut CliSession) 
     let nearside = session.open_for_request(&args.request)?;
     let mut request = session.build_request(&args.request, &args.prompt).await?;
     let mut decision = session.interrupt.race(nearside.route(request.clone())).await?;
-    if let Decision::Ask { question } = &decision
+    if let RouteDecision::Ask { question } = &decision
         && args.request.has_consent()
     {
         request.consent = Some(question.target.clone());
@@ -63,13 +63,13 @@ pub(crate) async fn print_route(args: Box<RouteArgs>, session: &mut CliSession) 
 
 impl PrintedDecision {
     /// Returns the decision, and the error that a chat would end with.
-    fn new(decision: Decision, policy: String) -> (Self, Option<Error>) {
+    fn new(decision: RouteDecision, policy: String) -> (Self, Option<Error>) {
         match decision {
-            Decision::Go { route } => (Self::from_route("go", route, None), None),
-            Decision::Ask {
-                question: Question { text, route, .. },
+            RouteDecision::Go { route } => (Self::from_route("go", route, None), None),
+            RouteDecision::Ask {
+                question: ConsentRequest { text, route, .. },
             } => (Self::from_route("ask", route, Some(text)), None),
-            Decision::Nowhere {
+            RouteDecision::Nowhere {
                 rule,
                 kind,
                 detail,
@@ -83,7 +83,7 @@ impl PrintedDecision {
                     policy,
                     then: vec![],
                     skipped,
-                    expected: Expected::default(),
+                    expected: RouteEstimate::default(),
                     question: None,
                 };
                 (decision, Some(Error::new(kind, detail)))
@@ -139,7 +139,7 @@ impl PrintedDecision {
 }
 
 /// Formats the known parts of an estimate; `None` if there are none.
-fn format_estimate(expected: &Expected) -> Option<String> {
+fn format_estimate(expected: &RouteEstimate) -> Option<String> {
     let seconds = |ms: f64| format!("{:.1} s", ms / 1e3);
     let parts = [
         expected
@@ -153,16 +153,16 @@ fn format_estimate(expected: &Expected) -> Option<String> {
 }
 
 /// Formats the rejected candidates, those with the same reason on one line: a provider may list hundreds of models.
-fn format_rejections(skipped: &[Skipped]) -> Vec<String> {
-    let mut groups: Vec<(&Skipped, usize)> = Vec::new();
+fn format_rejections(skipped: &[SkippedTarget]) -> Vec<String> {
+    let mut groups: Vec<(&SkippedTarget, usize)> = Vec::new();
     for one in skipped {
-        let same = |(first, _): &&mut (&Skipped, usize)| (&first.rule, &first.reason) == (&one.rule, &one.reason);
+        let same = |(first, _): &&mut (&SkippedTarget, usize)| (&first.rule, &first.reason) == (&one.rule, &one.reason);
         match groups.iter_mut().find(same) {
             Some((_, others)) => *others += 1,
             None => groups.push((one, 0)),
         }
     }
-    let line = |(first, others): (&Skipped, usize)| {
+    let line = |(first, others): (&SkippedTarget, usize)| {
         let more = match others {
             0 => String::new(),
             others => format!(" and {others} more"),
@@ -186,8 +186,8 @@ mod tests {
 
     #[test]
     fn candidates_rejected_for_the_same_reason_share_a_line() {
-        let skipped = |model: &str, reason: &str| Skipped {
-            target: Target::Remote {
+        let skipped = |model: &str, reason: &str| SkippedTarget {
+            target: RouteTarget::Remote {
                 provider: "p".into(),
                 model: model.into(),
             },
