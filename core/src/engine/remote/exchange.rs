@@ -28,7 +28,7 @@ pub(super) async fn answer(connection: &Connection, mut job: Job) {
         () = cancel.wait() => Ok(StopReason::Cancelled),
         ended = run_with_retries(connection, &job, &mut assembler) => ended,
     };
-    // The connection is closed by now, whichever of the two it was.
+    // The connection is closed in both cases.
     let Job {
         request,
         route,
@@ -77,12 +77,12 @@ async fn run_with_retries(connection: &Connection, job: &Job, assembler: &mut An
         .limits
         .deadline_ms
         .map_or(timeouts.total, Duration::from_millis);
-    // `requested_at` is when the app asked: what was spent on other places before counts.
+    // `requested_at` is the time of the request: time spent on earlier targets counts.
     let end = Instant::from_std(job.requested_at) + total;
     for tries in 1.. {
         if let Some(rest) = connection.circuit.remaining_cooldown(std::time::Instant::now()) {
             return Err(Error::busy(format!(
-                "`{}` failed again and again and is left alone for {} s",
+                "`{}` failed repeatedly; try again in {} s",
                 settings.name,
                 rest.as_secs().max(1)
             )));
@@ -99,17 +99,17 @@ async fn run_with_retries(connection: &Connection, job: &Job, assembler: &mut An
         } else {
             connection.circuit.record_success();
         }
-        let rest = failure.retry_after.unwrap_or_else(|| timeouts.retry.backoff(tries));
-        let again = failure.transient
+        let delay = failure.retry_after.unwrap_or_else(|| timeouts.retry.backoff(tries));
+        let retry = failure.transient
             && !assembler.visible
             && tries < timeouts.retry.attempts
-            && rest <= timeouts.max_retry_after
-            && Instant::now() + rest < end;
-        if !again {
+            && delay <= timeouts.max_retry_after
+            && Instant::now() + delay < end;
+        if !retry {
             return Err(failure.error);
         }
         tracing::debug!(provider = settings.name, tries, "retrying");
-        tokio::time::sleep(rest).await;
+        tokio::time::sleep(delay).await;
         *assembler = AnswerAssembler::new(settings.kind);
     }
     Err(Error::internal("an answer without an attempt; please report this"))
@@ -145,19 +145,19 @@ async fn attempt(
     let kind = kind.unwrap_or_default().to_ascii_lowercase();
     if !status.is_success() {
         let rest = retry_after(response.headers());
-        let told = timeout_at(first_byte, read_error_body(response))
+        let body = timeout_at(first_byte, read_error_body(response))
             .await
             .unwrap_or_default();
-        return Err(AttemptError::from_response(&context, status.as_u16(), &told, rest));
+        return Err(AttemptError::from_response(&context, status.as_u16(), &body, rest));
     }
     if kind.starts_with("text/html") {
         return Err(AttemptError::permanent(Error::provider(format!(
-            "`{}` answered with a web page; check its address",
+            "`{}` returned a web page; check its address",
             settings.name
         ))));
     }
     let framing = match dialect::dialect_for(settings.kind).framing {
-        // A server that does not stream answers with one JSON value.
+        // A server that does not stream returns one JSON value.
         Framing::Events if kind.starts_with("application/json") => Framing::Lines,
         framing => framing,
     };
@@ -182,13 +182,13 @@ async fn attempt(
 
 /// Reads the start of an error body, enough to find its error code.
 async fn read_error_body(mut response: reqwest::Response) -> Vec<u8> {
-    let mut told = Vec::new();
-    while told.len() < MAX_ERROR_BODY_BYTES
+    let mut start = Vec::new();
+    while start.len() < MAX_ERROR_BODY_BYTES
         && let Ok(Some(piece)) = response.chunk().await
     {
-        told.extend_from_slice(&piece);
+        start.extend_from_slice(&piece);
     }
-    told
+    start
 }
 
 fn connection_failed(context: &RequestContext<'_>, cause: &reqwest::Error) -> AttemptError {
@@ -196,17 +196,17 @@ fn connection_failed(context: &RequestContext<'_>, cause: &reqwest::Error) -> At
     let what = if cause.is_connect() {
         "cannot be reached"
     } else {
-        "closed the connection without an answer"
+        "closed the connection without a response"
     };
-    // reqwest's own text names the address; the provider's name says enough.
+    // The text of reqwest contains the address; the provider's name is enough.
     AttemptError::transient(Error::network(format!(
         "`{provider}` {what}; check the network and its address, or try again"
     )))
 }
 
-/// What an estimate of the prompt's tokens rests on.
+/// Returns the size of the prompt in bytes, for an estimate of its tokens.
 fn prompt_bytes(messages: &[crate::chat::Message]) -> u64 {
-    let of = |part: &Part| match part {
+    let part_bytes = |part: &Part| match part {
         Part::Text { text } | Part::Reasoning { text } => text.len(),
         Part::Image { .. } => IMAGE_PROMPT_BYTES,
         Part::ToolCall { arguments, .. } => arguments.len(),
@@ -215,11 +215,11 @@ fn prompt_bytes(messages: &[crate::chat::Message]) -> u64 {
     messages
         .iter()
         .flat_map(|message| &message.parts)
-        .map(|part| of(part) as u64)
+        .map(|part| part_bytes(part) as u64)
         .sum()
 }
 
-const WEB_SEARCH_NOTE: &str = "the web was searched: what was searched for is not covered by these terms";
+const WEB_SEARCH_NOTE: &str = "web search was used: its queries are not covered by this data policy";
 const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
-/// About 800 tokens, in the middle of what models charge for a picture.
+/// About 800 tokens, a typical charge for an image.
 const IMAGE_PROMPT_BYTES: usize = 3_200;

@@ -52,15 +52,12 @@ impl ResponseReader<'_> {
                 Err(_) if assembler.is_finished() => break,
                 Err(_) if Instant::now() >= self.end => {
                     return Err(AttemptError::permanent(Error::provider(format!(
-                        "the answer of `{}` was not done within its deadline",
+                        "the answer of `{}` was not complete within its deadline",
                         self.context.provider
                     ))));
                 }
                 Err(_) => {
-                    return Err(timeout_error(
-                        &self.context,
-                        "sent keep-alives at most, and nothing of an answer",
-                    ));
+                    return Err(timeout_error(&self.context, "sent no data of an answer"));
                 }
             };
             frames.push(&piece, &mut events).map_err(AttemptError::permanent)?;
@@ -82,7 +79,7 @@ impl ResponseReader<'_> {
         Ok(stop)
     }
 
-    /// Reads an answer that comes in one piece, behind any number of blank lines.
+    /// Reads an answer in one JSON value, after any number of blank lines.
     pub(super) async fn read_whole(
         &self,
         bodies: impl Bodies<Item = Result<Bytes, ()>>,
@@ -97,7 +94,7 @@ impl ResponseReader<'_> {
                 Ok(Some(Ok(piece))) if all.len() + piece.len() <= MAX_RESPONSE_BYTES => all.extend_from_slice(&piece),
                 Ok(Some(Ok(_))) => {
                     return Err(AttemptError::permanent(Error::provider(
-                        "the answer is over 32 MB; refused",
+                        "the response is over 32 MB; rejected",
                     )));
                 }
                 Ok(Some(Err(()))) => return Err(connection_lost(&self.context)),
@@ -174,14 +171,14 @@ impl ResponseReader<'_> {
 
 pub(super) fn timeout_error(context: &RequestContext<'_>, what: &str) -> AttemptError {
     AttemptError::transient(Error::network(format!(
-        "`{}` {what} for too long; try again, or elsewhere",
+        "`{}` {what} in time; try again or use another model",
         context.provider
     )))
 }
 
 fn connection_lost(context: &RequestContext<'_>) -> AttemptError {
     AttemptError::transient(Error::network(format!(
-        "the connection to `{}` broke off in the middle of the answer; try again",
+        "the connection to `{}` was lost during the answer; try again",
         context.provider
     )))
 }

@@ -28,7 +28,7 @@ pub struct Timeouts {
 }
 
 impl Default for Timeouts {
-    /// A model of the size of R1 may take a minute to begin when it is busy, and half an hour to think.
+    /// Returns the defaults: a model of the size of R1 may need a minute to start and half an hour to reason.
     fn default() -> Self {
         Self {
             first_byte: Duration::from_secs(60),
