@@ -24,25 +24,25 @@ pub(crate) fn resolve(request: &mut ChatRequest, names: &[&str], recommended: Re
     if vendor.is_some_and(|vendor| !vendor.system) {
         move_system_to_user(&mut request.messages);
     }
-    let asked = &mut request.sampling;
-    let stated = asked.temperature.is_some() || asked.top_p.is_some();
-    let values = match asked.preset {
+    let sampling = &mut request.sampling;
+    let stated = sampling.temperature.is_some() || sampling.top_p.is_some();
+    let values = match sampling.preset {
         Some(preset) => Some(preset_values(preset, vendor, recommended)),
         // No preset was requested: use the vendor's values, if there are any.
         None => vendor.map(|_| preset_values(Preset::Balanced, vendor, recommended)),
     };
     let mut reason = String::new();
     if let Some(values) = values {
-        fill_unset(asked, &values);
+        fill_unset(sampling, &values);
         reason = values.reason;
     }
     if stated {
         "set by the request".clone_into(&mut reason);
     }
     SamplingUsed {
-        preset: asked.preset,
-        temperature: asked.temperature.or(recommended.temperature),
-        top_p: asked.top_p.or(recommended.top_p),
+        preset: sampling.preset,
+        temperature: sampling.temperature.or(recommended.temperature),
+        top_p: sampling.top_p.or(recommended.top_p),
         reason: match reason.is_empty() {
             true if recommended != Recommended::default() => "recommended by the model's file".to_owned(),
             true => "the target's defaults".to_owned(),
@@ -89,9 +89,9 @@ fn preset_values(preset: Preset, vendor: Option<&VendorDefaults>, recommended: R
     }
 }
 
-fn fill_unset(asked: &mut Sampling, values: &PresetValues) {
-    asked.temperature = asked.temperature.or(values.temperature);
-    asked.top_p = asked.top_p.or(values.top_p);
+fn fill_unset(sampling: &mut Sampling, values: &PresetValues) {
+    sampling.temperature = sampling.temperature.or(values.temperature);
+    sampling.top_p = sampling.top_p.or(values.top_p);
 }
 
 /// Moves the text of system messages to the start of the first user message.
@@ -165,7 +165,7 @@ static VENDOR_DEFAULTS: LazyLock<Vec<VendorDefaults>> = LazyLock::new(|| {
 mod tests {
     use super::*;
 
-    fn asked(preset: Option<Preset>) -> ChatRequest {
+    fn request_with(preset: Option<Preset>) -> ChatRequest {
         let mut request = ChatRequest::new(vec![Message::system("be brief"), Message::user("why?")]);
         request.sampling.preset = preset;
         request
@@ -200,7 +200,7 @@ mod tests {
                 Some(Preset::Balanced),
                 Some(Preset::Creative),
             ] {
-                let mut request = asked(preset);
+                let mut request = request_with(preset);
                 let used = resolve(&mut request, &[name], Recommended::default());
                 let temperature = request.sampling.temperature.expect("set");
                 assert!((0.5..=0.7).contains(&temperature), "{name} {preset:?}: {temperature}");
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn other_models_have_0_and_07_and_1_unless_their_file_says_otherwise() {
         let temperature = |preset, recommended: Option<f32>| {
-            let mut request = asked(Some(preset));
+            let mut request = request_with(Some(preset));
             let recommended = Recommended {
                 temperature: recommended,
                 ..Recommended::default()
@@ -232,14 +232,14 @@ mod tests {
 
     #[test]
     fn what_the_request_says_wins_and_nothing_chosen_changes_nothing() {
-        let mut request = asked(Some(Preset::Precise));
+        let mut request = request_with(Some(Preset::Precise));
         request.sampling.temperature = Some(1.3);
         let used = resolve(&mut request, &["deepseek-r1"], Recommended::default());
         assert_eq!(
             (used.temperature, used.reason.as_str()),
             (Some(1.3), "set by the request")
         );
-        let mut request = asked(None);
+        let mut request = request_with(None);
         let before = request.clone();
         resolve(&mut request, &["smollm2-135m"], Recommended::default());
         assert_eq!(request, before);

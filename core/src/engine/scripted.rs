@@ -1,8 +1,6 @@
-//! An engine that plays a scripted reply, for an app's own tests, where a model would be slow, large and not
-//! deterministic.
+//! An engine that plays a scripted reply, for an app's tests, where a model would be slow, large and not deterministic.
 //!
-//! It follows the contract of a real engine: order of chunks, back-pressure, cancellation, one `Done` or error. It sends
-//! words one by one with the configured delay, as streaming does.
+//! It follows the contract of a real engine and sends words one by one with the configured delay.
 
 use std::time::{Duration, Instant};
 

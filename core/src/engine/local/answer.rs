@@ -83,21 +83,18 @@ fn generate(
     stats.usage.prompt_tokens = tokens.len() as u32;
     stats.usage.cached_tokens = cached;
     let begun = Instant::now();
-    if loaded
+    let outcome = loaded
         .session
-        .decode(&tokens[cached as usize..], sink.cancel().flag())?
-        == DecodeOutcome::Cancelled
-    {
+        .decode(&tokens[cached as usize..], sink.cancel().flag())?;
+    if outcome == DecodeOutcome::Cancelled {
         return Ok(StopReason::Cancelled);
     }
     stats.timings.prompt_tokens_per_second = tokens_per_second(tokens.len() as u32 - cached, begun.elapsed());
 
     let stops = StopWords::new(&rendered.stops, &request.sampling.stop);
     let reply = ReplyAssembler::new(rendered.parser().map_err(map_llama_error)?, stops);
-    let preserved = loaded
-        .model
-        .single_tokens(&rendered.preserved_tokens)
-        .map_err(map_llama_error)?;
+    let preserved = loaded.model.single_tokens(&rendered.preserved_tokens);
+    let preserved = preserved.map_err(map_llama_error)?;
     let decode_loop = DecodeLoop {
         loaded,
         sampler: &mut sampler,

@@ -117,11 +117,7 @@ pub(super) fn run_bench(
     let (loaded, load_ms) = match load::ensure_loaded(settings, loaded, &Cancel::default()) {
         Ok(ready) => ready,
         Err(LoadError::Failed(error)) => return Err(error),
-        Err(LoadError::Cancelled) => {
-            return Err(Error::internal(
-                "loading ended as cancelled without a cancel; please report this",
-            ));
-        }
+        Err(LoadError::Cancelled) => return Err(Error::internal("the load was cancelled without a request")),
     };
     let capacity = loaded.session.capacity();
     if options.prompt_tokens.max(options.generate_tokens) >= capacity {

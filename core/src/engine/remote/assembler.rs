@@ -7,14 +7,14 @@ use serde_json::Value;
 
 use super::delta::{Delta, ReportedUsage};
 use super::dialect::BILLING_UPSTREAMS;
-use super::error::{AttemptError, RequestContext};
+use super::error::AttemptError;
 use super::provider::{Price, ProviderKind};
 use super::think::ThinkTags;
 use crate::chat::{Chunk, CostSource, StopReason, Timings, Usage};
 use crate::error::Error;
 
 /// State of one answer. Outlives the connection, so that a cancelled answer can report its usage.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct AnswerAssembler {
     tags: Option<ThinkTags>,
     calls: Vec<PartialCall>,
@@ -49,17 +49,7 @@ impl AnswerAssembler {
         let tags = !matches!(kind, ProviderKind::OpenAi | ProviderKind::DeepSeek);
         Self {
             tags: tags.then(ThinkTags::new),
-            calls: Vec::new(),
-            reported: ReportedUsage::default(),
-            written_bytes: 0,
-            reasoning_bytes: 0,
-            first: None,
-            last: None,
-            finished: None,
-            over: false,
-            called: false,
-            served_by: None,
-            visible: false,
+            ..Self::default()
         }
     }
 
@@ -97,9 +87,7 @@ impl AnswerAssembler {
                 }
                 call.arguments.push_str(&arguments);
                 if call.arguments.len() > MAX_CALL_BYTES {
-                    return Err(Error::provider(
-                        "the answer contains a tool call of over 16 MB; rejected",
-                    ));
+                    return Err(Error::provider("a tool call in the answer is over 16 MB; rejected"));
                 }
             }
             Delta::Citation { url, title } => chunks.push(Chunk::Citation { url, title }),
@@ -133,47 +121,33 @@ impl AnswerAssembler {
     ///
     /// # Errors
     /// An error if the connection was lost, or the answer is empty.
-    pub(super) fn end_answer(
-        &mut self,
-        context: &RequestContext<'_>,
-        chunks: &mut Vec<Chunk>,
-    ) -> Result<StopReason, AttemptError> {
+    pub(super) fn end_answer(&mut self, provider: &str, chunks: &mut Vec<Chunk>) -> Result<StopReason, AttemptError> {
         let before = chunks.len();
         if let Some(tags) = &mut self.tags {
             tags.end_content(chunks);
         }
-        let provider = context.provider;
         // A cold-starting model may report `stop` with no tokens; a real empty answer has at least one completion
         // token.
         let nothing = self.written_bytes == 0 && self.calls.is_empty() && self.reported.completion.unwrap_or(0) == 0;
         let stop = match self.finished.as_deref() {
-            Some("stop" | "load") | None if nothing && (self.over || self.finished.is_some()) => {
-                return Err(AttemptError::transient(Error::provider(format!(
-                    "`{provider}` returned an empty answer, as a model that is just starting does; try again"
-                ))));
-            }
-            Some("stop" | "end_turn" | "eos" | "stop_sequence") => StopReason::End,
-            Some("length" | "max_tokens") => StopReason::MaxTokens,
-            Some("tool_calls" | "function_call" | "tool_use") => StopReason::ToolCall,
-            Some("content_filter" | "safety") => StopReason::Filtered,
-            Some("insufficient_system_resource") => {
-                return Err(AttemptError::transient(Error::busy(format!(
-                    "`{provider}` ran out of capacity during the answer; try again in a moment"
-                ))));
-            }
-            Some("error") => {
-                return Err(AttemptError::transient(Error::provider(format!(
-                    "`{provider}` ended the answer with an error; try again"
-                ))));
-            }
-            Some(_) => StopReason::End,
-            None if self.over => StopReason::End,
-            None => {
-                return Err(AttemptError::transient(Error::network(format!(
-                    "the connection to `{provider}` was lost during the answer; try again"
-                ))));
-            }
+            Some("stop" | "load") | None if nothing && (self.over || self.finished.is_some()) => Err(Error::provider(
+                format!("`{provider}` returned an empty answer, as a model that is just starting does; try again"),
+            )),
+            Some("length" | "max_tokens") => Ok(StopReason::MaxTokens),
+            Some("tool_calls" | "function_call" | "tool_use") => Ok(StopReason::ToolCall),
+            Some("content_filter" | "safety") => Ok(StopReason::Filtered),
+            Some("insufficient_system_resource") => Err(Error::busy(format!(
+                "`{provider}` ran out of capacity during the answer; try again in a moment"
+            ))),
+            Some("error") => Err(Error::provider(format!(
+                "`{provider}` ended the answer with an error; try again"
+            ))),
+            None if !self.over => Err(Error::network(format!(
+                "the connection to `{provider}` was lost during the answer; try again"
+            ))),
+            Some(_) | None => Ok(StopReason::End),
         };
+        let stop = stop.map_err(AttemptError::transient)?;
         if stop != StopReason::MaxTokens {
             self.end_calls(provider, chunks)?;
         }

@@ -8,9 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
+use super::Connection;
 use super::dialect::{self, Dialect, ReasoningHistory, ReasoningSwitch, SchemaSupport};
 use super::provider::{ProviderKind, RemoteModel};
-use super::upstreams::Upstreams;
 use crate::chat::{ChatRequest, Effort, Message, Output, Part, Reasoning, Role};
 use crate::engine::openai::{role_name, tool_json};
 use crate::error::{Error, Result};
@@ -19,15 +19,10 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// `Unsupported` for features that the model or provider lacks, `InvalidRequest` for inconsistent parts.
-pub(super) fn build_body(
-    kind: ProviderKind,
-    provider: &str,
-    request: &ChatRequest,
-    model: &RemoteModel,
-    upstreams: &Upstreams,
-) -> Result<Value> {
+pub(super) fn build_body(connection: &Connection, request: &ChatRequest) -> Result<Value> {
+    let (kind, model) = (connection.settings.kind, &connection.model);
     let dialect = dialect::dialect_for(kind);
-    check_capabilities(dialect, provider, request, model)?;
+    check_capabilities(dialect, &connection.settings.name, request, model)?;
     let mut body = Map::new();
     let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);
     put("model", model.id.as_str().into());
@@ -46,21 +41,22 @@ pub(super) fn build_body(
     if dialect.ask_usage {
         put("stream_options", json!({ "include_usage": true }));
     }
-    let mut body = if kind == ProviderKind::Ollama {
-        put_ollama_options(body, dialect, request)
-    } else {
-        put_sampling(&mut body, dialect, kind, request, model);
-        put_output_format(&mut body, &request.output);
-        body
-    };
+    let mut sampling = Map::new();
+    put_sampling(&mut sampling, connection, request);
+    if kind != ProviderKind::Ollama {
+        body.append(&mut sampling);
+    } else if !sampling.is_empty() {
+        body.insert("options".to_owned(), sampling.into());
+    }
+    put_output_format(&mut body, kind, &request.output);
     put_reasoning(&mut body, dialect.thinking, &request.reasoning, model);
     if kind == ProviderKind::OpenAi && model.id.starts_with("gpt-6") && !request.tools.is_empty() {
         // With chat completions these models call tools only without reasoning.
         body.insert("reasoning_effort".to_owned(), "none".into());
     }
     if kind == ProviderKind::OpenRouter {
-        let wanted = !request.tools.is_empty() || request.output != Output::Text;
-        let routing = upstreams.to_wire(wanted);
+        let strict = !request.tools.is_empty() || request.output != Output::Text;
+        let routing = connection.upstreams.to_wire(strict);
         if !routing.is_null() {
             body.insert("provider".to_owned(), routing);
         }
@@ -162,19 +158,16 @@ fn call_json(native: bool, id: &str, name: &str, arguments: &str) -> Result<Valu
     })
 }
 
-fn put_sampling(
-    body: &mut Map<String, Value>,
-    dialect: &Dialect,
-    kind: ProviderKind,
-    request: &ChatRequest,
-    model: &RemoteModel,
-) {
+/// Adds the sampling fields and the token limit under their names in the dialect.
+fn put_sampling(body: &mut Map<String, Value>, connection: &Connection, request: &ChatRequest) {
+    let kind = connection.settings.kind;
+    let dialect = dialect::dialect_for(kind);
     let wanted = &request.sampling;
     // OpenAI's reasoning models reject a temperature with status 400.
-    let fixed = kind == ProviderKind::OpenAi && is_openai_reasoning_model(&model.id);
+    let fixed = kind == ProviderKind::OpenAi && is_openai_reasoning_model(&connection.model.id);
     let number = |value: Option<f32>| value.filter(|_| !fixed).map(json_f32);
     let [top_k, min_p, repeat] = dialect.extra_sampling.unwrap_or_default();
-    let wantedes = [
+    let fields = [
         ("temperature", number(wanted.temperature)),
         ("top_p", number(wanted.top_p)),
         ("frequency_penalty", number(wanted.frequency_penalty)),
@@ -186,7 +179,7 @@ fn put_sampling(
         (min_p, number(wanted.min_p)),
         (repeat, number(wanted.repeat_penalty)),
     ];
-    for (name, value) in wantedes {
+    for (name, value) in fields {
         if let Some(value) = value.filter(|_| !name.is_empty()) {
             body.insert(name.to_owned(), value);
         }
@@ -198,53 +191,24 @@ fn json_f32(value: f32) -> Value {
     value.to_string().parse::<f64>().map_or(Value::Null, Value::from)
 }
 
-fn put_output_format(body: &mut Map<String, Value>, output: &Output) {
+fn put_output_format(body: &mut Map<String, Value>, kind: ProviderKind, output: &Output) {
+    let is_ollama = kind == ProviderKind::Ollama;
     let format = match output {
         Output::Text => return,
+        Output::Json if is_ollama => "json".into(),
         Output::Json => json!({ "type": "json_object" }),
         Output::JsonSchema { schema } => {
             // `ChatRequest::check` ensures that it is an object.
             let schema: Value = serde_json::from_str(schema).unwrap_or_default();
-            json!({ "type": "json_schema", "json_schema": { "name": "answer", "strict": true, "schema": schema } })
+            match is_ollama {
+                true => schema,
+                false => {
+                    json!({ "type": "json_schema", "json_schema": { "name": "answer", "strict": true, "schema": schema } })
+                }
+            }
         }
     };
-    body.insert("response_format".to_owned(), format);
-}
-
-fn put_ollama_options(mut body: Map<String, Value>, dialect: &Dialect, request: &ChatRequest) -> Map<String, Value> {
-    let wanted = &request.sampling;
-    let mut options = Map::new();
-    let wantedes = [
-        ("temperature", wanted.temperature.map(json_f32)),
-        ("top_p", wanted.top_p.map(json_f32)),
-        ("frequency_penalty", wanted.frequency_penalty.map(json_f32)),
-        ("presence_penalty", wanted.presence_penalty.map(json_f32)),
-        ("seed", wanted.seed.map(Value::from)),
-        ("num_predict", request.limits.max_tokens.map(Value::from)),
-        ("stop", (!wanted.stop.is_empty()).then(|| json!(wanted.stop))),
-        ("top_k", wanted.top_k.map(Value::from)),
-        ("min_p", wanted.min_p.map(json_f32)),
-        ("repeat_penalty", wanted.repeat_penalty.map(json_f32)),
-    ];
-    debug_assert!(dialect.extra_sampling.is_some());
-    options.extend(
-        wantedes
-            .into_iter()
-            .filter_map(|(name, value)| Some((name.to_owned(), value?))),
-    );
-    if !options.is_empty() {
-        body.insert("options".to_owned(), options.into());
-    }
-    match &request.output {
-        Output::Text => {}
-        Output::Json => {
-            body.insert("format".to_owned(), "json".into());
-        }
-        Output::JsonSchema { schema } => {
-            body.insert("format".to_owned(), serde_json::from_str(schema).unwrap_or_default());
-        }
-    }
-    body
+    body.insert(if is_ollama { "format" } else { "response_format" }.to_owned(), format);
 }
 
 fn put_reasoning(body: &mut Map<String, Value>, thinking: ReasoningSwitch, wanted: &Reasoning, model: &RemoteModel) {
@@ -306,7 +270,7 @@ fn put_reasoning(body: &mut Map<String, Value>, thinking: ReasoningSwitch, wante
             }
         }
         (ReasoningSwitch::Ollama, Some("none")) => put("think", false.into()),
-        // A model that cannot think answers 400: only one that is known to may be wire to.
+        // Other models reject it with status 400, so it is sent only if reasoning is a known capability.
         (ReasoningSwitch::Ollama, Some(word)) => {
             if model.abilities.is_some_and(|can| can.reasoning) {
                 put(

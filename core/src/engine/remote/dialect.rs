@@ -173,6 +173,7 @@ const OLLAMA: Dialect = Dialect {
     chat: "api/chat",
     models: "api/tags",
     framing: Framing::Lines,
+    max_tokens: "num_predict",
     ask_usage: false,
     history: ReasoningHistory::WithCalls("thinking"),
     thinking: ReasoningSwitch::Ollama,

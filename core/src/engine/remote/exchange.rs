@@ -8,7 +8,7 @@ use reqwest::header::CONTENT_TYPE;
 use tokio::time::{Instant, timeout_at};
 
 use super::assembler::AnswerAssembler;
-use super::dialect;
+use super::dialect::dialect_for;
 use super::error::{AttemptError, RequestContext};
 use super::frames::Framing;
 use super::reader::{ResponseReader, timeout_error};
@@ -41,7 +41,7 @@ pub(super) async fn answer(connection: &Connection, mut job: Job) {
         let own = connection.data_policy.is_own();
         let (cost, source) = assembler.cost(prompt_bytes, connection.model.price.as_ref(), own);
         let mut receipt = route.receipt(cost, source, connection.data_policy.clone());
-        let dialect = dialect::dialect_for(connection.settings.kind);
+        let dialect = dialect_for(connection.settings.kind);
         receipt.billed_in_full = matches!(stop, StopReason::Cancelled | StopReason::CostLimit)
             && !own
             && (dialect.bills_cancelled || assembler.upstream_bills_cancelled());
@@ -63,14 +63,7 @@ pub(super) async fn answer(connection: &Connection, mut job: Job) {
 
 async fn run_with_retries(connection: &Connection, job: &Job, assembler: &mut AnswerAssembler) -> Result<StopReason> {
     let settings = &connection.settings;
-    let body = body::build_body(
-        settings.kind,
-        &settings.name,
-        &job.request,
-        &connection.model,
-        &connection.upstreams,
-    )?;
-    let body = Bytes::from(body.to_string());
+    let body = Bytes::from(body::build_body(connection, &job.request)?.to_string());
     let timeouts = &connection.timeouts;
     let total = job
         .request
@@ -124,21 +117,18 @@ async fn attempt(
 ) -> Result<StopReason, AttemptError> {
     let settings = &connection.settings;
     let context = connection.request_context();
+    let dialect = dialect_for(settings.kind);
     let sent = Instant::now();
     let request = connection
         .http
-        .request(
-            reqwest::Method::POST,
-            dialect::dialect_for(settings.kind).chat,
-            &connection.secret,
-        )
+        .request(reqwest::Method::POST, dialect.chat, &connection.secret)
         .map_err(AttemptError::permanent)?
         .header(CONTENT_TYPE, "application/json")
         .body(body);
     let first_byte = end.min(sent + connection.timeouts.first_byte);
     let response = timeout_at(first_byte, request.send())
         .await
-        .map_err(|_| timeout_error(&context, "did not answer"))?
+        .map_err(|_| timeout_error(connection, "did not answer"))?
         .map_err(|cause| connection_failed(&context, &cause))?;
     let status = response.status();
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
@@ -156,22 +146,20 @@ async fn attempt(
             settings.name
         ))));
     }
-    let framing = match dialect::dialect_for(settings.kind).framing {
+    let framing = match dialect.framing {
         // A server that does not stream returns one JSON value.
         Framing::Events if kind.starts_with("application/json") => Framing::Lines,
         framing => framing,
     };
     let reader = ResponseReader {
-        context,
         framing,
         sent,
         end,
-        timeouts: &connection.timeouts,
         limits: &job.request.limits,
         prompt_bytes: prompt_bytes(&job.request.messages),
         connection,
     };
-    let whole = framing == Framing::Lines && dialect::dialect_for(settings.kind).framing == Framing::Events;
+    let whole = framing == Framing::Lines && dialect.framing == Framing::Events;
     let bodies = response.bytes_stream().map(|piece| piece.map_err(|_| ()));
     if whole {
         reader.read_whole(bodies, assembler, &job.sink).await

@@ -39,9 +39,10 @@ pub async fn list_models(
         .collect();
     if kind == ProviderKind::Ollama {
         let ids: Vec<String> = models.iter().map(|model| model.id.clone()).collect();
-        let asked = stream::iter(ids).map(|id| async move { describe_ollama_model(http, settings, secret, &id).await });
-        let told: Vec<_> = asked.buffered(4).collect().await;
-        for (model, (abilities, context)) in models.iter_mut().zip(told) {
+        let requests =
+            stream::iter(ids).map(|id| async move { describe_ollama_model(http, settings, secret, &id).await });
+        let details: Vec<_> = requests.buffered(4).collect().await;
+        for (model, (abilities, context)) in models.iter_mut().zip(details) {
             model.abilities = abilities;
             model.context = context.or(model.context);
         }
@@ -132,16 +133,12 @@ fn parse_model(kind: ProviderKind, entry: &Value, today: &str) -> Option<RemoteM
 fn parse_abilities(kind: ProviderKind, entry: &Value) -> Option<Abilities> {
     match kind {
         ProviderKind::OpenRouter => {
-            let has = |list: &Value, what: &str| {
-                list.as_array()
-                    .is_some_and(|list| list.iter().any(|one| one.as_str() == Some(what)))
-            };
             let parameters = &entry["supported_parameters"];
             parameters.is_array().then(|| Abilities {
-                tools: has(parameters, "tools"),
-                images: has(&entry["architecture"]["input_modalities"], "image"),
-                json_schema: has(parameters, "structured_outputs"),
-                reasoning: has(parameters, "reasoning"),
+                tools: has_entry(parameters, "tools"),
+                images: has_entry(&entry["architecture"]["input_modalities"], "image"),
+                json_schema: has_entry(parameters, "structured_outputs"),
+                reasoning: has_entry(parameters, "reasoning"),
                 web_search: true,
             })
         }
@@ -154,6 +151,11 @@ fn parse_abilities(kind: ProviderKind, entry: &Value) -> Option<Abilities> {
         }),
         _ => None,
     }
+}
+
+fn has_entry(list: &Value, name: &str) -> bool {
+    let mut entries = list.as_array().into_iter().flatten();
+    entries.any(|entry| entry.as_str() == Some(name))
 }
 
 /// Parses OpenRouter's price: US dollars per token, as text.
@@ -193,15 +195,13 @@ async fn describe_ollama_model(
         let length = info.iter().find(|(key, _)| key.ends_with(".context_length"))?.1;
         u32::try_from(length.as_u64()?).ok()
     });
-    let abilities = shown["capabilities"].as_array().map(|list| {
-        let has = |what: &str| list.iter().any(|one| one.as_str() == Some(what));
-        Abilities {
-            tools: has("tools"),
-            images: has("vision"),
-            json_schema: true,
-            reasoning: has("thinking"),
-            web_search: false,
-        }
+    let capabilities = &shown["capabilities"];
+    let abilities = capabilities.is_array().then(|| Abilities {
+        tools: has_entry(capabilities, "tools"),
+        images: has_entry(capabilities, "vision"),
+        json_schema: true,
+        reasoning: has_entry(capabilities, "thinking"),
+        web_search: false,
     });
     (abilities, context)
 }

@@ -30,11 +30,9 @@ pub async fn replay(connection: &Connection, request: &ChatRequest, pieces: impl
     let mut assembler = AnswerAssembler::new(connection.settings.kind);
     let now = Instant::now();
     let reader = ResponseReader {
-        context: connection.request_context(),
         framing: dialect::dialect_for(connection.settings.kind).framing,
         sent: now,
         end: now + connection.timeouts.total,
-        timeouts: &connection.timeouts,
         limits: &request.limits,
         prompt_bytes: 0,
         connection,

@@ -1,8 +1,7 @@
 //! Timeouts of one chat request.
 //!
 //! Connecting, the first byte, the first data, silence between data and the whole answer have separate limits. Comments
-//! and blank lines are connection keep-alives and reset no timeout. Time spent waiting for a slow consumer does not
-//! count.
+//! and blank lines are connection keep-alives and reset no timeout. Waiting for a slow consumer does not count.
 
 use std::time::Duration;
 
