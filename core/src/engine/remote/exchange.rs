@@ -65,11 +65,8 @@ async fn run_with_retries(connection: &Connection, job: &Job, assembler: &mut An
     let settings = &connection.settings;
     let body = Bytes::from(body::build_body(connection, &job.request)?.to_string());
     let timeouts = &connection.timeouts;
-    let total = job
-        .request
-        .limits
-        .deadline_ms
-        .map_or(timeouts.total, Duration::from_millis);
+    let deadline_ms = job.request.limits.deadline_ms;
+    let total = deadline_ms.map_or(timeouts.total, Duration::from_millis);
     // `requested_at` is the time of the request: time spent on earlier targets counts.
     let end = Instant::from_std(job.requested_at) + total;
     for tries in 1.. {
