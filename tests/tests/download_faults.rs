@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nearside::model::DownloadStream;
 use nearside::{Error, ErrorKind};
 use nearside_tests::hub::{Fault, Host, Hub, Refusal, Request};
-use nearside_tests::scene::{self, Scene, LIMITS, kinds};
+use nearside_tests::scene::{self, LIMITS, Scene, kinds};
 use nearside_tests::{models, small};
 
 const SIZE: usize = 3_000_000;

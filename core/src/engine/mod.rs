@@ -15,9 +15,9 @@ pub mod remote;
 pub mod scripted;
 mod suffix;
 
-pub use local::bench::{BenchMemory, BenchModel, BenchOptions, BenchReport, Measured, Rates};
+pub use local::bench::{BenchMeasured, BenchMemory, BenchModel, BenchOptions, BenchRates, BenchReport};
 #[cfg(feature = "testing")]
-pub use scripted::{Script, ScriptStep};
+pub use scripted::{ReplyStep, ScriptedReply};
 
 use std::time::Instant;
 

@@ -14,12 +14,15 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::chat::{ChatRequest, Message, Part, Preset, PresetValues, Recommended, Role, Sampling, SamplingUsed};
+use crate::chat::{
+    AppliedSampling, ChatMessage, ChatRequest, ContentPart, MessageRole, Recommended, SamplingOptions, SamplingPreset,
+    SamplingPresetValues,
+};
 
 /// Resolves the unset sampling fields for a model with these names and returns the values used.
 ///
 /// For models without system messages, moves the system prompt to the start of the first user message.
-pub(crate) fn resolve(request: &mut ChatRequest, names: &[&str], recommended: Recommended) -> SamplingUsed {
+pub(crate) fn resolve(request: &mut ChatRequest, names: &[&str], recommended: Recommended) -> AppliedSampling {
     let vendor = vendor_defaults(names);
     if vendor.is_some_and(|vendor| !vendor.system) {
         move_system_to_user(&mut request.messages);
@@ -29,7 +32,7 @@ pub(crate) fn resolve(request: &mut ChatRequest, names: &[&str], recommended: Re
     let values = match sampling.preset {
         Some(preset) => Some(preset_values(preset, vendor, recommended)),
         // No preset was requested: use the vendor's values, if there are any.
-        None => vendor.map(|_| preset_values(Preset::Balanced, vendor, recommended)),
+        None => vendor.map(|_| preset_values(SamplingPreset::Balanced, vendor, recommended)),
     };
     let mut reason = String::new();
     if let Some(values) = values {
@@ -39,7 +42,7 @@ pub(crate) fn resolve(request: &mut ChatRequest, names: &[&str], recommended: Re
     if stated {
         "set by the request".clone_into(&mut reason);
     }
-    SamplingUsed {
+    AppliedSampling {
         preset: sampling.preset,
         temperature: sampling.temperature.or(recommended.temperature),
         top_p: sampling.top_p.or(recommended.top_p),
@@ -52,53 +55,61 @@ pub(crate) fn resolve(request: &mut ChatRequest, names: &[&str], recommended: Re
 }
 
 /// Returns the values of each preset for a model with these names.
-pub(crate) fn list_preset_values(names: &[&str], recommended: Recommended) -> Vec<PresetValues> {
+pub(crate) fn list_preset_values(names: &[&str], recommended: Recommended) -> Vec<SamplingPresetValues> {
     let vendor = vendor_defaults(names);
-    [Preset::Precise, Preset::Balanced, Preset::Creative]
-        .map(|preset| preset_values(preset, vendor, recommended))
-        .into()
+    [
+        SamplingPreset::Precise,
+        SamplingPreset::Balanced,
+        SamplingPreset::Creative,
+    ]
+    .map(|preset| preset_values(preset, vendor, recommended))
+    .into()
 }
 
-fn preset_values(preset: Preset, vendor: Option<&VendorDefaults>, recommended: Recommended) -> PresetValues {
+fn preset_values(
+    preset: SamplingPreset,
+    vendor: Option<&VendorDefaults>,
+    recommended: Recommended,
+) -> SamplingPresetValues {
     if let Some(vendor) = vendor {
-        return PresetValues {
+        return SamplingPresetValues {
             preset,
             temperature: Some(match preset {
-                Preset::Precise => vendor.precise,
-                Preset::Balanced => vendor.balanced,
-                Preset::Creative => vendor.creative,
+                SamplingPreset::Precise => vendor.precise,
+                SamplingPreset::Balanced => vendor.balanced,
+                SamplingPreset::Creative => vendor.creative,
             }),
             top_p: vendor.top_p,
             reason: format!("recommended by the vendor of {} ({})", vendor.name, vendor.as_of),
         };
     }
     let (temperature, reason) = match (preset, recommended.temperature) {
-        (Preset::Precise, _) => (0.0, "always the most likely token"),
-        (Preset::Balanced, Some(temperature)) => (temperature, "recommended by the model's file"),
-        (Preset::Balanced, None) => (0.7, "the usual value for most models"),
-        (Preset::Creative, recommended) => (
+        (SamplingPreset::Precise, _) => (0.0, "always the most likely token"),
+        (SamplingPreset::Balanced, Some(temperature)) => (temperature, "recommended by the model's file"),
+        (SamplingPreset::Balanced, None) => (0.7, "the usual value for most models"),
+        (SamplingPreset::Creative, recommended) => (
             recommended.unwrap_or(1.0).max(1.0),
             "the model's unscaled probabilities",
         ),
     };
-    PresetValues {
+    SamplingPresetValues {
         preset,
         temperature: Some(temperature),
-        top_p: recommended.top_p.filter(|_| preset != Preset::Precise),
+        top_p: recommended.top_p.filter(|_| preset != SamplingPreset::Precise),
         reason: reason.to_owned(),
     }
 }
 
-fn fill_unset(sampling: &mut Sampling, values: &PresetValues) {
+fn fill_unset(sampling: &mut SamplingOptions, values: &SamplingPresetValues) {
     sampling.temperature = sampling.temperature.or(values.temperature);
     sampling.top_p = sampling.top_p.or(values.top_p);
 }
 
 /// Moves the text of system messages to the start of the first user message.
-fn move_system_to_user(messages: &mut Vec<Message>) {
-    let mut system: Vec<Part> = Vec::new();
+fn move_system_to_user(messages: &mut Vec<ChatMessage>) {
+    let mut system: Vec<ContentPart> = Vec::new();
     messages.retain_mut(|message| {
-        let is_system = message.role == Role::System;
+        let is_system = message.role == MessageRole::System;
         if is_system {
             system.append(&mut message.parts);
         }
@@ -107,15 +118,15 @@ fn move_system_to_user(messages: &mut Vec<Message>) {
     if system.is_empty() {
         return;
     }
-    match messages.iter_mut().find(|message| message.role == Role::User) {
+    match messages.iter_mut().find(|message| message.role == MessageRole::User) {
         Some(question) => {
             system.append(&mut question.parts);
             question.parts = system;
         }
         None => messages.insert(
             0,
-            Message {
-                role: Role::User,
+            ChatMessage {
+                role: MessageRole::User,
                 parts: system,
             },
         ),
@@ -165,8 +176,8 @@ static VENDOR_DEFAULTS: LazyLock<Vec<VendorDefaults>> = LazyLock::new(|| {
 mod tests {
     use super::*;
 
-    fn request_with(preset: Option<Preset>) -> ChatRequest {
-        let mut request = ChatRequest::new(vec![Message::system("be brief"), Message::user("why?")]);
+    fn request_with(preset: Option<SamplingPreset>) -> ChatRequest {
+        let mut request = ChatRequest::new(vec![ChatMessage::system("be brief"), ChatMessage::user("why?")]);
         request.sampling.preset = preset;
         request
     }
@@ -196,9 +207,9 @@ mod tests {
         ] {
             for preset in [
                 None,
-                Some(Preset::Precise),
-                Some(Preset::Balanced),
-                Some(Preset::Creative),
+                Some(SamplingPreset::Precise),
+                Some(SamplingPreset::Balanced),
+                Some(SamplingPreset::Creative),
             ] {
                 let mut request = request_with(preset);
                 let used = resolve(&mut request, &[name], Recommended::default());
@@ -224,15 +235,15 @@ mod tests {
             assert_eq!(request.messages.len(), 2, "the system message stays");
             used.temperature
         };
-        assert_eq!(temperature(Preset::Precise, None), Some(0.0));
-        assert_eq!(temperature(Preset::Balanced, None), Some(0.7));
-        assert_eq!(temperature(Preset::Creative, None), Some(1.0));
-        assert_eq!(temperature(Preset::Balanced, Some(0.2)), Some(0.2));
+        assert_eq!(temperature(SamplingPreset::Precise, None), Some(0.0));
+        assert_eq!(temperature(SamplingPreset::Balanced, None), Some(0.7));
+        assert_eq!(temperature(SamplingPreset::Creative, None), Some(1.0));
+        assert_eq!(temperature(SamplingPreset::Balanced, Some(0.2)), Some(0.2));
     }
 
     #[test]
     fn what_the_request_says_wins_and_nothing_chosen_changes_nothing() {
-        let mut request = request_with(Some(Preset::Precise));
+        let mut request = request_with(Some(SamplingPreset::Precise));
         request.sampling.temperature = Some(1.3);
         let used = resolve(&mut request, &["deepseek-r1"], Recommended::default());
         assert_eq!(

@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 use super::{Engine, Job};
-use crate::chat::{Chunk, StopReason, Timings, Usage};
+use crate::chat::{Chunk, StopReason, Timings, TokenUsage};
 use crate::error::{Error, ErrorKind};
 use crate::stream::Sink;
 
 /// The reply of the scripted engine to every request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Script {
+pub struct ScriptedReply {
     /// Steps in order. The answer ends after the last one.
-    pub steps: Vec<ScriptStep>,
+    pub steps: Vec<ReplyStep>,
     /// Delay before each word in milliseconds.
     pub chunk_delay_ms: u32,
 }
@@ -24,7 +24,7 @@ pub struct Script {
 /// One step of a script.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum ScriptStep {
+pub enum ReplyStep {
     /// Reasoning, sent word by word.
     Reasoning {
         /// UTF-8.
@@ -58,13 +58,13 @@ pub enum ScriptStep {
 /// Plays one script.
 #[derive(Debug)]
 pub struct ScriptedEngine {
-    script: Script,
+    script: ScriptedReply,
     runtime: Handle,
 }
 
 impl ScriptedEngine {
     /// Creates an engine that plays `script` on this runtime.
-    pub fn new(script: Script, runtime: Handle) -> Self {
+    pub fn new(script: ScriptedReply, runtime: Handle) -> Self {
         Self { script, runtime }
     }
 }
@@ -78,11 +78,11 @@ impl Engine for ScriptedEngine {
 
 /// Progress of a script.
 struct Played {
-    usage: Usage,
+    usage: TokenUsage,
     first_word: Option<Instant>,
 }
 
-async fn play_script(script: Script, job: Job) {
+async fn play_script(script: ScriptedReply, job: Job) {
     let Job {
         route,
         sink,
@@ -90,7 +90,7 @@ async fn play_script(script: Script, job: Job) {
         ..
     } = job;
     let mut played = Played {
-        usage: Usage::default(),
+        usage: TokenUsage::default(),
         first_word: None,
     };
     let last = match send_steps(&script, &sink, &mut played).await {
@@ -114,14 +114,14 @@ async fn play_script(script: Script, job: Job) {
     sink.finish(last);
 }
 
-async fn send_steps(script: &Script, sink: &Sink<Chunk>, played: &mut Played) -> Result<StopReason, Error> {
+async fn send_steps(script: &ScriptedReply, sink: &Sink<Chunk>, played: &mut Played) -> Result<StopReason, Error> {
     let pace = Duration::from_millis(u64::from(script.chunk_delay_ms));
     let mut stop = StopReason::End;
     for step in &script.steps {
         let words: Vec<Chunk> = match step {
-            ScriptStep::Reasoning { text } => split_words(text).map(|text| Chunk::Reasoning { text }).collect(),
-            ScriptStep::Text { text } => split_words(text).map(|text| Chunk::Text { text }).collect(),
-            ScriptStep::ToolCall { id, name, arguments } => {
+            ReplyStep::Reasoning { text } => split_words(text).map(|text| Chunk::Reasoning { text }).collect(),
+            ReplyStep::Text { text } => split_words(text).map(|text| Chunk::Text { text }).collect(),
+            ReplyStep::ToolCall { id, name, arguments } => {
                 stop = StopReason::ToolCall;
                 vec![Chunk::ToolCall {
                     id: id.clone(),
@@ -129,11 +129,11 @@ async fn send_steps(script: &Script, sink: &Sink<Chunk>, played: &mut Played) ->
                     arguments: arguments.clone(),
                 }]
             }
-            ScriptStep::Stall => {
+            ReplyStep::Stall => {
                 sink.cancel().wait().await;
                 return Ok(StopReason::Cancelled);
             }
-            ScriptStep::Fail { kind, detail } => return Err(Error::new(*kind, detail.clone())),
+            ReplyStep::Fail { kind, detail } => return Err(Error::new(*kind, detail.clone())),
         };
         for word in words {
             // A zero timeout would still wait for the next tick of the timer.
@@ -158,15 +158,15 @@ fn split_words(text: &str) -> impl Iterator<Item = String> + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::{ChatRequest, ChatStream, Message, Route, Target};
+    use crate::chat::{ChatMessage, ChatRequest, ChatStream, Route, RouteTarget};
     use crate::stream::Stream;
 
-    fn start(steps: Vec<ScriptStep>) -> ChatStream {
+    fn start(steps: Vec<ReplyStep>) -> ChatStream {
         let (stream, sink) = Stream::new();
-        let route = Route::to(Target::Scripted, "asked", "a script");
-        let request = ChatRequest::new(vec![Message::user("hello")]);
+        let route = Route::to(RouteTarget::Scripted, "asked", "a script");
+        let request = ChatRequest::new(vec![ChatMessage::user("hello")]);
         let engine = ScriptedEngine::new(
-            Script {
+            ScriptedReply {
                 steps,
                 chunk_delay_ms: 0,
             },
@@ -195,10 +195,10 @@ mod tests {
     #[tokio::test]
     async fn reasoning_and_text_come_apart_and_in_order_and_then_done() {
         let steps = vec![
-            ScriptStep::Reasoning {
+            ReplyStep::Reasoning {
                 text: "let me see".into(),
             },
-            ScriptStep::Text {
+            ReplyStep::Text {
                 text: "it is blue".into(),
             },
         ];
@@ -226,7 +226,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stall_ends_when_the_app_cancels() {
-        let stream = start(vec![ScriptStep::Text { text: "well".into() }, ScriptStep::Stall]);
+        let stream = start(vec![ReplyStep::Text { text: "well".into() }, ReplyStep::Stall]);
         assert_eq!(stream.next_batch().await, Ok(vec![Chunk::Text { text: "well".into() }]));
         stream.cancel();
         let batch = stream.next_batch().await.expect("no error");
@@ -241,11 +241,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_comes_after_the_text_before_it() {
-        let fail = ScriptStep::Fail {
+        let fail = ReplyStep::Fail {
             kind: ErrorKind::Busy,
             detail: "later".into(),
         };
-        let stream = start(vec![ScriptStep::Text { text: "well".into() }, fail]);
+        let stream = start(vec![ReplyStep::Text { text: "well".into() }, fail]);
         let mut said = Vec::new();
         let error = loop {
             match stream.next_batch().await {

@@ -11,7 +11,7 @@ use super::session::DecodeOutcome;
 use super::settings::LocalSettings;
 use super::text::StopWords;
 use super::{prompt, sampling};
-use crate::chat::{ChatRequest, Chunk, Output, Reasoning, SamplingUsed, StopReason, Timings, Usage};
+use crate::chat::{AppliedSampling, ChatRequest, Chunk, OutputFormat, ReasoningMode, StopReason, Timings, TokenUsage};
 use crate::engine::Job;
 use crate::error::{Error, Result};
 use crate::stream::Sink;
@@ -44,9 +44,9 @@ pub(super) fn run_job(settings: &LocalSettings, loaded: &mut Option<LoadedModel>
 /// Statistics for `Done`, updated during generation so that a cancelled answer reports partial values.
 #[derive(Debug, Default)]
 struct AnswerStats {
-    usage: Usage,
+    usage: TokenUsage,
     timings: Timings,
-    sampling: SamplingUsed,
+    sampling: AppliedSampling,
 }
 
 fn generate(
@@ -71,7 +71,7 @@ fn generate(
     let rendered = render_prompt(loaded, &request)?;
     let tokens = tokenize_prompt(loaded, &rendered.prompt, &request)?;
     let params = rendered.constrain(sampling::sampler_params(&request.sampling, &loaded.model));
-    stats.sampling = SamplingUsed {
+    stats.sampling = AppliedSampling {
         temperature: Some(params.temperature),
         top_p: Some(params.top_p),
         ..applied
@@ -110,16 +110,16 @@ fn render_prompt(loaded: &LoadedModel, request: &ChatRequest) -> Result<Rendered
     let messages = prompt::messages_json(&request.messages)?;
     let tools = prompt::tools_json(&request.tools);
     let json_schema = match &request.output {
-        Output::Text => None,
-        Output::Json => Some(r#"{"type":"object"}"#),
-        Output::JsonSchema { schema } => Some(schema.as_str()),
+        OutputFormat::Text => None,
+        OutputFormat::Json => Some(r#"{"type":"object"}"#),
+        OutputFormat::JsonSchema { schema } => Some(schema.as_str()),
     };
     let prompt = Prompt {
         messages_json: &messages,
         tools_json: tools.as_deref(),
         json_schema,
         grammar: None,
-        thinking: request.reasoning != Reasoning::Off,
+        thinking: request.reasoning != ReasoningMode::Off,
         continue_final: false,
     };
     loaded.template.render(&prompt).map_err(map_llama_error)

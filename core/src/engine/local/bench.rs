@@ -18,7 +18,7 @@ use super::settings::LocalSettings;
 use super::text::StopWords;
 use crate::device;
 use crate::error::{Error, Result};
-use crate::model::Need;
+use crate::model::MemoryEstimate;
 use crate::stream::Cancel;
 
 /// Options of a benchmark.
@@ -42,9 +42,9 @@ pub struct BenchReport {
     /// Number of compute threads.
     pub threads: u32,
     /// Prefill.
-    pub prompt: Rates,
+    pub prompt: BenchRates,
     /// Decoding.
-    pub generate: Rates,
+    pub generate: BenchRates,
     /// Median milliseconds from the prompt to the first generated token, with the model loaded.
     pub first_token_ms: f64,
     /// Milliseconds to load the model; 0 if it was loaded already.
@@ -68,7 +68,7 @@ pub struct BenchModel {
 
 /// Speeds of one measurement.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Rates {
+pub struct BenchRates {
     /// Tokens per run.
     pub tokens: u32,
     /// Tokens per second of each run.
@@ -79,14 +79,14 @@ pub struct Rates {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BenchMemory {
     /// The estimate of the fit verdict.
-    pub predicted: Need,
+    pub predicted: MemoryEstimate,
     /// The memory in use.
-    pub measured: Measured,
+    pub measured: BenchMeasured,
 }
 
 /// Memory of a loaded model, in bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Measured {
+pub struct BenchMeasured {
     /// Weights.
     pub weights: u64,
     /// KV cache.
@@ -124,13 +124,13 @@ pub(super) fn run_bench(
         let text = format!("the context holds {capacity} tokens; measure fewer, or raise `context`");
         return Err(Error::invalid_request(text));
     }
-    let mut prompt = Rates {
+    let mut prompt = BenchRates {
         tokens: options.prompt_tokens,
-        ..Rates::default()
+        ..BenchRates::default()
     };
-    let mut generate = Rates {
+    let mut generate = BenchRates {
         tokens: options.generate_tokens,
-        ..Rates::default()
+        ..BenchRates::default()
     };
     let mut first_token = Vec::new();
     // The first round warms up caches and clocks and is not measured.
@@ -154,7 +154,7 @@ pub(super) fn run_bench(
     }
     loaded.session.clear();
     let parts = loaded.session.memory()?;
-    let measured = Measured {
+    let measured = BenchMeasured {
         weights: parts.iter().map(|part| part.weights).sum(),
         cache: parts.iter().map(|part| part.cache).sum(),
         compute: parts.iter().map(|part| part.compute).sum(),

@@ -10,7 +10,7 @@ use super::session::DecodeSession;
 use super::settings::LocalSettings;
 use crate::device;
 use crate::error::{Error, Result};
-use crate::model::{self, FitOptions, FitReport, Verdict};
+use crate::model::{self, FitOptions, FitReport, FitVerdict};
 use crate::stream::Cancel;
 
 /// A model in memory, with the session that holds its KV cache.
@@ -64,7 +64,7 @@ fn load_model(settings: &LocalSettings, cancel: &Cancel) -> Result<LoadedModel, 
     };
     let snapshot = device::snapshot()?;
     let fit = model::judge_file(&settings.path, &options, &snapshot)?;
-    if fit.verdict == Verdict::TooLarge {
+    if fit.verdict == FitVerdict::TooLarge {
         return Err(Error::too_large(describe_too_large(&fit)).into());
     }
     let params = ModelParams {

@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::chat::{Message, Part, Role, Tool};
+use crate::chat::{ChatMessage, ContentPart, MessageRole, ToolDefinition};
 use crate::engine::openai::{role_name, tool_json};
 use crate::error::{Error, Result};
 
 /// Returns the messages as a JSON array.
 ///
 /// A message that mixes tool results with text becomes several, because templates expect one result per message.
-pub(super) fn messages_json(messages: &[Message]) -> Result<String> {
+pub(super) fn messages_json(messages: &[ChatMessage]) -> Result<String> {
     let mut array = Vec::with_capacity(messages.len());
     for message in messages {
         push_message(message, &mut array)?;
@@ -18,22 +18,22 @@ pub(super) fn messages_json(messages: &[Message]) -> Result<String> {
 }
 
 /// Returns the tools as a JSON array; `None` without tools.
-pub(super) fn tools_json(tools: &[Tool]) -> Option<String> {
+pub(super) fn tools_json(tools: &[ToolDefinition]) -> Option<String> {
     (!tools.is_empty()).then(|| tools.iter().map(tool_json).collect::<Value>().to_string())
 }
 
-fn push_message(message: &Message, array: &mut Vec<Value>) -> Result<()> {
+fn push_message(message: &ChatMessage, array: &mut Vec<Value>) -> Result<()> {
     let (mut text, mut reasoning, mut calls, mut results) = (String::new(), String::new(), Vec::new(), Vec::new());
     for part in &message.parts {
         match part {
-            Part::Text { text: piece } => text.push_str(piece),
-            Part::Image { .. } => {
+            ContentPart::Text { text: piece } => text.push_str(piece),
+            ContentPart::Image { .. } => {
                 return Err(Error::unsupported(
                     "models on this device do not accept images yet; remove the image or use a provider",
                 ));
             }
-            Part::Reasoning { text: piece } => reasoning.push_str(piece),
-            Part::ToolCall { id, name, arguments } => {
+            ContentPart::Reasoning { text: piece } => reasoning.push_str(piece),
+            ContentPart::ToolCall { id, name, arguments } => {
                 if serde_json::from_str::<Value>(arguments).is_err() {
                     return Err(Error::invalid_request(format!(
                         "the arguments of tool call `{id}` are not JSON"
@@ -42,12 +42,12 @@ fn push_message(message: &Message, array: &mut Vec<Value>) -> Result<()> {
                 let function = json!({ "name": name, "arguments": arguments });
                 calls.push(json!({ "id": id, "type": "function", "function": function }));
             }
-            Part::ToolResult { id, name, content } => {
+            ContentPart::ToolResult { id, name, content } => {
                 results.push(json!({ "role": "tool", "tool_call_id": id, "name": name, "content": content }));
             }
         }
     }
-    if !calls.is_empty() && message.role != Role::Assistant {
+    if !calls.is_empty() && message.role != MessageRole::Assistant {
         return Err(Error::invalid_request(
             "a tool call is in a message that is not the assistant's",
         ));
@@ -73,24 +73,24 @@ mod tests {
 
     #[test]
     fn a_tool_loop_has_the_form_that_templates_expect() {
-        let call = Part::ToolCall {
+        let call = ContentPart::ToolCall {
             id: "1".into(),
             name: "time".into(),
             arguments: "{}".into(),
         };
-        let result = Part::ToolResult {
+        let result = ContentPart::ToolResult {
             id: "1".into(),
             name: "time".into(),
             content: "noon".into(),
         };
         let messages = [
-            Message::user("what time is it?"),
-            Message {
-                role: Role::Assistant,
-                parts: vec![Part::Reasoning { text: "hm".into() }, call],
+            ChatMessage::user("what time is it?"),
+            ChatMessage {
+                role: MessageRole::Assistant,
+                parts: vec![ContentPart::Reasoning { text: "hm".into() }, call],
             },
-            Message {
-                role: Role::Tool,
+            ChatMessage {
+                role: MessageRole::Tool,
                 parts: vec![result],
             },
         ];
@@ -106,13 +106,13 @@ mod tests {
 
     #[test]
     fn a_call_with_broken_arguments_is_refused() {
-        let call = Part::ToolCall {
+        let call = ContentPart::ToolCall {
             id: "1".into(),
             name: "time".into(),
             arguments: "{".into(),
         };
-        let message = Message {
-            role: Role::Assistant,
+        let message = ChatMessage {
+            role: MessageRole::Assistant,
             parts: vec![call],
         };
         assert!(messages_json(&[message]).is_err());

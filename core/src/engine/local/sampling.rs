@@ -3,11 +3,11 @@
 use nearside_llama::{Model, SamplerParams};
 
 use crate::chat::Recommended;
-use crate::chat::{ChatRequest, Sampling, SamplingUsed};
+use crate::chat::{AppliedSampling, ChatRequest, SamplingOptions};
 use crate::engine::presets;
 
 /// Resolves unset fields from the preset, the vendor's recommendation, or the model's file.
-pub(super) fn apply_preset(request: &mut ChatRequest, id: &str, model: &Model) -> SamplingUsed {
+pub(super) fn apply_preset(request: &mut ChatRequest, id: &str, model: &Model) -> AppliedSampling {
     let name = model.meta("general.name").unwrap_or_default();
     let recommended = Recommended {
         temperature: read_recommended(model, "temp"),
@@ -20,7 +20,7 @@ pub(super) fn apply_preset(request: &mut ChatRequest, id: &str, model: &Model) -
 ///
 /// A field of the request takes precedence, then `general.sampling.*` of the GGUF, then llama.cpp's defaults
 /// (temperature 0.8, top-k 40, top-p 0.95, min-p 0.05, no penalties).
-pub(super) fn sampler_params(sampling: &Sampling, model: &Model) -> SamplerParams {
+pub(super) fn sampler_params(sampling: &SamplingOptions, model: &Model) -> SamplerParams {
     let pick =
         |value: Option<f32>, key: &str, default: f32| value.or_else(|| read_recommended(model, key)).unwrap_or(default);
     let top_k = sampling.top_k.map(|k| i32::try_from(k).unwrap_or(i32::MAX));

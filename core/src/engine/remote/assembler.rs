@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::delta::{Delta, ReportedUsage};
 use super::dialect::BILLING_UPSTREAMS;
 use super::error::AttemptError;
-use super::provider::{Price, ProviderKind};
+use super::provider::{ProviderKind, TokenPrice};
 use super::think::ThinkTags;
-use crate::chat::{Chunk, CostSource, StopReason, Timings, Usage};
+use crate::chat::{Chunk, CostSource, StopReason, Timings, TokenUsage};
 use crate::error::Error;
 
 /// State of one answer. Outlives the connection, so that a cancelled answer can report its usage.
@@ -207,11 +207,11 @@ impl AnswerAssembler {
     }
 
     /// Returns the usage that the provider reported, or an estimate, and whether completion tokens are estimated.
-    pub(super) fn usage(&self, prompt_bytes: u64) -> (Usage, bool) {
+    pub(super) fn usage(&self, prompt_bytes: u64) -> (TokenUsage, bool) {
         let estimate = |bytes: u64| u32::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u32::MAX);
         let is_estimated = self.reported.completion.is_none();
         let completion = self.reported.completion.unwrap_or_else(|| estimate(self.written_bytes));
-        let usage = Usage {
+        let usage = TokenUsage {
             prompt_tokens: self.reported.prompt.unwrap_or_else(|| estimate(prompt_bytes)),
             cached_tokens: self.reported.cached.unwrap_or(0),
             completion_tokens: completion,
@@ -225,7 +225,7 @@ impl AnswerAssembler {
     }
 
     /// Returns the cost in US dollars and its source.
-    pub(super) fn cost(&self, prompt_bytes: u64, price: Option<&Price>, own: bool) -> (f64, CostSource) {
+    pub(super) fn cost(&self, prompt_bytes: u64, price: Option<&TokenPrice>, own: bool) -> (f64, CostSource) {
         let (usage, is_estimated) = self.usage(prompt_bytes);
         match (self.reported.cost, price) {
             _ if own => (0.0, CostSource::Free),

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::Connection;
 use super::dialect::{self, Dialect, ReasoningHistory, ReasoningSwitch, SchemaSupport};
 use super::provider::{ProviderKind, RemoteModel};
-use crate::chat::{ChatRequest, Effort, Message, Output, Part, Reasoning, Role};
+use crate::chat::{ChatMessage, ChatRequest, ContentPart, MessageRole, OutputFormat, ReasoningEffort, ReasoningMode};
 use crate::engine::openai::{role_name, tool_json};
 use crate::error::{Error, Result};
 
@@ -55,7 +55,7 @@ pub(super) fn build_body(connection: &Connection, request: &ChatRequest) -> Resu
         body.insert("reasoning_effort".to_owned(), "none".into());
     }
     if kind == ProviderKind::OpenRouter {
-        let strict = !request.tools.is_empty() || request.output != Output::Text;
+        let strict = !request.tools.is_empty() || request.output != OutputFormat::Text;
         let routing = connection.upstreams.to_wire(strict);
         if !routing.is_null() {
             body.insert("provider".to_owned(), routing);
@@ -78,18 +78,18 @@ fn check_capabilities(dialect: &Dialect, provider: &str, request: &ChatRequest, 
     if !request.tools.is_empty() && can.is_some_and(|can| !can.tools) {
         return cannot("call tools");
     }
-    let schema = matches!(request.output, Output::JsonSchema { .. });
+    let schema = matches!(request.output, OutputFormat::JsonSchema { .. });
     if schema && (dialect.schema == SchemaSupport::JsonOnly || can.is_some_and(|can| !can.json_schema)) {
         return cannot("follow a JSON Schema");
     }
     let mut parts = request.messages.iter().flat_map(|message| &message.parts);
-    if parts.any(|part| matches!(part, Part::Image { .. })) && can.is_some_and(|can| !can.images) {
+    if parts.any(|part| matches!(part, ContentPart::Image { .. })) && can.is_some_and(|can| !can.images) {
         return cannot("accept images");
     }
     Ok(())
 }
 
-fn build_messages(kind: ProviderKind, dialect: &Dialect, messages: &[Message]) -> Result<Vec<Value>> {
+fn build_messages(kind: ProviderKind, dialect: &Dialect, messages: &[ChatMessage]) -> Result<Vec<Value>> {
     let mut wire = Vec::with_capacity(messages.len());
     for message in messages {
         push_message(kind, dialect, message, &mut wire)?;
@@ -97,18 +97,18 @@ fn build_messages(kind: ProviderKind, dialect: &Dialect, messages: &[Message]) -
     Ok(wire)
 }
 
-fn push_message(kind: ProviderKind, dialect: &Dialect, message: &Message, wire: &mut Vec<Value>) -> Result<()> {
+fn push_message(kind: ProviderKind, dialect: &Dialect, message: &ChatMessage, wire: &mut Vec<Value>) -> Result<()> {
     let native = kind == ProviderKind::Ollama;
     let (mut text, mut reasoning) = (String::new(), String::new());
     let (mut images, mut calls) = (Vec::new(), Vec::new());
     let mut results = 0;
     for part in &message.parts {
         match part {
-            Part::Text { text: piece } => text.push_str(piece),
-            Part::Reasoning { text: piece } => reasoning.push_str(piece),
-            Part::Image { media_type, data } => images.push((media_type, STANDARD.encode(data))),
-            Part::ToolCall { id, name, arguments } => calls.push(call_json(native, id, name, arguments)?),
-            Part::ToolResult { id, name, content } => {
+            ContentPart::Text { text: piece } => text.push_str(piece),
+            ContentPart::Reasoning { text: piece } => reasoning.push_str(piece),
+            ContentPart::Image { media_type, data } => images.push((media_type, STANDARD.encode(data))),
+            ContentPart::ToolCall { id, name, arguments } => calls.push(call_json(native, id, name, arguments)?),
+            ContentPart::ToolResult { id, name, content } => {
                 results += 1;
                 wire.push(match native {
                     true => json!({ "role": "tool", "tool_name": name, "tool_call_id": id, "content": content }),
@@ -117,7 +117,7 @@ fn push_message(kind: ProviderKind, dialect: &Dialect, message: &Message, wire: 
             }
         }
     }
-    if !calls.is_empty() && message.role != Role::Assistant {
+    if !calls.is_empty() && message.role != MessageRole::Assistant {
         return Err(Error::invalid_request(
             "a tool call is in a message that is not the assistant's",
         ));
@@ -191,13 +191,13 @@ fn json_f32(value: f32) -> Value {
     value.to_string().parse::<f64>().map_or(Value::Null, Value::from)
 }
 
-fn put_output_format(body: &mut Map<String, Value>, kind: ProviderKind, output: &Output) {
+fn put_output_format(body: &mut Map<String, Value>, kind: ProviderKind, output: &OutputFormat) {
     let is_ollama = kind == ProviderKind::Ollama;
     let format = match output {
-        Output::Text => return,
-        Output::Json if is_ollama => "json".into(),
-        Output::Json => json!({ "type": "json_object" }),
-        Output::JsonSchema { schema } => {
+        OutputFormat::Text => return,
+        OutputFormat::Json if is_ollama => "json".into(),
+        OutputFormat::Json => json!({ "type": "json_object" }),
+        OutputFormat::JsonSchema { schema } => {
             // `ChatRequest::check` ensures that it is an object.
             let schema: Value = serde_json::from_str(schema).unwrap_or_default();
             match is_ollama {
@@ -211,16 +211,21 @@ fn put_output_format(body: &mut Map<String, Value>, kind: ProviderKind, output: 
     body.insert(if is_ollama { "format" } else { "response_format" }.to_owned(), format);
 }
 
-fn put_reasoning(body: &mut Map<String, Value>, thinking: ReasoningSwitch, wanted: &Reasoning, model: &RemoteModel) {
+fn put_reasoning(
+    body: &mut Map<String, Value>,
+    thinking: ReasoningSwitch,
+    wanted: &ReasoningMode,
+    model: &RemoteModel,
+) {
     let mut put = |name: &str, value: Value| {
         body.insert(name.to_owned(), value);
     };
     let word = match wanted {
-        Reasoning::Auto => None,
-        Reasoning::Off => Some("none"),
-        Reasoning::On => Some("medium"),
-        Reasoning::Effort { effort } => Some(effort_word(*effort)),
-        Reasoning::Budget { tokens } => Some(effort_word(effort_for_budget(*tokens))),
+        ReasoningMode::Auto => None,
+        ReasoningMode::Off => Some("none"),
+        ReasoningMode::On => Some("medium"),
+        ReasoningMode::Effort { effort } => Some(effort_word(*effort)),
+        ReasoningMode::Budget { tokens } => Some(effort_word(effort_for_budget(*tokens))),
     };
     let cannot = model.abilities.is_some_and(|can| !can.reasoning);
     match (thinking, word) {
@@ -247,20 +252,20 @@ fn put_reasoning(body: &mut Map<String, Value>, thinking: ReasoningSwitch, wante
         (ReasoningSwitch::OpenRouter, Some(word)) => put(
             "reasoning",
             match wanted {
-                Reasoning::On => json!({ "enabled": true }),
-                Reasoning::Budget { tokens } => json!({ "max_tokens": tokens }),
+                ReasoningMode::On => json!({ "enabled": true }),
+                ReasoningMode::Budget { tokens } => json!({ "max_tokens": tokens }),
                 _ => json!({ "effort": word }),
             },
         ),
         (ReasoningSwitch::DeepSeek, Some("none")) => put("thinking", json!({ "type": "disabled" })),
         (ReasoningSwitch::DeepSeek, Some(word)) => {
             put("thinking", json!({ "type": "enabled" }));
-            if *wanted != Reasoning::On {
+            if *wanted != ReasoningMode::On {
                 put("reasoning_effort", word.into());
             }
         }
         (ReasoningSwitch::Fireworks, Some(word)) => match wanted {
-            Reasoning::Budget { tokens } => put("reasoning_effort", (*tokens).into()),
+            ReasoningMode::Budget { tokens } => put("reasoning_effort", (*tokens).into()),
             _ => put("reasoning_effort", word.into()),
         },
         (ReasoningSwitch::OpenAi, Some(word)) => {
@@ -285,7 +290,7 @@ fn put_reasoning(body: &mut Map<String, Value>, thinking: ReasoningSwitch, wante
         }
         (ReasoningSwitch::Template, Some(word)) => {
             put("chat_template_kwargs", json!({ "enable_thinking": word != "none" }));
-            if matches!(wanted, Reasoning::Effort { .. } | Reasoning::Budget { .. }) {
+            if matches!(wanted, ReasoningMode::Effort { .. } | ReasoningMode::Budget { .. }) {
                 put("reasoning_effort", word.into());
             }
         }
@@ -298,19 +303,19 @@ fn is_openai_reasoning_model(id: &str) -> bool {
     id.starts_with("gpt-5") || id.starts_with("gpt-6") || numbered.is_some_and(|c| c.is_ascii_digit())
 }
 
-fn effort_word(effort: Effort) -> &'static str {
+fn effort_word(effort: ReasoningEffort) -> &'static str {
     match effort {
-        Effort::Low => "low",
-        Effort::Medium => "medium",
-        Effort::High => "high",
+        ReasoningEffort::Low => "low",
+        ReasoningEffort::Medium => "medium",
+        ReasoningEffort::High => "high",
     }
 }
 
 /// Returns the effort closest to a token budget, for providers without budgets.
-fn effort_for_budget(tokens: u32) -> Effort {
+fn effort_for_budget(tokens: u32) -> ReasoningEffort {
     match tokens {
-        0..2_048 => Effort::Low,
-        2_048..8_192 => Effort::Medium,
-        _ => Effort::High,
+        0..2_048 => ReasoningEffort::Low,
+        2_048..8_192 => ReasoningEffort::Medium,
+        _ => ReasoningEffort::High,
     }
 }

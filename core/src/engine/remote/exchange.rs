@@ -13,7 +13,7 @@ use super::error::{AttemptError, RequestContext};
 use super::frames::Framing;
 use super::reader::{ResponseReader, timeout_error};
 use super::{Connection, body};
-use crate::chat::{Chunk, Part, Recommended, StopReason};
+use crate::chat::{Chunk, ContentPart, Recommended, StopReason};
 use crate::engine::{Job, presets};
 use crate::error::{Error, Result};
 use crate::net::retry::retry_after;
@@ -190,12 +190,12 @@ fn connection_failed(context: &RequestContext<'_>, cause: &reqwest::Error) -> At
 }
 
 /// Returns the size of the prompt in bytes, for an estimate of its tokens.
-fn prompt_bytes(messages: &[crate::chat::Message]) -> u64 {
-    let part_bytes = |part: &Part| match part {
-        Part::Text { text } | Part::Reasoning { text } => text.len(),
-        Part::Image { .. } => IMAGE_PROMPT_BYTES,
-        Part::ToolCall { arguments, .. } => arguments.len(),
-        Part::ToolResult { content, .. } => content.len(),
+fn prompt_bytes(messages: &[crate::chat::ChatMessage]) -> u64 {
+    let part_bytes = |part: &ContentPart| match part {
+        ContentPart::Text { text } | ContentPart::Reasoning { text } => text.len(),
+        ContentPart::Image { .. } => IMAGE_PROMPT_BYTES,
+        ContentPart::ToolCall { arguments, .. } => arguments.len(),
+        ContentPart::ToolResult { content, .. } => content.len(),
     };
     messages
         .iter()

@@ -34,7 +34,7 @@ use tokio::runtime::Handle;
 pub use circuit::CircuitBreaker;
 pub use http::{ProviderClient, base_url, is_own_server};
 pub use models::{list_models, openrouter_providers};
-pub use provider::{Abilities, Price, ProviderKind, ProviderSettings, RemoteModel, Secret};
+pub use provider::{ModelCapabilities, ProviderKind, ProviderSettings, RemoteModel, Secret, TokenPrice};
 #[cfg(feature = "testing")]
 pub use replay::{Replayed, replay};
 pub use sign_in::SignIn;

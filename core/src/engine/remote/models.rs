@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::dialect;
 use super::error::{AttemptError, RequestContext};
 use super::http::ProviderClient;
-use super::provider::{Abilities, Price, ProviderKind, ProviderSettings, RemoteModel, Secret};
+use super::provider::{ModelCapabilities, ProviderKind, ProviderSettings, RemoteModel, Secret, TokenPrice};
 use crate::error::{Error, Result};
 
 /// Fetches the model list of a provider. `today` (as `2026-11-22`) dates the prices.
@@ -130,11 +130,11 @@ fn parse_model(kind: ProviderKind, entry: &Value, today: &str) -> Option<RemoteM
     })
 }
 
-fn parse_abilities(kind: ProviderKind, entry: &Value) -> Option<Abilities> {
+fn parse_abilities(kind: ProviderKind, entry: &Value) -> Option<ModelCapabilities> {
     match kind {
         ProviderKind::OpenRouter => {
             let parameters = &entry["supported_parameters"];
-            parameters.is_array().then(|| Abilities {
+            parameters.is_array().then(|| ModelCapabilities {
                 tools: has_entry(parameters, "tools"),
                 images: has_entry(&entry["architecture"]["input_modalities"], "image"),
                 json_schema: has_entry(parameters, "structured_outputs"),
@@ -142,7 +142,7 @@ fn parse_abilities(kind: ProviderKind, entry: &Value) -> Option<Abilities> {
                 web_search: true,
             })
         }
-        ProviderKind::Fireworks => entry["supports_tools"].as_bool().map(|tools| Abilities {
+        ProviderKind::Fireworks => entry["supports_tools"].as_bool().map(|tools| ModelCapabilities {
             tools,
             images: entry["supports_image_input"].as_bool() == Some(true),
             json_schema: true,
@@ -159,7 +159,7 @@ fn has_entry(list: &Value, name: &str) -> bool {
 }
 
 /// Parses OpenRouter's price: US dollars per token, as text.
-fn parse_price(kind: ProviderKind, entry: &Value, today: &str) -> Option<Price> {
+fn parse_price(kind: ProviderKind, entry: &Value, today: &str) -> Option<TokenPrice> {
     if kind != ProviderKind::OpenRouter {
         return None;
     }
@@ -169,7 +169,7 @@ fn parse_price(kind: ProviderKind, entry: &Value, today: &str) -> Option<Price> 
         // OpenRouter's own routers have -1: the price depends on the model that they select.
         (number.is_finite() && number >= 0.0).then_some(number)
     };
-    Some(Price {
+    Some(TokenPrice {
         usd_in: usd("prompt")? * 1e6,
         usd_out: usd("completion")? * 1e6,
         usd_cached: usd("input_cache_read").map(|usd| usd * 1e6),
@@ -184,7 +184,7 @@ async fn describe_ollama_model(
     settings: &ProviderSettings,
     secret: &Secret,
     id: &str,
-) -> (Option<Abilities>, Option<u32>) {
+) -> (Option<ModelCapabilities>, Option<u32>) {
     let Ok(request) = http.request(Method::POST, "api/show", secret) else {
         return (None, None);
     };
@@ -196,7 +196,7 @@ async fn describe_ollama_model(
         u32::try_from(length.as_u64()?).ok()
     });
     let capabilities = &shown["capabilities"];
-    let abilities = capabilities.is_array().then(|| Abilities {
+    let abilities = capabilities.is_array().then(|| ModelCapabilities {
         tools: has_entry(capabilities, "tools"),
         images: has_entry(capabilities, "vision"),
         json_schema: true,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::chat::{DataPolicy, Usage};
+use crate::chat::{DataPolicy, TokenUsage};
 
 /// Settings of a provider. They do not contain the credential: see [`Secret`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,9 +70,9 @@ pub struct RemoteModel {
     /// Maximum tokens of one answer. Unset: not published.
     pub max_output: Option<u32>,
     /// Capabilities. Unset: not published; requests for them are not rejected.
-    pub abilities: Option<Abilities>,
+    pub abilities: Option<ModelCapabilities>,
     /// Price. Unset: not published.
-    pub price: Option<Price>,
+    pub price: Option<TokenPrice>,
     /// Day of retirement, as `2026-12-31`.
     pub retires: Option<String>,
     /// The server forwards requests to another host, as Ollama does for a `-cloud` model.
@@ -82,7 +82,7 @@ pub struct RemoteModel {
 
 /// Capabilities of a model besides text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Abilities {
+pub struct ModelCapabilities {
     /// Calls tools.
     pub tools: bool,
     /// Accepts images.
@@ -97,7 +97,7 @@ pub struct Abilities {
 
 /// Price in US dollars per million tokens.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Price {
+pub struct TokenPrice {
     /// Tokens of the prompt.
     pub usd_in: f64,
     /// Generated tokens, reasoning included.
@@ -114,9 +114,9 @@ pub struct Price {
 #[derive(Clone, Default)]
 pub struct Secret(Zeroizing<String>);
 
-impl Price {
+impl TokenPrice {
     /// Returns the cost in US dollars of an answer with this usage.
-    pub fn cost(&self, usage: &Usage) -> f64 {
+    pub fn cost(&self, usage: &TokenUsage) -> f64 {
         let cached = usage.cached_tokens.min(usage.prompt_tokens);
         let fresh = usage.prompt_tokens - cached;
         self.usd_request
@@ -209,14 +209,14 @@ mod tests {
 
     #[test]
     fn an_answer_costs_its_fresh_its_cached_and_its_generated_tokens() {
-        let price = Price {
+        let price = TokenPrice {
             usd_in: 2.0,
             usd_out: 10.0,
             usd_cached: Some(0.5),
             usd_request: 0.01,
             as_of: "2026-10-31".into(),
         };
-        let usage = Usage {
+        let usage = TokenUsage {
             prompt_tokens: 1_000,
             cached_tokens: 400,
             completion_tokens: 100,

@@ -9,7 +9,7 @@ use super::assembler::AnswerAssembler;
 use super::delta::{self, Delta};
 use super::error::AttemptError;
 use super::frames::{Frames, Framing};
-use crate::chat::{Chunk, Limits, StopReason};
+use crate::chat::{Chunk, RequestLimits, StopReason};
 use crate::error::{Error, Result};
 use crate::stream::Sink;
 
@@ -18,7 +18,7 @@ pub(super) struct ResponseReader<'a> {
     pub(super) framing: Framing,
     pub(super) sent: Instant,
     pub(super) end: Instant,
-    pub(super) limits: &'a Limits,
+    pub(super) limits: &'a RequestLimits,
     pub(super) prompt_bytes: u64,
     pub(super) connection: &'a Connection,
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::assembler::AnswerAssembler;
 use super::reader::ResponseReader;
 use super::{Connection, dialect};
-use crate::chat::{ChatRequest, Chunk, CostSource, StopReason, Usage};
+use crate::chat::{ChatRequest, Chunk, CostSource, StopReason, TokenUsage};
 use crate::error::Result;
 use crate::stream::Stream;
 
@@ -19,7 +19,7 @@ pub struct Replayed {
     /// The stop reason, or the error.
     pub stop: Result<StopReason>,
     /// Usage, reported or estimated.
-    pub usage: Usage,
+    pub usage: TokenUsage,
     /// Cost in US dollars and its source.
     pub cost: (f64, CostSource),
 }

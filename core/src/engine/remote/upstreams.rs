@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::provider::Price;
+use super::provider::TokenPrice;
 use crate::error::{Error, Result};
 
 /// Upstream constraints of a request. The default sets none.
@@ -19,7 +19,7 @@ pub struct Upstreams {
     /// These first, by slug. Empty: the provider balances.
     pub order: Vec<String>,
     /// Maximum price in US dollars per million tokens.
-    pub max_price: Option<Price>,
+    pub max_price: Option<TokenPrice>,
 }
 
 impl Upstreams {
