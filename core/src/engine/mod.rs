@@ -8,10 +8,12 @@
 //! - An engine opens no store and reads no key: it is given a resolved path, or a resolved address and credential.
 
 pub mod local;
+mod openai;
 pub(crate) mod presets;
 pub mod remote;
 #[cfg(feature = "testing")]
 pub mod scripted;
+mod suffix;
 
 pub use local::bench::{BenchMeasured, BenchMemory, BenchModel, BenchOptions, BenchRates, BenchReport};
 #[cfg(feature = "testing")]
@@ -28,14 +30,14 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     fn answer(&self, job: Job);
 }
 
-/// One answer to be made.
+/// A request for one answer.
 #[derive(Debug)]
 pub struct Job {
-    /// What was asked; [`ChatRequest::check`] passed.
+    /// The request; [`ChatRequest::check`] passed.
     pub request: ChatRequest,
-    /// What `Started` said.
+    /// The route that `Started` named.
     pub route: Route,
-    /// Where the chunks go.
+    /// Receives the chunks.
     pub sink: StreamSender<Chunk>,
     /// Time of the request; `first_token_ms` is measured from here.
     pub requested_at: Instant,

@@ -2,13 +2,13 @@
 //!
 //! | | precise | balanced | creative |
 //! |---|---|---|---|
-//! | DeepSeek R1 and what was distilled from it | 0.5 | 0.6 | 0.7 |
-//! | a model whose vendor advises against some | its vendor's | its vendor's | its vendor's |
+//! | DeepSeek R1 and its distilled models | 0.5 | 0.6 | 0.7 |
+//! | a model with recommendations of its vendor | the vendor's | the vendor's | the vendor's |
 //! | a model whose file recommends a temperature | 0 | the file's | 1.0 |
 //! | any other | 0 | 0.7 | 1.0 |
 //!
-//! What vendors say is data with a day and a source (`data/presets.json`). What a request says itself wins always, and
-//! the receipt of each answer holds the values that it was asked with and why.
+//! Recommendations of vendors are data with a date and a source (`data/presets.json`). Fields set in the request take
+//! precedence. The receipt of each answer holds the values used and the reason.
 
 use std::sync::LazyLock;
 
@@ -27,34 +27,34 @@ pub(crate) fn resolve(request: &mut ChatRequest, names: &[&str], recommended: Re
     if vendor.is_some_and(|vendor| !vendor.system) {
         move_system_to_user(&mut request.messages);
     }
-    let asked = &mut request.sampling;
-    let stated = asked.temperature.is_some() || asked.top_p.is_some();
-    let values = match asked.preset {
+    let sampling = &mut request.sampling;
+    let stated = sampling.temperature.is_some() || sampling.top_p.is_some();
+    let values = match sampling.preset {
         Some(preset) => Some(preset_values(preset, vendor, recommended)),
         // No preset was requested: use the vendor's values, if there are any.
         None => vendor.map(|_| preset_values(SamplingPreset::Balanced, vendor, recommended)),
     };
     let mut reason = String::new();
     if let Some(values) = values {
-        fill_unset(asked, &values);
+        fill_unset(sampling, &values);
         reason = values.reason;
     }
     if stated {
-        "as the request says".clone_into(&mut reason);
+        "set by the request".clone_into(&mut reason);
     }
     AppliedSampling {
-        preset: asked.preset,
-        temperature: asked.temperature.or(recommended.temperature),
-        top_p: asked.top_p.or(recommended.top_p),
+        preset: sampling.preset,
+        temperature: sampling.temperature.or(recommended.temperature),
+        top_p: sampling.top_p.or(recommended.top_p),
         reason: match reason.is_empty() {
-            true if recommended != Recommended::default() => "as the model's file recommends".to_owned(),
-            true => "the usual values of the place".to_owned(),
+            true if recommended != Recommended::default() => "recommended by the model's file".to_owned(),
+            true => "the target's defaults".to_owned(),
             false => reason,
         },
     }
 }
 
-/// What stands values each preset for a model of these names.
+/// Returns the values of each preset for a model with these names.
 pub(crate) fn list_preset_values(names: &[&str], recommended: Recommended) -> Vec<SamplingPresetValues> {
     let vendor = vendor_defaults(names);
     [
@@ -80,16 +80,16 @@ fn preset_values(
                 SamplingPreset::Creative => vendor.creative,
             }),
             top_p: vendor.top_p,
-            reason: format!("as the vendor of {} advises ({})", vendor.name, vendor.as_of),
+            reason: format!("recommended by the vendor of {} ({})", vendor.name, vendor.as_of),
         };
     }
     let (temperature, reason) = match (preset, recommended.temperature) {
-        (SamplingPreset::Precise, _) => (0.0, "always the likeliest token"),
-        (SamplingPreset::Balanced, Some(temperature)) => (temperature, "as the model's file recommends"),
-        (SamplingPreset::Balanced, None) => (0.7, "what most models are used with"),
+        (SamplingPreset::Precise, _) => (0.0, "always the most likely token"),
+        (SamplingPreset::Balanced, Some(temperature)) => (temperature, "recommended by the model's file"),
+        (SamplingPreset::Balanced, None) => (0.7, "the usual value for most models"),
         (SamplingPreset::Creative, recommended) => (
             recommended.unwrap_or(1.0).max(1.0),
-            "as likely as the model was trained",
+            "the model's unscaled probabilities",
         ),
     };
     SamplingPresetValues {
@@ -100,12 +100,12 @@ fn preset_values(
     }
 }
 
-fn fill_unset(asked: &mut SamplingOptions, values: &SamplingPresetValues) {
-    asked.temperature = asked.temperature.or(values.temperature);
-    asked.top_p = asked.top_p.or(values.top_p);
+fn fill_unset(sampling: &mut SamplingOptions, values: &SamplingPresetValues) {
+    sampling.temperature = sampling.temperature.or(values.temperature);
+    sampling.top_p = sampling.top_p.or(values.top_p);
 }
 
-/// Moves the words of system messages to the front of the first question.
+/// Moves the text of system messages to the start of the first user message.
 fn move_system_to_user(messages: &mut Vec<ChatMessage>) {
     let mut system: Vec<ContentPart> = Vec::new();
     messages.retain_mut(|message| {
@@ -133,19 +133,19 @@ fn move_system_to_user(messages: &mut Vec<ChatMessage>) {
     }
 }
 
-/// What the vendor of a model says about sampling it.
+/// Sampling values that the vendor of a model recommends.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct VendorDefaults {
-    /// What its names have in common, in lower case with `-` between the words.
+    /// Part that the names of its models share, normalized.
     matches: String,
-    /// For people.
+    /// Display name.
     name: String,
     precise: f32,
     balanced: f32,
     creative: f32,
     top_p: Option<f32>,
-    /// Whether it takes a system message.
+    /// Whether it accepts a system message.
     system: bool,
     as_of: String,
     #[serde(rename = "source")]
@@ -168,7 +168,7 @@ fn normalize_name(name: &str) -> String {
 }
 
 static VENDOR_DEFAULTS: LazyLock<Vec<VendorDefaults>> = LazyLock::new(|| {
-    // A test reads the same text, so that a mistake in it is found there and not by an app.
+    // A unit test parses the same file, so that a mistake in it is found before an app runs.
     serde_json::from_str(include_str!("../../data/presets.json")).unwrap_or_default()
 });
 
@@ -176,7 +176,7 @@ static VENDOR_DEFAULTS: LazyLock<Vec<VendorDefaults>> = LazyLock::new(|| {
 mod tests {
     use super::*;
 
-    fn asked(preset: Option<SamplingPreset>) -> ChatRequest {
+    fn request_with(preset: Option<SamplingPreset>) -> ChatRequest {
         let mut request = ChatRequest::new(vec![ChatMessage::system("be brief"), ChatMessage::user("why?")]);
         request.sampling.preset = preset;
         request
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn r1_stays_between_a_half_and_seven_tenths_and_hears_no_system_message() {
+    fn r1_stays_between_a_half_and_seven_tenths_and_gets_no_system_message() {
         for name in [
             "deepseek-r1-distill-qwen-7b",
             "DeepSeek R1 Distill Llama 8B",
@@ -211,7 +211,7 @@ mod tests {
                 Some(SamplingPreset::Balanced),
                 Some(SamplingPreset::Creative),
             ] {
-                let mut request = asked(preset);
+                let mut request = request_with(preset);
                 let used = resolve(&mut request, &[name], Recommended::default());
                 let temperature = request.sampling.temperature.expect("set");
                 assert!((0.5..=0.7).contains(&temperature), "{name} {preset:?}: {temperature}");
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn other_models_have_0_and_07_and_1_unless_their_file_says_otherwise() {
         let temperature = |preset, recommended: Option<f32>| {
-            let mut request = asked(Some(preset));
+            let mut request = request_with(Some(preset));
             let recommended = Recommended {
                 temperature: recommended,
                 ..Recommended::default()
@@ -243,14 +243,14 @@ mod tests {
 
     #[test]
     fn what_the_request_says_wins_and_nothing_chosen_changes_nothing() {
-        let mut request = asked(Some(SamplingPreset::Precise));
+        let mut request = request_with(Some(SamplingPreset::Precise));
         request.sampling.temperature = Some(1.3);
         let used = resolve(&mut request, &["deepseek-r1"], Recommended::default());
         assert_eq!(
             (used.temperature, used.reason.as_str()),
-            (Some(1.3), "as the request says")
+            (Some(1.3), "set by the request")
         );
-        let mut request = asked(None);
+        let mut request = request_with(None);
         let before = request.clone();
         resolve(&mut request, &["smollm2-135m"], Recommended::default());
         assert_eq!(request, before);

@@ -1,7 +1,6 @@
-//! An engine that plays a given reply: for an app's own tests, where a model would be slow, large and never the same.
+//! An engine that plays a scripted reply, for an app's tests, where a model would be slow, large and not deterministic.
 //!
-//! It keeps every promise of a real engine: order of chunks, back-pressure, cancelling, one last word. Words come one
-//! by one at the pace asked for, so that an app sees what streaming looks like.
+//! It follows the contract of a real engine and sends words one by one with the configured delay.
 
 use std::time::{Duration, Instant};
 
@@ -13,30 +12,30 @@ use crate::chat::{AnswerSummary, Chunk, StopReason, Timings, TokenUsage};
 use crate::error::{Error, ErrorKind};
 use crate::stream::StreamSender;
 
-/// What the scripted engine says, to every request alike.
+/// The reply of the scripted engine to every request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScriptedReply {
-    /// What happens, in order. After the last the answer is done.
+    /// Steps in order. The answer ends after the last one.
     pub steps: Vec<ReplyStep>,
-    /// Milliseconds before each word.
+    /// Delay before each word in milliseconds.
     pub chunk_delay_ms: u32,
 }
 
-/// One thing that happens in a script.
+/// One step of a script.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ReplyStep {
-    /// The model thinks; sent word by word.
+    /// Reasoning, sent word by word.
     Reasoning {
         /// UTF-8.
         text: String,
     },
-    /// The model answers; sent word by word.
+    /// Text, sent word by word.
     Text {
         /// UTF-8.
         text: String,
     },
-    /// The model calls a tool.
+    /// A tool call.
     ToolCall {
         /// The call's id.
         id: String,
@@ -45,11 +44,11 @@ pub enum ReplyStep {
         /// A JSON object.
         arguments: String,
     },
-    /// Nothing more comes until the app cancels.
+    /// Sends nothing more until the app cancels.
     Stall,
-    /// The answer breaks off with this error.
+    /// Ends the answer with this error.
     Fail {
-        /// Which variant.
+        /// Kind of the error.
         kind: ErrorKind,
         /// Its text.
         detail: String,
@@ -64,7 +63,7 @@ pub struct ScriptedEngine {
 }
 
 impl ScriptedEngine {
-    /// An engine that plays `script` on this runtime.
+    /// Creates an engine that plays `script` on this runtime.
     pub fn new(script: ScriptedReply, runtime: Handle) -> Self {
         Self { script, runtime }
     }
@@ -77,7 +76,7 @@ impl Engine for ScriptedEngine {
     }
 }
 
-/// How far a script came.
+/// Progress of a script.
 struct Played {
     usage: TokenUsage,
     first_word: Option<Instant>,
@@ -143,7 +142,7 @@ async fn send_steps(
             ReplyStep::Fail { kind, detail } => return Err(Error::new(*kind, detail.clone())),
         };
         for word in words {
-            // A wait of nothing still waits for the timer's next tick.
+            // A zero timeout would still wait for the next tick of the timer.
             let cancelled = !pace.is_zero() && tokio::time::timeout(pace, sink.cancel().cancelled()).await.is_ok();
             let is_reasoning = matches!(word, Chunk::Reasoning { .. });
             if cancelled || !sink.send(word).await {
@@ -157,7 +156,7 @@ async fn send_steps(
     Ok(stop)
 }
 
-/// Words with the space behind each, so that joined they are the text again.
+/// Splits text into words with their trailing space, so that joined they are the text again.
 fn split_words(text: &str) -> impl Iterator<Item = String> + '_ {
     text.split_inclusive(' ').map(str::to_owned)
 }

@@ -1,4 +1,4 @@
-//! One answer, from request to `Done`.
+//! Generates one answer, from request to `Done`.
 
 use std::time::{Duration, Instant};
 
@@ -87,21 +87,18 @@ fn generate(
     stats.usage.prompt_tokens = tokens.len() as u32;
     stats.usage.cached_tokens = cached;
     let begun = Instant::now();
-    if loaded
+    let outcome = loaded
         .session
-        .decode(&tokens[cached as usize..], sink.cancel().flag())?
-        == DecodeOutcome::Cancelled
-    {
+        .decode(&tokens[cached as usize..], sink.cancel().flag())?;
+    if outcome == DecodeOutcome::Cancelled {
         return Ok(StopReason::Cancelled);
     }
     stats.timings.prompt_tokens_per_second = tokens_per_second(tokens.len() as u32 - cached, begun.elapsed());
 
     let stops = StopWords::new(&rendered.stops, &request.sampling.stop);
     let reply = ReplyAssembler::new(rendered.parser().map_err(map_llama_error)?, stops);
-    let preserved = loaded
-        .model
-        .single_tokens(&rendered.preserved_tokens)
-        .map_err(map_llama_error)?;
+    let preserved = loaded.model.single_tokens(&rendered.preserved_tokens);
+    let preserved = preserved.map_err(map_llama_error)?;
     let decode_loop = DecodeLoop {
         loaded,
         sampler: &mut sampler,
@@ -135,7 +132,7 @@ fn render_prompt(loaded: &LoadedModel, request: &ChatRequest) -> Result<Rendered
 fn tokenize_prompt(loaded: &LoadedModel, prompt: &str, request: &ChatRequest) -> Result<Vec<Token>> {
     let tokens = loaded.model.tokenize(prompt, true, true).map_err(map_llama_error)?;
     if tokens.is_empty() {
-        return Err(Error::invalid_request("the messages are empty; say something"));
+        return Err(Error::invalid_request("the prompt is empty; add a message with text"));
     }
     let capacity = loaded.session.capacity();
     if tokens.len() >= capacity as usize {
@@ -205,7 +202,7 @@ impl DecodeLoop<'_> {
         } else {
             stop
         };
-        // After a cancel the reader wants the end, not the rest.
+        // After a cancel the consumer waits for the end only.
         if stop != StopReason::Cancelled && !chunks.drain(..).all(|chunk| self.sink.send_blocking(chunk)) {
             return Ok(StopReason::Cancelled);
         }
@@ -213,7 +210,7 @@ impl DecodeLoop<'_> {
     }
 }
 
-/// Tokens a second; 0 where nothing was measured.
+/// Returns tokens per second; 0 if nothing was measured.
 pub(super) fn tokens_per_second(tokens: u32, time: Duration) -> f64 {
     let seconds = time.as_secs_f64();
     if tokens == 0 || seconds <= 0.0 {

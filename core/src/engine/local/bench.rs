@@ -1,8 +1,8 @@
-//! Measuring: the same thread, session, sampler and reply parser that answers use, on tokens that say nothing.
+//! Benchmarks a model with the thread, session, sampler and reply parser of answers, on random tokens.
 //!
-//! Comparable with llama.cpp's own `llama-bench`: prefill is a prompt of random tokens into an empty cache (`pp`),
-//! generating is one token after the other into an empty cache (`tg`). Unlike there, generating includes sampling and
-//! parsing, because an answer does.
+//! Comparable with `llama-bench` of llama.cpp: prefill decodes a prompt of random tokens into an empty cache (`pp`),
+//! generation decodes one token after the other into an empty cache (`tg`). Unlike there, generation includes sampling
+//! and parsing, because an answer does.
 
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -21,66 +21,66 @@ use crate::error::{Error, Result};
 use crate::model::MemoryEstimate;
 use crate::stream::CancelToken;
 
-/// What to measure.
+/// Options of a benchmark.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BenchOptions {
-    /// Tokens of the prompt; 0 leaves prefill out.
+    /// Tokens of the prompt; 0 skips prefill.
     pub prompt_tokens: u32,
-    /// Tokens to generate; 0 leaves generating out.
+    /// Tokens to generate; 0 skips generation.
     pub generate_tokens: u32,
-    /// Runs of each, after one that does not count.
+    /// Measured runs of each, after one warm-up run.
     pub repetitions: u32,
 }
 
-/// Speed and memory of one model on this machine.
+/// Speed and memory of one model on this device.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BenchReport {
-    /// What ran.
+    /// The model.
     pub model: BenchModel,
-    /// What it ran on.
+    /// Compute backend, such as `CPU`.
     pub backend: String,
-    /// Threads that computed.
+    /// Number of compute threads.
     pub threads: u32,
     /// Prefill.
     pub prompt: BenchRates,
     /// Decoding.
     pub generate: BenchRates,
-    /// Milliseconds from the prompt to the first generated token, with the model loaded; median.
+    /// Median milliseconds from the prompt to the first generated token, with the model loaded.
     pub first_token_ms: f64,
     /// Milliseconds to load the model; 0 if it was loaded already.
     pub load_ms: f64,
-    /// Memory, as predicted before the load and as it is.
+    /// Memory, predicted before the load and measured after it.
     pub memory: BenchMemory,
-    /// llama.cpp's version and the processor features that it uses.
+    /// Version of llama.cpp and the processor features that it uses.
     pub build: String,
 }
 
-/// What ran.
+/// The model that was measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BenchModel {
     /// The id of the installed model, or the path of its file.
     pub id: String,
-    /// SHA-256 of the file, where it is known.
+    /// SHA-256 of the file; empty if unknown.
     pub sha256: String,
     /// For example `Q4_K_M`.
     pub quantization: String,
 }
 
-/// The runs of one measurement.
+/// Speeds of one measurement.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct BenchRates {
-    /// Tokens of each run.
+    /// Tokens per run.
     pub tokens: u32,
-    /// Tokens a second, a run each.
+    /// Tokens per second of each run.
     pub tokens_per_second: Vec<f64>,
 }
 
-/// Memory, as predicted and as it is.
+/// Memory, predicted and measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BenchMemory {
-    /// What the verdict said.
+    /// The estimate of the fit verdict.
     pub predicted: MemoryEstimate,
-    /// What it took.
+    /// The memory in use.
     pub measured: BenchMeasured,
 }
 
@@ -91,9 +91,9 @@ pub struct BenchMeasured {
     pub weights: u64,
     /// KV cache.
     pub cache: u64,
-    /// Buffers for computing.
+    /// Compute buffers.
     pub compute: u64,
-    /// The most that the process held at any time; 0 where the system does not tell.
+    /// Peak resident memory of the process; 0 if the system does not report it.
     pub peak_rss: u64,
 }
 
@@ -117,7 +117,7 @@ pub(super) fn run_bench(
     let (loaded, load_ms) = match load::ensure_loaded(settings, loaded, &CancelToken::default()) {
         Ok(ready) => ready,
         Err(LoadError::Failed(error)) => return Err(error),
-        Err(LoadError::Cancelled) => return Err(Error::internal("loading ended though nobody cancelled it")),
+        Err(LoadError::Cancelled) => return Err(Error::internal("the load was cancelled without a request")),
     };
     let capacity = loaded.session.capacity();
     if options.prompt_tokens.max(options.generate_tokens) >= capacity {
@@ -133,10 +133,10 @@ pub(super) fn run_bench(
         ..BenchRates::default()
     };
     let mut first_token = Vec::new();
-    // The first round of each warms caches and clocks up and does not count.
+    // The first round warms up caches and clocks and is not measured.
     for round in 0..=options.repetitions {
         if left() {
-            return Err(Error::internal("nobody waits for the measurement any more"));
+            return Err(Error::internal("the caller no longer waits for the measurement"));
         }
         if options.prompt_tokens > 0 {
             let (speed, first_ms) = measure_prefill(loaded, options.prompt_tokens)?;
@@ -180,7 +180,7 @@ pub(super) fn run_bench(
     })
 }
 
-/// Prefill of random tokens into an empty cache: tokens a second, and milliseconds until the first token was picked.
+/// Prefills random tokens into an empty cache. Returns tokens per second, and milliseconds to the first sampled token.
 fn measure_prefill(loaded: &mut LoadedModel, count: u32) -> Result<(f64, f64)> {
     let tokens = random_tokens(loaded, count);
     let mut sampler = greedy_sampler(loaded)?;
@@ -192,7 +192,7 @@ fn measure_prefill(loaded: &mut LoadedModel, count: u32) -> Result<(f64, f64)> {
     Ok((speed, begun.elapsed().as_secs_f64() * 1000.0))
 }
 
-/// Decoding into an empty cache, with everything that an answer does at each token but sending it.
+/// Decodes into an empty cache with all steps of an answer except sending. Returns tokens per second.
 fn measure_decode(loaded: &mut LoadedModel, count: u32) -> Result<f64> {
     let rendered = loaded.template.render(&nearside_llama::Prompt {
         messages_json: r#"[{"role":"user","content":"go on"}]"#,
@@ -208,12 +208,12 @@ fn measure_decode(loaded: &mut LoadedModel, count: u32) -> Result<f64> {
     );
     let mut sampler = greedy_sampler(loaded)?;
     let mut chunks = Vec::new();
-    let going = AtomicBool::new(false);
+    let stop = AtomicBool::new(false);
     loaded.session.clear();
     let mut token = random_tokens(loaded, 1).first().copied().unwrap_or_default();
     let begun = Instant::now();
     for _ in 0..count {
-        loaded.session.decode(&[token], &going)?;
+        loaded.session.decode(&[token], &stop)?;
         token = loaded.session.sample(&mut sampler)?;
         let model = &loaded.model;
         reply.push(|bytes| model.push_piece(token, false, bytes), &mut chunks);
@@ -230,15 +230,15 @@ fn greedy_sampler(loaded: &LoadedModel) -> Result<Sampler> {
     Sampler::new(&loaded.model, &params).map_err(map_llama_error)
 }
 
-/// The same tokens each time: a linear congruential generator (Knuth's MMIX constants) over the vocabulary.
+/// Returns the same tokens each time: a linear congruential generator (Knuth's MMIX constants) over the vocabulary.
 fn random_tokens(loaded: &LoadedModel, count: u32) -> Vec<Token> {
-    let words = u64::from(loaded.model.vocab_size().max(1));
+    let vocabulary = u64::from(loaded.model.vocab_size().max(1));
     let mut state = 1_u64;
     let mut next = || {
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        ((state >> 33) % words) as Token
+        ((state >> 33) % vocabulary) as Token
     };
     (0..count).map(|_| next()).collect()
 }

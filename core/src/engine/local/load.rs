@@ -13,22 +13,22 @@ use crate::error::{Error, Result};
 use crate::model::{self, FitOptions, FitReport, FitVerdict};
 use crate::stream::CancelToken;
 
-/// A model in memory, with the conversation that its KV cache holds.
+/// A model in memory, with the session that holds its KV cache.
 #[derive(Debug)]
 pub(super) struct LoadedModel {
     pub(super) model: Model,
     pub(super) template: ChatTemplate,
     pub(super) session: DecodeSession,
-    /// What was predicted before the load.
+    /// The fit report from before the load.
     pub(super) fit: FitReport,
 }
 
-/// What stopped a load.
+/// Why a load ended without a model.
 #[derive(Debug)]
 pub(super) enum LoadError {
-    /// The flag was raised.
+    /// The caller cancelled.
     Cancelled,
-    /// It failed.
+    /// An error.
     Failed(Error),
 }
 
@@ -88,10 +88,10 @@ fn load_model(settings: &LocalSettings, cancel: &CancelToken) -> Result<LoadedMo
     })
 }
 
-/// The verdict in words, with what would change it.
+/// Returns the reason of the verdict and a remedy.
 fn describe_too_large(fit: &FitReport) -> String {
     match fit.suggestions.first() {
         Some(suggestion) => format!("{}; {}", fit.reason, suggestion.text),
-        None => format!("{}; take a smaller model", fit.reason),
+        None => format!("{}; use a smaller model", fit.reason),
     }
 }

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! No llama.cpp type leaves the thread. The model loads with the first job and stays loaded until [`LocalEngine::close`];
-//! the KV cache keeps the last conversation, so that its next turn prefills only what is new.
+//! the KV cache keeps the last conversation, so that its next turn prefills only the new tokens.
 
 mod answer;
 pub mod bench;
@@ -51,10 +51,10 @@ enum EngineCommand {
 }
 
 impl LocalEngine {
-    /// Starts the thread. The model is loaded by the first job.
+    /// Starts the thread. The first job loads the model.
     ///
     /// # Errors
-    /// `Internal` if the system gives no thread.
+    /// `Internal` if the system cannot start a thread.
     pub fn start(settings: LocalSettings) -> Result<Self> {
         let (queue, work) = sync_channel(MAX_QUEUED_JOBS);
         let active_jobs = Arc::new(Mutex::new(Vec::new()));
@@ -70,7 +70,7 @@ impl LocalEngine {
         })
     }
 
-    /// Whether a job waits or runs.
+    /// Returns whether a job is queued or running.
     pub fn is_busy(&self) -> bool {
         !lock(&self.active_jobs).is_empty()
     }
@@ -78,7 +78,7 @@ impl LocalEngine {
     /// Measures speed and memory on the thread that answers use.
     ///
     /// # Errors
-    /// Those of loading; `Busy` if too many jobs wait.
+    /// Those of loading; `Busy` if the queue is full.
     pub async fn bench(&self, options: BenchOptions) -> Result<BenchReport> {
         let (reply, report) = oneshot::channel();
         self.queue
@@ -86,16 +86,16 @@ impl LocalEngine {
             .map_err(|_| queue_full())?;
         report
             .await
-            .map_err(|_| Error::internal("the measurement ended without a result"))?
+            .map_err(|_| Error::internal("the benchmark ended without a result"))?
     }
 
-    /// Cancels what waits and runs, frees the model and waits for its thread to end. Blocks for milliseconds.
+    /// Cancels all jobs, frees the model and waits for its thread to end. Blocks for milliseconds.
     pub fn close(&self) {
         self.cancel_all();
-        // Waits if the queue is full, but not for long: everything in it is cancelled.
+        // Waits while the queue is full, but not for long: all jobs in it are cancelled.
         let _ = self.queue.send(EngineCommand::Quit);
         if let Some(thread) = lock(&self.thread).take() {
-            // The thread catches its own panics; there is nothing left to learn from how it ended.
+            // The thread catches its own panics, so the result carries no information.
             let _ = thread.join();
         }
     }
@@ -108,7 +108,7 @@ impl LocalEngine {
 }
 
 impl Drop for LocalEngine {
-    /// The thread ends when the queue is closed; it is not joined.
+    /// Cancels all jobs. The thread ends when the queue is closed; it is not joined.
     fn drop(&mut self) {
         self.cancel_all();
     }
@@ -121,7 +121,9 @@ impl Engine for LocalEngine {
         let (refused, error) = match self.queue.try_send(EngineCommand::Answer(Box::new(job))) {
             Ok(()) => return,
             Err(TrySendError::Full(work)) => (work, queue_full()),
-            Err(TrySendError::Disconnected(work)) => (work, Error::busy("the model was just unloaded; ask again")),
+            Err(TrySendError::Disconnected(work)) => {
+                (work, Error::busy("the model was just unloaded; send the request again"))
+            }
         };
         remove_job(&self.active_jobs, &cancel);
         if let EngineCommand::Answer(job) = refused {
@@ -151,10 +153,10 @@ fn run_worker(settings: &LocalSettings, work: &Receiver<EngineCommand>, active_j
                 let report = report.unwrap_or_else(|_| {
                     loaded = None;
                     Err(Error::internal(
-                        "the measurement panicked; this is a bug, please report it",
+                        "the benchmark panicked; this is a bug, please report it",
                     ))
                 });
-                // The asker may have left; the figures are then of no use.
+                // The caller may no longer wait; the report is then dropped.
                 let _ = reply.send(report);
             }
         }
@@ -165,16 +167,16 @@ fn remove_job(active_jobs: &Mutex<Vec<CancelToken>>, cancel: &CancelToken) {
     lock(active_jobs).retain(|other| !other.same_as(cancel));
 }
 
-/// Poisoning is ignored: every statement leaves the list consistent.
+/// Locks the mutex. Ignores poisoning, because every statement leaves the list consistent.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn queue_full() -> Error {
     Error::busy(format!(
-        "{MAX_QUEUED_JOBS} requests wait for this model already; try again when one is done"
+        "{MAX_QUEUED_JOBS} requests already wait for this model; try again when one is done"
     ))
 }
 
-/// Jobs that may wait for one model.
+/// Maximum number of jobs that wait for one model.
 const MAX_QUEUED_JOBS: usize = 16;

@@ -1,13 +1,14 @@
-//! A request in the shape that chat templates are written for: OpenAI's messages and tools, as JSON.
+//! Converts a request to OpenAI's messages and tools in JSON, the input of chat templates.
 
 use serde_json::{Value, json};
 
 use crate::chat::{ChatMessage, ContentPart, MessageRole, ToolDefinition};
+use crate::engine::openai::{role_name, tool_json};
 use crate::error::{Error, Result};
 
-/// The conversation as a JSON array.
+/// Returns the messages as a JSON array.
 ///
-/// A message that mixes tool results with words becomes several, since a template knows one result to a message.
+/// A message that mixes tool results with text becomes several, because templates expect one result per message.
 pub(super) fn messages_json(messages: &[ChatMessage]) -> Result<String> {
     let mut array = Vec::with_capacity(messages.len());
     for message in messages {
@@ -16,35 +17,22 @@ pub(super) fn messages_json(messages: &[ChatMessage]) -> Result<String> {
     Ok(Value::Array(array).to_string())
 }
 
-/// The tools as a JSON array; nothing if there are none.
+/// Returns the tools as a JSON array; `None` without tools.
 pub(super) fn tools_json(tools: &[ToolDefinition]) -> Option<String> {
-    let function = |tool: &ToolDefinition| {
-        // `ChatRequest::check` saw to it that the parameters are a JSON object.
-        let parameters: Value = serde_json::from_str(&tool.parameters).unwrap_or_else(|_| json!({}));
-        let function = json!({ "name": tool.name, "description": tool.description, "parameters": parameters });
-        json!({ "type": "function", "function": function })
-    };
-    let array: Vec<Value> = tools.iter().map(function).collect();
-    (!array.is_empty()).then(|| Value::Array(array).to_string())
+    (!tools.is_empty()).then(|| tools.iter().map(tool_json).collect::<Value>().to_string())
 }
 
 fn push_message(message: &ChatMessage, array: &mut Vec<Value>) -> Result<()> {
-    let role = match message.role {
-        MessageRole::System => "system",
-        MessageRole::User => "user",
-        MessageRole::Assistant => "assistant",
-        MessageRole::Tool => "tool",
-    };
     let (mut text, mut reasoning, mut calls, mut results) = (String::new(), String::new(), Vec::new(), Vec::new());
     for part in &message.parts {
         match part {
-            ContentPart::Text { text: words } => text.push_str(words),
+            ContentPart::Text { text: piece } => text.push_str(piece),
             ContentPart::Image { .. } => {
                 return Err(Error::unsupported(
-                    "models on this device do not see pictures yet; leave the picture out, or let a provider answer",
+                    "models on this device do not accept images yet; remove the image or use a provider",
                 ));
             }
-            ContentPart::Reasoning { text: words } => reasoning.push_str(words),
+            ContentPart::Reasoning { text: piece } => reasoning.push_str(piece),
             ContentPart::ToolCall { id, name, arguments } => {
                 if serde_json::from_str::<Value>(arguments).is_err() {
                     return Err(Error::invalid_request(format!(
@@ -61,13 +49,13 @@ fn push_message(message: &ChatMessage, array: &mut Vec<Value>) -> Result<()> {
     }
     if !calls.is_empty() && message.role != MessageRole::Assistant {
         return Err(Error::invalid_request(
-            "a tool call stands in a message that is not the assistant's",
+            "a tool call is in a message that is not the assistant's",
         ));
     }
-    let words_of_its_own = !text.is_empty() || !calls.is_empty() || results.is_empty();
+    let has_content = !text.is_empty() || !calls.is_empty() || results.is_empty();
     array.append(&mut results);
-    if words_of_its_own {
-        let mut value = json!({ "role": role, "content": text });
+    if has_content {
+        let mut value = json!({ "role": role_name(message.role), "content": text });
         if !reasoning.is_empty() {
             value["reasoning_content"] = reasoning.into();
         }
@@ -84,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tool_loop_is_told_as_templates_expect_it() {
+    fn a_tool_loop_has_the_form_that_templates_expect() {
         let call = ContentPart::ToolCall {
             id: "1".into(),
             name: "time".into(),
@@ -106,14 +94,14 @@ mod tests {
                 parts: vec![result],
             },
         ];
-        let told: Value = serde_json::from_str(&messages_json(&messages).expect("valid")).expect("JSON");
+        let value: Value = serde_json::from_str(&messages_json(&messages).expect("valid")).expect("JSON");
         let expected = json!([
             { "role": "user", "content": "what time is it?" },
             { "role": "assistant", "content": "", "reasoning_content": "hm",
               "tool_calls": [{ "id": "1", "type": "function", "function": { "name": "time", "arguments": "{}" } }] },
             { "role": "tool", "tool_call_id": "1", "name": "time", "content": "noon" },
         ]);
-        assert_eq!(told, expected);
+        assert_eq!(value, expected);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! From what the model writes to chunks: reasoning, text and tool calls apart.
+//! Parses the generated text into chunks of reasoning, text and tool calls.
 //!
-//! llama.cpp's own parser for the model's template does the telling apart. It reads the whole reply each time, so its
-//! cost grows with the reply; [`ReplyAssembler`] therefore parses as often as costs at most a fiftieth of the time, which in
-//! short replies is at every token.
+//! The parser is that of llama.cpp for the model's template. It parses the whole reply each time, so its cost grows with
+//! the reply; [`ReplyAssembler`] therefore limits parsing to a fiftieth of the time. Short replies are parsed at every
+//! token.
 
 use std::time::{Duration, Instant};
 
@@ -11,37 +11,37 @@ use nearside_llama::{ReplyParser, ToolCall};
 use super::text::{Scan, StopWords, Utf8};
 use crate::chat::Chunk;
 
-/// One reply as it grows.
+/// A reply during generation.
 #[derive(Debug)]
 pub(super) struct ReplyAssembler {
     parser: ReplyParser,
     stops: StopWords,
     utf8: Utf8,
-    /// Everything the model wrote, as text.
+    /// The generated text.
     written: String,
-    /// Bytes of `written` that hold no stop string and no beginning of one.
+    /// Bytes of `written` that contain no stop string and no start of one.
     safe: usize,
     sent_reasoning: String,
     sent_text: String,
     sent_calls: usize,
-    /// Tokens since the parser last looked.
+    /// Tokens since the last parse.
     waiting_tokens: u32,
     reasoning_tokens: u32,
     last_parse: Option<Instant>,
     parse_cost: Duration,
 }
 
-/// What a stop string means for the answer.
+/// The kind of stop string that ended a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReplyEnd {
-    /// The template's own: the model ended its turn.
+    /// One of the template's: the model ended its turn.
     Turn,
     /// One of the request's.
     StopSequence,
 }
 
 impl ReplyAssembler {
-    /// An empty reply.
+    /// Creates an empty reply.
     pub(super) fn new(parser: ReplyParser, stops: StopWords) -> Self {
         Self {
             parser,
@@ -59,7 +59,7 @@ impl ReplyAssembler {
         }
     }
 
-    /// Takes one token's bytes (written by `piece`) and adds the chunks that are ripe.
+    /// Adds the bytes of one token (written by `piece`) and appends the chunks that are complete.
     pub(super) fn push(&mut self, piece: impl FnOnce(&mut Vec<u8>), chunks: &mut Vec<Chunk>) -> Option<ReplyEnd> {
         piece(self.utf8.buffer());
         self.utf8.drain_into(&mut self.written);
@@ -76,10 +76,10 @@ impl ReplyAssembler {
             }
             Scan::Safe(safe) => {
                 self.safe = safe;
-                let rested = self
+                let is_due = self
                     .last_parse
                     .is_none_or(|at| at.elapsed() >= self.parse_cost * PARSE_INTERVAL_FACTOR);
-                if rested {
+                if is_due {
                     self.parse_written(true, chunks);
                 }
                 None
@@ -87,7 +87,7 @@ impl ReplyAssembler {
         }
     }
 
-    /// The end of the reply: everything that was held back comes out. `true` if the model called tools.
+    /// Ends the reply and appends everything held back. Returns whether the model called tools.
     pub(super) fn end_reply(&mut self, chunks: &mut Vec<Chunk>) -> bool {
         self.utf8.finish_into(&mut self.written);
         self.safe = self.written.len();
@@ -95,7 +95,7 @@ impl ReplyAssembler {
         self.sent_calls > 0
     }
 
-    /// Tokens that went into reasoning so far.
+    /// Returns the number of reasoning tokens so far.
     pub(super) fn reasoning_tokens(&self) -> u32 {
         self.reasoning_tokens
     }
@@ -103,8 +103,8 @@ impl ReplyAssembler {
     fn parse_written(&mut self, partial: bool, chunks: &mut Vec<Chunk>) {
         let begun = Instant::now();
         let text = &self.written[..self.safe];
-        // A reply that the template's grammar does not know (a small model's broken tool call, say) is still a reply:
-        // while it grows the parser may yet make sense of it; at the end it is shown as it was written.
+        // A reply that the parser rejects (such as a malformed tool call of a small model) is still a reply: a longer
+        // text may parse; at the end it is sent as plain text.
         let parsed = self.parser.parse_reply(text, partial).ok().or_else(|| {
             let prefix = self.sent_reasoning.is_empty() && self.sent_calls == 0 && text.starts_with(&self.sent_text);
             (!partial && prefix).then(|| nearside_llama::ParsedReply {
@@ -113,14 +113,14 @@ impl ReplyAssembler {
             })
         });
         if let Some(parsed) = parsed {
-            let thought = take_new_suffix(&mut self.sent_reasoning, &parsed.reasoning);
-            let said = take_new_suffix(&mut self.sent_text, &parsed.content);
-            if thought.is_some() && said.is_none() {
+            let reasoning = take_new_suffix(&mut self.sent_reasoning, &parsed.reasoning);
+            let content = take_new_suffix(&mut self.sent_text, &parsed.content);
+            if reasoning.is_some() && content.is_none() {
                 self.reasoning_tokens += self.waiting_tokens;
             }
             self.waiting_tokens = 0;
-            chunks.extend(thought.map(|text| Chunk::Reasoning { text }));
-            chunks.extend(said.map(|text| Chunk::Text { text }));
+            chunks.extend(reasoning.map(|text| Chunk::Reasoning { text }));
+            chunks.extend(content.map(|text| Chunk::Text { text }));
             self.send_calls(parsed.tool_calls, partial, chunks);
         }
         self.last_parse = Some(Instant::now());
@@ -157,5 +157,5 @@ fn take_new_suffix(sent: &mut String, now: &str) -> Option<String> {
     Some(new.to_owned())
 }
 
-/// Parsing takes at most one part in so many of the time.
+/// The next parse waits for this many times the duration of the last one.
 const PARSE_INTERVAL_FACTOR: u32 = 50;

@@ -1,6 +1,6 @@
-//! The context of a loaded model: what its KV cache holds, prefilled and decoded with a flag to stop either.
+//! The context of a loaded model: tracks the KV cache; prefill and decoding check a cancel flag.
 //!
-//! Answers and measurements both go through here, so that `nearside bench` times what `nearside chat` runs.
+//! Answers and benchmarks both use it, so that `nearside bench` measures the code that `nearside chat` runs.
 
 use std::sync::atomic::AtomicBool;
 
@@ -11,27 +11,27 @@ use crate::error::{Error, Result};
 use crate::model::CacheType;
 use crate::model::fit::context_params;
 
-/// A context and the tokens in it.
+/// A context and the tokens in its KV cache.
 #[derive(Debug)]
 pub(super) struct DecodeSession {
     context: Context,
-    /// The tokens whose keys and values are in the cache, in order.
+    /// The tokens in the cache, in order.
     held: Vec<Token>,
     batch: usize,
     threads: u32,
 }
 
-/// How decoding a run of tokens ended.
+/// Result of decoding tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DecodeOutcome {
-    /// All of them.
+    /// All tokens were decoded.
     Complete,
-    /// Cancelled; the session holds a prefix of them.
+    /// Cancelled; the cache holds a prefix of them.
     Cancelled,
 }
 
 impl DecodeSession {
-    /// A context of so many tokens.
+    /// Creates a context of `context` tokens.
     pub(super) fn new(model: &Model, context: u32, cache: CacheType, threads: u32) -> Result<Self> {
         let params = context_params(context, cache, threads);
         let context = Context::new(model, &params).map_err(map_llama_error)?;
@@ -43,22 +43,22 @@ impl DecodeSession {
         })
     }
 
-    /// Tokens that the context holds at most.
+    /// Returns the context size in tokens.
     pub(super) fn capacity(&self) -> u32 {
         self.context.capacity()
     }
 
-    /// Whether not one more token fits.
+    /// Returns whether the context is full.
     pub(super) fn is_full(&self) -> bool {
         self.held.len() >= self.capacity() as usize
     }
 
-    /// Threads that compute.
+    /// Returns the number of compute threads.
     pub(super) fn threads(&self) -> u32 {
         self.threads
     }
 
-    /// What llama.cpp says that it took, by buffer.
+    /// Returns the memory that llama.cpp allocated, by buffer.
     pub(super) fn memory(&self) -> Result<Vec<MemoryPart>> {
         self.context.memory().map_err(map_llama_error)
     }
@@ -75,7 +75,7 @@ impl DecodeSession {
             .count();
         let keep = same.min(prompt.len().saturating_sub(1));
         if keep < self.held.len() {
-            // Some architectures cannot take back a part: then all of it goes.
+            // Some architectures cannot remove a part of the cache: then all of it is cleared.
             if keep == 0 || !self.context.trim(keep as u32) {
                 self.context.clear();
             }
@@ -84,7 +84,7 @@ impl DecodeSession {
         self.held.len() as u32
     }
 
-    /// Prefill: decodes the tokens in batches, checking the cancel flag throughout.
+    /// Decodes the tokens in batches, checking the cancel flag throughout.
     pub(super) fn decode(&mut self, tokens: &[Token], stop: &AtomicBool) -> Result<DecodeOutcome> {
         let batches = tokens.len().div_ceil(self.batch);
         for (n, batch) in tokens.chunks(self.batch).enumerate() {
@@ -107,7 +107,7 @@ impl DecodeSession {
         Ok(DecodeOutcome::Complete)
     }
 
-    /// Picks the next token from what the last run said.
+    /// Samples the next token from the logits of the last decode.
     pub(super) fn sample(&mut self, sampler: &mut Sampler) -> Result<Token> {
         self.context.sample(sampler).map_err(|error| match error {
             nearside_llama::LlamaError::Grammar(text) => Error::internal(text),

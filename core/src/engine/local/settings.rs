@@ -4,17 +4,17 @@ use std::path::PathBuf;
 
 use crate::model::CacheType;
 
-/// What a model is loaded with.
+/// Settings with which a model is loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LocalSettings {
-    /// The model's file; whole and checked.
+    /// The model's file, complete and verified.
     pub path: PathBuf,
-    /// What receipts call it.
+    /// Model id in receipts.
     pub id: String,
-    /// Tokens of context. Unset: 4,096, or what the model was trained with if that is less.
+    /// Context size in tokens. Unset: 4,096, or the trained context if that is smaller.
     pub context: Option<u32>,
-    /// How the KV cache is stored. Unset: f16.
+    /// Type of the KV cache. Unset: f16.
     pub cache_type: Option<CacheType>,
-    /// Threads that compute. Unset: the performance cores that this process may use.
+    /// Compute threads. Unset: the performance cores that this process may use.
     pub threads: Option<u32>,
 }

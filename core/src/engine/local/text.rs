@@ -1,20 +1,22 @@
-//! From bytes to text: tokens end in the middle of characters, and of the strings that should end the answer.
+//! Decodes token bytes to text and finds stop strings; a token may end inside a character or a stop string.
 //!
-//! [`Utf8`] hands out whole characters only. [`StopWords`] holds text back while it may still become a stop string.
+//! [`Utf8`] returns complete characters only. [`StopWords`] holds text back while it may still become a stop string.
 
-/// Gathers bytes and hands out the whole characters among them.
+use crate::engine::suffix::partial_suffix_len;
+
+/// An incremental UTF-8 decoder.
 #[derive(Debug, Default)]
 pub(super) struct Utf8 {
     bytes: Vec<u8>,
 }
 
 impl Utf8 {
-    /// Where the bytes of the next token go.
+    /// Returns the buffer to which the caller appends the bytes of the next token.
     pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
-    /// Appends every whole character to `out`. Half of one waits; what can never become one turns into U+FFFD.
+    /// Appends every complete character to `out` and keeps an incomplete one. Invalid bytes become U+FFFD.
     pub(super) fn drain_into(&mut self, out: &mut String) {
         let mut rest = self.bytes.as_slice();
         loop {
@@ -40,37 +42,37 @@ impl Utf8 {
         self.bytes.drain(..self.bytes.len() - kept);
     }
 
-    /// The end: half a character that nothing completes turns into U+FFFD.
+    /// Ends the text: an incomplete character becomes U+FFFD.
     pub(super) fn finish_into(&mut self, out: &mut String) {
         out.push_str(&String::from_utf8_lossy(&self.bytes));
         self.bytes.clear();
     }
 }
 
-/// Finds the strings that end an answer.
+/// The strings that end an answer.
 #[derive(Debug)]
 pub(super) struct StopWords {
-    /// The template's own come first: they end a turn, as the end token does.
+    /// Those of the template come first: they end a turn, as the end token does.
     words: Vec<String>,
     template: usize,
 }
 
-/// What [`StopWords::scan`] found.
+/// Result of [`StopWords::scan`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Scan {
-    /// So many bytes of the text are safe; behind them a stop string may begin.
+    /// Number of bytes that are safe to send; a stop string may begin after them.
     Safe(usize),
-    /// The text ends after so many bytes: a stop string begins there.
+    /// A stop string was found.
     Stop {
         /// Bytes before the stop string.
         at: usize,
-        /// Whether it was the template's own.
+        /// Whether it is one of the template's.
         ends_turn: bool,
     },
 }
 
 impl StopWords {
-    /// The template's own stop strings and those of the request.
+    /// Creates the set from the stop strings of the template and of the request.
     pub(super) fn new(template: &[String], request: &[String]) -> Self {
         let words: Vec<String> = template
             .iter()
@@ -84,7 +86,7 @@ impl StopWords {
         }
     }
 
-    /// Looks at `text` from byte `from` on; what lies before is already known to be safe.
+    /// Searches `text` from byte `from` on; the bytes before are already known to be safe.
     pub(super) fn scan(&self, text: &str, from: usize) -> Scan {
         let tail = &text.as_bytes()[from..];
         let first = self.words.iter().enumerate().filter_map(|(n, word)| {
@@ -100,7 +102,7 @@ impl StopWords {
         let held = self
             .words
             .iter()
-            .map(|word| overlap(tail, word.as_bytes()))
+            .map(|word| partial_suffix_len(tail, word.as_bytes()))
             .max()
             .unwrap_or(0);
         Scan::Safe(text.len() - held)
@@ -109,14 +111,6 @@ impl StopWords {
 
 fn find_bytes(text: &[u8], word: &[u8]) -> Option<usize> {
     text.windows(word.len()).position(|window| window == word)
-}
-
-/// How many bytes at the end of `text` are the beginning of `word`.
-fn overlap(text: &[u8], word: &[u8]) -> usize {
-    (1..word.len().min(text.len() + 1))
-        .rev()
-        .find(|&n| text.ends_with(&word[..n]))
-        .unwrap_or(0)
 }
 
 #[cfg(test)]

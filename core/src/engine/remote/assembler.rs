@@ -7,19 +7,19 @@ use serde_json::Value;
 
 use super::delta::{Delta, ReportedUsage};
 use super::dialect::BILLING_UPSTREAMS;
-use super::error::{AttemptError, RequestContext};
+use super::error::AttemptError;
 use super::provider::{ProviderKind, TokenPrice};
 use super::think::ThinkTags;
 use crate::chat::{Chunk, CostSource, StopReason, Timings, TokenUsage};
 use crate::error::Error;
 
 /// State of one answer. Outlives the connection, so that a cancelled answer can report its usage.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct AnswerAssembler {
     tags: Option<ThinkTags>,
     calls: Vec<PartialCall>,
     reported: ReportedUsage,
-    /// Bytes of everything that the model wrote.
+    /// Bytes that the model generated.
     written_bytes: u64,
     /// Of these, bytes of reasoning.
     reasoning_bytes: u64,
@@ -33,7 +33,7 @@ pub(super) struct AnswerAssembler {
     pub(super) visible: bool,
 }
 
-/// A call that is being written_bytes.
+/// A tool call that is still incomplete.
 #[derive(Debug, Default)]
 struct PartialCall {
     index: u64,
@@ -43,27 +43,17 @@ struct PartialCall {
 }
 
 impl AnswerAssembler {
-    /// A writer for an answer of this kind of provider.
+    /// Creates an assembler for an answer of this kind of provider.
     pub(super) fn new(kind: ProviderKind) -> Self {
-        // The hosted ones that always tell reasoning apart may write `<think>` as a word.
+        // These always send reasoning separately, so `<think>` is text there.
         let tags = !matches!(kind, ProviderKind::OpenAi | ProviderKind::DeepSeek);
         Self {
             tags: tags.then(ThinkTags::new),
-            calls: Vec::new(),
-            reported: ReportedUsage::default(),
-            written_bytes: 0,
-            reasoning_bytes: 0,
-            first: None,
-            last: None,
-            finished: None,
-            over: false,
-            called: false,
-            served_by: None,
-            visible: false,
+            ..Self::default()
         }
     }
 
-    /// Takes what an event said; the chunks that it makes go to `chunks`.
+    /// Applies a delta and appends the resulting chunks.
     pub(super) fn apply(&mut self, delta: Delta, now: Instant, chunks: &mut Vec<Chunk>) -> Result<(), Error> {
         let before = chunks.len();
         match delta {
@@ -88,7 +78,7 @@ impl AnswerAssembler {
             } => {
                 self.count_bytes(arguments.len(), now);
                 let call = self.call_at(index)?;
-                // Some repeat the id and the name with every piece.
+                // Some providers repeat id and name with every fragment.
                 if let Some(id) = id.filter(|_| call.id.is_empty()) {
                     call.id = id;
                 }
@@ -97,81 +87,67 @@ impl AnswerAssembler {
                 }
                 call.arguments.push_str(&arguments);
                 if call.arguments.len() > MAX_CALL_BYTES {
-                    return Err(Error::provider("the answer holds a tool call of over 16 MB; refused"));
+                    return Err(Error::provider("a tool call in the answer is over 16 MB; rejected"));
                 }
             }
             Delta::Citation { url, title } => chunks.push(Chunk::Citation { url, title }),
-            Delta::Usage(counted) => {
+            Delta::Usage(usage) => {
                 let known = &mut self.reported;
-                known.prompt = counted.prompt.or(known.prompt);
-                known.cached = counted.cached.or(known.cached);
-                known.completion = counted.completion.or(known.completion);
-                known.reasoning = counted.reasoning.or(known.reasoning);
-                known.cost = counted.cost.or(known.cost);
+                known.prompt = usage.prompt.or(known.prompt);
+                known.cached = usage.cached.or(known.cached);
+                known.completion = usage.completion.or(known.completion);
+                known.reasoning = usage.reasoning.or(known.reasoning);
+                known.cost = usage.cost.or(known.cost);
             }
             Delta::ServedBy(upstream) => self.served_by = Some(upstream),
-            Delta::Finished(word) => self.finished = Some(word),
+            Delta::Finished(reason) => self.finished = Some(reason),
             Delta::Done => self.over = true,
         }
         self.visible |= chunks.len() > before;
         Ok(())
     }
 
-    /// Whether the model said that it is done.
+    /// Returns whether a finish reason arrived.
     pub(super) fn is_finished(&self) -> bool {
         self.finished.is_some()
     }
 
-    /// Whether the provider said that nothing more comes.
+    /// Returns whether the end of the stream arrived.
     pub(super) fn is_over(&self) -> bool {
         self.over
     }
 
-    /// The connection is at its end: the last chunks, and why the model stopped.
+    /// Ends the answer: appends the last chunks and returns the stop reason.
     ///
     /// # Errors
-    /// A failure if it did not stop but broke off, or wrote nothing at all.
-    pub(super) fn end_answer(
-        &mut self,
-        context: &RequestContext<'_>,
-        chunks: &mut Vec<Chunk>,
-    ) -> Result<StopReason, AttemptError> {
+    /// An error if the connection was lost, or the answer is empty.
+    pub(super) fn end_answer(&mut self, provider: &str, chunks: &mut Vec<Chunk>) -> Result<StopReason, AttemptError> {
         let before = chunks.len();
         if let Some(tags) = &mut self.tags {
             tags.end_content(chunks);
         }
-        let provider = context.provider;
         // A cold-starting model may report `stop` with no tokens; a real empty answer has at least one completion
         // token.
         let nothing = self.written_bytes == 0 && self.calls.is_empty() && self.reported.completion.unwrap_or(0) == 0;
         let stop = match self.finished.as_deref() {
-            Some("stop" | "load") | None if nothing && (self.over || self.finished.is_some()) => {
-                return Err(AttemptError::transient(Error::provider(format!(
-                    "`{provider}` answered with nothing, as a model that is just starting does; try again"
-                ))));
-            }
-            Some("stop" | "end_turn" | "eos" | "stop_sequence") => StopReason::End,
-            Some("length" | "max_tokens") => StopReason::MaxTokens,
-            Some("tool_calls" | "function_call" | "tool_use") => StopReason::ToolCall,
-            Some("content_filter" | "safety") => StopReason::Filtered,
-            Some("insufficient_system_resource") => {
-                return Err(AttemptError::transient(Error::busy(format!(
-                    "`{provider}` ran out of capacity in the middle of the answer; try again in a moment"
-                ))));
-            }
-            Some("error") => {
-                return Err(AttemptError::transient(Error::provider(format!(
-                    "`{provider}` broke the answer off with an error; try again"
-                ))));
-            }
-            Some(_) => StopReason::End,
-            None if self.over => StopReason::End,
-            None => {
-                return Err(AttemptError::transient(Error::network(format!(
-                    "the connection to `{provider}` broke off in the middle of the answer; try again"
-                ))));
-            }
+            Some("stop" | "load") | None if nothing && (self.over || self.finished.is_some()) => Err(Error::provider(
+                format!("`{provider}` returned an empty answer, as a model that is just starting does; try again"),
+            )),
+            Some("length" | "max_tokens") => Ok(StopReason::MaxTokens),
+            Some("tool_calls" | "function_call" | "tool_use") => Ok(StopReason::ToolCall),
+            Some("content_filter" | "safety") => Ok(StopReason::Filtered),
+            Some("insufficient_system_resource") => Err(Error::busy(format!(
+                "`{provider}` ran out of capacity during the answer; try again in a moment"
+            ))),
+            Some("error") => Err(Error::provider(format!(
+                "`{provider}` ended the answer with an error; try again"
+            ))),
+            None if !self.over => Err(Error::network(format!(
+                "the connection to `{provider}` was lost during the answer; try again"
+            ))),
+            Some(_) | None => Ok(StopReason::End),
         };
+        let stop = stop.map_err(AttemptError::transient)?;
         if stop != StopReason::MaxTokens {
             self.end_calls(provider, chunks)?;
         }
@@ -183,13 +159,13 @@ impl AnswerAssembler {
         })
     }
 
-    /// The call of this index; a new one if there is none yet.
+    /// Returns the call with this index; adds it if necessary.
     fn call_at(&mut self, index: u64) -> Result<&mut PartialCall, Error> {
         let at = self.calls.iter().position(|call| call.index == index);
         if at.is_none() {
             if self.calls.len() == MAX_CALLS {
                 return Err(Error::provider(format!(
-                    "the answer calls over {MAX_CALLS} tools at once; refused"
+                    "the answer calls over {MAX_CALLS} tools at once; rejected"
                 )));
             }
             self.calls.push(PartialCall {
@@ -230,37 +206,37 @@ impl AnswerAssembler {
         self.last = Some(now);
     }
 
-    /// Tokens as the provider counted them, or as the length of the text lets guess.
+    /// Returns the usage that the provider reported, or an estimate, and whether completion tokens are estimated.
     pub(super) fn usage(&self, prompt_bytes: u64) -> (TokenUsage, bool) {
-        let guess = |bytes: u64| u32::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u32::MAX);
-        let guessed = self.reported.completion.is_none();
-        let completion = self.reported.completion.unwrap_or_else(|| guess(self.written_bytes));
+        let estimate = |bytes: u64| u32::try_from(bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u32::MAX);
+        let is_estimated = self.reported.completion.is_none();
+        let completion = self.reported.completion.unwrap_or_else(|| estimate(self.written_bytes));
         let usage = TokenUsage {
-            prompt_tokens: self.reported.prompt.unwrap_or_else(|| guess(prompt_bytes)),
+            prompt_tokens: self.reported.prompt.unwrap_or_else(|| estimate(prompt_bytes)),
             cached_tokens: self.reported.cached.unwrap_or(0),
             completion_tokens: completion,
             reasoning_tokens: self
                 .reported
                 .reasoning
-                .unwrap_or_else(|| guess(self.reasoning_bytes))
+                .unwrap_or_else(|| estimate(self.reasoning_bytes))
                 .min(completion),
         };
-        (usage, guessed)
+        (usage, is_estimated)
     }
 
-    /// What it cost, and how that is known.
+    /// Returns the cost in US dollars and its source.
     pub(super) fn cost(&self, prompt_bytes: u64, price: Option<&TokenPrice>, own: bool) -> (f64, CostSource) {
-        let (usage, guessed) = self.usage(prompt_bytes);
+        let (usage, is_estimated) = self.usage(prompt_bytes);
         match (self.reported.cost, price) {
             _ if own => (0.0, CostSource::Free),
             (Some(cost), _) => (cost, CostSource::Provider),
-            (None, Some(price)) if guessed => (price.cost(&usage), CostSource::Estimated),
+            (None, Some(price)) if is_estimated => (price.cost(&usage), CostSource::Estimated),
             (None, Some(price)) => (price.cost(&usage), CostSource::Computed),
             (None, None) => (0.0, CostSource::Unknown),
         }
     }
 
-    /// How long it took, since the app requested_at.
+    /// Returns the timings, measured from the request.
     pub(super) fn timings(&self, requested_at: Instant, completion_tokens: u32) -> Timings {
         let Some((first, last)) = self.first.zip(self.last) else {
             return Timings::default();
@@ -274,7 +250,7 @@ impl AnswerAssembler {
         }
     }
 
-    /// Whether the upstream bills a cancelled answer in full.
+    /// Returns whether the upstream bills a cancelled answer in full.
     pub(super) fn upstream_bills_cancelled(&self) -> bool {
         let name = self.served_by.as_deref().unwrap_or_default().to_ascii_lowercase();
         BILLING_UPSTREAMS.iter().any(|upstream| name.starts_with(upstream))
@@ -288,7 +264,7 @@ fn reasoning_len(chunk: &Chunk) -> u64 {
     }
 }
 
-/// What English takes, a little generously: an estimate that is shown as one.
+/// About the average of English text; results are shown as estimates.
 const BYTES_PER_TOKEN: u64 = 4;
 const MAX_CALLS: usize = 128;
 const MAX_CALL_BYTES: usize = 16 << 20;

@@ -8,25 +8,21 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
+use super::Connection;
 use super::dialect::{self, Dialect, ReasoningHistory, ReasoningSwitch, SchemaSupport};
 use super::provider::{ProviderKind, RemoteModel};
-use super::upstreams::Upstreams;
 use crate::chat::{ChatMessage, ChatRequest, ContentPart, MessageRole, OutputFormat, ReasoningEffort, ReasoningMode};
+use crate::engine::openai::{role_name, tool_json};
 use crate::error::{Error, Result};
 
-/// The body of a chat request.
+/// Builds the body of a chat request.
 ///
 /// # Errors
-/// `Unsupported` for what this provider cannot do, `InvalidRequest` for parts that make no sense.
-pub(super) fn build_body(
-    kind: ProviderKind,
-    provider: &str,
-    request: &ChatRequest,
-    model: &RemoteModel,
-    upstreams: &Upstreams,
-) -> Result<Value> {
+/// `Unsupported` for features that the model or provider lacks, `InvalidRequest` for inconsistent parts.
+pub(super) fn build_body(connection: &Connection, request: &ChatRequest) -> Result<Value> {
+    let (kind, model) = (connection.settings.kind, &connection.model);
     let dialect = dialect::dialect_for(kind);
-    check_capabilities(dialect, provider, request, model)?;
+    check_capabilities(dialect, &connection.settings.name, request, model)?;
     let mut body = Map::new();
     let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);
     put("model", model.id.as_str().into());
@@ -45,21 +41,22 @@ pub(super) fn build_body(
     if dialect.ask_usage {
         put("stream_options", json!({ "include_usage": true }));
     }
-    let mut body = if kind == ProviderKind::Ollama {
-        put_ollama_options(body, dialect, request)
-    } else {
-        put_sampling(&mut body, dialect, kind, request, model);
-        put_output_format(&mut body, &request.output);
-        body
-    };
+    let mut sampling = Map::new();
+    put_sampling(&mut sampling, connection, request);
+    if kind != ProviderKind::Ollama {
+        body.append(&mut sampling);
+    } else if !sampling.is_empty() {
+        body.insert("options".to_owned(), sampling.into());
+    }
+    put_output_format(&mut body, kind, &request.output);
     put_reasoning(&mut body, dialect.thinking, &request.reasoning, model);
     if kind == ProviderKind::OpenAi && model.id.starts_with("gpt-6") && !request.tools.is_empty() {
-        // Over chat completions these call tools only where they do not think.
+        // With chat completions these models call tools only without reasoning.
         body.insert("reasoning_effort".to_owned(), "none".into());
     }
     if kind == ProviderKind::OpenRouter {
-        let wanted = !request.tools.is_empty() || request.output != OutputFormat::Text;
-        let routing = upstreams.to_wire(wanted);
+        let strict = !request.tools.is_empty() || request.output != OutputFormat::Text;
+        let routing = connection.upstreams.to_wire(strict);
         if !routing.is_null() {
             body.insert("provider".to_owned(), routing);
         }
@@ -83,11 +80,11 @@ fn check_capabilities(dialect: &Dialect, provider: &str, request: &ChatRequest, 
     }
     let schema = matches!(request.output, OutputFormat::JsonSchema { .. });
     if schema && (dialect.schema == SchemaSupport::JsonOnly || can.is_some_and(|can| !can.json_schema)) {
-        return cannot("keep to a JSON Schema");
+        return cannot("follow a JSON Schema");
     }
     let mut parts = request.messages.iter().flat_map(|message| &message.parts);
     if parts.any(|part| matches!(part, ContentPart::Image { .. })) && can.is_some_and(|can| !can.images) {
-        return cannot("see pictures");
+        return cannot("accept images");
     }
     Ok(())
 }
@@ -102,13 +99,13 @@ fn build_messages(kind: ProviderKind, dialect: &Dialect, messages: &[ChatMessage
 
 fn push_message(kind: ProviderKind, dialect: &Dialect, message: &ChatMessage, wire: &mut Vec<Value>) -> Result<()> {
     let native = kind == ProviderKind::Ollama;
-    let (mut text, mut thoughts) = (String::new(), String::new());
+    let (mut text, mut reasoning) = (String::new(), String::new());
     let (mut images, mut calls) = (Vec::new(), Vec::new());
     let mut results = 0;
     for part in &message.parts {
         match part {
-            ContentPart::Text { text: words } => text.push_str(words),
-            ContentPart::Reasoning { text: words } => thoughts.push_str(words),
+            ContentPart::Text { text: piece } => text.push_str(piece),
+            ContentPart::Reasoning { text: piece } => reasoning.push_str(piece),
             ContentPart::Image { media_type, data } => images.push((media_type, STANDARD.encode(data))),
             ContentPart::ToolCall { id, name, arguments } => calls.push(call_json(native, id, name, arguments)?),
             ContentPart::ToolResult { id, name, content } => {
@@ -122,19 +119,13 @@ fn push_message(kind: ProviderKind, dialect: &Dialect, message: &ChatMessage, wi
     }
     if !calls.is_empty() && message.role != MessageRole::Assistant {
         return Err(Error::invalid_request(
-            "a tool call stands in a message that is not the assistant's",
+            "a tool call is in a message that is not the assistant's",
         ));
     }
     if results > 0 && text.is_empty() && images.is_empty() && calls.is_empty() {
         return Ok(());
     }
-    let role = match message.role {
-        MessageRole::System => "system",
-        MessageRole::User => "user",
-        MessageRole::Assistant => "assistant",
-        MessageRole::Tool => "tool",
-    };
-    let mut value = json!({ "role": role, "content": text });
+    let mut value = json!({ "role": role_name(message.role), "content": text });
     if native && !images.is_empty() {
         value["images"] = images.into_iter().map(|(_, data)| data).collect();
     } else if !images.is_empty() {
@@ -145,8 +136,10 @@ fn push_message(kind: ProviderKind, dialect: &Dialect, message: &ChatMessage, wi
         value["content"] = parts.into();
     }
     match dialect.history {
-        ReasoningHistory::AlwaysWithCalls(name) if !calls.is_empty() => value[name] = thoughts.into(),
-        ReasoningHistory::WithCalls(name) if !calls.is_empty() && !thoughts.is_empty() => value[name] = thoughts.into(),
+        ReasoningHistory::AlwaysWithCalls(name) if !calls.is_empty() => value[name] = reasoning.into(),
+        ReasoningHistory::WithCalls(name) if !calls.is_empty() && !reasoning.is_empty() => {
+            value[name] = reasoning.into()
+        }
         _ => {}
     }
     if !calls.is_empty() {
@@ -165,38 +158,28 @@ fn call_json(native: bool, id: &str, name: &str, arguments: &str) -> Result<Valu
     })
 }
 
-fn tool_json(tool: &crate::chat::ToolDefinition) -> Value {
-    // Checked with the request: it is an object.
-    let parameters: Value = serde_json::from_str(&tool.parameters).unwrap_or_default();
-    let function = json!({ "name": tool.name, "description": tool.description, "parameters": parameters });
-    json!({ "type": "function", "function": function })
-}
-
-fn put_sampling(
-    body: &mut Map<String, Value>,
-    dialect: &Dialect,
-    kind: ProviderKind,
-    request: &ChatRequest,
-    model: &RemoteModel,
-) {
-    let wish = &request.sampling;
-    // OpenAI's thinking models answer 400 to a temperature.
-    let fixed = kind == ProviderKind::OpenAi && is_openai_reasoning_model(&model.id);
+/// Adds the sampling fields and the token limit under their names in the dialect.
+fn put_sampling(body: &mut Map<String, Value>, connection: &Connection, request: &ChatRequest) {
+    let kind = connection.settings.kind;
+    let dialect = dialect::dialect_for(kind);
+    let wanted = &request.sampling;
+    // OpenAI's reasoning models reject a temperature with status 400.
+    let fixed = kind == ProviderKind::OpenAi && is_openai_reasoning_model(&connection.model.id);
     let number = |value: Option<f32>| value.filter(|_| !fixed).map(json_f32);
     let [top_k, min_p, repeat] = dialect.extra_sampling.unwrap_or_default();
-    let wishes = [
-        ("temperature", number(wish.temperature)),
-        ("top_p", number(wish.top_p)),
-        ("frequency_penalty", number(wish.frequency_penalty)),
-        ("presence_penalty", number(wish.presence_penalty)),
-        ("seed", wish.seed.map(Value::from)),
+    let fields = [
+        ("temperature", number(wanted.temperature)),
+        ("top_p", number(wanted.top_p)),
+        ("frequency_penalty", number(wanted.frequency_penalty)),
+        ("presence_penalty", number(wanted.presence_penalty)),
+        ("seed", wanted.seed.map(Value::from)),
         (dialect.max_tokens, request.limits.max_tokens.map(Value::from)),
-        ("stop", (!wish.stop.is_empty()).then(|| json!(wish.stop))),
-        (top_k, wish.top_k.map(Value::from)),
-        (min_p, number(wish.min_p)),
-        (repeat, number(wish.repeat_penalty)),
+        ("stop", (!wanted.stop.is_empty()).then(|| json!(wanted.stop))),
+        (top_k, wanted.top_k.map(Value::from)),
+        (min_p, number(wanted.min_p)),
+        (repeat, number(wanted.repeat_penalty)),
     ];
-    for (name, value) in wishes {
+    for (name, value) in fields {
         if let Some(value) = value.filter(|_| !name.is_empty()) {
             body.insert(name.to_owned(), value);
         }
@@ -208,60 +191,36 @@ fn json_f32(value: f32) -> Value {
     value.to_string().parse::<f64>().map_or(Value::Null, Value::from)
 }
 
-fn put_output_format(body: &mut Map<String, Value>, output: &OutputFormat) {
+fn put_output_format(body: &mut Map<String, Value>, kind: ProviderKind, output: &OutputFormat) {
+    let is_ollama = kind == ProviderKind::Ollama;
     let format = match output {
         OutputFormat::Text => return,
+        OutputFormat::Json if is_ollama => "json".into(),
         OutputFormat::Json => json!({ "type": "json_object" }),
         OutputFormat::JsonSchema { schema } => {
-            // Checked with the request: it is an object.
+            // `ChatRequest::check` ensures that it is an object.
             let schema: Value = serde_json::from_str(schema).unwrap_or_default();
-            json!({ "type": "json_schema", "json_schema": { "name": "answer", "strict": true, "schema": schema } })
+            match is_ollama {
+                true => schema,
+                false => {
+                    json!({ "type": "json_schema", "json_schema": { "name": "answer", "strict": true, "schema": schema } })
+                }
+            }
         }
     };
-    body.insert("response_format".to_owned(), format);
+    body.insert(if is_ollama { "format" } else { "response_format" }.to_owned(), format);
 }
 
-fn put_ollama_options(mut body: Map<String, Value>, dialect: &Dialect, request: &ChatRequest) -> Map<String, Value> {
-    let wish = &request.sampling;
-    let mut options = Map::new();
-    let wishes = [
-        ("temperature", wish.temperature.map(json_f32)),
-        ("top_p", wish.top_p.map(json_f32)),
-        ("frequency_penalty", wish.frequency_penalty.map(json_f32)),
-        ("presence_penalty", wish.presence_penalty.map(json_f32)),
-        ("seed", wish.seed.map(Value::from)),
-        ("num_predict", request.limits.max_tokens.map(Value::from)),
-        ("stop", (!wish.stop.is_empty()).then(|| json!(wish.stop))),
-        ("top_k", wish.top_k.map(Value::from)),
-        ("min_p", wish.min_p.map(json_f32)),
-        ("repeat_penalty", wish.repeat_penalty.map(json_f32)),
-    ];
-    debug_assert!(dialect.extra_sampling.is_some());
-    options.extend(
-        wishes
-            .into_iter()
-            .filter_map(|(name, value)| Some((name.to_owned(), value?))),
-    );
-    if !options.is_empty() {
-        body.insert("options".to_owned(), options.into());
-    }
-    match &request.output {
-        OutputFormat::Text => {}
-        OutputFormat::Json => {
-            body.insert("format".to_owned(), "json".into());
-        }
-        OutputFormat::JsonSchema { schema } => {
-            body.insert("format".to_owned(), serde_json::from_str(schema).unwrap_or_default());
-        }
-    }
-    body
-}
-
-fn put_reasoning(body: &mut Map<String, Value>, thinking: ReasoningSwitch, wish: &ReasoningMode, model: &RemoteModel) {
+fn put_reasoning(
+    body: &mut Map<String, Value>,
+    thinking: ReasoningSwitch,
+    wanted: &ReasoningMode,
+    model: &RemoteModel,
+) {
     let mut put = |name: &str, value: Value| {
         body.insert(name.to_owned(), value);
     };
-    let word = match wish {
+    let word = match wanted {
         ReasoningMode::Auto => None,
         ReasoningMode::Off => Some("none"),
         ReasoningMode::On => Some("medium"),
@@ -280,7 +239,7 @@ fn put_reasoning(body: &mut Map<String, Value>, thinking: ReasoningSwitch, wish:
                     None => {}
                 }
             } else if id.contains("gpt-oss") {
-                // These cannot stop thinking; the least they can do is a little.
+                // Reasoning cannot be switched off for these; `low` is the minimum.
                 match word {
                     Some("none") => put("reasoning_effort", "low".into()),
                     Some(word) => put("reasoning_effort", word.into()),
@@ -292,7 +251,7 @@ fn put_reasoning(body: &mut Map<String, Value>, thinking: ReasoningSwitch, wish:
         (_, Some(_)) if cannot => {}
         (ReasoningSwitch::OpenRouter, Some(word)) => put(
             "reasoning",
-            match wish {
+            match wanted {
                 ReasoningMode::On => json!({ "enabled": true }),
                 ReasoningMode::Budget { tokens } => json!({ "max_tokens": tokens }),
                 _ => json!({ "effort": word }),
@@ -301,11 +260,11 @@ fn put_reasoning(body: &mut Map<String, Value>, thinking: ReasoningSwitch, wish:
         (ReasoningSwitch::DeepSeek, Some("none")) => put("thinking", json!({ "type": "disabled" })),
         (ReasoningSwitch::DeepSeek, Some(word)) => {
             put("thinking", json!({ "type": "enabled" }));
-            if *wish != ReasoningMode::On {
+            if *wanted != ReasoningMode::On {
                 put("reasoning_effort", word.into());
             }
         }
-        (ReasoningSwitch::Fireworks, Some(word)) => match wish {
+        (ReasoningSwitch::Fireworks, Some(word)) => match wanted {
             ReasoningMode::Budget { tokens } => put("reasoning_effort", (*tokens).into()),
             _ => put("reasoning_effort", word.into()),
         },
@@ -316,7 +275,7 @@ fn put_reasoning(body: &mut Map<String, Value>, thinking: ReasoningSwitch, wish:
             }
         }
         (ReasoningSwitch::Ollama, Some("none")) => put("think", false.into()),
-        // A model that cannot think answers 400: only one that is known to may be wire to.
+        // Other models reject it with status 400, so it is sent only if reasoning is a known capability.
         (ReasoningSwitch::Ollama, Some(word)) => {
             if model.abilities.is_some_and(|can| can.reasoning) {
                 put(
@@ -331,14 +290,14 @@ fn put_reasoning(body: &mut Map<String, Value>, thinking: ReasoningSwitch, wish:
         }
         (ReasoningSwitch::Template, Some(word)) => {
             put("chat_template_kwargs", json!({ "enable_thinking": word != "none" }));
-            if matches!(wish, ReasoningMode::Effort { .. } | ReasoningMode::Budget { .. }) {
+            if matches!(wanted, ReasoningMode::Effort { .. } | ReasoningMode::Budget { .. }) {
                 put("reasoning_effort", word.into());
             }
         }
     }
 }
 
-/// OpenAI's families of thinking models.
+/// Returns whether the model belongs to OpenAI's reasoning families.
 fn is_openai_reasoning_model(id: &str) -> bool {
     let numbered = id.strip_prefix('o').and_then(|rest| rest.chars().next());
     id.starts_with("gpt-5") || id.starts_with("gpt-6") || numbered.is_some_and(|c| c.is_ascii_digit())
@@ -352,7 +311,7 @@ fn effort_word(effort: ReasoningEffort) -> &'static str {
     }
 }
 
-/// The effort that comes nearest to a budget, for those who know no budgets.
+/// Returns the effort closest to a token budget, for providers without budgets.
 fn effort_for_budget(tokens: u32) -> ReasoningEffort {
     match tokens {
         0..2_048 => ReasoningEffort::Low,

@@ -19,7 +19,7 @@ struct CircuitState {
 }
 
 impl CircuitBreaker {
-    /// Remaining cooldown; `None` if requests are allowed.
+    /// Returns the remaining cooldown; `None` if requests are allowed.
     pub fn remaining_cooldown(&self, now: Instant) -> Option<Duration> {
         let until = self.lock().until?;
         until.checked_duration_since(now).filter(|left| !left.is_zero())

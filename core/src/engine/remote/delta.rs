@@ -1,8 +1,8 @@
 //! Parses one streamed event of any dialect into provider-independent deltas.
 //!
-//! Everything is optional and every place that a provider uses is looked at, since the shapes drift: `choices` may be
-//! empty, usage may be in the last chunk, in a chunk of its own or under `x_groq`, reasoning has four names, a number may
-//! be a string, and an error may come in the middle of an answer that began with status 200.
+//! All fields are optional, and each is read from every location that a provider uses, because formats drift: `choices`
+//! may be empty, usage may be in the last event, in an event of its own or under `x_groq`, reasoning has four names, a
+//! number may be a string, and an error may follow after status 200.
 
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ pub(super) enum Delta {
     Reasoning(String),
     /// Content: text, or reasoning between tags.
     Content(String),
-    /// A piece of a call.
+    /// A fragment of a tool call.
     Call {
         index: u64,
         id: Option<String>,
@@ -30,27 +30,27 @@ pub(super) enum Delta {
     Usage(ReportedUsage),
     /// RequestContext runs the model behind the provider.
     ServedBy(String),
-    /// Why the model stopped, in the provider's word.
+    /// The provider's finish reason.
     Finished(String),
-    /// Nothing comes after this.
+    /// The end of the stream.
     Done,
 }
 
-/// What a provider counted.
+/// Usage as reported by a provider.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct ReportedUsage {
     pub(super) prompt: Option<u32>,
     pub(super) cached: Option<u32>,
     pub(super) completion: Option<u32>,
     pub(super) reasoning: Option<u32>,
-    /// US dollars, where the provider says so itself.
+    /// Cost in US dollars, if the provider reports it.
     pub(super) cost: Option<f64>,
 }
 
-/// Reads one event.
+/// Parses one event and appends its deltas.
 ///
 /// # Errors
-/// What the provider reports instead of going on, or `Provider` for an event that is no JSON object.
+/// The error that the provider reports, or `Provider` for an event that is not a JSON object.
 pub(super) fn parse_event(
     context: &RequestContext<'_>,
     data: &str,
@@ -63,7 +63,7 @@ pub(super) fn parse_event(
     let value: Value = serde_json::from_str(data).unwrap_or_default();
     if !value.is_object() {
         return Err(AttemptError::transient(Error::provider(format!(
-            "`{}` answered with something that is not an answer; check its address, or try again",
+            "`{}` sent an event that is not a JSON object; check its address, or try again",
             context.provider
         ))));
     }
@@ -92,20 +92,20 @@ fn parse_openai(value: &Value, deltas: &mut Vec<Delta>) {
         deltas.push(Delta::ServedBy(served_by.to_owned()));
     }
     let choice = &value["choices"][0];
-    // Where a server answers whole although a stream was asked for, the same is under `message`.
+    // A server that ignores `stream` sends the same fields under `message`.
     let delta = if choice["delta"].is_object() {
         &choice["delta"]
     } else {
         &choice["message"]
     };
-    let thoughts = non_empty_str(&delta["reasoning_content"]).or(non_empty_str(&delta["reasoning"]));
-    if let Some(thoughts) = thoughts.or_else(|| non_empty_str(&delta["thinking"])) {
-        deltas.push(Delta::Reasoning(thoughts.to_owned()));
+    let reasoning = non_empty_str(&delta["reasoning_content"]).or(non_empty_str(&delta["reasoning"]));
+    if let Some(reasoning) = reasoning.or_else(|| non_empty_str(&delta["thinking"])) {
+        deltas.push(Delta::Reasoning(reasoning.to_owned()));
     } else if let Some(details) = delta["reasoning_details"].as_array() {
-        let told = details
+        let texts = details
             .iter()
             .filter_map(|one| non_empty_str(&one["text"]).or(non_empty_str(&one["summary"])));
-        deltas.extend(told.map(|text| Delta::Reasoning(text.to_owned())));
+        deltas.extend(texts.map(|text| Delta::Reasoning(text.to_owned())));
     }
     match &delta["content"] {
         Value::String(text) if !text.is_empty() => deltas.push(Delta::Content(text.clone())),
@@ -115,10 +115,10 @@ fn parse_openai(value: &Value, deltas: &mut Vec<Delta>) {
         }
         _ => {}
     }
-    for (place, call) in as_list(&delta["tool_calls"]).iter().enumerate() {
-        // A tool that the provider runs itself is none of the app's.
+    for (position, call) in as_list(&delta["tool_calls"]).iter().enumerate() {
+        // Calls of tools that the provider runs itself are skipped.
         if call["type"].as_str().is_none_or(|kind| kind == "function") {
-            deltas.push(parse_call(place, call));
+            deltas.push(parse_call(position, call));
         }
     }
     for annotation in as_list(&delta["annotations"]) {
@@ -130,21 +130,21 @@ fn parse_openai(value: &Value, deltas: &mut Vec<Delta>) {
             break;
         }
     }
-    if let Some(word) = non_empty_str(&choice["finish_reason"]) {
-        deltas.push(Delta::Finished(word.to_owned()));
+    if let Some(reason) = non_empty_str(&choice["finish_reason"]) {
+        deltas.push(Delta::Finished(reason.to_owned()));
     }
 }
 
 fn parse_ollama(value: &Value, deltas: &mut Vec<Delta>) {
     let message = &value["message"];
-    if let Some(thoughts) = non_empty_str(&message["thinking"]) {
-        deltas.push(Delta::Reasoning(thoughts.to_owned()));
+    if let Some(reasoning) = non_empty_str(&message["thinking"]) {
+        deltas.push(Delta::Reasoning(reasoning.to_owned()));
     }
     if let Some(text) = non_empty_str(&message["content"]) {
         deltas.push(Delta::Content(text.to_owned()));
     }
-    for (place, call) in as_list(&message["tool_calls"]).iter().enumerate() {
-        deltas.push(parse_call(place, call));
+    for (position, call) in as_list(&message["tool_calls"]).iter().enumerate() {
+        deltas.push(parse_call(position, call));
     }
     if value["done"].as_bool() == Some(true) {
         deltas.push(Delta::Usage(ReportedUsage {
@@ -159,13 +159,13 @@ fn parse_ollama(value: &Value, deltas: &mut Vec<Delta>) {
     }
 }
 
-fn parse_call(place: usize, call: &Value) -> Delta {
+fn parse_call(position: usize, call: &Value) -> Delta {
     let function = &call["function"];
     Delta::Call {
         index: call["index"]
             .as_u64()
             .or(function["index"].as_u64())
-            .unwrap_or(place as u64),
+            .unwrap_or(position as u64),
         id: non_empty_str(&call["id"]).map(str::to_owned),
         name: non_empty_str(&function["name"]).map(str::to_owned),
         arguments: match &function["arguments"] {

@@ -1,75 +1,75 @@
-//! What differs between providers, as data: one row each. The code that reads a row is the same for all.
+//! The differences between providers as data: one row per kind. The code that reads a row is the same for all.
 //!
-//! The rows come from the providers' own pages, read in August to October 2026; what a provider changes, changes here.
+//! The rows follow the providers' documentation, read in August to October 2026.
 
 use super::frames::Framing;
 use super::provider::ProviderKind;
 
-/// One provider's way of saying the same.
+/// Wire format of one kind of provider.
 #[derive(Debug)]
 pub(super) struct Dialect {
-    /// Where it is, with the part of the path that all its addresses share. Empty: the app must say.
+    /// Base address with the common part of the path. Empty: the app must set it.
     pub(super) base: &'static str,
-    /// The path of an answer.
+    /// Path of chat requests.
     pub(super) chat: &'static str,
-    /// The path of the list of models.
+    /// Path of the model list.
     pub(super) models: &'static str,
     pub(super) framing: Framing,
-    /// How the answer's limit is called.
+    /// Name of the limit on generated tokens.
     pub(super) max_tokens: &'static str,
-    /// Usage comes only if it is asked for.
+    /// Usage is sent only on request.
     pub(super) ask_usage: bool,
     pub(super) history: ReasoningHistory,
     pub(super) thinking: ReasoningSwitch,
     pub(super) schema: SchemaSupport,
-    /// `top_k`, `min_p` and the repeat penalty by its names. None: it has none of them and would refuse or drop them.
+    /// Names of `top_k`, `min_p` and the repeat penalty. `None`: the provider rejects or ignores them.
     pub(super) extra_sampling: Option<[&'static str; 3]>,
-    /// The tool that searches the web.
+    /// Name of the web search tool.
     pub(super) web_search: Option<&'static str>,
-    /// Closing the connection does not stop it, and it bills for the whole answer (OpenRouter's list, August 2026).
+    /// Closing the connection does not stop the answer, which is billed in full (OpenRouter's list, August 2026).
     pub(super) bills_cancelled: bool,
 }
 
-/// What becomes of the reasoning in earlier turns.
+/// How reasoning of earlier turns is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReasoningHistory {
-    /// Never sent; some refuse it.
+    /// Never sent; some providers reject it.
     Never,
-    /// Under this name, with turns that called tools, if there was any.
+    /// Under this name, with turns that called tools, if not empty.
     WithCalls(&'static str),
-    /// Under this name, with every turn that called tools, even if it is empty: DeepSeek answers 400 where it is missing.
+    /// Under this name, with every turn that called tools, even if empty: DeepSeek returns status 400 without it.
     AlwaysWithCalls(&'static str),
 }
 
-/// How thinking is switched.
+/// How reasoning is switched on and off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReasoningSwitch {
     /// `reasoning: { enabled | effort | max_tokens }`.
     OpenRouter,
-    /// `thinking: { type }` and `reasoning_effort`; on unless it is switched off.
+    /// `thinking: { type }` and `reasoning_effort`; on by default.
     DeepSeek,
-    /// `reasoning_effort` in the words of each model family, and `reasoning_format`.
+    /// `reasoning_effort` with the values of each model family, and `reasoning_format`.
     Groq,
-    /// `reasoning_effort`: a word, or tokens.
+    /// `reasoning_effort`: a name, or a number of tokens.
     Fireworks,
-    /// `reasoning_effort`, for models that think.
+    /// `reasoning_effort`, for reasoning models.
     OpenAi,
-    /// `think`: a switch or a word; refused by models that cannot think.
+    /// `think`: a Boolean or a name; rejected by models without reasoning.
     Ollama,
     /// `chat_template_kwargs` and `reasoning_effort`.
     Template,
 }
 
-/// How far an answer can be bound to a shape.
+/// Which output formats the provider enforces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SchemaSupport {
-    /// To a JSON Schema.
+    /// A JSON Schema.
     Full,
-    /// To being JSON.
+    /// Valid JSON only.
     JsonOnly,
 }
 
-/// The row of this kind of provider.
+/// Returns the row of this kind of provider.
 pub(super) fn dialect_for(kind: ProviderKind) -> &'static Dialect {
     match kind {
         ProviderKind::OpenRouter => &OPENROUTER,
@@ -83,7 +83,7 @@ pub(super) fn dialect_for(kind: ProviderKind) -> &'static Dialect {
     }
 }
 
-/// Upstreams behind OpenRouter that bill a cancelled answer in full, by the beginning of their names, in lower case.
+/// Name prefixes, in lower case, of OpenRouter's upstreams that bill a cancelled answer in full.
 pub(super) const BILLING_UPSTREAMS: [&str; 23] = [
     "amazon bedrock",
     "groq",
@@ -173,6 +173,7 @@ const OLLAMA: Dialect = Dialect {
     chat: "api/chat",
     models: "api/tags",
     framing: Framing::Lines,
+    max_tokens: "num_predict",
     ask_usage: false,
     history: ReasoningHistory::WithCalls("thinking"),
     thinking: ReasoningSwitch::Ollama,

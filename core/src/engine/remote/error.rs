@@ -1,7 +1,7 @@
 //! Maps error responses of providers to [`Error`], and decides whether a retry can help.
 //!
-//! A provider's own words are never repeated: some quote the prompt (OpenRouter's moderation shows a hundred letters of
-//! it). What is kept is the status and the machine-readable code, if it looks like one.
+//! Error messages of a provider are never repeated, because some quote the prompt (OpenRouter's moderation shows a
+//! hundred characters of it). Only the status and a machine-readable code are kept.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(crate) struct AttemptError {
 }
 
 impl AttemptError {
-    /// One that another attempt would meet again.
+    /// Creates a permanent error, which a retry would meet again.
     pub(crate) fn permanent(error: Error) -> Self {
         Self {
             error,
@@ -31,7 +31,7 @@ impl AttemptError {
         }
     }
 
-    /// One that may be gone a moment later.
+    /// Creates a transient error.
     pub(crate) fn transient(error: Error) -> Self {
         Self {
             error,
@@ -40,7 +40,7 @@ impl AttemptError {
         }
     }
 
-    /// From an HTTP error response.
+    /// Creates an error from an HTTP error response.
     pub(super) fn from_response(
         context: &RequestContext<'_>,
         status: u16,
@@ -48,12 +48,12 @@ impl AttemptError {
         retry_after: Option<Duration>,
     ) -> Self {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        // Most wrap it in `error`; Ollama has a string there; some send a list of one.
+        // Most wrap it in `error`; Ollama puts a string there; some send a list with one element.
         let error = body.get("error").or_else(|| body.get(0)?.get("error")).unwrap_or(&body);
         Self::classify(context, status, error, retry_after)
     }
 
-    /// The provider broke an answer off with this error object, in the middle of a stream that began well.
+    /// Creates an error from an error object within a stream that started with status 200.
     pub(super) fn from_stream_error(context: &RequestContext<'_>, error: &Value) -> Self {
         let status = [&error["code"], &error["http_status"], &error["status_code"]]
             .into_iter()
@@ -103,7 +103,7 @@ pub(super) struct RequestContext<'a> {
     pub(super) model: &'a str,
 }
 
-/// Error kind and remedy for a status and code, after the providers' own documentation.
+/// Returns error kind and remedy for a status and code, according to the providers' documentation.
 fn kind_and_remedy(context: &RequestContext<'_>, status: u16, code: &str, error: &Value) -> (ErrorKind, String) {
     let RequestContext { provider, model, .. } = context;
     let own = |kind, text: &str| (kind, text.to_owned());
@@ -121,7 +121,7 @@ fn kind_and_remedy(context: &RequestContext<'_>, status: u16, code: &str, error:
         "privacy_restricted" => {
             return own(
                 ErrorKind::Blocked,
-                "nobody runs this model under the retention and training terms that the policy asks for",
+                "no upstream offers this model under the policy's retention and training terms",
             );
         }
         "region_restricted" => return own(ErrorKind::Blocked, "this model is not offered in this region"),
@@ -132,7 +132,7 @@ fn kind_and_remedy(context: &RequestContext<'_>, status: u16, code: &str, error:
             );
         }
         "content_policy_violation" | "refusal" | "content_filter" => {
-            return own(ErrorKind::Blocked, "its filter refused the request");
+            return own(ErrorKind::Blocked, "its content filter rejected the request");
         }
         _ => {}
     }
@@ -146,9 +146,9 @@ fn kind_and_remedy(context: &RequestContext<'_>, status: u16, code: &str, error:
             "the account has no credit left; add some at the provider",
         ),
         403 if error["metadata"]["reasons"].is_array() || error["metadata"]["patterns"].is_array() => {
-            own(ErrorKind::Blocked, "its filter refused the request")
+            own(ErrorKind::Blocked, "its content filter rejected the request")
         }
-        403 => own(ErrorKind::Unauthorized, "the key may not do this; use one that may"),
+        403 => own(ErrorKind::Unauthorized, "the key lacks the permission; use another key"),
         404 | 405 => (
             ErrorKind::Unsupported,
             format!("it has no model `{model}`, or its address is wrong; `providers models {provider}` lists them"),
@@ -168,11 +168,11 @@ fn kind_and_remedy(context: &RequestContext<'_>, status: u16, code: &str, error:
             ErrorKind::InvalidRequest,
             "it does not accept this request; try another model or fewer options",
         ),
-        _ => own(ErrorKind::Provider, "a fault on its side; try again"),
+        _ => own(ErrorKind::Provider, "an internal error of the provider; try again"),
     }
 }
 
-/// The machine-readable name of an error: short, and of nothing but letters, digits and joints.
+/// Returns the machine-readable code of an error: short, of lower-case letters, digits and separators only.
 fn error_code(error: &Value) -> Option<String> {
     let places = [
         &error["availability"]["code"],
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_by_what_can_be_done_about_it_and_never_in_the_providers_words() {
+    fn an_error_response_gives_a_remedy_and_never_the_text_of_the_provider() {
         for (status, body, kind, transient) in [
             (
                 400,

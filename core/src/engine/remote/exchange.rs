@@ -8,7 +8,7 @@ use reqwest::header::CONTENT_TYPE;
 use tokio::time::{Instant, timeout_at};
 
 use super::assembler::AnswerAssembler;
-use super::dialect;
+use super::dialect::dialect_for;
 use super::error::{AttemptError, RequestContext};
 use super::frames::Framing;
 use super::reader::{ResponseReader, timeout_error};
@@ -28,7 +28,7 @@ pub(super) async fn answer(connection: &Connection, mut job: Job) {
         () = cancel.cancelled() => Ok(StopReason::Cancelled),
         ended = run_with_retries(connection, &job, &mut assembler) => ended,
     };
-    // The connection is closed by now, whichever of the two it was.
+    // The connection is closed in both cases.
     let Job {
         request,
         route,
@@ -41,7 +41,7 @@ pub(super) async fn answer(connection: &Connection, mut job: Job) {
         let own = connection.data_policy.is_own();
         let (cost, source) = assembler.cost(prompt_bytes, connection.model.price.as_ref(), own);
         let mut receipt = route.receipt(cost, source, connection.data_policy.clone());
-        let dialect = dialect::dialect_for(connection.settings.kind);
+        let dialect = dialect_for(connection.settings.kind);
         receipt.billed_in_full = matches!(stop, StopReason::Cancelled | StopReason::CostLimit)
             && !own
             && (dialect.bills_cancelled || assembler.upstream_bills_cancelled());
@@ -65,26 +65,16 @@ pub(super) async fn answer(connection: &Connection, mut job: Job) {
 
 async fn run_with_retries(connection: &Connection, job: &Job, assembler: &mut AnswerAssembler) -> Result<StopReason> {
     let settings = &connection.settings;
-    let body = body::build_body(
-        settings.kind,
-        &settings.name,
-        &job.request,
-        &connection.model,
-        &connection.upstreams,
-    )?;
-    let body = Bytes::from(body.to_string());
+    let body = Bytes::from(body::build_body(connection, &job.request)?.to_string());
     let timeouts = &connection.timeouts;
-    let total = job
-        .request
-        .limits
-        .deadline_ms
-        .map_or(timeouts.total, Duration::from_millis);
-    // `requested_at` is when the app asked: what was spent on other places before counts.
+    let deadline_ms = job.request.limits.deadline_ms;
+    let total = deadline_ms.map_or(timeouts.total, Duration::from_millis);
+    // `requested_at` is the time of the request: time spent on earlier targets counts.
     let end = Instant::from_std(job.requested_at) + total;
     for tries in 1.. {
         if let Some(rest) = connection.circuit.remaining_cooldown(std::time::Instant::now()) {
             return Err(Error::busy(format!(
-                "`{}` failed again and again and is left alone for {} s",
+                "`{}` failed repeatedly; try again in {} s",
                 settings.name,
                 rest.as_secs().max(1)
             )));
@@ -101,17 +91,17 @@ async fn run_with_retries(connection: &Connection, job: &Job, assembler: &mut An
         } else {
             connection.circuit.record_success();
         }
-        let rest = failure.retry_after.unwrap_or_else(|| timeouts.retry.backoff(tries));
-        let again = failure.transient
+        let delay = failure.retry_after.unwrap_or_else(|| timeouts.retry.backoff(tries));
+        let retry = failure.transient
             && !assembler.visible
             && tries < timeouts.retry.attempts
-            && rest <= timeouts.max_retry_after
-            && Instant::now() + rest < end;
-        if !again {
+            && delay <= timeouts.max_retry_after
+            && Instant::now() + delay < end;
+        if !retry {
             return Err(failure.error);
         }
         tracing::debug!(provider = settings.name, tries, "retrying");
-        tokio::time::sleep(rest).await;
+        tokio::time::sleep(delay).await;
         *assembler = AnswerAssembler::new(settings.kind);
     }
     Err(Error::internal("an answer without an attempt; please report this"))
@@ -126,54 +116,49 @@ async fn attempt(
 ) -> Result<StopReason, AttemptError> {
     let settings = &connection.settings;
     let context = connection.request_context();
+    let dialect = dialect_for(settings.kind);
     let sent = Instant::now();
     let request = connection
         .http
-        .request(
-            reqwest::Method::POST,
-            dialect::dialect_for(settings.kind).chat,
-            &connection.secret,
-        )
+        .request(reqwest::Method::POST, dialect.chat, &connection.secret)
         .map_err(AttemptError::permanent)?
         .header(CONTENT_TYPE, "application/json")
         .body(body);
     let first_byte = end.min(sent + connection.timeouts.first_byte);
     let response = timeout_at(first_byte, request.send())
         .await
-        .map_err(|_| timeout_error(&context, "did not answer"))?
+        .map_err(|_| timeout_error(connection, "did not answer"))?
         .map_err(|cause| connection_failed(&context, &cause))?;
     let status = response.status();
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let kind = kind.unwrap_or_default().to_ascii_lowercase();
     if !status.is_success() {
         let rest = retry_after(response.headers());
-        let told = timeout_at(first_byte, read_error_body(response))
+        let body = timeout_at(first_byte, read_error_body(response))
             .await
             .unwrap_or_default();
-        return Err(AttemptError::from_response(&context, status.as_u16(), &told, rest));
+        return Err(AttemptError::from_response(&context, status.as_u16(), &body, rest));
     }
     if kind.starts_with("text/html") {
         return Err(AttemptError::permanent(Error::provider(format!(
-            "`{}` answered with a web page; check its address",
+            "`{}` returned a web page; check its address",
             settings.name
         ))));
     }
-    let framing = match dialect::dialect_for(settings.kind).framing {
-        // A server that does not stream answers with one JSON value.
+    let framing = match dialect.framing {
+        // A server that does not stream returns one JSON value.
         Framing::Events if kind.starts_with("application/json") => Framing::Lines,
         framing => framing,
     };
     let reader = ResponseReader {
-        context,
         framing,
         sent,
         end,
-        timeouts: &connection.timeouts,
         limits: &job.request.limits,
         prompt_bytes: prompt_bytes(&job.request.messages),
         connection,
     };
-    let whole = framing == Framing::Lines && dialect::dialect_for(settings.kind).framing == Framing::Events;
+    let whole = framing == Framing::Lines && dialect.framing == Framing::Events;
     let bodies = response.bytes_stream().map(|piece| piece.map_err(|_| ()));
     if whole {
         reader.read_whole(bodies, assembler, &job.sink).await
@@ -184,13 +169,13 @@ async fn attempt(
 
 /// Reads the start of an error body, enough to find its error code.
 async fn read_error_body(mut response: reqwest::Response) -> Vec<u8> {
-    let mut told = Vec::new();
-    while told.len() < MAX_ERROR_BODY_BYTES
+    let mut start = Vec::new();
+    while start.len() < MAX_ERROR_BODY_BYTES
         && let Ok(Some(piece)) = response.chunk().await
     {
-        told.extend_from_slice(&piece);
+        start.extend_from_slice(&piece);
     }
-    told
+    start
 }
 
 fn connection_failed(context: &RequestContext<'_>, cause: &reqwest::Error) -> AttemptError {
@@ -198,17 +183,17 @@ fn connection_failed(context: &RequestContext<'_>, cause: &reqwest::Error) -> At
     let what = if cause.is_connect() {
         "cannot be reached"
     } else {
-        "closed the connection without an answer"
+        "closed the connection without a response"
     };
-    // reqwest's own text names the address; the provider's name says enough.
+    // The text of reqwest contains the address; the provider's name is enough.
     AttemptError::transient(Error::network(format!(
         "`{provider}` {what}; check the network and its address, or try again"
     )))
 }
 
-/// What an estimate of the prompt's tokens rests on.
+/// Returns the size of the prompt in bytes, for an estimate of its tokens.
 fn prompt_bytes(messages: &[crate::chat::ChatMessage]) -> u64 {
-    let of = |part: &ContentPart| match part {
+    let part_bytes = |part: &ContentPart| match part {
         ContentPart::Text { text } | ContentPart::Reasoning { text } => text.len(),
         ContentPart::Image { .. } => IMAGE_PROMPT_BYTES,
         ContentPart::ToolCall { arguments, .. } => arguments.len(),
@@ -217,11 +202,11 @@ fn prompt_bytes(messages: &[crate::chat::ChatMessage]) -> u64 {
     messages
         .iter()
         .flat_map(|message| &message.parts)
-        .map(|part| of(part) as u64)
+        .map(|part| part_bytes(part) as u64)
         .sum()
 }
 
-const WEB_SEARCH_NOTE: &str = "the web was searched: what was searched for is not covered by these terms";
+const WEB_SEARCH_NOTE: &str = "web search was used: its queries are not covered by this data policy";
 const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
-/// About 800 tokens, in the middle of what models charge for a picture.
+/// About 800 tokens, a typical charge for an image.
 const IMAGE_PROMPT_BYTES: usize = 3_200;

@@ -1,26 +1,26 @@
-//! Bytes into events: server-sent events (HTML's own rules) and lines of JSON, cut anywhere.
+//! Splits a response body into events: server-sent events (by the HTML standard) or lines of JSON, cut anywhere.
 //!
 //! Only events with data are returned. Comments, blank lines and the other fields of an event are keep-alives and must
 //! not reset an idle timeout. A line longer than [`MAX_EVENT_BYTES`] is rejected, which bounds memory.
 
 use crate::error::{Error, Result};
 
-/// How events are told apart.
+/// How events are separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// `data: …`, one event after another, a blank line between them.
+    /// Server-sent events: `data: …`, separated by blank lines.
     Events,
-    /// One JSON value a line.
+    /// One JSON value per line.
     Lines,
 }
 
-/// Cuts a body into events.
+/// Splits a body into events.
 #[derive(Debug)]
 pub(super) struct Frames {
     framing: Framing,
-    /// What came of a line that has not ended.
+    /// Start of an incomplete line.
     line: Vec<u8>,
-    /// What came of an event that has not ended.
+    /// Data of an incomplete event.
     event: Vec<u8>,
     has_data: bool,
 }
@@ -35,10 +35,10 @@ impl Frames {
         }
     }
 
-    /// Takes bytes and hands over the data of every event that they complete.
+    /// Adds bytes and appends the data of every completed event.
     ///
     /// # Errors
-    /// `Provider` for an event without end, or one that is not UTF-8.
+    /// `Provider` for an event that is too long or not UTF-8.
     pub(super) fn push(&mut self, mut bytes: &[u8], events: &mut Vec<String>) -> Result<()> {
         while let Some(at) = bytes.iter().position(|&byte| byte == b'\n') {
             self.line.extend_from_slice(&bytes[..at]);
@@ -47,12 +47,14 @@ impl Frames {
         }
         self.line.extend_from_slice(bytes);
         if self.line.len() + self.event.len() > MAX_EVENT_BYTES {
-            return Err(Error::provider("the answer holds an event of over 16 MB; refused"));
+            return Err(Error::provider(
+                "the response contains an event of over 16 MB; rejected",
+            ));
         }
         Ok(())
     }
 
-    /// The body is over: what stands in it without a last line end counts too.
+    /// Ends the body: a last line without a line end counts too.
     ///
     /// # Errors
     /// As [`Self::push`].
@@ -97,10 +99,10 @@ impl Frames {
 }
 
 fn decode_utf8(bytes: Vec<u8>) -> Result<String> {
-    String::from_utf8(bytes).map_err(|_| Error::provider("the answer is not UTF-8 text"))
+    String::from_utf8(bytes).map_err(|_| Error::provider("the response is not UTF-8 text"))
 }
 
-/// Bytes of one event at most. A tool call with a whole file in it is smaller.
+/// Maximum size of one event. A tool call with a whole file in it is smaller.
 const MAX_EVENT_BYTES: usize = 16 << 20;
 
 #[cfg(test)]
@@ -135,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_without_end_is_refused_before_it_fills_the_memory() {
+    fn an_event_without_end_is_rejected_before_it_fills_the_memory() {
         let (mut frames, mut events) = (Frames::new(Framing::Events), Vec::new());
         let piece = vec![b'x'; 1 << 20];
         let refused = (0..32).find_map(|_| frames.push(&piece, &mut events).err());

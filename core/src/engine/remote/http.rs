@@ -27,7 +27,7 @@ impl ProviderClient {
     /// Creates a client for this provider. Opens no connection.
     ///
     /// # Errors
-    /// `InvalidRequest` for an address that cannot be, or that is not encrypted and may not be.
+    /// `InvalidRequest` for an invalid address, or an unencrypted one that is not allowed.
     pub fn new(settings: &ProviderSettings) -> Result<Self> {
         let base = base_url(settings)?;
         let trust = Trust {
@@ -43,7 +43,7 @@ impl ProviderClient {
         Ok(Self { client, base })
     }
 
-    /// The address of this path.
+    /// Returns the address of this path.
     pub(super) fn url(&self, path: &str) -> Url {
         let mut url = self.base.clone();
         let joined = format!("{}/{path}", url.path().trim_end_matches('/'));
@@ -51,7 +51,7 @@ impl ProviderClient {
         url
     }
 
-    /// A request to this path, with the credential.
+    /// Creates a request to this path with the credential.
     pub(super) fn request(
         &self,
         method: reqwest::Method,
@@ -67,7 +67,7 @@ impl ProviderClient {
     }
 }
 
-/// Where the provider is: what the app says, else where that kind of provider is.
+/// Returns the base address of the provider: that of the settings, else the default of its kind.
 ///
 /// # Errors
 /// `InvalidRequest`, with the remedy.
@@ -84,7 +84,7 @@ pub fn base_url(settings: &ProviderSettings) -> Result<Url> {
         _ => return invalid("its `base_url` is not an address, such as `https://llm.example.org/v1`"),
     };
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
-        return invalid("its `base_url` holds a password or a query; give the credential apart");
+        return invalid("its `base_url` contains a password or a query; set the credential separately");
     }
     match url.scheme() {
         "https" => Ok(url),
@@ -94,8 +94,8 @@ pub fn base_url(settings: &ProviderSettings) -> Result<Url> {
     }
 }
 
-/// Whether the provider runs on a machine of the person's own: on this one, or where the app allows plain `http`, which
-/// it does for its own network and nothing else.
+/// Returns whether the provider runs on the user's own machine: on this one, or where the app allows plain `http`, which
+/// is meant for the user's own network only.
 pub fn is_own_server(settings: &ProviderSettings) -> bool {
     let own_kind = !settings.kind.is_hosted();
     own_kind && base_url(settings).is_ok_and(|url| is_loopback(&url) || settings.allow_http)
@@ -103,19 +103,19 @@ pub fn is_own_server(settings: &ProviderSettings) -> bool {
 
 fn bearer_header(secret: &Secret) -> Result<HeaderValue> {
     let mut value = HeaderValue::from_str(&format!("Bearer {}", secret.expose()))
-        .map_err(|_| Error::unauthorized("the key holds characters that no key has; copy it again"))?;
+        .map_err(|_| Error::unauthorized("the key contains invalid characters; copy it again"))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
 impl ProviderKind {
-    /// Where that kind of provider is; empty where the app must say.
+    /// Returns the default base address of this kind; empty if the app must set one.
     pub fn usual_base_url(self) -> &'static str {
         dialect::dialect_for(self).base
     }
 }
 
-/// Longer than a person reads an answer, so that the next question finds the connection open.
+/// Longer than a user reads an answer, so that the next request finds the connection open.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 

@@ -1,12 +1,12 @@
-//! The engine that answers over the network: one client, one reader, and a row of data for each kind of provider.
+//! The engine for providers: one client, one reader, and a row of data for each kind of provider.
 //!
 //! ```text
 //! answer(job) ──► body (dialect) ──► HTTP ──► frames ──► delta ──► assembler ──► chunks
-//!   retried while nothing is visible    events, lines   what it   calls, tags,
-//!   (exchange, circuit, failure)        cut anywhere    says      usage, cost
+//!   retried while nothing is visible    events, lines  parsed    calls, tags,
+//!   (exchange, circuit, error)          cut anywhere   event     usage, cost
 //! ```
 //!
-//! What it is handed is ready: an address, a credential, a model with its price, and the terms that a receipt shows.
+//! The caller passes a resolved [`Connection`]: address, credential, model with price, and data policy.
 
 mod assembler;
 mod body;
@@ -45,36 +45,36 @@ use super::{Engine, Job};
 use crate::chat::DataPolicy;
 use error::RequestContext;
 
-/// A model at a provider.
+/// Engine for one model of a provider.
 #[derive(Debug)]
 pub struct RemoteEngine {
     connection: Arc<Connection>,
     runtime: Handle,
 }
 
-/// All that an answer needs, ready.
+/// A resolved connection to a model of a provider.
 #[derive(Debug)]
 pub struct Connection {
     /// The provider.
     pub settings: ProviderSettings,
-    /// The way to it.
+    /// The HTTP client.
     pub http: ProviderClient,
-    /// Its credential; empty where it wants none.
+    /// The credential; empty if the provider needs none.
     pub secret: Secret,
-    /// The model that answers.
+    /// The model.
     pub model: RemoteModel,
-    /// Which providers behind it may run the model.
+    /// Constraints on the upstream providers.
     pub upstreams: Upstreams,
-    /// What receipts say of it.
+    /// The data policy in receipts.
     pub data_policy: DataPolicy,
-    /// Its health, shared by all requests.
+    /// The circuit breaker, shared by all requests to the provider.
     pub circuit: Arc<CircuitBreaker>,
-    /// How long to wait for what.
+    /// Timeouts and retries.
     pub timeouts: Timeouts,
 }
 
 impl RemoteEngine {
-    /// An engine that works on this runtime. Opens nothing before it is asked.
+    /// Creates an engine that works on this runtime. Opens no connection before the first answer.
     pub fn new(connection: Connection, runtime: Handle) -> Self {
         Self {
             connection: Arc::new(connection),

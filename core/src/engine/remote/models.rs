@@ -1,4 +1,4 @@
-//! Which models a provider offers, with what it publishes of them: prices, context, abilities, the day they end.
+//! Lists the models of a provider with their prices, context, capabilities and retirement.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::http::ProviderClient;
 use super::provider::{ModelCapabilities, ProviderKind, ProviderSettings, RemoteModel, Secret, TokenPrice};
 use crate::error::{Error, Result};
 
-/// Asks a provider for its models. `today` (as `2026-11-22`) dates the prices.
+/// Fetches the model list of a provider. `today` (as `2026-11-22`) dates the prices.
 ///
 /// # Errors
 /// `Network`, `Unauthorized`, `Provider`.
@@ -29,7 +29,7 @@ pub async fn list_models(
         .find_map(Value::as_array);
     let Some(entries) = entries else {
         return Err(Error::provider(format!(
-            "`{}` answered with something that is no list of models; check its address",
+            "`{}` did not return a list of models; check its address",
             settings.name
         )));
     };
@@ -39,9 +39,10 @@ pub async fn list_models(
         .collect();
     if kind == ProviderKind::Ollama {
         let ids: Vec<String> = models.iter().map(|model| model.id.clone()).collect();
-        let asked = stream::iter(ids).map(|id| async move { describe_ollama_model(http, settings, secret, &id).await });
-        let told: Vec<_> = asked.buffered(4).collect().await;
-        for (model, (abilities, context)) in models.iter_mut().zip(told) {
+        let requests =
+            stream::iter(ids).map(|id| async move { describe_ollama_model(http, settings, secret, &id).await });
+        let details: Vec<_> = requests.buffered(4).collect().await;
+        for (model, (abilities, context)) in models.iter_mut().zip(details) {
             model.abilities = abilities;
             model.context = context.or(model.context);
         }
@@ -51,7 +52,7 @@ pub async fn list_models(
     Ok(models)
 }
 
-/// OpenRouter's own table of the providers behind it, with their countries: `{ data: [{ slug, datacenters, … }] }`.
+/// Fetches OpenRouter's table of upstreams with their countries: `{ data: [{ slug, datacenters, … }] }`.
 ///
 /// # Errors
 /// `Network`, `Provider`.
@@ -77,7 +78,7 @@ async fn fetch_json(settings: &ProviderSettings, request: reqwest::RequestBuilde
     while let Some(piece) = pieces.next().await {
         body.extend_from_slice(&piece.map_err(unreachable)?);
         if body.len() > MAX_LIST_BYTES {
-            return Err(Error::provider(format!("the list of `{name}` is over 64 MB; refused")));
+            return Err(Error::provider(format!("the list of `{name}` is over 64 MB; rejected")));
         }
     }
     if !status.is_success() {
@@ -88,11 +89,8 @@ async fn fetch_json(settings: &ProviderSettings, request: reqwest::RequestBuilde
         };
         return Err(AttemptError::from_response(&context, status.as_u16(), &body, None).error);
     }
-    serde_json::from_slice(&body).map_err(|_| {
-        Error::provider(format!(
-            "`{name}` answered with something that is no JSON; check its address"
-        ))
-    })
+    serde_json::from_slice(&body)
+        .map_err(|_| Error::provider(format!("`{name}` did not return JSON; check its address")))
 }
 
 fn parse_model(kind: ProviderKind, entry: &Value, today: &str) -> Option<RemoteModel> {
@@ -100,7 +98,7 @@ fn parse_model(kind: ProviderKind, entry: &Value, today: &str) -> Option<RemoteM
         .as_str()
         .or(entry["model"].as_str())
         .or(entry["name"].as_str())?;
-    // Groq lists what it has switched off, too; some list what does not chat.
+    // Groq also lists inactive models; some providers list models without chat.
     if entry["active"].as_bool() == Some(false) || entry["supports_chat"].as_bool() == Some(false) {
         return None;
     }
@@ -135,16 +133,12 @@ fn parse_model(kind: ProviderKind, entry: &Value, today: &str) -> Option<RemoteM
 fn parse_abilities(kind: ProviderKind, entry: &Value) -> Option<ModelCapabilities> {
     match kind {
         ProviderKind::OpenRouter => {
-            let has = |list: &Value, what: &str| {
-                list.as_array()
-                    .is_some_and(|list| list.iter().any(|one| one.as_str() == Some(what)))
-            };
             let parameters = &entry["supported_parameters"];
             parameters.is_array().then(|| ModelCapabilities {
-                tools: has(parameters, "tools"),
-                images: has(&entry["architecture"]["input_modalities"], "image"),
-                json_schema: has(parameters, "structured_outputs"),
-                reasoning: has(parameters, "reasoning"),
+                tools: has_entry(parameters, "tools"),
+                images: has_entry(&entry["architecture"]["input_modalities"], "image"),
+                json_schema: has_entry(parameters, "structured_outputs"),
+                reasoning: has_entry(parameters, "reasoning"),
                 web_search: true,
             })
         }
@@ -159,7 +153,12 @@ fn parse_abilities(kind: ProviderKind, entry: &Value) -> Option<ModelCapabilitie
     }
 }
 
-/// OpenRouter gives US dollars for one token, as text.
+fn has_entry(list: &Value, name: &str) -> bool {
+    let mut entries = list.as_array().into_iter().flatten();
+    entries.any(|entry| entry.as_str() == Some(name))
+}
+
+/// Parses OpenRouter's price: US dollars per token, as text.
 fn parse_price(kind: ProviderKind, entry: &Value, today: &str) -> Option<TokenPrice> {
     if kind != ProviderKind::OpenRouter {
         return None;
@@ -167,7 +166,7 @@ fn parse_price(kind: ProviderKind, entry: &Value, today: &str) -> Option<TokenPr
     let usd = |name: &str| {
         let value = &entry["pricing"][name];
         let number = value.as_f64().or_else(|| value.as_str()?.parse().ok())?;
-        // A router's own entries say -1: it depends on where they lead.
+        // OpenRouter's own routers have -1: the price depends on the model that they select.
         (number.is_finite() && number >= 0.0).then_some(number)
     };
     Some(TokenPrice {
@@ -179,7 +178,7 @@ fn parse_price(kind: ProviderKind, entry: &Value, today: &str) -> Option<TokenPr
     })
 }
 
-/// What Ollama says of one model. A model that it does not describe is listed all the same.
+/// Fetches capabilities and context of one Ollama model. A failure leaves them unset.
 async fn describe_ollama_model(
     http: &ProviderClient,
     settings: &ProviderSettings,
@@ -196,15 +195,13 @@ async fn describe_ollama_model(
         let length = info.iter().find(|(key, _)| key.ends_with(".context_length"))?.1;
         u32::try_from(length.as_u64()?).ok()
     });
-    let abilities = shown["capabilities"].as_array().map(|list| {
-        let has = |what: &str| list.iter().any(|one| one.as_str() == Some(what));
-        ModelCapabilities {
-            tools: has("tools"),
-            images: has("vision"),
-            json_schema: true,
-            reasoning: has("thinking"),
-            web_search: false,
-        }
+    let capabilities = &shown["capabilities"];
+    let abilities = capabilities.is_array().then(|| ModelCapabilities {
+        tools: has_entry(capabilities, "tools"),
+        images: has_entry(capabilities, "vision"),
+        json_schema: true,
+        reasoning: has_entry(capabilities, "thinking"),
+        web_search: false,
     });
     (abilities, context)
 }

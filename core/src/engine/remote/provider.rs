@@ -1,46 +1,46 @@
-//! A provider as an app sets it up, and what it is known to offer. Data only: no address is asked here.
+//! Settings of a provider, and the models that it offers. Data only: nothing is sent from here.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::chat::{DataPolicy, TokenUsage};
 
-/// A place that answers over the network, as the app set it up. The credential is not in here: see [`Secret`].
+/// Settings of a provider. They do not contain the credential: see [`Secret`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderSettings {
-    /// What requests, receipts and the ledger call it; the app's own choice, such as `openrouter` or `my-server`.
+    /// Name in requests, receipts and the ledger, chosen by the app, such as `openrouter` or `my-server`.
     pub name: String,
-    /// Whose dialect it speaks.
+    /// The dialect.
     pub kind: ProviderKind,
-    /// Where it is. Unset: where that kind of provider is. Plain `http` only for this machine, or with `allow_http`.
+    /// Base address. Unset: the default of its kind. Plain `http` only for loopback addresses, or with `allow_http`.
     #[serde(default)]
     pub base_url: Option<String>,
-    /// The model that answers where a request names none. Unset: the one of the dated table, or the first of its list.
+    /// Model for requests that name none. Unset: that of the provider table, or the first of its list.
     #[serde(default)]
     pub model: Option<String>,
-    /// Lets words and credentials travel unencrypted to `base_url`: for a server in the person's own network.
+    /// Allows unencrypted content and credentials to `base_url`: for a server in the user's own network.
     #[serde(default)]
     pub allow_http: bool,
-    /// What happens to words there, where the app knows better than the library: a server of its own, or a contract.
+    /// Data policy, if the app knows better than the library: an own server, or a contract.
     #[serde(default)]
     pub data_policy: Option<DataPolicy>,
-    /// SHA-256 digests of public keys (`SubjectPublicKeyInfo`), in base64: the server must show one of them. Empty: any
-    /// certificate that the roots vouch for.
+    /// SHA-256 digests of public keys (`SubjectPublicKeyInfo`), in base64: the certificate chain must contain one. Empty:
+    /// any certificate that the trusted roots accept.
     #[serde(default)]
     pub pins: Vec<String>,
-    /// A certificate in PEM that is trusted besides the usual roots: for a server of the person's own.
+    /// A certificate in PEM, trusted in addition to the usual roots: for the user's own server.
     #[serde(default)]
     pub root_certificate: Option<String>,
 }
 
-/// Whose dialect a provider speaks.
+/// The kind of a provider, which determines its dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProviderKind {
-    /// openrouter.ai: many models, run by many others.
+    /// openrouter.ai: an aggregator of models at many upstreams.
     #[serde(rename = "openrouter")]
     OpenRouter,
-    /// DeepSeek's own service.
+    /// DeepSeek's service.
     #[serde(rename = "deepseek")]
     DeepSeek,
     /// Groq.
@@ -54,68 +54,68 @@ pub enum ProviderKind {
     Ollama,
     /// llama.cpp's server.
     LlamaServer,
-    /// Any other server that speaks OpenAI's chat completions: vLLM, LM Studio, …
+    /// Any other server with OpenAI's chat completions API: vLLM, LM Studio, …
     Compatible,
 }
 
 /// A model that a provider offers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RemoteModel {
-    /// What requests call it.
+    /// Id in requests.
     pub id: String,
-    /// What people call it; the id where the provider says nothing.
+    /// Display name; the id if the provider publishes none.
     pub name: String,
-    /// Tokens of context. Unset: not published.
+    /// Context size in tokens. Unset: not published.
     pub context: Option<u32>,
-    /// Tokens of one answer at most. Unset: not published.
+    /// Maximum tokens of one answer. Unset: not published.
     pub max_output: Option<u32>,
-    /// What it can do. Unset: not published, which is taken as "perhaps".
+    /// Capabilities. Unset: not published; requests for them are not rejected.
     pub abilities: Option<ModelCapabilities>,
-    /// What it costs. Unset: not published.
+    /// Price. Unset: not published.
     pub price: Option<TokenPrice>,
-    /// The day it is switched off, as `2026-12-31`.
+    /// Day of retirement, as `2026-12-31`.
     pub retires: Option<String>,
     /// The server forwards requests to another host, as Ollama does for a `-cloud` model.
     #[serde(default, alias = "passed_on")]
     pub proxied: bool,
 }
 
-/// What a model can do besides words.
+/// Capabilities of a model besides text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelCapabilities {
     /// Calls tools.
     pub tools: bool,
-    /// Sees pictures.
+    /// Accepts images.
     pub images: bool,
-    /// Keeps to a JSON Schema.
+    /// Follows a JSON Schema.
     pub json_schema: bool,
-    /// Thinks before it answers.
+    /// Reasons before the answer.
     pub reasoning: bool,
     /// Searches the web.
     pub web_search: bool,
 }
 
-/// US dollars for a million tokens, on a day.
+/// Price in US dollars per million tokens.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TokenPrice {
     /// Tokens of the prompt.
     pub usd_in: f64,
-    /// Tokens generated, reasoning included.
+    /// Generated tokens, reasoning included.
     pub usd_out: f64,
-    /// Tokens of the prompt that the provider still had. Unset: as `usd_in`.
+    /// Cached tokens of the prompt. Unset: as `usd_in`.
     pub usd_cached: Option<f64>,
-    /// US dollars for each request besides; usually 0.
+    /// US dollars per request in addition; usually 0.
     pub usd_request: f64,
-    /// The day on which it was read or published, as `2026-10-31`.
+    /// Day on which it was read or published, as `2026-10-31`.
     pub as_of: String,
 }
 
-/// A credential. Printed nowhere, wiped when dropped.
+/// A credential. `Debug` hides it; wiped when dropped.
 #[derive(Clone, Default)]
 pub struct Secret(Zeroizing<String>);
 
 impl TokenPrice {
-    /// US dollars for an answer that took these tokens.
+    /// Returns the cost in US dollars of an answer with this usage.
     pub fn cost(&self, usage: &TokenUsage) -> f64 {
         let cached = usage.cached_tokens.min(usage.prompt_tokens);
         let fresh = usage.prompt_tokens - cached;
@@ -126,29 +126,29 @@ impl TokenPrice {
                 / 1e6
     }
 
-    /// Whether nothing is ever charged.
+    /// Returns whether all prices are 0.
     pub fn is_free(&self) -> bool {
         self.usd_in == 0.0 && self.usd_out == 0.0 && self.usd_request == 0.0
     }
 }
 
 impl Secret {
-    /// Takes a credential in.
+    /// Wraps a credential.
     pub fn new(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The credential itself, for the one header that carries it.
+    /// Returns the credential, for the header that carries it.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Hands the credential to an app that asked for it, to keep it where it keeps secrets.
+    /// Returns the credential to an app that stores it itself.
     pub fn into_text(self) -> String {
         self.0.to_string()
     }
 
-    /// Whether there is nothing in it.
+    /// Returns whether there is no credential.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -161,7 +161,7 @@ impl std::fmt::Debug for Secret {
 }
 
 impl ProviderKind {
-    /// Every kind, in the order in which the docs name them.
+    /// All kinds, in the order of the documentation.
     pub const ALL: [Self; 8] = [
         Self::OpenRouter,
         Self::DeepSeek,
@@ -173,7 +173,7 @@ impl ProviderKind {
         Self::Compatible,
     ];
 
-    /// As the command line and the settings write it.
+    /// Returns the name in settings and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::OpenRouter => "openrouter",
@@ -187,12 +187,12 @@ impl ProviderKind {
         }
     }
 
-    /// The kind of this name.
+    /// Returns the kind with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Whether it is a hosted service, which needs a credential, and not a self-hosted server.
+    /// Returns whether it is a hosted service, which needs a credential, and not a self-hosted server.
     pub fn is_hosted(self) -> bool {
         !matches!(self, Self::Ollama | Self::LlamaServer | Self::Compatible)
     }

@@ -7,20 +7,17 @@ use tokio::time::{Instant, timeout_at};
 use super::Connection;
 use super::assembler::AnswerAssembler;
 use super::delta::{self, Delta};
-use super::error::{AttemptError, RequestContext};
+use super::error::AttemptError;
 use super::frames::{Frames, Framing};
-use super::timeouts::Timeouts;
 use crate::chat::{Chunk, RequestLimits, StopReason};
 use crate::error::{Error, Result};
 use crate::stream::StreamSender;
 
 /// Reads one streamed response.
 pub(super) struct ResponseReader<'a> {
-    pub(super) context: RequestContext<'a>,
     pub(super) framing: Framing,
     pub(super) sent: Instant,
     pub(super) end: Instant,
-    pub(super) timeouts: &'a Timeouts,
     pub(super) limits: &'a RequestLimits,
     pub(super) prompt_bytes: u64,
     pub(super) connection: &'a Connection,
@@ -37,13 +34,13 @@ impl ResponseReader<'_> {
         let mut bodies = std::pin::pin!(bodies);
         let mut frames = Frames::new(self.framing);
         let (mut events, mut chunks) = (Vec::new(), Vec::new());
-        let mut deadline = self.end.min(self.sent + self.timeouts.first_data);
+        let mut deadline = self.end.min(self.sent + self.connection.timeouts.first_data);
         while !assembler.is_over() {
             let piece = match timeout_at(deadline, bodies.next()).await {
                 Ok(Some(Ok(piece))) => piece,
                 // The connection broke after the finish reason: the answer is complete.
                 Ok(Some(Err(()))) if assembler.is_finished() => break,
-                Ok(Some(Err(()))) => return Err(connection_lost(&self.context)),
+                Ok(Some(Err(()))) => return Err(connection_lost(self.connection)),
                 Ok(None) => {
                     frames.end_body(&mut events).map_err(AttemptError::permanent)?;
                     self.handle_events(&mut events, &mut chunks, assembler, sink).await?;
@@ -52,15 +49,12 @@ impl ResponseReader<'_> {
                 Err(_) if assembler.is_finished() => break,
                 Err(_) if Instant::now() >= self.end => {
                     return Err(AttemptError::permanent(Error::provider(format!(
-                        "the answer of `{}` was not done within its deadline",
-                        self.context.provider
+                        "the answer of `{}` was not complete within its deadline",
+                        self.connection.settings.name
                     ))));
                 }
                 Err(_) => {
-                    return Err(timeout_error(
-                        &self.context,
-                        "sent keep-alives at most, and nothing of an answer",
-                    ));
+                    return Err(timeout_error(self.connection, "sent no data of an answer"));
                 }
             };
             frames.push(&piece, &mut events).map_err(AttemptError::permanent)?;
@@ -70,19 +64,20 @@ impl ResponseReader<'_> {
             if let Some(stop) = self.handle_events(&mut events, &mut chunks, assembler, sink).await? {
                 return Ok(stop);
             }
-            let rest = if assembler.is_finished() {
-                self.timeouts.trailing
+            let timeouts = &self.connection.timeouts;
+            let timeout = if assembler.is_finished() {
+                timeouts.trailing
             } else {
-                self.timeouts.idle
+                timeouts.idle
             };
-            deadline = self.end.min(Instant::now() + rest);
+            deadline = self.end.min(Instant::now() + timeout);
         }
-        let stop = assembler.end_answer(&self.context, &mut chunks)?;
-        self.send_chunks(&mut chunks, assembler, sink).await?;
+        let stop = assembler.end_answer(&self.connection.settings.name, &mut chunks)?;
+        send_chunks(&mut chunks, assembler, sink).await;
         Ok(stop)
     }
 
-    /// Reads an answer that comes in one piece, behind any number of blank lines.
+    /// Reads an answer in one JSON value, after any number of blank lines.
     pub(super) async fn read_whole(
         &self,
         bodies: impl Bodies<Item = Result<Bytes, ()>>,
@@ -90,26 +85,25 @@ impl ResponseReader<'_> {
         sink: &StreamSender<Chunk>,
     ) -> Result<StopReason, AttemptError> {
         let mut bodies = std::pin::pin!(bodies);
-        let deadline = self.end.min(self.sent + self.timeouts.first_data);
+        let deadline = self.end.min(self.sent + self.connection.timeouts.first_data);
         let mut all = Vec::new();
         loop {
             match timeout_at(deadline, bodies.next()).await {
                 Ok(Some(Ok(piece))) if all.len() + piece.len() <= MAX_RESPONSE_BYTES => all.extend_from_slice(&piece),
                 Ok(Some(Ok(_))) => {
-                    return Err(AttemptError::permanent(Error::provider(
-                        "the answer is over 32 MB; refused",
-                    )));
+                    let error = Error::provider("the response is over 32 MB; rejected");
+                    return Err(AttemptError::permanent(error));
                 }
-                Ok(Some(Err(()))) => return Err(connection_lost(&self.context)),
+                Ok(Some(Err(()))) => return Err(connection_lost(self.connection)),
                 Ok(None) => break,
-                Err(_) => return Err(timeout_error(&self.context, "did not finish its answer")),
+                Err(_) => return Err(timeout_error(self.connection, "did not finish its answer")),
             }
         }
-        let text = String::from_utf8(all).map_err(|_| connection_lost(&self.context))?;
+        let text = String::from_utf8(all).map_err(|_| connection_lost(self.connection))?;
         let (mut events, mut chunks) = (vec![text], Vec::new());
         self.handle_events(&mut events, &mut chunks, assembler, sink).await?;
-        let stop = assembler.end_answer(&self.context, &mut chunks)?;
-        self.send_chunks(&mut chunks, assembler, sink).await?;
+        let stop = assembler.end_answer(&self.connection.settings.name, &mut chunks)?;
+        send_chunks(&mut chunks, assembler, sink).await;
         Ok(stop)
     }
 
@@ -121,68 +115,59 @@ impl ResponseReader<'_> {
         assembler: &mut AnswerAssembler,
         sink: &StreamSender<Chunk>,
     ) -> Result<Option<StopReason>, AttemptError> {
-        let mut deltas = Vec::new();
-        let mut failed = None;
+        let context = self.connection.request_context();
+        let (mut deltas, mut failed) = (Vec::new(), None);
         for event in events.drain(..) {
             // Deliver events that precede an error in the same read.
-            failed = delta::parse_event(&self.context, &event, &mut deltas).err();
+            failed = delta::parse_event(&context, &event, &mut deltas).err();
             if failed.is_some() {
                 break;
             }
         }
         for delta in deltas {
             if let Delta::ServedBy(upstream) = &delta {
-                self.connection
-                    .upstreams
-                    .check_served_by(upstream)
-                    .map_err(AttemptError::permanent)?;
+                let upstreams = &self.connection.upstreams;
+                upstreams.check_served_by(upstream).map_err(AttemptError::permanent)?;
             }
             assembler
                 .apply(delta, std::time::Instant::now(), chunks)
                 .map_err(AttemptError::permanent)?;
         }
-        self.send_chunks(chunks, assembler, sink).await?;
+        send_chunks(chunks, assembler, sink).await;
         if let Some(failure) = failed {
             return Err(failure);
         }
         let cap = self.limits.max_usd.filter(|_| !assembler.is_finished());
-        let price = self.connection.model.price.as_ref();
-        let spent = cap.map(|_| {
-            assembler
-                .cost(self.prompt_bytes, price, self.connection.data_policy.is_own())
-                .0
-        });
+        let (price, own) = (
+            self.connection.model.price.as_ref(),
+            self.connection.data_policy.is_own(),
+        );
+        let spent = cap.map(|_| assembler.cost(self.prompt_bytes, price, own).0);
         Ok((spent > cap).then_some(StopReason::CostLimit))
-    }
-
-    async fn send_chunks(
-        &self,
-        chunks: &mut Vec<Chunk>,
-        assembler: &mut AnswerAssembler,
-        sink: &StreamSender<Chunk>,
-    ) -> Result<(), AttemptError> {
-        for chunk in chunks.drain(..) {
-            assembler.visible = true;
-            if !sink.send(chunk).await {
-                // Cancelled: the `select!` in `answer` is about to drop this future.
-                sink.cancel().cancelled().await;
-            }
-        }
-        Ok(())
     }
 }
 
-pub(super) fn timeout_error(context: &RequestContext<'_>, what: &str) -> AttemptError {
+async fn send_chunks(chunks: &mut Vec<Chunk>, assembler: &mut AnswerAssembler, sink: &StreamSender<Chunk>) {
+    for chunk in chunks.drain(..) {
+        assembler.visible = true;
+        if !sink.send(chunk).await {
+            // Cancelled: the `select!` in `answer` is about to drop this future.
+            sink.cancel().cancelled().await;
+        }
+    }
+}
+
+pub(super) fn timeout_error(connection: &Connection, what: &str) -> AttemptError {
     AttemptError::transient(Error::network(format!(
-        "`{}` {what} for too long; try again, or elsewhere",
-        context.provider
+        "`{}` {what} in time; try again or use another model",
+        connection.settings.name
     )))
 }
 
-fn connection_lost(context: &RequestContext<'_>) -> AttemptError {
+fn connection_lost(connection: &Connection) -> AttemptError {
     AttemptError::transient(Error::network(format!(
-        "the connection to `{}` broke off in the middle of the answer; try again",
-        context.provider
+        "the connection to `{}` was lost during the answer; try again",
+        connection.settings.name
     )))
 }
 

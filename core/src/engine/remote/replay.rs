@@ -1,4 +1,4 @@
-//! The reader without a network: for tests that cut an answer at every byte, or let ten minutes pass in a moment.
+//! Runs the reader without a network, for tests that cut an answer at every byte or advance the clock.
 
 use bytes::Bytes;
 use futures_util::{Stream as Bodies, StreamExt};
@@ -11,30 +11,28 @@ use crate::chat::{ChatRequest, Chunk, CostSource, StopReason, TokenUsage};
 use crate::error::Result;
 use crate::stream::Stream;
 
-/// What came of an answer.
+/// Result of a replayed answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replayed {
-    /// What a reader would have got before the last word.
+    /// The chunks before `Done` or the error.
     pub chunks: Vec<Chunk>,
-    /// Why it ended, or the error in its place.
+    /// The stop reason, or the error.
     pub stop: Result<StopReason>,
-    /// Tokens, as the provider counted them or as they are guessed.
+    /// Usage, reported or estimated.
     pub usage: TokenUsage,
-    /// How the cost would be known.
+    /// Cost in US dollars and its source.
     pub cost: (f64, CostSource),
 }
 
-/// Reads the body of an answer that comes in these pieces.
+/// Reads a response body that arrives in these pieces.
 pub async fn replay(connection: &Connection, request: &ChatRequest, pieces: impl Bodies<Item = Bytes>) -> Replayed {
     let (stream, sink) = Stream::new();
     let mut assembler = AnswerAssembler::new(connection.settings.kind);
     let now = Instant::now();
     let reader = ResponseReader {
-        context: connection.request_context(),
         framing: dialect::dialect_for(connection.settings.kind).framing,
         sent: now,
         end: now + connection.timeouts.total,
-        timeouts: &connection.timeouts,
         limits: &request.limits,
         prompt_bytes: 0,
         connection,

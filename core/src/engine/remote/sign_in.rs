@@ -1,4 +1,4 @@
-//! Signing in at OpenRouter, so that an app ships no key of its own: OAuth with PKCE (RFC 7636).
+//! Sign-in at OpenRouter with OAuth and PKCE (RFC 7636), so that an app ships no key of its own.
 //!
 //! The app opens [`SignIn::url`] in a browser, receives a code at its callback address (https or loopback; without one
 //! OpenRouter shows the code), and [`SignIn::finish`] exchanges it for a key of the user. The PKCE verifier is known to
@@ -16,7 +16,7 @@ use super::http::ProviderClient;
 use super::provider::{ProviderKind, Secret};
 use crate::error::{Error, Result};
 
-/// A sign-in that has begun.
+/// A sign-in in progress.
 #[derive(Debug)]
 pub struct SignIn {
     http: ProviderClient,
@@ -25,15 +25,15 @@ pub struct SignIn {
 }
 
 impl SignIn {
-    /// Begins one. `callback` is where the browser goes afterwards.
+    /// Starts a sign-in. `callback` is the address to which the browser is redirected.
     ///
     /// # Errors
-    /// `InvalidRequest` for a callback that is neither `https` nor this machine.
+    /// `InvalidRequest` for a callback that is neither `https` nor a loopback address.
     pub fn begin(http: ProviderClient, callback: Option<&str>) -> Result<Self> {
         let mut random = [0; 32];
         let provider = rustls::crypto::ring::default_provider();
         let filled = provider.secure_random.fill(&mut random);
-        filled.map_err(|_| Error::internal("the system gives no random numbers"))?;
+        filled.map_err(|_| Error::internal("the system provides no random numbers"))?;
         let verifier = URL_SAFE_NO_PAD.encode(random);
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
 
@@ -47,7 +47,7 @@ impl SignIn {
                     Url::parse(callback).is_ok_and(|url| url.scheme() == "https" || crate::net::url::is_loopback(&url));
                 if !fit {
                     return Err(Error::invalid_request(
-                        "the callback must be an `https` address (a universal link or an app link) or this machine's",
+                        "the callback must be an `https` address (a universal link or an app link) or a loopback address",
                     ));
                 }
                 query.append_pair("callback_url", callback);
@@ -62,15 +62,15 @@ impl SignIn {
         })
     }
 
-    /// The page to open in a browser.
+    /// Returns the page to open in a browser.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Trades the code for a key.
+    /// Exchanges the code for a key.
     ///
     /// # Errors
-    /// `Network`; `Unauthorized` for a code that is wrong, used or too old.
+    /// `Network`; `Unauthorized` for a code that is wrong, used or expired.
     pub async fn finish(&self, code: &str) -> Result<Secret> {
         let body = json!({
             "code": code.trim(),
@@ -104,7 +104,7 @@ impl SignIn {
         match answer["key"].as_str() {
             Some(key) if !key.is_empty() => Ok(Secret::new(key)),
             _ => Err(Error::provider(
-                "`openrouter` signed the person in and sent no key; try again",
+                "`openrouter` signed the user in but sent no key; try again",
             )),
         }
     }

@@ -4,25 +4,26 @@
 //! split across chunks. White space around the block is dropped.
 
 use crate::chat::Chunk;
+use crate::engine::suffix::partial_suffix_len;
 
 /// Parser state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TagState {
-    /// Nothing but white space, or the beginning of a tag, so far.
+    /// Only white space, or the start of a tag, so far.
     Start,
     /// Inside the block.
     Thinking,
-    /// AfterTag the block, where white space is dropped until the answer begins.
+    /// After the block; white space is dropped until the answer begins.
     AfterTag,
     /// In the answer.
     Answer,
 }
 
-/// Tells reasoning from text.
+/// Splits content into reasoning and text.
 #[derive(Debug)]
 pub(super) struct ThinkTags {
     state: TagState,
-    /// What may yet turn out to be a tag, or white space.
+    /// Content that may still become a tag, or white space.
     held: String,
 }
 
@@ -34,7 +35,7 @@ impl ThinkTags {
         }
     }
 
-    /// Takes a piece of content.
+    /// Appends the chunks of a piece of content.
     pub(super) fn push(&mut self, piece: &str, chunks: &mut Vec<Chunk>) {
         if self.state == TagState::Answer {
             return push_text(piece.to_owned(), chunks);
@@ -62,8 +63,8 @@ impl ThinkTags {
                         self.state = TagState::AfterTag;
                     }
                     None => {
-                        let sure = self.held.len() - begun_tag(&self.held, CLOSE_TAG);
-                        let rest = self.held.split_off(sure);
+                        let partial = partial_suffix_len(self.held.as_bytes(), CLOSE_TAG.as_bytes());
+                        let rest = self.held.split_off(self.held.len() - partial);
                         return push_reasoning(std::mem::replace(&mut self.held, rest), chunks);
                     }
                 },
@@ -81,7 +82,7 @@ impl ThinkTags {
         }
     }
 
-    /// The content is over: what was held back is what it looks like.
+    /// Ends the content: sends the text that was held back.
     pub(super) fn end_content(&mut self, chunks: &mut Vec<Chunk>) {
         let held = std::mem::take(&mut self.held);
         match self.state {
@@ -90,15 +91,6 @@ impl ThinkTags {
             _ => push_text(held, chunks),
         }
     }
-}
-
-/// Length in bytes of the longest suffix of `text` that is a proper prefix of `tag`.
-fn begun_tag(text: &str, tag: &str) -> usize {
-    let most = (tag.len() - 1).min(text.len());
-    (1..=most)
-        .rev()
-        .find(|&length| text.as_bytes().ends_with(&tag.as_bytes()[..length]))
-        .unwrap_or(0)
 }
 
 fn push_text(text: String, chunks: &mut Vec<Chunk>) {

@@ -1,8 +1,7 @@
 //! Timeouts of one chat request.
 //!
 //! Connecting, the first byte, the first data, silence between data and the whole answer have separate limits. Comments
-//! and blank lines are connection keep-alives and reset no timeout. Time spent waiting for a slow consumer does not
-//! count.
+//! and blank lines are connection keep-alives and reset no timeout. Waiting for a slow consumer does not count.
 
 use std::time::Duration;
 
@@ -28,7 +27,7 @@ pub struct Timeouts {
 }
 
 impl Default for Timeouts {
-    /// A model of the size of R1 may take a minute to begin when it is busy, and half an hour to think.
+    /// Returns the defaults: a model of the size of R1 may need a minute to start and half an hour to reason.
     fn default() -> Self {
         Self {
             first_byte: Duration::from_secs(60),

@@ -16,15 +16,15 @@ pub struct Upstreams {
     pub only: Vec<String>,
     /// Never these, by slug.
     pub ignore: Vec<String>,
-    /// These first, by slug. Empty: as the provider balances.
+    /// These first, by slug. Empty: the provider balances.
     pub order: Vec<String>,
-    /// US dollars for a million tokens at most.
+    /// Maximum price in US dollars per million tokens.
     pub max_price: Option<TokenPrice>,
 }
 
 impl Upstreams {
-    /// OpenRouter's `provider` object; null if there is nothing to say. `require_parameters`: only those that know every
-    /// parameter of the request, which others drop silently.
+    /// Returns OpenRouter's `provider` object; null without constraints. `require_parameters` excludes upstreams that
+    /// silently drop a parameter of the request.
     pub fn to_wire(&self, require_parameters: bool) -> Value {
         let mut wire = Map::new();
         let mut put = |name: &str, value: Option<Value>| {
@@ -50,7 +50,7 @@ impl Upstreams {
     /// Checks that the upstream that answered was allowed.
     ///
     /// # Errors
-    /// `Blocked` for an excluded one: the content reached a party that it must not reach.
+    /// `Blocked` for an excluded one: the content reached a third party that the policy excludes.
     pub fn check_served_by(&self, served_by: &str) -> Result<()> {
         let slug = normalize_slug(served_by);
         let named = |list: &[String]| {
@@ -59,21 +59,21 @@ impl Upstreams {
         };
         if named(&self.ignore) || (!self.only.is_empty() && !named(&self.only)) {
             return Err(Error::blocked(format!(
-                "the answer came from `{served_by}`, which the policy excludes; it was thrown away, and the provider \
-                 should be told"
+                "the answer came from `{served_by}`, which the policy excludes; it was discarded, report this to \
+                 the provider"
             )));
         }
         Ok(())
     }
 }
 
-/// A name as it compares: in lower case, of letters and digits.
+/// Normalizes a name for comparison: lower case, letters and digits only.
 fn normalize_slug(name: &str) -> String {
     let kept = name.chars().filter(char::is_ascii_alphanumeric);
     kept.map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// A slug without its variant: `deepinfra/turbo` is one of DeepInfra's.
+/// Returns the slug without its variant: `deepinfra` for `deepinfra/turbo`.
 fn base_slug(entry: &str) -> String {
     normalize_slug(entry.split('/').next().unwrap_or(entry))
 }
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_to_say_is_not_said() {
+    fn no_constraints_are_null() {
         assert_eq!(Upstreams::default().to_wire(false), Value::Null);
         let strict = Upstreams {
             zdr: true,
