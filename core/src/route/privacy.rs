@@ -1,6 +1,6 @@
 //! Data policies of remote targets: region, retention and training.
 //!
-//! The policy of a model that a server forwards is unknown. Otherwise the one that the app states takes precedence, then
+//! The policy of a model that a server forwards is unknown. Otherwise, the app's statement takes precedence, then
 //! the address (the user's own server), then the dated table. Unknown counts as retained and trained on, anywhere.
 
 use serde_json::Value;

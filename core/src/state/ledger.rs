@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Checking the caps and reserving is one transaction: two processes cannot both reserve the last cent. An entry that
-//! is never settled, because its process was killed, keeps counting with its whole reservation, because the provider may
-//! have charged it; reports list it separately. An answer belongs to the day (in UTC) of its reservation.
+//! is never settled, because its process was killed, keeps counting with its whole reservation: the provider may have
+//! charged it; reports list it separately. An answer belongs to the day (in UTC) of its reservation.
 //!
 //! Amounts are whole nano-dollars. The cheapest tokens cost less than a micro-dollar each (0.003 dollars a million is 3
 //! nano-dollars a token), and sums of whole numbers are exact: a cap of ten cents allows ten answers of a cent.

@@ -1,4 +1,4 @@
-//! What a search looks for, and the words around the place where it was found.
+//! Words of a search query, and excerpts around their matches.
 //!
 //! Words are compared as the index compares them (FTS5's `unicode61`, without accents): runs of letters and digits, in
 //! lower case, canonically decomposed and without their marks.
