@@ -243,7 +243,7 @@ impl Charge {
             ..TokenUsage::default()
         };
         let policy = inner.policy();
-        let caps = Caps::of(&policy, request.limits.max_usd);
+        let caps = Caps::from_policy(&policy, request.limits.max_usd);
         charge.price.clone_from(&prepared.price);
         let worst = charge
             .price

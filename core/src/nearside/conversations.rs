@@ -41,7 +41,7 @@ impl Nearside {
         let archive = match &*open {
             Some(archive) => Arc::clone(archive),
             None => {
-                let archive = Arc::new(Archive::open(self.inner.config.directory.as_ref())?);
+                let archive = Arc::new(Archive::open_in(self.inner.config.directory.as_ref())?);
                 archive.purge(UNDO_MS)?;
                 Arc::clone(open.insert(archive))
             }

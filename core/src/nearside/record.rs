@@ -246,7 +246,7 @@ impl Recorder {
             progress,
             ..
         } = self;
-        let finish = move || archive.finish(answer, &progress, &state, told.as_ref());
+        let finish = move || archive.finish_answer(answer, &progress, &state, told.as_ref());
         super::join_result(tokio::task::spawn_blocking(finish).await)
     }
 }

@@ -8,11 +8,11 @@
 //! | `asked` | targets that `model`, `provider` or `pinned` do not name | for the named target |
 //! | `stay-here` | remote targets, if the request is sensitive or `OnlyOnDevice` | for the best local target |
 //! | `mode` | local models, if the request is `OnlyInCloud` | for the best remote target |
-//! | `able` | too small a context; no tools, pictures, schema or search where needed | |
-//! | `allowed` | providers, regions, retention, training, consent: what the policy forbids | |
-//! | `reachable` | offline, metered, no key, an open circuit, a model that was switched off | |
-//! | `affordable` | whose worst case is above a cap | |
-//! | `fits` | local models that are too large, or tight on a device that is not at ease | |
+//! | `able` | too small a context; no tools, images, schema or search where needed | |
+//! | `allowed` | providers, regions, retention, training, consent: if the policy forbids them | |
+//! | `reachable` | offline, metered, no key, an open circuit, a retired model | |
+//! | `affordable` | targets whose maximum cost exceeds a cap | |
+//! | `fits` | local models that are too large, or tight on a device that is hot or short of memory or power | |
 //! | `preferred` | candidates after the target and four fallbacks | for the side that comes first |
 //! | `candidates` | none: there was no candidate, on that side or at all | |
 //!
@@ -33,7 +33,7 @@ use crate::error::ErrorKind;
 pub fn choose(needs: &Needs, facts: &Facts, policy: &RoutingPolicy) -> RouteDecision {
     let context = RoutingContext { needs, facts, policy };
     let mut rejected = Vec::new();
-    let mut left = Vec::new();
+    let mut remaining = Vec::new();
     for candidate in rank(context, context.candidates()) {
         match context.rejection(&candidate) {
             Some((rule, rejection)) => rejected.push(Rejected {
@@ -41,19 +41,19 @@ pub fn choose(needs: &Needs, facts: &Facts, policy: &RoutingPolicy) -> RouteDeci
                 rule,
                 rejection,
             }),
-            None => left.push(candidate),
+            None => remaining.push(candidate),
         }
     }
     let promoted = if policy.prefer_fast {
-        promote_faster(&mut left)
+        promote_faster(&mut remaining)
     } else {
         None
     };
-    let mut left = left.into_iter();
-    let Some(first) = left.next() else {
+    let mut remaining = remaining.into_iter();
+    let Some(first) = remaining.next() else {
         return no_route(context, rejected);
     };
-    let rest = left.collect::<Vec<_>>();
+    let rest = remaining.collect::<Vec<_>>();
     let (rule, reason) = decided(context, &first, &rest, &rejected, promoted);
 
     let mut skipped: Vec<_> = rejected.into_iter().map(Rejected::into_skipped).collect();
@@ -104,7 +104,7 @@ fn skip(target: RouteTarget, rule: RouteRule, reason: String) -> SkippedTarget {
     SkippedTarget { target, rule, reason }
 }
 
-/// The rule that decided for `first`, and the reason.
+/// Returns the rule that decided for `first`, and the reason.
 fn decided(
     context: RoutingContext<'_>,
     first: &Candidate<'_>,
@@ -134,23 +134,23 @@ fn decided(
         let why = device_strain(context).unwrap_or_default();
         return (RouteRule::Preference, format!("{why}, and no consent is needed"));
     }
-    match closest(rejected, |out| out.target.is_remote() == cloud_first) {
-        Some(out) => (
-            RULES[out.rule].0,
-            format!("not `{}`: {}", out.target, out.rejection.reason),
+    match closest(rejected, |candidate| candidate.target.is_remote() == cloud_first) {
+        Some(best) => (
+            RULES[best.rule].0,
+            format!("not `{}`: {}", best.target, best.rejection.reason),
         ),
         None => (RouteRule::NoCandidates, no_candidates_reason(cloud_first).to_owned()),
     }
 }
 
-/// The rejected candidate that passed the most rules; of equals, the best ranked.
+/// Returns the rejected candidate that passed the most rules; of equals, the best ranked.
 fn closest(rejected: &[Rejected], among: impl Fn(&Rejected) -> bool) -> Option<&Rejected> {
     // `max_by_key` takes the last of equals.
     rejected
         .iter()
         .rev()
-        .filter(|out| among(out))
-        .max_by_key(|out| out.rule)
+        .filter(|candidate| among(candidate))
+        .max_by_key(|candidate| candidate.rule)
 }
 
 fn no_candidates_reason(remote: bool) -> &'static str {
@@ -203,7 +203,7 @@ fn no_route(context: RoutingContext<'_>, rejected: Vec<Rejected>) -> RouteDecisi
     if !by_request(last) {
         let remote = !last.target.is_remote();
         let side = if remote { "elsewhere" } else { "here" };
-        match closest(&rejected, |out| out.target.is_remote() == remote) {
+        match closest(&rejected, |candidate| candidate.target.is_remote() == remote) {
             Some(other) if !by_request(other) => detail += &format!("; {side}, {}", describe(other)),
             None if allows_side(context.needs, remote) => detail += &format!("; {}", no_candidates_reason(remote)),
             _ => {}
@@ -227,12 +227,12 @@ fn describe(rejected: &Rejected) -> String {
     }
 }
 
-/// Whether the request itself excludes the candidate.
-fn by_request(out: &Rejected) -> bool {
-    [RouteRule::RequestedTarget, RouteRule::OnDeviceOnly, RouteRule::Mode].contains(&RULES[out.rule].0)
+/// Returns whether the request itself excludes the candidate.
+fn by_request(rejected: &Rejected) -> bool {
+    [RouteRule::RequestedTarget, RouteRule::OnDeviceOnly, RouteRule::Mode].contains(&RULES[rejected.rule].0)
 }
 
-/// Whether the request allows targets on this side.
+/// Returns whether the request allows targets on this side.
 fn allows_side(needs: &Needs, remote: bool) -> bool {
     !named(needs)
         && if remote {

@@ -1,68 +1,68 @@
-//! What the router says: go there, ask first, or nowhere and why.
+//! The router's result: a route, a consent request, or no route and why.
 
 use serde::{Deserialize, Serialize};
 
 use crate::chat::{DataPolicy, Route, RouteRule, RouteTarget, SkippedTarget};
 use crate::error::{Error, ErrorKind};
 
-/// What the router says.
+/// The result of a routing decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "decision", rename_all = "snake_case")]
 #[expect(
     clippy::large_enum_variant,
-    reason = "made once a request, and the languages of the bindings know no boxes"
+    reason = "one value per request, and the bindings cannot express a box"
 )]
 pub enum RouteDecision {
-    /// This place answers.
+    /// A target answers.
     Route {
-        /// The place, the reason, and what was passed over.
+        /// Target, fallbacks, reason and skipped candidates.
         route: Route,
     },
-    /// This place would answer if the person agreed.
+    /// A target would answer if the user consented.
     NeedsConsent {
-        /// What to ask them.
+        /// The consent request for the user.
         question: ConsentRequest,
     },
-    /// No place may, can or should.
+    /// No candidate may or can answer.
     NoRoute {
         /// The rule that rejected the closest candidate.
         rule: RouteRule,
-        /// The error that a chat would end with.
+        /// Kind of the error that a chat ends with.
         kind: ErrorKind,
-        /// Its text: what left none, and what would change that.
+        /// Text of the error: why no candidate is left, and the remedy.
         detail: String,
         /// All candidates, each with its reason.
         skipped: Vec<SkippedTarget>,
     },
 }
 
-/// What to ask the person before words leave the device. Their yes is the request's `consent`, set to `target`.
+/// A question to the user before content leaves the device. A yes is the request's `consent`, set to `target`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConsentRequest {
-    /// Where it would go.
+    /// The target that would receive the content.
     pub target: RouteTarget,
-    /// What happens to the words there.
+    /// Region, retention and training of the content there.
     pub data_policy: DataPolicy,
-    /// US dollars that it would cost at most. Unset: no price is known.
+    /// Maximum cost in US dollars. Unset: no price is known.
     pub cost_usd: Option<f64>,
-    /// Why not here.
+    /// Why this target was selected: the route's reason.
     pub reason: String,
-    /// The question in words.
+    /// Text of the question.
     pub text: String,
-    /// The route that a yes would take.
+    /// The route that applies after consent.
     pub route: Route,
 }
 
 impl RouteDecision {
-    /// The route, or the error that a chat ends with where there is none.
+    /// Returns the route, or the error that a chat ends with if there is none.
     ///
     /// # Errors
-    /// `Blocked` where the person must be asked first; else the kind that the rule gives.
+    /// `Blocked` if the user must consent first; otherwise the kind that the rejecting rule gives.
     pub fn into_route(self) -> Result<Route, Error> {
         match self {
             Self::Route { route } => Ok(route),
             Self::NeedsConsent { question } => Err(Error::blocked(format!(
-                "{}; ask the person (`route` gives the question) and set `consent` to the target",
+                "{}; ask the user (`route` returns the question) and set `consent` to the target",
                 question.text
             ))),
             Self::NoRoute { kind, detail, .. } => Err(Error::new(kind, detail)),

@@ -1,24 +1,24 @@
-//! What an answer will take, before it is asked for: tokens, money, time.
+//! Estimates of an answer before it is generated: tokens, cost, time.
 //!
-//! Tokens are told between bounds, from the characters of the request alone, since every model has a tokenizer of its
-//! own and most of them are not here. The weights per character were set so that what two real vocabularies count lies
-//! inside: SmolLM2's (49 k, English) and DeepSeek R1's Qwen distillations' (152 k, many languages), over prose, code,
-//! JSON, digits, Base64 and a dozen scripts; `tests/tests/route_properties.rs` counts again. English prose has about 4.8
+//! Token counts are bounds, computed from the characters of the request alone, because each model has its own tokenizer
+//! and most are not installed. The weights per character were set so that counts of two real vocabularies lie inside:
+//! SmolLM2's (49 k, English) and that of DeepSeek R1's Qwen distillations (152 k, many languages), over prose, code,
+//! JSON, digits, Base64 and a dozen scripts; `tests/tests/route_properties.rs` checks this. English prose has about 4.8
 //! characters a token in both, Chinese 1.4 in one and 0.5 in the other. Outside ASCII the upper bound holds for any
-//! byte-level vocabulary; of ASCII, only invented lower-case words can break it.
+//! byte-level vocabulary; in ASCII, only invented lower-case words can exceed it.
 //!
-//! Money is reckoned without any cache, and a price that is negative or no number is none: some lists write -1 for "it
-//! depends". Time is told only where it was measured.
+//! Costs assume no cache. A price that is negative or not finite is unknown: some lists write -1 for "it depends".
+//! Times are estimated from measured rates only.
 
 use super::facts::{Needs, RemoteCandidate, Speed, TokenRange};
 use crate::chat::{ChatMessage, ChatRequest, ContentPart, OutputFormat, ReasoningMode, RouteEstimate};
 use crate::engine::remote::TokenPrice;
 
-/// How many tokens the request and its answer will have: the prompt's first, then the answer's.
+/// Estimates the tokens of the prompt and of the answer, in this order.
 ///
-/// The prompt's are those of all messages, with what a template writes around each, its pictures, tools and schema, and
-/// what a web search may add. The answer's are at most `limits.max_tokens`; where that is unset, 4,096 and what is set
-/// aside for thinking. That bound holds only if the place is told it.
+/// The prompt has all messages, the template's text around each, images, tools, schema, and pages that a web search may
+/// add. The answer has at most `limits.max_tokens`; if that is unset, 4,096 and the reasoning budget, or 8,192 with
+/// reasoning without a budget. That bound holds only if it is sent to the target as its limit.
 pub fn tokens(request: &ChatRequest) -> (TokenRange, TokenRange) {
     let mut prompt = TEMPLATE;
     for message in &request.messages {
@@ -29,12 +29,12 @@ pub fn tokens(request: &ChatRequest) -> (TokenRange, TokenRange) {
     }
     for tool in &request.tools {
         prompt = plus(prompt, PER_TOOL);
-        for words in [&tool.name, &tool.description, &tool.parameters] {
-            prompt = plus(prompt, text_tokens(words));
+        for text in [&tool.name, &tool.description, &tool.parameters] {
+            prompt = plus(prompt, text_tokens(text));
         }
     }
     if let OutputFormat::JsonSchema { schema } = &request.output {
-        // A grammar costs nothing, a schema in the prompt its whole length.
+        // A grammar adds no tokens; a schema in the prompt adds its whole length.
         let schema = text_tokens(schema);
         prompt = plus(prompt, TokenRange { low: 0, ..schema });
     }
@@ -44,7 +44,7 @@ pub fn tokens(request: &ChatRequest) -> (TokenRange, TokenRange) {
     (prompt, answer_tokens(request))
 }
 
-/// How many tokens a message adds to the prompt.
+/// Estimates the tokens that a message adds to the prompt.
 pub(crate) fn message_tokens(message: &ChatMessage) -> TokenRange {
     let parts = message.parts.iter().map(part_tokens);
     parts.fold(PER_MESSAGE, plus)
@@ -88,7 +88,7 @@ fn part_tokens(part: &ContentPart) -> TokenRange {
     }
 }
 
-/// How many tokens some words are.
+/// Estimates the tokens of a text.
 fn text_tokens(text: &str) -> TokenRange {
     let mut sums = [0_u64; 3];
     let mut before = ' ';
@@ -102,11 +102,11 @@ fn text_tokens(text: &str) -> TokenRange {
     TokenRange { low, likely, high }
 }
 
-/// Thousandths of a token that a character adds after another: at least, most likely, at most.
+/// Returns the thousandths of a token that a character adds after another: minimum, likely, maximum.
 fn milli_tokens(before: char, character: char) -> [u64; 3] {
     let bytes = 1000 * character.len_utf8() as u64;
     match character {
-        // The letters of a word; those of `kB8xQ` stand alone.
+        // The letters of a word, unlike those of `kB8xQ`.
         'a'..='z' if before.is_ascii_lowercase() || before.is_ascii_whitespace() => [120, 220, 450],
         'a'..='z' | 'A'..='Z' => [120, 300, 1000],
         // A space belongs to the word after it, but not to a number.
@@ -133,8 +133,8 @@ fn plus(a: TokenRange, b: TokenRange) -> TokenRange {
     }
 }
 
-/// US dollars for this many tokens there. Unset: the price is not known, or is no price. A machine of the person's own
-/// is free where it names no price.
+/// Returns the cost of this many tokens in US dollars. Unset: the price is unknown or invalid. The user's own server is
+/// free if it states no price.
 pub(super) fn cost(candidate: &RemoteCandidate, prompt: u32, completion: u32) -> Option<f64> {
     match &candidate.price {
         None => candidate.data_policy.is_own().then_some(0.0),
@@ -151,7 +151,7 @@ fn price_of(price: &TokenPrice, prompt: u32, completion: u32) -> Option<f64> {
     Some(price.usd_request + tokens / 1e6).filter(|usd| usd.is_finite())
 }
 
-/// What is expected of a local model: nothing is sent, so nothing waits but for loading and prefill.
+/// Estimates the time and cost of a local answer: free, and the first token waits for loading and prefill only.
 pub(super) fn expected_here(speed: &Speed, needs: &Needs) -> RouteEstimate {
     let prefill = measured(speed.prompt_tokens_per_second).map(|rate| 1e3 * f64::from(needs.prompt.likely) / rate);
     let wait = speed
@@ -161,7 +161,7 @@ pub(super) fn expected_here(speed: &Speed, needs: &Needs) -> RouteEstimate {
     expected(prefill.map(|ms| ms + wait), speed, needs, Some(0.0))
 }
 
-/// What is expected of a remote model.
+/// Estimates the time and cost of a remote answer.
 pub(super) fn expected_there(candidate: &RemoteCandidate, needs: &Needs) -> RouteEstimate {
     let cost = cost(candidate, needs.prompt.likely, needs.completion.likely);
     let first = candidate.speed.first_token_ms.filter(|ms| *ms >= 0.0);
@@ -179,33 +179,33 @@ fn expected(first_token_ms: Option<f64>, speed: &Speed, needs: &Needs, cost_usd:
     }
 }
 
-/// A rate that can be reckoned with.
+/// Returns the rate if it is usable: finite and above 0.
 pub(super) fn measured(rate: Option<f64>) -> Option<f64> {
     rate.filter(|rate| rate.is_finite() && *rate > 0.0)
 }
 
-/// What begins the answer, and what some templates say where there is no system message.
+/// The start of the answer, and the default system message of some templates.
 const TEMPLATE: TokenRange = range(1, 8, 48);
 
-/// A message's role and its marks.
+/// A message's role and markers.
 const PER_MESSAGE: TokenRange = range(2, 5, 10);
 
-/// How a template explains what tools are.
+/// A template's instructions for tools.
 const TOOLS: TokenRange = range(10, 150, 500);
 
-/// The frame around a tool, a call or a result.
+/// The markup around a tool, a call or a result.
 const PER_TOOL: TokenRange = range(2, 15, 50);
 
-/// A picture: from one tile at low detail up to the largest that the services take.
+/// An image: from one tile at low detail up to the largest that providers accept.
 const IMAGE: TokenRange = range(85, 765, 1700);
 
-/// What pages a search may put into the prompt; no provider promises a bound.
+/// Pages that a search may add to the prompt; no provider guarantees a bound.
 const WEB_SEARCH: TokenRange = range(0, 2_500, 12_000);
 
-/// A usual answer.
+/// Tokens of a typical answer.
 const LIKELY_ANSWER: u32 = 500;
 
-/// The longest answer where the request sets no limit.
+/// Tokens of the longest answer if the request sets no limit.
 const LONGEST_ANSWER: u32 = 4_096;
 
 const fn range(low: u32, likely: u32, high: u32) -> TokenRange {

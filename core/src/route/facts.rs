@@ -1,4 +1,4 @@
-//! Everything that a decision rests on, gathered beforehand, so that deciding itself asks nothing and no one.
+//! Input of a routing decision, gathered beforehand, so that the decision itself needs no I/O.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,17 +7,17 @@ use crate::device::DeviceFacts;
 use crate::engine::remote::{ModelCapabilities, TokenPrice};
 use crate::model::FitVerdict;
 
-/// What the request needs.
+/// Requirements of the request.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Needs {
-    /// Whether the words may leave, and which place is tried first.
+    /// Whether content may leave the device, and which side is preferred.
     pub mode: RoutingMode,
-    /// How private the words are.
+    /// How private the content is.
     pub sensitivity: Sensitivity,
-    /// The model that was named.
+    /// The requested model.
     pub model: Option<String>,
-    /// The provider that was named.
+    /// The requested provider.
     pub provider: Option<String>,
     /// Tokens of the prompt.
     pub prompt: TokenRange,
@@ -25,42 +25,42 @@ pub struct Needs {
     pub completion: TokenRange,
     /// Required capabilities besides text; `reasoning` is a wish and rejects no candidate.
     pub abilities: ModelCapabilities,
-    /// US dollars that the request may cost at most.
+    /// Cost cap of the request in US dollars.
     pub max_usd: Option<f64>,
-    /// The place that the person agreed to.
+    /// The target that the user consented to.
     pub consent: Option<RouteTarget>,
-    /// Where a tool loop began: it stays there.
+    /// The target of the tool loop that the request continues; no other may answer.
     pub pinned: Option<RouteTarget>,
 }
 
-/// A count of tokens that is known only between bounds.
+/// Bounds of a token count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenRange {
-    /// At least.
+    /// Minimum.
     pub low: u32,
     /// Most likely.
     pub likely: u32,
-    /// At most; what caps reckon with.
+    /// Maximum; cost caps use it.
     pub high: u32,
 }
 
-/// The context as it is at the moment of a decision.
+/// Candidates, device state and spending at the moment of a decision.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Facts {
     /// The installed models.
     pub locals: Vec<LocalCandidate>,
-    /// The models of the providers that are set up.
+    /// The models of the configured providers.
     pub remotes: Vec<RemoteCandidate>,
     /// The device.
     pub device: DeviceFacts,
-    /// What was spent already.
+    /// Amounts spent so far.
     pub spent: SpendingTotals,
-    /// Today in UTC, as `2026-11-22`: for models that are switched off.
+    /// Today in UTC, as `2026-11-22`, to detect retired models.
     pub today: String,
 }
 
-/// US dollars that were spent, what is reserved for answers under way included.
+/// US dollars spent, reservations of active answers included.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct SpendingTotals {
     /// Today, in UTC.
@@ -74,15 +74,15 @@ pub struct SpendingTotals {
 pub struct LocalCandidate {
     /// Its id, or the path of its file.
     pub model: String,
-    /// Whether it fits the memory that there is now.
+    /// Whether it fits into the memory that is free now.
     pub verdict: FitVerdict,
-    /// Tokens of context that it would be loaded with.
+    /// Context size in tokens that it would be loaded with.
     pub context: u32,
-    /// What it can do.
+    /// Its capabilities.
     pub abilities: ModelCapabilities,
-    /// How good it is, on the scale of `data/providers.json`: for a local model its billions of parameters.
+    /// Quality on the scale of `data/providers.json`: for a local model, billions of parameters.
     pub quality: f64,
-    /// What was measured here.
+    /// Rates measured on this device.
     pub speed: Speed,
 }
 
@@ -91,50 +91,50 @@ pub struct LocalCandidate {
 pub struct RemoteCandidate {
     /// The provider's name.
     pub provider: String,
-    /// What it calls the model.
+    /// The provider's id of the model.
     pub model: String,
-    /// A credential is there, or none is needed.
+    /// A credential is stored, or none is needed.
     pub has_key: bool,
-    /// It failed again and again just now, and is left alone for a while.
+    /// The provider is paused after repeated failures.
     pub circuit_open: bool,
-    /// It is the provider's model of choice where a request names none.
+    /// It is the provider's default model.
     pub is_default: bool,
-    /// Tokens of context. Unset: not published, taken as enough.
+    /// Context size in tokens. Unset: not published, treated as sufficient.
     pub context: Option<u32>,
-    /// What it can do. Unset: not published, taken as "perhaps".
+    /// Its capabilities. Unset: not published, treated as possible.
     pub abilities: Option<ModelCapabilities>,
-    /// What it costs. Unset: not known.
+    /// Its price. Unset: unknown.
     pub price: Option<TokenPrice>,
-    /// The day it is switched off, as `2026-12-31`.
+    /// The day on which it is retired, as `2026-12-31`.
     pub retires: Option<String>,
-    /// What happens to words there.
+    /// Region, retention and training of the content.
     pub data_policy: DataPolicy,
-    /// How good it is; 0 where nothing is known.
+    /// Quality; 0 if unknown.
     pub quality: f64,
-    /// What was measured from here.
+    /// Rates measured from this device.
     pub speed: Speed,
 }
 
-/// Rates that were seen, newest counting most. Unset: never measured.
+/// Measured rates, weighted towards the newest. Unset: never measured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Speed {
     /// Prefill: prompt tokens a second; local models only.
     pub prompt_tokens_per_second: Option<f64>,
     /// Decoding: tokens a second.
     pub tokens_per_second: Option<f64>,
-    /// Milliseconds to the first token beside prefill: the network, the queue, loading.
+    /// Milliseconds to the first token without prefill: network, queue, loading.
     pub first_token_ms: Option<f64>,
 }
 
 impl RouteTarget {
-    /// The target that this local candidate is.
+    /// Returns the target of a local candidate.
     pub(crate) fn of_local(candidate: &LocalCandidate) -> Self {
         Self::Local {
             model: candidate.model.clone(),
         }
     }
 
-    /// The target that this remote candidate is.
+    /// Returns the target of a remote candidate.
     pub(crate) fn of_remote(candidate: &RemoteCandidate) -> Self {
         Self::Remote {
             provider: candidate.provider.clone(),

@@ -1,5 +1,5 @@
-//! Who may answer, and what it costs. [`choose`] is a pure function from [`Needs`], [`Facts`] and [`RoutingPolicy`] to a
-//! [`RouteDecision`]: no I/O, no clock, the same facts give the same answer.
+//! Selects the target of a request and estimates its cost. [`choose`] is a pure function from [`Needs`], [`Facts`] and
+//! [`RoutingPolicy`] to a [`RouteDecision`]: no I/O, no clock; the same facts give the same decision.
 
 mod choose;
 mod decision;

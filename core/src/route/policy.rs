@@ -9,43 +9,43 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RoutingPolicy {
-    /// What receipts call this policy; change it with the policy.
+    /// Version of this policy in receipts; change it with the policy.
     pub version: String,
-    /// Countries in which words may be processed, as ISO 3166 codes (`DE`, `US`) or `EU` for all of its members.
-    /// Empty: any that is known or unknown. Machines of the person's own are always allowed.
+    /// Countries in which content may be processed, as ISO 3166 codes (`DE`, `US`) or `EU` for all of its members.
+    /// Empty: all, unknown ones included. The user's own servers are always allowed.
     pub regions: Vec<String>,
-    /// Places that may keep words are allowed.
+    /// Allows targets that may retain content.
     pub allow_retention: bool,
-    /// Places that may train on words are allowed.
+    /// Allows targets that may train on content.
     pub allow_training: bool,
-    /// Only these providers, by name. Empty: all that are set up.
+    /// Only these providers, by exact name. Empty: all that are configured.
     pub providers: Vec<String>,
-    /// Never these providers, by name; for a provider that passes requests on, also never those behind it.
+    /// Never these providers, by name in any case; for OpenRouter, also never these upstreams.
     pub never: Vec<String>,
-    /// Whether the person is asked before personal words leave the device.
+    /// Whether the user is asked before personal content is sent to a third party.
     pub consent: ConsentPolicy,
-    /// US dollars that one request may cost.
+    /// Cost cap of one request in US dollars.
     pub max_usd_request: Option<f64>,
-    /// US dollars of one day, in UTC.
+    /// Cost cap of one day, in UTC, in US dollars.
     pub max_usd_day: Option<f64>,
-    /// US dollars of one month, in UTC.
+    /// Cost cap of one month, in UTC, in US dollars.
     pub max_usd_month: Option<f64>,
-    /// Goes elsewhere over a connection that costs by the byte, too.
+    /// Allows remote targets over a metered connection.
     pub allow_metered: bool,
-    /// A place that is expected to be much slower loses to an allowed one that is fast, wherever it is.
+    /// Prefers an allowed target at least twice as fast, local or remote, over one that is slow.
     pub prefer_fast: bool,
 }
 
-/// Whether the person is asked before personal words leave the device.
+/// Whether the user is asked before personal content is sent to a third party.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConsentPolicy {
     /// Each time.
     #[default]
     Ask,
-    /// No: they agreed once and for all.
+    /// No: the user has consented to all.
     Given,
-    /// No: they refused once and for all.
+    /// No: the user has refused all.
     Refused,
 }
 

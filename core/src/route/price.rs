@@ -9,52 +9,52 @@ use super::{LocalCandidate, RemoteCandidate, Speed, TokenRange, estimate};
 use crate::chat::{DataPolicy, RouteTarget};
 use crate::engine::remote::{ProviderKind, TokenPrice};
 
-/// What a request would cost at one place, in US dollars. Unset: no price is known.
+/// Estimated cost of a request at one target, in US dollars. Unset: no price is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CostRow {
-    /// The place.
+    /// The target.
     pub target: RouteTarget,
-    /// Whether it could be asked now, as far as it is set up and a credential is there. The others are shown for what
-    /// they cost, under the name of their kind.
+    /// Whether the target is configured and has a credential. The others are listed under the name of their kind, for
+    /// comparison.
     pub set_up: bool,
-    /// The prompt, as long as it most likely is, none of it cached.
+    /// The prompt at its likely length, none of it cached.
     pub usd_in: Option<f64>,
-    /// The answer, as long as it most likely gets, reasoning included.
+    /// The answer at its likely length, reasoning included.
     pub usd_out: Option<f64>,
-    /// Both, and what the place takes for each request.
+    /// Both, and the price per request.
     pub usd_total: Option<f64>,
-    /// The total if prompt and answer are as short as they can be.
+    /// The total at the minimum length of prompt and answer.
     pub usd_least: Option<f64>,
-    /// The total if they are as long as they can be.
+    /// The total at their maximum length.
     pub usd_most: Option<f64>,
-    /// The day of the price, as `2026-10-31`; empty where nothing is charged or known.
+    /// The day of the price, as `2026-10-31`; empty if nothing is charged or known.
     pub as_of: String,
 }
 
-/// What a request would cost at each of these places and at the well-known ones of the dated table, cheapest first;
-/// places without a known price come last. The device and servers of the person's own cost nothing.
+/// Returns the cost of a request at each of these targets and at those of the dated table, cheapest first; targets
+/// without a known price come last. The device is free, and so are the user's own servers that state no price.
 pub fn compare(
     prompt: TokenRange,
     completion: TokenRange,
-    places: &[RemoteCandidate],
+    remotes: &[RemoteCandidate],
     locals: &[LocalCandidate],
 ) -> Vec<CostRow> {
     let well_known = well_known();
-    let is_among = |one: &RemoteCandidate| {
-        let mut places = places.iter();
-        places.any(|place| place.provider == one.provider && place.model == one.model)
+    let is_configured = |known: &RemoteCandidate| {
+        let mut remotes = remotes.iter();
+        remotes.any(|remote| remote.provider == known.provider && remote.model == known.model)
     };
-    let others = well_known.iter().filter(|place| !is_among(place));
-    let elsewhere = places
+    let others = well_known.iter().filter(|known| !is_configured(known));
+    let remote_rows = remotes
         .iter()
         .chain(others)
-        .map(|place| there(place, prompt, completion));
-    let mut rows: Vec<_> = locals.iter().map(here).chain(elsewhere).collect();
-    rows.sort_by(|one, other| cheaper(one, other).then_with(|| one.target.cmp(&other.target)));
+        .map(|remote| there(remote, prompt, completion));
+    let mut rows: Vec<_> = locals.iter().map(here).chain(remote_rows).collect();
+    rows.sort_by(|a, b| cheaper(a, b).then_with(|| a.target.cmp(&b.target)));
     rows
 }
 
-/// Every model of the dated table, as if its provider were set up under the name of its kind, without a credential.
+/// Returns every model of the dated table as a candidate whose provider has the name of its kind and no credential.
 fn well_known() -> Vec<RemoteCandidate> {
     let of_kind = |kind: ProviderKind| known_models(kind).into_iter().map(move |model| (kind, model));
     let all = ProviderKind::ALL.into_iter().flat_map(of_kind);
@@ -91,29 +91,29 @@ fn here(local: &LocalCandidate) -> CostRow {
     }
 }
 
-fn there(place: &RemoteCandidate, prompt: TokenRange, completion: TokenRange) -> CostRow {
-    let total = estimate::cost(place, prompt.likely, completion.likely);
-    let price = place.price.as_ref().filter(|_| total.is_some());
-    // Without a price that counts there is a total only where nothing is charged.
-    let part = |tokens: u32, of: fn(&TokenPrice) -> f64| {
-        price.map_or(total, |price| Some(f64::from(tokens) * of(price) / 1e6))
+fn there(remote: &RemoteCandidate, prompt: TokenRange, completion: TokenRange) -> CostRow {
+    let total = estimate::cost(remote, prompt.likely, completion.likely);
+    let price = remote.price.as_ref().filter(|_| total.is_some());
+    // Without a valid price there is a total only if nothing is charged.
+    let part = |tokens: u32, rate: fn(&TokenPrice) -> f64| {
+        price.map_or(total, |price| Some(f64::from(tokens) * rate(price) / 1e6))
     };
     CostRow {
-        target: RouteTarget::of_remote(place),
-        set_up: place.has_key,
+        target: RouteTarget::of_remote(remote),
+        set_up: remote.has_key,
         usd_in: part(prompt.likely, |price| price.usd_in),
         usd_out: part(completion.likely, |price| price.usd_out),
         usd_total: total,
-        usd_least: estimate::cost(place, prompt.low, completion.low),
-        usd_most: estimate::cost(place, prompt.high, completion.high),
+        usd_least: estimate::cost(remote, prompt.low, completion.low),
+        usd_most: estimate::cost(remote, prompt.high, completion.high),
         as_of: price.map_or(String::new(), |price| price.as_of.clone()),
     }
 }
 
-fn cheaper(one: &CostRow, other: &CostRow) -> Ordering {
-    match (one.usd_total, other.usd_total) {
-        (Some(one), Some(other)) => one.total_cmp(&other),
-        (one, other) => other.is_some().cmp(&one.is_some()),
+fn cheaper(a: &CostRow, b: &CostRow) -> Ordering {
+    match (a.usd_total, b.usd_total) {
+        (Some(a), Some(b)) => a.total_cmp(&b),
+        (a, b) => b.is_some().cmp(&a.is_some()),
     }
 }
 
@@ -126,7 +126,7 @@ mod tests {
         TokenRange { low, likely, high }
     }
 
-    fn place(provider: &str, price: Option<(f64, f64)>) -> RemoteCandidate {
+    fn remote(provider: &str, price: Option<(f64, f64)>) -> RemoteCandidate {
         RemoteCandidate {
             provider: provider.into(),
             model: "m".into(),
@@ -154,17 +154,17 @@ mod tests {
         };
         let own = RemoteCandidate {
             data_policy: DataPolicy::own_server(),
-            ..place("z-own", None)
+            ..remote("z-own", None)
         };
-        let depends = place("depends", Some((-1.0, -1.0)));
-        let places = [
-            place("unknown", None),
+        let depends = remote("depends", Some((-1.0, -1.0)));
+        let remotes = [
+            remote("unknown", None),
             depends,
-            place("dear", Some((2.0, 10.0))),
+            remote("dear", Some((2.0, 10.0))),
             own,
-            place("cheap", Some((1.0, 1.0))),
+            remote("cheap", Some((1.0, 1.0))),
         ];
-        let mut rows = compare(range(1_000, 2_000, 4_000), range(0, 500, 1_000), &places, &[local]);
+        let mut rows = compare(range(1_000, 2_000, 4_000), range(0, 500, 1_000), &remotes, &[local]);
         rows.retain(|row| row.set_up);
         let names: Vec<_> = rows.iter().map(|row| row.target.to_string()).collect();
         assert_eq!(
@@ -210,14 +210,14 @@ mod tests {
         );
         assert_eq!(total("deepseek-flash at deepseek"), 1.5);
         assert_eq!(total("gpt-6.2-sol at openai"), 12.0);
-        assert!(rows.is_sorted_by(|one, other| cheaper(one, other).is_le()));
+        assert!(rows.is_sorted_by(|a, b| cheaper(a, b).is_le()));
     }
 
     #[test]
     fn a_place_that_is_set_up_stands_for_itself() {
         let mine = RemoteCandidate {
             model: "openai/gpt-oss-120b".into(),
-            ..place("groq", Some((9.0, 9.0)))
+            ..remote("groq", Some((9.0, 9.0)))
         };
         let rows = compare(range(1, 1, 1), range(1, 1, 1), &[mine], &[]);
         let groq = rows

@@ -1,7 +1,7 @@
-//! Who sees the words at a place, and what they may do with them.
+//! Data policies of remote targets: region, retention and training.
 //!
-//! What the app says of a provider counts first, then what follows from its address, then the dated table. What is not
-//! known counts as kept and trained on, in a region that no policy names.
+//! The policy of a model that a server forwards is unknown. Otherwise, the app's statement takes precedence, then
+//! the address (the user's own server), then the dated table. Unknown counts as retained and trained on, anywhere.
 
 use serde_json::Value;
 
@@ -14,13 +14,13 @@ use crate::chat::DataPolicy;
 use crate::engine::remote::{ProviderKind, ProviderSettings, RemoteModel, Upstreams, base_url, is_own_server};
 use crate::net::url::is_loopback;
 
-/// What happens to words that go to this model there. For OpenRouter this is the worst that may happen behind it;
-/// [`upstreams`] says what a policy makes of that.
+/// Returns the data policy of a provider's model. The table's entry for OpenRouter is the worst case of its upstreams;
+/// [`upstreams`] narrows it by the routing policy.
 pub fn terms(settings: &ProviderSettings, model: &RemoteModel) -> DataPolicy {
     if model.proxied {
-        // Whatever the app says of its server: that is not where the words end.
+        // Even if the app states a data policy: it is the server's, and the content goes on from there.
         return DataPolicy {
-            note: "the server passes this model's requests on to somebody else".to_owned(),
+            note: "the server forwards requests for this model to a third party".to_owned(),
             ..DataPolicy::unknown()
         };
     }
@@ -46,7 +46,7 @@ pub fn upstreams(policy: &RoutingPolicy, providers: Option<&Value>) -> (Upstream
         ..Upstreams::default()
     };
     let mut terms = table(ProviderKind::OpenRouter, None).unwrap_or_else(DataPolicy::unknown);
-    // Who keeps nothing has nothing to train on.
+    // An upstream that retains nothing cannot train on it.
     terms.retained &= !upstreams.zdr;
     terms.trained_on &= !(upstreams.zdr || upstreams.deny_collection);
     if policy.regions.is_empty() {
@@ -62,8 +62,8 @@ pub fn upstreams(policy: &RoutingPolicy, providers: Option<&Value>) -> (Upstream
     (upstreams, terms)
 }
 
-/// Slugs of the upstreams in OpenRouter's `/providers` document that compute in these regions only. Leaves out
-/// upstreams whose display name does not match their slug: an answer could not be attributed to them.
+/// Returns the slugs of upstreams in OpenRouter's `/providers` document whose data centers are all in these regions.
+/// Omits upstreams whose display name does not match their slug: an answer could not be attributed to them.
 pub fn providers_in(regions: &[String], document: &Value) -> Vec<String> {
     let policy = RoutingPolicy {
         regions: regions.to_owned(),
@@ -72,11 +72,11 @@ pub fn providers_in(regions: &[String], document: &Value) -> Vec<String> {
     let within = |centers: &Vec<Value>| {
         let countries: Option<Vec<_>> = centers.iter().map(Value::as_str).collect();
         countries.is_some_and(|countries| {
-            let there = DataPolicy {
+            let terms = DataPolicy {
                 region: countries.join(","),
                 ..DataPolicy::unknown()
             };
-            in_regions(&policy, &there)
+            in_regions(&policy, &terms)
         })
     };
     let all = document["data"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -94,20 +94,20 @@ pub fn providers_in(regions: &[String], document: &Value) -> Vec<String> {
         .collect()
 }
 
-/// The table's terms for one of the provider's own hosts. A loopback address counts as its usual host.
+/// Returns the table's data policy if the host is one of the provider's own. Loopback counts as the first of them.
 fn hosted(settings: &ProviderSettings) -> Option<DataPolicy> {
     let address = base_url(settings).ok()?;
     let host = address.host_str().filter(|_| !is_loopback(&address));
     table(settings.kind, host)
 }
 
-/// What the table says of this kind of provider at one of its own addresses. None: its usual one.
+/// Returns the table's data policy of this kind of provider at one of its own hosts. `None`: the first of them.
 fn table(kind: ProviderKind, host: Option<&str>) -> Option<DataPolicy> {
     let entry = entry(kind)?;
-    let mut places = entry.hosts.iter();
-    let place = match host {
-        Some(host) => places.find(|place| place.host.eq_ignore_ascii_case(host))?,
-        None => places.next()?,
+    let mut hosts = entry.hosts.iter();
+    let entry_host = match host {
+        Some(host) => hosts.find(|own| own.host.eq_ignore_ascii_case(host))?,
+        None => hosts.next()?,
     };
     let mut terms = DataPolicy {
         retained: entry.terms.retained,
@@ -117,8 +117,8 @@ fn table(kind: ProviderKind, host: Option<&str>) -> Option<DataPolicy> {
         note: entry.terms.note.clone(),
         ..DataPolicy::unknown()
     };
-    if !place.regions.is_empty() {
-        terms.region = place.regions.join(",");
+    if !entry_host.regions.is_empty() {
+        terms.region = entry_host.regions.join(",");
     }
     Some(terms)
 }
@@ -129,10 +129,10 @@ fn slug(name: &str) -> String {
 }
 
 /// A slug that matches no provider: an empty list would mean no restriction.
-const NO_PROVIDER: &str = "nobody-in-these-regions";
+const NO_PROVIDER: &str = "no-provider-in-these-regions";
 
 const IN_REGIONS: &str =
-    "the model runs in these regions; OpenRouter itself takes the words in wherever its nearest edge is";
+    "the model runs in these regions; OpenRouter itself receives the content at its nearest edge, in any region";
 
 #[cfg(test)]
 mod tests {
@@ -266,28 +266,28 @@ mod tests {
             never: vec!["Amazon Bedrock".into()],
             ..RoutingPolicy::default()
         };
-        let (asked, terms) = upstreams(&lax, None);
+        let (constraints, terms) = upstreams(&lax, None);
         let wire = json!({"data_collection": "deny", "ignore": ["amazon-bedrock"]});
-        assert_eq!(asked.to_wire(false), wire);
-        assert!(asked.check_served_by("Amazon Bedrock").is_err());
+        assert_eq!(constraints.to_wire(false), wire);
+        assert!(constraints.check_served_by("Amazon Bedrock").is_err());
         assert!(terms.retained && !terms.trained_on);
         let open = RoutingPolicy {
             allow_training: true,
             never: vec![],
             ..lax
         };
-        let (asked, terms) = upstreams(&open, None);
-        assert_eq!(asked, Upstreams::default());
+        let (constraints, terms) = upstreams(&open, None);
+        assert_eq!(constraints, Upstreams::default());
         assert!(terms.retained && terms.trained_on);
     }
 
     #[test]
     fn regions_become_a_list_of_those_who_compute_nowhere_else() {
-        let (asked, terms) = upstreams(&policy(&["eu"]), Some(&document()));
-        assert_eq!(asked.only, ["nebius"]);
+        let (constraints, terms) = upstreams(&policy(&["eu"]), Some(&document()));
+        assert_eq!(constraints.only, ["nebius"]);
         assert_eq!(terms.region, "EU");
         assert!(in_regions(&policy(&["eu"]), &terms));
-        assert!(asked.check_served_by("Nebius").is_ok() && asked.check_served_by("DeepInfra").is_err());
+        assert!(constraints.check_served_by("Nebius").is_ok() && constraints.check_served_by("DeepInfra").is_err());
         let slugs = |regions: &[&str]| providers_in(&policy(regions).regions, &document());
         assert_eq!(slugs(&["US", "EU"]), ["nebius", "deepinfra", "amazon-bedrock"]);
         assert!(slugs(&["FI"]).is_empty());
@@ -300,9 +300,9 @@ mod tests {
             (["EU"], None),
             (["EU"], Some(json!("nonsense"))),
         ] {
-            let (asked, terms) = upstreams(&policy(&regions), document.as_ref());
+            let (constraints, terms) = upstreams(&policy(&regions), document.as_ref());
             assert!(!in_regions(&policy(&regions), &terms), "the policy does not allow it");
-            assert!(!asked.only.is_empty() && asked.check_served_by("Nebius").is_err());
+            assert!(!constraints.only.is_empty() && constraints.check_served_by("Nebius").is_err());
         }
     }
 }

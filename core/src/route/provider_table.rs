@@ -1,7 +1,7 @@
 //! Built-in provider data: `data/providers.json`, dated and with its sources.
 //!
-//! It is the fallback: what a provider publishes at run time takes precedence, and so do the terms that an app sets for
-//! a provider. The file documents its fields and the quality scale.
+//! It is the fallback: data that a provider publishes at run time takes precedence, and so does the data policy that an
+//! app states for a provider. The file documents its fields and the quality scale.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -13,21 +13,21 @@ use crate::engine::remote::{ModelCapabilities, ProviderKind, TokenPrice};
 /// Built-in facts about a provider's model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelFacts {
-    /// How good it is, on the scale of the file: billions of parameters, or a place among them.
+    /// Quality on the scale of the file: billions of parameters, or a rank among them.
     pub quality: f64,
-    /// What it costs; at the dearest hour where that differs. Unset: no source says.
+    /// Its price; the highest if it depends on the hour. Unset: in no source.
     pub price: Option<TokenPrice>,
-    /// The page that says what it costs; empty where there is no price.
+    /// The page that states the price; empty if there is no price.
     pub price_source: String,
-    /// What a person should know of the price; may be empty.
+    /// Conditions of the price, for the user; may be empty.
     pub price_note: String,
-    /// What it can do. Unset: no source says.
+    /// Its capabilities. Unset: in no source.
     pub abilities: Option<ModelCapabilities>,
-    /// Tokens of context. Unset: no source says.
+    /// Context size in tokens. Unset: in no source.
     pub context: Option<u32>,
 }
 
-/// What is known of this model at this kind of provider.
+/// Returns the built-in facts about a model of this kind of provider, by its id or an alias.
 pub fn model_facts(kind: ProviderKind, model: &str) -> Option<ModelFacts> {
     let models = &entry(kind)?.models;
     let named = |id: &str| {
@@ -46,13 +46,13 @@ pub fn model_facts(kind: ProviderKind, model: &str) -> Option<ModelFacts> {
     Some(known)
 }
 
-/// The models that are known at this kind of provider, by the first of their names.
+/// Returns the ids of the built-in models of this kind of provider.
 pub(super) fn known_models(kind: ProviderKind) -> Vec<&'static str> {
     let models = entry(kind).map(|entry| entry.models.iter());
     models.into_iter().flatten().map(|model| model.id.as_str()).collect()
 }
 
-/// The model that answers at this kind of provider where neither the request nor the app names one.
+/// Returns the model of this kind of provider that is used if neither the request nor the app names one.
 pub fn default_model(kind: ProviderKind) -> Option<&'static str> {
     entry(kind)?.default_model.as_deref()
 }
@@ -61,17 +61,17 @@ pub(super) fn entry(kind: ProviderKind) -> Option<&'static Entry> {
     TABLE.providers.get(&kind)
 }
 
-/// A kind of provider.
+/// Facts about a kind of provider.
 #[derive(Debug, Deserialize)]
 pub(super) struct Entry {
     default_model: Option<String>,
-    /// Its own addresses.
+    /// Its own hosts, the usual one first.
     pub(super) hosts: Vec<ProviderHost>,
     pub(super) terms: Terms,
     models: Vec<Model>,
 }
 
-/// An address, and the regions in which what is sent there is processed. Empty: not known.
+/// A host, and the regions in which it processes content. Empty: unknown.
 #[derive(Debug, Deserialize)]
 pub(super) struct ProviderHost {
     pub(super) host: String,
@@ -118,7 +118,7 @@ struct DatedPrice {
 impl Model {
     fn model_facts(&self) -> ModelFacts {
         let text =
-            |of: fn(&DatedPrice) -> &str| self.price.as_ref().map_or(String::new(), |price| of(price).to_owned());
+            |get: fn(&DatedPrice) -> &str| self.price.as_ref().map_or(String::new(), |price| get(price).to_owned());
         ModelFacts {
             quality: self.quality,
             price: self.price.as_ref().map(|price| TokenPrice {
@@ -136,7 +136,7 @@ impl Model {
     }
 }
 
-/// A table that does not parse would leave everything unknown, which allows less and never more; a test keeps it sound.
+/// The parsed table. If it did not parse, all would be unknown, which never allows more; a test checks that it parses.
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
     serde_json::from_str(JSON).unwrap_or_else(|cause| {
         tracing::error!(%cause, "the table of providers cannot be read");
@@ -154,7 +154,7 @@ mod tests {
 
     use super::*;
 
-    /// Every object of the file that tells a fact, with the path to it.
+    /// Returns every object of the file that states a fact, with its path.
     fn facts() -> Vec<(String, Value)> {
         let file: Value = serde_json::from_str(JSON).expect("JSON");
         let providers = file["providers"].as_object().expect("providers").clone();

@@ -1,7 +1,7 @@
 //! A SQLite file shared by several threads and processes: opening, migration, transactions, error mapping.
 //!
 //! Each call is one transaction: a kill at any moment leaves the state before or after it. A newer library's file is
-//! left alone; an older one is migrated by the steps of its [`Schema`]. Nothing here knows what the file contains.
+//! left unchanged; an older one is migrated by the steps of its [`Schema`]. This module does not depend on the content.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -11,23 +11,23 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 
 use crate::error::{Error, Result};
 
-/// What a file holds.
+/// Name, content and migrations of a file.
 #[derive(Debug)]
 pub(super) struct Schema {
-    /// Its name in the library's directory.
+    /// File name in the library's directory.
     pub(super) file: &'static str,
-    /// What a person loses who begins it anew.
+    /// The content, for the error of a damaged file.
     pub(super) holds: &'static str,
-    /// What makes version n + 1 out of version n. Steps are only ever added.
+    /// SQL that migrates version n to n + 1. Steps are only ever added.
     pub(super) steps: &'static [&'static str],
 }
 
-/// The open file.
+/// An open file.
 #[derive(Debug)]
 pub(super) struct Database {
     path: PathBuf,
     schema: &'static Schema,
-    /// Reads never wait for a write to reach the disk: they have a connection of their own.
+    /// Reads have their own connection, so that they never wait for a write to reach the disk.
     reader: Mutex<Connection>,
     writer: Mutex<Connection>,
     /// Connection with `synchronous = NORMAL`: a commit survives a kill of the process, not a power loss.
@@ -35,28 +35,28 @@ pub(super) struct Database {
 }
 
 impl Schema {
-    /// The version that the steps lead to.
+    /// Returns the version after all steps.
     fn version(&self) -> i64 {
         self.steps.len() as i64
     }
 }
 
 impl Database {
-    /// Opens the schema's file in `directory`; makes both if they are missing, and brings an older file up to date.
+    /// Opens the schema's file in `directory`; creates both if they are missing, and migrates an older file.
     ///
     /// # Errors
-    /// [`Error::Storage`] if the file cannot be opened, is damaged, or was written by a newer version of the library: it
-    /// is left as it is. [`Error::Busy`] if another process writes to it for longer than five seconds.
-    pub(super) fn open(directory: &Path, schema: &'static Schema) -> Result<Self> {
+    /// [`Error::Storage`] if the file cannot be opened, is damaged, or was written by a newer version of the library:
+    /// it is left unchanged. [`Error::Busy`] if another process writes to it for longer than five seconds.
+    pub(super) fn open_or_create(directory: &Path, schema: &'static Schema) -> Result<Self> {
         std::fs::create_dir_all(directory).map_err(|e| Error::file(directory, "create", &e))?;
         let path = directory.join(schema.file);
         let mut writer = connect(&path, schema)?;
         let version = migrate(&mut writer, schema).map_err(|e| map_sqlite_error(&path, schema, &e))?;
-        let known = schema.version();
-        if version > known {
+        let supported = schema.version();
+        if version > supported {
             return Err(Error::storage(format!(
-                "`{}` was written by a newer version of this library (its format is {version}, this one knows \
-                 {known}); update the app",
+                "`{}` was written by a newer version of this library (its format is {version}, this one supports \
+                 {supported}); update the app",
                 path.display(),
             )));
         }
@@ -72,7 +72,7 @@ impl Database {
         })
     }
 
-    /// Where it is.
+    /// Returns the path of the file.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -84,7 +84,7 @@ impl Database {
         })
     }
 
-    /// Like [`Self::read`], for work that may return an [`Error`].
+    /// Runs a read transaction like [`Self::read`], for work that may return an [`Error`].
     pub(super) fn try_read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, TxError>) -> Result<T> {
         self.transact(&self.reader, TransactionBehavior::Deferred, work)
     }
@@ -96,21 +96,21 @@ impl Database {
         })
     }
 
-    /// Like [`Self::write`], for work that may return an [`Error`].
+    /// Runs a write transaction like [`Self::write`], for work that may return an [`Error`].
     pub(super) fn try_write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, TxError>) -> Result<T> {
         self.transact(&self.writer, TransactionBehavior::Immediate, work)
     }
 
-    /// Brings everything from the log beside the file into the file, and empties the log.
+    /// Copies the write-ahead log into the file, and truncates the log.
     pub(super) fn checkpoint(&self) -> Result<()> {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let done = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        done.map_err(|e| map_sqlite_error(&self.path, self.schema, &e))
+        let result = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        result.map_err(|e| map_sqlite_error(&self.path, self.schema, &e))
     }
 
-    /// Like [`Self::try_write`] but without an fsync, for reservations: survives a kill of the process at once, and a
-    /// power loss from the next [`Self::write`] on. (A power loss ends the answer as well.) `BEGIN IMMEDIATE` excludes
-    /// other writers from its reads on.
+    /// Runs a write transaction like [`Self::try_write`] but without an fsync, for reservations: survives a kill of the
+    /// process at once, and a power loss from the next [`Self::write`] on. (A power loss ends the answer, too.) `BEGIN
+    /// IMMEDIATE` excludes other writers before its first read.
     pub(super) fn try_write_relaxed<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, TxError>) -> Result<T> {
         self.transact(&self.relaxed_writer, TransactionBehavior::Immediate, work)
     }
@@ -121,7 +121,7 @@ impl Database {
         behavior: TransactionBehavior,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, TxError>,
     ) -> Result<T> {
-        // A panic in the middle rolled its transaction back: what it left is sound.
+        // A panic rolled its transaction back, so the connection is in a valid state.
         let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
         let run = || {
             let transaction = connection.transaction_with_behavior(behavior)?;
@@ -129,7 +129,7 @@ impl Database {
             transaction.commit()?;
             Ok(result)
         };
-        run().map_err(|refusal| match refusal {
+        run().map_err(|error| match error {
             TxError::Rejected(error) => error,
             TxError::Sql(cause) => map_sqlite_error(&self.path, self.schema, &cause),
         })
@@ -168,7 +168,7 @@ impl From<Error> for TxError {
 fn set_up(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     enable_wal(connection)?;
-    // With FULL a commit is on the disk before it returns; `fullfsync` says on Apple's systems what fsync says elsewhere.
+    // With FULL a commit is on disk before it returns; `fullfsync` does on Apple systems what fsync does elsewhere.
     connection.execute_batch(
         "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA foreign_keys = ON; \
          PRAGMA secure_delete = ON;",
@@ -177,11 +177,11 @@ fn set_up(connection: &mut Connection) -> rusqlite::Result<()> {
 
 /// Enables WAL. Where the file system does not support it the journal mode stays unchanged: slower, but as safe.
 fn enable_wal(connection: &Connection) -> rusqlite::Result<()> {
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
         match connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0)) {
-            // SQLite does not wait here while another process makes the same change for the first time.
-            Err(cause) if is_busy(&cause) && begun.elapsed() < BUSY_TIMEOUT => {
+            // SQLite does not wait here while another process makes this change for the first time.
+            Err(cause) if is_busy(&cause) && started.elapsed() < BUSY_TIMEOUT => {
                 std::thread::sleep(Duration::from_millis(5));
             }
             result => return result.map(|_| ()),
@@ -189,7 +189,7 @@ fn enable_wal(connection: &Connection) -> rusqlite::Result<()> {
     }
 }
 
-/// Applies what is missing, and says which version the file has now.
+/// Applies the missing steps, and returns the version of the file.
 fn migrate(connection: &mut Connection, schema: &Schema) -> rusqlite::Result<i64> {
     let version = |connection: &Connection| connection.query_row("PRAGMA user_version", [], |row| row.get(0));
     let at: i64 = version(connection)?;
@@ -197,7 +197,7 @@ fn migrate(connection: &mut Connection, schema: &Schema) -> rusqlite::Result<i64
         return Ok(at);
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Another process may have done it meanwhile.
+    // Another process may have migrated the file meanwhile.
     let at: i64 = version(&transaction)?;
     for (step, to) in schema.steps.iter().zip(1..) {
         if to > at {
@@ -216,13 +216,13 @@ fn is_busy(cause: &rusqlite::Error) -> bool {
     )
 }
 
-/// Maps a SQLite error.
+/// Maps a SQLite error to an [`Error`] with a remedy.
 fn map_sqlite_error(path: &Path, schema: &Schema, cause: &rusqlite::Error) -> Error {
     let path = path.display();
     match cause.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Error::storage(format!(
-            "`{path}` is damaged and was left as it is; put a copy in its place, or move it away to begin anew without \
-             {} that it holds",
+            "`{path}` is damaged and was left unchanged; restore a copy of it, or move it away to start without \
+             {} in it",
             schema.holds
         )),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::busy(format!(
@@ -232,7 +232,7 @@ fn map_sqlite_error(path: &Path, schema: &Schema, cause: &rusqlite::Error) -> Er
             "could not write `{path}`: the disk is full; free some space and try again"
         )),
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Error::storage(format!(
-            "could not open `{path}` for writing: {cause}; check the rights of the file and its folder"
+            "could not open `{path}` for writing: {cause}; check the permissions of the file and its folder"
         )),
         _ => Error::storage(format!("could not use `{path}`: {cause}")),
     }

@@ -1,18 +1,17 @@
-//! What was spent, on what, and what may still be spent. Kept in [`State`], so that every process of an app counts
-//! together.
+//! The cost of answers, and the rest of the caps. Stored in [`State`], so that all processes of an app share the caps.
 //!
 //! ```text
-//! reserve   before anything is sent: the most that the answer can cost, if the caps leave room for it
-//! settle    when it is over: what it cost; on the disk before `Done` is told
-//! release   when nothing was sent, or nothing is charged
+//! reserve   before anything is sent: the maximum cost of the answer, if the caps allow it
+//! settle    after the answer: its cost; on the disk before `Done` is sent
+//! release   if nothing was sent, or nothing is charged
 //! ```
 //!
-//! Checking the caps and reserving is one transaction: two processes never share the last cent. An entry that was never
-//! settled, because its process was killed, goes on counting with all that was reserved, for the provider may have
-//! charged it; reports tell it apart. An answer belongs to the day (in UTC) on which it was reserved.
+//! Checking the caps and reserving is one transaction: two processes cannot both reserve the last cent. An entry that
+//! is never settled, because its process was killed, keeps counting with its whole reservation: the provider may have
+//! charged it; reports list it separately. An answer belongs to the day (in UTC) of its reservation.
 //!
 //! Amounts are whole nano-dollars. The cheapest tokens cost less than a micro-dollar each (0.003 dollars a million is 3
-//! nano-dollars a token), and sums of whole numbers are exact: a cap of ten cents holds ten answers of a cent.
+//! nano-dollars a token), and sums of whole numbers are exact: a cap of ten cents allows ten answers of a cent.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -27,43 +26,43 @@ use crate::error::{Error, Result};
 use crate::format::{Rounding, format_dollars};
 use crate::route::{RoutingPolicy, SpendingTotals};
 
-/// The book of what answers cost. Cheap to clone.
+/// The ledger of costs. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     state: Arc<State>,
 }
 
-/// The number of an entry.
+/// The id of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EntryId(i64);
 
-/// What is to be set aside for one answer.
+/// A reservation for one answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reservation<'a> {
-    /// Who will answer.
+    /// The target of the request.
     pub target: &'a RouteTarget,
-    /// What it is for, in the app's own words.
+    /// Purpose of the request, as text of the app.
     pub purpose: &'a str,
-    /// US dollars that it can cost at most.
+    /// Maximum cost in US dollars.
     pub usd: f64,
-    /// What it has to fit into.
+    /// The caps that it must fit into.
     pub caps: Caps,
-    /// The from_unix_seconds; its day and month are charged.
+    /// The current time; the reservation counts in its day and month.
     pub now: SystemTime,
 }
 
-/// US dollars that may be spent. Unset: no limit.
+/// Cost caps in US dollars. Unset: no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Caps {
-    /// By one request.
+    /// Of one request.
     pub request: Option<f64>,
-    /// On one day, in UTC.
+    /// Of one day, in UTC.
     pub day: Option<f64>,
-    /// In one month, in UTC.
+    /// Of one month, in UTC.
     pub month: Option<f64>,
 }
 
-/// US dollars that are left of the caps. Unset: no limit.
+/// Rest of the caps in US dollars. Unset: no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Left {
     /// Today, in UTC.
@@ -72,7 +71,7 @@ pub struct Left {
     pub month: Option<f64>,
 }
 
-/// What a report sums up by.
+/// Grouping of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SpendingGroup {
@@ -82,18 +81,18 @@ pub enum SpendingGroup {
     Model,
     /// The provider's name; `device` for models on this device.
     Provider,
-    /// What the requests were for.
+    /// Purpose of the requests.
     Purpose,
 }
 
-/// A line of a report.
+/// A row of a report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SpendingRow {
     /// The day, model, provider or purpose.
     pub key: String,
-    /// How many answers, free ones and those that were never settled included.
+    /// Number of answers, free and unsettled ones included.
     pub requests: u64,
-    /// US dollars that answers cost.
+    /// Settled cost in US dollars.
     pub usd: f64,
     /// US dollars still reserved: active answers, and answers whose end was not recorded. Caps include them.
     pub usd_unsettled: f64,
@@ -104,7 +103,7 @@ pub struct SpendingRow {
 }
 
 impl Ledger {
-    /// The ledger in this state.
+    /// Creates a ledger in this state.
     pub fn new(state: Arc<State>) -> Self {
         Self { state }
     }
@@ -112,7 +111,7 @@ impl Ledger {
     /// Reserves the maximum cost of an answer, before anything is sent.
     ///
     /// # Errors
-    /// [`Error::Blocked`] with the figures where it does not fit the caps; [`Error::InvalidRequest`] if it is no amount;
+    /// [`Error::Blocked`] with the amounts if it does not fit the caps; [`Error::InvalidRequest`] for an invalid one;
     /// those of the file.
     pub fn reserve(&self, reservation: &Reservation<'_>) -> Result<EntryId> {
         let Reservation {
@@ -136,7 +135,7 @@ impl Ledger {
         })
     }
 
-    /// Writes down what the answer cost, in place of what was reserved. On the disk when it returns: tell `Done` after.
+    /// Replaces the reservation by the cost of the answer. On the disk when it returns: send `Done` after that.
     ///
     /// # Errors
     /// [`Error::Internal`] if the entry was settled or released before; those of the file. The reservation then stays.
@@ -165,7 +164,7 @@ impl Ledger {
         })
     }
 
-    /// Gives back what was reserved: nothing was sent, or nothing is charged.
+    /// Deletes a reservation: nothing was sent, or nothing is charged.
     ///
     /// # Errors
     /// As [`Ledger::settle`].
@@ -175,7 +174,7 @@ impl Ledger {
         })
     }
 
-    /// What was spent on the day and in the month of `now`, with what is reserved.
+    /// Returns the amounts spent on the day and in the month of `now`, open reservations included.
     ///
     /// # Errors
     /// Those of the file.
@@ -188,7 +187,7 @@ impl Ledger {
         })
     }
 
-    /// What the policy's caps leave on the day and in the month of `now`; never below 0.
+    /// Returns the rest of the policy's caps on the day and in the month of `now`; never below 0.
     ///
     /// # Errors
     /// Those of the file.
@@ -202,8 +201,7 @@ impl Ledger {
         })
     }
 
-    /// What was spent from `since` on and before `until`, summed up. Days come in their order, everything else by cost,
-    /// the dearest first.
+    /// Sums up the costs from `since` on and before `until`. Days are in order, other groups by cost, highest first.
     ///
     /// # Errors
     /// Those of the file.
@@ -261,11 +259,11 @@ impl Ledger {
 }
 
 impl Caps {
-    /// The policy's caps, and the request's own where that is lower.
-    pub fn of(policy: &RoutingPolicy, max_usd: Option<f64>) -> Self {
+    /// Returns the policy's caps, with the request's own if that is lower.
+    pub fn from_policy(policy: &RoutingPolicy, max_usd: Option<f64>) -> Self {
         let request = match (policy.max_usd_request, max_usd) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
+            (Some(policy), Some(own)) => Some(policy.min(own)),
+            (policy, own) => policy.or(own),
         };
         Self {
             request,
@@ -275,7 +273,7 @@ impl Caps {
     }
 }
 
-fn check_caps(file: &Transaction<'_>, caps: &Caps, asked: i64, now: i64) -> Result<(), TxError> {
+fn check_caps(file: &Transaction<'_>, caps: &Caps, nanos_requested: i64, now: i64) -> Result<(), TxError> {
     let (day, month) = counted(file, now)?;
     let limits = [
         (caps.request, 0, "one request", "shorten the request or raise its limit"),
@@ -287,12 +285,12 @@ fn check_caps(file: &Transaction<'_>, caps: &Caps, asked: i64, now: i64) -> Resu
             "wait for the next month (UTC) or raise the limit",
         ),
     ];
-    for (cap, spent, of_what, remedy) in limits {
+    for (cap, spent, period, remedy) in limits {
         let Some(cap) = cap else { continue };
-        if spent.saturating_add(asked) > nanos(cap) {
+        if spent.saturating_add(nanos_requested) > nanos(cap) {
             return Err(TxError::Rejected(Error::blocked(format!(
-                "this answer can cost {} and {} of the {} for {of_what} are spent or reserved; {remedy}",
-                format_dollars(usd(asked), Rounding::Up),
+                "this answer can cost {} and {} of the {} for {period} are spent or reserved; {remedy}",
+                format_dollars(usd(nanos_requested), Rounding::Up),
                 format_dollars(usd(spent), Rounding::Up),
                 format_dollars(usd(nanos(cap)), Rounding::Down),
             ))));
@@ -301,7 +299,7 @@ fn check_caps(file: &Transaction<'_>, caps: &Caps, asked: i64, now: i64) -> Resu
     Ok(())
 }
 
-/// Nano-dollars that count on the day and in the month of `now`.
+/// Returns the nano-dollars that count on the day and in the month of `now`.
 fn counted(file: &Transaction<'_>, now: i64) -> rusqlite::Result<(i64, i64)> {
     let since = |start: &str, length: &str| {
         file.query_row(
@@ -322,9 +320,9 @@ fn target_columns(target: &RouteTarget) -> (Option<&str>, &str) {
     }
 }
 
-/// To the nearest nano-dollar, within what a row may hold, so that no sum of rows overflows.
+/// Rounds to the nearest nano-dollar, limited to `MAX_USD`, so that no sum of rows overflows.
 fn nanos(usd: f64) -> i64 {
-    // The cast makes 0 of what is no number.
+    // The cast converts NaN to 0.
     (usd.clamp(0.0, MAX_USD) * NANOS_PER_USD).round() as i64
 }
 
@@ -334,7 +332,7 @@ fn usd(nanos: i64) -> f64 {
 
 const NANOS_PER_USD: f64 = 1e9;
 
-/// More than one answer ever costs; what claims more is a mistake.
+/// More than any answer costs; a higher amount is a mistake.
 const MAX_USD: f64 = 1e6;
 
 #[cfg(test)]

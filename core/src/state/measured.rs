@@ -1,4 +1,4 @@
-//! What was measured: how fast a target is, and how much memory a local model needs.
+//! Measurements: the speed of a target, and the memory that a local model needs.
 
 use std::collections::HashMap;
 
@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 use crate::route::Speed;
 
 impl State {
-    /// Adds what one answer showed. The newest answer counts `NEWEST`; what was not measured (unset, 0 or no number)
-    /// changes nothing. Ignored for a provider that is not set up, and for a script.
+    /// Adds the rates of one answer, weighted with `NEWEST`; an invalid rate (unset, not finite or not above 0) changes
+    /// nothing. Ignored for a provider that is not configured, and for a script.
     ///
     /// # Errors
     /// [`Error::Storage`] or [`Error::Busy`] of the file.
@@ -51,7 +51,7 @@ impl State {
         })
     }
 
-    /// How fast each target was, of those that ever answered.
+    /// Returns the speed of each target that has answered.
     ///
     /// # Errors
     /// Those of the file.
@@ -74,8 +74,8 @@ impl State {
             .collect())
     }
 
-    /// Keeps how many bytes of memory something needs, such as a model with a context and a cache type. The key is the
-    /// caller's.
+    /// Stores the bytes of memory that something needs, such as a model with a context and a cache type. The caller
+    /// chooses the key.
     ///
     /// # Errors
     /// Those of the file.
@@ -90,7 +90,7 @@ impl State {
         })
     }
 
-    /// What [`State::remember_need`] kept under this key.
+    /// Returns the bytes that [`State::remember_need`] stored under this key.
     ///
     /// # Errors
     /// Those of the file.
@@ -103,5 +103,5 @@ impl State {
     }
 }
 
-/// The share of the newest measurement in what is kept: one odd answer does not decide, ten do.
+/// Weight of the newest measurement in the average: one outlier does not dominate, ten do.
 const NEWEST: f64 = 0.3;

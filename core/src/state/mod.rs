@@ -1,20 +1,20 @@
-//! What the library remembers between runs: one SQLite file, `state.db`, in its directory.
+//! Persistent state of the library: one SQLite file, `state.db`, in its directory.
 //!
 //! ```text
-//! provider     how each provider was set up; never a credential
-//! model_list   what a provider said it offers, and when; goes with the provider
-//! speed        rates that were seen, by target; a provider's go with it
-//! need         the memory that a local model was found to need
+//! provider     settings of each provider; never a credential
+//! model_list   a provider's models, and the time of the fetch; deleted with the provider
+//! speed        measured rates by target; a provider's are deleted with it
+//! need         measured memory of local models
 //! setting      single values, such as the policy
-//! ledger       every answer that may have cost something; stays when its provider goes
+//! ledger       every answer that may have cost something; kept when its provider is deleted
 //! ```
 //!
-//! Conversations are in a file of their own, [`Archive`]: what people wrote can be left out of a backup, moved or
-//! deleted without touching what they set up and spent, and a long search holds up no reservation.
+//! Conversations have their own file, [`Archive`]: they can be excluded from a backup, moved or deleted without the
+//! settings and the costs, and a long search delays no reservation.
 //!
-//! Each call is one transaction, and what a call wrote is on the disk when the call returns, a reservation excepted.
-//! Calls block for the time of a small write, and up to five seconds while another process writes. This module knows the
-//! plain types that it keeps and decides nothing.
+//! Each call is one transaction, and its writes are on the disk when it returns, except a reservation. Calls block for
+//! the time of a small write, and up to five seconds while another process writes. This module stores plain types and
+//! has no logic of its own.
 
 mod archive;
 mod database;
@@ -36,18 +36,18 @@ pub use ledger::{Caps, EntryId, Ledger, Left, Reservation, SpendingGroup, Spendi
 
 use crate::error::Result;
 
-/// The open file.
+/// The open `state.db`.
 #[derive(Debug)]
 pub struct State(Database);
 
 impl State {
-    /// Opens `state.db` in `directory`; makes both if they are missing, and brings an older file up to date.
+    /// Opens `state.db` in `directory`; creates both if they are missing, and migrates an older file.
     ///
     /// # Errors
     /// `Storage` if the file cannot be opened, is damaged, or was written by a newer version of the library: it is left
-    /// as it is. `Busy` if another process writes to it for longer than five seconds.
+    /// unchanged. `Busy` if another process writes to it for longer than five seconds.
     pub fn open(directory: &Path) -> Result<Self> {
-        Database::open(directory, &SCHEMA).map(Self)
+        Database::open_or_create(directory, &SCHEMA).map(Self)
     }
 
     /// Runs a read transaction: a consistent snapshot.
@@ -60,13 +60,13 @@ impl State {
         self.0.write(work)
     }
 
-    /// Write transaction without an fsync, for reservations: survives a kill of the process at once, and a power loss
-    /// from the next [`State::write`] on. (A power loss ends the answer as well.)
+    /// Runs a write transaction without an fsync, for reservations: survives a kill of the process at once, and a power
+    /// loss from the next [`State::write`] on. (A power loss ends the answer as well.)
     pub(crate) fn try_write_relaxed<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, TxError>) -> Result<T> {
         self.0.try_write_relaxed(work)
     }
 
-    /// The day of a moment in UTC, as `2026-11-22`. The file's own calendar, so that the ledger's days are the same.
+    /// Returns the day of a moment in UTC, as `2026-11-22`, computed by SQLite as the ledger's days are.
     ///
     /// # Errors
     /// Those of the file.
@@ -76,13 +76,13 @@ impl State {
     }
 }
 
-/// Seconds since 1970, as the file keeps moments.
+/// Converts a moment to seconds since 1970, as the file stores it.
 pub(crate) fn seconds(moment: SystemTime) -> i64 {
     let since = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// Inverse of [`seconds`].
+/// Converts seconds since 1970 to a moment.
 fn from_unix_seconds(seconds: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
 }
@@ -116,7 +116,7 @@ static SCHEMA: Schema = Schema {
         key TEXT PRIMARY KEY,
         value TEXT NOT NULL
     ) STRICT;
-    -- AUTOINCREMENT: the number of an entry that was released is never given to another.
+    -- AUTOINCREMENT: the id of a released entry is never reused.
     CREATE TABLE ledger (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         at INTEGER NOT NULL,

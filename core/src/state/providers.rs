@@ -1,4 +1,4 @@
-//! The providers that are set up, and what each said it offers. No credential comes in here.
+//! The configured providers and their model lists. Credentials are not stored here.
 
 use std::time::SystemTime;
 
@@ -9,11 +9,11 @@ use crate::engine::remote::{ProviderSettings, RemoteModel};
 use crate::error::{Error, Result};
 
 impl State {
-    /// Sets a provider up, or anew under the same name. If its place changed, its model list and speeds are dropped:
-    /// they were another server's.
+    /// Stores a provider, or replaces the one of that name. If its kind or address changed, its model list and speeds
+    /// are deleted: they are another server's.
     ///
     /// # Errors
-    /// As every call here: [`Error::Storage`] or [`Error::Busy`] of the file.
+    /// [`Error::Storage`] or [`Error::Busy`] of the file, as for every method here.
     pub fn save_provider(&self, settings: &ProviderSettings) -> Result<()> {
         let json = json_of(settings)?;
         self.write(|file| {
@@ -37,7 +37,7 @@ impl State {
         })
     }
 
-    /// The providers that are set up, by name.
+    /// Returns the configured providers, sorted by name, without those that another version stored unreadably.
     ///
     /// # Errors
     /// Those of the file.
@@ -55,8 +55,8 @@ impl State {
         Ok(readable.collect())
     }
 
-    /// Forgets a provider, its model list and its speeds. What was spent there stays in the ledger. Says whether it was
-    /// there.
+    /// Deletes a provider, its model list and its speeds. Its costs stay in the ledger. Returns whether the provider
+    /// was stored.
     ///
     /// # Errors
     /// Those of the file.
@@ -64,8 +64,8 @@ impl State {
         self.write(|file| Ok(file.execute("DELETE FROM provider WHERE name = ?1", [name])? > 0))
     }
 
-    /// Keeps what a provider offers, in place of what it offered before. Does nothing if it is not set up: it may have
-    /// been removed while the list was under way.
+    /// Replaces the model list of a provider. Does nothing if it is not configured: it may have been removed while the
+    /// list was fetched.
     ///
     /// # Errors
     /// Those of the file.
@@ -82,7 +82,7 @@ impl State {
         })
     }
 
-    /// What a provider offered, and when it said so. Nothing if it never did, or in a way that this version cannot read.
+    /// Returns a provider's model list and the time of its fetch; `None` without one that this version can read.
     ///
     /// # Errors
     /// Those of the file.

@@ -1,4 +1,4 @@
-//! Single values that outlive a run: the policy, and whatever else needs one place.
+//! Single values that outlive a run, such as the policy.
 
 use rusqlite::{OptionalExtension, params};
 use serde::Serialize;
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::route::RoutingPolicy;
 
 impl State {
-    /// Keeps the policy.
+    /// Stores the policy.
     ///
     /// # Errors
     /// [`Error::Storage`] or [`Error::Busy`] of the file.
@@ -17,15 +17,15 @@ impl State {
         self.save_setting("policy", policy)
     }
 
-    /// The policy, if one was kept.
+    /// Returns the stored policy.
     ///
     /// # Errors
-    /// [`Error::Storage`] also where it cannot be read: the default in its place could allow what it forbids.
+    /// [`Error::Storage`] also if it cannot be read: the default instead could allow what it forbids.
     pub fn policy(&self) -> Result<Option<RoutingPolicy>> {
         self.setting("policy")
     }
 
-    /// Keeps a value as JSON under a key.
+    /// Stores a value as JSON under a key.
     ///
     /// # Errors
     /// Those of the file; [`Error::Internal`] for a value that has no JSON.
@@ -42,7 +42,7 @@ impl State {
         })
     }
 
-    /// The value under a key.
+    /// Returns the value under a key.
     ///
     /// # Errors
     /// Those of the file; [`Error::Storage`] if it is not of this type.

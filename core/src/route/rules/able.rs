@@ -5,11 +5,11 @@
 use super::{Candidate, CandidateSource, Rejection, RoutingContext};
 use crate::error::ErrorKind;
 
-/// `able`: context, then tools, pictures, schema and web search.
+/// Rejects a model whose context is too small, or which lacks tools, images, schema or web search, in this order.
 pub(super) fn able(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
     let needs = context.needs;
-    let (context, prompt, most) = match candidate.source {
-        // The engine counts exactly before it answers, at no cost: only what cannot fit is taken out beforehand.
+    let (context, prompt, bound) = match candidate.source {
+        // The engine counts exactly before it answers, at no cost: only a prompt that cannot fit is rejected here.
         CandidateSource::Local(local) => (Some(local.context), needs.prompt.low, "at least"),
         CandidateSource::Remote(remote) => (remote.context, needs.prompt.high, "up to"),
     };
@@ -18,18 +18,18 @@ pub(super) fn able(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Op
         && u64::from(prompt) + u64::from(answer) > u64::from(context)
     {
         let reason = format!(
-            "its context of {context} tokens is too small for a prompt of {most} {prompt} and an answer of {answer}"
+            "its context of {context} tokens is too small for a prompt of {bound} {prompt} and an answer of {answer}"
         );
         let remedy = "shorten the conversation, or choose a model with a larger context";
         return Some(Rejection::new(ErrorKind::InvalidRequest, reason, remedy));
     }
     let can = candidate.abilities()?;
     let lacks = [
-        (needs.abilities.tools && !can.tools, "it calls no tools"),
-        (needs.abilities.images && !can.images, "it sees no pictures"),
+        (needs.abilities.tools && !can.tools, "it does not support tools"),
+        (needs.abilities.images && !can.images, "it does not accept images"),
         (
             needs.abilities.json_schema && !can.json_schema,
-            "it keeps to no json schema",
+            "it does not support json schemas",
         ),
         (
             needs.abilities.web_search && !can.web_search,
@@ -37,9 +37,9 @@ pub(super) fn able(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Op
         ),
     ];
     let (_, reason) = lacks.into_iter().find(|(lacks, _)| *lacks)?;
-    let remedy = "choose a model that can, or ask without";
+    let remedy = "choose a model that does, or leave it out of the request";
     Some(Rejection::new(ErrorKind::Unsupported, reason, remedy))
 }
 
-/// Tokens that must be left for an answer to be worth starting, unless the request wants a shorter one still.
+/// Tokens of context that must be left for the answer, unless the request limits it to fewer.
 const SHORT_ANSWER: u32 = 64;

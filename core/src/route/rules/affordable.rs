@@ -1,13 +1,13 @@
-//! `affordable`: whether the worst case stays below every cap.
+//! `affordable`: whether the maximum cost is within every cap.
 //!
-//! Doubt counts against a place here, too: where there is a cap, a price that is not known, or is no number, is too much,
-//! and so is any price where what was spent is no number.
+//! Doubt counts against a candidate: under a cap, an unknown or invalid price is too much, and so is any price if the
+//! amount spent is not a number.
 
 use super::{Candidate, Rejection, RoutingContext};
 use crate::error::ErrorKind;
 use crate::format::{Rounding, format_dollars};
 
-/// `affordable`: the request's own cap, then the policy's for a request, a day and a month. What is free always passes.
+/// Rejects by the request's own cap, then the policy's for a request, a day and a month. Free targets always pass.
 pub(super) fn affordable(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
     let (needs, policy, spent) = (context.needs, context.policy, context.facts.spent);
     if candidate.worst_usd == Some(0.0) {
@@ -19,17 +19,17 @@ pub(super) fn affordable(context: RoutingContext<'_>, candidate: &Candidate<'_>)
         (policy.max_usd_day, Some(spent.day), "day"),
         (policy.max_usd_month, Some(spent.month), "month"),
     ];
-    caps.into_iter().find_map(|(cap, spent, whose)| {
+    caps.into_iter().find_map(|(cap, spent, period)| {
         let cap = cap?;
         let Some(worst) = candidate.worst_usd else {
-            let reason = "its price is not known, and there is a cap on cost";
+            let reason = "its price is unknown, and there is a cap on cost";
             let remedy = "choose a model with a published price, or lift the cap";
             return Some(Rejection::new(ErrorKind::Blocked, reason, remedy));
         };
         let left = left(cap, spent.unwrap_or(0.0));
         (worst > left).then(|| {
             let worst = at_most(worst);
-            let reason = match whose {
+            let reason = match period {
                 "request" => format!(
                     "its answer could cost {worst}, and the request may cost {}",
                     at_least(cap)
@@ -39,7 +39,7 @@ pub(super) fn affordable(context: RoutingContext<'_>, candidate: &Candidate<'_>)
                     at_least(cap)
                 ),
                 _ => format!(
-                    "its answer could cost {worst}, and {} of the {whose}'s {} are left",
+                    "its answer could cost {worst}, and {} of the {period}'s {} are left",
                     at_least(left),
                     at_least(cap)
                 ),
@@ -50,7 +50,7 @@ pub(super) fn affordable(context: RoutingContext<'_>, candidate: &Candidate<'_>)
     })
 }
 
-/// Remaining budget under a cap. Never NaN: an invalid amount leaves 0.
+/// Returns the remaining budget under a cap. Never NaN: an invalid amount leaves 0.
 fn left(cap: f64, spent: f64) -> f64 {
     // `f64::max` would turn NaN into 0, which would lift the cap.
     let left = if spent > 0.0 || spent.is_nan() {
@@ -61,12 +61,12 @@ fn left(cap: f64, spent: f64) -> f64 {
     if left.is_nan() { 0.0 } else { left.max(0.0) }
 }
 
-/// US dollars with two digits that say something, rounded up: `$0.42`, `$0.0021`.
+/// Formats US dollars, rounded up: `$0.42`, `$0.0021`.
 pub(in crate::route) fn at_most(usd: f64) -> String {
     format_dollars(usd, Rounding::Up)
 }
 
-/// The same, rounded down.
+/// Formats US dollars, rounded down.
 fn at_least(usd: f64) -> String {
     format_dollars(usd, Rounding::Down)
 }

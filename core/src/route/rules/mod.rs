@@ -1,8 +1,8 @@
-//! The rules that take candidates out, and the candidates as the rules see them.
+//! The rules that reject candidates, and the candidates with their derived values.
 //!
-//! A rule is a function from the context and one candidate to an rejection, or none. The rules stand in [`RULES`] in the
-//! order in which they are asked; the first that objects takes the candidate out and is the one that is named. Which
-//! candidate is better than which is another question: see [`preferred`].
+//! A rule is a function from the context and one candidate to a rejection or `None`. [`RULES`] lists the rules in the
+//! order in which they apply; the first that rejects a candidate is the one that is reported. The rules do not rank
+//! candidates: see [`preferred`].
 
 mod able;
 mod affordable;
@@ -50,7 +50,7 @@ pub(super) enum CandidateSource<'a> {
 
 /// Why a candidate is rejected.
 pub(super) struct Rejection {
-    /// For a person to read.
+    /// Text for the user.
     pub(super) reason: String,
     /// The error of a chat that fails because of it.
     pub(super) kind: ErrorKind,
@@ -58,7 +58,7 @@ pub(super) struct Rejection {
     pub(super) remedy: &'static str,
 }
 
-/// A rule: its name, and a function that returns an rejection or `None`.
+/// A rule: its name, and a function that returns a rejection or `None`.
 pub(super) type Rule = (RouteRule, fn(RoutingContext<'_>, &Candidate<'_>) -> Option<Rejection>);
 
 /// The rules, in order.
@@ -74,7 +74,7 @@ pub(super) const RULES: [Rule; 8] = [
 ];
 
 impl<'a> RoutingContext<'a> {
-    /// Everybody who could answer, in the order of the facts.
+    /// Returns all candidates, in the order of the facts.
     pub(super) fn candidates(self) -> Vec<Candidate<'a>> {
         let locals = self.facts.locals.iter().map(|local| Candidate {
             target: RouteTarget::of_local(local),
@@ -96,10 +96,10 @@ impl<'a> RoutingContext<'a> {
         locals.chain(remotes).collect()
     }
 
-    /// The place in [`RULES`] of the first rule that objects, and what it has to say.
+    /// Returns the index in [`RULES`] of the first rule that rejects the candidate, and the rejection.
     pub(super) fn rejection(self, candidate: &Candidate<'_>) -> Option<(usize, Rejection)> {
-        let object = |(at, (_, rule)): (usize, &Rule)| rule(self, candidate).map(|rejection| (at, rejection));
-        RULES.iter().enumerate().find_map(object)
+        let apply = |(at, (_, rule)): (usize, &Rule)| rule(self, candidate).map(|rejection| (at, rejection));
+        RULES.iter().enumerate().find_map(apply)
     }
 }
 
@@ -108,7 +108,7 @@ impl Candidate<'_> {
         matches!(self.source, CandidateSource::Remote(_))
     }
 
-    /// Its capabilities. Unset if not published.
+    /// Returns its capabilities. Unset if not published.
     fn abilities(&self) -> Option<ModelCapabilities> {
         match self.source {
             CandidateSource::Local(local) => Some(local.abilities),

@@ -1,11 +1,11 @@
-//! `preferred`: the ranking. It orders all candidates, rejected ones included, so that the skipped list is best first,
-//! too.
+//! `preferred`: the ranking. It orders all candidates, rejected ones included, so that the list of skipped ones is best
+//! first, too.
 //!
-//! 1. The side that the mode names. A device that is short of power or too hot puts remote places that need no consent
-//!    before its own models, where the mode only prefers those.
-//! 2. The place that the person just agreed to, then the models of choice of their providers.
-//! 3. Who is known to be able before who perhaps is; then who thinks, where the request wishes for it.
-//! 4. Quality, expected time, expected cost, and at last the name, so that no two are equal.
+//! 1. The side that the mode names. If the mode is `PreferOnDevice` and the device is low on power or too hot, remote
+//!    targets that need no consent come before local models.
+//! 2. The target that the user consented to, then the default models of their providers.
+//! 3. Published capabilities before unpublished ones; then reasoning, if the request wishes for it.
+//! 4. Quality, expected time, expected cost, and finally the name, so that no two are equal.
 
 use std::cmp::Ordering;
 
@@ -14,13 +14,13 @@ use crate::chat::RoutingMode;
 use crate::device::ThermalState;
 use crate::route::estimate;
 
-/// Where a candidate stands. Fields are compared in order, and less is better.
+/// Sort key of a candidate. Fields are compared in order, and less is better.
 struct Rank {
     side: u8,
     was_not_agreed: bool,
     is_not_default: bool,
     doubt: (bool, u8),
-    /// Negated, since more of it is better.
+    /// Negated, because more is better.
     quality: f64,
     total_ms: f64,
     cost_usd: f64,
@@ -29,19 +29,19 @@ struct Rank {
 /// Ranks the candidates, best first.
 pub(in crate::route) fn rank<'a>(context: RoutingContext<'_>, candidates: Vec<Candidate<'a>>) -> Vec<Candidate<'a>> {
     let device_strain = device_strain(context).is_some();
-    let rank = |candidate| (Rank::of(context, device_strain, &candidate), candidate);
+    let rank = |candidate| (Rank::compute(context, device_strain, &candidate), candidate);
     let mut ranked: Vec<_> = candidates.into_iter().map(rank).collect();
     ranked.sort_unstable_by(|(rank, a), (other, b)| rank.cmp(other).then_with(|| a.target.cmp(&b.target)));
     ranked.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
 impl Rank {
-    fn of(context: RoutingContext<'_>, device_strain: bool, candidate: &Candidate<'_>) -> Self {
+    fn compute(context: RoutingContext<'_>, device_strain: bool, candidate: &Candidate<'_>) -> Self {
         let (quality, is_default) = match candidate.source {
             CandidateSource::Local(local) => (local.quality, false),
             CandidateSource::Remote(remote) => (remote.quality, remote.is_default),
         };
-        let last = |figure: Option<f64>| figure.unwrap_or(f64::INFINITY);
+        let or_last = |figure: Option<f64>| figure.unwrap_or(f64::INFINITY);
         Self {
             side: match (context.needs.mode, candidate.is_remote()) {
                 (RoutingMode::PreferInCloud | RoutingMode::OnlyInCloud, true) => 0,
@@ -53,27 +53,27 @@ impl Rank {
             is_not_default: !is_default,
             doubt: doubt(context, candidate),
             quality: if quality.is_nan() { 0.0 } else { 0.0 - quality },
-            total_ms: last(candidate.expected.total_ms),
-            cost_usd: last(candidate.expected.cost_usd),
+            total_ms: or_last(candidate.expected.total_ms),
+            cost_usd: or_last(candidate.expected.cost_usd),
         }
     }
 
     fn cmp(&self, other: &Self) -> Ordering {
-        let places = |rank: &Self| (rank.side, rank.was_not_agreed, rank.is_not_default, rank.doubt);
-        places(self)
-            .cmp(&places(other))
+        let first_keys = |rank: &Self| (rank.side, rank.was_not_agreed, rank.is_not_default, rank.doubt);
+        first_keys(self)
+            .cmp(&first_keys(other))
             .then_with(|| self.quality.total_cmp(&other.quality))
             .then_with(|| self.total_ms.total_cmp(&other.total_ms))
             .then_with(|| self.cost_usd.total_cmp(&other.cost_usd))
     }
 }
 
-/// How sure it is that the candidate does what the request needs, and what it wishes for; less is better.
+/// Returns whether needed capabilities are unpublished, and how unlikely wished-for reasoning is; less is better.
 fn doubt(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> (bool, u8) {
-    let wanted = context.needs.abilities;
-    let needed = wanted.tools || wanted.images || wanted.json_schema || wanted.web_search;
+    let required = context.needs.abilities;
+    let needed = required.tools || required.images || required.json_schema || required.web_search;
     let wish = match candidate.abilities() {
-        _ if !wanted.reasoning => 0,
+        _ if !required.reasoning => 0,
         Some(can) if can.reasoning => 0,
         None => 1,
         Some(_) => 2,
@@ -81,7 +81,7 @@ fn doubt(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> (bool, u8) {
     (needed && candidate.abilities().is_none(), wish)
 }
 
-/// Why local inference should be avoided (heat, power saving, battery); `None` if there is no reason or no choice.
+/// Returns why to avoid local inference (heat, power saving, battery); `None` if there is no reason or no choice.
 pub(in crate::route) fn device_strain(context: RoutingContext<'_>) -> Option<String> {
     let device = &context.facts.device;
     if context.needs.mode != RoutingMode::PreferOnDevice {
@@ -96,9 +96,8 @@ pub(in crate::route) fn device_strain(context: RoutingContext<'_>) -> Option<Str
     }
 }
 
-/// With `prefer_fast`: while the first candidate is slow and another is expected to be at least twice as fast, moves
-/// that one to the front. Never promotes a candidate that needs consent over one that does not. Returns the reason if
-/// the order changed.
+/// Moves to the front a candidate expected to be at least twice as fast, while the first is slow (`prefer_fast`).
+/// Never promotes a candidate that needs consent over one that does not. Returns the reason if the order changed.
 pub(in crate::route) fn promote_faster(candidates: &mut [Candidate<'_>]) -> Option<String> {
     let mut why = None;
     // Ends: the expected total at least halves each time.
@@ -121,7 +120,7 @@ pub(in crate::route) fn promote_faster(candidates: &mut [Candidate<'_>]) -> Opti
     why
 }
 
-/// Whether waiting for it is a trial, as far as it was measured.
+/// Returns whether the candidate is slow, as far as it was measured.
 fn is_slow(candidate: &Candidate<'_>) -> bool {
     let speed = match candidate.source {
         CandidateSource::Local(local) => local.speed,
@@ -134,11 +133,11 @@ fn is_slow(candidate: &Candidate<'_>) -> bool {
         || estimate::measured(speed.tokens_per_second).is_some_and(|rate| rate < SLOW_RATE)
 }
 
-/// Milliseconds to the first token from which on waiting is a trial.
+/// Milliseconds to the first token above which a candidate is slow.
 const SLOW_FIRST_TOKEN_MS: f64 = 10_000.0;
 
-/// Tokens a second below which people read faster than it writes.
+/// Tokens a second below which a candidate is slow: people read faster.
 const SLOW_RATE: f64 = 5.0;
 
-/// Percent of charge from which on a device is spared.
+/// Percent of charge at or below which local inference is avoided.
 const LOW_BATTERY: u32 = 15;

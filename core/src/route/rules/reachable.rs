@@ -1,13 +1,13 @@
-//! `reachable` and `fits`: what network, provider and memory let through at this moment.
+//! `reachable` and `fits`: network, provider and memory at this moment.
 //!
-//! A server of the person's own may be this machine, so being offline says nothing about it.
+//! The user's own server may be this machine, so it stays a candidate if the device is offline.
 
 use super::{Candidate, CandidateSource, Rejection, RoutingContext};
 use crate::device::{Connectivity, ThermalState};
 use crate::error::ErrorKind;
 use crate::model::FitVerdict;
 
-/// `reachable`: network, key, circuit, and models that were switched off.
+/// Rejects remote targets by network, key, circuit breaker and day of retirement.
 pub(super) fn reachable(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
     let CandidateSource::Remote(remote) = candidate.source else {
         return None;
@@ -19,8 +19,8 @@ pub(super) fn reachable(context: RoutingContext<'_>, candidate: &Candidate<'_>) 
         return Some(Rejection::new(ErrorKind::Network, "the device is offline", remedy));
     }
     if network == Connectivity::Metered && !context.policy.allow_metered {
-        let reason = "the connection costs by the byte, and the policy does not allow that";
-        let remedy = "connect over another network, or set `allow_metered` in the policy";
+        let reason = "the connection is metered, and the policy does not allow that";
+        let remedy = "use another network, or set `allow_metered` in the policy";
         return Some(Rejection::new(ErrorKind::Blocked, reason, remedy));
     }
     if !remote.has_key {
@@ -32,19 +32,19 @@ pub(super) fn reachable(context: RoutingContext<'_>, candidate: &Candidate<'_>) 
         ));
     }
     if remote.circuit_open {
-        let reason = format!("`{provider}` failed again and again just now");
+        let reason = format!("`{provider}` failed repeatedly just now");
         return Some(Rejection::new(ErrorKind::Provider, reason, "try again in a minute"));
     }
     // A time of day may follow the date.
     let day = |text: &'_ str| text.get(..10).unwrap_or(text).to_owned();
     let retires = remote.retires.as_deref().filter(|date| !date.is_empty()).map(day)?;
     (retires <= context.facts.today).then(|| {
-        let reason = format!("it was switched off on {retires}");
+        let reason = format!("it was retired on {retires}");
         Rejection::new(ErrorKind::Unsupported, reason, "choose a newer model")
     })
 }
 
-/// `fits`: the verdict now; a model that is tight needs a device at ease.
+/// Rejects models that are too large, and tight ones on a device that is hot or short of memory or power.
 pub(super) fn fits(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
     let CandidateSource::Local(local) = candidate.source else {
         return None;
@@ -52,8 +52,8 @@ pub(super) fn fits(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Op
     let device = &context.facts.device;
     let reason = match local.verdict {
         FitVerdict::Fits => return None,
-        FitVerdict::TooLarge => "it needs more memory than there is now",
-        FitVerdict::Tight if device.memory_pressure => "it is tight, and the system asks for memory back",
+        FitVerdict::TooLarge => "it needs more memory than is free now",
+        FitVerdict::Tight if device.memory_pressure => "it is tight, and the system is short of memory",
         FitVerdict::Tight if device.heat >= ThermalState::Serious => "it is tight, and the device is hot",
         FitVerdict::Tight if device.low_power => "it is tight, and the device saves power",
         FitVerdict::Tight => return None,

@@ -8,18 +8,15 @@ use crate::chat::{RouteTarget, RoutingMode, Sensitivity};
 use crate::error::ErrorKind;
 use crate::route::facts::Needs;
 
-/// `asked`: rejects every target that the request does not name. A tool loop names the target it began on.
+/// Rejects every target that the request does not name. A tool loop names the target that it began on.
 pub(super) fn requested_target(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
     let needs = context.needs;
     if let Some(pinned) = &needs.pinned {
         let (kind, remedy) = match pinned {
-            RouteTarget::Local { .. } => (
-                ErrorKind::NotInstalled,
-                "install that model again, or start the turn anew",
-            ),
+            RouteTarget::Local { .. } => (ErrorKind::NotInstalled, "install that model again, or start a new turn"),
             _ => (
                 ErrorKind::InvalidRequest,
-                "set that provider up again, or start the turn anew",
+                "set that provider up again, or start a new turn",
             ),
         };
         return (candidate.target != *pinned).then(|| Rejection::new(kind, wish(needs), remedy));
@@ -29,7 +26,7 @@ pub(super) fn requested_target(context: RoutingContext<'_>, candidate: &Candidat
         RouteTarget::Remote { provider, model } => (Some(provider), Some(model)),
         RouteTarget::Scripted => (None, None),
     };
-    let differs = |asked: &Option<String>, has| asked.is_some() && asked.as_ref() != has;
+    let differs = |requested: &Option<String>, actual| requested.is_some() && requested.as_ref() != actual;
     if !differs(&needs.provider, provider) && !differs(&needs.model, model) {
         return None;
     }
@@ -42,15 +39,12 @@ pub(super) fn requested_target(context: RoutingContext<'_>, candidate: &Candidat
             ErrorKind::InvalidRequest,
             "set that provider up, or name one that is set up",
         ),
-        (Some(_), Some(_)) => (
-            ErrorKind::InvalidRequest,
-            "name a model that a provider which is set up offers",
-        ),
+        (Some(_), Some(_)) => (ErrorKind::InvalidRequest, "name a model of a provider that is set up"),
     };
     Some(Rejection::new(kind, wish(needs), remedy))
 }
 
-/// `stay-here`: remote candidates go, the person's own servers too.
+/// Rejects remote targets, the user's own servers included, if the request must stay on the device.
 pub(super) fn stay_here(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
     let why = stays(context.needs).filter(|_| candidate.is_remote())?;
     let sensitive = context.needs.sensitivity == Sensitivity::Sensitive;
@@ -62,7 +56,7 @@ pub(super) fn stay_here(context: RoutingContext<'_>, candidate: &Candidate<'_>) 
         ),
         _ if sensitive => (
             ErrorKind::Blocked,
-            "sensitive words need a model that is installed here",
+            "sensitive content needs a model that is installed here",
         ),
         _ => (
             ErrorKind::Blocked,
@@ -72,7 +66,7 @@ pub(super) fn stay_here(context: RoutingContext<'_>, candidate: &Candidate<'_>) 
     Some(Rejection::new(kind, why, remedy))
 }
 
-/// `mode`: local candidates go where the request is for elsewhere only.
+/// Rejects local models if the request is for remote targets only.
 pub(super) fn mode(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
     if context.needs.mode != RoutingMode::OnlyInCloud || candidate.is_remote() {
         return None;
@@ -82,16 +76,16 @@ pub(super) fn mode(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Op
         _ if context.facts.remotes.is_empty() => "set up a provider, or choose another `mode`",
         _ => "choose another `mode`",
     };
-    let reason = "the request is for elsewhere only";
+    let reason = "the request is for remote targets only";
     Some(Rejection::new(ErrorKind::Blocked, reason, remedy))
 }
 
-/// Whether the request names who should answer.
+/// Returns whether the request names a model or a provider, or continues a tool loop.
 pub(in crate::route) fn named(needs: &Needs) -> bool {
     needs.pinned.is_some() || needs.provider.is_some() || needs.model.is_some()
 }
 
-/// Who was named, in words.
+/// Describes the requested target.
 pub(in crate::route) fn wish(needs: &Needs) -> String {
     match (&needs.pinned, &needs.provider, &needs.model) {
         (Some(pinned), ..) => format!("the tool loop began at `{pinned}` and stays there"),
@@ -101,7 +95,7 @@ pub(in crate::route) fn wish(needs: &Needs) -> String {
     }
 }
 
-/// Why the words stay on the device; nothing where they may leave.
+/// Returns why content must stay on the device; `None` if it may leave.
 pub(in crate::route) fn stays(needs: &Needs) -> Option<&'static str> {
     if needs.sensitivity == Sensitivity::Sensitive {
         Some("the request is sensitive and stays on this device")
@@ -112,4 +106,4 @@ pub(in crate::route) fn stays(needs: &Needs) -> Option<&'static str> {
     }
 }
 
-const NEITHER: &str = "sensitive words never leave the device: choose another `mode`";
+const NEITHER: &str = "sensitive content never leaves the device: choose another `mode`";

@@ -1,24 +1,24 @@
-//! Conversations, in a file of their own: `conversations.db`.
+//! Conversations, in their own file: `conversations.db`.
 //!
 //! ```text
-//! conversation   a line of the list: title, pin, settings
-//! message        the tree: each knows the one before it; of those with the same one before, one is shown
-//! picture        the bytes of pictures, in the order in which a message holds them
-//! words, names   what messages and titles say, for searching (FTS5)
+//! conversation   a row of the list: title, pin, settings
+//! message        the tree: each refers to its parent (`before`); of siblings one is selected (`shown`)
+//! picture        the bytes of images, in the order of the message's parts
+//! words, names   index of messages and titles for searching (FTS5)
 //! ```
 //!
-//! An answer is written down while it is being written: its row is there from the beginning, [`Archive::save`] puts what
-//! came so far in it, and only [`Archive::finish`] says how it ended. So a kill leaves a row without an end, which is
-//! what [`MessageState::Interrupted`] is. Saves survive a kill at once and a loss of power from the next other write on;
-//! everything else is on the disk when its call returns.
+//! An answer is stored while it is generated: its row is inserted first, [`Archive::save`] updates its content, and
+//! only [`Archive::finish_answer`] sets its state. So a kill leaves a row without a state, which reads as
+//! [`MessageState::Interrupted`]. Saves survive a kill at once and a power loss from the next other write on; all other
+//! writes are on the disk when the call returns.
 //!
-//! What is deleted can be restored until it is purged; purged is overwritten (`secure_delete`), in the index too.
+//! A deleted conversation can be restored until the purge; purging overwrites it (`secure_delete`), index included.
 //!
-//! | file | what |
+//! | file | content |
 //! |---|---|
-//! | `tree` | what a new question or answer does to the tree, and which branch is shown |
-//! | `reading` | a conversation as an app opens it |
-//! | `search`, `snippet` | finding words, and the words around them |
+//! | `tree` | inserts turns into the tree, and selects a branch |
+//! | `reading` | loads a conversation |
+//! | `search`, `snippet` | searches, and excerpts around matches |
 
 mod nodes;
 mod reading;
@@ -40,22 +40,22 @@ use crate::chat::{
 };
 use crate::error::{Error, Result};
 
-/// The open file.
+/// The open `conversations.db`.
 #[derive(Debug)]
 pub struct Archive(Database);
 
 /// Content of an answer so far.
 #[derive(Debug, Clone, Default)]
 pub struct AnswerDraft {
-    /// Its words.
+    /// Its text.
     pub text: String,
-    /// What was thought.
+    /// Reasoning text.
     pub reasoning: String,
-    /// For how long.
+    /// Duration of the reasoning in milliseconds.
     pub reasoning_ms: u64,
-    /// Calls.
+    /// Tool calls.
     pub parts: Vec<ContentPart>,
-    /// Pages that it rests on.
+    /// Pages that it cites.
     pub citations: Vec<StoredCitation>,
     /// Number of earlier messages omitted from the prompt.
     pub omitted_messages: u32,
@@ -70,15 +70,15 @@ pub(crate) struct AnswerOutcome {
 }
 
 impl Archive {
-    /// Opens `conversations.db` in `directory`; makes both if they are missing.
+    /// Opens `conversations.db` in `directory`; creates both if they are missing.
     ///
     /// # Errors
     /// As [`super::State::open`].
-    pub fn open(directory: &Path) -> Result<Self> {
-        Database::open(directory, &SCHEMA).map(Self)
+    pub fn open_in(directory: &Path) -> Result<Self> {
+        Database::open_or_create(directory, &SCHEMA).map(Self)
     }
 
-    /// Begins a conversation, with nothing said yet.
+    /// Creates an empty conversation.
     ///
     /// # Errors
     /// `Storage`, `Busy`.
@@ -93,7 +93,7 @@ impl Archive {
         })
     }
 
-    /// The conversations, pinned ones first, then by when something was last said.
+    /// Returns the conversations, pinned ones first, then by their last update, the newest first.
     ///
     /// # Errors
     /// `Storage`.
@@ -109,7 +109,7 @@ impl Archive {
         })
     }
 
-    /// Gives a conversation a title; none: the first words of its first message again.
+    /// Sets the title of a conversation; `None` or blank: the start of its first message.
     ///
     /// # Errors
     /// `InvalidRequest` if there is none of that id; `Storage`, `Busy`.
@@ -119,7 +119,7 @@ impl Archive {
         self.change(id, "UPDATE conversation SET title = ?2 WHERE id = ?1", &title)
     }
 
-    /// Pins a conversation above the others, or no longer.
+    /// Pins a conversation above the others, or unpins it.
     ///
     /// # Errors
     /// As [`Self::rename`].
@@ -127,7 +127,7 @@ impl Archive {
         self.change(id, "UPDATE conversation SET pinned = ?2 WHERE id = ?1", &pinned)
     }
 
-    /// Changes what a conversation is asked with, from the next question on.
+    /// Changes the settings of a conversation, from its next turn on.
     ///
     /// # Errors
     /// As [`Self::rename`].
@@ -139,7 +139,7 @@ impl Archive {
         )
     }
 
-    /// Takes a conversation out of sight. [`Self::restore`] brings it back until [`Self::purge`].
+    /// Marks a conversation as deleted. [`Self::restore`] undoes it until [`Self::purge`].
     ///
     /// # Errors
     /// As [`Self::rename`].
@@ -147,10 +147,10 @@ impl Archive {
         self.change(id, "UPDATE conversation SET deleted_at = ?2 WHERE id = ?1", &now_ms())
     }
 
-    /// Brings a deleted conversation back.
+    /// Restores a deleted conversation.
     ///
     /// # Errors
-    /// As [`Self::rename`]: also where it was purged.
+    /// As [`Self::rename`]: also if it was purged.
     pub fn restore(&self, id: u64) -> Result<()> {
         self.change(
             id,
@@ -159,17 +159,17 @@ impl Archive {
         )
     }
 
-    /// Erases what was deleted at least `age_ms` milliseconds ago.
+    /// Erases the conversations that were deleted at least `age_ms` milliseconds ago.
     ///
     /// # Errors
     /// `Storage`, `Busy`.
     pub fn purge(&self, age_ms: i64) -> Result<()> {
         let before = now_ms() - age_ms;
-        let gone = self
+        let purged = self
             .0
             .write(|file| file.execute("DELETE FROM conversation WHERE deleted_at <= ?1", [before]))?;
-        if gone > 0 {
-            // What was overwritten in the file still stands in the log beside it.
+        if purged > 0 {
+            // The write-ahead log still has the content that was overwritten in the file.
             self.0.checkpoint()?;
         }
         Ok(())
@@ -179,31 +179,31 @@ impl Archive {
     ///
     /// # Errors
     /// `Storage`, `Busy`.
-    pub fn save(&self, answer: u64, progress: &AnswerDraft) -> Result<()> {
-        let progress = Columns::of(progress)?;
-        self.0.try_write_relaxed(|file| Ok(progress.write(file, key(answer)?)?))
+    pub fn save(&self, answer: u64, draft: &AnswerDraft) -> Result<()> {
+        let columns = Columns::encode(draft)?;
+        self.0.try_write_relaxed(|file| Ok(columns.write(file, key(answer)?)?))
     }
 
-    /// Says how an answer ended, with all of it.
+    /// Saves the whole content of an answer, its final state and its outcome.
     ///
     /// # Errors
     /// `Storage`, `Busy`.
-    pub(crate) fn finish(
+    pub(crate) fn finish_answer(
         &self,
         answer: u64,
-        progress: &AnswerDraft,
+        draft: &AnswerDraft,
         state: &MessageState,
-        told: Option<&AnswerOutcome>,
+        outcome: Option<&AnswerOutcome>,
     ) -> Result<()> {
-        let columns = Columns::of(progress)?;
-        let (state, told) = (json(state)?, told.map(json).transpose()?);
-        let preview = excerpt(&progress.text, MAX_PREVIEW_CHARS);
+        let columns = Columns::encode(draft)?;
+        let (state, outcome) = (json(state)?, outcome.map(json).transpose()?);
+        let preview = excerpt(&draft.text, MAX_PREVIEW_CHARS);
         self.0.try_write(|file| {
             let answer = key(answer)?;
             columns.write(file, answer)?;
             file.execute(
                 "UPDATE message SET state = ?2, told = coalesce(?3, told) WHERE id = ?1",
-                params![answer, state, told],
+                params![answer, state, outcome],
             )?;
             file.execute(
                 "UPDATE conversation SET updated_at = ?2,
@@ -224,19 +224,19 @@ impl Archive {
     }
 }
 
-/// What of an answer is a column.
+/// An answer's content as column values.
 struct Columns<'a> {
-    progress: &'a AnswerDraft,
+    draft: &'a AnswerDraft,
     parts: String,
     citations: String,
 }
 
 impl<'a> Columns<'a> {
-    fn of(progress: &'a AnswerDraft) -> Result<Self> {
+    fn encode(draft: &'a AnswerDraft) -> Result<Self> {
         Ok(Self {
-            progress,
-            parts: json(&progress.parts)?,
-            citations: json(&progress.citations)?,
+            draft,
+            parts: json(&draft.parts)?,
+            citations: json(&draft.citations)?,
         })
     }
 
@@ -247,7 +247,7 @@ impl<'a> Columns<'a> {
             reasoning_ms,
             omitted_messages,
             ..
-        } = self.progress;
+        } = self.draft;
         file.prepare_cached(
             "UPDATE message SET text = ?2, reasoning = ?3, reasoning_ms = ?4, parts = ?5, citations = ?6, left_out = ?7
              WHERE id = ?1",
@@ -265,7 +265,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// The line of a conversation.
+/// Returns the summary of a conversation.
 fn summary(file: &Transaction<'_>, id: i64) -> Result<ConversationSummary, TxError> {
     let found = file
         .prepare_cached(&format!("SELECT {COLUMNS} FROM conversation WHERE id = ?1"))?
@@ -284,7 +284,7 @@ fn summary_from_row(row: &Row<'_>) -> rusqlite::Result<ConversationSummary> {
         updated_at_ms: row.get::<_, i64>(4)?.unsigned_abs(),
         messages: row.get(5)?,
         preview: row.get(6)?,
-        // A newer library may have written what this one does not know: the conversation is worth more than that.
+        // A newer library may have written unknown settings; the conversation stays readable without them.
         settings: serde_json::from_str(&settings).unwrap_or_default(),
     })
 }
@@ -293,7 +293,7 @@ fn json(value: &impl serde::Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|cause| Error::internal(format!("a message has no JSON: {cause}")))
 }
 
-/// The key of a row; no row has one that is larger than SQLite's largest.
+/// Converts an id to the key of a row. Fails for an id above SQLite's maximum, which no row has.
 fn key(id: u64) -> Result<i64> {
     i64::try_from(id).map_err(|_| unknown(id))
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::Transaction;
 
-/// A place in the tree.
+/// A message in the tree.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Node {
     pub(super) id: i64,
@@ -24,19 +24,19 @@ pub(super) fn nodes(file: &Transaction<'_>, conversation: i64) -> rusqlite::Resu
         .collect()
 }
 
-/// The ids of the branch that is shown, oldest first.
+/// Returns the ids of the selected branch, oldest first.
 pub(super) fn branch(nodes: &[Node]) -> Vec<i64> {
     let mut next: HashMap<Option<i64>, Node> = HashMap::with_capacity(nodes.len());
     for node in nodes {
-        let place = next.entry(node.before).or_insert(*node);
-        // Of those in one place the shown one, and failing that the newest.
-        if node.shown || !place.shown {
-            *place = *node;
+        let selected = next.entry(node.before).or_insert(*node);
+        // Of siblings the selected one, or else the newest.
+        if node.shown || !selected.shown {
+            *selected = *node;
         }
     }
     let mut path = Vec::with_capacity(next.len());
     let mut at = None;
-    // Taken out: a damaged tree that goes in a circle ends as well.
+    // Removes each node, so that a cycle in a damaged tree ends, too.
     while let Some(node) = next.remove(&at) {
         path.push(node.id);
         at = Some(node.id);

@@ -1,4 +1,4 @@
-//! A conversation as an app opens it.
+//! Loads conversations.
 
 use std::collections::HashMap;
 
@@ -10,8 +10,8 @@ use crate::chat::{ContentPart, Conversation, MessageRole, MessageState, StoredMe
 use crate::error::{Error, Result};
 
 impl Archive {
-    /// The branch that is shown. An answer without an end is [`MessageState::Interrupted`]: who knows that it is still
-    /// being written puts that right.
+    /// Returns the selected branch. An answer without a state is [`MessageState::Interrupted`]; the caller corrects
+    /// it if the answer is still active.
     ///
     /// # Errors
     /// `InvalidRequest` if there is none of that id; `Storage`.
@@ -31,7 +31,7 @@ impl Archive {
     }
 }
 
-/// These messages, in this order, without their versions.
+/// Returns these messages, in this order, without their versions.
 pub(super) fn messages(file: &Transaction<'_>, path: &[i64]) -> Result<Vec<StoredMessage>, TxError> {
     let mut statement = file.prepare_cached(
         "SELECT id, role, text, reasoning, reasoning_ms, parts, citations, created_at, state, told, left_out
@@ -64,19 +64,19 @@ pub(super) fn messages(file: &Transaction<'_>, path: &[i64]) -> Result<Vec<Store
                 row.get::<_, Option<String>>(9)?,
             ))
         });
-        let (mut message, role, parts, citations, state, told) = row?;
+        let (mut message, role, parts, citations, state, outcome) = row?;
         message.role = parse_stored(&role)?;
         message.parts = parse_stored(&parts)?;
         message.citations = parse_stored(&citations)?;
         if let Some(state) = state {
             message.state = parse_stored(&state)?;
         }
-        // Written by a newer library, a receipt may hold what this one cannot read; the words are worth more.
+        // A receipt of a newer library may be unreadable here; the message stays readable without it.
         if let Some(AnswerOutcome {
             receipt,
             usage,
             timings,
-        }) = told.and_then(|told| serde_json::from_str(&told).ok())
+        }) = outcome.and_then(|outcome| serde_json::from_str(&outcome).ok())
         {
             (message.receipt, message.usage, message.timings) = (Some(receipt), Some(usage), Some(timings));
         }
@@ -86,27 +86,27 @@ pub(super) fn messages(file: &Transaction<'_>, path: &[i64]) -> Result<Vec<Store
     Ok(found)
 }
 
-/// Puts the bytes of pictures where they belong.
+/// Loads the bytes of images into their parts.
 fn pictures(file: &Transaction<'_>, message: i64, parts: &mut [ContentPart]) -> Result<(), TxError> {
-    let mut place = 0_i64;
+    let mut index = 0_i64;
     for part in parts {
         if let ContentPart::Image { data, .. } = part {
             *data = file
                 .prepare_cached("SELECT data FROM picture WHERE message = ?1 AND place = ?2")?
-                .query_row(params![message, place], |row| row.get(0))?;
-            place += 1;
+                .query_row(params![message, index], |row| row.get(0))?;
+            index += 1;
         }
     }
     Ok(())
 }
 
-/// The versions of each message that has more than one.
+/// Returns the versions of each message that has more than one.
 fn versions(nodes: &[Node]) -> HashMap<u64, Vec<u64>> {
-    let mut places: HashMap<Option<i64>, Vec<u64>> = HashMap::with_capacity(nodes.len());
+    let mut siblings: HashMap<Option<i64>, Vec<u64>> = HashMap::with_capacity(nodes.len());
     for node in nodes {
-        places.entry(node.before).or_default().push(node.id.unsigned_abs());
+        siblings.entry(node.before).or_default().push(node.id.unsigned_abs());
     }
-    let several = places.into_values().filter(|ids| ids.len() > 1);
+    let several = siblings.into_values().filter(|ids| ids.len() > 1);
     several
         .flat_map(|ids| ids.clone().into_iter().map(move |id| (id, ids.clone())))
         .collect()

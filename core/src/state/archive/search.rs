@@ -1,4 +1,4 @@
-//! Finding words in conversations.
+//! Full-text search in conversations.
 //!
 //! Matches whole words, the last one as a prefix for search as you type; ignores case and accents. Newest first:
 //! searches mostly aim at recent messages, and a relevance ranking would have to read every match of a common word.
@@ -13,13 +13,13 @@ use crate::chat::{ConversationSummary, SearchHit};
 use crate::error::Result;
 
 impl Archive {
-    /// The conversations that hold all words of the query in one message or in their title, one hit each: titles first,
-    /// then by the newest message.
+    /// Returns the conversations with all words of the query in one message or in the title, one hit each: titles
+    /// first, then by the newest message.
     ///
     /// # Errors
     /// `Storage`.
     pub fn search(&self, query: &str, limit: u32) -> Result<Vec<SearchHit>> {
-        let Some(query) = Query::of(query) else {
+        let Some(query) = Query::from_text(query) else {
             return Ok(vec![]);
         };
         self.0.read(|file| {
@@ -56,7 +56,7 @@ fn in_titles(
     Ok(hits)
 }
 
-/// Goes through the matches, newest first, until there are enough conversations.
+/// Reads the matches, newest first, until there are enough conversations.
 fn in_messages(
     file: &Transaction<'_>,
     query: &Query,
@@ -64,25 +64,25 @@ fn in_messages(
     seen: &mut HashSet<i64>,
     hits: &mut Vec<SearchHit>,
 ) -> rusqlite::Result<()> {
-    // One statement that is left when there is enough: the index is read as far as needed, and a beginning of a word
-    // that many words have is put together once. FTS5's own snippets would do that again for each hit.
+    // One statement that stops when there are enough: the index is read only as far as needed, and the matches of a
+    // common prefix are merged once. FTS5's own snippets would repeat that for each hit.
     let mut matching = file.prepare_cached("SELECT rowid FROM words WHERE words MATCH ?1 ORDER BY rowid DESC")?;
-    let mut whose = file.prepare_cached("SELECT conversation FROM message WHERE id = ?1")?;
-    let mut said = file.prepare_cached("SELECT text FROM message WHERE id = ?1")?;
+    let mut owners = file.prepare_cached("SELECT conversation FROM message WHERE id = ?1")?;
+    let mut texts = file.prepare_cached("SELECT text FROM message WHERE id = ?1")?;
     let mut rows = matching.query([query.expression()])?;
-    for _ in 0..MOST_LOOKED_AT {
+    for _ in 0..MAX_MATCHES {
         let Some(row) = rows.next()?.filter(|_| hits.len() < limit as usize) else {
             break;
         };
         let message: i64 = row.get(0)?;
-        let conversation: Option<i64> = whose.query_row([message], |row| row.get(0)).optional()?;
+        let conversation: Option<i64> = owners.query_row([message], |row| row.get(0)).optional()?;
         let Some(id) = conversation.filter(|id| seen.insert(*id)) else {
             continue;
         };
         let Some(conversation) = summary(file, id)? else {
             continue;
         };
-        let text: String = said.query_row([message], |row| row.get(0))?;
+        let text: String = texts.query_row([message], |row| row.get(0))?;
         hits.push(SearchHit {
             conversation,
             message: Some(message.unsigned_abs()),
@@ -92,7 +92,7 @@ fn in_messages(
     Ok(())
 }
 
-/// The line of a conversation that is not deleted.
+/// Returns the summary of a conversation that is not deleted.
 fn summary(file: &Transaction<'_>, id: i64) -> rusqlite::Result<Option<ConversationSummary>> {
     file.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM conversation WHERE id = ?1 AND deleted_at IS NULL"
@@ -101,5 +101,5 @@ fn summary(file: &Transaction<'_>, id: i64) -> rusqlite::Result<Option<Conversat
     .optional()
 }
 
-/// Matches that are looked at: bounds the time where a few conversations hold them all.
-const MOST_LOOKED_AT: u32 = 20_000;
+/// Maximum number of matches read: bounds the time if a few conversations have them all.
+const MAX_MATCHES: u32 = 20_000;

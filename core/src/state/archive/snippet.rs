@@ -1,4 +1,4 @@
-//! What a search looks for, and the words around the place where it was found.
+//! Words of a search query, and excerpts around their matches.
 //!
 //! Words are compared as the index compares them (FTS5's `unicode61`, without accents): runs of letters and digits, in
 //! lower case, canonically decomposed and without their marks.
@@ -7,29 +7,29 @@ use icu_normalizer::DecomposingNormalizerBorrowed;
 
 use crate::chat::SnippetPart;
 
-/// Words that are looked for.
+/// Words of a search query.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Query {
     whole: Vec<String>,
     last: String,
-    /// The last one may go on.
+    /// The last one is a prefix.
     open: bool,
 }
 
 impl Query {
-    /// Words of a search query; `None` if there are none.
-    pub(super) fn of(typed: &str) -> Option<Self> {
+    /// Splits a search query into words; `None` if it has none.
+    pub(super) fn from_text(typed: &str) -> Option<Self> {
         let mut words: Vec<String> = spans(typed).map(|(from, to)| folded(&typed[from..to])).collect();
         let last = words.pop()?;
         Some(Self {
             whole: words,
-            // A single letter begins half of all words; where words are not set apart, a character is one.
+            // A one-byte word matches whole: too many words start with it. One CJK character is a prefix.
             open: last.len() > 1,
             last,
         })
     }
 
-    /// The query in FTS5's language. Each word is quoted, so that nothing a person types is taken for an operator.
+    /// Returns the query in FTS5's syntax. Each word is quoted, so that no input is parsed as an operator.
     pub(super) fn expression(&self) -> String {
         let mut expression = String::new();
         for word in &self.whole {
@@ -51,7 +51,7 @@ impl Query {
     }
 }
 
-/// The words around the first match, each match apart; the beginning where nothing matches.
+/// Returns the words around the first match, each match a part; the start of the text if nothing matches.
 pub(super) fn snippet(text: &str, query: &Query) -> Vec<SnippetPart> {
     let words: Vec<(usize, usize)> = spans(text).collect();
     let first = words.iter().position(|(from, to)| query.matches(&text[*from..*to]));
@@ -104,7 +104,7 @@ impl Parts {
     }
 }
 
-/// Where the words are, in bytes.
+/// Returns the byte ranges of the words.
 fn spans(text: &str) -> impl Iterator<Item = (usize, usize)> {
     let of_word = |c: char| c.is_alphanumeric() || is_mark(c);
     let mut rest = text.char_indices().peekable();
@@ -128,7 +128,7 @@ fn is_mark(c: char) -> bool {
     ('\u{300}'..='\u{36f}').contains(&c)
 }
 
-/// Words that are shown before the first match, and from it on.
+/// Number of words in a snippet before the first match, and from it on.
 const BEFORE: usize = 6;
 const AFTER: usize = 12;
 
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     fn expression(typed: &str) -> Option<String> {
-        Query::of(typed).map(|query| query.expression())
+        Query::from_text(typed).map(|query| query.expression())
     }
 
     #[test]
@@ -153,8 +153,8 @@ mod tests {
 
     #[test]
     fn a_snippet_shows_what_matched_among_a_few_words() {
-        let query = Query::of("cafe tid").expect("words");
-        let told = |text: &str| -> String {
+        let query = Query::from_text("cafe tid").expect("words");
+        let mark = |text: &str| -> String {
             let parts = snippet(text, &query);
             parts
                 .iter()
@@ -167,10 +167,10 @@ mod tests {
                 })
                 .collect()
         };
-        assert_eq!(told("The Café, at high tide."), "The [Café], at high [tide].");
-        assert_eq!(told("no match"), "no match");
-        assert_eq!(told(""), "");
+        assert_eq!(mark("The Café, at high tide."), "The [Café], at high [tide].");
+        assert_eq!(mark("no match"), "no match");
+        assert_eq!(mark(""), "");
         let long = format!("{}tides {}", "a ".repeat(50), "b ".repeat(50));
-        assert_eq!(told(&long), format!("… {}[tides] {}…", "a ".repeat(6), "b ".repeat(11)));
+        assert_eq!(mark(&long), format!("… {}[tides] {}…", "a ".repeat(6), "b ".repeat(11)));
     }
 }

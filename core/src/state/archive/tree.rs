@@ -18,14 +18,14 @@ pub enum Turn {
     Next(Vec<ChatMessage>),
     /// A new version of a user message.
     Edit {
-        /// The question.
+        /// Id of the user message.
         message: u64,
-        /// The words.
+        /// The new messages.
         with: Vec<ChatMessage>,
     },
     /// A new version of an answer.
     Regenerate {
-        /// The answer.
+        /// Id of the answer.
         message: u64,
     },
     /// Continues the last answer.
@@ -41,12 +41,12 @@ pub struct PendingAnswer {
     pub history: Vec<ChatMessage>,
     /// Its content so far, if it is resumed.
     pub progress: AnswerDraft,
-    /// What the conversation is asked with.
+    /// Settings of the conversation.
     pub settings: ConversationSettings,
 }
 
 impl Archive {
-    /// Writes down what is asked, with an empty answer after it.
+    /// Inserts the messages of a turn, and an empty answer after them; for `Resume`, reopens the last answer.
     ///
     /// # Errors
     /// `InvalidRequest` if there is no such conversation or message, or nothing to resume; `Storage`, `Busy`.
@@ -91,7 +91,7 @@ impl Archive {
         })
     }
 
-    /// What a model would be told, without writing anything down.
+    /// Returns the prompt messages of a next turn and the settings, without storing anything.
     ///
     /// # Errors
     /// As [`Self::begin`].
@@ -100,13 +100,13 @@ impl Archive {
             let id = key(conversation)?;
             let settings = summary(file, id)?.settings;
             let path = branch(&nodes(file, id)?);
-            let mut told = prompt_messages(&reading::messages(file, &path)?);
-            told.extend_from_slice(new);
-            Ok((told, settings))
+            let mut prompt = prompt_messages(&reading::messages(file, &path)?);
+            prompt.extend_from_slice(new);
+            Ok((prompt, settings))
         })
     }
 
-    /// Shows the branch that goes through this message.
+    /// Selects the branch that goes through this message.
     ///
     /// # Errors
     /// `InvalidRequest` if there is none of that id; `Storage`, `Busy`.
@@ -133,16 +133,16 @@ fn resolve_turn<'a>(
         Turn::Next(new) => return Ok((branch(nodes).last().copied(), new)),
         Turn::Edit { message, with } => (*message, MessageRole::User, with),
         Turn::Regenerate { message } => (*message, MessageRole::Assistant, &[]),
-        Turn::Resume => return Err(Error::internal("an answer that is resumed has its place").into()),
+        Turn::Resume => return Err(Error::internal("a resumed answer is not inserted").into()),
     };
     let at = key(message)?;
     let node = nodes
         .iter()
         .find(|node| node.id == at)
         .ok_or_else(|| unknown(message))?;
-    let said: Vec<StoredMessage> = reading::messages(file, &[node.id])?;
-    match said.first() {
-        Some(said) if said.role == role => Ok((node.before, new)),
+    let stored: Vec<StoredMessage> = reading::messages(file, &[node.id])?;
+    match stored.first() {
+        Some(stored) if stored.role == role => Ok((node.before, new)),
         _ => Err(Error::invalid_request(match role {
             MessageRole::User => "only a user message can be edited; regenerate an answer instead",
             _ => "only an answer can be regenerated; edit a user message instead",
@@ -151,18 +151,18 @@ fn resolve_turn<'a>(
     }
 }
 
-/// Opens the last answer again.
+/// Reopens the last answer.
 fn resume(file: &Transaction<'_>, path: &[i64], settings: ConversationSettings) -> Result<PendingAnswer, TxError> {
     let nothing = || Error::invalid_request("there is no answer to resume; send a message");
-    let mut said = reading::messages(file, path)?;
-    let last = said
+    let mut messages = reading::messages(file, path)?;
+    let last = messages
         .pop()
         .filter(|last| last.role == MessageRole::Assistant)
         .ok_or_else(nothing)?;
     file.execute("UPDATE message SET state = NULL WHERE id = ?1", [key(last.id)?])?;
     Ok(PendingAnswer {
         answer: last.id,
-        history: prompt_messages(&said),
+        history: prompt_messages(&messages),
         progress: AnswerDraft {
             text: last.text,
             reasoning: last.reasoning,
@@ -200,7 +200,7 @@ fn insert(
             other => parts.push(other.clone()),
         }
     }
-    // What a person says is whole when it is written; an answer is not.
+    // Only an answer is incomplete when it is inserted.
     let state = match message.role {
         MessageRole::Assistant => None,
         _ => Some(json(&MessageState::Done {
@@ -222,10 +222,10 @@ fn insert(
         state
     ])?;
     let id = file.last_insert_rowid();
-    for (place, data) in (0_i64..).zip(pictures) {
+    for (index, data) in (0_i64..).zip(pictures) {
         file.execute(
             "INSERT INTO picture (message, place, data) VALUES (?1, ?2, ?3)",
-            params![id, place, data],
+            params![id, index, data],
         )?;
     }
     Ok(id)
@@ -256,7 +256,7 @@ fn refresh_summary(file: &Transaction<'_>, conversation: i64, path: &[i64]) -> R
     Ok(())
 }
 
-/// The ids from the first message to this one.
+/// Returns the ids from the first message to this one.
 fn ancestry(nodes: &[Node], last: Option<i64>) -> Vec<i64> {
     let mut before: HashMap<i64, Option<i64>> = nodes.iter().map(|node| (node.id, node.before)).collect();
     let mut path = Vec::new();
