@@ -57,6 +57,7 @@ mod net;
 pub mod route;
 pub mod state;
 pub mod stream;
+mod sync;
 
 pub use config::Config;
 pub use error::{Error, ErrorKind, Result};

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::time::timeout_at;
 
+use super::inner::{Inner, blocking};
 use super::prepared_target::{MaxTokens, PreparedTarget};
-use super::{Inner, blocking};
 use crate::chat::{
     AnswerSummary, ChatRequest, ChatStream, Chunk, CostSource, Route, RouteRule, RouteTarget, SkippedTarget, TokenUsage,
 };
@@ -26,6 +26,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::route::Speed;
 use crate::state::{Caps, EntryId, Reservation};
 use crate::stream::{Stream, StreamSender};
+use crate::sync::lock;
 
 /// Outcome of one attempt.
 enum Attempt {
@@ -301,7 +302,7 @@ impl Charge {
 impl Inner {
     /// Pins a tool call to the target that made it.
     fn pin_tool_call(&self, call: &str, target: &RouteTarget) {
-        let mut calls = super::lock(&self.tool_call_targets);
+        let mut calls = lock(&self.tool_call_targets);
         if calls.len() >= MAX_PINNED_CALLS {
             calls.remove(0);
         }

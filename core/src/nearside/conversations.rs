@@ -6,7 +6,8 @@ use std::time::Instant;
 use tokio::runtime::Handle;
 
 use super::history::{apply_defaults, truncate_history};
-use super::{Answers, Inner, Nearside, blocking, facts, lock, record};
+use super::inner::{Inner, blocking, join_result};
+use super::{Answers, Nearside, facts, record};
 use crate::chat::{
     ChatRequest, ChatStream, Conversation, ConversationSettings, ConversationSummary, ExportFormat, MessageState,
     SearchHit, export,
@@ -15,6 +16,7 @@ use crate::error::Result;
 use crate::route::{CostRow, RouteDecision};
 use crate::state::{Archive, Turn};
 use crate::stream::{CancelToken, Stream};
+use crate::sync::lock;
 
 /// The conversations of this library's directory. Clones share them.
 ///
@@ -173,7 +175,7 @@ impl Conversations {
         let request = self.next(id, request).await?;
         let inner = Arc::clone(&self.inner);
         let decide = async move { facts::decide_with_refresh(&inner, &request, &CancelToken::default()).await };
-        super::join_result(self.handle.spawn(decide).await)
+        join_result(self.handle.spawn(decide).await)
     }
 
     /// What this would cost, said next, here and everywhere.

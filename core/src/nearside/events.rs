@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Inner, Nearside, lock};
+use super::Nearside;
+use super::inner::Inner;
 use crate::device::DeviceFacts;
+use crate::sync::lock;
 
 /// A lifecycle event of the app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
 
+use super::inner::{Inner, blocking};
 use super::local::{LocalModel, not_installed};
 use super::providers::{default_model, refresh};
-use super::{Inner, blocking, lock};
 use crate::chat::{ChatRequest, ContentPart, OutputFormat, RouteTarget, RoutingMode, Sensitivity};
 use crate::device::Connectivity;
 use crate::engine::remote::{ModelCapabilities, ProviderSettings, RemoteModel};
@@ -17,6 +17,7 @@ use crate::route::{
     CostRow, Facts, LocalCandidate, Needs, RemoteCandidate, RouteDecision, Speed, choose, compare, estimate, privacy,
 };
 use crate::stream::CancelToken;
+use crate::sync::lock;
 
 /// Makes the routing decision. Refreshes missing or stale model lists first if no local candidate answers and the
 /// request may leave the device.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Inner, blocking};
+use super::inner::{Inner, blocking};
 use crate::chat::{ChatMessage, ChatRequest, ConversationSettings, MessageRole};
 use crate::error::Result;
 use crate::route::{TokenRange, estimate};

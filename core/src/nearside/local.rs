@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Inner, lock};
+use super::inner::Inner;
 use crate::device::{self, DeviceSnapshot};
 use crate::engine::local::{LocalEngine, LocalSettings};
 use crate::error::{Error, Result};
 use crate::model::{self, FitOptions, FitVerdict, InstalledModel, ModelRef};
+use crate::sync::lock;
 
 /// A model's file on this device.
 #[derive(Debug, Clone)]

@@ -19,14 +19,14 @@ mod conversations;
 mod events;
 mod facts;
 mod history;
+mod inner;
 mod local;
 mod prepared_target;
 mod presets;
 mod providers;
 mod record;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime::{Handle, Runtime};
@@ -36,7 +36,6 @@ use crate::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, Route, RouteRule,
 use crate::config::Config;
 use crate::device::{self, DeviceSnapshot, Host};
 use crate::engine::local::bench::{BenchOptions, BenchReport};
-use crate::engine::local::{LocalEngine, LocalSettings};
 use crate::engine::remote::Secret;
 use crate::engine::{Engine, Job};
 use crate::error::{Error, Result};
@@ -44,8 +43,10 @@ use crate::model::hub::Hub;
 use crate::model::store::Store;
 use crate::model::{self, DownloadStream, FitOptions, FitReport, InstalledModel, ModelRef};
 use crate::route::{CostRow, RouteDecision, RoutingPolicy, SpendingTotals};
-use crate::state::{Archive, Ledger, SpendingGroup, SpendingRow, State};
+use crate::state::{Ledger, SpendingGroup, SpendingRow, State};
 use crate::stream::{CancelToken, Stream, StreamSender};
+use crate::sync::lock;
+use inner::{Inner, blocking, join_result};
 
 pub use conversations::Conversations;
 pub use events::AppEvent;
@@ -64,32 +65,6 @@ pub struct Nearside {
 /// Tasks of active answers.
 #[derive(Debug, Clone, Default)]
 struct Answers(Arc<Mutex<JoinSet<()>>>);
-
-#[derive(Debug)]
-struct Inner {
-    config: Config,
-    store: Store,
-    hub: Mutex<Hub>,
-    state: Arc<State>,
-    ledger: Ledger,
-    host: Arc<dyn Host>,
-    handle: Handle,
-    policy: Mutex<RoutingPolicy>,
-    /// Cancelled when the object is dropped.
-    closing: CancelToken,
-    engines: Mutex<Vec<(LocalSettings, Arc<LocalEngine>)>>,
-    provider_runtimes: Mutex<HashMap<String, providers::ProviderRuntime>>,
-    /// Recent tool calls and the target that made each: a tool loop stays on its target.
-    tool_call_targets: Mutex<Vec<(String, RouteTarget)>>,
-    /// Opened on first use.
-    archive: Mutex<Option<Arc<Archive>>>,
-    /// Active answer per conversation; its id is set once its row exists.
-    active_answers: Mutex<HashMap<u64, Option<u64>>>,
-    /// Time of the last memory warning.
-    memory_pressure_at: Mutex<Option<Instant>>,
-    /// Replaces all engines in tests.
-    scripted: Option<Arc<dyn Engine>>,
-}
 
 impl Nearside {
     /// Opens the library, creates its directory, and cleans up after an earlier kill. Opens no connection.
@@ -384,29 +359,6 @@ impl Inner {
             Err(error) => sink.finish(Err(error)),
         }
     }
-
-    fn policy(&self) -> RoutingPolicy {
-        lock(&self.policy).clone()
-    }
-}
-
-/// Runs work that may wait for the disk off the threads that serve connections.
-async fn blocking<T: Send + 'static>(
-    inner: &Arc<Inner>,
-    work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let shared = Arc::clone(inner);
-    join_result(inner.handle.spawn_blocking(move || work(&shared)).await)
-}
-
-/// Returns the result of a task; a panic or an abort becomes an error.
-fn join_result<T>(ended: std::result::Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
-    ended.unwrap_or_else(|cause| Err(task_error(&cause)))
-}
-
-/// Poisoning is ignored: every statement leaves the value consistent.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Creates the hub client of these settings.
@@ -423,15 +375,6 @@ fn continuation_request(mut request: ChatRequest, said: String) -> ChatRequest {
         request.model = None;
     }
     request
-}
-
-fn task_error(cause: &tokio::task::JoinError) -> Error {
-    let what = if cause.is_panic() {
-        "panicked; this is a bug, please report it"
-    } else {
-        "was aborted"
-    };
-    Error::internal(format!("the task {what}"))
 }
 
 /// The default hub.

@@ -1,6 +1,7 @@
 //! Advice of the library: sampling presets of a model, and the catalog.
 
-use super::{Inner, Nearside, blocking};
+use super::Nearside;
+use super::inner::{Inner, blocking};
 use crate::chat::{Recommended, SamplingPresetValues};
 use crate::engine::presets;
 use crate::error::Result;

@@ -7,13 +7,15 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Inner, Nearside, blocking, lock};
+use super::Nearside;
+use super::inner::{Inner, ProviderRuntime, blocking};
 use crate::chat::DataPolicy;
 use crate::engine::remote::{
     self, CircuitBreaker, ProviderClient, ProviderKind, ProviderSettings, RemoteModel, Secret, SignIn,
 };
 use crate::error::{Error, Result};
 use crate::route::privacy;
+use crate::sync::lock;
 
 /// A provider as it is set up and stands now. No credential is in here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,15 +34,6 @@ pub struct ProviderStatus {
     pub data_policy: DataPolicy,
     /// How many models its list has; 0 if it was never fetched.
     pub models: u32,
-}
-
-/// In-memory state of a provider; never persisted.
-#[derive(Debug, Default)]
-pub(super) struct ProviderRuntime {
-    pub(super) secret: Secret,
-    http: Option<(ProviderSettings, ProviderClient)>,
-    circuit: Arc<CircuitBreaker>,
-    models: Option<(Arc<Vec<RemoteModel>>, SystemTime)>,
 }
 
 impl Nearside {

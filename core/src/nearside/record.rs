@@ -15,11 +15,12 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 use super::history::{apply_defaults, truncate_history};
-use super::{Inner, blocking, lock};
+use super::inner::{Inner, blocking, join_result};
 use crate::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, ContentPart, MessageState, StoredCitation};
 use crate::error::{Error, Result};
 use crate::state::{AnswerDraft, AnswerOutcome, Archive, Turn};
 use crate::stream::{Stream, StreamSender};
+use crate::sync::lock;
 
 /// Answers a turn of a conversation; says the last word whatever happens.
 pub(super) async fn answer(
@@ -121,7 +122,7 @@ async fn forward_and_record(
                     timings: summary.timings,
                 };
                 let state = MessageState::Done { stop: summary.stop };
-                let kept = recorder.finish(state, Some(told)).await;
+                let kept = recorder.finish_answer(state, Some(told)).await;
                 drop(guard);
                 return sink.finish(kept.map(|()| chunk));
             }
@@ -149,7 +150,7 @@ async fn failed(error: Error, recorder: Recorder, sink: StreamSender<Chunk>, gua
     let state = MessageState::Failed {
         error: error.to_string(),
     };
-    if let Err(error) = recorder.finish(state, None).await {
+    if let Err(error) = recorder.finish_answer(state, None).await {
         tracing::warn!(kind = ?error.kind(), "how an answer ended could not be written down");
     }
     // Release the guard before finishing, so that the consumer can start the next turn at once.
@@ -235,7 +236,7 @@ impl Recorder {
     }
 
     /// Writes all of it down, and how it ended.
-    async fn finish(mut self, state: MessageState, told: Option<AnswerOutcome>) -> Result<()> {
+    async fn finish_answer(mut self, state: MessageState, told: Option<AnswerOutcome>) -> Result<()> {
         // A save that is still under way must not come after this.
         if let Some(saving) = self.saving.take() {
             let _ = saving.await;
@@ -247,7 +248,7 @@ impl Recorder {
             ..
         } = self;
         let finish = move || archive.finish(answer, &progress, &state, told.as_ref());
-        super::join_result(tokio::task::spawn_blocking(finish).await)
+        join_result(tokio::task::spawn_blocking(finish).await)
     }
 }
 
