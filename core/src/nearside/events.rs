@@ -4,12 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::Nearside;
-use super::inner::Inner;
+use super::{Inner, Nearside, lock};
 use crate::device::DeviceFacts;
-use crate::sync::lock;
 
-/// A lifecycle event of the app.
+/// An app lifecycle event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AppEvent {

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
 
 use tokio::runtime::Handle;
-use tokio::task::JoinError;
 
 use crate::chat::RouteTarget;
 use crate::config::Config;
@@ -19,7 +18,6 @@ use crate::model::store::Store;
 use crate::route::RoutingPolicy;
 use crate::state::{Archive, Ledger, State};
 use crate::stream::CancelToken;
-use crate::sync::lock;
 
 #[derive(Debug)]
 pub(super) struct Inner {
@@ -57,12 +55,6 @@ pub(super) struct ProviderRuntime {
     pub(super) models: Option<(Arc<Vec<RemoteModel>>, SystemTime)>,
 }
 
-impl Inner {
-    pub(super) fn policy(&self) -> RoutingPolicy {
-        lock(&self.policy).clone()
-    }
-}
-
 /// Runs work that may wait for the disk off the threads that serve connections.
 pub(super) async fn blocking<T: Send + 'static>(
     inner: &Arc<Inner>,
@@ -73,7 +65,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 }
 
 /// Returns the result of a task; a panic or an abort becomes an error.
-pub(super) fn join_result<T>(joined: std::result::Result<Result<T>, JoinError>) -> Result<T> {
+pub(super) fn join_result<T>(joined: std::result::Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
     joined.unwrap_or_else(|cause| {
         let what = match cause.is_panic() {
             true => "panicked; this is a bug, please report it",

@@ -1,16 +1,17 @@
 //! The library's entry point. Connects the modules and holds no logic of its own.
 //!
-//! It brings its own tokio runtime, so it works inside another runtime, outside of any, and under Swift's and Kotlin's
-//! executors alike. Futures that it returns may be dropped at any time. Dropping the object cancels what runs.
+//! It has its own tokio runtime, so it works inside another runtime, outside of any, and under Swift's and Kotlin's
+//! executors. Futures that it returns may be dropped at any time. Dropping the object cancels active work.
 //!
 //! | file | what it wires |
 //! |---|---|
+//! | `inner` | the shared state, tasks that wait for the disk |
 //! | `local` | references, verdicts, loaded models |
 //! | `providers` | settings, credentials, connections, model lists |
 //! | `facts` | input of a routing decision |
 //! | `prepared_target` | one target of a route, ready to run |
 //! | `answer` | one answer along its route: attempts, fallbacks, cost |
-//! | `conversations`, `record`, `history` | conversations, an answer that is saved while it streams, the history of its prompt |
+//! | `conversations`, `record`, `history` | conversations; saving an answer while it streams; prompt history |
 //! | `presets` | sampling presets, the catalog |
 //! | `events` | lifecycle events of the app |
 
@@ -75,7 +76,7 @@ impl Nearside {
         Self::with_host(config, Arc::new(device::NoHost))
     }
 
-    /// Like [`Self::new`], with facts about the device from the app.
+    /// Opens the library like [`Self::new`], with facts about the device from the app.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -83,7 +84,7 @@ impl Nearside {
         Self::build(config, host, |_| None)
     }
 
-    /// Like [`Self::new`], but [`Self::chat`] plays this script and no model runs.
+    /// Opens the library like [`Self::new`], but [`Self::chat`] plays this script and no model runs.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -211,7 +212,7 @@ impl Nearside {
         self.blocking(|inner| inner.ledger.spent(SystemTime::now())).await
     }
 
-    /// Returns the spending, grouped.
+    /// Returns a spending report, grouped by `by`.
     ///
     /// # Errors
     /// `Storage`.
@@ -228,8 +229,8 @@ impl Nearside {
         stream
     }
 
-    /// Returns whether a model fits this device, before any download: fetches at most a few megabytes of its head, and
-    /// keeps them as the first bytes of the download.
+    /// Returns whether a model fits this device. Before a download it fetches only the head of the file, some megabytes,
+    /// and keeps it as the first bytes of the download.
     ///
     /// # Errors
     /// Those of the hub and of the file: `Network`, `Unauthorized`, `Corrupt`, `Unsupported`, …
@@ -247,10 +248,10 @@ impl Nearside {
         self.blocking(|inner| inner.store.list()).await
     }
 
-    /// Installs a copy of a model file.
+    /// Installs a copy of a GGUF file that is already on this device.
     ///
     /// # Errors
-    /// `Storage`, or `Corrupt` and `Unsupported` if it is not a model.
+    /// `Storage`; `Corrupt` or `Unsupported` if it is not a model.
     pub async fn import(&self, path: String) -> Result<InstalledModel> {
         self.blocking(move |inner| inner.store.import(path.as_ref())).await
     }
@@ -324,11 +325,10 @@ impl Drop for Nearside {
         self.inner.drop_engines();
         let Some(runtime) = self.runtime.take() else { return };
         let mut answers = std::mem::take(&mut *lock(&self.answers.0));
-        // Not the runtime's own drop: that blocks, and panics inside another runtime. Active answers finish their streams
-        // on a thread of their own.
+        // The runtime's own drop blocks, and panics inside another runtime: active answers end on a separate thread.
         let shut_down = move || {
-            let ended = async { while answers.join_next().await.is_some() {} };
-            let _ = runtime.block_on(async { tokio::time::timeout(SHUTDOWN_TIMEOUT, ended).await });
+            let joined = async { while answers.join_next().await.is_some() {} };
+            let _ = runtime.block_on(async { tokio::time::timeout(SHUTDOWN_TIMEOUT, joined).await });
             runtime.shutdown_background();
         };
         let _ = std::thread::Builder::new()
@@ -359,6 +359,10 @@ impl Inner {
             Err(error) => sink.finish(Err(error)),
         }
     }
+
+    fn policy(&self) -> RoutingPolicy {
+        lock(&self.policy).clone()
+    }
 }
 
 /// Creates the hub client of these settings.
@@ -366,7 +370,7 @@ fn hub(config: &Config, token: &Secret) -> Result<Hub> {
     Hub::new(config.hub.as_deref().unwrap_or(HUGGING_FACE), Some(token.expose()))
 }
 
-/// Builds the continuation request. It asks in words, because not every provider continues an assistant message.
+/// Builds the continuation request. Adds a user message, because not every provider continues an assistant message.
 fn continuation_request(mut request: ChatRequest, said: String) -> ChatRequest {
     request.messages.push(ChatMessage::assistant(said));
     request.messages.push(ChatMessage::user(CONTINUE_PROMPT));

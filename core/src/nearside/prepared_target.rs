@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::Inner;
 use super::facts::target_removed;
-use super::inner::Inner;
 use crate::chat::{ChatRequest, RouteTarget};
 use crate::engine::Engine;
 use crate::engine::remote::{Connection, RemoteEngine, Timeouts, TokenPrice};
