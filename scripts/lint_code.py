@@ -20,7 +20,7 @@ import subprocess
 import sys
 
 CRATES = ["core", "llama", "bindings", "cli", "serve", "tests"]
-ROOMS = ["chat", "device", "model", "engine", "route", "state", "nearside"]
+ROOMS = ["chat", "device", "model", "engine", "route", "state", "config", "nearside"]
 VAGUE = "run read show open finish parse check of settle words failed told decide forget choose learn judge beginning place known"
 TOKEN = re.compile(
     r"""(?P<comment>//[^\n]*|/\*.*?\*/)|(?P<text>\b[bc]?r(?P<hash>\#*)".*?"(?P=hash)|\"{3}.*?\"{3}|"(?:\\.|[^"\\])*")"""

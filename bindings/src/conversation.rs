@@ -1,4 +1,4 @@
-//! Conversations: `core/src/chat/conversation.rs`, `core/src/chat/preset.rs` and `core/src/nearside/conversations.rs`.
+//! Conversations: `core/src/chat/{conversation,sampling}.rs` and `core/src/nearside/conversations.rs`.
 
 use std::sync::Arc;
 

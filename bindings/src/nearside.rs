@@ -1,4 +1,4 @@
-//! The library object: `core/src/nearside.rs`.
+//! The library object: `core/src/nearside`.
 //!
 //! `chat` and `download` are called `start_chat` and `start_download` here, because the hand-written halves use the
 //! short names for their `Flow` and `AsyncSequence`.

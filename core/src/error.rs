@@ -1,26 +1,26 @@
 //! The one error type of the library.
 //!
-//! A variant is something a caller can *do*: sign in, free memory, wait, report a bug. The text says what happened and
-//! what helps: lower-case, the thing in backticks, no final period. It reaches Swift and Kotlin word for word, where
-//! each variant is a case or an exception of its own. No text ever holds a prompt, a reply or a key.
+//! A variant corresponds to an action of the caller: sign in, free memory, wait, report a bug. The text names the cause
+//! and the remedy: lower-case, names in backticks, no final period. It reaches Swift and Kotlin unchanged, where each
+//! variant is a case or an exception of its own. No text contains a prompt, an answer or a key.
 
 use serde::{Deserialize, Serialize};
 
-/// The result of everything that can fail here.
+/// The result of fallible calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 macro_rules! errors {
     ($($(#[$doc:meta])* $variant:ident $make:ident,)*) => {
-        /// What went wrong, by what the caller can do about it. Every variant carries its whole text in `detail`.
+        /// An error, by what the app can do about it. Each variant holds its whole text in `detail`.
         #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
         pub enum Error {
             $($(#[$doc])* #[error("{detail}")] $variant {
-                /// What happened, and the remedy.
+                /// The cause and a remedy.
                 detail: String,
             },)*
         }
 
-        /// The variants of [`Error`] without their text, for code that branches, counts or scripts.
+        /// The variants of [`Error`] without their text.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum ErrorKind {
@@ -28,13 +28,13 @@ macro_rules! errors {
         }
 
         impl Error {
-            /// An error of this kind with this text.
+            /// Creates an error of this kind with this text.
             pub fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
                 let detail = detail.into();
                 match kind { $(ErrorKind::$variant => Self::$variant { detail },)* }
             }
 
-            /// Which variant this is.
+            /// Returns its variant.
             pub fn kind(&self) -> ErrorKind {
                 match self { $(Self::$variant { .. } => ErrorKind::$variant,)* }
             }
@@ -52,21 +52,21 @@ macro_rules! errors {
 errors! {
     /// The model is not on this device: download or import it.
     NotInstalled not_installed,
-    /// The model does not fit the memory there is: take a smaller one, or a smaller context.
+    /// The model does not fit into memory: use a smaller one, or a smaller context.
     TooLarge too_large,
     /// The disk is full, or a file could not be read or written.
     Storage storage,
-    /// The network failed or is missing: try again, or later. What was downloaded is kept.
+    /// The network failed or is missing: retry later. Downloaded data is kept.
     Network network,
     /// The hub or provider returned an invalid response: a fault on its side.
     Provider provider,
-    /// A key or a token is missing, wrong, or lacks the right.
+    /// A key or token is missing, invalid, or lacks permission.
     Unauthorized unauthorized,
-    /// Too many requests: wait, then try again. The text says how long where the other side said so.
+    /// Too many requests: wait, then retry. The text says how long if the server did.
     RateLimited rate_limited,
-    /// A file is damaged or is not what it claims to be: remove it and download it again.
+    /// A file is damaged or of another kind than declared: remove it and download it again.
     Corrupt corrupt,
-    /// This build, device or model cannot do what was asked.
+    /// This build, device or model does not support the request.
     Unsupported unsupported,
     /// The request is invalid: fix it.
     InvalidRequest invalid_request,
@@ -79,14 +79,14 @@ errors! {
 }
 
 impl Error {
-    /// A file operation failed: names the path and turns "no space left" into a remedy.
-    pub fn file(path: &std::path::Path, what: &str, cause: &std::io::Error) -> Self {
+    /// Creates the error of a failed file operation: names the path, and the remedy if the disk is full.
+    pub fn file(path: &std::path::Path, action: &str, cause: &std::io::Error) -> Self {
         let path = path.display();
         match cause.kind() {
             std::io::ErrorKind::StorageFull => Self::storage(format!(
-                "could not {what} `{path}`: the disk is full; free some space and try again"
+                "could not {action} `{path}`: the disk is full; free some space and try again"
             )),
-            _ => Self::storage(format!("could not {what} `{path}`: {cause}")),
+            _ => Self::storage(format!("could not {action} `{path}`: {cause}")),
         }
     }
 }

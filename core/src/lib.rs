@@ -1,22 +1,22 @@
-//! Nearside: language models on the device in your hand.
+//! Nearside: language models on the device, and at providers where the routing policy allows them.
 //!
-//! Two types travel the whole way. [`chat::ChatRequest`] goes in, [`chat::Chunk`] comes out, and neither is rebuilt,
-//! renamed or wrapped on the road.
+//! Two types cross every layer unchanged: [`chat::ChatRequest`] on the way in, [`chat::Chunk`] on the way out.
 //!
 //! ```text
 //!  app              bindings             core
-//!  messages  ──►  Nearside.chat()  ──►  Nearside ──► which model ──►  Engine: local | scripted
-//!                ChatRequest                            │ Route          │ works on its own thread
-//!                                                       ▼                ▼
+//!  messages  ──►  Nearside.chat()  ──►  Nearside ──►  route  ──►  state  ──►  Engine: local | remote | scripted
+//!                ChatRequest                        target,     reserves      │ on its own thread or task
+//!                                                   fallbacks   the cost      ▼
 //!  view      ◄──  for await chunk  ◄──  ChatStream ◄── bounded channel ◄── Chunk: Started · Reasoning · Text · Done
 //! ```
 //!
-//! Each room knows only those before it: [`chat`] (the words that travel), [`device`] (what this machine is), [`model`]
-//! (what a model is, where it comes from, whether it fits), [`engine`] (who answers). [`Nearside`] wires them.
+//! Each module uses only those before it: [`chat`] (requests, chunks, conversations), [`device`] (memory, cores),
+//! [`model`] (references, fit, downloads), [`engine`] (generates answers), [`route`] (which target answers, and why),
+//! [`state`] (providers, spending and conversations on disk). [`Nearside`], the library object, connects them.
 //!
 //! ```no_run
 //! # async fn example() -> nearside::Result<()> {
-//! use nearside::chat::{ChatRequest, Chunk, Message};
+//! use nearside::chat::{ChatMessage, ChatRequest, Chunk};
 //! use nearside::model::{DownloadEvent, ModelRef};
 //! use nearside::{Config, Nearside};
 //!
@@ -34,7 +34,7 @@
 //!     }
 //! }
 //!
-//! let stream = nearside.chat(ChatRequest::new(vec![Message::user("Why do the tides come twice a day?")]));
+//! let stream = nearside.chat(ChatRequest::new(vec![ChatMessage::user("Why do the tides come twice a day?")]));
 //! loop {
 //!     let chunks = stream.next_batch().await?;
 //!     if chunks.is_empty() { break }
@@ -57,6 +57,7 @@ mod net;
 pub mod route;
 pub mod state;
 pub mod stream;
+mod sync;
 
 pub use config::Config;
 pub use error::{Error, ErrorKind, Result};

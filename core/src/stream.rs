@@ -1,18 +1,18 @@
-//! A bounded, pull-based, cancellable stream, used by answers and downloads. The producer holds the [`StreamSender`], the
-//! consumer the [`Stream`].
+//! A bounded, pull-based, cancellable stream, used by answers and downloads. The producer holds the [`StreamSender`],
+//! the consumer the [`Stream`].
 //!
 //! # Consumer
 //! - [`Stream::next_batch`] waits for one item and returns it with everything else already queued; an empty batch means
-//!   the end. CancelToken-safe: dropping the future loses no item. Concurrent calls are serialized.
+//!   the end. Cancel-safe: dropping the future loses no item. Concurrent calls are serialized.
 //! - An error is returned once, by the call after the items that preceded it; then the stream has ended.
 //! - [`Stream::cancel`] is synchronous, idempotent and callable from any thread. Dropping the stream has the same
 //!   effect.
 //! - The queue holds 64 items: a slow consumer blocks the producer, and memory stays bounded.
 //!
 //! # Producer
-//! [`StreamSender::send`] waits while the queue is full and returns `false` once the consumer cancelled or dropped the stream;
-//! then stop. [`StreamSender::finish`] uses a slot reserved at creation and never blocks. A sink that is dropped without
-//! `finish` (a panic) ends the stream with an `Internal` error.
+//! [`StreamSender::send`] waits while the queue is full and returns `false` once the consumer cancelled or dropped the
+//! stream; then stop. [`StreamSender::finish`] uses a slot reserved at creation and never blocks. A sender that is
+//! dropped without `finish` (a panic) ends the stream with an `Internal` error.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,14 +21,14 @@ use tokio::sync::{Mutex, Notify, mpsc};
 
 use crate::error::{Error, Result};
 
-/// The reading end. See the module for its promises.
+/// The consumer's end. See the module for its promises.
 #[derive(Debug)]
 pub struct Stream<T> {
     state: Mutex<Reader<T>>,
     cancel: CancelToken,
 }
 
-/// The working end, handed to an engine or a download.
+/// The producer's end, passed to an engine or a download.
 #[derive(Debug)]
 pub struct StreamSender<T> {
     queue: mpsc::Sender<Result<T>>,
@@ -37,7 +37,7 @@ pub struct StreamSender<T> {
     cancel: CancelToken,
 }
 
-/// A flag that one side raises and the other looks at or waits for. Clones share it.
+/// A cancel flag, which one side sets and the other polls or awaits. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct CancelToken {
     inner: Arc<CancelTokenState>,
@@ -57,12 +57,12 @@ struct Reader<T> {
 }
 
 impl<T> Stream<T> {
-    /// A stream and the end that feeds it.
+    /// Creates a stream and its sender.
     pub fn new() -> (Self, StreamSender<T>) {
-        let (queue, items) = mpsc::channel(QUEUE + 1);
+        let (queue, items) = mpsc::channel(QUEUE_ITEMS + 1);
         #[cfg(feature = "testing")]
-        LIVE.fetch_add(1, Ordering::SeqCst);
-        // The channel is new and holds more than one: this place is always free.
+        LIVE_STREAMS.fetch_add(1, Ordering::SeqCst);
+        // The channel is new and empty: a slot is always free.
         let final_permit = queue.clone().try_reserve_owned().ok();
         let cancel = CancelToken::default();
         let stream = Self {
@@ -72,37 +72,35 @@ impl<T> Stream<T> {
             }),
             cancel: cancel.clone(),
         };
-        (
-            stream,
-            StreamSender {
-                queue,
-                final_permit,
-                cancel,
-            },
-        )
+        let sender = StreamSender {
+            queue,
+            final_permit,
+            cancel,
+        };
+        (stream, sender)
     }
 
-    /// A stream that gives this error and nothing else.
+    /// Creates a stream that returns this error and nothing else.
     pub fn failed(error: Error) -> Self {
         let (stream, sink) = Self::new();
         sink.finish(Err(error));
         stream
     }
 
-    /// Waits for the next item and takes whatever else is queued, in order. Empty: finished.
+    /// Waits for the next item and returns it with all queued ones, in order. Empty: the stream has ended.
     ///
     /// # Errors
-    /// What ended the work, once, after all items that came before it.
+    /// The error that ended the stream, once, after all items that preceded it.
     pub async fn next_batch(&self) -> Result<Vec<T>> {
         let mut reader = self.state.lock().await;
         if let Some(error) = reader.pending_error.take() {
             return Err(error);
         }
-        let mut taken = Vec::new();
-        // CancelToken-safe: `recv_many` takes nothing until it returns, and nothing is awaited after it.
-        reader.queue.recv_many(&mut taken, QUEUE + 1).await;
-        let mut batch = Vec::with_capacity(taken.len());
-        for item in taken {
+        let mut received = Vec::new();
+        // Cancel-safe: `recv_many` takes nothing until it returns, and nothing is awaited after it.
+        reader.queue.recv_many(&mut received, QUEUE_ITEMS + 1).await;
+        let mut batch = Vec::with_capacity(received.len());
+        for item in received {
             match item {
                 Ok(item) => batch.push(item),
                 Err(error) if batch.is_empty() => return Err(error),
@@ -112,7 +110,7 @@ impl<T> Stream<T> {
         Ok(batch)
     }
 
-    /// Asks the worker to stop. The stream still ends in order, with what the worker says last.
+    /// Cancels the work. The stream then ends in order, with the producer's final item.
     pub fn cancel(&self) {
         self.cancel.cancel();
     }
@@ -121,13 +119,13 @@ impl<T> Stream<T> {
 impl<T> Drop for Stream<T> {
     fn drop(&mut self) {
         #[cfg(feature = "testing")]
-        LIVE.fetch_sub(1, Ordering::SeqCst);
+        LIVE_STREAMS.fetch_sub(1, Ordering::SeqCst);
         self.cancel.cancel();
     }
 }
 
 impl<T> StreamSender<T> {
-    /// Queues an item, waiting while the queue is full. `false`: the reader cancelled or left, so finish.
+    /// Queues an item, waiting while the queue is full. See the module for `false`.
     pub async fn send(&self, item: T) -> bool {
         if self.cancel.is_cancelled() {
             return false;
@@ -139,7 +137,7 @@ impl<T> StreamSender<T> {
         }
     }
 
-    /// [`Self::send`] for a worker on a thread of its own. Never call it from async code.
+    /// Queues an item like [`Self::send`], for a producer on a thread of its own. Never call it from async code.
     pub fn send_blocking(&self, item: T) -> bool {
         match self.queue.try_send(Ok(item)) {
             _ if self.cancel.is_cancelled() => false,
@@ -149,17 +147,17 @@ impl<T> StreamSender<T> {
         }
     }
 
-    /// The last word: an item or an error. Never waits.
+    /// Ends the stream with a final item or an error. Never blocks.
     pub fn finish(mut self, last: Result<T>) {
-        self.final_permit.take().map(|place| place.send(last));
+        self.final_permit.take().map(|permit| permit.send(last));
     }
 
-    /// The end without a last word: the reader's next batch is empty.
+    /// Ends the stream without a final item: the consumer's next batch is empty.
     pub fn close(mut self) {
         self.final_permit = None;
     }
 
-    /// The flag that the reader raises.
+    /// Returns the token that the consumer cancels.
     pub fn cancel(&self) -> &CancelToken {
         &self.cancel
     }
@@ -167,8 +165,8 @@ impl<T> StreamSender<T> {
 
 impl<T> Drop for StreamSender<T> {
     fn drop(&mut self) {
-        if let Some(place) = self.final_permit.take() {
-            place.send(Err(Error::internal(
+        if let Some(permit) = self.final_permit.take() {
+            permit.send(Err(Error::internal(
                 "the task was aborted: the library was closed, or this is a bug; please report it",
             )));
         }
@@ -176,33 +174,33 @@ impl<T> Drop for StreamSender<T> {
 }
 
 impl CancelToken {
-    /// Cancels, and wakes every waiter.
+    /// Sets the flag and wakes every waiter.
     pub fn cancel(&self) {
         self.inner.cancelled.store(true, Ordering::SeqCst);
         self.inner.waiters.notify_waiters();
     }
 
-    /// Whether the flag was cancelled.
+    /// Returns whether the flag is set.
     pub fn is_cancelled(&self) -> bool {
         self.inner.cancelled.load(Ordering::SeqCst)
     }
 
-    /// Whether both are clones of one flag.
+    /// Returns whether both are clones of one token.
     pub fn same_as(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
-    /// The bare flag, for code that polls it thousands of times a second.
+    /// Returns the bare flag, for code that polls it thousands of times a second.
     pub fn flag(&self) -> &AtomicBool {
         &self.inner.cancelled
     }
 
-    /// Returns once the flag is cancelled.
+    /// Waits until the flag is set.
     pub async fn cancelled(&self) {
         loop {
             let woken = self.inner.waiters.notified();
             tokio::pin!(woken);
-            // Registered before the look at the flag, or a cancel between the two would be missed.
+            // Register before reading the flag, or a cancel between the two would be missed.
             woken.as_mut().enable();
             if self.is_cancelled() {
                 return;
@@ -212,17 +210,17 @@ impl CancelToken {
     }
 }
 
-/// Number of live streams in this process, for leak tests.
+/// Returns the number of live streams in this process, for leak tests.
 #[cfg(feature = "testing")]
 pub fn live_streams() -> u64 {
-    LIVE.load(Ordering::SeqCst)
+    LIVE_STREAMS.load(Ordering::SeqCst)
 }
 
 #[cfg(feature = "testing")]
-static LIVE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+static LIVE_STREAMS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
-/// Items that may wait for a slow reader.
-const QUEUE: usize = 64;
+/// Capacity of the queue, without the final item.
+const QUEUE_ITEMS: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -270,13 +268,13 @@ mod tests {
             sink.finish(Ok(-1));
             sent
         });
-        while stream.state.lock().await.queue.len() < QUEUE {
+        while stream.state.lock().await.queue.len() < QUEUE_ITEMS {
             tokio::task::yield_now().await;
         }
         stream.cancel();
-        assert_eq!(worker.join().expect("the worker ends"), QUEUE as i32);
+        assert_eq!(worker.join().expect("the worker ends"), QUEUE_ITEMS as i32);
         let batch = stream.next_batch().await.expect("no error");
-        assert_eq!((batch.len(), batch.last()), (QUEUE + 1, Some(&-1)));
+        assert_eq!((batch.len(), batch.last()), (QUEUE_ITEMS + 1, Some(&-1)));
     }
 
     #[tokio::test]

@@ -1,10 +1,10 @@
-//! What comes back: an answer in pieces.
+//! The answer as a stream of chunks.
 //!
-//! # The order of chunks
-//! First [`Chunk::Started`], at once, before any model work. Then [`Chunk::Reasoning`], [`Chunk::Text`],
-//! [`Chunk::ToolCall`] and [`Chunk::Citation`] in the order in which they came. Then exactly one [`Chunk::Done`], or an
-//! error in its place; nothing after it. Text is whole characters always: half of one waits for its other half.
-//! Reasoning never appears in `Text`, nor text in `Reasoning`.
+//! # Order of chunks
+//! First [`Chunk::Started`], immediately, before any model work. Then [`Chunk::Reasoning`], [`Chunk::Text`],
+//! [`Chunk::ToolCall`] and [`Chunk::Citation`] in the order of generation. Then exactly one [`Chunk::Done`], or an
+//! error instead; nothing after it. Text is always whole characters: an incomplete one is held back. `Text` never
+//! contains reasoning, nor `Reasoning` text.
 //!
 //! If a target fails before any visible output, the next one emits its own `Started`; the latest `Started` names the
 //! answering target. None follows the first visible chunk.
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::receipt::Receipt;
 use super::route::Route;
 
-/// A piece of an answer. See the module for the order in which pieces come.
+/// A chunk of an answer. See the module for the order of chunks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[expect(
@@ -27,35 +27,35 @@ pub enum Chunk {
         /// Target, reason and rejected candidates.
         route: Route,
     },
-    /// What the model thinks before it answers; an app may fold it away.
+    /// Reasoning of the model; an app may collapse it.
     Reasoning {
         /// UTF-8, never empty.
         text: String,
     },
-    /// The answer itself.
+    /// Text of the answer.
     Text {
         /// UTF-8, never empty.
         text: String,
     },
-    /// The model wants a tool to be run. Whole: the arguments are complete.
+    /// The model calls a tool. Complete: never a part of a call.
     ToolCall {
-        /// Give it back with the result.
+        /// Id of the call; return it with the result.
         id: String,
-        /// Which tool.
+        /// The tool's name.
         name: String,
-        /// A JSON object.
+        /// The arguments, as a JSON object.
         arguments: String,
     },
-    /// A page that the answer rests on, where the web was searched.
+    /// A source of the answer, if the web was searched.
     Citation {
         /// The page's address.
         url: String,
         /// Its title; may be empty.
         title: String,
     },
-    /// The answer is over.
+    /// The end of the answer.
     Done {
-        /// How it ended.
+        /// Stop reason, token counts, timings and receipt.
         #[serde(flatten)]
         summary: AnswerSummary,
     },
@@ -80,17 +80,17 @@ pub struct AnswerSummary {
 pub enum StopReason {
     /// The model ended its turn.
     End,
-    /// One of the request's `stop` strings came.
+    /// One of the request's `stop` strings was generated.
     StopSequence,
     /// `max_tokens` was reached.
     MaxTokens,
-    /// The context is full; a shorter conversation or a larger context would go on.
+    /// The context is full; use a shorter conversation or a larger context.
     ContextFull,
     /// The model waits for the tools that it called.
     ToolCall,
     /// The app cancelled.
     Cancelled,
-    /// What the request may cost was reached.
+    /// The cost limit of the request was reached.
     CostLimit,
     /// The provider's filter cut the answer off.
     Filtered,
@@ -99,26 +99,26 @@ pub enum StopReason {
 /// Tokens of one answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenUsage {
-    /// Tokens of the prompt, cached ones included.
+    /// Tokens of the prompt, including cached ones.
     pub prompt_tokens: u32,
-    /// Prompt tokens that were still in the KV cache and cost nothing.
+    /// Prompt tokens that were reused from the KV cache or the provider's prompt cache.
     pub cached_tokens: u32,
-    /// Tokens generated, reasoning included.
+    /// Generated tokens, including reasoning.
     pub completion_tokens: u32,
-    /// Tokens generated as reasoning.
+    /// Generated reasoning tokens.
     pub reasoning_tokens: u32,
 }
 
-/// How long one answer took. A rate is 0 where nothing was measured.
+/// Timings of one answer. A rate is 0 if nothing was measured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timings {
     /// Milliseconds to load the model; 0 if it was loaded already.
     pub load_ms: f64,
-    /// Milliseconds from the request to the first generated token, loading included.
+    /// Milliseconds from the request to the first generated token, including the load.
     pub first_token_ms: f64,
-    /// Prefill: prompt tokens a second, cached ones left out.
+    /// Prefill: prompt tokens per second, without cached ones.
     pub prompt_tokens_per_second: f64,
-    /// Decoding: generated tokens a second, the first one left out.
+    /// Decoding: generated tokens per second, without the first one.
     pub tokens_per_second: f64,
 }
 
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
     use crate::chat::{RouteRule, RouteTarget};
 
-    /// Programs read these lines (`nearside chat --json`): names and shapes stay.
+    /// Fixes the names and shapes, because programs parse them (`nearside chat --json`).
     #[test]
     fn a_chunk_is_one_flat_json_object_with_its_type() {
         let route = Route::to(

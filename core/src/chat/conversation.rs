@@ -1,9 +1,9 @@
-//! A conversation as it is kept: what was said, in which versions, by whom, and how each answer ended.
+//! Stored conversations: messages with their versions, and the end of each answer.
 //!
-//! A conversation is a tree. Editing a question and asking for another answer add a version beside the old one and
-//! lose nothing; what is shown is one branch. Reasoning is kept apart from text, a receipt with its answer.
+//! A conversation is a tree. An edit and a regenerated answer add a version beside the old one and lose nothing; one
+//! branch is selected. Reasoning is stored apart from text, and a receipt with its answer.
 //!
-//! Plain values only: who keeps them is [`crate::state::Archive`], what an app calls is [`crate::Conversations`].
+//! Plain values only: [`crate::state::Archive`] stores them, and an app calls [`crate::Conversations`].
 
 use serde::{Deserialize, Serialize};
 
@@ -15,80 +15,80 @@ use super::sampling::SamplingPreset;
 /// Defaults for the requests of a conversation. A field set in the request takes precedence.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConversationSettings {
-    /// Instructions for the whole conversation.
+    /// The system prompt.
     pub system: Option<String>,
     /// The model, as in a request.
     pub model: Option<String>,
     /// The provider, as in a request.
     pub provider: Option<String>,
-    /// How freely it answers.
+    /// The sampling preset.
     pub preset: Option<SamplingPreset>,
 }
 
-/// A line in a list of conversations.
+/// An entry in a list of conversations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConversationSummary {
-    /// Names it; never given to another.
+    /// Its id, which is never reused.
     pub id: u64,
-    /// The title the user gave it, or else the first words of the first message.
+    /// The user's title, or else the first words of the first message.
     pub title: String,
-    /// Kept above the others.
+    /// Whether it is listed above the others.
     pub pinned: bool,
-    /// Milliseconds since 1970.
+    /// Time of creation, in milliseconds since 1970.
     pub created_at_ms: u64,
-    /// When something was last said; milliseconds since 1970.
+    /// Time of the last message, in milliseconds since 1970.
     pub updated_at_ms: u64,
-    /// Messages of the branch that is shown.
+    /// Number of messages in the selected branch.
     pub messages: u32,
-    /// The beginning of the last message.
+    /// The start of the last message.
     pub preview: String,
-    /// What it is asked with.
+    /// Its request defaults.
     pub settings: ConversationSettings,
 }
 
-/// A conversation, opened.
+/// A conversation with its messages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Conversation {
-    /// Its line in the list.
+    /// Its summary.
     pub summary: ConversationSummary,
-    /// The branch that is shown, oldest first.
+    /// Messages of the selected branch, oldest first.
     pub messages: Vec<StoredMessage>,
 }
 
-/// A message as it is kept.
+/// A stored message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoredMessage {
-    /// Names it; never given to another.
+    /// Its id, which is never reused.
     pub id: u64,
-    /// Who said it.
+    /// Its author.
     pub role: MessageRole,
-    /// The words.
+    /// Its text.
     pub text: String,
-    /// What the model thought first.
+    /// Reasoning of the model.
     pub reasoning: String,
-    /// How long it thought.
+    /// Duration of the reasoning, in milliseconds.
     pub reasoning_ms: u64,
-    /// Pictures, calls and their results.
+    /// Images, tool calls and tool results.
     pub parts: Vec<ContentPart>,
-    /// Pages that it rests on.
+    /// Sources of the answer.
     pub citations: Vec<StoredCitation>,
-    /// Milliseconds since 1970.
+    /// Time of creation, in milliseconds since 1970.
     pub created_at_ms: u64,
-    /// Whether it is whole.
+    /// Whether it is complete.
     pub state: MessageState,
-    /// Where it ran, what it cost, who saw it. Only of an answer that came to an end.
+    /// Target, cost and data policy. Only set once the answer ended, cancelled or not.
     pub receipt: Option<Receipt>,
-    /// Its tokens.
+    /// Token counts of the answer.
     pub usage: Option<TokenUsage>,
-    /// Its speed.
+    /// Timings of the answer.
     pub timings: Option<Timings>,
     /// Number of earlier messages omitted from the prompt because they exceeded the context.
     pub omitted_messages: u32,
-    /// The ids of all versions of it, itself included, oldest first.
+    /// Ids of all its versions including itself, oldest first.
     pub versions: Vec<u64>,
 }
 
-/// A page that an answer rests on.
+/// A source of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredCitation {
     /// Its address.
@@ -97,53 +97,53 @@ pub struct StoredCitation {
     pub title: String,
 }
 
-/// Whether a message is whole.
+/// Whether a message is complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum MessageState {
-    /// It is being written now, by this process.
+    /// This process is generating it.
     Writing,
-    /// It came to its end, which may have been a cancel.
+    /// Complete, or cancelled; see `stop`.
     Done {
-        /// How.
+        /// Why the answer ended.
         stop: StopReason,
     },
-    /// The app ended in the middle of it.
+    /// The process ended during its generation.
     Interrupted,
     /// An error ended it.
     Failed {
-        /// The error, for a person to read.
+        /// Text of the error, to show to the user.
         error: String,
     },
 }
 
-/// A conversation in which something was found.
+/// A conversation that matches a search.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SearchHit {
-    /// Where.
+    /// The conversation.
     pub conversation: ConversationSummary,
-    /// The newest message that matches, which may belong to a branch that is not shown; unset where only the title does.
+    /// The newest matching message, which may belong to a branch that is not selected; unset if only the title matches.
     pub message: Option<u64>,
-    /// The words around the match.
+    /// The text around the match.
     pub snippet: Vec<SnippetPart>,
 }
 
-/// A piece of a snippet.
+/// A part of a snippet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnippetPart {
-    /// The words.
+    /// Its text.
     pub text: String,
-    /// Whether they are what was looked for.
+    /// Whether it matches the query.
     pub matched: bool,
 }
 
-/// How a conversation is written out.
+/// Format of an exported conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExportFormat {
-    /// For people: headings, reasoning in a quote, a line on where each answer ran.
+    /// Text for reading: headings, reasoning as a quote, a line about the target of each answer.
     Markdown,
-    /// For programs: the [`Conversation`] as it is, in JSON.
+    /// Data for programs: the [`Conversation`] as JSON.
     Json,
 }
 
@@ -173,29 +173,29 @@ impl StoredMessage {
 /// Builds the prompt history. Skips empty answers and merges consecutive user messages, because many templates require
 /// alternating roles.
 pub fn prompt_messages(messages: &[StoredMessage]) -> Vec<ChatMessage> {
-    let mut told: Vec<ChatMessage> = Vec::with_capacity(messages.len());
+    let mut prompt: Vec<ChatMessage> = Vec::with_capacity(messages.len());
     for message in messages {
         let mut message = message.to_message();
         if message.parts.is_empty() {
             continue;
         }
-        match told.last_mut() {
+        match prompt.last_mut() {
             Some(last) if last.role == message.role && message.role == MessageRole::User => {
                 last.parts.append(&mut message.parts);
             }
-            _ => told.push(message),
+            _ => prompt.push(message),
         }
     }
-    told
+    prompt
 }
 
-/// The first words of a text, on one line, for a title or a preview.
+/// Returns the first words of a text, on one line, for a title or a preview.
 pub fn excerpt(text: &str, max_chars: usize) -> String {
     let mut line = String::new();
     for word in text.split_whitespace() {
         let space = usize::from(!line.is_empty());
-        let room = max_chars.saturating_sub(line.chars().count() + space);
-        if word.chars().count() > room {
+        let available = max_chars.saturating_sub(line.chars().count() + space);
+        if word.chars().count() > available {
             if line.is_empty() {
                 line.extend(word.chars().take(max_chars));
             }
@@ -214,7 +214,7 @@ pub fn excerpt(text: &str, max_chars: usize) -> String {
 mod tests {
     use super::*;
 
-    fn said(role: MessageRole, text: &str) -> StoredMessage {
+    fn stored(role: MessageRole, text: &str) -> StoredMessage {
         StoredMessage {
             id: 1,
             role,
@@ -235,14 +235,14 @@ mod tests {
 
     #[test]
     fn a_model_is_told_turns_without_reasoning_and_without_answers_that_never_began() {
-        let told = prompt_messages(&[
-            said(MessageRole::User, "one"),
-            said(MessageRole::Assistant, ""),
-            said(MessageRole::User, "two"),
-            said(MessageRole::Assistant, "yes"),
+        let prompt = prompt_messages(&[
+            stored(MessageRole::User, "one"),
+            stored(MessageRole::Assistant, ""),
+            stored(MessageRole::User, "two"),
+            stored(MessageRole::Assistant, "yes"),
         ]);
-        let words: Vec<_> = told.iter().map(|message| (message.role, message.parts.len())).collect();
-        assert_eq!(words, [(MessageRole::User, 2), (MessageRole::Assistant, 1)]);
+        let turns: Vec<_> = prompt.iter().map(|turn| (turn.role, turn.parts.len())).collect();
+        assert_eq!(turns, [(MessageRole::User, 2), (MessageRole::Assistant, 1)]);
     }
 
     #[test]

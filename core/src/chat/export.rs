@@ -1,4 +1,4 @@
-//! A conversation written out: for people as Markdown, for programs as JSON.
+//! Export of a conversation: as Markdown for reading, as JSON for programs.
 
 use super::conversation::{Conversation, ExportFormat, MessageState, StoredMessage};
 use super::message::{ContentPart, MessageRole};
@@ -6,15 +6,15 @@ use super::receipt::Receipt;
 use super::route::RouteTarget;
 use crate::error::{Error, Result};
 
-/// Writes out the branch that is shown.
+/// Returns the selected branch as text.
 ///
 /// # Errors
-/// `Internal` if the conversation has no JSON.
+/// `Internal` if the conversation cannot be serialized.
 pub fn export(conversation: &Conversation, format: ExportFormat) -> Result<String> {
     match format {
         ExportFormat::Markdown => Ok(markdown(conversation)),
         ExportFormat::Json => serde_json::to_string_pretty(conversation)
-            .map_err(|cause| Error::internal(format!("the conversation has no JSON: {cause}"))),
+            .map_err(|cause| Error::internal(format!("the conversation could not be serialized as JSON: {cause}"))),
     }
 }
 
@@ -31,21 +31,21 @@ fn markdown(conversation: &Conversation) -> String {
             MessageRole::Tool => "Tool",
         };
         block(&mut page, &format!("## {speaker}"));
-        words(&mut page, message);
+        write_content(&mut page, message);
         match &message.state {
             MessageState::Done { .. } => {}
-            MessageState::Writing => block(&mut page, "*(being written)*"),
-            MessageState::Interrupted => block(&mut page, "*(broke off here)*"),
+            MessageState::Writing => block(&mut page, "*(still generating)*"),
+            MessageState::Interrupted => block(&mut page, "*(interrupted here)*"),
             MessageState::Failed { error } => block(&mut page, &format!("*(ended with an error: {error})*")),
         }
         if let Some(receipt) = &message.receipt {
-            block(&mut page, &format!("<sub>{}</sub>", where_it_ran(receipt)));
+            block(&mut page, &format!("<sub>{}</sub>", target_line(receipt)));
         }
     }
     page
 }
 
-fn words(page: &mut String, message: &StoredMessage) {
+fn write_content(page: &mut String, message: &StoredMessage) {
     if !message.reasoning.is_empty() {
         block(page, &quoted(&message.reasoning));
     }
@@ -55,7 +55,7 @@ fn words(page: &mut String, message: &StoredMessage) {
     for part in &message.parts {
         match part {
             ContentPart::Image { media_type, data } => {
-                block(page, &format!("*(a picture: {media_type}, {} bytes)*", data.len()))
+                block(page, &format!("*(an image: {media_type}, {} bytes)*", data.len()))
             }
             ContentPart::ToolCall { name, arguments, .. } => block(page, &fenced(&format!("{name}({arguments})"))),
             ContentPart::ToolResult { name, content, .. } => block(page, &fenced(&format!("{name}: {content}"))),
@@ -76,7 +76,7 @@ fn words(page: &mut String, message: &StoredMessage) {
     }
 }
 
-fn where_it_ran(receipt: &Receipt) -> String {
+fn target_line(receipt: &Receipt) -> String {
     let policy = &receipt.data_policy;
     match &receipt.target {
         RouteTarget::Local { model } => format!("{model}, on this device, $0"),
@@ -98,7 +98,7 @@ fn quoted(text: &str) -> String {
     lines.join("\n")
 }
 
-/// In a fence that is longer than any in the text.
+/// Encloses the text in a code fence that is longer than any in it.
 fn fenced(text: &str) -> String {
     let mut longest = 2;
     let mut run = 0;

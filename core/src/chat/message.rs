@@ -1,73 +1,73 @@
-//! A conversation: who said what, in words, pictures, calls and their results.
+//! Messages: text, images, reasoning, tool calls and tool results, each with its author.
 
 use serde::{Deserialize, Serialize};
 
-/// One turn of a conversation.
+/// A message of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChatMessage {
-    /// Who said it.
+    /// Its author.
     pub role: MessageRole,
-    /// What was said, in order.
+    /// Its content, in order.
     pub parts: Vec<ContentPart>,
 }
 
-/// Who speaks.
+/// Author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageRole {
-    /// Instructions that hold for the whole conversation.
+    /// System prompt.
     System,
-    /// The person.
+    /// The user.
     User,
     /// The model.
     Assistant,
-    /// A tool's answer to a call.
+    /// A tool result.
     Tool,
 }
 
-/// A piece of a message.
+/// A part of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ContentPart {
-    /// Words.
+    /// Text.
     Text {
         /// UTF-8.
         text: String,
     },
-    /// A picture, for models that see.
+    /// An image, for models with vision.
     Image {
         /// `image/png`, `image/jpeg`, `image/webp` or `image/gif`.
         media_type: String,
         /// The file's bytes.
         data: Vec<u8>,
     },
-    /// What the model thought before an earlier answer. Most templates drop it; it is kept for those that want it.
+    /// Reasoning of an earlier answer. Most templates drop it; some require it.
     Reasoning {
         /// UTF-8.
         text: String,
     },
     /// A call that the model made in an earlier answer.
     ToolCall {
-        /// Joins the call to its result.
+        /// Id of the call; its result has the same.
         id: String,
         /// The tool's name.
         name: String,
         /// The arguments, as a JSON object.
         arguments: String,
     },
-    /// What a tool answered.
+    /// Result of a tool call.
     ToolResult {
-        /// The id of the call that this answers.
+        /// The id of the call.
         id: String,
         /// The tool's name.
         name: String,
-        /// What it said; JSON or words.
+        /// The result, as JSON or text.
         content: String,
     },
 }
 
 impl ChatMessage {
-    /// A text message.
+    /// Creates a text message.
     pub fn text(role: MessageRole, text: impl Into<String>) -> Self {
         Self {
             role,
@@ -75,17 +75,17 @@ impl ChatMessage {
         }
     }
 
-    /// Instructions for the whole conversation.
+    /// Creates a system prompt.
     pub fn system(text: impl Into<String>) -> Self {
         Self::text(MessageRole::System, text)
     }
 
-    /// What the person says.
+    /// Creates a message of the user.
     pub fn user(text: impl Into<String>) -> Self {
         Self::text(MessageRole::User, text)
     }
 
-    /// What the model said.
+    /// Creates a message of the model.
     pub fn assistant(text: impl Into<String>) -> Self {
         Self::text(MessageRole::Assistant, text)
     }

@@ -1,25 +1,24 @@
 //! The receipt of an answer: target, reason, cost and data policy.
 //!
-//! It names the rule that decided and the version of the policy that it was decided under, so that a decision can be
-//! traced.
+//! It names the rule that decided and the version of the routing policy, so that a decision can be traced.
 
 use serde::{Deserialize, Serialize};
 
 use super::route::{Route, RouteEstimate, RouteRule, RouteTarget, SkippedTarget};
 use super::sampling::AppliedSampling;
 
-/// What an app can show under an answer, and keep.
+/// A record of an answer, for an app to show and store: target, reason, cost and data policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// Who answered.
+    /// The target that answered.
     pub target: RouteTarget,
-    /// Who really ran the model, where the provider passes requests on; as it calls them.
+    /// Upstream that ran the model, if the provider is an aggregator; as the provider names it.
     pub served_by: Option<String>,
-    /// Why, for a person to read.
+    /// The reason for the target, to show to the user.
     pub reason: String,
     /// The rule that decided.
     pub rule: RouteRule,
-    /// The version of the policy that it was decided under.
+    /// Version of the routing policy that applied.
     pub policy: String,
     /// Candidates that were rejected or failed, each with its reason.
     pub skipped: Vec<SkippedTarget>,
@@ -27,58 +26,58 @@ pub struct Receipt {
     pub expected: RouteEstimate,
     /// US dollars; 0 on the device.
     pub cost_usd: f64,
-    /// How that figure is known.
+    /// Source of `cost_usd`.
     pub cost_source: CostSource,
-    /// The answer was cancelled, and the provider bills for it as if it had been finished.
+    /// Whether the answer was cancelled but the provider bills for a complete one.
     pub billed_in_full: bool,
-    /// Who saw the words, and what they may do with them.
+    /// Data policy of the target that received the content.
     pub data_policy: DataPolicy,
-    /// What it was sampled with.
+    /// Sampling values used.
     #[serde(default)]
     pub sampling: AppliedSampling,
 }
 
-/// How a cost is known.
+/// Source of a cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CostSource {
-    /// It ran here, or on a machine of the person's own.
+    /// It ran on this device or on a self-hosted server.
     Free,
-    /// The provider said so.
+    /// Reported by the provider.
     Provider,
-    /// Tokens that the provider counted, times its price.
+    /// Token counts of the provider, times its price.
     Computed,
     /// Token counts estimated from the text length, times the price: the answer ended before the provider reported
     /// usage.
     Estimated,
-    /// No price is known; the figure is 0 and means nothing.
+    /// The price is unknown; the cost is 0 and has no meaning.
     Unknown,
 }
 
-/// What happens to the words of a request.
+/// How a target handles the content of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataPolicy {
-    /// Where they are processed: `device`, `own server`, countries as ISO 3166 codes (`US`, `US,EU`), or `unknown`.
+    /// Where content is processed: `device`, `own server`, countries as ISO 3166 codes (`US`, `US,EU`), or `unknown`.
     pub region: String,
     /// Whether a third party may retain the content.
     pub retained: bool,
     /// Whether a third party may train on the content.
     pub trained_on: bool,
-    /// The day on which this was read or published, as `2026-10-31`; empty where it follows from the place itself.
+    /// Date of the source, as `2026-10-31`; empty if the policy follows from the target itself.
     pub as_of: String,
-    /// The page that says so; empty where it follows from the place itself.
+    /// URL of the source; empty if the policy follows from the target itself.
     pub source: String,
-    /// What a person should know besides, such as a web search that the rules do not cover; may be empty.
+    /// A note to show to the user, such as on a web search that the policy does not cover; may be empty.
     pub note: String,
 }
 
 impl Route {
-    /// Receipt of an answer on this device along this route: free, and never sent anywhere.
+    /// Returns the receipt of an answer on this device: free, and nothing left the device.
     pub fn receipt_on_device(&self) -> Receipt {
         self.receipt(0.0, CostSource::Free, DataPolicy::on_device())
     }
 
-    /// The receipt of an answer along this route.
+    /// Returns the receipt of an answer along this route.
     pub fn receipt(&self, cost_usd: f64, cost_source: CostSource, data_policy: DataPolicy) -> Receipt {
         Receipt {
             target: self.target.clone(),
@@ -98,7 +97,7 @@ impl Route {
 }
 
 impl DataPolicy {
-    /// The words stay on this device.
+    /// Returns the policy of this device: content never leaves it.
     pub fn on_device() -> Self {
         Self {
             region: "device".to_owned(),
@@ -106,7 +105,7 @@ impl DataPolicy {
         }
     }
 
-    /// The words go to a machine of the person's own.
+    /// Returns the policy of a self-hosted server: content goes to a machine of the user only.
     pub fn own_server() -> Self {
         Self {
             region: OWN_SERVER.to_owned(),
@@ -114,7 +113,7 @@ impl DataPolicy {
         }
     }
 
-    /// Unknown terms; treated as retained and trained on.
+    /// Returns the policy for unknown terms, which are treated as retained and trained on.
     pub fn unknown() -> Self {
         Self {
             region: "unknown".to_owned(),
@@ -124,7 +123,7 @@ impl DataPolicy {
         }
     }
 
-    /// Whether the content stays on machines of the user.
+    /// Returns whether the content stays on machines of the user.
     pub fn is_own(&self) -> bool {
         (self.region == OWN_SERVER || self.region == "device") && !self.retained && !self.trained_on
     }

@@ -1,7 +1,7 @@
-//! What an app asks: messages, which model, how to sample, and where to stop.
+//! Chat requests: messages, target, sampling and limits.
 //!
-//! Everything but `messages` has a default that a newcomer would want. A request is a plain value: it can be built
-//! ahead, kept, compared and sent again, and it reads the same in Rust, Swift and Kotlin.
+//! Every field but `messages` has a default. A request is a plain value: it can be built ahead, stored, compared and
+//! sent again, and it has the same fields in Rust, Swift and Kotlin.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,141 +10,141 @@ use super::route::RouteTarget;
 use super::sampling::SamplingOptions;
 use crate::error::{Error, Result};
 
-/// One question to a model, with the conversation before it.
+/// A request to a model, with the conversation so far. Every field but `messages` has a default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ChatRequest {
-    /// The conversation, oldest first; the last one is what is to be answered.
+    /// The conversation, oldest first; the last message is the one to answer.
     pub messages: Vec<ChatMessage>,
-    /// The model that should answer: the id of an installed model, a reference such as a path, or, where `provider` is
-    /// named, what that provider calls it. Nothing: the router chooses.
+    /// The model that should answer: the id of an installed model, a reference such as a path, or, with `provider`,
+    /// that provider's model id. Unset: the router chooses.
     pub model: Option<String>,
-    /// The provider that should answer, by the name under which it was set up. It comes first if the rules allow it.
+    /// The provider that should answer, by its configured name.
     pub provider: Option<String>,
-    /// Whether the words may leave the device, and which place is tried first.
+    /// Whether the content may leave the device, and which side is tried first.
     pub mode: RoutingMode,
-    /// How private the words are.
+    /// How private the content is.
     pub sensitivity: Sensitivity,
-    /// How the next token is picked. Unset fields take the model's own recommendation.
+    /// Sampling parameters. Unset fields use the model's recommendation.
     pub sampling: SamplingOptions,
-    /// Whether a model that can think before it answers should.
+    /// Whether a model that supports reasoning should reason before it answers.
     pub reasoning: ReasoningMode,
-    /// The form of the answer.
+    /// The format of the answer.
     pub output: OutputFormat,
-    /// What the model may call. Its calls come back as [`crate::chat::Chunk::ToolCall`]; the app runs them and asks again.
+    /// Tools that the model may call, by [`crate::chat::Chunk::ToolCall`]; the app runs them and sends another request.
     pub tools: Vec<ToolDefinition>,
-    /// Where the answer ends at the latest.
+    /// Limits of the answer.
     pub limits: RequestLimits,
-    /// Lets the provider search the web, where it can. What is searched for is not covered by its retention terms.
+    /// Lets the provider search the web, if it supports that. Its data policy does not cover the search queries.
     pub web_search: bool,
-    /// The place that the person agreed to when they were asked; see [`crate::Nearside::route`].
+    /// Target that the user consented to: the `target` of [`crate::route::ConsentRequest`].
     pub consent: Option<RouteTarget>,
-    /// What this is for, in the app's own words, to tell spending apart. Unset: `chat`.
+    /// The app's label for this request, to group spending by. Unset: `chat`.
     pub purpose: Option<String>,
 }
 
-/// Whether the words may leave the device, and which place is tried first.
+/// Whether the content may leave the device, and which side is tried first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RoutingMode {
-    /// Here or not at all: no socket is opened.
+    /// On the device only: opens no socket.
     OnlyOnDevice,
-    /// Here if it can be done here, else elsewhere.
+    /// On the device if possible, else remote.
     #[default]
     PreferOnDevice,
-    /// Elsewhere if the policy allows it, else here.
+    /// Remote if the policy allows it, else on the device.
     PreferInCloud,
-    /// Elsewhere or not at all.
+    /// Remote only.
     OnlyInCloud,
 }
 
-/// How private the words of a request are.
+/// How private the content of a request is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sensitivity {
-    /// Nothing in it is private: it may go wherever the policy allows, unasked.
+    /// Not private: may be sent wherever the policy allows, without consent.
     Public,
-    /// It goes elsewhere only where the policy allows and the person agreed.
+    /// May be sent only where the policy allows and the user consented.
     #[default]
     Personal,
-    /// It never leaves the device.
+    /// Never leaves the device.
     Sensitive,
 }
 
-/// The form of an answer.
+/// The format of an answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum OutputFormat {
-    /// Words.
+    /// Free text.
     #[default]
     Text,
     /// One JSON object.
     Json,
-    /// JSON of this shape.
+    /// JSON that matches a schema.
     JsonSchema {
-        /// A JSON Schema, as JSON.
+        /// The JSON Schema, as JSON text.
         schema: String,
     },
 }
 
-/// Whether a model that can think before it answers should.
+/// Whether a model that supports reasoning should reason before it answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ReasoningMode {
-    /// As the model is made.
+    /// The model's own default.
     #[default]
     Auto,
-    /// Answer at once, where the model's template has a switch for it.
+    /// No reasoning, where the template has a switch for it.
     Off,
-    /// Think first, where the model can.
+    /// Reasoning, where the model supports it.
     On,
-    /// Think first, for about this many tokens, where the place can be told so.
+    /// Reasoning of about this many tokens, where the target supports a budget.
     Budget {
         /// Tokens of reasoning.
         tokens: u32,
     },
-    /// Think first, this hard, where the place can be told so.
+    /// Reasoning at this effort, where the target supports it.
     Effort {
-        /// How hard.
+        /// The effort.
         effort: ReasoningEffort,
     },
 }
 
-/// How hard a model thinks.
+/// Reasoning effort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReasoningEffort {
-    /// A little.
+    /// Short reasoning.
     Low,
-    /// As usual.
+    /// Usual reasoning.
     Medium,
-    /// A lot.
+    /// Long reasoning.
     High,
 }
 
-/// Something the model may call.
+/// A tool that the model may call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolDefinition {
-    /// Its name, as the model will write it.
+    /// Its name, which the model uses in calls.
     pub name: String,
-    /// What it does and when to use it, for the model to read.
+    /// Its purpose and when to use it, for the model.
     pub description: String,
-    /// The JSON Schema of its arguments, as JSON.
+    /// The JSON Schema of its arguments, as JSON text.
     pub parameters: String,
 }
 
-/// Where an answer ends at the latest.
+/// Limits of an answer.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RequestLimits {
-    /// Tokens generated at most, reasoning included. Unset: what the context still holds.
+    /// Maximum generated tokens, including reasoning. Unset: the rest of the context.
     pub max_tokens: Option<u32>,
-    /// US dollars that this request may cost at most, below the policy's own caps.
+    /// Maximum cost of this request in US dollars; the policy's caps apply as well.
     pub max_usd: Option<f64>,
-    /// Milliseconds from the request to the end of the answer.
+    /// Maximum milliseconds from the request to the end of the answer.
     pub deadline_ms: Option<u64>,
 }
 
 impl ChatRequest {
-    /// A request with these messages and nothing else said.
+    /// Creates a request with these messages and the defaults.
     pub fn new(messages: Vec<ChatMessage>) -> Self {
         Self {
             messages,
@@ -152,7 +152,7 @@ impl ChatRequest {
         }
     }
 
-    /// Refuses what no engine could answer, so that engines need not.
+    /// Rejects requests that no engine can answer, so that engines need not check.
     ///
     /// # Errors
     /// `InvalidRequest`, naming the field and its range.
@@ -170,7 +170,7 @@ impl ChatRequest {
             ("presence_penalty", self.sampling.presence_penalty, -2.0, 2.0),
         ];
         for (name, value, low, high) in ranges {
-            // Written so that NaN, which is in no range, fails too.
+            // NaN is in no range and is rejected too.
             if let Some(value) = value
                 && !(low..=high).contains(&value)
             {
@@ -212,7 +212,7 @@ impl ChatRequest {
     }
 }
 
-/// Refuses what is not a JSON object, in words that hold none of it.
+/// Rejects text that is not a JSON object. The error contains none of the text.
 fn json_object(text: &str) -> std::result::Result<(), String> {
     match serde_json::from_str::<serde_json::Value>(text) {
         Ok(serde_json::Value::Object(_)) => Ok(()),

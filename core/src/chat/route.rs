@@ -1,8 +1,8 @@
-//! The routing decision as it travels with an answer: the target, its fallbacks, and the candidates that were rejected.
+//! The routing decision that accompanies an answer: the target, its fallbacks, and the candidates that were rejected.
 
 use serde::{Deserialize, Serialize};
 
-/// A place that can answer.
+/// A model that can answer: local, remote or scripted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "place", rename_all = "snake_case")]
 pub enum RouteTarget {
@@ -11,33 +11,33 @@ pub enum RouteTarget {
         /// The id of the installed model, or the path of its file.
         model: String,
     },
-    /// A model somewhere else.
+    /// A remote model.
     Remote {
-        /// The name under which the app set the provider up.
+        /// The name of the configured provider.
         provider: String,
-        /// What the provider calls the model.
+        /// The provider's model id.
         model: String,
     },
     /// A script, for tests; no model ran.
     Scripted,
 }
 
-/// Who answers, and why.
+/// The chosen target, and why it was chosen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Route {
-    /// Who answers.
+    /// The target that answers.
     pub target: RouteTarget,
-    /// The reason, for a person to read.
+    /// The reason, to show to the user.
     pub reason: String,
     /// The rule that decided.
     pub rule: RouteRule,
-    /// The version of the policy that it was decided under.
+    /// Version of the routing policy that applied.
     pub policy: String,
-    /// Who answers instead if the target fails before it said anything, in this order.
+    /// Fallback targets, in order, if the target fails before any visible output.
     pub then: Vec<RouteTarget>,
-    /// Who could have answered and does not, each with its reason.
+    /// Candidates that were rejected, each with its reason.
     pub skipped: Vec<SkippedTarget>,
-    /// What was expected of the target.
+    /// Estimate for the target.
     pub expected: RouteEstimate,
 }
 
@@ -68,30 +68,30 @@ pub enum RouteRule {
     PreviousFailed,
 }
 
-/// A candidate that does not answer.
+/// A rejected candidate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SkippedTarget {
-    /// Who was passed over.
+    /// The rejected target.
     pub target: RouteTarget,
     /// The rule that rejected it; `PreviousFailed` if it was tried.
     pub rule: RouteRule,
-    /// Why, for a person to read.
+    /// The reason, to show to the user.
     pub reason: String,
 }
 
-/// What a place was expected to take, from what was measured there before. Unset where nothing is known.
+/// Estimate for a target, from earlier measurements. Unset if unknown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct RouteEstimate {
     /// Milliseconds to the first token.
     pub first_token_ms: Option<f64>,
-    /// Milliseconds to the end.
+    /// Milliseconds to the end of the answer.
     pub total_ms: Option<f64>,
     /// US dollars; 0 on the device.
     pub cost_usd: Option<f64>,
 }
 
 impl Route {
-    /// A route to this place by this rule, with nothing else known or passed over.
+    /// Creates a route to this target by this rule, without fallbacks, rejected candidates or an estimate.
     pub fn to(target: RouteTarget, rule: RouteRule, reason: &str) -> Self {
         Self {
             target,
@@ -106,13 +106,13 @@ impl Route {
 }
 
 impl RouteTarget {
-    /// Whether the words leave this device to get there.
+    /// Returns whether the content leaves this device.
     pub fn is_remote(&self) -> bool {
         matches!(self, Self::Remote { .. })
     }
 }
 
-/// For people: `smollm2-135m`, or `deepseek/deepseek-r1 at openrouter`.
+/// Text for users: `smollm2-135m`, or `deepseek/deepseek-r1 at openrouter`.
 impl std::fmt::Display for RouteTarget {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -1,73 +1,73 @@
-//! Sampling options of a request ([`SamplingOptions`]), named presets, and the values that an answer was sampled with.
+//! Sampling options of a request ([`SamplingOptions`]), presets, and the values that were used for an answer.
 //!
 //! `engine::presets` resolves a preset for a model.
 
 use serde::{Deserialize, Serialize};
 
-/// How the next token is picked. Unset: what the model's file recommends (`general.sampling.*`), else the field's usual.
+/// Sampling parameters. Unset: the recommendation of the model's file (`general.sampling.*`), else the field's default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SamplingOptions {
-    /// How freely it answers, in one word: what it means for the model fills in what is unset below.
+    /// Preset for the fields below: fills those that are unset with the values for this model.
     pub preset: Option<SamplingPreset>,
-    /// 0 always takes the likeliest token (greedy, repeatable); about 0.7 is balanced, 1.0 creative. 0 to 5.
+    /// 0 always chooses the likeliest token (greedy, repeatable); about 0.7 is balanced, 1.0 creative. 0 to 5.
     pub temperature: Option<f32>,
     /// Nucleus sampling: the smallest set of tokens whose probabilities reach this sum. Over 0, up to 1.
     pub top_p: Option<f32>,
-    /// Only the k likeliest tokens; 0 means all.
+    /// Keeps only the k likeliest tokens; 0 keeps all.
     pub top_k: Option<u32>,
-    /// Only tokens at least this likely, relative to the likeliest. 0 to 1.
+    /// Keeps only tokens at least this likely, relative to the likeliest. 0 to 1.
     pub min_p: Option<f32>,
-    /// Over 1 discourages tokens of the last 64. 1 is off.
+    /// Over 1 penalizes tokens among the last 64. 1 is off.
     pub repeat_penalty: Option<f32>,
-    /// Lowers a token by how often it appeared. -2 to 2, 0 is off.
+    /// Lowers a token by the number of its occurrences. -2 to 2, 0 is off.
     pub frequency_penalty: Option<f32>,
-    /// Lowers a token that appeared at all. -2 to 2, 0 is off.
+    /// Lowers a token that occurred at least once. -2 to 2, 0 is off.
     pub presence_penalty: Option<f32>,
-    /// The same seed, model, request and machine give the same answer.
+    /// The same seed, model, request and device produce the same answer.
     pub seed: Option<u32>,
-    /// The answer ends before the first of these; they are not part of it.
+    /// Texts that end the answer; they are not part of it.
     pub stop: Vec<String>,
 }
 
-/// How freely a model answers.
+/// A named set of sampling values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SamplingPreset {
-    /// The likeliest words: facts, code, translations.
+    /// Low temperature: facts, code, translations.
     Precise,
-    /// As most people want it most of the time.
+    /// The default for general use.
     Balanced,
-    /// Unlikely words as well: stories, ideas.
+    /// High temperature: stories, ideas.
     Creative,
 }
 
-/// What stands behind a preset for one model.
+/// Sampling values of a preset for one model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SamplingPresetValues {
-    /// Which one.
+    /// The preset.
     pub preset: SamplingPreset,
-    /// Its temperature.
+    /// The temperature. Unset: the target's own default.
     pub temperature: Option<f32>,
-    /// Its top-p. Unset: the place's own.
+    /// The top-p. Unset: the target's own default.
     pub top_p: Option<f32>,
-    /// Why these, for a person to read.
+    /// The reason for these values, to show to the user.
     pub reason: String,
 }
 
-/// What an answer was sampled with, as far as the library said so.
+/// Sampling values that the library used or sent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AppliedSampling {
-    /// The preset, where one was asked for.
+    /// The requested preset, if any.
     pub preset: Option<SamplingPreset>,
-    /// The temperature. Unset: the place's own.
+    /// The temperature. Unset: the target's own default.
     pub temperature: Option<f32>,
-    /// The top-p. Unset: the place's own.
+    /// The top-p. Unset: the target's own default.
     pub top_p: Option<f32>,
-    /// Why these, for a person to read.
+    /// The reason for these values, to show to the user.
     pub reason: String,
 }
 
-/// What the file of a model recommends (`general.sampling.*` of a GGUF). Unset where it says nothing.
+/// Recommendation of a model's file (`general.sampling.*` of a GGUF). Unset where it has none.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Recommended {
     /// `general.sampling.temp`

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::time::timeout_at;
 
 use super::prepared_target::{MaxTokens, PreparedTarget};
-use super::{Inner, blocking};
+use super::{Inner, blocking, lock};
 use crate::chat::{
     AnswerSummary, ChatRequest, ChatStream, Chunk, CostSource, Route, RouteRule, RouteTarget, SkippedTarget, TokenUsage,
 };
@@ -48,10 +48,10 @@ pub(super) async fn run_route(
     targets.append(&mut route.then);
     let count = targets.len();
     for (n, target) in targets.into_iter().enumerate() {
-        let Some(open) = sink.take() else { return };
+        let Some(sender) = sink.take() else { return };
         route.target = target.clone();
         let last = n + 1 == count;
-        let (attempt, unfinished) = try_target(inner, &request, &route, open, requested_at, last).await;
+        let (attempt, unfinished) = try_target(inner, &request, &route, sender, requested_at, last).await;
         match attempt {
             Attempt::Finished => return,
             Attempt::Failed(error) => {
@@ -69,7 +69,7 @@ pub(super) async fn run_route(
     }
 }
 
-/// Tries one target. Returns the sink if the next target may be tried.
+/// Tries one target. Returns the sender if the next target may be tried.
 async fn try_target(
     inner: &Arc<Inner>,
     request: &ChatRequest,
@@ -78,25 +78,25 @@ async fn try_target(
     requested_at: Instant,
     last: bool,
 ) -> (Attempt, Option<StreamSender<Chunk>>) {
-    let give_up = |sink: StreamSender<Chunk>, error: Error| match last {
+    let fail = |sink: StreamSender<Chunk>, error: Error| match last {
         true => {
             sink.finish(Err(error));
             (Attempt::Finished, None)
         }
         false => (Attempt::Failed(error), Some(sink)),
     };
-    let (planned, wanted) = (route.clone(), request.clone());
-    let ready = blocking(inner, move |inner| {
-        let prepared = inner.prepare_target(&planned.target, &wanted)?;
-        let charge = Charge::reserve(inner, &wanted, &planned, &prepared)?;
+    let (planned, shared) = (route.clone(), request.clone());
+    let prepared = blocking(inner, move |inner| {
+        let prepared = inner.prepare_target(&planned.target, &shared)?;
+        let charge = Charge::reserve(inner, &shared, &planned, &prepared)?;
         Ok((prepared, charge))
     });
-    let (prepared, charge) = match ready.await {
-        Ok(ready) => ready,
-        Err(error) => return give_up(sink, error),
+    let (prepared, charge) = match prepared.await {
+        Ok(prepared) => prepared,
+        Err(error) => return fail(sink, error),
     };
     if !sink.send(Chunk::Started { route: route.clone() }).await {
-        // Cancelled already: the engine finishes the sink at once.
+        // Cancelled already: the engine finishes the stream at once.
     }
     let mut attempted = request.clone();
     attempted.limits = charge.limits.clone();
@@ -126,7 +126,7 @@ async fn forward_chunks(
 ) -> (Attempt, Option<StreamSender<Chunk>>) {
     let cancel = sink.cancel().clone();
     let deadline = deadline.map_or_else(|| tokio::time::Instant::now() + NO_DEADLINE, Into::into);
-    let mut written = 0;
+    let mut generated_bytes = 0;
     let mut visible = false;
     let mut cancelled = false;
     loop {
@@ -147,11 +147,11 @@ async fn forward_chunks(
         let error = match batch {
             Err(_) => {
                 stream.cancel();
-                Error::busy("the answer was not done within its deadline; allow more time or fewer tokens")
+                Error::busy("the answer did not finish within its deadline; allow more time or fewer tokens")
             }
             Ok(Err(error)) => error,
             Ok(Ok(batch)) => {
-                let over = batch.is_empty();
+                let ended = batch.is_empty();
                 for chunk in batch {
                     if let Chunk::Done { summary } = &chunk {
                         let AnswerSummary { usage, receipt, .. } = summary;
@@ -170,7 +170,7 @@ async fn forward_chunks(
                         return (Attempt::Finished, None);
                     }
                     visible = true;
-                    written += content_bytes(&chunk);
+                    generated_bytes += content_bytes(&chunk);
                     if let Chunk::ToolCall { id, .. } = &chunk {
                         inner.pin_tool_call(id, &route.target);
                     }
@@ -179,15 +179,15 @@ async fn forward_chunks(
                         sink.send(chunk).await;
                     }
                 }
-                if !over {
+                if !ended {
                     continue;
                 }
                 Error::internal("an engine ended without `Done` or an error; please report this")
             }
         };
-        charge.abort(inner, written).await;
-        let may_move = !visible && !last && !cancelled && error.kind() != ErrorKind::Internal;
-        if may_move {
+        charge.abort(inner, generated_bytes).await;
+        let may_fall_back = !visible && !last && !cancelled && error.kind() != ErrorKind::Internal;
+        if may_fall_back {
             return (Attempt::Failed(error), Some(sink));
         }
         sink.finish(Err(if visible { with_offer(&error) } else { error }));
@@ -245,14 +245,14 @@ impl Charge {
         let policy = inner.policy();
         let caps = Caps::from_policy(&policy, request.limits.max_usd);
         charge.price.clone_from(&prepared.price);
-        let worst = charge
+        let max_usd = charge
             .price
             .as_ref()
             .map_or(0.0, |price| price.cost(&usage(completion)));
         let entry = inner.ledger.reserve(&Reservation {
             target: &route.target,
             purpose: &charge.purpose,
-            usd: worst,
+            usd: max_usd,
             caps,
             now: SystemTime::now(),
         })?;
@@ -260,14 +260,14 @@ impl Charge {
         let capped = caps.request.is_some() || caps.day.is_some() || caps.month.is_some();
         if capped && let Some(price) = &charge.price {
             // Enforce the reservation: `max_tokens` at the provider, `max_usd` while reading.
-            charge.limits.max_usd = Some(worst);
+            charge.limits.max_usd = Some(max_usd);
             charge.limits.max_tokens = Some(
                 charge
                     .limits
                     .max_tokens
                     .map_or(completion, |limit| limit.min(completion)),
             );
-            debug_assert!(price.cost(&usage(completion)) <= worst);
+            debug_assert!(price.cost(&usage(completion)) <= max_usd);
         }
         Ok(charge)
     }
@@ -278,16 +278,16 @@ impl Charge {
         blocking(inner, move |inner| inner.ledger.settle(entry, usd, &usage, source)).await
     }
 
-    /// The attempt failed: releases the reservation if nothing was generated, else settles an estimate.
-    async fn abort(&self, inner: &Arc<Inner>, written: u64) {
+    /// Releases the reservation of a failed attempt if nothing was generated, else settles an estimate.
+    async fn abort(&self, inner: &Arc<Inner>, generated_bytes: u64) {
         let Some(entry) = self.entry else { return };
         let usage = TokenUsage {
             prompt_tokens: self.prompt_tokens,
-            completion_tokens: u32::try_from(written.div_ceil(4)).unwrap_or(u32::MAX),
+            completion_tokens: u32::try_from(generated_bytes.div_ceil(4)).unwrap_or(u32::MAX),
             ..TokenUsage::default()
         };
         let usd = self.price.as_ref().map_or(0.0, |price| price.cost(&usage));
-        let recorded = blocking(inner, move |inner| match written {
+        let recorded = blocking(inner, move |inner| match generated_bytes {
             0 => inner.ledger.release(entry),
             _ => inner.ledger.settle(entry, usd, &usage, CostSource::Estimated),
         });
@@ -301,7 +301,7 @@ impl Charge {
 impl Inner {
     /// Pins a tool call to the target that made it.
     fn pin_tool_call(&self, call: &str, target: &RouteTarget) {
-        let mut calls = super::lock(&self.tool_call_targets);
+        let mut calls = lock(&self.tool_call_targets);
         if calls.len() >= MAX_PINNED_CALLS {
             calls.remove(0);
         }
@@ -319,8 +319,8 @@ impl Inner {
                 caps: Caps::default(),
                 now: SystemTime::now(),
             });
-            let noted = entry.and_then(|entry| inner.ledger.settle(entry, 0.0, &usage, CostSource::Free));
-            if let Err(error) = noted {
+            let recorded = entry.and_then(|entry| inner.ledger.settle(entry, 0.0, &usage, CostSource::Free));
+            if let Err(error) = recorded {
                 tracing::warn!(kind = ?error.kind(), "an answer could not be recorded");
             }
         });
@@ -347,7 +347,7 @@ impl Inner {
     }
 }
 
-/// Engines enforce deadlines themselves; this is for one that cannot.
+/// Added to a deadline, which engines enforce themselves; this is for one that does not.
 const DEADLINE_GRACE: Duration = Duration::from_millis(500);
 /// Longer than any answer, and within the range of the clock.
 const NO_DEADLINE: Duration = Duration::from_secs(30 * 24 * 3600);

@@ -1,4 +1,4 @@
-//! Conversations as an app uses them: kept by the library, so that the app stores nothing.
+//! Conversations as an app uses them: the library stores them, so that the app stores nothing.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio::runtime::Handle;
 
 use super::history::{apply_defaults, truncate_history};
-use super::{Answers, Inner, Nearside, blocking, facts, lock, record};
+use super::{Answers, Inner, Nearside, blocking, facts, join_result, lock, record};
 use crate::chat::{
     ChatRequest, ChatStream, Conversation, ConversationSettings, ConversationSummary, ExportFormat, MessageState,
     SearchHit, export,
@@ -18,10 +18,9 @@ use crate::stream::{CancelToken, Stream};
 
 /// The conversations of this library's directory. Clones share them.
 ///
-/// Answers are written down while they stream: a kill loses at most a second of one, and what was there is found as
-/// [`MessageState::Interrupted`]. Where a request leaves the model, the provider or the preset open, the conversation's
-/// settings fill it in. One answer at a time is written in one conversation. They work for as long as their [`Nearside`]
-/// lives.
+/// The library stores answers while they stream: a kill of the process loses at most a second, and the message is then
+/// [`MessageState::Interrupted`]. Fields that a request leaves unset come from the conversation's settings. Each
+/// conversation has at most one active answer. Usable for as long as their [`Nearside`] lives.
 #[derive(Debug, Clone)]
 pub struct Conversations {
     inner: Arc<Inner>,
@@ -31,11 +30,11 @@ pub struct Conversations {
 }
 
 impl Nearside {
-    /// The conversations that are kept in the library's directory; the first call opens their file, and erases what was
+    /// Returns the conversations in the library's directory. The first call opens their file, and erases those
     /// deleted more than an hour before.
     ///
     /// # Errors
-    /// `Storage` if the file cannot be opened, `Busy` if another process holds it.
+    /// `Storage` if the file cannot be opened, `Busy` if another process has locked it.
     pub fn conversations(&self) -> Result<Conversations> {
         let mut open = lock(&self.inner.archive);
         let archive = match &*open {
@@ -56,7 +55,7 @@ impl Nearside {
 }
 
 impl Conversations {
-    /// The conversations, pinned ones first, then by when something was last said. `limit` unset: all.
+    /// Returns the conversations, pinned ones first, then by the time of the last message. `limit` unset: all.
     ///
     /// # Errors
     /// `Storage`.
@@ -64,7 +63,7 @@ impl Conversations {
         self.with(move |archive| archive.list(limit, offset)).await
     }
 
-    /// Begins a conversation.
+    /// Creates a conversation.
     ///
     /// # Errors
     /// `Storage`, `Busy`.
@@ -72,33 +71,33 @@ impl Conversations {
         self.with(move |archive| archive.create(&settings)).await
     }
 
-    /// The branch that is shown, with what has come so far of an answer under way.
+    /// Returns a conversation with its selected branch, including the content so far of an active answer.
     ///
     /// # Errors
-    /// `InvalidRequest` if there is none of that id; `Storage`.
+    /// `InvalidRequest` for an unknown id; `Storage`.
     pub async fn open(&self, id: u64) -> Result<Conversation> {
-        // Before and after: an answer may begin or end while the file is read.
-        let written = || lock(&self.inner.active_answers).get(&id).copied().flatten();
-        let before = written();
+        // Before and after: an answer may start or end while the file is read.
+        let active = || lock(&self.inner.active_answers).get(&id).copied().flatten();
+        let before = active();
         let mut conversation = self.with(move |archive| archive.load_conversation(id)).await?;
-        let live = [before, written()];
+        let active = [before, active()];
         for message in &mut conversation.messages {
-            if message.state == MessageState::Interrupted && live.contains(&Some(message.id)) {
+            if message.state == MessageState::Interrupted && active.contains(&Some(message.id)) {
                 message.state = MessageState::Writing;
             }
         }
         Ok(conversation)
     }
 
-    /// Gives a conversation a title; none: the first words of its first message again.
+    /// Sets the title. Unset: the first words of the first message.
     ///
     /// # Errors
-    /// `InvalidRequest` if there is none of that id; `Storage`, `Busy`.
+    /// `InvalidRequest` for an unknown id; `Storage`, `Busy`.
     pub async fn rename(&self, id: u64, title: Option<String>) -> Result<()> {
         self.with(move |archive| archive.rename(id, title.as_deref())).await
     }
 
-    /// Pins a conversation above the others, or no longer.
+    /// Pins or unpins it.
     ///
     /// # Errors
     /// As [`Self::rename`].
@@ -106,7 +105,7 @@ impl Conversations {
         self.with(move |archive| archive.set_pinned(id, pinned)).await
     }
 
-    /// Changes what a conversation is asked with, from the next question on.
+    /// Sets its request defaults, from the next request on.
     ///
     /// # Errors
     /// As [`Self::rename`].
@@ -114,8 +113,7 @@ impl Conversations {
         self.with(move |archive| archive.configure(id, &settings)).await
     }
 
-    /// Takes a conversation out of sight, for [`Self::restore`] to bring back, until [`Self::purge`] or the first start
-    /// after an hour.
+    /// Marks it as deleted. [`Self::restore`] undoes that until [`Self::purge`], or the first start after an hour.
     ///
     /// # Errors
     /// As [`Self::rename`].
@@ -123,15 +121,15 @@ impl Conversations {
         self.with(move |archive| archive.delete(id)).await
     }
 
-    /// Brings a deleted conversation back.
+    /// Restores a deleted conversation.
     ///
     /// # Errors
-    /// As [`Self::rename`]: also where it was purged.
+    /// As [`Self::rename`], also if it was purged.
     pub async fn restore(&self, id: u64) -> Result<()> {
         self.with(move |archive| archive.restore(id)).await
     }
 
-    /// Erases what was deleted, for good.
+    /// Erases deleted conversations permanently.
     ///
     /// # Errors
     /// `Storage`, `Busy`.
@@ -139,7 +137,7 @@ impl Conversations {
         self.with(|archive| archive.purge(0)).await
     }
 
-    /// Shows the branch that goes through this version of a message.
+    /// Selects the branch through this version of a message.
     ///
     /// # Errors
     /// As [`Self::rename`].
@@ -148,8 +146,7 @@ impl Conversations {
         self.open(id).await
     }
 
-    /// The conversations that hold all words of the query, the last one by its beginning as well: titles first, then
-    /// the newest.
+    /// Searches the full text for all words of the query, the last one as a prefix; by title first, then the newest.
     ///
     /// # Errors
     /// `Storage`.
@@ -157,7 +154,7 @@ impl Conversations {
         self.with(move |archive| archive.search(&query, limit)).await
     }
 
-    /// Writes out the branch that is shown.
+    /// Returns the selected branch as text.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -170,58 +167,57 @@ impl Conversations {
     /// # Errors
     /// As [`Nearside::route`], and those of [`Self::open`].
     pub async fn route(&self, id: u64, request: ChatRequest) -> Result<RouteDecision> {
-        let request = self.next(id, request).await?;
+        let request = self.next_request(id, request).await?;
         let inner = Arc::clone(&self.inner);
         let decide = async move { facts::decide_with_refresh(&inner, &request, &CancelToken::default()).await };
-        super::join_result(self.handle.spawn(decide).await)
+        join_result(self.handle.spawn(decide).await)
     }
 
-    /// What this would cost, said next, here and everywhere.
+    /// Estimates the cost of this as the next message, as [`Nearside::cost`] does.
     ///
     /// # Errors
     /// As [`Nearside::cost`], and those of [`Self::open`].
     pub async fn cost(&self, id: u64, request: ChatRequest) -> Result<Vec<CostRow>> {
-        let request = self.next(id, request).await?;
+        let request = self.next_request(id, request).await?;
         blocking(&self.inner, move |inner| inner.cost(&request)).await
     }
 
-    /// Says something and asks for the answer: `request.messages` are only what is new. Returns at once; everything,
-    /// errors too, comes on the stream. Dropping the stream ends the answer, and what came of it stays.
+    /// Appends the request's messages and generates an answer. `messages` holds the new ones only. Returns immediately;
+    /// errors arrive on the stream. Dropping the stream cancels the answer and keeps its content so far.
     pub fn send(&self, id: u64, mut request: ChatRequest) -> ChatStream {
         let new = std::mem::take(&mut request.messages);
         self.turn(id, Turn::Next(new), request)
     }
 
-    /// Puts other words in the place of a question, and asks for the answer to them. The old ones stay as a version.
+    /// Replaces a user message by a new version and generates an answer. The old version is kept.
     pub fn edit(&self, id: u64, message: u64, mut request: ChatRequest) -> ChatStream {
         let with = std::mem::take(&mut request.messages);
         self.turn(id, Turn::Edit { message, with }, request)
     }
 
-    /// Asks for another version of an answer, here or elsewhere.
+    /// Generates another version of an answer.
     pub fn regenerate(&self, id: u64, message: u64, mut request: ChatRequest) -> ChatStream {
         request.messages.clear();
         self.turn(id, Turn::Regenerate { message }, request)
     }
 
-    /// Goes on with the last answer where it broke off, here or elsewhere. Only what is new is streamed; it is kept as
-    /// one answer.
+    /// Continues the last answer where it was interrupted. Streams the new part only; both are stored as one answer.
     pub fn resume(&self, id: u64, mut request: ChatRequest) -> ChatStream {
         request.messages.clear();
         self.turn(id, Turn::Resume, request)
     }
 
     fn turn(&self, id: u64, turn: Turn, request: ChatRequest) -> ChatStream {
-        let asked = Instant::now();
+        let requested_at = Instant::now();
         let (stream, sink) = Stream::new();
         let (inner, archive) = (Arc::clone(&self.inner), Arc::clone(&self.archive));
-        let answer = async move { record::answer(inner, archive, id, turn, request, sink, asked).await };
+        let answer = async move { record::answer(inner, archive, id, turn, request, sink, requested_at).await };
         self.answers.spawn(answer, &self.handle);
         stream
     }
 
-    /// The request as it would be asked next.
-    async fn next(&self, id: u64, mut request: ChatRequest) -> Result<ChatRequest> {
+    /// Returns the request as it would be sent next.
+    async fn next_request(&self, id: u64, mut request: ChatRequest) -> Result<ChatRequest> {
         let new = std::mem::take(&mut request.messages);
         let (history, settings) = self.with(move |archive| archive.preview(id, &new)).await?;
         apply_defaults(&mut request, &settings, history);

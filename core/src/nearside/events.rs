@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Inner, Nearside, lock};
 use crate::device::DeviceFacts;
 
-/// A lifecycle event of the app.
+/// An app lifecycle event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AppEvent {

@@ -25,14 +25,14 @@ pub(super) async fn decide_with_refresh(
     request: &ChatRequest,
     cancel: &CancelToken,
 ) -> Result<RouteDecision> {
-    let asked = request.clone();
+    let shared = request.clone();
     let (decision, stale) = blocking(inner, move |inner| {
-        let decision = inner.decide_now(&asked);
-        let here = matches!(&decision, Ok(decision) if is_on_device(decision));
+        let decision = inner.decide_now(&shared);
+        let on_device = matches!(&decision, Ok(decision) if is_on_device(decision));
         // A name that is unknown locally may be a model of a provider whose list was not fetched yet.
-        let hopeless = matches!(&decision, Err(error) if error.kind() != ErrorKind::NotInstalled);
+        let final_error = matches!(&decision, Err(error) if error.kind() != ErrorKind::NotInstalled);
         let may_fetch =
-            !here && !hopeless && allows_remote(&asked) && inner.host_facts().network != Connectivity::Offline;
+            !on_device && !final_error && allows_remote(&shared) && inner.host_facts().network != Connectivity::Offline;
         let stale = if may_fetch { inner.stale_providers()? } else { vec![] };
         Ok((decision, stale))
     })
@@ -40,21 +40,21 @@ pub(super) async fn decide_with_refresh(
     if stale.is_empty() {
         return decision;
     }
-    let wanted = |name: &&String| request.provider.as_ref().is_none_or(|asked| asked == *name);
-    let fetched = stale
+    let eligible = |name: &&String| request.provider.as_ref().is_none_or(|requested| requested == *name);
+    let fetches = stale
         .iter()
-        .filter(wanted)
+        .filter(eligible)
         .map(|name| tokio::time::timeout(LIST_REFRESH_TIMEOUT, refresh(inner, name)));
     let fetched = tokio::select! {
-        fetched = join_all(fetched) => fetched,
+        fetched = join_all(fetches) => fetched,
         // Keep the decision from cached data; its target finishes the stream as cancelled.
         () = cancel.cancelled() => return decision,
     };
-    if !fetched.iter().any(|one| matches!(one, Ok(Ok(_)))) {
+    if !fetched.iter().any(|result| matches!(result, Ok(Ok(_)))) {
         return decision;
     }
-    let asked = request.clone();
-    blocking(inner, move |inner| inner.decide_now(&asked)).await
+    let shared = request.clone();
+    blocking(inner, move |inner| inner.decide_now(&shared)).await
 }
 
 impl Inner {
@@ -75,30 +75,30 @@ impl Inner {
         Ok(choose(&needs, &facts, &self.policy()))
     }
 
-    /// Largest context of the eligible targets on the side that the mode tries first; `None` if unknown. Ignores memory
-    /// and cost, which routing checks later.
+    /// Returns the largest context of the eligible targets on the side that the mode tries first; `None` if unknown.
+    /// Ignores memory and cost, which routing checks later.
     pub(super) fn largest_context(&self, request: &ChatRequest) -> Result<Option<u32>> {
         let mut needs = needs(request);
         let remotes = self.remote_candidates(request, &|_| Speed::default())?;
         let locals = self.local_candidates(request, &mut needs, &remotes)?;
         let named = |provider: Option<&String>, model: &String| {
-            needs.provider.as_ref().is_none_or(|asked| Some(asked) == provider)
-                && needs.model.as_ref().is_none_or(|asked| asked == model)
+            needs.provider.as_ref().is_none_or(|name| Some(name) == provider)
+                && needs.model.as_ref().is_none_or(|name| name == model)
         };
-        let here = locals.iter().filter(|local| named(None, &local.id));
-        let here = here.map(|local| self.context_of(local)).max();
-        let elsewhere = remotes
+        let local = locals.iter().filter(|local| named(None, &local.id));
+        let local = local.map(|local| self.context_of(local)).max();
+        let remote = remotes
             .iter()
             .filter(|remote| named(Some(&remote.provider), &remote.model));
-        let elsewhere = elsewhere
+        let remote = remote
             .filter_map(|remote| remote.context)
             .max()
             .filter(|_| allows_remote(request));
         Ok(match request.mode {
-            RoutingMode::OnlyOnDevice => here,
-            RoutingMode::PreferOnDevice => here.or(elsewhere),
-            RoutingMode::PreferInCloud => elsewhere.or(here),
-            RoutingMode::OnlyInCloud => elsewhere,
+            RoutingMode::OnlyOnDevice => local,
+            RoutingMode::PreferOnDevice => local.or(remote),
+            RoutingMode::PreferInCloud => remote.or(local),
+            RoutingMode::OnlyInCloud => remote,
         })
     }
 
@@ -128,11 +128,11 @@ impl Inner {
         let mut unfit = None;
         for local in locals {
             // A snapshot reads dozens of system files; take it only if it is needed.
-            let now = match snapshot.take() {
-                Some(now) => now,
+            let current = match snapshot.take() {
+                Some(current) => current,
                 None => self.snapshot()?,
             };
-            match self.verdict(&local, snapshot.insert(now), exact) {
+            match self.verdict(&local, snapshot.insert(current), exact) {
                 Ok(verdict) => facts.locals.push(LocalCandidate {
                     speed: speed(&RouteTarget::Local {
                         model: local.id.clone(),
@@ -163,7 +163,7 @@ impl Inner {
         let Some(name) = request.model.as_ref().filter(|_| request.provider.is_none()) else {
             return Ok(all);
         };
-        let elsewhere = remotes.iter().any(|remote| remote.model == *name);
+        let is_remote = remotes.iter().any(|remote| remote.model == *name);
         let found = ModelRef::parse(name).and_then(|reference| {
             self.resolve_local(&reference).map_err(|error| match reference {
                 ModelRef::Path { .. } => error,
@@ -178,7 +178,7 @@ impl Inner {
                 }
                 Ok(all)
             }
-            Err(_) if elsewhere => Ok(all),
+            Err(_) if is_remote => Ok(all),
             Err(error) => Err(error),
         }
     }
@@ -244,7 +244,7 @@ impl Inner {
                 price,
                 retires,
                 data_policy: self.data_policy(settings, &described)?,
-                quality: privacy::model_facts(settings.kind, &id).map_or(0.0, |known| known.quality),
+                quality: privacy::model_facts(settings.kind, &id).map_or(0.0, |facts| facts.quality),
                 speed: speed(&target),
                 model: id,
             })
@@ -269,8 +269,8 @@ impl Inner {
     }
 
     fn context_of(&self, local: &LocalModel) -> u32 {
-        let wanted = self.config.context.unwrap_or(crate::model::fit::DEFAULT_CONTEXT);
-        local.context_length.map_or(wanted, |trained| wanted.min(trained))
+        let context = self.config.context.unwrap_or(crate::model::fit::DEFAULT_CONTEXT);
+        local.context_length.map_or(context, |trained| context.min(trained))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The history part of a conversation's request: settings filled in, and turns dropped that no eligible context can hold.
+//! The history in a conversation's request: applies the settings, and drops turns that no eligible context can hold.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -28,8 +28,8 @@ pub(super) async fn truncate_history(inner: &Arc<Inner>, mut request: ChatReques
     if whole < MIN_CONTEXT_TOKENS {
         return Ok((request, 0));
     }
-    let wanted = request.clone();
-    let context = blocking(inner, move |inner| inner.largest_context(&wanted)).await?;
+    let shared = request.clone();
+    let context = blocking(inner, move |inner| inner.largest_context(&shared)).await?;
     let Some(context) = context.map(u64::from) else {
         return Ok((request, 0));
     };
@@ -55,7 +55,7 @@ pub(super) async fn truncate_history(inner: &Arc<Inner>, mut request: ChatReques
     Ok((request, u32::try_from(omitted_messages).unwrap_or(u32::MAX)))
 }
 
-/// Range of the oldest turn (a user message and its answer), if another turn follows.
+/// Returns the range of the oldest turn (a user message and its answer), if another turn follows.
 fn first_turn(messages: &[ChatMessage]) -> Option<Range<usize>> {
     let is = |role: MessageRole| move |message: &ChatMessage| message.role == role;
     let first = messages
@@ -65,7 +65,7 @@ fn first_turn(messages: &[ChatMessage]) -> Option<Range<usize>> {
     Some(first..first + 1 + next)
 }
 
-/// Conservative token count: the midpoint of the likely and the high estimate.
+/// Returns a conservative token count: the midpoint of the likely and the high estimate.
 fn conservative(tokens: TokenRange) -> u64 {
     u64::from(tokens.likely).midpoint(tokens.high.into())
 }

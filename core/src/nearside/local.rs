@@ -16,7 +16,7 @@ pub(super) struct LocalModel {
     pub(super) path: PathBuf,
     pub(super) sha256: String,
     pub(super) size_bytes: u64,
-    /// Tokens that it was trained with; unset for a file that is not installed.
+    /// The training context in tokens; unset for a file that is not installed.
     pub(super) context_length: Option<u32>,
 }
 
@@ -40,18 +40,18 @@ impl Inner {
         found.map(LocalModel::from).ok_or_else(|| not_installed(reference))
     }
 
-    /// Returns whether the model fits the memory that is free now. If `exact`, by the estimate of llama.cpp, which is
-    /// cached; else by the file size alone, because the engine asks llama.cpp before it loads in any case.
+    /// Returns whether the model fits the memory that is free now. If `exact`, uses the estimate of llama.cpp, which
+    /// is cached; else the file size alone, because the engine estimates again before it loads.
     pub(super) fn verdict(&self, local: &LocalModel, snapshot: &DeviceSnapshot, exact: bool) -> Result<FitVerdict> {
         let settings = self.engine_settings(local);
         let engines = lock(&self.engines);
-        if engines.iter().any(|(of, _)| *of == settings) {
+        if engines.iter().any(|(other, _)| *other == settings) {
             return Ok(FitVerdict::Fits);
         }
         let idle = engines.iter().filter(|(_, engine)| !engine.is_busy());
         // Idle models are freed before another is loaded.
         let freed: u64 = idle
-            .filter_map(|(of, _)| of.path.metadata().ok())
+            .filter_map(|(settings, _)| settings.path.metadata().ok())
             .map(|file| file.len())
             .sum();
         drop(engines);
@@ -91,17 +91,17 @@ impl Inner {
     /// Returns the engine of this model; starts one if there is none, and closes idle ones first.
     pub(super) fn engine(&self, local: &LocalModel) -> Result<Arc<LocalEngine>> {
         let settings = self.engine_settings(local);
-        let found = |engines: &[(LocalSettings, Arc<LocalEngine>)]| {
-            let found = engines.iter().find(|(of, _)| *of == settings);
+        let find = |engines: &[(LocalSettings, Arc<LocalEngine>)]| {
+            let found = engines.iter().find(|(other, _)| *other == settings);
             found.map(|(_, engine)| Arc::clone(engine))
         };
-        if let Some(engine) = found(&lock(&self.engines)) {
+        if let Some(engine) = find(&lock(&self.engines)) {
             return Ok(engine);
         }
         self.close_engines(|_, engine| !engine.is_busy());
         let mut engines = lock(&self.engines);
         // A concurrent request may have started it meanwhile.
-        if let Some(engine) = found(&engines) {
+        if let Some(engine) = find(&engines) {
             return Ok(engine);
         }
         let engine = Arc::new(LocalEngine::start(settings.clone())?);
@@ -112,7 +112,7 @@ impl Inner {
     /// Closes engines and waits for their threads.
     pub(super) fn close_engines(&self, which: impl Fn(&LocalSettings, &LocalEngine) -> bool) {
         let closing: Vec<_> = lock(&self.engines)
-            .extract_if(.., |(of, engine)| which(of, engine))
+            .extract_if(.., |(settings, engine)| which(settings, engine))
             .collect();
         for (_, engine) in closing {
             engine.close();

@@ -1,16 +1,17 @@
 //! The library's entry point. Connects the modules and holds no logic of its own.
 //!
-//! It brings its own tokio runtime, so it works inside another runtime, outside of any, and under Swift's and Kotlin's
-//! executors alike. Futures that it returns may be dropped at any time. Dropping the object cancels what runs.
+//! It has its own tokio runtime, so it works inside another runtime, outside of any, and under Swift's and Kotlin's
+//! executors. Futures that it returns may be dropped at any time. Dropping the object cancels active work.
 //!
 //! | file | what it wires |
 //! |---|---|
+//! | `inner` | the shared state, tasks that wait for the disk |
 //! | `local` | references, verdicts, loaded models |
 //! | `providers` | settings, credentials, connections, model lists |
 //! | `facts` | input of a routing decision |
 //! | `prepared_target` | one target of a route, ready to run |
 //! | `answer` | one answer along its route: attempts, fallbacks, cost |
-//! | `conversations`, `record`, `history` | conversations, an answer that is saved while it streams, the history of its prompt |
+//! | `conversations`, `record`, `history` | conversations; saving an answer while it streams; prompt history |
 //! | `presets` | sampling presets, the catalog |
 //! | `events` | lifecycle events of the app |
 
@@ -19,14 +20,14 @@ mod conversations;
 mod events;
 mod facts;
 mod history;
+mod inner;
 mod local;
 mod prepared_target;
 mod presets;
 mod providers;
 mod record;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::runtime::{Handle, Runtime};
@@ -36,7 +37,6 @@ use crate::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, Route, RouteRule,
 use crate::config::Config;
 use crate::device::{self, DeviceSnapshot, Host};
 use crate::engine::local::bench::{BenchOptions, BenchReport};
-use crate::engine::local::{LocalEngine, LocalSettings};
 use crate::engine::remote::Secret;
 use crate::engine::{Engine, Job};
 use crate::error::{Error, Result};
@@ -44,8 +44,10 @@ use crate::model::hub::Hub;
 use crate::model::store::Store;
 use crate::model::{self, DownloadStream, FitOptions, FitReport, InstalledModel, ModelRef};
 use crate::route::{CostRow, RouteDecision, RoutingPolicy, SpendingTotals};
-use crate::state::{Archive, Ledger, SpendingGroup, SpendingRow, State};
+use crate::state::{Ledger, SpendingGroup, SpendingRow, State};
 use crate::stream::{CancelToken, Stream, StreamSender};
+use crate::sync::lock;
+use inner::{Inner, blocking, join_result};
 
 pub use conversations::Conversations;
 pub use events::AppEvent;
@@ -65,32 +67,6 @@ pub struct Nearside {
 #[derive(Debug, Clone, Default)]
 struct Answers(Arc<Mutex<JoinSet<()>>>);
 
-#[derive(Debug)]
-struct Inner {
-    config: Config,
-    store: Store,
-    hub: Mutex<Hub>,
-    state: Arc<State>,
-    ledger: Ledger,
-    host: Arc<dyn Host>,
-    handle: Handle,
-    policy: Mutex<RoutingPolicy>,
-    /// Cancelled when the object is dropped.
-    closing: CancelToken,
-    engines: Mutex<Vec<(LocalSettings, Arc<LocalEngine>)>>,
-    provider_runtimes: Mutex<HashMap<String, providers::ProviderRuntime>>,
-    /// Recent tool calls and the target that made each: a tool loop stays on its target.
-    tool_call_targets: Mutex<Vec<(String, RouteTarget)>>,
-    /// Opened on first use.
-    archive: Mutex<Option<Arc<Archive>>>,
-    /// Active answer per conversation; its id is set once its row exists.
-    active_answers: Mutex<HashMap<u64, Option<u64>>>,
-    /// Time of the last memory warning.
-    memory_pressure_at: Mutex<Option<Instant>>,
-    /// Replaces all engines in tests.
-    scripted: Option<Arc<dyn Engine>>,
-}
-
 impl Nearside {
     /// Opens the library, creates its directory, and cleans up after an earlier kill. Opens no connection.
     ///
@@ -100,7 +76,7 @@ impl Nearside {
         Self::with_host(config, Arc::new(device::NoHost))
     }
 
-    /// Like [`Self::new`], with facts about the device from the app.
+    /// Opens the library like [`Self::new`], with facts about the device from the app.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -108,7 +84,7 @@ impl Nearside {
         Self::build(config, host, |_| None)
     }
 
-    /// Like [`Self::new`], but [`Self::chat`] plays this script and no model runs.
+    /// Opens the library like [`Self::new`], but [`Self::chat`] plays this script and no model runs.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -236,7 +212,7 @@ impl Nearside {
         self.blocking(|inner| inner.ledger.spent(SystemTime::now())).await
     }
 
-    /// Returns the spending, grouped.
+    /// Returns a spending report, grouped by `by`.
     ///
     /// # Errors
     /// `Storage`.
@@ -253,8 +229,8 @@ impl Nearside {
         stream
     }
 
-    /// Returns whether a model fits this device, before any download: fetches at most a few megabytes of its head, and
-    /// keeps them as the first bytes of the download.
+    /// Returns whether a model fits this device. Before a download it fetches only the head of the file, some megabytes,
+    /// and keeps it as the first bytes of the download.
     ///
     /// # Errors
     /// Those of the hub and of the file: `Network`, `Unauthorized`, `Corrupt`, `Unsupported`, …
@@ -272,10 +248,10 @@ impl Nearside {
         self.blocking(|inner| inner.store.list()).await
     }
 
-    /// Installs a copy of a model file.
+    /// Installs a copy of a GGUF file that is already on this device.
     ///
     /// # Errors
-    /// `Storage`, or `Corrupt` and `Unsupported` if it is not a model.
+    /// `Storage`; `Corrupt` or `Unsupported` if it is not a model.
     pub async fn import(&self, path: String) -> Result<InstalledModel> {
         self.blocking(move |inner| inner.store.import(path.as_ref())).await
     }
@@ -349,11 +325,10 @@ impl Drop for Nearside {
         self.inner.drop_engines();
         let Some(runtime) = self.runtime.take() else { return };
         let mut answers = std::mem::take(&mut *lock(&self.answers.0));
-        // Not the runtime's own drop: that blocks, and panics inside another runtime. Active answers finish their streams
-        // on a thread of their own.
+        // The runtime's own drop blocks, and panics inside another runtime: active answers end on a separate thread.
         let shut_down = move || {
-            let ended = async { while answers.join_next().await.is_some() {} };
-            let _ = runtime.block_on(async { tokio::time::timeout(SHUTDOWN_TIMEOUT, ended).await });
+            let joined = async { while answers.join_next().await.is_some() {} };
+            let _ = runtime.block_on(async { tokio::time::timeout(SHUTDOWN_TIMEOUT, joined).await });
             runtime.shutdown_background();
         };
         let _ = std::thread::Builder::new()
@@ -390,31 +365,12 @@ impl Inner {
     }
 }
 
-/// Runs work that may wait for the disk off the threads that serve connections.
-async fn blocking<T: Send + 'static>(
-    inner: &Arc<Inner>,
-    work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let shared = Arc::clone(inner);
-    join_result(inner.handle.spawn_blocking(move || work(&shared)).await)
-}
-
-/// Returns the result of a task; a panic or an abort becomes an error.
-fn join_result<T>(ended: std::result::Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
-    ended.unwrap_or_else(|cause| Err(task_error(&cause)))
-}
-
-/// Poisoning is ignored: every statement leaves the value consistent.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Creates the hub client of these settings.
 fn hub(config: &Config, token: &Secret) -> Result<Hub> {
     Hub::new(config.hub.as_deref().unwrap_or(HUGGING_FACE), Some(token.expose()))
 }
 
-/// Builds the continuation request. It asks in words, because not every provider continues an assistant message.
+/// Builds the continuation request. Adds a user message, because not every provider continues an assistant message.
 fn continuation_request(mut request: ChatRequest, said: String) -> ChatRequest {
     request.messages.push(ChatMessage::assistant(said));
     request.messages.push(ChatMessage::user(CONTINUE_PROMPT));
@@ -423,15 +379,6 @@ fn continuation_request(mut request: ChatRequest, said: String) -> ChatRequest {
         request.model = None;
     }
     request
-}
-
-fn task_error(cause: &tokio::task::JoinError) -> Error {
-    let what = if cause.is_panic() {
-        "panicked; this is a bug, please report it"
-    } else {
-        "was aborted"
-    };
-    Error::internal(format!("the task {what}"))
 }
 
 /// The default hub.

@@ -1,4 +1,4 @@
-//! Advice of the library: sampling presets of a model, and the catalog.
+//! Recommendations of the library: sampling presets of a model, and the catalog.
 
 use super::{Inner, Nearside, blocking};
 use crate::chat::{Recommended, SamplingPresetValues};
@@ -9,8 +9,7 @@ use crate::model::catalog::{CatalogEntry, catalog};
 use crate::model::gguf::Head;
 
 impl Nearside {
-    /// Sampling values of each preset for a model, named as in a request: an installed one, or a provider's own name.
-    /// Unset: the defaults for any model.
+    /// Returns the sampling values of each preset for a model, named as in a request. Unset: those for any model.
     ///
     /// # Errors
     /// `NotInstalled` for a local model that is not installed; `Corrupt`, `Storage`.
@@ -27,7 +26,7 @@ impl Nearside {
         .await
     }
 
-    /// Returns recommended models for phones, from small to large. [`Nearside::fit`] tells whether one fits this device.
+    /// Returns recommended models for phones, smallest first. [`Nearside::fit`] returns whether one fits this device.
     pub fn catalog(&self) -> Vec<CatalogEntry> {
         catalog()
     }

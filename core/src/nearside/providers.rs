@@ -1,5 +1,4 @@
-//! The providers that an app set up: their settings and model lists on disk, their credentials, connections and health
-//! in memory only.
+//! The configured providers: settings and model lists on disk; credentials, connections and health in memory only.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -7,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::inner::ProviderRuntime;
 use super::{Inner, Nearside, blocking, lock};
 use crate::chat::DataPolicy;
 use crate::engine::remote::{
@@ -15,32 +15,23 @@ use crate::engine::remote::{
 use crate::error::{Error, Result};
 use crate::route::privacy;
 
-/// A provider as it is set up and stands now. No credential is in here.
+/// A configured provider and its current state. Contains no credential.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProviderStatus {
-    /// What the app said.
+    /// Its configuration.
     pub settings: ProviderSettings,
-    /// Where it is.
+    /// Base URL in use.
     pub base_url: String,
-    /// A credential is there, or none is needed.
+    /// Whether a credential is set, or none is needed.
     pub has_key: bool,
-    /// It failed again and again just now, and is left alone for this many seconds yet. 0: it may be asked.
+    /// Remaining cooldown in seconds after repeated failures. 0: requests are allowed.
     pub resting_seconds: u64,
-    /// The model that answers where a request names none. Unset: none is known yet; fetch its list.
+    /// The model for requests that name none. Unset: unknown until its list was fetched.
     pub default_model: Option<String>,
-    /// What happens to words there, under the policy of now.
+    /// Its data policy, under the current routing policy.
     pub data_policy: DataPolicy,
-    /// How many models its list has; 0 if it was never fetched.
+    /// Number of models in its list; 0 if the list was never fetched.
     pub models: u32,
-}
-
-/// In-memory state of a provider; never persisted.
-#[derive(Debug, Default)]
-pub(super) struct ProviderRuntime {
-    pub(super) secret: Secret,
-    http: Option<(ProviderSettings, ProviderClient)>,
-    circuit: Arc<CircuitBreaker>,
-    models: Option<(Arc<Vec<RemoteModel>>, SystemTime)>,
 }
 
 impl Nearside {
@@ -48,25 +39,25 @@ impl Nearside {
     /// Makes no network request.
     ///
     /// # Errors
-    /// `InvalidRequest` for an address that cannot be or may not be; `Storage`.
+    /// `InvalidRequest` for an invalid or forbidden address; `Storage`.
     pub async fn add_provider(&self, settings: ProviderSettings) -> Result<()> {
         self.blocking(move |inner| inner.add_provider(&settings)).await
     }
 
-    /// Gives a provider its credential, for as long as this object lives. Empty: takes it away.
+    /// Sets a provider's credential; kept in memory only. Empty: removes it.
     pub fn set_key(&self, provider: &str, key: Secret) {
         self.inner.set_key(provider, key);
     }
 
-    /// Forgets a provider, its model list and its credential. What was spent there stays in the ledger.
+    /// Removes a provider, its model list and its credential. Its spending stays in the reports.
     ///
     /// # Errors
-    /// `InvalidRequest` if there is none of that name; `Storage`.
+    /// `InvalidRequest` for an unknown name; `Storage`.
     pub async fn remove_provider(&self, name: String) -> Result<()> {
         self.blocking(move |inner| inner.remove_provider(&name)).await
     }
 
-    /// The providers that are set up, by name.
+    /// Returns the configured providers, ordered by name.
     ///
     /// # Errors
     /// `Storage`.
@@ -74,10 +65,10 @@ impl Nearside {
         self.blocking(Inner::statuses).await
     }
 
-    /// Asks a provider for its models, and keeps the list.
+    /// Fetches a provider's model list and stores it.
     ///
     /// # Errors
-    /// `InvalidRequest` if there is none of that name; `Network`, `Unauthorized`, `Provider`.
+    /// `InvalidRequest` for an unknown name; `Network`, `Unauthorized`, `Provider`.
     pub async fn provider_models(&self, name: String) -> Result<Vec<RemoteModel>> {
         let inner = Arc::clone(&self.inner);
         self.on_runtime(async move {
@@ -94,11 +85,10 @@ impl Nearside {
         .await
     }
 
-    /// Begins to sign a person in at OpenRouter, so that the app needs no key of its own. `callback` is where the
-    /// browser goes afterwards.
+    /// Starts a sign-in at OpenRouter, instead of a key of the app. `callback` is the URL the browser is redirected to.
     ///
     /// # Errors
-    /// `InvalidRequest` for a provider that is not OpenRouter, or a callback that cannot be.
+    /// `InvalidRequest` for a provider that is not OpenRouter, or an invalid callback.
     pub async fn sign_in(&self, provider: String, callback: Option<String>) -> Result<SignIn> {
         self.blocking(move |inner| {
             let settings = inner.provider(&provider)?;
@@ -112,11 +102,10 @@ impl Nearside {
         .await
     }
 
-    /// Ends a sign-in with the code that the browser brought: the provider has its key from now on, and the app gets it
-    /// to keep for the next start.
+    /// Completes a sign-in with the code from the redirect: sets the provider's key, and returns it for storing.
     ///
     /// # Errors
-    /// `Unauthorized` for a code that is wrong, used or too old; `Network`.
+    /// `Unauthorized` for a code that is invalid, used or expired; `Network`.
     pub async fn finish_sign_in(&self, provider: String, sign_in: Arc<SignIn>, code: String) -> Result<Secret> {
         let key = self.on_runtime(async move { sign_in.finish(&code).await }).await?;
         self.set_key(&provider, key.clone());
@@ -133,7 +122,7 @@ impl Inner {
     pub(super) fn add_provider(&self, settings: &ProviderSettings) -> Result<()> {
         if settings.name.is_empty() || settings.name.chars().any(|c| c.is_control() || c.is_whitespace()) {
             return Err(Error::invalid_request(
-                "a provider's name is a word, such as `openrouter` or `my-server`",
+                "a provider's name must be one word, such as `openrouter` or `my-server`",
             ));
         }
         let http = ProviderClient::new(settings)?;
@@ -157,7 +146,7 @@ impl Inner {
     pub(super) fn set_key(&self, name: &str, secret: Secret) {
         self.with_provider(name, |runtime| {
             runtime.secret = secret;
-            // A new key may be what was missing.
+            // The failures may have been due to the key.
             runtime.circuit.record_success();
         });
     }
@@ -205,10 +194,10 @@ impl Inner {
         self.with_provider(name, |runtime| Arc::clone(&runtime.circuit))
     }
 
-    /// The client of a provider; its connections stay warm from one request to the next.
+    /// Returns the client of a provider, which keeps its connections open between requests.
     pub(super) fn http(&self, settings: &ProviderSettings) -> Result<ProviderClient> {
-        let held = self.with_provider(&settings.name, |runtime| runtime.http.clone());
-        if let Some((_, http)) = held.filter(|(of, _)| of == settings) {
+        let cached = self.with_provider(&settings.name, |runtime| runtime.http.clone());
+        if let Some((_, http)) = cached.filter(|(other, _)| other == settings) {
             return Ok(http);
         }
         let http = ProviderClient::new(settings)?;
@@ -218,7 +207,7 @@ impl Inner {
         Ok(http)
     }
 
-    /// A provider's model list as it was last fetched; empty if it never was.
+    /// Returns a provider's model list as last fetched; empty if it never was.
     pub(super) fn models_of(&self, name: &str) -> Result<Arc<Vec<RemoteModel>>> {
         if let Some((models, _)) = self.with_provider(name, |runtime| runtime.models.clone()) {
             return Ok(models);
@@ -231,7 +220,7 @@ impl Inner {
         Ok(models)
     }
 
-    /// Whether a model list was never fetched, or is over a day old.
+    /// Returns whether a model list was never fetched, or is over a day old.
     pub(super) fn is_stale(&self, name: &str, now: SystemTime) -> Result<bool> {
         self.models_of(name)?;
         let fetched = self.with_provider(name, |runtime| runtime.models.as_ref().map(|(_, fetched)| *fetched));
@@ -239,7 +228,7 @@ impl Inner {
         Ok(age.is_none_or(|age| age > LIST_MAX_AGE))
     }
 
-    /// What is known of a model: from the provider's list, and where that is silent from the dated table.
+    /// Returns the facts about a model: from the provider's list, else from the dated table.
     pub(super) fn model_of(&self, settings: &ProviderSettings, models: &[RemoteModel], id: &str) -> RemoteModel {
         let listed = models.iter().find(|model| model.id == id).cloned();
         let mut model = listed.unwrap_or_else(|| RemoteModel {
@@ -248,10 +237,10 @@ impl Inner {
             proxied: settings.kind == ProviderKind::Ollama && id.ends_with("-cloud"),
             ..RemoteModel::default()
         });
-        if let Some(known) = privacy::model_facts(settings.kind, id) {
-            model.context = model.context.or(known.context);
-            model.abilities = model.abilities.or(known.abilities);
-            model.price = model.price.or_else(|| known.price.clone());
+        if let Some(facts) = privacy::model_facts(settings.kind, id) {
+            model.context = model.context.or(facts.context);
+            model.abilities = model.abilities.or(facts.abilities);
+            model.price = model.price.or_else(|| facts.price.clone());
         }
         if remote::is_own_server(settings) && !model.proxied {
             model.price.get_or_insert_with(Default::default);
@@ -259,7 +248,7 @@ impl Inner {
         model
     }
 
-    /// What happens to words at this model of this provider, under the policy of now.
+    /// Returns the data policy of this model of this provider, under the current routing policy.
     pub(super) fn data_policy(&self, settings: &ProviderSettings, model: &RemoteModel) -> Result<DataPolicy> {
         if settings.kind == ProviderKind::OpenRouter && settings.data_policy.is_none() {
             return Ok(self.upstreams(settings)?.1);
@@ -267,7 +256,7 @@ impl Inner {
         Ok(privacy::terms(settings, model))
     }
 
-    /// For a provider that passes requests on: who may run them under the policy of now, and the terms that gives.
+    /// Returns the upstreams that the current routing policy allows for an aggregator, and the resulting data policy.
     pub(super) fn upstreams(&self, settings: &ProviderSettings) -> Result<(remote::Upstreams, DataPolicy)> {
         if settings.kind != ProviderKind::OpenRouter {
             return Ok((remote::Upstreams::default(), DataPolicy::unknown()));
@@ -277,12 +266,12 @@ impl Inner {
     }
 }
 
-/// Fetches a provider's model list, and what else it publishes that decisions need, and keeps them.
+/// Fetches and stores a provider's model list, and an aggregator's list of upstreams.
 pub(super) async fn refresh(inner: &Arc<Inner>, name: &str) -> Result<Arc<Vec<RemoteModel>>> {
-    let of = name.to_owned();
+    let name = name.to_owned();
     let (settings, http, secret, today) = blocking(inner, move |inner| {
-        let settings = inner.provider(&of)?;
-        let (http, secret) = (inner.http(&settings)?, inner.secret(&of));
+        let settings = inner.provider(&name)?;
+        let (http, secret) = (inner.http(&settings)?, inner.secret(&name));
         Ok((settings, http, secret, inner.state.day(SystemTime::now())?))
     })
     .await?;
@@ -306,28 +295,25 @@ pub(super) async fn refresh(inner: &Arc<Inner>, name: &str) -> Result<Arc<Vec<Re
     .await
 }
 
-/// The model that answers where a request names none.
+/// Returns the model for requests that name none.
 pub(super) fn default_model(settings: &ProviderSettings, models: &[RemoteModel]) -> Option<String> {
     let own = settings.model.clone();
-    // A list says more than the dated table: what is not in it is not offered.
+    // The list takes precedence over the dated table: other models are not offered.
     let listed = |id: &&str| models.is_empty() || models.iter().any(|model| model.id == *id);
     let usual = || privacy::default_model(settings.kind).filter(listed).map(str::to_owned);
     let quality =
-        |model: &RemoteModel| privacy::model_facts(settings.kind, &model.id).map_or(0.0, |known| known.quality);
+        |model: &RemoteModel| privacy::model_facts(settings.kind, &model.id).map_or(0.0, |facts| facts.quality);
     let best = || {
-        let best = models
-            .iter()
-            .rev()
-            .max_by(|one, other| quality(one).total_cmp(&quality(other)));
+        let best = models.iter().rev().max_by(|a, b| quality(a).total_cmp(&quality(b)));
         best.map(|model| model.id.clone())
     };
     own.or_else(usual).or_else(best)
 }
 
 fn unknown_provider(name: &str) -> Error {
-    Error::invalid_request(format!("no provider is set up as `{name}`; add it first"))
+    Error::invalid_request(format!("no provider is configured as `{name}`; add it first"))
 }
 
-/// A model list holds for a day: prices and ends of service are dated to the day.
+/// A model list is valid for a day, because prices and shutdowns are dated to the day.
 const LIST_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 const UPSTREAMS: &str = "openrouter providers";

@@ -1,7 +1,7 @@
 //! Runs an answer inside a conversation, and saves it while it streams.
 //!
 //! ```text
-//! turn ──► its place in the tree ──► request with the history ──► Inner::dispatch ──► chunks ──► the app
+//! turn ──► a row in the tree ──► request with the history ──► Inner::dispatch ──► chunks ──► the app
 //!                                                                                    └──► saved every 300 ms
 //! ```
 //!
@@ -15,13 +15,13 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 use super::history::{apply_defaults, truncate_history};
-use super::{Inner, blocking, lock};
+use super::{Inner, blocking, join_result, lock};
 use crate::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, ContentPart, MessageState, StoredCitation};
 use crate::error::{Error, Result};
 use crate::state::{AnswerDraft, AnswerOutcome, Archive, Turn};
 use crate::stream::{Stream, StreamSender};
 
-/// Answers a turn of a conversation; says the last word whatever happens.
+/// Answers a turn of a conversation. Always finishes the sender, with `Done` or an error.
 pub(super) async fn answer(
     inner: Arc<Inner>,
     archive: Arc<Archive>,
@@ -36,12 +36,12 @@ pub(super) async fn answer(
         Err(error) => return sink.finish(Err(error)),
     };
     let (request, recorder) = match prepare(&inner, &archive, conversation, turn, request, &guard).await {
-        Ok(ready) => ready,
+        Ok(prepared) => prepared,
         Err(error) => return sink.finish(Err(error)),
     };
     let request = match request {
         Ok(request) => request,
-        Err(error) => return failed(error, recorder, sink, guard).await,
+        Err(error) => return finish_failed(error, recorder, sink, guard).await,
     };
     let (stream, inner_sink) = Stream::new();
     tokio::join!(
@@ -50,8 +50,8 @@ pub(super) async fn answer(
     );
 }
 
-/// Gives the answer its place, and makes the request whole. A request that cannot be asked is refused before anything
-/// is written down; what fails after that is an answer that failed.
+/// Stores the turn and completes the request. An invalid request is rejected before anything is stored; a later error
+/// is stored as that of the answer.
 async fn prepare(
     inner: &Arc<Inner>,
     archive: &Arc<Archive>,
@@ -64,16 +64,16 @@ async fn prepare(
     sample.messages = vec![ChatMessage::user("…")];
     sample.check()?;
     let resumed = matches!(turn, Turn::Resume);
-    let file = Arc::clone(archive);
-    let asking = blocking(inner, move |_| file.begin(conversation, &turn)).await?;
-    guard.set_answer(asking.answer);
-    let said = asking.progress.text.clone();
-    apply_defaults(&mut request, &asking.settings, asking.history);
-    if resumed && !said.trim().is_empty() {
-        request.messages.push(ChatMessage::assistant(said));
+    let shared = Arc::clone(archive);
+    let pending = blocking(inner, move |_| shared.begin(conversation, &turn)).await?;
+    guard.set_answer(pending.answer);
+    let partial = pending.progress.text.clone();
+    apply_defaults(&mut request, &pending.settings, pending.history);
+    if resumed && !partial.trim().is_empty() {
+        request.messages.push(ChatMessage::assistant(partial));
         request.messages.push(ChatMessage::user(super::CONTINUE_PROMPT));
     }
-    let mut recorder = Recorder::new(Arc::clone(archive), asking.answer, asking.progress);
+    let mut recorder = Recorder::new(Arc::clone(archive), pending.answer, pending.progress);
     let request = truncate_history(inner, request)
         .await
         .map(|(request, omitted_messages)| {
@@ -115,15 +115,15 @@ async fn forward_and_record(
         };
         for chunk in batch {
             if let Chunk::Done { summary } = &chunk {
-                let told = AnswerOutcome {
+                let outcome = AnswerOutcome {
                     receipt: summary.receipt.clone(),
                     usage: summary.usage,
                     timings: summary.timings,
                 };
                 let state = MessageState::Done { stop: summary.stop };
-                let kept = recorder.finish(state, Some(told)).await;
+                let saved = recorder.finish_answer(state, Some(outcome)).await;
                 drop(guard);
-                return sink.finish(kept.map(|()| chunk));
+                return sink.finish(saved.map(|()| chunk));
             }
             recorder.add(&chunk);
             if cancelled {
@@ -141,31 +141,31 @@ async fn forward_and_record(
             }
         }
     };
-    failed(error, recorder, sink, guard).await;
+    finish_failed(error, recorder, sink, guard).await;
 }
 
 /// Saves the partial answer as failed, then sends the error.
-async fn failed(error: Error, recorder: Recorder, sink: StreamSender<Chunk>, guard: ActiveAnswerGuard) {
+async fn finish_failed(error: Error, recorder: Recorder, sink: StreamSender<Chunk>, guard: ActiveAnswerGuard) {
     let state = MessageState::Failed {
         error: error.to_string(),
     };
-    if let Err(error) = recorder.finish(state, None).await {
-        tracing::warn!(kind = ?error.kind(), "how an answer ended could not be written down");
+    if let Err(error) = recorder.finish_answer(state, None).await {
+        tracing::warn!(kind = ?error.kind(), "the end of an answer could not be saved");
     }
     // Release the guard before finishing, so that the consumer can start the next turn at once.
     drop(guard);
     sink.finish(Err(error));
 }
 
-/// What came so far, and when it was last written down.
+/// The answer so far, and its saves.
 struct Recorder {
     archive: Arc<Archive>,
     answer: u64,
     progress: AnswerDraft,
-    /// When what is new must be on its way to the disk; unset where nothing is new.
+    /// When new content must be saved; unset if there is none.
     due: Option<Instant>,
     saving: Option<JoinHandle<()>>,
-    /// When it began to think, and how long it had thought before.
+    /// Start of the current reasoning, and the milliseconds of earlier reasoning.
     thinking: Option<(Instant, u64)>,
 }
 
@@ -186,15 +186,15 @@ impl Recorder {
         match chunk {
             Chunk::Started { .. } | Chunk::Done { .. } => return,
             Chunk::Reasoning { text } => {
-                let (since, before) = *self
+                let (start, earlier_ms) = *self
                     .thinking
                     .get_or_insert_with(|| (Instant::now(), progress.reasoning_ms));
                 progress.reasoning.push_str(text);
-                progress.reasoning_ms = before + u64::try_from(since.elapsed().as_millis()).unwrap_or_default();
+                progress.reasoning_ms = earlier_ms + u64::try_from(start.elapsed().as_millis()).unwrap_or_default();
             }
             Chunk::Text { text } => {
-                if let Some((since, before)) = self.thinking.take() {
-                    progress.reasoning_ms = before + u64::try_from(since.elapsed().as_millis()).unwrap_or_default();
+                if let Some((start, earlier_ms)) = self.thinking.take() {
+                    progress.reasoning_ms = earlier_ms + u64::try_from(start.elapsed().as_millis()).unwrap_or_default();
                 }
                 progress.text.push_str(text);
             }
@@ -208,10 +208,10 @@ impl Recorder {
                 title: title.clone(),
             }),
         }
-        self.due.get_or_insert_with(|| Instant::now() + SAVE_EVERY);
+        self.due.get_or_insert_with(|| Instant::now() + SAVE_INTERVAL);
     }
 
-    /// Returns when something is to be saved.
+    /// Waits until new content must be saved.
     async fn due(&self) {
         match self.due {
             Some(due) => tokio::time::sleep_until(due.into()).await,
@@ -219,35 +219,32 @@ impl Recorder {
         }
     }
 
-    /// Saves, and waits for nothing: while a save is under way the next one waits its turn.
+    /// Saves in the background. If a save is still running, the next one is postponed.
     fn save(&mut self) {
         if self.saving.as_ref().is_some_and(|saving| !saving.is_finished()) {
-            self.due = Some(Instant::now() + SAVE_EVERY / 4);
+            self.due = Some(Instant::now() + SAVE_INTERVAL / 4);
             return;
         }
         self.due = None;
         let (archive, answer, progress) = (Arc::clone(&self.archive), self.answer, self.progress.clone());
         self.saving = Some(tokio::task::spawn_blocking(move || {
             if let Err(error) = archive.save(answer, &progress) {
-                tracing::warn!(kind = ?error.kind(), "an answer under way could not be written down");
+                tracing::warn!(kind = ?error.kind(), "an active answer could not be saved");
             }
         }));
     }
 
-    /// Writes all of it down, and how it ended.
-    async fn finish(mut self, state: MessageState, told: Option<AnswerOutcome>) -> Result<()> {
-        // A save that is still under way must not come after this.
+    /// Saves the complete answer and its end.
+    async fn finish_answer(mut self, state: MessageState, outcome: Option<AnswerOutcome>) -> Result<()> {
+        // A save that is still running must not come after this.
         if let Some(saving) = self.saving.take() {
             let _ = saving.await;
         }
-        let Self {
-            archive,
-            answer,
-            progress,
-            ..
-        } = self;
-        let finish = move || archive.finish_answer(answer, &progress, &state, told.as_ref());
-        super::join_result(tokio::task::spawn_blocking(finish).await)
+        let finish = move || {
+            self.archive
+                .finish_answer(self.answer, &self.progress, &state, outcome.as_ref())
+        };
+        join_result(tokio::task::spawn_blocking(finish).await)
     }
 }
 
@@ -261,10 +258,10 @@ impl ActiveAnswerGuard {
     fn acquire(inner: &Arc<Inner>, conversation: u64) -> Result<Self> {
         match lock(&inner.active_answers).entry(conversation) {
             Entry::Occupied(_) => Err(Error::busy(
-                "an answer is being written in this conversation; wait for its end or cancel it",
+                "this conversation has an active answer; wait until it ends, or cancel it",
             )),
-            Entry::Vacant(place) => {
-                place.insert(None);
+            Entry::Vacant(entry) => {
+                entry.insert(None);
                 Ok(Self {
                     inner: Arc::clone(inner),
                     conversation,
@@ -284,5 +281,5 @@ impl Drop for ActiveAnswerGuard {
     }
 }
 
-/// A kill loses what came since the last save, and at most a second.
-const SAVE_EVERY: Duration = Duration::from_millis(300);
+/// Interval of saves. A kill loses the content since the last one, at most a second.
+const SAVE_INTERVAL: Duration = Duration::from_millis(300);

@@ -21,7 +21,7 @@ mod text;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
@@ -31,6 +31,7 @@ pub use settings::LocalSettings;
 use super::{Engine, Job};
 use crate::error::{Error, Result};
 use crate::stream::CancelToken;
+use crate::sync::lock;
 use bench::{BenchOptions, BenchReport};
 use load::LoadedModel;
 
@@ -165,11 +166,6 @@ fn run_worker(settings: &LocalSettings, work: &Receiver<EngineCommand>, active_j
 
 fn remove_job(active_jobs: &Mutex<Vec<CancelToken>>, cancel: &CancelToken) {
     lock(active_jobs).retain(|other| !other.same_as(cancel));
-}
-
-/// Locks the mutex. Ignores poisoning, because every statement leaves the list consistent.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn queue_full() -> Error {

@@ -3,8 +3,10 @@
 //! Three consecutive failures open the circuit for 30 seconds; each further failure doubles the cooldown, up to five
 //! minutes. The first request after the cooldown is the trial: its result closes the circuit or opens it again.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
+
+use crate::sync::lock;
 
 /// CircuitBreaker state of one provider, shared by all requests to it.
 #[derive(Debug, Default)]
@@ -21,26 +23,22 @@ struct CircuitState {
 impl CircuitBreaker {
     /// Returns the remaining cooldown; `None` if requests are allowed.
     pub fn remaining_cooldown(&self, now: Instant) -> Option<Duration> {
-        let until = self.lock().until?;
+        let until = lock(&self.state).until?;
         until.checked_duration_since(now).filter(|left| !left.is_zero())
     }
 
     /// Records a response, including one that rejects the request as invalid.
     pub fn record_success(&self) {
-        *self.lock() = CircuitState::default();
+        *lock(&self.state) = CircuitState::default();
     }
 
     /// Records a failure that is likely to affect other requests too.
     pub fn record_failure(&self, now: Instant) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.failures = state.failures.saturating_add(1);
         if let Some(excess) = state.failures.checked_sub(FAILURE_THRESHOLD) {
             state.until = Some(now + (COOLDOWN * 2_u32.pow(excess.min(4))).min(MAX_COOLDOWN));
         }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, CircuitState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

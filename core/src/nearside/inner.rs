@@ -1,0 +1,76 @@
+//! The state that the library object shares with its answers and downloads, and its tasks that wait for the disk.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Instant, SystemTime};
+
+use tokio::runtime::Handle;
+
+use crate::chat::RouteTarget;
+use crate::config::Config;
+use crate::device::Host;
+use crate::engine::Engine;
+use crate::engine::local::{LocalEngine, LocalSettings};
+use crate::engine::remote::{CircuitBreaker, ProviderClient, ProviderSettings, RemoteModel, Secret};
+use crate::error::{Error, Result};
+use crate::model::hub::Hub;
+use crate::model::store::Store;
+use crate::route::RoutingPolicy;
+use crate::state::{Archive, Ledger, State};
+use crate::stream::CancelToken;
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) config: Config,
+    pub(super) store: Store,
+    pub(super) hub: Mutex<Hub>,
+    pub(super) state: Arc<State>,
+    pub(super) ledger: Ledger,
+    pub(super) host: Arc<dyn Host>,
+    pub(super) handle: Handle,
+    pub(super) policy: Mutex<RoutingPolicy>,
+    /// Cancelled when the object is dropped.
+    pub(super) closing: CancelToken,
+    pub(super) engines: Mutex<Vec<(LocalSettings, Arc<LocalEngine>)>>,
+    pub(super) provider_runtimes: Mutex<HashMap<String, ProviderRuntime>>,
+    /// Recent tool calls and the target that made each: a tool loop stays on its target.
+    pub(super) tool_call_targets: Mutex<Vec<(String, RouteTarget)>>,
+    /// Opened on first use.
+    pub(super) archive: Mutex<Option<Arc<Archive>>>,
+    /// Active answer per conversation; its id is set once its row exists.
+    pub(super) active_answers: Mutex<HashMap<u64, Option<u64>>>,
+    /// Time of the last memory warning.
+    pub(super) memory_pressure_at: Mutex<Option<Instant>>,
+    /// Replaces all engines in tests.
+    pub(super) scripted: Option<Arc<dyn Engine>>,
+}
+
+/// In-memory state of a provider; never persisted.
+#[derive(Debug, Default)]
+pub(super) struct ProviderRuntime {
+    pub(super) secret: Secret,
+    pub(super) http: Option<(ProviderSettings, ProviderClient)>,
+    pub(super) circuit: Arc<CircuitBreaker>,
+    /// The model list, and when it was fetched.
+    pub(super) models: Option<(Arc<Vec<RemoteModel>>, SystemTime)>,
+}
+
+/// Runs work that may wait for the disk off the threads that serve connections.
+pub(super) async fn blocking<T: Send + 'static>(
+    inner: &Arc<Inner>,
+    work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let shared = Arc::clone(inner);
+    join_result(inner.handle.spawn_blocking(move || work(&shared)).await)
+}
+
+/// Returns the result of a task; a panic or an abort becomes an error.
+pub(super) fn join_result<T>(joined: std::result::Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
+    joined.unwrap_or_else(|cause| {
+        let what = match cause.is_panic() {
+            true => "panicked; this is a bug, please report it",
+            false => "was aborted",
+        };
+        Err(Error::internal(format!("the task {what}")))
+    })
+}
