@@ -101,7 +101,7 @@ fn killed_a_hundred_times_the_ledger_has_every_finished_answer_and_keeps_every_c
     let directory = folder.path();
     let begun = Instant::now();
     let next_run = AtomicU64::new(0);
-    let ledger = Ledger::new(Arc::new(State::open(directory).expect("a state")));
+    let ledger = Ledger::new(Arc::new(State::open_in(directory).expect("a state")));
     let one_after_another = |slot: u64| {
         let mut noise = tiny_models::noise(slot + 1);
         let mut runs = vec![];

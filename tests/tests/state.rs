@@ -45,7 +45,7 @@ fn november(day: u64, hour: u64) -> SystemTime {
 
 fn fresh() -> (tempfile::TempDir, Arc<State>) {
     let folder = tempfile::tempdir().expect("a folder");
-    let state = State::open(folder.path()).expect("a state");
+    let state = State::open_in(folder.path()).expect("a state");
     (folder, Arc::new(state))
 }
 
@@ -94,7 +94,7 @@ fn what_was_kept_is_there_after_the_file_was_closed() {
     state.remember_need("smol 4096 f16", u64::MAX >> 1).expect("saved");
     drop(state);
 
-    let state = State::open(folder.path()).expect("opened again");
+    let state = State::open_in(folder.path()).expect("opened again");
     assert_eq!(state.providers().expect("read"), [settings("groq")]);
     assert_eq!(state.models("groq").expect("read"), Some((models, november(3, 4))));
     assert_eq!(state.policy().expect("read"), Some(policy));
@@ -317,7 +317,7 @@ fn eight_that_open_a_new_file_at_once_all_get_it_and_never_share_the_last_cent()
             .map(|_| {
                 scope.spawn(|| {
                     // A separate connection, as in another process.
-                    let ledger = Ledger::new(Arc::new(State::open(folder.path()).expect("opened")));
+                    let ledger = Ledger::new(Arc::new(State::open_in(folder.path()).expect("opened")));
                     let target = remote("groq");
                     let once = || ledger.reserve(&reservation(&target, 0.01, caps, november(1, 0)));
                     (0..5).filter(|_| once().is_ok()).count()
@@ -335,18 +335,18 @@ fn a_file_that_is_damaged_or_newer_is_left_as_it_is_and_the_error_says_what_to_d
     let path = folder.path().join("state.db");
     let noise: Vec<u8> = nearside_tests::tiny_models::noise(3).take(20_000).collect();
     fs::write(&path, &noise).expect("written");
-    let refused = State::open(folder.path()).expect_err("damaged");
+    let refused = State::open_in(folder.path()).expect_err("damaged");
     assert_eq!(refused.kind(), ErrorKind::Storage);
     assert!(refused.to_string().contains("is damaged"), "{refused}");
     assert_eq!(fs::read(&path).expect("there"), noise);
 
     fs::remove_file(&path).expect("removed");
-    drop(State::open(folder.path()).expect("anew"));
+    drop(State::open_in(folder.path()).expect("anew"));
     let mut newer = fs::read(&path).expect("there");
     // SQLite stores the user version in four bytes at offset 60.
     newer[60..64].copy_from_slice(&1000_u32.to_be_bytes());
     fs::write(&path, &newer).expect("written");
-    let refused = State::open(folder.path()).expect_err("newer");
+    let refused = State::open_in(folder.path()).expect_err("newer");
     assert_eq!(refused.kind(), ErrorKind::Storage);
     assert!(refused.to_string().contains("newer version"), "{refused}");
     assert_eq!(fs::read(&path).expect("there"), newer);
@@ -371,7 +371,7 @@ fn a_page_that_went_bad_is_an_error_where_it_is_read_and_nothing_is_written_over
     let whole = bytes.len();
     bytes[8_192..].fill(0xff);
     fs::write(&path, &bytes).expect("written");
-    let state = Arc::new(State::open(folder.path()).expect("its first pages are sound"));
+    let state = Arc::new(State::open_in(folder.path()).expect("its first pages are sound"));
     let refused = Ledger::new(Arc::clone(&state))
         .spent(november(1, 0))
         .expect_err("damaged");

@@ -103,7 +103,7 @@ impl Nearside {
     ) -> Result<Self> {
         // Before the runtime: an early return inside another runtime must not have to drop this one.
         let store = Store::open(config.directory.as_ref())?;
-        let state = Arc::new(State::open(config.directory.as_ref())?);
+        let state = Arc::new(State::open_in(config.directory.as_ref())?);
         let policy = state.policy()?.unwrap_or_default();
         let hub = Mutex::new(hub(&config, &Secret::default())?);
         let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -46,7 +46,7 @@ impl State {
     /// # Errors
     /// `Storage` if the file cannot be opened, is damaged, or was written by a newer version of the library: it is left
     /// unchanged. `Busy` if another process writes to it for longer than five seconds.
-    pub fn open(directory: &Path) -> Result<Self> {
+    pub fn open_in(directory: &Path) -> Result<Self> {
         Database::open_or_create(directory, &SCHEMA).map(Self)
     }
 

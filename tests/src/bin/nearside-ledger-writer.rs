@@ -51,7 +51,7 @@ fn main() -> ExitCode {
 }
 
 fn write_ledger(arguments: &LedgerWriterArgs) -> Result<(), Error> {
-    let ledger = Ledger::new(Arc::new(State::open(&arguments.directory)?));
+    let ledger = Ledger::new(Arc::new(State::open_in(&arguments.directory)?));
     let target = RouteTarget::Remote {
         provider: "recorded".to_owned(),
         model: "m".to_owned(),
