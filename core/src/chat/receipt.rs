@@ -47,8 +47,7 @@ pub enum CostSource {
     Provider,
     /// Token counts of the provider, times its price.
     Computed,
-    /// Token counts estimated from the text length, times the price: the answer ended before the provider reported
-    /// usage.
+    /// Token counts estimated from the text length, times the price: the provider reported no usage.
     Estimated,
     /// The price is unknown; the cost is 0 and has no meaning.
     Unknown,
