@@ -63,7 +63,7 @@ extension Scenarios {
             let nearside = try await library(provider, policy: openPolicy.with { $0.consent = .ask })
             let unasked = await failure { _ = try await nearside.chat(tides()).all() }
             #expect(unasked.kind == .blocked)
-            #expect(unasked.text.contains("ask the user"))
+            #expect(unasked.text.contains("set `consent` to the target"))
 
             guard case .needsConsent(let question) = try await nearside.route(tides()) else {
                 Issue.record("no consent is requested")

@@ -75,7 +75,7 @@ class RouteTest {
         val provider = Provider("fireworks")
         nearside(provider, policy = openPolicy.copy(consent = ConsentPolicy.ASK)).use { nearside ->
             val unasked = assertFailsWith<NearsideException.Blocked> { nearside.chat(tides()).toList() }
-            assertContains(unasked.message.orEmpty(), "ask the user")
+            assertContains(unasked.message.orEmpty(), "set `consent` to the target")
 
             val question = assertIs<RouteDecision.NeedsConsent>(nearside.route(tides())).question
             assertEquals(provider.target, question.target)
