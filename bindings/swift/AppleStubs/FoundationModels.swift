@@ -1,12 +1,12 @@
 // See Darwin.swift. Names of Apple's module that an app may use beside NearsideKit's.
 
-public protocol ToolDefinition<Arguments, OutputFormat>: Sendable {
+public protocol Tool<Arguments, Output>: Sendable {
     associatedtype Arguments
-    associatedtype OutputFormat
+    associatedtype Output
 
     var name: String { get }
     var description: String { get }
-    func call(arguments: Arguments) async throws -> OutputFormat
+    func call(arguments: Arguments) async throws -> Output
 }
 
 public struct Prompt: Sendable {
@@ -36,7 +36,7 @@ public final class LanguageModelSession: Sendable {
 
     public let transcript = Transcript()
 
-    public init(tools: [any ToolDefinition] = [], instructions: Instructions? = nil) {}
+    public init(tools: [any Tool] = [], instructions: Instructions? = nil) {}
 
     public func respond(
         to prompt: Prompt, options: GenerationOptions = GenerationOptions()

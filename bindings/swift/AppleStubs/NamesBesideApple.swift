@@ -1,5 +1,5 @@
-// An app that uses NearsideKit beside Apple's FoundationModels and Network. It compiles only while no name of NearsideKit
-// is ambiguous beside theirs, and while the module's types can be qualified: scripts/bindings.sh apple-swift.
+// An app that uses NearsideKit beside Apple's FoundationModels and Network. It compiles only while no name of
+// NearsideKit is ambiguous beside theirs, and while the module's types can be qualified: scripts/bindings.sh apple-swift.
 
 import Foundation
 import FoundationModels

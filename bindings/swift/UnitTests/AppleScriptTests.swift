@@ -54,7 +54,10 @@ import Testing
     @Test func whatCannotBeDoneIsSaidWithARemedy() throws {
         let unknown = try runAppleScript("--bogus")
         #expect(unknown.code == 1)
-        #expect(unknown.errors == ["error: unknown option `--bogus`", "help: the options are --testing, --symbols and --plan"])
+        #expect(
+            unknown.errors == [
+                "error: unknown option `--bogus`", "help: the options are --testing, --symbols and --plan",
+            ])
         #if os(Linux)
             let here = try runAppleScript()
             #expect(here.code == 1)

@@ -9,7 +9,7 @@ import Testing
         let chats = try nearside.conversations()
         let id = try await chats.create().id
         let request = ChatRequest(messages: [.user("Which stone?")])
-        guard case .go(let route) = try await chats.route(id, request) else {
+        guard case .route(let route) = try await chats.route(id, request) else {
             Issue.record("no target would answer")
             return
         }

@@ -33,7 +33,7 @@ import Testing
             }
             return last
         }
-        guard case .done(.cancelled, _, _, _) = try await stop.value else {
+        guard case .done(let summary) = try await stop.value, summary.stop == .cancelled else {
             Issue.record("it did not end as cancelled")
             return
         }
@@ -45,12 +45,12 @@ import Testing
         let chunks = try await nearside.chat(request).all()
 
         #expect(chunks.text == "Because of the moon.")
-        guard case .done(.end, let usage, _, let receipt) = chunks.last else {
+        guard case .done(let summary) = chunks.last, summary.stop == .end else {
             Issue.record("it did not end")
             return
         }
-        #expect(usage.completionTokens == 4)
-        #expect(receipt.target == .remote(provider: "recorded", model: "recorded"))
+        #expect(summary.usage.completionTokens == 4)
+        #expect(summary.receipt.target == .remote(provider: "recorded", model: "recorded"))
         let sent = try #require(provider.requests.last)
         #expect(sent.method == "POST" && sent.path == "/v1/chat/completions")
         #expect(sent.body.contains("Why tides?"))

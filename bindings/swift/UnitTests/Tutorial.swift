@@ -22,7 +22,7 @@ func firstAnswer(view: TutorialView) async throws {
         case .started(let route): view.target = route.target
         case .reasoning(let text): view.thoughts += text
         case .text(let text): view.answer += text
-        case .done(_, _, _, let receipt): view.receipt = receipt  // target, reason, cost, data policy
+        case .done(let summary): view.receipt = summary.receipt  // target, reason, cost, data policy
         default: break
         }
     }
@@ -76,7 +76,7 @@ enum Tutorial {
             switch chunk {
             case .reasoning(let text): thoughts += text
             case .text(let text): answer += text
-            case .done(_, _, let timings, _): speed = timings.tokensPerSecond
+            case .done(let summary): speed = summary.timings.tokensPerSecond
             default: break
             }
         }
@@ -112,11 +112,11 @@ enum Tutorial {
         try await nearside.addProvider(settings: ProviderSettings(name: "openrouter", kind: .openRouter))
         try nearside.setKey(provider: "openrouter", key: key)
         switch try await nearside.route(request) {
-        case .go: break
-        case .ask(let question):
+        case .route: break
+        case .needsConsent(let question):
             guard await agrees(to: question.text) else { return nil }
             request.consent = question.target
-        case .nowhere(_, _, let detail, _): throw NearsideError.Blocked(message: detail)
+        case .noRoute(_, _, let detail, _): throw NearsideError.Blocked(message: detail)
         }
         return request
     }

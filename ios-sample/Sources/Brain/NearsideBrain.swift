@@ -90,12 +90,12 @@ actor NearsideBrain: Brain {
     func decide(_ request: AnswerRequest, in chat: ChatID) async throws -> AnswerDecision {
         await unlocked.value
         switch try await conversations.route(chat, request.chatRequest) {
-        case .go(let route): return .route(AnswerTarget(route.target), reason: route.reason)
-        case .ask(let question):
+        case .route(let route): return .route(AnswerTarget(route.target), reason: route.reason)
+        case .needsConsent(let question):
             let (target, policy) = (AnswerTarget(question.target), DataPolicyInfo(question.dataPolicy))
             return .needsConsent(
                 ConsentPrompt(target: target, reason: question.reason, dataPolicy: policy, cost: question.costUsd))
-        case .nowhere(_, _, let detail, _): return .noRoute(detail)
+        case .noRoute(_, _, let detail, _): return .noRoute(detail)
         }
     }
 
@@ -273,7 +273,8 @@ actor NearsideBrain: Brain {
 
 /// Maps a stream of the library to the app's elements.
 private func pullStream<Source: BatchStream, Item: Sendable>(
-    _ start: @escaping @Sendable () throws -> BatchSequence<Source>, _ convert: @escaping @Sendable (Source.Element) -> Item?
+    _ start: @escaping @Sendable () throws -> BatchSequence<Source>,
+    _ convert: @escaping @Sendable (Source.Element) -> Item?
 ) -> PullStream<Item> {
     PullStream {
         var iterator: BatchSequence<Source>.Iterator?
@@ -346,8 +347,9 @@ extension AnswerChunk {
         case .text(let text): self = .text(text)
         case .citation(let url, let title): self = .citation(Citation(url: url, title: title))
         case .toolCall: return nil
-        case .done(let stop, let usage, let timings, let receipt):
-            self = .finished(MessageStatus(stop), AnswerReceipt(receipt, usage, timings))
+        case .done(let summary):
+            self = .finished(
+                MessageStatus(summary.stop), AnswerReceipt(summary.receipt, summary.usage, summary.timings))
         }
     }
 }
@@ -425,7 +427,7 @@ extension ModelEntry {
 extension DownloadStep {
     fileprivate init(_ event: DownloadEvent, catalog: [CatalogEntry]) {
         switch event {
-        case .resolved(let name, _, let bytes, _): self = .resolved(name: name, bytes: bytes)
+        case .resolved(let file): self = .resolved(name: file.name, bytes: file.sizeBytes)
         case .progress(let done, let total, let rate): self = .progress(done: done, total: total, bytesPerSecond: rate)
         case .verifying: self = .verifying
         case .installed(let model): self = .installed(ModelEntry(model, catalog: catalog))

@@ -82,7 +82,7 @@ import NearsideTesting
         }
         // A task cancelled before its first request receives no chunk.
         guard let last = try await task.value else { return true }
-        if case .done(.cancelled, _, _, _) = last { return true }
+        if case .done(let summary) = last { return summary.stop == .cancelled }
         return false
     }
 
@@ -104,12 +104,12 @@ import NearsideTesting
                     last = DispatchTime.now().uptimeNanoseconds
                     first = first ?? last
                 // The first answer loads the model.
-                case .done(_, let usage, let timings, _) where number > 0:
-                    let decoded = Int(usage.completionTokens) - 1
-                    guard let first, decoded > 0, timings.tokensPerSecond > 0 else { throw BenchError.noAnswer }
+                case .done(let summary) where number > 0:
+                    let decoded = Int(summary.usage.completionTokens) - 1
+                    guard let first, decoded > 0, summary.timings.tokensPerSecond > 0 else { throw BenchError.noAnswer }
                     tokens += decoded
                     seconds += Double(last - first) / 1e9
-                    engineSeconds += Double(decoded) / timings.tokensPerSecond
+                    engineSeconds += Double(decoded) / summary.timings.tokensPerSecond
                 default: break
                 }
             }

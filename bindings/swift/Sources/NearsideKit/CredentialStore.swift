@@ -26,7 +26,7 @@ extension Nearside {
     }
 }
 
-/// Stores each credential in a file that only the current user can read. Apple's systems have `KeychainCredentialStore`.
+/// A store in files that only the current user can read. Apple's systems have `KeychainCredentialStore`.
 public struct FileCredentialStore: CredentialStore {
     private let directory: URL
 
@@ -75,7 +75,7 @@ public struct FileCredentialStore: CredentialStore {
 #if canImport(Security)
     import Security
 
-    /// Stores credentials in this device's keychain: readable after the first unlock since boot, excluded from backups,
+    /// A store in this device's keychain: readable after the first unlock since boot, excluded from backups,
     /// not synced to other devices. On a Mac the app has to be signed for it.
     public struct KeychainCredentialStore: CredentialStore {
         private let service: String

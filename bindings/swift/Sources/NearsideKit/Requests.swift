@@ -26,9 +26,12 @@ extension ChatRequest {
     /// Takes a sequence, so that a call with every argument resolves to the memberwise initializer, which takes an
     /// array.
     public init(
-        messages: some Sequence<ChatMessage>, model: String? = nil, provider: String? = nil, mode: RoutingMode = .preferOnDevice,
-        sensitivity: Sensitivity = .personal, sampling: SamplingOptions = SamplingOptions(), reasoning: ReasoningMode = .auto,
-        output: OutputFormat = .text, tools: [ToolDefinition] = [], limits: RequestLimits = RequestLimits(), webSearch: Bool = false,
+        messages: some Sequence<ChatMessage>, model: String? = nil, provider: String? = nil,
+        mode: RoutingMode = .preferOnDevice,
+        sensitivity: Sensitivity = .personal, sampling: SamplingOptions = SamplingOptions(),
+        reasoning: ReasoningMode = .auto,
+        output: OutputFormat = .text, tools: [ToolDefinition] = [], limits: RequestLimits = RequestLimits(),
+        webSearch: Bool = false,
         consent: RouteTarget? = nil, purpose: String? = nil
     ) {
         let array: [ChatMessage] = Array(messages)

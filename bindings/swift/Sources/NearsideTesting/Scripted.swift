@@ -1,8 +1,8 @@
 // A `Nearside` that plays a script instead of running a model: an app's tests get every kind of answer, immediately and
 // deterministically, without a model or a network.
 //
-// Scripts need a library built with the feature `testing`. The XCFramework that an app ships is built without it; with
-// `NEARSIDE_TESTING=1` in the environment Package.swift uses the one for tests. RecordedProvider works with both.
+// Only the XCFramework for tests can play scripts; with `NEARSIDE_TESTING=1` in the environment Package.swift uses it.
+// RecordedProvider works with both.
 
 import Foundation
 @_exported import NearsideKit
@@ -12,7 +12,7 @@ import Foundation
         /// Opens a library that answers every request with these steps, in this order:
         ///
         ///     let nearside = try Nearside.scripted {
-        ///         ScriptStep.reasoning("The moon pulls, so")
+        ///         ReplyStep.reasoning("The moon pulls, so")
         ///         "Because of the moon."
         ///     }
         ///

@@ -87,14 +87,6 @@ extension ChatStream {
     }
 }
 
-/// The values of `Chunk.done`.
-struct Done {
-    let stop: StopReason
-    let usage: TokenUsage
-    let timings: Timings
-    let receipt: Receipt
-}
-
 extension Sequence<Chunk> {
     /// The answer without the reasoning.
     var text: String {
@@ -108,11 +100,8 @@ extension Sequence<Chunk> {
 }
 
 extension [Chunk] {
-    /// The values of the final `Chunk.done`, if there is one.
-    var done: Done? {
-        guard case .done(let stop, let usage, let timings, let receipt) = last else { return nil }
-        return Done(stop: stop, usage: usage, timings: timings, receipt: receipt)
-    }
+    /// The summary of the final `Chunk.done`, if there is one.
+    var done: AnswerSummary? { if case .done(let summary) = last { summary } else { nil } }
 }
 
 extension Chunk {

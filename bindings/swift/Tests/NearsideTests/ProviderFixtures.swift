@@ -170,7 +170,8 @@ extension ChatRequest {
 
 /// Opens a library with these providers and their keys configured, and no model on the device.
 func library(
-    _ providers: Provider..., policy: RoutingPolicy = openPolicy, config: Config? = nil, host: any DeviceHost = FakeHost()
+    _ providers: Provider..., policy: RoutingPolicy = openPolicy, config: Config? = nil,
+    host: any DeviceHost = FakeHost()
 ) async throws -> Nearside {
     let config = config ?? Config(directory: freshDirectory(), context: 512)
     let nearside = try Nearside.withHost(config: config, host: host)

@@ -9,10 +9,12 @@ extension Scenarios {
             let nearside = try Nearside(config: Config(directory: freshDirectory(), hub: hub.url))
             let events = try await nearside.download(Hub.model).all()
 
-            guard case .resolved(_, _, smollm2Bytes, smollm2SHA256) = events.first else {
+            guard case .resolved(let file) = events.first else {
                 Issue.record("first came \(String(describing: events.first))")
                 return
             }
+            #expect(file.sizeBytes == smollm2Bytes)
+            #expect(file.sha256 == smollm2SHA256)
             let progress = events.compactMap(\.progress)
             #expect(progress.count >= 3, "two seconds of progress, and only \(progress.count) lines of it")
             #expect(progress.map(\.done) == progress.map(\.done).sorted())

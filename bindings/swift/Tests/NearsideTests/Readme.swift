@@ -19,7 +19,7 @@ func readme(directory: URL, view: ReadmeView) async throws {
         switch chunk {
         case .reasoning(let text): view.thoughts += text
         case .text(let text): view.answer += text
-        case .done(_, let usage, _, _): view.tokens = usage.completionTokens
+        case .done(let summary): view.tokens = summary.usage.completionTokens
         default: break
         }
     }

@@ -24,7 +24,7 @@ extension Scenarios {
             let receipt = try #require(try await nearside.chat(tides()).all().done).receipt
 
             #expect(receipt.target == provider.target)
-            #expect(receipt.skipped.filter { $0.target == .local(model: installed.id) }.map(\.rule) == ["fits"])
+            #expect(receipt.skipped.filter { $0.target == .local(model: installed.id) }.map(\.rule) == [.memory])
             #expect(try await provider.chats().count == 1)
         }
 
@@ -37,7 +37,7 @@ extension Scenarios {
             #expect(chunks.targets == [provider.target, here])
             let receipt = try #require(chunks.done).receipt
             #expect(receipt.target == here)
-            #expect(receipt.skipped.filter { $0.rule == "failed" }.map(\.target) == [provider.target])
+            #expect(receipt.skipped.filter { $0.rule == .previousFailed }.map(\.target) == [provider.target])
             #expect(receipt.costUsd == 0)
         }
 
@@ -48,12 +48,12 @@ extension Scenarios {
             #expect(refused.kind == .blocked)
             #expect(refused.text.contains("deepseek") && refused.text.contains("policy"), "\(refused.text)")
 
-            guard case .nowhere(let rule, let kind, _, let skipped) = try await nearside.route(tides()) else {
+            guard case .noRoute(let rule, let kind, _, let skipped) = try await nearside.route(tides()) else {
                 Issue.record("a target would answer")
                 return
             }
             #expect(kind == .blocked)
-            #expect(rule == "allowed")
+            #expect(rule == .policy)
             #expect(skipped.contains { $0.target == provider.target })
             #expect(try await provider.chats() == [])
         }
@@ -63,9 +63,9 @@ extension Scenarios {
             let nearside = try await library(provider, policy: openPolicy.with { $0.consent = .ask })
             let unasked = await failure { _ = try await nearside.chat(tides()).all() }
             #expect(unasked.kind == .blocked)
-            #expect(unasked.text.contains("`consent`"))
+            #expect(unasked.text.contains("set `consent` to the target"))
 
-            guard case .ask(let question) = try await nearside.route(tides()) else {
+            guard case .needsConsent(let question) = try await nearside.route(tides()) else {
                 Issue.record("no consent is requested")
                 return
             }
@@ -74,7 +74,7 @@ extension Scenarios {
             #expect(try #require(question.costUsd) > 0)
 
             let agreed = tides().with { $0.consent = question.target }
-            #expect(try await nearside.route(agreed) == .go(route: question.route))
+            #expect(try await nearside.route(agreed) == .route(route: question.route))
             #expect(try await nearside.chat(agreed).all().targets == [question.target])
             #expect(try await provider.chats().count == 1)
         }
@@ -86,7 +86,7 @@ extension Scenarios {
                 tides(.onlyOnDevice), tides(.preferInCloud).with { $0.sensitivity = .sensitive },
                 tides(.onlyInCloud).with { $0.sensitivity = .sensitive },
             ] {
-                guard case .nowhere = try await nearside.route(request) else {
+                guard case .noRoute = try await nearside.route(request) else {
                     Issue.record("a target would answer")
                     return
                 }
@@ -103,13 +103,13 @@ extension Scenarios {
             let host = FakeHost()
             let nearside = try await library(
                 provider, policy: openPolicy.with { $0.allowMetered = false }, host: host)
-            guard case .go = try await nearside.route(tides()) else {
+            guard case .route = try await nearside.route(tides()) else {
                 Issue.record("no target would answer")
                 return
             }
             for (network, expected) in [(Connectivity.offline, ErrorKind.network), (.metered, .blocked)] {
                 host.set(network)
-                guard case .nowhere("reachable", expected, _, _) = try await nearside.route(tides()) else {
+                guard case .noRoute(.reachability, expected, _, _) = try await nearside.route(tides()) else {
                     Issue.record("\(network) does not determine the route")
                     return
                 }

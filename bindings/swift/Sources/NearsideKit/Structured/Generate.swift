@@ -27,7 +27,7 @@ extension Nearside {
         for try await chunk in chat(request) {
             switch chunk {
             case .text(let more): text += more
-            case .done(let reason, _, _, _): stop = reason
+            case .done(let summary): stop = summary.stop
             default: break
             }
         }

@@ -18,6 +18,7 @@ import kotlinx.coroutines.sync.Mutex
 import kotlinx.coroutines.sync.withLock
 import kotlinx.coroutines.withContext
 import org.nearside.CatalogEntry
+import org.nearside.ChatMessage
 import org.nearside.ChatRequest
 import org.nearside.Chunk
 import org.nearside.Config
@@ -26,38 +27,37 @@ import org.nearside.Conversation
 import org.nearside.ConversationSettings
 import org.nearside.ConversationSummary
 import org.nearside.CostSource
+import org.nearside.CredentialStore
 import org.nearside.DataPolicy
-import org.nearside.RouteDecision
 import org.nearside.DeviceHost
 import org.nearside.DownloadEvent
 import org.nearside.ExportFormat
 import org.nearside.FileCredentialStore
 import org.nearside.FitReport
-import org.nearside.ThermalState
+import org.nearside.FitVerdict
 import org.nearside.InstalledModel
-import org.nearside.CredentialStore
-import org.nearside.ChatMessage
+import org.nearside.MessageRole
 import org.nearside.MessageState
-import org.nearside.RoutingMode
 import org.nearside.ModelRef
 import org.nearside.Nearside
-import org.nearside.SamplingPreset
 import org.nearside.ProviderKind
 import org.nearside.ProviderSettings
 import org.nearside.ProviderStatus
 import org.nearside.Receipt
 import org.nearside.RemoteModel
-import org.nearside.MessageRole
+import org.nearside.RouteDecision
+import org.nearside.RouteTarget
+import org.nearside.RoutingMode
 import org.nearside.SamplingOptions
+import org.nearside.SamplingPreset
 import org.nearside.Sensitivity
 import org.nearside.SignIn
 import org.nearside.SpendingGroup
 import org.nearside.StopReason
 import org.nearside.StoredMessage
-import org.nearside.RouteTarget
+import org.nearside.ThermalState
 import org.nearside.Timings
 import org.nearside.TokenUsage
-import org.nearside.FitVerdict
 import org.nearside.download
 import org.nearside.invoke
 import org.nearside.loadCredentials
@@ -113,11 +113,11 @@ class NearsideBrain(
     override suspend fun decide(request: AnswerRequest, chat: ChatId): AnswerDecision {
         unlock()
         return when (val decision = conversations.route(chat.toULong(), request.chatRequest())) {
-            is RouteDecision.Go -> AnswerDecision.Route(decision.route.target.answerTarget(), decision.route.reason)
-            is RouteDecision.Ask -> decision.question.run {
+            is RouteDecision.Route -> AnswerDecision.Route(decision.route.target.answerTarget(), decision.route.reason)
+            is RouteDecision.NeedsConsent -> decision.question.run {
                 AnswerDecision.NeedsConsent(ConsentPrompt(target.answerTarget(), reason, dataPolicy.info(), costUsd))
             }
-            is RouteDecision.Nowhere -> AnswerDecision.NoRoute(decision.detail)
+            is RouteDecision.NoRoute -> AnswerDecision.NoRoute(decision.detail)
         }
     }
 
@@ -271,7 +271,10 @@ class NearsideBrain(
 
     override suspend fun condition(): DeviceCondition {
         val facts = host?.let { withContext(Dispatchers.IO) { it.facts() } } ?: return DeviceCondition()
-        return DeviceCondition(facts.heat == ThermalState.SERIOUS || facts.heat == ThermalState.CRITICAL, facts.memoryPressure)
+        return DeviceCondition(
+            facts.heat == ThermalState.SERIOUS || facts.heat == ThermalState.CRITICAL,
+            facts.memoryPressure,
+        )
     }
 
     override fun close() = nearside.close()
@@ -334,7 +337,7 @@ private fun Chunk.answerChunk(): AnswerChunk? = when (this) {
     is Chunk.Text -> AnswerChunk.Text(text)
     is Chunk.Citation -> AnswerChunk.Cited(Citation(url, title))
     is Chunk.ToolCall -> null
-    is Chunk.Done -> AnswerChunk.Finished(stop.status(), receipt.receipt(usage, timings))
+    is Chunk.Done -> summary.run { AnswerChunk.Finished(stop.status(), receipt.receipt(usage, timings)) }
 }
 
 private fun RouteTarget.answerTarget(): AnswerTarget = when (this) {
@@ -392,7 +395,7 @@ private fun InstalledModel.entry(catalog: List<CatalogEntry>): ModelEntry {
 }
 
 private fun DownloadEvent.step(catalog: List<CatalogEntry>): DownloadStep = when (this) {
-    is DownloadEvent.Resolved -> DownloadStep.Resolved(name, sizeBytes.toLong())
+    is DownloadEvent.Resolved -> DownloadStep.Resolved(file.name, file.sizeBytes.toLong())
     is DownloadEvent.Progress -> DownloadStep.Progress(done.toLong(), total.toLong(), bytesPerSecond.toLong())
     DownloadEvent.Verifying -> DownloadStep.Verifying
     is DownloadEvent.Installed -> DownloadStep.Installed(model.entry(catalog))

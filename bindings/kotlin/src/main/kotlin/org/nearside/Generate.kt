@@ -34,15 +34,15 @@ suspend inline fun <reified T> Nearside.generate(request: ChatRequest): T = gene
 suspend fun <T> Nearside.generate(request: ChatRequest, deserializer: DeserializationStrategy<T>): T {
     val schema = OutputFormat.JsonSchema(jsonSchema(deserializer.descriptor))
     val text = StringBuilder()
-    var done: Chunk.Done? = null
+    var summary: AnswerSummary? = null
     chat(request.copy(output = schema)).collect { chunk ->
         when (chunk) {
             is Chunk.Text -> text.append(chunk.text)
-            is Chunk.Done -> done = chunk
+            is Chunk.Done -> summary = chunk.summary
             else -> Unit
         }
     }
-    val end = checkNotNull(done) { "an answer ends with `Done`" }
+    val end = checkNotNull(summary) { "an answer ends with `Done`" }
     if (end.stop != StopReason.END) throw GenerateException(end, incompleteReason(end.stop))
     // The exception quotes the answer, which must not reach a log: keep neither its message nor the cause.
     return try {
@@ -54,10 +54,10 @@ suspend fun <T> Nearside.generate(request: ChatRequest, deserializer: Deserializ
     }
 }
 
-/** An answer that is not a value of the requested class. Its cost and target are in [done]. */
+/** An answer that is not a value of the requested class. Its cost and target are in [summary]. */
 class GenerateException internal constructor(
-    /** The last chunk of the answer, with stop reason, usage and receipt. */
-    val done: Chunk.Done,
+    /** The end of the answer, with stop reason, usage and receipt. */
+    val summary: AnswerSummary,
     message: String,
 ) : Exception(message)
 

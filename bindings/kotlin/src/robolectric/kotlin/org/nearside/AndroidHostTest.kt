@@ -62,7 +62,10 @@ class AndroidHostTest {
             host.facts().heat
         }
         val critical = List(3) { ThermalState.CRITICAL }
-        assertEquals(listOf(ThermalState.NOMINAL, ThermalState.NOMINAL, ThermalState.FAIR, ThermalState.SERIOUS) + critical, heats)
+        assertEquals(
+            listOf(ThermalState.NOMINAL, ThermalState.NOMINAL, ThermalState.FAIR, ThermalState.SERIOUS) + critical,
+            heats,
+        )
     }
 
     @Test

@@ -36,7 +36,7 @@ class GenerateTest {
             val failure = assertFailsWith<GenerateException> {
                 nearside.generate<Recipe>(greedy(ChatMessage.user("How do I make tea?"), maxTokens = 4u))
             }
-            assertEquals(StopReason.MAX_TOKENS, failure.done.stop)
+            assertEquals(StopReason.MAX_TOKENS, failure.summary.stop)
             assertContains(failure.message.orEmpty(), "maxTokens")
         }
     }

@@ -16,7 +16,7 @@ class PullTest {
             Nearside(Config(freshDirectory(), hub = hub.url)).use { nearside ->
                 val events = nearside.download(Hub.model).toList()
 
-                val resolved = assertIs<DownloadEvent.Resolved>(events.first())
+                val resolved = assertIs<DownloadEvent.Resolved>(events.first()).file
                 assertEquals(SMOLLM2_BYTES, resolved.sizeBytes)
                 assertEquals(SMOLLM2_SHA256, resolved.sha256)
                 val progress = events.filterIsInstance<DownloadEvent.Progress>()

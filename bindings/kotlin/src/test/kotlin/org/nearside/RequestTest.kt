@@ -8,7 +8,8 @@ import kotlin.test.assertFailsWith
 class RequestTest {
     @Test
     fun aPlainQuestionNeedsOnlyItsMessages() = scenario {
-        val conversation = listOf(ChatMessage.system("Be brief."), ChatMessage.user("Why?"), ChatMessage.assistant("So."))
+        val conversation =
+            listOf(ChatMessage.system("Be brief."), ChatMessage.user("Why?"), ChatMessage.assistant("So."))
         val plain = ChatRequest(messages = conversation)
         val spelledOut = ChatRequest(
             messages = listOf(

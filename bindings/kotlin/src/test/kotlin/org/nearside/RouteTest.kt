@@ -28,13 +28,13 @@ class RouteTest {
     @Test
     fun aModelThatIsTooLargeLeavesTheAnswerToAProvider() = scenario {
         val provider = Provider("compatible")
-        val host = Anywhere(DeviceFacts(memoryAvailable = 50_000_000uL, network = Connectivity.UNMETERED, heat = ThermalState.NOMINAL))
+        val host = Anywhere().apply { facts = facts.copy(memoryAvailable = 50_000_000uL) }
         nearside(provider, host = host).use { nearside ->
             val installed = nearside.import(smollm2)
             val receipt = nearside.chat(tides()).toList().done().receipt
 
             assertEquals(provider.target, receipt.target)
-            assertEquals("fits", receipt.skipped.single { it.target == RouteTarget.Local(installed.id) }.rule)
+            assertEquals(RouteRule.MEMORY, receipt.skipped.single { it.target == RouteTarget.Local(installed.id) }.rule)
         }
         assertEquals(1, provider.chats().size)
     }
@@ -49,7 +49,7 @@ class RouteTest {
             assertEquals(listOf(provider.target, RouteTarget.Local(installed.id)), chunks.targets())
             val receipt = chunks.done().receipt
             assertEquals(RouteTarget.Local(installed.id), receipt.target)
-            assertEquals(provider.target, receipt.skipped.single { it.rule == "failed" }.target)
+            assertEquals(provider.target, receipt.skipped.single { it.rule == RouteRule.PREVIOUS_FAILED }.target)
             assertEquals(0.0, receipt.costUsd)
         }
     }
@@ -62,10 +62,10 @@ class RouteTest {
             assertContains(refused.message.orEmpty(), "deepseek")
             assertContains(refused.message.orEmpty(), "policy")
 
-            val nowhere = assertIs<RouteDecision.Nowhere>(nearside.route(tides()))
-            assertEquals(ErrorKind.BLOCKED, nowhere.kind)
-            assertEquals("allowed", nowhere.rule)
-            assertTrue(nowhere.skipped.any { it.target == provider.target })
+            val refusal = assertIs<RouteDecision.NoRoute>(nearside.route(tides()))
+            assertEquals(ErrorKind.BLOCKED, refusal.kind)
+            assertEquals(RouteRule.POLICY, refusal.rule)
+            assertTrue(refusal.skipped.any { it.target == provider.target })
         }
         assertEquals(emptyList(), provider.chats())
     }
@@ -75,15 +75,15 @@ class RouteTest {
         val provider = Provider("fireworks")
         nearside(provider, policy = openPolicy.copy(consent = ConsentPolicy.ASK)).use { nearside ->
             val unasked = assertFailsWith<NearsideException.Blocked> { nearside.chat(tides()).toList() }
-            assertContains(unasked.message.orEmpty(), "ask the user")
+            assertContains(unasked.message.orEmpty(), "set `consent` to the target")
 
-            val question = assertIs<RouteDecision.Ask>(nearside.route(tides())).question
+            val question = assertIs<RouteDecision.NeedsConsent>(nearside.route(tides())).question
             assertEquals(provider.target, question.target)
             assertContains(question.text, "fireworks")
             assertTrue(assertNotNull(question.costUsd) > 0)
 
             val agreed = tides().copy(consent = question.target)
-            assertEquals(question.route, assertIs<RouteDecision.Go>(nearside.route(agreed)).route)
+            assertEquals(question.route, assertIs<RouteDecision.Route>(nearside.route(agreed)).route)
             assertEquals(listOf(question.target), nearside.chat(agreed).toList().targets())
         }
         assertEquals(1, provider.chats().size)
@@ -98,7 +98,7 @@ class RouteTest {
                 tides(RoutingMode.PREFER_IN_CLOUD).copy(sensitivity = Sensitivity.SENSITIVE),
                 tides(RoutingMode.ONLY_IN_CLOUD).copy(sensitivity = Sensitivity.SENSITIVE),
             )) {
-                assertIs<RouteDecision.Nowhere>(nearside.route(private))
+                assertIs<RouteDecision.NoRoute>(nearside.route(private))
                 assertFailsWith<NearsideException> { nearside.chat(private).toList() }
             }
             val sensitive = tides().copy(sensitivity = Sensitivity.SENSITIVE)
@@ -112,14 +112,14 @@ class RouteTest {
         val provider = Provider("deepseek")
         val host = Anywhere()
         nearside(provider, policy = openPolicy.copy(allowMetered = false), host = host).use { nearside ->
-            assertIs<RouteDecision.Go>(nearside.route(tides()))
+            assertIs<RouteDecision.Route>(nearside.route(tides()))
 
             host.facts = host.facts.copy(network = Connectivity.OFFLINE)
-            val offline = assertIs<RouteDecision.Nowhere>(nearside.route(tides()))
-            assertEquals(ErrorKind.NETWORK to "reachable", offline.kind to offline.rule)
+            val offline = assertIs<RouteDecision.NoRoute>(nearside.route(tides()))
+            assertEquals(ErrorKind.NETWORK to RouteRule.REACHABILITY, offline.kind to offline.rule)
 
             host.facts = host.facts.copy(network = Connectivity.METERED)
-            assertEquals(ErrorKind.BLOCKED, assertIs<RouteDecision.Nowhere>(nearside.route(tides())).kind)
+            assertEquals(ErrorKind.BLOCKED, assertIs<RouteDecision.NoRoute>(nearside.route(tides())).kind)
         }
     }
 

@@ -66,8 +66,8 @@ internal fun longQuestion(number: Int): ChatRequest =
 /** Returns the answer text, without reasoning. */
 internal fun Iterable<Chunk>.text(): String = filterIsInstance<Chunk.Text>().joinToString("") { it.text }
 
-/** Returns the final chunk. */
-internal fun Iterable<Chunk>.done(): Chunk.Done = last() as Chunk.Done
+/** Returns the summary in the final chunk. */
+internal fun Iterable<Chunk>.done(): AnswerSummary = (last() as Chunk.Done).summary
 
 /** Reads the remaining chunks of a stream. */
 internal suspend fun ChatStream.rest(): List<Chunk> = buildList {
@@ -204,8 +204,9 @@ internal suspend fun nearside(
 }
 
 /** A device host that reports the facts a scenario sets. */
-internal class Anywhere(@Volatile var facts: DeviceFacts = DeviceFacts(network = Connectivity.UNMETERED, heat = ThermalState.NOMINAL)) :
-    DeviceHost {
+internal class Anywhere(
+    @Volatile var facts: DeviceFacts = DeviceFacts(network = Connectivity.UNMETERED, heat = ThermalState.NOMINAL),
+) : DeviceHost {
     override fun facts(): DeviceFacts = facts
 }
 

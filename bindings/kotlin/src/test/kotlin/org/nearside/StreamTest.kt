@@ -62,7 +62,8 @@ class StreamTest {
     @Test
     fun twoConversationsOneAfterTheOther() = scenario {
         Nearside.open(freshDirectory()).use { nearside ->
-            suspend fun answer(vararg messages: ChatMessage) = nearside.chat(greedy(*messages, maxTokens = 24u)).toList()
+            suspend fun answer(vararg messages: ChatMessage) =
+                nearside.chat(greedy(*messages, maxTokens = 24u)).toList()
 
             val france = ChatMessage.user("What is the capital of France?")
             val paris = answer(france)

@@ -26,11 +26,12 @@ import kotlinx.serialization.json.add
 import kotlinx.serialization.json.buildJsonObject
 import kotlinx.serialization.json.put
 import kotlinx.serialization.json.putJsonArray
+import org.nearside.AnswerSummary
+import org.nearside.ChatMessage
 import org.nearside.ChatRequest
 import org.nearside.Chunk
-import org.nearside.RequestLimits
-import org.nearside.ChatMessage
 import org.nearside.Nearside
+import org.nearside.RequestLimits
 import org.nearside.SamplingOptions
 import org.nearside.chat
 import org.nearside.invoke
@@ -134,17 +135,17 @@ private suspend fun measureAnswer(nearside: Nearside, request: ChatRequest): Ans
     val began = TimeSource.Monotonic.markNow()
     var first = Duration.ZERO
     var last = Duration.ZERO
-    var end: Chunk.Done? = null
+    var summary: AnswerSummary? = null
     nearside.chat(request).collect { chunk ->
         if (chunk is Chunk.Text) {
             last = began.elapsedNow()
             if (first == Duration.ZERO) first = last
         }
-        if (chunk is Chunk.Done) end = chunk
+        if (chunk is Chunk.Done) summary = chunk.summary
     }
-    val done = checkNotNull(end)
-    val tokens = done.usage.completionTokens.toInt()
-    return AnswerRate(tokens, done.timings.tokensPerSecond, (tokens - 1) / ((last - first).inWholeNanoseconds / 1e9))
+    val end = checkNotNull(summary)
+    val tokens = end.usage.completionTokens.toInt()
+    return AnswerRate(tokens, end.timings.tokensPerSecond, (tokens - 1) / ((last - first).inWholeNanoseconds / 1e9))
 }
 
 private fun report(name: String, values: JsonObjectBuilder.() -> Unit) = println(

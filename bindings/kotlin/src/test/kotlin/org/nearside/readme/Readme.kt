@@ -24,7 +24,7 @@ internal suspend fun readme(filesDir: File, view: View) {
         when (chunk) {
             is Chunk.Reasoning -> view.thoughts += chunk.text
             is Chunk.Text -> view.answer += chunk.text
-            is Chunk.Done -> view.tokens = chunk.usage.completionTokens
+            is Chunk.Done -> view.tokens = chunk.summary.usage.completionTokens
             else -> Unit
         }
     }

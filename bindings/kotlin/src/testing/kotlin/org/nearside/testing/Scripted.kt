@@ -14,8 +14,8 @@ import kotlin.time.Duration
 import org.nearside.Config
 import org.nearside.ErrorKind
 import org.nearside.Nearside
-import org.nearside.ScriptedReply
 import org.nearside.ReplyStep
+import org.nearside.ScriptedReply
 
 /**
  * Returns a library whose `chat` plays these steps for any request; without steps, answers are empty. Everything else
