@@ -103,7 +103,7 @@ fn every_public_function_of_the_core_is_in_swift_and_in_kotlin() {
         .into_iter()
         .map(|(_, text)| text)
         .collect();
-    let swift: String = sources("bindings/swift/Sources/Nearside", ".swift")
+    let swift: String = sources("bindings/swift/Sources/NearsideKit", ".swift")
         .into_iter()
         .map(|(_, text)| text)
         .collect();
