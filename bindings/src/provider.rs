@@ -55,6 +55,7 @@ pub enum ProviderKind {
 /// A kind of provider that the library supports, for a list to choose from.
 #[derive(uniffi::Record)]
 pub struct ProviderKindInfo {
+    /// Its value in `ProviderSettings`.
     pub kind: ProviderKind,
     /// Its name in the command line and in settings, such as `openrouter`.
     pub name: String,
