@@ -28,7 +28,7 @@ pub use conversation::Conversations;
 pub use device::DeviceHost;
 pub use model::DownloadStream;
 pub use nearside::Nearside;
-pub use provider::SignIn;
+pub use provider::{ProviderKindInfo, SignIn, provider_kinds};
 
 // The namespace names the generated files: `nearside.kt`, `nearside.swift`.
 uniffi::setup_scaffolding!("nearside");

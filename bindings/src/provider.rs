@@ -52,6 +52,34 @@ pub enum ProviderKind {
     Compatible,
 }
 
+/// A kind of provider that the library supports, for a list to choose from.
+#[derive(uniffi::Record)]
+pub struct ProviderKindInfo {
+    /// Its value in `ProviderSettings`.
+    pub kind: ProviderKind,
+    /// Its name in the command line and in settings, such as `openrouter`.
+    pub name: String,
+    /// A short description for users.
+    pub description: String,
+    /// Whether it is a hosted service, which needs a credential, and not a self-hosted server.
+    pub hosted: bool,
+    /// Its default base URL; empty if `ProviderSettings` must contain one.
+    pub base_url: String,
+}
+
+/// Returns all kinds of provider, in the order of the documentation.
+#[uniffi::export]
+pub fn provider_kinds() -> Result<Vec<ProviderKindInfo>> {
+    let info = |kind: ProviderKind| ProviderKindInfo {
+        kind,
+        name: kind.name().to_owned(),
+        description: kind.description().to_owned(),
+        hosted: kind.is_hosted(),
+        base_url: kind.usual_base_url().to_owned(),
+    };
+    Ok(ProviderKind::ALL.map(info).into())
+}
+
 /// A configured provider and its current state. Contains no credential.
 #[uniffi::remote(Record)]
 pub struct ProviderStatus {

@@ -9,25 +9,20 @@ use nearside::chat::{
     AnswerSummary, ChatMessage, ChatRequest, ChatStream, Chunk, CostSource, DataPolicy, Route, RouteRule, RouteTarget,
 };
 use nearside::engine::remote::{
-    CircuitBreaker, Connection, ProviderClient, ProviderKind, ProviderSettings, RemoteEngine, RemoteModel, Secret,
-    Timeouts, TokenPrice, Upstreams,
+    CircuitBreaker, Connection, ProviderClient, ProviderSettings, RemoteEngine, RemoteModel, Secret, Timeouts,
+    TokenPrice, Upstreams,
 };
 use nearside::engine::{Engine, Job};
 use nearside::stream::Stream;
 use tokio::runtime::Handle;
 
-use crate::provider::{Dialect, Provider};
-
-/// Returns the library's provider kind for a dialect.
-pub fn kind(dialect: Dialect) -> ProviderKind {
-    ProviderKind::from_name(&dialect.name().replace('_', "-")).expect("the library knows every dialect")
-}
+use crate::provider::{Dialect, Provider, WireFormat};
 
 /// Returns the settings with which an app would add this provider.
 pub fn settings(dialect: Dialect, url: &str) -> ProviderSettings {
     ProviderSettings {
         name: dialect.name().to_owned(),
-        kind: kind(dialect),
+        kind: dialect,
         base_url: Some(url.to_owned()),
         model: None,
         allow_http: false,
@@ -163,7 +158,7 @@ pub fn question() -> ChatRequest {
 pub fn cost_source(dialect: Dialect) -> CostSource {
     match dialect {
         Dialect::OpenRouter => CostSource::Provider,
-        _ if kind(dialect).is_hosted() => CostSource::Computed,
+        _ if dialect.is_hosted() => CostSource::Computed,
         _ => CostSource::Free,
     }
 }

@@ -17,7 +17,7 @@ use nearside::engine::{ReplyStep, ScriptedReply};
 use nearside::route::{ConsentPolicy, RoutingPolicy};
 use nearside::{Config, ErrorKind, Nearside};
 use nearside_tests::models;
-use nearside_tests::provider::{Dialect, Provider, Scenario, documented_errors};
+use nearside_tests::provider::{Dialect, Provider, Scenario, WireFormat, documented_errors};
 use nearside_tests::remote::settings;
 
 /// Prefix of every canary.

@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use nearside_tests::provider::{Chunking, Dialect, Provider, Scenario, wire};
+use nearside_tests::provider::{Chunking, Dialect, Provider, Scenario, WireFormat, wire};
 use serde_json::{Value, json};
 
 #[test]

@@ -11,7 +11,7 @@ use nearside::route::{ConsentPolicy, RouteDecision, RoutingPolicy};
 use nearside::state::SpendingGroup;
 use nearside::{Config, Error, ErrorKind, Nearside};
 use nearside_tests::models;
-use nearside_tests::provider::{Dialect, Provider, Scenario};
+use nearside_tests::provider::{Dialect, Provider, Scenario, WireFormat};
 use nearside_tests::remote::{KEY, question, settings};
 
 /// A device without models and with configured providers.
@@ -349,7 +349,7 @@ async fn a_tool_loop_stays_where_it_began() {
     };
     other.play(call("call_1"));
     let mut request = short(RoutingMode::OnlyInCloud);
-    request.provider = Some("llama_server".into());
+    request.provider = Some("llama-server".into());
     request.tools = vec![ToolDefinition {
         name: "tides".into(),
         description: "The tides.".into(),

@@ -1,7 +1,7 @@
 //! Values of flags: the library's enums with names and help texts, and parsers whose error texts clap shows to the user.
 
 use clap::ValueEnum;
-use clap::builder::PossibleValue;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use nearside::chat::{ReasoningEffort, RoutingMode, SamplingPreset, Sensitivity};
 use nearside::engine::remote::ProviderKind;
 use nearside::model::CacheType;
@@ -77,17 +77,11 @@ value_arg! {
     SpendingGroup::Purpose => "purpose", "Purposes of the requests";
 }
 
-value_arg! {
-    /// `providers add --kind`; the names are those of [`ProviderKind::name`].
-    KindArg(ProviderKind):
-    ProviderKind::OpenRouter => "openrouter", "openrouter.ai: many models of many upstream providers";
-    ProviderKind::DeepSeek => "deepseek", "DeepSeek";
-    ProviderKind::Groq => "groq", "Groq";
-    ProviderKind::Fireworks => "fireworks", "Fireworks AI";
-    ProviderKind::OpenAi => "openai", "OpenAI";
-    ProviderKind::Ollama => "ollama", "An Ollama server";
-    ProviderKind::LlamaServer => "llama-server", "llama.cpp's llama-server";
-    ProviderKind::Compatible => "compatible", "Any other server with OpenAI's chat completions API, such as vLLM";
+/// Returns the parser of `providers add --kind`.
+pub(crate) fn kind_parser() -> impl TypedValueParser<Value = ProviderKind> {
+    let value = |kind: ProviderKind| PossibleValue::new(kind.name()).help(kind.description());
+    PossibleValuesParser::new(ProviderKind::ALL.map(value))
+        .try_map(|name| ProviderKind::from_name(&name).ok_or("unknown kind"))
 }
 
 /// `--reasoning`.

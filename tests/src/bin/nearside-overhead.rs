@@ -14,7 +14,7 @@ use nearside::chat::{ChatRequest, Chunk, RoutingMode};
 use nearside::engine::remote::Secret;
 use nearside::route::{ConsentPolicy, RoutingPolicy};
 use nearside::{Config, Nearside};
-use nearside_tests::provider::{Dialect, Provider, Scenario};
+use nearside_tests::provider::{Dialect, Provider, Scenario, WireFormat};
 use nearside_tests::remote::{KEY, question, settings};
 use serde_json::json;
 

@@ -24,7 +24,7 @@ pub(super) fn refuse(dialect: Dialect, request: &Value, known: impl Fn(&str) -> 
         Dialect::Groq => groq(request, messages),
         Dialect::OpenAi => openai(request, messages, model),
         Dialect::Ollama => ollama(request, model),
-        Dialect::Fireworks | Dialect::LlamaServer | Dialect::Compatible => None,
+        _ => None,
     }
 }
 

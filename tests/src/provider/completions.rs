@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, WireFormat};
 use super::error_shapes;
 use super::errors;
 use super::reply::{CACHED_TOKENS, PROMPT_TOKENS, Reply, ReplyPiece};
@@ -187,7 +187,7 @@ pub(super) fn usage(dialect: Dialect, reply: &Reply) -> Value {
             });
         }
         Dialect::Compatible => usage["prompt_tokens_details"] = Value::Null,
-        Dialect::Fireworks | Dialect::LlamaServer | Dialect::Ollama => {}
+        _ => {}
     }
     usage
 }

@@ -35,7 +35,7 @@ pub fn documented_errors(dialect: Dialect) -> Vec<DocumentedError> {
         Dialect::OpenAi => OPENAI,
         Dialect::Ollama => OLLAMA,
         Dialect::LlamaServer => LLAMA_SERVER,
-        Dialect::Compatible | Dialect::OpenRouter => COMPATIBLE,
+        _ => COMPATIBLE,
     };
     let error = |&(status, name, kind, code, message): &ErrorRow| DocumentedError {
         status,

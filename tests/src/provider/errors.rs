@@ -44,7 +44,7 @@ pub(super) fn unknown_model(dialect: Dialect, model: &str) -> (u16, Value) {
             let message = format!("Model not found, inaccessible, and/or not deployed: {model}");
             (404, body(dialect, 404, "", "NOT_FOUND", &message))
         }
-        Dialect::Groq | Dialect::OpenAi | Dialect::LlamaServer => {
+        _ => {
             let message = format!("The model `{model}` does not exist or you do not have access to it.");
             (
                 404,

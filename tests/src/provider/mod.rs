@@ -41,7 +41,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use chunking::Chunking;
-pub use dialect::Dialect;
+pub use dialect::{Dialect, WireFormat};
 pub use documented::{DocumentedError, documented_errors};
 pub use record::Recorder;
 pub use replay::{Pace, Replayer};

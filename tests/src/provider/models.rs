@@ -23,7 +23,7 @@ pub(super) fn ids(dialect: Dialect) -> &'static [&'static str] {
         Dialect::OpenAi => &["gpt-5.2", "gpt-4.1-mini"],
         Dialect::Ollama => &["qwen3:8b", "tiny:latest", "gpt-oss:120b-cloud"],
         Dialect::LlamaServer => &["SmolLM2-135M-Instruct.gguf"],
-        Dialect::Compatible => &["Qwen/Qwen3-8B"],
+        _ => &["Qwen/Qwen3-8B"],
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, WireFormat};
 use super::scenario::Scenario;
 
 /// Token count of every prompt.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::chunking::SeededRng;
-use super::dialect::Dialect;
+use super::dialect::{Dialect, WireFormat};
 use super::documented::{DocumentedError, documented_errors};
 
 /// The behaviour of a provider for one chat.
@@ -72,7 +72,7 @@ pub enum Scenario {
         /// The text.
         text: String,
     },
-    /// An answer with this finish reason, in the dialect's spelling; see [`Dialect::finish_reasons`].
+    /// An answer with this finish reason, in the dialect's spelling; see [`WireFormat::finish_reasons`].
     FinishReason {
         /// The text before.
         text: String,

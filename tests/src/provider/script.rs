@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::completions::{self, StreamEvents};
-use super::dialect::Dialect;
+use super::dialect::{Dialect, WireFormat};
 use super::errors;
 use super::ollama;
 use super::reply::Reply;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::chunking::{Chunker, Chunking};
-use super::dialect::Dialect;
+use super::dialect::{Dialect, WireFormat};
 use super::http::HttpRequest;
 use super::play::{PlayResult, play};
 use super::script::{ConnectionEnd, ResponseHead, ResponseScript};

@@ -7,7 +7,7 @@ use futures_util::stream;
 use nearside::chat::ChatRequest;
 use nearside::engine::remote::{Connection, Replayed, Timeouts, replay};
 use nearside::{ErrorKind, chat::Chunk};
-use nearside_tests::provider::{Dialect, Scenario, wire};
+use nearside_tests::provider::{Dialect, Scenario, WireFormat, wire};
 use nearside_tests::remote::{connection, question};
 use serde_json::json;
 

@@ -183,7 +183,7 @@ pub(super) fn reasoning_switches(dialect: Dialect) -> Outcome {
             Dialect::Fireworks => [r#"||"none"||"#, r#"||"high"||"#, "||900||"],
             Dialect::OpenAi => [r#"||"minimal"||"#, r#"||"high"||"#, r#"||"low"||"#],
             Dialect::Ollama => ["|||false|", "|||true|", "|||true|"],
-            Dialect::LlamaServer | Dialect::Compatible => [
+            _ => [
                 r#"||||{"enable_thinking":false}"#,
                 r#"||"high"||{"enable_thinking":true}"#,
                 r#"||"low"||{"enable_thinking":true}"#,

@@ -3,7 +3,7 @@
 use nearside::chat::{CostSource, StopReason};
 use nearside::engine::remote::list_models;
 use nearside::{ErrorKind, chat::ChatRequest};
-use nearside_tests::provider::{Chunking, Dialect, Provider, Scenario};
+use nearside_tests::provider::{Chunking, Dialect, Provider, Scenario, WireFormat};
 use nearside_tests::remote::{self, chat_to_end, connected, question};
 
 use super::{Outcome, holds, run, same};
@@ -11,7 +11,7 @@ use super::{Outcome, holds, run, same};
 /// Starts a provider that splits its bytes randomly and requires a key if the real one does.
 pub(super) fn provider(dialect: Dialect) -> Provider {
     let builder = Provider::builder(dialect).chunking(Chunking::Random(7));
-    let builder = if remote::kind(dialect).is_hosted() {
+    let builder = if dialect.is_hosted() {
         builder.key(remote::KEY)
     } else {
         builder

@@ -52,6 +52,13 @@ extension Scenarios {
             #expect(chunks.contains(.citation(url: "https://example.org/tides", title: "Tides")))
         }
 
+        @Test func theKindsOfProviderAreListed() throws {
+            let kinds = try providerKinds()
+            #expect(kinds.count == Set(kinds.map(\.kind)).count)
+            #expect(kinds.allSatisfy { !$0.hosted || $0.baseUrl.hasPrefix("https://") })
+            #expect(kinds.first { $0.kind == .llamaServer }?.name == "llama-server")
+        }
+
         @Test func aCancelledTaskWaitsForNoProvider() async throws {
             let silent = try SilentServer()
             let nearside = try await library()

@@ -8,7 +8,7 @@ use nearside::engine::remote::{ProviderKind, ProviderSettings, base_url};
 use nearside::{Error, Nearside};
 
 use super::ls;
-use crate::args::values::KindArg;
+use crate::args::values::kind_parser;
 use crate::env::read_variable;
 use crate::error::CliError;
 use crate::keys::{self, KeyFiles, KeySource};
@@ -23,8 +23,8 @@ pub(crate) struct AddProviderArgs {
     #[arg(value_parser = keys::parse_provider_name)]
     name: String,
     /// Kind of provider, which sets the protocol [default: NAME]
-    #[arg(long, value_name = "KIND")]
-    kind: Option<KindArg>,
+    #[arg(long, value_name = "KIND", value_parser = kind_parser())]
+    kind: Option<ProviderKind>,
     /// Base URL [default: the one of that kind of provider]
     #[arg(long, value_name = "URL", value_hint = clap::ValueHint::Url)]
     base_url: Option<String>,
@@ -72,7 +72,7 @@ pub(crate) async fn add_provider(args: AddProviderArgs, session: &mut CliSession
 impl AddProviderArgs {
     fn to_settings(&self) -> Result<ProviderSettings, CliError> {
         let kind = match self.kind {
-            Some(kind) => kind.0,
+            Some(kind) => kind,
             None => ProviderKind::from_name(&self.name).ok_or_else(|| {
                 let kinds = ProviderKind::ALL.map(ProviderKind::name).join(", ");
                 let name = &self.name;

@@ -6,9 +6,9 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::delta::{Delta, ReportedUsage};
-use super::dialect::BILLING_UPSTREAMS;
+use super::dialect::{BILLING_UPSTREAMS, ProviderKind};
 use super::error::AttemptError;
-use super::provider::{ProviderKind, TokenPrice};
+use super::provider::TokenPrice;
 use super::think::ThinkTags;
 use crate::chat::{Chunk, CostSource, StopReason, Timings, TokenUsage};
 use crate::error::Error;

@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::Connection;
-use super::dialect::{self, Dialect, ReasoningHistory, ReasoningSwitch, SchemaSupport};
-use super::provider::{ProviderKind, RemoteModel};
+use super::dialect::{self, Dialect, ProviderKind, ReasoningHistory, ReasoningSwitch, SchemaSupport};
+use super::provider::RemoteModel;
 use crate::chat::{ChatMessage, ChatRequest, ContentPart, MessageRole, OutputFormat, ReasoningEffort, ReasoningMode};
 use crate::engine::openai::{role_name, tool_json};
 use crate::error::{Error, Result};

@@ -6,8 +6,8 @@
 
 use serde_json::Value;
 
+use super::dialect::ProviderKind;
 use super::error::{AttemptError, RequestContext};
-use super::provider::ProviderKind;
 use crate::error::Error;
 
 /// A delta of a streamed answer. An event yields several; they are applied in order.

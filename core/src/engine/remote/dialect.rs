@@ -1,9 +1,52 @@
-//! The differences between providers as data: one row per kind. The code that reads a row is the same for all.
+//! The kinds of provider and their differences as data: one row per kind. The code that reads a row is the same for all.
 //!
 //! The rows follow the providers' documentation, read in August to October 2026.
 
+use serde::{Deserialize, Serialize};
+
 use super::frames::Framing;
-use super::provider::ProviderKind;
+
+/// Defines [`ProviderKind`] from rows: variant, name in settings, description, dialect.
+macro_rules! provider_kinds {
+    ($($kind:ident, $name:literal, $description:literal, $dialect:ident;)+) => {
+        /// The kind of a provider, which determines its dialect.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum ProviderKind {
+            $(#[doc = $description] #[serde(rename = $name)] $kind,)+
+        }
+
+        impl ProviderKind {
+            /// All kinds, in the order of the documentation.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$kind),+];
+
+            /// Returns the name in settings and on the command line.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$kind => $name,)+ }
+            }
+
+            /// Returns a short description for users.
+            pub fn description(self) -> &'static str {
+                match self { $(Self::$kind => $description,)+ }
+            }
+        }
+
+        /// Returns the row of this kind of provider.
+        pub(super) fn dialect_for(kind: ProviderKind) -> &'static Dialect {
+            match kind { $(ProviderKind::$kind => &$dialect,)+ }
+        }
+    };
+}
+
+provider_kinds! {
+    OpenRouter, "openrouter", "openrouter.ai: many models of many upstream providers", OPENROUTER;
+    DeepSeek, "deepseek", "DeepSeek", DEEPSEEK;
+    Groq, "groq", "Groq", GROQ;
+    Fireworks, "fireworks", "Fireworks AI", FIREWORKS;
+    OpenAi, "openai", "OpenAI", OPENAI;
+    Ollama, "ollama", "An Ollama server", OLLAMA;
+    LlamaServer, "llama-server", "llama.cpp's llama-server", LLAMA_SERVER;
+    Compatible, "compatible", "Any other server with OpenAI's chat completions API, such as vLLM", COMPATIBLE;
+}
 
 /// Wire format of one kind of provider.
 #[derive(Debug)]
@@ -69,17 +112,21 @@ pub(super) enum SchemaSupport {
     JsonOnly,
 }
 
-/// Returns the row of this kind of provider.
-pub(super) fn dialect_for(kind: ProviderKind) -> &'static Dialect {
-    match kind {
-        ProviderKind::OpenRouter => &OPENROUTER,
-        ProviderKind::DeepSeek => &DEEPSEEK,
-        ProviderKind::Groq => &GROQ,
-        ProviderKind::Fireworks => &FIREWORKS,
-        ProviderKind::OpenAi => &OPENAI,
-        ProviderKind::Ollama => &OLLAMA,
-        ProviderKind::LlamaServer => &LLAMA_SERVER,
-        ProviderKind::Compatible => &COMPATIBLE,
+impl ProviderKind {
+    /// Returns the kind with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// Returns the default base address of this kind; empty if the app must set one.
+    pub fn usual_base_url(self) -> &'static str {
+        dialect_for(self).base
+    }
+
+    /// Returns whether it is a hosted service, which needs a credential and has an `https` base address, and not a
+    /// self-hosted server.
+    pub fn is_hosted(self) -> bool {
+        self.usual_base_url().starts_with("https:")
     }
 }
 

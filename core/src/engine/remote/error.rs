@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::provider::ProviderKind;
+use super::dialect::ProviderKind;
 use crate::error::{Error, ErrorKind};
 
 /// A failure of one attempt.

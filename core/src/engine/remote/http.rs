@@ -10,7 +10,7 @@ use reqwest::header::{AUTHORIZATION, HeaderValue};
 use url::Url;
 
 use super::dialect;
-use super::provider::{ProviderKind, ProviderSettings, Secret};
+use super::provider::{ProviderSettings, Secret};
 use crate::error::{Error, Result};
 use crate::net::client::{self, CONNECT_TIMEOUT};
 use crate::net::tls::Trust;
@@ -108,19 +108,13 @@ fn bearer_header(secret: &Secret) -> Result<HeaderValue> {
     Ok(value)
 }
 
-impl ProviderKind {
-    /// Returns the default base address of this kind; empty if the app must set one.
-    pub fn usual_base_url(self) -> &'static str {
-        dialect::dialect_for(self).base
-    }
-}
-
 /// Longer than a user reads an answer, so that the next request finds the connection open.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
+    use super::dialect::ProviderKind;
     use super::*;
 
     fn settings(kind: ProviderKind, base_url: Option<&str>, allow_http: bool) -> ProviderSettings {

@@ -32,9 +32,10 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 pub use circuit::CircuitBreaker;
+pub use dialect::ProviderKind;
 pub use http::{ProviderClient, base_url, is_own_server};
 pub use models::{list_models, openrouter_providers};
-pub use provider::{ModelCapabilities, ProviderKind, ProviderSettings, RemoteModel, Secret, TokenPrice};
+pub use provider::{ModelCapabilities, ProviderSettings, RemoteModel, Secret, TokenPrice};
 #[cfg(feature = "testing")]
 pub use replay::{Replayed, replay};
 pub use sign_in::SignIn;

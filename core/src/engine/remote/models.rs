@@ -6,10 +6,10 @@ use futures_util::{StreamExt, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::dialect;
+use super::dialect::{self, ProviderKind};
 use super::error::{AttemptError, RequestContext};
 use super::http::ProviderClient;
-use super::provider::{ModelCapabilities, ProviderKind, ProviderSettings, RemoteModel, Secret, TokenPrice};
+use super::provider::{ModelCapabilities, ProviderSettings, RemoteModel, Secret, TokenPrice};
 use crate::error::{Error, Result};
 
 /// Fetches the model list of a provider. `today` (as `2026-11-22`) dates the prices.

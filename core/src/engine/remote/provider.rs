@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::dialect::ProviderKind;
 use crate::chat::{DataPolicy, TokenUsage};
 
 /// Settings of a provider. They do not contain the credential: see [`Secret`].
@@ -31,31 +32,6 @@ pub struct ProviderSettings {
     /// A certificate in PEM, trusted in addition to the usual roots: for the user's own server.
     #[serde(default)]
     pub root_certificate: Option<String>,
-}
-
-/// The kind of a provider, which determines its dialect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ProviderKind {
-    /// openrouter.ai: an aggregator of models at many upstreams.
-    #[serde(rename = "openrouter")]
-    OpenRouter,
-    /// DeepSeek's service.
-    #[serde(rename = "deepseek")]
-    DeepSeek,
-    /// Groq.
-    Groq,
-    /// Fireworks AI.
-    Fireworks,
-    /// OpenAI.
-    #[serde(rename = "openai")]
-    OpenAi,
-    /// An Ollama server.
-    Ollama,
-    /// llama.cpp's server.
-    LlamaServer,
-    /// Any other server with OpenAI's chat completions API: vLLM, LM Studio, …
-    Compatible,
 }
 
 /// A model that a provider offers.
@@ -160,44 +136,6 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-impl ProviderKind {
-    /// All kinds, in the order of the documentation.
-    pub const ALL: [Self; 8] = [
-        Self::OpenRouter,
-        Self::DeepSeek,
-        Self::Groq,
-        Self::Fireworks,
-        Self::OpenAi,
-        Self::Ollama,
-        Self::LlamaServer,
-        Self::Compatible,
-    ];
-
-    /// Returns the name in settings and on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::OpenRouter => "openrouter",
-            Self::DeepSeek => "deepseek",
-            Self::Groq => "groq",
-            Self::Fireworks => "fireworks",
-            Self::OpenAi => "openai",
-            Self::Ollama => "ollama",
-            Self::LlamaServer => "llama-server",
-            Self::Compatible => "compatible",
-        }
-    }
-
-    /// Returns the kind with this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-
-    /// Returns whether it is a hosted service, which needs a credential, and not a self-hosted server.
-    pub fn is_hosted(self) -> bool {
-        !matches!(self, Self::Ollama | Self::LlamaServer | Self::Compatible)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,13 +162,5 @@ mod tests {
         };
         let cost = 0.01 + (600.0 * 2.0 + 400.0 * 0.5 + 100.0 * 10.0) / 1e6;
         assert!((price.cost(&usage) - cost).abs() < 1e-12);
-    }
-
-    #[test]
-    fn a_kind_reads_and_writes_one_name() {
-        for kind in ProviderKind::ALL {
-            assert_eq!(ProviderKind::from_name(kind.name()), Some(kind));
-            assert_eq!(serde_json::to_value(kind).expect("json"), kind.name());
-        }
     }
 }

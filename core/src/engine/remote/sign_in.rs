@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use url::Url;
 
+use super::dialect::ProviderKind;
 use super::error::{AttemptError, RequestContext};
 use super::http::ProviderClient;
-use super::provider::{ProviderKind, Secret};
+use super::provider::Secret;
 use crate::error::{Error, Result};
 
 /// A sign-in in progress.

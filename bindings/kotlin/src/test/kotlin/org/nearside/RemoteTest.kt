@@ -67,6 +67,14 @@ class RemoteTest {
     }
 
     @Test
+    fun theKindsOfProviderAreListed() {
+        val kinds = providerKinds()
+        assertEquals(ProviderKind.entries, kinds.map { it.kind })
+        assertTrue(kinds.all { !it.hosted || it.baseUrl.startsWith("https://") }, "$kinds")
+        assertEquals("llama-server", kinds.single { it.kind == ProviderKind.LLAMA_SERVER }.name)
+    }
+
+    @Test
     fun aCancelledTaskWaitsForNoProvider() = scenario {
         // Accepts connections and sends no response.
         ServerSocket(0, 8, InetAddress.getLoopbackAddress()).use { silent ->
