@@ -119,25 +119,18 @@ mod tests {
     #[test]
     fn the_help_is_the_text_after_the_last_semicolon() {
         let error = Error::storage("could not write `a; b`: the disk is full; free some space");
-        assert_eq!(
-            message_and_help(&error),
-            (
-                "could not write `a; b`: the disk is full".to_owned(),
-                "free some space".to_owned()
-            )
-        );
+        let (what, help) = message_and_help(&error);
+        assert_eq!(what, "could not write `a; b`: the disk is full");
+        assert_eq!(help, "free some space");
     }
 
     #[test]
     fn help_for_a_missing_model_names_a_command_and_never_a_library_call() {
-        let (what, help) = message_and_help(&Error::not_installed(
-            "model `a` is not installed; call `download` first",
-        ));
+        let not_installed = |text: &str| message_and_help(&Error::not_installed(text));
+        let (what, help) = not_installed("model `a` is not installed; call `download` first");
         assert_eq!(what, "model `a` is not installed");
         assert!(help.contains("nearside pull"), "{help}");
-        let (_, help) = message_and_help(&Error::not_installed(
-            "there is no file `a`; give the path of a GGUF file",
-        ));
+        let (_, help) = not_installed("there is no file `a`; give the path of a GGUF file");
         assert_eq!(help, "give the path of a GGUF file");
         for text in [
             "the hub wants a login",

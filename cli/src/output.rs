@@ -86,10 +86,8 @@ impl Printer {
     ) -> Result<(), CliError> {
         let width = |column: usize| {
             let cells = rows.iter().filter_map(|row| row.get(column));
-            cells
-                .map(|cell| cell.chars().count())
-                .chain([headings[column].len()])
-                .max()
+            let lengths = cells.map(|cell| cell.chars().count());
+            lengths.chain([headings[column].len()]).max()
         };
         let widths: Vec<usize> = (0..headings.len()).filter_map(width).collect();
         let align = |cells: &[String]| {

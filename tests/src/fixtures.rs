@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use nearside::Error;
 use nearside::RetryPolicy;
+use nearside::model::gguf::Head;
 use nearside::model::hub::HubLimits;
 use nearside::model::store::Store;
 use nearside::model::{DownloadEvent, DownloadStream, InstalledModel, ModelRef, download, hub};
@@ -43,6 +44,32 @@ impl TestDevice {
     /// Parses a valid reference.
     pub fn reference(&self, text: &str) -> ModelRef {
         ModelRef::parse(text).expect("a reference")
+    }
+
+    /// Resolves a valid reference.
+    pub async fn resolve(&self, text: &str) -> hub::Remote {
+        self.hub.resolve(&self.reference(text)).await.expect("resolved")
+    }
+
+    /// Fetches the head of a file, and returns it with the number of bytes that it took.
+    pub async fn fetch_head(&self, file: &hub::Remote) -> (Head, u64) {
+        let fetched = download::head::fetch_head(&self.hub, &self.store, file).await;
+        fetched.expect("a head")
+    }
+
+    /// Reads a stream until this many bytes of partials are on disk. Panics if the download fails before.
+    pub async fn wait_for_partial(&self, stream: &DownloadStream, bytes: u64) {
+        while self.partial_bytes() < bytes {
+            let batch = tokio::time::timeout(Duration::from_millis(5), stream.next_batch()).await;
+            assert!(!matches!(batch, Ok(Err(_))), "{batch:?}");
+        }
+    }
+
+    /// Runs a download to its end. Panics unless it installs a model of this hash; returns the events.
+    pub async fn install(&self, text: &str, sha256: &str) -> Vec<DownloadEvent> {
+        let events = self.download(text).await.expect("whole in the end");
+        assert_eq!(installed(&events).sha256, sha256);
+        events
     }
 
     /// Starts a download.

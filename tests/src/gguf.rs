@@ -1,8 +1,8 @@
-//! Makes damaged models from the head of a real one.
+//! Offsets of all fields in the head of a valid GGUF file, so that each field can be damaged separately.
 //!
 //! A GGUF file is a header (magic, version, counts), the metadata, the list of tensors, padding, and the weights. llama.cpp
 //! plans a load from everything but the weights, so a damaged file is the patched head, extended to the full size by a
-//! hole.
+//! hole. Does not use the library's parser on purpose: its bugs must not be hidden here.
 
 #![allow(clippy::expect_used, reason = "part of tests, though it is not under `cfg(test)`")]
 
@@ -11,16 +11,53 @@ use std::io::{Read as _, Write as _};
 use std::ops::Range;
 use std::path::Path;
 
-/// The head of a GGUF file and the offsets of its values.
-#[derive(Clone)]
-pub struct ModelHead {
-    bytes: Vec<u8>,
-    file_size: u64,
-    values: Vec<(String, u32, Range<usize>)>,
-    tensors: Range<usize>,
+/// The head of a real model with the offsets of its fields.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    /// Everything before the weights.
+    pub bytes: Vec<u8>,
+    /// The size of the whole file.
+    pub file_size: u64,
+    /// The metadata.
+    pub keys: Vec<Key>,
+    /// The list of tensors.
+    pub tensors: Vec<Tensor>,
 }
 
-impl ModelHead {
+/// A key and its value.
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// The name.
+    pub name: String,
+    /// The type number.
+    pub kind: u32,
+    /// From the length of the name to the end of the value.
+    pub whole: Range<usize>,
+    /// The four bytes of the type.
+    pub kind_at: usize,
+    /// The value, with the lengths and types inside it.
+    pub value: Range<usize>,
+}
+
+/// A tensor's description.
+#[derive(Debug, Clone)]
+pub struct Tensor {
+    /// Offset of the name, with its length.
+    pub start: usize,
+    /// Offset of the number of dimensions; the dimensions, the type and the offset follow.
+    pub dimensions_at: usize,
+    /// The number of dimensions.
+    pub dimensions: u32,
+}
+
+impl Tensor {
+    /// Returns the offset of the type.
+    pub fn kind_at(&self) -> usize {
+        self.dimensions_at + 4 + 8 * self.dimensions as usize
+    }
+}
+
+impl Layout {
     /// Reads the head of the valid model at `path`.
     ///
     /// # Panics
@@ -30,55 +67,58 @@ impl ModelHead {
         let file = File::open(path).expect("the model");
         let file_size = file.metadata().expect("its size").len();
         let mut bytes = Vec::new();
-        (&file).take(16 << 20).read_to_end(&mut bytes).expect("its head");
-        let mut at = Cursor { bytes: &bytes, at: 8 };
-        let (tensors, pairs) = (at.u64(), at.u64());
-        let values = (0..pairs)
-            .map(|_| {
-                let key = at.text();
-                let kind = at.u32();
-                let start = at.at;
-                at.skip(kind);
-                (key, kind, start..at.at)
-            })
-            .collect();
-        let start = at.at;
-        for _ in 0..tensors {
-            at.text();
-            let dimensions = at.u32() as usize;
-            at.at += dimensions * 8 + 4 + 8;
+        file.take(16 << 20).read_to_end(&mut bytes).expect("its head");
+        let (tensor_count, key_count) = (u64_at(&bytes, 8), u64_at(&bytes, 16));
+        let mut at = 24;
+        let mut keys = Vec::new();
+        for _ in 0..key_count {
+            let start = at;
+            let name = text_at(&bytes, at);
+            let kind_at = at + 8 + name.len();
+            let kind = u32_at(&bytes, kind_at);
+            at = value_end(&bytes, kind_at + 4, kind);
+            keys.push(Key {
+                name,
+                kind,
+                whole: start..at,
+                kind_at,
+                value: kind_at + 4..at,
+            });
         }
-        let tensors = start..at.at;
-        let data = tensors.end.next_multiple_of(32);
-        bytes.truncate(data);
-        bytes.resize(data, 0);
+        let mut tensors = Vec::new();
+        for _ in 0..tensor_count {
+            let dimensions_at = at + 8 + text_at(&bytes, at).len();
+            let dimensions = u32_at(&bytes, dimensions_at);
+            tensors.push(Tensor {
+                start: at,
+                dimensions_at,
+                dimensions,
+            });
+            at = dimensions_at + 4 + 8 * dimensions as usize + 4 + 8;
+        }
+        bytes.truncate(at.next_multiple_of(32));
         Self {
             bytes,
             file_size,
-            values,
+            keys,
             tensors,
         }
     }
 
-    /// Returns the metadata keys with their type numbers.
-    pub fn keys(&self) -> impl Iterator<Item = (&str, u32)> {
-        self.values.iter().map(|(key, kind, _)| (key.as_str(), *kind))
+    /// Returns the key of this name.
+    pub fn key(&self, name: &str) -> Option<&Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+
+    /// Returns the architecture.
+    pub fn architecture(&self) -> String {
+        let key = self.key("general.architecture").expect("an architecture");
+        text_at(&self.bytes, key.value.start)
     }
 
     /// Returns the byte range of the tensor list.
-    #[must_use]
-    pub fn tensors(&self) -> Range<usize> {
-        self.tensors.clone()
-    }
-
-    /// Returns the byte range of the value of `key`.
-    ///
-    /// # Panics
-    /// If the model has no such key.
-    #[must_use]
-    pub fn value(&self, key: &str) -> Range<usize> {
-        let found = self.values.iter().find(|(name, ..)| name == key);
-        found.unwrap_or_else(|| panic!("no `{key}`")).2.clone()
+    pub fn tensor_range(&self) -> Range<usize> {
+        self.tensors[0].start..self.tensors[self.tensors.len() - 1].kind_at() + 4 + 8
     }
 
     /// Returns a copy with the bytes from `at` on replaced.
@@ -87,12 +127,6 @@ impl ModelHead {
         let mut head = self.clone();
         head.bytes[at..at + bytes.len()].copy_from_slice(bytes);
         head
-    }
-
-    /// Returns the bytes of the head.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
     }
 
     /// Writes the head as a file of the model's full size.
@@ -104,44 +138,47 @@ impl ModelHead {
         file.write_all(&self.bytes).expect("its head");
         file.set_len(self.file_size).expect("its size");
     }
-}
 
-struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl Cursor<'_> {
-    fn u32(&mut self) -> u32 {
-        self.at += 4;
-        u32::from_le_bytes(self.bytes[self.at - 4..self.at].try_into().expect("four bytes"))
-    }
-
-    fn u64(&mut self) -> u64 {
-        self.at += 8;
-        u64::from_le_bytes(self.bytes[self.at - 8..self.at].try_into().expect("eight bytes"))
-    }
-
-    fn text(&mut self) -> String {
-        let length = usize::try_from(self.u64()).expect("a length");
-        self.at += length;
-        String::from_utf8_lossy(&self.bytes[self.at - length..self.at]).into_owned()
-    }
-
-    fn skip(&mut self, kind: u32) {
-        match kind {
-            0 | 1 | 7 => self.at += 1,
-            2 | 3 => self.at += 2,
-            4..=6 => self.at += 4,
-            8 => drop(self.text()),
-            9 => {
-                let kind = self.u32();
-                for _ in 0..self.u64() {
-                    self.skip(kind);
-                }
-            }
-            10..=12 => self.at += 8,
-            _ => panic!("unknown type {kind}"),
+    /// Returns the ranges of the texts of a list, without their lengths.
+    pub fn texts(&self, name: &str) -> Vec<Range<usize>> {
+        let value = &self.key(name).expect("a list").value;
+        let mut at = value.start + 12;
+        let mut texts = Vec::new();
+        while at < value.end {
+            let end = at + 8 + u64_at(&self.bytes, at) as usize;
+            texts.push(at + 8..end);
+            at = end;
         }
+        texts
+    }
+}
+
+/// Reads a number of four bytes.
+pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
+}
+
+/// Reads a number of eight bytes.
+pub fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
+}
+
+fn text_at(bytes: &[u8], at: usize) -> String {
+    let length = u64_at(bytes, at) as usize;
+    String::from_utf8(bytes[at + 8..][..length].to_vec()).expect("UTF-8")
+}
+
+fn value_end(bytes: &[u8], at: usize, kind: u32) -> usize {
+    match kind {
+        0 | 1 | 7 => at + 1,
+        2 | 3 => at + 2,
+        4..=6 => at + 4,
+        10..=12 => at + 8,
+        8 => at + 8 + u64_at(bytes, at) as usize,
+        9 => {
+            let (element, count) = (u32_at(bytes, at), u64_at(bytes, at + 4));
+            (0..count).fold(at + 12, |at, _| value_end(bytes, at, element))
+        }
+        _ => panic!("a sound file has no type {kind}"),
     }
 }

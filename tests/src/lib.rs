@@ -7,8 +7,10 @@
 
 pub mod fixtures;
 pub mod gguf;
+mod http;
 pub mod hub;
 pub mod models;
 pub mod provider;
 pub mod remote;
+mod server;
 pub mod tiny_models;

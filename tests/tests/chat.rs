@@ -1,10 +1,11 @@
 //! The local engine on a real model: chunk order, cancel, cache reuse, stop reasons.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nearside::chat::{
-    AnswerSummary, ChatMessage, ChatRequest, ChatStream, Chunk, RequestLimits, RouteTarget, SamplingOptions,
-    StopReason, Timings, TokenUsage,
+    ChatMessage, ChatRequest, ChatStream, Chunk, RequestLimits, RouteTarget, SamplingOptions, StopReason, Timings,
+    TokenUsage,
 };
 use nearside::{Config, ErrorKind, Nearside, Result};
 use nearside_tests::models;
@@ -18,18 +19,36 @@ struct LocalAnswer {
     done: Option<(StopReason, TokenUsage, Timings)>,
 }
 
-fn open(folder: &tempfile::TempDir, context: u32) -> Nearside {
+/// Opens the library with this context size. The folder must outlive it.
+fn open(context: u32) -> (tempfile::TempDir, Nearside) {
+    let folder = tempfile::tempdir().expect("a folder");
     let config = Config {
         context: Some(context),
         ..Config::new(folder.path().to_string_lossy())
     };
-    Nearside::new(config).expect("the library opens")
+    let nearside = Nearside::new(config).expect("the library opens");
+    (folder, nearside)
+}
+
+/// Returns the answer to a request, which must succeed.
+async fn answer(nearside: &Nearside, request: ChatRequest) -> LocalAnswer {
+    gather(&nearside.chat(request)).await.expect("an answer")
+}
+
+/// Reads batches until one has text.
+async fn wait_for_text(stream: &ChatStream) {
+    let is_text = |chunk: &Chunk| matches!(chunk, Chunk::Text { .. });
+    while !stream.next_batch().await.expect("no error").iter().any(is_text) {}
 }
 
 /// Returns a greedy request to SmolLM2.
 fn ask(text: &str) -> ChatRequest {
+    ask_model(&models::path("smollm2.gguf"), text)
+}
+
+fn ask_model(path: &Path, text: &str) -> ChatRequest {
     ChatRequest {
-        model: Some(models::path("smollm2.gguf").to_string_lossy().into_owned()),
+        model: Some(path.to_string_lossy().into_owned()),
         sampling: SamplingOptions {
             temperature: Some(0.0),
             seed: Some(1),
@@ -88,11 +107,8 @@ fn long_text() -> String {
 
 #[tokio::test]
 async fn an_answer_streams_in_order_and_ends_with_one_done() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let nearside = open(&folder, 2048);
-    let answer = gather(&nearside.chat(limited(ask("Why is the sky blue?"), 200)))
-        .await
-        .expect("an answer");
+    let (_folder, nearside) = open(2048);
+    let answer = answer(&nearside, limited(ask("Why is the sky blue?"), 200)).await;
     assert_eq!(answer.started, 1);
     assert!(answer.text.contains("light"), "{}", answer.text);
     assert_eq!(answer.reasoning, "");
@@ -112,14 +128,9 @@ async fn an_answer_streams_in_order_and_ends_with_one_done() {
 
 #[tokio::test]
 async fn the_same_request_gives_the_same_answer_and_the_second_finds_its_prompt_in_the_cache() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let nearside = open(&folder, 2048);
-    let first = gather(&nearside.chat(ask("Name three colours.")))
-        .await
-        .expect("an answer");
-    let second = gather(&nearside.chat(ask("Name three colours.")))
-        .await
-        .expect("an answer");
+    let (_folder, nearside) = open(2048);
+    let first = answer(&nearside, ask("Name three colours.")).await;
+    let second = answer(&nearside, ask("Name three colours.")).await;
     assert_eq!(first.text, second.text);
     let (_, usage, timings) = second.done.expect("done");
     assert_eq!(
@@ -132,17 +143,12 @@ async fn the_same_request_gives_the_same_answer_and_the_second_finds_its_prompt_
 
 #[tokio::test]
 async fn a_conversation_prefills_only_what_is_new() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let nearside = open(&folder, 2048);
+    let (_folder, nearside) = open(2048);
     let mut request = limited(ask("My name is Ada. Remember it."), 24);
-    let first = gather(&nearside.chat(request.clone())).await.expect("an answer");
+    let first = answer(&nearside, request.clone()).await;
     request.messages.push(ChatMessage::assistant(first.text));
     request.messages.push(ChatMessage::user("What is my name?"));
-    let (_, usage, _) = gather(&nearside.chat(request))
-        .await
-        .expect("an answer")
-        .done
-        .expect("done");
+    let (_, usage, _) = answer(&nearside, request).await.done.expect("done");
     let (_, before, _) = first.done.expect("done");
     assert!(
         usage.cached_tokens >= before.prompt_tokens,
@@ -152,11 +158,8 @@ async fn a_conversation_prefills_only_what_is_new() {
 
 #[tokio::test]
 async fn two_conversations_take_turns_on_one_model() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let nearside = open(&folder, 2048);
-    let alone = gather(&nearside.chat(limited(ask("Count to five."), 16)))
-        .await
-        .expect("an answer");
+    let (_folder, nearside) = open(2048);
+    let alone = answer(&nearside, limited(ask("Count to five."), 16)).await;
     let (one, other) = (
         nearside.chat(limited(ask("Name a river."), 16)),
         nearside.chat(limited(ask("Count to five."), 16)),
@@ -168,14 +171,9 @@ async fn two_conversations_take_turns_on_one_model() {
 
 #[tokio::test]
 async fn max_tokens_and_stop_strings_end_the_answer_where_they_say() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let nearside = open(&folder, 2048);
-    let whole = gather(&nearside.chat(limited(ask("Count from one to twenty in digits."), 60)))
-        .await
-        .expect("an answer");
-    let short = gather(&nearside.chat(limited(ask("Count from one to twenty in digits."), 5)))
-        .await
-        .expect("an answer");
+    let (_folder, nearside) = open(2048);
+    let whole = answer(&nearside, limited(ask("Count from one to twenty in digits."), 60)).await;
+    let short = answer(&nearside, limited(ask("Count from one to twenty in digits."), 5)).await;
     assert!(whole.text.starts_with(&short.text));
     assert_eq!(
         short.done.map(|(stop, usage, _)| (stop, usage.completion_tokens)),
@@ -187,7 +185,7 @@ async fn max_tokens_and_stop_strings_end_the_answer_where_they_say() {
     let stop = words[2..4].join(" ");
     let mut request = limited(ask("Count from one to twenty in digits."), 60);
     request.sampling.stop = vec![stop.clone()];
-    let stopped = gather(&nearside.chat(request)).await.expect("an answer");
+    let stopped = answer(&nearside, request).await;
     let at = whole.text.find(&stop).expect("it is in there");
     assert_eq!(stopped.text, whole.text[..at]);
     assert_eq!(stopped.done.map(|(stop, ..)| stop), Some(StopReason::StopSequence));
@@ -195,11 +193,10 @@ async fn max_tokens_and_stop_strings_end_the_answer_where_they_say() {
 
 #[tokio::test]
 async fn a_full_context_ends_the_answer_and_a_longer_prompt_is_refused() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let nearside = open(&folder, 256);
+    let (_folder, nearside) = open(256);
     let mut request = ask("Tell a very long story about a fox, a crow and a river.");
     request.sampling.stop.clear();
-    let answer = gather(&nearside.chat(request)).await.expect("an answer");
+    let answer = answer(&nearside, request).await;
     let (stop, usage, _) = answer.done.expect("done");
     if stop == StopReason::ContextFull {
         assert_eq!(
@@ -217,12 +214,9 @@ async fn a_full_context_ends_the_answer_and_a_longer_prompt_is_refused() {
 
 #[tokio::test]
 async fn cancelling_a_long_prefill_ends_it_at_once_and_the_model_still_works() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let nearside = open(&folder, 8192);
+    let (_folder, nearside) = open(8192);
     // Load the model first, so that the cancel hits the prefill.
-    gather(&nearside.chat(limited(ask("Hello"), 1)))
-        .await
-        .expect("an answer");
+    answer(&nearside, limited(ask("Hello"), 1)).await;
     let mut waits = Vec::new();
     for round in 0..20 {
         let stream = nearside.chat(ask(&format!("{round} {}", long_text())));
@@ -236,52 +230,31 @@ async fn cancelling_a_long_prefill_ends_it_at_once_and_the_model_still_works() {
         stream.cancel();
         let last = stream.next_batch().await.expect("no error");
         waits.push(cancelled.elapsed());
-        assert!(
-            matches!(
-                last[..],
-                [Chunk::Done {
-                    summary: AnswerSummary {
-                        stop: StopReason::Cancelled,
-                        ..
-                    }
-                }]
-            ),
-            "{last:?}"
-        );
+        let [Chunk::Done { summary }] = &last[..] else {
+            panic!("only `done`: {last:?}");
+        };
+        assert_eq!(summary.stop, StopReason::Cancelled);
         assert_eq!(stream.next_batch().await, Ok(vec![]));
     }
     // Printed, not asserted: the duration depends on the load of the machine.
     waits.sort();
+    let (median, worst) = (waits[10], waits[19]);
     println!(
-        "cancel during prefill: median {:?}, worst {:?} of {}",
-        waits[10],
-        waits[19],
+        "cancel during prefill: median {median:?}, worst {worst:?} of {}",
         waits.len()
     );
-    let answer = gather(&nearside.chat(limited(ask("Why is the sky blue?"), 40)))
-        .await
-        .expect("an answer");
+    let answer = answer(&nearside, limited(ask("Why is the sky blue?"), 40)).await;
     assert!(!answer.text.is_empty());
 }
 
 #[tokio::test]
 async fn cancelling_while_text_comes_ends_with_cancelled_and_only_that_answer() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let nearside = open(&folder, 2048);
-    let expected = gather(&nearside.chat(limited(ask("Name a river."), 16)))
-        .await
-        .expect("an answer");
+    let (_folder, nearside) = open(2048);
+    let expected = answer(&nearside, limited(ask("Name a river."), 16)).await;
     let stream = nearside.chat(ask("Tell a long story about the sea."));
     let waiting = nearside.chat(limited(ask("Name a river."), 16));
-    let mut seen = 0;
-    while seen < 5 {
-        seen += stream
-            .next_batch()
-            .await
-            .expect("no error")
-            .iter()
-            .filter(|it| matches!(it, Chunk::Text { .. }))
-            .count();
+    for _ in 0..5 {
+        wait_for_text(&stream).await;
     }
     stream.cancel();
     stream.cancel();
@@ -292,16 +265,9 @@ async fn cancelling_while_text_comes_ends_with_cancelled_and_only_that_answer() 
 
 #[tokio::test]
 async fn dropping_the_library_ends_a_stream_with_cancelled() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let nearside = open(&folder, 2048);
+    let (_folder, nearside) = open(2048);
     let stream = nearside.chat(ask("Tell a long story about the sea."));
-    while !stream
-        .next_batch()
-        .await
-        .expect("no error")
-        .iter()
-        .any(|it| matches!(it, Chunk::Text { .. }))
-    {}
+    wait_for_text(&stream).await;
     drop(nearside);
     let answer = gather(&stream).await.expect("no error");
     assert_eq!(answer.done.map(|(stop, ..)| stop), Some(StopReason::Cancelled));
@@ -309,59 +275,47 @@ async fn dropping_the_library_ends_a_stream_with_cancelled() {
 
 #[tokio::test]
 async fn unloading_frees_the_model_and_the_next_request_loads_it_again() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let nearside = open(&folder, 2048);
-    let before = gather(&nearside.chat(limited(ask("Name a river."), 16)))
-        .await
-        .expect("an answer");
+    let (_folder, nearside) = open(2048);
+    let before = answer(&nearside, limited(ask("Name a river."), 16)).await;
     nearside.unload().await.expect("unloads");
-    let after = gather(&nearside.chat(limited(ask("Name a river."), 16)))
-        .await
-        .expect("an answer");
+    let after = answer(&nearside, limited(ask("Name a river."), 16)).await;
     assert_eq!(before.text, after.text);
     assert!(after.done.expect("done").2.load_ms > 0.0);
 }
 
 #[tokio::test]
 async fn what_cannot_be_answered_is_an_error_that_says_what_to_do() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let nearside = open(&folder, 2048);
+    let (folder, nearside) = open(2048);
     let kind = async |request| gather(&nearside.chat(request)).await.expect_err("an error").kind();
     assert_eq!(kind(ChatRequest::new(vec![])).await, ErrorKind::InvalidRequest);
     assert_eq!(
         kind(ChatRequest::new(vec![ChatMessage::user("hi")])).await,
         ErrorKind::NotInstalled
     );
-    let missing = ChatRequest {
-        model: Some("./no-such-file.gguf".into()),
-        ..ask("hi")
-    };
-    assert_eq!(kind(missing).await, ErrorKind::NotInstalled);
+    let with_file = |path: &Path| ask_model(path, "hi");
+    assert_eq!(
+        kind(with_file("./no-such-file.gguf".as_ref())).await,
+        ErrorKind::NotInstalled
+    );
     let damaged = folder.path().join("damaged.gguf");
     std::fs::write(&damaged, b"GGUF\x03\0\0\0 and then nothing of the kind").expect("written");
-    let damaged = ChatRequest {
-        model: Some(damaged.to_string_lossy().into_owned()),
-        ..ask("hi")
-    };
-    assert_eq!(kind(damaged).await, ErrorKind::Corrupt);
+    assert_eq!(kind(with_file(&damaged)).await, ErrorKind::Corrupt);
 }
 
 #[tokio::test]
 async fn an_emoji_split_over_tokens_arrives_whole() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let nearside = open(&folder, 2048);
+    let (_folder, nearside) = open(2048);
     let mut request = limited(ask("Repeat exactly: 🌍🦊 Grüße 世界"), 40);
     request.messages.push(ChatMessage::assistant("🌍🦊 Grüße 世界"));
     request.messages.push(ChatMessage::user("Again, the same line."));
-    let answer = gather(&nearside.chat(request)).await.expect("an answer");
+    let answer = answer(&nearside, request).await;
     assert!(answer.done.is_some());
     assert!(!answer.text.contains('\u{FFFD}'), "{}", answer.text);
 }
 
 #[test]
 fn it_works_inside_another_runtime_and_without_any() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let nearside = open(&folder, 2048);
+    let (_folder, nearside) = open(2048);
     let without = futures_executor::block_on(gather(&nearside.chat(limited(ask("Name a river."), 4))));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let within = runtime.block_on(async move {

@@ -12,8 +12,6 @@ use nearside_tests::fixtures::TestDevice;
 use nearside_tests::hub::{Host, Hub};
 use nearside_tests::{models, tiny_models};
 
-const SMOLLM2_SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
-
 /// Bytes per second. Twenty runs of [`MAX_RUN_TIME`] do not fetch the whole model, so every kill hits the download.
 const RATE: u64 = 40_000_000;
 const MAX_RUN_TIME: Duration = Duration::from_millis(110);
@@ -71,7 +69,7 @@ fn killed_at_twenty_random_moments_every_pull_goes_on_and_the_last_is_whole() {
     let installed: serde_json::Value = serde_json::from_str(events.lines().last().expect("an event")).expect("JSON");
     assert_eq!(installed["type"], "installed");
     let bytes = std::fs::read(installed["path"].as_str().expect("a path")).expect("the model");
-    assert_eq!(tiny_models::sha256(&bytes), SMOLLM2_SHA256);
+    assert_eq!(tiny_models::sha256(&bytes), models::SMOLLM2_SHA256);
 
     let starts: Vec<u64> = hub
         .log()

@@ -2,13 +2,11 @@
 
 #![allow(clippy::expect_used, reason = "a step that fails is a test that fails")]
 
-use nearside::model::download::head;
 use nearside::model::{DownloadEvent, ModelRef, ResolvedFile};
 use nearside_tests::fixtures::{self, TestDevice, kinds};
 use nearside_tests::hub::{Host, Hub};
-use nearside_tests::{models, tiny_models};
-
-const SMOLLM2_SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
+use nearside_tests::models::{self, SMOLLM2_SHA256};
+use nearside_tests::tiny_models;
 
 #[tokio::test]
 async fn a_real_model_is_resolved_fetched_verified_and_installed() {
@@ -21,20 +19,14 @@ async fn a_real_model_is_resolved_fetched_verified_and_installed() {
     let events = device.download("hf:org/smol").await.expect("a download");
 
     assert_eq!(kinds(&events), ["resolved", "progress", "verifying", "installed"]);
-    assert_eq!(
-        events[0],
-        DownloadEvent::Resolved {
-            file: ResolvedFile {
-                name: "SmolLM2-135M-Q4_1.gguf".to_owned(),
-                url: format!(
-                    "{}/org/smol/resolve/0123456789abcdef0123456789abcdef01234567/SmolLM2-135M-Q4_1.gguf",
-                    hub.url()
-                ),
-                size_bytes: 98_362_432,
-                sha256: Some(SMOLLM2_SHA256.to_owned()),
-            },
-        }
-    );
+    let path = "org/smol/resolve/0123456789abcdef0123456789abcdef01234567/SmolLM2-135M-Q4_1.gguf";
+    let resolved = ResolvedFile {
+        name: "SmolLM2-135M-Q4_1.gguf".to_owned(),
+        url: format!("{}/{path}", hub.url()),
+        size_bytes: 98_362_432,
+        sha256: Some(SMOLLM2_SHA256.to_owned()),
+    };
+    assert_eq!(events[0], DownloadEvent::Resolved { file: resolved });
     let progress = fixtures::progress(&events);
     assert_eq!(progress.first(), Some(&0), "the first is sent at once");
     assert_eq!(progress.last(), Some(&98_362_432));
@@ -42,10 +34,8 @@ async fn a_real_model_is_resolved_fetched_verified_and_installed() {
     let model = fixtures::installed(&events);
     assert_eq!(model.id, "smollm2-135m-q4_1");
     assert_eq!(model.sha256, SMOLLM2_SHA256);
-    assert_eq!(
-        (model.architecture.as_str(), model.quantization.as_str()),
-        ("llama", "Q4_1")
-    );
+    assert_eq!(model.architecture, "llama");
+    assert_eq!(model.quantization, "Q4_1");
     assert_eq!(model.source, "hf:org/smol/SmolLM2-135M-Q4_1.gguf");
     assert_eq!(
         std::fs::read(&model.path).expect("the file"),
@@ -99,20 +89,12 @@ async fn the_head_of_a_large_model_takes_under_8_mb_and_a_download_goes_on_behin
         .start()
         .expect("a hub");
     let device = TestDevice::new(&hub);
-    let remote = device
-        .hub
-        .resolve(&device.reference("hf:o/r1"))
-        .await
-        .expect("resolved");
-    let (found, network) = head::fetch_head(&device.hub, &device.store, &remote)
-        .await
-        .expect("a head");
+    let remote = device.resolve("hf:o/r1").await;
+    let (found, network) = device.fetch_head(&remote).await;
     assert_eq!(found.architecture, "qwen2");
     assert!(network >= found.data_offset && network < 8_000_000, "{network} bytes");
     assert_eq!(hub.bytes_sent(), network);
-    let (again, network_again) = head::fetch_head(&device.hub, &device.store, &remote)
-        .await
-        .expect("kept");
+    let (again, network_again) = device.fetch_head(&remote).await;
     assert_eq!((again, network_again), (found, 0));
 
     hub.clear_log();
@@ -126,9 +108,8 @@ async fn the_head_of_a_large_model_takes_under_8_mb_and_a_download_goes_on_behin
     }
     stream.cancel();
     while !stream.next_batch().await.expect("no error").is_empty() {}
-    let first = hub
-        .log()
-        .into_iter()
+    let mut log = hub.log().into_iter();
+    let first = log
         .find(|request| request.host == Host::Cdn)
         .expect("a request for bytes");
     assert_eq!(first.range, Some(format!("bytes={network}-4683073247")));
@@ -139,14 +120,8 @@ async fn a_small_model_is_judged_and_then_downloaded_without_fetching_a_byte_twi
     let file = models::path("smollm2.gguf");
     let hub = Hub::builder().file("o/smol", &file).start().expect("a hub");
     let device = TestDevice::new(&hub);
-    let remote = device
-        .hub
-        .resolve(&device.reference("hf:o/smol"))
-        .await
-        .expect("resolved");
-    let (_, network) = head::fetch_head(&device.hub, &device.store, &remote)
-        .await
-        .expect("a head");
+    let remote = device.resolve("hf:o/smol").await;
+    let (_, network) = device.fetch_head(&remote).await;
     let events = device.download("hf:o/smol").await.expect("a download");
     assert_eq!(fixtures::progress(&events).first(), Some(&network));
     assert_eq!(fixtures::installed(&events).sha256, SMOLLM2_SHA256);
@@ -182,16 +157,9 @@ async fn a_mirror_without_a_programming_interface_serves_a_named_file() {
     let DownloadEvent::Resolved { file } = &events[0] else {
         panic!("resolved comes first")
     };
-    assert_eq!(
-        file.sha256,
-        Some(tiny_models::sha256(&bytes)),
-        "known before the first byte"
-    );
-    assert!(
-        file.url.contains("/resolve/0123456789abcdef"),
-        "pinned to the commit: {}",
-        file.url
-    );
+    let (url, sha256) = (&file.url, tiny_models::sha256(&bytes));
+    assert_eq!(file.sha256, Some(sha256), "known before the first byte");
+    assert!(url.contains("/resolve/0123456789abcdef"), "pinned to the commit: {url}");
 }
 
 #[tokio::test]
@@ -205,7 +173,7 @@ async fn a_listing_of_many_pages_is_read_to_its_end() {
         .start()
         .expect("a hub");
     let device = TestDevice::new(&hub);
-    let remote = device.hub.resolve(&device.reference("hf:o/r")).await.expect("resolved");
+    let remote = device.resolve("hf:o/r").await;
     assert_eq!(remote.name, "m-Q8_0.gguf");
 }
 
@@ -219,10 +187,8 @@ async fn the_token_goes_to_the_hub_and_not_to_its_storage() {
     let device = TestDevice::with_token(&hub, "hf_canary");
     device.download("hf:o/gated").await.expect("a download");
     let log = hub.log();
-    assert!(
-        log.iter().any(|request| request.host == Host::Cdn),
-        "the CDN got a request"
-    );
+    let reached = log.iter().any(|request| request.host == Host::Cdn);
+    assert!(reached, "the CDN got a request");
     for request in log {
         assert_eq!(request.authorized, request.host == Host::Hub, "{request:?}");
     }

@@ -50,20 +50,13 @@ fn no_part_of_a_mark_is_ever_shown() {
         for (end, _) in text.char_indices() {
             let reply = parser.parse_reply(&text[..end], true).unwrap();
             for shown in [&reply.reasoning, &reply.content] {
-                assert!(
-                    !shown.contains("</t") && !shown.contains("<t"),
-                    "{:?} shows {shown:?}",
-                    &text[..end]
-                );
+                let open = shown.contains("</t") || shown.contains("<t");
+                assert!(!open, "{:?} shows {shown:?}", &text[..end]);
             }
-            assert!(
-                reply.reasoning.starts_with(&before.reasoning),
-                "a thought was taken back at {end}"
-            );
-            assert!(
-                reply.content.starts_with(&before.content),
-                "a word was taken back at {end}"
-            );
+            let kept = reply.reasoning.starts_with(&before.reasoning);
+            assert!(kept, "a thought was taken back at {end}");
+            let kept = reply.content.starts_with(&before.content);
+            assert!(kept, "a word was taken back at {end}");
             before = reply;
         }
         let whole = parser.parse_reply(&text, false).unwrap();
@@ -78,11 +71,8 @@ fn no_part_of_a_mark_is_ever_shown() {
 fn the_models_own_template_is_used() {
     let model = model();
     let rendered = render(&ChatTemplate::from_model(&model).unwrap(), &[("user", "Hello")]);
-    assert!(
-        rendered
-            .prompt
-            .contains("<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n")
-    );
+    let expected = "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n";
+    assert!(rendered.prompt.contains(expected));
     assert!(!rendered.supports_thinking);
     assert_eq!(rendered.grammar, None);
     let reply = rendered.parser().unwrap().parse_reply("Hi <there>", false).unwrap();
@@ -100,12 +90,8 @@ fn a_tool_call_grows_while_it_is_written() {
     let mut seen_partial = false;
     for (end, _) in text.char_indices() {
         let reply = parser.parse_reply(&text[..end], true).unwrap();
-        assert!(
-            !reply.content.contains("<tool"),
-            "{:?} shows {:?}",
-            &text[..end],
-            reply.content
-        );
+        let shown = &reply.content;
+        assert!(!shown.contains("<tool"), "{:?} shows {shown:?}", &text[..end]);
         assert!(!reply.content.contains("weather"));
         if let [call] = reply.tool_calls.as_slice() {
             assert_eq!(call.name, "weather");
@@ -117,10 +103,8 @@ fn a_tool_call_grows_while_it_is_written() {
     let [call] = reply.tool_calls.as_slice() else {
         panic!("{} calls", reply.tool_calls.len())
     };
-    assert_eq!(
-        serde_json::from_str::<Value>(&call.arguments).unwrap(),
-        json!({ "city": "Paris" })
-    );
+    let arguments: Value = serde_json::from_str(&call.arguments).unwrap();
+    assert_eq!(arguments, json!({ "city": "Paris" }));
     assert_eq!(reply.content.trim(), "I look.");
 }
 
@@ -128,21 +112,13 @@ fn a_tool_call_grows_while_it_is_written() {
 fn a_tool_call_that_opens_brackets_without_end_does_no_harm() {
     let mut parser = tool_prompt().parser().unwrap();
     for depth in [100, 1000, 20_000] {
-        let text = format!(
-            "<tool_call>\n{{\"name\": \"weather\", \"arguments\": {}",
-            "{\"a\":[".repeat(depth)
-        );
+        let open = "{\"a\":[".repeat(depth);
+        let text = format!("<tool_call>\n{{\"name\": \"weather\", \"arguments\": {open}");
         let reply = parser.parse_reply(&text, true).unwrap_or_default();
         assert!(reply.content.is_empty());
         let _ = parser.parse_reply(&text, false);
-        assert_eq!(
-            parser
-                .parse_reply(&"[".repeat(depth), true)
-                .unwrap_or_default()
-                .tool_calls
-                .len(),
-            0
-        );
+        let reply = parser.parse_reply(&"[".repeat(depth), true).unwrap_or_default();
+        assert_eq!(reply.tool_calls.len(), 0);
     }
     assert!(parser.parse_reply(&"[".repeat(10_000_000), true).is_err());
 }
@@ -156,36 +132,22 @@ fn a_finished_tool_call_and_its_result_are_rendered() {
         ] },
         { "role": "tool", "tool_call_id": "a1", "content": "sunny" },
     ]);
-    let rendered = tool_template()
-        .render(&Prompt {
-            messages_json: &messages.to_string(),
-            tools_json: Some(TOOLS),
-            ..Prompt::default()
-        })
-        .unwrap();
-    assert!(
-        rendered.prompt.contains("\"weather\"") && rendered.prompt.contains("sunny"),
-        "{}",
-        rendered.prompt
-    );
+    let prompt = render_with_tools(&messages.to_string()).prompt;
+    assert!(prompt.contains("\"weather\"") && prompt.contains("sunny"), "{prompt}");
 }
 
 #[test]
 fn a_started_reply_is_continued() {
     let messages = messages(&[("user", "Count."), ("assistant", "One, two,")]);
     let template = ChatTemplate::from_model(&model()).unwrap();
-    let rendered = template
-        .render(&Prompt {
-            messages_json: &messages,
-            continue_final: true,
-            ..Prompt::default()
-        })
-        .unwrap();
-    assert!(
-        rendered.prompt.ends_with("assistant\nOne, two,"),
-        "{:?}",
-        rendered.prompt
-    );
+    let prompt = Prompt {
+        messages_json: &messages,
+        continue_final: true,
+        ..Prompt::default()
+    };
+    let rendered = template.render(&prompt).unwrap();
+    let prompt = &rendered.prompt;
+    assert!(prompt.ends_with("assistant\nOne, two,"), "{prompt:?}");
     let reply = rendered.parser().unwrap().parse_reply(" three", false).unwrap();
     assert_eq!(reply.content, "One, two, three");
 }
@@ -208,11 +170,7 @@ fn a_schema_becomes_a_grammar_that_samplers_accept() {
     sampler.reset().unwrap();
 
     let gbnf = json_schema_to_grammar(&schema).unwrap();
-    let params = SamplerParams {
-        grammar: Some(Grammar::new(gbnf)),
-        ..SamplerParams::default()
-    };
-    Sampler::new(&model, &params).unwrap();
+    Sampler::new(&model, &sampler_params(gbnf)).unwrap();
     let tools = tool_prompt();
     Sampler::new(&model, &tools.constrain(SamplerParams::default())).unwrap();
 }
@@ -231,61 +189,29 @@ fn invalid_input_is_an_error_without_text_of_the_prompt() {
         format!("{}\"{SECRET}\"{}", "[".repeat(100_000), "]".repeat(100_000)),
     ];
     for messages_json in &bad {
-        let error = template
-            .render(&Prompt {
-                messages_json,
-                ..Prompt::default()
-            })
-            .err()
-            .unwrap();
+        let error = render_json(&template, messages_json).err().unwrap();
         assert!(!format!("{error:?}").contains(SECRET), "{error}");
     }
     let refusing = "{{ raise_exception('roles must alternate, not ' + messages[0].content) }}";
     let error = ChatTemplate::from_source(refusing, "", "")
-        .and_then(|template| {
-            template.render(&Prompt {
-                messages_json: &messages(&[("user", SECRET)]),
-                ..Prompt::default()
-            })
-        })
-        .err()
-        .unwrap();
-    assert!(
-        matches!(error, LlamaError::Template(_)) && !format!("{error:?}").contains(SECRET),
-        "{error}"
-    );
+        .and_then(|template| render_json(&template, &messages(&[("user", SECRET)])));
+    let error = error.err().unwrap();
+    assert!(matches!(error, LlamaError::Template(_)), "{error}");
+    assert!(!format!("{error:?}").contains(SECRET), "{error}");
 
     let deep = format!("{}1{}", "[".repeat(200_000), "]".repeat(200_000));
     let messages = json!([{ "role": "assistant", "content": "", "tool_calls": [
         { "id": "a", "type": "function", "function": { "name": "f", "arguments": deep } }
     ] }]);
-    assert!(
-        template
-            .render(&Prompt {
-                messages_json: &messages.to_string(),
-                ..Prompt::default()
-            })
-            .is_err()
-    );
+    assert!(render_json(&template, &messages.to_string()).is_err());
 }
 
 #[test]
 fn a_template_may_say_why_it_refuses() {
-    let template = ChatTemplate::from_source(
-        "{% if messages %}{{ raise_exception('users come first') }}{% endif %}",
-        "",
-        "",
-    );
-    let error = match template {
-        Ok(template) => template
-            .render(&Prompt {
-                messages_json: &messages(&[("user", "a")]),
-                ..Prompt::default()
-            })
-            .err()
-            .unwrap(),
-        Err(error) => error,
-    };
+    let source = "{% if messages %}{{ raise_exception('users come first') }}{% endif %}";
+    let rendered = ChatTemplate::from_source(source, "", "")
+        .and_then(|template| render_json(&template, &messages(&[("user", "a")])));
+    let error = rendered.err().unwrap();
     assert!(error.to_string().contains("users come first"), "{error}");
 }
 
@@ -299,10 +225,8 @@ fn bad_templates_grammars_and_schemas_are_errors() {
         &"{{ ((((".repeat(50_000),
         &"{% if a %}".repeat(50_000),
     ] {
-        assert!(
-            matches!(ChatTemplate::from_source(source, "", ""), Err(LlamaError::Template(_))),
-            "{source:.40}"
-        );
+        let template = ChatTemplate::from_source(source, "", "");
+        assert!(matches!(template, Err(LlamaError::Template(_))), "{source:.40}");
     }
     let model = model();
     let grammars = [
@@ -317,14 +241,8 @@ fn bad_templates_grammars_and_schemas_are_errors() {
     ];
     for gbnf in grammars {
         let shown = format!("{gbnf:.40}");
-        let params = SamplerParams {
-            grammar: Some(Grammar::new(gbnf)),
-            ..SamplerParams::default()
-        };
-        assert!(
-            matches!(Sampler::new(&model, &params), Err(LlamaError::Grammar(_))),
-            "{shown}"
-        );
+        let sampler = Sampler::new(&model, &sampler_params(gbnf));
+        assert!(matches!(sampler, Err(LlamaError::Grammar(_))), "{shown}");
     }
     for schema in [
         "",
@@ -334,37 +252,21 @@ fn bad_templates_grammars_and_schemas_are_errors() {
         "{\"$ref\": \"#/nowhere\"}",
         "{\"type\": 1}",
     ] {
-        assert!(
-            matches!(json_schema_to_grammar(schema), Err(LlamaError::Grammar(_))),
-            "{schema}"
-        );
+        let grammar = json_schema_to_grammar(schema);
+        assert!(matches!(grammar, Err(LlamaError::Grammar(_))), "{schema}");
     }
-    for params in [
-        SamplerParams {
-            temperature: f32::NAN,
-            ..SamplerParams::default()
-        },
-        SamplerParams {
-            top_p: -1.0,
-            ..SamplerParams::default()
-        },
-        SamplerParams {
-            repeat_penalty: 0.0,
-            ..SamplerParams::default()
-        },
-        SamplerParams {
-            presence_penalty: f32::INFINITY,
-            ..SamplerParams::default()
-        },
-        SamplerParams {
-            penalty_last_n: u32::MAX,
-            ..SamplerParams::default()
-        },
-    ] {
-        assert!(
-            matches!(Sampler::new(&model, &params), Err(LlamaError::Input(_))),
-            "{params:?}"
-        );
+    let spoil: [fn(&mut SamplerParams); 5] = [
+        |params| params.temperature = f32::NAN,
+        |params| params.top_p = -1.0,
+        |params| params.repeat_penalty = 0.0,
+        |params| params.presence_penalty = f32::INFINITY,
+        |params| params.penalty_last_n = u32::MAX,
+    ];
+    for spoil in spoil {
+        let mut params = SamplerParams::default();
+        spoil(&mut params);
+        let sampler = Sampler::new(&model, &params);
+        assert!(matches!(sampler, Err(LlamaError::Input(_))), "{params:?}");
     }
 }
 
@@ -391,13 +293,12 @@ fn thinking_source() -> String {
 }
 
 fn render(template: &ChatTemplate, said: &[(&str, &str)]) -> Rendered {
-    template
-        .render(&Prompt {
-            messages_json: &messages(said),
-            thinking: true,
-            ..Prompt::default()
-        })
-        .unwrap()
+    let prompt = Prompt {
+        messages_json: &messages(said),
+        thinking: true,
+        ..Prompt::default()
+    };
+    template.render(&prompt).unwrap()
 }
 
 fn messages(said: &[(&str, &str)]) -> String {
@@ -407,19 +308,34 @@ fn messages(said: &[(&str, &str)]) -> String {
         .to_string()
 }
 
-fn tool_template() -> ChatTemplate {
-    ChatTemplate::from_source(TOOL_TEMPLATE, "", "<|im_end|>").unwrap()
+/// Renders messages, with nothing else set.
+fn render_json(template: &ChatTemplate, messages_json: &str) -> Result<Rendered, LlamaError> {
+    let prompt = Prompt {
+        messages_json,
+        ..Prompt::default()
+    };
+    template.render(&prompt)
+}
+
+fn sampler_params(gbnf: String) -> SamplerParams {
+    SamplerParams {
+        grammar: Some(Grammar::new(gbnf)),
+        ..SamplerParams::default()
+    }
 }
 
 fn tool_prompt() -> Rendered {
-    let messages = messages(&[("user", "How is Paris?")]);
-    tool_template()
-        .render(&Prompt {
-            messages_json: &messages,
-            tools_json: Some(TOOLS),
-            ..Prompt::default()
-        })
-        .unwrap()
+    render_with_tools(&messages(&[("user", "How is Paris?")]))
+}
+
+fn render_with_tools(messages_json: &str) -> Rendered {
+    let prompt = Prompt {
+        messages_json,
+        tools_json: Some(TOOLS),
+        ..Prompt::default()
+    };
+    let template = ChatTemplate::from_source(TOOL_TEMPLATE, "", "<|im_end|>").unwrap();
+    template.render(&prompt).unwrap()
 }
 
 const TOOLS: &str = r#"[{"type": "function", "function": {"name": "weather", "description": "The weather of a city",

@@ -22,11 +22,8 @@ fn greedy_text_is_llama_cpps_own() {
             ..ContextParams::default()
         };
         let mut context = Context::new(&model, &params).unwrap();
-        assert_eq!(
-            continue_prompt(&mut context, &prompt(&model), &greedy()),
-            LLAMA_CPP_OUTPUT,
-            "{threads} threads"
-        );
+        let text = continue_prompt(&mut context, &prompt(&model), &greedy());
+        assert_eq!(text, LLAMA_CPP_OUTPUT, "{threads} threads");
     }
 }
 
@@ -34,10 +31,8 @@ fn greedy_text_is_llama_cpps_own() {
 fn a_mapped_model_writes_the_same() {
     let model = load(LoadMode::Mapped);
     let mut context = context(&model);
-    assert_eq!(
-        continue_prompt(&mut context, &prompt(&model), &greedy()),
-        LLAMA_CPP_OUTPUT
-    );
+    let text = continue_prompt(&mut context, &prompt(&model), &greedy());
+    assert_eq!(text, LLAMA_CPP_OUTPUT);
 }
 
 #[test]
@@ -82,20 +77,16 @@ fn an_abort_in_a_long_prompt_is_quick_and_harmless() {
     abort.store(false, Ordering::Relaxed);
     assert!(context.trim(0));
     assert_eq!(context.position(), 0);
-    assert_eq!(
-        continue_prompt(&mut context, &prompt(&model), &greedy()),
-        LLAMA_CPP_OUTPUT
-    );
+    let text = continue_prompt(&mut context, &prompt(&model), &greedy());
+    assert_eq!(text, LLAMA_CPP_OUTPUT);
 }
 
 #[test]
 fn an_abort_that_came_before_costs_nothing() {
     let model = load(LoadMode::Repacked);
     let mut context = context(&model);
-    assert_eq!(
-        context.decode(&prompt(&model), true, &AtomicBool::new(true)).unwrap(),
-        Decoded::Aborted
-    );
+    let decoded = context.decode(&prompt(&model), true, &AtomicBool::new(true));
+    assert_eq!(decoded.unwrap(), Decoded::Aborted);
     assert_eq!(context.position(), 0);
 }
 
@@ -106,13 +97,8 @@ fn a_trimmed_context_continues_as_if_nothing_had_followed() {
     let prompt = prompt(&model);
     let go_on = AtomicBool::new(false);
     context.decode(&prompt, false, &go_on).unwrap();
-    context
-        .decode(
-            &model.tokenize(" of the wind, and", false, false).unwrap(),
-            false,
-            &go_on,
-        )
-        .unwrap();
+    let more = model.tokenize(" of the wind, and", false, false).unwrap();
+    context.decode(&more, false, &go_on).unwrap();
     let (last, most) = prompt.split_last().unwrap();
     assert!(context.trim(u32::try_from(most.len()).unwrap()));
     assert_eq!(context.position() as usize, most.len());
@@ -136,10 +122,8 @@ fn a_seed_repeats_itself() {
     context.clear();
     assert_eq!(continue_prompt(&mut context, &prompt(&model), &warm), first);
     context.clear();
-    assert_ne!(
-        continue_prompt(&mut context, &prompt(&model), &SamplerParams { seed: 8, ..warm }),
-        first
-    );
+    let other = SamplerParams { seed: 8, ..warm };
+    assert_ne!(continue_prompt(&mut context, &prompt(&model), &other), first);
 }
 
 #[test]
@@ -160,53 +144,37 @@ fn a_grammar_is_followed() {
 #[test]
 fn input_without_meaning_is_an_error_and_changes_nothing() {
     let model = load(LoadMode::Repacked);
-    let mut context = Context::new(
-        &model,
-        &ContextParams {
-            context: 512,
-            batch: 64,
-            threads: 1,
-            ..ContextParams::default()
-        },
-    )
-    .unwrap();
+    let params = ContextParams {
+        context: 512,
+        batch: 64,
+        threads: 1,
+        ..ContextParams::default()
+    };
+    let mut context = Context::new(&model, &params).unwrap();
     let mut sampler = Sampler::new(&model, &greedy()).unwrap();
     let go_on = AtomicBool::new(false);
-    assert!(
-        matches!(context.sample(&mut sampler), Err(LlamaError::Input(_))),
-        "nothing was decoded"
-    );
-    for tokens in [
-        &[][..],
-        &[1; 65],
-        &[-1],
-        &[Token::MAX],
-        &[Token::try_from(model.vocab_size()).unwrap()],
-    ] {
-        assert!(
-            matches!(context.decode(tokens, true, &go_on), Err(LlamaError::Input(_))),
-            "{} tokens",
-            tokens.len()
-        );
+    let sampled = context.sample(&mut sampler);
+    assert!(matches!(sampled, Err(LlamaError::Input(_))), "nothing was decoded");
+    let unknown = Token::try_from(model.vocab_size()).unwrap();
+    for tokens in [&[][..], &[1; 65], &[-1], &[Token::MAX], &[unknown]] {
+        let decoded = context.decode(tokens, true, &go_on);
+        assert!(matches!(decoded, Err(LlamaError::Input(_))), "{} tokens", tokens.len());
     }
     assert_eq!(context.position(), 0);
     for _ in 0..context.capacity() / 64 {
         context.decode(&[1; 64], false, &go_on).unwrap();
     }
-    assert!(
-        matches!(context.decode(&[1], true, &go_on), Err(LlamaError::Input(_))),
-        "the context is full"
-    );
+    let decoded = context.decode(&[1], true, &go_on);
+    assert!(matches!(decoded, Err(LlamaError::Input(_))), "the context is full");
     assert_eq!(context.position(), context.capacity());
-    assert!(
-        matches!(context.sample(&mut sampler), Err(LlamaError::Input(_))),
-        "no logits were requested"
-    );
+    let sampled = context.sample(&mut sampler);
+    assert!(matches!(sampled, Err(LlamaError::Input(_))), "no logits were requested");
 
     let other = load(LoadMode::Repacked);
     let mut foreign = Sampler::new(&other, &greedy()).unwrap();
+    let sampled = context.sample(&mut foreign);
     assert!(
-        matches!(context.sample(&mut foreign), Err(LlamaError::Input(_))),
+        matches!(sampled, Err(LlamaError::Input(_))),
         "a sampler of another model"
     );
     let mut nothing = Vec::new();
@@ -228,20 +196,16 @@ fn text_survives_the_tokenizer() {
     for text in texts {
         let tokens = model.tokenize(text, false, false).unwrap();
         let mut bytes = Vec::new();
-        tokens
-            .iter()
-            .for_each(|token| model.push_piece(*token, true, &mut bytes));
+        for token in tokens {
+            model.push_piece(token, true, &mut bytes);
+        }
         assert!(bytes == text.as_bytes(), "{:.20} came back changed", text);
     }
     let plain = model.tokenize("<|im_end|>", false, false).unwrap();
     let control = model.tokenize("<|im_end|>", false, true).unwrap();
     assert!(plain.len() > 1 && control.len() == 1 && model.is_end(control[0]));
-    assert_eq!(
-        model
-            .single_tokens(&["<|im_end|>".to_owned(), "two words".to_owned()])
-            .unwrap(),
-        control
-    );
+    let single = model.single_tokens(&["<|im_end|>".to_owned(), "two words".to_owned()]);
+    assert_eq!(single.unwrap(), control);
 }
 
 #[test]
@@ -288,10 +252,8 @@ fn the_model_says_what_it_is() {
     assert_eq!(model.meta("no.such.key"), None);
     assert_eq!((model.context_train(), model.vocab_size()), (8192, 49_152));
     assert_eq!(model.parameters(), 134_515_008);
-    assert_eq!(
-        (model.bos_text().as_str(), model.eos_text().as_str()),
-        ("<|im_start|>", "<|im_end|>")
-    );
+    assert_eq!(model.bos_text(), "<|im_start|>");
+    assert_eq!(model.eos_text(), "<|im_end|>");
     assert!(model.description().contains("Q4_1"), "{}", model.description());
     assert!(nearside_llama::version().contains("ggml"));
     nearside_llama::check_cpu().unwrap();
@@ -307,20 +269,16 @@ fn load(load_mode: LoadMode) -> Model {
 
 /// One thread: ggml's threads wait for each other by spinning, and tests that run side by side would starve each other.
 fn context(model: &Model) -> Context {
-    Context::new(
-        model,
-        &ContextParams {
-            threads: 1,
-            ..ContextParams::default()
-        },
-    )
-    .unwrap()
+    let params = ContextParams {
+        threads: 1,
+        ..ContextParams::default()
+    };
+    Context::new(model, &params).unwrap()
 }
 
 fn prompt(model: &Model) -> Vec<Token> {
-    model
-        .tokenize("The tides come twice a day because", true, false)
-        .unwrap()
+    let tokens = model.tokenize("The tides come twice a day because", true, false);
+    tokens.unwrap()
 }
 
 fn greedy() -> SamplerParams {

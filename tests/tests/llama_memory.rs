@@ -10,15 +10,11 @@ fn a_probe_foretells_the_load_to_the_byte() {
     let path = models::path("smollm2.gguf");
     for mode in [LoadMode::Repacked, LoadMode::Mapped] {
         let probe = Probe::from_file(&path, mode).unwrap();
-        let model = Model::load(
-            &path,
-            &ModelParams {
-                load_mode: mode,
-                ..ModelParams::default()
-            },
-            &mut |_| true,
-        )
-        .unwrap();
+        let params = ModelParams {
+            load_mode: mode,
+            ..ModelParams::default()
+        };
+        let model = Model::load(&path, &params, &mut |_| true).unwrap();
         for context in [1024, 8192] {
             for cache in [KvCacheType::F16, KvCacheType::Q8_0] {
                 let params = ContextParams {
@@ -48,20 +44,19 @@ fn a_probe_foretells_the_load_to_the_byte() {
 #[test]
 fn the_head_of_a_7b_is_enough_to_know_its_need() {
     let probe = Probe::from_file(&models::path("r1-7b.gguf"), LoadMode::Repacked).unwrap();
-    let need = probe
-        .memory(&ContextParams {
-            context: 4096,
+    let need = |context, cache| {
+        let params = ContextParams {
+            context,
+            cache,
             ..ContextParams::default()
-        })
-        .unwrap();
-    assert_eq!(sum(&need, |part| part.weights), 4_677_120_000);
-    assert_eq!(sum(&need, |part| part.cache), 234_881_024);
-    let params = ContextParams {
-        context: 32_768,
-        cache: KvCacheType::Q8_0,
-        ..ContextParams::default()
+        };
+        probe.memory(&params).unwrap()
     };
-    assert_eq!(sum(&probe.memory(&params).unwrap(), |part| part.cache), 998_244_352);
+    let usual = need(4096, KvCacheType::F16);
+    assert_eq!(sum(&usual, |part| part.weights), 4_677_120_000);
+    assert_eq!(sum(&usual, |part| part.cache), 234_881_024);
+    let long = need(32_768, KvCacheType::Q8_0);
+    assert_eq!(sum(&long, |part| part.cache), 998_244_352);
     assert_eq!(probe.context_train(), 131_072);
     assert_eq!(probe.vocab_size(), 152_064);
     assert_eq!(probe.meta("general.architecture").as_deref(), Some("qwen2"));
@@ -70,33 +65,26 @@ fn the_head_of_a_7b_is_enough_to_know_its_need() {
 #[test]
 fn a_context_that_makes_no_sense_is_an_error() {
     let probe = Probe::from_file(&models::path("smollm2.gguf"), LoadMode::Repacked).unwrap();
-    let wrong = [
-        ContextParams {
-            context: 0,
+    let ContextParams {
+        context,
+        batch,
+        threads,
+        ..
+    } = ContextParams::default();
+    for (context, batch, threads) in [
+        (0, batch, threads),
+        (u32::MAX, batch, threads),
+        (context, 0, threads),
+        (context, u32::MAX, threads),
+        (context, batch, 0),
+        (context, batch, 100_000),
+    ] {
+        let params = ContextParams {
+            context,
+            batch,
+            threads,
             ..ContextParams::default()
-        },
-        ContextParams {
-            context: u32::MAX,
-            ..ContextParams::default()
-        },
-        ContextParams {
-            batch: 0,
-            ..ContextParams::default()
-        },
-        ContextParams {
-            batch: u32::MAX,
-            ..ContextParams::default()
-        },
-        ContextParams {
-            threads: 0,
-            ..ContextParams::default()
-        },
-        ContextParams {
-            threads: 100_000,
-            ..ContextParams::default()
-        },
-    ];
-    for params in wrong {
+        };
         assert!(matches!(probe.memory(&params), Err(LlamaError::Input(_))), "{params:?}");
     }
 }
@@ -107,10 +95,8 @@ fn a_context_that_makes_no_sense_is_an_error() {
 fn probing_again_and_again_does_not_grow() {
     let path = models::path("smollm2.gguf");
     let once = || {
-        Probe::from_file(&path, LoadMode::Repacked)
-            .unwrap()
-            .memory(&ContextParams::default())
-            .unwrap();
+        let probe = Probe::from_file(&path, LoadMode::Repacked).unwrap();
+        probe.memory(&ContextParams::default()).unwrap();
     };
     (0..20).for_each(|_| once());
     let before = resident();

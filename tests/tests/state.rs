@@ -43,6 +43,11 @@ fn november(day: u64, hour: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(FIRST + (day - 1) * 86_400 + hour * 3_600)
 }
 
+fn fresh_ledger() -> (tempfile::TempDir, Ledger) {
+    let (folder, state) = fresh();
+    (folder, Ledger::new(state))
+}
+
 fn fresh() -> (tempfile::TempDir, Arc<State>) {
     let folder = tempfile::tempdir().expect("a folder");
     let state = State::open_in(folder.path()).expect("a state");
@@ -60,20 +65,18 @@ fn reservation(target: &RouteTarget, usd: f64, caps: Caps, now: SystemTime) -> R
 }
 
 fn spend(ledger: &Ledger, target: &RouteTarget, purpose: &str, usd: f64, now: SystemTime) {
-    let entry = ledger
-        .reserve(&Reservation {
-            purpose,
-            ..reservation(target, usd, Caps::default(), now)
-        })
-        .expect("reserved");
+    let reservation = Reservation {
+        purpose,
+        ..reservation(target, usd, Caps::default(), now)
+    };
+    let entry = ledger.reserve(&reservation).expect("reserved");
     let usage = TokenUsage {
         prompt_tokens: 10,
         completion_tokens: 5,
         ..TokenUsage::default()
     };
-    ledger
-        .settle(entry, usd, &usage, CostSource::Provider)
-        .expect("settled");
+    let settled = ledger.settle(entry, usd, &usage, CostSource::Provider);
+    settled.expect("settled");
 }
 
 #[test]
@@ -157,24 +160,19 @@ fn a_speed_follows_what_is_measured_and_ignores_what_was_not() {
         tokens_per_second: decode,
         first_token_ms: None,
     };
-    let kept = || state.speeds().expect("read")[&local()];
-    state
-        .record_speed(&local(), measured(Some(100.0), None))
-        .expect("saved");
-    assert_eq!(kept(), measured(Some(100.0), None));
-    state
-        .record_speed(&local(), measured(Some(200.0), Some(10.0)))
-        .expect("saved");
-    assert_eq!(kept(), measured(Some(130.0), Some(10.0)));
-    let nothing = measured(Some(0.0), Some(f64::NAN));
-    state.record_speed(&local(), nothing).expect("saved");
-    assert_eq!(kept(), measured(Some(130.0), Some(10.0)));
+    for (prompt, decode, kept) in [
+        (Some(100.0), None, measured(Some(100.0), None)),
+        (Some(200.0), Some(10.0), measured(Some(130.0), Some(10.0))),
+        (Some(0.0), Some(f64::NAN), measured(Some(130.0), Some(10.0))),
+    ] {
+        state.record_speed(&local(), measured(prompt, decode)).expect("saved");
+        assert_eq!(state.speeds().expect("read")[&local()], kept);
+    }
 }
 
 #[test]
 fn caps_count_what_is_settled_and_what_is_reserved_on_the_day_and_in_the_month() {
-    let (_folder, state) = fresh();
-    let ledger = Ledger::new(state);
+    let (_folder, ledger) = fresh_ledger();
     let target = remote("groq");
     let caps = Caps {
         day: Some(1.0),
@@ -212,17 +210,15 @@ fn caps_count_what_is_settled_and_what_is_reserved_on_the_day_and_in_the_month()
 
 #[test]
 fn ten_cents_hold_ten_cents_and_not_one_more() {
-    let (_folder, state) = fresh();
-    let ledger = Ledger::new(state);
+    let (_folder, ledger) = fresh_ledger();
     let target = remote("groq");
     let caps = Caps {
         day: Some(0.1),
         ..Caps::default()
     };
     for _ in 0..10 {
-        ledger
-            .reserve(&reservation(&target, 0.01, caps, november(1, 0)))
-            .expect("fits");
+        let cent = reservation(&target, 0.01, caps, november(1, 0));
+        ledger.reserve(&cent).expect("fits");
     }
     let cheapest = reservation(&target, 3e-9, caps, november(1, 0));
     assert_eq!(ledger.reserve(&cheapest).expect_err("full").kind(), ErrorKind::Blocked);
@@ -230,8 +226,7 @@ fn ten_cents_hold_ten_cents_and_not_one_more() {
 
 #[test]
 fn what_is_no_amount_is_refused_and_what_a_provider_claims_is_bounded() {
-    let (_folder, state) = fresh();
-    let ledger = Ledger::new(state);
+    let (_folder, ledger) = fresh_ledger();
     let target = remote("groq");
     for usd in [f64::NAN, f64::INFINITY, -0.01, 1e7] {
         let refused = ledger.reserve(&reservation(&target, usd, Caps::default(), november(1, 0)));
@@ -244,24 +239,25 @@ fn what_is_no_amount_is_refused_and_what_a_provider_claims_is_bounded() {
 }
 
 fn spend_as_claimed(ledger: &Ledger, target: &RouteTarget, usd: f64) {
-    let entry = ledger
-        .reserve(&reservation(target, 0.0, Caps::default(), november(1, 0)))
-        .expect("reserved");
-    ledger
-        .settle(entry, usd, &TokenUsage::default(), CostSource::Provider)
-        .expect("settled");
+    let entry = ledger.reserve(&reservation(target, 0.0, Caps::default(), november(1, 0)));
+    let settled = ledger.settle(
+        entry.expect("reserved"),
+        usd,
+        &TokenUsage::default(),
+        CostSource::Provider,
+    );
+    settled.expect("settled");
 }
 
 #[test]
 fn a_report_sums_up_by_day_model_provider_and_purpose_and_separates_the_unsettled() {
-    let (_folder, state) = fresh();
-    let ledger = Ledger::new(state);
+    let (_folder, ledger) = fresh_ledger();
     spend(&ledger, &remote("groq"), "chat", 0.25, november(1, 23));
     spend(&ledger, &remote("openai"), "title", 0.5, november(2, 0));
     spend(&ledger, &local(), "chat", 0.0, november(2, 1));
-    ledger
-        .reserve(&reservation(&remote("groq"), 2.0, Caps::default(), november(2, 2)))
-        .expect("reserved");
+    let groq = remote("groq");
+    let open = ledger.reserve(&reservation(&groq, 2.0, Caps::default(), november(2, 2)));
+    open.expect("reserved");
 
     let keys = |by| {
         let rows = ledger.report(None, None, by).expect("read");
@@ -269,10 +265,8 @@ fn a_report_sums_up_by_day_model_provider_and_purpose_and_separates_the_unsettle
         rows.into_iter().map(row).collect::<Vec<_>>()
     };
     let row = |key: &str, requests, usd, unsettled| (key.to_owned(), requests, usd, unsettled);
-    assert_eq!(
-        keys(SpendingGroup::Day),
-        [row("2026-11-01", 1, 0.25, 0.0), row("2026-11-02", 3, 0.5, 2.0)]
-    );
+    let days = [row("2026-11-01", 1, 0.25, 0.0), row("2026-11-02", 3, 0.5, 2.0)];
+    assert_eq!(keys(SpendingGroup::Day), days);
     let providers = [
         row("groq", 2, 0.25, 2.0),
         row("openai", 1, 0.5, 0.0),
@@ -285,24 +279,14 @@ fn a_report_sums_up_by_day_model_provider_and_purpose_and_separates_the_unsettle
         row("smol", 1, 0.0, 0.0),
     ];
     assert_eq!(keys(SpendingGroup::Model), models);
-    assert_eq!(
-        keys(SpendingGroup::Purpose),
-        [row("chat", 3, 0.25, 2.0), row("title", 1, 0.5, 0.0)]
-    );
+    let purposes = [row("chat", 3, 0.25, 2.0), row("title", 1, 0.5, 0.0)];
+    assert_eq!(keys(SpendingGroup::Purpose), purposes);
 
-    let second = ledger
-        .report(Some(november(2, 0)), Some(november(2, 1)), SpendingGroup::Day)
-        .expect("read");
-    assert_eq!(
-        (second[0].requests, second[0].prompt_tokens, second[0].completion_tokens),
-        (1, 10, 5)
-    );
-    assert_eq!(
-        ledger
-            .report(Some(november(3, 0)), None, SpendingGroup::Day)
-            .expect("read"),
-        []
-    );
+    let days = |from, to| ledger.report(Some(from), to, SpendingGroup::Day).expect("read");
+    let second = &days(november(2, 0), Some(november(2, 1)))[0];
+    assert_eq!(second.requests, 1);
+    assert_eq!((second.prompt_tokens, second.completion_tokens), (10, 5));
+    assert_eq!(days(november(3, 0), None), []);
 }
 
 #[test]
@@ -356,14 +340,9 @@ fn a_file_that_is_damaged_or_newer_is_left_as_it_is_and_the_error_says_what_to_d
 fn a_page_that_went_bad_is_an_error_where_it_is_read_and_nothing_is_written_over() {
     let (folder, state) = fresh();
     let ledger = Ledger::new(Arc::clone(&state));
+    let purpose = "a purpose that takes some room in the file";
     for _ in 0..300 {
-        spend(
-            &ledger,
-            &remote("groq"),
-            "a purpose that takes some room in the file",
-            0.01,
-            november(1, 0),
-        );
+        spend(&ledger, &remote("groq"), purpose, 0.01, november(1, 0));
     }
     drop((ledger, state));
     let path = folder.path().join("state.db");
@@ -372,9 +351,8 @@ fn a_page_that_went_bad_is_an_error_where_it_is_read_and_nothing_is_written_over
     bytes[8_192..].fill(0xff);
     fs::write(&path, &bytes).expect("written");
     let state = Arc::new(State::open_in(folder.path()).expect("its first pages are sound"));
-    let refused = Ledger::new(Arc::clone(&state))
-        .spent(november(1, 0))
-        .expect_err("damaged");
+    let spent = Ledger::new(Arc::clone(&state)).spent(november(1, 0));
+    let refused = spent.expect_err("damaged");
     assert_eq!(refused.kind(), ErrorKind::Storage);
     assert!(refused.to_string().contains("is damaged"), "{refused}");
     drop(state);

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use nearside::ErrorKind;
-use nearside::model::ModelRef;
 use nearside::model::store::Store;
+use nearside::model::{InstalledModel, ModelRef};
 use nearside_tests::fixtures::{self, TestDevice};
 use nearside_tests::hub::Hub;
 use nearside_tests::{models, tiny_models};
@@ -30,46 +30,46 @@ fn fresh() -> (tempfile::TempDir, Store, PathBuf) {
     (folder, store, home)
 }
 
+/// Imports a tiny model under the name `m`.
+fn import_tiny(store: &Store, folder: &Path, seed: u64) -> InstalledModel {
+    let file = write(folder, "m.gguf", &tiny_models::model(1000, seed));
+    store.import(&file).expect("imported")
+}
+
+/// Starts a hub with one tiny model under this name.
+fn hub(name: &str, weights: usize) -> Hub {
+    let builder = Hub::builder().bytes("o/r", name, tiny_models::model(weights, 1));
+    builder.start().expect("a hub")
+}
+
+fn count(folder: &Path) -> usize {
+    fs::read_dir(folder).expect("listed").count()
+}
+
 #[test]
 fn an_imported_model_is_a_copy_found_by_its_id_and_path() {
     let (_folder, store, home) = fresh();
     let model = store.import(&models::path("smollm2.gguf")).expect("imported");
     assert_eq!(model.id, "smollm2");
-    assert_eq!(
-        model.sha256,
-        "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-    );
+    assert_eq!(model.sha256, models::SMOLLM2_SHA256);
     assert_eq!((model.size_bytes, model.quantization.as_str()), (98_362_432, "Q4_1"));
     for reference in ["smollm2", "SmolLM2", &model.path] {
         assert_eq!(store.find(&name(reference)), Ok(Some(model.clone())), "{reference}");
     }
     assert_eq!(store.find(&name("other")), Ok(None));
-    assert_eq!(
-        store.import(&models::path("smollm2.gguf")),
-        Ok(model.clone()),
-        "twice is once"
-    );
+    let again = store.import(&models::path("smollm2.gguf"));
+    assert_eq!(again, Ok(model.clone()), "twice is once");
     assert_eq!(store.list(), Ok(vec![model]));
-    assert_eq!(
-        fs::read_dir(home.join("partial")).expect("listed").count(),
-        0,
-        "nothing is left over"
-    );
+    assert_eq!(count(&home.join("partial")), 0, "nothing is left over");
 }
 
 #[test]
 fn two_files_of_one_name_are_two_models() {
     let (folder, store, _) = fresh();
-    let one = store
-        .import(&write(folder.path(), "m.gguf", &tiny_models::model(1000, 1)))
-        .expect("imported");
-    let two = store
-        .import(&write(folder.path(), "m.gguf", &tiny_models::model(1000, 2)))
-        .expect("imported");
-    assert_eq!(
-        (one.id.as_str(), two.id.clone()),
-        ("m", format!("m-{}", &two.sha256[..8]))
-    );
+    let one = import_tiny(&store, folder.path(), 1);
+    let two = import_tiny(&store, folder.path(), 2);
+    assert_eq!(one.id, "m");
+    assert_eq!(two.id, format!("m-{}", &two.sha256[..8]));
     assert_eq!(store.list().map(|list| list.len()), Ok(2));
     assert_eq!(store.remove(&name("m")), Ok(one));
     assert_eq!(store.list(), Ok(vec![two]));
@@ -91,18 +91,15 @@ fn what_is_no_model_is_not_imported_and_leaves_nothing() {
         assert_eq!(error.kind(), kind, "{error}");
     }
     assert_eq!(store.list(), Ok(Vec::new()));
-    assert_eq!(fs::read_dir(home.join("partial")).expect("listed").count(), 0);
+    assert_eq!(count(&home.join("partial")), 0);
 }
 
 #[test]
 fn foreign_and_damaged_files_are_neither_listed_nor_touched() {
     let (folder, store, home) = fresh();
-    let model = store
-        .import(&write(folder.path(), "m.gguf", &tiny_models::model(1000, 1)))
-        .expect("imported");
-    let cut = store
-        .import(&write(folder.path(), "cut.gguf", &tiny_models::model(2000, 2)))
-        .expect("imported");
+    let model = import_tiny(&store, folder.path(), 1);
+    let cut = write(folder.path(), "cut.gguf", &tiny_models::model(2000, 2));
+    let cut = store.import(&cut).expect("imported");
     fs::write(&cut.path, b"GGUF").expect("cut");
     let foreign = home.join("models/mine");
     fs::create_dir_all(&foreign).expect("a folder");
@@ -112,11 +109,8 @@ fn foreign_and_damaged_files_are_neither_listed_nor_touched() {
     let outside = home.join("models/outside");
     fs::create_dir_all(&outside).expect("a folder");
     let record = fs::read_to_string(home.join("models/m/model.json")).expect("a record");
-    write(
-        &outside,
-        "model.json",
-        record.replace("\"m.gguf\"", "\"../m/m.gguf\"").as_bytes(),
-    );
+    let record = record.replace("\"m.gguf\"", "\"../m/m.gguf\"");
+    write(&outside, "model.json", record.as_bytes());
     let reopened = Store::open(&home).expect("opened");
     assert_eq!(reopened.list(), Ok(vec![model]));
     assert!(foreign.join("notes.txt").exists());
@@ -126,33 +120,25 @@ fn foreign_and_damaged_files_are_neither_listed_nor_touched() {
 fn a_model_whose_directory_name_is_taken_gets_another_id() {
     let (folder, store, home) = fresh();
     fs::create_dir_all(home.join("models/m")).expect("a folder");
-    let model = store
-        .import(&write(folder.path(), "m.gguf", &tiny_models::model(1000, 1)))
-        .expect("imported");
+    let model = import_tiny(&store, folder.path(), 1);
     assert_eq!(model.id, format!("m-{}", &model.sha256[..8]));
 }
 
 #[test]
 fn removing_says_what_went_and_a_second_time_that_it_is_not_there() {
     let (folder, store, home) = fresh();
-    let model = store
-        .import(&write(folder.path(), "m.gguf", &tiny_models::model(1000, 1)))
-        .expect("imported");
+    let model = import_tiny(&store, folder.path(), 1);
     assert_eq!(store.remove(&name("m")), Ok(model.clone()));
     assert!(!Path::new(&model.path).exists());
-    assert_eq!(
-        store.remove(&name("m")).map_err(|e| e.kind()),
-        Err(ErrorKind::NotInstalled)
-    );
-    assert_eq!(fs::read_dir(home.join("trash")).expect("listed").count(), 0);
+    let again = store.remove(&name("m")).map_err(|error| error.kind());
+    assert_eq!(again, Err(ErrorKind::NotInstalled));
+    assert_eq!(count(&home.join("trash")), 0);
 }
 
 #[test]
 fn a_kill_between_any_two_steps_of_installing_or_removing_leaves_absent_or_whole() {
     let (folder, store, home) = fresh();
-    let model = store
-        .import(&write(folder.path(), "m.gguf", &tiny_models::model(1000, 1)))
-        .expect("imported");
+    let model = import_tiny(&store, folder.path(), 1);
 
     // Staged with its record and file: opening completes the last rename.
     fs::rename(home.join("models/m"), home.join("staging/key")).expect("staged");
@@ -165,34 +151,29 @@ fn a_kill_between_any_two_steps_of_installing_or_removing_leaves_absent_or_whole
     fs::copy(home.join("models/m/model.json"), home.join("staging/key/model.json")).expect("a record");
     let store = Store::open(&home).expect("opened");
     assert_eq!(store.list(), Ok(vec![model]));
-    assert_eq!(fs::read_dir(home.join("staging")).expect("listed").count(), 0);
+    assert_eq!(count(&home.join("staging")), 0);
 
     // Being removed: it and its bytes are gone.
     fs::rename(home.join("models/m"), home.join("trash/m-1")).expect("moved");
     let store = Store::open(&home).expect("opened");
     assert_eq!(store.list(), Ok(Vec::new()));
-    assert_eq!(fs::read_dir(home.join("trash")).expect("listed").count(), 0);
+    assert_eq!(count(&home.join("trash")), 0);
 
     // An interrupted copy, which is never resumed.
     write(&home.join("partial"), "import-1-2.part", b"GGUF");
     write(&home.join("partial"), "import-1-2.lock", b"");
     Store::open(&home).expect("opened");
-    assert_eq!(fs::read_dir(home.join("partial")).expect("listed").count(), 0);
+    assert_eq!(count(&home.join("partial")), 0);
 }
 
 #[test]
 fn the_directory_may_move_and_the_models_go_with_it() {
     let (folder, store, home) = fresh();
-    let model = store
-        .import(&write(folder.path(), "m.gguf", &tiny_models::model(1000, 1)))
-        .expect("imported");
+    let model = import_tiny(&store, folder.path(), 1);
     let new_home = folder.path().join("elsewhere");
     fs::rename(&home, &new_home).expect("moved");
-    let moved = Store::open(&new_home)
-        .expect("opened")
-        .find(&name("m"))
-        .expect("listed")
-        .expect("found");
+    let moved = Store::open(&new_home).expect("opened").find(&name("m"));
+    let moved = moved.expect("listed").expect("found");
     assert!(Path::new(&moved.path).starts_with(fs::canonicalize(&new_home).expect("a path")));
     assert_eq!((moved.id, moved.sha256), (model.id, model.sha256));
 }
@@ -200,20 +181,14 @@ fn the_directory_may_move_and_the_models_go_with_it() {
 #[tokio::test]
 async fn names_from_the_network_stay_names() {
     for listed in ["a/../../../evil.gguf", "..\\..\\evil.gguf", "evil\n.gguf"] {
-        let hub = Hub::builder()
-            .bytes("o/r", listed, tiny_models::model(1000, 1))
-            .start()
-            .expect("a hub");
+        let hub = hub(listed, 1000);
         let device = TestDevice::new(&hub);
         let error = device.download("hf:o/r").await.expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::Provider, "{listed:?}: {error}");
         assert!(!error.to_string().contains('\n'), "{error:?}");
     }
     let long = format!("{}.gguf", "long-".repeat(90));
-    let hub = Hub::builder()
-        .bytes("o/r", &long, tiny_models::model(1000, 1))
-        .start()
-        .expect("a hub");
+    let hub = hub(&long, 1000);
     let device = TestDevice::new(&hub);
     let model = fixtures::installed(&device.download("hf:o/r").await.expect("a download"));
     assert!(model.id.len() < 100, "{}", model.id);
@@ -222,30 +197,16 @@ async fn names_from_the_network_stay_names() {
 
 #[tokio::test]
 async fn a_partial_of_a_changed_file_without_a_hash_is_begun_again() {
-    let hub = Hub::builder()
-        .bytes("o/r", "m.gguf", tiny_models::model(100_000, 1))
-        .start()
-        .expect("a hub");
+    let hub = hub("m.gguf", 100_000);
     let device = TestDevice::new(&hub);
-    let mut remote = device
-        .hub
-        .resolve(&name(&hub.direct_url("o/r", "m.gguf")))
-        .await
-        .expect("resolved");
+    let url = hub.direct_url("o/r", "m.gguf");
+    let mut remote = device.resolve(&url).await;
     remote.version = Some("yesterday".to_owned());
-    nearside::model::download::head::fetch_head(&device.hub, &device.store, &remote)
-        .await
-        .expect("a head");
+    device.fetch_head(&remote).await;
     assert!(device.partial_bytes() > 0);
-    let events = device
-        .download(&hub.direct_url("o/r", "m.gguf"))
-        .await
-        .expect("a download");
-    assert_eq!(
-        fixtures::progress(&events).first(),
-        Some(&0),
-        "yesterday's bytes are not today's"
-    );
+    let events = device.download(&url).await.expect("a download");
+    let progress = fixtures::progress(&events);
+    assert_eq!(progress.first(), Some(&0), "yesterday's bytes are not today's");
 }
 
 #[test]

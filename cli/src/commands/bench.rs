@@ -52,25 +52,18 @@ pub(crate) async fn bench_model(args: BenchArgs, session: &mut CliSession) -> Re
 }
 
 fn print_report(report: &BenchReport, output: &mut Printer) -> Result<(), CliError> {
-    let details = format!(
-        "  {} · {} · {} threads",
-        report.model.quantization, report.backend, report.threads
-    );
+    let (quantization, backend) = (&report.model.quantization, &report.backend);
+    let details = format!("  {quantization} · {backend} · {} threads", report.threads);
     output.print_line(&[bold(report.model.id.as_str()), dim(details)])?;
     let row = |name: &str, rates: &BenchRates| {
         let (mean, spread) = mean_and_spread(&rates.tokens_per_second);
-        vec![
-            format!("{name}{}", rates.tokens),
-            format!("{mean:.2}"),
-            format!("± {spread:.2}"),
-        ]
+        let name = format!("{name}{}", rates.tokens);
+        vec![name, format!("{mean:.2}"), format!("± {spread:.2}")]
     };
     let rows = [row("pp", &report.prompt), row("tg", &report.generate)];
     output.print_table(&["TEST", "TOKENS/S", ""], &[1, 2], &rows)?;
-    output.print_line(&[plain(format!(
-        "first token {:.0} ms, loading {:.0} ms",
-        report.first_token_ms, report.load_ms
-    ))])?;
+    let (first, load) = (report.first_token_ms, report.load_ms);
+    output.print_line(&[plain(format!("first token {first:.0} ms, loading {load:.0} ms"))])?;
     let (predicted, measured) = (&report.memory.predicted, &report.memory.measured);
     let parts = [
         ("weights", predicted.weights, measured.weights),
@@ -94,14 +87,8 @@ fn mean_and_spread(samples: &[f64]) -> (f64, f64) {
     }
     let mean = samples.iter().sum::<f64>() / count;
     let squares = samples.iter().map(|sample| (sample - mean).powi(2)).sum::<f64>();
-    (
-        mean,
-        if count > 1.0 {
-            (squares / (count - 1.0)).sqrt()
-        } else {
-            0.0
-        },
-    )
+    // One sample has no spread.
+    (mean, (squares / (count - 1.0).max(1.0)).sqrt())
 }
 
 const EXAMPLES: &str = "\

@@ -67,15 +67,10 @@ pub(crate) async fn diagnose_device(_: DoctorArgs, session: &mut CliSession) -> 
     }
     check_processor(&mut problems);
     if device.memory_available < LOW_MEMORY_BYTES {
-        problems.push(Problem {
-            id: "low_memory",
-            text: format!(
-                "only {} of memory are available ({})",
-                format_bytes(device.memory_available),
-                device.memory_source
-            ),
-            remedy: "close other programs, or raise the limit that this process runs under".to_owned(),
-        });
+        let available = format_bytes(device.memory_available);
+        let text = format!("only {available} of memory are available ({})", device.memory_source);
+        let remedy = "close other programs, or raise the limit that this process runs under";
+        problems.push(problem("low_memory", text, remedy));
     }
     let report = DoctorReport {
         device,
@@ -108,30 +103,20 @@ async fn check_models(
         models => models?,
     };
     if models.is_empty() {
-        problems.push(Problem {
-            id: "no_models",
-            text: "no models are installed".to_owned(),
-            remedy: "`nearside pull REF` downloads one".to_owned(),
-        });
+        let remedy = "`nearside pull REF` downloads one";
+        problems.push(problem("no_models", "no models are installed", remedy));
     }
     let mut checked = Vec::with_capacity(models.len());
     for model in models {
         let reference = ModelRef::Name { name: model.id.clone() };
-        let verdict = match session
-            .interrupt
-            .race(nearside.fit(reference, FitOptions::default()))
-            .await
-        {
+        let check = nearside.fit(reference, FitOptions::default());
+        let verdict = match session.interrupt.race(check).await {
             Ok(report) => {
                 if report.verdict == FitVerdict::TooLarge {
-                    problems.push(Problem {
-                        id: "too_large",
-                        text: format!("`{}` does not fit now: {}", model.id, report.reason),
-                        remedy: match report.suggestions.first() {
-                            Some(suggestion) => suggestion.text.clone(),
-                            None => "close other programs, or use a smaller model".to_owned(),
-                        },
-                    });
+                    let text = format!("`{}` does not fit now: {}", model.id, report.reason);
+                    let suggestion = report.suggestions.first().map(|suggestion| suggestion.text.as_str());
+                    let remedy = suggestion.unwrap_or("close other programs, or use a smaller model");
+                    problems.push(problem("too_large", text, remedy));
                 }
                 Some(report.verdict)
             }
@@ -149,45 +134,40 @@ async fn check_models(
 fn check_disk(directory: &Path, problems: &mut Vec<Problem>) {
     // An unnamed file, so that nothing is left behind.
     if let Err(cause) = tempfile::tempfile_in(directory) {
-        problems.push(Problem {
-            id: "data_dir",
-            text: format!("`{}` cannot be written: {cause}", directory.display()),
-            remedy: "fix its permissions, or set another data directory with `--data-dir DIR` or NEARSIDE_HOME"
-                .to_owned(),
-        });
+        let text = format!("`{}` cannot be written: {cause}", directory.display());
+        let remedy = "fix its permissions, or set another data directory with `--data-dir DIR` or NEARSIDE_HOME";
+        problems.push(problem("data_dir", text, remedy));
     }
-    match fs4::available_space(directory) {
-        Ok(free) if free < LOW_DISK_BYTES => problems.push(Problem {
-            id: "low_disk",
-            text: format!(
-                "only {} are free for models in `{}`",
-                format_bytes(free),
-                directory.display()
-            ),
-            remedy: "free some space, or set another data directory with `--data-dir DIR` or NEARSIDE_HOME".to_owned(),
-        }),
-        // An unknown amount of free space is not reported.
-        _ => {}
+    // An unknown amount of free space is not reported.
+    if let Ok(free) = fs4::available_space(directory)
+        && free < LOW_DISK_BYTES
+    {
+        let free = format_bytes(free);
+        let text = format!("only {free} are free for models in `{}`", directory.display());
+        let remedy = "free some space, or set another data directory with `--data-dir DIR` or NEARSIDE_HOME";
+        problems.push(problem("low_disk", text, remedy));
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 fn check_processor(problems: &mut Vec<Problem>) {
     if !std::arch::is_x86_feature_detected!("avx2") {
-        problems.push(Problem {
-            id: "no_avx2",
-            text: "this processor has no AVX2; models run several times slower".to_owned(),
-            remedy: "use small models, or another machine".to_owned(),
-        });
+        let text = "this processor has no AVX2; models run several times slower";
+        problems.push(problem("no_avx2", text, "use small models, or another machine"));
     }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
 fn check_processor(_: &mut Vec<Problem>) {}
 
+fn problem(id: &'static str, text: impl Into<String>, remedy: impl Into<String>) -> Problem {
+    let (text, remedy) = (text.into(), remedy.into());
+    Problem { id, text, remedy }
+}
+
 fn to_problem(id: &'static str, error: &Error) -> Problem {
     let (text, remedy) = message_and_help(error);
-    Problem { id, text, remedy }
+    problem(id, text, remedy)
 }
 
 fn print_report(report: &DoctorReport, output: &mut Printer) -> Result<(), CliError> {

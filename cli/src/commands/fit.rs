@@ -45,13 +45,12 @@ pub(crate) async fn check_fit(args: FitArgs, session: &mut CliSession) -> Result
 
 /// Prints the verdict and its reasons.
 pub(crate) fn print_verdict(report: &FitReport, output: &mut Printer) -> Result<(), CliError> {
-    let details = [
-        report.architecture.as_str(),
-        report.quantization.as_str(),
-        &format_bytes(report.size_bytes),
-    ]
-    .join(" · ");
-    output.print_line(&[bold(report.model.as_str()), dim(format!("  {details}"))])?;
+    let (architecture, quantization) = (&report.architecture, &report.quantization);
+    let details = format!(
+        "  {architecture} · {quantization} · {}",
+        format_bytes(report.size_bytes)
+    );
+    output.print_line(&[bold(report.model.as_str()), dim(details)])?;
     let verdict = match report.verdict {
         FitVerdict::Fits => good("fits"),
         FitVerdict::Tight => warning("tight"),

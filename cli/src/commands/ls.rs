@@ -26,9 +26,8 @@ pub(crate) async fn list_models(_: LsArgs, session: &mut CliSession) -> Result<(
         return session.output.print_json(&ModelListing { models });
     }
     if models.is_empty() {
-        session
-            .output
-            .print_note(&[plain("no models are installed; `nearside pull REF` downloads one")]);
+        let note = "no models are installed; `nearside pull REF` downloads one";
+        session.output.print_note(&[plain(note)]);
         return Ok(());
     }
     let rows: Vec<Vec<String>> = models.iter().map(model_row).collect();

@@ -59,14 +59,9 @@ fn apply_settings(before: &RoutingPolicy, settings: &[PolicySetting]) -> Routing
         let _ = setting.apply(&mut policy);
     }
     if policy != *before && policy.version == before.version {
-        let number = before
-            .version
-            .strip_prefix(CUSTOM_VERSION)
-            .and_then(|number| number.parse().ok());
-        policy.version = format!(
-            "{CUSTOM_VERSION}{}",
-            number.map_or(1, |number: u64| number.saturating_add(1))
-        );
+        let last = before.version.strip_prefix(CUSTOM_VERSION);
+        let last: u64 = last.and_then(|number| number.parse().ok()).unwrap_or_default();
+        policy.version = format!("{CUSTOM_VERSION}{}", last.saturating_add(1));
     }
     policy
 }
@@ -115,74 +110,44 @@ impl PolicySetting {
 
 fn print_policy(policy: &RoutingPolicy, day: f64, month: f64, output: &mut Printer) -> Result<(), CliError> {
     let format_cap = |cap: Option<f64>| cap.map_or_else(|| "none".to_owned(), |usd| usd.to_string());
+    let today = format!("US dollars per day in UTC; {} today", format_dollars(day));
+    let this_month = format!("US dollars per month in UTC; {} this month", format_dollars(month));
     let consent = match policy.consent {
         ConsentPolicy::Ask => "ask",
         ConsentPolicy::Given => "given",
         ConsentPolicy::Refused => "refused",
     };
-    let rows = [
-        ("version", policy.version.clone(), "named in every receipt".to_owned()),
-        (
-            "regions",
-            policy.regions.join(","),
-            "where content may be processed; empty: anywhere".to_owned(),
-        ),
-        (
-            "allow-retention",
-            policy.allow_retention.to_string(),
-            "targets that may retain content".to_owned(),
-        ),
-        (
-            "allow-training",
-            policy.allow_training.to_string(),
-            "targets that may train on content".to_owned(),
-        ),
-        (
-            "providers",
-            policy.providers.join(","),
-            "only these providers; empty: all that are set up".to_owned(),
-        ),
-        (
-            "never",
-            policy.never.join(","),
-            "never these providers, nor upstreams of that name".to_owned(),
-        ),
-        (
-            "consent",
-            consent.to_owned(),
-            "before personal content leaves this device".to_owned(),
-        ),
-        (
-            "max-usd-request",
-            format_cap(policy.max_usd_request),
-            "US dollars per request".to_owned(),
-        ),
-        (
-            "max-usd-day",
-            format_cap(policy.max_usd_day),
-            format!("US dollars per day in UTC; {} today", format_dollars(day)),
-        ),
-        (
-            "max-usd-month",
-            format_cap(policy.max_usd_month),
-            format!("US dollars per month in UTC; {} this month", format_dollars(month)),
-        ),
-        (
-            "allow-metered",
-            policy.allow_metered.to_string(),
-            "use remote targets on metered connections".to_owned(),
-        ),
-        (
-            "prefer-fast",
-            policy.prefer_fast.to_string(),
-            "prefer a target that is much faster, on either side".to_owned(),
-        ),
+    let values = [
+        policy.version.clone(),
+        policy.regions.join(","),
+        policy.allow_retention.to_string(),
+        policy.allow_training.to_string(),
+        policy.providers.join(","),
+        policy.never.join(","),
+        consent.to_owned(),
+        format_cap(policy.max_usd_request),
+        format_cap(policy.max_usd_day),
+        format_cap(policy.max_usd_month),
+        policy.allow_metered.to_string(),
+        policy.prefer_fast.to_string(),
     ];
-    rows.into_iter().try_for_each(|(key, value, meaning)| {
-        output.print_line(&[
-            plain(format!("{:<28}", format!("{key}={value}"))),
-            dim(format!("  {meaning}")),
-        ])
+    let keys = [
+        ("version", "named in every receipt"),
+        ("regions", "where content may be processed; empty: anywhere"),
+        ("allow-retention", "targets that may retain content"),
+        ("allow-training", "targets that may train on content"),
+        ("providers", "only these providers; empty: all that are set up"),
+        ("never", "never these providers, nor upstreams of that name"),
+        ("consent", "before personal content leaves this device"),
+        ("max-usd-request", "US dollars per request"),
+        ("max-usd-day", &today),
+        ("max-usd-month", &this_month),
+        ("allow-metered", "use remote targets on metered connections"),
+        ("prefer-fast", "prefer a target that is much faster, on either side"),
+    ];
+    keys.into_iter().zip(values).try_for_each(|((key, meaning), value)| {
+        let setting = format!("{:<28}", format!("{key}={value}"));
+        output.print_line(&[plain(setting), dim(format!("  {meaning}"))])
     })
 }
 
@@ -202,9 +167,8 @@ fn parse_regions(value: &str) -> Result<Vec<String>, String> {
 }
 
 fn parse_bool(value: &str) -> Result<bool, String> {
-    value
-        .parse()
-        .map_err(|_| format!("`{value}` is neither `true` nor `false`"))
+    let parsed = value.parse();
+    parsed.map_err(|_| format!("`{value}` is neither `true` nor `false`"))
 }
 
 fn parse_consent(value: &str) -> Result<ConsentPolicy, String> {
@@ -257,11 +221,8 @@ mod tests {
     use super::*;
 
     fn set_all(before: &RoutingPolicy, texts: &[&str]) -> RoutingPolicy {
-        let settings: Vec<_> = texts
-            .iter()
-            .map(|text| PolicySetting::from_text(text).expect(text))
-            .collect();
-        apply_settings(before, &settings)
+        let settings = texts.iter().map(|text| PolicySetting::from_text(text).expect(text));
+        apply_settings(before, &settings.collect::<Vec<_>>())
     }
 
     #[test]

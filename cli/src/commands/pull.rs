@@ -37,9 +37,8 @@ async fn check_verdict(args: &PullArgs, nearside: &Nearside, session: &mut CliSe
     let check = nearside.fit(args.reference.clone(), FitOptions::default());
     let report = match session.interrupt.race(check).await {
         Err(CliError::Library(error)) if args.force && error.kind() == ErrorKind::Unsupported => {
-            session
-                .output
-                .print_note(&[warning("warning"), plain(format!(": {error}"))]);
+            let texts = [warning("warning"), plain(format!(": {error}"))];
+            session.output.print_note(&texts);
             return Ok(());
         }
         report => report?,
@@ -93,9 +92,8 @@ async fn download_model(reference: ModelRef, nearside: &Nearside, session: &mut 
     }
     if interrupted {
         progress.remove_bar();
-        session.output.print_note(&[plain(
-            "stopped; the partial file is kept, and the same command resumes it",
-        )]);
+        let note = "stopped; the partial file is kept, and the same command resumes it";
+        session.output.print_note(&[plain(note)]);
         return Err(CliError::Interrupted);
     }
     Ok(())
@@ -172,11 +170,8 @@ mod tests {
             (FitVerdict::TooLarge, true, true),
             (FitVerdict::TooLarge, false, false),
         ] {
-            assert_eq!(
-                allow_download(&reference, &report(verdict), force).is_ok(),
-                passes,
-                "{verdict:?} {force}"
-            );
+            let allowed = allow_download(&reference, &report(verdict), force).is_ok();
+            assert_eq!(allowed, passes, "{verdict:?} {force}");
         }
         let refused = allow_download(&reference, &report(FitVerdict::TooLarge), false).expect_err("too large");
         assert_eq!(refused.kind(), ErrorKind::TooLarge);

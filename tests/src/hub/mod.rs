@@ -9,31 +9,28 @@
 //! value stops it.
 
 mod faults;
-mod http;
 mod log;
 mod repository;
 mod serve;
 mod state;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 
+use crate::server::{CloseMode, Server, lock};
 pub use faults::{Fault, Refusal};
 pub use log::{Host, LoggedRequest};
 use repository::{Content, Repositories};
-use state::{HubShared, lock};
+use state::HubShared;
 
 /// A running hub.
 #[derive(Debug)]
 pub struct Hub {
-    hub: SocketAddr,
-    cdn: SocketAddr,
+    hub: Server,
+    _cdn: Server,
     shared: Arc<HubShared>,
-    accepting: Vec<JoinHandle<()>>,
 }
 
 /// Builder of a [`Hub`].
@@ -56,7 +53,7 @@ impl Hub {
 
     /// Returns the base address: `http://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.hub)
+        format!("http://{}", self.hub.address())
     }
 
     /// Returns the address of a file as on a plain web server: `http://127.0.0.1:PORT/direct/ORG/REPO/FILE`.
@@ -76,11 +73,9 @@ impl Hub {
 
     /// Returns the number of file bytes that the CDN has sent.
     pub fn bytes_sent(&self) -> u64 {
-        self.log()
-            .iter()
-            .filter(|request| request.host == Host::Cdn)
-            .map(|request| request.sent)
-            .sum()
+        let log = self.log();
+        let of_cdn = log.iter().filter(|request| request.host == Host::Cdn);
+        of_cdn.map(|request| request.sent).sum()
     }
 
     /// Adds a fault.
@@ -94,23 +89,6 @@ impl Hub {
     }
 }
 
-impl Drop for Hub {
-    fn drop(&mut self) {
-        self.shared.closing.store(true, Ordering::SeqCst);
-        for (_, connection) in lock(&self.shared.open).drain(..) {
-            // It may be closed already.
-            let _ = connection.shutdown(std::net::Shutdown::Both);
-        }
-        for address in [self.hub, self.cdn] {
-            // Wake the listener, so that it sees the flag.
-            let _ = TcpStream::connect(address);
-        }
-        for thread in self.accepting.drain(..) {
-            let _ = thread.join();
-        }
-    }
-}
-
 impl HubBuilder {
     /// Serves a file from disk, under its own name.
     pub fn file(self, repo: &str, path: &Path) -> Self {
@@ -120,15 +98,15 @@ impl HubBuilder {
 
     /// Serves a file from disk under another name.
     pub fn file_as(mut self, repo: &str, name: &str, path: &Path) -> Self {
-        self.files
-            .push((repo.to_owned(), name.to_owned(), Content::File(PathBuf::from(path))));
+        let content = Content::File(PathBuf::from(path));
+        self.files.push((repo.to_owned(), name.to_owned(), content));
         self
     }
 
     /// Serves these bytes.
     pub fn bytes(mut self, repo: &str, name: &str, bytes: impl Into<Vec<u8>>) -> Self {
-        self.files
-            .push((repo.to_owned(), name.to_owned(), Content::Bytes(bytes.into())));
+        let content = Content::Bytes(bytes.into());
+        self.files.push((repo.to_owned(), name.to_owned(), content));
         self
     }
 
@@ -176,30 +154,28 @@ impl HubBuilder {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let hub = TcpListener::bind(self.listen.unwrap_or(any))?;
         let cdn = TcpListener::bind(any)?;
-        let (hub_at, cdn_at) = (hub.local_addr()?, cdn.local_addr()?);
         let shared = Arc::new(HubShared {
             repositories: Repositories::new(self.files, self.tokens, self.page)?,
             // Another name of this machine, so that a client sees a different host.
-            cdn: format!("http://localhost:{}", cdn_at.port()),
+            cdn: format!("http://localhost:{}", cdn.local_addr()?.port()),
             faults: Mutex::new(self.faults),
             log: Mutex::default(),
             rate: self.rate,
             without_api: self.without_api,
             tickets: Mutex::default(),
-            closing: AtomicBool::new(false),
-            open: Mutex::default(),
         });
-        let accepting = [(hub, Host::Hub), (cdn, Host::Cdn)]
-            .map(|(listener, host)| {
-                let shared = Arc::clone(&shared);
-                std::thread::spawn(move || serve::accept(&listener, host, &shared))
+        let start = |listener, host| {
+            let shared = Arc::clone(&shared);
+            Server::start(listener, move |connection, _| {
+                // Ignore clients that disconnect.
+                let _ = serve::serve_connection(connection, host, &shared);
+                CloseMode::Close
             })
-            .into();
+        };
         Ok(Hub {
-            hub: hub_at,
-            cdn: cdn_at,
+            hub: start(hub, Host::Hub)?,
+            _cdn: start(cdn, Host::Cdn)?,
             shared,
-            accepting,
         })
     }
 }

@@ -1,37 +1,18 @@
 //! Connections and routes of the two hosts.
 
 use std::io::{self, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::http::{Framing, HttpRequest, percent_decode, write_head};
+use crate::server::{lock, wait_for_disconnect};
+
 use super::faults::{BodyFaults, Fault, take_refusal};
-use super::http::{RequestHead, parse_range, write_head};
 use super::log::{Host, LoggedRequest};
 use super::repository::{COMMIT, ServedFile};
-use super::state::{HubShared, lock};
-
-/// Accepts connections until the hub closes.
-pub(super) fn accept(listener: &TcpListener, host: Host, shared: &Arc<HubShared>) {
-    for connection in listener.incoming() {
-        if shared.closing.load(Ordering::SeqCst) {
-            return;
-        }
-        let Ok(connection) = connection else { continue };
-        let shared = Arc::clone(shared);
-        std::thread::spawn(move || {
-            let number = shared.register(&connection);
-            // Ignore clients that disconnect.
-            let _ = serve_connection(&connection, host, &shared);
-            shared.unregister(number);
-            // Dropping is not enough: the registry holds a cloned handle.
-            let _ = connection.shutdown(std::net::Shutdown::Both);
-        });
-    }
-}
+use super::state::HubShared;
 
 /// Summary of a response, for the log.
 struct SentResponse {
@@ -41,22 +22,22 @@ struct SentResponse {
     keep: bool,
 }
 
-fn serve_connection(connection: &TcpStream, host: Host, shared: &HubShared) -> io::Result<()> {
-    connection.set_nodelay(true)?;
+/// Serves requests until the connection can carry no more.
+pub(super) fn serve_connection(connection: &TcpStream, host: Host, shared: &HubShared) -> io::Result<()> {
     let mut reader = BufReader::new(connection);
     let mut writer = connection.try_clone()?;
-    while let Some(head) = RequestHead::read(&mut reader)? {
+    while let Some(head) = HttpRequest::read(&mut reader, &mut writer)? {
         let answered = match host {
             Host::Hub => answer_hub(&head, &mut writer, shared)?,
             Host::Cdn => answer_cdn(&head, &mut writer, shared)?,
         };
-        if head.path != "/_log" {
+        if head.target != "/_log" {
             lock(&shared.log).push(LoggedRequest {
                 host,
                 method: head.method.clone(),
-                path: head.target(),
-                range: head.range.clone(),
-                authorized: head.bearer.is_some(),
+                path: head.target.clone(),
+                range: head.header("range").map(str::to_owned),
+                authorized: head.header("authorization").is_some(),
                 status: answered.status,
                 sent: answered.sent,
             });
@@ -68,15 +49,16 @@ fn serve_connection(connection: &TcpStream, host: Host, shared: &HubShared) -> i
     Ok(())
 }
 
-fn answer_hub(head: &RequestHead, to: &mut TcpStream, shared: &HubShared) -> io::Result<SentResponse> {
-    if head.path == "/_log" {
+fn answer_hub(head: &HttpRequest, to: &mut TcpStream, shared: &HubShared) -> io::Result<SentResponse> {
+    if head.target == "/_log" {
         let log = serde_json::to_string(&*lock(&shared.log))?;
         return respond(head, to, 200, &[], &log);
     }
     if let Some(refusal) = take_refusal(&mut lock(&shared.faults), Host::Hub) {
         return respond(head, to, refusal.status, &refusal.headers, "");
     }
-    let parts: Vec<&str> = head.path.trim_start_matches('/').split('/').collect();
+    let path = percent_decode(head.path());
+    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     match parts[..] {
         ["api", ..] if shared.without_api => respond(head, to, 404, &[], "Not found"),
         ["api", "models", org, name, "tree", revision, ..] => {
@@ -84,27 +66,19 @@ fn answer_hub(head: &RequestHead, to: &mut TcpStream, shared: &HubShared) -> io:
             if let Some(refused) = refuse(head, to, shared, &repo, revision)? {
                 return Ok(refused);
             }
-            let page = head
-                .query_value("cursor")
-                .and_then(|cursor| cursor.parse().ok())
-                .unwrap_or(0);
+            let page = head.query("cursor").and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
             let (tree, more) = shared.repositories.tree(&repo, page);
-            let next = format!("<{}?recursive=true&cursor={}>; rel=\"next\"", head.path, page + 1);
+            let next = format!("<{}?recursive=true&cursor={}>; rel=\"next\"", head.path(), page + 1);
             let headers = if more { pairs(&[("Link", &next)]) } else { Vec::new() };
             respond(head, to, 200, &headers, &tree.to_string())
         }
         ["api", "models", org, name] | ["api", "models", org, name, "revision", _] => {
             let (repo, revision) = (format!("{org}/{name}"), parts.get(5).copied().unwrap_or("main"));
-            match refuse(head, to, shared, &repo, revision)? {
-                Some(refused) => Ok(refused),
-                None => respond(
-                    head,
-                    to,
-                    200,
-                    &[],
-                    &json!({ "id": repo, "sha": COMMIT, "gated": false }).to_string(),
-                ),
+            if let Some(refused) = refuse(head, to, shared, &repo, revision)? {
+                return Ok(refused);
             }
+            let body = json!({ "id": repo, "sha": COMMIT, "gated": false }).to_string();
+            respond(head, to, 200, &[], &body)
         }
         [org, name, "resolve", revision, ref path @ ..] => {
             let repo = format!("{org}/{name}");
@@ -113,13 +87,10 @@ fn answer_hub(head: &RequestHead, to: &mut TcpStream, shared: &HubShared) -> io:
             }
             match shared.repositories.file(&repo, &path.join("/")) {
                 Some(file) => redirect(head, to, shared, file),
-                None => respond(
-                    head,
-                    to,
-                    404,
-                    &pairs(&[("X-Error-Code", "EntryNotFound")]),
-                    "Entry not found",
-                ),
+                None => {
+                    let headers = pairs(&[("X-Error-Code", "EntryNotFound")]);
+                    respond(head, to, 404, &headers, "Entry not found")
+                }
             }
         }
         _ => respond(head, to, 404, &[], "Not found"),
@@ -128,14 +99,17 @@ fn answer_hub(head: &RequestHead, to: &mut TcpStream, shared: &HubShared) -> io:
 
 /// Sends the hub's error for an unknown repository or revision and for a missing or wrong token.
 fn refuse(
-    head: &RequestHead,
+    head: &HttpRequest,
     to: &mut TcpStream,
     shared: &HubShared,
     repo: &str,
     revision: &str,
 ) -> io::Result<Option<SentResponse>> {
     let token = shared.repositories.token(repo);
-    let refusal = match (shared.repositories.has(repo), token, head.bearer.as_deref()) {
+    let bearer = head
+        .header("authorization")
+        .map(|value| value.trim_start_matches("Bearer "));
+    let refusal = match (shared.repositories.has(repo), token, bearer) {
         // Without a token the hub does not reveal whether a repository exists.
         (false, _, None) => Some((401, "RepoNotFound")),
         (false, _, Some(_)) => Some((404, "RepoNotFound")),
@@ -149,7 +123,7 @@ fn refuse(
         .transpose()
 }
 
-fn redirect(head: &RequestHead, to: &mut TcpStream, shared: &HubShared, file: &ServedFile) -> io::Result<SentResponse> {
+fn redirect(head: &HttpRequest, to: &mut TcpStream, shared: &HubShared, file: &ServedFile) -> io::Result<SentResponse> {
     let lives = lock(&shared.faults).iter().find_map(|fault| match fault {
         Fault::ExpiresAfter(answers) => Some(*answers),
         _ => None,
@@ -158,31 +132,26 @@ fn redirect(head: &RequestHead, to: &mut TcpStream, shared: &HubShared, file: &S
     let ticket = tickets.len() as u64 + 1;
     tickets.push((ticket, lives.unwrap_or(u32::MAX)));
     drop(tickets);
+    let location = format!("{}/signed/{ticket}/{}/{}?Expires=1", shared.cdn, file.repo, file.name);
     let headers = pairs(&[
         ("X-Repo-Commit", COMMIT),
         ("X-Linked-Size", &file.size.to_string()),
         ("X-Linked-ETag", &format!("\"{}\"", file.sha256)),
-        (
-            "Location",
-            &format!("{}/signed/{ticket}/{}/{}?Expires=1", shared.cdn, file.repo, file.name),
-        ),
+        ("Location", &location),
     ]);
     respond(head, to, 302, &headers, "")
 }
 
-fn answer_cdn(head: &RequestHead, to: &mut TcpStream, shared: &HubShared) -> io::Result<SentResponse> {
+fn answer_cdn(head: &HttpRequest, to: &mut TcpStream, shared: &HubShared) -> io::Result<SentResponse> {
     if let Some(refusal) = take_refusal(&mut lock(&shared.faults), Host::Cdn) {
         return respond(head, to, refusal.status, &refusal.headers, "");
     }
-    let parts: Vec<&str> = head.path.trim_start_matches('/').split('/').collect();
+    let path = percent_decode(head.path());
+    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let (org, name, path) = match parts[..] {
         ["signed", ticket, org, name, ref path @ ..] => {
             let mut tickets = lock(&shared.tickets);
-            let held = ticket
-                .parse()
-                .ok()
-                .and_then(|ticket: u64| tickets.iter_mut().find(|(of, _)| *of == ticket));
-            match held {
+            match tickets.iter_mut().find(|(of, _)| of.to_string() == ticket) {
                 Some((_, lives)) if *lives > 0 => *lives -= 1,
                 _ => {
                     drop(tickets);
@@ -201,24 +170,19 @@ fn answer_cdn(head: &RequestHead, to: &mut TcpStream, shared: &HubShared) -> io:
 }
 
 /// Sends a file or a range of it, with the pending faults.
-fn send(head: &RequestHead, to: &mut TcpStream, shared: &HubShared, file: &ServedFile) -> io::Result<SentResponse> {
+fn send(head: &HttpRequest, to: &mut TcpStream, shared: &HubShared, file: &ServedFile) -> io::Result<SentResponse> {
     let is_head = head.method == "HEAD";
-    let faults = if is_head {
-        BodyFaults::default()
-    } else {
-        BodyFaults::take(&mut lock(&shared.faults), head.range.is_some())
+    let range = head.header("range");
+    let faults = match is_head {
+        true => BodyFaults::default(),
+        false => BodyFaults::take(&mut lock(&shared.faults), range.is_some()),
     };
     if faults.web_page {
         let headers = pairs(&[("Content-Type", "text/html")]);
-        return respond(
-            head,
-            to,
-            200,
-            &headers,
-            "<!doctype html><title>Please sign in to this network</title>",
-        );
+        let page = "<!doctype html><title>Please sign in to this network</title>";
+        return respond(head, to, 200, &headers, page);
     }
-    let range = head.range.as_deref().filter(|_| !faults.ignore_ranges);
+    let range = range.filter(|_| !faults.ignore_ranges);
     let (first, end, status) = match range.map(|range| parse_range(range, file.size)) {
         None => (0, file.size, 200),
         Some(Ok((first, end))) => (first, end, 206),
@@ -230,26 +194,20 @@ fn send(head: &RequestHead, to: &mut TcpStream, shared: &HubShared, file: &Serve
     let mut headers = pairs(&[("Content-Type", "binary/octet-stream"), ("Accept-Ranges", "bytes")]);
     if status == 206 {
         let (from, last) = (first + faults.shifted, end - 1 + faults.shifted);
-        headers.push((
-            "Content-Range".to_owned(),
-            format!("bytes {from}-{last}/{}", file.size + faults.wrong_total),
-        ));
+        let range = format!("bytes {from}-{last}/{}", file.size + faults.wrong_total);
+        headers.push(("Content-Range".to_owned(), range));
     }
-    let length = (faults.too_long == 0).then_some(end - first);
-    write_head(to, status, &headers, length)?;
-    if is_head {
-        return Ok(SentResponse {
-            status,
-            sent: 0,
-            keep: true,
-        });
-    }
-    let (sent, whole) = send_body(to, shared, file, first, end, &faults);
-    Ok(SentResponse {
-        status,
-        sent,
-        keep: whole && length.is_some(),
-    })
+    let framing = match faults.too_long {
+        0 => Framing::Length(end - first),
+        _ => Framing::UntilClose,
+    };
+    write_head(to, status, &headers, framing)?;
+    let (sent, whole) = match is_head {
+        true => (0, true),
+        false => send_body(to, shared, file, first, end, &faults),
+    };
+    let keep = whole && framing != Framing::UntilClose;
+    Ok(SentResponse { status, sent, keep })
 }
 
 /// Writes the body. Returns the number of bytes sent and whether the body is complete.
@@ -291,7 +249,7 @@ fn send_body(
         }
     }
     if faults.stall.is_some() && at == stop {
-        hold_open(to, shared);
+        wait_for_disconnect(to);
     }
     if faults.too_long > 0 && to.write_all(&vec![0; faults.too_long as usize]).is_err() {
         return (at - first, false);
@@ -299,42 +257,38 @@ fn send_body(
     (at - first, at == end && faults.stall.is_none())
 }
 
-/// Waits until the client disconnects or the hub closes.
-fn hold_open(connection: &TcpStream, shared: &HubShared) {
-    let mut byte = [0];
-    while !shared.closing.load(Ordering::SeqCst) {
-        // A client that receives a body sends nothing, so `peek` returns when it disconnects.
-        match connection.peek(&mut byte) {
-            Ok(0) | Err(_) => return,
-            Ok(_) => std::thread::sleep(Duration::from_millis(20)),
-        }
-    }
+/// Parses `bytes=A-B` or `bytes=A-` into first and end (exclusive); `Err` if the range is not satisfiable (416).
+fn parse_range(range: &str, size: u64) -> Result<(u64, u64), ()> {
+    let bounds = range.strip_prefix("bytes=").and_then(|range| range.split_once('-'));
+    let (first, last) = bounds.ok_or(())?;
+    let first: u64 = first.parse().map_err(|_| ())?;
+    let end = match last {
+        "" => size,
+        _ => last.parse::<u64>().map_err(|_| ())?.saturating_add(1).min(size),
+    };
+    if first < end { Ok((first, end)) } else { Err(()) }
 }
 
 fn respond(
-    head: &RequestHead,
+    head: &HttpRequest,
     to: &mut TcpStream,
     status: u16,
     headers: &[(String, String)],
     body: &str,
 ) -> io::Result<SentResponse> {
-    write_head(to, status, headers, Some(body.len() as u64))?;
-    let is_head = head.method == "HEAD";
-    if !is_head {
-        to.write_all(body.as_bytes())?;
-    }
+    write_head(to, status, headers, Framing::Length(body.len() as u64))?;
+    let body = if head.method == "HEAD" { "" } else { body };
+    to.write_all(body.as_bytes())?;
     Ok(SentResponse {
         status,
-        sent: if is_head { 0 } else { body.len() as u64 },
+        sent: body.len() as u64,
         keep: true,
     })
 }
 
 fn pairs(headers: &[(&str, &str)]) -> Vec<(String, String)> {
-    headers
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
+    let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+    headers.iter().map(owned).collect()
 }
 
 const BUFFER_BYTES: usize = 64 * 1024;

@@ -15,7 +15,6 @@ mod dialect;
 mod documented;
 mod error_shapes;
 mod errors;
-mod http;
 mod models;
 mod ollama;
 mod play;
@@ -25,7 +24,6 @@ mod reply;
 mod scenario;
 mod script;
 mod serve;
-mod server;
 mod sign_in;
 mod state;
 pub mod tape;
@@ -34,12 +32,13 @@ mod upstream;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::server::{CloseMode, Server};
 pub use chunking::Chunking;
 pub use dialect::{Dialect, WireFormat};
 pub use documented::{DocumentedError, documented_errors};
@@ -47,7 +46,6 @@ pub use record::Recorder;
 pub use replay::{Pace, Replayer};
 pub use reply::{CACHED_TOKENS, PROMPT_TOKENS};
 pub use scenario::Scenario;
-use server::Server;
 pub use state::{ProviderEvent, ReceivedRequest};
 use state::{ProviderShared, ProviderState, Watcher};
 
@@ -252,8 +250,9 @@ impl ProviderBuilder {
         });
         let server = {
             let shared = Arc::clone(&shared);
-            Server::start(self.listen, move |connection, connections| {
-                serve::serve_connection(connection, connections, &shared)
+            Server::start(TcpListener::bind(self.listen)?, move |connection, connections| {
+                // Ignore clients that disconnect.
+                serve::serve_connection(connection, connections, &shared).unwrap_or(CloseMode::Close)
             })?
         };
         Ok(Provider { server, shared })

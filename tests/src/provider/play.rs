@@ -4,8 +4,10 @@ use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
+use crate::http::{self, Framing};
+use crate::server::wait_for_disconnect;
+
 use super::chunking::Chunker;
-use super::http;
 use super::script::{ConnectionEnd, ResponseScript};
 
 /// The result of [`play`].
@@ -42,23 +44,23 @@ fn write_script(
     if !wait(connection, begun, first)? {
         return Ok(PlayResult::ClientLeft);
     }
-    let mut whole_length = None;
+    let mut framing = Framing::Chunked;
     if let Some(head) = &script.head {
         let headers: Vec<_> = common_headers.iter().chain(&head.headers).cloned().collect();
         if head.status >= 400 && script.end == ConnectionEnd::Whole {
-            whole_length = Some(script.sends.iter().map(|(_, bytes)| bytes.len()).sum());
+            framing = Framing::Length(script.sends.iter().map(|(_, bytes)| bytes.len() as u64).sum());
         }
-        http::write_head(connection, head.status, &headers, whole_length)?;
+        http::write_head(connection, head.status, &headers, framing)?;
     }
     for (at, bytes) in &script.sends {
         if !wait(connection, begun, *at)? {
             return Ok(PlayResult::ClientLeft);
         }
-        send(connection, bytes, whole_length.is_none(), chunker)?;
+        send(connection, bytes, framing == Framing::Chunked, chunker)?;
     }
     match &script.end {
         ConnectionEnd::Whole => {
-            if whole_length.is_none() {
+            if framing == Framing::Chunked {
                 send_pieces(connection, http::LAST_CHUNK, chunker)?;
             }
             return Ok(PlayResult::Whole);
@@ -124,13 +126,6 @@ fn wait(connection: &TcpStream, begun: Instant, at: Duration) -> io::Result<bool
     };
     connection.set_read_timeout(None)?;
     Ok(is_connected)
-}
-
-/// Waits until the client disconnects or the provider stops. A client that receives an answer sends nothing.
-fn wait_for_disconnect(connection: &TcpStream) {
-    while matches!(connection.peek(&mut [0]), Ok(1..)) {
-        std::thread::sleep(MIN_SOCKET_TIMEOUT);
-    }
 }
 
 const MIN_SOCKET_TIMEOUT: Duration = Duration::from_millis(20);

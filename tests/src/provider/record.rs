@@ -5,13 +5,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::http::{self, HttpRequest};
-use super::server::{CloseMode, Server};
+use crate::http::{self, Framing, HttpRequest};
+use crate::server::{CloseMode, Server, lock};
+
 use super::tape::{Exchange, TapeBytes, TapePiece, TapeRequest, TapeResponse};
 use super::upstream::Upstream;
 
@@ -42,7 +43,7 @@ impl Recorder {
             upstream,
             tape: Mutex::new(tape),
         };
-        let server = Server::start(listen, move |connection, _| {
+        let server = Server::start(TcpListener::bind(listen)?, move |connection, _| {
             // An aborted exchange is on the tape as far as it was received.
             let _ = serve(connection, &shared);
             CloseMode::Close
@@ -88,7 +89,7 @@ fn serve(connection: &TcpStream, shared: &RecorderShared) -> io::Result<()> {
             return forwarded;
         }
         let exchange = exchange.remove_secrets(&request.headers)?;
-        let mut tape = shared.tape.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tape = lock(&shared.tape);
         exchange.write(&mut *tape)?;
         drop(tape);
         // After an abort, close the connection within the body, so that the client sees it.
@@ -100,7 +101,7 @@ fn serve(connection: &TcpStream, shared: &RecorderShared) -> io::Result<()> {
 fn refuse(client: &mut TcpStream, error: &io::Error) -> io::Result<()> {
     let message = format!("the upstream cannot be reached: {error}");
     let body = serde_json::json!({ "error": { "message": message } }).to_string();
-    http::write_head(client, 502, &[], Some(body.len()))?;
+    http::write_head(client, 502, &[], Framing::Length(body.len() as u64))?;
     client.write_all(body.as_bytes())
 }
 
@@ -118,19 +119,14 @@ fn forward_response(
     let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
     response.status = status.ok_or_else(|| io::Error::other("not a status line"))?;
     let headers = http::read_headers(&mut upstream)?;
-    let framing = |name: &str| {
-        matches!(
-            name,
-            "connection" | "keep-alive" | "transfer-encoding" | "content-length"
-        )
-    };
-    let kept = headers.iter().filter(|(name, _)| !framing(name));
+    let framing = ["connection", "keep-alive", "transfer-encoding", "content-length"];
+    let kept = headers.iter().filter(|(name, _)| !framing.contains(&name.as_str()));
     response.headers = kept.cloned().collect();
     if request.method == "HEAD" || matches!(response.status, 204 | 304) {
         response.whole = true;
-        return http::write_head(client, response.status, &response.headers, Some(0));
+        return http::write_head(client, response.status, &response.headers, Framing::Length(0));
     }
-    http::write_head(client, response.status, &response.headers, None)?;
+    http::write_head(client, response.status, &response.headers, Framing::Chunked)?;
     let mut before = Duration::ZERO;
     let mut keep = |bytes: &[u8]| {
         response.pieces.push(piece(&mut before, begun, bytes));
@@ -152,26 +148,12 @@ fn forward_response(
 /// Forwards the request on a new connection.
 fn forward_request(request: &HttpRequest, to: &Upstream) -> io::Result<impl Read + use<>> {
     let mut upstream = to.connect()?;
-    let mut head = format!(
-        "{} {} HTTP/1.1\r\nhost: {}\r\n",
-        request.method,
-        request.target,
-        to.host()
-    );
+    let HttpRequest { method, target, .. } = request;
+    let mut head = format!("{method} {target} HTTP/1.1\r\nhost: {}\r\n", to.host());
     // A compressed response could not be searched for secrets.
-    let ours = [
-        "host",
-        "connection",
-        "accept-encoding",
-        "content-length",
-        "transfer-encoding",
-        "expect",
-    ];
-    for (name, value) in request
-        .headers
-        .iter()
-        .filter(|(name, _)| !ours.contains(&name.as_str()))
-    {
+    let ours = "host connection accept-encoding content-length transfer-encoding expect";
+    let is_ours = |name: &str| ours.split(' ').any(|one| one == name);
+    for (name, value) in request.headers.iter().filter(|(name, _)| !is_ours(name)) {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     let length = request.body.len();
@@ -195,10 +177,9 @@ fn each_read(
         let available = from.fill_buf()?;
         let count = available.len().min(left);
         if count == 0 {
-            return if length.is_none() {
-                Ok(())
-            } else {
-                Err(io::ErrorKind::UnexpectedEof.into())
+            return match length {
+                None => Ok(()),
+                Some(_) => Err(io::ErrorKind::UnexpectedEof.into()),
             };
         }
         keep(&available[..count])?;

@@ -4,17 +4,18 @@
 //! and path, because a body may contain a date; else the last one with these. An unknown request gets a 404.
 
 use std::io::{self, BufReader};
-use std::net::{SocketAddr, TcpStream};
-use std::sync::{Mutex, PoisonError};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::json;
 
+use crate::http::HttpRequest;
+use crate::server::{CloseMode, Server, lock};
+
 use super::chunking::{Chunker, Chunking};
-use super::http::HttpRequest;
 use super::play::{PlayResult, play};
 use super::script::{ConnectionEnd, ResponseHead, ResponseScript};
-use super::server::{CloseMode, Server};
 use super::tape::{self, Exchange};
 
 /// A running replay.
@@ -50,7 +51,7 @@ impl Replayer {
             exchanges,
             pace,
         };
-        let server = Server::start(listen, move |connection, _| {
+        let server = Server::start(TcpListener::bind(listen)?, move |connection, _| {
             // Ignore clients that disconnect.
             let _ = serve(connection, &shared);
             CloseMode::Close
@@ -87,7 +88,7 @@ impl ReplayerShared {
         let body = tape::comparable(&request.body);
         let path = tape::comparable_path(&request.target);
         let same = |exchange: &Exchange| exchange.request.method == request.method && exchange.request.path == path;
-        let mut played = self.played.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut played = lock(&self.played);
         let fresh = |wanted: &dyn Fn(&Exchange) -> bool| {
             let mut numbered = self.exchanges.iter().enumerate();
             numbered.find_map(|(n, exchange)| (!played[n] && wanted(exchange)).then_some(n))

@@ -6,12 +6,13 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use crate::http::HttpRequest;
+use crate::server::{CloseMode, Connections};
+
 use super::chunking::{Chunker, Chunking};
 use super::dialect::{Dialect, WireFormat};
-use super::http::HttpRequest;
 use super::play::{PlayResult, play};
 use super::script::{ConnectionEnd, ResponseHead, ResponseScript};
-use super::server::{CloseMode, Connections};
 use super::state::{ProviderShared, ReceivedRequest};
 use super::{check, errors, models};
 
@@ -20,12 +21,7 @@ pub(super) fn serve_connection(
     connection: &TcpStream,
     connections: &Connections,
     shared: &ProviderShared,
-) -> CloseMode {
-    // Ignore clients that disconnect.
-    answer_all(connection, connections, shared).unwrap_or(CloseMode::Close)
-}
-
-fn answer_all(connection: &TcpStream, connections: &Connections, shared: &ProviderShared) -> io::Result<CloseMode> {
+) -> io::Result<CloseMode> {
     let mut reader = BufReader::new(connection);
     let mut writer = connection.try_clone()?;
     while let Some(request) = HttpRequest::read(&mut reader, &mut writer)? {
@@ -116,11 +112,8 @@ fn route(request: &HttpRequest, body: &Value, shared: &ProviderShared) -> Respon
 /// Answers the consent page with an immediate redirect, as if the user had agreed.
 fn sign_in_page(request: &HttpRequest, shared: &ProviderShared) -> ResponseScript {
     let (Some(callback), Some(challenge)) = (request.query("callback_url"), request.query("code_challenge")) else {
-        return ResponseScript::refusal(
-            400,
-            &json!({ "error": { "code": 400, "message": "Invalid request" } }),
-            None,
-        );
+        let body = json!({ "error": { "code": 400, "message": "Invalid request" } });
+        return ResponseScript::refusal(400, &body, None);
     };
     let code = shared.state().sign_in.issue_code(&challenge);
     let sign = if callback.contains('?') { '&' } else { '?' };
@@ -136,13 +129,11 @@ fn sign_in_page(request: &HttpRequest, shared: &ProviderShared) -> ResponseScrip
 }
 
 fn not_found(dialect: Dialect) -> (u16, Value) {
-    match dialect {
-        Dialect::Ollama => (404, json!({ "error": "404 page not found" })),
-        _ => (
-            404,
-            json!({ "error": { "message": "Not found", "type": "invalid_request_error", "code": 404 } }),
-        ),
-    }
+    let error = match dialect {
+        Dialect::Ollama => json!("404 page not found"),
+        _ => json!({ "message": "Not found", "type": "invalid_request_error", "code": 404 }),
+    };
+    (404, json!({ "error": error }))
 }
 
 /// Returns the headers that the dialect adds to every response.

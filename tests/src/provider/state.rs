@@ -2,14 +2,16 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::http;
+use crate::server::lock;
+
 use super::chunking::Chunking;
 use super::dialect::Dialect;
-use super::http;
 use super::scenario::Scenario;
 use super::sign_in::SignIn;
 
@@ -70,9 +72,9 @@ impl ReceivedRequest {
 }
 
 impl ProviderShared {
-    /// Locks, ignoring poison: the data is consistent even if a holder panicked.
+    /// Locks the state.
     pub(super) fn state(&self) -> MutexGuard<'_, ProviderState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Stores the request and returns its number, from 1.

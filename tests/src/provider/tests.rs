@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use serde_json::json;
 
 use super::*;
+use crate::http;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 

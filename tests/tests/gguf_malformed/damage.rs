@@ -1,6 +1,7 @@
 //! Damages: small changes to the head of a real model.
 
-use crate::layout::{Layout, u32_at, u64_at};
+use nearside_tests::gguf::{Layout, u32_at, u64_at};
+
 use crate::nonsense;
 
 /// One damaged file.
@@ -14,7 +15,8 @@ pub(crate) struct Damage {
 }
 
 impl Damage {
-    pub(crate) fn edit(what: impl Into<String>, at: usize, bytes: Vec<u8>) -> Self {
+    pub(crate) fn edit(what: impl Into<String>, at: usize, bytes: impl Into<Vec<u8>>) -> Self {
+        let bytes = bytes.into();
         let length = bytes.len();
         Self {
             what: what.into(),
@@ -69,30 +71,17 @@ fn cuts(layout: &Layout, out: &mut Vec<Damage>) {
     let mut random = Random(1);
     let anywhere = std::iter::repeat_with(|| random.below(layout.bytes.len())).take(100);
     let ends = [0, 1, 4, 7, 8, 16, 23, 24, layout.bytes.len() - 1, layout.bytes.len()];
-    out.extend(
-        ends.into_iter()
-            .chain(boundaries)
-            .chain(tensors)
-            .chain(anywhere)
-            .map(Damage::cut),
-    );
+    let all = ends.into_iter().chain(boundaries).chain(tensors).chain(anywhere);
+    out.extend(all.map(Damage::cut));
 }
 
 fn header(_: &Layout, out: &mut Vec<Damage>) {
     for version in extremes_32(3) {
-        out.push(Damage::edit(
-            format!("version {version}"),
-            4,
-            version.to_le_bytes().to_vec(),
-        ));
+        out.push(Damage::edit(format!("version {version}"), 4, version.to_le_bytes()));
     }
     for count in extremes_64(272) {
-        out.push(Damage::edit(
-            format!("{count} tensors"),
-            8,
-            count.to_le_bytes().to_vec(),
-        ));
-        out.push(Damage::edit(format!("{count} keys"), 16, count.to_le_bytes().to_vec()));
+        out.push(Damage::edit(format!("{count} tensors"), 8, count.to_le_bytes()));
+        out.push(Damage::edit(format!("{count} keys"), 16, count.to_le_bytes()));
     }
 }
 
@@ -105,7 +94,7 @@ fn keys(layout: &Layout, out: &mut Vec<Damage>) {
             out.push(Damage::edit(
                 format!("{name}: name of {length}"),
                 key.whole.start,
-                length.to_le_bytes().to_vec(),
+                length.to_le_bytes(),
             ));
         }
         for kind in (0..=13)
@@ -115,18 +104,14 @@ fn keys(layout: &Layout, out: &mut Vec<Damage>) {
             out.push(Damage::edit(
                 format!("{name}: type {kind}"),
                 key.kind_at,
-                kind.to_le_bytes().to_vec(),
+                kind.to_le_bytes(),
             ));
         }
         let at = key.value.start;
         match key.kind {
             8 => {
                 for length in extremes_64(u64_at(bytes, at)) {
-                    out.push(Damage::edit(
-                        format!("{name}: {length} long"),
-                        at,
-                        length.to_le_bytes().to_vec(),
-                    ));
+                    out.push(Damage::edit(format!("{name}: {length} long"), at, length.to_le_bytes()));
                 }
             }
             9 => {
@@ -134,48 +119,37 @@ fn keys(layout: &Layout, out: &mut Vec<Damage>) {
                     out.push(Damage::edit(
                         format!("{name}: elements of {kind}"),
                         at,
-                        kind.to_le_bytes().to_vec(),
+                        kind.to_le_bytes(),
                     ));
                 }
                 for count in extremes_64(u64_at(bytes, at + 4)) {
                     out.push(Damage::edit(
                         format!("{name}: {count} elements"),
                         at + 4,
-                        count.to_le_bytes().to_vec(),
+                        count.to_le_bytes(),
                     ));
                 }
             }
             7 => out.extend([2, 255].map(|byte| Damage::edit(format!("{name}: bool {byte}"), at, vec![byte]))),
             6 => {
                 for number in [0.0, -1.0, 1e-38, f32::MAX, f32::INFINITY, f32::NAN] {
-                    out.push(Damage::edit(
-                        format!("{name}: {number}"),
-                        at,
-                        number.to_le_bytes().to_vec(),
-                    ));
+                    out.push(Damage::edit(format!("{name}: {number}"), at, number.to_le_bytes()));
                 }
             }
             4 | 5 => {
                 for number in extremes_32(u32_at(bytes, at)) {
-                    out.push(Damage::edit(
-                        format!("{name}: {number}"),
-                        at,
-                        number.to_le_bytes().to_vec(),
-                    ));
+                    out.push(Damage::edit(format!("{name}: {number}"), at, number.to_le_bytes()));
                 }
             }
             _ => {}
         }
-        let mut twice = Damage::edit(
-            format!("{name} twice"),
-            16,
-            (layout.keys.len() as u64 + 1).to_le_bytes().to_vec(),
-        );
+        let more = (layout.keys.len() as u64 + 1).to_le_bytes();
+        let mut twice = Damage::edit(format!("{name} twice"), 16, more);
         if key.whole.len() < 10_000 {
             twice.edits.push((key.whole.end, 0, bytes[key.whole.clone()].to_vec()));
             out.push(twice);
         }
-        let fewer = (layout.keys.len() as u64 - 1).to_le_bytes().to_vec();
+        let fewer = (layout.keys.len() as u64 - 1).to_le_bytes();
         let mut without = Damage::edit(format!("without {name}"), 16, fewer);
         without.edits.push((key.whole.start, key.whole.len(), Vec::new()));
         out.push(without);
@@ -188,15 +162,16 @@ fn tensors(layout: &Layout, out: &mut Vec<Damage>) {
     let last = layout.tensors.len() - 1;
     for index in [0, 1, 2, 3, 5, 8, last / 2, last - 1, last] {
         let tensor = &layout.tensors[index];
-        let mut edit = |what: String, at, bytes| out.push(Damage::edit(format!("tensor {index}: {what}"), at, bytes));
+        let mut edit =
+            |what: String, at, bytes: &[u8]| out.push(Damage::edit(format!("tensor {index}: {what}"), at, bytes));
         for length in extremes_64(u64_at(bytes, tensor.start)).into_iter().chain([63, 64, 65]) {
-            edit(format!("name of {length}"), tensor.start, length.to_le_bytes().to_vec());
+            edit(format!("name of {length}"), tensor.start, &length.to_le_bytes());
         }
         for count in extremes_32(tensor.dimensions).into_iter().chain([4, 5]) {
             edit(
                 format!("{count} dimensions"),
                 tensor.dimensions_at,
-                count.to_le_bytes().to_vec(),
+                &count.to_le_bytes(),
             );
         }
         for dimension in 0..tensor.dimensions as usize {
@@ -205,25 +180,17 @@ fn tensors(layout: &Layout, out: &mut Vec<Damage>) {
                 .into_iter()
                 .chain([256, 1 << 32, 1 << 40, 1 << 61])
             {
-                edit(
-                    format!("dimension {dimension} is {length}"),
-                    at,
-                    length.to_le_bytes().to_vec(),
-                );
+                edit(format!("dimension {dimension} is {length}"), at, &length.to_le_bytes());
             }
         }
         for kind in (0..=44).chain([255, 256, i32::MAX as u32, 1 << 31, u32::MAX]) {
-            edit(format!("type {kind}"), tensor.kind_at(), kind.to_le_bytes().to_vec());
+            edit(format!("type {kind}"), tensor.kind_at(), &kind.to_le_bytes());
         }
         for offset in extremes_64(u64_at(bytes, tensor.kind_at() + 4))
             .into_iter()
             .chain([32, layout.file_size])
         {
-            edit(
-                format!("offset {offset}"),
-                tensor.kind_at() + 4,
-                offset.to_le_bytes().to_vec(),
-            );
+            edit(format!("offset {offset}"), tensor.kind_at() + 4, &offset.to_le_bytes());
         }
     }
 }
@@ -234,38 +201,23 @@ fn noise(layout: &Layout, out: &mut Vec<Damage>) {
     for round in 0..300 {
         let most = if round % 2 == 0 { 1500 } else { layout.bytes.len() - 8 };
         let at = 24 + random.below(most - 24);
-        let bytes = (0..1 + random.below(8)).map(|_| random.below(256) as u8).collect();
+        let bytes: Vec<u8> = (0..1 + random.below(8)).map(|_| random.below(256) as u8).collect();
         out.push(Damage::edit(format!("noise at {at}"), at, bytes));
     }
 }
 
 fn extremes_32(sound: u32) -> Vec<u32> {
-    let all = [
-        0,
-        1,
-        u32::MAX,
-        i32::MAX as u32,
-        1 << 31,
-        sound.wrapping_add(1),
-        sound.wrapping_sub(1),
-        sound.wrapping_mul(2),
-    ];
-    all.into_iter().filter(|value| *value != sound).collect()
+    let near = [sound.wrapping_add(1), sound.wrapping_sub(1), sound.wrapping_mul(2)];
+    let far = [0, 1, u32::MAX, i32::MAX as u32, 1 << 31];
+    far.into_iter().chain(near).filter(|value| *value != sound).collect()
 }
 
 fn extremes_64(sound: u64) -> Vec<u64> {
     let near = [sound.wrapping_add(1), sound.wrapping_sub(1), sound.wrapping_mul(2)];
-    let far = [
-        0,
-        1,
-        u64::MAX,
-        i64::MAX as u64,
-        1 << 63,
-        u64::from(u32::MAX),
-        1 << 32,
-        1_000_000,
-    ];
-    near.into_iter().chain(far).filter(|value| *value != sound).collect()
+    let far = [0, 1, u64::MAX, i64::MAX as u64, 1 << 63];
+    let middle = [u64::from(u32::MAX), 1 << 32, 1_000_000];
+    let all = near.into_iter().chain(far).chain(middle);
+    all.filter(|value| *value != sound).collect()
 }
 
 /// Reproducible random numbers (xorshift).

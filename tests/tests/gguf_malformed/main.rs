@@ -5,7 +5,6 @@
 //! memory is that of the library alone.
 
 mod damage;
-mod layout;
 mod nonsense;
 
 use std::collections::BTreeMap;
@@ -21,10 +20,10 @@ use nearside::device::{self, DeviceSnapshot};
 use nearside::model::fit::fit_file;
 use nearside::model::gguf::{Head, ParseOutcome, parse_head};
 use nearside::model::{FitOptions, FitVerdict};
+use nearside_tests::gguf::Layout;
 use nearside_tests::models;
 
 use damage::Damage;
-use layout::Layout;
 
 #[test]
 fn every_damaged_file_is_refused_or_judged_and_none_ends_the_process() {
@@ -35,7 +34,7 @@ fn every_damaged_file_is_refused_or_judged_and_none_ends_the_process() {
     let mut counts = BTreeMap::<String, u32>::new();
     let mut failures = String::new();
     for model in ["smollm2.gguf", "r1-7b.gguf"] {
-        let damages = damages_of(model, &Layout::of(&models::path(model)));
+        let damages = damages_of(model, &Layout::read(&models::path(model)));
         let children: Vec<_> = (0..CHILDREN).map(|part| Child::start(model, part)).collect();
         for child in children {
             let report = child.finish(&mut failures);
@@ -113,21 +112,14 @@ impl Child {
 fn judge_batch(batch: &str) {
     let mut fields = batch.splitn(3, ':');
     let mut field = || fields.next().expect("model, part and folder").to_owned();
-    let (model, part, folder) = (
-        field(),
-        field().parse::<usize>().expect("a number"),
-        PathBuf::from(field()),
-    );
-    let layout = Layout::of(&models::path(&model));
+    let (model, part) = (field(), field().parse::<usize>().expect("a number"));
+    let folder = PathBuf::from(field());
+    let layout = Layout::read(&models::path(&model));
     let snapshot = device::snapshot().expect("a snapshot");
     let mut judged = File::create(folder.join("judged")).expect("a file");
     watch(folder.clone());
-    for (number, damage) in damages_of(&model, &layout)
-        .iter()
-        .enumerate()
-        .skip(part)
-        .step_by(CHILDREN)
-    {
+    let damages = damages_of(&model, &layout);
+    for (number, damage) in damages.iter().enumerate().skip(part).step_by(CHILDREN) {
         fs::write(folder.join("now"), &damage.what).expect("a file");
         STARTED.store(now_ms(), Ordering::SeqCst);
         let began = Instant::now();
@@ -137,15 +129,10 @@ fn judge_batch(batch: &str) {
     }
     STARTED.store(0, Ordering::SeqCst);
     fs::write(folder.join("peak"), peak_memory().to_string()).expect("a file");
-    let left: Vec<_> = fs::read_dir(&folder)
-        .expect("the folder")
-        .flatten()
-        .map(|entry| entry.file_name())
-        .collect();
-    assert!(
-        !left.iter().any(|name| name.to_string_lossy().contains("outline")),
-        "left behind: {left:?}"
-    );
+    for entry in fs::read_dir(&folder).expect("the folder").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        assert!(!name.contains("outline"), "left behind: {name}");
+    }
 }
 
 /// Uses the import of a whole file for every other damage, and the head of a remote file for the rest.
@@ -160,31 +147,25 @@ fn judge(
     let path = folder.join("damaged.gguf");
     fs::write(&path, &bytes).expect("a file");
     let head = if number % 4 < 2 {
-        File::options()
-            .write(true)
-            .open(&path)
-            .expect("the file")
-            .set_len(size)
-            .expect("its size");
+        let file = File::options().write(true).open(&path).expect("the file");
+        file.set_len(size).expect("its size");
         Head::read_file(&path)
     } else {
-        match parse_head(&bytes, size) {
-            Ok(ParseOutcome::Complete(head)) => Ok(*head),
+        let mut parsed = parse_head(&bytes, size);
+        if let Ok(ParseOutcome::Incomplete { at_least }) = parsed {
             // A download that delivers no more: the rest of the file is weights, which are zero here.
-            Ok(ParseOutcome::Incomplete { at_least }) => {
-                let mut longer = bytes.clone();
-                longer.resize(usize::try_from(at_least.min(80 << 20)).expect("small"), 0);
-                match parse_head(&longer, size) {
-                    Ok(ParseOutcome::Complete(head)) => Ok(*head),
-                    Ok(ParseOutcome::Incomplete { at_least: more }) => {
-                        assert!(more > at_least && more <= size, "{more} after {at_least} of {size}");
-                        return ("More".into(), format!("wants {more} bytes"));
-                    }
-                    Err(error) => Err(error),
-                }
+            let mut longer = bytes.clone();
+            longer.resize(usize::try_from(at_least.min(80 << 20)).expect("small"), 0);
+            parsed = parse_head(&longer, size);
+            if let Ok(ParseOutcome::Incomplete { at_least: more }) = parsed {
+                assert!(more > at_least && more <= size, "{more} after {at_least} of {size}");
+                return ("More".into(), format!("wants {more} bytes"));
             }
-            Err(error) => Err(error),
         }
+        parsed.map(|outcome| match outcome {
+            ParseOutcome::Complete(head) => *head,
+            ParseOutcome::Incomplete { .. } => unreachable!("it returned above"),
+        })
     };
     let report = head.and_then(|head| fit_file(&path, &head, size, &FitOptions::default(), snapshot));
     match report {
@@ -195,10 +176,10 @@ fn judge(
             assert!(report.verdict != FitVerdict::Fits || need.total <= report.budget.bytes);
             (format!("{:?}", report.verdict), report.reason)
         }
-        Err(error) => (
-            format!("{:?}", error.kind()),
-            error.to_string().replace(['\n', '\t'], " "),
-        ),
+        Err(error) => {
+            let text = error.to_string().replace(['\n', '\t'], " ");
+            (format!("{:?}", error.kind()), text)
+        }
     }
 }
 

@@ -1,167 +1,86 @@
 //! Damages that leave a valid file and an invalid model: implausible numbers, lists of different lengths, and the tensors
 //! of one architecture under the name of another.
 
+use nearside_tests::gguf::Layout;
+
 use crate::damage::Damage;
-use crate::layout::Layout;
 
 /// Sets implausible numbers, also for keys that this model does not need.
 pub(crate) fn hyperparameters(layout: &Layout, out: &mut Vec<Damage>) {
     let architecture = layout.architecture();
-    let names = [
-        "block_count",
-        "embedding_length",
-        "context_length",
-        "feed_forward_length",
-        "vocab_size",
-        "attention.head_count",
-        "attention.head_count_kv",
-        "attention.key_length",
-        "attention.value_length",
-        "attention.key_length_swa",
-        "attention.value_length_swa",
-        "attention.key_length_mla",
-        "attention.sliding_window",
-        "attention.kv_lora_rank",
-        "rope.dimension_count",
-        "rope.dimension_count_swa",
-        "rope.scaling.original_context_length",
-        "expert_count",
-        "expert_used_count",
-        "expert_group_count",
-        "nextn_predict_layers",
-        "embedding_length_out",
-        "pooling_type",
-        "tensor_data_layout",
-        "ssm.conv_kernel",
-        "classifier.pooling_type",
-    ];
-    for name in names {
+    let names = "block_count embedding_length context_length feed_forward_length vocab_size attention.head_count \
+        attention.head_count_kv attention.key_length attention.value_length attention.key_length_swa \
+        attention.value_length_swa attention.key_length_mla attention.sliding_window attention.kv_lora_rank \
+        rope.dimension_count rope.dimension_count_swa rope.scaling.original_context_length expert_count \
+        expert_used_count expert_group_count nextn_predict_layers embedding_length_out pooling_type \
+        tensor_data_layout ssm.conv_kernel classifier.pooling_type";
+    for name in names.split(' ') {
         let key = format!("{architecture}.{name}");
-        for value in [
-            0,
-            1,
-            2,
-            3,
-            7,
-            513,
-            65_537,
-            1 << 20,
-            1 << 30,
-            i32::MAX as u32,
-            1 << 31,
-            4_000_000_000,
-            u32::MAX,
-        ] {
-            out.push(set(layout, &[(&key, number(value))], format!("{name} = {value}")));
+        let small = [0, 1, 2, 3, 7, 513, 65_537, 1 << 20, 1 << 30];
+        let large = [i32::MAX as u32, 1 << 31, 4_000_000_000, u32::MAX];
+        for value in small.into_iter().chain(large) {
+            set(layout, out, &[(&key, number(value))], format!("{name} = {value}"));
         }
-        out.push(set(layout, &[(&key, numbers(&[]))], format!("{name} = []")));
-        out.push(set(layout, &[(&key, numbers(&[0; 30]))], format!("{name} = 30 zeros")));
-        out.push(set(
-            layout,
-            &[(&key, numbers(&[u32::MAX; 600]))],
-            format!("{name} = 600 large ones"),
-        ));
-        out.push(set(layout, &[(&key, text("8"))], format!("{name} = text")));
+        set(layout, out, &[(&key, numbers(&[]))], format!("{name} = []"));
+        set(layout, out, &[(&key, numbers(&[0; 30]))], format!("{name} = 30 zeros"));
+        let large = numbers(&[u32::MAX; 600]);
+        set(layout, out, &[(&key, large)], format!("{name} = 600 large ones"));
+        set(layout, out, &[(&key, text("8"))], format!("{name} = text"));
     }
     let full = |name: &str| format!("{architecture}.{name}");
-    for (experts, used) in [
-        (8, 2),
-        (8, 0),
-        (8, 9),
-        (1025, 2),
-        (u32::MAX, 1),
-        (u32::MAX, u32::MAX),
-        (1, 1),
-    ] {
-        let keys = [
-            (&*full("expert_count"), number(experts)),
-            (&*full("expert_used_count"), number(used)),
-        ];
-        out.push(set(layout, &keys, format!("{used} of {experts} experts")));
+    let few = [(1, 1), (8, 2), (8, 0), (8, 9)];
+    let many = [(1025, 2), (u32::MAX, 1), (u32::MAX, u32::MAX)];
+    let (expert_count, expert_used_count) = (full("expert_count"), full("expert_used_count"));
+    for (experts, used) in few.into_iter().chain(many) {
+        let keys = [(&*expert_count, number(experts)), (&*expert_used_count, number(used))];
+        set(layout, out, &keys, format!("{used} of {experts} experts"));
     }
-    for (heads, kv) in [
-        (1, 1),
-        (3, 2),
-        (4, 3),
-        (27, 9),
-        (4096, 4096),
-        (64, 0),
-        (0, 0),
-        (0, 8),
-        (18, 6),
-        (36, 12),
-    ] {
-        let keys = [
-            (&*full("attention.head_count"), number(heads)),
-            (&*full("attention.head_count_kv"), number(kv)),
-        ];
-        out.push(set(layout, &keys, format!("{heads} heads, {kv} for keys")));
+    let plausible = [(1, 1), (3, 2), (4, 3), (27, 9), (18, 6), (36, 12)];
+    let absurd = [(4096, 4096), (64, 0), (0, 0), (0, 8)];
+    let (head_count, head_count_kv) = (full("attention.head_count"), full("attention.head_count_kv"));
+    for (heads, kv) in plausible.into_iter().chain(absurd) {
+        let keys = [(&*head_count, number(heads)), (&*head_count_kv, number(kv))];
+        set(layout, out, &keys, format!("{heads} heads, {kv} for keys"));
     }
     for kind in ["", "none", "linear", "yarn", "longrope", "nonsense"] {
         let key = full("rope.scaling.type");
-        out.push(set(layout, &[(&key, text(kind))], format!("rope scaling `{kind}`")));
+        set(layout, out, &[(&key, text(kind))], format!("rope scaling `{kind}`"));
     }
     for alignment in [0, 1, 8, 16, 31, 33, 64, 4096, 1 << 16, 1 << 17, 1 << 31, u32::MAX] {
-        out.push(set(
-            layout,
-            &[("general.alignment", number(alignment))],
-            format!("alignment {alignment}"),
-        ));
+        let keys = [("general.alignment", number(alignment))];
+        set(layout, out, &keys, format!("alignment {alignment}"));
     }
     for parts in [1_u16, 2, 65_535] {
         let value = [&2_u32.to_le_bytes()[..], &parts.to_le_bytes()].concat();
-        out.push(set(layout, &[("split.count", value)], format!("{parts} parts")));
+        set(layout, out, &[("split.count", value)], format!("{parts} parts"));
     }
 }
 
 pub(crate) fn vocabulary(layout: &Layout, out: &mut Vec<Damage>) {
-    for model in [
-        "",
-        "llama",
-        "bert",
-        "t5",
-        "rwkv",
-        "plamo2",
-        "none",
-        "no_vocab",
-        "whitespace",
-        "hybriddna",
-        "\u{0}",
-    ] {
-        out.push(set(
-            layout,
-            &[("tokenizer.ggml.model", text(model))],
-            format!("tokenizer `{model:?}`"),
-        ));
+    let models = "llama bert t5 rwkv plamo2 none no_vocab whitespace hybriddna".split(' ');
+    for model in models.chain(["", "\u{0}"]) {
+        let keys = [("tokenizer.ggml.model", text(model))];
+        set(layout, out, &keys, format!("tokenizer `{model:?}`"));
     }
     for pre in ["", "default", "llama3", "gpt-4o", "kimi-k2", "nonsense"] {
-        out.push(set(
-            layout,
-            &[("tokenizer.ggml.pre", text(pre))],
-            format!("pre-tokenizer `{pre}`"),
-        ));
+        let keys = [("tokenizer.ggml.pre", text(pre))];
+        set(layout, out, &keys, format!("pre-tokenizer `{pre}`"));
     }
     for size in [0, 1, 49_151, u32::MAX] {
         let vocab_size = format!("{}.vocab_size", layout.architecture());
         let keys = [("tokenizer.ggml.model", text("none")), (&*vocab_size, number(size))];
-        out.push(set(layout, &keys, format!("no tokenizer and {size} tokens")));
+        set(layout, out, &keys, format!("no tokenizer and {size} tokens"));
     }
-    for key in [
-        "scores",
-        "token_type",
-        "precompiled_charsmap",
-        "suppress_tokens",
-        "added_tokens",
-    ] {
+    for key in "scores token_type precompiled_charsmap suppress_tokens added_tokens".split(' ') {
         let key = format!("tokenizer.ggml.{key}");
         for list in [numbers(&[]), numbers(&[1; 3]), bytes_list(&[255; 64]), text("x")] {
-            out.push(set(layout, &[(&key, list)], format!("another `{key}`")));
+            set(layout, out, &[(&key, list)], format!("another `{key}`"));
         }
     }
     for id in ["bos", "eos", "eot", "padding", "unknown", "seperator", "mask"] {
         for value in [0, 49_151, 49_152, 152_064, i32::MAX as u32, 1 << 31, u32::MAX - 1] {
             let key = format!("tokenizer.ggml.{id}_token_id");
-            out.push(set(layout, &[(&key, number(value))], format!("{id} = {value}")));
+            set(layout, out, &[(&key, number(value))], format!("{id} = {value}"));
         }
     }
     let tokens = layout.texts("tokenizer.ggml.tokens");
@@ -172,33 +91,23 @@ pub(crate) fn vocabulary(layout: &Layout, out: &mut Vec<Damage>) {
         ("a newline", b'\n'),
     ] {
         for token in [&tokens[0], &tokens[1000], &tokens[tokens.len() - 1]] {
-            out.push(Damage::edit(
-                format!("token of {name}"),
-                token.start,
-                vec![byte; token.len()],
-            ));
+            let bytes = vec![byte; token.len()];
+            out.push(Damage::edit(format!("token of {name}"), token.start, bytes));
         }
     }
     // Make two tokens of the same length equal.
     for first in [10, 300, 5_000] {
-        let twin = tokens[first + 1..]
-            .iter()
-            .find(|token| token.len() == tokens[first].len());
+        let mut later = tokens[first + 1..].iter();
+        let twin = later.find(|token| token.len() == tokens[first].len());
+        let twin = twin.expect("one of this length");
         let copy = layout.bytes[tokens[first].clone()].to_vec();
-        out.push(Damage::edit(
-            "a token twice",
-            twin.expect("one of this length").start,
-            copy,
-        ));
+        out.push(Damage::edit("a token twice", twin.start, copy));
     }
     let merges = layout.texts("tokenizer.ggml.merges");
+    let merge = &merges[7];
     for byte in [0_u8, 0xff, b' ', b'x'] {
-        let merge = &merges[7];
-        out.push(Damage::edit(
-            format!("merge of {byte}"),
-            merge.start,
-            vec![byte; merge.len()],
-        ));
+        let bytes = vec![byte; merge.len()];
+        out.push(Damage::edit(format!("merge of {byte}"), merge.start, bytes));
     }
 }
 
@@ -213,21 +122,15 @@ pub(crate) fn architectures(layout: &Layout, out: &mut Vec<Damage>) {
         granitehybrid chameleon wavtokenizer-dec plm bailingmoe bailingmoe2 dots1 arcee afmoe ernie4_5 ernie4_5-moe \
         hunyuan-moe hunyuan-dense smollm3 gpt-oss lfm2 lfm2moe dream smallthinker llada llada-moe seed_oss grovemoe apertus \
         minimax-m2 cogvlm pangu-embedded mistral3 clip nonsense ";
-    for name in names
-        .split_whitespace()
-        .filter(|name| *name != own)
-        .chain(["", "a/b", "%s%n"])
-    {
+    let others = names.split_whitespace().filter(|name| *name != own);
+    for name in others.chain(["", "a/b", "%s%n"]) {
         let mut edits = Vec::new();
         for key in &layout.keys {
             if key.name == "general.architecture" {
                 edits.push((key.value.start, key.value.len(), length_and(name)));
             } else if let Some(rest) = key.name.strip_prefix(&format!("{own}.")) {
-                edits.push((
-                    key.whole.start,
-                    8 + key.name.len(),
-                    length_and(&format!("{name}.{rest}")),
-                ));
+                let renamed = length_and(&format!("{name}.{rest}"));
+                edits.push((key.whole.start, 8 + key.name.len(), renamed));
             }
         }
         out.push(Damage {
@@ -238,8 +141,8 @@ pub(crate) fn architectures(layout: &Layout, out: &mut Vec<Damage>) {
     }
 }
 
-/// Sets these keys, replacing existing values.
-fn set(layout: &Layout, keys: &[(&str, Vec<u8>)], what: String) -> Damage {
+/// Adds a damage that sets these keys, replacing existing values.
+fn set(layout: &Layout, out: &mut Vec<Damage>, keys: &[(&str, Vec<u8>)], what: String) {
     let mut edits = Vec::new();
     let mut added = Vec::new();
     let mut count = layout.keys.len() as u64;
@@ -254,7 +157,7 @@ fn set(layout: &Layout, keys: &[(&str, Vec<u8>)], what: String) -> Damage {
     }
     edits.push((layout.keys.last().expect("keys").whole.end, 0, added));
     edits.push((16, 8, count.to_le_bytes().to_vec()));
-    Damage { what, edits, cut: None }
+    out.push(Damage { what, edits, cut: None });
 }
 
 fn length_and(text: &str) -> Vec<u8> {
@@ -266,20 +169,18 @@ fn number(value: u32) -> Vec<u8> {
 }
 
 fn numbers(values: &[u32]) -> Vec<u8> {
-    let head = [
-        &9_u32.to_le_bytes()[..],
-        &5_u32.to_le_bytes(),
-        &(values.len() as u64).to_le_bytes(),
-    ]
-    .concat();
-    values
-        .iter()
-        .fold(head, |bytes, value| [&bytes[..], &value.to_le_bytes()].concat())
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    list(5, values.len(), &bytes)
+}
+
+/// Encodes a list of `length` elements of this type.
+fn list(kind: u32, length: usize, values: &[u8]) -> Vec<u8> {
+    let length = (length as u64).to_le_bytes();
+    [&9_u32.to_le_bytes()[..], &kind.to_le_bytes(), &length, values].concat()
 }
 
 fn bytes_list(values: &[u8]) -> Vec<u8> {
-    let length = (values.len() as u64).to_le_bytes();
-    [&9_u32.to_le_bytes()[..], &0_u32.to_le_bytes(), &length, values].concat()
+    list(0, values.len(), values)
 }
 
 fn text(value: &str) -> Vec<u8> {

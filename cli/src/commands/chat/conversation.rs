@@ -60,13 +60,13 @@ pub(super) async fn run_repl(
                 if !text.is_empty() {
                     request.messages.insert(0, ChatMessage::system(text));
                 }
-                session
-                    .output
-                    .print_note(&[dim("the system prompt applies from here on")]);
+                let note = "the system prompt applies from here on";
+                session.output.print_note(&[dim(note)]);
             }
-            ReplCommand::Unknown(word) => session
-                .output
-                .print_note(&[plain(format!("`{word}` is no command; /help lists the commands"))]),
+            ReplCommand::Unknown(word) => {
+                let note = format!("`{word}` is no command; /help lists the commands");
+                session.output.print_note(&[plain(note)]);
+            }
             ReplCommand::Prompt(text) => {
                 request.messages.push(ChatMessage::user(text));
                 let before = request.messages.len() - 1;
@@ -202,12 +202,10 @@ impl InputSource {
 }
 
 fn print_help(output: &mut Printer) {
+    let set_system = "set the system prompt from here on; without TEXT remove it";
     for (command, meaning) in [
         ("/new", "start a new conversation, without history and consent"),
-        (
-            "/system TEXT",
-            "set the system prompt from here on; without TEXT remove it",
-        ),
+        ("/system TEXT", set_system),
         ("/quit", "quit, like Ctrl-D"),
         ("Ctrl-C", "stop the answer"),
     ] {
@@ -216,10 +214,8 @@ fn print_help(output: &mut Printer) {
 }
 
 fn map_terminal_error(cause: &ReadlineError) -> CliError {
-    Error::storage(format!(
-        "could not read from the terminal: {cause}; use `-p TEXT` instead"
-    ))
-    .into()
+    let text = format!("could not read from the terminal: {cause}; use `-p TEXT` instead");
+    Error::storage(text).into()
 }
 
 /// Input lines that the arrow keys recall.

@@ -11,11 +11,8 @@ use crate::format::{format_data_policy, format_dollars};
 pub(super) fn format_lines(receipt: &Receipt, usage: &TokenUsage, timings: &Timings) -> Vec<String> {
     let mut lines = vec![format_measured(receipt, usage, timings)];
     if receipt.target.is_remote() {
-        lines.push(format!(
-            "{} · {}",
-            format_data_policy(&receipt.data_policy),
-            format_rule(receipt)
-        ));
+        let data_policy = format_data_policy(&receipt.data_policy);
+        lines.push(format!("{data_policy} · {}", format_rule(receipt)));
         if !receipt.data_policy.note.is_empty() {
             lines.push(receipt.data_policy.note.clone());
         }
@@ -49,12 +46,10 @@ fn format_measured(receipt: &Receipt, usage: &TokenUsage, timings: &Timings) -> 
         RouteTarget::Scripted => vec![],
     };
     parts.push(model_name(&receipt.target).to_owned());
+    let tokens = format!("{} + {} tokens", usage.prompt_tokens, usage.completion_tokens);
     parts.push(match usage.reasoning_tokens {
-        0 => format!("{} + {} tokens", usage.prompt_tokens, usage.completion_tokens),
-        thinking => format!(
-            "{} + {} tokens ({thinking} thinking)",
-            usage.prompt_tokens, usage.completion_tokens
-        ),
+        0 => tokens,
+        thinking => format!("{tokens} ({thinking} thinking)"),
     });
     if timings.first_token_ms > 0.0 {
         parts.push(format!("first token {:.0} ms", timings.first_token_ms));
@@ -72,10 +67,9 @@ fn format_cost(receipt: &Receipt) -> String {
         CostSource::Estimated => " (estimated)",
         CostSource::Free | CostSource::Provider | CostSource::Computed => "",
     };
-    let billing = if receipt.billed_in_full {
-        ", billed as if finished"
-    } else {
-        ""
+    let billing = match receipt.billed_in_full {
+        true => ", billed as if finished",
+        false => "",
     };
     format!("{}{source}{billing}", format_dollars(receipt.cost_usd))
 }

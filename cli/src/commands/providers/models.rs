@@ -38,17 +38,15 @@ pub(crate) async fn list_provider_models(args: ProviderModelsArgs, session: &mut
 
 fn model_row(model: &RemoteModel) -> Vec<String> {
     let price = model.price.as_ref();
+    let context = model.context.map(|tokens| tokens.to_string());
+    let abilities = model.abilities.as_ref().map(format_abilities);
+    let unknown = || "?".to_owned();
     vec![
         model.id.clone(),
-        model
-            .context
-            .map_or_else(|| "?".to_owned(), |tokens| tokens.to_string()),
+        context.unwrap_or_else(unknown),
         dollars_or_unknown(price.map(|price| price.usd_in)),
         dollars_or_unknown(price.map(|price| price.usd_out)),
-        model
-            .abilities
-            .as_ref()
-            .map_or_else(|| "?".to_owned(), format_abilities),
+        abilities.unwrap_or_else(unknown),
         model.retires.clone().unwrap_or_default(),
     ]
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// A running listener.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     connections: Arc<Connections>,
     accepting: Option<JoinHandle<()>>,
@@ -17,7 +17,7 @@ pub(super) struct Server {
 
 /// How a connection is closed after its last response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CloseMode {
+pub(crate) enum CloseMode {
     /// A regular shutdown.
     Close,
     /// A reset: `SO_LINGER` is set, so the socket only needs to be dropped.
@@ -26,7 +26,7 @@ pub(super) enum CloseMode {
 
 /// The connections of a server.
 #[derive(Debug, Default)]
-pub(super) struct Connections {
+pub(crate) struct Connections {
     closing: AtomicBool,
     open: Mutex<OpenConnections>,
     changed: Condvar,
@@ -40,15 +40,14 @@ struct OpenConnections {
 }
 
 impl Server {
-    /// Binds the address and serves every connection on its own thread.
+    /// Serves every connection on its own thread.
     ///
     /// # Errors
-    /// If the address cannot be bound.
-    pub(super) fn start<Serve>(listen: SocketAddr, serve: Serve) -> io::Result<Self>
+    /// If the address is unknown.
+    pub(crate) fn start<Serve>(listener: TcpListener, serve: Serve) -> io::Result<Self>
     where
         Serve: Fn(&TcpStream, &Connections) -> CloseMode + Send + Sync + 'static,
     {
-        let listener = TcpListener::bind(listen)?;
         let address = listener.local_addr()?;
         let connections = Arc::new(Connections::default());
         let accepting = {
@@ -62,22 +61,22 @@ impl Server {
         })
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Returns the number of open connections.
-    pub(super) fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         self.connections.lock().connections.len()
     }
 
     /// Returns the number of connections ever opened.
-    pub(super) fn ever_opened(&self) -> u64 {
+    pub(crate) fn ever_opened(&self) -> u64 {
         self.connections.lock().ever
     }
 
     /// Waits until at most this many are open; `false` on timeout.
-    pub(super) fn wait_for_open(&self, most: usize, at_most: Duration) -> bool {
+    pub(crate) fn wait_for_open(&self, most: usize, at_most: Duration) -> bool {
         let open = self.connections.lock();
         let waited = self
             .connections
@@ -104,13 +103,12 @@ impl Drop for Server {
 
 impl Connections {
     /// Returns whether the server is closing its connections.
-    pub(super) fn is_closing(&self) -> bool {
+    pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::SeqCst)
     }
 
-    /// Locks, ignoring poison: the data is consistent even if a holder panicked.
     fn lock(&self) -> MutexGuard<'_, OpenConnections> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.open)
     }
 
     fn register(&self, connection: &TcpStream) -> io::Result<u64> {
@@ -130,6 +128,18 @@ impl Connections {
         self.lock().connections.retain(|(one, _)| *one != number);
         self.changed.notify_all();
     }
+}
+
+/// Waits until the client disconnects or the server stops. A client that receives an answer sends nothing.
+pub(crate) fn wait_for_disconnect(connection: &TcpStream) {
+    while matches!(connection.peek(&mut [0]), Ok(1..)) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Locks, ignoring poison: the data is consistent even if a holder panicked.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn accept<Serve>(listener: &TcpListener, connections: &Arc<Connections>, serve: &Arc<Serve>)

@@ -1,21 +1,21 @@
-//! The subset of HTTP/1.1 that a provider needs: reads requests with bodies, writes heads and chunked bodies.
+//! The subset of HTTP/1.1 that hub and providers need: reads requests with bodies, writes heads and chunked bodies.
 
 use std::io::{self, BufRead, Read, Write};
 
 /// A completely read request.
 #[derive(Debug, Clone, Default)]
-pub(super) struct HttpRequest {
-    pub(super) method: String,
+pub(crate) struct HttpRequest {
+    pub(crate) method: String,
     /// With the query.
-    pub(super) target: String,
+    pub(crate) target: String,
     /// Names in lower case, in their original order.
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl HttpRequest {
     /// Reads one request; `None` if the client closed the connection.
-    pub(super) fn read(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<Option<Self>> {
+    pub(crate) fn read(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<Option<Self>> {
         let mut line = String::new();
         if from.read_line(&mut line)? == 0 {
             return Ok(None);
@@ -38,12 +38,12 @@ impl HttpRequest {
     }
 
     /// Returns the path without the query.
-    pub(super) fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
 
     /// Returns a value of the query, percent-decoded.
-    pub(super) fn query(&self, name: &str) -> Option<String> {
+    pub(crate) fn query(&self, name: &str) -> Option<String> {
         let (_, query) = self.target.split_once('?')?;
         let value = query
             .split('&')
@@ -52,13 +52,13 @@ impl HttpRequest {
     }
 
     /// Returns a header by its name in lower case.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         header(&self.headers, name)
     }
 }
 
 /// Returns a header by its name in lower case.
-pub(super) fn header<'headers>(headers: &'headers [(String, String)], name: &str) -> Option<&'headers str> {
+pub(crate) fn header<'headers>(headers: &'headers [(String, String)], name: &str) -> Option<&'headers str> {
     headers
         .iter()
         .find(|(one, _)| one == name)
@@ -66,7 +66,7 @@ pub(super) fn header<'headers>(headers: &'headers [(String, String)], name: &str
 }
 
 /// Reads header lines up to the blank line; names in lower case.
-pub(super) fn read_headers(from: &mut impl BufRead) -> io::Result<Vec<(String, String)>> {
+pub(crate) fn read_headers(from: &mut impl BufRead) -> io::Result<Vec<(String, String)>> {
     let mut headers = Vec::new();
     loop {
         let mut line = String::new();
@@ -81,7 +81,7 @@ pub(super) fn read_headers(from: &mut impl BufRead) -> io::Result<Vec<(String, S
 }
 
 /// Reads the size of the next chunk of a chunked body; `None` at its end.
-pub(super) fn read_chunk_size(from: &mut impl BufRead) -> io::Result<Option<usize>> {
+pub(crate) fn read_chunk_size(from: &mut impl BufRead) -> io::Result<Option<usize>> {
     let mut line = String::new();
     if from.read_line(&mut line)? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
@@ -95,26 +95,35 @@ pub(super) fn read_chunk_size(from: &mut impl BufRead) -> io::Result<Option<usiz
     Ok(Some(size))
 }
 
-/// Writes a status and headers. Without a `length` the body is chunked.
-pub(super) fn write_head(
+/// How the end of a body is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    Length(u64),
+    Chunked,
+    UntilClose,
+}
+
+/// Writes a status and headers.
+pub(crate) fn write_head(
     to: &mut impl Write,
     status: u16,
     headers: &[(String, String)],
-    length: Option<usize>,
+    framing: Framing,
 ) -> io::Result<()> {
     let mut text = format!("HTTP/1.1 {status} {}\r\n", if status < 400 { "OK" } else { "Error" });
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
-    match length {
-        Some(length) => text.push_str(&format!("content-length: {length}\r\n\r\n")),
-        None => text.push_str("transfer-encoding: chunked\r\n\r\n"),
+    match framing {
+        Framing::Length(length) => text.push_str(&format!("content-length: {length}\r\n\r\n")),
+        Framing::Chunked => text.push_str("transfer-encoding: chunked\r\n\r\n"),
+        Framing::UntilClose => text.push_str("connection: close\r\n\r\n"),
     }
     to.write_all(text.as_bytes())
 }
 
 /// Encodes bytes as one chunk of a chunked body.
-pub(super) fn chunk(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn chunk(bytes: &[u8]) -> Vec<u8> {
     let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
     chunk.extend_from_slice(bytes);
     chunk.extend_from_slice(b"\r\n");
@@ -122,7 +131,7 @@ pub(super) fn chunk(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The end of a chunked body.
-pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+pub(crate) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 fn read_body(from: &mut impl BufRead, headers: &[(String, String)]) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
@@ -138,7 +147,8 @@ fn read_body(from: &mut impl BufRead, headers: &[(String, String)]) -> io::Resul
     Ok(body)
 }
 
-fn percent_decode(text: &str) -> String {
+/// Decodes `%XX`.
+pub(crate) fn percent_decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
