@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::dialect::Dialect;
 use super::errors::{self, invalid_request};
+use super::models::{LEAKY, TINY};
 
 /// Returns the error response if the provider would reject this request. `known` returns whether a model exists.
 pub(super) fn refuse(dialect: Dialect, request: &Value, known: impl Fn(&str) -> bool) -> Option<(u16, Value)> {
@@ -133,11 +134,6 @@ fn stray_tool_result(dialect: Dialect, messages: &[Value]) -> Option<(u16, Value
 fn calls_tools(message: &Value) -> bool {
     message["role"] == "assistant" && message["tool_calls"].as_array().is_some_and(|calls| !calls.is_empty())
 }
-
-/// A model of OpenRouter that no upstream serves under zero retention.
-pub(super) const LEAKY: &str = "vendor/leaky";
-/// A model of Ollama without reasoning and tool calls.
-pub(super) const TINY: &str = "tiny";
 
 const ROUTING: [&str; 13] = [
     "order",

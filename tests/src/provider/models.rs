@@ -1,9 +1,7 @@
 //! The providers' information endpoints: models, prices, data policies, health.
 
+use nearside::engine::remote::ProviderKind as Dialect;
 use serde_json::{Value, json};
-
-use super::check::{LEAKY, TINY};
-use super::dialect::Dialect;
 
 /// Returns the models of the dialect.
 pub(super) fn ids(dialect: Dialect) -> &'static [&'static str] {
@@ -239,3 +237,8 @@ const PARAMETERS: [&str; 11] = [
     "response_format",
     "structured_outputs",
 ];
+
+/// A model of OpenRouter that no upstream serves under zero retention.
+pub(super) const LEAKY: &str = "vendor/leaky";
+/// A model of Ollama without reasoning and tool calls.
+pub(super) const TINY: &str = "tiny";

@@ -255,7 +255,7 @@ fn every_provider_lists_its_models() {
         assert_eq!(get(&openrouter, &format!("/api/v1{path}")).status, 200, "{path}");
     }
     let private = get(&openrouter, "/api/v1/endpoints/zdr").json();
-    assert!(!private.to_string().contains(check::LEAKY));
+    assert!(!private.to_string().contains(models::LEAKY));
 }
 
 #[test]
