@@ -45,7 +45,7 @@ pub struct AnswerSummary {
 /// A rule of the router.
 #[uniffi::remote(Enum)]
 pub enum RouteRule {
-    /// The request names another target.
+    /// The target that the request names.
     RequestedTarget,
     /// The request must stay on the device.
     OnDeviceOnly,
@@ -55,7 +55,7 @@ pub enum RouteRule {
     Capability,
     /// The routing policy.
     Policy,
-    /// Network, key, circuit breaker or a removed model.
+    /// Network, key, circuit breaker or a retired model.
     Reachability,
     /// Cost caps.
     Budget,
@@ -65,7 +65,7 @@ pub enum RouteRule {
     Preference,
     /// There was no candidate.
     NoCandidates,
-    /// The target was tried and failed.
+    /// An attempt at this target, or at the previous target of the route, failed.
     PreviousFailed,
 }
 

@@ -26,7 +26,7 @@ pub struct RoutingPolicy {
     /// Excluded providers, by name; for an aggregator, also excluded upstreams.
     #[uniffi(default)]
     pub never: Vec<String>,
-    /// Whether personal content needs the user's consent before it leaves the device.
+    /// Whether personal content needs the user's consent before it is sent to a third party.
     pub consent: ConsentPolicy,
     /// Maximum US dollars per request.
     #[uniffi(default)]
@@ -45,7 +45,7 @@ pub struct RoutingPolicy {
     pub prefer_fast: bool,
 }
 
-/// Whether personal content needs the user's consent before it leaves the device.
+/// Whether personal content needs the user's consent before it is sent to a third party.
 #[uniffi::remote(Enum)]
 pub enum ConsentPolicy {
     /// Consent is needed for each request.

@@ -83,6 +83,7 @@ pub struct StoredMessage {
     /// Timings of the answer.
     pub timings: Option<Timings>,
     /// Number of earlier messages omitted from the prompt because they exceeded the context.
+    #[serde(rename = "left_out")]
     pub omitted_messages: u32,
     /// Ids of all its versions including itself, oldest first.
     pub versions: Vec<u64>,

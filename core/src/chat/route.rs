@@ -44,7 +44,7 @@ pub struct Route {
 /// A rule of the router. Its id, as JSON and `Display` show it, is in parentheses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RouteRule {
-    /// The request names another target (`asked`).
+    /// The target that the request names (`asked`).
     RequestedTarget,
     /// The request must stay on the device (`stay-here`).
     OnDeviceOnly,
@@ -54,7 +54,7 @@ pub enum RouteRule {
     Capability,
     /// The routing policy (`allowed`).
     Policy,
-    /// Network, key, circuit breaker or a removed model (`reachable`).
+    /// Network, key, circuit breaker or a retired model (`reachable`).
     Reachability,
     /// Cost caps (`affordable`).
     Budget,
@@ -64,7 +64,7 @@ pub enum RouteRule {
     Preference,
     /// There was no candidate (`candidates`).
     NoCandidates,
-    /// The target was tried and failed (`failed`).
+    /// An attempt at this target, or at the previous target of the route, failed (`failed`).
     PreviousFailed,
 }
 

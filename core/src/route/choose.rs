@@ -3,6 +3,7 @@
 //! Pure and total: no I/O, no clock, no panic whatever the numbers. The result does not depend on the order of the
 //! facts, as long as each target is listed once. Every candidate appears in the result once: as the target, in `then`,
 //! or as skipped, with rule and reason.
+//!
 //! | rule | rejects | or decides |
 //! |---|---|---|
 //! | `asked` | targets that `model`, `provider` or `pinned` do not name | for the named target |

@@ -14,16 +14,19 @@ use crate::error::{Error, ErrorKind};
 )]
 pub enum RouteDecision {
     /// A target answers.
+    #[serde(rename = "go")]
     Route {
         /// Target, fallbacks, reason and skipped candidates.
         route: Route,
     },
     /// A target would answer if the user consented.
+    #[serde(rename = "ask")]
     NeedsConsent {
         /// The consent request for the user.
         question: ConsentRequest,
     },
     /// No candidate may or can answer.
+    #[serde(rename = "nowhere")]
     NoRoute {
         /// The rule that rejected the closest candidate.
         rule: RouteRule,

@@ -226,7 +226,7 @@ mod tests {
         for text in [
             "",
             "a",
-            "Hello, context!",
+            "Hello, world!",
             "1234567890",
             "潮汐",
             "😀\u{0}",

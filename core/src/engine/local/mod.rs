@@ -39,7 +39,7 @@ use load::LoadedModel;
 #[derive(Debug)]
 pub struct LocalEngine {
     queue: SyncSender<EngineCommand>,
-    /// CancelToken tokens of all queued and running jobs.
+    /// Cancel tokens of all queued and running jobs.
     active_jobs: Arc<Mutex<Vec<CancelToken>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }

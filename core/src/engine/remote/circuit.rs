@@ -1,4 +1,4 @@
-//! CircuitBreaker breaker for a provider that fails repeatedly.
+//! Circuit breaker for a provider that fails repeatedly.
 //!
 //! Three consecutive failures open the circuit for 30 seconds; each further failure doubles the cooldown, up to five
 //! minutes. The first request after the cooldown is the trial: its result closes the circuit or opens it again.
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::sync::lock;
 
-/// CircuitBreaker state of one provider, shared by all requests to it.
+/// Circuit breaker state of one provider, shared by all requests to it.
 #[derive(Debug, Default)]
 pub struct CircuitBreaker {
     state: Mutex<CircuitState>,

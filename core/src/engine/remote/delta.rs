@@ -28,7 +28,7 @@ pub(super) enum Delta {
         title: String,
     },
     Usage(ReportedUsage),
-    /// RequestContext runs the model behind the provider.
+    /// The upstream that runs the model.
     ServedBy(String),
     /// The provider's finish reason.
     Finished(String),

@@ -168,4 +168,15 @@ mod tests {
         };
         assert!(ProviderClient::new(&pinned).is_err());
     }
+
+    #[test]
+    fn only_self_hosted_servers_are_not_hosted() {
+        let own = ProviderKind::ALL.into_iter().filter(|kind| !kind.is_hosted());
+        let expected = [
+            ProviderKind::Ollama,
+            ProviderKind::LlamaServer,
+            ProviderKind::Compatible,
+        ];
+        assert!(own.eq(expected));
+    }
 }

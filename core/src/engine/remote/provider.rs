@@ -25,8 +25,8 @@ pub struct ProviderSettings {
     /// Data policy, if the app knows better than the library: an own server, or a contract.
     #[serde(default)]
     pub data_policy: Option<DataPolicy>,
-    /// SHA-256 digests of public keys (`SubjectPublicKeyInfo`), in base64: the certificate chain must contain one. Empty:
-    /// any certificate that the trusted roots accept.
+    /// SHA-256 digests of public keys (`SubjectPublicKeyInfo`), in base64: the server's own certificate must have one.
+    /// Empty: any certificate that the trusted roots accept.
     #[serde(default)]
     pub pins: Vec<String>,
     /// A certificate in PEM, trusted in addition to the usual roots: for the user's own server.
@@ -52,7 +52,7 @@ pub struct RemoteModel {
     /// Day of retirement, as `2026-12-31`.
     pub retires: Option<String>,
     /// The server forwards requests to another host, as Ollama does for a `-cloud` model.
-    #[serde(default, alias = "passed_on")]
+    #[serde(default, rename = "passed_on")]
     pub proxied: bool,
 }
 

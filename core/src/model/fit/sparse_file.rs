@@ -58,7 +58,7 @@ impl SparseModelFile {
 
 impl Drop for SparseModelFile {
     fn drop(&mut self) {
-        // Best effort: `partial::sweep` removes leftovers by their extension.
+        // Best effort: `partial::remove_stale` removes leftovers by their extension.
         if let Err(cause) = fs::remove_file(&self.path) {
             tracing::warn!(path = %self.path.display(), %cause, "a sparse file could not be removed");
         }

@@ -53,7 +53,7 @@ pub(super) fn allowed(context: RoutingContext<'_>, candidate: &Candidate<'_>) ->
     let personal = context.needs.sensitivity == Sensitivity::Personal;
     if personal && policy.consent == ConsentPolicy::Refused && !terms.is_own() {
         return reject(
-            "the user refused to send personal content off the device".into(),
+            "the user refused to send personal content to a third party".into(),
             "ask the user again, or mark the request `Public` if nothing in it is private",
         );
     }
