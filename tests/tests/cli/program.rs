@@ -39,7 +39,7 @@ pub(crate) struct Running {
     _turn: Option<Turn>,
 }
 
-/// No other process computes while this is held.
+/// No other test computes while this is held.
 pub(crate) type Turn = MutexGuard<'static, ()>;
 
 impl Program {
@@ -178,7 +178,7 @@ impl Running {
     }
 }
 
-/// Waits until no other process computes, if this command does.
+/// Waits until no other test computes, if this command does.
 pub(crate) fn turn(command: &Command) -> Option<Turn> {
     static COMPUTING: Mutex<()> = Mutex::new(());
     let computes = command

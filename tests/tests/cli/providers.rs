@@ -112,7 +112,7 @@ fn of_a_variable_only_its_name_is_kept() {
         "{told}"
     );
     assert!(!holds_key(&program.data_dir()));
-    // A user who passes the key itself as the flag must not find it in a log.
+    // A key that is passed for the name of a variable is not in a log.
     let mistaken = add(&program, "groq", &["--key-env", KEY]);
     assert!(mistaken.error().1.contains("name of a variable"), "{mistaken:?}");
     assert!(!mistaken.err.contains(KEY), "{mistaken:?}");
