@@ -154,7 +154,7 @@ fn judge(
         let mut parsed = parse_head(&bytes, size);
         if let Ok(ParseOutcome::Incomplete { at_least }) = parsed {
             // A download that delivers no more: the rest of the file is weights, which are zero here.
-            let mut longer = bytes.clone();
+            let mut longer = bytes;
             longer.resize(usize::try_from(at_least.min(80 << 20)).expect("small"), 0);
             parsed = parse_head(&longer, size);
             if let Ok(ParseOutcome::Incomplete { at_least: more }) = parsed {

@@ -73,7 +73,7 @@ impl Archive {
     /// Opens `conversations.db` in `directory`; creates both if they are missing.
     ///
     /// # Errors
-    /// As [`super::State::open`].
+    /// As [`super::State::open_in`].
     pub fn open_in(directory: &Path) -> Result<Self> {
         Database::open_or_create(directory, &SCHEMA).map(Self)
     }
