@@ -37,7 +37,11 @@ pub(super) async fn answer(
     };
     let (request, recorder) = match prepare(&inner, &archive, conversation, turn, request, &guard).await {
         Ok(prepared) => prepared,
-        Err(error) => return sink.finish(Err(error)),
+        Err(error) => {
+            // As in `finish_failed`: the consumer may start the next turn at once.
+            drop(guard);
+            return sink.finish(Err(error));
+        }
     };
     let request = match request {
         Ok(request) => request,
