@@ -1,7 +1,7 @@
 //! The `nearside` program: the library on a desktop, for users and for scripts.
 //!
 //! `main` parses the command line ([`commands::Cli`]) and executes one command. A command is a file in `commands`: its
-//! arguments and its function. All printing is in [`output`]; only [`env`] reads the environment.
+//! arguments and its function. All printing is in [`output`]; only `env` reads the environment.
 //!
 //! # Contract for scripts
 //! - Standard output holds the answer and nothing else; with `--json` one object, or one per line for what streams.

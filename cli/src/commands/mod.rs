@@ -53,7 +53,7 @@ pub(crate) enum CliCommand {
     Cost(Box<cost::CostArgs>),
     /// Add, list and remove providers of remote models
     Providers(providers::ProvidersArgs),
-    /// Show or change the routing policy: what may leave this device, for which targets, at what cost
+    /// Show or change the policy: what may leave this device, where to, at what cost
     Policy(policy::PolicyArgs),
     /// Measure the speed and the memory of a model on this device
     Bench(bench::BenchArgs),
