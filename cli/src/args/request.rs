@@ -48,7 +48,7 @@ struct RoutingArgs {
     /// Provider, by the name it was set up with; no other target answers
     #[arg(long, value_name = "NAME")]
     provider: Option<String>,
-    /// Model: an installed one or, with `--provider`, one of the provider by its id there
+    /// Model: an installed one or, with `--provider`, the provider's id of one
     #[arg(long, value_name = "ID")]
     model: Option<String>,
     /// How private the content is [default: personal]

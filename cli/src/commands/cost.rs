@@ -112,7 +112,7 @@ fn spending_row(row: &SpendingRow) -> Vec<String> {
     ]
 }
 
-const HEADINGS: [&str; 7] = ["PLACE", "IN", "OUT", "TOTAL", "RANGE", "AS OF", "SET UP"];
+const HEADINGS: [&str; 7] = ["TARGET", "IN", "OUT", "TOTAL", "RANGE", "AS OF", "SET UP"];
 
 const EXAMPLES: &str = "\
 Example:

@@ -203,7 +203,7 @@ fn no_route(context: RoutingContext<'_>, rejected: Vec<Rejected>) -> RouteDecisi
     );
     if !by_request(last) {
         let remote = !last.target.is_remote();
-        let side = if remote { "elsewhere" } else { "here" };
+        let side = if remote { "remotely" } else { "on this device" };
         match closest(&rejected, |candidate| candidate.target.is_remote() == remote) {
             Some(other) if !by_request(other) => detail += &format!("; {side}, {}", describe(other)),
             None if allows_side(context.needs, remote) => detail += &format!("; {}", no_candidates_reason(remote)),

@@ -239,7 +239,7 @@ fn cost_is_an_array_with_what_each_place_would_take_and_when_that_was_known() {
     );
     let table = run(&program, "cost", "");
     assert!(
-        table.out.starts_with("PLACE") && table.out.contains("openai/gpt-oss-120b at groq"),
+        table.out.starts_with("TARGET") && table.out.contains("openai/gpt-oss-120b at groq"),
         "{table:?}"
     );
     assert_eq!(provider.connections(), 0, "nobody is asked for a price");

@@ -5,7 +5,7 @@ import NearsideKit
 import Testing
 
 /// A local provider process that runs until this object is released. It responds in the real format of its dialect and
-/// plays one scene per chat; the last scene repeats.
+/// plays one scenario per chat; the last one repeats.
 final class Provider {
     /// The key that all of them require.
     static let key = "sk-scenario-key"

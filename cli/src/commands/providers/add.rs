@@ -34,7 +34,7 @@ pub(crate) struct AddProviderArgs {
     /// Allow unencrypted HTTP; only for a server in your own network
     #[arg(long)]
     allow_http: bool,
-    /// Store the key in this file [default: the key of a hosted provider is asked for on the terminal]
+    /// Read the key from this file and store it [default: the key of a hosted provider is asked for on the terminal]
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with = "key_env")]
     key_file: Option<String>,
     /// Store no key: read it from this environment variable at each start
@@ -168,7 +168,7 @@ fn validate_variable_name(text: &str) -> Result<String, CliError> {
     if !text.is_empty() && text.chars().all(is_valid) && !text.starts_with(|c: char| c.is_ascii_digit()) {
         return Ok(text.to_owned());
     }
-    let text = "`--key-env` is not a name; pass the name of a variable, such as `GROQ_API_KEY`, and not the key";
+    let text = "the value of `--key-env` is not the name of a variable; pass the name of a variable, such as `GROQ_API_KEY`, and not the key";
     Err(Error::invalid_request(text).into())
 }
 

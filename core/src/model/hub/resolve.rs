@@ -180,7 +180,7 @@ impl Hub {
         match size.filter(|size| *size > 0) {
             Some(size) => Ok((size, response)),
             None => Err(Error::provider(format!(
-                "`{}` does not say how big `{}` is; take it from another place",
+                "`{}` does not say how big `{}` is; use another source",
                 error::host_and_port(url),
                 redact_url(url.as_str())
             ))),
