@@ -1,8 +1,11 @@
-//! The one error type of the library.
+//! The one error type of the library: kind, reason, text.
 //!
-//! A variant corresponds to an action of the caller: sign in, free memory, wait, report a bug. The text names the cause
-//! and the remedy: lower-case, names in backticks, no final period. It reaches Swift and Kotlin unchanged, where each
-//! variant is a case or an exception of its own. No text contains a prompt, an answer or a key.
+//! The kind (a variant) is the family. The [`ErrorReason`] is what an app acts on and translates: ask for consent, open a
+//! page, offer a smaller model. The text is for a person: lower-case, the cause and the remedy, names in backticks, no
+//! final period, no command and no identifier. All three reach Swift and Kotlin unchanged. No text contains a prompt, an
+//! answer or a key.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,17 +13,23 @@ use serde::{Deserialize, Serialize};
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 macro_rules! errors {
-    ($($(#[$doc:meta])* $variant:ident $make:ident,)*) => {
-        /// An error, by what the app can do about it. Each variant holds its whole text in `detail`.
+    ($($(#[$doc:meta])* $variant:ident $make:ident $reason:ident,)*) => {
+        /// An error, by family. Each variant has the same fields.
         #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
         pub enum Error {
             $($(#[$doc])* #[error("{detail}")] $variant {
                 /// The cause and a remedy.
                 detail: String,
+                /// What an app can do about it.
+                reason: ErrorReason,
+                /// Milliseconds until a retry can succeed. Unset: unknown.
+                retry_after_ms: Option<u64>,
+                /// Address of a page where the user removes the cause, such as the terms of a model.
+                help_url: Option<String>,
             },)*
         }
 
-        /// The variants of [`Error`] without their text.
+        /// The variants of [`Error`] without their fields.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum ErrorKind {
@@ -28,10 +37,15 @@ macro_rules! errors {
         }
 
         impl Error {
-            /// Creates an error of this kind with this text.
+            /// Creates an error of this kind with this text and the kind's usual reason.
             pub fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
-                let detail = detail.into();
-                match kind { $(ErrorKind::$variant => Self::$variant { detail },)* }
+                let (detail, retry_after_ms, help_url) = (detail.into(), None, None);
+                match kind {
+                    $(ErrorKind::$variant => {
+                        let reason = ErrorReason::$reason;
+                        Self::$variant { detail, reason, retry_after_ms, help_url }
+                    })*
+                }
             }
 
             /// Returns its variant.
@@ -39,10 +53,56 @@ macro_rules! errors {
                 match self { $(Self::$variant { .. } => ErrorKind::$variant,)* }
             }
 
+            /// Returns its reason.
+            pub fn reason(&self) -> ErrorReason {
+                match self { $(Self::$variant { reason, .. } => *reason,)* }
+            }
+
+            /// Returns the milliseconds until a retry can succeed, if known.
+            pub fn retry_after_ms(&self) -> Option<u64> {
+                match self { $(Self::$variant { retry_after_ms, .. } => *retry_after_ms,)* }
+            }
+
+            /// Returns the address of a page that helps, if known.
+            pub fn help_url(&self) -> Option<&str> {
+                match self { $(Self::$variant { help_url, .. } => help_url.as_deref(),)* }
+            }
+
+            /// Sets the reason.
+            #[must_use]
+            pub fn because(mut self, cause: ErrorReason) -> Self {
+                match &mut self { $(Self::$variant { reason, .. } => *reason = cause,)* }
+                self
+            }
+
+            /// Sets the time until a retry can succeed.
+            #[must_use]
+            pub fn with_retry_after(mut self, after: Option<Duration>) -> Self {
+                let after = after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+                match &mut self { $(Self::$variant { retry_after_ms, .. } => *retry_after_ms = after,)* }
+                self
+            }
+
+            /// Sets the address of a page that helps.
+            #[must_use]
+            pub fn with_help_url(mut self, url: impl Into<String>) -> Self {
+                let url = Some(url.into());
+                match &mut self { $(Self::$variant { help_url, .. } => *help_url = url,)* }
+                self
+            }
+
+            /// Replaces the text.
+            #[must_use]
+            pub fn with_detail(mut self, text: impl Into<String>) -> Self {
+                let text = text.into();
+                match &mut self { $(Self::$variant { detail, .. } => *detail = text,)* }
+                self
+            }
+
             $(
                 $(#[$doc])*
                 pub fn $make(detail: impl Into<String>) -> Self {
-                    Self::$variant { detail: detail.into() }
+                    Self::new(ErrorKind::$variant, detail)
                 }
             )*
         }
@@ -51,31 +111,120 @@ macro_rules! errors {
 
 errors! {
     /// The model is not on this device: download or import it.
-    NotInstalled not_installed,
+    NotInstalled not_installed ModelNotInstalled,
     /// The model does not fit into memory: use a smaller one, or a smaller context.
-    TooLarge too_large,
+    TooLarge too_large ModelTooLarge,
     /// The disk is full, or a file could not be read or written.
-    Storage storage,
+    Storage storage StorageFailed,
     /// The network failed or is missing: retry later. Downloaded data is kept.
-    Network network,
+    Network network Unreachable,
     /// The hub or provider returned an invalid response: a fault on its side.
-    Provider provider,
+    Provider provider ProviderFault,
     /// A key or token is missing, invalid, or lacks permission.
-    Unauthorized unauthorized,
+    Unauthorized unauthorized KeyRejected,
     /// Too many requests: wait, then retry. The text says how long if the server did.
-    RateLimited rate_limited,
+    RateLimited rate_limited RateLimited,
     /// A file is damaged or of another kind than declared: remove it and download it again.
-    Corrupt corrupt,
+    Corrupt corrupt Damaged,
     /// This build, device or model does not support the request.
-    Unsupported unsupported,
+    Unsupported unsupported Unsupported,
     /// The request is invalid: fix it.
-    InvalidRequest invalid_request,
+    InvalidRequest invalid_request InvalidParameter,
     /// A policy forbids it: change the policy or the request.
-    Blocked blocked,
+    Blocked blocked PolicyForbids,
     /// The resource is in use: retry later.
-    Busy busy,
+    Busy busy Busy,
     /// A bug in this library: please report it.
-    Internal internal,
+    Internal internal Bug,
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident $id:literal,)*) => {
+        /// Why a call failed, as far as an app does something different about it. Its id, as JSON shows it, is stable.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum ErrorReason {
+            $($(#[$doc])* #[serde(rename = $id)] $variant,)*
+        }
+
+        impl ErrorReason {
+            /// All reasons.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// Returns its id.
+            pub fn id(self) -> &'static str {
+                match self { $(Self::$variant => $id,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The user has not consented to this target yet: ask.
+    ConsentRequired "consent_required",
+    /// The routing policy, or the request's mode or sensitivity, excludes every target: change it or the request.
+    PolicyForbids "policy_forbids",
+    /// The answer could cost more than a cap leaves: shorten it, or raise the cap.
+    CostCap "cost_cap",
+    /// The provider's content filter rejected the request: change its text.
+    ContentFiltered "content_filtered",
+    /// A key or token is needed and none is set: ask for it.
+    KeyMissing "key_missing",
+    /// The key or token is wrong or expired: ask for a new one.
+    KeyRejected "key_rejected",
+    /// The key is valid, and its account may not do this: use another account.
+    KeyForbidden "key_forbidden",
+    /// The account has no credit left: add some at the provider.
+    NoCredit "no_credit",
+    /// The terms of a model must be accepted first: open the page that the error names.
+    TermsNotAccepted "terms_not_accepted",
+    /// The device has no connection: wait for one.
+    Offline "offline",
+    /// The server cannot be reached: check its address and the network.
+    Unreachable "unreachable",
+    /// The server was reached and did not answer in time: retry.
+    NoResponse "no_response",
+    /// The connection broke off in the middle: continue or retry.
+    Interrupted "interrupted",
+    /// The deadline of the request passed: allow more time.
+    DeadlineExceeded "deadline_exceeded",
+    /// The server returned an invalid response: retry, or use another.
+    ProviderFault "provider_fault",
+    /// The conversation is longer than the context: start a new one, or send less.
+    ContextExceeded "context_exceeded",
+    /// No such model is offered there: choose another.
+    UnknownModel "unknown_model",
+    /// There is no such conversation, message or provider: refresh the list.
+    NotFound "not_found",
+    /// A parameter of the request is invalid: fix it.
+    InvalidParameter "invalid_parameter",
+    /// The model is not on this device: download it.
+    ModelNotInstalled "model_not_installed",
+    /// The model does not fit into memory: use a smaller one, or a smaller context.
+    ModelTooLarge "model_too_large",
+    /// This build, device or model cannot do what the request needs: choose another model.
+    Unsupported "unsupported",
+    /// The disk is full: free some space.
+    DiskFull "disk_full",
+    /// The file or directory may not be read or written: change its permissions.
+    AccessDenied "access_denied",
+    /// A file is damaged: remove it, and download it again if it is a model.
+    Damaged "damaged",
+    /// The data was written by a newer version of the library: update the app.
+    NewerVersion "newer_version",
+    /// A file could not be read or written for another cause: retry.
+    StorageFailed "storage_failed",
+    /// Too many requests: wait.
+    RateLimited "rate_limited",
+    /// The provider failed repeatedly and is not asked for a while: wait, or use another.
+    CircuitOpen "circuit_open",
+    /// The server has no capacity at the moment: wait, or use another.
+    Overloaded "overloaded",
+    /// Something on this device is in use (a model, a conversation, a download, a file): wait.
+    Busy "busy",
+    /// The library was closed while it worked: nothing to do.
+    Closed "closed",
+    /// A bug in this library: please report it.
+    Bug "bug",
 }
 
 impl Error {
@@ -85,7 +234,12 @@ impl Error {
         match cause.kind() {
             std::io::ErrorKind::StorageFull => Self::storage(format!(
                 "could not {action} `{path}`: the disk is full; free some space and try again"
-            )),
+            ))
+            .because(ErrorReason::DiskFull),
+            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => Self::storage(format!(
+                "could not {action} `{path}`: {cause}; change the permissions of the file or its directory"
+            ))
+            .because(ErrorReason::AccessDenied),
             _ => Self::storage(format!("could not {action} `{path}`: {cause}")),
         }
     }
@@ -104,5 +258,32 @@ mod tests {
             error,
             Error::not_installed("model `a` is not installed; download it first")
         );
+    }
+
+    #[test]
+    fn a_reason_a_time_and_a_page_travel_with_the_error() {
+        let error = Error::unauthorized("accept the terms")
+            .because(ErrorReason::TermsNotAccepted)
+            .with_retry_after(Some(Duration::from_secs(2)))
+            .with_help_url("https://example.org/terms");
+        assert_eq!(
+            (error.reason(), error.retry_after_ms(), error.help_url()),
+            (
+                ErrorReason::TermsNotAccepted,
+                Some(2_000),
+                Some("https://example.org/terms")
+            )
+        );
+        assert_eq!(Error::network("x").reason(), ErrorReason::Unreachable);
+    }
+
+    #[test]
+    fn ids_are_unique_and_those_of_the_json() {
+        let ids: std::collections::BTreeSet<_> = ErrorReason::ALL.iter().map(|reason| reason.id()).collect();
+        assert_eq!(ids.len(), ErrorReason::ALL.len());
+        for reason in ErrorReason::ALL {
+            let json = serde_json::to_value(reason).expect("json");
+            assert_eq!(json, reason.id());
+        }
     }
 }

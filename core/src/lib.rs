@@ -60,7 +60,7 @@ pub mod stream;
 mod sync;
 
 pub use config::Config;
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, ErrorReason, Result};
 pub use nearside::{AppEvent, Conversations, Nearside, ProviderStatus};
 pub use net::retry::RetryPolicy;
 
