@@ -2,7 +2,7 @@
 
 use nearside::chat::{
     AnswerSummary, AppliedSampling, Chunk, CostSource, DataPolicy, Receipt, Route, RouteEstimate, RouteRule,
-    RouteTarget, SkippedTarget, StopReason, Timings, TokenUsage,
+    RouteTarget, SkippedCount, SkippedTarget, StopReason, Timings, TokenUsage,
 };
 
 use crate::error::Result;
@@ -84,6 +84,9 @@ pub struct Route {
     pub then: Vec<RouteTarget>,
     /// Candidates that were rejected, each with its reason.
     pub skipped: Vec<SkippedTarget>,
+    /// Number of further rejected candidates, by rule.
+    #[uniffi(default)]
+    pub skipped_more: Vec<SkippedCount>,
     /// Estimate for the target.
     pub expected: RouteEstimate,
 }
@@ -97,6 +100,13 @@ pub enum RouteTarget {
     Remote { provider: String, model: String },
     /// A script, for tests; no model ran.
     Scripted,
+}
+
+/// Number of candidates that a rule rejected.
+#[uniffi::remote(Record)]
+pub struct SkippedCount {
+    pub rule: RouteRule,
+    pub count: u32,
 }
 
 /// A rejected candidate.
@@ -181,6 +191,9 @@ pub struct Receipt {
     pub policy: String,
     /// Candidates that were rejected or failed, each with its reason.
     pub skipped: Vec<SkippedTarget>,
+    /// Number of further rejected candidates, by rule.
+    #[uniffi(default)]
+    pub skipped_more: Vec<SkippedCount>,
     /// Estimate made before the answer; compare it with the timings.
     pub expected: RouteEstimate,
     /// US dollars; 0 on the device.

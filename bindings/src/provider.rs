@@ -21,9 +21,13 @@ pub struct ProviderSettings {
     /// The model for requests that name none. Unset: a default of the library, or the first of its list.
     #[uniffi(default)]
     pub model: Option<String>,
-    /// Allows plain `http`, for a server in the user's own network. Content and credentials are then sent unencrypted.
+    /// Allows plain `http`: content and credentials are then sent unencrypted. Says nothing of whose server it is.
     #[uniffi(default = false)]
     pub allow_http: bool,
+    /// Whether it is the user's own server, which content may be sent to without consent. Unset: decided by the address
+    /// (this device, a private network, a `.local` name). Has no effect on hosted services.
+    #[uniffi(default)]
+    pub own_server: Option<bool>,
     /// Its data policy, if the app knows better than the library.
     #[uniffi(default)]
     pub data_policy: Option<DataPolicy>,

@@ -21,14 +21,8 @@ use crate::provider::{Dialect, Provider, WireFormat};
 /// Returns the settings with which an app would add this provider.
 pub fn settings(dialect: Dialect, url: &str) -> ProviderSettings {
     ProviderSettings {
-        name: dialect.name().to_owned(),
-        kind: dialect,
         base_url: Some(url.to_owned()),
-        model: None,
-        allow_http: false,
-        data_policy: None,
-        pins: vec![],
-        root_certificate: None,
+        ..ProviderSettings::new(dialect.name(), dialect)
     }
 }
 

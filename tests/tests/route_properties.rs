@@ -11,10 +11,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use nearside::chat::{
-    ChatMessage, ChatRequest, DataPolicy, RouteEstimate, RouteRule, RouteTarget, RoutingMode, Sensitivity,
+    ChatMessage, ChatRequest, DataPolicy, Route, RouteEstimate, RouteRule, RouteTarget, RoutingMode, Sensitivity,
+    SkippedTarget,
 };
 use nearside::device::{Connectivity, ThermalState};
-use nearside::engine::remote::{ModelCapabilities, TokenPrice};
+use nearside::engine::remote::{ModelCapabilities, RemoteModel, TokenPrice};
 use nearside::model::FitVerdict;
 use nearside::route::{
     ConsentPolicy, Facts, LocalCandidate, Needs, RemoteCandidate, RouteDecision, RoutingPolicy, Speed, TokenRange,
@@ -37,7 +38,7 @@ proptest! {
     ) {
         let _alone = alone();
         let decision = choose(&needs, &facts, &policy);
-        every_candidate_is_reported_once(&facts, &policy, &decision);
+        every_candidate_is_reported_once(&needs, &facts, &policy, &decision);
         for (target, needs_consent) in may_answer(&decision) {
             content_goes_where_allowed(&needs, &facts, &policy, target, needs_consent);
             every_target_is_able_to_answer(&needs, &facts, target);
@@ -82,11 +83,11 @@ fn remote<'a>(facts: &'a Facts, target: &RouteTarget) -> Option<&'a RemoteCandid
     let RouteTarget::Remote { provider, model } = target else {
         return None;
     };
-    let is = |remote: &&RemoteCandidate| remote.provider == *provider && remote.model == *model;
+    let is = |remote: &&RemoteCandidate| remote.provider == *provider && remote.model.id == *model;
     Some(facts.remotes.iter().find(is).expect("an unknown target"))
 }
 
-fn every_candidate_is_reported_once(facts: &Facts, policy: &RoutingPolicy, decision: &RouteDecision) {
+fn every_candidate_is_reported_once(needs: &Needs, facts: &Facts, policy: &RoutingPolicy, decision: &RouteDecision) {
     let mut counts = BTreeMap::<RouteTarget, u32>::new();
     for (target, _) in may_answer(decision) {
         *counts.entry(target.clone()).or_default() += 1;
@@ -117,7 +118,7 @@ fn every_candidate_is_reported_once(facts: &Facts, policy: &RoutingPolicy, decis
     });
     let remotes = facts.remotes.iter().map(|remote| RouteTarget::Remote {
         provider: remote.provider.clone(),
-        model: remote.model.clone(),
+        model: remote.model.id.clone(),
     });
     let all: BTreeMap<_, _> = locals.chain(remotes).map(|target| (target, 1)).collect();
     assert_eq!(counts, all);
@@ -125,6 +126,7 @@ fn every_candidate_is_reported_once(facts: &Facts, policy: &RoutingPolicy, decis
     if let RouteDecision::Route { route } = decision {
         assert_eq!(route.policy, policy.version);
         assert!(route.then.len() <= 4);
+        fallbacks_are_at_other_providers(needs, facts, route);
         let RouteEstimate {
             first_token_ms,
             total_ms,
@@ -138,6 +140,28 @@ fn every_candidate_is_reported_once(facts: &Facts, policy: &RoutingPolicy, decis
                 .all(|figure| figure.is_finite())
         );
     }
+}
+
+/// No provider is asked twice, nor more than one further model of this device; and where the mode allows it, a local
+/// model that may answer is in hand.
+fn fallbacks_are_at_other_providers(needs: &Needs, facts: &Facts, route: &Route) {
+    let all: Vec<_> = std::iter::once(&route.target).chain(&route.then).collect();
+    let mut providers: Vec<_> = all
+        .iter()
+        .filter_map(|target| match target {
+            RouteTarget::Remote { provider, .. } => Some(provider),
+            _ => None,
+        })
+        .collect();
+    let locals = all.len() - providers.len();
+    assert!(locals <= 2, "{all:?}");
+    let count = providers.len();
+    providers.sort_unstable();
+    providers.dedup();
+    assert_eq!(providers.len(), count, "{all:?}");
+    let passed_over = |skipped: &&SkippedTarget| skipped.rule == RouteRule::Preference && !skipped.target.is_remote();
+    let left = route.skipped.iter().filter(passed_over).count();
+    assert!(left == 0 || locals > 0, "{all:?} of {facts:?} for {needs:?}");
 }
 
 fn content_goes_where_allowed(
@@ -195,10 +219,10 @@ fn content_goes_where_allowed(
 fn every_target_is_able_to_answer(needs: &Needs, facts: &Facts, target: &RouteTarget) {
     let (abilities, context, prompt) = match remote(facts, target) {
         Some(remote) => {
-            assert!(remote.has_key && !remote.circuit_open);
+            assert!(remote.has_key && !remote.circuit_open && !remote.unverified);
             let retired = |date: &String| !date.is_empty() && *date <= facts.today;
-            assert!(!remote.retires.as_ref().is_some_and(retired));
-            (remote.abilities, remote.context, needs.prompt.high)
+            assert!(!remote.model.retires.as_ref().is_some_and(retired));
+            (remote.model.abilities, remote.model.context, needs.prompt.high)
         }
         None => {
             let is = |local: &&LocalCandidate| matches!(target, RouteTarget::Local { model } if *model == local.model);
@@ -229,7 +253,7 @@ fn no_cap_is_passed(needs: &Needs, facts: &Facts, policy: &RoutingPolicy, remote
         policy.max_usd_month.map(|cap| (cap, facts.spent.month)),
     ];
     for (cap, spent) in caps.into_iter().flatten() {
-        let Some(price) = &remote.price else {
+        let Some(price) = &remote.model.price else {
             assert!(remote.data_policy.region == "own server" || remote.data_policy.region == "device");
             continue;
         };
@@ -250,21 +274,24 @@ fn a_decision_among_400_models_is_measured() {
     let remotes: Vec<_> = (0..400)
         .map(|at| RemoteCandidate {
             provider: ["openrouter", "groq", "fireworks", "openai"][at % 4].into(),
-            model: format!("maker-{}/model-{at}-instruct", at % 37),
+            model: RemoteModel {
+                id: format!("maker-{}/model-{at}-instruct", at % 37),
+                context: Some(8_192 << (at % 5)),
+                abilities: (at % 7 != 0).then(|| ModelCapabilities {
+                    tools: at % 3 != 0,
+                    ..ModelCapabilities::default()
+                }),
+                price: (at % 13 != 0).then(|| TokenPrice {
+                    usd_in: at as f64 / 100.0,
+                    usd_out: at as f64 / 25.0,
+                    ..TokenPrice::default()
+                }),
+                ..RemoteModel::default()
+            },
             has_key: at % 11 != 0,
             circuit_open: false,
             is_default: at < 4,
-            context: Some(8_192 << (at % 5)),
-            abilities: (at % 7 != 0).then(|| ModelCapabilities {
-                tools: at % 3 != 0,
-                ..ModelCapabilities::default()
-            }),
-            price: (at % 13 != 0).then(|| TokenPrice {
-                usd_in: at as f64 / 100.0,
-                usd_out: at as f64 / 25.0,
-                ..TokenPrice::default()
-            }),
-            retires: None,
+            unverified: false,
             data_policy: DataPolicy {
                 region: ["US", "DE,FR", "unknown", "CN"][at % 4].into(),
                 retained: at % 5 == 0,

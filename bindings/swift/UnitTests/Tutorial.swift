@@ -116,7 +116,7 @@ enum Tutorial {
         case .needsConsent(let question):
             guard await agrees(to: question.text) else { return nil }
             request.consent = question.target
-        case .noRoute(_, _, let detail, _): throw NearsideError.Blocked(message: detail)
+        case .noRoute(_, _, _, let detail, _): throw NearsideError.Blocked(message: detail)
         }
         return request
     }

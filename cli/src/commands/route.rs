@@ -74,6 +74,7 @@ impl PrintedDecision {
                 kind,
                 detail,
                 skipped,
+                ..
             } => {
                 let decision = Self {
                     decision: "nowhere",

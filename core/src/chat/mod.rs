@@ -21,7 +21,7 @@ pub use receipt::{CostSource, DataPolicy, Receipt};
 pub use request::{
     ChatRequest, OutputFormat, ReasoningEffort, ReasoningMode, RequestLimits, RoutingMode, Sensitivity, ToolDefinition,
 };
-pub use route::{Route, RouteEstimate, RouteRule, RouteTarget, SkippedTarget};
+pub use route::{Route, RouteEstimate, RouteRule, RouteTarget, SkippedCount, SkippedTarget};
 pub use sampling::{AppliedSampling, Recommended, SamplingOptions, SamplingPreset, SamplingPresetValues};
 
 /// The stream of an answer.

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::route::{Route, RouteEstimate, RouteRule, RouteTarget, SkippedTarget};
+use super::route::{Route, RouteEstimate, RouteRule, RouteTarget, SkippedCount, SkippedTarget};
 use super::sampling::AppliedSampling;
 
 /// A record of an answer, for an app to show and store: target, reason, cost and data policy.
@@ -20,8 +20,11 @@ pub struct Receipt {
     pub rule: RouteRule,
     /// Version of the routing policy that applied.
     pub policy: String,
-    /// Candidates that were rejected or failed, each with its reason.
+    /// The closest of the candidates that were rejected, and those that failed, each with its reason.
     pub skipped: Vec<SkippedTarget>,
+    /// Number of further rejected candidates, by rule.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped_more: Vec<SkippedCount>,
     /// Estimate made before the answer; compare it with the timings.
     pub expected: RouteEstimate,
     /// US dollars; 0 on the device.
@@ -85,6 +88,7 @@ impl Route {
             rule: self.rule,
             policy: self.policy.clone(),
             skipped: self.skipped.clone(),
+            skipped_more: self.skipped_more.clone(),
             expected: self.expected,
             cost_usd,
             cost_source,

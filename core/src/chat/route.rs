@@ -35,8 +35,12 @@ pub struct Route {
     pub policy: String,
     /// Fallback targets, in order, if the target fails before any visible output.
     pub then: Vec<RouteTarget>,
-    /// Candidates that were rejected, each with its reason.
+    /// Candidates that were rejected, each with its reason. In a decision all of them; in an answer the closest few and
+    /// those that were tried, and `skipped_more` counts the rest.
     pub skipped: Vec<SkippedTarget>,
+    /// Number of further rejected candidates, by rule.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped_more: Vec<SkippedCount>,
     /// Estimate for the target.
     pub expected: RouteEstimate,
 }
@@ -79,6 +83,15 @@ pub struct SkippedTarget {
     pub reason: String,
 }
 
+/// Number of candidates that a rule rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedCount {
+    /// The rule.
+    pub rule: RouteRule,
+    /// Number of candidates.
+    pub count: u32,
+}
+
 /// Estimate for a target, from earlier measurements. Unset if unknown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct RouteEstimate {
@@ -100,12 +113,51 @@ impl Route {
             policy: String::new(),
             then: vec![],
             skipped: vec![],
+            skipped_more: vec![],
             expected: RouteEstimate::default(),
         }
     }
 }
 
+impl Route {
+    /// Keeps the closest few of the rejected candidates and counts the rest, because an answer carries and stores its
+    /// route. Of each provider and rule the best candidate comes first; then those that passed the most rules.
+    pub fn summarize_skipped(&mut self) {
+        if self.skipped.len() <= MAX_SKIPPED {
+            return;
+        }
+        let mut groups = std::collections::HashSet::new();
+        let mut order: Vec<_> = std::mem::take(&mut self.skipped)
+            .into_iter()
+            .map(|skipped| {
+                (
+                    !groups.insert((skipped.target.provider().map(str::to_owned), skipped.rule)),
+                    skipped,
+                )
+            })
+            .collect();
+        order.sort_by_key(|(repeated, skipped)| (*repeated, std::cmp::Reverse(skipped.rule)));
+        let rest = order.split_off(MAX_SKIPPED);
+        self.skipped = order.into_iter().map(|(_, skipped)| skipped).collect();
+        for rule in RouteRule::ALL {
+            let count = rest.iter().filter(|(_, skipped)| skipped.rule == rule).count();
+            if count > 0 {
+                let count = u32::try_from(count).unwrap_or(u32::MAX);
+                self.skipped_more.push(SkippedCount { rule, count });
+            }
+        }
+    }
+}
+
 impl RouteTarget {
+    /// Returns the name of its provider; `None` for other targets.
+    pub fn provider(&self) -> Option<&str> {
+        match self {
+            Self::Remote { provider, .. } => Some(provider),
+            _ => None,
+        }
+    }
+
     /// Returns whether the content leaves this device.
     pub fn is_remote(&self) -> bool {
         matches!(self, Self::Remote { .. })
@@ -174,5 +226,43 @@ impl<'de> Deserialize<'de> for RouteRule {
 impl std::fmt::Display for RouteRule {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(self.id())
+    }
+}
+
+/// Maximum number of rejected candidates that an answer names.
+const MAX_SKIPPED: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_names_the_closest_candidates_and_counts_the_rest() {
+        let mut route = Route::to(RouteTarget::Scripted, RouteRule::Preference, "because");
+        let mut skip = |provider: &str, at: usize, rule| {
+            route.skipped.push(SkippedTarget {
+                target: RouteTarget::Remote {
+                    provider: provider.into(),
+                    model: format!("model-{at}"),
+                },
+                rule,
+                reason: "a reason of some length, as the rules write them, with a remedy".into(),
+            });
+        };
+        for at in 0..400 {
+            skip("openrouter", at, RouteRule::Preference);
+            skip("groq", at, RouteRule::Reachability);
+        }
+        skip("own", 0, RouteRule::Capability);
+        let whole = route.skipped.len();
+        route.summarize_skipped();
+        assert_eq!(route.skipped.len(), MAX_SKIPPED);
+        let kept: Vec<_> = route.skipped.iter().map(|one| one.target.to_string()).collect();
+        for closest in ["model-0 at openrouter", "model-0 at groq", "model-0 at own"] {
+            assert!(kept.iter().any(|target| target == closest), "{kept:?}");
+        }
+        let counted: u32 = route.skipped_more.iter().map(|one| one.count).sum();
+        assert_eq!(counted as usize + MAX_SKIPPED, whole);
+        assert!(serde_json::to_string(&route).expect("json").len() < 3_000);
     }
 }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::time::timeout_at;
 
+use super::facts::PlannedTarget;
 use super::prepared_target::{MaxTokens, PreparedTarget};
 use super::{Inner, blocking, lock};
 use crate::chat::{
@@ -35,23 +36,25 @@ enum Attempt {
     Failed(Error),
 }
 
-/// Tries the targets of the route in order.
+/// Tries the targets of the plan in order: the route's target, then its fallbacks.
 pub(super) async fn run_route(
     inner: &Arc<Inner>,
-    request: ChatRequest,
+    request: &Arc<ChatRequest>,
     mut route: Route,
+    plan: Vec<PlannedTarget>,
     sink: StreamSender<Chunk>,
     requested_at: Instant,
 ) {
     let mut sink = Some(sink);
-    let mut targets = vec![route.target.clone()];
-    targets.append(&mut route.then);
-    let count = targets.len();
-    for (n, target) in targets.into_iter().enumerate() {
+    let count = plan.len();
+    for (n, planned) in plan.into_iter().enumerate() {
         let Some(sender) = sink.take() else { return };
+        let target = planned.target.clone();
         route.target = target.clone();
+        route.expected = planned.expected;
+        route.then.drain(..route.then.len().min(usize::from(n > 0)));
         let last = n + 1 == count;
-        let (attempt, unfinished) = try_target(inner, &request, &route, sender, requested_at, last).await;
+        let (attempt, unfinished) = try_target(inner, request, &route, planned, sender, requested_at, last).await;
         match attempt {
             Attempt::Finished => return,
             Attempt::Failed(error) => {
@@ -72,8 +75,9 @@ pub(super) async fn run_route(
 /// Tries one target. Returns the sender if the next target may be tried.
 async fn try_target(
     inner: &Arc<Inner>,
-    request: &ChatRequest,
+    request: &Arc<ChatRequest>,
     route: &Route,
+    planned: PlannedTarget,
     sink: StreamSender<Chunk>,
     requested_at: Instant,
     last: bool,
@@ -85,10 +89,11 @@ async fn try_target(
         }
         false => (Attempt::Failed(error), Some(sink)),
     };
-    let (planned, shared) = (route.clone(), request.clone());
+    let shared = Arc::clone(request);
     let prepared = blocking(inner, move |inner| {
-        let prepared = inner.prepare_target(&planned.target, &shared)?;
-        let charge = Charge::reserve(inner, &shared, &planned, &prepared)?;
+        let target = planned.target.clone();
+        let prepared = inner.prepare_target(planned, &shared)?;
+        let charge = Charge::reserve(inner, &shared, &target, &prepared)?;
         Ok((prepared, charge))
     });
     let (prepared, charge) = match prepared.await {
@@ -98,7 +103,7 @@ async fn try_target(
     if !sink.send(Chunk::Started { route: route.clone() }).await {
         // Cancelled already: the engine finishes the stream at once.
     }
-    let mut attempted = request.clone();
+    let mut attempted = ChatRequest::clone(request);
     attempted.limits = charge.limits.clone();
     let deadline = request
         .limits
@@ -222,7 +227,7 @@ struct Charge {
 
 impl Charge {
     /// Reserves the maximum cost, and tightens the request's limits to it.
-    fn reserve(inner: &Inner, request: &ChatRequest, route: &Route, prepared: &PreparedTarget) -> Result<Self> {
+    fn reserve(inner: &Inner, request: &ChatRequest, target: &RouteTarget, prepared: &PreparedTarget) -> Result<Self> {
         let MaxTokens {
             prompt: prompt_tokens,
             completion,
@@ -250,7 +255,7 @@ impl Charge {
             .as_ref()
             .map_or(0.0, |price| price.cost(&usage(completion)));
         let entry = inner.ledger.reserve(&Reservation {
-            target: &route.target,
+            target,
             purpose: &charge.purpose,
             usd: max_usd,
             caps,

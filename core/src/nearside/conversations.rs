@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio::runtime::Handle;
 
 use super::history::{apply_defaults, truncate_history};
-use super::{Answers, Inner, Nearside, blocking, facts, join_result, lock, record};
+use super::{Answers, Inner, Nearside, blocking, decide, join_result, lock, record};
 use crate::chat::{
     ChatRequest, ChatStream, Conversation, ConversationSettings, ConversationSummary, ExportFormat, MessageState,
     SearchHit, export,
@@ -169,8 +169,8 @@ impl Conversations {
     pub async fn route(&self, id: u64, request: ChatRequest) -> Result<RouteDecision> {
         let request = self.next_request(id, request).await?;
         let inner = Arc::clone(&self.inner);
-        let decide = async move { facts::decide_with_refresh(&inner, &request, &CancelToken::default()).await };
-        join_result(self.handle.spawn(decide).await)
+        let decide = async move { decide::decide(&inner, &Arc::new(request), &CancelToken::default()).await };
+        Ok(join_result(self.handle.spawn(decide).await)?.decision)
     }
 
     /// Estimates the cost of this as the next message, as [`Nearside::cost`] does.

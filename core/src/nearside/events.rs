@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::{Inner, Nearside, lock};
-use crate::device::DeviceFacts;
+use crate::device::{Connectivity, DeviceFacts};
 
 /// An app lifecycle event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -18,7 +18,7 @@ pub enum AppEvent {
     /// The app entered the background: idle models are freed. An active answer continues for as long as the system
     /// allows.
     Background,
-    /// The app returned to the foreground.
+    /// The app returned to the foreground: providers that were paused after failures are tried again.
     Foreground,
 }
 
@@ -28,7 +28,7 @@ impl Nearside {
         let inner = std::sync::Arc::clone(&self.inner);
         match event {
             AppEvent::MemoryLow | AppEvent::MemoryCritical => *lock(&inner.memory_pressure_at) = Some(Instant::now()),
-            AppEvent::Foreground => return,
+            AppEvent::Foreground => return self.inner.forget_failures(),
             AppEvent::Background => {}
         }
         let all = event == AppEvent::MemoryCritical;
@@ -38,9 +38,14 @@ impl Nearside {
 }
 
 impl Inner {
-    /// Returns the host's facts; a recent memory warning counts as memory pressure.
+    /// Returns the host's facts; a recent memory warning counts as memory pressure. On another network than before,
+    /// earlier failures of providers are forgotten.
     pub(super) fn host_facts(&self) -> DeviceFacts {
         let mut facts = self.host.facts();
+        let before = std::mem::replace(&mut *lock(&self.network), facts.network);
+        if before != facts.network && facts.network != Connectivity::Offline {
+            self.forget_failures();
+        }
         let under_pressure = lock(&self.memory_pressure_at).is_some_and(|at| at.elapsed() < PRESSURE_DURATION);
         facts.memory_pressure |= under_pressure;
         facts

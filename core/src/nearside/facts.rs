@@ -1,86 +1,98 @@
 //! Gathers the input of a routing decision: the request's needs, candidates, device state, spending.
+//!
+//! What is gathered of a target is also what carrying the decision out uses ([`PlannedTarget`]), so that the decision
+//! and the answer cannot disagree about its terms, price or context.
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-
-use futures_util::future::join_all;
+use std::collections::{HashMap, HashSet};
+use std::time::SystemTime;
 
 use super::local::{LocalModel, not_installed};
-use super::providers::{default_model, refresh};
-use super::{Inner, blocking, lock};
-use crate::chat::{ChatRequest, ContentPart, OutputFormat, RouteTarget, RoutingMode, Sensitivity};
-use crate::device::Connectivity;
-use crate::engine::remote::{ModelCapabilities, ProviderSettings, RemoteModel};
-use crate::error::{Error, ErrorKind, Result};
-use crate::model::ModelRef;
-use crate::route::{
-    CostRow, Facts, LocalCandidate, Needs, RemoteCandidate, RouteDecision, Speed, choose, compare, estimate, privacy,
+use super::providers::{default_model, unlisted_model};
+use super::refresh::{FAILURE_MEMORY, LIST_MAX_AGE, is_older};
+use super::{Inner, lock};
+use crate::chat::{
+    ChatRequest, ContentPart, DataPolicy, OutputFormat, RouteEstimate, RouteTarget, RoutingMode, Sensitivity,
 };
-use crate::stream::CancelToken;
+use crate::engine::remote::{ModelCapabilities, ProviderKind, ProviderSettings, RemoteModel, Upstreams};
+use crate::error::Result;
+use crate::model::{FitVerdict, ModelRef};
+use crate::route::{CostRow, Facts, LocalCandidate, Needs, RemoteCandidate, Speed, compare, estimate, privacy};
 
-/// Makes the routing decision. Refreshes missing or stale model lists first if no local candidate answers and the
-/// request may leave the device.
-pub(super) async fn decide_with_refresh(
-    inner: &Arc<Inner>,
-    request: &ChatRequest,
-    cancel: &CancelToken,
-) -> Result<RouteDecision> {
-    let shared = request.clone();
-    let (decision, stale) = blocking(inner, move |inner| {
-        let decision = inner.decide_now(&shared);
-        let on_device = matches!(&decision, Ok(decision) if is_on_device(decision));
-        // A name that is unknown locally may be a model of a provider whose list was not fetched yet.
-        let final_error = matches!(&decision, Err(error) if error.kind() != ErrorKind::NotInstalled);
-        let may_fetch =
-            !on_device && !final_error && allows_remote(&shared) && inner.host_facts().network != Connectivity::Offline;
-        let stale = if may_fetch { inner.stale_providers()? } else { vec![] };
-        Ok((decision, stale))
-    })
-    .await?;
-    if stale.is_empty() {
-        return decision;
+/// The input of a routing decision, and what carrying it out needs.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    pub(super) needs: Needs,
+    pub(super) facts: Facts,
+    /// Providers whose model list is missing or too old for this request and may be fetched now.
+    pub(super) lists_wanted: Vec<String>,
+    locals: Vec<LocalModel>,
+    providers: Vec<(ProviderSettings, Upstreams)>,
+}
+
+/// A target of a route, with everything that the answer needs to know of it.
+#[derive(Debug, Clone)]
+pub(super) struct PlannedTarget {
+    pub(super) target: RouteTarget,
+    pub(super) expected: RouteEstimate,
+    pub(super) source: PlannedSource,
+}
+
+/// Where a planned target runs.
+#[derive(Debug, Clone)]
+pub(super) enum PlannedSource {
+    Local(LocalModel),
+    Remote(Box<PlannedRemote>),
+}
+
+/// A remote model as the decision saw it.
+#[derive(Debug, Clone)]
+pub(super) struct PlannedRemote {
+    pub(super) settings: ProviderSettings,
+    pub(super) model: RemoteModel,
+    /// The terms that the policy allowed.
+    pub(super) data_policy: DataPolicy,
+    /// Constraints on the upstreams of an aggregator.
+    pub(super) upstreams: Upstreams,
+}
+
+impl Gathered {
+    /// Returns what carrying out a decision for this target needs.
+    pub(super) fn planned(&self, target: &RouteTarget, expected: RouteEstimate) -> Option<PlannedTarget> {
+        let source = match target {
+            RouteTarget::Local { model } => {
+                let local = self.locals.iter().find(|local| local.id == *model)?;
+                PlannedSource::Local(local.clone())
+            }
+            RouteTarget::Remote { provider, model } => {
+                let mut remotes = self.facts.remotes.iter();
+                let remote = remotes.find(|remote| remote.provider == *provider && remote.model.id == *model)?;
+                let mut providers = self.providers.iter();
+                let (settings, upstreams) = providers.find(|(settings, _)| settings.name == *provider)?;
+                PlannedSource::Remote(Box::new(PlannedRemote {
+                    settings: settings.clone(),
+                    model: remote.model.clone(),
+                    data_policy: remote.data_policy.clone(),
+                    upstreams: upstreams.clone(),
+                }))
+            }
+            RouteTarget::Scripted => return None,
+        };
+        Some(PlannedTarget {
+            target: target.clone(),
+            expected,
+            source,
+        })
     }
-    let eligible = |name: &&String| request.provider.as_ref().is_none_or(|requested| requested == *name);
-    let fetches = stale
-        .iter()
-        .filter(eligible)
-        .map(|name| tokio::time::timeout(LIST_REFRESH_TIMEOUT, refresh(inner, name)));
-    let fetched = tokio::select! {
-        fetched = join_all(fetches) => fetched,
-        // Keep the decision from cached data; its target finishes the stream as cancelled.
-        () = cancel.cancelled() => return decision,
-    };
-    if !fetched.iter().any(|result| matches!(result, Ok(Ok(_)))) {
-        return decision;
-    }
-    let shared = request.clone();
-    blocking(inner, move |inner| inner.decide_now(&shared)).await
 }
 
 impl Inner {
-    /// Returns the providers whose model list is missing or stale.
-    fn stale_providers(&self) -> Result<Vec<String>> {
-        let mut stale = Vec::new();
-        for settings in self.state.providers()? {
-            if self.is_stale(&settings.name, SystemTime::now())? {
-                stale.push(settings.name);
-            }
-        }
-        Ok(stale)
-    }
-
-    /// Makes the routing decision from cached data.
-    pub(super) fn decide_now(&self, request: &ChatRequest) -> Result<RouteDecision> {
-        let (needs, facts) = self.gather_facts(request)?;
-        Ok(choose(&needs, &facts, &self.policy()))
-    }
-
     /// Returns the largest context of the eligible targets on the side that the mode tries first; `None` if unknown.
     /// Ignores memory and cost, which routing checks later.
     pub(super) fn largest_context(&self, request: &ChatRequest) -> Result<Option<u32>> {
-        let mut needs = needs(request);
-        let remotes = self.remote_candidates(request, &|_| Speed::default())?;
-        let locals = self.local_candidates(request, &mut needs, &remotes)?;
+        let Gathered {
+            needs, facts, locals, ..
+        } = self.gather_facts(request)?;
+        let remotes = facts.remotes;
         let named = |provider: Option<&String>, model: &String| {
             needs.provider.as_ref().is_none_or(|name| Some(name) == provider)
                 && needs.model.as_ref().is_none_or(|name| name == model)
@@ -89,9 +101,9 @@ impl Inner {
         let local = local.map(|local| self.context_of(local)).max();
         let remote = remotes
             .iter()
-            .filter(|remote| named(Some(&remote.provider), &remote.model));
+            .filter(|remote| named(Some(&remote.provider), &remote.model.id));
         let remote = remote
-            .filter_map(|remote| remote.context)
+            .filter_map(|remote| remote.model.context)
             .max()
             .filter(|_| allows_remote(request));
         Ok(match request.mode {
@@ -104,56 +116,73 @@ impl Inner {
 
     /// Estimates the cost of this request on every target, cheapest first.
     pub(super) fn cost(&self, request: &ChatRequest) -> Result<Vec<CostRow>> {
-        let (needs, facts) = self.gather_facts(request)?;
+        let Gathered { needs, facts, .. } = self.gather_facts(request)?;
         Ok(compare(needs.prompt, needs.completion, &facts.remotes, &facts.locals))
     }
 
     /// Gathers the input of a routing decision.
-    pub(super) fn gather_facts(&self, request: &ChatRequest) -> Result<(Needs, Facts)> {
+    pub(super) fn gather_facts(&self, request: &ChatRequest) -> Result<Gathered> {
         let mut needs = needs(request);
         needs.pinned = self.pinned(request);
         let speeds = self.state.speeds()?;
-        let speed = |target: &RouteTarget| speeds.get(target).copied().unwrap_or_default();
         let mut facts = Facts {
             device: self.host_facts(),
             spent: self.ledger.spent(SystemTime::now())?,
             today: self.state.day(SystemTime::now())?,
             ..Facts::default()
         };
-        facts.remotes = self.remote_candidates(request, &speed)?;
-        let locals = self.local_candidates(request, &mut needs, &facts.remotes)?;
+        let (mut providers, mut lists_wanted) = (vec![], vec![]);
+        for settings in self.state.providers()? {
+            let (upstreams, wants_list) = self.add_candidates(&settings, request, &speeds, &mut facts.remotes)?;
+            if wants_list {
+                lists_wanted.push(settings.name.clone());
+            }
+            providers.push((settings, upstreams));
+        }
+        let locals = self.local_models(request, &mut needs, &facts.remotes)?;
         // With a single candidate the engine's own memory check before loading is enough.
         let exact = !facts.remotes.is_empty() || locals.len() > 1;
         let mut snapshot = None;
         let mut unfit = None;
-        for local in locals {
+        for local in &locals {
             // A snapshot reads dozens of system files; take it only if it is needed.
             let current = match snapshot.take() {
                 Some(current) => current,
                 None => self.snapshot()?,
             };
-            match self.verdict(&local, snapshot.insert(current), exact) {
-                Ok(verdict) => facts.locals.push(LocalCandidate {
-                    speed: speed(&RouteTarget::Local {
-                        model: local.id.clone(),
-                    }),
-                    context: self.context_of(&local),
-                    abilities: LOCAL_CAPABILITIES,
-                    quality: local.size_bytes as f64 / BYTES_PER_BILLION,
-                    verdict,
-                    model: local.id,
-                }),
+            match self.verdict(local, snapshot.insert(current), exact) {
+                Ok(verdict) => facts.locals.push(self.local_candidate(local, verdict, &speeds)),
                 Err(error) => unfit = Some(error),
             }
         }
         match unfit {
             Some(error) if facts.locals.is_empty() && facts.remotes.is_empty() => Err(error),
-            _ => Ok((needs, facts)),
+            _ => Ok(Gathered {
+                needs,
+                facts,
+                lists_wanted,
+                locals,
+                providers,
+            }),
         }
     }
 
-    /// Returns the local candidates. Resolves a model name that only exists locally.
-    fn local_candidates(
+    fn local_candidate(&self, local: &LocalModel, verdict: FitVerdict, speeds: &Speeds) -> LocalCandidate {
+        let target = RouteTarget::Local {
+            model: local.id.clone(),
+        };
+        LocalCandidate {
+            speed: speeds.get(&target).copied().unwrap_or_default(),
+            context: self.context_of(local),
+            abilities: LOCAL_CAPABILITIES,
+            quality: local.size_bytes as f64 / BYTES_PER_BILLION,
+            verdict,
+            model: local.id.clone(),
+        }
+    }
+
+    /// Returns the models on this device. Resolves a model name that only exists here.
+    fn local_models(
         &self,
         request: &ChatRequest,
         needs: &mut Needs,
@@ -163,7 +192,7 @@ impl Inner {
         let Some(name) = request.model.as_ref().filter(|_| request.provider.is_none()) else {
             return Ok(all);
         };
-        let is_remote = remotes.iter().any(|remote| remote.model == *name);
+        let is_remote = remotes.iter().any(|remote| remote.model.id == *name);
         let found = ModelRef::parse(name).and_then(|reference| {
             self.resolve_local(&reference).map_err(|error| match reference {
                 ModelRef::Path { .. } => error,
@@ -183,73 +212,61 @@ impl Inner {
         }
     }
 
-    fn remote_candidates(
-        &self,
-        request: &ChatRequest,
-        speed: &impl Fn(&RouteTarget) -> Speed,
-    ) -> Result<Vec<RemoteCandidate>> {
-        let mut all = Vec::new();
-        for settings in self.state.providers()? {
-            all.append(&mut self.provider_candidates(&settings, request, speed)?);
-        }
-        Ok(all)
-    }
-
-    fn provider_candidates(
+    /// Adds the models of a provider. Returns the constraints on its upstreams, and whether its list should be fetched.
+    fn add_candidates(
         &self,
         settings: &ProviderSettings,
         request: &ChatRequest,
-        speed: &impl Fn(&RouteTarget) -> Speed,
-    ) -> Result<Vec<RemoteCandidate>> {
-        let models = self.models_of(&settings.name)?;
+        speeds: &Speeds,
+        remotes: &mut Vec<RemoteCandidate>,
+    ) -> Result<(Upstreams, bool)> {
+        let (models, fetched) = self.list_of(&settings.name)?;
         let default = default_model(settings, &models);
         let named = request
             .model
-            .clone()
+            .as_ref()
             .filter(|_| request.provider.as_ref() == Some(&settings.name));
-        let mut ids: Vec<String> = models.iter().map(|model| model.id.clone()).collect();
-        for id in default.iter().chain(&named) {
-            if !ids.contains(id) {
-                ids.push(id.clone());
-            }
-        }
+        let listed: HashSet<&str> = models.iter().map(|model| model.id.as_str()).collect();
+        let mut unlisted: Vec<&String> = default.iter().chain(named).collect();
+        unlisted.retain(|id| !listed.contains(id.as_str()));
+        unlisted.dedup();
+        // Only the list of an own server says which of its models it forwards, so a model that it lacks may be one.
+        let unverified =
+            settings.kind == ProviderKind::Ollama && !settings.kind.is_hosted() && is_older(fetched, FAILURE_MEMORY);
+        let wants_list = is_older(fetched, LIST_MAX_AGE) || unverified && !unlisted.is_empty();
+        let (upstreams, terms) = self.terms_of(settings)?;
         let has_key = self.has_key(settings);
         let circuit_open = self.cooldown(&settings.name).is_some();
-        let candidates = ids.into_iter().map(|id| {
-            let RemoteModel {
-                id,
-                context,
-                abilities,
-                price,
-                retires,
-                ..
-            } = self.model_of(settings, &models, &id);
+        let candidate = |model: RemoteModel, unverified| {
             let target = RouteTarget::Remote {
                 provider: settings.name.clone(),
-                model: id.clone(),
+                model: model.id.clone(),
             };
-            let proxied = models.iter().any(|model| model.id == id && model.proxied);
-            let described = RemoteModel {
-                id: id.clone(),
-                proxied,
-                ..RemoteModel::default()
-            };
-            Ok(RemoteCandidate {
+            RemoteCandidate {
                 provider: settings.name.clone(),
                 has_key,
                 circuit_open,
-                is_default: default.as_ref() == Some(&id),
-                context,
-                abilities,
-                price,
-                retires,
-                data_policy: self.data_policy(settings, &described)?,
-                quality: privacy::model_facts(settings.kind, &id).map_or(0.0, |facts| facts.quality),
-                speed: speed(&target),
-                model: id,
-            })
+                is_default: default.as_ref() == Some(&model.id),
+                unverified,
+                data_policy: match model.proxied {
+                    true => privacy::terms(settings, &model),
+                    false => terms.clone(),
+                },
+                quality: privacy::model_facts(settings.kind, &model.id).map_or(0.0, |facts| facts.quality),
+                speed: speeds.get(&target).copied().unwrap_or_default(),
+                model,
+            }
+        };
+        let known = models
+            .iter()
+            .map(|model| candidate(self.with_table(settings, model.clone()), false));
+        let others = unlisted.into_iter().map(|id| {
+            let model = self.with_table(settings, unlisted_model(settings, id));
+            let unverified = unverified && !model.proxied;
+            candidate(model, unverified)
         });
-        candidates.collect()
+        remotes.extend(known.chain(others));
+        Ok((upstreams, wants_list && self.may_fetch(settings)?))
     }
 
     /// Returns the target of a tool loop, if the last message holds results of its calls.
@@ -273,6 +290,9 @@ impl Inner {
         local.context_length.map_or(context, |trained| context.min(trained))
     }
 }
+
+/// Measured speeds by target.
+type Speeds = HashMap<RouteTarget, Speed>;
 
 /// Derives the needs of a request from the request alone.
 fn needs(request: &ChatRequest) -> Needs {
@@ -303,15 +323,6 @@ pub(super) fn allows_remote(request: &ChatRequest) -> bool {
     request.mode != RoutingMode::OnlyOnDevice && request.sensitivity != Sensitivity::Sensitive
 }
 
-fn is_on_device(decision: &RouteDecision) -> bool {
-    matches!(decision, RouteDecision::Route { route } if !route.target.is_remote())
-}
-
-/// Returns the error for a target that was removed after the decision.
-pub(super) fn target_removed(target: &RouteTarget) -> Error {
-    Error::not_installed(format!("`{target}` was removed; send the request again"))
-}
-
 /// Capabilities of every local model: its template calls tools, and grammars constrain output to a schema.
 const LOCAL_CAPABILITIES: ModelCapabilities = ModelCapabilities {
     tools: true,
@@ -322,5 +333,3 @@ const LOCAL_CAPABILITIES: ModelCapabilities = ModelCapabilities {
 };
 /// File size of a billion parameters at four and a half bits each, as most files on phones have.
 const BYTES_PER_BILLION: f64 = 0.56e9;
-/// Timeout for refreshing model lists during a decision.
-const LIST_REFRESH_TIMEOUT: Duration = Duration::from_secs(8);

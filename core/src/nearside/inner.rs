@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use tokio::runtime::Handle;
 
+use super::refresh::ModelList;
+
 use crate::chat::RouteTarget;
 use crate::config::Config;
-use crate::device::Host;
+use crate::device::{Connectivity, Host};
 use crate::engine::Engine;
 use crate::engine::local::{LocalEngine, LocalSettings};
-use crate::engine::remote::{CircuitBreaker, ProviderClient, ProviderSettings, RemoteModel, Secret};
+use crate::engine::remote::{CircuitBreaker, ProviderClient, ProviderSettings, Secret};
 use crate::error::{Error, Result};
 use crate::model::hub::Hub;
 use crate::model::store::Store;
@@ -39,6 +41,8 @@ pub(super) struct Inner {
     pub(super) archive: Mutex<Option<Arc<Archive>>>,
     /// Active answer per conversation; its id is set once its row exists.
     pub(super) active_answers: Mutex<HashMap<u64, Option<u64>>>,
+    /// Connectivity when the host was last asked.
+    pub(super) network: Mutex<Connectivity>,
     /// Time of the last memory warning.
     pub(super) memory_pressure_at: Mutex<Option<Instant>>,
     /// Replaces all engines in tests.
@@ -51,8 +55,7 @@ pub(super) struct ProviderRuntime {
     pub(super) secret: Secret,
     pub(super) http: Option<(ProviderSettings, ProviderClient)>,
     pub(super) circuit: Arc<CircuitBreaker>,
-    /// The model list, and when it was fetched.
-    pub(super) models: Option<(Arc<Vec<RemoteModel>>, SystemTime)>,
+    pub(super) list: ModelList,
 }
 
 /// Runs work that may wait for the disk off the threads that serve connections.

@@ -17,6 +17,7 @@
 
 mod answer;
 mod conversations;
+mod decide;
 mod events;
 mod facts;
 mod history;
@@ -26,6 +27,7 @@ mod prepared_target;
 mod presets;
 mod providers;
 mod record;
+mod refresh;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
@@ -128,6 +130,7 @@ impl Nearside {
             tool_call_targets: Mutex::default(),
             archive: Mutex::default(),
             active_answers: Mutex::default(),
+            network: Mutex::default(),
             memory_pressure_at: Mutex::default(),
             scripted: scripted(&handle),
         };
@@ -172,8 +175,8 @@ impl Nearside {
     pub async fn route(&self, request: ChatRequest) -> Result<RouteDecision> {
         request.check()?;
         let inner = Arc::clone(&self.inner);
-        self.on_runtime(async move { facts::decide_with_refresh(&inner, &request, &CancelToken::default()).await })
-            .await
+        let decide = async move { decide::decide(&inner, &Arc::new(request), &CancelToken::default()).await };
+        Ok(self.on_runtime(decide).await?.decision)
     }
 
     /// Estimates the cost of the request on this device, on every configured provider, and on the providers of the
@@ -353,9 +356,14 @@ impl Inner {
                 requested_at,
             });
         }
-        let decision = facts::decide_with_refresh(&self, &request, sink.cancel()).await;
-        match decision.and_then(RouteDecision::into_route) {
-            Ok(route) => answer::run_route(&self, request, route, sink, requested_at).await,
+        let request = Arc::new(request);
+        let decided = decide::decide(&self, &request, sink.cancel()).await;
+        let routed = decided.and_then(|decided| Ok((decided.decision.into_route()?, decided.plan)));
+        match routed {
+            Ok((mut route, plan)) => {
+                route.summarize_skipped();
+                answer::run_route(&self, &request, route, plan, sink, requested_at).await;
+            }
             Err(error) => sink.finish(Err(error)),
         }
     }

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use super::Inner;
-use super::facts::target_removed;
-use crate::chat::{ChatRequest, RouteTarget};
+use super::facts::{PlannedRemote, PlannedSource, PlannedTarget};
+use crate::chat::ChatRequest;
 use crate::engine::Engine;
 use crate::engine::remote::{Connection, RemoteEngine, Timeouts, TokenPrice};
 use crate::error::Result;
-use crate::model::ModelRef;
-use crate::route::estimate;
+use crate::route::{estimate, privacy};
 
 /// A prepared target.
 pub(super) struct PreparedTarget {
@@ -29,52 +28,54 @@ pub(super) struct MaxTokens {
 }
 
 impl Inner {
-    /// Prepares a target: resolves its model, address and credential. Sends nothing.
-    pub(super) fn prepare_target(&self, target: &RouteTarget, request: &ChatRequest) -> Result<PreparedTarget> {
+    /// Prepares a target: its engine, or its connection with the credential. Sends nothing.
+    ///
+    /// # Errors
+    /// `Blocked` if the policy changed since the decision and forbids the target now; those of starting an engine.
+    pub(super) fn prepare_target(&self, planned: PlannedTarget, request: &ChatRequest) -> Result<PreparedTarget> {
         let (prompt, completion) = estimate::tokens(request);
         let max_tokens = MaxTokens {
             prompt: prompt.high,
             completion: completion.high,
         };
-        match target {
-            RouteTarget::Local { model } => {
-                let local = self.resolve_local(&ModelRef::parse(model)?)?;
-                let engine = self.engine(&local)?;
-                Ok(PreparedTarget {
-                    engine,
+        let remote = match planned.source {
+            PlannedSource::Local(local) => {
+                return Ok(PreparedTarget {
+                    engine: self.engine(&local)?,
                     charges: false,
                     price: None,
                     max_tokens,
-                })
+                });
             }
-            RouteTarget::Remote { provider, model } => {
-                let settings = self.provider(provider)?;
-                let model = self.model_of(&settings, &self.models_of(provider)?, model);
-                let data_policy = self.data_policy(&settings, &model)?;
-                // A self-hosted server charges nothing: no reservation.
-                let charges = !data_policy.is_own();
-                let price = model.price.clone().filter(|_| charges);
-                let (mut upstreams, _) = self.upstreams(&settings)?;
-                // The reservation uses this price, so no upstream may cost more.
-                upstreams.max_price = model.price.clone().filter(|price| !price.is_free());
-                let connection = Connection {
-                    http: self.http(&settings)?,
-                    secret: self.secret(provider),
-                    upstreams,
-                    circuit: self.circuit(provider),
-                    timeouts: Timeouts::default(),
-                    data_policy,
-                    model,
-                    settings,
-                };
-                Ok(PreparedTarget {
-                    engine: Arc::new(RemoteEngine::new(connection, self.handle.clone())),
-                    charges,
-                    price,
-                    max_tokens,
-                })
-            }
-            RouteTarget::Scripted => Err(target_removed(target)),
-        }
+            PlannedSource::Remote(remote) => *remote,
+        };
+        let PlannedRemote {
+            settings,
+            model,
+            data_policy,
+            mut upstreams,
+        } = remote;
+        privacy::check_terms(&self.policy(), &settings.name, &data_policy)?;
+        // A self-hosted server charges nothing: no reservation.
+        let charges = !data_policy.is_own();
+        let price = model.price.clone().filter(|_| charges);
+        // The reservation uses this price, so no upstream may cost more.
+        upstreams.max_price = model.price.clone().filter(|price| !price.is_free());
+        let connection = Connection {
+            http: self.http(&settings)?,
+            secret: self.secret(&settings.name),
+            upstreams,
+            circuit: self.circuit(&settings.name),
+            timeouts: Timeouts::default(),
+            data_policy,
+            model,
+            settings,
+        };
+        Ok(PreparedTarget {
+            engine: Arc::new(RemoteEngine::new(connection, self.handle.clone())),
+            charges,
+            price,
+            max_tokens,
+        })
     }
 }

@@ -1,12 +1,12 @@
 //! The configured providers: settings and model lists on disk; credentials, connections and health in memory only.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::inner::ProviderRuntime;
+use super::refresh::{ModelList, fetch_list};
 use super::{Inner, Nearside, blocking, lock};
 use crate::chat::DataPolicy;
 use crate::engine::remote::{
@@ -72,13 +72,11 @@ impl Nearside {
     pub async fn provider_models(&self, name: String) -> Result<Vec<RemoteModel>> {
         let inner = Arc::clone(&self.inner);
         self.on_runtime(async move {
-            let models = refresh(&inner, &name).await?;
+            let models = fetch_list(&inner, &name).await?;
             blocking(&inner, move |inner| {
                 let settings = inner.provider(&name)?;
-                Ok(models
-                    .iter()
-                    .map(|model| inner.model_of(&settings, &models, &model.id))
-                    .collect())
+                let complete = |model: &RemoteModel| inner.with_table(&settings, model.clone());
+                Ok(models.iter().map(complete).collect())
             })
             .await
         })
@@ -115,7 +113,7 @@ impl Nearside {
 
 impl Inner {
     /// Runs `work` on the in-memory state of a provider.
-    fn with_provider<T>(&self, name: &str, work: impl FnOnce(&mut ProviderRuntime) -> T) -> T {
+    pub(super) fn with_provider<T>(&self, name: &str, work: impl FnOnce(&mut ProviderRuntime) -> T) -> T {
         work(lock(&self.provider_runtimes).entry(name.to_owned()).or_default())
     }
 
@@ -130,7 +128,7 @@ impl Inner {
         self.with_provider(&settings.name, |runtime| {
             runtime.http = Some((settings.clone(), http));
             runtime.circuit = Arc::default();
-            runtime.models = None;
+            runtime.list = ModelList::default();
         });
         Ok(())
     }
@@ -148,7 +146,16 @@ impl Inner {
             runtime.secret = secret;
             // The failures may have been due to the key.
             runtime.circuit.record_success();
+            runtime.list.retry();
         });
+    }
+
+    /// Gives every provider another chance: earlier failures may have been due to the network.
+    pub(super) fn forget_failures(&self) {
+        for runtime in lock(&self.provider_runtimes).values_mut() {
+            runtime.circuit.record_success();
+            runtime.list.retry();
+        }
     }
 
     pub(super) fn provider(&self, name: &str) -> Result<ProviderSettings> {
@@ -164,14 +171,21 @@ impl Inner {
     }
 
     fn status(&self, settings: ProviderSettings) -> Result<ProviderStatus> {
-        let models = self.models_of(&settings.name)?;
+        let (models, _) = self.list_of(&settings.name)?;
         let default_model = default_model(&settings, &models);
-        let model = default_model.clone().map(|id| self.model_of(&settings, &models, &id));
+        let model = default_model.as_ref().map(|id| {
+            let listed = models.iter().find(|model| model.id == *id).cloned();
+            listed.unwrap_or_else(|| unlisted_model(&settings, id))
+        });
+        let data_policy = match model.filter(|model| model.proxied) {
+            Some(model) => privacy::terms(&settings, &model),
+            None => self.terms_of(&settings)?.1,
+        };
         Ok(ProviderStatus {
             base_url: remote::base_url(&settings)?.to_string(),
             has_key: self.has_key(&settings),
             resting_seconds: self.cooldown(&settings.name).map_or(0, |rest| rest.as_secs().max(1)),
-            data_policy: self.data_policy(&settings, &model.unwrap_or_default())?,
+            data_policy,
             models: u32::try_from(models.len()).unwrap_or(u32::MAX),
             default_model,
             settings,
@@ -207,92 +221,29 @@ impl Inner {
         Ok(http)
     }
 
-    /// Returns a provider's model list as last fetched; empty if it never was.
-    pub(super) fn models_of(&self, name: &str) -> Result<Arc<Vec<RemoteModel>>> {
-        if let Some((models, _)) = self.with_provider(name, |runtime| runtime.models.clone()) {
-            return Ok(models);
-        }
-        let Some((models, fetched)) = self.state.models(name)? else {
-            return Ok(Arc::default());
-        };
-        let models = Arc::new(models);
-        self.with_provider(name, |runtime| runtime.models = Some((Arc::clone(&models), fetched)));
-        Ok(models)
-    }
-
-    /// Returns whether a model list was never fetched, or is over a day old.
-    pub(super) fn is_stale(&self, name: &str, now: SystemTime) -> Result<bool> {
-        self.models_of(name)?;
-        let fetched = self.with_provider(name, |runtime| runtime.models.as_ref().map(|(_, fetched)| *fetched));
-        let age = fetched.map(|fetched| now.duration_since(fetched).unwrap_or_default());
-        Ok(age.is_none_or(|age| age > LIST_MAX_AGE))
-    }
-
-    /// Returns the facts about a model: from the provider's list, else from the dated table.
-    pub(super) fn model_of(&self, settings: &ProviderSettings, models: &[RemoteModel], id: &str) -> RemoteModel {
-        let listed = models.iter().find(|model| model.id == id).cloned();
-        let mut model = listed.unwrap_or_else(|| RemoteModel {
-            id: id.to_owned(),
-            name: id.to_owned(),
-            proxied: settings.kind == ProviderKind::Ollama && id.ends_with("-cloud"),
-            ..RemoteModel::default()
-        });
-        if let Some(facts) = privacy::model_facts(settings.kind, id) {
+    /// Completes what the provider publishes of a model by the dated table.
+    pub(super) fn with_table(&self, settings: &ProviderSettings, mut model: RemoteModel) -> RemoteModel {
+        if let Some(facts) = privacy::model_facts(settings.kind, &model.id) {
             model.context = model.context.or(facts.context);
             model.abilities = model.abilities.or(facts.abilities);
-            model.price = model.price.or_else(|| facts.price.clone());
+            model.price = model.price.or(facts.price);
         }
         if remote::is_own_server(settings) && !model.proxied {
             model.price.get_or_insert_with(Default::default);
         }
         model
     }
-
-    /// Returns the data policy of this model of this provider, under the current routing policy.
-    pub(super) fn data_policy(&self, settings: &ProviderSettings, model: &RemoteModel) -> Result<DataPolicy> {
-        if settings.kind == ProviderKind::OpenRouter && settings.data_policy.is_none() {
-            return Ok(self.upstreams(settings)?.1);
-        }
-        Ok(privacy::terms(settings, model))
-    }
-
-    /// Returns the upstreams that the current routing policy allows for an aggregator, and the resulting data policy.
-    pub(super) fn upstreams(&self, settings: &ProviderSettings) -> Result<(remote::Upstreams, DataPolicy)> {
-        if settings.kind != ProviderKind::OpenRouter {
-            return Ok((remote::Upstreams::default(), DataPolicy::unknown()));
-        }
-        let document: Option<Value> = self.state.setting(UPSTREAMS)?;
-        Ok(privacy::upstreams(&self.policy(), document.as_ref()))
-    }
 }
 
-/// Fetches and stores a provider's model list, and an aggregator's list of upstreams.
-pub(super) async fn refresh(inner: &Arc<Inner>, name: &str) -> Result<Arc<Vec<RemoteModel>>> {
-    let name = name.to_owned();
-    let (settings, http, secret, today) = blocking(inner, move |inner| {
-        let settings = inner.provider(&name)?;
-        let (http, secret) = (inner.http(&settings)?, inner.secret(&name));
-        Ok((settings, http, secret, inner.state.day(SystemTime::now())?))
-    })
-    .await?;
-    let models = remote::list_models(&http, &settings, &secret, &today).await?;
-    let upstreams = match settings.kind {
-        ProviderKind::OpenRouter => remote::openrouter_providers(&http, &settings, &secret).await.ok(),
-        _ => None,
-    };
-    blocking(inner, move |inner| {
-        let now = SystemTime::now();
-        inner.state.save_models(&settings.name, &models, now)?;
-        if let Some(document) = upstreams {
-            inner.state.save_setting(UPSTREAMS, &document)?;
-        }
-        let models = Arc::new(models);
-        inner.with_provider(&settings.name, |runtime| {
-            runtime.models = Some((Arc::clone(&models), now))
-        });
-        Ok(models)
-    })
-    .await
+/// Returns what is known of a model that the provider's list lacks: its id, and whether that says that an own server
+/// forwards it.
+pub(super) fn unlisted_model(settings: &ProviderSettings, id: &str) -> RemoteModel {
+    RemoteModel {
+        id: id.to_owned(),
+        name: id.to_owned(),
+        proxied: !settings.kind.is_hosted() && RemoteModel::is_proxied_id(id),
+        ..RemoteModel::default()
+    }
 }
 
 /// Returns the model for requests that name none.
@@ -313,7 +264,3 @@ pub(super) fn default_model(settings: &ProviderSettings, models: &[RemoteModel])
 fn unknown_provider(name: &str) -> Error {
     Error::invalid_request(format!("no provider is configured as `{name}`; add it first"))
 }
-
-/// A model list is valid for a day, because prices and shutdowns are dated to the day.
-const LIST_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
-const UPSTREAMS: &str = "openrouter providers";

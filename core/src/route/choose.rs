@@ -14,8 +14,11 @@
 //! | `reachable` | offline, metered, no key, an open circuit, a retired model | |
 //! | `affordable` | targets whose maximum cost exceeds a cap | |
 //! | `fits` | local models that are too large, or tight on a device that is hot or short of memory or power | |
-//! | `preferred` | candidates after the target and four fallbacks | for the side that comes first |
+//! | `preferred` | candidates after the target and its fallbacks | for the side that comes first |
 //! | `candidates` | none: there was no candidate, on that side or at all | |
+//!
+//! Fallbacks are for a target that fails, and a provider mostly fails as a whole: at most four, each at another provider,
+//! and at most one further local model. Wherever the request allows it, one of them is local.
 //!
 //! If the route goes to the side that the mode does not prefer, the deciding rule is the one that rejected the last
 //! candidate of the preferred side; without a route, the one that rejected the last of all. An ability that is only a
@@ -27,11 +30,20 @@ use super::facts::{Facts, Needs};
 use super::policy::RoutingPolicy;
 use super::rules::preferred::{device_strain, promote_faster, rank};
 use super::rules::{Candidate, CandidateSource, RULES, Rejection, RoutingContext, at_most, named, region, stays, wish};
-use crate::chat::{DataPolicy, Route, RouteRule, RouteTarget, RoutingMode, SkippedTarget};
-use crate::error::ErrorKind;
+use crate::chat::{DataPolicy, Route, RouteEstimate, RouteRule, RouteTarget, RoutingMode, SkippedTarget};
+use crate::error::{ErrorKind, ErrorReason};
 
 /// Makes the routing decision.
 pub fn choose(needs: &Needs, facts: &Facts, policy: &RoutingPolicy) -> RouteDecision {
+    choose_with_estimates(needs, facts, policy).0
+}
+
+/// Makes the routing decision. Also returns the estimate for each of the route's fallbacks, in their order.
+pub(crate) fn choose_with_estimates(
+    needs: &Needs,
+    facts: &Facts,
+    policy: &RoutingPolicy,
+) -> (RouteDecision, Vec<RouteEstimate>) {
     let context = RoutingContext { needs, facts, policy };
     let mut rejected = Vec::new();
     let mut remaining = Vec::new();
@@ -52,24 +64,13 @@ pub fn choose(needs: &Needs, facts: &Facts, policy: &RoutingPolicy) -> RouteDeci
     };
     let mut remaining = remaining.into_iter();
     let Some(first) = remaining.next() else {
-        return no_route(context, rejected);
+        return (no_route(context, rejected), vec![]);
     };
     let rest = remaining.collect::<Vec<_>>();
     let (rule, reason) = decided(context, &first, &rest, &rejected, promoted);
 
     let mut skipped: Vec<_> = rejected.into_iter().map(Rejected::into_skipped).collect();
-    let mut then = Vec::new();
-    for candidate in rest {
-        if candidate.needs_consent {
-            let reason = "the user would have to consent first";
-            skipped.push(skip(candidate.target, RouteRule::Policy, reason.into()));
-        } else if then.len() < FALLBACKS {
-            then.push(candidate.target);
-        } else {
-            let reason = format!("{} better targets come first", FALLBACKS + 1);
-            skipped.push(skip(candidate.target, RouteRule::Preference, reason));
-        }
-    }
+    let (then, estimates) = fallbacks(&first, rest, &mut skipped).into_iter().unzip();
     let route = Route {
         target: first.target.clone(),
         reason,
@@ -77,14 +78,68 @@ pub fn choose(needs: &Needs, facts: &Facts, policy: &RoutingPolicy) -> RouteDeci
         policy: policy.version.clone(),
         then,
         skipped,
+        skipped_more: vec![],
         expected: first.expected,
     };
-    match first.source {
+    let decision = match first.source {
         CandidateSource::Remote(remote) if first.needs_consent => RouteDecision::NeedsConsent {
             question: consent_request(route, &remote.data_policy, first.worst_usd),
         },
         _ => RouteDecision::Route { route },
+    };
+    (decision, estimates)
+}
+
+/// Selects the fallbacks of `first` among the other ranked candidates, and adds those passed over to `skipped`.
+fn fallbacks(
+    first: &Candidate<'_>,
+    rest: Vec<Candidate<'_>>,
+    skipped: &mut Vec<SkippedTarget>,
+) -> Vec<(RouteTarget, RouteEstimate)> {
+    let mut providers: Vec<&str> = first.provider().into_iter().collect();
+    let mut locals = usize::from(!first.is_remote());
+    let mut then: Vec<Candidate<'_>> = Vec::new();
+    let mut pass_over = |target, rule, reason: String| skipped.push(skip(target, rule, reason));
+    for candidate in rest {
+        if candidate.needs_consent {
+            let reason = "the user would have to consent first";
+            pass_over(candidate.target, RouteRule::Policy, reason.into());
+            continue;
+        }
+        match candidate.provider() {
+            Some(provider) if providers.contains(&provider) => {
+                let reason = format!("another model of `{provider}` comes first");
+                pass_over(candidate.target, RouteRule::Preference, reason);
+            }
+            None if locals == MAX_LOCALS => {
+                let reason = "other models on this device come first";
+                pass_over(candidate.target, RouteRule::Preference, reason.into());
+            }
+            Some(provider) => {
+                providers.push(provider);
+                then.push(candidate);
+            }
+            None => {
+                locals += 1;
+                then.push(candidate);
+            }
+        }
     }
+    // One local model stays in hand, however many providers come before it.
+    let local = then.iter().position(|candidate| !candidate.is_remote());
+    if first.is_remote()
+        && let Some(local) = local.filter(|at| *at >= FALLBACKS)
+    {
+        let local = then.remove(local);
+        then.insert(FALLBACKS - 1, local);
+    }
+    for candidate in then.drain(FALLBACKS.min(then.len())..) {
+        let reason = format!("{} better targets come first", FALLBACKS + 1);
+        pass_over(candidate.target, RouteRule::Preference, reason);
+    }
+    then.into_iter()
+        .map(|candidate| (candidate.target, candidate.expected))
+        .collect()
 }
 
 /// A rejected candidate.
@@ -174,7 +229,7 @@ fn consent_request(route: Route, terms: &DataPolicy, worst_usd: Option<f64>) -> 
         route.reason,
         route.target,
         region(terms),
-        may(terms.retained, "keep it"),
+        may(terms.retained, "retain it"),
         may(terms.trained_on, "train on it"),
     );
     ConsentRequest {
@@ -192,15 +247,13 @@ fn no_route(context: RoutingContext<'_>, rejected: Vec<Rejected>) -> RouteDecisi
         return RouteDecision::NoRoute {
             rule: RouteRule::NoCandidates,
             kind: ErrorKind::NotInstalled,
+            reason: ErrorReason::ModelNotInstalled,
             detail: "no model is installed here and no provider is set up: download a model first".to_owned(),
             skipped: vec![],
         };
     };
-    let (rule, kind) = (RULES[last.rule].0, last.rejection.kind);
-    let mut detail = format!(
-        "no target can answer; last rejected by rule `{rule}`: {}",
-        describe(last)
-    );
+    let (rule, kind, reason) = (RULES[last.rule].0, last.rejection.kind, last.rejection.cause);
+    let mut detail = format!("no target can answer: {}", describe(last));
     if !by_request(last) {
         let remote = !last.target.is_remote();
         let side = if remote { "remotely" } else { "on this device" };
@@ -213,6 +266,7 @@ fn no_route(context: RoutingContext<'_>, rejected: Vec<Rejected>) -> RouteDecisi
     RouteDecision::NoRoute {
         rule,
         kind,
+        reason,
         detail,
         skipped: rejected.into_iter().map(Rejected::into_skipped).collect(),
     }
@@ -245,3 +299,5 @@ fn allows_side(needs: &Needs, remote: bool) -> bool {
 
 /// Maximum number of fallback targets.
 const FALLBACKS: usize = 4;
+/// Maximum number of local models along a route: each costs the time of a load.
+const MAX_LOCALS: usize = 2;

@@ -136,7 +136,7 @@ fn plus(a: TokenRange, b: TokenRange) -> TokenRange {
 /// Returns the cost of this many tokens in US dollars. Unset: the price is unknown or invalid. The user's own server is
 /// free if it states no price.
 pub(super) fn cost(candidate: &RemoteCandidate, prompt: u32, completion: u32) -> Option<f64> {
-    match &candidate.price {
+    match &candidate.model.price {
         None => candidate.data_policy.is_own().then_some(0.0),
         Some(price) => price_of(price, prompt, completion),
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chat::{DataPolicy, RouteTarget, RoutingMode, Sensitivity};
 use crate::device::DeviceFacts;
-use crate::engine::remote::{ModelCapabilities, TokenPrice};
+use crate::engine::remote::{ModelCapabilities, RemoteModel};
 use crate::model::FitVerdict;
 
 /// Requirements of the request.
@@ -91,22 +91,18 @@ pub struct LocalCandidate {
 pub struct RemoteCandidate {
     /// The provider's name.
     pub provider: String,
-    /// The provider's id of the model.
-    pub model: String,
+    /// The model: context, capabilities, price, day of retirement. What is unset there is not published, and rejects
+    /// no candidate but for a price under a cap.
+    pub model: RemoteModel,
     /// A credential is stored, or none is needed.
     pub has_key: bool,
     /// The provider is paused after repeated failures.
     pub circuit_open: bool,
     /// It is the provider's default model.
     pub is_default: bool,
-    /// Context size in tokens. Unset: not published, treated as sufficient.
-    pub context: Option<u32>,
-    /// Its capabilities. Unset: not published, treated as possible.
-    pub abilities: Option<ModelCapabilities>,
-    /// Its price. Unset: unknown.
-    pub price: Option<TokenPrice>,
-    /// The day on which it is retired, as `2026-12-31`.
-    pub retires: Option<String>,
+    /// The provider's own list, which says whether it forwards requests for this model, could not be fetched.
+    #[serde(default)]
+    pub unverified: bool,
     /// Region, retention and training of the content.
     pub data_policy: DataPolicy,
     /// Quality; 0 if unknown.
@@ -138,7 +134,7 @@ impl RouteTarget {
     pub(crate) fn of_remote(candidate: &RemoteCandidate) -> Self {
         Self::Remote {
             provider: candidate.provider.clone(),
-            model: candidate.model.clone(),
+            model: candidate.model.id.clone(),
         }
     }
 }

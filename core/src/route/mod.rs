@@ -12,6 +12,7 @@ mod provider_table;
 mod rules;
 
 pub use choose::choose;
+pub(crate) use choose::choose_with_estimates;
 pub use decision::{ConsentRequest, RouteDecision};
 pub use facts::{Facts, LocalCandidate, Needs, RemoteCandidate, Speed, SpendingTotals, TokenRange};
 pub use policy::{ConsentPolicy, RoutingPolicy};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::provider_table::{known_models, model_facts};
 use super::{LocalCandidate, RemoteCandidate, Speed, TokenRange, estimate};
 use crate::chat::{DataPolicy, RouteTarget};
-use crate::engine::remote::{ProviderKind, TokenPrice};
+use crate::engine::remote::{ProviderKind, RemoteModel, TokenPrice};
 
 /// Estimated cost of a request at one target, in US dollars. Unset: no price is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ pub fn compare(
     let well_known = well_known();
     let is_configured = |known: &RemoteCandidate| {
         let mut remotes = remotes.iter();
-        remotes.any(|remote| remote.provider == known.provider && remote.model == known.model)
+        remotes.any(|remote| remote.provider == known.provider && remote.model.id == known.model.id)
     };
     let others = well_known.iter().filter(|known| !is_configured(known));
     let remote_rows = remotes
@@ -62,14 +62,18 @@ fn well_known() -> Vec<RemoteCandidate> {
         let known = model_facts(kind, model)?;
         Some(RemoteCandidate {
             provider: kind.name().to_owned(),
-            model: model.to_owned(),
+            model: RemoteModel {
+                id: model.to_owned(),
+                name: model.to_owned(),
+                context: known.context,
+                abilities: known.abilities,
+                price: known.price,
+                ..RemoteModel::default()
+            },
             has_key: false,
             circuit_open: false,
             is_default: false,
-            context: known.context,
-            abilities: known.abilities,
-            price: known.price,
-            retires: None,
+            unverified: false,
             data_policy: DataPolicy::unknown(),
             quality: known.quality,
             speed: Speed::default(),
@@ -93,7 +97,7 @@ fn here(local: &LocalCandidate) -> CostRow {
 
 fn there(remote: &RemoteCandidate, prompt: TokenRange, completion: TokenRange) -> CostRow {
     let total = estimate::cost(remote, prompt.likely, completion.likely);
-    let price = remote.price.as_ref().filter(|_| total.is_some());
+    let price = remote.model.price.as_ref().filter(|_| total.is_some());
     // Without a valid price there is a total only if nothing is charged.
     let part = |tokens: u32, rate: fn(&TokenPrice) -> f64| {
         price.map_or(total, |price| Some(f64::from(tokens) * rate(price) / 1e6))
@@ -129,15 +133,18 @@ mod tests {
     fn remote(provider: &str, price: Option<(f64, f64)>) -> RemoteCandidate {
         RemoteCandidate {
             provider: provider.into(),
-            model: "m".into(),
+            model: RemoteModel {
+                id: "m".into(),
+                price: price.map(|(usd_in, usd_out)| TokenPrice {
+                    usd_in,
+                    usd_out,
+                    usd_request: 0.001,
+                    as_of: "2026-10-31".into(),
+                    ..TokenPrice::default()
+                }),
+                ..RemoteModel::default()
+            },
             has_key: true,
-            price: price.map(|(usd_in, usd_out)| TokenPrice {
-                usd_in,
-                usd_out,
-                usd_request: 0.001,
-                as_of: "2026-10-31".into(),
-                ..TokenPrice::default()
-            }),
             ..well_known().remove(0)
         }
     }
@@ -215,10 +222,8 @@ mod tests {
 
     #[test]
     fn a_place_that_is_set_up_stands_for_itself() {
-        let mine = RemoteCandidate {
-            model: "openai/gpt-oss-120b".into(),
-            ..remote("groq", Some((9.0, 9.0)))
-        };
+        let mut mine = remote("groq", Some((9.0, 9.0)));
+        mine.model.id = "openai/gpt-oss-120b".into();
         let rows = compare(range(1, 1, 1), range(1, 1, 1), &[mine], &[]);
         let groq = rows
             .iter()

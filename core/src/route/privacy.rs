@@ -1,7 +1,7 @@
 //! Data policies of remote targets: region, retention and training.
 //!
 //! The policy of a model that a server forwards is unknown. Otherwise, the app's statement takes precedence, then
-//! the address (the user's own server), then the dated table. Unknown counts as retained and trained on, anywhere.
+//! ownership (stated, or by the address), then the dated table. Unknown counts as retained and trained on, anywhere.
 
 use serde_json::Value;
 
@@ -9,9 +9,10 @@ pub use super::provider_table::{ModelFacts, default_model, model_facts};
 
 use super::policy::RoutingPolicy;
 use super::provider_table::entry;
-use super::rules::in_regions;
+use super::rules::{forbidden, in_regions};
 use crate::chat::DataPolicy;
 use crate::engine::remote::{ProviderKind, ProviderSettings, RemoteModel, Upstreams, base_url, is_own_server};
+use crate::error::{Error, Result};
 use crate::net::url::is_loopback;
 
 /// Returns the data policy of a provider's model. The table's entry for OpenRouter is the worst case of its upstreams;
@@ -31,6 +32,20 @@ pub fn terms(settings: &ProviderSettings, model: &RemoteModel) -> DataPolicy {
         return DataPolicy::own_server();
     }
     hosted(settings).unwrap_or_else(DataPolicy::unknown)
+}
+
+/// Checks that the policy allows a provider with these terms. Consent is not part of it.
+///
+/// # Errors
+/// `Blocked`, with the reason.
+pub fn check_terms(policy: &RoutingPolicy, provider: &str, terms: &DataPolicy) -> Result<()> {
+    match forbidden(policy, provider, terms) {
+        None => Ok(()),
+        Some(rejection) => {
+            let text = format!("`{provider}` was rejected: {}; {}", rejection.reason, rejection.remedy);
+            Err(Error::new(rejection.kind, text).because(rejection.cause))
+        }
+    }
 }
 
 /// Returns the upstream constraints that OpenRouter is sent under this policy, and the data policy that results.
@@ -143,14 +158,8 @@ mod tests {
 
     fn settings(kind: ProviderKind, base_url: Option<&str>) -> ProviderSettings {
         ProviderSettings {
-            name: "p".into(),
-            kind,
             base_url: base_url.map(Into::into),
-            model: None,
-            allow_http: false,
-            data_policy: None,
-            pins: vec![],
-            root_certificate: None,
+            ..ProviderSettings::new("p", kind)
         }
     }
 
@@ -183,10 +192,22 @@ mod tests {
             assert!(at(kind, None).is_own(), "{kind:?} is on this machine");
         }
         assert!(at(Compatible, Some("http://127.0.0.1:8080/v1")).is_own());
-        let mut in_the_house = settings(Compatible, Some("http://192.168.1.9:8000"));
-        assert_eq!(terms(&in_the_house, &RemoteModel::default()), DataPolicy::unknown());
-        in_the_house.allow_http = true;
+        let mut in_the_house = settings(Compatible, Some("https://192.168.1.9:8000"));
         assert!(terms(&in_the_house, &RemoteModel::default()).is_own());
+        in_the_house.own_server = Some(false);
+        assert_eq!(terms(&in_the_house, &RemoteModel::default()), DataPolicy::unknown());
+        let mut rented = settings(Compatible, Some("http://203.0.113.5:8000"));
+        rented.allow_http = true;
+        assert_eq!(
+            terms(&rented, &RemoteModel::default()),
+            DataPolicy::unknown(),
+            "leave to send without encryption makes no server one's own"
+        );
+        rented.own_server = Some(true);
+        assert!(terms(&rented, &RemoteModel::default()).is_own());
+        let mut service = settings(ProviderKind::OpenAi, None);
+        service.own_server = Some(true);
+        assert!(!terms(&service, &RemoteModel::default()).is_own());
         for elsewhere in [
             Some("https://ollama.com"),
             Some("https://203.0.113.7"),

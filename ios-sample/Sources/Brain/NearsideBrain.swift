@@ -95,7 +95,7 @@ actor NearsideBrain: Brain {
             let (target, policy) = (AnswerTarget(question.target), DataPolicyInfo(question.dataPolicy))
             return .needsConsent(
                 ConsentPrompt(target: target, reason: question.reason, dataPolicy: policy, cost: question.costUsd))
-        case .noRoute(_, _, let detail, _): return .noRoute(detail)
+        case .noRoute(_, _, _, let detail, _): return .noRoute(detail)
         }
     }
 

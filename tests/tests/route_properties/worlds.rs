@@ -3,7 +3,7 @@
 
 use nearside::chat::{DataPolicy, RouteTarget, RoutingMode, Sensitivity};
 use nearside::device::{Connectivity, DeviceFacts, ThermalState};
-use nearside::engine::remote::{ModelCapabilities, TokenPrice};
+use nearside::engine::remote::{ModelCapabilities, RemoteModel, TokenPrice};
 use nearside::model::FitVerdict;
 use nearside::route::{
     ConsentPolicy, Facts, LocalCandidate, Needs, RemoteCandidate, RoutingPolicy, Speed, SpendingTotals, TokenRange,
@@ -38,8 +38,8 @@ pub(crate) fn facts() -> impl Strategy<Value = Facts> {
             // Facts list each target once.
             locals.sort_by(|a, b| a.model.cmp(&b.model));
             locals.dedup_by(|a, b| a.model == b.model);
-            remotes.sort_by(|a, b| (&a.provider, &a.model).cmp(&(&b.provider, &b.model)));
-            remotes.dedup_by(|a, b| (&a.provider, &a.model) == (&b.provider, &b.model));
+            remotes.sort_by(|a, b| (&a.provider, &a.model.id).cmp(&(&b.provider, &b.model.id)));
+            remotes.dedup_by(|a, b| (&a.provider, &a.model.id) == (&b.provider, &b.model.id));
             Facts {
                 locals,
                 remotes,
@@ -108,6 +108,7 @@ fn remote() -> impl Strategy<Value = RemoteCandidate> {
         prop::bool::weighted(0.9),
         prop::bool::weighted(0.1),
         any::<bool>(),
+        prop::bool::weighted(0.05),
     );
     let what = (
         prop::option::of(count()),
@@ -116,17 +117,22 @@ fn remote() -> impl Strategy<Value = RemoteCandidate> {
     );
     (who, what, rarely(date()), terms(), figure(), speed()).prop_map(
         |(who, (context, abilities, price), retires, data_policy, quality, speed)| {
-            let (provider, model, has_key, circuit_open, is_default) = who;
+            let (provider, id, has_key, circuit_open, is_default, unverified) = who;
             RemoteCandidate {
                 provider,
-                model,
+                model: RemoteModel {
+                    name: id.clone(),
+                    id,
+                    context,
+                    abilities,
+                    price,
+                    retires,
+                    ..RemoteModel::default()
+                },
                 has_key,
                 circuit_open,
                 is_default,
-                context,
-                abilities,
-                price,
-                retires,
+                unverified,
                 data_policy,
                 quality,
                 speed,

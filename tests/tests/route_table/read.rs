@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use nearside::chat::{DataPolicy, RouteTarget, RoutingMode, Sensitivity};
 use nearside::device::{Connectivity, ThermalState};
-use nearside::engine::remote::{ModelCapabilities, TokenPrice};
+use nearside::engine::remote::{ModelCapabilities, RemoteModel, TokenPrice};
 use nearside::model::FitVerdict;
 use nearside::route::{ConsentPolicy, Facts, LocalCandidate, Needs, RemoteCandidate, RoutingPolicy, Speed, TokenRange};
 
@@ -128,7 +128,7 @@ impl Situation {
                 RouteTarget::Local { model }
             }
             Candidate::Remote(remote) => {
-                let (provider, model) = (remote.provider.clone(), remote.model.clone());
+                let (provider, model) = (remote.provider.clone(), remote.model.id.clone());
                 self.facts.remotes.push(*remote);
                 RouteTarget::Remote { provider, model }
             }
@@ -229,7 +229,7 @@ fn local_target(local: &LocalCandidate) -> RouteTarget {
 }
 
 fn remote_target(remote: &RemoteCandidate) -> RouteTarget {
-    let (provider, model) = (remote.provider.clone(), remote.model.clone());
+    let (provider, model) = (remote.provider.clone(), remote.model.id.clone());
     RouteTarget::Remote { provider, model }
 }
 
@@ -248,14 +248,14 @@ fn candidate(text: &str) -> Result<(String, Candidate), String> {
         }),
         Some("at") => Candidate::Remote(Box::new(RemoteCandidate {
             provider: words.next().unwrap_or_default().to_owned(),
-            model: name.clone(),
+            model: RemoteModel {
+                id: name.clone(),
+                ..RemoteModel::default()
+            },
             has_key: true,
             circuit_open: false,
             is_default: false,
-            context: None,
-            abilities: None,
-            price: None,
-            retires: None,
+            unverified: false,
             data_policy: DataPolicy::default(),
             quality: 0.0,
             speed: Speed::default(),
@@ -289,18 +289,19 @@ fn set_local(local: &mut LocalCandidate, field: &str, value: &str) -> Result<(),
 fn set_remote(remote: &mut RemoteCandidate, field: &str, value: &str) -> Result<(), String> {
     let terms = &mut remote.data_policy;
     match (field, value) {
-        ("model", model) => remote.model = model.into(),
+        ("model", model) => remote.model.id = model.into(),
+        ("unverified", "") => remote.unverified = true,
         ("no-key", "") => remote.has_key = false,
         ("failing", "") => remote.circuit_open = true,
         ("default", "") => remote.is_default = true,
         ("not-default", "") => remote.is_default = false,
-        ("context", "unknown") => remote.context = None,
-        ("context", count) => remote.context = Some(number(count)? as u32),
-        ("can", "unknown") => remote.abilities = None,
-        ("can", list) => remote.abilities = Some(abilities(list)?),
-        ("price", "unknown") => remote.price = None,
-        ("price", price) => remote.price = Some(self::price(price)?),
-        ("retires", date) => remote.retires = Some(date.into()),
+        ("context", "unknown") => remote.model.context = None,
+        ("context", count) => remote.model.context = Some(number(count)? as u32),
+        ("can", "unknown") => remote.model.abilities = None,
+        ("can", list) => remote.model.abilities = Some(abilities(list)?),
+        ("price", "unknown") => remote.model.price = None,
+        ("price", price) => remote.model.price = Some(self::price(price)?),
+        ("retires", date) => remote.model.retires = Some(date.into()),
         ("own", "") => *terms = DataPolicy::own_server(),
         ("unknown-terms", "") => *terms = DataPolicy::unknown(),
         ("region", region) => terms.region = region.into(),

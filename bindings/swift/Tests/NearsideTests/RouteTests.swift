@@ -48,7 +48,7 @@ extension Scenarios {
             #expect(refused.kind == .blocked)
             #expect(refused.text.contains("deepseek") && refused.text.contains("policy"), "\(refused.text)")
 
-            guard case .noRoute(let rule, let kind, _, let skipped) = try await nearside.route(tides()) else {
+            guard case .noRoute(let rule, let kind, _, _, let skipped) = try await nearside.route(tides()) else {
                 Issue.record("a target would answer")
                 return
             }
@@ -109,7 +109,7 @@ extension Scenarios {
             }
             for (network, expected) in [(Connectivity.offline, ErrorKind.network), (.metered, .blocked)] {
                 host.set(network)
-                guard case .noRoute(.reachability, expected, _, _) = try await nearside.route(tides()) else {
+                guard case .noRoute(.reachability, expected, _, _, _) = try await nearside.route(tides()) else {
                     Issue.record("\(network) does not determine the route")
                     return
                 }

@@ -34,6 +34,9 @@ pub(crate) struct AddProviderArgs {
     /// Allow unencrypted HTTP; only for a server in your own network
     #[arg(long)]
     allow_http: bool,
+    /// It is your own server: content may be sent to it without consent [default: decided by its address]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    own_server: Option<bool>,
     /// Read the key from this file and store it [default: the key of a hosted provider is asked for on the terminal]
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with = "key_env")]
     key_file: Option<String>,
@@ -82,14 +85,11 @@ impl AddProviderArgs {
             })?,
         };
         Ok(ProviderSettings {
-            name: self.name.clone(),
-            kind,
             base_url: self.base_url.clone(),
             model: self.model.clone(),
             allow_http: self.allow_http,
-            data_policy: None,
-            pins: vec![],
-            root_certificate: None,
+            own_server: self.own_server,
+            ..ProviderSettings::new(&self.name, kind)
         })
     }
 }

@@ -14,7 +14,7 @@ use super::provider::{ProviderSettings, Secret};
 use crate::error::{Error, Result};
 use crate::net::client::{self, CONNECT_TIMEOUT};
 use crate::net::tls::Trust;
-use crate::net::url::is_loopback;
+use crate::net::url::{is_loopback, is_private};
 
 /// A client for one provider. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
@@ -94,11 +94,11 @@ pub fn base_url(settings: &ProviderSettings) -> Result<Url> {
     }
 }
 
-/// Returns whether the provider runs on the user's own machine: on this one, or where the app allows plain `http`, which
-/// is meant for the user's own network only.
+/// Returns whether the provider is the user's own server: of a self-hosted kind, and either stated to be one or, if
+/// nothing is stated, on this machine or in a private network.
 pub fn is_own_server(settings: &ProviderSettings) -> bool {
-    let own_kind = !settings.kind.is_hosted();
-    own_kind && base_url(settings).is_ok_and(|url| is_loopback(&url) || settings.allow_http)
+    let by_address = || base_url(settings).is_ok_and(|url| is_private(&url));
+    !settings.kind.is_hosted() && settings.own_server.unwrap_or_else(by_address)
 }
 
 fn bearer_header(secret: &Secret) -> Result<HeaderValue> {
@@ -119,14 +119,9 @@ mod tests {
 
     fn settings(kind: ProviderKind, base_url: Option<&str>, allow_http: bool) -> ProviderSettings {
         ProviderSettings {
-            name: "p".into(),
-            kind,
             base_url: base_url.map(str::to_owned),
-            model: None,
             allow_http,
-            data_policy: None,
-            pins: vec![],
-            root_certificate: None,
+            ..ProviderSettings::new("p", kind)
         }
     }
 

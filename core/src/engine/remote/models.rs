@@ -126,8 +126,17 @@ fn parse_model(kind: ProviderKind, entry: &Value, today: &str) -> Option<RemoteM
         retires: entry["expiration_date"]
             .as_str()
             .map(|date| date.chars().take(10).collect()),
-        proxied: entry["remote_host"].as_str().is_some_and(|host| !host.is_empty()) || id.ends_with("-cloud"),
+        proxied: entry["remote_host"].as_str().is_some_and(|host| !host.is_empty()) || RemoteModel::is_proxied_id(id),
     })
+}
+
+impl RemoteModel {
+    /// Returns whether the id says that a self-hosted server forwards the model to a third party: Ollama's cloud models
+    /// are tagged `:cloud`, `:120b-cloud` and so on.
+    pub fn is_proxied_id(id: &str) -> bool {
+        let id = id.trim().to_ascii_lowercase();
+        id.ends_with(":cloud") || id.ends_with("-cloud")
+    }
 }
 
 fn parse_abilities(kind: ProviderKind, entry: &Value) -> Option<ModelCapabilities> {

@@ -19,9 +19,13 @@ pub struct ProviderSettings {
     /// Model for requests that name none. Unset: that of the provider table, or the first of its list.
     #[serde(default)]
     pub model: Option<String>,
-    /// Allows unencrypted content and credentials to `base_url`: for a server in the user's own network.
+    /// Allows unencrypted content and credentials to `base_url`. Says nothing of whose server it is: see `own_server`.
     #[serde(default)]
     pub allow_http: bool,
+    /// Whether it is the user's own server, which content may be sent to without consent. Unset: decided by the address
+    /// (this machine, a private network, a `.local` name). Has no effect on hosted services.
+    #[serde(default)]
+    pub own_server: Option<bool>,
     /// Data policy, if the app knows better than the library: an own server, or a contract.
     #[serde(default)]
     pub data_policy: Option<DataPolicy>,
@@ -89,6 +93,23 @@ pub struct TokenPrice {
 /// A credential. `Debug` hides it; wiped when dropped.
 #[derive(Clone, Default)]
 pub struct Secret(Zeroizing<String>);
+
+impl ProviderSettings {
+    /// Creates the settings of a provider of this kind at its usual address, with the defaults.
+    pub fn new(name: impl Into<String>, kind: ProviderKind) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            base_url: None,
+            model: None,
+            allow_http: false,
+            own_server: None,
+            data_policy: None,
+            pins: vec![],
+            root_certificate: None,
+        }
+    }
+}
 
 impl TokenPrice {
     /// Returns the cost in US dollars of an answer with this usage.

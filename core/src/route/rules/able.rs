@@ -3,7 +3,7 @@
 //! A capability that is not published rejects no candidate; it only ranks it lower (see [`super::preferred`]).
 
 use super::{Candidate, CandidateSource, Rejection, RoutingContext};
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, ErrorReason};
 
 /// Rejects a model whose context is too small, or which lacks tools, images, schema or web search, in this order.
 pub(super) fn able(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
@@ -11,7 +11,7 @@ pub(super) fn able(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Op
     let (context, prompt, bound) = match candidate.source {
         // The engine counts exactly before it answers, at no cost: only a prompt that cannot fit is rejected here.
         CandidateSource::Local(local) => (Some(local.context), needs.prompt.low, "at least"),
-        CandidateSource::Remote(remote) => (remote.context, needs.prompt.high, "up to"),
+        CandidateSource::Remote(remote) => (remote.model.context, needs.prompt.high, "up to"),
     };
     let answer = needs.completion.high.min(SHORT_ANSWER);
     if let Some(context) = context
@@ -21,7 +21,12 @@ pub(super) fn able(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Op
             "its context of {context} tokens is too small for a prompt of {bound} {prompt} and an answer of {answer}"
         );
         let remedy = "shorten the conversation, or choose a model with a larger context";
-        return Some(Rejection::new(ErrorKind::InvalidRequest, reason, remedy));
+        return Some(Rejection::new(
+            ErrorKind::InvalidRequest,
+            ErrorReason::ContextExceeded,
+            reason,
+            remedy,
+        ));
     }
     let can = candidate.abilities()?;
     let lacks = [
@@ -38,7 +43,12 @@ pub(super) fn able(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Op
     ];
     let (_, reason) = lacks.into_iter().find(|(lacks, _)| *lacks)?;
     let remedy = "choose a model that does, or leave it out of the request";
-    Some(Rejection::new(ErrorKind::Unsupported, reason, remedy))
+    Some(Rejection::new(
+        ErrorKind::Unsupported,
+        ErrorReason::Unsupported,
+        reason,
+        remedy,
+    ))
 }
 
 /// Tokens of context that must be left for the answer, unless the request limits it to fewer.

@@ -4,7 +4,7 @@
 //! amount spent is not a number.
 
 use super::{Candidate, Rejection, RoutingContext};
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, ErrorReason};
 use crate::format::{Rounding, format_dollars};
 
 /// Rejects by the request's own cap, then the policy's for a request, a day and a month. Free targets always pass.
@@ -24,7 +24,7 @@ pub(super) fn affordable(context: RoutingContext<'_>, candidate: &Candidate<'_>)
         let Some(worst) = candidate.worst_usd else {
             let reason = "its price is unknown, and there is a cap on cost";
             let remedy = "choose a model with a published price, or lift the cap";
-            return Some(Rejection::new(ErrorKind::Blocked, reason, remedy));
+            return Some(Rejection::new(ErrorKind::Blocked, ErrorReason::CostCap, reason, remedy));
         };
         let left = left(cap, spent.unwrap_or(0.0));
         (worst > left).then(|| {
@@ -45,7 +45,7 @@ pub(super) fn affordable(context: RoutingContext<'_>, candidate: &Candidate<'_>)
                 ),
             };
             let remedy = "ask for a shorter answer, choose a cheaper model, or raise the cap";
-            Rejection::new(ErrorKind::Blocked, reason, remedy)
+            Rejection::new(ErrorKind::Blocked, ErrorReason::CostCap, reason, remedy)
         })
     })
 }

@@ -6,7 +6,7 @@
 
 use super::{Candidate, CandidateSource, Rejection, RoutingContext};
 use crate::chat::{DataPolicy, RouteTarget, Sensitivity};
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, ErrorReason};
 use crate::route::facts::RemoteCandidate;
 use crate::route::policy::{ConsentPolicy, RoutingPolicy};
 
@@ -16,45 +16,60 @@ pub(super) fn allowed(context: RoutingContext<'_>, candidate: &Candidate<'_>) ->
     let CandidateSource::Remote(remote) = candidate.source else {
         return None;
     };
-    let (policy, provider, terms) = (context.policy, &remote.provider, &remote.data_policy);
-    let reject = |reason: String, remedy| Some(Rejection::new(ErrorKind::Blocked, reason, remedy));
+    let (policy, terms) = (context.policy, &remote.data_policy);
+    let personal = context.needs.sensitivity == Sensitivity::Personal;
+    forbidden(policy, &remote.provider, terms).or_else(|| {
+        (personal && policy.consent == ConsentPolicy::Refused && !terms.is_own()).then(|| {
+            Rejection::new(
+                ErrorKind::Blocked,
+                ErrorReason::PolicyForbids,
+                "the user refused to send personal content to a third party",
+                "ask the user again, or mark the request as public if nothing in it is private",
+            )
+        })
+    })
+}
+
+/// Rejects a provider with these terms by the policy alone: its lists, regions, retention and training.
+pub(in crate::route) fn forbidden(policy: &RoutingPolicy, provider: &str, terms: &DataPolicy) -> Option<Rejection> {
+    let reject = |reason: String, remedy| {
+        Some(Rejection::new(
+            ErrorKind::Blocked,
+            ErrorReason::PolicyForbids,
+            reason,
+            remedy,
+        ))
+    };
     // Deny lists match case-insensitively, allow lists exactly: a typo must never widen access.
     if policy.never.iter().any(|name| name.eq_ignore_ascii_case(provider)) {
         return reject(
             format!("the policy never allows `{provider}`"),
-            "remove it from the policy's `never`",
+            "take it off the list of excluded providers",
         );
     }
-    if !policy.providers.is_empty() && !policy.providers.contains(provider) {
+    if !policy.providers.is_empty() && !policy.providers.iter().any(|name| name == provider) {
         return reject(
             format!("`{provider}` is not among the policy's providers"),
-            "add it to the policy's `providers`",
+            "add it to the allowed providers",
         );
     }
     if !in_regions(policy, terms) {
         let (region, allowed) = (region(terms), policy.regions.join(","));
         return reject(
             format!("content is processed in region {region}, and the policy allows {allowed}"),
-            "extend the policy's `regions`, or choose a provider in one of them",
+            "allow that region, or choose a provider in an allowed one",
         );
     }
     if terms.retained && !policy.allow_retention {
         return reject(
             "it may retain the content".into(),
-            "choose a provider that does not, or set `allow_retention` in the policy",
+            "choose a provider that does not, or allow retention in the policy",
         );
     }
     if terms.trained_on && !policy.allow_training {
         return reject(
             "it may train on the content".into(),
-            "choose a provider that does not, or set `allow_training` in the policy",
-        );
-    }
-    let personal = context.needs.sensitivity == Sensitivity::Personal;
-    if personal && policy.consent == ConsentPolicy::Refused && !terms.is_own() {
-        return reject(
-            "the user refused to send personal content to a third party".into(),
-            "ask the user again, or mark the request `Public` if nothing in it is private",
+            "choose a provider that does not, or allow training in the policy",
         );
     }
     None

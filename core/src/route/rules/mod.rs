@@ -16,10 +16,10 @@ use super::facts::{Facts, LocalCandidate, Needs, RemoteCandidate};
 use super::policy::RoutingPolicy;
 use crate::chat::{RouteEstimate, RouteRule, RouteTarget};
 use crate::engine::remote::ModelCapabilities;
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, ErrorReason};
 
 pub(super) use affordable::at_most;
-pub(super) use allowed::{in_regions, region};
+pub(super) use allowed::{forbidden, in_regions, region};
 pub(super) use requested::{named, stays, wish};
 
 /// Input of a routing decision.
@@ -52,8 +52,10 @@ pub(super) enum CandidateSource<'a> {
 pub(super) struct Rejection {
     /// Text for the user.
     pub(super) reason: String,
-    /// The error of a chat that fails because of it.
+    /// Kind of the error of a chat that fails because of it.
     pub(super) kind: ErrorKind,
+    /// Reason of that error.
+    pub(super) cause: ErrorReason,
     /// What the user or app can change to avoid it.
     pub(super) remedy: &'static str,
 }
@@ -103,25 +105,34 @@ impl<'a> RoutingContext<'a> {
     }
 }
 
-impl Candidate<'_> {
+impl<'a> Candidate<'a> {
     pub(super) fn is_remote(&self) -> bool {
         matches!(self.source, CandidateSource::Remote(_))
+    }
+
+    /// Returns the name of its provider; `None` on this device.
+    pub(super) fn provider(&self) -> Option<&'a str> {
+        match self.source {
+            CandidateSource::Remote(remote) => Some(&remote.provider),
+            CandidateSource::Local(_) => None,
+        }
     }
 
     /// Returns its capabilities. Unset if not published.
     fn abilities(&self) -> Option<ModelCapabilities> {
         match self.source {
             CandidateSource::Local(local) => Some(local.abilities),
-            CandidateSource::Remote(remote) => remote.abilities,
+            CandidateSource::Remote(remote) => remote.model.abilities,
         }
     }
 }
 
 impl Rejection {
-    fn new(kind: ErrorKind, reason: impl Into<String>, remedy: &'static str) -> Self {
+    fn new(kind: ErrorKind, cause: ErrorReason, reason: impl Into<String>, remedy: &'static str) -> Self {
         Self {
             reason: reason.into(),
             kind,
+            cause,
             remedy,
         }
     }

@@ -4,7 +4,7 @@
 
 use super::{Candidate, CandidateSource, Rejection, RoutingContext};
 use crate::device::{Connectivity, ThermalState};
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, ErrorReason};
 use crate::model::FitVerdict;
 
 /// Rejects remote targets by network, key, circuit breaker and day of retirement.
@@ -16,31 +16,67 @@ pub(super) fn reachable(context: RoutingContext<'_>, candidate: &Candidate<'_>) 
     let network = context.facts.device.network;
     if network == Connectivity::Offline && !remote.data_policy.is_own() {
         let remedy = "connect it, or install a model that can answer here";
-        return Some(Rejection::new(ErrorKind::Network, "the device is offline", remedy));
+        return Some(Rejection::new(
+            ErrorKind::Network,
+            ErrorReason::Offline,
+            "the device is offline",
+            remedy,
+        ));
     }
     if network == Connectivity::Metered && !context.policy.allow_metered {
         let reason = "the connection is metered, and the policy does not allow that";
-        let remedy = "use another network, or set `allow_metered` in the policy";
-        return Some(Rejection::new(ErrorKind::Blocked, reason, remedy));
+        let remedy = "use another network, or allow metered connections in the policy";
+        return Some(Rejection::new(
+            ErrorKind::Blocked,
+            ErrorReason::PolicyForbids,
+            reason,
+            remedy,
+        ));
     }
     if !remote.has_key {
         let reason = format!("no key is set for `{provider}`");
         return Some(Rejection::new(
             ErrorKind::Unauthorized,
+            ErrorReason::KeyMissing,
             reason,
             "set the provider's key",
         ));
     }
     if remote.circuit_open {
         let reason = format!("`{provider}` failed repeatedly just now");
-        return Some(Rejection::new(ErrorKind::Provider, reason, "try again in a minute"));
+        return Some(Rejection::new(
+            ErrorKind::Provider,
+            ErrorReason::CircuitOpen,
+            reason,
+            "try again in a minute",
+        ));
+    }
+    if remote.unverified {
+        let reason = format!("the list of models of `{provider}`, which says where each runs, could not be fetched");
+        let remedy = "check its address and whether it is running";
+        return Some(Rejection::new(
+            ErrorKind::Network,
+            ErrorReason::Unreachable,
+            reason,
+            remedy,
+        ));
     }
     // A time of day may follow the date.
     let day = |text: &'_ str| text.get(..10).unwrap_or(text).to_owned();
-    let retires = remote.retires.as_deref().filter(|date| !date.is_empty()).map(day)?;
+    let retires = remote
+        .model
+        .retires
+        .as_deref()
+        .filter(|date| !date.is_empty())
+        .map(day)?;
     (retires <= context.facts.today).then(|| {
         let reason = format!("it was retired on {retires}");
-        Rejection::new(ErrorKind::Unsupported, reason, "choose a newer model")
+        Rejection::new(
+            ErrorKind::Unsupported,
+            ErrorReason::UnknownModel,
+            reason,
+            "choose a newer model",
+        )
     })
 }
 
@@ -59,5 +95,10 @@ pub(super) fn fits(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Op
         FitVerdict::Tight => return None,
     };
     let remedy = "free memory, or install a smaller model";
-    Some(Rejection::new(ErrorKind::TooLarge, reason, remedy))
+    Some(Rejection::new(
+        ErrorKind::TooLarge,
+        ErrorReason::ModelTooLarge,
+        reason,
+        remedy,
+    ))
 }

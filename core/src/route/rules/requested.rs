@@ -5,21 +5,26 @@
 
 use super::{Candidate, Rejection, RoutingContext};
 use crate::chat::{RouteTarget, RoutingMode, Sensitivity};
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, ErrorReason};
 use crate::route::facts::Needs;
 
 /// Rejects every target that the request does not name. A tool loop names the target that it began on.
 pub(super) fn requested_target(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
     let needs = context.needs;
     if let Some(pinned) = &needs.pinned {
-        let (kind, remedy) = match pinned {
-            RouteTarget::Local { .. } => (ErrorKind::NotInstalled, "install that model again, or start a new turn"),
+        let (kind, cause, remedy) = match pinned {
+            RouteTarget::Local { .. } => (
+                ErrorKind::NotInstalled,
+                ErrorReason::ModelNotInstalled,
+                "install that model again, or start a new turn",
+            ),
             _ => (
                 ErrorKind::InvalidRequest,
+                ErrorReason::NotFound,
                 "set that provider up again, or start a new turn",
             ),
         };
-        return (candidate.target != *pinned).then(|| Rejection::new(kind, wish(needs), remedy));
+        return (candidate.target != *pinned).then(|| Rejection::new(kind, cause, wish(needs), remedy));
     }
     let (provider, model) = match &candidate.target {
         RouteTarget::Local { model } => (None, Some(model)),
@@ -30,40 +35,42 @@ pub(super) fn requested_target(context: RoutingContext<'_>, candidate: &Candidat
     if !differs(&needs.provider, provider) && !differs(&needs.model, model) {
         return None;
     }
-    let (kind, remedy) = match (&needs.provider, &needs.model) {
+    let (kind, cause, remedy) = match (&needs.provider, &needs.model) {
         (None, _) => (
             ErrorKind::NotInstalled,
+            ErrorReason::ModelNotInstalled,
             "download it, or set up a provider that offers it",
         ),
         (Some(_), None) => (
             ErrorKind::InvalidRequest,
+            ErrorReason::NotFound,
             "set that provider up, or name one that is set up",
         ),
-        (Some(_), Some(_)) => (ErrorKind::InvalidRequest, "name a model of a provider that is set up"),
+        (Some(_), Some(_)) => (
+            ErrorKind::InvalidRequest,
+            ErrorReason::UnknownModel,
+            "name a model of a provider that is set up",
+        ),
     };
-    Some(Rejection::new(kind, wish(needs), remedy))
+    Some(Rejection::new(kind, cause, wish(needs), remedy))
 }
 
 /// Rejects remote targets, the user's own servers included, if the request must stay on the device.
 pub(super) fn stay_here(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
     let why = stays(context.needs).filter(|_| candidate.is_remote())?;
     let sensitive = context.needs.sensitivity == Sensitivity::Sensitive;
-    let (kind, remedy) = match context.needs.mode {
-        RoutingMode::OnlyInCloud => (ErrorKind::Blocked, NEITHER),
+    let forbids = |remedy| (ErrorKind::Blocked, ErrorReason::PolicyForbids, remedy);
+    let (kind, cause, remedy) = match context.needs.mode {
+        RoutingMode::OnlyInCloud => forbids(NEITHER),
         _ if context.facts.locals.is_empty() && !named(context.needs) => (
             ErrorKind::NotInstalled,
+            ErrorReason::ModelNotInstalled,
             "no model is installed here: download one first",
         ),
-        _ if sensitive => (
-            ErrorKind::Blocked,
-            "sensitive content needs a model that is installed here",
-        ),
-        _ => (
-            ErrorKind::Blocked,
-            "choose another `mode`, or a model that is installed here",
-        ),
+        _ if sensitive => forbids("sensitive content needs a model that is installed here"),
+        _ => forbids("allow other targets, or choose a model that is installed here"),
     };
-    Some(Rejection::new(kind, why, remedy))
+    Some(Rejection::new(kind, cause, why, remedy))
 }
 
 /// Rejects local models if the request is for remote targets only.
@@ -73,11 +80,16 @@ pub(super) fn mode(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Op
     }
     let remedy = match context.needs.sensitivity {
         Sensitivity::Sensitive => NEITHER,
-        _ if context.facts.remotes.is_empty() => "set up a provider, or choose another `mode`",
-        _ => "choose another `mode`",
+        _ if context.facts.remotes.is_empty() => "set up a provider, or allow models on this device",
+        _ => "allow models on this device",
     };
     let reason = "the request is for remote targets only";
-    Some(Rejection::new(ErrorKind::Blocked, reason, remedy))
+    Some(Rejection::new(
+        ErrorKind::Blocked,
+        ErrorReason::PolicyForbids,
+        reason,
+        remedy,
+    ))
 }
 
 /// Returns whether the request names a model or a provider, or continues a tool loop.
@@ -106,4 +118,4 @@ pub(in crate::route) fn stays(needs: &Needs) -> Option<&'static str> {
     }
 }
 
-const NEITHER: &str = "sensitive content never leaves the device: choose another `mode`";
+const NEITHER: &str = "sensitive content never leaves the device: allow models on this device";

@@ -1,0 +1,129 @@
+//! Makes a routing decision together with the plan that carries it out, and keeps the providers' model lists fresh
+//! enough for it.
+//!
+//! ```text
+//! request ──► facts (cached) ──► choose ──► decision + plan
+//!                ▲                  │ nothing on the preferred side, and a list is missing
+//!                └── lists fetched ◄┘
+//! ```
+//!
+//! A list never delays an answer that another target can give by more than [`GRACE`]: it is fetched in the background,
+//! once at a time, and a failure is remembered for a minute. Only a request that no target can answer waits for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{Instant, timeout_at};
+
+use super::facts::{Gathered, PlannedTarget, allows_remote};
+use super::refresh::fetch_list;
+use super::{Inner, blocking};
+use crate::chat::{ChatRequest, RoutingMode};
+use crate::device::Connectivity;
+use crate::error::{ErrorKind, Result};
+use crate::route::{RouteDecision, choose_with_estimates};
+use crate::stream::CancelToken;
+
+/// A routing decision, with what carrying it out needs: nothing is looked up again.
+#[derive(Debug)]
+pub(super) struct Decided {
+    pub(super) decision: RouteDecision,
+    /// The target of the route and its fallbacks, in order. Empty if there is no route.
+    pub(super) plan: Vec<PlannedTarget>,
+}
+
+/// Makes the routing decision.
+pub(super) async fn decide(inner: &Arc<Inner>, request: &Arc<ChatRequest>, cancel: &CancelToken) -> Result<Decided> {
+    let (mut decided, stale) = decide_once(inner, request).await?;
+    if stale.is_empty() {
+        return decided;
+    }
+    let mut fetches: FuturesUnordered<_> = stale.iter().map(|name| fetch_list(inner, name)).collect();
+    let patience = patience(request, &decided);
+    let until = Instant::now() + patience;
+    while !patience.is_zero() {
+        let fetched = tokio::select! {
+            fetched = timeout_at(until, fetches.next()) => fetched,
+            // Its target finishes the stream as cancelled.
+            () = cancel.cancelled() => break,
+        };
+        match fetched {
+            Ok(Some(Ok(_))) => {
+                decided = decide_once(inner, request).await?.0;
+                if self::patience(request, &decided).is_zero() {
+                    break;
+                }
+            }
+            Ok(Some(Err(_))) => {}
+            Ok(None) | Err(_) => break,
+        }
+    }
+    // A list that failed also says something: that nothing was learned about a named model.
+    if patience > GRACE {
+        decided = decide_once(inner, request).await?.0;
+    }
+    decided
+}
+
+/// Decides from cached data. Also returns the providers whose lists are worth fetching for this request.
+async fn decide_once(inner: &Arc<Inner>, request: &Arc<ChatRequest>) -> Result<(Result<Decided>, Vec<String>)> {
+    let request = Arc::clone(request);
+    blocking(inner, move |inner| {
+        let (decided, wanted) = match inner.gather_facts(&request) {
+            Ok(gathered) => (Ok(inner.choose(&gathered)), gathered.lists_wanted),
+            Err(error) => (Err(error), inner.stale_lists()?),
+        };
+        let on_device = |decided: &Decided| matches!(&decided.decision, RouteDecision::Route { route } if !route.target.is_remote());
+        let answered_here = request.mode != RoutingMode::PreferInCloud && decided.as_ref().is_ok_and(on_device);
+        let may_fetch =
+            !answered_here && allows_remote(&request) && inner.host_facts().network != Connectivity::Offline;
+        let eligible = |name: &String| request.provider.as_ref().is_none_or(|requested| requested == name);
+        let stale = if may_fetch { wanted } else { vec![] };
+        Ok((decided, stale.into_iter().filter(eligible).collect()))
+    })
+    .await
+}
+
+/// Returns how long a decision waits for model lists.
+fn patience(request: &ChatRequest, decided: &Result<Decided>) -> Duration {
+    match decided {
+        Ok(decided) => match &decided.decision {
+            RouteDecision::Route { route } => {
+                let unwanted_side = !route.target.is_remote() && request.mode == RoutingMode::PreferInCloud;
+                if unwanted_side { GRACE } else { Duration::ZERO }
+            }
+            RouteDecision::NeedsConsent { .. } => GRACE,
+            RouteDecision::NoRoute { .. } => LIST_TIMEOUT,
+        },
+        // A name that is unknown here may be a model of a provider whose list was not fetched yet.
+        Err(error) if error.kind() == ErrorKind::NotInstalled => LIST_TIMEOUT,
+        Err(_) => Duration::ZERO,
+    }
+}
+
+impl Inner {
+    /// Makes the routing decision from these facts.
+    fn choose(&self, gathered: &Gathered) -> Decided {
+        let (decision, estimates) = choose_with_estimates(&gathered.needs, &gathered.facts, &self.policy());
+        let plan = match &decision {
+            RouteDecision::Route { route } => {
+                let estimates = std::iter::once(route.expected).chain(estimates);
+                let targets = std::iter::once(&route.target).chain(&route.then);
+                targets
+                    .zip(estimates)
+                    .filter_map(|(target, expected)| gathered.planned(target, expected))
+                    .collect()
+            }
+            _ => vec![],
+        };
+        Decided { decision, plan }
+    }
+}
+
+/// How long an answer that a less preferred target can give waits for a list: a server in the same house answers
+/// within it.
+const GRACE: Duration = Duration::from_millis(150);
+/// How long a request that no target can answer waits for lists.
+const LIST_TIMEOUT: Duration = Duration::from_secs(8);

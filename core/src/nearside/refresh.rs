@@ -1,0 +1,170 @@
+//! Keeps the model lists of providers: fetches each by one flight at a time, and remembers failures for a minute.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use serde_json::Value;
+
+use super::inner::join_result;
+use super::{Inner, blocking};
+use crate::chat::DataPolicy;
+use crate::engine::remote::{self, ProviderKind, ProviderSettings, RemoteModel, Upstreams};
+use crate::error::Result;
+use crate::route::privacy;
+
+/// A fetch of a model list that several callers may wait for.
+pub(super) type ListFetch = Shared<BoxFuture<'static, Result<Arc<Vec<RemoteModel>>>>>;
+
+/// What is known of a provider's model list. In memory; the list itself is also on disk.
+#[derive(Debug, Default)]
+pub(super) struct ModelList {
+    /// The list, and when it was fetched.
+    pub(super) models: Option<(Arc<Vec<RemoteModel>>, SystemTime)>,
+    /// The aggregator's document about its upstreams. Unset: not read from disk yet.
+    upstreams: Option<Option<Arc<Value>>>,
+    fetch: Option<ListFetch>,
+    failed_at: Option<Instant>,
+}
+
+impl ModelList {
+    /// Forgets a running fetch and an earlier failure: another key or another address may succeed.
+    pub(super) fn retry(&mut self) {
+        self.fetch = None;
+        self.failed_at = None;
+    }
+}
+
+/// Fetches and stores a provider's model list, and an aggregator's document about its upstreams. Joins a fetch that is
+/// already under way. Runs to its end even if no caller waits any more.
+pub(super) fn fetch_list(inner: &Arc<Inner>, name: &str) -> ListFetch {
+    let running = |list: &ModelList| list.fetch.clone().filter(|fetch| fetch.peek().is_none());
+    inner.with_provider(name, |runtime| match running(&runtime.list) {
+        Some(fetch) => fetch,
+        None => {
+            let task = inner.handle.spawn(fetch_and_store(Arc::clone(inner), name.to_owned()));
+            let fetch = async move { join_result(task.await) }.boxed().shared();
+            runtime.list.fetch = Some(fetch.clone());
+            fetch
+        }
+    })
+}
+
+async fn fetch_and_store(inner: Arc<Inner>, name: String) -> Result<Arc<Vec<RemoteModel>>> {
+    let fetched = fetch(&inner, &name).await;
+    let failed_at = fetched.is_err().then(Instant::now);
+    inner.with_provider(&name, |runtime| runtime.list.failed_at = failed_at);
+    fetched
+}
+
+async fn fetch(inner: &Arc<Inner>, name: &str) -> Result<Arc<Vec<RemoteModel>>> {
+    let wanted = name.to_owned();
+    let (settings, http, secret, today) = blocking(inner, move |inner| {
+        let settings = inner.provider(&wanted)?;
+        let (http, secret) = (inner.http(&settings)?, inner.secret(&wanted));
+        Ok((settings, http, secret, inner.state.day(SystemTime::now())?))
+    })
+    .await?;
+    let models = remote::list_models(&http, &settings, &secret, &today).await?;
+    let upstreams = match settings.kind {
+        ProviderKind::OpenRouter => remote::openrouter_providers(&http, &settings, &secret).await.ok(),
+        _ => None,
+    };
+    blocking(inner, move |inner| {
+        let now = SystemTime::now();
+        inner.state.save_models(&settings.name, &models, now)?;
+        if let Some(document) = &upstreams {
+            inner.state.save_setting(UPSTREAMS, document)?;
+        }
+        let models = Arc::new(models);
+        inner.with_provider(&settings.name, |runtime| {
+            runtime.list.models = Some((Arc::clone(&models), now));
+            if let Some(document) = upstreams {
+                runtime.list.upstreams = Some(Some(Arc::new(document)));
+            }
+        });
+        Ok(models)
+    })
+    .await
+}
+
+impl Inner {
+    /// Returns a provider's model list as last fetched, and when; empty and `None` if it never was.
+    pub(super) fn list_of(&self, name: &str) -> Result<(Arc<Vec<RemoteModel>>, Option<SystemTime>)> {
+        let cached = self.with_provider(name, |runtime| runtime.list.models.clone());
+        if let Some((models, fetched)) = cached {
+            return Ok((models, Some(fetched)));
+        }
+        let Some((models, fetched)) = self.state.models(name)? else {
+            return Ok((Arc::default(), None));
+        };
+        let models = Arc::new(models);
+        self.with_provider(name, |runtime| {
+            runtime.list.models = Some((Arc::clone(&models), fetched));
+        });
+        Ok((models, Some(fetched)))
+    }
+
+    /// Returns the providers whose list is missing or over a day old and may be fetched now.
+    pub(super) fn stale_lists(&self) -> Result<Vec<String>> {
+        let mut stale = Vec::new();
+        for settings in self.state.providers()? {
+            let (_, fetched) = self.list_of(&settings.name)?;
+            if is_older(fetched, LIST_MAX_AGE) && self.may_fetch(&settings)? {
+                stale.push(settings.name);
+            }
+        }
+        Ok(stale)
+    }
+
+    /// Returns whether a provider may be asked for its list now: the policy allows it, it has its key, it is not paused
+    /// after failures, and its list did not fail within the last minute.
+    pub(super) fn may_fetch(&self, settings: &ProviderSettings) -> Result<bool> {
+        let failed_at = self.with_provider(&settings.name, |runtime| runtime.list.failed_at);
+        if failed_at.is_some_and(|at| at.elapsed() < FAILURE_MEMORY)
+            || !self.has_key(settings)
+            || self.cooldown(&settings.name).is_some()
+        {
+            return Ok(false);
+        }
+        let (_, terms) = self.terms_of(settings)?;
+        Ok(privacy::check_terms(&self.policy(), &settings.name, &terms).is_ok())
+    }
+
+    /// Returns what the current routing policy makes of a provider as a whole: the constraints on an aggregator's
+    /// upstreams, and the data policy of a model that the provider runs itself.
+    pub(super) fn terms_of(&self, settings: &ProviderSettings) -> Result<(Upstreams, DataPolicy)> {
+        let own = privacy::terms(settings, &RemoteModel::default());
+        if settings.kind != ProviderKind::OpenRouter {
+            return Ok((Upstreams::default(), own));
+        }
+        let document = self.upstreams_document(&settings.name)?;
+        let (upstreams, terms) = privacy::upstreams(&self.policy(), document.as_deref());
+        let terms = if settings.data_policy.is_some() { own } else { terms };
+        Ok((upstreams, terms))
+    }
+
+    fn upstreams_document(&self, name: &str) -> Result<Option<Arc<Value>>> {
+        if let Some(document) = self.with_provider(name, |runtime| runtime.list.upstreams.clone()) {
+            return Ok(document);
+        }
+        let document: Option<Value> = self.state.setting(UPSTREAMS)?;
+        let document = document.map(Arc::new);
+        self.with_provider(name, |runtime| runtime.list.upstreams = Some(document.clone()));
+        Ok(document)
+    }
+}
+
+/// Returns whether a list is missing or older than this.
+pub(super) fn is_older(fetched: Option<SystemTime>, age: Duration) -> bool {
+    // A clock that was set back makes it young.
+    fetched.is_none_or(|fetched| SystemTime::now().duration_since(fetched).unwrap_or_default() > age)
+}
+
+/// A model list is valid for a day, because prices and shutdowns are dated to the day.
+pub(super) const LIST_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
+/// How long a provider is not asked again for a list that failed; also how recent a list must be to say that a model
+/// that it lacks does not run elsewhere.
+pub(super) const FAILURE_MEMORY: Duration = Duration::from_secs(60);
+const UPSTREAMS: &str = "openrouter providers";
