@@ -21,14 +21,8 @@ use crate::provider::{Dialect, Provider, WireFormat};
 /// Returns the settings with which an app would add this provider.
 pub fn settings(dialect: Dialect, url: &str) -> ProviderSettings {
     ProviderSettings {
-        name: dialect.name().to_owned(),
-        kind: dialect,
         base_url: Some(url.to_owned()),
-        model: None,
-        allow_http: false,
-        data_policy: None,
-        pins: vec![],
-        root_certificate: None,
+        ..ProviderSettings::new(dialect.name(), dialect)
     }
 }
 
@@ -44,6 +38,7 @@ pub fn connection(dialect: Dialect, url: &str) -> Connection {
             price: Some(if hosted { PRICE } else { TokenPrice::default() }),
             ..RemoteModel::default()
         },
+        needed_tokens: NEEDED_TOKENS,
         upstreams: Upstreams::default(),
         data_policy: if hosted {
             DataPolicy::unknown()
@@ -179,6 +174,9 @@ pub const TIMEOUTS: Timeouts = Timeouts {
     },
     max_retry_after: Duration::from_millis(50),
 };
+
+/// Tokens that a connection of these tests is prepared for.
+pub const NEEDED_TOKENS: u32 = 5_000;
 
 /// About the price of DeepSeek R1.
 pub const PRICE: TokenPrice = TokenPrice {

@@ -14,16 +14,7 @@ use nearside::state::State;
 use nearside::state::{Caps, Ledger, Reservation, SpendingGroup};
 
 fn settings(name: &str) -> ProviderSettings {
-    ProviderSettings {
-        name: name.into(),
-        kind: ProviderKind::Groq,
-        base_url: None,
-        model: None,
-        allow_http: false,
-        data_policy: None,
-        pins: vec![],
-        root_certificate: None,
-    }
+    ProviderSettings::new(name, ProviderKind::Groq)
 }
 
 fn remote(provider: &str) -> RouteTarget {

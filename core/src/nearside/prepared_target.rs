@@ -60,6 +60,7 @@ impl Inner {
                 let connection = Connection {
                     http: self.http(&settings)?,
                     secret: self.secret(provider),
+                    needed_tokens: prompt.high.saturating_add(completion.high),
                     upstreams,
                     circuit: self.circuit(provider),
                     timeouts: Timeouts::default(),

@@ -125,7 +125,7 @@ impl Inner {
                 "a provider's name must be one word, such as `openrouter` or `my-server`",
             ));
         }
-        let http = ProviderClient::new(settings)?;
+        let http = ProviderClient::in_network(settings, &self.config.network)?;
         self.state.save_provider(settings)?;
         self.with_provider(&settings.name, |runtime| {
             runtime.http = Some((settings.clone(), http));
@@ -200,7 +200,7 @@ impl Inner {
         if let Some((_, http)) = cached.filter(|(other, _)| other == settings) {
             return Ok(http);
         }
-        let http = ProviderClient::new(settings)?;
+        let http = ProviderClient::in_network(settings, &self.config.network)?;
         self.with_provider(&settings.name, |runtime| {
             runtime.http = Some((settings.clone(), http.clone()))
         });

@@ -143,14 +143,8 @@ mod tests {
 
     fn settings(kind: ProviderKind, base_url: Option<&str>) -> ProviderSettings {
         ProviderSettings {
-            name: "p".into(),
-            kind,
             base_url: base_url.map(Into::into),
-            model: None,
-            allow_http: false,
-            data_policy: None,
-            pins: vec![],
-            root_certificate: None,
+            ..ProviderSettings::new("p", kind)
         }
     }
 
