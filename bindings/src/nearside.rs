@@ -12,7 +12,7 @@ use nearside::engine::{BenchOptions, BenchReport};
 use nearside::model::{CacheType, CatalogEntry, FitOptions, FitReport, InstalledModel, ModelRef};
 use nearside::route::{CostRow, RouteDecision, RoutingPolicy, SpendingTotals};
 use nearside::state::{SpendingGroup, SpendingRow};
-use nearside::{AppEvent, Config, ProviderStatus};
+use nearside::{AppEvent, Config, NetworkConfig, ProviderStatus};
 
 use crate::device::Foreign;
 use crate::error::Result;
@@ -35,6 +35,30 @@ pub struct Config {
     /// Threads that compute. Unset: the performance cores that this process may use.
     #[uniffi(default)]
     pub threads: Option<u32>,
+    /// Proxy, and trust in the hub. Default: no proxy, the usual roots.
+    #[uniffi(default)]
+    pub network: NetworkConfig,
+}
+
+/// Network settings of the library. Printed without the password of a proxy only by the core: an app must not print it.
+#[uniffi::remote(Record)]
+pub struct NetworkConfig {
+    /// Proxy of all requests: `http://host:3128`, `https://…`, `socks5://…` or `socks5h://…`. May contain a user name and
+    /// password. Unset: none. Requests to this device never use it.
+    #[uniffi(default)]
+    pub proxy: Option<String>,
+    /// Hosts that are reached without the proxy, separated by commas: names, addresses, networks, or `*`.
+    #[uniffi(default)]
+    pub no_proxy: Option<String>,
+    /// Certificates in PEM to trust for the hub in addition to the usual roots.
+    #[uniffi(default)]
+    pub hub_root_certificate: Option<String>,
+    /// SHA-256 digests of public keys, in base64: the hub must use one of them. Empty: any key with a trusted certificate.
+    #[uniffi(default)]
+    pub hub_pins: Vec<String>,
+    /// Allows plain `http` to a hub in the user's own network.
+    #[uniffi(default = false)]
+    pub hub_allow_http: bool,
 }
 
 /// The library object. Create one for the life of the app: a loaded model stays loaded for later requests.

@@ -35,9 +35,14 @@ pub struct ProviderSettings {
     /// certificate.
     #[uniffi(default)]
     pub pins: Vec<String>,
-    /// A certificate in PEM to trust in addition to the usual roots.
+    /// Certificates in PEM to trust in addition to the usual roots: for the user's own server. Each is a root, or the
+    /// server's own certificate, which may be self-signed.
     #[uniffi(default)]
     pub root_certificate: Option<String>,
+    /// Largest context to request from an Ollama server, in tokens. Unset: 32,768. A larger one takes more of the server's
+    /// memory.
+    #[uniffi(default)]
+    pub max_context: Option<u32>,
 }
 
 /// The API dialect of a provider.
@@ -122,6 +127,18 @@ pub struct RemoteModel {
     pub retires: Option<String>,
     /// Whether the server forwards requests to another host.
     pub proxied: bool,
+    /// Whether it completes chats. Unset: unknown, which counts as yes.
+    #[uniffi(default)]
+    pub chat: Option<bool>,
+    /// Whether the server has it in memory at present. False also if the server does not say.
+    #[uniffi(default = false)]
+    pub loaded: bool,
+    /// Number of parameters. Unset: not published.
+    #[uniffi(default)]
+    pub parameters: Option<u64>,
+    /// Size of its file in bytes. Unset: not published.
+    #[uniffi(default)]
+    pub size_bytes: Option<u64>,
 }
 
 /// Capabilities of a model besides text.

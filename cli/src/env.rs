@@ -2,7 +2,7 @@
 
 use std::env::VarError;
 
-use nearside::Error;
+use nearside::{Error, NetworkConfig};
 
 use crate::error::CliError;
 
@@ -12,6 +12,24 @@ pub(crate) fn flag_or_variable(flag: &Option<String>, name: &str) -> Result<Opti
         Some(value) => Ok(Some(value.clone())),
         None => read_variable(name),
     }
+}
+
+/// Returns the network settings of the usual variables: `HTTPS_PROXY`, else `ALL_PROXY`, and `NO_PROXY`, each also in lower
+/// case, which takes precedence.
+pub(crate) fn network_config() -> Result<NetworkConfig, CliError> {
+    let read = |names: &[&str]| -> Result<Option<String>, CliError> {
+        for name in names {
+            if let Some(value) = read_variable(name)? {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
+    };
+    Ok(NetworkConfig {
+        proxy: read(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])?,
+        no_proxy: read(&["no_proxy", "NO_PROXY"])?,
+        ..NetworkConfig::default()
+    })
 }
 
 /// Returns a non-empty environment variable. An unreadable one is an error: ignoring it would put models in an

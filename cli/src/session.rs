@@ -5,7 +5,7 @@ use nearside::engine::remote::Secret;
 use nearside::{Config, Error, Nearside};
 
 use crate::args::{GlobalArgs, RequestArgs};
-use crate::env::{flag_or_variable, read_variable};
+use crate::env::{flag_or_variable, network_config, read_variable};
 use crate::error::CliError;
 use crate::input;
 use crate::interrupt::Interrupt;
@@ -73,6 +73,7 @@ impl CliSession {
         Ok(Config {
             directory: self.directory()?,
             hub: flag_or_variable(&self.global.hub, "HF_ENDPOINT")?,
+            network: network_config()?,
             ..Config::default()
         })
     }

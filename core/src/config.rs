@@ -2,6 +2,7 @@
 //! here. Secrets are set separately (`set_key`, `set_hub_token`), because settings get printed.
 
 use crate::model::CacheType;
+use crate::net::network::NetworkConfig;
 
 /// Configuration of the library. Everything but `directory` has a default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct Config {
     pub cache_type: Option<CacheType>,
     /// Threads that compute. Unset: the performance cores that this process may use.
     pub threads: Option<u32>,
+    /// Proxy, and trust in the hub. Default: no proxy, the usual roots.
+    pub network: NetworkConfig,
 }
 
 impl Config {

@@ -38,6 +38,7 @@ pub fn connection(dialect: Dialect, url: &str) -> Connection {
             price: Some(if hosted { PRICE } else { TokenPrice::default() }),
             ..RemoteModel::default()
         },
+        needed_tokens: NEEDED_TOKENS,
         upstreams: Upstreams::default(),
         data_policy: if hosted {
             DataPolicy::unknown()
@@ -173,6 +174,9 @@ pub const TIMEOUTS: Timeouts = Timeouts {
     },
     max_retry_after: Duration::from_millis(50),
 };
+
+/// Tokens that a connection of these tests is prepared for.
+pub const NEEDED_TOKENS: u32 = 5_000;
 
 /// About the price of DeepSeek R1.
 pub const PRICE: TokenPrice = TokenPrice {

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
 
 use super::local::{LocalModel, not_installed};
-use super::providers::{default_model, unlisted_model};
+use super::providers::default_model;
 use super::refresh::{FAILURE_MEMORY, LIST_MAX_AGE, is_older};
 use super::{Inner, lock};
 use crate::chat::{
@@ -257,11 +257,13 @@ impl Inner {
                 model,
             }
         };
-        let known = models
+        // What does not chat is no candidate, but a request that names it is told why.
+        let eligible = models
             .iter()
-            .map(|model| candidate(self.with_table(settings, model.clone()), false));
+            .filter(|model| model.can_chat() || request.model.as_ref() == Some(&model.id));
+        let known = eligible.map(|model| candidate(self.with_table(settings, model.clone()), false));
         let others = unlisted.into_iter().map(|id| {
-            let model = self.with_table(settings, unlisted_model(settings, id));
+            let model = self.with_table(settings, RemoteModel::unlisted(settings.kind, id));
             let unverified = unverified && !model.proxied;
             candidate(model, unverified)
         });

@@ -375,7 +375,8 @@ impl Inner {
 
 /// Creates the hub client of these settings.
 fn hub(config: &Config, token: &Secret) -> Result<Hub> {
-    Hub::new(config.hub.as_deref().unwrap_or(HUGGING_FACE), Some(token.expose()))
+    let base = config.hub.as_deref().unwrap_or(HUGGING_FACE);
+    Hub::in_network(base, Some(token.expose()), &config.network)
 }
 
 /// Builds the continuation request. Adds a user message, because not every provider continues an assistant message.

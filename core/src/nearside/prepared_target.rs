@@ -64,6 +64,7 @@ impl Inner {
         let connection = Connection {
             http: self.http(&settings)?,
             secret: self.secret(&settings.name),
+            needed_tokens: prompt.high.saturating_add(completion.high),
             upstreams,
             circuit: self.circuit(&settings.name),
             timeouts: Timeouts::default(),

@@ -123,7 +123,7 @@ impl Inner {
                 "a provider's name must be one word, such as `openrouter` or `my-server`",
             ));
         }
-        let http = ProviderClient::new(settings)?;
+        let http = ProviderClient::in_network(settings, &self.config.network)?;
         self.state.save_provider(settings)?;
         self.with_provider(&settings.name, |runtime| {
             runtime.http = Some((settings.clone(), http));
@@ -175,7 +175,7 @@ impl Inner {
         let default_model = default_model(&settings, &models);
         let model = default_model.as_ref().map(|id| {
             let listed = models.iter().find(|model| model.id == *id).cloned();
-            listed.unwrap_or_else(|| unlisted_model(&settings, id))
+            listed.unwrap_or_else(|| RemoteModel::unlisted(settings.kind, id))
         });
         let data_policy = match model.filter(|model| model.proxied) {
             Some(model) => privacy::terms(&settings, &model),
@@ -214,7 +214,7 @@ impl Inner {
         if let Some((_, http)) = cached.filter(|(other, _)| other == settings) {
             return Ok(http);
         }
-        let http = ProviderClient::new(settings)?;
+        let http = ProviderClient::in_network(settings, &self.config.network)?;
         self.with_provider(&settings.name, |runtime| {
             runtime.http = Some((settings.clone(), http.clone()))
         });
@@ -228,6 +228,7 @@ impl Inner {
             model.abilities = model.abilities.or(facts.abilities);
             model.price = model.price.or(facts.price);
         }
+        model.context = remote::usable_context(&model, settings);
         if remote::is_own_server(settings) && !model.proxied {
             model.price.get_or_insert_with(Default::default);
         }
@@ -235,18 +236,8 @@ impl Inner {
     }
 }
 
-/// Returns what is known of a model that the provider's list lacks: its id, and whether that says that an own server
-/// forwards it.
-pub(super) fn unlisted_model(settings: &ProviderSettings, id: &str) -> RemoteModel {
-    RemoteModel {
-        id: id.to_owned(),
-        name: id.to_owned(),
-        proxied: !settings.kind.is_hosted() && RemoteModel::is_proxied_id(id),
-        ..RemoteModel::default()
-    }
-}
-
-/// Returns the model for requests that name none.
+/// Returns the model for requests that name none: that of the settings, the usual one of the dated table, else the best
+/// of the list that chats. On an own server the best is the one in memory, else the largest that it runs itself.
 pub(super) fn default_model(settings: &ProviderSettings, models: &[RemoteModel]) -> Option<String> {
     let own = settings.model.clone();
     // The list takes precedence over the dated table: other models are not offered.
@@ -254,8 +245,13 @@ pub(super) fn default_model(settings: &ProviderSettings, models: &[RemoteModel])
     let usual = || privacy::default_model(settings.kind).filter(listed).map(str::to_owned);
     let quality =
         |model: &RemoteModel| privacy::model_facts(settings.kind, &model.id).map_or(0.0, |facts| facts.quality);
+    let rank = |model: &RemoteModel| {
+        let size = model.parameters.or(model.size_bytes).unwrap_or(0);
+        (!model.proxied, model.chat == Some(true), model.loaded, size)
+    };
     let best = || {
-        let best = models.iter().rev().max_by(|a, b| quality(a).total_cmp(&quality(b)));
+        let chats = models.iter().rev().filter(|model| model.can_chat());
+        let best = chats.max_by(|a, b| quality(a).total_cmp(&quality(b)).then_with(|| rank(a).cmp(&rank(b))));
         best.map(|model| model.id.clone())
     };
     own.or_else(usual).or_else(best)

@@ -2,26 +2,32 @@
 //!
 //! - TLS by [`super::tls`], independent of the platform.
 //! - Redirects are not followed by the client: a credential must not reach another host.
-//! - Environment variables, proxies included, are ignored.
+//! - Environment variables are ignored; the proxy is that of the library's settings.
 
 use std::time::Duration;
 
 use reqwest::redirect;
 
+use super::network::NetworkConfig;
 use super::tls::{self, Trust};
 use crate::error::{Error, Result};
 
 /// Returns a builder with these settings; [`build`] makes the client.
 ///
 /// # Errors
-/// `InvalidRequest` for an invalid certificate or pin.
-pub(crate) fn builder(trust: &Trust<'_>) -> Result<reqwest::ClientBuilder> {
-    Ok(reqwest::Client::builder()
+/// `InvalidRequest` for an invalid certificate, pin or proxy.
+pub(crate) fn builder(trust: &Trust<'_>, network: &NetworkConfig) -> Result<reqwest::ClientBuilder> {
+    let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls::client_config(trust)?)
         .user_agent(concat!("nearside/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
+        // Without this the client would read the environment.
         .no_proxy()
-        .connect_timeout(CONNECT_TIMEOUT))
+        .connect_timeout(CONNECT_TIMEOUT);
+    Ok(match network.to_proxy()? {
+        Some(proxy) => builder.proxy(proxy),
+        None => builder,
+    })
 }
 
 /// Builds the client. Opens no connection.

@@ -37,6 +37,12 @@ pub(crate) struct AddProviderArgs {
     /// It is your own server: content may be sent to it without consent [default: decided by its address]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     own_server: Option<bool>,
+    /// Trust the certificates in this PEM file: a root, or the server's own, which may be self-signed
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    certificate: Option<String>,
+    /// Largest context to request from an Ollama server, in tokens [default: 32768]
+    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(256..))]
+    max_context: Option<u32>,
     /// Read the key from this file and store it [default: the key of a hosted provider is asked for on the terminal]
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with = "key_env")]
     key_file: Option<String>,
@@ -84,14 +90,21 @@ impl AddProviderArgs {
                 ))
             })?,
         };
+        let root_certificate = self.certificate.as_deref().map(read_certificate).transpose()?;
         Ok(ProviderSettings {
             base_url: self.base_url.clone(),
             model: self.model.clone(),
             allow_http: self.allow_http,
             own_server: self.own_server,
+            root_certificate,
+            max_context: self.max_context,
             ..ProviderSettings::new(&self.name, kind)
         })
     }
+}
+
+fn read_certificate(file: &str) -> Result<String, CliError> {
+    std::fs::read_to_string(file).map_err(|cause| Error::file(Path::new(file), "read", &cause).into())
 }
 
 /// Takes the key from the flags, keeps the stored one, or asks the user.

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::Connection;
+use super::context::ollama_context;
 use super::dialect::{self, Dialect, ProviderKind, ReasoningHistory, ReasoningSwitch, SchemaSupport};
 use super::provider::RemoteModel;
 use crate::chat::{ChatMessage, ChatRequest, ContentPart, MessageRole, OutputFormat, ReasoningEffort, ReasoningMode};
@@ -45,8 +46,14 @@ pub(super) fn build_body(connection: &Connection, request: &ChatRequest) -> Resu
     put_sampling(&mut sampling, connection, request);
     if kind != ProviderKind::Ollama {
         body.append(&mut sampling);
-    } else if !sampling.is_empty() {
-        body.insert("options".to_owned(), sampling.into());
+    } else {
+        if !model.proxied {
+            let context = ollama_context(connection.needed_tokens, model, &connection.settings);
+            sampling.insert("num_ctx".to_owned(), context.into());
+        }
+        if !sampling.is_empty() {
+            body.insert("options".to_owned(), sampling.into());
+        }
     }
     put_output_format(&mut body, kind, &request.output);
     put_reasoning(&mut body, dialect.thinking, &request.reasoning, model);

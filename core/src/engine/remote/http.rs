@@ -2,7 +2,7 @@
 //!
 //! - HTTPS only, except on loopback addresses and where the app sets `allow_http`.
 //! - Redirects are not followed, so a credential is never sent to another host.
-//! - Environment variables, proxies included, are ignored.
+//! - The proxy is that of the library's settings; environment variables are ignored.
 
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use super::dialect;
 use super::provider::{ProviderSettings, Secret};
 use crate::error::{Error, Result};
 use crate::net::client::{self, CONNECT_TIMEOUT};
+use crate::net::network::NetworkConfig;
 use crate::net::tls::Trust;
 use crate::net::url::{is_loopback, is_private};
 
@@ -24,17 +25,25 @@ pub struct ProviderClient {
 }
 
 impl ProviderClient {
-    /// Creates a client for this provider. Opens no connection.
+    /// Creates a client for this provider, without a proxy. Opens no connection.
     ///
     /// # Errors
     /// `InvalidRequest` for an invalid address, or an unencrypted one that is not allowed.
     pub fn new(settings: &ProviderSettings) -> Result<Self> {
+        Self::in_network(settings, &NetworkConfig::default())
+    }
+
+    /// Creates a client for this provider with the proxy of these settings. Opens no connection.
+    ///
+    /// # Errors
+    /// As [`Self::new`], and for an invalid proxy.
+    pub fn in_network(settings: &ProviderSettings, network: &NetworkConfig) -> Result<Self> {
         let base = base_url(settings)?;
         let trust = Trust {
             root: settings.root_certificate.as_deref(),
             pins: &settings.pins,
         };
-        let builder = client::builder(&trust)?
+        let builder = client::builder(&trust, network)?
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(PING_INTERVAL)
@@ -58,7 +67,22 @@ impl ProviderClient {
         path: &str,
         secret: &Secret,
     ) -> Result<reqwest::RequestBuilder> {
-        let request = self.client.request(method, self.url(path));
+        self.authorize(self.client.request(method, self.url(path)), secret)
+    }
+
+    /// Creates a request to this absolute path of the server with the credential.
+    pub(super) fn request_at_root(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        secret: &Secret,
+    ) -> Result<reqwest::RequestBuilder> {
+        let mut url = self.base.clone();
+        url.set_path(path);
+        self.authorize(self.client.request(method, url), secret)
+    }
+
+    fn authorize(&self, request: reqwest::RequestBuilder, secret: &Secret) -> Result<reqwest::RequestBuilder> {
         Ok(if secret.is_empty() {
             request
         } else {

@@ -11,12 +11,15 @@
 mod assembler;
 mod body;
 mod circuit;
+mod context;
 mod delta;
 mod dialect;
 mod error;
 mod exchange;
 mod frames;
 mod http;
+mod model_entry;
+mod model_kinds;
 mod models;
 mod provider;
 mod reader;
@@ -32,6 +35,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 pub use circuit::CircuitBreaker;
+pub use context::{DEFAULT_MAX_CONTEXT, ollama_context, usable_context};
 pub use dialect::ProviderKind;
 pub use http::{ProviderClient, base_url, is_own_server};
 pub use models::{list_models, openrouter_providers};
@@ -64,6 +68,9 @@ pub struct Connection {
     pub secret: Secret,
     /// The model.
     pub model: RemoteModel,
+    /// Tokens that prompt and answer need at most, as routing estimated them: the size of the context that is requested
+    /// from a server that takes it from the request.
+    pub needed_tokens: u32,
     /// Constraints on the upstream providers.
     pub upstreams: Upstreams,
     /// The data policy in receipts.

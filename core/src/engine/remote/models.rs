@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::dialect::{self, ProviderKind};
 use super::error::{AttemptError, RequestContext};
 use super::http::ProviderClient;
-use super::provider::{ModelCapabilities, ProviderSettings, RemoteModel, Secret, TokenPrice};
+use super::model_entry::{has_entry, is_forwarded, parse_chat, parse_model};
+use super::provider::{ModelCapabilities, ProviderSettings, RemoteModel, Secret};
 use crate::error::{Error, Result};
 
 /// Fetches the model list of a provider. `today` (as `2026-11-22`) dates the prices.
@@ -37,15 +38,13 @@ pub async fn list_models(
         .iter()
         .filter_map(|entry| parse_model(kind, entry, today))
         .collect();
-    if kind == ProviderKind::Ollama {
-        let ids: Vec<String> = models.iter().map(|model| model.id.clone()).collect();
-        let requests =
-            stream::iter(ids).map(|id| async move { describe_ollama_model(http, settings, secret, &id).await });
-        let details: Vec<_> = requests.buffered(4).collect().await;
-        for (model, (abilities, context)) in models.iter_mut().zip(details) {
-            model.abilities = abilities;
-            model.context = context.or(model.context);
+    match kind {
+        ProviderKind::Ollama => describe_ollama_models(http, settings, secret, &mut models).await,
+        ProviderKind::LlamaServer => describe_llama_server(http, settings, secret, &mut models).await,
+        ProviderKind::Compatible if is_lm_studio(entries) => {
+            describe_lm_studio(http, settings, secret, &mut models).await;
         }
+        _ => {}
     }
     models.sort_by(|one, other| one.id.cmp(&other.id));
     models.dedup_by(|one, other| one.id == other.id);
@@ -66,6 +65,11 @@ pub async fn openrouter_providers(
 
 async fn get_json(http: &ProviderClient, settings: &ProviderSettings, secret: &Secret, path: &str) -> Result<Value> {
     fetch_json(settings, http.request(Method::GET, path, secret)?).await
+}
+
+/// Fetches a path of the server that is not below its base address.
+async fn get_json_at(http: &ProviderClient, settings: &ProviderSettings, secret: &Secret, path: &str) -> Result<Value> {
+    fetch_json(settings, http.request_at_root(Method::GET, path, secret)?).await
 }
 
 async fn fetch_json(settings: &ProviderSettings, request: reqwest::RequestBuilder) -> Result<Value> {
@@ -93,126 +97,101 @@ async fn fetch_json(settings: &ProviderSettings, request: reqwest::RequestBuilde
         .map_err(|_| Error::provider(format!("`{name}` did not return JSON; check its address")))
 }
 
-fn parse_model(kind: ProviderKind, entry: &Value, today: &str) -> Option<RemoteModel> {
-    let id = entry["id"]
-        .as_str()
-        .or(entry["model"].as_str())
-        .or(entry["name"].as_str())?;
-    // Groq also lists inactive models; some providers list models without chat.
-    if entry["active"].as_bool() == Some(false) || entry["supports_chat"].as_bool() == Some(false) {
-        return None;
-    }
-    let number = |value: &Value| value.as_u64().and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
-    let contexts = [
-        &entry["context_length"],
-        &entry["context_window"],
-        &entry["max_model_len"],
-        &entry["meta"]["n_ctx"],
-        &entry["meta"]["n_ctx_train"],
-        &entry["details"]["context_length"],
-    ];
-    let outputs = [
-        &entry["top_provider"]["max_completion_tokens"],
-        &entry["max_completion_tokens"],
-    ];
-    let name = entry["name"].as_str().filter(|name| !name.is_empty()).unwrap_or(id);
-    Some(RemoteModel {
-        id: id.to_owned(),
-        name: name.to_owned(),
-        context: contexts.into_iter().find_map(number),
-        max_output: outputs.into_iter().find_map(number),
-        abilities: parse_abilities(kind, entry),
-        price: parse_price(kind, entry, today),
-        retires: entry["expiration_date"]
-            .as_str()
-            .map(|date| date.chars().take(10).collect()),
-        proxied: entry["remote_host"].as_str().is_some_and(|host| !host.is_empty()) || RemoteModel::is_proxied_id(id),
-    })
-}
-
-impl RemoteModel {
-    /// Returns whether the id says that a self-hosted server forwards the model to a third party: Ollama's cloud models
-    /// are tagged `:cloud`, `:120b-cloud` and so on.
-    pub fn is_proxied_id(id: &str) -> bool {
-        let id = id.trim().to_ascii_lowercase();
-        id.ends_with(":cloud") || id.ends_with("-cloud")
-    }
-}
-
-fn parse_abilities(kind: ProviderKind, entry: &Value) -> Option<ModelCapabilities> {
-    match kind {
-        ProviderKind::OpenRouter => {
-            let parameters = &entry["supported_parameters"];
-            parameters.is_array().then(|| ModelCapabilities {
-                tools: has_entry(parameters, "tools"),
-                images: has_entry(&entry["architecture"]["input_modalities"], "image"),
-                json_schema: has_entry(parameters, "structured_outputs"),
-                reasoning: has_entry(parameters, "reasoning"),
-                web_search: true,
-            })
-        }
-        ProviderKind::Fireworks => entry["supports_tools"].as_bool().map(|tools| ModelCapabilities {
-            tools,
-            images: entry["supports_image_input"].as_bool() == Some(true),
-            json_schema: true,
-            reasoning: true,
-            web_search: false,
-        }),
-        _ => None,
-    }
-}
-
-fn has_entry(list: &Value, name: &str) -> bool {
-    let mut entries = list.as_array().into_iter().flatten();
-    entries.any(|entry| entry.as_str() == Some(name))
-}
-
-/// Parses OpenRouter's price: US dollars per token, as text.
-fn parse_price(kind: ProviderKind, entry: &Value, today: &str) -> Option<TokenPrice> {
-    if kind != ProviderKind::OpenRouter {
-        return None;
-    }
-    let usd = |name: &str| {
-        let value = &entry["pricing"][name];
-        let number = value.as_f64().or_else(|| value.as_str()?.parse().ok())?;
-        // OpenRouter's own routers have -1: the price depends on the model that they select.
-        (number.is_finite() && number >= 0.0).then_some(number)
-    };
-    Some(TokenPrice {
-        usd_in: usd("prompt")? * 1e6,
-        usd_out: usd("completion")? * 1e6,
-        usd_cached: usd("input_cache_read").map(|usd| usd * 1e6),
-        usd_request: usd("request").unwrap_or(0.0),
-        as_of: today.to_owned(),
-    })
-}
-
-/// Fetches capabilities and context of one Ollama model. A failure leaves them unset.
-async fn describe_ollama_model(
+/// Adds to each Ollama model what only `/api/show` says, and which are in memory. A failure leaves it unset.
+async fn describe_ollama_models(
     http: &ProviderClient,
     settings: &ProviderSettings,
     secret: &Secret,
-    id: &str,
-) -> (Option<ModelCapabilities>, Option<u32>) {
-    let Ok(request) = http.request(Method::POST, "api/show", secret) else {
-        return (None, None);
+    models: &mut [RemoteModel],
+) {
+    let show = |id: String| async move {
+        let request = http.request(Method::POST, "api/show", secret).ok()?;
+        fetch_json(settings, request.json(&json!({ "model": id }))).await.ok()
     };
-    let Ok(shown) = fetch_json(settings, request.json(&json!({ "model": id }))).await else {
-        return (None, None);
-    };
-    let context = shown["model_info"].as_object().and_then(|info| {
+    let ids: Vec<String> = models.iter().map(|model| model.id.clone()).collect();
+    let shown = stream::iter(ids).map(show).buffered(4).collect::<Vec<_>>();
+    let (shown, running) = tokio::join!(shown, get_json(http, settings, secret, "api/ps"));
+    let running = running.unwrap_or_default();
+    for (model, shown) in models.iter_mut().zip(shown) {
+        if let Some(shown) = shown {
+            add_shown(model, &shown);
+        }
+        let is_model = |entry: &Value| {
+            [&entry["model"], &entry["name"]]
+                .into_iter()
+                .any(|name| name == &model.id)
+        };
+        model.loaded = running["models"].as_array().is_some_and(|all| all.iter().any(is_model));
+    }
+}
+
+/// Adds the facts of Ollama's `/api/show`.
+fn add_shown(model: &mut RemoteModel, shown: &Value) {
+    let info = &shown["model_info"];
+    let length = info.as_object().and_then(|info| {
         let length = info.iter().find(|(key, _)| key.ends_with(".context_length"))?.1;
         u32::try_from(length.as_u64()?).ok()
     });
+    model.context = length.or(model.context);
+    model.parameters = info["general.parameter_count"].as_u64().or(model.parameters);
+    model.proxied |= is_forwarded(shown);
     let capabilities = &shown["capabilities"];
-    let abilities = capabilities.is_array().then(|| ModelCapabilities {
-        tools: has_entry(capabilities, "tools"),
-        images: has_entry(capabilities, "vision"),
-        json_schema: true,
-        reasoning: has_entry(capabilities, "thinking"),
-        web_search: false,
-    });
-    (abilities, context)
+    if capabilities.as_array().is_some_and(|list| !list.is_empty()) {
+        model.chat = parse_chat(shown);
+        model.abilities = Some(ModelCapabilities {
+            tools: has_entry(capabilities, "tools"),
+            images: has_entry(capabilities, "vision"),
+            json_schema: true,
+            reasoning: has_entry(capabilities, "thinking"),
+            web_search: false,
+        });
+    }
+}
+
+/// Adds the context that llama-server runs with: its list has only the length that the model was trained for.
+async fn describe_llama_server(
+    http: &ProviderClient,
+    settings: &ProviderSettings,
+    secret: &Secret,
+    models: &mut [RemoteModel],
+) {
+    let Ok(props) = get_json_at(http, settings, secret, "/props").await else {
+        return;
+    };
+    let running = props["default_generation_settings"]["n_ctx"].as_u64();
+    let running = running.and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
+    if let ([model], Some(running)) = (models, running) {
+        model.context = Some(model.context.map_or(running, |trained| trained.min(running)));
+        model.loaded = true;
+    }
+}
+
+/// Adds what only LM Studio's own list says: kinds of models, contexts, which are in memory.
+async fn describe_lm_studio(
+    http: &ProviderClient,
+    settings: &ProviderSettings,
+    secret: &Secret,
+    models: &mut [RemoteModel],
+) {
+    let Ok(list) = get_json_at(http, settings, secret, "/api/v0/models").await else {
+        return;
+    };
+    let entries = list["data"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for entry in entries {
+        let Some(described) = parse_model(settings.kind, entry, "") else {
+            continue;
+        };
+        if let Some(model) = models.iter_mut().find(|model| model.id == described.id) {
+            model.chat = described.chat.or(model.chat);
+            model.context = described.context.or(model.context);
+            model.loaded = described.loaded;
+        }
+    }
+}
+
+/// Returns whether this is the list of LM Studio, which has no kinds of models in its compatible list.
+fn is_lm_studio(entries: &[Value]) -> bool {
+    entries.iter().any(|entry| entry["owned_by"] == "organization_owner")
 }
 
 /// Timeout of model lists and other small requests.

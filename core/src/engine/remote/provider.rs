@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::dialect::ProviderKind;
+use super::model_kinds;
 use crate::chat::{DataPolicy, TokenUsage};
 
 /// Settings of a provider. They do not contain the credential: see [`Secret`].
@@ -33,9 +34,14 @@ pub struct ProviderSettings {
     /// Empty: any certificate that the trusted roots accept.
     #[serde(default)]
     pub pins: Vec<String>,
-    /// A certificate in PEM, trusted in addition to the usual roots: for the user's own server.
+    /// Certificates in PEM, trusted in addition to the usual roots: for the user's own server. Each is a root, or the
+    /// server's own certificate, which may be self-signed.
     #[serde(default)]
     pub root_certificate: Option<String>,
+    /// Largest context to request from a server that takes its size from the request (Ollama), in tokens. Unset: 32,768.
+    /// A larger one takes more of the server's memory.
+    #[serde(default)]
+    pub max_context: Option<u32>,
 }
 
 /// A model that a provider offers.
@@ -58,6 +64,18 @@ pub struct RemoteModel {
     /// The server forwards requests to another host, as Ollama does for a `-cloud` model.
     #[serde(default, rename = "passed_on")]
     pub proxied: bool,
+    /// Whether it completes chats. Unset: neither the provider nor the built-in table says; see [`Self::can_chat`].
+    #[serde(default)]
+    pub chat: Option<bool>,
+    /// The server has it in memory at present. False also if the server does not say.
+    #[serde(default)]
+    pub loaded: bool,
+    /// Number of parameters. Unset: not published.
+    #[serde(default)]
+    pub parameters: Option<u64>,
+    /// Size of its file in bytes. Unset: not published.
+    #[serde(default)]
+    pub size_bytes: Option<u64>,
 }
 
 /// Capabilities of a model besides text.
@@ -107,6 +125,38 @@ impl ProviderSettings {
             data_policy: None,
             pins: vec![],
             root_certificate: None,
+            max_context: None,
+        }
+    }
+}
+
+impl RemoteModel {
+    /// Returns a model of which only the id is known: one that is not in its provider's list.
+    pub fn unlisted(kind: ProviderKind, id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            name: id.to_owned(),
+            chat: model_kinds::chat_by_name(kind, id),
+            proxied: !kind.is_hosted() && Self::is_proxied_id(id),
+            ..Self::default()
+        }
+    }
+
+    /// Returns whether it may be asked for a chat: false for embeddings, speech, images, moderation and the like. A model
+    /// of unknown kind may.
+    pub fn can_chat(&self) -> bool {
+        self.chat != Some(false)
+    }
+
+    /// Returns whether a self-hosted server forwards requests for a model of this id to another host, as far as the id
+    /// says: `glm-5:cloud`, `gpt-oss:120b-cloud`. Counts names that only look like it, because the cost of a mistake is
+    /// that content leaves the user's network unasked.
+    pub fn is_proxied_id(id: &str) -> bool {
+        let id = id.trim().to_ascii_lowercase();
+        let last = id.rsplit('/').next().unwrap_or_default();
+        match last.split_once(':') {
+            Some((name, tag)) => tag.ends_with("cloud") || name.ends_with("-cloud"),
+            None => last.ends_with("-cloud"),
         }
     }
 }
@@ -164,6 +214,34 @@ mod tests {
     #[test]
     fn a_secret_prints_nothing_of_itself() {
         assert!(!format!("{:?}", Secret::new("sk-or-v1-abc")).contains("abc"));
+    }
+
+    #[test]
+    fn an_id_of_a_forwarded_model_is_recognized_in_every_spelling() {
+        for (id, proxied) in [
+            ("gpt-oss:120b-cloud", true),
+            ("glm-5:cloud", true),
+            ("GLM-5:Cloud", true),
+            ("library/glm-5:cloud", true),
+            ("host.example/team/kimi:1t-CLOUD ", true),
+            ("deepseek-v3.1-cloud", true),
+            ("deepseek-v3.1-cloud:latest", true),
+            ("llama3.2", false),
+            ("llama3.2:latest", false),
+            ("cloud", false),
+            ("cloudy:7b", false),
+            ("nimbus-cloud-7b", false),
+        ] {
+            assert_eq!(RemoteModel::is_proxied_id(id), proxied, "{id}");
+        }
+    }
+
+    #[test]
+    fn a_stored_model_of_the_last_release_is_read_and_can_chat() {
+        let stored =
+            r#"{"id":"a","name":"a","context":null,"max_output":null,"abilities":null,"price":null,"retires":null}"#;
+        let model: RemoteModel = serde_json::from_str(stored).expect("a model");
+        assert!(model.can_chat() && !model.loaded && !model.proxied && model.size_bytes.is_none());
     }
 
     #[test]

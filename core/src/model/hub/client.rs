@@ -14,13 +14,17 @@ use super::error::{self, HubError};
 use crate::error::{Error, Result};
 use crate::model::reference::is_sha256;
 use crate::net::client;
+use crate::net::network::NetworkConfig;
 use crate::net::tls::Trust;
 use crate::net::url::is_loopback;
 
 /// A client for one hub. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct HubClient {
-    http: reqwest::Client,
+    /// For the hub itself, with its pins.
+    hub: reqwest::Client,
+    /// For the storage that it redirects to.
+    storage: reqwest::Client,
     origin: Origin,
     /// Marked as sensitive, so that `Debug` does not print it.
     token: Option<HeaderValue>,
@@ -81,7 +85,10 @@ impl<'a> HubRequest<'a> {
 
 impl HubClient {
     /// Creates a client that sends the token only to the origin of this URL.
-    pub(crate) fn new(origin: &Url, token: Option<&str>, stall: Duration) -> Result<Self> {
+    ///
+    /// # Errors
+    /// `InvalidRequest` for a token that no header can carry, and for an invalid proxy, certificate or pin.
+    pub(crate) fn new(origin: &Url, token: Option<&str>, stall: Duration, network: &NetworkConfig) -> Result<Self> {
         let token = match token {
             None | Some("") => None,
             Some(token) => {
@@ -95,10 +102,23 @@ impl HubClient {
         let mut headers = HeaderMap::new();
         // Compression would change lengths and offsets.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let builder = client::builder(&Trust::default())?;
-        let http = client::build(builder.default_headers(headers).read_timeout(stall))?;
+        let root = network.hub_root_certificate.as_deref();
+        let build = |pins: &[String]| {
+            let builder = client::builder(&Trust { root, pins }, network)?;
+            client::build(builder.default_headers(headers.clone()).read_timeout(stall))
+        };
+        let storage = build(&[])?;
+        let hub = match network.hub_pins.is_empty() {
+            true => storage.clone(),
+            false => build(&network.hub_pins)?,
+        };
         let origin = origin.origin();
-        Ok(Self { http, origin, token })
+        Ok(Self {
+            hub,
+            storage,
+            origin,
+            token,
+        })
     }
 
     /// Sends a request and follows redirects. Returns a [`HubError`] for every status other than success.
@@ -113,8 +133,9 @@ impl HubClient {
         let mut url = url.clone();
         let mut file = FileHeaders::default();
         for _ in 0..MAX_REDIRECTS {
-            let mut request = self.http.request(method.clone(), url.clone());
             let trusted = url.origin() == self.origin;
+            let client = if trusted { &self.hub } else { &self.storage };
+            let mut request = client.request(method.clone(), url.clone());
             if let Some(token) = self.token.as_ref().filter(|_| trusted) {
                 request = request.header(AUTHORIZATION, token);
             }
@@ -130,7 +151,7 @@ impl HubClient {
                     false => Err(error::response_error(shown, &url, &http, with_token)),
                 };
             }
-            let next = redirect_target(&url, http.headers())?;
+            let next = redirect_target(&self.origin, &url, http.headers())?;
             if follow == Follow::SameHost && next.origin() != url.origin() {
                 return Ok(HubResponse { http, url, file });
             }
@@ -164,7 +185,7 @@ fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-fn redirect_target(from: &Url, headers: &HeaderMap) -> Result<Url, HubError> {
+fn redirect_target(hub: &Origin, from: &Url, headers: &HeaderMap) -> Result<Url, HubError> {
     let wrong = |what: &str| {
         let host = error::host_and_port(from);
         HubError::permanent(Error::provider(format!("`{host}` redirects {what}; refused")))
@@ -174,7 +195,8 @@ fn redirect_target(from: &Url, headers: &HeaderMap) -> Result<Url, HubError> {
     let next = next.ok_or_else(|| wrong("to nowhere"))?;
     match (from.scheme(), next.scheme()) {
         (_, "https") => Ok(next),
-        ("http", "http") if is_loopback(&next) => Ok(next),
+        // A hub in the user's own network may redirect within itself.
+        ("http", "http") if is_loopback(&next) || next.origin() == *hub => Ok(next),
         _ => Err(wrong("to an address that is not https")),
     }
 }
@@ -188,7 +210,13 @@ mod tests {
     #[test]
     fn the_token_is_in_no_debug_output() {
         let origin = Url::parse("https://huggingface.co").expect("a sound address");
-        let client = HubClient::new(&origin, Some("hf_canary"), Duration::from_secs(1)).expect("a client");
+        let client = HubClient::new(
+            &origin,
+            Some("hf_canary"),
+            Duration::from_secs(1),
+            &NetworkConfig::default(),
+        )
+        .expect("a client");
         assert!(!format!("{client:?}").contains("canary"));
     }
 
@@ -206,11 +234,14 @@ mod tests {
             ),
             ("http://127.0.0.1:1/a", "http://cdn/b", None),
             ("https://hub/a", "file:///etc/passwd", None),
+            ("http://192.168.1.5:1/a", "/b", Some("http://192.168.1.5:1/b")),
+            ("http://192.168.1.5:1/a", "http://192.168.1.6:1/b", None),
         ];
         for (from, location, expected) in table {
             let mut headers = HeaderMap::new();
             headers.insert(LOCATION, HeaderValue::from_static(location));
-            let got = redirect_target(&Url::parse(from).expect(from), &headers).ok();
+            let from = Url::parse(from).expect(from);
+            let got = redirect_target(&from.origin(), &from, &headers).ok();
             assert_eq!(got.as_ref().map(Url::as_str), expected, "{from} -> {location}");
         }
     }

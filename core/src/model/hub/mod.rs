@@ -24,8 +24,9 @@ pub(crate) use range::Ranges;
 
 use super::reference::ModelRef;
 use crate::error::{Error, Result};
+use crate::net::network::NetworkConfig;
 use crate::net::retry::RetryPolicy;
-use crate::net::url::{is_loopback, redact_url};
+use crate::net::url::{is_loopback, is_private, redact_url};
 
 /// A source of models: Hugging Face, or a mirror with the same API. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -89,6 +90,18 @@ impl Hub {
     /// # Errors
     /// As [`Self::new`].
     pub fn with_limits(base: &str, token: Option<&str>, limits: HubLimits) -> Result<Self> {
+        Self::build(base, token, limits, &NetworkConfig::default())
+    }
+
+    /// Creates a client like [`Self::new`], with the proxy and the trust of these settings.
+    ///
+    /// # Errors
+    /// As [`Self::new`], and for an invalid proxy, certificate or pin.
+    pub fn in_network(base: &str, token: Option<&str>, network: &NetworkConfig) -> Result<Self> {
+        Self::build(base, token, HubLimits::default(), network)
+    }
+
+    fn build(base: &str, token: Option<&str>, limits: HubLimits, network: &NetworkConfig) -> Result<Self> {
         let wrong = |what: &str| Error::invalid_request(format!("the hub's address `{}` {what}", redact_url(base)));
         let mut url = Url::parse(base).map_err(|_| wrong("is malformed; it looks like `https://huggingface.co`"))?;
         if !url.username().is_empty() || url.password().is_some() {
@@ -96,7 +109,7 @@ impl Hub {
         }
         match url.scheme() {
             "https" => {}
-            "http" if is_loopback(&url) => {}
+            "http" if is_loopback(&url) || (network.hub_allow_http && is_private(&url)) => {}
             "http" => return Err(wrong("is plain http to another machine; use https")),
             _ => return Err(wrong("is not an https address")),
         }
@@ -106,7 +119,7 @@ impl Hub {
         if !url.path().ends_with('/') {
             url.set_path(&format!("{}/", url.path()));
         }
-        let client = HubClient::new(&url, token, limits.idle_timeout)?;
+        let client = HubClient::new(&url, token, limits.idle_timeout, network)?;
         Ok(Self {
             base: url,
             client,

@@ -5,9 +5,19 @@
 use super::{Candidate, CandidateSource, Rejection, RoutingContext};
 use crate::error::{ErrorKind, ErrorReason};
 
-/// Rejects a model whose context is too small, or which lacks tools, images, schema or web search, in this order.
+/// Rejects a model that does not chat, whose context is too small, or which lacks tools, images, schema or web search, in this order.
 pub(super) fn able(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
     let needs = context.needs;
+    if let CandidateSource::Remote(remote) = candidate.source
+        && !remote.model.can_chat()
+    {
+        return Some(Rejection::new(
+            ErrorKind::Unsupported,
+            ErrorReason::Unsupported,
+            "it is not a chat model",
+            "choose a model that answers messages",
+        ));
+    }
     let (context, prompt, bound) = match candidate.source {
         // The engine counts exactly before it answers, at no cost: only a prompt that cannot fit is rejected here.
         CandidateSource::Local(local) => (Some(local.context), needs.prompt.low, "at least"),
