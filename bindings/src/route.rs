@@ -1,9 +1,9 @@
 //! Routing and costs: `core/src/route`.
 
-use nearside::ErrorKind;
 use nearside::chat::{DataPolicy, Route, RouteRule, RouteTarget, SkippedTarget};
 use nearside::route::{ConsentPolicy, ConsentRequest, CostRow, RouteDecision, RoutingPolicy, SpendingTotals};
 use nearside::state::{SpendingGroup, SpendingRow};
+use nearside::{ErrorKind, ErrorReason};
 
 /// The routing policy of the app and its user.
 #[uniffi::remote(Record)]
@@ -67,6 +67,7 @@ pub enum RouteDecision {
     NoRoute {
         rule: RouteRule,
         kind: ErrorKind,
+        reason: ErrorReason,
         detail: String,
         skipped: Vec<SkippedTarget>,
     },

@@ -83,6 +83,7 @@ fn columns(situation: &Situation, decision: &RouteDecision) -> ([String; 4], Str
             kind,
             detail,
             skipped,
+            ..
         } => {
             let kind = serde_json::to_value(kind).unwrap();
             let outcome = format!("no {}", kind.as_str().unwrap());

@@ -31,8 +31,10 @@ pub(super) async fn decide_with_refresh(
         let on_device = matches!(&decision, Ok(decision) if is_on_device(decision));
         // A name that is unknown locally may be a model of a provider whose list was not fetched yet.
         let final_error = matches!(&decision, Err(error) if error.kind() != ErrorKind::NotInstalled);
-        let may_fetch =
-            !on_device && !final_error && allows_remote(&shared) && inner.host_facts().network != Connectivity::Offline;
+        let may_fetch = !on_device
+            && !final_error
+            && allows_remote(&shared)
+            && inner.host_facts()?.network != Connectivity::Offline;
         let stale = if may_fetch { inner.stale_providers()? } else { vec![] };
         Ok((decision, stale))
     })
@@ -115,7 +117,7 @@ impl Inner {
         let speeds = self.state.speeds()?;
         let speed = |target: &RouteTarget| speeds.get(target).copied().unwrap_or_default();
         let mut facts = Facts {
-            device: self.host_facts(),
+            device: self.host_facts()?,
             spent: self.ledger.spent(SystemTime::now())?,
             today: self.state.day(SystemTime::now())?,
             ..Facts::default()

@@ -192,6 +192,7 @@ fn no_route(context: RoutingContext<'_>, rejected: Vec<Rejected>) -> RouteDecisi
         return RouteDecision::NoRoute {
             rule: RouteRule::NoCandidates,
             kind: ErrorKind::NotInstalled,
+            reason: ErrorKind::NotInstalled.usual_reason(),
             detail: "no model is installed here and no provider is set up: download a model first".to_owned(),
             skipped: vec![],
         };
@@ -213,6 +214,7 @@ fn no_route(context: RoutingContext<'_>, rejected: Vec<Rejected>) -> RouteDecisi
     RouteDecision::NoRoute {
         rule,
         kind,
+        reason: kind.usual_reason(),
         detail,
         skipped: rejected.into_iter().map(Rejected::into_skipped).collect(),
     }

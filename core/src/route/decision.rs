@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::chat::{DataPolicy, Route, RouteRule, RouteTarget, SkippedTarget};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, ErrorReason};
 
 /// The result of a routing decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,8 @@ pub enum RouteDecision {
         rule: RouteRule,
         /// Kind of the error that a chat ends with.
         kind: ErrorKind,
+        /// Reason of the error.
+        reason: ErrorReason,
         /// Text of the error: why no candidate is left, and the remedy.
         detail: String,
         /// All candidates, each with its reason.
@@ -64,11 +66,13 @@ impl RouteDecision {
     pub fn into_route(self) -> Result<Route, Error> {
         match self {
             Self::Route { route } => Ok(route),
-            Self::NeedsConsent { question } => Err(Error::blocked(format!(
-                "{}; ask the user (`route` returns the question) and set `consent` to the target",
-                question.text
-            ))),
-            Self::NoRoute { kind, detail, .. } => Err(Error::new(kind, detail)),
+            Self::NeedsConsent { question } => Err(Error::of(
+                ErrorReason::ConsentRequired,
+                format!("the user has to agree first: {}", question.text),
+            )),
+            Self::NoRoute {
+                kind, reason, detail, ..
+            } => Err(Error::new(kind, detail).because(reason)),
         }
     }
 }
