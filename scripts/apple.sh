@@ -94,6 +94,7 @@ generate() {
   run "$programs/uniffi-bindgen-swift" --swift-sources "$library" "$package/NearsideGenerated"
   run "$programs/uniffi-bindgen-swift" --headers --modulemap --module-name NearsideFFI --modulemap-filename module.modulemap \
     "$library" "$headers/NearsideFFI"
+  run python3 -B "$root/scripts/patch-bindings.py" "$package/NearsideGenerated"
 }
 
 assemble() {

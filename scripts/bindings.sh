@@ -32,6 +32,7 @@ generate() {
   "$programs/uniffi-bindgen-swift" --swift-sources "$library" "$generated/new/swift/NearsideGenerated"
   "$programs/uniffi-bindgen-swift" --headers --modulemap --module-name NearsideFFI --modulemap-filename module.modulemap \
     "$library" "$generated/new/swift/NearsideFFI"
+  python3 -B scripts/patch-bindings.py "$generated/new"
   replace "$generated/new/kotlin" "$generated/kotlin"
   replace "$generated/new/swift" "$package/Sources"
 }

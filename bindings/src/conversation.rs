@@ -9,7 +9,7 @@ use nearside::chat::{
 };
 use nearside::route::{CostRow, RouteDecision};
 
-use crate::error::Result;
+use crate::error::{ErrorReason, Result};
 use crate::{ChatStream, Nearside};
 
 /// A named set of sampling values.
@@ -145,8 +145,8 @@ pub enum MessageState {
     Done { stop: StopReason },
     /// The process ended during its generation.
     Interrupted,
-    /// An error ended it; the text is to show to the user.
-    Failed { error: String },
+    /// An error ended it; the text is to show to the user. The reason is unset for failures of earlier versions.
+    Failed { error: String, reason: Option<ErrorReason> },
 }
 
 /// A conversation that matches a search.

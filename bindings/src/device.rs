@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use nearside::device::{Connectivity, DeviceFacts, DeviceSnapshot, ThermalState};
 
+use crate::error::HostError;
+
 /// The current state of the device.
 #[uniffi::remote(Record)]
 pub struct DeviceSnapshot {
@@ -25,8 +27,8 @@ pub struct DeviceSnapshot {
 // Not `Host`: Swift's Foundation has one, on the Mac and on Linux.
 #[uniffi::export(with_foreign)]
 pub trait DeviceHost: Send + Sync + std::fmt::Debug {
-    /// Returns the current device facts. Must not block.
-    fn facts(&self) -> DeviceFacts;
+    /// Returns the current device facts. Must not block. An error ends the request with `Internal` and its text.
+    fn facts(&self) -> Result<DeviceFacts, HostError>;
 }
 
 /// Adapts the app's host to the core's trait.
@@ -35,7 +37,10 @@ pub(crate) struct Foreign(pub(crate) Arc<dyn DeviceHost>);
 
 impl nearside::device::Host for Foreign {
     fn facts(&self) -> DeviceFacts {
-        self.0.facts()
+        // The library turns the panic into its own error; resuming prints nothing.
+        self.0
+            .facts()
+            .unwrap_or_else(|error| std::panic::resume_unwind(Box::new(error.to_string())))
     }
 }
 

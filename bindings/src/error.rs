@@ -1,43 +1,108 @@
-//! The error type. Flat: a case or an exception per variant, with the core's text as its message. An exception carries
-//! no figures; an app gets those (such as missing bytes) from `fit`.
+//! The error type. Each variant has the same fields: the text, the reason, and what helps. `message` in Kotlin and
+//! `description` in Swift are the text alone (scripts/patch-bindings.py); an app gets figures such as missing bytes from
+//! `fit`.
 
 pub(crate) type NearsideError = nearside::Error;
 pub(crate) use nearside::{ErrorKind, ErrorReason};
 pub(crate) type Result<T, E = NearsideError> = std::result::Result<T, E>;
 
-/// An error, by what the app can do about it. The message describes the cause and a remedy.
+/// An error, by family. `reason` tells what an app can do; `detail` describes the cause and a remedy for the user.
 #[uniffi::remote(Error)]
-#[uniffi(flat_error)]
 pub enum NearsideError {
     /// The model is not on this device: download or import it.
-    NotInstalled { detail: String },
+    NotInstalled {
+        detail: String,
+        reason: ErrorReason,
+        retry_after_ms: Option<u64>,
+        help_url: Option<String>,
+    },
     /// The model does not fit into memory: use a smaller one, or a smaller context.
-    TooLarge { detail: String },
+    TooLarge {
+        detail: String,
+        reason: ErrorReason,
+        retry_after_ms: Option<u64>,
+        help_url: Option<String>,
+    },
     /// The disk is full, or a file could not be read or written.
-    Storage { detail: String },
+    Storage {
+        detail: String,
+        reason: ErrorReason,
+        retry_after_ms: Option<u64>,
+        help_url: Option<String>,
+    },
     /// The network failed or is missing: retry later. Downloaded data is kept.
-    Network { detail: String },
+    Network {
+        detail: String,
+        reason: ErrorReason,
+        retry_after_ms: Option<u64>,
+        help_url: Option<String>,
+    },
     /// The hub or provider returned an invalid response: a fault on its side.
-    Provider { detail: String },
+    Provider {
+        detail: String,
+        reason: ErrorReason,
+        retry_after_ms: Option<u64>,
+        help_url: Option<String>,
+    },
     /// A key or token is missing, invalid, or lacks permission.
-    Unauthorized { detail: String },
+    Unauthorized {
+        detail: String,
+        reason: ErrorReason,
+        retry_after_ms: Option<u64>,
+        help_url: Option<String>,
+    },
     /// Too many requests: wait, then retry. The text says how long if the server did.
-    RateLimited { detail: String },
+    RateLimited {
+        detail: String,
+        reason: ErrorReason,
+        retry_after_ms: Option<u64>,
+        help_url: Option<String>,
+    },
     /// A file is damaged or of another kind than declared: remove it and download it again.
-    Corrupt { detail: String },
+    Corrupt {
+        detail: String,
+        reason: ErrorReason,
+        retry_after_ms: Option<u64>,
+        help_url: Option<String>,
+    },
     /// This build, device or model does not support the request.
-    Unsupported { detail: String },
+    Unsupported {
+        detail: String,
+        reason: ErrorReason,
+        retry_after_ms: Option<u64>,
+        help_url: Option<String>,
+    },
     /// The request is invalid: fix it.
-    InvalidRequest { detail: String },
+    InvalidRequest {
+        detail: String,
+        reason: ErrorReason,
+        retry_after_ms: Option<u64>,
+        help_url: Option<String>,
+    },
     /// A policy forbids it: change the policy or the request.
-    Blocked { detail: String },
-    /// The resource is in use: retry later.
-    Busy { detail: String },
-    /// A bug in this library: please report it.
-    Internal { detail: String },
+    Blocked {
+        detail: String,
+        reason: ErrorReason,
+        retry_after_ms: Option<u64>,
+        help_url: Option<String>,
+    },
+    /// The resource is in use, or was closed: retry later.
+    Busy {
+        detail: String,
+        reason: ErrorReason,
+        retry_after_ms: Option<u64>,
+        help_url: Option<String>,
+    },
+    /// A bug in this library, or in the app's host: please report it.
+    Internal {
+        detail: String,
+        reason: ErrorReason,
+        retry_after_ms: Option<u64>,
+        help_url: Option<String>,
+    },
 }
 
-/// The cases of `NearsideError` without their text.
+/// The cases of `NearsideError` without their fields.
 #[uniffi::remote(Enum)]
 pub enum ErrorKind {
     NotInstalled,
@@ -118,10 +183,29 @@ pub enum ErrorReason {
     CircuitOpen,
     /// The server has no capacity at the moment: wait, or use another.
     Overloaded,
-    /// Something on this device is in use (a model, a conversation, a download, a file): wait.
+    /// A model, a conversation, a download or a file on this device is in use: wait.
     Busy,
-    /// The library was closed while it worked: nothing to do.
+    /// The library was closed while it worked: open it again to retry.
     Closed,
-    /// A bug in this library: please report it.
+    /// A bug in this library, or in the app's host: please report it.
     Bug,
+}
+
+/// An error of the app's own host: thrown by it, or made of whatever it throws.
+#[derive(Debug, thiserror::Error, uniffi::Error)]
+pub enum HostError {
+    /// The host could not report the facts.
+    #[error("{detail}")]
+    Failed {
+        /// Its own text.
+        detail: String,
+    },
+}
+
+impl From<uniffi::UnexpectedUniFFICallbackError> for HostError {
+    fn from(thrown: uniffi::UnexpectedUniFFICallbackError) -> Self {
+        // Kotlin sends the whole stack trace; its first line has the class and the text.
+        let detail = thrown.reason.lines().next().unwrap_or_default().to_owned();
+        Self::Failed { detail }
+    }
 }

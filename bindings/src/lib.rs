@@ -26,6 +26,7 @@ mod testing;
 pub use answer::ChatStream;
 pub use conversation::Conversations;
 pub use device::DeviceHost;
+pub use error::HostError;
 pub use model::DownloadStream;
 pub use nearside::Nearside;
 pub use provider::{ProviderKindInfo, SignIn, provider_kinds};

@@ -6,7 +6,7 @@ use nearside::Config;
 use nearside::engine::{ReplyStep, ScriptedReply};
 
 use crate::Nearside;
-use crate::error::{ErrorKind, Result};
+use crate::error::{ErrorKind, ErrorReason, Result};
 
 /// The scripted answer of `chat`.
 #[uniffi::remote(Record)]
@@ -34,10 +34,17 @@ pub enum ReplyStep {
     },
     /// Sends nothing until the request is cancelled.
     Stall,
-    /// The answer ends with this error.
+    /// The answer ends with an error of this kind.
     Fail {
         kind: ErrorKind,
         detail: String,
+    },
+    /// The answer ends with an error of this reason, and of the reason's usual kind.
+    FailBecause {
+        reason: ErrorReason,
+        detail: String,
+        retry_after_ms: Option<u64>,
+        help_url: Option<String>,
     },
 }
 

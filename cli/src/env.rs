@@ -39,7 +39,8 @@ pub(crate) fn read_variable(name: &str) -> Result<Option<String>, CliError> {
         Ok(value) => Ok(Some(value.trim().to_owned()).filter(|value| !value.is_empty())),
         Err(VarError::NotPresent) => Ok(None),
         Err(VarError::NotUnicode(_)) => {
-            Err(Error::invalid_request(format!("`{name}` is not UTF-8 text; set it again, or unset it")).into())
+            let error = Error::invalid_request(format!("`{name}` is not UTF-8 text"));
+            Err(CliError::with_help(error, "set it again, or unset it"))
         }
     }
 }

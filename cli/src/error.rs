@@ -3,13 +3,15 @@
 use std::io;
 use std::process::ExitCode;
 
-use nearside::{Error, ErrorKind};
+use nearside::{Error, ErrorReason};
 
 /// Why a command stopped.
 #[derive(Debug)]
 pub(crate) enum CliError {
     /// Error of the library.
     Library(Error),
+    /// Error of this program, with its own help.
+    Own(Error, String),
     /// Ctrl-C.
     Interrupted,
     /// The reader closed standard output (EPIPE); not an error.
@@ -22,16 +24,22 @@ impl CliError {
     /// Returns the exit code of the program.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Library(_) | Self::Stdout(_) => ExitCode::FAILURE,
+            Self::Library(_) | Self::Own(..) | Self::Stdout(_) => ExitCode::FAILURE,
             Self::Interrupted => ExitCode::from(INTERRUPTED_EXIT_CODE),
             Self::BrokenPipe => ExitCode::SUCCESS,
         }
     }
 
+    /// Creates an error of this program, with its own help.
+    pub(crate) fn with_help(error: Error, help: impl Into<String>) -> Self {
+        Self::Own(error, help.into())
+    }
+
     /// Returns the message and the help; `None` if nothing is printed.
-    pub(crate) fn message_and_help(&self) -> Option<(String, String)> {
+    pub(crate) fn message_and_help(&self, context: &HelpContext) -> Option<(String, String)> {
         match self {
-            Self::Library(error) => Some(message_and_help(error)),
+            Self::Library(error) => Some((error.to_string(), help(error, context))),
+            Self::Own(error, help) => Some((error.to_string(), help.clone())),
             Self::Stdout(cause) => Some((
                 format!("could not write to standard output: {cause}"),
                 "check where standard output is redirected to".to_owned(),
@@ -57,57 +65,106 @@ impl From<io::Error> for CliError {
     }
 }
 
-/// Splits an error text into message and help, at the last semicolon. Replaces help that only a program can follow,
-/// such as a call to `download`, by the CLI's own.
-pub(crate) fn message_and_help(error: &Error) -> (String, String) {
-    let text = error.to_string();
-    let (what, help) = match text.rsplit_once("; ") {
-        Some((what, help)) => (what.to_owned(), Some(help.to_owned())),
-        None => (text, None),
-    };
-    match (error.kind(), help) {
-        (ErrorKind::NotInstalled, Some(help)) if help.contains("download") => {
-            (what, default_help(ErrorKind::NotInstalled).to_owned())
-        }
-        (_, Some(help)) => {
-            let hint = SETTING_HINTS.into_iter().find(|(setting, _)| help.contains(setting));
-            let help = hint.map_or(help.clone(), |(_, hint)| format!("{help} ({hint})"));
-            (what, help)
-        }
-        (kind, None) => (what, default_help(kind).to_owned()),
-    }
+/// What is known of the command when its error is printed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct HelpContext {
+    /// Name of the command.
+    pub(crate) command: Option<String>,
+    /// The provider that the arguments name.
+    pub(crate) provider: Option<String>,
+    /// Whether the command talks to a hub, and not to a provider.
+    pub(crate) is_about_hub: bool,
 }
 
-fn default_help(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::NotInstalled => "`nearside pull REF` downloads a model, `nearside ls` shows what is installed",
-        ErrorKind::TooLarge => "take a smaller quantization, or a smaller context with `--context`",
-        ErrorKind::Storage => {
+/// Returns what the user of this program can do about an error of the library. The library's text is complete, and names
+/// no command and no flag; this does.
+pub(crate) fn help(error: &Error, context: &HelpContext) -> String {
+    let hub = context.is_about_hub;
+    let provider = context.provider.as_deref().unwrap_or("NAME");
+    let text = match error.reason() {
+        ErrorReason::ConsentRequired => "`--yes` consents to it, and `--mode only-on-device` stays on this device",
+        ErrorReason::PolicyForbids => {
+            "`nearside policy` shows the policy, `nearside policy set KEY=VALUE` changes it, and `nearside route` shows what it excludes"
+        }
+        ErrorReason::CostCap => {
+            "raise the cap with `--max-usd` or `nearside policy set`, or shorten the answer with `--max-tokens`"
+        }
+        ErrorReason::ContentFiltered => "rephrase the prompt, or use another target with `--provider` or `--model`",
+        ErrorReason::KeyMissing | ErrorReason::KeyRejected | ErrorReason::KeyForbidden if hub => {
+            return match error.help_url() {
+                Some(page) => format!("set HF_TOKEN to a token that may read this model; its page is {page}"),
+                None => "set HF_TOKEN to a token that may read this model".to_owned(),
+            };
+        }
+        ErrorReason::KeyMissing | ErrorReason::KeyRejected | ErrorReason::KeyForbidden => {
+            return format!("`nearside providers add {provider} --key-file FILE` sets a key");
+        }
+        ErrorReason::NoCredit => "add credit at the provider, or use another target with `--provider` or `--model`",
+        ErrorReason::TermsNotAccepted => {
+            let page = error.help_url().unwrap_or("its page");
+            return format!("accept the terms on {page}, and set HF_TOKEN to a token of that account");
+        }
+        ErrorReason::Offline => "connect this device, then try again; received data is kept",
+        ErrorReason::Unreachable if hub => {
+            "check the network, or use another hub with `--hub URL`; received data is kept"
+        }
+        ErrorReason::Unreachable => "check the network; `nearside providers ls` shows the addresses",
+        ErrorReason::NoResponse | ErrorReason::Interrupted if hub => "try again; received data is kept",
+        ErrorReason::NoResponse | ErrorReason::Interrupted => {
+            "send the prompt again, or use another target with `--provider` or `--model`"
+        }
+        ErrorReason::DeadlineExceeded => "allow more time with `--deadline`, or shorten the answer with `--max-tokens`",
+        ErrorReason::ProviderFault if hub => "try again later, or use another hub with `--hub URL`",
+        ErrorReason::ProviderFault => "try again later, or use another target with `--provider` or `--model`",
+        ErrorReason::ContextExceeded => {
+            "shorten the prompt or start a new conversation; for a local model `--context` sets the size"
+        }
+        ErrorReason::UnknownModel if hub => "`nearside pull --help` shows how a model is named",
+        ErrorReason::UnknownModel => return format!("`nearside providers models {provider}` lists what it offers"),
+        ErrorReason::NotFound => "`nearside providers ls` shows the providers, and `nearside ls` the installed models",
+        ErrorReason::InvalidParameter => {
+            return match &context.command {
+                Some(command) => format!("`nearside {command} --help` lists the valid arguments"),
+                None => "`nearside --help` lists the commands".to_owned(),
+            };
+        }
+        ErrorReason::ModelNotInstalled => {
+            "`nearside pull REF` downloads a model, and `nearside ls` shows what is installed"
+        }
+        ErrorReason::ModelTooLarge => {
+            "take a smaller quantization, or a smaller context with `--context`; `nearside fit REF` shows what would fit"
+        }
+        ErrorReason::Unsupported => "use another model; `nearside doctor` shows this build and device",
+        ErrorReason::DiskFull => "free some space, or set another data directory with `--data-dir DIR`",
+        ErrorReason::AccessDenied => {
+            "change the permissions of that path, or set another data directory with `--data-dir DIR`"
+        }
+        ErrorReason::Damaged => "remove the file; `nearside rm REF` and `nearside pull REF` replace an installed model",
+        ErrorReason::NewerVersion => "install the newest version of this program",
+        ErrorReason::StorageFailed => {
             "check the path and its permissions; `nearside doctor` checks the data directory and the free space"
         }
-        ErrorKind::Network => "check the connection and try again; received data is kept",
-        ErrorKind::Provider => "try again later, or use another hub with `--hub URL`",
-        ErrorKind::Unauthorized => "set HF_TOKEN to a token that may read this model",
-        ErrorKind::RateLimited => "wait a while, then try again",
-        ErrorKind::Corrupt => "remove the file and pull the model again",
-        ErrorKind::Unsupported => "`nearside doctor` shows this build and device",
-        ErrorKind::InvalidRequest => "`nearside help` lists the valid arguments",
-        ErrorKind::Blocked => "a policy forbids it: change the policy or the request",
-        ErrorKind::Busy => "wait until the other program has finished",
-        ErrorKind::Internal => "this is a bug: please report it, with the output of `nearside doctor --json`",
-    }
+        ErrorReason::RateLimited | ErrorReason::Overloaded => return format!("wait {}, then try again", wait(error)),
+        ErrorReason::CircuitOpen => {
+            return format!(
+                "wait {}, or use another target with `--provider` or `--model`",
+                wait(error)
+            );
+        }
+        ErrorReason::Busy => "wait until that is done, then try again",
+        ErrorReason::Closed => "run the command again",
+        ErrorReason::Bug => "this is a bug: please report it, with the output of `nearside doctor --json`",
+    };
+    text.to_owned()
 }
 
-/// Terms in the help of library errors, and how a user sets each on the command line.
-const SETTING_HINTS: [(&str, &str); 7] = [
-    ("hub token", "HF_TOKEN holds it"),
-    ("check the token", "HF_TOKEN holds it"),
-    ("provider's key", "`nearside providers add NAME --key-file FILE`"),
-    ("set a new one for", "`nearside providers add NAME --key-file FILE`"),
-    ("policy", "`nearside policy set KEY=VALUE`"),
-    ("the cap", "`nearside policy` shows the caps"),
-    ("set up a provider", "`nearside providers add NAME`"),
-];
+/// Formats the time until a retry can succeed.
+fn wait(error: &Error) -> String {
+    match error.retry_after_ms() {
+        Some(ms) => format!("{} s", ms.div_ceil(1_000)),
+        None => "a while".to_owned(),
+    }
+}
 
 /// Exit code that shells report after Ctrl-C: 128 plus the number of SIGINT.
 const INTERRUPTED_EXIT_CODE: u8 = 130;
@@ -117,27 +174,49 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_help_is_the_text_after_the_last_semicolon() {
-        let error = Error::storage("could not write `a; b`: the disk is full; free some space");
-        let (what, help) = message_and_help(&error);
-        assert_eq!(what, "could not write `a; b`: the disk is full");
-        assert_eq!(help, "free some space");
+    fn a_text_is_told_whole_and_the_help_is_the_programs_own() {
+        let text = "could not write `a; b`: the disk is full; free some space and try again";
+        let error = CliError::from(Error::storage(text).because(ErrorReason::DiskFull));
+        let (what, help) = error.message_and_help(&HelpContext::default()).expect("an error");
+        assert_eq!(what, text);
+        assert!(help.contains("--data-dir"), "{help}");
+        let own = CliError::with_help(Error::unauthorized("it holds no key"), "a key is one line");
+        let (what, help) = own.message_and_help(&HelpContext::default()).expect("an error");
+        assert_eq!((what.as_str(), help.as_str()), ("it holds no key", "a key is one line"));
     }
 
     #[test]
-    fn help_for_a_missing_model_names_a_command_and_never_a_library_call() {
-        let not_installed = |text: &str| message_and_help(&Error::not_installed(text));
-        let (what, help) = not_installed("model `a` is not installed; call `download` first");
-        assert_eq!(what, "model `a` is not installed");
-        assert!(help.contains("nearside pull"), "{help}");
-        let (_, help) = not_installed("there is no file `a`; give the path of a GGUF file");
-        assert_eq!(help, "give the path of a GGUF file");
-        for text in [
-            "the hub wants a login",
-            "`a` is private; give a hub token that may read it",
-        ] {
-            let (_, help) = message_and_help(&Error::unauthorized(text));
-            assert!(help.contains("HF_TOKEN"), "{help}");
+    fn help_names_the_hub_or_the_provider_that_was_asked() {
+        let provider = HelpContext {
+            command: Some("chat".to_owned()),
+            provider: Some("groq".to_owned()),
+            is_about_hub: false,
+        };
+        let hub = HelpContext {
+            is_about_hub: true,
+            ..HelpContext::default()
+        };
+        for reason in ErrorReason::ALL {
+            let error = Error::of(*reason, "x").with_help_url("https://example.org/o/r");
+            let (here, there) = (help(&error, &hub), help(&error, &provider));
+            assert!(
+                !there.contains("--hub") && !there.contains("HF_TOKEN") || *reason == ErrorReason::TermsNotAccepted
+            );
+            assert!(
+                !here.contains("--provider NAME") && !here.contains("providers add"),
+                "{here}"
+            );
+            assert!(!here.is_empty() && !there.contains('\n'));
         }
+        let help = |reason| help(&Error::of(reason, "x"), &provider);
+        assert!(help(ErrorReason::UnknownModel).contains("nearside providers models groq"));
+        assert!(help(ErrorReason::KeyRejected).contains("nearside providers add groq"));
+        assert!(help(ErrorReason::InvalidParameter).contains("nearside chat --help"));
+    }
+
+    #[test]
+    fn help_for_a_wait_says_how_long() {
+        let error = Error::rate_limited("x").with_retry_after(Some(std::time::Duration::from_millis(1_200)));
+        assert_eq!(help(&error, &HelpContext::default()), "wait 2 s, then try again");
     }
 }

@@ -58,10 +58,10 @@ pub(crate) async fn read_all(interrupt: &mut Interrupt) -> Result<String, CliErr
 
 fn map_stdin_error(cause: &io::Error) -> CliError {
     match cause.kind() {
-        io::ErrorKind::InvalidData => {
-            Error::invalid_request("standard input is not UTF-8 text; convert it, for example with `iconv -t UTF-8`")
-        }
-        _ => Error::storage(format!("could not read standard input: {cause}")),
+        io::ErrorKind::InvalidData => CliError::with_help(
+            Error::invalid_request("standard input is not UTF-8 text"),
+            "convert it, for example with `iconv -t UTF-8`",
+        ),
+        _ => Error::storage(format!("could not read standard input: {cause}")).into(),
     }
-    .into()
 }

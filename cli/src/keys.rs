@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use nearside::engine::remote::Secret;
-use nearside::{Error, Nearside};
+use nearside::{Error, ErrorReason, Nearside};
 
 use crate::env::read_variable;
 use crate::error::CliError;
@@ -148,9 +148,12 @@ pub(crate) fn read_key(path: &Path) -> Result<String, CliError> {
     let metadata = file.metadata().map_err(map_error)?;
     if metadata.is_file() && is_readable_by_others(&metadata) {
         let path = path.display();
-        let text =
-            format!("others may read the key file `{path}`, so it is not used; `chmod 600 {path}` restricts it to you");
-        return Err(Error::unauthorized(text).into());
+        let text = format!("others may read the key file `{path}`, so it is not used");
+        let error = Error::unauthorized(text).because(ErrorReason::AccessDenied);
+        return Err(CliError::with_help(
+            error,
+            format!("`chmod 600 {path}` restricts it to you"),
+        ));
     }
     let mut text = String::new();
     match file.take(MAX_KEY_BYTES).read_to_string(&mut text) {
@@ -164,8 +167,10 @@ pub(crate) fn read_key(path: &Path) -> Result<String, CliError> {
 pub(crate) fn validate_key(text: &str, source: &str) -> Result<String, CliError> {
     let key = text.trim();
     if key.is_empty() || !key.chars().all(|c| c.is_ascii_graphic()) {
-        let text = format!("{source} holds no key; a key is one line of printable ASCII characters without spaces");
-        return Err(Error::unauthorized(text).into());
+        return Err(CliError::with_help(
+            Error::unauthorized(format!("{source} holds no key")),
+            "a key is one line of printable ASCII characters without spaces",
+        ));
     }
     Ok(key.to_owned())
 }
@@ -212,6 +217,7 @@ const MAX_KEY_BYTES: u64 = 16 << 10;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::HelpContext;
 
     #[test]
     fn a_provider_name_is_a_file_name_on_any_system() {
@@ -246,7 +252,7 @@ mod tests {
     fn an_invalid_key_is_rejected_without_being_shown() {
         for text in ["", " \n", "two lines\nzyx", "zyx zyx", "zyx\u{7}"] {
             let error = validate_key(text, "the terminal").expect_err("no key");
-            let (message, help) = error.message_and_help().expect("an error");
+            let (message, help) = error.message_and_help(&HelpContext::default()).expect("an error");
             assert!(!message.contains("zyx") && !help.contains("zyx"), "{message}; {help}");
         }
         assert_eq!(validate_key(" sk-1\n", "the terminal").expect("a key"), "sk-1");

@@ -40,11 +40,11 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let json = cli.global.json;
+    let (json, help) = (cli.global.json, cli.command.help_context());
     match run_cli(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            Printer::new(json).print_error(&error);
+            Printer::new(json, help).print_error(&error);
             error.exit_code()
         }
     }
@@ -61,7 +61,7 @@ fn run_cli(cli: Cli) -> Result<(), CliError> {
         .map_err(|cause| nearside::Error::internal(format!("could not start the event loop: {cause}")))?;
     runtime.block_on(async {
         let mut session = CliSession {
-            output: Printer::new(cli.global.json),
+            output: Printer::new(cli.global.json, cli.command.help_context()),
             global: cli.global,
             interrupt: Interrupt::listen()?,
         };

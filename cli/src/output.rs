@@ -13,11 +13,12 @@ use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use crate::error::CliError;
+use crate::error::{CliError, HelpContext};
 
 /// Writer of standard output and standard error.
 pub(crate) struct Printer {
     json: bool,
+    help: HelpContext,
     out: Channel,
     err: Channel,
 }
@@ -37,10 +38,11 @@ struct Channel {
 
 impl Printer {
     /// Detects terminals and colour support of both channels, once.
-    pub(crate) fn new(json: bool) -> Self {
+    pub(crate) fn new(json: bool, help: HelpContext) -> Self {
         let (out, err) = (io::stdout(), io::stderr());
         Self {
             json,
+            help,
             out: Channel::new(out.is_terminal(), AutoStream::choice(&out), out),
             err: Channel::new(err.is_terminal(), AutoStream::choice(&err), err),
         }
@@ -140,7 +142,7 @@ impl Printer {
 
     /// Prints `error: …` and `help: …`.
     pub(crate) fn print_error(&mut self, error: &CliError) {
-        if let Some((message, help)) = error.message_and_help() {
+        if let Some((message, help)) = error.message_and_help(&self.help) {
             self.print_note(&[bad("error"), plain(format!(": {message}"))]);
             self.print_note(&[good("help"), plain(format!(": {help}"))]);
         }

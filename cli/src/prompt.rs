@@ -16,8 +16,10 @@ pub(crate) fn is_interactive(output: &Printer) -> bool {
 
 /// Asks for confirmation; returns true only for `y` or `yes`. Blocks, and handles Ctrl-C itself.
 pub(crate) fn confirm(question: &str) -> Result<bool, CliError> {
-    let unreadable =
-        |cause: ReadlineError| Error::storage(format!("could not ask on the terminal: {cause}; use `--yes`"));
+    let unreadable = |cause: ReadlineError| {
+        let error = Error::storage(format!("could not ask on the terminal: {cause}"));
+        CliError::with_help(error, "use `--yes`")
+    };
     // The question is for the terminal even if standard output is redirected.
     let terminal = Config::builder().behavior(Behavior::PreferTerm).build();
     let mut editor = DefaultEditor::with_config(terminal).map_err(unreadable)?;
@@ -25,7 +27,7 @@ pub(crate) fn confirm(question: &str) -> Result<bool, CliError> {
         Ok(answer) => Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")),
         Err(ReadlineError::Eof) => Ok(false),
         Err(ReadlineError::Interrupted) => Err(CliError::Interrupted),
-        Err(cause) => Err(unreadable(cause).into()),
+        Err(cause) => Err(unreadable(cause)),
     }
 }
 
@@ -33,6 +35,9 @@ pub(crate) fn confirm(question: &str) -> Result<bool, CliError> {
 pub(crate) fn read_secret(question: &str) -> Result<String, CliError> {
     rpassword::prompt_password(sanitize(question)).map_err(|cause| match cause.kind() {
         ErrorKind::Interrupted => CliError::Interrupted,
-        _ => Error::storage(format!("could not ask on the terminal: {cause}; use `--key-file FILE`")).into(),
+        _ => CliError::with_help(
+            Error::storage(format!("could not ask on the terminal: {cause}")),
+            "use `--key-file FILE`",
+        ),
     })
 }

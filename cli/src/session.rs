@@ -86,8 +86,8 @@ impl CliSession {
         directories::ProjectDirs::from("", "", "nearside")
             .and_then(|folders| folders.data_local_dir().to_str().map(str::to_owned))
             .ok_or_else(|| {
-                Error::storage("this account has no home directory; set the data directory with `--data-dir DIR`")
-                    .into()
+                let error = Error::storage("this account has no home directory");
+                CliError::with_help(error, "set the data directory with `--data-dir DIR`")
             })
     }
 }

@@ -36,15 +36,22 @@ macro_rules! errors {
             $($(#[$doc])* $variant,)*
         }
 
+        impl ErrorKind {
+            /// All kinds.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// Returns the reason of an error of this kind that states no other.
+            pub fn usual_reason(self) -> ErrorReason {
+                match self { $(Self::$variant => ErrorReason::$reason,)* }
+            }
+        }
+
         impl Error {
             /// Creates an error of this kind with this text and the kind's usual reason.
             pub fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
-                let (detail, retry_after_ms, help_url) = (detail.into(), None, None);
+                let (detail, reason, retry_after_ms, help_url) = (detail.into(), kind.usual_reason(), None, None);
                 match kind {
-                    $(ErrorKind::$variant => {
-                        let reason = ErrorReason::$reason;
-                        Self::$variant { detail, reason, retry_after_ms, help_url }
-                    })*
+                    $(ErrorKind::$variant => Self::$variant { detail, reason, retry_after_ms, help_url },)*
                 }
             }
 
@@ -56,6 +63,11 @@ macro_rules! errors {
             /// Returns its reason.
             pub fn reason(&self) -> ErrorReason {
                 match self { $(Self::$variant { reason, .. } => *reason,)* }
+            }
+
+            /// Returns its text.
+            pub fn detail(&self) -> &str {
+                match self { $(Self::$variant { detail, .. } => detail,)* }
             }
 
             /// Returns the milliseconds until a retry can succeed, if known.
@@ -132,14 +144,14 @@ errors! {
     InvalidRequest invalid_request InvalidParameter,
     /// A policy forbids it: change the policy or the request.
     Blocked blocked PolicyForbids,
-    /// The resource is in use: retry later.
+    /// The resource is in use, or was closed: retry later.
     Busy busy Busy,
-    /// A bug in this library: please report it.
+    /// A bug in this library, or in the app's host: please report it.
     Internal internal Bug,
 }
 
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $variant:ident $id:literal,)*) => {
+    ($($(#[$doc:meta])* $variant:ident $kind:ident $id:literal,)*) => {
         /// Why a call failed, as far as an app does something different about it. Its id, as JSON shows it, is stable.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum ErrorReason {
@@ -154,80 +166,102 @@ macro_rules! reasons {
             pub fn id(self) -> &'static str {
                 match self { $(Self::$variant => $id,)* }
             }
+
+            /// Returns the kind of most errors with this reason.
+            pub fn usual_kind(self) -> ErrorKind {
+                match self { $(Self::$variant => ErrorKind::$kind,)* }
+            }
         }
     };
 }
 
 reasons! {
     /// The user has not consented to this target yet: ask.
-    ConsentRequired "consent_required",
+    ConsentRequired Blocked "consent_required",
     /// The routing policy, or the request's mode or sensitivity, excludes every target: change it or the request.
-    PolicyForbids "policy_forbids",
+    PolicyForbids Blocked "policy_forbids",
     /// The answer could cost more than a cap leaves: shorten it, or raise the cap.
-    CostCap "cost_cap",
+    CostCap Blocked "cost_cap",
     /// The provider's content filter rejected the request: change its text.
-    ContentFiltered "content_filtered",
+    ContentFiltered Blocked "content_filtered",
     /// A key or token is needed and none is set: ask for it.
-    KeyMissing "key_missing",
+    KeyMissing Unauthorized "key_missing",
     /// The key or token is wrong or expired: ask for a new one.
-    KeyRejected "key_rejected",
+    KeyRejected Unauthorized "key_rejected",
     /// The key is valid, and its account may not do this: use another account.
-    KeyForbidden "key_forbidden",
+    KeyForbidden Unauthorized "key_forbidden",
     /// The account has no credit left: add some at the provider.
-    NoCredit "no_credit",
+    NoCredit Unauthorized "no_credit",
     /// The terms of a model must be accepted first: open the page that the error names.
-    TermsNotAccepted "terms_not_accepted",
+    TermsNotAccepted Unauthorized "terms_not_accepted",
     /// The device has no connection: wait for one.
-    Offline "offline",
+    Offline Network "offline",
     /// The server cannot be reached: check its address and the network.
-    Unreachable "unreachable",
+    Unreachable Network "unreachable",
     /// The server was reached and did not answer in time: retry.
-    NoResponse "no_response",
+    NoResponse Network "no_response",
     /// The connection broke off in the middle: continue or retry.
-    Interrupted "interrupted",
+    Interrupted Network "interrupted",
     /// The deadline of the request passed: allow more time.
-    DeadlineExceeded "deadline_exceeded",
+    DeadlineExceeded Busy "deadline_exceeded",
     /// The server returned an invalid response: retry, or use another.
-    ProviderFault "provider_fault",
+    ProviderFault Provider "provider_fault",
     /// The conversation is longer than the context: start a new one, or send less.
-    ContextExceeded "context_exceeded",
+    ContextExceeded InvalidRequest "context_exceeded",
     /// No such model is offered there: choose another.
-    UnknownModel "unknown_model",
+    UnknownModel InvalidRequest "unknown_model",
     /// There is no such conversation, message or provider: refresh the list.
-    NotFound "not_found",
+    NotFound InvalidRequest "not_found",
     /// A parameter of the request is invalid: fix it.
-    InvalidParameter "invalid_parameter",
+    InvalidParameter InvalidRequest "invalid_parameter",
     /// The model is not on this device: download it.
-    ModelNotInstalled "model_not_installed",
+    ModelNotInstalled NotInstalled "model_not_installed",
     /// The model does not fit into memory: use a smaller one, or a smaller context.
-    ModelTooLarge "model_too_large",
+    ModelTooLarge TooLarge "model_too_large",
     /// This build, device or model cannot do what the request needs: choose another model.
-    Unsupported "unsupported",
+    Unsupported Unsupported "unsupported",
     /// The disk is full: free some space.
-    DiskFull "disk_full",
+    DiskFull Storage "disk_full",
     /// The file or directory may not be read or written: change its permissions.
-    AccessDenied "access_denied",
+    AccessDenied Storage "access_denied",
     /// A file is damaged: remove it, and download it again if it is a model.
-    Damaged "damaged",
+    Damaged Corrupt "damaged",
     /// The data was written by a newer version of the library: update the app.
-    NewerVersion "newer_version",
+    NewerVersion Storage "newer_version",
     /// A file could not be read or written for another cause: retry.
-    StorageFailed "storage_failed",
+    StorageFailed Storage "storage_failed",
     /// Too many requests: wait.
-    RateLimited "rate_limited",
+    RateLimited RateLimited "rate_limited",
     /// The provider failed repeatedly and is not asked for a while: wait, or use another.
-    CircuitOpen "circuit_open",
+    CircuitOpen Busy "circuit_open",
     /// The server has no capacity at the moment: wait, or use another.
-    Overloaded "overloaded",
-    /// Something on this device is in use (a model, a conversation, a download, a file): wait.
-    Busy "busy",
-    /// The library was closed while it worked: nothing to do.
-    Closed "closed",
-    /// A bug in this library: please report it.
-    Bug "bug",
+    Overloaded Busy "overloaded",
+    /// A model, a conversation, a download or a file on this device is in use: wait.
+    Busy Busy "busy",
+    /// The library was closed while it worked: open it again to retry.
+    Closed Busy "closed",
+    /// A bug in this library, or in the app's host: please report it.
+    Bug Internal "bug",
 }
 
 impl Error {
+    /// Creates an error with this reason and text, of the reason's usual kind.
+    pub fn of(reason: ErrorReason, detail: impl Into<String>) -> Self {
+        Self::new(reason.usual_kind(), detail).because(reason)
+    }
+
+    /// Creates the error of work that ended without a result: a panic is a bug, an abort means that the library was
+    /// closed. The text of a panic is not repeated, because it may contain content.
+    pub(crate) fn unfinished(panicked: bool) -> Self {
+        match panicked {
+            true => Self::internal("the library failed in the middle of its work; this is a bug, please report it"),
+            false => Self::of(
+                ErrorReason::Closed,
+                "the library was closed before the work was done; open it and try again",
+            ),
+        }
+    }
+
     /// Creates the error of a failed file operation: names the path, and the remedy if the disk is full.
     pub fn file(path: &std::path::Path, action: &str, cause: &std::io::Error) -> Self {
         let path = path.display();
@@ -275,6 +309,17 @@ mod tests {
             )
         );
         assert_eq!(Error::network("x").reason(), ErrorReason::Unreachable);
+    }
+
+    #[test]
+    fn a_kind_and_its_usual_reason_belong_together() {
+        for kind in ErrorKind::ALL {
+            assert_eq!(kind.usual_reason().usual_kind(), *kind);
+            assert_eq!(Error::new(*kind, "x").reason(), kind.usual_reason());
+        }
+        let closed = Error::of(ErrorReason::Closed, "the library was closed");
+        assert_eq!((closed.kind(), closed.reason()), (ErrorKind::Busy, ErrorReason::Closed));
+        assert_eq!(closed.detail(), "the library was closed");
     }
 
     #[test]

@@ -12,7 +12,7 @@
 //! # Producer
 //! [`StreamSender::send`] waits while the queue is full and returns `false` once the consumer cancelled or dropped the
 //! stream; then stop. [`StreamSender::finish`] uses a slot reserved at creation and never blocks. A sender that is
-//! dropped without `finish` (a panic) ends the stream with an `Internal` error.
+//! dropped without `finish` ends the stream with an error: after a panic `Bug`, else `Closed`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -166,9 +166,7 @@ impl<T> StreamSender<T> {
 impl<T> Drop for StreamSender<T> {
     fn drop(&mut self) {
         if let Some(permit) = self.final_permit.take() {
-            permit.send(Err(Error::internal(
-                "the task was aborted: the library was closed, or this is a bug; please report it",
-            )));
+            permit.send(Err(Error::unfinished(std::thread::panicking())));
         }
     }
 }
@@ -225,7 +223,7 @@ const QUEUE_ITEMS: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
+    use crate::error::{ErrorKind, ErrorReason};
 
     #[tokio::test]
     async fn a_burst_comes_as_one_batch_and_then_the_end() {
@@ -281,10 +279,17 @@ mod tests {
     async fn a_worker_that_dies_leaves_an_error_and_one_that_closes_does_not() {
         let (stream, sink) = Stream::<()>::new();
         drop(sink);
-        assert_eq!(
-            stream.next_batch().await.map_err(|error| error.kind()),
-            Err(ErrorKind::Internal)
-        );
+        let ended = stream.next_batch().await.map_err(|error| error.reason());
+        assert_eq!(ended, Err(ErrorReason::Closed));
+        let (stream, sink) = Stream::<()>::new();
+        let worker = tokio::spawn(async move {
+            let _sink = sink;
+            tokio::task::yield_now().await;
+            panic!("a bug");
+        });
+        assert!(worker.await.is_err());
+        let error = stream.next_batch().await.expect_err("an error");
+        assert_eq!((error.kind(), error.reason()), (ErrorKind::Internal, ErrorReason::Bug));
         let (stream, sink) = Stream::<()>::new();
         sink.close();
         assert_eq!(stream.next_batch().await, Ok(vec![]));

@@ -196,7 +196,7 @@ async fn a_stream_that_is_dropped_leaves_what_came_and_a_failure_says_what_faile
     let open = conversations.open(id).await.expect("it opens");
     let last = open.messages.last().expect("an answer");
     assert_eq!(last.text, "a word");
-    assert!(matches!(&last.state, MessageState::Failed { error } if error.contains("the line is dead")));
+    assert!(matches!(&last.state, MessageState::Failed { error, .. } if error.contains("the line is dead")));
 
     // Invalid turns are rejected before anything is written.
     let mut wrong = say("never");

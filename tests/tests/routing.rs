@@ -9,7 +9,7 @@ use nearside::chat::{
 use nearside::engine::remote::Secret;
 use nearside::route::{ConsentPolicy, RouteDecision, RoutingPolicy};
 use nearside::state::SpendingGroup;
-use nearside::{Config, Error, ErrorKind, Nearside};
+use nearside::{Config, Error, ErrorKind, ErrorReason, Nearside};
 use nearside_tests::models;
 use nearside_tests::provider::{Dialect, Provider, Scenario, WireFormat};
 use nearside_tests::remote::{KEY, question, settings};
@@ -286,7 +286,7 @@ async fn an_interrupted_answer_offers_to_continue_remotely() {
     assert_eq!(result.text, "The moon and");
     let error = result.end.expect_err("the connection is lost");
     assert!(
-        error.kind() == ErrorKind::Network && error.to_string().contains("continue_remotely"),
+        error.kind() == ErrorKind::Network && error.reason() == ErrorReason::Interrupted,
         "{error}"
     );
     assert!(sound.chats().is_empty(), "no fallback after visible text");

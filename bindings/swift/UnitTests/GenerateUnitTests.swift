@@ -38,7 +38,8 @@ import Testing
 
     @Test func aFailureIsTheLibrarysOwn() async throws {
         let nearside = try Nearside.scripted { ReplyStep.fail(.network, "the line is gone") }
-        await #expect(throws: NearsideError.Network(message: "the line is gone")) {
+        let failure = NearsideError(kind: .network, reason: .unreachable, detail: "the line is gone")
+        await #expect(throws: failure) {
             try await nearside.generate(ask(), as: [String].self)
         }
     }

@@ -116,7 +116,8 @@ enum Tutorial {
         case .needsConsent(let question):
             guard await agrees(to: question.text) else { return nil }
             request.consent = question.target
-        case .noRoute(_, _, _, let detail, _): throw NearsideError.Blocked(message: detail)
+        case .noRoute(_, let kind, let reason, let detail, _):
+            throw NearsideError(kind: kind, reason: reason, detail: detail)
         }
         return request
     }

@@ -147,6 +147,11 @@ impl RequestArgs {
         })
     }
 
+    /// Returns the provider that is named.
+    pub(crate) fn provider(&self) -> Option<&str> {
+        self.routing.provider.as_deref()
+    }
+
     /// Whether content may leave this device at all.
     pub(crate) fn allows_remote(&self) -> bool {
         let stays = matches!(self.routing.mode, Some(ModeArg(RoutingMode::OnlyOnDevice)));

@@ -29,6 +29,13 @@ pub(crate) struct CostArgs {
     request: RequestArgs,
 }
 
+impl CostArgs {
+    /// Returns the provider that is named.
+    pub(crate) fn provider(&self) -> Option<&str> {
+        self.request.provider()
+    }
+}
+
 /// Prints the estimate or, with `--spent`, the spending.
 pub(crate) async fn print_cost(args: Box<CostArgs>, session: &mut CliSession) -> Result<(), CliError> {
     let nearside = session.open_for_request(&args.request)?;

@@ -7,10 +7,10 @@ use std::path::Path;
 use clap::Args;
 use nearside::device::{self, DeviceSnapshot};
 use nearside::model::{FitOptions, FitVerdict, InstalledModel, ModelRef};
-use nearside::{Error, Nearside};
+use nearside::{Error, ErrorReason, Nearside};
 use serde::Serialize;
 
-use crate::error::{CliError, message_and_help};
+use crate::error::{CliError, HelpContext, help};
 use crate::format::format_bytes;
 use crate::output::{Printer, bold, dim, good, plain, warning};
 use crate::session::CliSession;
@@ -41,6 +41,9 @@ struct Problem {
     id: &'static str,
     text: String,
     remedy: String,
+    /// Reason of the error that was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<ErrorReason>,
 }
 
 #[derive(Debug, Serialize)]
@@ -162,12 +165,19 @@ fn check_processor(_: &mut Vec<Problem>) {}
 
 fn problem(id: &'static str, text: impl Into<String>, remedy: impl Into<String>) -> Problem {
     let (text, remedy) = (text.into(), remedy.into());
-    Problem { id, text, remedy }
+    Problem {
+        id,
+        text,
+        remedy,
+        reason: None,
+    }
 }
 
 fn to_problem(id: &'static str, error: &Error) -> Problem {
-    let (text, remedy) = message_and_help(error);
-    problem(id, text, remedy)
+    Problem {
+        reason: Some(error.reason()),
+        ..problem(id, error.to_string(), help(error, &HelpContext::default()))
+    }
 }
 
 fn print_report(report: &DoctorReport, output: &mut Printer) -> Result<(), CliError> {

@@ -19,7 +19,7 @@ mod route;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::args::GlobalArgs;
-use crate::error::CliError;
+use crate::error::{CliError, HelpContext};
 use crate::session::CliSession;
 
 /// Run language models on this device: download one, check whether it fits, and chat with it.
@@ -61,6 +61,32 @@ pub(crate) enum CliCommand {
     Doctor(doctor::DoctorArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
+}
+
+impl CliCommand {
+    /// Returns what the help of an error needs to know of the command.
+    pub(crate) fn help_context(&self) -> HelpContext {
+        let (command, provider) = match self {
+            Self::Pull(_) => ("pull", None),
+            Self::Import(_) => ("import", None),
+            Self::Ls(_) => ("ls", None),
+            Self::Rm(_) => ("rm", None),
+            Self::Fit(_) => ("fit", None),
+            Self::Chat(args) => ("chat", args.provider()),
+            Self::Route(args) => ("route", args.provider()),
+            Self::Cost(args) => ("cost", args.provider()),
+            Self::Providers(args) => ("providers", args.provider()),
+            Self::Policy(_) => ("policy", None),
+            Self::Bench(_) => ("bench", None),
+            Self::Doctor(_) => ("doctor", None),
+            Self::Completions(_) => ("completions", None),
+        };
+        HelpContext {
+            command: Some(command.to_owned()),
+            provider: provider.map(str::to_owned),
+            is_about_hub: matches!(self, Self::Pull(_) | Self::Fit(_) | Self::Bench(_)),
+        }
+    }
 }
 
 /// Executes the command.

@@ -46,20 +46,22 @@ async fn check_verdict(args: &PullArgs, nearside: &Nearside, session: &mut CliSe
     if !session.output.is_json() {
         fit::print_verdict(&report, &mut session.output)?;
     }
-    Ok(allow_download(&args.reference, &report, args.force)?)
+    allow_download(&args.reference, &report, args.force)
 }
 
 /// Rejects a model that is too large, unless forced.
-fn allow_download(reference: &ModelRef, report: &FitReport, force: bool) -> Result<(), Error> {
+fn allow_download(reference: &ModelRef, report: &FitReport, force: bool) -> Result<(), CliError> {
     if report.verdict != FitVerdict::TooLarge || force {
         return Ok(());
     }
-    Err(Error::too_large(format!(
-        "`{reference}` needs {} and {} are available ({}); use a smaller one, or download it anyway with `--force`",
+    let error = Error::too_large(format!(
+        "`{reference}` needs {} and {} are available ({})",
         format_bytes(report.need.total),
         format_bytes(report.budget.bytes),
         report.budget.source,
-    )))
+    ));
+    let help = "use a smaller one, or download it anyway with `--force`";
+    Err(CliError::with_help(error, help))
 }
 
 async fn download_model(reference: ModelRef, nearside: &Nearside, session: &mut CliSession) -> Result<(), CliError> {
@@ -174,7 +176,10 @@ mod tests {
             assert_eq!(allowed, passes, "{verdict:?} {force}");
         }
         let refused = allow_download(&reference, &report(FitVerdict::TooLarge), false).expect_err("too large");
-        assert_eq!(refused.kind(), ErrorKind::TooLarge);
-        assert!(refused.to_string().ends_with("`--force`"), "{refused}");
+        let CliError::Own(error, help) = refused else {
+            panic!("an error of this program: {refused:?}")
+        };
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
+        assert!(help.ends_with("`--force`"), "{help}");
     }
 }

@@ -2,9 +2,9 @@
 //! refreshed if no local model answers.
 
 use clap::Args;
-use nearside::Error;
 use nearside::chat::{Route, RouteEstimate, RouteRule, RouteTarget, SkippedTarget};
 use nearside::route::{ConsentRequest, RouteDecision};
+use nearside::{Error, ErrorReason};
 use serde::Serialize;
 
 use crate::args::RequestArgs;
@@ -23,6 +23,13 @@ pub(crate) struct RouteArgs {
     request: RequestArgs,
 }
 
+impl RouteArgs {
+    /// Returns the provider that is named.
+    pub(crate) fn provider(&self) -> Option<&str> {
+        self.request.provider()
+    }
+}
+
 /// A decision as flat JSON.
 #[derive(Debug, Serialize)]
 struct PrintedDecision {
@@ -39,6 +46,9 @@ struct PrintedDecision {
     /// Text of the consent request, for `ask`.
     #[serde(skip_serializing_if = "Option::is_none")]
     question: Option<String>,
+    /// Reason of the error that a chat would end with, for `nowhere`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_reason: Option<ErrorReason>,
 }
 
 /// Prints the routing decision.
@@ -72,6 +82,7 @@ impl PrintedDecision {
             RouteDecision::NoRoute {
                 rule,
                 kind,
+                reason,
                 detail,
                 skipped,
                 ..
@@ -86,8 +97,9 @@ impl PrintedDecision {
                     skipped,
                     expected: RouteEstimate::default(),
                     question: None,
+                    error_reason: Some(reason),
                 };
-                (decision, Some(Error::new(kind, detail)))
+                (decision, Some(Error::new(kind, detail).because(reason)))
             }
         }
     }
@@ -103,6 +115,7 @@ impl PrintedDecision {
             skipped: route.skipped,
             expected: route.expected,
             question,
+            error_reason: None,
         }
     }
 

@@ -5,12 +5,13 @@
 //!
 //! Plain values only: [`crate::state::Archive`] stores them, and an app calls [`crate::Conversations`].
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::chunk::{StopReason, Timings, TokenUsage};
 use super::message::{ChatMessage, ContentPart, MessageRole};
 use super::receipt::Receipt;
 use super::sampling::SamplingPreset;
+use crate::error::ErrorReason;
 
 /// Defaults for the requests of a conversation. A field set in the request takes precedence.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +116,9 @@ pub enum MessageState {
     Failed {
         /// Text of the error, to show to the user.
         error: String,
+        /// Its reason. Unset: stored by a version without reasons, or by a newer one with others.
+        #[serde(default, deserialize_with = "read_reason", skip_serializing_if = "Option::is_none")]
+        reason: Option<ErrorReason>,
     },
 }
 
@@ -211,6 +215,12 @@ pub fn excerpt(text: &str, max_chars: usize) -> String {
     line
 }
 
+/// Reads a stored reason; one that this version does not know is as good as none.
+fn read_reason<'de, D: Deserializer<'de>>(stored: D) -> Result<Option<ErrorReason>, D::Error> {
+    let id = Option::<String>::deserialize(stored)?;
+    Ok(id.and_then(|id| ErrorReason::ALL.iter().copied().find(|reason| reason.id() == id)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,6 +254,27 @@ mod tests {
         ]);
         let turns: Vec<_> = prompt.iter().map(|turn| (turn.role, turn.parts.len())).collect();
         assert_eq!(turns, [(MessageRole::User, 2), (MessageRole::Assistant, 1)]);
+    }
+
+    #[test]
+    fn a_failure_is_read_with_a_reason_without_one_and_with_one_of_a_later_version() {
+        let failed = |reason| MessageState::Failed {
+            error: "gone".to_owned(),
+            reason,
+        };
+        for (json, reason) in [
+            (r#"{"type":"failed","error":"gone"}"#, None),
+            (
+                r#"{"type":"failed","error":"gone","reason":"offline"}"#,
+                Some(ErrorReason::Offline),
+            ),
+            (r#"{"type":"failed","error":"gone","reason":"solar_flare"}"#, None),
+        ] {
+            let state: MessageState = serde_json::from_str(json).expect(json);
+            assert_eq!(state, failed(reason));
+        }
+        let json = serde_json::to_string(&failed(Some(ErrorReason::KeyMissing))).expect("json");
+        assert_eq!(json, r#"{"type":"failed","error":"gone","reason":"key_missing"}"#);
     }
 
     #[test]

@@ -36,7 +36,7 @@ fn markdown(conversation: &Conversation) -> String {
             MessageState::Done { .. } => {}
             MessageState::Writing => block(&mut page, "*(still generating)*"),
             MessageState::Interrupted => block(&mut page, "*(interrupted here)*"),
-            MessageState::Failed { error } => block(&mut page, &format!("*(ended with an error: {error})*")),
+            MessageState::Failed { error, .. } => block(&mut page, &format!("*(ended with an error: {error})*")),
         }
         if let Some(receipt) = &message.receipt {
             block(&mut page, &format!("<sub>{}</sub>", target_line(receipt)));

@@ -159,15 +159,15 @@ impl ChatRequest {
     pub fn check(&self) -> Result<()> {
         let invalid = |text: String| Err(Error::invalid_request(text));
         if self.messages.is_empty() {
-            return invalid("`messages` is empty; a chat needs at least one message".into());
+            return invalid("the request has no messages; a chat needs at least one".into());
         }
         let ranges = [
             ("temperature", self.sampling.temperature, 0.0, 5.0),
-            ("top_p", self.sampling.top_p, f32::MIN_POSITIVE, 1.0),
-            ("min_p", self.sampling.min_p, 0.0, 1.0),
-            ("repeat_penalty", self.sampling.repeat_penalty, f32::MIN_POSITIVE, 10.0),
-            ("frequency_penalty", self.sampling.frequency_penalty, -2.0, 2.0),
-            ("presence_penalty", self.sampling.presence_penalty, -2.0, 2.0),
+            ("top-p value", self.sampling.top_p, f32::MIN_POSITIVE, 1.0),
+            ("min-p value", self.sampling.min_p, 0.0, 1.0),
+            ("repeat penalty", self.sampling.repeat_penalty, f32::MIN_POSITIVE, 10.0),
+            ("frequency penalty", self.sampling.frequency_penalty, -2.0, 2.0),
+            ("presence penalty", self.sampling.presence_penalty, -2.0, 2.0),
         ];
         for (name, value, low, high) in ranges {
             // NaN is in no range and is rejected too.
@@ -175,7 +175,7 @@ impl ChatRequest {
                 && !(low..=high).contains(&value)
             {
                 return invalid(format!(
-                    "`{name}` is {value}; it must be between {} and {high}",
+                    "the {name} is {value}; it must be between {} and {high}",
                     if low > 0.0 {
                         "just over 0".to_owned()
                     } else {
@@ -185,21 +185,23 @@ impl ChatRequest {
             }
         }
         if self.sampling.stop.iter().any(String::is_empty) {
-            return invalid("`stop` holds an empty string, which would end every answer at once".into());
+            return invalid(
+                "one of the texts that end the answer is empty, which would end it at once; leave it out".into(),
+            );
         }
         if self.limits.max_tokens == Some(0) {
-            return invalid("`max_tokens` is 0; leave it out for no limit".into());
+            return invalid("the limit of tokens is 0; leave it out for no limit".into());
         }
         if let Some(usd) = self.limits.max_usd
             && !(0.0..f64::INFINITY).contains(&usd)
         {
-            return invalid(format!("`max_usd` is {usd}; it must be 0 or more"));
+            return invalid(format!("the cost limit is {usd}; it must be 0 or more"));
         }
         if self.limits.deadline_ms == Some(0) {
-            return invalid("`deadline_ms` is 0; leave it out for no deadline".into());
+            return invalid("the deadline is 0; leave it out for no deadline".into());
         }
         if let OutputFormat::JsonSchema { schema } = &self.output {
-            json_object(schema).map_err(|why| Error::invalid_request(format!("the schema of `output` is {why}")))?;
+            json_object(schema).map_err(|why| Error::invalid_request(format!("the schema of the answer is {why}")))?;
         }
         for tool in &self.tools {
             if tool.name.is_empty() {
@@ -241,10 +243,10 @@ mod tests {
             ((|r| r.messages.clear()) as fn(&mut ChatRequest), "messages"),
             (|r| r.sampling.temperature = Some(f32::NAN), "temperature"),
             (|r| r.sampling.temperature = Some(-0.1), "temperature"),
-            (|r| r.sampling.top_p = Some(0.0), "top_p"),
-            (|r| r.sampling.min_p = Some(1.5), "min_p"),
-            (|r| r.sampling.stop = vec![String::new()], "stop"),
-            (|r| r.limits.max_tokens = Some(0), "max_tokens"),
+            (|r| r.sampling.top_p = Some(0.0), "top-p"),
+            (|r| r.sampling.min_p = Some(1.5), "min-p"),
+            (|r| r.sampling.stop = vec![String::new()], "end the answer"),
+            (|r| r.limits.max_tokens = Some(0), "limit of tokens"),
             (
                 |r| {
                     r.tools = vec![ToolDefinition {

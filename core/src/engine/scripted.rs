@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use super::{Engine, Job};
 use crate::chat::{AnswerSummary, Chunk, StopReason, Timings, TokenUsage};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, ErrorReason};
 use crate::stream::StreamSender;
 
 /// The reply of the scripted engine to every request.
@@ -52,6 +52,17 @@ pub enum ReplyStep {
         kind: ErrorKind,
         /// Its text.
         detail: String,
+    },
+    /// Ends the answer with an error of this reason, and of the reason's usual kind.
+    FailBecause {
+        /// Reason of the error.
+        reason: ErrorReason,
+        /// Its text.
+        detail: String,
+        /// Milliseconds until a retry can succeed.
+        retry_after_ms: Option<u64>,
+        /// Address of a page that helps.
+        help_url: Option<String>,
     },
 }
 
@@ -140,6 +151,19 @@ async fn send_steps(
                 return Ok(StopReason::Cancelled);
             }
             ReplyStep::Fail { kind, detail } => return Err(Error::new(*kind, detail.clone())),
+            ReplyStep::FailBecause {
+                reason,
+                detail,
+                retry_after_ms,
+                help_url,
+            } => {
+                let error = Error::of(*reason, detail.clone());
+                let error = error.with_retry_after(retry_after_ms.map(Duration::from_millis));
+                return Err(match help_url {
+                    Some(url) => error.with_help_url(url),
+                    None => error,
+                });
+            }
         };
         for word in words {
             // A zero timeout would still wait for the next tick of the timer.

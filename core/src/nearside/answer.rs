@@ -23,7 +23,7 @@ use crate::chat::{
 };
 use crate::engine::Job;
 use crate::engine::remote::TokenPrice;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, ErrorReason, Result};
 use crate::route::Speed;
 use crate::state::{Caps, EntryId, Reservation};
 use crate::stream::{Stream, StreamSender};
@@ -152,7 +152,8 @@ async fn forward_chunks(
         let error = match batch {
             Err(_) => {
                 stream.cancel();
-                Error::busy("the answer did not finish within its deadline; allow more time or fewer tokens")
+                let text = "the answer did not finish within its deadline; allow more time or fewer tokens";
+                Error::of(ErrorReason::DeadlineExceeded, text)
             }
             Ok(Err(error)) => error,
             Ok(Ok(batch)) => {
@@ -202,8 +203,12 @@ async fn forward_chunks(
 
 /// Returns the error of an interrupted answer, with the offer to continue it.
 fn with_offer(error: &Error) -> Error {
-    let text = format!("{error}; the text so far is kept, and `continue_remotely` continues it");
-    Error::new(error.kind(), text)
+    let text = format!("{error}; the text so far is kept, and another model can continue it");
+    let reason = match error.reason() {
+        ErrorReason::Unreachable => ErrorReason::Interrupted,
+        reason => reason,
+    };
+    error.clone().because(reason).with_detail(text)
 }
 
 fn content_bytes(chunk: &Chunk) -> u64 {

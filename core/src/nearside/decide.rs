@@ -78,7 +78,7 @@ async fn decide_once(inner: &Arc<Inner>, request: &Arc<ChatRequest>) -> Result<(
         let on_device = |decided: &Decided| matches!(&decided.decision, RouteDecision::Route { route } if !route.target.is_remote());
         let answered_here = request.mode != RoutingMode::PreferInCloud && decided.as_ref().is_ok_and(on_device);
         let may_fetch =
-            !answered_here && allows_remote(&request) && inner.host_facts().network != Connectivity::Offline;
+            !answered_here && allows_remote(&request) && inner.host_facts()?.network != Connectivity::Offline;
         let eligible = |name: &String| request.provider.as_ref().is_none_or(|requested| requested == name);
         let stale = if may_fetch { wanted } else { vec![] };
         Ok((decided, stale.into_iter().filter(eligible).collect()))

@@ -1,11 +1,13 @@
 //! Lifecycle events of the app, reported in one line: `nearside.notify(AppEvent::MemoryLow)`.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Inner, Nearside, lock};
 use crate::device::{Connectivity, DeviceFacts};
+use crate::error::{Error, ErrorReason, Result};
 
 /// An app lifecycle event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -40,15 +42,38 @@ impl Nearside {
 impl Inner {
     /// Returns the host's facts; a recent memory warning counts as memory pressure. On another network than before,
     /// earlier failures of providers are forgotten.
-    pub(super) fn host_facts(&self) -> DeviceFacts {
-        let mut facts = self.host.facts();
+    ///
+    /// # Errors
+    /// `Internal` with the host's own text if it panics.
+    pub(super) fn host_facts(&self) -> Result<DeviceFacts> {
+        let reported = catch_unwind(AssertUnwindSafe(|| self.host.facts()));
+        let mut facts = reported.map_err(|cause| {
+            let text = cause.downcast_ref::<String>().map(String::as_str);
+            let text = text
+                .or_else(|| cause.downcast_ref::<&str>().copied())
+                .unwrap_or("no text");
+            Error::internal(format!("the app could not report the state of the device: {text}"))
+        })?;
         let before = std::mem::replace(&mut *lock(&self.network), facts.network);
         if before != facts.network && facts.network != Connectivity::Offline {
             self.forget_failures();
         }
         let under_pressure = lock(&self.memory_pressure_at).is_some_and(|at| at.elapsed() < PRESSURE_DURATION);
         facts.memory_pressure |= under_pressure;
-        facts
+        Ok(facts)
+    }
+
+    /// Returns the error; if a server was not reached because the device is offline, as the host reports, says so.
+    pub(super) fn explain_network(&self, error: Error) -> Error {
+        let unreached = matches!(error.reason(), ErrorReason::Unreachable | ErrorReason::NoResponse);
+        let is_offline = |facts: DeviceFacts| facts.network == Connectivity::Offline;
+        match unreached && self.host_facts().is_ok_and(is_offline) {
+            true => Error::of(
+                ErrorReason::Offline,
+                format!("the device is offline; connect it and try again ({error})"),
+            ),
+            false => error,
+        }
     }
 }
 

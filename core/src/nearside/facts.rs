@@ -126,7 +126,7 @@ impl Inner {
         needs.pinned = self.pinned(request);
         let speeds = self.state.speeds()?;
         let mut facts = Facts {
-            device: self.host_facts(),
+            device: self.host_facts()?,
             spent: self.ledger.spent(SystemTime::now())?,
             today: self.state.day(SystemTime::now())?,
             ..Facts::default()

@@ -69,11 +69,5 @@ pub(super) async fn blocking<T: Send + 'static>(
 
 /// Returns the result of a task; a panic or an abort becomes an error.
 pub(super) fn join_result<T>(joined: std::result::Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
-    joined.unwrap_or_else(|cause| {
-        let what = match cause.is_panic() {
-            true => "panicked; this is a bug, please report it",
-            false => "was aborted",
-        };
-        Err(Error::internal(format!("the task {what}")))
-    })
+    joined.unwrap_or_else(|cause| Err(Error::unfinished(cause.is_panic())))
 }

@@ -127,7 +127,7 @@ impl Inner {
     /// Takes a device snapshot, lowered by the host's own figure.
     pub(super) fn snapshot(&self) -> Result<DeviceSnapshot> {
         let mut snapshot = device::snapshot()?;
-        if let Some(bytes) = self.host_facts().memory_available
+        if let Some(bytes) = self.host_facts()?.memory_available
             && bytes < snapshot.memory_available
         {
             snapshot.memory_available = bytes;

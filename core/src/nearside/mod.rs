@@ -227,8 +227,10 @@ impl Nearside {
     pub fn download(&self, model: ModelRef) -> DownloadStream {
         let (stream, sink) = Stream::new();
         let (inner, hub) = (Arc::clone(&self.inner), lock(&self.inner.hub).clone());
-        self.handle
-            .spawn(async move { model::download::download_model(&hub, &inner.store, &model, sink).await });
+        self.handle.spawn(async move {
+            let explain = |error| inner.explain_network(error);
+            model::download::download_explained(&hub, &inner.store, &model, sink, explain).await;
+        });
         stream
     }
 
@@ -239,8 +241,11 @@ impl Nearside {
     /// Those of the hub and of the file: `Network`, `Unauthorized`, `Corrupt`, `Unsupported`, …
     pub async fn fit(&self, model: ModelRef, options: FitOptions) -> Result<FitReport> {
         let (inner, hub) = (Arc::clone(&self.inner), lock(&self.inner.hub).clone());
-        self.on_runtime(async move { model::fit_reference(&hub, &inner.store, &model, &options).await })
-            .await
+        self.on_runtime(async move {
+            let report = model::fit_reference(&hub, &inner.store, &model, &options).await;
+            report.map_err(|error| inner.explain_network(error))
+        })
+        .await
     }
 
     /// Returns the installed models, by name.

@@ -152,6 +152,7 @@ async fn forward_and_record(
 async fn finish_failed(error: Error, recorder: Recorder, sink: StreamSender<Chunk>, guard: ActiveAnswerGuard) {
     let state = MessageState::Failed {
         error: error.to_string(),
+        reason: Some(error.reason()),
     };
     if let Err(error) = recorder.finish_answer(state, None).await {
         tracing::warn!(kind = ?error.kind(), "the end of an answer could not be saved");

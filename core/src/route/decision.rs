@@ -66,10 +66,10 @@ impl RouteDecision {
     pub fn into_route(self) -> Result<Route, Error> {
         match self {
             Self::Route { route } => Ok(route),
-            Self::NeedsConsent { question } => {
-                let text = format!("{}; the user has not been asked yet", question.text);
-                Err(Error::blocked(text).because(ErrorReason::ConsentRequired))
-            }
+            Self::NeedsConsent { question } => Err(Error::of(
+                ErrorReason::ConsentRequired,
+                format!("the user has to agree first: {}", question.text),
+            )),
             Self::NoRoute {
                 kind, reason, detail, ..
             } => Err(Error::new(kind, detail).because(reason)),

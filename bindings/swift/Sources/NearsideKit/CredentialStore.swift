@@ -62,7 +62,16 @@ public struct FileCredentialStore: CredentialStore {
     }
 
     private func storageError(_ file: URL) -> NearsideError {
-        .Storage(message: "could not store a key in `\(file.path)`: \(String(cString: strerror(errno)))")
+        let code = errno
+        let reason: ErrorReason =
+            switch code {
+            case ENOSPC, EDQUOT: .diskFull
+            case EACCES, EPERM, EROFS: .accessDenied
+            default: .storageFailed
+            }
+        let cause = String(cString: strerror(code))
+        return NearsideError(
+            kind: .storage, reason: reason, detail: "could not store a key in `\(file.path)`: \(cause)")
     }
 
     /// Returns a path that is valid on every file system for any provider name: `..`, `a/b`, or `A` beside `a`.
@@ -122,7 +131,7 @@ public struct FileCredentialStore: CredentialStore {
         private func throwUnlessSuccess(_ status: OSStatus) throws {
             guard status != errSecSuccess else { return }
             let text = SecCopyErrorMessageString(status, nil) as String? ?? "status \(status)"
-            throw NearsideError.Storage(message: "the keychain failed: \(text)")
+            throw NearsideError(kind: .storage, reason: .storageFailed, detail: "the keychain failed: \(text)")
         }
     }
 #endif

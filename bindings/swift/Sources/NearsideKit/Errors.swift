@@ -1,37 +1,125 @@
-// Exposes the text of an error through `CustomStringConvertible` and `LocalizedError`.
+// The fields of an error, whatever its case, and its text through `CustomStringConvertible` and `LocalizedError`.
+//
+// An app acts on `reason`: it has a `case` for everything that an app does something different about.
 
 import Foundation
 
-extension NearsideError: LocalizedError, CustomStringConvertible {
-    /// The library's message: the cause and the remedy.
-    public var description: String {
+extension NearsideError {
+    /// Creates an error, for a host or a test of an app.
+    public init(
+        kind: ErrorKind, reason: ErrorReason, detail: String, retryAfterMs: UInt64? = nil, helpUrl: String? = nil
+    ) {
+        let make: (String, ErrorReason, UInt64?, String?) -> NearsideError =
+            switch kind {
+            case .notInstalled: NearsideError.NotInstalled
+            case .tooLarge: NearsideError.TooLarge
+            case .storage: NearsideError.Storage
+            case .network: NearsideError.Network
+            case .provider: NearsideError.Provider
+            case .unauthorized: NearsideError.Unauthorized
+            case .rateLimited: NearsideError.RateLimited
+            case .corrupt: NearsideError.Corrupt
+            case .unsupported: NearsideError.Unsupported
+            case .invalidRequest: NearsideError.InvalidRequest
+            case .blocked: NearsideError.Blocked
+            case .busy: NearsideError.Busy
+            case .internal: NearsideError.Internal
+            }
+        self = make(detail, reason, retryAfterMs, helpUrl)
+    }
+
+    /// The family of the error: its case.
+    public var kind: ErrorKind {
         switch self {
-        case .NotInstalled(let message), .TooLarge(let message), .Storage(let message), .Network(let message),
-            .Provider(let message), .Unauthorized(let message), .RateLimited(let message), .Corrupt(let message),
-            .Unsupported(let message), .InvalidRequest(let message), .Blocked(let message), .Busy(let message),
-            .Internal(let message):
-            message
+        case .NotInstalled: .notInstalled
+        case .TooLarge: .tooLarge
+        case .Storage: .storage
+        case .Network: .network
+        case .Provider: .provider
+        case .Unauthorized: .unauthorized
+        case .RateLimited: .rateLimited
+        case .Corrupt: .corrupt
+        case .Unsupported: .unsupported
+        case .InvalidRequest: .invalidRequest
+        case .Blocked: .blocked
+        case .Busy: .busy
+        case .Internal: .internal
         }
     }
 
-    public var errorDescription: String? { description }
+    /// The library's text for the user: the cause and the remedy, in English.
+    public var detail: String { fields.detail }
 
-    /// The remedy for this kind of error, for an alert's second line. `description` has the one for the actual case.
-    public var recoverySuggestion: String? {
+    /// What the app can do about it.
+    public var reason: ErrorReason { fields.reason }
+
+    /// Milliseconds until a retry can succeed. Unset: unknown.
+    public var retryAfterMs: UInt64? { fields.retryAfterMs }
+
+    /// Address of a page where the user removes the cause, such as the terms of a model.
+    public var helpUrl: String? { fields.helpUrl }
+
+    private typealias Fields = (detail: String, reason: ErrorReason, retryAfterMs: UInt64?, helpUrl: String?)
+
+    private var fields: Fields {
         switch self {
-        case .NotInstalled: "Download or import the model."
-        case .TooLarge: "Use a smaller model, or a smaller context."
-        case .Storage: "Free some space, and check that the folder is writable."
-        case .Network: "Try again when there is a connection. A partial download is kept."
-        case .Provider: "Try again, or use another provider."
-        case .Unauthorized: "Check the key."
-        case .RateLimited: "Wait a little, then try again."
-        case .Corrupt: "Remove the model and download it again."
-        case .Unsupported: "Use another model."
-        case .InvalidRequest: "Change the request."
-        case .Blocked: "Change the policy, or the request's mode or sensitivity."
-        case .Busy: "Try again when the other operation has finished."
-        case .Internal: "Please report this."
+        case .NotInstalled(let detail, let reason, let retryAfterMs, let helpUrl),
+            .TooLarge(let detail, let reason, let retryAfterMs, let helpUrl),
+            .Storage(let detail, let reason, let retryAfterMs, let helpUrl),
+            .Network(let detail, let reason, let retryAfterMs, let helpUrl),
+            .Provider(let detail, let reason, let retryAfterMs, let helpUrl),
+            .Unauthorized(let detail, let reason, let retryAfterMs, let helpUrl),
+            .RateLimited(let detail, let reason, let retryAfterMs, let helpUrl),
+            .Corrupt(let detail, let reason, let retryAfterMs, let helpUrl),
+            .Unsupported(let detail, let reason, let retryAfterMs, let helpUrl),
+            .InvalidRequest(let detail, let reason, let retryAfterMs, let helpUrl),
+            .Blocked(let detail, let reason, let retryAfterMs, let helpUrl),
+            .Busy(let detail, let reason, let retryAfterMs, let helpUrl),
+            .Internal(let detail, let reason, let retryAfterMs, let helpUrl):
+            (detail, reason, retryAfterMs, helpUrl)
+        }
+    }
+}
+
+extension NearsideError: LocalizedError, CustomStringConvertible {
+    /// The library's text: the cause and the remedy.
+    public var description: String { detail }
+
+    public var errorDescription: String? { detail }
+
+    /// A remedy in English for an alert's second line. An app that speaks other languages has its own texts by `reason`.
+    public var recoverySuggestion: String? {
+        switch reason {
+        case .consentRequired: "Ask the user, and send the request again with the consent."
+        case .policyForbids: "Change the policy, or the request's mode or sensitivity."
+        case .costCap: "Ask for a shorter answer, or raise the limit."
+        case .contentFiltered: "Rephrase the request."
+        case .keyMissing: "Enter a key."
+        case .keyRejected: "Check the key."
+        case .keyForbidden: "Use another account."
+        case .noCredit: "Add credit at the provider."
+        case .termsNotAccepted: "Accept the terms on the model's page."
+        case .offline: "Try again when there is a connection."
+        case .unreachable: "Check the address and the network."
+        case .noResponse, .interrupted, .storageFailed: "Try again."
+        case .deadlineExceeded: "Allow more time."
+        case .providerFault: "Try again, or use another provider."
+        case .contextExceeded: "Start a new conversation, or send less."
+        case .unknownModel: "Choose another model."
+        case .notFound: "Refresh the list."
+        case .invalidParameter: "Change the request."
+        case .modelNotInstalled: "Download or import the model."
+        case .modelTooLarge: "Use a smaller model, or a smaller context."
+        case .unsupported: "Use another model."
+        case .diskFull: "Free some space."
+        case .accessDenied: "Check that the folder is writable."
+        case .damaged: "Remove the file, and download it again if it is a model."
+        case .newerVersion: "Update the app."
+        case .rateLimited, .overloaded: "Wait a little, then try again."
+        case .circuitOpen: "Wait a little, or use another provider."
+        case .busy: "Try again when the other operation has finished."
+        case .closed: "Open the library again."
+        case .bug: "Please report this."
         }
     }
 }

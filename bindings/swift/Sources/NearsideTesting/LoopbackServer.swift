@@ -27,7 +27,8 @@ final class LoopbackServer: Sendable {
         guard listens else {
             let why = String(cString: strerror(errno))
             close(listener)
-            throw NearsideError.Network(message: "cannot listen on the loopback interface: \(why)")
+            throw NearsideError(
+                kind: .network, reason: .unreachable, detail: "cannot listen on the loopback interface: \(why)")
         }
         self.listener = listener
         port = UInt16(bigEndian: address.sin_port)

@@ -24,8 +24,9 @@ public final class RecordedProvider: Sendable {
         let lines = String(decoding: try Data(contentsOf: file), as: UTF8.self).split(separator: "\n")
         let exchanges = try lines.enumerated().map { number, line in
             guard let exchange = RecordedExchange(line: String(line)) else {
-                throw NearsideError.InvalidRequest(
-                    message: "line \(number + 1) of the tape is not an exchange: record it with `nearside-provider`")
+                throw NearsideError(
+                    kind: .invalidRequest, reason: .invalidParameter,
+                    detail: "line \(number + 1) of the tape is not an exchange: record it with `nearside-provider`")
             }
             return exchange
         }

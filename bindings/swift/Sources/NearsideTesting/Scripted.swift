@@ -54,9 +54,17 @@ import Foundation
             .toolCall(id: id, name: name, arguments: arguments)
         }
 
-        /// Ends the answer with this error.
+        /// Ends the answer with an error of this kind, with the kind's usual reason.
         public static func fail(_ kind: ErrorKind, _ detail: String = "a failure requested by a test") -> ReplyStep {
             .fail(kind: kind, detail: detail)
+        }
+
+        /// Ends the answer with an error of this reason, of the reason's usual kind.
+        public static func fail(
+            because reason: ErrorReason, _ detail: String = "a failure requested by a test",
+            retryAfterMs: UInt64? = nil, helpUrl: String? = nil
+        ) -> ReplyStep {
+            .failBecause(reason: reason, detail: detail, retryAfterMs: retryAfterMs, helpUrl: helpUrl)
         }
     }
 

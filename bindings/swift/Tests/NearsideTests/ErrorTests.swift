@@ -3,24 +3,35 @@ import NearsideKit
 import Testing
 
 extension Scenarios {
-    /// Errors and their variants.
+    /// Errors: one case for each kind, with the same fields.
     @Suite struct ErrorTests {
         @Test func eachErrorVariantCanBeToldApart() async throws {
-            let kinds: [ErrorKind] = [
-                .notInstalled, .tooLarge, .storage, .network, .provider, .unauthorized, .rateLimited, .corrupt,
-                .unsupported, .invalidRequest, .blocked, .busy, .internal,
-            ]
-            for kind in kinds {
+            for kind in ErrorKind.allCases {
                 let text = "model `ünïcode` says \(kind)"
-                let nearside = try scripted(.fail(kind: kind, detail: text))
-                let (_, failure) = await nearside.chat(ChatRequest(messages: [.user("Hello!")])).untilFailure()
-
-                let error = try #require(failure as? NearsideError)
-                #expect(kindOf(error) == kind)
+                let error = try await error(of: .fail(kind: kind, detail: text))
+                #expect(error.kind == kind)
                 #expect(error.localizedDescription == text)
                 #expect("\(error)" == text)
+                #expect(error.detail == text)
+                #expect(error.retryAfterMs == nil && error.helpUrl == nil)
             }
-            #expect(kinds.count == 13)
+            #expect(ErrorKind.allCases.count == 13)
+        }
+
+        @Test func everyReasonArrivesWithItsFields() async throws {
+            let page = "https://example.org/terms"
+            for reason in ErrorReason.allCases {
+                let text = "because of \(reason)"
+                let error = try await error(
+                    of: .failBecause(reason: reason, detail: text, retryAfterMs: 1_500, helpUrl: page))
+                #expect(error.reason == reason)
+                #expect(error.detail == text)
+                #expect(error.retryAfterMs == 1_500 && error.helpUrl == page)
+                #expect(error.recoverySuggestion?.isEmpty == false)
+                let same = NearsideError(
+                    kind: error.kind, reason: reason, detail: text, retryAfterMs: 1_500, helpUrl: page)
+                #expect(error == same)
+            }
         }
 
         @Test func realFailuresHaveTheVariantThatTheyShould() async throws {
@@ -37,13 +48,29 @@ extension Scenarios {
             await expect(.storage) { _ = try Nearside(config: Config(directory: "\(junk)/below-a-file")) }
         }
 
+        @Test func realFailuresHaveTheReasonThatTheyShould() async throws {
+            let directory = freshDirectory()
+            let nearside = try Nearside(config: Config(directory: directory))
+            let junk = "\(directory)/junk.gguf"
+            try Data("this is no model".utf8).write(to: URL(fileURLWithPath: junk))
+            let reasons = [
+                await failure {
+                    _ = try await nearside.chat(ChatRequest(messages: [.user("Hello!")], model: "missing")).all()
+                },
+                await failure { _ = try await nearside.chat(ChatRequest(messages: [])).all() },
+                await failure { _ = try await nearside.import(path: junk) },
+                await failure { _ = try await nearside.conversations().open(id: 77) },
+            ].map(\.reason)
+            #expect(reasons == [.modelNotInstalled, .invalidParameter, .damaged, .notFound])
+        }
+
         @Test func anErrorComesAfterTheTextBeforeIt() async throws {
             let nearside = try scripted(
                 .text(text: "so far so"), .fail(kind: .network, detail: "the line is gone"))
-            let (chunks, failure) = await nearside.chat(ChatRequest(messages: [.user("Hello!")])).untilFailure()
+            let (chunks, failure) = await nearside.chat(hello).untilFailure()
 
             #expect(chunks.text == "so far so")
-            #expect((failure as? NearsideError).map(kindOf) == .network)
+            #expect((failure as? NearsideError)?.kind == .network)
         }
 
         @Test func aBugIsAnErrorAndNotTheEndOfTheApp() async throws {
@@ -51,9 +78,42 @@ extension Scenarios {
                 try panicOnPurpose(text: "on purpose")
                 Issue.record("no error at all")
             } catch {
-                #expect("\(error)".contains("on purpose"))
+                let known = try #require(error as? NearsideError)
+                #expect(known.detail.contains("on purpose"))
+                #expect(known.kind == .internal && known.reason == .bug)
             }
             #expect(try await scripted().models() == [])
+        }
+
+        @Test func aHostThatFailsIsAnErrorWithItsOwnText() async throws {
+            let nearside = try await library(host: BrokenHost())
+            for failed in [
+                await failure { _ = try await nearside.chat(hello).all() },
+                await failure { _ = try await nearside.route(hello) },
+                await failure { _ = try nearside.device() },
+            ] {
+                #expect(failed.kind == .internal)
+                #expect(failed.text.contains("no battery service"), "\(failed.text)")
+            }
+        }
+
+        @Test func aStoredFailureKeepsItsReason() async throws {
+            let nearside = try scripted(
+                .text(text: "so far"),
+                .failBecause(reason: .noCredit, detail: "no credit", retryAfterMs: nil, helpUrl: nil))
+            let chats = try nearside.conversations()
+            let id = try await chats.create().id
+            _ = await chats.send(id, hello).untilFailure()
+            let state = try await chats.open(id: id).messages.last?.state
+            #expect(state == .failed(error: "no credit", reason: .noCredit))
+        }
+
+        private let hello = ChatRequest(messages: [.user("Hello!")])
+
+        /// Returns the error with which an answer of this one step ends.
+        private func error(of step: ReplyStep) async throws -> NearsideError {
+            let (_, failure) = try await scripted(step).chat(hello).untilFailure()
+            return try #require(failure as? NearsideError)
         }
 
         private func expect(
@@ -63,28 +123,15 @@ extension Scenarios {
                 try await call()
                 Issue.record("no error at all", sourceLocation: sourceLocation)
             } catch {
-                let found = (error as? NearsideError).map(kindOf)
-                #expect(found == kind, "\(error)", sourceLocation: sourceLocation)
+                #expect((error as? NearsideError)?.kind == kind, "\(error)", sourceLocation: sourceLocation)
             }
         }
     }
 }
 
-/// Returns the kind of an error. The exhaustive switch does not compile if a case is missing.
-func kindOf(_ error: NearsideError) -> ErrorKind {
-    switch error {
-    case .NotInstalled: .notInstalled
-    case .TooLarge: .tooLarge
-    case .Storage: .storage
-    case .Network: .network
-    case .Provider: .provider
-    case .Unauthorized: .unauthorized
-    case .RateLimited: .rateLimited
-    case .Corrupt: .corrupt
-    case .Unsupported: .unsupported
-    case .InvalidRequest: .invalidRequest
-    case .Blocked: .blocked
-    case .Busy: .busy
-    case .Internal: .internal
+/// A device host that fails.
+private final class BrokenHost: DeviceHost {
+    func facts() throws -> DeviceFacts {
+        throw HostError.Failed(detail: "no battery service")
     }
 }

@@ -67,14 +67,15 @@ extension AsyncSequence {
     }
 }
 
-/// Returns kind and text of the error that the call throws.
-func failure(of call: () async throws -> Void) async -> (kind: ErrorKind?, text: String) {
+/// Returns kind, reason and text of the error that the call throws.
+func failure(of call: () async throws -> Void) async -> (kind: ErrorKind?, reason: ErrorReason?, text: String) {
     do {
         try await call()
         Issue.record("no error at all")
-        return (nil, "")
+        return (nil, nil, "")
     } catch {
-        return ((error as? NearsideError).map(kindOf), "\(error)")
+        let known = error as? NearsideError
+        return (known?.kind, known?.reason, "\(error)")
     }
 }
 

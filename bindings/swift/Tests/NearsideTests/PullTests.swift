@@ -86,6 +86,6 @@ extension Nearside {
         for try await event in download(try Hub.model) {
             if let progress = event.progress, matches(progress) { return progress }
         }
-        throw NearsideError.Internal(message: "the download ended before that")
+        throw NearsideError(kind: .internal, reason: .bug, detail: "the download ended before that")
     }
 }

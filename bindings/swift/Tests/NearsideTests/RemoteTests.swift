@@ -28,8 +28,8 @@ extension Scenarios {
             let (chunks, failure) = await nearside.chat(request).untilFailure()
             #expect(chunks.text == "The moon and")
             let error = try #require(failure as? NearsideError)
-            #expect(kindOf(error) == .network)
-            #expect("\(error)".contains("continue_remotely"))
+            #expect(error.kind == .network)
+            #expect(error.reason == .interrupted)
 
             let elsewhere = request.with { $0.provider = "compatible" }
             let rest = try await nearside.continueRemotely(elsewhere, said: chunks.text).all()

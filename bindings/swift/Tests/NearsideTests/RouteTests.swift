@@ -48,11 +48,13 @@ extension Scenarios {
             #expect(refused.kind == .blocked)
             #expect(refused.text.contains("deepseek") && refused.text.contains("policy"), "\(refused.text)")
 
-            guard case .noRoute(let rule, let kind, _, _, let skipped) = try await nearside.route(tides()) else {
+            guard case .noRoute(let rule, let kind, let reason, _, let skipped) = try await nearside.route(tides())
+            else {
                 Issue.record("a target would answer")
                 return
             }
             #expect(kind == .blocked)
+            #expect(reason == .policyForbids)
             #expect(rule == .policy)
             #expect(skipped.contains { $0.target == provider.target })
             #expect(try await provider.chats() == [])
@@ -63,7 +65,7 @@ extension Scenarios {
             let nearside = try await library(provider, policy: openPolicy.with { $0.consent = .ask })
             let unasked = await failure { _ = try await nearside.chat(tides()).all() }
             #expect(unasked.kind == .blocked)
-            #expect(unasked.text.contains("set `consent` to the target"))
+            #expect(unasked.reason == .consentRequired)
 
             guard case .needsConsent(let question) = try await nearside.route(tides()) else {
                 Issue.record("no consent is requested")

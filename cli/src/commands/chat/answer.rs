@@ -1,7 +1,7 @@
 //! Prints one answer: on a terminal, to a pipe, or as JSON.
 
 use nearside::Error;
-use nearside::chat::{ChatStream, Chunk, Route, StopReason};
+use nearside::chat::{AnswerSummary, ChatStream, Chunk, Route, StopReason};
 
 use super::receipt;
 use crate::args::values::ReasoningDisplay;
@@ -23,9 +23,10 @@ pub(super) struct PrintedAnswer {
 pub(super) async fn print_answer(
     stream: &ChatStream,
     display: ReasoningDisplay,
+    max_tokens: Option<u32>,
     session: &mut CliSession,
 ) -> Result<PrintedAnswer, CliError> {
-    let mut view = AnswerView::new(display);
+    let mut view = AnswerView::new(display, max_tokens);
     let result = print_chunks(stream, &mut view, session).await;
     if result.is_err() {
         // The error starts on a line of its own.
@@ -77,6 +78,8 @@ async fn print_chunks(stream: &ChatStream, view: &mut AnswerView, session: &mut 
 #[derive(Debug)]
 struct AnswerView {
     display: ReasoningDisplay,
+    /// The user's limit of tokens.
+    max_tokens: Option<u32>,
     answer: PrintedAnswer,
     cursor: CursorState,
     /// Number of reasoning chunks: close to its tokens, which only `done` has.
@@ -97,9 +100,10 @@ enum CursorState {
 }
 
 impl AnswerView {
-    fn new(display: ReasoningDisplay) -> Self {
+    fn new(display: ReasoningDisplay, max_tokens: Option<u32>) -> Self {
         Self {
             display,
+            max_tokens,
             answer: PrintedAnswer::default(),
             cursor: CursorState::LineStart,
             reasoning_chunks: 0,
@@ -146,7 +150,7 @@ impl AnswerView {
                 for page in std::mem::take(&mut self.citations) {
                     output.print_line(&[dim(format!("source: {page}"))])?;
                 }
-                if let Some(reason) = stop_reason(summary.stop) {
+                if let Some(reason) = stop_reason(&summary, self.max_tokens) {
                     output.print_note(&[warning(reason)]);
                 }
                 for line in receipt::format_lines(&summary.receipt, &summary.usage, &summary.timings) {
@@ -202,10 +206,17 @@ impl AnswerView {
 }
 
 /// Returns why the answer is incomplete; `None` for a complete one.
-fn stop_reason(stop: StopReason) -> Option<&'static str> {
-    match stop {
+fn stop_reason(summary: &AnswerSummary, max_tokens: Option<u32>) -> Option<&'static str> {
+    match summary.stop {
         StopReason::End | StopReason::StopSequence | StopReason::ToolCall => None,
-        StopReason::MaxTokens => Some("cut off at `--max-tokens`"),
+        StopReason::MaxTokens => Some(match (max_tokens, summary.receipt.target.is_remote()) {
+            (Some(limit), _) if summary.usage.completion_tokens >= limit => "cut off at `--max-tokens`",
+            // Some providers count no tokens, and the library's estimate may be too low.
+            (Some(_), true) => "cut off at `--max-tokens`, or at the provider's own limit",
+            (Some(_), false) => "cut off at `--max-tokens`",
+            (None, true) => "cut off at the provider's own limit",
+            (None, false) => "cut off at the model's own limit",
+        }),
         StopReason::ContextFull => {
             Some("cut off: the context is full; use a larger `--context` or start a new conversation")
         }

@@ -3,7 +3,7 @@
 
 use nearside::chat::ChatRequest;
 use nearside::route::RouteDecision;
-use nearside::{Error, Nearside};
+use nearside::{Error, ErrorReason, Nearside};
 
 use crate::args::RequestArgs;
 use crate::error::CliError;
@@ -31,15 +31,17 @@ pub(super) async fn obtain(
     if !args.has_consent() {
         if !prompt::is_interactive(&session.output) {
             let text = format!(
-                "content would leave this device, and there is no terminal to confirm it: {}; consent with `--yes`, or \
-                 stay on this device with `--mode only-on-device`",
+                "content would leave this device, and there is no terminal to confirm it: {}",
                 question.text
             );
-            return Err(Error::blocked(text).into());
+            return Err(Error::of(ErrorReason::ConsentRequired, text).into());
         }
         if !prompt::confirm(&question.text)? {
-            let text = "you did not consent, and nothing was sent; `--mode only-on-device` uses a local model";
-            return Err(Error::blocked(text).into());
+            let error = Error::of(
+                ErrorReason::ConsentRequired,
+                "you did not consent, and nothing was sent",
+            );
+            return Err(CliError::with_help(error, "`--mode only-on-device` uses a local model"));
         }
         session.interrupt.discard_pending().await;
     }

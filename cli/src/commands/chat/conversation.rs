@@ -77,9 +77,9 @@ pub(super) async fn run_repl(
                         None => request.messages.truncate(before),
                     },
                     // A script stops at the first error; a user can try again.
-                    Err(CliError::Library(error)) if input.is_interactive() => {
+                    Err(error @ (CliError::Library(_) | CliError::Own(..))) if input.is_interactive() => {
                         request.messages.truncate(before);
-                        session.output.print_error(&CliError::Library(error));
+                        session.output.print_error(&error);
                     }
                     Err(error) => return Err(error),
                 }
@@ -98,7 +98,8 @@ async fn answer_last(
     session: &mut CliSession,
 ) -> Result<PrintedAnswer, CliError> {
     consent::obtain(nearside, request, args, session).await?;
-    answer::print_answer(&nearside.chat(request.clone()), display, session).await
+    let max_tokens = request.limits.max_tokens;
+    answer::print_answer(&nearside.chat(request.clone()), display, max_tokens, session).await
 }
 
 /// Converts the answer to a message of the history; `None` if it has no text.
@@ -214,8 +215,8 @@ fn print_help(output: &mut Printer) {
 }
 
 fn map_terminal_error(cause: &ReadlineError) -> CliError {
-    let text = format!("could not read from the terminal: {cause}; use `-p TEXT` instead");
-    Error::storage(text).into()
+    let error = Error::storage(format!("could not read from the terminal: {cause}"));
+    CliError::with_help(error, "use `-p TEXT` instead")
 }
 
 /// Input lines that the arrow keys recall.

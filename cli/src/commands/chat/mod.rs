@@ -26,6 +26,13 @@ pub(crate) struct ChatArgs {
     request: RequestArgs,
 }
 
+impl ChatArgs {
+    /// Returns the provider that is named.
+    pub(crate) fn provider(&self) -> Option<&str> {
+        self.request.provider()
+    }
+}
+
 /// Answers the prompt, or runs a conversation.
 pub(crate) async fn chat_with_model(args: Box<ChatArgs>, session: &mut CliSession) -> Result<(), CliError> {
     let nearside = session.open_for_request(&args.request)?;
@@ -45,7 +52,8 @@ async fn answer_or_converse(args: &ChatArgs, nearside: &Nearside, session: &mut 
     };
     let mut request = session.build_request(&args.request, prompt).await?;
     consent::obtain(nearside, &mut request, &args.request, session).await?;
-    let answer = answer::print_answer(&nearside.chat(request), display, session).await?;
+    let max_tokens = request.limits.max_tokens;
+    let answer = answer::print_answer(&nearside.chat(request), display, max_tokens, session).await?;
     if answer.interrupted {
         return Err(CliError::Interrupted);
     }

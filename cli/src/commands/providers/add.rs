@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::Args;
 use nearside::engine::remote::{ProviderKind, ProviderSettings, base_url};
-use nearside::{Error, Nearside};
+use nearside::{Error, ErrorReason, Nearside};
 
 use super::ls;
 use crate::args::values::kind_parser;
@@ -51,6 +51,13 @@ pub(crate) struct AddProviderArgs {
     key_env: Option<String>,
 }
 
+impl AddProviderArgs {
+    /// Returns the name of the provider.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 /// Change of the stored key.
 enum KeyChange {
     StoreKey(String),
@@ -85,9 +92,10 @@ impl AddProviderArgs {
             None => ProviderKind::from_name(&self.name).ok_or_else(|| {
                 let kinds = ProviderKind::ALL.map(ProviderKind::name).join(", ");
                 let name = &self.name;
-                Error::invalid_request(format!(
-                    "`{name}` is no kind of provider; set the kind with `--kind`: {kinds}"
-                ))
+                CliError::with_help(
+                    Error::invalid_request(format!("`{name}` is no kind of provider")),
+                    format!("set the kind with `--kind`: {kinds}"),
+                )
             })?,
         };
         let root_certificate = self.certificate.as_deref().map(read_certificate).transpose()?;
@@ -125,10 +133,10 @@ fn resolve_key_change(
         return Ok(KeyChange::Keep);
     }
     if !prompt::is_interactive(&session.output) {
-        let text = format!(
-            "`{name}` needs a key, and there is no terminal to ask on; set one with `--key-file FILE` or `--key-env VAR`"
-        );
-        return Err(Error::unauthorized(text).into());
+        let text = format!("`{name}` needs a key, and there is no terminal to ask on");
+        let error = Error::of(ErrorReason::KeyMissing, text);
+        let help = "set one with `--key-file FILE` or `--key-env VAR`";
+        return Err(CliError::with_help(error, help));
     }
     let typed = prompt::read_secret(&format!("key for `{name}` (not shown): "))?;
     keys::validate_key(&typed, "the input").map(KeyChange::StoreKey)
@@ -181,8 +189,10 @@ fn validate_variable_name(text: &str) -> Result<String, CliError> {
     if !text.is_empty() && text.chars().all(is_valid) && !text.starts_with(|c: char| c.is_ascii_digit()) {
         return Ok(text.to_owned());
     }
-    let text = "the value of `--key-env` is not the name of a variable; pass the name of a variable, such as `GROQ_API_KEY`, and not the key";
-    Err(Error::invalid_request(text).into())
+    Err(CliError::with_help(
+        Error::invalid_request("the value of `--key-env` is not the name of a variable"),
+        "pass the name of a variable, such as `GROQ_API_KEY`, and not the key",
+    ))
 }
 
 const EXAMPLES: &str = "\

@@ -30,6 +30,18 @@ enum ProvidersCommand {
     Models(models::ProviderModelsArgs),
 }
 
+impl ProvidersArgs {
+    /// Returns the provider that is named.
+    pub(crate) fn provider(&self) -> Option<&str> {
+        match &self.command {
+            ProvidersCommand::Ls(_) => None,
+            ProvidersCommand::Add(args) => Some(args.name()),
+            ProvidersCommand::Rm(args) => Some(args.name()),
+            ProvidersCommand::Models(args) => Some(args.name()),
+        }
+    }
+}
+
 /// Executes the subcommand.
 pub(crate) async fn manage_providers(args: ProvidersArgs, session: &mut CliSession) -> Result<(), CliError> {
     match args.command {

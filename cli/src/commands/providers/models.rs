@@ -16,6 +16,13 @@ pub(crate) struct ProviderModelsArgs {
     name: String,
 }
 
+impl ProviderModelsArgs {
+    /// Returns the name of the provider.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct ProviderModelListing {
     models: Vec<RemoteModel>,

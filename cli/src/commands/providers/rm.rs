@@ -14,6 +14,13 @@ pub(crate) struct RemoveProviderArgs {
     name: String,
 }
 
+impl RemoveProviderArgs {
+    /// Returns the name of the provider.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct RemovedProvider {
     name: String,

@@ -75,7 +75,7 @@ fn parse_prefix(bytes: &[u8], remote: &Remote) -> Result<ParseOutcome> {
     }
     gguf::parse_head(bytes, remote.size_bytes).map_err(|error| {
         let name = remote.name.escape_debug();
-        Error::new(error.kind(), format!("could not use `{name}`: {error}"))
+        error.clone().with_detail(format!("could not use `{name}`: {error}"))
     })
 }
 

@@ -74,9 +74,20 @@ pub struct ResolvedFile {
 
 /// Downloads a model into the store and sends events to `sink`. Ends when the consumer cancels or drops the stream.
 pub async fn download_model(hub: &Hub, store: &Store, reference: &ModelRef, sink: StreamSender<DownloadEvent>) {
+    download_explained(hub, store, reference, sink, |error| error).await;
+}
+
+/// Downloads like [`download_model`], and passes an error through `explain` before it is sent.
+pub(crate) async fn download_explained(
+    hub: &Hub,
+    store: &Store,
+    reference: &ModelRef,
+    sink: StreamSender<DownloadEvent>,
+    explain: impl FnOnce(Error) -> Error,
+) {
     match fetch_model(hub, store, reference, &sink).await {
         Ok(model) => sink.finish(Ok(DownloadEvent::Installed { model })),
-        Err(DownloadError::Failed(error)) => sink.finish(Err(error)),
+        Err(DownloadError::Failed(error)) => sink.finish(Err(explain(error))),
         Err(DownloadError::Cancelled) => sink.close(),
     }
 }

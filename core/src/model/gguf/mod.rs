@@ -119,10 +119,8 @@ impl Head {
                 // Doubling keeps the number of attempts small; `MAX_HEAD_BYTES` ends it.
                 Ok(ParseOutcome::Incomplete { at_least }) => wanted = at_least.max(2 * wanted_now),
                 Err(error) => {
-                    return Err(Error::new(
-                        error.kind(),
-                        format!("could not use `{}`: {error}", path.display()),
-                    ));
+                    let text = format!("could not use `{}`: {error}", path.display());
+                    return Err(error.with_detail(text));
                 }
             }
         }

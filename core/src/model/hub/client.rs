@@ -11,7 +11,7 @@ use reqwest::{Method, Response, StatusCode};
 use url::{Origin, Url};
 
 use super::error::{self, HubError};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorReason, Result};
 use crate::model::reference::is_sha256;
 use crate::net::client;
 use crate::net::network::NetworkConfig;
@@ -94,6 +94,7 @@ impl HubClient {
             Some(token) => {
                 let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| {
                     Error::invalid_request("the hub token holds characters that no token has; copy it again")
+                        .because(ErrorReason::KeyRejected)
                 })?;
                 value.set_sensitive(true);
                 Some(value)

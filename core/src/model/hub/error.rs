@@ -4,10 +4,12 @@
 //! for an anonymous request to anything private, gated or missing. With 429 it sends the seconds to wait as `t=` in
 //! `RateLimit`, else in `Retry-After`. Bodies of error responses are never read or shown.
 
+use std::time::Duration;
+
 use reqwest::{Response, header::HeaderMap};
 use url::{Origin, Url};
 
-use crate::error::Error;
+use crate::error::{Error, ErrorReason};
 use crate::net::url::redact_url;
 
 /// Error of a hub request, and whether a retry may help.
@@ -20,7 +22,7 @@ pub(crate) struct HubError {
     /// HTTP status; `None` without a response.
     pub(crate) status: Option<u16>,
     /// Origin of the error response.
-    pub(crate) origin: Option<Origin>,
+    pub(crate) origin: Option<Box<Origin>>,
     /// Whether the hub sent an error code of its own, so that no fallback needs to be tried.
     pub(crate) has_error_code: bool,
 }
@@ -52,9 +54,8 @@ pub(crate) fn connection_error(url: &Url, cause: reqwest::Error) -> HubError {
     // The URL may contain a signature, and reqwest includes it in its texts.
     let cause = cause.without_url();
     if cause.is_timeout() && !cause.is_connect() {
-        return HubError::transient(Error::network(format!(
-            "`{host}` stopped responding; check the network and try again"
-        )));
+        let text = format!("`{host}` stopped responding; check the network and try again");
+        return HubError::transient(Error::of(ErrorReason::NoResponse, text));
     }
     let mut text = cause.to_string();
     let mut inner = std::error::Error::source(&cause);
@@ -62,15 +63,15 @@ pub(crate) fn connection_error(url: &Url, cause: reqwest::Error) -> HubError {
         text = cause.to_string();
         inner = cause.source();
     }
-    let what = if cause.is_connect() {
-        "could not reach"
-    } else {
-        "lost the connection to"
+    let (reason, what) = match cause.is_connect() {
+        true => (ErrorReason::Unreachable, "could not reach"),
+        false => (ErrorReason::Interrupted, "lost the connection to"),
     };
-    HubError::transient(Error::network(format!(
-        "{what} `{host}`: {}; check the network and try again",
-        text.to_lowercase()
-    )))
+    let text = text.to_lowercase();
+    HubError::transient(Error::of(
+        reason,
+        format!("{what} `{host}`: {text}; check the network and try again"),
+    ))
 }
 
 /// Maps an error response: `about` was requested, `url` responded.
@@ -82,7 +83,7 @@ pub(crate) fn response_error(about: &Url, url: &Url, response: &Response, with_t
         error,
         transient,
         status: Some(status),
-        origin: Some(url.origin()),
+        origin: Some(Box::new(url.origin())),
         has_error_code: code.is_some(),
     }
 }
@@ -100,39 +101,98 @@ fn map_status(about: &Url, url: &Url, status: u16, headers: &HeaderMap, with_tok
     let host = host_and_port(url);
     let what = repo_or_path(about);
     let code = header_text(headers, "x-error-code").unwrap_or_default();
-    let error = match (status, code) {
-        (401, _) if with_token => Error::unauthorized(format!(
-            "`{host}` does not accept the hub token for `{what}`; check the token and the name"
-        )),
-        (401, _) => Error::unauthorized(format!(
-            "`{what}` is private, gated or missing on `{host}`; check the name, or give a hub token that may read it"
-        )),
-        (403, "GatedRepo") => Error::unauthorized(format!(
-            "`{what}` is gated; accept its terms on its page at `{host}`, then try again with your hub token"
-        )),
-        (403, _) => Error::unauthorized(format!(
-            "`{host}` refuses access to `{what}`; check the address and the rights of the hub token"
-        )),
-        (404, "RepoNotFound") => {
-            Error::invalid_request(format!("there is no repository `{what}` on `{host}`; check the name"))
-        }
-        (404, "RevisionNotFound") => Error::invalid_request(format!(
-            "`{what}` on `{host}` has no such revision; check what follows the `@`"
-        )),
-        (404, "EntryNotFound") => {
-            Error::invalid_request(format!("`{what}` on `{host}` has no such file; check the file's name"))
-        }
-        (404 | 410, _) => Error::invalid_request(format!("there is no `{what}` on `{host}`; check the address")),
+    let retry_after = retry_after_seconds(headers).map(Duration::from_secs);
+    let (reason, text) = match (status, code) {
+        (401, _) if with_token => (
+            ErrorReason::KeyRejected,
+            format!("`{host}` does not accept the hub token for `{what}`; check the token and the name"),
+        ),
+        (401, "GatedRepo") => (
+            ErrorReason::KeyMissing,
+            format!(
+                "`{what}` is gated; accept its terms on its page at `{host}`, and give a hub token of that account"
+            ),
+        ),
+        (401, _) => (
+            ErrorReason::KeyMissing,
+            format!(
+                "`{what}` is private, gated or missing on `{host}`; check the name, or give a hub token that may read it"
+            ),
+        ),
+        (403, "GatedRepo") => (
+            ErrorReason::TermsNotAccepted,
+            format!("`{what}` is gated; accept its terms on its page at `{host}`, then try again with your hub token"),
+        ),
+        (403, _) => (
+            ErrorReason::KeyForbidden,
+            format!("`{host}` refuses access to `{what}`; check the address and the rights of the hub token"),
+        ),
+        (404, "RepoNotFound") => (
+            ErrorReason::UnknownModel,
+            format!("there is no repository `{what}` on `{host}`; check the name"),
+        ),
+        (404, "RevisionNotFound") => (
+            ErrorReason::UnknownModel,
+            format!("`{what}` on `{host}` has no such revision; check what follows the @"),
+        ),
+        (404, "EntryNotFound") => (
+            ErrorReason::UnknownModel,
+            format!("`{what}` on `{host}` has no such file; check the file's name"),
+        ),
+        (404 | 410, _) => (
+            ErrorReason::UnknownModel,
+            format!("there is no `{what}` on `{host}`; check the address"),
+        ),
         (429, _) => {
-            let wait = match retry_after_seconds(headers) {
-                Some(seconds) => format!("wait {seconds} seconds, then try again"),
+            let wait = match retry_after {
+                Some(wait) => format!("wait {} seconds, then try again", wait.as_secs()),
                 None => "wait a few minutes, then try again".to_owned(),
             };
-            Error::rate_limited(format!("`{host}` got too many requests; {wait}"))
+            (
+                ErrorReason::RateLimited,
+                format!("`{host}` got too many requests; {wait}"),
+            )
         }
-        _ => Error::provider(format!("`{host}` answered {status} for `{what}`; try again later")),
+        _ => (
+            match status {
+                408 | 504 => ErrorReason::NoResponse,
+                503 | 529 => ErrorReason::Overloaded,
+                _ => ErrorReason::ProviderFault,
+            },
+            format!("`{host}` answered {status} for `{what}`; try again later"),
+        ),
+    };
+    let error = match reason {
+        // A fault of the hub, whatever the app does about it.
+        ErrorReason::NoResponse | ErrorReason::Overloaded => Error::provider(text).because(reason),
+        _ => Error::of(reason, text),
+    };
+    let error = error.with_retry_after(retry_after);
+    let helps = matches!(reason, ErrorReason::KeyMissing | ErrorReason::TermsNotAccepted);
+    let error = match model_page(about).filter(|_| helps) {
+        Some(page) => error.with_help_url(page),
+        None => error,
     };
     (error, status == 408 || status >= 500)
+}
+
+/// Returns the address of the page of the repository that an address of the hub names, on the same hub.
+fn model_page(url: &Url) -> Option<String> {
+    let parts: Vec<&str> = url.path_segments()?.collect();
+    let api = parts.windows(2).position(|pair| pair == ["api", "models"]);
+    let (base, name) = match api {
+        Some(at) => (&parts[..at], parts.get(at + 2..at + 4)?),
+        None => {
+            let at = parts.iter().position(|part| *part == "resolve").filter(|at| *at >= 2)?;
+            (&parts[..at - 2], &parts[at - 2..at])
+        }
+    };
+    let path: Vec<&str> = base.iter().chain(name).copied().collect();
+    let mut page = url.clone();
+    page.set_query(None);
+    page.set_fragment(None);
+    page.set_path(&path.join("/"));
+    Some(page.into())
 }
 
 /// Returns the repository if the URL contains one, else the path.
@@ -165,46 +225,106 @@ mod tests {
 
     #[test]
     fn each_refusal_has_its_kind_and_its_remedy() {
-        type Row = (u16, &'static [(&'static str, &'static str)], ErrorKind, &'static str);
+        use ErrorReason as R;
+        type Row = (u16, &'static [(&'static str, &'static str)], ErrorKind, R, &'static str);
         let table: &[Row] = &[
-            (401, &[], Unauthorized, "give a hub token"),
-            (403, &[("x-error-code", "GatedRepo")], Unauthorized, "accept its terms"),
-            (403, &[], Unauthorized, "rights"),
+            (401, &[], Unauthorized, R::KeyMissing, "give a hub token"),
+            (
+                401,
+                &[("x-error-code", "GatedRepo")],
+                Unauthorized,
+                R::KeyMissing,
+                "accept its terms",
+            ),
+            (
+                403,
+                &[("x-error-code", "GatedRepo")],
+                Unauthorized,
+                R::TermsNotAccepted,
+                "accept its terms",
+            ),
+            (403, &[], Unauthorized, R::KeyForbidden, "rights"),
             (
                 404,
                 &[("x-error-code", "RepoNotFound")],
                 InvalidRequest,
+                R::UnknownModel,
                 "no repository `o/r`",
             ),
-            (404, &[("x-error-code", "RevisionNotFound")], InvalidRequest, "revision"),
+            (
+                404,
+                &[("x-error-code", "RevisionNotFound")],
+                InvalidRequest,
+                R::UnknownModel,
+                "revision",
+            ),
             (
                 404,
                 &[("x-error-code", "EntryNotFound")],
                 InvalidRequest,
+                R::UnknownModel,
                 "no such file",
             ),
-            (404, &[], InvalidRequest, "check the address"),
+            (404, &[], InvalidRequest, R::UnknownModel, "check the address"),
             (
                 429,
                 &[("ratelimit", "\"resolvers\";r=0;t=55")],
                 RateLimited,
+                R::RateLimited,
                 "wait 55 seconds",
             ),
-            (429, &[("retry-after", "7")], RateLimited, "wait 7 seconds"),
-            (429, &[], RateLimited, "a few minutes"),
-            (503, &[], Provider, "503"),
+            (
+                429,
+                &[("retry-after", "7")],
+                RateLimited,
+                R::RateLimited,
+                "wait 7 seconds",
+            ),
+            (429, &[], RateLimited, R::RateLimited, "a few minutes"),
+            (500, &[], Provider, R::ProviderFault, "500"),
+            (503, &[("retry-after", "7")], Provider, R::Overloaded, "503"),
+            (504, &[], Provider, R::NoResponse, "504"),
         ];
         let url = Url::parse("https://hub/o/r/resolve/main/m.gguf?secret=1").expect("a sound address");
-        for (status, list, kind, words) in table {
+        for (status, list, kind, reason, words) in table {
             let mut headers = HeaderMap::new();
             for (name, value) in *list {
                 headers.insert(*name, value.parse().expect("a header"));
             }
             let (error, transient) = map_status(&url, &url, *status, &headers, false);
-            assert_eq!(error.kind(), *kind, "{status} {list:?}");
+            assert_eq!((error.kind(), error.reason()), (*kind, *reason), "{status} {list:?}");
             assert!(error.to_string().contains(words), "{error}");
-            assert!(!error.to_string().contains("secret"), "{error}");
-            assert_eq!(transient, *status == 503);
+            assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+            assert_eq!(transient, *status >= 500);
+            let page = matches!(reason, R::KeyMissing | R::TermsNotAccepted).then_some("https://hub/o/r");
+            assert_eq!(error.help_url(), page, "{status} {list:?}");
+            let seconds = error.retry_after_ms().map(|ms| ms / 1_000);
+            assert_eq!(seconds, retry_after_seconds(&headers), "{status} {list:?}");
+        }
+        let refused = map_status(&url, &url, 401, &HeaderMap::new(), true).0;
+        assert_eq!(refused.reason(), R::KeyRejected);
+    }
+
+    #[test]
+    fn the_page_of_a_model_is_on_the_hub_that_was_asked() {
+        for (address, page) in [
+            (
+                "https://hub/api/models/o/r/tree/main?recursive=true",
+                Some("https://hub/o/r"),
+            ),
+            ("https://hub/o/r/resolve/main/m.gguf?key=1", Some("https://hub/o/r")),
+            (
+                "https://mirror:8443/hf/api/models/o/r/revision/v1",
+                Some("https://mirror:8443/hf/o/r"),
+            ),
+            (
+                "https://mirror/hf/o/r/resolve/main/m.gguf",
+                Some("https://mirror/hf/o/r"),
+            ),
+            ("https://example.org/m.gguf", None),
+        ] {
+            let url = Url::parse(address).expect(address);
+            assert_eq!(model_page(&url).as_deref(), page, "{address}");
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use serde::Deserialize;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorReason, Result};
 use crate::model::HubFile;
 use crate::model::reference::is_sha256;
 
@@ -49,9 +49,10 @@ pub(crate) fn select_file<'a>(repo: &str, entries: &'a [TreeEntry], file: &HubFi
     let models = || files().filter(|entry| is_model(&entry.path));
     if models().next().is_none() {
         let holds = list_names(files().map(|entry| entry.path.as_str()));
-        return Err(Error::invalid_request(format!(
-            "repository `{repo}` holds no GGUF model, only {holds}; look for a GGUF conversion of it"
-        )));
+        return Err(Error::of(
+            ErrorReason::UnknownModel,
+            format!("repository `{repo}` holds no GGUF model, only {holds}; look for a GGUF conversion of it"),
+        ));
     }
     let labelled = |label: &str| models().find(|entry| has_label(&entry.path, label));
     let found = match file {
@@ -68,9 +69,10 @@ pub(crate) fn select_file<'a>(repo: &str, entries: &'a [TreeEntry], file: &HubFi
             HubFile::Quantization { label } => label,
             HubFile::Default => "",
         };
-        return Err(Error::invalid_request(format!(
-            "repository `{repo}` has nothing named `{requested}`; it has {holds}"
-        )));
+        return Err(Error::of(
+            ErrorReason::UnknownModel,
+            format!("repository `{repo}` has nothing named `{requested}`; it has {holds}"),
+        ));
     };
     if is_part(&found.path) {
         return Err(Error::unsupported(format!(

@@ -11,7 +11,7 @@ use url::Url;
 use super::client::{Follow, HubRequest};
 use super::error::{self, HubError, header_text};
 use super::{Hub, Remote};
-use crate::error::Error;
+use crate::error::{Error, ErrorReason};
 use crate::net::url::redact_url;
 
 /// Opens ranges of one remote file.
@@ -133,14 +133,15 @@ impl<'a> Ranges<'a> {
 
     /// Marks the rejection of an expired storage URL as transient: the hub returns a fresh one.
     fn mark_expired(&self, hub_url: &Url, mut failure: HubError) -> HubError {
-        let by_storage = failure.origin.as_ref().is_some_and(|by| *by != hub_url.origin());
+        let by_storage = failure.origin.as_ref().is_some_and(|by| **by != hub_url.origin());
         if by_storage && matches!(failure.status, Some(400 | 401 | 403 | 404 | 410)) {
             failure.transient = true;
             failure.error = Error::network(format!(
                 "the storage of `{}` refuses the address that the hub gave for `{}`; try again",
                 error::host_and_port(hub_url),
                 self.remote.name
-            ));
+            ))
+            .because(ErrorReason::ProviderFault);
         }
         failure
     }
@@ -152,11 +153,9 @@ impl RangeReader<'_> {
         while self.position < self.end {
             let cut = |cause| error::connection_error(&self.from, cause);
             let Some(mut bytes) = self.response.chunk().await.map_err(cut)? else {
-                return Err(HubError::transient(Error::network(format!(
-                    "`{}` ended `{}` early; try again",
-                    error::host_and_port(&self.from),
-                    self.remote.name
-                ))));
+                let (host, name) = (error::host_and_port(&self.from), &self.remote.name);
+                let text = format!("`{host}` ended `{name}` early; try again");
+                return Err(HubError::transient(Error::of(ErrorReason::Interrupted, text)));
             };
             self.received += bytes.len() as u64;
             let known = self.skip.min(bytes.len() as u64);

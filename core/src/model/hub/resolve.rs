@@ -28,7 +28,7 @@ impl Hub {
             ModelRef::Hub { repo, revision, file } => self.resolve_file(repo, revision.as_deref(), file).await,
             ModelRef::Url { url, sha256 } => self.resolve_address(url, sha256.as_deref()).await,
             ModelRef::Path { path } => Err(Error::invalid_request(format!(
-                "`{path}` is a file on this device; import it instead"
+                "`{path}` is a file on this device, which needs no download; import it instead"
             ))),
             ModelRef::Name { name } => Err(Error::not_installed(format!(
                 "model `{name}` is not installed; name where it comes from, such as `hf:ORG/REPO`"

@@ -46,7 +46,7 @@ class RemoteTest {
             val request = tides(RoutingMode.ONLY_IN_CLOUD).copy(provider = "fireworks")
             val (chunks, failure) = nearside.chat(request).untilFailure()
             assertEquals("The moon and", chunks.text())
-            assertContains(assertIs<NearsideException.Network>(failure).message.orEmpty(), "continue_remotely")
+            assertEquals(ErrorReason.INTERRUPTED, assertIs<NearsideException.Network>(failure).reason)
 
             val rest = nearside.continueRemotely(request.copy(provider = "compatible"), chunks.text()).toList()
             assertEquals(" the sun.", rest.text())

@@ -63,7 +63,7 @@ class RouteTest {
             assertContains(refused.message.orEmpty(), "policy")
 
             val refusal = assertIs<RouteDecision.NoRoute>(nearside.route(tides()))
-            assertEquals(ErrorKind.BLOCKED, refusal.kind)
+            assertEquals(ErrorKind.BLOCKED to ErrorReason.POLICY_FORBIDS, refusal.kind to refusal.reason)
             assertEquals(RouteRule.POLICY, refusal.rule)
             assertTrue(refusal.skipped.any { it.target == provider.target })
         }
@@ -75,7 +75,7 @@ class RouteTest {
         val provider = Provider("fireworks")
         nearside(provider, policy = openPolicy.copy(consent = ConsentPolicy.ASK)).use { nearside ->
             val unasked = assertFailsWith<NearsideException.Blocked> { nearside.chat(tides()).toList() }
-            assertContains(unasked.message.orEmpty(), "set `consent` to the target")
+            assertEquals(ErrorReason.CONSENT_REQUIRED, unasked.reason)
 
             val question = assertIs<RouteDecision.NeedsConsent>(nearside.route(tides())).question
             assertEquals(provider.target, question.target)

@@ -13,6 +13,7 @@ import kotlin.io.path.createTempDirectory
 import kotlin.time.Duration
 import org.nearside.Config
 import org.nearside.ErrorKind
+import org.nearside.ErrorReason
 import org.nearside.Nearside
 import org.nearside.ReplyStep
 import org.nearside.ScriptedReply
@@ -55,9 +56,19 @@ public class ScriptBuilder internal constructor() {
         steps += ReplyStep.Stall
     }
 
-    /** Ends the answer with this error. */
+    /** Ends the answer with an error of this kind, with the kind's usual reason. */
     public fun fail(kind: ErrorKind, detail: String = "as the script says") {
         steps += ReplyStep.Fail(kind, detail)
+    }
+
+    /** Ends the answer with an error of this reason, of the reason's usual kind. */
+    public fun fail(
+        reason: ErrorReason,
+        detail: String = "as the script says",
+        retryAfterMs: ULong? = null,
+        helpUrl: String? = null,
+    ) {
+        steps += ReplyStep.FailBecause(reason, detail, retryAfterMs, helpUrl)
     }
 }
 

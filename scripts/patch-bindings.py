@@ -1,0 +1,43 @@
+"""Changes in the code that UniFFI generates, which no option of its offers: patch-bindings.py FOLDER
+
+- Kotlin: `message` of an exception is its `detail`; UniFFI's lists all fields.
+- Both: a panic of the library arrives as the error `Internal` with the reason `Bug`, instead of an error of UniFFI's that
+  no app can catch by type.
+
+Every generated file of the folder must contain what is changed; a new version of UniFFI that writes something else fails here.
+"""
+
+import pathlib
+import re
+import sys
+
+KOTLIN = [
+    (r'get\(\) = "detail=\$\{ ?`?detail`? ?\}[^"\n]*"', "get() = `detail`"),
+    (r"throw InternalException\((.*)\)$", r"throw NearsideException.Internal(\1, ErrorReason.BUG, null, null)"),
+]
+SWIFT = [
+    (
+        r"throw UniffiInternalError\.rustPanic\((.*)\)$",
+        r"throw NearsideError.Internal(detail: \1, reason: .bug, retryAfterMs: nil, helpUrl: nil)",
+    ),
+]
+
+
+def main():
+    patched = 0
+    for path in sorted(pathlib.Path(sys.argv[1]).rglob("*")):
+        changes = {".kt": KOTLIN, ".swift": SWIFT}.get(path.suffix)
+        if not changes:
+            continue
+        text = path.read_text()
+        for pattern, replacement in changes:
+            text, count = re.subn(pattern, replacement, text, flags=re.M)
+            if not count:
+                sys.exit(f"error: {path}: nothing matches {pattern}\nhelp: UniFFI writes something else now; adapt scripts/patch-bindings.py")
+        path.write_text(text)
+        patched += 1
+    if not patched:
+        sys.exit(f"error: no generated code in {sys.argv[1]}\nhelp: generate it first")
+
+
+main()
