@@ -12,6 +12,7 @@ use super::Connection;
 use super::context::ollama_context;
 use super::dialect::{self, Dialect, ProviderKind, ReasoningHistory, ReasoningSwitch, SchemaSupport};
 use super::provider::RemoteModel;
+use super::schema::is_strict;
 use crate::chat::{ChatMessage, ChatRequest, ContentPart, MessageRole, OutputFormat, ReasoningEffort, ReasoningMode};
 use crate::engine::openai::{role_name, tool_json};
 use crate::error::{Error, Result};
@@ -210,7 +211,8 @@ fn put_output_format(body: &mut Map<String, Value>, kind: ProviderKind, output: 
             match is_ollama {
                 true => schema,
                 false => {
-                    json!({ "type": "json_schema", "json_schema": { "name": "answer", "strict": true, "schema": schema } })
+                    let strict = is_strict(&schema);
+                    json!({ "type": "json_schema", "json_schema": { "name": "answer", "strict": strict, "schema": schema } })
                 }
             }
         }

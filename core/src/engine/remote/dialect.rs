@@ -4,8 +4,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::frames::Framing;
-
 /// Defines [`ProviderKind`] from rows: variant, name in settings, description, dialect.
 macro_rules! provider_kinds {
     ($($kind:ident, $name:literal, $description:literal, $dialect:ident;)+) => {
@@ -57,7 +55,6 @@ pub(super) struct Dialect {
     pub(super) chat: &'static str,
     /// Path of the model list.
     pub(super) models: &'static str,
-    pub(super) framing: Framing,
     /// Name of the limit on generated tokens.
     pub(super) max_tokens: &'static str,
     /// Usage is sent only on request.
@@ -161,7 +158,6 @@ const COMPATIBLE: Dialect = Dialect {
     base: "",
     chat: "chat/completions",
     models: "models",
-    framing: Framing::Events,
     max_tokens: "max_tokens",
     ask_usage: true,
     history: ReasoningHistory::Never,
@@ -219,7 +215,6 @@ const OLLAMA: Dialect = Dialect {
     base: "http://127.0.0.1:11434",
     chat: "api/chat",
     models: "api/tags",
-    framing: Framing::Lines,
     max_tokens: "num_predict",
     ask_usage: false,
     history: ReasoningHistory::WithCalls("thinking"),

@@ -52,6 +52,11 @@ impl ProviderClient {
         Ok(Self { client, base })
     }
 
+    /// Returns the host of the base address.
+    pub(super) fn host(&self) -> &str {
+        self.base.host_str().unwrap_or_default()
+    }
+
     /// Returns the address of this path.
     pub(super) fn url(&self, path: &str) -> Url {
         let mut url = self.base.clone();
@@ -101,20 +106,20 @@ pub fn base_url(settings: &ProviderSettings) -> Result<Url> {
     let default = dialect::dialect_for(settings.kind).base;
     let text = settings.base_url.as_deref().unwrap_or(default);
     if text.is_empty() {
-        return invalid("it needs a `base_url`, such as `https://llm.example.org/v1`");
+        return invalid("it needs an address, such as `https://llm.example.org/v1`");
     }
     let url = match Url::parse(text) {
         Ok(url) if url.has_host() => url,
-        _ => return invalid("its `base_url` is not an address, such as `https://llm.example.org/v1`"),
+        _ => return invalid("its address is malformed; it looks like `https://llm.example.org/v1`"),
     };
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
-        return invalid("its `base_url` contains a password or a query; set the credential separately");
+        return invalid("its address contains a password or a query; set the credential separately");
     }
     match url.scheme() {
         "https" => Ok(url),
         "http" if is_loopback(&url) || settings.allow_http => Ok(url),
-        "http" => invalid("its `base_url` is not encrypted; use `https`, or allow `http` for a network of your own"),
-        _ => invalid("its `base_url` is neither `https` nor `http`"),
+        "http" => invalid("its address is not encrypted; use `https`, or allow `http` for a network of your own"),
+        _ => invalid("its address is neither `https` nor `http`"),
     }
 }
 
