@@ -57,7 +57,14 @@ pub(super) async fn decide(inner: &Arc<Inner>, request: &Arc<ChatRequest>, cance
                 }
             }
             Ok(Some(Err(_))) => {}
-            Ok(None) | Err(_) => break,
+            Ok(None) => break,
+            Err(_) => {
+                if patience > GRACE {
+                    // Each goes on in the background; the next request does not wait for it again.
+                    stale.iter().for_each(|name| inner.note_list_failure(name));
+                }
+                break;
+            }
         }
     }
     // A list that failed also says something: that nothing was learned about a named model.

@@ -38,10 +38,13 @@ pub(super) fn is_known(dialect: Dialect, known: &[String], model: &str) -> bool 
 
 /// Returns the response for an information endpoint; `None` if the path is unknown. `path` is relative to the base
 /// address.
-pub(super) fn answer(dialect: Dialect, known: &[String], path: &str) -> Option<Value> {
+pub(super) fn answer(dialect: Dialect, known: &[String], forwarded: &[String], path: &str) -> Option<Value> {
     match (dialect, path) {
         (Dialect::Ollama, "/api/version") => Some(json!({ "version": "0.12.3" })),
-        (Dialect::Ollama, "/api/tags") => Some(json!({ "models": list(known, ollama_tag) })),
+        (Dialect::Ollama, "/api/tags") => {
+            let tags = known.iter().map(|id| with_remote(ollama_tag(id), forwarded, id));
+            Some(json!({ "models": tags.collect::<Vec<_>>() }))
+        }
         (Dialect::Ollama, "/api/ps") => Some(json!({ "models": [] })),
         (Dialect::Ollama, _) => None,
         (Dialect::OpenRouter, "/models" | "/models/user") => Some(json!({
@@ -88,15 +91,15 @@ pub(super) fn answer(dialect: Dialect, known: &[String], path: &str) -> Option<V
 }
 
 /// Answers `POST /api/show`; `None` for an unknown model.
-pub(super) fn show(known: &[String], model: &str) -> Option<Value> {
+pub(super) fn show(known: &[String], forwarded: &[String], model: &str) -> Option<Value> {
     if !is_known(Dialect::Ollama, known, model) {
         return None;
     }
     let tiny = model.trim_end_matches(":latest") == TINY;
-    let abilities: &[&str] = if tiny {
-        &["completion"]
-    } else {
-        &["completion", "tools", "thinking", "vision"]
+    let abilities: &[&str] = match model {
+        _ if is_embedding(model) => &["embedding"],
+        _ if tiny => &["completion"],
+        _ => &["completion", "tools", "thinking", "vision"],
     };
     let mut shown = json!({
         "license": "Apache-2.0", "modelfile": "", "parameters": "temperature 0.6", "template": "{{ .Prompt }}",
@@ -105,11 +108,24 @@ pub(super) fn show(known: &[String], model: &str) -> Option<Value> {
                         "qwen3.context_length": 40_960, "qwen3.embedding_length": 4096 },
         "capabilities": abilities, "modified_at": "2026-10-01T08:00:00.000000000+02:00",
     });
-    if model.ends_with("-cloud") {
-        shown["remote_host"] = json!("https://ollama.com:443");
-        shown["remote_model"] = json!(model.trim_end_matches("-cloud"));
-    }
+    shown = with_remote(shown, forwarded, model);
     Some(shown)
+}
+
+/// Adds where Ollama forwards requests for a model, if it does.
+fn with_remote(mut entry: Value, forwarded: &[String], id: &str) -> Value {
+    let name = id.strip_suffix("-cloud").or_else(|| id.strip_suffix(":cloud"));
+    if name.is_some() || forwarded.iter().any(|one| one == id) {
+        entry["remote_host"] = json!("https://ollama.com:443");
+        entry["remote_model"] = json!(name.unwrap_or("gpt-oss:120b"));
+    }
+    entry
+}
+
+fn is_embedding(id: &str) -> bool {
+    ["all-minilm", "bge-m3", "nomic-embed-text"]
+        .iter()
+        .any(|name| id.starts_with(name))
 }
 
 fn list(known: &[String], entry: fn(&str) -> Value) -> Value {
@@ -180,17 +196,20 @@ fn providers() -> Value {
 }
 
 fn ollama_tag(id: &str) -> Value {
-    let mut tag = json!({
+    if is_embedding(id) {
+        return json!({
+            "name": id, "model": id, "modified_at": "2026-10-01T08:00:00.000000000+02:00", "size": 45_960_996,
+            "digest": "1b226e2802dbb772b5fc32a58f103ca1804ef7501331012de126ab22f67475ef",
+            "details": { "parent_model": "", "format": "gguf", "family": "bert", "families": ["bert"],
+                         "parameter_size": "23M", "quantization_level": "F16" },
+        });
+    }
+    json!({
         "name": id, "model": id, "modified_at": "2026-10-01T08:00:00.000000000+02:00", "size": 5_225_388_164_u64,
         "digest": "500a1f067a9f782620b40bee6f7b0c89e17ae61f686b92c24933e4ca4b2b8b41",
         "details": { "parent_model": "", "format": "gguf", "family": "qwen3", "families": ["qwen3"],
                      "parameter_size": "8.2B", "quantization_level": "Q4_K_M" },
-    });
-    if id.ends_with("-cloud") {
-        tag["remote_host"] = json!("https://ollama.com:443");
-        tag["remote_model"] = json!(id.trim_end_matches("-cloud"));
-    }
-    tag
+    })
 }
 
 fn llama_model(id: &str) -> Value {

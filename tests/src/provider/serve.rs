@@ -98,10 +98,15 @@ fn route(request: &HttpRequest, body: &Value, shared: &ProviderShared) -> Respon
         }
         ("POST", "/api/show") if dialect == Dialect::Ollama => {
             let model = body["model"].as_str().unwrap_or_default();
-            let shown = models::show(&shared.models, model).map(|shown| (200, shown));
+            let shown = models::show(&shared.models, &shared.forwarded, model).map(|shown| (200, shown));
             json(shown.unwrap_or_else(|| errors::unknown_model(dialect, model)))
         }
-        ("GET", path) => match models::answer(dialect, &shared.models, path) {
+        ("GET", _) if shared.list_hangs => ResponseScript {
+            head: None,
+            sends: Vec::new(),
+            end: ConnectionEnd::Silence,
+        },
+        ("GET", path) => match models::answer(dialect, &shared.models, &shared.forwarded, path) {
             Some(answer) => json((200, answer)),
             None => json(not_found(dialect)),
         },

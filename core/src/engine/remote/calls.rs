@@ -113,7 +113,7 @@ impl PartialCalls {
             (Some(id), name) if !call.id.is_empty() && id != call.id => name.is_some() || is_complete,
             (Some(_), _) => false,
             (None, Some(name)) if name != call.name && !call.name.is_empty() => true,
-            (None, Some(_)) => is_complete && !(repeats && !call.id.is_empty()),
+            (None, Some(_)) => is_complete && (!repeats || call.id.is_empty()),
             (None, None) => false,
         };
         (!is_new).then_some(at)
