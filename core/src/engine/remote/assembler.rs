@@ -189,7 +189,7 @@ impl AnswerAssembler {
                 ))));
             }
             if call.id.is_empty() {
-                call.id = format!("call_{}", call.index);
+                call.id = crate::engine::unique_call_id();
             }
             self.called = true;
             let PartialCall {

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::frames::Framing;
+use super::provider::RemoteModel;
 
 /// Defines [`ProviderKind`] from rows: variant, name in settings, description, dialect.
 macro_rules! provider_kinds {
@@ -128,6 +129,24 @@ impl ProviderKind {
     pub fn is_hosted(self) -> bool {
         self.usual_base_url().starts_with("https:")
     }
+}
+
+impl ProviderKind {
+    /// Returns whether an answer is billed in full whose connection is closed.
+    pub(crate) fn bills_cancelled(self) -> bool {
+        dialect_for(self).bills_cancelled
+    }
+
+    /// Returns whether this model reasons, and its provider sends nothing of it.
+    pub(crate) fn reasons_unseen(self, model: &RemoteModel) -> bool {
+        self == Self::OpenAi && is_openai_reasoning_model(&model.id)
+    }
+}
+
+/// Returns whether the model belongs to OpenAI's reasoning families.
+pub(super) fn is_openai_reasoning_model(id: &str) -> bool {
+    let numbered = id.strip_prefix('o').and_then(|rest| rest.chars().next());
+    id.starts_with("gpt-5") || id.starts_with("gpt-6") || numbered.is_some_and(|c| c.is_ascii_digit())
 }
 
 /// Name prefixes, in lower case, of OpenRouter's upstreams that bill a cancelled answer in full.

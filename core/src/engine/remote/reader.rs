@@ -10,7 +10,7 @@ use super::delta::{self, Delta};
 use super::error::AttemptError;
 use super::frames::{Frames, Framing};
 use crate::chat::{Chunk, RequestLimits, StopReason};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorReason, Result};
 use crate::stream::StreamSender;
 
 /// Reads one streamed response.
@@ -158,17 +158,23 @@ async fn send_chunks(chunks: &mut Vec<Chunk>, assembler: &mut AnswerAssembler, s
 }
 
 pub(super) fn timeout_error(connection: &Connection, what: &str) -> AttemptError {
-    AttemptError::transient(Error::network(format!(
-        "`{}` {what} in time; try again or use another model",
-        connection.settings.name
-    )))
+    AttemptError::transient(
+        Error::network(format!(
+            "`{}` {what} in time; try again or use another model",
+            connection.settings.name
+        ))
+        .because(ErrorReason::NoResponse),
+    )
 }
 
 fn connection_lost(connection: &Connection) -> AttemptError {
-    AttemptError::transient(Error::network(format!(
-        "the connection to `{}` was lost during the answer; try again",
-        connection.settings.name
-    )))
+    AttemptError::transient(
+        Error::network(format!(
+            "the connection to `{}` was lost during the answer; try again",
+            connection.settings.name
+        ))
+        .because(ErrorReason::Interrupted),
+    )
 }
 
 /// Maximum size of a response that comes in one piece.
