@@ -8,7 +8,7 @@ use nearside::chat::{
 };
 use nearside::{Error, ErrorKind, ErrorReason};
 use nearside_tests::device::{Device, DeviceAnswer, remote_target};
-use nearside_tests::provider::{Dialect, Provider, Scenario, WireFormat};
+use nearside_tests::provider::{Dialect, Provider, Scenario};
 use nearside_tests::remote::question;
 use serde_json::json;
 

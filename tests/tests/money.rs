@@ -9,7 +9,7 @@ use nearside::route::RoutingPolicy;
 use nearside::state::{SpendingGroup, SpendingRow};
 use nearside::{ErrorKind, ErrorReason};
 use nearside_tests::device::{Device, DeviceAnswer, open_policy};
-use nearside_tests::provider::{Dialect, Provider, Scenario, WireFormat};
+use nearside_tests::provider::{Dialect, Provider, Scenario};
 use nearside_tests::remote::{question, settings};
 use serde_json::{Value, json};
 

@@ -73,7 +73,7 @@ impl Inner {
             prompt_tokens: prompt.high,
             answer: estimate::answer_bound(request.limits.max_tokens, completion, prompt, model),
             bills_cancelled: settings.kind.bills_cancelled(),
-            reasons_unseen: settings.kind.reasons_unseen(model),
+            reasons_unseen: settings.kind.reasons_unseen(&model.id),
         };
         let mut upstreams = upstreams.clone();
         // The reservation uses this price, so no upstream may cost more.

@@ -5,7 +5,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::frames::Framing;
-use super::provider::RemoteModel;
 
 /// Defines [`ProviderKind`] from rows: variant, name in settings, description, dialect.
 macro_rules! provider_kinds {
@@ -137,9 +136,9 @@ impl ProviderKind {
         dialect_for(self).bills_cancelled
     }
 
-    /// Returns whether this model reasons, and its provider sends nothing of it.
-    pub(crate) fn reasons_unseen(self, model: &RemoteModel) -> bool {
-        self == Self::OpenAi && is_openai_reasoning_model(&model.id)
+    /// Returns whether the model of this id reasons, and its provider sends nothing of it.
+    pub(crate) fn reasons_unseen(self, model: &str) -> bool {
+        self == Self::OpenAi && is_openai_reasoning_model(model)
     }
 }
 
