@@ -250,6 +250,14 @@ impl Error {
         Self::new(reason.usual_kind(), detail).because(reason)
     }
 
+    /// Creates the error of a request whose own deadline passed: the same wherever it is noticed.
+    pub(crate) fn deadline_exceeded() -> Self {
+        Self::of(
+            ErrorReason::DeadlineExceeded,
+            "the answer was not complete within its deadline; allow more time, or ask for a shorter answer",
+        )
+    }
+
     /// Creates the error of work that ended without a result: a panic is a bug, an abort means that the library was
     /// closed. The text of a panic is not repeated, because it may contain content.
     pub(crate) fn unfinished(panicked: bool) -> Self {

@@ -5,6 +5,7 @@
     reason = "a test that cannot be set up must fail at once and say why"
 )]
 
+pub mod device;
 pub mod fixtures;
 pub mod gguf;
 mod http;

@@ -105,7 +105,10 @@ async fn refuses_to_forward(case: &str, provider: &Provider, model: &str, has_li
                 let name = body["model"].as_str().unwrap_or_default().to_lowercase();
                 name.contains("cloud") || name.contains("mine")
             });
-            assert!(forwarded.is_none(), "{model} {case} {default} {sensitivity:?}: {forwarded:?}");
+            assert!(
+                forwarded.is_none(),
+                "{model} {case} {default} {sensitivity:?}: {forwarded:?}"
+            );
             let refusals = [
                 ErrorReason::PolicyForbids,
                 ErrorReason::ConsentRequired,

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use tokio::runtime::Handle;
 
-use super::history::{apply_defaults, truncate_history};
+use super::history::apply_defaults;
+use super::pending::PendingRequest;
 use super::{Answers, Inner, Nearside, blocking, decide, join_result, lock, record};
 use crate::chat::{
     ChatRequest, ChatStream, Conversation, ConversationSettings, ConversationSummary, ExportFormat, MessageState,
@@ -167,9 +168,9 @@ impl Conversations {
     /// # Errors
     /// As [`Nearside::route`], and those of [`Self::open`].
     pub async fn route(&self, id: u64, request: ChatRequest) -> Result<RouteDecision> {
-        let request = self.next_request(id, request).await?;
+        let pending = self.next_request(id, request).await?;
         let inner = Arc::clone(&self.inner);
-        let decide = async move { decide::decide(&inner, &Arc::new(request), &CancelToken::default()).await };
+        let decide = async move { decide::decide(&inner, &pending, &CancelToken::default()).await };
         Ok(join_result(self.handle.spawn(decide).await)?.decision)
     }
 
@@ -178,8 +179,8 @@ impl Conversations {
     /// # Errors
     /// As [`Nearside::cost`], and those of [`Self::open`].
     pub async fn cost(&self, id: u64, request: ChatRequest) -> Result<Vec<CostRow>> {
-        let request = self.next_request(id, request).await?;
-        blocking(&self.inner, move |inner| inner.cost(&request)).await
+        let pending = self.next_request(id, request).await?;
+        blocking(&self.inner, move |inner| inner.cost(&pending)).await
     }
 
     /// Appends the request's messages and generates an answer. `messages` holds the new ones only. Returns immediately;
@@ -217,13 +218,16 @@ impl Conversations {
     }
 
     /// Returns the request as it would be sent next.
-    async fn next_request(&self, id: u64, mut request: ChatRequest) -> Result<ChatRequest> {
+    async fn next_request(&self, id: u64, mut request: ChatRequest) -> Result<PendingRequest> {
         let new = std::mem::take(&mut request.messages);
-        let (history, settings) = self.with(move |archive| archive.preview(id, &new)).await?;
-        apply_defaults(&mut request, &settings, history);
+        let next = self.with(move |archive| archive.preview(id, &new)).await?;
+        apply_defaults(&mut request, &next.settings, next.history);
         request.check()?;
-        let (request, _) = truncate_history(&self.inner, request).await?;
-        Ok(request)
+        Ok(PendingRequest {
+            request: Arc::new(request),
+            kept_turns: Some(1),
+            pinned: next.tool_target,
+        })
     }
 
     async fn with<T: Send + 'static>(&self, work: impl FnOnce(&Archive) -> Result<T> + Send + 'static) -> Result<T> {

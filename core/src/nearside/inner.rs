@@ -7,8 +7,7 @@ use std::time::Instant;
 use tokio::runtime::Handle;
 
 use super::refresh::ModelList;
-
-use crate::chat::RouteTarget;
+use super::tool_calls::ToolCallTargets;
 use crate::config::Config;
 use crate::device::{Connectivity, Host};
 use crate::engine::Engine;
@@ -35,8 +34,8 @@ pub(super) struct Inner {
     pub(super) closing: CancelToken,
     pub(super) engines: Mutex<Vec<(LocalSettings, Arc<LocalEngine>)>>,
     pub(super) provider_runtimes: Mutex<HashMap<String, ProviderRuntime>>,
-    /// Recent tool calls and the target that made each: a tool loop stays on its target.
-    pub(super) tool_call_targets: Mutex<Vec<(String, RouteTarget)>>,
+    /// A tool loop stays on its target.
+    pub(super) tool_calls: Arc<ToolCallTargets>,
     /// Opened on first use.
     pub(super) archive: Mutex<Option<Arc<Archive>>>,
     /// Active answer per conversation; its id is set once its row exists.

@@ -9,25 +9,32 @@
 //! | `local` | references, verdicts, loaded models |
 //! | `providers` | settings, credentials, connections, model lists |
 //! | `facts` | input of a routing decision |
-//! | `prepared_target` | one target of a route, ready to run |
-//! | `answer` | one answer along its route: attempts, fallbacks, cost |
-//! | `conversations`, `record`, `history` | conversations; saving an answer while it streams; prompt history |
+//! | `pending` | a request on its way |
+//! | `prepared_target` | one target of a plan, ready to run |
+//! | `answer`, `charge` | one answer along its route: attempts, fallbacks; their cost |
+//! | `tool_calls` | the targets of recent tool calls |
+//! | `conversations`, `history` | conversations; prompt history |
+//! | `record`, `draft` | an answer of a conversation, saved while it streams |
 //! | `presets` | sampling presets, the catalog |
 //! | `events` | lifecycle events of the app |
 
 mod answer;
+mod charge;
 mod conversations;
 mod decide;
+mod draft;
 mod events;
 mod facts;
 mod history;
 mod inner;
 mod local;
+mod pending;
 mod prepared_target;
 mod presets;
 mod providers;
 mod record;
 mod refresh;
+mod tool_calls;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
@@ -35,12 +42,12 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinSet;
 
-use crate::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, Route, RouteRule, RouteTarget, RoutingMode};
+use crate::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, RoutingMode};
 use crate::config::Config;
 use crate::device::{self, DeviceSnapshot, Host};
+use crate::engine::Engine;
 use crate::engine::local::bench::{BenchOptions, BenchReport};
 use crate::engine::remote::Secret;
-use crate::engine::{Engine, Job};
 use crate::error::{Error, Result};
 use crate::model::hub::Hub;
 use crate::model::store::Store;
@@ -49,7 +56,10 @@ use crate::route::{CostRow, RouteDecision, RoutingPolicy, SpendingTotals};
 use crate::state::{Ledger, SpendingGroup, SpendingRow, State};
 use crate::stream::{CancelToken, Stream, StreamSender};
 use crate::sync::lock;
+use answer::{Answered, Answering};
+use draft::SharedDraft;
 use inner::{Inner, blocking, join_result};
+use pending::PendingRequest;
 
 pub use conversations::Conversations;
 pub use events::AppEvent;
@@ -127,7 +137,7 @@ impl Nearside {
             closing: CancelToken::default(),
             engines: Mutex::default(),
             provider_runtimes: Mutex::default(),
-            tool_call_targets: Mutex::default(),
+            tool_calls: Arc::default(),
             archive: Mutex::default(),
             active_answers: Mutex::default(),
             network: Mutex::default(),
@@ -156,10 +166,13 @@ impl Nearside {
         let requested_at = Instant::now();
         let (stream, sink) = Stream::new();
         let inner = Arc::clone(&self.inner);
-        self.answers.spawn(
-            async move { inner.dispatch(request, sink, requested_at).await },
-            &self.handle,
-        );
+        let answer = async move {
+            let pending = PendingRequest::whole(request);
+            let answered = inner.dispatch(&pending, &sink, None, requested_at).await;
+            sink.finish(answered.last);
+            inner.record(answered.notes).await;
+        };
+        self.answers.spawn(answer, &self.handle);
         stream
     }
 
@@ -174,8 +187,8 @@ impl Nearside {
     /// `InvalidRequest`, `NotInstalled` for a requested model that no target offers, `Storage`.
     pub async fn route(&self, request: ChatRequest) -> Result<RouteDecision> {
         request.check()?;
-        let inner = Arc::clone(&self.inner);
-        let decide = async move { decide::decide(&inner, &Arc::new(request), &CancelToken::default()).await };
+        let (inner, pending) = (Arc::clone(&self.inner), PendingRequest::whole(request));
+        let decide = async move { decide::decide(&inner, &pending, &CancelToken::default()).await };
         Ok(self.on_runtime(decide).await?.decision)
     }
 
@@ -186,7 +199,8 @@ impl Nearside {
     /// As [`Self::route`].
     pub async fn cost(&self, request: ChatRequest) -> Result<Vec<CostRow>> {
         request.check()?;
-        self.blocking(move |inner| inner.cost(&request)).await
+        let pending = PendingRequest::whole(request);
+        self.blocking(move |inner| inner.cost(&pending)).await
     }
 
     /// Returns the routing policy.
@@ -346,30 +360,36 @@ impl Drop for Nearside {
 }
 
 impl Inner {
-    /// Chooses the route and runs the request.
-    async fn dispatch(self: Arc<Self>, request: ChatRequest, sink: StreamSender<Chunk>, requested_at: Instant) {
-        if let Err(error) = request.check() {
-            return sink.finish(Err(error));
+    /// Chooses the route and runs the request. Chunks enter the stream of `sink`; its last item is returned, so that the
+    /// caller can store the answer first.
+    async fn dispatch(
+        self: &Arc<Self>,
+        pending: &PendingRequest,
+        sink: &StreamSender<Chunk>,
+        draft: Option<Arc<SharedDraft>>,
+        requested_at: Instant,
+    ) -> Answered {
+        if let Err(error) = pending.request.check() {
+            return error.into();
         }
+        let answering = Answering {
+            inner: self,
+            pending,
+            sink,
+            draft,
+            requested_at,
+        };
         if let Some(engine) = &self.scripted {
-            let route = Route::to(RouteTarget::Scripted, RouteRule::RequestedTarget, "a script was given");
-            sink.send(Chunk::Started { route: route.clone() }).await;
-            return engine.answer(Job {
-                request,
-                route,
-                sink,
-                requested_at,
-            });
+            return answer::run_script(&answering, engine).await;
         }
-        let request = Arc::new(request);
-        let decided = decide::decide(&self, &request, sink.cancel()).await;
+        let decided = decide::decide(self, pending, sink.cancel()).await;
         let routed = decided.and_then(|decided| Ok((decided.decision.into_route()?, decided.plan)));
         match routed {
             Ok((mut route, plan)) => {
                 route.summarize_skipped();
-                answer::run_route(&self, &request, route, plan, sink, requested_at).await;
+                answering.run_route(route, plan).await
             }
-            Err(error) => sink.finish(Err(error)),
+            Err(error) => error.into(),
         }
     }
 

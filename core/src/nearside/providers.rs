@@ -123,6 +123,7 @@ impl Inner {
                 "a provider's name must be one word, such as `openrouter` or `my-server`",
             ));
         }
+        settings.check_prices()?;
         let http = ProviderClient::in_network(settings, &self.config.network)?;
         self.state.save_provider(settings)?;
         self.with_provider(&settings.name, |runtime| {
@@ -225,10 +226,17 @@ impl Inner {
     pub(super) fn with_table(&self, settings: &ProviderSettings, mut model: RemoteModel) -> RemoteModel {
         if let Some(facts) = privacy::model_facts(settings.kind, &model.id) {
             model.context = model.context.or(facts.context);
+            model.max_output = model.max_output.or(facts.max_output);
             model.abilities = model.abilities.or(facts.abilities);
             model.price = model.price.or(facts.price);
         }
         model.context = remote::usable_context(&model, settings);
+        if let Some(price) = settings.stated_price(&model.id) {
+            model.price = Some(price.clone());
+        }
+        if let Some(price) = &mut model.price {
+            price.usd_search = price.usd_search.or_else(|| privacy::search_usd(settings.kind));
+        }
         if remote::is_own_server(settings) && !model.proxied {
             model.price.get_or_insert_with(Default::default);
         }

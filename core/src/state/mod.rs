@@ -29,7 +29,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rusqlite::Transaction;
 
 pub(crate) use archive::AnswerOutcome;
-pub use archive::{AnswerDraft, Archive, PendingAnswer, Turn};
+pub use archive::{AnswerDraft, Archive, NextTurn, PendingAnswer, Turn};
 pub(crate) use database::TxError;
 use database::{Database, Schema};
 pub use ledger::{Caps, EntryId, Ledger, Left, Reservation, SpendingGroup, SpendingRow};

@@ -2,32 +2,34 @@
 
 use std::time::{Duration, Instant};
 
-use nearside_llama::{Prompt, Rendered, Sampler, Token};
+use nearside_llama::{Sampler, Token};
 
 use super::error::map_llama_error;
+use super::fitted::{self, FittedPrompt};
 use super::load::{self, LoadError, LoadedModel};
 use super::reply::{ReplyAssembler, ReplyEnd};
+use super::sampling;
 use super::session::DecodeOutcome;
 use super::settings::LocalSettings;
 use super::text::StopWords;
-use super::{prompt, sampling};
-use crate::chat::{
-    AnswerSummary, AppliedSampling, ChatRequest, Chunk, OutputFormat, ReasoningMode, StopReason, Timings, TokenUsage,
-};
+use crate::chat::{AnswerSummary, AppliedSampling, ChatRequest, Chunk, Route, StopReason, Timings, TokenUsage};
 use crate::engine::Job;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::stream::StreamSender;
 
 /// Runs the job. Always finishes the sink, with `Done` or an error.
 pub(super) fn run_job(settings: &LocalSettings, loaded: &mut Option<LoadedModel>, job: Job) {
     let Job {
         request,
-        route,
+        kept_turns,
+        mut route,
         sink,
         requested_at,
+        ..
     } = job;
     let mut stats = AnswerStats::default();
-    let last = match generate(settings, loaded, request, &sink, requested_at, &mut stats) {
+    let asked = Asked { request, kept_turns };
+    let last = match generate(settings, loaded, asked, &mut route, &sink, requested_at, &mut stats) {
         Ok(stop) => {
             let mut receipt = route.receipt_on_device();
             receipt.sampling = stats.sampling;
@@ -45,6 +47,12 @@ pub(super) fn run_job(settings: &LocalSettings, loaded: &mut Option<LoadedModel>
     sink.finish(last);
 }
 
+/// A request, and how much of its history must stay.
+struct Asked {
+    request: ChatRequest,
+    kept_turns: Option<u32>,
+}
+
 /// Statistics for `Done`, updated during generation so that a cancelled answer reports partial values.
 #[derive(Debug, Default)]
 struct AnswerStats {
@@ -56,7 +64,8 @@ struct AnswerStats {
 fn generate(
     settings: &LocalSettings,
     loaded: &mut Option<LoadedModel>,
-    mut request: ChatRequest,
+    asked: Asked,
+    route: &mut Route,
     sink: &StreamSender<Chunk>,
     requested_at: Instant,
     stats: &mut AnswerStats,
@@ -71,9 +80,17 @@ fn generate(
     };
     stats.timings.load_ms = load_ms;
 
-    let applied = sampling::apply_preset(&mut request, &settings.id, &loaded.model);
-    let rendered = render_prompt(loaded, &request)?;
-    let tokens = tokenize_prompt(loaded, &rendered.prompt, &request)?;
+    let FittedPrompt {
+        request,
+        applied,
+        rendered,
+        tokens,
+        omitted_messages,
+    } = fitted::fit_prompt(loaded, settings, asked.request, asked.kept_turns)?;
+    if route.omitted_messages != omitted_messages {
+        route.omitted_messages = omitted_messages;
+        sink.send_blocking(Chunk::Started { route: route.clone() });
+    }
     let params = rendered.constrain(sampling::sampler_params(&request.sampling, &loaded.model));
     stats.sampling = AppliedSampling {
         temperature: Some(params.temperature),
@@ -108,40 +125,6 @@ fn generate(
         requested_at,
     };
     decode_loop.generate_reply(request.limits.max_tokens, stats)
-}
-
-fn render_prompt(loaded: &LoadedModel, request: &ChatRequest) -> Result<Rendered> {
-    let messages = prompt::messages_json(&request.messages)?;
-    let tools = prompt::tools_json(&request.tools);
-    let json_schema = match &request.output {
-        OutputFormat::Text => None,
-        OutputFormat::Json => Some(r#"{"type":"object"}"#),
-        OutputFormat::JsonSchema { schema } => Some(schema.as_str()),
-    };
-    let prompt = Prompt {
-        messages_json: &messages,
-        tools_json: tools.as_deref(),
-        json_schema,
-        grammar: None,
-        thinking: request.reasoning != ReasoningMode::Off,
-        continue_final: false,
-    };
-    loaded.template.render(&prompt).map_err(map_llama_error)
-}
-
-fn tokenize_prompt(loaded: &LoadedModel, prompt: &str, request: &ChatRequest) -> Result<Vec<Token>> {
-    let tokens = loaded.model.tokenize(prompt, true, true).map_err(map_llama_error)?;
-    if tokens.is_empty() {
-        return Err(Error::invalid_request("the prompt is empty; add a message with text"));
-    }
-    let capacity = loaded.session.capacity();
-    if tokens.len() >= capacity as usize {
-        let (needed, messages) = (tokens.len() + 1, request.messages.len());
-        return Err(Error::invalid_request(format!(
-            "the {messages} messages need {needed} tokens and the context holds {capacity}; raise `context` or send fewer"
-        )));
-    }
-    Ok(tokens)
 }
 
 /// The decode loop and what it needs.

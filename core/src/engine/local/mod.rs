@@ -11,6 +11,7 @@
 mod answer;
 pub mod bench;
 mod error;
+mod fitted;
 mod load;
 mod prompt;
 mod reply;

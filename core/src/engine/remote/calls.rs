@@ -89,7 +89,7 @@ impl PartialCalls {
             let is_taken = |id: &str| finished.iter().any(|(other, ..)| other == id);
             let mut id = call.id;
             while id.is_empty() || is_taken(&id) {
-                id = unique_id();
+                id = crate::engine::unique_call_id();
             }
             finished.push((id, call.name, arguments));
         }
@@ -122,13 +122,6 @@ impl PartialCalls {
 
 fn is_object(text: &str) -> bool {
     text.trim_end().ends_with('}') && serde_json::from_str::<Value>(text).is_ok_and(|value| value.is_object())
-}
-
-/// Returns an id that no other call has, in this or another answer: a conversation names its calls by their ids.
-fn unique_id() -> String {
-    use std::hash::{BuildHasher, RandomState};
-    // The keys of `RandomState` come from the system's random numbers, and differ from call to call.
-    format!("call_{:016x}", RandomState::new().hash_one(0_u8))
 }
 
 const MAX_CALLS: usize = 128;

@@ -127,6 +127,24 @@ impl ProviderKind {
     }
 }
 
+impl ProviderKind {
+    /// Returns whether an answer is billed in full whose connection is closed.
+    pub(crate) fn bills_cancelled(self) -> bool {
+        dialect_for(self).bills_cancelled
+    }
+
+    /// Returns whether the model of this id reasons, and its provider sends nothing of it.
+    pub(crate) fn reasons_unseen(self, model: &str) -> bool {
+        self == Self::OpenAi && is_openai_reasoning_model(model)
+    }
+}
+
+/// Returns whether the model belongs to OpenAI's reasoning families.
+pub(super) fn is_openai_reasoning_model(id: &str) -> bool {
+    let numbered = id.strip_prefix('o').and_then(|rest| rest.chars().next());
+    id.starts_with("gpt-5") || id.starts_with("gpt-6") || numbered.is_some_and(|c| c.is_ascii_digit())
+}
+
 /// Name prefixes, in lower case, of OpenRouter's upstreams that bill a cancelled answer in full.
 pub(super) const BILLING_UPSTREAMS: [&str; 23] = [
     "amazon bedrock",

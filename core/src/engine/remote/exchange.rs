@@ -11,9 +11,10 @@ use tokio::time::{Instant, timeout_at};
 use super::assembler::AnswerAssembler;
 use super::dialect::dialect_for;
 use super::error::{AttemptError, Health};
-use super::reader::{ResponseReader, deadline_exceeded};
+use super::reader::ResponseReader;
+use super::sent_body::SentBody;
 use super::{Connection, body};
-use crate::chat::{AnswerSummary, Chunk, ContentPart, Recommended, StopReason};
+use crate::chat::{AnswerSummary, Chunk, ContentPart, CostSource, Recommended, StopReason};
 use crate::engine::{Job, presets};
 use crate::error::{Error, ErrorReason, Result};
 use crate::net::retry::retry_after;
@@ -34,16 +35,24 @@ pub(super) async fn answer(connection: &Connection, mut job: Job) {
         route,
         sink,
         requested_at,
+        sent,
+        ..
     } = job;
     let last = ended.map(|stop| {
         let prompt_bytes = prompt_bytes(&request.messages);
+        // Nothing was sent before a cancel: nothing was used.
+        let prompt_bytes = if sent.is_set() { prompt_bytes } else { 0 };
         let (usage, _) = assembler.usage(prompt_bytes);
         let own = connection.data_policy.is_own();
-        let (cost, source) = assembler.cost(prompt_bytes, connection.model.price.as_ref(), own);
+        let (cost, source) = match &connection.model.price {
+            Some(_) if !sent.is_set() && !own => (0.0, CostSource::Estimated),
+            price => assembler.cost(prompt_bytes, price.as_ref(), own),
+        };
         let mut receipt = route.receipt(cost, source, connection.data_policy.clone());
         let dialect = dialect_for(connection.settings.kind);
         receipt.billed_in_full = matches!(stop, StopReason::Cancelled | StopReason::CostLimit)
             && !own
+            && sent.is_set()
             && (dialect.bills_cancelled || assembler.upstream_bills_cancelled());
         if request.web_search {
             receipt.data_policy.note = WEB_SEARCH_NOTE.to_owned();
@@ -65,14 +74,14 @@ pub(super) async fn answer(connection: &Connection, mut job: Job) {
 
 async fn run_with_retries(connection: &Connection, job: &Job, assembler: &mut AnswerAssembler) -> Result<StopReason> {
     let settings = &connection.settings;
-    let body = Bytes::from(body::build_body(connection, &job.request)?.to_string());
+    let body = body::serialize(&body::build_body(connection, &job.request)?)?;
     let timeouts = &connection.timeouts;
     let deadline_ms = job.request.limits.deadline_ms;
     let total = deadline_ms.map_or(timeouts.total, Duration::from_millis);
     // `requested_at` is the time of the request: time spent on earlier targets counts.
     let end = Instant::from_std(job.requested_at) + total;
     if Instant::now() >= end {
-        return Err(deadline_exceeded());
+        return Err(Error::deadline_exceeded());
     }
     if let Some(rest) = connection.circuit.remaining_cooldown(std::time::Instant::now()) {
         let text = format!(
@@ -84,6 +93,7 @@ async fn run_with_retries(connection: &Connection, job: &Job, assembler: &mut An
         return Err(error.with_retry_after(Some(rest)));
     }
     for tries in 1.. {
+        let was_sent = job.sent.is_set();
         let failure = match attempt(connection, job, body.clone(), end, assembler).await {
             Ok(stop) => {
                 connection.circuit.record_success();
@@ -91,6 +101,12 @@ async fn run_with_retries(connection: &Connection, job: &Job, assembler: &mut An
             }
             Err(failure) => failure,
         };
+        // A provider that answers with an error charges nothing; one that says nothing may.
+        let may_charge = matches!(
+            failure.error.reason(),
+            ErrorReason::NoResponse | ErrorReason::Interrupted | ErrorReason::DeadlineExceeded
+        );
+        job.sent.set(was_sent || (may_charge && job.sent.is_set()));
         let delay = failure.retry_after.unwrap_or_else(|| timeouts.retry.backoff(tries));
         let retry = failure.transient
             && !assembler.has_generated()
@@ -129,7 +145,7 @@ async fn attempt(
         .request(reqwest::Method::POST, dialect.chat, &connection.secret)
         .map_err(AttemptError::permanent)?
         .header(CONTENT_TYPE, "application/json")
-        .body(body);
+        .body(reqwest::Body::wrap(SentBody::new(body, &job.sent)));
     let reader = ResponseReader {
         sent,
         end,

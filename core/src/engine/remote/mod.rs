@@ -29,6 +29,7 @@ mod reader;
 #[cfg(feature = "testing")]
 mod replay;
 mod schema;
+mod sent_body;
 mod sign_in;
 mod think;
 mod timeouts;
@@ -43,7 +44,7 @@ pub use context::{DEFAULT_MAX_CONTEXT, ollama_context, usable_context};
 pub use dialect::ProviderKind;
 pub use http::{ProviderClient, base_url, is_own_server};
 pub use models::{list_models, openrouter_providers};
-pub use provider::{ModelCapabilities, ProviderSettings, RemoteModel, Secret, TokenPrice};
+pub use provider::{ModelCapabilities, ModelPrice, ProviderSettings, RemoteModel, Secret, TokenPrice};
 #[cfg(feature = "testing")]
 pub use replay::{Replayed, replay};
 pub use sign_in::SignIn;

@@ -101,7 +101,7 @@ impl ResponseReader<'_> {
     pub(super) fn timeout_error(&self, what: &str) -> AttemptError {
         let name = &self.connection.settings.name;
         if Instant::now() >= self.end && self.limits.deadline_ms.is_some() {
-            return AttemptError::permanent(deadline_exceeded());
+            return AttemptError::permanent(Error::deadline_exceeded());
         }
         let text = format!("`{name}` {what} in time; try again or use another model");
         AttemptError::transient(Error::network(text).because(ErrorReason::NoResponse))
@@ -175,12 +175,6 @@ async fn send_chunks(chunks: &mut Vec<Chunk>, assembler: &mut AnswerAssembler, s
             sink.cancel().cancelled().await;
         }
     }
-}
-
-/// Creates the error of a request whose own deadline passed.
-pub(crate) fn deadline_exceeded() -> Error {
-    Error::busy("the answer did not finish within its deadline; allow more time or fewer tokens")
-        .because(ErrorReason::DeadlineExceeded)
 }
 
 /// Bytes that are read together at most.

@@ -31,7 +31,7 @@ use std::time::SystemTime;
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-pub use tree::{PendingAnswer, Turn};
+pub use tree::{NextTurn, PendingAnswer, Turn};
 
 use super::database::{Database, Schema, TxError};
 use crate::chat::{

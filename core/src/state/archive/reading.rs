@@ -93,7 +93,8 @@ fn pictures(file: &Transaction<'_>, message: i64, parts: &mut [ContentPart]) -> 
         if let ContentPart::Image { data, .. } = part {
             *data = file
                 .prepare_cached("SELECT data FROM picture WHERE message = ?1 AND place = ?2")?
-                .query_row(params![message, index], |row| row.get(0))?;
+                .query_row(params![message, index], |row| row.get::<_, Vec<u8>>(0))?
+                .into();
             index += 1;
         }
     }

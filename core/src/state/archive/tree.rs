@@ -7,7 +7,8 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::nodes::{Node, branch, nodes};
 use super::{AnswerDraft, Archive, MAX_PREVIEW_CHARS, TxError, json, key, now_ms, reading, summary, unknown};
 use crate::chat::{
-    ChatMessage, ContentPart, ConversationSettings, MessageRole, MessageState, StoredMessage, excerpt, prompt_messages,
+    ChatMessage, ContentPart, ConversationSettings, ImageBytes, MessageRole, MessageState, RouteTarget, StoredMessage,
+    excerpt, prompt_messages, tool_loop_target,
 };
 use crate::error::{Error, Result};
 
@@ -43,6 +44,19 @@ pub struct PendingAnswer {
     pub progress: AnswerDraft,
     /// Settings of the conversation.
     pub settings: ConversationSettings,
+    /// The target of the tool loop that the new messages continue.
+    pub tool_target: Option<RouteTarget>,
+}
+
+/// A next turn as it would be sent; nothing of it is stored.
+#[derive(Debug, Clone)]
+pub struct NextTurn {
+    /// Prompt messages, as in [`PendingAnswer`].
+    pub history: Vec<ChatMessage>,
+    /// Settings of the conversation.
+    pub settings: ConversationSettings,
+    /// The target of the tool loop that the new messages continue.
+    pub tool_target: Option<RouteTarget>,
 }
 
 impl Archive {
@@ -67,7 +81,9 @@ impl Archive {
                 path.push(next);
                 last = Some(next);
             }
-            let history = prompt_messages(&reading::messages(file, &path)?);
+            let stored = reading::messages(file, &path)?;
+            let tool_target = tool_loop_target(&stored, last_parts(&stored));
+            let history = prompt_messages(&stored);
             if history.is_empty() {
                 return Err(Error::invalid_request("`messages` is empty; add a user message").into());
             }
@@ -87,6 +103,7 @@ impl Archive {
                 history,
                 progress: AnswerDraft::default(),
                 settings,
+                tool_target,
             })
         })
     }
@@ -95,14 +112,20 @@ impl Archive {
     ///
     /// # Errors
     /// As [`Self::begin`].
-    pub fn preview(&self, conversation: u64, new: &[ChatMessage]) -> Result<(Vec<ChatMessage>, ConversationSettings)> {
+    pub fn preview(&self, conversation: u64, new: &[ChatMessage]) -> Result<NextTurn> {
         self.0.try_read(|file| {
             let id = key(conversation)?;
             let settings = summary(file, id)?.settings;
             let path = branch(&nodes(file, id)?);
-            let mut prompt = prompt_messages(&reading::messages(file, &path)?);
-            prompt.extend_from_slice(new);
-            Ok((prompt, settings))
+            let stored = reading::messages(file, &path)?;
+            let mut history = prompt_messages(&stored);
+            history.extend_from_slice(new);
+            let last = new.last().map_or(&[][..], |message| &message.parts);
+            Ok(NextTurn {
+                tool_target: tool_loop_target(&stored, last),
+                history,
+                settings,
+            })
         })
     }
 
@@ -162,6 +185,7 @@ fn resume(file: &Transaction<'_>, path: &[i64], settings: ConversationSettings) 
     file.execute("UPDATE message SET state = NULL WHERE id = ?1", [key(last.id)?])?;
     Ok(PendingAnswer {
         answer: last.id,
+        tool_target: tool_loop_target(&messages, last_parts(&messages)),
         history: prompt_messages(&messages),
         progress: AnswerDraft {
             text: last.text,
@@ -191,10 +215,10 @@ fn insert(
             ContentPart::Text { text: more } => join(&mut text, more),
             ContentPart::Reasoning { text: more } => join(&mut reasoning, more),
             ContentPart::Image { media_type, data } => {
-                pictures.push(data);
+                pictures.push(data.as_ref());
                 parts.push(ContentPart::Image {
                     media_type: media_type.clone(),
-                    data: vec![],
+                    data: ImageBytes::default(),
                 });
             }
             other => parts.push(other.clone()),
@@ -278,6 +302,10 @@ fn select_branch(file: &Transaction<'_>, conversation: i64, nodes: &[Node], path
         )?;
     }
     Ok(())
+}
+
+fn last_parts(messages: &[StoredMessage]) -> &[ContentPart] {
+    messages.last().map_or(&[], |message| &message.parts)
 }
 
 fn join(text: &mut String, more: &str) {
