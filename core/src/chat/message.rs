@@ -38,7 +38,8 @@ pub enum ContentPart {
     Image {
         /// `image/png`, `image/jpeg`, `image/webp` or `image/gif`.
         media_type: String,
-        /// The file's bytes.
+        /// The file's bytes; base64 in JSON.
+        #[serde(with = "super::image_bytes")]
         data: Vec<u8>,
     },
     /// Reasoning of an earlier answer. Most templates drop it; some require it.

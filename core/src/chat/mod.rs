@@ -4,6 +4,7 @@
 mod chunk;
 mod conversation;
 mod export;
+mod image_bytes;
 mod message;
 mod receipt;
 mod request;
@@ -12,8 +13,8 @@ mod sampling;
 
 pub use chunk::{AnswerSummary, Chunk, StopReason, Timings, TokenUsage};
 pub use conversation::{
-    Conversation, ConversationSettings, ConversationSummary, ExportFormat, MessageState, SearchHit, SnippetPart,
-    StoredCitation, StoredMessage, excerpt, prompt_messages,
+    Conversation, ConversationSettings, ConversationSummary, ConversationTurn, ExportFormat, MessageState, SearchHit,
+    SnippetPart, StoredCitation, StoredMessage, excerpt, prompt_messages,
 };
 pub use export::export;
 pub use message::{ChatMessage, ContentPart, MessageRole};

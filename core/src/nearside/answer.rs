@@ -320,8 +320,8 @@ impl Inner {
 
     /// Records a free answer for the spending reports, in the background.
     fn record_free_answer(self: &Arc<Self>, target: &RouteTarget, purpose: &str, usage: TokenUsage) {
-        let (inner, target, purpose) = (Arc::clone(self), target.clone(), purpose.to_owned());
-        tokio::task::spawn_blocking(move || {
+        let (target, purpose) = (target.clone(), purpose.to_owned());
+        self.record(move |inner| {
             let entry = inner.ledger.reserve(&Reservation {
                 target: &target,
                 purpose: &purpose,
@@ -329,10 +329,7 @@ impl Inner {
                 caps: Caps::default(),
                 now: SystemTime::now(),
             });
-            let recorded = entry.and_then(|entry| inner.ledger.settle(entry, 0.0, &usage, CostSource::Free));
-            if let Err(error) = recorded {
-                tracing::warn!(kind = ?error.kind(), "an answer could not be recorded");
-            }
+            entry.and_then(|entry| inner.ledger.settle(entry, 0.0, &usage, CostSource::Free))
         });
     }
 
@@ -348,12 +345,8 @@ impl Inner {
         if speed == Speed::default() || matches!(target, RouteTarget::Scripted) {
             return;
         }
-        let (inner, target) = (Arc::clone(self), target.clone());
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = inner.state.record_speed(&target, speed) {
-                tracing::warn!(kind = ?error.kind(), "a speed could not be recorded");
-            }
-        });
+        let target = target.clone();
+        self.record(move |inner| inner.state.record_speed(&target, speed));
     }
 }
 

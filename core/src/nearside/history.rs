@@ -18,6 +18,15 @@ pub(super) fn apply_defaults(request: &mut ChatRequest, settings: &ConversationS
     request.messages = system.map(ChatMessage::system).chain(history).collect();
 }
 
+/// Adds the text so far of an answer that is resumed, and the prompt to go on with it. Adds a user message, because not every
+/// provider continues an assistant message.
+pub(super) fn append_partial(request: &mut ChatRequest, partial: &str) {
+    if !partial.trim().is_empty() {
+        request.messages.push(ChatMessage::assistant(partial));
+        request.messages.push(ChatMessage::user(super::CONTINUE_PROMPT));
+    }
+}
+
 /// Drops the oldest turns if the history exceeds the largest eligible context; returns how many messages were dropped.
 /// The last turn is always kept: if it alone is too long, the target rejects it and names the sizes.
 ///

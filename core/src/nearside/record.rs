@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
-use super::history::{apply_defaults, truncate_history};
+use super::history::{append_partial, apply_defaults, truncate_history};
 use super::{Inner, blocking, join_result, lock};
 use crate::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, ContentPart, MessageState, StoredCitation};
 use crate::error::{Error, Result};
@@ -67,16 +67,11 @@ async fn prepare(
     let mut sample = request.clone();
     sample.messages = vec![ChatMessage::user("…")];
     sample.check()?;
-    let resumed = matches!(turn, Turn::Resume);
     let shared = Arc::clone(archive);
     let pending = blocking(inner, move |_| shared.begin(conversation, &turn)).await?;
     guard.set_answer(pending.answer);
-    let partial = pending.progress.text.clone();
     apply_defaults(&mut request, &pending.settings, pending.history);
-    if resumed && !partial.trim().is_empty() {
-        request.messages.push(ChatMessage::assistant(partial));
-        request.messages.push(ChatMessage::user(super::CONTINUE_PROMPT));
-    }
+    append_partial(&mut request, &pending.progress.text);
     let mut recorder = Recorder::new(Arc::clone(archive), pending.answer, pending.progress);
     let request = truncate_history(inner, request)
         .await
