@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use nearside::chat::{
-    AppliedSampling, ChatRequest, ContentPart, Conversation, ConversationSettings, ConversationSummary, ConversationTurn,
-    ExportFormat, MessageRole, MessageState, Receipt, SamplingPreset, SamplingPresetValues, SearchHit, SnippetPart, StopReason,
-    StoredCitation, StoredMessage, Timings, TokenUsage,
+    AppliedSampling, ChatRequest, ContentPart, Conversation, ConversationSettings, ConversationSummary,
+    ConversationTurn, ExportFormat, MessageRole, MessageState, Receipt, SamplingPreset, SamplingPresetValues,
+    SearchHit, SnippetPart, StopReason, StoredCitation, StoredMessage, Timings, TokenUsage,
 };
 use nearside::route::{CostRow, RouteDecision};
 

@@ -20,14 +20,18 @@ pub(crate) fn format_target(target: &RouteTarget) -> String {
     format!("{target}{side}")
 }
 
-/// Formats a data policy: `region US · not kept · not trained on, as of 2026-10-31`.
+/// Formats a data policy: `region US · not retained · not trained on, as of 2026-10-31`.
 pub(crate) fn format_data_policy(policy: &DataPolicy) -> String {
-    let kept = if policy.retained { "may be kept" } else { "not kept" };
+    let retained = if policy.retained {
+        "may be retained"
+    } else {
+        "not retained"
+    };
     let trained = match policy.trained_on {
         true => "may be trained on",
         false => "not trained on",
     };
-    let mut text = format!("region {} · {kept} · {trained}", policy.region);
+    let mut text = format!("region {} · {retained} · {trained}", policy.region);
     if !policy.as_of.is_empty() {
         text += &format!(", as of {}", policy.as_of);
     }
@@ -44,7 +48,11 @@ pub(crate) fn format_time(ms: u64) -> String {
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
     format!(

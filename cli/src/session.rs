@@ -49,7 +49,9 @@ impl CliSession {
     /// Builds the request with this prompt; `-` reads it from standard input.
     pub(crate) async fn build_request(&mut self, args: &RequestArgs, prompt: &str) -> Result<ChatRequest, CliError> {
         let mut request = args.to_request()?;
-        request.messages.push(ChatMessage::user(self.read_prompt(prompt).await?));
+        request
+            .messages
+            .push(ChatMessage::user(self.read_prompt(prompt).await?));
         Ok(request)
     }
 

@@ -35,11 +35,19 @@ pub async fn assert_complete(directory: &Path, data: &Path) {
     });
     let nearside = nearside.expect("the library opens");
     let models = nearside.models().await.expect("listed");
-    assert_eq!(models.iter().map(|model| model.id.as_str()).collect::<Vec<_>>(), ["small-model"]);
+    assert_eq!(
+        models.iter().map(|model| model.id.as_str()).collect::<Vec<_>>(),
+        ["small-model"]
+    );
     let providers = nearside.providers().await.expect("listed").into_iter();
-    let providers: Vec<_> = providers.map(|provider| (provider.settings.name, provider.settings.model)).collect();
+    let providers: Vec<_> = providers
+        .map(|provider| (provider.settings.name, provider.settings.model))
+        .collect();
     let expected = [("groq", "openai/gpt-oss-20b"), ("home", "llama3.2")];
-    assert_eq!(providers, expected.map(|(name, model)| (name.to_owned(), Some(model.to_owned()))));
+    assert_eq!(
+        providers,
+        expected.map(|(name, model)| (name.to_owned(), Some(model.to_owned())))
+    );
     let policy = nearside.policy();
     assert_eq!((policy.version.as_str(), policy.max_usd_day), ("old-1", Some(0.5)));
     assert_eq!(policy.regions, ["EU", "US"]);
@@ -58,7 +66,10 @@ pub async fn assert_complete(directory: &Path, data: &Path) {
     let killed = conversations.open(2).await.expect("it opens");
     assert_eq!(killed.messages[5].state, MessageState::Interrupted);
     assert_eq!(killed.messages[5].text.len(), 93, "what was in the log");
-    let hits = conversations.search("lighthouse".to_owned(), 9).await.expect("searched");
+    let hits = conversations
+        .search("lighthouse".to_owned(), 9)
+        .await
+        .expect("searched");
     assert_eq!(hits.len(), 1);
 }
 

@@ -114,13 +114,24 @@ async fn an_edit_another_answer_and_a_resumed_one_are_estimated_and_decided_on_t
     let (first, first_answer, last_answer) = (messages[0].id, messages[1].id, messages[3].id);
     let prompt_usd = async |request: ChatRequest, turn| -> f64 {
         let rows = conversations.cost(id, request, turn).await.expect("estimated");
-        let row = rows.into_iter().find(|row| row.usd_in > Some(0.0)).expect("a row with a price");
+        let row = rows
+            .into_iter()
+            .find(|row| row.usd_in > Some(0.0))
+            .expect("a row with a price");
         row.usd_in.expect("a price")
     };
     let next = prompt_usd(say("and?"), ConversationTurn::Next).await;
     let edit = prompt_usd(say("short"), ConversationTurn::Edit { message: first }).await;
-    let again = prompt_usd(ChatRequest::default(), ConversationTurn::Regenerate { message: first_answer }).await;
-    let long_again = prompt_usd(ChatRequest::default(), ConversationTurn::Regenerate { message: last_answer }).await;
+    let again = prompt_usd(
+        ChatRequest::default(),
+        ConversationTurn::Regenerate { message: first_answer },
+    )
+    .await;
+    let long_again = prompt_usd(
+        ChatRequest::default(),
+        ConversationTurn::Regenerate { message: last_answer },
+    )
+    .await;
     let resumed = prompt_usd(ChatRequest::default(), ConversationTurn::Resume).await;
     assert_eq!(edit, again, "the same one message");
     assert!(edit * 20.0 < long_again, "{edit} {long_again}");
@@ -128,12 +139,25 @@ async fn an_edit_another_answer_and_a_resumed_one_are_estimated_and_decided_on_t
     assert!(long_again < resumed, "{long_again} {resumed}");
 
     let unknown = ConversationTurn::Edit { message: 9999 };
-    let error = conversations.route(id, say("x"), unknown).await.expect_err("no such message");
-    assert_eq!((error.kind(), error.reason()), (ErrorKind::InvalidRequest, ErrorReason::NotFound));
+    let error = conversations
+        .route(id, say("x"), unknown)
+        .await
+        .expect_err("no such message");
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (ErrorKind::InvalidRequest, ErrorReason::NotFound)
+    );
     let answer = ConversationTurn::Edit { message: first_answer };
-    let error = conversations.route(id, say("x"), answer).await.expect_err("not a question");
+    let error = conversations
+        .route(id, say("x"), answer)
+        .await
+        .expect_err("not a question");
     assert!(error.to_string().contains("only a user message"), "{error}");
-    assert_eq!(conversations.open(id).await.expect("it opens").messages, messages, "nothing was stored");
+    assert_eq!(
+        conversations.open(id).await.expect("it opens").messages,
+        messages,
+        "nothing was stored"
+    );
 }
 
 #[tokio::test]
@@ -142,11 +166,16 @@ async fn what_another_reader_keeps_of_a_purge_is_told_and_goes_with_the_next() {
     let lose = created(&conversations).await;
     finish(conversations.send(lose, say("qwertyplant question"))).await;
     let reader = Connection::open(folder.path().join("conversations.db")).expect("opened");
-    reader.execute_batch("BEGIN; SELECT count(*) FROM message;").expect("a snapshot");
+    reader
+        .execute_batch("BEGIN; SELECT count(*) FROM message;")
+        .expect("a snapshot");
     conversations.delete(lose).await.expect("deleted");
     let busy = conversations.purge().await.expect_err("a reader needs the log");
     assert_eq!(busy.kind(), ErrorKind::Busy, "{busy}");
-    assert!(!files_with("qwertyplant", folder.path()).is_empty(), "it is still there");
+    assert!(
+        !files_with("qwertyplant", folder.path()).is_empty(),
+        "it is still there"
+    );
     assert!(conversations.list(None, 0).await.expect("listed").is_empty());
 
     // Also where nothing is left to purge.
@@ -161,12 +190,17 @@ async fn what_a_purge_could_not_erase_goes_at_the_next_start() {
     let lose = created(&conversations).await;
     finish(conversations.send(lose, say("qwertyplant question"))).await;
     let reader = Connection::open(folder.path().join("conversations.db")).expect("opened");
-    reader.execute_batch("BEGIN; SELECT count(*) FROM message;").expect("a snapshot");
+    reader
+        .execute_batch("BEGIN; SELECT count(*) FROM message;")
+        .expect("a snapshot");
     conversations.delete(lose).await.expect("deleted");
     conversations.purge().await.expect_err("a reader needs the log");
     nearside.shut_down().await.expect("closed");
     drop((conversations, nearside));
-    assert!(!files_with("qwertyplant", folder.path()).is_empty(), "it is still there");
+    assert!(
+        !files_with("qwertyplant", folder.path()).is_empty(),
+        "it is still there"
+    );
     reader.execute_batch("COMMIT").expect("ended");
 
     let (_nearside, conversations) = scripted(folder.path());
@@ -230,22 +264,37 @@ async fn the_thread_that_opens_waits_for_no_file() {
     assert!(begun.elapsed() < within(500), "{:?}", begun.elapsed());
     let waiting = tokio::time::timeout(within(300), conversations.list(None, 0)).await;
     assert!(waiting.is_err(), "the first use waits for the file");
-    assert!(begun.elapsed() < within(2000), "and the thread does not: {:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < within(2000),
+        "and the thread does not: {:?}",
+        begun.elapsed()
+    );
     drop(writer);
     assert_eq!(conversations.list(None, 0).await.expect("listed").len(), 1);
     drop((conversations, nearside));
 
     // A file of the first version, which must be migrated.
     let state = Connection::open(folder.path().join("state.db")).expect("opened");
-    state.execute_batch("PRAGMA user_version = 0; DROP TABLE setting; DROP TABLE ledger; DROP TABLE need; \
-        DROP TABLE speed; DROP TABLE model_list; DROP TABLE provider;").expect("emptied");
+    state
+        .execute_batch(
+            "PRAGMA user_version = 0; DROP TABLE setting; DROP TABLE ledger; DROP TABLE need; \
+        DROP TABLE speed; DROP TABLE model_list; DROP TABLE provider;",
+        )
+        .expect("emptied");
     drop(state);
     let writer = locked("state.db");
     let open = Nearside::open(Config::new(folder.path().to_string_lossy()), None);
     tokio::pin!(open);
     let begun = std::time::Instant::now();
-    assert!(tokio::time::timeout(within(300), &mut open).await.is_err(), "it waits for the file");
-    assert!(begun.elapsed() < within(2000), "and the thread does not: {:?}", begun.elapsed());
+    assert!(
+        tokio::time::timeout(within(300), &mut open).await.is_err(),
+        "it waits for the file"
+    );
+    assert!(
+        begun.elapsed() < within(2000),
+        "and the thread does not: {:?}",
+        begun.elapsed()
+    );
     drop(writer);
     open.await.expect("the library opens");
 }

@@ -36,11 +36,18 @@ fn model() -> Vec<u8> {
 
 #[tokio::test]
 async fn an_address_that_redirects_to_the_hub_works_and_the_token_stays_with_it() {
-    let hub = Hub::builder().bytes("o/r", "m-Q4_K_M.gguf", model()).start().expect("a hub");
+    let hub = Hub::builder()
+        .bytes("o/r", "m-Q4_K_M.gguf", model())
+        .start()
+        .expect("a hub");
     let alias = Hub::builder().alias_of(&hub.url()).start().expect("a hub");
     let installed = download(&alias.url()).await.expect("installed");
     assert_eq!(installed.sha256, tiny_models::sha256(&model()));
-    assert!(alias.log().iter().all(|request| request.authorized), "{:?}", alias.log());
+    assert!(
+        alias.log().iter().all(|request| request.authorized),
+        "{:?}",
+        alias.log()
+    );
     assert!(hub.log().iter().all(|request| !request.authorized), "{:?}", hub.log());
 }
 
@@ -55,7 +62,10 @@ async fn a_repository_behind_a_redirect_that_needs_the_token_says_where_it_was_n
     let error = download(&alias.url()).await.expect_err("no token there");
     assert_eq!(error.kind(), ErrorKind::Unauthorized, "{error}");
     let other = hub.url().replace("http://", "");
-    assert!(error.to_string().contains(&other) && error.to_string().contains("was not sent"), "{error}");
+    assert!(
+        error.to_string().contains(&other) && error.to_string().contains("was not sent"),
+        "{error}"
+    );
     download(&hub.url()).await.expect("with the hub's own address");
 }
 
@@ -71,7 +81,11 @@ async fn a_listing_that_goes_on_at_another_origin_is_read_to_its_end_without_the
     let mirror = hub().next_pages_at(&other.url()).start().expect("a hub");
     let installed = download(&mirror.url()).await.expect("installed");
     assert_eq!(installed.id, "m-q4_k_m", "from the second page");
-    let pages: Vec<_> = other.log().into_iter().filter(|request| request.path.contains("cursor=1")).collect();
+    let pages: Vec<_> = other
+        .log()
+        .into_iter()
+        .filter(|request| request.path.contains("cursor=1"))
+        .collect();
     assert!(pages.len() == 1 && !pages[0].authorized, "{pages:?}");
     assert!(mirror.log().iter().any(|request| request.authorized));
 }

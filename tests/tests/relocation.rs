@@ -86,7 +86,10 @@ async fn assert_moved(old: &Old) {
     for file in FILES {
         assert!(old.data.join(file).exists(), "`{file}` arrived");
         for rest in ["", "-wal", "-shm", "-journal"] {
-            assert!(!old.directory.join(format!("{file}{rest}")).exists(), "`{file}{rest}` is left");
+            assert!(
+                !old.directory.join(format!("{file}{rest}")).exists(),
+                "`{file}{rest}` is left"
+            );
         }
     }
     let left = ["moving", "state.incoming", "conversations.incoming"];
@@ -195,10 +198,12 @@ async fn what_the_data_directory_has_is_not_replaced_and_an_unfinished_move_goes
     assert!(kill_after(3, &old, &[]));
     // Another account of the same app, with the same models.
     let other = old.directory.with_extension("other");
-    let open = |data: &Path| Nearside::new(Config {
-        data_directory: Some(data.to_string_lossy().into_owned()),
-        ..Config::new(old.directory.to_string_lossy())
-    });
+    let open = |data: &Path| {
+        Nearside::new(Config {
+            data_directory: Some(data.to_string_lossy().into_owned()),
+            ..Config::new(old.directory.to_string_lossy())
+        })
+    };
     let nearside = open(&other).expect("it opens");
     assert!(nearside.providers().await.expect("listed").is_empty());
     drop(nearside);
@@ -207,7 +212,10 @@ async fn what_the_data_directory_has_is_not_replaced_and_an_unfinished_move_goes
     // A file that an older release wrote into the first directory later.
     std::fs::write(old.directory.join("state.db"), "not moved").expect("written");
     old_library::assert_complete(&old.directory, &old.data).await;
-    assert_eq!(std::fs::read(old.directory.join("state.db")).expect("there"), b"not moved");
+    assert_eq!(
+        std::fs::read(old.directory.join("state.db")).expect("there"),
+        b"not moved"
+    );
 }
 
 #[test]

@@ -227,7 +227,15 @@ fn stray_files_and_directories_anywhere_neither_fail_the_start_nor_hide_a_model(
     let (folder, store, home) = fresh();
     let model = import_tiny(&store, folder.path(), 1);
     drop(store);
-    let litter = [".DS_Store", "Thumbs.db", "desktop.ini", "._m.gguf", "x.lock", "y.part", "z.json"];
+    let litter = [
+        ".DS_Store",
+        "Thumbs.db",
+        "desktop.ini",
+        "._m.gguf",
+        "x.lock",
+        "y.part",
+        "z.json",
+    ];
     for directory in ["", "models", "models/m", "partial", "staging", "trash"] {
         for name in litter {
             write(&home.join(directory), name, b"x");

@@ -2,7 +2,8 @@
 
 use clap::Args;
 use nearside::chat::{
-    ChatMessage, ChatRequest, ConversationSettings, OutputFormat, ReasoningMode, RequestLimits, RoutingMode, SamplingOptions, Sensitivity,
+    ChatMessage, ChatRequest, ConversationSettings, OutputFormat, ReasoningMode, RequestLimits, RoutingMode,
+    SamplingOptions, Sensitivity,
 };
 use nearside::model::ModelRef;
 use nearside::{Config, Error};

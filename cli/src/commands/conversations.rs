@@ -4,7 +4,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use nearside::chat::{ConversationSummary, ExportFormat, SearchHit, StoredMessage};
-use nearside::{Conversations, Nearside};
+use nearside::{Conversations, Error, ErrorReason, Nearside};
 use serde::Serialize;
 
 use crate::error::CliError;
@@ -133,23 +133,31 @@ async fn list(conversations: &Conversations, session: &mut CliSession) -> Result
     let listed = session.interrupt.race(conversations.list(None, 0)).await?;
     let listed: Vec<ConversationEntry> = listed.into_iter().map(ConversationEntry::from).collect();
     if session.output.is_json() {
-        return session.output.print_json(&ConversationListing { conversations: listed });
+        return session
+            .output
+            .print_json(&ConversationListing { conversations: listed });
     }
     if listed.is_empty() {
-        session.output.print_note(&[plain("there are no conversations; `nearside chat` begins one")]);
+        session
+            .output
+            .print_note(&[plain("there are no conversations; `nearside chat` begins one")]);
         return Ok(());
     }
     let rows: Vec<Vec<String>> = listed.into_iter().map(row).collect();
-    session.output.print_table(&["ID", "MESSAGES", "UPDATED", "TITLE"], &[0, 1], &rows)
+    session
+        .output
+        .print_table(&["ID", "MESSAGES", "UPDATED", "TITLE"], &[0, 1], &rows)
 }
 
 async fn show(id: u64, conversations: &Conversations, session: &mut CliSession) -> Result<(), CliError> {
     if !session.output.is_json() {
         let text = conversations.export(id, ExportFormat::Markdown);
-        let text = session.interrupt.race(text).await?;
+        let text = session.interrupt.race(text).await;
+        let text = text.map_err(|error| explain_unknown(id, error))?;
         return session.output.print_text(plain(text));
     }
-    let found = session.interrupt.race(conversations.open(id)).await?;
+    let found = session.interrupt.race(conversations.open(id)).await;
+    let found = found.map_err(|error| explain_unknown(id, error))?;
     session.output.print_json(&ShownConversation {
         id,
         title: found.summary.title,
@@ -181,9 +189,16 @@ async fn search(text: String, conversations: &Conversations, session: &mut CliSe
 }
 
 async fn export(args: &ExportArgs, conversations: &Conversations, session: &mut CliSession) -> Result<(), CliError> {
-    let json = args.format.map_or(session.output.is_json(), |format| format == FormatArg::Json);
-    let format = if json { ExportFormat::Json } else { ExportFormat::Markdown };
-    let text = session.interrupt.race(conversations.export(args.of.id, format)).await?;
+    let json = args
+        .format
+        .map_or(session.output.is_json(), |format| format == FormatArg::Json);
+    let format = if json {
+        ExportFormat::Json
+    } else {
+        ExportFormat::Markdown
+    };
+    let text = session.interrupt.race(conversations.export(args.of.id, format)).await;
+    let text = text.map_err(|error| explain_unknown(args.of.id, error))?;
     session.output.print_text(plain(text.trim_end().to_owned() + "\n"))
 }
 
@@ -194,7 +209,8 @@ async fn remove(
     session: &mut CliSession,
 ) -> Result<(), CliError> {
     let id = args.of.id;
-    let title = session.interrupt.race(conversations.open(id)).await?.summary.title;
+    let found = session.interrupt.race(conversations.open(id)).await;
+    let title = found.map_err(|error| explain_unknown(id, error))?.summary.title;
     let needs_confirmation = prompt::is_interactive(&session.output) && !args.yes && !session.output.is_json();
     if needs_confirmation && !prompt::confirm(&format!("erase conversation {id}, `{title}`?"))? {
         session.output.print_note(&[plain("nothing was erased")]);
@@ -206,7 +222,20 @@ async fn remove(
     if session.output.is_json() {
         return session.output.print_json(&Removed { removed: id });
     }
-    session.output.print_line(&[good("erased"), plain(format!(" conversation {id}, {title}"))])
+    session
+        .output
+        .print_line(&[good("erased"), plain(format!(" conversation {id}, {title}"))])
+}
+
+/// Names the command that lists conversations in the error of one that is missing.
+pub(crate) fn explain_unknown(id: u64, error: CliError) -> CliError {
+    match error {
+        CliError::Library(error) if error.reason() == ErrorReason::NotFound => {
+            let error = Error::of(ErrorReason::NotFound, format!("there is no conversation {id}"));
+            CliError::with_help(error, "`nearside conversations list` lists them")
+        }
+        other => other,
+    }
 }
 
 fn row(entry: ConversationEntry) -> Vec<String> {

@@ -68,7 +68,7 @@ impl Nearside {
 
 impl ArchiveSource {
     /// Returns the archive. May wait for the disk.
-    fn open(&self, inner: &Inner) -> Result<Arc<Archive>> {
+    fn archive(&self, inner: &Inner) -> Result<Arc<Archive>> {
         match self {
             Self::Stored => inner.archive(),
             Self::Temporary(archive) => Ok(Arc::clone(archive)),
@@ -235,7 +235,7 @@ impl Conversations {
         let (stream, sink) = Stream::new();
         let (inner, source) = (Arc::clone(&self.inner), self.source.clone());
         let answer = async move {
-            match blocking(&inner, move |inner| source.open(inner)).await {
+            match blocking(&inner, move |inner| source.archive(inner)).await {
                 Ok(archive) => record::answer(inner, archive, id, turn, request, sink, requested_at).await,
                 Err(error) => sink.finish(Err(error)),
             }
@@ -245,12 +245,7 @@ impl Conversations {
     }
 
     /// Returns the request as this turn would send it.
-    async fn turn_request(
-        &self,
-        id: u64,
-        mut request: ChatRequest,
-        turn: ConversationTurn,
-    ) -> Result<ChatRequest> {
+    async fn turn_request(&self, id: u64, mut request: ChatRequest, turn: ConversationTurn) -> Result<ChatRequest> {
         let new = std::mem::take(&mut request.messages);
         let turn = match turn {
             ConversationTurn::Next => Turn::Next(new),
@@ -268,6 +263,6 @@ impl Conversations {
 
     async fn with<T: Send + 'static>(&self, work: impl FnOnce(&Archive) -> Result<T> + Send + 'static) -> Result<T> {
         let source = self.source.clone();
-        blocking(&self.inner, move |inner| work(&*source.open(inner)?)).await
+        blocking(&self.inner, move |inner| work(&*source.archive(inner)?)).await
     }
 }

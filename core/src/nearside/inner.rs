@@ -145,7 +145,10 @@ impl Inner {
     /// Waits until all records are written, at most this long. Blocks.
     pub(super) fn wait_for_records(&self, timeout: Duration) {
         let pending = lock(&self.records.pending);
-        let waited = self.records.written.wait_timeout_while(pending, timeout, |pending| *pending > 0);
+        let waited = self
+            .records
+            .written
+            .wait_timeout_while(pending, timeout, |pending| *pending > 0);
         // The lock is poisoned only if a thread panicked that held it, and none does anything with it.
         drop(waited);
     }

@@ -97,7 +97,9 @@ impl Nearside {
             .name("nearside-opening".to_owned())
             .spawn(opening)
             .map_err(|cause| Error::internal(format!("could not start the library's threads: {cause}")))?;
-        result.await.unwrap_or_else(|_| Err(Error::internal("the opening of the library panicked")))
+        result
+            .await
+            .unwrap_or_else(|_| Err(Error::internal("the opening of the library panicked")))
     }
 
     /// Opens the library like [`Self::new`], with facts about the device from the app.

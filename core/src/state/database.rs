@@ -253,7 +253,9 @@ fn connect(path: &Path, schema: &Schema) -> Result<Connection> {
 /// Connects without writing; `immutable` promises that nothing changes the file meanwhile.
 fn connect_read_only(path: &Path, immutable: bool) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let address = std::path::absolute(path).ok().and_then(|path| Url::from_file_path(path).ok());
+    let address = std::path::absolute(path)
+        .ok()
+        .and_then(|path| Url::from_file_path(path).ok());
     let connection = match address.filter(|_| immutable) {
         Some(mut address) => {
             address.set_query(Some("immutable=1"));

@@ -110,9 +110,9 @@ fn resume_or_begin(
     to: &Path,
     report: &mut dyn FnMut(MoveStep),
 ) -> Result<Option<Vec<&'static Schema>>> {
-    if let Some(text) = read(journal)? {
+    if let Some(text) = read_text(journal)? {
         let mut lines = text.lines();
-        if lines.next() != read(claim)?.as_deref() {
+        if lines.next() != read_text(claim)?.as_deref() {
             tracing::warn!("an unfinished move of the data goes to another data directory");
             return Ok(None);
         }
@@ -177,7 +177,8 @@ fn consolidate(path: &Path, schema: &Schema) -> Result<()> {
         connection.busy_timeout(BUSY_TIMEOUT)?;
         let started = Instant::now();
         loop {
-            let mode = connection.pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get::<_, String>(0));
+            let mode =
+                connection.pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get::<_, String>(0));
             match mode {
                 Err(cause) if is_busy(&cause) && started.elapsed() < BUSY_TIMEOUT => {
                     std::thread::sleep(BUSY_TIMEOUT / 500);
@@ -232,7 +233,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
 }
 
 /// Reads a small text file; `None` if it is missing.
-fn read(path: &Path) -> Result<Option<String>> {
+fn read_text(path: &Path) -> Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),

@@ -58,8 +58,7 @@ impl State {
 }
 
 fn json_of(key: &str, value: &impl Serialize) -> Result<String> {
-    serde_json::to_string(value)
-        .map_err(|cause| Error::internal(format!("the setting `{key}` has no JSON: {cause}")))
+    serde_json::to_string(value).map_err(|cause| Error::internal(format!("the setting `{key}` has no JSON: {cause}")))
 }
 
 fn upsert(file: &Transaction<'_>, key: &str, json: &str) -> rusqlite::Result<()> {

@@ -384,18 +384,6 @@ struct Preferences: Codable, Equatable, Sendable {
     }
 }
 
-extension URL {
-    /// Returns a subfolder that is excluded from backups, and creates it if it is missing.
-    func folderWithoutBackup(_ name: String) throws -> URL {
-        var folder = appendingPathComponent(name, isDirectory: true)
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        var values = URLResourceValues()
-        values.isExcludedFromBackup = true
-        try folder.setResourceValues(values)
-        return folder
-    }
-}
-
 /// The routing policy that the user sets.
 struct PolicySettings: Equatable, Sendable {
     /// ISO 3166 codes or `EU`. Empty: any.

@@ -21,18 +21,20 @@ actor NearsideBrain: Brain {
     private var signIns: [String: SignIn] = [:]
 
     /// `hub`: a mirror or test server instead of Hugging Face.
-    init(directory: URL, hub: String? = nil) throws {
-        // Models are large and can be downloaded again.
-        let library = try directory.folderWithoutBackup("nearside")
-        let config = Config(directory: library.path, hub: hub)
+    init(directory: URL, hub: String? = nil) async throws {
+        // Models are large and can be downloaded again; chats cannot, so they are backed up.
+        let directories = try AppDirectories(
+            models: directory.appendingPathComponent("nearside"),
+            data: directory.appendingPathComponent("nearside-data"))
+        let config = Config(directory: directories.models.path, dataDirectory: directories.data.path, hub: hub)
         #if canImport(Darwin)
             let (host, keys) = (AppleHost(), KeychainCredentialStore())
-            let nearside = try Nearside.withHost(config: config, host: host)
+            let nearside = try await Nearside.open(config: config, host: host)
             // Forward memory warnings and app state.
             nearside.followApp()
         #else
             let (host, keys) = (DeviceHost?.none, FileCredentialStore(directory: directory.appending(path: "keys")))
-            let nearside = try Nearside(config: config)
+            let nearside = try await Nearside.open(config: config)
         #endif
         self.host = host
         self.nearside = nearside

@@ -58,11 +58,11 @@ async fn answer_or_converse(args: &ChatArgs, nearside: &Nearside, session: &mut 
     });
     let interrupted = match (&args.prompt, args.conversation) {
         (None, _) => {
-            let thread = Thread::open(nearside, &args.request, args.conversation, args.forget, session).await?;
+            let thread = Thread::prepare(nearside, &args.request, args.conversation, args.forget, session).await?;
             return conversation::run_repl(nearside, thread, &args.request, display, session).await;
         }
         (Some(prompt), Some(_)) => {
-            let mut thread = Thread::open(nearside, &args.request, args.conversation, false, session).await?;
+            let mut thread = Thread::prepare(nearside, &args.request, args.conversation, false, session).await?;
             let prompt = session.read_prompt(prompt).await?;
             thread.answer(nearside, prompt, &args.request, display, session).await?
         }

@@ -3,11 +3,12 @@
 
 use nearside::chat::{ChatMessage, ChatRequest, ConversationSettings, ConversationTurn};
 use nearside::route::RouteDecision;
-use nearside::{Conversations, Error, ErrorReason, Nearside};
+use nearside::{Conversations, Error, Nearside};
 
 use super::{answer, consent};
 use crate::args::RequestArgs;
 use crate::args::values::ReasoningDisplay;
+use crate::commands::conversations::explain_unknown;
 use crate::error::CliError;
 use crate::output::{dim, plain};
 use crate::session::CliSession;
@@ -26,11 +27,11 @@ pub(super) struct Thread {
 }
 
 impl Thread {
-    /// Opens the conversation `id`, or prepares a new one. In a data directory that cannot be written a new one is not stored.
+    /// Prepares the conversation `id`, or a new one. In a data directory that cannot be written a new one is not stored.
     ///
     /// # Errors
     /// `InvalidRequest` if there is none of that id; `Storage`.
-    pub(super) async fn open(
+    pub(super) async fn prepare(
         nearside: &Nearside,
         args: &RequestArgs,
         id: Option<u64>,
@@ -43,7 +44,9 @@ impl Thread {
         let mut stored = !forget;
         if stored && id.is_none() && nearside.is_read_only() {
             stored = false;
-            session.output.print_note(&[dim("the data directory cannot be written; the conversation is not stored")]);
+            session.output.print_note(&[dim(
+                "the data directory cannot be written; the conversation is not stored",
+            )]);
         }
         let conversations = match stored {
             true => nearside.conversations(),
@@ -51,7 +54,7 @@ impl Thread {
         };
         if let Some(id) = id {
             let conversation = session.interrupt.race(conversations.open(id)).await;
-            let summary = conversation.map_err(|error| unknown(id, error))?.summary;
+            let summary = conversation.map_err(|error| explain_unknown(id, error))?.summary;
             let note = format!("going on with conversation {id}: {}", summary.title);
             if !session.output.is_json() {
                 session.output.print_note(&[plain(note)]);
@@ -63,7 +66,10 @@ impl Thread {
                 ..kept
             };
             if changed {
-                session.interrupt.race(conversations.configure(id, settings.clone())).await?;
+                session
+                    .interrupt
+                    .race(conversations.configure(id, settings.clone()))
+                    .await?;
             }
         }
         Ok(Self {
@@ -79,7 +85,10 @@ impl Thread {
     pub(super) fn target_name(&self) -> Option<String> {
         let (request, settings) = (&self.request, &self.settings);
         let named = request.model.as_ref().or(request.provider.as_ref());
-        named.or(settings.model.as_ref()).or(settings.provider.as_ref()).cloned()
+        named
+            .or(settings.model.as_ref())
+            .or(settings.provider.as_ref())
+            .cloned()
     }
 
     /// Prints the answer to a prompt. Returns whether it was interrupted. Nothing is stored of a prompt that may not be sent.
@@ -148,16 +157,5 @@ impl Thread {
             let note = format!("stored as conversation {id}; `nearside chat --conversation {id}` goes on with it");
             session.output.print_note(&[dim(note)]);
         }
-    }
-}
-
-/// Names the command that lists conversations, for one that is missing.
-fn unknown(id: u64, error: CliError) -> CliError {
-    match error {
-        CliError::Library(error) if error.reason() == ErrorReason::NotFound => {
-            let error = Error::invalid_request(format!("there is no conversation {id}")).because(ErrorReason::NotFound);
-            CliError::with_help(error, "`nearside conversations list` lists them")
-        }
-        other => other,
     }
 }

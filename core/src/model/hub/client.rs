@@ -9,6 +9,7 @@ use std::time::Duration;
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RANGE};
 use reqwest::{Method, Response, StatusCode};
 use url::{Origin, Url};
+use zeroize::Zeroizing;
 
 use super::error::{self, HubError};
 use crate::error::{Error, ErrorReason, Result};
@@ -93,7 +94,7 @@ impl HubClient {
             None | Some("") => None,
             Some(token) => {
                 // The client holds a copy until it is dropped; this one is wiped.
-                let text = zeroize::Zeroizing::new(format!("Bearer {token}"));
+                let text = Zeroizing::new(format!("Bearer {token}"));
                 let mut value = HeaderValue::from_str(&text).map_err(|_| {
                     Error::invalid_request("the hub token holds characters that no token has; copy it again")
                         .because(ErrorReason::KeyRejected)

@@ -65,7 +65,9 @@ impl Store {
         let root = fs::canonicalize(directory).map_err(|e| Error::file(directory, "open", &e))?;
         let store = Self { root };
         let _index_lock = store.lock_index();
-        let cleaned = store.recover_staging().and(partial::remove_stale(&store.subdirectory(PARTIAL)));
+        let cleaned = store
+            .recover_staging()
+            .and(partial::remove_stale(&store.subdirectory(PARTIAL)));
         if let Err(error) = cleaned {
             tracing::debug!(reason = error.reason().id(), "an earlier install is cleaned up later");
         }
@@ -219,7 +221,7 @@ impl Store {
         };
         let mut records: Vec<_> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter_map(|at| Record::read(&at).map(|record| (at, record)))
+            .filter_map(|at| Record::parse(&at).map(|record| (at, record)))
             .collect();
         records.sort_by(|one, other| one.0.cmp(&other.0));
         Ok(records)

@@ -53,11 +53,11 @@ pub(super) struct Record {
 impl Record {
     /// Loads the record of this directory. Returns `None` unless the file exists and has its size.
     pub(super) fn load(at: &Path) -> Option<Self> {
-        Self::read(at).filter(|record| record.is_complete(at))
+        Self::parse(at).filter(|record| record.is_complete(at))
     }
 
-    /// Reads the record of this directory, whether or not its file is complete.
-    pub(super) fn read(at: &Path) -> Option<Self> {
+    /// Parses the record of this directory, whether or not its file is complete.
+    pub(super) fn parse(at: &Path) -> Option<Self> {
         let record: Self = serde_json::from_slice(&fs::read(at.join(RECORD_FILE)).ok()?).ok()?;
         let plain = Path::new(&record.file)
             .file_name()
@@ -76,8 +76,12 @@ impl Record {
             let litter = name.starts_with('.') || LITTER.contains(&name);
             litter || name == RECORD_FILE || name == RECORD_DRAFT || name.ends_with(".gguf")
         };
-        let hidden = at.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
-        let Ok(mut entries) = fs::read_dir(at) else { return false };
+        let hidden = at
+            .file_name()
+            .is_none_or(|name| name.to_string_lossy().starts_with('.'));
+        let Ok(mut entries) = fs::read_dir(at) else {
+            return false;
+        };
         !hidden && entries.all(|entry| entry.is_ok_and(|entry| entry.file_name().to_str().is_some_and(is_ours)))
     }
 

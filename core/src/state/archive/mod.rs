@@ -89,7 +89,10 @@ impl Archive {
         let first = FIRST_TEMPORARY_ID + TEMPORARY_ARCHIVES.fetch_add(1, Ordering::Relaxed) * TEMPORARY_IDS;
         archive.0.write(|file| {
             for table in ["conversation", "message"] {
-                file.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?1, ?2)", params![table, first])?;
+                file.execute(
+                    "INSERT INTO sqlite_sequence (name, seq) VALUES (?1, ?2)",
+                    params![table, first],
+                )?;
             }
             Ok(())
         })?;

@@ -166,11 +166,7 @@ fn resolve_turn<'a>(
 }
 
 /// Returns the last answer as one to be continued.
-fn last_answer(
-    file: &Transaction<'_>,
-    path: &[i64],
-    settings: ConversationSettings,
-) -> Result<PendingAnswer, TxError> {
+fn last_answer(file: &Transaction<'_>, path: &[i64], settings: ConversationSettings) -> Result<PendingAnswer, TxError> {
     let nothing = || Error::invalid_request("there is no answer to resume; send a message");
     let mut messages = reading::messages(file, path)?;
     let last = messages

@@ -281,9 +281,10 @@ class NearsideBrain(
 
     companion object {
         /** Opens the library on a desktop. [hub]: a mirror or test server instead of Hugging Face. */
-        fun onDesktop(directory: Path, hub: String? = null): NearsideBrain {
-            val library = directory.resolve("nearside").createDirectories()
-            val nearside = Nearside(Config(library.toString(), hub = hub))
+        suspend fun onDesktop(directory: Path, hub: String? = null): NearsideBrain {
+            val models = directory.resolve("nearside").toString()
+            val data = directory.resolve("nearside-data").createDirectories().toString()
+            val nearside = Nearside.open(Config(models, data, hub = hub))
             return NearsideBrain(nearside, FileCredentialStore(directory.resolve("keys")), host = null, directory)
         }
     }
