@@ -78,6 +78,7 @@ impl CliCommand {
             Self::Chat(args) => ("chat", args.provider()),
             Self::Route(args) => ("route", args.provider()),
             Self::Cost(args) => ("cost", args.provider()),
+            Self::Conversations(_) => ("conversations", None),
             Self::Providers(args) => ("providers", args.provider()),
             Self::Policy(_) => ("policy", None),
             Self::Bench(_) => ("bench", None),

@@ -144,7 +144,12 @@ impl Hub {
             entries.extend(page);
             // A mirror may pass the hub's own links through: `send` gives the token to no other origin.
             next = match header_text(&headers, "link").and_then(next_page_url) {
-                Some(link) => Some(client::linked_url(&self.base.origin(), &url, &link, "continues its listing")?),
+                Some(link) => Some(client::linked_url(
+                    &self.base.origin(),
+                    &url,
+                    &link,
+                    "continues its listing",
+                )?),
                 None => None,
             };
         }
