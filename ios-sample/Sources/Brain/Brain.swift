@@ -196,6 +196,14 @@ struct AnswerRequest: Sendable, Equatable {
         case regenerate(MessageID)
         /// Continuation of the last answer where it was interrupted.
         case resume
+
+        /// The user's new text.
+        var text: String? {
+            switch self {
+            case .send(let text), .edit(_, let text): text
+            case .regenerate, .resume: nil
+            }
+        }
     }
 
     var kind: Kind
