@@ -170,7 +170,7 @@ async fn a_tool_loop_is_its_conversations_own_and_survives_a_restart() {
     );
     let providers = [&one, &other];
     let device = Device::new(512).await.with_providers(&providers).await;
-    let conversations = device.nearside.conversations().expect("they open");
+    let conversations = device.nearside.conversations();
     let mut ids = Vec::new();
     // Both models call their first call `call_1`.
     for provider in providers {
@@ -189,7 +189,10 @@ async fn a_tool_loop_is_its_conversations_own_and_survives_a_restart() {
         messages: vec![result_of("call_1")],
         ..tides(None)
     };
-    let route = conversations.route(ids[0], result.clone()).await.expect("a decision");
+    let route = conversations
+        .route(ids[0], result.clone(), nearside::chat::ConversationTurn::Next)
+        .await
+        .expect("a decision");
     assert!(format!("{route:?}").contains(Dialect::Compatible.name()));
     let answer = DeviceAnswer::read(&conversations.send(ids[0], result.clone())).await;
     assert_eq!(
@@ -201,7 +204,7 @@ async fn a_tool_loop_is_its_conversations_own_and_survives_a_restart() {
 
     drop(conversations);
     let device = device.restarted(&providers).await;
-    let conversations = device.nearside.conversations().expect("they open");
+    let conversations = device.nearside.conversations();
     let answer = DeviceAnswer::read(&conversations.send(ids[1], result)).await;
     assert_eq!(
         answer.targets(),

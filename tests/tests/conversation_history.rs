@@ -83,7 +83,7 @@ async fn three_hundred_turns_at_three_contexts_send_each_what_it_can_hold() {
             .await
             .expect("listed");
     }
-    let conversations = device.nearside.conversations().expect("they open");
+    let conversations = device.nearside.conversations();
     let id = begin(&conversations).await;
     let local = RouteTarget::Local {
         model: device.nearside.models().await.expect("listed")[0].id.clone(),
@@ -169,7 +169,7 @@ async fn a_fallback_gets_the_history_cut_for_itself() {
         .await
         .with_providers(&[&large, &ollama])
         .await;
-    let conversations = device.nearside.conversations().expect("they open");
+    let conversations = device.nearside.conversations();
     let id = begin(&conversations).await;
     let fill = remote_target(Dialect::DeepSeek);
     for number in 0..8 {
@@ -219,7 +219,7 @@ async fn a_request_outside_of_a_conversation_is_never_cut() {
 #[tokio::test]
 async fn a_last_turn_that_is_too_long_by_itself_says_so() {
     let device = Device::new(512).await.with_model().await;
-    let conversations = device.nearside.conversations().expect("they open");
+    let conversations = device.nearside.conversations();
     let id = begin(&conversations).await;
     let local = RouteTarget::Local { model: String::new() };
     DeviceAnswer::read(&conversations.send(id, at(&local, turn(0, 2))))

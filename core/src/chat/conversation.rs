@@ -123,6 +123,27 @@ pub enum MessageState {
     },
 }
 
+/// A turn of a conversation that is considered but not sent: see `Conversations::route` and `Conversations::cost`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ConversationTurn {
+    /// The request's messages, after the last message.
+    #[default]
+    Next,
+    /// The request's messages, in place of a user message.
+    Edit {
+        /// Id of the user message.
+        message: u64,
+    },
+    /// Another version of an answer.
+    Regenerate {
+        /// Id of the answer.
+        message: u64,
+    },
+    /// The rest of the last answer.
+    Resume,
+}
+
 /// A conversation that matches a search.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SearchHit {

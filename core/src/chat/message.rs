@@ -39,7 +39,8 @@ pub enum ContentPart {
     Image {
         /// `image/png`, `image/jpeg`, `image/webp` or `image/gif`.
         media_type: String,
-        /// The file's bytes.
+        /// The file's bytes; base64 in JSON.
+        #[serde(with = "super::image_bytes")]
         data: ImageBytes,
     },
     /// Reasoning of an earlier answer. Most templates drop it; some require it.
@@ -68,8 +69,7 @@ pub enum ContentPart {
 }
 
 /// The bytes of an image. Clones share them, so that a request is copied without its images.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Vec<u8>", into = "Vec<u8>")]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct ImageBytes(Bytes);
 
 impl From<Vec<u8>> for ImageBytes {

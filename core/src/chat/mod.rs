@@ -5,6 +5,7 @@ mod chunk;
 mod conversation;
 mod export;
 pub(crate) mod history;
+mod image_bytes;
 mod message;
 mod receipt;
 mod request;
@@ -14,8 +15,8 @@ mod sampling;
 pub use chunk::{AnswerSummary, Chunk, StopReason, Timings, TokenUsage};
 pub(crate) use conversation::tool_loop_target;
 pub use conversation::{
-    Conversation, ConversationSettings, ConversationSummary, ExportFormat, MessageState, SearchHit, SnippetPart,
-    StoredCitation, StoredMessage, excerpt, prompt_messages,
+    Conversation, ConversationSettings, ConversationSummary, ConversationTurn, ExportFormat, MessageState, SearchHit,
+    SnippetPart, StoredCitation, StoredMessage, excerpt, prompt_messages,
 };
 pub use export::export;
 pub use message::{ChatMessage, ContentPart, ImageBytes, MessageRole};

@@ -276,11 +276,10 @@ impl Answering<'_> {
 }
 
 impl Inner {
-    /// Records what is known of a finished answer: its speed, and a free one for the spending reports. Part of the task
-    /// of the answer, so that closing the library waits for it.
-    pub(super) async fn record(self: &Arc<Self>, notes: Option<AnswerNotes>) {
+    /// Records what is known of a finished answer, in the background: its speed, and a free one for the spending reports.
+    pub(super) fn record_notes(self: &Arc<Self>, notes: Option<AnswerNotes>) {
         let Some(notes) = notes else { return };
-        let recorded = blocking(self, move |inner| {
+        self.record(move |inner| {
             let free = notes.free.map(|(purpose, usage)| {
                 let reservation = Reservation::free(&notes.target, &purpose, SystemTime::now());
                 inner.ledger.record_free(&reservation, &usage)
@@ -288,9 +287,6 @@ impl Inner {
             inner.record_speed(&notes.target, &notes.timings)?;
             free.unwrap_or(Ok(()))
         });
-        if let Err(error) = recorded.await {
-            tracing::warn!(kind = ?error.kind(), "an answer could not be recorded");
-        }
     }
 
     fn record_speed(&self, target: &RouteTarget, timings: &Timings) -> Result<()> {

@@ -17,6 +17,17 @@ pub(super) fn apply_defaults(request: &mut ChatRequest, settings: &ConversationS
     request.messages = system.map(ChatMessage::system).chain(history).collect();
 }
 
+/// Adds the text so far of an answer that is resumed, and the prompt to go on with it. Adds a user message, because not every
+/// provider continues an assistant message. Returns whether there is such a text.
+pub(super) fn append_partial(request: &mut ChatRequest, partial: &str) -> bool {
+    let resumed = !partial.trim().is_empty();
+    if resumed {
+        request.messages.push(ChatMessage::assistant(partial));
+        request.messages.push(ChatMessage::user(super::CONTINUE_PROMPT));
+    }
+    resumed
+}
+
 /// How tokens are estimated where no tokenizer is at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TokenCount {

@@ -1,7 +1,8 @@
 //! The library's entry point. Connects the modules and holds no logic of its own.
 //!
 //! It has its own tokio runtime, so it works inside another runtime, outside of any, and under Swift's and Kotlin's
-//! executors. Futures that it returns may be dropped at any time. Dropping the object cancels active work.
+//! executors. Futures that it returns may be dropped at any time. Dropping the object cancels active work;
+//! [`Nearside::shut_down`] also waits for it.
 //!
 //! | file | what it wires |
 //! |---|---|
@@ -53,12 +54,12 @@ use crate::model::hub::Hub;
 use crate::model::store::Store;
 use crate::model::{self, DownloadStream, FitOptions, FitReport, InstalledModel, ModelRef};
 use crate::route::{CostRow, RouteDecision, RoutingPolicy, SpendingTotals};
-use crate::state::{Ledger, SpendingGroup, SpendingRow, State};
+use crate::state::{self, SpendingGroup, SpendingRow, State};
 use crate::stream::{CancelToken, Stream, StreamSender};
 use crate::sync::lock;
 use answer::{Answered, Answering};
 use draft::SharedDraft;
-use inner::{Inner, blocking, join_result};
+use inner::{Inner, InnerParts, blocking, join_result};
 use pending::PendingRequest;
 
 pub use conversations::Conversations;
@@ -80,12 +81,35 @@ pub struct Nearside {
 struct Answers(Arc<Mutex<JoinSet<()>>>);
 
 impl Nearside {
-    /// Opens the library, creates its directory, and cleans up after an earlier kill. Opens no connection.
+    /// Opens the library, creates its directories, and cleans up after an earlier kill. Opens no connection. In a directory
+    /// that cannot be written, installed models answer and nothing is recorded.
+    ///
+    /// Blocks: for milliseconds, and for seconds if another process writes, or while data moves to a new data directory. On
+    /// a thread that draws, use [`Self::open`].
     ///
     /// # Errors
-    /// `Storage` if the directory cannot be used, `InvalidRequest` if the hub's address cannot.
+    /// `Storage` if a directory cannot be used, `InvalidRequest` if the hub's address cannot, `Busy` if another process
+    /// keeps a file.
     pub fn new(config: Config) -> Result<Self> {
         Self::with_host(config, Arc::new(device::NoHost))
+    }
+
+    /// Opens the library like [`Self::with_host`], on a thread of its own. Without a host: like [`Self::new`].
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub async fn open(config: Config, host: Option<Arc<dyn Host>>) -> Result<Self> {
+        let (opened, result) = tokio::sync::oneshot::channel();
+        let host = host.unwrap_or_else(|| Arc::new(device::NoHost));
+        // A dropped future drops the library on that thread.
+        let opening = move || drop(opened.send(Self::with_host(config, host)));
+        std::thread::Builder::new()
+            .name("nearside-opening".to_owned())
+            .spawn(opening)
+            .map_err(|cause| Error::internal(format!("could not start the library's threads: {cause}")))?;
+        result
+            .await
+            .unwrap_or_else(|_| Err(Error::internal("the opening of the library panicked")))
     }
 
     /// Opens the library like [`Self::new`], with facts about the device from the app.
@@ -114,10 +138,11 @@ impl Nearside {
         scripted: impl FnOnce(&Handle) -> Option<Arc<dyn Engine>>,
     ) -> Result<Self> {
         // Before the runtime: an early return inside another runtime must not have to drop this one.
-        let store = Store::open(config.directory.as_ref())?;
-        let state = Arc::new(State::open_in(config.directory.as_ref())?);
+        let store = Store::open(config.model_path())?;
+        state::move_data(config.model_path(), config.data_path())?;
+        let state = Arc::new(State::open_in(config.data_path())?);
         let policy = state.policy()?.unwrap_or_default();
-        let hub = Mutex::new(hub(&config, &Secret::default())?);
+        let hub = hub(&config, &Secret::default())?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("nearside-io")
@@ -125,25 +150,16 @@ impl Nearside {
             .build()
             .map_err(|cause| Error::internal(format!("could not start the library's threads: {cause}")))?;
         let handle = runtime.handle().clone();
-        let inner = Inner {
+        let inner = Inner::new(InnerParts {
             config,
             store,
             hub,
-            ledger: Ledger::new(Arc::clone(&state)),
             state,
             host,
             handle: handle.clone(),
-            policy: Mutex::new(policy),
-            closing: CancelToken::default(),
-            engines: Mutex::default(),
-            provider_runtimes: Mutex::default(),
-            tool_calls: Arc::default(),
-            archive: Mutex::default(),
-            active_answers: Mutex::default(),
-            network: Mutex::default(),
-            memory_pressure_at: Mutex::default(),
+            policy,
             scripted: scripted(&handle),
-        };
+        });
         Ok(Self {
             inner: Arc::new(inner),
             handle,
@@ -169,8 +185,8 @@ impl Nearside {
         let answer = async move {
             let pending = PendingRequest::whole(request);
             let answered = inner.dispatch(&pending, &sink, None, requested_at).await;
+            inner.record_notes(answered.notes);
             sink.finish(answered.last);
-            inner.record(answered.notes).await;
         };
         self.answers.spawn(answer, &self.handle);
         stream
@@ -270,6 +286,15 @@ impl Nearside {
         self.blocking(|inner| inner.store.list()).await
     }
 
+    /// Returns the installed models whose file was damaged since: it is missing, or has another size. They cannot answer, and
+    /// take space until [`Self::remove`] or a new download.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub async fn damaged_models(&self) -> Result<Vec<InstalledModel>> {
+        self.blocking(|inner| inner.store.damaged()).await
+    }
+
     /// Installs a copy of a GGUF file that is already on this device.
     ///
     /// # Errors
@@ -324,6 +349,33 @@ impl Nearside {
         self.inner.snapshot()
     }
 
+    /// Returns whether the data directory cannot be written, so that nothing is recorded or stored: installed models answer,
+    /// and a change of settings is an error.
+    pub fn is_read_only(&self) -> bool {
+        self.inner.state.is_read_only()
+    }
+
+    /// Ends the library in order: cancels active answers, waits until they have ended and everything about them is recorded,
+    /// and frees the loaded models. Waits ten seconds at most. Without this, the end of the process may lose the last
+    /// measured speed and the count of a free answer.
+    pub async fn shut_down(&self) -> Result<()> {
+        self.inner.closing.cancel();
+        let mut answers = std::mem::take(&mut *lock(&self.answers.0));
+        let end = async move { while answers.join_next().await.is_some() {} };
+        self.on_runtime(async move {
+            let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, end).await;
+            Ok(())
+        })
+        .await?;
+        self.blocking(|inner| {
+            inner.close_engines(|_, _| true);
+            inner.wait_for_records(SHUTDOWN_TIMEOUT);
+            inner.checkpoint_archive();
+            Ok(())
+        })
+        .await
+    }
+
     async fn on_runtime<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
         join_result(self.handle.spawn(work).await)
     }
@@ -345,6 +397,8 @@ impl Drop for Nearside {
     fn drop(&mut self) {
         self.inner.closing.cancel();
         self.inner.drop_engines();
+        // A process that ends next would lose them.
+        self.inner.wait_for_records(RECORDS_TIMEOUT);
         let Some(runtime) = self.runtime.take() else { return };
         let mut answers = std::mem::take(&mut *lock(&self.answers.0));
         // The runtime's own drop blocks, and panics inside another runtime: active answers end on a separate thread.
@@ -417,6 +471,8 @@ fn continuation_request(mut request: ChatRequest, said: String) -> ChatRequest {
 
 /// The default hub.
 const HUGGING_FACE: &str = "https://huggingface.co";
+/// Longer than a small write takes.
+const RECORDS_TIMEOUT: Duration = Duration::from_millis(500);
 /// Longer than any engine takes to stop.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 const CONTINUE_PROMPT: &str =

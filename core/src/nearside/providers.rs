@@ -266,5 +266,5 @@ pub(super) fn default_model(settings: &ProviderSettings, models: &[RemoteModel])
 }
 
 fn unknown_provider(name: &str) -> Error {
-    Error::invalid_request(format!("no provider is configured as `{name}`; add it first"))
+    Error::invalid_request(format!("no provider is set up as `{name}`; add it first"))
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 use super::draft::SharedDraft;
-use super::history::apply_defaults;
+use super::history::{append_partial, apply_defaults};
 use super::pending::PendingRequest;
 use super::{Inner, blocking, join_result, lock};
 use crate::chat::{ChatMessage, ChatRequest, Chunk, MessageState};
@@ -60,8 +60,8 @@ pub(super) async fn answer(
     let last = recorder.finish_answer(answered.last).await;
     // Release the guard before finishing, so that the consumer can start the next turn at once.
     drop(guard);
+    inner.record_notes(answered.notes);
     sink.finish(last);
-    inner.record(answered.notes).await;
 }
 
 /// Stores the turn and completes the request. An invalid request is rejected before anything is stored.
@@ -74,17 +74,11 @@ async fn prepare(
     guard: &ActiveAnswerGuard,
 ) -> Result<(PendingRequest, Recorder)> {
     request.with_messages(vec![ChatMessage::user("…")]).check()?;
-    let resumed = matches!(turn, Turn::Resume);
     let shared = Arc::clone(archive);
     let pending = blocking(inner, move |_| shared.begin(conversation, &turn)).await?;
     guard.set_answer(pending.answer);
-    let partial = pending.progress.text.clone();
     apply_defaults(&mut request, &pending.settings, pending.history);
-    let resumed = resumed && !partial.trim().is_empty();
-    if resumed {
-        request.messages.push(ChatMessage::assistant(partial));
-        request.messages.push(ChatMessage::user(super::CONTINUE_PROMPT));
-    }
+    let resumed = append_partial(&mut request, &pending.progress.text);
     let recorder = Recorder {
         archive: Arc::clone(archive),
         answer: pending.answer,

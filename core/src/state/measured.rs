@@ -23,7 +23,7 @@ impl State {
         };
         let key = serde_json::to_string(target).map_err(|e| Error::internal(format!("a target has no JSON: {e}")))?;
         let measured = |rate: Option<f64>| rate.filter(|rate| rate.is_finite() && *rate > 0.0);
-        self.write(|file| {
+        self.write_cache(|file| {
             // The sum is NULL where either side is.
             file.execute(
                 "INSERT INTO speed AS old SELECT ?1, ?2, ?3, ?4, ?5
@@ -81,7 +81,7 @@ impl State {
     /// Those of the file.
     pub fn remember_need(&self, key: &str, bytes: u64) -> Result<()> {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        self.write(|file| {
+        self.write_cache(|file| {
             file.execute(
                 "INSERT INTO need (key, bytes) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET bytes = excluded.bytes",
                 params![key, bytes],

@@ -45,7 +45,7 @@ async fn measure(arguments: &FlowArgs) -> Result<(), Box<dyn std::error::Error>>
         chunk_delay_ms: 0,
     };
     let nearside = Nearside::scripted(Config::new(folder.path().to_string_lossy()), script)?;
-    let conversations = nearside.conversations()?;
+    let conversations = nearside.conversations();
     let question = || ChatRequest::new(vec![ChatMessage::user("go")]);
     let (mut chat, mut conversation) = (Vec::new(), Vec::new());
     for _ in 0..arguments.turns {

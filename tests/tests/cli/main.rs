@@ -5,9 +5,11 @@
 
 mod answers;
 mod contract;
+mod conversations;
 mod interrupts;
 mod program;
 mod providers;
+mod read_only;
 mod routing;
 mod terminal;
 mod words;

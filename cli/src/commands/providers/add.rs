@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clap::Args;
 use nearside::engine::remote::{ModelPrice, ProviderKind, ProviderSettings, TokenPrice, base_url};
+use nearside::{Error, ErrorReason, Nearside};
 
 use super::ls;
 use crate::args::values::kind_parser;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::dialect;
 use super::provider::{ProviderSettings, Secret};
@@ -131,7 +132,7 @@ pub fn is_own_server(settings: &ProviderSettings) -> bool {
 }
 
 fn bearer_header(secret: &Secret) -> Result<HeaderValue> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", secret.expose()))
+    let mut value = HeaderValue::from_str(&Zeroizing::new(format!("Bearer {}", secret.expose())))
         .map_err(|_| Error::unauthorized("the key contains invalid characters; copy it again"))?;
     value.set_sensitive(true);
     Ok(value)

@@ -7,8 +7,8 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::nodes::{Node, branch, nodes};
 use super::{AnswerDraft, Archive, MAX_PREVIEW_CHARS, TxError, json, key, now_ms, reading, summary, unknown};
 use crate::chat::{
-    ChatMessage, ContentPart, ConversationSettings, ImageBytes, MessageRole, MessageState, RouteTarget, StoredMessage,
-    excerpt, prompt_messages, tool_loop_target,
+    ChatMessage, ContentPart, ConversationSettings, ImageBytes, MessageRole, MessageState, RouteTarget, StopReason,
+    StoredMessage, excerpt, prompt_messages, tool_loop_target,
 };
 use crate::error::{Error, Result};
 
@@ -48,17 +48,6 @@ pub struct PendingAnswer {
     pub tool_target: Option<RouteTarget>,
 }
 
-/// A next turn as it would be sent; nothing of it is stored.
-#[derive(Debug, Clone)]
-pub struct NextTurn {
-    /// Prompt messages, as in [`PendingAnswer`].
-    pub history: Vec<ChatMessage>,
-    /// Settings of the conversation.
-    pub settings: ConversationSettings,
-    /// The target of the tool loop that the new messages continue.
-    pub tool_target: Option<RouteTarget>,
-}
-
 impl Archive {
     /// Inserts the messages of a turn, and an empty answer after them; for `Resume`, reopens the last answer.
     ///
@@ -70,14 +59,16 @@ impl Archive {
             let settings = summary(file, id)?.settings;
             let nodes = nodes(file, id)?;
             if let Turn::Resume = turn {
-                return resume(file, &branch(&nodes), settings);
+                let pending = last_answer(file, &branch(&nodes), settings)?;
+                file.execute("UPDATE message SET state = NULL WHERE id = ?1", [key(pending.answer)?])?;
+                return Ok(pending);
             }
             let (before, new) = resolve_turn(file, &nodes, turn)?;
             let mut path = ancestry(&nodes, before);
             select_branch(file, id, &nodes, &path)?;
             let mut last = before;
             for message in new {
-                let next = insert(file, id, last, message)?;
+                let next = insert(file, id, last, message, Some(&end_of(message)))?;
                 path.push(next);
                 last = Some(next);
             }
@@ -95,6 +86,7 @@ impl Archive {
                     role: MessageRole::Assistant,
                     parts: vec![],
                 },
+                None,
             )?;
             path.push(answer);
             refresh_summary(file, id, &path)?;
@@ -108,22 +100,30 @@ impl Archive {
         })
     }
 
-    /// Returns the prompt messages of a next turn and the settings, without storing anything.
+    /// Returns the answer that [`Self::begin`] would begin for this turn, without storing anything: its id is 0, unless it is
+    /// resumed.
     ///
     /// # Errors
     /// As [`Self::begin`].
-    pub fn preview(&self, conversation: u64, new: &[ChatMessage]) -> Result<NextTurn> {
+    pub fn preview(&self, conversation: u64, turn: &Turn) -> Result<PendingAnswer> {
         self.0.try_read(|file| {
             let id = key(conversation)?;
             let settings = summary(file, id)?.settings;
-            let path = branch(&nodes(file, id)?);
-            let stored = reading::messages(file, &path)?;
+            let nodes = nodes(file, id)?;
+            if let Turn::Resume = turn {
+                return last_answer(file, &branch(&nodes), settings);
+            }
+            let (before, new) = resolve_turn(file, &nodes, turn)?;
+            let stored = reading::messages(file, &ancestry(&nodes, before))?;
+            let last = new.last().map_or(last_parts(&stored), |message| &message.parts[..]);
+            let tool_target = tool_loop_target(&stored, last);
             let mut history = prompt_messages(&stored);
             history.extend_from_slice(new);
-            let last = new.last().map_or(&[][..], |message| &message.parts);
-            Ok(NextTurn {
-                tool_target: tool_loop_target(&stored, last),
+            Ok(PendingAnswer {
+                answer: 0,
                 history,
+                progress: AnswerDraft::default(),
+                tool_target,
                 settings,
             })
         })
@@ -174,15 +174,14 @@ fn resolve_turn<'a>(
     }
 }
 
-/// Reopens the last answer.
-fn resume(file: &Transaction<'_>, path: &[i64], settings: ConversationSettings) -> Result<PendingAnswer, TxError> {
+/// Returns the last answer as one to be continued.
+fn last_answer(file: &Transaction<'_>, path: &[i64], settings: ConversationSettings) -> Result<PendingAnswer, TxError> {
     let nothing = || Error::invalid_request("there is no answer to resume; send a message");
     let mut messages = reading::messages(file, path)?;
     let last = messages
         .pop()
         .filter(|last| last.role == MessageRole::Assistant)
         .ok_or_else(nothing)?;
-    file.execute("UPDATE message SET state = NULL WHERE id = ?1", [key(last.id)?])?;
     Ok(PendingAnswer {
         answer: last.id,
         tool_target: tool_loop_target(&messages, last_parts(&messages)),
@@ -199,12 +198,21 @@ fn resume(file: &Transaction<'_>, path: &[i64], settings: ConversationSettings) 
     })
 }
 
-/// Inserts a message and selects it among its siblings.
+/// Returns the state of a message that the app puts in: complete, whatever its role.
+fn end_of(message: &ChatMessage) -> MessageState {
+    let is_call = |part: &ContentPart| matches!(part, ContentPart::ToolCall { .. });
+    let calls = message.role == MessageRole::Assistant && message.parts.iter().any(is_call);
+    let stop = if calls { StopReason::ToolCall } else { StopReason::End };
+    MessageState::Done { stop }
+}
+
+/// Inserts a message and selects it among its siblings. Without a state it is an answer that is still generated.
 fn insert(
     file: &Transaction<'_>,
     conversation: i64,
     before: Option<i64>,
     message: &ChatMessage,
+    state: Option<&MessageState>,
 ) -> Result<i64, TxError> {
     file.prepare_cached("UPDATE message SET shown = 0 WHERE conversation = ?1 AND before IS ?2 AND shown = 1")?
         .execute(params![conversation, before])?;
@@ -224,13 +232,7 @@ fn insert(
             other => parts.push(other.clone()),
         }
     }
-    // Only an answer is incomplete when it is inserted.
-    let state = match message.role {
-        MessageRole::Assistant => None,
-        _ => Some(json(&MessageState::Done {
-            stop: crate::chat::StopReason::End,
-        })?),
-    };
+    let state = state.map(json).transpose()?;
     file.prepare_cached(
         "INSERT INTO message (conversation, before, shown, role, text, reasoning, parts, created_at, state)
          VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8)",

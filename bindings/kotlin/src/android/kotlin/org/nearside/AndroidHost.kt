@@ -15,7 +15,7 @@ import android.os.Build
 import android.os.PowerManager
 
 /**
- * The device's state as Android reports it: `Nearside.open(directory, AndroidHost(context))`.
+ * The device's state as Android reports it: `Nearside.open(Config.forApp(context), AndroidHost(context))`.
  *
  * Any context works; the application's context is stored.
  */
