@@ -2,17 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use tokio::runtime::Handle;
 
+use super::local_models::LocalModels;
 use super::refresh::ModelList;
 
 use crate::chat::RouteTarget;
 use crate::config::Config;
-use crate::device::{Connectivity, Host};
+use crate::device::Connectivity;
 use crate::engine::Engine;
-use crate::engine::local::{LocalEngine, LocalSettings};
 use crate::engine::remote::{CircuitBreaker, ProviderClient, ProviderSettings, Secret};
 use crate::error::{Error, Result};
 use crate::model::hub::Hub;
@@ -28,12 +27,12 @@ pub(super) struct Inner {
     pub(super) hub: Mutex<Hub>,
     pub(super) state: Arc<State>,
     pub(super) ledger: Ledger,
-    pub(super) host: Arc<dyn Host>,
+    /// The models in memory; asks the host of the device.
+    pub(super) local_models: Arc<LocalModels>,
     pub(super) handle: Handle,
     pub(super) policy: Mutex<RoutingPolicy>,
     /// Cancelled when the object is dropped.
     pub(super) closing: CancelToken,
-    pub(super) engines: Mutex<Vec<(LocalSettings, Arc<LocalEngine>)>>,
     pub(super) provider_runtimes: Mutex<HashMap<String, ProviderRuntime>>,
     /// Recent tool calls and the target that made each: a tool loop stays on its target.
     pub(super) tool_call_targets: Mutex<Vec<(String, RouteTarget)>>,
@@ -43,8 +42,6 @@ pub(super) struct Inner {
     pub(super) active_answers: Mutex<HashMap<u64, Option<u64>>>,
     /// Connectivity when the host was last asked.
     pub(super) network: Mutex<Connectivity>,
-    /// Time of the last memory warning.
-    pub(super) memory_pressure_at: Mutex<Option<Instant>>,
     /// Replaces all engines in tests.
     pub(super) scripted: Option<Arc<dyn Engine>>,
 }

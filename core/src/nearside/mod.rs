@@ -6,7 +6,9 @@
 //! | file | what it wires |
 //! |---|---|
 //! | `inner` | the shared state, tasks that wait for the disk |
-//! | `local` | references, verdicts, loaded models |
+//! | `runtime` | the library's threads |
+//! | `local`, `local_model` | references to models on this device |
+//! | `local_models`, `needs_cache` | models in memory: budget, verdicts, leases, load plans |
 //! | `providers` | settings, credentials, connections, model lists |
 //! | `facts` | input of a routing decision |
 //! | `prepared_target` | one target of a route, ready to run |
@@ -23,16 +25,20 @@ mod facts;
 mod history;
 mod inner;
 mod local;
+mod local_model;
+mod local_models;
+mod needs_cache;
 mod prepared_target;
 mod presets;
 mod providers;
 mod record;
 mod refresh;
+mod runtime;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use crate::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, Route, RouteRule, RouteTarget, RoutingMode};
@@ -41,7 +47,7 @@ use crate::device::{self, DeviceSnapshot, Host};
 use crate::engine::local::bench::{BenchOptions, BenchReport};
 use crate::engine::remote::Secret;
 use crate::engine::{Engine, Job};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::hub::Hub;
 use crate::model::store::Store;
 use crate::model::{self, DownloadStream, FitOptions, FitReport, InstalledModel, ModelRef};
@@ -50,6 +56,8 @@ use crate::state::{Ledger, SpendingGroup, SpendingRow, State};
 use crate::stream::{CancelToken, Stream, StreamSender};
 use crate::sync::lock;
 use inner::{Inner, blocking, join_result};
+use local_models::LocalModels;
+use runtime::LibraryRuntime;
 
 pub use conversations::Conversations;
 pub use events::AppEvent;
@@ -60,8 +68,7 @@ pub use providers::ProviderStatus;
 pub struct Nearside {
     inner: Arc<Inner>,
     handle: Handle,
-    /// Taken when the object is dropped.
-    runtime: Option<Runtime>,
+    runtime: LibraryRuntime,
     answers: Answers,
 }
 
@@ -108,12 +115,8 @@ impl Nearside {
         let state = Arc::new(State::open_in(config.directory.as_ref())?);
         let policy = state.policy()?.unwrap_or_default();
         let hub = Mutex::new(hub(&config, &Secret::default())?);
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("nearside-io")
-            .enable_all()
-            .build()
-            .map_err(|cause| Error::internal(format!("could not start the library's threads: {cause}")))?;
+        let local_models = Arc::new(LocalModels::new(&config, host, Arc::clone(&state)));
+        let runtime = LibraryRuntime::start()?;
         let handle = runtime.handle().clone();
         let inner = Inner {
             config,
@@ -121,23 +124,21 @@ impl Nearside {
             hub,
             ledger: Ledger::new(Arc::clone(&state)),
             state,
-            host,
+            local_models,
             handle: handle.clone(),
             policy: Mutex::new(policy),
             closing: CancelToken::default(),
-            engines: Mutex::default(),
             provider_runtimes: Mutex::default(),
             tool_call_targets: Mutex::default(),
             archive: Mutex::default(),
             active_answers: Mutex::default(),
             network: Mutex::default(),
-            memory_pressure_at: Mutex::default(),
             scripted: scripted(&handle),
         };
         Ok(Self {
             inner: Arc::new(inner),
             handle,
-            runtime: Some(runtime),
+            runtime,
             answers: Answers::default(),
         })
     }
@@ -235,14 +236,17 @@ impl Nearside {
     }
 
     /// Returns whether a model fits this device. Before a download it fetches only the head of the file, some megabytes,
-    /// and keeps it as the first bytes of the download.
+    /// and keeps it as the first bytes of the download. The budget is the one that routing and loading use: a model that
+    /// is loaded does not count as taken memory for itself, and idle ones can be freed.
     ///
     /// # Errors
-    /// Those of the hub and of the file: `Network`, `Unauthorized`, `Corrupt`, `Unsupported`, …
+    /// Those of the hub and of the file: `Network`, `Unauthorized`, `Corrupt`, `Unsupported` (also for a broken chat
+    /// template), …
     pub async fn fit(&self, model: ModelRef, options: FitOptions) -> Result<FitReport> {
         let (inner, hub) = (Arc::clone(&self.inner), lock(&self.inner.hub).clone());
+        let (options, budget) = (inner.local_models.fit_options(options), inner.budget_source());
         self.on_runtime(async move {
-            let report = model::fit_reference(&hub, &inner.store, &model, &options).await;
+            let report = model::fit_reference(&hub, &inner.store, &model, &options, &budget).await;
             report.map_err(|error| inner.explain_network(error))
         })
         .await
@@ -271,7 +275,7 @@ impl Nearside {
     pub async fn remove(&self, model: ModelRef) -> Result<InstalledModel> {
         self.blocking(move |inner| {
             let found = inner.store.find(&model)?.ok_or_else(|| local::not_installed(&model))?;
-            inner.close_engines(|settings, _| settings.path.as_os_str() == found.path.as_str());
+            inner.local_models.close_engines(Some(found.path.as_ref()));
             inner.store.remove(&model)
         })
         .await
@@ -280,7 +284,7 @@ impl Nearside {
     /// Frees the memory of every loaded model. Active answers end with `Cancelled`.
     pub async fn unload(&self) -> Result<()> {
         self.blocking(|inner| {
-            inner.close_engines(|_, _| true);
+            inner.local_models.close_engines(None);
             Ok(())
         })
         .await
@@ -294,7 +298,7 @@ impl Nearside {
         let (local, engine) = self
             .blocking(move |inner| {
                 let local = inner.resolve_local(&model)?;
-                inner.engine(&local).map(|engine| (local, engine))
+                inner.local_models.lease(&local).map(|engine| (local, engine))
             })
             .await?;
         let mut report = engine.bench(options).await?;
@@ -307,7 +311,7 @@ impl Nearside {
     /// # Errors
     /// `Unsupported` if the system does not report it.
     pub fn device(&self) -> Result<DeviceSnapshot> {
-        self.inner.snapshot()
+        self.inner.local_models.snapshot()
     }
 
     async fn on_runtime<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
@@ -330,18 +334,12 @@ impl Answers {
 impl Drop for Nearside {
     fn drop(&mut self) {
         self.inner.closing.cancel();
-        self.inner.drop_engines();
-        let Some(runtime) = self.runtime.take() else { return };
+        self.inner.local_models.drop_engines();
         let mut answers = std::mem::take(&mut *lock(&self.answers.0));
-        // The runtime's own drop blocks, and panics inside another runtime: active answers end on a separate thread.
-        let shut_down = move || {
+        self.runtime.shut_down(async move {
             let joined = async { while answers.join_next().await.is_some() {} };
-            let _ = runtime.block_on(async { tokio::time::timeout(SHUTDOWN_TIMEOUT, joined).await });
-            runtime.shutdown_background();
-        };
-        let _ = std::thread::Builder::new()
-            .name("nearside-closing".to_owned())
-            .spawn(shut_down);
+            let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, joined).await;
+        });
     }
 }
 

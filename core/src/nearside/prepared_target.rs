@@ -41,7 +41,7 @@ impl Inner {
         let remote = match planned.source {
             PlannedSource::Local(local) => {
                 return Ok(PreparedTarget {
-                    engine: self.engine(&local)?,
+                    engine: Arc::new(self.local_models.lease(&local)?),
                     charges: false,
                     price: None,
                     max_tokens,

@@ -2,24 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use nearside_llama::{Prompt, Rendered, Sampler, Token};
+use nearside_llama::{ChatTemplate, LlamaError, Prompt, Rendered, Sampler, Token};
 
-use super::error::map_llama_error;
-use super::load::{self, LoadError, LoadedModel};
+use super::error::{map_llama_error, template_error};
+use super::load::{LazyModel, LoadError, LoadedModel};
 use super::reply::{ReplyAssembler, ReplyEnd};
 use super::session::DecodeOutcome;
-use super::settings::LocalSettings;
+use super::stop::StopConditions;
 use super::text::StopWords;
-use super::{prompt, sampling};
-use crate::chat::{
-    AnswerSummary, AppliedSampling, ChatRequest, Chunk, OutputFormat, ReasoningMode, StopReason, Timings, TokenUsage,
-};
+use super::{prompt, sampling, schema};
+use crate::chat::{AnswerSummary, AppliedSampling, ChatRequest, Chunk, ReasoningMode, StopReason, Timings, TokenUsage};
 use crate::engine::Job;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorReason, Result};
 use crate::stream::StreamSender;
 
 /// Runs the job. Always finishes the sink, with `Done` or an error.
-pub(super) fn run_job(settings: &LocalSettings, loaded: &mut Option<LoadedModel>, job: Job) {
+pub(super) fn run_job(model: &mut LazyModel, job: Job) {
     let Job {
         request,
         route,
@@ -27,7 +25,7 @@ pub(super) fn run_job(settings: &LocalSettings, loaded: &mut Option<LoadedModel>
         requested_at,
     } = job;
     let mut stats = AnswerStats::default();
-    let last = match generate(settings, loaded, request, &sink, requested_at, &mut stats) {
+    let last = match generate(model, request, &sink, requested_at, &mut stats) {
         Ok(stop) => {
             let mut receipt = route.receipt_on_device();
             receipt.sampling = stats.sampling;
@@ -40,7 +38,11 @@ pub(super) fn run_job(settings: &LocalSettings, loaded: &mut Option<LoadedModel>
                 },
             })
         }
-        Err(error) => Err(error),
+        Err(AnswerError::Failed(error)) => Err(error),
+        Err(AnswerError::ModelUnusable(error)) => {
+            model.mark_unusable(&error);
+            Err(error)
+        }
     };
     sink.finish(last);
 }
@@ -53,26 +55,53 @@ struct AnswerStats {
     sampling: AppliedSampling,
 }
 
+/// Why there is no answer.
+#[derive(Debug)]
+enum AnswerError {
+    /// This request failed.
+    Failed(Error),
+    /// Every request to this model would fail.
+    ModelUnusable(Error),
+}
+
+impl From<Error> for AnswerError {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
 fn generate(
-    settings: &LocalSettings,
-    loaded: &mut Option<LoadedModel>,
+    model: &mut LazyModel,
     mut request: ChatRequest,
     sink: &StreamSender<Chunk>,
     requested_at: Instant,
     stats: &mut AnswerStats,
-) -> Result<StopReason> {
-    if sink.cancel().is_cancelled() {
-        return Ok(StopReason::Cancelled);
+) -> Result<StopReason, AnswerError> {
+    let stop = StopConditions::new(&request, sink.cancel(), requested_at);
+    let id = model.settings.id.clone();
+    if stop.is_raised() {
+        return stopped(&stop);
     }
-    let (loaded, load_ms) = match load::ensure_loaded(settings, loaded, sink.cancel()) {
+    // Everything that is wrong with the request is said before gigabytes are loaded for it.
+    let constraints = schema::prepare(&request)?;
+    let messages = prompt::messages_json(&request.messages)?;
+    let (loaded, load_ms) = match model.ensure_loaded(true, &stop) {
         Ok(ready) => ready,
-        Err(LoadError::Cancelled) => return Ok(StopReason::Cancelled),
-        Err(LoadError::Failed(error)) => return Err(error),
+        Err(LoadError::Stopped) => return stopped(&stop),
+        Err(LoadError::Failed(error)) => return Err(error.into()),
     };
     stats.timings.load_ms = load_ms;
 
-    let applied = sampling::apply_preset(&mut request, &settings.id, &loaded.model);
-    let rendered = render_prompt(loaded, &request)?;
+    let applied = sampling::apply_preset(&mut request, &id, &loaded.model);
+    let prompt = Prompt {
+        messages_json: &messages,
+        tools_json: constraints.tools.as_deref(),
+        json_schema: constraints.schema.as_deref(),
+        grammar: None,
+        thinking: request.reasoning != ReasoningMode::Off,
+        continue_final: false,
+    };
+    let rendered = render_prompt(&loaded.template, &prompt)?;
     let tokens = tokenize_prompt(loaded, &rendered.prompt, &request)?;
     let params = rendered.constrain(sampling::sampler_params(&request.sampling, &loaded.model));
     stats.sampling = AppliedSampling {
@@ -87,11 +116,9 @@ fn generate(
     stats.usage.prompt_tokens = tokens.len() as u32;
     stats.usage.cached_tokens = cached;
     let begun = Instant::now();
-    let outcome = loaded
-        .session
-        .decode(&tokens[cached as usize..], sink.cancel().flag())?;
-    if outcome == DecodeOutcome::Cancelled {
-        return Ok(StopReason::Cancelled);
+    let outcome = loaded.session.decode(&tokens[cached as usize..], stop.signal())?;
+    if outcome == DecodeOutcome::Stopped {
+        return stopped(&stop);
     }
     stats.timings.prompt_tokens_per_second = tokens_per_second(tokens.len() as u32 - cached, begun.elapsed());
 
@@ -105,28 +132,34 @@ fn generate(
         reply,
         preserved,
         sink,
+        stop,
         requested_at,
     };
-    decode_loop.generate_reply(request.limits.max_tokens, stats)
+    Ok(decode_loop.generate_reply(request.limits.max_tokens, stats)?)
 }
 
-fn render_prompt(loaded: &LoadedModel, request: &ChatRequest) -> Result<Rendered> {
-    let messages = prompt::messages_json(&request.messages)?;
-    let tools = prompt::tools_json(&request.tools);
-    let json_schema = match &request.output {
-        OutputFormat::Text => None,
-        OutputFormat::Json => Some(r#"{"type":"object"}"#),
-        OutputFormat::JsonSchema { schema } => Some(schema.as_str()),
-    };
-    let prompt = Prompt {
-        messages_json: &messages,
-        tools_json: tools.as_deref(),
-        json_schema,
-        grammar: None,
-        thinking: request.reasoning != ReasoningMode::Off,
-        continue_final: false,
-    };
-    loaded.template.render(&prompt).map_err(map_llama_error)
+/// Ends an answer early: as cancelled, or with an error after the deadline.
+fn stopped(stop: &StopConditions) -> Result<StopReason, AnswerError> {
+    match stop.cause() {
+        Some(error) => Err(error.into()),
+        None => Ok(StopReason::Cancelled),
+    }
+}
+
+fn render_prompt(template: &ChatTemplate, prompt: &Prompt<'_>) -> Result<Rendered, AnswerError> {
+    template.render(prompt).map_err(|error| {
+        let trial = Prompt {
+            messages_json: TRIAL_MESSAGES,
+            ..Prompt::default()
+        };
+        match error {
+            // A template that refuses even the shortest conversation is the file's fault.
+            LlamaError::Template(_) if template.render(&trial).is_err() => {
+                AnswerError::ModelUnusable(template_error(error))
+            }
+            other => map_llama_error(other).into(),
+        }
+    })
 }
 
 fn tokenize_prompt(loaded: &LoadedModel, prompt: &str, request: &ChatRequest) -> Result<Vec<Token>> {
@@ -138,8 +171,10 @@ fn tokenize_prompt(loaded: &LoadedModel, prompt: &str, request: &ChatRequest) ->
     if tokens.len() >= capacity as usize {
         let (needed, messages) = (tokens.len() + 1, request.messages.len());
         return Err(Error::invalid_request(format!(
-            "the {messages} messages need {needed} tokens and the context holds {capacity}; raise `context` or send fewer"
-        )));
+            "the {messages} messages need {needed} tokens and the context holds {capacity}; send fewer, or use a larger \
+             context"
+        ))
+        .because(ErrorReason::ContextExceeded));
     }
     Ok(tokens)
 }
@@ -151,6 +186,7 @@ struct DecodeLoop<'a> {
     reply: ReplyAssembler,
     preserved: Vec<Token>,
     sink: &'a StreamSender<Chunk>,
+    stop: StopConditions,
     requested_at: Instant,
 }
 
@@ -159,7 +195,7 @@ impl DecodeLoop<'_> {
         let mut chunks = Vec::new();
         let mut first: Option<Instant> = None;
         let stop = loop {
-            if self.sink.cancel().is_cancelled() {
+            if self.stop.is_raised() {
                 break StopReason::Cancelled;
             }
             let token = self.loaded.session.sample(self.sampler)?;
@@ -191,7 +227,7 @@ impl DecodeLoop<'_> {
             if self.loaded.session.is_full() {
                 break StopReason::ContextFull;
             }
-            if self.loaded.session.decode(&[token], self.sink.cancel().flag())? == DecodeOutcome::Cancelled {
+            if self.loaded.session.decode(&[token], self.stop.signal())? == DecodeOutcome::Stopped {
                 break StopReason::Cancelled;
             }
         };
@@ -206,9 +242,15 @@ impl DecodeLoop<'_> {
         if stop != StopReason::Cancelled && !chunks.drain(..).all(|chunk| self.sink.send_blocking(chunk)) {
             return Ok(StopReason::Cancelled);
         }
-        Ok(stop)
+        match self.stop.cause() {
+            Some(error) if stop == StopReason::Cancelled => Err(error),
+            _ => Ok(stop),
+        }
     }
 }
+
+/// The shortest conversation.
+const TRIAL_MESSAGES: &str = r#"[{"role":"user","content":"hello"}]"#;
 
 /// Returns tokens per second; 0 if nothing was measured.
 pub(super) fn tokens_per_second(tokens: u32, time: Duration) -> f64 {
