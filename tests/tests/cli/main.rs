@@ -6,6 +6,7 @@
 mod answers;
 mod contract;
 mod interrupts;
+mod limits;
 mod program;
 mod providers;
 mod routing;
