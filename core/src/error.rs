@@ -270,6 +270,15 @@ impl Error {
         }
     }
 
+    /// Creates the error of a thread that the system does not start.
+    pub fn thread_limit(cause: &std::io::Error) -> Self {
+        Self::busy(format!(
+            "the system starts no more threads for this program ({cause}): it or its container limits them; close other \
+             programs, or raise that limit"
+        ))
+        .because(ErrorReason::Overloaded)
+    }
+
     /// Creates the error of a failed file operation: names the path, and the remedy if the disk is full.
     pub fn file(path: &std::path::Path, action: &str, cause: &std::io::Error) -> Self {
         let path = path.display();

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use clap::Args;
-use nearside::device::{self, DeviceSnapshot};
+use nearside::device::{self, DeviceFacts, DeviceSnapshot};
 use nearside::model::{FitOptions, FitVerdict, InstalledModel, ModelRef};
 use nearside::{Error, ErrorReason, Nearside};
 use serde::Serialize;
@@ -57,7 +57,7 @@ struct BuildInfo {
 /// Checks the device and prints the report.
 pub(crate) async fn diagnose_device(_: DoctorArgs, session: &mut CliSession) -> Result<(), CliError> {
     let directory = session.directory()?;
-    let device = device::snapshot()?;
+    let device = device::snapshot(&DeviceFacts::default())?;
     let mut problems = Vec::new();
     let mut models = Vec::new();
     match session.open_library() {

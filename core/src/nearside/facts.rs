@@ -7,7 +7,8 @@ use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
 
 use super::Inner;
-use super::local::{LocalModel, not_installed};
+use super::local::not_installed;
+use super::local_model::LocalModel;
 use super::pending::PendingRequest;
 use super::providers::default_model;
 use super::refresh::{FAILURE_MEMORY, LIST_MAX_AGE, is_older};
@@ -117,16 +118,13 @@ impl Inner {
         let locals = self.local_models(request, &mut needs, &facts.remotes)?;
         // With a single candidate the engine's own memory check before loading is enough.
         let exact = !facts.remotes.is_empty() || locals.len() > 1;
-        let mut snapshot = None;
+        let verdicts = self.local_models.verdicts(&locals, needs.model.as_deref(), exact);
         let mut unfit = None;
-        for local in &locals {
-            // A snapshot reads dozens of system files; take it only if it is needed.
-            let current = match snapshot.take() {
-                Some(current) => current,
-                None => self.snapshot()?,
-            };
-            match self.verdict(local, snapshot.insert(current), exact) {
+        for (local, verdict) in locals.iter().zip(verdicts) {
+            match verdict {
                 Ok(verdict) => facts.locals.push(self.local_candidate(local, verdict, &speeds)),
+                // The model that the request names is the only one that matters, unless a provider has it as well.
+                Err(error) if needs.model.as_ref() == Some(&local.id) && facts.remotes.is_empty() => return Err(error),
                 Err(error) => unfit = Some(error),
             }
         }

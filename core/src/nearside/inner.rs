@@ -3,16 +3,16 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use super::local_models::LocalModels;
 use super::refresh::ModelList;
 use super::tool_calls::ToolCallTargets;
 use crate::config::Config;
-use crate::device::{Connectivity, Host};
+use crate::device::Connectivity;
 use crate::engine::Engine;
-use crate::engine::local::{LocalEngine, LocalSettings};
 use crate::engine::remote::{CircuitBreaker, ProviderClient, ProviderSettings, Secret};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::hub::Hub;
@@ -29,12 +29,12 @@ pub(super) struct Inner {
     pub(super) hub: Mutex<Hub>,
     pub(super) state: Arc<State>,
     pub(super) ledger: Ledger,
-    pub(super) host: Arc<dyn Host>,
+    /// The models in memory; asks the host of the device.
+    pub(super) local_models: Arc<LocalModels>,
     pub(super) handle: Handle,
     pub(super) policy: Mutex<RoutingPolicy>,
     /// Cancelled when the object is dropped.
     pub(super) closing: CancelToken,
-    pub(super) engines: Mutex<Vec<(LocalSettings, Arc<LocalEngine>)>>,
     pub(super) provider_runtimes: Mutex<HashMap<String, ProviderRuntime>>,
     /// A tool loop stays on its target.
     pub(super) tool_calls: Arc<ToolCallTargets>,
@@ -45,8 +45,6 @@ pub(super) struct Inner {
     pub(super) active_answers: Mutex<HashMap<u64, Option<u64>>>,
     /// Connectivity when the host was last asked.
     pub(super) network: Mutex<Connectivity>,
-    /// Time of the last memory warning.
-    pub(super) memory_pressure_at: Mutex<Option<Instant>>,
     /// Replaces all engines in tests.
     pub(super) scripted: Option<Arc<dyn Engine>>,
 }
@@ -57,7 +55,7 @@ pub(super) struct InnerParts {
     pub(super) store: Store,
     pub(super) hub: Hub,
     pub(super) state: Arc<State>,
-    pub(super) host: Arc<dyn Host>,
+    pub(super) local_models: Arc<LocalModels>,
     pub(super) handle: Handle,
     pub(super) policy: RoutingPolicy,
     pub(super) scripted: Option<Arc<dyn Engine>>,
@@ -87,18 +85,16 @@ impl Inner {
             hub: Mutex::new(parts.hub),
             ledger: Ledger::new(Arc::clone(&parts.state)),
             state: parts.state,
-            host: parts.host,
+            local_models: parts.local_models,
             handle: parts.handle,
             policy: Mutex::new(parts.policy),
             closing: CancelToken::default(),
-            engines: Mutex::default(),
             provider_runtimes: Mutex::default(),
             tool_calls: Arc::default(),
             archive: Mutex::default(),
             records: Records::default(),
             active_answers: Mutex::default(),
             network: Mutex::default(),
-            memory_pressure_at: Mutex::default(),
             scripted: parts.scripted,
         }
     }

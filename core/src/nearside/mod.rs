@@ -7,7 +7,9 @@
 //! | file | what it wires |
 //! |---|---|
 //! | `inner` | the shared state, tasks that wait for the disk |
-//! | `local` | references, verdicts, loaded models |
+//! | `runtime` | the library's threads |
+//! | `local`, `local_model` | references to models on this device |
+//! | `local_models`, `needs_cache` | models in memory: budget, verdicts, leases, load plans |
 //! | `providers` | settings, credentials, connections, model lists |
 //! | `facts` | input of a routing decision |
 //! | `pending` | a request on its way |
@@ -29,18 +31,22 @@ mod facts;
 mod history;
 mod inner;
 mod local;
+mod local_model;
+mod local_models;
+mod needs_cache;
 mod pending;
 mod prepared_target;
 mod presets;
 mod providers;
 mod record;
 mod refresh;
+mod runtime;
 mod tool_calls;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use crate::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, RoutingMode};
@@ -60,7 +66,9 @@ use crate::sync::lock;
 use answer::{Answered, Answering};
 use draft::SharedDraft;
 use inner::{Inner, InnerParts, blocking, join_result};
+use local_models::LocalModels;
 use pending::PendingRequest;
+use runtime::LibraryRuntime;
 
 pub use conversations::Conversations;
 pub use events::AppEvent;
@@ -71,8 +79,7 @@ pub use providers::ProviderStatus;
 pub struct Nearside {
     inner: Arc<Inner>,
     handle: Handle,
-    /// Taken when the object is dropped.
-    runtime: Option<Runtime>,
+    runtime: LibraryRuntime,
     answers: Answers,
 }
 
@@ -143,19 +150,15 @@ impl Nearside {
         let state = Arc::new(State::open_in(config.data_path())?);
         let policy = state.policy()?.unwrap_or_default();
         let hub = hub(&config, &Secret::default())?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("nearside-io")
-            .enable_all()
-            .build()
-            .map_err(|cause| Error::internal(format!("could not start the library's threads: {cause}")))?;
+        let local_models = Arc::new(LocalModels::new(&config, host, Arc::clone(&state)));
+        let runtime = LibraryRuntime::start()?;
         let handle = runtime.handle().clone();
         let inner = Inner::new(InnerParts {
             config,
             store,
             hub,
             state,
-            host,
+            local_models,
             handle: handle.clone(),
             policy,
             scripted: scripted(&handle),
@@ -163,7 +166,7 @@ impl Nearside {
         Ok(Self {
             inner: Arc::new(inner),
             handle,
-            runtime: Some(runtime),
+            runtime,
             answers: Answers::default(),
         })
     }
@@ -265,14 +268,17 @@ impl Nearside {
     }
 
     /// Returns whether a model fits this device. Before a download it fetches only the head of the file, some megabytes,
-    /// and keeps it as the first bytes of the download.
+    /// and keeps it as the first bytes of the download. The budget is the one that routing and loading use: a model that
+    /// is loaded does not count as taken memory for itself, and idle ones can be freed.
     ///
     /// # Errors
-    /// Those of the hub and of the file: `Network`, `Unauthorized`, `Corrupt`, `Unsupported`, …
+    /// Those of the hub and of the file: `Network`, `Unauthorized`, `Corrupt`, `Unsupported` (also for a broken chat
+    /// template), …
     pub async fn fit(&self, model: ModelRef, options: FitOptions) -> Result<FitReport> {
         let (inner, hub) = (Arc::clone(&self.inner), lock(&self.inner.hub).clone());
+        let (options, budget) = (inner.local_models.fit_options(options), inner.budget_source());
         self.on_runtime(async move {
-            let report = model::fit_reference(&hub, &inner.store, &model, &options).await;
+            let report = model::fit_reference(&hub, &inner.store, &model, &options, &budget).await;
             report.map_err(|error| inner.explain_network(error))
         })
         .await
@@ -310,7 +316,7 @@ impl Nearside {
     pub async fn remove(&self, model: ModelRef) -> Result<InstalledModel> {
         self.blocking(move |inner| {
             let found = inner.store.find(&model)?.ok_or_else(|| local::not_installed(&model))?;
-            inner.close_engines(|settings, _| settings.path.as_os_str() == found.path.as_str());
+            inner.local_models.close_engines(Some(found.path.as_ref()));
             inner.store.remove(&model)
         })
         .await
@@ -319,7 +325,7 @@ impl Nearside {
     /// Frees the memory of every loaded model. Active answers end with `Cancelled`.
     pub async fn unload(&self) -> Result<()> {
         self.blocking(|inner| {
-            inner.close_engines(|_, _| true);
+            inner.local_models.close_engines(None);
             Ok(())
         })
         .await
@@ -333,7 +339,7 @@ impl Nearside {
         let (local, engine) = self
             .blocking(move |inner| {
                 let local = inner.resolve_local(&model)?;
-                inner.engine(&local).map(|engine| (local, engine))
+                inner.local_models.lease(&local).map(|engine| (local, engine))
             })
             .await?;
         let mut report = engine.bench(options).await?;
@@ -346,7 +352,7 @@ impl Nearside {
     /// # Errors
     /// `Unsupported` if the system does not report it.
     pub fn device(&self) -> Result<DeviceSnapshot> {
-        self.inner.snapshot()
+        self.inner.local_models.snapshot()
     }
 
     /// Returns whether the data directory cannot be written, so that nothing is recorded or stored: installed models answer,
@@ -368,7 +374,7 @@ impl Nearside {
         })
         .await?;
         self.blocking(|inner| {
-            inner.close_engines(|_, _| true);
+            inner.local_models.close_engines(None);
             inner.wait_for_records(SHUTDOWN_TIMEOUT);
             inner.checkpoint_archive();
             Ok(())
@@ -396,20 +402,14 @@ impl Answers {
 impl Drop for Nearside {
     fn drop(&mut self) {
         self.inner.closing.cancel();
-        self.inner.drop_engines();
+        self.inner.local_models.drop_engines();
         // A process that ends next would lose them.
         self.inner.wait_for_records(RECORDS_TIMEOUT);
-        let Some(runtime) = self.runtime.take() else { return };
         let mut answers = std::mem::take(&mut *lock(&self.answers.0));
-        // The runtime's own drop blocks, and panics inside another runtime: active answers end on a separate thread.
-        let shut_down = move || {
+        self.runtime.shut_down(async move {
             let joined = async { while answers.join_next().await.is_some() {} };
-            let _ = runtime.block_on(async { tokio::time::timeout(SHUTDOWN_TIMEOUT, joined).await });
-            runtime.shutdown_background();
-        };
-        let _ = std::thread::Builder::new()
-            .name("nearside-closing".to_owned())
-            .spawn(shut_down);
+            let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, joined).await;
+        });
     }
 }
 

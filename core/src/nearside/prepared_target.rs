@@ -49,7 +49,7 @@ impl Inner {
             PlannedSource::Local(local) => {
                 let omitted = fit_history(pending, Some(self.context_of(local)), count);
                 return Ok(PreparedTarget {
-                    engine: self.engine(local)?,
+                    engine: Arc::new(self.local_models.lease(local)?),
                     request: ChatRequest::clone(whole),
                     kept_turns: pending.kept_turns,
                     omitted_messages: u32::try_from(omitted.len()).unwrap_or(u32::MAX),

@@ -7,6 +7,7 @@ mod answers;
 mod contract;
 mod conversations;
 mod interrupts;
+mod limits;
 mod program;
 mod providers;
 mod read_only;

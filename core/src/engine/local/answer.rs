@@ -4,21 +4,21 @@ use std::time::{Duration, Instant};
 
 use nearside_llama::{Sampler, Token};
 
-use super::error::map_llama_error;
+use super::error::{AnswerError, map_llama_error};
 use super::fitted::{self, FittedPrompt};
-use super::load::{self, LoadError, LoadedModel};
+use super::load::{LazyModel, LoadError, LoadedModel};
 use super::reply::{ReplyAssembler, ReplyEnd};
-use super::sampling;
 use super::session::DecodeOutcome;
-use super::settings::LocalSettings;
+use super::stop::StopConditions;
 use super::text::StopWords;
+use super::{prompt, sampling, schema};
 use crate::chat::{AnswerSummary, AppliedSampling, ChatRequest, Chunk, Route, StopReason, Timings, TokenUsage};
 use crate::engine::Job;
 use crate::error::Result;
 use crate::stream::StreamSender;
 
 /// Runs the job. Always finishes the sink, with `Done` or an error.
-pub(super) fn run_job(settings: &LocalSettings, loaded: &mut Option<LoadedModel>, job: Job) {
+pub(super) fn run_job(model: &mut LazyModel, job: Job) {
     let Job {
         request,
         kept_turns,
@@ -29,7 +29,7 @@ pub(super) fn run_job(settings: &LocalSettings, loaded: &mut Option<LoadedModel>
     } = job;
     let mut stats = AnswerStats::default();
     let asked = Asked { request, kept_turns };
-    let last = match generate(settings, loaded, asked, &mut route, &sink, requested_at, &mut stats) {
+    let last = match generate(model, asked, &mut route, &sink, requested_at, &mut stats) {
         Ok(stop) => {
             let mut receipt = route.receipt_on_device();
             receipt.sampling = stats.sampling;
@@ -42,7 +42,11 @@ pub(super) fn run_job(settings: &LocalSettings, loaded: &mut Option<LoadedModel>
                 },
             })
         }
-        Err(error) => Err(error),
+        Err(AnswerError::Failed(error)) => Err(error),
+        Err(AnswerError::ModelUnusable(error)) => {
+            model.mark_unusable(&error);
+            Err(error)
+        }
     };
     sink.finish(last);
 }
@@ -62,21 +66,25 @@ struct AnswerStats {
 }
 
 fn generate(
-    settings: &LocalSettings,
-    loaded: &mut Option<LoadedModel>,
+    model: &mut LazyModel,
     asked: Asked,
     route: &mut Route,
     sink: &StreamSender<Chunk>,
     requested_at: Instant,
     stats: &mut AnswerStats,
-) -> Result<StopReason> {
-    if sink.cancel().is_cancelled() {
-        return Ok(StopReason::Cancelled);
+) -> Result<StopReason, AnswerError> {
+    let stop = StopConditions::new(&asked.request, sink.cancel(), requested_at);
+    let id = model.settings.id.clone();
+    if stop.is_raised() {
+        return stopped(&stop);
     }
-    let (loaded, load_ms) = match load::ensure_loaded(settings, loaded, sink.cancel()) {
+    // Everything that is wrong with the request is said before gigabytes are loaded for it.
+    let constraints = schema::prepare(&asked.request)?;
+    prompt::messages_json(&asked.request.messages)?;
+    let (loaded, load_ms) = match model.ensure_loaded(true, &stop) {
         Ok(ready) => ready,
-        Err(LoadError::Cancelled) => return Ok(StopReason::Cancelled),
-        Err(LoadError::Failed(error)) => return Err(error),
+        Err(LoadError::Stopped) => return stopped(&stop),
+        Err(LoadError::Failed(error)) => return Err(error.into()),
     };
     stats.timings.load_ms = load_ms;
 
@@ -86,7 +94,7 @@ fn generate(
         rendered,
         tokens,
         omitted_messages,
-    } = fitted::fit_prompt(loaded, settings, asked.request, asked.kept_turns)?;
+    } = fitted::fit_prompt(loaded, &id, &constraints, asked.request, asked.kept_turns)?;
     if route.omitted_messages != omitted_messages {
         route.omitted_messages = omitted_messages;
         sink.send_blocking(Chunk::Started { route: route.clone() });
@@ -104,11 +112,9 @@ fn generate(
     stats.usage.prompt_tokens = tokens.len() as u32;
     stats.usage.cached_tokens = cached;
     let begun = Instant::now();
-    let outcome = loaded
-        .session
-        .decode(&tokens[cached as usize..], sink.cancel().flag())?;
-    if outcome == DecodeOutcome::Cancelled {
-        return Ok(StopReason::Cancelled);
+    let outcome = loaded.session.decode(&tokens[cached as usize..], stop.signal())?;
+    if outcome == DecodeOutcome::Stopped {
+        return stopped(&stop);
     }
     stats.timings.prompt_tokens_per_second = tokens_per_second(tokens.len() as u32 - cached, begun.elapsed());
 
@@ -122,9 +128,18 @@ fn generate(
         reply,
         preserved,
         sink,
+        stop,
         requested_at,
     };
-    decode_loop.generate_reply(request.limits.max_tokens, stats)
+    Ok(decode_loop.generate_reply(request.limits.max_tokens, stats)?)
+}
+
+/// Ends an answer early: as cancelled, or with an error after the deadline.
+fn stopped(stop: &StopConditions) -> Result<StopReason, AnswerError> {
+    match stop.cause() {
+        Some(error) => Err(error.into()),
+        None => Ok(StopReason::Cancelled),
+    }
 }
 
 /// The decode loop and what it needs.
@@ -134,6 +149,7 @@ struct DecodeLoop<'a> {
     reply: ReplyAssembler,
     preserved: Vec<Token>,
     sink: &'a StreamSender<Chunk>,
+    stop: StopConditions,
     requested_at: Instant,
 }
 
@@ -142,7 +158,7 @@ impl DecodeLoop<'_> {
         let mut chunks = Vec::new();
         let mut first: Option<Instant> = None;
         let stop = loop {
-            if self.sink.cancel().is_cancelled() {
+            if self.stop.is_raised() {
                 break StopReason::Cancelled;
             }
             let token = self.loaded.session.sample(self.sampler)?;
@@ -174,7 +190,7 @@ impl DecodeLoop<'_> {
             if self.loaded.session.is_full() {
                 break StopReason::ContextFull;
             }
-            if self.loaded.session.decode(&[token], self.sink.cancel().flag())? == DecodeOutcome::Cancelled {
+            if self.loaded.session.decode(&[token], self.stop.signal())? == DecodeOutcome::Stopped {
                 break StopReason::Cancelled;
             }
         };
@@ -189,7 +205,10 @@ impl DecodeLoop<'_> {
         if stop != StopReason::Cancelled && !chunks.drain(..).all(|chunk| self.sink.send_blocking(chunk)) {
             return Ok(StopReason::Cancelled);
         }
-        Ok(stop)
+        match self.stop.cause() {
+            Some(error) if stop == StopReason::Cancelled => Err(error),
+            _ => Ok(stop),
+        }
     }
 }
 

@@ -3,14 +3,14 @@
 //! Each message is counted by itself, so that the same turns are omitted again when the conversation grows, and the KV
 //! cache stays valid; the whole prompt then decides.
 
-use nearside_llama::{Prompt, Rendered, Token};
+use nearside_llama::{LlamaError, Prompt, Rendered, Token};
 
-use super::error::map_llama_error;
+use super::error::{AnswerError, map_llama_error, template_error};
 use super::load::LoadedModel;
-use super::settings::LocalSettings;
+use super::schema::Constraints;
 use super::{prompt, sampling};
 use crate::chat::history::{next_turn, omit, omittable, prompt_space, without};
-use crate::chat::{AppliedSampling, ChatMessage, ChatRequest, ContentPart, OutputFormat, ReasoningMode};
+use crate::chat::{AppliedSampling, ChatMessage, ChatRequest, ContentPart, ReasoningMode};
 use crate::error::{Error, ErrorReason, Result};
 
 /// A prompt that the context holds.
@@ -30,17 +30,18 @@ pub(super) struct FittedPrompt {
 /// `InvalidRequest` if the prompt does not fit and nothing more may be omitted.
 pub(super) fn fit_prompt(
     loaded: &LoadedModel,
-    settings: &LocalSettings,
+    id: &str,
+    constraints: &Constraints,
     whole: ChatRequest,
     kept_turns: Option<u32>,
-) -> Result<FittedPrompt> {
+) -> Result<FittedPrompt, AnswerError> {
     let Some(kept_turns) = kept_turns.filter(|kept| !omittable(&whole.messages, *kept).is_empty()) else {
-        let fitted = render_and_tokenize(loaded, settings, whole)?;
+        let fitted = render_and_tokenize(loaded, id, constraints, whole)?;
         check_length(loaded, &fitted)?;
         return Ok(fitted);
     };
     let available = prompt_space(loaded.session.capacity(), whole.limits.max_tokens);
-    let mut fitted = render_and_tokenize(loaded, settings, whole.clone())?;
+    let mut fitted = render_and_tokenize(loaded, id, constraints, whole.clone())?;
     let needed = fitted.tokens.len() as u64;
     if needed <= available {
         return Ok(fitted);
@@ -51,7 +52,7 @@ pub(super) fn fit_prompt(
     });
     loop {
         let request = whole.with_messages(without(&whole.messages, &omitted));
-        fitted = render_and_tokenize(loaded, settings, request)?;
+        fitted = render_and_tokenize(loaded, id, constraints, request)?;
         fitted.omitted_messages = u32::try_from(omitted.len()).unwrap_or(u32::MAX);
         if fitted.tokens.len() as u64 <= available || omitted.end >= limit {
             break;
@@ -64,11 +65,12 @@ pub(super) fn fit_prompt(
 
 fn render_and_tokenize(
     loaded: &LoadedModel,
-    settings: &LocalSettings,
+    id: &str,
+    constraints: &Constraints,
     mut request: ChatRequest,
-) -> Result<FittedPrompt> {
-    let applied = sampling::apply_preset(&mut request, &settings.id, &loaded.model);
-    let rendered = render_prompt(loaded, &request)?;
+) -> Result<FittedPrompt, AnswerError> {
+    let applied = sampling::apply_preset(&mut request, id, &loaded.model);
+    let rendered = render_prompt(loaded, &request, constraints)?;
     let tokens = loaded
         .model
         .tokenize(&rendered.prompt, true, true)
@@ -99,23 +101,33 @@ fn message_tokens(loaded: &LoadedModel, message: &ChatMessage) -> u64 {
     (parts.sum::<usize>() + MARKER_TOKENS) as u64
 }
 
-fn render_prompt(loaded: &LoadedModel, request: &ChatRequest) -> Result<Rendered> {
+fn render_prompt(
+    loaded: &LoadedModel,
+    request: &ChatRequest,
+    constraints: &Constraints,
+) -> Result<Rendered, AnswerError> {
     let messages = prompt::messages_json(&request.messages)?;
-    let tools = prompt::tools_json(&request.tools);
-    let json_schema = match &request.output {
-        OutputFormat::Text => None,
-        OutputFormat::Json => Some(r#"{"type":"object"}"#),
-        OutputFormat::JsonSchema { schema } => Some(schema.as_str()),
-    };
     let prompt = Prompt {
         messages_json: &messages,
-        tools_json: tools.as_deref(),
-        json_schema,
+        tools_json: constraints.tools.as_deref(),
+        json_schema: constraints.schema.as_deref(),
         grammar: None,
         thinking: request.reasoning != ReasoningMode::Off,
         continue_final: false,
     };
-    loaded.template.render(&prompt).map_err(map_llama_error)
+    loaded.template.render(&prompt).map_err(|error| {
+        let trial = Prompt {
+            messages_json: TRIAL_MESSAGES,
+            ..Prompt::default()
+        };
+        match error {
+            // A template that refuses even the shortest conversation is the file's fault.
+            LlamaError::Template(_) if loaded.template.render(&trial).is_err() => {
+                AnswerError::ModelUnusable(template_error(error))
+            }
+            other => map_llama_error(other).into(),
+        }
+    })
 }
 
 fn check_length(loaded: &LoadedModel, fitted: &FittedPrompt) -> Result<()> {
@@ -136,3 +148,5 @@ fn check_length(loaded: &LoadedModel, fitted: &FittedPrompt) -> Result<()> {
 
 /// About what templates put around a message or a call.
 const MARKER_TOKENS: usize = 5;
+/// The shortest conversation.
+const TRIAL_MESSAGES: &str = r#"[{"role":"user","content":"hello"}]"#;

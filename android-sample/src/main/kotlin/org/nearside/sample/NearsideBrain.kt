@@ -375,7 +375,7 @@ private fun FitReport.fit(reference: String) = Fit(
         FitVerdict.TIGHT -> FitLevel.Tight
         FitVerdict.TOO_LARGE -> FitLevel.TooLarge
     },
-    reason = reason,
+    reason = listOfNotNull(reason, note).joinToString("; "),
     needBytes = need.total.toLong(),
     budgetBytes = budget.bytes.toLong(),
     sizeBytes = sizeBytes.toLong(),
