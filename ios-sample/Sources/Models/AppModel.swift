@@ -23,7 +23,7 @@ final class AppModel {
     private(set) var isDemo: Bool
     private(set) var isLoaded = false
     /// Why the real brain failed to open; the demo answers instead.
-    var failure: String?
+    var failure: BrainError?
 
     /// `startsInDemo`: for UI tests, previews, and users who choose the demo.
     init(
@@ -39,7 +39,7 @@ final class AppModel {
                 brain = try real()
                 isDemo = false
             } catch {
-                failure = BrainError(error).text
+                failure = BrainError(error)
             }
         }
         self.brain = brain
@@ -100,7 +100,7 @@ final class AppModel {
             isDemo = false
             await use(brain)
         } catch {
-            failure = BrainError(error).text
+            failure = BrainError(error)
         }
     }
 

@@ -32,7 +32,7 @@ class AppModel(
         private set
 
     /** Why the real brain failed to open; the demo answers instead. */
-    var failure by mutableStateOf<String?>(null)
+    var failure by mutableStateOf<Failure?>(null)
     private var brain: Brain = if (startsInDemo) demo() else realOrDemo()
     var chats by mutableStateOf(ChatsModel(brain, scope))
         private set
@@ -58,7 +58,7 @@ class AppModel(
     private fun realOrDemo(): Brain = try {
         real()
     } catch (error: Exception) {
-        failure = error.message
+        failure = error.failure()
         isDemo = true
         demo()
     }
