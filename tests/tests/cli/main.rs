@@ -5,6 +5,7 @@
 
 mod answers;
 mod contract;
+mod errors;
 mod interrupts;
 mod program;
 mod providers;
