@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nearside::chat::{ChatMessage, ChatRequest, RoutingMode};
+use nearside::chat::{ChatMessage, ChatRequest, RequestLimits, RoutingMode};
 use nearside::device::{Connectivity, DeviceFacts, Host};
 use nearside::engine::remote::Secret;
 use nearside::model::{FitOptions, ModelRef};
-use nearside::route::{ConsentPolicy, RoutingPolicy};
+use nearside::route::{ConsentPolicy, RouteDecision, RoutingPolicy};
 use nearside::{Config, Error, ErrorReason, Nearside};
 use nearside_tests::fixtures::TestDevice;
 use nearside_tests::hub::{Fault, Host as HubHost, Hub, Refusal};
 use nearside_tests::models;
-use nearside_tests::provider::{Dialect, Provider, Scenario};
+use nearside_tests::provider::{Dialect, Provider, Scenario, WireFormat};
 use nearside_tests::remote::{KEY, collect_answer, settings};
 
 use ErrorReason as R;
@@ -110,31 +110,63 @@ async fn transfers() -> Vec<(ErrorReason, Error)> {
     played
 }
 
-/// A provider breaks off in the middle of an answer.
+/// The policy and the request exclude a provider; it breaks off in the middle of an answer.
 async fn providers() -> Vec<(ErrorReason, Error)> {
-    let provider = Provider::start(Dialect::Compatible);
-    provider.play(Scenario::Truncated {
-        text: "The moon and".into(),
-    });
+    let provider = Provider::start(Dialect::Groq);
     let (nearside, _folder) = library("http://127.0.0.1:9");
-    let mut settings = settings(Dialect::Compatible, &provider.url());
-    settings.model = Some(Dialect::Compatible.model().to_owned());
+    let mut settings = settings(Dialect::Groq, &provider.url());
+    settings.model = Some(Dialect::Groq.model().to_owned());
     nearside.add_provider(settings).await.expect("set up");
-    nearside.set_key(Dialect::Compatible.name(), Secret::new(KEY));
     let policy = RoutingPolicy {
         allow_retention: true,
         allow_training: true,
         consent: ConsentPolicy::Given,
         ..RoutingPolicy::default()
     };
-    nearside.set_policy(policy).await.expect("kept");
-    let request = ChatRequest {
+    let cloud = ChatRequest {
         mode: RoutingMode::OnlyInCloud,
         ..hello()
     };
-    let answer = collect_answer(&nearside.chat(request)).await;
-    assert_eq!(answer.text, "The moon and");
-    vec![(R::Interrupted, answer.end.expect_err("it broke off"))]
+    let with_cap = |usd| ChatRequest {
+        limits: RequestLimits {
+            max_usd: Some(usd),
+            ..RequestLimits::default()
+        },
+        ..cloud.clone()
+    };
+    let mut played = vec![];
+    let ask = async |reason, policy: RoutingPolicy, request: ChatRequest| {
+        nearside.set_policy(policy).await.expect("kept");
+        let answer = collect_answer(&nearside.chat(request.clone())).await;
+        let error = answer.end.expect_err("it is refused");
+        if let Ok(RouteDecision::NoRoute { kind, reason, .. }) = nearside.route(request).await {
+            assert_eq!(
+                (kind, reason),
+                (error.kind(), error.reason()),
+                "a decision says what a chat ends with"
+            );
+        }
+        (reason, error)
+    };
+    played.push(ask(R::KeyMissing, policy.clone(), cloud.clone()).await);
+    nearside.set_key(Dialect::Groq.name(), Secret::new(KEY));
+    let unasked = RoutingPolicy {
+        consent: ConsentPolicy::Ask,
+        ..policy.clone()
+    };
+    played.push(ask(R::ConsentRequired, unasked, cloud.clone()).await);
+    let never = RoutingPolicy {
+        never: vec![Dialect::Groq.name().to_owned()],
+        ..policy.clone()
+    };
+    played.push(ask(R::PolicyForbids, never, cloud.clone()).await);
+    played.push(ask(R::CostCap, policy.clone(), with_cap(1e-9)).await);
+    assert!(provider.chats().is_empty(), "nothing was sent");
+    provider.play(Scenario::Truncated {
+        text: "The moon and".into(),
+    });
+    played.push(ask(R::Interrupted, policy, cloud.clone()).await);
+    played
 }
 
 /// Requests, files, and the library itself.
@@ -190,6 +222,9 @@ async fn this_device() -> Vec<(ErrorReason, Error)> {
         model: Some(model),
         ..hello()
     };
+    let mut long = request.clone();
+    long.messages = vec![ChatMessage::user("The tides come twice a day. ".repeat(500))];
+    played.push((R::ContextExceeded, chat(long).await));
     let first = chats.send(id, request.clone());
     first.next_batch().await.expect("it starts");
     let second = collect_answer(&chats.send(id, request)).await;

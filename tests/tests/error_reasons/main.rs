@@ -11,16 +11,12 @@ use std::path::Path;
 
 use nearside::ErrorReason;
 
-/// Reasons whose true cause is played by other tests: the provider's refusals in `provider_matrix`, the policy's in
-/// `routing` and `cli/routing`, the disk's in `download_faults` and `state`.
+/// Reasons whose true cause is played by other tests: a provider's refusals in `provider_matrix`, a circuit and a deadline in
+/// `routing`, memory in `fit`, files of another version in `state`, a missing conversation in `conversation`.
 const PLAYED_ELSEWHERE: &[ErrorReason] = &[
-    ErrorReason::ConsentRequired,
-    ErrorReason::PolicyForbids,
-    ErrorReason::CostCap,
     ErrorReason::ContentFiltered,
     ErrorReason::NoCredit,
     ErrorReason::DeadlineExceeded,
-    ErrorReason::ContextExceeded,
     ErrorReason::NotFound,
     ErrorReason::ModelTooLarge,
     ErrorReason::NewerVersion,
