@@ -3,6 +3,11 @@
 The four pronouns for an unnamed actor must not occur in comments, in Markdown and in texts that users see: string literals
 of what is shipped, and the samples' translations. A word that stands alone in quotation marks or backticks is a name.
 
+The texts of core and llama (string literals with a space, but SQL) are for a person: they contain no flag (`--x`), no
+command in backticks, and no identifier of code: nothing in snake_case or camelCase, and in backticks no bare lower-case
+word. The names of things (models, files, providers) are filled in, so they are not part of a literal; what looks like an
+example has a dot, a slash or a colon. OWN_NAMES are names of the world, and the keywords of JSON Schema are those of the app's own schema.
+
 Two figures of the Rust comments of core, llama, bindings and cli are printed and must not fall below their floors:
 - the share of functions, out of those that have `///` docs (once each, whatever attributes stand between the docs and the
   `fn`), whose docs start with a verb in the third person: a capitalized word in -s, after an adverb in -ly if there is one.
@@ -29,7 +34,26 @@ Engines Errors Facts Files Flags Fractions Headers Hours Instructions Messages M
 Programs Providers Readers Rules Seconds Settings Sizes Slugs Statistics Thousandths Threads Tokens Types Values Versions Words""".split()
 CODE = [f"*.{kind}" for kind in "rs swift kt cpp h sh py".split()]
 TRANSLATIONS = ["*/Localizable.xcstrings", "android-sample/*/strings/*", "android-sample/*/Strings.kt"]
+FLAG = re.compile(r"(?<![-\w])--[a-z][a-z-]+")
+COMMAND = re.compile(r"(?:nearside|providers|policy|pull|chat|route|doctor|fit|rm|ls) [a-z{]")
+IDENTIFIER = re.compile(r"[a-z]+|[A-Z][a-z]+|[a-z0-9]+(?:_[a-z0-9]+)+|[a-z]+(?:[A-Z][a-z0-9]*)+|[\w.:]+\(.*\)")
+CODE_WORD = re.compile(r"\b(?:[a-z]+(?:_[a-z]+)+|[a-z]+[A-Z]\w*)\b")
+SQL = re.compile(r"\b(?:SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|ALTER|coalesce)\b|\w+, \w+_\w+, ")
+OWN_NAMES = ["https", "http", "openrouter", "vLLM", "instruct", "it", "chat"]
+TEXTS = re.compile(r"(core|llama)/src/(?!.*/tests\.rs$).*rs$")
 SHIPPED = r"(core|llama|cli|serve|bindings)/src/|bindings/kotlin/src/(main|android|testing)/|bindings/swift/Sources/"
+
+
+def for_a_person(path, text, start, literal):
+    """Yields what in a literal only a program can follow."""
+    filled = re.sub(r"\{[^{}]*\}", "{}", literal)
+    if " " not in filled or SQL.search(filled) or path.endswith("/schema.rs"):
+        return
+    spans = re.findall(r"`([^`]+)`", filled)
+    found = [span for span in spans if COMMAND.match(span) or IDENTIFIER.fullmatch(span) and span not in OWN_NAMES]
+    found += FLAG.findall(filled) + [word for word in CODE_WORD.findall(re.sub(r"`[^`]*`", "", filled)) if word not in OWN_NAMES]
+    for what in found:
+        yield f"{path}:{text.count(chr(10), 0, start) + 1}: `{what}`: a text is for a person, and names no command, flag or identifier\n"
 
 
 def vague(path, text, *span):
@@ -42,6 +66,10 @@ def self_test():
     assert [text.strip() for text in docs] == ["Sets it."]
     assert all(map(VERB.match, ("Writes it", "Is", "Atomically sets"))) and not any(map(VERB.match, ("Models of", "Less", "Al's")))
     assert len(list(vague("a", "Some" + "body; `no" + "body`, no" + "body"))) == 2
+    wrong = ["raise `context`", "set `allow_x`", "use --max-x", "`providers models {p}` lists them", "call `f()` now", "an a_b c", "`Done` or an"]
+    assert all(list(for_a_person("a", text, 0, text)) for text in wrong)
+    sound = ["`{name}` is not `{}`", "such as `hf:ORG/REPO`", "use `https` here", "SELECT a_b FROM c", "a_b", "tensor `a_b.c` is"]
+    assert not any(list(for_a_person("a", text, 0, text)) for text in sound)
 
 
 def main():
@@ -59,6 +87,8 @@ def main():
                 words += re.findall(r"[a-z']+", match[0].lower()) if own else []
             elif match["text"] and re.match(SHIPPED, path) and seen[match.start()] != " ":
                 found += vague(path, text, match.start() + 1, match.end() - 1)
+                if TEXTS.match(path):
+                    found += for_a_person(path, text, match.start(), match["text"][1:-1])
     without = [(path, text) for path, text in summaries if not (verb := VERB.match(text)) or verb[1] in NOT_VERBS]
     print("".join(found + [f"{path}: {text}\n" for path, text in without if "--list" in sys.argv]), end="")
     verbs, returns = 100 - 100 * len(without) / len(summaries), 1e4 * words.count("returns") / len(words)

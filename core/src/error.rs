@@ -283,7 +283,7 @@ impl Error {
     pub fn file(path: &std::path::Path, action: &str, cause: &std::io::Error) -> Self {
         let path = path.display();
         match cause.kind() {
-            std::io::ErrorKind::StorageFull => Self::storage(format!(
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::storage(format!(
                 "could not {action} `{path}`: the disk is full; free some space and try again"
             ))
             .because(ErrorReason::DiskFull),

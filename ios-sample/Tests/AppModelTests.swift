@@ -14,7 +14,7 @@ struct AppModelTests {
         let app = AppModel(real: { throw BrainError("the disk is full") }, demo: { quick() })
         await app.start()
         #expect(app.isDemo)
-        #expect(app.failure == "the disk is full")
+        #expect(app.failure?.text == "the disk is full")
         #expect(app.isLoaded)
         #expect(!app.chats.chats.isEmpty)
     }

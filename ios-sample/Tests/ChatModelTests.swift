@@ -171,7 +171,7 @@ struct ChatModelTests {
         let chat = await chat(brain)
         await chat.say(String(repeating: "A long letter. ", count: 200))
         #expect(chat.consentPrompt == nil)
-        #expect(chat.failure?.contains("longer") == true)
+        #expect(chat.failure?.text.contains("longer") == true)
         #expect(!chat.draft.isEmpty, "the words are given back")
     }
 
@@ -225,6 +225,6 @@ struct ChatModelTests {
 
     @Test func aMissingChatReportsAnError() async {
         let chat = await chat(quick(), 9_999)
-        #expect(chat.failure == "this chat no longer exists")
+        #expect(chat.failure?.text == "this chat no longer exists")
     }
 }

@@ -108,6 +108,6 @@ struct ChatsModelTests {
     @Test func aFailureIsShown() async {
         let model = await chats()
         await model.setPinned(9_999, true)
-        #expect(model.failure == "this chat no longer exists")
+        #expect(model.failure?.text == "this chat no longer exists")
     }
 }

@@ -35,7 +35,7 @@ struct ModelsModelTests {
         model.reference = "hf:missing/model"
         await model.checkTypedFit()
         #expect(model.typed == nil)
-        #expect(model.failure?.contains("no model") == true)
+        #expect(model.failure?.text.contains("no model") == true)
     }
 
     @Test func aDownloadEndsInstalled() async throws {
@@ -86,11 +86,11 @@ struct ModelsModelTests {
         let model = await models()
         model.download("hf:missing/model", name: "Nothing")
         await model.work["hf:missing/model"]?.value
-        guard case .failed(let reason)? = model.downloads["hf:missing/model"]?.phase else {
+        guard case .failed(let failure)? = model.downloads["hf:missing/model"]?.phase else {
             Issue.record("it did not fail")
             return
         }
-        #expect(!reason.isEmpty)
+        #expect(!failure.text.isEmpty)
         model.dismiss("hf:missing/model")
         #expect(model.downloads.isEmpty)
     }
@@ -110,7 +110,7 @@ struct ModelsModelTests {
         #expect(model.installed.map(\.id) == ["some-model"])
         await model.importModel(URL(fileURLWithPath: "/photo.jpg"))
         #expect(model.installed.count == 1)
-        #expect(model.failure?.contains("GGUF") == true)
+        #expect(model.failure?.text.contains("GGUF") == true)
     }
 
     @Test func aRemovedModelIsAvailableAgain() async throws {

@@ -19,7 +19,7 @@ struct RealTests {
         let firstRun = try #require(app.firstRun)
         app.models.reference = Hub.model
         await firstRun.pickTyped()
-        #expect(app.models.typed?.verdict == .fits, "\(app.models.failure ?? "")")
+        #expect(app.models.typed?.verdict == .fits, "\(app.models.failure?.text ?? "")")
         #expect(firstRun.picked?.sizeBytes == 98_362_432)
         firstRun.startDownload()
         await firstRun.work?.value
@@ -158,7 +158,7 @@ struct RealTests {
         #expect(models.unjudged.count == models.catalogModels.count)
         models.reference = "hf:missing"
         await models.checkTypedFit()
-        #expect(models.failure?.isEmpty == false)
+        #expect(models.failure?.text.isEmpty == false)
     }
 }
 

@@ -266,7 +266,9 @@ impl Context {
             return Err(LlamaError::Input("the sampler belongs to another model".to_owned()));
         }
         if !self.has_logits {
-            return Err(LlamaError::Input("decode with `logits` before sampling".to_owned()));
+            return Err(LlamaError::Input(
+                "nothing was decoded whose next token could be sampled".to_owned(),
+            ));
         }
         // SAFETY: the context is live, borrowed exclusively for the call, and has logits for the sampler's vocabulary.
         unsafe { sampler.sample(self.raw()) }

@@ -73,7 +73,9 @@ impl Model {
         check_cpu()?;
         init_backend();
         if params.gpu_layers < -1 {
-            return Err(LlamaError::Input("`gpu_layers` must be -1 or more".to_owned()));
+            return Err(LlamaError::Input(
+                "the number of layers on the GPU must be -1 or more".to_owned(),
+            ));
         }
         let path = c_path(path)?;
         let mut state = LoadProgress {

@@ -243,7 +243,7 @@ impl SamplerParams {
         }
         if self.penalty_last_n > MAX_PENALTY_LAST_N {
             return Err(LlamaError::Input(format!(
-                "`penalty_last_n` must be at most {MAX_PENALTY_LAST_N}"
+                "a penalty looks back over at most {MAX_PENALTY_LAST_N} tokens"
             )));
         }
         if let Some(grammar) = &self.grammar {
@@ -261,7 +261,9 @@ impl SamplerParams {
             }
         }
         if self.thinking_budget.is_some() && self.thinking.is_none() {
-            return Err(LlamaError::Input("`thinking_budget` needs `thinking`".to_owned()));
+            return Err(LlamaError::Input(
+                "a budget for reasoning needs a model with marks of reasoning".to_owned(),
+            ));
         }
         Ok(())
     }

@@ -122,9 +122,9 @@ fn every_public_function_of_the_core_is_in_swift_and_in_kotlin() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
-/// The file of each sample that calls the library, and the one that opens it on a phone.
-const IOS_CALLERS: [&str; 1] = ["NearsideBrain.swift"];
-const ANDROID_CALLERS: [&str; 2] = ["NearsideBrain.kt", "AndroidBrain.kt"];
+/// The files of each sample that call the library and map its errors, and the one that opens it on a phone.
+const IOS_CALLERS: [&str; 2] = ["NearsideBrain.swift", "NearsideErrors.swift"];
+const ANDROID_CALLERS: [&str; 3] = ["NearsideBrain.kt", "NearsideErrors.kt", "AndroidBrain.kt"];
 
 #[test]
 fn the_samples_speak_to_the_library_in_one_file_and_use_only_what_is_public() {

@@ -63,17 +63,6 @@ protocol Brain: Sendable {
     func condition() async -> DeviceCondition
 }
 
-/// The only error that reaches a screen. Its text says what helps.
-struct BrainError: LocalizedError, Equatable {
-    let text: String
-
-    var errorDescription: String? { text }
-
-    init(_ text: String) { self.text = text }
-
-    init(_ error: any Error) { text = (error as? LocalizedError)?.errorDescription ?? error.localizedDescription }
-}
-
 /// A pull-based stream. Unlike `AsyncThrowingStream` it does not end when its task is cancelled, so that the last chunk
 /// of a stopped answer, with the receipt, still arrives.
 struct PullStream<Element: Sendable>: AsyncSequence, Sendable {
@@ -158,7 +147,7 @@ enum MessageStatus: Sendable, Equatable {
     case cutShort
     /// The app was killed during the answer.
     case interrupted
-    case failed(String)
+    case failed(BrainError)
 }
 
 struct Citation: Hashable, Sendable {
@@ -241,7 +230,7 @@ enum AnswerDecision: Sendable, Equatable {
     case route(AnswerTarget, reason: String)
     case needsConsent(ConsentPrompt)
     /// No target can answer; the text says how to change that.
-    case noRoute(String)
+    case noRoute(BrainError)
 }
 
 /// The content of the consent sheet: target, reason, data policy and cost.

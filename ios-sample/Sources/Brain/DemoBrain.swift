@@ -129,7 +129,7 @@ actor DemoBrain: Brain {
     }
 
     func restore(_ chat: ChatID) throws {
-        guard let store = deleted.removeValue(forKey: chat) else { throw BrainError(content.missingChat) }
+        guard let store = deleted.removeValue(forKey: chat) else { throw BrainError(content.missingChat, reason: .notFound) }
         stores[chat] = store
     }
 
@@ -159,7 +159,7 @@ actor DemoBrain: Brain {
     }
 
     func selectVersion(_ message: MessageID, in chat: ChatID) throws -> Chat {
-        guard let node = try store(chat).nodes[message] else { throw BrainError(content.missingChat) }
+        guard let node = try store(chat).nodes[message] else { throw BrainError(content.missingChat, reason: .notFound) }
         stores[chat]?.next[node.parent] = message
         return try open(chat)
     }
@@ -174,7 +174,12 @@ actor DemoBrain: Brain {
         let mayLeave = request.mode != .onlyOnDevice && request.privacy != .secret && !configured.isEmpty
         let isRemote = prefersCloud || request.options.provider != nil || isLong
         guard isRemote else { return .route(.demo, reason: content.localReason) }
-        guard mayLeave else { return .noRoute(isLong ? content.tooLong : content.staysHere) }
+        guard mayLeave else {
+            return .noRoute(
+                isLong
+                    ? BrainError(content.tooLong, reason: .contextExceeded)
+                    : BrainError(content.staysHere, reason: .policyForbids))
+        }
         let needsConsent = request.privacy == .personal && request.consent != remote
         guard needsConsent else { return .route(remote, reason: content.consentReason) }
         return .needsConsent(
@@ -226,8 +231,8 @@ actor DemoBrain: Brain {
         let target: AnswerTarget =
             switch decide(request, in: chat) {
             case .route(let target, _): target
-            case .needsConsent: throw BrainError(content.notAgreed)
-            case .noRoute(let reason): throw BrainError(reason)
+            case .needsConsent: throw BrainError(content.notAgreed, reason: .consentRequired)
+            case .noRoute(let failure): throw failure
             }
         var parent = store.path.last ?? 0
         var question = store.path.reversed().compactMap { store.nodes[$0]?.message }.first { $0.author == .user }?
@@ -309,7 +314,7 @@ actor DemoBrain: Brain {
 
     func checkFit(_ reference: String) throws -> Fit {
         guard let entry = DemoContent.catalog.first(where: { $0.reference == reference || $0.id == reference }) else {
-            throw BrainError(content.unknownModel)
+            throw BrainError(content.unknownModel, reason: .unknownModel)
         }
         return Fit(
             reference: reference, verdict: verdict(of: entry), reason: content.verdicts[verdict(of: entry)] ?? "",
@@ -333,7 +338,7 @@ actor DemoBrain: Brain {
 
     private func nextStep(of reference: String, isFirst: Bool) async throws -> DownloadStep? {
         guard let entry = DemoContent.catalog.first(where: { $0.reference == reference }) else {
-            throw BrainError(content.unknownModel)
+            throw BrainError(content.unknownModel, reason: .unknownModel)
         }
         if isFirst { return .resolved(name: entry.name, bytes: entry.sizeBytes) }
         if pace > .zero { try? await Task.sleep(for: pace * 2) }
@@ -349,7 +354,7 @@ actor DemoBrain: Brain {
     }
 
     func importModel(_ file: URL) throws -> ModelEntry {
-        guard file.pathExtension.lowercased() == "gguf" else { throw BrainError(content.notAModel) }
+        guard file.pathExtension.lowercased() == "gguf" else { throw BrainError(content.notAModel, reason: .damaged) }
         let name = file.deletingPathExtension().lastPathComponent
         let entry = ModelEntry(id: name.lowercased(), reference: name.lowercased(), name: name, sizeBytes: 98_362_432)
         models.append(entry)
@@ -384,7 +389,7 @@ actor DemoBrain: Brain {
     func removeProvider(_ name: String) { configured.removeAll { $0.name == name } }
 
     func beginSignIn(_ provider: String) throws -> URL {
-        guard let url = URL(string: "https://openrouter.ai/auth") else { throw BrainError(content.missingChat) }
+        guard let url = URL(string: "https://openrouter.ai/auth") else { throw BrainError(content.missingChat, reason: .notFound) }
         return url
     }
 
@@ -403,7 +408,7 @@ actor DemoBrain: Brain {
     // MARK: Helpers
 
     private func store(_ chat: ChatID) throws -> Store {
-        guard let store = stores[chat] else { throw BrainError(content.missingChat) }
+        guard let store = stores[chat] else { throw BrainError(content.missingChat, reason: .notFound) }
         return store
     }
 

@@ -91,7 +91,7 @@ actor NearsideBrain: Brain {
             let (target, policy) = (AnswerTarget(question.target), DataPolicyInfo(question.dataPolicy))
             return .needsConsent(
                 ConsentPrompt(target: target, reason: question.reason, dataPolicy: policy, cost: question.costUsd))
-        case .noRoute(_, _, _, let detail, _): return .noRoute(detail)
+        case .noRoute(_, _, let reason, let detail, _): return .noRoute(BrainError(detail, reason))
         }
     }
 
@@ -321,7 +321,7 @@ extension MessageStatus {
         case .writing: self = .writing
         case .done(let stop): self = MessageStatus(stop)
         case .interrupted: self = .interrupted
-        case .failed(let error): self = .failed(error)
+        case .failed(let error, let reason): self = .failed(BrainError(error, reason))
         }
     }
 

@@ -25,7 +25,7 @@ final class AppModel {
     /// The real brain is still to be opened; a demo stands in until then, behind the launch screen.
     private var awaitsReal: Bool
     /// Why the real brain failed to open; the demo answers instead.
-    var failure: String?
+    var failure: BrainError?
 
     /// `startsInDemo`: for UI tests, previews, and users who choose the demo.
     init(
@@ -104,7 +104,7 @@ final class AppModel {
             isDemo = false
             await use(brain)
         } catch {
-            failure = BrainError(error).text
+            failure = BrainError(error)
         }
     }
 

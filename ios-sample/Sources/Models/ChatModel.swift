@@ -26,12 +26,12 @@ final class ChatModel: Identifiable {
     var webSearch = false
     /// Pending consent request. Dismissing it refuses.
     var consentPrompt: ConsentPrompt?
-    var failure: String?
+    var failure: BrainError?
 
     private(set) var choices: [ModelChoice] = []
     /// Models by provider, once the picker fetched them, and the failures of those fetches.
     private(set) var offers: [String: [ModelChoice]] = [:]
-    private(set) var offerErrors: [String: String] = [:]
+    private(set) var offerErrors: [String: BrainError] = [:]
     private(set) var presets: [PresetInfo] = []
     private(set) var costs: [CostLine] = []
 
@@ -185,7 +185,7 @@ final class ChatModel: Identifiable {
     /// Fetches all models of the providers for the picker.
     func loadOffers() async {
         for case .provider(let name, _) in choices.map(\.target) where offers[name] == nil {
-            do { offers[name] = try await brain.offers(of: name) } catch { offerErrors[name] = BrainError(error).text }
+            do { offers[name] = try await brain.offers(of: name) } catch { offerErrors[name] = BrainError(error) }
         }
         // Update the prices of the choices.
         await attempt { self.choices = try await self.brain.choices() }
@@ -244,7 +244,7 @@ final class ChatModel: Identifiable {
             pendingRequest = request
             refuse()
         } catch {
-            failure = BrainError(error).text
+            failure = BrainError(error)
         }
     }
 
@@ -306,6 +306,6 @@ final class ChatModel: Identifiable {
     }
 
     private func attempt(_ work: () async throws -> Void) async {
-        do { try await work() } catch { failure = BrainError(error).text }
+        do { try await work() } catch { failure = BrainError(error) }
     }
 }

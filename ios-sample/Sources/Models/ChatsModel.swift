@@ -23,7 +23,7 @@ final class ChatsModel {
     /// The chat whose deletion can be undone.
     private(set) var deleted: ChatSummary?
     var exported: ExportedChat?
-    var failure: String?
+    var failure: BrainError?
 
     init(brain: any Brain) {
         self.brain = brain
@@ -116,6 +116,6 @@ final class ChatsModel {
     }
 
     private func attempt(_ work: () async throws -> Void) async {
-        do { try await work() } catch { failure = BrainError(error).text }
+        do { try await work() } catch { failure = BrainError(error) }
     }
 }

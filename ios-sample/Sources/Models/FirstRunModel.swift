@@ -14,7 +14,7 @@ final class FirstRunModel {
     private(set) var isJudging = false
     /// The first chat; present from the third step on.
     private(set) var chat: ChatModel?
-    var failure: String?
+    var failure: BrainError?
     private let onFinish: @MainActor (ChatModel?) async -> Void
     /// The current work; tests wait for it.
     private(set) var work: Task<Void, Never>?
@@ -91,7 +91,7 @@ final class FirstRunModel {
             try await brain.setPreferences(preferences)
             await onFinish(chat)
         } catch {
-            failure = BrainError(error).text
+            failure = BrainError(error)
         }
     }
 

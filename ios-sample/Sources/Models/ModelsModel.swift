@@ -8,7 +8,7 @@ import Observation
 struct DownloadState: Equatable {
     enum Phase: Equatable {
         case resolving, loading, verifying, paused
-        case failed(String)
+        case failed(BrainError)
     }
 
     var name: String
@@ -34,7 +34,7 @@ final class ModelsModel {
     /// Fit by reference; missing while the check runs, or if it failed.
     private(set) var fits: [String: Fit] = [:]
     /// Why a check failed, by reference.
-    private(set) var unjudged: [String: String] = [:]
+    private(set) var unjudged: [String: BrainError] = [:]
     private(set) var downloads: [String: DownloadState] = [:]
     /// Models downloaded since the start of the app, by reference.
     private(set) var arrived: [String: ModelEntry] = [:]
@@ -43,7 +43,7 @@ final class ModelsModel {
     /// Result of the check of `reference`.
     private(set) var typed: Fit?
     private(set) var isJudging = false
-    var failure: String?
+    var failure: BrainError?
     /// Running downloads; tests wait for them.
     private(set) var work: [String: Task<Void, Never>] = [:]
 
@@ -78,7 +78,7 @@ final class ModelsModel {
                 fits[entry.reference] = try await brain.checkFit(entry.reference)
                 unjudged[entry.reference] = nil
             } catch {
-                unjudged[entry.reference] = BrainError(error).text
+                unjudged[entry.reference] = BrainError(error)
             }
         }
     }
@@ -127,7 +127,7 @@ final class ModelsModel {
             for try await step in brain.download(reference) { await take(step, of: reference) }
             if downloads[reference]?.isRunning == true { downloads[reference]?.phase = .paused }
         } catch {
-            downloads[reference]?.phase = Task.isCancelled ? .paused : .failed(BrainError(error).text)
+            downloads[reference]?.phase = Task.isCancelled ? .paused : .failed(BrainError(error))
         }
     }
 
@@ -175,6 +175,6 @@ final class ModelsModel {
     }
 
     private func attempt(_ work: () async throws -> Void) async {
-        do { try await work() } catch { failure = BrainError(error).text }
+        do { try await work() } catch { failure = BrainError(error) }
     }
 }

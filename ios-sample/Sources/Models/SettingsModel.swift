@@ -16,7 +16,7 @@ final class SettingsModel {
     private(set) var signIn: (provider: String, page: URL)?
     var code = ""
     private(set) var isBusy = false
-    var failure: String?
+    var failure: BrainError?
 
     init(brain: any Brain) {
         self.brain = brain
@@ -50,7 +50,7 @@ final class SettingsModel {
             try await brain.setPolicy(policy)
         } catch {
             policy = before
-            failure = BrainError(error).text
+            failure = BrainError(error)
         }
     }
 
@@ -95,7 +95,7 @@ final class SettingsModel {
             providers = try await brain.providers()
             return true
         } catch {
-            failure = BrainError(error).text
+            failure = BrainError(error)
             return false
         }
     }
@@ -141,11 +141,11 @@ final class SettingsModel {
             try await brain.setPreferences(preferences)
         } catch {
             preferences = before
-            failure = BrainError(error).text
+            failure = BrainError(error)
         }
     }
 
     private func attempt(_ work: () async throws -> Void) async {
-        do { try await work() } catch { failure = BrainError(error).text }
+        do { try await work() } catch { failure = BrainError(error) }
     }
 }

@@ -44,7 +44,7 @@ struct ChatScreen: View {
                             canContinue: model.canContinue, canContinueRemotely: model.canContinueRemotely,
                             isBusy: model.isAnswering, act: { act($0, on: message) })
                     }
-                    if let failure = model.failure { FailureView(text: failure) { model.failure = nil } }
+                    if let failure = model.failure { FailureView(failure: failure) { model.failure = nil } }
                     Color.clear.frame(height: 1).id(Self.end)
                 }
                 .frame(maxWidth: Theme.column)
@@ -198,24 +198,6 @@ struct ChatScreen: View {
     private func presetTitle(_ info: PresetInfo) -> String {
         guard let temperature = info.temperature else { return info.preset.title }
         return Strings.presetWithTemperature(info.preset.title, Numbers.temperature(temperature))
-    }
-}
-
-/// Shows an error in place.
-private struct FailureView: View {
-    let text: String
-    let onDismiss: @MainActor () -> Void
-
-    var body: some View {
-        HStack(alignment: .firstTextBaseline, spacing: Theme.gap) {
-            Label(text, systemImage: "exclamationmark.triangle.fill")
-                .font(.subheadline)
-                .foregroundStyle(Theme.caution)
-            Spacer(minLength: 0)
-            Button(action: onDismiss) { Image(systemName: "xmark") }
-                .accessibilityLabel(Strings.dismiss())
-        }
-        .card()
     }
 }
 

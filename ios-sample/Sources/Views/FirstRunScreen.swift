@@ -33,7 +33,7 @@ struct FirstRunScreen: View {
                 ForEach(model.models.catalogModels) { entry in
                     PickCard(
                         entry: entry, fit: model.models.fits[entry.reference],
-                        unjudged: model.models.unjudged[entry.reference], isPicked: model.picked == entry,
+                        unjudged: model.models.unjudged[entry.reference]?.summary, isPicked: model.picked == entry,
                         isRecommended: model.models.recommended == entry
                     ) { model.pick(entry) }
                 }

@@ -93,7 +93,7 @@ struct MessageView: View {
         case .stopped: note(Strings.statusStopped(), "stop.circle")
         case .cutShort: note(Strings.statusCutShort(), "scissors")
         case .interrupted: note(Strings.statusInterrupted(), "bolt.slash")
-        case .failed(let error): note(error, "exclamationmark.triangle")
+        case .failed(let error): note(error.summary, "exclamationmark.triangle")
         }
         if isLast, canContinue {
             HStack(spacing: Theme.gap) {
@@ -200,7 +200,8 @@ enum Clipboard {
 
 #if !os(Linux)
     #Preview("States") {
-        let states: [MessageStatus] = [.writing, .done, .stopped, .cutShort, .interrupted, .failed("no network")]
+        let offline = BrainError("no network", reason: .offline)
+        let states: [MessageStatus] = [.writing, .done, .stopped, .cutShort, .interrupted, .failed(offline)]
         ScrollView {
             ForEach(Array(states.enumerated()), id: \.offset) { index, status in
                 MessageView(

@@ -28,7 +28,7 @@ struct ModelPicker: View {
                     section(Strings.moreFrom(provider), matching(more(provider)))
                 }
                 ForEach(model.offerErrors.keys.sorted(), id: \.self) { provider in
-                    Label(model.offerErrors[provider] ?? "", systemImage: "wifi.slash")
+                    Label(model.offerErrors[provider]?.summary ?? "", systemImage: "wifi.slash")
                         .font(.footnote)
                         .foregroundStyle(.secondary)
                 }

@@ -30,7 +30,7 @@ struct ModelsScreen: View {
         .fileImporter(isPresented: $imports, allowedContentTypes: [.gguf]) { result in
             switch result {
             case .success(let file): Task { await model.importModel(file) }
-            case .failure(let error): model.failure = error.localizedDescription
+            case .failure(let error): model.failure = BrainError(error)
             }
         }
         .confirmationDialog(
@@ -99,7 +99,7 @@ struct ModelsScreen: View {
             ForEach(model.available) { entry in
                 let fit = model.fits[entry.reference]
                 EntryRow(entry: entry) {
-                    VerdictView(fit: fit, unjudged: model.unjudged[entry.reference])
+                    VerdictView(fit: fit, unjudged: model.unjudged[entry.reference]?.summary)
                 } trailing: {
                     if model.downloads[entry.reference] == nil {
                         DownloadButton(name: entry.name, isDisabled: fit?.verdict == .tooLarge) {
@@ -239,7 +239,7 @@ struct DownloadRow: View {
         case .resolving: return Strings.looking()
         case .verifying: return Strings.verifying()
         case .paused: return Strings.pausedAt(amount)
-        case .failed(let reason): return reason
+        case .failed(let failure): return failure.summary
         case .loading:
             guard let seconds = state.secondsLeft else { return amount }
             return amount + " · " + Strings.timeLeft(Numbers.seconds(seconds))
@@ -266,7 +266,8 @@ extension UTType {
             DownloadRow(
                 state: DownloadState(name: "SmolLM2", phase: .paused, done: 1, total: 3), onPause: {}, onResume: {})
             DownloadRow(
-                state: DownloadState(name: "R1", phase: .failed("the disk is full")), onPause: {}, onResume: {})
+                state: DownloadState(name: "R1", phase: .failed(BrainError("the disk is full", reason: .diskFull))),
+                onPause: {}, onResume: {})
         }
     }
 

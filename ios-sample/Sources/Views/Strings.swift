@@ -1,22 +1,29 @@
 // Texts of the app by their key in Localizable.xcstrings, and number formats. A test compares the keys here with those
-// in the catalogue, for each language. Reasons and errors of the library are English only.
+// in the catalogue, for each language. Texts of the library are English only; a failure has a sentence of the app above it.
 
 import Foundation
 
 enum Strings: String, CaseIterable {
     case about, add, addProvider, allChats, allowMetered, allowRetention, allowTraining, amountOf, answersCount,
-        anyOther, asOf, askAccept, askRefuse, askTitle, atMost, automatic, automaticHint, balanced, bannerDemo,
+        anyOther, askAccept, askRefuse, askTitle, asOf, atMost, automatic, automaticHint, balanced, bannerDemo,
         bannerHot, bannerMemory, cancel, caps, capsHint, chats, checkFit, checking, chooseModel, code, compareCosts,
         continueRemotely, copied, copy, cost, creative, delete, deleted, demo, demoHint, dismiss, done,
-        downloadHint, downloadModel, downloadSize, downloadTitle, downloads, earlierVersion, edit, editing,
-        elsewhere, export, exportJSON, exportMarkdown, failed, finishSignIn, firstRunHint, firstRunTitle, firstWord,
-        fits, free, freeAndPrivate, getAModel, goOn, greeting, haveAFile, importFile, installed, kept, key, keyHint,
-        keyMissing, laterVersion, leaveDemo, leavesDownloads, leavesDownloadsHint, leavesLists, leavesListsHint,
-        leavesWhenAllowed, leavesWhenAsked, leavesWords, looking, messagePlaceholder, modeHint, model,
-        modelOptional, models, moreFrom, never, newChat, noCap, noChatOpen, noChatOpenHint, noChats, noChatsHint,
-        noModels, notKept, notSetUp, notTrainedOn, note, ofTheCap, ok, onThisDevice, onlyInCloud, onlyOnDevice,
-        options, ownServer, passedOver, pause, pausedAt, perDay, perMillion, perMonth, perRequest, pickAModel,
-        pickAnother, pin, pinned, precise, preferInCloud, preferOnDevice, preset, presetWithTemperature,
+        downloadHint, downloadModel, downloads, downloadSize, downloadTitle, earlierVersion, edit, editing,
+        elsewhere, export, exportJSON, exportMarkdown, failed, failureAccessDenied, failureBug, failureBusy,
+        failureCircuitOpen, failureClosed, failureConsentRequired, failureContentFiltered, failureContextExceeded,
+        failureCostCap, failureDamaged, failureDeadlineExceeded, failureDiskFull, failureInterrupted,
+        failureInvalidParameter, failureKeyForbidden, failureKeyMissing, failureKeyRejected,
+        failureModelNotInstalled, failureModelTooLarge, failureNewerVersion, failureNoCredit, failureNoResponse,
+        failureNotFound, failureOffline, failureOpenPage, failureOverloaded, failurePolicyForbids,
+        failureProviderFault, failureRateLimited, failureRetryIn, failureStorageFailed, failureTermsNotAccepted,
+        failureUnknownModel, failureUnreachable, failureUnsupported, finishSignIn, firstRunHint, firstRunTitle,
+        firstWord, fits, free, freeAndPrivate, getAModel, goOn, greeting, haveAFile, importFile, installed, kept,
+        key, keyHint, keyMissing, laterVersion, leaveDemo, leavesDownloads, leavesDownloadsHint, leavesLists,
+        leavesListsHint, leavesWhenAllowed, leavesWhenAsked, leavesWords, looking, messagePlaceholder, modeHint,
+        model, modelOptional, models, moreFrom, never, newChat, noCap, noChatOpen, noChatOpenHint, noChats,
+        noChatsHint, noModels, note, notKept, notSetUp, notTrainedOn, ofTheCap, ok, onlyInCloud, onlyOnDevice,
+        onThisDevice, options, ownServer, passedOver, pause, pausedAt, perDay, perMillion, perMonth, perRequest,
+        pickAModel, pickAnother, pin, pinned, precise, preferInCloud, preferOnDevice, preset, presetWithTemperature,
         privacyCanLeave, privacyNothingLeaves, privacyNow, privacyOpen, privacyOpenHint, privacyPage,
         privacyPersonal, privacyPersonalHint, privacySecret, privacySecretHint, provider, providers, ready, reasons,
         receiptLabel, recommended, reference, referenceHint, regenerate, region, regionsHint, regionsPlaceholder,

@@ -71,21 +71,4 @@ extension View {
             .frame(maxWidth: .infinity, alignment: .leading)
             .background(Theme.surface, in: RoundedRectangle(cornerRadius: Theme.corner))
     }
-
-    /// Shows an error text in an alert.
-    func failureAlert(_ failure: Binding<String?>) -> some View {
-        alert(Strings.failed(), isPresented: failure.isPresent) {
-            Button(Strings.ok(), role: .cancel) {}
-        } message: {
-            Text(failure.wrappedValue ?? "")
-        }
-    }
-}
-
-extension String? {
-    /// Whether a value is present; setting `false` removes it.
-    fileprivate var isPresent: Bool {
-        get { self != nil }
-        set { if !newValue { self = nil } }
-    }
 }

@@ -6,6 +6,7 @@
 mod answers;
 mod contract;
 mod conversations;
+mod errors;
 mod interrupts;
 mod limits;
 mod program;

@@ -87,7 +87,7 @@ extension NearsideError: LocalizedError, CustomStringConvertible {
 
     public var errorDescription: String? { detail }
 
-    /// A remedy in English for an alert's second line. An app that speaks other languages has its own texts by `reason`.
+    /// A remedy in English for an alert. An app that speaks other languages has its own texts by `reason`.
     public var recoverySuggestion: String? {
         switch reason {
         case .consentRequired: "Ask the user, and send the request again with the consent."

@@ -69,10 +69,10 @@ extension GenerateError: LocalizedError, CustomStringConvertible {
     public var recoverySuggestion: String? {
         switch self {
         case .indescribable(_, _, let remedy): remedy
-        case .cutOff(.maxTokens): "allow more tokens in `limits`, or ask for less"
-        case .cutOff(.contextFull): "shorten the messages, or open the library with a larger `context`"
+        case .cutOff(.maxTokens): "allow more tokens, or ask for less"
+        case .cutOff(.contextFull): "shorten the messages, or use a larger context"
         case .cutOff(.costLimit): "raise the limit on cost, or ask for less"
-        case .cutOff(.stopSequence): "leave `stop` out of `sampling`"
+        case .cutOff(.stopSequence): "leave out the texts that end an answer"
         case .cutOff(.toolCall): "answer the tool call, or ask without tools"
         case .cutOff: "change the request"
         case .mismatch: "ask again, take a larger model, or let the type accept more"

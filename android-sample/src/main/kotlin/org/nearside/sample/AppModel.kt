@@ -33,7 +33,7 @@ class AppModel(
         private set
 
     /** Why the real brain failed to open; the demo answers instead. */
-    var failure by mutableStateOf<String?>(null)
+    var failure by mutableStateOf<Failure?>(null)
 
     /** A demo stands in until the real brain is open. */
     private var brain: Brain = demo()
@@ -64,7 +64,7 @@ class AppModel(
     } catch (error: CancellationException) {
         throw error
     } catch (error: Exception) {
-        failure = error.message
+        failure = error.failure()
         isDemo = true
         demo()
     }

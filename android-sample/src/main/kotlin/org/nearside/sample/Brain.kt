@@ -104,9 +104,6 @@ interface Brain : AutoCloseable {
     suspend fun condition(): DeviceCondition
 }
 
-/** An error whose message says what helps. Screens show the message of any exception. */
-class BrainError(message: String) : Exception(message)
-
 /** An answer in progress. After [stop] its last chunk, with the receipt, still arrives. */
 class AnswerStream(val chunks: Flow<AnswerChunk>, val stop: () -> Unit)
 
@@ -175,7 +172,7 @@ sealed interface MessageStatus {
     /** The app was killed during the answer. */
     data object Interrupted : MessageStatus
 
-    data class Failed(val text: String) : MessageStatus
+    data class Failed(val failure: Failure) : MessageStatus
 }
 
 data class Citation(val url: String, val title: String)
@@ -244,7 +241,7 @@ sealed interface AnswerDecision {
     data class NeedsConsent(val prompt: ConsentPrompt) : AnswerDecision
 
     /** No target can answer; the text says how to change that. */
-    data class NoRoute(val reason: String) : AnswerDecision
+    data class NoRoute(val failure: Failure) : AnswerDecision
 }
 
 /** The content of the consent sheet: target, reason, data policy and cost. */

@@ -48,14 +48,14 @@ class ChatModel(
     /** Pending consent request; shown before content leaves the device. */
     var consentPrompt by mutableStateOf<ConsentPrompt?>(null)
         private set
-    var failure by mutableStateOf<String?>(null)
+    var failure by mutableStateOf<Failure?>(null)
     var choices by mutableStateOf(emptyList<ModelChoice>())
         private set
 
     /** Models by provider, once the picker fetched them, and the failures of those fetches. */
     var offers by mutableStateOf(emptyMap<String, List<ModelChoice>>())
         private set
-    var offerErrors by mutableStateOf(emptyMap<String, String>())
+    var offerErrors by mutableStateOf(emptyMap<String, Failure>())
         private set
     var presets by mutableStateOf(emptyList<PresetInfo>())
         private set
@@ -246,7 +246,7 @@ class ChatModel(
             is AnswerDecision.NoRoute -> {
                 pendingRequest = request
                 refuse()
-                failure = decision.reason
+                failure = decision.failure
             }
         }
     }

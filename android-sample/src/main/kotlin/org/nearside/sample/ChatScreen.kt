@@ -187,7 +187,7 @@ private fun Transcript(model: ChatModel, onEdit: () -> Unit) {
 }
 
 @Composable
-private fun Greeting(failure: String?, onDismiss: () -> Unit, onStart: (String) -> Unit) = LazyColumn(
+private fun Greeting(failure: Failure?, onDismiss: () -> Unit, onStart: (String) -> Unit) = LazyColumn(
     Modifier.widthIn(max = Space.column).fillMaxSize(),
     contentPadding = PaddingValues(Space.edge),
     verticalArrangement = Arrangement.spacedBy(Space.gap, Alignment.Bottom),

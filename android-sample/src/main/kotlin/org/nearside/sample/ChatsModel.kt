@@ -6,7 +6,6 @@ package org.nearside.sample
 import androidx.compose.runtime.getValue
 import androidx.compose.runtime.mutableStateOf
 import androidx.compose.runtime.setValue
-import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.launch
@@ -32,7 +31,7 @@ class ChatsModel(private val brain: Brain, private val scope: CoroutineScope) {
     /** Set until the screen that saves it calls [exportEnded]. */
     var exported by mutableStateOf<ExportedChat?>(null)
         private set
-    var failure by mutableStateOf<String?>(null)
+    var failure by mutableStateOf<Failure?>(null)
 
     val pinned: List<ChatSummary> get() = chats.filter { it.pinned }
     val others: List<ChatSummary> get() = chats.filterNot { it.pinned }
@@ -106,14 +105,4 @@ class ChatsModel(private val brain: Brain, private val scope: CoroutineScope) {
             it.isNotEmpty()
         }.joinToString("-").take(60).ifEmpty { "chat" }
     }
-}
-
-/** Runs the work and returns the text of its error, or `null`. */
-internal suspend fun failureOf(work: suspend () -> Unit): String? = try {
-    work()
-    null
-} catch (cancelled: CancellationException) {
-    throw cancelled
-} catch (error: Exception) {
-    error.message ?: error.javaClass.simpleName
 }

@@ -84,7 +84,7 @@ class DemoBrain(
     }
 
     override suspend fun restore(chat: ChatId) {
-        stores[chat] = deleted.remove(chat) ?: throw BrainError(content.missingChat)
+        stores[chat] = deleted.remove(chat) ?: throw BrainError(content.missingChat, FailureReason.NotFound)
     }
 
     override suspend fun search(text: String): List<ChatHit> = chats().flatMap { summary ->
@@ -118,7 +118,13 @@ class DemoBrain(
         val mayLeave = request.mode != AnswerMode.OnlyOnDevice && request.privacy != PrivacyLevel.Secret
         val provider = providers.firstOrNull { it.name == request.options.provider } ?: providers.firstOrNull()
         if (!mayLeave || provider == null) {
-            return AnswerDecision.NoRoute(if (tooLong) content.tooLong else content.staysHere)
+            return AnswerDecision.NoRoute(
+                if (tooLong) {
+                    Failure(content.tooLong, FailureReason.ContextExceeded)
+                } else {
+                    Failure(content.staysHere, FailureReason.PolicyForbids)
+                },
+            )
         }
         val model = request.options.model?.takeIf { request.options.provider != null } ?: DemoContent.REMOTE_MODEL
         val target = AnswerTarget.Provider(provider.name, model)
@@ -135,8 +141,8 @@ class DemoBrain(
             val store = store(chat)
             val target = when (val decision = decide(request, chat)) {
                 is AnswerDecision.Route -> decision.target
-                is AnswerDecision.NeedsConsent -> throw BrainError(content.notAgreed)
-                is AnswerDecision.NoRoute -> throw BrainError(decision.reason)
+                is AnswerDecision.NeedsConsent -> throw BrainError(content.notAgreed, FailureReason.ConsentRequired)
+                is AnswerDecision.NoRoute -> throw BrainError(decision.failure)
             }
             val (id, words) = begin(request, store)
             val script = script(words, target, request)
@@ -236,7 +242,7 @@ class DemoBrain(
     override fun download(reference: String): Flow<DownloadStep> = models.download(reference)
 
     override suspend fun importModel(file: Path): ModelEntry {
-        if (!file.extension.equals("gguf", ignoreCase = true)) throw BrainError(content.notAModel)
+        if (!file.extension.equals("gguf", ignoreCase = true)) throw BrainError(content.notAModel, FailureReason.Damaged)
         return models.add(file.nameWithoutExtension)
     }
 
@@ -286,7 +292,7 @@ class DemoBrain(
 
     override fun close() = Unit
 
-    private fun store(chat: ChatId): DemoStore = stores[chat] ?: throw BrainError(content.missingChat)
+    private fun store(chat: ChatId): DemoStore = stores[chat] ?: throw BrainError(content.missingChat, FailureReason.NotFound)
 
     private fun change(chat: ChatId, change: ChatSummary.() -> ChatSummary) {
         store(chat).run { summary = summary.change() }

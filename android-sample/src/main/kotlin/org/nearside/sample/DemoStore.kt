@@ -102,5 +102,5 @@ internal class DemoModels(private val content: DemoContent, fresh: Boolean, priv
 
     private fun find(reference: String): ModelEntry =
         (content.catalog + installed).firstOrNull { it.reference == reference || it.id == reference }
-            ?: throw BrainError(content.unknownModel)
+            ?: throw BrainError(content.unknownModel, FailureReason.UnknownModel)
 }

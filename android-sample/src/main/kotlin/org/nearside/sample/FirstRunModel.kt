@@ -31,7 +31,7 @@ class FirstRunModel(
     /** The first chat; present from the third step on. */
     var chat by mutableStateOf<ChatModel?>(null)
         private set
-    var failure by mutableStateOf<String?>(null)
+    var failure by mutableStateOf<Failure?>(null)
 
     /** The download and the work that follows it; tests wait for it. */
     var work: Job? = null

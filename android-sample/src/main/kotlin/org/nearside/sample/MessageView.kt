@@ -268,14 +268,6 @@ private fun StatusView(status: MessageStatus) {
         MessageStatus.Stopped -> Badge(Strings.StatusStopped(), colors.plain)
         MessageStatus.CutShort -> Badge(Strings.StatusCutShort(), colors.caution, Symbols.Warning)
         MessageStatus.Interrupted -> Badge(Strings.StatusInterrupted(), colors.caution, Symbols.Warning)
-        is MessageStatus.Failed ->
-            Notice(
-                status.text.replaceFirstChar {
-                    it.uppercase()
-                },
-                Symbols.Warning,
-                colors.failed,
-                Modifier.padding(top = 4.dp),
-            )
+        is MessageStatus.Failed -> FailureNotice(status.failure, Modifier.padding(top = 4.dp))
     }
 }

@@ -20,7 +20,7 @@ data class DownloadState(
     val done: Long = 0,
     val total: Long = 0,
     val bytesPerSecond: Long = 0,
-    val failure: String = "",
+    val failure: Failure? = null,
 ) {
     enum class Phase { Resolving, Loading, Verifying, Paused, Failed }
 
@@ -59,7 +59,7 @@ class ModelsModel(private val brain: Brain, private val scope: CoroutineScope) {
         private set
     var isImporting by mutableStateOf(false)
         private set
-    var failure by mutableStateOf<String?>(null)
+    var failure by mutableStateOf<Failure?>(null)
 
     /** Running downloads; tests wait for them. */
     var work: Map<String, Job> = emptyMap()
@@ -89,7 +89,7 @@ class ModelsModel(private val brain: Brain, private val scope: CoroutineScope) {
             if (catalogModels.isEmpty()) read()
             for (reference in catalogModels.map { it.reference } - fits.keys) {
                 val failure = failureOf { fits += reference to brain.checkFit(reference) }
-                if (failure == null) unjudged -= reference else unjudged += reference to failure
+                if (failure == null) unjudged -= reference else unjudged += reference to failure.text
             }
         }.also { judging = it }
     }

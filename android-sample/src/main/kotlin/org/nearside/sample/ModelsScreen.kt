@@ -196,7 +196,7 @@ fun DownloadView(state: DownloadState, onPause: () -> Unit, onResume: () -> Unit
             ).joinToString(" · ")
             DownloadState.Phase.Verifying -> Strings.Verifying()
             DownloadState.Phase.Paused -> Strings.PausedAt(amount)
-            DownloadState.Phase.Failed -> state.failure.replaceFirstChar { it.uppercase() }
+            DownloadState.Phase.Failed -> state.failure?.let { LocalTranslation.current.failure(it) }.orEmpty()
         }
         Row(verticalAlignment = Alignment.CenterVertically) {
             Text(

@@ -118,7 +118,9 @@ class NearsideBrain(
             is RouteDecision.NeedsConsent -> decision.question.run {
                 AnswerDecision.NeedsConsent(ConsentPrompt(target.answerTarget(), reason, dataPolicy.info(), costUsd))
             }
-            is RouteDecision.NoRoute -> AnswerDecision.NoRoute(decision.detail)
+            is RouteDecision.NoRoute -> decision.run {
+                AnswerDecision.NoRoute(Failure(detail, reason.failureReason()))
+            }
         }
     }
 
@@ -320,7 +322,7 @@ private fun StoredMessage.message() = MessageEntry(
         MessageState.Writing -> MessageStatus.Writing
         is MessageState.Done -> state.stop.status()
         MessageState.Interrupted -> MessageStatus.Interrupted
-        is MessageState.Failed -> MessageStatus.Failed(state.error)
+        is MessageState.Failed -> MessageStatus.Failed(Failure(state.error, state.reason?.failureReason()))
     },
     receipt = receipt?.receipt(usage, timings),
     versions = versions.map { it.toLong() },

@@ -235,12 +235,3 @@ fun Notice(
         }
     }
 }
-
-/** Shows an error in place; empty if there is none. */
-@Composable
-fun FailureNotice(failure: String?, modifier: Modifier = Modifier, onDismiss: () -> Unit) {
-    if (failure != null) {
-        val text = failure.replaceFirstChar { it.uppercase() }
-        Notice(text, Symbols.Warning, MaterialTheme.colorScheme.failed, modifier, onDismiss)
-    }
-}

@@ -27,7 +27,7 @@ class SettingsModel(private val brain: Brain, private val scope: CoroutineScope)
         private set
     var isBusy by mutableStateOf(false)
         private set
-    var failure by mutableStateOf<String?>(null)
+    var failure by mutableStateOf<Failure?>(null)
 
     fun load(): Job = attempt {
         preferences = brain.preferences()

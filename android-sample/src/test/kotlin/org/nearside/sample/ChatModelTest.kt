@@ -62,7 +62,7 @@ class ChatModelTest {
         val long = "word ".repeat(400).trim()
         chat.draft = long
         chat.send()
-        assertEquals("this is longer than a model on this device can read", chat.failure)
+        assertEquals("this is longer than a model on this device can read", chat.failure?.text)
         assertEquals(long, chat.draft)
         assertEquals(emptyList(), chat.messages)
     }

@@ -45,7 +45,7 @@ class ModelsModelTest {
         val model = models()
         model.reference = "hf:missing/model"
         model.checkTypedFit().await()
-        assertEquals("there is no model at this reference; check the spelling", model.failure)
+        assertEquals("there is no model at this reference; check the spelling", model.failure?.text)
         assertNull(model.typed)
     }
 

@@ -87,8 +87,8 @@ internal fun scenarios(isRussian: Boolean): List<Scenario> {
         Scenario(
             "chat-error",
             opened(1) {
-                it.failure =
-                    "the provider `openrouter` did not answer in time; try again, or continue on this device"
+                val text = "the provider `openrouter` did not answer in time; try again, or continue on this device"
+                it.failure = Failure(text, FailureReason.NoResponse)
             },
         ),
         Scenario("chat-ask", sent(long)),

@@ -62,11 +62,11 @@ class GenerateException internal constructor(
 ) : Exception(message)
 
 private fun incompleteReason(stop: StopReason): String = when (stop) {
-    StopReason.MAX_TOKENS -> "the answer was cut off at its limit of tokens; raise `limits.maxTokens`"
-    StopReason.CONTEXT_FULL -> "the context is full; shorten the conversation, or raise `Config.context`"
-    StopReason.COST_LIMIT -> "the answer was cut off at its cost limit; raise `limits.maxUsd` or the policy's caps"
-    StopReason.STOP_SEQUENCE -> "the answer was cut off by one of the request's `stop` strings; omit them"
-    StopReason.TOOL_CALL -> "the model called a tool instead; omit `tools`"
+    StopReason.MAX_TOKENS -> "the answer was cut off at its limit of tokens; allow more tokens, or ask for less"
+    StopReason.CONTEXT_FULL -> "the context is full; shorten the conversation, or use a larger context"
+    StopReason.COST_LIMIT -> "the answer was cut off at its cost limit; raise the limit, or ask for less"
+    StopReason.STOP_SEQUENCE -> "the answer was cut off by one of the texts that end an answer; leave them out"
+    StopReason.TOOL_CALL -> "the model called a tool instead; ask without tools"
     StopReason.FILTERED -> "the provider's filter cut the answer off; rephrase the request, or use another model"
     StopReason.CANCELLED, StopReason.END -> "the answer was cancelled"
 }

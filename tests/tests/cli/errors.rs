@@ -1,0 +1,128 @@
+//! Errors as people read them: the library's text whole, and help that is about what they asked.
+
+use nearside_tests::provider::Scenario;
+use serde_json::json;
+
+use super::program::{Program, Ran, hub};
+use super::providers::groq;
+
+#[test]
+fn an_answer_that_breaks_off_is_told_without_a_call_of_the_library() {
+    for (scenario, word) in [
+        (Scenario::Truncated { text: "The".into() }, "The"),
+        (Scenario::Reset { text: "The".into() }, "The"),
+        (
+            Scenario::Truncated {
+                text: "The moon and".into(),
+            },
+            "The moon and",
+        ),
+    ] {
+        let (program, provider) = groq();
+        provider.play(scenario);
+        let ran = chat(&program, &[]);
+        assert_eq!((ran.code, ran.out.trim()), (Some(1), word), "{ran:?}");
+        let (what, help) = error_lines(&ran);
+        assert!(what.contains("groq") && what.contains("continue it"), "{what}");
+        assert!(help.contains("send the prompt again"), "{help}");
+        for text in ["continue_remotely", "--hub", "HF_TOKEN"] {
+            assert!(!ran.err.contains(text), "{}", ran.err);
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_makes_no_sense_is_no_reason_to_ask_another_hub() {
+    for scenario in [
+        Scenario::Garbage,
+        Scenario::WrongContentType,
+        Scenario::BrokenJson { text: "The".into() },
+        Scenario::NoContent,
+    ] {
+        let (program, provider) = groq();
+        provider.otherwise(scenario.clone());
+        let ran = chat(&program, &[]);
+        if ran.code == Some(0) {
+            continue;
+        }
+        let (_, help) = error_lines(&ran);
+        assert!(!help.contains("--hub"), "{scenario:?}: {help}");
+        assert!(!help.contains("HF_TOKEN"), "{scenario:?}: {help}");
+    }
+}
+
+#[test]
+fn a_cut_is_told_as_the_users_limit_only_if_there_is_one() {
+    let cut = || Scenario::FinishReason {
+        text: "The moon".into(),
+        reason: "length".into(),
+    };
+    let (program, provider) = groq();
+    provider.otherwise(cut());
+    let ran = chat(&program, &[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.err.contains("cut off at the provider's own limit"), "{}", ran.err);
+    assert!(!ran.err.contains("--max-tokens"), "{}", ran.err);
+    let ran = chat(&program, &["--max-tokens", "1"]);
+    assert!(ran.err.contains("cut off at `--max-tokens`"), "{}", ran.err);
+}
+
+#[test]
+fn a_text_is_never_cut_into_help() {
+    let program = Program::new();
+    let folder = program.data_dir().with_file_name("a; b");
+    std::fs::write(&folder, "in the way").expect("a file");
+    let ran = program.run(["ls", "--data-dir", folder.to_str().expect("UTF-8")]);
+    let (what, help) = ran.error();
+    assert!(what.contains("a; b"), "{what}");
+    assert!(help.starts_with("check the path"), "{help}");
+}
+
+#[test]
+fn gated_terms_are_told_with_the_page_on_the_hub_that_was_asked() {
+    let hub = hub(|hub| hub.gated(super::program::REPO, "hf_secret"));
+    let program = Program::new();
+    let mut command = program.command(["fit", super::program::REFERENCE]);
+    let output = command
+        .env("HF_ENDPOINT", hub.url())
+        .env("HF_TOKEN", "hf_other")
+        .output();
+    let words = String::from_utf8(output.expect("it starts").stderr).expect("UTF-8");
+    let page = format!("{}/{}", hub.url(), super::program::REPO);
+    assert!(words.contains(&format!("help: accept the terms on {page}")), "{words}");
+    assert!(!words.contains("hf_other"), "{words}");
+}
+
+#[test]
+fn json_says_the_reason_where_it_prints_an_error() {
+    let (program, _provider) = groq();
+    assert_eq!(program.run(["policy", "set", "never=groq"]).code, Some(0));
+    let ran = program.run(["route", "-p", "Why?", "--mode", "only-in-cloud", "--json"]);
+    assert_eq!(ran.lines()[0]["error_reason"], json!("policy_forbids"), "{ran:?}");
+    let file = program.data_dir().with_file_name("file");
+    std::fs::write(&file, "in the way").expect("a file");
+    let ran = program.run(["doctor", "--json", "--data-dir", file.to_str().expect("UTF-8")]);
+    let problems = ran.object()["problems"].clone();
+    let found = problems.as_array().expect("problems");
+    let reason = |id: &str| {
+        found
+            .iter()
+            .find(|problem| problem["id"] == id)
+            .map(|problem| &problem["reason"])
+    };
+    assert_eq!(reason("data_dir"), Some(&json!("storage_failed")), "{problems}");
+}
+
+fn chat(program: &Program, flags: &[&str]) -> Ran {
+    let start = ["chat", "-p", "Why?", "--mode", "only-in-cloud", "--yes"];
+    program.run(start.iter().chain(flags))
+}
+
+/// The last two lines of standard error: a fallback may be noted before them.
+fn error_lines(ran: &Ran) -> (String, String) {
+    let line = |prefix: &str| {
+        let line = ran.err.lines().find_map(|line| line.strip_prefix(prefix));
+        line.unwrap_or_else(|| panic!("no `{prefix}` in {ran:?}")).to_owned()
+    };
+    (line("error: "), line("help: "))
+}

@@ -1,0 +1,58 @@
+//! Reads the sentences of the samples and renders the table.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use nearside::ErrorReason;
+use serde_json::Value;
+
+/// Renders the table, one reason a paragraph.
+pub(crate) fn render() -> String {
+    let mut table = HEAD.to_owned();
+    for reason in ErrorReason::ALL {
+        let kind = serde_json::to_value(reason.usual_kind()).expect("json");
+        let kind = kind.as_str().expect("a text").to_owned();
+        let (english, russian) = (android(*reason, "en"), android(*reason, "ru"));
+        write!(table, "\n{} ({kind})\n  en  {english}\n  ru  {russian}\n", reason.id()).expect("a text");
+    }
+    table
+}
+
+/// Returns the sentence that the iOS sample shows.
+pub(crate) fn ios(reason: ErrorReason, language: &str) -> String {
+    let text = &CATALOGUE["strings"][key(reason)]["localizations"][language]["stringUnit"]["value"];
+    text.as_str()
+        .unwrap_or_else(|| panic!("no {language} text for {}", reason.id()))
+        .to_owned()
+}
+
+/// Returns the sentence that the Android sample shows.
+pub(crate) fn android(reason: ErrorReason, language: &str) -> String {
+    let file = format!("android-sample/src/main/resources/strings/{language}.properties");
+    let texts = fs::read_to_string(root(&file)).expect("the texts");
+    let start = format!("{}=", key(reason));
+    let line = texts.lines().find_map(|line| line.strip_prefix(&start));
+    line.unwrap_or_else(|| panic!("no {language} text for {}", reason.id()))
+        .to_owned()
+}
+
+/// Returns the key of the sentence in both samples: `failureKeyMissing`.
+fn key(reason: ErrorReason) -> String {
+    format!("failure{reason:?}")
+}
+
+fn root(path: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+static CATALOGUE: LazyLock<Value> = LazyLock::new(|| {
+    let text = fs::read_to_string(root("ios-sample/App/Localizable.xcstrings")).expect("the catalogue");
+    serde_json::from_str(&text).expect("it is JSON")
+});
+
+const HEAD: &str = "\
+# The reasons of errors: id, usual kind, and the sentence that both samples show in English and Russian, with the
+# library's own text below it. Generated from the code and the samples: tests/tests/error_reasons/main.rs.
+";
