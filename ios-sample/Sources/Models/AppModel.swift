@@ -51,7 +51,7 @@ final class AppModel {
                 adopt(try await real())
             } catch {
                 isDemo = true
-                failure = BrainError(error).text
+                failure = BrainError(error)
             }
         }
         let preferences = (try? await brain.preferences()) ?? Preferences()
