@@ -19,6 +19,8 @@ use crate::error::{Error, ErrorReason, Result};
 pub(super) struct Schema {
     /// File name in the library's directory.
     pub(super) file: &'static str,
+    /// Whether only the file's owner may read it, also where others share the device.
+    pub(super) is_private: bool,
     /// The content, for the error of a damaged file.
     pub(super) holds: &'static str,
     /// SQL that migrates version n to n + 1. Steps are only ever added.
@@ -73,6 +75,9 @@ impl Database {
     fn open_writable(directory: &Path, schema: &'static Schema) -> Result<Self> {
         std::fs::create_dir_all(directory).map_err(|e| Error::file(directory, "create", &e))?;
         let path = directory.join(schema.file);
+        if schema.is_private {
+            create_private(&path).map_err(|e| Error::file(&path, "create", &e))?;
+        }
         let mut writer = connect(&path, schema)?;
         let version = migrate(&mut writer, schema).map_err(|e| map_sqlite_error(&path, schema, &e))?;
         check_version(&path, schema, version)?;
@@ -250,6 +255,19 @@ fn connect(path: &Path, schema: &Schema) -> Result<Connection> {
     Ok(connection)
 }
 
+/// Creates an empty file for its owner alone, unless it exists. SQLite gives the same rights to the log.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    // Never opens an existing file: on Unix, closing it would release the locks of this process's connections.
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::AlreadyExists => Err(cause),
+        _ => Ok(()),
+    }
+}
+
 /// Connects without writing; `immutable` promises that nothing changes the file meanwhile.
 fn connect_read_only(path: &Path, immutable: bool) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -283,7 +301,7 @@ fn memory(path: &Path, schema: &Schema) -> Result<Connection> {
 /// Returns whether files cannot be created in this directory, though it exists.
 fn is_read_only(directory: &Path) -> bool {
     let probe = directory.join(format!(".probe-{}", std::process::id()));
-    match std::fs::OpenOptions::new().write(true).create(true).open(&probe) {
+    match std::fs::OpenOptions::new().append(true).create(true).open(&probe) {
         Ok(file) => {
             drop(file);
             let _ = std::fs::remove_file(&probe);

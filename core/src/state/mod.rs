@@ -115,6 +115,7 @@ fn from_unix_seconds(seconds: i64) -> SystemTime {
 
 static SCHEMA: Schema = Schema {
     file: "state.db",
+    is_private: false,
     holds: "the providers, the policy and the spending",
     steps: &["
     CREATE TABLE provider (

@@ -151,6 +151,8 @@ fn move_file(
         if !source.exists() {
             return Ok(());
         }
+        // Left by a kill.
+        remove(&target.with_extension(INCOMING))?;
         consolidate(&source, schema)?;
         report(MoveStep::Consolidated);
         let renamed = !copy && fs::rename(&source, &target).is_ok();
@@ -204,7 +206,7 @@ fn in_use(path: &Path) -> Error {
 
 /// Copies a file so that it appears at `target` complete and on the disk, or not at all.
 fn copy_durably(source: &Path, target: &Path, report: &mut dyn FnMut(MoveStep)) -> Result<()> {
-    let incoming = target.with_extension("incoming");
+    let incoming = target.with_extension(INCOMING);
     let copied = copy_parts(source, &incoming, report);
     let arrived = copied.and_then(|()| fs::rename(&incoming, target));
     arrived.map_err(|cause| {
@@ -216,6 +218,7 @@ fn copy_durably(source: &Path, target: &Path, report: &mut dyn FnMut(MoveStep)) 
 
 fn copy_parts(source: &Path, incoming: &Path, report: &mut dyn FnMut(MoveStep)) -> std::io::Result<()> {
     let (mut reader, mut writer) = (File::open(source)?, File::create(incoming)?);
+    writer.set_permissions(reader.metadata()?.permissions())?;
     let mut part = vec![0; PART_BYTES];
     loop {
         match reader.read(&mut part)? {
@@ -250,6 +253,8 @@ fn remove(path: &Path) -> Result<()> {
 
 const JOURNAL: &str = "moving";
 const MOVED: &str = "moved";
+/// Extension of a file while it is copied.
+const INCOMING: &str = "incoming";
 const LOCK: &str = "moving.lock";
 /// Bytes copied at once.
 const PART_BYTES: usize = 256 << 10;

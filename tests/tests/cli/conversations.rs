@@ -1,6 +1,7 @@
 //! `nearside chat` as a conversation that is stored, and `nearside conversations`.
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use nearside_tests::provider::{Dialect, Provider, Scenario};
@@ -72,6 +73,9 @@ fn a_conversation_is_stored_goes_on_later_and_is_listed_shown_searched_exported_
     let id = conversation["id"].to_string();
     assert_eq!(conversation["title"], "My name is qwertyplant.");
     assert_eq!(conversation["messages"], 4);
+    let file = program.data_dir().join("conversations.db");
+    let mode = std::fs::metadata(file).expect("the file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "for its owner alone");
     let updated = conversation["updated"].as_str().expect("a time");
     assert!(updated.starts_with("20") && updated.ends_with('Z'), "{updated}");
 

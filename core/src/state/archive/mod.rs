@@ -354,6 +354,7 @@ const COLUMNS: &str = "id, coalesce(title, opening), pinned, created_at, updated
 
 pub(super) static SCHEMA: Schema = Schema {
     file: "conversations.db",
+    is_private: true,
     holds: "the conversations",
     steps: &["
     CREATE TABLE conversation (
