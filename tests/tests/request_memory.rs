@@ -15,7 +15,10 @@ const PICTURE_BYTES: usize = 3 << 20;
 fn status(name: &str) -> u64 {
     let text = std::fs::read_to_string("/proc/self/status").expect("Linux");
     let line = text.lines().find(|line| line.starts_with(name)).expect(name);
-    let kilobytes = line.split_whitespace().nth(1).and_then(|value| value.parse::<u64>().ok());
+    let kilobytes = line
+        .split_whitespace()
+        .nth(1)
+        .and_then(|value| value.parse::<u64>().ok());
     kilobytes.expect("a number") * 1024
 }
 
@@ -36,7 +39,9 @@ fn answer(mut connection: TcpStream) {
     };
     let text = String::from_utf8_lossy(&head[..end]).to_ascii_lowercase();
     let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
-    let length: usize = length.and_then(|value| value.parse().ok()).expect("a request has a length");
+    let length: usize = length
+        .and_then(|value| value.parse().ok())
+        .expect("a request has a length");
     assert!(length > PICTURES * PICTURE_BYTES, "{length}");
     let mut missing = length - (head.len() - end);
     while missing > 0 {
@@ -66,7 +71,10 @@ async fn fifteen_megabytes_of_pictures_are_encoded_once_and_copied_nowhere_else(
 
     let picture = |seed: usize| ContentPart::Image {
         media_type: "image/png".into(),
-        data: (0..PICTURE_BYTES).map(|at| (at * 31 + seed) as u8).collect::<Vec<u8>>().into(),
+        data: (0..PICTURE_BYTES)
+            .map(|at| (at * 31 + seed) as u8)
+            .collect::<Vec<u8>>()
+            .into(),
     };
     let mut message = ChatMessage::user("What is this?");
     message.parts.extend((0..PICTURES).map(picture));

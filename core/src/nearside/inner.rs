@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use super::refresh::ModelList;
 use super::tool_calls::ToolCallTargets;
+use crate::chat::RouteTarget;
 use crate::config::Config;
 use crate::device::{Connectivity, Host};
 use crate::engine::Engine;
@@ -34,6 +35,8 @@ pub(super) struct Inner {
     pub(super) closing: CancelToken,
     pub(super) engines: Mutex<Vec<(LocalSettings, Arc<LocalEngine>)>>,
     pub(super) provider_runtimes: Mutex<HashMap<String, ProviderRuntime>>,
+    /// Tokens of a prompt that a remote model counted, for each likely one; learned from its answers.
+    pub(super) token_ratios: Mutex<HashMap<RouteTarget, f64>>,
     /// A tool loop stays on its target.
     pub(super) tool_calls: Arc<ToolCallTargets>,
     /// Opened on first use.

@@ -137,6 +137,7 @@ impl Nearside {
             closing: CancelToken::default(),
             engines: Mutex::default(),
             provider_runtimes: Mutex::default(),
+            token_ratios: Mutex::default(),
             tool_calls: Arc::default(),
             archive: Mutex::default(),
             active_answers: Mutex::default(),

@@ -337,7 +337,7 @@ mod tests {
             with(|r| {
                 r.messages[0].parts.push(ContentPart::Image {
                     media_type: "image/png".into(),
-                    data: vec![],
+                    data: vec![].into(),
                 })
             }),
             with(|r| {
