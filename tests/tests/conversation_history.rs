@@ -120,10 +120,9 @@ async fn three_hundred_turns_at_three_contexts_send_each_what_it_can_hold() {
                 assert_eq!(messages.len() as u32, 2 + sent_before - omitted, "turn {number}");
                 assert_eq!(messages[0]["role"], "system");
                 if omitted > 0 {
-                    assert!(
-                        high > OLLAMA_CONTEXT / 4,
-                        "turn {number}: no less than half of what it holds: {high}"
-                    );
+                    // A step is half of the space, and the turn at its edge is omitted whole.
+                    let least = OLLAMA_CONTEXT / 2 - 1_500;
+                    assert!(high > least, "turn {number}: no less than it could hold: {high}");
                 }
                 ollama_omitted.push(omitted);
             }
