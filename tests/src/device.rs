@@ -114,7 +114,7 @@ impl DeviceAnswer {
             end: Err(Error::internal("no end")),
         };
         loop {
-            let batch = tokio::time::timeout(Duration::from_secs(120), stream.next_batch()).await;
+            let batch = tokio::time::timeout(Duration::from_secs(300), stream.next_batch()).await;
             match batch.expect("the stream continues or ends") {
                 Ok(batch) if batch.is_empty() => return answer,
                 Ok(batch) => batch.into_iter().for_each(|chunk| answer.add(chunk)),

@@ -90,9 +90,10 @@ async fn three_hundred_turns_at_three_contexts_send_each_what_it_can_hold() {
     };
     let (mut local_seen, mut ollama_omitted) = (Vec::new(), Vec::new());
     for number in 0..300 {
+        // Fewer here, because a prompt of thousands of tokens takes seconds without a graphics processor.
         let target = match number % 5 {
-            0 => local.clone(),
-            1 | 3 => remote_target(Dialect::Ollama),
+            _ if number % 25 == 0 => local.clone(),
+            0 | 1 | 3 => remote_target(Dialect::Ollama),
             _ => remote_target(Dialect::DeepSeek),
         };
         // The large one gets most of the text, so that the others have to do without.
@@ -119,10 +120,9 @@ async fn three_hundred_turns_at_three_contexts_send_each_what_it_can_hold() {
                 assert_eq!(messages.len() as u32, 2 + sent_before - omitted, "turn {number}");
                 assert_eq!(messages[0]["role"], "system");
                 if omitted > 0 {
-                    assert!(
-                        high > OLLAMA_CONTEXT / 4,
-                        "turn {number}: no less than half of what it holds: {high}"
-                    );
+                    // A step is half of the space, and the turn at its edge is omitted whole.
+                    let least = OLLAMA_CONTEXT / 2 - 1_500;
+                    assert!(high > least, "turn {number}: no less than it could hold: {high}");
                 }
                 ollama_omitted.push(omitted);
             }

@@ -24,7 +24,7 @@ use super::facts::PlannedTarget;
 use super::history::TokenCount;
 use super::pending::PendingRequest;
 use super::tool_calls::ToolCallTargets;
-use super::{Inner, blocking};
+use super::{Inner, blocking, lock};
 use crate::chat::{Chunk, Route, RouteRule, RouteTarget, SkippedTarget, Timings, TokenUsage};
 use crate::engine::{Engine, Job, SentMark};
 use crate::error::{Error, ErrorKind, ErrorReason, Result};
@@ -142,7 +142,8 @@ impl Answering<'_> {
 
     /// Tries one target. If it says that the history is too long, tries it once more with less of it.
     async fn try_target(&self, planned: &PlannedTarget, route: &mut Route) -> Result<Answered, Failure> {
-        let attempted = self.attempt(planned, route, TokenCount::Careful).await;
+        let ratio = lock(&self.inner.token_ratios).get(&planned.target).copied();
+        let attempted = self.attempt(planned, route, TokenCount::Careful { ratio }).await;
         match attempted {
             Err(failure)
                 if failure.may_fall_back
@@ -170,6 +171,7 @@ impl Answering<'_> {
         });
         let (prepared, charge) = prepared.await.map_err(|error| self.failure(error, false))?;
         route.omitted_messages = prepared.omitted_messages;
+        let likely_tokens = prepared.likely_tokens;
         let mut request = prepared.request;
         request.limits = charge.limits.clone();
         let tap = Arc::new(AnswerTap {
@@ -207,6 +209,7 @@ impl Answering<'_> {
                     visible: true,
                     may_fall_back: false,
                 })?;
+                self.learn_ratio(&planned.target, summary.usage.prompt_tokens, likely_tokens);
                 let free = (!is_charged).then(|| (purpose(&self.pending.request).to_owned(), summary.usage));
                 return Ok(Answered {
                     notes: Some(AnswerNotes {
@@ -249,6 +252,14 @@ impl Answering<'_> {
                     return Err(Error::deadline_exceeded());
                 }
             }
+        }
+    }
+
+    /// Remembers how a remote model counts. A search adds pages to the prompt, which say nothing of it.
+    fn learn_ratio(&self, target: &RouteTarget, counted: u32, likely: u32) {
+        if counted > 0 && likely > 0 && !self.pending.request.web_search {
+            let ratio = f64::from(counted) / f64::from(likely);
+            lock(&self.inner.token_ratios).insert(target.clone(), ratio);
         }
     }
 

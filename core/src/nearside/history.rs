@@ -29,10 +29,14 @@ pub(super) fn append_partial(request: &mut ChatRequest, partial: &str) -> bool {
 }
 
 /// How tokens are estimated where no tokenizer is at hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum TokenCount {
-    /// Between the likely and the maximum count: nearly always enough.
-    Careful,
+    /// As the model counted an earlier prompt, in proportion to the likely count, with a margin. Unset: it counted none
+    /// yet, and the middle between the likely and the maximum count is nearly always enough.
+    Careful {
+        /// Tokens that the model counted for each likely one.
+        ratio: Option<f64>,
+    },
     /// The maximum, after a target rejected the careful count.
     Maximum,
 }
@@ -57,8 +61,37 @@ pub(super) fn fit_history(pending: &PendingRequest, context: Option<u32>, count:
 impl TokenCount {
     fn of(self, tokens: TokenRange) -> u64 {
         match self {
-            Self::Careful => u64::from(tokens.likely).midpoint(tokens.high.into()),
+            Self::Careful { ratio: None } => u64::from(tokens.likely).midpoint(tokens.high.into()),
+            Self::Careful { ratio: Some(ratio) } => {
+                let counted = (f64::from(tokens.likely) * ratio * MARGIN).ceil();
+                // The cast saturates.
+                (counted as u64).clamp(tokens.likely.into(), tokens.high.max(tokens.likely).into())
+            }
             Self::Maximum => tokens.high.into(),
         }
+    }
+}
+
+/// Another text of the same conversation may have a few more tokens for each likely one.
+const MARGIN: f64 = 1.05;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_of_the_model_replaces_the_guess_and_never_goes_below_the_likely_one() {
+        let tokens = TokenRange {
+            low: 100,
+            likely: 200,
+            high: 400,
+        };
+        let careful = |ratio| TokenCount::Careful { ratio }.of(tokens);
+        assert_eq!(careful(None), 300);
+        assert_eq!(careful(Some(1.2)), 252);
+        assert_eq!(careful(Some(0.1)), 200);
+        assert_eq!(careful(Some(9.0)), 400);
+        assert_eq!(careful(Some(f64::NAN)), 200);
+        assert_eq!(TokenCount::Maximum.of(tokens), 400);
     }
 }

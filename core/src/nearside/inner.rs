@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use super::local_models::LocalModels;
 use super::refresh::ModelList;
 use super::tool_calls::ToolCallTargets;
+use crate::chat::RouteTarget;
 use crate::config::Config;
 use crate::device::Connectivity;
 use crate::engine::Engine;
@@ -36,6 +37,8 @@ pub(super) struct Inner {
     /// Cancelled when the object is dropped.
     pub(super) closing: CancelToken,
     pub(super) provider_runtimes: Mutex<HashMap<String, ProviderRuntime>>,
+    /// Tokens of a prompt that a remote model counted, for each likely one; learned from its answers.
+    pub(super) token_ratios: Mutex<HashMap<RouteTarget, f64>>,
     /// A tool loop stays on its target.
     pub(super) tool_calls: Arc<ToolCallTargets>,
     /// Opened on first use.
@@ -90,6 +93,7 @@ impl Inner {
             policy: Mutex::new(parts.policy),
             closing: CancelToken::default(),
             provider_runtimes: Mutex::default(),
+            token_ratios: Mutex::default(),
             tool_calls: Arc::default(),
             archive: Mutex::default(),
             records: Records::default(),

@@ -23,6 +23,8 @@ pub(super) struct PreparedTarget {
     pub(super) kept_turns: Option<u32>,
     /// Number of messages that the target is not sent; an estimate if the engine counts itself.
     pub(super) omitted_messages: u32,
+    /// Likely tokens of its prompt.
+    pub(super) likely_tokens: u32,
     pub(super) cost: AttemptCost,
 }
 
@@ -53,6 +55,7 @@ impl Inner {
                     request: ChatRequest::clone(whole),
                     kept_turns: pending.kept_turns,
                     omitted_messages: u32::try_from(omitted.len()).unwrap_or(u32::MAX),
+                    likely_tokens: 0,
                     cost: AttemptCost::default(),
                 });
             }
@@ -94,6 +97,7 @@ impl Inner {
             request,
             kept_turns: None,
             omitted_messages: u32::try_from(omitted.len()).unwrap_or(u32::MAX),
+            likely_tokens: prompt.likely,
             cost,
         })
     }
