@@ -45,7 +45,11 @@ pub(super) fn answer(dialect: Dialect, known: &[String], forwarded: &[String], p
             let tags = known.iter().map(|id| with_remote(ollama_tag(id), forwarded, id));
             Some(json!({ "models": tags.collect::<Vec<_>>() }))
         }
-        (Dialect::Ollama, "/api/ps") => Some(json!({ "models": [] })),
+        // The first model that chats is in memory.
+        (Dialect::Ollama, "/api/ps") => {
+            let loaded = known.iter().find(|id| !is_embedding(id) && !is_cloud(id));
+            Some(json!({ "models": loaded.map(|id| ollama_tag(id)).into_iter().collect::<Vec<_>>() }))
+        }
         (Dialect::Ollama, _) => None,
         (Dialect::OpenRouter, "/models" | "/models/user") => Some(json!({
             "data": list(known, openrouter_model), "total_count": known.len(), "links": { "next": null },
@@ -96,10 +100,12 @@ pub(super) fn show(known: &[String], forwarded: &[String], model: &str) -> Optio
         return None;
     }
     let tiny = model.trim_end_matches(":latest") == TINY;
-    let abilities: &[&str] = match model {
-        _ if is_embedding(model) => &["embedding"],
-        _ if tiny => &["completion"],
-        _ => &["completion", "tools", "thinking", "vision"],
+    let abilities: &[&str] = if is_embedding(model) {
+        &["embedding"]
+    } else if tiny {
+        &["completion"]
+    } else {
+        &["completion", "tools", "thinking", "vision"]
     };
     let mut shown = json!({
         "license": "Apache-2.0", "modelfile": "", "parameters": "temperature 0.6", "template": "{{ .Prompt }}",
@@ -114,18 +120,19 @@ pub(super) fn show(known: &[String], forwarded: &[String], model: &str) -> Optio
 
 /// Adds where Ollama forwards requests for a model, if it does.
 fn with_remote(mut entry: Value, forwarded: &[String], id: &str) -> Value {
-    let name = id.strip_suffix("-cloud").or_else(|| id.strip_suffix(":cloud"));
-    if name.is_some() || forwarded.iter().any(|one| one == id) {
+    if is_cloud(id) || forwarded.iter().any(|one| one == id) {
         entry["remote_host"] = json!("https://ollama.com:443");
-        entry["remote_model"] = json!(name.unwrap_or("gpt-oss:120b"));
+        entry["remote_model"] = json!(id.trim_end_matches("cloud").trim_end_matches(['-', ':']));
     }
     entry
 }
 
+fn is_cloud(id: &str) -> bool {
+    id.ends_with("-cloud") || id.ends_with(":cloud")
+}
+
 fn is_embedding(id: &str) -> bool {
-    ["all-minilm", "bge-m3", "nomic-embed-text"]
-        .iter()
-        .any(|name| id.starts_with(name))
+    id.contains("embed") || id.contains("minilm") || id.starts_with("bge")
 }
 
 fn list(known: &[String], entry: fn(&str) -> Value) -> Value {

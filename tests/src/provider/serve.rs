@@ -12,7 +12,7 @@ use crate::server::{CloseMode, Connections};
 use super::chunking::{Chunker, Chunking};
 use super::dialect::{Dialect, WireFormat};
 use super::play::{PlayResult, play};
-use super::script::{ConnectionEnd, ResponseHead, ResponseScript};
+use super::script::{ConnectionEnd, ResponseScript};
 use super::state::{ProviderShared, ReceivedRequest};
 use super::{check, errors, models};
 
@@ -123,14 +123,7 @@ fn sign_in_page(request: &HttpRequest, shared: &ProviderShared) -> ResponseScrip
     let code = shared.state().sign_in.issue_code(&challenge);
     let sign = if callback.contains('?') { '&' } else { '?' };
     let location = format!("{callback}{sign}code={code}");
-    ResponseScript {
-        head: Some(ResponseHead {
-            status: 302,
-            headers: vec![("location".to_owned(), location)],
-        }),
-        sends: Vec::new(),
-        end: ConnectionEnd::Whole,
-    }
+    ResponseScript::redirect(302, location)
 }
 
 fn not_found(dialect: Dialect) -> (u16, Value) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use url::Url;
 
-use super::dialect::ProviderKind;
+pub(super) use super::meaning::RequestContext;
 use super::meaning::{self, Meaning};
 use crate::error::{Error, ErrorReason};
 use crate::net::url::redact_url;
@@ -193,21 +193,6 @@ impl AttemptError {
     }
 }
 
-/// The provider and model that error messages name.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct RequestContext<'a> {
-    pub(super) provider: &'a str,
-    pub(super) kind: ProviderKind,
-    /// Empty for requests that are no chats.
-    pub(super) model: &'a str,
-    /// Host of the base address.
-    pub(super) host: &'a str,
-    /// A credential was sent.
-    pub(super) has_key: bool,
-    /// The request constrains the upstreams of an aggregator.
-    pub(super) is_constrained: bool,
-}
-
 fn web_page(context: &RequestContext<'_>) -> AttemptError {
     let text = format!(
         "`{}` returned a web page instead of an answer; check its address, and whether this network wants a sign-in",
@@ -244,6 +229,7 @@ fn is_sign_in(target: &Url) -> bool {
 mod tests {
     use serde_json::json;
 
+    use super::super::dialect::ProviderKind;
     use super::*;
     use crate::error::ErrorKind::{self, *};
     use crate::error::ErrorReason as R;

@@ -9,8 +9,22 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::dialect::ProviderKind;
-use super::error::RequestContext;
 use crate::error::{ErrorKind, ErrorReason};
+
+/// The provider and model that error messages name.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RequestContext<'a> {
+    pub(super) provider: &'a str,
+    pub(super) kind: ProviderKind,
+    /// Empty for requests that are no chats.
+    pub(super) model: &'a str,
+    /// Host of the base address.
+    pub(super) host: &'a str,
+    /// A credential was sent.
+    pub(super) has_key: bool,
+    /// The request constrains the upstreams of an aggregator.
+    pub(super) is_constrained: bool,
+}
 
 /// The meaning of an error.
 #[derive(Debug, PartialEq)]
@@ -287,8 +301,8 @@ fn cause_of(
     match (status, found) {
         // Groq: more tokens than the account's limit per minute.
         (413, Some(Cause::RateLimited)) => Cause::MinuteTooSmall,
-        // Gemini says so of its limits per minute, too.
-        (429, Some(Cause::NoCredit)) if retry_after.is_some() || code.contains("rate_limit") => Cause::RateLimited,
+        // Gemini's text says so of its limits per minute, too.
+        (429, Some(Cause::NoCredit)) if retry_after.is_some() && code_cause(code).is_none() => Cause::RateLimited,
         (429, Some(Cause::NoCredit)) => Cause::NoCredit,
         (429, Some(cause @ (Cause::KeyForbidden | Cause::TermsNotAccepted))) => cause,
         (429, _) => Cause::RateLimited,
@@ -322,10 +336,7 @@ fn cause_of(
 
 /// Returns the cause that a code, else a phrase of the text, names.
 fn phrase_cause(code: &str, text: &str) -> Option<Cause> {
-    let by_code = CODES
-        .iter()
-        .find(|(_, codes)| codes.contains(&code))
-        .map(|(cause, _)| *cause);
+    let by_code = code_cause(code);
     let by_text = || {
         PHRASES
             .iter()
@@ -334,6 +345,12 @@ fn phrase_cause(code: &str, text: &str) -> Option<Cause> {
     // A code that only says that the request is invalid leaves the cause to the text.
     let exact = by_code.filter(|cause| *cause != Cause::Invalid);
     exact.or_else(|| by_text().map(|(cause, _)| *cause)).or(by_code)
+}
+
+/// Returns the cause that a code names.
+fn code_cause(code: &str) -> Option<Cause> {
+    let row = CODES.iter().find(|(_, codes)| codes.contains(&code));
+    row.map(|(cause, _)| *cause)
 }
 
 /// Returns the machine-readable code of an error, in lower case.
@@ -357,7 +374,7 @@ fn find_code(value: &Value) -> Option<String> {
         .map(str::to_ascii_lowercase)
         .collect();
     // A general type may stand before the code that says more.
-    let known = |code: &&String| CODES.iter().any(|(_, codes)| codes.contains(&code.as_str()));
+    let known = |code: &&String| code_cause(code).is_some();
     codes.iter().find(known).or(codes.first()).cloned()
 }
 
