@@ -65,6 +65,10 @@ pub struct NetworkConfig {
     /// Allows plain `http` to a hub in the user's own network.
     #[uniffi(default = false)]
     pub hub_allow_http: bool,
+    /// Keeps the body of each provider's last error in memory, for the developer of the app: it may quote the prompt. See
+    /// `lastErrorBody`.
+    #[uniffi(default = false)]
+    pub keep_error_bodies: bool,
 }
 
 /// The library object. Create one for the life of the app: a loaded model stays loaded for later requests.
@@ -156,6 +160,12 @@ impl Nearside {
     pub fn set_key(&self, provider: String, key: String) -> Result<()> {
         self.0.set_key(&provider, Secret::new(key));
         Ok(())
+    }
+
+    /// Returns the body of the last error that the provider reported in a chat, for the developer of the app; it may quote a
+    /// prompt. Unset without an error since the start, and without `keepErrorBodies` in the configuration.
+    pub fn last_error_body(&self, provider: String) -> Result<Option<String>> {
+        Ok(self.0.last_error_body(&provider))
     }
 
     /// Removes a provider, its model list and its credential. Its spending stays in the reports.

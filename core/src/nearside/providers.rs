@@ -100,6 +100,17 @@ impl Nearside {
         .await
     }
 
+    /// Returns the body of the last error that the provider reported in a chat, for the developer of the app; it may quote a
+    /// prompt. `None` without an error since the start, and without [`NetworkConfig::keep_error_bodies`].
+    ///
+    /// [`NetworkConfig::keep_error_bodies`]: crate::NetworkConfig::keep_error_bodies
+    pub fn last_error_body(&self, provider: &str) -> Option<String> {
+        self.inner.with_provider(provider, |runtime| {
+            let (_, http) = runtime.http.as_ref()?;
+            http.last_error_body()
+        })
+    }
+
     /// Completes a sign-in with the code from the redirect: sets the provider's key, and returns it for storing.
     ///
     /// # Errors

@@ -71,7 +71,11 @@ pub(super) fn respond(dialect: Dialect, quirk: Quirk, reply: &Reply, request: &V
             };
             ok(answer().iter().map(mark).collect())
         }
-        Quirk::ByteOrderMark => ok([b"\xEF\xBB\xBF".to_vec()].into_iter().chain(answer()).collect()),
+        Quirk::ByteOrderMark => {
+            // The first event is then one with text.
+            let without_role = answer().into_iter().skip(usize::from(dialect != Dialect::Ollama));
+            ok([b"\xEF\xBB\xBF".to_vec()].into_iter().chain(without_role).collect())
+        }
         Quirk::EmptyData => between(b"data:\n\ndata: \n\n"),
         Quirk::NullData if dialect == Dialect::Ollama => between(b"null\n"),
         Quirk::NullData => between(b"data: null\n\n"),

@@ -171,7 +171,7 @@ pub enum Scenario {
         /// The text before.
         text: String,
     },
-    /// A shape of the field. Without streaming the same as `Plain`.
+    /// A shape of the field. Without streaming, and in a dialect that cannot have it, the same as `Plain`.
     Quirk {
         /// The shape.
         quirk: Quirk,

@@ -57,7 +57,10 @@ impl ResponseScript {
         let streams = dialect.streams(request);
         let kind = if streams { dialect.stream_type() } else { JSON };
         let reply = Reply::of(dialect, scenario, request);
-        if let (Scenario::Quirk { quirk, .. }, true) = (scenario, streams) {
+        if let Scenario::Quirk { quirk, .. } = scenario
+            && streams
+            && quirk.applies_to(dialect)
+        {
             return match quirks::respond(dialect, *quirk, &reply, request) {
                 QuirkResponse::Body(kind, sends) => Self::ok(kind, sends, ConnectionEnd::Whole),
                 QuirkResponse::Redirect(location) => Self::redirect(307, location),

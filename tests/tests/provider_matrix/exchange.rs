@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nearside::chat::{ChatRequest, OutputFormat, RequestLimits};
-use nearside::engine::remote::{CircuitBreaker, Connection, RemoteModel, list_models};
-use nearside::{ErrorKind, ErrorReason};
-use nearside_tests::provider::{Dialect, Provider, Scenario};
+use nearside::engine::remote::{CircuitBreaker, Connection, ProviderClient, RemoteModel, list_models};
+use nearside::{ErrorKind, ErrorReason, NetworkConfig};
+use nearside_tests::provider::{Dialect, Provider, Quirk, Scenario};
 use nearside_tests::remote::{NEEDED_TOKENS, TIMEOUTS, chat_to_end, connected, question};
 use serde_json::json;
 
@@ -153,6 +153,42 @@ fn a_body_that_never_ends_after_its_answer_holds_nothing_up() {
         let begun = Instant::now();
         chat_to_end(connected(&provider), question()).await.done();
         assert!(begun.elapsed() < Duration::from_secs(1));
+    });
+}
+
+#[test]
+fn the_body_of_an_error_is_kept_only_for_an_app_that_asks_for_it() {
+    run(async {
+        for keep_error_bodies in [false, true] {
+            let provider = Provider::start(Dialect::Compatible);
+            let body = json!({ "error": { "message": "`strict` needs additionalProperties: canary", "code": 400 } });
+            provider.play(Scenario::Refused {
+                status: 400,
+                body,
+                retry_after: None,
+            });
+            provider.play(Scenario::Quirk {
+                quirk: Quirk::ErrorLine,
+                text: "So far".into(),
+            });
+            let network = NetworkConfig {
+                keep_error_bodies,
+                ..NetworkConfig::default()
+            };
+            let settings = connected(&provider).settings;
+            let http = ProviderClient::in_network(&settings, &network).expect("a client");
+            for words in ["canary", "exceed_context_size_error"] {
+                let connection = Connection {
+                    http: http.clone(),
+                    ..connected(&provider)
+                };
+                let answer = chat_to_end(connection, question()).await;
+                assert!(!answer.error().to_string().contains(words));
+                let kept = http.last_error_body();
+                assert_eq!(kept.is_some_and(|body| body.contains(words)), keep_error_bodies);
+                assert!(!format!("{http:?}").contains(words));
+            }
+        }
     });
 }
 

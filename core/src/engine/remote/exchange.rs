@@ -172,6 +172,7 @@ async fn attempt(
         let body = timeout_at(first_byte, read_error_body(response))
             .await
             .unwrap_or_default();
+        connection.http.keep_error_body(&body);
         return Err(AttemptError::from_response(&context, status.as_u16(), &body, after));
     }
     let mut bodies = response.bytes_stream().map(|piece| piece.map_err(|_| ()));

@@ -4,6 +4,8 @@
 //! - Redirects are not followed, so a credential is never sent to another host.
 //! - The proxy is that of the library's settings; environment variables are ignored.
 
+use std::fmt;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderValue};
@@ -17,12 +19,25 @@ use crate::net::client::{self, CONNECT_TIMEOUT};
 use crate::net::network::NetworkConfig;
 use crate::net::tls::Trust;
 use crate::net::url::{is_loopback, is_private};
+use crate::sync::lock;
 
 /// A client for one provider. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
 pub struct ProviderClient {
     client: reqwest::Client,
     base: Url,
+    /// `None`: the app does not want to see errors of the provider.
+    last_error: Option<Arc<ErrorBody>>,
+}
+
+/// The body of an error. `Debug` hides it, because it may quote a prompt.
+#[derive(Default)]
+struct ErrorBody(Mutex<Option<String>>);
+
+impl fmt::Debug for ErrorBody {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("ErrorBody(…)")
+    }
 }
 
 impl ProviderClient {
@@ -50,7 +65,23 @@ impl ProviderClient {
             .http2_keep_alive_interval(PING_INTERVAL)
             .http2_keep_alive_timeout(CONNECT_TIMEOUT);
         let client = client::build(builder)?;
-        Ok(Self { client, base })
+        Ok(Self {
+            client,
+            base,
+            last_error: network.keep_error_bodies.then(Arc::default),
+        })
+    }
+
+    /// Returns the body of the provider's last error, if the settings keep it.
+    pub fn last_error_body(&self) -> Option<String> {
+        lock(&self.last_error.as_ref()?.0).clone()
+    }
+
+    /// Keeps the body of an error, if the app wants to see it.
+    pub(super) fn keep_error_body(&self, body: &[u8]) {
+        if let Some(last) = &self.last_error {
+            *lock(&last.0) = Some(String::from_utf8_lossy(body).into_owned());
+        }
     }
 
     /// Returns the host of the base address.

@@ -135,6 +135,8 @@ impl ResponseReader<'_> {
             // Deliver frames that precede an error in the same read.
             failed = state.parser.parse(&context, &frame, &mut deltas).err();
             if failed.is_some() {
+                let (Frame::Data(text) | Frame::Error(text) | Frame::Other(text)) = &frame;
+                self.connection.http.keep_error_body(text.as_bytes());
                 break;
             }
         }
