@@ -67,7 +67,7 @@ impl Device {
     }
 
     /// Ends the library and opens it again in the same folder. Keys are set again for these providers.
-    pub async fn restarted(self, providers: &[&Provider]) -> Self {
+    pub fn restarted(self, providers: &[&Provider]) -> Self {
         let Self {
             nearside,
             folder,

@@ -203,7 +203,7 @@ async fn a_tool_loop_is_its_conversations_own_and_survives_a_restart() {
     );
 
     drop(conversations);
-    let device = device.restarted(&providers).await;
+    let device = device.restarted(&providers);
     let conversations = device.nearside.conversations();
     let answer = DeviceAnswer::read(&conversations.send(ids[1], result)).await;
     assert_eq!(

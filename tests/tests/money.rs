@@ -327,7 +327,7 @@ async fn answers_of_this_device_are_counted_even_if_the_library_is_closed_at_onc
     };
     device.ask(request.clone()).await.done();
     device.ask(request).await.done();
-    let device = device.restarted(&[]).await;
+    let device = device.restarted(&[]);
     let mut rows = rows(&device, SpendingGroup::Provider).await;
     // The library that was closed ends in the background.
     for _ in 0..100 {
