@@ -271,7 +271,7 @@ impl Error {
     }
 
     /// Creates the error of a thread that the system does not start.
-    pub fn thread_limit(cause: &std::io::Error) -> Self {
+    pub(crate) fn thread_limit(cause: &std::io::Error) -> Self {
         Self::busy(format!(
             "the system starts no more threads for this program ({cause}): it or its container limits them; close other \
              programs, or raise that limit"

@@ -31,7 +31,7 @@ pub struct DeviceFacts {
 
 impl DeviceFacts {
     /// Returns the bytes that the app may still allocate, if the host knows: systems without a limit report 0.
-    pub fn known_memory(&self) -> Option<u64> {
+    pub(crate) fn known_memory(&self) -> Option<u64> {
         self.memory_available.filter(|bytes| *bytes > 0)
     }
 }

@@ -394,8 +394,7 @@ extension DataPolicyInfo {
 extension Fit {
     fileprivate init(_ report: FitReport, reference: String) {
         self.init(
-            reference: reference, verdict: verdicts[report.verdict] ?? .tight,
-            reason: [report.reason, report.note].compactMap { $0 }.joined(separator: "; "),
+            reference: reference, verdict: verdicts[report.verdict] ?? .tight, reason: report.note ?? report.reason,
             needBytes: report.need.total, budgetBytes: report.budget.bytes, sizeBytes: report.sizeBytes,
             suggestions: report.suggestions.map(\.text))
     }

@@ -377,7 +377,7 @@ private fun FitReport.fit(reference: String) = Fit(
         FitVerdict.TIGHT -> FitLevel.Tight
         FitVerdict.TOO_LARGE -> FitLevel.TooLarge
     },
-    reason = listOfNotNull(reason, note).joinToString("; "),
+    reason = note ?: reason,
     needBytes = need.total.toLong(),
     budgetBytes = budget.bytes.toLong(),
     sizeBytes = sizeBytes.toLong(),
