@@ -231,7 +231,7 @@ async fn in_conversations(folder: &Path, outcomes: &mut Outcomes) {
         conversations.route(id, ask("edited"), turn).await.expect("decided");
         for message in &messages {
             outcomes.errors.extend(match &message.state {
-                MessageState::Failed { error } => Some(error.clone()),
+                MessageState::Failed { error, .. } => Some(error.clone()),
                 _ => None,
             });
         }
