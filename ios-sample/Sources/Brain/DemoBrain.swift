@@ -129,7 +129,7 @@ actor DemoBrain: Brain {
     }
 
     func restore(_ chat: ChatID) throws {
-        guard let store = deleted.removeValue(forKey: chat) else { throw BrainError(content.missingChat, reason: .notFound) }
+        guard let store = deleted.removeValue(forKey: chat) else { throw missing }
         stores[chat] = store
     }
 
@@ -159,7 +159,7 @@ actor DemoBrain: Brain {
     }
 
     func selectVersion(_ message: MessageID, in chat: ChatID) throws -> Chat {
-        guard let node = try store(chat).nodes[message] else { throw BrainError(content.missingChat, reason: .notFound) }
+        guard let node = try store(chat).nodes[message] else { throw missing }
         stores[chat]?.next[node.parent] = message
         return try open(chat)
     }
@@ -389,7 +389,7 @@ actor DemoBrain: Brain {
     func removeProvider(_ name: String) { configured.removeAll { $0.name == name } }
 
     func beginSignIn(_ provider: String) throws -> URL {
-        guard let url = URL(string: "https://openrouter.ai/auth") else { throw BrainError(content.missingChat, reason: .notFound) }
+        guard let url = URL(string: "https://openrouter.ai/auth") else { throw missing }
         return url
     }
 
@@ -407,8 +407,10 @@ actor DemoBrain: Brain {
 
     // MARK: Helpers
 
+    private var missing: BrainError { BrainError(content.missingChat, reason: .notFound) }
+
     private func store(_ chat: ChatID) throws -> Store {
-        guard let store = stores[chat] else { throw BrainError(content.missingChat, reason: .notFound) }
+        guard let store = stores[chat] else { throw missing }
         return store
     }
 

@@ -261,7 +261,7 @@ actor NearsideBrain: Brain {
     // MARK: The device
 
     func condition() -> DeviceCondition {
-        guard let facts = host?.facts() else { return DeviceCondition() }
+        guard let facts = try? host?.facts() else { return DeviceCondition() }
         return DeviceCondition(
             isHot: facts.heat == .serious || facts.heat == .critical, isShortOfMemory: facts.memoryPressure)
     }
