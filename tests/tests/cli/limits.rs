@@ -38,9 +38,10 @@ fn a_schema_that_allows_anything_gives_json() {
         let ran = ask_with_schema(&schema);
         assert_eq!(ran.code, Some(0), "{ran:?}");
         let text = ran.out.trim_start();
-        let is_json = text.starts_with(|first: char| "{[\"-0123456789tfn".contains(first));
+        // The answer may be cut at its limit: then it is the beginning of a JSON value.
+        let parsed = serde_json::from_str::<Value>(text);
         assert!(
-            is_json && serde_json::from_str::<Value>(text).is_ok() || text.len() > 20 && is_json,
+            parsed.as_ref().map_or_else(serde_json::Error::is_eof, |_| true),
             "{schema}: {text}"
         );
         assert!(!text.starts_with("The "), "{schema}: {text}");
