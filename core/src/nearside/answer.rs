@@ -163,9 +163,9 @@ impl Answering<'_> {
         route: &mut Route,
         count: TokenCount,
     ) -> Result<Answered, Failure> {
-        let (shared, pending) = (planned.clone(), self.pending.clone());
+        let (shared, pending, has_fallback) = (planned.clone(), self.pending.clone(), !route.then.is_empty());
         let prepared = blocking(self.inner, move |inner| {
-            let prepared = inner.prepare_target(&shared, &pending, count)?;
+            let prepared = inner.prepare_target(&shared, &pending, count, has_fallback)?;
             let charge = Charge::reserve(inner, &pending.request, &shared.target, prepared.cost.clone())?;
             Ok((prepared, charge))
         });

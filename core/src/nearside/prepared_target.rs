@@ -39,6 +39,7 @@ impl Inner {
         planned: &PlannedTarget,
         pending: &PendingRequest,
         count: TokenCount,
+        has_fallback: bool,
     ) -> Result<PreparedTarget> {
         let whole = &pending.request;
         let PlannedRemote {
@@ -87,7 +88,10 @@ impl Inner {
             needed_tokens: prompt.high.saturating_add(completion.high),
             upstreams,
             circuit: self.circuit(&settings.name),
-            timeouts: Timeouts::default(),
+            timeouts: match has_fallback {
+                true => Timeouts::before_fallback(),
+                false => Timeouts::default(),
+            },
             data_policy: data_policy.clone(),
             model: model.clone(),
             settings: settings.clone(),

@@ -26,6 +26,22 @@ pub struct Timeouts {
     pub max_retry_after: Duration,
 }
 
+impl Timeouts {
+    /// Returns the timeouts of a target that has a fallback: the fallback answers sooner than a provider that is down
+    /// recovers, so there is one quick retry and less patience.
+    pub fn before_fallback() -> Self {
+        Self {
+            first_byte: Duration::from_secs(30),
+            retry: RetryPolicy {
+                attempts: 2,
+                initial_backoff: Duration::from_millis(100),
+            },
+            max_retry_after: Duration::from_secs(1),
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Timeouts {
     /// Returns the defaults: a model of the size of R1 may need a minute to start and half an hour to reason.
     fn default() -> Self {
