@@ -379,7 +379,7 @@ async fn no_prompt_answer_or_key_is_in_any_log_error_or_file() {
             "a canary is in: {line}"
         );
     }
-    assert_eq!(files_with_a_canary(folder.path()), [PathBuf::new(); 0]);
+    assert_eq!(files_with_a_canary(folder.path()), Vec::<PathBuf>::new());
 }
 
 /// Returns the files that contain a canary, but for the path of the model file.
