@@ -221,7 +221,7 @@ impl Store {
         };
         let mut records: Vec<_> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter_map(|at| Record::parse(&at).map(|record| (at, record)))
+            .filter_map(|at| Record::from_directory(&at).map(|record| (at, record)))
             .collect();
         records.sort_by(|one, other| one.0.cmp(&other.0));
         Ok(records)

@@ -53,11 +53,11 @@ pub(super) struct Record {
 impl Record {
     /// Loads the record of this directory. Returns `None` unless the file exists and has its size.
     pub(super) fn load(at: &Path) -> Option<Self> {
-        Self::parse(at).filter(|record| record.is_complete(at))
+        Self::from_directory(at).filter(|record| record.is_complete(at))
     }
 
     /// Parses the record of this directory, whether or not its file is complete.
-    pub(super) fn parse(at: &Path) -> Option<Self> {
+    pub(super) fn from_directory(at: &Path) -> Option<Self> {
         let record: Self = serde_json::from_slice(&fs::read(at.join(RECORD_FILE)).ok()?).ok()?;
         let plain = Path::new(&record.file)
             .file_name()
