@@ -33,7 +33,7 @@ pub(super) fn prepare(request: &ChatRequest) -> Result<Constraints> {
         OutputFormat::Text => None,
         OutputFormat::Json => Some(json!({ "type": "object" })),
         OutputFormat::JsonSchema { schema } => {
-            let schema = parse("the JSON schema", schema)?;
+            let schema = parse_schema("the JSON schema", schema)?;
             Some(spell_out_empty(prepare_schema(&schema, "the JSON schema")?))
         }
     };
@@ -42,7 +42,7 @@ pub(super) fn prepare(request: &ChatRequest) -> Result<Constraints> {
         let name = format!("the schema of tool `{}`", tool.name);
         let mut tool = tool.clone();
         if !tool.parameters.trim().is_empty() {
-            let mut parameters = parse(&name, &tool.parameters)?;
+            let mut parameters = parse_schema(&name, &tool.parameters)?;
             // A call is checked by the app in any case: an inexpressible pattern stays as a hint to the model.
             rename_patterns(&mut parameters);
             tool.parameters = prepare_schema(&parameters, &name)?.to_string();
@@ -55,7 +55,7 @@ pub(super) fn prepare(request: &ChatRequest) -> Result<Constraints> {
     })
 }
 
-fn parse(name: &str, text: &str) -> Result<Value> {
+fn parse_schema(name: &str, text: &str) -> Result<Value> {
     serde_json::from_str(text).map_err(|cause| {
         // serde_json's own text could quote the schema.
         let place = format!("line {}, column {}", cause.line(), cause.column());
