@@ -208,7 +208,7 @@ mod tests {
             sink,
             requested_at: Instant::now(),
             kept_turns: None,
-            sent: super::SentMark::default(),
+            sent: crate::engine::SentMark::default(),
         });
         stream
     }
