@@ -92,7 +92,7 @@ async fn three_hundred_turns_at_three_contexts_send_each_what_it_can_hold() {
     for number in 0..300 {
         // Fewer here, because a prompt of thousands of tokens takes seconds without a graphics processor.
         let target = match number % 5 {
-            _ if number % 25 == 0 => local.clone(),
+            _ if number % 50 == 0 => local.clone(),
             0 | 1 | 3 => remote_target(Dialect::Ollama),
             _ => remote_target(Dialect::DeepSeek),
         };

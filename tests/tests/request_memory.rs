@@ -32,6 +32,9 @@ fn answer(mut connection: TcpStream) {
     let (mut buffer, mut head) = (vec![0; 64 << 10], Vec::new());
     let end = loop {
         let read = connection.read(&mut buffer).expect("a request");
+        if read == 0 {
+            return;
+        }
         head.extend_from_slice(&buffer[..read]);
         if let Some(end) = head.windows(4).position(|window| window == b"\r\n\r\n") {
             break end + 4;
@@ -39,9 +42,11 @@ fn answer(mut connection: TcpStream) {
     };
     let text = String::from_utf8_lossy(&head[..end]).to_ascii_lowercase();
     let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
-    let length: usize = length
-        .and_then(|value| value.parse().ok())
-        .expect("a request has a length");
+    let Some(length) = length.and_then(|value| value.parse::<usize>().ok()) else {
+        // The list of models.
+        let none = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        return connection.write_all(none).expect("a client");
+    };
     assert!(length > PICTURES * PICTURE_BYTES, "{length}");
     let mut missing = length - (head.len() - end);
     while missing > 0 {
