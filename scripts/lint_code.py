@@ -1,7 +1,7 @@
 """What lint.sh checks in the names and imports of Rust code: lint_code.py names|glossary|cycles [--table] [ROOT]
 
 names: types that are defined twice (aliases inside of traits and impls are not definitions; what bindings/src declares with
-uniffi under the name that it has in core is the same type), and vague function names that are defined more than three times
+uniffi under the name that it has in core is the same type or function), and vague function names that are defined more than three times
 (methods in `impl Trait for` do not count: the trait named them). `--table` prints the counts of names instead.
 glossary: identifiers in the first column of ARCHITECTURE.md's glossary that the Rust code does not contain.
 cycles: circles of files, and rooms of core that use a later room. Each `use` and each path is resolved to the file that
@@ -97,7 +97,7 @@ def names(codes, table=False):
         for match in re.finditer(r"(?m)^[ \t]*(?:unsafe\s+)?impl\b([^{;]*)\{", code):
             if re.search(r"\bfor\s+[^<\s]", match[1]):
                 code = erase(code, range(match.start(), end_of(code, match.end() - 1)))
-        for name in re.findall(r"\bfn\s+(\w+)", code):
+        for name in set() if path.startswith("bindings/") else re.findall(r"\bfn\s+(\w+)", code):
             often[name].append(path)
     twice = {name: max(core[name], public[name], key=len) for name in sorted({*core, *public})}
     found = [("type", name, paths) for name, paths in twice.items() if len(paths) > 1]
@@ -226,6 +226,9 @@ def self_test():
 
 
 def main():
+    if len(sys.argv) < 2 or sys.argv[1] not in ("names", "glossary", "cycles"):
+        print(__doc__.splitlines()[0], file=sys.stderr)
+        return 2
     check, table = sys.argv[1], "--table" in sys.argv
     root = pathlib.Path(next((word for word in sys.argv[2:] if word[0] != "-"), "."))
     self_test()

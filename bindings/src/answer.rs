@@ -89,6 +89,9 @@ pub struct Route {
     pub skipped_more: Vec<SkippedCount>,
     /// Estimate for the target.
     pub expected: RouteEstimate,
+    /// Number of earlier messages of the conversation that the target is not sent, because its context cannot hold them.
+    #[uniffi(default)]
+    pub omitted_messages: u32,
 }
 
 /// A model that can answer: local, remote or scripted.
@@ -196,6 +199,9 @@ pub struct Receipt {
     pub skipped_more: Vec<SkippedCount>,
     /// Estimate made before the answer; compare it with the timings.
     pub expected: RouteEstimate,
+    /// Number of earlier messages of the conversation that the target was not sent.
+    #[uniffi(default)]
+    pub omitted_messages: u32,
     /// US dollars; 0 on the device.
     pub cost_usd: f64,
     /// Source of `cost_usd`.

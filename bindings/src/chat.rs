@@ -1,8 +1,8 @@
 //! Chat requests: `core/src/chat/request.rs` and `message.rs`.
 
 use nearside::chat::{
-    ChatMessage, ChatRequest, ContentPart, MessageRole, OutputFormat, ReasoningEffort, ReasoningMode, RequestLimits,
-    RouteTarget, RoutingMode, SamplingOptions, SamplingPreset, Sensitivity, ToolDefinition,
+    ChatMessage, ChatRequest, ContentPart, ImageBytes, MessageRole, OutputFormat, ReasoningEffort, ReasoningMode,
+    RequestLimits, RouteTarget, RoutingMode, SamplingOptions, SamplingPreset, Sensitivity, ToolDefinition,
 };
 
 /// A request to a model, with the conversation so far. Every field but `messages` has a default.
@@ -102,13 +102,20 @@ pub enum MessageRole {
     Tool,
 }
 
+// Bytes in both languages. A type of its own in the core, where copies of a request share them.
+uniffi::custom_type!(ImageBytes, Vec<u8>, {
+    remote,
+    try_lift: |bytes| Ok(bytes.into()),
+    lower: |bytes| bytes.into(),
+});
+
 /// A part of a message.
 #[uniffi::remote(Enum)]
 pub enum ContentPart {
     /// Text.
     Text { text: String },
     /// An image, for models with vision: `image/png`, `image/jpeg`, `image/webp` or `image/gif`, and the file's bytes.
-    Image { media_type: String, data: Vec<u8> },
+    Image { media_type: String, data: ImageBytes },
     /// Reasoning of an earlier answer. Most templates drop it; some require it.
     Reasoning { text: String },
     /// A call that the model made in an earlier answer; `arguments` is a JSON object.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use nearside::chat::{
-    AppliedSampling, ChatRequest, ContentPart, Conversation, ConversationSettings, ConversationSummary, ExportFormat,
-    MessageRole, MessageState, Receipt, SamplingPreset, SamplingPresetValues, SearchHit, SnippetPart, StopReason,
-    StoredCitation, StoredMessage, Timings, TokenUsage,
+    AppliedSampling, ChatRequest, ContentPart, Conversation, ConversationSettings, ConversationSummary,
+    ConversationTurn, ExportFormat, MessageRole, MessageState, Receipt, SamplingPreset, SamplingPresetValues,
+    SearchHit, SnippetPart, StopReason, StoredCitation, StoredMessage, Timings, TokenUsage,
 };
 use nearside::route::{CostRow, RouteDecision};
 
@@ -149,6 +149,19 @@ pub enum MessageState {
     Failed { error: String, reason: Option<ErrorReason> },
 }
 
+/// A turn of a conversation that is considered but not sent: see `Conversations.route` and `Conversations.cost`.
+#[uniffi::remote(Enum)]
+pub enum ConversationTurn {
+    /// The request's messages, after the last message.
+    Next,
+    /// The request's messages, in place of a user message.
+    Edit { message: u64 },
+    /// Another version of an answer.
+    Regenerate { message: u64 },
+    /// The rest of the last answer.
+    Resume,
+}
+
 /// A conversation that matches a search.
 #[uniffi::remote(Record)]
 pub struct SearchHit {
@@ -177,7 +190,7 @@ pub enum ExportFormat {
     Json,
 }
 
-/// The conversations of the library's directory. The library stores answers while they stream: a kill of the process
+/// The conversations of the library's data directory, or temporary ones. The library stores answers while they stream: a kill of the process
 /// loses at most a second, and the app stores nothing. Fields that a request leaves unset come from the conversation's
 /// settings.
 #[derive(uniffi::Object)]
@@ -190,9 +203,15 @@ pub struct Conversations(
 
 #[uniffi::export]
 impl Nearside {
-    /// Returns the conversations in the library's directory.
+    /// Returns the conversations in the library's data directory. Reads nothing: the first call of a method opens their file.
     pub fn conversations(self: Arc<Self>) -> Result<Arc<Conversations>> {
-        let inner = self.0.conversations()?;
+        let inner = self.0.conversations();
+        Ok(Arc::new(Conversations(inner, self)))
+    }
+
+    /// Returns conversations that are in memory only, such as those of a private window: none yet, and gone with this object.
+    pub fn temporary_conversations(self: Arc<Self>) -> Result<Arc<Conversations>> {
+        let inner = self.0.temporary_conversations()?;
         Ok(Arc::new(Conversations(inner, self)))
     }
 }
@@ -263,15 +282,17 @@ impl Conversations {
         self.0.export(id, format).await
     }
 
-    /// Returns the routing decision for this as the next message, without sending it. `messages` holds the new ones
-    /// only.
-    pub async fn route(&self, id: u64, request: ChatRequest) -> Result<RouteDecision> {
-        self.0.route(id, request).await
+    /// Returns the routing decision for this turn, without sending it. `messages` holds the new ones only. `turn` unset: the
+    /// next message.
+    #[uniffi::method(default(turn = None))]
+    pub async fn route(&self, id: u64, request: ChatRequest, turn: Option<ConversationTurn>) -> Result<RouteDecision> {
+        self.0.route(id, request, turn.unwrap_or_default()).await
     }
 
-    /// Estimates the cost of this as the next message, as `Nearside.cost` does.
-    pub async fn cost(&self, id: u64, request: ChatRequest) -> Result<Vec<CostRow>> {
-        self.0.cost(id, request).await
+    /// Estimates the cost of this turn, as `Nearside.cost` does. `turn` unset: the next message.
+    #[uniffi::method(default(turn = None))]
+    pub async fn cost(&self, id: u64, request: ChatRequest, turn: Option<ConversationTurn>) -> Result<Vec<CostRow>> {
+        self.0.cost(id, request, turn.unwrap_or_default()).await
     }
 
     /// Appends the request's messages and generates an answer. `messages` holds the new ones only.

@@ -13,7 +13,7 @@ pub struct DeviceSnapshot {
     pub memory_total: u64,
     /// Bytes that the process can allocate now without evicting other processes.
     pub memory_available: u64,
-    /// Source of `memory_available`: `MemAvailable`, `cgroup limit` or `system`.
+    /// Source of `memory_available`: `host`, `MemAvailable`, `cgroup limit` or `system`.
     pub memory_source: String,
     /// Threads that should compute: one per fast core that this process may use.
     pub threads: u32,
@@ -47,7 +47,7 @@ impl nearside::device::Host for Foreign {
 /// Device facts. The defaults mean unknown.
 #[uniffi::remote(Record)]
 pub struct DeviceFacts {
-    /// Bytes that the app may still allocate under a per-app limit. Unset: the free memory of the system.
+    /// Bytes that the app may still allocate under a per-app limit. Unset or 0: the free memory of the system.
     #[uniffi(default)]
     pub memory_available: Option<u64>,
     /// Connection of the device.

@@ -54,10 +54,10 @@ pub enum CacheType {
 /// Options of a fit check. All have defaults.
 #[uniffi::remote(Record)]
 pub struct FitOptions {
-    /// Context length in tokens; 4096 if unset. Limited to the model's training context.
+    /// Context length in tokens; unset: that of the configuration, or 4096. Limited to the model's training context.
     #[uniffi(default)]
     pub context: Option<u32>,
-    /// Element type of the KV cache; 16-bit floats if unset.
+    /// Element type of the KV cache; unset: that of the configuration, or 16-bit floats.
     #[uniffi(default)]
     pub cache_type: Option<CacheType>,
     /// Memory budget in bytes, instead of the device's free memory.
@@ -94,7 +94,7 @@ pub struct MemoryEstimate {
 #[uniffi::remote(Record)]
 pub struct MemoryBudget {
     pub bytes: u64,
-    /// Source of the number: `given`, or the source of the device's free memory.
+    /// Source of the number, to show to the user: `given`, or the source of the free memory and what it was changed by.
     pub source: String,
 }
 
@@ -147,6 +147,9 @@ pub struct FitReport {
     pub network_bytes: u64,
     /// At most three changes that lead to a better verdict, the smallest first. Empty if it fits.
     pub suggestions: Vec<FitSuggestion>,
+    /// A limit that has nothing to do with memory, to show to the user, such as a missing chat template.
+    #[uniffi(default)]
+    pub note: Option<String>,
 }
 
 /// An installed model.

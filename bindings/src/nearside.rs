@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use nearside::chat::{ChatRequest, SamplingPresetValues};
-use nearside::device::DeviceSnapshot;
+use nearside::device::{DeviceSnapshot, Host};
 use nearside::engine::remote::{ProviderSettings, RemoteModel, Secret};
 use nearside::engine::{BenchOptions, BenchReport};
 use nearside::model::{CacheType, CatalogEntry, FitOptions, FitReport, InstalledModel, ModelRef};
@@ -21,8 +21,14 @@ use crate::{ChatStream, DeviceHost, DownloadStream, SignIn};
 /// Configuration of the library. Everything but `directory` has a default.
 #[uniffi::remote(Record)]
 pub struct Config {
-    /// Directory for models and data. Created if missing. On a phone: a directory that is not backed up.
+    /// Directory for models and partial downloads, which can be fetched again. Created if missing. On a phone: a directory
+    /// that is not backed up.
     pub directory: String,
+    /// Directory for conversations, providers, policy and spending, which cannot be fetched again. Created if missing. On a
+    /// phone: a directory that is backed up and protected. Unset: `directory`, so that a backup without the models has
+    /// none of them. The first open that sets it moves there what an earlier one stored in `directory`.
+    #[uniffi(default)]
+    pub data_directory: Option<String>,
     /// The hub's base address. Unset: `https://huggingface.co`. Plain `http` only for this machine.
     #[uniffi(default)]
     pub hub: Option<String>,
@@ -59,6 +65,10 @@ pub struct NetworkConfig {
     /// Allows plain `http` to a hub in the user's own network.
     #[uniffi(default = false)]
     pub hub_allow_http: bool,
+    /// Keeps the body of each provider's last error in memory, for the developer of the app: it may quote the prompt. See
+    /// `lastErrorBody`.
+    #[uniffi(default = false)]
+    pub keep_error_bodies: bool,
 }
 
 /// The library object. Create one for the life of the app: a loaded model stays loaded for later requests.
@@ -67,13 +77,22 @@ pub struct Nearside(pub(crate) nearside::Nearside);
 
 #[uniffi::export]
 impl Nearside {
-    /// Opens the directory, and creates it if it is missing. Loads no model.
+    /// Opens the library on a thread of its own, so that no thread of the app waits for the disk. Creates its directories if
+    /// they are missing, and loads no model. The host supplies the device facts that only the app can read.
+    #[uniffi::constructor(default(host = None))]
+    pub async fn open(config: Config, host: Option<Arc<dyn DeviceHost>>) -> Result<Self> {
+        let host = host.map(|host| Arc::new(Foreign(host)) as Arc<dyn Host>);
+        nearside::Nearside::open(config, host).await.map(Self)
+    }
+
+    /// Opens the library like `open`, and waits for the disk: milliseconds, or seconds while data moves to a new data
+    /// directory.
     #[uniffi::constructor]
     pub fn new(config: Config) -> Result<Self> {
         nearside::Nearside::new(config).map(Self)
     }
 
-    /// Opens the directory like `new`, with a host that supplies the device facts only the app can read.
+    /// Opens the library like `new`, with a host that supplies the device facts only the app can read.
     #[uniffi::constructor]
     pub fn with_host(config: Config, host: Arc<dyn DeviceHost>) -> Result<Self> {
         nearside::Nearside::with_host(config, Arc::new(Foreign(host))).map(Self)
@@ -143,6 +162,12 @@ impl Nearside {
         Ok(())
     }
 
+    /// Returns the body of the last error that the provider reported in a chat, for the developer of the app; it may quote a
+    /// prompt. Unset without an error since the start, and without `keepErrorBodies` in the configuration.
+    pub fn last_error_body(&self, provider: String) -> Result<Option<String>> {
+        Ok(self.0.last_error_body(&provider))
+    }
+
     /// Removes a provider, its model list and its credential. Its spending stays in the reports.
     pub async fn remove_provider(&self, name: String) -> Result<()> {
         self.0.remove_provider(name).await
@@ -200,6 +225,12 @@ impl Nearside {
         self.0.models().await
     }
 
+    /// Returns the installed models whose file was damaged since. They cannot answer, and take space until `remove` or a new
+    /// download.
+    pub async fn damaged_models(&self) -> Result<Vec<InstalledModel>> {
+        self.0.damaged_models().await
+    }
+
     /// Installs a GGUF file that is already on this device.
     pub async fn import(&self, path: String) -> Result<InstalledModel> {
         self.0.import(path).await
@@ -214,6 +245,18 @@ impl Nearside {
     /// again.
     pub async fn unload(&self) -> Result<()> {
         self.0.unload().await
+    }
+
+    /// Returns whether the data directory cannot be written, so that nothing is recorded or stored: installed models answer,
+    /// and a change of settings is an error.
+    pub fn is_read_only(&self) -> Result<bool> {
+        Ok(self.0.is_read_only())
+    }
+
+    /// Ends the library in order: cancels active answers, waits until everything about them is recorded, and frees the loaded
+    /// models. Waits ten seconds at most.
+    pub async fn shut_down(&self) -> Result<()> {
+        self.0.shut_down().await
     }
 
     /// Measures speed and memory of a model with the engine that `chat` uses.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use nearside::ProviderStatus;
 use nearside::chat::DataPolicy;
-use nearside::engine::remote::{ModelCapabilities, ProviderKind, ProviderSettings, RemoteModel, TokenPrice};
+use nearside::engine::remote::{
+    ModelCapabilities, ModelPrice, ProviderKind, ProviderSettings, RemoteModel, TokenPrice,
+};
 
 use crate::error::Result;
 
@@ -43,6 +45,19 @@ pub struct ProviderSettings {
     /// memory.
     #[uniffi(default)]
     pub max_context: Option<u32>,
+    /// Prices that the app knows, such as those of a contract. They replace published ones.
+    #[uniffi(default)]
+    pub prices: Vec<ModelPrice>,
+}
+
+/// The price of one model of a provider, or of all its others.
+#[uniffi::remote(Record)]
+pub struct ModelPrice {
+    /// The provider's id of the model. Unset: every model without a row of its own.
+    #[uniffi(default)]
+    pub model: Option<String>,
+    /// Its price.
+    pub price: TokenPrice,
 }
 
 /// The API dialect of a provider.
@@ -162,6 +177,9 @@ pub struct TokenPrice {
     pub usd_cached: Option<f64>,
     /// Additional US dollars per request; usually 0.
     pub usd_request: f64,
+    /// Additional US dollars per web search. Unset: unknown.
+    #[uniffi(default)]
+    pub usd_search: Option<f64>,
     /// Date of the price, as `2026-10-31`.
     pub as_of: String,
 }

@@ -20,23 +20,65 @@ pub(crate) fn format_target(target: &RouteTarget) -> String {
     format!("{target}{side}")
 }
 
-/// Formats a data policy: `region US · not kept · not trained on, as of 2026-10-31`.
+/// Formats a data policy: `region US · not retained · not trained on, as of 2026-10-31`.
 pub(crate) fn format_data_policy(policy: &DataPolicy) -> String {
-    let kept = if policy.retained { "may be kept" } else { "not kept" };
+    let retained = if policy.retained {
+        "may be retained"
+    } else {
+        "not retained"
+    };
     let trained = match policy.trained_on {
         true => "may be trained on",
         false => "not trained on",
     };
-    let mut text = format!("region {} · {kept} · {trained}", policy.region);
+    let mut text = format!("region {} · {retained} · {trained}", policy.region);
     if !policy.as_of.is_empty() {
         text += &format!(", as of {}", policy.as_of);
     }
     text
 }
 
+/// Formats milliseconds since 1970 as a time in UTC: `2026-11-29T01:12:44Z`.
+pub(crate) fn format_time(ms: u64) -> String {
+    let seconds = ms / 1000;
+    let (day, second) = (seconds / 86_400, seconds % 86_400);
+    // Howard Hinnant's `civil_from_days`, for days from 1970 on: years begin in March, eras have 400 years.
+    let shifted = day + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_that_of_the_calendar() {
+        for (seconds, time) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_795_914_764, "2026-11-29T01:12:44Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(format_time(seconds * 1000), time);
+        }
+    }
 
     #[test]
     fn an_unknown_sum_is_a_question_mark() {

@@ -44,7 +44,8 @@ impl KeyFiles {
     pub(crate) fn load_into(&self, nearside: &Nearside) -> Result<(), CliError> {
         let entries = match fs::read_dir(&self.directory) {
             Ok(entries) => entries,
-            Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(()),
+            // Another user's directory: its models can be used, its keys cannot.
+            Err(cause) if matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => return Ok(()),
             Err(cause) => return Err(Error::file(&self.directory, "list", &cause).into()),
         };
         for entry in entries {

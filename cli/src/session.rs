@@ -49,11 +49,18 @@ impl CliSession {
     /// Builds the request with this prompt; `-` reads it from standard input.
     pub(crate) async fn build_request(&mut self, args: &RequestArgs, prompt: &str) -> Result<ChatRequest, CliError> {
         let mut request = args.to_request()?;
-        request.messages.push(ChatMessage::user(match prompt {
-            "-" => input::read_all(&mut self.interrupt).await?,
-            _ => prompt.to_owned(),
-        }));
+        request
+            .messages
+            .push(ChatMessage::user(self.read_prompt(prompt).await?));
         Ok(request)
+    }
+
+    /// Returns this prompt; `-` reads it from standard input.
+    pub(crate) async fn read_prompt(&mut self, prompt: &str) -> Result<String, CliError> {
+        match prompt {
+            "-" => input::read_all(&mut self.interrupt).await,
+            _ => Ok(prompt.to_owned()),
+        }
     }
 
     /// Returns the key files of providers, in the data directory.
@@ -61,11 +68,11 @@ impl CliSession {
         Ok(KeyFiles::in_directory(self.directory()?.as_ref()))
     }
 
-    /// Frees the loaded models and waits for that: a thread that is still inside llama.cpp while the process ends can
-    /// crash it. Ctrl-C stops the wait.
-    pub(crate) async fn unload_models(&mut self, nearside: &Nearside) {
+    /// Ends the library in order: frees the loaded models, because a thread that is still inside llama.cpp while the process
+    /// ends can crash it, and waits for what is recorded after an answer. Ctrl-C stops the wait.
+    pub(crate) async fn shut_down(&mut self, nearside: &Nearside) {
         // The end of the process frees what could not be freed here.
-        let _ = self.interrupt.race(nearside.unload()).await;
+        let _ = self.interrupt.race(nearside.shut_down()).await;
     }
 
     /// Returns the library's configuration: flags first, then the environment, then defaults.

@@ -1,14 +1,21 @@
 //! Configuration of the library object. Nothing is read from the environment: the app owns the paths and passes them
 //! here. Secrets are set separately (`set_key`, `set_hub_token`), because settings get printed.
 
+use std::path::Path;
+
 use crate::model::CacheType;
 use crate::net::network::NetworkConfig;
 
 /// Configuration of the library. Everything but `directory` has a default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
-    /// Directory for models and data. Created if missing. On a phone: a directory that is not backed up.
+    /// Directory for models and partial downloads, which can be fetched again. Created if missing. On a phone: a directory
+    /// that is not backed up.
     pub directory: String,
+    /// Directory for conversations, providers, policy and spending, which cannot be fetched again. Created if missing. On a
+    /// phone: a directory that is backed up and protected. Unset: `directory`, so that a backup without the models has
+    /// none of them. The first open that sets it moves there what an earlier one stored in `directory`.
+    pub data_directory: Option<String>,
     /// The hub's base address. Unset: `https://huggingface.co`. Plain `http` only for this machine.
     pub hub: Option<String>,
     /// Context length in tokens. Unset: 4,096, or the model's training context if that is less.
@@ -28,5 +35,15 @@ impl Config {
             directory: directory.into(),
             ..Self::default()
         }
+    }
+
+    /// Returns the directory of models.
+    pub(crate) fn model_path(&self) -> &Path {
+        self.directory.as_ref()
+    }
+
+    /// Returns the directory of conversations, settings and spending.
+    pub(crate) fn data_path(&self) -> &Path {
+        self.data_directory.as_ref().unwrap_or(&self.directory).as_ref()
     }
 }

@@ -250,6 +250,14 @@ impl Error {
         Self::new(reason.usual_kind(), detail).because(reason)
     }
 
+    /// Creates the error of a request whose own deadline passed: the same wherever it is noticed.
+    pub(crate) fn deadline_exceeded() -> Self {
+        Self::of(
+            ErrorReason::DeadlineExceeded,
+            "the answer was not complete within its deadline; allow more time, or ask for a shorter answer",
+        )
+    }
+
     /// Creates the error of work that ended without a result: a panic is a bug, an abort means that the library was
     /// closed. The text of a panic is not repeated, because it may contain content.
     pub(crate) fn unfinished(panicked: bool) -> Self {
@@ -260,6 +268,15 @@ impl Error {
                 "the library was closed before the work was done; open it and try again",
             ),
         }
+    }
+
+    /// Creates the error of a thread that the system does not start.
+    pub fn thread_limit(cause: &std::io::Error) -> Self {
+        Self::busy(format!(
+            "the system starts no more threads for this program ({cause}): it or its container limits them; close other \
+             programs, or raise that limit"
+        ))
+        .because(ErrorReason::Overloaded)
     }
 
     /// Creates the error of a failed file operation: names the path, and the remedy if the disk is full.

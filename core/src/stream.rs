@@ -13,11 +13,16 @@
 //! [`StreamSender::send`] waits while the queue is full and returns `false` once the consumer cancelled or dropped the
 //! stream; then stop. [`StreamSender::finish`] uses a slot reserved at creation and never blocks. A sender that is
 //! dropped without `finish` ends the stream with an error: after a panic `Bug`, else `Closed`.
+//!
+//! # Attempts
+//! [`StreamSender::attempt`] creates a sender for one producer of several: its items enter the same queue, past a
+//! [`Tap`], and its end goes to the caller, who may start another producer. So a stream has one queue, however many
+//! parts of the library watch its items.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::{Mutex, Notify, mpsc};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 
 use crate::error::{Error, Result};
 
@@ -32,9 +37,24 @@ pub struct Stream<T> {
 #[derive(Debug)]
 pub struct StreamSender<T> {
     queue: mpsc::Sender<Result<T>>,
-    /// Permit reserved for the final item; `None` once it was used.
-    final_permit: Option<mpsc::OwnedPermit<Result<T>>>,
+    end: StreamEnd<T>,
+    tap: Option<Arc<dyn Tap<T>>>,
     cancel: CancelToken,
+}
+
+/// Sees each item of an attempt before the consumer does, on the producer's thread. Must not block.
+pub(crate) trait Tap<T>: Send + Sync + std::fmt::Debug {
+    /// Called with an item that is about to enter the queue.
+    fn observe(&self, item: &T);
+}
+
+/// Receiver of a producer's final item or error; `None` once it was sent.
+#[derive(Debug)]
+enum StreamEnd<T> {
+    /// The stream itself, by a permit reserved for it.
+    Consumer(Option<mpsc::OwnedPermit<Result<T>>>),
+    /// The caller of [`StreamSender::attempt`].
+    Caller(Option<oneshot::Sender<Result<T>>>),
 }
 
 /// A cancel flag, which one side sets and the other polls or awaits. Clones share it.
@@ -74,7 +94,8 @@ impl<T> Stream<T> {
         };
         let sender = StreamSender {
             queue,
-            final_permit,
+            end: StreamEnd::Consumer(final_permit),
+            tap: None,
             cancel,
         };
         (stream, sender)
@@ -130,31 +151,59 @@ impl<T> StreamSender<T> {
         if self.cancel.is_cancelled() {
             return false;
         }
-        tokio::select! {
-            biased;
-            () = self.cancel.cancelled() => false,
-            sent = self.queue.send(Ok(item)) => sent.is_ok(),
-        }
+        self.observe(&item);
+        self.enqueue(item).await
     }
 
     /// Queues an item like [`Self::send`], for a producer on a thread of its own. Never call it from async code.
     pub fn send_blocking(&self, item: T) -> bool {
+        if self.cancel.is_cancelled() {
+            return false;
+        }
+        self.observe(&item);
         match self.queue.try_send(Ok(item)) {
             _ if self.cancel.is_cancelled() => false,
             Ok(()) => true,
-            Err(mpsc::error::TrySendError::Full(Ok(item))) => futures_executor::block_on(self.send(item)),
+            Err(mpsc::error::TrySendError::Full(Ok(item))) => futures_executor::block_on(self.enqueue(item)),
             Err(_) => false,
         }
     }
 
     /// Ends the stream with a final item or an error. Never blocks.
     pub fn finish(mut self, last: Result<T>) {
-        self.final_permit.take().map(|permit| permit.send(last));
+        self.end.send(last);
     }
 
     /// Ends the stream without a final item: the consumer's next batch is empty.
     pub fn close(mut self) {
-        self.final_permit = None;
+        self.end = StreamEnd::Consumer(None);
+    }
+
+    /// Creates a sender for one producer. Its items enter this stream past `tap`; its final item or error is returned
+    /// by the receiver and does not end the stream. A producer that is dropped returns an error.
+    pub(crate) fn attempt(&self, tap: Arc<dyn Tap<T>>) -> (Self, oneshot::Receiver<Result<T>>) {
+        let (end, ended) = oneshot::channel();
+        let sender = Self {
+            queue: self.queue.clone(),
+            end: StreamEnd::Caller(Some(end)),
+            tap: Some(tap),
+            cancel: self.cancel.clone(),
+        };
+        (sender, ended)
+    }
+
+    fn observe(&self, item: &T) {
+        if let Some(tap) = &self.tap {
+            tap.observe(item);
+        }
+    }
+
+    async fn enqueue(&self, item: T) -> bool {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => false,
+            sent = self.queue.send(Ok(item)) => sent.is_ok(),
+        }
     }
 
     /// Returns the token that the consumer cancels.
@@ -165,8 +214,25 @@ impl<T> StreamSender<T> {
 
 impl<T> Drop for StreamSender<T> {
     fn drop(&mut self) {
-        if let Some(permit) = self.final_permit.take() {
-            permit.send(Err(Error::unfinished(std::thread::panicking())));
+        self.end.send_with(|| Err(Error::unfinished(std::thread::panicking())));
+    }
+}
+
+impl<T> StreamEnd<T> {
+    fn send(&mut self, last: Result<T>) {
+        self.send_with(|| last);
+    }
+
+    /// Sends the final item unless one was sent already.
+    fn send_with(&mut self, last: impl FnOnce() -> Result<T>) {
+        match self {
+            Self::Consumer(permit) => {
+                permit.take().map(|permit| permit.send(last()));
+            }
+            Self::Caller(end) => {
+                // The caller no longer waits if the library was closed.
+                let _ = end.take().map(|end| end.send(last()));
+            }
         }
     }
 }
@@ -293,6 +359,51 @@ mod tests {
         let (stream, sink) = Stream::<()>::new();
         sink.close();
         assert_eq!(stream.next_batch().await, Ok(vec![]));
+    }
+
+    /// Remembers the items that it saw.
+    #[derive(Debug, Default)]
+    struct Seen(std::sync::Mutex<Vec<i32>>);
+
+    impl Tap<i32> for Seen {
+        fn observe(&self, item: &i32) {
+            crate::sync::lock(&self.0).push(*item);
+        }
+    }
+
+    #[tokio::test]
+    async fn attempts_share_the_queue_and_end_at_the_caller() {
+        let (stream, sink) = Stream::new();
+        let seen = Arc::new(Seen::default());
+        let (first, ended) = sink.attempt(Arc::clone(&seen) as _);
+        assert!(first.send(1).await);
+        first.finish(Err(Error::network("gone")));
+        assert_eq!(ended.await, Ok(Err(Error::network("gone"))));
+        let (second, ended) = sink.attempt(Arc::clone(&seen) as _);
+        assert!(second.send(2).await);
+        drop(second);
+        assert!(ended.await.expect("an end").is_err());
+        sink.finish(Ok(3));
+        assert_eq!(stream.next_batch().await, Ok(vec![1, 2, 3]));
+        assert_eq!(*crate::sync::lock(&seen.0), [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_tap_sees_nothing_after_a_cancel_and_each_item_once_however_full_the_queue_is() {
+        let (stream, sink) = Stream::new();
+        let seen = Arc::new(Seen::default());
+        let (attempt, _ended) = sink.attempt(Arc::clone(&seen) as _);
+        let worker = std::thread::spawn(move || (0..200).take_while(|n| attempt.send_blocking(*n)).count());
+        let mut read = 0;
+        while read < 200 {
+            read += stream.next_batch().await.expect("no error").len();
+        }
+        assert_eq!(worker.join().expect("the worker ends"), 200);
+        assert_eq!(crate::sync::lock(&seen.0).len(), 200);
+        stream.cancel();
+        let (late, _ended) = sink.attempt(Arc::clone(&seen) as _);
+        assert!(!late.send(7).await && !late.send_blocking(8));
+        assert_eq!(crate::sync::lock(&seen.0).len(), 200);
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ struct RealTests {
         let hub = try Hub()
         let directory = FileManager.default.temporaryDirectory.appendingPathComponent("sample-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: directory) }
-        let app = AppModel(real: { try NearsideBrain(directory: directory, hub: hub.url) })
+        let app = AppModel(real: { try await NearsideBrain(directory: directory, hub: hub.url) })
         await app.start()
         #expect(!app.isDemo)
 
@@ -65,7 +65,7 @@ struct RealTests {
         let stored = open.messages
 
         // Restart: a new object on the same folder.
-        let again = AppModel(real: { try NearsideBrain(directory: directory, hub: "http://127.0.0.1:1") })
+        let again = AppModel(real: { try await NearsideBrain(directory: directory, hub: "http://127.0.0.1:1") })
         await again.start()
         #expect(again.firstRun == nil)
         #expect(again.chats.chats.map(\.messages) == [4])
@@ -85,7 +85,7 @@ struct RealTests {
     @Test func theListIsSearchedRenamedPinnedDeletedRestoredAndExported() async throws {
         let directory = FileManager.default.temporaryDirectory.appendingPathComponent("sample-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: directory) }
-        let brain = try NearsideBrain(directory: directory)
+        let brain = try await NearsideBrain(directory: directory)
         _ = try await brain.importModel(URL(fileURLWithPath: smollm2))
         let chat = ChatModel(brain: brain)
         await chat.load()
@@ -124,7 +124,7 @@ struct RealTests {
     @Test func settingsAreKeptOverARestartAndKeysAreOutOfSight() async throws {
         let directory = FileManager.default.temporaryDirectory.appendingPathComponent("sample-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: directory) }
-        let settings = SettingsModel(brain: try NearsideBrain(directory: directory))
+        let settings = SettingsModel(brain: try await NearsideBrain(directory: directory))
         await settings.load()
         await settings.setMode(.preferInCloud)
         await settings.setRegions("eu, us")
@@ -134,7 +134,7 @@ struct RealTests {
         #expect(settings.providers.map(\.name) == ["127.0.0.1"])
         #expect(settings.failure == nil)
 
-        let again = SettingsModel(brain: try NearsideBrain(directory: directory))
+        let again = SettingsModel(brain: try await NearsideBrain(directory: directory))
         await again.load()
         #expect(again.preferences.mode == .preferInCloud)
         #expect(again.policy.regions == ["EU", "US"])
@@ -151,7 +151,7 @@ struct RealTests {
         let directory = FileManager.default.temporaryDirectory.appendingPathComponent("sample-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: directory) }
         // No hub listens at this address.
-        let models = ModelsModel(brain: try NearsideBrain(directory: directory, hub: "http://127.0.0.1:1"))
+        let models = ModelsModel(brain: try await NearsideBrain(directory: directory, hub: "http://127.0.0.1:1"))
         await models.load()
         #expect(!models.catalogModels.isEmpty)
         await models.checkAllFits()

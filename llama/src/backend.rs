@@ -17,8 +17,14 @@ use crate::{LlamaError, ffi};
 
 /// Returns the versions of llama.cpp and ggml, and the processor features that this build uses.
 pub fn version() -> String {
+    static VERSION: OnceLock<String> = OnceLock::new();
+    VERSION.get_or_init(read_version).clone()
+}
+
+fn read_version() -> String {
     init_backend();
-    // SAFETY: all three return pointers to terminated strings with static lifetime.
+    // SAFETY: all three return pointers to terminated strings with static lifetime; called once, because
+    // `llama_print_system_info` rewrites its own.
     let [llama, ggml, system] = unsafe {
         [
             sys::llama_version(),
@@ -31,6 +37,14 @@ pub fn version() -> String {
         "llama.cpp {llama}, ggml {ggml} ({})",
         system.trim().trim_end_matches('|').trim()
     )
+}
+
+/// Returns the number of physical cores of the fastest kind: without the efficiency cores of Apple's systems, without
+/// hyper-threads on Windows and Linux. `None` if the system does not say.
+pub fn performance_cores() -> Option<u32> {
+    // SAFETY: only asks the system; throws nothing.
+    let cores = unsafe { ffi::ns_performance_cores() };
+    (cores > 0).then_some(cores)
 }
 
 /// Checks that this processor has the features that llama.cpp was compiled for.

@@ -35,6 +35,18 @@ impl ChatTemplate {
         Self::new(None, template, bos, eos)
     }
 
+    /// Checks the syntax of a Jinja template without running any of it: a template may run for ever.
+    ///
+    /// # Errors
+    /// [`LlamaError::Template`] if it is invalid.
+    pub fn check_syntax(template: &str) -> Result<(), LlamaError> {
+        nesting::check_template(template).map_err(LlamaError::Template)?;
+        init_backend();
+        // SAFETY: the text outlives the call.
+        ffi::call(|error| unsafe { ffi::ns_template_check(template.into(), error) })
+            .map_err(|reason| LlamaError::Template(first_line(&reason)))
+    }
+
     /// Renders the prompt, and returns it with everything needed to constrain and parse the reply.
     ///
     /// # Errors
@@ -66,7 +78,7 @@ impl ChatTemplate {
             ffi::ns_template_new(model, source.into(), bos.into(), eos.into(), out, error)
         })
         .map(|raw| Self { raw })
-        .map_err(LlamaError::Template)
+        .map_err(|reason| LlamaError::Template(first_line(&reason)))
     }
 }
 
@@ -334,6 +346,12 @@ fn parse_json(what: &str, text: &str) -> Result<Value, LlamaError> {
             error.column()
         ))
     })
+}
+
+/// Returns the first line of a parser's message: the others quote the template.
+fn first_line(reason: &str) -> String {
+    let line = reason.lines().next().unwrap_or_default().trim();
+    line.trim_end_matches([':', '.']).to_owned()
 }
 
 fn to_string(json: &Value) -> String {

@@ -8,13 +8,14 @@
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use llama_cpp_sys_2 as sys;
 
 use crate::backend::{LogScope, with_log_scope};
 use crate::error::ensure_reason;
 use crate::memory::memory_breakdown;
-use crate::{LlamaError, MemoryPart, Model, Sampler, Token, ffi};
+use crate::{LlamaError, MemoryPart, Model, Sampler, Token, ffi, stack};
 
 /// Element type of the KV cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -91,12 +92,34 @@ impl Default for ContextParams {
     }
 }
 
+/// The conditions under which [`Context::decode`] stops early.
+#[derive(Debug, Clone, Copy)]
+pub struct AbortSignal<'a> {
+    /// Set by another thread.
+    pub flag: &'a AtomicBool,
+    /// A moment that ends the computation as the flag does.
+    pub deadline: Option<Instant>,
+}
+
+impl AbortSignal<'_> {
+    /// Returns whether the flag is set or the deadline has passed.
+    pub fn is_raised(&self) -> bool {
+        self.flag.load(Ordering::Relaxed) || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+}
+
+impl<'a> From<&'a AtomicBool> for AbortSignal<'a> {
+    fn from(flag: &'a AtomicBool) -> Self {
+        Self { flag, deadline: None }
+    }
+}
+
 /// Outcome of [`Context::decode`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decoded {
     /// All tokens are in the cache.
     Whole,
-    /// `abort` was set; [`Context::position`] returns the number of tokens that were kept.
+    /// `abort` was raised; [`Context::position`] returns the number of tokens that were kept.
     Aborted,
 }
 
@@ -119,7 +142,8 @@ impl Context {
     ///
     /// # Errors
     /// [`LlamaError::Input`] for parameters out of range; [`LlamaError::Context`] if llama.cpp cannot create it, usually
-    /// for lack of memory; [`LlamaError::Unsupported`] for a model without a cache.
+    /// for lack of memory; [`LlamaError::Threads`] if the system starts no more threads; [`LlamaError::Unsupported`] for
+    /// a model without a cache.
     pub fn new(model: &Model, params: &ContextParams) -> Result<Self, LlamaError> {
         params.validate()?;
         let handle = ContextHandle::new(model, params)?;
@@ -157,13 +181,19 @@ impl Context {
 
     /// Decodes `tokens` and appends them to the cache. With `logits`, [`sample`](Self::sample) may follow.
     ///
-    /// `abort` is checked between the operations of the computation, so setting it from another thread ends the call
+    /// `abort` is checked between the operations of the computation, so raising it from another thread ends the call
     /// within milliseconds (on a GPU: after this batch). The tokens of an aborted batch are removed from the cache.
     ///
     /// # Errors
     /// [`LlamaError::Input`] for no tokens, more than a batch, more than the context can still hold, or tokens outside
     /// the vocabulary; [`LlamaError::Decode`] if the computation failed.
-    pub fn decode(&mut self, tokens: &[Token], logits: bool, abort: &AtomicBool) -> Result<Decoded, LlamaError> {
+    pub fn decode<'a>(
+        &mut self,
+        tokens: &[Token],
+        logits: bool,
+        abort: impl Into<AbortSignal<'a>>,
+    ) -> Result<Decoded, LlamaError> {
+        let abort = abort.into();
         let Some(last) = tokens.len().checked_sub(1) else {
             return Err(LlamaError::Input("there is no token to decode".to_owned()));
         };
@@ -185,7 +215,7 @@ impl Context {
             return Err(LlamaError::Input("a token is not in the vocabulary".to_owned()));
         }
         self.has_logits = false;
-        if abort.load(Ordering::Relaxed) {
+        if abort.is_raised() {
             return Ok(Decoded::Aborted);
         }
 
@@ -206,7 +236,8 @@ impl Context {
             // SAFETY: `abort` outlives the call, and the callback is removed before the call ends; llama.cpp only reads
             // the tokens, and both arrays have at least `n_tokens` elements.
             unsafe {
-                sys::llama_set_abort_callback(self.raw(), Some(on_abort), std::ptr::from_ref(abort).cast_mut().cast());
+                let signal = std::ptr::from_ref(&abort).cast_mut().cast();
+                sys::llama_set_abort_callback(self.raw(), Some(on_abort), signal);
                 let outcome = ffi::call(|error| ffi::ns_decode(self.raw(), batch, &raw mut status, error));
                 sys::llama_set_abort_callback(self.raw(), None, std::ptr::null_mut());
                 outcome
@@ -357,15 +388,14 @@ struct ThreadPool {
 
 impl ThreadPool {
     fn new(count: u32) -> Result<Self, LlamaError> {
-        let count = i32::try_from(count).unwrap_or(1);
-        // SAFETY: the parameters are complete and only read.
-        let raw = unsafe {
-            let mut params = sys::ggml_threadpool_params_default(count);
-            sys::ggml_threadpool_new(&raw mut params)
-        };
-        NonNull::new(raw)
+        // ggml asserts that each thread starts, and leaks the others if one does not: so it is tried out before.
+        if !stack::can_start_threads(count.saturating_sub(1) as usize) {
+            return Err(LlamaError::Threads(count));
+        }
+        // SAFETY: the pool outlives the call.
+        ffi::call_for_object(|out, error| unsafe { ffi::ns_threadpool_new(count, out, error) })
             .map(|raw| Self { raw })
-            .ok_or_else(|| LlamaError::Context("the worker threads could not be started".to_owned()))
+            .map_err(|_| LlamaError::Threads(count))
     }
 }
 
@@ -380,8 +410,8 @@ impl Drop for ThreadPool {
 }
 
 unsafe extern "C" fn on_abort(data: ffi::UserData) -> bool {
-    // SAFETY: `data` is the `AtomicBool` that `decode` borrows for as long as this callback is set.
-    unsafe { &*data.cast::<AtomicBool>() }.load(Ordering::Relaxed)
+    // SAFETY: `data` is the `AbortSignal` of `decode`, which lives for as long as this callback is set.
+    unsafe { &*data.cast::<AbortSignal<'_>>() }.is_raised()
 }
 
 /// The sequence of all tokens: a context holds one conversation.

@@ -11,6 +11,9 @@ pub enum LlamaError {
     /// The context could not be created: too little memory, or parameters that the model does not allow.
     #[error("cannot create a context: {0}")]
     Context(String),
+    /// The system does not start this many threads for a context: it or its container is at a limit.
+    #[error("cannot start {0} threads")]
+    Threads(u32),
     /// The computation failed; discard the context.
     #[error("cannot decode: {0}")]
     Decode(String),

@@ -173,6 +173,8 @@ unsafe extern "C" {
     ) -> i32;
     pub(crate) fn ns_memory(context: *const sys::llama_context, json: *mut Text, error: *mut Text) -> i32;
     pub(crate) fn ns_assert_for_test(error: *mut Text) -> i32;
+    pub(crate) fn ns_threadpool_new(threads: u32, pool: *mut *mut sys::ggml_threadpool, error: *mut Text) -> i32;
+    pub(crate) fn ns_performance_cores() -> u32;
 
     pub(crate) fn ns_sampler_new(
         model: *const sys::llama_model,
@@ -204,6 +206,7 @@ unsafe extern "C" {
         error: *mut Text,
     ) -> i32;
     pub(crate) fn ns_template_free(template: *mut RawTemplate);
+    pub(crate) fn ns_template_check(source: Slice, error: *mut Text) -> i32;
     pub(crate) fn ns_template_render(
         template: *const RawTemplate,
         prompt: *const RawPrompt,

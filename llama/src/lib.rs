@@ -28,9 +28,9 @@ mod probe;
 mod sampler;
 mod stack;
 
-pub use backend::{check_cpu, version};
+pub use backend::{check_cpu, performance_cores, version};
 pub use chat::{ChatTemplate, ParsedReply, Prompt, Rendered, ReplyParser, ToolCall, json_schema_to_grammar};
-pub use context::{Context, ContextParams, Decoded, KvCacheType};
+pub use context::{AbortSignal, Context, ContextParams, Decoded, KvCacheType};
 pub use error::LlamaError;
 pub use memory::MemoryPart;
 pub use model::{LoadMode, Model, ModelParams, Token};

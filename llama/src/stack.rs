@@ -1,9 +1,10 @@
-//! Stack space for recursion that grows with the input.
+//! Stack space for recursion that grows with the input, and whether the system starts more threads.
 //!
 //! Two parts of llama.cpp recurse with their input: `std::regex`, which splits words for tokenizers without a splitter
 //! of their own (one level per character of an unbroken run), and the reply parser (brackets in a tool call). A stack
 //! overflow ends the process, so deep input is processed on a thread with a stack of the required size.
 
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use crate::LlamaError;
@@ -38,6 +39,23 @@ pub(crate) fn with_stack<T: Send>(
     })
 }
 
+/// Returns whether the system starts this many threads at the same time, beside those that run.
+pub(crate) fn can_start_threads(count: usize) -> bool {
+    let gate = Mutex::new(());
+    thread::scope(|scope| {
+        let closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
+        let started = (0..count).all(|_| {
+            thread::Builder::new()
+                .name("nearside-trial".to_owned())
+                .stack_size(POOL_STACK_BYTES)
+                .spawn_scoped(scope, || drop(gate.lock()))
+                .is_ok()
+        });
+        drop(closed);
+        started
+    })
+}
+
 /// Returns the longest run of `text`, in characters, that is all white space or has none: the longest possible word.
 pub(crate) fn longest_run(text: &str) -> usize {
     let (mut longest, mut run, mut blank) = (0usize, 0usize, false);
@@ -69,6 +87,8 @@ pub(crate) fn bracket_depth(text: &str) -> usize {
 /// Stack that every thread can spare: secondary threads on Apple's systems have 512 KiB in total.
 const SPARE_STACK_BYTES: usize = 128 << 10;
 const MAX_STACK_BYTES: usize = 512 << 20;
+/// Stack of the threads that ggml starts: the system's default. Only address space until it is used.
+const POOL_STACK_BYTES: usize = if cfg!(target_os = "linux") { 8 << 20 } else { 512 << 10 };
 
 #[cfg(test)]
 mod tests {
@@ -79,6 +99,11 @@ mod tests {
         assert_eq!(longest_run("ab  cde \n\t f"), 4);
         assert_eq!(longest_run(""), 0);
         assert_eq!(bracket_depth("a[{]}[[["), 3);
+    }
+
+    #[test]
+    fn threads_that_no_system_starts_are_not_started() {
+        assert!(can_start_threads(0) && can_start_threads(3));
     }
 
     #[test]

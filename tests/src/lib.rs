@@ -5,11 +5,13 @@
     reason = "a test that cannot be set up must fail at once and say why"
 )]
 
+pub mod device;
 pub mod fixtures;
 pub mod gguf;
 mod http;
 pub mod hub;
 pub mod models;
+pub mod old_library;
 pub mod provider;
 pub mod remote;
 mod server;

@@ -12,7 +12,7 @@ use nearside::engine::remote::{
     CircuitBreaker, Connection, ProviderClient, ProviderSettings, RemoteEngine, RemoteModel, Secret, Timeouts,
     TokenPrice, Upstreams,
 };
-use nearside::engine::{Engine, Job};
+use nearside::engine::{Engine, Job, SentMark};
 use nearside::stream::Stream;
 use tokio::runtime::Handle;
 
@@ -68,6 +68,8 @@ pub fn start_chat(connection: Connection, request: ChatRequest) -> ChatStream {
         route: Route::to(target, RouteRule::RequestedTarget, "a test asks"),
         sink,
         requested_at: Instant::now(),
+        kept_turns: None,
+        sent: SentMark::default(),
     });
     stream
 }
@@ -184,5 +186,6 @@ pub const PRICE: TokenPrice = TokenPrice {
     usd_out: 2.5,
     usd_cached: None,
     usd_request: 0.0,
+    usd_search: None,
     as_of: String::new(),
 };

@@ -27,7 +27,7 @@ fn scripted(directory: &Path, steps: Vec<ReplyStep>) -> (Nearside, Conversations
         chunk_delay_ms: 0,
     };
     let nearside = Nearside::scripted(Config::new(directory.to_string_lossy()), script).expect("the library opens");
-    let conversations = nearside.conversations().expect("they open");
+    let conversations = nearside.conversations();
     (nearside, conversations)
 }
 
@@ -325,7 +325,7 @@ async fn a_real_model_gets_the_history_without_what_its_context_cannot_hold() {
         ..Config::new(folder.path().to_string_lossy())
     };
     let nearside = Nearside::new(config).expect("the library opens");
-    let conversations = nearside.conversations().expect("they open");
+    let conversations = nearside.conversations();
     let settings = ConversationSettings {
         model: Some(models::path("smollm2.gguf").to_string_lossy().into_owned()),
         system: Some("You answer in one short sentence.".into()),

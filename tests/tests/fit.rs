@@ -6,24 +6,29 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use nearside::device::{self, DeviceSnapshot};
+use nearside::device::{self, DeviceFacts};
 use nearside::model::fit::fit_file;
 use nearside::model::gguf::Head;
-use nearside::model::{CacheType, FitOptions, FitReport, FitVerdict, LoadPlan};
+use nearside::model::{CacheType, FitOptions, FitReport, FitVerdict, LoadPlan, MemoryBudget};
 use nearside::{ErrorKind, Result};
 use nearside_tests::models;
 
-/// A device with much memory, so that the verdict does not depend on other processes.
-fn device() -> DeviceSnapshot {
-    DeviceSnapshot {
-        memory_available: 64_000_000_000,
-        ..device::snapshot().expect("a snapshot")
+/// A budget of much memory, so that the verdict does not depend on other processes.
+fn budget() -> MemoryBudget {
+    MemoryBudget {
+        bytes: 64_000_000_000,
+        source: "test".into(),
     }
+}
+
+fn threads() -> u32 {
+    device::snapshot(&DeviceFacts::default()).expect("a snapshot").threads
 }
 
 fn fit(path: &Path, options: &FitOptions) -> Result<FitReport> {
     let head = Head::read_file(path)?;
-    fit_file(path, &head, path.metadata().expect("a file").len(), options, &device())
+    let size = path.metadata().expect("a file").len();
+    fit_file(path, &head, size, options, &budget(), threads())
 }
 
 fn with_budget(bytes: u64) -> FitOptions {
@@ -98,8 +103,12 @@ fn the_cache_is_llama_cpps_own_number_for_every_context_and_type() {
 fn the_demos_model_fits_this_machine() {
     let path = models::path("smollm2.gguf");
     let head = Head::read_file(&path).expect("sound");
-    let snapshot = device::snapshot().expect("a snapshot");
-    let report = fit_file(&path, &head, 98_362_432, &FitOptions::default(), &snapshot).expect("a verdict");
+    let snapshot = device::snapshot(&DeviceFacts::default()).expect("a snapshot");
+    let free = MemoryBudget {
+        bytes: snapshot.memory_available,
+        source: snapshot.memory_source,
+    };
+    let report = fit_file(&path, &head, 98_362_432, &FitOptions::default(), &free, threads()).expect("a verdict");
     assert_eq!(
         (report.verdict, report.load),
         (FitVerdict::Fits, LoadPlan::Repacked),
@@ -171,7 +180,7 @@ fn the_head_alone_is_enough_and_nothing_is_left_behind() {
         .write_all(&bytes)
         .expect("its head");
 
-    let judge = |options: &FitOptions| fit_file(&beginning, &head, 98_362_432, options, &device());
+    let judge = |options: &FitOptions| fit_file(&beginning, &head, 98_362_432, options, &budget(), threads());
     let report = judge(&FitOptions::default()).expect("a verdict");
     assert_eq!(
         report.need,

@@ -2,15 +2,15 @@
 //! may occur only in answers.
 //!
 //! Searches the log of all crates at level `TRACE` (including HTTP and TLS), the text and `Debug` form of every error,
-//! panic messages, and every file that the library wrote.
+//! panic messages, and every file that the library wrote. Stored conversations may be in their own file, until they are purged.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use nearside::chat::{
-    ChatMessage, ChatRequest, Chunk, ContentPart, MessageRole, OutputFormat, RequestLimits, RoutingMode,
-    SamplingOptions, ToolDefinition,
+    ChatMessage, ChatRequest, ChatStream, Chunk, ContentPart, ConversationSettings, ConversationTurn, MessageRole,
+    MessageState, OutputFormat, RequestLimits, RoutingMode, SamplingOptions, ToolDefinition,
 };
 use nearside::engine::remote::Secret;
 use nearside::engine::{ReplyStep, ScriptedReply};
@@ -54,7 +54,10 @@ struct Outcomes {
 
 impl Outcomes {
     async fn ask(&mut self, nearside: &Nearside, request: ChatRequest) {
-        let stream = nearside.chat(request);
+        self.read(nearside.chat(request)).await;
+    }
+
+    async fn read(&mut self, stream: ChatStream) {
         loop {
             match stream.next_batch().await {
                 Ok(batch) if batch.is_empty() => return,
@@ -172,6 +175,79 @@ async fn from_a_script(folder: &Path, outcomes: &mut Outcomes) {
     outcomes.ask(&nearside, request()).await;
 }
 
+/// Sends canaries through stored and temporary conversations, and purges the former.
+async fn in_conversations(folder: &Path, outcomes: &mut Outcomes) {
+    let data = folder.join("chats-data");
+    let config = Config {
+        data_directory: Some(data.to_string_lossy().into_owned()),
+        ..Config::new(folder.join("chats").to_string_lossy())
+    };
+    let nearside = Nearside::new(config).expect("the library opens");
+    let policy = RoutingPolicy {
+        allow_retention: true,
+        allow_training: true,
+        consent: ConsentPolicy::Given,
+        ..RoutingPolicy::default()
+    };
+    nearside.set_policy(policy).await.expect("stored");
+    let dialect = Dialect::Groq;
+    let provider = Provider::builder(dialect).key(KEY).start().expect("a provider");
+    let mut settings = settings(dialect, &provider.url());
+    settings.model = Some(dialect.model().to_owned());
+    nearside.add_provider(settings).await.expect("set up");
+    nearside.set_key(dialect.name(), Secret::new(KEY));
+    let ask = |name: &str| ChatRequest {
+        mode: RoutingMode::OnlyInCloud,
+        ..ChatRequest::new(vec![ChatMessage::user(canary(name))])
+    };
+    let temporary = nearside.temporary_conversations().expect("memory");
+    for (conversations, is_stored) in [(temporary, false), (nearside.conversations(), true)] {
+        let settings = ConversationSettings {
+            system: Some(canary("instructions")),
+            ..ConversationSettings::default()
+        };
+        let id = conversations.create(settings).await.expect("created").id;
+        conversations.rename(id, Some(canary("title"))).await.expect("renamed");
+        for scenario in [
+            Scenario::plain(&canary("reply")),
+            Scenario::Truncated { text: canary("cut") },
+            Scenario::Garbage,
+        ] {
+            provider.otherwise(scenario);
+            outcomes.read(conversations.send(id, ask("question"))).await;
+        }
+        provider.otherwise(Scenario::plain(&canary("again")));
+        let messages = conversations.open(id).await.expect("it opens").messages;
+        outcomes
+            .read(conversations.edit(id, messages[0].id, ask("edited")))
+            .await;
+        outcomes
+            .read(conversations.regenerate(id, messages[1].id, ask("")))
+            .await;
+        conversations.search(canary("question"), 9).await.expect("searched");
+        let turn = ConversationTurn::Edit {
+            message: messages[0].id,
+        };
+        conversations.route(id, ask("edited"), turn).await.expect("decided");
+        for message in &messages {
+            outcomes.errors.extend(match &message.state {
+                MessageState::Failed { error, .. } => Some(error.clone()),
+                _ => None,
+            });
+        }
+        let holding = files_with_a_canary(folder);
+        let is_theirs = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            path.parent() == Some(&data) && name.starts_with("conversations.db")
+        };
+        assert_eq!(holding.is_empty(), !is_stored, "{holding:?}");
+        assert!(holding.iter().all(is_theirs), "{holding:?}");
+        conversations.delete(id).await.expect("deleted");
+        conversations.purge().await.expect("purged");
+    }
+    nearside.shut_down().await.expect("ended");
+}
+
 async fn at_every_provider(folder: &Path, outcomes: &mut Outcomes) {
     for dialect in Dialect::ALL {
         let provider = Provider::builder(dialect).key(KEY).start().expect("a provider");
@@ -277,6 +353,7 @@ async fn no_prompt_answer_or_key_is_in_any_log_error_or_file() {
     let mut outcomes = Outcomes::default();
     on_the_device(folder.path(), &mut outcomes).await;
     from_a_script(folder.path(), &mut outcomes).await;
+    in_conversations(folder.path(), &mut outcomes).await;
     at_every_provider(folder.path(), &mut outcomes).await;
 
     let logged = log.text();
@@ -302,15 +379,17 @@ async fn no_prompt_answer_or_key_is_in_any_log_error_or_file() {
             "a canary is in: {line}"
         );
     }
-    for path in files(folder.path()) {
-        let bytes = std::fs::read(&path).expect("a file");
+    assert_eq!(files_with_a_canary(folder.path()), [PathBuf::new(); 0]);
+}
+
+/// Returns the files that contain a canary, but for the path of the model file.
+fn files_with_a_canary(folder: &Path) -> Vec<PathBuf> {
+    let holds = |path: &PathBuf| {
+        let bytes = std::fs::read(path).expect("a file");
         let found = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
-        assert!(
-            !found || names_only_the_file_in(&bytes),
-            "a canary is in {}",
-            path.display()
-        );
-    }
+        found && !names_only_the_file_in(&bytes)
+    };
+    files(folder).into_iter().filter(holds).collect()
 }
 
 /// Returns whether the only canary is the path of the model file, which the app chose and errors and logs may name.

@@ -217,12 +217,13 @@ fn content_goes_where_allowed(
 }
 
 fn every_target_is_able_to_answer(needs: &Needs, facts: &Facts, target: &RouteTarget) {
+    let required = needs.required_prompt.unwrap_or(needs.prompt);
     let (abilities, context, prompt) = match remote(facts, target) {
         Some(remote) => {
             assert!(remote.has_key && !remote.circuit_open && !remote.unverified);
             let retired = |date: &String| !date.is_empty() && *date <= facts.today;
             assert!(!remote.model.retires.as_ref().is_some_and(retired));
-            (remote.model.abilities, remote.model.context, needs.prompt.high)
+            (remote.model.abilities, remote.model.context, required.high)
         }
         None => {
             let is = |local: &&LocalCandidate| matches!(target, RouteTarget::Local { model } if *model == local.model);
@@ -231,7 +232,7 @@ fn every_target_is_able_to_answer(needs: &Needs, facts: &Facts, target: &RouteTa
             let uneasy = device.memory_pressure || device.low_power || device.heat >= ThermalState::Serious;
             assert!(local.verdict == FitVerdict::Fits || local.verdict == FitVerdict::Tight && !uneasy);
             // The local engine counts the prompt itself before it answers.
-            (Some(local.abilities), Some(local.context), needs.prompt.low)
+            (Some(local.abilities), Some(local.context), required.low)
         }
     };
     let room = u64::from(prompt) + u64::from(needs.completion.high.min(64));
@@ -257,7 +258,10 @@ fn no_cap_is_passed(needs: &Needs, facts: &Facts, policy: &RoutingPolicy, remote
             assert!(remote.data_policy.region == "own server" || remote.data_policy.region == "device");
             continue;
         };
-        let tokens = f64::from(needs.prompt.high) * price.usd_in + f64::from(needs.completion.high) * price.usd_out;
+        // A conversation is cut to the context.
+        let held = needs.required_prompt.and(remote.model.context).unwrap_or(u32::MAX);
+        let longest = needs.completion.high.min(remote.model.max_output.unwrap_or(u32::MAX));
+        let tokens = f64::from(needs.prompt.high.min(held)) * price.usd_in + f64::from(longest) * price.usd_out;
         let worst = price.usd_request + tokens / 1e6;
         // NaN fails this comparison.
         assert!(

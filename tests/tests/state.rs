@@ -85,15 +85,15 @@ fn what_was_kept_is_there_after_the_file_was_closed() {
     state.save_provider(&settings("groq")).expect("saved");
     state.save_models("groq", &models, november(3, 4)).expect("saved");
     state.save_policy(&policy).expect("saved");
-    state.remember_need("smol 4096 f16", u64::MAX >> 1).expect("saved");
+    let needs = [("smol weights".to_owned(), u64::MAX >> 1), ("smol cache".to_owned(), 7)];
+    state.remember_needs(&needs).expect("saved");
     drop(state);
 
     let state = State::open_in(folder.path()).expect("opened again");
     assert_eq!(state.providers().expect("read"), [settings("groq")]);
     assert_eq!(state.models("groq").expect("read"), Some((models, november(3, 4))));
     assert_eq!(state.policy().expect("read"), Some(policy));
-    assert_eq!(state.need("smol 4096 f16").expect("read"), Some(u64::MAX >> 1));
-    assert_eq!(state.need("another").expect("read"), None);
+    assert_eq!(state.needs().expect("read"), needs.into());
 }
 
 #[test]

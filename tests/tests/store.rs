@@ -221,3 +221,58 @@ fn what_a_killed_fit_left_behind_is_swept_up_and_what_runs_is_left_alone() {
     Store::open(&home).expect("a store");
     assert!(!old.exists() && young.exists());
 }
+
+#[test]
+fn stray_files_and_directories_anywhere_neither_fail_the_start_nor_hide_a_model() {
+    let (folder, store, home) = fresh();
+    let model = import_tiny(&store, folder.path(), 1);
+    drop(store);
+    let litter = [
+        ".DS_Store",
+        "Thumbs.db",
+        "desktop.ini",
+        "._m.gguf",
+        "x.lock",
+        "y.part",
+        "z.json",
+    ];
+    for directory in ["", "models", "models/m", "partial", "staging", "trash"] {
+        for name in litter {
+            write(&home.join(directory), name, b"x");
+        }
+        let foreign = home.join(directory).join("New folder");
+        fs::create_dir_all(foreign.join("deeper")).expect("a folder");
+        write(&foreign, "notes.txt", b"keep me");
+        // A directory where a lock is expected.
+        fs::create_dir_all(home.join(directory).join("d.lock/inside")).expect("a folder");
+    }
+    for _ in 0..2 {
+        let store = Store::open(&home).expect("opened");
+        assert_eq!(store.list(), Ok(vec![model.clone()]));
+        let second = write(folder.path(), "second.gguf", &tiny_models::model(2000, 2));
+        let second = store.import(&second).expect("imported");
+        assert_eq!(store.remove(&name(&second.id)), Ok(second));
+        for directory in ["", "models", "partial", "staging"] {
+            let kept = home.join(directory).join("New folder/notes.txt");
+            assert!(kept.exists(), "{} is not ours", kept.display());
+        }
+    }
+}
+
+#[test]
+fn a_model_that_lost_bytes_is_told_can_be_removed_and_makes_way_for_a_whole_one() {
+    let (folder, store, _home) = fresh();
+    let model = import_tiny(&store, folder.path(), 1);
+    assert_eq!(store.damaged(), Ok(vec![]));
+    fs::write(&model.path, b"GGUF").expect("cut");
+    assert_eq!(store.list(), Ok(vec![]));
+    assert_eq!(store.damaged(), Ok(vec![model.clone()]));
+    let whole = import_tiny(&store, folder.path(), 1);
+    assert_eq!(whole, model, "under the same id");
+    assert_eq!(store.damaged(), Ok(vec![]));
+
+    fs::remove_file(&model.path).expect("lost");
+    assert_eq!(store.damaged(), Ok(vec![model.clone()]));
+    assert_eq!(store.remove(&name(&model.id)), Ok(model));
+    assert_eq!(store.damaged(), Ok(vec![]));
+}

@@ -5,7 +5,7 @@ import NearsideTesting
 
 /// Covers the way from an empty directory to an answer.
 func firstAnswer(view: TutorialView) async throws {
-    let nearside = try Nearside(directory: .applicationSupportDirectory, host: AppleHost())
+    let nearside = try await Nearside.open(AppDirectories.standard(), host: AppleHost())
     let model = try ModelRef.parse("hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:Q8_0")
 
     let fit = try await nearside.fit(model)  // before any download: fetches the head of the file
@@ -31,7 +31,7 @@ func firstAnswer(view: TutorialView) async throws {
 /// Contains the code of the landing page.
 func landingPage() async throws -> String {
     var answer = ""
-    let nearside = try Nearside(directory: .applicationSupportDirectory, host: AppleHost())
+    let nearside = try await Nearside.open(AppDirectories.standard(), host: AppleHost())
     for try await chunk in nearside.chat(ChatRequest(messages: [.user("Why do the tides come twice a day?")])) {
         if case .text(let text) = chunk { answer += text }
     }
@@ -40,8 +40,8 @@ func landingPage() async throws -> String {
 
 /// "Your first answer in ten minutes", step by step.
 enum Tutorial {
-    static func open() throws -> Nearside {
-        let nearside = try Nearside(directory: .applicationSupportDirectory, host: AppleHost())
+    static func open() async throws -> Nearside {
+        let nearside = try await Nearside.open(AppDirectories.standard(), host: AppleHost())
         nearside.followApp()
         return nearside
     }
@@ -147,11 +147,9 @@ enum Articles {
         return provider
     }
 
-    static func keepOutOfBackups() throws {
-        var folder = URL.applicationSupportDirectory
-        var values = URLResourceValues()
-        values.isExcludedFromBackup = true
-        try folder.setResourceValues(values)
+    static func twoDirectories(old: URL) throws -> AppDirectories {
+        let directories = try AppDirectories(models: old, data: old.deletingLastPathComponent().appending(path: "Data"))
+        return directories
     }
 }
 
@@ -169,11 +167,6 @@ final class TutorialView {
 }
 
 #if !canImport(Darwin)
-    extension URL {
-        /// Replaces the directory of Apple's systems.
-        static var applicationSupportDirectory: URL { freshDirectory() }
-    }
-
     /// Replaces the host of Apple's systems.
     final class AppleHost: DeviceHost {
         func facts() -> DeviceFacts {

@@ -2,7 +2,8 @@
 
 use clap::Args;
 use nearside::chat::{
-    ChatMessage, ChatRequest, OutputFormat, ReasoningMode, RequestLimits, RoutingMode, SamplingOptions, Sensitivity,
+    ChatMessage, ChatRequest, ConversationSettings, OutputFormat, ReasoningMode, RequestLimits, RoutingMode,
+    SamplingOptions, Sensitivity,
 };
 use nearside::model::ModelRef;
 use nearside::{Config, Error};
@@ -114,12 +115,26 @@ struct EngineArgs {
 }
 
 impl RequestArgs {
+    /// Returns what a new conversation keeps of these flags for its later turns.
+    pub(crate) fn to_settings(&self) -> ConversationSettings {
+        ConversationSettings {
+            system: self.system.clone(),
+            model: self.named_model(),
+            provider: self.routing.provider.clone(),
+            preset: self.sampling.preset.map(|preset| preset.0),
+        }
+    }
+
+    fn named_model(&self) -> Option<String> {
+        (self.routing.model.clone()).or(self.reference.as_ref().map(ModelRef::to_string))
+    }
+
     /// Builds the request, without a prompt yet. Fails if the JSON schema cannot be read.
     pub(crate) fn to_request(&self) -> Result<ChatRequest, CliError> {
         let (routing, sampling) = (&self.routing, &self.sampling);
         Ok(ChatRequest {
             messages: self.system.iter().map(ChatMessage::system).collect(),
-            model: (routing.model.clone()).or(self.reference.as_ref().map(ModelRef::to_string)),
+            model: self.named_model(),
             provider: routing.provider.clone(),
             mode: routing.mode.map(|mode| mode.0).unwrap_or_default(),
             sensitivity: routing.sensitivity.map(|sensitivity| sensitivity.0).unwrap_or_default(),

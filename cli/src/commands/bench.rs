@@ -43,7 +43,7 @@ pub(crate) async fn bench_model(args: BenchArgs, session: &mut CliSession) -> Re
     };
     // A measurement cannot be cancelled: after Ctrl-C it runs until the process ends.
     let report = session.interrupt.race(nearside.bench(args.reference, options)).await?;
-    session.unload_models(&nearside).await;
+    session.shut_down(&nearside).await;
     if session.output.is_json() {
         session.output.print_json(&report)
     } else {

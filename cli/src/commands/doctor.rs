@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use clap::Args;
-use nearside::device::{self, DeviceSnapshot};
+use nearside::device::{self, DeviceFacts, DeviceSnapshot};
 use nearside::model::{FitOptions, FitVerdict, InstalledModel, ModelRef};
 use nearside::{Error, ErrorReason, Nearside};
 use serde::Serialize;
@@ -57,13 +57,14 @@ struct BuildInfo {
 /// Checks the device and prints the report.
 pub(crate) async fn diagnose_device(_: DoctorArgs, session: &mut CliSession) -> Result<(), CliError> {
     let directory = session.directory()?;
-    let device = device::snapshot()?;
+    let device = device::snapshot(&DeviceFacts::default())?;
     let mut problems = Vec::new();
     let mut models = Vec::new();
     match session.open_library() {
         Ok(nearside) => {
             models = check_models(&nearside, &mut problems, session).await?;
-            check_disk(Path::new(&directory), &mut problems);
+            check_damaged(&nearside, &mut problems, session).await?;
+            check_disk(Path::new(&directory), nearside.is_read_only(), &mut problems);
         }
         Err(CliError::Library(error)) => problems.push(to_problem("data_dir", &error)),
         Err(other) => return Err(other),
@@ -134,7 +135,34 @@ async fn check_models(
     Ok(checked)
 }
 
-fn check_disk(directory: &Path, problems: &mut Vec<Problem>) {
+/// Reports models that lost bytes since they were installed.
+async fn check_damaged(
+    nearside: &Nearside,
+    problems: &mut Vec<Problem>,
+    session: &mut CliSession,
+) -> Result<(), CliError> {
+    match session.interrupt.race(nearside.damaged_models()).await {
+        Ok(damaged) => problems.extend(damaged.into_iter().map(|model| {
+            let text = format!("`{}` is damaged: its file is missing or has lost bytes", model.id);
+            let remedy = format!("`nearside rm {}` frees its space; then pull it again", model.id);
+            problem("damaged_model", text, remedy)
+        })),
+        Err(CliError::Library(error)) => problems.push(to_problem("store", &error)),
+        Err(other) => return Err(other),
+    }
+    Ok(())
+}
+
+fn check_disk(directory: &Path, read_only: bool, problems: &mut Vec<Problem>) {
+    if read_only {
+        let text = format!(
+            "`{}` can only be read: installed models answer, and nothing is downloaded, recorded or stored",
+            directory.display()
+        );
+        let remedy = "fix its permissions, or set another data directory with `--data-dir DIR` or NEARSIDE_HOME";
+        problems.push(problem("data_dir", text, remedy));
+        return;
+    }
     // An unnamed file, so that nothing is left behind.
     if let Err(cause) = tempfile::tempfile_in(directory) {
         let text = format!("`{}` cannot be written: {cause}", directory.display());
@@ -156,7 +184,7 @@ fn check_disk(directory: &Path, problems: &mut Vec<Problem>) {
 fn check_processor(problems: &mut Vec<Problem>) {
     if !std::arch::is_x86_feature_detected!("avx2") {
         let text = "this processor has no AVX2; models run several times slower";
-        problems.push(problem("no_avx2", text, "use small models, or another machine"));
+        problems.push(problem("no_avx2", text, "use small models, or another device"));
     }
 }
 

@@ -76,6 +76,9 @@ pub(crate) fn print_verdict(report: &FitReport, output: &mut Printer) -> Result<
             _ => output.print_line(&[plain(line), dim(format!("  {note}"))])?,
         }
     }
+    if let Some(note) = &report.note {
+        output.print_line(&[warning("  note"), plain(format!(": {note}"))])?;
+    }
     if report.verdict != FitVerdict::Fits {
         output.print_line(&[plain(format!("  {}", report.reason))])?;
         for suggestion in &report.suggestions {

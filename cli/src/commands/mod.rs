@@ -5,6 +5,7 @@
 mod bench;
 mod chat;
 mod completions;
+mod conversations;
 mod cost;
 mod doctor;
 mod fit;
@@ -47,6 +48,8 @@ pub(crate) enum CliCommand {
     Fit(fit::FitArgs),
     /// Answer one prompt with `-p`, or start a conversation
     Chat(Box<chat::ChatArgs>),
+    /// List, show, search, export and erase stored conversations
+    Conversations(conversations::ConversationsArgs),
     /// Show which target would answer and why; sends nothing
     Route(Box<route::RouteArgs>),
     /// Estimate the cost of a prompt on every target, or show spending
@@ -75,6 +78,7 @@ impl CliCommand {
             Self::Chat(args) => ("chat", args.provider()),
             Self::Route(args) => ("route", args.provider()),
             Self::Cost(args) => ("cost", args.provider()),
+            Self::Conversations(_) => ("conversations", None),
             Self::Providers(args) => ("providers", args.provider()),
             Self::Policy(_) => ("policy", None),
             Self::Bench(_) => ("bench", None),
@@ -98,6 +102,7 @@ pub(crate) async fn execute_command(command: CliCommand, session: &mut CliSessio
         CliCommand::Rm(args) => rm::remove_model(args, session).await,
         CliCommand::Fit(args) => fit::check_fit(args, session).await,
         CliCommand::Chat(args) => chat::chat_with_model(args, session).await,
+        CliCommand::Conversations(args) => conversations::manage_conversations(args, session).await,
         CliCommand::Route(args) => route::print_route(args, session).await,
         CliCommand::Cost(args) => cost::print_cost(args, session).await,
         CliCommand::Providers(args) => providers::manage_providers(args, session).await,

@@ -141,6 +141,7 @@ mod tests {
     fn only_a_model_that_is_too_large_is_rejected_and_only_without_force() {
         let report = |verdict| FitReport {
             model: "m".into(),
+            note: None,
             verdict,
             need: MemoryEstimate {
                 weights: 5_000_000_000,

@@ -6,8 +6,9 @@
 //! error instead; nothing after it. Text is always whole characters: an incomplete one is held back. `Text` never
 //! contains reasoning, nor `Reasoning` text.
 //!
-//! If a target fails before any visible output, the next one emits its own `Started`; the latest `Started` names the
-//! answering target. None follows the first visible chunk.
+//! If a target fails before any visible output, the next one emits its own `Started`; the same target emits another one
+//! if an exact count changes the number of omitted messages. The latest `Started` is the one that holds. None follows
+//! the first visible chunk.
 
 use serde::{Deserialize, Serialize};
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::chunk::{StopReason, Timings, TokenUsage};
 use super::message::{ChatMessage, ContentPart, MessageRole};
 use super::receipt::Receipt;
+use super::route::RouteTarget;
 use super::sampling::SamplingPreset;
 use crate::error::ErrorReason;
 
@@ -122,6 +123,27 @@ pub enum MessageState {
     },
 }
 
+/// A turn of a conversation that is considered but not sent: see `Conversations::route` and `Conversations::cost`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ConversationTurn {
+    /// The request's messages, after the last message.
+    #[default]
+    Next,
+    /// The request's messages, in place of a user message.
+    Edit {
+        /// Id of the user message.
+        message: u64,
+    },
+    /// Another version of an answer.
+    Regenerate {
+        /// Id of the answer.
+        message: u64,
+    },
+    /// The rest of the last answer.
+    Resume,
+}
+
 /// A conversation that matches a search.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SearchHit {
@@ -192,6 +214,21 @@ pub fn prompt_messages(messages: &[StoredMessage]) -> Vec<ChatMessage> {
         }
     }
     prompt
+}
+
+/// Returns the target of the tool loop that results among these parts continue: the one that made their calls.
+pub(crate) fn tool_loop_target(messages: &[StoredMessage], last: &[ContentPart]) -> Option<RouteTarget> {
+    let made_call = |message: &&StoredMessage, result: &str| {
+        let mut parts = message.parts.iter();
+        parts.any(|part| matches!(part, ContentPart::ToolCall { id, .. } if id == result))
+    };
+    last.iter().find_map(|part| {
+        let ContentPart::ToolResult { id, .. } = part else {
+            return None;
+        };
+        let answer = messages.iter().rev().find(|message| made_call(message, id))?;
+        Some(answer.receipt.as_ref()?.target.clone())
+    })
 }
 
 /// Returns the first words of a text, on one line, for a title or a preview.

@@ -1,5 +1,6 @@
 //! Messages: text, images, reasoning, tool calls and tool results, each with its author.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// A message of a conversation.
@@ -38,8 +39,9 @@ pub enum ContentPart {
     Image {
         /// `image/png`, `image/jpeg`, `image/webp` or `image/gif`.
         media_type: String,
-        /// The file's bytes.
-        data: Vec<u8>,
+        /// The file's bytes; base64 in JSON.
+        #[serde(with = "super::image_bytes")]
+        data: ImageBytes,
     },
     /// Reasoning of an earlier answer. Most templates drop it; some require it.
     Reasoning {
@@ -64,6 +66,43 @@ pub enum ContentPart {
         /// The result, as JSON or text.
         content: String,
     },
+}
+
+/// The bytes of an image. Clones share them, so that a request is copied without its images.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ImageBytes(Bytes);
+
+impl From<Vec<u8>> for ImageBytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl From<ImageBytes> for Vec<u8> {
+    fn from(bytes: ImageBytes) -> Self {
+        bytes.0.into()
+    }
+}
+
+impl std::ops::Deref for ImageBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl AsRef<[u8]> for ImageBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Shows the size only.
+impl std::fmt::Debug for ImageBytes {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "ImageBytes({})", self.0.len())
+    }
 }
 
 impl ChatMessage {

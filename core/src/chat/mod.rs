@@ -4,6 +4,8 @@
 mod chunk;
 mod conversation;
 mod export;
+pub(crate) mod history;
+mod image_bytes;
 mod message;
 mod receipt;
 mod request;
@@ -11,12 +13,13 @@ mod route;
 mod sampling;
 
 pub use chunk::{AnswerSummary, Chunk, StopReason, Timings, TokenUsage};
+pub(crate) use conversation::tool_loop_target;
 pub use conversation::{
-    Conversation, ConversationSettings, ConversationSummary, ExportFormat, MessageState, SearchHit, SnippetPart,
-    StoredCitation, StoredMessage, excerpt, prompt_messages,
+    Conversation, ConversationSettings, ConversationSummary, ConversationTurn, ExportFormat, MessageState, SearchHit,
+    SnippetPart, StoredCitation, StoredMessage, excerpt, prompt_messages,
 };
 pub use export::export;
-pub use message::{ChatMessage, ContentPart, MessageRole};
+pub use message::{ChatMessage, ContentPart, ImageBytes, MessageRole};
 pub use receipt::{CostSource, DataPolicy, Receipt};
 pub use request::{
     ChatRequest, OutputFormat, ReasoningEffort, ReasoningMode, RequestLimits, RoutingMode, Sensitivity, ToolDefinition,

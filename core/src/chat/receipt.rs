@@ -27,6 +27,9 @@ pub struct Receipt {
     pub skipped_more: Vec<SkippedCount>,
     /// Estimate made before the answer; compare it with the timings.
     pub expected: RouteEstimate,
+    /// Number of earlier messages of the conversation that the target was not sent.
+    #[serde(default)]
+    pub omitted_messages: u32,
     /// US dollars; 0 on the device.
     pub cost_usd: f64,
     /// Source of `cost_usd`.
@@ -90,6 +93,7 @@ impl Route {
             skipped: self.skipped.clone(),
             skipped_more: self.skipped_more.clone(),
             expected: self.expected,
+            omitted_messages: self.omitted_messages,
             cost_usd,
             cost_source,
             billed_in_full: false,

@@ -152,6 +152,25 @@ impl ChatRequest {
         }
     }
 
+    /// Copies the request with other messages, without a copy of its own.
+    pub(crate) fn with_messages(&self, messages: Vec<ChatMessage>) -> Self {
+        Self {
+            messages,
+            model: self.model.clone(),
+            provider: self.provider.clone(),
+            mode: self.mode,
+            sensitivity: self.sensitivity,
+            sampling: self.sampling.clone(),
+            reasoning: self.reasoning,
+            output: self.output.clone(),
+            tools: self.tools.clone(),
+            limits: self.limits.clone(),
+            web_search: self.web_search,
+            consent: self.consent.clone(),
+            purpose: self.purpose.clone(),
+        }
+    }
+
     /// Rejects requests that no engine can answer, so that engines need not check.
     ///
     /// # Errors

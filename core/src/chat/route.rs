@@ -43,6 +43,9 @@ pub struct Route {
     pub skipped_more: Vec<SkippedCount>,
     /// Estimate for the target.
     pub expected: RouteEstimate,
+    /// Number of earlier messages of the conversation that the target is not sent, because its context cannot hold them.
+    #[serde(default)]
+    pub omitted_messages: u32,
 }
 
 /// A rule of the router. Its id, as JSON and `Display` show it, is in parentheses.
@@ -115,6 +118,7 @@ impl Route {
             skipped: vec![],
             skipped_more: vec![],
             expected: RouteEstimate::default(),
+            omitted_messages: 0,
         }
     }
 }

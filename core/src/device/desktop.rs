@@ -1,13 +1,14 @@
 //! Measures memory and processor on desktops, servers and Android.
 //!
-//! Linux reports available memory itself (`MemAvailable`: allocatable without swapping); a container may have a lower
-//! limit. macOS and Windows are measured with `sysinfo`.
+//! The host's own figure is preferred: on iOS only the app can ask for its limit. Without one, Linux reports available
+//! memory itself (`MemAvailable`: allocatable without swapping), and macOS and Windows are measured with `sysinfo`. A
+//! container's limit lowers either.
 
 use std::thread::available_parallelism;
 
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
-use super::DeviceSnapshot;
+use super::{DeviceFacts, DeviceSnapshot};
 use crate::error::{Error, Result};
 
 /// Memory according to one source, in bytes.
@@ -18,27 +19,27 @@ struct Memory {
     source: &'static str,
 }
 
-/// Measures this device.
+/// Measures this device. `facts` are the host's; its memory figure replaces the system's own, whether higher or lower.
 ///
 /// # Errors
 /// `Unsupported` if the system does not report its memory.
-pub fn snapshot() -> Result<DeviceSnapshot> {
+pub fn snapshot(facts: &DeviceFacts) -> Result<DeviceSnapshot> {
     let wanted = RefreshKind::nothing()
         .with_memory(MemoryRefreshKind::nothing().with_ram())
         .with_cpu(CpuRefreshKind::nothing());
     let unsupported = |cause| Error::unsupported(format!("this system does not describe itself: {cause}"));
     let system = System::new_with_specifics(wanted).map_err(unsupported)?;
-    let memory = measure_memory(&system);
+    let memory = measure_memory(&system, facts.known_memory());
     if memory.total == 0 {
         return Err(Error::unsupported(
-            "this system does not say how much memory it has; give a budget instead",
+            "this system does not say how much memory it has; state how much a model may use",
         ));
     }
     Ok(DeviceSnapshot {
         memory_total: memory.total,
         memory_available: memory.available,
         memory_source: memory.source.to_owned(),
-        threads: u32::try_from(compute_threads()).unwrap_or(u32::MAX).max(1),
+        threads: compute_threads(),
         cpu: system
             .cpus()
             .first()
@@ -49,33 +50,53 @@ pub fn snapshot() -> Result<DeviceSnapshot> {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn measure_memory(system: &System) -> Memory {
+fn measure_memory(system: &System, host: Option<u64>) -> Memory {
     use std::path::Path;
-    let machine = read_meminfo(Path::new("/")).unwrap_or(Memory {
-        total: system.total_memory(),
-        available: system.available_memory(),
-        source: "system",
-    });
-    match super::cgroup::memory_limit(Path::new("/")) {
-        Some(limit) if limit.available < machine.available => Memory {
-            total: machine.total.min(limit.limit),
-            available: limit.available,
-            source: "cgroup limit",
-        },
-        Some(limit) => Memory {
-            total: machine.total.min(limit.limit),
-            ..machine
-        },
-        None => machine,
-    }
+    let machine = read_meminfo(Path::new("/")).unwrap_or_else(|| system_memory(system));
+    machine
+        .with_host(host)
+        .within(super::cgroup::memory_limit(Path::new("/")))
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn measure_memory(system: &System) -> Memory {
+fn measure_memory(system: &System, host: Option<u64>) -> Memory {
+    system_memory(system).with_host(host)
+}
+
+fn system_memory(system: &System) -> Memory {
     Memory {
         total: system.total_memory(),
         available: system.available_memory(),
         source: "system",
+    }
+}
+
+impl Memory {
+    /// Replaces the available memory by the host's figure, which cannot exceed the machine.
+    fn with_host(self, host: Option<u64>) -> Self {
+        match host {
+            Some(bytes) => Self {
+                available: bytes.min(self.total),
+                source: "host",
+                ..self
+            },
+            None => self,
+        }
+    }
+
+    /// Applies the limit of a control group.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn within(self, limit: Option<super::cgroup::MemoryLimit>) -> Self {
+        let Some(limit) = limit else { return self };
+        let (available, source) = match limit.available < self.available {
+            true => (limit.available, "cgroup limit"),
+            false => (self.available, self.source),
+        };
+        Self {
+            total: self.total.min(limit.limit),
+            available,
+            source,
+        }
     }
 }
 
@@ -97,18 +118,31 @@ fn read_meminfo(root: &std::path::Path) -> Option<Memory> {
     })
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn compute_threads() -> usize {
+/// Returns how many threads should compute: one for each fast core that this process may use.
+fn compute_threads() -> u32 {
     let allowed = available_parallelism().map_or(1, usize::from);
+    threads_for(u32::try_from(allowed).unwrap_or(u32::MAX), fast_cores())
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn fast_cores() -> Option<u32> {
     match super::cores::performance_cores_in(std::path::Path::new("/")) {
-        0 => allowed,
-        fast => fast.min(allowed),
+        0 => nearside_llama::performance_cores(),
+        fast => u32::try_from(fast).ok(),
     }
 }
 
+/// Asks llama.cpp: on Apple's systems the cores of the fastest level, on Windows the physical ones.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn compute_threads() -> usize {
-    available_parallelism().map_or(1, usize::from)
+fn fast_cores() -> Option<u32> {
+    nearside_llama::performance_cores()
+}
+
+/// Returns the threads for so many hardware threads, of which so many are fast cores. If the cores are unknown, half of
+/// the hardware threads: two threads of one core compute no faster than one.
+fn threads_for(allowed: u32, fast: Option<u32>) -> u32 {
+    let unknown = if allowed <= 4 { allowed } else { allowed / 2 };
+    fast.unwrap_or(unknown).min(allowed).max(1)
 }
 
 /// Returns the peak resident memory of this process, in bytes; 0 if the system does not report it.
@@ -126,10 +160,73 @@ mod tests {
 
     #[test]
     fn this_machine_describes_itself() {
-        let snapshot = snapshot().expect("a snapshot");
+        let snapshot = snapshot(&DeviceFacts::default()).expect("a snapshot");
         assert!(snapshot.memory_available > 0 && snapshot.memory_available <= snapshot.memory_total);
         assert!((1..=1024).contains(&snapshot.threads));
         assert!(!snapshot.os.is_empty());
+    }
+
+    #[test]
+    fn the_hosts_figure_counts_and_zero_is_not_told() {
+        let available = |bytes| {
+            let facts = DeviceFacts {
+                memory_available: bytes,
+                ..DeviceFacts::default()
+            };
+            let snapshot = snapshot(&facts).expect("a snapshot");
+            (snapshot.memory_available, snapshot.memory_source)
+        };
+        let (_, own) = available(None);
+        assert_eq!(available(Some(0)).1, own, "0 is not told");
+        let (bytes, source) = available(Some(1_000_000));
+        assert_eq!((bytes, source.as_str()), (1_000_000, "host"));
+        let machine = Memory {
+            total: 16_000,
+            available: 1_000,
+            source: "system",
+        };
+        assert_eq!(
+            machine.clone().with_host(Some(2_000)).available,
+            2_000,
+            "also if higher"
+        );
+        assert_eq!(machine.with_host(Some(u64::MAX)).available, 16_000);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_control_group_lowers_the_hosts_figure_too() {
+        let machine = Memory {
+            total: 16_000,
+            available: 9_000,
+            source: "MemAvailable",
+        };
+        let group = super::super::cgroup::MemoryLimit {
+            limit: 4_000,
+            available: 3_000,
+        };
+        let found = machine.clone().with_host(Some(8_000)).within(Some(group));
+        assert_eq!(
+            (found.total, found.available, found.source),
+            (4_000, 3_000, "cgroup limit")
+        );
+        let found = machine.with_host(Some(2_000)).within(Some(group));
+        assert_eq!((found.available, found.source), (2_000, "host"));
+    }
+
+    #[test]
+    fn threads_are_fast_cores_and_never_all_hyper_threads() {
+        for (name, allowed, fast, expected) in [
+            ("an M1: 4 fast cores of 8", 8, Some(4), 4),
+            ("an iPhone: 2 of 6", 6, Some(2), 2),
+            ("a PC: 8 cores with 16 threads", 16, Some(8), 8),
+            ("a PC that does not say", 16, None, 8),
+            ("a small one that does not say", 4, None, 4),
+            ("a container with two of many", 2, Some(32), 2),
+            ("nothing", 0, None, 1),
+        ] {
+            assert_eq!(threads_for(allowed, fast), expected, "{name}");
+        }
     }
 
     #[cfg(target_os = "linux")]

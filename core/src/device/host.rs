@@ -14,7 +14,8 @@ pub trait Host: Send + Sync + std::fmt::Debug {
 /// Current facts about the device. The default: nothing known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceFacts {
-    /// Bytes that this app may still allocate, if the system has a limit per app (iOS). Unset: all free memory.
+    /// Bytes that this app may still allocate, if the system has a limit per app (iOS). Unset or 0: not known; the
+    /// system's own figure counts.
     pub memory_available: Option<u64>,
     /// Kind of connection.
     pub network: Connectivity,
@@ -26,6 +27,13 @@ pub struct DeviceFacts {
     pub heat: ThermalState,
     /// The system asks apps to free memory.
     pub memory_pressure: bool,
+}
+
+impl DeviceFacts {
+    /// Returns the bytes that the app may still allocate, if the host knows: systems without a limit report 0.
+    pub fn known_memory(&self) -> Option<u64> {
+        self.memory_available.filter(|bytes| *bytes > 0)
+    }
 }
 
 /// Connection of a device.

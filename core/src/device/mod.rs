@@ -1,6 +1,6 @@
 //! Resources of the device: free memory, and the processor cores that computation should use.
 //!
-//! On a phone the app supplies facts ([`Host`]); on a desktop [`snapshot`] asks the system. Free memory may be taken a
+//! On a phone the app supplies facts ([`Host`]); for the rest [`snapshot`] asks the system. Free memory may be taken a
 //! second later, so nothing is cached here.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -22,7 +22,7 @@ pub struct DeviceSnapshot {
     pub memory_total: u64,
     /// Bytes that can be allocated now without swapping.
     pub memory_available: u64,
-    /// Source of `memory_available`: `MemAvailable`, `cgroup limit` or `system`.
+    /// Source of `memory_available`: `host`, `MemAvailable`, `cgroup limit` or `system`.
     pub memory_source: String,
     /// Number of compute threads: one for each fast core that this process may use.
     pub threads: u32,

@@ -6,6 +6,8 @@
 //!   and ends with one `Done` or one error.
 //! - After a cancel the answer ends soon with `Done { stop: Cancelled }`; other answers are not affected.
 //! - An engine opens no store and reads no key: it is given a resolved path, or a resolved address and credential.
+//! - An engine that shortens the history to its context ([`Job::kept_turns`]) sends `Started` again, before any other
+//!   chunk, if it omits another number of messages than the route says.
 
 pub mod local;
 mod openai;
@@ -19,7 +21,10 @@ pub use local::bench::{BenchMeasured, BenchMemory, BenchModel, BenchOptions, Ben
 #[cfg(feature = "testing")]
 pub use scripted::{ReplyStep, ScriptedReply};
 
-use std::time::Instant;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime};
 
 use crate::chat::{ChatRequest, Chunk, Route};
 use crate::stream::StreamSender;
@@ -35,10 +40,38 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
 pub struct Job {
     /// The request; [`ChatRequest::check`] passed.
     pub request: ChatRequest,
+    /// The last turns of a conversation that must stay in the prompt; an engine with a tokenizer omits older ones that
+    /// its context cannot hold. Unset: nothing may be omitted.
+    pub kept_turns: Option<u32>,
     /// The route that `Started` named.
     pub route: Route,
     /// Receives the chunks.
     pub sink: StreamSender<Chunk>,
     /// Time of the request; `first_token_ms` is measured from here.
     pub requested_at: Instant,
+    /// Set by an engine whose provider may charge: the content has left.
+    pub sent: SentMark,
+}
+
+/// Creates the id of a tool call whose model gives none: unique among all answers, also after a restart.
+pub(crate) fn unique_call_id() -> String {
+    // Each `RandomState` has a seed of its own from the system's random numbers.
+    let random = || RandomState::new().hash_one(SystemTime::now());
+    format!("call_{:016x}{:08x}", random(), random() as u32)
+}
+
+/// Whether the content of a request has left for a provider, which may charge it. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct SentMark(Arc<AtomicBool>);
+
+impl SentMark {
+    /// Returns whether it is set.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// Sets or clears it.
+    pub(crate) fn set(&self, sent: bool) {
+        self.0.store(sent, Ordering::SeqCst);
+    }
 }

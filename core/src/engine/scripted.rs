@@ -207,6 +207,8 @@ mod tests {
             route,
             sink,
             requested_at: Instant::now(),
+            kept_turns: None,
+            sent: crate::engine::SentMark::default(),
         });
         stream
     }

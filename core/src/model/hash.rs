@@ -40,7 +40,7 @@ impl Hasher {
         std::thread::Builder::new()
             .name("nearside-hash".to_owned())
             .spawn(work)
-            .map_err(|cause| Error::internal(format!("could not start a thread: {cause}")))?;
+            .map_err(|cause| Error::thread_limit(&cause))?;
         Ok(Self { commands })
     }
 

@@ -15,7 +15,7 @@ pub mod store;
 
 pub use catalog::{CatalogEntry, catalog};
 pub use download::{DownloadEvent, DownloadStream, ResolvedFile};
-pub(crate) use fit::verdict::{fit_path, fit_reference};
+pub(crate) use fit::verdict::{BudgetFor, fit_path, fit_reference};
 pub use fit::{CacheType, FitOptions, FitReport, FitSuggestion, FitVerdict, LoadPlan, MemoryBudget, MemoryEstimate};
 pub use reference::{HubFile, ModelRef};
 pub use store::InstalledModel;

@@ -206,7 +206,7 @@ fn parse_address(text: &str) -> Result<ModelRef, String> {
         return parse_hub_url(&url);
     }
     if url.scheme() == "http" && !is_loopback(&url) {
-        return Err("plain http is for this machine only; use https".to_owned());
+        return Err("plain http is for this device only; use https".to_owned());
     }
     if !is_gguf(url.path()) {
         return Err("the address does not end in `.gguf`".to_owned());

@@ -2,342 +2,305 @@
 //! maximum cost before each attempt.
 //!
 //! ```text
-//! route: [target, then…] ──► reserve ──► Started ──► engine ──► chunks forwarded ──► settle ──► Done
-//!                   ▲                                   │ failed before visible output
-//!                   └───────────────────────────────────┘
+//! plan: [target, fallback…] ──► reserve ──► Started ──► engine ══ chunks ══► the app
+//!                      ▲                                   │ end
+//!                      │ failed before visible output      ▼
+//!                      └───────────────────────────── settle ──► Done
 //! ```
 //!
-//! Falls back only before the first visible chunk. A later error is final, and its text offers to continue remotely.
-//! `Done` is sent after its cost is committed.
+//! Chunks go from the engine into the app's queue; an [`AnswerTap`] sees each on its way. Only the end comes here. Falls
+//! back only before the first visible chunk and within the request's deadline. If all targets fail, the error is that of
+//! the first one, and its text names the others.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::time::timeout_at;
+use tokio::time::sleep_until;
 
+use super::charge::{AttemptEnd, Charge, purpose};
+use super::draft::SharedDraft;
 use super::facts::PlannedTarget;
-use super::prepared_target::{MaxTokens, PreparedTarget};
+use super::history::TokenCount;
+use super::pending::PendingRequest;
+use super::tool_calls::ToolCallTargets;
 use super::{Inner, blocking, lock};
-use crate::chat::{
-    AnswerSummary, ChatRequest, ChatStream, Chunk, CostSource, Route, RouteRule, RouteTarget, SkippedTarget, TokenUsage,
-};
-use crate::engine::Job;
-use crate::engine::remote::TokenPrice;
+use crate::chat::{Chunk, Route, RouteRule, RouteTarget, SkippedTarget, Timings, TokenUsage};
+use crate::engine::{Engine, Job, SentMark};
 use crate::error::{Error, ErrorKind, ErrorReason, Result};
 use crate::route::Speed;
-use crate::state::{Caps, EntryId, Reservation};
-use crate::stream::{Stream, StreamSender};
+use crate::state::Reservation;
+use crate::stream::{StreamSender, Tap};
 
-/// Outcome of one attempt.
-enum Attempt {
-    /// The stream was finished.
-    Finished,
-    /// It failed before any visible output; the next target may be tried.
-    Failed(Error),
+/// The end of an answer.
+pub(super) struct Answered {
+    /// The last item of its stream: `Done`, or an error.
+    pub(super) last: Result<Chunk>,
+    /// Values to record after the last item was sent.
+    pub(super) notes: Option<AnswerNotes>,
 }
 
-/// Tries the targets of the plan in order: the route's target, then its fallbacks.
-pub(super) async fn run_route(
-    inner: &Arc<Inner>,
-    request: &Arc<ChatRequest>,
-    mut route: Route,
-    plan: Vec<PlannedTarget>,
-    sink: StreamSender<Chunk>,
-    requested_at: Instant,
-) {
-    let mut sink = Some(sink);
-    let count = plan.len();
-    for (n, planned) in plan.into_iter().enumerate() {
-        let Some(sender) = sink.take() else { return };
-        let target = planned.target.clone();
-        route.target = target.clone();
-        route.expected = planned.expected;
-        route.then.drain(..route.then.len().min(usize::from(n > 0)));
-        let last = n + 1 == count;
-        let (attempt, unfinished) = try_target(inner, request, &route, planned, sender, requested_at, last).await;
-        match attempt {
-            Attempt::Finished => return,
-            Attempt::Failed(error) => {
-                tracing::debug!(kind = ?error.kind(), "target failed; trying the next one");
-                route.reason = format!("the previous target failed: {error}");
-                route.rule = RouteRule::PreviousFailed;
-                route.skipped.push(SkippedTarget {
-                    target,
-                    rule: RouteRule::PreviousFailed,
-                    reason: error.to_string(),
-                });
-                sink = unfinished;
-            }
+/// Values to record about a finished answer.
+pub(super) struct AnswerNotes {
+    target: RouteTarget,
+    timings: Timings,
+    /// Purpose and usage of an answer that the ledger does not know yet, because it is free.
+    free: Option<(String, TokenUsage)>,
+}
+
+impl From<Error> for Answered {
+    fn from(error: Error) -> Self {
+        Self {
+            last: Err(error),
+            notes: None,
         }
     }
 }
 
-/// Tries one target. Returns the sender if the next target may be tried.
-async fn try_target(
-    inner: &Arc<Inner>,
-    request: &Arc<ChatRequest>,
-    route: &Route,
-    planned: PlannedTarget,
-    sink: StreamSender<Chunk>,
-    requested_at: Instant,
-    last: bool,
-) -> (Attempt, Option<StreamSender<Chunk>>) {
-    let fail = |sink: StreamSender<Chunk>, error: Error| match last {
-        true => {
-            sink.finish(Err(error));
-            (Attempt::Finished, None)
-        }
-        false => (Attempt::Failed(error), Some(sink)),
-    };
-    let shared = Arc::clone(request);
-    let prepared = blocking(inner, move |inner| {
-        let target = planned.target.clone();
-        let prepared = inner.prepare_target(planned, &shared)?;
-        let charge = Charge::reserve(inner, &shared, &target, &prepared)?;
-        Ok((prepared, charge))
-    });
-    let (prepared, charge) = match prepared.await {
-        Ok(prepared) => prepared,
-        Err(error) => return fail(sink, error),
-    };
-    if !sink.send(Chunk::Started { route: route.clone() }).await {
-        // Cancelled already: the engine finishes the stream at once.
-    }
-    let mut attempted = ChatRequest::clone(request);
-    attempted.limits = charge.limits.clone();
-    let deadline = request
-        .limits
-        .deadline_ms
-        .map(|ms| requested_at + Duration::from_millis(ms) + DEADLINE_GRACE);
-    let (stream, inner_sink) = Stream::new();
-    prepared.engine.answer(Job {
-        request: attempted,
-        route: route.clone(),
-        sink: inner_sink,
-        requested_at,
-    });
-    forward_chunks(inner, route, stream, sink, charge, deadline, last).await
+/// One answer: the request and the parts that all its attempts share.
+pub(super) struct Answering<'a> {
+    pub(super) inner: &'a Arc<Inner>,
+    pub(super) pending: &'a PendingRequest,
+    pub(super) sink: &'a StreamSender<Chunk>,
+    /// The stored content of a conversation's answer.
+    pub(super) draft: Option<Arc<SharedDraft>>,
+    pub(super) requested_at: Instant,
 }
 
-/// Forwards chunks until the final one.
-async fn forward_chunks(
-    inner: &Arc<Inner>,
-    route: &Route,
-    stream: ChatStream,
-    sink: StreamSender<Chunk>,
-    charge: Charge,
-    deadline: Option<Instant>,
-    last: bool,
-) -> (Attempt, Option<StreamSender<Chunk>>) {
-    let cancel = sink.cancel().clone();
-    let deadline = deadline.map_or_else(|| tokio::time::Instant::now() + NO_DEADLINE, Into::into);
-    let mut generated_bytes = 0;
-    let mut visible = false;
-    let mut cancelled = false;
-    loop {
-        let batch = tokio::select! {
-            biased;
-            () = cancel.cancelled(), if !cancelled => {
-                cancelled = true;
-                stream.cancel();
-                continue;
+/// Sees the chunks of one attempt on their way to the app.
+#[derive(Debug)]
+struct AnswerTap {
+    target: RouteTarget,
+    /// A chunk reached the app; the answer stays on its target.
+    visible: AtomicBool,
+    generated_bytes: AtomicU64,
+    tool_calls: Arc<ToolCallTargets>,
+    draft: Option<Arc<SharedDraft>>,
+}
+
+/// A failed attempt.
+struct Failure {
+    error: Error,
+    /// Whether output was visible: the answer ends with this error.
+    visible: bool,
+    /// Whether the next target may be tried.
+    may_fall_back: bool,
+}
+
+impl Tap<Chunk> for AnswerTap {
+    fn observe(&self, chunk: &Chunk) {
+        if let Some(draft) = &self.draft {
+            draft.add(chunk);
+        }
+        let bytes = match chunk {
+            Chunk::Started { .. } | Chunk::Done { .. } => return,
+            Chunk::Text { text } | Chunk::Reasoning { text } => text.len(),
+            Chunk::ToolCall { id, name, arguments } => {
+                self.tool_calls.insert(id, name, arguments, &self.target);
+                arguments.len()
             }
-            () = inner.closing.cancelled(), if !cancelled => {
-                cancelled = true;
-                stream.cancel();
-                continue;
-            }
-            batch = timeout_at(deadline, stream.next_batch()) => batch,
+            Chunk::Citation { .. } => 0,
         };
-        let error = match batch {
-            Err(_) => {
-                stream.cancel();
-                let text = "the answer did not finish within its deadline; allow more time or fewer tokens";
-                Error::of(ErrorReason::DeadlineExceeded, text)
-            }
-            Ok(Err(error)) => error,
-            Ok(Ok(batch)) => {
-                let ended = batch.is_empty();
-                for chunk in batch {
-                    if let Chunk::Done { summary } = &chunk {
-                        let AnswerSummary { usage, receipt, .. } = summary;
-                        if let Err(error) = charge
-                            .commit(inner, receipt.cost_usd, *usage, receipt.cost_source)
-                            .await
-                        {
-                            sink.finish(Err(error));
-                            return (Attempt::Finished, None);
-                        }
-                        inner.record_speed(&route.target, &summary.timings);
-                        if charge.entry.is_none() && route.target.is_remote() {
-                            inner.record_free_answer(&route.target, &charge.purpose, *usage);
-                        }
-                        sink.finish(Ok(chunk));
-                        return (Attempt::Finished, None);
-                    }
-                    visible = true;
-                    generated_bytes += content_bytes(&chunk);
-                    if let Chunk::ToolCall { id, .. } = &chunk {
-                        inner.pin_tool_call(id, &route.target);
-                    }
-                    // After a cancel, drop chunks but wait for the engine's `Done`.
-                    if !cancelled {
-                        sink.send(chunk).await;
-                    }
+        self.visible.store(true, Ordering::SeqCst);
+        self.generated_bytes.fetch_add(bytes as u64, Ordering::SeqCst);
+    }
+}
+
+impl Answering<'_> {
+    /// Tries the targets of the plan in order.
+    pub(super) async fn run_route(&self, mut route: Route, plan: Vec<PlannedTarget>) -> Answered {
+        let mut failures: Vec<(RouteTarget, Error)> = Vec::new();
+        let mut plan = plan.into_iter();
+        while let Some(planned) = plan.next() {
+            route.target = planned.target.clone();
+            route.expected = planned.expected;
+            route.then = plan.as_slice().iter().map(|next| next.target.clone()).collect();
+            let failure = match self.try_target(&planned, &mut route).await {
+                Ok(answered) => return answered,
+                Err(failure) => failure,
+            };
+            if !failure.may_fall_back || plan.as_slice().is_empty() {
+                if failure.visible || self.is_late() || failures.is_empty() {
+                    return failure.error.into();
                 }
-                if !ended {
-                    continue;
-                }
-                Error::internal("an engine ended without `Done` or an error; please report this")
+                failures.push((planned.target, failure.error));
+                break;
             }
-        };
-        charge.abort(inner, generated_bytes).await;
-        let may_fall_back = !visible && !last && !cancelled && error.kind() != ErrorKind::Internal;
-        if may_fall_back {
-            return (Attempt::Failed(error), Some(sink));
+            let error = failure.error;
+            tracing::debug!(kind = ?error.kind(), "target failed; trying the next one");
+            route.reason = format!("the previous target failed: {error}");
+            route.rule = RouteRule::PreviousFailed;
+            route.skipped.push(SkippedTarget {
+                target: planned.target.clone(),
+                rule: RouteRule::PreviousFailed,
+                reason: error.to_string(),
+            });
+            failures.push((planned.target, error));
         }
-        sink.finish(Err(if visible { with_offer(&error) } else { error }));
-        return (Attempt::Finished, None);
+        first_failure(failures).into()
     }
-}
 
-/// Returns the error of an interrupted answer, with the offer to continue it.
-fn with_offer(error: &Error) -> Error {
-    let text = format!("{error}; the text so far is kept, and another model can continue it");
-    let reason = match error.reason() {
-        ErrorReason::Unreachable => ErrorReason::Interrupted,
-        reason => reason,
-    };
-    error.clone().because(reason).with_detail(text)
-}
-
-fn content_bytes(chunk: &Chunk) -> u64 {
-    match chunk {
-        Chunk::Text { text } | Chunk::Reasoning { text } => text.len() as u64,
-        Chunk::ToolCall { arguments, .. } => arguments.len() as u64,
-        _ => 0,
-    }
-}
-
-/// Cost reservation of one attempt.
-struct Charge {
-    entry: Option<EntryId>,
-    /// The request's limits, tightened to the reservation.
-    limits: crate::chat::RequestLimits,
-    /// Price of the target, if it is known.
-    price: Option<TokenPrice>,
-    prompt_tokens: u32,
-    purpose: String,
-}
-
-impl Charge {
-    /// Reserves the maximum cost, and tightens the request's limits to it.
-    fn reserve(inner: &Inner, request: &ChatRequest, target: &RouteTarget, prepared: &PreparedTarget) -> Result<Self> {
-        let MaxTokens {
-            prompt: prompt_tokens,
-            completion,
-        } = prepared.max_tokens;
-        let mut charge = Self {
-            entry: None,
-            limits: request.limits.clone(),
-            price: None,
-            prompt_tokens,
-            purpose: request.purpose.clone().unwrap_or_else(|| "chat".to_owned()),
-        };
-        if !prepared.charges {
-            return Ok(charge);
+    /// Tries one target. If it says that the history is too long, tries it once more with less of it.
+    async fn try_target(&self, planned: &PlannedTarget, route: &mut Route) -> Result<Answered, Failure> {
+        let ratio = lock(&self.inner.token_ratios).get(&planned.target).copied();
+        let attempted = self.attempt(planned, route, TokenCount::Careful { ratio }).await;
+        match attempted {
+            Err(failure)
+                if failure.may_fall_back
+                    && failure.error.reason() == ErrorReason::ContextExceeded
+                    && self.pending.kept_turns.is_some()
+                    && planned.target.is_remote() =>
+            {
+                self.attempt(planned, route, TokenCount::Maximum).await
+            }
+            attempted => attempted,
         }
-        let usage = |completion_tokens| TokenUsage {
-            prompt_tokens,
-            completion_tokens,
-            ..TokenUsage::default()
-        };
-        let policy = inner.policy();
-        let caps = Caps::from_policy(&policy, request.limits.max_usd);
-        charge.price.clone_from(&prepared.price);
-        let max_usd = charge
-            .price
-            .as_ref()
-            .map_or(0.0, |price| price.cost(&usage(completion)));
-        let entry = inner.ledger.reserve(&Reservation {
-            target,
-            purpose: &charge.purpose,
-            usd: max_usd,
-            caps,
-            now: SystemTime::now(),
-        })?;
-        charge.entry = Some(entry);
-        let capped = caps.request.is_some() || caps.day.is_some() || caps.month.is_some();
-        if capped && let Some(price) = &charge.price {
-            // Enforce the reservation: `max_tokens` at the provider, `max_usd` while reading.
-            charge.limits.max_usd = Some(max_usd);
-            charge.limits.max_tokens = Some(
-                charge
-                    .limits
-                    .max_tokens
-                    .map_or(completion, |limit| limit.min(completion)),
-            );
-            debug_assert!(price.cost(&usage(completion)) <= max_usd);
-        }
-        Ok(charge)
     }
 
-    /// Settles the reservation with the actual cost.
-    async fn commit(&self, inner: &Arc<Inner>, usd: f64, usage: TokenUsage, source: CostSource) -> Result<()> {
-        let Some(entry) = self.entry else { return Ok(()) };
-        blocking(inner, move |inner| inner.ledger.settle(entry, usd, &usage, source)).await
-    }
-
-    /// Releases the reservation of a failed attempt if nothing was generated, else settles an estimate.
-    async fn abort(&self, inner: &Arc<Inner>, generated_bytes: u64) {
-        let Some(entry) = self.entry else { return };
-        let usage = TokenUsage {
-            prompt_tokens: self.prompt_tokens,
-            completion_tokens: u32::try_from(generated_bytes.div_ceil(4)).unwrap_or(u32::MAX),
-            ..TokenUsage::default()
-        };
-        let usd = self.price.as_ref().map_or(0.0, |price| price.cost(&usage));
-        let recorded = blocking(inner, move |inner| match generated_bytes {
-            0 => inner.ledger.release(entry),
-            _ => inner.ledger.settle(entry, usd, &usage, CostSource::Estimated),
+    async fn attempt(
+        &self,
+        planned: &PlannedTarget,
+        route: &mut Route,
+        count: TokenCount,
+    ) -> Result<Answered, Failure> {
+        let (shared, pending) = (planned.clone(), self.pending.clone());
+        let prepared = blocking(self.inner, move |inner| {
+            let prepared = inner.prepare_target(&shared, &pending, count)?;
+            let charge = Charge::reserve(inner, &pending.request, &shared.target, prepared.cost.clone())?;
+            Ok((prepared, charge))
         });
-        if let Err(error) = recorded.await {
-            // The reservation stays open and keeps counting against the caps.
-            tracing::warn!(kind = ?error.kind(), "the cost of an answer could not be recorded");
+        let (prepared, charge) = prepared.await.map_err(|error| self.failure(error, false))?;
+        route.omitted_messages = prepared.omitted_messages;
+        let likely_tokens = prepared.likely_tokens;
+        let mut request = prepared.request;
+        request.limits = charge.limits.clone();
+        let tap = Arc::new(AnswerTap {
+            target: planned.target.clone(),
+            visible: AtomicBool::new(false),
+            generated_bytes: AtomicU64::new(0),
+            tool_calls: Arc::clone(&self.inner.tool_calls),
+            draft: self.draft.clone(),
+        });
+        let (sink, ended) = self.sink.attempt(Arc::clone(&tap) as _);
+        // Cancelled already: the engine ends at once.
+        sink.send(Chunk::Started { route: route.clone() }).await;
+        let (sent, started) = (SentMark::default(), Instant::now());
+        prepared.engine.answer(Job {
+            request,
+            kept_turns: prepared.kept_turns,
+            route: route.clone(),
+            sink,
+            requested_at: self.requested_at,
+            sent: sent.clone(),
+        });
+        let ended = self.wait_for_end(ended).await;
+        let end = AttemptEnd {
+            generated_bytes: tap.generated_bytes.load(Ordering::SeqCst),
+            sent: sent.is_set(),
+            elapsed: started.elapsed(),
+        };
+        let visible = tap.visible.load(Ordering::SeqCst);
+        let error = match ended {
+            Ok(Chunk::Done { mut summary }) => {
+                let is_charged = charge.is_charged();
+                let committed = charge.commit(self.inner, &mut summary, end).await;
+                committed.map_err(|error| Failure {
+                    error,
+                    visible: true,
+                    may_fall_back: false,
+                })?;
+                self.learn_ratio(&planned.target, summary.usage.prompt_tokens, likely_tokens);
+                let free = (!is_charged).then(|| (purpose(&self.pending.request).to_owned(), summary.usage));
+                return Ok(Answered {
+                    notes: Some(AnswerNotes {
+                        target: planned.target.clone(),
+                        timings: summary.timings,
+                        free,
+                    }),
+                    last: Ok(Chunk::Done { summary }),
+                });
+            }
+            Ok(_) => Error::internal("an engine ended without `Done` or an error; please report this"),
+            Err(error) => error,
+        };
+        let failure = self.failure(error, visible);
+        charge.abort(self.inner, &failure.error, end).await;
+        Err(failure)
+    }
+
+    /// Waits for the end of an attempt. Stops its engine at the deadline, with a grace for engines that enforce it
+    /// themselves, and when the library is closed.
+    async fn wait_for_end(&self, ended: tokio::sync::oneshot::Receiver<Result<Chunk>>) -> Result<Chunk> {
+        let mut ended = std::pin::pin!(ended);
+        let mut is_closing = false;
+        let deadline = self.deadline().map(|deadline| deadline + DEADLINE_GRACE);
+        let mut late = std::pin::pin!(wait_until(deadline));
+        loop {
+            tokio::select! {
+                biased;
+                ended = &mut ended => return ended.unwrap_or_else(|_| Err(Error::internal(
+                    "an engine ended without `Done` or an error; please report this",
+                ))),
+                () = self.inner.closing.cancelled(), if !is_closing => {
+                    is_closing = true;
+                    self.sink.cancel().cancel();
+                }
+                () = &mut late => {
+                    self.sink.cancel().cancel();
+                    // Its last chunks must not follow the error.
+                    let _ = tokio::time::timeout(STOP_TIMEOUT, &mut ended).await;
+                    return Err(Error::deadline_exceeded());
+                }
+            }
+        }
+    }
+
+    /// Remembers how a remote model counts. A search adds pages to the prompt, which say nothing of it.
+    fn learn_ratio(&self, target: &RouteTarget, counted: u32, likely: u32) {
+        if counted > 0 && likely > 0 && !self.pending.request.web_search {
+            let ratio = f64::from(counted) / f64::from(likely);
+            lock(&self.inner.token_ratios).insert(target.clone(), ratio);
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let ms = self.pending.request.limits.deadline_ms?;
+        self.requested_at.checked_add(Duration::from_millis(ms))
+    }
+
+    fn is_late(&self) -> bool {
+        self.deadline().is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// Classifies the error of an attempt. Whatever failed after the deadline failed because of it.
+    fn failure(&self, error: Error, visible: bool) -> Failure {
+        let late = self.is_late() || error.reason() == ErrorReason::DeadlineExceeded;
+        let error = if late { Error::deadline_exceeded() } else { error };
+        let may_fall_back =
+            !visible && !late && error.kind() != ErrorKind::Internal && !self.sink.cancel().is_cancelled();
+        Failure {
+            error: if visible { with_kept_text(&error) } else { error },
+            visible,
+            may_fall_back,
         }
     }
 }
 
 impl Inner {
-    /// Pins a tool call to the target that made it.
-    fn pin_tool_call(&self, call: &str, target: &RouteTarget) {
-        let mut calls = lock(&self.tool_call_targets);
-        if calls.len() >= MAX_PINNED_CALLS {
-            calls.remove(0);
-        }
-        calls.push((call.to_owned(), target.clone()));
-    }
-
-    /// Records a free answer for the spending reports, in the background.
-    fn record_free_answer(self: &Arc<Self>, target: &RouteTarget, purpose: &str, usage: TokenUsage) {
-        let (inner, target, purpose) = (Arc::clone(self), target.clone(), purpose.to_owned());
-        tokio::task::spawn_blocking(move || {
-            let entry = inner.ledger.reserve(&Reservation {
-                target: &target,
-                purpose: &purpose,
-                usd: 0.0,
-                caps: Caps::default(),
-                now: SystemTime::now(),
+    /// Records what is known of a finished answer, in the background: its speed, and a free one for the spending reports.
+    pub(super) fn record_notes(self: &Arc<Self>, notes: Option<AnswerNotes>) {
+        let Some(notes) = notes else { return };
+        self.record(move |inner| {
+            let free = notes.free.map(|(purpose, usage)| {
+                let reservation = Reservation::free(&notes.target, &purpose, SystemTime::now());
+                inner.ledger.record_free(&reservation, &usage)
             });
-            let recorded = entry.and_then(|entry| inner.ledger.settle(entry, 0.0, &usage, CostSource::Free));
-            if let Err(error) = recorded {
-                tracing::warn!(kind = ?error.kind(), "an answer could not be recorded");
-            }
+            inner.record_speed(&notes.target, &notes.timings)?;
+            free.unwrap_or(Ok(()))
         });
     }
 
-    /// Records the measured speed of a target, in the background.
-    fn record_speed(self: &Arc<Self>, target: &RouteTarget, timings: &crate::chat::Timings) {
+    fn record_speed(&self, target: &RouteTarget, timings: &Timings) -> Result<()> {
         let rate = |rate: f64| (rate > 0.0).then_some(rate);
         let speed = Speed {
             prompt_tokens_per_second: rate(timings.prompt_tokens_per_second),
@@ -346,20 +309,68 @@ impl Inner {
             first_token_ms: rate(timings.first_token_ms).filter(|_| target.is_remote()),
         };
         if speed == Speed::default() || matches!(target, RouteTarget::Scripted) {
-            return;
+            return Ok(());
         }
-        let (inner, target) = (Arc::clone(self), target.clone());
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = inner.state.record_speed(&target, speed) {
-                tracing::warn!(kind = ?error.kind(), "a speed could not be recorded");
-            }
-        });
+        self.state.record_speed(target, speed)
+    }
+}
+
+/// Plays the script of a test instead of a route.
+pub(super) async fn run_script(answering: &Answering<'_>, engine: &Arc<dyn Engine>) -> Answered {
+    let route = Route::to(RouteTarget::Scripted, RouteRule::RequestedTarget, "a script was given");
+    let tap = Arc::new(AnswerTap {
+        target: RouteTarget::Scripted,
+        visible: AtomicBool::new(false),
+        generated_bytes: AtomicU64::new(0),
+        tool_calls: Arc::clone(&answering.inner.tool_calls),
+        draft: answering.draft.clone(),
+    });
+    let (sink, ended) = answering.sink.attempt(tap);
+    sink.send(Chunk::Started { route: route.clone() }).await;
+    engine.answer(Job {
+        request: (*answering.pending.request).clone(),
+        kept_turns: None,
+        route,
+        sink,
+        requested_at: answering.requested_at,
+        sent: SentMark::default(),
+    });
+    let last = answering.wait_for_end(ended).await;
+    Answered { last, notes: None }
+}
+
+/// Returns the error of the first target, whose text names the later ones.
+fn first_failure(failures: Vec<(RouteTarget, Error)>) -> Error {
+    let mut failures = failures.into_iter();
+    let Some((_, first)) = failures.next() else {
+        return Error::internal("a route without a target; please report this");
+    };
+    let others: Vec<_> = failures.map(|(target, error)| format!("`{target}`: {error}")).collect();
+    if others.is_empty() {
+        return first;
+    }
+    let text = format!("{first}; then failed {}", others.join("; "));
+    first.with_detail(text)
+}
+
+/// Returns the error of an answer that broke off after visible output.
+fn with_kept_text(error: &Error) -> Error {
+    let text = format!("{error}; the text so far is kept, and another model can continue it");
+    let reason = match error.reason() {
+        ErrorReason::Unreachable => ErrorReason::Interrupted,
+        reason => reason,
+    };
+    error.clone().because(reason).with_detail(text)
+}
+
+async fn wait_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
     }
 }
 
 /// Added to a deadline, which engines enforce themselves; this is for one that does not.
 const DEADLINE_GRACE: Duration = Duration::from_millis(500);
-/// Longer than any answer, and within the range of the clock.
-const NO_DEADLINE: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Maximum number of pinned tool calls.
-const MAX_PINNED_CALLS: usize = 256;
+/// Longer than an engine takes to stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);

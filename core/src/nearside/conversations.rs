@@ -5,18 +5,19 @@ use std::time::Instant;
 
 use tokio::runtime::Handle;
 
-use super::history::{apply_defaults, truncate_history};
+use super::history::{append_partial, apply_defaults};
+use super::pending::PendingRequest;
 use super::{Answers, Inner, Nearside, blocking, decide, join_result, lock, record};
 use crate::chat::{
-    ChatRequest, ChatStream, Conversation, ConversationSettings, ConversationSummary, ExportFormat, MessageState,
-    SearchHit, export,
+    ChatRequest, ChatStream, Conversation, ConversationSettings, ConversationSummary, ConversationTurn, ExportFormat,
+    MessageState, SearchHit, export,
 };
 use crate::error::Result;
 use crate::route::{CostRow, RouteDecision};
 use crate::state::{Archive, Turn};
 use crate::stream::{CancelToken, Stream};
 
-/// The conversations of this library's directory. Clones share them.
+/// Conversations: those of this library's data directory, or temporary ones. Clones share them.
 ///
 /// The library stores answers while they stream: a kill of the process loses at most a second, and the message is then
 /// [`MessageState::Interrupted`]. Fields that a request leaves unset come from the conversation's settings. Each
@@ -24,33 +25,55 @@ use crate::stream::{CancelToken, Stream};
 #[derive(Debug, Clone)]
 pub struct Conversations {
     inner: Arc<Inner>,
-    archive: Arc<Archive>,
+    source: ArchiveSource,
     answers: Answers,
     handle: Handle,
 }
 
+/// Where the conversations are.
+#[derive(Debug, Clone)]
+enum ArchiveSource {
+    /// In their file, which the first use opens.
+    Stored,
+    /// In memory.
+    Temporary(Arc<Archive>),
+}
+
 impl Nearside {
-    /// Returns the conversations in the library's directory. The first call opens their file, and erases those
-    /// deleted more than an hour before.
+    /// Returns the conversations in the library's data directory. Reads nothing: the first use opens their file, and erases
+    /// those deleted more than an hour before. Every call may return `Storage` if the file cannot be opened, and `Busy` if
+    /// another process has locked it.
+    pub fn conversations(&self) -> Conversations {
+        self.conversations_from(ArchiveSource::Stored)
+    }
+
+    /// Returns conversations that are in memory only: none yet, and all of them are gone with the last clone. No file has
+    /// anything of them; the costs of their answers are recorded all the same.
     ///
     /// # Errors
-    /// `Storage` if the file cannot be opened, `Busy` if another process has locked it.
-    pub fn conversations(&self) -> Result<Conversations> {
-        let mut open = lock(&self.inner.archive);
-        let archive = match &*open {
-            Some(archive) => Arc::clone(archive),
-            None => {
-                let archive = Arc::new(Archive::open_in(self.inner.config.directory.as_ref())?);
-                archive.purge(UNDO_MS)?;
-                Arc::clone(open.insert(archive))
-            }
-        };
-        Ok(Conversations {
+    /// `Storage`, without memory.
+    pub fn temporary_conversations(&self) -> Result<Conversations> {
+        let archive = Arc::new(Archive::in_memory()?);
+        Ok(self.conversations_from(ArchiveSource::Temporary(archive)))
+    }
+
+    fn conversations_from(&self, source: ArchiveSource) -> Conversations {
+        Conversations {
             inner: Arc::clone(&self.inner),
-            archive,
+            source,
             answers: self.answers.clone(),
             handle: self.handle.clone(),
-        })
+        }
+    }
+}
+
+impl ArchiveSource {
+    /// Returns the archive. May wait for the disk.
+    fn archive(&self, inner: &Inner) -> Result<Arc<Archive>> {
+        match self {
+            Self::Stored => inner.archive(),
+            Self::Temporary(archive) => Ok(Arc::clone(archive)),
+        }
     }
 }
 
@@ -162,24 +185,25 @@ impl Conversations {
         export(&self.open(id).await?, format)
     }
 
-    /// Returns the routing decision for this as the next message, without sending it.
+    /// Returns the routing decision for this turn, without sending it: `request` holds what [`Self::send`], [`Self::edit`],
+    /// [`Self::regenerate`] or [`Self::resume`] would be given.
     ///
     /// # Errors
     /// As [`Nearside::route`], and those of [`Self::open`].
-    pub async fn route(&self, id: u64, request: ChatRequest) -> Result<RouteDecision> {
-        let request = self.next_request(id, request).await?;
+    pub async fn route(&self, id: u64, request: ChatRequest, turn: ConversationTurn) -> Result<RouteDecision> {
+        let pending = self.turn_request(id, request, turn).await?;
         let inner = Arc::clone(&self.inner);
-        let decide = async move { decide::decide(&inner, &Arc::new(request), &CancelToken::default()).await };
+        let decide = async move { decide::decide(&inner, &pending, &CancelToken::default()).await };
         Ok(join_result(self.handle.spawn(decide).await)?.decision)
     }
 
-    /// Estimates the cost of this as the next message, as [`Nearside::cost`] does.
+    /// Estimates the cost of this turn, as [`Nearside::cost`] does.
     ///
     /// # Errors
     /// As [`Nearside::cost`], and those of [`Self::open`].
-    pub async fn cost(&self, id: u64, request: ChatRequest) -> Result<Vec<CostRow>> {
-        let request = self.next_request(id, request).await?;
-        blocking(&self.inner, move |inner| inner.cost(&request)).await
+    pub async fn cost(&self, id: u64, request: ChatRequest, turn: ConversationTurn) -> Result<Vec<CostRow>> {
+        let pending = self.turn_request(id, request, turn).await?;
+        blocking(&self.inner, move |inner| inner.cost(&pending)).await
     }
 
     /// Appends the request's messages and generates an answer. `messages` holds the new ones only. Returns immediately;
@@ -210,27 +234,39 @@ impl Conversations {
     fn turn(&self, id: u64, turn: Turn, request: ChatRequest) -> ChatStream {
         let requested_at = Instant::now();
         let (stream, sink) = Stream::new();
-        let (inner, archive) = (Arc::clone(&self.inner), Arc::clone(&self.archive));
-        let answer = async move { record::answer(inner, archive, id, turn, request, sink, requested_at).await };
+        let (inner, source) = (Arc::clone(&self.inner), self.source.clone());
+        let answer = async move {
+            match blocking(&inner, move |inner| source.archive(inner)).await {
+                Ok(archive) => record::answer(inner, archive, id, turn, request, sink, requested_at).await,
+                Err(error) => sink.finish(Err(error)),
+            }
+        };
         self.answers.spawn(answer, &self.handle);
         stream
     }
 
-    /// Returns the request as it would be sent next.
-    async fn next_request(&self, id: u64, mut request: ChatRequest) -> Result<ChatRequest> {
+    /// Returns the request as this turn would send it.
+    async fn turn_request(&self, id: u64, mut request: ChatRequest, turn: ConversationTurn) -> Result<PendingRequest> {
         let new = std::mem::take(&mut request.messages);
-        let (history, settings) = self.with(move |archive| archive.preview(id, &new)).await?;
-        apply_defaults(&mut request, &settings, history);
+        let turn = match turn {
+            ConversationTurn::Next => Turn::Next(new),
+            ConversationTurn::Edit { message } => Turn::Edit { message, with: new },
+            ConversationTurn::Regenerate { message } => Turn::Regenerate { message },
+            ConversationTurn::Resume => Turn::Resume,
+        };
+        let next = self.with(move |archive| archive.preview(id, &turn)).await?;
+        apply_defaults(&mut request, &next.settings, next.history);
+        let resumed = append_partial(&mut request, &next.progress.text);
         request.check()?;
-        let (request, _) = truncate_history(&self.inner, request).await?;
-        Ok(request)
+        Ok(PendingRequest {
+            request: Arc::new(request),
+            kept_turns: Some(if resumed { 2 } else { 1 }),
+            pinned: next.tool_target,
+        })
     }
 
     async fn with<T: Send + 'static>(&self, work: impl FnOnce(&Archive) -> Result<T> + Send + 'static) -> Result<T> {
-        let archive = Arc::clone(&self.archive);
-        blocking(&self.inner, move |_| work(&archive)).await
+        let source = self.source.clone();
+        blocking(&self.inner, move |inner| work(&*source.archive(inner)?)).await
     }
 }
-
-/// How long a deletion can be undone by an app that does not purge.
-const UNDO_MS: i64 = 60 * 60 * 1000;

@@ -18,6 +18,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, timeout_at};
 
 use super::facts::{Gathered, PlannedTarget, allows_remote};
+use super::pending::PendingRequest;
 use super::refresh::fetch_list;
 use super::{Inner, blocking};
 use crate::chat::{ChatRequest, RoutingMode};
@@ -35,8 +36,9 @@ pub(super) struct Decided {
 }
 
 /// Makes the routing decision.
-pub(super) async fn decide(inner: &Arc<Inner>, request: &Arc<ChatRequest>, cancel: &CancelToken) -> Result<Decided> {
-    let (mut decided, stale) = decide_once(inner, request).await?;
+pub(super) async fn decide(inner: &Arc<Inner>, pending: &PendingRequest, cancel: &CancelToken) -> Result<Decided> {
+    let request = &pending.request;
+    let (mut decided, stale) = decide_once(inner, pending).await?;
     if stale.is_empty() {
         return decided;
     }
@@ -51,34 +53,42 @@ pub(super) async fn decide(inner: &Arc<Inner>, request: &Arc<ChatRequest>, cance
         };
         match fetched {
             Ok(Some(Ok(_))) => {
-                decided = decide_once(inner, request).await?.0;
+                decided = decide_once(inner, pending).await?.0;
                 if self::patience(request, &decided).is_zero() {
                     break;
                 }
             }
             Ok(Some(Err(_))) => {}
-            Ok(None) | Err(_) => break,
+            Ok(None) => break,
+            Err(_) => {
+                if patience > GRACE {
+                    // Each goes on in the background; the next request does not wait for it again.
+                    stale.iter().for_each(|name| inner.note_list_failure(name));
+                }
+                break;
+            }
         }
     }
     // A list that failed also says something: that nothing was learned about a named model.
     if patience > GRACE {
-        decided = decide_once(inner, request).await?.0;
+        decided = decide_once(inner, pending).await?.0;
     }
     decided
 }
 
 /// Decides from cached data. Also returns the providers whose lists are worth fetching for this request.
-async fn decide_once(inner: &Arc<Inner>, request: &Arc<ChatRequest>) -> Result<(Result<Decided>, Vec<String>)> {
-    let request = Arc::clone(request);
+async fn decide_once(inner: &Arc<Inner>, pending: &PendingRequest) -> Result<(Result<Decided>, Vec<String>)> {
+    let pending = pending.clone();
     blocking(inner, move |inner| {
-        let (decided, wanted) = match inner.gather_facts(&request) {
+        let request = &pending.request;
+        let (decided, wanted) = match inner.gather_facts(&pending) {
             Ok(gathered) => (Ok(inner.choose(&gathered)), gathered.lists_wanted),
             Err(error) => (Err(error), inner.stale_lists()?),
         };
         let on_device = |decided: &Decided| matches!(&decided.decision, RouteDecision::Route { route } if !route.target.is_remote());
         let answered_here = request.mode != RoutingMode::PreferInCloud && decided.as_ref().is_ok_and(on_device);
         let may_fetch =
-            !answered_here && allows_remote(&request) && inner.host_facts()?.network != Connectivity::Offline;
+            !answered_here && allows_remote(request) && inner.host_facts()?.network != Connectivity::Offline;
         let eligible = |name: &String| request.provider.as_ref().is_none_or(|requested| requested == name);
         let stale = if may_fetch { wanted } else { vec![] };
         Ok((decided, stale.into_iter().filter(eligible).collect()))

@@ -1,8 +1,5 @@
 //! Lifecycle events of the app, reported in one line: `nearside.notify(AppEvent::MemoryLow)`.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
-
 use serde::{Deserialize, Serialize};
 
 use super::{Inner, Nearside, lock};
@@ -29,13 +26,14 @@ impl Nearside {
     pub fn notify(&self, event: AppEvent) {
         let inner = std::sync::Arc::clone(&self.inner);
         match event {
-            AppEvent::MemoryLow | AppEvent::MemoryCritical => *lock(&inner.memory_pressure_at) = Some(Instant::now()),
+            AppEvent::MemoryLow | AppEvent::MemoryCritical => inner.local_models.note_pressure(),
             AppEvent::Foreground => return self.inner.forget_failures(),
             AppEvent::Background => {}
         }
-        let all = event == AppEvent::MemoryCritical;
-        self.handle
-            .spawn_blocking(move || inner.close_engines(|_, engine| all || !engine.is_busy()));
+        self.handle.spawn_blocking(move || match event {
+            AppEvent::MemoryCritical => inner.local_models.close_engines(None),
+            _ => inner.local_models.close_idle(),
+        });
     }
 }
 
@@ -46,20 +44,11 @@ impl Inner {
     /// # Errors
     /// `Internal` with the host's own text if it panics.
     pub(super) fn host_facts(&self) -> Result<DeviceFacts> {
-        let reported = catch_unwind(AssertUnwindSafe(|| self.host.facts()));
-        let mut facts = reported.map_err(|cause| {
-            let text = cause.downcast_ref::<String>().map(String::as_str);
-            let text = text
-                .or_else(|| cause.downcast_ref::<&str>().copied())
-                .unwrap_or("no text");
-            Error::internal(format!("the app could not report the state of the device: {text}"))
-        })?;
+        let facts = self.local_models.host_facts()?;
         let before = std::mem::replace(&mut *lock(&self.network), facts.network);
         if before != facts.network && facts.network != Connectivity::Offline {
             self.forget_failures();
         }
-        let under_pressure = lock(&self.memory_pressure_at).is_some_and(|at| at.elapsed() < PRESSURE_DURATION);
-        facts.memory_pressure |= under_pressure;
         Ok(facts)
     }
 
@@ -76,6 +65,3 @@ impl Inner {
         }
     }
 }
-
-/// How long a warning counts: iOS and Android report when memory is low, but not when that ends.
-const PRESSURE_DURATION: Duration = Duration::from_secs(60);

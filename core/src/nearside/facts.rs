@@ -6,10 +6,12 @@
 use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
 
-use super::local::{LocalModel, not_installed};
+use super::Inner;
+use super::local::not_installed;
+use super::local_model::LocalModel;
+use super::pending::PendingRequest;
 use super::providers::default_model;
 use super::refresh::{FAILURE_MEMORY, LIST_MAX_AGE, is_older};
-use super::{Inner, lock};
 use crate::chat::{
     ChatRequest, ContentPart, DataPolicy, OutputFormat, RouteEstimate, RouteTarget, RoutingMode, Sensitivity,
 };
@@ -86,44 +88,18 @@ impl Gathered {
 }
 
 impl Inner {
-    /// Returns the largest context of the eligible targets on the side that the mode tries first; `None` if unknown.
-    /// Ignores memory and cost, which routing checks later.
-    pub(super) fn largest_context(&self, request: &ChatRequest) -> Result<Option<u32>> {
-        let Gathered {
-            needs, facts, locals, ..
-        } = self.gather_facts(request)?;
-        let remotes = facts.remotes;
-        let named = |provider: Option<&String>, model: &String| {
-            needs.provider.as_ref().is_none_or(|name| Some(name) == provider)
-                && needs.model.as_ref().is_none_or(|name| name == model)
-        };
-        let local = locals.iter().filter(|local| named(None, &local.id));
-        let local = local.map(|local| self.context_of(local)).max();
-        let remote = remotes
-            .iter()
-            .filter(|remote| named(Some(&remote.provider), &remote.model.id));
-        let remote = remote
-            .filter_map(|remote| remote.model.context)
-            .max()
-            .filter(|_| allows_remote(request));
-        Ok(match request.mode {
-            RoutingMode::OnlyOnDevice => local,
-            RoutingMode::PreferOnDevice => local.or(remote),
-            RoutingMode::PreferInCloud => remote.or(local),
-            RoutingMode::OnlyInCloud => remote,
-        })
-    }
-
     /// Estimates the cost of this request on every target, cheapest first.
-    pub(super) fn cost(&self, request: &ChatRequest) -> Result<Vec<CostRow>> {
-        let Gathered { needs, facts, .. } = self.gather_facts(request)?;
+    pub(super) fn cost(&self, pending: &PendingRequest) -> Result<Vec<CostRow>> {
+        let Gathered { needs, facts, .. } = self.gather_facts(pending)?;
         Ok(compare(needs.prompt, needs.completion, &facts.remotes, &facts.locals))
     }
 
     /// Gathers the input of a routing decision.
-    pub(super) fn gather_facts(&self, request: &ChatRequest) -> Result<Gathered> {
-        let mut needs = needs(request);
-        needs.pinned = self.pinned(request);
+    pub(super) fn gather_facts(&self, pending: &PendingRequest) -> Result<Gathered> {
+        let request = &pending.request;
+        let mut needs = needs(pending);
+        let recent = || self.tool_calls.target_of(&request.messages);
+        needs.pinned = pending.pinned.clone().or_else(recent);
         let speeds = self.state.speeds()?;
         let mut facts = Facts {
             device: self.host_facts()?,
@@ -142,16 +118,13 @@ impl Inner {
         let locals = self.local_models(request, &mut needs, &facts.remotes)?;
         // With a single candidate the engine's own memory check before loading is enough.
         let exact = !facts.remotes.is_empty() || locals.len() > 1;
-        let mut snapshot = None;
+        let verdicts = self.local_models.verdicts(&locals, needs.model.as_deref(), exact);
         let mut unfit = None;
-        for local in &locals {
-            // A snapshot reads dozens of system files; take it only if it is needed.
-            let current = match snapshot.take() {
-                Some(current) => current,
-                None => self.snapshot()?,
-            };
-            match self.verdict(local, snapshot.insert(current), exact) {
+        for (local, verdict) in locals.iter().zip(verdicts) {
+            match verdict {
                 Ok(verdict) => facts.locals.push(self.local_candidate(local, verdict, &speeds)),
+                // The model that the request names is the only one that matters, unless a provider has it as well.
+                Err(error) if needs.model.as_ref() == Some(&local.id) && facts.remotes.is_empty() => return Err(error),
                 Err(error) => unfit = Some(error),
             }
         }
@@ -271,23 +244,7 @@ impl Inner {
         Ok((upstreams, wants_list && self.may_fetch(settings)?))
     }
 
-    /// Returns the target of a tool loop, if the last message holds results of its calls.
-    fn pinned(&self, request: &ChatRequest) -> Option<RouteTarget> {
-        let parts = &request.messages.last()?.parts;
-        let calls = lock(&self.tool_call_targets);
-        parts.iter().find_map(|part| {
-            let ContentPart::ToolResult { id, .. } = part else {
-                return None;
-            };
-            calls
-                .iter()
-                .rev()
-                .find(|(call, _)| call == id)
-                .map(|(_, target)| target.clone())
-        })
-    }
-
-    fn context_of(&self, local: &LocalModel) -> u32 {
+    pub(super) fn context_of(&self, local: &LocalModel) -> u32 {
         let context = self.config.context.unwrap_or(crate::model::fit::DEFAULT_CONTEXT);
         local.context_length.map_or(context, |trained| context.min(trained))
     }
@@ -297,7 +254,8 @@ impl Inner {
 type Speeds = HashMap<RouteTarget, Speed>;
 
 /// Derives the needs of a request from the request alone.
-fn needs(request: &ChatRequest) -> Needs {
+fn needs(pending: &PendingRequest) -> Needs {
+    let request = &pending.request;
     let (prompt, completion) = estimate::tokens(request);
     let mut parts = request.messages.iter().flat_map(|message| &message.parts);
     Needs {
@@ -306,6 +264,7 @@ fn needs(request: &ChatRequest) -> Needs {
         model: request.model.clone(),
         provider: request.provider.clone(),
         prompt,
+        required_prompt: estimate::required(request, pending.kept_turns),
         completion,
         abilities: ModelCapabilities {
             tools: !request.tools.is_empty(),

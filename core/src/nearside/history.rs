@@ -1,11 +1,10 @@
-//! The history in a conversation's request: applies the settings, and drops turns that no eligible context can hold.
+//! The history in a conversation's request: applies the settings, and fits the history to the target that is asked.
 
 use std::ops::Range;
-use std::sync::Arc;
 
-use super::{Inner, blocking};
-use crate::chat::{ChatMessage, ChatRequest, ConversationSettings, MessageRole};
-use crate::error::Result;
+use super::pending::PendingRequest;
+use crate::chat::history::{omit, omittable, prompt_space};
+use crate::chat::{ChatMessage, ChatRequest, ConversationSettings};
 use crate::route::{TokenRange, estimate};
 
 /// Fills unset request fields from the conversation's settings, and sets its messages to system prompt and history.
@@ -18,57 +17,81 @@ pub(super) fn apply_defaults(request: &mut ChatRequest, settings: &ConversationS
     request.messages = system.map(ChatMessage::system).chain(history).collect();
 }
 
-/// Drops the oldest turns if the history exceeds the largest eligible context; returns how many messages were dropped.
-/// The last turn is always kept: if it alone is too long, the target rejects it and names the sizes.
-///
-/// Drops in steps of half the available space, so that the prompt keeps the same start for many turns and the KV cache
-/// stays valid.
-pub(super) async fn truncate_history(inner: &Arc<Inner>, mut request: ChatRequest) -> Result<(ChatRequest, u32)> {
-    let whole = conservative(estimate::tokens(&request).0);
-    if whole < MIN_CONTEXT_TOKENS {
-        return Ok((request, 0));
+/// Adds the text so far of an answer that is resumed, and the prompt to go on with it. Adds a user message, because not every
+/// provider continues an assistant message. Returns whether there is such a text.
+pub(super) fn append_partial(request: &mut ChatRequest, partial: &str) -> bool {
+    let resumed = !partial.trim().is_empty();
+    if resumed {
+        request.messages.push(ChatMessage::assistant(partial));
+        request.messages.push(ChatMessage::user(super::CONTINUE_PROMPT));
     }
-    let shared = request.clone();
-    let context = blocking(inner, move |inner| inner.largest_context(&shared)).await?;
-    let Some(context) = context.map(u64::from) else {
-        return Ok((request, 0));
+    resumed
+}
+
+/// How tokens are estimated where no tokenizer is at hand.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum TokenCount {
+    /// As the model counted an earlier prompt, in proportion to the likely count, with a margin. Unset: it counted none
+    /// yet, and the middle between the likely and the maximum count is nearly always enough.
+    Careful {
+        /// Tokens that the model counted for each likely one.
+        ratio: Option<f64>,
+    },
+    /// The maximum, after a target rejected the careful count.
+    Maximum,
+}
+
+/// Returns the messages to omit, so that a context of this size holds the rest and an answer. Empty if the context is
+/// unknown, the whole history fits, or nothing may be omitted.
+pub(super) fn fit_history(pending: &PendingRequest, context: Option<u32>, count: TokenCount) -> Range<usize> {
+    let request = &pending.request;
+    let (Some(context), Some(kept_turns)) = (context, pending.kept_turns) else {
+        return 0..0;
     };
-    let answer = request
-        .limits
-        .max_tokens
-        .map_or(context / 4, u64::from)
-        .min(context / 2);
-    let available = context - answer;
-    let step = (available / 2).max(1);
-    let excess = whole.saturating_sub(available).div_ceil(step) * step;
-    let (mut dropped_tokens, mut omitted_messages) = (0, 0);
-    while dropped_tokens < excess {
-        let Some(turn) = first_turn(&request.messages) else {
-            break;
-        };
-        omitted_messages += turn.len();
-        let dropped = request.messages.drain(turn);
-        dropped_tokens += dropped
-            .map(|message| conservative(estimate::message_tokens(&message)))
-            .sum::<u64>();
+    if omittable(&request.messages, kept_turns).is_empty() {
+        return 0..0;
     }
-    Ok((request, u32::try_from(omitted_messages).unwrap_or(u32::MAX)))
+    let available = prompt_space(context, request.limits.max_tokens);
+    let needed = count.of(estimate::tokens(request).0);
+    omit(&request.messages, kept_turns, needed, available, |message| {
+        count.of(estimate::message_tokens(message))
+    })
 }
 
-/// Returns the range of the oldest turn (a user message and its answer), if another turn follows.
-fn first_turn(messages: &[ChatMessage]) -> Option<Range<usize>> {
-    let is = |role: MessageRole| move |message: &ChatMessage| message.role == role;
-    let first = messages
-        .iter()
-        .position(|message| message.role != MessageRole::System)?;
-    let next = messages.iter().skip(first + 1).position(is(MessageRole::User))?;
-    Some(first..first + 1 + next)
+impl TokenCount {
+    fn of(self, tokens: TokenRange) -> u64 {
+        match self {
+            Self::Careful { ratio: None } => u64::from(tokens.likely).midpoint(tokens.high.into()),
+            Self::Careful { ratio: Some(ratio) } => {
+                let counted = (f64::from(tokens.likely) * ratio * MARGIN).ceil();
+                // The cast saturates.
+                (counted as u64).clamp(tokens.likely.into(), tokens.high.max(tokens.likely).into())
+            }
+            Self::Maximum => tokens.high.into(),
+        }
+    }
 }
 
-/// Returns a conservative token count: the midpoint of the likely and the high estimate.
-fn conservative(tokens: TokenRange) -> u64 {
-    u64::from(tokens.likely).midpoint(tokens.high.into())
-}
+/// Another text of the same conversation may have a few more tokens for each likely one.
+const MARGIN: f64 = 1.05;
 
-/// Below this size, in tokens, every context holds the prompt and an answer.
-const MIN_CONTEXT_TOKENS: u64 = 300;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_of_the_model_replaces_the_guess_and_never_goes_below_the_likely_one() {
+        let tokens = TokenRange {
+            low: 100,
+            likely: 200,
+            high: 400,
+        };
+        let careful = |ratio| TokenCount::Careful { ratio }.of(tokens);
+        assert_eq!(careful(None), 300);
+        assert_eq!(careful(Some(1.2)), 252);
+        assert_eq!(careful(Some(0.1)), 200);
+        assert_eq!(careful(Some(9.0)), 400);
+        assert_eq!(careful(Some(f64::NAN)), 200);
+        assert_eq!(TokenCount::Maximum.of(tokens), 400);
+    }
+}

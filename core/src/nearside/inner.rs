@@ -1,25 +1,27 @@
-//! The state that the library object shares with its answers and downloads, and its tasks that wait for the disk.
+//! The state that the library object shares with its answers and downloads, its tasks that wait for the disk, and its
+//! records: what an answer leaves behind after its end.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use super::local_models::LocalModels;
 use super::refresh::ModelList;
-
+use super::tool_calls::ToolCallTargets;
 use crate::chat::RouteTarget;
 use crate::config::Config;
-use crate::device::{Connectivity, Host};
+use crate::device::Connectivity;
 use crate::engine::Engine;
-use crate::engine::local::{LocalEngine, LocalSettings};
 use crate::engine::remote::{CircuitBreaker, ProviderClient, ProviderSettings, Secret};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::hub::Hub;
 use crate::model::store::Store;
 use crate::route::RoutingPolicy;
 use crate::state::{Archive, Ledger, State};
 use crate::stream::CancelToken;
+use crate::sync::lock;
 
 #[derive(Debug)]
 pub(super) struct Inner {
@@ -28,25 +30,45 @@ pub(super) struct Inner {
     pub(super) hub: Mutex<Hub>,
     pub(super) state: Arc<State>,
     pub(super) ledger: Ledger,
-    pub(super) host: Arc<dyn Host>,
+    /// The models in memory; asks the host of the device.
+    pub(super) local_models: Arc<LocalModels>,
     pub(super) handle: Handle,
     pub(super) policy: Mutex<RoutingPolicy>,
     /// Cancelled when the object is dropped.
     pub(super) closing: CancelToken,
-    pub(super) engines: Mutex<Vec<(LocalSettings, Arc<LocalEngine>)>>,
     pub(super) provider_runtimes: Mutex<HashMap<String, ProviderRuntime>>,
-    /// Recent tool calls and the target that made each: a tool loop stays on its target.
-    pub(super) tool_call_targets: Mutex<Vec<(String, RouteTarget)>>,
+    /// Tokens of a prompt that a remote model counted, for each likely one; learned from its answers.
+    pub(super) token_ratios: Mutex<HashMap<RouteTarget, f64>>,
+    /// A tool loop stays on its target.
+    pub(super) tool_calls: Arc<ToolCallTargets>,
     /// Opened on first use.
-    pub(super) archive: Mutex<Option<Arc<Archive>>>,
+    archive: Mutex<Option<Arc<Archive>>>,
+    records: Records,
     /// Active answer per conversation; its id is set once its row exists.
     pub(super) active_answers: Mutex<HashMap<u64, Option<u64>>>,
     /// Connectivity when the host was last asked.
     pub(super) network: Mutex<Connectivity>,
-    /// Time of the last memory warning.
-    pub(super) memory_pressure_at: Mutex<Option<Instant>>,
     /// Replaces all engines in tests.
     pub(super) scripted: Option<Arc<dyn Engine>>,
+}
+
+/// What an [`Inner`] is made of.
+pub(super) struct InnerParts {
+    pub(super) config: Config,
+    pub(super) store: Store,
+    pub(super) hub: Hub,
+    pub(super) state: Arc<State>,
+    pub(super) local_models: Arc<LocalModels>,
+    pub(super) handle: Handle,
+    pub(super) policy: RoutingPolicy,
+    pub(super) scripted: Option<Arc<dyn Engine>>,
+}
+
+/// The records that are not written yet.
+#[derive(Debug, Default)]
+struct Records {
+    pending: Mutex<usize>,
+    written: Condvar,
 }
 
 /// In-memory state of a provider; never persisted.
@@ -56,6 +78,89 @@ pub(super) struct ProviderRuntime {
     pub(super) http: Option<(ProviderSettings, ProviderClient)>,
     pub(super) circuit: Arc<CircuitBreaker>,
     pub(super) list: ModelList,
+}
+
+impl Inner {
+    pub(super) fn new(parts: InnerParts) -> Self {
+        Self {
+            config: parts.config,
+            store: parts.store,
+            hub: Mutex::new(parts.hub),
+            ledger: Ledger::new(Arc::clone(&parts.state)),
+            state: parts.state,
+            local_models: parts.local_models,
+            handle: parts.handle,
+            policy: Mutex::new(parts.policy),
+            closing: CancelToken::default(),
+            provider_runtimes: Mutex::default(),
+            token_ratios: Mutex::default(),
+            tool_calls: Arc::default(),
+            archive: Mutex::default(),
+            records: Records::default(),
+            active_answers: Mutex::default(),
+            network: Mutex::default(),
+            scripted: parts.scripted,
+        }
+    }
+
+    /// Returns the stored conversations. The first call opens their file, and erases those deleted more than an hour before.
+    pub(super) fn archive(&self) -> Result<Arc<Archive>> {
+        let mut open = lock(&self.archive);
+        if let Some(archive) = &*open {
+            return Ok(Arc::clone(archive));
+        }
+        let archive = Arc::new(Archive::open_in(self.config.data_path())?);
+        match archive.purge(UNDO_MS) {
+            // Another process reads or writes: a later start, or the end of this one, does it.
+            Err(error) if error.kind() == ErrorKind::Busy => tracing::debug!("deleted conversations are erased later"),
+            purged => purged?,
+        }
+        Ok(Arc::clone(open.insert(archive)))
+    }
+
+    /// Erases from the log of the conversations what a purge could not. A failure is only logged; the next start retries.
+    pub(super) fn checkpoint_archive(&self) {
+        let open = lock(&self.archive).clone();
+        if let Some(Err(error)) = open.map(|archive| archive.checkpoint()) {
+            tracing::debug!(kind = ?error.kind(), "the log of the conversations is still in use");
+        }
+    }
+
+    /// Writes a record of an answer in the background: nothing waits for it but the end of the library. A failure is only
+    /// logged.
+    pub(super) fn record(self: &Arc<Self>, work: impl FnOnce(&Self) -> Result<()> + Send + 'static) {
+        if self.state.is_read_only() {
+            return;
+        }
+        *lock(&self.records.pending) += 1;
+        let guard = RecordGuard(Arc::clone(self));
+        self.handle.spawn_blocking(move || {
+            if let Err(error) = work(&guard.0) {
+                tracing::warn!(kind = ?error.kind(), "an answer could not be recorded");
+            }
+        });
+    }
+
+    /// Waits until all records are written, at most this long. Blocks.
+    pub(super) fn wait_for_records(&self, timeout: Duration) {
+        let pending = lock(&self.records.pending);
+        let waited = self
+            .records
+            .written
+            .wait_timeout_while(pending, timeout, |pending| *pending > 0);
+        // The lock is poisoned only if a thread panicked that held it, and none does anything with it.
+        drop(waited);
+    }
+}
+
+/// Counts a record until it is written, or its task is gone.
+struct RecordGuard(Arc<Inner>);
+
+impl Drop for RecordGuard {
+    fn drop(&mut self) {
+        *lock(&self.0.records.pending) -= 1;
+        self.0.records.written.notify_all();
+    }
 }
 
 /// Runs work that may wait for the disk off the threads that serve connections.
@@ -71,3 +176,6 @@ pub(super) async fn blocking<T: Send + 'static>(
 pub(super) fn join_result<T>(joined: std::result::Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
     joined.unwrap_or_else(|cause| Err(Error::unfinished(cause.is_panic())))
 }
+
+/// How long a deletion can be undone by an app that does not purge.
+const UNDO_MS: i64 = 60 * 60 * 1000;

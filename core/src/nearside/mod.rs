@@ -1,55 +1,74 @@
 //! The library's entry point. Connects the modules and holds no logic of its own.
 //!
 //! It has its own tokio runtime, so it works inside another runtime, outside of any, and under Swift's and Kotlin's
-//! executors. Futures that it returns may be dropped at any time. Dropping the object cancels active work.
+//! executors. Futures that it returns may be dropped at any time. Dropping the object cancels active work;
+//! [`Nearside::shut_down`] also waits for it.
 //!
 //! | file | what it wires |
 //! |---|---|
 //! | `inner` | the shared state, tasks that wait for the disk |
-//! | `local` | references, verdicts, loaded models |
+//! | `runtime` | the library's threads |
+//! | `local`, `local_model` | references to models on this device |
+//! | `local_models`, `needs_cache` | models in memory: budget, verdicts, leases, load plans |
 //! | `providers` | settings, credentials, connections, model lists |
 //! | `facts` | input of a routing decision |
-//! | `prepared_target` | one target of a route, ready to run |
-//! | `answer` | one answer along its route: attempts, fallbacks, cost |
-//! | `conversations`, `record`, `history` | conversations; saving an answer while it streams; prompt history |
+//! | `pending` | a request on its way |
+//! | `prepared_target` | one target of a plan, ready to run |
+//! | `answer`, `charge` | one answer along its route: attempts, fallbacks; their cost |
+//! | `tool_calls` | the targets of recent tool calls |
+//! | `conversations`, `history` | conversations; prompt history |
+//! | `record`, `draft` | an answer of a conversation, saved while it streams |
 //! | `presets` | sampling presets, the catalog |
 //! | `events` | lifecycle events of the app |
 
 mod answer;
+mod charge;
 mod conversations;
 mod decide;
+mod draft;
 mod events;
 mod facts;
 mod history;
 mod inner;
 mod local;
+mod local_model;
+mod local_models;
+mod needs_cache;
+mod pending;
 mod prepared_target;
 mod presets;
 mod providers;
 mod record;
 mod refresh;
+mod runtime;
+mod tool_calls;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-use crate::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, Route, RouteRule, RouteTarget, RoutingMode};
+use crate::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, RoutingMode};
 use crate::config::Config;
 use crate::device::{self, DeviceSnapshot, Host};
+use crate::engine::Engine;
 use crate::engine::local::bench::{BenchOptions, BenchReport};
 use crate::engine::remote::Secret;
-use crate::engine::{Engine, Job};
 use crate::error::{Error, Result};
 use crate::model::hub::Hub;
 use crate::model::store::Store;
 use crate::model::{self, DownloadStream, FitOptions, FitReport, InstalledModel, ModelRef};
 use crate::route::{CostRow, RouteDecision, RoutingPolicy, SpendingTotals};
-use crate::state::{Ledger, SpendingGroup, SpendingRow, State};
+use crate::state::{self, SpendingGroup, SpendingRow, State};
 use crate::stream::{CancelToken, Stream, StreamSender};
 use crate::sync::lock;
-use inner::{Inner, blocking, join_result};
+use answer::{Answered, Answering};
+use draft::SharedDraft;
+use inner::{Inner, InnerParts, blocking, join_result};
+use local_models::LocalModels;
+use pending::PendingRequest;
+use runtime::LibraryRuntime;
 
 pub use conversations::Conversations;
 pub use events::AppEvent;
@@ -60,8 +79,7 @@ pub use providers::ProviderStatus;
 pub struct Nearside {
     inner: Arc<Inner>,
     handle: Handle,
-    /// Taken when the object is dropped.
-    runtime: Option<Runtime>,
+    runtime: LibraryRuntime,
     answers: Answers,
 }
 
@@ -70,12 +88,35 @@ pub struct Nearside {
 struct Answers(Arc<Mutex<JoinSet<()>>>);
 
 impl Nearside {
-    /// Opens the library, creates its directory, and cleans up after an earlier kill. Opens no connection.
+    /// Opens the library, creates its directories, and cleans up after an earlier kill. Opens no connection. In a directory
+    /// that cannot be written, installed models answer and nothing is recorded.
+    ///
+    /// Blocks: for milliseconds, and for seconds if another process writes, or while data moves to a new data directory. On
+    /// a thread that draws, use [`Self::open`].
     ///
     /// # Errors
-    /// `Storage` if the directory cannot be used, `InvalidRequest` if the hub's address cannot.
+    /// `Storage` if a directory cannot be used, `InvalidRequest` if the hub's address cannot, `Busy` if another process
+    /// keeps a file.
     pub fn new(config: Config) -> Result<Self> {
         Self::with_host(config, Arc::new(device::NoHost))
+    }
+
+    /// Opens the library like [`Self::with_host`], on a thread of its own. Without a host: like [`Self::new`].
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub async fn open(config: Config, host: Option<Arc<dyn Host>>) -> Result<Self> {
+        let (opened, result) = tokio::sync::oneshot::channel();
+        let host = host.unwrap_or_else(|| Arc::new(device::NoHost));
+        // A dropped future drops the library on that thread.
+        let opening = move || drop(opened.send(Self::with_host(config, host)));
+        std::thread::Builder::new()
+            .name("nearside-opening".to_owned())
+            .spawn(opening)
+            .map_err(|cause| Error::internal(format!("could not start the library's threads: {cause}")))?;
+        result
+            .await
+            .unwrap_or_else(|_| Err(Error::internal("the opening of the library panicked")))
     }
 
     /// Opens the library like [`Self::new`], with facts about the device from the app.
@@ -104,40 +145,28 @@ impl Nearside {
         scripted: impl FnOnce(&Handle) -> Option<Arc<dyn Engine>>,
     ) -> Result<Self> {
         // Before the runtime: an early return inside another runtime must not have to drop this one.
-        let store = Store::open(config.directory.as_ref())?;
-        let state = Arc::new(State::open_in(config.directory.as_ref())?);
+        let store = Store::open(config.model_path())?;
+        state::move_data(config.model_path(), config.data_path())?;
+        let state = Arc::new(State::open_in(config.data_path())?);
         let policy = state.policy()?.unwrap_or_default();
-        let hub = Mutex::new(hub(&config, &Secret::default())?);
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("nearside-io")
-            .enable_all()
-            .build()
-            .map_err(|cause| Error::internal(format!("could not start the library's threads: {cause}")))?;
+        let hub = hub(&config, &Secret::default())?;
+        let local_models = Arc::new(LocalModels::new(&config, host, Arc::clone(&state)));
+        let runtime = LibraryRuntime::start()?;
         let handle = runtime.handle().clone();
-        let inner = Inner {
+        let inner = Inner::new(InnerParts {
             config,
             store,
             hub,
-            ledger: Ledger::new(Arc::clone(&state)),
             state,
-            host,
+            local_models,
             handle: handle.clone(),
-            policy: Mutex::new(policy),
-            closing: CancelToken::default(),
-            engines: Mutex::default(),
-            provider_runtimes: Mutex::default(),
-            tool_call_targets: Mutex::default(),
-            archive: Mutex::default(),
-            active_answers: Mutex::default(),
-            network: Mutex::default(),
-            memory_pressure_at: Mutex::default(),
+            policy,
             scripted: scripted(&handle),
-        };
+        });
         Ok(Self {
             inner: Arc::new(inner),
             handle,
-            runtime: Some(runtime),
+            runtime,
             answers: Answers::default(),
         })
     }
@@ -156,10 +185,13 @@ impl Nearside {
         let requested_at = Instant::now();
         let (stream, sink) = Stream::new();
         let inner = Arc::clone(&self.inner);
-        self.answers.spawn(
-            async move { inner.dispatch(request, sink, requested_at).await },
-            &self.handle,
-        );
+        let answer = async move {
+            let pending = PendingRequest::whole(request);
+            let answered = inner.dispatch(&pending, &sink, None, requested_at).await;
+            inner.record_notes(answered.notes);
+            sink.finish(answered.last);
+        };
+        self.answers.spawn(answer, &self.handle);
         stream
     }
 
@@ -174,8 +206,8 @@ impl Nearside {
     /// `InvalidRequest`, `NotInstalled` for a requested model that no target offers, `Storage`.
     pub async fn route(&self, request: ChatRequest) -> Result<RouteDecision> {
         request.check()?;
-        let inner = Arc::clone(&self.inner);
-        let decide = async move { decide::decide(&inner, &Arc::new(request), &CancelToken::default()).await };
+        let (inner, pending) = (Arc::clone(&self.inner), PendingRequest::whole(request));
+        let decide = async move { decide::decide(&inner, &pending, &CancelToken::default()).await };
         Ok(self.on_runtime(decide).await?.decision)
     }
 
@@ -186,7 +218,8 @@ impl Nearside {
     /// As [`Self::route`].
     pub async fn cost(&self, request: ChatRequest) -> Result<Vec<CostRow>> {
         request.check()?;
-        self.blocking(move |inner| inner.cost(&request)).await
+        let pending = PendingRequest::whole(request);
+        self.blocking(move |inner| inner.cost(&pending)).await
     }
 
     /// Returns the routing policy.
@@ -235,14 +268,17 @@ impl Nearside {
     }
 
     /// Returns whether a model fits this device. Before a download it fetches only the head of the file, some megabytes,
-    /// and keeps it as the first bytes of the download.
+    /// and keeps it as the first bytes of the download. The budget is the one that routing and loading use: a model that
+    /// is loaded does not count as taken memory for itself, and idle ones can be freed.
     ///
     /// # Errors
-    /// Those of the hub and of the file: `Network`, `Unauthorized`, `Corrupt`, `Unsupported`, …
+    /// Those of the hub and of the file: `Network`, `Unauthorized`, `Corrupt`, `Unsupported` (also for a broken chat
+    /// template), …
     pub async fn fit(&self, model: ModelRef, options: FitOptions) -> Result<FitReport> {
         let (inner, hub) = (Arc::clone(&self.inner), lock(&self.inner.hub).clone());
+        let (options, budget) = (inner.local_models.fit_options(options), inner.budget_source());
         self.on_runtime(async move {
-            let report = model::fit_reference(&hub, &inner.store, &model, &options).await;
+            let report = model::fit_reference(&hub, &inner.store, &model, &options, &budget).await;
             report.map_err(|error| inner.explain_network(error))
         })
         .await
@@ -254,6 +290,15 @@ impl Nearside {
     /// `Storage`.
     pub async fn models(&self) -> Result<Vec<InstalledModel>> {
         self.blocking(|inner| inner.store.list()).await
+    }
+
+    /// Returns the installed models whose file was damaged since: it is missing, or has another size. They cannot answer, and
+    /// take space until [`Self::remove`] or a new download.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub async fn damaged_models(&self) -> Result<Vec<InstalledModel>> {
+        self.blocking(|inner| inner.store.damaged()).await
     }
 
     /// Installs a copy of a GGUF file that is already on this device.
@@ -271,7 +316,7 @@ impl Nearside {
     pub async fn remove(&self, model: ModelRef) -> Result<InstalledModel> {
         self.blocking(move |inner| {
             let found = inner.store.find(&model)?.ok_or_else(|| local::not_installed(&model))?;
-            inner.close_engines(|settings, _| settings.path.as_os_str() == found.path.as_str());
+            inner.local_models.close_engines(Some(found.path.as_ref()));
             inner.store.remove(&model)
         })
         .await
@@ -280,7 +325,7 @@ impl Nearside {
     /// Frees the memory of every loaded model. Active answers end with `Cancelled`.
     pub async fn unload(&self) -> Result<()> {
         self.blocking(|inner| {
-            inner.close_engines(|_, _| true);
+            inner.local_models.close_engines(None);
             Ok(())
         })
         .await
@@ -294,7 +339,7 @@ impl Nearside {
         let (local, engine) = self
             .blocking(move |inner| {
                 let local = inner.resolve_local(&model)?;
-                inner.engine(&local).map(|engine| (local, engine))
+                inner.local_models.lease(&local).map(|engine| (local, engine))
             })
             .await?;
         let mut report = engine.bench(options).await?;
@@ -307,7 +352,34 @@ impl Nearside {
     /// # Errors
     /// `Unsupported` if the system does not report it.
     pub fn device(&self) -> Result<DeviceSnapshot> {
-        self.inner.snapshot()
+        self.inner.local_models.snapshot()
+    }
+
+    /// Returns whether the data directory cannot be written, so that nothing is recorded or stored: installed models answer,
+    /// and a change of settings is an error.
+    pub fn is_read_only(&self) -> bool {
+        self.inner.state.is_read_only()
+    }
+
+    /// Ends the library in order: cancels active answers, waits until they have ended and everything about them is recorded,
+    /// and frees the loaded models. Waits ten seconds at most. Without this, the end of the process may lose the last
+    /// measured speed and the count of a free answer.
+    pub async fn shut_down(&self) -> Result<()> {
+        self.inner.closing.cancel();
+        let mut answers = std::mem::take(&mut *lock(&self.answers.0));
+        let end = async move { while answers.join_next().await.is_some() {} };
+        self.on_runtime(async move {
+            let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, end).await;
+            Ok(())
+        })
+        .await?;
+        self.blocking(|inner| {
+            inner.local_models.close_engines(None);
+            inner.wait_for_records(SHUTDOWN_TIMEOUT);
+            inner.checkpoint_archive();
+            Ok(())
+        })
+        .await
     }
 
     async fn on_runtime<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
@@ -330,46 +402,48 @@ impl Answers {
 impl Drop for Nearside {
     fn drop(&mut self) {
         self.inner.closing.cancel();
-        self.inner.drop_engines();
-        let Some(runtime) = self.runtime.take() else { return };
+        self.inner.local_models.drop_engines();
+        // A process that ends next would lose them.
+        self.inner.wait_for_records(RECORDS_TIMEOUT);
         let mut answers = std::mem::take(&mut *lock(&self.answers.0));
-        // The runtime's own drop blocks, and panics inside another runtime: active answers end on a separate thread.
-        let shut_down = move || {
+        self.runtime.shut_down(async move {
             let joined = async { while answers.join_next().await.is_some() {} };
-            let _ = runtime.block_on(async { tokio::time::timeout(SHUTDOWN_TIMEOUT, joined).await });
-            runtime.shutdown_background();
-        };
-        let _ = std::thread::Builder::new()
-            .name("nearside-closing".to_owned())
-            .spawn(shut_down);
+            let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, joined).await;
+        });
     }
 }
 
 impl Inner {
-    /// Chooses the route and runs the request.
-    async fn dispatch(self: Arc<Self>, request: ChatRequest, sink: StreamSender<Chunk>, requested_at: Instant) {
-        if let Err(error) = request.check() {
-            return sink.finish(Err(error));
+    /// Chooses the route and runs the request. Chunks enter the stream of `sink`; its last item is returned, so that the
+    /// caller can store the answer first.
+    async fn dispatch(
+        self: &Arc<Self>,
+        pending: &PendingRequest,
+        sink: &StreamSender<Chunk>,
+        draft: Option<Arc<SharedDraft>>,
+        requested_at: Instant,
+    ) -> Answered {
+        if let Err(error) = pending.request.check() {
+            return error.into();
         }
+        let answering = Answering {
+            inner: self,
+            pending,
+            sink,
+            draft,
+            requested_at,
+        };
         if let Some(engine) = &self.scripted {
-            let route = Route::to(RouteTarget::Scripted, RouteRule::RequestedTarget, "a script was given");
-            sink.send(Chunk::Started { route: route.clone() }).await;
-            return engine.answer(Job {
-                request,
-                route,
-                sink,
-                requested_at,
-            });
+            return answer::run_script(&answering, engine).await;
         }
-        let request = Arc::new(request);
-        let decided = decide::decide(&self, &request, sink.cancel()).await;
+        let decided = decide::decide(self, pending, sink.cancel()).await;
         let routed = decided.and_then(|decided| Ok((decided.decision.into_route()?, decided.plan)));
         match routed {
             Ok((mut route, plan)) => {
                 route.summarize_skipped();
-                answer::run_route(&self, &request, route, plan, sink, requested_at).await;
+                answering.run_route(route, plan).await
             }
-            Err(error) => sink.finish(Err(error)),
+            Err(error) => error.into(),
         }
     }
 
@@ -397,6 +471,8 @@ fn continuation_request(mut request: ChatRequest, said: String) -> ChatRequest {
 
 /// The default hub.
 const HUGGING_FACE: &str = "https://huggingface.co";
+/// Longer than a small write takes.
+const RECORDS_TIMEOUT: Duration = Duration::from_millis(500);
 /// Longer than any engine takes to stop.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 const CONTINUE_PROMPT: &str =

@@ -1,82 +1,104 @@
-//! One target of a route, prepared to run: an engine with its model, address and credential.
+//! One target of a plan, prepared to run: an engine, the request as it gets it, and what the attempt may cost.
 
 use std::sync::Arc;
 
 use super::Inner;
+use super::charge::AttemptCost;
 use super::facts::{PlannedRemote, PlannedSource, PlannedTarget};
+use super::history::{TokenCount, fit_history};
+use super::pending::PendingRequest;
 use crate::chat::ChatRequest;
+use crate::chat::history::without;
 use crate::engine::Engine;
-use crate::engine::remote::{Connection, RemoteEngine, Timeouts, TokenPrice};
+use crate::engine::remote::{Connection, RemoteEngine, Timeouts};
 use crate::error::Result;
 use crate::route::{estimate, privacy};
 
 /// A prepared target.
 pub(super) struct PreparedTarget {
     pub(super) engine: Arc<dyn Engine>,
-    /// Whether the target may charge.
-    pub(super) charges: bool,
-    /// Its price, if it charges and the price is known.
-    pub(super) price: Option<TokenPrice>,
-    pub(super) max_tokens: MaxTokens,
-}
-
-/// Maximum tokens of one request.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct MaxTokens {
-    pub(super) prompt: u32,
-    pub(super) completion: u32,
+    /// The request: fitted to the target, or whole if the engine fits it itself.
+    pub(super) request: ChatRequest,
+    /// As in [`crate::engine::Job`].
+    pub(super) kept_turns: Option<u32>,
+    /// Number of messages that the target is not sent; an estimate if the engine counts itself.
+    pub(super) omitted_messages: u32,
+    /// Likely tokens of its prompt.
+    pub(super) likely_tokens: u32,
+    pub(super) cost: AttemptCost,
 }
 
 impl Inner {
-    /// Prepares a target: its engine, or its connection with the credential. Sends nothing.
+    /// Prepares a target: its engine, its credential, and the part of the history that its context holds. Everything
+    /// else is in the plan. Sends nothing.
     ///
     /// # Errors
     /// `Blocked` if the policy changed since the decision and forbids the target now; those of starting an engine.
-    pub(super) fn prepare_target(&self, planned: PlannedTarget, request: &ChatRequest) -> Result<PreparedTarget> {
-        let (prompt, completion) = estimate::tokens(request);
-        let max_tokens = MaxTokens {
-            prompt: prompt.high,
-            completion: completion.high,
-        };
-        let remote = match planned.source {
-            PlannedSource::Local(local) => {
-                return Ok(PreparedTarget {
-                    engine: self.engine(&local)?,
-                    charges: false,
-                    price: None,
-                    max_tokens,
-                });
-            }
-            PlannedSource::Remote(remote) => *remote,
-        };
+    pub(super) fn prepare_target(
+        &self,
+        planned: &PlannedTarget,
+        pending: &PendingRequest,
+        count: TokenCount,
+    ) -> Result<PreparedTarget> {
+        let whole = &pending.request;
         let PlannedRemote {
             settings,
             model,
             data_policy,
-            mut upstreams,
-        } = remote;
-        privacy::check_terms(&self.policy(), &settings.name, &data_policy)?;
+            upstreams,
+        } = match &planned.source {
+            PlannedSource::Remote(remote) => &**remote,
+            PlannedSource::Local(local) => {
+                let omitted = fit_history(pending, Some(self.context_of(local)), count);
+                return Ok(PreparedTarget {
+                    engine: Arc::new(self.local_models.lease(local)?),
+                    request: ChatRequest::clone(whole),
+                    kept_turns: pending.kept_turns,
+                    omitted_messages: u32::try_from(omitted.len()).unwrap_or(u32::MAX),
+                    likely_tokens: 0,
+                    cost: AttemptCost::default(),
+                });
+            }
+        };
+        privacy::check_terms(&self.policy(), &settings.name, data_policy)?;
+        let omitted = fit_history(pending, model.context, count);
+        let request = match omitted.is_empty() {
+            true => ChatRequest::clone(whole),
+            false => whole.with_messages(without(&whole.messages, &omitted)),
+        };
+        let (prompt, completion) = estimate::tokens(&request);
         // A self-hosted server charges nothing: no reservation.
         let charges = !data_policy.is_own();
-        let price = model.price.clone().filter(|_| charges);
+        let cost = AttemptCost {
+            charges,
+            price: model.price.clone().filter(|_| charges),
+            search_usd: estimate::search_usd(model.price.as_ref(), request.web_search),
+            prompt_tokens: prompt.high,
+            answer: estimate::answer_bound(request.limits.max_tokens, completion, prompt, model),
+            bills_cancelled: settings.kind.bills_cancelled(),
+            reasons_unseen: settings.kind.reasons_unseen(&model.id),
+        };
+        let mut upstreams = upstreams.clone();
         // The reservation uses this price, so no upstream may cost more.
         upstreams.max_price = model.price.clone().filter(|price| !price.is_free());
         let connection = Connection {
-            http: self.http(&settings)?,
+            http: self.http(settings)?,
             secret: self.secret(&settings.name),
             needed_tokens: prompt.high.saturating_add(completion.high),
             upstreams,
             circuit: self.circuit(&settings.name),
             timeouts: Timeouts::default(),
-            data_policy,
-            model,
-            settings,
+            data_policy: data_policy.clone(),
+            model: model.clone(),
+            settings: settings.clone(),
         };
         Ok(PreparedTarget {
             engine: Arc::new(RemoteEngine::new(connection, self.handle.clone())),
-            charges,
-            price,
-            max_tokens,
+            request,
+            kept_turns: None,
+            omitted_messages: u32::try_from(omitted.len()).unwrap_or(u32::MAX),
+            likely_tokens: prompt.likely,
+            cost,
         })
     }
 }

@@ -100,6 +100,17 @@ impl Nearside {
         .await
     }
 
+    /// Returns the body of the last error that the provider reported in a chat, for the developer of the app; it may quote a
+    /// prompt. `None` without an error since the start, and without [`NetworkConfig::keep_error_bodies`].
+    ///
+    /// [`NetworkConfig::keep_error_bodies`]: crate::NetworkConfig::keep_error_bodies
+    pub fn last_error_body(&self, provider: &str) -> Option<String> {
+        self.inner.with_provider(provider, |runtime| {
+            let (_, http) = runtime.http.as_ref()?;
+            http.last_error_body()
+        })
+    }
+
     /// Completes a sign-in with the code from the redirect: sets the provider's key, and returns it for storing.
     ///
     /// # Errors
@@ -123,6 +134,7 @@ impl Inner {
                 "a provider's name must be one word, such as `openrouter` or `my-server`",
             ));
         }
+        settings.check_prices()?;
         let http = ProviderClient::in_network(settings, &self.config.network)?;
         self.state.save_provider(settings)?;
         self.with_provider(&settings.name, |runtime| {
@@ -225,10 +237,17 @@ impl Inner {
     pub(super) fn with_table(&self, settings: &ProviderSettings, mut model: RemoteModel) -> RemoteModel {
         if let Some(facts) = privacy::model_facts(settings.kind, &model.id) {
             model.context = model.context.or(facts.context);
+            model.max_output = model.max_output.or(facts.max_output);
             model.abilities = model.abilities.or(facts.abilities);
             model.price = model.price.or(facts.price);
         }
         model.context = remote::usable_context(&model, settings);
+        if let Some(price) = settings.stated_price(&model.id) {
+            model.price = Some(price.clone());
+        }
+        if let Some(price) = &mut model.price {
+            price.usd_search = price.usd_search.or_else(|| privacy::search_usd(settings.kind));
+        }
         if remote::is_own_server(settings) && !model.proxied {
             model.price.get_or_insert_with(Default::default);
         }
@@ -258,5 +277,5 @@ pub(super) fn default_model(settings: &ProviderSettings, models: &[RemoteModel])
 }
 
 fn unknown_provider(name: &str) -> Error {
-    Error::invalid_request(format!("no provider is configured as `{name}`; add it first"))
+    Error::invalid_request(format!("no provider is set up as `{name}`; add it first"))
 }

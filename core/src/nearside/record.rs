@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! turn ──► a row in the tree ──► request with the history ──► Inner::dispatch ──► chunks ──► the app
-//!                                                                                    └──► saved every 300 ms
+//!                                                                  └──► draft ──► saved every 300 ms
 //! ```
 //!
-//! `Done` is sent after the final state is on disk. A failed intermediate save is only logged, because the next one
-//! contains everything; a failed final save is returned.
+//! Chunks reach the app directly; the draft sees each before the app does. `Done` is sent after the final state is on
+//! disk. A failed intermediate save is only logged, because the next one contains everything; a failed final save is
+//! returned.
 
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -14,12 +15,14 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
-use super::history::{apply_defaults, truncate_history};
+use super::draft::SharedDraft;
+use super::history::{append_partial, apply_defaults};
+use super::pending::PendingRequest;
 use super::{Inner, blocking, join_result, lock};
-use crate::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, ContentPart, MessageState, StoredCitation};
+use crate::chat::{ChatMessage, ChatRequest, Chunk, MessageState};
 use crate::error::{Error, Result};
-use crate::state::{AnswerDraft, AnswerOutcome, Archive, Turn};
-use crate::stream::{Stream, StreamSender};
+use crate::state::{AnswerOutcome, Archive, Turn};
+use crate::stream::StreamSender;
 
 /// Answers a turn of a conversation. Always finishes the sender, with `Done` or an error.
 pub(super) async fn answer(
@@ -35,27 +38,33 @@ pub(super) async fn answer(
         Ok(guard) => guard,
         Err(error) => return sink.finish(Err(error)),
     };
-    let (request, recorder) = match prepare(&inner, &archive, conversation, turn, request, &guard).await {
+    let (pending, mut recorder) = match prepare(&inner, &archive, conversation, turn, request, &guard).await {
         Ok(prepared) => prepared,
         Err(error) => {
-            // As in `finish_failed`: the consumer may start the next turn at once.
+            // As below: the consumer may start the next turn at once.
             drop(guard);
             return sink.finish(Err(error));
         }
     };
-    let request = match request {
-        Ok(request) => request,
-        Err(error) => return finish_failed(error, recorder, sink, guard).await,
+    let answered = {
+        let draft = Some(Arc::clone(&recorder.draft));
+        let mut answering = std::pin::pin!(inner.dispatch(&pending, &sink, draft, requested_at));
+        loop {
+            tokio::select! {
+                biased;
+                answered = &mut answering => break answered,
+                () = recorder.wait() => recorder.save_if_due(),
+            }
+        }
     };
-    let (stream, inner_sink) = Stream::new();
-    tokio::join!(
-        inner.dispatch(request, inner_sink, requested_at),
-        forward_and_record(stream, recorder, sink, guard)
-    );
+    let last = recorder.finish_answer(answered.last).await;
+    // Release the guard before finishing, so that the consumer can start the next turn at once.
+    drop(guard);
+    inner.record_notes(answered.notes);
+    sink.finish(last);
 }
 
-/// Stores the turn and completes the request. An invalid request is rejected before anything is stored; a later error
-/// is stored as that of the answer.
+/// Stores the turn and completes the request. An invalid request is rejected before anything is stored.
 async fn prepare(
     inner: &Arc<Inner>,
     archive: &Arc<Archive>,
@@ -63,193 +72,106 @@ async fn prepare(
     turn: Turn,
     mut request: ChatRequest,
     guard: &ActiveAnswerGuard,
-) -> Result<(Result<ChatRequest>, Recorder)> {
-    let mut sample = request.clone();
-    sample.messages = vec![ChatMessage::user("…")];
-    sample.check()?;
-    let resumed = matches!(turn, Turn::Resume);
+) -> Result<(PendingRequest, Recorder)> {
+    request.with_messages(vec![ChatMessage::user("…")]).check()?;
     let shared = Arc::clone(archive);
     let pending = blocking(inner, move |_| shared.begin(conversation, &turn)).await?;
     guard.set_answer(pending.answer);
-    let partial = pending.progress.text.clone();
     apply_defaults(&mut request, &pending.settings, pending.history);
-    if resumed && !partial.trim().is_empty() {
-        request.messages.push(ChatMessage::assistant(partial));
-        request.messages.push(ChatMessage::user(super::CONTINUE_PROMPT));
-    }
-    let mut recorder = Recorder::new(Arc::clone(archive), pending.answer, pending.progress);
-    let request = truncate_history(inner, request)
-        .await
-        .map(|(request, omitted_messages)| {
-            if omitted_messages > 0 {
-                recorder.progress.omitted_messages = omitted_messages;
-            }
-            request
-        });
-    Ok((request, recorder))
-}
-
-/// Forwards chunks and saves them until the stream ends.
-async fn forward_and_record(
-    stream: ChatStream,
-    mut recorder: Recorder,
-    sink: StreamSender<Chunk>,
-    guard: ActiveAnswerGuard,
-) {
-    let cancel = sink.cancel().clone();
-    let mut cancelled = false;
-    let error = loop {
-        let batch = tokio::select! {
-            biased;
-            () = cancel.cancelled(), if !cancelled => {
-                cancelled = true;
-                stream.cancel();
-                continue;
-            }
-            () = recorder.due() => {
-                recorder.save();
-                continue;
-            }
-            batch = stream.next_batch() => batch,
-        };
-        let batch = match batch {
-            Ok(batch) if batch.is_empty() => break Error::internal("an engine ended without `Done` or an error"),
-            Ok(batch) => batch,
-            Err(error) => break error,
-        };
-        for chunk in batch {
-            if let Chunk::Done { summary } = &chunk {
-                let outcome = AnswerOutcome {
-                    receipt: summary.receipt.clone(),
-                    usage: summary.usage,
-                    timings: summary.timings,
-                };
-                let state = MessageState::Done { stop: summary.stop };
-                let saved = recorder.finish_answer(state, Some(outcome)).await;
-                drop(guard);
-                return sink.finish(saved.map(|()| chunk));
-            }
-            recorder.add(&chunk);
-            if cancelled {
-                continue;
-            }
-            // Keep saving while the consumer is slow or the app is suspended.
-            let sending = sink.send(chunk);
-            tokio::pin!(sending);
-            loop {
-                tokio::select! {
-                    biased;
-                    _ = &mut sending => break,
-                    () = recorder.due() => recorder.save(),
-                }
-            }
-        }
+    let resumed = append_partial(&mut request, &pending.progress.text);
+    let recorder = Recorder {
+        archive: Arc::clone(archive),
+        answer: pending.answer,
+        draft: Arc::new(SharedDraft::new(pending.progress)),
+        due: None,
+        saving: None,
     };
-    finish_failed(error, recorder, sink, guard).await;
-}
-
-/// Saves the partial answer as failed, then sends the error.
-async fn finish_failed(error: Error, recorder: Recorder, sink: StreamSender<Chunk>, guard: ActiveAnswerGuard) {
-    let state = MessageState::Failed {
-        error: error.to_string(),
-        reason: Some(error.reason()),
+    let pending = PendingRequest {
+        request: Arc::new(request),
+        // A resumed answer needs its question, which is the turn before.
+        kept_turns: Some(if resumed { 2 } else { 1 }),
+        pinned: pending.tool_target,
     };
-    if let Err(error) = recorder.finish_answer(state, None).await {
-        tracing::warn!(kind = ?error.kind(), "the end of an answer could not be saved");
-    }
-    // Release the guard before finishing, so that the consumer can start the next turn at once.
-    drop(guard);
-    sink.finish(Err(error));
+    Ok((pending, recorder))
 }
 
-/// The answer so far, and its saves.
+/// Saves the draft of one answer.
 struct Recorder {
     archive: Arc<Archive>,
     answer: u64,
-    progress: AnswerDraft,
+    draft: Arc<SharedDraft>,
     /// When new content must be saved; unset if there is none.
     due: Option<Instant>,
     saving: Option<JoinHandle<()>>,
-    /// Start of the current reasoning, and the milliseconds of earlier reasoning.
-    thinking: Option<(Instant, u64)>,
 }
 
 impl Recorder {
-    fn new(archive: Arc<Archive>, answer: u64, progress: AnswerDraft) -> Self {
-        Self {
-            archive,
-            answer,
-            progress,
-            due: None,
-            saving: None,
-            thinking: None,
-        }
-    }
-
-    fn add(&mut self, chunk: &Chunk) {
-        let progress = &mut self.progress;
-        match chunk {
-            Chunk::Started { .. } | Chunk::Done { .. } => return,
-            Chunk::Reasoning { text } => {
-                let (start, earlier_ms) = *self
-                    .thinking
-                    .get_or_insert_with(|| (Instant::now(), progress.reasoning_ms));
-                progress.reasoning.push_str(text);
-                progress.reasoning_ms = earlier_ms + u64::try_from(start.elapsed().as_millis()).unwrap_or_default();
-            }
-            Chunk::Text { text } => {
-                if let Some((start, earlier_ms)) = self.thinking.take() {
-                    progress.reasoning_ms = earlier_ms + u64::try_from(start.elapsed().as_millis()).unwrap_or_default();
-                }
-                progress.text.push_str(text);
-            }
-            Chunk::ToolCall { id, name, arguments } => progress.parts.push(ContentPart::ToolCall {
-                id: id.clone(),
-                name: name.clone(),
-                arguments: arguments.clone(),
-            }),
-            Chunk::Citation { url, title } => progress.citations.push(StoredCitation {
-                url: url.clone(),
-                title: title.clone(),
-            }),
-        }
-        self.due.get_or_insert_with(|| Instant::now() + SAVE_INTERVAL);
-    }
-
-    /// Waits until new content must be saved.
-    async fn due(&self) {
+    /// Waits until new content arrives, or must be saved.
+    async fn wait(&self) {
         match self.due {
             Some(due) => tokio::time::sleep_until(due.into()).await,
-            None => std::future::pending().await,
+            None => self.draft.changed().await,
         }
     }
 
-    /// Saves in the background. If a save is still running, the next one is postponed.
-    fn save(&mut self) {
+    /// Saves in the background once new content is old enough. If a save is still running, the next one is postponed.
+    fn save_if_due(&mut self) {
+        if self.due.is_none() {
+            self.due = Some(Instant::now() + SAVE_INTERVAL);
+            return;
+        }
         if self.saving.as_ref().is_some_and(|saving| !saving.is_finished()) {
             self.due = Some(Instant::now() + SAVE_INTERVAL / 4);
             return;
         }
         self.due = None;
-        let (archive, answer, progress) = (Arc::clone(&self.archive), self.answer, self.progress.clone());
+        let (archive, answer, draft) = (Arc::clone(&self.archive), self.answer, Arc::clone(&self.draft));
         self.saving = Some(tokio::task::spawn_blocking(move || {
-            if let Err(error) = archive.save(answer, &progress) {
+            if let Err(error) = archive.save(answer, &draft.snapshot()) {
                 tracing::warn!(kind = ?error.kind(), "an active answer could not be saved");
             }
         }));
     }
 
-    /// Saves the complete answer and its end.
-    async fn finish_answer(mut self, state: MessageState, outcome: Option<AnswerOutcome>) -> Result<()> {
+    /// Saves the complete answer and its end. Returns the last item of the stream: if a `Done` cannot be saved, that error
+    /// replaces it.
+    async fn finish_answer(mut self, last: Result<Chunk>) -> Result<Chunk> {
         // A save that is still running must not come after this.
         if let Some(saving) = self.saving.take() {
             let _ = saving.await;
         }
-        let finish = move || {
-            self.archive
-                .finish_answer(self.answer, &self.progress, &state, outcome.as_ref())
+        let (state, outcome) = match &last {
+            Ok(Chunk::Done { summary }) => {
+                let outcome = AnswerOutcome {
+                    receipt: summary.receipt.clone(),
+                    usage: summary.usage,
+                    timings: summary.timings,
+                };
+                (MessageState::Done { stop: summary.stop }, Some(outcome))
+            }
+            Ok(_) => return Err(Error::internal("an answer ended without `Done`; please report this")),
+            Err(error) => {
+                let state = MessageState::Failed {
+                    error: error.to_string(),
+                    reason: Some(error.reason()),
+                };
+                (state, None)
+            }
         };
-        join_result(tokio::task::spawn_blocking(finish).await)
+        let finish = move || {
+            let draft = self.draft.take();
+            self.archive
+                .finish_answer(self.answer, &draft, &state, outcome.as_ref())
+        };
+        let saved = join_result(tokio::task::spawn_blocking(finish).await);
+        match (last, saved) {
+            (Ok(_), Err(error)) => Err(error),
+            (last, Ok(())) => last,
+            (last, Err(error)) => {
+                tracing::warn!(kind = ?error.kind(), "the end of an answer could not be saved");
+                last
+            }
+        }
     }
 }
 

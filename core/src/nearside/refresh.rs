@@ -106,6 +106,11 @@ impl Inner {
         Ok((models, Some(fetched)))
     }
 
+    /// Remembers that a list could not be had in time. A fetch that succeeds later makes up for it.
+    pub(super) fn note_list_failure(&self, name: &str) {
+        self.with_provider(name, |runtime| runtime.list.failed_at = Some(Instant::now()));
+    }
+
     /// Returns the providers whose list is missing or over a day old and may be fetched now.
     pub(super) fn stale_lists(&self) -> Result<Vec<String>> {
         let mut stale = Vec::new();

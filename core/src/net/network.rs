@@ -28,6 +28,9 @@ pub struct NetworkConfig {
     pub hub_pins: Vec<String>,
     /// Allows plain `http` to a hub in the user's own network: at a private or link-local address, or a name in `.local`.
     pub hub_allow_http: bool,
+    /// Keeps the body of each provider's last error in memory, for the developer of an app: it says what the provider
+    /// objects to, and may quote the prompt. It is in no error, log or file.
+    pub keep_error_bodies: bool,
 }
 
 impl NetworkConfig {
@@ -77,6 +80,7 @@ impl fmt::Debug for NetworkConfig {
             .field("hub_root_certificate", &self.hub_root_certificate.as_ref().map(|_| "…"))
             .field("hub_pins", &self.hub_pins)
             .field("hub_allow_http", &self.hub_allow_http)
+            .field("keep_error_bodies", &self.keep_error_bodies)
             .finish()
     }
 }

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 /// Trust settings beyond the compiled-in roots.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Trust<'a> {
-    /// An additional root certificate, in PEM.
+    /// Additional certificates, in PEM: roots, or servers' own ones, which may be self-signed.
     pub(crate) root: Option<&'a str>,
     /// SHA-256 of `SubjectPublicKeyInfo`, in base64; the server's must be one of them. Empty: not checked.
     pub(crate) pins: &'a [String],
@@ -32,24 +32,24 @@ pub(crate) struct Trust<'a> {
 pub(crate) fn client_config(trust: &Trust<'_>) -> Result<rustls::ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    if let Some(pem) = trust.root {
-        let invalid = || Error::invalid_request("`root_certificate` is not a certificate in PEM");
-        let root = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| invalid())?;
-        roots.add(root).map_err(|_| invalid())?;
+    let own = trust.root.map(read_certificates).transpose()?.unwrap_or_default();
+    for certificate in &own {
+        // A certificate that cannot be a root can still be a server's own.
+        let _ = roots.add(certificate.clone());
     }
     let ring = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&ring))
         .with_safe_default_protocol_versions()
         .map_err(|cause| Error::internal(format!("could not set TLS up: {cause}")))?;
-    let mut config = if trust.pins.is_empty() {
+    let mut config = if trust.pins.is_empty() && own.is_empty() {
         builder.with_root_certificates(roots).with_no_client_auth()
     } else {
         let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), ring)
             .build()
             .map_err(|cause| Error::internal(format!("could not set TLS up: {cause}")))?;
         let pins = trust.pins.iter().map(|pin| decode_pin(pin)).collect::<Result<_>>()?;
-        let verifier = Arc::new(PinVerifier { usual, pins });
-        // rustls calls every verifier except its own "dangerous"; this one runs the usual one first.
+        let verifier = Arc::new(OwnVerifier { usual, own, pins });
+        // rustls calls every verifier except its own "dangerous"; this one adds to the usual one.
         builder
             .dangerous()
             .with_custom_certificate_verifier(verifier)
@@ -58,6 +58,19 @@ pub(crate) fn client_config(trust: &Trust<'_>) -> Result<rustls::ClientConfig> {
     // reqwest does not modify a preconfigured TLS configuration: without this line there would be no HTTP/2.
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// Reads all certificates of a PEM text.
+fn read_certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+    let certificates = read.unwrap_or_default();
+    let is_sound = |certificate: &CertificateDer<'_>| ParsedCertificate::try_from(certificate).is_ok();
+    if certificates.is_empty() || !certificates.iter().all(is_sound) {
+        return Err(Error::invalid_request(
+            "the certificate is not one in PEM, which begins with `-----BEGIN CERTIFICATE-----`",
+        ));
+    }
+    Ok(certificates)
 }
 
 fn decode_pin(pin: &str) -> Result<[u8; 32]> {
@@ -69,14 +82,17 @@ fn decode_pin(pin: &str) -> Result<[u8; 32]> {
     })
 }
 
-/// Verifier that checks the pins after the usual checks.
+/// Verifier that accepts the user's own certificates, and checks the pins after that or after the usual checks.
 #[derive(Debug)]
-struct PinVerifier {
+struct OwnVerifier {
     usual: Arc<WebPkiServerVerifier>,
+    /// A server with exactly one of these certificates is trusted: by equality, because the usual self-signed certificate
+    /// claims to be a root, which the usual checks reject in a server.
+    own: Vec<CertificateDer<'static>>,
     pins: Vec<[u8; 32]>,
 }
 
-impl ServerCertVerifier for PinVerifier {
+impl ServerCertVerifier for OwnVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -85,15 +101,20 @@ impl ServerCertVerifier for PinVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let verified = self
-            .usual
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
+        let verified = match self.own.contains(end_entity) {
+            true => ServerCertVerified::assertion(),
+            false => self
+                .usual
+                .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?,
+        };
+        if self.pins.is_empty() {
+            return Ok(verified);
+        }
         let key = ParsedCertificate::try_from(end_entity)?.subject_public_key_info();
         let key_hash: [u8; 32] = Sha256::digest(key.as_ref()).into();
-        if self.pins.contains(&key_hash) {
-            Ok(verified)
-        } else {
-            Err(CertificateError::ApplicationVerificationFailure.into())
+        match self.pins.contains(&key_hash) {
+            true => Ok(verified),
+            false => Err(CertificateError::ApplicationVerificationFailure.into()),
         }
     }
 

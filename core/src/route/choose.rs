@@ -80,6 +80,7 @@ pub(crate) fn choose_with_estimates(
         skipped,
         skipped_more: vec![],
         expected: first.expected,
+        omitted_messages: 0,
     };
     let decision = match first.source {
         CandidateSource::Remote(remote) if first.needs_consent => RouteDecision::NeedsConsent {

@@ -11,8 +11,9 @@
 //! Times are estimated from measured rates only.
 
 use super::facts::{Needs, RemoteCandidate, Speed, TokenRange};
+use crate::chat::history;
 use crate::chat::{ChatMessage, ChatRequest, ContentPart, OutputFormat, ReasoningMode, RouteEstimate};
-use crate::engine::remote::TokenPrice;
+use crate::engine::remote::{RemoteModel, TokenPrice};
 
 /// Estimates the tokens of the prompt and of the answer, in this order.
 ///
@@ -48,6 +49,54 @@ pub fn tokens(request: &ChatRequest) -> (TokenRange, TokenRange) {
 pub(crate) fn message_tokens(message: &ChatMessage) -> TokenRange {
     let parts = message.parts.iter().map(part_tokens);
     parts.fold(PER_MESSAGE, plus)
+}
+
+/// Estimates the tokens of the part of the prompt that cannot be omitted. `None` if nothing may be.
+pub(crate) fn required(request: &ChatRequest, kept_turns: Option<u32>) -> Option<TokenRange> {
+    let omittable = history::omittable(&request.messages, kept_turns?);
+    Some(tokens(&request.with_messages(history::without(&request.messages, &omittable))).0)
+}
+
+/// Bounds of the tokens of an answer at one model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct AnswerBound {
+    /// Tokens that must be possible: the request's limit, or a long answer.
+    pub(crate) needed: u32,
+    /// Tokens that are possible at most, as far as is known.
+    pub(crate) most: u32,
+    /// The model accepts `most` as its limit: the request states it, or the model's maximum is known.
+    pub(crate) is_known: bool,
+}
+
+/// Returns the bounds of an answer: the request's limit, else the model's own, else the rest of its context.
+pub(crate) fn answer_bound(
+    limit: Option<u32>,
+    completion: TokenRange,
+    prompt: TokenRange,
+    model: &RemoteModel,
+) -> AnswerBound {
+    if let Some(limit) = limit {
+        return AnswerBound {
+            needed: limit,
+            most: limit,
+            is_known: true,
+        };
+    }
+    let room = model
+        .context
+        .map_or(MAX_ANSWER, |context| context.saturating_sub(prompt.low));
+    let most = model.max_output.unwrap_or(MAX_ANSWER).min(room.max(1));
+    AnswerBound {
+        needed: completion.high.min(most),
+        most,
+        is_known: model.max_output.is_some(),
+    }
+}
+
+/// Returns the maximum cost of the web searches of one answer in US dollars; 0 if their price is unknown.
+pub(crate) fn search_usd(price: Option<&TokenPrice>, web_search: bool) -> f64 {
+    let usd = price.and_then(|price| price.usd_search).filter(|_| web_search);
+    f64::from(MAX_SEARCHES) * usd.unwrap_or(0.0)
 }
 
 fn answer_tokens(request: &ChatRequest) -> TokenRange {
@@ -142,6 +191,29 @@ pub(super) fn cost(candidate: &RemoteCandidate, prompt: u32, completion: u32) ->
     }
 }
 
+/// Returns the maximum cost of an answer that is long enough, in US dollars: its prompt, the tokens that must be possible,
+/// its searches. Unset: the price is unknown or invalid.
+pub(super) fn worst_usd(candidate: &RemoteCandidate, needs: &Needs) -> Option<f64> {
+    let model = &candidate.model;
+    let completion = needs.completion.high.min(model.max_output.unwrap_or(u32::MAX));
+    let tokens = cost(candidate, fitted_prompt(candidate, needs).high, completion)?;
+    Some(tokens + search_usd(model.price.as_ref(), needs.abilities.web_search))
+}
+
+/// Returns the tokens of the prompt as the candidate gets it: of a conversation no more than its context holds.
+fn fitted_prompt(candidate: &RemoteCandidate, needs: &Needs) -> TokenRange {
+    let most = match needs.required_prompt {
+        Some(_) => candidate.model.context.unwrap_or(u32::MAX),
+        None => u32::MAX,
+    };
+    let TokenRange { low, likely, high } = needs.prompt;
+    TokenRange {
+        low: low.min(most),
+        likely: likely.min(most),
+        high: high.min(most),
+    }
+}
+
 fn price_of(price: &TokenPrice, prompt: u32, completion: u32) -> Option<f64> {
     let parts = [price.usd_in, price.usd_out, price.usd_request];
     if parts.iter().any(|usd| !usd.is_finite() || *usd < 0.0) {
@@ -163,7 +235,11 @@ pub(super) fn expected_here(speed: &Speed, needs: &Needs) -> RouteEstimate {
 
 /// Estimates the time and cost of a remote answer.
 pub(super) fn expected_there(candidate: &RemoteCandidate, needs: &Needs) -> RouteEstimate {
-    let cost = cost(candidate, needs.prompt.likely, needs.completion.likely);
+    let cost = cost(
+        candidate,
+        fitted_prompt(candidate, needs).likely,
+        needs.completion.likely,
+    );
     let first = candidate.speed.first_token_ms.filter(|ms| *ms >= 0.0);
     expected(first, &candidate.speed, needs, cost)
 }
@@ -205,8 +281,14 @@ const WEB_SEARCH: TokenRange = range(0, 2_500, 12_000);
 /// Tokens of a typical answer.
 const LIKELY_ANSWER: u32 = 500;
 
-/// Tokens of the longest answer if the request sets no limit.
+/// Tokens of a long answer: what must be possible if the request sets no limit.
 const LONGEST_ANSWER: u32 = 4_096;
+
+/// Tokens of the longest answer of a model that publishes neither its maximum nor its context.
+const MAX_ANSWER: u32 = 131_072;
+
+/// Searches of one answer that are reserved; models rarely search more often.
+const MAX_SEARCHES: u32 = 3;
 
 const fn range(low: u32, likely: u32, high: u32) -> TokenRange {
     TokenRange { low, likely, high }
@@ -255,7 +337,7 @@ mod tests {
             with(|r| {
                 r.messages[0].parts.push(ContentPart::Image {
                     media_type: "image/png".into(),
-                    data: vec![],
+                    data: vec![].into(),
                 })
             }),
             with(|r| {

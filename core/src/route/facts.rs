@@ -21,6 +21,9 @@ pub struct Needs {
     pub provider: Option<String>,
     /// Tokens of the prompt.
     pub prompt: TokenRange,
+    /// Tokens of the part of the prompt that a target must be sent, if the rest of a conversation may be omitted. Unset:
+    /// all of it.
+    pub required_prompt: Option<TokenRange>,
     /// Tokens of the answer.
     pub completion: TokenRange,
     /// Required capabilities besides text; `reasoning` is a wish and rejects no candidate.

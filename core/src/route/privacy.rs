@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+pub(crate) use super::provider_table::search_usd;
 pub use super::provider_table::{ModelFacts, default_model, model_facts};
 
 use super::policy::RoutingPolicy;

@@ -25,6 +25,8 @@ pub struct ModelFacts {
     pub abilities: Option<ModelCapabilities>,
     /// Context size in tokens. Unset: in no source.
     pub context: Option<u32>,
+    /// Maximum tokens of one answer. Unset: in no source.
+    pub max_output: Option<u32>,
 }
 
 /// Returns the built-in facts about a model of this kind of provider, by its id or an alias.
@@ -44,6 +46,11 @@ pub fn model_facts(kind: ProviderKind, model: &str) -> Option<ModelFacts> {
     known.price_source.clear();
     known.price_note.clear();
     Some(known)
+}
+
+/// Returns the price of one web search in US dollars. `None` if it is not published.
+pub(crate) fn search_usd(kind: ProviderKind) -> Option<f64> {
+    Some(entry(kind)?.search.as_ref()?.usd)
 }
 
 /// Returns the ids of the built-in models of this kind of provider.
@@ -68,6 +75,7 @@ pub(super) struct Entry {
     /// Its own hosts, the usual one first.
     pub(super) hosts: Vec<ProviderHost>,
     pub(super) terms: Terms,
+    search: Option<SearchPrice>,
     models: Vec<Model>,
 }
 
@@ -87,6 +95,12 @@ pub(super) struct Terms {
     pub(super) note: String,
 }
 
+/// The price of one web search.
+#[derive(Debug, Deserialize)]
+struct SearchPrice {
+    usd: f64,
+}
+
 #[derive(Debug, Deserialize)]
 struct Table {
     providers: BTreeMap<ProviderKind, Entry>,
@@ -99,6 +113,7 @@ struct Model {
     aliases: Vec<String>,
     quality: f64,
     context: Option<u32>,
+    max_output: Option<u32>,
     abilities: Option<ModelCapabilities>,
     price: Option<DatedPrice>,
 }
@@ -126,12 +141,14 @@ impl Model {
                 usd_out: price.usd_out,
                 usd_cached: price.usd_cached,
                 usd_request: 0.0,
+                usd_search: None,
                 as_of: price.as_of.clone(),
             }),
             price_source: text(|price| &price.source),
             price_note: text(|price| &price.note),
             abilities: self.abilities,
             context: self.context,
+            max_output: self.max_output,
         }
     }
 }

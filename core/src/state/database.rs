@@ -1,21 +1,26 @@
 //! A SQLite file shared by several threads and processes: opening, migration, transactions, error mapping.
 //!
 //! Each call is one transaction: a kill at any moment leaves the state before or after it. A newer library's file is
-//! left unchanged; an older one is migrated by the steps of its [`Schema`]. This module does not depend on the content.
+//! left unchanged; an older one is migrated by the steps of its [`Schema`]. In a directory that cannot be written the
+//! file is read, and every write is an error. This module does not depend on the content.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use url::Url;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorReason, Result};
 
 /// Name, content and migrations of a file.
 #[derive(Debug)]
 pub(super) struct Schema {
     /// File name in the library's directory.
     pub(super) file: &'static str,
+    /// Whether only the file's owner may read it, also where others share the device.
+    pub(super) is_private: bool,
     /// The content, for the error of a damaged file.
     pub(super) holds: &'static str,
     /// SQL that migrates version n to n + 1. Steps are only ever added.
@@ -27,11 +32,13 @@ pub(super) struct Schema {
 pub(super) struct Database {
     path: PathBuf,
     schema: &'static Schema,
+    /// Whether the directory cannot be written: every write is an error.
+    read_only: bool,
     /// Reads have their own connection, so that they never wait for a write to reach the disk.
-    reader: Mutex<Connection>,
-    writer: Mutex<Connection>,
+    reader: Arc<Mutex<Connection>>,
+    writer: Arc<Mutex<Connection>>,
     /// Connection with `synchronous = NORMAL`: a commit survives a kill of the process, not a power loss.
-    relaxed_writer: Mutex<Connection>,
+    relaxed_writer: Arc<Mutex<Connection>>,
 }
 
 impl Schema {
@@ -42,34 +49,94 @@ impl Schema {
 }
 
 impl Database {
-    /// Opens the schema's file in `directory`; creates both if they are missing, and migrates an older file.
+    /// Opens the schema's file in `directory`; creates both if they are missing, and migrates an older file. Opens it for
+    /// reading only where the directory cannot be written.
     ///
     /// # Errors
     /// [`Error::Storage`] if the file cannot be opened, is damaged, or was written by a newer version of the library:
     /// it is left unchanged. [`Error::Busy`] if another process writes to it for longer than five seconds.
     pub(super) fn open_or_create(directory: &Path, schema: &'static Schema) -> Result<Self> {
+        let opened = Self::open_writable(directory, schema);
+        match &opened {
+            Err(error) if error.reason() == ErrorReason::AccessDenied && is_read_only(directory) => {
+                Self::open_read_only(directory, schema).or(opened)
+            }
+            _ => opened,
+        }
+    }
+
+    /// Creates a database in memory: its content ends with it.
+    pub(super) fn in_memory(schema: &'static Schema) -> Result<Self> {
+        let path = PathBuf::from(schema.file);
+        let memory = memory(&path, schema)?;
+        Ok(Self::sharing(memory, path, schema, false))
+    }
+
+    fn open_writable(directory: &Path, schema: &'static Schema) -> Result<Self> {
         std::fs::create_dir_all(directory).map_err(|e| Error::file(directory, "create", &e))?;
         let path = directory.join(schema.file);
+        if schema.is_private {
+            create_private(&path).map_err(|e| Error::file(&path, "create", &e))?;
+        }
         let mut writer = connect(&path, schema)?;
         let version = migrate(&mut writer, schema).map_err(|e| map_sqlite_error(&path, schema, &e))?;
-        let supported = schema.version();
-        if version > supported {
-            return Err(Error::storage(format!(
-                "`{}` was written by a newer version of this library (its format is {version}, this one supports \
-                 {supported}); update the app",
-                path.display(),
-            )));
-        }
+        check_version(&path, schema, version)?;
         let (reader, relaxed_writer) = (connect(&path, schema)?, connect(&path, schema)?);
         let relaxed = relaxed_writer.execute_batch("PRAGMA synchronous = NORMAL;");
         relaxed.map_err(|e| map_sqlite_error(&path, schema, &e))?;
+        let share = |connection| Arc::new(Mutex::new(connection));
         Ok(Self {
             path,
             schema,
-            reader: Mutex::new(reader),
-            writer: Mutex::new(writer),
-            relaxed_writer: Mutex::new(relaxed_writer),
+            read_only: false,
+            reader: share(reader),
+            writer: share(writer),
+            relaxed_writer: share(relaxed_writer),
         })
+    }
+
+    /// Opens the file without writing to it. A missing file reads as an empty one; an older one is migrated in memory.
+    fn open_read_only(directory: &Path, schema: &'static Schema) -> Result<Self> {
+        let path = directory.join(schema.file);
+        let failed = |e: rusqlite::Error| map_sqlite_error(&path, schema, &e);
+        if !path.exists() {
+            return Ok(Self::sharing(memory(&path, schema)?, path, schema, true));
+        }
+        // Without a write-ahead log's index, which cannot be created here, SQLite reads the file only if it is told that
+        // nothing changes it.
+        let connection = connect_read_only(&path, false).or_else(|_| {
+            tracing::debug!("a database is read without its write-ahead log");
+            connect_read_only(&path, true)
+        });
+        let connection = connection.map_err(failed)?;
+        let version = user_version(&connection).map_err(failed)?;
+        check_version(&path, schema, version)?;
+        if version == schema.version() {
+            return Ok(Self::sharing(connection, path, schema, true));
+        }
+        let mut copy = Connection::open_in_memory().map_err(failed)?;
+        let copied = Backup::new(&connection, &mut copy).and_then(|backup| backup.step(-1));
+        copied.map_err(failed)?;
+        migrate(&mut copy, schema).map_err(failed)?;
+        Ok(Self::sharing(copy, path, schema, true))
+    }
+
+    /// Uses one connection for everything.
+    fn sharing(connection: Connection, path: PathBuf, schema: &'static Schema, read_only: bool) -> Self {
+        let shared = Arc::new(Mutex::new(connection));
+        Self {
+            path,
+            schema,
+            read_only,
+            reader: Arc::clone(&shared),
+            writer: Arc::clone(&shared),
+            relaxed_writer: shared,
+        }
+    }
+
+    /// Returns whether the directory cannot be written, so that every write is an error.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.read_only
     }
 
     /// Returns the path of the file.
@@ -91,6 +158,7 @@ impl Database {
 
     /// Runs a write transaction: rolled back on an error, durable on return.
     pub(super) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        self.check_writable()?;
         self.transact(&self.writer, TransactionBehavior::Immediate, |transaction| {
             Ok(work(transaction)?)
         })
@@ -98,21 +166,64 @@ impl Database {
 
     /// Runs a write transaction like [`Self::write`], for work that may return an [`Error`].
     pub(super) fn try_write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, TxError>) -> Result<T> {
+        self.check_writable()?;
         self.transact(&self.writer, TransactionBehavior::Immediate, work)
     }
 
-    /// Copies the write-ahead log into the file, and truncates the log.
+    /// Copies the write-ahead log into the file, and truncates the log: no byte that was overwritten or deleted is left.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if another reader or writer kept the log in use, about a second long.
     pub(super) fn checkpoint(&self) -> Result<()> {
+        if self.read_only {
+            return Ok(());
+        }
+        for attempt in 0..CHECKPOINT_ATTEMPTS {
+            if attempt > 0 {
+                // Not under the lock: a writer of this process may be the next.
+                std::thread::sleep(CHECKPOINT_TIMEOUT);
+            }
+            let truncated = self.try_checkpoint();
+            match truncated {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(cause) if is_busy(&cause) => {}
+                Err(cause) => return Err(map_sqlite_error(&self.path, self.schema, &cause)),
+            }
+        }
+        Err(Error::busy(format!(
+            "the log of `{}` still has what was erased, because another process is reading it; try again when that is done",
+            self.path.display()
+        )))
+    }
+
+    /// Returns whether the log was truncated. Waits for others for a short time only, because writers wait meanwhile.
+    fn try_checkpoint(&self) -> rusqlite::Result<bool> {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        result.map_err(|e| map_sqlite_error(&self.path, self.schema, &e))
+        writer.busy_timeout(CHECKPOINT_TIMEOUT)?;
+        let busy = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        writer.busy_timeout(BUSY_TIMEOUT)?;
+        busy.map(|busy| busy == 0)
     }
 
     /// Runs a write transaction like [`Self::try_write`] but without an fsync, for reservations: survives a kill of the
     /// process at once, and a power loss from the next [`Self::write`] on. (A power loss ends the answer, too.) `BEGIN
     /// IMMEDIATE` excludes other writers before its first read.
     pub(super) fn try_write_relaxed<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, TxError>) -> Result<T> {
+        self.check_writable()?;
         self.transact(&self.relaxed_writer, TransactionBehavior::Immediate, work)
+    }
+
+    fn check_writable(&self) -> Result<()> {
+        match self.read_only {
+            true => Err(Error::storage(format!(
+                "`{}` can only be read, so nothing was stored; change the permissions of its directory, or use another \
+                 one",
+                self.path.display()
+            ))
+            .because(ErrorReason::AccessDenied)),
+            false => Ok(()),
+        }
     }
 
     fn transact<T>(
@@ -142,6 +253,82 @@ fn connect(path: &Path, schema: &Schema) -> Result<Connection> {
     let mut connection = Connection::open_with_flags(path, flags).map_err(|e| map_sqlite_error(path, schema, &e))?;
     set_up(&mut connection).map_err(|e| map_sqlite_error(path, schema, &e))?;
     Ok(connection)
+}
+
+/// Creates an empty file for its owner alone, unless it exists. SQLite gives the same rights to the log.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    // Never opens an existing file: on Unix, closing it would release the locks of this process's connections.
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::AlreadyExists => Err(cause),
+        _ => Ok(()),
+    }
+}
+
+/// Connects without writing; `immutable` promises that nothing changes the file meanwhile.
+fn connect_read_only(path: &Path, immutable: bool) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let address = std::path::absolute(path)
+        .ok()
+        .and_then(|path| Url::from_file_path(path).ok());
+    let connection = match address.filter(|_| immutable) {
+        Some(mut address) => {
+            address.set_query(Some("immutable=1"));
+            Connection::open_with_flags(address.as_str(), flags | OpenFlags::SQLITE_OPEN_URI)?
+        }
+        None => Connection::open_with_flags(path, flags)?,
+    };
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // The first read shows whether it can be read at all.
+    user_version(&connection)?;
+    Ok(connection)
+}
+
+/// Creates an empty database in memory.
+fn memory(path: &Path, schema: &Schema) -> Result<Connection> {
+    let create = || {
+        let mut connection = Connection::open_in_memory()?;
+        connection.execute_batch("PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;")?;
+        migrate(&mut connection, schema)?;
+        Ok(connection)
+    };
+    create().map_err(|e| map_sqlite_error(path, schema, &e))
+}
+
+/// Returns whether files cannot be created in this directory, though it exists.
+fn is_read_only(directory: &Path) -> bool {
+    let probe = directory.join(format!(".probe-{}", std::process::id()));
+    match std::fs::OpenOptions::new().append(true).create(true).open(&probe) {
+        Ok(file) => {
+            drop(file);
+            let _ = std::fs::remove_file(&probe);
+            false
+        }
+        Err(cause) => {
+            use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+            directory.is_dir() && matches!(cause.kind(), PermissionDenied | ReadOnlyFilesystem)
+        }
+    }
+}
+
+fn check_version(path: &Path, schema: &Schema, version: i64) -> Result<()> {
+    let supported = schema.version();
+    if version <= supported {
+        return Ok(());
+    }
+    Err(Error::storage(format!(
+        "`{}` was written by a newer version of this library (its format is {version}, this one supports {supported}); \
+         update the app",
+        path.display(),
+    ))
+    .because(ErrorReason::NewerVersion))
+}
+
+fn user_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
 /// Why a transaction failed.
@@ -191,14 +378,13 @@ fn enable_wal(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Applies the missing steps, and returns the version of the file.
 fn migrate(connection: &mut Connection, schema: &Schema) -> rusqlite::Result<i64> {
-    let version = |connection: &Connection| connection.query_row("PRAGMA user_version", [], |row| row.get(0));
-    let at: i64 = version(connection)?;
+    let at = user_version(connection)?;
     if at >= schema.version() {
         return Ok(at);
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have migrated the file meanwhile.
-    let at: i64 = version(&transaction)?;
+    let at = user_version(&transaction)?;
     for (step, to) in schema.steps.iter().zip(1..) {
         if to > at {
             transaction.execute_batch(step)?;
@@ -209,7 +395,7 @@ fn migrate(connection: &mut Connection, schema: &Schema) -> rusqlite::Result<i64
     Ok(at.max(schema.version()))
 }
 
-fn is_busy(cause: &rusqlite::Error) -> bool {
+pub(super) fn is_busy(cause: &rusqlite::Error) -> bool {
     matches!(
         cause.sqlite_error_code(),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
@@ -217,26 +403,32 @@ fn is_busy(cause: &rusqlite::Error) -> bool {
 }
 
 /// Maps a SQLite error to an [`Error`] with a remedy.
-fn map_sqlite_error(path: &Path, schema: &Schema, cause: &rusqlite::Error) -> Error {
+pub(super) fn map_sqlite_error(path: &Path, schema: &Schema, cause: &rusqlite::Error) -> Error {
     let path = path.display();
     match cause.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Error::storage(format!(
             "`{path}` is damaged and was left unchanged; restore a copy of it, or move it away to start without \
              {} in it",
             schema.holds
-        )),
+        ))
+        .because(ErrorReason::Damaged),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::busy(format!(
             "another process has been writing to `{path}` for seconds; try again"
         )),
         Some(ErrorCode::DiskFull) => Error::storage(format!(
             "could not write `{path}`: the disk is full; free some space and try again"
-        )),
+        ))
+        .because(ErrorReason::DiskFull),
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Error::storage(format!(
-            "could not open `{path}` for writing: {cause}; check the permissions of the file and its folder"
-        )),
+            "could not open `{path}` for writing: {cause}; check the permissions of the file and its directory"
+        ))
+        .because(ErrorReason::AccessDenied),
         _ => Error::storage(format!("could not use `{path}`: {cause}")),
     }
 }
 
 /// SQLite busy timeout.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Attempts of a checkpoint, and the wait of and between them.
+const CHECKPOINT_ATTEMPTS: u32 = 6;
+const CHECKPOINT_TIMEOUT: Duration = Duration::from_millis(100);

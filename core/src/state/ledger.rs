@@ -4,6 +4,7 @@
 //! reserve   before anything is sent: the maximum cost of the answer, if the caps allow it
 //! settle    after the answer: its cost; on the disk before `Done` is sent
 //! release   if nothing was sent, or nothing is charged
+//! record    an answer that is free: counted, never in the way of `Done`
 //! ```
 //!
 //! Checking the caps and reserving is one transaction: two processes cannot both reserve the last cent. An entry that
@@ -22,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::database::TxError;
 use super::{State, seconds};
 use crate::chat::{CostSource, RouteTarget, TokenUsage};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorReason, Result};
 use crate::format::{Rounding, format_dollars};
 use crate::route::{RoutingPolicy, SpendingTotals};
 
@@ -49,6 +50,19 @@ pub struct Reservation<'a> {
     pub caps: Caps,
     /// The current time; the reservation counts in its day and month.
     pub now: SystemTime,
+}
+
+impl<'a> Reservation<'a> {
+    /// Creates one for an answer that costs nothing.
+    pub(crate) fn free(target: &'a RouteTarget, purpose: &'a str, now: SystemTime) -> Self {
+        Self {
+            target,
+            purpose,
+            usd: 0.0,
+            caps: Caps::default(),
+            now,
+        }
+    }
 }
 
 /// Cost caps in US dollars. Unset: no limit.
@@ -114,6 +128,15 @@ impl Ledger {
     /// [`Error::Blocked`] with the amounts if it does not fit the caps; [`Error::InvalidRequest`] for an invalid one;
     /// those of the file.
     pub fn reserve(&self, reservation: &Reservation<'_>) -> Result<EntryId> {
+        Ok(self.reserve_up_to(reservation, reservation.usd)?.0)
+    }
+
+    /// Reserves like [`Self::reserve`], and more than the reservation's amount, up to `most_usd`, as far as the caps allow.
+    /// Returns the amount. If `most_usd` does not fit, half of the rest of a day or a month is left to other answers.
+    ///
+    /// # Errors
+    /// As [`Self::reserve`].
+    pub fn reserve_up_to(&self, reservation: &Reservation<'_>, most_usd: f64) -> Result<(EntryId, f64)> {
         let Reservation {
             target, purpose, usd, ..
         } = *reservation;
@@ -122,16 +145,42 @@ impl Ledger {
                 "{usd} US dollars cannot be reserved for one answer; give 0 to {MAX_USD}"
             )));
         }
-        let nanos = nanos(usd);
+        let (least, most) = (nanos(usd), nanos(most_usd));
         let now = seconds(reservation.now);
         let (provider, model) = target_columns(target);
         self.state.try_write_relaxed(|file| {
-            check_caps(file, &reservation.caps, nanos, now)?;
-            file.execute(
+            let reserved = check_caps(file, &reservation.caps, least, now)?.grant(least, most);
+            file.prepare_cached(
                 "INSERT INTO ledger (at, provider, model, purpose, reserved) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![now, provider, model, purpose, nanos],
-            )?;
-            Ok(EntryId(file.last_insert_rowid()))
+            )?
+            .execute(params![now, provider, model, purpose, reserved])?;
+            Ok((EntryId(file.last_insert_rowid()), self::usd(reserved)))
+        })
+    }
+
+    /// Records an answer that cost nothing, such as one of this device. Like a reservation it survives a kill of the
+    /// process at once, without waiting for the disk.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn record_free(&self, answer: &Reservation<'_>, usage: &TokenUsage) -> Result<()> {
+        let (provider, model) = target_columns(answer.target);
+        self.state.try_write_relaxed(|file| {
+            file.prepare_cached(
+                "INSERT INTO ledger (at, provider, model, purpose, reserved, charged, source, prompt_tokens,
+                 cached_tokens, completion_tokens, reasoning_tokens) VALUES (?1, ?2, ?3, ?4, 0, 0, 'free', ?5, ?6, ?7, ?8)",
+            )?
+            .execute(params![
+                seconds(answer.now),
+                provider,
+                model,
+                answer.purpose,
+                usage.prompt_tokens,
+                usage.cached_tokens,
+                usage.completion_tokens,
+                usage.reasoning_tokens
+            ])?;
+            Ok(())
         })
     }
 
@@ -273,7 +322,27 @@ impl Caps {
     }
 }
 
-fn check_caps(file: &Transaction<'_>, caps: &Caps, nanos_requested: i64, now: i64) -> Result<(), TxError> {
+/// Nano-dollars that the caps leave.
+struct Room {
+    /// To this request alone.
+    own: i64,
+    /// To all answers of the day and the month.
+    shared: i64,
+}
+
+impl Room {
+    /// Returns the amount to reserve; `least` is within the caps.
+    fn grant(&self, least: i64, most: i64) -> i64 {
+        let most = most.max(least);
+        if most <= self.own.min(self.shared) {
+            return most;
+        }
+        least.max(most.min(self.own).min(self.shared / 2))
+    }
+}
+
+/// Rejects an amount that exceeds a cap, and returns the room that the caps leave.
+fn check_caps(file: &Transaction<'_>, caps: &Caps, nanos_requested: i64, now: i64) -> Result<Room, TxError> {
     let (day, month) = counted(file, now)?;
     let limits = [
         (caps.request, 0, "one request", "shorten the request or raise its limit"),
@@ -288,15 +357,20 @@ fn check_caps(file: &Transaction<'_>, caps: &Caps, nanos_requested: i64, now: i6
     for (cap, spent, period, remedy) in limits {
         let Some(cap) = cap else { continue };
         if spent.saturating_add(nanos_requested) > nanos(cap) {
-            return Err(TxError::Rejected(Error::blocked(format!(
+            let text = format!(
                 "this answer can cost {} and {} of the {} for {period} are spent or reserved; {remedy}",
                 format_dollars(usd(nanos_requested), Rounding::Up),
                 format_dollars(usd(spent), Rounding::Up),
                 format_dollars(usd(nanos(cap)), Rounding::Down),
-            ))));
+            );
+            return Err(TxError::Rejected(Error::blocked(text).because(ErrorReason::CostCap)));
         }
     }
-    Ok(())
+    let left = |cap: Option<f64>, spent: i64| cap.map_or(i64::MAX, |cap| (nanos(cap) - spent).max(0));
+    Ok(Room {
+        own: left(caps.request, 0),
+        shared: left(caps.day, day).min(left(caps.month, month)),
+    })
 }
 
 /// Returns the nano-dollars that count on the day and in the month of `now`.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
 use super::State;
 use crate::chat::RouteTarget;
@@ -23,7 +23,7 @@ impl State {
         };
         let key = serde_json::to_string(target).map_err(|e| Error::internal(format!("a target has no JSON: {e}")))?;
         let measured = |rate: Option<f64>| rate.filter(|rate| rate.is_finite() && *rate > 0.0);
-        self.write(|file| {
+        self.write_cache(|file| {
             // The sum is NULL where either side is.
             file.execute(
                 "INSERT INTO speed AS old SELECT ?1, ?2, ?3, ?4, ?5
@@ -74,32 +74,37 @@ impl State {
             .collect())
     }
 
-    /// Stores the bytes of memory that something needs, such as a model with a context and a cache type. The caller
-    /// chooses the key.
+    /// Stores numbers about the memory that something needs, such as the parts of a model's, in one transaction. The
+    /// caller chooses the keys.
     ///
     /// # Errors
     /// Those of the file.
-    pub fn remember_need(&self, key: &str, bytes: u64) -> Result<()> {
-        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        self.write(|file| {
-            file.execute(
+    pub fn remember_needs(&self, needs: &[(String, u64)]) -> Result<()> {
+        self.write_cache(|file| {
+            let mut insert = file.prepare(
                 "INSERT INTO need (key, bytes) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET bytes = excluded.bytes",
-                params![key, bytes],
             )?;
+            for (key, bytes) in needs {
+                insert.execute(params![key, i64::try_from(*bytes).unwrap_or(i64::MAX)])?;
+            }
             Ok(())
         })
     }
 
-    /// Returns the bytes that [`State::remember_need`] stored under this key.
+    /// Returns everything that [`State::remember_needs`] stored, with one statement.
     ///
     /// # Errors
     /// Those of the file.
-    pub fn need(&self, key: &str) -> Result<Option<u64>> {
-        let bytes: Option<i64> = self.read(|file| {
-            file.query_row("SELECT bytes FROM need WHERE key = ?1", [key], |row| row.get(0))
-                .optional()
+    pub fn needs(&self) -> Result<HashMap<String, u64>> {
+        let rows: Vec<(String, i64)> = self.read(|file| {
+            file.prepare("SELECT key, bytes FROM need")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
         })?;
-        Ok(bytes.and_then(|bytes| u64::try_from(bytes).ok()))
+        let readable = rows.into_iter();
+        Ok(readable
+            .filter_map(|(key, bytes)| Some((key, u64::try_from(bytes).ok()?)))
+            .collect())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Persistent state of the library: one SQLite file, `state.db`, in its directory.
+//! Persistent state of the library: one SQLite file, `state.db`, in its data directory.
 //!
 //! ```text
 //! provider     settings of each provider; never a credential
@@ -10,7 +10,13 @@
 //! ```
 //!
 //! Conversations have their own file, [`Archive`]: they can be excluded from a backup, moved or deleted without the
-//! settings and the costs, and a long search delays no reservation.
+//! settings and the costs, and a long search delays no reservation. `relocation` decides which directory holds which file.
+//!
+//! Model lists, speeds and needs could be fetched or measured again. They are here all the same: a list and its speeds are
+//! deleted with their provider in one transaction, they are small, and after a move to another phone the averages adapt.
+//!
+//! In a directory that cannot be written all of it can be read; writes are errors, except those of lists and measurements,
+//! which are dropped.
 //!
 //! Each call is one transaction, and its writes are on the disk when it returns, except a reservation. Calls block for
 //! the time of a small write, and up to five seconds while another process writes. This module stores plain types and
@@ -21,6 +27,7 @@ mod database;
 mod ledger;
 mod measured;
 mod providers;
+mod relocation;
 mod settings;
 
 use std::path::Path;
@@ -34,6 +41,10 @@ pub(crate) use database::TxError;
 use database::{Database, Schema};
 pub use ledger::{Caps, EntryId, Ledger, Left, Reservation, SpendingGroup, SpendingRow};
 
+#[doc(hidden)]
+pub use relocation::move_data_with;
+pub use relocation::{MoveStep, move_data};
+
 use crate::error::Result;
 
 /// The open `state.db`.
@@ -41,7 +52,8 @@ use crate::error::Result;
 pub struct State(Database);
 
 impl State {
-    /// Opens `state.db` in `directory`; creates both if they are missing, and migrates an older file.
+    /// Opens `state.db` in `directory`; creates both if they are missing, and migrates an older file. Opens it for reading
+    /// only where the directory cannot be written.
     ///
     /// # Errors
     /// `Storage` if the file cannot be opened, is damaged, or was written by a newer version of the library: it is left
@@ -58,6 +70,20 @@ impl State {
     /// Runs a write transaction: rolled back on an error, durable on return.
     pub(crate) fn write<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
         self.0.write(work)
+    }
+
+    /// Runs a write transaction like [`State::write`] for content that can be fetched or measured again: does nothing in a
+    /// directory that cannot be written.
+    pub(crate) fn write_cache(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>) -> Result<()> {
+        match self.0.is_read_only() {
+            true => Ok(()),
+            false => self.0.write(work),
+        }
+    }
+
+    /// Returns whether the directory cannot be written, so that nothing is recorded.
+    pub fn is_read_only(&self) -> bool {
+        self.0.is_read_only()
     }
 
     /// Runs a write transaction without an fsync, for reservations: survives a kill of the process at once, and a power
@@ -89,6 +115,7 @@ fn from_unix_seconds(seconds: i64) -> SystemTime {
 
 static SCHEMA: Schema = Schema {
     file: "state.db",
+    is_private: false,
     holds: "the providers, the policy and the spending",
     steps: &["
     CREATE TABLE provider (

@@ -71,7 +71,7 @@ impl State {
     /// Those of the file.
     pub fn save_models(&self, provider: &str, models: &[RemoteModel], now: SystemTime) -> Result<()> {
         let json = json_of(&models)?;
-        self.write(|file| {
+        self.write_cache(|file| {
             file.execute(
                 "INSERT INTO model_list (provider, models, fetched_at)
                  SELECT name, ?2, ?3 FROM provider WHERE name = ?1

@@ -1,11 +1,11 @@
 //! Single values that outlive a run, such as the policy.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::State;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorReason, Result};
 use crate::route::RoutingPolicy;
 
 impl State {
@@ -14,7 +14,8 @@ impl State {
     /// # Errors
     /// [`Error::Storage`] or [`Error::Busy`] of the file.
     pub fn save_policy(&self, policy: &RoutingPolicy) -> Result<()> {
-        self.save_setting("policy", policy)
+        let json = json_of("policy", policy)?;
+        self.write(|file| upsert(file, "policy", &json))
     }
 
     /// Returns the stored policy.
@@ -25,21 +26,13 @@ impl State {
         self.setting("policy")
     }
 
-    /// Stores a value as JSON under a key.
+    /// Stores a value that can be fetched again, as JSON under a key. Does nothing in a directory that cannot be written.
     ///
     /// # Errors
     /// Those of the file; [`Error::Internal`] for a value that has no JSON.
     pub fn save_setting(&self, key: &str, value: &impl Serialize) -> Result<()> {
-        let json = serde_json::to_string(value)
-            .map_err(|cause| Error::internal(format!("the setting `{key}` has no JSON: {cause}")))?;
-        self.write(|file| {
-            file.execute(
-                "INSERT INTO setting (key, value) VALUES (?1, ?2)
-                 ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                params![key, json],
-            )?;
-            Ok(())
-        })
+        let json = json_of(key, value)?;
+        self.write_cache(|file| upsert(file, key, &json))
     }
 
     /// Returns the value under a key.
@@ -59,6 +52,19 @@ impl State {
                 "the setting `{key}` in `{}` is of another version of this library; save it again",
                 self.0.path().display()
             ))
+            .because(ErrorReason::NewerVersion)
         })
     }
+}
+
+fn json_of(key: &str, value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|cause| Error::internal(format!("the setting `{key}` has no JSON: {cause}")))
+}
+
+fn upsert(file: &Transaction<'_>, key: &str, json: &str) -> rusqlite::Result<()> {
+    file.execute(
+        "INSERT INTO setting (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        params![key, json],
+    )?;
+    Ok(())
 }

@@ -185,6 +185,14 @@ struct AnswerRequest: Sendable, Equatable {
         case regenerate(MessageID)
         /// Continuation of the last answer where it was interrupted.
         case resume
+
+        /// The user's new text.
+        var text: String? {
+            switch self {
+            case .send(let text), .edit(_, let text): text
+            case .regenerate, .resume: nil
+            }
+        }
     }
 
     var kind: Kind
@@ -370,18 +378,6 @@ struct Preferences: Codable, Equatable, Sendable {
 
     func write(to file: URL) throws {
         try JSONEncoder().encode(self).write(to: file, options: .atomic)
-    }
-}
-
-extension URL {
-    /// Returns a subfolder that is excluded from backups, and creates it if it is missing.
-    func folderWithoutBackup(_ name: String) throws -> URL {
-        var folder = appendingPathComponent(name, isDirectory: true)
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        var values = URLResourceValues()
-        values.isExcludedFromBackup = true
-        try folder.setResourceValues(values)
-        return folder
     }
 }
 

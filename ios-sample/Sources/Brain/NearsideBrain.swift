@@ -1,7 +1,6 @@
 // The only file that imports Nearside. It maps between the types of the library and of the app.
 //
-// The app decides here which folder is used, where credentials are stored, and that the user is always asked before
-// personal content leaves the device.
+// The app decides here which directories are used, where credentials are, and that the user is always asked.
 
 import Foundation
 import NearsideKit
@@ -21,24 +20,21 @@ actor NearsideBrain: Brain {
     private var signIns: [String: SignIn] = [:]
 
     /// `hub`: a mirror or test server instead of Hugging Face.
-    init(directory: URL, hub: String? = nil) throws {
-        // Models are large and can be downloaded again.
-        let library = try directory.folderWithoutBackup("nearside")
-        let config = Config(directory: library.path, hub: hub)
+    init(directory: URL, hub: String? = nil) async throws {
+        // Models are large and can be downloaded again; chats cannot, so they are backed up.
+        let directories = try AppDirectories(
+            models: directory.appending(path: "nearside"), data: directory.appending(path: "nearside-data"))
+        let config = Config(directory: directories.models.path, dataDirectory: directories.data.path, hub: hub)
         #if canImport(Darwin)
             let (host, keys) = (AppleHost(), KeychainCredentialStore())
-            let nearside = try Nearside.withHost(config: config, host: host)
-            // Forward memory warnings and app state.
+            let nearside = try await Nearside.open(config: config, host: host)
             nearside.followApp()
         #else
             let (host, keys) = (DeviceHost?.none, FileCredentialStore(directory: directory.appending(path: "keys")))
-            let nearside = try Nearside(config: config)
+            let nearside = try await Nearside.open(config: config)
         #endif
-        self.host = host
-        self.nearside = nearside
-        self.keys = keys
-        conversations = try nearside.conversations()
-        catalog = try nearside.catalog()
+        (self.host, self.nearside, self.keys) = (host, nearside, keys)
+        (conversations, catalog) = (try nearside.conversations(), try nearside.catalog())
         settingsFile = directory.appendingPathComponent("preferences.json")
         // A credential that cannot be read counts as missing; the provider reports that.
         unlocked = Task { try? await nearside.loadCredentials(keys) }
@@ -89,7 +85,7 @@ actor NearsideBrain: Brain {
 
     func decide(_ request: AnswerRequest, in chat: ChatID) async throws -> AnswerDecision {
         await unlocked.value
-        switch try await conversations.route(chat, request.chatRequest) {
+        switch try await conversations.route(chat, request.chatRequest, turn: request.turn) {
         case .route(let route): return .route(AnswerTarget(route.target), reason: route.reason)
         case .needsConsent(let question):
             let (target, policy) = (AnswerTarget(question.target), DataPolicyInfo(question.dataPolicy))
@@ -113,8 +109,8 @@ actor NearsideBrain: Brain {
     }
 
     func costs(of request: AnswerRequest, in chat: ChatID?) async throws -> [CostLine] {
-        let body = request.chatRequest
-        let rows = if let chat { try await conversations.cost(chat, body) } else { try await nearside.cost(body) }
+        let (body, turn, chats) = (request.chatRequest, request.turn, conversations)
+        let rows = if let chat { try await chats.cost(chat, body, turn: turn) } else { try await nearside.cost(body) }
         return rows.map { row in
             CostLine(target: AnswerTarget(row.target), isSetUp: row.setUp, dollars: row.usdTotal, asOf: row.asOf)
         }
@@ -398,7 +394,8 @@ extension DataPolicyInfo {
 extension Fit {
     fileprivate init(_ report: FitReport, reference: String) {
         self.init(
-            reference: reference, verdict: verdicts[report.verdict] ?? .tight, reason: report.reason,
+            reference: reference, verdict: verdicts[report.verdict] ?? .tight,
+            reason: [report.reason, report.note].compactMap { $0 }.joined(separator: "; "),
             needBytes: report.need.total, budgetBytes: report.budget.bytes, sizeBytes: report.sizeBytes,
             suggestions: report.suggestions.map(\.text))
     }
@@ -464,16 +461,20 @@ extension ChatOptions {
 extension AnswerRequest {
     /// Builds a request with the new message only: the library adds the history.
     fileprivate var chatRequest: ChatRequest {
-        let messages: [ChatMessage] =
-            switch kind {
-            case .send(let text), .edit(_, let text): [.user(text)]
-            case .regenerate, .resume: []
-            }
-        return ChatRequest(
-            messages: messages.lazy.map { $0 }, model: options.model, provider: options.provider,
+        ChatRequest(
+            messages: kind.text.map { [.user($0)] } ?? [], model: options.model, provider: options.provider,
             mode: modes[mode] ?? .onlyOnDevice, sensitivity: sensitivities[privacy] ?? .sensitive,
             sampling: SamplingOptions(preset: options.preset.flatMap { presets[$0] }), webSearch: webSearch,
             consent: consent?.routeTarget)
+    }
+
+    fileprivate var turn: ConversationTurn {
+        switch kind {
+        case .send: .next
+        case .edit(let old, _): .edit(message: old)
+        case .regenerate(let old): .regenerate(message: old)
+        case .resume: .resume
+        }
     }
 }
 

@@ -8,7 +8,7 @@ import Observation
 
 @MainActor @Observable
 final class AppModel {
-    private let real: @MainActor () throws -> any Brain
+    private let real: @MainActor () async throws -> any Brain
     private let demo: @MainActor () -> any Brain
     private var brain: any Brain
 
@@ -22,34 +22,38 @@ final class AppModel {
     private(set) var condition = DeviceCondition()
     private(set) var isDemo: Bool
     private(set) var isLoaded = false
+    /// The real brain is still to be opened; a demo stands in until then, behind the launch screen.
+    private var awaitsReal: Bool
     /// Why the real brain failed to open; the demo answers instead.
     var failure: BrainError?
 
     /// `startsInDemo`: for UI tests, previews, and users who choose the demo.
     init(
-        real: @escaping @MainActor () throws -> any Brain, demo: @escaping @MainActor () -> any Brain = { DemoBrain() },
-        startsInDemo: Bool = false
+        real: @escaping @MainActor () async throws -> any Brain,
+        demo: @escaping @MainActor () -> any Brain = { DemoBrain() }, startsInDemo: Bool = false
     ) {
         self.real = real
         self.demo = demo
-        var brain = demo()
-        isDemo = true
-        if !startsInDemo {
-            do {
-                brain = try real()
-                isDemo = false
-            } catch {
-                failure = BrainError(error)
-            }
-        }
+        let brain = demo()
+        isDemo = startsInDemo
+        awaitsReal = !startsInDemo
         self.brain = brain
         chats = ChatsModel(brain: brain)
         models = ModelsModel(brain: brain)
         settings = SettingsModel(brain: brain)
     }
 
-    /// Loads the stored state, and begins the first run if there is none.
+    /// Opens the real brain if it is not open, loads the stored state, and begins the first run if there is none.
     func start() async {
+        if awaitsReal {
+            awaitsReal = false
+            do {
+                adopt(try await real())
+            } catch {
+                isDemo = true
+                failure = BrainError(error)
+            }
+        }
         let preferences = (try? await brain.preferences()) ?? Preferences()
         await chats.load()
         await models.load()
@@ -96,7 +100,7 @@ final class AppModel {
 
     func leaveDemo() async {
         do {
-            let brain = try real()
+            let brain = try await real()
             isDemo = false
             await use(brain)
         } catch {
@@ -108,11 +112,15 @@ final class AppModel {
         chat?.stop()
         chat = nil
         firstRun = nil
+        adopt(brain)
+        await start()
+    }
+
+    private func adopt(_ brain: any Brain) {
         self.brain = brain
         chats = ChatsModel(brain: brain)
         models = ModelsModel(brain: brain)
         settings = SettingsModel(brain: brain)
-        await start()
     }
 
     private func beginFirstRun() {

@@ -24,7 +24,7 @@ extension AppModel {
             process.environment["NEARSIDE_DIRECTORY"].map { URL(fileURLWithPath: $0) }
             ?? FileManager.default.urls(for: .applicationSupportDirectory, in: .userDomainMask)[0]
         return AppModel(
-            real: { try NearsideBrain(directory: directory, hub: process.environment["NEARSIDE_HUB"]) },
+            real: { try await NearsideBrain(directory: directory, hub: process.environment["NEARSIDE_HUB"]) },
             demo: { DemoBrain(fresh: isFresh) }, startsInDemo: process.arguments.contains("-demo"))
     }
 }

@@ -6,6 +6,8 @@
 #include "guard.h"
 
 #include "chat.h"
+#include "jinja/lexer.h"
+#include "jinja/parser.h"
 #include "json-schema-to-grammar.h"
 #include "json.h"
 
@@ -44,6 +46,13 @@ ns_status ns_template_new(const llama_model * model, ns_slice source, ns_slice b
         auto chat       = std::make_unique<ns_template>();
         chat->templates = common_chat_templates_init(model, text, ns::to_string(bos), ns::to_string(eos));
         *out            = chat.release();
+    });
+}
+
+ns_status ns_template_check(ns_slice source, ns_text * error) {
+    return ns::guarded_asserts(error, true, [&] {
+        jinja::lexer lexer;
+        jinja::parse_from_tokens(lexer.tokenize(ns::to_string(source)));
     });
 }
 

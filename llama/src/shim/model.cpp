@@ -2,6 +2,8 @@
 
 #include "guard.h"
 
+#include "common.h"
+#include "ggml-cpu.h"
 #include "json.h"
 #include "llama-ext.h"
 
@@ -24,6 +26,22 @@ ns_status ns_tokenize(const llama_vocab * vocab, ns_slice text, bool add_special
 
 ns_status ns_decode(llama_context * context, llama_batch batch, int32_t * result, ns_text * error) {
     return ns::guarded(error, true, [&] { *result = llama_decode(context, batch); });
+}
+
+ns_status ns_threadpool_new(uint32_t threads, ggml_threadpool ** pool, ns_text * error) {
+    return ns::guarded_asserts(error, true, [&] {
+        ggml_threadpool_params params = ggml_threadpool_params_default((int) threads);
+        *pool                         = ggml_threadpool_new(&params);
+    });
+}
+
+uint32_t ns_performance_cores(void) {
+    try {
+        const int32_t cores = common_cpu_get_num_physical_cores();
+        return cores > 0 ? (uint32_t) cores : 0;
+    } catch (...) {
+        return 0;
+    }
 }
 
 ns_status ns_memory(const llama_context * context, ns_text * json, ns_text * error) {

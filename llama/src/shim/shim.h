@@ -46,6 +46,9 @@ ns_status ns_tokenize(const struct llama_vocab * vocab, ns_slice text, bool add_
 ns_status ns_decode(struct llama_context * context, struct llama_batch batch, int32_t * result, ns_text * error);
 // `json`: [{"buffer", "weights", "cache", "compute"}], bytes.
 ns_status ns_memory(const struct llama_context * context, ns_text * json, ns_text * error);
+ns_status ns_threadpool_new(uint32_t threads, struct ggml_threadpool ** pool, ns_text * error);
+// Physical cores of the fastest kind, where the system says; 0: unknown.
+uint32_t  ns_performance_cores(void);
 // Fails a GGML_ASSERT on purpose, inside the guard that loading uses: for the test of the guard.
 ns_status ns_assert_for_test(ns_text * error);
 
@@ -90,6 +93,8 @@ typedef struct ns_prompt {
 // Parses the model's own template, or `source` if there is no model.
 ns_status ns_template_new(const struct llama_model * model, ns_slice source, ns_slice bos, ns_slice eos, ns_template ** chat, ns_text * error);
 void      ns_template_free(ns_template * chat);
+// Parses `source` and runs nothing of it.
+ns_status ns_template_check(ns_slice source, ns_text * error);
 // `json`: see chat.cpp.
 ns_status ns_template_render(const ns_template * chat, const ns_prompt * prompt, ns_text * json, ns_text * error);
 ns_status ns_parser_new(int32_t format, ns_slice generation_prompt, ns_slice arena, ns_parser ** parser, ns_text * error);

@@ -41,7 +41,7 @@ async fn main() {
     let temporary = tempfile::tempdir().expect("a folder");
     let directory = args.directory.clone().unwrap_or_else(|| temporary.path().to_owned());
     let nearside = Nearside::new(Config::new(directory.to_string_lossy())).expect("the library opens");
-    let conversations = nearside.conversations().expect("they open");
+    let conversations = nearside.conversations();
     if conversations.list(Some(1), 0).await.expect("listed").is_empty() {
         let begun = Instant::now();
         fill(&directory.join("conversations.db"), &args);

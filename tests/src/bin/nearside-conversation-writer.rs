@@ -34,7 +34,7 @@ struct ConversationWriterArgs {
 async fn main() {
     let args = ConversationWriterArgs::parse();
     let nearside = Nearside::new(Config::new(args.directory.to_string_lossy())).expect("the library opens");
-    let conversations = nearside.conversations().expect("the conversations open");
+    let conversations = nearside.conversations();
     let request = ChatRequest {
         model: Some(args.model),
         sampling: SamplingOptions {

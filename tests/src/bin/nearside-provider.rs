@@ -56,8 +56,8 @@ struct PlayArgs {
     /// Wire format: openrouter, deepseek, groq, fireworks, openai, ollama, llama-server or compatible.
     #[arg(long, value_name = "NAME", value_parser = dialect)]
     dialect: Dialect,
-    /// Scenario of the next chat, such as `plain`, `plain={"text":"hi"}`, `stall` or an error's name. May be given several
-    /// times; the last one is used for all further chats.
+    /// Scenario of the next chat, such as `plain`, `plain={"text":"hi"}`, `stall`, a shape of the field such as `error_line`,
+    /// or an error's name. May be given several times; the last one is used for all further chats.
     #[arg(long = "scenario", value_name = "NAME[=JSON]")]
     scenarios: Vec<String>,
     /// The required key.

@@ -43,6 +43,8 @@ pub struct HubBuilder {
     faults: Vec<Fault>,
     rate: Option<u64>,
     without_api: bool,
+    alias_of: Option<String>,
+    next_pages_at: Option<String>,
 }
 
 impl Hub {
@@ -128,6 +130,18 @@ impl HubBuilder {
         self
     }
 
+    /// Redirects every request to the hub at this address, as `hf.co` does to `huggingface.co`.
+    pub fn alias_of(mut self, url: &str) -> Self {
+        self.alias_of = Some(url.to_owned());
+        self
+    }
+
+    /// Links the further pages of a listing to the hub at this address, as a mirror does that passes headers through.
+    pub fn next_pages_at(mut self, url: &str) -> Self {
+        self.next_pages_at = Some(url.to_owned());
+        self
+    }
+
     /// Adds an initial fault.
     pub fn fault(mut self, fault: Fault) -> Self {
         self.faults.push(fault);
@@ -162,6 +176,8 @@ impl HubBuilder {
             log: Mutex::default(),
             rate: self.rate,
             without_api: self.without_api,
+            alias_of: self.alias_of,
+            next_pages_at: self.next_pages_at,
             tickets: Mutex::default(),
         });
         let start = |listener, host| {

@@ -57,6 +57,10 @@ fn answer_hub(head: &HttpRequest, to: &mut TcpStream, shared: &HubShared) -> io:
     if let Some(refusal) = take_refusal(&mut lock(&shared.faults), Host::Hub) {
         return respond(head, to, refusal.status, &refusal.headers, "");
     }
+    if let Some(other) = &shared.alias_of {
+        let location = format!("{other}{}", head.target);
+        return respond(head, to, 308, &pairs(&[("Location", &location)]), "");
+    }
     let path = percent_decode(head.path());
     let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     match parts[..] {
@@ -68,7 +72,8 @@ fn answer_hub(head: &HttpRequest, to: &mut TcpStream, shared: &HubShared) -> io:
             }
             let page = head.query("cursor").and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
             let (tree, more) = shared.repositories.tree(&repo, page);
-            let next = format!("<{}?recursive=true&cursor={}>; rel=\"next\"", head.path(), page + 1);
+            let at = shared.next_pages_at.as_deref().unwrap_or_default();
+            let next = format!("<{at}{}?recursive=true&cursor={}>; rel=\"next\"", head.path(), page + 1);
             let headers = if more { pairs(&[("Link", &next)]) } else { Vec::new() };
             respond(head, to, 200, &headers, &tree.to_string())
         }

@@ -20,4 +20,8 @@ pub(super) struct HubShared {
     pub(super) tickets: Mutex<Vec<(u64, u32)>>,
     /// Acts as a mirror that has files and no API.
     pub(super) without_api: bool,
+    /// Address of the hub that every request is redirected to.
+    pub(super) alias_of: Option<String>,
+    /// Address of the hub that has the further pages of a listing.
+    pub(super) next_pages_at: Option<String>,
 }

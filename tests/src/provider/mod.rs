@@ -18,6 +18,8 @@ mod errors;
 mod models;
 mod ollama;
 mod play;
+mod quirk;
+mod quirks;
 mod record;
 mod replay;
 mod reply;
@@ -42,6 +44,7 @@ use crate::server::{CloseMode, Server};
 pub use chunking::Chunking;
 pub use dialect::{Dialect, WireFormat};
 pub use documented::{DocumentedError, documented_errors};
+pub use quirk::Quirk;
 pub use record::Recorder;
 pub use replay::{Pace, Replayer};
 pub use reply::{CACHED_TOKENS, PROMPT_TOKENS};
@@ -61,6 +64,8 @@ pub struct ProviderBuilder {
     dialect: Dialect,
     key: Option<String>,
     models: Vec<String>,
+    forwarded: Vec<String>,
+    list_hangs: bool,
     chunking: Chunking,
     latency: Duration,
     listen: SocketAddr,
@@ -86,6 +91,8 @@ impl Provider {
             dialect,
             key: None,
             models: models::ids(dialect).iter().map(|&id| id.to_owned()).collect(),
+            forwarded: vec![],
+            list_hangs: false,
             chunking: Chunking::Whole,
             latency: Duration::ZERO,
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
@@ -197,6 +204,24 @@ impl ProviderBuilder {
         self
     }
 
+    /// Removes the dialect's usual models.
+    pub fn without_models(mut self) -> Self {
+        self.models.clear();
+        self
+    }
+
+    /// Adds a model that an Ollama server forwards to another host, as its list says, whatever its name.
+    pub fn forwarded(mut self, id: &str) -> Self {
+        self.forwarded.push(id.to_owned());
+        self.model(id)
+    }
+
+    /// Leaves requests for the model list without an answer.
+    pub fn list_hangs(mut self) -> Self {
+        self.list_hangs = true;
+        self
+    }
+
     /// Sets how the bytes of answers are split.
     pub fn chunking(mut self, chunking: Chunking) -> Self {
         self.chunking = chunking;
@@ -236,6 +261,8 @@ impl ProviderBuilder {
             dialect: self.dialect,
             key: self.key,
             models: self.models,
+            forwarded: self.forwarded,
+            list_hangs: self.list_hangs,
             chunking: self.chunking,
             latency: self.latency,
             watcher: self.watcher,

@@ -38,11 +38,18 @@ pub(super) fn is_known(dialect: Dialect, known: &[String], model: &str) -> bool 
 
 /// Returns the response for an information endpoint; `None` if the path is unknown. `path` is relative to the base
 /// address.
-pub(super) fn answer(dialect: Dialect, known: &[String], path: &str) -> Option<Value> {
+pub(super) fn answer(dialect: Dialect, known: &[String], forwarded: &[String], path: &str) -> Option<Value> {
     match (dialect, path) {
         (Dialect::Ollama, "/api/version") => Some(json!({ "version": "0.12.3" })),
-        (Dialect::Ollama, "/api/tags") => Some(json!({ "models": list(known, ollama_tag) })),
-        (Dialect::Ollama, "/api/ps") => Some(json!({ "models": [] })),
+        (Dialect::Ollama, "/api/tags") => {
+            let tags = known.iter().map(|id| with_remote(ollama_tag(id), forwarded, id));
+            Some(json!({ "models": tags.collect::<Vec<_>>() }))
+        }
+        // The first model that chats is in memory.
+        (Dialect::Ollama, "/api/ps") => {
+            let loaded = known.iter().find(|id| !is_embedding(id) && !is_cloud(id));
+            Some(json!({ "models": loaded.map(|id| ollama_tag(id)).into_iter().collect::<Vec<_>>() }))
+        }
         (Dialect::Ollama, _) => None,
         (Dialect::OpenRouter, "/models" | "/models/user") => Some(json!({
             "data": list(known, openrouter_model), "total_count": known.len(), "links": { "next": null },
@@ -88,12 +95,14 @@ pub(super) fn answer(dialect: Dialect, known: &[String], path: &str) -> Option<V
 }
 
 /// Answers `POST /api/show`; `None` for an unknown model.
-pub(super) fn show(known: &[String], model: &str) -> Option<Value> {
+pub(super) fn show(known: &[String], forwarded: &[String], model: &str) -> Option<Value> {
     if !is_known(Dialect::Ollama, known, model) {
         return None;
     }
     let tiny = model.trim_end_matches(":latest") == TINY;
-    let abilities: &[&str] = if tiny {
+    let abilities: &[&str] = if is_embedding(model) {
+        &["embedding"]
+    } else if tiny {
         &["completion"]
     } else {
         &["completion", "tools", "thinking", "vision"]
@@ -105,11 +114,25 @@ pub(super) fn show(known: &[String], model: &str) -> Option<Value> {
                         "qwen3.context_length": 40_960, "qwen3.embedding_length": 4096 },
         "capabilities": abilities, "modified_at": "2026-10-01T08:00:00.000000000+02:00",
     });
-    if model.ends_with("-cloud") {
-        shown["remote_host"] = json!("https://ollama.com:443");
-        shown["remote_model"] = json!(model.trim_end_matches("-cloud"));
-    }
+    shown = with_remote(shown, forwarded, model);
     Some(shown)
+}
+
+/// Adds where Ollama forwards requests for a model, if it does.
+fn with_remote(mut entry: Value, forwarded: &[String], id: &str) -> Value {
+    if is_cloud(id) || forwarded.iter().any(|one| one == id) {
+        entry["remote_host"] = json!("https://ollama.com:443");
+        entry["remote_model"] = json!(id.trim_end_matches("cloud").trim_end_matches(['-', ':']));
+    }
+    entry
+}
+
+fn is_cloud(id: &str) -> bool {
+    id.ends_with("-cloud") || id.ends_with(":cloud")
+}
+
+fn is_embedding(id: &str) -> bool {
+    id.contains("embed") || id.contains("minilm") || id.starts_with("bge")
 }
 
 fn list(known: &[String], entry: fn(&str) -> Value) -> Value {
@@ -180,17 +203,20 @@ fn providers() -> Value {
 }
 
 fn ollama_tag(id: &str) -> Value {
-    let mut tag = json!({
+    if is_embedding(id) {
+        return json!({
+            "name": id, "model": id, "modified_at": "2026-10-01T08:00:00.000000000+02:00", "size": 45_960_996,
+            "digest": "1b226e2802dbb772b5fc32a58f103ca1804ef7501331012de126ab22f67475ef",
+            "details": { "parent_model": "", "format": "gguf", "family": "bert", "families": ["bert"],
+                         "parameter_size": "23M", "quantization_level": "F16" },
+        });
+    }
+    json!({
         "name": id, "model": id, "modified_at": "2026-10-01T08:00:00.000000000+02:00", "size": 5_225_388_164_u64,
         "digest": "500a1f067a9f782620b40bee6f7b0c89e17ae61f686b92c24933e4ca4b2b8b41",
         "details": { "parent_model": "", "format": "gguf", "family": "qwen3", "families": ["qwen3"],
                      "parameter_size": "8.2B", "quantization_level": "Q4_K_M" },
-    });
-    if id.ends_with("-cloud") {
-        tag["remote_host"] = json!("https://ollama.com:443");
-        tag["remote_model"] = json!(id.trim_end_matches("-cloud"));
-    }
-    tag
+    })
 }
 
 fn llama_model(id: &str) -> Value {

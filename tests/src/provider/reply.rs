@@ -71,6 +71,7 @@ impl Reply {
             | Scenario::Unfinished { text }
             | Scenario::HalfClosed { text }
             | Scenario::Reset { text }
+            | Scenario::Quirk { text, .. }
             | Scenario::BrokenJson { text } => reply.push_text(text),
             Scenario::Reasoning { thoughts, text } => {
                 reply.push_reasoning(thoughts, ThoughtPlacement::of(dialect, request));

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::chunking::SeededRng;
 use super::dialect::{Dialect, WireFormat};
 use super::documented::{DocumentedError, documented_errors};
+use super::quirk::Quirk;
 
 /// The behaviour of a provider for one chat.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -170,6 +171,13 @@ pub enum Scenario {
         /// The text before.
         text: String,
     },
+    /// A shape of the field. Without streaming, and in a dialect that cannot have it, the same as `Plain`.
+    Quirk {
+        /// The shape.
+        quirk: Quirk,
+        /// The text, where the shape has no text of its own.
+        text: String,
+    },
 }
 
 impl Scenario {
@@ -260,11 +268,15 @@ impl Scenario {
             Self::WrongContentType,
             Self::Garbage,
             Self::BrokenJson { text: text_copy() },
+            Self::Quirk {
+                quirk: Quirk::ByteOrderMark,
+                text: text_copy(),
+            },
         ]
     }
 
-    /// Returns the scenario of this kind, such as `plain` or `never_first_byte`, with these fields changed, or the error
-    /// that the dialect documents under this name; `None` if there is neither.
+    /// Returns the scenario of this kind, such as `plain` or `never_first_byte`, or of this quirk, such as `error_line`, with
+    /// these fields changed, or the error that the dialect documents under this name; `None` if there is none.
     ///
     /// # Errors
     /// If the kind does not have these fields.
@@ -273,14 +285,19 @@ impl Scenario {
             return Ok(Some(refused));
         }
         let samples = Self::samples(dialect, "Twice a day.", "The moon pulls.");
-        let Some(sample) = samples.into_iter().find(|sample| sample.kind() == name) else {
+        let quirk = Quirk::from_name(name).map(|quirk| Self::Quirk {
+            quirk,
+            text: "Twice a day.".to_owned(),
+        });
+        let Some(sample) = quirk.or_else(|| samples.into_iter().find(|sample| sample.kind() == name)) else {
             return Ok(None);
         };
+        let kind = sample.kind();
         let mut json = serde_json::to_value(sample)?;
         if let Some(fields) = fields {
             match (&mut json, fields) {
                 (Value::Object(sample), Value::Object(fields)) => {
-                    if let Some(Value::Object(sample)) = sample.get_mut(name) {
+                    if let Some(Value::Object(sample)) = sample.get_mut(&kind) {
                         sample.extend(fields);
                     }
                 }
@@ -322,6 +339,13 @@ impl Scenario {
             } => {
                 *status = [429, 500, 502, 503][rng.below(4) as usize];
                 *code_is_text = rng.below(2) == 1;
+            }
+            Self::Quirk { quirk, .. } => {
+                let quirks: Vec<_> = Quirk::ALL
+                    .into_iter()
+                    .filter(|quirk| quirk.applies_to(dialect))
+                    .collect();
+                *quirk = quirks[rng.below(quirks.len() as u64) as usize];
             }
             Self::Refused { .. } => {
                 let mut errors = documented_errors(dialect);

@@ -8,6 +8,7 @@ use super::completions::{self, StreamEvents};
 use super::dialect::{Dialect, WireFormat};
 use super::errors;
 use super::ollama;
+use super::quirks::{self, QuirkResponse};
 use super::reply::Reply;
 use super::scenario::Scenario;
 
@@ -56,6 +57,15 @@ impl ResponseScript {
         let streams = dialect.streams(request);
         let kind = if streams { dialect.stream_type() } else { JSON };
         let reply = Reply::of(dialect, scenario, request);
+        if let Scenario::Quirk { quirk, .. } = scenario
+            && streams
+            && quirk.applies_to(dialect)
+        {
+            return match quirks::respond(dialect, *quirk, &reply, request) {
+                QuirkResponse::Body(kind, sends) => Self::ok(kind, sends, ConnectionEnd::Whole),
+                QuirkResponse::Redirect(location) => Self::redirect(307, location),
+            };
+        }
         let StreamEvents { content, closing } = events(dialect, &reply, request);
         let broken = |end: ConnectionEnd| Self::ok(kind, content.clone(), end);
         match scenario {
@@ -123,6 +133,18 @@ impl ResponseScript {
                 .extend(retry_after.map(|seconds| ("retry-after".to_owned(), seconds.to_string())));
         }
         script
+    }
+
+    /// Builds a redirect to this address.
+    pub(super) fn redirect(status: u16, location: String) -> Self {
+        Self {
+            head: Some(ResponseHead {
+                status,
+                headers: vec![("location".to_owned(), location)],
+            }),
+            sends: Vec::new(),
+            end: ConnectionEnd::Whole,
+        }
     }
 
     /// Builds a plain text response.

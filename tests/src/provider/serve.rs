@@ -12,7 +12,7 @@ use crate::server::{CloseMode, Connections};
 use super::chunking::{Chunker, Chunking};
 use super::dialect::{Dialect, WireFormat};
 use super::play::{PlayResult, play};
-use super::script::{ConnectionEnd, ResponseHead, ResponseScript};
+use super::script::{ConnectionEnd, ResponseScript};
 use super::state::{ProviderShared, ReceivedRequest};
 use super::{check, errors, models};
 
@@ -98,10 +98,15 @@ fn route(request: &HttpRequest, body: &Value, shared: &ProviderShared) -> Respon
         }
         ("POST", "/api/show") if dialect == Dialect::Ollama => {
             let model = body["model"].as_str().unwrap_or_default();
-            let shown = models::show(&shared.models, model).map(|shown| (200, shown));
+            let shown = models::show(&shared.models, &shared.forwarded, model).map(|shown| (200, shown));
             json(shown.unwrap_or_else(|| errors::unknown_model(dialect, model)))
         }
-        ("GET", path) => match models::answer(dialect, &shared.models, path) {
+        ("GET", _) if shared.list_hangs => ResponseScript {
+            head: None,
+            sends: Vec::new(),
+            end: ConnectionEnd::Silence,
+        },
+        ("GET", path) => match models::answer(dialect, &shared.models, &shared.forwarded, path) {
             Some(answer) => json((200, answer)),
             None => json(not_found(dialect)),
         },
@@ -118,14 +123,7 @@ fn sign_in_page(request: &HttpRequest, shared: &ProviderShared) -> ResponseScrip
     let code = shared.state().sign_in.issue_code(&challenge);
     let sign = if callback.contains('?') { '&' } else { '?' };
     let location = format!("{callback}{sign}code={code}");
-    ResponseScript {
-        head: Some(ResponseHead {
-            status: 302,
-            headers: vec![("location".to_owned(), location)],
-        }),
-        sends: Vec::new(),
-        end: ConnectionEnd::Whole,
-    }
+    ResponseScript::redirect(302, location)
 }
 
 fn not_found(dialect: Dialect) -> (u16, Value) {

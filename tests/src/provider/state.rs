@@ -47,6 +47,10 @@ pub(super) struct ProviderShared {
     pub(super) dialect: Dialect,
     pub(super) key: Option<String>,
     pub(super) models: Vec<String>,
+    /// Those of the models that an Ollama server forwards to another host.
+    pub(super) forwarded: Vec<String>,
+    /// Requests for the model list get no answer.
+    pub(super) list_hangs: bool,
     pub(super) chunking: Chunking,
     pub(super) latency: Duration,
     pub(super) watcher: Option<Watcher>,

@@ -278,6 +278,19 @@ fn a_scenario_is_found_by_its_name_and_takes_fields() {
             assert_eq!(named, Some(sample));
         }
     }
+    for quirk in Quirk::ALL {
+        let name = serde_json::to_value(quirk).expect("a name");
+        let named = Scenario::named(
+            Dialect::Groq,
+            name.as_str().expect("text"),
+            Some(json!({ "text": "so" })),
+        );
+        let text = "so".to_owned();
+        assert_eq!(
+            named.expect("a field that it has"),
+            Some(Scenario::Quirk { quirk, text })
+        );
+    }
     let named = |name, fields| Scenario::named(Dialect::Groq, name, fields);
     let plain = named("plain", Some(json!({ "text": "so" }))).expect("a field that it has");
     assert_eq!(plain, Some(Scenario::plain("so")));

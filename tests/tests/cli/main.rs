@@ -5,10 +5,13 @@
 
 mod answers;
 mod contract;
+mod conversations;
 mod errors;
 mod interrupts;
+mod limits;
 mod program;
 mod providers;
+mod read_only;
 mod routing;
 mod terminal;
 mod words;

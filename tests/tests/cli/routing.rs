@@ -37,7 +37,7 @@ fn without_a_terminal_words_leave_only_with_yes() {
     assert!(measured.contains("$0.0"), "a cost: {measured}");
     for part in [
         "region ",
-        "kept",
+        "retained",
         "trained on",
         "as of 20",
         "rule mode of policy custom-1",

@@ -216,7 +216,7 @@ async fn this_device() -> Vec<(ErrorReason, Error)> {
     // Two answers in one conversation.
     let hub = hub_with_rate(200_000);
     let model = models::path("smollm2.gguf").to_string_lossy().into_owned();
-    let chats = nearside.conversations().expect("conversations");
+    let chats = nearside.conversations();
     let id = chats.create(Default::default()).await.expect("a conversation").id;
     let request = ChatRequest {
         model: Some(model),

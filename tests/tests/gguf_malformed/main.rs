@@ -16,10 +16,10 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use nearside::device::{self, DeviceSnapshot};
+use nearside::device::{self, DeviceFacts};
 use nearside::model::fit::fit_file;
 use nearside::model::gguf::{Head, ParseOutcome, parse_head};
-use nearside::model::{FitOptions, FitVerdict};
+use nearside::model::{FitOptions, FitVerdict, MemoryBudget};
 use nearside_tests::gguf::Layout;
 use nearside_tests::models;
 
@@ -115,7 +115,11 @@ fn judge_batch(batch: &str) {
     let (model, part) = (field(), field().parse::<usize>().expect("a number"));
     let folder = PathBuf::from(field());
     let layout = Layout::read(&models::path(&model));
-    let snapshot = device::snapshot().expect("a snapshot");
+    let snapshot = device::snapshot(&DeviceFacts::default()).expect("a snapshot");
+    let budget = MemoryBudget {
+        bytes: snapshot.memory_available,
+        source: snapshot.memory_source,
+    };
     let mut judged = File::create(folder.join("judged")).expect("a file");
     watch(folder.clone());
     let damages = damages_of(&model, &layout);
@@ -123,7 +127,7 @@ fn judge_batch(batch: &str) {
         fs::write(folder.join("now"), &damage.what).expect("a file");
         STARTED.store(now_ms(), Ordering::SeqCst);
         let began = Instant::now();
-        let (outcome, text) = judge(&layout, damage, &folder, &snapshot, number);
+        let (outcome, text) = judge(&layout, damage, &folder, &budget, number);
         let line = format!("{}\t{outcome}\t{}\t{text}\n", damage.what, began.elapsed().as_millis());
         judged.write_all(line.as_bytes()).expect("a line");
     }
@@ -136,13 +140,7 @@ fn judge_batch(batch: &str) {
 }
 
 /// Uses the import of a whole file for every other damage, and the head of a remote file for the rest.
-fn judge(
-    layout: &Layout,
-    damage: &Damage,
-    folder: &Path,
-    snapshot: &DeviceSnapshot,
-    number: usize,
-) -> (String, String) {
+fn judge(layout: &Layout, damage: &Damage, folder: &Path, budget: &MemoryBudget, number: usize) -> (String, String) {
     let (bytes, size) = damage.apply(layout);
     let path = folder.join("damaged.gguf");
     fs::write(&path, &bytes).expect("a file");
@@ -167,7 +165,7 @@ fn judge(
             ParseOutcome::Incomplete { .. } => unreachable!("it returned above"),
         })
     };
-    let report = head.and_then(|head| fit_file(&path, &head, size, &FitOptions::default(), snapshot));
+    let report = head.and_then(|head| fit_file(&path, &head, size, &FitOptions::default(), budget, 2));
     match report {
         Ok(report) => {
             let need = &report.need;

@@ -14,7 +14,10 @@ pub(super) fn documented_errors(dialect: Dialect) -> Outcome {
         for error in provider::documented_errors(dialect) {
             let about = format!("{} `{}`", error.status, error.name);
             let retryable = error.body["error"]["availability"]["retryable"].as_bool();
-            let transient = retryable.unwrap_or(matches!(error.status, 408 | 429 | 500 | 502 | 503 | 504 | 524 | 529));
+            // An account without credit and a server without memory fail again.
+            let is_lasting = matches!(error.name, "insufficient_quota" | "no_memory");
+            let by_status = matches!(error.status, 408 | 429 | 500 | 502 | 503 | 504 | 524 | 529);
+            let transient = retryable.unwrap_or(by_status && !is_lasting);
             let texts = longest_texts(&error.body);
             // A `Retry-After` above the limit of this test is not honoured.
             let rest = error.body["error"]["availability"]["retry_after"].as_f64();

@@ -2,7 +2,10 @@
 //! whose bytes are split randomly; rows marked `*` replay the bytes without a socket. Prints the table and the reason of
 //! each failed cell.
 
+mod exchange;
 mod failures;
+mod network;
+mod quirks;
 mod replayed;
 mod requests_and_cancel;
 mod success;
@@ -38,9 +41,11 @@ const CASES: &[MatrixRow] = &[
     ("reset, half-closed", failures::reset_and_half_closed),
     ("wrong content", failures::wrong_content),
     ("cold start", failures::cold_start),
+    ("shapes of the field", quirks::shapes_of_the_field),
     ("wrong key", failures::wrong_key),
     ("keep-alives, 10 min*", replayed::ten_minutes_of_keep_alives),
     ("every byte*", replayed::split_at_every_byte),
+    ("shapes, every byte*", replayed::shapes_split_at_every_byte),
 ];
 
 #[test]

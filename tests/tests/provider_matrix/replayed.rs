@@ -7,7 +7,7 @@ use futures_util::stream;
 use nearside::chat::ChatRequest;
 use nearside::engine::remote::{Connection, Replayed, Timeouts, replay};
 use nearside::{ErrorKind, chat::Chunk};
-use nearside_tests::provider::{Dialect, Scenario, WireFormat, wire};
+use nearside_tests::provider::{Dialect, Quirk, Scenario, WireFormat, wire};
 use nearside_tests::remote::{connection, question};
 use serde_json::json;
 
@@ -89,16 +89,38 @@ pub(super) fn split_at_every_byte(dialect: Dialect) -> Outcome {
     };
     let connection = offline(dialect);
     let body = json!({ "model": dialect.model(), "stream": true, "messages": [{ "role": "user", "content": "?" }] });
+    same_at_every_byte(&connection, &request, &body, scenarios)
+}
+
+pub(super) fn shapes_split_at_every_byte(dialect: Dialect) -> Outcome {
+    let mut connection = offline(dialect);
+    // Reasoning with a closing tag only is recognized where it is likely, at any byte.
+    connection.model.id = "deepseek-r1".into();
+    let body = json!({ "model": "deepseek-r1", "stream": true, "messages": [{ "role": "user", "content": "?" }] });
+    let applies = |quirk: &Quirk| quirk.applies_to(dialect) && (*quirk != Quirk::ClosingTag || !dialect.is_hosted());
+    let scenarios = Quirk::ALL.into_iter().filter(applies).map(|quirk| Scenario::Quirk {
+        quirk,
+        text: "é 🌊".into(),
+    });
+    same_at_every_byte(&connection, &question(), &body, scenarios)
+}
+
+fn same_at_every_byte(
+    connection: &Connection,
+    request: &ChatRequest,
+    body: &serde_json::Value,
+    scenarios: impl IntoIterator<Item = Scenario>,
+) -> Outcome {
     for scenario in scenarios {
-        let bytes = Bytes::from(wire(dialect, &scenario, &body));
-        let whole = joined(run(replay(&connection, &request, stream::iter([bytes.clone()]))));
+        let bytes = Bytes::from(wire(connection.settings.kind, &scenario, body));
+        let whole = joined(run(replay(connection, request, stream::iter([bytes.clone()]))));
         for at in 1..bytes.len() {
             let pieces = [bytes.slice(..at), bytes.slice(at..)];
-            let split = joined(run(replay(&connection, &request, stream::iter(pieces))));
+            let split = joined(run(replay(connection, request, stream::iter(pieces))));
             same(&format!("{scenario:?} split at {at}"), &split, &whole)?;
         }
         let pieces = bytes.chunks(1).map(Bytes::copy_from_slice).collect::<Vec<_>>();
-        let split = joined(run(replay(&connection, &request, stream::iter(pieces))));
+        let split = joined(run(replay(connection, request, stream::iter(pieces))));
         same(&format!("{scenario:?} byte by byte"), &split, &whole)?;
     }
     Ok(())
@@ -111,6 +133,12 @@ fn joined(mut replayed: Replayed) -> Replayed {
         match (chunks.last_mut(), &chunk) {
             (Some(Chunk::Text { text }), Chunk::Text { text: more })
             | (Some(Chunk::Reasoning { text }), Chunk::Reasoning { text: more }) => text.push_str(more),
+            // A call without an id gets a random one.
+            (_, Chunk::ToolCall { name, arguments, .. }) => chunks.push(Chunk::ToolCall {
+                id: String::new(),
+                name: name.clone(),
+                arguments: arguments.clone(),
+            }),
             _ => chunks.push(chunk),
         }
     }

@@ -21,6 +21,12 @@ pub(crate) fn needs() -> impl Strategy<Value = Needs> {
             model,
             provider,
             prompt,
+            // Of every second prompt, half may be omitted.
+            required_prompt: (prompt.low % 2 == 0).then_some(TokenRange {
+                low: prompt.low / 2,
+                likely: prompt.likely / 2,
+                high: prompt.high / 2,
+            }),
             completion,
             abilities,
             max_usd,

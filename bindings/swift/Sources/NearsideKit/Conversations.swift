@@ -33,14 +33,18 @@ extension Conversations {
         BatchSequence { try self.startResume(id: id, request: request) }
     }
 
-    /// Returns the routing decision for this request in the conversation, without sending it.
-    public func route(_ id: UInt64, _ request: ChatRequest) async throws -> RouteDecision {
-        try await abandonOnCancel { try await self.route(id: id, request: request) }
+    /// Returns the routing decision for this turn of the conversation, without sending it: `turn` names the message that
+    /// would be edited or answered again.
+    public func route(
+        _ id: UInt64, _ request: ChatRequest, turn: ConversationTurn = .next
+    ) async throws -> RouteDecision {
+        try await abandonOnCancel { try await self.route(id: id, request: request, turn: turn) }
     }
 
-    /// Estimates the cost of this request in the conversation on every target, cheapest first. Makes no network
-    /// request.
-    public func cost(_ id: UInt64, _ request: ChatRequest) async throws -> [CostRow] {
-        try await abandonOnCancel { try await self.cost(id: id, request: request) }
+    /// Estimates the cost of this turn of the conversation on every target, cheapest first. Makes no network request.
+    public func cost(
+        _ id: UInt64, _ request: ChatRequest, turn: ConversationTurn = .next
+    ) async throws -> [CostRow] {
+        try await abandonOnCancel { try await self.cost(id: id, request: request, turn: turn) }
     }
 }

@@ -3,12 +3,13 @@
 import Foundation
 
 extension Nearside {
-    /// Opens the library's data directory with the default settings.
+    /// Opens the library in one directory with the default settings, and waits for the disk. An app uses
+    /// ``open(_:host:)``, which keeps conversations in a directory that is backed up.
     public convenience init(directory: URL) throws {
         try self.init(config: Config(directory: directory.path))
     }
 
-    /// Opens the data directory with a host that reports device facts: `AppleHost()` on Apple's systems.
+    /// Opens the directory with a host that reports device facts: `AppleHost()` on Apple's systems.
     public convenience init(directory: URL, host: any DeviceHost) throws {
         try self.init(config: Config(directory: directory.path), host: host)
     }

@@ -95,6 +95,43 @@ extension Scenarios {
             await #expect(throws: NearsideError.self) { try await chats.open(id: old) }
         }
 
+        @Test func anEditIsEstimatedOnItsOwnHistoryAndATemporaryChatIsNowhere() async throws {
+            let nearside = try library(freshDirectory(), .text(text: "Granite."))
+            let chats = try nearside.conversations()
+            let id = try await chats.create().id
+            for question in ["Which stone?", String(repeating: "And which else? ", count: 200)] {
+                _ = try await chats.send(id, ask(question)).all()
+            }
+            let first = try #require(try await chats.open(id: id).messages.first?.id)
+            let next = try await chats.cost(id, ask("Why?")).compactMap(\.usdIn).reduce(0, +)
+            let edit = try await chats.cost(id, ask("Why?"), turn: .edit(message: first)).compactMap(\.usdIn)
+            #expect(edit.reduce(0, +) * 10 < next)
+
+            let temporary = try nearside.temporaryConversations()
+            let other = try await temporary.create().id
+            _ = try await temporary.send(other, ask("Which stone?")).all()
+            #expect(try await temporary.open(id: other).messages.count == 2)
+            #expect(try await chats.list().map(\.id) == [id])
+            try await nearside.shutDown()
+        }
+
+        @Test func modelsAndConversationsAreInTwoDirectories() async throws {
+            let (models, data) = (freshDirectory(), freshDirectory())
+            let config = Config(directory: models, dataDirectory: data)
+            var id: UInt64 = 0
+            do {
+                let nearside = try await Nearside.open(config: config)
+                id = try await nearside.conversations().create().id
+                try await nearside.shutDown()
+            }
+            let nearside = try await Nearside.open(config: config)
+            #expect(try await nearside.conversations().list().map(\.id) == [id])
+            let files = FileManager.default
+            #expect(try files.contentsOfDirectory(atPath: data).contains("conversations.db"))
+            #expect(try files.contentsOfDirectory(atPath: models).contains("models"))
+            #expect(try !files.contentsOfDirectory(atPath: models).contains("conversations.db"))
+        }
+
         /// Opens a library in this directory that plays a script.
         private func library(_ directory: String, _ steps: ReplyStep...) throws -> Nearside {
             try Nearside.scripted(config: Config(directory: directory), script: ScriptedReply(steps: steps))

@@ -9,33 +9,21 @@ use crate::error::CliError;
 use crate::output::{Printer, dim, plain, warning};
 use crate::session::CliSession;
 
-/// A printed answer, for the history of the conversation.
-#[derive(Debug, Default)]
-pub(super) struct PrintedAnswer {
-    pub(super) text: String,
-    pub(super) reasoning: String,
-    /// Whether Ctrl-C came before the end.
-    pub(super) interrupted: bool,
-}
-
 /// Prints the answer as it is streamed. Ctrl-C cancels it and waits for the end of the stream; a second one does not
-/// wait.
+/// wait. Returns whether it was interrupted.
 pub(super) async fn print_answer(
     stream: &ChatStream,
     display: ReasoningDisplay,
     max_tokens: Option<u32>,
     session: &mut CliSession,
-) -> Result<PrintedAnswer, CliError> {
+) -> Result<bool, CliError> {
     let mut view = AnswerView::new(display, max_tokens);
     let result = print_chunks(stream, &mut view, session).await;
     if result.is_err() {
         // The error starts on a line of its own.
         view.end_line(&mut session.output)?;
     }
-    result.map(|interrupted| PrintedAnswer {
-        interrupted,
-        ..view.answer
-    })
+    result
 }
 
 /// Prints the chunks until the end of the stream. Returns whether the user interrupted it.
@@ -61,7 +49,6 @@ async fn print_chunks(stream: &ChatStream, view: &mut AnswerView, session: &mut 
             done |= matches!(chunk, Chunk::Done { .. });
             if session.output.is_json() {
                 session.output.print_json(&chunk)?;
-                view.append(&chunk);
             } else {
                 view.print_chunk(chunk, &mut session.output)?;
             }
@@ -80,7 +67,9 @@ struct AnswerView {
     display: ReasoningDisplay,
     /// The user's limit of tokens.
     max_tokens: Option<u32>,
-    answer: PrintedAnswer,
+    /// Whether the last reasoning, and the last text, ended its line.
+    reasoning_ends_line: bool,
+    text_ends_line: bool,
     cursor: CursorState,
     /// Number of reasoning chunks: close to its tokens, which only `done` has.
     reasoning_chunks: u32,
@@ -104,7 +93,8 @@ impl AnswerView {
         Self {
             display,
             max_tokens,
-            answer: PrintedAnswer::default(),
+            reasoning_ends_line: false,
+            text_ends_line: false,
             cursor: CursorState::LineStart,
             reasoning_chunks: 0,
             has_started: false,
@@ -112,16 +102,7 @@ impl AnswerView {
         }
     }
 
-    fn append(&mut self, chunk: &Chunk) {
-        match chunk {
-            Chunk::Reasoning { text } => self.answer.reasoning.push_str(text),
-            Chunk::Text { text } => self.answer.text.push_str(text),
-            _ => {}
-        }
-    }
-
     fn print_chunk(&mut self, chunk: Chunk, output: &mut Printer) -> Result<(), CliError> {
-        self.append(&chunk);
         match chunk {
             Chunk::Started { route } => {
                 if std::mem::replace(&mut self.has_started, true) {
@@ -135,6 +116,7 @@ impl AnswerView {
                     self.end_line(output)?;
                     self.cursor = CursorState::Text;
                 }
+                self.text_ends_line = text.ends_with('\n');
                 output.print_text(plain(text))
             }
             Chunk::ToolCall { name, arguments, .. } => {
@@ -170,6 +152,7 @@ impl AnswerView {
                     output.print_line(&[dim("thinking…")])?;
                     self.cursor = CursorState::Reasoning;
                 }
+                self.reasoning_ends_line = text.ends_with('\n');
                 output.print_text(dim(text))
             }
             ReasoningDisplay::Hide => {
@@ -188,14 +171,14 @@ impl AnswerView {
         match self.cursor {
             CursorState::LineStart => {}
             CursorState::Reasoning => {
-                if !self.answer.reasoning.ends_with('\n') {
+                if !self.reasoning_ends_line {
                     output.print_text(plain("\n"))?;
                 }
                 output.print_text(plain("\n"))?;
             }
             CursorState::FoldedReasoning => output.print_note(&[]),
             CursorState::Text => {
-                if !self.answer.text.ends_with('\n') {
+                if !self.text_ends_line {
                     output.print_text(plain("\n"))?;
                 }
             }

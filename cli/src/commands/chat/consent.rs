@@ -1,32 +1,30 @@
-//! Consent before content leaves the machine. The library supplies the question; a user on a terminal answers it, a
+//! Consent before content leaves this device. The library supplies the question; a user on a terminal answers it, a
 //! script passes `--yes`, and nothing is sent without either.
 
-use nearside::chat::ChatRequest;
+use nearside::chat::RouteTarget;
 use nearside::route::RouteDecision;
-use nearside::{Error, ErrorReason, Nearside};
+use nearside::{Error, ErrorReason};
 
 use crate::args::RequestArgs;
 use crate::error::CliError;
 use crate::prompt;
 use crate::session::CliSession;
 
-/// Obtains consent if the request needs it. It is valid for the target that was named, and no other.
+/// Obtains consent if this decision needs it. It is valid for the returned target, and no other; `None`: none is needed, or
+/// the answer itself reports the outcome. `decide` is not run for a request that stays on this device.
 ///
 /// # Errors
 /// `Blocked` if the user refuses or there is no terminal to ask on; errors of the decision.
 pub(super) async fn obtain(
-    nearside: &Nearside,
-    request: &mut ChatRequest,
+    decide: impl Future<Output = Result<RouteDecision, Error>>,
     args: &RequestArgs,
     session: &mut CliSession,
-) -> Result<(), CliError> {
+) -> Result<Option<RouteTarget>, CliError> {
     if !args.allows_remote() {
-        return Ok(());
+        return Ok(None);
     }
-    let decision = session.interrupt.race(nearside.route(request.clone())).await?;
-    // In all other cases the answer itself reports the outcome.
-    let RouteDecision::NeedsConsent { question } = decision else {
-        return Ok(());
+    let RouteDecision::NeedsConsent { question } = session.interrupt.race(decide).await? else {
+        return Ok(None);
     };
     if !args.has_consent() {
         if !prompt::is_interactive(&session.output) {
@@ -45,6 +43,5 @@ pub(super) async fn obtain(
         }
         session.interrupt.discard_pending().await;
     }
-    request.consent = Some(question.target);
-    Ok(())
+    Ok(Some(question.target))
 }

@@ -1,4 +1,4 @@
-//! `nearside chat`: one answer with `-p`, else a conversation.
+//! `nearside chat`: one answer with `-p`, else a conversation, which the library stores.
 //!
 //! The answer is streamed to standard output; the receipt (target, tokens, speed, cost) goes to standard error. With
 //! `--json` every chunk is a line: `started` first, then `reasoning`, `text`, and exactly one `done`.
@@ -6,7 +6,9 @@
 mod answer;
 mod consent;
 mod conversation;
+mod input_lines;
 mod receipt;
+mod thread;
 
 use clap::Args;
 use nearside::Nearside;
@@ -15,6 +17,7 @@ use crate::args::RequestArgs;
 use crate::args::values::ReasoningDisplay;
 use crate::error::CliError;
 use crate::session::CliSession;
+use thread::Thread;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = EXAMPLES)]
@@ -22,6 +25,12 @@ pub(crate) struct ChatArgs {
     /// Answer this prompt and exit; `-` reads it from standard input
     #[arg(short, long, value_name = "TEXT")]
     prompt: Option<String>,
+    /// Go on with this conversation; `nearside conversations` lists them [default: a new one; with `-p` none]
+    #[arg(long, value_name = "ID")]
+    conversation: Option<u64>,
+    /// Store nothing of a new conversation
+    #[arg(long, conflicts_with = "conversation")]
+    forget: bool,
     #[command(flatten)]
     request: RequestArgs,
 }
@@ -37,7 +46,7 @@ impl ChatArgs {
 pub(crate) async fn chat_with_model(args: Box<ChatArgs>, session: &mut CliSession) -> Result<(), CliError> {
     let nearside = session.open_for_request(&args.request)?;
     let result = answer_or_converse(&args, &nearside, session).await;
-    session.unload_models(&nearside).await;
+    session.shut_down(&nearside).await;
     result
 }
 
@@ -47,22 +56,33 @@ async fn answer_or_converse(args: &ChatArgs, nearside: &Nearside, session: &mut 
     } else {
         ReasoningDisplay::Hide
     });
-    let Some(prompt) = &args.prompt else {
-        return conversation::run_repl(nearside, &args.request, display, session).await;
+    let interrupted = match (&args.prompt, args.conversation) {
+        (None, _) => {
+            let thread = Thread::prepare(nearside, &args.request, args.conversation, args.forget, session).await?;
+            return conversation::run_repl(nearside, thread, &args.request, display, session).await;
+        }
+        (Some(prompt), Some(_)) => {
+            let mut thread = Thread::prepare(nearside, &args.request, args.conversation, false, session).await?;
+            let prompt = session.read_prompt(prompt).await?;
+            thread.answer(nearside, prompt, &args.request, display, session).await?
+        }
+        (Some(prompt), None) => {
+            let mut request = session.build_request(&args.request, prompt).await?;
+            request.consent = consent::obtain(nearside.route(request.clone()), &args.request, session).await?;
+            let max_tokens = request.limits.max_tokens;
+            answer::print_answer(&nearside.chat(request), display, max_tokens, session).await?
+        }
     };
-    let mut request = session.build_request(&args.request, prompt).await?;
-    consent::obtain(nearside, &mut request, &args.request, session).await?;
-    let max_tokens = request.limits.max_tokens;
-    let answer = answer::print_answer(&nearside.chat(request), display, max_tokens, session).await?;
-    if answer.interrupted {
-        return Err(CliError::Interrupted);
+    match interrupted {
+        true => Err(CliError::Interrupted),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 const EXAMPLES: &str = "\
 Example:
   nearside chat
+  nearside chat --conversation 12
   nearside chat smollm2-135m-instruct.q4_1 -p \"What is the capital of France?\"
   git diff | nearside chat -p - --system \"Write a commit message for this change.\"
   nearside chat ./model.gguf -p \"Hello\" --seed 1 --temperature 0 --json
@@ -71,4 +91,6 @@ Example:
 Content leaves this device only if `nearside policy` allows it and you consent: on a terminal you are asked, a script
 passes `--yes`. `nearside route` shows which target would answer, and sends nothing.
 
-In a conversation Ctrl-C stops the answer and /help lists the commands. No prompt and no answer is written to a file.";
+In a conversation Ctrl-C stops the answer and /help lists the commands. A conversation is stored in the data directory:
+`nearside conversations` lists, shows and removes them, `--conversation ID` goes on with one, and with `--forget` nothing
+is stored. With `-p` alone no prompt and no answer is written to a file.";

@@ -129,7 +129,7 @@ mod tests {
             format_lines(&receipt, &TokenUsage::default(), &Timings::default()),
             [
                 "at openrouter (run by together) · deepseek/deepseek-r1 · 0 + 0 tokens · $0.00042",
-                "region US · not kept · not trained on, as of 2026-10-31 · rule mode of policy custom-2: the request is \
+                "region US · not retained · not trained on, as of 2026-10-31 · rule mode of policy custom-2: the request is \
                  for elsewhere only",
             ]
         );

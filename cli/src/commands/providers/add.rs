@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use clap::Args;
-use nearside::engine::remote::{ProviderKind, ProviderSettings, base_url};
+use nearside::engine::remote::{ModelPrice, ProviderKind, ProviderSettings, TokenPrice, base_url};
 use nearside::{Error, ErrorReason, Nearside};
 
 use super::ls;
@@ -43,6 +43,12 @@ pub(crate) struct AddProviderArgs {
     /// Largest context to request from an Ollama server, in tokens [default: 32768]
     #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(256..))]
     max_context: Option<u32>,
+    /// Price of a million prompt tokens in US dollars [default: the published one]
+    #[arg(long, value_name = "USD", requires = "price_out")]
+    price_in: Option<f64>,
+    /// Price of a million generated tokens in US dollars
+    #[arg(long, value_name = "USD", requires = "price_in")]
+    price_out: Option<f64>,
     /// Read the key from this file and store it [default: the key of a hosted provider is asked for on the terminal]
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with = "key_env")]
     key_file: Option<String>,
@@ -106,7 +112,21 @@ impl AddProviderArgs {
             own_server: self.own_server,
             root_certificate,
             max_context: self.max_context,
+            prices: self.stated_price().into_iter().collect(),
             ..ProviderSettings::new(&self.name, kind)
+        })
+    }
+
+    /// Returns the price that holds for all models of the provider.
+    fn stated_price(&self) -> Option<ModelPrice> {
+        let (usd_in, usd_out) = self.price_in.zip(self.price_out)?;
+        Some(ModelPrice {
+            model: None,
+            price: TokenPrice {
+                usd_in,
+                usd_out,
+                ..TokenPrice::default()
+            },
         })
     }
 }

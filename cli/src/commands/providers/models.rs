@@ -46,7 +46,10 @@ pub(crate) async fn list_provider_models(args: ProviderModelsArgs, session: &mut
 fn model_row(model: &RemoteModel) -> Vec<String> {
     let price = model.price.as_ref();
     let context = model.context.map(|tokens| tokens.to_string());
-    let abilities = model.abilities.as_ref().map(format_abilities);
+    let abilities = match model.can_chat() {
+        true => model.abilities.as_ref().map(format_abilities),
+        false => Some("no chats".to_owned()),
+    };
     let unknown = || "?".to_owned();
     vec![
         model.id.clone(),

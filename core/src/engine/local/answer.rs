@@ -2,32 +2,34 @@
 
 use std::time::{Duration, Instant};
 
-use nearside_llama::{Prompt, Rendered, Sampler, Token};
+use nearside_llama::{Sampler, Token};
 
-use super::error::map_llama_error;
-use super::load::{self, LoadError, LoadedModel};
+use super::error::{AnswerError, map_llama_error};
+use super::fitted::{self, FittedPrompt};
+use super::load::{LazyModel, LoadError, LoadedModel};
 use super::reply::{ReplyAssembler, ReplyEnd};
 use super::session::DecodeOutcome;
-use super::settings::LocalSettings;
+use super::stop::StopConditions;
 use super::text::StopWords;
-use super::{prompt, sampling};
-use crate::chat::{
-    AnswerSummary, AppliedSampling, ChatRequest, Chunk, OutputFormat, ReasoningMode, StopReason, Timings, TokenUsage,
-};
+use super::{prompt, sampling, schema};
+use crate::chat::{AnswerSummary, AppliedSampling, ChatRequest, Chunk, Route, StopReason, Timings, TokenUsage};
 use crate::engine::Job;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::stream::StreamSender;
 
 /// Runs the job. Always finishes the sink, with `Done` or an error.
-pub(super) fn run_job(settings: &LocalSettings, loaded: &mut Option<LoadedModel>, job: Job) {
+pub(super) fn run_job(model: &mut LazyModel, job: Job) {
     let Job {
         request,
-        route,
+        kept_turns,
+        mut route,
         sink,
         requested_at,
+        ..
     } = job;
     let mut stats = AnswerStats::default();
-    let last = match generate(settings, loaded, request, &sink, requested_at, &mut stats) {
+    let asked = Asked { request, kept_turns };
+    let last = match generate(model, asked, &mut route, &sink, requested_at, &mut stats) {
         Ok(stop) => {
             let mut receipt = route.receipt_on_device();
             receipt.sampling = stats.sampling;
@@ -40,9 +42,19 @@ pub(super) fn run_job(settings: &LocalSettings, loaded: &mut Option<LoadedModel>
                 },
             })
         }
-        Err(error) => Err(error),
+        Err(AnswerError::Failed(error)) => Err(error),
+        Err(AnswerError::ModelUnusable(error)) => {
+            model.mark_unusable(&error);
+            Err(error)
+        }
     };
     sink.finish(last);
+}
+
+/// A request, and how much of its history must stay.
+struct Asked {
+    request: ChatRequest,
+    kept_turns: Option<u32>,
 }
 
 /// Statistics for `Done`, updated during generation so that a cancelled answer reports partial values.
@@ -54,26 +66,39 @@ struct AnswerStats {
 }
 
 fn generate(
-    settings: &LocalSettings,
-    loaded: &mut Option<LoadedModel>,
-    mut request: ChatRequest,
+    model: &mut LazyModel,
+    asked: Asked,
+    route: &mut Route,
     sink: &StreamSender<Chunk>,
     requested_at: Instant,
     stats: &mut AnswerStats,
-) -> Result<StopReason> {
-    if sink.cancel().is_cancelled() {
-        return Ok(StopReason::Cancelled);
+) -> Result<StopReason, AnswerError> {
+    let stop = StopConditions::new(&asked.request, sink.cancel(), requested_at);
+    let id = model.settings.id.clone();
+    if stop.is_raised() {
+        return stopped(&stop);
     }
-    let (loaded, load_ms) = match load::ensure_loaded(settings, loaded, sink.cancel()) {
+    // Everything that is wrong with the request is said before gigabytes are loaded for it.
+    let constraints = schema::prepare(&asked.request)?;
+    prompt::messages_json(&asked.request.messages)?;
+    let (loaded, load_ms) = match model.ensure_loaded(true, &stop) {
         Ok(ready) => ready,
-        Err(LoadError::Cancelled) => return Ok(StopReason::Cancelled),
-        Err(LoadError::Failed(error)) => return Err(error),
+        Err(LoadError::Stopped) => return stopped(&stop),
+        Err(LoadError::Failed(error)) => return Err(error.into()),
     };
     stats.timings.load_ms = load_ms;
 
-    let applied = sampling::apply_preset(&mut request, &settings.id, &loaded.model);
-    let rendered = render_prompt(loaded, &request)?;
-    let tokens = tokenize_prompt(loaded, &rendered.prompt, &request)?;
+    let FittedPrompt {
+        request,
+        applied,
+        rendered,
+        tokens,
+        omitted_messages,
+    } = fitted::fit_prompt(loaded, &id, &constraints, asked.request, asked.kept_turns)?;
+    if route.omitted_messages != omitted_messages {
+        route.omitted_messages = omitted_messages;
+        sink.send_blocking(Chunk::Started { route: route.clone() });
+    }
     let params = rendered.constrain(sampling::sampler_params(&request.sampling, &loaded.model));
     stats.sampling = AppliedSampling {
         temperature: Some(params.temperature),
@@ -87,11 +112,9 @@ fn generate(
     stats.usage.prompt_tokens = tokens.len() as u32;
     stats.usage.cached_tokens = cached;
     let begun = Instant::now();
-    let outcome = loaded
-        .session
-        .decode(&tokens[cached as usize..], sink.cancel().flag())?;
-    if outcome == DecodeOutcome::Cancelled {
-        return Ok(StopReason::Cancelled);
+    let outcome = loaded.session.decode(&tokens[cached as usize..], stop.signal())?;
+    if outcome == DecodeOutcome::Stopped {
+        return stopped(&stop);
     }
     stats.timings.prompt_tokens_per_second = tokens_per_second(tokens.len() as u32 - cached, begun.elapsed());
 
@@ -105,43 +128,18 @@ fn generate(
         reply,
         preserved,
         sink,
+        stop,
         requested_at,
     };
-    decode_loop.generate_reply(request.limits.max_tokens, stats)
+    Ok(decode_loop.generate_reply(request.limits.max_tokens, stats)?)
 }
 
-fn render_prompt(loaded: &LoadedModel, request: &ChatRequest) -> Result<Rendered> {
-    let messages = prompt::messages_json(&request.messages)?;
-    let tools = prompt::tools_json(&request.tools);
-    let json_schema = match &request.output {
-        OutputFormat::Text => None,
-        OutputFormat::Json => Some(r#"{"type":"object"}"#),
-        OutputFormat::JsonSchema { schema } => Some(schema.as_str()),
-    };
-    let prompt = Prompt {
-        messages_json: &messages,
-        tools_json: tools.as_deref(),
-        json_schema,
-        grammar: None,
-        thinking: request.reasoning != ReasoningMode::Off,
-        continue_final: false,
-    };
-    loaded.template.render(&prompt).map_err(map_llama_error)
-}
-
-fn tokenize_prompt(loaded: &LoadedModel, prompt: &str, request: &ChatRequest) -> Result<Vec<Token>> {
-    let tokens = loaded.model.tokenize(prompt, true, true).map_err(map_llama_error)?;
-    if tokens.is_empty() {
-        return Err(Error::invalid_request("the prompt is empty; add a message with text"));
+/// Ends an answer early: as cancelled, or with an error after the deadline.
+fn stopped(stop: &StopConditions) -> Result<StopReason, AnswerError> {
+    match stop.cause() {
+        Some(error) => Err(error.into()),
+        None => Ok(StopReason::Cancelled),
     }
-    let capacity = loaded.session.capacity();
-    if tokens.len() >= capacity as usize {
-        let (needed, messages) = (tokens.len() + 1, request.messages.len());
-        return Err(Error::invalid_request(format!(
-            "the {messages} messages need {needed} tokens and the context holds {capacity}; raise `context` or send fewer"
-        )));
-    }
-    Ok(tokens)
 }
 
 /// The decode loop and what it needs.
@@ -151,6 +149,7 @@ struct DecodeLoop<'a> {
     reply: ReplyAssembler,
     preserved: Vec<Token>,
     sink: &'a StreamSender<Chunk>,
+    stop: StopConditions,
     requested_at: Instant,
 }
 
@@ -159,7 +158,7 @@ impl DecodeLoop<'_> {
         let mut chunks = Vec::new();
         let mut first: Option<Instant> = None;
         let stop = loop {
-            if self.sink.cancel().is_cancelled() {
+            if self.stop.is_raised() {
                 break StopReason::Cancelled;
             }
             let token = self.loaded.session.sample(self.sampler)?;
@@ -191,7 +190,7 @@ impl DecodeLoop<'_> {
             if self.loaded.session.is_full() {
                 break StopReason::ContextFull;
             }
-            if self.loaded.session.decode(&[token], self.sink.cancel().flag())? == DecodeOutcome::Cancelled {
+            if self.loaded.session.decode(&[token], self.stop.signal())? == DecodeOutcome::Stopped {
                 break StopReason::Cancelled;
             }
         };
@@ -206,7 +205,10 @@ impl DecodeLoop<'_> {
         if stop != StopReason::Cancelled && !chunks.drain(..).all(|chunk| self.sink.send_blocking(chunk)) {
             return Ok(StopReason::Cancelled);
         }
-        Ok(stop)
+        match self.stop.cause() {
+            Some(error) if stop == StopReason::Cancelled => Err(error),
+            _ => Ok(stop),
+        }
     }
 }
 

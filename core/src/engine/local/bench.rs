@@ -12,13 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::tokens_per_second;
 use super::error::map_llama_error;
-use super::load::{self, LoadError, LoadedModel};
+use super::load::{LazyModel, LoadError, LoadedModel};
 use super::reply::ReplyAssembler;
-use super::settings::LocalSettings;
+use super::stop::StopConditions;
 use super::text::StopWords;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::model::MemoryEstimate;
+use crate::model::gguf::Head;
 use crate::stream::CancelToken;
 
 /// Options of a benchmark.
@@ -108,20 +109,18 @@ impl Default for BenchOptions {
 }
 
 /// Runs the benchmark. Stops early once `left` returns true: the caller no longer waits.
-pub(super) fn run_bench(
-    settings: &LocalSettings,
-    loaded: &mut Option<LoadedModel>,
-    options: &BenchOptions,
-    left: &dyn Fn() -> bool,
-) -> Result<BenchReport> {
-    let (loaded, load_ms) = match load::ensure_loaded(settings, loaded, &CancelToken::default()) {
+pub(super) fn run_bench(model: &mut LazyModel, options: &BenchOptions, left: &dyn Fn() -> bool) -> Result<BenchReport> {
+    let settings = model.settings.clone();
+    let quantization = Head::read_file(&settings.path)?.quantization;
+    let stop = StopConditions::cancel_only(&CancelToken::default());
+    let (loaded, load_ms) = match model.ensure_loaded(false, &stop) {
         Ok(ready) => ready,
         Err(LoadError::Failed(error)) => return Err(error),
-        Err(LoadError::Cancelled) => return Err(Error::internal("the load was cancelled without a request")),
+        Err(LoadError::Stopped) => return Err(Error::internal("the load was cancelled without a request")),
     };
     let capacity = loaded.session.capacity();
     if options.prompt_tokens.max(options.generate_tokens) >= capacity {
-        let text = format!("the context holds {capacity} tokens; measure fewer, or raise `context`");
+        let text = format!("the context holds {capacity} tokens; measure fewer, or use a larger context");
         return Err(Error::invalid_request(text));
     }
     let mut prompt = BenchRates {
@@ -162,9 +161,9 @@ pub(super) fn run_bench(
     };
     Ok(BenchReport {
         model: BenchModel {
-            id: settings.id.clone(),
+            id: settings.id,
             sha256: String::new(),
-            quantization: loaded.fit.quantization.clone(),
+            quantization,
         },
         backend: "CPU".to_owned(),
         threads: loaded.session.threads(),
@@ -173,7 +172,7 @@ pub(super) fn run_bench(
         first_token_ms: median(first_token),
         load_ms,
         memory: BenchMemory {
-            predicted: loaded.fit.need,
+            predicted: loaded.order.need,
             measured,
         },
         build: nearside_llama::version(),

@@ -1,16 +1,49 @@
 //! Maps errors of llama.cpp.
 
-use crate::error::Error;
+use nearside_llama::LlamaError;
+
+use crate::error::{Error, ErrorReason};
+use crate::model::fit::broken_template;
 
 /// Maps a llama.cpp error to [`Error`].
-pub(super) fn map_llama_error(error: nearside_llama::LlamaError) -> Error {
-    use nearside_llama::LlamaError as E;
+pub(super) fn map_llama_error(error: LlamaError) -> Error {
     let text = error.to_string();
     match error {
-        E::Load(_) => Error::corrupt(format!("{text}; remove the model and download it again")),
-        E::Unsupported(_) => Error::unsupported(text),
-        E::Template(_) | E::Grammar(_) | E::Input(_) => Error::invalid_request(text),
-        E::Context(_) => Error::too_large(format!("{text}; try a smaller context")),
-        E::Decode(_) | E::Cancelled => Error::internal(text),
+        LlamaError::Load(_) => Error::corrupt(format!("{text}; remove the model and download it again")),
+        LlamaError::Unsupported(_) => Error::unsupported(text),
+        LlamaError::Template(_) | LlamaError::Input(_) => Error::invalid_request(text),
+        LlamaError::Grammar(_) => Error::invalid_request(format!(
+            "the model cannot be held to the required format ({text}); simplify the schema"
+        )),
+        LlamaError::Context(_) => Error::too_large(format!("{text}; try a smaller context")),
+        LlamaError::Threads(_) => Error::busy(format!(
+            "{text}: the system or a container limits how many this program may run; close other programs, or raise \
+             that limit"
+        ))
+        .because(ErrorReason::Overloaded),
+        LlamaError::Decode(_) | LlamaError::Cancelled => Error::internal(text),
+    }
+}
+
+/// Maps the error of a template that fails for any conversation: the file is at fault, not the request.
+pub(super) fn template_error(error: LlamaError) -> Error {
+    match error {
+        LlamaError::Template(reason) => broken_template(&reason),
+        other => map_llama_error(other),
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum AnswerError {
+    /// This request failed.
+    Failed(Error),
+    /// Every request to this model would fail.
+    ModelUnusable(Error),
+}
+
+impl From<Error> for AnswerError {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
     }
 }

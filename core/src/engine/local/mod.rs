@@ -5,35 +5,45 @@
 //!                                    (load.rs)   (prompt.rs)           (session.rs)        (reply.rs, text.rs)
 //! ```
 //!
-//! No llama.cpp type leaves the thread. The model loads with the first job and stays loaded until [`LocalEngine::close`];
-//! the KV cache keeps the last conversation, so that its next turn prefills only the new tokens.
+//! No llama.cpp type leaves the thread. The model loads with the first job, as the [`LoadPlanner`] says, and stays loaded
+//! until [`LocalEngine::close`]; an engine with an [`EngineLease`] is not closed to free memory. The KV cache keeps the last conversation, so that its next turn prefills only the new tokens.
 
 mod answer;
 pub mod bench;
 mod error;
+mod fitted;
+mod lease;
 mod load;
+mod pattern;
 mod prompt;
 mod reply;
 mod sampling;
+mod schema;
+mod schema_loops;
 mod session;
 mod settings;
+mod stop;
 mod text;
+mod use_count;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-pub use settings::LocalSettings;
+pub use lease::EngineLease;
+pub use settings::{LoadOutcome, LoadPlanner, LocalSettings};
 
 use super::{Engine, Job};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorReason, Result};
 use crate::stream::CancelToken;
 use crate::sync::lock;
 use bench::{BenchOptions, BenchReport};
-use load::LoadedModel;
+use load::LazyModel;
+use use_count::UseCount;
 
 /// A model on this device.
 #[derive(Debug)]
@@ -42,6 +52,7 @@ pub struct LocalEngine {
     /// Cancel tokens of all queued and running jobs.
     active_jobs: Arc<Mutex<Vec<CancelToken>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    uses: UseCount,
 }
 
 /// A command for the worker thread.
@@ -55,28 +66,34 @@ impl LocalEngine {
     /// Starts the thread. The first job loads the model.
     ///
     /// # Errors
-    /// `Internal` if the system cannot start a thread.
-    pub fn start(settings: LocalSettings) -> Result<Self> {
+    /// `Busy` if the system starts no more threads.
+    pub fn start(settings: LocalSettings, planner: Box<dyn LoadPlanner>) -> Result<Self> {
         let (queue, work) = sync_channel(MAX_QUEUED_JOBS);
         let active_jobs = Arc::new(Mutex::new(Vec::new()));
         let jobs = Arc::clone(&active_jobs);
         let thread = std::thread::Builder::new()
             .name("nearside-model".to_owned())
-            .spawn(move || run_worker(&settings, &work, &jobs))
-            .map_err(|cause| Error::internal(format!("could not start the model's thread: {cause}")))?;
+            .spawn(move || run_worker(LazyModel::new(settings, planner), &work, &jobs))
+            .map_err(|cause| Error::thread_limit(&cause))?;
         Ok(Self {
             queue,
             active_jobs,
             thread: Mutex::new(Some(thread)),
+            uses: UseCount::new(),
         })
     }
 
-    /// Returns whether a job is queued or running.
-    pub fn is_busy(&self) -> bool {
-        !lock(&self.active_jobs).is_empty()
+    /// Returns whether the engine is leased, or a job is queued or running.
+    pub fn is_in_use(&self) -> bool {
+        self.uses.is_leased() || !lock(&self.active_jobs).is_empty()
     }
 
-    /// Measures speed and memory on the thread that answers use.
+    /// Returns when the engine was last used.
+    pub fn last_used(&self) -> Instant {
+        self.uses.last()
+    }
+
+    /// Measures speed and memory on the thread that answers use. Hold a lease meanwhile.
     ///
     /// # Errors
     /// Those of loading; `Busy` if the queue is full.
@@ -133,26 +150,25 @@ impl Engine for LocalEngine {
     }
 }
 
-fn run_worker(settings: &LocalSettings, work: &Receiver<EngineCommand>, active_jobs: &Mutex<Vec<CancelToken>>) {
-    let mut loaded: Option<LoadedModel> = None;
+fn run_worker(mut model: LazyModel, work: &Receiver<EngineCommand>, active_jobs: &Mutex<Vec<CancelToken>>) {
     for work in work {
         match work {
             EngineCommand::Quit => break,
             EngineCommand::Answer(job) => {
                 let cancel = job.sink.cancel().clone();
-                let done = catch_unwind(AssertUnwindSafe(|| answer::run_job(settings, &mut loaded, *job)));
+                let done = catch_unwind(AssertUnwindSafe(|| answer::run_job(&mut model, *job)));
                 if done.is_err() {
                     // Do not reuse state after a panic; the dropped sink has already reported `Internal`.
-                    loaded = None;
+                    model.unload();
                 }
                 remove_job(active_jobs, &cancel);
             }
             EngineCommand::Bench(options, reply) => {
                 let report = catch_unwind(AssertUnwindSafe(|| {
-                    bench::run_bench(settings, &mut loaded, &options, &|| reply.is_closed())
+                    bench::run_bench(&mut model, &options, &|| reply.is_closed())
                 }));
                 let report = report.unwrap_or_else(|_| {
-                    loaded = None;
+                    model.unload();
                     Err(Error::internal(
                         "the benchmark panicked; this is a bug, please report it",
                     ))
@@ -172,6 +188,7 @@ fn queue_full() -> Error {
     Error::busy(format!(
         "{MAX_QUEUED_JOBS} requests already wait for this model; try again when one is done"
     ))
+    .because(ErrorReason::Busy)
 }
 
 /// Maximum number of jobs that wait for one model.

@@ -10,6 +10,7 @@ use nearside_llama::{ReplyParser, ToolCall};
 
 use super::text::{Scan, StopWords, Utf8};
 use crate::chat::Chunk;
+use crate::engine::unique_call_id;
 
 /// A reply during generation.
 #[derive(Debug)]
@@ -131,11 +132,8 @@ impl ReplyAssembler {
     fn send_calls(&mut self, calls: Vec<ToolCall>, partial: bool, chunks: &mut Vec<Chunk>) {
         let whole = calls.len() - usize::from(partial && !calls.is_empty());
         for (n, call) in calls.into_iter().enumerate().take(whole).skip(self.sent_calls) {
-            let id = if call.id.is_empty() {
-                format!("call_{}", n + 1)
-            } else {
-                call.id
-            };
+            // A model that numbers its calls begins at the same number in each answer.
+            let id = if call.id.is_empty() { unique_call_id() } else { call.id };
             chunks.push(Chunk::ToolCall {
                 id,
                 name: call.name,

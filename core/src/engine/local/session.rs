@@ -1,10 +1,8 @@
-//! The context of a loaded model: tracks the KV cache; prefill and decoding check a cancel flag.
+//! The context of a loaded model: tracks the KV cache; prefill and decoding check a cancel flag and a deadline.
 //!
 //! Answers and benchmarks both use it, so that `nearside bench` measures the code that `nearside chat` runs.
 
-use std::sync::atomic::AtomicBool;
-
-use nearside_llama::{Context, Decoded, MemoryPart, Model, Sampler, Token};
+use nearside_llama::{AbortSignal, Context, Decoded, MemoryPart, Model, Sampler, Token};
 
 use super::error::map_llama_error;
 use crate::error::{Error, Result};
@@ -26,8 +24,8 @@ pub(super) struct DecodeSession {
 pub(super) enum DecodeOutcome {
     /// All tokens were decoded.
     Complete,
-    /// Cancelled; the cache holds a prefix of them.
-    Cancelled,
+    /// Stopped early; the cache holds a prefix of them.
+    Stopped,
 }
 
 impl DecodeSession {
@@ -84,8 +82,9 @@ impl DecodeSession {
         self.held.len() as u32
     }
 
-    /// Decodes the tokens in batches, checking the cancel flag throughout.
-    pub(super) fn decode(&mut self, tokens: &[Token], stop: &AtomicBool) -> Result<DecodeOutcome> {
+    /// Decodes the tokens in batches, checking the signal throughout.
+    pub(super) fn decode<'a>(&mut self, tokens: &[Token], stop: impl Into<AbortSignal<'a>>) -> Result<DecodeOutcome> {
+        let stop = stop.into();
         let batches = tokens.len().div_ceil(self.batch);
         for (n, batch) in tokens.chunks(self.batch).enumerate() {
             let decoded = self.context.decode(batch, n + 1 == batches, stop);
@@ -96,7 +95,7 @@ impl DecodeSession {
                         .saturating_sub(self.held.len())
                         .min(batch.len());
                     self.held.extend_from_slice(&batch[..kept]);
-                    return Ok(DecodeOutcome::Cancelled);
+                    return Ok(DecodeOutcome::Stopped);
                 }
                 Err(error) => {
                     self.clear();

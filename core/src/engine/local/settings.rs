@@ -1,20 +1,40 @@
-//! Settings of the engine on this device.
+//! Which model an engine runs, and the plan that it is given for loading it.
 
 use std::path::PathBuf;
 
-use crate::model::CacheType;
+use crate::error::{Error, Result};
+use crate::model::fit::LoadOrder;
 
-/// Settings with which a model is loaded.
+/// The model of an engine.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LocalSettings {
     /// The model's file, complete and verified.
     pub path: PathBuf,
     /// Model id in receipts.
     pub id: String,
-    /// Context size in tokens. Unset: 4,096, or the trained context if that is smaller.
-    pub context: Option<u32>,
-    /// Type of the KV cache. Unset: f16.
-    pub cache_type: Option<CacheType>,
-    /// Compute threads. Unset: the performance cores that this process may use.
-    pub threads: Option<u32>,
+}
+
+/// Plans loads. The engine asks right before it loads, and reports how the load ended; it measures no memory itself.
+pub trait LoadPlanner: Send + Sync + std::fmt::Debug {
+    /// Returns how to load the model, frees the memory that it needs, and counts that memory as taken from then on.
+    /// Blocks. `for_chat`: the model must have a chat template.
+    ///
+    /// # Errors
+    /// `TooLarge` if the model does not fit; `Unsupported` without a chat template; the error of an earlier load that
+    /// would fail again.
+    fn plan_load(&self, for_chat: bool) -> Result<LoadOrder>;
+
+    /// Reports how a planned load ended, or that the model is no longer in memory.
+    fn load_ended(&self, outcome: LoadOutcome);
+}
+
+/// How a load ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoadOutcome {
+    /// The model is in memory.
+    Loaded,
+    /// Nothing is in memory: the load was cancelled, or the model was dropped.
+    Unloaded,
+    /// The load failed.
+    Failed(Error),
 }

@@ -3,21 +3,20 @@
 
 use std::time::Instant;
 
-use serde_json::Value;
-
+use super::calls::PartialCalls;
 use super::delta::{Delta, ReportedUsage};
 use super::dialect::{BILLING_UPSTREAMS, ProviderKind};
 use super::error::AttemptError;
 use super::provider::TokenPrice;
-use super::think::ThinkTags;
-use crate::chat::{Chunk, CostSource, StopReason, Timings, TokenUsage};
-use crate::error::Error;
+use super::think::{ThinkTags, begins_inside};
+use crate::chat::{Chunk, CostSource, ReasoningMode, StopReason, Timings, TokenUsage};
+use crate::error::{Error, ErrorReason};
 
 /// State of one answer. Outlives the connection, so that a cancelled answer can report its usage.
 #[derive(Debug, Default)]
 pub(super) struct AnswerAssembler {
     tags: Option<ThinkTags>,
-    calls: Vec<PartialCall>,
+    calls: PartialCalls,
     reported: ReportedUsage,
     /// Bytes that the model generated.
     written_bytes: u64,
@@ -33,22 +32,13 @@ pub(super) struct AnswerAssembler {
     pub(super) visible: bool,
 }
 
-/// A tool call that is still incomplete.
-#[derive(Debug, Default)]
-struct PartialCall {
-    index: u64,
-    id: String,
-    name: String,
-    arguments: String,
-}
-
 impl AnswerAssembler {
-    /// Creates an assembler for an answer of this kind of provider.
-    pub(super) fn new(kind: ProviderKind) -> Self {
+    /// Creates an assembler for an answer of this model with this wish for reasoning.
+    pub(super) fn new(kind: ProviderKind, model: &str, reasoning: &ReasoningMode) -> Self {
         // These always send reasoning separately, so `<think>` is text there.
         let tags = !matches!(kind, ProviderKind::OpenAi | ProviderKind::DeepSeek);
         Self {
-            tags: tags.then(ThinkTags::new),
+            tags: tags.then(|| ThinkTags::new(begins_inside(kind, model, reasoning))),
             ..Self::default()
         }
     }
@@ -60,12 +50,18 @@ impl AnswerAssembler {
             Delta::Reasoning(text) => {
                 self.count_bytes(text.len(), now);
                 self.reasoning_bytes += text.len() as u64;
-                chunks.push(Chunk::Reasoning { text });
+                if let Some(tags) = &mut self.tags {
+                    tags.note_separate_reasoning();
+                }
+                if !text.is_empty() {
+                    chunks.push(Chunk::Reasoning { text });
+                }
             }
             Delta::Content(text) => {
                 self.count_bytes(text.len(), now);
                 match &mut self.tags {
                     Some(tags) => tags.push(&text, chunks),
+                    None if text.is_empty() => {}
                     None => chunks.push(Chunk::Text { text }),
                 }
                 self.reasoning_bytes += chunks[before..].iter().map(reasoning_len).sum::<u64>();
@@ -77,18 +73,7 @@ impl AnswerAssembler {
                 arguments,
             } => {
                 self.count_bytes(arguments.len(), now);
-                let call = self.call_at(index)?;
-                // Some providers repeat id and name with every fragment.
-                if let Some(id) = id.filter(|_| call.id.is_empty()) {
-                    call.id = id;
-                }
-                if let Some(name) = name.filter(|_| call.name.is_empty()) {
-                    call.name = name;
-                }
-                call.arguments.push_str(&arguments);
-                if call.arguments.len() > MAX_CALL_BYTES {
-                    return Err(Error::provider("a tool call in the answer is over 16 MB; rejected"));
-                }
+                self.calls.add(index, id, name, &arguments)?;
             }
             Delta::Citation { url, title } => chunks.push(Chunk::Citation { url, title }),
             Delta::Usage(usage) => {
@@ -105,6 +90,19 @@ impl AnswerAssembler {
         }
         self.visible |= chunks.len() > before;
         Ok(())
+    }
+
+    /// Ends a read of the body: appends content that is not held back any longer.
+    pub(super) fn end_read(&mut self, chunks: &mut Vec<Chunk>) {
+        if let Some(tags) = &mut self.tags {
+            tags.end_read(chunks);
+        }
+        self.visible |= !chunks.is_empty();
+    }
+
+    /// Returns whether the model generated anything, visible or not. It is billed, so the request is not sent again.
+    pub(super) fn has_generated(&self) -> bool {
+        self.visible || self.written_bytes > 0 || !self.calls.is_empty() || self.reported.completion.unwrap_or(0) > 0
     }
 
     /// Returns whether a finish reason arrived.
@@ -128,26 +126,26 @@ impl AnswerAssembler {
         }
         // A cold-starting model may report `stop` with no tokens; a real empty answer has at least one completion
         // token.
-        let nothing = self.written_bytes == 0 && self.calls.is_empty() && self.reported.completion.unwrap_or(0) == 0;
+        let nothing = !self.has_generated();
+        let fault = |text: String| AttemptError::transient(Error::provider(text));
         let stop = match self.finished.as_deref() {
-            Some("stop" | "load") | None if nothing && (self.over || self.finished.is_some()) => Err(Error::provider(
-                format!("`{provider}` returned an empty answer, as a model that is just starting does; try again"),
-            )),
+            Some("stop" | "load") | None if nothing && (self.over || self.finished.is_some()) => Err(fault(format!(
+                "`{provider}` ended its answer without any content, as a model that is just starting does; try again"
+            ))),
             Some("length" | "max_tokens") => Ok(StopReason::MaxTokens),
             Some("tool_calls" | "function_call" | "tool_use") => Ok(StopReason::ToolCall),
             Some("content_filter" | "safety") => Ok(StopReason::Filtered),
-            Some("insufficient_system_resource") => Err(Error::busy(format!(
-                "`{provider}` ran out of capacity during the answer; try again in a moment"
-            ))),
-            Some("error") => Err(Error::provider(format!(
-                "`{provider}` ended the answer with an error; try again"
-            ))),
-            None if !self.over => Err(Error::network(format!(
-                "the connection to `{provider}` was lost during the answer; try again"
-            ))),
+            Some("insufficient_system_resource") => {
+                let text = format!("`{provider}` ran out of capacity during the answer; try again in a moment");
+                Err(AttemptError::transient(
+                    Error::busy(text).because(ErrorReason::Overloaded),
+                ))
+            }
+            Some("error") => Err(fault(format!("`{provider}` ended the answer with an error; try again"))),
+            None if !self.over => Err(connection_lost(provider)),
             Some(_) | None => Ok(StopReason::End),
         };
-        let stop = stop.map_err(AttemptError::transient)?;
+        let stop = stop?;
         if stop != StopReason::MaxTokens {
             self.end_calls(provider, chunks)?;
         }
@@ -159,42 +157,9 @@ impl AnswerAssembler {
         })
     }
 
-    /// Returns the call with this index; adds it if necessary.
-    fn call_at(&mut self, index: u64) -> Result<&mut PartialCall, Error> {
-        let at = self.calls.iter().position(|call| call.index == index);
-        if at.is_none() {
-            if self.calls.len() == MAX_CALLS {
-                return Err(Error::provider(format!(
-                    "the answer calls over {MAX_CALLS} tools at once; rejected"
-                )));
-            }
-            self.calls.push(PartialCall {
-                index,
-                ..PartialCall::default()
-            });
-        }
-        let at = at.unwrap_or(self.calls.len() - 1);
-        Ok(&mut self.calls[at])
-    }
-
     fn end_calls(&mut self, provider: &str, chunks: &mut Vec<Chunk>) -> Result<(), AttemptError> {
-        for mut call in std::mem::take(&mut self.calls) {
-            if call.arguments.trim().is_empty() {
-                call.arguments = "{}".to_owned();
-            }
-            let whole = serde_json::from_str::<Value>(&call.arguments).is_ok_and(|arguments| arguments.is_object());
-            if !whole || call.name.is_empty() {
-                return Err(AttemptError::transient(Error::provider(format!(
-                    "the model at `{provider}` called a tool with arguments that are not a JSON object; try again"
-                ))));
-            }
-            if call.id.is_empty() {
-                call.id = format!("call_{}", call.index);
-            }
+        for (id, name, arguments) in std::mem::take(&mut self.calls).finish(provider)? {
             self.called = true;
-            let PartialCall {
-                id, name, arguments, ..
-            } = call;
             chunks.push(Chunk::ToolCall { id, name, arguments });
         }
         Ok(())
@@ -257,6 +222,12 @@ impl AnswerAssembler {
     }
 }
 
+/// Creates the error of a connection that was lost during the answer.
+pub(super) fn connection_lost(provider: &str) -> AttemptError {
+    let text = format!("the connection to `{provider}` was lost during the answer; try again");
+    AttemptError::transient(Error::network(text).because(ErrorReason::Interrupted))
+}
+
 fn reasoning_len(chunk: &Chunk) -> u64 {
     match chunk {
         Chunk::Reasoning { text } => text.len() as u64,
@@ -266,5 +237,3 @@ fn reasoning_len(chunk: &Chunk) -> u64 {
 
 /// About the average of English text; results are shown as estimates.
 const BYTES_PER_TOKEN: u64 = 4;
-const MAX_CALLS: usize = 128;
-const MAX_CALL_BYTES: usize = 16 << 20;

@@ -6,12 +6,16 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::Connection;
 use super::context::ollama_context;
-use super::dialect::{self, Dialect, ProviderKind, ReasoningHistory, ReasoningSwitch, SchemaSupport};
+use super::dialect::{
+    self, Dialect, ProviderKind, ReasoningHistory, ReasoningSwitch, SchemaSupport, is_openai_reasoning_model,
+};
 use super::provider::RemoteModel;
+use super::schema::is_strict;
 use crate::chat::{ChatMessage, ChatRequest, ContentPart, MessageRole, OutputFormat, ReasoningEffort, ReasoningMode};
 use crate::engine::openai::{role_name, tool_json};
 use crate::error::{Error, Result};
@@ -71,6 +75,27 @@ pub(super) fn build_body(connection: &Connection, request: &ChatRequest) -> Resu
     Ok(Value::Object(body))
 }
 
+/// Serializes a body into one buffer of about its size: a body with images is large, and growing would copy it.
+pub(super) fn serialize(body: &Value) -> Result<Bytes> {
+    let mut bytes = Vec::with_capacity(text_bytes(body) + 4_096);
+    serde_json::to_writer(&mut bytes, body)
+        .map_err(|cause| Error::internal(format!("a request has no JSON: {cause}; please report this")))?;
+    Ok(bytes.into())
+}
+
+/// Returns the bytes of all texts in a value.
+fn text_bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 8,
+        Value::Array(items) => items.iter().map(text_bytes).sum(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| name.len() + 8 + text_bytes(value))
+            .sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+    }
+}
+
 fn check_capabilities(dialect: &Dialect, provider: &str, request: &ChatRequest, model: &RemoteModel) -> Result<()> {
     let cannot = |what: &str| {
         let id = &model.id;
@@ -113,7 +138,7 @@ fn push_message(kind: ProviderKind, dialect: &Dialect, message: &ChatMessage, wi
         match part {
             ContentPart::Text { text: piece } => text.push_str(piece),
             ContentPart::Reasoning { text: piece } => reasoning.push_str(piece),
-            ContentPart::Image { media_type, data } => images.push((media_type, STANDARD.encode(data))),
+            ContentPart::Image { media_type, data } => images.push((media_type, data)),
             ContentPart::ToolCall { id, name, arguments } => calls.push(call_json(native, id, name, arguments)?),
             ContentPart::ToolResult { id, name, content } => {
                 results += 1;
@@ -134,11 +159,17 @@ fn push_message(kind: ProviderKind, dialect: &Dialect, message: &ChatMessage, wi
     }
     let mut value = json!({ "role": role_name(message.role), "content": text });
     if native && !images.is_empty() {
-        value["images"] = images.into_iter().map(|(_, data)| data).collect();
+        value["images"] = images.into_iter().map(|(_, data)| STANDARD.encode(data)).collect();
     } else if !images.is_empty() {
         let mut parts = vec![json!({ "type": "text", "text": text })];
         parts.extend(images.into_iter().map(|(media_type, data)| {
-            json!({ "type": "image_url", "image_url": { "url": format!("data:{media_type};base64,{data}") } })
+            let mut url = format!("data:{media_type};base64,");
+            url.reserve_exact(data.len().div_ceil(3) * 4);
+            STANDARD.encode_string(data, &mut url);
+            // Moved: `json!` would copy it.
+            let mut part = json!({ "type": "image_url", "image_url": {} });
+            part["image_url"]["url"] = Value::String(url);
+            part
         }));
         value["content"] = parts.into();
     }
@@ -210,7 +241,8 @@ fn put_output_format(body: &mut Map<String, Value>, kind: ProviderKind, output: 
             match is_ollama {
                 true => schema,
                 false => {
-                    json!({ "type": "json_schema", "json_schema": { "name": "answer", "strict": true, "schema": schema } })
+                    let strict = is_strict(&schema);
+                    json!({ "type": "json_schema", "json_schema": { "name": "answer", "strict": strict, "schema": schema } })
                 }
             }
         }
@@ -302,12 +334,6 @@ fn put_reasoning(
             }
         }
     }
-}
-
-/// Returns whether the model belongs to OpenAI's reasoning families.
-fn is_openai_reasoning_model(id: &str) -> bool {
-    let numbered = id.strip_prefix('o').and_then(|rest| rest.chars().next());
-    id.starts_with("gpt-5") || id.starts_with("gpt-6") || numbered.is_some_and(|c| c.is_ascii_digit())
 }
 
 fn effort_word(effort: ReasoningEffort) -> &'static str {

@@ -1,7 +1,8 @@
 //! Circuit breaker for a provider that fails repeatedly.
 //!
-//! Three consecutive failures open the circuit for 30 seconds; each further failure doubles the cooldown, up to five
-//! minutes. The first request after the cooldown is the trial: its result closes the circuit or opens it again.
+//! Three consecutive failed requests open the circuit for 30 seconds; each further one doubles the cooldown, up to five
+//! minutes. A request counts once, whatever its number of attempts; one that its caller or its deadline ended counts for
+//! nothing. The first request after the cooldown is the trial: its result closes the circuit or opens it again.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::dialect::ProviderKind;
 use super::error::{AttemptError, RequestContext};
-use crate::error::Error;
+use super::frames::Frame;
+use super::json::{HalfJoiner, parse_lenient};
 
 /// A delta of a streamed answer. An event yields several; they are applied in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +19,7 @@ pub(super) enum Delta {
     Content(String),
     /// A fragment of a tool call.
     Call {
+        /// The provider's index, else the position in its event.
         index: u64,
         id: Option<String>,
         name: Option<String>,
@@ -47,44 +49,151 @@ pub(super) struct ReportedUsage {
     pub(super) cost: Option<f64>,
 }
 
-/// Parses one event and appends its deltas.
-///
-/// # Errors
-/// The error that the provider reports, or `Provider` for an event that is not a JSON object.
-pub(super) fn parse_event(
-    context: &RequestContext<'_>,
-    data: &str,
-    deltas: &mut Vec<Delta>,
-) -> Result<(), AttemptError> {
-    if data.trim() == "[DONE]" {
-        deltas.push(Delta::Done);
-        return Ok(());
+/// Parses the frames of one answer.
+#[derive(Debug, Default)]
+pub(super) struct EventParser {
+    joiner: HalfJoiner,
+}
+
+impl EventParser {
+    /// Parses one frame and appends its deltas.
+    ///
+    /// # Errors
+    /// The error that the provider reports, or `Provider` for a frame that is none of an answer.
+    pub(super) fn parse(
+        &mut self,
+        context: &RequestContext<'_>,
+        frame: &Frame,
+        deltas: &mut Vec<Delta>,
+    ) -> Result<(), AttemptError> {
+        match frame {
+            Frame::Data(data) => self.parse_data(context, data.trim(), deltas),
+            Frame::Error(text) => report_error(context, text.trim()),
+            Frame::Other(text) => Err(AttemptError::from_other_text(context, text)),
+        }
     }
-    let value: Value = serde_json::from_str(data).unwrap_or_default();
-    if !value.is_object() {
-        return Err(AttemptError::transient(Error::provider(format!(
-            "`{}` sent an event that is not a JSON object; check its address, or try again",
-            context.provider
-        ))));
+
+    /// Ends the answer: appends a character of which only the first half arrived.
+    pub(super) fn end(&mut self, deltas: &mut Vec<Delta>) {
+        deltas.extend(self.joiner.end(CONTENT_CHANNEL).map(Delta::Content));
     }
-    check_error(context, &value)?;
+
+    fn parse_data(
+        &mut self,
+        context: &RequestContext<'_>,
+        data: &str,
+        deltas: &mut Vec<Delta>,
+    ) -> Result<(), AttemptError> {
+        if data.trim_matches('"').eq_ignore_ascii_case("[DONE]") {
+            deltas.push(Delta::Done);
+            return Ok(());
+        }
+        let Some((value, is_marked)) = parse_lenient(data) else {
+            return match is_keep_alive(data) {
+                true => Ok(()),
+                false => Err(AttemptError::from_other_text(context, data)),
+            };
+        };
+        let before = deltas.len();
+        let events = match &value {
+            Value::Array(events) => events.as_slice(),
+            event => std::slice::from_ref(event),
+        };
+        for event in events {
+            parse_event(context, event, deltas)?;
+        }
+        for delta in &mut deltas[before..] {
+            let (channel, text) = match delta {
+                Delta::Reasoning(text) => (REASONING_CHANNEL, text),
+                Delta::Content(text) => (CONTENT_CHANNEL, text),
+                Delta::Call { index, arguments, .. } => (FIRST_CALL_CHANNEL.saturating_add(*index), arguments),
+                _ => continue,
+            };
+            *text = self.joiner.join(channel, std::mem::take(text), is_marked);
+        }
+        Ok(())
+    }
+}
+
+/// Parses one JSON value of a frame. A value without content, such as null, is a keep-alive.
+fn parse_event(context: &RequestContext<'_>, value: &Value, deltas: &mut Vec<Delta>) -> Result<(), AttemptError> {
+    match value {
+        Value::Object(_) => {}
+        Value::String(text) if !text.trim().is_empty() && !is_keep_alive(text) => {
+            return Err(AttemptError::from_other_text(context, text));
+        }
+        _ => return Ok(()),
+    }
+    check_error(context, value)?;
     if context.kind == ProviderKind::Ollama && value.get("choices").is_none() {
-        parse_ollama(&value, deltas);
+        parse_ollama(value, deltas);
     } else {
-        parse_openai(&value, deltas);
+        parse_openai(value, deltas);
     }
     Ok(())
 }
 
+/// Returns the error of an `error` event or line; an empty one is none.
+fn report_error(context: &RequestContext<'_>, text: &str) -> Result<(), AttemptError> {
+    let value = match parse_lenient(text) {
+        Some((value, _)) => value,
+        None => Value::String(text.to_owned()),
+    };
+    let nested = &value["error"];
+    match [nested, &value].into_iter().find(|error| is_error(error)) {
+        Some(_) => Err(AttemptError::from_stream_error(context, &value)),
+        None => Ok(()),
+    }
+}
+
 fn check_error(context: &RequestContext<'_>, value: &Value) -> Result<(), AttemptError> {
-    let groq = &value["x_groq"]["error"];
-    let inner = &value["choices"][0]["error"];
-    for error in [&value["error"], groq, inner] {
-        if !error.is_null() && error != &Value::Bool(false) {
+    let choice = &value["choices"][0];
+    if is_error(&value["error"]) {
+        return Err(AttemptError::from_stream_error(context, value));
+    }
+    for error in [&value["x_groq"]["error"], &choice["error"], &value["errors"]] {
+        if is_error(error) {
             return Err(AttemptError::from_stream_error(context, error));
         }
     }
-    Ok(())
+    // Errors without a wrapper: `{"object":"error",…}`, `{"detail":…}`, `{"error_type":…}`.
+    let is_answer = choice.is_object() || value["message"].is_object() || value["choices"].is_array();
+    let has_text = |name: &str| non_empty_str(&value[name]).is_some();
+    let is_bare = value["object"] == "error"
+        || value["type"] == "error"
+        || value["status"] == "error"
+        || ["error_type", "error_code", "error_message", "detail", "message", "msg"]
+            .into_iter()
+            .any(has_text)
+        || is_error(&value["detail"]);
+    match is_bare && !is_answer {
+        true => Err(AttemptError::from_stream_error(context, value)),
+        false => Ok(()),
+    }
+}
+
+/// Returns whether a field holds an error. Some servers send an empty one with every event.
+fn is_error(error: &Value) -> bool {
+    match error {
+        Value::Null | Value::Bool(false) => false,
+        Value::Bool(true) => true,
+        Value::Number(number) => number.as_f64().is_some_and(|number| number != 0.0),
+        Value::String(text) => !matches!(
+            text.trim().to_ascii_lowercase().as_str(),
+            "" | "null" | "none" | "false"
+        ),
+        Value::Array(list) => list.iter().any(is_error),
+        Value::Object(fields) => fields.values().any(is_error),
+    }
+}
+
+/// Returns whether a text that is no JSON is a keep-alive, as some proxies send it.
+fn is_keep_alive(text: &str) -> bool {
+    let text = text.trim().trim_matches(['"', '[', ']', ':']).to_ascii_lowercase();
+    matches!(
+        text.as_str(),
+        "" | "ping" | "pong" | "keep-alive" | "keepalive" | "keep_alive" | "heartbeat" | "processing"
+    )
 }
 
 fn parse_openai(value: &Value, deltas: &mut Vec<Delta>) {
@@ -110,10 +219,20 @@ fn parse_openai(value: &Value, deltas: &mut Vec<Delta>) {
     match &delta["content"] {
         Value::String(text) if !text.is_empty() => deltas.push(Delta::Content(text.clone())),
         Value::Array(parts) => {
-            let texts = parts.iter().filter_map(|part| non_empty_str(&part["text"]));
+            let texts = parts
+                .iter()
+                .filter_map(|part| non_empty_str(&part["text"]).or(non_empty_str(&part["refusal"])));
             deltas.extend(texts.map(|text| Delta::Content(text.to_owned())));
         }
+        // Completions without a chat have the text here.
+        _ if delta.is_null() => {
+            deltas.extend(non_empty_str(&choice["text"]).map(|text| Delta::Content(text.to_owned())))
+        }
         _ => {}
+    }
+    // A refusal is the answer of the model, in a field of its own.
+    if let Some(refusal) = non_empty_str(&delta["refusal"]) {
+        deltas.push(Delta::Content(refusal.to_owned()));
     }
     for (position, call) in as_list(&delta["tool_calls"]).iter().enumerate() {
         // Calls of tools that the provider runs itself are skipped.
@@ -162,9 +281,9 @@ fn parse_ollama(value: &Value, deltas: &mut Vec<Delta>) {
 fn parse_call(position: usize, call: &Value) -> Delta {
     let function = &call["function"];
     Delta::Call {
-        index: call["index"]
-            .as_u64()
-            .or(function["index"].as_u64())
+        index: [&call["index"], &function["index"]]
+            .into_iter()
+            .find_map(|index| index.as_u64().or_else(|| index.as_str()?.parse().ok()))
             .unwrap_or(position as u64),
         id: non_empty_str(&call["id"]).map(str::to_owned),
         name: non_empty_str(&function["name"]).map(str::to_owned),
@@ -197,7 +316,8 @@ fn parse_usage(usage: &Value) -> ReportedUsage {
 }
 
 fn parse_count(value: &Value) -> Option<u32> {
-    value.as_u64().map(|count| u32::try_from(count).unwrap_or(u32::MAX))
+    let count = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    count.map(|count| u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 fn non_empty_str(value: &Value) -> Option<&str> {
@@ -206,4 +326,79 @@ fn non_empty_str(value: &Value) -> Option<&str> {
 
 fn as_list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
+}
+
+const REASONING_CHANNEL: u64 = 0;
+const CONTENT_CHANNEL: u64 = 1;
+const FIRST_CALL_CHANNEL: u64 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONTEXT: RequestContext<'static> = RequestContext {
+        provider: "p",
+        kind: ProviderKind::Compatible,
+        model: "m",
+        host: "llm.example.org",
+        has_key: true,
+        is_constrained: false,
+    };
+
+    fn parse(data: &str) -> Result<Vec<Delta>, AttemptError> {
+        let mut deltas = Vec::new();
+        let frame = Frame::Data(data.to_owned());
+        EventParser::default()
+            .parse(&CONTEXT, &frame, &mut deltas)
+            .map(|()| deltas)
+    }
+
+    #[test]
+    fn keep_alives_and_empty_errors_are_no_errors() {
+        for data in [
+            "null",
+            "\"\"",
+            "[]",
+            "{}",
+            "true",
+            "ping",
+            "\"ping\"",
+            "{\"error\":null}",
+        ] {
+            assert_eq!(parse(data), Ok(vec![]), "{data}");
+        }
+        for error in [
+            "\"\"",
+            "{}",
+            "false",
+            "0",
+            "[]",
+            "\"none\"",
+            "{\"code\":null,\"message\":\"\"}",
+        ] {
+            let data = format!(r#"{{"error":{error},"choices":[{{"delta":{{"content":"a"}}}}]}}"#);
+            assert_eq!(parse(&data), Ok(vec![Delta::Content("a".into())]), "{data}");
+        }
+    }
+
+    #[test]
+    fn errors_are_recognized_in_every_shape() {
+        for data in [
+            r#"{"error":"x"}"#,
+            r#"{"error":true}"#,
+            r#"{"errors":[{"message":"x"}]}"#,
+            r#"{"object":"error","message":"x"}"#,
+            r#"{"type":"error","error":{"type":"overloaded_error"}}"#,
+            r#"{"error_type":"overloaded"}"#,
+            r#"{"detail":"x"}"#,
+            r#"{"detail":[{"loc":["body"]}]}"#,
+            r#"{"message":"Unauthorized"}"#,
+            r#"[{"error":{"code":400}}]"#,
+            r#"{"choices":[{"error":{"code":502}}]}"#,
+            "Internal Server Error",
+            r#"{"id":"#,
+        ] {
+            assert!(parse(data).is_err(), "{data}");
+        }
+    }
 }

@@ -4,8 +4,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::frames::Framing;
-
 /// Defines [`ProviderKind`] from rows: variant, name in settings, description, dialect.
 macro_rules! provider_kinds {
     ($($kind:ident, $name:literal, $description:literal, $dialect:ident;)+) => {
@@ -57,7 +55,6 @@ pub(super) struct Dialect {
     pub(super) chat: &'static str,
     /// Path of the model list.
     pub(super) models: &'static str,
-    pub(super) framing: Framing,
     /// Name of the limit on generated tokens.
     pub(super) max_tokens: &'static str,
     /// Usage is sent only on request.
@@ -130,6 +127,24 @@ impl ProviderKind {
     }
 }
 
+impl ProviderKind {
+    /// Returns whether an answer is billed in full whose connection is closed.
+    pub(crate) fn bills_cancelled(self) -> bool {
+        dialect_for(self).bills_cancelled
+    }
+
+    /// Returns whether the model of this id reasons, and its provider sends nothing of it.
+    pub(crate) fn reasons_unseen(self, model: &str) -> bool {
+        self == Self::OpenAi && is_openai_reasoning_model(model)
+    }
+}
+
+/// Returns whether the model belongs to OpenAI's reasoning families.
+pub(super) fn is_openai_reasoning_model(id: &str) -> bool {
+    let numbered = id.strip_prefix('o').and_then(|rest| rest.chars().next());
+    id.starts_with("gpt-5") || id.starts_with("gpt-6") || numbered.is_some_and(|c| c.is_ascii_digit())
+}
+
 /// Name prefixes, in lower case, of OpenRouter's upstreams that bill a cancelled answer in full.
 pub(super) const BILLING_UPSTREAMS: [&str; 23] = [
     "amazon bedrock",
@@ -161,7 +176,6 @@ const COMPATIBLE: Dialect = Dialect {
     base: "",
     chat: "chat/completions",
     models: "models",
-    framing: Framing::Events,
     max_tokens: "max_tokens",
     ask_usage: true,
     history: ReasoningHistory::Never,
@@ -219,7 +233,6 @@ const OLLAMA: Dialect = Dialect {
     base: "http://127.0.0.1:11434",
     chat: "api/chat",
     models: "api/tags",
-    framing: Framing::Lines,
     max_tokens: "num_predict",
     ask_usage: false,
     history: ReasoningHistory::WithCalls("thinking"),

@@ -1,14 +1,17 @@
-//! Maps error responses of providers to [`Error`], and decides whether a retry can help.
+//! Maps failures of one attempt to [`Error`]s, and decides whether a retry can help.
 //!
 //! Error messages of a provider are never repeated, because some quote the prompt (OpenRouter's moderation shows a
-//! hundred characters of it). Only the status and a machine-readable code are kept.
+//! hundred characters of it). They are only searched for the phrases by which `meaning.rs` tells causes apart.
 
 use std::time::Duration;
 
 use serde_json::Value;
+use url::Url;
 
-use super::dialect::ProviderKind;
-use crate::error::{Error, ErrorKind};
+pub(super) use super::meaning::RequestContext;
+use super::meaning::{self, Meaning};
+use crate::error::{Error, ErrorReason};
+use crate::net::url::redact_url;
 
 /// A failure of one attempt.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,15 +22,29 @@ pub(crate) struct AttemptError {
     pub(crate) transient: bool,
     /// The provider's `Retry-After`.
     pub(crate) retry_after: Option<Duration>,
+    /// What it says about the provider.
+    pub(crate) health: Health,
+}
+
+/// What an attempt says about the health of the provider, for the circuit breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// It works: it answered, if only to reject this request.
+    Good,
+    /// It is likely to fail for other requests too.
+    Bad,
+    /// Nothing: the caller ended the request, or its account or address is at fault.
+    Unknown,
 }
 
 impl AttemptError {
-    /// Creates a permanent error, which a retry would meet again.
+    /// Creates an error that a retry would meet again, and that says nothing about the provider.
     pub(crate) fn permanent(error: Error) -> Self {
         Self {
             error,
             transient: false,
             retry_after: None,
+            health: Health::Unknown,
         }
     }
 
@@ -37,6 +54,7 @@ impl AttemptError {
             error,
             transient: true,
             retry_after: None,
+            health: Health::Bad,
         }
     }
 
@@ -47,156 +65,182 @@ impl AttemptError {
         body: &[u8],
         retry_after: Option<Duration>,
     ) -> Self {
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        // Most wrap it in `error`; Ollama puts a string there; some send a list with one element.
-        let error = body.get("error").or_else(|| body.get(0)?.get("error")).unwrap_or(&body);
-        Self::classify(context, status, error, retry_after)
-    }
-
-    /// Creates an error from an error object within a stream that started with status 200.
-    pub(super) fn from_stream_error(context: &RequestContext<'_>, error: &Value) -> Self {
-        let status = [&error["code"], &error["http_status"], &error["status_code"]]
-            .into_iter()
-            .find_map(|code| code.as_u64().or_else(|| code.as_str()?.parse().ok()))
-            .and_then(|code| u16::try_from(code).ok());
-        let status = status.unwrap_or_else(|| match error_code(error).as_deref() {
-            Some("rate_limit_exceeded" | "rate_limit_error") => 429,
-            Some("provider_overloaded" | "overloaded_error" | "unavailable_error") => 503,
-            Some("timeout") => 504,
-            _ => 502,
-        });
-        Self::classify(context, status, error, None)
-    }
-
-    fn classify(context: &RequestContext<'_>, status: u16, error: &Value, retry_after: Option<Duration>) -> Self {
-        let code = error_code(error);
-        let availability = &error["availability"];
-        let about = match &code {
-            Some(code) => format!("`{}` refused (status {status}, `{code}`)", context.provider),
-            None => format!("`{}` refused (status {status})", context.provider),
-        };
-        let retry_after = retry_after.or_else(|| {
-            let seconds = availability["retry_after"].as_f64()?;
-            Duration::try_from_secs_f64(seconds).ok()
-        });
-        let (kind, remedy) = kind_and_remedy(context, status, code.as_deref().unwrap_or_default(), error);
-        let remedy = match (kind, retry_after) {
-            (ErrorKind::RateLimited, Some(after)) => {
-                format!("too many requests; try again in {} s", after.as_secs().max(1))
+        let body = String::from_utf8_lossy(body);
+        let body = body.trim_start_matches('\u{FEFF}').trim();
+        match serde_json::from_str::<Value>(body) {
+            Ok(value) => Self::classify(context, status, Some(status), &value, retry_after),
+            Err(_) if is_web_page(body) && matches!(status, 400 | 403..=405 | 410 | 511) => web_page(context),
+            Err(_) => {
+                let text = Value::String(body.to_owned());
+                Self::classify(context, status, Some(status), &text, retry_after)
             }
-            _ => remedy,
+        }
+    }
+
+    /// Creates an error from an error object, or an event with one, within a stream that started with status 200.
+    pub(super) fn from_stream_error(context: &RequestContext<'_>, value: &Value) -> Self {
+        Self::classify(context, meaning::stated_status(value), None, value, None)
+    }
+
+    /// Creates an error from a text in place of an answer: a web page, or an error that is not JSON.
+    pub(super) fn from_other_text(context: &RequestContext<'_>, text: &str) -> Self {
+        if is_web_page(text) {
+            return web_page(context);
+        }
+        let value = Value::String(text.to_owned());
+        if meaning::is_recognized(&value) {
+            return Self::from_stream_error(context, &value);
+        }
+        Self::transient(Error::provider(format!(
+            "`{}` sent something that is not part of an answer; check its address, or try again",
+            context.provider
+        )))
+    }
+
+    /// Creates an error from a redirect, which is not followed: the credential is for the configured address only.
+    pub(super) fn from_redirect(context: &RequestContext<'_>, from: &Url, chat: &str, location: Option<&str>) -> Self {
+        let provider = context.provider;
+        let target = location.and_then(|location| from.join(location).ok());
+        let text = match target {
+            Some(target) if is_sign_in(&target) => format!(
+                "`{provider}` redirects to the sign-in page `{}`; sign in to this network or to that server, or check its \
+                 address",
+                redact_url(target.as_str())
+            ),
+            Some(target) => {
+                let shown = redact_url(target.as_str());
+                let base = shown.strip_suffix(chat).unwrap_or(&shown).trim_end_matches('/');
+                format!("`{provider}` redirects to `{base}`; set that as its address")
+            }
+            None => format!("`{provider}` redirects without an address; check its address"),
         };
-        let transient = matches!(status, 408 | 429 | 500 | 502 | 503 | 504 | 524 | 529);
+        Self::permanent(Error::provider(text).because(ErrorReason::Unreachable))
+    }
+
+    /// Creates an error from a failed connection.
+    pub(super) fn from_connection(context: &RequestContext<'_>, cause: &reqwest::Error) -> Self {
+        let provider = context.provider;
+        // The texts contain the address; the provider's name is enough.
+        let mut texts = String::new();
+        let mut inner = Some(cause as &dyn std::error::Error);
+        while let Some(cause) = inner {
+            texts += &cause.to_string().to_ascii_lowercase();
+            inner = cause.source();
+        }
+        let says = |words: &[&str]| words.iter().any(|word| texts.contains(word));
+        let error = if says(&["certificate"]) {
+            let text = format!(
+                "the certificate of `{provider}` is not trusted; check its address, or add the certificate of your own server"
+            );
+            return Self::permanent(Error::network(text));
+        } else if says(&["proxy", "socks", "tunnel"]) {
+            Error::network(format!(
+                "`{provider}` cannot be reached through the proxy; check the proxy's address"
+            ))
+        } else if cause.is_connect() {
+            Error::network(format!(
+                "`{provider}` cannot be reached; check the network and its address, or try again"
+            ))
+        } else {
+            Error::network(format!(
+                "`{provider}` closed the connection without a response; check the network and its address, or try again"
+            ))
+        };
+        Self::transient(error)
+    }
+
+    /// Maps an error of the provider. `shown`: the status to show, if it is not derived.
+    fn classify(
+        context: &RequestContext<'_>,
+        status: u16,
+        shown: Option<u16>,
+        value: &Value,
+        retry_after: Option<Duration>,
+    ) -> Self {
+        let retry_after = retry_after.or_else(|| meaning::stated_delay(value));
+        let Meaning { kind, reason, remedy } = meaning::of_error(context, status, value, retry_after);
+        let provider = context.provider;
+        let about = match shown {
+            Some(status) => format!("`{provider}` refused (status {status})"),
+            None => format!("`{provider}` reported an error"),
+        };
+        let error = Error::new(kind, format!("{about}: {remedy}"))
+            .because(reason)
+            .with_retry_after(retry_after);
+        let error = match meaning::terms_page(context, value).filter(|_| reason == ErrorReason::TermsNotAccepted) {
+            Some(page) => error.with_help_url(page),
+            None => error,
+        };
+        let can_pass = matches!(
+            reason,
+            ErrorReason::RateLimited | ErrorReason::Overloaded | ErrorReason::NoResponse | ErrorReason::ProviderFault
+        );
+        let by_status = matches!(status, 408 | 429 | 500 | 502..=504 | 520..=524 | 529);
+        let transient = can_pass && meaning::stated_retryable(value).unwrap_or(by_status);
+        let health = match reason {
+            _ if transient => Health::Bad,
+            ErrorReason::NoCredit | ErrorReason::KeyMissing | ErrorReason::KeyRejected | ErrorReason::KeyForbidden => {
+                Health::Unknown
+            }
+            _ => Health::Good,
+        };
         Self {
-            error: Error::new(kind, format!("{about}: {remedy}")),
-            transient: availability["retryable"].as_bool().unwrap_or(transient),
+            error,
+            transient,
             retry_after,
+            health,
         }
     }
 }
 
-/// The provider and model that error messages name.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct RequestContext<'a> {
-    pub(super) provider: &'a str,
-    pub(super) kind: ProviderKind,
-    pub(super) model: &'a str,
+fn web_page(context: &RequestContext<'_>) -> AttemptError {
+    let text = format!(
+        "`{}` returned a web page instead of an answer; check its address, and whether this network wants a sign-in",
+        context.provider
+    );
+    AttemptError::permanent(Error::provider(text).because(ErrorReason::Unreachable))
 }
 
-/// Returns error kind and remedy for a status and code, according to the providers' documentation.
-fn kind_and_remedy(context: &RequestContext<'_>, status: u16, code: &str, error: &Value) -> (ErrorKind, String) {
-    let RequestContext { provider, model, .. } = context;
-    let own = |kind, text: &str| (kind, text.to_owned());
-    match code {
-        "context_length_exceeded"
-        | "exceed_context_size_error"
-        | "max_tokens_exceeded"
-        | "token_limit_exceeded"
-        | "string_too_long" => {
-            return own(
-                ErrorKind::InvalidRequest,
-                "the conversation is longer than the model's context; send fewer messages",
-            );
-        }
-        "privacy_restricted" => {
-            return own(
-                ErrorKind::Blocked,
-                "no upstream offers this model under the policy's retention and training terms",
-            );
-        }
-        "region_restricted" => return own(ErrorKind::Blocked, "this model is not offered in this region"),
-        "model_deprecated" | "free_variant_ended" | "model_decommissioned" => {
-            return (
-                ErrorKind::Unsupported,
-                format!("`{model}` is not offered any more; choose another"),
-            );
-        }
-        "content_policy_violation" | "refusal" | "content_filter" => {
-            return own(ErrorKind::Blocked, "its content filter rejected the request");
-        }
-        _ => {}
-    }
-    match status {
-        401 => (
-            ErrorKind::Unauthorized,
-            format!("the key is wrong or expired; set a new one for `{provider}`"),
-        ),
-        402 => own(
-            ErrorKind::Unauthorized,
-            "the account has no credit left; add some at the provider",
-        ),
-        403 if error["metadata"]["reasons"].is_array() || error["metadata"]["patterns"].is_array() => {
-            own(ErrorKind::Blocked, "its content filter rejected the request")
-        }
-        403 => own(ErrorKind::Unauthorized, "the key lacks the permission; use another key"),
-        404 | 405 => (
-            ErrorKind::Unsupported,
-            format!("it has no model `{model}`, or its address is wrong; `providers models {provider}` lists them"),
-        ),
-        412 => own(
-            ErrorKind::Unauthorized,
-            "the account or the deployment is suspended; see the provider's own page",
-        ),
-        413 => own(
-            ErrorKind::InvalidRequest,
-            "the request is too large; send fewer or shorter messages",
-        ),
-        408 | 504 | 524 => own(ErrorKind::Provider, "it took too long; try again"),
-        429 => own(ErrorKind::RateLimited, "too many requests; try again in a moment"),
-        503 | 529 => own(ErrorKind::Busy, "it is overloaded; try again in a moment"),
-        400..=499 => own(
-            ErrorKind::InvalidRequest,
-            "it does not accept this request; try another model or fewer options",
-        ),
-        _ => own(ErrorKind::Provider, "an internal error of the provider; try again"),
-    }
+fn is_web_page(text: &str) -> bool {
+    let start: String = text
+        .trim_start_matches('\u{FEFF}')
+        .trim_start()
+        .chars()
+        .take(200)
+        .collect();
+    let start = start.to_ascii_lowercase();
+    start.starts_with("<!doctype") || start.starts_with("<html") || (start.starts_with('<') && start.contains("<html"))
 }
 
-/// Returns the machine-readable code of an error: short, of lower-case letters, digits and separators only.
-fn error_code(error: &Value) -> Option<String> {
-    let places = [
-        &error["availability"]["code"],
-        &error["metadata"]["error_type"],
-        &error["error_type"],
-        &error["code"],
-        &error["type"],
-    ];
-    places.into_iter().find_map(|place| {
-        let code = place.as_str()?;
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-' | '.');
-        let named = code.len() <= 48 && code.chars().all(plain) && code.chars().any(|c| c.is_ascii_lowercase());
-        named.then(|| code.to_owned())
-    })
+/// Returns whether a redirect leads to a page for people.
+fn is_sign_in(target: &Url) -> bool {
+    let path = target.path().to_ascii_lowercase();
+    [
+        "login", "signin", "sign-in", "sign_in", "/auth", "portal", "sso", "captive",
+    ]
+    .iter()
+    .any(|word| path.contains(word))
+        || target
+            .host_str()
+            .is_some_and(|host| host.starts_with("login.") || host.contains("portal"))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
+    use super::super::dialect::ProviderKind;
     use super::*;
+    use crate::error::ErrorKind::{self, *};
+    use crate::error::ErrorReason as R;
 
     const CONTEXT: RequestContext<'static> = RequestContext {
         provider: "p",
-        kind: ProviderKind::OpenRouter,
+        kind: ProviderKind::Compatible,
         model: "m",
+        host: "api.example.org",
+        has_key: true,
+        is_constrained: true,
     };
 
     fn parse_response(status: u16, body: &str) -> AttemptError {
@@ -205,68 +249,233 @@ mod tests {
 
     #[test]
     fn an_error_response_gives_a_remedy_and_never_the_text_of_the_provider() {
-        for (status, body, kind, transient) in [
+        type Row = (u16, &'static str, ErrorKind, R, bool);
+        let rows: &[Row] = &[
             (
                 400,
                 r#"{"error":{"code":400,"message":"zyx"}}"#,
-                ErrorKind::InvalidRequest,
+                InvalidRequest,
+                R::InvalidParameter,
                 false,
             ),
             (
                 401,
                 r#"{"error":{"code":401,"message":"zyx"}}"#,
-                ErrorKind::Unauthorized,
+                Unauthorized,
+                R::KeyRejected,
                 false,
             ),
-            (402, "zyx", ErrorKind::Unauthorized, false),
+            (402, "zyx", Unauthorized, R::NoCredit, false),
             (
                 403,
                 r#"{"error":{"metadata":{"reasons":["zyx"],"flagged_input":"zyx"}}}"#,
-                ErrorKind::Blocked,
+                Blocked,
+                R::ContentFiltered,
                 false,
             ),
-            (404, r#"{"error":"model zyx not found"}"#, ErrorKind::Unsupported, false),
-            (429, "{}", ErrorKind::RateLimited, true),
-            (503, "<html>zyx</html>", ErrorKind::Busy, true),
-            (529, "", ErrorKind::Busy, true),
-            (500, r#"[{"error":{"message":"zyx"}}]"#, ErrorKind::Provider, true),
+            (
+                403,
+                r#"{"error":{"code":"unsupported_country_region_territory"}}"#,
+                Blocked,
+                R::Unsupported,
+                false,
+            ),
+            (
+                403,
+                r#"{"error":"zyx: access to it is gated"}"#,
+                Unauthorized,
+                R::TermsNotAccepted,
+                false,
+            ),
+            (403, r#"{"message":"zyx"}"#, Unauthorized, R::KeyForbidden, false),
+            (
+                404,
+                r#"{"error":"model zyx not found"}"#,
+                Unsupported,
+                R::UnknownModel,
+                false,
+            ),
+            (
+                404,
+                r#"{"error":{"message":"No endpoints found matching your data policy","code":404}}"#,
+                Blocked,
+                R::PolicyForbids,
+                false,
+            ),
+            (
+                404,
+                r#"{"error":{"message":"No endpoints found that support tool use","code":404}}"#,
+                Unsupported,
+                R::Unsupported,
+                false,
+            ),
             (
                 404,
                 r#"{"error":{"http_status":404,"availability":{"code":"privacy_restricted","retryable":false}}}"#,
-                ErrorKind::Blocked,
+                Blocked,
+                R::PolicyForbids,
+                false,
+            ),
+            (429, "{}", RateLimited, R::RateLimited, true),
+            (
+                429,
+                r#"{"error":{"code":"insufficient_quota","message":"zyx"}}"#,
+                Unauthorized,
+                R::NoCredit,
+                false,
+            ),
+            (
+                429,
+                r#"{"error":{"message":"Insufficient balance, zyx"}}"#,
+                Unauthorized,
+                R::NoCredit,
+                false,
+            ),
+            (
+                429,
+                r#"{"error":{"code":"rate_limit_exceeded","message":"exceeded your current quota zyx"}}"#,
+                RateLimited,
+                R::RateLimited,
+                true,
+            ),
+            (503, "<html>zyx</html>", Busy, R::Overloaded, true),
+            (
+                403,
+                "<!doctype html><title>zyx</title>",
+                Provider,
+                R::Unreachable,
+                false,
+            ),
+            (529, "", Busy, R::Overloaded, true),
+            (
+                500,
+                r#"[{"error":{"message":"zyx"}}]"#,
+                Provider,
+                R::ProviderFault,
+                true,
+            ),
+            (
+                500,
+                r#"{"error":"model requires more system memory zyx"}"#,
+                TooLarge,
+                R::ModelTooLarge,
                 false,
             ),
             (
                 400,
                 r#"{"error":{"code":"context_length_exceeded","type":"invalid_request_error"}}"#,
-                ErrorKind::InvalidRequest,
+                InvalidRequest,
+                R::ContextExceeded,
                 false,
             ),
-        ] {
-            let failure = parse_response(status, body);
-            assert_eq!(
-                (failure.error.kind(), failure.transient),
-                (kind, transient),
-                "{status} {body}"
-            );
+            (
+                400,
+                r#"{"object":"error","message":"This model's maximum context length is 8192 zyx","code":400}"#,
+                InvalidRequest,
+                R::ContextExceeded,
+                false,
+            ),
+            (
+                400,
+                r#"{"error":"registry/zyx does not support tools"}"#,
+                Unsupported,
+                R::Unsupported,
+                false,
+            ),
+            (407, "", Network, R::Unreachable, false),
+            (511, "zyx", Network, R::Unreachable, false),
+        ];
+        for (status, body, kind, reason, transient) in rows {
+            let failure = parse_response(*status, body);
+            let got = (failure.error.kind(), failure.error.reason(), failure.transient);
+            assert_eq!(got, (*kind, *reason, *transient), "{status} {body} {}", failure.error);
             assert!(!failure.error.to_string().contains("zyx"), "{}", failure.error);
         }
     }
 
     #[test]
+    fn no_credit_and_keys_say_nothing_about_the_provider_and_a_rejected_request_says_that_it_works() {
+        for (status, body, health) in [
+            (429, r#"{"error":{"code":"insufficient_quota"}}"#, Health::Unknown),
+            (402, "", Health::Unknown),
+            (401, "", Health::Unknown),
+            (400, "", Health::Good),
+            (429, "", Health::Bad),
+            (500, "", Health::Bad),
+        ] {
+            assert_eq!(parse_response(status, body).health, health, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn the_time_to_wait_and_the_page_of_terms_travel_with_the_error() {
+        let after = Some(Duration::from_secs(7));
+        let error = AttemptError::from_response(&CONTEXT, 429, b"{}", after).error;
+        assert_eq!(error.retry_after_ms(), Some(7_000));
+        let terms = |page: &str| {
+            let body = json!({ "error": { "code": "model_terms_required", "message": format!("accept the terms at {page}.") } });
+            parse_response(400, &body.to_string()).error
+        };
+        let page = "https://console.example.org/terms?model=m";
+        assert_eq!(terms(page).help_url(), Some(page));
+        assert_eq!(terms("https://example.com/phish").help_url(), None);
+    }
+
+    #[test]
+    fn a_missing_key_is_told_from_a_wrong_one() {
+        let context = RequestContext {
+            has_key: false,
+            ..CONTEXT
+        };
+        let error = AttemptError::from_response(&context, 401, b"", None).error;
+        assert_eq!(error.reason(), R::KeyMissing);
+    }
+
+    #[test]
+    fn a_redirect_names_its_address_without_a_query() {
+        let from = Url::parse("https://h.example/v1/chat/completions").expect("an address");
+        let redirect = |location| {
+            AttemptError::from_redirect(&CONTEXT, &from, "chat/completions", location)
+                .error
+                .to_string()
+        };
+        let text = redirect(Some("https://new.example/api/chat/completions?token=canary"));
+        assert!(
+            text.contains("`https://new.example/api`") && !text.contains("canary"),
+            "{text}"
+        );
+        assert!(redirect(Some("/v2/chat/completions")).contains("`https://h.example/v2`"));
+        assert!(redirect(Some("https://portal.example/login?next=x")).contains("sign"));
+        assert!(redirect(None).contains("without an address"));
+    }
+
+    #[test]
     fn an_error_in_a_stream_is_understood_with_a_code_that_is_a_number_a_word_or_missing() {
-        for (error, kind) in [
+        for (error, reason, transient) in [
+            (json!({"code": 429, "message": "zyx"}), R::RateLimited, true),
+            (json!({"code": "429"}), R::RateLimited, true),
+            (json!({"code": "server_error"}), R::ProviderFault, true),
+            (json!({"type": "overloaded_error"}), R::Overloaded, true),
             (
-                serde_json::json!({"code": 429, "message": "zyx"}),
-                ErrorKind::RateLimited,
+                json!({"error": {"type": "exceed_context_size_error", "message": "zyx"}}),
+                R::ContextExceeded,
+                false,
             ),
-            (serde_json::json!({"code": "429"}), ErrorKind::RateLimited),
-            (serde_json::json!({"code": "server_error"}), ErrorKind::Provider),
-            (serde_json::json!({"type": "overloaded_error"}), ErrorKind::Busy),
-            (serde_json::json!("zyx"), ErrorKind::Provider),
+            (json!({"error": "zyx", "error_type": "overloaded"}), R::Overloaded, true),
+            (
+                json!({"object": "error", "message": "prompt is too long: zyx"}),
+                R::ContextExceeded,
+                false,
+            ),
+            (json!({"code": "insufficient_quota"}), R::NoCredit, false),
+            (json!("zyx"), R::ProviderFault, true),
         ] {
             let failure = AttemptError::from_stream_error(&CONTEXT, &error);
-            assert_eq!((failure.error.kind(), failure.transient), (kind, true), "{error}");
+            assert_eq!(
+                (failure.error.reason(), failure.transient),
+                (reason, transient),
+                "{error}"
+            );
             assert!(!failure.error.to_string().contains("zyx"));
         }
     }

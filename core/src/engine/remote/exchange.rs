@@ -1,27 +1,28 @@
-//! Sends one chat request to a provider, and retries transient failures until the first visible chunk.
+//! Sends one chat request to a provider, and retries transient failures until the model generated something: that is
+//! billed, so it is not asked for twice.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
-use reqwest::header::CONTENT_TYPE;
+use futures_util::{Stream as Bodies, StreamExt};
+use reqwest::header::{CONTENT_TYPE, LOCATION};
 use tokio::time::{Instant, timeout_at};
 
 use super::assembler::AnswerAssembler;
 use super::dialect::dialect_for;
-use super::error::{AttemptError, RequestContext};
-use super::frames::Framing;
-use super::reader::{ResponseReader, timeout_error};
+use super::error::{AttemptError, Health};
+use super::reader::ResponseReader;
+use super::sent_body::SentBody;
 use super::{Connection, body};
-use crate::chat::{AnswerSummary, Chunk, ContentPart, Recommended, StopReason};
+use crate::chat::{AnswerSummary, Chunk, ContentPart, CostSource, Recommended, StopReason};
 use crate::engine::{Job, presets};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorReason, Result};
 use crate::net::retry::retry_after;
 
 /// Runs the job. Always finishes the sink, with `Done` or an error.
 pub(super) async fn answer(connection: &Connection, mut job: Job) {
     let sampling = presets::resolve(&mut job.request, &[&connection.model.id], Recommended::default());
-    let mut assembler = AnswerAssembler::new(connection.settings.kind);
+    let mut assembler = connection.new_assembler(&job.request);
     let cancel = job.sink.cancel().clone();
     let ended = tokio::select! {
         biased;
@@ -34,16 +35,24 @@ pub(super) async fn answer(connection: &Connection, mut job: Job) {
         route,
         sink,
         requested_at,
+        sent,
+        ..
     } = job;
     let last = ended.map(|stop| {
         let prompt_bytes = prompt_bytes(&request.messages);
+        // Nothing was sent before a cancel: nothing was used.
+        let prompt_bytes = if sent.is_set() { prompt_bytes } else { 0 };
         let (usage, _) = assembler.usage(prompt_bytes);
         let own = connection.data_policy.is_own();
-        let (cost, source) = assembler.cost(prompt_bytes, connection.model.price.as_ref(), own);
+        let (cost, source) = match &connection.model.price {
+            Some(_) if !sent.is_set() && !own => (0.0, CostSource::Estimated),
+            price => assembler.cost(prompt_bytes, price.as_ref(), own),
+        };
         let mut receipt = route.receipt(cost, source, connection.data_policy.clone());
         let dialect = dialect_for(connection.settings.kind);
         receipt.billed_in_full = matches!(stop, StopReason::Cancelled | StopReason::CostLimit)
             && !own
+            && sent.is_set()
             && (dialect.bills_cancelled || assembler.upstream_bills_cancelled());
         if request.web_search {
             receipt.data_policy.note = WEB_SEARCH_NOTE.to_owned();
@@ -65,20 +74,26 @@ pub(super) async fn answer(connection: &Connection, mut job: Job) {
 
 async fn run_with_retries(connection: &Connection, job: &Job, assembler: &mut AnswerAssembler) -> Result<StopReason> {
     let settings = &connection.settings;
-    let body = Bytes::from(body::build_body(connection, &job.request)?.to_string());
+    let body = body::serialize(&body::build_body(connection, &job.request)?)?;
     let timeouts = &connection.timeouts;
     let deadline_ms = job.request.limits.deadline_ms;
     let total = deadline_ms.map_or(timeouts.total, Duration::from_millis);
     // `requested_at` is the time of the request: time spent on earlier targets counts.
     let end = Instant::from_std(job.requested_at) + total;
+    if Instant::now() >= end {
+        return Err(Error::deadline_exceeded());
+    }
+    if let Some(rest) = connection.circuit.remaining_cooldown(std::time::Instant::now()) {
+        let text = format!(
+            "`{}` failed repeatedly; try again in {} s",
+            settings.name,
+            rest.as_secs().max(1)
+        );
+        let error = Error::busy(text).because(ErrorReason::CircuitOpen);
+        return Err(error.with_retry_after(Some(rest)));
+    }
     for tries in 1.. {
-        if let Some(rest) = connection.circuit.remaining_cooldown(std::time::Instant::now()) {
-            return Err(Error::busy(format!(
-                "`{}` failed repeatedly; try again in {} s",
-                settings.name,
-                rest.as_secs().max(1)
-            )));
-        }
+        let was_sent = job.sent.is_set();
         let failure = match attempt(connection, job, body.clone(), end, assembler).await {
             Ok(stop) => {
                 connection.circuit.record_success();
@@ -86,23 +101,30 @@ async fn run_with_retries(connection: &Connection, job: &Job, assembler: &mut An
             }
             Err(failure) => failure,
         };
-        if failure.transient {
-            connection.circuit.record_failure(std::time::Instant::now());
-        } else {
-            connection.circuit.record_success();
-        }
+        // A provider that answers with an error charges nothing; one that says nothing may.
+        let may_charge = matches!(
+            failure.error.reason(),
+            ErrorReason::NoResponse | ErrorReason::Interrupted | ErrorReason::DeadlineExceeded
+        );
+        job.sent.set(was_sent || (may_charge && job.sent.is_set()));
         let delay = failure.retry_after.unwrap_or_else(|| timeouts.retry.backoff(tries));
         let retry = failure.transient
-            && !assembler.visible
+            && !assembler.has_generated()
             && tries < timeouts.retry.attempts
             && delay <= timeouts.max_retry_after
             && Instant::now() + delay < end;
         if !retry {
+            // Once for the request, whatever its number of attempts.
+            match failure.health {
+                Health::Good => connection.circuit.record_success(),
+                Health::Bad => connection.circuit.record_failure(std::time::Instant::now()),
+                Health::Unknown => {}
+            }
             return Err(failure.error);
         }
         tracing::debug!(provider = settings.name, tries, "retrying");
         tokio::time::sleep(delay).await;
-        *assembler = AnswerAssembler::new(settings.kind);
+        *assembler = connection.new_assembler(&job.request);
     }
     Err(Error::internal("an answer without an attempt; please report this"))
 }
@@ -123,48 +145,57 @@ async fn attempt(
         .request(reqwest::Method::POST, dialect.chat, &connection.secret)
         .map_err(AttemptError::permanent)?
         .header(CONTENT_TYPE, "application/json")
-        .body(body);
-    let first_byte = end.min(sent + connection.timeouts.first_byte);
-    let response = timeout_at(first_byte, request.send())
-        .await
-        .map_err(|_| timeout_error(connection, "did not answer"))?
-        .map_err(|cause| connection_failed(&context, &cause))?;
-    let status = response.status();
-    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let kind = kind.unwrap_or_default().to_ascii_lowercase();
-    if !status.is_success() {
-        let rest = retry_after(response.headers());
-        let body = timeout_at(first_byte, read_error_body(response))
-            .await
-            .unwrap_or_default();
-        return Err(AttemptError::from_response(&context, status.as_u16(), &body, rest));
-    }
-    if kind.starts_with("text/html") {
-        return Err(AttemptError::permanent(Error::provider(format!(
-            "`{}` returned a web page; check its address",
-            settings.name
-        ))));
-    }
-    let framing = match dialect.framing {
-        // A server that does not stream returns one JSON value.
-        Framing::Events if kind.starts_with("application/json") => Framing::Lines,
-        framing => framing,
-    };
+        .body(reqwest::Body::wrap(SentBody::new(body, &job.sent)));
     let reader = ResponseReader {
-        framing,
         sent,
         end,
         limits: &job.request.limits,
         prompt_bytes: prompt_bytes(&job.request.messages),
         connection,
     };
-    let whole = framing == Framing::Lines && dialect.framing == Framing::Events;
-    let bodies = response.bytes_stream().map(|piece| piece.map_err(|_| ()));
-    if whole {
-        reader.read_whole(bodies, assembler, &job.sink).await
-    } else {
-        reader.read_stream(bodies, assembler, &job.sink).await
+    let first_byte = end.min(sent + connection.timeouts.first_byte);
+    let response = timeout_at(first_byte, request.send())
+        .await
+        .map_err(|_| reader.timeout_error("did not answer"))?
+        .map_err(|cause| AttemptError::from_connection(&context, &cause))?;
+    let status = response.status();
+    if status.is_redirection() {
+        let location = response
+            .headers()
+            .get(LOCATION)
+            .and_then(|location| location.to_str().ok());
+        let from = connection.http.url(dialect.chat);
+        return Err(AttemptError::from_redirect(&context, &from, dialect.chat, location));
     }
+    if !status.is_success() {
+        let after = retry_after(response.headers());
+        let body = timeout_at(first_byte, read_error_body(response))
+            .await
+            .unwrap_or_default();
+        connection.http.keep_error_body(&body);
+        return Err(AttemptError::from_response(&context, status.as_u16(), &body, after));
+    }
+    let mut bodies = response.bytes_stream().map(|piece| piece.map_err(|_| ()));
+    let stop = reader.read_answer(&mut bodies, assembler, &job.sink).await?;
+    if stop != StopReason::CostLimit {
+        tokio::spawn(drain(bodies));
+    }
+    Ok(stop)
+}
+
+/// Reads the rest of a complete answer's body, so that the connection can carry the next request. Bounded, because a
+/// provider may leave it open.
+async fn drain(mut rest: impl Bodies<Item = Result<Bytes, ()>> + Unpin) {
+    let mut left = MAX_DRAINED_BYTES;
+    let read = async {
+        while let Some(Ok(piece)) = rest.next().await
+            && left > piece.len()
+        {
+            left -= piece.len();
+        }
+    };
+    // Past the limits the connection closes.
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, read).await;
 }
 
 /// Reads the start of an error body, enough to find its error code.
@@ -176,19 +207,6 @@ async fn read_error_body(mut response: reqwest::Response) -> Vec<u8> {
         start.extend_from_slice(&piece);
     }
     start
-}
-
-fn connection_failed(context: &RequestContext<'_>, cause: &reqwest::Error) -> AttemptError {
-    let provider = context.provider;
-    let what = if cause.is_connect() {
-        "cannot be reached"
-    } else {
-        "closed the connection without a response"
-    };
-    // The text of reqwest contains the address; the provider's name is enough.
-    AttemptError::transient(Error::network(format!(
-        "`{provider}` {what}; check the network and its address, or try again"
-    )))
 }
 
 /// Returns the size of the prompt in bytes, for an estimate of its tokens.
@@ -208,5 +226,7 @@ fn prompt_bytes(messages: &[crate::chat::ChatMessage]) -> u64 {
 
 const WEB_SEARCH_NOTE: &str = "web search was used: its queries are not covered by this data policy";
 const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
+const MAX_DRAINED_BYTES: usize = 64 << 10;
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// About 800 tokens, a typical charge for an image.
 const IMAGE_PROMPT_BYTES: usize = 3_200;

@@ -4,10 +4,13 @@
 //! - Redirects are not followed, so a credential is never sent to another host.
 //! - The proxy is that of the library's settings; environment variables are ignored.
 
+use std::fmt;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::dialect;
 use super::provider::{ProviderSettings, Secret};
@@ -16,12 +19,25 @@ use crate::net::client::{self, CONNECT_TIMEOUT};
 use crate::net::network::NetworkConfig;
 use crate::net::tls::Trust;
 use crate::net::url::{is_loopback, is_private};
+use crate::sync::lock;
 
 /// A client for one provider. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
 pub struct ProviderClient {
     client: reqwest::Client,
     base: Url,
+    /// `None`: the app does not want to see errors of the provider.
+    last_error: Option<Arc<ErrorBody>>,
+}
+
+/// The body of an error. `Debug` hides it, because it may quote a prompt.
+#[derive(Default)]
+struct ErrorBody(Mutex<Option<String>>);
+
+impl fmt::Debug for ErrorBody {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("ErrorBody(…)")
+    }
 }
 
 impl ProviderClient {
@@ -49,7 +65,28 @@ impl ProviderClient {
             .http2_keep_alive_interval(PING_INTERVAL)
             .http2_keep_alive_timeout(CONNECT_TIMEOUT);
         let client = client::build(builder)?;
-        Ok(Self { client, base })
+        Ok(Self {
+            client,
+            base,
+            last_error: network.keep_error_bodies.then(Arc::default),
+        })
+    }
+
+    /// Returns the body of the provider's last error, if the settings keep it.
+    pub fn last_error_body(&self) -> Option<String> {
+        lock(&self.last_error.as_ref()?.0).clone()
+    }
+
+    /// Keeps the body of an error, if the app wants to see it.
+    pub(super) fn keep_error_body(&self, body: &[u8]) {
+        if let Some(last) = &self.last_error {
+            *lock(&last.0) = Some(String::from_utf8_lossy(body).into_owned());
+        }
+    }
+
+    /// Returns the host of the base address.
+    pub(super) fn host(&self) -> &str {
+        self.base.host_str().unwrap_or_default()
     }
 
     /// Returns the address of this path.
@@ -101,20 +138,20 @@ pub fn base_url(settings: &ProviderSettings) -> Result<Url> {
     let default = dialect::dialect_for(settings.kind).base;
     let text = settings.base_url.as_deref().unwrap_or(default);
     if text.is_empty() {
-        return invalid("it needs a `base_url`, such as `https://llm.example.org/v1`");
+        return invalid("it needs an address, such as `https://llm.example.org/v1`");
     }
     let url = match Url::parse(text) {
         Ok(url) if url.has_host() => url,
-        _ => return invalid("its `base_url` is not an address, such as `https://llm.example.org/v1`"),
+        _ => return invalid("its address is malformed; it looks like `https://llm.example.org/v1`"),
     };
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
-        return invalid("its `base_url` contains a password or a query; set the credential separately");
+        return invalid("its address contains a password or a query; set the credential separately");
     }
     match url.scheme() {
         "https" => Ok(url),
         "http" if is_loopback(&url) || settings.allow_http => Ok(url),
-        "http" => invalid("its `base_url` is not encrypted; use `https`, or allow `http` for a network of your own"),
-        _ => invalid("its `base_url` is neither `https` nor `http`"),
+        "http" => invalid("its address is not encrypted; use `https`, or allow `http` for a network of your own"),
+        _ => invalid("its address is neither `https` nor `http`"),
     }
 }
 
@@ -126,7 +163,7 @@ pub fn is_own_server(settings: &ProviderSettings) -> bool {
 }
 
 fn bearer_header(secret: &Secret) -> Result<HeaderValue> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", secret.expose()))
+    let mut value = HeaderValue::from_str(&Zeroizing::new(format!("Bearer {}", secret.expose())))
         .map_err(|_| Error::unauthorized("the key contains invalid characters; copy it again"))?;
     value.set_sensitive(true);
     Ok(value)

@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! answer(job) ──► body (dialect) ──► HTTP ──► frames ──► delta ──► assembler ──► chunks
-//!   retried while nothing is visible    events, lines  parsed    calls, tags,
-//!   (exchange, circuit, error)          cut anywhere   event     usage, cost
+//!   retried until the model generates   events, lines  parsed    calls, tags,
+//!   (exchange, circuit, error, meaning) cut anywhere   event     usage, cost
 //! ```
 //!
 //! The caller passes a resolved [`Connection`]: address, credential, model with price, and data policy.
 
 mod assembler;
 mod body;
+mod calls;
 mod circuit;
 mod context;
 mod delta;
@@ -18,6 +19,8 @@ mod error;
 mod exchange;
 mod frames;
 mod http;
+mod json;
+mod meaning;
 mod model_entry;
 mod model_kinds;
 mod models;
@@ -25,6 +28,8 @@ mod provider;
 mod reader;
 #[cfg(feature = "testing")]
 mod replay;
+mod schema;
+mod sent_body;
 mod sign_in;
 mod think;
 mod timeouts;
@@ -39,7 +44,7 @@ pub use context::{DEFAULT_MAX_CONTEXT, ollama_context, usable_context};
 pub use dialect::ProviderKind;
 pub use http::{ProviderClient, base_url, is_own_server};
 pub use models::{list_models, openrouter_providers};
-pub use provider::{ModelCapabilities, ProviderSettings, RemoteModel, Secret, TokenPrice};
+pub use provider::{ModelCapabilities, ModelPrice, ProviderSettings, RemoteModel, Secret, TokenPrice};
 #[cfg(feature = "testing")]
 pub use replay::{Replayed, replay};
 pub use sign_in::SignIn;
@@ -47,7 +52,8 @@ pub use timeouts::Timeouts;
 pub use upstreams::Upstreams;
 
 use super::{Engine, Job};
-use crate::chat::DataPolicy;
+use crate::chat::{ChatRequest, DataPolicy};
+use assembler::AnswerAssembler;
 use error::RequestContext;
 
 /// Engine for one model of a provider.
@@ -105,6 +111,13 @@ impl Connection {
             provider: &self.settings.name,
             kind: self.settings.kind,
             model: &self.model.id,
+            host: self.http.host(),
+            has_key: !self.secret.is_empty(),
+            is_constrained: self.upstreams.is_constrained(),
         }
+    }
+
+    fn new_assembler(&self, request: &ChatRequest) -> AnswerAssembler {
+        AnswerAssembler::new(self.settings.kind, &self.model.id, &request.reasoning)
     }
 }

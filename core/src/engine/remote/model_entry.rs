@@ -173,6 +173,7 @@ fn parse_price(kind: ProviderKind, entry: &Value, today: &str) -> Option<TokenPr
         usd_out: per_million("completion")?,
         usd_cached: per_million("input_cache_read"),
         usd_request: scaled_price(&entry["pricing"]["request"], 0).unwrap_or(0.0),
+        usd_search: scaled_price(&entry["pricing"]["web_search"], 0).filter(|usd| *usd > 0.0),
         as_of: today.to_owned(),
     })
 }

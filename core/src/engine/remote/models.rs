@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use reqwest::Method;
+use reqwest::header::LOCATION;
 use serde_json::{Value, json};
 
 use super::dialect::{self, ProviderKind};
@@ -12,6 +13,7 @@ use super::http::ProviderClient;
 use super::model_entry::{has_entry, is_forwarded, parse_chat, parse_model};
 use super::provider::{ModelCapabilities, ProviderSettings, RemoteModel, Secret};
 use crate::error::{Error, Result};
+use crate::net::retry::retry_after;
 
 /// Fetches the model list of a provider. `today` (as `2026-11-22`) dates the prices.
 ///
@@ -64,37 +66,54 @@ pub async fn openrouter_providers(
 }
 
 async fn get_json(http: &ProviderClient, settings: &ProviderSettings, secret: &Secret, path: &str) -> Result<Value> {
-    fetch_json(settings, http.request(Method::GET, path, secret)?).await
+    fetch_json(http, settings, secret, http.request(Method::GET, path, secret)?).await
 }
 
 /// Fetches a path of the server that is not below its base address.
 async fn get_json_at(http: &ProviderClient, settings: &ProviderSettings, secret: &Secret, path: &str) -> Result<Value> {
-    fetch_json(settings, http.request_at_root(Method::GET, path, secret)?).await
+    fetch_json(http, settings, secret, http.request_at_root(Method::GET, path, secret)?).await
 }
 
-async fn fetch_json(settings: &ProviderSettings, request: reqwest::RequestBuilder) -> Result<Value> {
+async fn fetch_json(
+    http: &ProviderClient,
+    settings: &ProviderSettings,
+    secret: &Secret,
+    request: reqwest::RequestBuilder,
+) -> Result<Value> {
     let name = &settings.name;
-    let unreachable = |_| Error::network(format!("`{name}` cannot be reached; check the network and its address"));
-    let response = request.timeout(LIST_TIMEOUT).send().await.map_err(unreachable)?;
-    let status = response.status();
+    let context = RequestContext {
+        provider: name,
+        kind: settings.kind,
+        model: "",
+        host: http.host(),
+        has_key: !secret.is_empty(),
+        is_constrained: false,
+    };
+    let sent = request.timeout(LIST_TIMEOUT).send().await;
+    let response = sent.map_err(|cause| AttemptError::from_connection(&context, &cause).error)?;
+    let (status, after) = (response.status(), retry_after(response.headers()));
+    if status.is_redirection() {
+        let location = response
+            .headers()
+            .get(LOCATION)
+            .and_then(|location| location.to_str().ok());
+        let path = dialect::dialect_for(settings.kind).models;
+        return Err(AttemptError::from_redirect(&context, &http.url(path), path, location).error);
+    }
     let mut body = Vec::new();
     let mut pieces = response.bytes_stream();
     while let Some(piece) = pieces.next().await {
-        body.extend_from_slice(&piece.map_err(unreachable)?);
+        body.extend_from_slice(&piece.map_err(|cause| AttemptError::from_connection(&context, &cause).error)?);
         if body.len() > MAX_LIST_BYTES {
             return Err(Error::provider(format!("the list of `{name}` is over 64 MB; rejected")));
         }
     }
     if !status.is_success() {
-        let context = RequestContext {
-            provider: name,
-            kind: settings.kind,
-            model: "",
-        };
-        return Err(AttemptError::from_response(&context, status.as_u16(), &body, None).error);
+        return Err(AttemptError::from_response(&context, status.as_u16(), &body, after).error);
     }
-    serde_json::from_slice(&body)
-        .map_err(|_| Error::provider(format!("`{name}` did not return JSON; check its address")))
+    let text = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&body);
+    serde_json::from_slice(text)
+        .map_err(|_| AttemptError::from_other_text(&context, &String::from_utf8_lossy(text)).error)
 }
 
 /// Adds to each Ollama model what only `/api/show` says, and which are in memory. A failure leaves it unset.
@@ -106,7 +125,9 @@ async fn describe_ollama_models(
 ) {
     let show = |id: String| async move {
         let request = http.request(Method::POST, "api/show", secret).ok()?;
-        fetch_json(settings, request.json(&json!({ "model": id }))).await.ok()
+        fetch_json(http, settings, secret, request.json(&json!({ "model": id })))
+            .await
+            .ok()
     };
     let ids: Vec<String> = models.iter().map(|model| model.id.clone()).collect();
     let shown = stream::iter(ids).map(show).buffered(4).collect::<Vec<_>>();

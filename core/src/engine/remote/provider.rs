@@ -6,9 +6,10 @@ use zeroize::Zeroizing;
 use super::dialect::ProviderKind;
 use super::model_kinds;
 use crate::chat::{DataPolicy, TokenUsage};
+use crate::error::{Error, Result};
 
 /// Settings of a provider. They do not contain the credential: see [`Secret`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProviderSettings {
     /// Name in requests, receipts and the ledger, chosen by the app, such as `openrouter` or `my-server`.
     pub name: String,
@@ -42,6 +43,19 @@ pub struct ProviderSettings {
     /// A larger one takes more of the server's memory.
     #[serde(default)]
     pub max_context: Option<u32>,
+    /// Prices that the app knows, such as those of a contract. They replace published ones.
+    #[serde(default)]
+    pub prices: Vec<ModelPrice>,
+}
+
+/// The price of one model of a provider, or of all its others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelPrice {
+    /// The provider's id of the model. Unset: every model without a row of its own.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// Its price.
+    pub price: TokenPrice,
 }
 
 /// A model that a provider offers.
@@ -104,6 +118,9 @@ pub struct TokenPrice {
     pub usd_cached: Option<f64>,
     /// US dollars per request in addition; usually 0.
     pub usd_request: f64,
+    /// US dollars per web search in addition. Unset: unknown.
+    #[serde(default)]
+    pub usd_search: Option<f64>,
     /// Day on which it was read or published, as `2026-10-31`.
     pub as_of: String,
 }
@@ -126,6 +143,37 @@ impl ProviderSettings {
             pins: vec![],
             root_certificate: None,
             max_context: None,
+            prices: vec![],
+        }
+    }
+
+    /// Returns the price that the app states for this model.
+    pub fn stated_price(&self, model: &str) -> Option<&TokenPrice> {
+        let of = |wanted: Option<&str>| self.prices.iter().find(|row| row.model.as_deref() == wanted);
+        of(Some(model)).or_else(|| of(None)).map(|row| &row.price)
+    }
+
+    /// Rejects stated prices that are no prices.
+    pub(crate) fn check_prices(&self) -> Result<()> {
+        let is_price = |usd: f64| usd.is_finite() && usd >= 0.0;
+        let valid = self.prices.iter().all(|row| {
+            let TokenPrice {
+                usd_in,
+                usd_out,
+                usd_cached,
+                usd_request,
+                usd_search,
+                ..
+            } = row.price;
+            let optional = [usd_cached, usd_search].map(Option::unwrap_or_default);
+            [usd_in, usd_out, usd_request].into_iter().chain(optional).all(is_price)
+        });
+        match valid {
+            true => Ok(()),
+            false => Err(Error::invalid_request(format!(
+                "a price of `{}` is negative or not a number; give US dollars for a million tokens",
+                self.name
+            ))),
         }
     }
 }
@@ -251,6 +299,7 @@ mod tests {
             usd_out: 10.0,
             usd_cached: Some(0.5),
             usd_request: 0.01,
+            usd_search: None,
             as_of: "2026-10-31".into(),
         };
         let usage = TokenUsage {

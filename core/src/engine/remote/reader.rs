@@ -1,21 +1,20 @@
-//! Reads the response of one attempt: body chunks become events, events become chunks.
+//! Reads the response of one attempt: body chunks become frames, frames become chunks.
 
 use bytes::Bytes;
-use futures_util::{Stream as Bodies, StreamExt};
+use futures_util::{FutureExt, Stream as Bodies, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
 use super::Connection;
-use super::assembler::AnswerAssembler;
-use super::delta::{self, Delta};
+use super::assembler::{AnswerAssembler, connection_lost};
+use super::delta::{Delta, EventParser};
 use super::error::AttemptError;
-use super::frames::{Frames, Framing};
+use super::frames::{Frame, FrameError, Frames};
 use crate::chat::{Chunk, RequestLimits, StopReason};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorReason, Result};
 use crate::stream::StreamSender;
 
-/// Reads one streamed response.
+/// Reads one response.
 pub(super) struct ResponseReader<'a> {
-    pub(super) framing: Framing,
     pub(super) sent: Instant,
     pub(super) end: Instant,
     pub(super) limits: &'a RequestLimits,
@@ -23,127 +22,150 @@ pub(super) struct ResponseReader<'a> {
     pub(super) connection: &'a Connection,
 }
 
+/// Progress of reading a body.
+struct ReadState<'a> {
+    frames: Frames,
+    parser: EventParser,
+    assembler: &'a mut AnswerAssembler,
+    found: Vec<Frame>,
+    chunks: Vec<Chunk>,
+}
+
 impl ResponseReader<'_> {
-    /// Reads events until the answer is complete. An event may span several body chunks.
-    pub(super) async fn read_stream(
+    /// Reads frames until the answer is complete. A frame may span several body chunks.
+    pub(super) async fn read_answer(
         &self,
-        bodies: impl Bodies<Item = Result<Bytes, ()>>,
+        bodies: &mut (impl Bodies<Item = Result<Bytes, ()>> + Unpin),
         assembler: &mut AnswerAssembler,
         sink: &StreamSender<Chunk>,
     ) -> Result<StopReason, AttemptError> {
-        let mut bodies = std::pin::pin!(bodies);
-        let mut frames = Frames::new(self.framing);
-        let (mut events, mut chunks) = (Vec::new(), Vec::new());
+        let provider = &self.connection.settings.name;
+        let mut state = ReadState {
+            frames: Frames::default(),
+            parser: EventParser::default(),
+            assembler,
+            found: Vec::new(),
+            chunks: Vec::new(),
+        };
         let mut deadline = self.end.min(self.sent + self.connection.timeouts.first_data);
-        while !assembler.is_over() {
+        while !state.assembler.is_over() {
             let piece = match timeout_at(deadline, bodies.next()).await {
                 Ok(Some(Ok(piece))) => piece,
                 // The connection broke after the finish reason: the answer is complete.
-                Ok(Some(Err(()))) if assembler.is_finished() => break,
-                Ok(Some(Err(()))) => return Err(connection_lost(self.connection)),
+                Ok(Some(Err(()))) if state.assembler.is_finished() => break,
+                Ok(Some(Err(()))) => return Err(connection_lost(provider)),
                 Ok(None) => {
-                    frames.end_body(&mut events).map_err(AttemptError::permanent)?;
-                    self.handle_events(&mut events, &mut chunks, assembler, sink).await?;
+                    let ended = state.frames.end_body(&mut state.found);
+                    ended.map_err(|error| self.frame_error(error))?;
+                    self.handle_frames(&mut state, sink).await?;
                     break;
                 }
-                Err(_) if assembler.is_finished() => break,
-                Err(_) if Instant::now() >= self.end => {
-                    return Err(AttemptError::permanent(Error::provider(format!(
-                        "the answer of `{}` was not complete within its deadline",
-                        self.connection.settings.name
-                    ))));
-                }
-                Err(_) => {
-                    return Err(timeout_error(self.connection, "sent no data of an answer"));
-                }
+                Err(_) if state.assembler.is_finished() => break,
+                Err(_) => return Err(self.timeout_error("sent no data of an answer")),
             };
-            frames.push(&piece, &mut events).map_err(AttemptError::permanent)?;
-            if events.is_empty() {
+            self.push(&mut state, &piece)?;
+            // What has arrived already is read together.
+            let mut read_bytes = piece.len();
+            while read_bytes < MAX_READ_BYTES
+                && let Some(Some(Ok(piece))) = bodies.next().now_or_never()
+            {
+                read_bytes += piece.len().max(1);
+                self.push(&mut state, &piece)?;
+            }
+            if state.found.is_empty() {
                 continue;
             }
-            if let Some(stop) = self.handle_events(&mut events, &mut chunks, assembler, sink).await? {
+            if let Some(stop) = self.handle_frames(&mut state, sink).await? {
                 return Ok(stop);
             }
             let timeouts = &self.connection.timeouts;
-            let timeout = if assembler.is_finished() {
+            let timeout = if state.assembler.is_finished() {
                 timeouts.trailing
             } else {
                 timeouts.idle
             };
             deadline = self.end.min(Instant::now() + timeout);
         }
-        let stop = assembler.end_answer(&self.connection.settings.name, &mut chunks)?;
+        let mut rest = Vec::new();
+        state.parser.end(&mut rest);
+        self.apply(rest, &mut state)?;
+        let ReadState {
+            assembler, mut chunks, ..
+        } = state;
+        let stop = assembler.end_answer(provider, &mut chunks)?;
         send_chunks(&mut chunks, assembler, sink).await;
         Ok(stop)
     }
 
-    /// Reads an answer in one JSON value, after any number of blank lines.
-    pub(super) async fn read_whole(
-        &self,
-        bodies: impl Bodies<Item = Result<Bytes, ()>>,
-        assembler: &mut AnswerAssembler,
-        sink: &StreamSender<Chunk>,
-    ) -> Result<StopReason, AttemptError> {
-        let mut bodies = std::pin::pin!(bodies);
-        let deadline = self.end.min(self.sent + self.connection.timeouts.first_data);
-        let mut all = Vec::new();
-        loop {
-            match timeout_at(deadline, bodies.next()).await {
-                Ok(Some(Ok(piece))) if all.len() + piece.len() <= MAX_RESPONSE_BYTES => all.extend_from_slice(&piece),
-                Ok(Some(Ok(_))) => {
-                    let error = Error::provider("the response is over 32 MB; rejected");
-                    return Err(AttemptError::permanent(error));
-                }
-                Ok(Some(Err(()))) => return Err(connection_lost(self.connection)),
-                Ok(None) => break,
-                Err(_) => return Err(timeout_error(self.connection, "did not finish its answer")),
-            }
+    /// Creates the error of a wait that ended: by the request's own deadline, or by a timeout.
+    pub(super) fn timeout_error(&self, what: &str) -> AttemptError {
+        let name = &self.connection.settings.name;
+        if Instant::now() >= self.end && self.limits.deadline_ms.is_some() {
+            return AttemptError::permanent(Error::deadline_exceeded());
         }
-        let text = String::from_utf8(all).map_err(|_| connection_lost(self.connection))?;
-        let (mut events, mut chunks) = (vec![text], Vec::new());
-        self.handle_events(&mut events, &mut chunks, assembler, sink).await?;
-        let stop = assembler.end_answer(&self.connection.settings.name, &mut chunks)?;
-        send_chunks(&mut chunks, assembler, sink).await;
-        Ok(stop)
+        let text = format!("`{name}` {what} in time; try again or use another model");
+        AttemptError::transient(Error::network(text).because(ErrorReason::NoResponse))
     }
 
-    /// Processes events. Returns a stop reason if the answer must end now.
-    async fn handle_events(
+    fn push(&self, state: &mut ReadState<'_>, piece: &[u8]) -> Result<(), AttemptError> {
+        let pushed = state.frames.push(piece, &mut state.found);
+        pushed.map_err(|error| self.frame_error(error))
+    }
+
+    fn frame_error(&self, error: FrameError) -> AttemptError {
+        let name = &self.connection.settings.name;
+        let text = match error {
+            FrameError::TooLong => format!("`{name}` sent an event of over 16 MB; rejected"),
+            FrameError::NotUtf8 => {
+                format!("`{name}` sent text that is not in UTF-8; check its settings, or use another provider")
+            }
+        };
+        AttemptError::permanent(Error::provider(text))
+    }
+
+    /// Processes frames. Returns a stop reason if the answer must end now.
+    async fn handle_frames(
         &self,
-        events: &mut Vec<String>,
-        chunks: &mut Vec<Chunk>,
-        assembler: &mut AnswerAssembler,
+        state: &mut ReadState<'_>,
         sink: &StreamSender<Chunk>,
     ) -> Result<Option<StopReason>, AttemptError> {
         let context = self.connection.request_context();
         let (mut deltas, mut failed) = (Vec::new(), None);
-        for event in events.drain(..) {
-            // Deliver events that precede an error in the same read.
-            failed = delta::parse_event(&context, &event, &mut deltas).err();
+        for frame in state.found.drain(..) {
+            // Deliver frames that precede an error in the same read.
+            failed = state.parser.parse(&context, &frame, &mut deltas).err();
             if failed.is_some() {
+                let (Frame::Data(text) | Frame::Error(text) | Frame::Other(text)) = &frame;
+                self.connection.http.keep_error_body(text.as_bytes());
                 break;
             }
         }
+        self.apply(deltas, state)?;
+        state.assembler.end_read(&mut state.chunks);
+        send_chunks(&mut state.chunks, state.assembler, sink).await;
+        if let Some(failure) = failed {
+            return Err(failure);
+        }
+        let cap = self.limits.max_usd.filter(|_| !state.assembler.is_finished());
+        let (price, own) = (
+            self.connection.model.price.as_ref(),
+            self.connection.data_policy.is_own(),
+        );
+        let spent = cap.map(|_| state.assembler.cost(self.prompt_bytes, price, own).0);
+        Ok((spent > cap).then_some(StopReason::CostLimit))
+    }
+
+    fn apply(&self, deltas: Vec<Delta>, state: &mut ReadState<'_>) -> Result<(), AttemptError> {
         for delta in deltas {
             if let Delta::ServedBy(upstream) = &delta {
                 let upstreams = &self.connection.upstreams;
                 upstreams.check_served_by(upstream).map_err(AttemptError::permanent)?;
             }
-            assembler
-                .apply(delta, std::time::Instant::now(), chunks)
-                .map_err(AttemptError::permanent)?;
+            let now = std::time::Instant::now();
+            let applied = state.assembler.apply(delta, now, &mut state.chunks);
+            applied.map_err(AttemptError::permanent)?;
         }
-        send_chunks(chunks, assembler, sink).await;
-        if let Some(failure) = failed {
-            return Err(failure);
-        }
-        let cap = self.limits.max_usd.filter(|_| !assembler.is_finished());
-        let (price, own) = (
-            self.connection.model.price.as_ref(),
-            self.connection.data_policy.is_own(),
-        );
-        let spent = cap.map(|_| assembler.cost(self.prompt_bytes, price, own).0);
-        Ok((spent > cap).then_some(StopReason::CostLimit))
+        Ok(())
     }
 }
 
@@ -157,19 +179,5 @@ async fn send_chunks(chunks: &mut Vec<Chunk>, assembler: &mut AnswerAssembler, s
     }
 }
 
-pub(super) fn timeout_error(connection: &Connection, what: &str) -> AttemptError {
-    AttemptError::transient(Error::network(format!(
-        "`{}` {what} in time; try again or use another model",
-        connection.settings.name
-    )))
-}
-
-fn connection_lost(connection: &Connection) -> AttemptError {
-    AttemptError::transient(Error::network(format!(
-        "the connection to `{}` was lost during the answer; try again",
-        connection.settings.name
-    )))
-}
-
-/// Maximum size of a response that comes in one piece.
-const MAX_RESPONSE_BYTES: usize = 32 << 20;
+/// Bytes that are read together at most.
+const MAX_READ_BYTES: usize = 256 << 10;

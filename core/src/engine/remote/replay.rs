@@ -4,9 +4,8 @@ use bytes::Bytes;
 use futures_util::{Stream as Bodies, StreamExt};
 use tokio::time::Instant;
 
-use super::assembler::AnswerAssembler;
+use super::Connection;
 use super::reader::ResponseReader;
-use super::{Connection, dialect};
 use crate::chat::{ChatRequest, Chunk, CostSource, StopReason, TokenUsage};
 use crate::error::Result;
 use crate::stream::Stream;
@@ -27,10 +26,9 @@ pub struct Replayed {
 /// Reads a response body that arrives in these pieces.
 pub async fn replay(connection: &Connection, request: &ChatRequest, pieces: impl Bodies<Item = Bytes>) -> Replayed {
     let (stream, sink) = Stream::new();
-    let mut assembler = AnswerAssembler::new(connection.settings.kind);
+    let mut assembler = connection.new_assembler(request);
     let now = Instant::now();
     let reader = ResponseReader {
-        framing: dialect::dialect_for(connection.settings.kind).framing,
         sent: now,
         end: now + connection.timeouts.total,
         limits: &request.limits,
@@ -38,7 +36,8 @@ pub async fn replay(connection: &Connection, request: &ChatRequest, pieces: impl
         connection,
     };
     let producer = async {
-        let stop = reader.read_stream(pieces.map(Ok), &mut assembler, &sink).await;
+        let mut pieces = std::pin::pin!(pieces.map(Ok));
+        let stop = reader.read_answer(&mut pieces, &mut assembler, &sink).await;
         sink.close();
         stop.map_err(|failure| failure.error)
     };

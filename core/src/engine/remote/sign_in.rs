@@ -98,6 +98,9 @@ impl SignIn {
                 provider: "openrouter",
                 kind: ProviderKind::OpenRouter,
                 model: "",
+                host: self.http.host(),
+                has_key: true,
+                is_constrained: false,
             };
             return Err(AttemptError::from_response(&context, status.as_u16(), &body, None).error);
         }

@@ -1,18 +1,41 @@
-//! Separates reasoning inside `<think>` and `</think>` from the answer while it streams.
+//! Separates reasoning between tags, such as `<think>` and `</think>`, from the answer while it streams.
 //!
-//! Only a block at the start of the answer (after white space) is reasoning; a later `<think>` is text. A tag may be
-//! split across chunks. White space around the block is dropped.
+//! Only a block at the start of the answer (after white space) is reasoning; a later tag is text. A tag may be split across
+//! chunks. White space around the block is dropped.
+//!
+//! Templates of some models write the opening tag themselves, so that the answer begins inside the block. Where that is
+//! likely, the content is held back until the closing tag arrives, or the answer ends; elsewhere text is never held back,
+//! and a closing tag counts only if it arrives in the same read as all the content before it.
 
-use crate::chat::Chunk;
+use super::dialect::ProviderKind;
+use crate::chat::{Chunk, ReasoningMode};
 use crate::engine::suffix::partial_suffix_len;
+
+/// Returns whether an answer is likely to begin inside a block of reasoning.
+pub(super) fn begins_inside(kind: ProviderKind, model: &str, reasoning: &ReasoningMode) -> bool {
+    // The others send reasoning in a field of its own.
+    let is_verbatim = !kind.is_hosted() || kind == ProviderKind::Fireworks;
+    let model = model.to_ascii_lowercase();
+    let mut words = model.split(|c: char| !c.is_ascii_alphanumeric());
+    is_verbatim
+        && match reasoning {
+            ReasoningMode::Off => false,
+            ReasoningMode::Auto => words.any(|word| THINKING_NAMES.contains(&word)),
+            ReasoningMode::On | ReasoningMode::Effort { .. } | ReasoningMode::Budget { .. } => {
+                words.any(|word| THINKING_NAMES.contains(&word) || HYBRID_NAMES.contains(&word))
+            }
+        }
+}
 
 /// Parser state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TagState {
     /// Only white space, or the start of a tag, so far.
     Start,
-    /// Inside the block.
-    Thinking,
+    /// Content without an opening tag, which may still turn out to be reasoning.
+    Undecided,
+    /// Inside the block of these tags.
+    Thinking(&'static TagPair),
     /// After the block; white space is dropped until the answer begins.
     AfterTag,
     /// In the answer.
@@ -23,16 +46,24 @@ enum TagState {
 #[derive(Debug)]
 pub(super) struct ThinkTags {
     state: TagState,
-    /// Content that may still become a tag, or white space.
+    /// Content that may still become a tag, white space, or reasoning.
     held: String,
+    /// The answer is likely to begin inside a block.
+    likely_inside: bool,
 }
 
 impl ThinkTags {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(likely_inside: bool) -> Self {
         Self {
             state: TagState::Start,
             held: String::new(),
+            likely_inside,
         }
+    }
+
+    /// Notes that the server sends reasoning in a field of its own: the content then begins outside.
+    pub(super) fn note_separate_reasoning(&mut self) {
+        self.likely_inside = false;
     }
 
     /// Appends the chunks of a piece of content.
@@ -41,44 +72,14 @@ impl ThinkTags {
             return push_text(piece.to_owned(), chunks);
         }
         self.held.push_str(piece);
-        loop {
-            match self.state {
-                TagState::Start => {
-                    let begun = self.held.trim_start();
-                    if let Some(rest) = begun.strip_prefix(OPEN_TAG) {
-                        self.held = rest.to_owned();
-                        self.state = TagState::Thinking;
-                    } else if OPEN_TAG.starts_with(begun) {
-                        return;
-                    } else {
-                        self.state = TagState::Answer;
-                        return push_text(std::mem::take(&mut self.held), chunks);
-                    }
-                }
-                TagState::Thinking => match self.held.find(CLOSE_TAG) {
-                    Some(end) => {
-                        let rest = self.held[end + CLOSE_TAG.len()..].to_owned();
-                        self.held.truncate(end);
-                        push_reasoning(std::mem::replace(&mut self.held, rest), chunks);
-                        self.state = TagState::AfterTag;
-                    }
-                    None => {
-                        let partial = partial_suffix_len(self.held.as_bytes(), CLOSE_TAG.as_bytes());
-                        let rest = self.held.split_off(self.held.len() - partial);
-                        return push_reasoning(std::mem::replace(&mut self.held, rest), chunks);
-                    }
-                },
-                TagState::AfterTag => {
-                    let answer = self.held.trim_start().to_owned();
-                    self.held.clear();
-                    if !answer.is_empty() {
-                        self.state = TagState::Answer;
-                        push_text(answer, chunks);
-                    }
-                    return;
-                }
-                TagState::Answer => return,
-            }
+        while self.step(chunks) {}
+    }
+
+    /// Ends a read: content that is not held back any longer is text.
+    pub(super) fn end_read(&mut self, chunks: &mut Vec<Chunk>) {
+        if self.state == TagState::Undecided && (!self.likely_inside || self.held.len() > MAX_HELD_BYTES) {
+            self.state = TagState::Answer;
+            push_text(std::mem::take(&mut self.held), chunks);
         }
     }
 
@@ -86,11 +87,94 @@ impl ThinkTags {
     pub(super) fn end_content(&mut self, chunks: &mut Vec<Chunk>) {
         let held = std::mem::take(&mut self.held);
         match self.state {
-            TagState::Thinking => push_reasoning(held, chunks),
+            TagState::Thinking(_) => push_reasoning(held, chunks),
             TagState::Start if held.trim().is_empty() => {}
             _ => push_text(held, chunks),
         }
     }
+
+    /// Advances the state; false if more content is needed.
+    fn step(&mut self, chunks: &mut Vec<Chunk>) -> bool {
+        match self.state {
+            TagState::Start => {
+                let begun = self.held.trim_start();
+                if let Some((pair, rest)) = TAGS
+                    .iter()
+                    .find_map(|pair| Some((pair, begun.strip_prefix(pair.open)?)))
+                {
+                    self.held = rest.to_owned();
+                    self.state = TagState::Thinking(pair);
+                } else if let Some(rest) = TAGS.iter().find_map(|pair| begun.strip_prefix(pair.close)) {
+                    // The end of an empty block, or of one that was sent in a field of its own.
+                    self.held = rest.to_owned();
+                    self.state = TagState::AfterTag;
+                } else if TAGS
+                    .iter()
+                    .any(|pair| pair.open.starts_with(begun) || pair.close.starts_with(begun))
+                {
+                    return false;
+                } else {
+                    self.state = TagState::Undecided;
+                }
+                true
+            }
+            TagState::Undecided => {
+                let Some((pair, at)) = self.closing_tag() else {
+                    return false;
+                };
+                let rest = self.held[at + pair.close.len()..].to_owned();
+                self.held.truncate(at);
+                let reasoning = std::mem::replace(&mut self.held, rest);
+                push_reasoning(reasoning.trim_start().to_owned(), chunks);
+                self.state = TagState::AfterTag;
+                true
+            }
+            TagState::Thinking(pair) => match self.held.find(pair.close) {
+                Some(end) => {
+                    let rest = self.held[end + pair.close.len()..].to_owned();
+                    self.held.truncate(end);
+                    push_reasoning(std::mem::replace(&mut self.held, rest), chunks);
+                    self.state = TagState::AfterTag;
+                    true
+                }
+                None => {
+                    let partial = partial_suffix_len(self.held.as_bytes(), pair.close.as_bytes());
+                    let rest = self.held.split_off(self.held.len() - partial);
+                    push_reasoning(std::mem::replace(&mut self.held, rest), chunks);
+                    false
+                }
+            },
+            TagState::AfterTag => {
+                let answer = self.held.trim_start().to_owned();
+                self.held.clear();
+                if !answer.is_empty() {
+                    self.state = TagState::Answer;
+                    push_text(answer, chunks);
+                }
+                false
+            }
+            TagState::Answer => false,
+        }
+    }
+
+    /// Finds the closing tag of a block whose opening tag the template wrote. A tag that has an opening one before it, or
+    /// that is quoted, is text.
+    fn closing_tag(&self) -> Option<(&'static TagPair, usize)> {
+        let found = TAGS.iter().filter_map(|pair| Some((pair, self.held.find(pair.close)?)));
+        let (pair, at) = found.min_by_key(|(_, at)| *at)?;
+        let (before, after) = (&self.held[..at], &self.held[at + pair.close.len()..]);
+        let quoted = before.ends_with(['`', '"', '\'']) || after.starts_with(['`', '"', '\'']);
+        let spaced = after.is_empty() || after.starts_with(char::is_whitespace);
+        let counts = !before.contains(pair.open) && !quoted && (self.likely_inside || spaced);
+        counts.then_some((pair, at))
+    }
+}
+
+/// The tags of a block of reasoning.
+#[derive(Debug, PartialEq, Eq)]
+struct TagPair {
+    open: &'static str,
+    close: &'static str,
 }
 
 fn push_text(text: String, chunks: &mut Vec<Chunk>) {
@@ -105,18 +189,61 @@ fn push_reasoning(text: String, chunks: &mut Vec<Chunk>) {
     }
 }
 
-const OPEN_TAG: &str = "<think>";
-const CLOSE_TAG: &str = "</think>";
+/// Tags at the start of an answer, as the templates of DeepSeek and Qwen, of Gemma's and Claude's imitators, of Mistral and
+/// of Seed-OSS have them.
+static TAGS: [TagPair; 5] = [
+    TagPair {
+        open: "<think>",
+        close: "</think>",
+    },
+    TagPair {
+        open: "<thinking>",
+        close: "</thinking>",
+    },
+    TagPair {
+        open: "<thought>",
+        close: "</thought>",
+    },
+    TagPair {
+        open: "[THINK]",
+        close: "[/THINK]",
+    },
+    TagPair {
+        open: "<seed:think>",
+        close: "</seed:think>",
+    },
+];
+
+/// Words in the ids of models that always reason, and whose templates write the opening tag.
+const THINKING_NAMES: [&str; 11] = [
+    "r1",
+    "qwq",
+    "thinking",
+    "thinker",
+    "think",
+    "reasoning",
+    "reasoner",
+    "reason",
+    "z1",
+    "openthinker",
+    "magistral",
+];
+/// Words in the ids of models that reason on request, and whose templates then write the opening tag.
+const HYBRID_NAMES: [&str; 7] = ["deepseek", "glm", "nemotron", "hunyuan", "kimi", "exaone", "minimax"];
+/// About 100,000 tokens; a longer block is given up as text.
+const MAX_HELD_BYTES: usize = 512 << 10;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn split_content(content: &str, size: usize) -> (String, String) {
-        let (mut tags, mut chunks) = (ThinkTags::new(), Vec::new());
+    /// Returns reasoning and text of content that arrives in pieces of this many characters, each in a read of its own.
+    fn split_content(content: &str, size: usize, likely_inside: bool) -> (String, String) {
+        let (mut tags, mut chunks) = (ThinkTags::new(likely_inside), Vec::new());
         let letters: Vec<char> = content.chars().collect();
         for piece in letters.chunks(size) {
             tags.push(&piece.iter().collect::<String>(), &mut chunks);
+            tags.end_read(&mut chunks);
         }
         tags.end_content(&mut chunks);
         let mut texts = (String::new(), String::new());
@@ -135,20 +262,75 @@ mod tests {
         for (content, reasoning, text) in [
             ("\n<think>a < b é</think>\n\nc", "a < b é", "c"),
             ("<think></think>c", "", "c"),
+            ("[THINK]a[/THINK]c", "a", "c"),
+            ("\n</think>\n\nc", "", "c"),
+            ("</thin", "", "</thin"),
             ("no <think>x</think> here", "", "no <think>x</think> here"),
             ("<thin", "", "<thin"),
             ("<think>never </thin", "never </thin", ""),
             ("<think>a</think>b<think>c</think>", "a", "b<think>c</think>"),
+            ("`</think>` ends it", "", "`</think>` ends it"),
             (" indented", "", " indented"),
             ("", "", ""),
         ] {
             for size in 1..=content.len().max(1) {
-                assert_eq!(
-                    split_content(content, size),
-                    (reasoning.into(), text.into()),
-                    "{content:?} by {size}"
-                );
+                for likely in [false, true] {
+                    assert_eq!(
+                        split_content(content, size, likely),
+                        (reasoning.into(), text.into()),
+                        "{content:?} by {size}"
+                    );
+                }
             }
         }
+    }
+
+    #[test]
+    fn an_answer_that_begins_inside_a_block_is_reasoning_up_to_the_closing_tag() {
+        for (content, reasoning, text) in [
+            ("Let me think.</think>\n\none two", "Let me think.", "one two"),
+            ("a[/THINK]b", "a", "b"),
+            ("no tag at all", "", "no tag at all"),
+        ] {
+            for size in 1..=content.len() {
+                let split = split_content(content, size, true);
+                assert_eq!(split, (reasoning.into(), text.into()), "{content:?} by {size}");
+            }
+        }
+        // Where it is not likely, only what arrives in one read is decided by its closing tag.
+        let split = split_content("Let me think.</think>\n\none two", 100, false);
+        assert_eq!(split, ("Let me think.".into(), "one two".into()));
+    }
+
+    #[test]
+    fn text_is_held_back_only_where_it_is_likely_to_be_reasoning() {
+        let compatible = ProviderKind::Compatible;
+        for (kind, model, reasoning, likely) in [
+            (
+                compatible,
+                "deepseek-ai/DeepSeek-R1-Distill-Qwen-7B",
+                ReasoningMode::Auto,
+                true,
+            ),
+            (compatible, "Qwen/QwQ-32B", ReasoningMode::Auto, true),
+            (compatible, "Qwen/Qwen3-4B-Thinking-2507", ReasoningMode::Auto, true),
+            (compatible, "Qwen/Qwen3-8B", ReasoningMode::Auto, false),
+            (compatible, "Qwen/Qwen3-8B", ReasoningMode::On, false),
+            (compatible, "zai-org/GLM-4.6", ReasoningMode::On, true),
+            (compatible, "zai-org/GLM-4.6", ReasoningMode::Auto, false),
+            (compatible, "deepseek-r1", ReasoningMode::Off, false),
+            (
+                ProviderKind::OpenRouter,
+                "deepseek/deepseek-r1",
+                ReasoningMode::On,
+                false,
+            ),
+        ] {
+            assert_eq!(begins_inside(kind, model, &reasoning), likely, "{model} {reasoning:?}");
+        }
+        let (mut tags, mut chunks) = (ThinkTags::new(false), Vec::new());
+        tags.push("first", &mut chunks);
+        tags.end_read(&mut chunks);
+        assert_eq!(chunks, [Chunk::Text { text: "first".into() }]);
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::provider::TokenPrice;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorReason, Result};
 
 /// Upstream constraints of a request. The default sets none.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -23,6 +23,11 @@ pub struct Upstreams {
 }
 
 impl Upstreams {
+    /// Returns whether they exclude an upstream.
+    pub fn is_constrained(&self) -> bool {
+        *self != Self::default()
+    }
+
     /// Returns OpenRouter's `provider` object; null without constraints. `require_parameters` excludes upstreams that
     /// silently drop a parameter of the request.
     pub fn to_wire(&self, require_parameters: bool) -> Value {
@@ -42,7 +47,7 @@ impl Upstreams {
         let price = self.max_price.as_ref();
         put(
             "max_price",
-            price.map(|price| json!({ "prompt": price.usd_in, "completion": price.usd_out })),
+            price.map(|price| json!({ "prompt": round_up(price.usd_in), "completion": round_up(price.usd_out) })),
         );
         if wire.is_empty() { Value::Null } else { wire.into() }
     }
@@ -61,10 +66,23 @@ impl Upstreams {
             return Err(Error::blocked(format!(
                 "the answer came from `{served_by}`, which the policy excludes; it was discarded, report this to \
                  the provider"
-            )));
+            ))
+            .because(ErrorReason::PolicyForbids));
         }
         Ok(())
     }
+}
+
+/// Rounds a maximum price up in its sixth significant digit, so that it never excludes an upstream of exactly that price.
+fn round_up(usd: f64) -> f64 {
+    let text = format!("{usd:.5e}");
+    let rounded: f64 = text.parse().unwrap_or(usd);
+    if rounded >= usd {
+        return rounded;
+    }
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let next = mantissa.parse::<f64>().unwrap_or(0.0) + 0.00001;
+    format!("{next:.5}e{exponent}").parse().unwrap_or(usd)
 }
 
 /// Normalizes a name for comparison: lower case, letters and digits only.
@@ -93,6 +111,20 @@ mod tests {
         };
         let wire = json!({"zdr": true, "data_collection": "deny", "ignore": ["deepseek"], "require_parameters": true});
         assert_eq!(strict.to_wire(true), wire);
+    }
+
+    #[test]
+    fn a_maximum_price_excludes_no_upstream_of_that_price() {
+        for (usd, sent) in [
+            (0.049999999999999996, 0.05),
+            (0.7, 0.7),
+            (2.35, 2.35),
+            (0.0, 0.0),
+            (1.0000001, 1.00001),
+        ] {
+            assert_eq!(round_up(usd), sent, "{usd}");
+            assert!(round_up(usd) >= usd);
+        }
     }
 
     #[test]

@@ -16,9 +16,8 @@
 //! again for each token: a quarter of a 4 GB model at 2 GB/s takes half a second. More than that is unusable.
 //!
 //! # The budget
-//! Free memory less a reserve of a tenth, at least 64 MB and at most 1 GiB. Free memory is an estimate (kernels count
-//! some pages in use as free), and the app and others continue to allocate while a model runs; a phone kills the app
-//! that takes the last page. llama.cpp's own `--fit` also leaves 1 GiB free. A budget given by the caller has no reserve.
+//! See [`budget`]: one function computes it, for the fit report, the router and the load. A budget given by the caller
+//! has no reserve.
 //!
 //! # Memory that llama.cpp does not count
 //! `other` is 12 MB for graph, scheduler, sampler and stacks, 160 bytes for each token of the vocabulary, 96 for each
@@ -28,44 +27,46 @@
 
 use std::path::Path;
 
-use crate::device::DeviceSnapshot;
 use crate::error::{Error, Result};
 use crate::model::gguf::Head;
 
+mod budget;
+mod needs;
 mod plan;
 mod report;
 mod sparse_file;
 mod suggest;
 pub(super) mod verdict;
 
-use plan::{FitProbe, classify};
+use plan::FitProbe;
 use sparse_file::SparseModelFile;
 
-pub(crate) use plan::context_params;
+pub(crate) use budget::ModelMemory;
+pub use needs::LoadOrder;
+pub(crate) use needs::{EngineParams, ModelNeeds, judge_by_size};
+pub(crate) use plan::{broken_template, context_params, no_template};
 pub use report::{CacheType, FitOptions, FitReport, FitSuggestion, FitVerdict, LoadPlan, MemoryBudget, MemoryEstimate};
 
 /// Computes the fit report of the model whose file, or the start of it, is at `path`. Blocks: a few hundred
 /// milliseconds for a large vocabulary.
 ///
-/// `head` is the head of that file, and `size_bytes` the full size. If the file at `path` is shorter, a temporary sparse
-/// file is created beside it. In the report `model` is the file's name and `network_bytes` is 0; the caller corrects them.
+/// `head` is the head of that file, and `size_bytes` the full size. `budget` is used unless the options give one. If the
+/// file at `path` is shorter, a temporary sparse file is created beside it. In the report `model` is the file's name and
+/// `network_bytes` is 0; the caller corrects them.
 ///
 /// # Errors
-/// `InvalidRequest` for a context of 0; `Corrupt` or `Unsupported` for a model that llama.cpp rejects; `Storage` if the
-/// file cannot be read or the sparse one cannot be created.
+/// `InvalidRequest` for a context of 0; `Corrupt` or `Unsupported` for a model that llama.cpp rejects, or whose chat
+/// template is broken; `Storage` if the file cannot be read or the sparse one cannot be created.
 pub fn fit_file(
     path: &Path,
     head: &Head,
     size_bytes: u64,
     options: &FitOptions,
-    snapshot: &DeviceSnapshot,
+    budget: &MemoryBudget,
+    threads: u32,
 ) -> Result<FitReport> {
     let requested = options.context.unwrap_or(DEFAULT_CONTEXT);
-    if requested == 0 {
-        return Err(Error::invalid_request(
-            "a context has at least 1 token; leave it out for the default of 4096",
-        ));
-    }
+    needs::check_context(requested)?;
     if size_bytes < head.needed_size {
         return Err(Error::corrupt(format!(
             "`{}` has {size_bytes} bytes, and its tensors need {}; download it again",
@@ -75,7 +76,13 @@ pub fn fit_file(
     }
     let context = requested.min(head.context_length);
     let cache = options.cache_type.unwrap_or_default();
-    let budget = budget(options, snapshot);
+    let budget = match options.budget_bytes {
+        Some(bytes) => MemoryBudget {
+            bytes,
+            source: "given".to_owned(),
+        },
+        None => budget.clone(),
+    };
 
     let present = path
         .metadata()
@@ -88,7 +95,7 @@ pub fn fit_file(
     let probe = FitProbe {
         path: sparse_file.as_ref().map_or(path, SparseModelFile::path),
         head,
-        threads: snapshot.threads,
+        threads,
         budget: budget.bytes,
     };
     let plans = probe.best_plans(&suggest::variants(context, cache))?;
@@ -111,61 +118,12 @@ pub fn fit_file(
         size_bytes,
         network_bytes: 0,
         suggestions: suggest::build_suggestions(plan, others),
+        note: (!head.has_chat_template).then(|| NO_TEMPLATE_NOTE.to_owned()),
     })
-}
-
-/// Returns the verdict for a known memory need and the currently free memory.
-pub(crate) fn verdict_of(need: u64, weights: u64, snapshot: &DeviceSnapshot) -> FitVerdict {
-    classify(need, weights, budget(&FitOptions::default(), snapshot).bytes)
-}
-
-fn budget(options: &FitOptions, snapshot: &DeviceSnapshot) -> MemoryBudget {
-    match options.budget_bytes {
-        Some(bytes) => MemoryBudget {
-            bytes,
-            source: "given".to_owned(),
-        },
-        None => {
-            let available = snapshot.memory_available;
-            let reserve = (available / 10).clamp(MIN_RESERVE_BYTES, MAX_RESERVE_BYTES);
-            MemoryBudget {
-                bytes: available.saturating_sub(reserve),
-                source: format!("{} less a reserve", snapshot.memory_source),
-            }
-        }
-    }
 }
 
 /// Default context in tokens: enough for a long conversation, and cheap on every phone.
 pub(crate) const DEFAULT_CONTEXT: u32 = 4096;
-const MIN_RESERVE_BYTES: u64 = 64_000_000;
-const MAX_RESERVE_BYTES: u64 = 1 << 30;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_reserve_is_a_tenth_within_bounds_and_a_given_budget_has_none() {
-        let snapshot = |available| DeviceSnapshot {
-            memory_total: 1 << 40,
-            memory_available: available,
-            memory_source: "MemAvailable".into(),
-            threads: 1,
-            cpu: String::new(),
-            os: String::new(),
-        };
-        let from = |available| budget(&FitOptions::default(), &snapshot(available));
-        assert_eq!(from(4_000_000_000).bytes, 3_600_000_000);
-        assert_eq!(from(64 << 30).bytes, 63 << 30);
-        assert_eq!(from(100_000_000).bytes, 36_000_000);
-        assert_eq!(from(1).bytes, 0);
-        assert_eq!(from(1).source, "MemAvailable less a reserve");
-        let options = FitOptions {
-            budget_bytes: Some(7),
-            ..FitOptions::default()
-        };
-        let given = budget(&options, &snapshot(4_000_000_000));
-        assert_eq!((given.bytes, given.source.as_str()), (7, "given"));
-    }
-}
+/// The note of a model without a chat template.
+const NO_TEMPLATE_NOTE: &str = "it has no chat template, so it cannot hold a conversation; for chats take its version for \
+                                conversations, often called `instruct`, `it` or `chat`";

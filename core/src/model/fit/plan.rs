@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use nearside_llama::{ContextParams, Probe};
+use nearside_llama::{ChatTemplate, ContextParams, Probe};
 
 use super::report::{CacheType, FitVerdict, LoadPlan, MemoryEstimate};
 use crate::error::{Error, Result};
@@ -60,8 +60,22 @@ impl FitProbe<'_> {
         Ok(best.collect())
     }
 
-    fn plans_for(&self, load: LoadPlan, wanted: &[(u32, CacheType)]) -> Result<Vec<Option<Plan>>> {
+    /// Returns the plan for one load mode, context and cache.
+    pub(super) fn plan(&self, load: LoadPlan, context: u32, cache: CacheType) -> Result<Plan> {
+        let probe = self.open_probe(load)?;
+        self.estimate(&probe, load, context, cache)
+    }
+
+    fn open_probe(&self, load: LoadPlan) -> Result<Probe> {
         let probe = Probe::from_file(self.path, load.into()).map_err(map_probe_error)?;
+        for key in TEMPLATE_KEYS {
+            check_template(&probe.meta(key).unwrap_or_default())?;
+        }
+        Ok(probe)
+    }
+
+    fn plans_for(&self, load: LoadPlan, wanted: &[(u32, CacheType)]) -> Result<Vec<Option<Plan>>> {
+        let probe = self.open_probe(load)?;
         let mut plans = Vec::with_capacity(wanted.len());
         for (index, (context, cache)) in wanted.iter().enumerate() {
             match self.estimate(&probe, load, *context, *cache) {
@@ -92,9 +106,7 @@ impl FitProbe<'_> {
                 evictable = evictable.saturating_add(part.weights);
             }
         }
-        need.total = [need.weights, need.cache, need.compute, need.other]
-            .into_iter()
-            .fold(0, u64::saturating_add);
+        need = need.with_total();
         Ok(Plan {
             context,
             cache,
@@ -104,6 +116,30 @@ impl FitProbe<'_> {
             verdict: classify(need.total, evictable, self.budget),
         })
     }
+}
+
+/// Checks the syntax of the model's chat template, without running it; an empty one passes.
+fn check_template(template: &str) -> Result<()> {
+    match ChatTemplate::check_syntax(template) {
+        Ok(()) => Ok(()),
+        Err(nearside_llama::LlamaError::Template(reason)) => Err(broken_template(&reason)),
+        Err(other) => Err(map_probe_error(other)),
+    }
+}
+
+/// Returns the error of a model whose chat template is invalid.
+pub(crate) fn broken_template(reason: &str) -> Error {
+    Error::unsupported(format!(
+        "the chat template in the model's file is broken: {reason}; take another file of this model"
+    ))
+}
+
+/// Returns the error of a model that has no chat template and is asked for a conversation.
+pub(crate) fn no_template(model: &str) -> Error {
+    Error::unsupported(format!(
+        "model `{model}` is no chat model: its file has no chat template; take its version for conversations, often \
+         called `instruct`, `it` or `chat`"
+    ))
 }
 
 /// Maps llama.cpp's error for a file whose head passed our own checks, or for a context.
@@ -117,7 +153,8 @@ fn map_probe_error(error: nearside_llama::LlamaError) -> Error {
             "llama.cpp refuses the model file: {reason}; download it again, or take another file"
         )),
         Llama::Context(reason) => Error::unsupported(format!(
-            "llama.cpp can't make such a context for this model: {reason}; try a smaller context, or a cache of `f16`"
+            "llama.cpp cannot create such a context for this model: {reason}; try a smaller context, or a cache of \
+             16-bit floats"
         )),
         Llama::Unsupported(reason) => Error::unsupported(reason),
         Llama::Input(reason) => Error::invalid_request(reason),
@@ -146,6 +183,8 @@ fn other_bytes(head: &Head, context: u32) -> u64 {
 
 /// Tokens per batch. More do not speed up prefill on a CPU, and the compute buffer grows with them.
 const BATCH_TOKENS: u32 = 512;
+/// The keys of a model's chat templates.
+const TEMPLATE_KEYS: [&str; 2] = ["tokenizer.chat_template", "tokenizer.chat_template.tool_use"];
 /// llama.cpp's name for plain memory, which it computes on in place.
 const CPU_BUFFER: &str = "CPU";
 

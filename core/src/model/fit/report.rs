@@ -18,9 +18,9 @@ pub enum CacheType {
 /// Options of a fit check. All have defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FitOptions {
-    /// Context in tokens; 4096 if unset. Limited to the context that the model was trained with.
+    /// Context in tokens; unset: that of the configuration, or 4096. Limited to the context that the model was trained with.
     pub context: Option<u32>,
-    /// Precision of the cache; 16-bit floats if unset.
+    /// Precision of the cache; unset: that of the configuration, or 16-bit floats.
     pub cache_type: Option<CacheType>,
     /// Memory budget in bytes, instead of the device's free memory.
     pub budget_bytes: Option<u64>,
@@ -53,12 +53,23 @@ pub struct MemoryEstimate {
     pub total: u64,
 }
 
+impl MemoryEstimate {
+    /// Returns the estimate with its sum.
+    pub(crate) fn with_total(self) -> Self {
+        let parts = [self.weights, self.cache, self.compute, self.other];
+        Self {
+            total: parts.into_iter().fold(0, u64::saturating_add),
+            ..self
+        }
+    }
+}
+
 /// Memory that a model may use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryBudget {
     /// Size in bytes.
     pub bytes: u64,
-    /// Source of the number: `given`, or the measure of the device's free memory.
+    /// Source of the number: `given`, or the measure of free memory and what it was changed by, for display.
     pub source: String,
 }
 
@@ -120,6 +131,9 @@ pub struct FitReport {
     pub network_bytes: u64,
     /// At most three changes that would improve the verdict, the smallest first. Empty if it fits.
     pub suggestions: Vec<FitSuggestion>,
+    /// A limit that has nothing to do with memory, for display, such as a missing chat template.
+    #[serde(default)]
+    pub note: Option<String>,
 }
 
 impl From<CacheType> for nearside_llama::KvCacheType {

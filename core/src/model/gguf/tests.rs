@@ -178,15 +178,7 @@ fn each_kind_of_damage_is_named() {
             "expert_used_count",
         ),
         (
-            Sample::new().with("tokenizer.ggml.tokens", texts_value(&["a", "a"])),
-            "token 1 appears twice",
-        ),
-        (
-            Sample::new().with("tokenizer.ggml.tokens", texts_value(&["", "[EMPTY_0]"])),
-            "token 0 appears twice",
-        ),
-        (
-            Sample::new().with("tokenizer.ggml.bos_token_id", number_value(3)),
+            Sample::new().with("tokenizer.ggml.bos_token_id", texts_value(&["a"])),
             "bos_token_id",
         ),
         (
@@ -309,4 +301,47 @@ fn architectures_may_be_unlike_llama() {
     }
     let quantized = Sample::new().with("general.file_type", number_value(15));
     assert_eq!(quantized.parse().expect("sound").quantization, "Q4_K_M");
+}
+
+#[test]
+fn a_token_twice_is_the_files_fault_and_no_damage() {
+    for (tokens, named) in [
+        (&["a", "a"], "token 1 appears twice"),
+        (&["", "[EMPTY_0]"], "token 0 appears twice"),
+    ] {
+        let error = Sample::new()
+            .with("tokenizer.ggml.tokens", texts_value(tokens))
+            .parse()
+            .expect_err(named);
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        let text = error.to_string();
+        assert!(text.contains(named) && text.contains("another file"), "{text}");
+        assert!(!text.contains("again"), "another download is no remedy: {text}");
+    }
+}
+
+#[test]
+fn special_tokens_and_types_beyond_the_vocabulary_are_ignored_as_in_llama_cpp() {
+    let types = |count: u64| {
+        let mut bytes = [&9_u32.to_le_bytes()[..], &5_u32.to_le_bytes(), &count.to_le_bytes()].concat();
+        bytes.resize(bytes.len() + 4 * count as usize, 1);
+        bytes
+    };
+    for (key, value) in [
+        ("tokenizer.ggml.padding_token_id", number_value(3)),
+        ("tokenizer.ggml.eos_token_id", number_value(151_643)),
+        ("tokenizer.ggml.bos_token_id", number_value(u32::MAX - 1)),
+        ("tokenizer.ggml.token_type", types(5)),
+    ] {
+        Sample::new().with(key, value).parse().expect(key);
+    }
+    let error = Sample::new().with("tokenizer.ggml.token_type", types(2)).parse();
+    assert_eq!(error.expect_err("too few").kind(), ErrorKind::Corrupt);
+    // A begin-of-text token that is added and does not exist ends the process.
+    let mut added = Sample::new().with("tokenizer.ggml.bos_token_id", number_value(3));
+    added.keys.push((
+        "tokenizer.ggml.add_bos_token".into(),
+        [&7_u32.to_le_bytes()[..], &[1]].concat(),
+    ));
+    assert_eq!(added.parse().expect_err("no such token").kind(), ErrorKind::Corrupt);
 }

@@ -1,11 +1,12 @@
 //! Checks that the tokenizer's lists are consistent.
 //!
-//! llama.cpp asserts that no token appears twice, and indexes scores and types by token without a bounds check; a
-//! tokenizer that adds a begin-of-text token without having one ends the process at the first prompt.
+//! llama.cpp asserts that no token appears twice; a tokenizer that adds a begin-of-text token without having one ends the
+//! process at the first prompt. The id of a special token beyond the vocabulary it replaces by its default, with a
+//! warning, and types and scores beyond it it ignores: so does this check.
 
 use std::collections::HashSet;
 
-use super::cursor::{CursorError, corrupt};
+use super::cursor::{CursorError, corrupt, unsupported};
 use super::metadata::{Element, Metadata, Value};
 
 /// Sizes of a vocabulary.
@@ -23,15 +24,18 @@ pub(super) fn check_vocabulary(metadata: &Metadata<'_>) -> Result<Vocabulary, Cu
     let merges = count_merges(metadata)?;
     check_character_map(metadata)?;
     for key in SPECIAL_TOKENS {
-        check_special_token(metadata, key, tokens)?;
+        check_special_token(metadata, key)?;
     }
     for (flag, key) in [
         ("tokenizer.ggml.add_bos_token", "tokenizer.ggml.bos_token_id"),
         ("tokenizer.ggml.add_eos_token", "tokenizer.ggml.eos_token_id"),
     ] {
         // Without the key llama.cpp uses the tokenizer's default id, which is below 200 for every type.
-        if metadata.bool(flag) == Some(true) && metadata.value(key).is_none() && tokens < 200 {
-            return corrupt(format!("`{flag}` is set, but `{key}` is missing"));
+        let in_vocabulary = matches!(metadata.value(key), Some(Value::Integer(id)) if id < i128::from(tokens));
+        if metadata.bool(flag) == Some(true) && !in_vocabulary && tokens < 200 {
+            return corrupt(format!(
+                "`{flag}` is set, but `{key}` is missing or beyond the {tokens} tokens"
+            ));
         }
     }
     Ok(Vocabulary { tokens, merges })
@@ -52,16 +56,24 @@ fn count_tokens(metadata: &Metadata<'_>) -> Result<u64, CursorError> {
         } else if token.len() > MAX_TOKEN_LENGTH {
             return corrupt(format!("token {id} is {} bytes long", token.len()));
         } else if !seen.insert(token) {
-            return corrupt(format!("token {id} appears twice in the vocabulary"));
+            return twice(id);
         }
     }
     // llama.cpp gives an empty token this name, which must then be unique as well.
     for id in empty {
         if seen.contains(format!("[EMPTY_{id}]").as_bytes()) {
-            return corrupt(format!("token {id} appears twice in the vocabulary"));
+            return twice(id);
         }
     }
     Ok(tokens.count)
+}
+
+/// Returns the error for a token that appears twice. The file is as its author made it, so another download is no remedy.
+fn twice<T>(id: usize) -> Result<T, CursorError> {
+    unsupported(format!(
+        "token {id} appears twice in the vocabulary, a mistake of the program that made the file; take another file of \
+         this model"
+    ))
 }
 
 fn check_token_list(metadata: &Metadata<'_>, key: &str, elements: &[Element], tokens: u64) -> Result<(), CursorError> {
@@ -72,7 +84,7 @@ fn check_token_list(metadata: &Metadata<'_>, key: &str, elements: &[Element], to
         Value::Array(list) if elements.contains(&list.element) => list,
         _ => return corrupt(format!("`{key}` is not a list of numbers of the right type")),
     };
-    if list.count != tokens {
+    if list.count < tokens {
         return corrupt(format!("`{key}` has {} elements for {tokens} tokens", list.count));
     }
     // Tokenizers sort by score, and NaN has no order.
@@ -112,13 +124,12 @@ fn check_character_map(metadata: &Metadata<'_>) -> Result<(), CursorError> {
     Ok(())
 }
 
-fn check_special_token(metadata: &Metadata<'_>, key: &str, tokens: u64) -> Result<(), CursorError> {
+/// Checks the type only: llama.cpp replaces an id beyond the vocabulary. Converters write 2³²-1, which is -1, for "none".
+fn check_special_token(metadata: &Metadata<'_>, key: &str) -> Result<(), CursorError> {
     match metadata.value(key) {
         None => Ok(()),
-        // Converters write 2³²-1, which is -1, for "none".
-        Some(Value::Integer(id)) if id == -1 || id == u32::MAX.into() => Ok(()),
-        Some(Value::Integer(id)) if tokens == 0 || (0..i128::from(tokens)).contains(&id) => Ok(()),
-        Some(Value::Integer(id)) => corrupt(format!("`{key}` is {id}, and there are {tokens} tokens")),
+        Some(Value::Integer(id)) if u32::try_from(id).is_ok() || i32::try_from(id).is_ok() => Ok(()),
+        Some(Value::Integer(id)) => corrupt(format!("`{key}` is {id}, which is no token")),
         Some(_) => corrupt(format!("`{key}` is not a number")),
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RANGE};
 use reqwest::{Method, Response, StatusCode};
 use url::{Origin, Url};
+use zeroize::Zeroizing;
 
 use super::error::{self, HubError};
 use crate::error::{Error, ErrorReason, Result};
@@ -92,7 +93,9 @@ impl HubClient {
         let token = match token {
             None | Some("") => None,
             Some(token) => {
-                let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| {
+                // The client holds a copy until it is dropped; this one is wiped.
+                let text = Zeroizing::new(format!("Bearer {token}"));
+                let mut value = HeaderValue::from_str(&text).map_err(|_| {
                     Error::invalid_request("the hub token holds characters that no token has; copy it again")
                         .because(ErrorReason::KeyRejected)
                 })?;
@@ -146,11 +149,15 @@ impl HubClient {
             let http = request.send().await.map_err(|e| error::connection_error(&url, e))?;
             file.merge(http.headers());
             if !is_redirect(http.status()) {
-                let with_token = trusted && self.token.is_some();
-                return match http.status().is_success() {
-                    true => Ok(HubResponse { http, url, file }),
-                    false => Err(error::response_error(shown, &url, &http, with_token)),
-                };
+                if http.status().is_success() {
+                    return Ok(HubResponse { http, url, file });
+                }
+                let failed = error::response_error(shown, &url, &http, trusted && self.token.is_some());
+                let withheld = !trusted && self.token.is_some() && shown.origin() == self.origin;
+                return Err(match withheld && http.status() == StatusCode::UNAUTHORIZED {
+                    true => error::token_withheld(shown, &url, failed),
+                    false => failed,
+                });
             }
             let next = redirect_target(&self.origin, &url, http.headers())?;
             if follow == Follow::SameHost && next.origin() != url.origin() {
@@ -191,14 +198,27 @@ fn redirect_target(hub: &Origin, from: &Url, headers: &HeaderMap) -> Result<Url,
         let host = error::host_and_port(from);
         HubError::permanent(Error::provider(format!("`{host}` redirects {what}; refused")))
     };
-    let location = error::header_text(headers, LOCATION.as_str());
-    let next = location.and_then(|location| from.join(location).ok());
-    let next = next.ok_or_else(|| wrong("to nowhere"))?;
+    match error::header_text(headers, LOCATION.as_str()) {
+        Some(location) => linked_url(hub, from, location, "redirects"),
+        None => Err(wrong("to nowhere")),
+    }
+}
+
+/// Returns the address that `from` links to. `what` tells in an error what the server does there.
+///
+/// # Errors
+/// `Provider` if it is malformed, or leaves https: plain http is for this device only.
+pub(crate) fn linked_url(hub: &Origin, from: &Url, link: &str, what: &str) -> Result<Url, HubError> {
+    let wrong = |where_to: &str| {
+        let host = error::host_and_port(from);
+        HubError::permanent(Error::provider(format!("`{host}` {what} {where_to}; refused")))
+    };
+    let next = from.join(link).map_err(|_| wrong("at a malformed address"))?;
     match (from.scheme(), next.scheme()) {
         (_, "https") => Ok(next),
         // A hub in the user's own network may redirect within itself.
         ("http", "http") if is_loopback(&next) || next.origin() == *hub => Ok(next),
-        _ => Err(wrong("to an address that is not https")),
+        _ => Err(wrong("at an address that is not https")),
     }
 }
 

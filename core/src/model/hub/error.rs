@@ -88,6 +88,18 @@ pub(crate) fn response_error(about: &Url, url: &Url, response: &Response, with_t
     }
 }
 
+/// Replaces the error of a request that another origin refused because it did not get the token.
+pub(crate) fn token_withheld(about: &Url, url: &Url, failed: HubError) -> HubError {
+    let (hub, other) = (host_and_port(about), host_and_port(url));
+    HubError {
+        error: Error::unauthorized(format!(
+            "`{hub}` redirects to `{other}`, which was not sent the hub token; set `{other}` as the hub if it is meant for it"
+        ))
+        .because(ErrorReason::KeyRejected),
+        ..failed
+    }
+}
+
 /// Formats host and port for error texts.
 pub(crate) fn host_and_port(url: &Url) -> String {
     let host = url.host_str().unwrap_or("the server");

@@ -110,7 +110,7 @@ impl Hub {
         match url.scheme() {
             "https" => {}
             "http" if is_loopback(&url) || (network.hub_allow_http && is_private(&url)) => {}
-            "http" => return Err(wrong("is plain http to another machine; use https")),
+            "http" => return Err(wrong("is plain http to another device; use https")),
             _ => return Err(wrong("is not an https address")),
         }
         url.set_query(None);

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::client::{Follow, HubRequest, HubResponse, is_commit};
+use super::client::{self, Follow, HubRequest, HubResponse, is_commit};
 use super::error::{self, HubError, header_text};
 use super::listing::{TreeEntry, select_file};
 use super::range::ContentRange;
@@ -78,7 +78,12 @@ impl Hub {
                 }
                 match size.or(response.file.size) {
                     Some(size) => size,
-                    None => self.fetch_size(&url).await?.0,
+                    None => {
+                        // The headers about the file may come from behind a redirect to another origin.
+                        let (size, response) = self.fetch_size(&url).await?;
+                        sha256 = sha256.or(response.file.sha256);
+                        size
+                    }
                 }
             }
         };
@@ -137,11 +142,16 @@ impl Hub {
             };
             let (page, headers) = self.fetch_json::<Vec<TreeEntry>>(&url).await?;
             entries.extend(page);
-            let link = header_text(&headers, "link").and_then(next_page_url);
-            // Ignore pagination links to another origin.
-            next = link
-                .and_then(|link| url.join(&link).ok())
-                .filter(|next| next.origin() == url.origin());
+            // A mirror may pass the hub's own links through: `send` gives the token to no other origin.
+            next = match header_text(&headers, "link").and_then(next_page_url) {
+                Some(link) => Some(client::linked_url(
+                    &self.base.origin(),
+                    &url,
+                    &link,
+                    "continues its listing",
+                )?),
+                None => None,
+            };
         }
         Err(HubError::permanent(Error::provider(format!(
             "the listing of `{repo}` has no end; name the file, as in `hf:{repo}/FILE.gguf`"
@@ -192,9 +202,11 @@ impl Hub {
             .await
     }
 
+    /// Fetches a document of the API. Follows redirects to another origin, too, without the token: `hf.co` is a name of
+    /// `huggingface.co`.
     async fn fetch_json<T: DeserializeOwned>(&self, url: &Url) -> Result<(T, HeaderMap), HubError> {
         self.retry(|| async {
-            let mut response = self.client.send(HubRequest::new(Method::GET, url, Follow::SameHost)).await?;
+            let mut response = self.client.send(HubRequest::new(Method::GET, url, Follow::All)).await?;
             let mut body = Vec::new();
             let cut = |cause| error::connection_error(url, cause);
             while let Some(bytes) = response.http.chunk().await.map_err(cut)? {
@@ -206,7 +218,7 @@ impl Hub {
             let value = serde_json::from_slice(&body).map_err(|_| {
                 HubError::permanent(Error::provider(format!(
                     "`{}` does not answer like a model hub; check its address, and whether this network wants a sign-in",
-                    error::host_and_port(url)
+                    error::host_and_port(&response.url)
                 )))
             })?;
             Ok((value, response.http.headers().clone()))

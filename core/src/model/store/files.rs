@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::error::{Error, Result};
 
 /// Flushes a directory (fsync), so that renames in it survive a power loss.
-pub(super) fn sync_directory(path: &Path) -> Result<()> {
+pub(crate) fn sync_directory(path: &Path) -> Result<()> {
     if cfg!(unix) {
         let synced = File::open(path).and_then(|directory| directory.sync_all());
         return synced.map_err(|e| Error::file(path, "write", &e));
@@ -17,7 +17,7 @@ pub(super) fn sync_directory(path: &Path) -> Result<()> {
 }
 
 /// Writes a small file atomically: temporary file, fsync, rename.
-pub(super) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     let draft = path.with_extension("draft");
     let write = || {
         let mut file = File::create(&draft)?;
@@ -29,7 +29,7 @@ pub(super) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// Returns a suffix that is unique to this process and moment.
-pub(super) fn unique_suffix() -> String {
+pub(crate) fn unique_suffix() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     format!("{}-{}", std::process::id(), since.as_nanos())
 }

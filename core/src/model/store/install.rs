@@ -5,7 +5,7 @@
 //! two, the next open completes the install, because only verified files get there.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::files::{sync_directory, unique_suffix};
 use super::partial::{Partial, remove_file};
@@ -40,8 +40,8 @@ impl Store {
     ) -> Result<InstalledModel> {
         partial.sync()?;
         let _index_lock = self.lock_index();
-        let same = |(_, record): &(_, Record)| record.sha256 == verified.sha256;
-        if let Some((at, mut record)) = self.records()?.into_iter().find(same) {
+        let same = |(_, record): &&(PathBuf, Record)| record.sha256 == verified.sha256;
+        if let Some((at, mut record)) = self.records()?.iter().find(same).cloned() {
             if reference.is_some_and(|reference| record.add_reference(reference)) {
                 record.write(&at)?;
             }
@@ -66,6 +66,9 @@ impl Store {
             record.add_reference(reference);
         }
 
+        for (damaged, _) in self.damaged_records()?.iter().filter(same) {
+            self.discard(damaged)?;
+        }
         let stage = self.subdirectory(STAGING).join(&partial.paths.key);
         if stage.exists() {
             fs::remove_dir_all(&stage).map_err(|e| Error::file(&stage, "empty", &e))?;
@@ -81,24 +84,29 @@ impl Store {
         Ok(record.to_installed(&at))
     }
 
-    /// Completes installs that a kill interrupted. The caller has locked the store.
+    /// Completes installs that a kill interrupted. Unknown files and directories, such as those that a file manager leaves
+    /// everywhere, stay as they are. Tries all, and returns the first error. The caller has locked the store.
     pub(super) fn recover_staging(&self) -> Result<()> {
         let directory = self.subdirectory(STAGING);
         let entries = fs::read_dir(&directory).map_err(|e| Error::file(&directory, "list", &e))?;
-        for stage in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        let stages = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let recover = |stage: PathBuf| {
             let known = |record: &Record| {
                 self.records()
                     .is_ok_and(|all| all.iter().any(|r| r.1.sha256 == record.sha256))
             };
             match Record::load(&stage).filter(|record| !known(record)) {
-                Some(record) => drop(self.move_to_models(&stage, &record)?),
-                None => fs::remove_dir_all(&stage).map_err(|e| Error::file(&stage, "remove", &e))?,
+                Some(record) => self.move_to_models(&stage, &record).map(drop),
+                None if Record::is_unfinished_install(&stage) => {
+                    fs::remove_dir_all(&stage).map_err(|e| Error::file(&stage, "remove", &e))
+                }
+                None => Ok(()),
             }
-        }
-        Ok(())
+        };
+        stages.map(recover).fold(Ok(()), Result::and)
     }
 
-    fn move_to_models(&self, stage: &Path, record: &Record) -> Result<std::path::PathBuf> {
+    fn move_to_models(&self, stage: &Path, record: &Record) -> Result<PathBuf> {
         let directory = self.subdirectory(MODELS);
         let id = model_id(&record.file);
         let suffix = record.sha256.get(..8).unwrap_or_default();

@@ -12,14 +12,14 @@ use fs4::{FileExt, TryLockError};
 
 /// A lock, released on drop.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(crate) struct Lock {
     path: PathBuf,
     file: Option<File>,
 }
 
 impl Lock {
     /// Acquires the lock; waits while it is taken.
-    pub(super) fn acquire(path: &Path) -> Self {
+    pub(crate) fn acquire(path: &Path) -> Self {
         let mut locked = LOCKED.lock().unwrap_or_else(PoisonError::into_inner);
         while !locked.insert(path.to_owned()) {
             locked = RELEASED.wait(locked).unwrap_or_else(PoisonError::into_inner);

@@ -13,7 +13,8 @@
 //!
 //! Paths consist of generated ids and file names, never of a name from the network. `model.json` contains no absolute
 //! path, because iOS moves an app's directory with every update. All functions block; async code calls them on a
-//! blocking thread. Unknown files are neither changed nor listed.
+//! blocking thread. Unknown files are neither changed nor listed, and no stray file keeps the store from opening. A store
+//! that cannot be written is read.
 
 mod files;
 mod import;
@@ -23,19 +24,20 @@ mod partial;
 mod record;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+pub(crate) use files::{sync_directory, unique_suffix, write_atomic};
 pub(crate) use install::Verified;
+pub(crate) use lock::Lock;
 pub(crate) use partial::{Partial, SPARSE_FILE_EXTENSION};
 pub use record::InstalledModel;
 use record::Record;
 
 use super::hub::{Remote, has_label};
 use super::reference::{HubFile, ModelRef};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorReason, Result};
 use crate::format::format_bytes;
-use files::{sync_directory, unique_suffix};
-use lock::Lock;
 
 /// The models under one directory, which several stores and processes may share. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -44,20 +46,31 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store under `directory`, creates that if missing, and cleans up after a kill.
+    /// Opens the store under `directory`, creates that if missing, and cleans up after a kill as far as it can: what it cannot
+    /// clean up waits for the next open. A directory that cannot be written is opened for reading.
     ///
     /// # Errors
     /// [`Error::Storage`] if the directory cannot be created or read.
     pub fn open(directory: &Path) -> Result<Self> {
         for name in [MODELS, PARTIAL, STAGING, TRASH] {
             let path = directory.join(name);
-            fs::create_dir_all(&path).map_err(|e| Error::file(&path, "create", &e))?;
+            if let Err(cause) = fs::create_dir_all(&path) {
+                let error = Error::file(&path, "create", &cause);
+                if error.reason() == ErrorReason::AccessDenied && directory.is_dir() {
+                    break;
+                }
+                return Err(error);
+            }
         }
         let root = fs::canonicalize(directory).map_err(|e| Error::file(directory, "open", &e))?;
         let store = Self { root };
         let _index_lock = store.lock_index();
-        store.recover_staging()?;
-        partial::remove_stale(&store.subdirectory(PARTIAL))?;
+        let cleaned = store
+            .recover_staging()
+            .and(partial::remove_stale(&store.subdirectory(PARTIAL)));
+        if let Err(error) = cleaned {
+            tracing::debug!(reason = error.reason().id(), "an earlier install is cleaned up later");
+        }
         store.empty_trash();
         Ok(store)
     }
@@ -84,23 +97,42 @@ impl Store {
         Ok(found.map(|(at, record)| record.to_installed(at)))
     }
 
-    /// Removes a model: at once from all lists, then its bytes.
+    /// Lists the damaged models by id: their file is missing or has another size than it was installed with. They cannot
+    /// answer, and take space until [`Self::remove`].
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the directory cannot be read.
+    pub fn damaged(&self) -> Result<Vec<InstalledModel>> {
+        let records = self.damaged_records()?;
+        Ok(records.iter().map(|(at, record)| record.to_installed(at)).collect())
+    }
+
+    /// Removes a model, damaged or not: at once from all lists, then its bytes.
     ///
     /// # Errors
     /// [`Error::NotInstalled`] if there is no such model, [`Error::Storage`] if it cannot be removed.
     pub fn remove(&self, reference: &ModelRef) -> Result<InstalledModel> {
         let _index_lock = self.lock_index();
-        let Some(model) = self.find(reference)? else {
+        let mut records = self.records()?;
+        records.append(&mut self.damaged_records()?);
+        let found = records
+            .iter()
+            .find(|(at, record)| matches_reference(reference, at, record));
+        let Some((at, record)) = found else {
             return Err(Error::not_installed(format!("model `{reference}` is not installed")));
         };
-        let at = self.subdirectory(MODELS).join(&model.id);
-        let trash = self
-            .subdirectory(TRASH)
-            .join(format!("{}-{}", model.id, unique_suffix()));
-        fs::rename(&at, &trash).map_err(|e| Error::file(&at, "remove", &e))?;
-        sync_directory(&self.subdirectory(MODELS))?;
+        let model = record.to_installed(at);
+        self.discard(at)?;
         self.empty_trash();
         Ok(model)
+    }
+
+    /// Moves the directory of a model to the trash. The caller has locked the store.
+    fn discard(&self, at: &Path) -> Result<()> {
+        let id = at.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let trash = self.subdirectory(TRASH).join(format!("{id}-{}", unique_suffix()));
+        fs::rename(at, &trash).map_err(|e| Error::file(at, "remove", &e))?;
+        sync_directory(&self.subdirectory(MODELS))
     }
 
     /// Copies a file into the store; the original may be deleted afterwards. File systems that can share blocks between
@@ -163,15 +195,33 @@ impl Store {
             name.escape_debug(),
             format_bytes(bytes.saturating_add(MIN_FREE_BYTES)),
             format_bytes(free)
-        )))
+        ))
+        .because(ErrorReason::DiskFull))
     }
 
     fn records(&self) -> Result<Vec<(PathBuf, Record)>> {
+        let mut records = self.recorded()?;
+        records.retain(|(at, record)| record.is_complete(at));
+        Ok(records)
+    }
+
+    fn damaged_records(&self) -> Result<Vec<(PathBuf, Record)>> {
+        let mut records = self.recorded()?;
+        records.retain(|(at, record)| !record.is_complete(at));
+        Ok(records)
+    }
+
+    /// Returns the directories with a record, by name.
+    fn recorded(&self) -> Result<Vec<(PathBuf, Record)>> {
         let directory = self.subdirectory(MODELS);
-        let entries = fs::read_dir(&directory).map_err(|e| Error::file(&directory, "list", &e))?;
+        let entries = match fs::read_dir(&directory) {
+            // A store that cannot be written may lack it.
+            Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(|e| Error::file(&directory, "list", &e))?,
+        };
         let mut records: Vec<_> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter_map(|at| Record::load(&at).map(|record| (at, record)))
+            .filter_map(|at| Record::parse(&at).map(|record| (at, record)))
             .collect();
         records.sort_by(|one, other| one.0.cmp(&other.0));
         Ok(records)

@@ -201,9 +201,10 @@ pub(super) fn part_path(directory: &Path, remote: &Remote) -> PathBuf {
     PartialPaths::new(directory, &partial_key(remote)).part
 }
 
-/// Removes stale locks, manifests without data, and imports that a kill interrupted. The caller has locked the store,
-/// so no partial can be locked meanwhile.
+/// Removes stale locks, manifests without data, and imports that a kill interrupted. Tries all, and returns the first error.
+/// The caller has locked the store, so no partial can be locked meanwhile.
 pub(super) fn remove_stale(directory: &Path) -> Result<()> {
+    let mut result = Ok(());
     let entries = fs::read_dir(directory).map_err(|e| Error::file(directory, "list", &e))?;
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
         // A killed fit check leaves its sparse file; a running one needs it for seconds only.
@@ -227,12 +228,13 @@ pub(super) fn remove_stale(directory: &Path) -> Result<()> {
         };
         let empty = fs::metadata(&paths.part).map_or(true, |part| part.len() == 0);
         if empty || key.starts_with(SCRATCH_PREFIX) {
-            remove_file(&paths.part)?;
-            remove_file(&paths.manifest)?;
-            remove_file(&paths.lock)?;
+            let removed = remove_file(&paths.part)
+                .and(remove_file(&paths.manifest))
+                .and(remove_file(&paths.lock));
+            result = result.and(removed);
         }
     }
-    Ok(())
+    result
 }
 
 /// Removes a file. A missing file is not an error.

@@ -53,13 +53,36 @@ pub(super) struct Record {
 impl Record {
     /// Loads the record of this directory. Returns `None` unless the file exists and has its size.
     pub(super) fn load(at: &Path) -> Option<Self> {
+        Self::parse(at).filter(|record| record.is_complete(at))
+    }
+
+    /// Parses the record of this directory, whether or not its file is complete.
+    pub(super) fn parse(at: &Path) -> Option<Self> {
         let record: Self = serde_json::from_slice(&fs::read(at.join(RECORD_FILE)).ok()?).ok()?;
         let plain = Path::new(&record.file)
             .file_name()
             .is_some_and(|name| name == record.file.as_str());
-        let file = fs::metadata(at.join(&record.file)).ok()?;
-        (plain && at.file_name()?.to_str().is_some() && file.is_file() && file.len() == record.size_bytes)
-            .then_some(record)
+        (plain && at.file_name()?.to_str().is_some()).then_some(record)
+    }
+
+    /// Returns whether the file exists and has its size.
+    pub(super) fn is_complete(&self, at: &Path) -> bool {
+        fs::metadata(at.join(&self.file)).is_ok_and(|file| file.is_file() && file.len() == self.size_bytes)
+    }
+
+    /// Returns whether this directory holds only what an install writes, and what file managers leave in any directory.
+    pub(super) fn is_unfinished_install(at: &Path) -> bool {
+        let is_ours = |name: &str| {
+            let litter = name.starts_with('.') || LITTER.contains(&name);
+            litter || name == RECORD_FILE || name == RECORD_DRAFT || name.ends_with(".gguf")
+        };
+        let hidden = at
+            .file_name()
+            .is_none_or(|name| name.to_string_lossy().starts_with('.'));
+        let Ok(mut entries) = fs::read_dir(at) else {
+            return false;
+        };
+        !hidden && entries.all(|entry| entry.is_ok_and(|entry| entry.file_name().to_str().is_some_and(is_ours)))
     }
 
     pub(super) fn write(&self, at: &Path) -> Result<()> {
@@ -112,3 +135,7 @@ fn reference_key(reference: &ModelRef) -> String {
 }
 
 const RECORD_FILE: &str = "model.json";
+/// Temporary file of an atomic write of the record.
+const RECORD_DRAFT: &str = "model.draft";
+/// Files that Windows leaves in directories; those of other systems begin with a dot.
+const LITTER: [&str; 2] = ["Thumbs.db", "desktop.ini"];

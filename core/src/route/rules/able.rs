@@ -18,10 +18,12 @@ pub(super) fn able(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Op
             "choose a model that answers messages",
         ));
     }
+    // Older turns of a conversation are omitted where the context cannot hold them.
+    let prompt = needs.required_prompt.unwrap_or(needs.prompt);
     let (context, prompt, bound) = match candidate.source {
         // The engine counts exactly before it answers, at no cost: only a prompt that cannot fit is rejected here.
-        CandidateSource::Local(local) => (Some(local.context), needs.prompt.low, "at least"),
-        CandidateSource::Remote(remote) => (remote.model.context, needs.prompt.high, "up to"),
+        CandidateSource::Local(local) => (Some(local.context), prompt.low, "at least"),
+        CandidateSource::Remote(remote) => (remote.model.context, prompt.high, "up to"),
     };
     let answer = needs.completion.high.min(SHORT_ANSWER);
     if let Some(context) = context

@@ -89,7 +89,7 @@ impl<'a> RoutingContext<'a> {
             let target = RouteTarget::of_remote(remote);
             Candidate {
                 needs_consent: allowed::needs_consent(self, remote, &target),
-                worst_usd: estimate::cost(remote, self.needs.prompt.high, self.needs.completion.high),
+                worst_usd: estimate::worst_usd(remote, self.needs),
                 expected: estimate::expected_there(remote, self.needs),
                 source: CandidateSource::Remote(remote),
                 target,

@@ -1,4 +1,4 @@
-//! Conversations, in their own file: `conversations.db`.
+//! Conversations, in their own file: `conversations.db`, or in memory only.
 //!
 //! ```text
 //! conversation   a row of the list: title, pin, settings
@@ -27,6 +27,7 @@ mod snippet;
 mod tree;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::SystemTime;
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
@@ -38,7 +39,7 @@ use crate::chat::{
     ContentPart, ConversationSettings, ConversationSummary, MessageState, Receipt, StoredCitation, Timings, TokenUsage,
     excerpt,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorReason, Result};
 
 /// The open `conversations.db`.
 #[derive(Debug)]
@@ -76,6 +77,26 @@ impl Archive {
     /// As [`super::State::open_in`].
     pub fn open_in(directory: &Path) -> Result<Self> {
         Database::open_or_create(directory, &SCHEMA).map(Self)
+    }
+
+    /// Creates an archive in memory: its conversations end with it, and no file has any of them. Their ids differ from those
+    /// of all other archives of this process.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub fn in_memory() -> Result<Self> {
+        let archive = Self(Database::in_memory(&SCHEMA)?);
+        let first = FIRST_TEMPORARY_ID + TEMPORARY_ARCHIVES.fetch_add(1, Ordering::Relaxed) * TEMPORARY_IDS;
+        archive.0.write(|file| {
+            for table in ["conversation", "message"] {
+                file.execute(
+                    "INSERT INTO sqlite_sequence (name, seq) VALUES (?1, ?2)",
+                    params![table, first],
+                )?;
+            }
+            Ok(())
+        })?;
+        Ok(archive)
     }
 
     /// Creates an empty conversation.
@@ -159,20 +180,29 @@ impl Archive {
         )
     }
 
-    /// Erases the conversations that were deleted at least `age_ms` milliseconds ago.
+    /// Erases the conversations that were deleted at least `age_ms` milliseconds ago, and what an earlier call could not
+    /// erase. Does nothing in a directory that cannot be written.
     ///
     /// # Errors
-    /// `Storage`, `Busy`.
+    /// `Storage`; `Busy` if another process is reading: the conversations are gone then, but the log still has their bytes
+    /// until a later call, or the end of the last process that uses the file.
     pub fn purge(&self, age_ms: i64) -> Result<()> {
-        let before = now_ms() - age_ms;
-        let purged = self
-            .0
-            .write(|file| file.execute("DELETE FROM conversation WHERE deleted_at <= ?1", [before]))?;
-        if purged > 0 {
-            // The write-ahead log still has the content that was overwritten in the file.
-            self.0.checkpoint()?;
+        if self.0.is_read_only() {
+            return Ok(());
         }
-        Ok(())
+        let before = now_ms() - age_ms;
+        self.0
+            .write(|file| file.execute("DELETE FROM conversation WHERE deleted_at <= ?1", [before]))?;
+        // The write-ahead log still has the content that was overwritten in the file, also that of an earlier purge.
+        self.0.checkpoint()
+    }
+
+    /// Copies the write-ahead log into the file, and truncates the log.
+    ///
+    /// # Errors
+    /// As [`Self::purge`].
+    pub(crate) fn checkpoint(&self) -> Result<()> {
+        self.0.checkpoint()
     }
 
     /// Saves the content of an answer so far.
@@ -302,6 +332,7 @@ fn unknown(id: u64) -> Error {
     Error::invalid_request(format!(
         "there is no conversation or message `{id}`; list the conversations again"
     ))
+    .because(ErrorReason::NotFound)
 }
 
 fn now_ms() -> i64 {
@@ -311,13 +342,19 @@ fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// Ids of archives in memory: above those of any file, and exact as a number of JSON.
+static TEMPORARY_ARCHIVES: AtomicI64 = AtomicI64::new(0);
+const FIRST_TEMPORARY_ID: i64 = 1 << 48;
+const TEMPORARY_IDS: i64 = 1 << 24;
+
 const MAX_TITLE_CHARS: usize = 200;
 const MAX_PREVIEW_CHARS: usize = 140;
 
 const COLUMNS: &str = "id, coalesce(title, opening), pinned, created_at, updated_at, messages, preview, settings";
 
-static SCHEMA: Schema = Schema {
+pub(super) static SCHEMA: Schema = Schema {
     file: "conversations.db",
+    is_private: true,
     holds: "the conversations",
     steps: &["
     CREATE TABLE conversation (

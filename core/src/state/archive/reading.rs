@@ -7,7 +7,7 @@ use rusqlite::{Transaction, params};
 use super::nodes::{Node, branch, nodes};
 use super::{AnswerOutcome, Archive, TxError, key, summary};
 use crate::chat::{ContentPart, Conversation, MessageRole, MessageState, StoredMessage};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorReason, Result};
 
 impl Archive {
     /// Returns the selected branch. An answer without a state is [`MessageState::Interrupted`]; the caller corrects
@@ -93,7 +93,8 @@ fn pictures(file: &Transaction<'_>, message: i64, parts: &mut [ContentPart]) -> 
         if let ContentPart::Image { data, .. } = part {
             *data = file
                 .prepare_cached("SELECT data FROM picture WHERE message = ?1 AND place = ?2")?
-                .query_row(params![message, index], |row| row.get(0))?;
+                .query_row(params![message, index], |row| row.get::<_, Vec<u8>>(0))?
+                .into();
             index += 1;
         }
     }
@@ -114,6 +115,8 @@ fn versions(nodes: &[Node]) -> HashMap<u64, Vec<u64>> {
 
 fn parse_stored<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, TxError> {
     serde_json::from_str(text).map_err(|_| {
-        Error::storage("a message was written by a newer version of this library, or is damaged; update the app").into()
+        Error::storage("a message was written by a newer version of this library, or is damaged; update the app")
+            .because(ErrorReason::NewerVersion)
+            .into()
     })
 }

@@ -7,7 +7,8 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::nodes::{Node, branch, nodes};
 use super::{AnswerDraft, Archive, MAX_PREVIEW_CHARS, TxError, json, key, now_ms, reading, summary, unknown};
 use crate::chat::{
-    ChatMessage, ContentPart, ConversationSettings, MessageRole, MessageState, StoredMessage, excerpt, prompt_messages,
+    ChatMessage, ContentPart, ConversationSettings, ImageBytes, MessageRole, MessageState, RouteTarget, StopReason,
+    StoredMessage, excerpt, prompt_messages, tool_loop_target,
 };
 use crate::error::{Error, Result};
 
@@ -43,6 +44,8 @@ pub struct PendingAnswer {
     pub progress: AnswerDraft,
     /// Settings of the conversation.
     pub settings: ConversationSettings,
+    /// The target of the tool loop that the new messages continue.
+    pub tool_target: Option<RouteTarget>,
 }
 
 impl Archive {
@@ -56,18 +59,22 @@ impl Archive {
             let settings = summary(file, id)?.settings;
             let nodes = nodes(file, id)?;
             if let Turn::Resume = turn {
-                return resume(file, &branch(&nodes), settings);
+                let pending = last_answer(file, &branch(&nodes), settings)?;
+                file.execute("UPDATE message SET state = NULL WHERE id = ?1", [key(pending.answer)?])?;
+                return Ok(pending);
             }
             let (before, new) = resolve_turn(file, &nodes, turn)?;
             let mut path = ancestry(&nodes, before);
             select_branch(file, id, &nodes, &path)?;
             let mut last = before;
             for message in new {
-                let next = insert(file, id, last, message)?;
+                let next = insert(file, id, last, message, Some(&end_of(message)))?;
                 path.push(next);
                 last = Some(next);
             }
-            let history = prompt_messages(&reading::messages(file, &path)?);
+            let stored = reading::messages(file, &path)?;
+            let tool_target = tool_loop_target(&stored, last_parts(&stored));
+            let history = prompt_messages(&stored);
             if history.is_empty() {
                 return Err(Error::invalid_request("`messages` is empty; add a user message").into());
             }
@@ -79,6 +86,7 @@ impl Archive {
                     role: MessageRole::Assistant,
                     parts: vec![],
                 },
+                None,
             )?;
             path.push(answer);
             refresh_summary(file, id, &path)?;
@@ -87,22 +95,37 @@ impl Archive {
                 history,
                 progress: AnswerDraft::default(),
                 settings,
+                tool_target,
             })
         })
     }
 
-    /// Returns the prompt messages of a next turn and the settings, without storing anything.
+    /// Returns the answer that [`Self::begin`] would begin for this turn, without storing anything: its id is 0, unless it is
+    /// resumed.
     ///
     /// # Errors
     /// As [`Self::begin`].
-    pub fn preview(&self, conversation: u64, new: &[ChatMessage]) -> Result<(Vec<ChatMessage>, ConversationSettings)> {
+    pub fn preview(&self, conversation: u64, turn: &Turn) -> Result<PendingAnswer> {
         self.0.try_read(|file| {
             let id = key(conversation)?;
             let settings = summary(file, id)?.settings;
-            let path = branch(&nodes(file, id)?);
-            let mut prompt = prompt_messages(&reading::messages(file, &path)?);
-            prompt.extend_from_slice(new);
-            Ok((prompt, settings))
+            let nodes = nodes(file, id)?;
+            if let Turn::Resume = turn {
+                return last_answer(file, &branch(&nodes), settings);
+            }
+            let (before, new) = resolve_turn(file, &nodes, turn)?;
+            let stored = reading::messages(file, &ancestry(&nodes, before))?;
+            let last = new.last().map_or(last_parts(&stored), |message| &message.parts[..]);
+            let tool_target = tool_loop_target(&stored, last);
+            let mut history = prompt_messages(&stored);
+            history.extend_from_slice(new);
+            Ok(PendingAnswer {
+                answer: 0,
+                history,
+                progress: AnswerDraft::default(),
+                tool_target,
+                settings,
+            })
         })
     }
 
@@ -151,17 +174,17 @@ fn resolve_turn<'a>(
     }
 }
 
-/// Reopens the last answer.
-fn resume(file: &Transaction<'_>, path: &[i64], settings: ConversationSettings) -> Result<PendingAnswer, TxError> {
+/// Returns the last answer as one to be continued.
+fn last_answer(file: &Transaction<'_>, path: &[i64], settings: ConversationSettings) -> Result<PendingAnswer, TxError> {
     let nothing = || Error::invalid_request("there is no answer to resume; send a message");
     let mut messages = reading::messages(file, path)?;
     let last = messages
         .pop()
         .filter(|last| last.role == MessageRole::Assistant)
         .ok_or_else(nothing)?;
-    file.execute("UPDATE message SET state = NULL WHERE id = ?1", [key(last.id)?])?;
     Ok(PendingAnswer {
         answer: last.id,
+        tool_target: tool_loop_target(&messages, last_parts(&messages)),
         history: prompt_messages(&messages),
         progress: AnswerDraft {
             text: last.text,
@@ -175,12 +198,21 @@ fn resume(file: &Transaction<'_>, path: &[i64], settings: ConversationSettings) 
     })
 }
 
-/// Inserts a message and selects it among its siblings.
+/// Returns the state of a message that the app puts in: complete, whatever its role.
+fn end_of(message: &ChatMessage) -> MessageState {
+    let is_call = |part: &ContentPart| matches!(part, ContentPart::ToolCall { .. });
+    let calls = message.role == MessageRole::Assistant && message.parts.iter().any(is_call);
+    let stop = if calls { StopReason::ToolCall } else { StopReason::End };
+    MessageState::Done { stop }
+}
+
+/// Inserts a message and selects it among its siblings. Without a state it is an answer that is still generated.
 fn insert(
     file: &Transaction<'_>,
     conversation: i64,
     before: Option<i64>,
     message: &ChatMessage,
+    state: Option<&MessageState>,
 ) -> Result<i64, TxError> {
     file.prepare_cached("UPDATE message SET shown = 0 WHERE conversation = ?1 AND before IS ?2 AND shown = 1")?
         .execute(params![conversation, before])?;
@@ -191,22 +223,16 @@ fn insert(
             ContentPart::Text { text: more } => join(&mut text, more),
             ContentPart::Reasoning { text: more } => join(&mut reasoning, more),
             ContentPart::Image { media_type, data } => {
-                pictures.push(data);
+                pictures.push(data.as_ref());
                 parts.push(ContentPart::Image {
                     media_type: media_type.clone(),
-                    data: vec![],
+                    data: ImageBytes::default(),
                 });
             }
             other => parts.push(other.clone()),
         }
     }
-    // Only an answer is incomplete when it is inserted.
-    let state = match message.role {
-        MessageRole::Assistant => None,
-        _ => Some(json(&MessageState::Done {
-            stop: crate::chat::StopReason::End,
-        })?),
-    };
+    let state = state.map(json).transpose()?;
     file.prepare_cached(
         "INSERT INTO message (conversation, before, shown, role, text, reasoning, parts, created_at, state)
          VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -278,6 +304,10 @@ fn select_branch(file: &Transaction<'_>, conversation: i64, nodes: &[Node], path
         )?;
     }
     Ok(())
+}
+
+fn last_parts(messages: &[StoredMessage]) -> &[ContentPart] {
+    messages.last().map_or(&[], |message| &message.parts)
 }
 
 fn join(text: &mut String, more: &str) {

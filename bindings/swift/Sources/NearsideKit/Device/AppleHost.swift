@@ -71,8 +71,10 @@
             /// Called once: each call of `mach_host_self` acquires a port right that must be released.
             private static let machine = mach_host_self()
         #else
+            /// 0 means that the system keeps no limit, as for an iPad app on a Mac.
             private static func memoryAvailable() -> UInt64? {
-                UInt64(os_proc_available_memory())
+                let bytes = UInt64(os_proc_available_memory())
+                return bytes > 0 ? bytes : nil
             }
         #endif
     }

@@ -5,19 +5,21 @@
 package org.nearside.sample
 
 import android.app.Application
-import kotlin.io.path.createDirectories
 import org.nearside.AndroidHost
 import org.nearside.Config
 import org.nearside.KeystoreCredentialStore
 import org.nearside.Nearside
 import org.nearside.followApp
+import org.nearside.forApp
 
-/** Creates the brain. Models and keys are not backed up: keys cannot be decrypted elsewhere. */
-fun androidBrain(application: Application): Brain {
+/**
+ * Creates the brain. Chats are backed up. Models are not, because they can be downloaded again, nor are keys, because they
+ * cannot be decrypted elsewhere.
+ */
+suspend fun androidBrain(application: Application): Brain {
     val directory = application.noBackupFilesDir.toPath()
-    val library = directory.resolve("nearside").createDirectories()
     val host = AndroidHost(application)
-    val nearside = Nearside.withHost(Config(library.toString()), host)
+    val nearside = Nearside.open(Config.forApp(application), host)
     // Forwards memory warnings and changes between background and foreground.
     val following = nearside.followApp(application)
     val brain = NearsideBrain(nearside, KeystoreCredentialStore(directory.resolve("keys")), host, directory)

@@ -9,6 +9,7 @@ package org.nearside.sample
 import androidx.compose.runtime.getValue
 import androidx.compose.runtime.mutableStateOf
 import androidx.compose.runtime.setValue
+import kotlin.coroutines.cancellation.CancellationException
 import kotlin.time.Duration.Companion.seconds
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Job
@@ -24,7 +25,7 @@ enum class SettingsPage { Answers, Providers, Caps, Costs, Privacy }
 /** Runs in [scope], on the UI thread. [startsInDemo]: for UI tests, and for users who choose the demo. */
 class AppModel(
     private val scope: CoroutineScope,
-    private val real: () -> Brain,
+    private val real: suspend () -> Brain,
     private val demo: () -> Brain,
     startsInDemo: Boolean = false,
 ) {
@@ -33,7 +34,10 @@ class AppModel(
 
     /** Why the real brain failed to open; the demo answers instead. */
     var failure by mutableStateOf<Failure?>(null)
-    private var brain: Brain = if (startsInDemo) demo() else realOrDemo()
+
+    /** A demo stands in until the real brain is open. */
+    private var brain: Brain = demo()
+    private var awaitsReal = !startsInDemo
     var chats by mutableStateOf(ChatsModel(brain, scope))
         private set
     var models by mutableStateOf(ModelsModel(brain, scope))
@@ -55,16 +59,22 @@ class AppModel(
     var isLoaded by mutableStateOf(false)
         private set
 
-    private fun realOrDemo(): Brain = try {
+    private suspend fun realOrDemo(): Brain = try {
         real()
+    } catch (error: CancellationException) {
+        throw error
     } catch (error: Exception) {
         failure = error.failure()
         isDemo = true
         demo()
     }
 
-    /** Loads the stored state, and begins the first run if there is none. */
+    /** Opens the real brain if it is not open, loads the stored state, and begins the first run if there is none. */
     fun start(): Job = scope.launch {
+        if (awaitsReal) {
+            awaitsReal = false
+            adopt(realOrDemo())
+        }
         listOf(chats.load(), models.load(), settings.load()).forEach { it.join() }
         failure = failureOf {
             refreshCondition()
@@ -135,7 +145,7 @@ class AppModel(
 
     fun leaveDemo(): Job {
         isDemo = false
-        return use(realOrDemo())
+        return scope.launch { use(realOrDemo()).join() }
     }
 
     private fun use(other: Brain): Job {
@@ -145,12 +155,16 @@ class AppModel(
         firstRun = null
         isLoaded = false
         tab = Tab.Chats
+        adopt(other)
+        return start()
+    }
+
+    private fun adopt(other: Brain) {
         brain.close()
         brain = other
         chats = ChatsModel(brain, scope)
         models = ModelsModel(brain, scope)
         settings = SettingsModel(brain, scope)
-        return start()
     }
 
     /** Releases the brain's resources. */

@@ -26,6 +26,7 @@ import org.nearside.ConsentPolicy
 import org.nearside.Conversation
 import org.nearside.ConversationSettings
 import org.nearside.ConversationSummary
+import org.nearside.ConversationTurn
 import org.nearside.CostSource
 import org.nearside.CredentialStore
 import org.nearside.DataPolicy
@@ -112,7 +113,7 @@ class NearsideBrain(
 
     override suspend fun decide(request: AnswerRequest, chat: ChatId): AnswerDecision {
         unlock()
-        return when (val decision = conversations.route(chat.toULong(), request.chatRequest())) {
+        return when (val decision = conversations.route(chat.toULong(), request.chatRequest(), request.turn())) {
             is RouteDecision.Route -> AnswerDecision.Route(decision.route.target.answerTarget(), decision.route.reason)
             is RouteDecision.NeedsConsent -> decision.question.run {
                 AnswerDecision.NeedsConsent(ConsentPrompt(target.answerTarget(), reason, dataPolicy.info(), costUsd))
@@ -146,7 +147,7 @@ class NearsideBrain(
     }
 
     override suspend fun costs(request: AnswerRequest, chat: ChatId): List<CostLine> =
-        conversations.cost(chat.toULong(), request.chatRequest()).map {
+        conversations.cost(chat.toULong(), request.chatRequest(), request.turn()).map {
             CostLine(it.target.answerTarget(), it.setUp, it.usdTotal, it.asOf)
         }
 
@@ -283,9 +284,10 @@ class NearsideBrain(
 
     companion object {
         /** Opens the library on a desktop. [hub]: a mirror or test server instead of Hugging Face. */
-        fun onDesktop(directory: Path, hub: String? = null): NearsideBrain {
-            val library = directory.resolve("nearside").createDirectories()
-            val nearside = Nearside(Config(library.toString(), hub = hub))
+        suspend fun onDesktop(directory: Path, hub: String? = null): NearsideBrain {
+            val models = directory.resolve("nearside").toString()
+            val data = directory.resolve("nearside-data").createDirectories().toString()
+            val nearside = Nearside.open(Config(models, data, hub = hub))
             return NearsideBrain(nearside, FileCredentialStore(directory.resolve("keys")), host = null, directory)
         }
     }
@@ -375,7 +377,7 @@ private fun FitReport.fit(reference: String) = Fit(
         FitVerdict.TIGHT -> FitLevel.Tight
         FitVerdict.TOO_LARGE -> FitLevel.TooLarge
     },
-    reason = reason,
+    reason = listOfNotNull(reason, note).joinToString("; "),
     needBytes = need.total.toLong(),
     budgetBytes = budget.bytes.toLong(),
     sizeBytes = sizeBytes.toLong(),
@@ -435,6 +437,13 @@ private fun Float.rounded(): Double = Math.round(this * 1000.0) / 1000.0
 // To the library
 
 private fun ChatOptions.settings() = ConversationSettings(system, model, provider, preset?.preset())
+
+private fun AnswerRequest.turn(): ConversationTurn = when (kind) {
+    is RequestKind.Send -> ConversationTurn.Next
+    is RequestKind.Edit -> ConversationTurn.Edit(kind.message.toULong())
+    is RequestKind.Regenerate -> ConversationTurn.Regenerate(kind.message.toULong())
+    RequestKind.Resume -> ConversationTurn.Resume
+}
 
 /** Builds a request with the new message only: the library adds the history. */
 private fun AnswerRequest.chatRequest(): ChatRequest {

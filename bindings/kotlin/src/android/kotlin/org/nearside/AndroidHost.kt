@@ -15,7 +15,7 @@ import android.os.Build
 import android.os.PowerManager
 
 /**
- * The device's state as Android reports it: `Nearside.open(directory, AndroidHost(context))`.
+ * The device's state as Android reports it: `Nearside.open(Config.forApp(context), AndroidHost(context))`.
  *
  * Any context works; the application's context is stored.
  */
@@ -63,9 +63,9 @@ class AndroidHost(context: Context) : DeviceHost {
     private inline fun <reified S> service(): S? = context.getSystemService(S::class.java)
 }
 
-/** Returns the bytes that the app can still allocate: below the threshold the system starts to kill processes. */
+/** Returns the bytes that the app can still allocate: below the threshold the system kills processes. Never 0, which is "not known". */
 private fun availableBytes(memory: ActivityManager.MemoryInfo): ULong =
-    (memory.availMem - memory.threshold).coerceAtLeast(0).toULong()
+    (memory.availMem - memory.threshold).coerceAtLeast(1).toULong()
 
 /** Returns the connectivity of a network with these capabilities. */
 private fun network(has: (Int) -> Boolean): Connectivity = when {

@@ -1,9 +1,15 @@
 /* Shorthand factories for common requests: extensions of companions, as Swift has them in extensions of the types. */
 package org.nearside
 
-/** Opens the models in [directory] with the defaults of [Config]. [host], if given, reports the device's state. */
-fun Nearside.Companion.open(directory: String, host: DeviceHost? = null): Nearside =
-    Config(directory).let { config -> if (host == null) Nearside(config) else withHost(config, host) }
+/**
+ * Opens the library with the defaults of [Config], on a thread of its own: models in [directory], conversations, settings and
+ * spending in [dataDirectory], or all in one. [host], if given, reports the device's state.
+ */
+suspend fun Nearside.Companion.open(
+    directory: String,
+    dataDirectory: String? = null,
+    host: DeviceHost? = null,
+): Nearside = open(Config(directory, dataDirectory), host)
 
 /**
  * Returns a request with defaults for every field that is not given: `ChatRequest(listOf(ChatMessage.user("Why?")))`.

@@ -32,7 +32,7 @@ class AndroidHostTest {
         assertEquals(false, host.facts().memoryPressure)
 
         memory(available = 300_000_000, threshold = 400_000_000, low = true)
-        assertEquals(0uL, host.facts().memoryAvailable)
+        assertEquals(1uL, host.facts().memoryAvailable)
         assertEquals(true, host.facts().memoryPressure)
     }
 

@@ -1,9 +1,12 @@
 package org.nearside
 
+import kotlin.io.path.Path
+import kotlin.io.path.exists
 import kotlin.test.Test
 import kotlin.test.assertContains
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
+import kotlin.test.assertFalse
 import kotlin.test.assertNotEquals
 import kotlin.test.assertTrue
 import kotlinx.coroutines.flow.first
@@ -102,6 +105,41 @@ class ConversationTest {
             chats.purge()
             assertFailsWith<NearsideException> { chats.open(old) }
         }
+    }
+
+    @Test
+    fun anEditIsEstimatedOnItsOwnHistoryAndATemporaryChatIsNowhere() = scenario {
+        library(freshDirectory(), ReplyStep.Text("Granite.")).use { nearside ->
+            val chats = nearside.conversations()
+            val id = chats.create().id
+            for (question in listOf("Which stone?", "And which else? ".repeat(200))) {
+                chats.send(id, ask(question)).toList()
+            }
+            val first = chats.open(id).messages.first().id
+            val next = chats.cost(id, ask("Why?")).sumOf { it.usdIn ?: 0.0 }
+            val edit = chats.cost(id, ask("Why?"), ConversationTurn.Edit(first)).sumOf { it.usdIn ?: 0.0 }
+            assertTrue(edit * 10 < next, "$edit $next")
+
+            val temporary = nearside.temporaryConversations()
+            val other = temporary.create().id
+            temporary.send(other, ask("Which stone?")).toList()
+            assertEquals(2, temporary.open(other).messages.size)
+            assertEquals(listOf(id), chats.list().map { it.id })
+            nearside.shutDown()
+        }
+    }
+
+    @Test
+    fun modelsAndConversationsAreInTwoDirectories() = scenario {
+        val (models, data) = List(2) { freshDirectory() }
+        val id = Nearside.open(models, data).use { nearside ->
+            nearside.conversations().create().id.also { nearside.shutDown() }
+        }
+        Nearside.open(models, data).use { nearside ->
+            assertEquals(listOf(id), nearside.conversations().list().map { it.id })
+        }
+        assertTrue(Path(data, "conversations.db").exists() && Path(models, "models").exists())
+        assertFalse(Path(models, "conversations.db").exists())
     }
 
     /** Opens a library in [directory] with a scripted answer. */

@@ -9,7 +9,7 @@ import java.io.File
 import org.nearside.*
 
 internal suspend fun readme(filesDir: File, view: View) {
-    val nearside = Nearside.open(filesDir.path)
+    val nearside = Nearside.open(filesDir.path) // an Android app: Nearside.open(Config.forApp(context))
     val model = ModelRef.parse("hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:Q8_0")
 
     val fit = nearside.fit(model) // before any download: only the head of the file is fetched, and kept

@@ -1,0 +1,84 @@
+//! What ends an answer early: a cancel, or the deadline of the request.
+
+use std::time::{Duration, Instant};
+
+use nearside_llama::AbortSignal;
+
+use crate::chat::ChatRequest;
+use crate::error::{Error, ErrorReason};
+use crate::stream::CancelToken;
+
+/// The conditions that end one job.
+#[derive(Debug, Clone)]
+pub(super) struct StopConditions {
+    cancel: CancelToken,
+    deadline: Option<Instant>,
+}
+
+impl StopConditions {
+    /// Derives the conditions of a request that was made at `requested_at`.
+    pub(super) fn new(request: &ChatRequest, cancel: &CancelToken, requested_at: Instant) -> Self {
+        let deadline = request.limits.deadline_ms.map(Duration::from_millis);
+        Self {
+            cancel: cancel.clone(),
+            // A deadline beyond the range of the clock is none.
+            deadline: deadline.and_then(|deadline| requested_at.checked_add(deadline)),
+        }
+    }
+
+    /// Returns the conditions of work that only a cancel ends.
+    pub(super) fn cancel_only(cancel: &CancelToken) -> Self {
+        Self {
+            cancel: cancel.clone(),
+            deadline: None,
+        }
+    }
+
+    /// Returns the signal that computations poll.
+    pub(super) fn signal(&self) -> AbortSignal<'_> {
+        AbortSignal {
+            flag: self.cancel.flag(),
+            deadline: self.deadline,
+        }
+    }
+
+    /// Returns whether the work should end.
+    pub(super) fn is_raised(&self) -> bool {
+        self.signal().is_raised()
+    }
+
+    /// Returns why the work ended: nothing after a cancel, an error after the deadline.
+    pub(super) fn cause(&self) -> Option<Error> {
+        if self.cancel.is_cancelled() {
+            return None;
+        }
+        let passed = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        passed.then(|| {
+            Error::busy("the answer did not finish within its deadline; allow more time or fewer tokens")
+                .because(ErrorReason::DeadlineExceeded)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_ends_the_work_with_an_error_and_a_cancel_without() {
+        let mut request = ChatRequest::new(vec![]);
+        let cancel = CancelToken::default();
+        let now = Instant::now();
+        assert!(!StopConditions::new(&request, &cancel, now).is_raised());
+        request.limits.deadline_ms = Some(u64::MAX);
+        assert!(!StopConditions::new(&request, &cancel, now).is_raised());
+        request.limits.deadline_ms = Some(0);
+        let late = StopConditions::new(&request, &cancel, now);
+        assert!(late.is_raised());
+        let error = late.cause().expect("an error");
+        assert_eq!(error.reason(), ErrorReason::DeadlineExceeded);
+        cancel.cancel();
+        assert!(late.is_raised());
+        assert_eq!(late.cause(), None, "the cancel came first");
+    }
+}

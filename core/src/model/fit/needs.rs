@@ -1,0 +1,281 @@
+//! The memory that a model needs with one context and cache type, in both load modes: measured once, remembered, and
+//! compared with any budget without llama.cpp.
+
+use std::path::Path;
+
+use super::plan::{FitProbe, Plan, classify};
+use super::report::{CacheType, FitVerdict, LoadPlan, MemoryEstimate};
+use crate::error::{Error, ErrorReason, Result};
+use crate::model::gguf::Head;
+
+/// Memory needs of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ModelNeeds {
+    /// Context in tokens: the requested one, or the training context if that is smaller.
+    context: u32,
+    /// Whether the file has a chat template.
+    pub(crate) has_template: bool,
+    repacked: MemoryEstimate,
+    /// Measured only where the repacked weights did not fit: the need, and the evictable part of it.
+    mapped: Option<(MemoryEstimate, u64)>,
+}
+
+/// Parameters that the needs depend on, besides the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EngineParams {
+    /// Requested context in tokens.
+    pub(crate) context: u32,
+    pub(crate) cache_type: CacheType,
+    pub(crate) threads: u32,
+}
+
+/// How to load a model, as decided by comparing its needs with a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadOrder {
+    /// Context in tokens.
+    pub context: u32,
+    /// Precision of the key-value cache.
+    pub cache_type: CacheType,
+    /// Compute threads.
+    pub threads: u32,
+    /// Load mode of the weights.
+    pub load: LoadPlan,
+    /// Memory that the model will need.
+    pub need: MemoryEstimate,
+    /// Bytes of the need that the system may evict.
+    pub evictable: u64,
+    /// The verdict.
+    pub verdict: FitVerdict,
+    /// Whether the file has a chat template.
+    pub has_template: bool,
+}
+
+impl LoadOrder {
+    /// Returns the bytes that the loaded model keeps from others: without mapped weights.
+    pub(crate) fn held(&self) -> u64 {
+        self.need.total.saturating_sub(self.evictable)
+    }
+
+    /// Returns the smallest budget with this verdict.
+    pub(crate) fn required(&self) -> u64 {
+        match self.verdict {
+            FitVerdict::Fits => self.need.total,
+            FitVerdict::Tight | FitVerdict::TooLarge => self.need.total.saturating_sub(self.evictable / 4),
+        }
+    }
+}
+
+impl ModelNeeds {
+    /// Measures the needs of the file at `path`, as far as a budget of `budget` bytes requires; `known` is a result for
+    /// another budget. Blocks: a quarter of a second for each load mode of a 7B.
+    ///
+    /// # Errors
+    /// Those of [`super::fit_file`].
+    pub(crate) fn measure(path: &Path, params: EngineParams, known: Option<Self>, budget: u64) -> Result<Self> {
+        let head = Head::read_file(path)?;
+        check_context(params.context)?;
+        let context = params.context.min(head.context_length);
+        let probe = FitProbe {
+            path,
+            head: &head,
+            threads: params.threads,
+            budget,
+        };
+        let mut needs = match known {
+            Some(known) => known,
+            None => Self {
+                context,
+                has_template: head.has_chat_template,
+                repacked: probe.plan(LoadPlan::Repacked, context, params.cache_type)?.need,
+                mapped: None,
+            },
+        };
+        if needs.mapped.is_none() && needs.repacked.total > budget {
+            let Plan { need, evictable, .. } = probe.plan(LoadPlan::Mapped, context, params.cache_type)?;
+            needs.mapped = Some((need, evictable));
+        }
+        Ok(needs)
+    }
+
+    /// Compares the needs with a budget. `None`: they must be measured for such a budget first.
+    pub(crate) fn order(&self, params: EngineParams, budget: u64) -> Option<LoadOrder> {
+        let (load, need, evictable) = match self.mapped {
+            _ if self.repacked.total <= budget => (LoadPlan::Repacked, self.repacked, 0),
+            Some((need, evictable)) => (LoadPlan::Mapped, need, evictable),
+            None => return None,
+        };
+        Some(LoadOrder {
+            context: self.context,
+            cache_type: params.cache_type,
+            threads: params.threads,
+            load,
+            need,
+            evictable,
+            verdict: classify(need.total, evictable, budget),
+            has_template: self.has_template,
+        })
+    }
+
+    /// Returns the needs as named numbers, for storage.
+    pub(crate) fn to_numbers(self) -> Vec<(String, u64)> {
+        let mut numbers = vec![
+            ("context".to_owned(), u64::from(self.context)),
+            ("template".to_owned(), u64::from(self.has_template)),
+        ];
+        let mut add = |mode: &str, need: &MemoryEstimate| {
+            for (part, bytes) in [
+                ("weights", need.weights),
+                ("cache", need.cache),
+                ("compute", need.compute),
+                ("other", need.other),
+            ] {
+                numbers.push((format!("{mode}.{part}"), bytes));
+            }
+        };
+        add("repacked", &self.repacked);
+        if let Some((need, evictable)) = &self.mapped {
+            add("mapped", need);
+            numbers.push(("mapped.evictable".to_owned(), *evictable));
+        }
+        numbers
+    }
+
+    /// Reads what [`Self::to_numbers`] returned; `None` if a number is missing.
+    pub(crate) fn from_numbers(number: impl Fn(&str) -> Option<u64>) -> Option<Self> {
+        let estimate = |mode: &str| {
+            let part = |name: &str| number(&format!("{mode}.{name}"));
+            let estimate = MemoryEstimate {
+                weights: part("weights")?,
+                cache: part("cache")?,
+                compute: part("compute")?,
+                other: part("other")?,
+                total: 0,
+            };
+            Some(estimate.with_total())
+        };
+        Some(Self {
+            context: u32::try_from(number("context")?).ok()?,
+            has_template: number("template")? != 0,
+            repacked: estimate("repacked")?,
+            mapped: estimate("mapped").zip(number("mapped.evictable")),
+        })
+    }
+}
+
+/// Returns the error for a context of no tokens.
+pub(super) fn check_context(requested: u32) -> Result<()> {
+    match requested {
+        0 => Err(
+            Error::invalid_request("a context has at least 1 token; leave it out for the default of 4096")
+                .because(ErrorReason::InvalidParameter),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Judges a model by the size of its file alone. The second value tells whether that settles it: nothing that llama.cpp
+/// could compute would change the verdict.
+pub(crate) fn judge_by_size(size_bytes: u64, context: u32, budget: u64) -> (FitVerdict, bool) {
+    let cache = size_bytes.saturating_mul(u64::from(context)) / CACHE_TOKENS_PER_SIZE;
+    let most = size_bytes.saturating_add(cache).saturating_add(MOST_OVERHEAD_BYTES);
+    if most <= budget {
+        (FitVerdict::Fits, true)
+    } else if size_bytes - size_bytes / 4 > budget {
+        (FitVerdict::TooLarge, true)
+    } else if size_bytes <= budget {
+        (FitVerdict::Fits, false)
+    } else {
+        (FitVerdict::Tight, false)
+    }
+}
+
+/// Tokens of context whose cache is as large as the file: the least among models without grouped heads (Llama 2 7B at
+/// two bits: 2.8 GB, and half a megabyte a token).
+const CACHE_TOKENS_PER_SIZE: u64 = 5_000;
+/// More than vocabulary and compute buffers of any known model take.
+const MOST_OVERHEAD_BYTES: u64 = 1_000_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARAMS: EngineParams = EngineParams {
+        context: 4096,
+        cache_type: CacheType::F16,
+        threads: 2,
+    };
+
+    fn estimate(weights: u64) -> MemoryEstimate {
+        MemoryEstimate {
+            weights,
+            cache: 20,
+            compute: 3,
+            other: 4,
+            total: 0,
+        }
+        .with_total()
+    }
+
+    #[test]
+    fn an_order_follows_the_table_for_every_budget() {
+        let mut needs = ModelNeeds {
+            context: 2048,
+            has_template: true,
+            repacked: estimate(110),
+            mapped: None,
+        };
+        let order = needs.order(PARAMS, 137).expect("measured");
+        assert_eq!(
+            (order.load, order.verdict, order.context),
+            (LoadPlan::Repacked, FitVerdict::Fits, 2048)
+        );
+        assert_eq!((order.held(), order.required()), (137, 137));
+        assert_eq!(needs.order(PARAMS, 136), None, "the mapped need is not known");
+        needs.mapped = Some((estimate(100), 100));
+        for (budget, verdict) in [
+            (136, FitVerdict::Fits),
+            (127, FitVerdict::Fits),
+            (126, FitVerdict::Tight),
+            (102, FitVerdict::Tight),
+            (101, FitVerdict::TooLarge),
+        ] {
+            let order = needs.order(PARAMS, budget).expect("measured");
+            assert_eq!((order.load, order.verdict), (LoadPlan::Mapped, verdict), "{budget}");
+            assert_eq!(order.held(), 27);
+        }
+    }
+
+    #[test]
+    fn needs_survive_storage() {
+        for mapped in [None, Some((estimate(100), 90))] {
+            let needs = ModelNeeds {
+                context: 2048,
+                has_template: false,
+                repacked: estimate(110),
+                mapped,
+            };
+            let stored: std::collections::HashMap<_, _> = needs.to_numbers().into_iter().collect();
+            assert_eq!(ModelNeeds::from_numbers(|name| stored.get(name).copied()), Some(needs));
+        }
+        assert_eq!(ModelNeeds::from_numbers(|_| None), None);
+    }
+
+    #[test]
+    fn size_alone_settles_only_the_clear_cases() {
+        const GB: u64 = 1_000_000_000;
+        for (size, context, budget, expected) in [
+            (GB / 10, 4096, 4 * GB, (FitVerdict::Fits, true)),
+            (4 * GB, 4096, 16 * GB, (FitVerdict::Fits, true)),
+            (4 * GB, 131_072, 16 * GB, (FitVerdict::Fits, false)),
+            (4 * GB, 4096, 5 * GB, (FitVerdict::Fits, false)),
+            (4 * GB, 4096, 3_500_000_000, (FitVerdict::Tight, false)),
+            (4 * GB, 4096, 2_900_000_000, (FitVerdict::TooLarge, true)),
+        ] {
+            assert_eq!(
+                judge_by_size(size, context, budget),
+                expected,
+                "{size} {context} {budget}"
+            );
+        }
+    }
+}

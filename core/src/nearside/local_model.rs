@@ -1,0 +1,28 @@
+//! A model's file on this device, as routing and loading need it.
+
+use std::path::PathBuf;
+
+use crate::model::InstalledModel;
+
+/// A model's file on this device.
+#[derive(Debug, Clone)]
+pub(super) struct LocalModel {
+    pub(super) id: String,
+    pub(super) path: PathBuf,
+    pub(super) sha256: String,
+    pub(super) size_bytes: u64,
+    /// The training context in tokens; unset for a file that is not installed.
+    pub(super) context_length: Option<u32>,
+}
+
+impl From<InstalledModel> for LocalModel {
+    fn from(model: InstalledModel) -> Self {
+        Self {
+            id: model.id,
+            path: model.path.into(),
+            sha256: model.sha256,
+            size_bytes: model.size_bytes,
+            context_length: Some(model.context_length),
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! A request on its way to an answer: shared and never copied whole, with what its conversation adds to it.
+
+use std::sync::Arc;
+
+use crate::chat::{ChatRequest, RouteTarget};
+
+/// A request, and what its conversation knows of it.
+#[derive(Debug, Clone)]
+pub(super) struct PendingRequest {
+    pub(super) request: Arc<ChatRequest>,
+    /// The last turns that must reach the target; older ones may be omitted where its context cannot hold them. Unset:
+    /// the request is outside of a conversation, and is sent whole or not at all.
+    pub(super) kept_turns: Option<u32>,
+    /// The target of the tool loop that the request continues, as the conversation stored it.
+    pub(super) pinned: Option<RouteTarget>,
+}
+
+impl PendingRequest {
+    /// Wraps a request outside of a conversation.
+    pub(super) fn whole(request: ChatRequest) -> Self {
+        Self {
+            request: Arc::new(request),
+            kept_turns: None,
+            pinned: None,
+        }
+    }
+}
