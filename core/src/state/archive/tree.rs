@@ -76,7 +76,7 @@ impl Archive {
             let tool_target = tool_loop_target(&stored, last_parts(&stored));
             let history = prompt_messages(&stored);
             if history.is_empty() {
-                return Err(Error::invalid_request("`messages` is empty; add a user message").into());
+                return Err(Error::invalid_request("there is no message to answer; add one").into());
             }
             let answer = insert(
                 file,
