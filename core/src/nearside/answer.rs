@@ -220,7 +220,7 @@ impl Answering<'_> {
                     last: Ok(Chunk::Done { summary }),
                 });
             }
-            Ok(_) => Error::internal("an engine ended without `Done` or an error; please report this"),
+            Ok(_) => Error::internal("an engine ended without a last word; this is a bug, please report it"),
             Err(error) => error,
         };
         let failure = self.failure(error, visible);
@@ -239,7 +239,7 @@ impl Answering<'_> {
             tokio::select! {
                 biased;
                 ended = &mut ended => return ended.unwrap_or_else(|_| Err(Error::internal(
-                    "an engine ended without `Done` or an error; please report this",
+                    "an engine ended without a last word; this is a bug, please report it",
                 ))),
                 () = self.inner.closing.cancelled(), if !is_closing => {
                     is_closing = true;

@@ -149,7 +149,11 @@ impl Recorder {
                 };
                 (MessageState::Done { stop: summary.stop }, Some(outcome))
             }
-            Ok(_) => return Err(Error::internal("an answer ended without `Done`; please report this")),
+            Ok(_) => {
+                return Err(Error::internal(
+                    "an answer ended without a last word; this is a bug, please report it",
+                ));
+            }
             Err(error) => {
                 let state = MessageState::Failed {
                     error: error.to_string(),

@@ -14,6 +14,7 @@ use nearside_tests::hub::{Fault, Host as HubHost, Hub, Refusal};
 use nearside_tests::models;
 use nearside_tests::provider::{Dialect, Provider, Scenario, WireFormat};
 use nearside_tests::remote::{KEY, collect_answer, settings};
+use serde_json::json;
 
 use ErrorReason as R;
 
@@ -139,7 +140,9 @@ async fn providers() -> Vec<(ErrorReason, Error)> {
         nearside.set_policy(policy).await.expect("kept");
         let answer = collect_answer(&nearside.chat(request.clone())).await;
         let error = answer.end.expect_err("it is refused");
-        if let Ok(RouteDecision::NoRoute { kind, reason, .. }) = nearside.route(request).await {
+        if provider.chats().is_empty()
+            && let Ok(RouteDecision::NoRoute { kind, reason, .. }) = nearside.route(request).await
+        {
             assert_eq!(
                 (kind, reason),
                 (error.kind(), error.reason()),
@@ -165,7 +168,29 @@ async fn providers() -> Vec<(ErrorReason, Error)> {
     provider.play(Scenario::Truncated {
         text: "The moon and".into(),
     });
-    played.push(ask(R::Interrupted, policy, cloud.clone()).await);
+    played.push(ask(R::Interrupted, policy.clone(), cloud.clone()).await);
+    let refused = |status, code: &str| Scenario::Refused {
+        status,
+        body: json!({"error": {"code": code, "message": "no"}}),
+        retry_after: None,
+    };
+    provider.play(refused(402, "payment_required"));
+    played.push(ask(R::NoCredit, policy.clone(), cloud.clone()).await);
+    provider.play(refused(400, "content_filter"));
+    played.push(ask(R::ContentFiltered, policy.clone(), cloud.clone()).await);
+    let mut hurried = cloud.clone();
+    hurried.limits.deadline_ms = Some(300);
+    provider.play(Scenario::Stall { text: "The".into() });
+    played.push(ask(R::DeadlineExceeded, policy.clone(), hurried).await);
+    provider.otherwise(refused(500, "internal_error"));
+    for _ in 0..10 {
+        let (_, error) = ask(R::CircuitOpen, policy.clone(), cloud.clone()).await;
+        if error.reason() == R::CircuitOpen {
+            assert!(error.retry_after_ms().is_some(), "it says how long");
+            played.push((R::CircuitOpen, error));
+            break;
+        }
+    }
     played
 }
 
@@ -213,6 +238,10 @@ async fn this_device() -> Vec<(ErrorReason, Error)> {
         played.push((R::DiskFull, Error::file(full, "write", &cause)));
     }
 
+    let chats = nearside.conversations().expect("conversations");
+    played.push((R::NotFound, chats.open(77).await.expect_err("no such conversation")));
+    played.push((R::NewerVersion, open_newer()));
+
     // Two answers in one conversation.
     let hub = hub_with_rate(200_000);
     let model = models::path("smollm2.gguf").to_string_lossy().into_owned();
@@ -248,6 +277,16 @@ async fn this_device() -> Vec<(ErrorReason, Error)> {
     played.push((R::Closed, closed));
 
     let folder = tempfile::tempdir().expect("a folder");
+    let small = Nearside::with_host(Config::new(folder.path().to_string_lossy()), Arc::new(SmallHost)).expect("open");
+    let model = models::path("smollm2.gguf").to_string_lossy().into_owned();
+    let request = ChatRequest {
+        model: Some(model),
+        ..hello()
+    };
+    let error = collect_answer(&small.chat(request)).await.end.expect_err("no memory");
+    played.push((R::ModelTooLarge, error));
+
+    let folder = tempfile::tempdir().expect("a folder");
     let broken = Nearside::with_host(Config::new(folder.path().to_string_lossy()), Arc::new(BrokenHost)).expect("open");
     let error = collect_answer(&broken.chat(hello()))
         .await
@@ -256,6 +295,23 @@ async fn this_device() -> Vec<(ErrorReason, Error)> {
     assert!(error.to_string().contains("no battery service"), "{error}");
     played.push((R::Bug, error));
     played
+}
+
+/// Opens a library whose state has the format of a later version: SQLite keeps it in bytes 60 to 63 of the file.
+fn open_newer() -> Error {
+    let (nearside, folder) = library("http://127.0.0.1:9");
+    drop(nearside);
+    let (file, log) = (folder.path().join("state.db"), folder.path().join("state.db-wal"));
+    for _ in 0..500 {
+        if !log.exists() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let mut bytes = std::fs::read(&file).expect("the state");
+    bytes[60..64].copy_from_slice(&9_999_u32.to_be_bytes());
+    std::fs::write(&file, bytes).expect("a later format");
+    Nearside::new(Config::new(folder.path().to_string_lossy())).expect_err("a later version")
 }
 
 fn hello() -> ChatRequest {
@@ -304,6 +360,19 @@ impl Host for OfflineHost {
     fn facts(&self) -> DeviceFacts {
         DeviceFacts {
             network: Connectivity::Offline,
+            ..DeviceFacts::default()
+        }
+    }
+}
+
+/// A host that reports a megabyte of memory.
+#[derive(Debug)]
+struct SmallHost;
+
+impl Host for SmallHost {
+    fn facts(&self) -> DeviceFacts {
+        DeviceFacts {
+            memory_available: Some(1_000_000),
             ..DeviceFacts::default()
         }
     }

@@ -249,7 +249,7 @@ impl Store {
 /// Runs blocking work on tokio's blocking pool.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|cause| Err(Error::internal(format!("work on files ended early: {cause}"))))
+    done.unwrap_or_else(|cause| Err(Error::unfinished(cause.is_panic())))
 }
 
 /// Returns whether `reference` refers to this model.

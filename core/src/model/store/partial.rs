@@ -92,7 +92,7 @@ impl Partial {
         let locked = self.locked.clone();
         let length = bytes.len() as u64;
         let written = tokio::task::spawn_blocking(move || (&locked.file).write_all(&bytes)).await;
-        let written = written.map_err(|cause| Error::internal(format!("a write was lost: {cause}")))?;
+        let written = written.map_err(|cause| Error::unfinished(cause.is_panic()))?;
         written.map_err(|e| Error::file(&self.paths.part, "write", &e))?;
         self.len += length;
         Ok(())

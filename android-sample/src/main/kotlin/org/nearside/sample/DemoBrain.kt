@@ -242,7 +242,9 @@ class DemoBrain(
     override fun download(reference: String): Flow<DownloadStep> = models.download(reference)
 
     override suspend fun importModel(file: Path): ModelEntry {
-        if (!file.extension.equals("gguf", ignoreCase = true)) throw BrainError(content.notAModel, FailureReason.Damaged)
+        if (!file.extension.equals("gguf", ignoreCase = true)) {
+            throw BrainError(content.notAModel, FailureReason.Damaged)
+        }
         return models.add(file.nameWithoutExtension)
     }
 
@@ -292,7 +294,8 @@ class DemoBrain(
 
     override fun close() = Unit
 
-    private fun store(chat: ChatId): DemoStore = stores[chat] ?: throw BrainError(content.missingChat, FailureReason.NotFound)
+    private fun store(chat: ChatId): DemoStore =
+        stores[chat] ?: throw BrainError(content.missingChat, FailureReason.NotFound)
 
     private fun change(chat: ChatId, change: ChatSummary.() -> ChatSummary) {
         store(chat).run { summary = summary.change() }

@@ -36,12 +36,7 @@ val NearsideException.kind: ErrorKind
         is NearsideException.Internal -> ErrorKind.INTERNAL
     }
 
-private class Fields(
-    val detail: String,
-    val reason: ErrorReason,
-    val retryAfterMs: ULong?,
-    val helpUrl: String?,
-)
+private class Fields(val detail: String, val reason: ErrorReason, val retryAfterMs: ULong?, val helpUrl: String?)
 
 private val NearsideException.fields: Fields
     get() = when (this) {
