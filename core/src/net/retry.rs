@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, RETRY_AFTER};
 
 /// Attempts and delays. The delay doubles from one attempt to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,10 +23,38 @@ impl RetryPolicy {
     }
 }
 
-/// Returns the delay that a response asks for in `Retry-After`, in seconds; HTTP dates are ignored.
+/// Returns the delay that a response asks for: in `retry-after-ms`, as OpenAI and Azure send it, else in `Retry-After` in
+/// seconds; HTTP dates are ignored.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: f64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Duration::try_from_secs_f64(seconds).ok()
+    let number = |name: HeaderName| -> Option<f64> { headers.get(name)?.to_str().ok()?.trim().parse().ok() };
+    let milliseconds = number(HeaderName::from_static("retry-after-ms")).map(|ms| ms / 1000.0);
+    Duration::try_from_secs_f64(milliseconds.or_else(|| number(RETRY_AFTER))?).ok()
 }
 
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_delay_is_read_in_seconds_and_in_milliseconds() {
+        for (name, value, expected) in [
+            ("retry-after", "7", Some(7_000)),
+            ("retry-after", "0.5", Some(500)),
+            ("retry-after-ms", "1500", Some(1_500)),
+            ("retry-after", "-1", None),
+            ("retry-after", "Fri, 31 Dec 1999 23:59:59 GMT", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(value));
+            assert_eq!(
+                retry_after(&headers),
+                expected.map(Duration::from_millis),
+                "{name}: {value}"
+            );
+        }
+    }
+}

@@ -92,6 +92,11 @@ impl AnswerAssembler {
         Ok(())
     }
 
+    /// Returns whether the answer has just begun, and more content in the same read would tell reasoning from text.
+    pub(super) fn is_undecided(&self) -> bool {
+        self.tags.as_ref().is_some_and(ThinkTags::is_undecided)
+    }
+
     /// Ends a read of the body: appends content that is not held back any longer.
     pub(super) fn end_read(&mut self, chunks: &mut Vec<Chunk>) {
         if let Some(tags) = &mut self.tags {

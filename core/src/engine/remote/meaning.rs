@@ -460,7 +460,7 @@ const PHRASES: &[(Cause, &[&str])] = &[
     (Cause::KeyMissing, &["no api key", "missing api key", "didn't provide an api key", "did not provide an api key",
         "no auth credentials", "missing authentication", "api key is required", "no cookie auth"]),
     (Cause::KeyRejected, &["invalid api key", "incorrect api key", "api key not valid", "api key expired",
-        "invalid token", "user not found"]),
+        "invalid token", "user not found", "unauthorized"]),
     (Cause::Retired, &["has been decommissioned", "has been deprecated", "no longer available", "was retired"]),
     (Cause::UnknownModel, &["model not found", "model not exist", "try pulling it first", "not a valid model",
         "model does not exist", "does not exist", "no such model", "unknown model", "model_not_found"]),

@@ -1,5 +1,7 @@
 //! Reads the response of one attempt: body chunks become frames, frames become chunks.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::{FutureExt, Stream as Bodies, StreamExt};
 use tokio::time::{Instant, timeout_at};
@@ -29,6 +31,36 @@ struct ReadState<'a> {
     assembler: &'a mut AnswerAssembler,
     found: Vec<Frame>,
     chunks: Vec<Chunk>,
+    /// The burst of the first words was waited for.
+    is_gathered: bool,
+    /// The body cannot be split any further.
+    broken: Option<FrameError>,
+}
+
+/// An item of a body; `None` is its end.
+type BodyItem = Option<Result<Bytes, ()>>;
+
+impl ReadState<'_> {
+    fn push(&mut self, piece: &[u8]) {
+        if self.broken.is_none() {
+            self.broken = self.frames.push(piece, &mut self.found).err();
+        }
+    }
+
+    /// Reads what has arrived already, so that it is handled together. Returns an item that ends the body.
+    fn read_ahead(&mut self, bodies: &mut (impl Bodies<Item = Result<Bytes, ()>> + Unpin)) -> Option<BodyItem> {
+        let mut read_bytes = 0;
+        while read_bytes < MAX_READ_BYTES {
+            match bodies.next().now_or_never() {
+                Some(Some(Ok(piece))) => {
+                    read_bytes += piece.len().max(1);
+                    self.push(&piece);
+                }
+                item => return item,
+            }
+        }
+        None
+    }
 }
 
 impl ResponseReader<'_> {
@@ -46,10 +78,17 @@ impl ResponseReader<'_> {
             assembler,
             found: Vec::new(),
             chunks: Vec::new(),
+            is_gathered: false,
+            broken: None,
         };
         let mut deadline = self.end.min(self.sent + self.connection.timeouts.first_data);
+        let mut ahead = None;
         while !state.assembler.is_over() {
-            let piece = match timeout_at(deadline, bodies.next()).await {
+            let next = match ahead.take() {
+                Some(item) => Ok(item),
+                None => timeout_at(deadline, bodies.next()).await,
+            };
+            let piece = match next {
                 Ok(Some(Ok(piece))) => piece,
                 // The connection broke after the finish reason: the answer is complete.
                 Ok(Some(Err(()))) if state.assembler.is_finished() => break,
@@ -57,26 +96,35 @@ impl ResponseReader<'_> {
                 Ok(None) => {
                     let ended = state.frames.end_body(&mut state.found);
                     ended.map_err(|error| self.frame_error(error))?;
+                    state.is_gathered = true;
                     self.handle_frames(&mut state, sink).await?;
                     break;
                 }
                 Err(_) if state.assembler.is_finished() => break,
                 Err(_) => return Err(self.timeout_error("sent no data of an answer")),
             };
-            self.push(&mut state, &piece)?;
-            // What has arrived already is read together.
-            let mut read_bytes = piece.len();
-            while read_bytes < MAX_READ_BYTES
-                && let Some(Some(Ok(piece))) = bodies.next().now_or_never()
-            {
-                read_bytes += piece.len().max(1);
-                self.push(&mut state, &piece)?;
-            }
-            if state.found.is_empty() {
+            state.push(&piece);
+            ahead = state.read_ahead(bodies);
+            if state.found.is_empty() && state.broken.is_none() {
                 continue;
             }
-            if let Some(stop) = self.handle_frames(&mut state, sink).await? {
+            let was_gathered = state.is_gathered;
+            let mut stop = self.handle_frames(&mut state, sink).await?;
+            if state.is_gathered && !was_gathered {
+                // The first words of the answer: the rest of their burst may tell reasoning from text. A longer wait would
+                // hold text back.
+                let begun = std::time::Instant::now();
+                while ahead.is_none() && begun.elapsed() < BURST_TIMEOUT {
+                    tokio::task::yield_now().await;
+                    ahead = state.read_ahead(bodies);
+                }
+                stop = self.handle_frames(&mut state, sink).await?;
+            }
+            if let Some(stop) = stop {
                 return Ok(stop);
+            }
+            if let Some(error) = state.broken {
+                return Err(self.frame_error(error));
             }
             let timeouts = &self.connection.timeouts;
             let timeout = if state.assembler.is_finished() {
@@ -105,11 +153,6 @@ impl ResponseReader<'_> {
         }
         let text = format!("`{name}` {what} in time; try again or use another model");
         AttemptError::transient(Error::network(text).because(ErrorReason::NoResponse))
-    }
-
-    fn push(&self, state: &mut ReadState<'_>, piece: &[u8]) -> Result<(), AttemptError> {
-        let pushed = state.frames.push(piece, &mut state.found);
-        pushed.map_err(|error| self.frame_error(error))
     }
 
     fn frame_error(&self, error: FrameError) -> AttemptError {
@@ -141,6 +184,10 @@ impl ResponseReader<'_> {
             }
         }
         self.apply(deltas, state)?;
+        if failed.is_none() && !state.is_gathered && state.assembler.is_undecided() {
+            state.is_gathered = true;
+            return Ok(None);
+        }
         state.assembler.end_read(&mut state.chunks);
         send_chunks(&mut state.chunks, state.assembler, sink).await;
         if let Some(failure) = failed {
@@ -179,5 +226,7 @@ async fn send_chunks(chunks: &mut Vec<Chunk>, assembler: &mut AnswerAssembler, s
     }
 }
 
+/// Longer than the pauses within a burst, and too short to notice.
+const BURST_TIMEOUT: Duration = Duration::from_micros(500);
 /// Bytes that are read together at most.
 const MAX_READ_BYTES: usize = 256 << 10;

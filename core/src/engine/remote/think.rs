@@ -66,6 +66,11 @@ impl ThinkTags {
         self.likely_inside = false;
     }
 
+    /// Returns whether the answer has just begun, and its first read decides whether it is text.
+    pub(super) fn is_undecided(&self) -> bool {
+        self.state == TagState::Undecided && !self.likely_inside
+    }
+
     /// Appends the chunks of a piece of content.
     pub(super) fn push(&mut self, piece: &str, chunks: &mut Vec<Chunk>) {
         if self.state == TagState::Answer {

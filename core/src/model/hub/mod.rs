@@ -162,6 +162,23 @@ mod tests {
     }
 
     #[test]
+    fn plain_http_in_a_private_network_is_for_an_app_that_says_so() {
+        let allowed = NetworkConfig {
+            hub_allow_http: true,
+            ..NetworkConfig::default()
+        };
+        let usual = NetworkConfig::default();
+        for (base, network, is_ok) in [
+            ("http://192.168.1.5:8080", &allowed, true),
+            ("http://hub.local", &allowed, true),
+            ("http://192.168.1.5:8080", &usual, false),
+            ("http://hub.example.org", &allowed, false),
+        ] {
+            assert_eq!(Hub::in_network(base, None, network).is_ok(), is_ok, "{base}");
+        }
+    }
+
+    #[test]
     fn a_token_that_cannot_be_sent_is_refused_without_being_shown() {
         let error = Hub::new("https://host", Some("canary\n")).expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::InvalidRequest);
