@@ -126,7 +126,8 @@ A model (REF) is one of
 Nothing leaves this device until a provider is set up (`nearside providers add NAME`), the policy allows it
 (`nearside policy`) and you consent, each time.
 
-HF_TOKEN is sent to the hub if it is set, for models that require a login.
+HF_TOKEN is sent to the hub if it is set, for models that require a login. HTTPS_PROXY, else ALL_PROXY, is the proxy of all
+requests except those to this device and to the hosts of NO_PROXY.
 
 Example:
   nearside pull hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:Q8_0

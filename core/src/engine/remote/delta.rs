@@ -60,7 +60,7 @@ impl EventParser {
     ///
     /// # Errors
     /// The error that the provider reports, or `Provider` for a frame that is none of an answer.
-    pub(super) fn parse(
+    pub(super) fn parse_frame(
         &mut self,
         context: &RequestContext<'_>,
         frame: &Frame,
@@ -349,7 +349,7 @@ mod tests {
         let mut deltas = Vec::new();
         let frame = Frame::Data(data.to_owned());
         EventParser::default()
-            .parse(&CONTEXT, &frame, &mut deltas)
+            .parse_frame(&CONTEXT, &frame, &mut deltas)
             .map(|()| deltas)
     }
 

@@ -176,7 +176,7 @@ impl ResponseReader<'_> {
         let (mut deltas, mut failed) = (Vec::new(), None);
         for frame in state.found.drain(..) {
             // Deliver frames that precede an error in the same read.
-            failed = state.parser.parse(&context, &frame, &mut deltas).err();
+            failed = state.parser.parse_frame(&context, &frame, &mut deltas).err();
             if failed.is_some() {
                 let (Frame::Data(text) | Frame::Error(text) | Frame::Other(text)) = &frame;
                 self.connection.http.keep_error_body(text.as_bytes());
