@@ -355,6 +355,12 @@ impl Nearside {
         self.inner.local_models.snapshot()
     }
 
+    /// Returns the number of transactions of the state file so far, for tests of what a call costs.
+    #[cfg(feature = "testing")]
+    pub fn database_calls(&self) -> u64 {
+        self.inner.state.transactions()
+    }
+
     /// Returns whether the data directory cannot be written, so that nothing is recorded or stored: installed models answer,
     /// and a change of settings is an error.
     pub fn is_read_only(&self) -> bool {

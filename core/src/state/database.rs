@@ -5,6 +5,7 @@
 //! file is read, and every write is an error. This module does not depend on the content.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,8 @@ pub(super) struct Database {
     writer: Arc<Mutex<Connection>>,
     /// Connection with `synchronous = NORMAL`: a commit survives a kill of the process, not a power loss.
     relaxed_writer: Arc<Mutex<Connection>>,
+    /// Number of transactions so far, for tests of what a call costs.
+    transactions: AtomicU64,
 }
 
 impl Schema {
@@ -92,6 +95,7 @@ impl Database {
             reader: share(reader),
             writer: share(writer),
             relaxed_writer: share(relaxed_writer),
+            transactions: AtomicU64::default(),
         })
     }
 
@@ -131,12 +135,19 @@ impl Database {
             reader: Arc::clone(&shared),
             writer: Arc::clone(&shared),
             relaxed_writer: shared,
+            transactions: AtomicU64::default(),
         }
     }
 
     /// Returns whether the directory cannot be written, so that every write is an error.
     pub(super) fn is_read_only(&self) -> bool {
         self.read_only
+    }
+
+    /// Returns the number of transactions so far.
+    #[cfg(feature = "testing")]
+    pub(super) fn transactions(&self) -> u64 {
+        self.transactions.load(Ordering::Relaxed)
     }
 
     /// Returns the path of the file.
@@ -232,6 +243,7 @@ impl Database {
         behavior: TransactionBehavior,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, TxError>,
     ) -> Result<T> {
+        self.transactions.fetch_add(1, Ordering::Relaxed);
         // A panic rolled its transaction back, so the connection is in a valid state.
         let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
         let run = || {

@@ -81,6 +81,12 @@ impl State {
         }
     }
 
+    /// Returns the number of transactions so far, for tests of what a call costs.
+    #[cfg(feature = "testing")]
+    pub fn transactions(&self) -> u64 {
+        self.0.transactions()
+    }
+
     /// Returns whether the directory cannot be written, so that nothing is recorded.
     pub fn is_read_only(&self) -> bool {
         self.0.is_read_only()
