@@ -15,8 +15,8 @@
 //! dropped without `finish` ends the stream with an error: after a panic `Bug`, else `Closed`.
 //!
 //! # Attempts
-//! [`StreamSender::attempt`] creates a sender for one producer of several: its items enter the same queue, past a
-//! [`Tap`], and its end goes to the caller, who may start another producer. So a stream has one queue, however many
+//! `StreamSender::attempt` creates a sender for one producer of several: its items enter the same queue, past a
+//! `Tap`, and its end goes to the caller, who may start another producer. So a stream has one queue, however many
 //! parts of the library watch its items.
 
 use std::sync::Arc;

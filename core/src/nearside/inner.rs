@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::local_models::LocalModels;
-use super::refresh::ModelList;
+use super::model_list::ModelList;
 use super::tool_calls::ToolCallTargets;
 use crate::chat::RouteTarget;
 use crate::config::Config;

@@ -10,8 +10,8 @@
 //! | `runtime` | the library's threads |
 //! | `local`, `local_model` | references to models on this device |
 //! | `local_models`, `needs_cache` | models in memory: budget, verdicts, leases, load plans |
-//! | `providers` | settings, credentials, connections, model lists |
-//! | `facts` | input of a routing decision |
+//! | `providers`, `model_list`, `refresh` | settings, credentials, connections; model lists and their fetches |
+//! | `facts`, `decide` | input of a routing decision; the decision and its plan |
 //! | `pending` | a request on its way |
 //! | `prepared_target` | one target of a plan, ready to run |
 //! | `answer`, `charge` | one answer along its route: attempts, fallbacks; their cost |
@@ -33,6 +33,7 @@ mod inner;
 mod local;
 mod local_model;
 mod local_models;
+mod model_list;
 mod needs_cache;
 mod pending;
 mod prepared_target;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::inner::ProviderRuntime;
-use super::refresh::{ModelList, fetch_list};
+use super::model_list::ModelList;
+use super::refresh::fetch_list;
 use super::{Inner, Nearside, blocking, lock};
 use crate::chat::DataPolicy;
 use crate::engine::remote::{

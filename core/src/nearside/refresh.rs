@@ -4,37 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
 use serde_json::Value;
 
 use super::inner::join_result;
+use super::model_list::{ListFetch, ModelList};
 use super::{Inner, blocking};
 use crate::chat::DataPolicy;
 use crate::engine::remote::{self, ProviderKind, ProviderSettings, RemoteModel, Upstreams};
 use crate::error::Result;
 use crate::route::privacy;
-
-/// A fetch of a model list that several callers may wait for.
-pub(super) type ListFetch = Shared<BoxFuture<'static, Result<Arc<Vec<RemoteModel>>>>>;
-
-/// What is known of a provider's model list. In memory; the list itself is also on disk.
-#[derive(Debug, Default)]
-pub(super) struct ModelList {
-    /// The list, and when it was fetched.
-    pub(super) models: Option<(Arc<Vec<RemoteModel>>, SystemTime)>,
-    /// The aggregator's document about its upstreams. Unset: not read from disk yet.
-    upstreams: Option<Option<Arc<Value>>>,
-    fetch: Option<ListFetch>,
-    failed_at: Option<Instant>,
-}
-
-impl ModelList {
-    /// Forgets a running fetch and an earlier failure: another key or another address may succeed.
-    pub(super) fn retry(&mut self) {
-        self.fetch = None;
-        self.failed_at = None;
-    }
-}
 
 /// Fetches and stores a provider's model list, and an aggregator's document about its upstreams. Joins a fetch that is
 /// already under way. Runs to its end even if no caller waits any more.

@@ -16,7 +16,7 @@
 //! again for each token: a quarter of a 4 GB model at 2 GB/s takes half a second. More than that is unusable.
 //!
 //! # The budget
-//! See [`budget`]: one function computes it, for the fit report, the router and the load. A budget given by the caller
+//! See `budget.rs`: one function computes it, for the fit report, the router and the load. A budget given by the caller
 //! has no reserve.
 //!
 //! # Memory that llama.cpp does not count
