@@ -186,7 +186,6 @@ async fn providers() -> Vec<(ErrorReason, Error)> {
     for _ in 0..10 {
         let (_, error) = ask(R::CircuitOpen, policy.clone(), cloud.clone()).await;
         if error.reason() == R::CircuitOpen {
-            assert!(error.retry_after_ms().is_some(), "it says how long");
             played.push((R::CircuitOpen, error));
             break;
         }
@@ -238,7 +237,7 @@ async fn this_device() -> Vec<(ErrorReason, Error)> {
         played.push((R::DiskFull, Error::file(full, "write", &cause)));
     }
 
-    let chats = nearside.conversations().expect("conversations");
+    let chats = nearside.conversations();
     played.push((R::NotFound, chats.open(77).await.expect_err("no such conversation")));
     played.push((R::NewerVersion, open_newer()));
 
