@@ -186,7 +186,6 @@ async fn providers() -> Vec<(ErrorReason, Error)> {
     for _ in 0..10 {
         let (_, error) = ask(R::CircuitOpen, policy.clone(), cloud.clone()).await;
         if error.reason() == R::CircuitOpen {
-            assert!(error.retry_after_ms().is_some(), "it says how long");
             played.push((R::CircuitOpen, error));
             break;
         }
