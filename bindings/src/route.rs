@@ -70,6 +70,7 @@ pub enum RouteDecision {
         reason: ErrorReason,
         detail: String,
         skipped: Vec<SkippedTarget>,
+        retry_after_ms: Option<u64>,
     },
 }
 

@@ -18,8 +18,8 @@ use nearside::device::{Connectivity, ThermalState};
 use nearside::engine::remote::{ModelCapabilities, RemoteModel, TokenPrice};
 use nearside::model::FitVerdict;
 use nearside::route::{
-    ConsentPolicy, Facts, LocalCandidate, Needs, RemoteCandidate, RouteDecision, RoutingPolicy, Speed, TokenRange,
-    choose, estimate,
+    ConsentPolicy, Facts, LocalCandidate, ModelListing, Needs, RemoteCandidate, RouteDecision, RoutingPolicy, Speed,
+    TokenRange, choose, estimate,
 };
 use nearside_llama::{LoadMode, Model, ModelParams};
 use nearside_tests::models;
@@ -220,7 +220,7 @@ fn every_target_is_able_to_answer(needs: &Needs, facts: &Facts, target: &RouteTa
     let required = needs.required_prompt.unwrap_or(needs.prompt);
     let (abilities, context, prompt) = match remote(facts, target) {
         Some(remote) => {
-            assert!(remote.has_key && !remote.circuit_open && !remote.unverified);
+            assert!(remote.has_key && remote.cooldown_ms.is_none() && remote.listing == ModelListing::Known);
             let retired = |date: &String| !date.is_empty() && *date <= facts.today;
             assert!(!remote.model.retires.as_ref().is_some_and(retired));
             (remote.model.abilities, remote.model.context, required.high)
@@ -293,9 +293,9 @@ fn a_decision_among_400_models_is_measured() {
                 ..RemoteModel::default()
             },
             has_key: at % 11 != 0,
-            circuit_open: false,
+            cooldown_ms: None,
             is_default: at < 4,
-            unverified: false,
+            listing: ModelListing::Known,
             data_policy: DataPolicy {
                 region: ["US", "DE,FR", "unknown", "CN"][at % 4].into(),
                 retained: at % 5 == 0,

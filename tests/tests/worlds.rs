@@ -28,7 +28,7 @@ async fn every_world_ends_as_the_table_says() {
             world.nearside.set_policy(policy).await.expect("kept");
             for sensitivity in SENSITIVITIES {
                 for mode in MODES {
-                    world.begin();
+                    world.begin().await;
                     let outcome = world.outcome(mode, sensitivity).await;
                     table += &format!(
                         "  {name:7} {:9} {:14} {outcome}\n",

@@ -116,7 +116,7 @@ enum Tutorial {
         case .needsConsent(let question):
             guard await agrees(to: question.text) else { return nil }
             request.consent = question.target
-        case .noRoute(_, let kind, let reason, let detail, _):
+        case .noRoute(_, let kind, let reason, let detail, _, _):
             throw NearsideError(kind: kind, reason: reason, detail: detail)
         }
         return request

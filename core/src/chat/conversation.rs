@@ -208,6 +208,8 @@ pub fn prompt_messages(messages: &[StoredMessage]) -> Vec<ChatMessage> {
         }
         match prompt.last_mut() {
             Some(last) if last.role == message.role && message.role == MessageRole::User => {
+                // Without it, the last word of one message and the first of the next would be one.
+                last.parts.push(ContentPart::Text { text: "\n\n".into() });
                 last.parts.append(&mut message.parts);
             }
             _ => prompt.push(message),

@@ -11,14 +11,16 @@ use super::local::not_installed;
 use super::local_model::LocalModel;
 use super::pending::PendingRequest;
 use super::providers::default_model;
-use super::refresh::{FAILURE_MEMORY, LIST_MAX_AGE, is_older};
+use super::refresh::{LIST_MAX_AGE, LIST_RECENT, is_older};
 use crate::chat::{
     ChatRequest, ContentPart, DataPolicy, OutputFormat, RouteEstimate, RouteTarget, RoutingMode, Sensitivity,
 };
-use crate::engine::remote::{ModelCapabilities, ProviderKind, ProviderSettings, RemoteModel, Upstreams};
+use crate::engine::remote::{self, ModelCapabilities, ProviderKind, ProviderSettings, RemoteModel, Upstreams};
 use crate::error::Result;
 use crate::model::{FitVerdict, ModelRef};
-use crate::route::{CostRow, Facts, LocalCandidate, Needs, RemoteCandidate, Speed, compare, estimate, privacy};
+use crate::route::{
+    CostRow, Facts, LocalCandidate, ModelListing, Needs, RemoteCandidate, Speed, compare, estimate, privacy,
+};
 
 /// The input of a routing decision, and what carrying it out needs.
 #[derive(Debug)]
@@ -109,7 +111,7 @@ impl Inner {
         };
         let (mut providers, mut lists_wanted) = (vec![], vec![]);
         for settings in self.state.providers()? {
-            let (upstreams, wants_list) = self.add_candidates(&settings, request, &speeds, &mut facts.remotes)?;
+            let (upstreams, wants_list) = self.add_candidates(&settings, &mut needs, &speeds, &mut facts.remotes)?;
             if wants_list {
                 lists_wanted.push(settings.name.clone());
             }
@@ -189,28 +191,55 @@ impl Inner {
     fn add_candidates(
         &self,
         settings: &ProviderSettings,
-        request: &ChatRequest,
+        needs: &mut Needs,
         speeds: &Speeds,
         remotes: &mut Vec<RemoteCandidate>,
     ) -> Result<(Upstreams, bool)> {
         let (models, fetched) = self.list_of(&settings.name)?;
-        let default = default_model(settings, &models);
-        let named = request
-            .model
-            .as_ref()
-            .filter(|_| request.provider.as_ref() == Some(&settings.name));
         let listed: HashSet<&str> = models.iter().map(|model| model.id.as_str()).collect();
-        let mut unlisted: Vec<&String> = default.iter().chain(named).collect();
+        // The server completes a name; what it calls the model is what its list says about it.
+        let resolve = |name: &String| {
+            let mut known = models.iter();
+            let known = known.find(|model| RemoteModel::is_named(settings.kind, &model.id, name));
+            known.map_or_else(|| name.clone(), |model| model.id.clone())
+        };
+        let default = default_model(settings, &models).as_ref().map(resolve);
+        let named = match &mut needs.model {
+            Some(model) if needs.provider.as_ref() == Some(&settings.name) => {
+                *model = resolve(model);
+                Some(model.clone())
+            }
+            _ => None,
+        };
+        let pinned = needs.pinned.as_ref().and_then(|target| match target {
+            RouteTarget::Remote { provider, model } if *provider == settings.name => Some(model.clone()),
+            _ => None,
+        });
+        let mut unlisted: Vec<String> = default.clone().into_iter().chain(named).chain(pinned).collect();
         unlisted.retain(|id| !listed.contains(id.as_str()));
+        unlisted.sort_unstable();
         unlisted.dedup();
-        // Only the list of an own server says which of its models it forwards, so a model that it lacks may be one.
-        let unverified =
-            settings.kind == ProviderKind::Ollama && !settings.kind.is_hosted() && is_older(fetched, FAILURE_MEMORY);
-        let wants_list = is_older(fetched, LIST_MAX_AGE) || unverified && !unlisted.is_empty();
+        // Only the list of an own Ollama server says which of its models it forwards: an old list says nothing of that,
+        // and a model that a new one lacks is not asked, because it may be one that is forwarded.
+        let forwards = settings.kind == ProviderKind::Ollama && remote::is_own_server(settings);
+        let is_recent = !is_older(fetched, LIST_RECENT);
+        let is_outdated = is_older(fetched, LIST_MAX_AGE);
+        let wants_list = is_outdated || forwards && !is_recent && !unlisted.is_empty();
+        let listing = |is_listed: bool, model: &RemoteModel| {
+            let is_valid = if is_listed { !is_outdated } else { is_recent };
+            match (forwards && !model.proxied, is_valid) {
+                (false, _) => ModelListing::Known,
+                (true, false) => ModelListing::Unverified,
+                (true, true) if is_listed => ModelListing::Known,
+                (true, true) => ModelListing::Unlisted,
+            }
+        };
         let (upstreams, terms) = self.terms_of(settings)?;
         let has_key = self.has_key(settings);
-        let circuit_open = self.cooldown(&settings.name).is_some();
-        let candidate = |model: RemoteModel, unverified| {
+        let cooldown = self.cooldown(&settings.name);
+        let cooldown_ms = cooldown.map(|rest| u64::try_from(rest.as_millis()).unwrap_or(u64::MAX).max(1));
+        let candidate = |model: RemoteModel, is_listed| {
+            let listing = listing(is_listed, &model);
             let target = RouteTarget::Remote {
                 provider: settings.name.clone(),
                 model: model.id.clone(),
@@ -218,9 +247,9 @@ impl Inner {
             RemoteCandidate {
                 provider: settings.name.clone(),
                 has_key,
-                circuit_open,
+                cooldown_ms,
                 is_default: default.as_ref() == Some(&model.id),
-                unverified,
+                listing,
                 data_policy: match model.proxied {
                     true => privacy::terms(settings, &model),
                     false => terms.clone(),
@@ -233,12 +262,11 @@ impl Inner {
         // What does not chat is no candidate, but a request that names it is told why.
         let eligible = models
             .iter()
-            .filter(|model| model.can_chat() || request.model.as_ref() == Some(&model.id));
-        let known = eligible.map(|model| candidate(self.with_table(settings, model.clone()), false));
+            .filter(|model| model.can_chat() || needs.model.as_ref() == Some(&model.id));
+        let known = eligible.map(|model| candidate(self.with_table(settings, model.clone()), true));
         let others = unlisted.into_iter().map(|id| {
-            let model = self.with_table(settings, RemoteModel::unlisted(settings.kind, id));
-            let unverified = unverified && !model.proxied;
-            candidate(model, unverified)
+            let model = self.with_table(settings, RemoteModel::unlisted(settings.kind, &id));
+            candidate(model, false)
         });
         remotes.extend(known.chain(others));
         Ok((upstreams, wants_list && self.may_fetch(settings)?))

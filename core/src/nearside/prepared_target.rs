@@ -11,7 +11,7 @@ use crate::chat::ChatRequest;
 use crate::chat::history::without;
 use crate::engine::Engine;
 use crate::engine::remote::{Connection, RemoteEngine, Timeouts};
-use crate::error::Result;
+use crate::error::{Error, ErrorReason, Result};
 use crate::route::{estimate, privacy};
 
 /// A prepared target.
@@ -61,15 +61,27 @@ impl Inner {
                 });
             }
         };
-        privacy::check_terms(&self.policy(), &settings.name, data_policy)?;
+        // The policy may have changed while an earlier target was tried.
+        let policy = self.policy();
+        let (current, terms) = self.terms_of(settings)?;
+        if !model.proxied && terms != *data_policy {
+            return Err(Error::of(
+                ErrorReason::PolicyForbids,
+                "the policy changed while the request was on its way; send it again",
+            ));
+        }
+        let upstreams = if model.proxied { upstreams } else { &current };
+        privacy::check_terms(&policy, &settings.name, data_policy)?;
+        let consent = whole.consent.as_ref();
+        privacy::check_consent(&policy, whole.sensitivity, consent, &planned.target, data_policy)?;
         let omitted = fit_history(pending, model.context, count);
         let request = match omitted.is_empty() {
             true => ChatRequest::clone(whole),
             false => whole.with_messages(without(&whole.messages, &omitted)),
         };
         let (prompt, completion) = estimate::tokens(&request);
-        // A self-hosted server charges nothing: no reservation.
-        let charges = !data_policy.is_own();
+        // A self-hosted server charges nothing, unless the app states a price: no reservation.
+        let charges = !data_policy.is_own() || model.price.as_ref().is_some_and(|price| !price.is_free());
         let cost = AttemptCost {
             charges,
             price: model.price.clone().filter(|_| charges),

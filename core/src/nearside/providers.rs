@@ -36,7 +36,8 @@ pub struct ProviderStatus {
 }
 
 impl Nearside {
-    /// Adds a provider, or replaces the one of this name. Persisted, except for its credential; see [`Self::set_key`].
+    /// Adds a provider, or replaces the one of this name. Persisted, except for its credential; see [`Self::set_key`]. With
+    /// another kind or address the credential is removed: it belongs to the server that it was set for.
     /// Makes no network request.
     ///
     /// # Errors
@@ -137,8 +138,18 @@ impl Inner {
         }
         settings.check_prices()?;
         let http = ProviderClient::in_network(settings, &self.config.network)?;
+        let before = self
+            .state
+            .providers()?
+            .into_iter()
+            .find(|one| one.name == settings.name);
+        // A key belongs to the server that it was set for.
+        let has_moved = before.is_some_and(|one| one.kind != settings.kind || one.base_url != settings.base_url);
         self.state.save_provider(settings)?;
         self.with_provider(&settings.name, |runtime| {
+            if has_moved {
+                runtime.secret = Secret::default();
+            }
             runtime.http = Some((settings.clone(), http));
             runtime.circuit = Arc::default();
             runtime.list = ModelList::default();

@@ -11,7 +11,7 @@ use super::model_list::{ListFetch, ModelList};
 use super::{Inner, blocking};
 use crate::chat::DataPolicy;
 use crate::engine::remote::{self, ProviderKind, ProviderSettings, RemoteModel, Upstreams};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::route::privacy;
 
 /// Fetches and stores a provider's model list, and an aggregator's document about its upstreams. Joins a fetch that is
@@ -51,7 +51,16 @@ async fn fetch(inner: &Arc<Inner>, name: &str) -> Result<Arc<Vec<RemoteModel>>> 
     };
     blocking(inner, move |inner| {
         let now = SystemTime::now();
+        if inner.provider(&settings.name)? != settings {
+            let text = format!(
+                "`{}` was set up anew while its list was fetched; try again",
+                settings.name
+            );
+            return Err(Error::busy(text));
+        }
         inner.state.save_models(&settings.name, &models, now)?;
+        // Another server's document would say where the upstreams of OpenRouter compute.
+        let upstreams = upstreams.filter(|_| is_at_home(&settings));
         if let Some(document) = &upstreams {
             inner.state.save_setting(UPSTREAMS, document)?;
         }
@@ -74,9 +83,13 @@ impl Inner {
         if let Some((models, fetched)) = cached {
             return Ok((models, Some(fetched)));
         }
-        let Some((models, fetched)) = self.state.models(name)? else {
+        let Some((mut models, fetched)) = self.state.models(name)? else {
             return Ok((Arc::default(), None));
         };
+        // An earlier release may have stored the list, and knew fewer names of forwarded models.
+        for model in &mut models {
+            model.proxied |= RemoteModel::is_proxied_id(&model.id);
+        }
         let models = Arc::new(models);
         self.with_provider(name, |runtime| {
             runtime.list.models = Some((Arc::clone(&models), fetched));
@@ -124,7 +137,11 @@ impl Inner {
         }
         let document = self.upstreams_document(&settings.name)?;
         let (upstreams, terms) = privacy::upstreams(&self.policy(), document.as_deref());
-        let terms = if settings.data_policy.is_some() { own } else { terms };
+        let terms = if is_at_home(settings) && settings.data_policy.is_none() {
+            terms
+        } else {
+            own
+        };
         Ok((upstreams, terms))
     }
 
@@ -139,6 +156,15 @@ impl Inner {
     }
 }
 
+/// Returns whether a provider has one of the addresses whose terms the dated table knows.
+fn is_at_home(settings: &ProviderSettings) -> bool {
+    let usual = ProviderSettings {
+        data_policy: None,
+        ..settings.clone()
+    };
+    privacy::terms(&usual, &RemoteModel::default()) != DataPolicy::unknown()
+}
+
 /// Returns whether a list is missing or older than this.
 pub(super) fn is_older(fetched: Option<SystemTime>, age: Duration) -> bool {
     // A clock that was set back makes it young.
@@ -147,7 +173,8 @@ pub(super) fn is_older(fetched: Option<SystemTime>, age: Duration) -> bool {
 
 /// A model list is valid for a day, because prices and shutdowns are dated to the day.
 pub(super) const LIST_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
-/// How long a provider is not asked again for a list that failed; also how recent a list must be to say that a model
-/// that it lacks does not run elsewhere.
-pub(super) const FAILURE_MEMORY: Duration = Duration::from_secs(60);
+/// How long a provider is not asked again for a list that failed.
+const FAILURE_MEMORY: Duration = Duration::from_secs(60);
+/// How recent a list must be to say that the server lacks a model: the user may have added it a moment ago.
+pub(super) const LIST_RECENT: Duration = Duration::from_secs(5);
 const UPSTREAMS: &str = "openrouter providers";

@@ -1,7 +1,7 @@
 //! Network settings of the library object: the proxy of all requests, and the trust in a hub of the user's own.
 //!
 //! - The environment is not read: an app passes its settings, the command line those of its variables.
-//! - A request to this device never goes through the proxy.
+//! - A request to this device, or to a provider in a private network, never goes through the proxy.
 //! - A proxy's address may contain a password, so `Debug` and error texts show it without.
 
 use std::fmt;

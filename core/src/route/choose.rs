@@ -251,6 +251,7 @@ fn no_route(context: RoutingContext<'_>, rejected: Vec<Rejected>) -> RouteDecisi
             reason: ErrorReason::ModelNotInstalled,
             detail: "no model is installed here and no provider is set up: download a model first".to_owned(),
             skipped: vec![],
+            retry_after_ms: None,
         };
     };
     let (rule, kind, reason) = (RULES[last.rule].0, last.rejection.kind, last.rejection.cause);
@@ -269,6 +270,7 @@ fn no_route(context: RoutingContext<'_>, rejected: Vec<Rejected>) -> RouteDecisi
         kind,
         reason,
         detail,
+        retry_after_ms: last.rejection.retry_after_ms,
         skipped: rejected.into_iter().map(Rejected::into_skipped).collect(),
     }
 }

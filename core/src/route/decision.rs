@@ -1,5 +1,7 @@
 //! The router's result: a route, a consent request, or no route and why.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::chat::{DataPolicy, Route, RouteRule, RouteTarget, SkippedTarget};
@@ -38,6 +40,9 @@ pub enum RouteDecision {
         detail: String,
         /// All candidates, each with its reason.
         skipped: Vec<SkippedTarget>,
+        /// Milliseconds until a retry can succeed. Unset: unknown, or something else has to change.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
     },
 }
 
@@ -71,8 +76,14 @@ impl RouteDecision {
                 format!("the user has to agree first: {}", question.text),
             )),
             Self::NoRoute {
-                kind, reason, detail, ..
-            } => Err(Error::new(kind, detail).because(reason)),
+                kind,
+                reason,
+                detail,
+                retry_after_ms,
+                ..
+            } => Err(Error::new(kind, detail)
+                .because(reason)
+                .with_retry_after(retry_after_ms.map(Duration::from_millis))),
         }
     }
 }

@@ -99,19 +99,33 @@ pub struct RemoteCandidate {
     pub model: RemoteModel,
     /// A credential is stored, or none is needed.
     pub has_key: bool,
-    /// The provider is paused after repeated failures.
-    pub circuit_open: bool,
+    /// Milliseconds for which the provider is not asked after repeated failures. Unset: it may be asked.
+    #[serde(default)]
+    pub cooldown_ms: Option<u64>,
     /// It is the provider's default model.
     pub is_default: bool,
-    /// The provider's own list, which says whether it forwards requests for this model, could not be fetched.
+    /// What the provider's list says of it.
     #[serde(default)]
-    pub unverified: bool,
+    pub listing: ModelListing,
     /// Region, retention and training of the content.
     pub data_policy: DataPolicy,
     /// Quality; 0 if unknown.
     pub quality: f64,
     /// Rates measured from this device.
     pub speed: Speed,
+}
+
+/// What the list of an own server, which also says which models it forwards to others, says of a model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelListing {
+    /// It is listed, or the list does not matter.
+    #[default]
+    Known,
+    /// The list is missing or too old to say.
+    Unverified,
+    /// A new list lacks it.
+    Unlisted,
 }
 
 /// Measured rates, weighted towards the newest. Unset: never measured.

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 
 use super::provider_table::{known_models, model_facts};
-use super::{LocalCandidate, RemoteCandidate, Speed, TokenRange, estimate};
+use super::{LocalCandidate, ModelListing, RemoteCandidate, Speed, TokenRange, estimate};
 use crate::chat::{DataPolicy, RouteTarget};
 use crate::engine::remote::{ProviderKind, RemoteModel, TokenPrice};
 
@@ -71,9 +71,9 @@ fn well_known() -> Vec<RemoteCandidate> {
                 ..RemoteModel::default()
             },
             has_key: false,
-            circuit_open: false,
+            cooldown_ms: None,
             is_default: false,
-            unverified: false,
+            listing: ModelListing::Known,
             data_policy: DataPolicy::unknown(),
             quality: known.quality,
             speed: Speed::default(),

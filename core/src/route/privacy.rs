@@ -8,12 +8,12 @@ use serde_json::Value;
 pub(crate) use super::provider_table::search_usd;
 pub use super::provider_table::{ModelFacts, default_model, model_facts};
 
-use super::policy::RoutingPolicy;
+use super::policy::{ConsentPolicy, RoutingPolicy};
 use super::provider_table::entry;
 use super::rules::{forbidden, in_regions};
-use crate::chat::DataPolicy;
+use crate::chat::{DataPolicy, RouteTarget, Sensitivity};
 use crate::engine::remote::{ProviderKind, ProviderSettings, RemoteModel, Upstreams, base_url, is_own_server};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorReason, Result};
 use crate::net::url::is_loopback;
 
 /// Returns the data policy of a provider's model. The table's entry for OpenRouter is the worst case of its upstreams;
@@ -46,6 +46,34 @@ pub fn check_terms(policy: &RoutingPolicy, provider: &str, terms: &DataPolicy) -
             let text = format!("`{provider}` was rejected: {}; {}", rejection.reason, rejection.remedy);
             Err(Error::new(rejection.kind, text).because(rejection.cause))
         }
+    }
+}
+
+/// Checks that the policy does not require a consent that this request lacks.
+///
+/// # Errors
+/// `Blocked`: the user has to be asked first, or refused.
+pub fn check_consent(
+    policy: &RoutingPolicy,
+    sensitivity: Sensitivity,
+    consent: Option<&RouteTarget>,
+    target: &RouteTarget,
+    terms: &DataPolicy,
+) -> Result<()> {
+    if sensitivity != Sensitivity::Personal || terms.is_own() {
+        return Ok(());
+    }
+    match policy.consent {
+        ConsentPolicy::Given => Ok(()),
+        ConsentPolicy::Ask if consent == Some(target) => Ok(()),
+        ConsentPolicy::Ask => Err(Error::of(
+            ErrorReason::ConsentRequired,
+            format!("the user has to agree first that `{target}` gets the content"),
+        )),
+        ConsentPolicy::Refused => Err(Error::of(
+            ErrorReason::PolicyForbids,
+            "the user refused to send personal content to a third party; ask the user again",
+        )),
     }
 }
 

@@ -91,7 +91,7 @@ actor NearsideBrain: Brain {
             let (target, policy) = (AnswerTarget(question.target), DataPolicyInfo(question.dataPolicy))
             return .needsConsent(
                 ConsentPrompt(target: target, reason: question.reason, dataPolicy: policy, cost: question.costUsd))
-        case .noRoute(_, _, let reason, let detail, _): return .noRoute(BrainError(detail, reason))
+        case .noRoute(_, _, let reason, let detail, _, _): return .noRoute(BrainError(detail, reason))
         }
     }
 

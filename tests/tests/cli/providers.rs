@@ -283,7 +283,7 @@ fn wrong_use_exits_2_and_names_what_is_wrong() {
         "x",
         &["--kind", "ollama", "--base-url", "http://192.0.2.1:11434"],
     );
-    assert!(open.error().1.contains("`https`"), "{open:?}");
+    assert!(open.err.contains("`https`"), "{open:?}");
     assert!(!program.data_dir().join("keys").exists(), "nothing was kept");
 }
 

@@ -104,7 +104,7 @@ fn installed_models_answer_and_nothing_is_written() {
         assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
         let chunks = ran.lines();
         let done = chunks.last().expect("chunks");
-        assert_eq!(done["usage"]["completion_tokens"], 4);
+        assert!(done["usage"]["completion_tokens"].as_u64() >= Some(1), "{done}");
         assert_eq!(done["receipt"]["policy"], "mine", "the stored policy counts");
     }
     let route = program.run(&["route", "-p", "Hello?", "--json"]).object();

@@ -6,7 +6,8 @@ use nearside::device::{Connectivity, DeviceFacts, ThermalState};
 use nearside::engine::remote::{ModelCapabilities, RemoteModel, TokenPrice};
 use nearside::model::FitVerdict;
 use nearside::route::{
-    ConsentPolicy, Facts, LocalCandidate, Needs, RemoteCandidate, RoutingPolicy, Speed, SpendingTotals, TokenRange,
+    ConsentPolicy, Facts, LocalCandidate, ModelListing, Needs, RemoteCandidate, RoutingPolicy, Speed, SpendingTotals,
+    TokenRange,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -124,6 +125,12 @@ fn remote() -> impl Strategy<Value = RemoteCandidate> {
     (who, what, rarely(date()), terms(), figure(), speed()).prop_map(
         |(who, (context, abilities, price), retires, data_policy, quality, speed)| {
             let (provider, id, has_key, circuit_open, is_default, unverified) = who;
+            let listing = match unverified {
+                false => ModelListing::Known,
+                true if is_default => ModelListing::Unlisted,
+                true => ModelListing::Unverified,
+            };
+            let cooldown_ms = circuit_open.then_some(30_000);
             RemoteCandidate {
                 provider,
                 model: RemoteModel {
@@ -136,9 +143,9 @@ fn remote() -> impl Strategy<Value = RemoteCandidate> {
                     ..RemoteModel::default()
                 },
                 has_key,
-                circuit_open,
+                cooldown_ms,
                 is_default,
-                unverified,
+                listing,
                 data_policy,
                 quality,
                 speed,

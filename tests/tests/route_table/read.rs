@@ -7,7 +7,9 @@ use nearside::chat::{DataPolicy, RouteTarget, RoutingMode, Sensitivity};
 use nearside::device::{Connectivity, ThermalState};
 use nearside::engine::remote::{ModelCapabilities, RemoteModel, TokenPrice};
 use nearside::model::FitVerdict;
-use nearside::route::{ConsentPolicy, Facts, LocalCandidate, Needs, RemoteCandidate, RoutingPolicy, Speed, TokenRange};
+use nearside::route::{
+    ConsentPolicy, Facts, LocalCandidate, ModelListing, Needs, RemoteCandidate, RoutingPolicy, Speed, TokenRange,
+};
 
 /// A row: a situation and the expected decision.
 pub(crate) struct Row {
@@ -253,9 +255,9 @@ fn candidate(text: &str) -> Result<(String, Candidate), String> {
                 ..RemoteModel::default()
             },
             has_key: true,
-            circuit_open: false,
+            cooldown_ms: None,
             is_default: false,
-            unverified: false,
+            listing: ModelListing::Known,
             data_policy: DataPolicy::default(),
             quality: 0.0,
             speed: Speed::default(),
@@ -290,9 +292,10 @@ fn set_remote(remote: &mut RemoteCandidate, field: &str, value: &str) -> Result<
     let terms = &mut remote.data_policy;
     match (field, value) {
         ("model", model) => remote.model.id = model.into(),
-        ("unverified", "") => remote.unverified = true,
+        ("unverified", "") => remote.listing = ModelListing::Unverified,
+        ("unlisted", "") => remote.listing = ModelListing::Unlisted,
         ("no-key", "") => remote.has_key = false,
-        ("failing", "") => remote.circuit_open = true,
+        ("failing", "") => remote.cooldown_ms = Some(30_000),
         ("default", "") => remote.is_default = true,
         ("not-default", "") => remote.is_default = false,
         ("context", "unknown") => remote.model.context = None,

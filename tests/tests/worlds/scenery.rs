@@ -189,8 +189,10 @@ impl World {
     }
 
     /// Forgets earlier failures and requests.
-    pub(crate) fn begin(&self) {
+    pub(crate) async fn begin(&self) {
         self.nearside.notify(AppEvent::Foreground);
+        // The fetch of a list that an earlier request began in the background may still be on its way.
+        tokio::time::sleep(Duration::from_millis(100)).await;
         *self.seen.lock().expect("not poisoned") = self.received();
     }
 

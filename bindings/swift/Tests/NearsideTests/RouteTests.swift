@@ -48,7 +48,7 @@ extension Scenarios {
             #expect(refused.kind == .blocked)
             #expect(refused.text.contains("deepseek") && refused.text.contains("policy"), "\(refused.text)")
 
-            guard case .noRoute(let rule, let kind, let reason, _, let skipped) = try await nearside.route(tides())
+            guard case .noRoute(let rule, let kind, let reason, _, let skipped, _) = try await nearside.route(tides())
             else {
                 Issue.record("a target would answer")
                 return
@@ -111,7 +111,7 @@ extension Scenarios {
             }
             for (network, expected) in [(Connectivity.offline, ErrorKind.network), (.metered, .blocked)] {
                 host.set(network)
-                guard case .noRoute(.reachability, expected, _, _, _) = try await nearside.route(tides()) else {
+                guard case .noRoute(.reachability, expected, _, _, _, _) = try await nearside.route(tides()) else {
                     Issue.record("\(network) does not determine the route")
                     return
                 }

@@ -1,7 +1,7 @@
 //! Prints one answer: on a terminal, to a pipe, or as JSON.
 
 use nearside::Error;
-use nearside::chat::{AnswerSummary, ChatStream, Chunk, Route, StopReason};
+use nearside::chat::{AnswerSummary, ChatStream, Chunk, Route, RouteRule, StopReason};
 
 use super::receipt;
 use crate::args::values::ReasoningDisplay;
@@ -105,7 +105,8 @@ impl AnswerView {
     fn print_chunk(&mut self, chunk: Chunk, output: &mut Printer) -> Result<(), CliError> {
         match chunk {
             Chunk::Started { route } => {
-                if std::mem::replace(&mut self.has_started, true) {
+                // The same target may start again, with another part of the history.
+                if std::mem::replace(&mut self.has_started, true) && route.rule == RouteRule::PreviousFailed {
                     note_fallback(&route, output);
                 }
                 Ok(())

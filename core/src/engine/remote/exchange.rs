@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::assembler::AnswerAssembler;
 use super::dialect::dialect_for;
 use super::error::{AttemptError, Health};
+use super::provider::TokenPrice;
 use super::reader::ResponseReader;
 use super::sent_body::SentBody;
 use super::{Connection, body};
@@ -43,7 +44,7 @@ pub(super) async fn answer(connection: &Connection, mut job: Job) {
         // Nothing was sent before a cancel: nothing was used.
         let prompt_bytes = if sent.is_set() { prompt_bytes } else { 0 };
         let (usage, _) = assembler.usage(prompt_bytes);
-        let own = connection.data_policy.is_own();
+        let own = connection.data_policy.is_own() && connection.model.price.as_ref().is_none_or(TokenPrice::is_free);
         let (cost, source) = match &connection.model.price {
             Some(_) if !sent.is_set() && !own => (0.0, CostSource::Estimated),
             price => assembler.cost(prompt_bytes, price.as_ref(), own),

@@ -55,6 +55,12 @@ impl ProviderClient {
     /// As [`Self::new`], and for an invalid proxy.
     pub fn in_network(settings: &ProviderSettings, network: &NetworkConfig) -> Result<Self> {
         let base = base_url(settings)?;
+        // What stays in the user's own network must not pass a proxy outside of it.
+        let direct = NetworkConfig {
+            proxy: None,
+            ..network.clone()
+        };
+        let network = if is_private(&base) { &direct } else { network };
         let trust = Trust {
             root: settings.root_certificate.as_deref(),
             pins: &settings.pins,

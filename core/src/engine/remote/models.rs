@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::dialect::{self, ProviderKind};
 use super::error::{AttemptError, RequestContext};
-use super::http::ProviderClient;
+use super::http::{ProviderClient, is_own_server};
 use super::model_entry::{has_entry, is_forwarded, parse_chat, parse_model};
 use super::provider::{ModelCapabilities, ProviderSettings, RemoteModel, Secret};
 use crate::error::{Error, Result};
@@ -45,6 +45,9 @@ pub async fn list_models(
         ProviderKind::LlamaServer => describe_llama_server(http, settings, secret, &mut models).await,
         ProviderKind::Compatible if is_lm_studio(entries) => {
             describe_lm_studio(http, settings, secret, &mut models).await;
+        }
+        ProviderKind::Compatible if is_own_server(settings) => {
+            mark_forwarded(http, settings, secret, &mut models).await;
         }
         _ => {}
     }
@@ -207,6 +210,29 @@ async fn describe_lm_studio(
             model.context = described.context.or(model.context);
             model.loaded = described.loaded;
         }
+    }
+}
+
+/// Marks the models that an Ollama server forwards: its compatible list does not say so, its own list does.
+async fn mark_forwarded(
+    http: &ProviderClient,
+    settings: &ProviderSettings,
+    secret: &Secret,
+    models: &mut [RemoteModel],
+) {
+    let Ok(list) = get_json_at(http, settings, secret, "/api/tags").await else {
+        return;
+    };
+    let forwarded: Vec<&str> = list["models"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|entry| is_forwarded(entry))
+        .filter_map(|entry| entry["model"].as_str().or(entry["name"].as_str()))
+        .collect();
+    for model in models {
+        let is_same = |name: &&str| RemoteModel::is_named(ProviderKind::Ollama, name, &model.id);
+        model.proxied |= forwarded.iter().any(is_same);
     }
 }
 

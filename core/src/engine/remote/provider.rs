@@ -190,6 +190,12 @@ impl RemoteModel {
         }
     }
 
+    /// Returns whether a name refers to the model of this id at a provider of this kind. Ollama completes a name: the
+    /// tag `latest`, its own registry and namespace, and letters in any case.
+    pub fn is_named(kind: ProviderKind, id: &str, name: &str) -> bool {
+        id == name || kind == ProviderKind::Ollama && complete_ollama_name(id) == complete_ollama_name(name)
+    }
+
     /// Returns whether it may be asked for a chat: false for embeddings, speech, images, moderation and the like. A model
     /// of unknown kind may.
     pub fn can_chat(&self) -> bool {
@@ -207,6 +213,21 @@ impl RemoteModel {
             None => last.ends_with("-cloud"),
         }
     }
+}
+
+/// Returns Ollama's own form of a model name: `library/NAME:TAG` without its registry, in lower case.
+fn complete_ollama_name(name: &str) -> String {
+    let name = name.trim().to_ascii_lowercase();
+    let name = ["https://", "http://"]
+        .iter()
+        .fold(name.as_str(), |name, scheme| name.strip_prefix(scheme).unwrap_or(name));
+    let name = ["registry.ollama.ai/", "ollama.com/"]
+        .iter()
+        .fold(name, |name, registry| name.strip_prefix(registry).unwrap_or(name));
+    let namespace = if name.contains('/') { "" } else { "library/" };
+    let last = name.rsplit('/').next().unwrap_or_default();
+    let tag = if last.contains(':') { "" } else { ":latest" };
+    format!("{namespace}{name}{tag}")
 }
 
 impl TokenPrice {
@@ -310,5 +331,24 @@ mod tests {
         };
         let cost = 0.01 + (600.0 * 2.0 + 400.0 * 0.5 + 100.0 * 10.0) / 1e6;
         assert!((price.cost(&usage) - cost).abs() < 1e-12);
+    }
+
+    #[test]
+    fn ollama_alone_completes_names() {
+        let same = |kind, name| RemoteModel::is_named(kind, "mine:latest", name);
+        for name in [
+            "mine",
+            "mine:latest",
+            "MINE:Latest",
+            "library/mine",
+            "registry.ollama.ai/library/mine",
+            "ollama.com/library/mine:latest",
+        ] {
+            assert!(same(ProviderKind::Ollama, name), "{name}");
+        }
+        for name in ["mine:8b", "other/mine", "min", ""] {
+            assert!(!same(ProviderKind::Ollama, name), "{name}");
+        }
+        assert!(same(ProviderKind::Compatible, "mine:latest") && !same(ProviderKind::Compatible, "mine"));
     }
 }

@@ -56,6 +56,8 @@ pub(super) struct Rejection {
     pub(super) kind: ErrorKind,
     /// Reason of that error.
     pub(super) cause: ErrorReason,
+    /// Milliseconds until it no longer applies, if known.
+    pub(super) retry_after_ms: Option<u64>,
     /// What the user or app can change to avoid it.
     pub(super) remedy: &'static str,
 }
@@ -133,7 +135,15 @@ impl Rejection {
             reason: reason.into(),
             kind,
             cause,
+            retry_after_ms: None,
             remedy,
+        }
+    }
+
+    fn retry_after(self, ms: u64) -> Self {
+        Self {
+            retry_after_ms: Some(ms),
+            ..self
         }
     }
 }

@@ -6,6 +6,7 @@ use super::{Candidate, CandidateSource, Rejection, RoutingContext};
 use crate::device::{Connectivity, ThermalState};
 use crate::error::{ErrorKind, ErrorReason};
 use crate::model::FitVerdict;
+use crate::route::facts::ModelListing;
 
 /// Rejects remote targets by network, key, circuit breaker and day of retirement.
 pub(super) fn reachable(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
@@ -42,24 +43,33 @@ pub(super) fn reachable(context: RoutingContext<'_>, candidate: &Candidate<'_>) 
             "set the provider's key",
         ));
     }
-    if remote.circuit_open {
-        let reason = format!("`{provider}` failed repeatedly just now");
-        return Some(Rejection::new(
-            ErrorKind::Provider,
-            ErrorReason::CircuitOpen,
-            reason,
-            "try again in a minute",
-        ));
+    if let Some(ms) = remote.cooldown_ms {
+        let seconds = ms.div_ceil(1000);
+        let reason = format!("`{provider}` failed repeatedly just now; it is asked again in {seconds} s");
+        return Some(
+            Rejection::new(ErrorKind::Busy, ErrorReason::CircuitOpen, reason, "try again then").retry_after(ms),
+        );
     }
-    if remote.unverified {
-        let reason = format!("the list of models of `{provider}`, which says where each runs, could not be fetched");
-        let remedy = "check its address and whether it is running";
-        return Some(Rejection::new(
-            ErrorKind::Network,
-            ErrorReason::Unreachable,
-            reason,
-            remedy,
-        ));
+    match remote.listing {
+        ModelListing::Known => {}
+        ModelListing::Unverified => {
+            let reason =
+                format!("the list of models of `{provider}`, which says where each runs, could not be fetched");
+            return Some(Rejection::new(
+                ErrorKind::Network,
+                ErrorReason::Unreachable,
+                reason,
+                "check its address and whether it is running",
+            ));
+        }
+        ModelListing::Unlisted => {
+            return Some(Rejection::new(
+                ErrorKind::Unsupported,
+                ErrorReason::UnknownModel,
+                format!("`{provider}` does not list it"),
+                "choose a model that it lists, or install it there",
+            ));
+        }
     }
     // A time of day may follow the date.
     let day = |text: &'_ str| text.get(..10).unwrap_or(text).to_owned();
