@@ -66,13 +66,21 @@ async fn no_cloud_model_of_an_own_server_is_sent_anything_unasked() {
         "library/glm-5:cloud",
         "deepseek-v3.1:671b-cloud",
         "mine:latest",
+        "mine",
+        "MINE:Latest",
+        "library/mine",
     ] {
         // Listed or not, with a list or without one, named or the default of the settings.
-        let listed = ollama().model(model).start().expect("a port");
+        let listed = match model.to_lowercase().contains("mine") {
+            true => ollama(),
+            false => ollama().model(model),
+        };
+        let listed = listed.start().expect("a port");
         let unlisted = Provider::builder(Dialect::Ollama).start().expect("a port");
         for (case, provider) in [("listed", &listed), ("unlisted", &unlisted)] {
             // The server has no such model: nothing can be forwarded.
-            if model != "mine:latest" || case == "listed" {
+            let is_alias = model.to_lowercase().contains("mine");
+            if !is_alias || case == "listed" {
                 refuses_to_forward(case, provider, model, true).await;
             }
         }
@@ -113,6 +121,7 @@ async fn refuses_to_forward(case: &str, provider: &Provider, model: &str, has_li
                 ErrorReason::PolicyForbids,
                 ErrorReason::ConsentRequired,
                 ErrorReason::Unreachable,
+                ErrorReason::UnknownModel,
             ];
             match &answer.end {
                 // With a forwarded model as the default, another of the server's own may answer.

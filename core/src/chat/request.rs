@@ -57,8 +57,9 @@ pub enum RoutingMode {
     OnlyInCloud,
 }
 
-/// How private the content of a request is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// How private the content of a request is. A conversation keeps it with each message, and the strictest of the messages
+/// that a request contains applies to it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sensitivity {
     /// Not private: may be sent wherever the policy allows, without consent.

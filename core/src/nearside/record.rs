@@ -75,7 +75,11 @@ async fn prepare(
 ) -> Result<(PendingRequest, Recorder)> {
     request.with_messages(vec![ChatMessage::user("…")]).check()?;
     let shared = Arc::clone(archive);
-    let pending = blocking(inner, move |_| shared.begin(conversation, &turn)).await?;
+    let sensitivity = request.sensitivity;
+    let pending = blocking(inner, move |_| shared.begin(conversation, &turn, sensitivity)).await?;
+    request.sensitivity = pending
+        .sensitivity
+        .map_or(sensitivity, |stored| stored.max(sensitivity));
     guard.set_answer(pending.answer);
     apply_defaults(&mut request, &pending.settings, pending.history);
     let resumed = append_partial(&mut request, &pending.progress.text);

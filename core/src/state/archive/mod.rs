@@ -425,5 +425,8 @@ pub(super) static SCHEMA: Schema = Schema {
         INSERT INTO names (rowid, title) VALUES (new.id, new.title);
     END;
     INSERT INTO names (names, rank) VALUES ('secure-delete', 1);
-"],
+",
+        // How private the content of a message was said to be; NULL from earlier releases.
+        "ALTER TABLE message ADD COLUMN sensitivity TEXT;",
+    ],
 };

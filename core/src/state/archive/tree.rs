@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 
+use std::collections::HashSet;
+
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::nodes::{Node, branch, nodes};
 use super::{AnswerDraft, Archive, MAX_PREVIEW_CHARS, TxError, json, key, now_ms, reading, summary, unknown};
 use crate::chat::{
-    ChatMessage, ContentPart, ConversationSettings, ImageBytes, MessageRole, MessageState, RouteTarget, StopReason,
-    StoredMessage, excerpt, prompt_messages, tool_loop_target,
+    ChatMessage, ContentPart, ConversationSettings, ImageBytes, MessageRole, MessageState, RouteTarget, Sensitivity,
+    StopReason, StoredMessage, excerpt, prompt_messages, tool_loop_target,
 };
 use crate::error::{Error, Result};
 
@@ -46,20 +48,23 @@ pub struct PendingAnswer {
     pub settings: ConversationSettings,
     /// The target of the tool loop that the new messages continue.
     pub tool_target: Option<RouteTarget>,
+    /// The strictest sensitivity of the messages before the answer: it holds for every request that has them.
+    pub sensitivity: Option<Sensitivity>,
 }
 
 impl Archive {
-    /// Inserts the messages of a turn, and an empty answer after them; for `Resume`, reopens the last answer.
+    /// Inserts the messages of a turn with their sensitivity, and an empty answer after them; for `Resume`, reopens the last
+    /// answer.
     ///
     /// # Errors
     /// `InvalidRequest` if there is no such conversation or message, or nothing to resume; `Storage`, `Busy`.
-    pub fn begin(&self, conversation: u64, turn: &Turn) -> Result<PendingAnswer> {
+    pub fn begin(&self, conversation: u64, turn: &Turn, sensitivity: Sensitivity) -> Result<PendingAnswer> {
         self.0.try_write(|file| {
             let id = key(conversation)?;
             let settings = summary(file, id)?.settings;
             let nodes = nodes(file, id)?;
             if let Turn::Resume = turn {
-                let pending = last_answer(file, &branch(&nodes), settings)?;
+                let pending = last_answer(file, id, &branch(&nodes), settings)?;
                 file.execute("UPDATE message SET state = NULL WHERE id = ?1", [key(pending.answer)?])?;
                 return Ok(pending);
             }
@@ -69,6 +74,8 @@ impl Archive {
             let mut last = before;
             for message in new {
                 let next = insert(file, id, last, message, Some(&end_of(message)))?;
+                file.prepare_cached("UPDATE message SET sensitivity = ?2 WHERE id = ?1")?
+                    .execute(params![next, json(&sensitivity)?])?;
                 path.push(next);
                 last = Some(next);
             }
@@ -91,6 +98,7 @@ impl Archive {
             path.push(answer);
             refresh_summary(file, id, &path)?;
             Ok(PendingAnswer {
+                sensitivity: strictest(file, id, &path)?,
                 answer: answer.unsigned_abs(),
                 history,
                 progress: AnswerDraft::default(),
@@ -111,15 +119,17 @@ impl Archive {
             let settings = summary(file, id)?.settings;
             let nodes = nodes(file, id)?;
             if let Turn::Resume = turn {
-                return last_answer(file, &branch(&nodes), settings);
+                return last_answer(file, id, &branch(&nodes), settings);
             }
             let (before, new) = resolve_turn(file, &nodes, turn)?;
-            let stored = reading::messages(file, &ancestry(&nodes, before))?;
+            let path = ancestry(&nodes, before);
+            let stored = reading::messages(file, &path)?;
             let last = new.last().map_or(last_parts(&stored), |message| &message.parts[..]);
             let tool_target = tool_loop_target(&stored, last);
             let mut history = prompt_messages(&stored);
             history.extend_from_slice(new);
             Ok(PendingAnswer {
+                sensitivity: strictest(file, id, &path)?,
                 answer: 0,
                 history,
                 progress: AnswerDraft::default(),
@@ -175,7 +185,12 @@ fn resolve_turn<'a>(
 }
 
 /// Returns the last answer as one to be continued.
-fn last_answer(file: &Transaction<'_>, path: &[i64], settings: ConversationSettings) -> Result<PendingAnswer, TxError> {
+fn last_answer(
+    file: &Transaction<'_>,
+    conversation: i64,
+    path: &[i64],
+    settings: ConversationSettings,
+) -> Result<PendingAnswer, TxError> {
     let nothing = || Error::invalid_request("there is no answer to resume; send a message");
     let mut messages = reading::messages(file, path)?;
     let last = messages
@@ -183,6 +198,7 @@ fn last_answer(file: &Transaction<'_>, path: &[i64], settings: ConversationSetti
         .filter(|last| last.role == MessageRole::Assistant)
         .ok_or_else(nothing)?;
     Ok(PendingAnswer {
+        sensitivity: strictest(file, conversation, path)?,
         answer: last.id,
         tool_target: tool_loop_target(&messages, last_parts(&messages)),
         history: prompt_messages(&messages),
@@ -196,6 +212,22 @@ fn last_answer(file: &Transaction<'_>, path: &[i64], settings: ConversationSetti
         },
         settings,
     })
+}
+
+/// Returns the strictest sensitivity of the messages on this path; `None` if none has one.
+fn strictest(file: &Transaction<'_>, conversation: i64, path: &[i64]) -> Result<Option<Sensitivity>, TxError> {
+    let stored: Vec<(i64, String)> = file
+        .prepare_cached("SELECT id, sensitivity FROM message WHERE conversation = ?1 AND sensitivity IS NOT NULL")?
+        .query_map([conversation], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let path: HashSet<i64> = path.iter().copied().collect();
+    // What a newer release wrote and this one cannot read counts as the strictest.
+    let read = |text: &String| serde_json::from_str(text).unwrap_or(Sensitivity::Sensitive);
+    Ok(stored
+        .iter()
+        .filter(|(id, _)| path.contains(id))
+        .map(|(_, text)| read(text))
+        .max())
 }
 
 /// Returns the state of a message that the app puts in: complete, whatever its role.
