@@ -20,7 +20,7 @@ pub struct ProviderSettings {
     /// Base URL. Unset: the default of its kind. Plain `http` only for this device, or with `allow_http`.
     #[uniffi(default)]
     pub base_url: Option<String>,
-    /// The model for requests that name none. Unset: a default of the library, or the first of its list.
+    /// The model for requests that name none. Unset: a default of the library, or the best of its list.
     #[uniffi(default)]
     pub model: Option<String>,
     /// Allows plain `http`: content and credentials are then sent unencrypted. Says nothing of whose server it is.

@@ -1,4 +1,4 @@
-//! What must not leave with a later request, another address, an older list, or through somebody else's machine.
+//! What must not leave with a later request, another address, an older list, or through a proxy.
 
 use std::net::TcpListener;
 use std::time::{Duration, SystemTime};

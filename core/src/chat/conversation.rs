@@ -292,7 +292,8 @@ mod tests {
             stored(MessageRole::Assistant, "yes"),
         ]);
         let turns: Vec<_> = prompt.iter().map(|turn| (turn.role, turn.parts.len())).collect();
-        assert_eq!(turns, [(MessageRole::User, 2), (MessageRole::Assistant, 1)]);
+        // Two messages of the user in a row become one, with a blank line between them.
+        assert_eq!(turns, [(MessageRole::User, 3), (MessageRole::Assistant, 1)]);
     }
 
     #[test]

@@ -267,7 +267,8 @@ fn connect(path: &Path, schema: &Schema) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Creates an empty file for its owner alone, unless it exists. SQLite gives the same rights to the log.
+/// Creates an empty file for its owner alone; takes the rights of others from one that exists. SQLite gives the same
+/// rights to the log.
 fn create_private(path: &Path) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     // Never opens an existing file: on Unix, closing it would release the locks of this process's connections.
@@ -276,7 +277,12 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
         Err(cause) if cause.kind() != std::io::ErrorKind::AlreadyExists => Err(cause),
-        _ => Ok(()),
+        _ => {
+            // An earlier release created it with the usual rights. Another user's file stays as it is.
+            #[cfg(unix)]
+            let _ = std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600));
+            Ok(())
+        }
     }
 }
 

@@ -153,7 +153,11 @@ fn move_file(
         }
         // Left by a kill.
         remove(&target.with_extension(INCOMING))?;
-        consolidate(&source, schema)?;
+        if !consolidate(&source, schema)? {
+            // A damaged file moves as it is, with its log: opening it says what is wrong, and the others open.
+            let log = |path: &Path| path.with_file_name(format!("{}-wal", schema.file));
+            let _ = fs::rename(log(&source), log(&target));
+        }
         report(MoveStep::Consolidated);
         let renamed = !copy && fs::rename(&source, &target).is_ok();
         if !renamed {
@@ -170,9 +174,9 @@ fn move_file(
     Ok(())
 }
 
-/// Copies a file's write-ahead log into it and removes the log, so that the file alone is whole. Fails while another
-/// connection has it open.
-fn consolidate(path: &Path, schema: &Schema) -> Result<()> {
+/// Copies a file's write-ahead log into it and removes the log, so that the file alone is whole. Returns `false` for a
+/// damaged file. Fails while another connection has it open.
+fn consolidate(path: &Path, schema: &Schema) -> Result<bool> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let leave_wal = || {
         let connection = Connection::open_with_flags(path, flags)?;
@@ -190,10 +194,13 @@ fn consolidate(path: &Path, schema: &Schema) -> Result<()> {
         }
     };
     match leave_wal() {
-        Ok(mode) if mode.eq_ignore_ascii_case("delete") => Ok(()),
+        Ok(mode) if mode.eq_ignore_ascii_case("delete") => Ok(true),
         Ok(_) => Err(in_use(path)),
         Err(cause) if is_busy(&cause) => Err(in_use(path)),
-        Err(cause) => Err(map_sqlite_error(path, schema, &cause)),
+        Err(cause) => match map_sqlite_error(path, schema, &cause) {
+            error if error.reason() == ErrorReason::Damaged => Ok(false),
+            error => Err(error),
+        },
     }
 }
 

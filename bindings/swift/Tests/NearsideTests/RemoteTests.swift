@@ -60,17 +60,18 @@ extension Scenarios {
         }
 
         @Test func aCancelledTaskWaitsForNoProvider() async throws {
-            let silent = try SilentServer()
-            let nearside = try await library()
-            try await nearside.addProvider(
-                settings: ProviderSettings(name: "silent", kind: .compatible, baseUrl: silent.url))
-            let waiting: [@Sendable () async throws -> Void] = [
-                { _ = try await nearside.route(tides()) },
-                { _ = try await nearside.providerModels("silent") },
-                { _ = try await nearside.chat(tides()).all() },
+            let waiting: [@Sendable (Nearside) async throws -> Void] = [
+                { _ = try await $0.route(tides()) },
+                { _ = try await $0.providerModels("silent") },
+                { _ = try await $0.chat(tides()).all() },
             ]
+            // A library for each: it fetches a list once at a time, and remembers a failure.
             for wait in waiting {
-                let task = Task { try await wait() }
+                let silent = try SilentServer()
+                let nearside = try await library()
+                try await nearside.addProvider(
+                    settings: ProviderSettings(name: "silent", kind: .compatible, baseUrl: silent.url))
+                let task = Task { try await wait(nearside) }
                 let connection = silent.connection()
                 let cancelled = Date()
                 task.cancel()

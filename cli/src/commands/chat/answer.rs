@@ -133,6 +133,11 @@ impl AnswerView {
                 for page in std::mem::take(&mut self.citations) {
                     output.print_line(&[dim(format!("source: {page}"))])?;
                 }
+                let omitted = summary.receipt.omitted_messages;
+                if omitted > 0 {
+                    let text = format!("without the first {omitted} messages: the context holds no more");
+                    output.print_note(&[warning(text)]);
+                }
                 if let Some(reason) = stop_reason(&summary, self.max_tokens) {
                     output.print_note(&[warning(reason)]);
                 }

@@ -18,7 +18,7 @@ pub struct ProviderSettings {
     /// Base address. Unset: the default of its kind. Plain `http` only for loopback addresses, or with `allow_http`.
     #[serde(default)]
     pub base_url: Option<String>,
-    /// Model for requests that name none. Unset: that of the provider table, or the first of its list.
+    /// Model for requests that name none. Unset: that of the provider table, or the best of its list.
     #[serde(default)]
     pub model: Option<String>,
     /// Allows unencrypted content and credentials to `base_url`. Says nothing of whose server it is: see `own_server`.

@@ -76,18 +76,19 @@ class RemoteTest {
 
     @Test
     fun aCancelledTaskWaitsForNoProvider() = scenario {
-        // Accepts connections and sends no response.
-        ServerSocket(0, 8, InetAddress.getLoopbackAddress()).use { silent ->
-            val url = "http://127.0.0.1:${silent.localPort}/v1"
-            nearside().use { nearside ->
-                nearside.addProvider(ProviderSettings("silent", ProviderKind.COMPATIBLE, url))
-                val waiting = listOf<suspend () -> Unit>(
-                    { nearside.route(tides()) },
-                    { nearside.providerModels("silent") },
-                    { nearside.chat(tides()).collect {} },
-                )
-                for (wait in waiting) {
-                    val task = launch { wait() }
+        val waiting = listOf<suspend (Nearside) -> Unit>(
+            { it.route(tides()) },
+            { it.providerModels("silent") },
+            { it.chat(tides()).collect {} },
+        )
+        // A library for each: it fetches a list once at a time, and remembers a failure.
+        for (wait in waiting) {
+            // Accepts connections and sends no response.
+            ServerSocket(0, 8, InetAddress.getLoopbackAddress()).use { silent ->
+                val url = "http://127.0.0.1:${silent.localPort}/v1"
+                nearside().use { nearside ->
+                    nearside.addProvider(ProviderSettings("silent", ProviderKind.COMPATIBLE, url))
+                    val task = launch { wait(nearside) }
                     silent.accept().use {
                         withTimeout(2.seconds) { task.cancelAndJoin() }
                     }
