@@ -37,7 +37,7 @@ class GenerateTest {
                 nearside.generate<Recipe>(greedy(ChatMessage.user("How do I make tea?"), maxTokens = 4u))
             }
             assertEquals(StopReason.MAX_TOKENS, failure.summary.stop)
-            assertContains(failure.message.orEmpty(), "maxTokens")
+            assertContains(failure.message.orEmpty(), "limit of tokens")
         }
     }
 
