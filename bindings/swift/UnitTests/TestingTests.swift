@@ -51,7 +51,7 @@ import Testing
         }
         #expect(summary.usage.completionTokens == 4)
         #expect(summary.receipt.target == .remote(provider: "recorded", model: "recorded"))
-        let sent = try #require(provider.requests.last)
+        let sent = try #require(provider.requests.last { $0.method == "POST" })
         #expect(sent.method == "POST" && sent.path == "/v1/chat/completions")
         #expect(sent.body.contains("Why tides?"))
 
