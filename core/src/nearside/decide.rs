@@ -61,10 +61,8 @@ pub(super) async fn decide(inner: &Arc<Inner>, pending: &PendingRequest, cancel:
             Ok(Some(Err(_))) => {}
             Ok(None) => break,
             Err(_) => {
-                if patience > GRACE {
-                    // Each goes on in the background; the next request does not wait for it again.
-                    stale.iter().for_each(|name| inner.note_list_failure(name));
-                }
+                // Each goes on in the background; the next request does not wait for it again.
+                stale.iter().for_each(|name| inner.note_list_failure(name));
                 break;
             }
         }
