@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use nearside::chat::{ChatRequest, RouteTarget, RoutingMode, Sensitivity};
 use nearside::device::{Connectivity, DeviceFacts, Host};
 use nearside::engine::remote::{ProviderSettings, Secret};
-use nearside::route::{ConsentPolicy, RoutingPolicy};
+use nearside::route::RoutingPolicy;
 use nearside::{AppEvent, Config, ErrorReason, Nearside};
+use nearside_tests::device::open_policy;
 use nearside_tests::models;
 use nearside_tests::provider::{Dialect, Provider, Scenario, WireFormat};
 use nearside_tests::remote::{CollectedAnswer, KEY, collect_answer, question, settings};
@@ -41,13 +42,7 @@ impl Phone {
             ..Config::new(folder.path().to_string_lossy())
         };
         let nearside = Nearside::with_host(config, Arc::clone(&host) as Arc<dyn Host>).expect("the library opens");
-        let open = RoutingPolicy {
-            allow_retention: true,
-            allow_training: true,
-            consent: ConsentPolicy::Given,
-            ..RoutingPolicy::default()
-        };
-        nearside.set_policy(open).await.expect("kept");
+        nearside.set_policy(open_policy()).await.expect("kept");
         for settings in providers {
             nearside.set_key(&settings.name, Secret::new(KEY));
             nearside.add_provider(settings.clone()).await.expect("set up");
@@ -184,6 +179,28 @@ async fn a_list_that_hangs_delays_nothing_and_is_asked_for_once() {
 }
 
 #[tokio::test]
+async fn a_list_that_came_in_the_background_is_fetched_anew_when_it_is_asked_for() {
+    let provider = Provider::start(Dialect::Groq);
+    let phone = Phone::new(&[configured(&provider)]).await;
+    let lists = || {
+        let requests = provider.requests();
+        requests.iter().filter(|request| request.method == "GET").count()
+    };
+    phone.ask(RoutingMode::OnlyInCloud).await.done();
+    assert!(
+        provider.wait_for_requests(2, Duration::from_secs(5)),
+        "the answer and the list"
+    );
+    // Its answer is stored a moment after the request arrived.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(lists(), 1);
+    for fetched in 2..=3 {
+        phone.nearside.provider_models("groq".into()).await.expect("a list");
+        assert_eq!(lists(), fetched);
+    }
+}
+
+#[tokio::test]
 async fn a_list_that_fails_is_not_asked_for_again_within_a_minute() {
     let provider = Provider::builder(Dialect::Ollama).start().expect("a port");
     let at_home = settings(Dialect::Ollama, &provider.url());
@@ -228,16 +245,12 @@ async fn who_is_forbidden_or_has_no_key_is_not_contacted_at_all() {
 
 #[tokio::test]
 async fn a_decision_costs_no_read_per_candidate_and_the_first_byte_comes_soon() {
-    let list = |count: usize| {
-        let mut builder = Provider::builder(Dialect::OpenRouter);
-        for at in 0..count {
-            builder = builder.model(&format!("maker-{}/model-{at}", at % 37));
-        }
-        builder.start().expect("a port")
-    };
     let mut reads = vec![];
     for count in [1, 400] {
-        let provider = list(count);
+        let provider = Provider::builder(Dialect::OpenRouter)
+            .many_models(count)
+            .start()
+            .expect("a port");
         let phone = Phone::new(&[settings(Dialect::OpenRouter, &provider.url())]).await;
         phone
             .nearside

@@ -195,7 +195,7 @@ impl Inner {
         speeds: &Speeds,
         remotes: &mut Vec<RemoteCandidate>,
     ) -> Result<(Upstreams, bool)> {
-        let (models, fetched) = self.list_of(&settings.name)?;
+        let (models, fetched) = self.list_of(settings)?;
         let listed: HashSet<&str> = models.iter().map(|model| model.id.as_str()).collect();
         // The server completes a name; what it calls the model is what its list says about it.
         let resolve = |name: &String| {

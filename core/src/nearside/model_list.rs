@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use futures_util::future::{BoxFuture, Shared};
 use serde_json::Value;
+use tokio::task::Id;
 
 use crate::engine::remote::RemoteModel;
 use crate::error::Result;
@@ -19,11 +20,28 @@ pub(super) struct ModelList {
     pub(super) models: Option<(Arc<Vec<RemoteModel>>, SystemTime)>,
     /// The aggregator's document about its upstreams. Unset: not read from disk yet.
     pub(super) upstreams: Option<Option<Arc<Value>>>,
-    pub(super) fetch: Option<ListFetch>,
+    /// The fetch under way, by its task.
+    pub(super) fetch: Option<(Id, ListFetch)>,
     pub(super) failed_at: Option<Instant>,
 }
 
 impl ModelList {
+    /// Returns the fetch that is under way.
+    pub(super) fn running(&self) -> Option<ListFetch> {
+        let (_, fetch) = self.fetch.as_ref()?;
+        // A fetch that panicked does not record its end.
+        fetch.peek().is_none().then(|| fetch.clone())
+    }
+
+    /// Records the end of a fetch. One that was replaced meanwhile, because the key or the address changed, says nothing of
+    /// the present list.
+    pub(super) fn end_fetch(&mut self, task: Option<Id>, failed_at: Option<Instant>) {
+        if task.is_some() && self.fetch.as_ref().map(|(running, _)| *running) == task {
+            self.fetch = None;
+            self.failed_at = failed_at;
+        }
+    }
+
     /// Forgets a running fetch and an earlier failure: another key or another address may succeed.
     pub(super) fn retry(&mut self) {
         self.fetch = None;

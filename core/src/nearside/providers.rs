@@ -195,7 +195,7 @@ impl Inner {
     }
 
     fn status(&self, settings: ProviderSettings) -> Result<ProviderStatus> {
-        let (models, _) = self.list_of(&settings.name)?;
+        let (models, _) = self.list_of(&settings)?;
         let default_model = default_model(&settings, &models);
         let model = default_model.as_ref().map(|id| {
             let listed = models.iter().find(|model| model.id == *id).cloned();

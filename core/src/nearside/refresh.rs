@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use serde_json::Value;
 
 use super::inner::join_result;
-use super::model_list::{ListFetch, ModelList};
+use super::model_list::ListFetch;
 use super::{Inner, blocking};
 use crate::chat::DataPolicy;
 use crate::engine::remote::{self, ProviderKind, ProviderSettings, RemoteModel, Upstreams};
@@ -17,13 +17,13 @@ use crate::route::privacy;
 /// Fetches and stores a provider's model list, and an aggregator's document about its upstreams. Joins a fetch that is
 /// already under way. Runs to its end even if no caller waits any more.
 pub(super) fn fetch_list(inner: &Arc<Inner>, name: &str) -> ListFetch {
-    let running = |list: &ModelList| list.fetch.clone().filter(|fetch| fetch.peek().is_none());
-    inner.with_provider(name, |runtime| match running(&runtime.list) {
+    inner.with_provider(name, |runtime| match runtime.list.running() {
         Some(fetch) => fetch,
         None => {
             let task = inner.handle.spawn(fetch_and_store(Arc::clone(inner), name.to_owned()));
+            let id = task.id();
             let fetch = async move { join_result(task.await) }.boxed().shared();
-            runtime.list.fetch = Some(fetch.clone());
+            runtime.list.fetch = Some((id, fetch.clone()));
             fetch
         }
     })
@@ -32,7 +32,10 @@ pub(super) fn fetch_list(inner: &Arc<Inner>, name: &str) -> ListFetch {
 async fn fetch_and_store(inner: Arc<Inner>, name: String) -> Result<Arc<Vec<RemoteModel>>> {
     let fetched = fetch(&inner, &name).await;
     let failed_at = fetched.is_err().then(Instant::now);
-    inner.with_provider(&name, |runtime| runtime.list.failed_at = failed_at);
+    // Here and not where it is awaited: a fetch in the background is awaited by no caller.
+    inner.with_provider(&name, |runtime| {
+        runtime.list.end_fetch(tokio::task::try_id(), failed_at)
+    });
     fetched
 }
 
@@ -78,7 +81,8 @@ async fn fetch(inner: &Arc<Inner>, name: &str) -> Result<Arc<Vec<RemoteModel>>> 
 
 impl Inner {
     /// Returns a provider's model list as last fetched, and when; empty and `None` if it never was.
-    pub(super) fn list_of(&self, name: &str) -> Result<(Arc<Vec<RemoteModel>>, Option<SystemTime>)> {
+    pub(super) fn list_of(&self, settings: &ProviderSettings) -> Result<(Arc<Vec<RemoteModel>>, Option<SystemTime>)> {
+        let name = &settings.name;
         let cached = self.with_provider(name, |runtime| runtime.list.models.clone());
         if let Some((models, fetched)) = cached {
             return Ok((models, Some(fetched)));
@@ -88,7 +92,7 @@ impl Inner {
         };
         // An earlier release may have stored the list, and knew fewer names of forwarded models.
         for model in &mut models {
-            model.proxied |= RemoteModel::is_proxied_id(&model.id);
+            model.proxied |= RemoteModel::is_proxied_id(settings.kind, &model.id);
         }
         let models = Arc::new(models);
         self.with_provider(name, |runtime| {
@@ -97,16 +101,21 @@ impl Inner {
         Ok((models, Some(fetched)))
     }
 
-    /// Remembers that a list could not be had in time. A fetch that succeeds later makes up for it.
+    /// Remembers that a list could not be had in time, if its fetch is still under way. One that succeeds later makes up
+    /// for it.
     pub(super) fn note_list_failure(&self, name: &str) {
-        self.with_provider(name, |runtime| runtime.list.failed_at = Some(Instant::now()));
+        self.with_provider(name, |runtime| {
+            if runtime.list.running().is_some() {
+                runtime.list.failed_at = Some(Instant::now());
+            }
+        });
     }
 
     /// Returns the providers whose list is missing or over a day old and may be fetched now.
     pub(super) fn stale_lists(&self) -> Result<Vec<String>> {
         let mut stale = Vec::new();
         for settings in self.state.providers()? {
-            let (_, fetched) = self.list_of(&settings.name)?;
+            let (_, fetched) = self.list_of(&settings)?;
             if is_older(fetched, LIST_MAX_AGE) && self.may_fetch(&settings)? {
                 stale.push(settings.name);
             }

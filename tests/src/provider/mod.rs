@@ -204,6 +204,13 @@ impl ProviderBuilder {
         self
     }
 
+    /// Adds this many models of 37 makers, as the list of an aggregator has them.
+    pub fn many_models(self, count: usize) -> Self {
+        (0..count).fold(self, |builder, at| {
+            builder.model(&format!("maker-{}/model-{at}-instruct", at % 37))
+        })
+    }
+
     /// Removes the dialect's usual models.
     pub fn without_models(mut self) -> Self {
         self.models.clear();

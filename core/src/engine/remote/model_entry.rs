@@ -45,7 +45,7 @@ pub(super) fn parse_model(kind: ProviderKind, entry: &Value, today: &str) -> Opt
         retires: entry["expiration_date"]
             .as_str()
             .map(|date| date.chars().take(10).collect()),
-        proxied: is_forwarded(entry) || (!kind.is_hosted() && RemoteModel::is_proxied_id(id)),
+        proxied: is_forwarded(entry) || RemoteModel::is_proxied_id(kind, id),
         chat: parse_chat(entry).or_else(|| chat_by_name(kind, id)),
         loaded: entry["state"] == "loaded"
             || entry["status"]["value"] == "loaded"

@@ -185,7 +185,7 @@ impl RemoteModel {
             id: id.to_owned(),
             name: id.to_owned(),
             chat: model_kinds::chat_by_name(kind, id),
-            proxied: !kind.is_hosted() && Self::is_proxied_id(id),
+            proxied: Self::is_proxied_id(kind, id),
             ..Self::default()
         }
     }
@@ -204,8 +204,11 @@ impl RemoteModel {
 
     /// Returns whether a self-hosted server forwards requests for a model of this id to another host, as far as the id
     /// says: `glm-5:cloud`, `gpt-oss:120b-cloud`. Counts names that only look like it, because the cost of a mistake is
-    /// that content leaves the user's network unasked.
-    pub fn is_proxied_id(id: &str) -> bool {
+    /// that content leaves the user's network unasked. A hosted service is a third party anyway.
+    pub fn is_proxied_id(kind: ProviderKind, id: &str) -> bool {
+        if kind.is_hosted() {
+            return false;
+        }
         let id = id.trim().to_ascii_lowercase();
         let last = id.rsplit('/').next().unwrap_or_default();
         match last.split_once(':') {
@@ -301,7 +304,8 @@ mod tests {
             ("cloudy:7b", false),
             ("nimbus-cloud-7b", false),
         ] {
-            assert_eq!(RemoteModel::is_proxied_id(id), proxied, "{id}");
+            assert_eq!(RemoteModel::is_proxied_id(ProviderKind::Ollama, id), proxied, "{id}");
+            assert!(!RemoteModel::is_proxied_id(ProviderKind::Groq, id), "{id}");
         }
     }
 
