@@ -255,9 +255,7 @@ impl Conversations {
             ConversationTurn::Resume => Turn::Resume,
         };
         let next = self.with(move |archive| archive.preview(id, &turn)).await?;
-        request.sensitivity = next
-            .sensitivity
-            .map_or(request.sensitivity, |stored| stored.max(request.sensitivity));
+        request.sensitivity = request.sensitivity.max(next.sensitivity);
         apply_defaults(&mut request, &next.settings, next.history);
         let resumed = append_partial(&mut request, &next.progress.text);
         request.check()?;

@@ -77,9 +77,7 @@ async fn prepare(
     let shared = Arc::clone(archive);
     let sensitivity = request.sensitivity;
     let pending = blocking(inner, move |_| shared.begin(conversation, &turn, sensitivity)).await?;
-    request.sensitivity = pending
-        .sensitivity
-        .map_or(sensitivity, |stored| stored.max(sensitivity));
+    request.sensitivity = sensitivity.max(pending.sensitivity);
     guard.set_answer(pending.answer);
     apply_defaults(&mut request, &pending.settings, pending.history);
     let resumed = append_partial(&mut request, &pending.progress.text);

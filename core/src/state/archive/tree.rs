@@ -49,7 +49,7 @@ pub struct PendingAnswer {
     /// The target of the tool loop that the new messages continue.
     pub tool_target: Option<RouteTarget>,
     /// The strictest sensitivity of the messages before the answer: it holds for every request that has them.
-    pub sensitivity: Option<Sensitivity>,
+    pub sensitivity: Sensitivity,
 }
 
 impl Archive {
@@ -73,9 +73,7 @@ impl Archive {
             select_branch(file, id, &nodes, &path)?;
             let mut last = before;
             for message in new {
-                let next = insert(file, id, last, message, Some(&end_of(message)))?;
-                file.prepare_cached("UPDATE message SET sensitivity = ?2 WHERE id = ?1")?
-                    .execute(params![next, json(&sensitivity)?])?;
+                let next = insert(file, id, last, message, Some((&end_of(message), sensitivity)))?;
                 path.push(next);
                 last = Some(next);
             }
@@ -214,8 +212,8 @@ fn last_answer(
     })
 }
 
-/// Returns the strictest sensitivity of the messages on this path; `None` if none has one.
-fn strictest(file: &Transaction<'_>, conversation: i64, path: &[i64]) -> Result<Option<Sensitivity>, TxError> {
+/// Returns the strictest sensitivity of the messages on this path. Those of earlier releases have none, and do not count.
+fn strictest(file: &Transaction<'_>, conversation: i64, path: &[i64]) -> Result<Sensitivity, TxError> {
     let stored: Vec<(i64, String)> = file
         .prepare_cached("SELECT id, sensitivity FROM message WHERE conversation = ?1 AND sensitivity IS NOT NULL")?
         .query_map([conversation], |row| Ok((row.get(0)?, row.get(1)?)))?
@@ -227,7 +225,8 @@ fn strictest(file: &Transaction<'_>, conversation: i64, path: &[i64]) -> Result<
         .iter()
         .filter(|(id, _)| path.contains(id))
         .map(|(_, text)| read(text))
-        .max())
+        .max()
+        .unwrap_or(Sensitivity::Public))
 }
 
 /// Returns the state of a message that the app puts in: complete, whatever its role.
@@ -238,13 +237,14 @@ fn end_of(message: &ChatMessage) -> MessageState {
     MessageState::Done { stop }
 }
 
-/// Inserts a message and selects it among its siblings. Without a state it is an answer that is still generated.
+/// Inserts a message and selects it among its siblings. Without state and sensitivity it is an answer that is still
+/// generated.
 fn insert(
     file: &Transaction<'_>,
     conversation: i64,
     before: Option<i64>,
     message: &ChatMessage,
-    state: Option<&MessageState>,
+    state: Option<(&MessageState, Sensitivity)>,
 ) -> Result<i64, TxError> {
     file.prepare_cached("UPDATE message SET shown = 0 WHERE conversation = ?1 AND before IS ?2 AND shown = 1")?
         .execute(params![conversation, before])?;
@@ -264,10 +264,15 @@ fn insert(
             other => parts.push(other.clone()),
         }
     }
-    let state = state.map(json).transpose()?;
+    let (state, sensitivity) = state.unzip();
+    let (state, sensitivity) = (
+        state.map(json).transpose()?,
+        sensitivity.as_ref().map(json).transpose()?,
+    );
     file.prepare_cached(
-        "INSERT INTO message (conversation, before, shown, role, text, reasoning, parts, created_at, state)
-         VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO message (conversation, before, shown, role, text, reasoning, parts, created_at, state,
+                              sensitivity)
+         VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
         conversation,
@@ -277,7 +282,8 @@ fn insert(
         reasoning,
         json(&parts)?,
         now_ms(),
-        state
+        state,
+        sensitivity
     ])?;
     let id = file.last_insert_rowid();
     for (index, data) in (0_i64..).zip(pictures) {
