@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use nearside::chat::{ChatMessage, ChatRequest, ConversationSettings, RoutingMode, Sensitivity};
 use nearside::engine::remote::{ProviderKind, ProviderSettings, RemoteModel, Secret};
-use nearside::route::{ConsentPolicy, RoutingPolicy};
 use nearside::state::State;
 use nearside::{Config, ErrorReason, Nearside, NetworkConfig};
+use nearside_tests::device::open_policy;
 use nearside_tests::provider::{Dialect, Provider, WireFormat};
 use nearside_tests::remote::{KEY, collect_answer, question, settings};
 
@@ -21,16 +21,6 @@ fn in_cloud(sensitivity: Sensitivity) -> ChatRequest {
         sensitivity,
         ..question()
     }
-}
-
-async fn allow_everything(nearside: &Nearside) {
-    let policy = RoutingPolicy {
-        allow_retention: true,
-        allow_training: true,
-        consent: ConsentPolicy::Given,
-        ..RoutingPolicy::default()
-    };
-    nearside.set_policy(policy).await.expect("kept");
 }
 
 #[tokio::test]
@@ -73,7 +63,7 @@ async fn a_sensitive_turn_keeps_its_conversation_on_the_device() {
     let mut configured = settings(Dialect::LlamaServer, &provider.url());
     configured.model = Some(Dialect::LlamaServer.model().to_owned());
     nearside.add_provider(configured).await.expect("set up");
-    allow_everything(&nearside).await;
+    nearside.set_policy(open_policy()).await.expect("kept");
     let conversations = nearside.conversations();
     let id = conversations
         .create(ConversationSettings::default())

@@ -10,6 +10,7 @@ use nearside::engine::remote::Secret;
 use nearside::route::{ConsentPolicy, RouteDecision, RoutingPolicy};
 use nearside::state::SpendingGroup;
 use nearside::{Config, Error, ErrorKind, ErrorReason, Nearside};
+use nearside_tests::device::open_policy;
 use nearside_tests::models;
 use nearside_tests::provider::{Dialect, Provider, Scenario, WireFormat};
 use nearside_tests::remote::{KEY, question, settings};
@@ -84,16 +85,6 @@ async fn read(stream: &ChatStream) -> StreamResult {
     }
 }
 
-fn open() -> RoutingPolicy {
-    RoutingPolicy {
-        version: "test-1".into(),
-        allow_retention: true,
-        allow_training: true,
-        consent: ConsentPolicy::Given,
-        ..RoutingPolicy::default()
-    }
-}
-
 fn short(mode: RoutingMode) -> ChatRequest {
     ChatRequest {
         mode,
@@ -115,7 +106,7 @@ fn remote(dialect: Dialect) -> RouteTarget {
 #[tokio::test]
 async fn with_no_model_on_the_device_a_provider_answers_and_the_receipt_is_complete() {
     let provider = Provider::start(Dialect::OpenRouter);
-    let device = Device::new(&[&provider], open()).await;
+    let device = Device::new(&[&provider], open_policy()).await;
     let result = device.ask(short(RoutingMode::PreferOnDevice)).await;
     let (stop, receipt) = result.end.expect("an answer");
     assert_eq!(
@@ -144,7 +135,7 @@ async fn with_no_model_on_the_device_a_provider_answers_and_the_receipt_is_compl
 #[tokio::test]
 async fn the_device_answers_where_it_can_and_is_the_fallback_of_a_failing_provider() {
     let provider = Provider::start(Dialect::Compatible);
-    let device = Device::new(&[&provider], open()).await.with_model().await;
+    let device = Device::new(&[&provider], open_policy()).await.with_model().await;
     let result = device.ask(short(RoutingMode::PreferOnDevice)).await;
     assert!(
         matches!(&result.targets[..], [RouteTarget::Local { .. }]),
@@ -183,7 +174,7 @@ async fn the_device_answers_where_it_can_and_is_the_fallback_of_a_failing_provid
 #[tokio::test]
 async fn what_must_stay_here_goes_nowhere_else() {
     let provider = Provider::start(Dialect::Compatible);
-    let device = Device::new(&[&provider], open()).await;
+    let device = Device::new(&[&provider], open_policy()).await;
     let sensitive = ChatRequest {
         sensitivity: Sensitivity::Sensitive,
         ..short(RoutingMode::PreferInCloud)
@@ -204,7 +195,7 @@ async fn the_user_is_asked_first_and_consent_holds_for_that_target() {
     let provider = Provider::start(Dialect::Fireworks);
     let policy = RoutingPolicy {
         consent: ConsentPolicy::Ask,
-        ..open()
+        ..open_policy()
     };
     let device = Device::new(&[&provider], policy).await;
     let result = device.ask(short(RoutingMode::PreferOnDevice)).await;
@@ -234,7 +225,7 @@ async fn a_cap_holds_before_sending_and_while_it_streams() {
         &[&provider],
         RoutingPolicy {
             max_usd_request: Some(1e-7),
-            ..open()
+            ..open_policy()
         },
     )
     .await;
@@ -246,7 +237,7 @@ async fn a_cap_holds_before_sending_and_while_it_streams() {
         .nearside
         .set_policy(RoutingPolicy {
             max_usd_request: Some(0.001),
-            ..open()
+            ..open_policy()
         })
         .await
         .expect("kept");
@@ -274,7 +265,7 @@ async fn an_interrupted_answer_offers_to_continue_remotely() {
         Provider::start(Dialect::Fireworks),
         Provider::start(Dialect::Compatible),
     );
-    let device = Device::new(&[&broken, &sound], open()).await;
+    let device = Device::new(&[&broken, &sound], open_policy()).await;
     broken.play(Scenario::Truncated {
         text: "The moon and".into(),
     });
@@ -307,7 +298,7 @@ async fn an_interrupted_answer_offers_to_continue_remotely() {
 #[tokio::test]
 async fn a_cancelled_answer_costs_what_was_generated_and_says_if_it_is_billed_in_full() {
     let provider = Provider::start(Dialect::Groq);
-    let device = Device::new(&[&provider], open()).await;
+    let device = Device::new(&[&provider], open_policy()).await;
     provider.play(Scenario::Slow {
         tokens: 10_000,
         per_second: 200.0,
@@ -340,7 +331,7 @@ async fn a_tool_loop_stays_where_it_began() {
         Provider::start(Dialect::Compatible),
         Provider::start(Dialect::LlamaServer),
     );
-    let device = Device::new(&[&one, &other], open()).await;
+    let device = Device::new(&[&one, &other], open_policy()).await;
     let call = |id: &str| Scenario::ToolCall {
         id: id.into(),
         name: "tides".into(),
@@ -384,7 +375,7 @@ async fn a_tool_loop_stays_where_it_began() {
 #[tokio::test]
 async fn a_model_is_found_by_its_name_alone_where_some_provider_lists_it() {
     let provider = Provider::start(Dialect::Compatible);
-    let device = Device::new(&[&provider], open()).await;
+    let device = Device::new(&[&provider], open_policy()).await;
     let named = |model: &str| ChatRequest {
         model: Some(model.to_owned()),
         ..short(RoutingMode::PreferOnDevice)
@@ -405,7 +396,7 @@ async fn a_model_is_found_by_its_name_alone_where_some_provider_lists_it() {
 #[tokio::test]
 async fn costs_of_local_and_remote_targets_are_listed_cheapest_first() {
     let provider = Provider::start(Dialect::OpenRouter);
-    let device = Device::new(&[&provider], open()).await.with_model().await;
+    let device = Device::new(&[&provider], open_policy()).await.with_model().await;
     let rows = device.nearside.cost(question()).await.expect("rows");
     assert!(matches!(rows[0].target, RouteTarget::Local { .. }), "{:?}", rows[0]);
     assert_eq!(rows[0].usd_total, Some(0.0));
@@ -426,7 +417,7 @@ async fn an_answer_from_a_provider_that_was_excluded_is_an_error() {
         &[&provider],
         RoutingPolicy {
             never: vec!["DeepSeek".into()],
-            ..open()
+            ..open_policy()
         },
     )
     .await;
@@ -448,7 +439,7 @@ async fn an_answer_from_a_provider_that_was_excluded_is_an_error() {
 #[tokio::test]
 async fn a_key_comes_by_signing_in_and_is_never_printed() {
     let provider = Provider::start(Dialect::OpenRouter);
-    let device = Device::new(&[&provider], open()).await;
+    let device = Device::new(&[&provider], open_policy()).await;
     let name = "openrouter".to_owned();
     let sign_in = device
         .nearside

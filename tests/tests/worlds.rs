@@ -12,10 +12,11 @@ mod scenery;
 use nearside::chat::{ChatRequest, Chunk, RouteTarget, RoutingMode, Sensitivity};
 use nearside::route::RoutingPolicy;
 use nearside::{ErrorReason, Nearside};
+use nearside_tests::device::open_policy;
 use nearside_tests::provider::{Dialect, Provider};
 use nearside_tests::remote::{collect_answer, question};
 
-use scenery::{MODES, SENSITIVITIES, World, open_policy, short};
+use scenery::{MODES, SENSITIVITIES, World, short};
 
 const OUTCOMES: &str = include_str!("worlds/outcomes.txt");
 
@@ -134,11 +135,10 @@ async fn refuses_to_forward(case: &str, provider: &Provider, model: &str, has_li
 
 #[tokio::test]
 async fn among_400_models_the_route_and_the_receipt_stay_small() {
-    let mut provider = Provider::builder(Dialect::OpenRouter);
-    for at in 0..400 {
-        provider = provider.model(&format!("maker-{}/model-{at}-instruct", at % 37));
-    }
-    let provider = provider.start().expect("a port");
+    let provider = Provider::builder(Dialect::OpenRouter)
+        .many_models(400)
+        .start()
+        .expect("a port");
     let world = World::with("one of 400", "", &[&provider], None).await;
     world.nearside.set_policy(open_policy()).await.expect("kept");
     world
@@ -180,11 +180,10 @@ async fn among_400_models_the_route_and_the_receipt_stay_small() {
 
 #[tokio::test]
 async fn a_failing_provider_with_many_models_leaves_the_answer_to_the_device() {
-    let mut provider = Provider::builder(Dialect::OpenRouter);
-    for at in 0..400 {
-        provider = provider.model(&format!("maker-{at}/model"));
-    }
-    let provider = provider.start().expect("a port");
+    let provider = Provider::builder(Dialect::OpenRouter)
+        .many_models(400)
+        .start()
+        .expect("a port");
     let world = World::with("gone", "", &[&provider], None).await;
     world.nearside.set_policy(open_policy()).await.expect("kept");
     world

@@ -6,7 +6,6 @@ use std::time::Duration;
 use nearside::chat::{ChatRequest, RequestLimits, RouteRule, RouteTarget, RoutingMode, Sensitivity};
 use nearside::device::{DeviceFacts, Host};
 use nearside::engine::remote::Secret;
-use nearside::route::{ConsentPolicy, RoutingPolicy};
 use nearside::{AppEvent, Config, Nearside};
 use nearside_tests::models;
 use nearside_tests::provider::{Dialect, Provider, Scenario};
@@ -101,13 +100,7 @@ impl World {
 
     /// Returns the worlds of the table.
     pub(crate) async fn all() -> Vec<Self> {
-        let many = |dialect| {
-            let mut builder = Provider::builder(dialect);
-            for at in 0..400 {
-                builder = builder.model(&format!("maker-{}/model-{at}-instruct", at % 37));
-            }
-            builder
-        };
+        let many = |dialect| Provider::builder(dialect).many_models(400);
         let start = |builder: nearside_tests::provider::ProviderBuilder| builder.start().expect("a port");
         let refused = Scenario::Refused {
             status: 500,
@@ -228,17 +221,6 @@ impl World {
             }
             Err(error) => format!("{}: {error}", error.reason().id()),
         }
-    }
-}
-
-/// Allows everything, without consent.
-pub(crate) fn open_policy() -> RoutingPolicy {
-    RoutingPolicy {
-        version: "open".into(),
-        allow_retention: true,
-        allow_training: true,
-        consent: ConsentPolicy::Given,
-        ..RoutingPolicy::default()
     }
 }
 
