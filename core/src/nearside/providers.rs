@@ -291,3 +291,37 @@ pub(super) fn default_model(settings: &ProviderSettings, models: &[RemoteModel])
 fn unknown_provider(name: &str) -> Error {
     Error::invalid_request(format!("no provider is set up as `{name}`; add it first"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model(id: &str, parameters: u64) -> RemoteModel {
+        RemoteModel {
+            parameters: Some(parameters),
+            ..RemoteModel::unlisted(ProviderKind::LlamaServer, id)
+        }
+    }
+
+    #[test]
+    fn the_default_of_an_own_server_is_loaded_else_the_largest_and_never_the_first_of_the_alphabet() {
+        let settings = ProviderSettings::new("home", ProviderKind::LlamaServer);
+        let mut models = vec![
+            model("all-minilm", 100_000_000_000),
+            model("big", 70_000_000_000),
+            model("small", 1_000_000_000),
+            RemoteModel {
+                proxied: true,
+                ..model("passed-on", 900_000_000_000)
+            },
+        ];
+        assert_eq!(default_model(&settings, &models).as_deref(), Some("big"));
+        models[2].loaded = true;
+        assert_eq!(default_model(&settings, &models).as_deref(), Some("small"));
+        let named = ProviderSettings {
+            model: Some("mine".into()),
+            ..settings
+        };
+        assert_eq!(default_model(&named, &models).as_deref(), Some("mine"));
+    }
+}

@@ -11,6 +11,7 @@ mod interrupts;
 mod limits;
 mod program;
 mod providers;
+mod proxy;
 mod read_only;
 mod routing;
 mod terminal;
