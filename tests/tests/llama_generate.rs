@@ -47,9 +47,9 @@ fn an_abort_in_a_long_prompt_is_quick_and_harmless() {
     let aborting = &abort;
     let (outcome, late, batch) = std::thread::scope(|scope| {
         let aborter = scope.spawn(move || {
-            started.recv().unwrap();
-            // A batch takes a second, so this is during one.
-            std::thread::sleep(Duration::from_millis(100));
+            let batch: Duration = started.recv().unwrap();
+            // So this is during one.
+            std::thread::sleep(batch / 4);
             aborting.store(true, Ordering::Relaxed);
             Instant::now()
         });
@@ -59,7 +59,7 @@ fn an_abort_in_a_long_prompt_is_quick_and_harmless() {
         for (number, piece) in long.chunks(512).enumerate() {
             if number == 2 {
                 batch = begun.elapsed() / 2;
-                third.send(()).unwrap();
+                third.send(batch).unwrap();
             }
             outcome = context.decode(piece, false, &abort).unwrap();
             if outcome == Decoded::Aborted {
@@ -72,7 +72,11 @@ fn an_abort_in_a_long_prompt_is_quick_and_harmless() {
     assert_eq!(outcome, Decoded::Aborted);
     // The abort comes between two operations of a batch, not at its end; compared with batches of the same run.
     assert!(late < batch / 2, "the abort took {late:?}, a whole batch {batch:?}");
-    assert_eq!(context.position(), 1024, "a cut batch left something behind");
+    let position = context.position();
+    assert!(
+        position >= 1024 && position % 512 == 0,
+        "a cut batch left something behind: {position}"
+    );
 
     abort.store(false, Ordering::Relaxed);
     assert!(context.trim(0));
