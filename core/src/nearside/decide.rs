@@ -45,6 +45,8 @@ pub(super) async fn decide(inner: &Arc<Inner>, pending: &PendingRequest, cancel:
     let mut fetches: FuturesUnordered<_> = stale.iter().map(|name| fetch_list(inner, name)).collect();
     let patience = patience(request, &decided);
     let until = Instant::now() + patience;
+    // A list that failed also says something: that nothing was learned about a named model.
+    let mut is_current = false;
     while !patience.is_zero() {
         let fetched = tokio::select! {
             fetched = timeout_at(until, fetches.next()) => fetched,
@@ -53,22 +55,22 @@ pub(super) async fn decide(inner: &Arc<Inner>, pending: &PendingRequest, cancel:
         };
         match fetched {
             Ok(Some(Ok(_))) => {
-                decided = decide_once(inner, pending).await?.0;
+                (decided, is_current) = (decide_once(inner, pending).await?.0, true);
                 if self::patience(request, &decided).is_zero() {
                     break;
                 }
             }
-            Ok(Some(Err(_))) => {}
+            Ok(Some(Err(_))) => is_current = false,
             Ok(None) => break,
             Err(_) => {
                 // Each goes on in the background; the next request does not wait for it again.
                 stale.iter().for_each(|name| inner.note_list_failure(name));
+                is_current = false;
                 break;
             }
         }
     }
-    // A list that failed also says something: that nothing was learned about a named model.
-    if patience > GRACE {
+    if patience > GRACE && !is_current {
         decided = decide_once(inner, pending).await?.0;
     }
     decided
