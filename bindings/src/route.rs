@@ -81,7 +81,8 @@ pub struct ConsentRequest {
     pub target: RouteTarget,
     /// Its data policy.
     pub data_policy: DataPolicy,
-    /// Maximum cost in US dollars. Unset if the price is unknown.
+    /// Maximum cost in US dollars: of the longest answer that the model can give, as far as the caps pay for it. The likely
+    /// cost is in the route's `expected`. Unset if a price is unknown.
     pub cost_usd: Option<f64>,
     /// The reason for this target.
     pub reason: String,

@@ -58,6 +58,11 @@ pub fn connected(provider: &Provider) -> Connection {
 
 /// Starts a chat and returns its stream.
 pub fn start_chat(connection: Connection, request: ChatRequest) -> ChatStream {
+    start_chat_with_mark(connection, request, SentMark::default())
+}
+
+/// Starts a chat that sets this mark, and returns its stream.
+pub fn start_chat_with_mark(connection: Connection, request: ChatRequest, sent: SentMark) -> ChatStream {
     let (stream, sink) = Stream::new();
     let target = RouteTarget::Remote {
         provider: connection.settings.name.clone(),
@@ -69,7 +74,7 @@ pub fn start_chat(connection: Connection, request: ChatRequest) -> ChatStream {
         sink,
         requested_at: Instant::now(),
         kept_turns: None,
-        sent: SentMark::default(),
+        sent,
     });
     stream
 }

@@ -6,10 +6,11 @@ use nearside::chat::{
     ChatMessage, ChatRequest, Chunk, ContentPart, ConversationSettings, MessageRole, RequestLimits, RoutingMode,
     ToolDefinition,
 };
+use nearside::engine::remote::ProviderSettings;
 use nearside::{Error, ErrorKind, ErrorReason};
 use nearside_tests::device::{Device, DeviceAnswer, remote_target};
-use nearside_tests::provider::{Dialect, Provider, Scenario};
-use nearside_tests::remote::question;
+use nearside_tests::provider::{Dialect, Provider, Scenario, WireFormat};
+use nearside_tests::remote::{question, settings};
 use serde_json::json;
 
 fn in_cloud() -> ChatRequest {
@@ -88,6 +89,7 @@ async fn a_deadline_has_one_face_wherever_it_passes_and_no_other_target_is_tried
         Scenario::KeepAlivesForever { every_ms: 20 },
         Scenario::Stall {
             text: "The moon".into(),
+            provider: None,
         },
     ] {
         slow.play(scenario.clone());
@@ -95,7 +97,7 @@ async fn a_deadline_has_one_face_wherever_it_passes_and_no_other_target_is_tried
         let answer = device.ask(request.clone()).await;
         let error = answer.error();
         assert_eq!(error.reason(), ErrorReason::DeadlineExceeded, "{scenario:?}: {error}");
-        assert!(begun.elapsed() < Duration::from_secs(3), "{scenario:?}");
+        assert!(begun.elapsed() < Duration::from_secs(10), "{scenario:?}");
         texts.push((error.kind(), error.to_string().split(';').next().map(str::to_owned)));
         assert_eq!(answer.targets(), [remote_target(Dialect::DeepSeek)], "{scenario:?}");
     }
@@ -125,7 +127,7 @@ async fn the_time_that_is_left_is_carried_to_the_next_target() {
     assert_eq!(answer.error().reason(), ErrorReason::DeadlineExceeded);
     let elapsed = begun.elapsed();
     assert!(
-        (800..2500).contains(&elapsed.as_millis()),
+        (800..5000).contains(&elapsed.as_millis()),
         "one deadline for both: {elapsed:?}"
     );
 }
@@ -255,4 +257,40 @@ async fn a_closed_library_ends_its_answers_and_the_last_item_is_the_only_one_aft
     let answer = DeviceAnswer::read(&stream).await;
     let ended: Result<_, Error> = answer.end;
     assert!(ended.is_ok(), "it ends as cancelled: {ended:?}");
+}
+
+#[tokio::test]
+async fn a_provider_that_changed_while_another_was_tried_gets_neither_the_content_nor_a_new_key() {
+    for moves in [true, false] {
+        let slow = Provider::start(Dialect::DeepSeek);
+        slow.otherwise(Scenario::Delayed {
+            ms: 1_500,
+            then: Box::new(refused(400)),
+        });
+        let (old, new) = (Provider::start(Dialect::Groq), Provider::start(Dialect::Groq));
+        let device = Device::new(512).await;
+        let named = |name: &str, provider: &Provider| ProviderSettings {
+            name: name.into(),
+            model: Some(provider.dialect().model().into()),
+            // The other one comes first.
+            own_server: Some(name == "first"),
+            ..settings(provider.dialect(), &provider.url())
+        };
+        device.add(named("first", &slow)).await;
+        device.add(named("second", &old)).await;
+        let stream = device.nearside.chat(in_cloud());
+        let changed = async {
+            while slow.chats().is_empty() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            match moves {
+                true => device.add(named("second", &new)).await,
+                false => device.nearside.remove_provider("second".into()).await.expect("removed"),
+            }
+        };
+        let (answer, ()) = tokio::join!(DeviceAnswer::read(&stream), changed);
+        let error = answer.error().to_string();
+        assert!(error.contains("set up anew or removed"), "{error}");
+        assert_eq!((old.chats().len(), new.chats().len()), (0, 0), "moved: {moves}");
+    }
 }

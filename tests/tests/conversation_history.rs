@@ -229,3 +229,20 @@ async fn a_last_turn_that_is_too_long_by_itself_says_so() {
     let error = answer.error();
     assert_eq!(error.reason(), ErrorReason::ContextExceeded, "{error}");
 }
+
+#[tokio::test]
+async fn a_target_that_calls_a_short_history_too_long_is_not_sent_the_same_again() {
+    let provider = Provider::start(Dialect::Groq);
+    let device = Device::new(512).await.with_providers(&[&provider]).await;
+    let conversations = device.nearside.conversations();
+    let id = begin(&conversations).await;
+    let target = remote_target(Dialect::Groq);
+    DeviceAnswer::read(&conversations.send(id, at(&target, turn(0, 2))))
+        .await
+        .done();
+    provider.otherwise(Scenario::refused(Dialect::Groq, "context_length_exceeded").expect("it is documented"));
+    let answer = DeviceAnswer::read(&conversations.send(id, at(&target, turn(1, 2)))).await;
+    let error = answer.error();
+    assert_eq!(error.reason(), ErrorReason::ContextExceeded, "{error}");
+    assert_eq!(provider.chats().len(), 2, "one for each turn");
+}

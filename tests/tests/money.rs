@@ -3,13 +3,13 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use nearside::chat::{ChatRequest, Chunk, CostSource, RequestLimits, RoutingMode, StopReason};
+use nearside::chat::{ChatRequest, Chunk, CostSource, RequestLimits, RoutingMode, Sensitivity, StopReason};
 use nearside::engine::remote::{ModelPrice, ProviderSettings, TokenPrice};
-use nearside::route::RoutingPolicy;
+use nearside::route::{ConsentPolicy, RouteDecision, RoutingPolicy};
 use nearside::state::{SpendingGroup, SpendingRow};
 use nearside::{ErrorKind, ErrorReason};
 use nearside_tests::device::{Device, DeviceAnswer, open_policy};
-use nearside_tests::provider::{Dialect, Provider, Scenario};
+use nearside_tests::provider::{Dialect, Provider, Scenario, WireFormat};
 use nearside_tests::remote::{question, settings};
 use serde_json::{Value, json};
 
@@ -223,7 +223,7 @@ async fn silence_after_sending_is_booked_and_a_refusal_is_not() {
 
     provider.play(Scenario::NeverFirstByte);
     let limits = RequestLimits {
-        deadline_ms: Some(300),
+        deadline_ms: Some(2_000),
         ..RequestLimits::default()
     };
     let answer = device.ask(limited(limits)).await;
@@ -234,6 +234,42 @@ async fn silence_after_sending_is_booked_and_a_refusal_is_not() {
         "{rows:?}"
     );
     assert!(rows[0].prompt_tokens > 0, "{rows:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_at_an_upstream_that_bills_in_full_is_booked_in_full() {
+    let provider = Provider::start(Dialect::OpenRouter);
+    let device = Device::new(512).await.with_providers(&[&provider]).await;
+    let mut booked = vec![];
+    for upstream in ["DeepInfra", "Groq"] {
+        provider.play(Scenario::Stall {
+            text: "The moon".into(),
+            provider: Some(upstream.into()),
+        });
+        let limits = RequestLimits {
+            deadline_ms: Some(500),
+            max_tokens: Some(8_000),
+            ..RequestLimits::default()
+        };
+        let before = spent_today(&device).await;
+        let answer = device.ask(limited(limits)).await;
+        assert_eq!(answer.error().reason(), ErrorReason::DeadlineExceeded);
+        booked.push(spent_today(&device).await - before);
+    }
+    // At least half a dollar a million, for 8,000 tokens.
+    assert!(booked[0] < 0.002 && booked[1] > 0.004, "{booked:?}");
+}
+
+#[tokio::test]
+async fn a_try_that_may_have_been_billed_is_booked_though_the_next_one_is_refused() {
+    let provider = Provider::start(Dialect::DeepSeek);
+    let device = Device::new(512).await.with_providers(&[&provider]).await;
+    provider.play(Scenario::Truncated { text: String::new() });
+    provider.play(Scenario::refused(Dialect::DeepSeek, "authentication_fails").expect("it is documented"));
+    let answer = device.ask(in_cloud()).await;
+    assert_eq!(answer.error().reason(), ErrorReason::KeyRejected);
+    assert_eq!(provider.chats().len(), 2);
+    assert!(spent_today(&device).await > 0.0);
 }
 
 #[tokio::test]
@@ -311,7 +347,38 @@ async fn searches_are_in_the_reservation_where_their_price_is_known() {
         },
         ..searching
     };
-    device.ask(enough).await.done();
+    device.ask(enough.clone()).await.done();
+
+    // Nobody counts the searches of an answer that broke off.
+    let before = spent_today(&device).await;
+    provider.play(Scenario::Stall {
+        text: "The tides".into(),
+        provider: None,
+    });
+    let late = ChatRequest {
+        limits: RequestLimits {
+            deadline_ms: Some(500),
+            ..enough.limits.clone()
+        },
+        ..enough
+    };
+    device.ask(late).await.error();
+    assert!(spent_today(&device).await - before > 0.02);
+}
+
+#[tokio::test]
+async fn a_search_whose_price_is_unknown_is_too_much_under_a_cap() {
+    let provider = Provider::start(Dialect::DeepSeek);
+    let device = Device::new(512).await.with_providers(&[&provider]).await;
+    let searching = ChatRequest {
+        web_search: true,
+        ..in_cloud()
+    };
+    device.ask(searching.clone()).await.done();
+    device.set_policy(capped(5.0)).await;
+    device.ask(in_cloud()).await.done();
+    let answer = device.ask(searching).await;
+    assert_eq!(answer.error().reason(), ErrorReason::CostCap, "{:?}", answer.error());
 }
 
 #[tokio::test]
@@ -330,7 +397,7 @@ async fn answers_of_this_device_are_counted_even_if_the_library_is_closed_at_onc
     let device = device.restarted(&[]);
     let mut rows = rows(&device, SpendingGroup::Provider).await;
     // The library that was closed ends in the background.
-    for _ in 0..100 {
+    for _ in 0..500 {
         if rows.first().is_some_and(|row| row.requests == 2) {
             break;
         }
@@ -343,4 +410,85 @@ async fn answers_of_this_device_are_counted_even_if_the_library_is_closed_at_onc
     );
     assert!(rows[0].prompt_tokens > 0 && rows[0].completion_tokens > 0, "{rows:?}");
     assert_eq!(self::rows(&device, SpendingGroup::Purpose).await[0].key, "test");
+}
+
+fn named(name: &str, provider: &Provider, usd_out: f64) -> ProviderSettings {
+    ProviderSettings {
+        name: name.into(),
+        model: Some(provider.dialect().model().into()),
+        prices: vec![ModelPrice {
+            model: None,
+            price: price(0.0, usd_out),
+        }],
+        ..settings(provider.dialect(), &provider.url())
+    }
+}
+
+#[tokio::test]
+async fn the_cap_of_a_request_holds_for_all_its_attempts_together() {
+    let (first, second) = (Provider::start(Dialect::Groq), Provider::start(Dialect::Groq));
+    // It bills in full what breaks off.
+    first.otherwise(Scenario::Truncated { text: String::new() });
+    let device = Device::new(512).await;
+    device.add(named("a", &first, 100.0)).await;
+    device.add(named("b", &second, 100.0)).await;
+    let limits = RequestLimits {
+        max_usd: Some(0.5),
+        ..RequestLimits::default()
+    };
+    let answer = device.ask(limited(limits)).await;
+    assert_eq!(answer.targets()[0].provider(), Some("a"));
+    let spent = spent_today(&device).await;
+    assert!(spent > 0.4 && spent <= 0.5, "{spent}");
+    assert_eq!(second.chats().len(), 0, "nothing is left for it");
+    assert_eq!(answer.error().reason(), ErrorReason::Interrupted);
+}
+
+#[tokio::test]
+async fn a_cap_stops_an_own_server_that_has_a_price() {
+    let provider = Provider::start(Dialect::LlamaServer);
+    provider.play(Scenario::Many { tokens: 30_000 });
+    let device = Device::new(512).await;
+    device.add(named("own", &provider, 100.0)).await;
+    let limits = RequestLimits {
+        max_usd: Some(0.9),
+        ..RequestLimits::default()
+    };
+    let answer = device.ask(limited(limits)).await;
+    let done = answer.done();
+    assert_eq!(done.stop, StopReason::CostLimit);
+    assert!(done.receipt.cost_usd < 0.95, "{}", done.receipt.cost_usd);
+}
+
+#[tokio::test]
+async fn no_answer_costs_more_than_the_question_for_consent_said() {
+    let provider = Provider::start(Dialect::Groq);
+    let device = Device::new(512).await;
+    device.add(named("groq", &provider, 100.0)).await;
+    let policy = RoutingPolicy {
+        consent: ConsentPolicy::Ask,
+        ..open_policy()
+    };
+    device.set_policy(policy).await;
+    let request = ChatRequest {
+        sensitivity: Sensitivity::Personal,
+        ..in_cloud()
+    };
+    let decision = device.nearside.route(request.clone()).await.expect("a decision");
+    let RouteDecision::NeedsConsent { question } = decision else {
+        panic!("{decision:?}")
+    };
+    let most = question.cost_usd.expect("the price is known");
+    assert!(
+        question.text.contains(" for about $") && question.text.contains(", at most $"),
+        "{}",
+        question.text
+    );
+    provider.play(Scenario::Many { tokens: 30_000 });
+    let agreed = ChatRequest {
+        consent: Some(question.target),
+        ..request
+    };
+    let cost = device.ask(agreed).await.done().receipt.cost_usd;
+    assert!(cost >= 3.0 && cost <= most, "{cost} of {most}");
 }

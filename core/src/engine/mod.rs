@@ -49,7 +49,7 @@ pub struct Job {
     pub sink: StreamSender<Chunk>,
     /// Time of the request; `first_token_ms` is measured from here.
     pub requested_at: Instant,
-    /// Set by an engine whose provider may charge: the content has left.
+    /// Set by an engine whose provider may charge: the content has left, and what that costs.
     pub sent: SentMark,
 }
 
@@ -60,18 +60,45 @@ pub(crate) fn unique_call_id() -> String {
     format!("call_{:016x}{:08x}", random(), random() as u32)
 }
 
-/// Whether the content of a request has left for a provider, which may charge it. Clones share it.
+/// Whether the content of a request has left for a provider, which may charge it, and what that means. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct SentMark(Arc<AtomicBool>);
+pub struct SentMark(Arc<Sent>);
+
+#[derive(Debug, Default)]
+struct Sent {
+    content: AtomicBool,
+    billed_in_full: AtomicBool,
+    prompt_counted: AtomicBool,
+}
 
 impl SentMark {
     /// Returns whether it is set.
     pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.0.content.load(Ordering::SeqCst)
+    }
+
+    /// Returns whether who got the content bills a whole answer for one that breaks off.
+    pub fn is_billed_in_full(&self) -> bool {
+        self.is_set() && self.0.billed_in_full.load(Ordering::SeqCst)
+    }
+
+    /// Returns whether the model itself counted the tokens of the prompt; else the usage has an estimate.
+    pub fn is_prompt_counted(&self) -> bool {
+        self.0.prompt_counted.load(Ordering::SeqCst)
     }
 
     /// Sets or clears it.
     pub(crate) fn set(&self, sent: bool) {
-        self.0.store(sent, Ordering::SeqCst);
+        self.0.content.store(sent, Ordering::SeqCst);
+    }
+
+    /// Notes that who got the content bills a whole answer for one that breaks off.
+    pub(crate) fn note_billed_in_full(&self) {
+        self.0.billed_in_full.store(true, Ordering::SeqCst);
+    }
+
+    /// Notes that the model itself counted the tokens of the prompt.
+    pub(crate) fn note_prompt_counted(&self) {
+        self.0.prompt_counted.store(true, Ordering::SeqCst);
     }
 }

@@ -20,8 +20,8 @@ use tokio::time::sleep_until;
 
 use super::charge::{AttemptEnd, Charge, purpose};
 use super::draft::SharedDraft;
-use super::facts::PlannedTarget;
-use super::history::TokenCount;
+use super::facts::{PlannedSource, PlannedTarget};
+use super::history::{TokenCount, fit_history};
 use super::pending::PendingRequest;
 use super::tool_calls::ToolCallTargets;
 use super::{Inner, blocking, lock};
@@ -111,11 +111,12 @@ impl Answering<'_> {
     pub(super) async fn run_route(&self, mut route: Route, plan: Vec<PlannedTarget>) -> Answered {
         let mut failures: Vec<(RouteTarget, Error)> = Vec::new();
         let mut plan = plan.into_iter();
+        let mut booked_usd = 0.0;
         while let Some(planned) = plan.next() {
             route.target = planned.target.clone();
             route.expected = planned.expected;
             route.then = plan.as_slice().iter().map(|next| next.target.clone()).collect();
-            let failure = match self.try_target(&planned, &mut route).await {
+            let failure = match self.try_target(&planned, &mut route, &mut booked_usd).await {
                 Ok(answered) => return answered,
                 Err(failure) => failure,
             };
@@ -141,20 +142,41 @@ impl Answering<'_> {
     }
 
     /// Tries one target. If it says that the history is too long, tries it once more with less of it.
-    async fn try_target(&self, planned: &PlannedTarget, route: &mut Route) -> Result<Answered, Failure> {
+    /// `booked_usd` is what the request has cost so far.
+    async fn try_target(
+        &self,
+        planned: &PlannedTarget,
+        route: &mut Route,
+        booked_usd: &mut f64,
+    ) -> Result<Answered, Failure> {
         let ratio = lock(&self.inner.token_ratios).get(&planned.target).copied();
-        let attempted = self.attempt(planned, route, TokenCount::Careful { ratio }).await;
+        let attempted = self
+            .attempt(planned, route, TokenCount::Careful { ratio }, booked_usd)
+            .await;
         match attempted {
             Err(failure)
                 if failure.may_fall_back
                     && failure.error.reason() == ErrorReason::ContextExceeded
                     && self.pending.kept_turns.is_some()
-                    && planned.target.is_remote() =>
+                    && planned.target.is_remote()
+                    && self.may_omit_more(planned, route.omitted_messages).await =>
             {
-                self.attempt(planned, route, TokenCount::Maximum).await
+                self.attempt(planned, route, TokenCount::Maximum, booked_usd).await
             }
             attempted => attempted,
         }
+    }
+
+    /// Returns whether the history can be cut further than by this many messages.
+    async fn may_omit_more(&self, planned: &PlannedTarget, omitted: u32) -> bool {
+        let PlannedSource::Remote(remote) = &planned.source else {
+            return false;
+        };
+        let (pending, context) = (self.pending.clone(), remote.model.context);
+        let most = blocking(self.inner, move |_| {
+            Ok(fit_history(&pending, context, TokenCount::Maximum).len())
+        });
+        most.await.is_ok_and(|most| most > omitted as usize)
     }
 
     async fn attempt(
@@ -162,11 +184,13 @@ impl Answering<'_> {
         planned: &PlannedTarget,
         route: &mut Route,
         count: TokenCount,
+        booked_usd: &mut f64,
     ) -> Result<Answered, Failure> {
         let (shared, pending, has_fallback) = (planned.clone(), self.pending.clone(), !route.then.is_empty());
+        let booked = *booked_usd;
         let prepared = blocking(self.inner, move |inner| {
             let prepared = inner.prepare_target(&shared, &pending, count, has_fallback)?;
-            let charge = Charge::reserve(inner, &pending.request, &shared.target, prepared.cost.clone())?;
+            let charge = Charge::reserve(inner, &pending.request, &shared.target, prepared.cost.clone(), booked)?;
             Ok((prepared, charge))
         });
         let (prepared, charge) = prepared.await.map_err(|error| self.failure(error, false))?;
@@ -197,6 +221,7 @@ impl Answering<'_> {
         let end = AttemptEnd {
             generated_bytes: tap.generated_bytes.load(Ordering::SeqCst),
             sent: sent.is_set(),
+            billed_in_full: sent.is_billed_in_full(),
             elapsed: started.elapsed(),
         };
         let visible = tap.visible.load(Ordering::SeqCst);
@@ -209,7 +234,9 @@ impl Answering<'_> {
                     visible: true,
                     may_fall_back: false,
                 })?;
-                self.learn_ratio(&planned.target, summary.usage.prompt_tokens, likely_tokens);
+                if sent.is_prompt_counted() {
+                    self.learn_ratio(&planned.target, summary.usage.prompt_tokens, likely_tokens);
+                }
                 let free = (!is_charged).then(|| (purpose(&self.pending.request).to_owned(), summary.usage));
                 return Ok(Answered {
                     notes: Some(AnswerNotes {
@@ -224,7 +251,7 @@ impl Answering<'_> {
             Err(error) => error,
         };
         let failure = self.failure(error, visible);
-        charge.abort(self.inner, &failure.error, end).await;
+        *booked_usd += charge.abort(self.inner, end).await;
         Err(failure)
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use super::{Inner, blocking};
 use crate::chat::{AnswerSummary, ChatRequest, CostSource, RequestLimits, RouteTarget, StopReason, TokenUsage};
 use crate::engine::remote::TokenPrice;
-use crate::error::{Error, ErrorReason, Result};
+use crate::error::Result;
 use crate::route::estimate::AnswerBound;
 use crate::state::{Caps, EntryId, Reservation};
 
@@ -26,8 +26,6 @@ pub(super) struct AttemptCost {
     pub(super) prompt_tokens: u32,
     /// Tokens of the answer.
     pub(super) answer: AnswerBound,
-    /// The provider bills an answer in full whose connection is closed.
-    pub(super) bills_cancelled: bool,
     /// The model reasons, and its provider sends nothing of it.
     pub(super) reasons_unseen: bool,
 }
@@ -37,8 +35,10 @@ pub(super) struct AttemptCost {
 pub(super) struct AttemptEnd {
     /// Bytes of its visible output.
     pub(super) generated_bytes: u64,
-    /// Whether the content had left.
+    /// Whether the content had left, for a provider that may charge it.
     pub(super) sent: bool,
+    /// Whether who got it bills a whole answer for one that breaks off.
+    pub(super) billed_in_full: bool,
     /// Time since it started.
     pub(super) elapsed: Duration,
 }
@@ -59,7 +59,8 @@ pub(super) struct Charge {
 }
 
 impl Charge {
-    /// Reserves the maximum cost, and tightens the request's limits to it.
+    /// Reserves the maximum cost, and tightens the request's limits to it. `booked_usd` is what earlier attempts of the
+    /// request cost: its own caps hold for all of them together.
     ///
     /// # Errors
     /// `Blocked` if a cap does not leave enough for the prompt and the answer that is needed; those of the ledger.
@@ -68,6 +69,7 @@ impl Charge {
         request: &ChatRequest,
         target: &RouteTarget,
         cost: AttemptCost,
+        booked_usd: f64,
     ) -> Result<Self> {
         let mut charge = Self {
             entry: None,
@@ -80,7 +82,8 @@ impl Charge {
         if !charge.cost.charges {
             return Ok(charge);
         }
-        let caps = Caps::from_policy(&inner.policy(), request.limits.max_usd);
+        let mut caps = Caps::from_policy(&inner.policy(), request.limits.max_usd);
+        caps.request = caps.request.map(|cap| (cap - booked_usd).max(0.0));
         let capped = caps.request.is_some() || caps.day.is_some() || caps.month.is_some();
         let bound = charge.cost.answer;
         let least = charge.usd_for(bound.needed);
@@ -132,34 +135,39 @@ impl Charge {
             return blocking(inner, move |inner| inner.ledger.release(entry)).await;
         }
         let receipt = &mut summary.receipt;
+        let is_reckoned = matches!(receipt.cost_source, CostSource::Computed | CostSource::Estimated);
+        if is_reckoned && self.cost.search_usd > 0.0 {
+            // Only the provider knows how often it searched.
+            receipt.cost_usd += self.cost.search_usd;
+            receipt.cost_source = CostSource::Estimated;
+        }
         if receipt.billed_in_full {
             (receipt.cost_usd, receipt.cost_source) = self.full_cost(receipt.cost_usd, receipt.cost_source);
         } else if is_broken_off && receipt.cost_source == CostSource::Estimated {
             summary.usage.completion_tokens = self.generated_tokens(summary.usage.completion_tokens, end.elapsed);
-            receipt.cost_usd = receipt.cost_usd.max(self.cost_of(&summary.usage));
+            receipt.cost_usd = receipt
+                .cost_usd
+                .max(self.cost_of(&summary.usage) + self.cost.search_usd);
         }
         let (usd, usage, source) = (receipt.cost_usd, summary.usage, receipt.cost_source);
         blocking(inner, move |inner| inner.ledger.settle(entry, usd, &usage, source)).await
     }
 
-    /// Settles a failed attempt: releases the reservation if nothing can be charged, else books an estimate.
-    pub(super) async fn abort(self, inner: &Arc<Inner>, error: &Error, end: AttemptEnd) {
-        let Some(entry) = self.entry else { return };
+    /// Settles a failed attempt: releases the reservation if nothing can be charged, else books an estimate. Returns the US
+    /// dollars booked.
+    pub(super) async fn abort(self, inner: &Arc<Inner>, end: AttemptEnd) -> f64 {
+        let Some(entry) = self.entry else { return 0.0 };
         let visible = u32::try_from(end.generated_bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u32::MAX);
-        // A provider that says no charges nothing; one that was left in the middle of its work does.
-        let left_alone = matches!(
-            error.reason(),
-            ErrorReason::NoResponse | ErrorReason::Interrupted | ErrorReason::DeadlineExceeded
-        );
         let usage = TokenUsage {
             prompt_tokens: self.cost.prompt_tokens,
             completion_tokens: self.generated_tokens(visible, end.elapsed),
             ..TokenUsage::default()
         };
-        let settles = visible > 0 || (end.sent && left_alone);
-        let usd = match self.cost.bills_cancelled && left_alone {
+        // A provider that says no charges nothing, and then nothing counts as sent.
+        let settles = visible > 0 || end.sent;
+        let usd = match end.billed_in_full {
             true => self.reserved_usd,
-            false => self.cost_of(&usage),
+            false => self.cost_of(&usage) + self.cost.search_usd,
         };
         let recorded = blocking(inner, move |inner| match settles {
             true => inner.ledger.settle(entry, usd, &usage, CostSource::Estimated),
@@ -169,6 +177,7 @@ impl Charge {
             // The reservation stays open and keeps counting against the caps.
             tracing::warn!(kind = ?error.kind(), "the cost of an answer could not be recorded");
         }
+        if settles { usd } else { 0.0 }
     }
 
     /// Returns the cost of a complete answer, of which only a part was read.

@@ -301,6 +301,7 @@ fn needs(pending: &PendingRequest) -> Needs {
             reasoning: false,
             web_search: request.web_search,
         },
+        max_tokens: request.limits.max_tokens,
         max_usd: request.limits.max_usd,
         consent: request.consent.clone(),
         pinned: None,

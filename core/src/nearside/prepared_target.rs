@@ -33,7 +33,8 @@ impl Inner {
     /// else is in the plan. Sends nothing.
     ///
     /// # Errors
-    /// `Blocked` if the policy changed since the decision and forbids the target now; those of starting an engine.
+    /// `Blocked` if the policy changed since the decision and forbids the target now; `Busy` if the provider changed; those of
+    /// starting an engine.
     pub(super) fn prepare_target(
         &self,
         planned: &PlannedTarget,
@@ -61,7 +62,16 @@ impl Inner {
                 });
             }
         };
-        // The policy may have changed while an earlier target was tried.
+        // Provider and policy may have changed while an earlier target was tried. The credential is taken before the settings
+        // are compared, so that it is never that of a server that was set up in the meantime.
+        let secret = self.secret(&settings.name);
+        if !self.provider(&settings.name).is_ok_and(|current| current == *settings) {
+            let text = format!(
+                "`{}` was set up anew or removed while the request was on its way; send it again",
+                settings.name
+            );
+            return Err(Error::busy(text));
+        }
         let policy = self.policy();
         let (current, terms) = self.terms_of(settings)?;
         if !model.proxied && terms != *data_policy {
@@ -80,15 +90,13 @@ impl Inner {
             false => whole.with_messages(without(&whole.messages, &omitted)),
         };
         let (prompt, completion) = estimate::tokens(&request);
-        // A self-hosted server charges nothing, unless the app states a price: no reservation.
-        let charges = !data_policy.is_own() || model.price.as_ref().is_some_and(|price| !price.is_free());
+        let charges = model.charges(data_policy);
         let cost = AttemptCost {
             charges,
             price: model.price.clone().filter(|_| charges),
-            search_usd: estimate::search_usd(model.price.as_ref(), request.web_search),
+            search_usd: estimate::search_usd(model.price.as_ref(), request.web_search).unwrap_or(0.0),
             prompt_tokens: prompt.high,
             answer: estimate::answer_bound(request.limits.max_tokens, completion, prompt, model),
-            bills_cancelled: settings.kind.bills_cancelled(),
             reasons_unseen: settings.kind.reasons_unseen(&model.id),
         };
         let mut upstreams = upstreams.clone();
@@ -96,7 +104,7 @@ impl Inner {
         upstreams.max_price = model.price.clone().filter(|price| !price.is_free());
         let connection = Connection {
             http: self.http(settings)?,
-            secret: self.secret(&settings.name),
+            secret,
             needed_tokens: prompt.high.saturating_add(completion.high),
             upstreams,
             circuit: self.circuit(&settings.name),

@@ -26,10 +26,13 @@
 //! [`super::rules::preferred`].
 
 use super::decision::{ConsentRequest, RouteDecision};
-use super::facts::{Facts, Needs};
+use super::estimate;
+use super::facts::{Facts, Needs, RemoteCandidate};
 use super::policy::RoutingPolicy;
 use super::rules::preferred::{device_strain, promote_faster, rank};
-use super::rules::{Candidate, CandidateSource, RULES, Rejection, RoutingContext, at_most, named, region, stays, wish};
+use super::rules::{
+    Candidate, CandidateSource, RULES, Rejection, RoutingContext, at_most, named, region, smallest_rest, stays, wish,
+};
 use crate::chat::{DataPolicy, Route, RouteEstimate, RouteRule, RouteTarget, RoutingMode, SkippedTarget};
 use crate::error::{ErrorKind, ErrorReason};
 
@@ -84,7 +87,7 @@ pub(crate) fn choose_with_estimates(
     };
     let decision = match first.source {
         CandidateSource::Remote(remote) if first.needs_consent => RouteDecision::NeedsConsent {
-            question: consent_request(route, &remote.data_policy, first.worst_usd),
+            question: consent_request(route, &remote.data_policy, most_usd(context, remote)),
         },
         _ => RouteDecision::Route { route },
     };
@@ -218,12 +221,21 @@ fn no_candidates_reason(remote: bool) -> &'static str {
     }
 }
 
-fn consent_request(route: Route, terms: &DataPolicy, worst_usd: Option<f64>) -> ConsentRequest {
+/// Returns the most that the answer can cost: the longest one that the model can give, as far as the caps pay for it.
+fn most_usd(context: RoutingContext<'_>, remote: &RemoteCandidate) -> Option<f64> {
+    let most = estimate::most_usd(remote, context.needs)?;
+    Some(smallest_rest(context).map_or(most, |rest| most.min(rest)))
+}
+
+fn consent_request(route: Route, terms: &DataPolicy, most_usd: Option<f64>) -> ConsentRequest {
     let may = |may, what| format!("{} {what}", if may { "may" } else { "does not" });
-    let price = match worst_usd {
-        None => "at a price that is not known".to_owned(),
-        Some(0.0) => "for free".to_owned(),
-        Some(usd) => format!("for at most {}", at_most(usd)),
+    let price = match (most_usd, route.expected.cost_usd) {
+        (None, _) => "at a price that is not known".to_owned(),
+        (Some(0.0), _) => "for free".to_owned(),
+        (Some(most), Some(likely)) if at_most(likely) != at_most(most) => {
+            format!("for about {}, at most {}", at_most(likely), at_most(most))
+        }
+        (Some(most), _) => format!("for at most {}", at_most(most)),
     };
     let text = format!(
         "{}: send it to {} (region {}; {}, {}) {price}?",
@@ -236,7 +248,7 @@ fn consent_request(route: Route, terms: &DataPolicy, worst_usd: Option<f64>) -> 
     ConsentRequest {
         target: route.target.clone(),
         data_policy: terms.clone(),
-        cost_usd: worst_usd,
+        cost_usd: most_usd,
         reason: route.reason.clone(),
         text,
         route,

@@ -53,7 +53,8 @@ pub struct ConsentRequest {
     pub target: RouteTarget,
     /// Region, retention and training of the content there.
     pub data_policy: DataPolicy,
-    /// Maximum cost in US dollars. Unset: no price is known.
+    /// Maximum cost in US dollars: of the longest answer that the model can give, as far as the caps pay for it. The likely
+    /// cost is in the route's `expected`. Unset: no price is known.
     pub cost_usd: Option<f64>,
     /// Why this target was selected: the route's reason.
     pub reason: String,

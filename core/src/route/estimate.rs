@@ -93,10 +93,13 @@ pub(crate) fn answer_bound(
     }
 }
 
-/// Returns the maximum cost of the web searches of one answer in US dollars; 0 if their price is unknown.
-pub(crate) fn search_usd(price: Option<&TokenPrice>, web_search: bool) -> f64 {
-    let usd = price.and_then(|price| price.usd_search).filter(|_| web_search);
-    f64::from(MAX_SEARCHES) * usd.unwrap_or(0.0)
+/// Returns the maximum cost of the web searches of one answer in US dollars. Unset: it searches, at an unknown price.
+pub(crate) fn search_usd(price: Option<&TokenPrice>, web_search: bool) -> Option<f64> {
+    if !web_search {
+        return Some(0.0);
+    }
+    let usd = price?.usd_search?;
+    (usd.is_finite() && usd >= 0.0).then_some(f64::from(MAX_SEARCHES) * usd)
 }
 
 fn answer_tokens(request: &ChatRequest) -> TokenRange {
@@ -192,12 +195,20 @@ pub(super) fn cost(candidate: &RemoteCandidate, prompt: u32, completion: u32) ->
 }
 
 /// Returns the maximum cost of an answer that is long enough, in US dollars: its prompt, the tokens that must be possible,
-/// its searches. Unset: the price is unknown or invalid.
+/// its searches. Unset: one of these prices is unknown or invalid.
 pub(super) fn worst_usd(candidate: &RemoteCandidate, needs: &Needs) -> Option<f64> {
     let model = &candidate.model;
     let completion = needs.completion.high.min(model.max_output.unwrap_or(u32::MAX));
     let tokens = cost(candidate, fitted_prompt(candidate, needs).high, completion)?;
-    Some(tokens + search_usd(model.price.as_ref(), needs.abilities.web_search))
+    Some(tokens + search_usd(model.price.as_ref(), needs.abilities.web_search)?)
+}
+
+/// Returns the cost of the longest answer that the candidate can give, in US dollars. Unset: a price is unknown or invalid.
+pub(super) fn most_usd(candidate: &RemoteCandidate, needs: &Needs) -> Option<f64> {
+    let (model, prompt) = (&candidate.model, fitted_prompt(candidate, needs));
+    let most = answer_bound(needs.max_tokens, needs.completion, prompt, model).most;
+    let tokens = cost(candidate, prompt.high, most)?;
+    Some(tokens + search_usd(model.price.as_ref(), needs.abilities.web_search)?)
 }
 
 /// Returns the tokens of the prompt as the candidate gets it: of a conversation no more than its context holds.

@@ -28,6 +28,8 @@ pub struct Needs {
     pub completion: TokenRange,
     /// Required capabilities besides text; `reasoning` is a wish and rejects no candidate.
     pub abilities: ModelCapabilities,
+    /// The request's own limit of the answer in tokens.
+    pub max_tokens: Option<u32>,
     /// Cost cap of the request in US dollars.
     pub max_usd: Option<f64>,
     /// The target that the user consented to.

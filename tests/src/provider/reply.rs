@@ -66,7 +66,6 @@ impl Reply {
             | Scenario::Json { text }
             | Scenario::KeepAlives { text, .. }
             | Scenario::MidStreamError { text, .. }
-            | Scenario::Stall { text }
             | Scenario::Truncated { text }
             | Scenario::Unfinished { text }
             | Scenario::HalfClosed { text }
@@ -107,6 +106,10 @@ impl Reply {
                 if let Some(model) = model {
                     reply.model.clone_from(model);
                 }
+            }
+            Scenario::Stall { text, provider } => {
+                reply.push_text(text);
+                reply.provider.clone_from(provider);
             }
             Scenario::FinishReason { text, reason: other } => {
                 reply.push_text(text);

@@ -134,6 +134,9 @@ pub enum Scenario {
     Stall {
         /// The text before.
         text: String,
+        /// OpenRouter's upstream, if it is not the usual one.
+        #[serde(default)]
+        provider: Option<String>,
     },
     /// Silence from the start, without a status line.
     NeverFirstByte,
@@ -258,7 +261,10 @@ impl Scenario {
                 code_is_text: false,
             },
             Self::NoContent,
-            Self::Stall { text: text_copy() },
+            Self::Stall {
+                text: text_copy(),
+                provider: None,
+            },
             Self::NeverFirstByte,
             Self::KeepAlivesForever { every_ms: 5 },
             Self::Truncated { text: text_copy() },

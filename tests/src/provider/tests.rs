@@ -73,7 +73,10 @@ fn a_client_that_disconnects_is_counted() {
         Scenario::NeverFirstByte,
         Scenario::KeepAlivesForever { every_ms: 1 },
         Scenario::KeepAlivesForever { every_ms: 1_000_000 },
-        Scenario::Stall { text: "so".to_owned() },
+        Scenario::Stall {
+            text: "so".to_owned(),
+            provider: None,
+        },
         Scenario::Slow {
             tokens: 20_000,
             per_second: 500.0,

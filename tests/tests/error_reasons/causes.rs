@@ -180,7 +180,10 @@ async fn providers() -> Vec<(ErrorReason, Error)> {
     played.push(ask(R::ContentFiltered, policy.clone(), cloud.clone()).await);
     let mut hurried = cloud.clone();
     hurried.limits.deadline_ms = Some(300);
-    provider.play(Scenario::Stall { text: "The".into() });
+    provider.play(Scenario::Stall {
+        text: "The".into(),
+        provider: None,
+    });
     played.push(ask(R::DeadlineExceeded, policy.clone(), hurried).await);
     provider.otherwise(refused(500, "internal_error"));
     for _ in 0..10 {

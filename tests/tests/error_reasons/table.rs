@@ -1,5 +1,6 @@
 //! Reads the sentences of the samples and renders the table.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -8,16 +9,48 @@ use std::sync::LazyLock;
 use nearside::ErrorReason;
 use serde_json::Value;
 
-/// Renders the table, one reason a paragraph.
-pub(crate) fn render() -> String {
+/// Renders the table, one reason a paragraph, with the library's text of one cause each.
+pub(crate) fn render(texts: &BTreeMap<ErrorReason, String>) -> String {
     let mut table = HEAD.to_owned();
     for reason in ErrorReason::ALL {
         let kind = serde_json::to_value(reason.usual_kind()).expect("json");
         let kind = kind.as_str().expect("a text").to_owned();
         let (english, russian) = (android(*reason, "en"), android(*reason, "ru"));
         write!(table, "\n{} ({kind})\n  en  {english}\n  ru  {russian}\n", reason.id()).expect("a text");
+        writeln!(table, "  own {}", texts[reason]).expect("a text");
     }
     table
+}
+
+/// Returns a text whose numbers and paths do not depend on the run.
+pub(crate) fn without_figures(text: &str) -> String {
+    let words = text.split(' ').map(|word| {
+        let path = word.find("/tmp/").or_else(|| word.find("/var/folders/"));
+        match path {
+            Some(start) => format!("{}PATH", &word[..start]),
+            None => word.to_owned(),
+        }
+    });
+    let text = words.collect::<Vec<_>>().join(" ");
+    let mut plain = String::new();
+    for character in text.chars() {
+        match character {
+            '0'..='9' if plain.ends_with('9') => {}
+            '0'..='9' => plain.push('9'),
+            other => plain.push(other),
+        }
+    }
+    plain
+}
+
+/// Returns a word that no person should read: a flag, a command, an identifier.
+pub(crate) fn technical_word(text: &str) -> Option<&str> {
+    let is_technical = |word: &&str| {
+        let word = word.trim_matches(|character: char| !character.is_alphanumeric() && character != '-');
+        let inner = word.trim_matches('-');
+        word.starts_with("--") || inner.contains('_') || inner.contains("::") || inner == "nearside"
+    };
+    text.split_whitespace().find(is_technical)
 }
 
 /// Returns the sentence that the iOS sample shows.
@@ -53,6 +86,7 @@ static CATALOGUE: LazyLock<Value> = LazyLock::new(|| {
 });
 
 const HEAD: &str = "\
-# The reasons of errors: id, usual kind, and the sentence that both samples show in English and Russian, with the
-# library's own text below it. Generated from the code and the samples: tests/tests/error_reasons/main.rs.
+# The reasons of errors: id, usual kind, the sentence that both samples show in English and Russian, and the library's
+# own text of one cause (a 9 stands for a number). Generated from the code and the samples:
+# tests/tests/error_reasons/main.rs.
 ";

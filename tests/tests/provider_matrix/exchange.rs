@@ -4,11 +4,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nearside::chat::{ChatRequest, OutputFormat, RequestLimits};
+use nearside::chat::{ChatRequest, Chunk, OutputFormat, RequestLimits};
+use nearside::engine::SentMark;
 use nearside::engine::remote::{CircuitBreaker, Connection, ProviderClient, RemoteModel, list_models};
 use nearside::{ErrorKind, ErrorReason, NetworkConfig};
 use nearside_tests::provider::{Dialect, Provider, Quirk, Scenario};
-use nearside_tests::remote::{NEEDED_TOKENS, TIMEOUTS, chat_to_end, connected, question};
+use nearside_tests::remote::{
+    NEEDED_TOKENS, TIMEOUTS, chat_to_end, collect_answer, connected, question, start_chat_with_mark,
+};
 use serde_json::json;
 
 fn run<T>(work: impl Future<Output = T>) -> T {
@@ -64,7 +67,10 @@ fn a_deadline_is_one_error_wherever_it_ends_the_answer_and_never_counts_in_the_c
         for scenario in [
             Scenario::NeverFirstByte,
             Scenario::KeepAlivesForever { every_ms: 5 },
-            Scenario::Stall { text: "So far".into() },
+            Scenario::Stall {
+                text: "So far".into(),
+                provider: None,
+            },
             Scenario::Slow {
                 tokens: 10_000,
                 per_second: 100.0,
@@ -74,7 +80,7 @@ fn a_deadline_is_one_error_wherever_it_ends_the_answer_and_never_counts_in_the_c
             provider.otherwise(scenario.clone());
             let request = ChatRequest {
                 limits: RequestLimits {
-                    deadline_ms: Some(150),
+                    deadline_ms: Some(300),
                     ..RequestLimits::default()
                 },
                 ..question()
@@ -285,4 +291,31 @@ fn a_list_says_which_models_chat_are_loaded_and_are_passed_on() {
         (running.context, running.loaded, running.parameters),
         (Some(8_192), true, Some(134_515_008))
     );
+}
+
+#[test]
+fn only_what_the_provider_counted_is_taken_for_the_size_of_a_prompt() {
+    run(async {
+        let provider = Provider::start(Dialect::LlamaServer);
+        let sent = SentMark::default();
+        let whole = start_chat_with_mark(connected(&provider), question(), sent.clone());
+        collect_answer(&whole).await.done();
+        assert!(sent.is_prompt_counted());
+
+        provider.play(Scenario::Slow {
+            tokens: 1_000,
+            per_second: 100.0,
+        });
+        let sent = SentMark::default();
+        let cancelled = start_chat_with_mark(connected(&provider), question(), sent.clone());
+        let mut has_text = false;
+        while !has_text {
+            let batch = cancelled.next_batch().await.expect("no error");
+            has_text = batch.iter().any(|chunk| matches!(chunk, Chunk::Text { .. }));
+        }
+        cancelled.cancel();
+        let answer = collect_answer(&cancelled).await;
+        assert!(answer.done().usage.prompt_tokens > 0, "an estimate");
+        assert!(!sent.is_prompt_counted());
+    });
 }

@@ -84,7 +84,10 @@ pub(super) fn mid_stream_error(dialect: Dialect) -> Outcome {
 pub(super) fn stall(dialect: Dialect) -> Outcome {
     run(async {
         let provider = provider(dialect);
-        provider.play(Scenario::Stall { text: "So far".into() });
+        provider.play(Scenario::Stall {
+            text: "So far".into(),
+            provider: None,
+        });
         let begun = Instant::now();
         let answer = chat_to_end(connected(&provider), question()).await;
         same("text", answer.text.as_str(), "So far")?;

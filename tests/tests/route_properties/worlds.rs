@@ -30,6 +30,7 @@ pub(crate) fn needs() -> impl Strategy<Value = Needs> {
             }),
             completion,
             abilities,
+            max_tokens: None,
             max_usd,
             consent,
             pinned,

@@ -194,11 +194,16 @@ impl AnswerAssembler {
         (usage, is_estimated)
     }
 
-    /// Returns the cost in US dollars and its source.
-    pub(super) fn cost(&self, prompt_bytes: u64, price: Option<&TokenPrice>, own: bool) -> (f64, CostSource) {
+    /// Returns whether the provider reported the tokens of the prompt.
+    pub(super) fn has_prompt_count(&self) -> bool {
+        self.reported.prompt.is_some()
+    }
+
+    /// Returns the cost in US dollars and its source. `charges`: whether the target charges at all.
+    pub(super) fn cost(&self, prompt_bytes: u64, price: Option<&TokenPrice>, charges: bool) -> (f64, CostSource) {
         let (usage, is_estimated) = self.usage(prompt_bytes);
         match (self.reported.cost, price) {
-            _ if own => (0.0, CostSource::Free),
+            _ if !charges => (0.0, CostSource::Free),
             (Some(cost), _) => (cost, CostSource::Provider),
             (None, Some(price)) if is_estimated => (price.cost(&usage), CostSource::Estimated),
             (None, Some(price)) => (price.cost(&usage), CostSource::Computed),

@@ -128,11 +128,6 @@ impl ProviderKind {
 }
 
 impl ProviderKind {
-    /// Returns whether an answer is billed in full whose connection is closed.
-    pub(crate) fn bills_cancelled(self) -> bool {
-        dialect_for(self).bills_cancelled
-    }
-
     /// Returns whether the model of this id reasons, and its provider sends nothing of it.
     pub(crate) fn reasons_unseen(self, model: &str) -> bool {
         self == Self::OpenAi && is_openai_reasoning_model(model)

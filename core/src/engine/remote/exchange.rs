@@ -11,7 +11,6 @@ use tokio::time::{Instant, timeout_at};
 use super::assembler::AnswerAssembler;
 use super::dialect::dialect_for;
 use super::error::{AttemptError, Health};
-use super::provider::TokenPrice;
 use super::reader::ResponseReader;
 use super::sent_body::SentBody;
 use super::{Connection, body};
@@ -24,6 +23,9 @@ use crate::net::retry::retry_after;
 pub(super) async fn answer(connection: &Connection, mut job: Job) {
     let sampling = presets::resolve(&mut job.request, &[&connection.model.id], Recommended::default());
     let mut assembler = connection.new_assembler(&job.request);
+    if connection.charges() && dialect_for(connection.settings.kind).bills_cancelled {
+        job.sent.note_billed_in_full();
+    }
     let cancel = job.sink.cancel().clone();
     let ended = tokio::select! {
         biased;
@@ -31,6 +33,7 @@ pub(super) async fn answer(connection: &Connection, mut job: Job) {
         ended = run_with_retries(connection, &job, &mut assembler) => ended,
     };
     // The connection is closed in both cases.
+    note_upstream(&job, &assembler);
     let Job {
         request,
         route,
@@ -44,17 +47,16 @@ pub(super) async fn answer(connection: &Connection, mut job: Job) {
         // Nothing was sent before a cancel: nothing was used.
         let prompt_bytes = if sent.is_set() { prompt_bytes } else { 0 };
         let (usage, _) = assembler.usage(prompt_bytes);
-        let own = connection.data_policy.is_own() && connection.model.price.as_ref().is_none_or(TokenPrice::is_free);
+        if assembler.has_prompt_count() {
+            sent.note_prompt_counted();
+        }
         let (cost, source) = match &connection.model.price {
-            Some(_) if !sent.is_set() && !own => (0.0, CostSource::Estimated),
-            price => assembler.cost(prompt_bytes, price.as_ref(), own),
+            Some(_) if !sent.is_set() && connection.charges() => (0.0, CostSource::Estimated),
+            price => assembler.cost(prompt_bytes, price.as_ref(), connection.charges()),
         };
         let mut receipt = route.receipt(cost, source, connection.data_policy.clone());
-        let dialect = dialect_for(connection.settings.kind);
-        receipt.billed_in_full = matches!(stop, StopReason::Cancelled | StopReason::CostLimit)
-            && !own
-            && sent.is_set()
-            && (dialect.bills_cancelled || assembler.upstream_bills_cancelled());
+        receipt.billed_in_full =
+            matches!(stop, StopReason::Cancelled | StopReason::CostLimit) && sent.is_billed_in_full();
         if request.web_search {
             receipt.data_policy.note = WEB_SEARCH_NOTE.to_owned();
         }
@@ -124,10 +126,18 @@ async fn run_with_retries(connection: &Connection, job: &Job, assembler: &mut An
             return Err(failure.error);
         }
         tracing::debug!(provider = settings.name, tries, "retrying");
+        note_upstream(job, assembler);
         tokio::time::sleep(delay).await;
         *assembler = connection.new_assembler(&job.request);
     }
     Err(Error::internal("an answer without an attempt; please report this"))
+}
+
+/// Notes how the upstream that answered bills. It may have been named before the answer broke off.
+fn note_upstream(job: &Job, assembler: &AnswerAssembler) {
+    if assembler.upstream_bills_cancelled() {
+        job.sent.note_billed_in_full();
+    }
 }
 
 async fn attempt(

@@ -106,6 +106,11 @@ impl Engine for RemoteEngine {
 }
 
 impl Connection {
+    /// Returns whether the target charges at all.
+    fn charges(&self) -> bool {
+        self.model.charges(&self.data_policy)
+    }
+
     fn request_context(&self) -> RequestContext<'_> {
         RequestContext {
             provider: &self.settings.name,

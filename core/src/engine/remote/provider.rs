@@ -179,6 +179,11 @@ impl ProviderSettings {
 }
 
 impl RemoteModel {
+    /// Returns whether a target with these terms charges for this model: all do but one's own server without a stated price.
+    pub(crate) fn charges(&self, terms: &DataPolicy) -> bool {
+        !terms.is_own() || self.price.as_ref().is_some_and(|price| !price.is_free())
+    }
+
     /// Returns a model of which only the id is known: one that is not in its provider's list.
     pub fn unlisted(kind: ProviderKind, id: &str) -> Self {
         Self {

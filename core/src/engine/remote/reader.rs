@@ -194,11 +194,8 @@ impl ResponseReader<'_> {
             return Err(failure);
         }
         let cap = self.limits.max_usd.filter(|_| !state.assembler.is_finished());
-        let (price, own) = (
-            self.connection.model.price.as_ref(),
-            self.connection.data_policy.is_own(),
-        );
-        let spent = cap.map(|_| state.assembler.cost(self.prompt_bytes, price, own).0);
+        let (price, charges) = (self.connection.model.price.as_ref(), self.connection.charges());
+        let spent = cap.map(|_| state.assembler.cost(self.prompt_bytes, price, charges).0);
         Ok((spent > cap).then_some(StopReason::CostLimit))
     }
 

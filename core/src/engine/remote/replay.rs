@@ -55,6 +55,6 @@ pub async fn replay(connection: &Connection, request: &ChatRequest, pieces: impl
         chunks,
         stop,
         usage: assembler.usage(0).0,
-        cost: assembler.cost(0, connection.model.price.as_ref(), connection.data_policy.is_own()),
+        cost: assembler.cost(0, connection.model.price.as_ref(), connection.charges()),
     }
 }

@@ -7,19 +7,31 @@ use super::{Candidate, Rejection, RoutingContext};
 use crate::error::{ErrorKind, ErrorReason};
 use crate::format::{Rounding, format_dollars};
 
-/// Rejects by the request's own cap, then the policy's for a request, a day and a month. Free targets always pass.
-pub(super) fn affordable(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
+/// Returns the rest of the tightest cap in US dollars. Unset: there is no cap.
+pub(in crate::route) fn smallest_rest(context: RoutingContext<'_>) -> Option<f64> {
+    let rests = caps(context).into_iter();
+    rests
+        .filter_map(|(cap, spent, _)| Some(left(cap?, spent.unwrap_or(0.0))))
+        .reduce(f64::min)
+}
+
+/// Returns each cap with what counts against it, and whose it is.
+fn caps(context: RoutingContext<'_>) -> [(Option<f64>, Option<f64>, &'static str); 4] {
     let (needs, policy, spent) = (context.needs, context.policy, context.facts.spent);
-    if candidate.worst_usd == Some(0.0) {
-        return None;
-    }
-    let caps = [
+    [
         (needs.max_usd, None, "request"),
         (policy.max_usd_request, None, "policy"),
         (policy.max_usd_day, Some(spent.day), "day"),
         (policy.max_usd_month, Some(spent.month), "month"),
-    ];
-    caps.into_iter().find_map(|(cap, spent, period)| {
+    ]
+}
+
+/// Rejects by the request's own cap, then the policy's for a request, a day and a month. Free targets always pass.
+pub(super) fn affordable(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
+    if candidate.worst_usd == Some(0.0) {
+        return None;
+    }
+    caps(context).into_iter().find_map(|(cap, spent, period)| {
         let cap = cap?;
         let Some(worst) = candidate.worst_usd else {
             let reason = "its price is unknown, and there is a cap on cost";

@@ -18,7 +18,7 @@ use crate::chat::{RouteEstimate, RouteRule, RouteTarget};
 use crate::engine::remote::ModelCapabilities;
 use crate::error::{ErrorKind, ErrorReason};
 
-pub(super) use affordable::at_most;
+pub(super) use affordable::{at_most, smallest_rest};
 pub(super) use allowed::{forbidden, in_regions, region};
 pub(super) use requested::{named, stays, wish};
 
