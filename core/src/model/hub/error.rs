@@ -10,6 +10,7 @@ use reqwest::{Response, header::HeaderMap};
 use url::{Origin, Url};
 
 use crate::error::{Error, ErrorReason};
+use crate::net::retry::retry_after;
 use crate::net::url::redact_url;
 
 /// Error of a hub request, and whether a retry may help.
@@ -113,7 +114,7 @@ fn map_status(about: &Url, url: &Url, status: u16, headers: &HeaderMap, with_tok
     let host = host_and_port(url);
     let what = repo_or_path(about);
     let code = header_text(headers, "x-error-code").unwrap_or_default();
-    let retry_after = retry_after_seconds(headers).map(Duration::from_secs);
+    let delay = requested_delay(headers);
     let (reason, text) = match (status, code) {
         (401, _) if with_token => (
             ErrorReason::KeyRejected,
@@ -156,8 +157,8 @@ fn map_status(about: &Url, url: &Url, status: u16, headers: &HeaderMap, with_tok
             format!("there is no `{what}` on `{host}`; check the address"),
         ),
         (429, _) => {
-            let wait = match retry_after {
-                Some(wait) => format!("wait {} seconds, then try again", wait.as_secs()),
+            let wait = match delay {
+                Some(delay) => format!("wait {} seconds, then try again", delay.as_secs_f64().ceil()),
                 None => "wait a few minutes, then try again".to_owned(),
             };
             (
@@ -179,7 +180,7 @@ fn map_status(about: &Url, url: &Url, status: u16, headers: &HeaderMap, with_tok
         ErrorReason::NoResponse | ErrorReason::Overloaded => Error::provider(text).because(reason),
         _ => Error::of(reason, text),
     };
-    let error = error.with_retry_after(retry_after);
+    let error = error.with_retry_after(delay);
     let helps = matches!(reason, ErrorReason::KeyMissing | ErrorReason::TermsNotAccepted);
     let error = match model_page(about).filter(|_| helps) {
         Some(page) => error.with_help_url(page),
@@ -218,11 +219,14 @@ fn repo_or_path(url: &Url) -> String {
     }
 }
 
-/// Parses `RateLimit: "resolvers";r=0;t=55`, else `Retry-After: 55`.
-fn retry_after_seconds(headers: &HeaderMap) -> Option<u64> {
+/// Returns the delay that the hub asks for, in `RateLimit: "resolvers";r=0;t=55`, else in `Retry-After`.
+fn requested_delay(headers: &HeaderMap) -> Option<Duration> {
     let limit = header_text(headers, "ratelimit").unwrap_or_default();
     let left = limit.split(';').find_map(|part| part.trim().strip_prefix("t="));
-    left.or(header_text(headers, "retry-after"))?.trim().parse().ok()
+    let left = left
+        .and_then(|seconds| seconds.trim().parse().ok())
+        .map(Duration::from_secs);
+    left.or_else(|| retry_after(headers))
 }
 
 /// Returns a header's value; `None` if it is missing or not visible ASCII.
@@ -292,6 +296,16 @@ mod tests {
                 R::RateLimited,
                 "wait 7 seconds",
             ),
+            (
+                429,
+                &[
+                    ("retry-after", "Fri, 31 Dec 1999 23:59:59 GMT"),
+                    ("date", "Fri, 31 Dec 1999 23:59:19 GMT"),
+                ],
+                RateLimited,
+                R::RateLimited,
+                "wait 40 seconds",
+            ),
             (429, &[], RateLimited, R::RateLimited, "a few minutes"),
             (500, &[], Provider, R::ProviderFault, "500"),
             (503, &[("retry-after", "7")], Provider, R::Overloaded, "503"),
@@ -310,8 +324,8 @@ mod tests {
             assert_eq!(transient, *status >= 500);
             let page = matches!(reason, R::KeyMissing | R::TermsNotAccepted).then_some("https://hub/o/r");
             assert_eq!(error.help_url(), page, "{status} {list:?}");
-            let seconds = error.retry_after_ms().map(|ms| ms / 1_000);
-            assert_eq!(seconds, retry_after_seconds(&headers), "{status} {list:?}");
+            let delay = error.retry_after_ms().map(Duration::from_millis);
+            assert_eq!(delay, requested_delay(&headers), "{status} {list:?}");
         }
         let refused = map_status(&url, &url, 401, &HeaderMap::new(), true).0;
         assert_eq!(refused.reason(), R::KeyRejected);
