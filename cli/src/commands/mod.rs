@@ -124,7 +124,7 @@ A model (REF) is one of
   NAME                         an installed model, as `nearside ls` names it
 
 Nothing leaves this device until a provider is set up (`nearside providers add NAME`), the policy allows it
-(`nearside policy`) and you consent, each time.
+(`nearside policy`) and you consent. Consent is for one target, until `/new` or the end of the chat.
 
 HF_TOKEN is sent to the hub if it is set, for models that require a login. HTTPS_PROXY, else ALL_PROXY, is the proxy of all
 requests except those to this device and to the hosts of NO_PROXY.

@@ -3,7 +3,7 @@
 
 use std::process::Stdio;
 
-use nearside_tests::provider::Scenario;
+use nearside_tests::provider::{Dialect, Scenario};
 use nearside_tests::remote::KEY;
 use rexpect::session::{PtySession, spawn_command};
 use serde_json::{Value, json};
@@ -67,13 +67,8 @@ fn a_person_on_a_terminal_is_asked_and_a_no_sends_nothing() {
 #[test]
 fn a_yes_in_a_pipe_holds_for_every_question_of_the_conversation() {
     let (program, provider) = groq();
-    let (reading, mut writing) = std::io::pipe().expect("a pipe");
-    std::io::Write::write_all(&mut writing, b"One?\nTwo?\n").expect("room in the pipe");
-    drop(writing);
-    let mut command = program.command(["chat", "--mode", "only-in-cloud", "--yes", "--json"]);
-    let _turn = turn(&command);
-    let output = command.stdin(reading).output().expect("it runs");
-    assert!(output.status.success(), "{output:?}");
+    let ran = converse(&program, "--mode only-in-cloud --yes --json", "One?\nTwo?\n");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
     let lengths: Vec<_> = provider.chats().iter().map(|chat| messages(chat).len()).collect();
     assert_eq!(lengths, [1, 3], "the second carries the first and its answer");
 }
@@ -129,6 +124,63 @@ fn a_real_model_answers_here_and_steps_in_where_a_provider_fails() {
         "{told:?}"
     );
     assert!(lines.iter().any(|line| line.starts_with("rule failed")), "{told:?}");
+}
+
+#[test]
+fn a_target_that_is_asked_again_with_less_of_the_history_is_no_fallback() {
+    let (program, provider) = groq();
+    let refused = Scenario::refused(Dialect::Groq, "context_length_exceeded");
+    provider.play(refused.expect("a documented error"));
+    let ran = converse(&program, "--mode only-in-cloud --yes", "One?\n");
+    assert_eq!((ran.code, provider.chats().len()), (Some(0), 2), "{ran:?}");
+    assert!(
+        ran.out.contains("the moon") && !ran.err.contains("falling back"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn consent_is_for_one_target_until_another_conversation_and_the_help_says_so() {
+    let (program, provider) = groq();
+    let mut session = on_terminal(&program, &["chat", "--mode", "only-in-cloud"]);
+    let say = |session: &mut PtySession, line: &str| {
+        session.send(&format!("{line}\r")).expect("an open terminal");
+        session.flush().expect("an open terminal");
+    };
+    let mut agreed = 0;
+    for (line, asks, sent) in [
+        ("One?", true, 1),
+        ("Two?", false, 2),
+        ("/new", false, 2),
+        ("Three?", true, 3),
+    ] {
+        session.exp_string("> ").expect("the prompt");
+        say(&mut session, line);
+        if asks {
+            session.exp_string("[y/N]").expect("the question");
+            say(&mut session, "y");
+            agreed += 1;
+        }
+        let ended = if line == "/new" {
+            "a new conversation"
+        } else {
+            "at groq"
+        };
+        session.exp_string(ended).expect("its end");
+        assert_eq!(provider.chats().len(), sent, "{line}");
+    }
+    assert_eq!(agreed, 2);
+    say(&mut session, "/quit");
+    session.exp_eof().expect("it ends");
+
+    for help in [vec!["--help"], vec!["chat", "--help"]] {
+        let words: Vec<String> = program.run(help).out.split_whitespace().map(str::to_owned).collect();
+        let text = words.join(" ");
+        assert!(
+            text.contains("Consent is for one target, until `/new` or the end of the chat."),
+            "{text}"
+        );
+    }
 }
 
 #[test]
@@ -339,6 +391,16 @@ fn run(program: &Program, command: &str, flags: &str) -> Ran {
 
 fn chat(program: &Program, flags: &str) -> Ran {
     run(program, "chat", flags)
+}
+
+/// Runs a conversation whose prompts come from a pipe.
+fn converse(program: &Program, flags: &str, prompts: &str) -> Ran {
+    let (reading, mut writing) = std::io::pipe().expect("a pipe");
+    std::io::Write::write_all(&mut writing, prompts.as_bytes()).expect("room in the pipe");
+    drop(writing);
+    let mut command = program.command(["chat"].into_iter().chain(flags.split_whitespace()));
+    let _turn = turn(&command);
+    Ran::new(command.stdin(reading).output().expect("it runs"))
 }
 
 fn messages(chat: &Value) -> &Vec<Value> {

@@ -89,7 +89,8 @@ Example:
   nearside chat -p \"Prove it.\" --provider openrouter --model deepseek/deepseek-r1 --max-usd 0.02
 
 Content leaves this device only if `nearside policy` allows it and you consent: on a terminal you are asked, a script
-passes `--yes`. `nearside route` shows which target would answer, and sends nothing.
+passes `--yes`. Consent is for one target, until `/new` or the end of the chat. `nearside route` shows which target would
+answer, and sends nothing.
 
 In a conversation Ctrl-C stops the answer and /help lists the commands. A conversation is stored in the data directory:
 `nearside conversations` lists, shows and removes them, `--conversation ID` goes on with one, and with `--forget` nothing
