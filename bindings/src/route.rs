@@ -37,7 +37,8 @@ pub struct RoutingPolicy {
     /// Maximum US dollars per month, in UTC.
     #[uniffi(default)]
     pub max_usd_month: Option<f64>,
-    /// Allows remote targets on a metered connection.
+    /// Allows remote targets on a metered connection. Own servers on this device or in a private network are always
+    /// allowed.
     #[uniffi(default = true)]
     pub allow_metered: bool,
     /// Prefers a much faster allowed target over a slow first choice.

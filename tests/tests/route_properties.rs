@@ -212,8 +212,8 @@ fn content_goes_where_allowed(
     } else {
         assert!(!needs_consent);
     }
-    assert!(facts.device.network != Connectivity::Offline || own);
-    assert!(facts.device.network != Connectivity::Metered || policy.allow_metered);
+    assert!(facts.device.network != Connectivity::Offline || remote.is_nearby);
+    assert!(facts.device.network != Connectivity::Metered || policy.allow_metered || remote.is_nearby);
 }
 
 fn every_target_is_able_to_answer(needs: &Needs, facts: &Facts, target: &RouteTarget) {
@@ -294,6 +294,7 @@ fn a_decision_among_400_models_is_measured() {
             },
             has_key: at % 11 != 0,
             cooldown_ms: None,
+            is_nearby: false,
             is_default: at < 4,
             listing: ModelListing::Known,
             data_policy: DataPolicy {

@@ -209,7 +209,7 @@ Keys:
   max-usd-request=0.05      maximum cost of one request in US dollars; `none`: no cap
   max-usd-day=0.5           maximum cost of a day, in UTC
   max-usd-month=5           maximum cost of a month, in UTC
-  allow-metered=false       stay on this device on a metered connection
+  allow-metered=false       only this device and own servers nearby on a metered connection
   prefer-fast=true          prefer a target that is expected to be much faster, on either side
   version=TEXT              name of this policy in receipts; without it `custom-N`, counting up
 

@@ -22,7 +22,6 @@ use super::pending::PendingRequest;
 use super::refresh::fetch_list;
 use super::{Inner, blocking};
 use crate::chat::{ChatRequest, RoutingMode};
-use crate::device::Connectivity;
 use crate::error::{ErrorKind, Result};
 use crate::route::{RouteDecision, choose_with_estimates};
 use crate::stream::CancelToken;
@@ -87,8 +86,7 @@ async fn decide_once(inner: &Arc<Inner>, pending: &PendingRequest) -> Result<(Re
         };
         let on_device = |decided: &Decided| matches!(&decided.decision, RouteDecision::Route { route } if !route.target.is_remote());
         let answered_here = request.mode != RoutingMode::PreferInCloud && decided.as_ref().is_ok_and(on_device);
-        let may_fetch =
-            !answered_here && allows_remote(request) && inner.host_facts()?.network != Connectivity::Offline;
+        let may_fetch = !answered_here && allows_remote(request);
         let eligible = |name: &String| request.provider.as_ref().is_none_or(|requested| requested == name);
         let stale = if may_fetch { wanted } else { vec![] };
         Ok((decided, stale.into_iter().filter(eligible).collect()))

@@ -98,6 +98,7 @@ impl Inner {
 
     /// Gathers the input of a routing decision.
     pub(super) fn gather_facts(&self, pending: &PendingRequest) -> Result<Gathered> {
+        self.read_policy()?;
         let request = &pending.request;
         let mut needs = needs(pending);
         let recent = || self.tool_calls.target_of(&request.messages);
@@ -110,7 +111,7 @@ impl Inner {
             ..Facts::default()
         };
         let (mut providers, mut lists_wanted) = (vec![], vec![]);
-        for settings in self.state.providers()? {
+        for settings in self.stored_providers()? {
             let (upstreams, wants_list) = self.add_candidates(&settings, &mut needs, &speeds, &mut facts.remotes)?;
             if wants_list {
                 lists_wanted.push(settings.name.clone());
@@ -248,6 +249,7 @@ impl Inner {
                 provider: settings.name.clone(),
                 has_key,
                 cooldown_ms,
+                is_nearby: !model.proxied && !remote::needs_internet(settings),
                 is_default: default.as_ref() == Some(&model.id),
                 listing,
                 data_policy: match model.proxied {

@@ -2,11 +2,13 @@
 //! records: what an answer leaves behind after its end.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use super::known_policy::KnownPolicy;
 use super::local_models::LocalModels;
 use super::model_list::ModelList;
 use super::tool_calls::ToolCallTargets;
@@ -14,7 +16,7 @@ use crate::chat::RouteTarget;
 use crate::config::Config;
 use crate::device::Connectivity;
 use crate::engine::Engine;
-use crate::engine::remote::{CircuitBreaker, ProviderClient, ProviderSettings, Secret};
+use crate::engine::remote::{CircuitBreaker, ProviderClient, ProviderKind, ProviderSettings, Secret};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::hub::Hub;
 use crate::model::store::Store;
@@ -33,10 +35,12 @@ pub(super) struct Inner {
     /// The models in memory; asks the host of the device.
     pub(super) local_models: Arc<LocalModels>,
     pub(super) handle: Handle,
-    pub(super) policy: Mutex<RoutingPolicy>,
+    pub(super) policy: Mutex<KnownPolicy>,
     /// Cancelled when the object is dropped.
     pub(super) closing: CancelToken,
     pub(super) provider_runtimes: Mutex<HashMap<String, ProviderRuntime>>,
+    /// Number of providers that this process added or replaced.
+    pub(super) provider_changes: AtomicU64,
     /// Tokens of a prompt that a remote model counted, for each likely one; learned from its answers.
     pub(super) token_ratios: Mutex<HashMap<RouteTarget, f64>>,
     /// A tool loop stays on its target.
@@ -74,6 +78,8 @@ struct Records {
 /// In-memory state of a provider; never persisted.
 #[derive(Debug, Default)]
 pub(super) struct ProviderRuntime {
+    /// Kind and address of the server that all this is about. Unset before its settings were read.
+    pub(super) server: Option<(ProviderKind, Option<String>)>,
     pub(super) secret: Secret,
     pub(super) http: Option<(ProviderSettings, ProviderClient)>,
     pub(super) circuit: Arc<CircuitBreaker>,
@@ -90,9 +96,10 @@ impl Inner {
             state: parts.state,
             local_models: parts.local_models,
             handle: parts.handle,
-            policy: Mutex::new(parts.policy),
+            policy: Mutex::new(KnownPolicy::new(parts.policy)),
             closing: CancelToken::default(),
             provider_runtimes: Mutex::default(),
+            provider_changes: AtomicU64::default(),
             token_ratios: Mutex::default(),
             tool_calls: Arc::default(),
             archive: Mutex::default(),

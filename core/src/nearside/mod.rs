@@ -13,6 +13,7 @@
 //! | `providers`, `model_list`, `refresh` | settings, credentials, connections; model lists and their fetches |
 //! | `facts`, `decide` | input of a routing decision; the decision and its plan |
 //! | `pending` | a request on its way |
+//! | `policy`, `known_policy` | the routing policy |
 //! | `prepared_target` | one target of a plan, ready to run |
 //! | `answer`, `charge` | one answer along its route: attempts, fallbacks; their cost |
 //! | `tool_calls` | the targets of recent tool calls |
@@ -30,12 +31,14 @@ mod events;
 mod facts;
 mod history;
 mod inner;
+mod known_policy;
 mod local;
 mod local_model;
 mod local_models;
 mod model_list;
 mod needs_cache;
 mod pending;
+mod policy;
 mod prepared_target;
 mod presets;
 mod providers;
@@ -60,7 +63,7 @@ use crate::error::{Error, Result};
 use crate::model::hub::Hub;
 use crate::model::store::Store;
 use crate::model::{self, DownloadStream, FitOptions, FitReport, InstalledModel, ModelRef};
-use crate::route::{CostRow, RouteDecision, RoutingPolicy, SpendingTotals};
+use crate::route::{CostRow, RouteDecision, SpendingTotals};
 use crate::state::{self, SpendingGroup, SpendingRow, State};
 use crate::stream::{CancelToken, Stream, StreamSender};
 use crate::sync::lock;
@@ -221,24 +224,6 @@ impl Nearside {
         request.check()?;
         let pending = PendingRequest::whole(request);
         self.blocking(move |inner| inner.cost(&pending)).await
-    }
-
-    /// Returns the routing policy.
-    pub fn policy(&self) -> RoutingPolicy {
-        self.inner.policy()
-    }
-
-    /// Sets the routing policy from the next request on. Persisted.
-    ///
-    /// # Errors
-    /// `Storage`.
-    pub async fn set_policy(&self, policy: RoutingPolicy) -> Result<()> {
-        self.blocking(move |inner| {
-            inner.state.save_policy(&policy)?;
-            *lock(&inner.policy) = policy;
-            Ok(())
-        })
-        .await
     }
 
     /// Returns the spending of today and of this month, in UTC, including reservations of active answers.
@@ -452,10 +437,6 @@ impl Inner {
             }
             Err(error) => error.into(),
         }
-    }
-
-    fn policy(&self) -> RoutingPolicy {
-        lock(&self.policy).clone()
     }
 }
 

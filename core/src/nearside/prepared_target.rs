@@ -62,16 +62,17 @@ impl Inner {
                 });
             }
         };
-        // Provider and policy may have changed while an earlier target was tried. The credential is taken before the settings
-        // are compared, so that it is never that of a server that was set up in the meantime.
-        let secret = self.secret(&settings.name);
-        if !self.provider(&settings.name).is_ok_and(|current| current == *settings) {
-            let text = format!(
-                "`{}` was set up anew or removed while the request was on its way; send it again",
-                settings.name
-            );
-            return Err(Error::busy(text));
-        }
+// Provider and policy may have changed while an earlier target was tried, also in another process. The credential is
+        // taken before the settings are compared, so that it is never that of a server that was set up meanwhile.
+        let secret = self.secret(settings);
+        let is_same = self.provider(&settings.name).is_ok_and(|current| current == *settings);
+        let secret = secret.filter(|_| is_same).ok_or_else(|| {
+            let name = &settings.name;
+            Error::busy(format!(
+                "`{name}` was set up anew or removed while the request was on its way; send it again"
+            ))
+        })?;
+        self.read_policy()?;
         let policy = self.policy();
         let (current, terms) = self.terms_of(settings)?;
         if !model.proxied && terms != *data_policy {

@@ -1,6 +1,7 @@
 //! The configured providers: settings and model lists on disk; credentials, connections and health in memory only.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -10,10 +11,11 @@ use super::model_list::ModelList;
 use super::refresh::fetch_list;
 use super::{Inner, Nearside, blocking, lock};
 use crate::chat::DataPolicy;
+use crate::device::Connectivity;
 use crate::engine::remote::{
     self, CircuitBreaker, ProviderClient, ProviderKind, ProviderSettings, RemoteModel, Secret, SignIn,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorReason, Result};
 use crate::route::privacy;
 
 /// A configured provider and its current state. Contains no credential.
@@ -67,13 +69,16 @@ impl Nearside {
         self.blocking(Inner::statuses).await
     }
 
-    /// Fetches a provider's model list and stores it.
+    /// Fetches a provider's model list and stores it. Opens no connection if the device is offline, as the host reports,
+    /// and the provider is reached through the internet.
     ///
     /// # Errors
     /// `InvalidRequest` for an unknown name; `Network`, `Unauthorized`, `Provider`.
     pub async fn provider_models(&self, name: String) -> Result<Vec<RemoteModel>> {
         let inner = Arc::clone(&self.inner);
         self.on_runtime(async move {
+            let wanted = name.clone();
+            blocking(&inner, move |inner| inner.check_online(&wanted)).await?;
             let models = fetch_list(&inner, &name).await?;
             blocking(&inner, move |inner| {
                 let settings = inner.provider(&name)?;
@@ -138,23 +143,33 @@ impl Inner {
         }
         settings.check_prices()?;
         let http = ProviderClient::in_network(settings, &self.config.network)?;
-        let before = self
-            .state
-            .providers()?
-            .into_iter()
-            .find(|one| one.name == settings.name);
-        // A key belongs to the server that it was set for.
-        let has_moved = before.is_some_and(|one| one.kind != settings.kind || one.base_url != settings.base_url);
+        // Drops what belongs to another server, also one that another process has put in its place.
+        self.stored_providers()?;
         self.state.save_provider(settings)?;
         self.with_provider(&settings.name, |runtime| {
-            if has_moved {
-                runtime.secret = Secret::default();
-            }
+            self.provider_changes.fetch_add(1, Ordering::SeqCst);
+            runtime.belong_to(settings);
             runtime.http = Some((settings.clone(), http));
             runtime.circuit = Arc::default();
             runtime.list = ModelList::default();
         });
         Ok(())
+    }
+
+    /// Returns the configured providers. Of one that another process moved to another server, nothing in memory is kept:
+    /// key, model list and failures are those of the server before.
+    pub(super) fn stored_providers(&self) -> Result<Vec<ProviderSettings>> {
+        let changes = self.provider_changes.load(Ordering::SeqCst);
+        let all = self.state.providers()?;
+        for settings in &all {
+            self.with_provider(&settings.name, |runtime| {
+                // Settings that this process replaced meanwhile say nothing of the present server.
+                if self.provider_changes.load(Ordering::SeqCst) == changes {
+                    runtime.belong_to(settings);
+                }
+            });
+        }
+        Ok(all)
     }
 
     pub(super) fn remove_provider(&self, name: &str) -> Result<()> {
@@ -183,14 +198,26 @@ impl Inner {
     }
 
     pub(super) fn provider(&self, name: &str) -> Result<ProviderSettings> {
-        let all = self.state.providers()?;
+        let all = self.stored_providers()?;
         all.into_iter()
             .find(|settings| settings.name == name)
             .ok_or_else(|| unknown_provider(name))
     }
 
+    /// Checks that the device is not offline, or that the provider is reached without the internet.
+    fn check_online(&self, name: &str) -> Result<()> {
+        let settings = self.provider(name)?;
+        match self.host_facts()?.network {
+            Connectivity::Offline if remote::needs_internet(&settings) => Err(Error::of(
+                ErrorReason::Offline,
+                format!("the device is offline, so `{name}` was not asked; connect it and try again"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn statuses(&self) -> Result<Vec<ProviderStatus>> {
-        let all = self.state.providers()?;
+        let all = self.stored_providers()?;
         all.into_iter().map(|settings| self.status(settings)).collect()
     }
 
@@ -217,11 +244,16 @@ impl Inner {
     }
 
     pub(super) fn has_key(&self, settings: &ProviderSettings) -> bool {
-        !settings.kind.is_hosted() || !self.secret(&settings.name).is_empty()
+        !settings.kind.is_hosted() || self.secret(settings).is_some_and(|secret| !secret.is_empty())
     }
 
-    pub(super) fn secret(&self, name: &str) -> Secret {
-        self.with_provider(name, |runtime| runtime.secret.clone())
+    /// Returns the credential for the server of these settings, which may be empty; `None` if the provider was moved to
+    /// another server since they were read.
+    pub(super) fn secret(&self, settings: &ProviderSettings) -> Option<Secret> {
+        self.with_provider(&settings.name, |runtime| {
+            let is_same = runtime.server.is_none() || runtime.is_about(settings);
+            is_same.then(|| runtime.secret.clone())
+        })
     }
 
     pub(super) fn cooldown(&self, name: &str) -> Option<Duration> {
@@ -264,6 +296,26 @@ impl Inner {
             model.price.get_or_insert_with(Default::default);
         }
         model
+    }
+}
+
+impl ProviderRuntime {
+    /// Makes this the state of the server of these settings: drops the state of another one. A key that was set before the
+    /// provider was is meant for it.
+    fn belong_to(&mut self, settings: &ProviderSettings) {
+        if self.is_about(settings) {
+            return;
+        }
+        if self.server.is_some() {
+            *self = Self::default();
+        }
+        self.server = Some((settings.kind, settings.base_url.clone()));
+    }
+
+    fn is_about(&self, settings: &ProviderSettings) -> bool {
+        let is_same =
+            |(kind, address): &(ProviderKind, Option<String>)| *kind == settings.kind && *address == settings.base_url;
+        self.server.as_ref().is_some_and(is_same)
     }
 }
 

@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use super::inner::join_result;
 use super::model_list::ListFetch;
-use super::{Inner, blocking};
+use super::{Inner, blocking, lock};
 use crate::chat::DataPolicy;
+use crate::device::Connectivity;
 use crate::engine::remote::{self, ProviderKind, ProviderSettings, RemoteModel, Upstreams};
 use crate::error::{Error, Result};
 use crate::route::privacy;
@@ -43,7 +44,7 @@ async fn fetch(inner: &Arc<Inner>, name: &str) -> Result<Arc<Vec<RemoteModel>>> 
     let wanted = name.to_owned();
     let (settings, http, secret, today) = blocking(inner, move |inner| {
         let settings = inner.provider(&wanted)?;
-        let (http, secret) = (inner.http(&settings)?, inner.secret(&wanted));
+        let (http, secret) = (inner.http(&settings)?, inner.secret(&settings).unwrap_or_default());
         Ok((settings, http, secret, inner.state.day(SystemTime::now())?))
     })
     .await?;
@@ -114,7 +115,7 @@ impl Inner {
     /// Returns the providers whose list is missing or over a day old and may be fetched now.
     pub(super) fn stale_lists(&self) -> Result<Vec<String>> {
         let mut stale = Vec::new();
-        for settings in self.state.providers()? {
+        for settings in self.stored_providers()? {
             let (_, fetched) = self.list_of(&settings)?;
             if is_older(fetched, LIST_MAX_AGE) && self.may_fetch(&settings)? {
                 stale.push(settings.name);
@@ -123,18 +124,30 @@ impl Inner {
         Ok(stale)
     }
 
-    /// Returns whether a provider may be asked for its list now: the policy allows it, it has its key, it is not paused
-    /// after failures, and its list did not fail within the last minute.
+    /// Returns whether a provider may be asked for its list now: the network and the policy allow it, it has its key, it is
+    /// not paused after failures, and its list did not fail within the last minute.
     pub(super) fn may_fetch(&self, settings: &ProviderSettings) -> Result<bool> {
         let failed_at = self.with_provider(&settings.name, |runtime| runtime.list.failed_at);
         if failed_at.is_some_and(|at| at.elapsed() < FAILURE_MEMORY)
             || !self.has_key(settings)
             || self.cooldown(&settings.name).is_some()
+            || !self.allows_network(settings)
         {
             return Ok(false);
         }
         let (_, terms) = self.terms_of(settings)?;
         Ok(privacy::check_terms(&self.policy(), &settings.name, &terms).is_ok())
+    }
+
+    /// Returns whether the network, when the host was last asked, and the policy allow a provider to be reached.
+    fn allows_network(&self, settings: &ProviderSettings) -> bool {
+        let network = *lock(&self.network);
+        match network {
+            _ if !remote::needs_internet(settings) => true,
+            Connectivity::Offline => false,
+            Connectivity::Metered => self.policy().allow_metered,
+            Connectivity::Unmetered | Connectivity::Unknown => true,
+        }
     }
 
     /// Returns what the current routing policy makes of a provider as a whole: the constraints on an aggregator's

@@ -104,6 +104,9 @@ pub struct RemoteCandidate {
     /// Milliseconds for which the provider is not asked after repeated failures. Unset: it may be asked.
     #[serde(default)]
     pub cooldown_ms: Option<u64>,
+    /// It runs on an own server on this device or in a private network: it is reached without the internet.
+    #[serde(default)]
+    pub is_nearby: bool,
     /// It is the provider's default model.
     pub is_default: bool,
     /// What the provider's list says of it.

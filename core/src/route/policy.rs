@@ -1,7 +1,7 @@
 //! The routing policy of an app and its user: a serializable value whose version is named in every receipt.
 //!
-//! The default allows targets that neither retain nor train on content, asks for consent each time, and sets no cost
-//! cap beyond the request's own.
+//! The default allows targets that neither retain nor train on content, requires consent to each target, and sets no
+//! cost cap beyond the request's own.
 
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +30,8 @@ pub struct RoutingPolicy {
     pub max_usd_day: Option<f64>,
     /// Cost cap of one month, in UTC, in US dollars.
     pub max_usd_month: Option<f64>,
-    /// Allows remote targets over a metered connection.
+    /// Allows remote targets over a metered connection. Own servers on this device or in a private network are always
+    /// allowed.
     pub allow_metered: bool,
     /// Prefers an allowed target at least twice as fast, local or remote, over one that is slow.
     pub prefer_fast: bool,

@@ -72,6 +72,7 @@ fn well_known() -> Vec<RemoteCandidate> {
             },
             has_key: false,
             cooldown_ms: None,
+            is_nearby: false,
             is_default: false,
             listing: ModelListing::Known,
             data_policy: DataPolicy::unknown(),

@@ -217,7 +217,8 @@ impl ProviderBuilder {
         self
     }
 
-    /// Adds a model that an Ollama server forwards to another host, as its list says, whatever its name.
+    /// Adds a model that an Ollama server forwards to another host, as its list says, whatever its name. A compatible
+    /// server with one is an Ollama server that is used through its compatible API.
     pub fn forwarded(mut self, id: &str) -> Self {
         self.forwarded.push(id.to_owned());
         self.model(id)

@@ -67,6 +67,11 @@ fn route(request: &HttpRequest, body: &Value, shared: &ProviderShared) -> Respon
         (Dialect::LlamaServer, "/props") => {
             return json((200, json!({ "default_generation_settings": { "n_ctx": 8192 } })));
         }
+        // An Ollama server that is used through its compatible API.
+        (Dialect::Compatible, "/api/tags") if !shared.forwarded.is_empty() => {
+            let tags = models::answer(Dialect::Ollama, &shared.models, &shared.forwarded, path);
+            return json((200, tags.unwrap_or_default()));
+        }
         (Dialect::OpenRouter, "/auth") => return sign_in_page(request, shared),
         (Dialect::OpenRouter, "/api/v1/auth/keys") if request.method == "POST" => {
             let key = shared.key.as_deref().unwrap_or("sk-or-v1-recorded");

@@ -117,6 +117,7 @@ fn remote() -> impl Strategy<Value = RemoteCandidate> {
         prop::bool::weighted(0.1),
         any::<bool>(),
         prop::bool::weighted(0.05),
+        prop::bool::weighted(0.2),
     );
     let what = (
         prop::option::of(count()),
@@ -125,7 +126,7 @@ fn remote() -> impl Strategy<Value = RemoteCandidate> {
     );
     (who, what, rarely(date()), terms(), figure(), speed()).prop_map(
         |(who, (context, abilities, price), retires, data_policy, quality, speed)| {
-            let (provider, id, has_key, circuit_open, is_default, unverified) = who;
+            let (provider, id, has_key, circuit_open, is_default, unverified, is_nearby) = who;
             let listing = match unverified {
                 false => ModelListing::Known,
                 true if is_default => ModelListing::Unlisted,
@@ -145,6 +146,7 @@ fn remote() -> impl Strategy<Value = RemoteCandidate> {
                 },
                 has_key,
                 cooldown_ms,
+                is_nearby,
                 is_default,
                 listing,
                 data_policy,

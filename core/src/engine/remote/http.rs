@@ -168,6 +168,12 @@ pub fn is_own_server(settings: &ProviderSettings) -> bool {
     !settings.kind.is_hosted() && settings.own_server.unwrap_or_else(by_address)
 }
 
+/// Returns whether the provider is reached through the internet: all but the user's own servers on this machine or in a
+/// private network, by their address.
+pub fn needs_internet(settings: &ProviderSettings) -> bool {
+    !is_own_server(settings) || base_url(settings).is_ok_and(|url| !is_private(&url))
+}
+
 fn bearer_header(secret: &Secret) -> Result<HeaderValue> {
     let mut value = HeaderValue::from_str(&Zeroizing::new(format!("Bearer {}", secret.expose())))
         .map_err(|_| Error::unauthorized("the key contains invalid characters; copy it again"))?;

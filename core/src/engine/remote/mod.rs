@@ -42,7 +42,7 @@ use tokio::runtime::Handle;
 pub use circuit::CircuitBreaker;
 pub use context::{DEFAULT_MAX_CONTEXT, ollama_context, usable_context};
 pub use dialect::ProviderKind;
-pub use http::{ProviderClient, base_url, is_own_server};
+pub use http::{ProviderClient, base_url, is_own_server, needs_internet};
 pub use models::{list_models, openrouter_providers};
 pub use provider::{ModelCapabilities, ModelPrice, ProviderSettings, RemoteModel, Secret, TokenPrice};
 #[cfg(feature = "testing")]

@@ -1,12 +1,13 @@
 //! `reachable` and `fits`: network, provider and memory at this moment.
 //!
-//! The user's own server may be this machine, so it stays a candidate if the device is offline.
+//! An own server on this machine or in a private network is reached without the internet: it stays a candidate if the
+//! device is offline or its connection is metered.
 
 use super::{Candidate, CandidateSource, Rejection, RoutingContext};
 use crate::device::{Connectivity, ThermalState};
 use crate::error::{ErrorKind, ErrorReason};
 use crate::model::FitVerdict;
-use crate::route::facts::ModelListing;
+use crate::route::facts::{ModelListing, RemoteCandidate};
 
 /// Rejects remote targets by network, key, circuit breaker and day of retirement.
 pub(super) fn reachable(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
@@ -14,25 +15,8 @@ pub(super) fn reachable(context: RoutingContext<'_>, candidate: &Candidate<'_>) 
         return None;
     };
     let provider = &remote.provider;
-    let network = context.facts.device.network;
-    if network == Connectivity::Offline && !remote.data_policy.is_own() {
-        let remedy = "connect it, or install a model that can answer here";
-        return Some(Rejection::new(
-            ErrorKind::Network,
-            ErrorReason::Offline,
-            "the device is offline",
-            remedy,
-        ));
-    }
-    if network == Connectivity::Metered && !context.policy.allow_metered {
-        let reason = "the connection is metered, and the policy does not allow that";
-        let remedy = "use another network, or allow metered connections in the policy";
-        return Some(Rejection::new(
-            ErrorKind::Blocked,
-            ErrorReason::PolicyForbids,
-            reason,
-            remedy,
-        ));
+    if let Some(rejection) = check_internet(context, remote) {
+        return Some(rejection);
     }
     if !remote.has_key {
         let reason = format!("no key is set for `{provider}`");
@@ -88,6 +72,26 @@ pub(super) fn reachable(context: RoutingContext<'_>, candidate: &Candidate<'_>) 
             "choose a newer model",
         )
     })
+}
+
+/// Rejects targets that need the internet where there is none, or where the policy does not allow its use.
+fn check_internet(context: RoutingContext<'_>, remote: &RemoteCandidate) -> Option<Rejection> {
+    match context.facts.device.network {
+        _ if remote.is_nearby => None,
+        Connectivity::Offline => Some(Rejection::new(
+            ErrorKind::Network,
+            ErrorReason::Offline,
+            "the device is offline",
+            "connect it, or install a model that can answer here",
+        )),
+        Connectivity::Metered if !context.policy.allow_metered => Some(Rejection::new(
+            ErrorKind::Blocked,
+            ErrorReason::PolicyForbids,
+            "the connection is metered, and the policy does not allow that",
+            "use another network, or allow metered connections in the policy",
+        )),
+        Connectivity::Metered | Connectivity::Unmetered | Connectivity::Unknown => None,
+    }
 }
 
 /// Rejects models that are too large, and tight ones on a device that is hot or short of memory or power.

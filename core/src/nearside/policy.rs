@@ -1,0 +1,44 @@
+//! The routing policy. Other processes may change the stored one, so each decision and each attempt of an answer reads it
+//! anew, once.
+
+use super::{Inner, Nearside, lock};
+use crate::error::Result;
+use crate::route::RoutingPolicy;
+
+impl Nearside {
+    /// Returns the routing policy as it was last set here or read for a request. Each request reads the stored one, so that a
+    /// change by another process applies from the next request on.
+    pub fn policy(&self) -> RoutingPolicy {
+        self.inner.policy()
+    }
+
+    /// Sets the routing policy from the next request on, in all processes that use this data directory. Persisted.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub async fn set_policy(&self, policy: RoutingPolicy) -> Result<()> {
+        self.blocking(move |inner| {
+            inner.state.save_policy(&policy)?;
+            lock(&inner.policy).set(policy);
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl Inner {
+    pub(super) fn policy(&self) -> RoutingPolicy {
+        lock(&self.policy).policy().clone()
+    }
+
+    /// Reads the stored policy, which another process may have changed.
+    ///
+    /// # Errors
+    /// `Storage`, also if it cannot be understood: an older one could allow what it forbids.
+    pub(super) fn read_policy(&self) -> Result<()> {
+        let changes = lock(&self.policy).changes();
+        let stored = self.state.policy()?.unwrap_or_default();
+        lock(&self.policy).update(stored, changes);
+        Ok(())
+    }
+}

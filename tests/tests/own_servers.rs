@@ -1,0 +1,237 @@
+//! The user's own servers: which of their models are forwarded to others, stated prices, and the network that they need.
+
+use std::sync::{Arc, Mutex};
+
+use nearside::chat::{ChatRequest, CostSource, RoutingMode, Sensitivity};
+use nearside::device::{Connectivity, DeviceFacts, Host};
+use nearside::engine::remote::{ModelPrice, ProviderSettings, Secret, TokenPrice};
+use nearside::route::RoutingPolicy;
+use nearside::state::SpendingGroup;
+use nearside::{Config, ErrorReason, Nearside};
+use nearside_tests::device::open_policy;
+use nearside_tests::provider::{Dialect, Provider, WireFormat};
+use nearside_tests::remote::{CollectedAnswer, KEY, collect_answer, question, settings};
+
+/// A host whose network a test sets.
+#[derive(Debug, Default)]
+struct Anywhere(Mutex<Connectivity>);
+
+impl Host for Anywhere {
+    fn facts(&self) -> DeviceFacts {
+        DeviceFacts {
+            network: *self.0.lock().expect("not poisoned"),
+            ..DeviceFacts::default()
+        }
+    }
+}
+
+struct Home {
+    nearside: Nearside,
+    host: Arc<Anywhere>,
+    _folder: tempfile::TempDir,
+}
+
+impl Home {
+    /// Opens a library with these providers and the default policy.
+    async fn new(providers: impl IntoIterator<Item = ProviderSettings>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let host = Arc::new(Anywhere::default());
+        let config = Config::new(folder.path().to_string_lossy());
+        let nearside = Nearside::with_host(config, Arc::clone(&host) as Arc<dyn Host>).expect("the library opens");
+        for settings in providers {
+            nearside.set_key(&settings.name, Secret::new(KEY));
+            nearside.add_provider(settings).await.expect("set up");
+        }
+        Self {
+            nearside,
+            host,
+            _folder: folder,
+        }
+    }
+
+    async fn set_policy(&self, policy: RoutingPolicy) {
+        self.nearside.set_policy(policy).await.expect("kept");
+    }
+
+    fn set_network(&self, network: Connectivity) {
+        *self.host.0.lock().expect("not poisoned") = network;
+    }
+
+    /// Asks for personal content to be sent.
+    async fn ask(&self, provider: &str, model: Option<&str>) -> CollectedAnswer {
+        let request = ChatRequest {
+            mode: RoutingMode::OnlyInCloud,
+            sensitivity: Sensitivity::Personal,
+            provider: Some(provider.to_owned()),
+            model: model.map(str::to_owned),
+            ..question()
+        };
+        collect_answer(&self.nearside.chat(request)).await
+    }
+}
+
+/// Settings with a model, so that none has to be chosen from a list.
+fn configured(provider: &Provider) -> ProviderSettings {
+    ProviderSettings {
+        model: Some(provider.dialect().model().to_owned()),
+        ..settings(provider.dialect(), &provider.url())
+    }
+}
+
+fn asked_for_tags(provider: &Provider) -> bool {
+    provider.requests().iter().any(|request| request.path == "/api/tags")
+}
+
+#[tokio::test]
+async fn a_compatible_server_that_is_ollama_says_which_models_it_forwards() {
+    let own = "Qwen/Qwen3-8B";
+    let server = Provider::builder(Dialect::Compatible)
+        .forwarded("glm-5")
+        .forwarded("library/kimi:latest")
+        .model("gpt-oss:120b-cloud")
+        .start()
+        .expect("a port");
+    let home = Home::new([configured(&server)]).await;
+    let models = home
+        .nearside
+        .provider_models("compatible".into())
+        .await
+        .expect("a list");
+    assert!(asked_for_tags(&server));
+    let mut forwarded: Vec<_> = models
+        .iter()
+        .filter(|model| model.proxied)
+        .map(|model| &*model.id)
+        .collect();
+    forwarded.sort_unstable();
+    assert_eq!(forwarded, ["glm-5", "gpt-oss:120b-cloud", "library/kimi:latest"]);
+    for model in forwarded {
+        let answer = home.ask("compatible", Some(model)).await;
+        assert_eq!(answer.error().reason(), ErrorReason::PolicyForbids, "{model}");
+    }
+    assert!(server.chats().is_empty(), "nothing was sent");
+    home.ask("compatible", Some(own)).await.done();
+    assert_eq!(server.chats().len(), 1, "its own model is the user's");
+    // Where unknown terms are allowed, consent is what is missing.
+    home.set_policy(RoutingPolicy {
+        allow_retention: true,
+        allow_training: true,
+        ..RoutingPolicy::default()
+    })
+    .await;
+    let answer = home.ask("compatible", Some("glm-5")).await;
+    assert_eq!(answer.error().reason(), ErrorReason::ConsentRequired);
+
+    // A third party is not asked for what only Ollama has.
+    let other = Provider::builder(Dialect::Compatible)
+        .forwarded("glm-5")
+        .start()
+        .expect("a port");
+    let rented = ProviderSettings {
+        own_server: Some(false),
+        ..configured(&other)
+    };
+    let home = Home::new([rented]).await;
+    home.nearside
+        .provider_models("compatible".into())
+        .await
+        .expect("a list");
+    assert!(!asked_for_tags(&other));
+}
+
+#[tokio::test]
+async fn a_price_that_is_stated_for_an_own_server_is_charged_and_capped() {
+    let server = Provider::start(Dialect::LlamaServer);
+    let priced = ProviderSettings {
+        prices: vec![ModelPrice {
+            model: None,
+            price: TokenPrice {
+                usd_in: 1.0,
+                usd_out: 10.0,
+                as_of: "2026-11-28".into(),
+                ..TokenPrice::default()
+            },
+        }],
+        ..configured(&server)
+    };
+    let home = Home::new([priced]).await;
+    let answer = home.ask("llama-server", None).await;
+    let done = answer.done();
+    let tokens = (
+        f64::from(done.usage.prompt_tokens),
+        f64::from(done.usage.completion_tokens),
+    );
+    let expected = (tokens.0 * 1.0 + tokens.1 * 10.0) / 1e6;
+    assert!(
+        expected > 0.0 && (done.receipt.cost_usd - expected).abs() < 1e-9,
+        "{:?}",
+        done.receipt
+    );
+    assert_eq!(done.receipt.cost_source, CostSource::Computed);
+    let rows = home.nearside.spending(SpendingGroup::Provider).await.expect("a report");
+    assert_eq!((rows[0].key.as_str(), rows[0].requests), ("llama-server", 1));
+    assert!(
+        (rows[0].usd - expected).abs() < 1e-9 && rows[0].usd_unsettled == 0.0,
+        "{rows:?}"
+    );
+
+    home.set_policy(RoutingPolicy {
+        max_usd_day: Some(expected),
+        ..RoutingPolicy::default()
+    })
+    .await;
+    let answer = home.ask("llama-server", None).await;
+    assert_eq!(answer.error().reason(), ErrorReason::CostCap, "{}", answer.error());
+    assert_eq!(server.chats().len(), 1);
+}
+
+#[tokio::test]
+async fn offline_no_third_party_is_asked_for_its_models_and_an_own_server_nearby_is() {
+    let (groq, own) = (Provider::start(Dialect::Groq), Provider::start(Dialect::LlamaServer));
+    let far = ProviderSettings {
+        base_url: Some("https://203.0.113.5/v1".into()),
+        own_server: Some(true),
+        ..ProviderSettings::new("far", Dialect::Compatible)
+    };
+    let home = Home::new([settings(Dialect::Groq, &groq.url()), configured(&own), far]).await;
+    home.set_network(Connectivity::Offline);
+    for name in ["groq", "far"] {
+        let error = home.nearside.provider_models(name.into()).await.expect_err("offline");
+        assert_eq!(error.reason(), ErrorReason::Offline, "{name}: {error}");
+    }
+    assert_eq!(groq.connections(), 0);
+    let models = home
+        .nearside
+        .provider_models("llama-server".into())
+        .await
+        .expect("a list");
+    assert_eq!(models.len(), 1);
+    home.set_network(Connectivity::Unmetered);
+    home.nearside
+        .provider_models("groq".into())
+        .await
+        .expect("online again");
+}
+
+#[tokio::test]
+async fn an_own_server_nearby_answers_offline_and_over_a_metered_connection() {
+    // The list of an Ollama server, which says what it forwards, is needed as well.
+    let (groq, own) = (Provider::start(Dialect::Groq), Provider::start(Dialect::Ollama));
+    for network in [Connectivity::Offline, Connectivity::Metered] {
+        let home = Home::new([configured(&groq), configured(&own)]).await;
+        home.set_policy(RoutingPolicy {
+            allow_metered: false,
+            ..open_policy()
+        })
+        .await;
+        home.set_network(network);
+        let before = groq.connections();
+        home.ask("ollama", None).await.done();
+        let expected = match network {
+            Connectivity::Offline => ErrorReason::Offline,
+            _ => ErrorReason::PolicyForbids,
+        };
+        assert_eq!(home.ask("groq", None).await.error().reason(), expected, "{network:?}");
+        assert_eq!(groq.connections(), before, "not even its list was fetched");
+    }
+}
