@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nearside::state::{move_data, move_data_with};
-use nearside::{Config, ErrorKind, Nearside};
+use nearside::{Config, ErrorKind, ErrorReason, Nearside};
 use nearside_tests::old_library;
 use rusqlite::{Connection, OpenFlags};
 
@@ -227,4 +227,36 @@ fn a_copy_that_fails_leaves_the_original_and_no_half() {
     assert!(old.directory.join("state.db").exists() && !old.data.join("state.db").exists());
     std::fs::remove_dir(old.data.join("state.incoming")).expect("removed");
     move_data(&old.directory, &old.data).expect("moved");
+}
+
+#[tokio::test]
+async fn a_damaged_file_arrives_as_it_is_and_keeps_the_others_from_nothing() {
+    for copy in [false, true] {
+        for damaged in FILES {
+            let old = old();
+            let noise: Vec<u8> = nearside_tests::tiny_models::noise(5).take(20_000).collect();
+            let both = [damaged.to_owned(), format!("{damaged}-wal")];
+            for file in &both {
+                std::fs::write(old.directory.join(file), &noise).expect("written");
+            }
+            move_data_with(&old.directory, &old.data, copy, &mut |_| {}).expect("moved");
+            for file in &both {
+                let arrived = std::fs::read(old.data.join(file)).expect("arrived");
+                assert!(arrived == noise, "`{file}`, copied {copy}");
+                assert!(!old.directory.join(file).exists(), "`{file}` is left");
+            }
+            let opened = Nearside::new(Config {
+                data_directory: Some(old.data.to_string_lossy().into_owned()),
+                ..Config::new(old.directory.to_string_lossy())
+            });
+            if damaged == "state.db" {
+                assert_eq!(opened.expect_err("damaged").reason(), ErrorReason::Damaged);
+                continue;
+            }
+            let nearside = opened.expect("the other file is sound");
+            assert_eq!(nearside.providers().await.expect("listed").len(), 2);
+            let listed = nearside.conversations().list(None, 0).await;
+            assert_eq!(listed.expect_err("damaged").reason(), ErrorReason::Damaged);
+        }
+    }
 }
