@@ -427,13 +427,17 @@ async fn a_deadline_ends_load_prefill_and_decoding_in_time() {
     println!("before the load: {:?}", timed(1, "Hello").await);
     answer(&nearside, ask(&small)).await.expect("loaded");
     for (deadline_ms, text) in [(1, "Hello"), (60, long.as_str()), (300, "Tell a long story.")] {
-        let took = timed(deadline_ms, text).await;
-        println!("{deadline_ms} ms: {took:?}");
-        // Below the time of the whole answer, also on a busy machine.
-        assert!(
-            took < Duration::from_millis(deadline_ms) + Duration::from_secs(4),
-            "{deadline_ms}: {took:?}"
-        );
+        // Far below the half second after which the router gives an engine up. On a busy machine one in ten has to be.
+        let limit = Duration::from_millis(deadline_ms) + Duration::from_millis(400);
+        let mut least = Duration::MAX;
+        for _ in 0..10 {
+            least = least.min(timed(deadline_ms, text).await);
+            if least < limit {
+                break;
+            }
+        }
+        println!("{deadline_ms} ms: {least:?}");
+        assert!(least < limit, "{deadline_ms}: {least:?}");
     }
     // The model is still there, and so is its cache.
     assert_eq!(answer(&nearside, ask(&small)).await.expect("an answer").load_ms, 0.0);

@@ -62,7 +62,7 @@ impl Inner {
                 });
             }
         };
-// Provider and policy may have changed while an earlier target was tried, also in another process. The credential is
+        // Provider and policy may have changed while an earlier target was tried, also in another process. The credential is
         // taken before the settings are compared, so that it is never that of a server that was set up meanwhile.
         let secret = self.secret(settings);
         let is_same = self.provider(&settings.name).is_ok_and(|current| current == *settings);

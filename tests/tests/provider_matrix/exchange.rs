@@ -1,16 +1,18 @@
 //! The exchange around an answer: circuit breaker, deadlines, connections, the context that Ollama is sent, and which
 //! models of a list chat.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nearside::chat::{ChatRequest, Chunk, OutputFormat, RequestLimits};
 use nearside::engine::SentMark;
-use nearside::engine::remote::{CircuitBreaker, Connection, ProviderClient, RemoteModel, list_models};
+use nearside::engine::remote::{CircuitBreaker, Connection, ProviderClient, RemoteModel, Timeouts, list_models};
 use nearside::{ErrorKind, ErrorReason, NetworkConfig};
-use nearside_tests::provider::{Dialect, Provider, Quirk, Scenario};
+use nearside_tests::provider::{Dialect, Provider, Quirk, Scenario, wire};
 use nearside_tests::remote::{
-    NEEDED_TOKENS, TIMEOUTS, chat_to_end, collect_answer, connected, question, start_chat_with_mark,
+    NEEDED_TOKENS, TIMEOUTS, chat_to_end, collect_answer, connected, connection, question, start_chat_with_mark,
 };
 use serde_json::json;
 
@@ -80,12 +82,20 @@ fn a_deadline_is_one_error_wherever_it_ends_the_answer_and_never_counts_in_the_c
             provider.otherwise(scenario.clone());
             let request = ChatRequest {
                 limits: RequestLimits {
-                    deadline_ms: Some(300),
+                    deadline_ms: Some(700),
                     ..RequestLimits::default()
                 },
                 ..question()
             };
-            let answer = chat_to_end(with_circuit(&provider, &circuit), request).await;
+            let mut connection = with_circuit(&provider, &circuit);
+            // No other limit passes first, also where the machine is busy.
+            connection.timeouts = Timeouts {
+                first_byte: LONG,
+                first_data: LONG,
+                idle: LONG,
+                ..TIMEOUTS
+            };
+            let answer = chat_to_end(connection, request).await;
             let error = answer.error();
             assert_eq!(
                 (error.kind(), error.reason()),
@@ -154,11 +164,47 @@ fn a_connection_carries_one_answer_after_the_other() {
 
 #[test]
 fn a_body_that_never_ends_after_its_answer_holds_nothing_up() {
+    let text = "Twice a day.";
+    let body = wire(Dialect::Compatible, &Scenario::plain(text), &json!({ "stream": true }));
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
+    let (closed, was_closed) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let closed = closed.clone();
+            let (mut connection, body) = (connection.expect("a connection"), body.clone());
+            std::thread::spawn(move || {
+                let length = format!("{:x}\r\n", body.len());
+                // The length of the body is not known, and its end never comes.
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+                let response = [head.as_bytes(), length.as_bytes(), &body, b"\r\n"].concat();
+                let mut received = [0; 4096];
+                let mut answered = false;
+                while connection.read(&mut received).is_ok_and(|read| read > 0) {
+                    if !std::mem::replace(&mut answered, true) {
+                        connection.write_all(&response).expect("the client listens");
+                    }
+                }
+                closed.send(()).expect("the test waits");
+            });
+        }
+    });
     run(async {
-        let provider = Provider::start(Dialect::Compatible);
-        let begun = Instant::now();
-        chat_to_end(connected(&provider), question()).await.done();
-        assert!(begun.elapsed() < Duration::from_secs(1));
+        let open = connection(Dialect::Compatible, &url);
+        let http = open.http.clone();
+        let answer = chat_to_end(open, question()).await;
+        answer.done();
+        assert_eq!(answer.text, text);
+        // The next answer does not wait for the first connection either.
+        let next = Connection {
+            http,
+            ..connection(Dialect::Compatible, &url)
+        };
+        chat_to_end(next, question()).await.done();
+        for _ in 0..2 {
+            let closed = was_closed.recv_timeout(Duration::from_secs(30));
+            closed.expect("a body without an end does not keep its connection");
+        }
     });
 }
 
@@ -319,3 +365,5 @@ fn only_what_the_provider_counted_is_taken_for_the_size_of_a_prompt() {
         assert!(!sent.is_prompt_counted());
     });
 }
+
+const LONG: Duration = Duration::from_secs(10);

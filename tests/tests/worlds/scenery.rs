@@ -1,7 +1,7 @@
 //! The worlds: a device, its host, its model and its providers, as they are in life.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nearside::chat::{ChatRequest, RequestLimits, RouteRule, RouteTarget, RoutingMode, Sensitivity};
 use nearside::device::{DeviceFacts, Host};
@@ -185,7 +185,12 @@ impl World {
     pub(crate) async fn begin(&self) {
         self.nearside.notify(AppEvent::Foreground);
         // The fetch of a list that an earlier request began in the background may still be on its way.
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        let (begun, mut quiet) = (Instant::now(), 0);
+        while quiet < 3 && begun.elapsed() < Duration::from_secs(30) {
+            let before = self.received();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            quiet = if self.received() == before { quiet + 1 } else { 0 };
+        }
         *self.seen.lock().expect("not poisoned") = self.received();
     }
 
