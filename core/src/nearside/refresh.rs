@@ -10,10 +10,9 @@ use super::inner::join_result;
 use super::model_list::ListFetch;
 use super::{Inner, blocking, lock};
 use crate::chat::DataPolicy;
-use crate::device::Connectivity;
 use crate::engine::remote::{self, ProviderKind, ProviderSettings, RemoteModel, Upstreams};
 use crate::error::{Error, Result};
-use crate::route::privacy;
+use crate::route::{may_contact, privacy};
 
 /// Fetches and stores a provider's model list, and an aggregator's document about its upstreams. Joins a fetch that is
 /// already under way. Runs to its end even if no caller waits any more.
@@ -139,15 +138,10 @@ impl Inner {
         Ok(privacy::check_terms(&self.policy(), &settings.name, &terms).is_ok())
     }
 
-    /// Returns whether the network, when the host was last asked, and the policy allow a provider to be reached.
+    /// Returns whether the network, when the host was last asked, and the policy allow a provider to be contacted.
     fn allows_network(&self, settings: &ProviderSettings) -> bool {
         let network = *lock(&self.network);
-        match network {
-            _ if !remote::needs_internet(settings) => true,
-            Connectivity::Offline => false,
-            Connectivity::Metered => self.policy().allow_metered,
-            Connectivity::Unmetered | Connectivity::Unknown => true,
-        }
+        may_contact(network, &self.policy(), !remote::needs_internet(settings))
     }
 
     /// Returns what the current routing policy makes of a provider as a whole: the constraints on an aggregator's

@@ -17,3 +17,10 @@ pub use decision::{ConsentRequest, RouteDecision};
 pub use facts::{Facts, LocalCandidate, ModelListing, Needs, RemoteCandidate, Speed, SpendingTotals, TokenRange};
 pub use policy::{ConsentPolicy, RoutingPolicy};
 pub use price::{CostRow, compare};
+
+use crate::device::Connectivity;
+
+/// Returns whether a server may be contacted now: the rule `reachable` and the fetches of model lists agree.
+pub(crate) fn may_contact(network: Connectivity, policy: &RoutingPolicy, is_nearby: bool) -> bool {
+    rules::forbids_contact(network, policy, is_nearby).is_none()
+}

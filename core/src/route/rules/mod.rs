@@ -20,6 +20,7 @@ use crate::error::{ErrorKind, ErrorReason};
 
 pub(super) use affordable::{at_most, smallest_rest};
 pub(super) use allowed::{forbidden, in_regions, region};
+pub(super) use reachable::forbids_contact;
 pub(super) use requested::{named, stays, wish};
 
 /// Input of a routing decision.

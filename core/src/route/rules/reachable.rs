@@ -7,7 +7,8 @@ use super::{Candidate, CandidateSource, Rejection, RoutingContext};
 use crate::device::{Connectivity, ThermalState};
 use crate::error::{ErrorKind, ErrorReason};
 use crate::model::FitVerdict;
-use crate::route::facts::{ModelListing, RemoteCandidate};
+use crate::route::facts::ModelListing;
+use crate::route::policy::RoutingPolicy;
 
 /// Rejects remote targets by network, key, circuit breaker and day of retirement.
 pub(super) fn reachable(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
@@ -15,8 +16,9 @@ pub(super) fn reachable(context: RoutingContext<'_>, candidate: &Candidate<'_>) 
         return None;
     };
     let provider = &remote.provider;
-    if let Some(rejection) = check_internet(context, remote) {
-        return Some(rejection);
+    let rejection = forbids_contact(context.facts.device.network, context.policy, remote.is_nearby);
+    if rejection.is_some() {
+        return rejection;
     }
     if !remote.has_key {
         let reason = format!("no key is set for `{provider}`");
@@ -74,17 +76,22 @@ pub(super) fn reachable(context: RoutingContext<'_>, candidate: &Candidate<'_>) 
     })
 }
 
-/// Rejects targets that need the internet where there is none, or where the policy does not allow its use.
-fn check_internet(context: RoutingContext<'_>, remote: &RemoteCandidate) -> Option<Rejection> {
-    match context.facts.device.network {
-        _ if remote.is_nearby => None,
+/// Rejects any contact to a server: there is no network to it, or the policy does not allow to use that network. A
+/// server that is nearby is reached without the internet.
+pub(in crate::route) fn forbids_contact(
+    network: Connectivity,
+    policy: &RoutingPolicy,
+    is_nearby: bool,
+) -> Option<Rejection> {
+    match network {
+        _ if is_nearby => None,
         Connectivity::Offline => Some(Rejection::new(
             ErrorKind::Network,
             ErrorReason::Offline,
             "the device is offline",
             "connect it, or install a model that can answer here",
         )),
-        Connectivity::Metered if !context.policy.allow_metered => Some(Rejection::new(
+        Connectivity::Metered if !policy.allow_metered => Some(Rejection::new(
             ErrorKind::Blocked,
             ErrorReason::PolicyForbids,
             "the connection is metered, and the policy does not allow that",
