@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, SystemTime};
 
 use nearside::chat::{ChatMessage, ChatRequest, ConversationSettings, RoutingMode, Sensitivity};
-use nearside::engine::remote::{ProviderKind, ProviderSettings, RemoteModel, Secret};
+use nearside::engine::remote::{ListedModels, ProviderKind, ProviderSettings, RemoteModel, Secret};
 use nearside::state::State;
 use nearside::{Config, ErrorReason, Nearside, NetworkConfig};
 use nearside_tests::device::open_policy;
@@ -30,13 +30,16 @@ async fn a_list_of_an_earlier_release_makes_no_forwarded_model_ones_own() {
         let folder = tempfile::tempdir().expect("a folder");
         let configured = settings(dialect, &provider.url());
         open(&folder).add_provider(configured.clone()).await.expect("set up");
-        let listed = RemoteModel {
-            id: "glm-5:cloud".into(),
-            ..RemoteModel::default()
+        let listed = ListedModels {
+            models: vec![RemoteModel {
+                id: "glm-5:cloud".into(),
+                ..RemoteModel::default()
+            }],
+            ..ListedModels::default()
         };
         let state = State::open_in(folder.path()).expect("opened");
         state
-            .save_models(&configured.name, &[listed], SystemTime::now())
+            .save_models(&configured.name, &listed, SystemTime::now())
             .expect("kept");
         drop(state);
         let request = ChatRequest {

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nearside::ErrorKind;
 use nearside::chat::{CostSource, RouteTarget, TokenUsage};
-use nearside::engine::remote::{ProviderKind, ProviderSettings, RemoteModel};
+use nearside::engine::remote::{Forwarding, ListedModels, ProviderKind, ProviderSettings, RemoteModel};
 use nearside::route::{ConsentPolicy, RoutingPolicy, Speed};
 use nearside::state::State;
 use nearside::state::{Caps, Ledger, Reservation, SpendingGroup};
@@ -78,10 +78,13 @@ fn what_was_kept_is_there_after_the_file_was_closed() {
         max_usd_day: Some(0.5),
         ..RoutingPolicy::default()
     };
-    let models = vec![RemoteModel {
-        id: "m".into(),
-        ..RemoteModel::default()
-    }];
+    let models = ListedModels {
+        models: vec![RemoteModel {
+            id: "m".into(),
+            ..RemoteModel::default()
+        }],
+        forwarding: Forwarding::Never,
+    };
     state.save_provider(&settings("groq")).expect("saved");
     state.save_models("groq", &models, november(3, 4)).expect("saved");
     state.save_policy(&policy).expect("saved");
@@ -104,7 +107,9 @@ fn a_removed_provider_takes_its_models_and_speeds_along_and_leaves_its_spending(
         ..Speed::default()
     };
     state.save_provider(&settings("groq")).expect("saved");
-    state.save_models("groq", &[], november(1, 0)).expect("saved");
+    state
+        .save_models("groq", &ListedModels::default(), november(1, 0))
+        .expect("saved");
     state.record_speed(&remote("groq"), speed).expect("saved");
     state.record_speed(&local(), speed).expect("saved");
     let ledger = Ledger::new(Arc::clone(&state));
@@ -116,7 +121,9 @@ fn a_removed_provider_takes_its_models_and_speeds_along_and_leaves_its_spending(
     assert_eq!(state.speeds().expect("read").into_keys().collect::<Vec<_>>(), [local()]);
     assert_eq!(ledger.spent(november(1, 1)).expect("read").day, 0.25);
 
-    state.save_models("groq", &[], november(1, 0)).expect("comes too late");
+    state
+        .save_models("groq", &ListedModels::default(), november(1, 0))
+        .expect("comes too late");
     state.record_speed(&remote("groq"), speed).expect("comes too late");
     state.save_provider(&settings("groq")).expect("saved");
     assert_eq!(state.models("groq").expect("read"), None);
@@ -127,7 +134,9 @@ fn a_removed_provider_takes_its_models_and_speeds_along_and_leaves_its_spending(
 fn a_provider_at_another_address_is_another_server() {
     let (_folder, state) = fresh();
     state.save_provider(&settings("p")).expect("saved");
-    state.save_models("p", &[], november(1, 0)).expect("saved");
+    state
+        .save_models("p", &ListedModels::default(), november(1, 0))
+        .expect("saved");
     let renamed = ProviderSettings {
         model: Some("m".into()),
         ..settings("p")

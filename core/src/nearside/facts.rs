@@ -15,7 +15,9 @@ use super::refresh::{LIST_MAX_AGE, LIST_RECENT, is_older};
 use crate::chat::{
     ChatRequest, ContentPart, DataPolicy, OutputFormat, RouteEstimate, RouteTarget, RoutingMode, Sensitivity,
 };
-use crate::engine::remote::{self, ModelCapabilities, ProviderKind, ProviderSettings, RemoteModel, Upstreams};
+use crate::engine::remote::{
+    self, Forwarding, ModelCapabilities, ProviderKind, ProviderSettings, RemoteModel, Upstreams,
+};
 use crate::error::Result;
 use crate::model::{FitVerdict, ModelRef};
 use crate::route::{
@@ -196,15 +198,20 @@ impl Inner {
         speeds: &Speeds,
         remotes: &mut Vec<RemoteCandidate>,
     ) -> Result<(Upstreams, bool)> {
-        let (models, fetched) = self.list_of(settings)?;
+        let (list, fetched) = self.list_of(settings)?;
+        let (models, forwarding) = (&list.models, list.forwarding);
         let listed: HashSet<&str> = models.iter().map(|model| model.id.as_str()).collect();
         // The server completes a name; what it calls the model is what its list says about it.
+        let naming = match forwarding {
+            Forwarding::Marked => ProviderKind::Ollama,
+            Forwarding::Never | Forwarding::NotAsked => settings.kind,
+        };
         let resolve = |name: &String| {
             let mut known = models.iter();
-            let known = known.find(|model| RemoteModel::is_named(settings.kind, &model.id, name));
+            let known = known.find(|model| RemoteModel::is_named(naming, &model.id, name));
             known.map_or_else(|| name.clone(), |model| model.id.clone())
         };
-        let default = default_model(settings, &models).as_ref().map(resolve);
+        let default = default_model(settings, models).as_ref().map(resolve);
         let named = match &mut needs.model {
             Some(model) if needs.provider.as_ref() == Some(&settings.name) => {
                 *model = resolve(model);
@@ -220,22 +227,27 @@ impl Inner {
         unlisted.retain(|id| !listed.contains(id.as_str()));
         unlisted.sort_unstable();
         unlisted.dedup();
-        // Only the list of an own Ollama server says which of its models it forwards: an old list says nothing of that,
+        // An own server may forward a model to a third party, and only its list says so: an old list says nothing of that,
         // and a model that a new one lacks is not asked, because it may be one that is forwarded.
-        let forwards = settings.kind == ProviderKind::Ollama && remote::is_own_server(settings);
+        let (upstreams, terms) = self.terms_of(settings)?;
+        let is_own = remote::is_own_server(settings) || !settings.kind.is_hosted() && terms.is_own();
         let is_recent = !is_older(fetched, LIST_RECENT);
         let is_outdated = is_older(fetched, LIST_MAX_AGE);
-        let wants_list = is_outdated || forwards && !is_recent && !unlisted.is_empty();
-        let listing = |is_listed: bool, model: &RemoteModel| {
-            let is_valid = if is_listed { !is_outdated } else { is_recent };
-            match (forwards && !model.proxied, is_valid) {
-                (false, _) => ModelListing::Known,
-                (true, false) => ModelListing::Unverified,
-                (true, true) if is_listed => ModelListing::Known,
-                (true, true) => ModelListing::Unlisted,
-            }
+        let says_too_little = match forwarding {
+            Forwarding::NotAsked => true,
+            Forwarding::Marked => !is_recent && !unlisted.is_empty(),
+            Forwarding::Never => false,
         };
-        let (upstreams, terms) = self.terms_of(settings)?;
+        let wants_list = is_outdated || is_own && says_too_little;
+        let listing = |is_listed: bool, model: &RemoteModel| match forwarding {
+            _ if !is_own || model.proxied => ModelListing::Known,
+            _ if is_outdated => ModelListing::Unverified,
+            Forwarding::NotAsked => ModelListing::Unverified,
+            Forwarding::Never => ModelListing::Known,
+            Forwarding::Marked if is_listed => ModelListing::Known,
+            Forwarding::Marked if is_recent => ModelListing::Unlisted,
+            Forwarding::Marked => ModelListing::Unverified,
+        };
         let has_key = self.has_key(settings);
         let cooldown = self.cooldown(&settings.name);
         let cooldown_ms = cooldown.map(|rest| u64::try_from(rest.as_millis()).unwrap_or(u64::MAX).max(1));

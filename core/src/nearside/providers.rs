@@ -79,11 +79,11 @@ impl Nearside {
         self.on_runtime(async move {
             let wanted = name.clone();
             blocking(&inner, move |inner| inner.check_online(&wanted)).await?;
-            let models = fetch_list(&inner, &name).await?;
+            let listed = fetch_list(&inner, &name).await?;
             blocking(&inner, move |inner| {
                 let settings = inner.provider(&name)?;
                 let complete = |model: &RemoteModel| inner.with_table(&settings, model.clone());
-                Ok(models.iter().map(complete).collect())
+                Ok(listed.models.iter().map(complete).collect())
             })
             .await
         })
@@ -222,8 +222,9 @@ impl Inner {
     }
 
     fn status(&self, settings: ProviderSettings) -> Result<ProviderStatus> {
-        let (models, _) = self.list_of(&settings)?;
-        let default_model = default_model(&settings, &models);
+        let (listed, _) = self.list_of(&settings)?;
+        let models = &listed.models;
+        let default_model = default_model(&settings, models);
         let model = default_model.as_ref().map(|id| {
             let listed = models.iter().find(|model| model.id == *id).cloned();
             listed.unwrap_or_else(|| RemoteModel::unlisted(settings.kind, id))

@@ -10,8 +10,10 @@ use super::inner::join_result;
 use super::model_list::ListFetch;
 use super::{Inner, blocking, lock};
 use crate::chat::DataPolicy;
-use crate::engine::remote::{self, ProviderKind, ProviderSettings, RemoteModel, Upstreams};
-use crate::error::{Error, Result};
+use crate::engine::remote::{
+    self, FetchedModels, Forwarding, ListedModels, ProviderKind, ProviderSettings, RemoteModel, Upstreams,
+};
+use crate::error::{Error, ErrorReason, Result};
 use crate::route::{may_contact, privacy};
 
 /// Fetches and stores a provider's model list, and an aggregator's document about its upstreams. Joins a fetch that is
@@ -29,17 +31,30 @@ pub(super) fn fetch_list(inner: &Arc<Inner>, name: &str) -> ListFetch {
     })
 }
 
-async fn fetch_and_store(inner: Arc<Inner>, name: String) -> Result<Arc<Vec<RemoteModel>>> {
+async fn fetch_and_store(inner: Arc<Inner>, name: String) -> Result<Arc<ListedModels>> {
     let fetched = fetch(&inner, &name).await;
-    let failed_at = fetched.is_err().then(Instant::now);
+    let error = match &fetched {
+        Ok(fetched) => fetched.error.clone(),
+        Err(error) => Some(error.clone()),
+    };
+    let failure = error.clone().map(|error| (Instant::now(), error));
     // Here and not where it is awaited: a fetch in the background is awaited by no caller.
-    inner.with_provider(&name, |runtime| {
-        runtime.list.end_fetch(tokio::task::try_id(), failed_at)
-    });
-    fetched
+    inner.with_provider(&name, |runtime| runtime.list.end_fetch(tokio::task::try_id(), failure));
+    match fetched?.listed {
+        Some(listed) => Ok(listed),
+        None => Err(error.unwrap_or_else(|| Error::internal("a list is missing without a reason; please report this"))),
+    }
 }
 
-async fn fetch(inner: &Arc<Inner>, name: &str) -> Result<Arc<Vec<RemoteModel>>> {
+/// What a fetch stored.
+struct Fetched {
+    /// The list; unset if it failed.
+    listed: Option<Arc<ListedModels>>,
+    /// Why the list, or a part of it, is missing.
+    error: Option<Error>,
+}
+
+async fn fetch(inner: &Arc<Inner>, name: &str) -> Result<Fetched> {
     let wanted = name.to_owned();
     let (settings, http, secret, today) = blocking(inner, move |inner| {
         let settings = inner.provider(&wanted)?;
@@ -47,7 +62,10 @@ async fn fetch(inner: &Arc<Inner>, name: &str) -> Result<Arc<Vec<RemoteModel>>> 
         Ok((settings, http, secret, inner.state.day(SystemTime::now())?))
     })
     .await?;
-    let models = remote::list_models(&http, &settings, &secret, &today).await?;
+    let FetchedModels { listed, error } = remote::fetch_models(&http, &settings, &secret, &today).await;
+    let Some(listed) = listed else {
+        return Ok(Fetched { listed: None, error });
+    };
     let upstreams = match settings.kind {
         ProviderKind::OpenRouter => remote::openrouter_providers(&http, &settings, &secret).await.ok(),
         _ => None,
@@ -61,44 +79,52 @@ async fn fetch(inner: &Arc<Inner>, name: &str) -> Result<Arc<Vec<RemoteModel>>> 
             );
             return Err(Error::busy(text));
         }
-        inner.state.save_models(&settings.name, &models, now)?;
+        inner.state.save_models(&settings.name, &listed, now)?;
         // Another server's document would say where the upstreams of OpenRouter compute.
         let upstreams = upstreams.filter(|_| is_at_home(&settings));
         if let Some(document) = &upstreams {
             inner.state.save_setting(UPSTREAMS, document)?;
         }
-        let models = Arc::new(models);
+        let listed = Arc::new(listed);
         inner.with_provider(&settings.name, |runtime| {
-            runtime.list.models = Some((Arc::clone(&models), now));
+            runtime.list.listed = Some((Arc::clone(&listed), now));
             if let Some(document) = upstreams {
                 runtime.list.upstreams = Some(Some(Arc::new(document)));
             }
         });
-        Ok(models)
+        // A server that denies to have a list has none to show.
+        let is_denied = error.is_some() && listed.models.is_empty() && listed.forwarding == Forwarding::Never;
+        Ok(Fetched {
+            listed: (!is_denied).then_some(listed),
+            error,
+        })
     })
     .await
 }
 
 impl Inner {
     /// Returns a provider's model list as last fetched, and when; empty and `None` if it never was.
-    pub(super) fn list_of(&self, settings: &ProviderSettings) -> Result<(Arc<Vec<RemoteModel>>, Option<SystemTime>)> {
+    pub(super) fn list_of(&self, settings: &ProviderSettings) -> Result<(Arc<ListedModels>, Option<SystemTime>)> {
         let name = &settings.name;
-        let cached = self.with_provider(name, |runtime| runtime.list.models.clone());
-        if let Some((models, fetched)) = cached {
-            return Ok((models, Some(fetched)));
+        let cached = self.with_provider(name, |runtime| runtime.list.listed.clone());
+        if let Some((listed, fetched)) = cached {
+            return Ok((listed, Some(fetched)));
         }
-        let Some((mut models, fetched)) = self.state.models(name)? else {
+        let Some((mut listed, fetched)) = self.state.models(name)? else {
             return Ok((Arc::default(), None));
         };
         // An earlier release may have stored the list, and knew fewer names of forwarded models.
-        for model in &mut models {
+        for model in &mut listed.models {
             model.proxied |= RemoteModel::is_proxied_id(settings.kind, &model.id);
         }
-        let models = Arc::new(models);
+        if settings.kind == ProviderKind::Ollama {
+            listed.forwarding = Forwarding::Marked;
+        }
+        let listed = Arc::new(listed);
         self.with_provider(name, |runtime| {
-            runtime.list.models = Some((Arc::clone(&models), fetched));
+            runtime.list.listed = Some((Arc::clone(&listed), fetched));
         });
-        Ok((models, Some(fetched)))
+        Ok((listed, Some(fetched)))
     }
 
     /// Remembers that a list could not be had in time, if its fetch is still under way. One that succeeds later makes up
@@ -106,9 +132,17 @@ impl Inner {
     pub(super) fn note_list_failure(&self, name: &str) {
         self.with_provider(name, |runtime| {
             if runtime.list.running().is_some() {
-                runtime.list.failed_at = Some(Instant::now());
+                let text =
+                    format!("`{name}` has not sent its list of models in time; check whether it is busy, or try again");
+                let error = Error::of(ErrorReason::NoResponse, text);
+                runtime.list.failure = Some((Instant::now(), error));
             }
         });
+    }
+
+    /// Returns when the last fetch of a list failed, or a part of it, and why.
+    pub(super) fn list_failure(&self, name: &str) -> Option<(Instant, Error)> {
+        self.with_provider(name, |runtime| runtime.list.failure.clone())
     }
 
     /// Returns the providers whose list is missing or over a day old and may be fetched now.
@@ -126,8 +160,8 @@ impl Inner {
     /// Returns whether a provider may be asked for its list now: the network and the policy allow it, it has its key, it is
     /// not paused after failures, and its list did not fail within the last minute.
     pub(super) fn may_fetch(&self, settings: &ProviderSettings) -> Result<bool> {
-        let failed_at = self.with_provider(&settings.name, |runtime| runtime.list.failed_at);
-        if failed_at.is_some_and(|at| at.elapsed() < FAILURE_MEMORY)
+        let failure = self.list_failure(&settings.name);
+        if failure.is_some_and(|(at, _)| at.elapsed() < FAILURE_MEMORY)
             || !self.has_key(settings)
             || self.cooldown(&settings.name).is_some()
             || !self.allows_network(settings)

@@ -3,9 +3,10 @@
 use std::time::SystemTime;
 
 use rusqlite::{OptionalExtension, params};
+use serde::Deserialize;
 
 use super::{State, from_unix_seconds, seconds};
-use crate::engine::remote::{ProviderSettings, RemoteModel};
+use crate::engine::remote::{Forwarding, ListedModels, ProviderSettings, RemoteModel};
 use crate::error::{Error, Result};
 
 impl State {
@@ -69,8 +70,8 @@ impl State {
     ///
     /// # Errors
     /// Those of the file.
-    pub fn save_models(&self, provider: &str, models: &[RemoteModel], now: SystemTime) -> Result<()> {
-        let json = json_of(&models)?;
+    pub fn save_models(&self, provider: &str, listed: &ListedModels, now: SystemTime) -> Result<()> {
+        let json = json_of(listed)?;
         self.write_cache(|file| {
             file.execute(
                 "INSERT INTO model_list (provider, models, fetched_at)
@@ -86,7 +87,7 @@ impl State {
     ///
     /// # Errors
     /// Those of the file.
-    pub fn models(&self, provider: &str) -> Result<Option<(Vec<RemoteModel>, SystemTime)>> {
+    pub fn models(&self, provider: &str) -> Result<Option<(ListedModels, SystemTime)>> {
         let row: Option<(String, i64)> = self.read(|file| {
             file.query_row(
                 "SELECT models, fetched_at FROM model_list WHERE provider = ?1",
@@ -95,10 +96,57 @@ impl State {
             )
             .optional()
         })?;
-        Ok(row.and_then(|(json, at)| Some((serde_json::from_str(&json).ok()?, from_unix_seconds(at)))))
+        let stored = row.and_then(|(json, at)| Some((serde_json::from_str(&json).ok()?, from_unix_seconds(at))));
+        Ok(stored.map(|(list, at): (StoredList, _)| (list.into_listed(), at)))
+    }
+}
+
+/// A stored model list.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum StoredList {
+    /// As an earlier release stored it.
+    Models(Vec<RemoteModel>),
+    Listed(ListedModels),
+}
+
+impl StoredList {
+    fn into_listed(self) -> ListedModels {
+        match self {
+            Self::Listed(listed) => listed,
+            Self::Models(models) => ListedModels {
+                models,
+                forwarding: Forwarding::NotAsked,
+            },
+        }
     }
 }
 
 fn json_of(value: &impl serde::Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|cause| Error::internal(format!("a value has no JSON: {cause}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_an_earlier_release_does_not_say_what_is_forwarded() {
+        let read = |json: &str| serde_json::from_str::<StoredList>(json).expect("a list").into_listed();
+        let model =
+            r#"{"id":"a","name":"a","context":null,"max_output":null,"abilities":null,"price":null,"retires":null}"#;
+        for (models, count) in [
+            (String::new(), 0),
+            (model.to_owned(), 1),
+            (format!("{model},{model}"), 2),
+        ] {
+            let old = read(&format!("[{models}]"));
+            assert_eq!((old.models.len(), old.forwarding), (count, Forwarding::NotAsked));
+            let listed = ListedModels {
+                forwarding: Forwarding::Never,
+                ..old
+            };
+            assert_eq!(read(&json_of(&listed).expect("json")), listed);
+        }
+    }
 }

@@ -65,6 +65,7 @@ pub struct ProviderBuilder {
     key: Option<String>,
     models: Vec<String>,
     forwarded: Vec<String>,
+    tags_status: Option<u16>,
     list_hangs: bool,
     chunking: Chunking,
     latency: Duration,
@@ -92,6 +93,7 @@ impl Provider {
             key: None,
             models: models::ids(dialect).iter().map(|&id| id.to_owned()).collect(),
             forwarded: vec![],
+            tags_status: None,
             list_hangs: false,
             chunking: Chunking::Whole,
             latency: Duration::ZERO,
@@ -224,6 +226,12 @@ impl ProviderBuilder {
         self.model(id)
     }
 
+    /// Answers requests for Ollama's own list with this status.
+    pub fn tags_status(mut self, status: u16) -> Self {
+        self.tags_status = Some(status);
+        self
+    }
+
     /// Leaves requests for the model list without an answer.
     pub fn list_hangs(mut self) -> Self {
         self.list_hangs = true;
@@ -270,6 +278,7 @@ impl ProviderBuilder {
             key: self.key,
             models: self.models,
             forwarded: self.forwarded,
+            tags_status: self.tags_status,
             list_hangs: self.list_hangs,
             chunking: self.chunking,
             latency: self.latency,

@@ -67,6 +67,9 @@ fn route(request: &HttpRequest, body: &Value, shared: &ProviderShared) -> Respon
         (Dialect::LlamaServer, "/props") => {
             return json((200, json!({ "default_generation_settings": { "n_ctx": 8192 } })));
         }
+        (_, "/api/tags") if let Some(status) = shared.tags_status => {
+            return json((status, json!({ "error": "out of order" })));
+        }
         // An Ollama server that is used through its compatible API.
         (Dialect::Compatible, "/api/tags") if !shared.forwarded.is_empty() => {
             let tags = models::answer(Dialect::Ollama, &shared.models, &shared.forwarded, path);

@@ -125,6 +125,18 @@ impl ProviderClient {
         self.authorize(self.client.request(method, url), secret)
     }
 
+    /// Creates a request to this path beside the compatible API, whose base address ends in `/v1`.
+    pub(super) fn request_beside_v1(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        secret: &Secret,
+    ) -> Result<reqwest::RequestBuilder> {
+        let base = self.base.path().trim_end_matches('/');
+        let path = format!("{}/{path}", base.strip_suffix("/v1").unwrap_or(base));
+        self.request_at_root(method, &path, secret)
+    }
+
     fn authorize(&self, request: reqwest::RequestBuilder, secret: &Secret) -> Result<reqwest::RequestBuilder> {
         Ok(if secret.is_empty() {
             request

@@ -9,13 +9,70 @@ use serde_json::{Value, json};
 
 use super::dialect::{self, ProviderKind};
 use super::error::{AttemptError, RequestContext};
-use super::http::{ProviderClient, is_own_server};
+use super::forwarding::{Forwarding, fetch_forwarded, mark_forwarded};
+use super::http::ProviderClient;
 use super::model_entry::{has_entry, is_forwarded, parse_chat, parse_model};
-use super::provider::{ModelCapabilities, ProviderSettings, RemoteModel, Secret};
+use super::provider::{ListedModels, ModelCapabilities, ProviderSettings, RemoteModel, Secret};
 use crate::error::{Error, Result};
 use crate::net::retry::retry_after;
 
-/// Fetches the model list of a provider. `today` (as `2026-11-22`) dates the prices.
+/// What a fetch of a model list brought.
+#[derive(Debug, Clone)]
+pub struct FetchedModels {
+    /// The list. Unset: the fetch failed.
+    pub listed: Option<ListedModels>,
+    /// Why the list, or a part of it, is missing.
+    pub error: Option<Error>,
+}
+
+/// Fetches the model list of a provider, and of a self-hosted one also which of its models it forwards. `today` (as
+/// `2026-11-22`) dates the prices.
+pub async fn fetch_models(
+    http: &ProviderClient,
+    settings: &ProviderSettings,
+    secret: &Secret,
+    today: &str,
+) -> FetchedModels {
+    let forwarded = async {
+        match settings.kind {
+            // Its list says so itself.
+            ProviderKind::Ollama => Ok(Some(vec![])),
+            kind if kind.is_hosted() => Ok(None),
+            _ => fetch_forwarded(http, settings, secret).await,
+        }
+    };
+    let (list, forwarded) = tokio::join!(list_models_or_deny(http, settings, secret, today), forwarded);
+    let (mut models, mut error) = match list {
+        Ok(models) => (models, None),
+        // A server that has neither list is used with the model of its settings.
+        Err(failure) if failure.denies_endpoint && !settings.kind.is_hosted() && matches!(forwarded, Ok(None)) => {
+            (vec![], Some(failure.error))
+        }
+        Err(failure) => {
+            return FetchedModels {
+                listed: None,
+                error: Some(failure.error),
+            };
+        }
+    };
+    let forwarding = match forwarded {
+        Ok(Some(names)) => {
+            mark_forwarded(&mut models, &names);
+            Forwarding::Marked
+        }
+        Ok(None) => Forwarding::Never,
+        Err(unknown) => {
+            error = Some(unknown);
+            Forwarding::NotAsked
+        }
+    };
+    FetchedModels {
+        listed: Some(ListedModels { models, forwarding }),
+        error,
+    }
+}
+
+/// Fetches the model list of a provider alone. `today` (as `2026-11-22`) dates the prices.
 ///
 /// # Errors
 /// `Network`, `Unauthorized`, `Provider`.
@@ -25,16 +82,49 @@ pub async fn list_models(
     secret: &Secret,
     today: &str,
 ) -> Result<Vec<RemoteModel>> {
+    let listed = list_models_or_deny(http, settings, secret, today).await;
+    listed.map_err(|failure| failure.error)
+}
+
+/// Why there is no list.
+struct ListFailure {
+    error: Error,
+    /// The server says that it has no list.
+    denies_endpoint: bool,
+}
+
+impl From<Error> for ListFailure {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            denies_endpoint: false,
+        }
+    }
+}
+
+async fn list_models_or_deny(
+    http: &ProviderClient,
+    settings: &ProviderSettings,
+    secret: &Secret,
+    today: &str,
+) -> Result<Vec<RemoteModel>, ListFailure> {
     let kind = settings.kind;
-    let list = get_json(http, settings, secret, dialect::dialect_for(kind).models).await?;
+    let context = RequestContext::of_list(http, settings, secret);
+    let request = http.request(Method::GET, dialect::dialect_for(kind).models, secret)?;
+    let response = fetch_body(&context, http, request.timeout(LIST_TIMEOUT)).await?;
+    let denies_endpoint = response.denies_endpoint();
+    let list = response
+        .into_json(&context)
+        .map_err(|error| ListFailure { error, denies_endpoint })?;
     let entries = [&list["data"], &list["models"], &list]
         .into_iter()
         .find_map(Value::as_array);
     let Some(entries) = entries else {
-        return Err(Error::provider(format!(
+        let error = Error::provider(format!(
             "`{}` did not return a list of models; check its address",
             settings.name
-        )));
+        ));
+        return Err(ListFailure { error, denies_endpoint });
     };
     let mut models: Vec<RemoteModel> = entries
         .iter()
@@ -45,9 +135,6 @@ pub async fn list_models(
         ProviderKind::LlamaServer => describe_llama_server(http, settings, secret, &mut models).await,
         ProviderKind::Compatible if is_lm_studio(entries) => {
             describe_lm_studio(http, settings, secret, &mut models).await;
-        }
-        ProviderKind::Compatible if is_own_server(settings) => {
-            mark_forwarded(http, settings, secret, &mut models).await;
         }
         _ => {}
     }
@@ -83,40 +170,61 @@ async fn fetch_json(
     secret: &Secret,
     request: reqwest::RequestBuilder,
 ) -> Result<Value> {
-    let name = &settings.name;
-    let context = RequestContext {
-        provider: name,
-        kind: settings.kind,
-        model: "",
-        host: http.host(),
-        has_key: !secret.is_empty(),
-        is_constrained: false,
-    };
-    let sent = request.timeout(LIST_TIMEOUT).send().await;
-    let response = sent.map_err(|cause| AttemptError::from_connection(&context, &cause).error)?;
+    let context = RequestContext::of_list(http, settings, secret);
+    let response = fetch_body(&context, http, request.timeout(LIST_TIMEOUT)).await?;
+    response.into_json(&context)
+}
+
+/// The whole response to a small request.
+pub(super) struct ListResponse {
+    pub(super) status: u16,
+    pub(super) body: Vec<u8>,
+    pub(super) retry_after: Option<Duration>,
+}
+
+/// Sends a small request and reads its whole response, of any status but a redirect.
+pub(super) async fn fetch_body(
+    context: &RequestContext<'_>,
+    http: &ProviderClient,
+    request: reqwest::RequestBuilder,
+) -> Result<ListResponse> {
+    let sent = request.send().await;
+    let response = sent.map_err(|cause| AttemptError::from_connection(context, &cause).error)?;
     let (status, after) = (response.status(), retry_after(response.headers()));
     if status.is_redirection() {
         let location = response
             .headers()
             .get(LOCATION)
             .and_then(|location| location.to_str().ok());
-        let path = dialect::dialect_for(settings.kind).models;
-        return Err(AttemptError::from_redirect(&context, &http.url(path), path, location).error);
+        let path = dialect::dialect_for(context.kind).models;
+        return Err(AttemptError::from_redirect(context, &http.url(path), path, location).error);
     }
     let mut body = Vec::new();
     let mut pieces = response.bytes_stream();
     while let Some(piece) = pieces.next().await {
-        body.extend_from_slice(&piece.map_err(|cause| AttemptError::from_connection(&context, &cause).error)?);
+        body.extend_from_slice(&piece.map_err(|cause| AttemptError::from_connection(context, &cause).error)?);
         if body.len() > MAX_LIST_BYTES {
+            let name = context.provider;
             return Err(Error::provider(format!("the list of `{name}` is over 64 MB; rejected")));
         }
     }
-    if !status.is_success() {
-        return Err(AttemptError::from_response(&context, status.as_u16(), &body, after).error);
+    Ok(ListResponse {
+        status: status.as_u16(),
+        body,
+        retry_after: after,
+    })
+}
+
+impl ListResponse {
+    /// Returns the JSON of a successful response; of another the provider's error.
+    pub(super) fn into_json(self, context: &RequestContext<'_>) -> Result<Value> {
+        if !(200..300).contains(&self.status) {
+            return Err(AttemptError::from_response(context, self.status, &self.body, self.retry_after).error);
+        }
+        let text = self.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.body);
+        serde_json::from_slice(text)
+            .map_err(|_| AttemptError::from_other_text(context, &String::from_utf8_lossy(text)).error)
     }
-    let text = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&body);
-    serde_json::from_slice(text)
-        .map_err(|_| AttemptError::from_other_text(&context, &String::from_utf8_lossy(text)).error)
 }
 
 /// Adds to each Ollama model what only `/api/show` says, and which are in memory. A failure leaves it unset.
@@ -210,29 +318,6 @@ async fn describe_lm_studio(
             model.context = described.context.or(model.context);
             model.loaded = described.loaded;
         }
-    }
-}
-
-/// Marks the models that an Ollama server forwards: its compatible list does not say so, its own list does.
-async fn mark_forwarded(
-    http: &ProviderClient,
-    settings: &ProviderSettings,
-    secret: &Secret,
-    models: &mut [RemoteModel],
-) {
-    let Ok(list) = get_json_at(http, settings, secret, "/api/tags").await else {
-        return;
-    };
-    let forwarded: Vec<&str> = list["models"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter(|entry| is_forwarded(entry))
-        .filter_map(|entry| entry["model"].as_str().or(entry["name"].as_str()))
-        .collect();
-    for model in models {
-        let is_same = |name: &&str| RemoteModel::is_named(ProviderKind::Ollama, name, &model.id);
-        model.proxied |= forwarded.iter().any(is_same);
     }
 }
 

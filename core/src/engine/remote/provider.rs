@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::dialect::ProviderKind;
+use super::forwarding::Forwarding;
 use super::model_kinds;
 use crate::chat::{DataPolicy, TokenUsage};
 use crate::error::{Error, Result};
@@ -105,6 +106,15 @@ pub struct ModelCapabilities {
     pub reasoning: bool,
     /// Searches the web.
     pub web_search: bool,
+}
+
+/// The model list of a provider.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListedModels {
+    /// The models.
+    pub models: Vec<RemoteModel>,
+    /// Whether the list says which of them the server forwards; for self-hosted servers.
+    pub forwarding: Forwarding,
 }
 
 /// Price in US dollars per million tokens.
