@@ -230,7 +230,7 @@ fn every_target_is_able_to_answer(needs: &Needs, facts: &Facts, target: &RouteTa
             let local = facts.locals.iter().find(is).expect("an unknown model");
             let device = &facts.device;
             let uneasy = device.memory_pressure || device.low_power || device.heat >= ThermalState::Serious;
-            assert!(local.verdict == FitVerdict::Fits || local.verdict == FitVerdict::Tight && !uneasy);
+            assert!(local.verdict == Ok(FitVerdict::Fits) || local.verdict == Ok(FitVerdict::Tight) && !uneasy);
             // The local engine counts the prompt itself before it answers.
             (Some(local.abilities), Some(local.context), required.low)
         }

@@ -15,7 +15,7 @@ pub enum RouteTarget {
     Remote {
         /// The name of the configured provider.
         provider: String,
-        /// The provider's model id.
+        /// The provider's model id. Empty in a rejected candidate: no model of the provider is known.
         model: String,
     },
     /// A script, for tests; no model ran.
@@ -173,6 +173,7 @@ impl std::fmt::Display for RouteTarget {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Local { model } => write!(out, "{model}"),
+            Self::Remote { provider, model } if model.is_empty() => write!(out, "{provider}"),
             Self::Remote { provider, model } => write!(out, "{model} at {provider}"),
             Self::Scripted => write!(out, "a script"),
         }

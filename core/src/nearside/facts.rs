@@ -21,7 +21,8 @@ use crate::engine::remote::{
 use crate::error::Result;
 use crate::model::{FitVerdict, ModelRef};
 use crate::route::{
-    CostRow, Facts, LocalCandidate, ModelListing, Needs, RemoteCandidate, Speed, compare, estimate, privacy,
+    CandidateError, CostRow, Facts, LocalCandidate, ModelListing, Needs, RemoteCandidate, Speed, compare, estimate,
+    privacy,
 };
 
 /// The input of a routing decision, and what carrying it out needs.
@@ -122,30 +123,25 @@ impl Inner {
         }
         let locals = self.local_models(request, &mut needs, &facts.remotes)?;
         // With a single candidate the engine's own memory check before loading is enough.
-        let exact = !facts.remotes.is_empty() || locals.len() > 1;
+        let exact = facts.remotes.iter().any(RemoteCandidate::has_model) || locals.len() > 1;
         let verdicts = self.local_models.verdicts(&locals, needs.model.as_deref(), exact);
-        let mut unfit = None;
         for (local, verdict) in locals.iter().zip(verdicts) {
             match verdict {
-                Ok(verdict) => facts.locals.push(self.local_candidate(local, verdict, &speeds)),
-                // The model that the request names is the only one that matters, unless a provider has it as well.
-                Err(error) if needs.model.as_ref() == Some(&local.id) && facts.remotes.is_empty() => return Err(error),
-                Err(error) => unfit = Some(error),
+                // Nothing else can answer: its own error says more than a decision.
+                Err(error) if facts.remotes.is_empty() && is_only(local, &locals, &needs) => return Err(error),
+                verdict => facts.locals.push(self.local_candidate(local, verdict, &speeds)),
             }
         }
-        match unfit {
-            Some(error) if facts.locals.is_empty() && facts.remotes.is_empty() => Err(error),
-            _ => Ok(Gathered {
-                needs,
-                facts,
-                lists_wanted,
-                locals,
-                providers,
-            }),
-        }
+        Ok(Gathered {
+            needs,
+            facts,
+            lists_wanted,
+            locals,
+            providers,
+        })
     }
 
-    fn local_candidate(&self, local: &LocalModel, verdict: FitVerdict, speeds: &Speeds) -> LocalCandidate {
+    fn local_candidate(&self, local: &LocalModel, verdict: Result<FitVerdict>, speeds: &Speeds) -> LocalCandidate {
         let target = RouteTarget::Local {
             model: local.id.clone(),
         };
@@ -154,7 +150,7 @@ impl Inner {
             context: self.context_of(local),
             abilities: LOCAL_CAPABILITIES,
             quality: local.size_bytes as f64 / BYTES_PER_BILLION,
-            verdict,
+            verdict: verdict.map_err(|error| CandidateError::from(&error)),
             model: local.id.clone(),
         }
     }
@@ -239,20 +235,23 @@ impl Inner {
             Forwarding::Never => false,
         };
         let wants_list = is_outdated || is_own && says_too_little;
+        let failure = self
+            .list_failure(&settings.name)
+            .map(|(_, error)| CandidateError::from(&error));
+        let unverified = || ModelListing::Unverified { error: failure.clone() };
         let listing = |is_listed: bool, model: &RemoteModel| match forwarding {
             _ if !is_own || model.proxied => ModelListing::Known,
-            _ if is_outdated => ModelListing::Unverified,
-            Forwarding::NotAsked => ModelListing::Unverified,
+            _ if is_outdated => unverified(),
+            Forwarding::NotAsked => unverified(),
             Forwarding::Never => ModelListing::Known,
             Forwarding::Marked if is_listed => ModelListing::Known,
             Forwarding::Marked if is_recent => ModelListing::Unlisted,
-            Forwarding::Marked => ModelListing::Unverified,
+            Forwarding::Marked => unverified(),
         };
         let has_key = self.has_key(settings);
         let cooldown = self.cooldown(&settings.name);
         let cooldown_ms = cooldown.map(|rest| u64::try_from(rest.as_millis()).unwrap_or(u64::MAX).max(1));
-        let candidate = |model: RemoteModel, is_listed| {
-            let listing = listing(is_listed, &model);
+        let candidate = |model: RemoteModel, listing| {
             let target = RouteTarget::Remote {
                 provider: settings.name.clone(),
                 model: model.id.clone(),
@@ -277,12 +276,26 @@ impl Inner {
         let eligible = models
             .iter()
             .filter(|model| model.can_chat() || needs.model.as_ref() == Some(&model.id));
-        let known = eligible.map(|model| candidate(self.with_table(settings, model.clone()), true));
+        let known = eligible.map(|model| {
+            let model = self.with_table(settings, model.clone());
+            let listing = listing(true, &model);
+            candidate(model, listing)
+        });
         let others = unlisted.into_iter().map(|id| {
             let model = self.with_table(settings, RemoteModel::unlisted(settings.kind, &id));
-            candidate(model, false)
+            let listing = listing(false, &model);
+            candidate(model, listing)
         });
+        let before = remotes.len();
         remotes.extend(known.chain(others));
+        if remotes.len() == before {
+            // Without a model the provider itself is rejected, so that the person learns why.
+            let listing = match (&failure, fetched) {
+                (None, Some(_)) => ModelListing::Unlisted,
+                _ => unverified(),
+            };
+            remotes.push(candidate(RemoteModel::default(), listing));
+        }
         Ok((upstreams, wants_list && self.may_fetch(settings)?))
     }
 
@@ -290,6 +303,11 @@ impl Inner {
         let context = self.config.context.unwrap_or(crate::model::fit::DEFAULT_CONTEXT);
         local.context_length.map_or(context, |trained| context.min(trained))
     }
+}
+
+/// Returns whether the request leaves no choice among the models of this device: there is no other, or it names this one.
+fn is_only(local: &LocalModel, locals: &[LocalModel], needs: &Needs) -> bool {
+    locals.len() == 1 || needs.model.as_ref() == Some(&local.id)
 }
 
 /// Measured speeds by target.

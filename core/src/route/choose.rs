@@ -11,9 +11,9 @@
 //! | `mode` | local models, if the request is `OnlyInCloud` | for the best remote target |
 //! | `able` | too small a context; no tools, images, schema or search where needed | |
 //! | `allowed` | providers, regions, retention, training, consent: if the policy forbids them | |
-//! | `reachable` | offline, metered, no key, an open circuit, a retired model | |
+//! | `reachable` | offline, metered, no key, an open circuit, no list of models, a retired model | |
 //! | `affordable` | targets whose maximum cost exceeds a cap | |
-//! | `fits` | local models that are too large, or tight on a device that is hot or short of memory or power | |
+//! | `fits` | local models that cannot answer, are too large, or tight on a device that is hot or short of memory or power | |
 //! | `preferred` | candidates after the target and its fallbacks | for the side that comes first |
 //! | `candidates` | none: there was no candidate, on that side or at all | |
 //!
@@ -290,10 +290,14 @@ fn no_route(context: RoutingContext<'_>, rejected: Vec<Rejected>) -> RouteDecisi
 /// Formats the reason of a rejection and its remedy.
 fn describe(rejected: &Rejected) -> String {
     let Rejection { reason, remedy, .. } = &rejected.rejection;
+    let text = match remedy.is_empty() {
+        true => reason.clone(),
+        false => format!("{reason}; {remedy}"),
+    };
     if by_request(rejected) {
-        format!("{reason}; {remedy}")
+        text
     } else {
-        format!("`{}` was rejected: {reason}; {remedy}", rejected.target)
+        format!("`{}` was rejected: {text}", rejected.target)
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::chat::{DataPolicy, RouteTarget, RoutingMode, Sensitivity};
 use crate::device::DeviceFacts;
 use crate::engine::remote::{ModelCapabilities, RemoteModel};
+use crate::error::{Error, ErrorKind, ErrorReason};
 use crate::model::FitVerdict;
 
 /// Requirements of the request.
@@ -79,8 +80,8 @@ pub struct SpendingTotals {
 pub struct LocalCandidate {
     /// Its id, or the path of its file.
     pub model: String,
-    /// Whether it fits into the memory that is free now.
-    pub verdict: FitVerdict,
+    /// Whether it fits into the memory that is free now, or why it cannot answer at all.
+    pub verdict: Result<FitVerdict, CandidateError>,
     /// Context size in tokens that it would be loaded with.
     pub context: u32,
     /// Its capabilities.
@@ -91,13 +92,26 @@ pub struct LocalCandidate {
     pub speed: Speed,
 }
 
-/// A model of a provider.
+/// Why a candidate cannot answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CandidateError {
+    /// The kind of the error.
+    pub kind: ErrorKind,
+    /// Its reason.
+    pub reason: ErrorReason,
+    /// Its text: the cause and a remedy.
+    pub detail: String,
+    /// Milliseconds until a retry can succeed. Unset: unknown.
+    pub retry_after_ms: Option<u64>,
+}
+
+/// A model of a provider, or a provider of which no model is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RemoteCandidate {
     /// The provider's name.
     pub provider: String,
     /// The model: context, capabilities, price, day of retirement. What is unset there is not published, and rejects
-    /// no candidate but for a price under a cap.
+    /// no candidate but for a price under a cap. An empty id: no model of the provider is known, and its list says why.
     pub model: RemoteModel,
     /// A credential is stored, or none is needed.
     pub has_key: bool,
@@ -121,15 +135,18 @@ pub struct RemoteCandidate {
 }
 
 /// What the list of an own server, which also says which models it forwards to others, says of a model.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ModelListing {
     /// It is listed, or the list does not matter.
     #[default]
     Known,
     /// The list is missing or too old to say.
-    Unverified,
-    /// A new list lacks it.
+    Unverified {
+        /// Why the list could not be fetched. Unset: it was not fetched.
+        error: Option<CandidateError>,
+    },
+    /// A new list lacks it. Without a model: the list has none that chats.
     Unlisted,
 }
 
@@ -142,6 +159,24 @@ pub struct Speed {
     pub tokens_per_second: Option<f64>,
     /// Milliseconds to the first token without prefill: network, queue, loading.
     pub first_token_ms: Option<f64>,
+}
+
+impl RemoteCandidate {
+    /// Returns whether it is a model, and not a provider of which no model is known.
+    pub fn has_model(&self) -> bool {
+        !self.model.id.is_empty()
+    }
+}
+
+impl From<&Error> for CandidateError {
+    fn from(error: &Error) -> Self {
+        Self {
+            kind: error.kind(),
+            reason: error.reason(),
+            detail: error.to_string(),
+            retry_after_ms: error.retry_after_ms(),
+        }
+    }
 }
 
 impl RouteTarget {

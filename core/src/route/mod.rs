@@ -14,7 +14,9 @@ mod rules;
 pub use choose::choose;
 pub(crate) use choose::choose_with_estimates;
 pub use decision::{ConsentRequest, RouteDecision};
-pub use facts::{Facts, LocalCandidate, ModelListing, Needs, RemoteCandidate, Speed, SpendingTotals, TokenRange};
+pub use facts::{
+    CandidateError, Facts, LocalCandidate, ModelListing, Needs, RemoteCandidate, Speed, SpendingTotals, TokenRange,
+};
 pub use policy::{ConsentPolicy, RoutingPolicy};
 pub use price::{CostRow, compare};
 

@@ -32,7 +32,7 @@ pub struct CostRow {
 }
 
 /// Returns the cost of a request at each of these targets and at those of the dated table, cheapest first; targets
-/// without a known price come last. The device is free, and so are the user's own servers that state no price.
+/// without a known price come last, and those that cannot answer are left out. The device is free, and so are the user's own servers that state no price.
 pub fn compare(
     prompt: TokenRange,
     completion: TokenRange,
@@ -47,9 +47,15 @@ pub fn compare(
     let others = well_known.iter().filter(|known| !is_configured(known));
     let remote_rows = remotes
         .iter()
+        .filter(|remote| remote.has_model())
         .chain(others)
         .map(|remote| there(remote, prompt, completion));
-    let mut rows: Vec<_> = locals.iter().map(here).chain(remote_rows).collect();
+    let mut rows: Vec<_> = locals
+        .iter()
+        .filter(|local| local.verdict.is_ok())
+        .map(here)
+        .chain(remote_rows)
+        .collect();
     rows.sort_by(|a, b| cheaper(a, b).then_with(|| a.target.cmp(&b.target)));
     rows
 }
@@ -154,7 +160,7 @@ mod tests {
     fn the_device_is_free_the_cheapest_comes_next_and_the_unknown_last() {
         let local = LocalCandidate {
             model: "smol".into(),
-            verdict: FitVerdict::Fits,
+            verdict: Ok(FitVerdict::Fits),
             context: 4096,
             abilities: Default::default(),
             quality: 0.135,

@@ -6,9 +6,10 @@ use nearside::device::{Connectivity, DeviceFacts, ThermalState};
 use nearside::engine::remote::{ModelCapabilities, RemoteModel, TokenPrice};
 use nearside::model::FitVerdict;
 use nearside::route::{
-    ConsentPolicy, Facts, LocalCandidate, ModelListing, Needs, RemoteCandidate, RoutingPolicy, Speed, SpendingTotals,
-    TokenRange,
+    CandidateError, ConsentPolicy, Facts, LocalCandidate, ModelListing, Needs, RemoteCandidate, RoutingPolicy, Speed,
+    SpendingTotals, TokenRange,
 };
+use nearside::{ErrorKind, ErrorReason};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -92,10 +93,16 @@ pub(crate) fn policy() -> impl Strategy<Value = RoutingPolicy> {
 
 fn local() -> impl Strategy<Value = LocalCandidate> {
     let verdict = select(vec![
-        FitVerdict::Fits,
-        FitVerdict::Fits,
-        FitVerdict::Tight,
-        FitVerdict::TooLarge,
+        Ok(FitVerdict::Fits),
+        Ok(FitVerdict::Fits),
+        Ok(FitVerdict::Tight),
+        Ok(FitVerdict::TooLarge),
+        Err(CandidateError {
+            kind: ErrorKind::Corrupt,
+            reason: ErrorReason::Damaged,
+            detail: "it is damaged; download it again".into(),
+            retry_after_ms: None,
+        }),
     ]);
     (name(), verdict, count(), abilities(), figure(), speed()).prop_map(
         |(model, verdict, context, abilities, quality, speed)| LocalCandidate {
@@ -130,7 +137,7 @@ fn remote() -> impl Strategy<Value = RemoteCandidate> {
             let listing = match unverified {
                 false => ModelListing::Known,
                 true if is_default => ModelListing::Unlisted,
-                true => ModelListing::Unverified,
+                true => ModelListing::Unverified { error: None },
             };
             let cooldown_ms = circuit_open.then_some(30_000);
             RemoteCandidate {

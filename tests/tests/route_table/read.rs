@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use nearside::ErrorReason;
 use nearside::chat::{DataPolicy, RouteTarget, RoutingMode, Sensitivity};
 use nearside::device::{Connectivity, ThermalState};
 use nearside::engine::remote::{ModelCapabilities, RemoteModel, TokenPrice};
 use nearside::model::FitVerdict;
 use nearside::route::{
-    ConsentPolicy, Facts, LocalCandidate, ModelListing, Needs, RemoteCandidate, RoutingPolicy, Speed, TokenRange,
+    CandidateError, ConsentPolicy, Facts, LocalCandidate, ModelListing, Needs, RemoteCandidate, RoutingPolicy, Speed,
+    TokenRange,
 };
 
 /// A row: a situation and the expected decision.
@@ -242,7 +244,7 @@ fn candidate(text: &str) -> Result<(String, Candidate), String> {
     let mut candidate = match words.next() {
         Some("here") => Candidate::Local(LocalCandidate {
             model: name.clone(),
-            verdict: FitVerdict::Fits,
+            verdict: Ok(FitVerdict::Fits),
             context: 0,
             abilities: ModelCapabilities::default(),
             quality: 0.0,
@@ -278,9 +280,10 @@ fn candidate(text: &str) -> Result<(String, Candidate), String> {
 fn set_local(local: &mut LocalCandidate, field: &str, value: &str) -> Result<(), String> {
     match (field, value) {
         ("model", model) => local.model = model.into(),
-        ("fits", "") => local.verdict = FitVerdict::Fits,
-        ("tight", "") => local.verdict = FitVerdict::Tight,
-        ("too-large", "") => local.verdict = FitVerdict::TooLarge,
+        ("fits", "") => local.verdict = Ok(FitVerdict::Fits),
+        ("tight", "") => local.verdict = Ok(FitVerdict::Tight),
+        ("too-large", "") => local.verdict = Ok(FitVerdict::TooLarge),
+        ("broken", "") => local.verdict = Err(broken("it is damaged; download it again", ErrorReason::Damaged)),
         ("context", count) => local.context = number(count)? as u32,
         ("can", list) => local.abilities = abilities(list)?,
         ("quality", figure) => local.quality = number(figure)?,
@@ -289,11 +292,25 @@ fn set_local(local: &mut LocalCandidate, field: &str, value: &str) -> Result<(),
     Ok(())
 }
 
+/// An error that excludes a candidate.
+fn broken(text: &str, reason: ErrorReason) -> CandidateError {
+    CandidateError {
+        kind: reason.usual_kind(),
+        reason,
+        detail: text.to_owned(),
+        retry_after_ms: None,
+    }
+}
+
 fn set_remote(remote: &mut RemoteCandidate, field: &str, value: &str) -> Result<(), String> {
     let terms = &mut remote.data_policy;
     match (field, value) {
         ("model", model) => remote.model.id = model.into(),
-        ("unverified", "") => remote.listing = ModelListing::Unverified,
+        ("unverified", "") => remote.listing = ModelListing::Unverified { error: None },
+        ("list-failed", "") => {
+            let error = Some(broken("the key is wrong; set another", ErrorReason::KeyRejected));
+            remote.listing = ModelListing::Unverified { error };
+        }
         ("unlisted", "") => remote.listing = ModelListing::Unlisted,
         ("no-key", "") => remote.has_key = false,
         ("failing", "") => remote.cooldown_ms = Some(30_000),

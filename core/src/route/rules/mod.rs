@@ -12,7 +12,7 @@ mod reachable;
 mod requested;
 
 use super::estimate;
-use super::facts::{Facts, LocalCandidate, Needs, RemoteCandidate};
+use super::facts::{CandidateError, Facts, LocalCandidate, Needs, RemoteCandidate};
 use super::policy::RoutingPolicy;
 use crate::chat::{RouteEstimate, RouteRule, RouteTarget};
 use crate::engine::remote::ModelCapabilities;
@@ -59,7 +59,7 @@ pub(super) struct Rejection {
     pub(super) cause: ErrorReason,
     /// Milliseconds until it no longer applies, if known.
     pub(super) retry_after_ms: Option<u64>,
-    /// What the user or app can change to avoid it.
+    /// What the user or app can change to avoid it. Empty: the reason says so.
     pub(super) remedy: &'static str,
 }
 
@@ -138,6 +138,14 @@ impl Rejection {
             cause,
             retry_after_ms: None,
             remedy,
+        }
+    }
+
+    /// Rejects a candidate because of an error, whose text is part of the reason.
+    fn of_error(error: &CandidateError, reason: String) -> Self {
+        Self {
+            retry_after_ms: error.retry_after_ms,
+            ..Self::new(error.kind, error.reason, reason, "")
         }
     }
 

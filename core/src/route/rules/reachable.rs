@@ -7,7 +7,7 @@ use super::{Candidate, CandidateSource, Rejection, RoutingContext};
 use crate::device::{Connectivity, ThermalState};
 use crate::error::{ErrorKind, ErrorReason};
 use crate::model::FitVerdict;
-use crate::route::facts::ModelListing;
+use crate::route::facts::{ModelListing, RemoteCandidate};
 use crate::route::policy::RoutingPolicy;
 
 /// Rejects remote targets by network, key, circuit breaker and day of retirement.
@@ -36,26 +36,8 @@ pub(super) fn reachable(context: RoutingContext<'_>, candidate: &Candidate<'_>) 
             Rejection::new(ErrorKind::Busy, ErrorReason::CircuitOpen, reason, "try again then").retry_after(ms),
         );
     }
-    match remote.listing {
-        ModelListing::Known => {}
-        ModelListing::Unverified => {
-            let reason =
-                format!("the list of models of `{provider}`, which says where each runs, could not be fetched");
-            return Some(Rejection::new(
-                ErrorKind::Network,
-                ErrorReason::Unreachable,
-                reason,
-                "check its address and whether it is running",
-            ));
-        }
-        ModelListing::Unlisted => {
-            return Some(Rejection::new(
-                ErrorKind::Unsupported,
-                ErrorReason::UnknownModel,
-                format!("`{provider}` does not list it"),
-                "choose a model that it lists, or install it there",
-            ));
-        }
+    if let Some(rejection) = check_listing(remote) {
+        return Some(rejection);
     }
     // A time of day may follow the date.
     let day = |text: &'_ str| text.get(..10).unwrap_or(text).to_owned();
@@ -74,6 +56,40 @@ pub(super) fn reachable(context: RoutingContext<'_>, candidate: &Candidate<'_>) 
             "choose a newer model",
         )
     })
+}
+
+/// Rejects models of which the provider's list says too little, and providers of which no model is known.
+fn check_listing(remote: &RemoteCandidate) -> Option<Rejection> {
+    let provider = &remote.provider;
+    let list = match remote.has_model() {
+        true => format!("the list of models of `{provider}`, which says where each runs,"),
+        false => "its list of models".to_owned(),
+    };
+    match &remote.listing {
+        ModelListing::Known => None,
+        ModelListing::Unverified { error: Some(error) } => {
+            let reason = format!("{list} could not be fetched: {}", error.detail);
+            Some(Rejection::of_error(error, reason))
+        }
+        ModelListing::Unverified { error: None } => Some(Rejection::new(
+            ErrorKind::Network,
+            ErrorReason::Unreachable,
+            format!("{list} could not be fetched"),
+            "check its address and whether it is running",
+        )),
+        ModelListing::Unlisted if remote.has_model() => Some(Rejection::new(
+            ErrorKind::Unsupported,
+            ErrorReason::UnknownModel,
+            format!("`{provider}` does not list it"),
+            "choose a model that it lists, or install it there",
+        )),
+        ModelListing::Unlisted => Some(Rejection::new(
+            ErrorKind::Unsupported,
+            ErrorReason::UnknownModel,
+            "it lists no model that chats",
+            "install one there",
+        )),
+    }
 }
 
 /// Rejects any contact to a server: there is no network to it, or the policy does not allow to use that network. A
@@ -101,13 +117,17 @@ pub(in crate::route) fn forbids_contact(
     }
 }
 
-/// Rejects models that are too large, and tight ones on a device that is hot or short of memory or power.
+/// Rejects models that cannot answer or are too large, and tight ones on a device that is hot or short of memory or power.
 pub(super) fn fits(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Option<Rejection> {
     let CandidateSource::Local(local) = candidate.source else {
         return None;
     };
     let device = &context.facts.device;
-    let reason = match local.verdict {
+    let verdict = match &local.verdict {
+        Ok(verdict) => *verdict,
+        Err(error) => return Some(Rejection::of_error(error, error.detail.clone())),
+    };
+    let reason = match verdict {
         FitVerdict::Fits => return None,
         FitVerdict::TooLarge => "it needs more memory than is free now",
         FitVerdict::Tight if device.memory_pressure => "it is tight, and the system is short of memory",
