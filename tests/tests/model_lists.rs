@@ -99,7 +99,7 @@ async fn no_model_that_a_server_forwards_is_sent_anything_unasked_whatever_the_k
         for has_list in [false, true] {
             for tags in [None, Some(500), Some(401), Some(403), Some(429), Some(200)] {
                 let server = match tags {
-                    Some(status) => ollama().tags_status(status),
+                    Some(status) => ollama().fails("/api/tags", status),
                     None => ollama(),
                 };
                 let server = server.start().expect("a port");
@@ -146,7 +146,7 @@ async fn a_server_that_forwards_nothing_is_asked_once_and_its_list_keeps_the_ans
     ] {
         let mut server = Provider::builder(dialect);
         if let Some(status) = status {
-            server = server.tags_status(status);
+            server = server.fails("/api/tags", status);
         }
         let server = server.start().expect("a port");
         let settings = as_kind(dialect, &server);

@@ -234,7 +234,7 @@ impl Inner {
             Forwarding::Marked => !is_recent && !unlisted.is_empty(),
             Forwarding::Never => false,
         };
-        let wants_list = is_outdated || is_own && says_too_little;
+        let wants_list = is_outdated || is_own && says_too_little || self.lacks_regions(settings)?;
         let failure = self
             .list_failure(&settings.name)
             .map(|(_, error)| CandidateError::from(&error));

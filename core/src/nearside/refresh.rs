@@ -62,13 +62,17 @@ async fn fetch(inner: &Arc<Inner>, name: &str) -> Result<Fetched> {
         Ok((settings, http, secret, inner.state.day(SystemTime::now())?))
     })
     .await?;
-    let FetchedModels { listed, error } = remote::fetch_models(&http, &settings, &secret, &today).await;
+    let FetchedModels { listed, mut error } = remote::fetch_models(&http, &settings, &secret, &today).await;
     let Some(listed) = listed else {
         return Ok(Fetched { listed: None, error });
     };
-    let upstreams = match settings.kind {
-        ProviderKind::OpenRouter => remote::openrouter_providers(&http, &settings, &secret).await.ok(),
-        _ => None,
+    // Another server's document would say where the upstreams of OpenRouter compute.
+    let upstreams = match has_upstreams(&settings) {
+        true => remote::openrouter_providers(&http, &settings, &secret)
+            .await
+            .map_err(|failed| error = Some(failed))
+            .ok(),
+        false => None,
     };
     blocking(inner, move |inner| {
         let now = SystemTime::now();
@@ -80,8 +84,6 @@ async fn fetch(inner: &Arc<Inner>, name: &str) -> Result<Fetched> {
             return Err(Error::busy(text));
         }
         inner.state.save_models(&settings.name, &listed, now)?;
-        // Another server's document would say where the upstreams of OpenRouter compute.
-        let upstreams = upstreams.filter(|_| is_at_home(&settings));
         if let Some(document) = &upstreams {
             inner.state.save_setting(UPSTREAMS, document)?;
         }
@@ -169,7 +171,18 @@ impl Inner {
             return Ok(false);
         }
         let (_, terms) = self.terms_of(settings)?;
-        Ok(privacy::check_terms(&self.policy(), &settings.name, &terms).is_ok())
+        let mut policy = self.policy();
+        if has_upstreams(settings) && settings.data_policy.is_none() {
+            // Its regions follow from the document that is fetched with the list.
+            policy.regions.clear();
+        }
+        Ok(privacy::check_terms(&policy, &settings.name, &terms).is_ok())
+    }
+
+    /// Returns whether the policy names regions, and the document that says which upstreams stay within them is missing.
+    pub(super) fn lacks_regions(&self, settings: &ProviderSettings) -> Result<bool> {
+        let is_needed = has_upstreams(settings) && !self.policy().regions.is_empty();
+        Ok(is_needed && self.upstreams_document(&settings.name)?.is_none())
     }
 
     /// Returns whether the network, when the host was last asked, and the policy allow a provider to be contacted.
@@ -187,7 +200,8 @@ impl Inner {
         }
         let document = self.upstreams_document(&settings.name)?;
         let (upstreams, terms) = privacy::upstreams(&self.policy(), document.as_deref());
-        let terms = if is_at_home(settings) && settings.data_policy.is_none() {
+        let is_stated = settings.data_policy.is_some();
+        let terms = if has_upstreams(settings) && !is_stated {
             terms
         } else {
             own
@@ -206,13 +220,14 @@ impl Inner {
     }
 }
 
-/// Returns whether a provider has one of the addresses whose terms the dated table knows.
-fn is_at_home(settings: &ProviderSettings) -> bool {
+/// Returns whether a provider is OpenRouter at one of its own addresses, whose document lists its upstreams.
+fn has_upstreams(settings: &ProviderSettings) -> bool {
     let usual = ProviderSettings {
         data_policy: None,
         ..settings.clone()
     };
-    privacy::terms(&usual, &RemoteModel::default()) != DataPolicy::unknown()
+    settings.kind == ProviderKind::OpenRouter
+        && privacy::terms(&usual, &RemoteModel::default()) != DataPolicy::unknown()
 }
 
 /// Returns whether a list is missing or older than this.

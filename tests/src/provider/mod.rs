@@ -65,7 +65,7 @@ pub struct ProviderBuilder {
     key: Option<String>,
     models: Vec<String>,
     forwarded: Vec<String>,
-    tags_status: Option<u16>,
+    failing: Vec<(String, u16)>,
     list_hangs: bool,
     chunking: Chunking,
     latency: Duration,
@@ -93,7 +93,7 @@ impl Provider {
             key: None,
             models: models::ids(dialect).iter().map(|&id| id.to_owned()).collect(),
             forwarded: vec![],
-            tags_status: None,
+            failing: vec![],
             list_hangs: false,
             chunking: Chunking::Whole,
             latency: Duration::ZERO,
@@ -226,9 +226,9 @@ impl ProviderBuilder {
         self.model(id)
     }
 
-    /// Answers requests for Ollama's own list with this status.
-    pub fn tags_status(mut self, status: u16) -> Self {
-        self.tags_status = Some(status);
+    /// Answers requests for paths with this end with an error of this status.
+    pub fn fails(mut self, path: &str, status: u16) -> Self {
+        self.failing.push((path.to_owned(), status));
         self
     }
 
@@ -278,7 +278,7 @@ impl ProviderBuilder {
             key: self.key,
             models: self.models,
             forwarded: self.forwarded,
-            tags_status: self.tags_status,
+            failing: self.failing,
             list_hangs: self.list_hangs,
             chunking: self.chunking,
             latency: self.latency,

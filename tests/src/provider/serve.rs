@@ -60,15 +60,15 @@ fn route(request: &HttpRequest, body: &Value, shared: &ProviderShared) -> Respon
     let dialect = shared.dialect;
     let path = request.path();
     let json = |(status, body): (u16, Value)| ResponseScript::refusal(status, &body, None);
+    if let Some((_, status)) = shared.failing.iter().find(|(end, _)| path.ends_with(end)) {
+        return json((*status, json!({ "error": "out of order" })));
+    }
     // Outside the API: no key is required.
     match (dialect, path) {
         (Dialect::Ollama, "/") => return ResponseScript::text("Ollama is running"),
         (Dialect::LlamaServer, "/health" | "/v1/health") => return json((200, json!({ "status": "ok" }))),
         (Dialect::LlamaServer, "/props") => {
             return json((200, json!({ "default_generation_settings": { "n_ctx": 8192 } })));
-        }
-        (_, "/api/tags") if let Some(status) = shared.tags_status => {
-            return json((status, json!({ "error": "out of order" })));
         }
         // An Ollama server that is used through its compatible API.
         (Dialect::Compatible, "/api/tags") if !shared.forwarded.is_empty() => {

@@ -49,7 +49,7 @@ pub(super) struct ProviderShared {
     pub(super) models: Vec<String>,
     /// Those of the models that an Ollama server forwards to another host.
     pub(super) forwarded: Vec<String>,
-    pub(super) tags_status: Option<u16>,
+    pub(super) failing: Vec<(String, u16)>,
     /// Requests for the model list get no answer.
     pub(super) list_hangs: bool,
     pub(super) chunking: Chunking,
