@@ -193,7 +193,8 @@ impl Conversations {
     pub async fn route(&self, id: u64, request: ChatRequest, turn: ConversationTurn) -> Result<RouteDecision> {
         let pending = self.turn_request(id, request, turn).await?;
         let inner = Arc::clone(&self.inner);
-        let decide = async move { decide::decide(&inner, &pending, &CancelToken::default()).await };
+        let (cancel, requested_at) = (CancelToken::default(), Instant::now());
+        let decide = async move { decide::decide(&inner, &pending, &cancel, requested_at).await };
         Ok(join_result(self.handle.spawn(decide).await)?.decision)
     }
 

@@ -21,10 +21,12 @@ use super::facts::{Gathered, PlannedTarget, allows_remote};
 use super::pending::PendingRequest;
 use super::refresh::fetch_list;
 use super::{Inner, blocking};
-use crate::chat::{ChatRequest, RoutingMode};
-use crate::error::{ErrorKind, Result};
+use crate::chat::{
+    AnswerSummary, ChatRequest, Chunk, Route, RouteRule, RouteTarget, RoutingMode, StopReason, Timings, TokenUsage,
+};
+use crate::error::{Error, ErrorKind, ErrorReason, Result};
 use crate::route::{RouteDecision, choose_with_estimates};
-use crate::stream::CancelToken;
+use crate::stream::{CancelToken, StreamSender};
 
 /// A routing decision, with what carrying it out needs: nothing is looked up again.
 #[derive(Debug)]
@@ -34,45 +36,115 @@ pub(super) struct Decided {
     pub(super) plan: Vec<PlannedTarget>,
 }
 
-/// Makes the routing decision.
-pub(super) async fn decide(inner: &Arc<Inner>, pending: &PendingRequest, cancel: &CancelToken) -> Result<Decided> {
+/// Makes the routing decision. Waits for model lists at most until the request's deadline, and not after a cancel.
+pub(super) async fn decide(
+    inner: &Arc<Inner>,
+    pending: &PendingRequest,
+    cancel: &CancelToken,
+    requested_at: std::time::Instant,
+) -> Result<Decided> {
     let request = &pending.request;
     let (mut decided, stale) = decide_once(inner, pending).await?;
     if stale.is_empty() {
         return decided;
     }
     let mut fetches: FuturesUnordered<_> = stale.iter().map(|name| fetch_list(inner, name)).collect();
-    let patience = patience(request, &decided);
-    let until = Instant::now() + patience;
-    // A list that failed also says something: that nothing was learned about a named model.
+    let (begun, deadline) = (Instant::now(), deadline(request, requested_at));
+    let first_patience = patience(request, &decided);
+    let mut patience = first_patience;
+    // A list that failed also says something: why a target cannot answer.
     let mut is_current = false;
     while !patience.is_zero() {
+        let enough = begun + patience;
+        let until = deadline.map_or(enough, |deadline| deadline.min(enough));
         let fetched = tokio::select! {
             fetched = timeout_at(until, fetches.next()) => fetched,
-            // Its target finishes the stream as cancelled.
             () = cancel.cancelled() => break,
+            () = inner.closing.cancelled() => {
+                cancel.cancel();
+                break;
+            }
         };
         match fetched {
             Ok(Some(Ok(_))) => {
                 (decided, is_current) = (decide_once(inner, pending).await?.0, true);
-                if self::patience(request, &decided).is_zero() {
-                    break;
-                }
+                // A target that was found does not wait for the other lists as long as none did.
+                patience = patience.min(self::patience(request, &decided));
             }
             Ok(Some(Err(_))) => is_current = false,
             Ok(None) => break,
             Err(_) => {
-                // Each goes on in the background; the next request does not wait for it again.
-                stale.iter().for_each(|name| inner.note_list_failure(name));
-                is_current = false;
+                // A deadline says nothing of a provider.
+                if until == enough {
+                    // Each goes on in the background; the next request does not wait for it again.
+                    stale.iter().for_each(|name| inner.note_list_failure(name));
+                    is_current = false;
+                }
                 break;
             }
         }
     }
-    if patience > GRACE && !is_current {
+    if first_patience > GRACE && !is_current && !cancel.is_cancelled() {
         decided = decide_once(inner, pending).await?.0;
     }
     decided
+}
+
+/// Returns the end of an answer that got no route: cancelled, late, or the error that says why.
+pub(super) async fn end_without_route(
+    decided: Result<Decided>,
+    request: &ChatRequest,
+    sink: &StreamSender<Chunk>,
+    requested_at: std::time::Instant,
+) -> Result<Chunk> {
+    let decision = decided.map(|decided| decided.decision);
+    if sink.cancel().is_cancelled()
+        && let Some((target, rule)) = closest_target(request, &decision)
+    {
+        let route = Route::to(target, rule, "the answer was cancelled before a target was chosen");
+        sink.send(Chunk::Started { route: route.clone() }).await;
+        let summary = AnswerSummary {
+            stop: StopReason::Cancelled,
+            usage: TokenUsage::default(),
+            timings: Timings::default(),
+            // Nothing was sent.
+            receipt: route.receipt_on_device(),
+        };
+        return Ok(Chunk::Done { summary });
+    }
+    let is_late = deadline(request, requested_at).is_some_and(|deadline| Instant::now() >= deadline);
+    match decision.and_then(RouteDecision::into_route) {
+        Err(error) if is_late && error.reason() != ErrorReason::ConsentRequired => Err(Error::deadline_exceeded()),
+        Err(error) => Err(error),
+        Ok(_) => Err(Error::internal(
+            "a route was not taken; this is a bug, please report it",
+        )),
+    }
+}
+
+/// Returns the target that a request without a route names or comes closest to, and the rule that ended there; `None` if
+/// there is none.
+fn closest_target(request: &ChatRequest, decision: &Result<RouteDecision>) -> Option<(RouteTarget, RouteRule)> {
+    match decision {
+        Ok(RouteDecision::NeedsConsent { question }) => Some((question.target.clone(), question.route.rule)),
+        Ok(RouteDecision::NoRoute { rule, skipped, .. }) => {
+            let closest = skipped.iter().find(|skipped| skipped.rule == *rule)?;
+            Some((closest.target.clone(), *rule))
+        }
+        Ok(RouteDecision::Route { .. }) => None,
+        Err(_) => {
+            let model = request.model.clone()?;
+            Some((RouteTarget::Local { model }, RouteRule::NoCandidates))
+        }
+    }
+}
+
+/// Returns when the request must be answered; `None` if it does not say.
+fn deadline(request: &ChatRequest, requested_at: std::time::Instant) -> Option<Instant> {
+    let ms = request.limits.deadline_ms?;
+    requested_at
+        .checked_add(Duration::from_millis(ms))
+        .map(Instant::from_std)
 }
 
 /// Decides from cached data. Also returns the providers whose lists are worth fetching for this request.

@@ -68,6 +68,7 @@ use crate::state::{self, SpendingGroup, SpendingRow, State};
 use crate::stream::{CancelToken, Stream, StreamSender};
 use crate::sync::lock;
 use answer::{Answered, Answering};
+use decide::Decided;
 use draft::SharedDraft;
 use inner::{Inner, InnerParts, blocking, join_result};
 use local_models::LocalModels;
@@ -211,7 +212,8 @@ impl Nearside {
     pub async fn route(&self, request: ChatRequest) -> Result<RouteDecision> {
         request.check()?;
         let (inner, pending) = (Arc::clone(&self.inner), PendingRequest::whole(request));
-        let decide = async move { decide::decide(&inner, &pending, &CancelToken::default()).await };
+        let (cancel, requested_at) = (CancelToken::default(), Instant::now());
+        let decide = async move { decide::decide(&inner, &pending, &cancel, requested_at).await };
         Ok(self.on_runtime(decide).await?.decision)
     }
 
@@ -428,14 +430,18 @@ impl Inner {
         if let Some(engine) = &self.scripted {
             return answer::run_script(&answering, engine).await;
         }
-        let decided = decide::decide(self, pending, sink.cancel()).await;
-        let routed = decided.and_then(|decided| Ok((decided.decision.into_route()?, decided.plan)));
-        match routed {
-            Ok((mut route, plan)) => {
+        match decide::decide(self, pending, sink.cancel(), requested_at).await {
+            Ok(Decided {
+                decision: RouteDecision::Route { mut route },
+                plan,
+            }) => {
                 route.summarize_skipped();
                 answering.run_route(route, plan).await
             }
-            Err(error) => error.into(),
+            unrouted => Answered {
+                last: decide::end_without_route(unrouted, &pending.request, sink, requested_at).await,
+                notes: None,
+            },
         }
     }
 }
