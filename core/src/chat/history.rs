@@ -1,13 +1,19 @@
 //! Shortens the history of a conversation to the context of the target that is asked. Pure: the caller counts the tokens,
 //! exactly where it has the tokenizer, else by an estimate.
 //!
-//! Whole turns are omitted, oldest first, in steps of half the available space: the prompt then keeps the same start for
-//! many turns, and the KV cache and a provider's prompt cache stay valid. System prompts at the start and the last turns
-//! are kept: if they alone are too long, the target rejects them and names the sizes.
+//! Whole turns are omitted, oldest first, in steps: the prompt then keeps the same start for many turns, and the KV cache
+//! and a provider's prompt cache stay valid. System prompts at the start and the last turns are kept: if they alone are
+//! too long, the target rejects them and names the sizes.
+//!
+//! Two counts are kept apart. Whether a part fits is decided by the tokens of that part alone, summed from the newest turn
+//! backwards: an error of the count grows with the prompt, never with the conversation. Where to cut is decided by sizes
+//! summed from the start of the conversation, which neither a new turn nor another target changes.
+//!
+//! The prompt holds at least half of the available space, or not one more turn fits.
 
 use std::ops::Range;
 
-use super::message::{ChatMessage, MessageRole};
+use super::message::{ChatMessage, ContentPart, MessageRole};
 
 /// Tokens available for the prompt in a context of this size. The rest is left for the answer: its limit, or a quarter,
 /// and at most half.
@@ -29,26 +35,85 @@ pub(crate) fn omittable(messages: &[ChatMessage], kept_turns: u32) -> Range<usiz
     start..end.map_or(start, |(at, _)| at)
 }
 
-/// Returns the oldest messages to omit from a prompt of `needed` tokens, so that `available` hold the rest. `count`
-/// returns the tokens of one message.
-pub(crate) fn omit(
+/// Returns the oldest messages to omit, so that `available` tokens hold the rest. `needed` is called for each turn that may
+/// be kept, from the newest backwards: it adds the messages of that range to the part that is kept, and returns the tokens
+/// of that part with all that is never omitted. It is called until that exceeds `available`.
+///
+/// # Errors
+/// The first one of `needed`.
+pub(crate) fn omit<E>(
     messages: &[ChatMessage],
     kept_turns: u32,
-    needed: u64,
     available: u64,
-    count: impl Fn(&ChatMessage) -> u64,
-) -> Range<usize> {
-    let step = (available / 2).max(1);
-    let excess = needed.saturating_sub(available).div_ceil(step) * step;
+    mut needed: impl FnMut(Range<usize>) -> Result<u64, E>,
+) -> Result<Range<usize>, E> {
     let whole = omittable(messages, kept_turns);
-    let mut omitted = whole.start..whole.start;
-    let mut tokens = 0;
-    while tokens < excess && omitted.end < whole.end {
-        let turn = next_turn(messages, omitted.end, whole.end);
-        tokens += messages[omitted.end..turn].iter().map(&count).sum::<u64>();
-        omitted.end = turn;
+    let mut cuts = vec![Cut {
+        at: whole.end,
+        needed: 0,
+    }];
+    for turn in turns(messages, &whole).into_iter().rev() {
+        let at = turn.start;
+        let needed = needed(turn)?;
+        if needed > available {
+            return Ok(whole.start..stable_cut(messages, whole.start, &cuts, available));
+        }
+        cuts.push(Cut { at, needed });
     }
-    omitted
+    Ok(whole.start..whole.start)
+}
+
+/// A place where the prompt may start: the tokens from it on are not too many.
+struct Cut {
+    at: usize,
+    needed: u64,
+}
+
+/// Returns where the prompt starts: the first of these cuts at or behind a multiple of the step. The step is halved until
+/// half of the available space is used; the last of the cuts keeps all that fits.
+fn stable_cut(messages: &[ChatMessage], start: usize, cuts: &[Cut], available: u64) -> usize {
+    let (mut at, mut position) = (start, 0);
+    // Oldest first.
+    let positions = cuts.iter().rev().map(|cut| {
+        position += messages[at..cut.at].iter().map(size_of).sum::<u64>();
+        at = cut.at;
+        (position, cut)
+    });
+    let positions: Vec<_> = positions.collect();
+    let oldest = positions.first().map_or(0, |(position, _)| *position);
+    let mut step = available * STEP_EIGHTHS / 8;
+    while step > 1 {
+        let multiple = oldest.div_ceil(step) * step;
+        let next = positions.iter().find(|(position, _)| *position >= multiple);
+        if let Some((_, cut)) = next.filter(|(_, cut)| cut.needed >= available / 2) {
+            return cut.at;
+        }
+        step /= 2;
+    }
+    cuts.last().map_or(start, |cut| cut.at)
+}
+
+/// Returns the size of a message, about as its tokens in English.
+fn size_of(message: &ChatMessage) -> u64 {
+    let parts = message.parts.iter().map(|part| match part {
+        ContentPart::Image { .. } => IMAGE_BYTES,
+        ContentPart::Text { text } | ContentPart::Reasoning { text } => text.len() as u64,
+        ContentPart::ToolCall { name, arguments, .. } => (name.len() + arguments.len()) as u64,
+        ContentPart::ToolResult { name, content, .. } => (name.len() + content.len()) as u64,
+    });
+    (MESSAGE_BYTES + parts.sum::<u64>()) / BYTES_PER_TOKEN
+}
+
+/// Returns the turns of these messages.
+fn turns(messages: &[ChatMessage], whole: &Range<usize>) -> Vec<Range<usize>> {
+    let mut turns = Vec::new();
+    let mut start = whole.start;
+    while start < whole.end {
+        let end = next_turn(messages, start, whole.end);
+        turns.push(start..end);
+        start = end;
+    }
+    turns
 }
 
 /// Returns the end of the turn that starts at `start`.
@@ -63,8 +128,19 @@ pub(crate) fn without(messages: &[ChatMessage], omitted: &Range<usize>) -> Vec<C
     before.iter().chain(after).cloned().collect()
 }
 
+/// Size of a step in eighths of the available space: one step leaves half of it used, even if the target counts a third
+/// more tokens than the sizes say.
+const STEP_EIGHTHS: u64 = 3;
+const BYTES_PER_TOKEN: u64 = 4;
+/// Size of the text that templates put around a message.
+const MESSAGE_BYTES: u64 = 20;
+/// Size that an image counts as.
+const IMAGE_BYTES: u64 = 3_000;
+
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use super::*;
 
     fn turns(count: usize) -> Vec<ChatMessage> {
@@ -80,30 +156,114 @@ mod tests {
         messages
     }
 
+    /// Omits with a count of `tokens` for each message and `fixed` for the system prompt, the last turn and the template.
+    fn omit_by(
+        messages: &[ChatMessage],
+        available: u64,
+        fixed: u64,
+        tokens: impl Fn(&ChatMessage) -> u64,
+    ) -> Range<usize> {
+        let mut sum = fixed;
+        let omitted = omit(messages, 1, available, |turn| {
+            sum += messages[turn].iter().map(&tokens).sum::<u64>();
+            Ok::<_, Infallible>(sum)
+        });
+        omitted.unwrap_or_else(|error| match error {})
+    }
+
     #[test]
     fn whole_turns_are_omitted_oldest_first_and_the_system_prompt_and_the_last_turn_stay() {
         let messages = turns(10);
-        let omitted = omit(&messages, 1, 220, 100, |_| 10);
-        // 120 too many: three steps of 50 are 150, eight turns of 20.
-        assert_eq!(omitted, 1..17);
+        let omitted = omit_by(&messages, 100, 20, |_| 10);
+        assert!(omitted.start == 1 && omitted.end % 2 == 1, "{omitted:?}");
+        let kept = 20 + 10 * (21 - omitted.end as u64);
+        assert!((50..=100).contains(&kept), "{omitted:?}");
         let rest = without(&messages, &omitted);
-        assert_eq!(rest.first(), messages.first());
-        assert_eq!(rest[1], ChatMessage::user("q8"));
-        assert_eq!(rest.last(), messages.last());
-        assert!(omit(&messages, 1, 100, 100, |_| 10).is_empty());
-        assert_eq!(omit(&messages, 1, u64::from(u32::MAX), 1, |_| 10), 1..21);
+        assert_eq!((rest.first(), rest.last()), (messages.first(), messages.last()));
+        assert_eq!(rest[1].role, MessageRole::User);
+        assert!(omit_by(&messages, 220, 20, |_| 10).is_empty());
+        assert_eq!(omit_by(&messages, 1, 20, |_| 10), 1..21);
+        assert_eq!(omit_by(&messages, 0, 20, |_| 10), 1..21);
+    }
+
+    #[test]
+    fn whatever_the_length_and_the_count_half_of_the_space_is_used_or_not_one_more_turn_fits() {
+        let uneven = |message: &ChatMessage| match message.parts.first() {
+            Some(ContentPart::Text { text }) => 7 + text.len() as u64 * 31 % 97,
+            _ => 0,
+        };
+        let counts: [&dyn Fn(&ChatMessage) -> u64; 5] = [&|_| 3, &|_| 9, &|_| 40, &|_| 700, &uneven];
+        for count in [20, 100, 200, 400, 1_000, 5_000] {
+            let messages = long_turns(count);
+            for available in [200, 1_023, 8_092] {
+                for tokens in counts {
+                    let omitted = omit_by(&messages, available, 60, tokens);
+                    let kept = |from: usize| 60 + messages[from..2 * count].iter().map(tokens).sum::<u64>();
+                    let needed = kept(omitted.end);
+                    let at = format!("{count} turns, {available} available: {omitted:?}, {needed}");
+                    assert!(needed <= available || omitted.end == 2 * count, "{at}");
+                    let one_more = omitted.end.checked_sub(2).map_or(u64::MAX, kept);
+                    assert!(
+                        omitted.is_empty() || needed >= available / 2 || one_more > available,
+                        "{at}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_turns_that_may_be_kept_are_counted() {
+        let messages = long_turns(5_000);
+        let counted = std::cell::Cell::new(0);
+        let tokens = |_: &ChatMessage| {
+            counted.set(counted.get() + 1);
+            30
+        };
+        omit_by(&messages, 1_023, 60, tokens);
+        assert!(counted.get() <= 34, "{counted:?}");
     }
 
     #[test]
     fn the_omitted_part_stays_the_same_for_many_turns() {
-        let mut ends = Vec::new();
-        for count in 5..60 {
-            let messages = turns(count);
-            let needed = messages.len() as u64 * 10;
-            ends.push(omit(&messages, 1, needed, 200, |_| 10).end);
+        // Counts below, at and above the estimate.
+        for tokens in [30, 40, 50] {
+            let ends: Vec<_> = (1_000..1_200)
+                .map(|count| omit_by(&long_turns(count), 2_000, 60, |_| tokens).end)
+                .collect();
+            let changes = ends.windows(2).filter(|pair| pair[0] != pair[1]).count();
+            // 200 turns are 400 messages, a step is 750 tokens.
+            assert!(
+                ends.is_sorted() && changes <= 40,
+                "{tokens}: {changes} changes in {ends:?}"
+            );
         }
+    }
+
+    #[test]
+    fn a_count_that_varies_a_little_from_turn_to_turn_moves_the_cut_rarely() {
+        let ends: Vec<_> = (1_000..1_200)
+            .map(|count| {
+                let fixed = 60 + count as u64 * 7 % 11;
+                omit_by(&long_turns(count), 2_000, fixed, |_| 40).end
+            })
+            .collect();
         let changes = ends.windows(2).filter(|pair| pair[0] != pair[1]).count();
-        assert!(ends.is_sorted() && changes <= 12, "{ends:?}");
+        assert!(changes <= 30, "{changes} changes in {ends:?}");
+    }
+
+    /// Turns of about 80 tokens, without a system prompt.
+    fn long_turns(count: usize) -> Vec<ChatMessage> {
+        let text = "why do the tides come twice a day here? ".repeat(4);
+        let turn = |n| {
+            [
+                ChatMessage::user(format!("question {n}: {text}")),
+                ChatMessage::assistant(format!("answer {n}: {text}")),
+            ]
+        };
+        let mut messages: Vec<_> = (0..count).flat_map(turn).collect();
+        messages.push(ChatMessage::user("last"));
+        messages
     }
 
     #[test]

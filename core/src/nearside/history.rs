@@ -1,9 +1,10 @@
 //! The history in a conversation's request: applies the settings, and fits the history to the target that is asked.
 
+use std::convert::Infallible;
 use std::ops::Range;
 
 use super::pending::PendingRequest;
-use crate::chat::history::{omit, omittable, prompt_space};
+use crate::chat::history::{omit, omittable, prompt_space, without};
 use crate::chat::{ChatMessage, ChatRequest, ConversationSettings};
 use crate::route::{TokenRange, estimate};
 
@@ -51,11 +52,17 @@ pub(super) fn fit_history(pending: &PendingRequest, context: Option<u32>, count:
     if omittable(&request.messages, kept_turns).is_empty() {
         return 0..0;
     }
+    let messages = &request.messages;
     let available = prompt_space(context, request.limits.max_tokens);
-    let needed = count.of(estimate::tokens(request).0);
-    omit(&request.messages, kept_turns, needed, available, |message| {
-        count.of(estimate::message_tokens(message))
-    })
+    let required = request.with_messages(without(messages, &omittable(messages, kept_turns)));
+    // Ranges are summed and then counted: rounding each message would add up.
+    let mut tokens = estimate::tokens(&required).0;
+    let omitted = omit(messages, kept_turns, available, |turn| {
+        let added = messages[turn].iter().map(estimate::message_tokens);
+        tokens = added.fold(tokens, estimate::plus);
+        Ok::<_, Infallible>(count.of(tokens))
+    });
+    omitted.unwrap_or_else(|error| match error {})
 }
 
 impl TokenCount {
@@ -77,7 +84,43 @@ const MARGIN: f64 = 1.05;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+
+    #[test]
+    fn a_conversation_of_any_length_fills_half_of_the_space_and_never_more_than_all_of_it() {
+        const CONTEXT: u32 = 8_192;
+        let counts = [
+            TokenCount::Careful { ratio: None },
+            TokenCount::Careful { ratio: Some(1.07) },
+            TokenCount::Maximum,
+        ];
+        for turns in [20, 100, 200, 400, 1_000, 5_000] {
+            let turn = |number: usize| {
+                // Short messages, whose estimates round most.
+                let answer = "yes. ".repeat(number % 9);
+                let question = ChatMessage::user(format!("And {number}?"));
+                [question, ChatMessage::assistant(format!("{number}: {answer}"))]
+            };
+            let mut messages: Vec<_> = (0..turns).flat_map(turn).collect();
+            messages.push(ChatMessage::user("And now?"));
+            let pending = PendingRequest {
+                kept_turns: Some(1),
+                ..PendingRequest::whole(ChatRequest::new(messages))
+            };
+            let available = prompt_space(CONTEXT, None);
+            for count in counts {
+                let omitted = fit_history(&pending, Some(CONTEXT), count);
+                let request = Arc::unwrap_or_clone(Arc::clone(&pending.request));
+                let sent = request.with_messages(without(&request.messages, &omitted));
+                let needed = count.of(estimate::tokens(&sent).0);
+                let at = format!("{turns} turns, {count:?}: {omitted:?}, {needed} of {available}");
+                assert!(needed <= available, "{at}");
+                assert!(omitted.is_empty() || needed >= available / 2, "{at}");
+            }
+        }
+    }
 
     #[test]
     fn a_count_of_the_model_replaces_the_guess_and_never_goes_below_the_likely_one() {

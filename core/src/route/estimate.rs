@@ -177,7 +177,8 @@ fn milli_tokens(before: char, character: char) -> [u64; 3] {
     }
 }
 
-fn plus(a: TokenRange, b: TokenRange) -> TokenRange {
+/// Adds two estimates.
+pub(crate) fn plus(a: TokenRange, b: TokenRange) -> TokenRange {
     TokenRange {
         low: a.low.saturating_add(b.low),
         likely: a.likely.saturating_add(b.likely),

@@ -94,7 +94,7 @@ fn generate(
         rendered,
         tokens,
         omitted_messages,
-    } = fitted::fit_prompt(loaded, &id, &constraints, asked.request, asked.kept_turns)?;
+    } = fitted::fit_prompt(loaded, &id, &constraints, &asked.request, asked.kept_turns)?;
     if route.omitted_messages != omitted_messages {
         route.omitted_messages = omitted_messages;
         sink.send_blocking(Chunk::Started { route: route.clone() });
