@@ -1,7 +1,8 @@
 //! The history of a conversation, fitted to each target at the moment it is asked.
 
 use nearside::chat::{
-    ChatMessage, ChatRequest, ConversationSettings, RequestLimits, RouteTarget, RoutingMode, SamplingOptions,
+    ChatMessage, ChatRequest, ConversationSettings, MessageRole, RequestLimits, RouteTarget, RoutingMode,
+    SamplingOptions, StopReason, ToolDefinition,
 };
 use nearside::route::estimate;
 use nearside::{Conversations, ErrorReason};
@@ -207,6 +208,45 @@ async fn a_conversation_of_any_length_fills_the_context_of_this_device() {
             }
             before = Some(omitted);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_was_not_run_does_not_end_the_conversation() {
+    for dialect in Dialect::ALL {
+        let provider = Provider::start(dialect);
+        provider.play(Scenario::ToolCall {
+            id: "call_1".into(),
+            name: "weather".into(),
+            arguments: "{\"city\":\"Brest\"}".into(),
+            thoughts: String::new(),
+        });
+        let device = Device::new(512).await.with_providers(&[&provider]).await;
+        let conversations = device.nearside.conversations();
+        let id = begin(&conversations).await;
+        let mut request = at(&remote_target(dialect), "How is the weather?".into());
+        request.tools = vec![ToolDefinition {
+            name: "weather".into(),
+            description: "tells the weather".into(),
+            parameters: "{\"type\":\"object\"}".into(),
+        }];
+        let answer = DeviceAnswer::read(&conversations.send(id, request.clone())).await;
+        assert_eq!(answer.done().stop, StopReason::ToolCall, "{dialect:?}");
+        for text in ["Never mind.", "And now?"] {
+            request.messages = vec![ChatMessage::user(text)];
+            let answer = DeviceAnswer::read(&conversations.send(id, request.clone())).await;
+            assert!(answer.end.is_ok(), "{dialect:?}: {:?}", answer.end);
+        }
+        let roles: Vec<_> = last_messages(&provider)
+            .iter()
+            .map(|message| message["role"].clone())
+            .collect();
+        assert_eq!(
+            roles,
+            ["system", "user", "assistant", "tool", "user", "assistant", "user"]
+        );
+        let stored = conversations.open(id).await.expect("it opens").messages;
+        assert!(stored.iter().all(|message| message.role != MessageRole::Tool));
     }
 }
 

@@ -12,6 +12,7 @@ use super::message::{ChatMessage, ContentPart, MessageRole};
 use super::receipt::Receipt;
 use super::route::RouteTarget;
 use super::sampling::SamplingPreset;
+use super::tool_results::complete_tool_calls;
 use crate::error::ErrorReason;
 
 /// Defaults for the requests of a conversation. A field set in the request takes precedence.
@@ -197,15 +198,19 @@ impl StoredMessage {
     }
 }
 
-/// Builds the prompt history. Skips empty answers and merges consecutive user messages, because many templates require
-/// alternating roles.
+/// Builds the prompt history. Skips empty answers, completes tool calls that were not run, and merges consecutive user
+/// messages, because many templates require alternating roles.
 pub fn prompt_messages(messages: &[StoredMessage]) -> Vec<ChatMessage> {
-    let mut prompt: Vec<ChatMessage> = Vec::with_capacity(messages.len());
-    for message in messages {
-        let mut message = message.to_message();
-        if message.parts.is_empty() {
-            continue;
-        }
+    prompt_history(messages, &[])
+}
+
+/// Builds the prompt history as [`prompt_messages`], with messages that are not stored after it.
+pub(crate) fn prompt_history(messages: &[StoredMessage], new: &[ChatMessage]) -> Vec<ChatMessage> {
+    let stored = messages.iter().map(StoredMessage::to_message);
+    let all = stored.chain(new.iter().cloned());
+    let all = complete_tool_calls(all.filter(|message| !message.parts.is_empty()));
+    let mut prompt: Vec<ChatMessage> = Vec::with_capacity(all.len());
+    for mut message in all {
         match prompt.last_mut() {
             Some(last) if last.role == message.role && message.role == MessageRole::User => {
                 // Without it, the last word of one message and the first of the next would be one.

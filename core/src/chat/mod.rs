@@ -11,13 +11,14 @@ mod receipt;
 mod request;
 mod route;
 mod sampling;
+mod tool_results;
 
 pub use chunk::{AnswerSummary, Chunk, StopReason, Timings, TokenUsage};
-pub(crate) use conversation::tool_loop_target;
 pub use conversation::{
     Conversation, ConversationSettings, ConversationSummary, ConversationTurn, ExportFormat, MessageState, SearchHit,
     SnippetPart, StoredCitation, StoredMessage, excerpt, prompt_messages,
 };
+pub(crate) use conversation::{prompt_history, tool_loop_target};
 pub use export::export;
 pub use message::{ChatMessage, ContentPart, ImageBytes, MessageRole};
 pub use receipt::{CostSource, DataPolicy, Receipt};

@@ -19,14 +19,20 @@ pub(super) fn refuse(dialect: Dialect, request: &Value, known: impl Fn(&str) -> 
     if dialect != Dialect::LlamaServer && !known(model) {
         return Some(errors::unknown_model(dialect, model));
     }
-    match dialect {
+    let own_rule = match dialect {
         Dialect::OpenRouter => openrouter(request, model),
         Dialect::DeepSeek => deepseek(request, messages),
         Dialect::Groq => groq(request, messages),
         Dialect::OpenAi => openai(request, messages, model),
         Dialect::Ollama => ollama(request, model),
         _ => None,
-    }
+    };
+    // Groq and the servers that only fill in a template do not check it.
+    let checks_results = matches!(
+        dialect,
+        Dialect::OpenAi | Dialect::DeepSeek | Dialect::OpenRouter | Dialect::Compatible
+    );
+    own_rule.or_else(|| missing_tool_result(dialect, messages).filter(|_| checks_results))
 }
 
 /// `provider` has a closed schema, and a data policy may exclude every upstream.
@@ -126,6 +132,28 @@ fn stray_tool_result(dialect: Dialect, messages: &[Value]) -> Option<(u16, Value
             called = calls
                 .map(|calls| calls.iter().map(|call| &call["id"]).collect())
                 .unwrap_or_default();
+        }
+    }
+    None
+}
+
+/// Rejects a tool call whose result does not follow at once.
+fn missing_tool_result(dialect: Dialect, messages: &[Value]) -> Option<(u16, Value)> {
+    for (at, message) in messages.iter().enumerate().filter(|(_, message)| calls_tools(message)) {
+        let results = messages[at + 1..].iter().take_while(|next| next["role"] == "tool");
+        let answered: Vec<&Value> = results.map(|result| &result["tool_call_id"]).collect();
+        let calls = message["tool_calls"].as_array().into_iter().flatten();
+        let missing: Vec<&str> = calls
+            .filter(|call| !answered.contains(&&call["id"]))
+            .map(|call| call["id"].as_str().unwrap_or_default())
+            .collect();
+        if !missing.is_empty() {
+            let message = format!(
+                "An assistant message with 'tool_calls' must be followed by tool messages responding to each \
+                 'tool_call_id'. The following tool_call_ids did not have response messages: {}",
+                missing.join(", ")
+            );
+            return Some(invalid_request(dialect, &message));
         }
     }
     None

@@ -10,7 +10,7 @@ use super::nodes::{Node, branch, nodes};
 use super::{AnswerDraft, Archive, MAX_PREVIEW_CHARS, TxError, json, key, now_ms, reading, summary, unknown};
 use crate::chat::{
     ChatMessage, ContentPart, ConversationSettings, ImageBytes, MessageRole, MessageState, RouteTarget, Sensitivity,
-    StopReason, StoredMessage, excerpt, prompt_messages, tool_loop_target,
+    StopReason, StoredMessage, excerpt, prompt_history, prompt_messages, tool_loop_target,
 };
 use crate::error::{Error, Result};
 
@@ -124,8 +124,7 @@ impl Archive {
             let stored = reading::messages(file, &path)?;
             let last = new.last().map_or(last_parts(&stored), |message| &message.parts[..]);
             let tool_target = tool_loop_target(&stored, last);
-            let mut history = prompt_messages(&stored);
-            history.extend_from_slice(new);
+            let history = prompt_history(&stored, new);
             Ok(PendingAnswer {
                 sensitivity: strictest(file, id, &path)?,
                 answer: 0,
