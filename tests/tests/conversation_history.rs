@@ -1,5 +1,7 @@
 //! The history of a conversation, fitted to each target at the moment it is asked.
 
+use std::time::{Duration, Instant};
+
 use nearside::chat::{
     ChatMessage, ChatRequest, ConversationSettings, MessageRole, RequestLimits, RouteTarget, RoutingMode,
     SamplingOptions, StopReason, ToolDefinition,
@@ -209,6 +211,42 @@ async fn a_conversation_of_any_length_fills_the_context_of_this_device() {
             before = Some(omitted);
         }
     }
+}
+
+#[tokio::test]
+async fn a_very_long_conversation_starts_as_soon_as_a_short_one_and_can_be_stopped() {
+    let large = Provider::start(Dialect::DeepSeek);
+    let device = Device::new(4096).await.with_model().await;
+    let device = device.with_providers(&[&large]).await;
+    let conversations = device.nearside.conversations();
+    let local = RouteTarget::Local { model: String::new() };
+    // Loads the model.
+    device.ask(at(&local, "Hello.".into())).await.done();
+    let id = begin(&conversations).await;
+    let mut history = at(&remote_target(Dialect::DeepSeek), String::new());
+    history.messages = long_history(5_000);
+    DeviceAnswer::read(&conversations.send(id, history)).await.done();
+    let started = Instant::now();
+    let stream = conversations.send(id, at(&local, "Go on.".into()));
+    stream.next_batch().await.expect("a start");
+    stream.cancel();
+    let answer = DeviceAnswer::read(&stream).await;
+    assert_eq!(answer.done().stop, StopReason::Cancelled);
+    // Rendering and counting all of it takes more than that.
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    let mut late = at(&local, "Go on.".into());
+    late.limits.deadline_ms = Some(1_000);
+    let started = Instant::now();
+    let answer = DeviceAnswer::read(&conversations.send(id, late)).await;
+    assert_eq!(answer.error().reason(), ErrorReason::DeadlineExceeded);
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    // The same outside of a conversation, where nothing is omitted.
+    let mut whole = at(&local, String::new());
+    whole.messages = long_history(5_000);
+    let started = Instant::now();
+    let answer = device.ask(whole).await;
+    assert_eq!(answer.error().reason(), ErrorReason::ContextExceeded);
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use super::text::StopWords;
 use super::{prompt, sampling, schema};
 use crate::chat::{AnswerSummary, AppliedSampling, ChatRequest, Chunk, Route, StopReason, Timings, TokenUsage};
 use crate::engine::Job;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::stream::StreamSender;
 
 /// Runs the job. Always finishes the sink, with `Done` or an error.
@@ -43,6 +43,7 @@ pub(super) fn run_job(model: &mut LazyModel, job: Job) {
             })
         }
         Err(AnswerError::Failed(error)) => Err(error),
+        Err(AnswerError::Stopped) => Err(Error::internal("a stop is no error; this is a bug, please report it")),
         Err(AnswerError::ModelUnusable(error)) => {
             model.mark_unusable(&error);
             Err(error)
@@ -88,13 +89,17 @@ fn generate(
     };
     stats.timings.load_ms = load_ms;
 
+    let fitted = fitted::fit_prompt(loaded, &id, &constraints, &asked.request, asked.kept_turns, &stop);
     let FittedPrompt {
         request,
         applied,
         rendered,
         tokens,
         omitted_messages,
-    } = fitted::fit_prompt(loaded, &id, &constraints, &asked.request, asked.kept_turns)?;
+    } = match fitted {
+        Err(AnswerError::Stopped) => return stopped(&stop),
+        fitted => fitted?,
+    };
     if route.omitted_messages != omitted_messages {
         route.omitted_messages = omitted_messages;
         sink.send_blocking(Chunk::Started { route: route.clone() });

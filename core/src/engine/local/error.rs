@@ -38,6 +38,8 @@ pub(super) fn template_error(error: LlamaError) -> Error {
 pub(super) enum AnswerError {
     /// This request failed.
     Failed(Error),
+    /// The user cancelled, or the deadline passed.
+    Stopped,
     /// Every request to this model would fail.
     ModelUnusable(Error),
 }

@@ -1,7 +1,8 @@
 //! Renders and tokenizes the prompt, with as much of a conversation's history as the context holds, counted exactly.
 //!
 //! The newest turns are counted one by one until the context is full, with the markers that the template put around
-//! messages when they were rendered; the whole prompt then decides. Older turns are neither rendered nor counted.
+//! messages when they were rendered; the whole prompt then decides. Older turns are neither rendered nor counted, so the
+//! work depends on the context and not on the conversation; a cancel or a deadline ends it between two steps.
 
 use std::ops::Range;
 
@@ -10,6 +11,7 @@ use nearside_llama::{LlamaError, Prompt, Rendered, Token};
 use super::error::{AnswerError, map_llama_error, template_error};
 use super::load::LoadedModel;
 use super::schema::Constraints;
+use super::stop::StopConditions;
 use super::{prompt, sampling};
 use crate::chat::history::{next_turn, omit, omittable, prompt_space, without};
 use crate::chat::{AppliedSampling, ChatMessage, ChatRequest, ContentPart, ReasoningMode};
@@ -29,23 +31,25 @@ pub(super) struct FittedPrompt {
 /// Builds the prompt of a request. Omits older turns that the context cannot hold if `kept_turns` says which must stay.
 ///
 /// # Errors
-/// `InvalidRequest` if the prompt does not fit and nothing more may be omitted.
+/// `InvalidRequest` if the prompt does not fit and nothing more may be omitted; `Stopped` after a stop.
 pub(super) fn fit_prompt(
     loaded: &LoadedModel,
     id: &str,
     constraints: &Constraints,
     whole: &ChatRequest,
     kept_turns: Option<u32>,
+    stop: &StopConditions,
 ) -> Result<FittedPrompt, AnswerError> {
     let fitting = Fitting {
         loaded,
         id,
         constraints,
         whole,
+        stop,
     };
     let fitted = match kept_turns.filter(|kept| !omittable(&whole.messages, *kept).is_empty()) {
         Some(kept_turns) => fitting.fit(kept_turns)?,
-        None => fitting.render(&(0..0))?,
+        None => fitting.render_required(&(0..0))?,
     };
     check_length(loaded, &fitted)?;
     Ok(fitted)
@@ -57,6 +61,7 @@ struct Fitting<'a> {
     id: &'a str,
     constraints: &'a Constraints,
     whole: &'a ChatRequest,
+    stop: &'a StopConditions,
 }
 
 impl Fitting<'_> {
@@ -64,29 +69,36 @@ impl Fitting<'_> {
     fn fit(&self, kept_turns: u32) -> Result<FittedPrompt, AnswerError> {
         let messages = &self.whole.messages;
         let available = prompt_space(self.loaded.session.capacity(), self.whole.limits.max_tokens);
-        if self.may_fit_whole(available) {
+        if Self::may_fit(messages.iter(), available) {
             let fitted = self.render(&(0..0))?;
             if fitted.tokens.len() as u64 <= available {
                 return Ok(fitted);
             }
         }
         let most = omittable(messages, kept_turns);
-        let mut fitted = self.render(&most)?;
+        let mut fitted = self.render_required(&most)?;
         let required = fitted.tokens.len() as u64;
         if required >= available {
             return Ok(fitted);
         }
         let mut omitted = most.clone();
         let mut contents: Vec<Option<u64>> = vec![None; messages.len()];
-        let mut markers = MARKER_TOKENS;
+        // Of all the messages that are kept, so that rounding does not add up.
+        let (mut markers, mut marked) = (MARKER_TOKENS, 1);
         for _ in 0..MAX_COUNTS {
-            let mut needed = required;
+            let (mut count, mut content) = (0, 0);
             let next = omit(messages, kept_turns, available, |turn| {
                 for at in turn {
-                    let content = *contents[at].get_or_insert_with(|| self.content_tokens(&messages[at]));
-                    needed += content + markers;
+                    count += 1;
+                    content += match contents[at] {
+                        Some(content) => content,
+                        None => {
+                            let texts = messages[at].parts.iter().flat_map(part_texts);
+                            *contents[at].insert(self.count_tokens(texts, available)?)
+                        }
+                    };
                 }
-                Ok::<_, AnswerError>(needed)
+                Ok::<_, AnswerError>(required + content + (count * markers).div_ceil(marked))
             })?;
             if next == omitted {
                 break;
@@ -96,8 +108,8 @@ impl Fitting<'_> {
             // The template says what it really puts around a message.
             let kept = omitted.end..most.end;
             let content: u64 = contents[kept.clone()].iter().flatten().sum();
-            let around = (fitted.tokens.len() as u64).saturating_sub(required + content);
-            markers = around.div_ceil(kept.len().max(1) as u64);
+            markers = (fitted.tokens.len() as u64).saturating_sub(required + content);
+            marked = kept.len().max(1) as u64;
         }
         while fitted.tokens.len() as u64 > available && omitted.end < most.end {
             omitted.end = next_turn(messages, omitted.end, most.end);
@@ -106,18 +118,37 @@ impl Fitting<'_> {
         Ok(fitted)
     }
 
-    /// Returns whether the whole request may have this few tokens. A count proves it; `false` only saves the count.
-    fn may_fit_whole(&self, available: u64) -> bool {
-        let bytes = self.whole.messages.iter().map(text_bytes).sum::<u64>();
-        bytes / BYTES_PER_LONG_TOKEN <= available
+    /// Returns whether the messages may have this few tokens. A count proves it; `false` only saves the count.
+    fn may_fit<'m>(messages: impl Iterator<Item = &'m ChatMessage>, available: u64) -> bool {
+        messages.map(text_bytes).sum::<u64>() / BYTES_PER_LONG_TOKEN <= available
+    }
+
+    /// Renders a part of the request that nothing more may be omitted from. Rejects one that is far too long by the count of
+    /// its texts, because rendering cannot be stopped.
+    fn render_required(&self, omitted: &Range<usize>) -> Result<FittedPrompt, AnswerError> {
+        let most = 2 * u64::from(self.loaded.session.capacity());
+        let all = &self.whole.messages;
+        let rest = || all[..omitted.start].iter().chain(&all[omitted.end..]);
+        // Many templates drop reasoning.
+        let is_printed = |part: &&ContentPart| !matches!(part, ContentPart::Reasoning { .. });
+        let parts = rest().flat_map(|message| &message.parts).filter(is_printed);
+        if !Self::may_fit(rest(), most) {
+            let tokens = self.count_tokens(parts.flat_map(part_texts), most)?;
+            if tokens > most {
+                return Err(too_long(self.loaded, rest().count(), tokens, "more than ").into());
+            }
+        }
+        self.render(omitted)
     }
 
     /// Renders and tokenizes the request without these messages.
     fn render(&self, omitted: &Range<usize>) -> Result<FittedPrompt, AnswerError> {
+        self.poll_stop()?;
         let (loaded, messages) = (self.loaded, &self.whole.messages);
         let mut request = self.whole.with_messages(without(messages, omitted));
         let applied = sampling::apply_preset(&mut request, self.id, &loaded.model);
         let rendered = render_prompt(loaded, &request, self.constraints)?;
+        self.poll_stop()?;
         let tokens = loaded
             .model
             .tokenize(&rendered.prompt, true, true)
@@ -131,15 +162,40 @@ impl Fitting<'_> {
         })
     }
 
-    /// Counts the tokens of a message without the markers that a template puts around it.
-    fn content_tokens(&self, message: &ChatMessage) -> u64 {
-        let parts = message.parts.iter().flat_map(part_texts);
-        let tokens = parts.map(|text| match self.loaded.model.tokenize(text, false, false) {
-            Ok(tokens) => tokens.len() as u64,
-            Err(_) => text.len() as u64,
-        });
-        tokens.sum()
+    /// Counts the tokens of texts without the markers that a template puts around them, until they exceed `most`.
+    fn count_tokens<'t>(&self, texts: impl Iterator<Item = &'t str>, most: u64) -> Result<u64, AnswerError> {
+        let mut count = 0;
+        for text in texts {
+            for piece in pieces(text) {
+                self.poll_stop()?;
+                count += match self.loaded.model.tokenize(piece, false, false) {
+                    Ok(tokens) => tokens.len() as u64,
+                    Err(_) => piece.len() as u64,
+                };
+                if count > most {
+                    return Ok(count);
+                }
+            }
+        }
+        Ok(count)
     }
+
+    fn poll_stop(&self) -> Result<(), AnswerError> {
+        match self.stop.is_raised() {
+            true => Err(AnswerError::Stopped),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Splits a text into pieces that are tokenized in a moment.
+fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let end = text.floor_char_boundary(PIECE_BYTES);
+        let (piece, rest) = text.split_at_checked(end).filter(|(piece, _)| !piece.is_empty())?;
+        text = rest;
+        Some(piece)
+    })
 }
 
 /// Returns the texts of a part, as a template prints them.
@@ -190,16 +246,20 @@ fn check_length(loaded: &LoadedModel, fitted: &FittedPrompt) -> Result<()> {
     if fitted.tokens.is_empty() {
         return Err(Error::invalid_request("the prompt is empty; add a message with text"));
     }
-    let capacity = loaded.session.capacity();
-    if fitted.tokens.len() >= capacity as usize {
-        let (needed, messages) = (fitted.tokens.len() + 1, fitted.request.messages.len());
-        let text = format!(
-            "the {messages} messages need {needed} tokens and the context holds {capacity}; send fewer, or use a larger \
-             context"
-        );
-        return Err(Error::invalid_request(text).because(ErrorReason::ContextExceeded));
+    if fitted.tokens.len() >= loaded.session.capacity() as usize {
+        let (needed, messages) = (fitted.tokens.len() as u64 + 1, fitted.request.messages.len());
+        return Err(too_long(loaded, messages, needed, ""));
     }
     Ok(())
+}
+
+fn too_long(loaded: &LoadedModel, messages: usize, needed: u64, bound: &str) -> Error {
+    let capacity = loaded.session.capacity();
+    let text = format!(
+        "the {messages} messages need {bound}{needed} tokens and the context holds {capacity}; send fewer, or use a larger \
+         context"
+    );
+    Error::invalid_request(text).because(ErrorReason::ContextExceeded)
 }
 
 /// About what templates put around a message, before the first count.
@@ -208,5 +268,7 @@ const MARKER_TOKENS: u64 = 5;
 const MAX_COUNTS: u32 = 3;
 /// Text with more bytes for each token is rare.
 const BYTES_PER_LONG_TOKEN: u64 = 8;
+/// Bytes that are tokenized between two polls of the stop conditions.
+const PIECE_BYTES: usize = 16 << 10;
 /// The shortest conversation.
 const TRIAL_MESSAGES: &str = r#"[{"role":"user","content":"hello"}]"#;
