@@ -111,6 +111,8 @@ pub struct ProviderStatus {
     pub settings: ProviderSettings,
     /// Base URL in use.
     pub base_url: String,
+    /// Origin of that address: the server that a credential belongs to. A stored one is valid for this origin only.
+    pub origin: String,
     /// Whether a credential is set, or none is needed.
     pub has_key: bool,
     /// Remaining cooldown in seconds after repeated failures. 0: requests are allowed.

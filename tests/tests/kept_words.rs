@@ -115,6 +115,12 @@ async fn a_key_stays_with_the_server_that_it_was_set_for() {
     renamed.model = Some("m".into());
     nearside.add_provider(renamed).await.expect("set up");
     assert!(has_key().await, "the same server");
+    let mut elsewhere = settings(Dialect::OpenAi, "https://one.example:443/openai/v1");
+    elsewhere.name = "groq".into();
+    nearside.add_provider(elsewhere).await.expect("set up");
+    assert!(has_key().await, "the same server, whatever its kind and path");
+    let origin = nearside.providers().await.expect("statuses")[0].origin.clone();
+    assert_eq!(origin, "https://one.example");
     nearside
         .add_provider(at("https://two.example/v1"))
         .await

@@ -75,11 +75,20 @@ struct Records {
     written: Condvar,
 }
 
+/// The server that the state of a provider belongs to.
+#[derive(Debug)]
+pub(super) struct ServerAddress {
+    pub(super) kind: ProviderKind,
+    pub(super) base_url: Option<String>,
+    /// As [`crate::engine::remote::origin`]; unset for an address that is not valid any more.
+    pub(super) origin: Option<String>,
+}
+
 /// In-memory state of a provider; never persisted.
 #[derive(Debug, Default)]
 pub(super) struct ProviderRuntime {
     /// Kind and address of the server that all this is about. Unset before its settings were read.
-    pub(super) server: Option<(ProviderKind, Option<String>)>,
+    pub(super) server: Option<ServerAddress>,
     pub(super) secret: Secret,
     pub(super) http: Option<(ProviderSettings, ProviderClient)>,
     pub(super) circuit: Arc<CircuitBreaker>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::inner::ProviderRuntime;
+use super::inner::{ProviderRuntime, ServerAddress};
 use super::model_list::ModelList;
 use super::refresh::fetch_list;
 use super::{Inner, Nearside, blocking, lock};
@@ -25,6 +25,8 @@ pub struct ProviderStatus {
     pub settings: ProviderSettings,
     /// Base URL in use.
     pub base_url: String,
+    /// Origin of that address: the server that a credential belongs to. A stored one is valid for this origin only.
+    pub origin: String,
     /// Whether a credential is set, or none is needed.
     pub has_key: bool,
     /// Remaining cooldown in seconds after repeated failures. 0: requests are allowed.
@@ -39,8 +41,8 @@ pub struct ProviderStatus {
 
 impl Nearside {
     /// Adds a provider, or replaces the one of this name. Persisted, except for its credential; see [`Self::set_key`]. With
-    /// another kind or address the credential is removed: it belongs to the server that it was set for.
-    /// Makes no network request.
+    /// another origin the credential is removed: it belongs to the server that it was set for; see
+    /// [`ProviderStatus::origin`]. Makes no network request.
     ///
     /// # Errors
     /// `InvalidRequest` for an invalid or forbidden address; `Storage`.
@@ -235,6 +237,7 @@ impl Inner {
         };
         Ok(ProviderStatus {
             base_url: remote::base_url(&settings)?.to_string(),
+            origin: remote::origin(&settings)?,
             has_key: self.has_key(&settings),
             resting_seconds: self.cooldown(&settings.name).map_or(0, |rest| rest.as_secs().max(1)),
             data_policy,
@@ -301,21 +304,31 @@ impl Inner {
 }
 
 impl ProviderRuntime {
-    /// Makes this the state of the server of these settings: drops the state of another one. A key that was set before the
-    /// provider was is meant for it.
+    /// Makes this the state of the server of these settings: drops the state of another one. The key stays if it is another
+    /// kind or path at the same origin; one that was set before the provider was is meant for it.
     fn belong_to(&mut self, settings: &ProviderSettings) {
         if self.is_about(settings) {
             return;
         }
-        if self.server.is_some() {
+        // An address that is not valid any more is another one.
+        let origin = remote::origin(settings).ok();
+        if let Some(server) = &self.server {
+            let keeps_key = server.origin.is_some() && server.origin == origin;
+            let secret = std::mem::take(&mut self.secret);
             *self = Self::default();
+            if keeps_key {
+                self.secret = secret;
+            }
         }
-        self.server = Some((settings.kind, settings.base_url.clone()));
+        self.server = Some(ServerAddress {
+            kind: settings.kind,
+            base_url: settings.base_url.clone(),
+            origin,
+        });
     }
 
     fn is_about(&self, settings: &ProviderSettings) -> bool {
-        let is_same =
-            |(kind, address): &(ProviderKind, Option<String>)| *kind == settings.kind && *address == settings.base_url;
+        let is_same = |server: &ServerAddress| server.kind == settings.kind && server.base_url == settings.base_url;
         self.server.as_ref().is_some_and(is_same)
     }
 }

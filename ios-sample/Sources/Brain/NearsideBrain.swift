@@ -223,8 +223,12 @@ actor NearsideBrain: Brain {
         if !provider.model.isEmpty { settings.model = provider.model }
         // Allow plain HTTP only if the user typed such an address, as for a server of their own.
         settings.allowHttp = address.hasPrefix("http://")
-        try await nearside.addProvider(settings: settings)
-        if !provider.key.isEmpty { try keep(provider.key, for: name) }
+        // A key that is loaded later would replace the new one.
+        await unlocked.value
+        try await nearside.addProvider(settings: settings, credentials: keys)
+        if !provider.key.isEmpty {
+            try await nearside.saveCredential(provider: name, key: provider.key, in: keys)
+        }
     }
 
     func removeProvider(_ name: String) async throws {
@@ -242,13 +246,9 @@ actor NearsideBrain: Brain {
 
     func finishSignIn(_ provider: String, code: String) async throws {
         guard let signIn = signIns[provider] else { throw BrainError("the sign-in is not active; start it again") }
-        try keep(try await nearside.finishSignIn(provider: provider, signIn: signIn, code: code), for: provider)
+        let key = try await nearside.finishSignIn(provider: provider, signIn: signIn, code: code)
+        try await nearside.saveCredential(provider: provider, key: key, in: keys)
         signIns[provider] = nil
-    }
-
-    private func keep(_ key: String, for provider: String) throws {
-        try nearside.setKey(provider: provider, key: key)
-        try keys.save(provider: provider, key: key)
     }
 
     func spending() async throws -> Spending {

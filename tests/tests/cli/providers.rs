@@ -165,6 +165,19 @@ fn a_hosted_provider_needs_a_key_and_a_server_of_ones_own_does_not() {
 }
 
 #[test]
+fn a_key_stays_with_its_server_whatever_kind_and_path() {
+    let (program, server) = groq();
+    let base = format!("{}/other", server.url());
+    let flags = ["--kind", "openai", "--base-url", &base, "--json"];
+    let added = add(&program, "groq", &flags).object();
+    assert_eq!(
+        (&added["has_key"], &added["key"]),
+        (&json!(true), &json!("file")),
+        "{added}"
+    );
+}
+
+#[test]
 fn a_key_does_not_follow_a_name_to_another_address() {
     let (program, _first) = groq();
     let second = Provider::start(Dialect::Groq);

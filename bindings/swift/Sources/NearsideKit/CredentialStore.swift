@@ -5,24 +5,68 @@
 
 import Foundation
 
-/// Storage for one credential per provider.
+/// Storage for one credential per provider, each with the server that it was set for.
+///
+/// A provider's name may get another address, and a key must not follow it there. Therefore a credential is stored
+/// with the origin of the address, `ProviderStatus.origin`, and given back for that origin only.
 public protocol CredentialStore: Sendable {
-    /// Returns the stored credential of the provider, or `nil`.
-    func load(provider: String) throws -> String?
+    /// Returns the credential that is stored for the provider at this origin. `nil` if there is none, also if the
+    /// stored one is of another origin or has none; such a one is deleted.
+    func load(provider: String, origin: String) throws -> String?
 
-    /// Stores a credential and replaces the previous one.
-    func save(provider: String, key: String) throws
+    /// Stores a credential and replaces the previous one, whatever its origin.
+    func save(provider: String, origin: String, key: String) throws
 
-    /// Deletes the stored credential; no error if there is none.
+    /// Deletes the stored credential, whatever its origin; no error if there is none.
     func remove(provider: String) throws
 }
 
 extension Nearside {
     /// Loads the stored credential of every configured provider into the library.
+    ///
+    /// A credential that an earlier release stored without an origin is deleted, and the user enters it again: the
+    /// provider may have got another address since.
     public func loadCredentials(_ keys: any CredentialStore) async throws {
-        for provider in try await providers().map(\.settings.name) {
-            if let key = try keys.load(provider: provider) { try setKey(provider: provider, key: key) }
+        for provider in try await providers() {
+            let name = provider.settings.name
+            if let key = try keys.load(provider: name, origin: provider.origin) {
+                try setKey(provider: name, key: key)
+            }
         }
+    }
+
+    /// Sets the credential of a configured provider, and stores it for the server at its present address. An empty
+    /// `key` removes it.
+    public func saveCredential(provider: String, key: String, in keys: any CredentialStore) async throws {
+        let origin = try await origin(of: provider)
+        try setKey(provider: provider, key: key)
+        guard let origin, !key.isEmpty else { return try keys.remove(provider: provider) }
+        try keys.save(provider: provider, origin: origin, key: key)
+    }
+
+    /// Adds a provider, or replaces the one of this name. Deletes its stored credential if that was for another server.
+    public func addProvider(settings: ProviderSettings, credentials keys: any CredentialStore) async throws {
+        let before = try await origin(of: settings.name)
+        try await addProvider(settings: settings)
+        if try await origin(of: settings.name) != before { try keys.remove(provider: settings.name) }
+    }
+
+    private func origin(of provider: String) async throws -> String? {
+        try await providers().first { $0.settings.name == provider }?.origin
+    }
+}
+
+/// A stored credential: its origin, a line feed, and the key.
+private struct CredentialEntry {
+    let text: String
+
+    init(origin: String, key: String) { text = "\(origin)\n\(key)" }
+
+    init(text: String) { self.text = text }
+
+    /// Returns the key if it belongs to this origin.
+    func key(for origin: String) -> String? {
+        text.hasPrefix(origin + "\n") ? String(text.dropFirst(origin.count + 1)) : nil
     }
 }
 
@@ -34,12 +78,15 @@ public struct FileCredentialStore: CredentialStore {
         self.directory = directory
     }
 
-    public func load(provider: String) throws -> String? {
+    public func load(provider: String, origin: String) throws -> String? {
         guard FileManager.default.fileExists(atPath: file(provider).path) else { return nil }
-        return String(decoding: try Data(contentsOf: file(provider)), as: UTF8.self)
+        let stored = CredentialEntry(text: String(decoding: try Data(contentsOf: file(provider)), as: UTF8.self))
+        if let key = stored.key(for: origin) { return key }
+        try remove(provider: provider)
+        return nil
     }
 
-    public func save(provider: String, key: String) throws {
+    public func save(provider: String, origin: String, key: String) throws {
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         let new = directory.appendingPathComponent(UUID().uuidString)
         // Created with mode 0600; Foundation would set the permissions only after creation.
@@ -47,7 +94,7 @@ public struct FileCredentialStore: CredentialStore {
         guard descriptor >= 0 else { throw storageError(new) }
         do {
             let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
-            try handle.write(contentsOf: Data(key.utf8))
+            try handle.write(contentsOf: Data(CredentialEntry(origin: origin, key: key).text.utf8))
             try handle.close()
             // A rename is atomic.
             guard rename(new.path, file(provider).path) == 0 else { throw storageError(new) }
@@ -94,19 +141,23 @@ public struct FileCredentialStore: CredentialStore {
             self.service = service
         }
 
-        public func load(provider: String) throws -> String? {
+        public func load(provider: String, origin: String) throws -> String? {
             var query = item(provider)
             query[kSecReturnData] = true
             var found: CFTypeRef?
             let status = SecItemCopyMatching(query as CFDictionary, &found)
             if status == errSecItemNotFound { return nil }
             try throwUnlessSuccess(status)
-            return (found as? Data).map { String(decoding: $0, as: UTF8.self) }
+            guard let data = found as? Data else { return nil }
+            let stored = CredentialEntry(text: String(decoding: data, as: UTF8.self))
+            if let key = stored.key(for: origin) { return key }
+            try remove(provider: provider)
+            return nil
         }
 
-        public func save(provider: String, key: String) throws {
+        public func save(provider: String, origin: String, key: String) throws {
             let value: [CFString: Any] = [
-                kSecValueData: Data(key.utf8),
+                kSecValueData: Data(CredentialEntry(origin: origin, key: key).text.utf8),
                 kSecAttrAccessible: kSecAttrAccessibleAfterFirstUnlockThisDeviceOnly,
             ]
             let status = SecItemUpdate(item(provider) as CFDictionary, value as CFDictionary)

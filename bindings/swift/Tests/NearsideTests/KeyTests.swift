@@ -45,7 +45,8 @@ extension Scenarios {
 
             let provider = try Provider("groq")
             let config = Config(directory: freshDirectory())
-            _ = try await library(provider, config: config)
+            let first = try await library(provider, config: config)
+            try await first.saveCredential(provider: "groq", key: Provider.key, in: keys)
             let nearside = try Nearside(config: config)
             #expect(try await nearside.providers().map(\.hasKey) == [false])
             try await nearside.loadCredentials(keys)
@@ -54,7 +55,48 @@ extension Scenarios {
 
             try keys.remove(provider: "groq")
             try keys.remove(provider: "groq")
-            #expect(try keys.load(provider: "groq") == nil)
+            #expect(try keys.load(provider: "groq", origin: origin) == nil)
+        }
+
+        @Test func aKeyDoesNotFollowANameToAnotherServer() async throws {
+            let directory = URL(fileURLWithPath: freshDirectory())
+            let keys = FileCredentialStore(directory: directory)
+            let (old, new) = (try Provider("groq"), try Provider("groq"))
+            let config = Config(directory: freshDirectory())
+            var nearside: Nearside? = try await library(old, config: config)
+            try await nearside?.saveCredential(provider: "groq", key: Provider.key, in: keys)
+            // The same server: the key stays.
+            var settings = old.settings
+            settings.model = "m"
+            try await nearside?.addProvider(settings: settings, credentials: keys)
+            let origin = try #require(try await nearside?.providers().first?.origin)
+            #expect(try keys.load(provider: "groq", origin: origin) == Provider.key)
+
+            // Another one, by an app that does not delete the key: the next start does not load it.
+            try await nearside?.addProvider(settings: new.settings)
+            nearside = nil
+            let next = try Nearside(config: config)
+            try await next.loadCredentials(keys)
+            #expect(try await next.providers().map(\.hasKey) == [false])
+            #expect(try keys.load(provider: "groq", origin: origin) == nil)
+
+            // By one that deletes it.
+            try await next.saveCredential(provider: "groq", key: Provider.key, in: keys)
+            try await next.addProvider(settings: old.settings, credentials: keys)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path).isEmpty)
+        }
+
+        @Test func aKeyThatWasStoredWithoutAServerIsDeleted() async throws {
+            let directory = URL(fileURLWithPath: freshDirectory())
+            try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+            // As an earlier release did: the provider may have moved since.
+            try Data(Provider.key.utf8).write(to: directory.appendingPathComponent("67726f71.key"))
+            let keys = FileCredentialStore(directory: directory)
+            let nearside = try await library(try Provider("groq"))
+            try nearside.setKey(provider: "groq", key: "")
+            try await nearside.loadCredentials(keys)
+            #expect(try await nearside.providers().map(\.hasKey) == [false])
+            #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path).isEmpty)
         }
 
         @Test func signingInBringsAKey() async throws {
@@ -79,12 +121,14 @@ extension Scenarios {
 
         /// Checks a store. Opens a new object for each operation, as after a restart.
         private func expectPersistence(_ open: () -> any CredentialStore) throws {
-            #expect(try open().load(provider: "groq") == nil)
+            #expect(try open().load(provider: "groq", origin: origin) == nil)
             let others = ["Groq", "..", "a/b", "größe 🌊"]
-            for name in ["groq"] + others { try open().save(provider: name, key: "key of \(name)") }
-            try open().save(provider: "groq", key: Provider.key)
-            #expect(try open().load(provider: "groq") == Provider.key)
-            for name in others { #expect(try open().load(provider: name) == "key of \(name)") }
+            for name in ["groq"] + others { try open().save(provider: name, origin: origin, key: "key of \(name)") }
+            try open().save(provider: "groq", origin: origin, key: Provider.key)
+            #expect(try open().load(provider: "groq", origin: origin) == Provider.key)
+            for name in others { #expect(try open().load(provider: name, origin: origin) == "key of \(name)") }
         }
+
+        private let origin = "https://llm.example.org"
     }
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use clap::Args;
-use nearside::engine::remote::{ModelPrice, ProviderKind, ProviderSettings, TokenPrice, base_url};
+use nearside::engine::remote::{ModelPrice, ProviderKind, ProviderSettings, TokenPrice, origin};
 use nearside::{Error, ErrorReason, Nearside};
 
 use super::ls;
@@ -74,13 +74,13 @@ enum KeyChange {
 /// Stores the key and the settings, and prints the provider.
 pub(crate) async fn add_provider(args: AddProviderArgs, session: &mut CliSession) -> Result<(), CliError> {
     let settings = args.to_settings()?;
-    let url = base_url(&settings)?;
+    let server = origin(&settings)?;
     let nearside = session.open_library()?;
     let keys = session.keys()?;
     let providers = session.interrupt.race(nearside.providers()).await?;
     let before = providers.iter().find(|one| one.settings.name == settings.name);
-    // A key belongs to one address: it is not reused for another one of the same name.
-    let has_moved = before.is_some_and(|one| one.base_url != url.as_str());
+    // A key belongs to one server: it is not reused for another one of the same name.
+    let has_moved = before.is_some_and(|one| one.origin != server);
     let has_key = before.is_some() && !has_moved && keys.source(&settings.name)? != KeySource::None;
     let change = resolve_key_change(&args, settings.kind, has_key, session)?;
     if has_moved || before.is_none() {

@@ -173,6 +173,16 @@ pub fn base_url(settings: &ProviderSettings) -> Result<Url> {
     }
 }
 
+/// Returns the origin of the provider's address, such as `https://llm.example.org` or `http://192.168.1.9:8080`: scheme,
+/// host, and port unless it is the usual one. A credential belongs to the origin that it was set for. Two settings of one
+/// origin name the same server, whatever their kind and path.
+///
+/// # Errors
+/// As [`base_url`].
+pub fn origin(settings: &ProviderSettings) -> Result<String> {
+    Ok(base_url(settings)?.origin().ascii_serialization())
+}
+
 /// Returns whether the provider is the user's own server: of a self-hosted kind, and either stated to be one or, if
 /// nothing is stated, on this machine or in a private network.
 pub fn is_own_server(settings: &ProviderSettings) -> bool {
@@ -208,6 +218,26 @@ mod tests {
             allow_http,
             ..ProviderSettings::new("p", kind)
         }
+    }
+
+    #[test]
+    fn the_origin_is_scheme_host_and_port_whatever_the_kind_and_the_path() {
+        let origin_of = |kind, base| origin(&settings(kind, base, true)).expect("an origin");
+        let groq = "https://api.groq.com";
+        assert_eq!(origin_of(ProviderKind::Groq, None), groq);
+        for same in ["https://api.groq.com/openai/v1", "https://API.groq.com:443/other/"] {
+            assert_eq!(origin_of(ProviderKind::Compatible, Some(same)), groq, "{same}");
+        }
+        for other in [
+            "http://api.groq.com/openai/v1",
+            "https://api.groq.com:8443/openai/v1",
+            "https://api.groq.com.example.org/openai/v1",
+            "https://groq.com/openai/v1",
+        ] {
+            assert_ne!(origin_of(ProviderKind::Groq, Some(other)), groq, "{other}");
+        }
+        let own = origin_of(ProviderKind::Ollama, Some("http://[::1]:11434/"));
+        assert_eq!(own, "http://[::1]:11434");
     }
 
     #[test]

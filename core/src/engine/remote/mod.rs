@@ -44,7 +44,7 @@ pub use circuit::CircuitBreaker;
 pub use context::{DEFAULT_MAX_CONTEXT, ollama_context, usable_context};
 pub use dialect::ProviderKind;
 pub use forwarding::Forwarding;
-pub use http::{ProviderClient, base_url, is_own_server, needs_internet};
+pub use http::{ProviderClient, base_url, is_own_server, needs_internet, origin};
 pub use models::{FetchedModels, fetch_models, list_models, openrouter_providers};
 pub use provider::{ListedModels, ModelCapabilities, ModelPrice, ProviderSettings, RemoteModel, Secret, TokenPrice};
 #[cfg(feature = "testing")]

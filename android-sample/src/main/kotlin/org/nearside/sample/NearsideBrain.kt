@@ -59,10 +59,12 @@ import org.nearside.StoredMessage
 import org.nearside.ThermalState
 import org.nearside.Timings
 import org.nearside.TokenUsage
+import org.nearside.addProvider
 import org.nearside.download
 import org.nearside.invoke
 import org.nearside.loadCredentials
 import org.nearside.parse
+import org.nearside.saveCredential
 import org.nearside.user
 
 /** [host] provides the device readings; with `null` the library asks the system. [directory] holds the preferences. */
@@ -227,16 +229,17 @@ class NearsideBrain(
     }
 
     override suspend fun addProvider(provider: NewProvider) {
-        nearside.addProvider(
-            ProviderSettings(
-                name = provider.name,
-                kind = provider.kind.kind(),
-                baseUrl = provider.address.ifEmpty { null },
-                model = provider.model.trim().ifEmpty { null },
-                // Allow plain HTTP only if the user typed such an address, as for a server of their own.
-                allowHttp = provider.address.startsWith("http://"),
-            ),
+        val settings = ProviderSettings(
+            name = provider.name,
+            kind = provider.kind.kind(),
+            baseUrl = provider.address.ifEmpty { null },
+            model = provider.model.trim().ifEmpty { null },
+            // Allow plain HTTP only if the user typed such an address, as for a server of their own.
+            allowHttp = provider.address.startsWith("http://"),
         )
+        // A key that is loaded later would replace the new one.
+        unlock()
+        withContext(Dispatchers.IO) { nearside.addProvider(settings, keys) }
         if (provider.key.isNotBlank()) keep(provider.key.trim(), provider.name)
     }
 
@@ -255,10 +258,8 @@ class NearsideBrain(
         signIns -= provider
     }
 
-    private suspend fun keep(key: String, provider: String) {
-        nearside.setKey(provider, key)
-        withContext(Dispatchers.IO) { keys.save(provider, key) }
-    }
+    private suspend fun keep(key: String, provider: String) =
+        withContext(Dispatchers.IO) { nearside.saveCredential(provider, key, keys) }
 
     /** Loads the stored credentials once. An unreadable one counts as missing; its provider reports that. */
     private suspend fun unlock() = unlocking.withLock {

@@ -55,20 +55,27 @@ class KeystoreCredentialStoreTest {
 
     @Test
     fun aCredentialIsSealedAndComesBackAfterARestart() {
-        KeystoreCredentialStore(directory).save("openrouter", CREDENTIAL)
-        assertEquals(CREDENTIAL, KeystoreCredentialStore(directory).load("openrouter"))
-        assertNull(KeystoreCredentialStore(directory).load("groq"))
+        KeystoreCredentialStore(directory).save("openrouter", ORIGIN, CREDENTIAL)
+        assertEquals(CREDENTIAL, KeystoreCredentialStore(directory).load("openrouter", ORIGIN))
+        assertNull(KeystoreCredentialStore(directory).load("groq", ORIGIN))
         assertFalse(directory.listDirectoryEntries().any { CREDENTIAL in it.readText(Charsets.ISO_8859_1) })
 
         KeystoreCredentialStore(directory).remove("openrouter")
-        assertNull(KeystoreCredentialStore(directory).load("openrouter"))
+        assertNull(KeystoreCredentialStore(directory).load("openrouter", ORIGIN))
+    }
+
+    @Test
+    fun aCredentialIsOfOneServer() {
+        KeystoreCredentialStore(directory).save("openrouter", ORIGIN, CREDENTIAL)
+        assertNull(KeystoreCredentialStore(directory).load("openrouter", "https://other.example.org"))
+        assertNull(KeystoreCredentialStore(directory).load("openrouter", ORIGIN))
     }
 
     @Test
     fun oneKeyIsMadeAndItServesOnlyForThis() {
         val keys = KeystoreCredentialStore(directory)
-        keys.save("openrouter", CREDENTIAL)
-        keys.save("groq", CREDENTIAL)
+        keys.save("openrouter", ORIGIN, CREDENTIAL)
+        keys.save("groq", ORIGIN, CREDENTIAL)
 
         val spec = asked.single()
         assertEquals(KeyProperties.PURPOSE_ENCRYPT or KeyProperties.PURPOSE_DECRYPT, spec.purposes)
@@ -80,22 +87,22 @@ class KeystoreCredentialStoreTest {
 
     @Test
     fun aRestoredBackupWithoutItsKeyIsAsIfNothingWereKept() {
-        KeystoreCredentialStore(directory).save("openrouter", CREDENTIAL)
+        KeystoreCredentialStore(directory).save("openrouter", ORIGIN, CREDENTIAL)
         held.clear()
-        assertNull(KeystoreCredentialStore(directory).load("openrouter"))
+        assertNull(KeystoreCredentialStore(directory).load("openrouter", ORIGIN))
 
-        KeystoreCredentialStore(directory).save("openrouter", "anew")
-        assertEquals("anew", KeystoreCredentialStore(directory).load("openrouter"))
+        KeystoreCredentialStore(directory).save("openrouter", ORIGIN, "anew")
+        assertEquals("anew", KeystoreCredentialStore(directory).load("openrouter", ORIGIN))
     }
 
     @Test
     fun aKeyThatTheSystemCannotGiveBackAnyMoreIsReplaced() {
-        KeystoreCredentialStore(directory).save("openrouter", CREDENTIAL)
+        KeystoreCredentialStore(directory).save("openrouter", ORIGIN, CREDENTIAL)
         broken = true
-        assertNull(KeystoreCredentialStore(directory).load("openrouter"))
+        assertNull(KeystoreCredentialStore(directory).load("openrouter", ORIGIN))
 
-        KeystoreCredentialStore(directory).save("openrouter", "anew")
-        assertEquals("anew", KeystoreCredentialStore(directory).load("openrouter"))
+        KeystoreCredentialStore(directory).save("openrouter", ORIGIN, "anew")
+        assertEquals("anew", KeystoreCredentialStore(directory).load("openrouter", ORIGIN))
     }
 
     private class FakeKeystore : Provider(KEYSTORE, "1", "stands in for Android's keystore") {
@@ -168,6 +175,7 @@ class KeystoreCredentialStoreTest {
     private companion object {
         const val KEYSTORE = "AndroidKeyStore"
         const val CREDENTIAL = "sk-canary-1f00d"
+        const val ORIGIN = "https://llm.example.org"
         val held = mutableMapOf<String, SecretKey>()
         val asked = mutableListOf<KeyGenParameterSpec>()
         var broken = false

@@ -8,6 +8,7 @@ import javax.crypto.KeyGenerator
 import kotlin.io.path.getPosixFilePermissions
 import kotlin.io.path.listDirectoryEntries
 import kotlin.io.path.readText
+import kotlin.io.path.writeText
 import kotlin.test.Test
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
@@ -49,12 +50,12 @@ class KeyTest {
         assertStoresKeys(directory) { FileCredentialStore(directory) }
         assertStoresKeys(sealed) { SealedCredentialStore(sealed) { secret } }
         assertFalse(sealed.listDirectoryEntries().any { Provider.KEY in it.readText(Charsets.ISO_8859_1) })
-        assertNull(SealedCredentialStore(sealed) { another }.load("groq"))
+        assertNull(SealedCredentialStore(sealed) { another }.load("groq", ORIGIN))
 
         val keys = FileCredentialStore(directory)
         val provider = Provider("groq")
         val config = Config(freshDirectory())
-        nearside(provider, config = config).close()
+        nearside(provider, config = config).use { it.saveCredential("groq", Provider.KEY, keys) }
         Nearside(config).use { nearside ->
             assertFalse(nearside.providers().single().hasKey)
             nearside.loadCredentials(keys)
@@ -63,7 +64,47 @@ class KeyTest {
         }
         keys.remove("groq")
         keys.remove("groq")
-        assertNull(keys.load("groq"))
+        assertNull(keys.load("groq", ORIGIN))
+    }
+
+    @Test
+    fun aKeyDoesNotFollowANameToAnotherServer() = scenario {
+        val directory = Path.of(freshDirectory(), "keys")
+        val keys = FileCredentialStore(directory)
+        val (old, new) = List(2) { Provider("groq") }
+        val config = Config(freshDirectory())
+        val origin = nearside(old, config = config).use { nearside ->
+            nearside.saveCredential("groq", Provider.KEY, keys)
+            // The same server: the key stays.
+            nearside.addProvider(old.settings.copy(model = "m"), keys)
+            val origin = nearside.providers().single().origin
+            assertEquals(Provider.KEY, keys.load("groq", origin))
+            // Another one, by an app that does not delete the key.
+            nearside.addProvider(new.settings)
+            origin
+        }
+        Nearside(config).use { nearside ->
+            nearside.loadCredentials(keys)
+            assertFalse(nearside.providers().single().hasKey)
+            assertNull(keys.load("groq", origin))
+            // By one that deletes it.
+            nearside.saveCredential("groq", Provider.KEY, keys)
+            nearside.addProvider(old.settings, keys)
+            assertEquals(emptyList(), directory.listDirectoryEntries())
+        }
+    }
+
+    @Test
+    fun aKeyThatWasStoredWithoutAServerIsDeleted() = scenario {
+        val directory = Path.of(freshDirectory())
+        // As an earlier release did: the provider may have moved since.
+        directory.resolve("67726f71.key").writeText(Provider.KEY)
+        nearside(Provider("groq")).use { nearside ->
+            nearside.setKey("groq", "")
+            nearside.loadCredentials(FileCredentialStore(directory))
+            assertFalse(nearside.providers().single().hasKey)
+        }
+        assertEquals(emptyList(), directory.listDirectoryEntries())
     }
 
     @Test
@@ -82,11 +123,13 @@ class KeyTest {
 
     /** Asserts that credentials survive a restart: each [open] returns a new object. */
     private fun assertStoresKeys(directory: Path, open: () -> CredentialStore) {
-        assertNull(open().load("groq"))
-        for (name in listOf("groq", "Groq", "..", "a/b", "größe 🌊")) open().save(name, "key of $name")
-        open().save("groq", Provider.KEY)
-        assertEquals(Provider.KEY, open().load("groq"))
-        for (name in listOf("Groq", "..", "a/b", "größe 🌊")) assertEquals("key of $name", open().load(name))
+        assertNull(open().load("groq", ORIGIN))
+        for (name in listOf("groq", "Groq", "..", "a/b", "größe 🌊")) open().save(name, ORIGIN, "key of $name")
+        open().save("groq", ORIGIN, Provider.KEY)
+        assertEquals(Provider.KEY, open().load("groq", ORIGIN))
+        for (name in listOf("Groq", "..", "a/b", "größe 🌊")) {
+            assertEquals("key of $name", open().load(name, ORIGIN))
+        }
         val files = directory.listDirectoryEntries()
         assertEquals(5, files.size, "$files")
         for (file in files) assertEquals("rw-------", PosixFilePermissions.toString(file.getPosixFilePermissions()))
@@ -97,5 +140,9 @@ class KeyTest {
         val connection = URI(url).toURL().openConnection() as HttpURLConnection
         connection.responseCode
         return "${connection.url}"
+    }
+
+    private companion object {
+        const val ORIGIN = "https://llm.example.org"
     }
 }
