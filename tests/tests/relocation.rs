@@ -140,6 +140,27 @@ async fn killed_after_each_step_of_the_move_it_loses_nothing_and_the_next_start_
 }
 
 #[tokio::test]
+async fn a_move_that_was_killed_opens_only_with_its_data_directory() {
+    let alone = |directory: &Path| Nearside::new(Config::new(directory.to_string_lossy()));
+    for flags in [&[][..], &["--copy"]] {
+        for steps in 1.. {
+            let old = old();
+            if !kill_after(steps, &old, flags) {
+                break;
+            }
+            if old.directory.join("moving").exists() {
+                let error = alone(&old.directory).expect_err("its data is on its way");
+                assert_eq!(error.kind(), ErrorKind::InvalidRequest, "step {steps}: {error}");
+                // Parts of a library are no library.
+                let error = alone(&old.data).expect_err("its data is on its way here");
+                assert_eq!(error.kind(), ErrorKind::InvalidRequest, "step {steps}: {error}");
+            }
+            assert_moved(&old).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_move_goes_to_another_file_system_as_well() {
     let other = Path::new("/dev/shm");
     let folder = match other.is_dir() {

@@ -57,7 +57,7 @@ pub enum MoveStep {
 ///
 /// # Errors
 /// `Storage`; `Busy` while another process has such a file open; `InvalidRequest` if `to` is `from` and its files were moved
-/// away before.
+/// away before, or some of them: a move that was killed is completed only with its data directory.
 pub fn move_data(from: &Path, to: &Path) -> Result<()> {
     move_data_with(from, to, false, &mut |_| {})
 }
@@ -69,18 +69,17 @@ pub fn move_data(from: &Path, to: &Path) -> Result<()> {
 #[doc(hidden)]
 pub fn move_data_with(from: &Path, to: &Path, copy: bool, report: &mut dyn FnMut(MoveStep)) -> Result<()> {
     let (journal, moved) = (from.join(JOURNAL), from.join(MOVED));
+    let present = |path: &Path| path.try_exists().map_err(|e| Error::file(path, "read", &e));
     if is_same(from, to) {
-        return match moved.exists() {
-            true => Err(Error::invalid_request(format!(
-                "the data of `{}` was moved to a data directory; name that directory again",
-                from.display()
-            ))
-            .because(ErrorReason::InvalidParameter)),
-            false => Ok(()),
+        let from = from.display();
+        let text = match (present(&journal)?, present(&moved)?) {
+            (true, _) => format!("a move of data from or to `{from}` is not finished; name both directories again"),
+            (false, true) => format!("the data of `{from}` was moved to a data directory; name that directory again"),
+            (false, false) => return Ok(()),
         };
+        return Err(Error::invalid_request(text).because(ErrorReason::InvalidParameter));
     }
     let claim = to.join(JOURNAL);
-    let present = |path: &Path| path.try_exists().map_err(|e| Error::file(path, "read", &e));
     let mut waiting = present(&journal)? || present(&claim)?;
     for schema in DATA_FILES {
         waiting |= present(&from.join(schema.file))?;
