@@ -3,6 +3,7 @@
 //! Names of commands and flags are a contract: scripts use them.
 
 mod bench;
+mod catalog;
 mod chat;
 mod completions;
 mod conversations;
@@ -36,6 +37,8 @@ pub(crate) struct Cli {
 /// A command with its arguments.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CliCommand {
+    /// List recommended models, and whether they fit this device
+    Catalog(catalog::CatalogArgs),
     /// Download a model, after checking whether it fits this device
     Pull(pull::PullArgs),
     /// Add a local GGUF file to the store
@@ -70,6 +73,7 @@ impl CliCommand {
     /// Returns what the help of an error needs to know of the command.
     pub(crate) fn help_context(&self) -> HelpContext {
         let (command, provider) = match self {
+            Self::Catalog(_) => ("catalog", None),
             Self::Pull(_) => ("pull", None),
             Self::Import(_) => ("import", None),
             Self::Ls(_) => ("ls", None),
@@ -88,7 +92,7 @@ impl CliCommand {
         HelpContext {
             command: Some(command.to_owned()),
             provider: provider.map(str::to_owned),
-            is_about_hub: matches!(self, Self::Pull(_) | Self::Fit(_) | Self::Bench(_)),
+            is_about_hub: matches!(self, Self::Catalog(_) | Self::Pull(_) | Self::Fit(_) | Self::Bench(_)),
         }
     }
 }
@@ -96,6 +100,7 @@ impl CliCommand {
 /// Executes the command.
 pub(crate) async fn execute_command(command: CliCommand, session: &mut CliSession) -> Result<(), CliError> {
     match command {
+        CliCommand::Catalog(args) => catalog::list_catalog(args, session).await,
         CliCommand::Pull(args) => pull::pull_model(args, session).await,
         CliCommand::Import(args) => import::import_file(args, session).await,
         CliCommand::Ls(args) => ls::list_models(args, session).await,

@@ -4,6 +4,7 @@
 #![cfg(unix)]
 
 mod answers;
+mod catalog;
 mod contract;
 mod conversations;
 mod errors;

@@ -2,7 +2,8 @@
 
 use super::program::{Program, Ran, hub, smollm2};
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
+    "catalog",
     "pull",
     "import",
     "ls",
