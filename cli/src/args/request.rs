@@ -73,7 +73,7 @@ struct RoutingArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Sampling")]
 struct SamplingArgs {
-    /// Preset, whose values depend on the model; the flags below override them
+    /// Preset, whose values depend on the model (`nearside presets` shows them); the flags below override them
     #[arg(long, value_name = "PRESET")]
     preset: Option<PresetArg>,
     /// 0 always picks the likeliest token, 0.7 is balanced, 1 is creative [default: the model's own]

@@ -13,6 +13,7 @@ mod fit;
 mod import;
 mod ls;
 mod policy;
+mod presets;
 mod providers;
 mod pull;
 mod rm;
@@ -61,6 +62,8 @@ pub(crate) enum CliCommand {
     Providers(providers::ProvidersArgs),
     /// Show or change the policy: what may leave this device, where to, at what cost
     Policy(policy::PolicyArgs),
+    /// List the sampling presets and their values
+    Presets(presets::PresetsArgs),
     /// Measure the speed and the memory of a model on this device
     Bench(bench::BenchArgs),
     /// Show this device, the installed models and problems
@@ -85,6 +88,7 @@ impl CliCommand {
             Self::Conversations(_) => ("conversations", None),
             Self::Providers(args) => ("providers", args.provider()),
             Self::Policy(_) => ("policy", None),
+            Self::Presets(args) => ("presets", args.provider()),
             Self::Bench(_) => ("bench", None),
             Self::Doctor(_) => ("doctor", None),
             Self::Completions(_) => ("completions", None),
@@ -112,6 +116,7 @@ pub(crate) async fn execute_command(command: CliCommand, session: &mut CliSessio
         CliCommand::Cost(args) => cost::print_cost(args, session).await,
         CliCommand::Providers(args) => providers::manage_providers(args, session).await,
         CliCommand::Policy(args) => policy::print_or_change_policy(args, session).await,
+        CliCommand::Presets(args) => presets::list_presets(args, session).await,
         CliCommand::Bench(args) => bench::bench_model(args, session).await,
         CliCommand::Doctor(args) => doctor::diagnose_device(args, session).await,
         CliCommand::Completions(args) => completions::print_script(&args, Cli::command(), session),

@@ -2,7 +2,7 @@
 
 use super::program::{Program, Ran, hub, smollm2};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "catalog",
     "pull",
     "import",
@@ -10,6 +10,7 @@ const COMMANDS: [&str; 14] = [
     "rm",
     "fit",
     "chat",
+    "presets",
     "bench",
     "doctor",
     "providers",
