@@ -16,5 +16,6 @@ mod providers;
 mod proxy;
 mod read_only;
 mod routing;
+mod sign_in;
 mod terminal;
 mod words;

@@ -313,6 +313,7 @@ fn new_commands_teach_by_example() {
         "providers ls",
         "providers models",
         "providers rm",
+        "providers sign-in",
     ] {
         let help = program.run(command.split(' ').chain(["--help"]));
         let example = format!("Example:\n  nearside {command}");

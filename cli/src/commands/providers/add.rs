@@ -88,7 +88,7 @@ pub(crate) async fn add_provider(args: AddProviderArgs, session: &mut CliSession
     }
     session.interrupt.race(nearside.add_provider(settings)).await?;
     let source = apply_key_change(&keys, &args.name, change)?;
-    print_summary(&args.name, &source, &nearside, session).await
+    print_summary("added", &args.name, &source, &nearside, session).await
 }
 
 impl AddProviderArgs {
@@ -155,7 +155,12 @@ fn resolve_key_change(
     if !prompt::is_interactive(&session.output) {
         let text = format!("`{name}` needs a key, and there is no terminal to ask on");
         let error = Error::of(ErrorReason::KeyMissing, text);
-        let help = "set one with `--key-file FILE` or `--key-env VAR`";
+        let help = match kind {
+            ProviderKind::OpenRouter => {
+                "set one with `--key-file FILE` or `--key-env VAR`, or sign in with `nearside providers sign-in`"
+            }
+            _ => "set one with `--key-file FILE` or `--key-env VAR`",
+        };
         return Err(CliError::with_help(error, help));
     }
     let typed = prompt::read_secret(&format!("key for `{name}` (not shown): "))?;
@@ -173,7 +178,9 @@ fn apply_key_change(keys: &KeyFiles, name: &str, change: KeyChange) -> Result<Ke
     }
 }
 
-async fn print_summary(
+/// Prints the event and the provider.
+pub(super) async fn print_summary(
+    event: &str,
     name: &str,
     source: &KeySource,
     nearside: &Nearside,
@@ -194,7 +201,7 @@ async fn print_summary(
     if session.output.is_json() {
         return session.output.print_json(&listed);
     }
-    session.output.print_line(&[good("added"), plain(format!(" {name}"))])?;
+    session.output.print_line(&[good(event), plain(format!(" {name}"))])?;
     listed.print_details(&mut session.output)?;
     let next = format!("`nearside providers models {name}` lists its models; nothing was sent yet");
     session.output.print_note(&[dim(next)]);

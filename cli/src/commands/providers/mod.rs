@@ -4,7 +4,9 @@
 mod add;
 mod ls;
 mod models;
+mod redirect;
 mod rm;
+mod sign_in;
 
 use clap::{Args, Subcommand};
 
@@ -24,6 +26,8 @@ enum ProvidersCommand {
     Ls(ls::ListProvidersArgs),
     /// Set a provider up, or replace the one of that name
     Add(add::AddProviderArgs),
+    /// Get a key by a sign-in in the browser, instead of a typed one
+    SignIn(sign_in::SignInArgs),
     /// Remove a provider and its key
     Rm(rm::RemoveProviderArgs),
     /// List the models of a provider, with prices
@@ -36,6 +40,7 @@ impl ProvidersArgs {
         match &self.command {
             ProvidersCommand::Ls(_) => None,
             ProvidersCommand::Add(args) => Some(args.name()),
+            ProvidersCommand::SignIn(args) => Some(args.name()),
             ProvidersCommand::Rm(args) => Some(args.name()),
             ProvidersCommand::Models(args) => Some(args.name()),
         }
@@ -47,6 +52,7 @@ pub(crate) async fn manage_providers(args: ProvidersArgs, session: &mut CliSessi
     match args.command {
         ProvidersCommand::Ls(args) => ls::list_providers(args, session).await,
         ProvidersCommand::Add(args) => add::add_provider(args, session).await,
+        ProvidersCommand::SignIn(args) => sign_in::sign_in_user(args, session).await,
         ProvidersCommand::Rm(args) => rm::remove_provider(args, session).await,
         ProvidersCommand::Models(args) => models::list_provider_models(args, session).await,
     }
@@ -55,6 +61,7 @@ pub(crate) async fn manage_providers(args: ProvidersArgs, session: &mut CliSessi
 const EXAMPLES: &str = "\
 Example:
   nearside providers add openrouter
+  nearside providers sign-in openrouter
   nearside providers add groq --key-file ~/groq.key
   nearside providers add studio --kind ollama --base-url http://192.168.1.5:11434 --allow-http
   nearside providers ls
