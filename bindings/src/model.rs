@@ -2,7 +2,7 @@
 
 use nearside::model::{
     CacheType, CatalogEntry, DownloadEvent, FitOptions, FitReport, FitSuggestion, FitVerdict, HubFile, InstalledModel,
-    LoadPlan, MemoryBudget, MemoryEstimate, ModelRef, ResolvedFile,
+    LoadPlan, MemoryBudget, MemoryEstimate, ModelRef, PartialDownload, ResolvedFile,
 };
 
 use crate::error::Result;
@@ -169,6 +169,19 @@ pub struct InstalledModel {
     pub context_length: u32,
     /// The exact reference or path of its origin.
     pub source: String,
+}
+
+/// A partial download on the disk.
+#[uniffi::remote(Record)]
+pub struct PartialDownload {
+    /// The exact reference of the file.
+    pub source: String,
+    /// Bytes on the disk so far.
+    pub done: u64,
+    /// Size of the whole file in bytes.
+    pub total: u64,
+    /// Time of its last byte, in milliseconds since 1970.
+    pub updated_at_ms: u64,
 }
 
 /// An event of a download. In this order; an installed model sends only the first and the last.

@@ -9,7 +9,7 @@ use nearside::chat::{ChatRequest, SamplingPresetValues};
 use nearside::device::{DeviceSnapshot, Host};
 use nearside::engine::remote::{ProviderSettings, RemoteModel, Secret};
 use nearside::engine::{BenchOptions, BenchReport};
-use nearside::model::{CacheType, CatalogEntry, FitOptions, FitReport, InstalledModel, ModelRef};
+use nearside::model::{CacheType, CatalogEntry, FitOptions, FitReport, InstalledModel, ModelRef, PartialDownload};
 use nearside::route::{CostRow, RouteDecision, RoutingPolicy, SpendingTotals};
 use nearside::state::{SpendingGroup, SpendingRow};
 use nearside::{AppEvent, Config, NetworkConfig, ProviderStatus};
@@ -229,6 +229,17 @@ impl Nearside {
     /// download.
     pub async fn damaged_models(&self) -> Result<Vec<InstalledModel>> {
         self.0.damaged_models().await
+    }
+
+    /// Returns the partial downloads, the newest first: those that a download would resume, and the heads that `fit` fetched.
+    pub async fn partial_downloads(&self) -> Result<Vec<PartialDownload>> {
+        self.0.partial_downloads().await
+    }
+
+    /// Removes the partial downloads of a model and returns them; without a model, all but those in progress.
+    #[uniffi::method(default(model = None))]
+    pub async fn remove_partial(&self, model: Option<ModelRef>) -> Result<Vec<PartialDownload>> {
+        self.0.remove_partial(model).await
     }
 
     /// Installs a GGUF file that is already on this device.

@@ -1,5 +1,7 @@
 //! Values as text for users: sizes, US dollars, targets and data policies.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use nearside::chat::{DataPolicy, RouteTarget};
 use nearside::format::Rounding;
 pub(crate) use nearside::format::format_bytes;
@@ -63,9 +65,39 @@ pub(crate) fn format_time(ms: u64) -> String {
     )
 }
 
+/// Formats the time since then, in milliseconds since 1970: `40 s`, `3 min`, `5 h`, `12 days`. A time in the future is `0 s`.
+pub(crate) fn format_age(since_ms: u64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format_duration(now.saturating_sub(Duration::from_millis(since_ms)))
+}
+
+fn format_duration(age: Duration) -> String {
+    match age.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3_600 => format!("{} min", seconds / 60),
+        seconds @ 3_600..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_age_has_one_unit() {
+        for (seconds, text) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (3_600, "1 h"),
+            (172_799, "47 h"),
+            (172_800, "2 days"),
+        ] {
+            assert_eq!(format_duration(Duration::from_secs(seconds)), text);
+        }
+        assert_eq!(format_age(u64::MAX), "0 s");
+    }
 
     #[test]
     fn a_time_is_that_of_the_calendar() {

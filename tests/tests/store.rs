@@ -276,3 +276,35 @@ fn a_model_that_lost_bytes_is_told_can_be_removed_and_makes_way_for_a_whole_one(
     assert_eq!(store.remove(&name(&model.id)), Ok(model));
     assert_eq!(store.damaged(), Ok(vec![]));
 }
+
+#[tokio::test]
+async fn a_partial_download_is_listed_and_removed_by_its_reference() {
+    let hub = hub("W.gguf", 100_000);
+    let device = TestDevice::new(&hub);
+    let address = hub.direct_url("o/r", "W.gguf") + "?token=secret";
+    let store = &device.store;
+    for (reference, others) in [
+        ("hf:o/r/W.gguf", ["hf:o/other", "hf:o/r@v2", "other", "./W.gguf"]),
+        (&address, ["hf:o/r", "https://o.example/W.gguf", "other", "./W.gguf"]),
+    ] {
+        assert_eq!(store.partial_downloads(), Ok(vec![]));
+        let file = device.resolve(reference).await;
+        device.fetch_head(&file).await;
+        let [partial] = store.partial_downloads().expect("listed").try_into().expect("one");
+        assert_eq!((partial.done, partial.total), (device.partial_bytes(), file.size_bytes));
+        assert!(!partial.source.contains("secret"), "{}", partial.source);
+        for other in others {
+            let error = store.remove_partial(Some(&name(other))).expect_err(other);
+            assert_eq!(error.kind(), ErrorKind::NotInstalled, "{other}");
+        }
+        let removed = store.remove_partial(Some(&name(reference))).expect("removed");
+        assert_eq!(removed, [partial]);
+        assert_eq!(count(&device.directory.path().join("partial")), 0);
+        device.fetch_head(&file).await;
+        assert_eq!(
+            store.remove_partial(Some(&name("w"))).expect("removed").len(),
+            1,
+            "by its name"
+        );
+    }
+}

@@ -1,7 +1,9 @@
-//! `nearside rm`: removes an installed model. Asks for confirmation on a terminal only.
+//! `nearside rm`: removes an installed model, or partial downloads. Asks for confirmation on a terminal only.
 
 use clap::Args;
-use nearside::model::ModelRef;
+use nearside::model::{ModelRef, PartialDownload};
+use nearside::{Error, ErrorReason, Nearside};
+use serde::Serialize;
 
 use crate::error::CliError;
 use crate::format::format_bytes;
@@ -13,22 +15,44 @@ use crate::session::CliSession;
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct RmArgs {
     /// Model, as `nearside ls` names it, or the reference it came from
-    #[arg(value_name = "REF", value_parser = ModelRef::parse)]
-    reference: ModelRef,
+    #[arg(value_name = "REF", value_parser = ModelRef::parse, required_unless_present = "partial")]
+    reference: Option<ModelRef>,
+    /// Remove the partial downloads of REF instead; without REF, all of them
+    #[arg(long)]
+    partial: bool,
     /// Do not ask for confirmation
     #[arg(short, long)]
     yes: bool,
 }
 
-/// Removes the model, after a confirmation.
+#[derive(Debug, Serialize)]
+struct RemovedPartial {
+    removed: Vec<PartialDownload>,
+    freed_bytes: u64,
+}
+
+/// Removes the model or the partial downloads, after a confirmation.
 pub(crate) async fn remove_model(args: RmArgs, session: &mut CliSession) -> Result<(), CliError> {
     let nearside = session.open_library()?;
+    let named = args.reference.as_ref().map(|reference| format!("`{reference}`"));
+    let question = match (args.partial, named) {
+        (false, named) => format!("remove {}?", named.unwrap_or_default()),
+        (true, Some(named)) => format!("remove the partial downloads of {named}?"),
+        (true, None) => "remove all partial downloads?".to_owned(),
+    };
     let needs_confirmation = prompt::is_interactive(&session.output) && !args.yes && !session.output.is_json();
-    if needs_confirmation && !prompt::confirm(&format!("remove `{}`?", args.reference))? {
+    if needs_confirmation && !prompt::confirm(&question)? {
         session.output.print_note(&[plain("nothing was removed")]);
         return Ok(());
     }
-    let model = session.interrupt.race(nearside.remove(args.reference)).await?;
+    match args.reference {
+        Some(reference) if !args.partial => remove_installed(reference, &nearside, session).await,
+        reference => remove_partial(reference, &nearside, session).await,
+    }
+}
+
+async fn remove_installed(reference: ModelRef, nearside: &Nearside, session: &mut CliSession) -> Result<(), CliError> {
+    let model = session.interrupt.race(nearside.remove(reference)).await?;
     if session.output.is_json() {
         return session.output.print_json(&model);
     }
@@ -36,7 +60,45 @@ pub(crate) async fn remove_model(args: RmArgs, session: &mut CliSession) -> Resu
     session.output.print_line(&[good("removed"), plain(details)])
 }
 
+async fn remove_partial(
+    reference: Option<ModelRef>,
+    nearside: &Nearside,
+    session: &mut CliSession,
+) -> Result<(), CliError> {
+    let removed = session.interrupt.race(nearside.remove_partial(reference)).await;
+    let removed = removed.map_err(explain_missing)?;
+    let freed_bytes = removed.iter().map(|one| one.done).sum();
+    if session.output.is_json() {
+        return session.output.print_json(&RemovedPartial { removed, freed_bytes });
+    }
+    if removed.is_empty() {
+        session
+            .output
+            .print_note(&[plain("there are no partial downloads to remove")]);
+    }
+    for one in removed {
+        let details = format!(" {}, {} freed", one.source, format_bytes(one.done));
+        session.output.print_line(&[good("removed"), plain(details)])?;
+    }
+    Ok(())
+}
+
+/// Names the command that lists partial downloads in the error of one that is missing.
+fn explain_missing(error: CliError) -> CliError {
+    match error {
+        CliError::Library(error) if error.reason() == ErrorReason::ModelNotInstalled => {
+            let error = Error::of(ErrorReason::NotFound, error.to_string());
+            CliError::with_help(error, "`nearside ls` lists the partial downloads")
+        }
+        other => other,
+    }
+}
+
 const EXAMPLES: &str = "\
 Example:
   nearside rm smollm2-135m-instruct.q4_1
-  nearside rm --yes smollm2-135m-instruct.q4_1";
+  nearside rm --yes smollm2-135m-instruct.q4_1
+  nearside rm --partial hf:Qwen/Qwen3-4B-GGUF:Q4_K_M
+  nearside rm --partial
+
+A download in progress is not removed: stop it first.";

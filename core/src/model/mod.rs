@@ -18,4 +18,4 @@ pub use download::{DownloadEvent, DownloadStream, ResolvedFile};
 pub(crate) use fit::verdict::{BudgetFor, fit_path, fit_reference};
 pub use fit::{CacheType, FitOptions, FitReport, FitSuggestion, FitVerdict, LoadPlan, MemoryBudget, MemoryEstimate};
 pub use reference::{HubFile, ModelRef};
-pub use store::InstalledModel;
+pub use store::{InstalledModel, PartialDownload};

@@ -20,12 +20,14 @@
 //! | `conversations`, `history` | conversations; prompt history |
 //! | `record`, `draft` | an answer of a conversation, saved while it streams |
 //! | `presets` | sampling presets, the catalog |
+//! | `downloads` | partial downloads |
 //! | `events` | lifecycle events of the app |
 
 mod answer;
 mod charge;
 mod conversations;
 mod decide;
+mod downloads;
 mod draft;
 mod events;
 mod facts;

@@ -90,7 +90,7 @@ fn pull_tells_what_it_does_and_the_store_has_it_then() {
     assert_eq!(removed["id"], id);
     assert_eq!(
         program.run(["ls", "--json"]).object(),
-        serde_json::json!({"models": []})
+        serde_json::json!({"models": [], "partial": []})
     );
     assert!(!std::path::Path::new(path).exists());
 }

@@ -10,6 +10,7 @@ mod conversations;
 mod errors;
 mod interrupts;
 mod limits;
+mod partial;
 mod presets;
 mod program;
 mod providers;

@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use files::{sync_directory, unique_suffix, write_atomic};
 pub(crate) use install::Verified;
 pub(crate) use lock::Lock;
+pub use partial::PartialDownload;
 pub(crate) use partial::{Partial, SPARSE_FILE_EXTENSION};
 pub use record::InstalledModel;
 use record::Record;
@@ -38,6 +39,7 @@ use super::hub::{Remote, has_label};
 use super::reference::{HubFile, ModelRef};
 use crate::error::{Error, ErrorReason, Result};
 use crate::format::format_bytes;
+use crate::net::url::redact_url;
 
 /// The models under one directory, which several stores and processes may share. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -168,6 +170,39 @@ impl Store {
         Partial::open_or_create(&self.subdirectory(PARTIAL), remote)
     }
 
+    /// Lists the partial downloads, the newest first.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the directory cannot be read.
+    pub fn partial_downloads(&self) -> Result<Vec<PartialDownload>> {
+        partial::list(&self.subdirectory(PARTIAL))
+    }
+
+    /// Removes the partial downloads of a reference and returns them; `None`: all but those in progress.
+    ///
+    /// # Errors
+    /// [`Error::NotInstalled`] if the reference has none, [`Error::Busy`] while it is being downloaded, [`Error::Storage`].
+    pub fn remove_partial(&self, reference: Option<&ModelRef>) -> Result<Vec<PartialDownload>> {
+        let _index_lock = self.lock_index();
+        let mut found = self.partial_downloads()?;
+        if let Some(reference) = reference {
+            found.retain(|partial| matches_source(reference, &partial.source));
+            if found.is_empty() {
+                let text = format!("there is no partial download of `{reference}`");
+                return Err(Error::not_installed(text));
+            }
+        }
+        let mut removed = Vec::with_capacity(found.len());
+        for one in found {
+            match partial::remove(&self.subdirectory(PARTIAL), &one) {
+                Err(error) if error.reason() == ErrorReason::Busy && reference.is_none() => {}
+                Err(error) => return Err(error),
+                Ok(()) => removed.push(one),
+            }
+        }
+        Ok(removed)
+    }
+
     /// Reads up to `limit` bytes of a partial download. Needs no lock: the file only grows.
     pub(crate) fn read_prefix(&self, remote: &Remote, limit: u64) -> Vec<u8> {
         partial::read_prefix(&self.subdirectory(PARTIAL), remote, limit).unwrap_or_default()
@@ -276,6 +311,36 @@ fn matches_reference(reference: &ModelRef, at: &Path, record: &Record) -> bool {
             named && same_revision && repo.eq_ignore_ascii_case(&its_repo)
         }
         ModelRef::Url { sha256, .. } => sha256.as_ref() == Some(&record.sha256),
+    }
+}
+
+/// Returns whether a partial download from `source` is one of this reference: of any file of a repository if it names none,
+/// and of the id that the model would get if it is only a name.
+fn matches_source(reference: &ModelRef, source: &str) -> bool {
+    match reference {
+        ModelRef::Name { name } => {
+            let path = source.split(['?', '#']).next().unwrap_or(source);
+            let file = path.rsplit('/').next().unwrap_or(path);
+            file.strip_suffix(".gguf").unwrap_or(file).eq_ignore_ascii_case(name)
+        }
+        ModelRef::Hub { repo, revision, file } => {
+            let Ok(ModelRef::Hub {
+                repo: its_repo,
+                revision: its_revision,
+                file: HubFile::Path { path },
+            }) = ModelRef::parse(source)
+            else {
+                return false;
+            };
+            let named = match file {
+                HubFile::Default => true,
+                HubFile::Quantization { label } => has_label(&path, label),
+                HubFile::Path { path: asked } => *asked == path,
+            };
+            named && *revision == its_revision && repo.eq_ignore_ascii_case(&its_repo)
+        }
+        ModelRef::Url { .. } => redact_url(&reference.to_string()) == source,
+        ModelRef::Path { .. } => false,
     }
 }
 

@@ -5,9 +5,10 @@
 //! end detects it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -18,6 +19,19 @@ use crate::error::{Error, Result};
 use crate::model::hash::to_hex;
 use crate::model::hub::Remote;
 use crate::net::url::redact_url;
+
+/// A partial download on the disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartialDownload {
+    /// Exact reference of the file, without secrets.
+    pub source: String,
+    /// Bytes on the disk so far.
+    pub done: u64,
+    /// Size of the whole file in bytes.
+    pub total: u64,
+    /// Time of its last byte, in milliseconds since 1970.
+    pub updated_at_ms: u64,
+}
 
 /// A partial file, locked until it is dropped.
 #[derive(Debug)]
@@ -237,10 +251,56 @@ pub(super) fn remove_stale(directory: &Path) -> Result<()> {
     result
 }
 
+/// Lists the partial downloads with data, the newest first. Unreadable manifests and imports are not listed.
+pub(super) fn list(directory: &Path) -> Result<Vec<PartialDownload>> {
+    let mut found: Vec<PartialDownload> = manifests(directory)?
+        .into_iter()
+        .filter_map(|(paths, manifest)| {
+            let part = fs::metadata(&paths.part).ok().filter(|part| part.len() > 0)?;
+            let updated = part.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+            Some(PartialDownload {
+                source: manifest.source,
+                done: part.len(),
+                total: manifest.size_bytes,
+                updated_at_ms: u64::try_from(updated.as_millis()).ok()?,
+            })
+        })
+        .collect();
+    found.sort_by_key(|partial| std::cmp::Reverse(partial.updated_at_ms));
+    Ok(found)
+}
+
+/// Removes the files of a partial download. The caller has locked the store.
+pub(super) fn remove(directory: &Path, partial: &PartialDownload) -> Result<()> {
+    for (paths, manifest) in manifests(directory)? {
+        if manifest.source == partial.source && manifest.size_bytes == partial.total {
+            let locked = Partial::lock(paths, &manifest.source)?;
+            let lock = locked.paths.lock.clone();
+            locked.discard()?;
+            remove_file(&lock)?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the readable manifests of a directory, which may be missing.
+fn manifests(directory: &Path) -> Result<Vec<(PartialPaths, Manifest)>> {
+    let entries = match fs::read_dir(directory) {
+        // A store that cannot be written may lack it.
+        Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|e| Error::file(directory, "list", &e))?,
+    };
+    let manifest = |path: PathBuf| {
+        let key = path.file_name()?.to_str()?.strip_suffix(".json")?;
+        Some((PartialPaths::new(directory, key), Manifest::load(&path)?))
+    };
+    Ok(entries.filter_map(|entry| manifest(entry.ok()?.path())).collect())
+}
+
 /// Removes a file. A missing file is not an error.
 pub(super) fn remove_file(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::file(path, "remove", &e)),
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::file(path, "remove", &e)),
         _ => Ok(()),
     }
 }
