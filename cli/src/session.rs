@@ -46,12 +46,13 @@ impl CliSession {
         Ok(nearside)
     }
 
-    /// Builds the request with this prompt; `-` reads it from standard input.
+    /// Builds the request with this prompt and the images; `-` reads the prompt from standard input.
     pub(crate) async fn build_request(&mut self, args: &RequestArgs, prompt: &str) -> Result<ChatRequest, CliError> {
         let mut request = args.to_request()?;
-        request
-            .messages
-            .push(ChatMessage::user(self.read_prompt(prompt).await?));
+        let images = args.read_images()?;
+        let mut message = ChatMessage::user(self.read_prompt(prompt).await?);
+        message.parts.extend(images);
+        request.messages.push(message);
         Ok(request)
     }
 

@@ -1,5 +1,6 @@
 //! Arguments that several commands share. Names of flags are a contract: scripts use them.
 
+mod image;
 mod request;
 pub(crate) mod values;
 

@@ -2,12 +2,13 @@
 
 use clap::Args;
 use nearside::chat::{
-    ChatMessage, ChatRequest, ConversationSettings, OutputFormat, ReasoningMode, RequestLimits, RoutingMode,
-    SamplingOptions, Sensitivity,
+    ChatMessage, ChatRequest, ContentPart, ConversationSettings, OutputFormat, ReasoningMode, RequestLimits,
+    RoutingMode, SamplingOptions, Sensitivity,
 };
 use nearside::model::ModelRef;
 use nearside::{Config, Error};
 
+use super::image::read_image;
 use super::values::{
     CacheArg, EffortArg, ModeArg, PresetArg, ReasoningDisplay, SensitivityArg, parse_seconds, parse_usd,
 };
@@ -31,6 +32,9 @@ pub(crate) struct RequestArgs {
     /// Answer in JSON that matches the JSON Schema in this file
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     json_schema: Option<String>,
+    /// Send this image with the prompt: PNG, JPEG, WebP or GIF, at most 20 MB; may be given several times
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    image: Vec<String>,
     #[command(flatten)]
     routing: RoutingArgs,
     #[command(flatten)]
@@ -160,6 +164,14 @@ impl RequestArgs {
             web_search: routing.web_search,
             ..ChatRequest::default()
         })
+    }
+
+    /// Reads the images that are sent with the prompt.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for a file that is no image; `Storage`.
+    pub(crate) fn read_images(&self) -> Result<Vec<ContentPart>, CliError> {
+        self.image.iter().map(|file| read_image(file)).collect()
     }
 
     /// Returns the provider that is named.

@@ -17,7 +17,7 @@ fn chat(program: &Program, flags: &str, lines: &str) -> Ran {
     converse(program, &arguments, lines)
 }
 
-fn converse(program: &Program, arguments: &[&str], lines: &str) -> Ran {
+pub(super) fn converse(program: &Program, arguments: &[&str], lines: &str) -> Ran {
     let (reading, mut writing) = std::io::pipe().expect("a pipe");
     let mut command = program.command(arguments);
     let _turn = turn(&command);
@@ -32,7 +32,7 @@ fn converse(program: &Program, arguments: &[&str], lines: &str) -> Ran {
     Ran::new(child.wait_with_output().expect("it ends"))
 }
 
-fn listed(program: &Program) -> Vec<Value> {
+pub(super) fn listed(program: &Program) -> Vec<Value> {
     let listing = program.run(["conversations", "list", "--json"]).object();
     listing["conversations"].as_array().expect("a list").clone()
 }

@@ -8,6 +8,7 @@ mod catalog;
 mod contract;
 mod conversations;
 mod errors;
+mod image;
 mod interrupts;
 mod limits;
 mod partial;

@@ -86,6 +86,7 @@ Example:
   nearside chat smollm2-135m-instruct.q4_1 -p \"What is the capital of France?\"
   git diff | nearside chat -p - --system \"Write a commit message for this change.\"
   nearside chat ./model.gguf -p \"Hello\" --seed 1 --temperature 0 --json
+  nearside chat -p \"What is this?\" --image photo.jpg --provider openai
   nearside chat -p \"Prove it.\" --provider openrouter --model deepseek/deepseek-r1 --max-usd 0.02
 
 Content leaves this device only if `nearside policy` allows it and you consent: on a terminal you are asked, a script

@@ -1,7 +1,7 @@
 //! The conversation that `chat` goes on with: a stored one, a new one, which is stored with its first answer, or one that is
 //! not stored at all.
 
-use nearside::chat::{ChatMessage, ChatRequest, ConversationSettings, ConversationTurn};
+use nearside::chat::{ChatMessage, ChatRequest, ContentPart, ConversationSettings, ConversationTurn};
 use nearside::route::RouteDecision;
 use nearside::{Conversations, Error, Nearside};
 
@@ -24,6 +24,8 @@ pub(super) struct Thread {
     request: ChatRequest,
     /// Whether it is stored.
     stored: bool,
+    /// Images of the next prompt.
+    images: Vec<ContentPart>,
 }
 
 impl Thread {
@@ -40,6 +42,7 @@ impl Thread {
     ) -> Result<Self, CliError> {
         let mut request = args.to_request()?;
         request.messages.clear();
+        let images = args.read_images()?;
         let mut settings = args.to_settings();
         let mut stored = !forget;
         if stored && id.is_none() && nearside.is_read_only() {
@@ -78,6 +81,7 @@ impl Thread {
             settings,
             request,
             stored,
+            images,
         })
     }
 
@@ -100,8 +104,10 @@ impl Thread {
         display: ReasoningDisplay,
         session: &mut CliSession,
     ) -> Result<bool, CliError> {
+        let mut message = ChatMessage::user(prompt);
+        message.parts.extend(self.images.iter().cloned());
         let turn = ChatRequest {
-            messages: vec![ChatMessage::user(prompt)],
+            messages: vec![message],
             ..self.request.clone()
         };
         if let Some(target) = consent::obtain(self.decide(nearside, turn.clone()), args, session).await? {
@@ -114,6 +120,7 @@ impl Thread {
                 *self.id.insert(session.interrupt.race(created).await?.id)
             }
         };
+        self.images.clear();
         let turn = ChatRequest {
             consent: self.request.consent.clone(),
             ..turn
