@@ -2,6 +2,7 @@
 
 mod image;
 mod request;
+mod tools;
 pub(crate) mod values;
 
 use clap::Args;

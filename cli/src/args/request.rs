@@ -9,6 +9,7 @@ use nearside::model::ModelRef;
 use nearside::{Config, Error};
 
 use super::image::read_image;
+use super::tools::read_tools;
 use super::values::{
     CacheArg, EffortArg, ModeArg, PresetArg, ReasoningDisplay, SensitivityArg, parse_seconds, parse_usd,
 };
@@ -35,6 +36,9 @@ pub(crate) struct RequestArgs {
     /// Send this image with the prompt: PNG, JPEG, WebP or GIF, at most 20 MB; may be given several times
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     image: Vec<String>,
+    /// Let the model call the tools in this file: a JSON array of `name`, `description` and `parameters`, a JSON Schema
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    tools: Option<String>,
     #[command(flatten)]
     routing: RoutingArgs,
     #[command(flatten)]
@@ -133,7 +137,7 @@ impl RequestArgs {
         (self.routing.model.clone()).or(self.reference.as_ref().map(ModelRef::to_string))
     }
 
-    /// Builds the request, without a prompt yet. Fails if the JSON schema cannot be read.
+    /// Builds the request, without a prompt yet. Fails if the JSON schema or the tools cannot be read.
     pub(crate) fn to_request(&self) -> Result<ChatRequest, CliError> {
         let (routing, sampling) = (&self.routing, &self.sampling);
         Ok(ChatRequest {
@@ -156,6 +160,7 @@ impl RequestArgs {
                 .map(|effort| ReasoningMode::Effort { effort: effort.0 })
                 .unwrap_or_default(),
             output: self.output_format()?,
+            tools: self.tools.as_deref().map(read_tools).transpose()?.unwrap_or_default(),
             limits: RequestLimits {
                 max_tokens: sampling.max_tokens,
                 max_usd: routing.max_usd,

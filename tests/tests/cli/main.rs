@@ -20,4 +20,5 @@ mod read_only;
 mod routing;
 mod sign_in;
 mod terminal;
+mod tools;
 mod words;

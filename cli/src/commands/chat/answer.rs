@@ -9,14 +9,31 @@ use crate::error::CliError;
 use crate::output::{Printer, dim, plain, warning};
 use crate::session::CliSession;
 
+/// The end of an answer.
+#[derive(Debug, Default)]
+pub(super) struct AnswerEnd {
+    /// The user interrupted it.
+    pub(super) interrupted: bool,
+    /// Calls that the model made.
+    pub(super) calls: Vec<OpenCall>,
+}
+
+/// A call of a tool, without its result.
+#[derive(Debug, Clone)]
+pub(super) struct OpenCall {
+    pub(super) id: String,
+    /// The tool's name.
+    pub(super) name: String,
+}
+
 /// Prints the answer as it is streamed. Ctrl-C cancels it and waits for the end of the stream; a second one does not
-/// wait. Returns whether it was interrupted.
+/// wait.
 pub(super) async fn print_answer(
     stream: &ChatStream,
     display: ReasoningDisplay,
     max_tokens: Option<u32>,
     session: &mut CliSession,
-) -> Result<bool, CliError> {
+) -> Result<AnswerEnd, CliError> {
     let mut view = AnswerView::new(display, max_tokens);
     let result = print_chunks(stream, &mut view, session).await;
     if result.is_err() {
@@ -26,18 +43,22 @@ pub(super) async fn print_answer(
     result
 }
 
-/// Prints the chunks until the end of the stream. Returns whether the user interrupted it.
-async fn print_chunks(stream: &ChatStream, view: &mut AnswerView, session: &mut CliSession) -> Result<bool, CliError> {
-    let mut interrupted = false;
+/// Prints the chunks until the end of the stream.
+async fn print_chunks(
+    stream: &ChatStream,
+    view: &mut AnswerView,
+    session: &mut CliSession,
+) -> Result<AnswerEnd, CliError> {
+    let mut end = AnswerEnd::default();
     let mut done = false;
     loop {
         let batch = tokio::select! {
             batch = stream.next_batch() => batch?,
             () = session.interrupt.pressed() => {
-                if interrupted {
+                if end.interrupted {
                     return Err(CliError::Interrupted);
                 }
-                interrupted = true;
+                end.interrupted = true;
                 stream.cancel();
                 continue;
             }
@@ -47,6 +68,10 @@ async fn print_chunks(stream: &ChatStream, view: &mut AnswerView, session: &mut 
         }
         for chunk in batch {
             done |= matches!(chunk, Chunk::Done { .. });
+            if let Chunk::ToolCall { id, name, .. } = &chunk {
+                let (id, name) = (id.clone(), name.clone());
+                end.calls.push(OpenCall { id, name });
+            }
             if session.output.is_json() {
                 session.output.print_json(&chunk)?;
             } else {
@@ -55,7 +80,7 @@ async fn print_chunks(stream: &ChatStream, view: &mut AnswerView, session: &mut 
         }
     }
     if done {
-        Ok(interrupted)
+        Ok(end)
     } else {
         Err(Error::internal("the answer ended without `Done`").into())
     }

@@ -38,8 +38,16 @@ pub(super) async fn run_repl(
             dim(format!(" · {sides} · /help lists the commands, Ctrl-D quits")),
         ]);
     }
+    thread.note_call(session);
     while let Some(line) = input.next_line(session).await? {
-        match ReplCommand::from_line(&line) {
+        let command = match ReplCommand::from_line(&line) {
+            // A result is sent as it is.
+            ReplCommand::Empty | ReplCommand::Prompt(_) | ReplCommand::Unknown(_) if thread.awaits_result() => {
+                ReplCommand::Prompt(&line)
+            }
+            command => command,
+        };
+        match command {
             ReplCommand::Empty => {}
             ReplCommand::Quit => break,
             ReplCommand::Help => print_help(&mut session.output),
@@ -69,6 +77,7 @@ pub(super) async fn run_repl(
                 Err(error) => return Err(error),
             },
         }
+        thread.note_call(session);
     }
     thread.note_id(session);
     Ok(())

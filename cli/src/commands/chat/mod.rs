@@ -63,6 +63,7 @@ async fn answer_or_converse(args: &ChatArgs, nearside: &Nearside, session: &mut 
         }
         (Some(prompt), Some(_)) => {
             let mut thread = Thread::prepare(nearside, &args.request, args.conversation, false, session).await?;
+            thread.expect_one_input()?;
             let prompt = session.read_prompt(prompt).await?;
             thread.answer(nearside, prompt, &args.request, display, session).await?
         }
@@ -70,7 +71,9 @@ async fn answer_or_converse(args: &ChatArgs, nearside: &Nearside, session: &mut 
             let mut request = session.build_request(&args.request, prompt).await?;
             request.consent = consent::obtain(nearside.route(request.clone()), &args.request, session).await?;
             let max_tokens = request.limits.max_tokens;
-            answer::print_answer(&nearside.chat(request), display, max_tokens, session).await?
+            let stream = nearside.chat(request);
+            let end = answer::print_answer(&stream, display, max_tokens, session).await?;
+            end.interrupted
         }
     };
     match interrupted {
@@ -87,6 +90,7 @@ Example:
   git diff | nearside chat -p - --system \"Write a commit message for this change.\"
   nearside chat ./model.gguf -p \"Hello\" --seed 1 --temperature 0 --json
   nearside chat -p \"What is this?\" --image photo.jpg --provider openai
+  nearside chat --tools tools.json --json
   nearside chat -p \"Prove it.\" --provider openrouter --model deepseek/deepseek-r1 --max-usd 0.02
 
 Content leaves this device only if `nearside policy` allows it and you consent: on a terminal you are asked, a script
@@ -95,4 +99,7 @@ answer, and sends nothing.
 
 In a conversation Ctrl-C stops the answer and /help lists the commands. A conversation is stored in the data directory:
 `nearside conversations` lists, shows and removes them, `--conversation ID` goes on with one, and with `--forget` nothing
-is stored. With `-p` alone no prompt and no answer is written to a file.";
+is stored. With `-p` alone no prompt and no answer is written to a file.
+
+No tool of `--tools` is run: a call is printed and ends the answer, and in a conversation the next line, or the `-p` of
+`--conversation ID`, is its result; several calls take a line each.";

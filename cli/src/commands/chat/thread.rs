@@ -1,11 +1,14 @@
 //! The conversation that `chat` goes on with: a stored one, a new one, which is stored with its first answer, or one that is
 //! not stored at all.
 
-use nearside::chat::{ChatMessage, ChatRequest, ContentPart, ConversationSettings, ConversationTurn};
+use nearside::chat::{
+    ChatMessage, ChatRequest, ContentPart, Conversation, ConversationSettings, ConversationTurn, MessageRole,
+};
 use nearside::route::RouteDecision;
 use nearside::{Conversations, Error, Nearside};
 
-use super::{answer, consent};
+use super::answer::{self, OpenCall};
+use super::consent;
 use crate::args::RequestArgs;
 use crate::args::values::ReasoningDisplay;
 use crate::commands::conversations::explain_unknown;
@@ -26,6 +29,9 @@ pub(super) struct Thread {
     stored: bool,
     /// Images of the next prompt.
     images: Vec<ContentPart>,
+    /// Calls that the last answer made, and the results so far.
+    calls: Vec<OpenCall>,
+    results: Vec<ContentPart>,
 }
 
 impl Thread {
@@ -55,9 +61,12 @@ impl Thread {
             true => nearside.conversations(),
             false => nearside.temporary_conversations()?,
         };
+        let mut calls = vec![];
         if let Some(id) = id {
             let conversation = session.interrupt.race(conversations.open(id)).await;
-            let summary = conversation.map_err(|error| explain_unknown(id, error))?.summary;
+            let conversation = conversation.map_err(|error| explain_unknown(id, error))?;
+            calls = open_calls(&conversation);
+            let summary = conversation.summary;
             let note = format!("going on with conversation {id}: {}", summary.title);
             if !session.output.is_json() {
                 session.output.print_note(&[plain(note)]);
@@ -82,6 +91,8 @@ impl Thread {
             request,
             stored,
             images,
+            calls,
+            results: vec![],
         })
     }
 
@@ -95,7 +106,13 @@ impl Thread {
             .cloned()
     }
 
-    /// Prints the answer to a prompt. Returns whether it was interrupted. Nothing is stored of a prompt that may not be sent.
+    /// Whether the next input is the result of a call.
+    pub(super) fn awaits_result(&self) -> bool {
+        !self.calls.is_empty()
+    }
+
+    /// Prints the answer to a prompt or, after calls of the model, to their results: each call is one input. Returns whether it
+    /// was interrupted. Nothing is stored of a prompt that may not be sent.
     pub(super) async fn answer(
         &mut self,
         nearside: &Nearside,
@@ -104,8 +121,9 @@ impl Thread {
         display: ReasoningDisplay,
         session: &mut CliSession,
     ) -> Result<bool, CliError> {
-        let mut message = ChatMessage::user(prompt);
-        message.parts.extend(self.images.iter().cloned());
+        let Some(message) = self.next_message(prompt) else {
+            return Ok(false);
+        };
         let turn = ChatRequest {
             messages: vec![message],
             ..self.request.clone()
@@ -120,13 +138,74 @@ impl Thread {
                 *self.id.insert(session.interrupt.race(created).await?.id)
             }
         };
-        self.images.clear();
+        if self.calls.is_empty() {
+            self.images.clear();
+        }
+        self.forget_calls();
         let turn = ChatRequest {
             consent: self.request.consent.clone(),
             ..turn
         };
         let max_tokens = turn.limits.max_tokens;
-        answer::print_answer(&self.conversations.send(id, turn), display, max_tokens, session).await
+        let stream = self.conversations.send(id, turn);
+        let end = answer::print_answer(&stream, display, max_tokens, session).await?;
+        self.calls = end.calls;
+        Ok(end.interrupted)
+    }
+
+    /// Returns the message of this input; `None` if calls are left whose results are not given.
+    fn next_message(&mut self, input: String) -> Option<ChatMessage> {
+        if self.calls.is_empty() {
+            let mut message = ChatMessage::user(input);
+            message.parts.extend(self.images.iter().cloned());
+            return Some(message);
+        }
+        if self.results.len() == self.calls.len() {
+            // They were given before, and could not be sent.
+            self.results.clear();
+        }
+        let OpenCall { id, name } = self.calls.get(self.results.len())?.clone();
+        let content = input;
+        self.results.push(ContentPart::ToolResult { id, name, content });
+        (self.results.len() == self.calls.len()).then(|| ChatMessage {
+            role: MessageRole::Tool,
+            parts: self.results.clone(),
+        })
+    }
+
+    /// Tells a user whose result is next.
+    pub(super) fn note_call(&self, session: &mut CliSession) {
+        let next = match self.results.len() == self.calls.len() {
+            true => self.calls.first(),
+            false => self.calls.get(self.results.len()),
+        };
+        if let Some(call) = next.filter(|_| !session.output.is_json()) {
+            let note = format!("the next line is the result of `{}`", call.name);
+            session.output.print_note(&[dim(note)]);
+        }
+    }
+
+    fn forget_calls(&mut self) {
+        self.calls.clear();
+        self.results.clear();
+    }
+
+    /// Fails unless one input is enough.
+    ///
+    /// # Errors
+    /// `InvalidRequest` if several calls need their results.
+    pub(super) fn expect_one_input(&self) -> Result<(), CliError> {
+        if self.calls.len() < 2 {
+            return Ok(());
+        }
+        let names: Vec<&str> = self.calls.iter().map(|call| call.name.as_str()).collect();
+        let text = format!(
+            "the conversation waits for {} results: {}",
+            names.len(),
+            names.join(", ")
+        );
+        let help = "leave `-p` out, and give each result on a line of standard input";
+        Err(CliError::with_help(Error::invalid_request(text), help))
     }
 
     /// Returns the routing decision for a turn. Stores nothing, also of the first one.
@@ -144,6 +223,7 @@ impl Thread {
     /// Leaves this conversation; the next prompt begins another, with the same system prompt.
     pub(super) fn begin_another(&mut self, session: &mut CliSession) {
         self.note_id(session);
+        self.forget_calls();
         self.id = None;
         self.request.consent = None;
     }
@@ -165,4 +245,19 @@ impl Thread {
             session.output.print_note(&[dim(note)]);
         }
     }
+}
+
+/// Returns the calls at the end of a stored conversation.
+fn open_calls(conversation: &Conversation) -> Vec<OpenCall> {
+    let Some(last) = conversation.messages.last() else {
+        return vec![];
+    };
+    let call = |part: &ContentPart| match part {
+        ContentPart::ToolCall { id, name, .. } => Some(OpenCall {
+            id: id.clone(),
+            name: name.clone(),
+        }),
+        _ => None,
+    };
+    last.parts.iter().filter_map(call).collect()
 }
