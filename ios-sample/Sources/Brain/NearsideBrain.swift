@@ -1,4 +1,4 @@
-// The only file that imports Nearside. It maps between the types of the library and of the app.
+// The only file that calls Nearside; NearsideTypes.swift and NearsideErrors.swift map its types and errors.
 //
 // The app decides here which directories are used, where credentials are, and that the user is always asked.
 
@@ -117,18 +117,14 @@ actor NearsideBrain: Brain {
     }
 
     func presets(for options: ChatOptions) async throws -> [PresetInfo] {
-        try await nearside.presets(model: options.model, provider: options.provider).map {
-            PresetInfo(
-                preset: AnswerPreset($0.preset), temperature: $0.temperature.map(rounded), topP: $0.topP.map(rounded),
-                reason: $0.reason)
-        }
+        try await nearside.presets(model: options.model, provider: options.provider).map(PresetInfo.init)
     }
 
     func choices() async throws -> [ModelChoice] {
         var choices: [ModelChoice] = []
         for model in try await installed() {
             let fit = try? await nearside.fit(ModelRef.parse(model.id))
-            let verdict = fit.map { verdicts[$0.verdict] ?? .tight }
+            let verdict = fit.map { FitLevel($0.verdict) }
             choices.append(ModelChoice(target: .device(model: model.id), name: model.name, verdict: verdict))
         }
         return choices
@@ -218,7 +214,7 @@ actor NearsideBrain: Brain {
 
     func addProvider(_ provider: NewProvider) async throws {
         let (name, address) = (provider.name, provider.address.trimmingCharacters(in: .whitespaces))
-        var settings = ProviderSettings(name: name, kind: kinds[provider.kind] ?? .compatible)
+        var settings = ProviderSettings(name: name, kind: ProviderKind(provider.kind))
         if !address.isEmpty { settings.baseUrl = address }
         if !provider.model.isEmpty { settings.model = provider.model }
         // Allow plain HTTP only if the user typed such an address, as for a server of their own.
@@ -284,217 +280,3 @@ private func pullStream<Source: BatchStream, Item: Sendable>(
         }
     }
 }
-
-// MARK: - From the library
-
-extension ChatSummary {
-    fileprivate init(_ summary: ConversationSummary) {
-        self.init(
-            id: summary.id, title: summary.title, pinned: summary.pinned,
-            updated: Date(timeIntervalSince1970: Double(summary.updatedAtMs) / 1000), preview: summary.preview,
-            messages: Int(summary.messages), options: ChatOptions(summary.settings))
-    }
-}
-
-extension Chat {
-    fileprivate init(_ conversation: Conversation) {
-        let shown = conversation.messages.filter { $0.role == .user || $0.role == .assistant }
-        self.init(summary: ChatSummary(conversation.summary), messages: shown.map(MessageEntry.init))
-    }
-}
-
-extension MessageEntry {
-    fileprivate init(_ message: StoredMessage) {
-        self.init(
-            id: message.id, author: message.role == .user ? .user : .model, text: message.text,
-            reasoning: message.reasoning, reasoningSeconds: Double(message.reasoningMs) / 1000,
-            citations: message.citations.map { Citation(url: $0.url, title: $0.title) },
-            status: MessageStatus(message.state),
-            receipt: message.receipt.map { AnswerReceipt($0, message.usage, message.timings) },
-            versions: message.versions)
-    }
-}
-
-extension MessageStatus {
-    fileprivate init(_ state: MessageState) {
-        switch state {
-        case .writing: self = .writing
-        case .done(let stop): self = MessageStatus(stop)
-        case .interrupted: self = .interrupted
-        case .failed(let error, let reason): self = .failed(BrainError(error, reason))
-        }
-    }
-
-    fileprivate init(_ stop: StopReason) {
-        switch stop {
-        case .end, .stopSequence, .toolCall: self = .done
-        case .cancelled: self = .stopped
-        case .maxTokens, .contextFull, .costLimit, .filtered: self = .cutShort
-        }
-    }
-}
-
-extension AnswerChunk {
-    /// Returns `nil` for tool calls: this app defines no tools.
-    fileprivate init?(_ chunk: Chunk) {
-        switch chunk {
-        case .started(let route): self = .started(AnswerTarget(route.target), reason: route.reason)
-        case .reasoning(let text): self = .reasoning(text)
-        case .text(let text): self = .text(text)
-        case .citation(let url, let title): self = .citation(Citation(url: url, title: title))
-        case .toolCall: return nil
-        case .done(let summary):
-            self = .finished(
-                MessageStatus(summary.stop), AnswerReceipt(summary.receipt, summary.usage, summary.timings))
-        }
-    }
-}
-
-extension AnswerTarget {
-    fileprivate init(_ target: RouteTarget) {
-        switch target {
-        case .local(let model): self = .device(model: model)
-        case .remote(let provider, let model): self = .provider(name: provider, model: model)
-        case .scripted: self = .demo
-        }
-    }
-
-    fileprivate var routeTarget: RouteTarget {
-        switch self {
-        case .device(let model): .local(model: model)
-        case .provider(let name, let model): .remote(provider: name, model: model)
-        case .demo: .scripted
-        }
-    }
-}
-
-extension AnswerReceipt {
-    fileprivate init(_ receipt: Receipt, _ usage: TokenUsage?, _ timings: Timings?) {
-        self.init(
-            target: AnswerTarget(receipt.target), servedBy: receipt.servedBy, reason: receipt.reason,
-            rejected: receipt.skipped.map { RejectedTarget(target: AnswerTarget($0.target), reason: $0.reason) },
-            dataPolicy: DataPolicyInfo(receipt.dataPolicy), cost: receipt.costUsd,
-            costIsCertain: receipt.costSource != .estimated && receipt.costSource != .unknown,
-            promptTokens: Int(usage?.promptTokens ?? 0), answerTokens: Int(usage?.completionTokens ?? 0),
-            firstTokenSeconds: (timings?.firstTokenMs ?? 0) / 1000, tokensPerSecond: timings?.tokensPerSecond ?? 0,
-            preset: receipt.sampling.preset.map(AnswerPreset.init),
-            temperature: receipt.sampling.temperature.map(rounded),
-            topP: receipt.sampling.topP.map(rounded), samplingReason: receipt.sampling.reason)
-    }
-}
-
-extension DataPolicyInfo {
-    fileprivate init(_ policy: DataPolicy) {
-        self.init(
-            region: policy.region, retained: policy.retained, trainedOn: policy.trainedOn, asOf: policy.asOf,
-            note: policy.note)
-    }
-}
-
-extension Fit {
-    fileprivate init(_ report: FitReport, reference: String) {
-        self.init(
-            reference: reference, verdict: verdicts[report.verdict] ?? .tight, reason: report.note ?? report.reason,
-            needBytes: report.need.total, budgetBytes: report.budget.bytes, sizeBytes: report.sizeBytes,
-            suggestions: report.suggestions.map(\.text))
-    }
-}
-
-extension ModelEntry {
-    fileprivate init(_ entry: CatalogEntry) {
-        self.init(
-            id: entry.id, reference: entry.id, name: entry.name, maker: entry.maker, sizeBytes: entry.sizeBytes,
-            quantization: entry.quantization, license: entry.license, note: entry.note, reasons: entry.reasoning)
-    }
-
-    /// Maps an installed model. Takes name and notes from the catalogue if it came from there.
-    fileprivate init(_ model: InstalledModel, catalog: [CatalogEntry]) {
-        let known = catalog.first {
-            guard case .hub(let repo, _, _) = $0.model else { return false }
-            return $0.quantization == model.quantization && model.source.hasPrefix("hf:\(repo)")
-        }
-        self.init(
-            id: model.id, reference: known?.id ?? model.source, name: known?.name ?? model.id,
-            maker: known?.maker ?? "", sizeBytes: model.sizeBytes, quantization: model.quantization,
-            license: known?.license ?? "", note: known?.note ?? "", reasons: known?.reasoning ?? false)
-    }
-}
-
-extension DownloadStep {
-    fileprivate init(_ event: DownloadEvent, catalog: [CatalogEntry]) {
-        switch event {
-        case .resolved(let file): self = .resolved(name: file.name, bytes: file.sizeBytes)
-        case .progress(let done, let total, let rate): self = .progress(done: done, total: total, bytesPerSecond: rate)
-        case .verifying: self = .verifying
-        case .installed(let model): self = .installed(ModelEntry(model, catalog: catalog))
-        }
-    }
-}
-
-extension ProviderInfo {
-    fileprivate init(_ status: ProviderStatus) {
-        self.init(
-            name: status.settings.name, kind: ProviderType(status.settings.kind), address: status.baseUrl,
-            hasKey: status.hasKey, model: status.defaultModel, dataPolicy: DataPolicyInfo(status.dataPolicy),
-            models: Int(status.models), cooldownSeconds: Int(status.restingSeconds))
-    }
-}
-
-/// Rounds to three digits, so that 0.69999999 becomes 0.7.
-private func rounded(_ value: Float) -> Double { (Double(value) * 1000).rounded() / 1000 }
-
-// MARK: - To the library
-
-extension ChatOptions {
-    fileprivate init(_ settings: ConversationSettings) {
-        self.init(
-            model: settings.model, provider: settings.provider, preset: settings.preset.map(AnswerPreset.init),
-            system: settings.system)
-    }
-
-    fileprivate var settings: ConversationSettings {
-        ConversationSettings(system: system, model: model, provider: provider, preset: preset.flatMap { presets[$0] })
-    }
-}
-
-extension AnswerRequest {
-    /// Builds a request with the new message only: the library adds the history.
-    fileprivate var chatRequest: ChatRequest {
-        ChatRequest(
-            messages: kind.text.map { [.user($0)] } ?? [], model: options.model, provider: options.provider,
-            mode: modes[mode] ?? .onlyOnDevice, sensitivity: sensitivities[privacy] ?? .sensitive,
-            sampling: SamplingOptions(preset: options.preset.flatMap { presets[$0] }), webSearch: webSearch,
-            consent: consent?.routeTarget)
-    }
-
-    fileprivate var turn: ConversationTurn {
-        switch kind {
-        case .send: .next
-        case .edit(let old, _): .edit(message: old)
-        case .regenerate(let old): .regenerate(message: old)
-        case .resume: .resume
-        }
-    }
-}
-
-extension AnswerPreset {
-    fileprivate init(_ preset: SamplingPreset) { self = presets.first { $0.value == preset }?.key ?? .balanced }
-}
-
-extension ProviderType {
-    fileprivate init(_ kind: ProviderKind) { self = kinds.first { $0.value == kind }?.key ?? .compatible }
-}
-
-// Enums of both sides. An entry that a table lacks falls back to the most restrictive value.
-
-private let modes: [AnswerMode: RoutingMode] = [
-    .onlyOnDevice: .onlyOnDevice, .preferOnDevice: .preferOnDevice, .preferInCloud: .preferInCloud,
-    .onlyInCloud: .onlyInCloud,
-]
-private let sensitivities: [PrivacyLevel: Sensitivity] = [.open: .public, .personal: .personal, .secret: .sensitive]
-private let presets: [AnswerPreset: SamplingPreset] = [.precise: .precise, .balanced: .balanced, .creative: .creative]
-private let verdicts: [FitVerdict: FitLevel] = [.fits: .fits, .tight: .tight, .tooLarge: .tooLarge]
-private let kinds: [ProviderType: ProviderKind] = [
-    .openRouter: .openRouter, .deepSeek: .deepSeek, .groq: .groq, .fireworks: .fireworks, .openAI: .openAi,
-    .ollama: .ollama, .llamaServer: .llamaServer, .compatible: .compatible,
-]

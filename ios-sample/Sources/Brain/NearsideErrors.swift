@@ -1,4 +1,4 @@
-// Maps the errors of the library. With NearsideBrain.swift the only file that imports Nearside.
+// Maps the errors of the library.
 
 import Foundation
 import NearsideKit

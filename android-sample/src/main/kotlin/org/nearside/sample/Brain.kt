@@ -1,7 +1,7 @@
 /*
  * The services that the app needs, in the app's own types.
  *
- * Models and screens use only these types. There are two implementations: `NearsideBrain`, the one file that imports
+ * Models and screens use only these types. There are two implementations: `NearsideBrain`, the one file that calls
  * the library, and `DemoBrain`, which needs no model and no network. Both promise:
  *
  * - The brain stores a chat, chunk by chunk, while the answer is generated. The app stores nothing.

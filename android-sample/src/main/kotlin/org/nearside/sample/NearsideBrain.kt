@@ -1,6 +1,6 @@
 /*
- * The only file of models and screens that imports Nearside. It maps between the types of the library and of the app,
- * and contains no logic of its own. (AndroidBrain.kt in src/android opens the library on a phone.)
+ * The only file of models and screens that calls Nearside; NearsideTypes.kt and NearsideErrors.kt map its types and errors.
+ * (AndroidBrain.kt in src/android opens the library on a phone.)
  *
  * The app decides here which folder is used, where credentials are stored, and that the user is always asked before
  * personal content leaves the device.
@@ -17,55 +17,25 @@ import kotlinx.coroutines.flow.map
 import kotlinx.coroutines.sync.Mutex
 import kotlinx.coroutines.sync.withLock
 import kotlinx.coroutines.withContext
-import org.nearside.CatalogEntry
-import org.nearside.ChatMessage
-import org.nearside.ChatRequest
-import org.nearside.Chunk
 import org.nearside.Config
 import org.nearside.ConsentPolicy
-import org.nearside.Conversation
-import org.nearside.ConversationSettings
-import org.nearside.ConversationSummary
-import org.nearside.ConversationTurn
-import org.nearside.CostSource
 import org.nearside.CredentialStore
-import org.nearside.DataPolicy
 import org.nearside.DeviceHost
-import org.nearside.DownloadEvent
 import org.nearside.ExportFormat
 import org.nearside.FileCredentialStore
-import org.nearside.FitReport
-import org.nearside.FitVerdict
-import org.nearside.InstalledModel
-import org.nearside.MessageRole
-import org.nearside.MessageState
 import org.nearside.ModelRef
 import org.nearside.Nearside
-import org.nearside.ProviderKind
 import org.nearside.ProviderSettings
-import org.nearside.ProviderStatus
-import org.nearside.Receipt
 import org.nearside.RemoteModel
 import org.nearside.RouteDecision
-import org.nearside.RouteTarget
-import org.nearside.RoutingMode
-import org.nearside.SamplingOptions
-import org.nearside.SamplingPreset
-import org.nearside.Sensitivity
 import org.nearside.SignIn
 import org.nearside.SpendingGroup
-import org.nearside.StopReason
-import org.nearside.StoredMessage
 import org.nearside.ThermalState
-import org.nearside.Timings
-import org.nearside.TokenUsage
 import org.nearside.addProvider
 import org.nearside.download
-import org.nearside.invoke
 import org.nearside.loadCredentials
 import org.nearside.parse
 import org.nearside.saveCredential
-import org.nearside.user
 
 /** [host] provides the device readings; with `null` the library asks the system. [directory] holds the preferences. */
 class NearsideBrain(
@@ -292,207 +262,4 @@ class NearsideBrain(
             return NearsideBrain(nearside, FileCredentialStore(directory.resolve("keys")), host = null, directory)
         }
     }
-}
-
-// From the library
-
-private fun ConversationSummary.summary() = ChatSummary(
-    id = id.toLong(),
-    title = title,
-    pinned = pinned,
-    updated = updatedAtMs.toLong(),
-    preview = preview,
-    messages = messages.toInt(),
-    options = ChatOptions(settings.model, settings.provider, settings.preset?.preset(), settings.system),
-)
-
-/** Omits system and tool messages, which this app does not show. */
-private fun Conversation.chat() = Chat(
-    summary.summary(),
-    messages.filter { it.role == MessageRole.USER || it.role == MessageRole.ASSISTANT }.map { it.message() },
-)
-
-private fun StoredMessage.message() = MessageEntry(
-    id = id.toLong(),
-    author = if (role == MessageRole.USER) Author.User else Author.Model,
-    text = text,
-    reasoning = reasoning,
-    reasoningSeconds = reasoningMs.toLong() / 1000.0,
-    citations = citations.map { Citation(it.url, it.title) },
-    status = when (val state = state) {
-        MessageState.Writing -> MessageStatus.Writing
-        is MessageState.Done -> state.stop.status()
-        MessageState.Interrupted -> MessageStatus.Interrupted
-        is MessageState.Failed -> MessageStatus.Failed(Failure(state.error, state.reason?.failureReason()))
-    },
-    receipt = receipt?.receipt(usage, timings),
-    versions = versions.map { it.toLong() },
-)
-
-private fun StopReason.status(): MessageStatus = when (this) {
-    StopReason.END, StopReason.STOP_SEQUENCE, StopReason.TOOL_CALL -> MessageStatus.Done
-    StopReason.CANCELLED -> MessageStatus.Stopped
-    StopReason.MAX_TOKENS, StopReason.CONTEXT_FULL, StopReason.COST_LIMIT, StopReason.FILTERED -> MessageStatus.CutShort
-}
-
-/** Returns `null` for tool calls: this app defines no tools. */
-private fun Chunk.answerChunk(): AnswerChunk? = when (this) {
-    is Chunk.Started -> AnswerChunk.Started(route.target.answerTarget(), route.reason)
-    is Chunk.Reasoning -> AnswerChunk.ReasoningText(text)
-    is Chunk.Text -> AnswerChunk.Text(text)
-    is Chunk.Citation -> AnswerChunk.Cited(Citation(url, title))
-    is Chunk.ToolCall -> null
-    is Chunk.Done -> summary.run { AnswerChunk.Finished(stop.status(), receipt.receipt(usage, timings)) }
-}
-
-private fun RouteTarget.answerTarget(): AnswerTarget = when (this) {
-    is RouteTarget.Local -> AnswerTarget.Device(model)
-    is RouteTarget.Remote -> AnswerTarget.Provider(provider, model)
-    RouteTarget.Scripted -> AnswerTarget.Demo
-}
-
-private fun Receipt.receipt(usage: TokenUsage?, timings: Timings?) = AnswerReceipt(
-    target = target.answerTarget(),
-    servedBy = servedBy,
-    reason = reason,
-    rejected = skipped.map { RejectedTarget(it.target.answerTarget(), it.reason) },
-    dataPolicy = dataPolicy.info(),
-    cost = costUsd,
-    costIsCertain = costSource != CostSource.ESTIMATED && costSource != CostSource.UNKNOWN,
-    promptTokens = usage?.promptTokens?.toInt() ?: 0,
-    answerTokens = usage?.completionTokens?.toInt() ?: 0,
-    firstTokenSeconds = (timings?.firstTokenMs ?: 0.0) / 1000,
-    tokensPerSecond = timings?.tokensPerSecond ?: 0.0,
-    preset = sampling.preset?.preset(),
-    temperature = sampling.temperature?.rounded(),
-    topP = sampling.topP?.rounded(),
-    samplingReason = sampling.reason,
-)
-
-private fun DataPolicy.info() = DataPolicyInfo(region, retained, trainedOn, asOf, note)
-
-private fun FitReport.fit(reference: String) = Fit(
-    reference = reference,
-    verdict = when (verdict) {
-        FitVerdict.FITS -> FitLevel.Fits
-        FitVerdict.TIGHT -> FitLevel.Tight
-        FitVerdict.TOO_LARGE -> FitLevel.TooLarge
-    },
-    reason = note ?: reason,
-    needBytes = need.total.toLong(),
-    budgetBytes = budget.bytes.toLong(),
-    sizeBytes = sizeBytes.toLong(),
-    suggestions = suggestions.map { it.text },
-)
-
-private fun CatalogEntry.entry() =
-    ModelEntry(id, id, name, maker, sizeBytes.toLong(), quantization, license, note, reasoning)
-
-/** Maps an installed model. Takes name and notes from the catalogue if it came from there. */
-private fun InstalledModel.entry(catalog: List<CatalogEntry>): ModelEntry {
-    val known = catalog.firstOrNull { entry ->
-        val model = entry.model
-        model is ModelRef.Hub && entry.quantization == quantization && source.startsWith("hf:${model.repo}")
-    }
-    val bytes = sizeBytes.toLong()
-    return known?.entry()?.copy(id = id, sizeBytes = bytes)
-        ?: ModelEntry(id, source, name = id, sizeBytes = bytes, quantization = quantization)
-}
-
-private fun DownloadEvent.step(catalog: List<CatalogEntry>): DownloadStep = when (this) {
-    is DownloadEvent.Resolved -> DownloadStep.Resolved(file.name, file.sizeBytes.toLong())
-    is DownloadEvent.Progress -> DownloadStep.Progress(done.toLong(), total.toLong(), bytesPerSecond.toLong())
-    DownloadEvent.Verifying -> DownloadStep.Verifying
-    is DownloadEvent.Installed -> DownloadStep.Installed(model.entry(catalog))
-}
-
-private fun ProviderStatus.info() = ProviderInfo(
-    name = settings.name,
-    kind = ProviderType.entries.first { it.kind() == settings.kind },
-    address = baseUrl,
-    hasKey = hasKey,
-    model = defaultModel,
-    dataPolicy = dataPolicy.info(),
-    models = models.toInt(),
-    cooldownSeconds = restingSeconds.toInt(),
-)
-
-private fun ProviderStatus.choice(model: String, offer: RemoteModel?) = ModelChoice(
-    target = AnswerTarget.Provider(settings.name, model),
-    name = offer?.name ?: model,
-    dollarsIn = offer?.price?.usdIn,
-    dollarsOut = offer?.price?.usdOut,
-    region = dataPolicy.region,
-    searchesWeb = offer?.abilities?.webSearch ?: (settings.kind == ProviderKind.OPEN_ROUTER),
-)
-
-private fun SamplingPreset.preset(): AnswerPreset = when (this) {
-    SamplingPreset.PRECISE -> AnswerPreset.Precise
-    SamplingPreset.BALANCED -> AnswerPreset.Balanced
-    SamplingPreset.CREATIVE -> AnswerPreset.Creative
-}
-
-/** Rounds to three digits, so that 0.69999999 becomes 0.7. */
-private fun Float.rounded(): Double = Math.round(this * 1000.0) / 1000.0
-
-// To the library
-
-private fun ChatOptions.settings() = ConversationSettings(system, model, provider, preset?.preset())
-
-private fun AnswerRequest.turn(): ConversationTurn = when (kind) {
-    is RequestKind.Send -> ConversationTurn.Next
-    is RequestKind.Edit -> ConversationTurn.Edit(kind.message.toULong())
-    is RequestKind.Regenerate -> ConversationTurn.Regenerate(kind.message.toULong())
-    RequestKind.Resume -> ConversationTurn.Resume
-}
-
-/** Builds a request with the new message only: the library adds the history. */
-private fun AnswerRequest.chatRequest(): ChatRequest {
-    val messages: List<ChatMessage> = when (kind) {
-        is RequestKind.Send -> listOf(ChatMessage.user(kind.text))
-        is RequestKind.Edit -> listOf(ChatMessage.user(kind.text))
-        is RequestKind.Regenerate, RequestKind.Resume -> emptyList()
-    }
-    return ChatRequest(
-        messages = messages,
-        model = options.model,
-        provider = options.provider,
-        mode = when (mode) {
-            AnswerMode.OnlyOnDevice -> RoutingMode.ONLY_ON_DEVICE
-            AnswerMode.PreferOnDevice -> RoutingMode.PREFER_ON_DEVICE
-            AnswerMode.PreferInCloud -> RoutingMode.PREFER_IN_CLOUD
-            AnswerMode.OnlyInCloud -> RoutingMode.ONLY_IN_CLOUD
-        },
-        sensitivity = when (privacy) {
-            PrivacyLevel.Open -> Sensitivity.PUBLIC
-            PrivacyLevel.Personal -> Sensitivity.PERSONAL
-            PrivacyLevel.Secret -> Sensitivity.SENSITIVE
-        },
-        sampling = SamplingOptions(preset = options.preset?.preset()),
-        webSearch = webSearch,
-        consent = consent?.routeTarget(),
-    )
-}
-
-private fun AnswerTarget.routeTarget(): RouteTarget = when (this) {
-    is AnswerTarget.Device -> RouteTarget.Local(model)
-    is AnswerTarget.Provider -> RouteTarget.Remote(name, model)
-    AnswerTarget.Demo -> RouteTarget.Scripted
-}
-
-private fun AnswerPreset.preset(): SamplingPreset = when (this) {
-    AnswerPreset.Precise -> SamplingPreset.PRECISE
-    AnswerPreset.Balanced -> SamplingPreset.BALANCED
-    AnswerPreset.Creative -> SamplingPreset.CREATIVE
-}
-
-private fun ProviderType.kind(): ProviderKind = when (this) {
-    ProviderType.OpenRouter -> ProviderKind.OPEN_ROUTER
-    ProviderType.DeepSeek -> ProviderKind.DEEP_SEEK
-    ProviderType.Groq -> ProviderKind.GROQ
-    ProviderType.Fireworks -> ProviderKind.FIREWORKS
-    ProviderType.OpenAi -> ProviderKind.OPEN_AI
-    ProviderType.Ollama -> ProviderKind.OLLAMA
-    ProviderType.LlamaServer -> ProviderKind.LLAMA_SERVER
-    ProviderType.Compatible -> ProviderKind.COMPATIBLE
 }

@@ -1,5 +1,5 @@
 /*
- * Maps the errors of the library. With NearsideBrain.kt the only file of models and screens that imports Nearside.
+ * Maps the errors of the library.
  */
 package org.nearside.sample
 
