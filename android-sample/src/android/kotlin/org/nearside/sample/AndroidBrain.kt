@@ -24,9 +24,9 @@ suspend fun androidBrain(application: Application): Brain {
     val following = nearside.followApp(application)
     val brain = NearsideBrain(nearside, KeystoreCredentialStore(directory.resolve("keys")), host, directory)
     return object : Brain by brain {
-        override fun close() {
+        override suspend fun shutDown() {
             following.close()
-            brain.close()
+            brain.shutDown()
         }
     }
 }

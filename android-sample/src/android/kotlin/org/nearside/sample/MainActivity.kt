@@ -14,6 +14,9 @@ import androidx.compose.foundation.isSystemInDarkTheme
 import androidx.compose.runtime.remember
 import androidx.lifecycle.AndroidViewModel
 import androidx.lifecycle.viewModelScope
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.launch
 
 class MainActivity : ComponentActivity() {
     private val holder: Holder by viewModels()
@@ -44,5 +47,8 @@ class Holder(application: Application) : AndroidViewModel(application) {
         model.watchCondition()
     }
 
-    override fun onCleared() = model.close()
+    /** The process stays for a while without an activity. The scope of this model is cancelled already. */
+    override fun onCleared() {
+        CoroutineScope(Dispatchers.Main).launch { model.shutDown() }
+    }
 }

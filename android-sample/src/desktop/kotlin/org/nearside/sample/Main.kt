@@ -17,6 +17,7 @@ import androidx.compose.ui.window.rememberWindowState
 import java.nio.file.Path
 import java.util.Locale
 import kotlin.io.path.Path
+import kotlinx.coroutines.launch
 
 fun main(arguments: Array<String>) {
     val directory = directory(arguments.toList())
@@ -36,9 +37,11 @@ fun main(arguments: Array<String>) {
             model.start()
             model.watchCondition()
         }
-        val close = {
-            model.close()
-            exitApplication()
+        val close: () -> Unit = {
+            scope.launch {
+                model.shutDown()
+                exitApplication()
+            }
         }
         Window(close, rememberWindowState(size = DpSize(1080.dp, 760.dp)), title = "Nearside") {
             Sample(model, remember { DesktopPlatform(window) }, translation, isSystemInDarkTheme(), desktopFonts())

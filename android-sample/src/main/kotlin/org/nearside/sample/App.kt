@@ -55,7 +55,11 @@ fun Sample(
     dark: Boolean,
     fonts: Fonts = Fonts(),
     now: () -> Long = System::currentTimeMillis,
-) = CompositionLocalProvider(LocalPlatform provides platform, LocalTranslation provides translation) {
+) = CompositionLocalProvider(
+    LocalPlatform provides platform,
+    LocalTranslation provides translation,
+    LocalOpener provides model::opener,
+) {
     NearsideTheme(dark, fonts) {
         Surface(Modifier.fillMaxSize(), color = MaterialTheme.colorScheme.background) {
             BoxWithConstraints(Modifier.windowInsetsPadding(WindowInsets.safeDrawing)) {
@@ -202,12 +206,13 @@ private fun Rail(model: AppModel) = NavigationRail(
     }
 }
 
-/** Banners while they apply: the device is hot, memory is low, this is the demo. */
+/** Banners while they apply: the device is hot, memory is low, nothing can be stored, this is the demo. */
 @Composable
 private fun Banners(model: AppModel) = Column {
     val colors = MaterialTheme.colorScheme
     if (model.condition.isHot) Banner(Strings.BannerHot(), Symbols.Heat, colors.caution)
     if (model.condition.isShortOfMemory) Banner(Strings.BannerMemory(), Symbols.Memory, colors.caution)
+    if (model.condition.isReadOnly) Banner(Strings.BannerReadOnly(), Symbols.Lock, colors.caution)
     if (model.isDemo) Banner(Strings.BannerDemo(), Symbols.Sparkle, colors.remote)
     FailureNotice(model.failure, Modifier.padding(Space.small)) { model.failure = null }
 }

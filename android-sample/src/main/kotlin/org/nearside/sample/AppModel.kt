@@ -160,15 +160,35 @@ class AppModel(
     }
 
     private fun adopt(other: Brain) {
-        brain.close()
+        val earlier = brain
         brain = other
         chats = ChatsModel(brain, scope)
         models = ModelsModel(brain, scope)
         settings = SettingsModel(brain, scope)
+        scope.launch { failureOf { earlier.shutDown() } }
     }
 
-    /** Releases the brain's resources. */
-    fun close() = brain.close()
+    /** Ends the brain in order. A failure means that something is not stored; there is nothing else to do about it. */
+    suspend fun shutDown() {
+        failureOf { brain.shutDown() }
+    }
+
+    // Actions after a failure
+
+    /**
+     * Returns what opens the screen of an action; `null` for a page, in the first run, and where the screen is open
+     * already.
+     */
+    fun opener(action: FailureAction): (() -> Unit)? {
+        val (target, page) = action.destination ?: return null
+        val isOpen = tab == target && (target != Tab.Settings || this.page == page)
+        return if (firstRun != null || !isLoaded || isOpen) null else ({ show(target, page) })
+    }
+
+    private fun show(target: Tab, page: SettingsPage?) {
+        tab = target
+        if (target == Tab.Settings) this.page = page
+    }
 
     private fun beginFirstRun() {
         firstRun = FirstRunModel(brain, scope, models, { makeChat(null) }) { begun ->

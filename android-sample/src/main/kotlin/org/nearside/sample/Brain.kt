@@ -15,7 +15,7 @@ import java.nio.file.Path
 import kotlinx.coroutines.flow.Flow
 
 /** Services of the app. Called only from the UI thread; no function blocks it. */
-interface Brain : AutoCloseable {
+interface Brain {
     // Chats
 
     suspend fun chats(): List<ChatSummary>
@@ -76,6 +76,9 @@ interface Brain : AutoCloseable {
 
     suspend fun remove(model: String)
 
+    /** Returns the installed models that cannot answer, because their file is missing or incomplete. */
+    suspend fun damagedModels(): List<ModelEntry>
+
     // Settings
 
     suspend fun preferences(): Preferences
@@ -102,6 +105,9 @@ interface Brain : AutoCloseable {
     // The device
 
     suspend fun condition(): DeviceCondition
+
+    /** Ends active answers, waits until everything is stored, and releases the brain. It cannot be used afterwards. */
+    suspend fun shutDown()
 }
 
 /** An answer in progress. After [stop] its last chunk, with the receipt, still arrives. */
@@ -146,12 +152,14 @@ data class MessageEntry(
     val citations: List<Citation> = emptyList(),
     val status: MessageStatus = MessageStatus.Done,
     val receipt: AnswerReceipt? = null,
+    /** Number of earlier messages that the model was not sent, because its context cannot hold them. */
+    val omittedMessages: Int = 0,
     /** Ids of all versions, including this one, oldest first. */
     val versions: List<MessageId> = emptyList(),
 ) {
     /** Returns a copy with the chunk appended. */
     fun with(chunk: AnswerChunk): MessageEntry = when (chunk) {
-        is AnswerChunk.Started -> copy(status = MessageStatus.Writing)
+        is AnswerChunk.Started -> copy(status = MessageStatus.Writing, omittedMessages = chunk.omitted)
         is AnswerChunk.ReasoningText -> copy(reasoning = reasoning + chunk.text)
         is AnswerChunk.Text -> copy(text = text + chunk.text)
         is AnswerChunk.Cited -> copy(citations = citations + chunk.citation)
@@ -265,7 +273,8 @@ data class DataPolicyInfo(
 )
 
 sealed interface AnswerChunk {
-    data class Started(val target: AnswerTarget, val reason: String) : AnswerChunk
+    /** [omitted]: the number of earlier messages that the target is not sent. */
+    data class Started(val target: AnswerTarget, val reason: String, val omitted: Int = 0) : AnswerChunk
 
     data class ReasoningText(val text: String) : AnswerChunk
 
@@ -283,6 +292,10 @@ data class AnswerReceipt(
     val servedBy: String? = null,
     val reason: String,
     val rejected: List<RejectedTarget> = emptyList(),
+    /** Further rejected targets, which are only counted. */
+    val rejectedMore: List<RejectedCount> = emptyList(),
+    /** Number of earlier messages that the target was not sent. */
+    val omittedMessages: Int = 0,
     val dataPolicy: DataPolicyInfo = DataPolicyInfo(),
     val cost: Double = 0.0,
     /** `false`: the cost is estimated or unknown. */
@@ -298,6 +311,23 @@ data class AnswerReceipt(
 )
 
 data class RejectedTarget(val target: AnswerTarget, val reason: String)
+
+data class RejectedCount(val rule: RoutingRule, val count: Int)
+
+/** The rules that reject a target. */
+enum class RoutingRule {
+    RequestedTarget,
+    OnDeviceOnly,
+    Mode,
+    Capability,
+    Policy,
+    Reachability,
+    Budget,
+    Memory,
+    Preference,
+    NoCandidates,
+    PreviousFailed,
+}
 
 enum class AnswerPreset { Precise, Balanced, Creative }
 
@@ -325,11 +355,16 @@ data class Fit(
     val reference: String,
     val verdict: FitLevel,
     val reason: String,
+    /** A limit that has nothing to do with memory. */
+    val note: String? = null,
     val needBytes: Long,
     val budgetBytes: Long,
     val sizeBytes: Long,
     val suggestions: List<String> = emptyList(),
-)
+) {
+    /** Reason and note. */
+    val reasons: List<String> get() = listOfNotNull(reason, note)
+}
 
 /** An installed model or one of the catalogue. */
 data class ModelEntry(
@@ -344,6 +379,8 @@ data class ModelEntry(
     val license: String = "",
     val note: String = "",
     val reasons: Boolean = false,
+    /** Whether it came from a file of the user, so that it cannot be downloaded again. */
+    val isImported: Boolean = false,
 )
 
 sealed interface DownloadStep {
@@ -417,5 +454,10 @@ data class Spending(val today: Double = 0.0, val month: Double = 0.0, val byProv
 
 data class SpendingLine(val name: String, val answers: Int, val dollars: Double)
 
-/** Conditions of the device that a banner shows. */
-data class DeviceCondition(val isHot: Boolean = false, val isShortOfMemory: Boolean = false)
+/** Conditions that a banner shows. */
+data class DeviceCondition(
+    val isHot: Boolean = false,
+    val isShortOfMemory: Boolean = false,
+    /** Whether the folder of the data cannot be written: installed models answer, but nothing is stored. */
+    val isReadOnly: Boolean = false,
+)

@@ -18,17 +18,18 @@ import kotlinx.coroutines.flow.flow
 
 /**
  * [fresh]: no chats and no models, as on the first start. [pace] is called before every word: a test that returns at
- * once from it gets whole answers, one that blocks it gets a partial answer.
+ * once from it gets whole answers, one that blocks it gets a partial answer. [damaged]: models whose file is incomplete.
  */
 class DemoBrain(
     russian: Boolean = false,
     fresh: Boolean = false,
     private val condition: DeviceCondition = DeviceCondition(),
+    damaged: List<ModelEntry> = emptyList(),
     private val now: () -> Long = System::currentTimeMillis,
     private val pace: suspend () -> Unit = { delay(35.milliseconds) },
 ) : Brain {
     private val content = if (russian) DemoContent.russian else DemoContent.english
-    private val models = DemoModels(content, fresh, pace)
+    private val models = DemoModels(content, fresh, damaged, pace)
     private val stores = LinkedHashMap<ChatId, DemoStore>()
     private val deleted = HashMap<ChatId, DemoStore>()
     private var lastId = 0L
@@ -145,7 +146,8 @@ class DemoBrain(
                 is AnswerDecision.NoRoute -> throw BrainError(decision.failure)
             }
             val (id, words) = begin(request, store)
-            val script = script(words, target, request)
+            val omitted = (store.path().size - 2 - DemoContent.CONTEXT_MESSAGES).coerceAtLeast(0)
+            val script = script(words, target, request, omitted)
             for (chunk in script) {
                 pace()
                 val last = script.last() as AnswerChunk.Finished
@@ -185,30 +187,33 @@ class DemoBrain(
         return store.append(answer, question) to content.answer(store.message(question).text)
     }
 
-    private fun script(answer: DemoAnswer, target: AnswerTarget, request: AnswerRequest) = buildList<AnswerChunk> {
-        val remote = !target.isDevice
-        val preset = presetList().first { it.preset == (request.options.preset ?: AnswerPreset.Balanced) }
-        val receipt = AnswerReceipt(
-            target = target,
-            servedBy = "Fireworks".takeIf { remote },
-            reason = if (remote) content.consentReason else content.localReason,
-            dataPolicy = if (remote) DemoContent.remoteDataPolicy else DataPolicyInfo(),
-            cost = if (remote) 0.00018 else 0.0,
-            promptTokens = 41,
-            answerTokens = answer.text.length / 4,
-            firstTokenSeconds = 0.31,
-            tokensPerSecond = if (remote) 61.0 else 27.4,
-            preset = request.options.preset,
-            temperature = preset.temperature,
-            topP = preset.topP,
-            samplingReason = content.presetReason,
-        )
-        add(AnswerChunk.Started(target, receipt.reason))
-        words(answer.reasoning).mapTo(this) { AnswerChunk.ReasoningText(it) }
-        words(answer.text).mapTo(this) { AnswerChunk.Text(it) }
-        if (request.webSearch && remote) add(AnswerChunk.Cited(DemoContent.citation))
-        add(AnswerChunk.Finished(MessageStatus.Done, receipt))
-    }
+    private fun script(answer: DemoAnswer, target: AnswerTarget, request: AnswerRequest, omitted: Int) =
+        buildList<AnswerChunk> {
+            val remote = !target.isDevice
+            val preset = presetList().first { it.preset == (request.options.preset ?: AnswerPreset.Balanced) }
+            val receipt = AnswerReceipt(
+                target = target,
+                servedBy = "Fireworks".takeIf { remote },
+                reason = if (remote) content.consentReason else content.localReason,
+                rejectedMore = DemoContent.rejectedMore.filter { remote },
+                omittedMessages = omitted,
+                dataPolicy = if (remote) DemoContent.remoteDataPolicy else DataPolicyInfo(),
+                cost = if (remote) 0.00018 else 0.0,
+                promptTokens = 41,
+                answerTokens = answer.text.length / 4,
+                firstTokenSeconds = 0.31,
+                tokensPerSecond = if (remote) 61.0 else 27.4,
+                preset = request.options.preset,
+                temperature = preset.temperature,
+                topP = preset.topP,
+                samplingReason = content.presetReason,
+            )
+            add(AnswerChunk.Started(target, receipt.reason, omitted))
+            words(answer.reasoning).mapTo(this) { AnswerChunk.ReasoningText(it) }
+            words(answer.text).mapTo(this) { AnswerChunk.Text(it) }
+            if (request.webSearch && remote) add(AnswerChunk.Cited(DemoContent.citation))
+            add(AnswerChunk.Finished(MessageStatus.Done, receipt))
+        }
 
     override suspend fun costs(request: AnswerRequest, chat: ChatId): List<CostLine> = DemoContent.costs
 
@@ -249,6 +254,8 @@ class DemoBrain(
     }
 
     override suspend fun remove(model: String) = models.remove(model)
+
+    override suspend fun damagedModels(): List<ModelEntry> = models.damaged
 
     override suspend fun preferences(): Preferences = preferences
 
@@ -292,7 +299,7 @@ class DemoBrain(
 
     override suspend fun condition(): DeviceCondition = condition
 
-    override fun close() = Unit
+    override suspend fun shutDown() = Unit
 
     private fun store(chat: ChatId): DemoStore =
         stores[chat] ?: throw BrainError(content.missingChat, FailureReason.NotFound)

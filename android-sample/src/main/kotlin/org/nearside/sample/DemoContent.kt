@@ -54,6 +54,7 @@ internal class DemoContent(
     val notAModel: String,
     val presetReason: String,
     val suggestion: String,
+    val noTemplate: String,
     val verdicts: Map<FitLevel, String>,
     notes: List<String>,
 ) {
@@ -65,9 +66,13 @@ internal class DemoContent(
     companion object {
         /** Longest question in characters that the demo answers locally; a longer one needs consent. */
         const val FITS = 1_500
+
+        /** Number of messages that the demo's context holds before the question. */
+        const val CONTEXT_MESSAGES = 6
         const val BUDGET = 2_900_000_000
         const val REMOTE_MODEL = "deepseek/deepseek-v3.2"
         val remoteDataPolicy = DataPolicyInfo(region = "US", asOf = "2026-11-20")
+        val rejectedMore = listOf(RejectedCount(RoutingRule.Policy, 3), RejectedCount(RoutingRule.Budget, 12))
         val citation = Citation("https://oceanservice.noaa.gov", "NOAA: tides and currents")
 
         /** Prices per million tokens. */

@@ -109,6 +109,7 @@ internal fun englishDemo() = DemoContent(
     notAModel = "this file is not a GGUF model",
     presetReason = "default values; the model's file sets none",
     suggestion = "a context of 2,048 tokens would need 310 MB less",
+    noTemplate = "it has no chat template, so it cannot hold a conversation",
     verdicts = mapOf(
         FitLevel.Fits to "the whole model fits in memory",
         FitLevel.Tight to "it runs from the file: slower, even more so on a busy device",

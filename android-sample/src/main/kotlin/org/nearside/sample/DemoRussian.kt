@@ -108,6 +108,7 @@ internal fun russianDemo() = DemoContent(
     notAModel = "это не файл модели GGUF",
     presetReason = "значения по умолчанию; в файле модели своих нет",
     suggestion = "контекст в 2048 токенов займёт на 310 МБ меньше",
+    noTemplate = "в ней нет шаблона чата, поэтому она не может вести беседу",
     verdicts = mapOf(
         FitLevel.Fits to "помещается в память целиком",
         FitLevel.Tight to "работает прямо из файла: медленнее, а на занятом устройстве ещё медленнее",

@@ -47,8 +47,15 @@ internal class DemoStore(var summary: ChatSummary) {
 }
 
 /** Models of the demo: downloads advance with [pace], verdicts depend on the file size. */
-internal class DemoModels(private val content: DemoContent, fresh: Boolean, private val pace: suspend () -> Unit) {
+internal class DemoModels(
+    private val content: DemoContent,
+    fresh: Boolean,
+    damaged: List<ModelEntry>,
+    private val pace: suspend () -> Unit,
+) {
     var installed: List<ModelEntry> = if (fresh) emptyList() else listOf(content.catalog.first())
+        private set
+    var damaged: List<ModelEntry> = damaged
         private set
     private val downloaded = HashMap<String, Long>()
 
@@ -67,6 +74,7 @@ internal class DemoModels(private val content: DemoContent, fresh: Boolean, priv
             reference = reference,
             verdict = verdict,
             reason = content.verdicts.getValue(verdict),
+            note = content.noTemplate.takeIf { entry.isImported },
             needBytes = need(entry),
             budgetBytes = DemoContent.BUDGET,
             sizeBytes = entry.sizeBytes,
@@ -87,17 +95,21 @@ internal class DemoModels(private val content: DemoContent, fresh: Boolean, priv
         pace()
         downloaded -= reference
         if (entry !in installed) installed += entry
+        damaged = damaged.filter { it.id != entry.id }
         emit(DownloadStep.Installed(entry))
     }
 
     fun add(name: String): ModelEntry {
-        val entry = ModelEntry(name.lowercase(), name.lowercase(), name, sizeBytes = 98_362_432, quantization = "Q4_1")
+        val id = name.lowercase()
+        val entry =
+            ModelEntry(id, id, name, sizeBytes = 98_362_432, quantization = "Q4_1", isImported = true)
         installed = installed.filter { it.id != entry.id } + entry
         return entry
     }
 
     fun remove(model: String) {
         installed = installed.filter { it.id != model }
+        damaged = damaged.filter { it.id != model }
     }
 
     private fun find(reference: String): ModelEntry =

@@ -9,8 +9,8 @@ import androidx.compose.material3.MaterialTheme
 import androidx.compose.material3.Text
 import androidx.compose.material3.TextButton
 import androidx.compose.runtime.Composable
+import androidx.compose.runtime.staticCompositionLocalOf
 import androidx.compose.ui.Modifier
-import androidx.compose.ui.platform.LocalUriHandler
 import kotlin.math.ceil
 
 /** What happened, and what the user can do. */
@@ -58,18 +58,28 @@ fun Translation.failure(failure: Failure): String = listOfNotNull(
     failure.retrySeconds?.let { text(Strings.FailureRetryIn, duration(ceil(it))) },
 ).joinToString("\n")
 
-/** Shows a failure in place, with a button for its page; empty if there is none. */
+/** Returns what opens the screen of an action; `null` if that is not offered here. */
+val LocalOpener = staticCompositionLocalOf<(FailureAction) -> (() -> Unit)?> { { null } }
+
+/** The buttons of a failure. */
+@Composable
+fun FailureButtons(failure: Failure) {
+    val platform = LocalPlatform.current
+    val opener = LocalOpener.current
+    for (action in failure.actions) {
+        val page = failure.page?.takeIf { action == FailureAction.OpenPage }
+        val open = if (page != null) ({ platform.openPage(page) }) else opener(action)
+        if (open != null) TextButton(open, Modifier.heightIn(min = Space.touch)) { Text(action.title()) }
+    }
+}
+
+/** Shows a failure in place, with its buttons; empty if there is none. */
 @Composable
 fun FailureNotice(failure: Failure?, modifier: Modifier = Modifier, onDismiss: (() -> Unit)? = null) {
     if (failure == null) return
-    val pages = LocalUriHandler.current
     Column(modifier) {
         val text = LocalTranslation.current.failure(failure)
         Notice(text, Symbols.Warning, MaterialTheme.colorScheme.failed, onDismiss = onDismiss)
-        failure.page?.let { page ->
-            TextButton({ pages.openUri(page) }, Modifier.heightIn(min = Space.touch)) {
-                Text(Strings.FailureOpenPage())
-            }
-        }
+        FailureButtons(failure)
     }
 }

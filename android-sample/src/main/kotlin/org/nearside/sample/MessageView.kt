@@ -104,6 +104,7 @@ private fun AnswerMessage(
     if (message.text.isNotEmpty()) SelectionContainer { MarkdownView(message.text) }
     if (isWriting) WritingMark(isThinking = message.text.isEmpty())
     if (message.citations.isNotEmpty()) Citations(message.citations)
+    if (message.omittedMessages > 0) Hint(Strings.OmittedHint("${message.omittedMessages}"))
     StatusView(message.status)
     if (canContinue) {
         FlowRow(

@@ -36,6 +36,10 @@ data class DownloadState(
 class ModelsModel(private val brain: Brain, private val scope: CoroutineScope) {
     var installed by mutableStateOf(emptyList<ModelEntry>())
         private set
+
+    /** Installed models that cannot answer: remove them, or download them again. */
+    var damaged by mutableStateOf(emptyList<ModelEntry>())
+        private set
     var catalogModels by mutableStateOf(emptyList<ModelEntry>())
         private set
 
@@ -71,15 +75,23 @@ class ModelsModel(private val brain: Brain, private val scope: CoroutineScope) {
     /** The largest model that fits: the catalogue is sorted by size. */
     val recommended: ModelEntry? get() = catalogModels.lastOrNull { fits[it.reference]?.verdict == FitLevel.Fits }
 
-    /** The models of the catalogue that are not installed. */
+    /** The models of the catalogue that are not installed, damaged or not. */
     val available: List<ModelEntry>
-        get() = catalogModels.filter { item -> installed.none { it.id == item.id || it.reference == item.reference } }
+        get() {
+            val present = installed + damaged
+            return catalogModels.filter { item -> present.none { it.id == item.id || it.reference == item.reference } }
+        }
 
     fun load(): Job = attempt { read() }
 
     private suspend fun read() {
-        installed = brain.installed()
+        readInstalled()
         catalogModels = brain.catalogModels().sortedBy { it.sizeBytes }
+    }
+
+    private suspend fun readInstalled() {
+        installed = brain.installed()
+        damaged = brain.damagedModels()
     }
 
     /** Checks the fit of each model, one at a time: each check fetches a few megabytes. */
@@ -155,7 +167,7 @@ class ModelsModel(private val brain: Brain, private val scope: CoroutineScope) {
             }
             DownloadStep.Verifying -> change(reference) { copy(phase = DownloadState.Phase.Verifying) }
             is DownloadStep.Installed -> {
-                installed = brain.installed()
+                readInstalled()
                 downloads -= reference
             }
         }
@@ -172,7 +184,7 @@ class ModelsModel(private val brain: Brain, private val scope: CoroutineScope) {
         return attempt {
             try {
                 brain.importModel(file)
-                installed = brain.installed()
+                readInstalled()
             } finally {
                 isImporting = false
             }
@@ -181,7 +193,7 @@ class ModelsModel(private val brain: Brain, private val scope: CoroutineScope) {
 
     fun remove(model: String): Job = attempt {
         brain.remove(model)
-        installed = brain.installed()
+        readInstalled()
     }
 
     private fun attempt(work: suspend () -> Unit): Job = scope.launch { failure = failureOf(work) ?: failure }

@@ -68,6 +68,11 @@ fun ModelsScreen(model: ModelsModel, modifier: Modifier = Modifier) {
                     }
                 }
             }
+            if (model.damaged.isNotEmpty()) {
+                item { SectionTitle(Strings.DamagedModels()) }
+                item { Hint(Strings.DamagedModelsHint()) }
+            }
+            items(model.damaged, key = { "damaged " + it.id }) { entry -> Damaged(model, entry) { removing = entry } }
             item { SectionTitle(Strings.WorthHaving()) }
             items(model.available, key = { it.reference }) { entry -> Available(model, entry) }
             item { SectionTitle(Strings.AnyOther()) }
@@ -89,6 +94,31 @@ fun ModelsScreen(model: ModelsModel, modifier: Modifier = Modifier) {
         )
     }
 }
+
+/** A damaged model: it is removed, or downloaded again unless it came from a file. */
+@Composable
+private fun Damaged(model: ModelsModel, entry: ModelEntry, onRemove: () -> Unit) = ModelCard(entry, fit = null) {
+    val state = model.downloads[entry.reference]
+    if (state != null) Download(model, entry, state)
+    FlowRow(horizontalArrangement = Arrangement.spacedBy(Space.small)) {
+        if (state == null && !entry.isImported) {
+            TextButton({ model.download(entry.reference, entry.name) }, Modifier.heightIn(min = Space.touch)) {
+                Text(Strings.DownloadAgain())
+            }
+        }
+        TextButton(onRemove, Modifier.heightIn(min = Space.touch)) {
+            Text(Strings.Remove(), color = MaterialTheme.colorScheme.error)
+        }
+    }
+}
+
+@Composable
+private fun Download(model: ModelsModel, entry: ModelEntry, state: DownloadState) = DownloadView(
+    state,
+    onPause = { model.pause(entry.reference) },
+    onResume = { model.download(entry.reference, entry.name) },
+    onDismiss = { model.dismiss(entry.reference) },
+)
 
 @Composable
 private fun Available(model: ModelsModel, entry: ModelEntry) {
@@ -114,12 +144,7 @@ private fun Available(model: ModelsModel, entry: ModelEntry) {
                 )
             }
         } else {
-            DownloadView(
-                state,
-                onPause = { model.pause(entry.reference) },
-                onResume = { model.download(entry.reference, entry.name) },
-                onDismiss = { model.dismiss(entry.reference) },
-            )
+            Download(model, entry, state)
         }
     }
 }
@@ -169,7 +194,7 @@ private fun FitReason(fit: Fit) {
     val translation = LocalTranslation.current
     val need = Strings.ModelNeeds(translation.bytes(fit.needBytes), translation.bytes(fit.budgetBytes))
     Text(
-        (listOf(need, fit.reason) + fit.suggestions).joinToString(". ") { text ->
+        (listOf(need) + fit.reasons + fit.suggestions).joinToString(". ") { text ->
             text.replaceFirstChar { it.uppercase() }
         },
         style = MaterialTheme.typography.bodySmall,
@@ -216,6 +241,7 @@ fun DownloadView(state: DownloadState, onPause: () -> Unit, onResume: () -> Unit
                 if (onDismiss != null) SymbolButton(Symbols.Close, Strings.DeleteDownload(), onDismiss)
             }
         }
+        state.failure?.takeIf { state.phase == DownloadState.Phase.Failed }?.let { FailureButtons(it) }
     }
 
 /** A field for any model reference: checks the fit first, then offers the download. */

@@ -169,6 +169,8 @@ class NearsideBrain(
         nearside.remove(ModelRef.parse(model))
     }
 
+    override suspend fun damagedModels(): List<ModelEntry> = nearside.damagedModels().map { it.entry(catalog) }
+
     override suspend fun preferences(): Preferences = withContext(Dispatchers.IO) { preferencesFile.read() }
 
     override suspend fun setPreferences(preferences: Preferences) =
@@ -244,14 +246,15 @@ class NearsideBrain(
     }
 
     override suspend fun condition(): DeviceCondition {
-        val facts = host?.let { withContext(Dispatchers.IO) { it.facts() } } ?: return DeviceCondition()
+        val facts = host?.let { withContext(Dispatchers.IO) { it.facts() } }
         return DeviceCondition(
-            facts.heat == ThermalState.SERIOUS || facts.heat == ThermalState.CRITICAL,
-            facts.memoryPressure,
+            isHot = facts?.heat == ThermalState.SERIOUS || facts?.heat == ThermalState.CRITICAL,
+            isShortOfMemory = facts?.memoryPressure == true,
+            isReadOnly = nearside.isReadOnly(),
         )
     }
 
-    override fun close() = nearside.close()
+    override suspend fun shutDown() = nearside.use { it.shutDown() }
 
     companion object {
         /** Opens the library on a desktop. [hub]: a mirror or test server instead of Hugging Face. */

@@ -24,6 +24,7 @@ import org.nearside.ProviderKind
 import org.nearside.ProviderStatus
 import org.nearside.Receipt
 import org.nearside.RemoteModel
+import org.nearside.RouteRule
 import org.nearside.RouteTarget
 import org.nearside.RoutingMode
 import org.nearside.SamplingOptions
@@ -68,6 +69,7 @@ internal fun StoredMessage.message() = MessageEntry(
         is MessageState.Failed -> MessageStatus.Failed(Failure(state.error, state.reason?.failureReason()))
     },
     receipt = receipt?.receipt(usage, timings),
+    omittedMessages = omittedMessages.toInt(),
     versions = versions.map { it.toLong() },
 )
 
@@ -79,7 +81,7 @@ internal fun StopReason.status(): MessageStatus = when (this) {
 
 /** Returns `null` for tool calls: this app defines no tools. */
 internal fun Chunk.answerChunk(): AnswerChunk? = when (this) {
-    is Chunk.Started -> AnswerChunk.Started(route.target.answerTarget(), route.reason)
+    is Chunk.Started -> route.run { AnswerChunk.Started(target.answerTarget(), reason, omittedMessages.toInt()) }
     is Chunk.Reasoning -> AnswerChunk.ReasoningText(text)
     is Chunk.Text -> AnswerChunk.Text(text)
     is Chunk.Citation -> AnswerChunk.Cited(Citation(url, title))
@@ -98,6 +100,8 @@ internal fun Receipt.receipt(usage: TokenUsage?, timings: Timings?) = AnswerRece
     servedBy = servedBy,
     reason = reason,
     rejected = skipped.map { RejectedTarget(it.target.answerTarget(), it.reason) },
+    rejectedMore = skippedMore.map { RejectedCount(it.rule.routingRule(), it.count.toInt()) },
+    omittedMessages = omittedMessages.toInt(),
     dataPolicy = dataPolicy.info(),
     cost = costUsd,
     costIsCertain = costSource != CostSource.ESTIMATED && costSource != CostSource.UNKNOWN,
@@ -111,6 +115,21 @@ internal fun Receipt.receipt(usage: TokenUsage?, timings: Timings?) = AnswerRece
     samplingReason = sampling.reason,
 )
 
+/** Exhaustive: a new rule of the library does not compile until it is mapped. */
+internal fun RouteRule.routingRule(): RoutingRule = when (this) {
+    RouteRule.REQUESTED_TARGET -> RoutingRule.RequestedTarget
+    RouteRule.ON_DEVICE_ONLY -> RoutingRule.OnDeviceOnly
+    RouteRule.MODE -> RoutingRule.Mode
+    RouteRule.CAPABILITY -> RoutingRule.Capability
+    RouteRule.POLICY -> RoutingRule.Policy
+    RouteRule.REACHABILITY -> RoutingRule.Reachability
+    RouteRule.BUDGET -> RoutingRule.Budget
+    RouteRule.MEMORY -> RoutingRule.Memory
+    RouteRule.PREFERENCE -> RoutingRule.Preference
+    RouteRule.NO_CANDIDATES -> RoutingRule.NoCandidates
+    RouteRule.PREVIOUS_FAILED -> RoutingRule.PreviousFailed
+}
+
 internal fun DataPolicy.info() = DataPolicyInfo(region, retained, trainedOn, asOf, note)
 
 internal fun FitReport.fit(reference: String) = Fit(
@@ -120,7 +139,8 @@ internal fun FitReport.fit(reference: String) = Fit(
         FitVerdict.TIGHT -> FitLevel.Tight
         FitVerdict.TOO_LARGE -> FitLevel.TooLarge
     },
-    reason = note ?: reason,
+    reason = reason,
+    note = note,
     needBytes = need.total.toLong(),
     budgetBytes = budget.bytes.toLong(),
     sizeBytes = sizeBytes.toLong(),
@@ -137,8 +157,9 @@ internal fun InstalledModel.entry(catalog: List<CatalogEntry>): ModelEntry {
         model is ModelRef.Hub && entry.quantization == quantization && source.startsWith("hf:${model.repo}")
     }
     val bytes = sizeBytes.toLong()
+    val isImported = !source.startsWith("hf:") && !source.startsWith("http")
     return known?.entry()?.copy(id = id, sizeBytes = bytes)
-        ?: ModelEntry(id, source, name = id, sizeBytes = bytes, quantization = quantization)
+        ?: ModelEntry(id, source, id, sizeBytes = bytes, quantization = quantization, isImported = isImported)
 }
 
 internal fun DownloadEvent.step(catalog: List<CatalogEntry>): DownloadStep = when (this) {

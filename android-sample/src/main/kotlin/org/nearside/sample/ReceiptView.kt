@@ -119,6 +119,8 @@ private fun ReceiptDetails(receipt: AnswerReceipt) {
                 candidate.reason,
             )
         }
+        for (more in receipt.rejectedMore) Fact(Strings.PassedOverMore("${more.count}"), more.rule.title())
+        if (receipt.omittedMessages > 0) Fact(Strings.Omitted(), "${receipt.omittedMessages}")
         Fact(Strings.Region(), regionTitle(receipt.dataPolicy.region))
         Fact(Strings.Terms(), receipt.dataPolicy.summary())
         if (receipt.dataPolicy.asOf.isNotEmpty()) Fact(Strings.TermsDate(), receipt.dataPolicy.asOf)

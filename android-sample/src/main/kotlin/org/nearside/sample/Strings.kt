@@ -22,6 +22,10 @@ import java.util.Properties
 /** The key of a text: `AskTitle` is `askTitle` in the files. */
 enum class Strings {
     About,
+    ActionCaps,
+    ActionModels,
+    ActionProviders,
+    ActionRouting,
     Add,
     AddProvider,
     Address,
@@ -44,6 +48,7 @@ enum class Strings {
     BannerDemo,
     BannerHot,
     BannerMemory,
+    BannerReadOnly,
     Cancel,
     Caps,
     CapsAndSpend,
@@ -63,6 +68,8 @@ enum class Strings {
     CostsHint,
     CostsNoChat,
     Creative,
+    DamagedModels,
+    DamagedModelsHint,
     Delete,
     Deleted,
     DeleteDownload,
@@ -70,6 +77,7 @@ enum class Strings {
     DemoHint,
     Dismiss,
     Done,
+    DownloadAgain,
     DownloadHint,
     DownloadModel,
     DownloadSize,
@@ -172,12 +180,15 @@ enum class Strings {
     NotSetUp,
     NotTrainedOn,
     OfTheCap,
+    Omitted,
+    OmittedHint,
     OnlyInCloud,
     OnlyOnDevice,
     OnThisDevice,
     Options,
     OwnServer,
     PassedOver,
+    PassedOverMore,
     Pause,
     PausedAt,
     PerDay,
@@ -223,6 +234,17 @@ enum class Strings {
     RenameHint,
     Resting,
     Resume,
+    RuleBudget,
+    RuleCapability,
+    RuleMemory,
+    RuleMode,
+    RuleNoCandidates,
+    RuleOnDeviceOnly,
+    RulePolicy,
+    RulePreference,
+    RulePreviousFailed,
+    RuleReachability,
+    RuleRequestedTarget,
     Save,
     SearchChats,
     Seconds,
@@ -400,6 +422,22 @@ fun DataPolicyInfo.summary(): String {
     val retention = if (retained) Strings.Kept() else Strings.NotKept()
     return retention + " · " + if (trainedOn) Strings.TrainedOn() else Strings.NotTrainedOn()
 }
+
+/** Why the targets were rejected. */
+val RoutingRule.title: Strings
+    get() = when (this) {
+        RoutingRule.RequestedTarget -> Strings.RuleRequestedTarget
+        RoutingRule.OnDeviceOnly -> Strings.RuleOnDeviceOnly
+        RoutingRule.Mode -> Strings.RuleMode
+        RoutingRule.Capability -> Strings.RuleCapability
+        RoutingRule.Policy -> Strings.RulePolicy
+        RoutingRule.Reachability -> Strings.RuleReachability
+        RoutingRule.Budget -> Strings.RuleBudget
+        RoutingRule.Memory -> Strings.RuleMemory
+        RoutingRule.Preference -> Strings.RulePreference
+        RoutingRule.NoCandidates -> Strings.RuleNoCandidates
+        RoutingRule.PreviousFailed -> Strings.RulePreviousFailed
+    }
 
 val AnswerMode.title: Strings
     get() = when (this) {

@@ -80,6 +80,24 @@ class ChatModelTest {
     }
 
     @Test
+    fun `another brain ends the earlier one in order`() = runBlocking {
+        var ended = 0
+        val brain = object : Brain by demo() {
+            override suspend fun shutDown() {
+                ended += 1
+                throw BrainError("it is not stored")
+            }
+        }
+        val app = app(brain)
+        app.enterDemo().join()
+        assertEquals(1, ended)
+        assertNull(app.failure)
+        app.leaveDemo().join()
+        app.shutDown()
+        assertEquals(2, ended)
+    }
+
+    @Test
     fun `web search goes with the model that has it`() {
         val chat = chat(id = 1)
         chat.choose(chat.choices.last()).await()

@@ -20,6 +20,7 @@ import kotlin.test.assertNull
 import kotlin.test.assertTrue
 import kotlin.time.Duration.Companion.minutes
 import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.NonCancellable
 import kotlinx.coroutines.SupervisorJob
 import kotlinx.coroutines.asCoroutineDispatcher
 import kotlinx.coroutines.cancel
@@ -108,7 +109,7 @@ class EndToEndTest {
             app.start().join()
             return act(app)
         } finally {
-            app.close()
+            withContext(NonCancellable) { app.shutDown() }
             scope.cancel()
         }
     }

@@ -8,6 +8,7 @@ import kotlin.test.assertEquals
 import kotlin.test.assertNull
 import org.nearside.ErrorReason
 import org.nearside.NearsideException
+import org.nearside.RouteRule
 
 class FailureTest {
     @Test
@@ -31,6 +32,52 @@ class FailureTest {
         assertEquals("`o/r` is gated", lines[1])
         assertEquals(3, lines.size)
         assertEquals(failure, BrainError(failure).failure())
+    }
+
+    @Test
+    fun `a reason leads to the screen where its cause is removed`() {
+        val screens = mapOf(
+            FailureAction.ShowProviders to
+                setOf(FailureReason.KeyMissing, FailureReason.KeyRejected, FailureReason.KeyForbidden),
+            FailureAction.OpenPage to setOf(FailureReason.NoCredit, FailureReason.TermsNotAccepted),
+            FailureAction.ShowRouting to setOf(FailureReason.ConsentRequired, FailureReason.PolicyForbids),
+            FailureAction.ShowCaps to setOf(FailureReason.CostCap),
+            FailureAction.ShowModels to setOf(
+                FailureReason.UnknownModel,
+                FailureReason.ModelNotInstalled,
+                FailureReason.ModelTooLarge,
+                FailureReason.Damaged,
+                FailureReason.DiskFull,
+            ),
+        )
+        assertEquals(FailureAction.entries.toSet(), screens.keys)
+        for (reason in FailureReason.entries) {
+            assertEquals(screens.entries.firstOrNull { reason in it.value }?.key, reason.action, reason.name)
+        }
+    }
+
+    @Test
+    fun `a page comes before the screen and is offered whatever the reason`() {
+        val page = "https://example.org/keys"
+        fun actions(reason: FailureReason?, page: String?) = Failure("", reason, page = page).actions
+        assertEquals(
+            listOf(FailureAction.OpenPage, FailureAction.ShowProviders),
+            actions(FailureReason.KeyRejected, page),
+        )
+        assertEquals(listOf(FailureAction.ShowProviders), actions(FailureReason.KeyRejected, null))
+        assertEquals(listOf(FailureAction.OpenPage), actions(FailureReason.NoCredit, page))
+        assertEquals(listOf(FailureAction.OpenPage), actions(null, page))
+        assertEquals(emptyList(), actions(FailureReason.NoCredit, null))
+        assertEquals(emptyList(), actions(FailureReason.Bug, null))
+    }
+
+    @Test
+    fun `every rule of the router has a text of its own`() {
+        val rules = RouteRule.entries.map { it.routingRule() }
+        assertEquals(RoutingRule.entries, rules)
+        for (language in listOf(english, russian)) {
+            assertEquals(rules.size, rules.map { language.text(it.title) }.toSet().size)
+        }
     }
 
     @Test

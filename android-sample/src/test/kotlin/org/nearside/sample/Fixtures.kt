@@ -44,7 +44,11 @@ internal fun demo(
     russian: Boolean = false,
     fresh: Boolean = false,
     condition: DeviceCondition = DeviceCondition(),
-) = DemoBrain(russian, fresh, condition, now = { NOW }) { pace?.wait() }
+    damaged: List<ModelEntry> = emptyList(),
+) = DemoBrain(russian, fresh, condition, damaged, now = { NOW }) { pace?.wait() }
+
+/** A model of the demo's catalogue that is not installed in the demo. */
+internal fun demoModel(): ModelEntry = DemoContent.english.catalog[1]
 
 /** Creates the app and starts it. */
 internal fun app(brain: Brain = demo(), startsInDemo: Boolean = false): AppModel =

@@ -3,6 +3,7 @@
  */
 package org.nearside.sample
 
+import java.nio.file.Path
 import kotlin.io.path.createTempDirectory
 import kotlin.io.path.writeText
 import kotlin.test.Test
@@ -47,6 +48,36 @@ class ModelsModelTest {
         model.checkTypedFit().await()
         assertEquals("there is no model at this reference; check the spelling", model.failure?.text)
         assertNull(model.typed)
+    }
+
+    @Test
+    fun `a verdict has its reason and its note`() {
+        val model = models()
+        model.importModel(Path.of("/own-model.gguf")).await()
+        model.reference = "own-model"
+        model.checkTypedFit().await()
+        assertEquals(
+            listOf(
+                "the whole model fits in memory",
+                "it has no chat template, so it cannot hold a conversation",
+            ),
+            model.typed?.reasons,
+        )
+    }
+
+    @Test
+    fun `a damaged model is downloaded again or removed`() {
+        val known = demoModel()
+        val file = ModelEntry("own", "/own.gguf", "own", sizeBytes = 1, isImported = true)
+        val model = ModelsModel(demo(damaged = listOf(known, file)), unconfined()).also { it.load().await() }
+        assertEquals(listOf(known, file), model.damaged)
+        assertFalse(known in model.available, "it is offered once")
+        model.download(known.reference, known.name)
+        model.work[known.reference].await()
+        assertEquals(listOf(file), model.damaged)
+        assertTrue(known in model.installed)
+        model.remove(file.id).await()
+        assertEquals(emptyList(), model.damaged)
     }
 
     @Test

@@ -8,7 +8,6 @@ package org.nearside.sample
 import androidx.compose.ui.test.ExperimentalTestApi
 import androidx.compose.ui.test.SkikoComposeUiTest
 import androidx.compose.ui.test.hasClickAction
-import androidx.compose.ui.test.hasContentDescription
 import androidx.compose.ui.test.hasText
 import androidx.compose.ui.test.onAllNodesWithContentDescription
 import androidx.compose.ui.test.onAllNodesWithTag
@@ -75,7 +74,7 @@ internal fun scenarios(isRussian: Boolean): List<Scenario> {
         Scenario("chat-empty", opened()),
         Scenario("chat-streaming", sent(tides, Pace(26))),
         Scenario("chat-reasoning-open", opened(1)) { touch(text(Strings.ThoughtFor).substringBefore(" %1")) },
-        Scenario("chat-receipt-open", opened(10)) { touchDescribed(text(Strings.ReceiptLabel).substringBefore("%1")) },
+        Scenario("chat-receipt-open", opened(10)) { touchSymbol(text(Strings.ReceiptLabel).substringBefore("%1")) },
         Scenario(
             "chat-stopped",
             opened(pace = Pace(30)) {
@@ -87,17 +86,26 @@ internal fun scenarios(isRussian: Boolean): List<Scenario> {
         Scenario(
             "chat-error",
             opened(1) {
-                val text = "the provider `openrouter` did not answer in time; try again, or continue on this device"
-                it.failure = Failure(text, FailureReason.NoResponse)
+                val text = "`openrouter` did not accept the key; enter another one"
+                it.failure = Failure(text, FailureReason.KeyRejected)
+            },
+        ),
+        Scenario(
+            "chat-not-sent",
+            opened { chat ->
+                repeat(5) {
+                    chat.draft = tides
+                    chat.send()
+                }
             },
         ),
         Scenario("chat-ask", sent(long)),
         Scenario("chat-picker", opened(1) { it.choose(it.choices.first()) }) {
-            touchDescribed(text(Strings.ChooseModel))
+            touchSymbol(text(Strings.ChooseModel))
         },
-        Scenario("chat-options", opened(1)) { touchDescribed(text(Strings.Options)) },
+        Scenario("chat-options", opened(1)) { touchSymbol(text(Strings.Options)) },
         Scenario("chat-banner", {
-            app(brain(condition = DeviceCondition(isHot = true, isShortOfMemory = true)), startsInDemo = false).apply {
+            app(brain(condition = DeviceCondition(isHot = true, isShortOfMemory = true, isReadOnly = true))).apply {
                 open(1)
             }
         }),
@@ -110,6 +118,9 @@ internal fun scenarios(isRussian: Boolean): List<Scenario> {
                 models.available.take(2).forEach { models.download(it.reference, it.name) }
                 models.pause(models.available[0].reference)
             }
+        }),
+        Scenario("models-damaged", {
+            app(demo(russian = isRussian, damaged = listOf(demoModel()))).apply { tab = Tab.Models }
         }),
         Scenario("settings", inTab(Tab.Settings)),
         Scenario("settings-answers", inTab(Tab.Settings, SettingsPage.Answers)),
@@ -132,14 +143,6 @@ internal fun scenarios(isRussian: Boolean): List<Scenario> {
         Scenario("first-run-chat", first(50, begin = true)),
         Scenario("demo", { app(brain(), startsInDemo = true) }),
     )
-}
-
-private fun SkikoComposeUiTest.touch(text: String) {
-    onAllNodes(hasText(text, substring = true) and hasClickAction()).onFirst().performClick()
-}
-
-private fun SkikoComposeUiTest.touchDescribed(text: String) {
-    onAllNodes(hasContentDescription(text, substring = true) and hasClickAction()).onFirst().performClick()
 }
 
 private fun SkikoComposeUiTest.scroll(list: String, text: String) {

@@ -5,7 +5,6 @@
 
 package org.nearside.sample
 
-import androidx.compose.ui.geometry.Size
 import androidx.compose.ui.test.ExperimentalTestApi
 import androidx.compose.ui.test.SkikoComposeUiTest
 import androidx.compose.ui.test.assertIsDisplayed
@@ -14,7 +13,6 @@ import androidx.compose.ui.test.hasClickAction
 import androidx.compose.ui.test.hasContentDescription
 import androidx.compose.ui.test.hasScrollToNodeAction
 import androidx.compose.ui.test.hasText
-import androidx.compose.ui.test.onAllNodesWithText
 import androidx.compose.ui.test.onFirst
 import androidx.compose.ui.test.onLast
 import androidx.compose.ui.test.onNodeWithTag
@@ -24,7 +22,6 @@ import androidx.compose.ui.test.performScrollTo
 import androidx.compose.ui.test.performScrollToNode
 import androidx.compose.ui.test.performTextInput
 import androidx.compose.ui.test.performTextReplacement
-import androidx.compose.ui.test.v2.runSkikoComposeUiTest
 import java.nio.file.Path
 import kotlin.test.Test
 import kotlin.test.assertContains
@@ -37,28 +34,12 @@ import kotlin.test.assertTrue
 class UiTest {
     private val platform = FakePlatform(picks = Path.of("/models/own-model.gguf"))
 
-    private fun play(app: AppModel = app(), act: SkikoComposeUiTest.() -> Unit) =
-        runSkikoComposeUiTest(Size(411f, 891f)) {
-            setContent { Sample(app, platform, english, dark = false, now = { NOW }) }
-            act()
-        }
-
-    private fun SkikoComposeUiTest.touch(text: String) =
-        onAllNodes(hasText(text, substring = true) and hasClickAction()).onFirst().performClick()
-
-    private fun SkikoComposeUiTest.touchSymbol(name: String) =
-        onAllNodes(hasContentDescription(name, substring = true) and hasClickAction()).onFirst().performClick()
+    private fun play(app: AppModel = app(), act: SkikoComposeUiTest.() -> Unit) = play(app, platform, act)
 
     private fun SkikoComposeUiTest.say(text: String) {
         onNodeWithTag("draft").performTextReplacement(text)
         touchSymbol("Send")
     }
-
-    private fun SkikoComposeUiTest.sees(text: String) =
-        assertTrue(onAllNodesWithText(text, substring = true).fetchSemanticsNodes().isNotEmpty(), "not shown: $text")
-
-    private fun SkikoComposeUiTest.doesNotSee(text: String) =
-        assertEquals(0, onAllNodesWithText(text, substring = true).fetchSemanticsNodes().size, "still shown: $text")
 
     @Test
     fun `search finds words in messages and opens their chat`() {
@@ -408,7 +389,5 @@ class UiTest {
         onNodeWithText("Memory is low", substring = true).assertIsDisplayed()
     }
 
-    private fun SkikoComposeUiTest.scrollToEnd() {
-        onNodeWithTag("transcript").performScrollToNode(hasContentDescription("Later version"))
-    }
+    private fun SkikoComposeUiTest.scrollToEnd() = scrollTo(hasContentDescription("Later version"))
 }
