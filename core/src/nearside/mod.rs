@@ -299,14 +299,15 @@ impl Nearside {
         self.blocking(move |inner| inner.store.import(path.as_ref())).await
     }
 
-    /// Removes an installed model; unloads it first.
+    /// Removes an installed model, damaged or not; unloads it first.
     ///
     /// # Errors
     /// `NotInstalled`, `Storage`.
     pub async fn remove(&self, model: ModelRef) -> Result<InstalledModel> {
         self.blocking(move |inner| {
-            let found = inner.store.find(&model)?.ok_or_else(|| local::not_installed(&model))?;
-            inner.local_models.close_engines(Some(found.path.as_ref()));
+            if let Some(found) = inner.store.find(&model)? {
+                inner.local_models.close_engines(Some(found.path.as_ref()));
+            }
             inner.store.remove(&model)
         })
         .await

@@ -113,6 +113,21 @@ fn json_says_the_reason_where_it_prints_an_error() {
     assert_eq!(reason("data_dir"), Some(&json!("storage_failed")), "{problems}");
 }
 
+#[test]
+fn a_damaged_model_is_named_and_can_be_removed() {
+    let (program, id) = Program::with_model();
+    let path = program.run(["ls", "--json"]).object()["models"][0]["path"].clone();
+    std::fs::remove_file(path.as_str().expect("a path")).expect("the file");
+    let is_damaged = || {
+        let problems = program.run(["doctor", "--json"]).object()["problems"].clone();
+        let problems = problems.as_array().expect("problems").clone();
+        problems.iter().any(|problem| problem["id"] == "damaged_model")
+    };
+    assert!(is_damaged());
+    assert_eq!(program.run(["rm", &id, "--json"]).object()["id"], json!(id));
+    assert!(!is_damaged());
+}
+
 fn chat(program: &Program, flags: &[&str]) -> Ran {
     let start = ["chat", "-p", "Why?", "--mode", "only-in-cloud", "--yes"];
     program.run(start.iter().chain(flags))
