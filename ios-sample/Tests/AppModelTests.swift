@@ -55,8 +55,39 @@ struct AppModelTests {
         #expect(app.chats.chats.contains { $0.id == chat.chatID })
     }
 
-    @Test func heatAndLowMemoryAreReported() async {
-        let condition = DeviceCondition(isHot: true, isShortOfMemory: true)
+    @Test func aFailureLeadsToTheScreenWhereItsCauseIsRemoved() async {
+        let app = await app()
+        for action in FailureAction.allCases where action != .openPage {
+            app.tab = .chats
+            #expect(app.offers(action), "\(action)")
+            app.show(action)
+            #expect(app.tab == action.destination?.tab)
+            #expect(app.section == action.destination?.section)
+            #expect(!app.offers(action), "\(action): its screen is shown")
+        }
+        app.show(.openPage)
+        #expect(app.tab == .settings, "a page is no screen of the app")
+        #expect(!app.offers(.openPage))
+    }
+
+    @Test func theFirstRunOffersNoOtherScreen() async {
+        let app = await app(quick(fresh: true))
+        #expect(app.firstRun != nil)
+        #expect(FailureAction.allCases.allSatisfy { !app.offers($0) })
+    }
+
+    @Test func anotherBrainEndsTheEarlierOneInOrder() async {
+        let brain = quick()
+        let app = await app(brain)
+        var isShutDown = await brain.isShutDown
+        #expect(!isShutDown)
+        await app.enterDemo()
+        isShutDown = await brain.isShutDown
+        #expect(isShutDown)
+    }
+
+    @Test func heatLowMemoryAndDataThatCannotBeWrittenAreReported() async {
+        let condition = DeviceCondition(isHot: true, isShortOfMemory: true, isReadOnly: true)
         let app = await app(DemoBrain(pace: .zero, condition: condition))
         #expect(app.condition == condition)
     }

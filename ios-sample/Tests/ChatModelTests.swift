@@ -26,6 +26,36 @@ struct ChatModelTests {
         #expect(!chat.isAnswering)
     }
 
+    @Test func messagesThatWereNotSentAreToldWithTheAnswerAndInItsReceipt() async throws {
+        let chat = await chat()
+        for _ in 1...4 { await chat.say("Hello") }
+        #expect(chat.messages.allSatisfy { $0.omittedMessages == 0 })
+        await chat.say("Hello")
+        let answer = try #require(chat.answer)
+        #expect(answer.omittedMessages == 2)
+        #expect(answer.receipt?.omittedMessages == 2)
+
+        let writing = await self.chat(slow())
+        for _ in 1...4 { await writing.say("Code") }
+        writing.draft = "Hello"
+        writing.send()
+        await until { writing.answer?.text.isEmpty == false && writing.messages.count == 10 }
+        #expect(writing.answer?.omittedMessages == 2, "it is told while the answer arrives")
+        writing.stop()
+        await writing.work?.value
+    }
+
+    @Test func targetsThatAreOnlyCountedAreInTheReceipt() async throws {
+        let chat = await chat()
+        await chat.choose(try #require(chat.choices.first { !$0.target.isDevice }))
+        await chat.say("Hello")
+        chat.accept()
+        await chat.work?.value
+        let counts = try #require(chat.answer?.receipt?.rejectedMore)
+        #expect(counts.map(\.rule) == [.policy, .budget])
+        #expect(counts.map(\.count) == [3, 12])
+    }
+
     @Test func whitespaceIsNotSent() async {
         let chat = await chat()
         chat.draft = " \n "

@@ -25,6 +25,39 @@ struct FailureTests {
         #expect(BrainError(failure) == failure)
     }
 
+    @Test func aReasonLeadsToTheScreenWhereItsCauseIsRemoved() {
+        let screens: [FailureAction: Set<FailureReason>] = [
+            .showProviders: [.keyMissing, .keyRejected, .keyForbidden],
+            .openPage: [.noCredit, .termsNotAccepted],
+            .showRouting: [.consentRequired, .policyForbids],
+            .showCaps: [.costCap],
+            .showModels: [.unknownModel, .modelNotInstalled, .modelTooLarge, .damaged, .diskFull],
+        ]
+        #expect(Set(screens.keys) == Set(FailureAction.allCases))
+        #expect(Set(FailureAction.allCases.map(\.title)).count == FailureAction.allCases.count)
+        for reason in FailureReason.allCases {
+            #expect(reason.action == screens.first { $0.value.contains(reason) }?.key, "\(reason)")
+        }
+    }
+
+    @Test func aPageComesBeforeTheScreenAndIsOfferedWhateverTheReason() {
+        func actions(_ reason: FailureReason?, hasPage: Bool) -> [FailureAction] {
+            var failure = BrainError("", reason: reason)
+            if hasPage { failure.page = URL(string: "https://example.org/keys") }
+            return failure.actions
+        }
+        #expect(actions(.keyRejected, hasPage: true) == [.openPage, .showProviders])
+        #expect(actions(.keyRejected, hasPage: false) == [.showProviders])
+        #expect(actions(.noCredit, hasPage: true) == [.openPage])
+        #expect(actions(nil, hasPage: true) == [.openPage])
+        #expect(actions(.noCredit, hasPage: false).isEmpty)
+        #expect(actions(.bug, hasPage: false).isEmpty)
+    }
+
+    @Test func everyRuleOfTheRouterHasATextOfItsOwn() {
+        #expect(Set(RoutingRule.allCases.map(\.title)).count == RoutingRule.allCases.count)
+    }
+
     @Test func anyOtherFailureKeepsItsText() {
         let failure = BrainError(CocoaError(.fileNoSuchFile))
         #expect(failure.reason == nil && !failure.text.isEmpty)

@@ -113,6 +113,30 @@ struct ModelsModelTests {
         #expect(model.failure?.text.contains("GGUF") == true)
     }
 
+    @Test func aVerdictHasItsReasonAndItsNote() async throws {
+        let model = await models()
+        await model.importModel(URL(fileURLWithPath: "/Some-Model.gguf"))
+        model.reference = "some-model"
+        await model.checkTypedFit()
+        let fit = try #require(model.typed)
+        let note = try #require(fit.note)
+        #expect(fit.reasons == [fit.reason, note])
+    }
+
+    @Test func aDamagedModelIsDownloadedAgainOrRemoved() async throws {
+        let known = DemoContent.catalog[1]
+        let file = ModelEntry(id: "own", reference: "/own.gguf", name: "own", sizeBytes: 1, isImported: true)
+        let model = await models(DemoBrain(pace: .zero, damaged: [known, file]))
+        #expect(model.damaged == [known, file])
+        #expect(!model.available.contains(known), "it is offered once")
+        model.download(known.reference, name: known.name)
+        await model.work[known.reference]?.value
+        #expect(model.damaged == [file])
+        #expect(model.installed.contains(known))
+        await model.remove(file.id)
+        #expect(model.damaged.isEmpty)
+    }
+
     @Test func aRemovedModelIsAvailableAgain() async throws {
         let model = await models(quick())
         let entry = try #require(model.installed.first)

@@ -147,6 +147,40 @@ struct RealTests {
         #expect(try FileManager.default.contentsOfDirectory(atPath: keys).isEmpty)
     }
 
+    @Test func aModelWithoutATemplateSaysSoAndIsRemovedOnceItIsDamaged() async throws {
+        let files = FileManager.default
+        let directory = files.temporaryDirectory.appendingPathComponent("sample-\(UUID().uuidString)")
+        defer { try? files.removeItem(at: directory) }
+        try files.createDirectory(at: directory, withIntermediateDirectories: true)
+        var content = try Data(contentsOf: URL(fileURLWithPath: smollm2))
+        let key = try #require(content.range(of: Data("tokenizer.chat_template".utf8)))
+        content[key.upperBound - 1] = UInt8(ascii: "x")
+        let file = directory.appendingPathComponent("no-template.gguf")
+        try content.write(to: file)
+
+        let brain = try await NearsideBrain(directory: directory)
+        let models = ModelsModel(brain: brain)
+        await models.importModel(file)
+        let id = try #require(models.installed.first?.id)
+        models.reference = id
+        await models.checkTypedFit()
+        let fit = try #require(models.typed, "\(models.failure?.text ?? "")")
+        #expect(fit.note?.contains("chat template") == true)
+        #expect(fit.reasons.count == 2 && Set(fit.reasons).count == 2)
+
+        let store = directory.appendingPathComponent("nearside")
+        let stored = try #require(files.enumerator(at: store, includingPropertiesForKeys: nil))
+        for case let file as URL in stored where file.pathExtension == "gguf" { try files.removeItem(at: file) }
+        await models.load()
+        #expect(models.installed.isEmpty)
+        #expect(models.damaged.map(\.id) == [id])
+        #expect(models.damaged.first?.isImported == true)
+        await models.remove(id)
+        #expect(models.damaged.isEmpty)
+        #expect(models.failure == nil)
+        await brain.shutDown()
+    }
+
     @Test func theCatalogueHasVerdictsOrSaysWhyNot() async throws {
         let directory = FileManager.default.temporaryDirectory.appendingPathComponent("sample-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: directory) }

@@ -45,6 +45,8 @@ protocol Brain: Sendable {
     func download(_ reference: String) -> PullStream<DownloadStep>
     func importModel(_ file: URL) async throws -> ModelEntry
     func remove(_ model: String) async throws
+    /// Returns the installed models that cannot answer, because their file is missing or incomplete.
+    func damagedModels() async throws -> [ModelEntry]
 
     // Settings
     func preferences() async throws -> Preferences
@@ -61,6 +63,9 @@ protocol Brain: Sendable {
 
     // The device
     func condition() async -> DeviceCondition
+
+    /// Ends active answers and waits until everything is stored. Called when another brain replaces this one.
+    func shutDown() async
 }
 
 /// A pull-based stream. Unlike `AsyncThrowingStream` it does not end when its task is cancelled, so that the last chunk
@@ -122,6 +127,8 @@ struct MessageEntry: Identifiable, Sendable, Equatable {
     var citations: [Citation] = []
     var status = MessageStatus.done
     var receipt: AnswerReceipt?
+    /// Number of earlier messages that the model was not sent, because its context cannot hold them.
+    var omittedMessages = 0
     /// Ids of all versions, including this one, oldest first.
     var versions: [MessageID] = []
 }
@@ -130,7 +137,7 @@ extension MessageEntry {
     /// Appends a chunk.
     mutating func append(_ chunk: AnswerChunk) {
         switch chunk {
-        case .started: status = .writing
+        case .started(_, _, let omitted): (status, omittedMessages) = (.writing, omitted)
         case .reasoning(let more): reasoning += more
         case .text(let more): text += more
         case .citation(let citation): citations.append(citation)
@@ -256,7 +263,8 @@ struct DataPolicyInfo: Hashable, Sendable {
 }
 
 enum AnswerChunk: Sendable, Equatable {
-    case started(AnswerTarget, reason: String)
+    /// `omitted`: the number of earlier messages that the target is not sent.
+    case started(AnswerTarget, reason: String, omitted: Int = 0)
     case reasoning(String)
     case text(String)
     case citation(Citation)
@@ -270,6 +278,10 @@ struct AnswerReceipt: Hashable, Sendable {
     var servedBy: String?
     var reason: String
     var rejected: [RejectedTarget] = []
+    /// Further rejected targets, which are only counted.
+    var rejectedMore: [RejectedCount] = []
+    /// Number of earlier messages that the target was not sent.
+    var omittedMessages = 0
     var dataPolicy = DataPolicyInfo()
     var cost = 0.0
     /// `false`: the cost is estimated or unknown.
@@ -287,6 +299,17 @@ struct AnswerReceipt: Hashable, Sendable {
 struct RejectedTarget: Hashable, Sendable {
     let target: AnswerTarget
     let reason: String
+}
+
+struct RejectedCount: Hashable, Sendable {
+    let rule: RoutingRule
+    let count: Int
+}
+
+/// The rules that reject a target.
+enum RoutingRule: String, CaseIterable, Sendable {
+    case requestedTarget, onDeviceOnly, mode, capability, policy, reachability, budget, memory, preference,
+        noCandidates, previousFailed
 }
 
 enum AnswerPreset: String, CaseIterable, Sendable { case precise, balanced, creative }
@@ -331,10 +354,15 @@ struct Fit: Sendable, Hashable {
     let reference: String
     let verdict: FitLevel
     let reason: String
+    /// A limit that has nothing to do with memory.
+    var note: String?
     let needBytes: UInt64
     let budgetBytes: UInt64
     let sizeBytes: UInt64
     var suggestions: [String] = []
+
+    /// Reason and note.
+    var reasons: [String] { [reason] + [note].compactMap(\.self) }
 }
 
 /// An installed model or one of the catalogue.
@@ -350,6 +378,8 @@ struct ModelEntry: Identifiable, Sendable, Hashable {
     var license = ""
     var note = ""
     var reasons = false
+    /// Whether it came from a file of the user, so that it cannot be downloaded again.
+    var isImported = false
 }
 
 enum DownloadStep: Sendable, Equatable {
@@ -456,8 +486,10 @@ struct SpendingLine: Identifiable, Hashable, Sendable {
 
 // MARK: - The device
 
-/// Conditions of the device that a banner shows.
+/// Conditions that a banner shows.
 struct DeviceCondition: Equatable, Sendable {
     var isHot = false
     var isShortOfMemory = false
+    /// Whether the folder of the data cannot be written: installed models answer, but nothing is stored.
+    var isReadOnly = false
 }

@@ -37,6 +37,7 @@ actor DemoBrain: Brain {
     private var scripts: [MessageID: ArraySlice<AnswerChunk>] = [:]
     private var lastID: UInt64 = 0
     private var models: [ModelEntry]
+    private var damaged: [ModelEntry]
     private var downloaded: [String: UInt64] = [:]
     private var prefs = Preferences(finishedFirstRun: true)
     private var policySettings = PolicySettings(dollarsPerDay: 0.5, dollarsPerMonth: 5)
@@ -46,15 +47,17 @@ actor DemoBrain: Brain {
             model: DemoContent.remoteModel, dataPolicy: DemoContent.remoteDataPolicy, models: 342)
     ]
     private let deviceCondition: DeviceCondition
+    private(set) var isShutDown = false
 
     /// With a pace of zero an answer arrives at once. `fresh`: no chats and no models, as on the first start.
     init(
         pace: Duration = .milliseconds(35), fresh: Bool = false, russian: Bool = DemoBrain.prefersRussian,
-        condition: DeviceCondition = DeviceCondition(), now: Date = .now
+        condition: DeviceCondition = DeviceCondition(), damaged: [ModelEntry] = [], now: Date = .now
     ) {
         content = russian ? .russian : .english
         self.pace = pace
         deviceCondition = condition
+        self.damaged = damaged
         models = fresh ? [] : [DemoContent.catalog[0]]
         prefs.finishedFirstRun = !fresh
         guard !fresh else { return }
@@ -259,7 +262,8 @@ actor DemoBrain: Brain {
             return last
         }
         let answer = append(MessageEntry(id: lastID + 1, author: .model, status: .writing), after: parent, in: chat)
-        scripts[answer] = script(content.answer(to: question ?? ""), at: target, request)[...]
+        let omitted = max(0, (stores[chat]?.path.count ?? 0) - 2 - DemoContent.contextMessages)
+        scripts[answer] = script(content.answer(to: question ?? ""), at: target, request, omitted: omitted)[...]
         return answer
     }
 
@@ -284,17 +288,20 @@ actor DemoBrain: Brain {
         stores[chat]?.summary.updated = .now
     }
 
-    private func script(_ answer: DemoAnswer, at target: AnswerTarget, _ request: AnswerRequest) -> [AnswerChunk] {
+    private func script(
+        _ answer: DemoAnswer, at target: AnswerTarget, _ request: AnswerRequest, omitted: Int = 0
+    ) -> [AnswerChunk] {
         let preset = presets(for: request.options).first { $0.preset == request.options.preset ?? .balanced }
         let remote = !target.isDevice
         let receipt = AnswerReceipt(
             target: target, servedBy: remote ? "Fireworks" : nil,
             reason: remote ? content.consentReason : content.localReason,
+            rejectedMore: remote ? DemoContent.rejectedMore : [], omittedMessages: omitted,
             dataPolicy: remote ? DemoContent.remoteDataPolicy : DataPolicyInfo(), cost: remote ? 0.00018 : 0,
             promptTokens: 41, answerTokens: answer.text.count / 4, firstTokenSeconds: 0.31,
             tokensPerSecond: remote ? 61 : 27.4, preset: request.options.preset, temperature: preset?.temperature,
             topP: preset?.topP, samplingReason: content.presetReason)
-        return [.started(target, reason: receipt.reason)]
+        return [.started(target, reason: receipt.reason, omitted: omitted)]
             + Self.words(answer.reasoning).map { .reasoning($0) } + Self.words(answer.text).map { .text($0) }
             + (request.webSearch && remote ? [.citation(DemoContent.citation)] : []) + [.finished(.done, receipt)]
     }
@@ -313,11 +320,13 @@ actor DemoBrain: Brain {
     func catalogModels() -> [ModelEntry] { DemoContent.catalog }
 
     func checkFit(_ reference: String) throws -> Fit {
-        guard let entry = DemoContent.catalog.first(where: { $0.reference == reference || $0.id == reference }) else {
+        let known = DemoContent.catalog + models
+        guard let entry = known.first(where: { $0.reference == reference || $0.id == reference }) else {
             throw BrainError(content.unknownModel, reason: .unknownModel)
         }
         return Fit(
             reference: reference, verdict: verdict(of: entry), reason: content.verdicts[verdict(of: entry)] ?? "",
+            note: entry.isImported ? content.noTemplate : nil,
             needBytes: entry.sizeBytes * 5 / 4, budgetBytes: DemoContent.budget, sizeBytes: entry.sizeBytes,
             suggestions: verdict(of: entry) == .tooLarge ? [content.suggestion] : [])
     }
@@ -347,6 +356,7 @@ actor DemoBrain: Brain {
         guard done < entry.sizeBytes else {
             downloaded[reference] = nil
             if !models.contains(entry) { models.append(entry) }
+            damaged.removeAll { $0.id == entry.id }
             return .installed(entry)
         }
         downloaded[reference] = min(entry.sizeBytes, done + entry.sizeBytes / 40)
@@ -356,12 +366,18 @@ actor DemoBrain: Brain {
     func importModel(_ file: URL) throws -> ModelEntry {
         guard file.pathExtension.lowercased() == "gguf" else { throw BrainError(content.notAModel, reason: .damaged) }
         let name = file.deletingPathExtension().lastPathComponent
-        let entry = ModelEntry(id: name.lowercased(), reference: name.lowercased(), name: name, sizeBytes: 98_362_432)
+        let id = name.lowercased()
+        let entry = ModelEntry(id: id, reference: id, name: name, sizeBytes: 98_362_432, isImported: true)
         models.append(entry)
         return entry
     }
 
-    func remove(_ model: String) { models.removeAll { $0.id == model } }
+    func remove(_ model: String) {
+        models.removeAll { $0.id == model }
+        damaged.removeAll { $0.id == model }
+    }
+
+    func damagedModels() -> [ModelEntry] { damaged }
 
     private func verdict(of entry: ModelEntry) -> FitLevel {
         let need = entry.sizeBytes * 5 / 4
@@ -404,6 +420,8 @@ actor DemoBrain: Brain {
     }
 
     func condition() -> DeviceCondition { deviceCondition }
+
+    func shutDown() { isShutDown = true }
 
     // MARK: Helpers
 

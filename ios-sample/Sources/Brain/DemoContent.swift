@@ -48,6 +48,7 @@ struct DemoContent: Sendable {
     let notAModel: String
     let presetReason: String
     let suggestion: String
+    let noTemplate: String
     let verdicts: [FitLevel: String]
 
     func answer(to question: String) -> DemoAnswer {
@@ -57,9 +58,12 @@ struct DemoContent: Sendable {
 
     /// Longest question in characters that the demo answers locally; a longer one needs consent.
     static let fits = 1_500
+    /// Number of messages that the demo's context holds before the question.
+    static let contextMessages = 6
     static let budget: UInt64 = 2_900_000_000
     static let remoteModel = "deepseek/deepseek-v3.2"
     static let remoteDataPolicy = DataPolicyInfo(region: "US", asOf: "2026-11-20")
+    static let rejectedMore = [RejectedCount(rule: .policy, count: 3), RejectedCount(rule: .budget, count: 12)]
     static let citation = Citation(url: "https://oceanservice.noaa.gov", title: "NOAA: tides and currents")
 
     static let catalog = [
@@ -192,6 +196,7 @@ struct DemoContent: Sendable {
         unknownModel: "there is no model at this reference; check the spelling",
         notAModel: "this file is not a GGUF model", presetReason: "default values; the model's file sets none",
         suggestion: "a context of 2,048 tokens would need 310 MB less",
+        noTemplate: "it has no chat template, so it cannot hold a conversation",
         verdicts: [
             .fits: "the whole model fits in memory",
             .tight: "it runs from the file: slower, even more so on a busy device",
@@ -264,6 +269,7 @@ struct DemoContent: Sendable {
         unknownModel: "по этой ссылке нет модели; проверьте написание", notAModel: "это не файл модели GGUF",
         presetReason: "значения по умолчанию; в файле модели своих нет",
         suggestion: "контекст в 2048 токенов займёт на 310 МБ меньше",
+        noTemplate: "в ней нет шаблона чата, поэтому она не может вести беседу",
         verdicts: [
             .fits: "помещается в память целиком",
             .tight: "работает прямо из файла: медленнее, а на занятом устройстве ещё медленнее",

@@ -179,6 +179,10 @@ actor NearsideBrain: Brain {
 
     func remove(_ model: String) async throws { _ = try await nearside.remove(model: ModelRef.parse(model)) }
 
+    func damagedModels() async throws -> [ModelEntry] {
+        try await nearside.damagedModels().map { ModelEntry($0, catalog: catalog) }
+    }
+
     // MARK: Settings
 
     func preferences() -> Preferences { Preferences(file: settingsFile) }
@@ -257,10 +261,16 @@ actor NearsideBrain: Brain {
     // MARK: The device
 
     func condition() -> DeviceCondition {
-        guard let facts = try? host?.facts() else { return DeviceCondition() }
-        return DeviceCondition(
-            isHot: facts.heat == .serious || facts.heat == .critical, isShortOfMemory: facts.memoryPressure)
+        var condition = DeviceCondition(isReadOnly: (try? nearside.isReadOnly()) ?? false)
+        if let facts = try? host?.facts() {
+            condition.isHot = facts.heat == .serious || facts.heat == .critical
+            condition.isShortOfMemory = facts.memoryPressure
+        }
+        return condition
     }
+
+    /// A failure means that something is not stored; there is nothing else to do about it.
+    func shutDown() async { try? await nearside.shutDown() }
 }
 
 /// Maps a stream of the library to the app's elements.

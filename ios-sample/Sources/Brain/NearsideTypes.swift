@@ -29,6 +29,7 @@ extension MessageEntry {
             citations: message.citations.map { Citation(url: $0.url, title: $0.title) },
             status: MessageStatus(message.state),
             receipt: message.receipt.map { AnswerReceipt($0, message.usage, message.timings) },
+            omittedMessages: Int(message.omittedMessages),
             versions: message.versions)
     }
 }
@@ -56,7 +57,9 @@ extension AnswerChunk {
     /// Returns `nil` for tool calls: this app defines no tools.
     init?(_ chunk: Chunk) {
         switch chunk {
-        case .started(let route): self = .started(AnswerTarget(route.target), reason: route.reason)
+        case .started(let route):
+            let omitted = Int(route.omittedMessages)
+            self = .started(AnswerTarget(route.target), reason: route.reason, omitted: omitted)
         case .reasoning(let text): self = .reasoning(text)
         case .text(let text): self = .text(text)
         case .citation(let url, let title): self = .citation(Citation(url: url, title: title))
@@ -91,13 +94,34 @@ extension AnswerReceipt {
         self.init(
             target: AnswerTarget(receipt.target), servedBy: receipt.servedBy, reason: receipt.reason,
             rejected: receipt.skipped.map { RejectedTarget(target: AnswerTarget($0.target), reason: $0.reason) },
-            dataPolicy: DataPolicyInfo(receipt.dataPolicy), cost: receipt.costUsd,
+            rejectedMore: receipt.skippedMore.map { RejectedCount(rule: RoutingRule($0.rule), count: Int($0.count)) },
+            omittedMessages: Int(receipt.omittedMessages), dataPolicy: DataPolicyInfo(receipt.dataPolicy),
+            cost: receipt.costUsd,
             costIsCertain: receipt.costSource != .estimated && receipt.costSource != .unknown,
             promptTokens: Int(usage?.promptTokens ?? 0), answerTokens: Int(usage?.completionTokens ?? 0),
             firstTokenSeconds: (timings?.firstTokenMs ?? 0) / 1000, tokensPerSecond: timings?.tokensPerSecond ?? 0,
             preset: receipt.sampling.preset.map(AnswerPreset.init),
             temperature: receipt.sampling.temperature.map(rounded),
             topP: receipt.sampling.topP.map(rounded), samplingReason: receipt.sampling.reason)
+    }
+}
+
+extension RoutingRule {
+    /// Exhaustive: a new rule of the library does not compile until it is mapped.
+    init(_ rule: RouteRule) {
+        switch rule {
+        case .requestedTarget: self = .requestedTarget
+        case .onDeviceOnly: self = .onDeviceOnly
+        case .mode: self = .mode
+        case .capability: self = .capability
+        case .policy: self = .policy
+        case .reachability: self = .reachability
+        case .budget: self = .budget
+        case .memory: self = .memory
+        case .preference: self = .preference
+        case .noCandidates: self = .noCandidates
+        case .previousFailed: self = .previousFailed
+        }
     }
 }
 
@@ -120,7 +144,7 @@ extension DataPolicyInfo {
 extension Fit {
     init(_ report: FitReport, reference: String) {
         self.init(
-            reference: reference, verdict: FitLevel(report.verdict), reason: report.note ?? report.reason,
+            reference: reference, verdict: FitLevel(report.verdict), reason: report.reason, note: report.note,
             needBytes: report.need.total, budgetBytes: report.budget.bytes, sizeBytes: report.sizeBytes,
             suggestions: report.suggestions.map(\.text))
     }
@@ -146,7 +170,8 @@ extension ModelEntry {
         self.init(
             id: model.id, reference: known?.id ?? model.source, name: known?.name ?? model.id,
             maker: known?.maker ?? "", sizeBytes: model.sizeBytes, quantization: model.quantization,
-            license: known?.license ?? "", note: known?.note ?? "", reasons: known?.reasoning ?? false)
+            license: known?.license ?? "", note: known?.note ?? "", reasons: known?.reasoning ?? false,
+            isImported: !model.source.hasPrefix("hf:") && !model.source.hasPrefix("http"))
     }
 }
 

@@ -6,6 +6,12 @@
 import Foundation
 import Observation
 
+/// The tabs of the app.
+enum AppTab: Hashable, Sendable { case chats, models, settings }
+
+/// The sections of the settings that a failure can lead to.
+enum SettingsSection: Hashable, Sendable { case routing, providers, caps }
+
 @MainActor @Observable
 final class AppModel {
     private let real: @MainActor () async throws -> any Brain
@@ -19,6 +25,10 @@ final class AppModel {
     private(set) var firstRun: FirstRunModel?
     /// The open chat.
     private(set) var chat: ChatModel?
+    /// The shown tab.
+    var tab = AppTab.chats
+    /// The section that the settings scroll to when they appear.
+    var section: SettingsSection?
     private(set) var condition = DeviceCondition()
     private(set) var isDemo: Bool
     private(set) var isLoaded = false
@@ -112,8 +122,24 @@ final class AppModel {
         chat?.stop()
         chat = nil
         firstRun = nil
+        let earlier = self.brain
         adopt(brain)
+        await earlier.shutDown()
         await start()
+    }
+
+    // MARK: Actions after a failure
+
+    /// Whether the screen of an action can be shown: not in the first run, and not where it is shown already.
+    func offers(_ action: FailureAction) -> Bool {
+        guard let destination = action.destination else { return false }
+        return isLoaded && firstRun == nil && destination.tab != tab
+    }
+
+    /// Shows the screen where the user removes the cause of a failure.
+    func show(_ action: FailureAction) {
+        guard let destination = action.destination else { return }
+        (tab, section) = (destination.tab, destination.section)
     }
 
     private func adopt(_ brain: any Brain) {

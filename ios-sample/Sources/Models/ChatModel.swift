@@ -253,7 +253,7 @@ final class ChatModel: Identifiable {
         var thinkingSince: Date?
         do {
             for try await chunk in brain.answer(request, in: chatID) {
-                if case .started(let target, _) = chunk { self.target = target }
+                if case .started(let target, _, _) = chunk { self.target = target }
                 if case .reasoning = chunk, thinkingSince == nil { thinkingSince = .now }
                 guard !messages.isEmpty else { continue }
                 if let since = thinkingSince, messages[messages.count - 1].text.isEmpty {

@@ -30,6 +30,8 @@ struct DownloadState: Equatable {
 final class ModelsModel {
     private let brain: any Brain
     private(set) var installed: [ModelEntry] = []
+    /// Installed models that cannot answer: remove them, or download them again.
+    private(set) var damaged: [ModelEntry] = []
     private(set) var catalogModels: [ModelEntry] = []
     /// Fit by reference; missing while the check runs, or if it failed.
     private(set) var fits: [String: Fit] = [:]
@@ -58,16 +60,24 @@ final class ModelsModel {
         catalogModels.last { fits[$0.reference]?.verdict == .fits }
     }
 
-    /// The models of the catalogue that are not installed.
+    /// The models of the catalogue that are not installed, damaged or not.
     var available: [ModelEntry] {
-        catalogModels.filter { entry in !installed.contains { $0.id == entry.id || $0.reference == entry.reference } }
+        let present = installed + damaged
+        return catalogModels.filter { entry in
+            !present.contains { $0.id == entry.id || $0.reference == entry.reference }
+        }
     }
 
     func load() async {
         await attempt {
-            self.installed = try await self.brain.installed()
+            try await self.readInstalled()
             self.catalogModels = try await self.brain.catalogModels().sorted { $0.sizeBytes < $1.sizeBytes }
         }
+    }
+
+    private func readInstalled() async throws {
+        installed = try await brain.installed()
+        damaged = try await brain.damagedModels()
     }
 
     /// Checks the fit of each model, one at a time: each check fetches a few megabytes.
@@ -149,7 +159,7 @@ final class ModelsModel {
         case .installed(let entry):
             downloads[reference] = nil
             arrived[reference] = entry
-            await attempt { self.installed = try await self.brain.installed() }
+            await attempt { try await self.readInstalled() }
         }
     }
 
@@ -163,14 +173,14 @@ final class ModelsModel {
         #endif
         await attempt {
             _ = try await self.brain.importModel(file)
-            self.installed = try await self.brain.installed()
+            try await self.readInstalled()
         }
     }
 
     func remove(_ model: String) async {
         await attempt {
             try await self.brain.remove(model)
-            self.installed = try await self.brain.installed()
+            try await self.readInstalled()
         }
     }
 

@@ -32,11 +32,8 @@ extension AppModel {
 struct RootView: View {
     @Bindable var model: AppModel
     @Environment(\.scenePhase) private var phase
-    @State private var tab = Tab.chats
     /// The visible column on a phone; the system sets it when the user goes back.
     @State private var column = NavigationSplitViewColumn.sidebar
-
-    enum Tab: Hashable { case chats, models, settings }
 
     var body: some View {
         content
@@ -52,22 +49,23 @@ struct RootView: View {
                 }
             }
             .failureAlert($model.failure)
+            .environment(model)
     }
 
     @ViewBuilder private var content: some View {
         if let firstRun = model.firstRun {
             FirstRunScreen(model: firstRun) { Task { await model.enterDemo() } }
         } else if model.isLoaded {
-            TabView(selection: $tab) {
+            TabView(selection: $model.tab) {
                 chats
                     .tabItem { Label(Strings.chats(), systemImage: "bubble.left.and.bubble.right") }
-                    .tag(Tab.chats)
+                    .tag(AppTab.chats)
                 NavigationStack { ModelsScreen(model: model.models) }
                     .tabItem { Label(Strings.models(), systemImage: "square.stack.3d.up") }
-                    .tag(Tab.models)
+                    .tag(AppTab.models)
                 NavigationStack { SettingsScreen(model: model.settings, app: model) }
                     .tabItem { Label(Strings.settings(), systemImage: "gearshape") }
-                    .tag(Tab.settings)
+                    .tag(AppTab.settings)
             }
         } else {
             ProgressView().frame(maxWidth: .infinity, maxHeight: .infinity)
@@ -82,7 +80,7 @@ struct RootView: View {
                 onDelete: { chat in Task { await model.delete(chat) } })
         } detail: {
             if let chat = model.chat {
-                ChatScreen(model: chat) { tab = .models }
+                ChatScreen(model: chat) { model.tab = .models }
                     // Identify by chat, so that each has its own scroll position and focus.
                     .id(ObjectIdentifier(chat))
             } else {
@@ -101,7 +99,7 @@ struct RootView: View {
     }
 }
 
-/// Banners while they apply: the device is hot, memory is low, this is the demo.
+/// Banners while they apply: the device is hot, memory is low, nothing can be stored, this is the demo.
 struct ConditionBanner: View {
     let condition: DeviceCondition
     let isDemo: Bool
@@ -111,6 +109,7 @@ struct ConditionBanner: View {
         VStack(spacing: 0) {
             if condition.isHot { line(Strings.bannerHot(), "thermometer.high", Theme.caution) }
             if condition.isShortOfMemory { line(Strings.bannerMemory(), "memorychip", Theme.caution) }
+            if condition.isReadOnly { line(Strings.bannerReadOnly(), "lock", Theme.caution) }
             if isDemo { line(Strings.bannerDemo(), "sparkles", Theme.remote) }
         }
         .animation(reducesMotion ? nil : .default, value: condition)

@@ -57,6 +57,38 @@ extension BrainError {
     var summary: String { reason == nil ? text : title + "\n" + detail }
 }
 
+extension FailureAction {
+    var title: String {
+        switch self {
+        case .openPage: Strings.failureOpenPage()
+        case .showModels: Strings.actionModels()
+        case .showProviders: Strings.actionProviders()
+        case .showRouting: Strings.actionRouting()
+        case .showCaps: Strings.actionCaps()
+        }
+    }
+}
+
+/// The buttons of a failure; `onOpen` is called before another screen is shown.
+struct FailureButtons: View {
+    let failure: BrainError
+    var onOpen: @MainActor () -> Void = {}
+    @Environment(AppModel.self) private var app: AppModel?
+    @Environment(\.openURL) private var openURL
+
+    var body: some View {
+        ForEach(failure.actions, id: \.self) { action in
+            if action == .openPage || app?.offers(action) == true {
+                Button(action.title) {
+                    if action == .openPage, let page = failure.page { return openURL(page) }
+                    onOpen()
+                    app?.show(action)
+                }
+            }
+        }
+    }
+}
+
 /// A failure in place.
 struct FailureView: View {
     let failure: BrainError
@@ -69,9 +101,7 @@ struct FailureView: View {
                     .font(.subheadline)
                     .foregroundStyle(Theme.caution)
                 Text(failure.detail).font(.footnote).foregroundStyle(.secondary)
-                if let page = failure.page {
-                    Link(destination: page) { Text(Strings.failureOpenPage()) }.font(.footnote)
-                }
+                FailureButtons(failure: failure).font(.footnote)
             }
             Spacer(minLength: 0)
             Button(action: onDismiss) { Image(systemName: "xmark") }
@@ -82,18 +112,17 @@ struct FailureView: View {
 }
 
 extension View {
-    /// Shows a failure in an alert; its page can be opened from there.
+    /// Shows a failure in an alert with its buttons.
     func failureAlert(_ failure: Binding<BrainError?>) -> some View { FailureAlert(content: self, failure: failure) }
 }
 
 private struct FailureAlert<Content: View>: View {
     let content: Content
     @Binding var failure: BrainError?
-    @Environment(\.openURL) private var openURL
 
     var body: some View {
         content.alert(failure?.title ?? "", isPresented: $failure.isPresent) {
-            if let page = failure?.page { Button(Strings.failureOpenPage()) { openURL(page) } }
+            if let failure { FailureButtons(failure: failure) }
             Button(Strings.ok(), role: .cancel) {}
         } message: {
             Text(failure?.detail ?? "")

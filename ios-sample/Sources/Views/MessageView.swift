@@ -67,6 +67,9 @@ struct MessageView: View {
             }
             MarkdownView(text: message.text)
             citations
+            if message.omittedMessages > 0 {
+                note(Strings.omittedHint("\(message.omittedMessages)"), "text.badge.minus")
+            }
             status
             if let receipt = message.receipt, message.status != .writing { ReceiptView(receipt: receipt) }
             if message.status != .writing { actions }
@@ -93,7 +96,9 @@ struct MessageView: View {
         case .stopped: note(Strings.statusStopped(), "stop.circle")
         case .cutShort: note(Strings.statusCutShort(), "scissors")
         case .interrupted: note(Strings.statusInterrupted(), "bolt.slash")
-        case .failed(let error): note(error.summary, "exclamationmark.triangle")
+        case .failed(let error):
+            note(error.summary, "exclamationmark.triangle")
+            HStack(spacing: Theme.gap) { FailureButtons(failure: error) }.font(.footnote).buttonStyle(.bordered)
         }
         if isLast, canContinue {
             HStack(spacing: Theme.gap) {

@@ -28,9 +28,10 @@ struct ModelPicker: View {
                     section(Strings.moreFrom(provider), matching(more(provider)))
                 }
                 ForEach(model.offerErrors.keys.sorted(), id: \.self) { provider in
-                    Label(model.offerErrors[provider]?.summary ?? "", systemImage: "wifi.slash")
-                        .font(.footnote)
-                        .foregroundStyle(.secondary)
+                    if let failure = model.offerErrors[provider] {
+                        Label(failure.summary, systemImage: "wifi.slash").font(.footnote).foregroundStyle(.secondary)
+                        FailureButtons(failure: failure) { dismiss() }.font(.footnote)
+                    }
                 }
             }
             .searchable(text: $query, prompt: Text(Strings.searchModels()))

@@ -12,6 +12,7 @@ struct ModelsScreen: View {
     var body: some View {
         List {
             installed
+            if !model.damaged.isEmpty { damaged }
             if !downloads.isEmpty { loading }
             catalogModels
             byReference
@@ -64,6 +65,27 @@ struct ModelsScreen: View {
             Text(Strings.installed())
         } footer: {
             if !model.installed.isEmpty { Text(Strings.spaceUsed(Numbers.bytes(model.usedBytes))) }
+        }
+    }
+
+    private var damaged: some View {
+        Section {
+            ForEach(model.damaged) { entry in
+                EntryRow(entry: entry) {
+                    HStack(spacing: Theme.gap) {
+                        if !entry.isImported, model.downloads[entry.reference] == nil {
+                            Button(Strings.downloadAgain()) { model.download(entry.reference, name: entry.name) }
+                        }
+                        removeButton(entry)
+                    }
+                    .buttonStyle(.bordered)
+                    .font(.footnote)
+                }
+            }
+        } header: {
+            Text(Strings.damagedModels())
+        } footer: {
+            Text(Strings.damagedModelsHint())
         }
     }
 
@@ -181,7 +203,7 @@ struct VerdictView: View {
         if let fit {
             VStack(alignment: .leading, spacing: 4) {
                 VerdictBadge(verdict: fit.verdict)
-                Text(fit.reason).font(.caption).foregroundStyle(.secondary)
+                ForEach(fit.reasons, id: \.self) { Text($0).font(.caption).foregroundStyle(.secondary) }
                 ForEach(fit.suggestions, id: \.self) { suggestion in
                     Label(suggestion, systemImage: "lightbulb").font(.caption)
                 }
@@ -229,6 +251,9 @@ struct DownloadRow: View {
                 .accessibilityLabel(state.name)
                 .accessibilityValue(Numbers.percent(state.fraction))
             Text(detail).font(.caption.monospacedDigit()).foregroundStyle(.secondary)
+            if case .failed(let failure) = state.phase {
+                HStack(spacing: Theme.gap) { FailureButtons(failure: failure) }.font(.footnote).buttonStyle(.bordered)
+            }
         }
         .padding(.vertical, 4)
     }

@@ -26,8 +26,12 @@ struct ReceiptView: View {
                 }
                 if let topP = receipt.topP { line(Strings.topP(), Numbers.temperature(topP)) }
                 if !receipt.samplingReason.isEmpty { line(Strings.preset(), receipt.samplingReason) }
+                if receipt.omittedMessages > 0 { line(Strings.omitted(), "\(receipt.omittedMessages)") }
                 ForEach(receipt.rejected, id: \.self) { other in
                     line(Strings.passedOver(other.target.model), other.reason)
+                }
+                ForEach(receipt.rejectedMore, id: \.self) { more in
+                    line(Strings.passedOverMore("\(more.count)"), more.rule.title)
                 }
             }
             .padding(.top, Theme.tight)

@@ -9,12 +9,23 @@ struct SettingsScreen: View {
     @State private var compares = false
 
     var body: some View {
+        ScrollViewReader { proxy in
+            form
+                .onChange(of: app.section, initial: true) { _, section in
+                    guard let section else { return }
+                    proxy.scrollTo(section, anchor: .top)
+                    app.section = nil
+                }
+        }
+    }
+
+    private var form: some View {
         Form {
             answers
             privacy
-            providers
-            ProviderPolicySection(model: model)
-            CapsSection(model: model)
+            providers.id(SettingsSection.providers)
+            ProviderPolicySection(model: model).id(SettingsSection.routing)
+            CapsSection(model: model).id(SettingsSection.caps)
             spending
             demo
         }

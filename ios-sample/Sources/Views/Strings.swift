@@ -4,36 +4,41 @@
 import Foundation
 
 enum Strings: String, CaseIterable {
-    case about, add, addProvider, allChats, allowMetered, allowRetention, allowTraining, amountOf, answersCount,
-        anyOther, askAccept, askRefuse, askTitle, asOf, atMost, automatic, automaticHint, balanced, bannerDemo,
-        bannerHot, bannerMemory, cancel, caps, capsHint, chats, checkFit, checking, chooseModel, code, compareCosts,
-        continueRemotely, copied, copy, cost, creative, delete, deleted, demo, demoHint, dismiss, done,
-        downloadHint, downloadModel, downloads, downloadSize, downloadTitle, earlierVersion, edit, editing,
-        elsewhere, export, exportJSON, exportMarkdown, failed, failureAccessDenied, failureBug, failureBusy,
-        failureCircuitOpen, failureClosed, failureConsentRequired, failureContentFiltered, failureContextExceeded,
-        failureCostCap, failureDamaged, failureDeadlineExceeded, failureDiskFull, failureInterrupted,
-        failureInvalidParameter, failureKeyForbidden, failureKeyMissing, failureKeyRejected,
-        failureModelNotInstalled, failureModelTooLarge, failureNewerVersion, failureNoCredit, failureNoResponse,
-        failureNotFound, failureOffline, failureOpenPage, failureOverloaded, failurePolicyForbids,
-        failureProviderFault, failureRateLimited, failureRetryIn, failureStorageFailed, failureTermsNotAccepted,
-        failureUnknownModel, failureUnreachable, failureUnsupported, finishSignIn, firstRunHint, firstRunTitle,
-        firstWord, fits, free, freeAndPrivate, getAModel, goOn, greeting, haveAFile, importFile, installed, kept,
-        key, keyHint, keyMissing, laterVersion, leaveDemo, leavesDownloads, leavesDownloadsHint, leavesLists,
-        leavesListsHint, leavesWhenAllowed, leavesWhenAsked, leavesWords, looking, messagePlaceholder, modeHint,
-        model, modelOptional, models, moreFrom, never, newChat, noCap, noChatOpen, noChatOpenHint, noChats,
-        noChatsHint, noModels, note, notKept, notSetUp, notTrainedOn, ofTheCap, ok, onlyInCloud, onlyOnDevice,
-        onThisDevice, options, ownServer, passedOver, pause, pausedAt, perDay, perMillion, perMonth, perRequest,
-        pickAModel, pickAnother, pin, pinned, precise, preferInCloud, preferOnDevice, preset, presetWithTemperature,
-        privacyCanLeave, privacyNothingLeaves, privacyNow, privacyOpen, privacyOpenHint, privacyPage,
-        privacyPersonal, privacyPersonalHint, privacySecret, privacySecretHint, provider, providers, ready, reasons,
-        receiptLabel, recommended, reference, referenceHint, regenerate, region, regionsHint, regionsPlaceholder,
-        remove, removeQuestion, rename, renameHint, resting, resume, searchChats, searchModels, seconds, send,
-        servedBy, settings, signIn, signInHint, spaceUsed, spentSoFar, starterCode, starterLetter, starterTides,
-        statusCutShort, statusInterrupted, statusStopped, staysChats, staysChatsHint, staysKeys, staysKeysHint,
-        staysUsage, staysUsageHint, stepOf, stop, temperature, terms, termsDate, thinking, thisMonth, thoughtFor,
-        tight, timeLeft, title, today, tokens, tokensInOut, tokensPerSecond, tooLarge, topP, trainedOn, tryDemo,
-        undo, unknown, unpin, verifying, versionOf, webSearch, whatIsAllowed, whatIsSensitive, whatLeaves,
-        whatStays, whereAnswersComeFrom, whoSeesThem, why, worthHaving, writing
+    case about, actionCaps, actionModels, actionProviders, actionRouting, add, addProvider, allChats,
+        allowMetered, allowRetention, allowTraining, amountOf, answersCount, anyOther, askAccept, askRefuse,
+        askTitle, asOf, atMost, automatic, automaticHint, balanced, bannerDemo, bannerHot, bannerMemory,
+        bannerReadOnly, cancel, caps, capsHint, chats, checkFit, checking, chooseModel, code, compareCosts,
+        continueRemotely, copied, copy, cost, creative, damagedModels, damagedModelsHint, delete, deleted, demo,
+        demoHint, dismiss, done, downloadAgain, downloadHint, downloadModel, downloads, downloadSize,
+        downloadTitle, earlierVersion, edit, editing, elsewhere, export, exportJSON, exportMarkdown, failed,
+        failureAccessDenied, failureBug, failureBusy, failureCircuitOpen, failureClosed, failureConsentRequired,
+        failureContentFiltered, failureContextExceeded, failureCostCap, failureDamaged, failureDeadlineExceeded,
+        failureDiskFull, failureInterrupted, failureInvalidParameter, failureKeyForbidden, failureKeyMissing,
+        failureKeyRejected, failureModelNotInstalled, failureModelTooLarge, failureNewerVersion,
+        failureNoCredit, failureNoResponse, failureNotFound, failureOffline, failureOpenPage, failureOverloaded,
+        failurePolicyForbids, failureProviderFault, failureRateLimited, failureRetryIn, failureStorageFailed,
+        failureTermsNotAccepted, failureUnknownModel, failureUnreachable, failureUnsupported, finishSignIn,
+        firstRunHint, firstRunTitle, firstWord, fits, free, freeAndPrivate, getAModel, goOn, greeting,
+        haveAFile, importFile, installed, kept, key, keyHint, keyMissing, laterVersion, leaveDemo,
+        leavesDownloads, leavesDownloadsHint, leavesLists, leavesListsHint, leavesWhenAllowed, leavesWhenAsked,
+        leavesWords, looking, messagePlaceholder, modeHint, model, modelOptional, models, moreFrom, never,
+        newChat, noCap, noChatOpen, noChatOpenHint, noChats, noChatsHint, noModels, note, notKept, notSetUp,
+        notTrainedOn, ofTheCap, ok, omitted, omittedHint, onlyInCloud, onlyOnDevice, onThisDevice, options,
+        ownServer, passedOver, passedOverMore, pause, pausedAt, perDay, perMillion, perMonth, perRequest,
+        pickAModel, pickAnother, pin, pinned, precise, preferInCloud, preferOnDevice, preset,
+        presetWithTemperature, privacyCanLeave, privacyNothingLeaves, privacyNow, privacyOpen, privacyOpenHint,
+        privacyPage, privacyPersonal, privacyPersonalHint, privacySecret, privacySecretHint, provider,
+        providers, ready, reasons, receiptLabel, recommended, reference, referenceHint, regenerate, region,
+        regionsHint, regionsPlaceholder, remove, removeQuestion, rename, renameHint, resting, resume,
+        ruleBudget, ruleCapability, ruleMemory, ruleMode, ruleNoCandidates, ruleOnDeviceOnly, rulePolicy,
+        rulePreference, rulePreviousFailed, ruleReachability, ruleRequestedTarget, searchChats, searchModels,
+        seconds, send, servedBy, settings, signIn, signInHint, spaceUsed, spentSoFar, starterCode,
+        starterLetter, starterTides, statusCutShort, statusInterrupted, statusStopped, staysChats,
+        staysChatsHint, staysKeys, staysKeysHint, staysUsage, staysUsageHint, stepOf, stop, temperature, terms,
+        termsDate, thinking, thisMonth, thoughtFor, tight, timeLeft, title, today, tokens, tokensInOut,
+        tokensPerSecond, tooLarge, topP, trainedOn, tryDemo, undo, unknown, unpin, verifying, versionOf,
+        webSearch, whatIsAllowed, whatIsSensitive, whatLeaves, whatStays, whereAnswersComeFrom, whoSeesThem,
+        why, worthHaving, writing
 
     /// Returns the text in the user's language with the placeholders `%1$@`, `%2$@` filled in.
     func callAsFunction(_ values: String...) -> String {
@@ -92,6 +97,25 @@ extension AnswerTarget {
     }
 
     var symbol: String { isDevice ? "iphone" : "cloud" }
+}
+
+extension RoutingRule {
+    /// Why the targets were rejected.
+    var title: String {
+        switch self {
+        case .requestedTarget: Strings.ruleRequestedTarget()
+        case .onDeviceOnly: Strings.ruleOnDeviceOnly()
+        case .mode: Strings.ruleMode()
+        case .capability: Strings.ruleCapability()
+        case .policy: Strings.rulePolicy()
+        case .reachability: Strings.ruleReachability()
+        case .budget: Strings.ruleBudget()
+        case .memory: Strings.ruleMemory()
+        case .preference: Strings.rulePreference()
+        case .noCandidates: Strings.ruleNoCandidates()
+        case .previousFailed: Strings.rulePreviousFailed()
+        }
+    }
 }
 
 extension DataPolicyInfo {

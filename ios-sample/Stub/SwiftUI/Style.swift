@@ -94,7 +94,10 @@ extension Axis {
         public static let vertical = Set(rawValue: 2)
     }
 }
-public struct UnitPoint: Sendable, Hashable { public static let bottom = UnitPoint() }
+public struct UnitPoint: Sendable, Hashable {
+    public static let bottom = UnitPoint()
+    public static let top = UnitPoint()
+}
 public struct Animation: Sendable, Hashable { public static let `default` = Animation() }
 public struct AnyTransition: Sendable { public static let opacity = AnyTransition() }
 public struct AccessibilityTraits: OptionSet, Sendable {

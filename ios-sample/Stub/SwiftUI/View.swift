@@ -5,6 +5,7 @@
 // not prove that Xcode accepts them; see README.md.
 
 @_exported import Foundation
+import Observation
 
 @MainActor @preconcurrency public protocol View {
     associatedtype Body: View
@@ -99,6 +100,11 @@ extension State where Value: ExpressibleByNilLiteral { public init() { self.init
 @propertyWrapper public struct Environment<Value> {
     public var wrappedValue: Value { fatalError("a stub") }
     public init(_ path: KeyPath<EnvironmentValues, Value>) {}
+    public init<T: AnyObject & Observable>(_ type: T.Type) where Value == T? {}
+}
+
+extension View {
+    public func environment<T: AnyObject & Observable>(_ object: T?) -> some View { self }
 }
 
 public struct EnvironmentValues {
