@@ -275,14 +275,13 @@ async fn a_call_that_was_not_run_does_not_end_the_conversation() {
             let answer = DeviceAnswer::read(&conversations.send(id, request.clone())).await;
             assert!(answer.end.is_ok(), "{dialect:?}: {:?}", answer.end);
         }
-        let roles: Vec<_> = last_messages(&provider)
+        let mut roles: Vec<_> = last_messages(&provider)
             .iter()
             .map(|message| message["role"].clone())
             .collect();
-        assert_eq!(
-            roles,
-            ["system", "user", "assistant", "tool", "user", "assistant", "user"]
-        );
+        // Some models get the system prompt in the user's first message.
+        roles.retain(|role| role != "system");
+        assert_eq!(roles, ["user", "assistant", "tool", "user", "assistant", "user"]);
         let stored = conversations.open(id).await.expect("it opens").messages;
         assert!(stored.iter().all(|message| message.role != MessageRole::Tool));
     }
