@@ -96,7 +96,7 @@ pub(crate) enum LogScope {
     Text,
     /// Loading a file or creating a context: all lines.
     Load,
-    /// Computing: warnings and errors.
+    /// Computing: warnings and errors, which [`with_compute_log`] holds back until the outcome is known.
     Compute,
 }
 
@@ -109,8 +109,23 @@ pub(crate) fn with_log_scope<T>(scope: LogScope, body: impl FnOnce() -> T) -> (T
     (out, ERROR.replace(outer_error))
 }
 
+/// Runs a computation in its scope. Returns its output, and the first error that llama.cpp logged on this thread meanwhile.
+///
+/// Its lines are dropped if `is_abort` says that the computation ended as requested: llama.cpp logs errors then, too.
+pub(crate) fn with_compute_log<T>(body: impl FnOnce() -> T, is_abort: impl FnOnce(&T) -> bool) -> (T, String) {
+    let (out, error) = with_log_scope(LogScope::Compute, body);
+    let lines = HELD.take();
+    if !lines.is_empty() && !is_abort(&out) {
+        for (level, line) in lines {
+            forward_line(level, &line);
+        }
+    }
+    (out, error)
+}
+
 thread_local! {
     static SCOPE: Cell<LogScope> = const { Cell::new(LogScope::Text) };
+    static HELD: RefCell<Vec<(sys::ggml_log_level, String)>> = const { RefCell::new(Vec::new()) };
     static ERROR: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
@@ -129,18 +144,28 @@ unsafe extern "C" fn on_log(level: sys::ggml_log_level, text: *const c_char, _: 
     if text.is_empty() {
         return;
     }
-    // A subscriber's panic must not unwind into C.
-    let _ = catch_unwind(AssertUnwindSafe(|| {
-        match level {
-            sys::GGML_LOG_LEVEL_ERROR => {
-                ERROR.with_borrow_mut(|first| keep_first_error(first, text));
-                tracing::error!(target: "llama.cpp", "{text}");
+    if level == sys::GGML_LOG_LEVEL_ERROR {
+        ERROR.with_borrow_mut(|first| keep_first_error(first, text));
+    }
+    if scope == LogScope::Compute {
+        HELD.with_borrow_mut(|held| {
+            if held.len() < MAX_HELD_LINES {
+                held.push((level, text.to_owned()));
             }
-            sys::GGML_LOG_LEVEL_WARN => tracing::warn!(target: "llama.cpp", "{text}"),
-            // llama.cpp logs pages of information at every load.
-            sys::GGML_LOG_LEVEL_INFO => tracing::debug!(target: "llama.cpp", "{text}"),
-            _ => tracing::trace!(target: "llama.cpp", "{text}"),
-        }
+        });
+    } else {
+        forward_line(level, text);
+    }
+}
+
+fn forward_line(level: sys::ggml_log_level, text: &str) {
+    // A subscriber's panic must not unwind into C.
+    let _ = catch_unwind(AssertUnwindSafe(|| match level {
+        sys::GGML_LOG_LEVEL_ERROR => tracing::error!(target: "llama.cpp", "{text}"),
+        sys::GGML_LOG_LEVEL_WARN => tracing::warn!(target: "llama.cpp", "{text}"),
+        // llama.cpp logs pages of information at every load.
+        sys::GGML_LOG_LEVEL_INFO => tracing::debug!(target: "llama.cpp", "{text}"),
+        _ => tracing::trace!(target: "llama.cpp", "{text}"),
     }));
 }
 
@@ -203,3 +228,6 @@ fn cpu_features() -> [(&'static str, bool, bool); 3] {
 fn cpu_features() -> [(&'static str, bool, bool); 0] {
     []
 }
+
+/// Lines of one computation that are held back; llama.cpp logs two to four for a failed one.
+const MAX_HELD_LINES: usize = 16;

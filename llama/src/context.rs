@@ -1,21 +1,24 @@
 //! Contexts: the KV cache of one conversation, and decoding.
 //!
+//! A context alone knows which tokens its cache holds: it records them as they are decoded, and clears the cache when
+//! llama.cpp cannot restore the state before an abort. After a failed computation it refuses everything.
+//!
 //! Every context has a thread pool of its own. Without OpenMP, ggml would otherwise start threads for every graph, which
 //! means for every token.
 
 #![allow(unsafe_code)]
 
-use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::ptr::{self, NonNull};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use llama_cpp_sys_2 as sys;
 
-use crate::backend::{LogScope, with_log_scope};
-use crate::error::ensure_reason;
+use crate::abort::{AbortCell, on_abort};
+use crate::backend::{LogScope, with_compute_log, with_log_scope};
+use crate::error::{context_error, ensure_reason};
 use crate::memory::memory_breakdown;
-use crate::{LlamaError, MemoryPart, Model, Sampler, Token, ffi, stack};
+use crate::threads::ThreadPool;
+use crate::{AbortSignal, LlamaError, MemoryPart, Model, Sampler, Token, ffi};
 
 /// Element type of the KV cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,11 +33,11 @@ pub enum KvCacheType {
 /// Parameters of a context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ContextParams {
-    /// Capacity in tokens. llama.cpp rounds up to a multiple of 256.
+    /// Capacity in tokens, rounded up to a multiple of 256.
     pub context: u32,
-    /// Maximum tokens in one [`Context::decode`]; more is faster and takes more memory.
+    /// Maximum tokens in one [`Context::decode`], at most the capacity; more is faster and takes more memory.
     pub batch: u32,
-    /// Threads that compute, including the calling one.
+    /// Threads that compute, including the calling one. A context uses at most as many as the system runs at once.
     pub threads: u32,
     /// Element type of the cache.
     pub cache: KvCacheType,
@@ -66,7 +69,8 @@ impl ContextParams {
             KvCacheType::F16 => sys::GGML_TYPE_F16,
             KvCacheType::Q8_0 => sys::GGML_TYPE_Q8_0,
         };
-        raw.n_ctx = self.context;
+        // llama.cpp bounds the batch by the capacity before it rounds that up; the batch would then be less than possible.
+        raw.n_ctx = self.context.next_multiple_of(CAPACITY_STEP_TOKENS);
         raw.n_batch = self.batch;
         raw.n_ubatch = self.batch;
         raw.n_outputs_max = 1;
@@ -92,48 +96,36 @@ impl Default for ContextParams {
     }
 }
 
-/// The conditions under which [`Context::decode`] stops early.
-#[derive(Debug, Clone, Copy)]
-pub struct AbortSignal<'a> {
-    /// Set by another thread.
-    pub flag: &'a AtomicBool,
-    /// A moment that ends the computation as the flag does.
-    pub deadline: Option<Instant>,
-}
-
-impl AbortSignal<'_> {
-    /// Returns whether the flag is set or the deadline has passed.
-    pub fn is_raised(&self) -> bool {
-        self.flag.load(Ordering::Relaxed) || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
-    }
-}
-
-impl<'a> From<&'a AtomicBool> for AbortSignal<'a> {
-    fn from(flag: &'a AtomicBool) -> Self {
-        Self { flag, deadline: None }
-    }
-}
-
 /// Outcome of [`Context::decode`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decoded {
     /// All tokens are in the cache.
     Whole,
-    /// `abort` was raised; [`Context::position`] returns the number of tokens that were kept.
-    Aborted,
+    /// The signal was raised.
+    Aborted {
+        /// The number of tokens that the cache still holds, from the first on. Equals the number before the call, or 0
+        /// for a model whose state cannot go back (recurrent and hybrid ones).
+        kept: u32,
+    },
 }
 
 /// A model with a KV cache and a thread pool.
 ///
 /// May move between threads; computes on the calling thread and its pool.
 pub struct Context {
-    // Fields drop in this order: llama.cpp's context uses the thread pool and the model.
+    // Fields drop in this order: llama.cpp's context uses the abort cell, the thread pool and the model.
     handle: ContextHandle,
-    _threads: ThreadPool,
+    abort: Arc<AbortCell>,
+    threads: ThreadPool,
     model: Model,
     batch: u32,
+    capacity: u32,
+    /// The tokens in the cache, in order.
+    held: Vec<Token>,
     /// Whether there are logits to sample from.
     has_logits: bool,
+    /// Whether a computation failed, so that the state is unknown.
+    has_failed: bool,
     output_flags: Vec<i8>,
 }
 
@@ -141,37 +133,56 @@ impl Context {
     /// Creates a context with an empty cache.
     ///
     /// # Errors
-    /// [`LlamaError::Input`] for parameters out of range; [`LlamaError::Context`] if llama.cpp cannot create it, usually
-    /// for lack of memory; [`LlamaError::Threads`] if the system starts no more threads; [`LlamaError::Unsupported`] for
-    /// a model without a cache.
+    /// [`LlamaError::Input`] for parameters out of range; [`LlamaError::Context`] if there is too little memory;
+    /// [`LlamaError::ContextParams`] if the model does not allow the parameters; [`LlamaError::Threads`] if the system
+    /// starts no more threads; [`LlamaError::Unsupported`] for a model without a cache.
     pub fn new(model: &Model, params: &ContextParams) -> Result<Self, LlamaError> {
         params.validate()?;
         let handle = ContextHandle::new(model, params)?;
         let threads = ThreadPool::new(params.threads)?;
-        // SAFETY: both are live; the field order frees the context before the pool.
-        unsafe { sys::llama_attach_threadpool(handle.raw.as_ptr(), threads.raw.as_ptr(), threads.raw.as_ptr()) };
-        let output_flags = vec![0; params.batch as usize];
+        let abort = Arc::new(AbortCell::default());
+        // SAFETY: all are live; the field order frees the context before the cell and the pool. The cell has a fixed
+        // address in its `Arc`.
+        let (batch, capacity) = unsafe {
+            let raw = handle.raw.as_ptr();
+            let count = i32::try_from(threads.count()).unwrap_or(1);
+            sys::llama_set_n_threads(raw, count, count);
+            sys::llama_attach_threadpool(raw, threads.as_ptr(), threads.as_ptr());
+            sys::llama_set_abort_callback(raw, Some(on_abort), Arc::as_ptr(&abort).cast_mut().cast());
+            (sys::llama_n_batch(raw), sys::llama_n_ctx(raw))
+        };
         Ok(Self {
             handle,
-            _threads: threads,
+            abort,
+            threads,
             model: model.clone(),
-            batch: params.batch,
+            batch,
+            capacity,
+            held: Vec::new(),
             has_logits: false,
-            output_flags,
+            has_failed: false,
+            output_flags: vec![0; batch as usize],
         })
     }
 
     /// Returns the size of the context in tokens.
     pub fn capacity(&self) -> u32 {
-        // SAFETY: the context is live.
-        unsafe { sys::llama_n_ctx(self.raw()) }
+        self.capacity
+    }
+
+    /// Returns the maximum number of tokens in one [`decode`](Self::decode).
+    pub fn batch(&self) -> u32 {
+        self.batch
+    }
+
+    /// Returns the number of compute threads, including the calling one.
+    pub fn threads(&self) -> u32 {
+        self.threads.count()
     }
 
     /// Returns the number of tokens in the cache.
     pub fn position(&self) -> u32 {
-        // SAFETY: the cache lives as long as the context; `ContextHandle::new` checked that it exists.
-        let last = unsafe { sys::llama_memory_seq_pos_max(self.cache_memory(), SEQUENCE) };
-        u32::try_from(last + 1).unwrap_or_default()
+        self.held.len() as u32
     }
 
     /// Returns the model of this context.
@@ -182,11 +193,11 @@ impl Context {
     /// Decodes `tokens` and appends them to the cache. With `logits`, [`sample`](Self::sample) may follow.
     ///
     /// `abort` is checked between the operations of the computation, so raising it from another thread ends the call
-    /// within milliseconds (on a GPU: after this batch). The tokens of an aborted batch are removed from the cache.
+    /// after the current one (on a GPU: after this batch).
     ///
     /// # Errors
     /// [`LlamaError::Input`] for no tokens, more than a batch, more than the context can still hold, or tokens outside
-    /// the vocabulary; [`LlamaError::Decode`] if the computation failed.
+    /// the vocabulary; [`LlamaError::Decode`] if the computation failed. After that all calls fail: discard the context.
     pub fn decode<'a>(
         &mut self,
         tokens: &[Token],
@@ -194,65 +205,96 @@ impl Context {
         abort: impl Into<AbortSignal<'a>>,
     ) -> Result<Decoded, LlamaError> {
         let abort = abort.into();
-        let Some(last) = tokens.len().checked_sub(1) else {
-            return Err(LlamaError::Input("there is no token to decode".to_owned()));
-        };
-        if tokens.len() > self.batch as usize {
-            return Err(LlamaError::Input(format!(
-                "{} tokens are more than the batch of {}",
-                tokens.len(),
-                self.batch
-            )));
-        }
-        let room = self.capacity().saturating_sub(self.position());
-        if tokens.len() > room as usize {
-            return Err(LlamaError::Input(format!(
-                "{} tokens do not fit: the context has room for {room}",
-                tokens.len()
-            )));
-        }
-        if !tokens.iter().all(|token| self.model.has_token(*token)) {
-            return Err(LlamaError::Input("a token is not in the vocabulary".to_owned()));
+        self.check_tokens(tokens)?;
+        if self.has_failed {
+            return Err(LlamaError::Decode("an earlier computation failed".to_owned()));
         }
         self.has_logits = false;
         if abort.is_raised() {
-            return Ok(Decoded::Aborted);
+            return Ok(Decoded::Aborted { kept: self.position() });
         }
-
-        self.output_flags[..=last].fill(0);
-        self.output_flags[last] = i8::from(logits);
-        let batch = sys::llama_batch {
-            n_tokens: i32::try_from(tokens.len()).unwrap_or(i32::MAX),
-            token: tokens.as_ptr().cast_mut(),
-            embd: std::ptr::null_mut(),
-            // Null: the positions after those in sequence 0.
-            pos: std::ptr::null_mut(),
-            n_seq_id: std::ptr::null_mut(),
-            seq_id: std::ptr::null_mut(),
-            logits: self.output_flags.as_mut_ptr(),
-        };
-        let mut status = 0;
-        let (outcome, reason) = with_log_scope(LogScope::Compute, || {
-            // SAFETY: `abort` outlives the call, and the callback is removed before the call ends; llama.cpp only reads
-            // the tokens, and both arrays have at least `n_tokens` elements.
-            unsafe {
-                let signal = std::ptr::from_ref(&abort).cast_mut().cast();
-                sys::llama_set_abort_callback(self.raw(), Some(on_abort), signal);
-                let outcome = ffi::call(|error| ffi::ns_decode(self.raw(), batch, &raw mut status, error));
-                sys::llama_set_abort_callback(self.raw(), None, std::ptr::null_mut());
-                outcome
-            }
-        });
-        outcome.map_err(LlamaError::Decode)?;
-        match status {
-            0 => {
+        match self.compute(tokens, logits, &abort) {
+            Ok(Decoded::Whole) => {
+                self.held.extend_from_slice(tokens);
                 self.has_logits = logits;
                 Ok(Decoded::Whole)
             }
-            1 => Err(LlamaError::Decode("the cache has no room for these tokens".to_owned())),
-            2 => Ok(Decoded::Aborted),
-            other if reason.is_empty() => Err(LlamaError::Decode(format!("llama.cpp returned status {other}"))),
-            _ => Err(LlamaError::Decode(reason)),
+            Ok(Decoded::Aborted { .. }) => {
+                // llama.cpp has removed the batch again, except from a cache that refuses to remove a part.
+                if self.cache_position() != self.position() {
+                    self.clear();
+                }
+                Ok(Decoded::Aborted { kept: self.position() })
+            }
+            Err(error) => {
+                self.fail();
+                Err(error)
+            }
+        }
+    }
+
+    /// Records that the content of the cache is unknown.
+    fn fail(&mut self) {
+        self.has_failed = true;
+        self.has_logits = false;
+        self.held.clear();
+    }
+
+    fn check_tokens(&self, tokens: &[Token]) -> Result<(), LlamaError> {
+        let count = tokens.len();
+        let room = self.capacity.saturating_sub(self.position());
+        let problem = if count == 0 {
+            "there is no token to decode".to_owned()
+        } else if count > self.batch as usize {
+            format!("{count} tokens are more than the batch of {}", self.batch)
+        } else if count > room as usize {
+            format!("{count} tokens do not fit: the context has room for {room}")
+        } else if tokens.iter().any(|token| !self.model.has_token(*token)) {
+            "a token is not in the vocabulary".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(LlamaError::Input(problem))
+    }
+
+    /// Calls llama.cpp. The tokens are checked; the count in [`Decoded::Aborted`] is meaningless.
+    fn compute(&mut self, tokens: &[Token], logits: bool, abort: &AbortSignal<'_>) -> Result<Decoded, LlamaError> {
+        self.output_flags.fill(0);
+        if let Some(last) = self.output_flags.get_mut(tokens.len() - 1) {
+            *last = i8::from(logits);
+        }
+        let batch = sys::llama_batch {
+            n_tokens: i32::try_from(tokens.len()).unwrap_or(i32::MAX),
+            token: tokens.as_ptr().cast_mut(),
+            embd: ptr::null_mut(),
+            // Null: the positions after those in sequence 0.
+            pos: ptr::null_mut(),
+            n_seq_id: ptr::null_mut(),
+            seq_id: ptr::null_mut(),
+            logits: self.output_flags.as_mut_ptr(),
+        };
+        let mut status = 0;
+        let compute = || {
+            self.abort.with_signal(abort, || {
+                // SAFETY: llama.cpp only reads the tokens, and both arrays have at least `n_tokens` elements.
+                ffi::call(|error| unsafe { ffi::ns_decode(self.raw(), batch, &raw mut status, error) }).map(|()| status)
+            })
+        };
+        let (outcome, reason) = with_compute_log(compute, |outcome| matches!(outcome, Ok(ABORTED)));
+        if logits && matches!(outcome, Ok(0)) {
+            // SAFETY: the context is live. A GPU may still compute; a caller's clock must not end before it.
+            unsafe { sys::llama_synchronize(self.raw()) }
+        }
+        match outcome {
+            Ok(0) => Ok(Decoded::Whole),
+            Ok(ABORTED) => Ok(Decoded::Aborted { kept: 0 }),
+            Ok(1) => Err(LlamaError::Decode("the cache has no room for these tokens".to_owned())),
+            Ok(other) if reason.is_empty() => Err(LlamaError::Decode(format!("llama.cpp returned status {other}"))),
+            Ok(_) => Err(LlamaError::Decode(reason)),
+            Err(thrown) => {
+                self.handle.leak();
+                Err(LlamaError::Decode(thrown))
+            }
         }
     }
 
@@ -260,7 +302,8 @@ impl Context {
     ///
     /// # Errors
     /// [`LlamaError::Input`] if the last [`decode`](Self::decode) computed no logits, or the sampler is another model's;
-    /// [`LlamaError::Grammar`] if no token can follow the grammar; [`LlamaError::Decode`] if a logit is NaN.
+    /// [`LlamaError::Grammar`] if no token can follow the grammar; [`LlamaError::Decode`] if a logit is NaN: discard the
+    /// context then, as after a failed [`decode`](Self::decode).
     pub fn sample(&mut self, sampler: &mut Sampler) -> Result<Token, LlamaError> {
         if !sampler.model().is_same_as(&self.model) {
             return Err(LlamaError::Input("the sampler belongs to another model".to_owned()));
@@ -271,21 +314,61 @@ impl Context {
             ));
         }
         // SAFETY: the context is live, borrowed exclusively for the call, and has logits for the sampler's vocabulary.
-        unsafe { sampler.sample(self.raw()) }
+        let sampled = unsafe { sampler.sample(self.raw()) };
+        if matches!(sampled, Err(LlamaError::Decode(_))) {
+            self.fail();
+        }
+        sampled
     }
 
-    /// Truncates the cache to the first `keep` tokens.
+    /// Returns the logarithm of the probability that `token` is next; `None` without logits. For tests.
+    #[doc(hidden)]
+    pub fn log_probability(&mut self, token: Token) -> Option<f64> {
+        if !self.has_logits || !self.model.has_token(token) {
+            return None;
+        }
+        // SAFETY: the context is live and has the logits of one token, one for each of the vocabulary.
+        let logits = unsafe {
+            let logits = sys::llama_get_logits_ith(self.raw(), -1);
+            if logits.is_null() {
+                return None;
+            }
+            std::slice::from_raw_parts(logits, self.model.vocab_size() as usize)
+        };
+        let logit = f64::from(*logits.get(usize::try_from(token).ok()?)?);
+        let largest = logits.iter().copied().fold(f32::MIN, f32::max);
+        let sum: f64 = logits.iter().map(|logit| f64::from(logit - largest).exp()).sum();
+        Some(logit - f64::from(largest) - sum.ln())
+    }
+
+    /// Truncates the cache to its longest common prefix with `prompt` and returns how many tokens it then holds.
     ///
-    /// Returns `false` if the model cannot remove part of its cache (recurrent models, sliding windows that have moved
-    /// on). The state of the cache is then unspecified: call [`clear`](Self::clear).
-    #[must_use]
-    pub fn trim(&mut self, keep: u32) -> bool {
+    /// Always less than `prompt.len()`: the last token must be decoded again to produce logits.
+    pub fn reuse_prefix(&mut self, prompt: &[Token]) -> u32 {
+        let pairs = self.held.iter().zip(prompt);
+        let same = pairs.take_while(|(held, new)| held == new).count();
+        self.trim(same.min(prompt.len().saturating_sub(1)) as u32)
+    }
+
+    /// Truncates the cache to the first `keep` tokens and returns how many it then holds: less than `keep` if it held
+    /// less, 0 if the model cannot remove a part of its cache (recurrent models, sliding windows that have moved on).
+    pub fn trim(&mut self, keep: u32) -> u32 {
         if keep >= self.position() {
-            return true;
+            return self.position();
         }
         self.has_logits = false;
+        if keep > 0 && self.remove_after(keep) && self.cache_position() == keep {
+            self.held.truncate(keep as usize);
+        } else {
+            self.clear();
+        }
+        self.position()
+    }
+
+    /// Removes all but the first `keep` tokens from llama.cpp's cache. The cache is unspecified if it returns `false`.
+    fn remove_after(&mut self, keep: u32) -> bool {
         let Ok(keep) = i32::try_from(keep) else {
-            return true;
+            return false;
         };
         // SAFETY: the model and the context with its memory are live.
         unsafe {
@@ -301,6 +384,7 @@ impl Context {
     /// Clears the cache.
     pub fn clear(&mut self) {
         self.has_logits = false;
+        self.held.clear();
         // SAFETY: the cache lives as long as the context. `false` keeps the buffers' bytes, which are written again
         // before they are read.
         unsafe { sys::llama_memory_clear(self.cache_memory(), false) }
@@ -323,6 +407,13 @@ impl Context {
         // SAFETY: the context is live.
         unsafe { sys::llama_get_memory(self.raw()) }
     }
+
+    /// Returns the number of tokens in the cache as llama.cpp counts them.
+    fn cache_position(&self) -> u32 {
+        // SAFETY: the cache lives as long as the context; `ContextHandle::new` checked that it exists.
+        let last = unsafe { sys::llama_memory_seq_pos_max(self.cache_memory(), SEQUENCE) };
+        u32::try_from(last + 1).unwrap_or_default()
+    }
 }
 
 impl std::fmt::Debug for Context {
@@ -336,6 +427,8 @@ impl std::fmt::Debug for Context {
 /// An owned llama.cpp context without a thread pool, which is enough for a probe.
 pub(crate) struct ContextHandle {
     raw: NonNull<sys::llama_context>,
+    /// Whether it is not freed on drop.
+    is_leaked: bool,
 }
 
 impl ContextHandle {
@@ -344,7 +437,7 @@ impl ContextHandle {
         /// Serializes creation, which writes to the model's hyper-parameters.
         static CREATION: Mutex<()> = Mutex::new(());
         let raw = params.to_raw();
-        let mut context = std::ptr::null_mut();
+        let mut context = ptr::null_mut();
         let (outcome, reason) = {
             let _one = CREATION.lock().unwrap_or_else(PoisonError::into_inner);
             with_log_scope(LogScope::Load, || {
@@ -352,11 +445,11 @@ impl ContextHandle {
                 ffi::call(|error| unsafe { ffi::ns_context_new(model.raw(), &raw const raw, &raw mut context, error) })
             })
         };
-        outcome.map_err(LlamaError::Context)?;
+        outcome.map_err(context_error)?;
         let Some(raw) = NonNull::new(context) else {
-            return Err(LlamaError::Context(ensure_reason(reason)));
+            return Err(context_error(ensure_reason(reason)));
         };
-        let handle = Self { raw };
+        let handle = Self { raw, is_leaked: false };
         // SAFETY: the context is live.
         if unsafe { sys::llama_get_memory(raw.as_ptr()) }.is_null() {
             return Err(LlamaError::Unsupported(
@@ -370,6 +463,12 @@ impl ContextHandle {
         // SAFETY: the context is live, and not `Sync`, so no other thread uses it.
         unsafe { memory_breakdown(self.raw.as_ptr()) }
     }
+
+    /// Gives the context up without freeing it. An exception out of a computation (there was no memory) leaves ggml with
+    /// pointers to memory that it has freed, and freeing the context would free that again.
+    fn leak(&mut self) {
+        self.is_leaked = true;
+    }
 }
 
 // SAFETY: a llama.cpp context is bound to no thread; two must not use it at once, and `ContextHandle` is not `Sync`.
@@ -377,45 +476,19 @@ unsafe impl Send for ContextHandle {}
 
 impl Drop for ContextHandle {
     fn drop(&mut self) {
-        // SAFETY: created by `llama_init_from_model`, freed once, before its model and its thread pool.
-        unsafe { sys::llama_free(self.raw.as_ptr()) }
-    }
-}
-
-struct ThreadPool {
-    raw: NonNull<sys::ggml_threadpool>,
-}
-
-impl ThreadPool {
-    fn new(count: u32) -> Result<Self, LlamaError> {
-        // ggml asserts that each thread starts, and leaks the others if one does not: so it is tried out before.
-        if !stack::can_start_threads(count.saturating_sub(1) as usize) {
-            return Err(LlamaError::Threads(count));
+        if !self.is_leaked {
+            // SAFETY: created by `llama_init_from_model`, freed once, before its model and its thread pool.
+            unsafe { sys::llama_free(self.raw.as_ptr()) }
         }
-        // SAFETY: the pool outlives the call.
-        ffi::call_for_object(|out, error| unsafe { ffi::ns_threadpool_new(count, out, error) })
-            .map(|raw| Self { raw })
-            .map_err(|_| LlamaError::Threads(count))
     }
-}
-
-// SAFETY: only the thread that computes with the pool's context uses it, one at a time.
-unsafe impl Send for ThreadPool {}
-
-impl Drop for ThreadPool {
-    fn drop(&mut self) {
-        // SAFETY: created by `ggml_threadpool_new`, freed once, after the context that used it.
-        unsafe { sys::ggml_threadpool_free(self.raw.as_ptr()) }
-    }
-}
-
-unsafe extern "C" fn on_abort(data: ffi::UserData) -> bool {
-    // SAFETY: `data` is the `AbortSignal` of `decode`, which lives for as long as this callback is set.
-    unsafe { &*data.cast::<AbortSignal<'_>>() }.is_raised()
 }
 
 /// The sequence of all tokens: a context holds one conversation.
 const SEQUENCE: sys::llama_seq_id = 0;
+/// The status of a computation that the abort callback ended.
+const ABORTED: i32 = 2;
+/// llama.cpp rounds capacities up to a multiple of it.
+const CAPACITY_STEP_TOKENS: u32 = 256;
 /// Sixteen times the longest training context of today's models; keeps positions and sizes far from an overflow.
 const MAX_CONTEXT_TOKENS: u32 = 1 << 24;
 /// Compute buffers grow with the batch; beyond this size nothing becomes faster.

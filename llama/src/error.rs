@@ -8,9 +8,12 @@ pub enum LlamaError {
     /// The model file cannot be loaded: missing, truncated, damaged, or of a kind that llama.cpp does not support.
     #[error("cannot load the model: {0}")]
     Load(String),
-    /// The context could not be created: too little memory, or parameters that the model does not allow.
+    /// The context could not be created, because there is too little memory.
     #[error("cannot create a context: {0}")]
     Context(String),
+    /// The context could not be created, because the model does not allow its parameters, such as the type of the cache.
+    #[error("the model does not allow such a context: {0}")]
+    ContextParams(String),
     /// The system does not start this many threads for a context: it or its container is at a limit.
     #[error("cannot start {0} threads")]
     Threads(u32),
@@ -40,4 +43,14 @@ pub(crate) fn ensure_reason(reason: String) -> String {
         return "llama.cpp failed without a reason".to_owned();
     }
     reason
+}
+
+/// Returns the error of a context that llama.cpp did not create, by its reason: memory, or parameters.
+pub(crate) fn context_error(reason: String) -> LlamaError {
+    let is_memory = ["alloc", "memory", "buffer"].iter().any(|word| reason.contains(word));
+    if is_memory {
+        LlamaError::Context(reason)
+    } else {
+        LlamaError::ContextParams(reason)
+    }
 }

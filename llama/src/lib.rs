@@ -10,12 +10,13 @@
 //! - a [`Context`] is used by one thread at a time, a [`Model`] may be shared.
 //!
 //! A generation, from file to text: [`Model::load`], [`Context::new`], [`ChatTemplate::render`], [`Model::tokenize`],
-//! [`Context::decode`] for the prompt in batches of at most [`ContextParams::batch`] tokens, then [`Context::sample`]
+//! [`Context::decode`] for the prompt in batches of at most [`Context::batch`] tokens, then [`Context::sample`]
 //! and [`Context::decode`] in turn until [`Model::is_end`], and [`ReplyParser::parse_reply`] over the text so far.
 //! [`Probe`] computes the memory that all of it needs, from the head of a file alone.
 
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 
+mod abort;
 mod backend;
 mod chat;
 mod context;
@@ -27,10 +28,12 @@ mod nesting;
 mod probe;
 mod sampler;
 mod stack;
+mod threads;
 
+pub use abort::AbortSignal;
 pub use backend::{check_cpu, performance_cores, version};
 pub use chat::{ChatTemplate, ParsedReply, Prompt, Rendered, ReplyParser, ToolCall, json_schema_to_grammar};
-pub use context::{AbortSignal, Context, ContextParams, Decoded, KvCacheType};
+pub use context::{Context, ContextParams, Decoded, KvCacheType};
 pub use error::LlamaError;
 pub use memory::MemoryPart;
 pub use model::{LoadMode, Model, ModelParams, Token};

@@ -16,6 +16,7 @@ pub(super) fn map_llama_error(error: LlamaError) -> Error {
             "the model cannot be held to the required format ({text}); simplify the schema"
         )),
         LlamaError::Context(_) => Error::too_large(format!("{text}; try a smaller context")),
+        LlamaError::ContextParams(_) => Error::unsupported(format!("{text}; take a cache of 16-bit floats")),
         LlamaError::Threads(_) => Error::busy(format!(
             "{text}: the system or a container limits how many this program may run; close other programs, or raise \
              that limit"

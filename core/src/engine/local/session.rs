@@ -1,21 +1,25 @@
-//! The context of a loaded model: tracks the KV cache; prefill and decoding check a cancel flag and a deadline.
+//! The context of a loaded model: prefill and decoding in batches, with a cancel flag and a deadline.
+//!
+//! A context whose computation failed is freed at once, and the next request gets a new one. The failure may be that of a
+//! GPU, which the old context has lost for good.
 //!
 //! Answers and benchmarks both use it, so that `nearside bench` measures the code that `nearside chat` runs.
 
-use nearside_llama::{AbortSignal, Context, Decoded, MemoryPart, Model, Sampler, Token};
+use nearside_llama::{AbortSignal, Context, ContextParams, Decoded, LlamaError, MemoryPart, Model, Sampler, Token};
 
 use super::error::map_llama_error;
 use crate::error::{Error, Result};
 use crate::model::CacheType;
 use crate::model::fit::context_params;
 
-/// A context and the tokens in its KV cache.
+/// A context that is replaced after a failure.
 #[derive(Debug)]
 pub(super) struct DecodeSession {
-    context: Context,
-    /// The tokens in the cache, in order.
-    held: Vec<Token>,
-    batch: usize,
+    model: Model,
+    params: ContextParams,
+    /// `None` after a failed computation.
+    context: Option<Context>,
+    capacity: u32,
     threads: u32,
 }
 
@@ -24,7 +28,7 @@ pub(super) struct DecodeSession {
 pub(super) enum DecodeOutcome {
     /// All tokens were decoded.
     Complete,
-    /// Stopped early; the cache holds a prefix of them.
+    /// Stopped early; the cache holds a prefix of all tokens so far, possibly an empty one.
     Stopped,
 }
 
@@ -34,21 +38,24 @@ impl DecodeSession {
         let params = context_params(context, cache, threads);
         let context = Context::new(model, &params).map_err(map_llama_error)?;
         Ok(Self {
-            context,
-            held: Vec::new(),
-            batch: params.batch as usize,
-            threads,
+            model: model.clone(),
+            params,
+            capacity: context.capacity(),
+            threads: context.threads(),
+            context: Some(context),
         })
     }
 
     /// Returns the context size in tokens.
     pub(super) fn capacity(&self) -> u32 {
-        self.context.capacity()
+        self.capacity
     }
 
     /// Returns whether the context is full.
     pub(super) fn is_full(&self) -> bool {
-        self.held.len() >= self.capacity() as usize
+        self.context
+            .as_ref()
+            .is_some_and(|context| context.position() >= context.capacity())
     }
 
     /// Returns the number of compute threads.
@@ -57,50 +64,28 @@ impl DecodeSession {
     }
 
     /// Returns the memory that llama.cpp allocated, by buffer.
-    pub(super) fn memory(&self) -> Result<Vec<MemoryPart>> {
-        self.context.memory().map_err(map_llama_error)
+    pub(super) fn memory(&mut self) -> Result<Vec<MemoryPart>> {
+        self.context()?.memory().map_err(map_llama_error)
     }
 
-    /// Truncates the cache to the longest common prefix with `prompt` and returns its length in tokens.
-    ///
-    /// Always less than `prompt.len()`: the last token must be decoded again to produce logits.
+    /// Truncates the cache to the longest common prefix with `prompt` and returns its length in tokens; see
+    /// [`Context::reuse_prefix`].
     pub(super) fn reuse_prefix(&mut self, prompt: &[Token]) -> u32 {
-        let same = self
-            .held
-            .iter()
-            .zip(prompt)
-            .take_while(|(held, new)| held == new)
-            .count();
-        let keep = same.min(prompt.len().saturating_sub(1));
-        if keep < self.held.len() {
-            // Some architectures cannot remove a part of the cache: then all of it is cleared.
-            if keep == 0 || !self.context.trim(keep as u32) {
-                self.context.clear();
-            }
-            self.held.truncate(self.context.position() as usize);
-        }
-        self.held.len() as u32
+        self.context.as_mut().map_or(0, |context| context.reuse_prefix(prompt))
     }
 
-    /// Decodes the tokens in batches, checking the signal throughout.
+    /// Decodes the tokens in batches, checking the signal throughout. After a stop, [`reuse_prefix`](Self::reuse_prefix)
+    /// says how many of them a later request finds.
     pub(super) fn decode<'a>(&mut self, tokens: &[Token], stop: impl Into<AbortSignal<'a>>) -> Result<DecodeOutcome> {
         let stop = stop.into();
-        let batches = tokens.len().div_ceil(self.batch);
-        for (n, batch) in tokens.chunks(self.batch).enumerate() {
-            let decoded = self.context.decode(batch, n + 1 == batches, stop);
-            match decoded {
-                Ok(Decoded::Whole) => self.held.extend_from_slice(batch),
-                Ok(Decoded::Aborted) => {
-                    let kept = (self.context.position() as usize)
-                        .saturating_sub(self.held.len())
-                        .min(batch.len());
-                    self.held.extend_from_slice(&batch[..kept]);
-                    return Ok(DecodeOutcome::Stopped);
-                }
-                Err(error) => {
-                    self.clear();
-                    return Err(map_llama_error(error));
-                }
+        let context = self.context()?;
+        let size = context.batch() as usize;
+        let batches = tokens.len().div_ceil(size);
+        for (n, batch) in tokens.chunks(size).enumerate() {
+            match context.decode(batch, n + 1 == batches, stop) {
+                Ok(Decoded::Whole) => {}
+                Ok(Decoded::Aborted { .. }) => return Ok(DecodeOutcome::Stopped),
+                Err(error) => return Err(self.map_failure(error)),
             }
         }
         Ok(DecodeOutcome::Complete)
@@ -108,15 +93,34 @@ impl DecodeSession {
 
     /// Samples the next token from the logits of the last decode.
     pub(super) fn sample(&mut self, sampler: &mut Sampler) -> Result<Token> {
-        self.context.sample(sampler).map_err(|error| match error {
-            nearside_llama::LlamaError::Grammar(text) => Error::internal(text),
-            other => map_llama_error(other),
-        })
+        match self.context()?.sample(sampler) {
+            Ok(token) => Ok(token),
+            Err(LlamaError::Grammar(text)) => Err(Error::internal(text)),
+            Err(error) => Err(self.map_failure(error)),
+        }
     }
 
     /// Clears the KV cache.
     pub(super) fn clear(&mut self) {
-        self.context.clear();
-        self.held.clear();
+        if let Some(context) = &mut self.context {
+            context.clear();
+        }
+    }
+
+    /// Returns the context, a new one after a failure.
+    fn context(&mut self) -> Result<&mut Context> {
+        let context = match self.context.take() {
+            Some(context) => context,
+            None => Context::new(&self.model, &self.params).map_err(map_llama_error)?,
+        };
+        Ok(self.context.insert(context))
+    }
+
+    /// Frees the context if the computation itself failed.
+    fn map_failure(&mut self, error: LlamaError) -> Error {
+        if matches!(error, LlamaError::Decode(_)) {
+            self.context = None;
+        }
+        map_llama_error(error)
     }
 }

@@ -153,8 +153,10 @@ fn map_probe_error(error: nearside_llama::LlamaError) -> Error {
             "llama.cpp refuses the model file: {reason}; download it again, or take another file"
         )),
         Llama::Context(reason) => Error::unsupported(format!(
-            "llama.cpp cannot create such a context for this model: {reason}; try a smaller context, or a cache of \
-             16-bit floats"
+            "llama.cpp cannot create such a context for this model: {reason}; try a smaller context"
+        )),
+        Llama::ContextParams(reason) => Error::unsupported(format!(
+            "the model does not allow such a context: {reason}; take a cache of 16-bit floats"
         )),
         Llama::Unsupported(reason) => Error::unsupported(reason),
         Llama::Input(reason) => Error::invalid_request(reason),
