@@ -1,0 +1,396 @@
+//! The cache of a context on full, sliding-window and hybrid models: capacities, aborts, and failed computations.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use nearside_llama::{
+    AbortSignal, Context, ContextParams, Decoded, KvCacheType, LlamaError, Model, ModelParams, Sampler, SamplerParams,
+    Token,
+};
+use nearside_tests::tiny_models::{self, SLIDING_WINDOW_TOKENS, TinyShape};
+use tracing::span;
+
+/// The difference in the likelihood of [`FIXED_TEXT`] that two ways to read a prompt may make, in nats for the whole text
+/// (of some 400): single tokens and batches are computed by other kernels, with 16 bits in the cache. The largest that was
+/// measured is 0.013; one other token in the cache makes 0.34 or more.
+const TOLERANCE: f64 = 0.1;
+const FIXED_TEXT: &str = "It was not so, said the miller, and closed the door behind him.";
+const BATCH: u32 = 128;
+
+#[test]
+fn contexts_of_any_size_take_prompts_up_to_their_capacity() {
+    for shape in TinyShape::ALL {
+        let model = load(shape);
+        for (size, capacity) in [(1, 256), (100, 256), (255, 256), (257, 512), (300, 512), (511, 512)] {
+            let params = ContextParams {
+                context: size,
+                threads: 1,
+                ..ContextParams::default()
+            };
+            let mut context = Context::new(&model, &params).unwrap();
+            assert_eq!((context.capacity(), context.batch()), (capacity, capacity), "{size}");
+            for length in [1, size, size + 1, capacity - 1, capacity] {
+                context.clear();
+                let decoded = context.decode(&vec![300; length as usize], true, &AtomicBool::new(false));
+                assert_eq!(decoded, Ok(Decoded::Whole), "{shape:?}: {length} tokens in {size}");
+                assert_eq!(context.position(), length);
+            }
+            let more = context.decode(&[300], true, &AtomicBool::new(false));
+            assert!(matches!(more, Err(LlamaError::Input(_))), "{shape:?}: {size} is full");
+            context.clear();
+            let longer = context.decode(&vec![300; capacity as usize + 1], true, &AtomicBool::new(false));
+            assert!(
+                matches!(longer, Err(LlamaError::Input(_))),
+                "{shape:?}: more than a batch in {size}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_turn_after_an_abort_in_the_prompt_is_like_one_after_nothing() {
+    for shape in TinyShape::ALL {
+        let model = load(shape);
+        let prompt = tokens(&model, &story());
+        let cold = Turn::of(&mut context(&model), &model, &prompt);
+        let mut aborts = Aborts::default();
+        while aborts.go_on() {
+            let mut context = context(&model);
+            let cut = 2 * BATCH as usize;
+            decode(&mut context, &prompt[..cut], false);
+            let batch = &prompt[cut..cut + BATCH as usize];
+            if aborts.cut(&mut context, shape, batch) {
+                let turn = Turn::of(&mut context, &model, &prompt);
+                assert_eq!(turn, cold, "{shape:?}");
+                // The same batches.
+                assert_eq!(turn.likelihood.to_bits(), cold.likelihood.to_bits(), "{shape:?}");
+            }
+        }
+        aborts.assert_enough(shape);
+    }
+}
+
+#[test]
+fn a_turn_after_an_abort_in_the_answer_is_like_one_after_nothing() {
+    for shape in TinyShape::ALL {
+        let model = load(shape);
+        let prompt = tokens(&model, &story());
+        let (first, rest) = prompt.split_at(prompt.len() - 40);
+        let cold = Turn::of(&mut context(&model), &model, &prompt);
+        let mut aborts = Aborts::default();
+        while aborts.go_on() {
+            let mut context = context(&model);
+            decode(&mut context, first, true);
+            for token in &rest[..20] {
+                decode(&mut context, &[*token], true);
+            }
+            if aborts.cut(&mut context, shape, &rest[20..21]) {
+                assert_eq!(Turn::of(&mut context, &model, &prompt), cold, "{shape:?}");
+            }
+        }
+        aborts.assert_enough(shape);
+    }
+}
+
+/// Else the comparisons of the other tests would prove nothing.
+#[test]
+fn one_other_token_in_the_cache_makes_another_turn() {
+    for shape in TinyShape::ALL {
+        let model = load(shape);
+        let prompt = tokens(&model, &story());
+        let cold = Turn::of(&mut context(&model), &model, &prompt);
+        for at in [prompt.len() - 2, prompt.len() - 20, prompt.len() - 400] {
+            let mut other = prompt.clone();
+            other[at] += 1;
+            let turn = Turn::of(&mut context(&model), &model, &other);
+            assert_ne!(turn, cold, "{shape:?} with another token at {at}");
+        }
+    }
+}
+
+#[test]
+fn an_edited_turn_is_like_one_after_nothing() {
+    for shape in TinyShape::ALL {
+        let model = load(shape);
+        let prompt = tokens(&model, &story());
+        let end = prompt.len() as u32;
+        let cold = Turn::of(&mut context(&model), &model, &prompt);
+        for shared in [1, SLIDING_WINDOW_TOKENS / 2, end / 2, end - 8] {
+            let mut context = context(&model);
+            let mut other = prompt.clone();
+            other[shared as usize..].reverse();
+            decode(&mut context, &other, true);
+            let kept = context.reuse_prefix(&prompt);
+            let expected = match shape {
+                TinyShape::Full => shared..=prompt.len() as u32 - 1,
+                TinyShape::SlidingWindow => 0..=prompt.len() as u32 - 1,
+                TinyShape::Hybrid => 0..=0,
+            };
+            assert!(expected.contains(&kept), "{shape:?}: {kept} of {shared}");
+            assert_eq!(context.position(), kept);
+            assert_eq!(Turn::of(&mut context, &model, &prompt), cold, "{shape:?} from {shared}");
+        }
+    }
+}
+
+#[test]
+fn an_abort_logs_no_error() {
+    let model = load(TinyShape::Full);
+    let prompt = tokens(&model, &story());
+    let log = Log::default();
+    let lines = Arc::clone(&log.0);
+    tracing::subscriber::with_default(log, || {
+        let mut aborts = Aborts::default();
+        while aborts.go_on() {
+            aborts.cut(&mut context(&model), TinyShape::Full, &prompt[..BATCH as usize]);
+        }
+        aborts.assert_enough(TinyShape::Full);
+    });
+    assert_eq!(*lines.lock().unwrap(), Vec::<String>::new());
+}
+
+/// A K cache of q8_0 consists of blocks of 32 values, and the heads of tiny models have 16.
+#[test]
+fn a_cache_type_that_the_model_does_not_allow_is_no_lack_of_memory() {
+    let params = ContextParams {
+        cache: KvCacheType::Q8_0,
+        threads: 1,
+        ..ContextParams::default()
+    };
+    let error = Context::new(&load(TinyShape::Full), &params).unwrap_err();
+    assert!(matches!(error, LlamaError::ContextParams(_)), "{error:?}");
+}
+
+#[test]
+fn a_context_is_useless_once_a_logit_was_no_number() {
+    let model = load_bytes(&tiny_models::runnable(TinyShape::Full, Some('~')));
+    let mut context = context(&model);
+    let mut sampler = Sampler::new(&model, &greedy()).unwrap();
+    decode(&mut context, &tokens(&model, "all is well"), true);
+    context.sample(&mut sampler).unwrap();
+    decode(&mut context, &tokens(&model, "~"), true);
+    let sampled = context.sample(&mut sampler);
+    assert!(matches!(sampled, Err(LlamaError::Decode(_))), "{sampled:?}");
+    assert_eq!(context.position(), 0);
+    let decoded = context.decode(&tokens(&model, "again"), true, &AtomicBool::new(false));
+    assert!(matches!(decoded, Err(LlamaError::Decode(_))), "{decoded:?}");
+}
+
+/// Takes the memory away while a batch is computed. In a process of its own, because the limit is the process's.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_memory_for_a_batch_or_a_context_is_an_error() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    const CHILD: &str = "NEARSIDE_TEST_NO_MEMORY";
+    const NAME: &str = "no_memory_for_a_batch_or_a_context_is_an_error";
+    if std::env::var_os(CHILD).is_none() {
+        let test = std::env::current_exe().unwrap();
+        let mut child = std::process::Command::new(test);
+        let output = child.args(["--exact", NAME]).env(CHILD, "1").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {text}", output.status);
+        return;
+    }
+    let model = load(TinyShape::Full);
+    let prompt = tokens(&model, &story())[..512].to_vec();
+    let params = ContextParams {
+        threads: 1,
+        ..ContextParams::default()
+    };
+    let cold = Turn::of(&mut Context::new(&model, &params).unwrap(), &model, &prompt);
+    let mut context = Context::new(&model, &params).unwrap();
+    decode(&mut context, &prompt[..1], true);
+
+    let (_, hard) = getrlimit(Resource::RLIMIT_AS).unwrap();
+    setrlimit(Resource::RLIMIT_AS, 0, hard).unwrap();
+    let taken = take_all_memory();
+    let decoded = context.decode(&prompt[1..], true, &AtomicBool::new(false));
+    let created = Context::new(&model, &params);
+    drop(taken);
+    setrlimit(Resource::RLIMIT_AS, hard, hard).unwrap();
+
+    assert!(matches!(decoded, Err(LlamaError::Decode(_))), "{decoded:?}");
+    assert!(matches!(created, Err(LlamaError::Context(_))), "{created:?}");
+    assert_eq!(context.position(), 0);
+    let decoded = context.decode(&prompt, true, &AtomicBool::new(false));
+    assert!(matches!(decoded, Err(LlamaError::Decode(_))), "{decoded:?}");
+    drop(context);
+    let mut context = Context::new(&model, &params).unwrap();
+    assert_eq!(Turn::of(&mut context, &model, &prompt), cold);
+}
+
+/// Takes what the allocator still has, but for pieces that are too small for a computation.
+#[cfg(target_os = "linux")]
+fn take_all_memory() -> Vec<Vec<u8>> {
+    let mut taken = Vec::with_capacity(1 << 16);
+    for size in [1 << 20, 1 << 16, 1 << 12] {
+        while taken.len() < taken.capacity() {
+            let mut piece = Vec::new();
+            if piece.try_reserve_exact(size).is_err() {
+                break;
+            }
+            taken.push(piece);
+        }
+    }
+    taken
+}
+
+/// What a model says after a prompt: greedy tokens, and the likelihood of [`FIXED_TEXT`] after them.
+#[derive(Debug)]
+struct Turn {
+    answer: Vec<Token>,
+    likelihood: f64,
+}
+
+impl PartialEq for Turn {
+    fn eq(&self, other: &Self) -> bool {
+        let difference = (self.likelihood - other.likelihood).abs();
+        self.answer == other.answer && difference < TOLERANCE
+    }
+}
+
+impl Turn {
+    /// Goes on with what the context holds of `prompt`, as a turn does.
+    fn of(context: &mut Context, model: &Model, prompt: &[Token]) -> Self {
+        let kept = context.reuse_prefix(prompt) as usize;
+        decode(context, &prompt[kept..], true);
+        let mut sampler = Sampler::new(model, &greedy()).unwrap();
+        let mut answer = Vec::new();
+        for _ in 0..16 {
+            let token = context.sample(&mut sampler).unwrap();
+            answer.push(token);
+            decode(context, &[token], true);
+        }
+        let mut likelihood = 0.0;
+        for token in tokens(model, FIXED_TEXT) {
+            likelihood += context.log_probability(token).unwrap();
+            decode(context, &[token], true);
+        }
+        Self { answer, likelihood }
+    }
+}
+
+/// Aborts of one batch at moments that spread over its duration.
+#[derive(Debug, Default)]
+struct Aborts {
+    tries: u32,
+    hits: u32,
+    whole: Duration,
+}
+
+impl Aborts {
+    fn go_on(&self) -> bool {
+        self.hits < 12 && self.tries < 400
+    }
+
+    /// Decodes `batch` and aborts it in the middle. Returns whether the abort was in time.
+    fn cut(&mut self, context: &mut Context, shape: TinyShape, batch: &[Token]) -> bool {
+        let before = context.position();
+        if self.whole.is_zero() {
+            let begun = Instant::now();
+            decode(context, batch, false);
+            self.whole = begun.elapsed();
+            return false;
+        }
+        self.tries += 1;
+        let begun = Instant::now();
+        let signal = AbortSignal {
+            flag: &AtomicBool::new(false),
+            // Later moments of the batch with each try, and again from its start.
+            deadline: Some(begun + self.whole.mul_f64(f64::from(self.tries % 8 + 1) / 10.0)),
+        };
+        let Decoded::Aborted { kept } = context.decode(batch, false, signal).unwrap() else {
+            // It was faster than before.
+            self.whole = begun.elapsed();
+            return false;
+        };
+        assert_eq!(context.position(), kept);
+        let known = if shape == TinyShape::Hybrid && before > 0 {
+            0
+        } else {
+            before
+        };
+        // Nothing was computed yet if the thread was interrupted before the first operation.
+        assert!(kept == known || kept == before, "{shape:?}: {kept} of {before}");
+        self.hits += u32::from(kept == known);
+        kept == known
+    }
+
+    fn assert_enough(&self, shape: TinyShape) {
+        assert_eq!(self.hits, 12, "{shape:?}: too few aborts came in time: {self:?}");
+    }
+}
+
+/// The warnings and errors of llama.cpp.
+#[derive(Debug, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target() == "llama.cpp" && *metadata.level() <= tracing::Level::WARN
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        self.0.lock().unwrap().push(format!("{event:?}"));
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+fn load(shape: TinyShape) -> Model {
+    load_bytes(&tiny_models::runnable(shape, None))
+}
+
+fn load_bytes(bytes: &[u8]) -> Model {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tiny.gguf");
+    std::fs::write(&path, bytes).unwrap();
+    Model::load(&path, &ModelParams::default(), &mut |_| true).unwrap()
+}
+
+fn context(model: &Model) -> Context {
+    let params = ContextParams {
+        context: 2048,
+        batch: BATCH,
+        threads: 1,
+        ..ContextParams::default()
+    };
+    Context::new(model, &params).unwrap()
+}
+
+/// Returns a text of some 600 tokens.
+fn story() -> String {
+    (1..=24)
+        .map(|day| format!("On day {day} the {day}th boat came. "))
+        .collect()
+}
+
+fn tokens(model: &Model, text: &str) -> Vec<Token> {
+    model.tokenize(text, false, false).unwrap()
+}
+
+fn greedy() -> SamplerParams {
+    SamplerParams {
+        temperature: 0.0,
+        ..SamplerParams::default()
+    }
+}
+
+fn decode(context: &mut Context, tokens: &[Token], logits: bool) {
+    let go_on = AtomicBool::new(false);
+    for batch in tokens.chunks(context.batch() as usize) {
+        assert_eq!(context.decode(batch, logits, &go_on).unwrap(), Decoded::Whole);
+    }
+    assert!(!go_on.load(Ordering::Relaxed));
+}
