@@ -22,7 +22,8 @@ pub struct Config {
     pub context: Option<u32>,
     /// Element type of the KV cache. Unset: f16.
     pub cache_type: Option<CacheType>,
-    /// Threads that compute. Unset: the performance cores that this process may use.
+    /// Threads that compute, at most as many as the system runs at once. Unset: the performance cores that this process
+    /// may use.
     pub threads: Option<u32>,
     /// Proxy, and trust in the hub. Default: no proxy, the usual roots.
     pub network: NetworkConfig,
