@@ -1,5 +1,5 @@
-//! A bounded, pull-based, cancellable stream, used by answers and downloads. The producer holds the [`StreamSender`],
-//! the consumer the [`Stream`].
+//! A pull-based, cancellable stream of bounded memory, used by answers and downloads. The producer holds the
+//! [`StreamSender`], the consumer the [`Stream`].
 //!
 //! # Consumer
 //! - [`Stream::next_batch`] waits for one item and returns it with everything else already queued; an empty batch means
@@ -7,24 +7,35 @@
 //! - An error is returned once, by the call after the items that preceded it; then the stream has ended.
 //! - [`Stream::cancel`] is synchronous, idempotent and callable from any thread. Dropping the stream has the same
 //!   effect.
-//! - The queue holds 64 items: a slow consumer blocks the producer, and memory stays bounded.
 //!
 //! # Producer
-//! [`StreamSender::send`] waits while the queue is full and returns `false` once the consumer cancelled or dropped the
-//! stream; then stop. [`StreamSender::finish`] uses a slot reserved at creation and never blocks. A sender that is
-//! dropped without `finish` ends the stream with an error: after a panic `Bug`, else `Closed`.
+//! A producer chooses how a slow consumer affects it:
+//! - [`StreamSender::send`] waits while the queue holds 64 items, so that the producer becomes as slow as its consumer. For
+//!   downloads, and for providers, whose network has back-pressure too.
+//! - [`StreamSender::send_merged`] never waits. Beyond 64 items it keeps the rest of the text in one item, so that an answer
+//!   that is not read takes about the memory of its text. For a model on this device, which has other answers to
+//!   generate, and whose context bounds the text.
+//!
+//! Both return `false` once the consumer cancelled or dropped the stream; then stop. [`StreamSender::finish`] never blocks.
+//! A sender that is dropped without `finish` ends the stream with an error: after a panic `Bug`, else `Closed`.
 //!
 //! # Attempts
 //! `StreamSender::attempt` creates a sender for one producer of several: its items enter the same queue, past a
 //! `Tap`, and its end goes to the caller, who may start another producer. So a stream has one queue, however many
 //! parts of the library watch its items.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+mod cancel;
 
-use tokio::sync::{Mutex, Notify, mpsc, oneshot};
+use std::sync::Arc;
+#[cfg(feature = "testing")]
+use std::sync::atomic::Ordering;
+
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+pub use cancel::CancelToken;
 
 use crate::error::{Error, Result};
+use crate::sync::lock;
 
 /// The consumer's end. See the module for its promises.
 #[derive(Debug)]
@@ -36,10 +47,29 @@ pub struct Stream<T> {
 /// The producer's end, passed to an engine or a download.
 #[derive(Debug)]
 pub struct StreamSender<T> {
-    queue: mpsc::Sender<Result<T>>,
+    queue: ItemSender<T>,
+    /// A permit for each item that the queue has space for.
+    space: Arc<Semaphore>,
+    /// Merged items that the queue had no space for.
+    unsent: std::sync::Mutex<Option<T>>,
     end: StreamEnd<T>,
     tap: Option<Arc<dyn Tap<T>>>,
     cancel: CancelToken,
+}
+
+type ItemSender<T> = mpsc::UnboundedSender<QueuedItem<T>>;
+
+/// An item in the queue, with the space that it takes; an item beyond the limit has none.
+#[derive(Debug)]
+struct QueuedItem<T> {
+    item: Result<T>,
+    _space: Option<OwnedSemaphorePermit>,
+}
+
+/// Items of which two can become one, for [`StreamSender::send_merged`].
+pub trait Merge: Sized {
+    /// Appends `next`. Returns it if this item cannot hold it.
+    fn merge(&mut self, next: Self) -> Option<Self>;
 }
 
 /// Sees each item of an attempt before the consumer does, on the producer's thread. Must not block.
@@ -51,27 +81,15 @@ pub(crate) trait Tap<T>: Send + Sync + std::fmt::Debug {
 /// Receiver of a producer's final item or error; `None` once it was sent.
 #[derive(Debug)]
 enum StreamEnd<T> {
-    /// The stream itself, by a permit reserved for it.
-    Consumer(Option<mpsc::OwnedPermit<Result<T>>>),
+    /// The stream itself.
+    Consumer(Option<ItemSender<T>>),
     /// The caller of [`StreamSender::attempt`].
     Caller(Option<oneshot::Sender<Result<T>>>),
 }
 
-/// A cancel flag, which one side sets and the other polls or awaits. Clones share it.
-#[derive(Debug, Clone, Default)]
-pub struct CancelToken {
-    inner: Arc<CancelTokenState>,
-}
-
-#[derive(Debug, Default)]
-struct CancelTokenState {
-    cancelled: AtomicBool,
-    waiters: Notify,
-}
-
 #[derive(Debug)]
 struct Reader<T> {
-    queue: mpsc::Receiver<Result<T>>,
+    queue: mpsc::UnboundedReceiver<QueuedItem<T>>,
     /// Error received after other items of the same batch; returned by the next call.
     pending_error: Option<Error>,
 }
@@ -79,11 +97,9 @@ struct Reader<T> {
 impl<T> Stream<T> {
     /// Creates a stream and its sender.
     pub fn new() -> (Self, StreamSender<T>) {
-        let (queue, items) = mpsc::channel(QUEUE_ITEMS + 1);
+        let (queue, items) = mpsc::unbounded_channel();
         #[cfg(feature = "testing")]
         LIVE_STREAMS.fetch_add(1, Ordering::SeqCst);
-        // The channel is new and empty: a slot is always free.
-        let final_permit = queue.clone().try_reserve_owned().ok();
         let cancel = CancelToken::default();
         let stream = Self {
             state: Mutex::new(Reader {
@@ -93,8 +109,10 @@ impl<T> Stream<T> {
             cancel: cancel.clone(),
         };
         let sender = StreamSender {
+            end: StreamEnd::Consumer(Some(queue.clone())),
             queue,
-            end: StreamEnd::Consumer(final_permit),
+            space: Arc::new(Semaphore::new(QUEUE_ITEMS)),
+            unsent: std::sync::Mutex::new(None),
             tap: None,
             cancel,
         };
@@ -119,10 +137,10 @@ impl<T> Stream<T> {
         }
         let mut received = Vec::new();
         // Cancel-safe: `recv_many` takes nothing until it returns, and nothing is awaited after it.
-        reader.queue.recv_many(&mut received, QUEUE_ITEMS + 1).await;
+        reader.queue.recv_many(&mut received, usize::MAX).await;
         let mut batch = Vec::with_capacity(received.len());
-        for item in received {
-            match item {
+        for queued in received {
+            match queued.item {
                 Ok(item) => batch.push(item),
                 Err(error) if batch.is_empty() => return Err(error),
                 Err(error) => reader.pending_error = Some(error),
@@ -152,25 +170,18 @@ impl<T> StreamSender<T> {
             return false;
         }
         self.observe(&item);
-        self.enqueue(item).await
-    }
-
-    /// Queues an item like [`Self::send`], for a producer on a thread of its own. Never call it from async code.
-    pub fn send_blocking(&self, item: T) -> bool {
-        if self.cancel.is_cancelled() {
-            return false;
-        }
-        self.observe(&item);
-        match self.queue.try_send(Ok(item)) {
-            _ if self.cancel.is_cancelled() => false,
-            Ok(()) => true,
-            Err(mpsc::error::TrySendError::Full(Ok(item))) => futures_executor::block_on(self.enqueue(item)),
-            Err(_) => false,
-        }
+        let space = Arc::clone(&self.space);
+        let space = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => return false,
+            space = space.acquire_owned() => space.ok(),
+        };
+        enqueue(&self.queue, Ok(item), space)
     }
 
     /// Ends the stream with a final item or an error. Never blocks.
     pub fn finish(mut self, last: Result<T>) {
+        self.flush();
         self.end.send(last);
     }
 
@@ -185,6 +196,8 @@ impl<T> StreamSender<T> {
         let (end, ended) = oneshot::channel();
         let sender = Self {
             queue: self.queue.clone(),
+            space: Arc::clone(&self.space),
+            unsent: std::sync::Mutex::new(None),
             end: StreamEnd::Caller(Some(end)),
             tap: Some(tap),
             cancel: self.cancel.clone(),
@@ -198,11 +211,10 @@ impl<T> StreamSender<T> {
         }
     }
 
-    async fn enqueue(&self, item: T) -> bool {
-        tokio::select! {
-            biased;
-            () = self.cancel.cancelled() => false,
-            sent = self.queue.send(Ok(item)) => sent.is_ok(),
+    /// Queues the merged items, however full the queue is.
+    fn flush(&self) {
+        if let Some(unsent) = lock(&self.unsent).take() {
+            enqueue(&self.queue, Ok(unsent), None);
         }
     }
 
@@ -212,8 +224,40 @@ impl<T> StreamSender<T> {
     }
 }
 
+impl<T: Merge> StreamSender<T> {
+    /// Queues an item without waiting: merges it with the next ones while the queue is full. See the module for `false`.
+    pub fn send_merged(&self, item: T) -> bool {
+        if self.cancel.is_cancelled() {
+            return false;
+        }
+        self.observe(&item);
+        let mut unsent = lock(&self.unsent);
+        let item = match unsent.take() {
+            None => item,
+            Some(mut earlier) => match earlier.merge(item) {
+                None => earlier,
+                Some(item) => {
+                    enqueue(&self.queue, Ok(earlier), None);
+                    item
+                }
+            },
+        };
+        if let Ok(space) = Arc::clone(&self.space).try_acquire_owned() {
+            return enqueue(&self.queue, Ok(item), Some(space));
+        }
+        *unsent = Some(item);
+        true
+    }
+}
+
+/// Returns whether the consumer still has the stream.
+fn enqueue<T>(queue: &ItemSender<T>, item: Result<T>, space: Option<OwnedSemaphorePermit>) -> bool {
+    queue.send(QueuedItem { item, _space: space }).is_ok()
+}
+
 impl<T> Drop for StreamSender<T> {
     fn drop(&mut self) {
+        self.flush();
         self.end.send_with(|| Err(Error::unfinished(std::thread::panicking())));
     }
 }
@@ -226,50 +270,13 @@ impl<T> StreamEnd<T> {
     /// Sends the final item unless one was sent already.
     fn send_with(&mut self, last: impl FnOnce() -> Result<T>) {
         match self {
-            Self::Consumer(permit) => {
-                permit.take().map(|permit| permit.send(last()));
+            Self::Consumer(queue) => {
+                queue.take().map(|queue| enqueue(&queue, last(), None));
             }
             Self::Caller(end) => {
                 // The caller no longer waits if the library was closed.
                 let _ = end.take().map(|end| end.send(last()));
             }
-        }
-    }
-}
-
-impl CancelToken {
-    /// Sets the flag and wakes every waiter.
-    pub fn cancel(&self) {
-        self.inner.cancelled.store(true, Ordering::SeqCst);
-        self.inner.waiters.notify_waiters();
-    }
-
-    /// Returns whether the flag is set.
-    pub fn is_cancelled(&self) -> bool {
-        self.inner.cancelled.load(Ordering::SeqCst)
-    }
-
-    /// Returns whether both are clones of one token.
-    pub fn same_as(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.inner, &other.inner)
-    }
-
-    /// Returns the bare flag, for code that polls it thousands of times a second.
-    pub fn flag(&self) -> &AtomicBool {
-        &self.inner.cancelled
-    }
-
-    /// Waits until the flag is set.
-    pub async fn cancelled(&self) {
-        loop {
-            let woken = self.inner.waiters.notified();
-            tokio::pin!(woken);
-            // Register before reading the flag, or a cancel between the two would be missed.
-            woken.as_mut().enable();
-            if self.is_cancelled() {
-                return;
-            }
-            woken.await;
         }
     }
 }
@@ -283,7 +290,7 @@ pub fn live_streams() -> u64 {
 #[cfg(feature = "testing")]
 static LIVE_STREAMS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
-/// Capacity of the queue, without the final item.
+/// Space of the queue. The final item, and those of [`StreamSender::send_merged`] that cannot be merged, need none.
 const QUEUE_ITEMS: usize = 64;
 
 #[cfg(test)]
@@ -321,12 +328,19 @@ mod tests {
         assert_eq!(stream.next_batch().await, Ok(vec![1]));
     }
 
+    impl Merge for String {
+        fn merge(&mut self, next: Self) -> Option<Self> {
+            self.push_str(&next);
+            None
+        }
+    }
+
     #[tokio::test]
     async fn a_full_queue_holds_the_worker_until_cancel_and_the_last_word_still_arrives() {
         let (stream, sink) = Stream::new();
-        let worker = std::thread::spawn(move || {
+        let worker = tokio::spawn(async move {
             let mut sent = 0;
-            while sink.send_blocking(sent) {
+            while sink.send(sent).await {
                 sent += 1;
             }
             sink.finish(Ok(-1));
@@ -335,10 +349,54 @@ mod tests {
         while stream.state.lock().await.queue.len() < QUEUE_ITEMS {
             tokio::task::yield_now().await;
         }
+        tokio::task::yield_now().await;
         stream.cancel();
-        assert_eq!(worker.join().expect("the worker ends"), QUEUE_ITEMS as i32);
+        assert_eq!(worker.await.expect("the worker ends"), QUEUE_ITEMS as i32);
         let batch = stream.next_batch().await.expect("no error");
         assert_eq!((batch.len(), batch.last()), (QUEUE_ITEMS + 1, Some(&-1)));
+    }
+
+    #[tokio::test]
+    async fn an_unread_stream_of_merged_items_keeps_its_producer_going_and_loses_nothing() {
+        let (stream, sink) = Stream::new();
+        let words: Vec<String> = (0..10_000).map(|n| format!("{n} ")).collect();
+        for word in &words[..9_000] {
+            assert!(sink.send_merged(word.clone()));
+        }
+        assert_eq!(stream.state.lock().await.queue.len(), QUEUE_ITEMS);
+        let mut read = stream.next_batch().await.expect("no error");
+        // The next item brings those that were merged with it.
+        assert!(sink.send_merged(words[9_000].clone()));
+        let rest = stream.next_batch().await.expect("no error");
+        assert_eq!((rest.len(), rest[0].ends_with(" 8999 9000 ")), (1, true));
+        read.extend(rest);
+        for word in &words[9_001..] {
+            assert!(sink.send_merged(word.clone()));
+        }
+        sink.finish(Ok("the end".to_owned()));
+        let last = stream.next_batch().await.expect("no error");
+        assert_eq!(last.len(), QUEUE_ITEMS + 2);
+        read.extend(last);
+        assert_eq!(stream.next_batch().await, Ok(vec![]));
+        assert_eq!(read.concat(), words.concat() + "the end");
+    }
+
+    #[tokio::test]
+    async fn merged_items_arrive_before_the_end_also_after_a_cancel_and_a_panic() {
+        for is_cancelled in [true, false] {
+            let (stream, sink) = Stream::new();
+            for _ in 0..100 {
+                assert!(sink.send_merged("a".to_owned()));
+            }
+            if is_cancelled {
+                stream.cancel();
+                assert!(!sink.send_merged("b".to_owned()));
+            }
+            drop(sink);
+            let batch = stream.next_batch().await.expect("the items first");
+            assert_eq!(batch.concat(), "a".repeat(100));
+            assert!(stream.next_batch().await.is_err());
+        }
     }
 
     #[tokio::test]
@@ -367,7 +425,7 @@ mod tests {
 
     impl Tap<i32> for Seen {
         fn observe(&self, item: &i32) {
-            crate::sync::lock(&self.0).push(*item);
+            lock(&self.0).push(*item);
         }
     }
 
@@ -385,7 +443,7 @@ mod tests {
         assert!(ended.await.expect("an end").is_err());
         sink.finish(Ok(3));
         assert_eq!(stream.next_batch().await, Ok(vec![1, 2, 3]));
-        assert_eq!(*crate::sync::lock(&seen.0), [1, 2]);
+        assert_eq!(*lock(&seen.0), [1, 2]);
     }
 
     #[tokio::test]
@@ -393,17 +451,43 @@ mod tests {
         let (stream, sink) = Stream::new();
         let seen = Arc::new(Seen::default());
         let (attempt, _ended) = sink.attempt(Arc::clone(&seen) as _);
-        let worker = std::thread::spawn(move || (0..200).take_while(|n| attempt.send_blocking(*n)).count());
+        let worker = tokio::spawn(async move {
+            let mut sent = 0;
+            while sent < 200 && attempt.send(sent).await {
+                sent += 1;
+            }
+            sent
+        });
         let mut read = 0;
         while read < 200 {
             read += stream.next_batch().await.expect("no error").len();
         }
-        assert_eq!(worker.join().expect("the worker ends"), 200);
-        assert_eq!(crate::sync::lock(&seen.0).len(), 200);
+        assert_eq!(worker.await.expect("the worker ends"), 200);
+        assert_eq!(lock(&seen.0).len(), 200);
         stream.cancel();
         let (late, _ended) = sink.attempt(Arc::clone(&seen) as _);
-        assert!(!late.send(7).await && !late.send_blocking(8));
-        assert_eq!(crate::sync::lock(&seen.0).len(), 200);
+        assert!(!late.send(7).await);
+        assert_eq!(lock(&seen.0).len(), 200);
+    }
+
+    #[tokio::test]
+    async fn a_tap_sees_each_merged_item_when_it_is_sent() {
+        #[derive(Debug, Default)]
+        struct Length(std::sync::Mutex<usize>);
+        impl Tap<String> for Length {
+            fn observe(&self, item: &String) {
+                *lock(&self.0) += item.len();
+            }
+        }
+        let (stream, sink) = Stream::new();
+        let length = Arc::new(Length::default());
+        let (attempt, _ended) = sink.attempt(Arc::clone(&length) as _);
+        for sent in 1..=200 {
+            assert!(attempt.send_merged("a".to_owned()));
+            assert_eq!(*lock(&length.0), sent);
+        }
+        attempt.finish(Ok(String::new()));
+        assert_eq!(stream.next_batch().await.expect("no error").concat().len(), 200);
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::receipt::Receipt;
 use super::route::Route;
+use crate::stream::Merge;
 
 /// A chunk of an answer. See the module for the order of chunks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,6 +61,19 @@ pub enum Chunk {
         #[serde(flatten)]
         summary: AnswerSummary,
     },
+}
+
+impl Merge for Chunk {
+    fn merge(&mut self, next: Self) -> Option<Self> {
+        match (self, next) {
+            (Self::Text { text }, Self::Text { text: next })
+            | (Self::Reasoning { text }, Self::Reasoning { text: next }) => {
+                text.push_str(&next);
+                None
+            }
+            (_, next) => Some(next),
+        }
+    }
 }
 
 /// The end of an answer.

@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
+use tokio::runtime::Handle;
+
 use super::local_model::LocalModel;
 use super::lock;
 use super::needs_cache::NeedsCache;
@@ -30,6 +32,7 @@ pub(super) struct LocalModels {
     cache_type: Option<model::CacheType>,
     threads: Option<u32>,
     needs: NeedsCache,
+    handle: Handle,
     engines: Mutex<Vec<EngineEntry>>,
     /// Held while a load is planned. Loads wait for each other's plans, and nothing else does.
     planning: Mutex<()>,
@@ -77,13 +80,14 @@ struct ModelState {
 }
 
 impl LocalModels {
-    pub(super) fn new(config: &Config, host: Arc<dyn Host>, state: Arc<State>) -> Self {
+    pub(super) fn new(config: &Config, host: Arc<dyn Host>, state: Arc<State>, handle: Handle) -> Self {
         Self {
             host,
             context: config.context.unwrap_or(DEFAULT_CONTEXT),
             cache_type: config.cache_type,
             threads: config.threads,
             needs: NeedsCache::new(state),
+            handle,
             engines: Mutex::default(),
             planning: Mutex::default(),
             next_id: AtomicU64::new(0),
@@ -199,7 +203,7 @@ impl LocalModels {
             path: model.path.clone(),
             id: model.id.clone(),
         };
-        let engine = Arc::new(LocalEngine::start(settings, Box::new(planner))?);
+        let engine = Arc::new(LocalEngine::start(settings, Box::new(planner), self.handle.clone())?);
         let lease = EngineLease::acquire(&engine);
         engines.push(EngineEntry {
             id,

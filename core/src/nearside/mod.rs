@@ -157,9 +157,9 @@ impl Nearside {
         let state = Arc::new(State::open_in(config.data_path())?);
         let policy = state.policy()?.unwrap_or_default();
         let hub = hub(&config, &Secret::default())?;
-        let local_models = Arc::new(LocalModels::new(&config, host, Arc::clone(&state)));
         let runtime = LibraryRuntime::start()?;
         let handle = runtime.handle().clone();
+        let local_models = Arc::new(LocalModels::new(&config, host, Arc::clone(&state), handle.clone()));
         let inner = Inner::new(InnerParts {
             config,
             store,

@@ -40,8 +40,8 @@ extension Nearside {
 
 /// A stream of the library, as a sequence of its elements.
 ///
-/// Cold: each loop starts a request of its own. A slow consumer slows the producer down; no element is dropped and
-/// memory stays bounded.
+/// Cold: each loop starts a request of its own. A slow consumer slows a provider or a download down; a model on this device
+/// goes on, and its text waits. No element is dropped and memory stays bounded.
 public struct BatchSequence<Source: BatchStream>: AsyncSequence, Sendable {
     public typealias Element = Source.Element
 

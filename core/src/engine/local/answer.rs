@@ -6,7 +6,7 @@ use nearside_llama::{Sampler, Token};
 
 use super::error::{AnswerError, map_llama_error};
 use super::fitted::{self, FittedPrompt};
-use super::load::{LazyModel, LoadError, LoadedModel};
+use super::load::{LazyModel, LoadedModel};
 use super::reply::{ReplyAssembler, ReplyEnd};
 use super::session::DecodeOutcome;
 use super::stop::StopConditions;
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::stream::StreamSender;
 
 /// Runs the job. Always finishes the sink, with `Done` or an error.
-pub(super) fn run_job(model: &mut LazyModel, job: Job) {
+pub(super) fn run_job(model: &mut LazyModel, job: Job, stop: &StopConditions) {
     let Job {
         request,
         kept_turns,
@@ -28,8 +28,13 @@ pub(super) fn run_job(model: &mut LazyModel, job: Job) {
         ..
     } = job;
     let mut stats = AnswerStats::default();
-    let asked = Asked { request, kept_turns };
-    let last = match generate(model, asked, &mut route, &sink, requested_at, &mut stats) {
+    let asked = Asked {
+        request,
+        kept_turns,
+        requested_at,
+        stop,
+    };
+    let last = match generate(model, asked, &mut route, &sink, &mut stats) {
         Ok(stop) => {
             let mut receipt = route.receipt_on_device();
             receipt.sampling = stats.sampling;
@@ -52,10 +57,19 @@ pub(super) fn run_job(model: &mut LazyModel, job: Job) {
     sink.finish(last);
 }
 
-/// A request, and how much of its history must stay.
-struct Asked {
+/// Checks everything that can be wrong with a request, before gigabytes are loaded for it.
+pub(super) fn check_request(request: &ChatRequest) -> Result<()> {
+    schema::prepare(request)?;
+    prompt::messages_json(&request.messages)?;
+    Ok(())
+}
+
+/// A request, how much of its history must stay, and what ends it.
+struct Asked<'a> {
     request: ChatRequest,
     kept_turns: Option<u32>,
+    requested_at: Instant,
+    stop: &'a StopConditions,
 }
 
 /// Statistics for `Done`, updated during generation so that a cancelled answer reports partial values.
@@ -68,26 +82,20 @@ struct AnswerStats {
 
 fn generate(
     model: &mut LazyModel,
-    asked: Asked,
+    asked: Asked<'_>,
     route: &mut Route,
     sink: &StreamSender<Chunk>,
-    requested_at: Instant,
     stats: &mut AnswerStats,
 ) -> Result<StopReason, AnswerError> {
-    let stop = StopConditions::new(&asked.request, sink.cancel(), requested_at);
+    let stop = asked.stop;
     let id = model.settings.id.clone();
     if stop.is_raised() {
-        return stopped(&stop);
+        return stopped(stop);
     }
-    // Everything that is wrong with the request is said before gigabytes are loaded for it.
     let constraints = schema::prepare(&asked.request)?;
-    prompt::messages_json(&asked.request.messages)?;
-    let (loaded, load_ms) = match model.ensure_loaded(true, &stop) {
-        Ok(ready) => ready,
-        Err(LoadError::Stopped) => return stopped(&stop),
-        Err(LoadError::Failed(error)) => return Err(error.into()),
-    };
-    stats.timings.load_ms = load_ms;
+    let (loaded, load_ms) = model.loaded(true)?;
+    // A job that came while the model was loading waited for less than all of it.
+    stats.timings.load_ms = load_ms.min(asked.requested_at.elapsed().as_secs_f64() * 1000.0);
 
     let fitted = fitted::fit_prompt(loaded, &id, &constraints, &asked.request, asked.kept_turns, &stop);
     let FittedPrompt {
@@ -102,7 +110,7 @@ fn generate(
     };
     if route.omitted_messages != omitted_messages {
         route.omitted_messages = omitted_messages;
-        sink.send_blocking(Chunk::Started { route: route.clone() });
+        sink.send_merged(Chunk::Started { route: route.clone() });
     }
     let params = rendered.constrain(sampling::sampler_params(&request.sampling, &loaded.model));
     stats.sampling = AppliedSampling {
@@ -119,7 +127,7 @@ fn generate(
     let begun = Instant::now();
     let outcome = loaded.session.decode(&tokens[cached as usize..], stop.signal())?;
     if outcome == DecodeOutcome::Stopped {
-        return stopped(&stop);
+        return stopped(stop);
     }
     stats.timings.prompt_tokens_per_second = tokens_per_second(tokens.len() as u32 - cached, begun.elapsed());
 
@@ -134,7 +142,7 @@ fn generate(
         preserved,
         sink,
         stop,
-        requested_at,
+        requested_at: asked.requested_at,
     };
     Ok(decode_loop.generate_reply(request.limits.max_tokens, stats)?)
 }
@@ -154,7 +162,7 @@ struct DecodeLoop<'a> {
     reply: ReplyAssembler,
     preserved: Vec<Token>,
     sink: &'a StreamSender<Chunk>,
-    stop: StopConditions,
+    stop: &'a StopConditions,
     requested_at: Instant,
 }
 
@@ -162,6 +170,8 @@ impl DecodeLoop<'_> {
     fn generate_reply(mut self, max_tokens: Option<u32>, stats: &mut AnswerStats) -> Result<StopReason> {
         let mut chunks = Vec::new();
         let mut first: Option<Instant> = None;
+        // The time of the library and its reader, which the speed of the model does not include.
+        let mut sending = Duration::ZERO;
         let stop = loop {
             if self.stop.is_raised() {
                 break StopReason::Cancelled;
@@ -171,7 +181,8 @@ impl DecodeLoop<'_> {
                 stats.timings.first_token_ms = self.requested_at.elapsed().as_secs_f64() * 1000.0;
                 Instant::now()
             });
-            stats.timings.tokens_per_second = tokens_per_second(stats.usage.completion_tokens, begun.elapsed());
+            stats.timings.tokens_per_second =
+                tokens_per_second(stats.usage.completion_tokens, begun.elapsed().saturating_sub(sending));
             if self.loaded.model.is_end(token) {
                 break StopReason::End;
             }
@@ -181,9 +192,11 @@ impl DecodeLoop<'_> {
             let ended = self
                 .reply
                 .push(|bytes| model.push_piece(token, special, bytes), &mut chunks);
-            if !chunks.drain(..).all(|chunk| self.sink.send_blocking(chunk)) {
+            let sent_at = Instant::now();
+            if !chunks.drain(..).all(|chunk| self.sink.send_merged(chunk)) {
                 break StopReason::Cancelled;
             }
+            sending += sent_at.elapsed();
             match ended {
                 Some(ReplyEnd::Turn) => break StopReason::End,
                 Some(ReplyEnd::StopSequence) => break StopReason::StopSequence,
@@ -207,7 +220,7 @@ impl DecodeLoop<'_> {
             stop
         };
         // After a cancel the consumer waits for the end only.
-        if stop != StopReason::Cancelled && !chunks.drain(..).all(|chunk| self.sink.send_blocking(chunk)) {
+        if stop != StopReason::Cancelled && !chunks.drain(..).all(|chunk| self.sink.send_merged(chunk)) {
             return Ok(StopReason::Cancelled);
         }
         match self.stop.cause() {

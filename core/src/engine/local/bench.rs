@@ -4,23 +4,22 @@
 //! generation decodes one token after the other into an empty cache (`tg`). Unlike there, generation includes sampling
 //! and parsing, because an answer does.
 
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use nearside_llama::{Sampler, SamplerParams, Token};
 use serde::{Deserialize, Serialize};
 
 use super::answer::tokens_per_second;
-use super::error::map_llama_error;
-use super::load::{LazyModel, LoadError, LoadedModel};
+use super::error::{map_llama_error, measurement_cancelled};
+use super::load::{LazyModel, LoadedModel};
 use super::reply::ReplyAssembler;
+use super::session::DecodeOutcome;
 use super::stop::StopConditions;
 use super::text::StopWords;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::model::MemoryEstimate;
 use crate::model::gguf::Head;
-use crate::stream::CancelToken;
 
 /// Options of a benchmark.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,16 +107,11 @@ impl Default for BenchOptions {
     }
 }
 
-/// Runs the benchmark. Stops early once `left` returns true: the caller no longer waits.
-pub(super) fn run_bench(model: &mut LazyModel, options: &BenchOptions, left: &dyn Fn() -> bool) -> Result<BenchReport> {
+/// Runs the benchmark. Stops early once the caller no longer waits, or the engine is closed.
+pub(super) fn run_bench(model: &mut LazyModel, options: &BenchOptions, stop: &StopConditions) -> Result<BenchReport> {
     let settings = model.settings.clone();
     let quantization = Head::read_file(&settings.path)?.quantization;
-    let stop = StopConditions::cancel_only(&CancelToken::default());
-    let (loaded, load_ms) = match model.ensure_loaded(false, &stop) {
-        Ok(ready) => ready,
-        Err(LoadError::Failed(error)) => return Err(error),
-        Err(LoadError::Stopped) => return Err(Error::internal("the load was cancelled without a request")),
-    };
+    let (loaded, load_ms) = model.loaded(false)?;
     let capacity = loaded.session.capacity();
     if options.prompt_tokens.max(options.generate_tokens) >= capacity {
         let text = format!("the context holds {capacity} tokens; measure fewer, or use a larger context");
@@ -134,18 +128,15 @@ pub(super) fn run_bench(model: &mut LazyModel, options: &BenchOptions, left: &dy
     let mut first_token = Vec::new();
     // The first round warms up caches and clocks and is not measured.
     for round in 0..=options.repetitions {
-        if left() {
-            return Err(Error::internal("the caller no longer waits for the measurement"));
-        }
         if options.prompt_tokens > 0 {
-            let (speed, first_ms) = measure_prefill(loaded, options.prompt_tokens)?;
+            let (speed, first_ms) = measure_prefill(loaded, options.prompt_tokens, stop)?;
             if round > 0 {
                 prompt.tokens_per_second.push(speed);
                 first_token.push(first_ms);
             }
         }
         if options.generate_tokens > 0 {
-            let speed = measure_decode(loaded, options.generate_tokens)?;
+            let speed = measure_decode(loaded, options.generate_tokens, stop)?;
             if round > 0 {
                 generate.tokens_per_second.push(speed);
             }
@@ -180,26 +171,23 @@ pub(super) fn run_bench(model: &mut LazyModel, options: &BenchOptions, left: &dy
 }
 
 /// Prefills random tokens into an empty cache. Returns tokens per second, and milliseconds to the first sampled token.
-fn measure_prefill(loaded: &mut LoadedModel, count: u32) -> Result<(f64, f64)> {
+fn measure_prefill(loaded: &mut LoadedModel, count: u32, stop: &StopConditions) -> Result<(f64, f64)> {
     let tokens = random_tokens(loaded, count);
     let mut sampler = greedy_sampler(loaded)?;
     loaded.session.clear();
     let begun = Instant::now();
-    loaded.session.decode(&tokens, &AtomicBool::new(false))?;
+    decode(loaded, &tokens, stop)?;
     let speed = tokens_per_second(count, begun.elapsed());
     loaded.session.sample(&mut sampler)?;
     Ok((speed, begun.elapsed().as_secs_f64() * 1000.0))
 }
 
 /// Decodes into an empty cache with all steps of an answer except sending. Returns tokens per second.
-fn measure_decode(loaded: &mut LoadedModel, count: u32) -> Result<f64> {
+fn measure_decode(loaded: &mut LoadedModel, count: u32, stop: &StopConditions) -> Result<f64> {
     let rendered = loaded.template.render(&nearside_llama::Prompt {
         messages_json: r#"[{"role":"user","content":"go on"}]"#,
-        tools_json: None,
-        json_schema: None,
-        grammar: None,
         thinking: true,
-        continue_final: false,
+        ..nearside_llama::Prompt::default()
     });
     let mut reply = ReplyAssembler::new(
         rendered.and_then(|it| it.parser()).map_err(map_llama_error)?,
@@ -207,18 +195,24 @@ fn measure_decode(loaded: &mut LoadedModel, count: u32) -> Result<f64> {
     );
     let mut sampler = greedy_sampler(loaded)?;
     let mut chunks = Vec::new();
-    let stop = AtomicBool::new(false);
     loaded.session.clear();
     let mut token = random_tokens(loaded, 1).first().copied().unwrap_or_default();
     let begun = Instant::now();
     for _ in 0..count {
-        loaded.session.decode(&[token], &stop)?;
+        decode(loaded, &[token], stop)?;
         token = loaded.session.sample(&mut sampler)?;
         let model = &loaded.model;
         reply.push(|bytes| model.push_piece(token, false, bytes), &mut chunks);
         chunks.clear();
     }
     Ok(tokens_per_second(count, begun.elapsed()))
+}
+
+fn decode(loaded: &mut LoadedModel, tokens: &[Token], stop: &StopConditions) -> Result<()> {
+    match loaded.session.decode(tokens, stop.signal())? {
+        DecodeOutcome::Complete => Ok(()),
+        DecodeOutcome::Stopped => Err(measurement_cancelled()),
+    }
 }
 
 fn greedy_sampler(loaded: &LoadedModel) -> Result<Sampler> {

@@ -34,6 +34,11 @@ pub(super) fn template_error(error: LlamaError) -> Error {
     }
 }
 
+/// Returns the error of a measurement that did not end.
+pub(super) fn measurement_cancelled() -> Error {
+    Error::busy("the model was unloaded during the measurement; measure again")
+}
+
 /// Why there is no answer.
 #[derive(Debug)]
 pub(super) enum AnswerError {

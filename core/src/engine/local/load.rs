@@ -7,7 +7,6 @@ use nearside_llama::{ChatTemplate, LlamaError, Model, ModelParams};
 use super::error::{map_llama_error, template_error};
 use super::session::DecodeSession;
 use super::settings::{LoadOutcome, LoadPlanner, LocalSettings};
-use super::stop::StopConditions;
 use crate::error::{Error, Result};
 use crate::model::fit::{LoadOrder, no_template};
 
@@ -27,13 +26,15 @@ pub(super) struct LazyModel {
     pub(super) settings: LocalSettings,
     planner: Box<dyn LoadPlanner>,
     loaded: Option<LoadedModel>,
+    /// Duration of the load, until a job reports it.
+    load_ms: f64,
 }
 
 /// Why a load ended without a model.
 #[derive(Debug)]
 pub(super) enum LoadError {
-    /// The caller cancelled, or its deadline passed.
-    Stopped,
+    /// No job waits for the model any more.
+    Unwanted,
     /// An error.
     Failed(Error),
 }
@@ -51,34 +52,41 @@ impl LazyModel {
             settings,
             planner,
             loaded: None,
+            load_ms: 0.0,
         }
     }
 
-    /// Loads the model if necessary. Also returns the load time in milliseconds; 0 if it was already loaded.
+    /// Returns whether the model is loaded.
+    pub(super) fn is_loaded(&self) -> bool {
+        self.loaded.is_some()
+    }
+
+    /// Loads the model, unless `is_wanted` returns false meanwhile: then nothing is loaded.
     ///
     /// `for_chat`: refuses a model without a chat template, before it is loaded.
-    pub(super) fn ensure_loaded(
-        &mut self,
-        for_chat: bool,
-        stop: &StopConditions,
-    ) -> Result<(&mut LoadedModel, f64), LoadError> {
-        let mut load_ms = 0.0;
-        if self.loaded.is_none() {
-            let begun = Instant::now();
-            let order = self.planner.plan_load(for_chat)?;
-            let loaded = load_model(&self.settings, order, stop);
-            self.planner.load_ended(match &loaded {
-                Ok(_) => LoadOutcome::Loaded,
-                Err(LoadError::Stopped) => LoadOutcome::Unloaded,
-                Err(LoadError::Failed(error)) => LoadOutcome::Failed(error.clone()),
-            });
-            self.loaded = Some(loaded?);
-            load_ms = begun.elapsed().as_secs_f64() * 1000.0;
-        }
+    pub(super) fn load(&mut self, for_chat: bool, is_wanted: &dyn Fn() -> bool) -> Result<(), LoadError> {
+        let begun = Instant::now();
+        let order = self.planner.plan_load(for_chat)?;
+        let loaded = load_model(&self.settings, order, is_wanted);
+        self.planner.load_ended(match &loaded {
+            Ok(_) => LoadOutcome::Loaded,
+            Err(LoadError::Unwanted) => LoadOutcome::Unloaded,
+            Err(LoadError::Failed(error)) => LoadOutcome::Failed(error.clone()),
+        });
+        self.loaded = Some(loaded?);
+        self.load_ms = begun.elapsed().as_secs_f64() * 1000.0;
+        Ok(())
+    }
+
+    /// Returns the loaded model, and the milliseconds that the load took; 0 from the second call on.
+    ///
+    /// # Errors
+    /// `Unsupported` for a chat with a model without a chat template.
+    pub(super) fn loaded(&mut self, for_chat: bool) -> Result<(&mut LoadedModel, f64)> {
         match &mut self.loaded {
-            Some(loaded) if for_chat && !loaded.order.has_template => Err(no_template(&self.settings.id).into()),
-            Some(loaded) => Ok((loaded, load_ms)),
-            None => Err(Error::internal("a model that was just loaded is not there").into()),
+            Some(loaded) if for_chat && !loaded.order.has_template => Err(no_template(&self.settings.id)),
+            Some(loaded) => Ok((loaded, std::mem::take(&mut self.load_ms))),
+            None => Err(Error::internal("a model that was just loaded is not there")),
         }
     }
 
@@ -95,17 +103,28 @@ impl LazyModel {
     }
 }
 
-fn load_model(settings: &LocalSettings, order: LoadOrder, stop: &StopConditions) -> Result<LoadedModel, LoadError> {
+fn load_model(
+    settings: &LocalSettings,
+    order: LoadOrder,
+    is_wanted: &dyn Fn() -> bool,
+) -> Result<LoadedModel, LoadError> {
+    if !is_wanted() {
+        return Err(LoadError::Unwanted);
+    }
     let params = ModelParams {
         load_mode: order.load.into(),
         gpu_layers: -1,
     };
-    let model = match Model::load(&settings.path, &params, &mut |_| !stop.is_raised()) {
+    let model = match Model::load(&settings.path, &params, &mut |_| is_wanted()) {
         Ok(model) => model,
-        Err(LlamaError::Cancelled) => return Err(LoadError::Stopped),
+        Err(LlamaError::Cancelled) => return Err(LoadError::Unwanted),
         Err(error) => return Err(map_llama_error(error).into()),
     };
     let template = ChatTemplate::from_model(&model).map_err(template_error)?;
+    // Creating a context allocates its whole KV cache.
+    if !is_wanted() {
+        return Err(LoadError::Unwanted);
+    }
     let session = DecodeSession::new(&model, order.context, order.cache_type, order.threads)?;
     let LoadOrder {
         context, load, threads, ..

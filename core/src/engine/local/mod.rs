@@ -2,11 +2,18 @@
 //!
 //! ```text
 //! answer(job) ──► queue ──► thread: load once ─► template ─► tokens ─► prefill ─► decode, sample ─► chunks
-//!                                    (load.rs)   (prompt.rs)           (session.rs)        (reply.rs, text.rs)
+//!               (queue.rs)           (load.rs)   (prompt.rs)           (session.rs)        (reply.rs, text.rs)
 //! ```
 //!
 //! No llama.cpp type leaves the thread. The model loads with the first job, as the [`LoadPlanner`] says, and stays loaded
-//! until [`LocalEngine::close`]; an engine with an [`EngineLease`] is not closed to free memory. The KV cache keeps the last conversation, so that its next turn prefills only the new tokens.
+//! until [`LocalEngine::close`]; an engine with an [`EngineLease`] is not closed to free memory. The KV cache keeps the last
+//! conversation, so that its next turn prefills only the new tokens.
+//!
+//! A job that waits, for another one or for the load, ends at once if it is cancelled or its deadline passes. The thread
+//! never waits for a reader: an answer that is not read is kept ([`StreamSender::send_merged`]), at most 64 chunks of some
+//! hundred bytes and the rest of its text in one, so under 100 kB for an answer of 8,000 tokens.
+//!
+//! [`StreamSender::send_merged`]: crate::stream::StreamSender::send_merged
 
 mod answer;
 pub mod bench;
@@ -16,6 +23,7 @@ mod lease;
 mod load;
 mod pattern;
 mod prompt;
+mod queue;
 mod reply;
 mod sampling;
 mod schema;
@@ -27,39 +35,34 @@ mod text;
 mod use_count;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 pub use lease::EngineLease;
 pub use settings::{LoadOutcome, LoadPlanner, LocalSettings};
 
 use super::{Engine, Job};
-use crate::error::{Error, ErrorReason, Result};
+use crate::error::{Error, Result};
 use crate::stream::CancelToken;
 use crate::sync::lock;
 use bench::{BenchOptions, BenchReport};
-use load::LazyModel;
+use load::{LazyModel, LoadError};
+use queue::{JobQueue, Work};
+use stop::StopConditions;
 use use_count::UseCount;
 
 /// A model on this device.
 #[derive(Debug)]
 pub struct LocalEngine {
-    queue: SyncSender<EngineCommand>,
-    /// Cancel tokens of all queued and running jobs.
-    active_jobs: Arc<Mutex<Vec<CancelToken>>>,
+    queue: Arc<JobQueue>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Runs the tasks that watch what waits.
+    handle: Handle,
     uses: UseCount,
-}
-
-/// A command for the worker thread.
-enum EngineCommand {
-    Answer(Box<Job>),
-    Bench(BenchOptions, oneshot::Sender<Result<BenchReport>>),
-    Quit,
 }
 
 impl LocalEngine {
@@ -67,25 +70,24 @@ impl LocalEngine {
     ///
     /// # Errors
     /// `Busy` if the system starts no more threads.
-    pub fn start(settings: LocalSettings, planner: Box<dyn LoadPlanner>) -> Result<Self> {
-        let (queue, work) = sync_channel(MAX_QUEUED_JOBS);
-        let active_jobs = Arc::new(Mutex::new(Vec::new()));
-        let jobs = Arc::clone(&active_jobs);
+    pub fn start(settings: LocalSettings, planner: Box<dyn LoadPlanner>, handle: Handle) -> Result<Self> {
+        let queue = Arc::new(JobQueue::default());
+        let jobs = Arc::clone(&queue);
         let thread = std::thread::Builder::new()
             .name("nearside-model".to_owned())
-            .spawn(move || run_worker(LazyModel::new(settings, planner), &work, &jobs))
+            .spawn(move || run_worker(LazyModel::new(settings, planner), &jobs))
             .map_err(|cause| Error::thread_limit(&cause))?;
         Ok(Self {
             queue,
-            active_jobs,
             thread: Mutex::new(Some(thread)),
+            handle,
             uses: UseCount::new(),
         })
     }
 
     /// Returns whether the engine is leased, or a job is queued or running.
     pub fn is_in_use(&self) -> bool {
-        self.uses.is_leased() || !lock(&self.active_jobs).is_empty()
+        self.uses.is_leased() || self.queue.is_busy()
     }
 
     /// Returns when the engine was last used.
@@ -93,103 +95,129 @@ impl LocalEngine {
         self.uses.last()
     }
 
-    /// Measures speed and memory on the thread that answers use. Hold a lease meanwhile.
+    /// Measures speed and memory on the thread that answers use. Hold a lease meanwhile. Dropping the future cancels the
+    /// measurement, also while it waits or loads.
     ///
     /// # Errors
-    /// Those of loading; `Busy` if the queue is full.
+    /// Those of loading; `Busy` if the queue is full, or the engine was closed.
     pub async fn bench(&self, options: BenchOptions) -> Result<BenchReport> {
+        let guard = CancelOnDrop(CancelToken::default());
         let (reply, report) = oneshot::channel();
-        self.queue
-            .try_send(EngineCommand::Bench(options, reply))
-            .map_err(|_| queue_full())?;
+        self.submit(Work::Bench(options, reply), StopConditions::cancel_only(&guard.0));
         report
             .await
             .map_err(|_| Error::internal("the benchmark ended without a result"))?
     }
 
-    /// Cancels all jobs, frees the model and waits for its thread to end. Blocks for milliseconds.
+    /// Ends the jobs that wait, cancels the running one, frees the model and waits for its thread to end. Blocks until the
+    /// thread's current step ends: milliseconds, but up to a second while llama.cpp computes a model's needs or maps its
+    /// file.
     pub fn close(&self) {
-        self.cancel_all();
-        // Waits while the queue is full, but not for long: all jobs in it are cancelled.
-        let _ = self.queue.send(EngineCommand::Quit);
+        self.queue.close();
         if let Some(thread) = lock(&self.thread).take() {
             // The thread catches its own panics, so the result carries no information.
             let _ = thread.join();
         }
     }
 
-    fn cancel_all(&self) {
-        for cancel in lock(&self.active_jobs).iter() {
-            cancel.cancel();
-        }
+    /// Queues work, and ends it at once if it is stopped while it waits.
+    fn submit(&self, work: Work, stop: StopConditions) {
+        let Some(mut waiting) = self.queue.push(work, stop) else {
+            return;
+        };
+        let queue = Arc::clone(&self.queue);
+        self.handle.spawn(async move {
+            tokio::select! {
+                _ = &mut waiting.left => {}
+                () = waiting.stop.raised() => {
+                    if let Some(job) = queue.remove(waiting.id) {
+                        job.work.end_stopped(&job.stop);
+                    }
+                }
+            }
+        });
     }
 }
 
 impl Drop for LocalEngine {
-    /// Cancels all jobs. The thread ends when the queue is closed; it is not joined.
+    /// Cancels all jobs. The thread ends by itself; it is not joined.
     fn drop(&mut self) {
-        self.cancel_all();
+        self.queue.close();
     }
 }
 
 impl Engine for LocalEngine {
     fn answer(&self, job: Job) {
-        let cancel = job.sink.cancel().clone();
-        lock(&self.active_jobs).push(cancel.clone());
-        let (refused, error) = match self.queue.try_send(EngineCommand::Answer(Box::new(job))) {
-            Ok(()) => return,
-            Err(TrySendError::Full(work)) => (work, queue_full()),
-            Err(TrySendError::Disconnected(work)) => {
-                (work, Error::busy("the model was just unloaded; send the request again"))
-            }
-        };
-        remove_job(&self.active_jobs, &cancel);
-        if let EngineCommand::Answer(job) = refused {
-            job.sink.finish(Err(error));
+        let stop = StopConditions::new(&job.request, job.sink.cancel(), job.requested_at);
+        self.submit(Work::Answer(Box::new(job)), stop);
+    }
+}
+
+/// Cancels a measurement whose caller no longer waits.
+struct CancelOnDrop(CancelToken);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+fn run_worker(mut model: LazyModel, queue: &JobQueue) {
+    while queue.wait_for_job() {
+        if model.is_loaded() {
+            run_next(&mut model, queue);
+        } else {
+            load_for_first(&mut model, queue);
         }
     }
 }
 
-fn run_worker(mut model: LazyModel, work: &Receiver<EngineCommand>, active_jobs: &Mutex<Vec<CancelToken>>) {
-    for work in work {
-        match work {
-            EngineCommand::Quit => break,
-            EngineCommand::Answer(job) => {
-                let cancel = job.sink.cancel().clone();
-                let done = catch_unwind(AssertUnwindSafe(|| answer::run_job(&mut model, *job)));
-                if done.is_err() {
-                    // Do not reuse state after a panic; the dropped sink has already reported `Internal`.
-                    model.unload();
-                }
-                remove_job(active_jobs, &cancel);
-            }
-            EngineCommand::Bench(options, reply) => {
-                let report = catch_unwind(AssertUnwindSafe(|| {
-                    bench::run_bench(&mut model, &options, &|| reply.is_closed())
-                }));
-                let report = report.unwrap_or_else(|_| {
-                    model.unload();
-                    Err(Error::internal(
-                        "the benchmark panicked; this is a bug, please report it",
-                    ))
-                });
-                // The caller may no longer wait; the report is then dropped.
-                let _ = reply.send(report);
-            }
+/// Loads the model that the first job needs. The jobs wait in the queue meanwhile; the load ends early if none is left.
+fn load_for_first(model: &mut LazyModel, queue: &JobQueue) {
+    let first = queue.peek(|work| match work {
+        Work::Answer(job) => Some(job.request.clone()),
+        Work::Bench(..) => None,
+    });
+    let Some((id, request)) = first else { return };
+    let loaded = catch_unwind(AssertUnwindSafe(|| {
+        if let Some(request) = &request {
+            answer::check_request(request)?;
         }
+        model.load(request.is_some(), &|| queue.has_waiting())
+    }));
+    let loaded = loaded.unwrap_or_else(|_| {
+        model.unload();
+        Err(Error::internal("loading the model panicked; this is a bug, please report it").into())
+    });
+    // A job that was cancelled meanwhile has ended already, and the next one loads anew.
+    if let Err(LoadError::Failed(error)) = loaded
+        && let Some(job) = queue.remove(id)
+    {
+        job.work.end_failed(error);
     }
 }
 
-fn remove_job(active_jobs: &Mutex<Vec<CancelToken>>, cancel: &CancelToken) {
-    lock(active_jobs).retain(|other| !other.same_as(cancel));
+fn run_next(model: &mut LazyModel, queue: &JobQueue) {
+    let Some(job) = queue.start_next() else { return };
+    let stop = job.stop.clone();
+    match job.work {
+        Work::Answer(job) => {
+            if catch_unwind(AssertUnwindSafe(|| answer::run_job(model, *job, &stop))).is_err() {
+                // Do not reuse state after a panic; the dropped sink has already reported `Internal`.
+                model.unload();
+            }
+        }
+        Work::Bench(options, reply) => {
+            let report = catch_unwind(AssertUnwindSafe(|| bench::run_bench(model, &options, &stop)));
+            let report = report.unwrap_or_else(|_| {
+                model.unload();
+                Err(Error::internal(
+                    "the benchmark panicked; this is a bug, please report it",
+                ))
+            });
+            // The caller may no longer wait; the report is then dropped.
+            let _ = reply.send(report);
+        }
+    }
+    queue.end_running();
 }
-
-fn queue_full() -> Error {
-    Error::busy(format!(
-        "{MAX_QUEUED_JOBS} requests already wait for this model; try again when one is done"
-    ))
-    .because(ErrorReason::Busy)
-}
-
-/// Maximum number of jobs that wait for one model.
-const MAX_QUEUED_JOBS: usize = 16;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use nearside_llama::AbortSignal;
+use tokio::time::timeout_at;
 
 use crate::chat::ChatRequest;
 use crate::error::{Error, ErrorReason};
@@ -31,6 +32,20 @@ impl StopConditions {
         Self {
             cancel: cancel.clone(),
             deadline: None,
+        }
+    }
+
+    /// Cancels the work.
+    pub(super) fn cancel(&self) {
+        self.cancel.cancel();
+    }
+
+    /// Waits until the work should end.
+    pub(super) async fn raised(&self) {
+        match self.deadline {
+            // An error means that the deadline came first.
+            Some(deadline) => drop(timeout_at(deadline.into(), self.cancel.cancelled()).await),
+            None => self.cancel.cancelled().await,
         }
     }
 

@@ -2,8 +2,8 @@
  * Answers and downloads as Flows.
  *
  * All are cold: each collector starts its own request. Cancelling the coroutine cancels the request, and so does
- * leaving early (`first`, `take`, an exception in the collector). A slow collector slows the model down; no chunk is
- * lost and memory does not grow.
+ * leaving early (`first`, `take`, an exception in the collector). A slow collector slows a provider or a download
+ * down; a model on this device goes on, and its text waits. No chunk is lost and memory stays bounded.
  */
 package org.nearside
 
