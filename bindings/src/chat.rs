@@ -146,7 +146,7 @@ pub struct SamplingOptions {
     /// Keeps only tokens at least this likely, relative to the likeliest. 0 to 1.
     #[uniffi(default)]
     pub min_p: Option<f32>,
-    /// Over 1 penalizes tokens among the last 64. 1 is off.
+    /// Over 1 penalizes tokens among the last 64. 1 is off. 0.01 to 10.
     #[uniffi(default)]
     pub repeat_penalty: Option<f32>,
     /// Lowers a token by the number of its occurrences. -2 to 2, 0 is off.

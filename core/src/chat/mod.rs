@@ -22,6 +22,7 @@ pub(crate) use conversation::{prompt_history, tool_loop_target};
 pub use export::export;
 pub use message::{ChatMessage, ContentPart, ImageBytes, MessageRole};
 pub use receipt::{CostSource, DataPolicy, Receipt};
+pub(crate) use request::MIN_REPEAT_PENALTY;
 pub use request::{
     ChatRequest, OutputFormat, ReasoningEffort, ReasoningMode, RequestLimits, RoutingMode, Sensitivity, ToolDefinition,
 };

@@ -185,7 +185,7 @@ impl ChatRequest {
             ("temperature", self.sampling.temperature, 0.0, 5.0),
             ("top-p value", self.sampling.top_p, f32::MIN_POSITIVE, 1.0),
             ("min-p value", self.sampling.min_p, 0.0, 1.0),
-            ("repeat penalty", self.sampling.repeat_penalty, f32::MIN_POSITIVE, 10.0),
+            ("repeat penalty", self.sampling.repeat_penalty, MIN_REPEAT_PENALTY, 10.0),
             ("frequency penalty", self.sampling.frequency_penalty, -2.0, 2.0),
             ("presence penalty", self.sampling.presence_penalty, -2.0, 2.0),
         ];
@@ -196,7 +196,7 @@ impl ChatRequest {
             {
                 return invalid(format!(
                     "the {name} is {value}; it must be between {} and {high}",
-                    if low > 0.0 {
+                    if low == f32::MIN_POSITIVE {
                         "just over 0".to_owned()
                     } else {
                         low.to_string()
@@ -243,6 +243,9 @@ fn json_object(text: &str) -> std::result::Result<(), String> {
     }
 }
 
+/// The least repeat penalty: llama.cpp divides by it.
+pub(crate) const MIN_REPEAT_PENALTY: f32 = 0.01;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,6 +268,7 @@ mod tests {
             (|r| r.sampling.temperature = Some(-0.1), "temperature"),
             (|r| r.sampling.top_p = Some(0.0), "top-p"),
             (|r| r.sampling.min_p = Some(1.5), "min-p"),
+            (|r| r.sampling.repeat_penalty = Some(0.001), "between 0.01 and 10"),
             (|r| r.sampling.stop = vec![String::new()], "end the answer"),
             (|r| r.limits.max_tokens = Some(0), "limit of tokens"),
             (

@@ -17,7 +17,7 @@ pub struct SamplingOptions {
     pub top_k: Option<u32>,
     /// Keeps only tokens at least this likely, relative to the likeliest. 0 to 1.
     pub min_p: Option<f32>,
-    /// Over 1 penalizes tokens among the last 64. 1 is off.
+    /// Over 1 penalizes tokens among the last 64. 1 is off. 0.01 to 10.
     pub repeat_penalty: Option<f32>,
     /// Lowers a token by the number of its occurrences. -2 to 2, 0 is off.
     pub frequency_penalty: Option<f32>,
