@@ -21,10 +21,14 @@ pub use local::bench::{BenchMeasured, BenchMemory, BenchModel, BenchOptions, Ben
 #[cfg(feature = "testing")]
 pub use scripted::{ReplyStep, ScriptedReply};
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
+
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
 
 use crate::chat::{ChatRequest, Chunk, Route};
 use crate::stream::StreamSender;
@@ -58,6 +62,23 @@ pub(crate) fn unique_call_id() -> String {
     // Each `RandomState` has a seed of its own from the system's random numbers.
     let random = || RandomState::new().hash_one(SystemTime::now());
     format!("call_{:016x}{:08x}", random(), random() as u32)
+}
+
+/// Returns whether the text is one complete JSON object.
+pub(crate) fn is_json_object(text: &str) -> bool {
+    text.trim_end().ends_with('}') && serde_json::from_str::<Value>(text).is_ok_and(|value| value.is_object())
+}
+
+/// Returns the arguments of a call in a history as JSON. A call that was stored without an end, as earlier versions did,
+/// keeps its text in an object; one without arguments has an empty one.
+pub(crate) fn call_arguments(stored: &str) -> Cow<'_, str> {
+    if stored.trim().is_empty() {
+        return "{}".into();
+    }
+    match serde_json::from_str::<IgnoredAny>(stored) {
+        Ok(_) => stored.into(),
+        Err(_) => json!({ "incomplete": stored }).to_string().into(),
+    }
 }
 
 /// Whether the content of a request has left for a provider, which may charge it, and what that means. Clones share it.

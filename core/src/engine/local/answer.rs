@@ -212,7 +212,7 @@ impl DecodeLoop<'_> {
                 break StopReason::Cancelled;
             }
         };
-        let called = self.reply.end_reply(&mut chunks);
+        let called = self.reply.end_reply(stop != StopReason::End, &mut chunks);
         stats.usage.reasoning_tokens = self.reply.reasoning_tokens();
         let stop = if called && stop == StopReason::End {
             StopReason::ToolCall

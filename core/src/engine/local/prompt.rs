@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::chat::{ChatMessage, ContentPart, MessageRole, ToolDefinition};
+use crate::engine::call_arguments;
 use crate::engine::openai::{role_name, tool_json};
 use crate::error::{Error, Result};
 
@@ -34,12 +35,7 @@ fn push_message(message: &ChatMessage, array: &mut Vec<Value>) -> Result<()> {
             }
             ContentPart::Reasoning { text: piece } => reasoning.push_str(piece),
             ContentPart::ToolCall { id, name, arguments } => {
-                if serde_json::from_str::<Value>(arguments).is_err() {
-                    return Err(Error::invalid_request(format!(
-                        "the arguments of tool call `{id}` are not JSON"
-                    )));
-                }
-                let function = json!({ "name": name, "arguments": arguments });
+                let function = json!({ "name": name, "arguments": call_arguments(arguments) });
                 calls.push(json!({ "id": id, "type": "function", "function": function }));
             }
             ContentPart::ToolResult { id, name, content } => {
@@ -105,16 +101,27 @@ mod tests {
     }
 
     #[test]
-    fn a_call_with_broken_arguments_is_refused() {
-        let call = ContentPart::ToolCall {
-            id: "1".into(),
-            name: "time".into(),
-            arguments: "{".into(),
-        };
-        let message = ChatMessage {
-            role: MessageRole::Assistant,
-            parts: vec![call],
-        };
-        assert!(messages_json(&[message]).is_err());
+    fn a_call_that_was_stored_without_an_end_is_no_obstacle() {
+        for (stored, given) in [
+            ("{\"city\": \"Paris", json!({ "incomplete": "{\"city\": \"Paris" })),
+            ("{\"city\": \"Paris\"}", json!({ "city": "Paris" })),
+            (" ", json!({})),
+        ] {
+            let call = ContentPart::ToolCall {
+                id: "1".into(),
+                name: "weather".into(),
+                arguments: stored.into(),
+            };
+            let message = ChatMessage {
+                role: MessageRole::Assistant,
+                parts: vec![call],
+            };
+            let value: Value = serde_json::from_str(&messages_json(&[message]).expect("valid")).expect("JSON");
+            let arguments = value[0]["tool_calls"][0]["function"]["arguments"].as_str();
+            assert_eq!(
+                serde_json::from_str::<Value>(arguments.expect("text")).expect("JSON"),
+                given
+            );
+        }
     }
 }

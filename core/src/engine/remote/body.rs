@@ -17,6 +17,7 @@ use super::dialect::{
 use super::provider::RemoteModel;
 use super::schema::is_strict;
 use crate::chat::{ChatMessage, ChatRequest, ContentPart, MessageRole, OutputFormat, ReasoningEffort, ReasoningMode};
+use crate::engine::call_arguments;
 use crate::engine::openai::{role_name, tool_json};
 use crate::error::{Error, Result};
 
@@ -139,7 +140,7 @@ fn push_message(kind: ProviderKind, dialect: &Dialect, message: &ChatMessage, wi
             ContentPart::Text { text: piece } => text.push_str(piece),
             ContentPart::Reasoning { text: piece } => reasoning.push_str(piece),
             ContentPart::Image { media_type, data } => images.push((media_type, data)),
-            ContentPart::ToolCall { id, name, arguments } => calls.push(call_json(native, id, name, arguments)?),
+            ContentPart::ToolCall { id, name, arguments } => calls.push(call_json(native, id, name, arguments)),
             ContentPart::ToolResult { id, name, content } => {
                 results += 1;
                 wire.push(match native {
@@ -187,13 +188,15 @@ fn push_message(kind: ProviderKind, dialect: &Dialect, message: &ChatMessage, wi
     Ok(())
 }
 
-fn call_json(native: bool, id: &str, name: &str, arguments: &str) -> Result<Value> {
-    let parsed: Value = serde_json::from_str(arguments)
-        .map_err(|_| Error::invalid_request(format!("the arguments of tool call `{id}` are not JSON")))?;
-    Ok(match native {
-        true => json!({ "function": { "name": name, "arguments": parsed } }),
+fn call_json(native: bool, id: &str, name: &str, arguments: &str) -> Value {
+    let arguments = call_arguments(arguments);
+    match native {
+        true => {
+            let parsed: Value = serde_json::from_str(&arguments).unwrap_or_default();
+            json!({ "function": { "name": name, "arguments": parsed } })
+        }
         false => json!({ "id": id, "type": "function", "function": { "name": name, "arguments": arguments } }),
-    })
+    }
 }
 
 /// Adds the sampling fields and the token limit under their names in the dialect.

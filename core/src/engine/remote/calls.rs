@@ -3,10 +3,9 @@
 //! Fragments name their call by index, by id, by both or by neither, and some servers number all calls 0. Therefore a
 //! fragment with another id, or with a name after a complete call, begins a new call.
 
-use serde_json::Value;
-
 use super::error::AttemptError;
 use super::json::without_halves;
+use crate::engine::is_json_object;
 use crate::error::{Error, Result};
 
 /// The tool calls of one answer, in their order.
@@ -51,7 +50,7 @@ impl PartialCalls {
             call.name = name;
         }
         // Some repeat the whole call in the last event.
-        if call.arguments != arguments || !is_object(arguments) {
+        if call.arguments != arguments || !is_json_object(arguments) {
             call.arguments.push_str(arguments);
         }
         match call.arguments.len() > MAX_CALL_BYTES {
@@ -76,10 +75,10 @@ impl PartialCalls {
             if arguments.trim().is_empty() {
                 arguments = "{}".to_owned();
             }
-            if !is_object(&arguments) {
+            if !is_json_object(&arguments) {
                 arguments = without_halves(&arguments).unwrap_or(arguments);
             }
-            if !is_object(&arguments) || call.name.is_empty() {
+            if !is_json_object(&arguments) || call.name.is_empty() {
                 // Not retried: the tokens were generated, and are billed.
                 return Err(AttemptError::permanent(Error::provider(format!(
                     "the model at `{provider}` called a tool with arguments that are not a JSON object; try again, or use \
@@ -106,7 +105,7 @@ impl PartialCalls {
         }
         let at = self.calls.iter().rposition(with_index)?;
         let call = &self.calls[at];
-        let is_complete = is_object(&call.arguments);
+        let is_complete = is_json_object(&call.arguments);
         let repeats = call.arguments == arguments && name.is_none_or(|name| name == call.name);
         let is_new = match (id, name) {
             // Another id; a fragment without a name may have been given a new id by mistake, while its call is incomplete.
@@ -118,10 +117,6 @@ impl PartialCalls {
         };
         (!is_new).then_some(at)
     }
-}
-
-fn is_object(text: &str) -> bool {
-    text.trim_end().ends_with('}') && serde_json::from_str::<Value>(text).is_ok_and(|value| value.is_object())
 }
 
 const MAX_CALLS: usize = 128;
