@@ -54,11 +54,13 @@ impl ChatTemplate {
     /// cannot render it; [`LlamaError::Grammar`] for an invalid grammar, or one together with tools or a schema.
     pub fn render(&self, prompt: &Prompt<'_>) -> Result<Rendered, LlamaError> {
         prompt.validate()?;
+        let effort = prompt.reasoning_effort.map(|effort| Value::from(effort).to_string());
         let raw = ffi::RawPrompt {
             messages: prompt.messages_json.into(),
             tools: prompt.tools_json.into(),
             json_schema: prompt.json_schema.into(),
             grammar: prompt.grammar.into(),
+            reasoning_effort: effort.as_deref().into(),
             thinking: prompt.thinking,
             continue_final: prompt.continue_final,
         };
@@ -109,6 +111,8 @@ pub struct Prompt<'a> {
     pub json_schema: Option<&'a str>,
     /// A GBNF grammar that the reply must follow.
     pub grammar: Option<&'a str>,
+    /// The template's variable `reasoning_effort`, such as `low`; templates without it ignore it.
+    pub reasoning_effort: Option<&'a str>,
     /// Whether a model that supports thinking should think.
     pub thinking: bool,
     /// Whether the last message is the start of the reply.

@@ -102,6 +102,7 @@ pub(crate) struct RawPrompt {
     pub(crate) tools: Slice,
     pub(crate) json_schema: Slice,
     pub(crate) grammar: Slice,
+    pub(crate) reasoning_effort: Slice,
     pub(crate) thinking: bool,
     pub(crate) continue_final: bool,
 }

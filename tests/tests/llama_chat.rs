@@ -153,6 +153,25 @@ fn a_started_reply_is_continued() {
 }
 
 #[test]
+fn an_effort_is_a_variable_of_the_template_and_text_in_it_stays_text() {
+    let source = "{% for m in messages %}{{ m.content }}{% endfor %}[{{ reasoning_effort | default('none') }}]";
+    let template = ChatTemplate::from_source(source, "", "").unwrap();
+    for (effort, shown) in [
+        (None, "[none]"),
+        (Some("low"), "[low]"),
+        (Some("\"}, \"x"), "[\"}, \"x]"),
+    ] {
+        let prompt = Prompt {
+            messages_json: &messages(&[("user", "Hello")]),
+            reasoning_effort: effort,
+            ..Prompt::default()
+        };
+        let rendered = template.render(&prompt).unwrap();
+        assert!(rendered.prompt.ends_with(shown), "{:?}", rendered.prompt);
+    }
+}
+
+#[test]
 fn a_schema_becomes_a_grammar_that_samplers_accept() {
     let schema =
         json!({ "type": "object", "properties": { "n": { "type": "integer" } }, "required": ["n"] }).to_string();

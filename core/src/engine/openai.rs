@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::chat::{MessageRole, ToolDefinition};
+use crate::chat::{MessageRole, ReasoningEffort, ToolDefinition};
 
 /// Returns the role's name in a message.
 pub(super) fn role_name(role: MessageRole) -> &'static str {
@@ -11,6 +11,15 @@ pub(super) fn role_name(role: MessageRole) -> &'static str {
         MessageRole::User => "user",
         MessageRole::Assistant => "assistant",
         MessageRole::Tool => "tool",
+    }
+}
+
+/// Returns the name of an effort.
+pub(super) fn effort_name(effort: ReasoningEffort) -> &'static str {
+    match effort {
+        ReasoningEffort::Low => "low",
+        ReasoningEffort::Medium => "medium",
+        ReasoningEffort::High => "high",
     }
 }
 

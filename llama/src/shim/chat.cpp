@@ -82,6 +82,9 @@ ns_status ns_template_render(const ns_template * chat, const ns_prompt * prompt,
         inputs.grammar             = ns::to_string(prompt->grammar);
         inputs.reasoning_format    = COMMON_REASONING_FORMAT_DEEPSEEK;
         inputs.enable_thinking     = prompt->thinking;
+        if (prompt->reasoning_effort.data) {
+            inputs.chat_template_kwargs["reasoning_effort"] = ns::to_string(prompt->reasoning_effort);
+        }
         if (prompt->continue_final) {
             inputs.continue_final_message = COMMON_CHAT_CONTINUATION_AUTO;
             inputs.add_generation_prompt  = false;

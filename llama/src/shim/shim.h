@@ -86,6 +86,7 @@ typedef struct ns_prompt {
     ns_slice tools;       // JSON array in OpenAI's format; absent: none
     ns_slice json_schema; // absent: none
     ns_slice grammar;     // GBNF; absent: none
+    ns_slice reasoning_effort; // JSON string for the template's variable of this name; absent: not set
     bool     thinking;
     bool     continue_final;
 } ns_prompt;

@@ -12,7 +12,9 @@ use super::session::DecodeOutcome;
 use super::stop::StopConditions;
 use super::text::StopWords;
 use super::{prompt, sampling, schema};
-use crate::chat::{AnswerSummary, AppliedSampling, ChatRequest, Chunk, Route, StopReason, Timings, TokenUsage};
+use crate::chat::{
+    AnswerSummary, AppliedSampling, ChatRequest, Chunk, ReasoningMode, Route, StopReason, Timings, TokenUsage,
+};
 use crate::engine::Job;
 use crate::error::{Error, Result};
 use crate::stream::StreamSender;
@@ -112,7 +114,10 @@ fn generate(
         route.omitted_messages = omitted_messages;
         sink.send_merged(Chunk::Started { route: route.clone() });
     }
-    let params = rendered.constrain(sampling::sampler_params(&request.sampling, &loaded.model));
+    let mut params = rendered.constrain(sampling::sampler_params(&request.sampling, &loaded.model));
+    if let (ReasoningMode::Budget { tokens }, Some(_)) = (request.reasoning, &params.thinking) {
+        params.thinking_budget = Some(tokens);
+    }
     stats.sampling = AppliedSampling {
         temperature: Some(params.temperature),
         top_p: Some(params.top_p),

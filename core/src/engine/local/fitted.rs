@@ -15,6 +15,7 @@ use super::stop::StopConditions;
 use super::{prompt, sampling};
 use crate::chat::history::{next_turn, omit, omittable, prompt_space, without};
 use crate::chat::{AppliedSampling, ChatMessage, ChatRequest, ContentPart, ReasoningMode};
+use crate::engine::openai::effort_name;
 use crate::error::{Error, ErrorReason, Result};
 
 /// A prompt that the context holds.
@@ -223,9 +224,12 @@ fn render_prompt(
         messages_json: &messages,
         tools_json: constraints.tools.as_deref(),
         json_schema: constraints.schema.as_deref(),
-        grammar: None,
+        reasoning_effort: match request.reasoning {
+            ReasoningMode::Effort { effort } => Some(effort_name(effort)),
+            _ => None,
+        },
         thinking: request.reasoning != ReasoningMode::Off,
-        continue_final: false,
+        ..Prompt::default()
     };
     loaded.template.render(&prompt).map_err(|error| {
         let trial = Prompt {

@@ -18,7 +18,7 @@ use super::provider::RemoteModel;
 use super::schema::is_strict;
 use crate::chat::{ChatMessage, ChatRequest, ContentPart, MessageRole, OutputFormat, ReasoningEffort, ReasoningMode};
 use crate::engine::call_arguments;
-use crate::engine::openai::{role_name, tool_json};
+use crate::engine::openai::{effort_name, role_name, tool_json};
 use crate::error::{Error, Result};
 
 /// Builds the body of a chat request.
@@ -266,8 +266,8 @@ fn put_reasoning(
         ReasoningMode::Auto => None,
         ReasoningMode::Off => Some("none"),
         ReasoningMode::On => Some("medium"),
-        ReasoningMode::Effort { effort } => Some(effort_word(*effort)),
-        ReasoningMode::Budget { tokens } => Some(effort_word(effort_for_budget(*tokens))),
+        ReasoningMode::Effort { effort } => Some(effort_name(*effort)),
+        ReasoningMode::Budget { tokens } => Some(effort_name(effort_for_budget(*tokens))),
     };
     let cannot = model.abilities.is_some_and(|can| !can.reasoning);
     match (thinking, word) {
@@ -336,14 +336,6 @@ fn put_reasoning(
                 put("reasoning_effort", word.into());
             }
         }
-    }
-}
-
-fn effort_word(effort: ReasoningEffort) -> &'static str {
-    match effort {
-        ReasoningEffort::Low => "low",
-        ReasoningEffort::Medium => "medium",
-        ReasoningEffort::High => "high",
     }
 }
 
