@@ -1,13 +1,13 @@
 //! `nearside-cancel`: measures the time from a cancel to the end of the answer, in each phase: in the queue, while the model
 //! loads, in the prefill, while it decodes. Prints median, p99 and maximum in milliseconds.
 //!
-//!   nearside-cancel MODEL [--cancels N] [--threads N]
+//!   nearside-cancel MODEL [--cancels N] [--threads N] [--phase PHASE]... [--list]
 
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use nearside::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, StopReason};
 use nearside::{Config, Nearside};
 
@@ -22,6 +22,12 @@ struct CancelArgs {
     /// Compute threads.
     #[arg(long)]
     threads: Option<u32>,
+    /// Phases to measure; all if none is named.
+    #[arg(long, value_enum)]
+    phase: Vec<Phase>,
+    /// Prints each cancel, too.
+    #[arg(long)]
+    list: bool,
 }
 
 type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
@@ -47,71 +53,109 @@ async fn measure(arguments: &CancelArgs) -> Fallible<()> {
         threads: arguments.threads,
         ..Config::new(folder.path().to_string_lossy())
     };
-    let nearside = Nearside::new(config)?;
-    let ask = |text: String| {
-        nearside.chat(ChatRequest {
-            model: Some(arguments.model.clone()),
-            ..ChatRequest::new(vec![ChatMessage::user(text)])
-        })
+    let bench = CancelBench {
+        nearside: Nearside::new(config)?,
+        model: arguments.model.clone(),
+        cancels: arguments.cancels,
     };
     // The first load measures the model's needs, too.
-    let mut load = Duration::ZERO;
-    for _ in 0..2 {
-        let begun = Instant::now();
-        wait_for_text(&ask(LONG_QUESTION.into())).await?;
-        load = begun.elapsed();
-        nearside.unload().await?;
-    }
-
-    let mut waits = Vec::new();
-    for round in 0..arguments.cancels {
-        let stream = ask(LONG_QUESTION.into());
-        wait_for_start(&stream).await?;
-        // Spread over plan, load and the creation of the context.
-        tokio::time::sleep(load.mul_f64(0.9 * (round as f64) / (arguments.cancels as f64))).await;
-        waits.push(cancel(&stream).await?);
-        nearside.unload().await?;
-    }
-    print("load", waits)?;
-
-    let mut waits = Vec::new();
-    wait_for_text(&ask(LONG_QUESTION.into())).await?;
-    for round in 0..arguments.cancels {
-        let text: String = (0..650).map(|n| format!("item {n} of {round} is here; ")).collect();
-        let stream = ask(text);
-        wait_for_start(&stream).await?;
-        tokio::time::sleep(Duration::from_millis(20 + 5 * (round as u64 % 20))).await;
-        waits.push(cancel(&stream).await?);
-    }
-    print("prefill", waits)?;
-
-    let mut waits = Vec::new();
-    for round in 0..arguments.cancels {
-        let stream = ask(LONG_QUESTION.into());
-        wait_for_text(&stream).await?;
-        tokio::time::sleep(Duration::from_millis(round as u64 % 20)).await;
-        waits.push(cancel(&stream).await?);
-    }
-    print("decode", waits)?;
-
-    let mut waits = Vec::new();
-    let mut running = ask(LONG_QUESTION.into());
-    wait_for_text(&running).await?;
-    while waits.len() < arguments.cancels {
-        let stream = ask("Hello".into());
-        wait_for_start(&stream).await?;
-        tokio::time::sleep(Duration::from_millis(2)).await;
-        match cancel(&stream).await {
-            Ok(wait) => waits.push(wait),
-            // The story ended, and this answer began.
-            Err(_) => {
-                running = ask(LONG_QUESTION.into());
-                wait_for_text(&running).await?;
-            }
+    bench.load().await?;
+    for phase in Phase::value_variants() {
+        if !arguments.phase.is_empty() && !arguments.phase.contains(phase) {
+            continue;
         }
+        let waits = match phase {
+            Phase::Load => bench.cancel_in_load().await?,
+            Phase::Prefill => bench.cancel_in_prefill().await?,
+            Phase::Decode => bench.cancel_in_decode().await?,
+            Phase::Queue => bench.cancel_in_queue().await?,
+        };
+        print(*phase, waits, arguments.list)?;
     }
-    running.cancel();
-    print("queue", waits)
+    Ok(())
+}
+
+/// What the engine does for the answer when it is cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Phase {
+    Load,
+    Prefill,
+    Decode,
+    Queue,
+}
+
+struct CancelBench {
+    nearside: Nearside,
+    model: String,
+    cancels: usize,
+}
+
+impl CancelBench {
+    fn ask(&self, text: impl Into<String>) -> ChatStream {
+        self.nearside.chat(ChatRequest {
+            model: Some(self.model.clone()),
+            ..ChatRequest::new(vec![ChatMessage::user(text)])
+        })
+    }
+
+    /// Loads the model and returns the time to the first text.
+    async fn load(&self) -> Fallible<Duration> {
+        self.nearside.unload().await?;
+        let begun = Instant::now();
+        wait_for_text(&self.ask(LONG_QUESTION)).await?;
+        Ok(begun.elapsed())
+    }
+
+    async fn cancel_in_load(&self) -> Fallible<Vec<Duration>> {
+        let load = self.load().await?;
+        let mut waits = Vec::new();
+        for round in 0..self.cancels {
+            self.nearside.unload().await?;
+            let stream = self.ask(LONG_QUESTION);
+            wait_for_start(&stream).await?;
+            // Spread over plan, load and the creation of the context.
+            tokio::time::sleep(load.mul_f64(0.8 * (round as f64) / (self.cancels as f64))).await;
+            waits.push(cancel(&stream).await?);
+        }
+        self.load().await?;
+        Ok(waits)
+    }
+
+    async fn cancel_in_prefill(&self) -> Fallible<Vec<Duration>> {
+        let mut waits = Vec::new();
+        for round in 0..self.cancels {
+            let text: String = (0..450).map(|n| format!("item {n} of {round} is here; ")).collect();
+            let stream = self.ask(text);
+            wait_for_start(&stream).await?;
+            tokio::time::sleep(Duration::from_millis(20 + 5 * (round as u64 % 20))).await;
+            waits.push(cancel(&stream).await?);
+        }
+        Ok(waits)
+    }
+
+    async fn cancel_in_decode(&self) -> Fallible<Vec<Duration>> {
+        let mut waits = Vec::new();
+        for round in 0..self.cancels {
+            let stream = self.ask(LONG_QUESTION);
+            wait_for_text(&stream).await?;
+            tokio::time::sleep(Duration::from_millis(round as u64 % 20)).await;
+            waits.push(cancel(&stream).await?);
+        }
+        Ok(waits)
+    }
+
+    async fn cancel_in_queue(&self) -> Fallible<Vec<Duration>> {
+        let mut waits = Vec::new();
+        for _ in 0..self.cancels {
+            let running = self.ask(LONG_QUESTION);
+            wait_for_text(&running).await?;
+            let stream = self.ask("Hello");
+            wait_for_start(&stream).await?;
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            waits.push(cancel(&stream).await?);
+        }
+        Ok(waits)
+    }
 }
 
 /// Waits for `Started`.
@@ -148,17 +192,23 @@ async fn cancel(stream: &ChatStream) -> Fallible<Duration> {
     }
 }
 
-fn print(phase: &str, mut waits: Vec<Duration>) -> Fallible<()> {
+fn print(phase: Phase, mut waits: Vec<Duration>, list: bool) -> Fallible<()> {
+    let mut out = std::io::stdout();
+    let ms = |wait: &Duration| wait.as_secs_f64() * 1000.0;
+    if list {
+        let each: Vec<String> = waits.iter().map(|wait| format!("{:.2}", ms(wait))).collect();
+        writeln!(out, "{}", each.join(" "))?;
+    }
     waits.sort();
     let at = |share: f64| {
         let last = waits.len().saturating_sub(1);
-        let wait = waits.get((last as f64 * share).round() as usize);
-        wait.map_or(f64::NAN, |wait| wait.as_secs_f64() * 1000.0)
+        waits.get((last as f64 * share).round() as usize).map_or(f64::NAN, ms)
     };
     let (median, p99, most) = (at(0.5), at(0.99), at(1.0));
+    let name = format!("{phase:?}").to_lowercase();
     writeln!(
-        std::io::stdout(),
-        "{phase:<8} median {median:>7.2} ms   p99 {p99:>7.2} ms   maximum {most:>7.2} ms   of {}",
+        out,
+        "{name:<8} median {median:>7.2} ms   p99 {p99:>7.2} ms   maximum {most:>7.2} ms   of {}",
         waits.len()
     )?;
     Ok(())
