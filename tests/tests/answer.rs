@@ -58,6 +58,8 @@ async fn if_all_targets_fail_the_error_is_the_first_ones_and_names_the_later_one
 async fn each_start_names_the_fallbacks_that_are_left_and_the_estimate_of_its_own_target() {
     let (paid, own) = (Provider::start(Dialect::DeepSeek), Provider::start(Dialect::Compatible));
     let device = Device::new(512).await.with_providers(&[&paid, &own]).await;
+    let list = device.nearside.provider_models("compatible".into()).await;
+    list.expect("an own server is no fallback before it was asked for its list");
     paid.otherwise(refused(500));
     own.otherwise(Scenario::plain("Twice."));
     let answer = device.ask(in_cloud()).await;
@@ -109,6 +111,8 @@ async fn a_deadline_has_one_face_wherever_it_passes_and_no_other_target_is_tried
 async fn the_time_that_is_left_is_carried_to_the_next_target() {
     let (broken, slow) = (Provider::start(Dialect::DeepSeek), Provider::start(Dialect::Compatible));
     let device = Device::new(512).await.with_providers(&[&broken, &slow]).await;
+    let list = device.nearside.provider_models("compatible".into()).await;
+    list.expect("an own server is no fallback before it was asked for its list");
     broken.play(Scenario::Delayed {
         ms: 300,
         then: Box::new(refused(401)),

@@ -349,7 +349,7 @@ async fn searches_are_in_the_reservation_where_their_price_is_known() {
     };
     device.ask(enough.clone()).await.done();
 
-    // Nobody counts the searches of an answer that broke off.
+    // The searches of an answer that broke off are not counted.
     let before = spent_today(&device).await;
     provider.play(Scenario::Stall {
         text: "The tides".into(),

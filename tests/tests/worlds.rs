@@ -122,6 +122,7 @@ async fn refuses_to_forward(case: &str, provider: &Provider, model: &str, has_li
                 ErrorReason::PolicyForbids,
                 ErrorReason::ConsentRequired,
                 ErrorReason::Unreachable,
+                ErrorReason::NoResponse,
                 ErrorReason::UnknownModel,
             ];
             match &answer.end {

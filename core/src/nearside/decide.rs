@@ -68,7 +68,7 @@ pub(super) async fn decide(
         match fetched {
             Ok(Some(Ok(_))) => {
                 (decided, is_current) = (decide_once(inner, pending).await?.0, true);
-                // A target that was found does not wait for the other lists as long as none did.
+                // Once a target can answer, the lists of others delay it no longer than they would have from the start.
                 patience = patience.min(self::patience(request, &decided));
             }
             Ok(Some(Err(_))) => is_current = false,

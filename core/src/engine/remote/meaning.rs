@@ -9,8 +9,6 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::dialect::ProviderKind;
-use super::http::ProviderClient;
-use super::provider::{ProviderSettings, Secret};
 use crate::error::{ErrorKind, ErrorReason};
 
 /// The provider and model that error messages name.
@@ -26,20 +24,6 @@ pub(super) struct RequestContext<'a> {
     pub(super) has_key: bool,
     /// The request constrains the upstreams of an aggregator.
     pub(super) is_constrained: bool,
-}
-
-impl<'a> RequestContext<'a> {
-    /// Returns the context of a request for a list, or another small one, that is no chat.
-    pub(super) fn of_list(http: &'a ProviderClient, settings: &'a ProviderSettings, secret: &Secret) -> Self {
-        Self {
-            provider: &settings.name,
-            kind: settings.kind,
-            model: "",
-            host: http.host(),
-            has_key: !secret.is_empty(),
-            is_constrained: false,
-        }
-    }
 }
 
 /// The meaning of an error.

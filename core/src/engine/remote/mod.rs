@@ -21,6 +21,7 @@ mod forwarding;
 mod frames;
 mod http;
 mod json;
+mod list_request;
 mod meaning;
 mod model_entry;
 mod model_kinds;
@@ -43,10 +44,11 @@ use tokio::runtime::Handle;
 pub use circuit::CircuitBreaker;
 pub use context::{DEFAULT_MAX_CONTEXT, ollama_context, usable_context};
 pub use dialect::ProviderKind;
-pub use forwarding::Forwarding;
 pub use http::{ProviderClient, base_url, is_own_server, needs_internet, origin};
 pub use models::{FetchedModels, fetch_models, list_models, openrouter_providers};
-pub use provider::{ListedModels, ModelCapabilities, ModelPrice, ProviderSettings, RemoteModel, Secret, TokenPrice};
+pub use provider::{
+    Forwarding, ListedModels, ModelCapabilities, ModelPrice, ProviderSettings, RemoteModel, Secret, TokenPrice,
+};
 #[cfg(feature = "testing")]
 pub use replay::{Replayed, replay};
 pub use sign_in::SignIn;

@@ -1,20 +1,16 @@
 //! Lists the models of a provider with their prices, context, capabilities and retirement.
 
-use std::time::Duration;
-
 use futures_util::{StreamExt, stream};
 use reqwest::Method;
-use reqwest::header::LOCATION;
 use serde_json::{Value, json};
 
 use super::dialect::{self, ProviderKind};
-use super::error::{AttemptError, RequestContext};
-use super::forwarding::{Forwarding, fetch_forwarded, mark_forwarded};
+use super::forwarding::{fetch_forwarded, mark_forwarded};
 use super::http::ProviderClient;
+use super::list_request::{LIST_TIMEOUT, fetch_body, list_context};
 use super::model_entry::{has_entry, is_forwarded, parse_chat, parse_model};
-use super::provider::{ListedModels, ModelCapabilities, ProviderSettings, RemoteModel, Secret};
+use super::provider::{Forwarding, ListedModels, ModelCapabilities, ProviderSettings, RemoteModel, Secret};
 use crate::error::{Error, Result};
-use crate::net::retry::retry_after;
 
 /// What a fetch of a model list brought.
 #[derive(Debug, Clone)]
@@ -109,7 +105,7 @@ async fn list_models_or_deny(
     today: &str,
 ) -> Result<Vec<RemoteModel>, ListFailure> {
     let kind = settings.kind;
-    let context = RequestContext::of_list(http, settings, secret);
+    let context = list_context(http, settings, secret);
     let request = http.request(Method::GET, dialect::dialect_for(kind).models, secret)?;
     let response = fetch_body(&context, http, request.timeout(LIST_TIMEOUT)).await?;
     let denies_endpoint = response.denies_endpoint();
@@ -170,61 +166,9 @@ async fn fetch_json(
     secret: &Secret,
     request: reqwest::RequestBuilder,
 ) -> Result<Value> {
-    let context = RequestContext::of_list(http, settings, secret);
+    let context = list_context(http, settings, secret);
     let response = fetch_body(&context, http, request.timeout(LIST_TIMEOUT)).await?;
     response.into_json(&context)
-}
-
-/// The whole response to a small request.
-pub(super) struct ListResponse {
-    pub(super) status: u16,
-    pub(super) body: Vec<u8>,
-    pub(super) retry_after: Option<Duration>,
-}
-
-/// Sends a small request and reads its whole response, of any status but a redirect.
-pub(super) async fn fetch_body(
-    context: &RequestContext<'_>,
-    http: &ProviderClient,
-    request: reqwest::RequestBuilder,
-) -> Result<ListResponse> {
-    let sent = request.send().await;
-    let response = sent.map_err(|cause| AttemptError::from_connection(context, &cause).error)?;
-    let (status, after) = (response.status(), retry_after(response.headers()));
-    if status.is_redirection() {
-        let location = response
-            .headers()
-            .get(LOCATION)
-            .and_then(|location| location.to_str().ok());
-        let path = dialect::dialect_for(context.kind).models;
-        return Err(AttemptError::from_redirect(context, &http.url(path), path, location).error);
-    }
-    let mut body = Vec::new();
-    let mut pieces = response.bytes_stream();
-    while let Some(piece) = pieces.next().await {
-        body.extend_from_slice(&piece.map_err(|cause| AttemptError::from_connection(context, &cause).error)?);
-        if body.len() > MAX_LIST_BYTES {
-            let name = context.provider;
-            return Err(Error::provider(format!("the list of `{name}` is over 64 MB; rejected")));
-        }
-    }
-    Ok(ListResponse {
-        status: status.as_u16(),
-        body,
-        retry_after: after,
-    })
-}
-
-impl ListResponse {
-    /// Returns the JSON of a successful response; of another the provider's error.
-    pub(super) fn into_json(self, context: &RequestContext<'_>) -> Result<Value> {
-        if !(200..300).contains(&self.status) {
-            return Err(AttemptError::from_response(context, self.status, &self.body, self.retry_after).error);
-        }
-        let text = self.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.body);
-        serde_json::from_slice(text)
-            .map_err(|_| AttemptError::from_other_text(context, &String::from_utf8_lossy(text)).error)
-    }
 }
 
 /// Adds to each Ollama model what only `/api/show` says, and which are in memory. A failure leaves it unset.
@@ -325,7 +269,3 @@ async fn describe_lm_studio(
 fn is_lm_studio(entries: &[Value]) -> bool {
     entries.iter().any(|entry| entry["owned_by"] == "organization_owner")
 }
-
-/// Timeout of model lists and other small requests.
-pub(super) const LIST_TIMEOUT: Duration = Duration::from_secs(30);
-const MAX_LIST_BYTES: usize = 64 << 20;

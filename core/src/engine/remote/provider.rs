@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::dialect::ProviderKind;
-use super::forwarding::Forwarding;
 use super::model_kinds;
 use crate::chat::{DataPolicy, TokenUsage};
 use crate::error::{Error, Result};
@@ -115,6 +114,19 @@ pub struct ListedModels {
     pub models: Vec<RemoteModel>,
     /// Whether the list says which of them the server forwards; for self-hosted servers.
     pub forwarding: Forwarding,
+}
+
+/// Whether a model list says which of its models the server forwards to another host.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Forwarding {
+    /// The server was not asked, or did not answer.
+    #[default]
+    NotAsked,
+    /// The server cannot say so, because it is no Ollama server: it forwards none.
+    Never,
+    /// The forwarded models are marked in the list.
+    Marked,
 }
 
 /// Price in US dollars per million tokens.

@@ -81,7 +81,7 @@ impl SignIn {
         let sent = self
             .http
             .request(Method::POST, "auth/keys", &Secret::default())?
-            .timeout(super::models::LIST_TIMEOUT)
+            .timeout(super::list_request::LIST_TIMEOUT)
             .json(&body)
             .send()
             .await;
