@@ -35,6 +35,10 @@ async fn if_all_targets_fail_the_error_is_the_first_ones_and_names_the_later_one
         Provider::start(Dialect::LlamaServer),
     );
     let device = Device::new(512).await.with_providers(&[&one, &other]).await;
+    for provider in ["compatible", "llama-server"] {
+        let list = device.nearside.provider_models(provider.into()).await;
+        list.expect("an own server is no fallback before it was asked for its list");
+    }
     one.otherwise(refused(401));
     other.otherwise(refused(401));
     let first = device.ask(in_cloud()).await.targets().swap_remove(0);
