@@ -24,14 +24,11 @@ pub(crate) fn render(texts: &BTreeMap<ErrorReason, String>) -> String {
 
 /// Returns a text whose numbers and paths do not depend on the run.
 pub(crate) fn without_figures(text: &str) -> String {
-    let words = text.split(' ').map(|word| {
-        let path = word.find("/tmp/").or_else(|| word.find("/var/folders/"));
-        match path {
-            Some(start) => format!("{}PATH", &word[..start]),
-            None => word.to_owned(),
-        }
+    let quoted = text.split('`').enumerate().map(|(number, part)| match part {
+        path if number % 2 == 1 && path.starts_with('/') => "PATH",
+        part => part,
     });
-    let text = words.collect::<Vec<_>>().join(" ");
+    let text = quoted.collect::<Vec<_>>().join("`");
     let mut plain = String::new();
     for character in text.chars() {
         match character {
