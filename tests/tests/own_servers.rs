@@ -9,7 +9,7 @@ use nearside::route::RoutingPolicy;
 use nearside::state::SpendingGroup;
 use nearside::{Config, ErrorReason, Nearside};
 use nearside_tests::device::open_policy;
-use nearside_tests::provider::{Dialect, Provider, WireFormat};
+use nearside_tests::provider::{Dialect, Provider, Scenario, WireFormat};
 use nearside_tests::remote::{CollectedAnswer, KEY, collect_answer, question, settings};
 
 /// A host whose network a test sets.
@@ -233,5 +233,34 @@ async fn an_own_server_nearby_answers_offline_and_over_a_metered_connection() {
         };
         assert_eq!(home.ask("groq", None).await.error().reason(), expected, "{network:?}");
         assert_eq!(groq.connections(), before, "not even its list was fetched");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_says_that_another_host_gave_it_is_the_last_one_under_the_policy_of_own_servers() {
+    for dialect in [Dialect::Ollama, Dialect::Compatible, Dialect::LlamaServer] {
+        let provider = Provider::start(dialect);
+        let home = Home::new([configured(&provider)]).await;
+        let ask = async || home.ask(dialect.name(), Some(dialect.model())).await;
+        let plain = ask().await;
+        assert!(plain.done().receipt.data_policy.is_own(), "{dialect:?}");
+        provider.play(Scenario::ServedBy {
+            provider: String::new(),
+            model: Some("glm-5:cloud".into()),
+            text: "From far away.".into(),
+        });
+        let forwarded = ask().await;
+        let terms = &forwarded.done().receipt.data_policy;
+        assert!(
+            !terms.is_own() && terms.retained && !terms.note.is_empty(),
+            "{dialect:?}: {terms:?}"
+        );
+        let refused = ask().await;
+        let reason = refused.error().reason();
+        assert!(
+            matches!(reason, ErrorReason::PolicyForbids | ErrorReason::ConsentRequired),
+            "{dialect:?}: {reason:?}"
+        );
+        assert_eq!(provider.chats().len(), 2, "{dialect:?}");
     }
 }

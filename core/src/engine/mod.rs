@@ -90,6 +90,7 @@ struct Sent {
     content: AtomicBool,
     billed_in_full: AtomicBool,
     prompt_counted: AtomicBool,
+    forwarded: AtomicBool,
 }
 
 impl SentMark {
@@ -108,6 +109,11 @@ impl SentMark {
         self.0.prompt_counted.load(Ordering::SeqCst)
     }
 
+    /// Returns whether a server of one's own said that it passed the content on to another host.
+    pub fn is_forwarded(&self) -> bool {
+        self.0.forwarded.load(Ordering::SeqCst)
+    }
+
     /// Sets or clears it.
     pub(crate) fn set(&self, sent: bool) {
         self.0.content.store(sent, Ordering::SeqCst);
@@ -116,6 +122,11 @@ impl SentMark {
     /// Notes that who got the content bills a whole answer for one that breaks off.
     pub(crate) fn note_billed_in_full(&self) {
         self.0.billed_in_full.store(true, Ordering::SeqCst);
+    }
+
+    /// Notes that a server of one's own said that it passed the content on.
+    pub(crate) fn note_forwarded(&self) {
+        self.0.forwarded.store(true, Ordering::SeqCst);
     }
 
     /// Notes that the model itself counted the tokens of the prompt.

@@ -224,6 +224,9 @@ impl Answering<'_> {
             billed_in_full: sent.is_billed_in_full(),
             elapsed: started.elapsed(),
         };
+        if sent.is_forwarded() {
+            self.note_forwarded(planned).await;
+        }
         let visible = tap.visible.load(Ordering::SeqCst);
         let error = match ended {
             Ok(Chunk::Done { mut summary }) => {
@@ -279,6 +282,19 @@ impl Answering<'_> {
                     return Err(Error::deadline_exceeded());
                 }
             }
+        }
+    }
+
+    /// Remembers that a server of one's own passes the model on: from now on the policy of unknown targets applies.
+    async fn note_forwarded(&self, planned: &PlannedTarget) {
+        let PlannedSource::Remote(remote) = planned.source.clone() else {
+            return;
+        };
+        let noted = blocking(self.inner, move |inner| {
+            inner.note_forwarded(&remote.settings, &remote.model.id)
+        });
+        if let Err(error) = noted.await {
+            tracing::warn!(kind = ?error.kind(), "a forwarded model could not be recorded");
         }
     }
 

@@ -129,6 +129,26 @@ impl Inner {
         Ok((listed, Some(fetched)))
     }
 
+    /// Marks a model of one's own server in its list as one that the server passes on to another host, as an answer said.
+    pub(super) fn note_forwarded(&self, settings: &ProviderSettings, id: &str) -> Result<()> {
+        let (listed, fetched) = self.list_of(settings)?;
+        // Without a list nothing is sent to the server before it was asked for one.
+        let Some(fetched) = fetched else { return Ok(()) };
+        let mut listed = ListedModels::clone(&listed);
+        match listed.models.iter_mut().find(|model| model.id == id) {
+            Some(model) => model.proxied = true,
+            None => listed.models.push(RemoteModel {
+                proxied: true,
+                ..RemoteModel::unlisted(settings.kind, id)
+            }),
+        }
+        self.state.save_models(&settings.name, &listed, fetched)?;
+        self.with_provider(&settings.name, |runtime| {
+            runtime.list.listed = Some((Arc::new(listed), fetched));
+        });
+        Ok(())
+    }
+
     /// Remembers that a list could not be had in time, if its fetch is still under way. One that succeeds later makes up
     /// for it.
     pub(super) fn note_list_failure(&self, name: &str) {

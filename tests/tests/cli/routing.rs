@@ -127,19 +127,6 @@ fn a_real_model_answers_here_and_steps_in_where_a_provider_fails() {
 }
 
 #[test]
-fn a_target_that_is_asked_again_with_less_of_the_history_is_no_fallback() {
-    let (program, provider) = groq();
-    let refused = Scenario::refused(Dialect::Groq, "context_length_exceeded");
-    provider.play(refused.expect("a documented error"));
-    let ran = converse(&program, "--mode only-in-cloud --yes", "One?\n");
-    assert_eq!((ran.code, provider.chats().len()), (Some(0), 2), "{ran:?}");
-    assert!(
-        ran.out.contains("the moon") && !ran.err.contains("falling back"),
-        "{ran:?}"
-    );
-}
-
-#[test]
 fn consent_is_for_one_target_until_another_conversation_and_the_help_says_so() {
     let (program, provider) = groq();
     let mut session = on_terminal(&program, &["chat", "--mode", "only-in-cloud"]);

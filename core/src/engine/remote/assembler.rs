@@ -28,6 +28,8 @@ pub(super) struct AnswerAssembler {
     over: bool,
     called: bool,
     pub(super) served_by: Option<String>,
+    /// The server said that another host runs the model.
+    pub(super) forwarded: bool,
     /// A chunk was delivered; no retry or fallback is allowed after this.
     pub(super) visible: bool,
 }
@@ -85,6 +87,7 @@ impl AnswerAssembler {
                 known.cost = usage.cost.or(known.cost);
             }
             Delta::ServedBy(upstream) => self.served_by = Some(upstream),
+            Delta::Forwarded => self.forwarded = true,
             Delta::Finished(reason) => self.finished = Some(reason),
             Delta::Done => self.over = true,
         }

@@ -10,6 +10,7 @@ use super::dialect::ProviderKind;
 use super::error::{AttemptError, RequestContext};
 use super::frames::Frame;
 use super::json::{HalfJoiner, parse_lenient};
+use super::provider::RemoteModel;
 
 /// A delta of a streamed answer. An event yields several; they are applied in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +33,8 @@ pub(super) enum Delta {
     Usage(ReportedUsage),
     /// The upstream that runs the model.
     ServedBy(String),
+    /// A server of one's own says that another host runs the model.
+    Forwarded,
     /// The provider's finish reason.
     Finished(String),
     /// The end of the stream.
@@ -125,12 +128,27 @@ fn parse_event(context: &RequestContext<'_>, value: &Value, deltas: &mut Vec<Del
         _ => return Ok(()),
     }
     check_error(context, value)?;
+    if is_forwarded(context, value) {
+        deltas.push(Delta::Forwarded);
+    }
     if context.kind == ProviderKind::Ollama && value.get("choices").is_none() {
         parse_ollama(value, deltas);
     } else {
         parse_openai(value, deltas);
     }
     Ok(())
+}
+
+/// Returns whether a self-hosted server says that another host runs the model: Ollama names the host, or the model by a name
+/// that only such models have.
+fn is_forwarded(context: &RequestContext<'_>, value: &Value) -> bool {
+    let names_host = || {
+        ["remote_host", "remote_model"]
+            .into_iter()
+            .any(|name| non_empty_str(&value[name]).is_some())
+    };
+    let names_model = || non_empty_str(&value["model"]).is_some_and(|id| RemoteModel::is_proxied_id(context.kind, id));
+    !context.kind.is_hosted() && (names_host() || names_model())
 }
 
 /// Returns the error of an `error` event or line; an empty one is none.

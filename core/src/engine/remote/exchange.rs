@@ -14,7 +14,7 @@ use super::error::{AttemptError, Health};
 use super::reader::ResponseReader;
 use super::sent_body::SentBody;
 use super::{Connection, body};
-use crate::chat::{AnswerSummary, Chunk, ContentPart, CostSource, Recommended, StopReason};
+use crate::chat::{AnswerSummary, Chunk, ContentPart, CostSource, DataPolicy, Recommended, StopReason};
 use crate::engine::{Job, presets};
 use crate::error::{Error, ErrorReason, Result};
 use crate::net::retry::retry_after;
@@ -34,6 +34,10 @@ pub(super) async fn answer(connection: &Connection, mut job: Job) {
     };
     // The connection is closed in both cases.
     note_upstream(&job, &assembler);
+    let is_forwarded = assembler.forwarded && connection.data_policy.is_own();
+    if is_forwarded {
+        job.sent.note_forwarded();
+    }
     let Job {
         request,
         route,
@@ -57,6 +61,12 @@ pub(super) async fn answer(connection: &Connection, mut job: Job) {
         let mut receipt = route.receipt(cost, source, connection.data_policy.clone());
         receipt.billed_in_full =
             matches!(stop, StopReason::Cancelled | StopReason::CostLimit) && sent.is_billed_in_full();
+        if is_forwarded {
+            receipt.data_policy = DataPolicy {
+                note: FORWARDED_NOTE.to_owned(),
+                ..DataPolicy::unknown()
+            };
+        }
         if request.web_search {
             receipt.data_policy.note = WEB_SEARCH_NOTE.to_owned();
         }
@@ -235,6 +245,7 @@ fn prompt_bytes(messages: &[crate::chat::ChatMessage]) -> u64 {
         .sum()
 }
 
+const FORWARDED_NOTE: &str = "the server passed the content on to another host, which its list of models did not say";
 const WEB_SEARCH_NOTE: &str = "web search was used: its queries are not covered by this data policy";
 const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
 const MAX_DRAINED_BYTES: usize = 64 << 10;

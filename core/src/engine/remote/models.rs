@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 
 use super::dialect::{self, ProviderKind};
 use super::forwarding::{fetch_forwarded, mark_forwarded};
-use super::http::ProviderClient;
+use super::http::{ProviderClient, is_own_server};
 use super::list_request::{LIST_TIMEOUT, fetch_body, list_context};
 use super::model_entry::{has_entry, is_forwarded, parse_chat, parse_model};
 use super::provider::{Forwarding, ListedModels, ModelCapabilities, ProviderSettings, RemoteModel, Secret};
+use crate::chat::DataPolicy;
 use crate::error::{Error, Result};
 
 /// What a fetch of a model list brought.
@@ -33,7 +34,8 @@ pub async fn fetch_models(
         match settings.kind {
             // Its list says so itself.
             ProviderKind::Ollama => Ok(Some(vec![])),
-            kind if kind.is_hosted() => Ok(None),
+            // The terms of a third party do not depend on it.
+            _ if !is_stated_or_known_as_own(settings) => Ok(None),
             _ => fetch_forwarded(http, settings, secret).await,
         }
     };
@@ -80,6 +82,11 @@ pub async fn list_models(
 ) -> Result<Vec<RemoteModel>> {
     let listed = list_models_or_deny(http, settings, secret, today).await;
     listed.map_err(|failure| failure.error)
+}
+
+fn is_stated_or_known_as_own(settings: &ProviderSettings) -> bool {
+    let is_stated = settings.data_policy.as_ref().is_some_and(DataPolicy::is_own);
+    !settings.kind.is_hosted() && (is_stated || is_own_server(settings))
 }
 
 /// Why there is no list.
