@@ -69,12 +69,12 @@ fn an_abort_in_a_long_prompt_is_quick_and_harmless() {
         let end = Instant::now();
         (outcome, end.duration_since(aborter.join().unwrap()), batch)
     });
-    assert_eq!(outcome, Decoded::Aborted { kept: 1024 });
+    assert!(matches!(outcome, Decoded::Aborted { .. }), "{outcome:?}");
     // The abort comes between two operations of a batch, not at its end; compared with batches of the same run.
     assert!(late < batch / 2, "the abort took {late:?}, a whole batch {batch:?}");
     let position = context.position();
     assert!(
-        position >= 1024 && position % 512 == 0,
+        position >= 1024 && position.is_multiple_of(512),
         "a cut batch left something behind: {position}"
     );
 

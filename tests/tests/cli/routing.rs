@@ -3,7 +3,7 @@
 
 use std::process::Stdio;
 
-use nearside_tests::provider::{Dialect, Scenario};
+use nearside_tests::provider::Scenario;
 use nearside_tests::remote::KEY;
 use rexpect::session::{PtySession, spawn_command};
 use serde_json::{Value, json};

@@ -99,7 +99,7 @@ fn generate(
     // A job that came while the model was loading waited for less than all of it.
     stats.timings.load_ms = load_ms.min(asked.requested_at.elapsed().as_secs_f64() * 1000.0);
 
-    let fitted = fitted::fit_prompt(loaded, &id, &constraints, &asked.request, asked.kept_turns, &stop);
+    let fitted = fitted::fit_prompt(loaded, &id, &constraints, &asked.request, asked.kept_turns, stop);
     let FittedPrompt {
         request,
         applied,
@@ -107,7 +107,7 @@ fn generate(
         tokens,
         omitted_messages,
     } = match fitted {
-        Err(AnswerError::Stopped) => return stopped(&stop),
+        Err(AnswerError::Stopped) => return stopped(stop),
         fitted => fitted?,
     };
     if route.omitted_messages != omitted_messages {
