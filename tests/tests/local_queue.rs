@@ -6,8 +6,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use nearside::chat::{
-    AnswerSummary, ChatMessage, ChatRequest, ChatStream, Chunk, RequestLimits, Route, RouteRule, RouteTarget,
-    RoutingMode, SamplingOptions, StopReason,
+    AnswerSummary, ChatMessage, ChatRequest, ChatStream, Chunk, OutputFormat, RequestLimits, Route, RouteRule,
+    RouteTarget, RoutingMode, SamplingOptions, StopReason,
 };
 use nearside::engine::local::{EngineLease, LoadOutcome, LoadPlanner, LocalEngine, LocalSettings};
 use nearside::engine::{BenchOptions, Engine, Job, SentMark};
@@ -96,6 +96,15 @@ fn request(text: &str, max_tokens: u32) -> ChatRequest {
     }
 }
 
+/// Returns a request whose answer takes long, whatever the model would say: a list of thousands of numbers.
+fn long_request() -> ChatRequest {
+    let schema = r#"{"type": "array", "items": {"type": "integer"}, "minItems": 3000}"#;
+    ChatRequest {
+        output: OutputFormat::JsonSchema { schema: schema.into() },
+        ..request("Count from one to two thousand.", 6000)
+    }
+}
+
 /// Asks an engine without the library.
 fn ask_engine(engine: &LocalEngine, request: ChatRequest) -> ChatStream {
     let (stream, sink) = Stream::new();
@@ -150,7 +159,7 @@ fn open(context: u32) -> (tempfile::TempDir, Nearside) {
 
 /// Starts an answer that takes long, and waits for its first text.
 async fn start_long_answer(nearside: &Nearside) -> ChatStream {
-    let stream = nearside.chat(request("Count from one to two thousand in words.", 6000));
+    let stream = nearside.chat(long_request());
     let is_text = |chunk: &Chunk| matches!(chunk, Chunk::Text { .. });
     while !stream.next_batch().await.expect("no error").iter().any(is_text) {}
     stream
@@ -194,7 +203,7 @@ async fn a_deadline_in_the_queue_is_kept_and_the_answer_that_runs_goes_on() {
 async fn a_deadline_holds_for_an_answer_that_is_not_read() {
     let (_folder, nearside) = open(8192);
     nearside.chat(request("Hello", 1)).next_batch().await.expect("no error");
-    let mut unread = request("Count from one to two thousand in words.", 6000);
+    let mut unread = long_request();
     unread.limits.deadline_ms = Some(1500);
     let unread = nearside.chat(unread);
     // The next one begins when that one has ended.
