@@ -142,6 +142,14 @@ async fn read(stream: &ChatStream) -> Result<(String, AnswerSummary)> {
     }
 }
 
+fn text_of(chunks: &[Chunk]) -> String {
+    let texts = chunks.iter().filter_map(|chunk| match chunk {
+        Chunk::Text { text } => Some(text.as_str()),
+        _ => None,
+    });
+    texts.collect()
+}
+
 async fn stop_reason(stream: &ChatStream) -> StopReason {
     read(stream).await.expect("no error").1.stop
 }
@@ -327,12 +335,15 @@ async fn an_answer_that_is_not_read_holds_no_other_up_and_loses_nothing() {
     let (whole, _) = read(&nearside.chat(question())).await.expect("an answer");
     let asked = Instant::now();
     let unread = nearside.chat(question());
+    // Then it is in the queue before the other one.
+    let begun = unread.next_batch().await.expect("no error");
     let other = read(&nearside.chat(request("Name a river.", 8)))
         .await
         .expect("an answer");
     assert!(!other.0.is_empty());
     tokio::time::sleep(PAUSE).await;
     let (text, summary) = read(&unread).await.expect("an answer");
+    let text = text_of(&begun) + &text;
     assert!(text == whole, "{text} is not {whole}");
     let decoding = f64::from(summary.usage.completion_tokens - 1) / summary.timings.tokens_per_second;
     assert!(
