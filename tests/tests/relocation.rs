@@ -262,7 +262,8 @@ async fn a_damaged_file_arrives_as_it_is_and_keeps_the_others_from_nothing() {
             }
             move_data_with(&old.directory, &old.data, copy, &mut |_| {}).expect("moved");
             for file in &both {
-                let arrived = std::fs::read(old.data.join(file)).expect("arrived");
+                let arrived = std::fs::read(old.data.join(file))
+                    .unwrap_or_else(|cause| panic!("`{file}`, copied {copy}: {cause}"));
                 assert!(arrived == noise, "`{file}`, copied {copy}");
                 assert!(!old.directory.join(file).exists(), "`{file}` is left");
             }
