@@ -176,6 +176,10 @@ fn move_file(
 /// Copies a file's write-ahead log into it and removes the log, so that the file alone is whole. Returns `false` for a
 /// damaged file. Fails while another connection has it open.
 fn consolidate(path: &Path, schema: &Schema) -> Result<bool> {
+    // SQLite removes the log of a file that it cannot read.
+    if !has_header(path).map_err(|cause| Error::file(path, "read", &cause))? {
+        return Ok(false);
+    }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let leave_wal = || {
         let connection = Connection::open_with_flags(path, flags)?;
@@ -201,6 +205,15 @@ fn consolidate(path: &Path, schema: &Schema) -> Result<bool> {
             error => Err(error),
         },
     }
+}
+
+/// Returns whether a file begins as each of SQLite does; an empty one is sound, too.
+fn has_header(path: &Path) -> std::io::Result<bool> {
+    let mut header = Vec::new();
+    File::open(path)?
+        .take(SQLITE_HEADER.len() as u64)
+        .read_to_end(&mut header)?;
+    Ok(header.is_empty() || header == SQLITE_HEADER)
 }
 
 fn in_use(path: &Path) -> Error {
@@ -257,6 +270,8 @@ fn remove(path: &Path) -> Result<()> {
     }
 }
 
+/// As in <https://www.sqlite.org/fileformat2.html>, 1.3.1.
+const SQLITE_HEADER: &[u8] = b"SQLite format 3\0";
 const JOURNAL: &str = "moving";
 const MOVED: &str = "moved";
 /// Extension of a file while it is copied.
