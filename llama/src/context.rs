@@ -117,15 +117,15 @@ pub struct Context {
     handle: ContextHandle,
     abort: Arc<AbortCell>,
     threads: ThreadPool,
-    model: Model,
+    pub(crate) model: Model,
     batch: u32,
     capacity: u32,
     /// The tokens in the cache, in order.
-    held: Vec<Token>,
+    pub(crate) held: Vec<Token>,
     /// Whether there are logits to sample from.
-    has_logits: bool,
+    pub(crate) has_logits: bool,
     /// Whether a computation failed, so that the state is unknown.
-    has_failed: bool,
+    pub(crate) has_failed: bool,
     output_flags: Vec<i8>,
 }
 
@@ -341,55 +341,6 @@ impl Context {
         Some(logit - f64::from(largest) - sum.ln())
     }
 
-    /// Truncates the cache to its longest common prefix with `prompt` and returns how many tokens it then holds.
-    ///
-    /// Always less than `prompt.len()`: the last token must be decoded again to produce logits.
-    pub fn reuse_prefix(&mut self, prompt: &[Token]) -> u32 {
-        let pairs = self.held.iter().zip(prompt);
-        let same = pairs.take_while(|(held, new)| held == new).count();
-        self.trim(same.min(prompt.len().saturating_sub(1)) as u32)
-    }
-
-    /// Truncates the cache to the first `keep` tokens and returns how many it then holds: less than `keep` if it held
-    /// less, 0 if the model cannot remove a part of its cache (recurrent models, sliding windows that have moved on).
-    pub fn trim(&mut self, keep: u32) -> u32 {
-        if keep >= self.position() {
-            return self.position();
-        }
-        self.has_logits = false;
-        if keep > 0 && self.remove_after(keep) && self.cache_position() == keep {
-            self.held.truncate(keep as usize);
-        } else {
-            self.clear();
-        }
-        self.position()
-    }
-
-    /// Removes all but the first `keep` tokens from llama.cpp's cache. The cache is unspecified if it returns `false`.
-    fn remove_after(&mut self, keep: u32) -> bool {
-        let Ok(keep) = i32::try_from(keep) else {
-            return false;
-        };
-        // SAFETY: the model and the context with its memory are live.
-        unsafe {
-            let window = sys::llama_model_n_swa(self.model.raw());
-            // Attention at `keep` needs the whole window before it, and a sliding cache has dropped the start of it.
-            if window > 0 && sys::llama_memory_seq_pos_min(self.cache_memory(), SEQUENCE) > (keep - window).max(0) {
-                return false;
-            }
-            sys::llama_memory_seq_rm(self.cache_memory(), SEQUENCE, keep, -1)
-        }
-    }
-
-    /// Clears the cache.
-    pub fn clear(&mut self) {
-        self.has_logits = false;
-        self.held.clear();
-        // SAFETY: the cache lives as long as the context. `false` keeps the buffers' bytes, which are written again
-        // before they are read.
-        unsafe { sys::llama_memory_clear(self.cache_memory(), false) }
-    }
-
     /// Returns the memory use of model and context.
     ///
     /// # Errors
@@ -399,20 +350,8 @@ impl Context {
         unsafe { memory_breakdown(self.raw()) }
     }
 
-    fn raw(&self) -> *mut sys::llama_context {
+    pub(crate) fn raw(&self) -> *mut sys::llama_context {
         self.handle.raw.as_ptr()
-    }
-
-    fn cache_memory(&self) -> sys::llama_memory_t {
-        // SAFETY: the context is live.
-        unsafe { sys::llama_get_memory(self.raw()) }
-    }
-
-    /// Returns the number of tokens in the cache as llama.cpp counts them.
-    fn cache_position(&self) -> u32 {
-        // SAFETY: the cache lives as long as the context; `ContextHandle::new` checked that it exists.
-        let last = unsafe { sys::llama_memory_seq_pos_max(self.cache_memory(), SEQUENCE) };
-        u32::try_from(last + 1).unwrap_or_default()
     }
 }
 
@@ -484,7 +423,7 @@ impl Drop for ContextHandle {
 }
 
 /// The sequence of all tokens: a context holds one conversation.
-const SEQUENCE: sys::llama_seq_id = 0;
+pub(crate) const SEQUENCE: sys::llama_seq_id = 0;
 /// The status of a computation that the abort callback ended.
 const ABORTED: i32 = 2;
 /// llama.cpp rounds capacities up to a multiple of it.

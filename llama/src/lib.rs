@@ -18,6 +18,7 @@
 
 mod abort;
 mod backend;
+mod cache;
 mod chat;
 mod context;
 mod error;
@@ -32,6 +33,7 @@ mod threads;
 
 pub use abort::AbortSignal;
 pub use backend::{check_cpu, performance_cores, version};
+pub use cache::{CacheCheckpoint, SavedCache, common_prefix};
 pub use chat::{ChatTemplate, ParsedReply, Prompt, Rendered, ReplyParser, ToolCall, json_schema_to_grammar};
 pub use context::{Context, ContextParams, Decoded, KvCacheType};
 pub use error::LlamaError;

@@ -134,6 +134,88 @@ fn an_edited_turn_is_like_one_after_nothing() {
     }
 }
 
+/// Another conversation uses the context between the copy and its return.
+#[test]
+fn a_restored_cache_is_like_the_one_that_was_copied() {
+    for shape in TinyShape::ALL {
+        let model = load(shape);
+        let prompt = tokens(&model, &story());
+        let (first, _) = prompt.split_at(prompt.len() - 40);
+        let mut context = context(&model);
+        let cold = Turn::of(&mut context, &model, &prompt);
+        context.clear();
+        decode(&mut context, first, true);
+        let saved = context.save(u64::MAX).unwrap();
+        assert_eq!(saved.tokens(), first);
+        assert!(context.save(saved.bytes() - 1).is_none(), "{shape:?}: over the limit");
+        context.clear();
+        decode(
+            &mut context,
+            &tokens(&model, "Something else. Quite another matter."),
+            true,
+        );
+
+        assert_eq!(context.restore(&saved), first.len() as u32, "{shape:?}");
+        assert_eq!(context.held_tokens(), first);
+        assert_eq!(Turn::of(&mut context, &model, &prompt), cold, "{shape:?}");
+    }
+}
+
+#[test]
+fn a_turn_from_a_checkpoint_is_like_one_after_nothing() {
+    for shape in TinyShape::ALL {
+        let model = load(shape);
+        let prompt = tokens(&model, &story());
+        let cold = Turn::of(&mut context(&model), &model, &prompt);
+        for shared in [SLIDING_WINDOW_TOKENS / 2, 300, prompt.len() as u32 - 8] {
+            let mut context = context(&model);
+            decode(&mut context, &prompt[..shared as usize], false);
+            let checkpoint = context.save_checkpoint(u64::MAX);
+            assert_eq!(checkpoint.is_none(), shape == TinyShape::Full, "{shape:?}");
+            let Some(checkpoint) = checkpoint else { continue };
+            let mut other = prompt[shared as usize..].to_vec();
+            other.reverse();
+            other.extend_from_slice(&prompt[..200]);
+            decode(&mut context, &other, true);
+            assert_eq!(context.restore_checkpoint(&checkpoint), shared, "{shape:?}");
+            assert_eq!(context.held_tokens(), &prompt[..shared as usize]);
+            assert_eq!(Turn::of(&mut context, &model, &prompt), cold, "{shape:?} from {shared}");
+
+            // A cache without these tokens is not mixed with the checkpoint.
+            context.clear();
+            decode(&mut context, &prompt[1..500], false);
+            assert_eq!(context.restore_checkpoint(&checkpoint), 0, "{shape:?}");
+            assert_eq!(
+                Turn::of(&mut context, &model, &prompt),
+                cold,
+                "{shape:?} after a foreign checkpoint"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_copy_of_another_model_or_for_a_larger_context_is_not_restored() {
+    for shape in TinyShape::ALL {
+        let (model, twin) = (load(shape), load(shape));
+        let prompt = tokens(&model, &story());
+        let mut source = context(&model);
+        decode(&mut source, &prompt, true);
+        let saved = source.save(u64::MAX).unwrap();
+        let small = ContextParams {
+            context: 256,
+            threads: 1,
+            ..ContextParams::default()
+        };
+        for mut context in [context(&twin), Context::new(&model, &small).unwrap()] {
+            decode(&mut context, &prompt[..20], false);
+            assert_eq!(context.restore(&saved), 0, "{shape:?}");
+            assert_eq!(context.position(), 0);
+            decode(&mut context, &prompt[..100], true);
+        }
+    }
+}
+
 #[test]
 fn an_abort_logs_no_error() {
     let model = load(TinyShape::Full);

@@ -223,3 +223,117 @@ async fn the_turn_after_a_failed_one_is_like_one_of_a_new_engine() {
         }
     }
 }
+
+/// A turn of a conversation: the question, and the prompt that it makes with all that came before.
+struct Conversation {
+    messages: Vec<ChatMessage>,
+    prompt_tokens: u32,
+}
+
+impl Conversation {
+    fn new(name: &str) -> Self {
+        Self {
+            messages: vec![ChatMessage::user(format!("{name} begins. {}", text_of(&question(900))))],
+            prompt_tokens: 0,
+        }
+    }
+
+    /// Asks, adds the answer and the next question, and returns how many tokens were prefilled for it.
+    async fn turn(&mut self, library: &Library, model: &TinyModel) -> u32 {
+        let request = ask(&model.path, self.messages.clone(), 16);
+        let answer = library.ask(request).await.expect("an answer");
+        self.messages.push(ChatMessage::assistant(answer.text));
+        self.messages.push(ChatMessage::user("Go on."));
+        self.prompt_tokens = answer.usage.prompt_tokens;
+        answer.usage.prompt_tokens - answer.usage.cached_tokens
+    }
+}
+
+fn text_of(message: &ChatMessage) -> String {
+    let texts = message.parts.iter().filter_map(|part| match part {
+        nearside::chat::ContentPart::Text { text } => Some(text.as_str()),
+        _ => None,
+    });
+    texts.collect()
+}
+
+#[tokio::test]
+async fn conversations_in_turn_are_read_once() {
+    for shape in TinyShape::ALL {
+        let model = TinyModel::new(shape, None);
+        let library = Library::open(2048);
+        let mut all = ["First", "Second", "Third"].map(Conversation::new);
+        for round in 0..4 {
+            for conversation in &mut all {
+                let before = conversation.prompt_tokens;
+                let read = conversation.turn(&library, &model).await;
+                match round {
+                    0 => assert!(read > 900, "{shape:?}: {read}"),
+                    // The answer, the next question and the marks around them.
+                    _ => assert!(
+                        read <= conversation.prompt_tokens - before + 8,
+                        "{shape:?}, round {round}: {read}"
+                    ),
+                }
+            }
+            // A title, as apps ask for it.
+            let title = ask(&model.path, vec![ChatMessage::user("A title, please.")], 4);
+            library.ask(title).await.expect("an answer");
+        }
+        let mut cold = all.into_iter().next().expect("three");
+        cold.messages.truncate(cold.messages.len() - 2);
+        let last = cold.messages.clone();
+        let warm = library
+            .ask(ask(&model.path, last.clone(), 16))
+            .await
+            .expect("an answer");
+        let other = Library::open(2048);
+        let cold = other.ask(ask(&model.path, last, 16)).await.expect("an answer");
+        assert_eq!(warm.text, cold.text, "{shape:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_edited_question_is_read_from_the_turn_before_it() {
+    for shape in TinyShape::ALL {
+        let model = TinyModel::new(shape, None);
+        let library = Library::open(4096);
+        let mut conversation = Conversation::new("One");
+        for _ in 0..3 {
+            conversation.turn(&library, &model).await;
+        }
+        let mut edited = conversation.messages;
+        // The last question, and the next one that was not asked yet.
+        edited.truncate(edited.len() - 3);
+        edited.push(ChatMessage::user("Say it in other words, please."));
+        let answer = library
+            .ask(ask(&model.path, edited.clone(), 16))
+            .await
+            .expect("an answer");
+        let read = answer.usage.prompt_tokens - answer.usage.cached_tokens;
+        assert!(read < 90, "{shape:?}: {read} of {}", answer.usage.prompt_tokens);
+        let other = Library::open(4096);
+        let cold = other.ask(ask(&model.path, edited, 16)).await.expect("an answer");
+        assert_eq!(answer.text, cold.text, "{shape:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_memory_warning_frees_copies_and_changes_no_answer() {
+    let model = TinyModel::new(TinyShape::Hybrid, None);
+    let library = Library::open(2048);
+    let mut all = ["First", "Second"].map(Conversation::new);
+    for conversation in &mut all {
+        conversation.turn(&library, &model).await;
+    }
+    library.nearside.notify(nearside::AppEvent::MemoryLow);
+    // The warning frees the idle model, too.
+    for conversation in &mut all {
+        let before = conversation.prompt_tokens;
+        let read = conversation.turn(&library, &model).await;
+        assert!(
+            read == conversation.prompt_tokens || read < conversation.prompt_tokens - before + 8,
+            "{read}"
+        );
+    }
+}

@@ -64,6 +64,7 @@ impl LoadPlanner for Gate {
             evictable: 0,
             verdict: FitVerdict::Fits,
             has_template: true,
+            saved_bytes: 0,
         })
     }
 

@@ -10,11 +10,11 @@ use crate::error::{Error, ErrorReason, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AppEvent {
-    /// Memory warning: idle models are freed, and for a minute routing assumes memory pressure.
+    /// Memory warning: idle models and the saved caches of earlier conversations are freed, and for a minute routing assumes memory pressure.
     MemoryLow,
     /// The app is about to be killed: all models are freed, and answers on the device end as cancelled.
     MemoryCritical,
-    /// The app entered the background: idle models are freed. An active answer continues for as long as the system
+    /// The app entered the background: idle models and saved caches are freed. An active answer continues for as long as the system
     /// allows.
     Background,
     /// The app returned to the foreground: providers that were paused after failures are tried again.
@@ -32,7 +32,10 @@ impl Nearside {
         }
         self.handle.spawn_blocking(move || match event {
             AppEvent::MemoryCritical => inner.local_models.close_engines(None),
-            _ => inner.local_models.close_idle(),
+            _ => {
+                inner.local_models.close_idle();
+                inner.local_models.free_all_saved();
+            }
         });
     }
 }

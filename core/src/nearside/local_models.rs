@@ -77,6 +77,8 @@ struct ModelState {
     stamp: FileStamp,
     in_use: bool,
     load: LoadState,
+    /// Held by copies of its conversations' caches, which are freed first.
+    saved_bytes: u64,
 }
 
 impl LocalModels {
@@ -225,6 +227,20 @@ impl LocalModels {
         self.close_where(|entry| !entry.engine.is_in_use());
     }
 
+    /// Frees the copies of conversations' caches of all engines; none of their models is unloaded.
+    pub(super) fn free_all_saved(&self) {
+        self.free_saved(|_| true);
+    }
+
+    fn free_saved(&self, which: impl Fn(&EngineEntry) -> bool) {
+        let engines: Vec<_> = {
+            let engines = lock(&self.engines);
+            let chosen = engines.iter().filter(|entry| which(entry));
+            chosen.map(|entry| Arc::clone(&entry.engine)).collect()
+        };
+        engines.iter().for_each(|engine| engine.free_saved());
+    }
+
     /// Drops every engine without joining its thread.
     pub(super) fn drop_engines(&self) {
         lock(&self.engines).clear();
@@ -253,6 +269,7 @@ impl LocalModels {
             stamp: entry.stamp,
             in_use: entry.engine.is_in_use(),
             load: entry.load.clone(),
+            saved_bytes: entry.engine.saved_bytes(),
         };
         let models = lock(&self.engines).iter().map(state).collect();
         Ok(MemoryView {
@@ -297,10 +314,15 @@ impl LocalModels {
         Ok(order)
     }
 
-    /// Closes idle engines, the least recently used first, until this many bytes are free without them.
+    /// Frees the saved caches of other engines, then closes idle ones, the least recently used first, until this many bytes
+    /// are free without them.
     fn free_for(&self, id: u64, bytes: u64) -> Result<()> {
+        let is_enough = || -> Result<bool> { Ok(self.view()?.budget_without_idle(id).bytes >= bytes) };
+        if !is_enough()? {
+            self.free_saved(|entry| entry.id != id);
+        }
         loop {
-            if self.view()?.budget_without_idle(id).bytes >= bytes {
+            if is_enough()? {
                 return Ok(());
             }
             let idle = {
@@ -350,6 +372,11 @@ impl MemoryView {
         let mut memory = ModelMemory::default();
         for model in &self.models {
             let is_own = own == Some(model.id);
+            match is_own {
+                true => memory.own += model.saved_bytes,
+                false if count_idle => memory.idle += model.saved_bytes,
+                false => {}
+            }
             match &model.load {
                 LoadState::Loaded(order) if is_own => {
                     memory.own += order.held();

@@ -130,7 +130,12 @@ fn generate(
     stats.usage.prompt_tokens = tokens.len() as u32;
     stats.usage.cached_tokens = cached;
     let begun = Instant::now();
-    let outcome = loaded.session.decode(&tokens[cached as usize..], stop.signal())?;
+    // The start of the answer that the template wrote: the next prompt may have another one, such as without reasoning.
+    let tail = loaded.model.tokenize(&rendered.generation_prompt, false, true);
+    let tail = tail.map_or(0, |tokens| tokens.len() + 1);
+    let outcome = loaded
+        .session
+        .prefill(&tokens[cached as usize..], tail, stop.signal())?;
     if outcome == DecodeOutcome::Stopped {
         return stopped(stop);
     }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use nearside_llama::{ChatTemplate, LlamaError, Model, ModelParams};
 
 use super::error::{map_llama_error, template_error};
+use super::saved_caches::SavedCaches;
 use super::session::DecodeSession;
 use super::settings::{LoadOutcome, LoadPlanner, LocalSettings};
 use crate::error::{Error, Result};
@@ -28,6 +29,7 @@ pub(super) struct LazyModel {
     loaded: Option<LoadedModel>,
     /// Duration of the load, until a job reports it.
     load_ms: f64,
+    saved: SavedCaches,
 }
 
 /// Why a load ended without a model.
@@ -47,12 +49,13 @@ impl From<Error> for LoadError {
 
 impl LazyModel {
     /// Creates it without loading.
-    pub(super) fn new(settings: LocalSettings, planner: Box<dyn LoadPlanner>) -> Self {
+    pub(super) fn new(settings: LocalSettings, planner: Box<dyn LoadPlanner>, saved: SavedCaches) -> Self {
         Self {
             settings,
             planner,
             loaded: None,
             load_ms: 0.0,
+            saved,
         }
     }
 
@@ -67,7 +70,7 @@ impl LazyModel {
     pub(super) fn load(&mut self, for_chat: bool, is_wanted: &dyn Fn() -> bool) -> Result<(), LoadError> {
         let begun = Instant::now();
         let order = self.planner.plan_load(for_chat)?;
-        let loaded = load_model(&self.settings, order, is_wanted);
+        let loaded = load_model(&self.settings, order, &self.saved, is_wanted);
         self.planner.load_ended(match &loaded {
             Ok(_) => LoadOutcome::Loaded,
             Err(LoadError::Unwanted) => LoadOutcome::Unloaded,
@@ -92,20 +95,26 @@ impl LazyModel {
 
     /// Records that the model turned out to be unusable: it is not loaded again, but its error is returned.
     pub(super) fn mark_unusable(&mut self, error: &Error) {
-        self.loaded = None;
+        self.drop_model();
         self.planner.load_ended(LoadOutcome::Failed(error.clone()));
     }
 
     /// Frees the model.
     pub(super) fn unload(&mut self) {
-        self.loaded = None;
+        self.drop_model();
         self.planner.load_ended(LoadOutcome::Unloaded);
+    }
+
+    fn drop_model(&mut self) {
+        self.loaded = None;
+        self.saved.clear();
     }
 }
 
 fn load_model(
     settings: &LocalSettings,
     order: LoadOrder,
+    saved: &SavedCaches,
     is_wanted: &dyn Fn() -> bool,
 ) -> Result<LoadedModel, LoadError> {
     if !is_wanted() {
@@ -125,7 +134,8 @@ fn load_model(
     if !is_wanted() {
         return Err(LoadError::Unwanted);
     }
-    let session = DecodeSession::new(&model, order.context, order.cache_type, order.threads)?;
+    saved.restart(order.saved_bytes);
+    let session = DecodeSession::new(&model, &order, saved.clone())?;
     let LoadOrder {
         context, load, threads, ..
     } = order;

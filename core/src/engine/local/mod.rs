@@ -26,6 +26,7 @@ mod prompt;
 mod queue;
 mod reply;
 mod sampling;
+mod saved_caches;
 mod schema;
 mod schema_loops;
 mod session;
@@ -52,6 +53,7 @@ use crate::sync::lock;
 use bench::{BenchOptions, BenchReport};
 use load::{LazyModel, LoadError};
 use queue::{JobQueue, Work};
+use saved_caches::SavedCaches;
 use stop::StopConditions;
 use use_count::UseCount;
 
@@ -63,6 +65,7 @@ pub struct LocalEngine {
     /// Runs the tasks that watch what waits.
     handle: Handle,
     uses: UseCount,
+    saved: SavedCaches,
 }
 
 impl LocalEngine {
@@ -73,15 +76,18 @@ impl LocalEngine {
     pub fn start(settings: LocalSettings, planner: Box<dyn LoadPlanner>, handle: Handle) -> Result<Self> {
         let queue = Arc::new(JobQueue::default());
         let jobs = Arc::clone(&queue);
+        let saved = SavedCaches::default();
+        let model = LazyModel::new(settings, planner, saved.clone());
         let thread = std::thread::Builder::new()
             .name("nearside-model".to_owned())
-            .spawn(move || run_worker(LazyModel::new(settings, planner), &jobs))
+            .spawn(move || run_worker(model, &jobs))
             .map_err(|cause| Error::thread_limit(&cause))?;
         Ok(Self {
             queue,
             thread: Mutex::new(Some(thread)),
             handle,
             uses: UseCount::new(),
+            saved,
         })
     }
 
@@ -93,6 +99,17 @@ impl LocalEngine {
     /// Returns when the engine was last used.
     pub fn last_used(&self) -> Instant {
         self.uses.last()
+    }
+
+    /// Returns the bytes that the copies of earlier conversations' caches take.
+    pub fn saved_bytes(&self) -> u64 {
+        self.saved.bytes()
+    }
+
+    /// Frees the copies of earlier conversations' caches; their next turns are prefilled again. May wait for a copy that is
+    /// being made.
+    pub fn free_saved(&self) {
+        self.saved.clear();
     }
 
     /// Measures speed and memory on the thread that answers use. Hold a lease meanwhile. Dropping the future cancels the

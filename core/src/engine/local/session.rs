@@ -8,9 +8,9 @@
 use nearside_llama::{AbortSignal, Context, ContextParams, Decoded, LlamaError, MemoryPart, Model, Sampler, Token};
 
 use super::error::map_llama_error;
+use super::saved_caches::SavedCaches;
 use crate::error::{Error, Result};
-use crate::model::CacheType;
-use crate::model::fit::context_params;
+use crate::model::fit::{LoadOrder, context_params};
 
 /// A context that is replaced after a failure.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub(super) struct DecodeSession {
     context: Option<Context>,
     capacity: u32,
     threads: u32,
+    saved: SavedCaches,
 }
 
 /// Result of decoding tokens.
@@ -33,9 +34,9 @@ pub(super) enum DecodeOutcome {
 }
 
 impl DecodeSession {
-    /// Creates a context of `context` tokens.
-    pub(super) fn new(model: &Model, context: u32, cache: CacheType, threads: u32) -> Result<Self> {
-        let params = context_params(context, cache, threads);
+    /// Creates a context as this order says. Conversations that it holds no longer are copied to `saved`.
+    pub(super) fn new(model: &Model, order: &LoadOrder, saved: SavedCaches) -> Result<Self> {
+        let params = context_params(order.context, order.cache_type, order.threads);
         let context = Context::new(model, &params).map_err(map_llama_error)?;
         Ok(Self {
             model: model.clone(),
@@ -43,6 +44,7 @@ impl DecodeSession {
             capacity: context.capacity(),
             threads: context.threads(),
             context: Some(context),
+            saved,
         })
     }
 
@@ -68,10 +70,30 @@ impl DecodeSession {
         self.context()?.memory().map_err(map_llama_error)
     }
 
-    /// Truncates the cache to the longest common prefix with `prompt` and returns its length in tokens; see
-    /// [`Context::reuse_prefix`].
+    /// Makes the cache hold as much of `prompt` as it or the copy of an earlier conversation has, and returns how many tokens
+    /// that is: less than the prompt.
     pub(super) fn reuse_prefix(&mut self, prompt: &[Token]) -> u32 {
-        self.context.as_mut().map_or(0, |context| context.reuse_prefix(prompt))
+        let saved = &self.saved;
+        self.context.as_mut().map_or(0, |context| saved.reuse(context, prompt))
+    }
+
+    /// Decodes the rest of a prompt as [`decode`](Self::decode) does. Leaves checkpoints where the cache cannot be cut: before
+    /// it, after each batch, and before its last `tail` tokens, which may be missing in the next prompt.
+    pub(super) fn prefill(&mut self, tokens: &[Token], tail: usize, stop: AbortSignal<'_>) -> Result<DecodeOutcome> {
+        let context = self.context()?;
+        if context.can_trim_anywhere() {
+            return self.decode(tokens, stop);
+        }
+        let size = context.batch() as usize;
+        let (body, tail) = tokens.split_at(tokens.len().saturating_sub(tail));
+        for batch in body.chunks(size).chain(tail.chunks(size)) {
+            let saved = self.saved.clone();
+            saved.add_checkpoint(self.context()?);
+            if self.decode(batch, stop)? == DecodeOutcome::Stopped {
+                return Ok(DecodeOutcome::Stopped);
+            }
+        }
+        Ok(DecodeOutcome::Complete)
     }
 
     /// Decodes the tokens in batches, checking the signal throughout. After a stop, [`reuse_prefix`](Self::reuse_prefix)
@@ -100,10 +122,10 @@ impl DecodeSession {
         }
     }
 
-    /// Clears the KV cache.
+    /// Clears the KV cache. The conversation that it holds is copied first.
     pub(super) fn clear(&mut self) {
         if let Some(context) = &mut self.context {
-            context.clear();
+            self.saved.leave(context);
         }
     }
 

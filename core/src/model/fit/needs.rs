@@ -48,6 +48,8 @@ pub struct LoadOrder {
     pub verdict: FitVerdict,
     /// Whether the file has a chat template.
     pub has_template: bool,
+    /// Bytes that copies of earlier conversations' caches may take, besides the need.
+    pub saved_bytes: u64,
 }
 
 impl LoadOrder {
@@ -104,7 +106,7 @@ impl ModelNeeds {
             Some((need, evictable)) => (LoadPlan::Mapped, need, evictable),
             None => return None,
         };
-        Some(LoadOrder {
+        let mut order = LoadOrder {
             context: self.context,
             cache_type: params.cache_type,
             threads: params.threads,
@@ -113,7 +115,10 @@ impl ModelNeeds {
             evictable,
             verdict: classify(need.total, evictable, budget),
             has_template: self.has_template,
-        })
+            saved_bytes: 0,
+        };
+        order.saved_bytes = (budget.saturating_sub(order.required()) / SAVED_SHARE).min(MAX_SAVED_BYTES);
+        Some(order)
     }
 
     /// Returns the needs as named numbers, for storage.
@@ -189,6 +194,10 @@ pub(crate) fn judge_by_size(size_bytes: u64, context: u32, budget: u64) -> (FitV
     }
 }
 
+/// The part of the memory that a model leaves free which copies of its conversations' caches may take.
+const SAVED_SHARE: u64 = 4;
+/// Some 10,000 tokens of a 1B model, or 4,000 of a 7B.
+const MAX_SAVED_BYTES: u64 = 512 << 20;
 /// Tokens of context whose cache is as large as the file: the least among models without grouped heads (Llama 2 7B at
 /// two bits: 2.8 GB, and half a megabyte a token).
 const CACHE_TOKENS_PER_SIZE: u64 = 5_000;

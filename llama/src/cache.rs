@@ -1,0 +1,229 @@
+//! The content of a context's cache: which part of it a prompt can use, and copies of it.
+//!
+//! Caches with full attention can be cut at any token. Recurrent and hybrid models keep one state and not its past, and a
+//! sliding window keeps only its last tokens: they go back only to a [`CacheCheckpoint`], which copies just this part.
+//! A [`SavedCache`] copies everything, so that another conversation can use the context meanwhile.
+
+#![allow(unsafe_code)]
+
+use llama_cpp_sys_2 as sys;
+
+use crate::context::SEQUENCE;
+use crate::{Context, Model, Token};
+
+/// A copy of the whole content of a cache.
+#[derive(Debug)]
+pub struct SavedCache {
+    model: Model,
+    tokens: Vec<Token>,
+    bytes: Vec<u8>,
+}
+
+/// A copy of the part of a cache that cannot be cut: a recurrent state or a sliding window.
+#[derive(Debug)]
+pub struct CacheCheckpoint(SavedCache);
+
+impl SavedCache {
+    /// Returns the tokens that the cache held.
+    pub fn tokens(&self) -> &[Token] {
+        &self.tokens
+    }
+
+    /// Returns the bytes that the copy takes.
+    pub fn bytes(&self) -> u64 {
+        (self.bytes.len() + size_of_val(&self.tokens[..])) as u64
+    }
+}
+
+impl CacheCheckpoint {
+    /// Returns the tokens up to this checkpoint.
+    pub fn tokens(&self) -> &[Token] {
+        self.0.tokens()
+    }
+
+    /// Returns the bytes that the copy takes.
+    pub fn bytes(&self) -> u64 {
+        self.0.bytes()
+    }
+}
+
+impl Context {
+    /// Truncates the cache to its longest common prefix with `prompt` and returns how many tokens it then holds.
+    ///
+    /// Always less than `prompt.len()`: the last token must be decoded again to produce logits.
+    pub fn reuse_prefix(&mut self, prompt: &[Token]) -> u32 {
+        self.trim(common_prefix(&self.held, prompt))
+    }
+
+    /// Returns the tokens in the cache.
+    pub fn held_tokens(&self) -> &[Token] {
+        &self.held
+    }
+
+    /// Truncates the cache to the first `keep` tokens and returns how many it then holds: less than `keep` if it held
+    /// less, 0 if the model cannot remove a part of its cache (recurrent models, sliding windows that have moved on).
+    pub fn trim(&mut self, keep: u32) -> u32 {
+        if keep >= self.position() {
+            return self.position();
+        }
+        self.has_logits = false;
+        if keep > 0 && self.can_trim(keep) && self.remove_after(keep) && self.cache_position() == keep {
+            self.held.truncate(keep as usize);
+        } else {
+            self.clear();
+        }
+        self.position()
+    }
+
+    /// Returns whether [`trim`](Self::trim) can keep the first `keep` tokens now.
+    pub fn can_trim(&self, keep: u32) -> bool {
+        if keep >= self.position() {
+            return true;
+        }
+        let Ok(keep) = i32::try_from(keep) else {
+            return false;
+        };
+        // SAFETY: the model and the context with its memory are live.
+        unsafe {
+            let window = sys::llama_model_n_swa(self.model.raw());
+            // Attention at `keep` needs the whole window before it, and a sliding cache has dropped the start of it.
+            let has_window =
+                window == 0 || sys::llama_memory_seq_pos_min(self.cache_memory(), SEQUENCE) <= (keep - window).max(0);
+            has_window && !has_state(&self.model)
+        }
+    }
+
+    /// Returns whether the cache can be cut at every token, so that it needs no checkpoints.
+    pub fn can_trim_anywhere(&self) -> bool {
+        // SAFETY: the model is live.
+        !has_state(&self.model) && unsafe { sys::llama_model_n_swa(self.model.raw()) } == 0
+    }
+
+    /// Copies the whole content. `None` if it is empty, its copy would take more than `max_bytes`, or llama.cpp fails.
+    pub fn save(&self, max_bytes: u64) -> Option<SavedCache> {
+        self.copy(WHOLE, max_bytes)
+    }
+
+    /// Copies the part of the content that cannot be cut. `None` as in [`save`](Self::save), and if the cache can be cut
+    /// anywhere.
+    pub fn save_checkpoint(&self, max_bytes: u64) -> Option<CacheCheckpoint> {
+        if self.can_trim_anywhere() {
+            return None;
+        }
+        self.copy(PARTIAL, max_bytes).map(CacheCheckpoint)
+    }
+
+    /// Replaces the content by a copy, and returns how many tokens the cache then holds: none if the copy is that of
+    /// another model, or of another kind of context.
+    pub fn restore(&mut self, saved: &SavedCache) -> u32 {
+        self.clear();
+        if self.apply(saved, WHOLE) {
+            self.held.extend_from_slice(&saved.tokens);
+        } else {
+            self.clear();
+        }
+        self.position()
+    }
+
+    /// Goes back to a checkpoint of the present content, and returns how many tokens the cache then holds: none if the
+    /// content does not begin with the tokens of the checkpoint.
+    pub fn restore_checkpoint(&mut self, checkpoint: &CacheCheckpoint) -> u32 {
+        let CacheCheckpoint(saved) = checkpoint;
+        let keep = saved.tokens.len() as u32;
+        self.has_logits = false;
+        let is_own = self.held.starts_with(&saved.tokens);
+        if is_own && self.apply(saved, PARTIAL) && self.remove_after(keep) && self.cache_position() == keep {
+            self.held.truncate(keep as usize);
+        } else {
+            self.clear();
+        }
+        self.position()
+    }
+
+    /// Clears the cache.
+    pub fn clear(&mut self) {
+        self.has_logits = false;
+        self.held.clear();
+        // SAFETY: the cache lives as long as the context. `false` keeps the buffers' bytes, which are written again
+        // before they are read.
+        unsafe { sys::llama_memory_clear(self.cache_memory(), false) }
+    }
+
+    /// Returns the number of tokens in the cache as llama.cpp counts them.
+    pub(crate) fn cache_position(&self) -> u32 {
+        // SAFETY: the cache lives as long as the context; `ContextHandle::new` checked that it exists.
+        let last = unsafe { sys::llama_memory_seq_pos_max(self.cache_memory(), SEQUENCE) };
+        u32::try_from(last + 1).unwrap_or_default()
+    }
+
+    /// Removes all but the first `keep` tokens from llama.cpp's cache. The cache is unspecified if it returns `false`.
+    fn remove_after(&mut self, keep: u32) -> bool {
+        let Ok(keep) = i32::try_from(keep) else {
+            return false;
+        };
+        // SAFETY: the context with its memory is live.
+        unsafe { sys::llama_memory_seq_rm(self.cache_memory(), SEQUENCE, keep, -1) }
+    }
+
+    fn copy(&self, parts: sys::llama_state_seq_flags, max_bytes: u64) -> Option<SavedCache> {
+        if self.has_failed || self.held.is_empty() {
+            return None;
+        }
+        // SAFETY: the context is live, and not `Sync`, so no other thread uses it.
+        let size = unsafe { sys::llama_state_seq_get_size_ext(self.raw(), SEQUENCE, parts) };
+        let tokens_size = size_of_val(&self.held[..]);
+        if size == 0 || (size + tokens_size) as u64 > max_bytes {
+            return None;
+        }
+        // A phone may refuse this much memory, which must not end the process.
+        let (mut bytes, mut tokens) = (Vec::new(), Vec::new());
+        bytes.try_reserve_exact(size).ok()?;
+        tokens.try_reserve_exact(self.held.len()).ok()?;
+        bytes.resize(size, 0);
+        tokens.extend_from_slice(&self.held);
+        // SAFETY: as above, and the buffer has the size that is given with it.
+        let written =
+            unsafe { sys::llama_state_seq_get_data_ext(self.raw(), bytes.as_mut_ptr(), size, SEQUENCE, parts) };
+        (written == size).then(|| SavedCache {
+            model: self.model.clone(),
+            tokens,
+            bytes,
+        })
+    }
+
+    /// Writes a copy into llama.cpp's cache. The cache is unspecified if it returns `false`.
+    fn apply(&mut self, saved: &SavedCache, parts: sys::llama_state_seq_flags) -> bool {
+        if self.has_failed || !saved.model.is_same_as(&self.model) || saved.tokens.len() > self.capacity() as usize {
+            return false;
+        }
+        // SAFETY: the context is live and borrowed exclusively; llama.cpp reads at most the given size, and checks what it
+        // reads against the shape of its cache.
+        let read = unsafe {
+            sys::llama_state_seq_set_data_ext(self.raw(), saved.bytes.as_ptr(), saved.bytes.len(), SEQUENCE, parts)
+        };
+        read == saved.bytes.len() && self.cache_position() as usize >= saved.tokens.len()
+    }
+
+    fn cache_memory(&self) -> sys::llama_memory_t {
+        // SAFETY: the context is live.
+        unsafe { sys::llama_get_memory(self.raw()) }
+    }
+}
+
+/// Returns the number of tokens at the start of `held` that serve `prompt`: less than `prompt.len()`, because the last token
+/// must be decoded to produce logits.
+pub fn common_prefix(held: &[Token], prompt: &[Token]) -> u32 {
+    let pairs = held.iter().zip(prompt);
+    let same = pairs.take_while(|(held, new)| held == new).count();
+    same.min(prompt.len().saturating_sub(1)) as u32
+}
+
+/// Returns whether the model has a state that cannot go back.
+fn has_state(model: &Model) -> bool {
+    // SAFETY: the model is live.
+    unsafe { sys::llama_model_is_recurrent(model.raw()) || sys::llama_model_is_hybrid(model.raw()) }
+}
+
+const WHOLE: sys::llama_state_seq_flags = 0;
+/// `LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY`.
+const PARTIAL: sys::llama_state_seq_flags = 1;
