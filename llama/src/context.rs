@@ -180,6 +180,12 @@ impl Context {
         self.threads.count()
     }
 
+    /// Makes the compute threads sleep until the next [`decode`](Self::decode). Call it when none follows at once: between
+    /// two tokens, waking them would cost more than they spin.
+    pub fn pause_threads(&mut self) {
+        self.threads.pause();
+    }
+
     /// Returns the number of tokens in the cache.
     pub fn position(&self) -> u32 {
         self.held.len() as u32

@@ -38,6 +38,12 @@ impl ThreadPool {
         self.count
     }
 
+    /// Makes the threads sleep until the next computation. Otherwise each spins for a tenth of a second or more first.
+    pub(crate) fn pause(&self) {
+        // SAFETY: the pool is live. ggml wakes the threads itself when a computation begins.
+        unsafe { sys::ggml_threadpool_pause(self.raw.as_ptr()) }
+    }
+
     /// Returns ggml's object. It lives as long as `self`.
     pub(crate) fn as_ptr(&self) -> *mut sys::ggml_threadpool {
         self.raw.as_ptr()

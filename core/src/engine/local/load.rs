@@ -93,6 +93,13 @@ impl LazyModel {
         }
     }
 
+    /// Makes the compute threads sleep until the next job.
+    pub(super) fn pause_threads(&mut self) {
+        if let Some(loaded) = &mut self.loaded {
+            loaded.session.pause_threads();
+        }
+    }
+
     /// Records that the model turned out to be unusable: it is not loaded again, but its error is returned.
     pub(super) fn mark_unusable(&mut self, error: &Error) {
         self.drop_model();

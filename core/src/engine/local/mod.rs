@@ -236,5 +236,6 @@ fn run_next(model: &mut LazyModel, queue: &JobQueue) {
             let _ = reply.send(report);
         }
     }
+    model.pause_threads();
     queue.end_running();
 }

@@ -65,6 +65,13 @@ impl DecodeSession {
         self.threads
     }
 
+    /// Makes the compute threads sleep until the next decode.
+    pub(super) fn pause_threads(&mut self) {
+        if let Some(context) = &mut self.context {
+            context.pause_threads();
+        }
+    }
+
     /// Returns the memory that llama.cpp allocated, by buffer.
     pub(super) fn memory(&mut self) -> Result<Vec<MemoryPart>> {
         self.context()?.memory().map_err(map_llama_error)
