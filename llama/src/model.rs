@@ -241,6 +241,18 @@ impl Model {
             .unwrap_or_default()
     }
 
+    /// Returns the texts that [`tokenize`](Self::tokenize) parses as control tokens only with `parse_special`.
+    pub fn control_words(&self) -> Vec<String> {
+        let is_control = |token: &Token| {
+            // SAFETY: the vocabulary lives as long as the model, and the token is within it.
+            let kind = unsafe { sys::llama_vocab_get_attr(self.vocab(), *token) };
+            kind & (sys::LLAMA_TOKEN_ATTR_CONTROL | sys::LLAMA_TOKEN_ATTR_UNKNOWN) != 0
+        };
+        let all = 0..Token::try_from(self.vocab_size()).unwrap_or_default();
+        let words = all.filter(is_control).map(|token| self.special_text(token));
+        words.filter(|word| !word.is_empty()).collect()
+    }
+
     /// Returns the tokens of those `words` that are a single token. A reply must keep them visible
     /// ([`push_piece`](Self::push_piece) with `special`), because its parser looks for them.
     ///

@@ -1,5 +1,6 @@
 //! Generates one answer, from request to `Done`.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use nearside_llama::{Sampler, Token};
@@ -62,7 +63,7 @@ pub(super) fn run_job(model: &mut LazyModel, job: Job, stop: &StopConditions) {
 /// Checks everything that can be wrong with a request, before gigabytes are loaded for it.
 pub(super) fn check_request(request: &ChatRequest) -> Result<()> {
     schema::prepare(request)?;
-    prompt::messages_json(&request.messages)?;
+    prompt::messages_json(&request.messages, Cow::Borrowed)?;
     Ok(())
 }
 

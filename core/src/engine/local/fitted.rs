@@ -151,8 +151,8 @@ impl Fitting<'_> {
         let rendered = render_prompt(loaded, &request, self.constraints)?;
         self.poll_stop()?;
         let tokens = loaded
-            .model
-            .tokenize(&rendered.prompt, true, true)
+            .control_words
+            .tokenize(&loaded.model, &rendered.prompt)
             .map_err(map_llama_error)?;
         Ok(FittedPrompt {
             request,
@@ -219,7 +219,7 @@ fn render_prompt(
     request: &ChatRequest,
     constraints: &Constraints,
 ) -> Result<Rendered, AnswerError> {
-    let messages = prompt::messages_json(&request.messages)?;
+    let messages = prompt::messages_json(&request.messages, |text| loaded.control_words.mask(text))?;
     let prompt = Prompt {
         messages_json: &messages,
         tools_json: constraints.tools.as_deref(),

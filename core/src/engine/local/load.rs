@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use nearside_llama::{ChatTemplate, LlamaError, Model, ModelParams};
 
+use super::control_words::ControlWords;
 use super::error::{map_llama_error, template_error};
 use super::saved_caches::SavedCaches;
 use super::session::DecodeSession;
@@ -16,6 +17,7 @@ use crate::model::fit::{LoadOrder, no_template};
 pub(super) struct LoadedModel {
     pub(super) model: Model,
     pub(super) template: ChatTemplate,
+    pub(super) control_words: ControlWords,
     pub(super) session: DecodeSession,
     /// The plan that it was loaded with.
     pub(super) order: LoadOrder,
@@ -148,6 +150,7 @@ fn load_model(
     } = order;
     tracing::info!(model = settings.id, context, plan = ?load, threads, "model loaded");
     Ok(LoadedModel {
+        control_words: ControlWords::new(&model),
         model,
         template,
         session,

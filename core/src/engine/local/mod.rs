@@ -17,6 +17,7 @@
 
 mod answer;
 pub mod bench;
+mod control_words;
 mod error;
 mod fitted;
 mod lease;

@@ -1,5 +1,7 @@
 //! Converts a request to OpenAI's messages and tools in JSON, the input of chat templates.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use crate::chat::{ChatMessage, ContentPart, MessageRole, ToolDefinition};
@@ -9,11 +11,11 @@ use crate::error::{Error, Result};
 
 /// Returns the messages as a JSON array.
 ///
-/// A message that mixes tool results with text becomes several, because templates expect one result per message.
-pub(super) fn messages_json(messages: &[ChatMessage]) -> Result<String> {
+/// `mask` replaces what a template must not interpret in the texts of messages. A message that mixes tool results with text becomes several, because templates expect one result per message.
+pub(super) fn messages_json(messages: &[ChatMessage], mask: impl Fn(&str) -> Cow<'_, str>) -> Result<String> {
     let mut array = Vec::with_capacity(messages.len());
     for message in messages {
-        push_message(message, &mut array)?;
+        push_message(message, &mask, &mut array)?;
     }
     Ok(Value::Array(array).to_string())
 }
@@ -23,7 +25,7 @@ pub(super) fn tools_json(tools: &[ToolDefinition]) -> Option<String> {
     (!tools.is_empty()).then(|| tools.iter().map(tool_json).collect::<Value>().to_string())
 }
 
-fn push_message(message: &ChatMessage, array: &mut Vec<Value>) -> Result<()> {
+fn push_message(message: &ChatMessage, mask: &impl Fn(&str) -> Cow<'_, str>, array: &mut Vec<Value>) -> Result<()> {
     let (mut text, mut reasoning, mut calls, mut results) = (String::new(), String::new(), Vec::new(), Vec::new());
     for part in &message.parts {
         match part {
@@ -35,11 +37,11 @@ fn push_message(message: &ChatMessage, array: &mut Vec<Value>) -> Result<()> {
             }
             ContentPart::Reasoning { text: piece } => reasoning.push_str(piece),
             ContentPart::ToolCall { id, name, arguments } => {
-                let function = json!({ "name": name, "arguments": call_arguments(arguments) });
+                let function = json!({ "name": name, "arguments": mask(&call_arguments(arguments)) });
                 calls.push(json!({ "id": id, "type": "function", "function": function }));
             }
             ContentPart::ToolResult { id, name, content } => {
-                results.push(json!({ "role": "tool", "tool_call_id": id, "name": name, "content": content }));
+                results.push(json!({ "role": "tool", "tool_call_id": id, "name": name, "content": mask(content) }));
             }
         }
     }
@@ -51,9 +53,9 @@ fn push_message(message: &ChatMessage, array: &mut Vec<Value>) -> Result<()> {
     let has_content = !text.is_empty() || !calls.is_empty() || results.is_empty();
     array.append(&mut results);
     if has_content {
-        let mut value = json!({ "role": role_name(message.role), "content": text });
+        let mut value = json!({ "role": role_name(message.role), "content": mask(&text) });
         if !reasoning.is_empty() {
-            value["reasoning_content"] = reasoning.into();
+            value["reasoning_content"] = mask(&reasoning).into();
         }
         if !calls.is_empty() {
             value["tool_calls"] = calls.into();
@@ -90,7 +92,8 @@ mod tests {
                 parts: vec![result],
             },
         ];
-        let value: Value = serde_json::from_str(&messages_json(&messages).expect("valid")).expect("JSON");
+        let value: Value =
+            serde_json::from_str(&messages_json(&messages, Cow::Borrowed).expect("valid")).expect("JSON");
         let expected = json!([
             { "role": "user", "content": "what time is it?" },
             { "role": "assistant", "content": "", "reasoning_content": "hm",
@@ -116,7 +119,8 @@ mod tests {
                 role: MessageRole::Assistant,
                 parts: vec![call],
             };
-            let value: Value = serde_json::from_str(&messages_json(&[message]).expect("valid")).expect("JSON");
+            let value: Value =
+                serde_json::from_str(&messages_json(&[message], Cow::Borrowed).expect("valid")).expect("JSON");
             let arguments = value[0]["tool_calls"][0]["function"]["arguments"].as_str();
             assert_eq!(
                 serde_json::from_str::<Value>(arguments.expect("text")).expect("JSON"),
