@@ -18,6 +18,7 @@ use crate::backend::{LogScope, with_compute_log, with_log_scope};
 use crate::error::{context_error, ensure_reason};
 use crate::memory::memory_breakdown;
 use crate::threads::ThreadPool;
+use crate::turns::Participant;
 use crate::{AbortSignal, LlamaError, MemoryPart, Model, Sampler, Token, ffi};
 
 /// Element type of the KV cache.
@@ -117,6 +118,7 @@ pub struct Context {
     handle: ContextHandle,
     abort: Arc<AbortCell>,
     threads: ThreadPool,
+    turn: Participant,
     pub(crate) model: Model,
     batch: u32,
     capacity: u32,
@@ -154,6 +156,7 @@ impl Context {
         Ok(Self {
             handle,
             abort,
+            turn: Participant::new(threads.count()),
             threads,
             model: model.clone(),
             batch,
@@ -180,10 +183,16 @@ impl Context {
         self.threads.count()
     }
 
-    /// Makes the compute threads sleep until the next [`decode`](Self::decode). Call it when none follows at once: between
-    /// two tokens, waking them would cost more than they spin.
+    /// Makes the compute threads sleep until the next [`decode`](Self::decode), and lets other contexts compute. Call it when
+    /// none follows at once: between two tokens, waking them would cost more than they spin.
     pub fn pause_threads(&mut self) {
         self.threads.pause();
+        self.turn.leave();
+    }
+
+    /// Returns whether other contexts wait for their turn: shorter batches then share the processor more evenly.
+    pub fn has_rivals(&self) -> bool {
+        self.turn.has_rivals()
     }
 
     /// Returns the number of tokens in the cache.
@@ -198,7 +207,8 @@ impl Context {
 
     /// Decodes `tokens` and appends them to the cache. With `logits`, [`sample`](Self::sample) may follow.
     ///
-    /// `abort` is checked between the operations of the computation, so raising it from another thread ends the call
+    /// Contexts whose threads do not fit beside each other take turns. `abort` ends the wait for one, and is checked between
+    /// the operations of the computation, so raising it from another thread ends the call
     /// after the current one (on a GPU: after this batch).
     ///
     /// # Errors
@@ -219,7 +229,12 @@ impl Context {
         if abort.is_raised() {
             return Ok(Decoded::Aborted { kept: self.position() });
         }
-        match self.compute(tokens, logits, &abort) {
+        if !self.turn.begin(&abort, || self.threads.pause()) {
+            return Ok(Decoded::Aborted { kept: self.position() });
+        }
+        let outcome = self.compute(tokens, logits, &abort);
+        self.turn.end();
+        match outcome {
             Ok(Decoded::Whole) => {
                 self.held.extend_from_slice(tokens);
                 self.has_logits = logits;

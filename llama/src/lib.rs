@@ -30,6 +30,7 @@ mod probe;
 mod sampler;
 mod stack;
 mod threads;
+mod turns;
 
 pub use abort::AbortSignal;
 pub use backend::{check_cpu, performance_cores, version};

@@ -108,11 +108,17 @@ impl DecodeSession {
     pub(super) fn decode<'a>(&mut self, tokens: &[Token], stop: impl Into<AbortSignal<'a>>) -> Result<DecodeOutcome> {
         let stop = stop.into();
         let context = self.context()?;
-        let size = context.batch() as usize;
-        let batches = tokens.len().div_ceil(size);
-        for (n, batch) in tokens.chunks(size).enumerate() {
-            match context.decode(batch, n + 1 == batches, stop) {
-                Ok(Decoded::Whole) => {}
+        let mut rest = tokens;
+        while !rest.is_empty() {
+            let most = if context.has_rivals() {
+                SHARED_BATCH_TOKENS
+            } else {
+                usize::MAX
+            };
+            let size = rest.len().min(context.batch() as usize).min(most);
+            let (batch, after) = rest.split_at(size);
+            match context.decode(batch, after.is_empty(), stop) {
+                Ok(Decoded::Whole) => rest = after,
                 Ok(Decoded::Aborted { .. }) => return Ok(DecodeOutcome::Stopped),
                 Err(error) => return Err(self.map_failure(error)),
             }
@@ -153,3 +159,6 @@ impl DecodeSession {
         map_llama_error(error)
     }
 }
+
+/// Tokens of a batch while another model waits for its turn.
+const SHARED_BATCH_TOKENS: usize = 64;
