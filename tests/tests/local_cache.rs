@@ -340,7 +340,8 @@ async fn a_memory_warning_frees_the_copies_of_a_busy_model() {
         let first = &mut all[0];
         let read = first.turn(&library, &model).await;
         match warned {
-            true => assert_eq!(read, first.prompt_tokens),
+            // The beginning that all prompts share is still there.
+            true => assert!(read + 32 > first.prompt_tokens, "{read}"),
             false => assert!(read < 100, "{read}"),
         }
     }

@@ -1,10 +1,10 @@
 //! Generates one answer, from request to `Done`.
 
-use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use nearside_llama::{Sampler, Token};
 
+use super::control_words::ControlWords;
 use super::error::{AnswerError, map_llama_error};
 use super::fitted::{self, FittedPrompt};
 use super::load::{LazyModel, LoadedModel};
@@ -63,7 +63,7 @@ pub(super) fn run_job(model: &mut LazyModel, job: Job, stop: &StopConditions) {
 /// Checks everything that can be wrong with a request, before gigabytes are loaded for it.
 pub(super) fn check_request(request: &ChatRequest) -> Result<()> {
     schema::prepare(request)?;
-    prompt::messages_json(&request.messages, Cow::Borrowed)?;
+    prompt::messages_json(&request.messages, &ControlWords::default())?;
     Ok(())
 }
 

@@ -219,7 +219,7 @@ fn render_prompt(
     request: &ChatRequest,
     constraints: &Constraints,
 ) -> Result<Rendered, AnswerError> {
-    let messages = prompt::messages_json(&request.messages, |text| loaded.control_words.mask(text))?;
+    let messages = prompt::messages_json(&request.messages, &loaded.control_words)?;
     let prompt = Prompt {
         messages_json: &messages,
         tools_json: constraints.tools.as_deref(),

@@ -1,9 +1,8 @@
 //! Converts a request to OpenAI's messages and tools in JSON, the input of chat templates.
 
-use std::borrow::Cow;
-
 use serde_json::{Value, json};
 
+use super::control_words::ControlWords;
 use crate::chat::{ChatMessage, ContentPart, MessageRole, ToolDefinition};
 use crate::engine::call_arguments;
 use crate::engine::openai::{role_name, tool_json};
@@ -11,11 +10,12 @@ use crate::error::{Error, Result};
 
 /// Returns the messages as a JSON array.
 ///
-/// `mask` replaces what a template must not interpret in the texts of messages. A message that mixes tool results with text becomes several, because templates expect one result per message.
-pub(super) fn messages_json(messages: &[ChatMessage], mask: impl Fn(&str) -> Cow<'_, str>) -> Result<String> {
+/// Masks the control words in texts. A message that mixes tool results with text becomes several, because templates expect
+/// one result per message.
+pub(super) fn messages_json(messages: &[ChatMessage], words: &ControlWords) -> Result<String> {
     let mut array = Vec::with_capacity(messages.len());
     for message in messages {
-        push_message(message, &mask, &mut array)?;
+        push_message(message, words, &mut array)?;
     }
     Ok(Value::Array(array).to_string())
 }
@@ -25,7 +25,7 @@ pub(super) fn tools_json(tools: &[ToolDefinition]) -> Option<String> {
     (!tools.is_empty()).then(|| tools.iter().map(tool_json).collect::<Value>().to_string())
 }
 
-fn push_message(message: &ChatMessage, mask: &impl Fn(&str) -> Cow<'_, str>, array: &mut Vec<Value>) -> Result<()> {
+fn push_message(message: &ChatMessage, words: &ControlWords, array: &mut Vec<Value>) -> Result<()> {
     let (mut text, mut reasoning, mut calls, mut results) = (String::new(), String::new(), Vec::new(), Vec::new());
     for part in &message.parts {
         match part {
@@ -37,11 +37,12 @@ fn push_message(message: &ChatMessage, mask: &impl Fn(&str) -> Cow<'_, str>, arr
             }
             ContentPart::Reasoning { text: piece } => reasoning.push_str(piece),
             ContentPart::ToolCall { id, name, arguments } => {
-                let function = json!({ "name": name, "arguments": mask(&call_arguments(arguments)) });
+                let function = json!({ "name": name, "arguments": words.mask(&call_arguments(arguments)) });
                 calls.push(json!({ "id": id, "type": "function", "function": function }));
             }
             ContentPart::ToolResult { id, name, content } => {
-                results.push(json!({ "role": "tool", "tool_call_id": id, "name": name, "content": mask(content) }));
+                results
+                    .push(json!({ "role": "tool", "tool_call_id": id, "name": name, "content": words.mask(content) }));
             }
         }
     }
@@ -53,9 +54,9 @@ fn push_message(message: &ChatMessage, mask: &impl Fn(&str) -> Cow<'_, str>, arr
     let has_content = !text.is_empty() || !calls.is_empty() || results.is_empty();
     array.append(&mut results);
     if has_content {
-        let mut value = json!({ "role": role_name(message.role), "content": mask(&text) });
+        let mut value = json!({ "role": role_name(message.role), "content": words.mask(&text) });
         if !reasoning.is_empty() {
-            value["reasoning_content"] = mask(&reasoning).into();
+            value["reasoning_content"] = words.mask(&reasoning).into();
         }
         if !calls.is_empty() {
             value["tool_calls"] = calls.into();
@@ -93,7 +94,7 @@ mod tests {
             },
         ];
         let value: Value =
-            serde_json::from_str(&messages_json(&messages, Cow::Borrowed).expect("valid")).expect("JSON");
+            serde_json::from_str(&messages_json(&messages, &ControlWords::default()).expect("valid")).expect("JSON");
         let expected = json!([
             { "role": "user", "content": "what time is it?" },
             { "role": "assistant", "content": "", "reasoning_content": "hm",
@@ -120,7 +121,8 @@ mod tests {
                 parts: vec![call],
             };
             let value: Value =
-                serde_json::from_str(&messages_json(&[message], Cow::Borrowed).expect("valid")).expect("JSON");
+                serde_json::from_str(&messages_json(&[message], &ControlWords::default()).expect("valid"))
+                    .expect("JSON");
             let arguments = value[0]["tool_calls"][0]["function"]["arguments"].as_str();
             assert_eq!(
                 serde_json::from_str::<Value>(arguments.expect("text")).expect("JSON"),
