@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Benchmarks of the library and of the bindings' overhead. Run nothing else on the machine meanwhile.
 #
-#   bench.sh [model] [cancel] [kotlin] [swift] [archive]    default: all
+#   bench.sh [model] [cancel] [sharing] [kotlin] [swift] [archive]    default: all
 #
 #   model      speed and memory on SmolLM2, compared with llama-bench if `make peers` was run or NEARSIDE_PEERS names an
 #              equivalent folder
 #   cancel     from a cancel to the end of the answer: in the queue, the load, the prefill and while decoding
+#   sharing    two models that answer at once, and three conversations in turn on one model
 #   kotlin     chunks through Flow, a thousand cancelled streams, and decoding measured from Kotlin
 #   swift      the same through AsyncSequence
 #   archive    lists, searches and opens ten thousand conversations; creating them takes minutes
@@ -23,14 +24,15 @@ model() {
   python3 "$root/scripts/bench.py" "$programs/nearside" "$models/smollm2.gguf" "$peers"
 }
 cancel() { "$programs/nearside-cancel" "$models/smollm2.gguf"; }
+sharing() { "$programs/nearside-sharing" "$models/smollm2.gguf"; }
 kotlin() { "$root/scripts/bindings.sh" generate >/dev/null && "$root/scripts/kotlin.sh" bench; }
 swift() { "$root/scripts/bindings.sh" bench-swift; }
 archive() { "$programs/nearside-archive"; }
 
-[ $# -gt 0 ] || set -- model cancel kotlin swift archive
+[ $# -gt 0 ] || set -- model cancel sharing kotlin swift archive
 for task; do
   case $task in
-    model | cancel | kotlin | swift | archive) printf '\n== %s ==\n' "$task" && "$task" ;;
-    *) fail "unknown benchmark \`$task\`" 'the benchmarks are model, cancel, kotlin, swift and archive' ;;
+    model | cancel | sharing | kotlin | swift | archive) printf '\n== %s ==\n' "$task" && "$task" ;;
+    *) fail "unknown benchmark \`$task\`" 'the benchmarks are model, cancel, sharing, kotlin, swift and archive' ;;
   esac
 done
