@@ -87,7 +87,11 @@ async fn measure_conversations(nearside: &Nearside, arguments: &SharingArgs) -> 
         for messages in &mut all {
             let summary = ask(nearside, &arguments.model, messages.clone(), 16).await?;
             let ms = summary.timings.first_token_ms;
-            if round == 0 { cold.push(ms) } else { warm.push(ms) }
+            if round == 0 {
+                cold.push(ms)
+            } else {
+                warm.push(ms)
+            }
             messages.push(ChatMessage::assistant("It is a list."));
             messages.push(ChatMessage::user("How long is it?"));
         }
@@ -101,12 +105,7 @@ async fn measure_conversations(nearside: &Nearside, arguments: &SharingArgs) -> 
     Ok(())
 }
 
-async fn ask(
-    nearside: &Nearside,
-    model: &str,
-    messages: Vec<ChatMessage>,
-    max_tokens: u32,
-) -> Fallible<AnswerSummary> {
+async fn ask(nearside: &Nearside, model: &str, messages: Vec<ChatMessage>, max_tokens: u32) -> Fallible<AnswerSummary> {
     let stream = nearside.chat(ChatRequest {
         model: Some(model.to_owned()),
         limits: RequestLimits {

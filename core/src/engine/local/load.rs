@@ -120,6 +120,13 @@ impl LazyModel {
     }
 }
 
+impl Drop for LazyModel {
+    /// Frees the copies with the model: the engine's handle may live on.
+    fn drop(&mut self) {
+        self.saved.clear();
+    }
+}
+
 fn load_model(
     settings: &LocalSettings,
     order: LoadOrder,
