@@ -270,8 +270,8 @@ impl Conversations {
         self.0.choose(id, message).await
     }
 
-    /// Searches the full text for all words of the query, the last one as a prefix. Title matches first, then the
-    /// newest.
+    /// Searches the full text for all words of the query, the last one as a prefix, in scripts without spaces for any part of
+    /// a text. Title matches first, then the newest.
     #[uniffi::method(default(limit = 50))]
     pub async fn search(&self, query: String, limit: u32) -> Result<Vec<SearchHit>> {
         self.0.search(query, limit).await

@@ -20,6 +20,9 @@ pub enum LlamaError {
     /// The computation failed; discard the context.
     #[error("cannot decode: {0}")]
     Decode(String),
+    /// The computation gave no numbers, as damaged weights make it; discard the context.
+    #[error("the model computed a value that is not a number")]
+    NotANumber,
     /// The chat template is invalid or raises an error for the messages, or a reply lacks the format that it requires.
     #[error("chat template: {0}")]
     Template(String),

@@ -38,6 +38,17 @@ impl TinyShape {
 /// If `nan` is no printable character.
 #[must_use]
 pub fn runnable(shape: TinyShape, nan: Option<char>) -> Vec<u8> {
+    runnable_with(shape, nan, CHAT_TEMPLATE)
+}
+
+/// Builds a model like [`runnable`] whose chat template renders the tools of a request.
+#[must_use]
+pub fn with_tools() -> Vec<u8> {
+    let tools = "{% for tool in tools %}(tool) {{ tool | tojson }}\n{% endfor %}";
+    runnable_with(TinyShape::Full, None, &format!("{tools}{CHAT_TEMPLATE}"))
+}
+
+fn runnable_with(shape: TinyShape, nan: Option<char>, template: &str) -> Vec<u8> {
     let arch = shape.architecture();
     let mut file = GgufWriter::default();
     file.text("general.architecture", arch);
@@ -71,7 +82,7 @@ pub fn runnable(shape: TinyShape, nan: Option<char>) -> Vec<u8> {
             file.u32("lfm2.shortconv.l_cache", CONVOLUTION as u32);
         }
     }
-    let first_plain = write_vocabulary(&mut file);
+    let first_plain = write_vocabulary(&mut file, template);
 
     let tokens = first_plain + PRINTABLE;
     file.random("token_embd.weight", &[WIDTH, tokens]);
@@ -94,7 +105,7 @@ pub fn runnable(shape: TinyShape, nan: Option<char>) -> Vec<u8> {
 }
 
 /// Writes 3 control tokens, 256 bytes and [`PRINTABLE`] characters; returns the id of the first character.
-fn write_vocabulary(file: &mut GgufWriter) -> u64 {
+fn write_vocabulary(file: &mut GgufWriter, template: &str) -> u64 {
     let control = ["<unk>", "<s>", "</s>"].map(str::to_owned);
     let bytes = (0..=255).map(|byte: u8| format!("<0x{byte:02X}>"));
     // The last one is SentencePiece's space.
@@ -116,7 +127,7 @@ fn write_vocabulary(file: &mut GgufWriter) -> u64 {
     file.u32("tokenizer.ggml.unknown_token_id", 0);
     file.u32("tokenizer.ggml.bos_token_id", 1);
     file.u32("tokenizer.ggml.eos_token_id", 2);
-    file.text("tokenizer.chat_template", CHAT_TEMPLATE);
+    file.text("tokenizer.chat_template", template);
     first_plain
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use nearside::chat::{
     ChatMessage, ChatRequest, ChatStream, Chunk, RequestLimits, SamplingOptions, StopReason, TokenUsage,
 };
-use nearside::{Config, ErrorKind, Nearside, Result};
+use nearside::{Config, ErrorKind, ErrorReason, Nearside, Result};
 use nearside_tests::tiny_models::{self, TinyShape};
 
 /// A model in a folder of its own.
@@ -213,7 +213,7 @@ async fn the_turn_after_a_failed_one_is_like_one_of_a_new_engine() {
         for _ in 0..3 {
             let broken = vec![question(300), ChatMessage::assistant("~"), question(30)];
             let error = library.ask(ask(&model.path, broken, 24)).await.expect_err("no number");
-            assert_eq!(error.kind(), ErrorKind::Internal, "{error}");
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
             let warm = library.ask(request.clone()).await.expect("an answer");
             assert_eq!(
                 (warm.text, warm.usage.cached_tokens),
@@ -351,4 +351,26 @@ async fn a_memory_warning_frees_the_copies_of_a_busy_model() {
             false => assert!(read < 100, "{read}"),
         }
     }
+}
+
+/// Bytes of the weights that went bad make numbers that are none: that is damage, and no bug of the library.
+#[tokio::test]
+async fn damaged_weights_are_told_as_damage_with_the_remedy() {
+    let model = TinyModel::new(TinyShape::Full, None);
+    let mut bytes = std::fs::read(&model.path).expect("a file");
+    let weights = bytes.len() / 2;
+    bytes[weights..].fill(0xff);
+    std::fs::write(&model.path, bytes).expect("damaged");
+    let library = Library::open(2048);
+    let error = library
+        .ask(ask(&model.path, vec![question(30)], 8))
+        .await
+        .expect_err("damaged");
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (ErrorKind::Corrupt, ErrorReason::Damaged),
+        "{error}"
+    );
+    let text = error.to_string();
+    assert!(text.contains("download it again") && !text.contains("bug"), "{text}");
 }

@@ -89,6 +89,24 @@ pub struct AnswerSummary {
     pub receipt: Receipt,
 }
 
+impl AnswerSummary {
+    /// Creates the summary of an answer on this device, without statistics: free, and nothing left the device.
+    pub(crate) fn on_device(stop: StopReason, route: &Route) -> Self {
+        Self {
+            stop,
+            usage: TokenUsage::default(),
+            timings: Timings::default(),
+            receipt: route.receipt_on_device(),
+        }
+    }
+
+    /// Creates the summary of an answer that was cancelled before it began, whatever its target: nothing was generated, and
+    /// nothing was sent.
+    pub(crate) fn cancelled_before_start(route: &Route) -> Self {
+        Self::on_device(StopReason::Cancelled, route)
+    }
+}
+
 /// Why an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -160,12 +178,7 @@ mod tests {
             started["route"]["target"],
             serde_json::json!({"place": "local", "model": "m"})
         );
-        let summary = AnswerSummary {
-            stop: StopReason::Cancelled,
-            usage: TokenUsage::default(),
-            timings: Timings::default(),
-            receipt: route.receipt_on_device(),
-        };
+        let summary = AnswerSummary::cancelled_before_start(&route);
         let done = json(&Chunk::Done { summary });
         assert_eq!(done["type"], "done");
         assert_eq!(done["stop"], "cancelled");

@@ -34,6 +34,10 @@ pub struct Receipt {
     pub cost_usd: f64,
     /// Source of `cost_usd`.
     pub cost_source: CostSource,
+    /// Of `cost_usd`, the US dollars that the provider may not charge, so that the cost is an upper bound: web searches that
+    /// it does not count, and earlier attempts without an answer.
+    #[serde(default)]
+    pub unconfirmed_usd: f64,
     /// Whether the answer was cancelled but the provider bills for a complete one.
     pub billed_in_full: bool,
     /// Data policy of the target that received the content.
@@ -96,6 +100,7 @@ impl Route {
             omitted_messages: self.omitted_messages,
             cost_usd,
             cost_source,
+            unconfirmed_usd: 0.0,
             billed_in_full: false,
             data_policy,
             sampling: AppliedSampling::default(),

@@ -23,15 +23,16 @@ pub use scripted::{ReplyStep, ScriptedReply};
 
 use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use crate::chat::{ChatRequest, Chunk, Route};
 use crate::stream::StreamSender;
+use crate::sync::lock;
 
 /// Runs chat requests on one model.
 pub trait Engine: Send + Sync + std::fmt::Debug {
@@ -91,17 +92,48 @@ struct Sent {
     billed_in_full: AtomicBool,
     prompt_counted: AtomicBool,
     forwarded: AtomicBool,
+    unanswered: Mutex<Unanswered>,
+    searches: Mutex<Option<SearchCount>>,
+}
+
+/// Earlier attempts of a request that got no answer, and may be charged nevertheless.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unanswered {
+    /// Their number.
+    pub attempts: u32,
+    /// Their time.
+    pub elapsed: Duration,
+}
+
+/// The number of web searches of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SearchCount {
+    /// The provider counted them.
+    Reported(u32),
+    /// The answer cites pages that a likely number of searches found.
+    Likely(u32),
 }
 
 impl SentMark {
-    /// Returns whether it is set.
+    /// Returns whether it is set: the content of the current attempt has left.
     pub fn is_set(&self) -> bool {
         self.0.content.load(Ordering::SeqCst)
     }
 
-    /// Returns whether who got the content bills a whole answer for one that breaks off.
+    /// Returns whether who got the content, in any attempt, bills a whole answer for one that breaks off.
     pub fn is_billed_in_full(&self) -> bool {
-        self.is_set() && self.0.billed_in_full.load(Ordering::SeqCst)
+        let is_sent = self.is_set() || self.unanswered().attempts > 0;
+        is_sent && self.0.billed_in_full.load(Ordering::SeqCst)
+    }
+
+    /// Returns the earlier attempts that may be charged.
+    pub fn unanswered(&self) -> Unanswered {
+        *lock(&self.0.unanswered)
+    }
+
+    /// Returns the number of web searches. Unset: nothing says it.
+    pub fn searches(&self) -> Option<SearchCount> {
+        *lock(&self.0.searches)
     }
 
     /// Returns whether the model itself counted the tokens of the prompt; else the usage has an estimate.
@@ -117,6 +149,20 @@ impl SentMark {
     /// Sets or clears it.
     pub(crate) fn set(&self, sent: bool) {
         self.0.content.store(sent, Ordering::SeqCst);
+    }
+
+    /// Ends an attempt that took this long, before another one: it counts as unanswered if its content has left.
+    pub(crate) fn end_attempt(&self, elapsed: Duration) {
+        if self.0.content.swap(false, Ordering::SeqCst) {
+            let mut unanswered = lock(&self.0.unanswered);
+            unanswered.attempts += 1;
+            unanswered.elapsed += elapsed;
+        }
+    }
+
+    /// Notes the number of web searches.
+    pub(crate) fn note_searches(&self, searches: Option<SearchCount>) {
+        *lock(&self.0.searches) = searches;
     }
 
     /// Notes that who got the content bills a whole answer for one that breaks off.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 use super::{Engine, Job};
-use crate::chat::{AnswerSummary, Chunk, StopReason, Timings, TokenUsage};
+use crate::chat::{AnswerSummary, Chunk, StopReason, TokenUsage};
 use crate::error::{Error, ErrorKind, ErrorReason};
 use crate::stream::StreamSender;
 
@@ -109,18 +109,10 @@ async fn play_script(script: ScriptedReply, job: Job) {
             let first_token_ms = played
                 .first_word
                 .map_or(0.0, |at| (at - requested_at).as_secs_f64() * 1000.0);
-            let timings = Timings {
-                first_token_ms,
-                ..Timings::default()
-            };
-            Ok(Chunk::Done {
-                summary: AnswerSummary {
-                    stop,
-                    usage: played.usage,
-                    timings,
-                    receipt: route.receipt_on_device(),
-                },
-            })
+            let mut summary = AnswerSummary::on_device(stop, &route);
+            summary.usage = played.usage;
+            summary.timings.first_token_ms = first_token_ms;
+            Ok(Chunk::Done { summary })
         }
         Err(error) => Err(error),
     };

@@ -222,6 +222,8 @@ impl Answering<'_> {
             generated_bytes: tap.generated_bytes.load(Ordering::SeqCst),
             sent: sent.is_set(),
             billed_in_full: sent.is_billed_in_full(),
+            unanswered: sent.unanswered(),
+            searches: sent.searches(),
             elapsed: started.elapsed(),
         };
         if sent.is_forwarded() {

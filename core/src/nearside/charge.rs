@@ -1,7 +1,8 @@
 //! The cost of one attempt: reserved before anything is sent, and settled, released or estimated after it.
 //!
 //! Under a cap, doubt counts against the target: an answer that the provider bills in full is booked with its whole
-//! reservation, and a model that reasons without a trace is booked for the time that it had.
+//! reservation, a model that reasons without a trace is booked for the time that it had, and a request without an answer
+//! is booked although a later one was answered. The receipt says how much of the cost the provider may not charge.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -9,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use super::{Inner, blocking};
 use crate::chat::{AnswerSummary, ChatRequest, CostSource, RequestLimits, RouteTarget, StopReason, TokenUsage};
 use crate::engine::remote::TokenPrice;
+use crate::engine::{SearchCount, Unanswered};
 use crate::error::Result;
 use crate::route::estimate::AnswerBound;
 use crate::state::{Caps, EntryId, Reservation};
@@ -30,13 +32,17 @@ pub(super) struct AttemptCost {
     pub(super) reasons_unseen: bool,
 }
 
-/// How an attempt ended without a whole answer.
+/// How an attempt ended.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AttemptEnd {
     /// Bytes of its visible output.
     pub(super) generated_bytes: u64,
-    /// Whether the content had left, for a provider that may charge it.
+    /// Whether the content had left in the last request, for a provider that may charge it.
     pub(super) sent: bool,
+    /// Earlier requests of the attempt that may be charged as well.
+    pub(super) unanswered: Unanswered,
+    /// Number of web searches, if anything says it.
+    pub(super) searches: Option<SearchCount>,
     /// Whether who got it bills a whole answer for one that breaks off.
     pub(super) billed_in_full: bool,
     /// Time since it started.
@@ -131,23 +137,35 @@ impl Charge {
         }
         let Some(entry) = self.entry else { return Ok(()) };
         let is_broken_off = matches!(summary.stop, StopReason::Cancelled | StopReason::CostLimit);
-        if is_broken_off && !end.sent {
+        let unanswered_usd = self.unanswered_usd(&end);
+        if is_broken_off && !end.sent && end.unanswered.attempts == 0 {
             return blocking(inner, move |inner| inner.ledger.release(entry)).await;
         }
         let receipt = &mut summary.receipt;
         let is_reckoned = matches!(receipt.cost_source, CostSource::Computed | CostSource::Estimated);
-        if is_reckoned && self.cost.search_usd > 0.0 {
-            // Only the provider knows how often it searched.
-            receipt.cost_usd += self.cost.search_usd;
-            receipt.cost_source = CostSource::Estimated;
+        if is_reckoned && end.sent {
+            // An answer that broke off may have searched more often than it cites.
+            let is_counted = |count: &SearchCount| !is_broken_off || matches!(count, SearchCount::Reported(_));
+            let searches = end.searches.filter(is_counted);
+            let (usd, unconfirmed_usd) = self.searches_usd(searches);
+            receipt.cost_usd += usd;
+            receipt.unconfirmed_usd = unconfirmed_usd;
+            if usd > 0.0 && !matches!(searches, Some(SearchCount::Reported(_))) {
+                receipt.cost_source = CostSource::Estimated;
+            }
         }
         if receipt.billed_in_full {
             (receipt.cost_usd, receipt.cost_source) = self.full_cost(receipt.cost_usd, receipt.cost_source);
-        } else if is_broken_off && receipt.cost_source == CostSource::Estimated {
-            summary.usage.completion_tokens = self.generated_tokens(summary.usage.completion_tokens, end.elapsed);
-            receipt.cost_usd = receipt
-                .cost_usd
-                .max(self.cost_of(&summary.usage) + self.cost.search_usd);
+        } else if is_broken_off && end.sent && receipt.cost_source == CostSource::Estimated {
+            let elapsed = end.elapsed.saturating_sub(end.unanswered.elapsed);
+            summary.usage.completion_tokens = self.generated_tokens(summary.usage.completion_tokens, elapsed);
+            let generated_usd = self.cost_of(&summary.usage) + self.cost.search_usd;
+            receipt.cost_usd = receipt.cost_usd.max(generated_usd);
+        }
+        if unanswered_usd > 0.0 {
+            receipt.cost_usd += unanswered_usd;
+            receipt.unconfirmed_usd += unanswered_usd;
+            receipt.cost_source = CostSource::Estimated;
         }
         let (usd, usage, source) = (receipt.cost_usd, summary.usage, receipt.cost_source);
         blocking(inner, move |inner| inner.ledger.settle(entry, usd, &usage, source)).await
@@ -158,17 +176,20 @@ impl Charge {
     pub(super) async fn abort(self, inner: &Arc<Inner>, end: AttemptEnd) -> f64 {
         let Some(entry) = self.entry else { return 0.0 };
         let visible = u32::try_from(end.generated_bytes.div_ceil(BYTES_PER_TOKEN)).unwrap_or(u32::MAX);
-        let usage = TokenUsage {
-            prompt_tokens: self.cost.prompt_tokens,
-            completion_tokens: self.generated_tokens(visible, end.elapsed),
-            ..TokenUsage::default()
-        };
         // A provider that says no charges nothing, and then nothing counts as sent.
-        let settles = visible > 0 || end.sent;
-        let usd = match end.billed_in_full {
-            true => self.reserved_usd,
-            false => self.cost_of(&usage) + self.cost.search_usd,
+        let is_charged = visible > 0 || end.sent;
+        let settles = is_charged || end.unanswered.attempts > 0;
+        let elapsed = end.elapsed.saturating_sub(end.unanswered.elapsed);
+        let usage = match is_charged {
+            true => self.broken_off_usage(visible, elapsed),
+            false => self.broken_off_usage(0, end.unanswered.elapsed),
         };
+        let last_usd = match (is_charged, end.billed_in_full) {
+            (false, _) => 0.0,
+            (true, true) => self.reserved_usd,
+            (true, false) => self.cost_of(&usage) + self.cost.search_usd,
+        };
+        let usd = last_usd + self.unanswered_usd(&end);
         let recorded = blocking(inner, move |inner| match settles {
             true => inner.ledger.settle(entry, usd, &usage, CostSource::Estimated),
             false => inner.ledger.release(entry),
@@ -178,6 +199,42 @@ impl Charge {
             tracing::warn!(kind = ?error.kind(), "the cost of an answer could not be recorded");
         }
         if settles { usd } else { 0.0 }
+    }
+
+    /// Returns the US dollars of the web searches of an answer, and those of them that may not be charged: the maximum counts
+    /// if nothing says how often it searched.
+    fn searches_usd(&self, searches: Option<SearchCount>) -> (f64, f64) {
+        let price = self.cost.price.as_ref().and_then(|price| price.usd_search);
+        match (searches, price) {
+            _ if self.cost.search_usd <= 0.0 => (0.0, 0.0),
+            (Some(SearchCount::Reported(count) | SearchCount::Likely(count)), Some(usd)) => {
+                (f64::from(count) * usd, 0.0)
+            }
+            _ => (self.cost.search_usd, self.cost.search_usd),
+        }
+    }
+
+    /// Returns the US dollars that earlier requests without an answer may cost: each its prompt, and all that was generated
+    /// unseen.
+    fn unanswered_usd(&self, end: &AttemptEnd) -> f64 {
+        let Unanswered { attempts, elapsed } = end.unanswered;
+        let Some(each) = elapsed.checked_div(attempts) else {
+            return 0.0;
+        };
+        let usd = match end.billed_in_full {
+            true => self.reserved_usd,
+            false => self.cost_of(&self.broken_off_usage(0, each)) + self.cost.search_usd,
+        };
+        f64::from(attempts) * usd
+    }
+
+    /// Returns the likely usage of a request that broke off after this many tokens.
+    fn broken_off_usage(&self, visible: u32, elapsed: Duration) -> TokenUsage {
+        TokenUsage {
+            prompt_tokens: self.cost.prompt_tokens,
+            completion_tokens: self.generated_tokens(visible, elapsed),
+            ..TokenUsage::default()
+        }
     }
 
     /// Returns the cost of a complete answer, of which only a part was read.

@@ -169,7 +169,8 @@ impl Conversations {
         self.open(id).await
     }
 
-    /// Searches the full text for all words of the query, the last one as a prefix; by title first, then the newest.
+    /// Searches the full text for all words of the query, the last one as a prefix, in scripts without spaces for any part of
+    /// a text; by title first, then the newest.
     ///
     /// # Errors
     /// `Storage`.

@@ -21,9 +21,7 @@ use super::facts::{Gathered, PlannedTarget, allows_remote};
 use super::pending::PendingRequest;
 use super::refresh::fetch_list;
 use super::{Inner, blocking};
-use crate::chat::{
-    AnswerSummary, ChatRequest, Chunk, Route, RouteRule, RouteTarget, RoutingMode, StopReason, Timings, TokenUsage,
-};
+use crate::chat::{AnswerSummary, ChatRequest, Chunk, Route, RouteRule, RouteTarget, RoutingMode};
 use crate::error::{Error, ErrorKind, ErrorReason, Result};
 use crate::route::{RouteDecision, choose_with_estimates};
 use crate::stream::{CancelToken, StreamSender};
@@ -103,14 +101,9 @@ pub(super) async fn end_without_route(
     {
         let route = Route::to(target, rule, "the answer was cancelled before a target was chosen");
         sink.send(Chunk::Started { route: route.clone() }).await;
-        let summary = AnswerSummary {
-            stop: StopReason::Cancelled,
-            usage: TokenUsage::default(),
-            timings: Timings::default(),
-            // Nothing was sent.
-            receipt: route.receipt_on_device(),
-        };
-        return Ok(Chunk::Done { summary });
+        return Ok(Chunk::Done {
+            summary: AnswerSummary::cancelled_before_start(&route),
+        });
     }
     let is_late = deadline(request, requested_at).is_some_and(|deadline| Instant::now() >= deadline);
     match decision.and_then(RouteDecision::into_route) {

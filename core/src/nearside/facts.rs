@@ -129,7 +129,7 @@ impl Inner {
             match verdict {
                 // Nothing else can answer: its own error says more than a decision.
                 Err(error) if facts.remotes.is_empty() && is_only(local, &locals, &needs) => return Err(error),
-                verdict => facts.locals.push(self.local_candidate(local, verdict, &speeds)),
+                verdict => facts.locals.push(self.local_candidate(local, verdict, &needs, &speeds)),
             }
         }
         Ok(Gathered {
@@ -141,14 +141,20 @@ impl Inner {
         })
     }
 
-    fn local_candidate(&self, local: &LocalModel, verdict: Result<FitVerdict>, speeds: &Speeds) -> LocalCandidate {
+    fn local_candidate(
+        &self,
+        local: &LocalModel,
+        verdict: Result<FitVerdict>,
+        needs: &Needs,
+        speeds: &Speeds,
+    ) -> LocalCandidate {
         let target = RouteTarget::Local {
             model: local.id.clone(),
         };
         LocalCandidate {
             speed: speeds.get(&target).copied().unwrap_or_default(),
             context: self.context_of(local),
-            abilities: LOCAL_CAPABILITIES,
+            abilities: self.local_models.abilities.of(local, &needs.abilities),
             quality: local.size_bytes as f64 / BYTES_PER_BILLION,
             verdict: verdict.map_err(|error| CandidateError::from(&error)),
             model: local.id.clone(),
@@ -345,13 +351,5 @@ pub(super) fn allows_remote(request: &ChatRequest) -> bool {
     request.mode != RoutingMode::OnlyOnDevice && request.sensitivity != Sensitivity::Sensitive
 }
 
-/// Capabilities of every local model: its template calls tools, and grammars constrain output to a schema.
-const LOCAL_CAPABILITIES: ModelCapabilities = ModelCapabilities {
-    tools: true,
-    images: false,
-    json_schema: true,
-    reasoning: true,
-    web_search: false,
-};
 /// File size of a billion parameters at four and a half bits each, as most files on phones have.
 const BYTES_PER_BILLION: f64 = 0.56e9;

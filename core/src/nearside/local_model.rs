@@ -1,6 +1,7 @@
 //! A model's file on this device, as routing and loading need it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::model::InstalledModel;
 
@@ -15,6 +16,9 @@ pub(super) struct LocalModel {
     pub(super) context_length: Option<u32>,
 }
 
+/// Tells whether a file was replaced.
+pub(super) type FileStamp = Option<(u64, SystemTime)>;
+
 impl From<InstalledModel> for LocalModel {
     fn from(model: InstalledModel) -> Self {
         Self {
@@ -25,4 +29,10 @@ impl From<InstalledModel> for LocalModel {
             context_length: Some(model.context_length),
         }
     }
+}
+
+/// Returns the stamp of a file.
+pub(super) fn file_stamp(path: &Path) -> FileStamp {
+    let file = path.metadata().ok()?;
+    Some((file.len(), file.modified().ok()?))
 }

@@ -9,11 +9,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use super::local_model::LocalModel;
+use super::local_abilities::LocalAbilities;
+use super::local_model::{FileStamp, LocalModel, file_stamp};
 use super::lock;
 use super::needs_cache::NeedsCache;
 use crate::config::Config;
@@ -32,6 +33,7 @@ pub(super) struct LocalModels {
     cache_type: Option<model::CacheType>,
     threads: Option<u32>,
     needs: NeedsCache,
+    pub(super) abilities: LocalAbilities,
     handle: Handle,
     engines: Mutex<Vec<EngineEntry>>,
     /// Held while a load is planned. Loads wait for each other's plans, and nothing else does.
@@ -50,9 +52,6 @@ struct EngineEntry {
     engine: Arc<LocalEngine>,
     load: LoadState,
 }
-
-/// Tells whether a file was replaced.
-type FileStamp = Option<(u64, SystemTime)>;
 
 /// Whether an engine's model is in memory.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,6 +88,7 @@ impl LocalModels {
             cache_type: config.cache_type,
             threads: config.threads,
             needs: NeedsCache::new(state),
+            abilities: LocalAbilities::default(),
             handle,
             engines: Mutex::default(),
             planning: Mutex::default(),
@@ -431,11 +431,6 @@ fn check_template(order: &LoadOrder, model: &LocalModel) -> Result<()> {
 /// Returns whether a load of the same file would fail again.
 fn is_permanent(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported)
-}
-
-fn file_stamp(path: &Path) -> FileStamp {
-    let file = path.metadata().ok()?;
-    Some((file.len(), file.modified().ok()?))
 }
 
 /// How long a warning counts: iOS and Android report when memory is low, but not when that ends.

@@ -9,6 +9,7 @@
 //! | `inner` | the shared state, tasks that wait for the disk |
 //! | `runtime` | the library's threads |
 //! | `local`, `local_model` | references to models on this device |
+//! | `local_abilities` | what these models can do |
 //! | `local_models`, `needs_cache` | models in memory: budget, verdicts, leases, load plans |
 //! | `providers`, `model_list`, `refresh` | settings, credentials, connections; model lists and their fetches |
 //! | `facts`, `decide` | input of a routing decision; the decision and its plan |
@@ -35,6 +36,7 @@ mod history;
 mod inner;
 mod known_policy;
 mod local;
+mod local_abilities;
 mod local_model;
 mod local_models;
 mod model_list;
@@ -120,10 +122,9 @@ impl Nearside {
         std::thread::Builder::new()
             .name("nearside-opening".to_owned())
             .spawn(opening)
-            .map_err(|cause| Error::internal(format!("could not start the library's threads: {cause}")))?;
-        result
-            .await
-            .unwrap_or_else(|_| Err(Error::internal("the opening of the library panicked")))
+            .map_err(|cause| Error::thread_limit(&cause))?;
+        // The thread ends without a result only by a panic.
+        result.await.unwrap_or_else(|_| Err(Error::unfinished(true)))
     }
 
     /// Opens the library like [`Self::new`], with facts about the device from the app.

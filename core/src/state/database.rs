@@ -2,8 +2,10 @@
 //!
 //! Each call is one transaction: a kill at any moment leaves the state before or after it. A newer library's file is
 //! left unchanged; an older one is migrated by the steps of its [`Schema`]. In a directory that cannot be written the
-//! file is read, and every write is an error. This module does not depend on the content.
+//! file is read, and every write is an error. On Unix the file, its log, and a directory that is created for it are their
+//! owner's alone. This module does not depend on the content.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +15,7 @@ use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use url::Url;
 
+use super::private_files::{create_private, create_private_directory};
 use crate::error::{Error, ErrorReason, Result};
 
 /// Name, content and migrations of a file.
@@ -20,10 +23,10 @@ use crate::error::{Error, ErrorReason, Result};
 pub(super) struct Schema {
     /// File name in the library's directory.
     pub(super) file: &'static str,
-    /// Whether only the file's owner may read it, also where others share the device.
-    pub(super) is_private: bool,
     /// The content, for the error of a damaged file.
     pub(super) holds: &'static str,
+    /// Defines the SQL functions that steps and triggers call, for a connection.
+    pub(super) define_functions: fn(&Connection) -> rusqlite::Result<()>,
     /// SQL that migrates version n to n + 1. Steps are only ever added.
     pub(super) steps: &'static [&'static str],
 }
@@ -76,11 +79,9 @@ impl Database {
     }
 
     fn open_writable(directory: &Path, schema: &'static Schema) -> Result<Self> {
-        std::fs::create_dir_all(directory).map_err(|e| Error::file(directory, "create", &e))?;
+        create_private_directory(directory).map_err(|e| Error::file(directory, "create", &e))?;
         let path = directory.join(schema.file);
-        if schema.is_private {
-            create_private(&path).map_err(|e| Error::file(&path, "create", &e))?;
-        }
+        create_private(&path).map_err(|e| Error::file(&path, "create", &e))?;
         let mut writer = connect(&path, schema)?;
         let version = migrate(&mut writer, schema).map_err(|e| map_sqlite_error(&path, schema, &e))?;
         check_version(&path, schema, version)?;
@@ -99,7 +100,8 @@ impl Database {
         })
     }
 
-    /// Opens the file without writing to it. A missing file reads as an empty one; an older one is migrated in memory.
+    /// Opens the file without writing to it. A missing file reads as an empty one, and so does another user's that
+    /// this one may not read; an older one is migrated in memory.
     fn open_read_only(directory: &Path, schema: &'static Schema) -> Result<Self> {
         let path = directory.join(schema.file);
         let failed = |e: rusqlite::Error| map_sqlite_error(&path, schema, &e);
@@ -112,7 +114,16 @@ impl Database {
             tracing::debug!("a database is read without its write-ahead log");
             connect_read_only(&path, true)
         });
-        let connection = connection.map_err(failed)?;
+        let connection = match connection {
+            Err(_) if is_hidden(&path) => {
+                tracing::warn!(
+                    holds = schema.holds,
+                    "another user's data cannot be read; the library starts without it"
+                );
+                return Ok(Self::sharing(memory(&path, schema)?, path, schema, true));
+            }
+            connection => connection.map_err(failed)?,
+        };
         let version = user_version(&connection).map_err(failed)?;
         check_version(&path, schema, version)?;
         if version == schema.version() {
@@ -121,6 +132,7 @@ impl Database {
         let mut copy = Connection::open_in_memory().map_err(failed)?;
         let copied = Backup::new(&connection, &mut copy).and_then(|backup| backup.step(-1));
         copied.map_err(failed)?;
+        (schema.define_functions)(&copy).map_err(failed)?;
         migrate(&mut copy, schema).map_err(failed)?;
         Ok(Self::sharing(copy, path, schema, true))
     }
@@ -263,27 +275,9 @@ fn connect(path: &Path, schema: &Schema) -> Result<Connection> {
     // Not rusqlite's default flags: they would read a path that begins with `file:` as an address.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(|e| map_sqlite_error(path, schema, &e))?;
-    set_up(&mut connection).map_err(|e| map_sqlite_error(path, schema, &e))?;
+    let set_up = set_up(&mut connection).and_then(|()| (schema.define_functions)(&connection));
+    set_up.map_err(|e| map_sqlite_error(path, schema, &e))?;
     Ok(connection)
-}
-
-/// Creates an empty file for its owner alone; takes the rights of others from one that exists. SQLite gives the same
-/// rights to the log.
-fn create_private(path: &Path) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    // Never opens an existing file: on Unix, closing it would release the locks of this process's connections.
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Err(cause) if cause.kind() != std::io::ErrorKind::AlreadyExists => Err(cause),
-        _ => {
-            // An earlier release created it with the usual rights. Another user's file stays as it is.
-            #[cfg(unix)]
-            let _ = std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600));
-            Ok(())
-        }
-    }
 }
 
 /// Connects without writing; `immutable` promises that nothing changes the file meanwhile.
@@ -305,11 +299,17 @@ fn connect_read_only(path: &Path, immutable: bool) -> rusqlite::Result<Connectio
     Ok(connection)
 }
 
+/// Returns whether this user may not read the file.
+fn is_hidden(path: &Path) -> bool {
+    File::open(path).is_err_and(|cause| cause.kind() == std::io::ErrorKind::PermissionDenied)
+}
+
 /// Creates an empty database in memory.
 fn memory(path: &Path, schema: &Schema) -> Result<Connection> {
     let create = || {
         let mut connection = Connection::open_in_memory()?;
         connection.execute_batch("PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;")?;
+        (schema.define_functions)(&connection)?;
         migrate(&mut connection, schema)?;
         Ok(connection)
     };

@@ -26,6 +26,7 @@ mod archive;
 mod database;
 mod ledger;
 mod measured;
+mod private_files;
 mod providers;
 mod relocation;
 mod settings;
@@ -121,8 +122,8 @@ fn from_unix_seconds(seconds: i64) -> SystemTime {
 
 static SCHEMA: Schema = Schema {
     file: "state.db",
-    is_private: false,
     holds: "the providers, the policy and the spending",
+    define_functions: |_| Ok(()),
     steps: &["
     CREATE TABLE provider (
         name TEXT PRIMARY KEY,

@@ -26,6 +26,7 @@ use std::time::Instant;
 use rusqlite::{Connection, OpenFlags};
 
 use super::database::{BUSY_TIMEOUT, Schema, is_busy, map_sqlite_error};
+use super::private_files::{create_private_directory, new_private_file};
 use super::{SCHEMA, archive};
 use crate::error::{Error, ErrorReason, Result};
 use crate::model::store::{Lock, sync_directory, unique_suffix, write_atomic};
@@ -87,7 +88,7 @@ pub fn move_data_with(from: &Path, to: &Path, copy: bool, report: &mut dyn FnMut
     if !waiting {
         return Ok(());
     }
-    fs::create_dir_all(to).map_err(|e| Error::file(to, "create", &e))?;
+    create_private_directory(to).map_err(|e| Error::file(to, "create", &e))?;
     let _lock = Lock::acquire(&from.join(LOCK));
     let Some(files) = resume_or_begin(&journal, &claim, from, to, report)? else {
         return Ok(());
@@ -236,8 +237,7 @@ fn copy_durably(source: &Path, target: &Path, report: &mut dyn FnMut(MoveStep)) 
 }
 
 fn copy_parts(source: &Path, incoming: &Path, report: &mut dyn FnMut(MoveStep)) -> std::io::Result<()> {
-    let (mut reader, mut writer) = (File::open(source)?, File::create(incoming)?);
-    writer.set_permissions(reader.metadata()?.permissions())?;
+    let (mut reader, mut writer) = (File::open(source)?, new_private_file(incoming)?);
     let mut part = vec![0; PART_BYTES];
     loop {
         match reader.read(&mut part)? {

@@ -1,6 +1,7 @@
 //! `nearside-archive`: measures list, search and open on ten thousand conversations of two hundred messages.
 //!
-//! Fills `conversations.db` by SQL in one transaction (its triggers build the index), then measures the calls of an app.
+//! Fills `conversations.db`, a conversation in each call, then measures the calls of an app. The first call opens the file,
+//! and migrates one of an earlier release.
 //! Word frequencies follow Zipf's law, so that there are common and rare words. Prints a line per figure: median and
 //! slowest.
 
@@ -10,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use nearside::chat::{ChatMessage, ConversationSettings, Sensitivity};
+use nearside::state::{AnswerDraft, Archive, Turn};
 use nearside::{Config, Conversations, Nearside};
-use rusqlite::{Connection, params};
 
 /// Measures a large archive of conversations.
 #[derive(Parser)]
@@ -25,6 +27,9 @@ struct ArchiveArgs {
     /// Directory that keeps the archive for the next run. Unset: a temporary one.
     #[arg(long)]
     directory: Option<PathBuf>,
+    /// Fills it with Chinese, which has no spaces between words.
+    #[arg(long)]
+    chinese: bool,
     /// Measurements per figure.
     #[arg(long, default_value_t = 20)]
     times: u32,
@@ -42,9 +47,12 @@ async fn main() {
     let directory = args.directory.clone().unwrap_or_else(|| temporary.path().to_owned());
     let nearside = Nearside::new(Config::new(directory.to_string_lossy())).expect("the library opens");
     let conversations = nearside.conversations();
-    if conversations.list(Some(1), 0).await.expect("listed").is_empty() {
+    let opened = Instant::now();
+    let is_empty = conversations.list(Some(1), 0).await.expect("listed").is_empty();
+    println!("opened in {:.0} ms", opened.elapsed().as_secs_f64() * 1000.0);
+    if is_empty {
         let begun = Instant::now();
-        fill(&directory.join("conversations.db"), &args);
+        fill(&directory, &args);
         println!("written in {:.0} s", begun.elapsed().as_secs_f64());
     }
     let bytes = std::fs::metadata(directory.join("conversations.db"))
@@ -70,18 +78,26 @@ async fn measure(conversations: &Conversations, args: &ArchiveArgs) {
     }
     print_figure("list, all", figures, 50);
 
-    for (name, query) in [
+    let chinese = [
+        ("search, one common character", "七"),
+        ("search, two characters", "一丁"),
+        ("search, four characters", "一丁一丁"),
+        ("search, nothing", "龍龍"),
+    ];
+    let spaced = [
         ("search, the commonest word", "w1"),
         ("search, two common words", "w1 w2"),
         ("search, a rare word", "w17111"),
         ("search, the beginning of a word", "w1711"),
         ("search, one letter", "w"),
         ("search, nothing", "zebra"),
-    ] {
+    ];
+    let queries = if args.chinese { &chinese[..] } else { &spaced[..] };
+    for (name, query) in queries {
         let mut figures = Vec::new();
         for _ in 0..times {
             let begun = Instant::now();
-            conversations.search(query.to_owned(), 50).await.expect("searched");
+            conversations.search((*query).to_owned(), 50).await.expect("searched");
             figures.push(begun.elapsed());
         }
         print_figure(name, figures, 100);
@@ -105,57 +121,57 @@ fn print_figure(name: &str, mut figures: Vec<Duration>, aim_ms: u64) {
     println!("{name:32} {median:8.2} ms, slowest {slowest:8.2} ms (aim: under {aim_ms})");
 }
 
-fn fill(path: &Path, args: &ArchiveArgs) {
-    let mut file = Connection::open(path).expect("the file");
-    let all = file.transaction().expect("a transaction");
-    {
-        let mut line = all
-            .prepare(
-                "INSERT INTO conversation (opening, preview, created_at, updated_at, messages, settings)
-                 VALUES (?1, ?1, ?2, ?2, ?3, '{\"system\":null,\"model\":null,\"provider\":null,\"preset\":null}')",
-            )
-            .expect("a statement");
-        let mut message = all
-            .prepare(
-                "INSERT INTO message (conversation, before, shown, role, text, created_at, state)
-                 VALUES (?1, ?2, 1, ?3, ?4, ?5, '{\"type\":\"done\",\"stop\":\"end\"}')",
-            )
-            .expect("a statement");
-        let mut words = WordGenerator(1);
-        for n in 0..args.conversations {
-            let at = i64::from(n) * 1000;
-            line.execute(params![words.sentence(), at, args.messages])
-                .expect("a row");
-            let conversation = all.last_insert_rowid();
-            let mut before: Option<i64> = None;
-            for turn in 0..args.messages {
-                let role = if turn % 2 == 0 { "\"user\"" } else { "\"assistant\"" };
-                message
-                    .execute(params![conversation, before, role, words.sentence(), at])
-                    .expect("a row");
-                before = Some(all.last_insert_rowid());
-            }
-        }
+fn fill(directory: &Path, args: &ArchiveArgs) {
+    let archive = Archive::open_in(directory).expect("the archive opens");
+    let mut words = WordGenerator { state: 1, args };
+    for _ in 0..args.conversations {
+        let conversation = archive.create(&ConversationSettings::default()).expect("created").id;
+        let message = |at: u32, text| match at % 2 {
+            0 => ChatMessage::user(text),
+            _ => ChatMessage::assistant(text),
+        };
+        let messages = (0..args.messages.saturating_sub(1)).map(|at| message(at, words.sentence()));
+        let turn = Turn::Next(messages.collect());
+        let pending = archive
+            .begin(conversation, &turn, Sensitivity::default())
+            .expect("stored");
+        let last = AnswerDraft {
+            text: words.sentence(),
+            ..AnswerDraft::default()
+        };
+        archive.save(pending.answer, &last).expect("saved");
     }
-    all.commit().expect("written");
 }
 
 /// Reproducible random words: a linear congruential generator (Knuth's MMIX constants).
-struct WordGenerator(u64);
+struct WordGenerator<'a> {
+    state: u64,
+    args: &'a ArchiveArgs,
+}
 
-impl WordGenerator {
+impl WordGenerator<'_> {
     fn sentence(&mut self) -> String {
-        let words: Vec<String> = (0..MESSAGE_WORDS).map(|_| format!("w{}", self.rank())).collect();
-        words.join(" ")
+        let words: Vec<String> = (0..MESSAGE_WORDS).map(|_| self.word()).collect();
+        words.join(if self.args.chinese { "" } else { " " })
+    }
+
+    /// A word, or two ideographs of one of the same number of words.
+    fn word(&mut self) -> String {
+        let rank = self.rank();
+        if !self.args.chinese {
+            return format!("w{rank}");
+        }
+        let ideograph = |number: u32| char::from_u32(0x4e00 + number % 3_000).unwrap_or('一');
+        [ideograph(rank), ideograph(rank * 7 + 1)].iter().collect()
     }
 
     /// Draws the rank of a word: the n-th is 1/n as frequent as the first.
     fn rank(&mut self) -> u32 {
-        self.0 = self
-            .0
+        self.state = self
+            .state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        let even = (self.0 >> 11) as f64 / (1_u64 << 53) as f64;
+        let even = (self.state >> 11) as f64 / (1_u64 << 53) as f64;
         VOCABULARY.powf(even) as u32
     }
 }

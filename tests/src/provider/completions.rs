@@ -189,6 +189,9 @@ pub(super) fn usage(dialect: Dialect, reply: &Reply) -> Value {
         Dialect::Compatible => usage["prompt_tokens_details"] = Value::Null,
         _ => {}
     }
+    if let Some(fields) = usage.as_object_mut() {
+        fields.retain(|name, _| !reply.unreported.contains(name));
+    }
     usage
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Reply {
     pub(super) completion_tokens: u64,
     /// Reasoning tokens.
     pub(super) reasoning_tokens: u64,
+    /// Fields that are missing from the usage.
+    pub(super) unreported: Vec<String>,
 }
 
 /// A streamed piece of an answer.
@@ -96,8 +98,13 @@ impl Reply {
                 reply.push_calls(calls);
                 reason = "tool_calls";
             }
-            Scenario::WebSearch { text, citations } => {
+            Scenario::WebSearch {
+                text,
+                citations,
+                unreported,
+            } => {
                 reply.push_text(text);
+                reply.unreported.clone_from(unreported);
                 reply.pieces.push(ReplyPiece::Cited(citations.clone()));
             }
             Scenario::ServedBy { provider, model, text } => {

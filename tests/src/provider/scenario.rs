@@ -62,6 +62,9 @@ pub enum Scenario {
         text: String,
         /// Address and title of each page.
         citations: Vec<(String, String)>,
+        /// Fields that the provider leaves out of its usage.
+        #[serde(default)]
+        unreported: Vec<String>,
     },
     /// An answer by another upstream or model of OpenRouter. In other dialects the same as `Plain`.
     ServedBy {
@@ -230,6 +233,7 @@ impl Scenario {
             Self::WebSearch {
                 text: text_copy(),
                 citations: vec![("https://example.org/tides".to_owned(), thoughts)],
+                unreported: vec![],
             },
             Self::ServedBy {
                 provider: "DeepInfra".to_owned(),

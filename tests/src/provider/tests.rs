@@ -343,6 +343,7 @@ fn good_scenarios() -> Vec<Scenario> {
         Scenario::WebSearch {
             text: text.clone(),
             citations: vec![("https://example.org".to_owned(), "T".to_owned())],
+            unreported: vec![],
         },
         Scenario::ServedBy {
             provider: "Nebula".to_owned(),

@@ -15,8 +15,17 @@ struct ReadOnly {
     binary: PathBuf,
 }
 
+/// Whose directory it is.
+#[derive(Clone, Copy, PartialEq)]
+enum Owner {
+    /// The user's, who has mounted it without a right to write.
+    User,
+    /// Another user's, whose data is that one's alone.
+    Other,
+}
+
 impl ReadOnly {
-    fn new(program: Program) -> Self {
+    fn new(program: Program, owner: Owner) -> Self {
         let home = program.data_dir();
         let home = home.parent().expect("a home");
         let binary = home.join("nearside");
@@ -25,6 +34,11 @@ impl ReadOnly {
         set_mode(home, 0o755);
         set_mode(&binary, 0o755);
         run("chmod", &["-R", "a-w"], &program.data_dir());
+        match (owner, is_root()) {
+            (Owner::User, true) => run("chown", &["-R", USER], &program.data_dir()),
+            (Owner::Other, false) => set_mode(&program.data_dir().join("state.db"), 0),
+            _ => {}
+        }
         Self { program, binary }
     }
 
@@ -36,15 +50,18 @@ impl ReadOnly {
             .get_envs()
             .map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned)))
             .collect();
-        let id = Command::new("id").arg("-u").output().expect("a user");
-        command = match id.stdout.as_slice() {
-            b"0\n" => {
+        command = match is_root() {
+            true => {
                 let mut command = Command::new("setpriv");
-                command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+                command.args([
+                    format!("--reuid={USER}"),
+                    format!("--regid={USER}"),
+                    "--clear-groups".into(),
+                ]);
                 command.arg(&self.binary);
                 command
             }
-            _ => Command::new(&self.binary),
+            false => Command::new(&self.binary),
         };
         command.args(arguments).env_clear().stdin(Stdio::null());
         command.envs(environment.into_iter().filter_map(|(name, value)| Some((name, value?))));
@@ -56,6 +73,14 @@ impl Drop for ReadOnly {
     fn drop(&mut self) {
         run("chmod", &["-R", "u+w"], &self.program.data_dir());
     }
+}
+
+/// A user that may write nothing of root's.
+const USER: &str = "65534";
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output().expect("a user");
+    id.stdout == b"0\n"
 }
 
 fn set_mode(path: &Path, mode: u32) {
@@ -93,7 +118,7 @@ fn installed_models_answer_and_nothing_is_written() {
         Some(0)
     );
     let before = files(&program.data_dir());
-    let program = ReadOnly::new(program);
+    let program = ReadOnly::new(program, Owner::User);
     let listed = program.run(&["ls", "--json"]).object();
     assert_eq!(listed["models"][0]["id"], id.as_str());
     for arguments in [
@@ -140,10 +165,28 @@ fn a_directory_that_never_had_a_database_is_read_as_well() {
     for directory in ["partial", "staging", "trash"] {
         std::fs::remove_dir_all(program.data_dir().join(directory)).expect("removed");
     }
-    let program = ReadOnly::new(program);
+    let program = ReadOnly::new(program, Owner::User);
     let ran = program.run(&["chat", "-p", "Hello?", "--max-tokens", "4", "--json"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(ran.lines()[0]["route"]["target"]["model"], id.as_str());
     let ran = program.run(&["pull", "hf:o/r"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
+}
+
+#[test]
+fn another_users_models_answer_and_that_users_data_stays_unread() {
+    let (program, id) = Program::with_model();
+    assert_eq!(program.run(["policy", "set", "version=mine"]).code, Some(0));
+    assert_eq!(
+        program.run(["providers", "add", "groq", "--key-env", "KEY"]).code,
+        Some(0)
+    );
+    let program = ReadOnly::new(program, Owner::Other);
+    let listed = program.run(&["ls", "--json"]).object();
+    assert_eq!(listed["models"][0]["id"], id.as_str());
+    let ran = program.run(&["chat", "-p", "Hello?", "--max-tokens", "4", "--json"]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    assert_ne!(ran.lines().last().expect("chunks")["receipt"]["policy"], "mine");
+    let providers = program.run(&["providers", "ls", "--json"]);
+    assert!(!providers.out.contains("groq"), "{providers:?}");
 }

@@ -187,7 +187,7 @@ fn a_file_that_holds_no_tools_is_refused_with_the_position() {
 }
 
 #[test]
-fn a_model_on_this_device_that_knows_no_tools_answers_without_them() {
+fn a_model_on_this_device_that_knows_no_tools_is_told_before_it_is_loaded() {
     let program = Program::new();
     let tools = file(&program, "tools.json", TIDES);
     let model = smollm2();
@@ -203,8 +203,6 @@ fn a_model_on_this_device_that_knows_no_tools_answers_without_them() {
         &tools,
     ];
     let ran = program.run(chat);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
-    let chunks = ran.lines();
-    assert!(chunks.iter().any(|chunk| chunk["type"] == "text"), "{ran:?}");
-    assert_eq!(chunks.last().expect("a chunk")["type"], "done");
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.error().0.contains("it does not support tools"), "{ran:?}");
 }

@@ -75,6 +75,7 @@ pub(super) fn split_at_every_byte(dialect: Dialect) -> Outcome {
         Scenario::WebSearch {
             text: text.clone(),
             citations: vec![("https://e.org/".into(), "é".into())],
+            unreported: vec![],
         },
         Scenario::MidStreamError {
             text: text.clone(),

@@ -125,6 +125,7 @@ pub(super) fn web_search(dialect: Dialect) -> Outcome {
         provider.play(Scenario::WebSearch {
             text: "As NASA says.".into(),
             citations: vec![("https://example.org/tides".into(), "Tides".into())],
+            unreported: vec![],
         });
         let answer = chat_to_end(connected(&provider), request).await;
         if !matches!(dialect, Dialect::OpenRouter | Dialect::DeepSeek) {

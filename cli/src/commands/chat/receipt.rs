@@ -71,7 +71,14 @@ fn format_cost(receipt: &Receipt) -> String {
         true => ", billed as if finished",
         false => "",
     };
-    format!("{}{source}{billing}", format_dollars(receipt.cost_usd))
+    let doubt = match receipt.unconfirmed_usd > 0.0 {
+        true => format!(
+            ", at most; {} of it may not be charged",
+            format_dollars(receipt.unconfirmed_usd)
+        ),
+        false => String::new(),
+    };
+    format!("{}{source}{billing}{doubt}", format_dollars(receipt.cost_usd))
 }
 
 fn format_rule(receipt: &Receipt) -> String {

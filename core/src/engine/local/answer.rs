@@ -39,16 +39,10 @@ pub(super) fn run_job(model: &mut LazyModel, job: Job, stop: &StopConditions) {
     };
     let last = match generate(model, asked, &mut route, &sink, &mut stats) {
         Ok(stop) => {
-            let mut receipt = route.receipt_on_device();
-            receipt.sampling = stats.sampling;
-            Ok(Chunk::Done {
-                summary: AnswerSummary {
-                    stop,
-                    usage: stats.usage,
-                    timings: stats.timings,
-                    receipt,
-                },
-            })
+            let mut summary = AnswerSummary::on_device(stop, &route);
+            (summary.usage, summary.timings) = (stats.usage, stats.timings);
+            summary.receipt.sampling = stats.sampling;
+            Ok(Chunk::Done { summary })
         }
         Err(AnswerError::Failed(error)) => Err(error),
         Err(AnswerError::Stopped) => Err(Error::internal("a stop is no error; this is a bug, please report it")),

@@ -22,7 +22,15 @@ pub(super) fn map_llama_error(error: LlamaError) -> Error {
              that limit"
         ))
         .because(ErrorReason::Overloaded),
-        LlamaError::Decode(_) | LlamaError::Cancelled => Error::internal(text),
+        LlamaError::NotANumber => Error::corrupt(format!(
+            "{text}: its file is damaged; remove the model and download it again, or take another file"
+        )),
+        LlamaError::Decode(reason) if ["alloc", "memory"].iter().any(|word| reason.contains(word)) => {
+            Error::too_large(format!("{text}; close other apps, or use a smaller model or context"))
+        }
+        // As a fault of a GPU or its driver.
+        LlamaError::Decode(_) => Error::internal(format!("{text}; try again, or use another model")),
+        LlamaError::Cancelled => Error::internal(text),
     }
 }
 
@@ -32,6 +40,14 @@ pub(super) fn template_error(error: LlamaError) -> Error {
         LlamaError::Template(reason) => broken_template(&reason),
         other => map_llama_error(other),
     }
+}
+
+/// Returns the error of a model of which no token can continue an answer in its required format.
+pub(super) fn no_token() -> Error {
+    Error::unsupported(
+        "the model has no token that continues the answer in the required format; simplify the schema, or use another \
+         model",
+    )
 }
 
 /// Returns the error of a measurement that did not end.

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::bench::{BenchOptions, BenchReport};
 use super::error::measurement_cancelled;
 use super::stop::StopConditions;
-use crate::chat::{AnswerSummary, Chunk, StopReason, Timings, TokenUsage};
+use crate::chat::{AnswerSummary, Chunk};
 use crate::engine::Job;
 use crate::error::{Error, ErrorReason, Result};
 use crate::sync::lock;
@@ -155,12 +155,7 @@ impl Work {
         match (self, stop.cause()) {
             (work, Some(error)) => work.end_failed(error),
             (Self::Answer(job), None) => {
-                let summary = AnswerSummary {
-                    stop: StopReason::Cancelled,
-                    usage: TokenUsage::default(),
-                    timings: Timings::default(),
-                    receipt: job.route.receipt_on_device(),
-                };
+                let summary = AnswerSummary::cancelled_before_start(&job.route);
                 job.sink.finish(Ok(Chunk::Done { summary }));
             }
             (work @ Self::Bench(..), None) => work.end_failed(measurement_cancelled()),
@@ -192,7 +187,7 @@ const MAX_QUEUED_JOBS: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::{ChatMessage, ChatRequest, ChatStream, Route, RouteRule, RouteTarget};
+    use crate::chat::{ChatMessage, ChatRequest, ChatStream, Route, RouteRule, RouteTarget, StopReason};
     use crate::engine::SentMark;
     use crate::stream::{CancelToken, Stream};
     use std::time::Instant;

@@ -7,7 +7,7 @@
 
 use nearside_llama::{AbortSignal, Context, ContextParams, Decoded, LlamaError, MemoryPart, Model, Sampler, Token};
 
-use super::error::map_llama_error;
+use super::error::{map_llama_error, no_token};
 use super::saved_caches::SavedCaches;
 use crate::error::{Error, Result};
 use crate::model::fit::{LoadOrder, context_params};
@@ -130,7 +130,7 @@ impl DecodeSession {
     pub(super) fn sample(&mut self, sampler: &mut Sampler) -> Result<Token> {
         match self.context()?.sample(sampler) {
             Ok(token) => Ok(token),
-            Err(LlamaError::Grammar(text)) => Err(Error::internal(text)),
+            Err(LlamaError::Grammar(_)) => Err(no_token()),
             Err(error) => Err(self.map_failure(error)),
         }
     }
@@ -153,7 +153,7 @@ impl DecodeSession {
 
     /// Frees the context if the computation itself failed.
     fn map_failure(&mut self, error: LlamaError) -> Error {
-        if matches!(error, LlamaError::Decode(_)) {
+        if matches!(error, LlamaError::Decode(_) | LlamaError::NotANumber) {
             self.context = None;
         }
         map_llama_error(error)

@@ -10,6 +10,7 @@ use super::error::AttemptError;
 use super::provider::TokenPrice;
 use super::think::{ThinkTags, begins_inside};
 use crate::chat::{Chunk, CostSource, ReasoningMode, StopReason, Timings, TokenUsage};
+use crate::engine::SearchCount;
 use crate::error::{Error, ErrorReason};
 
 /// State of one answer. Outlives the connection, so that a cancelled answer can report its usage.
@@ -27,6 +28,8 @@ pub(super) struct AnswerAssembler {
     finished: Option<String>,
     over: bool,
     called: bool,
+    /// Number of pages that it cites.
+    citations: u32,
     pub(super) served_by: Option<String>,
     /// The server said that another host runs the model.
     pub(super) forwarded: bool,
@@ -77,7 +80,10 @@ impl AnswerAssembler {
                 self.count_bytes(arguments.len(), now);
                 self.calls.add(index, id, name, &arguments)?;
             }
-            Delta::Citation { url, title } => chunks.push(Chunk::Citation { url, title }),
+            Delta::Citation { url, title } => {
+                self.citations = self.citations.saturating_add(1);
+                chunks.push(Chunk::Citation { url, title });
+            }
             Delta::Usage(usage) => {
                 let known = &mut self.reported;
                 known.prompt = usage.prompt.or(known.prompt);
@@ -85,6 +91,7 @@ impl AnswerAssembler {
                 known.completion = usage.completion.or(known.completion);
                 known.reasoning = usage.reasoning.or(known.reasoning);
                 known.cost = usage.cost.or(known.cost);
+                known.searches = usage.searches.or(known.searches);
             }
             Delta::ServedBy(upstream) => self.served_by = Some(upstream),
             Delta::Forwarded => self.forwarded = true,
@@ -214,6 +221,16 @@ impl AnswerAssembler {
         }
     }
 
+    /// Returns the number of web searches: as the provider reported it, else as many as find the pages that are cited.
+    /// `None` if neither says it.
+    pub(super) fn searches(&self) -> Option<SearchCount> {
+        let likely = (self.citations > 0).then(|| self.citations.div_ceil(RESULTS_PER_SEARCH));
+        self.reported
+            .searches
+            .map(SearchCount::Reported)
+            .or(likely.map(SearchCount::Likely))
+    }
+
     /// Returns the timings, measured from the request.
     pub(super) fn timings(&self, requested_at: Instant, completion_tokens: u32) -> Timings {
         let Some((first, last)) = self.first.zip(self.last) else {
@@ -248,5 +265,7 @@ fn reasoning_len(chunk: &Chunk) -> u64 {
     }
 }
 
+/// Pages that a web search finds, as the price of a search in `data/providers.json` assumes.
+const RESULTS_PER_SEARCH: u32 = 5;
 /// About the average of English text; results are shown as estimates.
 const BYTES_PER_TOKEN: u64 = 4;

@@ -50,6 +50,8 @@ pub(super) struct ReportedUsage {
     pub(super) reasoning: Option<u32>,
     /// Cost in US dollars, if the provider reports it.
     pub(super) cost: Option<f64>,
+    /// Web searches.
+    pub(super) searches: Option<u32>,
 }
 
 /// Parses the frames of one answer.
@@ -324,7 +326,11 @@ fn push_citation(citation: &Value, deltas: &mut Vec<Delta>) {
 
 fn parse_usage(usage: &Value) -> ReportedUsage {
     let cached = parse_count(&usage["prompt_tokens_details"]["cached_tokens"]);
+    let searches = ["server_tool_use", "server_tool_use_details"]
+        .iter()
+        .find_map(|name| parse_count(&usage[*name]["web_search_requests"]));
     ReportedUsage {
+        searches,
         prompt: parse_count(&usage["prompt_tokens"]),
         cached: cached.or_else(|| parse_count(&usage["prompt_cache_hit_tokens"])),
         completion: parse_count(&usage["completion_tokens"]),

@@ -54,13 +54,14 @@ pub(super) async fn answer(connection: &Connection, mut job: Job) {
         if assembler.has_prompt_count() {
             sent.note_prompt_counted();
         }
+        sent.note_searches(assembler.searches());
         let (cost, source) = match &connection.model.price {
             Some(_) if !sent.is_set() && connection.charges() => (0.0, CostSource::Estimated),
             price => assembler.cost(prompt_bytes, price.as_ref(), connection.charges()),
         };
         let mut receipt = route.receipt(cost, source, connection.data_policy.clone());
         receipt.billed_in_full =
-            matches!(stop, StopReason::Cancelled | StopReason::CostLimit) && sent.is_billed_in_full();
+            matches!(stop, StopReason::Cancelled | StopReason::CostLimit) && sent.is_set() && sent.is_billed_in_full();
         if is_forwarded {
             receipt.data_policy = DataPolicy {
                 note: FORWARDED_NOTE.to_owned(),
@@ -106,7 +107,7 @@ async fn run_with_retries(connection: &Connection, job: &Job, assembler: &mut An
         return Err(error.with_retry_after(Some(rest)));
     }
     for tries in 1.. {
-        let was_sent = job.sent.is_set();
+        let began = Instant::now();
         let failure = match attempt(connection, job, body.clone(), end, assembler).await {
             Ok(stop) => {
                 connection.circuit.record_success();
@@ -119,10 +120,14 @@ async fn run_with_retries(connection: &Connection, job: &Job, assembler: &mut An
             failure.error.reason(),
             ErrorReason::NoResponse | ErrorReason::Interrupted | ErrorReason::DeadlineExceeded
         );
-        job.sent.set(was_sent || (may_charge && job.sent.is_set()));
+        job.sent.set(may_charge && job.sent.is_set());
+        note_upstream(job, assembler);
+        // The reservation of a cap does not pay for two whole answers.
+        let is_paid = job.request.limits.max_usd.is_some() && job.sent.is_billed_in_full();
         let delay = failure.retry_after.unwrap_or_else(|| timeouts.retry.backoff(tries));
         let retry = failure.transient
             && !assembler.has_generated()
+            && !is_paid
             && tries < timeouts.retry.attempts
             && delay <= timeouts.max_retry_after
             && Instant::now() + delay < end;
@@ -136,7 +141,7 @@ async fn run_with_retries(connection: &Connection, job: &Job, assembler: &mut An
             return Err(failure.error);
         }
         tracing::debug!(provider = settings.name, tries, "retrying");
-        note_upstream(job, assembler);
+        job.sent.end_attempt(began.elapsed());
         tokio::time::sleep(delay).await;
         *assembler = connection.new_assembler(&job.request);
     }

@@ -6,7 +6,7 @@ use nearside_llama::{ChatTemplate, ContextParams, Probe};
 
 use super::report::{CacheType, FitVerdict, LoadPlan, MemoryEstimate};
 use crate::error::{Error, Result};
-use crate::model::gguf::Head;
+use crate::model::gguf::{Head, TEMPLATE_KEYS};
 
 /// Returns the parameters of a context. The engine must create its contexts with them: the compute buffer depends on
 /// every one, so an estimate for other parameters would be wrong.
@@ -185,8 +185,6 @@ fn other_bytes(head: &Head, context: u32) -> u64 {
 
 /// Tokens per batch. More do not speed up prefill on a CPU, and the compute buffer grows with them.
 const BATCH_TOKENS: u32 = 512;
-/// The keys of a model's chat templates.
-const TEMPLATE_KEYS: [&str; 2] = ["tokenizer.chat_template", "tokenizer.chat_template.tool_use"];
 /// llama.cpp's name for plain memory, which it computes on in place.
 const CPU_BUFFER: &str = "CPU";
 

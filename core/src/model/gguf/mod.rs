@@ -24,6 +24,7 @@ mod checks;
 mod cursor;
 mod metadata;
 mod quantization;
+mod template;
 mod tensors;
 mod vocabulary;
 
@@ -72,6 +73,8 @@ pub struct Head {
     pub merge_count: u64,
     /// Whether the file contains a chat template.
     pub has_chat_template: bool,
+    /// Whether a chat template of the file uses the tools of a request.
+    pub renders_tools: bool,
     /// Sampling values that the file recommends.
     pub recommended: Recommended,
     /// Offset of the weights in bytes, which is the length of the head.
@@ -153,6 +156,10 @@ fn read_head(bytes: &[u8], file_size: u64) -> Result<Head, CursorError> {
         token_count: vocabulary.tokens,
         merge_count: vocabulary.merges,
         has_chat_template: metadata.text("tokenizer.chat_template").is_some(),
+        renders_tools: TEMPLATE_KEYS
+            .iter()
+            .filter_map(|key| metadata.text(key))
+            .any(|template| template::uses_variable(&template, "tools")),
         recommended: Recommended {
             temperature: metadata.number("general.sampling.temp"),
             top_p: metadata.number("general.sampling.top_p"),
@@ -180,6 +187,8 @@ fn read_version(cursor: &mut Cursor<'_>) -> Result<u32, CursorError> {
     }
 }
 
+/// The keys of the chat templates that llama.cpp uses: the usual one, and the one for requests with tools.
+pub(crate) const TEMPLATE_KEYS: [&str; 2] = ["tokenizer.chat_template", "tokenizer.chat_template.tool_use"];
 /// Bytes that [`Head::read_file`] reads first: the whole head of models with up to 100,000 tokens.
 const FIRST_READ_BYTES: u64 = 4 << 20;
 /// Models have some dozens of keys; the hub's own reader allows as many as this.

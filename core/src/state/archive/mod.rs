@@ -18,12 +18,16 @@
 //! |---|---|
 //! | `tree` | inserts turns into the tree, and selects a branch |
 //! | `reading` | loads a conversation |
+//! | `schema` | the tables, the index and their versions |
 //! | `search`, `snippet` | searches, and excerpts around matches |
+//! | `tokens` | splits text into the words of the index |
 
 mod nodes;
 mod reading;
+mod schema;
 mod search;
 mod snippet;
+mod tokens;
 mod tree;
 
 use std::path::Path;
@@ -32,9 +36,10 @@ use std::time::SystemTime;
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
+pub(super) use schema::SCHEMA;
 pub use tree::{PendingAnswer, Turn};
 
-use super::database::{Database, Schema, TxError};
+use super::database::{Database, TxError};
 use crate::chat::{
     ContentPart, ConversationSettings, ConversationSummary, MessageState, Receipt, StoredCitation, Timings, TokenUsage,
     excerpt,
@@ -351,82 +356,3 @@ const MAX_TITLE_CHARS: usize = 200;
 const MAX_PREVIEW_CHARS: usize = 140;
 
 const COLUMNS: &str = "id, coalesce(title, opening), pinned, created_at, updated_at, messages, preview, settings";
-
-pub(super) static SCHEMA: Schema = Schema {
-    file: "conversations.db",
-    is_private: true,
-    holds: "the conversations",
-    steps: &["
-    CREATE TABLE conversation (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        title TEXT,
-        opening TEXT NOT NULL DEFAULT '',
-        preview TEXT NOT NULL DEFAULT '',
-        pinned INTEGER NOT NULL DEFAULT 0,
-        created_at INTEGER NOT NULL,
-        updated_at INTEGER NOT NULL,
-        deleted_at INTEGER,
-        messages INTEGER NOT NULL DEFAULT 0,
-        settings TEXT NOT NULL
-    ) STRICT;
-    CREATE INDEX conversation_order ON conversation (pinned DESC, updated_at DESC, id DESC) WHERE deleted_at IS NULL;
-    CREATE TABLE message (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        conversation INTEGER NOT NULL REFERENCES conversation (id) ON DELETE CASCADE,
-        -- The one before it; of those with the same one before, one is shown.
-        before INTEGER,
-        shown INTEGER NOT NULL,
-        role TEXT NOT NULL,
-        text TEXT NOT NULL DEFAULT '',
-        reasoning TEXT NOT NULL DEFAULT '',
-        reasoning_ms INTEGER NOT NULL DEFAULT 0,
-        parts TEXT NOT NULL DEFAULT '[]',
-        citations TEXT NOT NULL DEFAULT '[]',
-        created_at INTEGER NOT NULL,
-        -- How it ended; NULL while it is being written, and for ever if the writer was killed.
-        state TEXT,
-        told TEXT,
-        left_out INTEGER NOT NULL DEFAULT 0
-    ) STRICT;
-    CREATE INDEX message_conversation ON message (conversation);
-    CREATE TABLE picture (
-        message INTEGER NOT NULL REFERENCES message (id) ON DELETE CASCADE,
-        place INTEGER NOT NULL,
-        data BLOB NOT NULL,
-        PRIMARY KEY (message, place)
-    ) STRICT, WITHOUT ROWID;
-
-    CREATE VIRTUAL TABLE words USING fts5 (
-        text, content = 'message', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
-    );
-    CREATE TRIGGER message_in AFTER INSERT ON message BEGIN
-        INSERT INTO words (rowid, text) VALUES (new.id, new.text);
-    END;
-    CREATE TRIGGER message_out AFTER DELETE ON message BEGIN
-        INSERT INTO words (words, rowid, text) VALUES ('delete', old.id, old.text);
-    END;
-    CREATE TRIGGER message_again AFTER UPDATE OF text ON message WHEN old.text <> new.text BEGIN
-        INSERT INTO words (words, rowid, text) VALUES ('delete', old.id, old.text);
-        INSERT INTO words (rowid, text) VALUES (new.id, new.text);
-    END;
-    INSERT INTO words (words, rank) VALUES ('secure-delete', 1);
-
-    CREATE VIRTUAL TABLE names USING fts5 (
-        title, content = 'conversation', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
-    );
-    CREATE TRIGGER conversation_in AFTER INSERT ON conversation BEGIN
-        INSERT INTO names (rowid, title) VALUES (new.id, new.title);
-    END;
-    CREATE TRIGGER conversation_out AFTER DELETE ON conversation BEGIN
-        INSERT INTO names (names, rowid, title) VALUES ('delete', old.id, old.title);
-    END;
-    CREATE TRIGGER conversation_again AFTER UPDATE OF title ON conversation BEGIN
-        INSERT INTO names (names, rowid, title) VALUES ('delete', old.id, old.title);
-        INSERT INTO names (rowid, title) VALUES (new.id, new.title);
-    END;
-    INSERT INTO names (names, rank) VALUES ('secure-delete', 1);
-",
-        // How private the content of a message was said to be; NULL from earlier releases.
-        "ALTER TABLE message ADD COLUMN sensitivity TEXT;",
-    ],
-};

@@ -1,7 +1,8 @@
 //! Full-text search in conversations.
 //!
-//! Matches whole words, the last one as a prefix for search as you type; ignores case and accents. Newest first:
-//! searches mostly aim at recent messages, and a relevance ranking would have to read every match of a common word.
+//! Matches whole words, the last one as a prefix for search as you type, and any part of a text that has no spaces between
+//! words; ignores case and accents. Newest first: searches mostly aim at recent messages, and a relevance ranking would
+//! have to read every match of a common word.
 
 use std::collections::HashSet;
 

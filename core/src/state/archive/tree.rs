@@ -1,8 +1,6 @@
 //! Inserts turns into the message tree of a conversation, and tracks its selected branch.
 
-use std::collections::HashMap;
-
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -286,10 +284,8 @@ fn insert(
     ])?;
     let id = file.last_insert_rowid();
     for (index, data) in (0_i64..).zip(pictures) {
-        file.execute(
-            "INSERT INTO picture (message, place, data) VALUES (?1, ?2, ?3)",
-            params![id, index, data],
-        )?;
+        file.prepare_cached("INSERT INTO picture (message, place, data) VALUES (?1, ?2, ?3)")?
+            .execute(params![id, index, data])?;
     }
     Ok(id)
 }
@@ -334,11 +330,10 @@ fn ancestry(nodes: &[Node], last: Option<i64>) -> Vec<i64> {
 
 /// Selects these nodes among their siblings.
 fn select_branch(file: &Transaction<'_>, conversation: i64, nodes: &[Node], path: &[i64]) -> Result<(), TxError> {
+    let path: HashSet<i64> = path.iter().copied().collect();
     for node in nodes.iter().filter(|node| !node.shown && path.contains(&node.id)) {
-        file.execute(
-            "UPDATE message SET shown = (id = ?3) WHERE conversation = ?1 AND before IS ?2",
-            params![conversation, node.before, node.id],
-        )?;
+        file.prepare_cached("UPDATE message SET shown = (id = ?3) WHERE conversation = ?1 AND before IS ?2")?
+            .execute(params![conversation, node.before, node.id])?;
     }
     Ok(())
 }
