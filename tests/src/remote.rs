@@ -46,6 +46,8 @@ pub fn connection(dialect: Dialect, url: &str) -> Connection {
             DataPolicy::own_server()
         },
         circuit: Arc::new(CircuitBreaker::default()),
+        learned: Arc::default(),
+        must_check_host: false,
         timeouts: TIMEOUTS,
         settings,
     }

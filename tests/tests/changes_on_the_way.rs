@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use nearside::chat::{ChatRequest, ChatStream, RoutingMode, Sensitivity};
+use nearside::device::Connectivity;
 use nearside::engine::remote::{ProviderSettings, Secret};
 use nearside::route::{ConsentPolicy, RoutingPolicy};
 use nearside::{Config, ErrorKind, ErrorReason, Nearside};
 use nearside_tests::device::open_policy;
+use nearside_tests::network::NetworkHost;
 use nearside_tests::provider::{Dialect, Provider, Scenario, WireFormat};
 use nearside_tests::remote::{KEY, collect_answer, question, settings};
 use serde_json::json;
@@ -240,4 +242,40 @@ async fn a_key_does_not_follow_a_provider_that_another_process_moves() {
     server.set_key("groq", Secret::new(KEY));
     collect_answer(&in_cloud(&server)).await.done();
     assert_eq!((before.chats().len(), after.chats().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_connection_that_becomes_metered_while_a_target_is_tried_is_not_used_for_its_fallback() {
+    for (network, word) in [(Connectivity::Metered, "metered"), (Connectivity::Offline, "offline")] {
+        let (first, second) = (Provider::start(Dialect::Groq), Provider::start(Dialect::OpenAi));
+        first.play(Scenario::Delayed {
+            ms: 1_000,
+            then: Box::new(Scenario::Refused {
+                status: 400,
+                body: json!({ "error": { "message": "no" } }),
+                retry_after: None,
+            }),
+        });
+        let folder = tempfile::tempdir().expect("a folder");
+        let host = NetworkHost::new(Connectivity::Unmetered);
+        let config = Config::new(folder.path().to_string_lossy());
+        let nearside = Nearside::with_host(config, host.clone()).expect("the library opens");
+        for provider in [&first, &second] {
+            add(&nearside, configured(provider)).await;
+            let listed = nearside.provider_models(provider.dialect().name().into()).await;
+            listed.expect("a list");
+        }
+        let policy = RoutingPolicy {
+            allow_metered: false,
+            ..open_policy()
+        };
+        nearside.set_policy(policy).await.expect("kept");
+        let stream = in_cloud(&nearside);
+        wait_for_chats(&first, 1).await;
+        host.set(network);
+        let answer = collect_answer(&stream).await;
+        let error = answer.error().to_string();
+        assert!(error.contains(word), "{network:?}: {error}");
+        assert!(second.chats().is_empty(), "{network:?}");
+    }
 }

@@ -1,34 +1,21 @@
 //! The model lists of providers: when one is fetched, how long a request waits for it, and what its absence or its failure
 //! does to a decision.
 
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nearside::chat::{
     ChatRequest, ConversationSettings, MessageState, RouteRule, RoutingMode, Sensitivity, StopReason, TokenUsage,
 };
-use nearside::device::{Connectivity, DeviceFacts, Host};
+use nearside::device::Connectivity;
 use nearside::engine::remote::{ProviderKind, ProviderSettings, Secret};
 use nearside::route::{ConsentPolicy, RouteDecision, RoutingPolicy};
 use nearside::{AppEvent, Config, ErrorReason, Nearside};
 use nearside_tests::device::open_policy;
 use nearside_tests::gguf::Layout;
 use nearside_tests::models;
+use nearside_tests::network::NetworkHost;
 use nearside_tests::provider::{Dialect, Provider, WireFormat};
 use nearside_tests::remote::{CollectedAnswer, KEY, collect_answer, question, settings};
-
-/// A host whose network a test sets.
-#[derive(Debug, Default)]
-struct Traveller(Mutex<Connectivity>);
-
-impl Host for Traveller {
-    fn facts(&self) -> DeviceFacts {
-        DeviceFacts {
-            network: *self.0.lock().expect("not poisoned"),
-            ..DeviceFacts::default()
-        }
-    }
-}
 
 struct Phone {
     nearside: Nearside,
@@ -67,8 +54,7 @@ fn open(folder: &tempfile::TempDir, network: Connectivity) -> Nearside {
         context: Some(512),
         ..Config::new(folder.path().to_string_lossy())
     };
-    let host = Arc::new(Traveller(Mutex::new(network)));
-    Nearside::with_host(config, host).expect("the library opens")
+    Nearside::with_host(config, NetworkHost::new(network)).expect("the library opens")
 }
 
 fn in_cloud() -> ChatRequest {

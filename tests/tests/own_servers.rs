@@ -1,33 +1,21 @@
 //! The user's own servers: which of their models are forwarded to others, stated prices, and the network that they need.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use nearside::chat::{ChatRequest, CostSource, RoutingMode, Sensitivity};
-use nearside::device::{Connectivity, DeviceFacts, Host};
-use nearside::engine::remote::{ModelPrice, ProviderSettings, Secret, TokenPrice};
+use nearside::chat::{ChatRequest, Chunk, ConversationSettings, CostSource, MessageRole, RoutingMode, Sensitivity};
+use nearside::device::{Connectivity, Host};
+use nearside::engine::remote::{ModelPrice, ProviderKind, ProviderSettings, Secret, TokenPrice};
 use nearside::route::RoutingPolicy;
 use nearside::state::SpendingGroup;
 use nearside::{Config, ErrorReason, Nearside};
 use nearside_tests::device::open_policy;
+use nearside_tests::network::NetworkHost;
 use nearside_tests::provider::{Dialect, Provider, Scenario, WireFormat};
 use nearside_tests::remote::{CollectedAnswer, KEY, collect_answer, question, settings};
 
-/// A host whose network a test sets.
-#[derive(Debug, Default)]
-struct Anywhere(Mutex<Connectivity>);
-
-impl Host for Anywhere {
-    fn facts(&self) -> DeviceFacts {
-        DeviceFacts {
-            network: *self.0.lock().expect("not poisoned"),
-            ..DeviceFacts::default()
-        }
-    }
-}
-
 struct Home {
     nearside: Nearside,
-    host: Arc<Anywhere>,
+    host: Arc<NetworkHost>,
     _folder: tempfile::TempDir,
 }
 
@@ -35,7 +23,7 @@ impl Home {
     /// Opens a library with these providers and the default policy.
     async fn new(providers: impl IntoIterator<Item = ProviderSettings>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let host = Arc::new(Anywhere::default());
+        let host = NetworkHost::new(Connectivity::default());
         let config = Config::new(folder.path().to_string_lossy());
         let nearside = Nearside::with_host(config, Arc::clone(&host) as Arc<dyn Host>).expect("the library opens");
         for settings in providers {
@@ -54,7 +42,7 @@ impl Home {
     }
 
     fn set_network(&self, network: Connectivity) {
-        *self.host.0.lock().expect("not poisoned") = network;
+        self.host.set(network);
     }
 
     /// Asks for personal content to be sent.
@@ -206,6 +194,15 @@ async fn offline_no_third_party_is_asked_for_its_models_and_an_own_server_nearby
         .await
         .expect("a list");
     assert_eq!(models.len(), 1);
+    home.set_network(Connectivity::Metered);
+    home.set_policy(RoutingPolicy {
+        allow_metered: false,
+        ..open_policy()
+    })
+    .await;
+    let error = home.nearside.provider_models("groq".into()).await.expect_err("metered");
+    assert_eq!(error.reason(), ErrorReason::PolicyForbids, "{error}");
+    assert_eq!(groq.connections(), 0);
     home.set_network(Connectivity::Unmetered);
     home.nearside
         .provider_models("groq".into())
@@ -263,4 +260,113 @@ async fn an_answer_that_says_that_another_host_gave_it_is_the_last_one_under_the
         );
         assert_eq!(provider.chats().len(), 2, "{dialect:?}");
     }
+}
+
+#[tokio::test]
+async fn an_address_with_a_wrong_path_is_named_as_the_cause_and_no_model_without_a_name_is() {
+    for kind in ProviderKind::ALL {
+        let provider = Provider::start(kind);
+        for (path, model) in [("/wrong", None), ("/wrong", Some(kind.model())), ("", None)] {
+            // The address of an Ollama server has no path.
+            let is_right = path == kind.base_path();
+            let settings = ProviderSettings {
+                base_url: Some(format!("{}{path}", provider.origin())),
+                model: model.map(str::to_owned),
+                ..settings(kind, &provider.url())
+            };
+            // The fake servers have a list beside these paths, too.
+            if is_right || kind == ProviderKind::DeepSeek && path.is_empty() {
+                continue;
+            }
+            let home = Home::new([settings]).await;
+            home.set_policy(open_policy()).await;
+            let listed = home.nearside.provider_models(kind.name().into()).await;
+            let listed = listed.expect_err("a wrong path");
+            assert_eq!(listed.reason(), ErrorReason::Unreachable, "{kind:?} {path}: {listed}");
+            let answer = home.ask(kind.name(), None).await;
+            let names_address = |text: &str| text.contains("address") && !text.contains("``");
+            let text = listed.to_string();
+            assert!(names_address(&text), "{kind:?} {path} {model:?}: {text}");
+            // A hosted service has the default model of the table: its own answer is told.
+            let text = answer.error().to_string();
+            assert!(
+                kind.is_hosted() || names_address(&text),
+                "{kind:?} {path} {model:?}: {text}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_address_of_an_ollama_server_may_end_in_the_path_of_an_api() {
+    let provider = Provider::start(Dialect::Ollama);
+    for path in ["", "/", "/v1", "/v1/", "/api"] {
+        let settings = ProviderSettings {
+            base_url: Some(format!("{}{path}", provider.origin())),
+            ..configured(&provider)
+        };
+        let home = Home::new([settings]).await;
+        home.ask("ollama", None).await.done();
+        let status = home.nearside.providers().await.expect("statuses");
+        assert_eq!(status[0].base_url, format!("{}/", provider.origin()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_turns_out_to_begin_inside_a_thought_is_stored_apart_and_the_next_one_shown_apart() {
+    let provider = Provider::start(Dialect::Compatible);
+    provider.otherwise(Scenario::UnopenedThink {
+        thoughts: "The moon pulls.".into(),
+        text: "Twice a day.".into(),
+        pause_ms: 100,
+    });
+    let home = Home::new([configured(&provider)]).await;
+    home.nearside
+        .provider_models("compatible".into())
+        .await
+        .expect("a list");
+    let conversations = home.nearside.conversations();
+    let begun = conversations.create(ConversationSettings::default()).await;
+    let id = begun.expect("created").id;
+    let request = || ChatRequest {
+        mode: RoutingMode::OnlyInCloud,
+        ..question()
+    };
+    let first = collect_answer(&conversations.send(id, request())).await;
+    assert!(first.done().usage.completion_tokens > 0);
+    assert_eq!(
+        first.text, "The moon pulls.</think>\n\nTwice a day.",
+        "nothing is taken back"
+    );
+    let second = collect_answer(&conversations.send(id, request())).await;
+    assert_eq!((&*second.reasoning, &*second.text), ("The moon pulls.", "Twice a day."));
+    let stored = conversations.open(id).await.expect("opened").messages;
+    let answers: Vec<_> = stored
+        .iter()
+        .filter(|message| message.role == MessageRole::Assistant)
+        .collect();
+    assert_eq!(answers.len(), 2);
+    for answer in answers {
+        assert_eq!((&*answer.reasoning, &*answer.text), ("The moon pulls.", "Twice a day."));
+    }
+    let sent = provider.chats();
+    assert!(!sent[1].to_string().contains("think>"), "{}", sent[1]);
+
+    // A model that does so no longer is not held back for ever.
+    provider.otherwise(Scenario::plain("No thought."));
+    assert_eq!(home.ask("compatible", None).await.text, "No thought.");
+    provider.play(Scenario::Slow {
+        tokens: 3,
+        per_second: 5.0,
+    });
+    let stream = home.nearside.chat(request());
+    let mut batches = 0;
+    loop {
+        let batch = stream.next_batch().await.expect("more");
+        batches += usize::from(batch.iter().any(|chunk| matches!(chunk, Chunk::Text { .. })));
+        if batch.is_empty() {
+            break;
+        }
+    }
+    assert!(batches > 1, "shown as it arrives");
 }

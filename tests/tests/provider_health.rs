@@ -1,42 +1,30 @@
 //! What earlier failures, missing lists and missing keys do to a decision: who is asked, how often, and how long it waits.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nearside::chat::{ChatRequest, RouteTarget, RoutingMode, Sensitivity};
-use nearside::device::{Connectivity, DeviceFacts, Host};
+use nearside::device::{Connectivity, Host};
 use nearside::engine::remote::{ProviderSettings, Secret};
 use nearside::route::RoutingPolicy;
 use nearside::{AppEvent, Config, ErrorReason, Nearside};
 use nearside_tests::device::open_policy;
 use nearside_tests::models;
+use nearside_tests::network::NetworkHost;
 use nearside_tests::provider::{Dialect, Provider, Scenario, WireFormat};
 use nearside_tests::remote::{CollectedAnswer, KEY, collect_answer, question, settings};
 use serde_json::json;
 
-/// A host whose network a test changes.
-#[derive(Debug, Default)]
-struct Traveller(Mutex<Connectivity>);
-
-impl Host for Traveller {
-    fn facts(&self) -> DeviceFacts {
-        DeviceFacts {
-            network: *self.0.lock().expect("not poisoned"),
-            ..DeviceFacts::default()
-        }
-    }
-}
-
 struct Phone {
     nearside: Nearside,
-    host: Arc<Traveller>,
+    host: Arc<NetworkHost>,
     _folder: tempfile::TempDir,
 }
 
 impl Phone {
     async fn new(providers: &[ProviderSettings]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let host = Arc::new(Traveller::default());
+        let host = NetworkHost::new(Connectivity::default());
         let config = Config {
             context: Some(512),
             ..Config::new(folder.path().to_string_lossy())
@@ -111,7 +99,7 @@ async fn a_request_counts_once_in_a_circuit_and_a_new_situation_closes_it() {
     open_circuit().await;
     phone.nearside.notify(AppEvent::Foreground);
     open_circuit().await;
-    *phone.host.0.lock().expect("not poisoned") = Connectivity::Unmetered;
+    phone.host.set(Connectivity::Unmetered);
     open_circuit().await;
     phone.nearside.set_key("groq", Secret::new(KEY));
     assert_eq!(reason().await, ErrorReason::ProviderFault);

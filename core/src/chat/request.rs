@@ -3,6 +3,8 @@
 //! Every field but `messages` has a default. A request is a plain value: it can be built ahead, stored, compared and
 //! sent again, and it has the same fields in Rust, Swift and Kotlin.
 
+use std::time::{Duration, Instant};
+
 use serde::{Deserialize, Serialize};
 
 use super::message::ChatMessage;
@@ -142,6 +144,14 @@ pub struct RequestLimits {
     pub max_usd: Option<f64>,
     /// Maximum milliseconds from the request to the end of the answer.
     pub deadline_ms: Option<u64>,
+}
+
+impl RequestLimits {
+    /// Returns when a request that was made at this time must be answered; `None` without a deadline, or for one beyond the
+    /// range of the clock.
+    pub(crate) fn deadline(&self, requested_at: Instant) -> Option<Instant> {
+        requested_at.checked_add(Duration::from_millis(self.deadline_ms?))
+    }
 }
 
 impl ChatRequest {

@@ -92,6 +92,7 @@ struct Sent {
     billed_in_full: AtomicBool,
     prompt_counted: AtomicBool,
     forwarded: AtomicBool,
+    shown_reasoning: AtomicBool,
     unanswered: Mutex<Unanswered>,
     searches: Mutex<Option<SearchCount>>,
 }
@@ -141,9 +142,15 @@ impl SentMark {
         self.0.prompt_counted.load(Ordering::SeqCst)
     }
 
-    /// Returns whether a server of one's own said that it passed the content on to another host.
+    /// Returns whether a server of one's own said that it forwards the model to another host: before it got the content, or
+    /// with the answer.
     pub fn is_forwarded(&self) -> bool {
         self.0.forwarded.load(Ordering::SeqCst)
+    }
+
+    /// Returns whether reasoning was shown as text at the beginning of the answer.
+    pub fn has_shown_reasoning(&self) -> bool {
+        self.0.shown_reasoning.load(Ordering::SeqCst)
     }
 
     /// Sets or clears it.
@@ -170,9 +177,14 @@ impl SentMark {
         self.0.billed_in_full.store(true, Ordering::SeqCst);
     }
 
-    /// Notes that a server of one's own said that it passed the content on.
+    /// Notes that a server of one's own said that it forwards the model.
     pub(crate) fn note_forwarded(&self) {
         self.0.forwarded.store(true, Ordering::SeqCst);
+    }
+
+    /// Notes that reasoning was shown as text at the beginning of the answer.
+    pub(crate) fn note_shown_reasoning(&self) {
+        self.0.shown_reasoning.store(true, Ordering::SeqCst);
     }
 
     /// Notes that the model itself counted the tokens of the prompt.

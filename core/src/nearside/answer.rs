@@ -64,7 +64,6 @@ pub(super) struct Answering<'a> {
     pub(super) sink: &'a StreamSender<Chunk>,
     /// The stored content of a conversation's answer.
     pub(super) draft: Option<Arc<SharedDraft>>,
-    pub(super) requested_at: Instant,
 }
 
 /// Sees the chunks of one attempt on their way to the app.
@@ -85,6 +84,8 @@ struct Failure {
     visible: bool,
     /// Whether the next target may be tried.
     may_fall_back: bool,
+    /// Whether the server said that it forwards the model, which its list did not say.
+    is_forwarded: bool,
 }
 
 impl Tap<Chunk> for AnswerTap {
@@ -107,8 +108,14 @@ impl Tap<Chunk> for AnswerTap {
 }
 
 impl Answering<'_> {
-    /// Tries the targets of the plan in order.
-    pub(super) async fn run_route(&self, mut route: Route, plan: Vec<PlannedTarget>) -> Answered {
+    /// Tries the targets of the plan in order. `None` if the decision must be made again, where it may: the server of the
+    /// first target forwards the model now, which the decision did not know.
+    pub(super) async fn run_route(
+        &self,
+        mut route: Route,
+        plan: Vec<PlannedTarget>,
+        may_decide_again: bool,
+    ) -> Option<Answered> {
         let mut failures: Vec<(RouteTarget, Error)> = Vec::new();
         let mut plan = plan.into_iter();
         let mut booked_usd = 0.0;
@@ -117,12 +124,15 @@ impl Answering<'_> {
             route.expected = planned.expected;
             route.then = plan.as_slice().iter().map(|next| next.target.clone()).collect();
             let failure = match self.try_target(&planned, &mut route, &mut booked_usd).await {
-                Ok(answered) => return answered,
+                Ok(answered) => return Some(answered),
                 Err(failure) => failure,
             };
+            if failure.is_forwarded && failure.may_fall_back && failures.is_empty() && may_decide_again {
+                return None;
+            }
             if !failure.may_fall_back || plan.as_slice().is_empty() {
-                if failure.visible || self.is_late() || failures.is_empty() {
-                    return failure.error.into();
+                if failure.visible || self.pending.is_late() || failures.is_empty() {
+                    return Some(failure.error.into());
                 }
                 failures.push((planned.target, failure.error));
                 break;
@@ -138,7 +148,7 @@ impl Answering<'_> {
             });
             failures.push((planned.target, error));
         }
-        first_failure(failures).into()
+        Some(first_failure(failures).into())
     }
 
     /// Tries one target. If it says that the history is too long, tries it once more with less of it.
@@ -214,7 +224,7 @@ impl Answering<'_> {
             kept_turns: prepared.kept_turns,
             route: route.clone(),
             sink,
-            requested_at: self.requested_at,
+            requested_at: self.pending.requested_at,
             sent: sent.clone(),
         });
         let ended = self.wait_for_end(ended).await;
@@ -229,6 +239,9 @@ impl Answering<'_> {
         if sent.is_forwarded() {
             self.note_forwarded(planned).await;
         }
+        if let Some(draft) = self.draft.as_ref().filter(|_| sent.has_shown_reasoning()) {
+            draft.separate_reasoning();
+        }
         let visible = tap.visible.load(Ordering::SeqCst);
         let error = match ended {
             Ok(Chunk::Done { mut summary }) => {
@@ -238,6 +251,7 @@ impl Answering<'_> {
                     error,
                     visible: true,
                     may_fall_back: false,
+                    is_forwarded: false,
                 })?;
                 if sent.is_prompt_counted() {
                     self.learn_ratio(&planned.target, summary.usage.prompt_tokens, likely_tokens);
@@ -255,7 +269,10 @@ impl Answering<'_> {
             Ok(_) => Error::internal("an engine ended without a last word; this is a bug, please report it"),
             Err(error) => error,
         };
-        let failure = self.failure(error, visible);
+        let failure = Failure {
+            is_forwarded: sent.is_forwarded(),
+            ..self.failure(error, visible)
+        };
         *booked_usd += charge.abort(self.inner, end).await;
         Err(failure)
     }
@@ -265,7 +282,7 @@ impl Answering<'_> {
     async fn wait_for_end(&self, ended: tokio::sync::oneshot::Receiver<Result<Chunk>>) -> Result<Chunk> {
         let mut ended = std::pin::pin!(ended);
         let mut is_closing = false;
-        let deadline = self.deadline().map(|deadline| deadline + DEADLINE_GRACE);
+        let deadline = self.pending.deadline().map(|deadline| deadline + DEADLINE_GRACE);
         let mut late = std::pin::pin!(wait_until(deadline));
         loop {
             tokio::select! {
@@ -308,18 +325,9 @@ impl Answering<'_> {
         }
     }
 
-    fn deadline(&self) -> Option<Instant> {
-        let ms = self.pending.request.limits.deadline_ms?;
-        self.requested_at.checked_add(Duration::from_millis(ms))
-    }
-
-    fn is_late(&self) -> bool {
-        self.deadline().is_some_and(|deadline| Instant::now() >= deadline)
-    }
-
     /// Classifies the error of an attempt. Whatever failed after the deadline failed because of it.
     fn failure(&self, error: Error, visible: bool) -> Failure {
-        let late = self.is_late() || error.reason() == ErrorReason::DeadlineExceeded;
+        let late = self.pending.is_late() || error.reason() == ErrorReason::DeadlineExceeded;
         let error = if late { Error::deadline_exceeded() } else { error };
         let may_fall_back =
             !visible && !late && error.kind() != ErrorKind::Internal && !self.sink.cancel().is_cancelled();
@@ -327,6 +335,7 @@ impl Answering<'_> {
             error: if visible { with_kept_text(&error) } else { error },
             visible,
             may_fall_back,
+            is_forwarded: false,
         }
     }
 }
@@ -377,7 +386,7 @@ pub(super) async fn run_script(answering: &Answering<'_>, engine: &Arc<dyn Engin
         kept_turns: None,
         route,
         sink,
-        requested_at: answering.requested_at,
+        requested_at: answering.pending.requested_at,
         sent: SentMark::default(),
     });
     let last = answering.wait_for_end(ended).await;

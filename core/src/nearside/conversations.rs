@@ -194,8 +194,7 @@ impl Conversations {
     pub async fn route(&self, id: u64, request: ChatRequest, turn: ConversationTurn) -> Result<RouteDecision> {
         let pending = self.turn_request(id, request, turn).await?;
         let inner = Arc::clone(&self.inner);
-        let (cancel, requested_at) = (CancelToken::default(), Instant::now());
-        let decide = async move { decide::decide(&inner, &pending, &cancel, requested_at).await };
+        let decide = async move { decide::decide(&inner, &pending, &CancelToken::default()).await };
         Ok(join_result(self.handle.spawn(decide).await)?.decision)
     }
 
@@ -265,6 +264,7 @@ impl Conversations {
             request: Arc::new(request),
             kept_turns: Some(if resumed { 2 } else { 1 }),
             pinned: next.tool_target,
+            requested_at: Instant::now(),
         })
     }
 

@@ -35,19 +35,14 @@ pub(super) struct Decided {
 }
 
 /// Makes the routing decision. Waits for model lists at most until the request's deadline, and not after a cancel.
-pub(super) async fn decide(
-    inner: &Arc<Inner>,
-    pending: &PendingRequest,
-    cancel: &CancelToken,
-    requested_at: std::time::Instant,
-) -> Result<Decided> {
+pub(super) async fn decide(inner: &Arc<Inner>, pending: &PendingRequest, cancel: &CancelToken) -> Result<Decided> {
     let request = &pending.request;
     let (mut decided, stale) = decide_once(inner, pending).await?;
     if stale.is_empty() {
         return decided;
     }
     let mut fetches: FuturesUnordered<_> = stale.iter().map(|name| fetch_list(inner, name)).collect();
-    let (begun, deadline) = (Instant::now(), deadline(request, requested_at));
+    let (begun, deadline) = (Instant::now(), pending.deadline().map(Instant::from_std));
     let first_patience = patience(request, &decided);
     let mut patience = first_patience;
     // A list that failed also says something: why a target cannot answer.
@@ -91,13 +86,12 @@ pub(super) async fn decide(
 /// Returns the end of an answer that got no route: cancelled, late, or the error that says why.
 pub(super) async fn end_without_route(
     decided: Result<Decided>,
-    request: &ChatRequest,
+    pending: &PendingRequest,
     sink: &StreamSender<Chunk>,
-    requested_at: std::time::Instant,
 ) -> Result<Chunk> {
     let decision = decided.map(|decided| decided.decision);
     if sink.cancel().is_cancelled()
-        && let Some((target, rule)) = closest_target(request, &decision)
+        && let Some((target, rule)) = closest_target(&pending.request, &decision)
     {
         let route = Route::to(target, rule, "the answer was cancelled before a target was chosen");
         sink.send(Chunk::Started { route: route.clone() }).await;
@@ -105,7 +99,7 @@ pub(super) async fn end_without_route(
             summary: AnswerSummary::cancelled_before_start(&route),
         });
     }
-    let is_late = deadline(request, requested_at).is_some_and(|deadline| Instant::now() >= deadline);
+    let is_late = pending.is_late();
     match decision.and_then(RouteDecision::into_route) {
         Err(error) if is_late && error.reason() != ErrorReason::ConsentRequired => Err(Error::deadline_exceeded()),
         Err(error) => Err(error),
@@ -130,14 +124,6 @@ fn closest_target(request: &ChatRequest, decision: &Result<RouteDecision>) -> Op
             Some((RouteTarget::Local { model }, RouteRule::NoCandidates))
         }
     }
-}
-
-/// Returns when the request must be answered; `None` if it does not say.
-fn deadline(request: &ChatRequest, requested_at: std::time::Instant) -> Option<Instant> {
-    let ms = request.limits.deadline_ms?;
-    requested_at
-        .checked_add(Duration::from_millis(ms))
-        .map(Instant::from_std)
 }
 
 /// Decides from cached data. Also returns the providers whose lists are worth fetching for this request.

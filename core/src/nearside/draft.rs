@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use super::lock;
 use crate::chat::{Chunk, ContentPart, StoredCitation};
+use crate::engine::remote::split_shown;
 use crate::state::AnswerDraft;
 
 /// An answer so far.
@@ -22,6 +23,8 @@ struct DraftState {
     draft: AnswerDraft,
     /// Start of the current reasoning, and the milliseconds of earlier reasoning.
     thinking: Option<(Instant, u64)>,
+    /// Bytes of text before the present attempt, which are not empty if an answer is resumed.
+    earlier_bytes: usize,
     /// Whether there is content since the last snapshot.
     is_changed: bool,
 }
@@ -32,6 +35,7 @@ impl SharedDraft {
         let state = DraftState {
             draft,
             thinking: None,
+            earlier_bytes: 0,
             is_changed: false,
         };
         Self {
@@ -64,6 +68,18 @@ impl SharedDraft {
         state.draft.clone()
     }
 
+    /// Moves the reasoning that was shown as text at the beginning of the present attempt to its place.
+    pub(super) fn separate_reasoning(&self) {
+        let mut state = lock(&self.state);
+        let earlier_bytes = state.earlier_bytes;
+        let draft = &mut state.draft;
+        let Some((reasoning, text)) = draft.text.get(earlier_bytes..).and_then(split_shown) else {
+            return;
+        };
+        draft.reasoning.push_str(reasoning.trim_start());
+        draft.text = format!("{}{text}", &draft.text[..earlier_bytes]);
+    }
+
     /// Takes the content.
     pub(super) fn take(&self) -> AnswerDraft {
         std::mem::take(&mut lock(&self.state).draft)
@@ -75,7 +91,10 @@ impl DraftState {
         let draft = &mut self.draft;
         let elapsed_ms = |start: Instant| u64::try_from(start.elapsed().as_millis()).unwrap_or_default();
         match chunk {
-            Chunk::Started { route } => draft.omitted_messages = route.omitted_messages,
+            Chunk::Started { route } => {
+                draft.omitted_messages = route.omitted_messages;
+                self.earlier_bytes = draft.text.len();
+            }
             Chunk::Done { .. } => {}
             Chunk::Reasoning { text } => {
                 let (start, earlier_ms) = *self

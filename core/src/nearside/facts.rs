@@ -11,7 +11,7 @@ use super::local::not_installed;
 use super::local_model::LocalModel;
 use super::pending::PendingRequest;
 use super::providers::default_model;
-use super::refresh::{LIST_MAX_AGE, LIST_RECENT, is_older};
+use super::refresh::{LIST_RECENT, is_older};
 use crate::chat::{
     ChatRequest, ContentPart, DataPolicy, OutputFormat, RouteEstimate, RouteTarget, RoutingMode, Sensitivity,
 };
@@ -232,9 +232,9 @@ impl Inner {
         // An own server may forward a model to a third party, and only its list says so: an old list says nothing of that,
         // and a model that a new one lacks is not asked, because it may be one that is forwarded.
         let (upstreams, terms) = self.terms_of(settings)?;
-        let is_own = remote::is_own_server(settings) || !settings.kind.is_hosted() && terms.is_own();
+        let is_own = remote::must_state_forwarding(settings);
         let is_recent = !is_older(fetched, LIST_RECENT);
-        let is_outdated = is_older(fetched, LIST_MAX_AGE);
+        let is_outdated = self.is_list_outdated(&settings.name, fetched);
         let says_too_little = match forwarding {
             Forwarding::NotAsked => true,
             Forwarding::Marked => !is_recent && !unlisted.is_empty(),
@@ -266,7 +266,7 @@ impl Inner {
                 provider: settings.name.clone(),
                 has_key,
                 cooldown_ms,
-                is_nearby: !model.proxied && !remote::needs_internet(settings),
+                is_nearby: is_nearby(settings, &model),
                 is_default: default.as_ref() == Some(&model.id),
                 listing,
                 data_policy: match model.proxied {
@@ -314,6 +314,11 @@ impl Inner {
 /// Returns whether the request leaves no choice among the models of this device: there is no other, or it names this one.
 fn is_only(local: &LocalModel, locals: &[LocalModel], needs: &Needs) -> bool {
     locals.len() == 1 || needs.model.as_ref() == Some(&local.id)
+}
+
+/// Returns whether the model runs in the user's own network, which is reached without the internet.
+pub(super) fn is_nearby(settings: &ProviderSettings, model: &RemoteModel) -> bool {
+    !model.proxied && !remote::needs_internet(settings)
 }
 
 /// Measured speeds by target.

@@ -52,7 +52,7 @@ mod runtime;
 mod tool_calls;
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -190,12 +190,10 @@ impl Nearside {
 
     /// Starts a chat request. Returns immediately; everything, including errors, arrives on the stream.
     pub fn chat(&self, request: ChatRequest) -> ChatStream {
-        let requested_at = Instant::now();
-        let (stream, sink) = Stream::new();
+        let (pending, (stream, sink)) = (PendingRequest::whole(request), Stream::new());
         let inner = Arc::clone(&self.inner);
         let answer = async move {
-            let pending = PendingRequest::whole(request);
-            let answered = inner.dispatch(&pending, &sink, None, requested_at).await;
+            let answered = inner.dispatch(&pending, &sink, None).await;
             inner.record_notes(answered.notes);
             sink.finish(answered.last);
         };
@@ -215,8 +213,7 @@ impl Nearside {
     pub async fn route(&self, request: ChatRequest) -> Result<RouteDecision> {
         request.check()?;
         let (inner, pending) = (Arc::clone(&self.inner), PendingRequest::whole(request));
-        let (cancel, requested_at) = (CancelToken::default(), Instant::now());
-        let decide = async move { decide::decide(&inner, &pending, &cancel, requested_at).await };
+        let decide = async move { decide::decide(&inner, &pending, &CancelToken::default()).await };
         Ok(self.on_runtime(decide).await?.decision)
     }
 
@@ -419,7 +416,6 @@ impl Inner {
         pending: &PendingRequest,
         sink: &StreamSender<Chunk>,
         draft: Option<Arc<SharedDraft>>,
-        requested_at: Instant,
     ) -> Answered {
         if let Err(error) = pending.request.check() {
             return error.into();
@@ -429,23 +425,30 @@ impl Inner {
             pending,
             sink,
             draft,
-            requested_at,
         };
         if let Some(engine) = &self.scripted {
             return answer::run_script(&answering, engine).await;
         }
-        match decide::decide(self, pending, sink.cancel(), requested_at).await {
-            Ok(Decided {
-                decision: RouteDecision::Route { mut route },
-                plan,
-            }) => {
-                route.summarize_skipped();
-                answering.run_route(route, plan).await
+        let mut may_decide_again = true;
+        loop {
+            match decide::decide(self, pending, sink.cancel()).await {
+                Ok(Decided {
+                    decision: RouteDecision::Route { mut route },
+                    plan,
+                }) => {
+                    route.summarize_skipped();
+                    if let Some(answered) = answering.run_route(route, plan, may_decide_again).await {
+                        return answered;
+                    }
+                }
+                unrouted => {
+                    return Answered {
+                        last: decide::end_without_route(unrouted, pending, sink).await,
+                        notes: None,
+                    };
+                }
             }
-            unrouted => Answered {
-                last: decide::end_without_route(unrouted, &pending.request, sink, requested_at).await,
-                notes: None,
-            },
+            may_decide_again = false;
         }
     }
 }

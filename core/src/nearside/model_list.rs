@@ -7,7 +7,7 @@ use futures_util::future::{BoxFuture, Shared};
 use serde_json::Value;
 use tokio::task::Id;
 
-use crate::engine::remote::ListedModels;
+use crate::engine::remote::{LearnedFacts, ListedModels};
 use crate::error::{Error, Result};
 
 /// A fetch of a model list that several callers may wait for.
@@ -24,6 +24,8 @@ pub(super) struct ModelList {
     pub(super) fetch: Option<(Id, ListFetch)>,
     /// When the last fetch failed, or a part of it, and why. Unset: it succeeded, or another may.
     pub(super) failure: Option<(Instant, Error)>,
+    /// Facts about its models that requests taught.
+    pub(super) learned: Arc<LearnedFacts>,
 }
 
 impl ModelList {

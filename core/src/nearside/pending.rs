@@ -1,6 +1,7 @@
 //! A request on its way to an answer: shared and never copied whole, with what its conversation adds to it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::chat::{ChatRequest, RouteTarget};
 
@@ -13,15 +14,28 @@ pub(super) struct PendingRequest {
     pub(super) kept_turns: Option<u32>,
     /// The target of the tool loop that the request continues, as the conversation stored it.
     pub(super) pinned: Option<RouteTarget>,
+    /// When the request was made; its deadline counts from here.
+    pub(super) requested_at: Instant,
 }
 
 impl PendingRequest {
-    /// Wraps a request outside of a conversation.
+    /// Wraps a request outside of a conversation that is made now.
     pub(super) fn whole(request: ChatRequest) -> Self {
         Self {
             request: Arc::new(request),
             kept_turns: None,
             pinned: None,
+            requested_at: Instant::now(),
         }
+    }
+
+    /// Returns when the request must be answered; `None` if it does not say.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.request.limits.deadline(self.requested_at)
+    }
+
+    /// Returns whether its deadline passed.
+    pub(super) fn is_late(&self) -> bool {
+        self.deadline().is_some_and(|deadline| Instant::now() >= deadline)
     }
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::Inner;
 use super::charge::AttemptCost;
-use super::facts::{PlannedRemote, PlannedSource, PlannedTarget};
+use super::facts::{PlannedRemote, PlannedSource, PlannedTarget, is_nearby};
 use super::history::{TokenCount, fit_history};
 use super::pending::PendingRequest;
 use crate::chat::ChatRequest;
 use crate::chat::history::without;
 use crate::engine::Engine;
-use crate::engine::remote::{Connection, RemoteEngine, Timeouts};
+use crate::engine::remote::{self, Connection, Forwarding, RemoteEngine, Timeouts};
 use crate::error::{Error, ErrorReason, Result};
 use crate::route::{estimate, privacy};
 
@@ -33,8 +33,8 @@ impl Inner {
     /// else is in the plan. Sends nothing.
     ///
     /// # Errors
-    /// `Blocked` if the policy changed since the decision and forbids the target now; `Busy` if the provider changed; those of
-    /// starting an engine.
+    /// `Blocked` and `Network` if policy, network or the server's list changed since the decision and forbid the target now;
+    /// `Busy` if the provider changed; those of starting an engine.
     pub(super) fn prepare_target(
         &self,
         planned: &PlannedTarget,
@@ -74,6 +74,12 @@ impl Inner {
         })?;
         self.read_policy()?;
         let policy = self.policy();
+        self.check_network(&settings.name, is_nearby(settings, model))?;
+        let (list, _) = self.list_of(settings)?;
+        let is_own = !model.proxied && remote::must_state_forwarding(settings);
+        if is_own && list.models.iter().any(|listed| listed.proxied && listed.id == model.id) {
+            return Err(remote::forwarded_now(&settings.name, &model.id));
+        }
         let (current, terms) = self.terms_of(settings)?;
         if !model.proxied && terms != *data_policy {
             return Err(Error::of(
@@ -109,6 +115,8 @@ impl Inner {
             needed_tokens: prompt.high.saturating_add(completion.high),
             upstreams,
             circuit: self.circuit(&settings.name),
+            learned: self.learned(&settings.name),
+            must_check_host: is_own && list.forwarding != Forwarding::Never,
             timeouts: match has_fallback {
                 true => Timeouts::before_fallback(),
                 false => Timeouts::default(),

@@ -11,12 +11,11 @@ use super::model_list::ModelList;
 use super::refresh::fetch_list;
 use super::{Inner, Nearside, blocking, lock};
 use crate::chat::DataPolicy;
-use crate::device::Connectivity;
 use crate::engine::remote::{
     self, CircuitBreaker, ProviderClient, ProviderKind, ProviderSettings, RemoteModel, Secret, SignIn,
 };
-use crate::error::{Error, ErrorReason, Result};
-use crate::route::privacy;
+use crate::error::{Error, Result};
+use crate::route::{check_contact, privacy};
 
 /// A configured provider and its current state. Contains no credential.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,11 +70,11 @@ impl Nearside {
         self.blocking(Inner::statuses).await
     }
 
-    /// Fetches a provider's model list and stores it. Opens no connection if the device is offline, as the host reports,
-    /// and the provider is reached through the internet.
+    /// Fetches a provider's model list and stores it. Opens no connection if the provider is reached through the internet,
+    /// and the device is offline, as the host reports, or the connection is metered, which the policy does not allow.
     ///
     /// # Errors
-    /// `InvalidRequest` for an unknown name; `Network`, `Unauthorized`, `Provider`.
+    /// `InvalidRequest` for an unknown name; `Network`, `Unauthorized`, `Provider`, `Blocked`.
     pub async fn provider_models(&self, name: String) -> Result<Vec<RemoteModel>> {
         let inner = Arc::clone(&self.inner);
         self.on_runtime(async move {
@@ -206,16 +205,21 @@ impl Inner {
             .ok_or_else(|| unknown_provider(name))
     }
 
-    /// Checks that the device is not offline, or that the provider is reached without the internet.
+    /// Checks that network and policy allow the provider to be contacted now.
     fn check_online(&self, name: &str) -> Result<()> {
         let settings = self.provider(name)?;
-        match self.host_facts()?.network {
-            Connectivity::Offline if remote::needs_internet(&settings) => Err(Error::of(
-                ErrorReason::Offline,
-                format!("the device is offline, so `{name}` was not asked; connect it and try again"),
-            )),
-            _ => Ok(()),
+        self.read_policy()?;
+        self.check_network(name, !remote::needs_internet(&settings))
+    }
+
+    /// Asks the host for the network, and checks that it and the policy allow the provider to be contacted. One that is
+    /// nearby is reached without the internet.
+    pub(super) fn check_network(&self, name: &str, is_nearby: bool) -> Result<()> {
+        // The host is asked only where its answer matters.
+        if is_nearby {
+            return Ok(());
         }
+        check_contact(self.host_facts()?.network, &self.policy(), is_nearby, name)
     }
 
     pub(super) fn statuses(&self) -> Result<Vec<ProviderStatus>> {

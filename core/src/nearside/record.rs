@@ -38,17 +38,18 @@ pub(super) async fn answer(
         Ok(guard) => guard,
         Err(error) => return sink.finish(Err(error)),
     };
-    let (pending, mut recorder) = match prepare(&inner, &archive, conversation, turn, request, &guard).await {
-        Ok(prepared) => prepared,
-        Err(error) => {
-            // As below: the consumer may start the next turn at once.
-            drop(guard);
-            return sink.finish(Err(error));
-        }
-    };
+    let (pending, mut recorder) =
+        match prepare(&inner, &archive, conversation, turn, request, requested_at, &guard).await {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                // As below: the consumer may start the next turn at once.
+                drop(guard);
+                return sink.finish(Err(error));
+            }
+        };
     let answered = {
         let draft = Some(Arc::clone(&recorder.draft));
-        let mut answering = std::pin::pin!(inner.dispatch(&pending, &sink, draft, requested_at));
+        let mut answering = std::pin::pin!(inner.dispatch(&pending, &sink, draft));
         loop {
             tokio::select! {
                 biased;
@@ -71,6 +72,7 @@ async fn prepare(
     conversation: u64,
     turn: Turn,
     mut request: ChatRequest,
+    requested_at: Instant,
     guard: &ActiveAnswerGuard,
 ) -> Result<(PendingRequest, Recorder)> {
     request.with_messages(vec![ChatMessage::user("…")]).check()?;
@@ -93,6 +95,7 @@ async fn prepare(
         // A resumed answer needs its question, which is the turn before.
         kept_turns: Some(if resumed { 2 } else { 1 }),
         pinned: pending.tool_target,
+        requested_at,
     };
     Ok((pending, recorder))
 }

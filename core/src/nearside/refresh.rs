@@ -11,10 +11,11 @@ use super::model_list::ListFetch;
 use super::{Inner, blocking, lock};
 use crate::chat::DataPolicy;
 use crate::engine::remote::{
-    self, FetchedModels, Forwarding, ListedModels, ProviderKind, ProviderSettings, RemoteModel, Upstreams,
+    self, FetchedModels, Forwarding, LearnedFacts, ListedModels, ProviderKind, ProviderSettings, RemoteModel,
+    StatementTime, Upstreams,
 };
 use crate::error::{Error, ErrorReason, Result};
-use crate::route::{may_contact, privacy};
+use crate::route::{check_contact, privacy};
 
 /// Fetches and stores a provider's model list, and an aggregator's document about its upstreams. Joins a fetch that is
 /// already under way. Runs to its end even if no caller waits any more.
@@ -62,7 +63,9 @@ async fn fetch(inner: &Arc<Inner>, name: &str) -> Result<Fetched> {
         Ok((settings, http, secret, inner.state.day(SystemTime::now())?))
     })
     .await?;
-    let FetchedModels { listed, mut error } = remote::fetch_models(&http, &settings, &secret, &today).await;
+    let asked_at = StatementTime::now();
+    let fetched = remote::fetch_models(&http, &settings, &secret, &today).await;
+    let FetchedModels { listed, own, mut error } = fetched;
     let Some(listed) = listed else {
         return Ok(Fetched { listed: None, error });
     };
@@ -90,6 +93,9 @@ async fn fetch(inner: &Arc<Inner>, name: &str) -> Result<Fetched> {
         let listed = Arc::new(listed);
         inner.with_provider(&settings.name, |runtime| {
             runtime.list.listed = Some((Arc::clone(&listed), now));
+            runtime.list.learned.note_new_list();
+            own.iter()
+                .for_each(|id| runtime.list.learned.note_host(id, true, asked_at));
             if let Some(document) = upstreams {
                 runtime.list.upstreams = Some(Some(Arc::new(document)));
             }
@@ -127,6 +133,16 @@ impl Inner {
             runtime.list.listed = Some((Arc::clone(&listed), fetched));
         });
         Ok((listed, Some(fetched)))
+    }
+
+    /// Returns whether a provider's list, fetched then, is missing, over a day old or contradicted by its server since.
+    pub(super) fn is_list_outdated(&self, name: &str, fetched: Option<SystemTime>) -> bool {
+        is_older(fetched, LIST_MAX_AGE) || self.learned(name).contradicts_list()
+    }
+
+    /// Returns the facts about a provider's models that requests taught.
+    pub(super) fn learned(&self, name: &str) -> Arc<LearnedFacts> {
+        self.with_provider(name, |runtime| Arc::clone(&runtime.list.learned))
     }
 
     /// Marks a model of one's own server in its list as one that the server passes on to another host, as an answer said.
@@ -167,12 +183,12 @@ impl Inner {
         self.with_provider(name, |runtime| runtime.list.failure.clone())
     }
 
-    /// Returns the providers whose list is missing or over a day old and may be fetched now.
+    /// Returns the providers whose list is missing or outdated and may be fetched now.
     pub(super) fn stale_lists(&self) -> Result<Vec<String>> {
         let mut stale = Vec::new();
         for settings in self.stored_providers()? {
             let (_, fetched) = self.list_of(&settings)?;
-            if is_older(fetched, LIST_MAX_AGE) && self.may_fetch(&settings)? {
+            if self.is_list_outdated(&settings.name, fetched) && self.may_fetch(&settings)? {
                 stale.push(settings.name);
             }
         }
@@ -208,7 +224,8 @@ impl Inner {
     /// Returns whether the network, when the host was last asked, and the policy allow a provider to be contacted.
     fn allows_network(&self, settings: &ProviderSettings) -> bool {
         let network = *lock(&self.network);
-        may_contact(network, &self.policy(), !remote::needs_internet(settings))
+        let is_nearby = !remote::needs_internet(settings);
+        check_contact(network, &self.policy(), is_nearby, &settings.name).is_ok()
     }
 
     /// Returns what the current routing policy makes of a provider as a whole: the constraints on an aggregator's
@@ -257,7 +274,7 @@ pub(super) fn is_older(fetched: Option<SystemTime>, age: Duration) -> bool {
 }
 
 /// A model list is valid for a day, because prices and shutdowns are dated to the day.
-pub(super) const LIST_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
+const LIST_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 /// How long a provider is not asked again for a list that failed.
 const FAILURE_MEMORY: Duration = Duration::from_secs(60);
 /// How recent a list must be to say that the server lacks a model: the user may have added it a moment ago.

@@ -21,8 +21,18 @@ pub use policy::{ConsentPolicy, RoutingPolicy};
 pub use price::{CostRow, compare};
 
 use crate::device::Connectivity;
+use crate::error::Result;
 
-/// Returns whether a server may be contacted now: the rule `reachable` and the fetches of model lists agree.
-pub(crate) fn may_contact(network: Connectivity, policy: &RoutingPolicy, is_nearby: bool) -> bool {
-    rules::forbids_contact(network, policy, is_nearby).is_none()
+/// Checks that a provider may be contacted now: the rule `reachable`, the fetches of model lists and the moment of sending
+/// agree.
+///
+/// # Errors
+/// `Network` without a connection; `Blocked` if the policy does not allow a metered one.
+pub(crate) fn check_contact(
+    network: Connectivity,
+    policy: &RoutingPolicy,
+    is_nearby: bool,
+    provider: &str,
+) -> Result<()> {
+    rules::forbids_contact(network, policy, is_nearby).map_or(Ok(()), |rejection| Err(rejection.into_error(provider)))
 }

@@ -42,10 +42,7 @@ pub fn terms(settings: &ProviderSettings, model: &RemoteModel) -> DataPolicy {
 pub fn check_terms(policy: &RoutingPolicy, provider: &str, terms: &DataPolicy) -> Result<()> {
     match forbidden(policy, provider, terms) {
         None => Ok(()),
-        Some(rejection) => {
-            let text = format!("`{provider}` was rejected: {}; {}", rejection.reason, rejection.remedy);
-            Err(Error::new(rejection.kind, text).because(rejection.cause))
-        }
+        Some(rejection) => Err(rejection.into_error(provider)),
     }
 }
 

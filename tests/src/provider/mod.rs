@@ -16,6 +16,7 @@ mod documented;
 mod error_shapes;
 mod errors;
 mod models;
+mod offer;
 mod ollama;
 mod play;
 mod quirk;
@@ -44,6 +45,7 @@ use crate::server::{CloseMode, Server};
 pub use chunking::Chunking;
 pub use dialect::{Dialect, WireFormat};
 pub use documented::{DocumentedError, documented_errors};
+use offer::Offer;
 pub use quirk::Quirk;
 pub use record::Recorder;
 pub use replay::{Pace, Replayer};
@@ -63,9 +65,7 @@ pub struct Provider {
 pub struct ProviderBuilder {
     dialect: Dialect,
     key: Option<String>,
-    models: Vec<String>,
-    forwarded: Vec<String>,
-    failing: Vec<(String, u16)>,
+    offer: Offer,
     list_hangs: bool,
     chunking: Chunking,
     latency: Duration,
@@ -91,9 +91,10 @@ impl Provider {
         ProviderBuilder {
             dialect,
             key: None,
-            models: models::ids(dialect).iter().map(|&id| id.to_owned()).collect(),
-            forwarded: vec![],
-            failing: vec![],
+            offer: Offer {
+                models: models::ids(dialect).iter().map(|&id| id.to_owned()).collect(),
+                ..Offer::default()
+            },
             list_hangs: false,
             chunking: Chunking::Whole,
             latency: Duration::ZERO,
@@ -126,6 +127,38 @@ impl Provider {
     /// Sets the scenario of chats that find the queue empty.
     pub fn otherwise(&self, scenario: Scenario) {
         self.shared.state().otherwise = scenario;
+    }
+
+    /// Forwards a model to another host from now on, as an Ollama server does whose model is created anew as an alias.
+    pub fn forward(&self, id: &str) {
+        self.change_offer(|offer| offer.forwarded.push(id.to_owned()));
+    }
+
+    /// Removes a model from now on.
+    pub fn remove_model(&self, id: &str) {
+        self.change_offer(|offer| offer.models.retain(|model| model != id));
+    }
+
+    /// Answers requests for paths with this end with an error of this status from now on.
+    pub fn fail(&self, path: &str, status: u16) {
+        self.change_offer(|offer| offer.failing.push((path.to_owned(), status)));
+    }
+
+    /// Leaves requests for paths with this end without an answer from now on.
+    pub fn silence(&self, path: &str) {
+        self.change_offer(|offer| offer.silent.push(path.to_owned()));
+    }
+
+    /// Puts everything that fails or is silent in order again.
+    pub fn repair(&self) {
+        self.change_offer(|offer| {
+            offer.failing.clear();
+            offer.silent.clear();
+        });
+    }
+
+    fn change_offer(&self, change: impl FnOnce(&mut Offer)) {
+        change(Arc::make_mut(&mut self.shared.state().offer));
     }
 
     /// Returns the number of queued scenarios.
@@ -202,7 +235,7 @@ impl ProviderBuilder {
 
     /// Adds a model.
     pub fn model(mut self, id: &str) -> Self {
-        self.models.push(id.to_owned());
+        self.offer.models.push(id.to_owned());
         self
     }
 
@@ -215,20 +248,32 @@ impl ProviderBuilder {
 
     /// Removes the dialect's usual models.
     pub fn without_models(mut self) -> Self {
-        self.models.clear();
+        self.offer.models.clear();
         self
     }
 
     /// Adds a model that an Ollama server forwards to another host, as its list says, whatever its name. A compatible
     /// server with one is an Ollama server that is used through its compatible API.
     pub fn forwarded(mut self, id: &str) -> Self {
-        self.forwarded.push(id.to_owned());
-        self.model(id)
+        self.offer.forwarded.push(id.to_owned());
+        self.through_ollama().model(id)
+    }
+
+    /// Adds a model that an Ollama server forwards to another host, of which only its description says so, and no list.
+    pub fn forwarded_unlisted(mut self, id: &str) -> Self {
+        self.offer.forwarded_unlisted.push(id.to_owned());
+        self.through_ollama().model(id)
+    }
+
+    /// Makes a compatible server an Ollama server that is used through its compatible API.
+    pub fn through_ollama(mut self) -> Self {
+        self.offer.is_ollama = true;
+        self
     }
 
     /// Answers requests for paths with this end with an error of this status.
     pub fn fails(mut self, path: &str, status: u16) -> Self {
-        self.failing.push((path.to_owned(), status));
+        self.offer.failing.push((path.to_owned(), status));
         self
     }
 
@@ -276,14 +321,12 @@ impl ProviderBuilder {
         let shared = Arc::new(ProviderShared {
             dialect: self.dialect,
             key: self.key,
-            models: self.models,
-            forwarded: self.forwarded,
-            failing: self.failing,
             list_hangs: self.list_hangs,
             chunking: self.chunking,
             latency: self.latency,
             watcher: self.watcher,
             state: Mutex::new(ProviderState {
+                offer: Arc::new(self.offer),
                 queue: VecDeque::new(),
                 otherwise: self.otherwise,
                 requests: Vec::new(),

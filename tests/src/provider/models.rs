@@ -3,6 +3,8 @@
 use nearside::engine::remote::ProviderKind as Dialect;
 use serde_json::{Value, json};
 
+use super::offer::Offer;
+
 /// Returns the models of the dialect.
 pub(super) fn ids(dialect: Dialect) -> &'static [&'static str] {
     match dialect {
@@ -38,7 +40,12 @@ pub(super) fn is_known(dialect: Dialect, known: &[String], model: &str) -> bool 
 
 /// Returns the response for an information endpoint; `None` if the path is unknown. `path` is relative to the base
 /// address.
-pub(super) fn answer(dialect: Dialect, known: &[String], forwarded: &[String], path: &str) -> Option<Value> {
+pub(super) fn answer(dialect: Dialect, offer: &Offer, path: &str) -> Option<Value> {
+    let Offer {
+        models: known,
+        forwarded,
+        ..
+    } = offer;
     match (dialect, path) {
         (Dialect::Ollama, "/api/version") => Some(json!({ "version": "0.12.3" })),
         (Dialect::Ollama, "/api/tags") => {
@@ -95,8 +102,8 @@ pub(super) fn answer(dialect: Dialect, known: &[String], forwarded: &[String], p
 }
 
 /// Answers `POST /api/show`; `None` for an unknown model.
-pub(super) fn show(known: &[String], forwarded: &[String], model: &str) -> Option<Value> {
-    if !is_known(Dialect::Ollama, known, model) {
+pub(super) fn show(offer: &Offer, model: &str) -> Option<Value> {
+    if !is_known(Dialect::Ollama, &offer.models, model) {
         return None;
     }
     let tiny = model.trim_end_matches(":latest") == TINY;
@@ -114,7 +121,8 @@ pub(super) fn show(known: &[String], forwarded: &[String], model: &str) -> Optio
                         "qwen3.context_length": 40_960, "qwen3.embedding_length": 4096 },
         "capabilities": abilities, "modified_at": "2026-10-01T08:00:00.000000000+02:00",
     });
-    shown = with_remote(shown, forwarded, model);
+    shown = with_remote(shown, &offer.forwarded, model);
+    shown = with_remote(shown, &offer.forwarded_unlisted, model);
     Some(shown)
 }
 

@@ -82,6 +82,11 @@ impl Reply {
                 reply.push_reasoning(thoughts, ThoughtPlacement::Inline);
                 reply.push_text(text);
             }
+            Scenario::UnopenedThink { thoughts, text, .. } => {
+                reply.pieces.push(ReplyPiece::Text(thoughts.clone()));
+                reply.pieces.push(ReplyPiece::Text("</think>\n\n".to_owned()));
+                reply.push_text(text);
+            }
             Scenario::ToolCall {
                 id,
                 name,

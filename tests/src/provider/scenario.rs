@@ -34,6 +34,16 @@ pub enum Scenario {
         /// The text.
         text: String,
     },
+    /// Reasoning without its opening tag, which the template wrote, then after a pause the closing tag and the answer. Not
+    /// among [`Self::samples`], because what a client makes of it depends on the pause.
+    UnopenedThink {
+        /// The reasoning.
+        thoughts: String,
+        /// The text.
+        text: String,
+        /// Milliseconds of the pause.
+        pause_ms: u64,
+    },
     /// A tool call with its arguments in pieces, after reasoning if `thoughts` is not empty.
     ToolCall {
         /// The call's id.

@@ -112,6 +112,16 @@ impl ResponseScript {
                     ..Self::ok(kind, Vec::new(), ConnectionEnd::Whole)
                 }
             }
+            Scenario::UnopenedThink { thoughts, pause_ms, .. } => {
+                let is_thought = |event: &[u8]| String::from_utf8_lossy(event).contains(thoughts.as_str());
+                let begin = content.iter().position(|event| is_thought(event)).unwrap_or_default();
+                let due = |at: usize| Duration::from_millis(if at > begin { *pause_ms } else { 0 });
+                let sends = content.into_iter().chain(closing).enumerate();
+                Self {
+                    sends: sends.map(|(at, event)| (due(at), event)).collect(),
+                    ..Self::ok(kind, Vec::new(), ConnectionEnd::Whole)
+                }
+            }
             Scenario::Slow { per_second, .. } => {
                 let due = |n: usize| Duration::from_secs_f64(n as f64 / per_second.max(0.001));
                 let sends = content.into_iter().chain(closing).enumerate();

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufReader};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -11,6 +12,7 @@ use crate::server::{CloseMode, Connections};
 
 use super::chunking::{Chunker, Chunking};
 use super::dialect::{Dialect, WireFormat};
+use super::offer::Offer;
 use super::play::{PlayResult, play};
 use super::script::{ConnectionEnd, ResponseScript};
 use super::state::{ProviderShared, ReceivedRequest};
@@ -60,7 +62,16 @@ fn route(request: &HttpRequest, body: &Value, shared: &ProviderShared) -> Respon
     let dialect = shared.dialect;
     let path = request.path();
     let json = |(status, body): (u16, Value)| ResponseScript::refusal(status, &body, None);
-    if let Some((_, status)) = shared.failing.iter().find(|(end, _)| path.ends_with(end)) {
+    let offer = &Arc::clone(&shared.state().offer);
+    let silence = || ResponseScript {
+        head: None,
+        sends: Vec::new(),
+        end: ConnectionEnd::Silence,
+    };
+    if offer.silent.iter().any(|end| path.ends_with(end)) {
+        return silence();
+    }
+    if let Some((_, status)) = offer.failing.iter().find(|(end, _)| path.ends_with(end)) {
         return json((*status, json!({ "error": "out of order" })));
     }
     // Outside the API: no key is required.
@@ -71,10 +82,11 @@ fn route(request: &HttpRequest, body: &Value, shared: &ProviderShared) -> Respon
             return json((200, json!({ "default_generation_settings": { "n_ctx": 8192 } })));
         }
         // An Ollama server that is used through its compatible API.
-        (Dialect::Compatible, "/api/tags") if !shared.forwarded.is_empty() => {
-            let tags = models::answer(Dialect::Ollama, &shared.models, &shared.forwarded, path);
+        (Dialect::Compatible, "/api/tags") if offer.is_ollama => {
+            let tags = models::answer(Dialect::Ollama, offer, path);
             return json((200, tags.unwrap_or_default()));
         }
+        (Dialect::Compatible, "/api/show") if offer.is_ollama => return json(show(offer, body)),
         (Dialect::OpenRouter, "/auth") => return sign_in_page(request, shared),
         (Dialect::OpenRouter, "/api/v1/auth/keys") if request.method == "POST" => {
             let key = shared.key.as_deref().unwrap_or("sk-or-v1-recorded");
@@ -98,28 +110,27 @@ fn route(request: &HttpRequest, body: &Value, shared: &ProviderShared) -> Respon
     }
     match (request.method.as_str(), path) {
         ("POST", path) if path == dialect.chat_path() => {
-            let known = |model: &str| models::is_known(dialect, &shared.models, model);
+            let known = |model: &str| models::is_known(dialect, &offer.models, model);
             match check::refuse(dialect, body, known) {
                 Some(refused) => json(refused),
                 None => ResponseScript::new(dialect, &shared.next_scenario(), body),
             }
         }
-        ("POST", "/api/show") if dialect == Dialect::Ollama => {
-            let model = body["model"].as_str().unwrap_or_default();
-            let shown = models::show(&shared.models, &shared.forwarded, model).map(|shown| (200, shown));
-            json(shown.unwrap_or_else(|| errors::unknown_model(dialect, model)))
-        }
-        ("GET", _) if shared.list_hangs => ResponseScript {
-            head: None,
-            sends: Vec::new(),
-            end: ConnectionEnd::Silence,
-        },
-        ("GET", path) => match models::answer(dialect, &shared.models, &shared.forwarded, path) {
+        ("POST", "/api/show") if dialect == Dialect::Ollama => json(show(offer, body)),
+        ("GET", _) if shared.list_hangs => silence(),
+        ("GET", path) => match models::answer(dialect, offer, path) {
             Some(answer) => json((200, answer)),
             None => json(not_found(dialect)),
         },
         _ => json(not_found(dialect)),
     }
+}
+
+/// Answers Ollama's request for the description of a model.
+fn show(offer: &Offer, body: &Value) -> (u16, Value) {
+    let model = body["model"].as_str().unwrap_or_default();
+    let shown = models::show(offer, model).map(|shown| (200, shown));
+    shown.unwrap_or_else(|| errors::unknown_model(Dialect::Ollama, model))
 }
 
 /// Answers the consent page with an immediate redirect, as if the user had agreed.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -12,6 +12,7 @@ use crate::server::lock;
 
 use super::chunking::Chunking;
 use super::dialect::Dialect;
+use super::offer::Offer;
 use super::scenario::Scenario;
 use super::sign_in::SignIn;
 
@@ -46,10 +47,6 @@ pub(super) type Watcher = Box<dyn Fn(ProviderEvent<'_>) + Send + Sync>;
 pub(super) struct ProviderShared {
     pub(super) dialect: Dialect,
     pub(super) key: Option<String>,
-    pub(super) models: Vec<String>,
-    /// Those of the models that an Ollama server forwards to another host.
-    pub(super) forwarded: Vec<String>,
-    pub(super) failing: Vec<(String, u16)>,
     /// Requests for the model list get no answer.
     pub(super) list_hangs: bool,
     pub(super) chunking: Chunking,
@@ -62,6 +59,7 @@ pub(super) struct ProviderShared {
 /// The mutable part of [`ProviderShared`].
 #[derive(Debug)]
 pub(super) struct ProviderState {
+    pub(super) offer: Arc<Offer>,
     pub(super) queue: VecDeque<Scenario>,
     pub(super) otherwise: Scenario,
     pub(super) requests: Vec<ReceivedRequest>,

@@ -12,6 +12,7 @@ use nearside::{Config, Error, ErrorReason, Nearside};
 use nearside_tests::fixtures::TestDevice;
 use nearside_tests::hub::{Fault, Host as HubHost, Hub, Refusal};
 use nearside_tests::models;
+use nearside_tests::network::NetworkHost;
 use nearside_tests::provider::{Dialect, Provider, Scenario, WireFormat};
 use nearside_tests::remote::{KEY, collect_answer, settings};
 use serde_json::json;
@@ -104,7 +105,7 @@ async fn transfers() -> Vec<(ErrorReason, Error)> {
         hub: Some(gone),
         ..Config::new(folder.path().to_string_lossy())
     };
-    let nearside = Nearside::with_host(config, Arc::new(OfflineHost)).expect("it opens");
+    let nearside = Nearside::with_host(config, NetworkHost::new(Connectivity::Offline)).expect("it opens");
     played.push((R::Offline, fit(&nearside).await));
     let stream = nearside.download(reference());
     played.push((R::Offline, stream.next_batch().await.expect_err("offline")));
@@ -352,19 +353,6 @@ fn library(hub: &str) -> (Nearside, tempfile::TempDir) {
         ..Config::new(folder.path().to_string_lossy())
     };
     (Nearside::new(config).expect("the library opens"), folder)
-}
-
-/// A host that reports no connection.
-#[derive(Debug)]
-struct OfflineHost;
-
-impl Host for OfflineHost {
-    fn facts(&self) -> DeviceFacts {
-        DeviceFacts {
-            network: Connectivity::Offline,
-            ..DeviceFacts::default()
-        }
-    }
 }
 
 /// A host that reports a megabyte of memory.

@@ -1,6 +1,6 @@
 //! What ends an answer early: a cancel, or the deadline of the request.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nearside_llama::AbortSignal;
 use tokio::time::timeout_at;
@@ -19,11 +19,9 @@ pub(super) struct StopConditions {
 impl StopConditions {
     /// Derives the conditions of a request that was made at `requested_at`.
     pub(super) fn new(request: &ChatRequest, cancel: &CancelToken, requested_at: Instant) -> Self {
-        let deadline = request.limits.deadline_ms.map(Duration::from_millis);
         Self {
             cancel: cancel.clone(),
-            // A deadline beyond the range of the clock is none.
-            deadline: deadline.and_then(|deadline| requested_at.checked_add(deadline)),
+            deadline: request.limits.deadline(requested_at),
         }
     }
 

@@ -39,11 +39,12 @@ pub(super) struct AnswerAssembler {
 
 impl AnswerAssembler {
     /// Creates an assembler for an answer of this model with this wish for reasoning.
-    pub(super) fn new(kind: ProviderKind, model: &str, reasoning: &ReasoningMode) -> Self {
+    /// `began_inside`: whether an earlier one began inside a block of reasoning.
+    pub(super) fn new(kind: ProviderKind, model: &str, reasoning: &ReasoningMode, began_inside: bool) -> Self {
         // These always send reasoning separately, so `<think>` is text there.
         let tags = !matches!(kind, ProviderKind::OpenAi | ProviderKind::DeepSeek);
         Self {
-            tags: tags.then(|| ThinkTags::new(begins_inside(kind, model, reasoning))),
+            tags: tags.then(|| ThinkTags::new(began_inside || begins_inside(kind, model, reasoning))),
             ..Self::default()
         }
     }
@@ -118,6 +119,16 @@ impl AnswerAssembler {
     /// Returns whether the model generated anything, visible or not. It is billed, so the request is not sent again.
     pub(super) fn has_generated(&self) -> bool {
         self.visible || self.written_bytes > 0 || !self.calls.is_empty() || self.reported.completion.unwrap_or(0) > 0
+    }
+
+    /// Returns whether the answer began inside a block of reasoning without an opening tag.
+    pub(super) fn began_inside(&self) -> bool {
+        self.tags.as_ref().is_some_and(ThinkTags::began_inside)
+    }
+
+    /// Returns the bytes of reasoning that were shown as text.
+    pub(super) fn shown_reasoning_bytes(&self) -> u64 {
+        self.tags.as_ref().map_or(0, ThinkTags::shown_reasoning_bytes)
     }
 
     /// Returns whether a finish reason arrived.
@@ -198,7 +209,7 @@ impl AnswerAssembler {
             reasoning_tokens: self
                 .reported
                 .reasoning
-                .unwrap_or_else(|| estimate(self.reasoning_bytes))
+                .unwrap_or_else(|| estimate(self.reasoning_bytes + self.shown_reasoning_bytes()))
                 .min(completion),
         };
         (usage, is_estimated)

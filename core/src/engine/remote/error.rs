@@ -37,6 +37,12 @@ pub(crate) enum Health {
     Unknown,
 }
 
+impl From<AttemptError> for Error {
+    fn from(failure: AttemptError) -> Self {
+        failure.error
+    }
+}
+
 impl AttemptError {
     /// Creates an error that a retry would meet again, and that says nothing about the provider.
     pub(crate) fn permanent(error: Error) -> Self {

@@ -11,6 +11,8 @@ use tokio::time::{Instant, timeout_at};
 use super::assembler::AnswerAssembler;
 use super::dialect::dialect_for;
 use super::error::{AttemptError, Health};
+use super::forwarding::check_host;
+use super::learned::StatementTime;
 use super::reader::ResponseReader;
 use super::sent_body::SentBody;
 use super::{Connection, body};
@@ -37,7 +39,10 @@ pub(super) async fn answer(connection: &Connection, mut job: Job) {
     let is_forwarded = assembler.forwarded && connection.data_policy.is_own();
     if is_forwarded {
         job.sent.note_forwarded();
+        let learned = &connection.learned;
+        learned.note_host(&connection.model.id, false, StatementTime::now());
     }
+    note_begin(connection, &job, &assembler, ended.as_ref().ok());
     let Job {
         request,
         route,
@@ -86,14 +91,26 @@ pub(super) async fn answer(connection: &Connection, mut job: Job) {
     sink.finish(last);
 }
 
+/// Notes whether the answer began inside a block of reasoning, for later ones of the model. Only one that came to its end
+/// shows that it did not.
+fn note_begin(connection: &Connection, job: &Job, assembler: &AnswerAssembler, stop: Option<&StopReason>) {
+    let began_inside = assembler.began_inside();
+    if began_inside || matches!(stop, Some(StopReason::End | StopReason::ToolCall)) {
+        let learned = &connection.learned;
+        learned.note_begins_inside(&connection.model.id, &job.request.reasoning, began_inside);
+    }
+    if assembler.shown_reasoning_bytes() > 0 {
+        job.sent.note_shown_reasoning();
+    }
+}
+
 async fn run_with_retries(connection: &Connection, job: &Job, assembler: &mut AnswerAssembler) -> Result<StopReason> {
     let settings = &connection.settings;
     let body = body::serialize(&body::build_body(connection, &job.request)?)?;
     let timeouts = &connection.timeouts;
-    let deadline_ms = job.request.limits.deadline_ms;
-    let total = deadline_ms.map_or(timeouts.total, Duration::from_millis);
-    // `requested_at` is the time of the request: time spent on earlier targets counts.
-    let end = Instant::from_std(job.requested_at) + total;
+    // Both count from the time of the request: time spent on earlier targets counts.
+    let deadline = job.request.limits.deadline(job.requested_at);
+    let end = deadline.unwrap_or(job.requested_at + timeouts.total).into();
     if Instant::now() >= end {
         return Err(Error::deadline_exceeded());
     }
@@ -165,20 +182,22 @@ async fn attempt(
     let settings = &connection.settings;
     let context = connection.request_context();
     let dialect = dialect_for(settings.kind);
-    let sent = Instant::now();
-    let request = connection
-        .http
-        .request(reqwest::Method::POST, dialect.chat, &connection.secret)
-        .map_err(AttemptError::permanent)?
-        .header(CONTENT_TYPE, "application/json")
-        .body(reqwest::Body::wrap(SentBody::new(body, &job.sent)));
-    let reader = ResponseReader {
+    let begin_reader = |sent| ResponseReader {
         sent,
         end,
         limits: &job.request.limits,
         prompt_bytes: prompt_bytes(&job.request.messages),
         connection,
     };
+    check_host(connection, &begin_reader(Instant::now()), &job.sent).await?;
+    let sent = Instant::now();
+    let reader = begin_reader(sent);
+    let request = connection
+        .http
+        .request(reqwest::Method::POST, dialect.chat, &connection.secret)
+        .map_err(AttemptError::permanent)?
+        .header(CONTENT_TYPE, "application/json")
+        .body(reqwest::Body::wrap(SentBody::new(body, &job.sent)));
     let first_byte = end.min(sent + connection.timeouts.first_byte);
     let response = timeout_at(first_byte, request.send())
         .await

@@ -12,7 +12,8 @@ use reqwest::header::{AUTHORIZATION, HeaderValue};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::dialect;
+use super::dialect::{self, ProviderKind};
+use super::meaning::EXAMPLE_ADDRESS;
 use super::provider::{ProviderSettings, Secret};
 use crate::error::{Error, Result};
 use crate::net::client::{self, CONNECT_TIMEOUT};
@@ -146,7 +147,8 @@ impl ProviderClient {
     }
 }
 
-/// Returns the base address of the provider: that of the settings, else the default of its kind.
+/// Returns the base address of the provider: that of the settings, else the default of its kind. Ollama's own API is beside
+/// its compatible one: the path of an API at the end of its address is left out.
 ///
 /// # Errors
 /// `InvalidRequest`, with the remedy.
@@ -156,12 +158,19 @@ pub fn base_url(settings: &ProviderSettings) -> Result<Url> {
     let default = dialect::dialect_for(settings.kind).base;
     let text = settings.base_url.as_deref().unwrap_or(default);
     if text.is_empty() {
-        return invalid("it needs an address, such as `https://llm.example.org/v1`");
+        return invalid(&format!("it needs an address, such as `{EXAMPLE_ADDRESS}`"));
     }
-    let url = match Url::parse(text) {
+    let mut url = match Url::parse(text) {
         Ok(url) if url.has_host() => url,
-        _ => return invalid("its address is malformed; it looks like `https://llm.example.org/v1`"),
+        _ => return invalid(&format!("its address is malformed; it looks like `{EXAMPLE_ADDRESS}`")),
     };
+    if settings.kind == ProviderKind::Ollama {
+        let path = url.path().trim_end_matches('/');
+        let api = ["/v1", "/api"].into_iter().find_map(|api| path.strip_suffix(api));
+        if let Some(root) = api.map(str::to_owned) {
+            url.set_path(&root);
+        }
+    }
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
         return invalid("its address contains a password or a query; set the credential separately");
     }
@@ -209,7 +218,6 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
-    use super::dialect::ProviderKind;
     use super::*;
 
     fn settings(kind: ProviderKind, base_url: Option<&str>, allow_http: bool) -> ProviderSettings {
@@ -260,6 +268,23 @@ mod tests {
         for kind in ProviderKind::ALL.into_iter().filter(|kind| *kind != compatible) {
             assert!(base_url(&settings(kind, None, false)).is_ok(), "{kind:?}");
         }
+    }
+
+    #[test]
+    fn the_address_of_an_ollama_server_ends_before_its_apis() {
+        for (base, expected) in [
+            ("http://127.0.0.1:11434/v1", "http://127.0.0.1:11434/"),
+            ("http://127.0.0.1:11434/v1/", "http://127.0.0.1:11434/"),
+            ("http://127.0.0.1:11434/api", "http://127.0.0.1:11434/"),
+            ("https://h/ollama/v1", "https://h/ollama"),
+            ("https://h/myapi", "https://h/myapi"),
+            ("https://h/v1/x", "https://h/v1/x"),
+        ] {
+            let url = base_url(&settings(ProviderKind::Ollama, Some(base), false)).expect("an address");
+            assert_eq!(url.as_str(), expected, "{base}");
+        }
+        let compatible = base_url(&settings(ProviderKind::Compatible, Some("https://h/v1"), false));
+        assert_eq!(compatible.expect("an address").as_str(), "https://h/v1");
     }
 
     #[test]

@@ -41,9 +41,9 @@ pub(super) async fn fetch_body(
     context: &RequestContext<'_>,
     http: &ProviderClient,
     request: reqwest::RequestBuilder,
-) -> Result<ListResponse> {
+) -> Result<ListResponse, AttemptError> {
     let sent = request.send().await;
-    let response = sent.map_err(|cause| AttemptError::from_connection(context, &cause).error)?;
+    let response = sent.map_err(|cause| AttemptError::from_connection(context, &cause))?;
     let (status, after) = (response.status(), retry_after(response.headers()));
     if status.is_redirection() {
         let location = response
@@ -51,15 +51,16 @@ pub(super) async fn fetch_body(
             .get(LOCATION)
             .and_then(|location| location.to_str().ok());
         let path = dialect::dialect_for(context.kind).models;
-        return Err(AttemptError::from_redirect(context, &http.url(path), path, location).error);
+        return Err(AttemptError::from_redirect(context, &http.url(path), path, location));
     }
     let mut body = Vec::new();
     let mut pieces = response.bytes_stream();
     while let Some(piece) = pieces.next().await {
-        body.extend_from_slice(&piece.map_err(|cause| AttemptError::from_connection(context, &cause).error)?);
+        body.extend_from_slice(&piece.map_err(|cause| AttemptError::from_connection(context, &cause))?);
         if body.len() > MAX_LIST_BYTES {
             let name = context.provider;
-            return Err(Error::provider(format!("the list of `{name}` is over 64 MB; rejected")));
+            let text = format!("the list of `{name}` is over 64 MB; rejected");
+            return Err(AttemptError::permanent(Error::provider(text)));
         }
     }
     Ok(ListResponse {
@@ -90,13 +91,17 @@ impl ListResponse {
     }
 
     /// Returns the JSON of a successful response; of another the provider's error.
-    pub(super) fn into_json(self, context: &RequestContext<'_>) -> Result<Value> {
+    pub(super) fn into_json(self, context: &RequestContext<'_>) -> Result<Value, AttemptError> {
         if !(200..300).contains(&self.status) {
-            return Err(AttemptError::from_response(context, self.status, &self.body, self.retry_after).error);
+            return Err(AttemptError::from_response(
+                context,
+                self.status,
+                &self.body,
+                self.retry_after,
+            ));
         }
         let text = self.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.body);
-        serde_json::from_slice(text)
-            .map_err(|_| AttemptError::from_other_text(context, &String::from_utf8_lossy(text)).error)
+        serde_json::from_slice(text).map_err(|_| AttemptError::from_other_text(context, &String::from_utf8_lossy(text)))
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::dialect::ProviderKind;
+use super::dialect::{ProviderKind, dialect_for};
 use crate::error::{ErrorKind, ErrorReason};
 
 /// The provider and model that error messages name.
@@ -45,7 +45,11 @@ pub(super) fn of_error(
     let code = find_code(value).unwrap_or_default();
     let text = find_text(value);
     let error = inner_error(value);
-    let cause = cause_of(context, status, &code, &text, error, retry_after);
+    let cause = match cause_of(context, status, &code, &text, error, retry_after) {
+        // A request for a list names no model: its path is unknown.
+        Cause::UnknownModel | Cause::UnknownPath | Cause::Retired if model.is_empty() => Cause::WrongAddress,
+        cause => cause,
+    };
     let (kind, reason, remedy) = match cause {
         Cause::ContextExceeded => (
             ErrorKind::InvalidRequest,
@@ -126,6 +130,15 @@ pub(super) fn of_error(
             ErrorReason::UnknownModel,
             format!("it has no model `{model}`, or its address is wrong; choose another model, or check the address"),
         ),
+        Cause::WrongAddress => (
+            ErrorKind::Provider,
+            ErrorReason::Unreachable,
+            format!(
+                "its address or its kind is wrong, because no list of models is there; check both, the address looks like \
+                 `{}`",
+                usual_address(context.kind)
+            ),
+        ),
         Cause::Unsupported => (
             ErrorKind::Unsupported,
             ErrorReason::Unsupported,
@@ -176,6 +189,14 @@ pub(super) fn of_error(
         ),
     };
     Meaning { kind, reason, remedy }
+}
+
+/// Returns an address that a provider of this kind may have.
+fn usual_address(kind: ProviderKind) -> &'static str {
+    match dialect_for(kind).base {
+        "" => EXAMPLE_ADDRESS,
+        base => base,
+    }
 }
 
 /// Returns the status that an error object states, else the one that its code or text corresponds to.
@@ -277,6 +298,7 @@ enum Cause {
     Retired,
     UnknownModel,
     UnknownPath,
+    WrongAddress,
     Unsupported,
     NoMemory,
     RateLimited,
@@ -471,4 +493,6 @@ const PHRASES: &[(Cause, &[&str])] = &[
     (Cause::TooSlow, &["timed out", "request timeout"]),
 ];
 
+/// An address of a kind that has no usual one.
+pub(super) const EXAMPLE_ADDRESS: &str = "https://llm.example.org/v1";
 const MAX_TEXT_BYTES: usize = 4_000;

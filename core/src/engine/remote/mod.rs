@@ -21,6 +21,7 @@ mod forwarding;
 mod frames;
 mod http;
 mod json;
+mod learned;
 mod list_request;
 mod meaning;
 mod model_entry;
@@ -44,7 +45,9 @@ use tokio::runtime::Handle;
 pub use circuit::CircuitBreaker;
 pub use context::{DEFAULT_MAX_CONTEXT, ollama_context, usable_context};
 pub use dialect::ProviderKind;
+pub use forwarding::{forwarded_now, must_state_forwarding};
 pub use http::{ProviderClient, base_url, is_own_server, needs_internet, origin};
+pub use learned::{LearnedFacts, StatementTime};
 pub use models::{FetchedModels, fetch_models, list_models, openrouter_providers};
 pub use provider::{
     Forwarding, ListedModels, ModelCapabilities, ModelPrice, ProviderSettings, RemoteModel, Secret, TokenPrice,
@@ -52,6 +55,7 @@ pub use provider::{
 #[cfg(feature = "testing")]
 pub use replay::{Replayed, replay};
 pub use sign_in::SignIn;
+pub(crate) use think::split_shown;
 pub use timeouts::Timeouts;
 pub use upstreams::Upstreams;
 
@@ -87,6 +91,11 @@ pub struct Connection {
     pub data_policy: DataPolicy,
     /// The circuit breaker, shared by all requests to the provider.
     pub circuit: Arc<CircuitBreaker>,
+    /// Facts that earlier requests taught, shared by all requests to the server.
+    pub learned: Arc<LearnedFacts>,
+    /// Whether it is an own server that may forward the model: before content is sent, it must say that it runs the model
+    /// itself.
+    pub must_check_host: bool,
     /// Timeouts and retries.
     pub timeouts: Timeouts,
 }
@@ -127,6 +136,7 @@ impl Connection {
     }
 
     fn new_assembler(&self, request: &ChatRequest) -> AnswerAssembler {
-        AnswerAssembler::new(self.settings.kind, &self.model.id, &request.reasoning)
+        let begins_inside = self.learned.begins_inside(&self.model.id, &request.reasoning);
+        AnswerAssembler::new(self.settings.kind, &self.model.id, &request.reasoning, begins_inside)
     }
 }

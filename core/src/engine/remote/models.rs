@@ -1,16 +1,14 @@
 //! Lists the models of a provider with their prices, context, capabilities and retirement.
 
-use futures_util::{StreamExt, stream};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::dialect::{self, ProviderKind};
-use super::forwarding::{fetch_forwarded, mark_forwarded};
-use super::http::{ProviderClient, is_own_server};
+use super::forwarding::{StatedHosts, fetch_forwarded, mark_forwarded, must_state_forwarding, show_models};
+use super::http::ProviderClient;
 use super::list_request::{LIST_TIMEOUT, fetch_body, list_context};
 use super::model_entry::{has_entry, is_forwarded, parse_chat, parse_model};
 use super::provider::{Forwarding, ListedModels, ModelCapabilities, ProviderSettings, RemoteModel, Secret};
-use crate::chat::DataPolicy;
 use crate::error::{Error, Result};
 
 /// What a fetch of a model list brought.
@@ -18,6 +16,8 @@ use crate::error::{Error, Result};
 pub struct FetchedModels {
     /// The list. Unset: the fetch failed.
     pub listed: Option<ListedModels>,
+    /// Ids of the models that an Ollama server runs itself, as it said of each alone.
+    pub own: Vec<String>,
     /// Why the list, or a part of it, is missing.
     pub error: Option<Error>,
 }
@@ -30,32 +30,34 @@ pub async fn fetch_models(
     secret: &Secret,
     today: &str,
 ) -> FetchedModels {
-    let forwarded = async {
+    let hosts = async {
         match settings.kind {
             // Its list says so itself.
-            ProviderKind::Ollama => Ok(Some(vec![])),
-            // The terms of a third party do not depend on it.
-            _ if !is_stated_or_known_as_own(settings) => Ok(None),
+            ProviderKind::Ollama => Ok(Some(StatedHosts::default())),
+            _ if !must_state_forwarding(settings) => Ok(None),
             _ => fetch_forwarded(http, settings, secret).await,
         }
     };
-    let (list, forwarded) = tokio::join!(list_models_or_deny(http, settings, secret, today), forwarded);
-    let (mut models, mut error) = match list {
-        Ok(models) => (models, None),
+    let (list, hosts) = tokio::join!(read_list(http, settings, secret, today), hosts);
+    let (list, mut error) = match list {
+        Ok(list) => (list, None),
         // A server that has neither list is used with the model of its settings.
-        Err(failure) if failure.denies_endpoint && !settings.kind.is_hosted() && matches!(forwarded, Ok(None)) => {
-            (vec![], Some(failure.error))
+        Err(failure) if failure.denies_endpoint && !settings.kind.is_hosted() && matches!(hosts, Ok(None)) => {
+            (ModelEntries::default(), Some(failure.error))
         }
         Err(failure) => {
             return FetchedModels {
                 listed: None,
+                own: vec![],
                 error: Some(failure.error),
             };
         }
     };
-    let forwarding = match forwarded {
-        Ok(Some(names)) => {
-            mark_forwarded(&mut models, &names);
+    let ModelEntries { mut models, mut own } = list;
+    let forwarding = match hosts {
+        Ok(Some(hosts)) => {
+            mark_forwarded(&mut models, &hosts.forwarded);
+            own.extend(hosts.own);
             Forwarding::Marked
         }
         Ok(None) => Forwarding::Never,
@@ -66,6 +68,7 @@ pub async fn fetch_models(
     };
     FetchedModels {
         listed: Some(ListedModels { models, forwarding }),
+        own,
         error,
     }
 }
@@ -80,13 +83,16 @@ pub async fn list_models(
     secret: &Secret,
     today: &str,
 ) -> Result<Vec<RemoteModel>> {
-    let listed = list_models_or_deny(http, settings, secret, today).await;
-    listed.map_err(|failure| failure.error)
+    let list = read_list(http, settings, secret, today).await;
+    list.map(|list| list.models).map_err(|failure| failure.error)
 }
 
-fn is_stated_or_known_as_own(settings: &ProviderSettings) -> bool {
-    let is_stated = settings.data_policy.as_ref().is_some_and(DataPolicy::is_own);
-    !settings.kind.is_hosted() && (is_stated || is_own_server(settings))
+/// The models of a list.
+#[derive(Debug, Default)]
+struct ModelEntries {
+    models: Vec<RemoteModel>,
+    /// As [`FetchedModels::own`].
+    own: Vec<String>,
 }
 
 /// Why there is no list.
@@ -105,20 +111,23 @@ impl From<Error> for ListFailure {
     }
 }
 
-async fn list_models_or_deny(
+async fn read_list(
     http: &ProviderClient,
     settings: &ProviderSettings,
     secret: &Secret,
     today: &str,
-) -> Result<Vec<RemoteModel>, ListFailure> {
+) -> Result<ModelEntries, ListFailure> {
     let kind = settings.kind;
     let context = list_context(http, settings, secret);
     let request = http.request(Method::GET, dialect::dialect_for(kind).models, secret)?;
-    let response = fetch_body(&context, http, request.timeout(LIST_TIMEOUT)).await?;
+    let response = fetch_body(&context, http, request.timeout(LIST_TIMEOUT))
+        .await
+        .map_err(Error::from)?;
     let denies_endpoint = response.denies_endpoint();
-    let list = response
-        .into_json(&context)
-        .map_err(|error| ListFailure { error, denies_endpoint })?;
+    let list = response.into_json(&context).map_err(|failure| ListFailure {
+        error: failure.error,
+        denies_endpoint,
+    })?;
     let entries = [&list["data"], &list["models"], &list]
         .into_iter()
         .find_map(Value::as_array);
@@ -133,8 +142,9 @@ async fn list_models_or_deny(
         .iter()
         .filter_map(|entry| parse_model(kind, entry, today))
         .collect();
+    let mut own = vec![];
     match kind {
-        ProviderKind::Ollama => describe_ollama_models(http, settings, secret, &mut models).await,
+        ProviderKind::Ollama => own = describe_ollama_models(http, settings, secret, &mut models).await,
         ProviderKind::LlamaServer => describe_llama_server(http, settings, secret, &mut models).await,
         ProviderKind::Compatible if is_lm_studio(entries) => {
             describe_lm_studio(http, settings, secret, &mut models).await;
@@ -143,7 +153,7 @@ async fn list_models_or_deny(
     }
     models.sort_by(|one, other| one.id.cmp(&other.id));
     models.dedup_by(|one, other| one.id == other.id);
-    Ok(models)
+    Ok(ModelEntries { models, own })
 }
 
 /// Fetches OpenRouter's table of upstreams with their countries: `{ data: [{ slug, datacenters, … }] }`.
@@ -175,29 +185,26 @@ async fn fetch_json(
 ) -> Result<Value> {
     let context = list_context(http, settings, secret);
     let response = fetch_body(&context, http, request.timeout(LIST_TIMEOUT)).await?;
-    response.into_json(&context)
+    Ok(response.into_json(&context)?)
 }
 
-/// Adds to each Ollama model what only `/api/show` says, and which are in memory. A failure leaves it unset.
+/// Adds to each Ollama model what only `/api/show` says, and which are in memory. A failure leaves it unset. Returns the ids
+/// of those that the server says to run itself.
 async fn describe_ollama_models(
     http: &ProviderClient,
     settings: &ProviderSettings,
     secret: &Secret,
     models: &mut [RemoteModel],
-) {
-    let show = |id: String| async move {
-        let request = http.request(Method::POST, "api/show", secret).ok()?;
-        fetch_json(http, settings, secret, request.json(&json!({ "model": id })))
-            .await
-            .ok()
-    };
+) -> Vec<String> {
     let ids: Vec<String> = models.iter().map(|model| model.id.clone()).collect();
-    let shown = stream::iter(ids).map(show).buffered(4).collect::<Vec<_>>();
+    let shown = show_models(http, settings, secret, ids);
     let (shown, running) = tokio::join!(shown, get_json(http, settings, secret, "api/ps"));
     let running = running.unwrap_or_default();
+    let mut own = vec![];
     for (model, shown) in models.iter_mut().zip(shown) {
         if let Some(shown) = shown {
             add_shown(model, &shown);
+            own.extend((!model.proxied).then(|| model.id.clone()));
         }
         let is_model = |entry: &Value| {
             [&entry["model"], &entry["name"]]
@@ -206,6 +213,7 @@ async fn describe_ollama_models(
         };
         model.loaded = running["models"].as_array().is_some_and(|all| all.iter().any(is_model));
     }
+    own
 }
 
 /// Adds the facts of Ollama's `/api/show`.

@@ -4,8 +4,10 @@
 //! chunks. White space around the block is dropped.
 //!
 //! Templates of some models write the opening tag themselves, so that the answer begins inside the block. Where that is
-//! likely, the content is held back until the closing tag arrives, or the answer ends; elsewhere text is never held back,
-//! and a closing tag counts only if it arrives in the same read as all the content before it.
+//! likely, by the model's name or because an earlier answer did, the content is held back until the closing tag arrives, or
+//! the answer ends; elsewhere text is never held back. There a closing tag counts at once if it arrives in the same read as
+//! all the content before it. One that arrives later shows that the text before it was reasoning: that cannot be taken back
+//! from the stream, but a stored answer is corrected ([`split_shown`]), and the next answer of the model is held back.
 
 use super::dialect::ProviderKind;
 use crate::chat::{Chunk, ReasoningMode};
@@ -50,6 +52,14 @@ pub(super) struct ThinkTags {
     held: String,
     /// The answer is likely to begin inside a block.
     likely_inside: bool,
+    /// The server sends reasoning in a field of its own.
+    is_separate: bool,
+    /// Text that was not held back, while a closing tag may show that it is reasoning.
+    shown: Option<String>,
+    /// The answer began inside a block without an opening tag.
+    began_inside: bool,
+    /// Bytes of reasoning that were shown as text.
+    shown_reasoning_bytes: u64,
 }
 
 impl ThinkTags {
@@ -58,12 +68,28 @@ impl ThinkTags {
             state: TagState::Start,
             held: String::new(),
             likely_inside,
+            is_separate: false,
+            shown: None,
+            began_inside: false,
+            shown_reasoning_bytes: 0,
         }
+    }
+
+    /// Returns whether the answer began inside a block without an opening tag.
+    pub(super) fn began_inside(&self) -> bool {
+        self.began_inside
+    }
+
+    /// Returns the bytes of reasoning that were shown as text, because only a later closing tag told it apart.
+    pub(super) fn shown_reasoning_bytes(&self) -> u64 {
+        self.shown_reasoning_bytes
     }
 
     /// Notes that the server sends reasoning in a field of its own: the content then begins outside.
     pub(super) fn note_separate_reasoning(&mut self) {
         self.likely_inside = false;
+        self.is_separate = true;
+        self.shown = None;
     }
 
     /// Returns whether the answer has just begun, and its first read decides whether it is text.
@@ -74,6 +100,7 @@ impl ThinkTags {
     /// Appends the chunks of a piece of content.
     pub(super) fn push(&mut self, piece: &str, chunks: &mut Vec<Chunk>) {
         if self.state == TagState::Answer {
+            self.watch(piece);
             return push_text(piece.to_owned(), chunks);
         }
         self.held.push_str(piece);
@@ -84,13 +111,47 @@ impl ThinkTags {
     pub(super) fn end_read(&mut self, chunks: &mut Vec<Chunk>) {
         if self.state == TagState::Undecided && (!self.likely_inside || self.held.len() > MAX_HELD_BYTES) {
             self.state = TagState::Answer;
-            push_text(std::mem::take(&mut self.held), chunks);
+            let held = std::mem::take(&mut self.held);
+            self.shown = (!self.is_separate).then(String::new);
+            self.watch(&held);
+            push_text(held, chunks);
+        }
+    }
+
+    /// Looks in text that is shown for the closing tag of a block without an opening one. The first tag decides, once its
+    /// next character is known.
+    fn watch(&mut self, piece: &str) {
+        let Some(shown) = &mut self.shown else { return };
+        let mut from = shown.len().saturating_sub(MAX_TAG_BYTES);
+        while !shown.is_char_boundary(from) {
+            from -= 1;
+        }
+        shown.push_str(piece);
+        let recent = &shown[from..];
+        let closing = TAGS
+            .iter()
+            .find_map(|pair| Some(recent.find(pair.close)? + pair.close.len()));
+        let is_decided = closing.is_some_and(|end| !trim_line_end(&recent[end..]).is_empty());
+        if is_decided {
+            self.end_watch();
+        } else if shown.len() > MAX_HELD_BYTES {
+            self.shown = None;
+        }
+    }
+
+    /// Decides whether the text that was shown began with reasoning.
+    fn end_watch(&mut self) {
+        let shown = self.shown.take().unwrap_or_default();
+        if let Some((reasoning, _)) = split_shown(&shown) {
+            self.began_inside = true;
+            self.shown_reasoning_bytes = reasoning.len() as u64;
         }
     }
 
     /// Ends the content: sends the text that was held back.
     pub(super) fn end_content(&mut self, chunks: &mut Vec<Chunk>) {
         let held = std::mem::take(&mut self.held);
+        self.end_watch();
         match self.state {
             TagState::Thinking(_) => push_reasoning(held, chunks),
             TagState::Start if held.trim().is_empty() => {}
@@ -131,7 +192,7 @@ impl ThinkTags {
                 self.held.truncate(at);
                 let reasoning = std::mem::replace(&mut self.held, rest);
                 push_reasoning(reasoning.trim_start().to_owned(), chunks);
-                self.state = TagState::AfterTag;
+                (self.state, self.began_inside) = (TagState::AfterTag, true);
                 true
             }
             TagState::Thinking(pair) => match self.held.find(pair.close) {
@@ -165,14 +226,37 @@ impl ThinkTags {
     /// Finds the closing tag of a block whose opening tag the template wrote. A tag that has an opening one before it, or
     /// that is quoted, is text.
     fn closing_tag(&self) -> Option<(&'static TagPair, usize)> {
-        let found = TAGS.iter().filter_map(|pair| Some((pair, self.held.find(pair.close)?)));
-        let (pair, at) = found.min_by_key(|(_, at)| *at)?;
-        let (before, after) = (&self.held[..at], &self.held[at + pair.close.len()..]);
-        let quoted = before.ends_with(['`', '"', '\'']) || after.starts_with(['`', '"', '\'']);
+        let (pair, at) = find_closing_tag(&self.held)?;
+        let after = &self.held[at + pair.close.len()..];
         let spaced = after.is_empty() || after.starts_with(char::is_whitespace);
-        let counts = !before.contains(pair.open) && !quoted && (self.likely_inside || spaced);
-        counts.then_some((pair, at))
+        (self.likely_inside || spaced).then_some((pair, at))
     }
+}
+
+/// Splits a text that was shown whole into the reasoning before its first closing tag and the answer after it; `None` if it
+/// has no tag that ends a block. Stricter than for text that is held back, because a mistake hides a part of the answer:
+/// the tag ends its line, and is in no block of code.
+pub(crate) fn split_shown(text: &str) -> Option<(&str, &str)> {
+    let (pair, at) = find_closing_tag(text)?;
+    let (before, after) = (&text[..at], &text[at + pair.close.len()..]);
+    let rest = trim_line_end(after);
+    let ends_line = rest.is_empty() || rest.starts_with('\n');
+    let is_code = before.matches("```").count() % 2 == 1;
+    (ends_line && !is_code).then_some((before, after.trim_start()))
+}
+
+/// Returns the text without the white space before the end of its first line.
+fn trim_line_end(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t', '\r'])
+}
+
+/// Finds the first closing tag, unless it has an opening one before it or is quoted.
+fn find_closing_tag(text: &str) -> Option<(&'static TagPair, usize)> {
+    let found = TAGS.iter().filter_map(|pair| Some((pair, text.find(pair.close)?)));
+    let (pair, at) = found.min_by_key(|(_, at)| *at)?;
+    let (before, after) = (&text[..at], &text[at + pair.close.len()..]);
+    let is_quoted = before.ends_with(['`', '"', '\'']) || after.starts_with(['`', '"', '\'']);
+    (!before.contains(pair.open) && !is_quoted).then_some((pair, at))
 }
 
 /// The tags of a block of reasoning.
@@ -235,6 +319,8 @@ const THINKING_NAMES: [&str; 11] = [
 ];
 /// Words in the ids of models that reason on request, and whose templates then write the opening tag.
 const HYBRID_NAMES: [&str; 7] = ["deepseek", "glm", "nemotron", "hunyuan", "kimi", "exaone", "minimax"];
+/// At least the longest tag, with the space after it.
+const MAX_TAG_BYTES: usize = 24;
 /// About 100,000 tokens; a longer block is given up as text.
 const MAX_HELD_BYTES: usize = 512 << 10;
 
@@ -305,6 +391,56 @@ mod tests {
         // Where it is not likely, only what arrives in one read is decided by its closing tag.
         let split = split_content("Let me think.</think>\n\none two", 100, false);
         assert_eq!(split, ("Let me think.".into(), "one two".into()));
+    }
+
+    #[test]
+    fn a_closing_tag_that_comes_late_shows_that_the_text_before_it_was_reasoning() {
+        for (content, reasoning) in [
+            ("Let me think.</think>\n\none two", Some("Let me think.")),
+            ("Über-\nlegt\n</think>  \r\nja", Some("Über-\nlegt\n")),
+            ("only a thought</think>", Some("only a thought")),
+            ("a[/THINK]\nb</think>\nc", Some("a")),
+            ("write </think> to end it", None),
+            ("write `</think>`\nto end it\n</think>\nx", None),
+            ("x <think>\ny\n</think>\nz", None),
+            ("so:\n```\n</think>\n```\n", None),
+            ("no tag at all", None),
+            ("", None),
+        ] {
+            assert_eq!(
+                split_shown(content).map(|(reasoning, _)| reasoning),
+                reasoning,
+                "{content:?}"
+            );
+            for size in 1..=5 {
+                let (mut tags, mut chunks) = (ThinkTags::new(false), Vec::new());
+                for piece in content.chars().collect::<Vec<_>>().chunks(size) {
+                    tags.push(&piece.iter().collect::<String>(), &mut chunks);
+                    tags.end_read(&mut chunks);
+                }
+                tags.end_content(&mut chunks);
+                assert_eq!(tags.began_inside(), reasoning.is_some(), "{content:?} by {size}");
+                let bytes = reasoning.map_or(0, |reasoning| reasoning.len() as u64);
+                assert_eq!(tags.shown_reasoning_bytes(), bytes, "{content:?} by {size}");
+            }
+        }
+        let (mut tags, mut chunks) = (ThinkTags::new(false), Vec::new());
+        for piece in ["Thought", ".</think>\n\nText"] {
+            tags.push(piece, &mut chunks);
+            tags.end_read(&mut chunks);
+        }
+        let shown: String = chunks
+            .iter()
+            .map(|chunk| if let Chunk::Text { text } = chunk { &**text } else { "" })
+            .collect();
+        assert_eq!(shown, "Thought.</think>\n\nText", "nothing is taken back");
+        let mut separate = ThinkTags::new(false);
+        separate.note_separate_reasoning();
+        for piece in ["a", "</think>\n"] {
+            separate.push(piece, &mut chunks);
+            separate.end_read(&mut chunks);
+        }
+        assert!(!separate.began_inside());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::facts::{CandidateError, Facts, LocalCandidate, Needs, RemoteCandidate
 use super::policy::RoutingPolicy;
 use crate::chat::{RouteEstimate, RouteRule, RouteTarget};
 use crate::engine::remote::ModelCapabilities;
-use crate::error::{ErrorKind, ErrorReason};
+use crate::error::{Error, ErrorKind, ErrorReason};
 
 pub(super) use affordable::{at_most, smallest_rest};
 pub(super) use allowed::{forbidden, in_regions, region};
@@ -147,6 +147,12 @@ impl Rejection {
             retry_after_ms: error.retry_after_ms,
             ..Self::new(error.kind, error.reason, reason, "")
         }
+    }
+
+    /// Returns the error of a request to a provider that is rejected.
+    pub(in crate::route) fn into_error(self, provider: &str) -> Error {
+        let text = format!("`{provider}` was rejected: {}; {}", self.reason, self.remedy);
+        Error::new(self.kind, text).because(self.cause)
     }
 
     fn retry_after(self, ms: u64) -> Self {
