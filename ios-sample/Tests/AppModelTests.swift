@@ -55,15 +55,96 @@ struct AppModelTests {
         #expect(app.chats.chats.contains { $0.id == chat.chatID })
     }
 
+    @Test func anAnswerGoesOnWhileAnotherChatIsOpen() async throws {
+        let app = await app(slow())
+        app.newChat()
+        let chat = try #require(app.chat)
+        chat.draft = "Hello"
+        chat.send()
+        await until { chat.answer?.text.isEmpty == false }
+        app.open(1)
+        app.open(try #require(chat.chatID))
+        #expect(app.chat === chat)
+        #expect(chat.isAnswering)
+        await chat.work?.value
+        #expect(chat.answer?.status == .done)
+    }
+
+    @Test func aChatThatAnswersOutOfSightIsStoppedAndDeleted() async throws {
+        let app = await app(slow())
+        app.newChat()
+        let chat = try #require(app.chat)
+        chat.draft = "Hello"
+        chat.send()
+        await until { chat.answer?.text.isEmpty == false }
+        app.open(1)
+        await app.delete(try #require(chat.chatID))
+        #expect(!chat.isAnswering)
+        #expect(!app.chats.chats.contains { $0.id == chat.chatID })
+        #expect(app.chat?.chatID == 1)
+        #expect(app.chats.failure == nil)
+    }
+
+    @Test func aChatThatIsOpenedDuringADeletionStaysOpen() async throws {
+        let app = await app(slow())
+        app.newChat()
+        let chat = try #require(app.chat)
+        chat.draft = "Hello"
+        chat.send()
+        await until { chat.answer?.text.isEmpty == false }
+        let id = try #require(chat.chatID)
+        let deletion = Task { await app.delete(id) }
+        await until { app.chat == nil || !chat.isAnswering }
+        app.open(1)
+        await deletion.value
+        #expect(app.chat?.chatID == 1)
+    }
+
+    @Test func aDraftIsStillThereAfterAnotherChatWasOpen() async throws {
+        let app = await app()
+        app.open(1)
+        app.chat?.draft = "half a thought"
+        app.open(try #require(app.chats.others.first?.id))
+        #expect(app.chat?.draft == "")
+        app.open(1)
+        #expect(app.chat?.draft == "half a thought")
+        app.close()
+        app.newChat()
+        app.chat?.draft = "a first thought"
+        app.close()
+        app.newChat()
+        #expect(app.chat?.draft == "a first thought")
+    }
+
+    @Test func aRenamedChatHasItsNameOnItsOwnScreen() async {
+        let app = await app()
+        app.open(1)
+        await app.chats.rename(1, to: "The sea")
+        #expect(app.chat?.title == "The sea")
+    }
+
+    @Test func aChatThatIsTooLongGoesOnInANewOneWithItsDraft() async throws {
+        let app = await app()
+        app.open(1)
+        let full = try #require(app.chat)
+        full.draft = "and the moon?"
+        #expect(app.offers(.startNewChat))
+        app.show(.startNewChat)
+        #expect(app.chat !== full)
+        #expect(app.chat?.chatID == nil)
+        #expect(app.chat?.draft == "and the moon?")
+        #expect(full.draft.isEmpty)
+    }
+
     @Test func aFailureLeadsToTheScreenWhereItsCauseIsRemoved() async {
         let app = await app()
-        for action in FailureAction.allCases where action != .openPage {
+        for action in FailureAction.allCases where action.destination != nil {
             app.tab = .chats
             #expect(app.offers(action), "\(action)")
             app.show(action)
             #expect(app.tab == action.destination?.tab)
             #expect(app.section == action.destination?.section)
-            #expect(!app.offers(action), "\(action): its screen is shown")
+            #expect(action == .startNewChat || !app.offers(action), "\(action): its screen is shown")
         }
         app.show(.openPage)
         #expect(app.tab == .settings, "a page is no screen of the app")

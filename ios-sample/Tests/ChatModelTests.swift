@@ -193,6 +193,7 @@ struct ChatModelTests {
         #expect(chat.consentPrompt == nil)
         #expect(chat.draft == long)
         #expect(chat.messages.isEmpty)
+        #expect(chat.failure?.reason == .consentRequired)
     }
 
     @Test func onlyOnDeviceNeverAsksForConsent() async {

@@ -19,6 +19,15 @@ struct ChatsModelTests {
         #expect(model.chats.allSatisfy { $0.messages == 2 && !$0.preview.isEmpty })
     }
 
+    @Test func aRefusedFirstQuestionLeavesNoEmptyChat() async throws {
+        let brain = quick()
+        let model = await chats(brain)
+        let before = model.chats
+        _ = await brain.newChat(ChatOptions())
+        await model.load()
+        #expect(model.chats == before)
+    }
+
     @Test func aSearchFindsWordsInsideMessagesAndMarksThem() async throws {
         let model = await chats()
         model.query = "CHICKPEAS"

@@ -25,19 +25,34 @@ struct FailureTests {
         #expect(BrainError(failure) == failure)
     }
 
-    @Test func aReasonLeadsToTheScreenWhereItsCauseIsRemoved() {
-        let screens: [FailureAction: Set<FailureReason>] = [
+    @Test func aReasonHasTheActionsThatRemoveItsCause() {
+        let actions: [FailureAction: Set<FailureReason>] = [
+            .askAgain: [.consentRequired],
+            .tryAgain: [
+                .offline, .unreachable, .noResponse, .interrupted, .deadlineExceeded, .providerFault, .storageFailed,
+                .rateLimited, .circuitOpen, .overloaded, .busy, .closed,
+            ],
+            .startNewChat: [.contextExceeded],
             .showProviders: [.keyMissing, .keyRejected, .keyForbidden],
             .openPage: [.noCredit, .termsNotAccepted],
             .showRouting: [.consentRequired, .policyForbids],
             .showCaps: [.costCap],
-            .showModels: [.unknownModel, .modelNotInstalled, .modelTooLarge, .damaged, .diskFull],
+            .showModels: [.unknownModel, .modelNotInstalled, .modelTooLarge, .unsupported, .damaged, .diskFull],
         ]
-        #expect(Set(screens.keys) == Set(FailureAction.allCases))
+        #expect(Set(actions.keys) == Set(FailureAction.allCases))
         #expect(Set(FailureAction.allCases.map(\.title)).count == FailureAction.allCases.count)
         for reason in FailureReason.allCases {
-            #expect(reason.action == screens.first { $0.value.contains(reason) }?.key, "\(reason)")
+            #expect(Set(reason.actions) == Set(actions.filter { $0.value.contains(reason) }.keys), "\(reason)")
         }
+    }
+
+    @Test func aDecisionWithoutARouteSaysWhenToTryAgain() {
+        let text = "`groq` failed repeatedly just now"
+        let decision = RouteDecision.noRoute(
+            rule: .reachability, kind: .busy, reason: .circuitOpen, detail: text, skipped: [], retryAfterMs: 9_000)
+        var failure = BrainError(text, reason: .circuitOpen)
+        failure.retrySeconds = 9
+        #expect(AnswerDecision(decision) == .noRoute(failure))
     }
 
     @Test func aPageComesBeforeTheScreenAndIsOfferedWhateverTheReason() {

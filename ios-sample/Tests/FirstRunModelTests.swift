@@ -37,6 +37,22 @@ struct FirstRunModelTests {
         #expect(again.firstRun == nil, "once is enough")
     }
 
+    @Test func theFirstAnswerGoesOnAfterTheFirstRun() async throws {
+        let brain = slow(fresh: true)
+        let app = await app(brain)
+        let run = try #require(app.firstRun)
+        await run.importModel(URL(fileURLWithPath: "/own-model.gguf"))
+        let chat = try #require(run.chat)
+        chat.draft = "Hello"
+        chat.send()
+        await until { chat.answer?.text.isEmpty == false }
+        await run.finish()
+        #expect(app.chat === chat)
+        await chat.work?.value
+        #expect(chat.answer?.status == .done)
+        #expect(app.chats.chats.map(\.messages) == [2])
+    }
+
     @Test func aModelThatDoesNotFitCannotBePicked() async throws {
         let run = try #require(await app(quick(fresh: true)).firstRun)
         await run.load()

@@ -94,6 +94,9 @@ struct SettingsModelTests {
         model.new.address = "http://192.168.1.7:11434"
         #expect(model.canAdd)
         #expect(model.new.name == "192.168.1.7")
+        model.new.address = " http://192.168.1.7:11434\n"
+        #expect(model.canAdd, "a paste often has white space")
+        #expect(model.new.name == "192.168.1.7")
     }
 
     @Test func aSignInOpensAPageAndEndsWithItsCode() async {

@@ -43,6 +43,9 @@ final class FirstRunUITests: XCTestCase {
         tap(app.buttons["ask.refuse"])
         XCTAssertTrue(app.buttons["chat.send"].waitForExistence(timeout: 5))
         XCTAssertFalse(app.descendants(matching: .any)["chat.receipt"].exists, "it was sent all the same")
+        tap(app.buttons["failure.askAgain"])
+        tap(app.buttons["ask.accept"])
+        XCTAssertTrue(app.descendants(matching: .any)["chat.receipt"].waitForExistence(timeout: 20), "no receipt")
     }
 
     func testARealModelAnswersOnTheDevice() throws {

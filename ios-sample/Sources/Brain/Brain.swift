@@ -68,22 +68,6 @@ protocol Brain: Sendable {
     func shutDown() async
 }
 
-/// A pull-based stream. Unlike `AsyncThrowingStream` it does not end when its task is cancelled, so that the last chunk
-/// of a stopped answer, with the receipt, still arrives.
-struct PullStream<Element: Sendable>: AsyncSequence, Sendable {
-    typealias Next = () async throws -> Element?
-
-    let start: @Sendable () -> Next
-
-    func makeAsyncIterator() -> Iterator { Iterator(pull: start()) }
-
-    struct Iterator: AsyncIteratorProtocol {
-        let pull: Next
-
-        func next() async throws -> Element? { try await pull() }
-    }
-}
-
 // MARK: - Chats
 
 typealias ChatID = UInt64
@@ -466,7 +450,13 @@ struct NewProvider: Sendable, Equatable {
 
     /// The provider's name in receipts and reports.
     var name: String {
-        kind.needsAddress ? URL(string: address)?.host ?? kind.rawValue : kind.rawValue.lowercased()
+        kind.needsAddress ? URL(string: trimmed.address)?.host ?? kind.rawValue : kind.rawValue.lowercased()
+    }
+
+    /// The same without white space around the texts, which a paste often adds.
+    var trimmed: NewProvider {
+        let texts = [address, key, model].map { $0.trimmingCharacters(in: .whitespacesAndNewlines) }
+        return NewProvider(kind: kind, address: texts[0], key: texts[1], model: texts[2])
     }
 }
 

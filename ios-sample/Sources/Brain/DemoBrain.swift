@@ -25,9 +25,8 @@ actor DemoBrain: Brain {
             sequence(first: next[0]) { [next] in $0.flatMap { next[$0] } }.prefix { $0 != nil }.compactMap(\.self)
         }
 
-        func versions(of id: MessageID) -> [MessageID] {
-            nodes.filter { $0.value.parent == nodes[id]?.parent }.keys.sorted()
-        }
+        /// All versions of each message, by the message before it.
+        var versions: [MessageID: [MessageID]] { Dictionary(grouping: nodes.keys.sorted()) { nodes[$0]?.parent ?? 0 } }
     }
 
     private let content: DemoContent
@@ -98,9 +97,10 @@ actor DemoBrain: Brain {
 
     func open(_ chat: ChatID) throws -> Chat {
         let store = try store(chat)
-        let messages = store.path.compactMap { id -> MessageEntry? in
-            var message = store.nodes[id]?.message
-            message?.versions = store.versions(of: id)
+        let versions = store.versions
+        let messages = store.path.compactMap { store.nodes[$0] }.map { node in
+            var message = node.message
+            message.versions = versions[node.parent] ?? []
             return message
         }
         var summary = store.summary

@@ -85,14 +85,7 @@ actor NearsideBrain: Brain {
 
     func decide(_ request: AnswerRequest, in chat: ChatID) async throws -> AnswerDecision {
         await unlocked.value
-        switch try await conversations.route(chat, request.chatRequest, turn: request.turn) {
-        case .route(let route): return .route(AnswerTarget(route.target), reason: route.reason)
-        case .needsConsent(let question):
-            let (target, policy) = (AnswerTarget(question.target), DataPolicyInfo(question.dataPolicy))
-            return .needsConsent(
-                ConsentPrompt(target: target, reason: question.reason, dataPolicy: policy, cost: question.costUsd))
-        case .noRoute(_, _, let reason, let detail, _, _): return .noRoute(BrainError(detail, reason))
-        }
+        return AnswerDecision(try await conversations.route(chat, request.chatRequest, turn: request.turn))
     }
 
     nonisolated func answer(_ request: AnswerRequest, in chat: ChatID) -> PullStream<AnswerChunk> {
@@ -109,6 +102,8 @@ actor NearsideBrain: Brain {
     }
 
     func costs(of request: AnswerRequest, in chat: ChatID?) async throws -> [CostLine] {
+        // Without its credential a provider counts as not set up.
+        await unlocked.value
         let (body, turn, chats) = (request.chatRequest, request.turn, conversations)
         let rows = if let chat { try await chats.cost(chat, body, turn: turn) } else { try await nearside.cost(body) }
         return rows.map { row in
@@ -127,6 +122,8 @@ actor NearsideBrain: Brain {
             let verdict = fit.map { FitLevel($0.verdict) }
             choices.append(ModelChoice(target: .device(model: model.id), name: model.name, verdict: verdict))
         }
+        // Without its credential a provider is not listed.
+        await unlocked.value
         return choices
             + (try await nearside.providers()).filter(\.hasKey).compactMap { status in
                 status.defaultModel.map { model in
@@ -217,17 +214,17 @@ actor NearsideBrain: Brain {
     }
 
     func addProvider(_ provider: NewProvider) async throws {
-        let (name, address) = (provider.name, provider.address.trimmingCharacters(in: .whitespaces))
-        var settings = ProviderSettings(name: name, kind: ProviderKind(provider.kind))
-        if !address.isEmpty { settings.baseUrl = address }
+        let provider = provider.trimmed
+        var settings = ProviderSettings(name: provider.name, kind: ProviderKind(provider.kind))
+        if !provider.address.isEmpty { settings.baseUrl = provider.address }
         if !provider.model.isEmpty { settings.model = provider.model }
         // Allow plain HTTP only if the user typed such an address, as for a server of their own.
-        settings.allowHttp = address.hasPrefix("http://")
+        settings.allowHttp = provider.address.hasPrefix("http://")
         // A key that is loaded later would replace the new one.
         await unlocked.value
         try await nearside.addProvider(settings: settings, credentials: keys)
         if !provider.key.isEmpty {
-            try await nearside.saveCredential(provider: name, key: provider.key, in: keys)
+            try await nearside.saveCredential(provider: provider.name, key: provider.key, in: keys)
         }
     }
 

@@ -5,17 +5,16 @@ import NearsideKit
 
 extension NearsideError: ReasonedError {
     var brainError: BrainError {
-        var error = BrainError(detail, reason: FailureReason(reason))
-        error.retrySeconds = retryAfterMs.map { Double($0) / 1000 }
-        error.page = helpUrl.flatMap { URL(string: $0) }
-        return error
+        BrainError(detail, reason, retryAfterMs: retryAfterMs, page: helpUrl)
     }
 }
 
 extension BrainError {
-    /// A failure with its reason, if that is known.
-    init(_ text: String, _ reason: ErrorReason?) {
+    /// A failure with the fields that the library gives.
+    init(_ text: String, _ reason: ErrorReason?, retryAfterMs: UInt64? = nil, page: String? = nil) {
         self.init(text, reason: reason.map { FailureReason($0) })
+        retrySeconds = retryAfterMs.map { Double($0) / 1000 }
+        self.page = page.flatMap { URL(string: $0) }
     }
 }
 

@@ -71,6 +71,21 @@ extension AnswerChunk {
     }
 }
 
+extension AnswerDecision {
+    init(_ decision: RouteDecision) {
+        switch decision {
+        case .route(let route): self = .route(AnswerTarget(route.target), reason: route.reason)
+        case .needsConsent(let question):
+            self = .needsConsent(
+                ConsentPrompt(
+                    target: AnswerTarget(question.target), reason: question.reason,
+                    dataPolicy: DataPolicyInfo(question.dataPolicy), cost: question.costUsd))
+        case .noRoute(_, _, let reason, let detail, _, let retryAfterMs):
+            self = .noRoute(BrainError(detail, reason, retryAfterMs: retryAfterMs))
+        }
+    }
+}
+
 extension AnswerTarget {
     init(_ target: RouteTarget) {
         switch target {

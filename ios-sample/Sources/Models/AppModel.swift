@@ -25,6 +25,8 @@ final class AppModel {
     private(set) var firstRun: FirstRunModel?
     /// The open chat.
     private(set) var chat: ChatModel?
+    /// Closed chats that are unfinished. Another model of such a chat would not have the draft or the rest of the answer.
+    private var unfinished: [ChatModel] = []
     /// The shown tab.
     var tab = AppTab.chats
     /// The section that the settings scroll to when they appear.
@@ -51,6 +53,8 @@ final class AppModel {
         chats = ChatsModel(brain: brain)
         models = ModelsModel(brain: brain)
         settings = SettingsModel(brain: brain)
+        // Again, with callbacks, which need all properties.
+        adopt(brain)
     }
 
     /// Opens the real brain if it is not open, loads the stored state, and begins the first run if there is none.
@@ -75,22 +79,42 @@ final class AppModel {
 
     // MARK: Chats
 
+    /// Opens a new chat, or that which has a draft and no message.
     func newChat() {
-        chat = makeChat(nil)
+        show(held.first { $0.isUnfinished && $0.messages.isEmpty } ?? makeChat(nil))
+    }
+
+    /// Moves the draft of the open chat into a new one.
+    private func moveDraft() {
+        let draft = chat?.draft ?? ""
+        chat?.draft = ""
+        show(makeChat(nil))
+        chat?.draft = draft
     }
 
     func open(_ id: ChatID) {
-        if chat?.chatID != id { chat = makeChat(id) }
+        if chat?.chatID != id { show(unfinished.first { $0.chatID == id } ?? makeChat(id)) }
     }
 
-    func close() { chat = nil }
+    func close() { show(nil) }
 
-    /// Deletes a chat. Closes it first if it is open, which ends its answer.
+    /// Shows a chat, or none. The answer of the one before goes on.
+    private func show(_ next: ChatModel?) {
+        unfinished = held.filter { $0.isUnfinished && $0 !== next }
+        chat = next
+    }
+
+    /// The open chat and the unfinished ones.
+    private var held: [ChatModel] { unfinished + [chat].compactMap(\.self) }
+
+    /// Deletes a chat. Closes it first if it is open, and ends its answer.
     func delete(_ id: ChatID) async {
-        if chat?.chatID == id {
-            chat?.stop()
-            await chat?.work?.value
-            chat = nil
+        let models = held.filter { $0.chatID == id }
+        if chat?.chatID == id { show(nil) }
+        unfinished.removeAll { $0.chatID == id }
+        for model in models {
+            model.stop()
+            await model.work?.value
         }
         await chats.delete(id)
     }
@@ -119,8 +143,8 @@ final class AppModel {
     }
 
     private func use(_ brain: any Brain) async {
-        chat?.stop()
-        chat = nil
+        for model in held { model.stop() }
+        (chat, unfinished) = (nil, [])
         firstRun = nil
         let earlier = self.brain
         adopt(brain)
@@ -132,30 +156,33 @@ final class AppModel {
 
     /// Whether the screen of an action can be shown: not in the first run, and not where it is shown already.
     func offers(_ action: FailureAction) -> Bool {
-        guard let destination = action.destination else { return false }
-        return isLoaded && firstRun == nil && destination.tab != tab
+        guard let destination = action.destination, isLoaded, firstRun == nil else { return false }
+        return action == .startNewChat || destination.tab != tab
     }
 
     /// Shows the screen where the user removes the cause of a failure.
     func show(_ action: FailureAction) {
         guard let destination = action.destination else { return }
         (tab, section) = (destination.tab, destination.section)
+        if action == .startNewChat { moveDraft() }
     }
 
     private func adopt(_ brain: any Brain) {
         self.brain = brain
-        chats = ChatsModel(brain: brain)
+        chats = ChatsModel(brain: brain) { [weak self] in await self?.chat?.refresh() }
         models = ModelsModel(brain: brain)
         settings = SettingsModel(brain: brain)
     }
 
     private func beginFirstRun() {
-        firstRun = FirstRunModel(brain: brain, models: models) { [weak self] begun in
-            guard let self else { return }
-            firstRun = nil
-            await start()
-            if let id = begun?.chatID { open(id) }
-        }
+        firstRun = FirstRunModel(
+            brain: brain, models: models, makeChat: { [weak self] in self?.makeChat(nil) },
+            onFinish: { [weak self] begun in
+                guard let self else { return }
+                firstRun = nil
+                await start()
+                if let begun, begun.chatID != nil { show(begun) }
+            })
     }
 
     /// Reads heat and memory pressure for the banner.

@@ -14,7 +14,6 @@ final class ChatModel: Identifiable {
     private(set) var title = ""
     private(set) var messages: [MessageEntry] = []
     private(set) var options = ChatOptions()
-    private(set) var preferences = Preferences()
     private(set) var isAnswering = false
     /// Target of the current answer.
     private(set) var target: AnswerTarget?
@@ -24,7 +23,7 @@ final class ChatModel: Identifiable {
     /// The message that `draft` will replace.
     private(set) var editing: MessageID?
     var webSearch = false
-    /// Pending consent request. Dismissing it refuses.
+    /// Pending consent request; the sheet sets it to `nil` when it is dismissed, and then calls `promptClosed`.
     var consentPrompt: ConsentPrompt?
     var failure: BrainError?
 
@@ -37,7 +36,9 @@ final class ChatModel: Identifiable {
 
     /// The current work; tests wait for it.
     private(set) var work: Task<Void, Never>?
-    private var pendingRequest: AnswerRequest?
+    private var pending: (request: AnswerRequest, prompt: ConsentPrompt)?
+    /// Repeats the last question that was refused or failed.
+    private var again: (@MainActor () -> Void)?
     /// Called when the list of chats must be read again.
     private let onChange: @MainActor () async -> Void
 
@@ -49,16 +50,27 @@ final class ChatModel: Identifiable {
 
     func load() async {
         await attempt {
-            self.preferences = try await self.brain.preferences()
-            // During an answer the messages here are newer than the stored ones.
-            if !self.isAnswering { try await self.reload() }
+            try await self.readStored()
             try await self.loadChoices()
         }
     }
 
+    /// Reads the stored chat again, after a change elsewhere.
+    func refresh() async { await attempt { try await self.readStored() } }
+
+    private func readStored() async throws {
+        guard let chatID else { return }
+        let stored = try await brain.open(chatID)
+        // During an answer the messages here are newer than the stored ones.
+        if !isAnswering { update(stored) }
+    }
+
+    /// Whether something would be lost without this object: an answer in progress, a question to the user, a draft.
+    var isUnfinished: Bool { isAnswering || pending != nil || !draft.isBlank }
+
     // MARK: Abilities
 
-    var canSend: Bool { !isAnswering && !draft.trimmingCharacters(in: .whitespacesAndNewlines).isEmpty }
+    var canSend: Bool { !isAnswering && !draft.isBlank }
 
     /// Whether the last answer is incomplete and can be continued.
     var canContinue: Bool {
@@ -95,43 +107,53 @@ final class ChatModel: Identifiable {
         let kind = editing.map { AnswerRequest.Kind.edit($0, text) } ?? .send(text)
         draft = ""
         editing = nil
-        ask(makeRequest(kind))
+        ask(kind)
     }
 
-    func regenerate(_ message: MessageID) { ask(makeRequest(.regenerate(message))) }
+    func regenerate(_ message: MessageID) { ask(.regenerate(message)) }
 
     /// Continues the last answer where it was interrupted.
-    func resume() { ask(makeRequest(.resume)) }
+    func resume() { ask(.resume) }
 
     /// Continues it on a remote target; the user is asked if the policy requires it.
     func continueRemotely() {
-        var request = makeRequest(.resume)
-        request.mode = .onlyInCloud
-        if request.options.provider == nil { request.options.model = nil }
-        ask(request)
+        ask(.resume) { request in
+            request.mode = .onlyInCloud
+            if request.options.provider == nil { request.options.model = nil }
+        }
     }
 
     /// Stops the answer. The text so far and its receipt remain.
     func stop() { work?.cancel() }
 
     func accept() {
-        guard var request = pendingRequest, let consentPrompt else { return }
-        request.consent = consentPrompt.target
-        self.consentPrompt = nil
-        pendingRequest = nil
-        ask(request)
+        guard let (asked, prompt) = pending else { return }
+        var request = asked
+        request.consent = prompt.target
+        (consentPrompt, pending) = (nil, nil)
+        begin(request.kind) { [request] in request }
     }
 
-    /// Refuses consent and puts the text back into the draft.
+    /// Refuses consent, puts the text back into the draft, and says so: `retry` asks again.
     func refuse() {
-        consentPrompt = nil
-        guard let request = pendingRequest else { return }
-        pendingRequest = nil
-        switch request.kind {
-        case .send(let text): draft = text
-        case .edit(let message, let text): (editing, draft) = (message, text)
-        case .regenerate, .resume: break
-        }
+        guard let (request, prompt) = pending else { return }
+        (consentPrompt, pending) = (nil, nil)
+        giveBack(request.kind)
+        failure = BrainError(prompt.reason, reason: .consentRequired)
+    }
+
+    /// A dismissed sheet refuses. It does not refuse the next request, which may have arrived meanwhile.
+    func promptClosed() {
+        if consentPrompt == nil { refuse() }
+    }
+
+    var canRetry: Bool { failure != nil && again != nil && !isAnswering }
+
+    /// Repeats the question that was refused or failed: asks for consent again if the policy requires it.
+    func retry() {
+        guard canRetry else { return }
+        failure = nil
+        again?()
     }
 
     func beginEdit(_ message: MessageID) {
@@ -185,7 +207,12 @@ final class ChatModel: Identifiable {
     /// Fetches all models of the providers for the picker.
     func loadOffers() async {
         for case .provider(let name, _) in choices.map(\.target) where offers[name] == nil {
-            do { offers[name] = try await brain.offers(of: name) } catch { offerErrors[name] = BrainError(error) }
+            do {
+                offers[name] = try await brain.offers(of: name)
+                offerErrors[name] = nil
+            } catch {
+                offerErrors[name] = BrainError(error)
+            }
         }
         // Update the prices of the choices.
         await attempt { self.choices = try await self.brain.choices() }
@@ -194,8 +221,8 @@ final class ChatModel: Identifiable {
     /// Loads the cost of the draft, or of the next message, for each model.
     func loadCosts() async {
         await attempt {
-            self.costs = try await self.brain.costs(
-                of: self.makeRequest(.send(self.draft.isEmpty ? "…" : self.draft)), in: self.chatID)
+            let request = try await self.makeRequest(.send(self.draft.isBlank ? "…" : self.draft))
+            self.costs = try await self.brain.costs(of: request, in: self.chatID)
         }
     }
 
@@ -208,45 +235,72 @@ final class ChatModel: Identifiable {
 
     // MARK: Answering
 
-    private func makeRequest(_ kind: AnswerRequest.Kind) -> AnswerRequest {
-        AnswerRequest(
+    /// Builds a request. Reads the settings each time: they may have changed since the chat was opened.
+    private func makeRequest(_ kind: AnswerRequest.Kind) async throws -> AnswerRequest {
+        let preferences = try await brain.preferences()
+        return AnswerRequest(
             kind: kind, options: options, mode: preferences.mode, privacy: preferences.privacy,
             webSearch: webSearch && canSearchWeb)
     }
 
-    private func ask(_ request: AnswerRequest) {
+    private func ask(
+        _ kind: AnswerRequest.Kind, _ change: @escaping @MainActor (inout AnswerRequest) -> Void = { _ in }
+    ) {
+        guard !isAnswering else { return }
+        // A text is in the draft again, and may be changed there.
+        again = { [weak self] in
+            if kind.text == nil { self?.ask(kind, change) } else { self?.send() }
+        }
+        begin(kind) {
+            var request = try await self.makeRequest(kind)
+            change(&request)
+            return request
+        }
+    }
+
+    private func begin(_ kind: AnswerRequest.Kind, _ request: @escaping @MainActor () async throws -> AnswerRequest) {
         guard !isAnswering else { return }
         isAnswering = true
         failure = nil
+        let known = Set(messages.map(\.id))
         work = Task {
-            await self.run(request)
+            do {
+                try await self.answer(try await request())
+            } catch {
+                if !(error is CancellationError) { self.failure = BrainError(error) }
+                self.recover(kind, known)
+            }
             self.isAnswering = false
             self.target = nil
             await self.onChange()
         }
     }
 
-    private func run(_ request: AnswerRequest) async {
-        do {
-            let chatID = try await ensureChat()
-            switch try await brain.decide(request, in: chatID) {
-            case .route:
-                try await stream(request, in: chatID)
-            case .needsConsent(let consentPrompt):
-                pendingRequest = request
-                self.consentPrompt = consentPrompt
-            case .noRoute(let reason):
-                pendingRequest = request
-                refuse()
-                failure = reason
-            }
-        } catch is CancellationError {
-            pendingRequest = request
-            refuse()
-        } catch {
-            failure = BrainError(error)
+    private func answer(_ request: AnswerRequest) async throws {
+        let chatID = try await ensureChat()
+        switch try await brain.decide(request, in: chatID) {
+        case .route: try await stream(request, in: chatID)
+        case .needsConsent(let prompt): (pending, consentPrompt) = ((request, prompt), prompt)
+        case .noRoute(let failure): throw failure
         }
     }
+
+    /// After a failure: puts a text that was not stored back into the draft; a stored answer can be continued.
+    private func recover(_ kind: AnswerRequest.Kind, _ known: Set<MessageID>) {
+        let isStored = messages.contains { !known.contains($0.id) && $0.id < Self.pendingQuestion }
+        if isStored { again = { [weak self] in self?.resume() } } else { giveBack(kind) }
+    }
+
+    /// Puts the text of a question back into the draft, before a text that the user typed meanwhile.
+    private func giveBack(_ kind: AnswerRequest.Kind) {
+        guard let text = kind.text else { return }
+        if case .edit(let message, _) = kind { editing = message }
+        draft = [text, draft].filter { !$0.isBlank }.joined(separator: "\n\n")
+    }
+
+    /// Ids of messages that the brain has not stored yet.
+    private static let pendingQuestion = MessageID.max - 1
+    private static let pendingAnswer = MessageID.max
 
     private func stream(_ request: AnswerRequest, in chatID: ChatID) async throws {
         showPending(request.kind)
@@ -272,17 +326,17 @@ final class ChatModel: Identifiable {
     private func showPending(_ kind: AnswerRequest.Kind) {
         switch kind {
         case .send(let text):
-            messages.append(MessageEntry(id: .max - 1, author: .user, text: text))
+            messages.append(MessageEntry(id: Self.pendingQuestion, author: .user, text: text))
         case .edit(let message, let text):
             messages.removeSubrange((messages.firstIndex { $0.id == message } ?? messages.endIndex)...)
-            messages.append(MessageEntry(id: .max - 1, author: .user, text: text))
+            messages.append(MessageEntry(id: Self.pendingQuestion, author: .user, text: text))
         case .regenerate(let message):
             messages.removeSubrange((messages.firstIndex { $0.id == message } ?? messages.endIndex)...)
         case .resume:
             if !messages.isEmpty { messages[messages.count - 1].status = .writing }
             return
         }
-        messages.append(MessageEntry(id: .max, author: .model, status: .writing))
+        messages.append(MessageEntry(id: Self.pendingAnswer, author: .model, status: .writing))
     }
 
     private func ensureChat() async throws -> ChatID {
@@ -308,4 +362,8 @@ final class ChatModel: Identifiable {
     private func attempt(_ work: () async throws -> Void) async {
         do { try await work() } catch { failure = BrainError(error) }
     }
+}
+
+extension String {
+    fileprivate var isBlank: Bool { allSatisfy(\.isWhitespace) }
 }

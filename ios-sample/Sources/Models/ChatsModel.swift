@@ -25,8 +25,12 @@ final class ChatsModel {
     var exported: ExportedChat?
     var failure: BrainError?
 
-    init(brain: any Brain) {
+    /// Called after a chat was changed here.
+    private let onChange: @MainActor () async -> Void
+
+    init(brain: any Brain, onChange: @escaping @MainActor () async -> Void = {}) {
         self.brain = brain
+        self.onChange = onChange
     }
 
     var pinned: [ChatSummary] { chats.filter(\.pinned) }
@@ -36,8 +40,13 @@ final class ChatsModel {
     private var trimmedQuery: String { query.trimmingCharacters(in: .whitespacesAndNewlines) }
 
     func load() async {
-        await attempt { self.chats = try await self.brain.chats() }
+        await attempt { try await self.read() }
         isLoaded = true
+    }
+
+    /// Omits empty chats: a refused first question leaves one.
+    private func read() async throws {
+        chats = try await brain.chats().filter { $0.messages > 0 }
     }
 
     /// Searches for `query`. Drops the result of an older query.
@@ -110,9 +119,10 @@ final class ChatsModel {
     private func change(_ work: () async throws -> Void) async {
         await attempt {
             try await work()
-            self.chats = try await self.brain.chats()
+            try await self.read()
         }
         if isSearching { await search() }
+        await onChange()
     }
 
     private func attempt(_ work: () async throws -> Void) async {

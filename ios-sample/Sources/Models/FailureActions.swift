@@ -1,14 +1,22 @@
-// What the user can do in this app about a failure: which screen its reason leads to.
+// What the user can do in this app about a failure: the buttons of its reason.
 
 enum FailureAction: CaseIterable, Sendable {
     /// The page of the failure, such as the provider's account or the terms of a model.
     case openPage
-    case showModels, showProviders, showRouting, showCaps
+    /// The consent sheet again, after a refusal. Only the chat that was refused offers it.
+    case askAgain
+    /// The same work again. Only the screen that failed offers it.
+    case tryAgain
+    case startNewChat, showModels, showProviders, showRouting, showCaps
 
-    /// The screen of this app; `nil` for a page.
+    /// Whether it repeats the work that failed.
+    var repeats: Bool { self == .askAgain || self == .tryAgain }
+
+    /// The screen of this app; `nil` for a page, and for what happens where the failure is shown.
     var destination: (tab: AppTab, section: SettingsSection?)? {
         switch self {
-        case .openPage: nil
+        case .openPage, .askAgain, .tryAgain: nil
+        case .startNewChat: (.chats, nil)
         case .showModels: (.models, nil)
         case .showProviders: (.settings, .providers)
         case .showRouting: (.settings, .routing)
@@ -18,26 +26,27 @@ enum FailureAction: CaseIterable, Sendable {
 }
 
 extension FailureReason {
-    /// Exhaustive: a new reason does not compile until it is decided. `nil`: there is no screen that would help.
-    var action: FailureAction? {
+    /// Exhaustive: a new reason does not compile until it is decided. Empty: the sentence alone says what helps.
+    var actions: [FailureAction] {
         switch self {
-        case .keyMissing, .keyRejected, .keyForbidden: .showProviders
-        case .noCredit, .termsNotAccepted: .openPage
-        case .consentRequired, .policyForbids: .showRouting
-        case .costCap: .showCaps
-        case .unknownModel, .modelNotInstalled, .modelTooLarge, .damaged, .diskFull: .showModels
-        case .contentFiltered, .offline, .unreachable, .noResponse, .interrupted, .deadlineExceeded, .providerFault,
-            .contextExceeded, .notFound, .invalidParameter, .unsupported, .accessDenied, .newerVersion, .storageFailed,
-            .rateLimited, .circuitOpen, .overloaded, .busy, .closed, .bug:
-            nil
+        case .consentRequired: [.askAgain, .showRouting]
+        case .policyForbids: [.showRouting]
+        case .costCap: [.showCaps]
+        case .keyMissing, .keyRejected, .keyForbidden: [.showProviders]
+        case .noCredit, .termsNotAccepted: [.openPage]
+        case .offline, .unreachable, .noResponse, .interrupted, .deadlineExceeded, .providerFault, .storageFailed,
+            .rateLimited, .circuitOpen, .overloaded, .busy, .closed:
+            [.tryAgain]
+        case .contextExceeded: [.startNewChat]
+        case .unknownModel, .modelNotInstalled, .modelTooLarge, .unsupported, .damaged, .diskFull: [.showModels]
+        case .contentFiltered, .notFound, .invalidParameter, .accessDenied, .newerVersion, .bug: []
         }
     }
 }
 
 extension BrainError {
-    /// The page, if the failure has one, whatever its reason; then the screen of its reason.
+    /// The page, if the failure has one, whatever its reason; then the actions of its reason.
     var actions: [FailureAction] {
-        let screen = reason?.action.flatMap { $0 == .openPage ? nil : $0 }
-        return (page == nil ? [] : [.openPage]) + [screen].compactMap(\.self)
+        (page == nil ? [] : [.openPage]) + (reason?.actions ?? []).filter { $0 != .openPage }
     }
 }

@@ -15,13 +15,19 @@ final class FirstRunModel {
     /// The first chat; present from the third step on.
     private(set) var chat: ChatModel?
     var failure: BrainError?
+    private let makeChat: @MainActor () -> ChatModel?
     private let onFinish: @MainActor (ChatModel?) async -> Void
     /// The current work; tests wait for it.
     private(set) var work: Task<Void, Never>?
 
-    init(brain: any Brain, models: ModelsModel, onFinish: @escaping @MainActor (ChatModel?) async -> Void = { _ in }) {
+    /// `makeChat` creates the first chat; `onFinish` receives it and keeps it open.
+    init(
+        brain: any Brain, models: ModelsModel, makeChat: @escaping @MainActor () -> ChatModel? = { nil },
+        onFinish: @escaping @MainActor (ChatModel?) async -> Void = { _ in }
+    ) {
         self.brain = brain
         self.models = models
+        self.makeChat = makeChat
         self.onFinish = onFinish
     }
 
@@ -96,7 +102,7 @@ final class FirstRunModel {
     }
 
     private func beginChat() async {
-        let chat = ChatModel(brain: brain)
+        let chat = makeChat() ?? ChatModel(brain: brain)
         await chat.load()
         self.chat = chat
         step = .chat

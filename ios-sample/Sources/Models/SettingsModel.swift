@@ -81,7 +81,7 @@ final class SettingsModel {
     // MARK: Providers
 
     var canAdd: Bool {
-        !isBusy && (!new.kind.needsAddress || URL(string: new.address)?.scheme?.hasPrefix("http") == true)
+        !isBusy && (!new.kind.needsAddress || URL(string: new.trimmed.address)?.scheme?.hasPrefix("http") == true)
     }
 
     /// Adds the provider and returns whether that succeeded.

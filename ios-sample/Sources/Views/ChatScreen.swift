@@ -24,7 +24,7 @@ struct ChatScreen: View {
                 ModelPicker(model: model, onOpenModels: onOpenModels)
             }
             .sheet(isPresented: $showsCosts) { CostsSheet(model: model) }
-            .sheet(item: $model.consentPrompt, onDismiss: { model.refuse() }) { consentPrompt in
+            .sheet(item: $model.consentPrompt, onDismiss: { model.promptClosed() }) { consentPrompt in
                 AskSheet(prompt: consentPrompt, onAccept: { model.accept() }, onRefuse: { model.refuse() })
             }
             .sensoryFeedback(.success, trigger: model.isAnswering) { was, isNow in was && !isNow }
@@ -44,7 +44,9 @@ struct ChatScreen: View {
                             canContinue: model.canContinue, canContinueRemotely: model.canContinueRemotely,
                             isBusy: model.isAnswering, act: { act($0, on: message) })
                     }
-                    if let failure = model.failure { FailureView(failure: failure) { model.failure = nil } }
+                    if let failure = model.failure {
+                        FailureView(failure: failure, onRepeat: onRetry) { model.failure = nil }
+                    }
                     Color.clear.frame(height: 1).id(Self.end)
                 }
                 .frame(maxWidth: Theme.column)
@@ -64,6 +66,11 @@ struct ChatScreen: View {
     }
 
     private static let end = "end"
+
+    private var onRetry: (@MainActor () -> Void)? {
+        guard model.canRetry else { return nil }
+        return { model.retry() }
+    }
 
     private func act(_ action: MessageAction, on message: MessageEntry) {
         switch action {

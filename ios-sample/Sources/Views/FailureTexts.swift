@@ -61,6 +61,9 @@ extension FailureAction {
     var title: String {
         switch self {
         case .openPage: Strings.failureOpenPage()
+        case .askAgain: Strings.actionAskAgain()
+        case .tryAgain: Strings.actionTryAgain()
+        case .startNewChat: Strings.newChat()
         case .showModels: Strings.actionModels()
         case .showProviders: Strings.actionProviders()
         case .showRouting: Strings.actionRouting()
@@ -69,29 +72,42 @@ extension FailureAction {
     }
 }
 
-/// The buttons of a failure; `onOpen` is called before another screen is shown.
+/// The buttons of a failure. `onRepeat` repeats the work that failed; `nil` if that is not offered here. `onOpen` is called
+/// before another screen is shown.
 struct FailureButtons: View {
     let failure: BrainError
+    var onRepeat: (@MainActor () -> Void)?
     var onOpen: @MainActor () -> Void = {}
     @Environment(AppModel.self) private var app: AppModel?
     @Environment(\.openURL) private var openURL
 
     var body: some View {
         ForEach(failure.actions, id: \.self) { action in
-            if action == .openPage || app?.offers(action) == true {
+            if isOffered(action) {
                 Button(action.title) {
                     if action == .openPage, let page = failure.page { return openURL(page) }
-                    onOpen()
-                    app?.show(action)
+                    if action.repeats {
+                        onRepeat?()
+                    } else {
+                        onOpen()
+                        app?.show(action)
+                    }
                 }
+                .accessibilityIdentifier("failure.\(action)")
             }
         }
+    }
+
+    private func isOffered(_ action: FailureAction) -> Bool {
+        if action == .openPage { return true }
+        return action.repeats ? onRepeat != nil : app?.offers(action) == true
     }
 }
 
 /// A failure in place.
 struct FailureView: View {
     let failure: BrainError
+    var onRepeat: (@MainActor () -> Void)?
     let onDismiss: @MainActor () -> Void
 
     var body: some View {
@@ -101,7 +117,7 @@ struct FailureView: View {
                     .font(.subheadline)
                     .foregroundStyle(Theme.caution)
                 Text(failure.detail).font(.footnote).foregroundStyle(.secondary)
-                FailureButtons(failure: failure).font(.footnote)
+                FailureButtons(failure: failure, onRepeat: onRepeat).font(.footnote)
             }
             Spacer(minLength: 0)
             Button(action: onDismiss) { Image(systemName: "xmark") }

@@ -98,7 +98,8 @@ struct MessageView: View {
         case .interrupted: note(Strings.statusInterrupted(), "bolt.slash")
         case .failed(let error):
             note(error.summary, "exclamationmark.triangle")
-            HStack(spacing: Theme.gap) { FailureButtons(failure: error) }.font(.footnote).buttonStyle(.bordered)
+            HStack(spacing: Theme.gap) { FailureButtons(failure: error, onRepeat: onAskAgain(error)) }
+                .font(.footnote).buttonStyle(.bordered)
         }
         if isLast, canContinue {
             HStack(spacing: Theme.gap) {
@@ -108,6 +109,12 @@ struct MessageView: View {
             .font(.subheadline)
             .buttonStyle(.bordered)
         }
+    }
+
+    /// To continue an answer without consent is to be asked again.
+    private func onAskAgain(_ failure: BrainError) -> (@MainActor () -> Void)? {
+        guard isLast, canContinue, failure.reason == .consentRequired else { return nil }
+        return { act(.resume) }
     }
 
     private func note(_ text: String, _ symbol: String) -> some View {

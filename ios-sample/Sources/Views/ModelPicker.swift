@@ -48,7 +48,8 @@ struct ModelPicker: View {
 
     /// The other models of a provider. Without a search only the first are shown, because a list can have hundreds.
     private func more(_ provider: String) -> [ModelChoice] {
-        let others = (model.offers[provider] ?? []).filter { offer in !remote.contains { $0.id == offer.id } }
+        let known = Set(model.choices.map(\.id))
+        let others = (model.offers[provider] ?? []).filter { !known.contains($0.id) }
         return query.isEmpty ? Array(others.prefix(12)) : others
     }
 
@@ -59,10 +60,11 @@ struct ModelPicker: View {
 
     @ViewBuilder private func section(_ title: String, _ choices: [ModelChoice]) -> some View {
         if !choices.isEmpty {
+            let chosen = model.chosen
             Section(title) {
                 ForEach(choices) { choice in
                     row(
-                        choice.name, detail(choice), choice.target.symbol, isChosen: model.chosen == choice,
+                        choice.name, detail(choice), choice.target.symbol, isChosen: chosen == choice,
                         choice.verdict
                     ) {
                         await model.choose(choice)

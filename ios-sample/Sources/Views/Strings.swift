@@ -4,9 +4,10 @@
 import Foundation
 
 enum Strings: String, CaseIterable {
-    case about, actionCaps, actionModels, actionProviders, actionRouting, add, addProvider, allChats,
-        allowMetered, allowRetention, allowTraining, amountOf, answersCount, anyOther, askAccept, askRefuse,
-        askTitle, asOf, atMost, automatic, automaticHint, balanced, bannerDemo, bannerHot, bannerMemory,
+    case about, actionAskAgain, actionCaps, actionModels, actionProviders, actionRouting, actionTryAgain, add,
+        addProvider, allChats, allowMetered, allowRetention, allowTraining, amountOf, answersCount, anyOther,
+        askAccept, askRefuse, askTitle, asOf, atMost, automatic, automaticHint, balanced, bannerDemo, bannerHot,
+        bannerMemory,
         bannerReadOnly, cancel, caps, capsHint, chats, checkFit, checking, chooseModel, code, compareCosts,
         continueRemotely, copied, copy, cost, creative, damagedModels, damagedModelsHint, delete, deleted, demo,
         demoHint, dismiss, done, downloadAgain, downloadHint, downloadModel, downloads, downloadSize,

@@ -23,20 +23,19 @@ import kotlinx.coroutines.withContext
 /** Created with its activity, because pickers must be registered before the activity starts. */
 class AndroidPlatform(private val activity: ComponentActivity) : Platform {
     private var saving: ExportedChat? = null
-    private var onPicked: (Path) -> Unit = {}
+    private var onSaveFailure: (Failure) -> Unit = {}
+    private var onPicked: (suspend () -> Path) -> Unit = {}
 
     private val saver = activity.registerForActivityResult(ActivityResultContracts.CreateDocument("text/*")) { output ->
         val file = saving
         saving = null
         if (output != null && file != null) {
-            activity.lifecycleScope.launch(Dispatchers.IO) {
-                activity.contentResolver.openOutputStream(output)?.use { it.write(file.text.toByteArray()) }
-            }
+            activity.lifecycleScope.launch { failureOf { write(file.text, output) }?.let(onSaveFailure) }
         }
     }
 
     private val picker = activity.registerForActivityResult(ActivityResultContracts.OpenDocument()) { output ->
-        if (output != null) activity.lifecycleScope.launch { onPicked(withContext(Dispatchers.IO) { copied(output) }) }
+        if (output != null) onPicked { withContext(Dispatchers.IO) { copied(output) } }
     }
 
     override val reducesMotion: Boolean
@@ -53,14 +52,19 @@ class AndroidPlatform(private val activity: ComponentActivity) : Platform {
         copy(address)
     }
 
-    override fun save(file: ExportedChat) {
+    override fun save(file: ExportedChat, onFailure: (Failure) -> Unit) {
         saving = file
+        onSaveFailure = onFailure
         saver.launch(file.fileName)
     }
 
-    override fun pickModel(onPicked: (Path) -> Unit) {
+    override fun pickModel(onPicked: (suspend () -> Path) -> Unit) {
         this.onPicked = onPicked
         picker.launch(arrayOf("*/*"))
+    }
+
+    private suspend fun write(text: String, document: Uri) = withContext(Dispatchers.IO) {
+        checkNotNull(activity.contentResolver.openOutputStream(document)).use { it.write(text.toByteArray()) }
     }
 
     /** Copies the document into the cache: the library reads files only. The system clears the cache. */

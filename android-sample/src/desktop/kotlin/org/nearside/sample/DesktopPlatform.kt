@@ -15,6 +15,7 @@ import java.awt.Frame
 import java.awt.GraphicsEnvironment
 import java.awt.Toolkit
 import java.awt.datatransfer.StringSelection
+import java.io.IOException
 import java.net.URI
 import java.nio.file.Path
 import kotlin.io.path.Path
@@ -35,16 +36,18 @@ class DesktopPlatform(private val window: Frame) : Platform {
         }
     }
 
-    override fun save(file: ExportedChat) {
-        chosen(
-            FileDialog(window, file.fileName, FileDialog.SAVE).apply {
-                this.file = file.fileName
-            },
-        )?.writeText(file.text)
+    override fun save(file: ExportedChat, onFailure: (Failure) -> Unit) {
+        val dialog = FileDialog(window, file.fileName, FileDialog.SAVE).apply { this.file = file.fileName }
+        try {
+            chosen(dialog)?.writeText(file.text)
+        } catch (error: IOException) {
+            onFailure(error.failure())
+        }
     }
 
-    override fun pickModel(onPicked: (Path) -> Unit) {
-        chosen(FileDialog(window, "GGUF", FileDialog.LOAD).apply { file = "*.gguf" })?.let(onPicked)
+    override fun pickModel(onPicked: (suspend () -> Path) -> Unit) {
+        val dialog = FileDialog(window, "GGUF", FileDialog.LOAD).apply { file = "*.gguf" }
+        chosen(dialog)?.let { onPicked { it } }
     }
 
     private fun chosen(dialog: FileDialog): Path? {

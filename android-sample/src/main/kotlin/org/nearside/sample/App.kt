@@ -74,7 +74,7 @@ fun Sample(
     }
     model.chats.exported?.let { file ->
         LaunchedEffect(file) {
-            platform.save(file)
+            platform.save(file) { model.chats.failure = it }
             model.chats.exportEnded()
         }
     }

@@ -38,7 +38,7 @@ class AppModel(
     /** A demo stands in until the real brain is open. */
     private var brain: Brain = demo()
     private var awaitsReal = !startsInDemo
-    var chats by mutableStateOf(ChatsModel(brain, scope))
+    var chats by mutableStateOf(makeChats())
         private set
     var models by mutableStateOf(ModelsModel(brain, scope))
         private set
@@ -52,6 +52,9 @@ class AppModel(
     /** The open chat. */
     var chat by mutableStateOf<ChatModel?>(null)
         private set
+
+    /** Closed chats that are unfinished. Another model of such a chat would not have the draft or the rest of the answer. */
+    private var unfinished = emptyList<ChatModel>()
     var tab by mutableStateOf(Tab.Chats)
     var page by mutableStateOf<SettingsPage?>(null)
     var condition by mutableStateOf(DeviceCondition())
@@ -97,23 +100,43 @@ class AppModel(
 
     // Navigation
 
+    /** Opens a new chat, or that which has a draft and no message. */
     fun newChat() {
         tab = Tab.Chats
-        chat = makeChat(null).also { it.load() }
+        val begun = (unfinished + listOfNotNull(chat)).firstOrNull { it.isUnfinished && it.messages.isEmpty() }
+        show(begun ?: makeChat(null).also { it.load() })
+    }
+
+    /** Moves the draft of the open chat into a new one. */
+    private fun moveDraft() {
+        tab = Tab.Chats
+        val draft = chat?.draft.orEmpty()
+        chat?.draft = ""
+        show(makeChat(null).also { it.load() })
+        chat?.draft = draft
     }
 
     fun open(id: ChatId) {
         tab = Tab.Chats
-        if (chat?.chatId != id) chat = makeChat(id).also { it.load() }
+        if (chat?.chatId != id) show(left(id) ?: makeChat(id).also { it.load() })
     }
+
+    /** Shows a chat, or none. The answer of the one before goes on. */
+    private fun show(next: ChatModel?) {
+        unfinished = (unfinished + listOfNotNull(chat)).filter { it.isUnfinished && it !== next }
+        chat = next
+    }
+
+    private fun left(id: ChatId): ChatModel? = unfinished.firstOrNull { it.chatId == id }?.also { it.refresh() }
 
     /** Deletes a chat. Closes it first if it is open, after its answer has ended. */
     fun delete(id: ChatId): Job = scope.launch {
-        val open = chat?.takeIf { it.chatId == id }
-        if (open != null) {
-            chat = null
-            open.stop()
-            open.work?.join()
+        val models = (unfinished + listOfNotNull(chat)).filter { it.chatId == id }
+        if (chat in models) show(null)
+        unfinished = unfinished - models
+        for (model in models) {
+            model.stop()
+            model.work?.join()
         }
         chats.delete(id).join()
     }
@@ -125,10 +148,12 @@ class AppModel(
     fun back() {
         when {
             firstRun != null -> firstRun?.back()
-            tab == Tab.Chats -> chat = null
+            tab == Tab.Chats -> show(null)
             tab == Tab.Settings -> page = null
         }
     }
+
+    private fun makeChats() = ChatsModel(brain, scope) { chat?.refresh() }
 
     private fun makeChat(id: ChatId?) = ChatModel(brain, scope, id) {
         chats.load()
@@ -149,8 +174,9 @@ class AppModel(
     }
 
     private fun use(other: Brain): Job {
-        chat?.stop()
+        (unfinished + listOfNotNull(chat)).forEach { it.stop() }
         chat = null
+        unfinished = emptyList()
         page = null
         firstRun = null
         isLoaded = false
@@ -162,7 +188,7 @@ class AppModel(
     private fun adopt(other: Brain) {
         val earlier = brain
         brain = other
-        chats = ChatsModel(brain, scope)
+        chats = makeChats()
         models = ModelsModel(brain, scope)
         settings = SettingsModel(brain, scope)
         scope.launch { failureOf { earlier.shutDown() } }
@@ -176,13 +202,15 @@ class AppModel(
     // Actions after a failure
 
     /**
-     * Returns what opens the screen of an action; `null` for a page, in the first run, and where the screen is open
-     * already.
+     * Returns what opens the screen of an action; `null` for an action without one, in the first run, and where the
+     * screen is open already.
      */
     fun opener(action: FailureAction): (() -> Unit)? {
         val (target, page) = action.destination ?: return null
+        if (firstRun != null || !isLoaded) return null
+        if (action == FailureAction.StartNewChat) return ::moveDraft
         val isOpen = tab == target && (target != Tab.Settings || this.page == page)
-        return if (firstRun != null || !isLoaded || isOpen) null else ({ show(target, page) })
+        return if (isOpen) null else ({ show(target, page) })
     }
 
     private fun show(target: Tab, page: SettingsPage?) {

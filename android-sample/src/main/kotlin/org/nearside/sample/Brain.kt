@@ -203,10 +203,13 @@ data class AnswerRequest(
 )
 
 sealed interface RequestKind {
-    data class Send(val text: String) : RequestKind
+    /** The user's new text. */
+    val text: String? get() = null
+
+    data class Send(override val text: String) : RequestKind
 
     /** A new version of a user message, to be answered. */
-    data class Edit(val message: MessageId, val text: String) : RequestKind
+    data class Edit(val message: MessageId, override val text: String) : RequestKind
 
     /** A new version of an answer. */
     data class Regenerate(val message: MessageId) : RequestKind

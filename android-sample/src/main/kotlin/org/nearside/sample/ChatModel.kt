@@ -66,13 +66,28 @@ class ChatModel(
     var work: Job? = null
         private set
     private var pendingRequest: AnswerRequest? = null
+
+    /** Repeats the last question that was refused or failed. */
+    private var again: (() -> Unit)? = null
     private var answer: AnswerStream? = null
     private var stopped = false
 
     fun load(): Job = attempt {
-        reload()
+        readStored()
         readChoices()
     }
+
+    /** Reads the stored chat again, after a change elsewhere. */
+    fun refresh(): Job = attempt { readStored() }
+
+    private suspend fun readStored() {
+        val stored = chatId?.let { brain.open(it) }
+        // During an answer the messages here are newer than the stored ones.
+        if (stored != null && !isAnswering) update(stored)
+    }
+
+    /** Whether something would be lost without this object: an answer in progress, a question to the user, a draft. */
+    val isUnfinished: Boolean get() = isAnswering || consentPrompt != null || draft.isNotBlank()
 
     val canSend: Boolean get() = !isAnswering && draft.isNotBlank()
 
@@ -133,19 +148,23 @@ class ChatModel(
         run(request)
     }
 
-    /** Refuses consent and puts the text back into the draft. */
+    /** Refuses consent, puts the text back into the draft, and says so: [retry] asks again. */
     fun refuse() {
+        val request = pendingRequest ?: return
+        val prompt = consentPrompt ?: return
         consentPrompt = null
-        val kind = pendingRequest?.kind
         pendingRequest = null
-        when (kind) {
-            is RequestKind.Send -> draft = kind.text
-            is RequestKind.Edit -> {
-                editing = kind.message
-                draft = kind.text
-            }
-            is RequestKind.Regenerate, RequestKind.Resume, null -> Unit
-        }
+        giveBack(request.kind)
+        failure = Failure(prompt.reason, FailureReason.ConsentRequired)
+    }
+
+    val canRetry: Boolean get() = failure != null && again != null && !isAnswering
+
+    /** Repeats the question that was refused or failed: asks for consent again if the policy requires it. */
+    fun retry() {
+        if (!canRetry) return
+        failure = null
+        again?.invoke()
     }
 
     fun beginEdit(message: MessageId) {
@@ -212,20 +231,28 @@ class ChatModel(
         return AnswerRequest(kind, options, preferences.mode, preferences.privacy, webSearch && canSearchWeb)
     }
 
-    private fun ask(kind: RequestKind, change: (AnswerRequest) -> AnswerRequest = { it }) =
-        begin { change(makeRequest(kind)) }
+    private fun ask(kind: RequestKind, change: (AnswerRequest) -> AnswerRequest = { it }) {
+        if (isAnswering) return
+        // A text is in the draft again, and may be changed there.
+        again = if (kind.text == null) ({ ask(kind, change) }) else ::send
+        begin(kind) { change(makeRequest(kind)) }
+    }
 
-    private fun run(request: AnswerRequest) = begin { request }
+    private fun run(request: AnswerRequest) = begin(request.kind) { request }
 
-    private fun begin(request: suspend () -> AnswerRequest) {
+    private fun begin(kind: RequestKind, request: suspend () -> AnswerRequest) {
         if (isAnswering) return
         isAnswering = true
         stopped = false
         failure = null
+        val known = messages.mapTo(HashSet()) { it.id }
         // Assign before starting: with a synchronous brain the work ends before `launch` returns.
         work = scope.launch(start = CoroutineStart.LAZY) {
             try {
-                failure = failureOf { answer(request()) } ?: failure
+                failureOf { answer(request()) }?.let {
+                    failure = it
+                    recover(kind, known)
+                }
             } finally {
                 isAnswering = false
                 target = null
@@ -243,18 +270,27 @@ class ChatModel(
                 pendingRequest = request
                 consentPrompt = decision.prompt
             }
-            is AnswerDecision.NoRoute -> {
-                pendingRequest = request
-                refuse()
-                failure = decision.failure
-            }
+            is AnswerDecision.NoRoute -> throw BrainError(decision.failure)
         }
+    }
+
+    /** After a failure: puts a text that was not stored back into the draft; a stored answer can be continued. */
+    private fun recover(kind: RequestKind, known: Set<MessageId>) {
+        val isStored = messages.any { it.id !in known && it.id < PENDING_QUESTION }
+        if (isStored) again = ::resume else giveBack(kind)
+    }
+
+    /** Puts the text of a question back into the draft, before a text that the user typed meanwhile. */
+    private fun giveBack(kind: RequestKind) {
+        val text = kind.text ?: return
+        if (kind is RequestKind.Edit) editing = kind.message
+        draft = listOf(text, draft).filter { it.isNotBlank() }.joinToString("\n\n")
     }
 
     private suspend fun stream(request: AnswerRequest, chat: ChatId) {
         showPending(request.kind)
         var thinkingSince = 0L
-        try {
+        val failure = failureOf {
             val answer = brain.answer(request, chat).also { this.answer = it }
             if (stopped) answer.stop()
             answer.chunks.collect { chunk ->
@@ -265,21 +301,22 @@ class ChatModel(
                 val seconds = if (thinks) (System.nanoTime() - thinkingSince) / 1e9 else last.reasoningSeconds
                 messages = messages.dropLast(1) + last.copy(reasoningSeconds = seconds)
             }
-        } finally {
-            reload()
         }
+        // The answer's own failure says more than that of the reload.
+        val unread = failureOf { reload() }
+        (failure ?: unread)?.let { throw BrainError(it) }
     }
 
     /** Shows the new messages before the brain stores them. Their ids are temporary until the reload. */
     private fun showPending(kind: RequestKind) {
         val history = when (kind) {
-            is RequestKind.Send -> messages + MessageEntry(Long.MAX_VALUE - 1, Author.User, kind.text)
-            is RequestKind.Edit -> before(kind.message) + MessageEntry(Long.MAX_VALUE - 1, Author.User, kind.text)
+            is RequestKind.Send -> messages + MessageEntry(PENDING_QUESTION, Author.User, kind.text)
+            is RequestKind.Edit -> before(kind.message) + MessageEntry(PENDING_QUESTION, Author.User, kind.text)
             is RequestKind.Regenerate -> before(kind.message)
             RequestKind.Resume -> messages.dropLast(1)
         }
         val last = messages.lastOrNull()?.takeIf { kind == RequestKind.Resume }
-        messages = history + (last ?: MessageEntry(Long.MAX_VALUE, Author.Model)).copy(status = MessageStatus.Writing)
+        messages = history + (last ?: MessageEntry(PENDING_ANSWER, Author.Model)).copy(status = MessageStatus.Writing)
     }
 
     private fun before(message: MessageId) = messages.takeWhile { it.id != message }
@@ -297,4 +334,10 @@ class ChatModel(
     }
 
     private fun attempt(work: suspend () -> Unit): Job = scope.launch { failure = failureOf(work) ?: failure }
+
+    private companion object {
+        /** Ids of messages that the brain has not stored yet. */
+        const val PENDING_QUESTION = Long.MAX_VALUE - 1
+        const val PENDING_ANSWER = Long.MAX_VALUE
+    }
 }

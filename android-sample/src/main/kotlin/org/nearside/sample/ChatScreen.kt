@@ -70,7 +70,7 @@ fun ChatScreen(model: ChatModel, onBack: (() -> Unit)?, onOpenModels: () -> Unit
         ChatBar(model, onBack, onPick = { sheet = ChatSheet.Picker }, onOptions = { sheet = ChatSheet.Options })
         Box(Modifier.weight(1f).fillMaxWidth(), Alignment.TopCenter) {
             if (model.messages.isEmpty()) {
-                Greeting(model.failure, { model.failure = null }) {
+                Greeting(model) {
                     model.draft = it
                     field.requestFocus()
                 }
@@ -181,13 +181,17 @@ private fun Transcript(model: ChatModel, onEdit: () -> Unit) {
             }
         }
         item {
-            FailureNotice(model.failure, Modifier.widthIn(max = Space.column)) { model.failure = null }
+            ChatFailure(model, Modifier.widthIn(max = Space.column))
         }
     }
 }
 
 @Composable
-private fun Greeting(failure: Failure?, onDismiss: () -> Unit, onStart: (String) -> Unit) = LazyColumn(
+private fun ChatFailure(model: ChatModel, modifier: Modifier = Modifier) =
+    FailureNotice(model.failure, modifier, (model::retry).takeIf { model.canRetry }) { model.failure = null }
+
+@Composable
+private fun Greeting(model: ChatModel, onStart: (String) -> Unit) = LazyColumn(
     Modifier.widthIn(max = Space.column).fillMaxSize(),
     contentPadding = PaddingValues(Space.edge),
     verticalArrangement = Arrangement.spacedBy(Space.gap, Alignment.Bottom),
@@ -222,7 +226,7 @@ private fun Greeting(failure: Failure?, onDismiss: () -> Unit, onStart: (String)
             }
         }
     }
-    item { FailureNotice(failure, onDismiss = onDismiss) }
+    item { ChatFailure(model) }
 }
 
 @Composable

@@ -13,8 +13,11 @@ import kotlinx.coroutines.launch
 /** A chat exported as a file. */
 data class ExportedChat(val fileName: String, val text: String)
 
-/** Work runs in [scope], on the UI thread. Functions return the job, which tests wait for. */
-class ChatsModel(private val brain: Brain, private val scope: CoroutineScope) {
+/**
+ * Work runs in [scope], on the UI thread. Functions return the job, which tests wait for. [onChange] is called after a chat
+ * was changed here.
+ */
+class ChatsModel(private val brain: Brain, private val scope: CoroutineScope, private val onChange: () -> Unit = {}) {
     var chats by mutableStateOf(emptyList<ChatSummary>())
         private set
     var hits by mutableStateOf(emptyList<ChatHit>())
@@ -95,6 +98,7 @@ class ChatsModel(private val brain: Brain, private val scope: CoroutineScope) {
         work()
         read()
         readHits()
+        onChange()
     }
 
     private fun attempt(work: suspend () -> Unit): Job = scope.launch { failure = failureOf(work) ?: failure }

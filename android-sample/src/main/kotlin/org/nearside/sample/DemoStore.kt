@@ -37,9 +37,8 @@ internal class DemoStore(var summary: ChatSummary) {
     }
 
     fun chat(): Chat {
-        val path = path().map { id ->
-            message(id).copy(versions = parents.filterValues { it == parent(id) }.keys.sorted())
-        }
+        val versions = parents.keys.groupBy(::parent)
+        val path = path().map { id -> message(id).copy(versions = versions.getValue(parent(id)).sorted()) }
         val title = summary.title.ifEmpty { path.firstOrNull()?.text.orEmpty().take(48) }
         val preview = path.lastOrNull()?.text.orEmpty().take(160)
         return Chat(summary.copy(title = title, messages = path.size, preview = preview), path)

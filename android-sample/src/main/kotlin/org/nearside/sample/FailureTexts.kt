@@ -61,25 +61,34 @@ fun Translation.failure(failure: Failure): String = listOfNotNull(
 /** Returns what opens the screen of an action; `null` if that is not offered here. */
 val LocalOpener = staticCompositionLocalOf<(FailureAction) -> (() -> Unit)?> { { null } }
 
-/** The buttons of a failure. */
+/** The buttons of a failure. [onRepeat] repeats the work that failed; `null` if that is not offered here. */
 @Composable
-fun FailureButtons(failure: Failure) {
+fun FailureButtons(failure: Failure, onRepeat: (() -> Unit)? = null) {
     val platform = LocalPlatform.current
     val opener = LocalOpener.current
     for (action in failure.actions) {
         val page = failure.page?.takeIf { action == FailureAction.OpenPage }
-        val open = if (page != null) ({ platform.openPage(page) }) else opener(action)
+        val open = when {
+            page != null -> ({ platform.openPage(page) })
+            action.repeats -> onRepeat
+            else -> opener(action)
+        }
         if (open != null) TextButton(open, Modifier.heightIn(min = Space.touch)) { Text(action.title()) }
     }
 }
 
 /** Shows a failure in place, with its buttons; empty if there is none. */
 @Composable
-fun FailureNotice(failure: Failure?, modifier: Modifier = Modifier, onDismiss: (() -> Unit)? = null) {
+fun FailureNotice(
+    failure: Failure?,
+    modifier: Modifier = Modifier,
+    onRepeat: (() -> Unit)? = null,
+    onDismiss: (() -> Unit)? = null,
+) {
     if (failure == null) return
     Column(modifier) {
         val text = LocalTranslation.current.failure(failure)
         Notice(text, Symbols.Warning, MaterialTheme.colorScheme.failed, onDismiss = onDismiss)
-        FailureButtons(failure)
+        FailureButtons(failure, onRepeat)
     }
 }

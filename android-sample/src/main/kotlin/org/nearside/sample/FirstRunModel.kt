@@ -73,7 +73,7 @@ class FirstRunModel(
     }
 
     /** Imports a file instead of a download. */
-    fun importModel(file: Path): Job = scope.launch {
+    fun importModel(file: suspend () -> Path): Job = scope.launch {
         models.failure = null
         models.importModel(file).join()
         if (models.failure == null && models.installed.isNotEmpty()) beginChat()

@@ -105,7 +105,7 @@ private fun AnswerMessage(
     if (isWriting) WritingMark(isThinking = message.text.isEmpty())
     if (message.citations.isNotEmpty()) Citations(message.citations)
     if (message.omittedMessages > 0) Hint(Strings.OmittedHint("${message.omittedMessages}"))
-    StatusView(message.status)
+    StatusView(message.status, onContinue = { onAction(MessageAction.Resume) }.takeIf { canContinue })
     if (canContinue) {
         FlowRow(
             Modifier.padding(vertical = Space.tight),
@@ -260,15 +260,18 @@ private fun Citations(citations: List<Citation>) {
     }
 }
 
-/** Why an answer is incomplete. */
+/** Why an answer is incomplete. To continue one without consent is to be asked again. */
 @Composable
-private fun StatusView(status: MessageStatus) {
+private fun StatusView(status: MessageStatus, onContinue: (() -> Unit)?) {
     val colors = MaterialTheme.colorScheme
     when (status) {
         MessageStatus.Writing, MessageStatus.Done -> Unit
         MessageStatus.Stopped -> Badge(Strings.StatusStopped(), colors.plain)
         MessageStatus.CutShort -> Badge(Strings.StatusCutShort(), colors.caution, Symbols.Warning)
         MessageStatus.Interrupted -> Badge(Strings.StatusInterrupted(), colors.caution, Symbols.Warning)
-        is MessageStatus.Failed -> FailureNotice(status.failure, Modifier.padding(top = 4.dp))
+        is MessageStatus.Failed -> {
+            val onAskAgain = onContinue.takeIf { status.failure.reason == FailureReason.ConsentRequired }
+            FailureNotice(status.failure, Modifier.padding(top = 4.dp), onAskAgain)
+        }
     }
 }

@@ -35,24 +35,33 @@ fun ModelPicker(model: ChatModel, onOpenModels: () -> Unit, onDismiss: () -> Uni
             )
         }
         val (local, remote) = model.choices.partition { it.target.isDevice }
+        val chosen = model.chosen
         SectionTitle(Strings.OnThisDevice())
         RowsCard {
-            for (choice in local) Choice(choice, choice == model.chosen) { choose(choice) }
+            for (choice in local) Choice(choice, choice == chosen) { choose(choice) }
             Line(Strings.GetAModel(), symbol = Symbols.Download, onClick = onOpenModels)
         }
         if (remote.isNotEmpty()) {
             SectionTitle(Strings.Elsewhere())
-            RowsCard { for (choice in remote) Choice(choice, choice == model.chosen) { choose(choice) } }
-            Offers(model, remote.first(), ::choose)
+            RowsCard { for (choice in remote) Choice(choice, choice == chosen) { choose(choice) } }
+            Offers(model, remote.first(), chosen, ::choose)
         }
     }
 
-/** The other models of a provider; fetched only on the user's request. */
+/**
+ * The other models of a provider; fetched only on the user's request. Without a search only the first are shown, because a
+ * list can have hundreds.
+ */
 @Composable
-private fun Offers(model: ChatModel, choice: ModelChoice, onChoose: (ModelChoice) -> Unit) {
+private fun Offers(model: ChatModel, choice: ModelChoice, chosen: ModelChoice?, onChoose: (ModelChoice) -> Unit) {
     val provider = (choice.target as? AnswerTarget.Provider)?.name ?: return
     var isAsked by remember { mutableStateOf(false) }
-    val more = model.offers[provider].orEmpty().filter { offer -> model.choices.none { it.target == offer.target } }
+    var query by remember { mutableStateOf("") }
+    val offers = model.offers[provider].orEmpty()
+    val more = remember(offers, model.choices) {
+        val known = model.choices.mapTo(HashSet()) { it.target }
+        offers.filter { it.target !in known }
+    }
     model.offerErrors[provider]?.let { failure ->
         FailureNotice(failure, Modifier.padding(top = Space.small)) { model.loadOffers() }
     }
@@ -70,9 +79,19 @@ private fun Offers(model: ChatModel, choice: ModelChoice, onChoose: (ModelChoice
         }
     } else {
         SectionTitle(Strings.MoreFrom(provider))
-        RowsCard { for (offer in more) Choice(offer, offer == model.chosen) { onChoose(offer) } }
+        if (more.size > SHOWN_OFFERS) SearchField(query, Strings.SearchModels()) { query = it }
+        RowsCard { for (offer in more.matching(query)) Choice(offer, offer == chosen) { onChoose(offer) } }
     }
 }
+
+/** Returns the first models whose name or id contains the text. */
+private fun List<ModelChoice>.matching(query: String): List<ModelChoice> {
+    val text = query.trim()
+    return asSequence().filter { "${it.name} ${it.target.model}".contains(text, ignoreCase = true) }
+        .take(SHOWN_OFFERS).toList()
+}
+
+private const val SHOWN_OFFERS = 12
 
 @Composable
 private fun Choice(choice: ModelChoice, selected: Boolean, onClick: () -> Unit) = Line(

@@ -179,11 +179,11 @@ class ModelsModel(private val brain: Brain, private val scope: CoroutineScope) {
         downloads += reference to state.change().copy(name = state.name)
     }
 
-    fun importModel(file: Path): Job {
+    fun importModel(file: suspend () -> Path): Job {
         isImporting = true
         return attempt {
             try {
-                brain.importModel(file)
+                brain.importModel(file())
                 readInstalled()
             } finally {
                 isImporting = false

@@ -27,7 +27,6 @@ import org.nearside.ModelRef
 import org.nearside.Nearside
 import org.nearside.ProviderSettings
 import org.nearside.RemoteModel
-import org.nearside.RouteDecision
 import org.nearside.SignIn
 import org.nearside.SpendingGroup
 import org.nearside.ThermalState
@@ -85,15 +84,7 @@ class NearsideBrain(
 
     override suspend fun decide(request: AnswerRequest, chat: ChatId): AnswerDecision {
         unlock()
-        return when (val decision = conversations.route(chat.toULong(), request.chatRequest(), request.turn())) {
-            is RouteDecision.Route -> AnswerDecision.Route(decision.route.target.answerTarget(), decision.route.reason)
-            is RouteDecision.NeedsConsent -> decision.question.run {
-                AnswerDecision.NeedsConsent(ConsentPrompt(target.answerTarget(), reason, dataPolicy.info(), costUsd))
-            }
-            is RouteDecision.NoRoute -> decision.run {
-                AnswerDecision.NoRoute(Failure(detail, reason.failureReason()))
-            }
-        }
+        return conversations.route(chat.toULong(), request.chatRequest(), request.turn()).decision()
     }
 
     override fun answer(request: AnswerRequest, chat: ChatId): AnswerStream {
@@ -118,10 +109,13 @@ class NearsideBrain(
         return AnswerStream(chunks, stream::cancel)
     }
 
-    override suspend fun costs(request: AnswerRequest, chat: ChatId): List<CostLine> =
-        conversations.cost(chat.toULong(), request.chatRequest(), request.turn()).map {
+    override suspend fun costs(request: AnswerRequest, chat: ChatId): List<CostLine> {
+        // Without its credential a provider counts as not set up.
+        unlock()
+        return conversations.cost(chat.toULong(), request.chatRequest(), request.turn()).map {
             CostLine(it.target.answerTarget(), it.setUp, it.usdTotal, it.asOf)
         }
+    }
 
     override suspend fun presets(options: ChatOptions): List<PresetInfo> =
         nearside.presets(options.model, options.provider).map {

@@ -13,9 +13,13 @@ import org.nearside.retryAfterMs
 /** Returns what a screen shows of an error. */
 internal fun Throwable.failure(): Failure = when (this) {
     is BrainError -> failure
-    is NearsideException -> Failure(detail, reason.failureReason(), retryAfterMs?.let { it.toLong() / 1000.0 }, helpUrl)
+    is NearsideException -> failure(detail, reason, retryAfterMs, helpUrl)
     else -> Failure(message ?: javaClass.simpleName)
 }
+
+/** A failure with the fields that the library gives. */
+internal fun failure(detail: String, reason: ErrorReason, retryAfterMs: ULong?, page: String? = null) =
+    Failure(detail, reason.failureReason(), retryAfterMs?.let { it.toLong() / 1000.0 }, page)
 
 /** Exhaustive: a new reason of the library does not compile until it is mapped. */
 internal fun ErrorReason.failureReason(): FailureReason = when (this) {

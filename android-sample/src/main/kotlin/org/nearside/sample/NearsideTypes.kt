@@ -24,6 +24,7 @@ import org.nearside.ProviderKind
 import org.nearside.ProviderStatus
 import org.nearside.Receipt
 import org.nearside.RemoteModel
+import org.nearside.RouteDecision
 import org.nearside.RouteRule
 import org.nearside.RouteTarget
 import org.nearside.RoutingMode
@@ -87,6 +88,14 @@ internal fun Chunk.answerChunk(): AnswerChunk? = when (this) {
     is Chunk.Citation -> AnswerChunk.Cited(Citation(url, title))
     is Chunk.ToolCall -> null
     is Chunk.Done -> summary.run { AnswerChunk.Finished(stop.status(), receipt.receipt(usage, timings)) }
+}
+
+internal fun RouteDecision.decision(): AnswerDecision = when (this) {
+    is RouteDecision.Route -> AnswerDecision.Route(route.target.answerTarget(), route.reason)
+    is RouteDecision.NeedsConsent -> question.run {
+        AnswerDecision.NeedsConsent(ConsentPrompt(target.answerTarget(), reason, dataPolicy.info(), costUsd))
+    }
+    is RouteDecision.NoRoute -> AnswerDecision.NoRoute(failure(detail, reason, retryAfterMs))
 }
 
 internal fun RouteTarget.answerTarget(): AnswerTarget = when (this) {
@@ -210,32 +219,25 @@ internal fun AnswerRequest.turn(): ConversationTurn = when (kind) {
 }
 
 /** Builds a request with the new message only: the library adds the history. */
-internal fun AnswerRequest.chatRequest(): ChatRequest {
-    val messages: List<ChatMessage> = when (kind) {
-        is RequestKind.Send -> listOf(ChatMessage.user(kind.text))
-        is RequestKind.Edit -> listOf(ChatMessage.user(kind.text))
-        is RequestKind.Regenerate, RequestKind.Resume -> emptyList()
-    }
-    return ChatRequest(
-        messages = messages,
-        model = options.model,
-        provider = options.provider,
-        mode = when (mode) {
-            AnswerMode.OnlyOnDevice -> RoutingMode.ONLY_ON_DEVICE
-            AnswerMode.PreferOnDevice -> RoutingMode.PREFER_ON_DEVICE
-            AnswerMode.PreferInCloud -> RoutingMode.PREFER_IN_CLOUD
-            AnswerMode.OnlyInCloud -> RoutingMode.ONLY_IN_CLOUD
-        },
-        sensitivity = when (privacy) {
-            PrivacyLevel.Open -> Sensitivity.PUBLIC
-            PrivacyLevel.Personal -> Sensitivity.PERSONAL
-            PrivacyLevel.Secret -> Sensitivity.SENSITIVE
-        },
-        sampling = SamplingOptions(preset = options.preset?.preset()),
-        webSearch = webSearch,
-        consent = consent?.routeTarget(),
-    )
-}
+internal fun AnswerRequest.chatRequest(): ChatRequest = ChatRequest(
+    messages = listOfNotNull(kind.text?.let { ChatMessage.user(it) }),
+    model = options.model,
+    provider = options.provider,
+    mode = when (mode) {
+        AnswerMode.OnlyOnDevice -> RoutingMode.ONLY_ON_DEVICE
+        AnswerMode.PreferOnDevice -> RoutingMode.PREFER_ON_DEVICE
+        AnswerMode.PreferInCloud -> RoutingMode.PREFER_IN_CLOUD
+        AnswerMode.OnlyInCloud -> RoutingMode.ONLY_IN_CLOUD
+    },
+    sensitivity = when (privacy) {
+        PrivacyLevel.Open -> Sensitivity.PUBLIC
+        PrivacyLevel.Personal -> Sensitivity.PERSONAL
+        PrivacyLevel.Secret -> Sensitivity.SENSITIVE
+    },
+    sampling = SamplingOptions(preset = options.preset?.preset()),
+    webSearch = webSearch,
+    consent = consent?.routeTarget(),
+)
 
 internal fun AnswerTarget.routeTarget(): RouteTarget = when (this) {
     is AnswerTarget.Device -> RouteTarget.Local(model)

@@ -15,11 +15,14 @@ interface Platform {
 
     fun openPage(address: String)
 
-    /** Lets the user choose a file name and writes the file. */
-    fun save(file: ExportedChat)
+    /** Lets the user choose a file name and writes the file; calls [onFailure] if it cannot be written. */
+    fun save(file: ExportedChat, onFailure: (Failure) -> Unit)
 
-    /** Lets the user choose a model file; calls [onPicked] unless the user cancels. */
-    fun pickModel(onPicked: (Path) -> Unit)
+    /**
+     * Lets the user choose a model file; calls [onPicked] unless the user cancels. Its argument returns the file, which may
+     * have to be copied first, or throws.
+     */
+    fun pickModel(onPicked: (suspend () -> Path) -> Unit)
 }
 
 val LocalPlatform = staticCompositionLocalOf<Platform> { error("`Sample` provides the platform") }

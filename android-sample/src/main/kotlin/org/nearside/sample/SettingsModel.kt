@@ -9,6 +9,8 @@ import androidx.compose.runtime.setValue
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.launch
+import kotlinx.coroutines.sync.Mutex
+import kotlinx.coroutines.sync.withLock
 
 /** A started sign-in: its page shows a code. */
 data class SignInStep(val provider: String, val page: String)
@@ -28,6 +30,7 @@ class SettingsModel(private val brain: Brain, private val scope: CoroutineScope)
     var isBusy by mutableStateOf(false)
         private set
     var failure by mutableStateOf<Failure?>(null)
+    private val changing = Mutex()
 
     fun load(): Job = attempt {
         preferences = brain.preferences()
@@ -40,18 +43,21 @@ class SettingsModel(private val brain: Brain, private val scope: CoroutineScope)
 
     fun setPrivacy(privacy: PrivacyLevel): Job = setPreferences { copy(privacy = privacy) }
 
-    private fun setPreferences(change: Preferences.() -> Preferences): Job = attempt {
+    private fun setPreferences(change: Preferences.() -> Preferences): Job = inOrder {
         val changed = brain.preferences().change()
         brain.setPreferences(changed)
         preferences = changed
     }
 
     /** Changes the policy. If the brain rejects the change, nothing changes. */
-    fun setPolicy(change: PolicySettings.() -> PolicySettings): Job = attempt {
+    fun setPolicy(change: PolicySettings.() -> PolicySettings): Job = inOrder {
         val changed = policy.change()
         if (changed != policy) brain.setPolicy(changed)
         policy = changed
     }
+
+    /** Runs one change after the other: each builds on the result of the one before. */
+    private fun inOrder(change: suspend () -> Unit): Job = attempt { changing.withLock { change() } }
 
     /** Parses two-letter codes and `EU` with any separators. */
     fun setRegions(text: String): Job =

@@ -22,10 +22,12 @@ import java.util.Properties
 /** The key of a text: `AskTitle` is `askTitle` in the files. */
 enum class Strings {
     About,
+    ActionAskAgain,
     ActionCaps,
     ActionModels,
     ActionProviders,
     ActionRouting,
+    ActionTryAgain,
     Add,
     AddProvider,
     Address,
@@ -247,6 +249,7 @@ enum class Strings {
     RuleRequestedTarget,
     Save,
     SearchChats,
+    SearchModels,
     Seconds,
     Selected,
     Send,

@@ -4,10 +4,13 @@
 package org.nearside.sample
 
 import kotlin.test.Test
+import kotlin.test.assertContains
 import kotlin.test.assertEquals
 import kotlin.test.assertNull
+import org.nearside.ErrorKind
 import org.nearside.ErrorReason
 import org.nearside.NearsideException
+import org.nearside.RouteDecision
 import org.nearside.RouteRule
 
 class FailureTest {
@@ -35,8 +38,24 @@ class FailureTest {
     }
 
     @Test
-    fun `a reason leads to the screen where its cause is removed`() {
-        val screens = mapOf(
+    fun `a reason has the actions that remove its cause`() {
+        val actions = mapOf(
+            FailureAction.AskAgain to setOf(FailureReason.ConsentRequired),
+            FailureAction.TryAgain to setOf(
+                FailureReason.Offline,
+                FailureReason.Unreachable,
+                FailureReason.NoResponse,
+                FailureReason.Interrupted,
+                FailureReason.DeadlineExceeded,
+                FailureReason.ProviderFault,
+                FailureReason.StorageFailed,
+                FailureReason.RateLimited,
+                FailureReason.CircuitOpen,
+                FailureReason.Overloaded,
+                FailureReason.Busy,
+                FailureReason.Closed,
+            ),
+            FailureAction.StartNewChat to setOf(FailureReason.ContextExceeded),
             FailureAction.ShowProviders to
                 setOf(FailureReason.KeyMissing, FailureReason.KeyRejected, FailureReason.KeyForbidden),
             FailureAction.OpenPage to setOf(FailureReason.NoCredit, FailureReason.TermsNotAccepted),
@@ -46,14 +65,33 @@ class FailureTest {
                 FailureReason.UnknownModel,
                 FailureReason.ModelNotInstalled,
                 FailureReason.ModelTooLarge,
+                FailureReason.Unsupported,
                 FailureReason.Damaged,
                 FailureReason.DiskFull,
             ),
         )
-        assertEquals(FailureAction.entries.toSet(), screens.keys)
+        assertEquals(FailureAction.entries.toSet(), actions.keys)
         for (reason in FailureReason.entries) {
-            assertEquals(screens.entries.firstOrNull { reason in it.value }?.key, reason.action, reason.name)
+            assertEquals(actions.filterValues { reason in it }.keys, reason.actions.toSet(), reason.name)
         }
+        for (language in listOf(english, russian)) {
+            assertEquals(actions.size, FailureAction.entries.map { language.text(it.title) }.toSet().size)
+        }
+    }
+
+    @Test
+    fun `a decision without a route says when to try again`() {
+        val decision = RouteDecision.NoRoute(
+            RouteRule.REACHABILITY,
+            ErrorKind.BUSY,
+            ErrorReason.CIRCUIT_OPEN,
+            "`groq` failed repeatedly just now",
+            emptyList(),
+            9_000uL,
+        )
+        val failure = Failure("`groq` failed repeatedly just now", FailureReason.CircuitOpen, 9.0)
+        assertEquals(AnswerDecision.NoRoute(failure), decision.decision())
+        assertContains(english.failure(failure), "9\u00A0s")
     }
 
     @Test

@@ -69,11 +69,11 @@ internal class FakePlatform(private val picks: Path? = null) : Platform {
         opened = address
     }
 
-    override fun save(file: ExportedChat) {
+    override fun save(file: ExportedChat, onFailure: (Failure) -> Unit) {
         saved = file
     }
 
-    override fun pickModel(onPicked: (Path) -> Unit) {
-        picks?.let(onPicked)
+    override fun pickModel(onPicked: (suspend () -> Path) -> Unit) {
+        picks?.let { onPicked { it } }
     }
 }

@@ -3,6 +3,7 @@
  */
 package org.nearside.sample
 
+import java.io.IOException
 import java.nio.file.Path
 import kotlin.io.path.createTempDirectory
 import kotlin.io.path.writeText
@@ -11,6 +12,7 @@ import kotlin.test.assertEquals
 import kotlin.test.assertFalse
 import kotlin.test.assertNull
 import kotlin.test.assertTrue
+import kotlinx.coroutines.CompletableDeferred
 
 class ModelsModelTest {
     private fun models(pace: Pace? = null) = ModelsModel(demo(pace), unconfined()).also { it.checkAllFits().await() }
@@ -53,7 +55,7 @@ class ModelsModelTest {
     @Test
     fun `a verdict has its reason and its note`() {
         val model = models()
-        model.importModel(Path.of("/own-model.gguf")).await()
+        model.importModel { Path.of("/own-model.gguf") }.await()
         model.reference = "own-model"
         model.checkTypedFit().await()
         assertEquals(
@@ -63,6 +65,14 @@ class ModelsModelTest {
             ),
             model.typed?.reasons,
         )
+    }
+
+    @Test
+    fun `a file that cannot be read is a failure and no crash`() {
+        val model = models()
+        model.importModel { throw IOException("no space left on device") }.await()
+        assertEquals("no space left on device", model.failure?.text)
+        assertFalse(model.isImporting)
     }
 
     @Test
@@ -88,6 +98,31 @@ class ModelsModelTest {
         assertEquals(saved, PreferencesFile(file).read())
         file.writeText("mode=Somewhere\nprivacy=Secret\n")
         assertEquals(Preferences(privacy = PrivacyLevel.Secret), PreferencesFile(file).read())
+    }
+
+    @Test
+    fun `two changes at once are both kept`() {
+        val gate = CompletableDeferred<Unit>()
+        val demo = demo()
+        val brain = object : Brain by demo {
+            override suspend fun setPolicy(policy: PolicySettings) = demo.setPolicy(policy).also { gate.await() }
+
+            override suspend fun setPreferences(preferences: Preferences) {
+                gate.await()
+                demo.setPreferences(preferences)
+            }
+        }
+        val model = SettingsModel(brain, unconfined()).also { it.load().await() }
+        val changes = listOf(
+            model.setPolicy { copy(allowRetention = true) },
+            model.setPolicy { copy(allowTraining = true) },
+            model.setMode(AnswerMode.OnlyInCloud),
+            model.setPrivacy(PrivacyLevel.Secret),
+        )
+        gate.complete(Unit)
+        changes.forEach { it.await() }
+        assertTrue(model.policy.allowRetention && model.policy.allowTraining)
+        assertEquals(AnswerMode.OnlyInCloud to PrivacyLevel.Secret, model.preferences.run { mode to privacy })
     }
 
     @Test

@@ -100,6 +100,14 @@ internal fun scenarios(isRussian: Boolean): List<Scenario> {
             },
         ),
         Scenario("chat-ask", sent(long)),
+        Scenario(
+            "chat-refused",
+            opened {
+                it.draft = long
+                it.send()
+                it.refuse()
+            },
+        ),
         Scenario("chat-picker", opened(1) { it.choose(it.choices.first()) }) {
             touchSymbol(text(Strings.ChooseModel))
         },

@@ -13,6 +13,7 @@ import androidx.compose.ui.test.hasClickAction
 import androidx.compose.ui.test.hasContentDescription
 import androidx.compose.ui.test.hasScrollToNodeAction
 import androidx.compose.ui.test.hasText
+import androidx.compose.ui.test.onAllNodesWithText
 import androidx.compose.ui.test.onFirst
 import androidx.compose.ui.test.onLast
 import androidx.compose.ui.test.onNodeWithTag
@@ -196,7 +197,9 @@ class UiTest {
             waitForIdle()
             assertEquals(long.trim(), app.chat?.draft)
             assertEquals(emptyList(), app.chat?.messages)
-            touchSymbol("Send")
+            sees("Your consent is needed")
+            touch("Ask me again")
+            sees("Send this to openrouter?")
             touch("Send to openrouter")
             waitForIdle()
             assertEquals("US", app.chat?.messages?.last()?.receipt?.dataPolicy?.region)
@@ -216,6 +219,31 @@ class UiTest {
             touch("Qwen3 32B")
             waitForIdle()
             assertEquals(ChatOptions(model = "qwen/qwen3-32b", provider = "openrouter"), app.chat?.options)
+        }
+    }
+
+    @Test
+    fun `a provider with hundreds of models shows a few and finds the others`() {
+        val demo = demo()
+        val app = app(
+            object : Brain by demo {
+                override suspend fun offers(provider: String) = List(400) {
+                    ModelChoice(AnswerTarget.Provider(provider, "maker/model-$it"), "Model number $it")
+                }
+            },
+        )
+        play(app) {
+            touch("Tides, twice a day")
+            touchSymbol("Choose a model")
+            touch("More from openrouter")
+            waitForIdle()
+            val shown = onAllNodesWithText("Model number", substring = true).fetchSemanticsNodes().size
+            assertTrue(shown in 1..20, "$shown are shown")
+            onNodeWithTag("search").performScrollTo().performTextInput("model-399")
+            waitForIdle()
+            touch("Model number 399")
+            waitForIdle()
+            assertEquals("maker/model-399", app.chat?.options?.model)
         }
     }
 
