@@ -61,10 +61,10 @@ impl Participant {
             changed: Condvar::new(),
             waiting: AtomicUsize::new(0),
         };
-        Self::of(&TURNS, threads)
+        Self::registered(&TURNS, threads)
     }
 
-    fn of(turns: &'static Turns, threads: u32) -> Self {
+    fn registered(turns: &'static Turns, threads: u32) -> Self {
         let mut state = turns.lock();
         let id = state.next_id;
         state.next_id += 1;
@@ -199,7 +199,7 @@ mod tests {
         let computing = AtomicUsize::new(0);
         let counts: Vec<u32> = std::thread::scope(|scope| {
             let run = || {
-                let mut own = Participant::of(turns, cores());
+                let mut own = Participant::registered(turns, cores());
                 let (mut count, begun) = (0, Instant::now());
                 while begun.elapsed() < SLICE * 8 {
                     assert!(own.begin(&AbortSignal::from(&AtomicBool::new(false)), || {}));
@@ -221,7 +221,10 @@ mod tests {
     #[test]
     fn a_wait_ends_by_the_signal_and_a_turn_by_idleness() {
         let turns = turns();
-        let (mut first, mut second) = (Participant::of(turns, cores()), Participant::of(turns, cores()));
+        let (mut first, mut second) = (
+            Participant::registered(turns, cores()),
+            Participant::registered(turns, cores()),
+        );
         let (go_on, stop) = (AtomicBool::new(false), AtomicBool::new(true));
         assert!(first.begin(&AbortSignal::from(&go_on), || {}));
         assert!(!second.begin(&AbortSignal::from(&stop), || {}));
@@ -240,7 +243,7 @@ mod tests {
             return;
         }
         let turns = turns();
-        let (mut first, mut second) = (Participant::of(turns, 1), Participant::of(turns, 1));
+        let (mut first, mut second) = (Participant::registered(turns, 1), Participant::registered(turns, 1));
         let go_on = AtomicBool::new(false);
         assert!(first.begin(&AbortSignal::from(&go_on), || {}));
         assert!(second.begin(&AbortSignal::from(&go_on), || {}));
