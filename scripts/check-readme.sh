@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Checks README.md against the code.
+# Checks the code in README.md, and that in the other pages, against the code that the tests compile.
 #
 # - In a `console` block every `$ make TARGET` names a target, and every `$ nearside COMMAND --flag` a command of the
 #   built program (`make build`) that has those flags.
-# - A block after a comment `<!-- from FILE -->` equals a part of that file, apart from indentation; the tests compile and
-#   run that file.
+# - In every page a block after a comment `<!-- from FILE -->` equals a part of that file, apart from indentation; the tests
+#   compile that file. A block of Swift or Kotlin has such a comment, or another check: `<!-- file: NAME -->` marks the
+#   files of the quick start (scripts/check-quickstart.sh), DocC's pages have DocumentationTests.swift.
 # - There is a `rust` block: core's documentation tests compile it (core/src/lib.rs includes README.md).
 set -uo pipefail
 source "$(dirname "$0")/paths.sh"
@@ -54,24 +55,31 @@ import pathlib, re, sys
 def lines(text):
     return [line.strip() for line in text.splitlines() if line.strip()]
 
-wrong = False
-blocks = re.findall(r"<!-- from (\S+) -->\n+```\w+\n(.*?)```", pathlib.Path("README.md").read_text(), re.S)
-if not blocks:
-    print("README.md: no block after a comment `<!-- from FILE -->`")
-    wrong = True
-for name, block in blocks:
+def check(page, name, block):
+    """Returns why the block of a page is not a part of the file, or nothing."""
     wanted = lines(block)
     try:
         there = lines(pathlib.Path(name).read_text())
     except OSError as cause:
-        print(f"README.md: {cause}")
-        wrong = True
-        continue
+        return f"{page}: {cause}"
     # Imports come first in a file and need not be next to the rest.
     body = [line for line in wanted if not line.startswith("import ")]
-    if not (any(there[i : i + len(body)] == body for i in range(len(there))) and set(wanted) <= set(there)):
-        print(f"README.md: a block differs from {name}; copy it again")
-        wrong = True
-sys.exit(wrong)
+    if any(there[i : i + len(body)] == body for i in range(len(there))) and set(wanted) <= set(there):
+        return None
+    return f"{page}: a block differs from {name}; copy it again"
+
+wrong, compared = [], 0
+pages = [page for page in pathlib.Path(".").rglob("*.md") if not {"target", ".build", "NearsideKit.docc"} & set(page.parts)]
+for page in pages:
+    for mark, language, block in re.findall(r"(?:<!-- (.*?) -->\n+)?```(\w+).*?\n(.*?)```", page.read_text(), re.S):
+        if mark.startswith("from "):
+            compared += 1
+            wrong += filter(None, [check(page, mark.removeprefix("from "), block)])
+        elif language in ("swift", "kotlin") and not mark.startswith("file: "):
+            wrong.append(f"{page}: no test compiles the block that begins with `{lines(block)[0]}`")
+if not compared:
+    wrong.append("README.md: no block after a comment `<!-- from FILE -->`")
+print("\n".join(wrong), end="\n" if wrong else "")
+sys.exit(bool(wrong))
 P
 exit "$wrong"

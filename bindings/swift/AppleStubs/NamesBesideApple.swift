@@ -5,6 +5,7 @@ import Foundation
 import FoundationModels
 import NearsideKit
 import Network
+import SwiftUI
 
 /// A tool of Apple's `FoundationModels`, with a definition for Nearside.
 struct Weather: Tool {
@@ -51,6 +52,11 @@ func answers(to question: String, in directory: URL) async throws -> (apple: Str
         }
     }
     return (apple.content, target.map { "\($0): \(text)" } ?? text)
+}
+
+/// Follows a scene's phase: the code in the documentation of `followApp(scenePhase:)`.
+func follow(_ phase: ScenePhase, with nearside: NearsideKit.Nearside) {
+    nearside.followApp(scenePhase: phase)  // in an `onChange(of: scenePhase)`
 }
 
 /// Each module's types by their qualified names.

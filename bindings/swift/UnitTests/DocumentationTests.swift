@@ -19,6 +19,19 @@ import Testing
         #expect(blocks >= 12, "no code found: is the search broken?")
     }
 
+    @Test func theCodeInTheCommentsIsCompiled() throws {
+        let there = lines(try text("UnitTests/Tutorial.swift") + text("AppleStubs/NamesBesideApple.swift"))
+        var blocks = 0
+        for file in try sources() + files(in: "Sources/NearsideTesting") where !file.contains("Generated") {
+            for block in codeInComments(try text(file)) {
+                blocks += 1
+                let found = there.indices.contains { there[$0...].starts(with: block) }
+                #expect(found, "\(file): compiled nowhere: \(block.first ?? "")")
+            }
+        }
+        #expect(blocks >= 5, "no code found: is the search broken?")
+    }
+
     @Test func theTopicsNameAllThatIsPublic() throws {
         let named = Set(
             try pages().flatMap { page in
@@ -71,6 +84,19 @@ import Testing
     /// Returns the non-empty lines, trimmed.
     private func lines(_ text: String) -> [String] {
         text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
+    }
+
+    /// Returns the indented lines of the documentation comments, block by block.
+    private func codeInComments(_ text: String) -> [[String]] {
+        var blocks: [[String]] = [[]]
+        for line in text.split(separator: "\n").map({ $0.trimmingCharacters(in: .whitespaces) }) {
+            if line.hasPrefix("///     ") {
+                blocks[blocks.count - 1].append(line.dropFirst(3).trimmingCharacters(in: .whitespaces))
+            } else {
+                blocks.append([])
+            }
+        }
+        return blocks.filter { !$0.isEmpty }
     }
 
     private func pages() throws -> [String] {

@@ -116,8 +116,8 @@ enum Tutorial {
         case .needsConsent(let question):
             guard await agrees(to: question.text) else { return nil }
             request.consent = question.target
-        case .noRoute(_, let kind, let reason, let detail, _, _):
-            throw NearsideError(kind: kind, reason: reason, detail: detail)
+        case .noRoute(_, let kind, let reason, let detail, _, let wait):
+            throw NearsideError(kind: kind, reason: reason, detail: detail, retryAfterMs: wait)
         }
         return request
     }
@@ -144,6 +144,12 @@ enum Articles {
     static func recorded(_ nearside: Nearside) async throws -> RecordedProvider {
         let provider = try RecordedProvider([.chat("Because of the moon."), .refusal(status: 429)])
         try await nearside.addProvider(settings: provider.settings())
+        return provider
+    }
+
+    static func replayed(_ tape: URL, _ nearside: Nearside) async throws -> RecordedProvider {
+        let provider = try RecordedProvider(tape: tape)  // a file of the test target
+        try await nearside.addProvider(settings: provider.settings(kind: .groq, path: "/openai/v1"))
         return provider
     }
 

@@ -22,17 +22,23 @@ public protocol CredentialStore: Sendable {
 }
 
 extension Nearside {
-    /// Loads the stored credential of every configured provider into the library.
+    /// Loads the stored credential of every configured provider into the library. If one cannot be read, the others are
+    /// loaded all the same; then the first failure is thrown.
     ///
     /// A credential that an earlier release stored without an origin is deleted, and the user enters it again: the
     /// provider may have got another address since.
     public func loadCredentials(_ keys: any CredentialStore) async throws {
+        var failure: (any Error)?
         for provider in try await providers() {
             let name = provider.settings.name
-            if let key = try keys.load(provider: name, origin: provider.origin) {
+            do {
+                guard let key = try keys.load(provider: name, origin: provider.origin) else { continue }
                 try setKey(provider: name, key: key)
+            } catch {
+                failure = failure ?? error
             }
         }
+        if let failure { throw failure }
     }
 
     /// Sets the credential of a configured provider, and stores it for the server at its present address. An empty

@@ -8,7 +8,7 @@ import Foundation
 
 /// Replays recorded exchanges until this object is released.
 ///
-///     let provider = try RecordedProvider(tape: Bundle.module.url(forResource: "tides", withExtension: "tape")!)
+///     let provider = try RecordedProvider(tape: tape)  // a file of the test target
 ///     try await nearside.addProvider(settings: provider.settings(kind: .groq, path: "/openai/v1"))
 ///
 /// A request gets the first unplayed exchange with its method, path and body; otherwise the first unplayed one with its

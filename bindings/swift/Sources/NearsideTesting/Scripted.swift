@@ -12,7 +12,7 @@ import Foundation
         /// Opens a library that answers every request with these steps, in this order:
         ///
         ///     let nearside = try Nearside.scripted {
-        ///         ReplyStep.reasoning("The moon pulls, so")
+        ///         ReplyStep.reasoning("The moon pulls.")
         ///         "Because of the moon."
         ///     }
         ///

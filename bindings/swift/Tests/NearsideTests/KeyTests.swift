@@ -99,6 +99,24 @@ extension Scenarios {
             #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path).isEmpty)
         }
 
+        @Test func aKeyThatCannotBeReadDoesNotHideTheOthers() async throws {
+            let directory = URL(fileURLWithPath: freshDirectory())
+            let keys = FileCredentialStore(directory: directory)
+            let nearside = try await library(try Provider("groq"), try Provider("openrouter"))
+            let names = try await nearside.providers().map(\.settings.name)
+            for name in names {
+                try await nearside.saveCredential(provider: name, key: Provider.key, in: keys)
+                try nearside.setKey(provider: name, key: "")
+            }
+            // A directory in place of the first one's file.
+            let name = names[0].utf8.map { String($0, radix: 16) }.joined() + ".key"
+            let file = directory.appendingPathComponent(name)
+            try FileManager.default.removeItem(at: file)
+            try FileManager.default.createDirectory(at: file, withIntermediateDirectories: false)
+            await #expect(throws: (any Error).self) { try await nearside.loadCredentials(keys) }
+            #expect(try await nearside.providers().map(\.hasKey) == [false, true])
+        }
+
         @Test func signingInBringsAKey() async throws {
             let provider = try Provider("openrouter")
             let nearside = try await library(provider)

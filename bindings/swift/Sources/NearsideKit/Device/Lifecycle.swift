@@ -88,7 +88,7 @@ final class NearsideLifecycle: @unchecked Sendable {
     extension Nearside {
         /// Forwards a scene's phase, for an app that observes phases itself and does not call `followApp()`:
         ///
-        ///     .onChange(of: scenePhase) { nearside.followApp(scenePhase: $0) }
+        ///     nearside.followApp(scenePhase: phase)  // in an `onChange(of: scenePhase)`
         public func followApp(scenePhase: ScenePhase) {
             switch scenePhase {
             case .active: try? notify(event: .foreground)

@@ -40,16 +40,18 @@ interface CredentialStore {
 }
 
 /**
- * Sets the stored credential of every configured provider.
+ * Sets the stored credential of every configured provider. If one cannot be read, the others are set all the same; then
+ * the first failure is thrown.
  *
  * A credential that an earlier release stored without an origin is deleted, and the user enters it again: the provider
  * may have got another address since.
  */
 suspend fun Nearside.loadCredentials(store: CredentialStore) {
-    for (provider in providers()) {
+    val failures = providers().mapNotNull { provider ->
         val name = provider.settings.name
-        store.load(name, provider.origin)?.let { setKey(name, it) }
+        runCatching { store.load(name, provider.origin)?.let { setKey(name, it) } }.exceptionOrNull()
     }
+    failures.firstOrNull()?.let { throw it }
 }
 
 /**

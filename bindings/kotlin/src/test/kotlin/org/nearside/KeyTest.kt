@@ -1,10 +1,13 @@
 package org.nearside
 
+import java.io.IOException
 import java.net.HttpURLConnection
 import java.net.URI
 import java.nio.file.Path
 import java.nio.file.attribute.PosixFilePermissions
 import javax.crypto.KeyGenerator
+import kotlin.io.path.createDirectory
+import kotlin.io.path.deleteExisting
 import kotlin.io.path.getPosixFilePermissions
 import kotlin.io.path.listDirectoryEntries
 import kotlin.io.path.readText
@@ -105,6 +108,25 @@ class KeyTest {
             assertFalse(nearside.providers().single().hasKey)
         }
         assertEquals(emptyList(), directory.listDirectoryEntries())
+    }
+
+    @Test
+    fun aKeyThatCannotBeReadDoesNotHideTheOthers() = scenario {
+        val directory = Path.of(freshDirectory(), "keys")
+        val keys = FileCredentialStore(directory)
+        nearside(Provider("groq"), Provider("openrouter")).use { nearside ->
+            val names = nearside.providers().map { it.settings.name }
+            for (name in names) {
+                nearside.saveCredential(name, Provider.KEY, keys)
+                nearside.setKey(name, "")
+            }
+            // A directory in place of the first one's file.
+            val file = directory.resolve(names.first().toByteArray().toHexString() + ".key")
+            file.deleteExisting()
+            file.createDirectory()
+            assertFailsWith<IOException> { nearside.loadCredentials(keys) }
+            assertEquals(listOf(false, true), nearside.providers().map { it.hasKey })
+        }
     }
 
     @Test

@@ -29,6 +29,7 @@ import org.nearside.ProviderSettings
  *
  *     RecordedProvider(RecordedExchange.chat("Because of the moon."), RecordedExchange.refusal(429)).use { provider ->
  *         nearside.addProvider(provider.settings())
+ *     }
  *
  * A request gets the first unplayed exchange with its method, path and body; else the first unplayed one with its
  * method and path, because a body may contain a date; else the last one with them. A request without a recording gets a
