@@ -302,7 +302,7 @@ impl Context {
     ///
     /// # Errors
     /// [`LlamaError::Input`] if the last [`decode`](Self::decode) computed no logits, or the sampler is another model's;
-    /// [`LlamaError::Grammar`] if no token can follow the grammar; [`LlamaError::Decode`] if a logit is NaN: discard the
+    /// [`LlamaError::Grammar`] if no token can follow the grammar; [`LlamaError::Damaged`] if a logit is NaN: discard the
     /// context then, as after a failed [`decode`](Self::decode).
     pub fn sample(&mut self, sampler: &mut Sampler) -> Result<Token, LlamaError> {
         if !sampler.model().is_same_as(&self.model) {
@@ -315,7 +315,7 @@ impl Context {
         }
         // SAFETY: the context is live, borrowed exclusively for the call, and has logits for the sampler's vocabulary.
         let sampled = unsafe { sampler.sample(self.raw()) };
-        if matches!(sampled, Err(LlamaError::Decode(_))) {
+        if matches!(sampled, Err(LlamaError::Decode(_) | LlamaError::Damaged(_))) {
             self.fail();
         }
         sampled

@@ -20,6 +20,9 @@ pub enum LlamaError {
     /// The computation failed; discard the context.
     #[error("cannot decode: {0}")]
     Decode(String),
+    /// The model computes values that are no numbers, because its weights are damaged; discard the context.
+    #[error("the weights of the model are damaged: {0}")]
+    Damaged(String),
     /// The chat template is invalid or raises an error for the messages, or a reply lacks the format that it requires.
     #[error("chat template: {0}")]
     Template(String),

@@ -199,7 +199,8 @@ impl Sampler {
         // SAFETY: the sampler is live; the caller guarantees the conditions on `context`.
         ffi::call(|error| unsafe { ffi::ns_sampler_sample(self.raw.as_ptr(), context, &raw mut token, error) })
             .map_err(|reason| match reason.as_str() {
-                NO_LOGITS | NOT_A_NUMBER => LlamaError::Decode(reason),
+                NO_LOGITS => LlamaError::Decode(reason),
+                NOT_A_NUMBER => LlamaError::Damaged(reason),
                 _ => LlamaError::Grammar("no token of this model can continue the reply".to_owned()),
             })?;
         Ok(token)

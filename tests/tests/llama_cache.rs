@@ -171,7 +171,7 @@ fn a_context_is_useless_once_a_logit_was_no_number() {
     context.sample(&mut sampler).unwrap();
     decode(&mut context, &tokens(&model, "~"), true);
     let sampled = context.sample(&mut sampler);
-    assert!(matches!(sampled, Err(LlamaError::Decode(_))), "{sampled:?}");
+    assert!(matches!(sampled, Err(LlamaError::Damaged(_))), "{sampled:?}");
     assert_eq!(context.position(), 0);
     let decoded = context.decode(&tokens(&model, "again"), true, &AtomicBool::new(false));
     assert!(matches!(decoded, Err(LlamaError::Decode(_))), "{decoded:?}");

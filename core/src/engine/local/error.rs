@@ -9,7 +9,9 @@ use crate::model::fit::broken_template;
 pub(super) fn map_llama_error(error: LlamaError) -> Error {
     let text = error.to_string();
     match error {
-        LlamaError::Load(_) => Error::corrupt(format!("{text}; remove the model and download it again")),
+        LlamaError::Load(_) | LlamaError::Damaged(_) => {
+            Error::corrupt(format!("{text}; remove the model and download it again"))
+        }
         LlamaError::Unsupported(_) => Error::unsupported(text),
         LlamaError::Template(_) | LlamaError::Input(_) => Error::invalid_request(text),
         LlamaError::Grammar(_) => Error::invalid_request(format!(

@@ -39,8 +39,9 @@ impl DecodeSession {
         let context = Context::new(model, &params).map_err(map_llama_error)?;
         Ok(Self {
             model: model.clone(),
+            // llama.cpp rounds it up, and the user gets what was asked for.
+            capacity: context.capacity().min(params.context),
             params,
-            capacity: context.capacity(),
             threads: context.threads(),
             context: Some(context),
         })
@@ -55,7 +56,7 @@ impl DecodeSession {
     pub(super) fn is_full(&self) -> bool {
         self.context
             .as_ref()
-            .is_some_and(|context| context.position() >= context.capacity())
+            .is_some_and(|context| context.position() >= self.capacity)
     }
 
     /// Returns the number of compute threads.
@@ -118,7 +119,7 @@ impl DecodeSession {
 
     /// Frees the context if the computation itself failed.
     fn map_failure(&mut self, error: LlamaError) -> Error {
-        if matches!(error, LlamaError::Decode(_)) {
+        if matches!(error, LlamaError::Decode(_) | LlamaError::Damaged(_)) {
             self.context = None;
         }
         map_llama_error(error)
