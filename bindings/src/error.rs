@@ -171,7 +171,8 @@ pub enum ErrorReason {
     DiskFull,
     /// The file or directory may not be read or written: change its permissions.
     AccessDenied,
-    /// A file is damaged: remove it, and download it again if it is a model.
+    /// A file is damaged: download it again if it is a model. One with conversations or settings is never removed: restore a
+    /// copy of it, or move it away, which loses what is in it.
     Damaged,
     /// The data was written by a newer version of the library: update the app.
     NewerVersion,

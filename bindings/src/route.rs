@@ -10,8 +10,8 @@ use nearside::{ErrorKind, ErrorReason};
 pub struct RoutingPolicy {
     /// Version shown in receipts; change it together with the policy.
     pub version: String,
-    /// Countries where content may be processed, as ISO 3166 codes, or `EU`. Empty: any, including unknown ones. The
-    /// user's own devices and servers are always allowed.
+    /// Countries where content may be processed, as ISO 3166 codes, or `EU`; others are refused. Empty: any, including
+    /// unknown ones. The user's own devices and servers are always allowed.
     #[uniffi(default)]
     pub regions: Vec<String>,
     /// Allows targets that retain content.
@@ -20,10 +20,10 @@ pub struct RoutingPolicy {
     /// Allows targets that train on content.
     #[uniffi(default = false)]
     pub allow_training: bool,
-    /// Allowed providers, by name. Empty: all configured ones.
+    /// Allowed providers, by exact name, not by kind. Empty: all configured ones.
     #[uniffi(default)]
     pub providers: Vec<String>,
-    /// Excluded providers, by name; for an aggregator, also excluded upstreams.
+    /// Excluded providers, by name or by kind in any case; for an aggregator, also excluded upstreams.
     #[uniffi(default)]
     pub never: Vec<String>,
     /// Whether personal content needs the user's consent before it is sent to a third party.

@@ -4,7 +4,7 @@ use std::env::VarError;
 
 use nearside::{Error, NetworkConfig};
 
-use crate::error::CliError;
+use crate::error::{CliError, ProxyFault};
 
 /// Returns the flag's value or, without one, the variable's.
 pub(crate) fn flag_or_variable(flag: &Option<String>, name: &str) -> Result<Option<String>, CliError> {
@@ -17,19 +17,34 @@ pub(crate) fn flag_or_variable(flag: &Option<String>, name: &str) -> Result<Opti
 /// Returns the network settings of the usual variables: `HTTPS_PROXY`, else `ALL_PROXY`, and `NO_PROXY`, each also in lower
 /// case, which takes precedence.
 pub(crate) fn network_config() -> Result<NetworkConfig, CliError> {
-    let read = |names: &[&str]| -> Result<Option<String>, CliError> {
-        for name in names {
-            if let Some(value) = read_variable(name)? {
-                return Ok(Some(value));
-            }
-        }
-        Ok(None)
-    };
+    let value = |found: Option<(&str, String)>| found.map(|(_, value)| value);
     Ok(NetworkConfig {
-        proxy: read(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])?,
-        no_proxy: read(&["no_proxy", "NO_PROXY"])?,
+        proxy: value(first_variable(&PROXY_VARIABLES)?),
+        no_proxy: value(first_variable(&["no_proxy", "NO_PROXY"])?),
         ..NetworkConfig::default()
     })
+}
+
+/// Returns the variable that holds the proxy, if its value is the address of none.
+pub(crate) fn proxy_fault() -> Option<ProxyFault> {
+    // One that cannot be read is reported where it is used.
+    let (variable, value) = first_variable(&PROXY_VARIABLES).ok()??;
+    let network = NetworkConfig {
+        proxy: Some(value),
+        ..NetworkConfig::default()
+    };
+    let error = network.check_proxy().err()?;
+    Some(ProxyFault { variable, error })
+}
+
+/// Returns the first of these variables that is set, and its value.
+fn first_variable(names: &[&'static str]) -> Result<Option<(&'static str, String)>, CliError> {
+    for name in names {
+        if let Some(value) = read_variable(name)? {
+            return Ok(Some((name, value)));
+        }
+    }
+    Ok(None)
 }
 
 /// Returns a non-empty environment variable. An unreadable one is an error: ignoring it would put models in an
@@ -44,3 +59,6 @@ pub(crate) fn read_variable(name: &str) -> Result<Option<String>, CliError> {
         }
     }
 }
+
+/// Variables of the proxy, the first that is set counts.
+const PROXY_VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];

@@ -3,7 +3,8 @@
 use std::io;
 use std::process::ExitCode;
 
-use nearside::{Error, ErrorReason};
+use nearside::{Error, ErrorKind, ErrorReason};
+use serde::Serialize;
 
 /// Why a command stopped.
 #[derive(Debug)]
@@ -47,6 +48,48 @@ impl CliError {
             Self::Interrupted | Self::BrokenPipe => None,
         }
     }
+
+    /// Returns the line that ends the output with `--json`; `None` if nothing failed, or nothing more can be written.
+    pub(crate) fn to_json(&self, context: &HelpContext) -> Option<JsonFailure> {
+        match self {
+            Self::Library(error) => Some(JsonFailure::new(error, help(error, context))),
+            Self::Own(error, help) => Some(JsonFailure::new(error, help.clone())),
+            Self::Stdout(_) | Self::Interrupted | Self::BrokenPipe => None,
+        }
+    }
+}
+
+/// The last line of standard output of a command that fails with `--json`. Its fields are a contract: scripts read them.
+#[derive(Debug, Serialize)]
+pub(crate) struct JsonFailure {
+    error: JsonError,
+}
+
+/// An error as JSON. Unknown values are `null`.
+#[derive(Debug, Serialize)]
+struct JsonError {
+    kind: ErrorKind,
+    reason: ErrorReason,
+    text: String,
+    help: String,
+    retry_after_ms: Option<u64>,
+    help_url: Option<String>,
+}
+
+impl JsonFailure {
+    /// Creates the line of an error with this help.
+    pub(crate) fn new(error: &Error, help: String) -> Self {
+        Self {
+            error: JsonError {
+                kind: error.kind(),
+                reason: error.reason(),
+                text: error.to_string(),
+                help,
+                retry_after_ms: error.retry_after_ms(),
+                help_url: error.help_url().map(str::to_owned),
+            },
+        }
+    }
 }
 
 impl From<Error> for CliError {
@@ -74,6 +117,17 @@ pub(crate) struct HelpContext {
     pub(crate) provider: Option<String>,
     /// Whether the command talks to a hub, and not to a provider.
     pub(crate) is_about_hub: bool,
+    /// An invalid proxy: the cause of each error that contains its text.
+    pub(crate) proxy_fault: Option<ProxyFault>,
+}
+
+/// A variable that holds no address of a proxy.
+#[derive(Debug, Clone)]
+pub(crate) struct ProxyFault {
+    /// Name of the variable.
+    pub(crate) variable: &'static str,
+    /// The error of every request that would use it.
+    pub(crate) error: Error,
 }
 
 /// Returns what the user of this program can do about an error of the library. The library's text is complete, and names
@@ -81,6 +135,10 @@ pub(crate) struct HelpContext {
 pub(crate) fn help(error: &Error, context: &HelpContext) -> String {
     let hub = context.is_about_hub;
     let provider = context.provider.as_deref().unwrap_or("NAME");
+    let fault = context.proxy_fault.as_ref();
+    if let Some(fault) = fault.filter(|fault| error.detail().contains(fault.error.detail())) {
+        return format!("the variable `{}` holds it: correct or unset it", fault.variable);
+    }
     let text = match error.reason() {
         ErrorReason::ConsentRequired => "`--yes` consents to it, and `--mode only-on-device` stays on this device",
         ErrorReason::PolicyForbids => {
@@ -139,7 +197,7 @@ pub(crate) fn help(error: &Error, context: &HelpContext) -> String {
         ErrorReason::AccessDenied => {
             "change the permissions of that path, or set another data directory with `--data-dir DIR`"
         }
-        ErrorReason::Damaged => "remove the file; `nearside rm REF` and `nearside pull REF` replace an installed model",
+        ErrorReason::Damaged => return damage_help(error, context).to_owned(),
         ErrorReason::NewerVersion => "install the newest version of this program",
         ErrorReason::StorageFailed => {
             "check the path and its permissions; `nearside doctor` checks the data directory and the free space"
@@ -156,6 +214,22 @@ pub(crate) fn help(error: &Error, context: &HelpContext) -> String {
         ErrorReason::Bug => "this is a bug: please report it, with the output of `nearside doctor --json`",
     };
     text.to_owned()
+}
+
+/// Returns what helps against a damaged file: it depends on whether the file can be fetched again.
+fn damage_help(error: &Error, context: &HelpContext) -> &'static str {
+    if error.kind() == ErrorKind::Storage {
+        return "restore the file from a backup, or move it away and keep it: without it the program starts without what it held";
+    }
+    match context.command.as_deref() {
+        Some("pull") => {
+            "nothing was installed: pull it again; if it arrives damaged again, its source is damaged, and another one is needed"
+        }
+        Some("import") => "the file was left unchanged: copy or download it again from its source",
+        _ => {
+            "`nearside rm REF` and `nearside pull REF` replace an installed model; copy or download a file of your own again"
+        }
+    }
 }
 
 /// Formats the time until a retry can succeed.
@@ -190,7 +264,7 @@ mod tests {
         let provider = HelpContext {
             command: Some("chat".to_owned()),
             provider: Some("groq".to_owned()),
-            is_about_hub: false,
+            ..HelpContext::default()
         };
         let hub = HelpContext {
             is_about_hub: true,

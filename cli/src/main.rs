@@ -5,7 +5,8 @@
 //!
 //! # Contract for scripts
 //! - Standard output holds the answer and nothing else; with `--json` one object, or one per line for what streams.
-//! - Errors go to standard error as `error: …` and `help: …`.
+//! - Errors go to standard error as `error: …` and `help: …`; with `--json` the last line of standard output is
+//!   `{"error": {…}}` as well.
 //! - Exit codes: 0 success, 1 failure, 2 wrong use, 130 interrupted. A reader that closes the pipe early is no failure.
 
 mod args;
@@ -25,8 +26,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use nearside::Error;
+
 use crate::commands::Cli;
-use crate::error::CliError;
+use crate::error::{CliError, HelpContext, JsonFailure};
 use crate::interrupt::Interrupt;
 use crate::output::Printer;
 use crate::session::CliSession;
@@ -37,6 +40,9 @@ fn main() -> ExitCode {
         Err(error) => {
             // Help, the version or wrong use. A closed pipe is not an error here either.
             let _ = error.print();
+            if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+                print_usage_error(&error);
+            }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
@@ -50,6 +56,17 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints wrong use as JSON. The text is the first paragraph of that on standard error.
+fn print_usage_error(error: &clap::Error) {
+    let text = error.to_string();
+    let text = text.split("\n\n").next().unwrap_or_default();
+    let text = text.trim().trim_start_matches("error: ");
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let error = Error::invalid_request(lines.join(" "));
+    let help = error::help(&error, &HelpContext::default());
+    let _ = Printer::new(true, HelpContext::default()).print_json(&JsonFailure::new(&error, help));
+}
+
 fn run_cli(cli: Cli) -> Result<(), CliError> {
     if cli.global.verbose {
         output::log_to_stderr();
@@ -58,7 +75,7 @@ fn run_cli(cli: Cli) -> Result<(), CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|cause| nearside::Error::internal(format!("could not start the event loop: {cause}")))?;
+        .map_err(|cause| Error::internal(format!("could not start the event loop: {cause}")))?;
     runtime.block_on(async {
         let mut session = CliSession {
             output: Printer::new(cli.global.json, cli.command.help_context()),

@@ -140,8 +140,12 @@ impl Printer {
         }
     }
 
-    /// Prints `error: …` and `help: …`.
+    /// Prints `error: …` and `help: …`; with `--json` also the error as a line of standard output.
     pub(crate) fn print_error(&mut self, error: &CliError) {
+        if let Some(line) = error.to_json(&self.help).filter(|_| self.json) {
+            // The reader may have closed the pipe; the exit code says the same.
+            let _ = self.print_json(&line);
+        }
         if let Some((message, help)) = error.message_and_help(&self.help) {
             self.print_note(&[bad("error"), plain(format!(": {message}"))]);
             self.print_note(&[good("help"), plain(format!(": {help}"))]);

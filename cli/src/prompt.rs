@@ -7,7 +7,7 @@ use rustyline::error::ReadlineError;
 use rustyline::{Behavior, Config, DefaultEditor};
 
 use crate::error::CliError;
-use crate::output::{Printer, sanitize};
+use crate::output::{Printer, plain, sanitize};
 
 /// Whether a prompt can be shown and answered.
 pub(crate) fn is_interactive(output: &Printer) -> bool {
@@ -29,6 +29,25 @@ pub(crate) fn confirm(question: &str) -> Result<bool, CliError> {
         Err(ReadlineError::Interrupted) => Err(CliError::Interrupted),
         Err(cause) => Err(unreadable(cause)),
     }
+}
+
+/// Asks before something is removed for good, unless `--yes` was given; returns whether to remove it.
+///
+/// # Errors
+/// `InvalidRequest` without `--yes` and without a terminal: a script that means it says so.
+pub(crate) fn confirm_removal(question: &str, yes: bool, output: &mut Printer) -> Result<bool, CliError> {
+    if yes {
+        return Ok(true);
+    }
+    if !is_interactive(output) {
+        let text = format!("nothing was removed, because there is no terminal to confirm it: {question}");
+        return Err(CliError::with_help(Error::invalid_request(text), "`--yes` confirms it"));
+    }
+    let confirmed = confirm(question)?;
+    if !confirmed {
+        output.print_note(&[plain("nothing was removed")]);
+    }
+    Ok(confirmed)
 }
 
 /// Asks for a secret. Blocks, and handles Ctrl-C itself.

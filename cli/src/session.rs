@@ -48,7 +48,7 @@ impl CliSession {
 
     /// Builds the request with this prompt and the images; `-` reads the prompt from standard input.
     pub(crate) async fn build_request(&mut self, args: &RequestArgs, prompt: &str) -> Result<ChatRequest, CliError> {
-        let mut request = args.to_request()?;
+        let mut request = args.to_request(&mut self.interrupt).await?;
         let images = args.read_images()?;
         let mut message = ChatMessage::user(self.read_prompt(prompt).await?);
         message.parts.extend(images);

@@ -224,7 +224,8 @@ reasons! {
     DiskFull Storage "disk_full",
     /// The file or directory may not be read or written: change its permissions.
     AccessDenied Storage "access_denied",
-    /// A file is damaged: remove it, and download it again if it is a model.
+    /// A file is damaged: download it again if it is a model. One that the library keeps conversations or settings in is
+    /// never removed: restore a copy of it, or move it away, which loses what is in it.
     Damaged Corrupt "damaged",
     /// The data was written by a newer version of the library: update the app.
     NewerVersion Storage "newer_version",

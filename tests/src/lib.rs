@@ -10,6 +10,7 @@ pub mod fixtures;
 pub mod gguf;
 mod http;
 pub mod hub;
+pub mod images;
 pub mod models;
 pub mod network;
 pub mod old_library;

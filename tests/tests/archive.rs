@@ -13,6 +13,7 @@ use nearside::chat::{
 };
 use nearside::engine::{ReplyStep, ScriptedReply};
 use nearside::{Config, Conversations, ErrorKind, ErrorReason, Nearside};
+use nearside_tests::images::png;
 use rusqlite::Connection;
 
 fn scripted(directory: &Path) -> (Nearside, Conversations) {
@@ -235,14 +236,15 @@ async fn an_image_is_exported_as_base64() {
     let mut request = say("What is this?");
     request.messages[0].parts.push(ContentPart::Image {
         media_type: "image/png".into(),
-        data: b"\x89PNG".to_vec().into(),
+        data: png(64, 48, b"\x89\xff").into(),
     });
     finish(conversations.send(id, request)).await;
     let json = conversations.export(id, ExportFormat::Json).await.expect("written");
     let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
-    assert_eq!(json["messages"][0]["parts"][0]["data"], "iVBORw==");
+    let data = json["messages"][0]["parts"][0]["data"].as_str().expect("a text");
+    assert!(data.starts_with("iVBORw0KGgoAAAANSUhEUgAAAEAAAAAw"), "{data}");
     let stored = &conversations.open(id).await.expect("it opens").messages[0];
-    assert!(matches!(&stored.parts[0], ContentPart::Image { data, .. } if **data == *b"\x89PNG"));
+    assert!(matches!(&stored.parts[0], ContentPart::Image { data, .. } if **data == png(64, 48, b"\x89\xff")));
 }
 
 #[tokio::test]

@@ -215,5 +215,6 @@ fn a_context_beyond_the_training_is_lowered_and_said() {
     };
     let report = fit(&models::path("smollm2.gguf"), &options).expect("a verdict");
     assert_eq!((report.context, report.context_length), (8192, 8192));
-    assert!(report.reason.contains("8192"), "{}", report.reason);
+    let note = report.note.expect("a note");
+    assert!(note.contains("8192") && note.contains("1000000"), "{note}");
 }

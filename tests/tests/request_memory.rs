@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 
 use nearside::chat::{ChatMessage, ChatRequest, ContentPart, MessageRole, RoutingMode};
 use nearside_tests::device::{Device, DeviceAnswer};
+use nearside_tests::images::png;
 use nearside_tests::provider::Dialect;
 use nearside_tests::remote::settings;
 
@@ -74,12 +75,12 @@ async fn fifteen_megabytes_of_pictures_are_encoded_once_and_copied_nowhere_else(
     settings.model = Some("eyes".into());
     device.add(settings).await;
 
-    let picture = |seed: usize| ContentPart::Image {
-        media_type: "image/png".into(),
-        data: (0..PICTURE_BYTES)
-            .map(|at| (at * 31 + seed) as u8)
-            .collect::<Vec<u8>>()
-            .into(),
+    let picture = |seed: usize| {
+        let pixels: Vec<u8> = (0..PICTURE_BYTES).map(|at| (at * 31 + seed) as u8).collect();
+        ContentPart::Image {
+            media_type: "image/png".into(),
+            data: png(1024, 1024, &pixels).into(),
+        }
     };
     let mut message = ChatMessage::user("What is this?");
     message.parts.extend((0..PICTURES).map(picture));

@@ -15,7 +15,7 @@ use nearside::chat::{
     SkippedTarget,
 };
 use nearside::device::{Connectivity, ThermalState};
-use nearside::engine::remote::{ModelCapabilities, RemoteModel, TokenPrice};
+use nearside::engine::remote::{ModelCapabilities, ProviderKind, RemoteModel, TokenPrice};
 use nearside::model::FitVerdict;
 use nearside::route::{
     ConsentPolicy, Facts, LocalCandidate, ModelListing, Needs, RemoteCandidate, RouteDecision, RoutingPolicy, Speed,
@@ -193,7 +193,8 @@ fn content_goes_where_allowed(
     let own = ["own server", "device"].contains(&&*terms.region) && !terms.retained && !terms.trained_on;
     assert!(!terms.retained || policy.allow_retention);
     assert!(!terms.trained_on || policy.allow_training);
-    assert!(!policy.never.contains(&remote.provider));
+    let is_excluded = |word: &str| policy.never.iter().any(|name| name == word);
+    assert!(!is_excluded(&remote.provider) && !is_excluded(remote.kind.name()));
     assert!(policy.providers.is_empty() || policy.providers.contains(&remote.provider));
     if !policy.regions.is_empty() && !own {
         // Of the generated countries, only these two are members.
@@ -278,6 +279,7 @@ fn a_decision_among_400_models_is_measured() {
     let remotes: Vec<_> = (0..400)
         .map(|at| RemoteCandidate {
             provider: ["openrouter", "groq", "fireworks", "openai"][at % 4].into(),
+            kind: ProviderKind::Compatible,
             model: RemoteModel {
                 id: format!("maker-{}/model-{at}-instruct", at % 37),
                 context: Some(8_192 << (at % 5)),

@@ -1,12 +1,12 @@
 //! The flags that build a request, shared by `chat`, `route` and `cost`.
 
 use clap::Args;
+use nearside::Config;
 use nearside::chat::{
     ChatMessage, ChatRequest, ContentPart, ConversationSettings, OutputFormat, ReasoningMode, RequestLimits,
     RoutingMode, SamplingOptions, Sensitivity,
 };
 use nearside::model::ModelRef;
-use nearside::{Config, Error};
 
 use super::image::read_image;
 use super::tools::read_tools;
@@ -14,6 +14,8 @@ use super::values::{
     CacheArg, EffortArg, ModeArg, PresetArg, ReasoningDisplay, SensitivityArg, parse_seconds, parse_usd,
 };
 use crate::error::CliError;
+use crate::input::{read_on_thread, read_text};
+use crate::interrupt::Interrupt;
 
 /// Arguments of a request, without its prompt.
 #[derive(Debug, Args)]
@@ -138,8 +140,12 @@ impl RequestArgs {
     }
 
     /// Builds the request, without a prompt yet. Fails if the JSON schema or the tools cannot be read.
-    pub(crate) fn to_request(&self) -> Result<ChatRequest, CliError> {
+    pub(crate) async fn to_request(&self, interrupt: &mut Interrupt) -> Result<ChatRequest, CliError> {
         let (routing, sampling) = (&self.routing, &self.sampling);
+        let tools = match self.tools.clone() {
+            Some(file) => read_on_thread(interrupt, move || read_tools(&file)).await?,
+            None => vec![],
+        };
         Ok(ChatRequest {
             messages: self.system.iter().map(ChatMessage::system).collect(),
             model: self.named_model(),
@@ -159,8 +165,8 @@ impl RequestArgs {
             reasoning: (self.reasoning_effort)
                 .map(|effort| ReasoningMode::Effort { effort: effort.0 })
                 .unwrap_or_default(),
-            output: self.output_format()?,
-            tools: self.tools.as_deref().map(read_tools).transpose()?.unwrap_or_default(),
+            output: self.output_format(interrupt).await?,
+            tools,
             limits: RequestLimits {
                 max_tokens: sampling.max_tokens,
                 max_usd: routing.max_usd,
@@ -205,13 +211,11 @@ impl RequestArgs {
         }
     }
 
-    fn output_format(&self) -> Result<OutputFormat, CliError> {
-        let Some(file) = &self.json_schema else {
+    async fn output_format(&self, interrupt: &mut Interrupt) -> Result<OutputFormat, CliError> {
+        let Some(file) = self.json_schema.clone() else {
             return Ok(OutputFormat::Text);
         };
-        match std::fs::read_to_string(file) {
-            Ok(schema) => Ok(OutputFormat::JsonSchema { schema }),
-            Err(cause) => Err(Error::file(file.as_ref(), "read the schema", &cause).into()),
-        }
+        let schema = read_on_thread(interrupt, move || read_text(&file, "read the schema")).await?;
+        Ok(OutputFormat::JsonSchema { schema })
     }
 }

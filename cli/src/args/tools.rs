@@ -1,14 +1,12 @@
 //! Tool definitions of a request, in a JSON file.
 
-use std::collections::BTreeSet;
-use std::path::Path;
-
 use nearside::Error;
 use nearside::chat::ToolDefinition;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::error::CliError;
+use crate::input::read_text;
 
 /// A tool in the file.
 #[derive(Debug, Deserialize)]
@@ -27,7 +25,7 @@ struct ToolEntry {
 /// # Errors
 /// `InvalidRequest` for a file that is no such array, with the position; `Storage`.
 pub(super) fn read_tools(file: &str) -> Result<Vec<ToolDefinition>, CliError> {
-    let text = std::fs::read_to_string(file).map_err(|cause| Error::file(Path::new(file), "read the tools", &cause))?;
+    let text = read_text(file, "read the tools")?;
     let wrong = |what: String| {
         let error = Error::invalid_request(format!("`{file}` holds no tools: {what}"));
         CliError::with_help(
@@ -39,15 +37,11 @@ pub(super) fn read_tools(file: &str) -> Result<Vec<ToolDefinition>, CliError> {
     if entries.is_empty() {
         return Err(wrong("the array is empty".to_owned()));
     }
-    let mut names = BTreeSet::new();
     let mut tools = Vec::with_capacity(entries.len());
     for (at, entry) in entries.into_iter().enumerate() {
         let at = at + 1;
         let fields = entry.get("function").unwrap_or(&entry);
         let entry = ToolEntry::deserialize(fields).map_err(|cause| wrong(format!("tool {at}: {cause}")))?;
-        if !names.insert(entry.name.clone()) {
-            return Err(wrong(format!("tool {at}: there are two of the name `{}`", entry.name)));
-        }
         tools.push(ToolDefinition {
             name: entry.name,
             description: entry.description,
@@ -92,7 +86,6 @@ mod tests {
             ("[]", "empty"),
             ("[1]", "tool 1"),
             (r#"[{"name":"a"},{"description":"b"}]"#, "tool 2: missing field `name`"),
-            (r#"[{"name":"a"},{"name":"a"}]"#, "`a`"),
         ] {
             let (message, _) = read(text)
                 .expect_err(text)

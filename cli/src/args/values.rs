@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use nearside::chat::{ReasoningEffort, RoutingMode, SamplingPreset, Sensitivity};
+use nearside::chat::{MAX_USD, ReasoningEffort, RoutingMode, SamplingPreset, Sensitivity, is_amount};
 use nearside::engine::remote::ProviderKind;
 use nearside::model::CacheType;
 use nearside::state::SpendingGroup;
@@ -95,9 +95,12 @@ pub(crate) enum ReasoningDisplay {
 
 /// Parses US dollars: `0.05` or `$0.05`.
 pub(crate) fn parse_usd(text: &str) -> Result<f64, String> {
-    match text.trim().trim_start_matches('$').parse() {
-        Ok(usd) if (0.0..f64::INFINITY).contains(&usd) => Ok(usd),
-        _ => Err(format!("`{text}` is no amount in US dollars, such as `0.05`")),
+    match text.trim().trim_start_matches('$').parse::<f64>() {
+        // `-0` is 0.
+        Ok(usd) if is_amount(usd) => Ok(usd.abs()),
+        _ => Err(format!(
+            "`{text}` is no amount in US dollars from 0 to {MAX_USD}, such as `0.05`"
+        )),
     }
 }
 
@@ -144,6 +147,17 @@ pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn amounts_have_a_range_and_no_sign() {
+        for (text, usd) in [("0.05", 0.05), ("$1", 1.0), ("1000000", 1e6), ("1e-9", 1e-9)] {
+            assert_eq!(parse_usd(text), Ok(usd), "{text}");
+        }
+        assert!(parse_usd("-0").is_ok_and(f64::is_sign_positive));
+        for text in ["-1", "1e308", "1000001", "inf", "NaN", "", "much"] {
+            assert!(parse_usd(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn sizes_are_read_in_both_kinds_of_unit() {

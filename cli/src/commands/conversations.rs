@@ -69,7 +69,7 @@ enum FormatArg {
 struct RemoveArgs {
     #[command(flatten)]
     of: IdArgs,
-    /// Do not ask for confirmation
+    /// Do not ask for confirmation; without a terminal it is required
     #[arg(short, long)]
     yes: bool,
 }
@@ -211,9 +211,8 @@ async fn remove(
     let id = args.of.id;
     let found = session.interrupt.race(conversations.open(id)).await;
     let title = found.map_err(|error| explain_unknown(id, error))?.summary.title;
-    let needs_confirmation = prompt::is_interactive(&session.output) && !args.yes && !session.output.is_json();
-    if needs_confirmation && !prompt::confirm(&format!("erase conversation {id}, `{title}`?"))? {
-        session.output.print_note(&[plain("nothing was erased")]);
+    let question = format!("erase conversation {id}, `{title}`?");
+    if !prompt::confirm_removal(&question, args.yes, &mut session.output)? {
         return Ok(());
     }
     session.interrupt.race(conversations.delete(id)).await?;

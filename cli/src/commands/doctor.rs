@@ -10,6 +10,7 @@ use nearside::model::{FitOptions, FitVerdict, InstalledModel, ModelRef};
 use nearside::{Error, ErrorReason, Nearside};
 use serde::Serialize;
 
+use crate::env::proxy_fault;
 use crate::error::{CliError, HelpContext, help};
 use crate::format::format_bytes;
 use crate::output::{Printer, bold, dim, good, plain, warning};
@@ -70,6 +71,10 @@ pub(crate) async fn diagnose_device(_: DoctorArgs, session: &mut CliSession) -> 
         Err(other) => return Err(other),
     }
     check_processor(&mut problems);
+    if let Some(fault) = proxy_fault() {
+        let remedy = format!("correct or unset the variable `{}`", fault.variable);
+        problems.push(problem("proxy", fault.error.detail(), remedy));
+    }
     if device.memory_available < LOW_MEMORY_BYTES {
         let available = format_bytes(device.memory_available);
         let text = format!("only {available} of memory are available ({})", device.memory_source);

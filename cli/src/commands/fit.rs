@@ -3,6 +3,7 @@
 
 use clap::Args;
 use nearside::model::{CacheType, FitOptions, FitReport, FitVerdict, LoadPlan, ModelRef};
+use serde::Serialize;
 
 use crate::args::values::{CacheArg, parse_bytes};
 use crate::error::CliError;
@@ -27,6 +28,14 @@ pub(crate) struct FitArgs {
     budget: Option<u64>,
 }
 
+/// A report as JSON. Its `context` is less than the requested one if the model was trained with less.
+#[derive(Debug, Serialize)]
+struct PrintedReport {
+    #[serde(flatten)]
+    report: FitReport,
+    requested_context: Option<u32>,
+}
+
 /// Checks the model and prints the verdict.
 pub(crate) async fn check_fit(args: FitArgs, session: &mut CliSession) -> Result<(), CliError> {
     let nearside = session.open_library()?;
@@ -37,7 +46,10 @@ pub(crate) async fn check_fit(args: FitArgs, session: &mut CliSession) -> Result
     };
     let report = session.interrupt.race(nearside.fit(args.reference, options)).await?;
     if session.output.is_json() {
-        session.output.print_json(&report)
+        session.output.print_json(&PrintedReport {
+            report,
+            requested_context: args.context,
+        })
     } else {
         print_verdict(&report, &mut session.output)
     }

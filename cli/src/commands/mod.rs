@@ -22,6 +22,7 @@ mod route;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::args::GlobalArgs;
+use crate::env::proxy_fault;
 use crate::error::{CliError, HelpContext};
 use crate::session::CliSession;
 
@@ -97,6 +98,7 @@ impl CliCommand {
             command: Some(command.to_owned()),
             provider: provider.map(str::to_owned),
             is_about_hub: matches!(self, Self::Catalog(_) | Self::Pull(_) | Self::Fit(_) | Self::Bench(_)),
+            proxy_fault: proxy_fault(),
         }
     }
 }

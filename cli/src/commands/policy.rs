@@ -2,12 +2,14 @@
 //! Every receipt names the version of the policy that it was decided under.
 
 use clap::{Args, Subcommand};
+use nearside::Nearside;
+use nearside::engine::remote::ProviderKind;
 use nearside::route::{ConsentPolicy, RoutingPolicy};
 
 use crate::args::values::parse_usd;
 use crate::error::CliError;
 use crate::format::format_dollars;
-use crate::output::{Printer, dim, plain};
+use crate::output::{Printer, dim, plain, warning};
 use crate::session::CliSession;
 
 #[derive(Debug, Args)]
@@ -41,6 +43,7 @@ pub(crate) async fn print_or_change_policy(args: PolicyArgs, session: &mut CliSe
     if let Some(PolicyCommand::Set { settings }) = args.command {
         let policy = apply_settings(&nearside.policy(), &settings);
         session.interrupt.race(nearside.set_policy(policy)).await?;
+        note_unknown_names(&settings, &nearside, session).await?;
     }
     let policy = nearside.policy();
     if session.output.is_json() {
@@ -48,6 +51,41 @@ pub(crate) async fn print_or_change_policy(args: PolicyArgs, session: &mut CliSe
     }
     let spent = session.interrupt.race(nearside.spent()).await?;
     print_policy(&policy, spent.day, spent.month, &mut session.output)
+}
+
+/// Warns of names in the changed lists that match no provider yet. They are kept, because one may be set up later.
+async fn note_unknown_names(
+    settings: &[PolicySetting],
+    nearside: &Nearside,
+    session: &mut CliSession,
+) -> Result<(), CliError> {
+    let set_up = session.interrupt.race(nearside.providers()).await?;
+    for setting in settings {
+        // Both were parsed before.
+        let names = parse_list(&setting.value).unwrap_or_default();
+        for name in names {
+            let warning_text = match setting.key.as_str() {
+                "never" => {
+                    let is_known = ProviderKind::from_name(&name.to_ascii_lowercase()).is_some()
+                        || set_up.iter().any(|one| one.settings.name.eq_ignore_ascii_case(&name));
+                    (!is_known).then(|| {
+                        format!(
+                            ": no provider is set up as `{name}`, and no kind has that name; it excludes a later one, and \
+                             an upstream of OpenRouter"
+                        )
+                    })
+                }
+                "providers" => (!set_up.iter().any(|one| one.settings.name == name)).then(|| {
+                    format!(": no provider is set up as `{name}`; only a later one of exactly this name is allowed")
+                }),
+                _ => None,
+            };
+            if let Some(text) = warning_text {
+                session.output.print_note(&[warning("warning"), plain(text)]);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Returns the policy with these changes. A change without a version gets the next custom one, so that a version always
@@ -76,7 +114,9 @@ impl PolicySetting {
             key: key.trim().replace('_', "-"),
             value: value.trim().to_owned(),
         };
-        setting.apply(&mut RoutingPolicy::default())?;
+        let mut policy = RoutingPolicy::default();
+        setting.apply(&mut policy)?;
+        policy.check().map_err(|error| error.to_string())?;
         Ok(setting)
     }
 
@@ -90,8 +130,8 @@ impl PolicySetting {
             "regions" => policy.regions = parse_regions(value)?,
             "allow-retention" => policy.allow_retention = parse_bool(value)?,
             "allow-training" => policy.allow_training = parse_bool(value)?,
-            "providers" => policy.providers = parse_list(value),
-            "never" => policy.never = parse_list(value),
+            "providers" => policy.providers = parse_list(value)?,
+            "never" => policy.never = parse_list(value)?,
             "consent" => policy.consent = parse_consent(value)?,
             "max-usd-request" => policy.max_usd_request = parse_cap(value)?,
             "max-usd-day" => policy.max_usd_day = parse_cap(value)?,
@@ -136,8 +176,8 @@ fn print_policy(policy: &RoutingPolicy, day: f64, month: f64, output: &mut Print
         ("regions", "where content may be processed; empty: anywhere"),
         ("allow-retention", "targets that may retain content"),
         ("allow-training", "targets that may train on content"),
-        ("providers", "only these providers; empty: all that are set up"),
-        ("never", "never these providers, nor upstreams of that name"),
+        ("providers", "only providers of these names; empty: all that are set up"),
+        ("never", "never providers of these names or kinds, nor such upstreams"),
         ("consent", "before personal content leaves this device"),
         ("max-usd-request", "US dollars per request"),
         ("max-usd-day", &today),
@@ -151,19 +191,23 @@ fn print_policy(policy: &RoutingPolicy, day: f64, month: f64, output: &mut Print
     })
 }
 
-fn parse_list(value: &str) -> Vec<String> {
-    let names = value.split(',').map(str::trim).filter(|name| !name.is_empty());
-    names.map(str::to_owned).collect()
+/// Parses names between commas. An empty value is an empty list; an empty name is rejected, because a list that is empty
+/// by mistake may allow more.
+fn parse_list(value: &str) -> Result<Vec<String>, String> {
+    if value.is_empty() {
+        return Ok(vec![]);
+    }
+    let names = value.split(',').map(str::trim);
+    let names = names.map(|name| match name {
+        "" => Err(format!("an entry of `{value}` is empty; leave it and its comma out")),
+        name => Ok(name.to_owned()),
+    });
+    names.collect()
 }
 
+/// Parses country codes; [`RoutingPolicy::check`] rejects those of no country.
 fn parse_regions(value: &str) -> Result<Vec<String>, String> {
-    let codes = parse_list(value).into_iter().map(|code| match code.len() {
-        2 if code.chars().all(|c| c.is_ascii_alphabetic()) => Ok(code.to_ascii_uppercase()),
-        _ => Err(format!(
-            "`{code}` is no country code; use two letters, as in `regions=DE,FR`, or `EU`"
-        )),
-    });
-    codes.collect()
+    Ok(parse_list(value)?.iter().map(|code| code.to_uppercase()).collect())
 }
 
 fn parse_bool(value: &str) -> Result<bool, String> {
@@ -203,10 +247,10 @@ Keys:
   regions=DE,FR             only targets that process content in these countries; EU is all members; empty: anywhere
   allow-retention=true      allow targets that may retain content
   allow-training=true       allow targets that may train on content
-  providers=a,b             only these providers; empty: all that are set up
-  never=x                   never these providers, nor upstreams of that name behind another provider
+  providers=a,b             only providers that are set up under exactly these names; empty: all
+  never=x                   never providers of this name or kind, nor upstreams of that name behind another provider
   consent=ask               ask before personal content leaves this device; `given`: never ask; `refused`: never send
-  max-usd-request=0.05      maximum cost of one request in US dollars; `none`: no cap
+  max-usd-request=0.05      maximum cost of one request in US dollars, up to 1000000; `none`: no cap
   max-usd-day=0.5           maximum cost of a day, in UTC
   max-usd-month=5           maximum cost of a month, in UTC
   allow-metered=false       only this device and own servers nearby on a metered connection
@@ -246,6 +290,12 @@ mod tests {
             ("regions", "KEY=VALUE"),
             ("colour=red", "no key"),
             ("regions=Germany", "two letters"),
+            ("regions=,", "empty"),
+            ("regions=DE,", "empty"),
+            ("regions=UK", "`GB`"),
+            ("regions=XX", "two letters"),
+            ("never=,", "empty"),
+            ("max-usd-day=1e308", "1000000"),
             ("allow-training=yes", "`true`"),
             ("consent=maybe", "`refused`"),
             ("max-usd-day=-1", "0.05"),

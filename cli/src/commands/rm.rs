@@ -1,4 +1,4 @@
-//! `nearside rm`: removes an installed model, or partial downloads. Asks for confirmation on a terminal only.
+//! `nearside rm`: removes an installed model, or partial downloads, after a confirmation.
 
 use clap::Args;
 use nearside::model::{ModelRef, PartialDownload};
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::error::CliError;
 use crate::format::format_bytes;
-use crate::output::{good, plain};
+use crate::output::{good, plain, warning};
 use crate::prompt;
 use crate::session::CliSession;
 
@@ -20,7 +20,7 @@ pub(crate) struct RmArgs {
     /// Remove the partial downloads of REF instead; without REF, all of them
     #[arg(long)]
     partial: bool,
-    /// Do not ask for confirmation
+    /// Do not ask for confirmation; without a terminal it is required
     #[arg(short, long)]
     yes: bool,
 }
@@ -40,9 +40,7 @@ pub(crate) async fn remove_model(args: RmArgs, session: &mut CliSession) -> Resu
         (true, Some(named)) => format!("remove the partial downloads of {named}?"),
         (true, None) => "remove all partial downloads?".to_owned(),
     };
-    let needs_confirmation = prompt::is_interactive(&session.output) && !args.yes && !session.output.is_json();
-    if needs_confirmation && !prompt::confirm(&question)? {
-        session.output.print_note(&[plain("nothing was removed")]);
+    if !prompt::confirm_removal(&question, args.yes, &mut session.output)? {
         return Ok(());
     }
     match args.reference {
@@ -65,13 +63,22 @@ async fn remove_partial(
     nearside: &Nearside,
     session: &mut CliSession,
 ) -> Result<(), CliError> {
+    let all = reference.is_none();
     let removed = session.interrupt.race(nearside.remove_partial(reference)).await;
     let removed = removed.map_err(explain_missing)?;
     let freed_bytes = removed.iter().map(|one| one.done).sum();
+    let kept = match all {
+        true => session.interrupt.race(nearside.partial_downloads()).await?,
+        false => vec![],
+    };
+    for one in &kept {
+        let text = format!(": {}: its download is in progress; stop it first", one.source);
+        session.output.print_note(&[warning("kept"), plain(text)]);
+    }
     if session.output.is_json() {
         return session.output.print_json(&RemovedPartial { removed, freed_bytes });
     }
-    if removed.is_empty() {
+    if removed.is_empty() && kept.is_empty() {
         session
             .output
             .print_note(&[plain("there are no partial downloads to remove")]);

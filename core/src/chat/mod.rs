@@ -5,6 +5,7 @@ mod chunk;
 mod conversation;
 mod export;
 pub(crate) mod history;
+mod image;
 mod image_bytes;
 mod message;
 mod receipt;
@@ -20,11 +21,14 @@ pub use conversation::{
 };
 pub(crate) use conversation::{prompt_history, tool_loop_target};
 pub use export::export;
+pub use image::{MAX_IMAGE_BYTES, image_media_type};
 pub use message::{ChatMessage, ContentPart, ImageBytes, MessageRole};
+pub(crate) use receipt::FORWARDED;
 pub use receipt::{CostSource, DataPolicy, Receipt};
 pub(crate) use request::MIN_REPEAT_PENALTY;
 pub use request::{
-    ChatRequest, OutputFormat, ReasoningEffort, ReasoningMode, RequestLimits, RoutingMode, Sensitivity, ToolDefinition,
+    ChatRequest, MAX_USD, OutputFormat, ReasoningEffort, ReasoningMode, RequestLimits, RoutingMode, Sensitivity,
+    ToolDefinition, is_amount,
 };
 pub use route::{Route, RouteEstimate, RouteRule, RouteTarget, SkippedCount, SkippedTarget};
 pub use sampling::{AppliedSampling, Recommended, SamplingOptions, SamplingPreset, SamplingPresetValues};

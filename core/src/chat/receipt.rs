@@ -135,6 +135,14 @@ impl DataPolicy {
         }
     }
 
+    /// Returns the policy of a model that a self-hosted server forwards: its terms are unknown.
+    pub(crate) fn forwarded() -> Self {
+        Self {
+            note: FORWARDED.to_owned(),
+            ..Self::unknown()
+        }
+    }
+
     /// Returns whether the content stays on machines of the user.
     pub fn is_own(&self) -> bool {
         (self.region == OWN_SERVER || self.region == "device") && !self.retained && !self.trained_on
@@ -142,3 +150,6 @@ impl DataPolicy {
 }
 
 const OWN_SERVER: &str = "own server";
+
+/// Note of a model that a self-hosted server forwards.
+pub(crate) const FORWARDED: &str = "the server forwards requests for this model to a third party";

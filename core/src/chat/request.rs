@@ -3,11 +3,13 @@
 //! Every field but `messages` has a default. A request is a plain value: it can be built ahead, stored, compared and
 //! sent again, and it has the same fields in Rust, Swift and Kotlin.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::message::ChatMessage;
+use super::image::check_new_images;
+use super::message::{ChatMessage, ContentPart, MessageRole};
 use super::route::RouteTarget;
 use super::sampling::SamplingOptions;
 use crate::error::{Error, Result};
@@ -191,6 +193,10 @@ impl ChatRequest {
         if self.messages.is_empty() {
             return invalid("the request has no messages; a chat needs at least one".into());
         }
+        if self.messages.last().is_some_and(is_empty_prompt) {
+            return invalid("the prompt is empty; write a text, or add an image".into());
+        }
+        check_new_images(&self.messages)?;
         let ranges = [
             ("temperature", self.sampling.temperature, 0.0, 5.0),
             ("top-p value", self.sampling.top_p, f32::MIN_POSITIVE, 1.0),
@@ -223,9 +229,9 @@ impl ChatRequest {
             return invalid("the limit of tokens is 0; leave it out for no limit".into());
         }
         if let Some(usd) = self.limits.max_usd
-            && !(0.0..f64::INFINITY).contains(&usd)
+            && !is_amount(usd)
         {
-            return invalid(format!("the cost limit is {usd}; it must be 0 or more"));
+            return invalid(format!("the cost limit is {usd}; it must be between 0 and {MAX_USD}"));
         }
         if self.limits.deadline_ms == Some(0) {
             return invalid("the deadline is 0; leave it out for no deadline".into());
@@ -233,15 +239,37 @@ impl ChatRequest {
         if let OutputFormat::JsonSchema { schema } = &self.output {
             json_object(schema).map_err(|why| Error::invalid_request(format!("the schema of the answer is {why}")))?;
         }
+        let mut names = BTreeSet::new();
         for tool in &self.tools {
-            if tool.name.is_empty() {
-                return invalid("a tool has no name".into());
+            if !is_tool_name(&tool.name) {
+                let name = tool.name.escape_debug();
+                return invalid(format!(
+                    "`{name}` is no name of a tool; use 1 to {MAX_TOOL_NAME_CHARS} letters of a to z, digits, `_` and `-`"
+                ));
+            }
+            if !names.insert(&tool.name) {
+                return invalid(format!(
+                    "there are two tools of the name `{}`; rename one of them",
+                    tool.name
+                ));
             }
             json_object(&tool.parameters)
                 .map_err(|why| Error::invalid_request(format!("the parameters of tool `{}` are {why}", tool.name)))?;
         }
         Ok(())
     }
+}
+
+/// Returns whether this is a message of the user without any content.
+fn is_empty_prompt(message: &ChatMessage) -> bool {
+    let is_empty = |part: &ContentPart| matches!(part, ContentPart::Text { text } if text.trim().is_empty());
+    message.role == MessageRole::User && message.parts.iter().all(is_empty)
+}
+
+/// Returns whether all providers accept a tool of this name, in either case: OpenAI's rule, which is the strictest.
+fn is_tool_name(name: &str) -> bool {
+    let is_valid = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    (1..=MAX_TOOL_NAME_CHARS).contains(&name.len()) && name.chars().all(is_valid)
 }
 
 /// Rejects text that is not a JSON object. The error contains none of the text.
@@ -253,12 +281,32 @@ fn json_object(text: &str) -> std::result::Result<(), String> {
     }
 }
 
+/// Returns whether this is an amount of US dollars that a cap or a price may have: from 0 to [`MAX_USD`].
+pub fn is_amount(usd: f64) -> bool {
+    // NaN is in no range.
+    (0.0..=MAX_USD).contains(&usd)
+}
+
+/// Maximum length of the name of a tool.
+const MAX_TOOL_NAME_CHARS: usize = 64;
+
+/// Maximum US dollars of a cap, a price or an answer; a higher amount is a mistake.
+pub const MAX_USD: f64 = 1e6;
+
 /// The least repeat penalty: llama.cpp divides by it.
 pub(crate) const MIN_REPEAT_PENALTY: f32 = 0.01;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn tool(name: &str) -> ToolDefinition {
+        ToolDefinition {
+            name: name.into(),
+            description: String::new(),
+            parameters: "{}".into(),
+        }
+    }
 
     #[test]
     fn a_plain_question_passes() {
@@ -274,6 +322,16 @@ mod tests {
         };
         for (change, named) in [
             ((|r| r.messages.clear()) as fn(&mut ChatRequest), "messages"),
+            (|r| r.messages = vec![ChatMessage::user(" \n")], "prompt is empty"),
+            (|r| r.messages[0].parts.clear(), "prompt is empty"),
+            (|r| r.tools = vec![tool("")], "no name of a tool"),
+            (|r| r.tools = vec![tool("two words")], "`two words`"),
+            (|r| r.tools = vec![tool("погода")], "no name of a tool"),
+            (
+                |r| r.tools = vec![tool("a"), tool("b"), tool("a")],
+                "two tools of the name `a`",
+            ),
+            (|r| r.limits.max_usd = Some(1e308), "1000000"),
             (|r| r.sampling.temperature = Some(f32::NAN), "temperature"),
             (|r| r.sampling.temperature = Some(-0.1), "temperature"),
             (|r| r.sampling.top_p = Some(0.0), "top-p"),
@@ -284,9 +342,8 @@ mod tests {
             (
                 |r| {
                     r.tools = vec![ToolDefinition {
-                        name: "t".into(),
-                        description: String::new(),
                         parameters: "[]".into(),
+                        ..tool("t")
                     }]
                 },
                 "`t`",

@@ -225,6 +225,14 @@ impl Inner {
             RouteTarget::Remote { provider, model } if *provider == settings.name => Some(model.clone()),
             _ => None,
         });
+        // A llama-server answers a request for any name with the model that it has, so a name that it does not list is not
+        // sent to it, unless its settings say that it is the name.
+        let misnamed = named.clone().filter(|id| {
+            forwarding == Forwarding::Never
+                && !models.is_empty()
+                && !listed.contains(id.as_str())
+                && settings.model.as_ref() != Some(id)
+        });
         let mut unlisted: Vec<String> = default.clone().into_iter().chain(named).chain(pinned).collect();
         unlisted.retain(|id| !listed.contains(id.as_str()));
         unlisted.sort_unstable();
@@ -238,7 +246,7 @@ impl Inner {
         let says_too_little = match forwarding {
             Forwarding::NotAsked => true,
             Forwarding::Marked => !is_recent && !unlisted.is_empty(),
-            Forwarding::Never => false,
+            Forwarding::Never => !is_recent && misnamed.is_some(),
         };
         let wants_list = is_outdated || is_own && says_too_little || self.lacks_regions(settings)?;
         let failure = self
@@ -249,7 +257,9 @@ impl Inner {
             _ if !is_own || model.proxied => ModelListing::Known,
             _ if is_outdated => unverified(),
             Forwarding::NotAsked => unverified(),
-            Forwarding::Never => ModelListing::Known,
+            Forwarding::Never if misnamed.as_ref() != Some(&model.id) => ModelListing::Known,
+            Forwarding::Never if is_recent => ModelListing::Unlisted,
+            Forwarding::Never => unverified(),
             Forwarding::Marked if is_listed => ModelListing::Known,
             Forwarding::Marked if is_recent => ModelListing::Unlisted,
             Forwarding::Marked => unverified(),
@@ -264,6 +274,7 @@ impl Inner {
             };
             RemoteCandidate {
                 provider: settings.name.clone(),
+                kind: settings.kind,
                 has_key,
                 cooldown_ms,
                 is_nearby: is_nearby(settings, &model),

@@ -15,9 +15,11 @@ impl Nearside {
     /// Sets the routing policy from the next request on, in all processes that use this data directory. Persisted.
     ///
     /// # Errors
-    /// `Storage`.
+    /// `InvalidRequest` for a value that cannot be meant, such as a country that does not exist; see
+    /// [`RoutingPolicy::check`]. `Storage`.
     pub async fn set_policy(&self, policy: RoutingPolicy) -> Result<()> {
         self.blocking(move |inner| {
+            policy.check()?;
             inner.state.save_policy(&policy)?;
             lock(&inner.policy).set(policy);
             Ok(())

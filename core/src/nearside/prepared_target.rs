@@ -88,7 +88,7 @@ impl Inner {
             ));
         }
         let upstreams = if model.proxied { upstreams } else { &current };
-        privacy::check_terms(&policy, &settings.name, data_policy)?;
+        privacy::check_terms(&policy, settings, data_policy)?;
         let consent = whole.consent.as_ref();
         privacy::check_consent(&policy, whole.sensitivity, consent, &planned.target, data_policy)?;
         let omitted = fit_history(pending, model.context, count);

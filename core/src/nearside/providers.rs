@@ -142,15 +142,22 @@ impl Inner {
                 "a provider's name must be one word, such as `openrouter` or `my-server`",
             ));
         }
+        if RESERVED_NAMES.contains(&settings.name.to_ascii_lowercase().as_str()) {
+            return Err(Error::invalid_request(format!(
+                "`{}` means this device, so no provider can have that name; choose another",
+                settings.name
+            )));
+        }
         settings.check_prices()?;
-        let http = ProviderClient::in_network(settings, &self.config.network)?;
+        // Checks the settings alone: the proxy counts when the provider is contacted.
+        ProviderClient::new(settings)?;
         // Drops what belongs to another server, also one that another process has put in its place.
         self.stored_providers()?;
         self.state.save_provider(settings)?;
         self.with_provider(&settings.name, |runtime| {
             self.provider_changes.fetch_add(1, Ordering::SeqCst);
             runtime.belong_to(settings);
-            runtime.http = Some((settings.clone(), http));
+            runtime.http = None;
             runtime.circuit = Arc::default();
             runtime.list = ModelList::default();
         });
@@ -357,6 +364,9 @@ pub(super) fn default_model(settings: &ProviderSettings, models: &[RemoteModel])
     };
     own.or_else(usual).or_else(best)
 }
+
+/// Names that texts, receipts and reports have for this device.
+const RESERVED_NAMES: [&str; 4] = ["device", "local", "on-device", "this-device"];
 
 fn unknown_provider(name: &str) -> Error {
     Error::invalid_request(format!("no provider is set up as `{name}`; add it first"))

@@ -75,7 +75,11 @@ async fn prepare(
     requested_at: Instant,
     guard: &ActiveAnswerGuard,
 ) -> Result<(PendingRequest, Recorder)> {
-    request.with_messages(vec![ChatMessage::user("…")]).check()?;
+    let new = match &turn {
+        Turn::Next(messages) | Turn::Edit { with: messages, .. } if !messages.is_empty() => messages.clone(),
+        _ => vec![ChatMessage::user("…")],
+    };
+    request.with_messages(new).check()?;
     let shared = Arc::clone(archive);
     let sensitivity = request.sensitivity;
     let pending = blocking(inner, move |_| shared.begin(conversation, &turn, sensitivity)).await?;

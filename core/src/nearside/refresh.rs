@@ -212,7 +212,7 @@ impl Inner {
             // Its regions follow from the document that is fetched with the list.
             policy.regions.clear();
         }
-        Ok(privacy::check_terms(&policy, &settings.name, &terms).is_ok())
+        Ok(privacy::check_terms(&policy, settings, &terms).is_ok())
     }
 
     /// Returns whether the policy names regions, and the document that says which upstreams stay within them is missing.

@@ -36,4 +36,18 @@ pub(crate) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client> 
     client.map_err(|cause| Error::internal(format!("could not build the HTTP client: {cause}")))
 }
 
+/// Returns whether a request failed on its way through a proxy.
+pub(crate) fn is_proxy_failure(cause: &reqwest::Error) -> bool {
+    let mut inner = Some(cause as &dyn std::error::Error);
+    while let Some(cause) = inner {
+        // No part of the chain has a type of its own for this.
+        let text = cause.to_string().to_ascii_lowercase();
+        if ["proxy", "socks", "tunnel"].iter().any(|word| text.contains(word)) {
+            return true;
+        }
+        inner = cause.source();
+    }
+    false
+}
+
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -34,11 +34,35 @@ pub struct NetworkConfig {
 }
 
 impl NetworkConfig {
-    /// Returns the proxy for the HTTP client.
+    /// Checks the proxy's address. The library opens with an invalid one, because work on this device needs no proxy; each
+    /// request that would use it fails with this error.
     ///
     /// # Errors
-    /// `InvalidRequest` if its address is not one of a proxy.
-    pub(crate) fn to_proxy(&self) -> Result<Option<reqwest::Proxy>> {
+    /// `InvalidRequest` if it is not the address of a proxy. The text has no user name and no password.
+    pub fn check_proxy(&self) -> Result<()> {
+        self.proxy_url().map(drop)
+    }
+
+    /// Returns these settings without the proxy.
+    pub(crate) fn direct(&self) -> Self {
+        Self {
+            proxy: None,
+            ..self.clone()
+        }
+    }
+
+    /// Returns host and port of the proxy, for error texts; `None` without a valid one.
+    pub(crate) fn proxy_host(&self) -> Option<String> {
+        let url = self.proxy_url().ok()??;
+        let host = url.host_str()?;
+        Some(match url.port_or_known_default() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        })
+    }
+
+    /// Returns the address of the proxy; `None` if there is none.
+    fn proxy_url(&self) -> Result<Option<Url>> {
         let Some(address) = self
             .proxy
             .as_deref()
@@ -48,7 +72,7 @@ impl NetworkConfig {
             return Ok(None);
         };
         let invalid = || {
-            let shown = redact_url(address);
+            let shown = redact_proxy(address);
             Error::invalid_request(format!(
                 "the proxy's address `{shown}` is not usable; it looks like `http://host:3128` or `socks5://host:1080`"
             ))
@@ -63,11 +87,23 @@ impl NetworkConfig {
         if !url.has_host() || !matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") {
             return Err(invalid());
         }
+        Ok(Some(url))
+    }
+
+    /// Returns the proxy for the HTTP client.
+    ///
+    /// # Errors
+    /// As [`Self::check_proxy`].
+    pub(crate) fn to_proxy(&self) -> Result<Option<reqwest::Proxy>> {
+        let Some(url) = self.proxy_url()? else {
+            return Ok(None);
+        };
+        let invalid = |_| Error::invalid_request("the proxy's address is not usable; check it");
         let without = match self.no_proxy.as_deref() {
             Some(hosts) => format!("{NEVER_PROXIED},{hosts}"),
             None => NEVER_PROXIED.to_owned(),
         };
-        let proxy = reqwest::Proxy::all(url.as_str()).map_err(|_| invalid())?;
+        let proxy = reqwest::Proxy::all(url.as_str()).map_err(invalid)?;
         Ok(Some(proxy.no_proxy(reqwest::NoProxy::from_string(&without))))
     }
 }
@@ -75,13 +111,22 @@ impl NetworkConfig {
 impl fmt::Debug for NetworkConfig {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("NetworkConfig")
-            .field("proxy", &self.proxy.as_deref().map(redact_url))
+            .field("proxy", &self.proxy.as_deref().map(redact_proxy))
             .field("no_proxy", &self.no_proxy)
             .field("hub_root_certificate", &self.hub_root_certificate.as_ref().map(|_| "…"))
             .field("hub_pins", &self.hub_pins)
             .field("hub_allow_http", &self.hub_allow_http)
             .field("keep_error_bodies", &self.keep_error_bodies)
             .finish()
+    }
+}
+
+/// Redacts the address of a proxy, which may have no scheme, so that its user name looks like one.
+fn redact_proxy(address: &str) -> String {
+    let shown = redact_url(address);
+    match shown.rsplit_once('@') {
+        Some((_, host)) => host.to_owned(),
+        None => shown,
     }
 }
 
@@ -110,8 +155,16 @@ mod tests {
         ] {
             assert!(proxied(address).to_proxy().is_ok(), "{address}");
         }
-        for address in ["ftp://user:canary@proxy.example", "http://", "socks4://user:canary@h"] {
+        for address in [
+            "ftp://user:canary@proxy.example",
+            "http://",
+            "socks4://user:canary@h",
+            ":::",
+            "user:canary@proxy.example:no-port",
+            "http://user:canary@proxy.example:no-port/p@th",
+        ] {
             let error = proxied(address).to_proxy().expect_err(address);
+            assert_eq!(proxied(address).check_proxy().expect_err(address), error);
             assert_eq!(error.reason(), ErrorReason::InvalidParameter);
             assert!(!error.to_string().contains("canary"), "{error}");
         }
@@ -119,7 +172,14 @@ mod tests {
 
     #[test]
     fn the_password_of_a_proxy_is_in_no_debug_output() {
-        let config = proxied("http://user:canary@proxy.example:3128");
-        assert!(!format!("{config:?}").contains("canary"));
+        for address in [
+            "http://user:canary@proxy.example:3128",
+            "user:canary@proxy.example:3128",
+        ] {
+            let config = proxied(address);
+            assert!(!format!("{config:?}").contains("canary"), "{config:?}");
+            assert_eq!(config.proxy_host().as_deref(), Some("proxy.example:3128"));
+        }
+        assert_eq!(proxied("socks5://h").proxy_host().as_deref(), Some("h"));
     }
 }

@@ -33,7 +33,7 @@ use super::rules::preferred::{device_strain, promote_faster, rank};
 use super::rules::{
     Candidate, CandidateSource, RULES, Rejection, RoutingContext, at_most, named, region, smallest_rest, stays, wish,
 };
-use crate::chat::{DataPolicy, Route, RouteEstimate, RouteRule, RouteTarget, RoutingMode, SkippedTarget};
+use crate::chat::{DataPolicy, FORWARDED, Route, RouteEstimate, RouteRule, RouteTarget, RoutingMode, SkippedTarget};
 use crate::error::{ErrorKind, ErrorReason};
 
 /// Makes the routing decision.
@@ -237,8 +237,12 @@ fn consent_request(route: Route, terms: &DataPolicy, most_usd: Option<f64>) -> C
         }
         (Some(most), _) => format!("for at most {}", at_most(most)),
     };
+    let forwarded = match terms.note.as_str() {
+        FORWARDED => format!("; {FORWARDED}"),
+        _ => String::new(),
+    };
     let text = format!(
-        "{}: send it to {} (region {}; {}, {}) {price}?",
+        "{}: send it to {} (region {}; {}, {}{forwarded}) {price}?",
         route.reason,
         route.target,
         region(terms),

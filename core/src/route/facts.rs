@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chat::{DataPolicy, RouteTarget, RoutingMode, Sensitivity};
 use crate::device::DeviceFacts;
-use crate::engine::remote::{ModelCapabilities, RemoteModel};
+use crate::engine::remote::{ModelCapabilities, ProviderKind, RemoteModel};
 use crate::error::{Error, ErrorKind, ErrorReason};
 use crate::model::FitVerdict;
 
@@ -110,6 +110,8 @@ pub struct CandidateError {
 pub struct RemoteCandidate {
     /// The provider's name.
     pub provider: String,
+    /// The provider's kind.
+    pub kind: ProviderKind,
     /// The model: context, capabilities, price, day of retirement. What is unset there is not published, and rejects
     /// no candidate but for a price under a cap. An empty id: no model of the provider is known, and its list says why.
     pub model: RemoteModel,

@@ -2,6 +2,7 @@
 //! [`RoutingPolicy`] to a [`RouteDecision`]: no I/O, no clock; the same facts give the same decision.
 
 mod choose;
+mod countries;
 mod decision;
 pub mod estimate;
 mod facts;

@@ -68,6 +68,7 @@ fn well_known() -> Vec<RemoteCandidate> {
         let known = model_facts(kind, model)?;
         Some(RemoteCandidate {
             provider: kind.name().to_owned(),
+            kind,
             model: RemoteModel {
                 id: model.to_owned(),
                 name: model.to_owned(),

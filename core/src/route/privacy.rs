@@ -21,10 +21,7 @@ use crate::net::url::is_loopback;
 pub fn terms(settings: &ProviderSettings, model: &RemoteModel) -> DataPolicy {
     if model.proxied {
         // Even if the app states a data policy: it is the server's, and the content goes on from there.
-        return DataPolicy {
-            note: "the server forwards requests for this model to a third party".to_owned(),
-            ..DataPolicy::unknown()
-        };
+        return DataPolicy::forwarded();
     }
     if let Some(stated) = &settings.data_policy {
         return stated.clone();
@@ -35,12 +32,13 @@ pub fn terms(settings: &ProviderSettings, model: &RemoteModel) -> DataPolicy {
     hosted(settings).unwrap_or_else(DataPolicy::unknown)
 }
 
-/// Checks that the policy allows a provider with these terms. Consent is not part of it.
+/// Checks that the policy allows the provider of these settings with these terms. Consent is not part of it.
 ///
 /// # Errors
 /// `Blocked`, with the reason.
-pub fn check_terms(policy: &RoutingPolicy, provider: &str, terms: &DataPolicy) -> Result<()> {
-    match forbidden(policy, provider, terms) {
+pub fn check_terms(policy: &RoutingPolicy, settings: &ProviderSettings, terms: &DataPolicy) -> Result<()> {
+    let provider = &settings.name;
+    match forbidden(policy, provider, settings.kind, terms) {
         None => Ok(()),
         Some(rejection) => Err(rejection.into_error(provider)),
     }

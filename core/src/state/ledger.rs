@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::database::TxError;
 use super::{State, seconds};
-use crate::chat::{CostSource, RouteTarget, TokenUsage};
+use crate::chat::{CostSource, MAX_USD, RouteTarget, TokenUsage, is_amount};
 use crate::error::{Error, ErrorReason, Result};
 use crate::format::{Rounding, format_dollars};
 use crate::route::{RoutingPolicy, SpendingTotals};
@@ -140,7 +140,7 @@ impl Ledger {
         let Reservation {
             target, purpose, usd, ..
         } = *reservation;
-        if !(0.0..=MAX_USD).contains(&usd) {
+        if !is_amount(usd) {
             return Err(Error::invalid_request(format!(
                 "{usd} US dollars cannot be reserved for one answer; give 0 to {MAX_USD}"
             )));
@@ -405,9 +405,6 @@ fn usd(nanos: i64) -> f64 {
 }
 
 const NANOS_PER_USD: f64 = 1e9;
-
-/// More than any answer costs; a higher amount is a mistake.
-const MAX_USD: f64 = 1e6;
 
 #[cfg(test)]
 mod tests {

@@ -26,6 +26,45 @@ fn fit_gives_the_verdict_the_parts_and_the_budget() {
 }
 
 #[test]
+fn fit_tells_that_a_model_has_a_smaller_context_than_was_asked_for() {
+    let program = Program::new();
+    let arguments = ["fit", &smollm2(), "--context", "99999"];
+    let report = program.run(arguments.iter().chain(&["--json"])).object();
+    assert_eq!(
+        (&report["context"], &report["requested_context"]),
+        (&Value::from(8192), &Value::from(99_999))
+    );
+    let note = report["note"].as_str().expect("a note");
+    assert!(note.contains("8192") && note.contains("99999"), "{note}");
+    assert!(program.run(arguments).out.contains(note));
+    let usual = program.run(["fit", &smollm2(), "--json"]).object();
+    assert_eq!(
+        (&usual["requested_context"], &usual["note"]),
+        (&Value::Null, &Value::Null)
+    );
+}
+
+#[test]
+fn an_answer_stays_within_the_context_that_was_asked_for() {
+    let flags = ["--context", "400", "--temperature", "0", "--json"];
+    let model = smollm2();
+    let chat = [
+        "chat",
+        &model,
+        "-p",
+        "Write a very long story about the sea, with every detail.",
+    ];
+    let ran = Program::new().run(chat.iter().chain(&flags));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let done = ran.lines().pop().expect("chunks");
+    let count = |field: &str| done["usage"][field].as_u64().expect(field);
+    let tokens = count("prompt_tokens") + count("completion_tokens");
+    // The last one is not fed back, so it needs no place.
+    assert!(tokens <= 401, "{tokens} tokens");
+    assert!(done["stop"] == "context_full" || done["stop"] == "end", "{done}");
+}
+
+#[test]
 fn fit_of_a_seven_billion_model_is_right_to_the_byte() {
     let model = models::path("r1-7b.gguf");
     let model = model.to_str().expect("a UTF-8 path");
@@ -86,7 +125,7 @@ fn pull_tells_what_it_does_and_the_store_has_it_then() {
     assert_eq!(model["context_length"], 8192);
 
     let id = installed["id"].as_str().expect("an id");
-    let removed = program.run(["rm", id, "--json"]).object();
+    let removed = program.run(["rm", "--yes", id, "--json"]).object();
     assert_eq!(removed["id"], id);
     assert_eq!(
         program.run(["ls", "--json"]).object(),

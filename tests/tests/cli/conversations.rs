@@ -121,13 +121,13 @@ fn a_conversation_is_stored_goes_on_later_and_is_listed_shown_searched_exported_
     let markdown = program.run(["conversations", "export", &id]);
     assert_eq!(markdown.out, page.out);
 
-    let removed = program.run(["conversations", "rm", &id, "--json"]).object();
+    let removed = program.run(["conversations", "rm", "--yes", &id, "--json"]).object();
     assert_eq!(removed["removed"].to_string(), id);
     assert!(listed(&program).is_empty());
     assert!(!is_in_a_file("qwertyplant", &program.data_dir()), "no byte is left");
     for arguments in [
         vec!["conversations", "show", &id],
-        vec!["conversations", "rm", &id],
+        vec!["conversations", "rm", "--yes", &id],
         vec!["chat", "--conversation", &id, "-p", "x"],
     ] {
         let ran = program.run(&arguments);
@@ -136,6 +136,31 @@ fn a_conversation_is_stored_goes_on_later_and_is_listed_shown_searched_exported_
             "{arguments:?}: {ran:?}"
         );
     }
+}
+
+#[test]
+fn a_chat_whose_conversation_another_process_erases_says_so_at_its_end() {
+    let program = Program::new();
+    let (reading, mut writing) = std::io::pipe().expect("a pipe");
+    let model = smollm2();
+    let mut command = program.command(["chat", &model, "--max-tokens", "300", "--temperature", "0", "--json"]);
+    command.stdin(reading).stderr(std::process::Stdio::piped());
+    let mut running = super::program::Running::new(&mut command);
+    writing
+        .write_all(b"Tell a long story about the sea.\n")
+        .expect("it reads");
+    running.until("text");
+    let id = listed(&program)[0]["id"].to_string();
+    let removed = program.run(["conversations", "rm", "--yes", &id]);
+    assert!(listed(&program).is_empty(), "{removed:?}");
+    drop((writing, command));
+    let (lines, status) = running.end();
+    assert_eq!(status.code(), Some(1));
+    let error = &lines.last().expect("a line")["error"];
+    assert_eq!(error["reason"], "not_found", "{error}");
+    let text = error["text"].as_str().expect("a text");
+    assert!(text.contains("was erased") && text.contains("not stored"), "{text}");
+    assert!(lines.iter().any(|line| line["type"] == "text"), "its text was given");
 }
 
 #[test]

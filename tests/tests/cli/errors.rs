@@ -114,6 +114,100 @@ fn json_says_the_reason_where_it_prints_an_error() {
 }
 
 #[test]
+fn with_json_every_failure_ends_the_output_with_an_error_object() {
+    let (program, provider) = groq();
+    for (arguments, kind, reason) in [
+        ("chat nobody -p Hello", "not_installed", "model_not_installed"),
+        ("rm --yes nobody", "not_installed", "model_not_installed"),
+        ("rm nobody", "invalid_request", "invalid_parameter"),
+        ("fit ./nowhere.gguf", "storage", "storage_failed"),
+        ("import ./nowhere.gguf", "invalid_request", "invalid_parameter"),
+        ("bench nobody", "not_installed", "model_not_installed"),
+        ("conversations show 7", "invalid_request", "not_found"),
+        ("conversations rm --yes 7", "invalid_request", "not_found"),
+        ("providers rm --yes nobody", "invalid_request", "invalid_parameter"),
+        ("providers models nobody", "invalid_request", "invalid_parameter"),
+        (
+            "presets nobody --provider nobody",
+            "invalid_request",
+            "invalid_parameter",
+        ),
+        ("cost -p Hello --temperature 9", "invalid_request", "invalid_parameter"),
+        (
+            "route -p Hello --mode only-on-device",
+            "not_installed",
+            "model_not_installed",
+        ),
+    ] {
+        let ran = program.run(arguments.split(' ').chain(["--json"]));
+        let (what, help) = ran.error();
+        let error = ran.json_error();
+        assert_eq!(
+            (&error["kind"], &error["reason"]),
+            (&json!(kind), &json!(reason)),
+            "{arguments}"
+        );
+        assert_eq!(
+            (&error["text"], &error["help"]),
+            (&json!(what), &json!(help)),
+            "{arguments}"
+        );
+    }
+    let wrong = program.run(["policy", "set", "regions=UK", "--json"]);
+    assert_eq!(wrong.code, Some(2));
+    assert!(
+        wrong.json_error()["text"]
+            .as_str()
+            .is_some_and(|text| text.contains("`GB`"))
+    );
+    // After partial output, too: the last line says why the answer is incomplete.
+    provider.play(Scenario::Truncated { text: "The".into() });
+    let ran = chat(&program, &["--json"]);
+    let lines = ran.lines();
+    assert_eq!(lines[0]["type"], "started");
+    assert!(lines.iter().any(|line| line["type"] == "text"), "{ran:?}");
+    assert_eq!(ran.json_error()["kind"], "network", "{ran:?}");
+    assert_eq!(ran.code, Some(1));
+}
+
+#[test]
+fn damaged_weights_are_damage_of_the_file_and_no_bug() {
+    let program = Program::new();
+    let file = program.data_dir().with_file_name("damaged.gguf");
+    let mut bytes = std::fs::read(super::program::smollm2()).expect("the model");
+    // Scales that are no numbers, in the middle of the layers.
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 4_000_000].fill(0xff);
+    std::fs::write(&file, bytes).expect("written");
+    let ran = program.run(["chat", file.to_str().expect("UTF-8"), "-p", "Hello", "--json"]);
+    let error = ran.json_error();
+    assert_eq!(error["reason"], "damaged", "{ran:?}");
+    assert!(!ran.err.contains("bug") && ran.err.contains("nearside pull"), "{ran:?}");
+}
+
+#[test]
+fn a_damaged_database_is_never_to_be_deleted() {
+    let program = Program::new();
+    assert_eq!(program.run(["policy", "set", "version=mine"]).code, Some(0));
+    let file = program.data_dir().join("state.db");
+    std::fs::write(
+        &file,
+        "this is no database, and longer than a header of one hundred bytes ".repeat(4),
+    )
+    .expect("written");
+    for log in ["state.db-wal", "state.db-shm"] {
+        let _ = std::fs::remove_file(program.data_dir().join(log));
+    }
+    let ran = program.run(["policy"]);
+    let (what, help) = ran.error();
+    assert!(what.contains("the providers, the policy and the spending"), "{what}");
+    assert!(help.contains("backup") && help.contains("move it away"), "{help}");
+    for text in [what, help] {
+        assert!(!text.contains("remove") && !text.contains("delete"), "{text}");
+    }
+}
+
+#[test]
 fn a_damaged_model_is_named_and_can_be_removed() {
     let (program, id) = Program::with_model();
     let path = program.run(["ls", "--json"]).object()["models"][0]["path"].clone();
@@ -124,7 +218,7 @@ fn a_damaged_model_is_named_and_can_be_removed() {
         problems.iter().any(|problem| problem["id"] == "damaged_model")
     };
     assert!(is_damaged());
-    assert_eq!(program.run(["rm", &id, "--json"]).object()["id"], json!(id));
+    assert_eq!(program.run(["rm", "--yes", &id, "--json"]).object()["id"], json!(id));
     assert!(!is_damaged());
 }
 

@@ -110,7 +110,18 @@ impl Ran {
         self.out.lines().map(json).collect()
     }
 
-    /// Exit code 1, nothing on standard output, and the two lines that every error has: what happened, what helps.
+    /// The error on the last line of standard output, after a failure with `--json`.
+    pub(crate) fn json_error(&self) -> Value {
+        assert!(matches!(self.code, Some(1 | 2)), "{self:?}");
+        let last = self.lines().pop().unwrap_or_else(|| panic!("a line: {self:?}"));
+        let error = &last["error"];
+        for field in ["kind", "reason", "text", "help", "retry_after_ms", "help_url"] {
+            assert!(error.get(field).is_some(), "{field}: {self:?}");
+        }
+        error.clone()
+    }
+
+    /// Exit code 1, and the two lines that every error has: what happened, what helps.
     pub(crate) fn error(&self) -> (&str, &str) {
         assert_eq!(self.code, Some(1), "{self:?}");
         let mut lines = self.err.lines();

@@ -4,7 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use nearside_tests::provider::{Dialect, Provider};
+use nearside_tests::provider::{Dialect, Provider, WireFormat};
 use nearside_tests::remote::KEY;
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ fn a_key_is_kept_for_its_owner_alone_and_printed_by_no_command() {
         "chat -p Hello --provider groq --yes --json --verbose",
         "chat -p Hello --provider groq --yes",
         "doctor --json",
-        "providers rm groq --verbose",
+        "providers rm groq --yes --verbose",
     ] {
         let url = provider.url();
         let words = arguments.split(' ').map(|word| if word == "URL" { &url } else { word });
@@ -77,13 +77,60 @@ fn a_key_that_others_may_read_is_refused_with_the_remedy() {
     assert_eq!(provider.connections(), 0);
     // What needs no key goes on.
     assert_eq!(program.run(["ls"]).code, Some(0));
-    assert_eq!(program.run(["providers", "rm", "groq"]).code, Some(0));
+    assert_eq!(program.run(["providers", "rm", "--yes", "groq"]).code, Some(0));
 
     let given = write_key(&program, KEY);
     std::fs::set_permissions(&given, std::fs::Permissions::from_mode(0o644)).expect("set");
     let ran = add(&program, "groq", &["--key-file", &given.to_string_lossy()]);
     assert!(ran.error().1.contains("chmod 600"), "{ran:?}");
     assert_eq!(listed(&program), json!([]), "nothing is set up by halves");
+}
+
+#[test]
+fn a_name_for_this_device_and_a_price_that_is_none_are_refused() {
+    let program = Program::new();
+    for name in ["device", "local", "on-device", "this-device"] {
+        let ran = add(&program, name, &["--kind", "ollama"]);
+        assert!(ran.error().0.contains("means this device"), "{ran:?}");
+    }
+    for price in ["-1", "1e308", "NaN"] {
+        let ran = add(&program, "ollama", &["--price-in", price, "--price-out", "1"]);
+        assert!(ran.code == Some(2) && ran.err.contains("1000000"), "{ran:?}");
+    }
+    assert_eq!(listed(&program), json!([]));
+}
+
+#[test]
+fn a_model_that_a_server_does_not_have_is_answered_by_no_other() {
+    for dialect in [Dialect::LlamaServer, Dialect::Compatible] {
+        let program = Program::new();
+        let provider = Provider::start(dialect);
+        let url = provider.url();
+        let added = add(&program, "n2", &["--kind", dialect.name(), "--base-url", &url]);
+        assert_eq!(added.code, Some(0), "{added:?}");
+        for model in ["glm-5", "nope"] {
+            let ran = program.run(["chat", "-p", "Hello", "--provider", "n2", "--model", model, "--yes"]);
+            let (what, help) = ran.error();
+            assert!(
+                what.contains("does not list it") && help.contains("providers models n2"),
+                "{ran:?}"
+            );
+        }
+        let cloud = program.run([
+            "chat",
+            "-p",
+            "Hello",
+            "--provider",
+            "n2",
+            "--model",
+            "glm-5:cloud",
+            "--yes",
+        ]);
+        assert!(cloud.error().0.contains("content would leave it"), "{cloud:?}");
+        assert_eq!(provider.chats().len(), 0);
+        let known = program.run(["chat", "-p", "Hello", "--provider", "n2", "--model", dialect.model()]);
+        assert_eq!(known.code, Some(0), "{known:?}");
+    }
 }
 
 #[test]

@@ -146,7 +146,7 @@ fn installed_models_answer_and_nothing_is_written() {
     // What would have to be stored says so.
     for arguments in [
         vec!["policy", "set", "version=other"],
-        vec!["providers", "rm", "groq"],
+        vec!["providers", "rm", "--yes", "groq"],
         vec!["rm", "--yes", &id],
     ] {
         let ran = program.run(&arguments);

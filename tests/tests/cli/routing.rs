@@ -1,9 +1,10 @@
 //! What leaves the machine, as the program decides it: who is asked first, what `--json` says of a decision and of its
 //! cost, and that caps hold. With a recorded provider on a real socket, and once with a real model beside it.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use nearside_tests::provider::Scenario;
+use nearside_tests::provider::{Dialect, Provider, Scenario};
 use nearside_tests::remote::KEY;
 use rexpect::session::{PtySession, spawn_command};
 use serde_json::{Value, json};
@@ -25,7 +26,14 @@ fn without_a_terminal_words_leave_only_with_yes() {
         let (what, help) = ran.error();
         assert!(what.contains("no terminal") && what.contains("groq"), "{what}");
         assert!(help.contains("`--yes`") && help.contains("only-on-device"), "{help}");
-        assert_eq!((ran.out.as_str(), provider.chats().len()), ("", 0), "nothing is sent");
+        assert_eq!(provider.chats().len(), 0, "nothing is sent");
+        if flags.contains("--json") {
+            let error = ran.json_error();
+            assert_eq!(error["reason"], "consent_required", "{ran:?}");
+            assert!(what == error["text"] && help == error["help"], "{ran:?}");
+        } else {
+            assert_eq!(ran.out, "");
+        }
     }
     let ran = chat(&program, "--mode only-in-cloud --yes");
     assert_eq!((ran.code, provider.chats().len()), (Some(0), 1), "{ran:?}");
@@ -353,9 +361,71 @@ fn caps_that_are_set_hold_before_anything_is_sent() {
         "lifted",
         "{ran:?}"
     );
-    for wrong in ["colour=red", "regions=Germany", "max-usd-day=much"] {
-        assert_eq!(program.run(["policy", "set", wrong]).code, Some(2), "{wrong}");
+    for (wrong, hint) in [
+        ("colour=red", "no key"),
+        ("regions=Germany", "two letters"),
+        ("regions=,", "empty"),
+        ("regions=DE,,FR", "empty"),
+        ("regions=UK", "`GB`"),
+        ("regions=XX", "two letters"),
+        ("max-usd-day=much", "0.05"),
+        ("max-usd-day=1e308", "1000000"),
+        ("max-usd-day=-1", "1000000"),
+    ] {
+        let ran = program.run(["policy", "set", wrong]);
+        assert_eq!(ran.code, Some(2), "{wrong}");
+        assert!(ran.err.contains(hint), "{wrong}: {ran:?}");
     }
+    let zero = program.run(["policy", "set", "max-usd-day=-0", "regions=gb,EU"]);
+    assert!(
+        zero.out.contains("max-usd-day=0 ") && zero.out.contains("regions=GB,EU"),
+        "{zero:?}"
+    );
+    assert_eq!(chat(&program, "--max-usd 1e308").code, Some(2));
+}
+
+#[test]
+fn a_kind_that_is_excluded_is_excluded_under_any_name_and_an_unknown_name_is_told() {
+    let program = Program::new();
+    let provider = Provider::builder(Dialect::Groq).key(KEY).start().expect("a port");
+    let key = program.data_dir().with_file_name("key");
+    std::fs::write(&key, KEY).expect("written");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).expect("set");
+    let key = key.to_str().expect("UTF-8");
+    let add = [
+        "providers",
+        "add",
+        "work",
+        "--kind",
+        "groq",
+        "--base-url",
+        &provider.url(),
+        "--key-file",
+        key,
+    ];
+    assert_eq!(program.run(add).code, Some(0));
+    let set = program.run([
+        "policy",
+        "set",
+        "allow-retention=true",
+        "never=Groq,Mistral",
+        "providers=",
+    ]);
+    assert!(set.err.contains("`Mistral`") && !set.err.contains("`Groq`"), "{set:?}");
+    let ran = chat(&program, "--mode only-in-cloud --yes");
+    let (what, _) = ran.error();
+    assert!(what.contains("never allows `groq`, the kind of `work`"), "{what}");
+    assert_eq!(provider.connections(), 0, "not even its list is fetched");
+    let only = program.run(["policy", "set", "never=", "providers=groq"]);
+    assert!(only.err.contains("exactly this name"), "{only:?}");
+    assert!(
+        chat(&program, "--mode only-in-cloud --yes")
+            .error()
+            .0
+            .contains("`work` is not among")
+    );
+    let known = program.run(["policy", "set", "never=work", "providers=work"]);
+    assert_eq!((known.code, known.err.as_str()), (Some(0), ""), "{known:?}");
 }
 
 #[test]

@@ -100,6 +100,26 @@ fn removing_asks_a_person_and_takes_anything_but_yes_for_a_no() {
 }
 
 #[test]
+fn removing_a_provider_asks_a_person_also_with_json() {
+    let program = Program::new();
+    for (flags, answer, left) in [
+        (&[][..], "n", true),
+        (&["--json"], "n", true),
+        (&["--json"], "y", false),
+    ] {
+        let added = program.run(["providers", "add", "groq", "--key-env", "KEY"]);
+        assert_eq!(added.code, Some(0), "{added:?}");
+        let arguments: Vec<&str> = ["providers", "rm", "groq"].iter().chain(flags).copied().collect();
+        let mut terminal = Terminal::open(&program, &arguments);
+        terminal.see("[y/N]");
+        terminal.say(answer);
+        terminal.ends_with(0);
+        let listed = program.run(["providers", "ls", "--offline", "--json"]).out;
+        assert_eq!(listed.contains("groq"), left, "after `{answer}`: {listed}");
+    }
+}
+
+#[test]
 fn the_question_can_be_interrupted() {
     let (program, id) = Program::with_model();
     let mut terminal = Terminal::open(&program, &["rm", &id]);

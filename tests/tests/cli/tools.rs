@@ -4,7 +4,7 @@ use nearside_tests::provider::Scenario;
 use serde_json::json;
 
 use super::conversations::{converse, listed};
-use super::image::{file, last_messages, own_server};
+use super::image::{file, last_messages, make_pipe, own_server};
 use super::program::{Program, smollm2};
 
 const TIDES: &str = r#"[{"name":"tides","description":"Times of high tide","parameters":
@@ -168,22 +168,56 @@ fn a_file_that_holds_no_tools_is_refused_with_the_position() {
             "[{\"name\": \"tides\"}, {\"nmae\": \"now\"}]",
             "tool 2: missing field `name`",
         ),
-        ("[{\"name\": \"\"}]", "no name"),
+        ("[{\"name\": \"\"}]", "no name of a tool"),
         ("[{\"name\": \"tides\", \"parameters\": []}]", "`tides`"),
         (
             "[{\"name\": \"tides\"}, {\"name\": \"tides\"}]",
-            "two of the name `tides`",
+            "two tools of the name `tides`",
         ),
+        ("[{\"name\": \"two words\"}]", "`two words` is no name of a tool"),
     ] {
         let tools = file(&program, "tools.json", text);
         let ran = program.run(["chat", "-p", "Hello", "--provider", "studio", "--tools", &tools]);
         assert!(ran.error().0.contains(named), "{text}: {ran:?}");
     }
-    for tools in ["/nowhere/tools.json", "/"] {
+    for tools in ["/nowhere/tools.json", "/", "/dev/zero"] {
         let ran = program.run(["chat", "-p", "Hello", "--provider", "studio", "--tools", tools]);
         assert!(ran.error().0.contains(tools), "{ran:?}");
     }
+    let empty = program.run(["chat", "-p", " ", "--provider", "studio"]);
+    assert!(empty.error().0.contains("the prompt is empty"), "{empty:?}");
     assert_eq!(provider.chats().len(), 0);
+}
+
+#[test]
+fn a_file_of_a_flag_may_be_a_pipe_that_ends_and_ctrl_c_ends_the_wait_for_one_that_does_not() {
+    let (program, provider) = own_server();
+    let arguments = ["chat", "-p", "Hello", "--provider", "studio", "--tools", "/dev/stdin"];
+    let ran = converse(&program, &arguments, TIDES);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(provider.chats()[0]["tools"][0]["function"]["name"], "tides");
+
+    let pipe = program.data_dir().with_file_name("pipe");
+    make_pipe(&pipe);
+    let path = pipe.to_str().expect("UTF-8");
+    for arguments in [
+        vec!["chat", "-p", "Hello", "--provider", "studio", "--tools", path],
+        vec!["chat", "-p", "Hello", "--provider", "studio", "--json-schema", path],
+        vec!["chat", "--provider", "studio", "--tools", path],
+        vec!["providers", "add", "groq", "--key-file", path],
+        vec!["providers", "add", "groq", "--key-env", "KEY", "--certificate", path],
+    ] {
+        let running = program.start(&arguments);
+        // Opens as soon as the program reads; nothing is written.
+        let writer = std::fs::OpenOptions::new().write(true).open(&pipe).expect("a reader");
+        running.interrupt();
+        let (lines, status) = running.end();
+        drop(writer);
+        assert_eq!((lines, status.code()), (vec![], Some(130)), "{arguments:?}");
+    }
+    let model = program.run(["fit", path]);
+    assert!(model.error().0.contains("pipe"), "{model:?}");
+    assert_eq!(provider.chats().len(), 1);
 }
 
 #[test]

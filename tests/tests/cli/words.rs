@@ -71,13 +71,18 @@ fn a_missing_model_is_told_with_the_command_that_fetches_one() {
         vec!["chat", "-p", "Hello"],
         vec!["chat", "nobody", "-p", "Hello"],
         vec!["chat"],
-        vec!["rm", "nobody"],
+        vec!["rm", "--yes", "nobody"],
     ] {
         for json in [vec![], vec!["--json"]] {
             let ran = program.run(arguments.iter().chain(&json));
             let (what, help) = ran.error();
             assert!(what.contains("installed") && help.contains("nearside pull"), "{ran:?}");
-            assert_eq!(ran.out, "", "{ran:?}");
+            if json.is_empty() {
+                assert_eq!(ran.out, "", "{ran:?}");
+            } else {
+                assert_eq!(ran.lines().len(), 1, "{ran:?}");
+                assert_eq!(ran.json_error()["reason"], "model_not_installed");
+            }
         }
     }
 }

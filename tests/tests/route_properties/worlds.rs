@@ -3,7 +3,7 @@
 
 use nearside::chat::{DataPolicy, RouteTarget, RoutingMode, Sensitivity};
 use nearside::device::{Connectivity, DeviceFacts, ThermalState};
-use nearside::engine::remote::{ModelCapabilities, RemoteModel, TokenPrice};
+use nearside::engine::remote::{ModelCapabilities, ProviderKind, RemoteModel, TokenPrice};
 use nearside::model::FitVerdict;
 use nearside::route::{
     CandidateError, ConsentPolicy, Facts, LocalCandidate, ModelListing, Needs, RemoteCandidate, RoutingPolicy, Speed,
@@ -118,7 +118,7 @@ fn local() -> impl Strategy<Value = LocalCandidate> {
 
 fn remote() -> impl Strategy<Value = RemoteCandidate> {
     let who = (
-        name(),
+        (name(), select(ProviderKind::ALL.to_vec())),
         name(),
         prop::bool::weighted(0.9),
         prop::bool::weighted(0.1),
@@ -133,7 +133,7 @@ fn remote() -> impl Strategy<Value = RemoteCandidate> {
     );
     (who, what, rarely(date()), terms(), figure(), speed()).prop_map(
         |(who, (context, abilities, price), retires, data_policy, quality, speed)| {
-            let (provider, id, has_key, circuit_open, is_default, unverified, is_nearby) = who;
+            let ((provider, kind), id, has_key, circuit_open, is_default, unverified, is_nearby) = who;
             let listing = match unverified {
                 false => ModelListing::Known,
                 true if is_default => ModelListing::Unlisted,
@@ -141,6 +141,7 @@ fn remote() -> impl Strategy<Value = RemoteCandidate> {
             };
             let cooldown_ms = circuit_open.then_some(30_000);
             RemoteCandidate {
+                kind,
                 provider,
                 model: RemoteModel {
                     name: id.clone(),
@@ -302,7 +303,11 @@ fn name() -> impl Strategy<Value = String> {
 }
 
 fn names() -> impl Strategy<Value = Vec<String>> {
-    prop_oneof![3 => Just(vec![]), 1 => prop::collection::vec(name(), 0..3)]
+    prop_oneof![3 => Just(vec![]), 1 => prop::collection::vec(prop_oneof![4 => name(), 1 => kind()], 0..3)]
+}
+
+fn kind() -> impl Strategy<Value = String> {
+    select(ProviderKind::ALL.to_vec()).prop_map(|kind| kind.name().to_owned())
 }
 
 fn date() -> impl Strategy<Value = String> {

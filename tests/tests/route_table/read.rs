@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use nearside::ErrorReason;
 use nearside::chat::{DataPolicy, RouteTarget, RoutingMode, Sensitivity};
 use nearside::device::{Connectivity, ThermalState};
-use nearside::engine::remote::{ModelCapabilities, RemoteModel, TokenPrice};
+use nearside::engine::remote::{ModelCapabilities, ProviderKind, RemoteModel, TokenPrice};
 use nearside::model::FitVerdict;
 use nearside::route::{
     CandidateError, ConsentPolicy, Facts, LocalCandidate, ModelListing, Needs, RemoteCandidate, RoutingPolicy, Speed,
@@ -252,6 +252,7 @@ fn candidate(text: &str) -> Result<(String, Candidate), String> {
         }),
         Some("at") => Candidate::Remote(Box::new(RemoteCandidate {
             provider: words.next().unwrap_or_default().to_owned(),
+            kind: ProviderKind::Compatible,
             model: RemoteModel {
                 id: name.clone(),
                 ..RemoteModel::default()
@@ -306,6 +307,7 @@ fn set_remote(remote: &mut RemoteCandidate, field: &str, value: &str) -> Result<
     let terms = &mut remote.data_policy;
     match (field, value) {
         ("model", model) => remote.model.id = model.into(),
+        ("kind", kind) => remote.kind = ProviderKind::from_name(kind).ok_or("no kind of provider")?,
         ("unverified", "") => remote.listing = ModelListing::Unverified { error: None },
         ("list-failed", "") => {
             let error = Some(broken("the key is wrong; set another", ErrorReason::KeyRejected));

@@ -113,7 +113,7 @@ extension NearsideError: LocalizedError, CustomStringConvertible {
         case .unsupported: "Use another model."
         case .diskFull: "Free some space."
         case .accessDenied: "Check that the folder is writable."
-        case .damaged: "Remove the file, and download it again if it is a model."
+        case .damaged: "Download it again if it is a model; restore any other file from a backup, or move it away."
         case .newerVersion: "Update the app."
         case .rateLimited, .overloaded: "Wait a little, then try again."
         case .circuitOpen: "Wait a little, or use another provider."

@@ -5,7 +5,7 @@ use nearside::chat::{
     ChatMessage, ChatRequest, ContentPart, Conversation, ConversationSettings, ConversationTurn, MessageRole,
 };
 use nearside::route::RouteDecision;
-use nearside::{Conversations, Error, Nearside};
+use nearside::{Conversations, Error, ErrorReason, Nearside};
 
 use super::answer::{self, OpenCall};
 use super::consent;
@@ -46,7 +46,7 @@ impl Thread {
         forget: bool,
         session: &mut CliSession,
     ) -> Result<Self, CliError> {
-        let mut request = args.to_request()?;
+        let mut request = args.to_request(&mut session.interrupt).await?;
         request.messages.clear();
         let images = args.read_images()?;
         let mut settings = args.to_settings();
@@ -148,7 +148,8 @@ impl Thread {
         };
         let max_tokens = turn.limits.max_tokens;
         let stream = self.conversations.send(id, turn);
-        let end = answer::print_answer(&stream, display, max_tokens, session).await?;
+        let end = answer::print_answer(&stream, display, max_tokens, session).await;
+        let end = end.map_err(explain_erased)?;
         self.calls = end.calls;
         Ok(end.interrupted)
     }
@@ -244,6 +245,17 @@ impl Thread {
             let note = format!("stored as conversation {id}; `nearside chat --conversation {id}` goes on with it");
             session.output.print_note(&[dim(note)]);
         }
+    }
+}
+
+/// Names the commands that list and begin conversations in the error of one that was erased during its answer.
+fn explain_erased(error: CliError) -> CliError {
+    match error {
+        CliError::Library(error) if error.reason() == ErrorReason::NotFound => {
+            let help = "`nearside conversations list` lists the conversations, and `nearside chat` begins a new one";
+            CliError::with_help(error, help)
+        }
+        other => other,
     }
 }
 

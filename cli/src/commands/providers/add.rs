@@ -8,9 +8,11 @@ use nearside::engine::remote::{ModelPrice, ProviderKind, ProviderSettings, Token
 use nearside::{Error, ErrorReason, Nearside};
 
 use super::ls;
-use crate::args::values::kind_parser;
+use crate::args::values::{kind_parser, parse_usd};
 use crate::env::read_variable;
 use crate::error::CliError;
+use crate::input::{read_on_thread, read_text};
+use crate::interrupt::Interrupt;
 use crate::keys::{self, KeyFiles, KeySource};
 use crate::output::{dim, good, plain, warning};
 use crate::prompt;
@@ -44,10 +46,10 @@ pub(crate) struct AddProviderArgs {
     #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(256..))]
     max_context: Option<u32>,
     /// Price of a million prompt tokens in US dollars [default: the published one]
-    #[arg(long, value_name = "USD", requires = "price_out")]
+    #[arg(long, value_name = "USD", requires = "price_out", value_parser = parse_usd, allow_negative_numbers = true)]
     price_in: Option<f64>,
     /// Price of a million generated tokens in US dollars
-    #[arg(long, value_name = "USD", requires = "price_in")]
+    #[arg(long, value_name = "USD", requires = "price_in", value_parser = parse_usd, allow_negative_numbers = true)]
     price_out: Option<f64>,
     /// Read the key from this file and store it [default: the key of a hosted provider is asked for on the terminal]
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, conflicts_with = "key_env")]
@@ -73,7 +75,7 @@ enum KeyChange {
 
 /// Stores the key and the settings, and prints the provider.
 pub(crate) async fn add_provider(args: AddProviderArgs, session: &mut CliSession) -> Result<(), CliError> {
-    let settings = args.to_settings()?;
+    let settings = args.to_settings(&mut session.interrupt).await?;
     let server = origin(&settings)?;
     let nearside = session.open_library()?;
     let keys = session.keys()?;
@@ -82,7 +84,7 @@ pub(crate) async fn add_provider(args: AddProviderArgs, session: &mut CliSession
     // A key belongs to one server: it is not reused for another one of the same name.
     let has_moved = before.is_some_and(|one| one.origin != server);
     let has_key = before.is_some() && !has_moved && keys.source(&settings.name)? != KeySource::None;
-    let change = resolve_key_change(&args, settings.kind, has_key, session)?;
+    let change = resolve_key_change(&args, settings.kind, has_key, session).await?;
     if has_moved || before.is_none() {
         keys.remove_key(&settings.name)?;
     }
@@ -92,7 +94,7 @@ pub(crate) async fn add_provider(args: AddProviderArgs, session: &mut CliSession
 }
 
 impl AddProviderArgs {
-    fn to_settings(&self) -> Result<ProviderSettings, CliError> {
+    async fn to_settings(&self, interrupt: &mut Interrupt) -> Result<ProviderSettings, CliError> {
         let kind = match self.kind {
             Some(kind) => kind,
             None => ProviderKind::from_name(&self.name).ok_or_else(|| {
@@ -104,7 +106,10 @@ impl AddProviderArgs {
                 )
             })?,
         };
-        let root_certificate = self.certificate.as_deref().map(read_certificate).transpose()?;
+        let root_certificate = match self.certificate.clone() {
+            Some(file) => Some(read_on_thread(interrupt, move || read_text(&file, "read")).await?),
+            None => None,
+        };
         Ok(ProviderSettings {
             base_url: self.base_url.clone(),
             model: self.model.clone(),
@@ -131,20 +136,19 @@ impl AddProviderArgs {
     }
 }
 
-fn read_certificate(file: &str) -> Result<String, CliError> {
-    std::fs::read_to_string(file).map_err(|cause| Error::file(Path::new(file), "read", &cause).into())
-}
-
 /// Takes the key from the flags, keeps the stored one, or asks the user.
-fn resolve_key_change(
+async fn resolve_key_change(
     args: &AddProviderArgs,
     kind: ProviderKind,
     has_key: bool,
     session: &mut CliSession,
 ) -> Result<KeyChange, CliError> {
     let name = &args.name;
-    if let Some(file) = &args.key_file {
-        return keys::read_key(Path::new(file)).map(KeyChange::StoreKey);
+    if let Some(file) = args.key_file.clone() {
+        let read = move || keys::read_key(Path::new(&file));
+        return read_on_thread(&mut session.interrupt, read)
+            .await
+            .map(KeyChange::StoreKey);
     }
     if let Some(variable) = &args.key_env {
         return validate_variable_name(variable).map(KeyChange::StoreVariable);

@@ -1,10 +1,11 @@
-//! `nearside providers rm`: removes a provider and its key. Its spending is kept in the ledger.
+//! `nearside providers rm`: removes a provider and its key, after a confirmation. Its spending is kept in the ledger.
 
 use clap::Args;
 use serde::Serialize;
 
 use crate::error::CliError;
 use crate::output::{good, plain};
+use crate::prompt;
 use crate::session::CliSession;
 
 #[derive(Debug, Args)]
@@ -12,6 +13,9 @@ use crate::session::CliSession;
 pub(crate) struct RemoveProviderArgs {
     /// Provider, as `nearside providers ls` names it
     name: String,
+    /// Do not ask for confirmation; without a terminal it is required
+    #[arg(short, long)]
+    yes: bool,
 }
 
 impl RemoveProviderArgs {
@@ -30,6 +34,9 @@ struct RemovedProvider {
 pub(crate) async fn remove_provider(args: RemoveProviderArgs, session: &mut CliSession) -> Result<(), CliError> {
     let name = args.name;
     let nearside = session.open_library()?;
+    if !prompt::confirm_removal(&format!("remove `{name}` and its key?"), args.yes, &mut session.output)? {
+        return Ok(());
+    }
     // Remove the key first: a kill in between must not leave an orphaned key.
     session.keys()?.remove_key(&name)?;
     session.interrupt.race(nearside.remove_provider(name.clone())).await?;

@@ -40,8 +40,9 @@ impl DecodeSession {
         let context = Context::new(model, &params).map_err(map_llama_error)?;
         Ok(Self {
             model: model.clone(),
+            // llama.cpp rounds it up, and the user gets what was asked for.
+            capacity: context.capacity().min(params.context),
             params,
-            capacity: context.capacity(),
             threads: context.threads(),
             context: Some(context),
             saved,
@@ -57,7 +58,7 @@ impl DecodeSession {
     pub(super) fn is_full(&self) -> bool {
         self.context
             .as_ref()
-            .is_some_and(|context| context.position() >= context.capacity())
+            .is_some_and(|context| context.position() >= self.capacity)
     }
 
     /// Returns the number of compute threads.

@@ -365,6 +365,7 @@ mod tests {
         kind: ProviderKind::Compatible,
         model: "m",
         host: "llm.example.org",
+        proxy: None,
         has_key: true,
         is_constrained: false,
     };

@@ -11,6 +11,7 @@ use url::Url;
 pub(super) use super::meaning::RequestContext;
 use super::meaning::{self, Meaning};
 use crate::error::{Error, ErrorReason};
+use crate::net::client::is_proxy_failure;
 use crate::net::url::redact_url;
 
 /// A failure of one attempt.
@@ -133,15 +134,14 @@ impl AttemptError {
             texts += &cause.to_string().to_ascii_lowercase();
             inner = cause.source();
         }
-        let says = |words: &[&str]| words.iter().any(|word| texts.contains(word));
-        let error = if says(&["certificate"]) {
+        let error = if texts.contains("certificate") {
             let text = format!(
                 "the certificate of `{provider}` is not trusted; check its address, or add the certificate of your own server"
             );
             return Self::permanent(Error::network(text));
-        } else if says(&["proxy", "socks", "tunnel"]) {
+        } else if let Some(proxy) = context.proxy.filter(|_| is_proxy_failure(cause)) {
             Error::network(format!(
-                "`{provider}` cannot be reached through the proxy; check the proxy's address"
+                "`{provider}` cannot be reached through the proxy `{proxy}`; check the proxy's address and the network"
             ))
         } else if cause.is_connect() {
             Error::network(format!(
@@ -245,6 +245,7 @@ mod tests {
         kind: ProviderKind::Compatible,
         model: "m",
         host: "api.example.org",
+        proxy: None,
         has_key: true,
         is_constrained: true,
     };

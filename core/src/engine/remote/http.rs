@@ -26,6 +26,8 @@ use crate::sync::lock;
 #[derive(Debug, Clone)]
 pub struct ProviderClient {
     client: reqwest::Client,
+    /// Host and port of the proxy, for error texts.
+    proxy: Option<String>,
     base: Url,
     /// `None`: the app does not want to see errors of the provider.
     last_error: Option<Arc<ErrorBody>>,
@@ -57,10 +59,7 @@ impl ProviderClient {
     pub fn in_network(settings: &ProviderSettings, network: &NetworkConfig) -> Result<Self> {
         let base = base_url(settings)?;
         // What stays in the user's own network must not pass a proxy outside of it.
-        let direct = NetworkConfig {
-            proxy: None,
-            ..network.clone()
-        };
+        let direct = network.direct();
         let network = if is_private(&base) { &direct } else { network };
         let trust = Trust {
             root: settings.root_certificate.as_deref(),
@@ -74,6 +73,7 @@ impl ProviderClient {
         let client = client::build(builder)?;
         Ok(Self {
             client,
+            proxy: network.proxy_host(),
             base,
             last_error: network.keep_error_bodies.then(Arc::default),
         })
@@ -89,6 +89,11 @@ impl ProviderClient {
         if let Some(last) = &self.last_error {
             *lock(&last.0) = Some(String::from_utf8_lossy(body).into_owned());
         }
+    }
+
+    /// Returns host and port of the proxy; `None` if requests use none.
+    pub(super) fn proxy(&self) -> Option<&str> {
+        self.proxy.as_deref()
     }
 
     /// Returns the host of the base address.

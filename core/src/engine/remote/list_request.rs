@@ -24,6 +24,7 @@ pub(super) fn list_context<'a>(
         kind: settings.kind,
         model: "",
         host: http.host(),
+        proxy: http.proxy(),
         has_key: !secret.is_empty(),
         is_constrained: false,
     }

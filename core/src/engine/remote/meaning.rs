@@ -20,6 +20,8 @@ pub(super) struct RequestContext<'a> {
     pub(super) model: &'a str,
     /// Host of the base address.
     pub(super) host: &'a str,
+    /// Host and port of the proxy that requests go through.
+    pub(super) proxy: Option<&'a str>,
     /// A credential was sent.
     pub(super) has_key: bool,
     /// The request constrains the upstreams of an aggregator.

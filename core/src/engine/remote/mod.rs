@@ -130,6 +130,7 @@ impl Connection {
             kind: self.settings.kind,
             model: &self.model.id,
             host: self.http.host(),
+            proxy: self.http.proxy(),
             has_key: !self.secret.is_empty(),
             is_constrained: self.upstreams.is_constrained(),
         }

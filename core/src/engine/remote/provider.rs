@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::dialect::ProviderKind;
 use super::model_kinds;
-use crate::chat::{DataPolicy, TokenUsage};
+use crate::chat::{DataPolicy, MAX_USD, TokenUsage, is_amount};
 use crate::error::{Error, Result};
 
 /// Settings of a provider. They do not contain the credential: see [`Secret`].
@@ -177,7 +177,6 @@ impl ProviderSettings {
 
     /// Rejects stated prices that are no prices.
     pub(crate) fn check_prices(&self) -> Result<()> {
-        let is_price = |usd: f64| usd.is_finite() && usd >= 0.0;
         let valid = self.prices.iter().all(|row| {
             let TokenPrice {
                 usd_in,
@@ -188,12 +187,15 @@ impl ProviderSettings {
                 ..
             } = row.price;
             let optional = [usd_cached, usd_search].map(Option::unwrap_or_default);
-            [usd_in, usd_out, usd_request].into_iter().chain(optional).all(is_price)
+            [usd_in, usd_out, usd_request]
+                .into_iter()
+                .chain(optional)
+                .all(is_amount)
         });
         match valid {
             true => Ok(()),
             false => Err(Error::invalid_request(format!(
-                "a price of `{}` is negative or not a number; give US dollars for a million tokens",
+                "a price of `{}` is not between 0 and {MAX_USD}; give US dollars for a million tokens",
                 self.name
             ))),
         }

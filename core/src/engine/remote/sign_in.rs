@@ -85,7 +85,16 @@ impl SignIn {
             .json(&body)
             .send()
             .await;
-        let response = sent.map_err(|_| Error::network("`openrouter` cannot be reached; check the network"))?;
+        let context = RequestContext {
+            provider: "openrouter",
+            kind: ProviderKind::OpenRouter,
+            model: "",
+            host: self.http.host(),
+            proxy: self.http.proxy(),
+            has_key: true,
+            is_constrained: false,
+        };
+        let response = sent.map_err(|cause| AttemptError::from_connection(&context, &cause).error)?;
         let status = response.status();
         let body = response.bytes().await.unwrap_or_default();
         if matches!(status.as_u16(), 400 | 403 | 404) {
@@ -94,14 +103,6 @@ impl SignIn {
             ));
         }
         if !status.is_success() {
-            let context = RequestContext {
-                provider: "openrouter",
-                kind: ProviderKind::OpenRouter,
-                model: "",
-                host: self.http.host(),
-                has_key: true,
-                is_constrained: false,
-            };
             return Err(AttemptError::from_response(&context, status.as_u16(), &body, None).error);
         }
         let answer: Value = serde_json::from_slice(&body).unwrap_or_default();

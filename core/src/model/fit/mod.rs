@@ -108,7 +108,7 @@ pub fn fit_file(
         need: plan.need,
         evictable: plan.evictable,
         load: plan.load,
-        reason: suggest::explain_verdict(plan, &budget, requested, head),
+        reason: suggest::explain_verdict(plan, &budget),
         budget,
         context,
         cache_type: cache,
@@ -118,12 +118,9 @@ pub fn fit_file(
         size_bytes,
         network_bytes: 0,
         suggestions: suggest::build_suggestions(plan, others),
-        note: (!head.has_chat_template).then(|| NO_TEMPLATE_NOTE.to_owned()),
+        note: suggest::explain_limits(options.context, head),
     })
 }
 
 /// Default context in tokens: enough for a long conversation, and cheap on every phone.
 pub(crate) const DEFAULT_CONTEXT: u32 = 4096;
-/// The note of a model without a chat template.
-const NO_TEMPLATE_NOTE: &str = "it has no chat template, so it cannot hold a conversation; for chats take its version for \
-                                conversations, often called `instruct`, `it` or `chat`";

@@ -131,7 +131,8 @@ pub struct FitReport {
     pub network_bytes: u64,
     /// At most three changes that would improve the verdict, the smallest first. Empty if it fits.
     pub suggestions: Vec<FitSuggestion>,
-    /// A limit that has nothing to do with memory, for display, such as a missing chat template.
+    /// Limits that have nothing to do with memory, for display: a missing chat template, or a requested context that is larger
+    /// than the one that the model was trained with, so that the report is about less than was asked for.
     #[serde(default)]
     pub note: Option<String>,
 }

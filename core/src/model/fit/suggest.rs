@@ -42,10 +42,10 @@ pub(super) fn build_suggestions(plan: &Plan, others: &[Plan]) -> Vec<FitSuggesti
 }
 
 /// Formats the reason of the verdict as a sentence.
-pub(super) fn explain_verdict(plan: &Plan, budget: &MemoryBudget, requested: u32, head: &Head) -> String {
+pub(super) fn explain_verdict(plan: &Plan, budget: &MemoryBudget) -> String {
     let total = format_bytes(plan.need.total);
     let free = format_bytes(budget.bytes);
-    let mut reason = match (plan.verdict, plan.load) {
+    match (plan.verdict, plan.load) {
         (FitVerdict::Fits, LoadPlan::Repacked) => format!("needs {total} of {free}"),
         (FitVerdict::Fits, LoadPlan::Mapped) => {
             format!("needs {total} of {free} with its weights mapped from the file")
@@ -56,14 +56,22 @@ pub(super) fn explain_verdict(plan: &Plan, budget: &MemoryBudget, requested: u32
             format_bytes(plan.evictable)
         ),
         (FitVerdict::TooLarge, _) => format!("needs {total} where there are {free}"),
-    };
-    if requested > plan.context {
-        reason += &format!(
-            "; a context of {} is all that the model was trained with",
-            head.context_length
-        );
     }
-    reason
+}
+
+/// Returns the limits that have nothing to do with memory; `None` if there are none.
+pub(super) fn explain_limits(requested: Option<u32>, head: &Head) -> Option<String> {
+    let mut limits = Vec::new();
+    if let Some(requested) = requested.filter(|requested| *requested > head.context_length) {
+        let trained = head.context_length;
+        limits.push(format!(
+            "a context of {trained} tokens is all that the model was trained with, so this is not about {requested}"
+        ));
+    }
+    if !head.has_chat_template {
+        limits.push(NO_TEMPLATE_NOTE.to_owned());
+    }
+    (!limits.is_empty()).then(|| limits.join("; "))
 }
 
 fn describe_change(plan: &Plan, other: &Plan) -> FitSuggestion {
@@ -106,6 +114,10 @@ fn rank(verdict: FitVerdict) -> u8 {
 /// Smallest suggested context; less is too short for a conversation.
 const MIN_CONTEXT_TOKENS: u32 = 512;
 const MAX_SUGGESTIONS: usize = 3;
+
+/// The note of a model without a chat template.
+const NO_TEMPLATE_NOTE: &str = "it has no chat template, so it cannot hold a conversation; for chats take its version for \
+                                conversations, often called `instruct`, `it` or `chat`";
 
 #[cfg(test)]
 mod tests {

@@ -103,6 +103,10 @@ impl Head {
     /// Those of [`parse_head`], with the path; `Storage` if the file cannot be read.
     pub fn read_file(path: &Path) -> Result<Self> {
         let failed = |cause: std::io::Error| Error::file(path, "read", &cause);
+        // Before it is opened: a pipe without a writer would block for ever.
+        if !path.metadata().map_err(failed)?.is_file() {
+            return Err(Error::invalid_request(format!("`{}` is not a file", path.display())));
+        }
         let mut file = File::open(path).map_err(failed)?;
         let file_size = file.metadata().map_err(failed)?.len();
         let mut bytes = Vec::new();

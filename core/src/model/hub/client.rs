@@ -27,6 +27,10 @@ pub(crate) struct HubClient {
     /// For the storage that it redirects to.
     storage: reqwest::Client,
     origin: Origin,
+    /// Host and port of the proxy, for error texts.
+    proxy: Option<String>,
+    /// The error of every request to another machine: the proxy's address is invalid.
+    unusable: Option<Error>,
     /// Marked as sensitive, so that `Debug` does not print it.
     token: Option<HeaderValue>,
 }
@@ -88,7 +92,7 @@ impl HubClient {
     /// Creates a client that sends the token only to the origin of this URL.
     ///
     /// # Errors
-    /// `InvalidRequest` for a token that no header can carry, and for an invalid proxy, certificate or pin.
+    /// `InvalidRequest` for a token that no header can carry, and for an invalid certificate or pin.
     pub(crate) fn new(origin: &Url, token: Option<&str>, stall: Duration, network: &NetworkConfig) -> Result<Self> {
         let token = match token {
             None | Some("") => None,
@@ -107,8 +111,14 @@ impl HubClient {
         // Compression would change lengths and offsets.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let root = network.hub_root_certificate.as_deref();
+        // Models on this device are used also with a proxy that cannot be.
+        let unusable = network.check_proxy().err();
+        let usable = match unusable {
+            Some(_) => network.direct(),
+            None => network.clone(),
+        };
         let build = |pins: &[String]| {
-            let builder = client::builder(&Trust { root, pins }, network)?;
+            let builder = client::builder(&Trust { root, pins }, &usable)?;
             client::build(builder.default_headers(headers.clone()).read_timeout(stall))
         };
         let storage = build(&[])?;
@@ -121,6 +131,8 @@ impl HubClient {
             hub,
             storage,
             origin,
+            proxy: network.proxy_host(),
+            unusable,
             token,
         })
     }
@@ -137,6 +149,9 @@ impl HubClient {
         let mut url = url.clone();
         let mut file = FileHeaders::default();
         for _ in 0..MAX_REDIRECTS {
+            if let Some(error) = self.unusable.as_ref().filter(|_| !is_loopback(&url)) {
+                return Err(HubError::permanent(error.clone()));
+            }
             let trusted = url.origin() == self.origin;
             let client = if trusted { &self.hub } else { &self.storage };
             let mut request = client.request(method.clone(), url.clone());
@@ -146,7 +161,9 @@ impl HubClient {
             if let Some(range) = range {
                 request = request.header(RANGE, range);
             }
-            let http = request.send().await.map_err(|e| error::connection_error(&url, e))?;
+            let sent = request.send().await;
+            let proxy = self.proxy.as_deref().filter(|_| !is_loopback(&url));
+            let http = sent.map_err(|cause| error::request_error(&url, proxy, cause))?;
             file.merge(http.headers());
             if !is_redirect(http.status()) {
                 if http.status().is_success() {

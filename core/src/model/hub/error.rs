@@ -10,6 +10,7 @@ use reqwest::{Response, header::HeaderMap};
 use url::{Origin, Url};
 
 use crate::error::{Error, ErrorReason};
+use crate::net::client::is_proxy_failure;
 use crate::net::retry::retry_after;
 use crate::net::url::redact_url;
 
@@ -46,6 +47,20 @@ impl HubError {
             transient: true,
             ..Self::permanent(error)
         }
+    }
+}
+
+/// Maps a request that could not be sent. `proxy` is host and port of the one that it went through.
+pub(crate) fn request_error(url: &Url, proxy: Option<&str>, cause: reqwest::Error) -> HubError {
+    match proxy {
+        Some(proxy) if is_proxy_failure(&cause) => {
+            let host = host_and_port(url);
+            let text = format!(
+                "could not reach `{host}` through the proxy `{proxy}`; check the proxy's address and the network, then try again"
+            );
+            HubError::transient(Error::of(ErrorReason::Unreachable, text))
+        }
+        _ => connection_error(url, cause),
     }
 }
 

@@ -2,11 +2,13 @@
 //!
 //! Unknown terms count against a candidate: an unknown region is in no list, and unknown terms count as retained and
 //! trained on (see `DataPolicy::unknown`). The user's own servers are in every region and need no consent, but a policy
-//! may exclude them by name.
+//! may exclude them by name or kind.
 
 use super::{Candidate, CandidateSource, Rejection, RoutingContext};
-use crate::chat::{DataPolicy, RouteTarget, Sensitivity};
+use crate::chat::{DataPolicy, FORWARDED, RouteTarget, Sensitivity};
+use crate::engine::remote::ProviderKind;
 use crate::error::{ErrorKind, ErrorReason};
+use crate::route::countries::{UNION, is_union_member};
 use crate::route::facts::RemoteCandidate;
 use crate::route::policy::{ConsentPolicy, RoutingPolicy};
 
@@ -18,7 +20,7 @@ pub(super) fn allowed(context: RoutingContext<'_>, candidate: &Candidate<'_>) ->
     };
     let (policy, terms) = (context.policy, &remote.data_policy);
     let personal = context.needs.sensitivity == Sensitivity::Personal;
-    forbidden(policy, &remote.provider, terms).or_else(|| {
+    let rejection = forbidden(policy, &remote.provider, remote.kind, terms).or_else(|| {
         (personal && policy.consent == ConsentPolicy::Refused && !terms.is_own()).then(|| {
             Rejection::new(
                 ErrorKind::Blocked,
@@ -27,11 +29,25 @@ pub(super) fn allowed(context: RoutingContext<'_>, candidate: &Candidate<'_>) ->
                 "ask the user again, or mark the request as public if nothing in it is private",
             )
         })
+    });
+    rejection.map(|rejection| match remote.model.proxied {
+        // Without this the user of an own server does not learn why it is treated like any other.
+        true => Rejection {
+            reason: format!("{FORWARDED}, so the content would leave it: {}", rejection.reason),
+            ..rejection
+        },
+        false => rejection,
     })
 }
 
-/// Rejects a provider with these terms by the policy alone: its lists, regions, retention and training.
-pub(in crate::route) fn forbidden(policy: &RoutingPolicy, provider: &str, terms: &DataPolicy) -> Option<Rejection> {
+/// Rejects a provider of this name and kind with these terms by the policy alone: its lists, regions, retention and
+/// training.
+pub(in crate::route) fn forbidden(
+    policy: &RoutingPolicy,
+    provider: &str,
+    kind: ProviderKind,
+    terms: &DataPolicy,
+) -> Option<Rejection> {
     let reject = |reason: String, remedy| {
         Some(Rejection::new(
             ErrorKind::Blocked,
@@ -40,11 +56,19 @@ pub(in crate::route) fn forbidden(policy: &RoutingPolicy, provider: &str, terms:
             remedy,
         ))
     };
-    // Deny lists match case-insensitively, allow lists exactly: a typo must never widen access.
-    if policy.never.iter().any(|name| name.eq_ignore_ascii_case(provider)) {
+    // Deny lists match names and kinds case-insensitively, allow lists names exactly: a typo or another name must never
+    // widen access.
+    let is_excluded = |word: &str| policy.never.iter().any(|name| name.trim().eq_ignore_ascii_case(word));
+    if is_excluded(provider) {
         return reject(
             format!("the policy never allows `{provider}`"),
             "take it off the list of excluded providers",
+        );
+    }
+    if is_excluded(kind.name()) {
+        return reject(
+            format!("the policy never allows `{}`, the kind of `{provider}`", kind.name()),
+            "take that kind off the list of excluded providers",
         );
     }
     if !policy.providers.is_empty() && !policy.providers.iter().any(|name| name == provider) {
@@ -91,7 +115,7 @@ pub(in crate::route) fn in_regions(policy: &RoutingPolicy, terms: &DataPolicy) -
     let allows = |country: &str| {
         policy.regions.iter().map(|allowed| allowed.trim()).any(|allowed| {
             !allowed.is_empty() && allowed.eq_ignore_ascii_case(country)
-                || allowed.eq_ignore_ascii_case("EU") && EU.iter().any(|member| member.eq_ignore_ascii_case(country))
+                || allowed.eq_ignore_ascii_case(UNION) && is_union_member(country)
         })
     };
     terms.region != "unknown" && terms.region.split(',').map(str::trim).all(allows)
@@ -104,9 +128,3 @@ pub(in crate::route) fn region(terms: &DataPolicy) -> &str {
         region => region,
     }
 }
-
-/// The members of the European Union, as ISO 3166 codes.
-const EU: [&str; 27] = [
-    "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IT", "LT", "LU", "LV",
-    "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK",
-];

@@ -222,7 +222,7 @@ impl Archive {
     /// Saves the whole content of an answer, its final state and its outcome.
     ///
     /// # Errors
-    /// `Storage`, `Busy`.
+    /// `InvalidRequest` if its conversation was erased meanwhile, perhaps by another process; `Storage`, `Busy`.
     pub(crate) fn finish_answer(
         &self,
         answer: u64,
@@ -236,10 +236,13 @@ impl Archive {
         self.0.try_write(|file| {
             let answer = key(answer)?;
             columns.write(file, answer)?;
-            file.execute(
+            let saved = file.execute(
                 "UPDATE message SET state = ?2, told = coalesce(?3, told) WHERE id = ?1",
                 params![answer, state, outcome],
             )?;
+            if saved == 0 {
+                return Err(erased().into());
+            }
             file.execute(
                 "UPDATE conversation SET updated_at = ?2,
                         preview = CASE WHEN ?3 = '' THEN preview ELSE ?3 END
@@ -331,6 +334,14 @@ fn json(value: &impl serde::Serialize) -> Result<String> {
 /// Converts an id to the key of a row. Fails for an id above SQLite's maximum, which no row has.
 fn key(id: u64) -> Result<i64> {
     i64::try_from(id).map_err(|_| unknown(id))
+}
+
+/// Returns the error of an answer whose conversation was erased before its end.
+fn erased() -> Error {
+    Error::invalid_request(
+        "the conversation was erased while its answer was on its way, so the answer is not stored; start a new one",
+    )
+    .because(ErrorReason::NotFound)
 }
 
 fn unknown(id: u64) -> Error {
