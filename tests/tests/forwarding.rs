@@ -119,7 +119,7 @@ async fn a_model_that_is_created_anew_as_an_alias_gets_nothing_unasked_whatever_
             let answer = home.ask(personal()).await;
             let target = answer.done().receipt.target.to_string();
             assert_eq!(
-                target, "own/tiny:latest",
+                target, "tiny:latest at own",
                 "a request for any model gets one of the server itself"
             );
         }

@@ -111,16 +111,16 @@ fn question(length: usize) -> ChatMessage {
 #[tokio::test]
 async fn contexts_of_any_size_answer_or_refuse() {
     let model = TinyModel::new(TinyShape::Full, None);
-    let mut beyond = 0;
-    for (context, capacity) in [(1, 256), (100, 256), (255, 256), (257, 512), (300, 512), (511, 512)] {
+    let mut answers = 0;
+    for context in [1, 100, 255, 257, 300, 511] {
         let library = Library::open(context);
         for length in [30, 200, 226, 330, 470, 600] {
             let answer = library.ask(ask(&model.path, vec![question(length)], 4)).await;
             match answer {
                 Ok(answer) => {
-                    let tokens = answer.usage.prompt_tokens;
-                    assert!(tokens <= capacity, "{context}, {length}: {answer:?}");
-                    beyond += u32::from(tokens > context);
+                    let tokens = answer.usage.prompt_tokens + answer.usage.completion_tokens;
+                    assert!(tokens <= context, "{context}, {length}: {answer:?}");
+                    answers += 1;
                 }
                 Err(error) => {
                     assert_ne!(error.kind(), ErrorKind::Internal, "{context}, {length}: {error}");
@@ -129,10 +129,7 @@ async fn contexts_of_any_size_answer_or_refuse() {
             }
         }
     }
-    assert!(
-        beyond > 0,
-        "no prompt was longer than the context before it was rounded up"
-    );
+    assert!(answers > 8, "{answers}");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use nearside_tests::remote::{CollectedAnswer, KEY, collect_answer, question, set
 struct Home {
     nearside: Nearside,
     host: Arc<NetworkHost>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Home {
@@ -30,11 +30,16 @@ impl Home {
             nearside.set_key(&settings.name, Secret::new(KEY));
             nearside.add_provider(settings).await.expect("set up");
         }
-        Self {
-            nearside,
-            host,
-            _folder: folder,
-        }
+        Self { nearside, host, folder }
+    }
+
+    /// Ends the library and opens it again.
+    fn restarted(self) -> Self {
+        let Self { nearside, host, folder } = self;
+        drop(nearside);
+        let config = Config::new(folder.path().to_string_lossy());
+        let nearside = Nearside::with_host(config, Arc::clone(&host) as Arc<dyn Host>).expect("the library opens");
+        Self { nearside, host, folder }
     }
 
     async fn set_policy(&self, policy: RoutingPolicy) {
@@ -351,6 +356,18 @@ async fn an_answer_that_turns_out_to_begin_inside_a_thought_is_stored_apart_and_
     }
     let sent = provider.chats();
     assert!(!sent[1].to_string().contains("think>"), "{}", sent[1]);
+
+    drop(conversations);
+    let home = home.restarted();
+    let third = home.ask("compatible", None).await;
+    assert_eq!((&*third.reasoning, &*third.text), ("The moon pulls.", "Twice a day."));
+    home.nearside
+        .provider_models("compatible".into())
+        .await
+        .expect("a list");
+    let home = home.restarted();
+    let fourth = home.ask("compatible", None).await;
+    assert_eq!(fourth.text, "Twice a day.", "a new list keeps it");
 
     // A model that does so no longer is not held back for ever.
     provider.otherwise(Scenario::plain("No thought."));

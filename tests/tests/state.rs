@@ -8,7 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nearside::ErrorKind;
 use nearside::chat::{CostSource, RouteTarget, TokenUsage};
-use nearside::engine::remote::{Forwarding, ListedModels, ProviderKind, ProviderSettings, RemoteModel};
+use nearside::engine::remote::{
+    Forwarding, ListedModels, ProviderKind, ProviderSettings, RemoteModel, UnopenedThought,
+};
 use nearside::route::{ConsentPolicy, RoutingPolicy, Speed};
 use nearside::state::State;
 use nearside::state::{Caps, Ledger, Reservation, SpendingGroup};
@@ -84,6 +86,10 @@ fn what_was_kept_is_there_after_the_file_was_closed() {
             ..RemoteModel::default()
         }],
         forwarding: Forwarding::Never,
+        unopened: vec![UnopenedThought {
+            model: "m".into(),
+            mode: "auto".into(),
+        }],
     };
     state.save_provider(&settings("groq")).expect("saved");
     state.save_models("groq", &models, november(3, 4)).expect("saved");

@@ -93,6 +93,7 @@ struct Sent {
     prompt_counted: AtomicBool,
     forwarded: AtomicBool,
     shown_reasoning: AtomicBool,
+    learned: AtomicBool,
     unanswered: Mutex<Unanswered>,
     searches: Mutex<Option<SearchCount>>,
 }
@@ -153,6 +154,11 @@ impl SentMark {
         self.0.shown_reasoning.load(Ordering::SeqCst)
     }
 
+    /// Returns whether the answer taught something of its model that is worth storing.
+    pub fn has_learned(&self) -> bool {
+        self.0.learned.load(Ordering::SeqCst)
+    }
+
     /// Sets or clears it.
     pub(crate) fn set(&self, sent: bool) {
         self.0.content.store(sent, Ordering::SeqCst);
@@ -185,6 +191,11 @@ impl SentMark {
     /// Notes that reasoning was shown as text at the beginning of the answer.
     pub(crate) fn note_shown_reasoning(&self) {
         self.0.shown_reasoning.store(true, Ordering::SeqCst);
+    }
+
+    /// Notes that the answer taught something of its model that is worth storing.
+    pub(crate) fn note_learned(&self) {
+        self.0.learned.store(true, Ordering::SeqCst);
     }
 
     /// Notes that the model itself counted the tokens of the prompt.

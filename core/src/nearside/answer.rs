@@ -242,6 +242,11 @@ impl Answering<'_> {
         if let Some(draft) = self.draft.as_ref().filter(|_| sent.has_shown_reasoning()) {
             draft.separate_reasoning();
         }
+        if let PlannedSource::Remote(remote) = planned.source.clone()
+            && sent.has_learned()
+        {
+            self.inner.record(move |inner| inner.save_learned(&remote.settings));
+        }
         let visible = tap.visible.load(Ordering::SeqCst);
         let error = match ended {
             Ok(Chunk::Done { mut summary }) => {

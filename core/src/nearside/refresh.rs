@@ -66,7 +66,7 @@ async fn fetch(inner: &Arc<Inner>, name: &str) -> Result<Fetched> {
     let asked_at = StatementTime::now();
     let fetched = remote::fetch_models(&http, &settings, &secret, &today).await;
     let FetchedModels { listed, own, mut error } = fetched;
-    let Some(listed) = listed else {
+    let Some(mut listed) = listed else {
         return Ok(Fetched { listed: None, error });
     };
     // Another server's document would say where the upstreams of OpenRouter compute.
@@ -86,6 +86,9 @@ async fn fetch(inner: &Arc<Inner>, name: &str) -> Result<Fetched> {
             );
             return Err(Error::busy(text));
         }
+        // Reads what was stored with the list before.
+        inner.list_of(&settings)?;
+        listed.unopened = inner.learned(&settings.name).unopened();
         inner.state.save_models(&settings.name, &listed, now)?;
         if let Some(document) = &upstreams {
             inner.state.save_setting(UPSTREAMS, document)?;
@@ -130,6 +133,7 @@ impl Inner {
         }
         let listed = Arc::new(listed);
         self.with_provider(name, |runtime| {
+            runtime.list.learned.restore_unopened(&listed.unopened);
             runtime.list.listed = Some((Arc::clone(&listed), fetched));
         });
         Ok((listed, Some(fetched)))
@@ -147,22 +151,37 @@ impl Inner {
 
     /// Marks a model of one's own server in its list as one that the server passes on to another host, as an answer said.
     pub(super) fn note_forwarded(&self, settings: &ProviderSettings, id: &str) -> Result<()> {
-        let (listed, fetched) = self.list_of(settings)?;
         // Without a list nothing is sent to the server before it was asked for one.
-        let Some(fetched) = fetched else { return Ok(()) };
-        let mut listed = ListedModels::clone(&listed);
-        match listed.models.iter_mut().find(|model| model.id == id) {
-            Some(model) => model.proxied = true,
-            None => listed.models.push(RemoteModel {
-                proxied: true,
-                ..RemoteModel::unlisted(settings.kind, id)
-            }),
-        }
-        self.state.save_models(&settings.name, &listed, fetched)?;
-        self.with_provider(&settings.name, |runtime| {
-            runtime.list.listed = Some((Arc::new(listed), fetched));
+        self.change_list(settings, |listed| {
+            match listed.models.iter_mut().find(|model| model.id == id) {
+                Some(model) => model.proxied = true,
+                None => listed.models.push(RemoteModel {
+                    proxied: true,
+                    ..RemoteModel::unlisted(settings.kind, id)
+                }),
+            }
+        })
+    }
+
+    /// Stores with the list of a provider what answers taught of its models. Without a list it is kept in memory.
+    pub(super) fn save_learned(&self, settings: &ProviderSettings) -> Result<()> {
+        let unopened = self.learned(&settings.name).unopened();
+        self.change_list(settings, |listed| listed.unopened = unopened)
+    }
+
+    /// Changes the list of a provider, if it has one. It stays as old as it is.
+    fn change_list(&self, settings: &ProviderSettings, change: impl FnOnce(&mut ListedModels)) -> Result<()> {
+        self.list_of(settings)?;
+        // In one step, so that of two changes none is lost.
+        let changed = self.with_provider(&settings.name, |runtime| {
+            let (listed, fetched) = runtime.list.listed.as_mut()?;
+            change(Arc::make_mut(listed));
+            Some((Arc::clone(listed), *fetched))
         });
-        Ok(())
+        match changed {
+            Some((listed, fetched)) => self.state.save_models(&settings.name, &listed, fetched),
+            None => Ok(()),
+        }
     }
 
     /// Remembers that a list could not be had in time, if its fetch is still under way. One that succeeds later makes up

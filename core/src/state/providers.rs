@@ -117,6 +117,7 @@ impl StoredList {
             Self::Models(models) => ListedModels {
                 models,
                 forwarding: Forwarding::NotAsked,
+                unopened: vec![],
             },
         }
     }

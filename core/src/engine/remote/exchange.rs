@@ -97,7 +97,9 @@ fn note_begin(connection: &Connection, job: &Job, assembler: &AnswerAssembler, s
     let began_inside = assembler.began_inside();
     if began_inside || matches!(stop, Some(StopReason::End | StopReason::ToolCall)) {
         let learned = &connection.learned;
-        learned.note_begins_inside(&connection.model.id, &job.request.reasoning, began_inside);
+        if learned.note_begins_inside(&connection.model.id, &job.request.reasoning, began_inside) {
+            job.sent.note_learned();
+        }
     }
     if assembler.shown_reasoning_bytes() > 0 {
         job.sent.note_shown_reasoning();

@@ -1,4 +1,5 @@
-//! Facts that requests to one server taught, shared by all requests to it. In memory only.
+//! Facts that requests to one server taught, shared by all requests to it. In memory; only the last one is also stored, with
+//! the model list.
 //!
 //! - Which models it runs itself, and when it said so. An Ollama server may create a model anew at any time as an alias of
 //!   one that it forwards, so that its list is not enough; see [`super::forwarding`].
@@ -6,11 +7,11 @@
 //! - Which models begin their answers inside a block of reasoning without an opening tag; see [`super::think`].
 
 use std::collections::{HashMap, HashSet};
-use std::mem::{Discriminant, discriminant};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::provider::UnopenedThought;
 use crate::chat::ReasoningMode;
 use crate::sync::lock;
 
@@ -19,8 +20,7 @@ use crate::sync::lock;
 pub struct LearnedFacts {
     hosts: Mutex<HashMap<String, HostStatement>>,
     contradicts_list: AtomicBool,
-    /// By model and reasoning mode, because a template may write the opening tag in one mode only.
-    begins_inside: Mutex<HashSet<(String, Discriminant<ReasoningMode>)>>,
+    unopened: Mutex<HashSet<UnopenedThought>>,
 }
 
 /// A statement of a server about the host that runs a model.
@@ -68,19 +68,30 @@ impl LearnedFacts {
         self.contradicts_list.load(Ordering::SeqCst)
     }
 
-    /// Records whether an answer of this model in this mode began inside a block of reasoning.
-    pub(super) fn note_begins_inside(&self, model: &str, mode: &ReasoningMode, begins_inside: bool) {
-        let key = (model.to_owned(), discriminant(mode));
-        let mut known = lock(&self.begins_inside);
+    /// Records whether an answer of this model in this mode began inside a block of reasoning. Returns whether that is new.
+    pub(super) fn note_begins_inside(&self, model: &str, mode: &ReasoningMode, begins_inside: bool) -> bool {
+        let (begin, mut known) = (unopened(model, mode), lock(&self.unopened));
         match begins_inside {
-            true => known.insert(key),
-            false => known.remove(&key),
-        };
+            true => known.insert(begin),
+            false => known.remove(&begin),
+        }
     }
 
     /// Returns whether an earlier answer of this model in this mode began inside a block of reasoning.
     pub(super) fn begins_inside(&self, model: &str, mode: &ReasoningMode) -> bool {
-        lock(&self.begins_inside).contains(&(model.to_owned(), discriminant(mode)))
+        lock(&self.unopened).contains(&unopened(model, mode))
+    }
+
+    /// Returns the models that begin their answers inside a block of reasoning, in order, to store them.
+    pub(crate) fn unopened(&self) -> Vec<UnopenedThought> {
+        let mut all: Vec<_> = lock(&self.unopened).iter().cloned().collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// Adds what was stored.
+    pub(crate) fn restore_unopened(&self, stored: &[UnopenedThought]) {
+        lock(&self.unopened).extend(stored.iter().cloned());
     }
 }
 
@@ -98,6 +109,20 @@ impl StatementTime {
         let by_wall = now.wall.duration_since(self.wall);
         now.steady.saturating_duration_since(self.steady) < STATEMENT_MAX_AGE
             && by_wall.is_ok_and(|age| age < STATEMENT_MAX_AGE)
+    }
+}
+
+fn unopened(model: &str, mode: &ReasoningMode) -> UnopenedThought {
+    let mode = match mode {
+        ReasoningMode::Auto => "auto",
+        ReasoningMode::Off => "off",
+        ReasoningMode::On => "on",
+        ReasoningMode::Budget { .. } => "budget",
+        ReasoningMode::Effort { .. } => "effort",
+    };
+    UnopenedThought {
+        model: model.to_owned(),
+        mode: mode.to_owned(),
     }
 }
 

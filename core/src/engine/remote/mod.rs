@@ -51,6 +51,7 @@ pub use learned::{LearnedFacts, StatementTime};
 pub use models::{FetchedModels, fetch_models, list_models, openrouter_providers};
 pub use provider::{
     Forwarding, ListedModels, ModelCapabilities, ModelPrice, ProviderSettings, RemoteModel, Secret, TokenPrice,
+    UnopenedThought,
 };
 #[cfg(feature = "testing")]
 pub use replay::{Replayed, replay};

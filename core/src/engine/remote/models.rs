@@ -67,7 +67,11 @@ pub async fn fetch_models(
         }
     };
     FetchedModels {
-        listed: Some(ListedModels { models, forwarding }),
+        listed: Some(ListedModels {
+            models,
+            forwarding,
+            unopened: vec![],
+        }),
         own,
         error,
     }

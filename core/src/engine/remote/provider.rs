@@ -114,6 +114,18 @@ pub struct ListedModels {
     pub models: Vec<RemoteModel>,
     /// Whether the list says which of them the server forwards; for self-hosted servers.
     pub forwarding: Forwarding,
+    /// Those that begin their answers inside a block of reasoning, as an answer showed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unopened: Vec<UnopenedThought>,
+}
+
+/// A model that begins its answers inside a block of reasoning, without an opening tag.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UnopenedThought {
+    /// The id of the model.
+    pub model: String,
+    /// The kind of the request's reasoning mode, because a template may write the opening tag in one mode only.
+    pub mode: String,
 }
 
 /// Whether a model list says which of its models the server forwards to another host.
