@@ -7,6 +7,7 @@ use std::path::Path;
 use nearside_tests::provider::{Dialect, Provider, Scenario};
 use serde_json::Value;
 
+use super::image::own_server;
 use super::program::{Program, Ran, smollm2, turn};
 
 /// Runs `chat` with SmolLM2 and these lines as its prompts.
@@ -140,10 +141,13 @@ fn a_conversation_is_stored_goes_on_later_and_is_listed_shown_searched_exported_
 
 #[test]
 fn a_chat_whose_conversation_another_process_erases_says_so_at_its_end() {
-    let program = Program::new();
+    let (program, provider) = own_server();
+    provider.play(Scenario::Slow {
+        tokens: 40,
+        per_second: 4.0,
+    });
     let (reading, mut writing) = std::io::pipe().expect("a pipe");
-    let model = smollm2();
-    let mut command = program.command(["chat", &model, "--max-tokens", "300", "--temperature", "0", "--json"]);
+    let mut command = program.command(["chat", "--provider", "studio", "--json"]);
     command.stdin(reading).stderr(std::process::Stdio::piped());
     let mut running = super::program::Running::new(&mut command);
     writing

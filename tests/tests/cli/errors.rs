@@ -127,11 +127,6 @@ fn with_json_every_failure_ends_the_output_with_an_error_object() {
         ("conversations rm --yes 7", "invalid_request", "not_found"),
         ("providers rm --yes nobody", "invalid_request", "invalid_parameter"),
         ("providers models nobody", "invalid_request", "invalid_parameter"),
-        (
-            "presets nobody --provider nobody",
-            "invalid_request",
-            "invalid_parameter",
-        ),
         ("cost -p Hello --temperature 9", "invalid_request", "invalid_parameter"),
         (
             "route -p Hello --mode only-on-device",

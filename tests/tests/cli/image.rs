@@ -73,7 +73,7 @@ fn images_go_with_the_prompt_in_their_order_and_by_their_content() {
     let content = &last_messages(&provider)[0]["content"];
     assert_eq!(content[0], json!({ "type": "text", "text": "What is this?" }));
     let url = |at: usize| content[at]["image_url"]["url"].as_str().unwrap_or_default().to_owned();
-    assert!(url(1).starts_with("data:image/png;base64,iVBORw0KGgp"), "{content}");
+    assert!(url(1).starts_with("data:image/png;base64,iVBORw0KGgoA"), "{content}");
     assert!(url(2).starts_with("data:image/gif;base64,R0lGODlhQAAw"), "{content}");
     assert_eq!(content.as_array().map(Vec::len), Some(3));
 }
