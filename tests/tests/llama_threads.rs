@@ -1,7 +1,7 @@
 //! The compute threads of a context between two computations. The only test of this file, so that nothing else in its
 //! process computes meanwhile.
 
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -48,5 +48,5 @@ fn processor_time_after_decoding(context: &mut Context, pause: bool) -> Duration
 fn processor_time() -> Duration {
     let usage = getrusage(UsageWho::RUSAGE_SELF).unwrap();
     let time = usage.user_time() + usage.system_time();
-    Duration::from_micros(u64::try_from(time.tv_sec() * 1_000_000 + i64::from(time.tv_usec())).unwrap())
+    Duration::from_micros(u64::try_from(time.tv_sec() * 1_000_000 + time.tv_usec()).unwrap())
 }

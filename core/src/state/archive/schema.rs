@@ -9,7 +9,7 @@ use super::tokens::index_text;
 pub(in crate::state) static SCHEMA: Schema = Schema {
     file: "conversations.db",
     holds: "the conversations",
-    define_functions: define_functions,
+    define_functions,
     steps: &["
     CREATE TABLE conversation (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
