@@ -24,7 +24,7 @@ mod session;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use nearside::Error;
 
@@ -63,8 +63,26 @@ fn print_usage_error(error: &clap::Error) {
     let text = text.trim().trim_start_matches("error: ");
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let error = Error::invalid_request(lines.join(" "));
-    let help = error::help(&error, &HelpContext::default());
+    let context = HelpContext {
+        command: used_command(),
+        ..HelpContext::default()
+    };
+    let help = error::help(&error, &context);
     let _ = Printer::new(true, HelpContext::default()).print_json(&JsonFailure::new(&error, help));
+}
+
+/// Returns the command that the arguments name, such as `policy set`; `None` without one.
+fn used_command() -> Option<String> {
+    let mut command = Cli::command();
+    let mut words = Vec::new();
+    for argument in std::env::args_os().skip(1) {
+        let Some(found) = command.find_subcommand(&argument).cloned() else {
+            continue;
+        };
+        words.push(found.get_name().to_owned());
+        command = found;
+    }
+    (!words.is_empty()).then(|| words.join(" "))
 }
 
 fn run_cli(cli: Cli) -> Result<(), CliError> {

@@ -100,6 +100,21 @@ fn descriptions(server: &Provider) -> usize {
 }
 
 #[tokio::test]
+async fn a_model_that_the_server_runs_itself_again_is_asked_again() {
+    let server = Provider::builder(Dialect::Ollama).start().expect("a port");
+    let model = server.dialect().model();
+    let home = Home::new(&[own(ProviderKind::Ollama, &server)]).await;
+    server.forward(model);
+    let refused = home.ask(personal_to(model)).await;
+    assert_eq!(refused.error().reason(), ErrorReason::PolicyForbids);
+    server.run_itself(model);
+    // A list is not fetched again within five seconds.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    home.ask(personal_to(model)).await.done();
+    assert_eq!(server.chats().len(), 1);
+}
+
+#[tokio::test]
 async fn a_model_that_is_created_anew_as_an_alias_gets_nothing_unasked_whatever_the_kind_of_its_server() {
     for (kind, server) in ollama_servers() {
         let server = server.start().expect("a port");
@@ -304,7 +319,7 @@ async fn a_server_that_contradicts_its_list_is_asked_for_a_new_one() {
     let answer = home.ask(personal()).await;
     let error = answer.error().to_string();
     assert!(
-        error.contains("not the Ollama server any more") && server.chats().is_empty(),
+        error.contains("does not describe its models") && server.chats().is_empty(),
         "{error}"
     );
     home.ask(personal()).await.done();

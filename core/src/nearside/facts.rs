@@ -227,6 +227,12 @@ impl Inner {
         });
         // A llama-server answers a request for any name with the model that it has, so a name that it does not list is not
         // sent to it, unless its settings say that it is the name.
+        // A mark may be out of date as well: the user may have made the model the server's own a moment ago.
+        let asked = named.as_ref().or(default.as_ref());
+        let is_marked = |model: &&RemoteModel| {
+            model.proxied && !RemoteModel::is_proxied_id(settings.kind, &model.id) && asked == Some(&model.id)
+        };
+        let asks_for_marked = models.iter().find(is_marked).is_some();
         let misnamed = named.clone().filter(|id| {
             forwarding == Forwarding::Never
                 && !models.is_empty()
@@ -245,7 +251,7 @@ impl Inner {
         let is_outdated = self.is_list_outdated(&settings.name, fetched);
         let says_too_little = match forwarding {
             Forwarding::NotAsked => true,
-            Forwarding::Marked => !is_recent && !unlisted.is_empty(),
+            Forwarding::Marked => !is_recent && (!unlisted.is_empty() || asks_for_marked),
             Forwarding::Never => !is_recent && misnamed.is_some(),
         };
         let wants_list = is_outdated || is_own && says_too_little || self.lacks_regions(settings)?;

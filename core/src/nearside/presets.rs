@@ -3,6 +3,7 @@
 use super::{Inner, Nearside, blocking};
 use crate::chat::{Recommended, SamplingPresetValues};
 use crate::engine::presets;
+use crate::engine::remote::ProviderKind;
 use crate::error::Result;
 use crate::model::ModelRef;
 use crate::model::catalog::{CatalogEntry, catalog};
@@ -19,7 +20,13 @@ impl Nearside {
                 return Ok(presets::list_preset_values(&[], Recommended::default()));
             };
             match provider {
-                Some(_) => Ok(presets::list_preset_values(&[&model], Recommended::default())),
+                Some(provider) => {
+                    // A kind that is not set up yet is as good as a name.
+                    if ProviderKind::from_name(&provider).is_none() {
+                        inner.provider(&provider)?;
+                    }
+                    Ok(presets::list_preset_values(&[&model], Recommended::default()))
+                }
                 None => inner.local_presets(&model),
             }
         })

@@ -134,6 +134,11 @@ impl Provider {
         self.change_offer(|offer| offer.forwarded.push(id.to_owned()));
     }
 
+    /// Runs a model itself from now on that it forwarded before.
+    pub fn run_itself(&self, id: &str) {
+        self.change_offer(|offer| offer.forwarded.retain(|model| model != id));
+    }
+
     /// Removes a model from now on.
     pub fn remove_model(&self, id: &str) {
         self.change_offer(|offer| offer.models.retain(|model| model != id));

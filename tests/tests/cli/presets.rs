@@ -59,6 +59,8 @@ fn presets_of_a_model_are_those_that_its_vendor_or_file_recommends() {
 
     let missing = program.run(["presets", "nobody"]);
     assert!(missing.error().0.contains("`nobody`"), "{missing:?}");
+    let unknown = program.run(["presets", "a-model", "--provider", "nobody"]);
+    assert!(unknown.error().0.contains("`nobody`"), "{unknown:?}");
     let nameless = program.run(["presets", "--provider", "groq"]);
     assert_eq!((nameless.code, nameless.out.as_str()), (Some(2), ""), "{nameless:?}");
     let empty = program.run(["presets", ""]);

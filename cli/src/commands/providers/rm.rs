@@ -34,6 +34,12 @@ struct RemovedProvider {
 pub(crate) async fn remove_provider(args: RemoveProviderArgs, session: &mut CliSession) -> Result<(), CliError> {
     let name = args.name;
     let nearside = session.open_library()?;
+    let all = session.interrupt.race(nearside.providers()).await?;
+    let exists = all.iter().any(|one| one.settings.name == name);
+    if !exists && !args.yes {
+        // Tells that there is none, instead of asking.
+        session.interrupt.race(nearside.remove_provider(name.clone())).await?;
+    }
     if !prompt::confirm_removal(&format!("remove `{name}` and its key?"), args.yes, &mut session.output)? {
         return Ok(());
     }

@@ -251,7 +251,10 @@ impl AnswerAssembler {
         let rest = f64::from(completion_tokens.saturating_sub(1));
         Timings {
             first_token_ms: first.duration_since(requested_at).as_secs_f64() * 1000.0,
-            tokens_per_second: if seconds > 0.0 { rest / seconds } else { 0.0 },
+            tokens_per_second: match seconds >= MIN_RATE_SECONDS {
+                true => rest / seconds,
+                false => 0.0,
+            },
             ..Timings::default()
         }
     }
@@ -276,6 +279,8 @@ fn reasoning_len(chunk: &Chunk) -> u64 {
     }
 }
 
+/// A shorter time between the first and the last event says nothing of the speed: they came in one packet.
+const MIN_RATE_SECONDS: f64 = 0.05;
 /// Pages that a web search finds, as the price of a search in `data/providers.json` assumes.
 const RESULTS_PER_SEARCH: u32 = 5;
 /// About the average of English text; results are shown as estimates.

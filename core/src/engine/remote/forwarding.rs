@@ -170,7 +170,8 @@ async fn describe_model(connection: &Connection, reader: &ResponseReader<'_>) ->
     }
     if !is_unknown && response.denies_endpoint() {
         let text = format!(
-            "`{}` is not the Ollama server any more that its list of models came from; send the request again",
+            "`{}` does not describe its models, as an Ollama server does; let a server in front of it pass all requests on, or \
+             set up the server's own address",
             context.provider
         );
         return Err(AttemptError::permanent(Error::provider(text)));

@@ -39,7 +39,7 @@ impl Token {
             folded.extend(composed.filter(is_indexed));
         } else {
             let decomposed = DecomposingNormalizerBorrowed::new_nfkd().normalize_iter(token.chars());
-            let lower = decomposed.flat_map(char::to_lowercase);
+            let lower = decomposed.flat_map(char::to_lowercase).flat_map(fold_case);
             folded.extend(lower.filter(|c| !is_removed(*c)).filter(is_indexed));
         }
         folded
@@ -81,6 +81,16 @@ pub(super) fn index_text(text: &str) -> String {
         }
     }
     indexed
+}
+
+/// Returns the usual form of a lower-case letter that has several: a final sigma, a sharp s.
+fn fold_case(c: char) -> impl Iterator<Item = char> {
+    let (first, second) = match c {
+        'ß' => ('s', Some('s')),
+        'ς' => ('σ', None),
+        other => (other, None),
+    };
+    std::iter::once(first).chain(second)
 }
 
 /// Returns whether a character belongs to a script that is written without spaces between words, including the vowel signs
@@ -166,6 +176,8 @@ mod tests {
             ("がか\u{3099}ガｶﾞ", "が が ガ ガ "),
             ("ＡＢＣ ﬁt ½", "abc fit 1⁄2 "),
             ("हिन्दी में", "हिन्दी में "),
+            ("Straße STRASSE", "strasse strasse "),
+            ("ΣΊΣΥΦΟΣ σίσυφος", "σισυφοσ σισυφοσ "),
             ("СЪЁМКА чай", "съемка чаи "),
             ("كِتَاب", "كتاب "),
             ("。、！ ", ""),
