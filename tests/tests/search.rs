@@ -184,3 +184,19 @@ fn a_long_conversation_is_put_in_at_once_without_delay() {
     println!("500 turns in {short:?}, 5,000 in {long:?}");
     assert!(long < short * 35, "500 turns in {short:?}, 5,000 in {long:?}");
 }
+
+#[test]
+fn titles_of_deleted_conversations_hide_no_others() {
+    let archive = Archive::in_memory().expect("memory");
+    let ids: Vec<u64> = (0..8)
+        .map(|_| {
+            let id = store(&archive, vec![ChatMessage::user("Hello")]);
+            archive.rename(id, Some("Tides")).expect("renamed");
+            id
+        })
+        .collect();
+    ids[1..].iter().for_each(|id| archive.delete(*id).expect("deleted"));
+    let hits = archive.search("tides", 3).expect("hits");
+    let found: Vec<u64> = hits.iter().map(|hit| hit.conversation.id).collect();
+    assert_eq!(found, ids[..1]);
+}

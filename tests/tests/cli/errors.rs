@@ -150,7 +150,10 @@ fn with_json_every_failure_ends_the_output_with_an_error_object() {
     }
     let wrong = program.run(["policy", "set", "regions=UK", "--json"]);
     assert_eq!(wrong.code, Some(2));
-    assert_eq!(wrong.json_error()["help"], "`nearside policy set --help` lists the valid arguments");
+    assert_eq!(
+        wrong.json_error()["help"],
+        "`nearside policy set --help` lists the valid arguments"
+    );
     assert!(
         wrong.json_error()["text"]
             .as_str()
