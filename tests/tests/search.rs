@@ -184,3 +184,17 @@ fn a_long_conversation_is_put_in_at_once_without_delay() {
     println!("500 turns in {short:?}, 5,000 in {long:?}");
     assert!(long < short * 35, "500 turns in {short:?}, 5,000 in {long:?}");
 }
+
+#[test]
+fn deleted_conversations_hide_no_others_from_a_search() {
+    let archive = Archive::in_memory().expect("memory");
+    for number in 0..60 {
+        let id = archive.create(&ConversationSettings::default()).expect("created").id;
+        archive.rename(id, Some("Tides")).expect("renamed");
+        if number >= 5 {
+            archive.delete(id).expect("deleted");
+        }
+    }
+    assert_eq!(archive.search("tides", 50).expect("hits").len(), 5);
+    assert_eq!(archive.search("tides", 3).expect("hits").len(), 3);
+}

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Transaction};
 
 use super::snippet::{Query, snippet};
 use super::{Archive, COLUMNS, summary_from_row};
@@ -39,10 +39,10 @@ fn in_titles(
     seen: &mut HashSet<i64>,
 ) -> rusqlite::Result<Vec<SearchHit>> {
     let mut hits = Vec::new();
-    let mut statement =
-        file.prepare_cached("SELECT rowid FROM names WHERE names MATCH ?1 ORDER BY rowid DESC LIMIT ?2")?;
-    let mut rows = statement.query(params![query.expression(), limit])?;
-    while let Some(row) = rows.next()? {
+    let mut statement = file.prepare_cached("SELECT rowid FROM names WHERE names MATCH ?1 ORDER BY rowid DESC")?;
+    let mut rows = statement.query([query.expression()])?;
+    // Without a limit in the statement: deleted conversations do not count.
+    while let Some(row) = rows.next()?.filter(|_| hits.len() < limit as usize) {
         let id: i64 = row.get(0)?;
         if seen.insert(id)
             && let Some(conversation) = summary(file, id)?
