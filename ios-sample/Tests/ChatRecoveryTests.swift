@@ -60,6 +60,16 @@ struct ChatRecoveryTests {
         #expect(chat.draft == long)
     }
 
+    @Test func aFailureOfOtherWorkDoesNotRepeatAnAnsweredQuestion() async throws {
+        let chat = await chat(FailingBrain(.costs(BrainError("another process writes", reason: .busy))), 1)
+        chat.regenerate(try #require(chat.answer?.id))
+        await chat.work?.value
+        #expect(chat.answer?.versions.count == 2)
+        await chat.loadCosts()
+        #expect(chat.failure?.reason == .busy)
+        #expect(!chat.canRetry)
+    }
+
     @Test func aTextThatCouldNotBeSentComesBackBeforeTheNewerOne() async {
         let chat = await chat(FailingBrain(.decision(BrainError("it is not stored", reason: .storageFailed))))
         chat.draft = "first"

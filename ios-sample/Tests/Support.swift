@@ -37,6 +37,7 @@ struct FailingBrain: Brain {
     enum Call: Sendable {
         case newChat(BrainError)
         case decision(BrainError)
+        case costs(BrainError)
         /// After its first word.
         case firstAnswer(BrainError)
     }
@@ -99,7 +100,8 @@ extension FailingBrain {
         try await demo.selectVersion(message, in: chat)
     }
     func costs(of request: AnswerRequest, in chat: ChatID?) async throws -> [CostLine] {
-        await demo.costs(of: request, in: chat)
+        if case .costs(let error) = call { throw error }
+        return await demo.costs(of: request, in: chat)
     }
     func presets(for options: ChatOptions) async throws -> [PresetInfo] { await demo.presets(for: options) }
     func choices() async throws -> [ModelChoice] { await demo.choices() }

@@ -104,6 +104,11 @@ impl Context {
         self.copy(WHOLE, max_bytes)
     }
 
+    /// Returns the bytes that a copy of the whole content would take.
+    pub fn saved_bytes(&self) -> u64 {
+        (self.copied_size(WHOLE) + size_of_val(&self.held[..])) as u64
+    }
+
     /// Copies the part of the content that cannot be cut. `None` as in [`save`](Self::save), and if the cache can be cut
     /// anywhere.
     pub fn save_checkpoint(&self, max_bytes: u64) -> Option<CacheCheckpoint> {
@@ -165,12 +170,16 @@ impl Context {
         unsafe { sys::llama_memory_seq_rm(self.cache_memory(), SEQUENCE, keep, -1) }
     }
 
-    fn copy(&self, parts: sys::llama_state_seq_flags, max_bytes: u64) -> Option<SavedCache> {
+    fn copied_size(&self, parts: sys::llama_state_seq_flags) -> usize {
         if self.has_failed || self.held.is_empty() {
-            return None;
+            return 0;
         }
         // SAFETY: the context is live, and not `Sync`, so no other thread uses it.
-        let size = unsafe { sys::llama_state_seq_get_size_ext(self.raw(), SEQUENCE, parts) };
+        unsafe { sys::llama_state_seq_get_size_ext(self.raw(), SEQUENCE, parts) }
+    }
+
+    fn copy(&self, parts: sys::llama_state_seq_flags, max_bytes: u64) -> Option<SavedCache> {
+        let size = self.copied_size(parts);
         let tokens_size = size_of_val(&self.held[..]);
         if size == 0 || (size + tokens_size) as u64 > max_bytes {
             return None;
@@ -181,7 +190,8 @@ impl Context {
         tokens.try_reserve_exact(self.held.len()).ok()?;
         bytes.resize(size, 0);
         tokens.extend_from_slice(&self.held);
-        // SAFETY: as above, and the buffer has the size that is given with it.
+        // SAFETY: the context is live, and not `Sync`, so no other thread uses it; the buffer has the size that is given
+        // with it.
         let written =
             unsafe { sys::llama_state_seq_get_data_ext(self.raw(), bytes.as_mut_ptr(), size, SEQUENCE, parts) };
         (written == size).then(|| SavedCache {

@@ -1,11 +1,16 @@
 //! Costs that no provider states: web searches that it does not count, and attempts without an answer before a retry that
 //! brought it. The receipt says how much of its cost may not be charged.
 
-use nearside::chat::{AnswerSummary, ChatRequest, CostSource, RoutingMode};
+use std::io::Read;
+use std::net::TcpListener;
+
+use nearside::ErrorReason;
+use nearside::chat::{AnswerSummary, ChatRequest, CostSource, RequestLimits, RoutingMode};
+use nearside::engine::remote::{ModelPrice, ProviderSettings, TokenPrice};
 use nearside::state::SpendingGroup;
 use nearside_tests::device::Device;
 use nearside_tests::provider::{Dialect, Provider, Scenario};
-use nearside_tests::remote::question;
+use nearside_tests::remote::{question, settings};
 
 fn in_cloud() -> ChatRequest {
     ChatRequest {
@@ -53,6 +58,8 @@ async fn searches_are_booked_as_counted_or_as_cited_and_as_the_maximum_only_if_n
         (3, vec!["cost"], 1.0, CostSource::Computed, 0.0),
         (3, vec!["cost", "server_tool_use"], 1.0, CostSource::Estimated, 0.0),
         (6, vec!["cost", "server_tool_use"], 2.0, CostSource::Estimated, 0.0),
+        // Never more than was reserved.
+        (40, vec!["cost", "server_tool_use"], 3.0, CostSource::Estimated, 0.0),
         (0, vec!["cost"], 3.0, CostSource::Estimated, 3.0),
     ] {
         let case = format!("{pages} pages without {unreported:?}");
@@ -143,4 +150,68 @@ async fn every_attempt_that_may_have_been_billed_is_booked_if_none_brings_an_ans
         attempts > 1.0 && (booked - attempts * once).abs() < once / 10.0,
         "{attempts}: {booked}, {once}"
     );
+}
+
+/// Settings with a price that makes prompts dear.
+fn dear(url: &str) -> ProviderSettings {
+    let price = TokenPrice {
+        usd_in: 1000.0,
+        usd_out: 1.0,
+        as_of: "2026-11-29".into(),
+        ..TokenPrice::default()
+    };
+    ProviderSettings {
+        model: Some("deepseek-flash".into()),
+        prices: vec![ModelPrice { model: None, price }],
+        ..settings(Dialect::DeepSeek, url)
+    }
+}
+
+#[tokio::test]
+async fn the_cap_of_a_request_holds_for_its_retries_too() {
+    let provider = Provider::start(Dialect::DeepSeek);
+    let device = Device::new(512).await;
+    device.add(dear(&provider.url())).await;
+    let request = |max_usd| ChatRequest {
+        limits: RequestLimits {
+            max_tokens: Some(1),
+            max_usd,
+            ..RequestLimits::default()
+        },
+        ..in_cloud()
+    };
+    provider.play(Scenario::Truncated { text: String::new() });
+    provider.play(Scenario::refused(Dialect::DeepSeek, "authentication_fails").expect("it is documented"));
+    device.ask(request(None)).await.error();
+    let once = spent_today(&device).await;
+    for _ in 0..2 {
+        provider.play(Scenario::Truncated { text: String::new() });
+    }
+    let cap = once * 1.05;
+    let answer = device.ask(request(Some(cap))).await;
+    let spent = spent_today(&device).await - once;
+    assert!(spent > 0.0 && spent <= cap, "{spent} of {cap}: {:?}", answer.end);
+}
+
+#[tokio::test]
+async fn a_request_without_a_response_is_booked_once_its_content_has_left() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().map_while(Result::ok) {
+            let (mut request, mut part) = (Vec::new(), [0; 4096]);
+            // The body of a chat request ends with an object.
+            while let Ok(length @ 1..) = connection.read(&mut part) {
+                request.extend_from_slice(&part[..length]);
+                if request.ends_with(b"}") || request.starts_with(b"GET") {
+                    break;
+                }
+            }
+        }
+    });
+    let device = Device::new(512).await;
+    device.add(dear(&url)).await;
+    let answer = device.ask(in_cloud()).await;
+    assert_eq!(answer.error().reason(), ErrorReason::NoResponse, "{}", answer.error());
+    assert!(spent_today(&device).await > 0.0, "it may have been answered");
 }

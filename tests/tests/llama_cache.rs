@@ -145,6 +145,7 @@ fn a_restored_cache_is_like_the_one_that_was_copied() {
         decode(&mut context, first, true);
         let saved = context.save(u64::MAX).unwrap();
         assert_eq!(saved.tokens(), first);
+        assert_eq!(context.saved_bytes(), saved.bytes(), "{shape:?}: foretold");
         assert!(context.save(saved.bytes() - 1).is_none(), "{shape:?}: over the limit");
         let unbroken = Turn::of(&mut context, &model, &prompt);
         context.clear();

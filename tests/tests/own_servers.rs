@@ -267,6 +267,26 @@ async fn an_answer_that_says_that_another_host_gave_it_is_the_last_one_under_the
     }
 }
 
+/// The server has no way to say it but with an answer, so a new list takes nothing back.
+#[tokio::test]
+async fn an_answer_of_another_host_counts_after_the_next_list_too() {
+    for dialect in [Dialect::Compatible, Dialect::LlamaServer] {
+        let provider = Provider::start(dialect);
+        let home = Home::new([configured(&provider)]).await;
+        provider.play(Scenario::ServedBy {
+            provider: String::new(),
+            model: Some("glm-5:cloud".into()),
+            text: "From far away.".into(),
+        });
+        home.ask(dialect.name(), Some(dialect.model())).await.done();
+        let listed = home.nearside.provider_models(dialect.name().into()).await;
+        assert!(listed.expect("a list").iter().all(|model| model.proxied), "{dialect:?}");
+        let refused = home.ask(dialect.name(), Some(dialect.model())).await;
+        assert_eq!(refused.error().reason(), ErrorReason::PolicyForbids, "{dialect:?}");
+        assert_eq!(provider.chats().len(), 1, "{dialect:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_address_with_a_wrong_path_is_named_as_the_cause_and_no_model_without_a_name_is() {
     for kind in ProviderKind::ALL {

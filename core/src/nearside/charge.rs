@@ -207,9 +207,8 @@ impl Charge {
         let price = self.cost.price.as_ref().and_then(|price| price.usd_search);
         match (searches, price) {
             _ if self.cost.search_usd <= 0.0 => (0.0, 0.0),
-            (Some(SearchCount::Reported(count) | SearchCount::Likely(count)), Some(usd)) => {
-                (f64::from(count) * usd, 0.0)
-            }
+            (Some(SearchCount::Reported(count)), Some(usd)) => (f64::from(count) * usd, 0.0),
+            (Some(SearchCount::Likely(count)), Some(usd)) => ((f64::from(count) * usd).min(self.cost.search_usd), 0.0),
             _ => (self.cost.search_usd, self.cost.search_usd),
         }
     }

@@ -35,6 +35,9 @@ impl Nearside {
             _ => {
                 inner.local_models.close_idle();
                 inner.local_models.free_all_saved();
+                if event == AppEvent::MemoryLow {
+                    inner.local_models.halve_saved_limits();
+                }
             }
         });
     }

@@ -21,7 +21,9 @@ use crate::config::Config;
 use crate::device::{self, DeviceFacts, DeviceSnapshot, Host};
 use crate::engine::local::{EngineLease, LoadOutcome, LoadPlanner, LocalEngine, LocalSettings};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::fit::{DEFAULT_CONTEXT, EngineParams, LoadOrder, ModelMemory, judge_by_size, no_template};
+use crate::model::fit::{
+    DEFAULT_CONTEXT, EngineParams, LoadOrder, ModelMemory, SAVED_SHARE, judge_by_size, no_template,
+};
 use crate::model::{self, FitOptions, FitVerdict, MemoryBudget};
 use crate::state::State;
 
@@ -229,16 +231,21 @@ impl LocalModels {
 
     /// Frees the copies of conversations' caches of all engines; none of their models is unloaded.
     pub(super) fn free_all_saved(&self) {
-        self.free_saved(|_| true);
+        self.engines_but(None).iter().for_each(|engine| engine.free_saved());
     }
 
-    fn free_saved(&self, which: impl Fn(&EngineEntry) -> bool) {
-        let engines: Vec<_> = {
-            let engines = lock(&self.engines);
-            let chosen = engines.iter().filter(|entry| which(entry));
-            chosen.map(|entry| Arc::clone(&entry.engine)).collect()
-        };
-        engines.iter().for_each(|engine| engine.free_saved());
+    /// Lets all engines make fewer copies of conversations' caches from now on: the system warned of what they take.
+    pub(super) fn halve_saved_limits(&self) {
+        self.engines_but(None)
+            .iter()
+            .for_each(|engine| engine.halve_saved_limit());
+    }
+
+    /// Returns all engines but that of this id.
+    fn engines_but(&self, id: Option<u64>) -> Vec<Arc<LocalEngine>> {
+        let engines = lock(&self.engines);
+        let others = engines.iter().filter(|entry| Some(entry.id) != id);
+        others.map(|entry| Arc::clone(&entry.engine)).collect()
     }
 
     /// Drops every engine without joining its thread.
@@ -319,10 +326,15 @@ impl LocalModels {
     fn free_for(&self, id: u64, bytes: u64) -> Result<()> {
         let is_enough = || -> Result<bool> { Ok(self.view()?.budget_without_idle(id).bytes >= bytes) };
         if !is_enough()? {
-            self.free_saved(|entry| entry.id != id);
+            self.engines_but(Some(id)).iter().for_each(|engine| engine.free_saved());
         }
         loop {
-            if is_enough()? {
+            let free = self.view()?.budget_without_idle(id).bytes;
+            if let Some(rest) = free.checked_sub(bytes) {
+                // The plans of the others counted on memory that is taken now.
+                for engine in self.engines_but(Some(id)) {
+                    engine.lower_saved_limit(engine.saved_bytes() + rest / SAVED_SHARE);
+                }
                 return Ok(());
             }
             let idle = {

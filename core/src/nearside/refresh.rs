@@ -86,8 +86,10 @@ async fn fetch(inner: &Arc<Inner>, name: &str) -> Result<Fetched> {
             );
             return Err(Error::busy(text));
         }
+        // A server that denies to have a list has none to show.
+        let is_denied = error.is_some() && listed.models.is_empty() && listed.forwarding == Forwarding::Never;
         // Reads what was stored with the list before.
-        inner.list_of(&settings)?;
+        keep_forwarded(settings.kind, &mut listed, &inner.list_of(&settings)?.0);
         listed.unopened = inner.learned(&settings.name).unopened();
         inner.state.save_models(&settings.name, &listed, now)?;
         if let Some(document) = &upstreams {
@@ -103,8 +105,6 @@ async fn fetch(inner: &Arc<Inner>, name: &str) -> Result<Fetched> {
                 runtime.list.upstreams = Some(Some(Arc::new(document)));
             }
         });
-        // A server that denies to have a list has none to show.
-        let is_denied = error.is_some() && listed.models.is_empty() && listed.forwarding == Forwarding::Never;
         Ok(Fetched {
             listed: (!is_denied).then_some(listed),
             error,
@@ -273,6 +273,22 @@ impl Inner {
         let document = document.map(Arc::new);
         self.with_provider(name, |runtime| runtime.list.upstreams = Some(document.clone()));
         Ok(document)
+    }
+}
+
+/// Marks the models again that an answer showed to be forwarded, if both lists are of a server that cannot say so: the new list
+/// is no statement about them.
+fn keep_forwarded(kind: ProviderKind, listed: &mut ListedModels, before: &ListedModels) {
+    if listed.forwarding != Forwarding::Never || before.forwarding != Forwarding::Never {
+        return;
+    }
+    // Those that their name shows to be forwarded are marked already.
+    let is_shown_by_answer = |model: &&RemoteModel| model.proxied && !RemoteModel::is_proxied_id(kind, &model.id);
+    for earlier in before.models.iter().filter(is_shown_by_answer) {
+        match listed.models.iter_mut().find(|model| model.id == earlier.id) {
+            Some(model) => model.proxied = true,
+            None => listed.models.push(earlier.clone()),
+        }
     }
 }
 

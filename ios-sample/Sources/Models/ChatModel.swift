@@ -266,6 +266,8 @@ final class ChatModel: Identifiable {
         work = Task {
             do {
                 try await self.answer(try await request())
+                // A later failure of other work must not repeat a question that was answered.
+                if self.pending == nil { self.again = nil }
             } catch {
                 if !(error is CancellationError) { self.failure = BrainError(error) }
                 self.recover(kind, known)

@@ -126,6 +126,8 @@ pub(super) fn run_bench(model: &mut LazyModel, options: &BenchOptions, stop: &St
         ..BenchRates::default()
     };
     let mut first_token = Vec::new();
+    // A conversation is kept; what the rounds compute is none.
+    loaded.session.clear();
     // The first round warms up caches and clocks and is not measured.
     for round in 0..=options.repetitions {
         if options.prompt_tokens > 0 {
@@ -142,7 +144,7 @@ pub(super) fn run_bench(model: &mut LazyModel, options: &BenchOptions, stop: &St
             }
         }
     }
-    loaded.session.clear();
+    loaded.session.discard();
     let parts = loaded.session.memory()?;
     let measured = BenchMeasured {
         weights: parts.iter().map(|part| part.weights).sum(),
@@ -174,7 +176,7 @@ pub(super) fn run_bench(model: &mut LazyModel, options: &BenchOptions, stop: &St
 fn measure_prefill(loaded: &mut LoadedModel, count: u32, stop: &StopConditions) -> Result<(f64, f64)> {
     let tokens = random_tokens(loaded, count);
     let mut sampler = greedy_sampler(loaded)?;
-    loaded.session.clear();
+    loaded.session.discard();
     let begun = Instant::now();
     decode(loaded, &tokens, stop)?;
     let speed = tokens_per_second(count, begun.elapsed());
@@ -195,7 +197,7 @@ fn measure_decode(loaded: &mut LoadedModel, count: u32, stop: &StopConditions) -
     );
     let mut sampler = greedy_sampler(loaded)?;
     let mut chunks = Vec::new();
-    loaded.session.clear();
+    loaded.session.discard();
     let mut token = random_tokens(loaded, 1).first().copied().unwrap_or_default();
     let begun = Instant::now();
     for _ in 0..count {

@@ -32,7 +32,8 @@ impl ControlWords {
         Self::from_words(model.control_words())
     }
 
-    fn from_words(words: Vec<String>) -> Self {
+    /// Creates them from their texts.
+    pub(super) fn from_words(words: Vec<String>) -> Self {
         let positions = words.iter().enumerate();
         Self {
             positions: positions.map(|(at, word)| (word.clone().into_bytes(), at)).collect(),

@@ -113,6 +113,16 @@ impl LocalEngine {
         self.saved.clear();
     }
 
+    /// Lowers the bytes that copies of earlier conversations' caches may take until the next load: other models need the memory.
+    pub fn lower_saved_limit(&self, most: u64) {
+        self.saved.lower_limit(|_| most);
+    }
+
+    /// Halves the bytes that copies of earlier conversations' caches may take until the next load: memory was short with them.
+    pub fn halve_saved_limit(&self) {
+        self.saved.lower_limit(|limit| limit / 2);
+    }
+
     /// Measures speed and memory on the thread that answers use. Hold a lease meanwhile. Dropping the future cancels the
     /// measurement, also while it waits or loads.
     ///

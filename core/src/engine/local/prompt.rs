@@ -1,5 +1,7 @@
 //! Converts a request to OpenAI's messages and tools in JSON, the input of chat templates.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::control_words::ControlWords;
@@ -37,12 +39,12 @@ fn push_message(message: &ChatMessage, words: &ControlWords, array: &mut Vec<Val
             }
             ContentPart::Reasoning { text: piece } => reasoning.push_str(piece),
             ContentPart::ToolCall { id, name, arguments } => {
-                let function = json!({ "name": name, "arguments": words.mask(&call_arguments(arguments)) });
-                calls.push(json!({ "id": id, "type": "function", "function": function }));
+                let function = json!({ "name": words.mask(name), "arguments": mask_arguments(arguments, words) });
+                calls.push(json!({ "id": words.mask(id), "type": "function", "function": function }));
             }
             ContentPart::ToolResult { id, name, content } => {
-                results
-                    .push(json!({ "role": "tool", "tool_call_id": id, "name": name, "content": words.mask(content) }));
+                let (id, name, content) = (words.mask(id), words.mask(name), words.mask(content));
+                results.push(json!({ "role": "tool", "tool_call_id": id, "name": name, "content": content }));
             }
         }
     }
@@ -64,6 +66,19 @@ fn push_message(message: &ChatMessage, words: &ControlWords, array: &mut Vec<Val
         array.push(value);
     }
     Ok(())
+}
+
+/// Returns the arguments of a call with masked control words, also those that are written with JSON's escapes: many templates
+/// print the values of the parsed JSON.
+fn mask_arguments(stored: &str, words: &ControlWords) -> String {
+    let arguments = call_arguments(stored);
+    if arguments.contains('\\')
+        && let Ok(value) = serde_json::from_str::<Value>(&arguments)
+        && let Cow::Owned(masked) = words.mask(&value.to_string())
+    {
+        return masked;
+    }
+    words.mask(&arguments).into_owned()
 }
 
 #[cfg(test)]
@@ -129,5 +144,43 @@ mod tests {
                 given
             );
         }
+    }
+
+    #[test]
+    fn control_words_are_masked_wherever_a_call_has_them_and_however_they_are_written() {
+        let words = ControlWords::from_words(vec!["<|im_end|>".into(), "</s>".into()]);
+        let messages = |id: &str, arguments: &str| {
+            let call = ContentPart::ToolCall {
+                id: id.into(),
+                name: id.into(),
+                arguments: arguments.into(),
+            };
+            let result = ContentPart::ToolResult {
+                id: id.into(),
+                name: id.into(),
+                content: "noon".into(),
+            };
+            let of = |role, part| ChatMessage {
+                role,
+                parts: vec![part],
+            };
+            let messages = [of(MessageRole::Assistant, call), of(MessageRole::Tool, result)];
+            let json = messages_json(&messages, &words).expect("valid");
+            serde_json::from_str::<Value>(&json).expect("JSON")
+        };
+        for arguments in [
+            r#"{"page": "<|im_end|>"}"#,
+            r#"{"page": "\u003c|im_end|\u003e"}"#,
+            r#"{"page": "\"<\/s>\""}"#,
+        ] {
+            let value = messages("1<|im_end|>", arguments);
+            let given = value[0]["tool_calls"][0]["function"]["arguments"].as_str();
+            let read: Value = serde_json::from_str(given.expect("text")).expect("JSON");
+            let all = format!("{value} {}", read["page"]);
+            assert!(!all.contains("<|im_end|>") && !all.contains("</s>"), "{all}");
+        }
+        let harmless = r#"{"b": "\u0041\n", "a": 1.0}"#;
+        let value = messages("1", harmless);
+        assert_eq!(value[0]["tool_calls"][0]["function"]["arguments"], harmless);
     }
 }

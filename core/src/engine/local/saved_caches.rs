@@ -7,6 +7,7 @@
 //! Recurrent, hybrid and sliding-window models cannot cut their cache at any token. For them, prefill leaves checkpoints, so
 //! that an edited turn, or one whose reasoning the template dropped, is prefilled from the last checkpoint before it.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use nearside_llama::{CacheCheckpoint, Context, SavedCache, Token, common_prefix};
@@ -50,8 +51,19 @@ impl SavedCaches {
 
     /// Frees all copies.
     pub(super) fn clear(&self) {
-        let limit = lock(&self.0).limit;
-        self.restart(limit);
+        // Under one lock: a load that begins meanwhile sets its own limit.
+        let mut copies = lock(&self.0);
+        *copies = Copies {
+            limit: copies.limit,
+            ..Copies::default()
+        };
+    }
+
+    /// Lowers the bytes that copies may take, until the next load, and frees what exceeds them.
+    pub(super) fn lower_limit(&self, most: impl FnOnce(u64) -> u64) {
+        let mut copies = lock(&self.0);
+        copies.limit = copies.limit.min(most(copies.limit));
+        copies.evict();
     }
 
     /// Makes the context hold as much of `prompt` as it or a copy has, and returns how many tokens that is. A conversation
@@ -133,7 +145,13 @@ impl Copies {
     /// Copies the content of the context, in place of older states of the same conversation.
     fn save(&mut self, context: &Context) {
         let held = context.held_tokens();
+        // Before the copy is made: both together must not take more than the limit.
+        let bytes = context.saved_bytes();
+        if bytes > self.limit {
+            return;
+        }
         self.others.retain(|other| !held.starts_with(other.cache.tokens()));
+        self.make_room(bytes);
         if let Some(cache) = context.save(self.limit) {
             self.others.push(SavedConversation {
                 cache,
@@ -157,31 +175,33 @@ impl Copies {
         }
     }
 
+    /// Returns the bytes that the copies take. Conversations share checkpoints, which count once.
     fn bytes(&self) -> u64 {
-        let saved = self.others.iter().map(SavedConversation::bytes);
-        saved.sum::<u64>() + checkpoint_bytes(&self.checkpoints)
+        let caches: u64 = self.others.iter().map(|saved| saved.cache.bytes()).sum();
+        let shared = self.others.iter().flat_map(|saved| &saved.checkpoints);
+        let mut seen = HashSet::new();
+        let each = shared.chain(&self.checkpoints);
+        let once = each.filter(|checkpoint| seen.insert(Arc::as_ptr(checkpoint)));
+        caches + once.map(|checkpoint| checkpoint.bytes()).sum::<u64>()
     }
 
     /// Frees copies until the limit is kept.
     fn evict(&mut self) {
-        while self.bytes() > self.limit {
+        self.make_room(0);
+    }
+
+    /// Frees copies until this many bytes more are within the limit, or none is left.
+    fn make_room(&mut self, bytes: u64) {
+        while self.bytes().saturating_add(bytes) > self.limit {
             if !self.others.is_empty() {
                 self.others.remove(0);
             } else if !self.checkpoints.is_empty() {
                 self.checkpoints.remove(0);
+            } else {
+                return;
             }
         }
     }
-}
-
-impl SavedConversation {
-    fn bytes(&self) -> u64 {
-        self.cache.bytes() + checkpoint_bytes(&self.checkpoints)
-    }
-}
-
-fn checkpoint_bytes(checkpoints: &[Arc<CacheCheckpoint>]) -> u64 {
-    checkpoints.iter().map(|checkpoint| checkpoint.bytes()).sum()
 }
 
 /// Returns the last checkpoint of this content within its first `common` tokens.
@@ -205,3 +225,22 @@ const MIN_GAIN_TOKENS: u32 = 32;
 const MIN_SAVED_TOKENS: u32 = 64;
 /// Checkpoints of one conversation; at one for each batch of 512 tokens, they reach 4,096 tokens back.
 const MAX_CHECKPOINTS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_lowered_and_never_raised_before_the_next_load() {
+        let saved = SavedCaches::default();
+        let limit = || lock(&saved.0).limit;
+        saved.restart(100);
+        saved.lower_limit(|_| 200);
+        assert_eq!(limit(), 100);
+        saved.lower_limit(|limit| limit / 2);
+        saved.clear();
+        assert_eq!(limit(), 50);
+        saved.restart(80);
+        assert_eq!(limit(), 80);
+    }
+}

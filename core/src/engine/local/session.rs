@@ -143,6 +143,13 @@ impl DecodeSession {
         }
     }
 
+    /// Clears the KV cache, and keeps no copy of it.
+    pub(super) fn discard(&mut self) {
+        if let Some(context) = &mut self.context {
+            context.clear();
+        }
+    }
+
     /// Returns the context, a new one after a failure.
     fn context(&mut self) -> Result<&mut Context> {
         let context = match self.context.take() {

@@ -17,7 +17,7 @@ use super::reader::ResponseReader;
 use super::sent_body::SentBody;
 use super::{Connection, body};
 use crate::chat::{AnswerSummary, Chunk, ContentPart, CostSource, DataPolicy, Recommended, StopReason};
-use crate::engine::{Job, presets};
+use crate::engine::{Job, SentMark, presets};
 use crate::error::{Error, ErrorReason, Result};
 use crate::net::retry::retry_after;
 
@@ -141,8 +141,9 @@ async fn run_with_retries(connection: &Connection, job: &Job, assembler: &mut An
         );
         job.sent.set(may_charge && job.sent.is_set());
         note_upstream(job, assembler);
-        // The reservation of a cap does not pay for two whole answers.
-        let is_paid = job.request.limits.max_usd.is_some() && job.sent.is_billed_in_full();
+        // The reservation of a cap pays for one request: for the prompt once, and for one answer.
+        let may_be_billed = job.sent.is_set() || job.sent.is_billed_in_full();
+        let is_paid = job.request.limits.max_usd.is_some() && connection.charges() && may_be_billed;
         let delay = failure.retry_after.unwrap_or_else(|| timeouts.retry.backoff(tries));
         let retry = failure.transient
             && !assembler.has_generated()
@@ -204,7 +205,7 @@ async fn attempt(
     let response = timeout_at(first_byte, request.send())
         .await
         .map_err(|_| reader.timeout_error("did not answer"))?
-        .map_err(|cause| AttemptError::from_connection(&context, &cause))?;
+        .map_err(|cause| explain_lost(AttemptError::from_connection(&context, &cause), &job.sent))?;
     let status = response.status();
     if status.is_redirection() {
         let location = response
@@ -228,6 +229,17 @@ async fn attempt(
         tokio::spawn(drain(bodies));
     }
     Ok(stop)
+}
+
+/// Returns the error of a request without a response. If its content had left, the provider was reached, and may charge it.
+fn explain_lost(failure: AttemptError, sent: &SentMark) -> AttemptError {
+    match sent.is_set() {
+        true => AttemptError {
+            error: failure.error.because(ErrorReason::NoResponse),
+            ..failure
+        },
+        false => failure,
+    }
 }
 
 /// Reads the rest of a complete answer's body, so that the connection can carry the next request. Bounded, because a

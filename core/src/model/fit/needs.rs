@@ -195,7 +195,7 @@ pub(crate) fn judge_by_size(size_bytes: u64, context: u32, budget: u64) -> (FitV
 }
 
 /// The part of the memory that a model leaves free which copies of its conversations' caches may take.
-const SAVED_SHARE: u64 = 4;
+pub(crate) const SAVED_SHARE: u64 = 4;
 /// Some 10,000 tokens of a 1B model, or 4,000 of a 7B.
 const MAX_SAVED_BYTES: u64 = 512 << 20;
 /// Tokens of context whose cache is as large as the file: the least among models without grouped heads (Llama 2 7B at

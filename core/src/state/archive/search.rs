@@ -39,9 +39,9 @@ fn in_titles(
     seen: &mut HashSet<i64>,
 ) -> rusqlite::Result<Vec<SearchHit>> {
     let mut hits = Vec::new();
-    // No limit in the statement: the titles of deleted conversations are in the index until they are purged.
     let mut statement = file.prepare_cached("SELECT rowid FROM names WHERE names MATCH ?1 ORDER BY rowid DESC")?;
     let mut rows = statement.query([query.expression()])?;
+    // Without a limit in the statement: deleted conversations do not count.
     while let Some(row) = rows.next()?.filter(|_| hits.len() < limit as usize) {
         let id: i64 = row.get(0)?;
         if seen.insert(id)

@@ -249,9 +249,13 @@ class ChatModel(
         // Assign before starting: with a synchronous brain the work ends before `launch` returns.
         work = scope.launch(start = CoroutineStart.LAZY) {
             try {
-                failureOf { answer(request()) }?.let {
-                    failure = it
+                val failed = failureOf { answer(request()) }
+                if (failed != null) {
+                    failure = failed
                     recover(kind, known)
+                } else if (consentPrompt == null) {
+                    // A later failure of other work must not repeat a question that was answered.
+                    again = null
                 }
             } finally {
                 isAnswering = false

@@ -53,6 +53,21 @@ class ChatRecoveryTest {
     }
 
     @Test
+    fun `a failure of other work does not repeat an answered question`() {
+        val brain = object : Brain by demo() {
+            override suspend fun costs(request: AnswerRequest, chat: ChatId): List<CostLine> =
+                throw BrainError("another process writes", FailureReason.Busy)
+        }
+        val chat = chat(brain, 1)
+        chat.regenerate(chat.messages.last().id)
+        chat.work.await()
+        assertEquals(2, chat.messages.last().versions.size)
+        chat.loadCosts().await()
+        assertEquals(FailureReason.Busy, chat.failure?.reason)
+        assertFalse(chat.canRetry)
+    }
+
+    @Test
     fun `a text that could not be sent comes back before the newer one`() {
         val gate = CompletableDeferred<AnswerDecision>()
         val brain = object : Brain by demo() {
