@@ -29,6 +29,7 @@ mod reply;
 mod sampling;
 mod saved_caches;
 mod schema;
+mod schema_keywords;
 mod schema_loops;
 mod session;
 mod settings;

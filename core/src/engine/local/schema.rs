@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::pattern::{PatternError, check_pattern, rewrite_pattern};
 use super::prompt;
+use super::schema_keywords::find_unheld;
 use super::schema_loops::{find_endless, first_of, has_properties, resolve_reference};
 use crate::chat::{ChatRequest, OutputFormat};
 use crate::error::{Error, ErrorReason, Result};
@@ -34,6 +35,7 @@ pub(super) fn prepare(request: &ChatRequest) -> Result<Constraints> {
         OutputFormat::Json => Some(json!({ "type": "object" })),
         OutputFormat::JsonSchema { schema } => {
             let schema = parse_schema("the JSON schema", schema)?;
+            check_held(&schema, "the JSON schema")?;
             Some(spell_out_empty(prepare_schema(&schema, "the JSON schema")?))
         }
     };
@@ -53,6 +55,20 @@ pub(super) fn prepare(request: &ChatRequest) -> Result<Constraints> {
         schema: schema.map(|schema| schema.to_string()),
         tools: prompt::tools_json(&tools),
     })
+}
+
+/// Rejects a schema with a keyword that llama.cpp would ignore. A tool may have one: the app checks a call in any case.
+fn check_held(schema: &Value, name: &str) -> Result<()> {
+    match find_unheld(schema, "#") {
+        Some((path, key)) => {
+            let check = SchemaCheck { root: schema, name };
+            check.fail(
+                &path,
+                &format!("a model on this device cannot be held to `{key}`; leave it out, and check the answer"),
+            )
+        }
+        None => Ok(()),
+    }
 }
 
 fn parse_schema(name: &str, text: &str) -> Result<Value> {
