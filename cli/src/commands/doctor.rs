@@ -65,6 +65,7 @@ pub(crate) async fn diagnose_device(_: DoctorArgs, session: &mut CliSession) -> 
         Ok(nearside) => {
             models = check_models(&nearside, &mut problems, session).await?;
             check_damaged(&nearside, &mut problems, session).await?;
+            check_conversations(&nearside, &mut problems, session).await?;
             check_disk(Path::new(&directory), nearside.is_read_only(), &mut problems);
         }
         Err(CliError::Library(error)) => problems.push(to_problem("data_dir", &error)),
@@ -138,6 +139,22 @@ async fn check_models(
         checked.push(CheckedModel { model, verdict });
     }
     Ok(checked)
+}
+
+/// Reports conversations that cannot be read.
+async fn check_conversations(
+    nearside: &Nearside,
+    problems: &mut Vec<Problem>,
+    session: &mut CliSession,
+) -> Result<(), CliError> {
+    match session.interrupt.race(nearside.conversations().list(Some(1), 0)).await {
+        Ok(_) => Ok(()),
+        Err(CliError::Library(error)) => {
+            problems.push(to_problem("conversations", &error));
+            Ok(())
+        }
+        Err(other) => Err(other),
+    }
 }
 
 /// Reports models that lost bytes since they were installed.

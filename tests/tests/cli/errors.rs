@@ -207,6 +207,23 @@ fn a_damaged_database_is_never_to_be_deleted() {
 }
 
 #[test]
+fn damaged_conversations_are_a_problem_that_the_doctor_finds() {
+    let program = Program::new();
+    let is_reported = || {
+        let report = program.run(["doctor", "--json"]).object();
+        let problems = report["problems"].as_array().expect("problems").clone();
+        problems.iter().any(|problem| problem["id"] == "conversations")
+    };
+    assert!(!is_reported());
+    for log in ["conversations.db-wal", "conversations.db-shm"] {
+        let _ = std::fs::remove_file(program.data_dir().join(log));
+    }
+    let bytes = "this is no database, and longer than a header of one hundred bytes ".repeat(4);
+    std::fs::write(program.data_dir().join("conversations.db"), bytes).expect("written");
+    assert!(is_reported());
+}
+
+#[test]
 fn a_damaged_model_is_named_and_can_be_removed() {
     let (program, id) = Program::with_model();
     let path = program.run(["ls", "--json"]).object()["models"][0]["path"].clone();
