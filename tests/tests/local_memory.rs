@@ -2,7 +2,6 @@
 //! model does not count against itself, and idle models are freed only as far as another one needs.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -35,43 +34,6 @@ impl PhoneHost {
     fn set_left(&self, bytes: u64) {
         self.0.lock().expect("no panic").memory_available = Some(bytes);
     }
-}
-
-/// A host that counts as iOS does: a limit, less the memory of this process that only it uses.
-#[derive(Debug, Default)]
-struct LimitHost {
-    limit: AtomicU64,
-}
-
-impl LimitHost {
-    /// Sets the limit so that this much is left now.
-    fn leave(&self, bytes: u64) {
-        self.limit.store(own_bytes() + bytes, Ordering::SeqCst);
-    }
-}
-
-impl Host for LimitHost {
-    fn facts(&self) -> DeviceFacts {
-        DeviceFacts {
-            memory_available: Some(self.limit.load(Ordering::SeqCst).saturating_sub(own_bytes()).max(1)),
-            ..DeviceFacts::default()
-        }
-    }
-}
-
-/// Returns the anonymous memory of this process.
-fn own_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("the status");
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("RssAnon:"))
-        .expect("a number");
-    line.trim()
-        .trim_end_matches("kB")
-        .trim()
-        .parse::<u64>()
-        .expect("a number")
-        * 1024
 }
 
 fn open(host: Arc<dyn Host>) -> (tempfile::TempDir, Nearside) {
@@ -265,30 +227,6 @@ async fn models_asked_at_the_same_moment_are_never_unloaded_for_each_other() {
             );
         }
     }
-}
-
-#[tokio::test]
-async fn only_the_least_recently_used_model_is_freed_for_another() {
-    let need = {
-        let (_folder, nearside) = open(PhoneHost::with_left(8_000_000_000));
-        fit(&nearside, &models::path("smollm2.gguf"))
-            .await
-            .expect("a report")
-            .need
-            .total
-    };
-    let host = Arc::new(LimitHost::default());
-    host.leave(8_000_000_000);
-    let (folder, nearside) = open(host.clone());
-    let [a, b, c] = ["a.gguf", "b.gguf", "c.gguf"].map(|name| another(folder.path(), name));
-    let load_ms = async |model: &Path| answer(&nearside, ask(model)).await.expect("an answer").load_ms;
-    assert!(load_ms(&a).await > 0.0 && load_ms(&b).await > 0.0);
-    assert_eq!(load_ms(&a).await, 0.0, "both fit");
-    // Half of the memory for a third one, beside the reserve.
-    host.leave(need / 2 + 64_000_000);
-    assert!(load_ms(&c).await > 0.0);
-    assert_eq!(load_ms(&a).await, 0.0, "it was used after the other");
-    assert!(load_ms(&b).await > 0.0, "this one was freed");
 }
 
 #[tokio::test]

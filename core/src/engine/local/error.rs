@@ -23,7 +23,7 @@ pub(super) fn map_llama_error(error: LlamaError) -> Error {
         ))
         .because(ErrorReason::Overloaded),
         LlamaError::NotANumber => Error::corrupt(format!(
-            "{text}: its file is damaged; remove the model and download it again, or take another file"
+            "{text}, as damaged weights make it; remove the model and download it again, or take another file"
         )),
         LlamaError::Decode(reason) if ["alloc", "memory"].iter().any(|word| reason.contains(word)) => {
             Error::too_large(format!("{text}; close other apps, or use a smaller model or context"))

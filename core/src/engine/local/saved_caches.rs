@@ -8,6 +8,7 @@
 //! that an edited turn, or one whose reasoning the template dropped, is prefilled from the last checkpoint before it.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use nearside_llama::{CacheCheckpoint, Context, SavedCache, Token, common_prefix};
@@ -16,7 +17,14 @@ use crate::sync::lock;
 
 /// The copies of one engine. Clones share them; any thread may free them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct SavedCaches(Arc<Mutex<Copies>>);
+pub(super) struct SavedCaches(Arc<SharedCopies>);
+
+#[derive(Debug, Default)]
+struct SharedCopies {
+    copies: Mutex<Copies>,
+    /// Bytes that they take, readable while a copy is made: that takes tenths of a second.
+    bytes: AtomicU64,
+}
 
 #[derive(Debug, Default)]
 struct Copies {
@@ -38,59 +46,68 @@ struct SavedConversation {
 impl SavedCaches {
     /// Frees all copies, and sets the bytes that new ones may take.
     pub(super) fn restart(&self, limit: u64) {
-        *lock(&self.0) = Copies {
-            limit,
-            ..Copies::default()
-        };
+        self.change(|copies| copies.restart(limit));
     }
 
     /// Returns the bytes that the copies take.
     pub(super) fn bytes(&self) -> u64 {
-        lock(&self.0).bytes()
+        self.0.bytes.load(Ordering::Relaxed)
     }
 
     /// Frees all copies.
     pub(super) fn clear(&self) {
-        // Under one lock: a load that begins meanwhile sets its own limit.
-        let mut copies = lock(&self.0);
-        *copies = Copies {
-            limit: copies.limit,
-            ..Copies::default()
-        };
+        // In one change: a load that begins meanwhile sets its own limit.
+        self.change(|copies| copies.restart(copies.limit));
     }
 
     /// Lowers the bytes that copies may take, until the next load, and frees what exceeds them.
     pub(super) fn lower_limit(&self, most: impl FnOnce(u64) -> u64) {
-        let mut copies = lock(&self.0);
-        copies.limit = copies.limit.min(most(copies.limit));
-        copies.evict();
+        self.change(|copies| {
+            copies.limit = copies.limit.min(most(copies.limit));
+            copies.evict();
+        });
     }
 
     /// Makes the context hold as much of `prompt` as it or a copy has, and returns how many tokens that is. A conversation
     /// that it held so far is copied first.
     pub(super) fn reuse(&self, context: &mut Context, prompt: &[Token]) -> u32 {
-        lock(&self.0).reuse(context, prompt)
+        self.change(|copies| copies.reuse(context, prompt))
     }
 
     /// Copies the conversation that the context holds, and clears the context.
     pub(super) fn leave(&self, context: &mut Context) {
-        let mut copies = lock(&self.0);
-        if context.position() >= MIN_SAVED_TOKENS {
-            copies.save(context);
-        }
-        copies.checkpoints.clear();
-        context.clear();
+        self.change(|copies| {
+            if context.position() >= MIN_SAVED_TOKENS {
+                copies.save(context);
+            }
+            copies.checkpoints.clear();
+            context.clear();
+        });
     }
 
     /// Adds a checkpoint of the context's present content, if the context needs checkpoints.
     pub(super) fn add_checkpoint(&self, context: &Context) {
         if context.position() > 0 && !context.can_trim_anywhere() {
-            lock(&self.0).add_checkpoint(context);
+            self.change(|copies| copies.add_checkpoint(context));
         }
+    }
+
+    fn change<T>(&self, work: impl FnOnce(&mut Copies) -> T) -> T {
+        let mut copies = lock(&self.0.copies);
+        let done = work(&mut copies);
+        self.0.bytes.store(copies.bytes(), Ordering::Relaxed);
+        done
     }
 }
 
 impl Copies {
+    fn restart(&mut self, limit: u64) {
+        *self = Self {
+            limit,
+            ..Self::default()
+        };
+    }
+
     fn reuse(&mut self, context: &mut Context, prompt: &[Token]) -> u32 {
         let held = context.position();
         let common = common_prefix(context.held_tokens(), prompt);
@@ -233,7 +250,7 @@ mod tests {
     #[test]
     fn a_limit_is_lowered_and_never_raised_before_the_next_load() {
         let saved = SavedCaches::default();
-        let limit = || lock(&saved.0).limit;
+        let limit = || lock(&saved.0.copies).limit;
         saved.restart(100);
         saved.lower_limit(|_| 200);
         assert_eq!(limit(), 100);
