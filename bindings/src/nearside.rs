@@ -151,6 +151,12 @@ impl Nearside {
         self.0.set_policy(policy).await
     }
 
+    /// Sets the routing policy if the stored one is still `before`, so that of two changes at the same moment none is lost.
+    /// Returns whether it was set; if not, `policy` returns the present one.
+    pub async fn replace_policy(&self, before: RoutingPolicy, policy: RoutingPolicy) -> Result<bool> {
+        self.0.replace_policy(before, policy).await
+    }
+
     /// Adds a provider, or replaces the one of this name. Persisted, except for its credential; see `setKey`.
     pub async fn add_provider(&self, settings: ProviderSettings) -> Result<()> {
         self.0.add_provider(settings).await

@@ -41,8 +41,14 @@ struct PolicySetting {
 pub(crate) async fn print_or_change_policy(args: PolicyArgs, session: &mut CliSession) -> Result<(), CliError> {
     let nearside = session.open_library()?;
     if let Some(PolicyCommand::Set { settings }) = args.command {
-        let policy = apply_settings(&nearside.policy(), &settings);
-        session.interrupt.race(nearside.set_policy(policy)).await?;
+        // Another process may change another key at the same moment.
+        loop {
+            let before = nearside.policy();
+            let policy = apply_settings(&before, &settings);
+            if session.interrupt.race(nearside.replace_policy(before, policy)).await? {
+                break;
+            }
+        }
         note_unknown_names(&settings, &nearside, session).await?;
     }
     let policy = nearside.policy();

@@ -26,6 +26,24 @@ impl Nearside {
         })
         .await
     }
+
+    /// Sets the routing policy if the stored one is still `before`, so that of two changes at the same moment none is lost.
+    /// Returns whether it was set; if not, [`Self::policy`] returns the present one.
+    ///
+    /// # Errors
+    /// As [`Self::set_policy`].
+    pub async fn replace_policy(&self, before: RoutingPolicy, policy: RoutingPolicy) -> Result<bool> {
+        self.blocking(move |inner| {
+            policy.check()?;
+            let is_set = inner.state.replace_policy(&before, &policy)?;
+            match is_set {
+                true => lock(&inner.policy).set(policy),
+                false => inner.read_policy()?,
+            }
+            Ok(is_set)
+        })
+        .await
+    }
 }
 
 impl Inner {

@@ -18,6 +18,30 @@ impl State {
         self.write(|file| upsert(file, "policy", &json))
     }
 
+    /// Stores the policy if the stored one is still `before`, in one step. Returns whether it was stored.
+    ///
+    /// # Errors
+    /// Those of [`Self::save_policy`] and [`Self::policy`].
+    pub fn replace_policy(&self, before: &RoutingPolicy, policy: &RoutingPolicy) -> Result<bool> {
+        let json = json_of("policy", policy)?;
+        // The text, because a stored policy may have been written in another way.
+        let stored = self.policy_text()?;
+        if parse_policy(stored.as_deref()).as_ref() != Some(before) {
+            return Ok(false);
+        }
+        self.write(|file| {
+            let is_same = read_text(file, "policy")? == stored;
+            if is_same {
+                upsert(file, "policy", &json)?;
+            }
+            Ok(is_same)
+        })
+    }
+
+    fn policy_text(&self) -> Result<Option<String>> {
+        self.read(|file| read_text(file, "policy"))
+    }
+
     /// Returns the stored policy.
     ///
     /// # Errors
@@ -40,11 +64,7 @@ impl State {
     /// # Errors
     /// Those of the file; [`Error::Storage`] if it is not of this type.
     pub fn setting<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
-        let json: Option<String> = self.read(|file| {
-            file.query_row("SELECT value FROM setting WHERE key = ?1", [key], |row| row.get(0))
-                .optional()
-        })?;
-        let Some(json) = json else {
+        let Some(json) = self.read(|file| read_text(file, key))? else {
             return Ok(None);
         };
         serde_json::from_str(&json).map(Some).map_err(|_| {
@@ -59,6 +79,19 @@ impl State {
 
 fn json_of(key: &str, value: &impl Serialize) -> Result<String> {
     serde_json::to_string(value).map_err(|cause| Error::internal(format!("the setting `{key}` has no JSON: {cause}")))
+}
+
+/// Returns the policy of a stored text, the default without one; `None` if it cannot be understood.
+fn parse_policy(text: Option<&str>) -> Option<RoutingPolicy> {
+    text.map_or_else(
+        || Some(RoutingPolicy::default()),
+        |text| serde_json::from_str(text).ok(),
+    )
+}
+
+fn read_text(file: &Transaction<'_>, key: &str) -> rusqlite::Result<Option<String>> {
+    file.query_row("SELECT value FROM setting WHERE key = ?1", [key], |row| row.get(0))
+        .optional()
 }
 
 fn upsert(file: &Transaction<'_>, key: &str, json: &str) -> rusqlite::Result<()> {
