@@ -33,7 +33,8 @@ fn nothing_is_removed_without_a_terminal_and_without_a_yes() {
             );
         }
     }
-    let (what, _) = program.run(["providers", "rm", "nobody"]).error();
+    let ran = program.run(["providers", "rm", "nobody"]);
+    let (what, _) = ran.error();
     assert!(what.contains("nobody") && !what.contains("terminal"), "{what}");
     assert_eq!(program.run(["ls", "--json"]).object()["models"][0]["id"], json!(id));
     assert_eq!(super::conversations::listed(&program).len(), 1);
