@@ -12,6 +12,7 @@ mod image;
 mod interrupts;
 mod limits;
 mod partial;
+mod policies;
 mod presets;
 mod program;
 mod providers;
