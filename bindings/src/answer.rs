@@ -151,6 +151,9 @@ pub enum StopReason {
     CostLimit,
     /// The provider's filter cut the answer off.
     Filtered,
+    /// The system was about to kill the app for its memory, and the model on this device was freed. The answer can be
+    /// resumed.
+    MemoryCritical,
 }
 
 /// Tokens of one answer.

@@ -10,6 +10,7 @@
 //! App developers read the comments on these types in Xcode and Android Studio. `bindings/README.md` has the rules for
 //! changing them.
 
+mod adjustment;
 mod answer;
 mod chat;
 mod conversation;
@@ -23,6 +24,7 @@ mod route;
 #[cfg(feature = "testing")]
 mod testing;
 
+pub use adjustment::AdjustmentStream;
 pub use answer::ChatStream;
 pub use conversation::Conversations;
 pub use device::DeviceHost;

@@ -16,7 +16,7 @@ use nearside::{AppEvent, Config, NetworkConfig, ProviderStatus};
 
 use crate::device::Foreign;
 use crate::error::Result;
-use crate::{ChatStream, DeviceHost, DownloadStream, SignIn};
+use crate::{AdjustmentStream, ChatStream, DeviceHost, DownloadStream, SignIn};
 
 /// Configuration of the library. Everything but `directory` has a default.
 #[uniffi::remote(Record)]
@@ -41,6 +41,10 @@ pub struct Config {
     /// Threads that compute. Unset: the performance cores that this process may use.
     #[uniffi(default)]
     pub threads: Option<u32>,
+    /// Whether answers of a model on this device pause while the app is in the background, and go on in the foreground.
+    /// Unset: if it computes on a GPU, which the system forbids there.
+    #[uniffi(default)]
+    pub pause_in_background: Option<bool>,
     /// Proxy, and trust in the hub. Default: no proxy, the usual roots.
     #[uniffi(default)]
     pub network: NetworkConfig,
@@ -127,6 +131,12 @@ impl Nearside {
     /// Returns recommended models for phones, smallest first. `fit` returns whether one fits this device.
     pub fn catalog(&self) -> Result<Vec<CatalogEntry>> {
         Ok(self.0.catalog())
+    }
+
+    /// Starts a stream of the adjustments from now on: what the library does to the models on this device because of memory
+    /// warnings, heat, power saving and the background.
+    pub fn start_adjustments(&self) -> Result<AdjustmentStream> {
+        Ok(AdjustmentStream(self.0.adjustments()))
     }
 
     /// Reports an app lifecycle event. Returns immediately.
@@ -291,12 +301,16 @@ impl Nearside {
 /// An app lifecycle event.
 #[uniffi::remote(Enum)]
 pub enum AppEvent {
-    /// Memory warning: idle models are freed, and for a minute routing assumes memory pressure.
+    /// Memory warning: idle models and the saved caches of earlier conversations are freed, answers under way reduce their
+    /// contexts to what they need, and for a minute routing assumes memory pressure.
     MemoryLow,
-    /// The app is about to be killed: all models are freed, and answers on the device end as cancelled.
+    /// The app is about to be killed: all models are freed, and answers on the device end with
+    /// `StopReason.memoryCritical`.
     MemoryCritical,
-    /// The app entered the background: idle models are freed.
+    /// The app entered the background: idle models and saved caches are freed. An answer under way pauses if the model
+    /// computes on a GPU or `Config.pauseInBackground` is set, else it continues for as long as the system allows.
     Background,
-    /// The app returned to the foreground.
+    /// The app returned to the foreground: paused answers go on, and providers that were paused after failures are tried
+    /// again.
     Foreground,
 }

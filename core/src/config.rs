@@ -25,6 +25,9 @@ pub struct Config {
     /// Threads that compute, at most as many as the system runs at once. Unset: the performance cores that this process
     /// may use.
     pub threads: Option<u32>,
+    /// Whether answers of a model on this device pause while the app is in the background, and go on in the foreground.
+    /// Unset: if it computes on a GPU, which the system forbids there.
+    pub pause_in_background: Option<bool>,
     /// Proxy, and trust in the hub. Default: no proxy, the usual roots.
     pub network: NetworkConfig,
 }

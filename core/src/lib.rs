@@ -61,7 +61,7 @@ mod sync;
 
 pub use config::Config;
 pub use error::{Error, ErrorKind, ErrorReason, Result};
-pub use nearside::{AppEvent, Conversations, Nearside, ProviderStatus};
+pub use nearside::{AdjustmentStream, AppEvent, Conversations, Nearside, ProviderStatus};
 pub use net::network::NetworkConfig;
 pub use net::retry::RetryPolicy;
 

@@ -183,6 +183,13 @@ impl Context {
         self.threads.count()
     }
 
+    /// Has the next computations use at most this many of the threads.
+    pub fn limit_threads(&mut self, most: u32) {
+        let count = i32::try_from(most.clamp(1, self.threads.count())).unwrap_or(1);
+        // SAFETY: the context is live and borrowed exclusively.
+        unsafe { sys::llama_set_n_threads(self.raw(), count, count) }
+    }
+
     /// Makes the compute threads sleep until the next [`decode`](Self::decode), and lets other contexts compute. Call it when
     /// none follows at once: between two tokens, waking them would cost more than they spin.
     pub fn pause_threads(&mut self) {

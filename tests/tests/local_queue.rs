@@ -79,7 +79,7 @@ fn start_engine(gate: &Gate) -> Arc<LocalEngine> {
         path: models::path("smollm2.gguf"),
         id: "smollm2".into(),
     };
-    Arc::new(LocalEngine::start(settings, Box::new(gate.clone()), Handle::current()).expect("a thread"))
+    Arc::new(LocalEngine::start(settings, Arc::new(gate.clone()), Handle::current()).expect("a thread"))
 }
 
 fn request(text: &str, max_tokens: u32) -> ChatRequest {

@@ -18,6 +18,7 @@ pub mod scripted;
 mod suffix;
 
 pub use local::bench::{BenchMeasured, BenchMemory, BenchModel, BenchOptions, BenchRates, BenchReport};
+pub use local::{Adjustment, AdjustmentAction, AdjustmentCause};
 #[cfg(feature = "testing")]
 pub use scripted::{ReplyStep, ScriptedReply};
 

@@ -4,20 +4,24 @@ use serde::{Deserialize, Serialize};
 
 use super::{Inner, Nearside, lock};
 use crate::device::{Connectivity, DeviceFacts};
+use crate::engine::local::AdjustmentCause;
 use crate::error::{Error, ErrorReason, Result};
 
 /// An app lifecycle event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AppEvent {
-    /// Memory warning: idle models and the saved caches of earlier conversations are freed, and for a minute routing assumes memory pressure.
+    /// Memory warning: idle models and the saved caches of earlier conversations are freed, answers under way reduce their
+    /// contexts to what they need, and for a minute routing assumes memory pressure.
     MemoryLow,
-    /// The app is about to be killed: all models are freed, and answers on the device end as cancelled.
+    /// The app is about to be killed: all models are freed, and answers on the device end with
+    /// [`StopReason::MemoryCritical`](crate::chat::StopReason::MemoryCritical).
     MemoryCritical,
-    /// The app entered the background: idle models and saved caches are freed. An active answer continues for as long as the system
-    /// allows.
+    /// The app entered the background: idle models and saved caches are freed. An answer under way pauses if the model computes
+    /// on a GPU or [`Config::pause_in_background`](crate::Config::pause_in_background) is set, else it continues for as long as
+    /// the system allows.
     Background,
-    /// The app returned to the foreground: providers that were paused after failures are tried again.
+    /// The app returned to the foreground: paused answers go on, and providers that were paused after failures are tried again.
     Foreground,
 }
 
@@ -25,19 +29,36 @@ impl Nearside {
     /// Reports an app lifecycle event. Returns immediately; memory is freed on a library thread.
     pub fn notify(&self, event: AppEvent) {
         let inner = std::sync::Arc::clone(&self.inner);
+        let models = &inner.local_models;
+        // At once: a GPU must be idle when this returns to a system that is about to suspend the app.
         match event {
-            AppEvent::MemoryLow | AppEvent::MemoryCritical => inner.local_models.note_pressure(),
-            AppEvent::Foreground => return self.inner.forget_failures(),
-            AppEvent::Background => {}
+            AppEvent::MemoryLow => {
+                models.app.note_pressure();
+                models.reduce_memory();
+            }
+            AppEvent::MemoryCritical => models.app.note_pressure(),
+            AppEvent::Background | AppEvent::Foreground => {
+                models.app.set_background(event == AppEvent::Background);
+                models.update_conditions();
+            }
         }
-        self.handle.spawn_blocking(move || match event {
-            AppEvent::MemoryCritical => inner.local_models.close_engines(None),
-            _ => {
-                inner.local_models.close_idle();
-                inner.local_models.free_all_saved();
-                if event == AppEvent::MemoryLow {
-                    inner.local_models.halve_saved_limits();
+        if event == AppEvent::Foreground {
+            return inner.forget_failures();
+        }
+        self.handle.spawn_blocking(move || {
+            let models = &inner.local_models;
+            match event {
+                AppEvent::MemoryLow => {
+                    models.close_idle(AdjustmentCause::MemoryLow);
+                    models.free_all_saved(AdjustmentCause::MemoryLow);
+                    models.halve_saved_limits();
                 }
+                AppEvent::MemoryCritical => models.end_engines(),
+                AppEvent::Background => {
+                    models.close_idle(AdjustmentCause::Background);
+                    models.free_all_saved(AdjustmentCause::Background);
+                }
+                AppEvent::Foreground => {}
             }
         });
     }

@@ -229,10 +229,10 @@ impl Inner {
         // sent to it, unless its settings say that it is the name.
         // A mark may be out of date as well: the user may have made the model the server's own a moment ago.
         let asked = named.as_ref().or(default.as_ref());
-        let is_marked = |model: &&RemoteModel| {
+        let is_marked = |model: &RemoteModel| {
             model.proxied && !RemoteModel::is_proxied_id(settings.kind, &model.id) && asked == Some(&model.id)
         };
-        let asks_for_marked = models.iter().find(is_marked).is_some();
+        let asks_for_marked = models.iter().any(is_marked);
         let misnamed = named.clone().filter(|id| {
             forwarding == Forwarding::Never
                 && !models.is_empty()

@@ -9,17 +9,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::{Duration, Instant};
-
 use tokio::runtime::Handle;
 
+use super::adjustments::AppState;
 use super::local_abilities::LocalAbilities;
 use super::local_model::{FileStamp, LocalModel, file_stamp};
 use super::lock;
 use super::needs_cache::NeedsCache;
+use crate::chat::StopReason;
 use crate::config::Config;
 use crate::device::{self, DeviceFacts, DeviceSnapshot, Host};
-use crate::engine::local::{EngineLease, LoadOutcome, LoadPlanner, LocalEngine, LocalSettings};
+use crate::engine::local::{
+    Adjustment, AdjustmentAction, AdjustmentCause, EngineLease, LoadOutcome, LoadPlanner, LocalEngine, LocalSettings,
+    RunConditions,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::fit::{
     DEFAULT_CONTEXT, EngineParams, LoadOrder, ModelMemory, SAVED_SHARE, judge_by_size, no_template,
@@ -41,14 +44,16 @@ pub(super) struct LocalModels {
     /// Held while a load is planned. Loads wait for each other's plans, and nothing else does.
     planning: Mutex<()>,
     next_id: AtomicU64,
-    /// Time of the last memory warning.
-    pressure_at: Mutex<Option<Instant>>,
+    pauses_in_background: bool,
+    pub(super) app: AppState,
 }
 
 /// An engine and the state of its model.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct EngineEntry {
     id: u64,
+    /// Id of the model.
+    model: String,
     path: PathBuf,
     stamp: FileStamp,
     engine: Arc<LocalEngine>,
@@ -95,7 +100,8 @@ impl LocalModels {
             engines: Mutex::default(),
             planning: Mutex::default(),
             next_id: AtomicU64::new(0),
-            pressure_at: Mutex::default(),
+            pauses_in_background: config.pause_in_background.unwrap_or(USES_GPU),
+            app: AppState::default(),
         }
     }
 
@@ -112,14 +118,8 @@ impl LocalModels {
                 .unwrap_or("no text");
             Error::internal(format!("the app could not report the state of the device: {text}"))
         })?;
-        let warned = lock(&self.pressure_at).is_some_and(|at| at.elapsed() < PRESSURE_DURATION);
-        facts.memory_pressure |= warned;
+        facts.memory_pressure |= self.app.is_under_pressure();
         Ok(facts)
-    }
-
-    /// Records a memory warning.
-    pub(super) fn note_pressure(&self) {
-        *lock(&self.pressure_at) = Some(Instant::now());
     }
 
     /// Measures the device, with the host's own figure of memory.
@@ -207,10 +207,11 @@ impl LocalModels {
             path: model.path.clone(),
             id: model.id.clone(),
         };
-        let engine = Arc::new(LocalEngine::start(settings, Box::new(planner), self.handle.clone())?);
+        let engine = Arc::new(LocalEngine::start(settings, Arc::new(planner), self.handle.clone())?);
         let lease = EngineLease::acquire(&engine);
         engines.push(EngineEntry {
             id,
+            model: model.id.clone(),
             path: model.path.clone(),
             stamp,
             engine,
@@ -221,17 +222,58 @@ impl LocalModels {
 
     /// Closes all engines, or that of one file, and waits for their threads. Their answers end as cancelled.
     pub(super) fn close_engines(&self, path: Option<&Path>) {
-        self.close_where(|entry| path.is_none_or(|path| entry.path == path));
+        self.take_where(|entry| path.is_none_or(|path| entry.path == path))
+            .iter()
+            .for_each(|entry| entry.engine.close());
+    }
+
+    /// Closes all engines. Their answers end as [`StopReason::MemoryCritical`].
+    pub(super) fn end_engines(&self) {
+        for entry in self.take_where(|_| true) {
+            entry.engine.close_because(StopReason::MemoryCritical);
+            self.publish(&entry, AdjustmentAction::Ended, AdjustmentCause::MemoryCritical);
+        }
     }
 
     /// Closes the engines that are not in use.
-    pub(super) fn close_idle(&self) {
-        self.close_where(|entry| !entry.engine.is_in_use());
+    pub(super) fn close_idle(&self, cause: AdjustmentCause) {
+        for entry in self.take_where(|entry| !entry.engine.is_in_use()) {
+            entry.engine.close();
+            self.publish(&entry, AdjustmentAction::Unloaded, cause);
+        }
     }
 
     /// Frees the copies of conversations' caches of all engines; none of their models is unloaded.
-    pub(super) fn free_all_saved(&self) {
-        self.engines_but(None).iter().for_each(|engine| engine.free_saved());
+    pub(super) fn free_all_saved(&self, cause: AdjustmentCause) {
+        let engines = lock(&self.engines).clone();
+        for entry in engines {
+            let bytes = entry.engine.saved_bytes();
+            entry.engine.free_saved();
+            if bytes > 0 {
+                self.publish(&entry, AdjustmentAction::CachesFreed { bytes }, cause);
+            }
+        }
+    }
+
+    /// Has all engines ask for their run conditions again.
+    pub(super) fn update_conditions(&self) {
+        self.engines_but(None)
+            .iter()
+            .for_each(|engine| engine.update_conditions());
+    }
+
+    /// Has the answers under way reduce their contexts.
+    pub(super) fn reduce_memory(&self) {
+        let engines = self.engines_but(None);
+        engines
+            .iter()
+            .filter(|engine| engine.is_in_use())
+            .for_each(|engine| engine.reduce_memory());
+    }
+
+    fn publish(&self, entry: &EngineEntry, action: AdjustmentAction, cause: AdjustmentCause) {
+        let model = entry.model.clone();
+        self.app.publish(&Adjustment { model, action, cause });
     }
 
     /// Lets all engines make fewer copies of conversations' caches from now on: the system warned of what they take.
@@ -253,11 +295,8 @@ impl LocalModels {
         lock(&self.engines).clear();
     }
 
-    fn close_where(&self, which: impl Fn(&EngineEntry) -> bool) {
-        let closing: Vec<_> = lock(&self.engines).extract_if(.., |entry| which(entry)).collect();
-        for entry in closing {
-            entry.engine.close();
-        }
+    fn take_where(&self, which: impl Fn(&EngineEntry) -> bool) -> Vec<EngineEntry> {
+        lock(&self.engines).extract_if(.., |entry| which(entry)).collect()
     }
 
     fn params(&self, snapshot: &DeviceSnapshot) -> EngineParams {
@@ -430,6 +469,30 @@ impl LoadPlanner for EnginePlanner {
             _ => LoadState::Unloaded,
         };
     }
+
+    fn run_conditions(&self) -> RunConditions {
+        let Some(models) = self.models.upgrade() else {
+            return RunConditions::default();
+        };
+        // The facts of a host that fails say nothing.
+        let facts = models.host_facts().unwrap_or_default();
+        models.app.run_conditions(&facts, models.pauses_in_background)
+    }
+
+    fn context_resized(&self, _tokens: u32, cache: u64, compute: u64) {
+        let Some(models) = self.models.upgrade() else { return };
+        let mut engines = lock(&models.engines);
+        let entry = engines.iter_mut().find(|entry| entry.id == self.id);
+        if let Some(LoadState::Loaded(order)) = entry.map(|entry| &mut entry.load) {
+            order.resize(cache, compute);
+        }
+    }
+
+    fn adjusted(&self, action: AdjustmentAction, cause: AdjustmentCause) {
+        let Some(models) = self.models.upgrade() else { return };
+        let model = self.model.id.clone();
+        models.app.publish(&Adjustment { model, action, cause });
+    }
 }
 
 /// Returns the error of a model without a chat template.
@@ -445,7 +508,7 @@ fn is_permanent(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported)
 }
 
-/// How long a warning counts: iOS and Android report when memory is low, but not when that ends.
-const PRESSURE_DURATION: Duration = Duration::from_secs(60);
+/// Whether models compute on a GPU, which the system forbids in the background: llama.cpp uses Metal where there is one.
+const USES_GPU: bool = cfg!(all(target_vendor = "apple", not(target_abi = "sim")));
 /// Models that llama.cpp is asked about in one decision: each takes up to half a second, once.
 const MAX_PROBES: u32 = 2;

@@ -11,6 +11,7 @@
 //! | `local`, `local_model` | references to models on this device |
 //! | `local_abilities` | what these models can do |
 //! | `local_models`, `needs_cache` | models in memory: budget, verdicts, leases, load plans |
+//! | `adjustments` | the state of the app, and what models do about it |
 //! | `providers`, `model_list`, `refresh` | settings, credentials, connections; model lists and their fetches |
 //! | `facts`, `decide` | input of a routing decision; the decision and its plan |
 //! | `pending` | a request on its way |
@@ -24,6 +25,7 @@
 //! | `downloads` | partial downloads |
 //! | `events` | lifecycle events of the app |
 
+mod adjustments;
 mod answer;
 mod charge;
 mod conversations;
@@ -79,6 +81,7 @@ use local_models::LocalModels;
 use pending::PendingRequest;
 use runtime::LibraryRuntime;
 
+pub use adjustments::AdjustmentStream;
 pub use conversations::Conversations;
 pub use events::AppEvent;
 pub use providers::ProviderStatus;
@@ -361,6 +364,7 @@ impl Nearside {
     /// measured speed and the count of a free answer.
     pub async fn shut_down(&self) -> Result<()> {
         self.inner.closing.cancel();
+        self.inner.local_models.app.close_listeners();
         let mut answers = std::mem::take(&mut *lock(&self.answers.0));
         let end = async move { while answers.join_next().await.is_some() {} };
         self.on_runtime(async move {
@@ -397,6 +401,7 @@ impl Answers {
 impl Drop for Nearside {
     fn drop(&mut self) {
         self.inner.closing.cancel();
+        self.inner.local_models.app.close_listeners();
         self.inner.local_models.drop_engines();
         // A process that ends next would lose them.
         self.inner.wait_for_records(RECORDS_TIMEOUT);

@@ -24,22 +24,14 @@ impl State {
     /// Those of [`Self::save_policy`] and [`Self::policy`].
     pub fn replace_policy(&self, before: &RoutingPolicy, policy: &RoutingPolicy) -> Result<bool> {
         let json = json_of("policy", policy)?;
-        // The text, because a stored policy may have been written in another way.
-        let stored = self.policy_text()?;
-        if parse_policy(stored.as_deref()).as_ref() != Some(before) {
-            return Ok(false);
-        }
         self.write(|file| {
-            let is_same = read_text(file, "policy")? == stored;
+            let stored = read_text(file, "policy")?;
+            let is_same = parse_policy(stored.as_deref()).as_ref() == Some(before);
             if is_same {
                 upsert(file, "policy", &json)?;
             }
             Ok(is_same)
         })
-    }
-
-    fn policy_text(&self) -> Result<Option<String>> {
-        self.read(|file| read_text(file, "policy"))
     }
 
     /// Returns the stored policy.

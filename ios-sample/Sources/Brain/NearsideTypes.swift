@@ -48,7 +48,7 @@ extension MessageStatus {
         switch stop {
         case .end, .stopSequence, .toolCall: self = .done
         case .cancelled: self = .stopped
-        case .maxTokens, .contextFull, .costLimit, .filtered: self = .cutShort
+        case .maxTokens, .contextFull, .costLimit, .filtered, .memoryCritical: self = .cutShort
         }
     }
 }

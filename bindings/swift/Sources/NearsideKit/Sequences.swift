@@ -10,6 +10,9 @@ public typealias ChatChunks = BatchSequence<ChatStream>
 /// The events of a download, up to `DownloadEvent.installed`.
 public typealias DownloadEvents = BatchSequence<DownloadStream>
 
+/// Adjustments of the models on this device.
+public typealias Adjustments = BatchSequence<AdjustmentStream>
+
 extension Nearside {
     /// Sends the request and streams the answer.
     ///
@@ -30,6 +33,12 @@ extension Nearside {
     /// Cancelling the task or leaving the loop stops it, without `DownloadEvent.installed`; the partial file is kept.
     public func download(_ model: ModelRef) -> DownloadEvents {
         BatchSequence { try self.startDownload(model: model) }
+    }
+
+    /// Streams what the library does to the models on this device because of memory warnings, heat, power saving and the
+    /// background: `for try await adjustment in nearside.adjustments { … }`. Ends when the library is closed.
+    public var adjustments: Adjustments {
+        BatchSequence { try self.startAdjustments() }
     }
 
     /// Reports whether a model fits this device, before any download: fetches only the head of the file, and keeps it.
@@ -90,3 +99,4 @@ public protocol BatchStream: Sendable {
 
 extension ChatStream: BatchStream {}
 extension DownloadStream: BatchStream {}
+extension AdjustmentStream: BatchStream {}

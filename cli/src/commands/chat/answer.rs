@@ -239,6 +239,7 @@ fn stop_reason(summary: &AnswerSummary, max_tokens: Option<u32>) -> Option<&'sta
             Some("cut off: the maximum cost is reached (`--max-usd`, or the caps of `nearside policy`)")
         }
         StopReason::Filtered => Some("cut off by the provider's filter"),
+        StopReason::MemoryCritical => Some("cut off: the system needs the memory"),
     }
 }
 

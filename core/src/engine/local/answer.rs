@@ -134,7 +134,8 @@ fn generate(
     if outcome == DecodeOutcome::Stopped {
         return stopped(stop);
     }
-    stats.timings.prompt_tokens_per_second = tokens_per_second(tokens.len() as u32 - cached, begun.elapsed());
+    let prefill = begun.elapsed().saturating_sub(loaded.session.take_waited());
+    stats.timings.prompt_tokens_per_second = tokens_per_second(tokens.len() as u32 - cached, prefill);
 
     let stops = StopWords::new(&rendered.stops, &request.sampling.stop);
     let reply = ReplyAssembler::new(rendered.parser().map_err(map_llama_error)?, stops);
@@ -156,7 +157,7 @@ fn generate(
 fn stopped(stop: &StopConditions) -> Result<StopReason, AnswerError> {
     match stop.cause() {
         Some(error) => Err(error.into()),
-        None => Ok(StopReason::Cancelled),
+        None => Ok(stop.reason()),
     }
 }
 
@@ -175,8 +176,8 @@ impl DecodeLoop<'_> {
     fn generate_reply(mut self, max_tokens: Option<u32>, stats: &mut AnswerStats) -> Result<StopReason> {
         let mut chunks = Vec::new();
         let mut first: Option<Instant> = None;
-        // The time of the library and its reader, which the speed of the model does not include.
-        let mut sending = Duration::ZERO;
+        // The time of the library, its reader and its pauses, which the speed of the model does not include.
+        let mut others = Duration::ZERO;
         let stop = loop {
             if self.stop.is_raised() {
                 break StopReason::Cancelled;
@@ -187,7 +188,7 @@ impl DecodeLoop<'_> {
                 Instant::now()
             });
             stats.timings.tokens_per_second =
-                tokens_per_second(stats.usage.completion_tokens, begun.elapsed().saturating_sub(sending));
+                tokens_per_second(stats.usage.completion_tokens, begun.elapsed().saturating_sub(others));
             if self.loaded.model.is_end(token) {
                 break StopReason::End;
             }
@@ -201,7 +202,7 @@ impl DecodeLoop<'_> {
             if !chunks.drain(..).all(|chunk| self.sink.send_merged(chunk)) {
                 break StopReason::Cancelled;
             }
-            sending += sent_at.elapsed();
+            others += sent_at.elapsed();
             match ended {
                 Some(ReplyEnd::Turn) => break StopReason::End,
                 Some(ReplyEnd::StopSequence) => break StopReason::StopSequence,
@@ -213,7 +214,9 @@ impl DecodeLoop<'_> {
             if self.loaded.session.is_full() {
                 break StopReason::ContextFull;
             }
-            if self.loaded.session.decode(&[token], self.stop.signal())? == DecodeOutcome::Stopped {
+            let outcome = self.loaded.session.decode(&[token], self.stop.signal())?;
+            others += self.loaded.session.take_waited();
+            if outcome == DecodeOutcome::Stopped {
                 break StopReason::Cancelled;
             }
         };
@@ -226,10 +229,11 @@ impl DecodeLoop<'_> {
         };
         // After a cancel the consumer waits for the end only.
         if stop != StopReason::Cancelled && !chunks.drain(..).all(|chunk| self.sink.send_merged(chunk)) {
-            return Ok(StopReason::Cancelled);
+            return Ok(self.stop.reason());
         }
         match self.stop.cause() {
             Some(error) if stop == StopReason::Cancelled => Err(error),
+            None if stop == StopReason::Cancelled => Ok(self.stop.reason()),
             _ => Ok(stop),
         }
     }

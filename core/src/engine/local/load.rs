@@ -1,11 +1,13 @@
 //! Loads a model as the plan that it is given says: load mode, context, cache type, threads.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use nearside_llama::{ChatTemplate, LlamaError, Model, ModelParams};
 
 use super::control_words::ControlWords;
 use super::error::{map_llama_error, template_error};
+use super::governor::{Governor, RunSignal};
 use super::saved_caches::SavedCaches;
 use super::session::DecodeSession;
 use super::settings::{LoadOutcome, LoadPlanner, LocalSettings};
@@ -27,11 +29,12 @@ pub(super) struct LoadedModel {
 #[derive(Debug)]
 pub(super) struct LazyModel {
     pub(super) settings: LocalSettings,
-    planner: Box<dyn LoadPlanner>,
+    planner: Arc<dyn LoadPlanner>,
     loaded: Option<LoadedModel>,
     /// Duration of the load, until a job reports it.
     load_ms: f64,
     saved: SavedCaches,
+    signal: Arc<RunSignal>,
 }
 
 /// Why a load ended without a model.
@@ -51,13 +54,19 @@ impl From<Error> for LoadError {
 
 impl LazyModel {
     /// Creates it without loading.
-    pub(super) fn new(settings: LocalSettings, planner: Box<dyn LoadPlanner>, saved: SavedCaches) -> Self {
+    pub(super) fn new(
+        settings: LocalSettings,
+        planner: Arc<dyn LoadPlanner>,
+        saved: SavedCaches,
+        signal: Arc<RunSignal>,
+    ) -> Self {
         Self {
             settings,
             planner,
             loaded: None,
             load_ms: 0.0,
             saved,
+            signal,
         }
     }
 
@@ -72,7 +81,8 @@ impl LazyModel {
     pub(super) fn load(&mut self, for_chat: bool, is_wanted: &dyn Fn() -> bool) -> Result<(), LoadError> {
         let begun = Instant::now();
         let order = self.planner.plan_load(for_chat)?;
-        let loaded = load_model(&self.settings, order, &self.saved, is_wanted);
+        let governor = Governor::new(Arc::clone(&self.planner), Arc::clone(&self.signal));
+        let loaded = load_model(&self.settings, order, &self.saved, governor, is_wanted);
         self.planner.load_ended(match &loaded {
             Ok(_) => LoadOutcome::Loaded,
             Err(LoadError::Unwanted) => LoadOutcome::Unloaded,
@@ -131,6 +141,7 @@ fn load_model(
     settings: &LocalSettings,
     order: LoadOrder,
     saved: &SavedCaches,
+    governor: Governor,
     is_wanted: &dyn Fn() -> bool,
 ) -> Result<LoadedModel, LoadError> {
     if !is_wanted() {
@@ -151,7 +162,7 @@ fn load_model(
         return Err(LoadError::Unwanted);
     }
     saved.restart(order.saved_bytes);
-    let session = DecodeSession::new(&model, &order, saved.clone())?;
+    let session = DecodeSession::new(&model, &order, saved.clone(), governor)?;
     let LoadOrder {
         context, load, threads, ..
     } = order;

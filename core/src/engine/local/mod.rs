@@ -15,11 +15,14 @@
 //!
 //! [`StreamSender::send_merged`]: crate::stream::StreamSender::send_merged
 
+mod adjustment;
 mod answer;
 pub mod bench;
+mod conditions;
 mod control_words;
 mod error;
 mod fitted;
+mod governor;
 mod lease;
 mod load;
 mod pattern;
@@ -45,14 +48,18 @@ use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+pub use adjustment::{Adjustment, AdjustmentAction, AdjustmentCause};
+pub use conditions::{RunConditions, ThreadShare};
 pub use lease::EngineLease;
 pub use settings::{LoadOutcome, LoadPlanner, LocalSettings};
 
 use super::{Engine, Job};
+use crate::chat::StopReason;
 use crate::error::{Error, Result};
 use crate::stream::CancelToken;
 use crate::sync::lock;
 use bench::{BenchOptions, BenchReport};
+use governor::RunSignal;
 use load::{LazyModel, LoadError};
 use queue::{JobQueue, Work};
 use saved_caches::SavedCaches;
@@ -68,6 +75,7 @@ pub struct LocalEngine {
     handle: Handle,
     uses: UseCount,
     saved: SavedCaches,
+    signal: Arc<RunSignal>,
 }
 
 impl LocalEngine {
@@ -75,11 +83,12 @@ impl LocalEngine {
     ///
     /// # Errors
     /// `Busy` if the system starts no more threads.
-    pub fn start(settings: LocalSettings, planner: Box<dyn LoadPlanner>, handle: Handle) -> Result<Self> {
+    pub fn start(settings: LocalSettings, planner: Arc<dyn LoadPlanner>, handle: Handle) -> Result<Self> {
         let queue = Arc::new(JobQueue::default());
         let jobs = Arc::clone(&queue);
         let saved = SavedCaches::default();
-        let model = LazyModel::new(settings, planner, saved.clone());
+        let signal = Arc::new(RunSignal::default());
+        let model = LazyModel::new(settings, planner, saved.clone(), Arc::clone(&signal));
         let thread = std::thread::Builder::new()
             .name("nearside-model".to_owned())
             .spawn(move || run_worker(model, &jobs))
@@ -90,6 +99,7 @@ impl LocalEngine {
             handle,
             uses: UseCount::new(),
             saved,
+            signal,
         })
     }
 
@@ -124,6 +134,16 @@ impl LocalEngine {
         self.saved.lower_limit(|limit| limit / 2);
     }
 
+    /// Has an answer under way ask for its run conditions again, because they changed.
+    pub fn update_conditions(&self) {
+        self.signal.notify();
+    }
+
+    /// Has an answer under way reduce its context to what it needs, before its next step.
+    pub fn reduce_memory(&self) {
+        self.signal.request_reduction();
+    }
+
     /// Measures speed and memory on the thread that answers use. Hold a lease meanwhile. Dropping the future cancels the
     /// measurement, also while it waits or loads.
     ///
@@ -142,7 +162,12 @@ impl LocalEngine {
     /// thread's current step ends: milliseconds, but up to a second while llama.cpp computes a model's needs or maps its
     /// file.
     pub fn close(&self) {
-        self.queue.close();
+        self.close_because(StopReason::Cancelled);
+    }
+
+    /// Closes the engine like [`Self::close`]; its answers end for this reason.
+    pub fn close_because(&self, reason: StopReason) {
+        self.queue.close(reason);
         if let Some(thread) = lock(&self.thread).take() {
             // The thread catches its own panics, so the result carries no information.
             let _ = thread.join();
@@ -171,7 +196,7 @@ impl LocalEngine {
 impl Drop for LocalEngine {
     /// Cancels all jobs. The thread ends by itself; it is not joined.
     fn drop(&mut self) {
-        self.queue.close();
+        self.queue.close(StopReason::Cancelled);
     }
 }
 

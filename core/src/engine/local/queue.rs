@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::bench::{BenchOptions, BenchReport};
 use super::error::measurement_cancelled;
 use super::stop::StopConditions;
-use crate::chat::{AnswerSummary, Chunk};
+use crate::chat::{AnswerSummary, Chunk, StopReason};
 use crate::engine::Job;
 use crate::error::{Error, ErrorReason, Result};
 use crate::sync::lock;
@@ -64,7 +64,7 @@ impl JobQueue {
         let mut state = lock(&self.state);
         if state.is_closed {
             drop(state);
-            stop.cancel();
+            stop.end(StopReason::Cancelled);
             work.end_stopped(&stop);
             return None;
         }
@@ -131,19 +131,19 @@ impl JobQueue {
         state.running.is_some() || !state.waiting.is_empty()
     }
 
-    /// Ends the jobs that wait as cancelled, cancels the running one, and accepts no more.
-    pub(super) fn close(&self) {
+    /// Ends the jobs that wait and the running one for this reason, and accepts no more.
+    pub(super) fn close(&self, reason: StopReason) {
         let waiting = {
             let mut state = lock(&self.state);
             state.is_closed = true;
             if let Some(stop) = &state.running {
-                stop.cancel();
+                stop.end(reason);
             }
             std::mem::take(&mut state.waiting)
         };
         self.changed.notify_all();
         for job in waiting {
-            job.stop.cancel();
+            job.stop.end(reason);
             job.work.end_stopped(&job.stop);
         }
     }
@@ -155,7 +155,8 @@ impl Work {
         match (self, stop.cause()) {
             (work, Some(error)) => work.end_failed(error),
             (Self::Answer(job), None) => {
-                let summary = AnswerSummary::cancelled_before_start(&job.route);
+                let mut summary = AnswerSummary::cancelled_before_start(&job.route);
+                summary.stop = stop.reason();
                 job.sink.finish(Ok(Chunk::Done { summary }));
             }
             (work @ Self::Bench(..), None) => work.end_failed(measurement_cancelled()),
@@ -187,7 +188,7 @@ const MAX_QUEUED_JOBS: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::{ChatMessage, ChatRequest, ChatStream, Route, RouteRule, RouteTarget, StopReason};
+    use crate::chat::{ChatMessage, ChatRequest, ChatStream, Route, RouteRule, RouteTarget};
     use crate::engine::SentMark;
     use crate::stream::{CancelToken, Stream};
     use std::time::Instant;
@@ -251,7 +252,7 @@ mod tests {
         let (reply, mut report) = oneshot::channel();
         let measured = StopConditions::cancel_only(&CancelToken::default());
         queue.push(Work::Bench(BenchOptions::default(), reply), measured);
-        queue.close();
+        queue.close(StopReason::Cancelled);
         assert!(stop.is_raised());
         assert_eq!(stop_reason(&waiting).await, Ok(StopReason::Cancelled));
         assert!(left.try_recv().is_err(), "it left the queue");
@@ -277,7 +278,7 @@ mod tests {
         assert!(queue.push(work, stop).is_none());
         let refused = stop_reason(&one_more).await.expect_err("full");
         assert_eq!(refused.reason(), ErrorReason::Busy);
-        queue.close();
+        queue.close(StopReason::Cancelled);
         for (stream, _) in waiting {
             assert_eq!(stop_reason(&stream).await, Ok(StopReason::Cancelled));
         }

@@ -1,13 +1,20 @@
-//! The context of a loaded model: prefill and decoding in batches, with a cancel flag and a deadline.
+//! The context of a loaded model: prefill and decoding in batches, with a cancel flag and a deadline, as its [`Governor`]
+//! allows.
+//!
+//! After a memory warning the context is reduced to what its conversation needs, and grows again when that needs more. The
+//! content moves through a copy, so that no token is prefilled again.
 //!
 //! A context whose computation failed is freed at once, and the next request gets a new one. The failure may be that of a
 //! GPU, which the old context has lost for good.
 //!
 //! Answers and benchmarks both use it, so that `nearside bench` measures the code that `nearside chat` runs.
 
+use std::time::Duration;
+
 use nearside_llama::{AbortSignal, Context, ContextParams, Decoded, LlamaError, MemoryPart, Model, Sampler, Token};
 
 use super::error::{map_llama_error, no_token};
+use super::governor::{Governor, NextStep};
 use super::saved_caches::SavedCaches;
 use crate::error::{Error, Result};
 use crate::model::fit::{LoadOrder, context_params};
@@ -20,8 +27,11 @@ pub(super) struct DecodeSession {
     /// `None` after a failed computation.
     context: Option<Context>,
     capacity: u32,
+    /// The present size of the context in tokens, at most that of `params`.
+    size: u32,
     threads: u32,
     saved: SavedCaches,
+    governor: Governor,
 }
 
 /// Result of decoding tokens.
@@ -35,17 +45,19 @@ pub(super) enum DecodeOutcome {
 
 impl DecodeSession {
     /// Creates a context as this order says. Conversations that it holds no longer are copied to `saved`.
-    pub(super) fn new(model: &Model, order: &LoadOrder, saved: SavedCaches) -> Result<Self> {
+    pub(super) fn new(model: &Model, order: &LoadOrder, saved: SavedCaches, governor: Governor) -> Result<Self> {
         let params = context_params(order.context, order.cache_type, order.threads);
         let context = Context::new(model, &params).map_err(map_llama_error)?;
         Ok(Self {
             model: model.clone(),
             // llama.cpp rounds it up, and the user gets what was asked for.
             capacity: context.capacity().min(params.context),
+            size: params.context,
             params,
             threads: context.threads(),
             context: Some(context),
             saved,
+            governor,
         })
     }
 
@@ -59,6 +71,11 @@ impl DecodeSession {
         self.context
             .as_ref()
             .is_some_and(|context| context.position() >= self.capacity)
+    }
+
+    /// Returns the time since the last call in which the model waited because of the device's state.
+    pub(super) fn take_waited(&mut self) -> Duration {
+        self.governor.take_waited()
     }
 
     /// Returns the number of compute threads.
@@ -81,6 +98,9 @@ impl DecodeSession {
     /// Makes the cache hold as much of `prompt` as it or the copy of an earlier conversation has, and returns how many tokens
     /// that is: less than the prompt.
     pub(super) fn reuse_prefix(&mut self, prompt: &[Token]) -> u32 {
+        if prompt.len() >= self.size as usize && self.grow_to(prompt.len() as u32 + 1).is_err() {
+            return 0;
+        }
         let saved = &self.saved;
         self.context.as_mut().map_or(0, |context| saved.reuse(context, prompt))
     }
@@ -108,9 +128,29 @@ impl DecodeSession {
     /// says how many of them a later request finds.
     pub(super) fn decode<'a>(&mut self, tokens: &[Token], stop: impl Into<AbortSignal<'a>>) -> Result<DecodeOutcome> {
         let stop = stop.into();
-        let context = self.context()?;
         let mut rest = tokens;
         while !rest.is_empty() {
+            let Self {
+                governor,
+                context,
+                threads,
+                ..
+            } = self;
+            let pause = || context.iter_mut().for_each(Context::pause_threads);
+            let threads = match governor.next_step(*threads, &stop, pause) {
+                NextStep::Compute { threads } => threads,
+                NextStep::ReduceMemory => {
+                    self.reduce(rest.len())?;
+                    continue;
+                }
+                NextStep::Stop => return Ok(DecodeOutcome::Stopped),
+            };
+            let needed = self.position() as usize + rest.len();
+            if needed > self.size as usize {
+                self.grow_to(u32::try_from(needed).unwrap_or(u32::MAX))?;
+            }
+            let context = self.context()?;
+            context.limit_threads(threads);
             let most = if context.has_rivals() {
                 SHARED_BATCH_TOKENS
             } else {
@@ -118,7 +158,9 @@ impl DecodeSession {
             };
             let size = rest.len().min(context.batch() as usize).min(most);
             let (batch, after) = rest.split_at(size);
-            match context.decode(batch, after.is_empty(), stop) {
+            let decoded = context.decode(batch, after.is_empty(), stop);
+            self.governor.end_batch();
+            match decoded {
                 Ok(Decoded::Whole) => rest = after,
                 Ok(Decoded::Aborted { .. }) => return Ok(DecodeOutcome::Stopped),
                 Err(error) => return Err(self.map_failure(error)),
@@ -150,13 +192,101 @@ impl DecodeSession {
         }
     }
 
+    fn position(&self) -> u32 {
+        self.context.as_ref().map_or(0, Context::position)
+    }
+
     /// Returns the context, a new one after a failure.
     fn context(&mut self) -> Result<&mut Context> {
         let context = match self.context.take() {
             Some(context) => context,
-            None => Context::new(&self.model, &self.params).map_err(map_llama_error)?,
+            None => Context::new(&self.model, &self.params_for(self.size)).map_err(map_llama_error)?,
         };
         Ok(self.context.insert(context))
+    }
+
+    fn params_for(&self, size: u32) -> ContextParams {
+        ContextParams {
+            context: size,
+            batch: match size < self.params.context {
+                true => self.params.batch.min(REDUCED_BATCH_TOKENS),
+                false => self.params.batch,
+            },
+            ..self.params
+        }
+    }
+
+    /// Reduces the context to its content and `coming` tokens, if that frees at least half of it.
+    fn reduce(&mut self, coming: usize) -> Result<()> {
+        let needed = self
+            .position()
+            .saturating_add(u32::try_from(coming).unwrap_or(u32::MAX));
+        let size = needed.saturating_add(SPARE_TOKENS).next_multiple_of(SIZE_STEP_TOKENS);
+        if size > self.size / 2 {
+            return Ok(());
+        }
+        let before = self.buffer_bytes()?;
+        self.resize(size)?;
+        let freed = before.saturating_sub(self.buffer_bytes()?);
+        tracing::info!(
+            tokens = self.size,
+            freed,
+            "the context is reduced after a memory warning"
+        );
+        self.governor.report_reduction(self.size, freed);
+        Ok(())
+    }
+
+    /// Makes the context hold at least `needed` tokens, if the plan of the load does.
+    fn grow_to(&mut self, needed: u32) -> Result<()> {
+        let size = needed
+            .saturating_mul(2)
+            .next_multiple_of(SIZE_STEP_TOKENS)
+            .min(self.params.context);
+        match size > self.size {
+            true => self.resize(size),
+            false => Ok(()),
+        }
+    }
+
+    /// Moves the content into a context of another size. If there is no memory for that, the old size is kept. After an error
+    /// there is no context, and so no content.
+    fn resize(&mut self, size: u32) -> Result<()> {
+        let Some(context) = &self.context else {
+            self.size = size;
+            return Ok(());
+        };
+        let copy = context.save(u64::MAX);
+        if copy.is_none() && context.position() > 0 {
+            return Ok(());
+        }
+        // Before the new one is created: there may not be memory for both.
+        self.context = None;
+        let created = Context::new(&self.model, &self.params_for(size)).map(|context| (context, size));
+        let created =
+            created.or_else(|_| Context::new(&self.model, &self.params_for(self.size)).map(|it| (it, self.size)));
+        let (mut context, size) = created.map_err(map_llama_error)?;
+        if let Some(copy) = copy
+            && (context.restore(&copy) as usize) < copy.tokens().len()
+        {
+            return Err(Error::internal("the cache could not be moved to another context"));
+        }
+        (self.context, self.size) = (Some(context), size);
+        if let Ok((cache, compute)) = self.buffers() {
+            self.governor.report_context(size, cache, compute);
+        }
+        Ok(())
+    }
+
+    /// Returns the bytes of the cache and of the compute buffers.
+    fn buffers(&mut self) -> Result<(u64, u64)> {
+        let parts = self.memory()?;
+        let sum = |of: fn(&MemoryPart) -> u64| parts.iter().map(of).sum();
+        Ok((sum(|part| part.cache), sum(|part| part.compute)))
+    }
+
+    fn buffer_bytes(&mut self) -> Result<u64> {
+        self.buffers().map(|(cache, compute)| cache + compute)
     }
 
     /// Frees the context if the computation itself failed.
@@ -168,5 +298,11 @@ impl DecodeSession {
     }
 }
 
+/// Tokens of a batch of a reduced context: its compute buffers take a quarter.
+const REDUCED_BATCH_TOKENS: u32 = 128;
+/// Space that a reduced context leaves for the rest of an answer.
+const SPARE_TOKENS: u32 = 256;
+/// llama.cpp rounds capacities up to a multiple of it.
+const SIZE_STEP_TOKENS: u32 = 256;
 /// Tokens of a batch while another model waits for its turn.
 const SHARED_BATCH_TOKENS: usize = 64;

@@ -1,7 +1,9 @@
-//! Which model an engine runs, and the plan that it is given for loading it.
+//! Which model an engine runs, the plan that it is given for loading it, and the conditions under which it runs.
 
 use std::path::PathBuf;
 
+use super::adjustment::{AdjustmentAction, AdjustmentCause};
+use super::conditions::RunConditions;
 use crate::error::{Error, Result};
 use crate::model::fit::LoadOrder;
 
@@ -14,7 +16,8 @@ pub struct LocalSettings {
     pub id: String,
 }
 
-/// Plans loads. The engine asks right before it loads, and reports how the load ended; it measures no memory itself.
+/// Plans loads, and says how a loaded model may run. The engine asks right before it loads and while it computes, and
+/// reports how that ended; it measures nothing of the device itself. Called on the engine's thread.
 pub trait LoadPlanner: Send + Sync + std::fmt::Debug {
     /// Returns how to load the model, frees the memory that it needs, and counts that memory as taken from then on.
     /// Blocks. `for_chat`: the model must have a chat template.
@@ -26,6 +29,18 @@ pub trait LoadPlanner: Send + Sync + std::fmt::Debug {
 
     /// Reports how a planned load ended, or that the model is no longer in memory.
     fn load_ended(&self, outcome: LoadOutcome);
+
+    /// Returns how the model may compute now. Must not block.
+    fn run_conditions(&self) -> RunConditions {
+        RunConditions::default()
+    }
+
+    /// Reports that the loaded model's context has another size, in tokens, and the bytes of its cache and of its compute
+    /// buffers.
+    fn context_resized(&self, _tokens: u32, _cache: u64, _compute: u64) {}
+
+    /// Reports an adjustment.
+    fn adjusted(&self, _action: AdjustmentAction, _cause: AdjustmentCause) {}
 }
 
 /// How a load ended.

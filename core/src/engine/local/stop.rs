@@ -1,11 +1,12 @@
-//! What ends an answer early: a cancel, or the deadline of the request.
+//! What ends an answer early: a cancel, the deadline of the request, or that its engine is closed.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use nearside_llama::AbortSignal;
 use tokio::time::timeout_at;
 
-use crate::chat::ChatRequest;
+use crate::chat::{ChatRequest, StopReason};
 use crate::error::{Error, ErrorReason};
 use crate::stream::CancelToken;
 
@@ -14,6 +15,8 @@ use crate::stream::CancelToken;
 pub(super) struct StopConditions {
     cancel: CancelToken,
     deadline: Option<Instant>,
+    /// Set where the library itself ended the work.
+    ended: Arc<OnceLock<StopReason>>,
 }
 
 impl StopConditions {
@@ -22,6 +25,7 @@ impl StopConditions {
         Self {
             cancel: cancel.clone(),
             deadline: request.limits.deadline(requested_at),
+            ended: Arc::default(),
         }
     }
 
@@ -30,12 +34,22 @@ impl StopConditions {
         Self {
             cancel: cancel.clone(),
             deadline: None,
+            ended: Arc::default(),
         }
     }
 
-    /// Cancels the work.
-    pub(super) fn cancel(&self) {
+    /// Ends the work for this reason, unless it was cancelled before.
+    pub(super) fn end(&self, reason: StopReason) {
+        if !self.cancel.is_cancelled() {
+            // Only the first reason counts.
+            let _ = self.ended.set(reason);
+        }
         self.cancel.cancel();
+    }
+
+    /// Returns the reason that stopped work ends with.
+    pub(super) fn reason(&self) -> StopReason {
+        self.ended.get().copied().unwrap_or(StopReason::Cancelled)
     }
 
     /// Waits until the work should end.

@@ -58,6 +58,16 @@ impl LoadOrder {
         self.need.total.saturating_sub(self.evictable)
     }
 
+    /// Records what the cache and the compute buffers take since the context has another size.
+    pub(crate) fn resize(&mut self, cache: u64, compute: u64) {
+        self.need = MemoryEstimate {
+            cache,
+            compute,
+            ..self.need
+        }
+        .with_total();
+    }
+
     /// Returns the smallest budget with this verdict.
     pub(crate) fn required(&self) -> u64 {
         match self.verdict {

@@ -74,6 +74,7 @@ extension GenerateError: LocalizedError, CustomStringConvertible {
         case .cutOff(.costLimit): "raise the limit on cost, or ask for less"
         case .cutOff(.stopSequence): "leave out the texts that end an answer"
         case .cutOff(.toolCall): "answer the tool call, or ask without tools"
+        case .cutOff(.memoryCritical): "close other apps, or use a smaller model"
         case .cutOff: "change the request"
         case .mismatch: "ask again, take a larger model, or let the type accept more"
         }

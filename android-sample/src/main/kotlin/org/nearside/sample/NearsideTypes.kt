@@ -77,7 +77,9 @@ internal fun StoredMessage.message() = MessageEntry(
 internal fun StopReason.status(): MessageStatus = when (this) {
     StopReason.END, StopReason.STOP_SEQUENCE, StopReason.TOOL_CALL -> MessageStatus.Done
     StopReason.CANCELLED -> MessageStatus.Stopped
-    StopReason.MAX_TOKENS, StopReason.CONTEXT_FULL, StopReason.COST_LIMIT, StopReason.FILTERED -> MessageStatus.CutShort
+    StopReason.MAX_TOKENS, StopReason.CONTEXT_FULL, StopReason.COST_LIMIT, StopReason.FILTERED,
+    StopReason.MEMORY_CRITICAL,
+    -> MessageStatus.CutShort
 }
 
 /** Returns `null` for tool calls: this app defines no tools. */

@@ -38,6 +38,13 @@ fun Nearside.continueRemotely(request: ChatRequest, said: String): Flow<Chunk> =
 fun Nearside.download(model: ModelRef): Flow<DownloadEvent> =
     batches({ startDownload(model) }, DownloadStream::nextBatch)
 
+/**
+ * Streams what the library does to the models on this device because of memory warnings, heat, power saving and the
+ * background. Completes when the library is closed.
+ */
+val Nearside.adjustments: Flow<Adjustment>
+    get() = batches({ startAdjustments() }, AdjustmentStream::nextBatch)
+
 /** Returns a cold Flow over the batches of a stream. Closes the stream, which cancels it, on every exit. */
 internal fun <S : AutoCloseable, T> batches(start: () -> S, next: suspend S.() -> List<T>): Flow<T> = flow {
     start().use { stream ->

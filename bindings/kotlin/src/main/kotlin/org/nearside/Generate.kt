@@ -68,6 +68,7 @@ private fun incompleteReason(stop: StopReason): String = when (stop) {
     StopReason.STOP_SEQUENCE -> "the answer was cut off by one of the texts that end an answer; leave them out"
     StopReason.TOOL_CALL -> "the model called a tool instead; ask without tools"
     StopReason.FILTERED -> "the provider's filter cut the answer off; rephrase the request, or use another model"
+    StopReason.MEMORY_CRITICAL -> "the system needed the memory; close other apps, or use a smaller model"
     StopReason.CANCELLED, StopReason.END -> "the answer was cancelled"
 }
 

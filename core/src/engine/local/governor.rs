@@ -1,0 +1,192 @@
+//! Lets an answer compute as the device's state allows: before each batch it waits while the model is paused, rests so that
+//! the share of the time is kept, and says how many threads may compute.
+//!
+//! The conditions are read again every two seconds and after each [`RunSignal::notify`], on the engine's thread, so that a
+//! change reaches an answer under way. A cancel or deadline ends every wait within 50 ms.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use nearside_llama::AbortSignal;
+
+use super::adjustment::{AdjustmentAction, AdjustmentCause};
+use super::conditions::RunConditions;
+use super::settings::LoadPlanner;
+use crate::sync::lock;
+
+/// Tells an engine's thread, from any other, that the device's state has changed.
+#[derive(Debug, Default)]
+pub(super) struct RunSignal {
+    version: AtomicU64,
+    must_reduce: AtomicBool,
+    waiting: Mutex<()>,
+    changed: Condvar,
+}
+
+impl RunSignal {
+    /// Has the conditions read again before the next batch.
+    pub(super) fn notify(&self) {
+        let _waiting = lock(&self.waiting);
+        self.version.fetch_add(1, Ordering::SeqCst);
+        self.changed.notify_all();
+    }
+
+    /// Asks for memory, before the next batch.
+    pub(super) fn request_reduction(&self) {
+        self.must_reduce.store(true, Ordering::SeqCst);
+        self.notify();
+    }
+
+    fn version(&self) -> u64 {
+        self.version.load(Ordering::SeqCst)
+    }
+
+    /// Waits until the version is another one, at most for this time.
+    fn wait(&self, version: u64, time: Duration) {
+        let waiting = lock(&self.waiting);
+        if self.version() == version {
+            // Whether it timed out makes no difference.
+            drop(self.changed.wait_timeout(waiting, time));
+        }
+    }
+}
+
+/// What an answer may do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NextStep {
+    /// Compute a batch with this many threads.
+    Compute { threads: u32 },
+    /// Free memory, then ask again.
+    ReduceMemory,
+    /// End: the stop signal is raised.
+    Stop,
+}
+
+/// Applies the run conditions on the engine's thread.
+#[derive(Debug)]
+pub(super) struct Governor {
+    planner: Arc<dyn LoadPlanner>,
+    signal: Arc<RunSignal>,
+    conditions: RunConditions,
+    version: u64,
+    read_at: Option<Instant>,
+    batch_begun: Option<Instant>,
+    /// Rest that is due before the next batch.
+    rest: Duration,
+    waited: Duration,
+}
+
+impl Governor {
+    pub(super) fn new(planner: Arc<dyn LoadPlanner>, signal: Arc<RunSignal>) -> Self {
+        Self {
+            planner,
+            signal,
+            conditions: RunConditions::default(),
+            version: 0,
+            read_at: None,
+            batch_begun: None,
+            rest: Duration::ZERO,
+            waited: Duration::ZERO,
+        }
+    }
+
+    /// Waits until the next step may be taken, and returns which one that is. `threads` are those of the model; `pause` is
+    /// called before a long wait.
+    pub(super) fn next_step(&mut self, threads: u32, stop: &AbortSignal<'_>, mut pause: impl FnMut()) -> NextStep {
+        self.update(threads);
+        let begun = Instant::now();
+        loop {
+            if stop.is_raised() {
+                return NextStep::Stop;
+            }
+            if self.signal.must_reduce.swap(false, Ordering::SeqCst) {
+                return NextStep::ReduceMemory;
+            }
+            let rest = match self.conditions.is_paused {
+                true => POLL_INTERVAL,
+                false => self.rest.saturating_sub(begun.elapsed()).min(POLL_INTERVAL),
+            };
+            if rest.is_zero() {
+                break;
+            }
+            if rest >= MIN_PAUSE {
+                pause();
+            }
+            let wait_begun = Instant::now();
+            self.signal.wait(self.version, rest);
+            self.waited += wait_begun.elapsed();
+            self.update(threads);
+        }
+        self.rest = Duration::ZERO;
+        self.batch_begun = Some(Instant::now());
+        NextStep::Compute {
+            threads: self.conditions.threads.of_threads(threads),
+        }
+    }
+
+    /// Records that the batch has ended.
+    pub(super) fn end_batch(&mut self) {
+        let Some(begun) = self.batch_begun.take() else { return };
+        let duty = self.conditions.duty_percent.clamp(1, 100);
+        self.rest = begun.elapsed() * (100 - duty) / duty;
+    }
+
+    /// Reports that the context has another size: it takes this much memory for its cache and for computing, in bytes.
+    pub(super) fn report_context(&self, tokens: u32, cache: u64, compute: u64) {
+        self.planner.context_resized(tokens, cache, compute);
+    }
+
+    /// Reports that the context was reduced to this size because of a memory warning, and the bytes that this freed.
+    pub(super) fn report_reduction(&self, tokens: u32, bytes: u64) {
+        let action = AdjustmentAction::ContextReduced { tokens, bytes };
+        self.planner.adjusted(action, AdjustmentCause::MemoryLow);
+    }
+
+    /// Returns the time that was waited since the last call: it says nothing of the model's speed.
+    pub(super) fn take_waited(&mut self) -> Duration {
+        std::mem::take(&mut self.waited)
+    }
+
+    /// Reads the conditions if they may have changed, and reports what did.
+    fn update(&mut self, threads: u32) {
+        let version = self.signal.version();
+        let is_known = self.read_at.is_some_and(|at| at.elapsed() < READ_INTERVAL);
+        if version == self.version && is_known {
+            return;
+        }
+        self.version = version;
+        self.read_at = Some(Instant::now());
+        let (before, now) = (self.conditions, self.planner.run_conditions());
+        self.conditions = now;
+        let cause_before = before.cause.unwrap_or(AdjustmentCause::Heat);
+        let cause = now.cause.unwrap_or(cause_before);
+        if before.is_paused != now.is_paused {
+            match now.is_paused {
+                true => self.planner.adjusted(AdjustmentAction::Paused, cause),
+                false => self.planner.adjusted(AdjustmentAction::Resumed, cause_before),
+            }
+        }
+        let limits = |conditions: RunConditions| (conditions.threads.of_threads(threads), conditions.duty_percent);
+        if !now.is_paused && limits(before) != limits(now) {
+            let (threads_now, percent) = limits(now);
+            match (threads_now, percent) == (threads, 100) {
+                true => self.planner.adjusted(AdjustmentAction::Restored, cause_before),
+                false => self.planner.adjusted(
+                    AdjustmentAction::Slowed {
+                        threads: threads_now,
+                        percent,
+                    },
+                    cause,
+                ),
+            }
+        }
+    }
+}
+
+/// How old conditions may be that nothing reported as changed: no system reports heat and power saving to the library.
+const READ_INTERVAL: Duration = Duration::from_secs(2);
+/// Longest wait without looking at the stop signal.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Before a shorter wait, the threads are not made to sleep: waking them takes longer.
+const MIN_PAUSE: Duration = Duration::from_millis(2);
