@@ -307,7 +307,7 @@ fn opened_thinking() -> ChatTemplate {
 }
 
 fn thinking_source() -> String {
-    let probe = Probe::from_file(&models::path("r1-7b.gguf"), LoadMode::Repacked).unwrap();
+    let probe = Probe::from_file(&models::path("r1-7b.gguf"), &ModelParams::default()).unwrap();
     probe.meta("tokenizer.chat_template").unwrap()
 }
 

@@ -59,6 +59,7 @@ impl LoadPlanner for Gate {
             context: 2048,
             cache_type: CacheType::F16,
             threads: 1,
+            gpu_layers: -1,
             load: LoadPlan::Mapped,
             need: MemoryEstimate::default(),
             evictable: 0,

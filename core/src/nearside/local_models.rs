@@ -13,16 +13,18 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
+use super::keep_alive::free_when_idle;
 use super::local_abilities::LocalAbilities;
 use super::local_model::{FileStamp, LocalModel, file_stamp};
 use super::lock;
+use super::memory_view::{LoadState, MemoryView, ModelState};
 use super::needs_cache::NeedsCache;
 use crate::config::Config;
 use crate::device::{self, DeviceFacts, DeviceSnapshot, Host};
-use crate::engine::local::{EngineLease, LoadOutcome, LoadPlanner, LocalEngine, LocalSettings};
+use crate::engine::local::{EngineLease, LoadOutcome, LoadPlanner, LoadedModel, LocalEngine, LocalSettings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::fit::{
-    DEFAULT_CONTEXT, EngineParams, LoadOrder, ModelMemory, SAVED_SHARE, judge_by_size, no_template,
+    DEFAULT_CONTEXT, EngineParams, LoadOrder, SAVED_SHARE, judge_by_size, no_template, resolve_gpu_layers,
 };
 use crate::model::{self, FitOptions, FitVerdict, MemoryBudget};
 use crate::state::State;
@@ -34,6 +36,8 @@ pub(super) struct LocalModels {
     context: u32,
     cache_type: Option<model::CacheType>,
     threads: Option<u32>,
+    gpu_layers: Option<u32>,
+    keep_alive: Duration,
     needs: NeedsCache,
     pub(super) abilities: LocalAbilities,
     handle: Handle,
@@ -55,33 +59,6 @@ struct EngineEntry {
     load: LoadState,
 }
 
-/// Whether an engine's model is in memory.
-#[derive(Debug, Clone, PartialEq)]
-enum LoadState {
-    Unloaded,
-    Loading(LoadOrder),
-    Loaded(LoadOrder),
-    Failed(Error),
-}
-
-/// Memory and models at one moment.
-struct MemoryView {
-    snapshot: DeviceSnapshot,
-    under_pressure: bool,
-    models: Vec<ModelState>,
-}
-
-/// State of one model, for a budget.
-struct ModelState {
-    id: u64,
-    path: PathBuf,
-    stamp: FileStamp,
-    in_use: bool,
-    load: LoadState,
-    /// Held by copies of its conversations' caches, which are freed first.
-    saved_bytes: u64,
-}
-
 impl LocalModels {
     pub(super) fn new(config: &Config, host: Arc<dyn Host>, state: Arc<State>, handle: Handle) -> Self {
         Self {
@@ -89,6 +66,8 @@ impl LocalModels {
             context: config.context.unwrap_or(DEFAULT_CONTEXT),
             cache_type: config.cache_type,
             threads: config.threads,
+            gpu_layers: config.gpu_layers,
+            keep_alive: config.keep_alive_ms.map_or(KEEP_ALIVE, Duration::from_millis),
             needs: NeedsCache::new(state),
             abilities: LocalAbilities::default(),
             handle,
@@ -132,6 +111,7 @@ impl LocalModels {
         FitOptions {
             context: options.context.or(Some(self.context)),
             cache_type: options.cache_type.or(self.cache_type),
+            gpu_layers: options.gpu_layers.or(self.gpu_layers),
             ..options
         }
     }
@@ -209,6 +189,8 @@ impl LocalModels {
         };
         let engine = Arc::new(LocalEngine::start(settings, Box::new(planner), self.handle.clone())?);
         let lease = EngineLease::acquire(&engine);
+        let watch = free_when_idle(Arc::downgrade(self), Arc::downgrade(&engine), id, self.keep_alive);
+        self.handle.spawn(watch);
         engines.push(EngineEntry {
             id,
             path: model.path.clone(),
@@ -217,6 +199,25 @@ impl LocalModels {
             load: LoadState::Unloaded,
         });
         Ok(lease)
+    }
+
+    /// Returns the models in memory, ordered by id. Waits for no engine.
+    pub(super) fn loaded(&self) -> Vec<LoadedModel> {
+        let engines = self.engines_but(None);
+        let mut loaded: Vec<_> = engines.iter().filter_map(|engine| engine.loaded()).collect();
+        loaded.sort_by(|one, other| (&one.id, &one.path).cmp(&(&other.id, &other.path)));
+        loaded
+    }
+
+    /// Closes the engine of this id if it is idle for this long, and returns whether it did. No load is planned meanwhile,
+    /// so that none misses the memory that this frees.
+    pub(super) fn close_idle_since(&self, id: u64, keep_alive: Duration) -> bool {
+        let _no_plan = lock(&self.planning);
+        let idle = |entry: &EngineEntry| {
+            let until = entry.engine.idle_until(keep_alive);
+            entry.id == id && until.is_some_and(|until| until <= Instant::now())
+        };
+        self.close_where(idle) > 0
     }
 
     /// Closes all engines, or that of one file, and waits for their threads. Their answers end as cancelled.
@@ -248,16 +249,20 @@ impl LocalModels {
         others.map(|entry| Arc::clone(&entry.engine)).collect()
     }
 
-    /// Drops every engine without joining its thread.
-    pub(super) fn drop_engines(&self) {
-        lock(&self.engines).clear();
+    /// Closes every engine, and waits for their threads at most this long: for good, at the end of the library.
+    pub(super) fn drop_engines(&self, timeout: Duration) {
+        let closing = std::mem::take(&mut *lock(&self.engines));
+        let engines = closing.into_iter().map(|entry| entry.engine);
+        LocalEngine::close_all(&engines.collect::<Vec<_>>(), timeout);
     }
 
-    fn close_where(&self, which: impl Fn(&EngineEntry) -> bool) {
+    /// Closes these engines, and returns how many they are.
+    fn close_where(&self, which: impl Fn(&EngineEntry) -> bool) -> usize {
         let closing: Vec<_> = lock(&self.engines).extract_if(.., |entry| which(entry)).collect();
-        for entry in closing {
+        for entry in &closing {
             entry.engine.close();
         }
+        closing.len()
     }
 
     fn params(&self, snapshot: &DeviceSnapshot) -> EngineParams {
@@ -265,6 +270,7 @@ impl LocalModels {
             context: self.context,
             cache_type: self.cache_type.unwrap_or_default(),
             threads: self.threads.unwrap_or(snapshot.threads),
+            gpu_layers: resolve_gpu_layers(self.gpu_layers),
         }
     }
 
@@ -365,44 +371,6 @@ impl LocalModels {
     }
 }
 
-impl MemoryView {
-    fn find(&self, path: &Path) -> Option<&ModelState> {
-        let found = self.models.iter().find(|model| model.path == path)?;
-        // A file that was replaced is another model.
-        (found.stamp == file_stamp(path)).then_some(found)
-    }
-
-    fn budget(&self, own: Option<u64>) -> MemoryBudget {
-        self.measure(own, true)
-    }
-
-    fn budget_without_idle(&self, own: u64) -> MemoryBudget {
-        self.measure(Some(own), false)
-    }
-
-    fn measure(&self, own: Option<u64>, count_idle: bool) -> MemoryBudget {
-        let mut memory = ModelMemory::default();
-        for model in &self.models {
-            let is_own = own == Some(model.id);
-            match is_own {
-                true => memory.own += model.saved_bytes,
-                false if count_idle => memory.idle += model.saved_bytes,
-                false => {}
-            }
-            match &model.load {
-                LoadState::Loaded(order) if is_own => {
-                    memory.own += order.held();
-                    memory.running = order.required();
-                }
-                LoadState::Loaded(order) if count_idle && !model.in_use => memory.idle += order.held(),
-                LoadState::Loading(order) if !is_own => memory.starting += order.held(),
-                _ => {}
-            }
-        }
-        MemoryBudget::measure(&self.snapshot, self.under_pressure, memory)
-    }
-}
-
 /// Plans the loads of one engine.
 #[derive(Debug)]
 struct EnginePlanner {
@@ -449,3 +417,5 @@ fn is_permanent(error: &Error) -> bool {
 const PRESSURE_DURATION: Duration = Duration::from_secs(60);
 /// Models that llama.cpp is asked about in one decision: each takes up to half a second, once.
 const MAX_PROBES: u32 = 2;
+/// How long an idle model stays: as long as Ollama's. A phone warns before it needs the memory.
+const KEEP_ALIVE: Duration = Duration::from_secs(5 * 60);

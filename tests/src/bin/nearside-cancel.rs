@@ -100,7 +100,7 @@ impl CancelBench {
 
     /// Loads the model and returns the time to the first text.
     async fn load(&self) -> Fallible<Duration> {
-        self.nearside.unload().await?;
+        self.nearside.unload(None).await?;
         let begun = Instant::now();
         wait_for_text(&self.ask(LONG_QUESTION)).await?;
         Ok(begun.elapsed())
@@ -110,7 +110,7 @@ impl CancelBench {
         let load = self.load().await?;
         let mut waits = Vec::new();
         for round in 0..self.cancels {
-            self.nearside.unload().await?;
+            self.nearside.unload(None).await?;
             let stream = self.ask(LONG_QUESTION);
             wait_for_start(&stream).await?;
             // Spread over plan, load and the creation of the context.

@@ -1,16 +1,19 @@
 //! Loads a model as the plan that it is given says: load mode, context, cache type, threads.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use nearside_llama::{ChatTemplate, LlamaError, Model, ModelParams};
+use nearside_llama::{ChatTemplate, LlamaError, Model};
 
 use super::control_words::ControlWords;
 use super::error::{map_llama_error, template_error};
+use super::load_job::{WEIGHTS_PART, part_of};
+use super::residency::{Held, Residency};
 use super::saved_caches::SavedCaches;
 use super::session::DecodeSession;
 use super::settings::{LoadOutcome, LoadPlanner, LocalSettings};
 use crate::error::{Error, Result};
-use crate::model::fit::{LoadOrder, no_template};
+use crate::model::fit::{LoadOrder, model_params, no_template};
 
 /// A model in memory, with the session that holds its KV cache.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub(super) struct LazyModel {
     /// Duration of the load, until a job reports it.
     load_ms: f64,
     saved: SavedCaches,
+    /// What other threads see of it.
+    residency: Arc<Residency>,
 }
 
 /// Why a load ended without a model.
@@ -51,13 +56,19 @@ impl From<Error> for LoadError {
 
 impl LazyModel {
     /// Creates it without loading.
-    pub(super) fn new(settings: LocalSettings, planner: Box<dyn LoadPlanner>, saved: SavedCaches) -> Self {
+    pub(super) fn new(
+        settings: LocalSettings,
+        planner: Box<dyn LoadPlanner>,
+        saved: SavedCaches,
+        residency: Arc<Residency>,
+    ) -> Self {
         Self {
             settings,
             planner,
             loaded: None,
             load_ms: 0.0,
             saved,
+            residency,
         }
     }
 
@@ -66,11 +77,15 @@ impl LazyModel {
         self.loaded.is_some()
     }
 
-    /// Loads the model, unless `is_wanted` returns false meanwhile: then nothing is loaded.
+    /// Loads the model, unless `is_wanted` returns false meanwhile: then nothing is loaded. It is called with the fraction
+    /// of the load that is done.
     ///
     /// `for_chat`: refuses a model without a chat template, before it is loaded.
-    pub(super) fn load(&mut self, for_chat: bool, is_wanted: &dyn Fn() -> bool) -> Result<(), LoadError> {
+    pub(super) fn load(&mut self, for_chat: bool, is_wanted: &dyn Fn(f64) -> bool) -> Result<(), LoadError> {
         let begun = Instant::now();
+        if !is_wanted(0.0) {
+            return Err(LoadError::Unwanted);
+        }
         let order = self.planner.plan_load(for_chat)?;
         let loaded = load_model(&self.settings, order, &self.saved, is_wanted);
         self.planner.load_ended(match &loaded {
@@ -78,7 +93,12 @@ impl LazyModel {
             Err(LoadError::Unwanted) => LoadOutcome::Unloaded,
             Err(LoadError::Failed(error)) => LoadOutcome::Failed(error.clone()),
         });
-        self.loaded = Some(loaded?);
+        let loaded = self.loaded.insert(loaded?);
+        self.residency.set(Some(Held {
+            order: loaded.order,
+            context: loaded.session.capacity(),
+            threads: loaded.session.threads(),
+        }));
         self.load_ms = begun.elapsed().as_secs_f64() * 1000.0;
         Ok(())
     }
@@ -88,10 +108,23 @@ impl LazyModel {
     /// # Errors
     /// `Unsupported` for a chat with a model without a chat template.
     pub(super) fn loaded(&mut self, for_chat: bool) -> Result<(&mut LoadedModel, f64)> {
+        if for_chat {
+            self.check_for_chat()?;
+        }
         match &mut self.loaded {
-            Some(loaded) if for_chat && !loaded.order.has_template => Err(no_template(&self.settings.id)),
             Some(loaded) => Ok((loaded, std::mem::take(&mut self.load_ms))),
             None => Err(Error::internal("a model that was just loaded is not there")),
+        }
+    }
+
+    /// Checks that the loaded model has a chat template.
+    ///
+    /// # Errors
+    /// `Unsupported` without one.
+    pub(super) fn check_for_chat(&self) -> Result<()> {
+        match &self.loaded {
+            Some(loaded) if !loaded.order.has_template => Err(no_template(&self.settings.id)),
+            _ => Ok(()),
         }
     }
 
@@ -115,6 +148,7 @@ impl LazyModel {
     }
 
     fn drop_model(&mut self) {
+        self.residency.set(None);
         self.loaded = None;
         self.saved.clear();
     }
@@ -123,6 +157,7 @@ impl LazyModel {
 impl Drop for LazyModel {
     /// Frees the copies with the model: the engine's handle may live on.
     fn drop(&mut self) {
+        self.residency.set(None);
         self.saved.clear();
     }
 }
@@ -131,23 +166,23 @@ fn load_model(
     settings: &LocalSettings,
     order: LoadOrder,
     saved: &SavedCaches,
-    is_wanted: &dyn Fn() -> bool,
+    is_wanted: &dyn Fn(f64) -> bool,
 ) -> Result<LoadedModel, LoadError> {
-    if !is_wanted() {
+    let (begin, end) = WEIGHTS_PART;
+    if !is_wanted(begin) {
         return Err(LoadError::Unwanted);
     }
-    let params = ModelParams {
-        load_mode: order.load.into(),
-        gpu_layers: -1,
-    };
-    let model = match Model::load(&settings.path, &params, &mut |_| is_wanted()) {
+    let params = model_params(order.load, order.gpu_layers);
+    let model = match Model::load(&settings.path, &params, &mut |done| {
+        is_wanted(part_of(WEIGHTS_PART, f64::from(done)))
+    }) {
         Ok(model) => model,
         Err(LlamaError::Cancelled) => return Err(LoadError::Unwanted),
         Err(error) => return Err(map_llama_error(error).into()),
     };
     let template = ChatTemplate::from_model(&model).map_err(template_error)?;
     // Creating a context allocates its whole KV cache.
-    if !is_wanted() {
+    if !is_wanted(end) {
         return Err(LoadError::Unwanted);
     }
     saved.restart(order.saved_bytes);

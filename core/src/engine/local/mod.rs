@@ -6,7 +6,8 @@
 //! ```
 //!
 //! No llama.cpp type leaves the thread. The model loads with the first job, as the [`LoadPlanner`] says, and stays loaded
-//! until [`LocalEngine::close`]; an engine with an [`EngineLease`] is not closed to free memory. The KV cache keeps the last
+//! until [`LocalEngine::close`]; an engine with an [`EngineLease`] is not closed to free memory. A load that an app asks for
+//! ([`LocalEngine::load`]) is a job like an answer, so that both wait for one load, and each can be cancelled alone. The KV cache keeps the last
 //! conversation, so that its next turn prefills only the new tokens.
 //!
 //! A job that waits, for another one or for the load, ends at once if it is cancelled or its deadline passes. The thread
@@ -22,10 +23,12 @@ mod error;
 mod fitted;
 mod lease;
 mod load;
+mod load_job;
 mod pattern;
 mod prompt;
 mod queue;
 mod reply;
+mod residency;
 mod sampling;
 mod saved_caches;
 mod schema;
@@ -40,21 +43,26 @@ mod use_count;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 pub use lease::EngineLease;
+pub use load_job::{LoadEvent, LoadStream};
+pub use residency::LoadedModel;
 pub use settings::{LoadOutcome, LoadPlanner, LocalSettings};
 
 use super::{Engine, Job};
 use crate::error::{Error, Result};
-use crate::stream::CancelToken;
+use crate::model::fit::no_template;
+use crate::stream::{CancelToken, StreamSender};
 use crate::sync::lock;
 use bench::{BenchOptions, BenchReport};
 use load::{LazyModel, LoadError};
+use load_job::LoadJob;
 use queue::{JobQueue, Work};
+use residency::Residency;
 use saved_caches::SavedCaches;
 use stop::StopConditions;
 use use_count::UseCount;
@@ -66,8 +74,16 @@ pub struct LocalEngine {
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Runs the tasks that watch what waits.
     handle: Handle,
-    uses: UseCount,
+    id: String,
+    shared: EngineShared,
+}
+
+/// What the handle of an engine and its thread share, besides the queue.
+#[derive(Debug, Clone)]
+struct EngineShared {
+    uses: Arc<UseCount>,
     saved: SavedCaches,
+    residency: Arc<Residency>,
 }
 
 impl LocalEngine {
@@ -78,50 +94,84 @@ impl LocalEngine {
     pub fn start(settings: LocalSettings, planner: Box<dyn LoadPlanner>, handle: Handle) -> Result<Self> {
         let queue = Arc::new(JobQueue::default());
         let jobs = Arc::clone(&queue);
-        let saved = SavedCaches::default();
-        let model = LazyModel::new(settings, planner, saved.clone());
+        let id = settings.id.clone();
+        let shared = EngineShared {
+            uses: Arc::new(UseCount::new()),
+            saved: SavedCaches::default(),
+            residency: Arc::new(Residency::new(settings.clone())),
+        };
+        let model = LazyModel::new(settings, planner, shared.saved.clone(), Arc::clone(&shared.residency));
+        let own = shared.clone();
         let thread = std::thread::Builder::new()
             .name("nearside-model".to_owned())
-            .spawn(move || run_worker(model, &jobs))
+            .spawn(move || {
+                let _end = EndOnDrop(&jobs);
+                run_worker(model, &jobs, &own);
+            })
             .map_err(|cause| Error::thread_limit(&cause))?;
         Ok(Self {
             queue,
             thread: Mutex::new(Some(thread)),
             handle,
-            uses: UseCount::new(),
-            saved,
+            id,
+            shared,
         })
     }
 
     /// Returns whether the engine is leased, or a job is queued or running.
     pub fn is_in_use(&self) -> bool {
-        self.uses.is_leased() || self.queue.is_busy()
+        self.shared.uses.is_leased() || self.queue.is_busy()
     }
 
     /// Returns when the engine was last used.
     pub fn last_used(&self) -> Instant {
-        self.uses.last()
+        self.shared.uses.last()
     }
 
     /// Returns the bytes that the copies of earlier conversations' caches take.
     pub fn saved_bytes(&self) -> u64 {
-        self.saved.bytes()
+        self.shared.saved.bytes()
     }
 
     /// Frees the copies of earlier conversations' caches; their next turns are prefilled again. May wait for a copy that is
     /// being made.
     pub fn free_saved(&self) {
-        self.saved.clear();
+        self.shared.saved.clear();
     }
 
     /// Lowers the bytes that copies of earlier conversations' caches may take until the next load: other models need the memory.
     pub fn lower_saved_limit(&self, most: u64) {
-        self.saved.lower_limit(|_| most);
+        self.shared.saved.lower_limit(|_| most);
     }
 
     /// Halves the bytes that copies of earlier conversations' caches may take until the next load: memory was short with them.
     pub fn halve_saved_limit(&self) {
-        self.saved.lower_limit(|limit| limit / 2);
+        self.shared.saved.lower_limit(|limit| limit / 2);
+    }
+
+    /// Returns the model that is in memory, without waiting for the engine's thread.
+    pub fn loaded(&self) -> Option<LoadedModel> {
+        self.shared.describe(&self.queue)
+    }
+
+    /// Loads the model, and ends `sink` with it: at once if it is in memory, also while it answers. A cancel ends this load
+    /// at once; the model is loaded nevertheless if another job waits for it.
+    pub fn load(&self, sink: StreamSender<LoadEvent>) {
+        let stop = StopConditions::cancel_only(sink.cancel());
+        let Some(id) = self.submit(Work::Load(LoadJob::new(sink)), stop) else {
+            return;
+        };
+        // The thread takes the loads out of the queue when the model is in memory. This one may have come later, and must not
+        // wait for an answer that runs.
+        let Some(order) = self.shared.residency.order() else {
+            return;
+        };
+        if let (Some(job), Some(model)) = (self.queue.remove(id), self.loaded())
+            && let Some(load) = job.work.into_load()
+        {
+            self.shared.uses.end_job(true);
+            load.end(order.has_template.then_some(model).ok_or_else(|| no_template(&self.id)));
+        }
     }
 
     /// Measures speed and memory on the thread that answers use. Hold a lease meanwhile. Dropping the future cancels the
@@ -149,11 +199,40 @@ impl LocalEngine {
         }
     }
 
-    /// Queues work, and ends it at once if it is stopped while it waits.
-    fn submit(&self, work: Work, stop: StopConditions) {
-        let Some(mut waiting) = self.queue.push(work, stop) else {
-            return;
+    /// Closes these engines, and waits for their threads at most this long in all.
+    pub(crate) fn close_all(engines: &[Arc<Self>], timeout: Duration) {
+        let begun = Instant::now();
+        engines.iter().for_each(|engine| engine.queue.close());
+        for engine in engines {
+            if engine.queue.wait_for_end(timeout.saturating_sub(begun.elapsed())) {
+                engine.close();
+            }
+        }
+    }
+
+    /// Returns when the model will have been idle for `keep_alive`; `None` if it is in use or not in memory, and for a time
+    /// without an end. A model that was loaded ahead, for an answer to come, is idle a minute later at the earliest.
+    pub fn idle_until(&self, keep_alive: Duration) -> Option<Instant> {
+        if self.is_in_use() || self.shared.residency.order().is_none() {
+            return None;
+        }
+        let keep_alive = match self.shared.uses.is_loaded_ahead() {
+            true => keep_alive.max(LOADED_AHEAD_TIME),
+            false => keep_alive,
         };
+        self.last_used().checked_add(keep_alive)
+    }
+
+    /// Waits for the end of a use, or of the engine. Only one task may wait. The future does not keep the engine.
+    pub fn use_ended(&self) -> impl Future<Output = ()> + Send + 'static {
+        let uses = Arc::clone(&self.shared.uses);
+        async move { uses.use_ended().await }
+    }
+
+    /// Queues work, and ends it at once if it is stopped while it waits. Returns its id if it was queued.
+    fn submit(&self, work: Work, stop: StopConditions) -> Option<u64> {
+        let mut waiting = self.queue.push(work, stop)?;
+        let id = waiting.id;
         let queue = Arc::clone(&self.queue);
         self.handle.spawn(async move {
             tokio::select! {
@@ -165,6 +244,25 @@ impl LocalEngine {
                 }
             }
         });
+        Some(id)
+    }
+}
+
+impl EngineShared {
+    /// Describes the model in memory and its use.
+    fn describe(&self, queue: &JobQueue) -> Option<LoadedModel> {
+        let model = self.residency.describe(self.saved.bytes())?;
+        let in_use = queue.has_users();
+        let idle = if in_use {
+            Duration::ZERO
+        } else {
+            self.uses.last().elapsed()
+        };
+        Some(LoadedModel {
+            in_use,
+            idle_ms: u64::try_from(idle.as_millis()).unwrap_or(u64::MAX),
+            ..model
+        })
     }
 }
 
@@ -172,6 +270,7 @@ impl Drop for LocalEngine {
     /// Cancels all jobs. The thread ends by itself; it is not joined.
     fn drop(&mut self) {
         self.queue.close();
+        self.shared.uses.close();
     }
 }
 
@@ -191,42 +290,74 @@ impl Drop for CancelOnDrop {
     }
 }
 
-fn run_worker(mut model: LazyModel, queue: &JobQueue) {
+/// Tells the queue that the thread ends, also after a panic.
+struct EndOnDrop<'a>(&'a JobQueue);
+
+impl Drop for EndOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+fn run_worker(mut model: LazyModel, queue: &JobQueue, shared: &EngineShared) {
     while queue.wait_for_job() {
         if model.is_loaded() {
-            run_next(&mut model, queue);
+            run_next(&mut model, queue, shared);
         } else {
-            load_for_first(&mut model, queue);
+            load_for_first(&mut model, queue, shared);
         }
     }
 }
 
 /// Loads the model that the first job needs. The jobs wait in the queue meanwhile; the load ends early if none is left.
-fn load_for_first(model: &mut LazyModel, queue: &JobQueue) {
+fn load_for_first(model: &mut LazyModel, queue: &JobQueue, shared: &EngineShared) {
     let first = queue.peek(|work| match work {
-        Work::Answer(job) => Some(job.request.clone()),
-        Work::Bench(..) => None,
+        Work::Answer(job) => (Some(job.request.clone()), true),
+        Work::Load(_) => (None, true),
+        Work::Bench(..) => (None, false),
     });
-    let Some((id, request)) = first else { return };
+    let Some((id, (request, for_chat))) = first else { return };
     let loaded = catch_unwind(AssertUnwindSafe(|| {
         if let Some(request) = &request {
             answer::check_request(request)?;
         }
-        model.load(request.is_some(), &|| queue.has_waiting())
+        model.load(for_chat, &|fraction| {
+            queue.report_load(fraction);
+            queue.has_waiting()
+        })
     }));
     let loaded = loaded.unwrap_or_else(|_| {
         model.unload();
         Err(Error::internal("loading the model panicked; this is a bug, please report it").into())
     });
-    // A job that was cancelled meanwhile has ended already, and the next one loads anew.
-    if let Err(LoadError::Failed(error)) = loaded
-        && let Some(job) = queue.remove(id)
-    {
-        job.work.end_failed(error);
+    match loaded {
+        Ok(()) => end_loads(model, queue, shared),
+        // A job that was cancelled meanwhile has ended already, and the next one loads anew.
+        Err(LoadError::Failed(error)) => {
+            if let Some(job) = queue.remove(id) {
+                job.work.end_failed(error);
+            }
+        }
+        Err(LoadError::Unwanted) => {}
     }
 }
 
-fn run_next(model: &mut LazyModel, queue: &JobQueue) {
+/// Ends the loads that wait: the model is in memory, and they need not wait for the answers before them.
+fn end_loads(model: &mut LazyModel, queue: &JobQueue, shared: &EngineShared) {
+    // Also if the last one was cancelled in the last moment: the time of an idle model counts from here.
+    shared.uses.end_job(true);
+    for load in queue.take_loads() {
+        end_load(load, model, queue, shared);
+    }
+}
+
+fn end_load(load: LoadJob, model: &mut LazyModel, queue: &JobQueue, shared: &EngineShared) {
+    let described = shared.describe(queue);
+    let missing = || Error::internal("a model that was just loaded is not there; this is a bug, please report it");
+    load.end(model.check_for_chat().and_then(|()| described.ok_or_else(missing)));
+}
+
+fn run_next(model: &mut LazyModel, queue: &JobQueue, shared: &EngineShared) {
     let Some(job) = queue.start_next() else { return };
     let stop = job.stop.clone();
     match job.work {
@@ -235,6 +366,12 @@ fn run_next(model: &mut LazyModel, queue: &JobQueue) {
                 // Do not reuse state after a panic; the dropped sink has already reported `Internal`.
                 model.unload();
             }
+        }
+        // It came after the load.
+        Work::Load(load) => {
+            queue.end_running();
+            shared.uses.end_job(true);
+            return end_load(load, model, queue, shared);
         }
         Work::Bench(options, reply) => {
             let report = catch_unwind(AssertUnwindSafe(|| bench::run_bench(model, &options, &stop)));
@@ -250,4 +387,8 @@ fn run_next(model: &mut LazyModel, queue: &JobQueue) {
     }
     model.pause_threads();
     queue.end_running();
+    shared.uses.end_job(false);
 }
+
+/// How long a model that was loaded ahead of its first answer stays, however short idle ones are kept.
+const LOADED_AHEAD_TIME: Duration = Duration::from_secs(60);
