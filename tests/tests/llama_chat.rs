@@ -1,8 +1,8 @@
 //! Chat templates and reply parsers of the safe layer, with the templates of real models.
 
 use nearside_llama::{
-    ChatTemplate, Grammar, GrammarKind, LlamaError, LoadMode, Model, ModelParams, ParsedReply, Probe, Prompt, Rendered,
-    Sampler, SamplerParams, json_schema_to_grammar,
+    ChatTemplate, Grammar, GrammarKind, LlamaError, Model, ModelParams, ParsedReply, Probe, Prompt, Rendered, Sampler,
+    SamplerParams, json_schema_to_grammar,
 };
 use nearside_tests::models;
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use nearside_llama::{Context, ContextParams, LlamaError, LoadMode, Model, ModelParams, Probe};
+use nearside_llama::{Context, ContextParams, LlamaError, Model, ModelParams, Probe};
 use nearside_tests::gguf::Layout;
 use nearside_tests::models;
 use tempfile::TempDir;

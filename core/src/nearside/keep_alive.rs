@@ -8,37 +8,29 @@ use std::time::Duration;
 
 use tokio::time::sleep_until;
 
-use super::local_models::LocalModels;
 use crate::engine::local::LocalEngine;
 
-/// Frees this engine's model whenever it was idle for this long, until the engine is gone.
-pub(super) async fn free_when_idle(
-    models: Weak<LocalModels>,
+/// Calls `close` whenever the engine's model was idle for this long, until it returns `true` or the engine is gone. `close`
+/// decides again under the lock of leases, and may wait for the engine's thread.
+pub(super) async fn close_when_idle(
     engine: Weak<LocalEngine>,
-    id: u64,
     keep_alive: Duration,
+    close: impl Fn() -> bool + Clone + Send + 'static,
 ) {
     loop {
         let Some(present) = engine.upgrade() else { return };
         let (until, use_ended) = (present.idle_until(keep_alive), present.use_ended());
         drop(present);
-        match until {
-            None => use_ended.await,
-            Some(until) => {
-                tokio::select! {
-                    () = sleep_until(until.into()) => {}
-                    () = use_ended => continue,
-                }
-                let models = models.clone();
-                // It waits for the engine's thread.
-                let freeing = tokio::task::spawn_blocking(move || {
-                    let models = models.upgrade()?;
-                    models.close_idle_since(id, keep_alive).then_some(())
-                });
-                if let Ok(Some(())) = freeing.await {
-                    return;
-                }
-            }
+        let Some(until) = until else {
+            use_ended.await;
+            continue;
+        };
+        tokio::select! {
+            () = use_ended => continue,
+            () = sleep_until(until.into()) => {}
+        }
+        if let Ok(true) | Err(_) = tokio::task::spawn_blocking(close.clone()).await {
+            return;
         }
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use super::keep_alive::free_when_idle;
+use super::keep_alive::close_when_idle;
 use super::local_abilities::LocalAbilities;
 use super::local_model::{FileStamp, LocalModel, file_stamp};
 use super::lock;
@@ -189,8 +189,7 @@ impl LocalModels {
         };
         let engine = Arc::new(LocalEngine::start(settings, Box::new(planner), self.handle.clone())?);
         let lease = EngineLease::acquire(&engine);
-        let watch = free_when_idle(Arc::downgrade(self), Arc::downgrade(&engine), id, self.keep_alive);
-        self.handle.spawn(watch);
+        self.close_later(id, &engine);
         engines.push(EngineEntry {
             id,
             path: model.path.clone(),
@@ -207,6 +206,17 @@ impl LocalModels {
         let mut loaded: Vec<_> = engines.iter().filter_map(|engine| engine.loaded()).collect();
         loaded.sort_by(|one, other| (&one.id, &one.path).cmp(&(&other.id, &other.path)));
         loaded
+    }
+
+    /// Lets this engine be closed whenever its model was idle for long enough.
+    fn close_later(self: &Arc<Self>, id: u64, engine: &Arc<LocalEngine>) {
+        let (models, keep_alive) = (Arc::downgrade(self), self.keep_alive);
+        let close = move || match models.upgrade() {
+            Some(models) => models.close_idle_since(id, keep_alive),
+            None => true,
+        };
+        self.handle
+            .spawn(close_when_idle(Arc::downgrade(engine), keep_alive, close));
     }
 
     /// Closes the engine of this id if it is idle for this long, and returns whether it did. No load is planned meanwhile,

@@ -1,4 +1,4 @@
-// Answers and downloads as an `AsyncSequence`.
+// Answers, downloads and loads as an `AsyncSequence`.
 
 import Foundation
 @_exported import NearsideGenerated
@@ -9,6 +9,9 @@ public typealias ChatChunks = BatchSequence<ChatStream>
 
 /// The events of a download, up to `DownloadEvent.installed`.
 public typealias DownloadEvents = BatchSequence<DownloadStream>
+
+/// The events of a load, up to `LoadEvent.loaded`.
+public typealias LoadEvents = BatchSequence<LoadStream>
 
 extension Nearside {
     /// Sends the request and streams the answer.
@@ -30,6 +33,19 @@ extension Nearside {
     /// Cancelling the task or leaving the loop stops it, without `DownloadEvent.installed`; the partial file is kept.
     public func download(_ model: ModelRef) -> DownloadEvents {
         BatchSequence { try self.startDownload(model: model) }
+    }
+
+    /// Loads a model into memory, so that its next answer begins at once.
+    ///
+    /// Cancelling the task or leaving the loop ends it at once, without `LoadEvent.loaded`; an answer that waits for the model
+    /// gets it nevertheless. The model stays as long as `Config.keepAliveMs` says, or until `unload(_:)`.
+    public func load(_ model: ModelRef) -> LoadEvents {
+        BatchSequence { try self.startLoad(model: model) }
+    }
+
+    /// Frees the memory of a model. Its answers end with `StopReason.cancelled`; the next request loads it again.
+    public func unload(_ model: ModelRef) async throws {
+        try await unload(model: model)
     }
 
     /// Reports whether a model fits this device, before any download: fetches only the head of the file, and keeps it.
@@ -90,3 +106,4 @@ public protocol BatchStream: Sendable {
 
 extension ChatStream: BatchStream {}
 extension DownloadStream: BatchStream {}
+extension LoadStream: BatchStream {}

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::tokens_per_second;
 use super::error::{map_llama_error, measurement_cancelled};
-use super::load::{LazyModel, LoadedModel};
+use super::load::{LazyModel, ReadyModel};
 use super::reply::ReplyAssembler;
 use super::session::DecodeOutcome;
 use super::stop::StopConditions;
@@ -173,7 +173,7 @@ pub(super) fn run_bench(model: &mut LazyModel, options: &BenchOptions, stop: &St
 }
 
 /// Prefills random tokens into an empty cache. Returns tokens per second, and milliseconds to the first sampled token.
-fn measure_prefill(loaded: &mut LoadedModel, count: u32, stop: &StopConditions) -> Result<(f64, f64)> {
+fn measure_prefill(loaded: &mut ReadyModel, count: u32, stop: &StopConditions) -> Result<(f64, f64)> {
     let tokens = random_tokens(loaded, count);
     let mut sampler = greedy_sampler(loaded)?;
     loaded.session.discard();
@@ -185,7 +185,7 @@ fn measure_prefill(loaded: &mut LoadedModel, count: u32, stop: &StopConditions) 
 }
 
 /// Decodes into an empty cache with all steps of an answer except sending. Returns tokens per second.
-fn measure_decode(loaded: &mut LoadedModel, count: u32, stop: &StopConditions) -> Result<f64> {
+fn measure_decode(loaded: &mut ReadyModel, count: u32, stop: &StopConditions) -> Result<f64> {
     let rendered = loaded.template.render(&nearside_llama::Prompt {
         messages_json: r#"[{"role":"user","content":"go on"}]"#,
         thinking: true,
@@ -210,14 +210,14 @@ fn measure_decode(loaded: &mut LoadedModel, count: u32, stop: &StopConditions) -
     Ok(tokens_per_second(count, begun.elapsed()))
 }
 
-fn decode(loaded: &mut LoadedModel, tokens: &[Token], stop: &StopConditions) -> Result<()> {
+fn decode(loaded: &mut ReadyModel, tokens: &[Token], stop: &StopConditions) -> Result<()> {
     match loaded.session.decode(tokens, stop.signal())? {
         DecodeOutcome::Complete => Ok(()),
         DecodeOutcome::Stopped => Err(measurement_cancelled()),
     }
 }
 
-fn greedy_sampler(loaded: &LoadedModel) -> Result<Sampler> {
+fn greedy_sampler(loaded: &ReadyModel) -> Result<Sampler> {
     let params = SamplerParams {
         temperature: 0.0,
         ..SamplerParams::default()
@@ -226,7 +226,7 @@ fn greedy_sampler(loaded: &LoadedModel) -> Result<Sampler> {
 }
 
 /// Returns the same tokens each time: a linear congruential generator (Knuth's MMIX constants) over the vocabulary.
-fn random_tokens(loaded: &LoadedModel, count: u32) -> Vec<Token> {
+fn random_tokens(loaded: &ReadyModel, count: u32) -> Vec<Token> {
     let vocabulary = u64::from(loaded.model.vocab_size().max(1));
     let mut state = 1_u64;
     let mut next = || {

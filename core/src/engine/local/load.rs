@@ -17,7 +17,7 @@ use crate::model::fit::{LoadOrder, model_params, no_template};
 
 /// A model in memory, with the session that holds its KV cache.
 #[derive(Debug)]
-pub(super) struct LoadedModel {
+pub(super) struct ReadyModel {
     pub(super) model: Model,
     pub(super) template: ChatTemplate,
     pub(super) control_words: ControlWords,
@@ -31,7 +31,7 @@ pub(super) struct LoadedModel {
 pub(super) struct LazyModel {
     pub(super) settings: LocalSettings,
     planner: Box<dyn LoadPlanner>,
-    loaded: Option<LoadedModel>,
+    loaded: Option<ReadyModel>,
     /// Duration of the load, until a job reports it.
     load_ms: f64,
     saved: SavedCaches,
@@ -107,7 +107,7 @@ impl LazyModel {
     ///
     /// # Errors
     /// `Unsupported` for a chat with a model without a chat template.
-    pub(super) fn loaded(&mut self, for_chat: bool) -> Result<(&mut LoadedModel, f64)> {
+    pub(super) fn loaded(&mut self, for_chat: bool) -> Result<(&mut ReadyModel, f64)> {
         if for_chat {
             self.check_for_chat()?;
         }
@@ -115,6 +115,11 @@ impl LazyModel {
             Some(loaded) => Ok((loaded, std::mem::take(&mut self.load_ms))),
             None => Err(Error::internal("a model that was just loaded is not there")),
         }
+    }
+
+    /// Reports the load to no job: it was done before the next one came.
+    pub(super) fn forget_load_time(&mut self) {
+        self.load_ms = 0.0;
     }
 
     /// Checks that the loaded model has a chat template.
@@ -167,7 +172,7 @@ fn load_model(
     order: LoadOrder,
     saved: &SavedCaches,
     is_wanted: &dyn Fn(f64) -> bool,
-) -> Result<LoadedModel, LoadError> {
+) -> Result<ReadyModel, LoadError> {
     let (begin, end) = WEIGHTS_PART;
     if !is_wanted(begin) {
         return Err(LoadError::Unwanted);
@@ -191,7 +196,7 @@ fn load_model(
         context, load, threads, ..
     } = order;
     tracing::info!(model = settings.id, context, plan = ?load, threads, "model loaded");
-    Ok(LoadedModel {
+    Ok(ReadyModel {
         control_words: ControlWords::new(&model),
         model,
         template,

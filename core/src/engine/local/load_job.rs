@@ -67,30 +67,17 @@ impl LoadJob {
         }
     }
 
-    /// Ends it with the model.
-    pub(super) fn finish(mut self, model: LoadedModel) {
-        if self.sent.is_some() {
-            self.report(1.0);
-        }
-        self.sink.finish(Ok(LoadEvent::Loaded { model }));
-    }
-
-    /// Ends it with an error.
-    pub(super) fn fail(self, error: Error) {
-        self.sink.finish(Err(error));
-    }
-
     /// Ends it without a model and without an error.
     pub(super) fn close(self) {
         self.sink.close();
     }
 
     /// Ends it with the model, or the reason why there is none.
-    pub(super) fn end(self, model: Result<LoadedModel>) {
-        match model {
-            Ok(model) => self.finish(model),
-            Err(error) => self.fail(error),
+    pub(super) fn end(mut self, model: Result<LoadedModel>) {
+        if model.is_ok() && self.sent.is_some() {
+            self.report(1.0);
         }
+        self.sink.finish(model.map(|model| LoadEvent::Loaded { model }));
     }
 }
 
@@ -135,7 +122,7 @@ mod tests {
         for hundredth in 32..100 {
             job.report(f64::from(hundredth) / 100.0);
         }
-        job.finish(LoadedModel::default());
+        job.end(Ok(LoadedModel::default()));
         let batch = stream.next_batch().await.expect("the end");
         let seen = fractions(&batch);
         assert!(seen.is_sorted() && seen.last() == Some(&1.0), "{seen:?}");
@@ -150,7 +137,7 @@ mod tests {
     #[tokio::test]
     async fn a_model_that_is_loaded_already_has_no_progress() {
         let (stream, sink) = Stream::new();
-        LoadJob::new(sink).finish(LoadedModel::default());
+        LoadJob::new(sink).end(Ok(LoadedModel::default()));
         let batch = stream.next_batch().await.expect("the end");
         assert!(matches!(batch[..], [LoadEvent::Loaded { .. }]), "{batch:?}");
     }

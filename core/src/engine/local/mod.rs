@@ -349,6 +349,9 @@ fn end_loads(model: &mut LazyModel, queue: &JobQueue, shared: &EngineShared) {
     for load in queue.take_loads() {
         end_load(load, model, queue, shared);
     }
+    if !queue.has_users() {
+        model.forget_load_time();
+    }
 }
 
 fn end_load(load: LoadJob, model: &mut LazyModel, queue: &JobQueue, shared: &EngineShared) {

@@ -205,7 +205,7 @@ impl Work {
     /// Ends work whose model was unloaded: an answer as cancelled.
     fn end_unloaded(self, stop: &StopConditions) {
         match self {
-            Self::Load(load) if !load.is_cancelled() => load.fail(unloaded_meanwhile()),
+            Self::Load(load) if !load.is_cancelled() => load.end(Err(unloaded_meanwhile())),
             work => {
                 stop.cancel();
                 work.end_stopped(stop);
@@ -230,7 +230,7 @@ impl Work {
     pub(super) fn end_failed(self, error: Error) {
         match self {
             Self::Answer(job) => job.sink.finish(Err(error)),
-            Self::Load(load) => load.fail(error),
+            Self::Load(load) => load.end(Err(error)),
             Self::Bench(_, reply) => {
                 // The caller may no longer wait.
                 let _ = reply.send(Err(error));
