@@ -1,4 +1,5 @@
-//! The memory of this process, and a host that counts it as iOS does. For test files with one test: others would be counted too.
+//! Hosts with little memory, and the memory of this process. What counts it is for test files with one test: others would be
+//! counted, too.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -21,6 +22,19 @@ impl Host for LimitHost {
     fn facts(&self) -> DeviceFacts {
         DeviceFacts {
             memory_available: Some(self.limit.load(Ordering::SeqCst).saturating_sub(own_bytes()).max(1)),
+            ..DeviceFacts::default()
+        }
+    }
+}
+
+/// A host that always has this much left; `None`: it does not know.
+#[derive(Debug, Clone, Copy)]
+pub struct FixedHost(pub Option<u64>);
+
+impl Host for FixedHost {
+    fn facts(&self) -> DeviceFacts {
+        DeviceFacts {
+            memory_available: self.0,
             ..DeviceFacts::default()
         }
     }

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
 use nearside::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, StopReason};
-use nearside::device::{DeviceFacts, Host};
 use nearside::engine::{LoadEvent, LoadStream};
 use nearside::model::ModelRef;
 use nearside::{Config, Nearside};
+use nearside_tests::memory::FixedHost;
 
 /// Measures the time from a cancel to the end of the answer.
 #[derive(Debug, Parser)]
@@ -62,7 +62,7 @@ async fn measure(arguments: &CancelArgs) -> Fallible<()> {
         ..Config::new(folder.path().to_string_lossy())
     };
     let bench = CancelBench {
-        nearside: Nearside::with_host(config, Arc::new(GivenMemory(arguments.memory)))?,
+        nearside: Nearside::with_host(config, Arc::new(FixedHost(arguments.memory)))?,
         model: arguments.model.clone(),
         cancels: arguments.cancels,
     };
@@ -86,19 +86,6 @@ async fn measure(arguments: &CancelArgs) -> Fallible<()> {
         print(&format!("{phase:?}").to_lowercase(), waits, arguments.list)?;
     }
     Ok(())
-}
-
-/// A host that says how much memory a model may take.
-#[derive(Debug)]
-struct GivenMemory(Option<u64>);
-
-impl Host for GivenMemory {
-    fn facts(&self) -> DeviceFacts {
-        DeviceFacts {
-            memory_available: self.0,
-            ..DeviceFacts::default()
-        }
-    }
 }
 
 /// What the engine does for the answer, or the load, when it is cancelled.
