@@ -5,7 +5,8 @@
 #
 #   model      speed and memory on SmolLM2, compared with llama-bench if `make peers` was run or NEARSIDE_PEERS names an
 #              equivalent folder
-#   cancel     from a cancel to the end of the answer: in the queue, the load, the prefill and while decoding
+#   cancel     from a cancel to the end of the answer: in the queue, the load, the prefill and while decoding; of a load ahead
+#              also to the moment in which its memory is free, for a 7B too
 #   sharing    two models that answer at once, and three conversations in turn on one model
 #   kotlin     chunks through Flow, a thousand cancelled streams, and decoding measured from Kotlin
 #   swift      the same through AsyncSequence
@@ -23,7 +24,13 @@ model() {
   fi
   python3 "$root/scripts/bench.py" "$programs/nearside" "$models/smollm2.gguf" "$peers"
 }
-cancel() { "$programs/nearside-cancel" "$models/smollm2.gguf"; }
+cancel() {
+  "$programs/nearside-cancel" "$models/smollm2.gguf"
+  "$root/scripts/models.sh" r1-7b
+  printf 'a 7B, repacked and mapped:\n'
+  "$programs/nearside-cancel" "$models/r1-7b.gguf" --phase ahead --cancels 20
+  "$programs/nearside-cancel" "$models/r1-7b.gguf" --phase ahead --cancels 20 --memory 5200000000
+}
 sharing() { "$programs/nearside-sharing" "$models/smollm2.gguf"; }
 kotlin() { "$root/scripts/bindings.sh" generate >/dev/null && "$root/scripts/kotlin.sh" bench; }
 swift() { "$root/scripts/bindings.sh" bench-swift; }

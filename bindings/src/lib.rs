@@ -3,7 +3,7 @@
 //! Contains declarations only: each type of the core is declared again, field by field, under `#[uniffi::remote(…)]`,
 //! and UniFFI generates the conversion. If a field or a variant of the core is missing here, the build fails.
 //!
-//! One file per module of the core. The objects ([`Nearside`], [`ChatStream`], [`DownloadStream`]) are newtypes whose
+//! One file per module of the core. The objects ([`Nearside`], [`ChatStream`], [`DownloadStream`], [`LoadStream`]) are newtypes whose
 //! methods only delegate. Every function that can fail, or could ever panic, returns a `Result`, because UniFFI converts
 //! a panic to an exception only there; elsewhere a panic ends a Swift app.
 //!
@@ -28,6 +28,7 @@ pub use adjustment::AdjustmentStream;
 pub use answer::ChatStream;
 pub use conversation::Conversations;
 pub use device::DeviceHost;
+pub use engine::LoadStream;
 pub use error::HostError;
 pub use model::DownloadStream;
 pub use nearside::Nearside;

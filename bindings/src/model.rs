@@ -60,6 +60,9 @@ pub struct FitOptions {
     /// Element type of the KV cache; unset: that of the configuration, or 16-bit floats.
     #[uniffi(default)]
     pub cache_type: Option<CacheType>,
+    /// Layers on the GPU; unset: that of the configuration.
+    #[uniffi(default)]
+    pub gpu_layers: Option<u32>,
     /// Memory budget in bytes, instead of the device's free memory.
     #[uniffi(default)]
     pub budget_bytes: Option<u64>,

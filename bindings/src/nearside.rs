@@ -1,6 +1,6 @@
 //! The library object: `core/src/nearside`.
 //!
-//! `chat` and `download` are called `start_chat` and `start_download` here, because the hand-written halves use the
+//! `chat`, `download` and `load` are called `start_chat`, `start_download` and `start_load` here, because the hand-written halves use the
 //! short names for their `Flow` and `AsyncSequence`.
 
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use nearside::chat::{ChatRequest, SamplingPresetValues};
 use nearside::device::{DeviceSnapshot, Host};
 use nearside::engine::remote::{ProviderSettings, RemoteModel, Secret};
-use nearside::engine::{BenchOptions, BenchReport};
+use nearside::engine::{BenchOptions, BenchReport, LoadedModel};
 use nearside::model::{CacheType, CatalogEntry, FitOptions, FitReport, InstalledModel, ModelRef, PartialDownload};
 use nearside::route::{CostRow, RouteDecision, RoutingPolicy, SpendingTotals};
 use nearside::state::{SpendingGroup, SpendingRow};
@@ -16,7 +16,7 @@ use nearside::{AppEvent, Config, NetworkConfig, ProviderStatus};
 
 use crate::device::Foreign;
 use crate::error::Result;
-use crate::{AdjustmentStream, ChatStream, DeviceHost, DownloadStream, SignIn};
+use crate::{AdjustmentStream, ChatStream, DeviceHost, DownloadStream, LoadStream, SignIn};
 
 /// Configuration of the library. Everything but `directory` has a default.
 #[uniffi::remote(Record)]
@@ -45,6 +45,14 @@ pub struct Config {
     /// Unset: if it computes on a GPU, which the system forbids there.
     #[uniffi(default)]
     pub pause_in_background: Option<bool>,
+    /// Layers of a model that the GPU computes. 0: none, and the GPU is not used at all. Unset: all if this build uses a GPU,
+    /// and none in Apple's simulators. Without a GPU it has no effect.
+    #[uniffi(default)]
+    pub gpu_layers: Option<u32>,
+    /// Milliseconds that an idle model stays in memory. Each use starts them anew. 0: it is freed right after its last job; one
+    /// that `load` brought stays a minute at least. Unset: five minutes.
+    #[uniffi(default)]
+    pub keep_alive_ms: Option<u64>,
     /// Proxy, and trust in the hub. Default: no proxy, the usual roots.
     #[uniffi(default)]
     pub network: NetworkConfig,
@@ -268,10 +276,21 @@ impl Nearside {
         self.0.remove(model).await
     }
 
-    /// Frees the memory of every loaded model. Active answers end with `Cancelled`; the next request loads its model
-    /// again.
-    pub async fn unload(&self) -> Result<()> {
-        self.0.unload().await
+    /// Loads a model into memory, so that its next answer begins at once.
+    pub fn start_load(&self, model: ModelRef) -> Result<LoadStream> {
+        Ok(LoadStream(self.0.load(model)))
+    }
+
+    /// Returns the models in memory, ordered by id. Does not wait for an answer or a load.
+    pub fn loaded(&self) -> Result<Vec<LoadedModel>> {
+        Ok(self.0.loaded())
+    }
+
+    /// Frees the memory of a model, or without one of every model. Its answers end with `Cancelled`; the next request loads
+    /// it again.
+    #[uniffi::method(default(model = None))]
+    pub async fn unload(&self, model: Option<ModelRef>) -> Result<()> {
+        self.0.unload(model).await
     }
 
     /// Returns whether the data directory cannot be written, so that nothing is recorded or stored: installed models answer,

@@ -28,6 +28,13 @@ pub struct Config {
     /// Whether answers of a model on this device pause while the app is in the background, and go on in the foreground.
     /// Unset: if it computes on a GPU, which the system forbids there.
     pub pause_in_background: Option<bool>,
+    /// Layers of a model that the GPU computes. 0: none, and the GPU is not used at all. Unset: all if this build uses a GPU,
+    /// and none in Apple's simulators, whose GPU computes wrongly. Without a GPU it has no effect.
+    pub gpu_layers: Option<u32>,
+    /// Milliseconds that an idle model stays in memory. Each use starts them anew. 0: it is freed right after its last job; one
+    /// that `load` brought stays a minute at least, for the answer that it was loaded for. Unset: five minutes. A model is
+    /// freed earlier if another one needs its memory, or the app reports that memory is low.
+    pub keep_alive_ms: Option<u64>,
     /// Proxy, and trust in the hub. Default: no proxy, the usual roots.
     pub network: NetworkConfig,
 }

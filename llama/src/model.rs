@@ -33,7 +33,8 @@ pub enum LoadMode {
 pub struct ModelParams {
     /// How the weights are held in memory.
     pub load_mode: LoadMode,
-    /// Number of layers on the GPU; -1 means all. Without a GPU it has no effect.
+    /// Number of layers on the GPU; -1 means all. 0 uses no GPU at all, also not for single large products. Without a GPU it
+    /// has no effect.
     pub gpu_layers: i32,
 }
 
@@ -86,6 +87,10 @@ impl Model {
         // SAFETY: returns a plain struct.
         let mut raw = unsafe { sys::llama_model_default_params() };
         raw.n_gpu_layers = params.gpu_layers;
+        if params.gpu_layers == 0 {
+            // llama.cpp would otherwise send large products to the GPU, whatever layer they belong to. It only reads the list.
+            raw.devices = (&raw const NO_DEVICES).cast_mut().cast();
+        }
         raw.load_mode = match params.load_mode {
             LoadMode::Mapped if !simulate => sys::LLAMA_LOAD_MODE_MMAP,
             // Simulating needs it: llama.cpp cannot map a file when it allocates nothing.
@@ -433,5 +438,7 @@ fn invalid_path() -> LlamaError {
     LlamaError::Input("the path contains a NUL byte or is not valid Unicode".to_owned())
 }
 
+/// An empty list of devices, as llama.cpp ends one: a null pointer.
+static NO_DEVICES: usize = 0;
 /// Stack that `std::regex` takes per character of a match: 300 to 600 bytes were measured, by library and optimization.
 const WORD_LEVEL_BYTES: usize = 1024;

@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use crate::context::ContextHandle;
-use crate::{ContextParams, LlamaError, LoadMode, MemoryPart, Model, ModelParams};
+use crate::{ContextParams, LlamaError, MemoryPart, Model, ModelParams};
 
 /// A model that is planned, not loaded. Takes a few tens of megabytes (its vocabulary), and a quarter of a second for a
 /// 7B.
@@ -17,17 +17,13 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Reads the head of the GGUF file at `path` and plans its weights for `mode`.
+    /// Reads the head of the GGUF file at `path` and plans its weights for a load with these parameters.
     ///
     /// # Errors
     /// Those of [`Model::load`].
-    pub fn from_file(path: &Path, mode: LoadMode) -> Result<Self, LlamaError> {
-        let params = ModelParams {
-            load_mode: mode,
-            ..ModelParams::default()
-        };
+    pub fn from_file(path: &Path, params: &ModelParams) -> Result<Self, LlamaError> {
         Ok(Self {
-            model: Model::load_with(path, params, true, &mut |_| true)?,
+            model: Model::load_with(path, *params, true, &mut |_| true)?,
         })
     }
 

@@ -11,6 +11,7 @@ pub mod gguf;
 mod http;
 pub mod hub;
 pub mod images;
+pub mod memory;
 pub mod models;
 pub mod network;
 pub mod old_library;

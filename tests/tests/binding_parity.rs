@@ -11,10 +11,11 @@ const OBJECTS: [&str; 2] = ["Nearside", "Conversations"];
 
 /// Functions that return a stream. In the generated bindings they start with `start_`; the hand-written halves restore
 /// the name.
-const STREAMS: [&str; 7] = [
+const STREAMS: [&str; 8] = [
     "chat",
     "continue_remotely",
     "download",
+    "load",
     "send",
     "edit",
     "regenerate",

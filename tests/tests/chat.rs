@@ -277,7 +277,7 @@ async fn dropping_the_library_ends_a_stream_with_cancelled() {
 async fn unloading_frees_the_model_and_the_next_request_loads_it_again() {
     let (_folder, nearside) = open(2048);
     let before = answer(&nearside, limited(ask("Name a river."), 16)).await;
-    nearside.unload().await.expect("unloads");
+    nearside.unload(None).await.expect("unloads");
     let after = answer(&nearside, limited(ask("Name a river."), 16)).await;
     assert_eq!(before.text, after.text);
     assert!(after.done.expect("done").2.load_ms > 0.0);

@@ -145,6 +145,7 @@ fn less_and_less_memory_makes_it_tight_and_then_too_large_and_suggestions_hold()
                 context: Some(suggestion.context),
                 cache_type: Some(suggestion.cache_type),
                 budget_bytes: Some(budget),
+                ..FitOptions::default()
             };
             let again = fit(&path, &options).expect("a verdict");
             assert_eq!(

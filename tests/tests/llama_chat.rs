@@ -1,8 +1,8 @@
 //! Chat templates and reply parsers of the safe layer, with the templates of real models.
 
 use nearside_llama::{
-    ChatTemplate, Grammar, GrammarKind, LlamaError, LoadMode, Model, ModelParams, ParsedReply, Probe, Prompt, Rendered,
-    Sampler, SamplerParams, json_schema_to_grammar,
+    ChatTemplate, Grammar, GrammarKind, LlamaError, Model, ModelParams, ParsedReply, Probe, Prompt, Rendered, Sampler,
+    SamplerParams, json_schema_to_grammar,
 };
 use nearside_tests::models;
 use serde_json::{Value, json};
@@ -307,7 +307,7 @@ fn opened_thinking() -> ChatTemplate {
 }
 
 fn thinking_source() -> String {
-    let probe = Probe::from_file(&models::path("r1-7b.gguf"), LoadMode::Repacked).unwrap();
+    let probe = Probe::from_file(&models::path("r1-7b.gguf"), &ModelParams::default()).unwrap();
     probe.meta("tokenizer.chat_template").unwrap()
 }
 

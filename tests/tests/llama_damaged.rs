@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use nearside_llama::{Context, ContextParams, LlamaError, LoadMode, Model, ModelParams, Probe};
+use nearside_llama::{Context, ContextParams, LlamaError, Model, ModelParams, Probe};
 use nearside_tests::gguf::Layout;
 use nearside_tests::models;
 use tempfile::TempDir;
@@ -34,7 +34,7 @@ fn a_cut_file_is_an_error() {
     let whole = &damaged.head.bytes;
     for cut in [0, 3, 4, 8, 23, 24, 100, 1000, 100_000, whole.len() - 1, whole.len()] {
         std::fs::write(&damaged.file, &whole[..cut]).unwrap();
-        let probed = Probe::from_file(&damaged.file, LoadMode::Repacked);
+        let probed = Probe::from_file(&damaged.file, &ModelParams::default());
         assert!(matches!(probed, Err(LlamaError::Load(_))), "{cut} bytes");
         assert!(matches!(load(&damaged.file), Err(LlamaError::Load(_))), "{cut} bytes");
     }
@@ -147,7 +147,7 @@ impl Damaged {
 
     fn probe(&self, head: &Layout) -> Result<(), LlamaError> {
         head.write(&self.file);
-        let probe = Probe::from_file(&self.file, LoadMode::Repacked)?;
+        let probe = Probe::from_file(&self.file, &ModelParams::default())?;
         probe.memory(&ContextParams {
             context: 1024,
             ..ContextParams::default()

@@ -9,11 +9,11 @@ use nearside_tests::models;
 fn a_probe_foretells_the_load_to_the_byte() {
     let path = models::path("smollm2.gguf");
     for mode in [LoadMode::Repacked, LoadMode::Mapped] {
-        let probe = Probe::from_file(&path, mode).unwrap();
         let params = ModelParams {
             load_mode: mode,
             ..ModelParams::default()
         };
+        let probe = Probe::from_file(&path, &params).unwrap();
         let model = Model::load(&path, &params, &mut |_| true).unwrap();
         for context in [1024, 8192] {
             for cache in [KvCacheType::F16, KvCacheType::Q8_0] {
@@ -43,7 +43,7 @@ fn a_probe_foretells_the_load_to_the_byte() {
 
 #[test]
 fn the_head_of_a_7b_is_enough_to_know_its_need() {
-    let probe = Probe::from_file(&models::path("r1-7b.gguf"), LoadMode::Repacked).unwrap();
+    let probe = Probe::from_file(&models::path("r1-7b.gguf"), &ModelParams::default()).unwrap();
     let need = |context, cache| {
         let params = ContextParams {
             context,
@@ -64,7 +64,7 @@ fn the_head_of_a_7b_is_enough_to_know_its_need() {
 
 #[test]
 fn a_context_that_makes_no_sense_is_an_error() {
-    let probe = Probe::from_file(&models::path("smollm2.gguf"), LoadMode::Repacked).unwrap();
+    let probe = Probe::from_file(&models::path("smollm2.gguf"), &ModelParams::default()).unwrap();
     let ContextParams {
         context,
         batch,
@@ -95,7 +95,7 @@ fn a_context_that_makes_no_sense_is_an_error() {
 fn probing_again_and_again_does_not_grow() {
     let path = models::path("smollm2.gguf");
     let once = || {
-        let probe = Probe::from_file(&path, LoadMode::Repacked).unwrap();
+        let probe = Probe::from_file(&path, &ModelParams::default()).unwrap();
         probe.memory(&ContextParams::default()).unwrap();
     };
     (0..20).for_each(|_| once());

@@ -159,7 +159,7 @@ async fn whatever_is_left_fit_route_and_load_agree() {
             }
         }
         seen.push(report.verdict);
-        nearside.unload().await.expect("unloaded");
+        nearside.unload(None).await.expect("unloaded");
     }
     assert!(
         seen.contains(&FitVerdict::Fits) && seen.contains(&FitVerdict::TooLarge),
@@ -200,7 +200,7 @@ async fn a_model_that_runs_fits() {
     assert_eq!(running.need, before.need);
     assert_eq!(rejected_by(&nearside, &small).await, None);
     assert_eq!(answer(&nearside, ask(&small)).await.expect("an answer").load_ms, 0.0);
-    nearside.unload().await.expect("unloaded");
+    nearside.unload(None).await.expect("unloaded");
     assert_eq!(
         fit(&nearside, &small).await.expect("a report").verdict,
         FitVerdict::TooLarge

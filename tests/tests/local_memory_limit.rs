@@ -3,50 +3,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use nearside::chat::{ChatMessage, ChatRequest, Chunk, RequestLimits, Timings};
-use nearside::device::{DeviceFacts, Host};
 use nearside::model::{FitOptions, ModelRef};
 use nearside::{Config, Nearside};
+use nearside_tests::memory::LimitHost;
 use nearside_tests::models;
-
-/// A host that counts as iOS does: a limit, less the memory of this process that only it uses.
-#[derive(Debug, Default)]
-struct LimitHost {
-    limit: AtomicU64,
-}
-
-impl LimitHost {
-    /// Sets the limit so that this much is left now.
-    fn leave(&self, bytes: u64) {
-        self.limit.store(own_bytes() + bytes, Ordering::SeqCst);
-    }
-}
-
-impl Host for LimitHost {
-    fn facts(&self) -> DeviceFacts {
-        DeviceFacts {
-            memory_available: Some(self.limit.load(Ordering::SeqCst).saturating_sub(own_bytes()).max(1)),
-            ..DeviceFacts::default()
-        }
-    }
-}
-
-/// Returns the anonymous memory of this process.
-fn own_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("the status");
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("RssAnon:"))
-        .expect("a number");
-    line.trim()
-        .trim_end_matches("kB")
-        .trim()
-        .parse::<u64>()
-        .expect("a number")
-        * 1024
-}
 
 /// Loads the model if it is not in memory, and returns how long that took.
 async fn load_ms(nearside: &Nearside, model: &Path) -> f64 {

@@ -10,7 +10,7 @@ use nearside::chat::{
     RouteTarget, RoutingMode, SamplingOptions, StopReason,
 };
 use nearside::engine::local::{EngineLease, LoadOutcome, LoadPlanner, LocalEngine, LocalSettings};
-use nearside::engine::{BenchOptions, Engine, Job, SentMark};
+use nearside::engine::{BenchOptions, Engine, Job, LoadEvent, LoadStream, SentMark};
 use nearside::model::fit::LoadOrder;
 use nearside::model::{CacheType, FitVerdict, LoadPlan, MemoryEstimate};
 use nearside::stream::Stream;
@@ -59,6 +59,7 @@ impl LoadPlanner for Gate {
             context: 2048,
             cache_type: CacheType::F16,
             threads: 1,
+            gpu_layers: -1,
             load: LoadPlan::Mapped,
             need: MemoryEstimate::default(),
             evictable: 0,
@@ -283,6 +284,61 @@ async fn a_load_that_no_job_wants_any_more_ends() {
     let text = read(&ask_engine(&engine, request("Name a river.", 4))).await;
     assert!(!text.expect("an answer").0.is_empty());
     assert_eq!(gate.seen().plans, 2);
+}
+
+/// Reads the events of a load to its end, and returns whether it brought the model.
+async fn is_loaded(stream: &LoadStream) -> Result<bool> {
+    let mut is_loaded = false;
+    loop {
+        let batch = tokio::time::timeout(LONG, stream.next_batch()).await;
+        let batch = batch.expect("the load goes on or ends")?;
+        if batch.is_empty() {
+            return Ok(is_loaded);
+        }
+        is_loaded |= matches!(batch.last(), Some(LoadEvent::Loaded { .. }));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_ahead_and_an_answer_share_one_load_and_each_is_cancelled_alone() {
+    let start_load = |engine: &LocalEngine| {
+        let (stream, sink) = Stream::new();
+        engine.load(sink);
+        stream
+    };
+    for load_goes_on in [true, false] {
+        let gate = Gate::default();
+        let engine = start_engine(&gate);
+        let answer = ask_engine(&engine, request("Name a river.", 4));
+        let load = start_load(&engine);
+        let other = start_load(&engine);
+        gate.wait_until(|seen| seen.plans == 1);
+        other.cancel();
+        assert_eq!(is_loaded(&other).await, Ok(false), "while the load is held");
+        if load_goes_on {
+            answer.cancel();
+            assert_eq!(stop_reason(&answer).await, StopReason::Cancelled);
+            assert!(engine.is_in_use() && engine.loaded().is_none());
+        } else {
+            load.cancel();
+            assert_eq!(is_loaded(&load).await, Ok(false), "while the load is held");
+        }
+        gate.open();
+        match load_goes_on {
+            true => assert_eq!(is_loaded(&load).await, Ok(true)),
+            false => assert!(!read(&answer).await.expect("an answer").0.is_empty()),
+        }
+        assert!(engine.loaded().is_some());
+        assert_eq!(is_loaded(&start_load(&engine)).await, Ok(true));
+        assert_eq!(
+            (gate.seen().plans, gate.seen().outcomes),
+            (1, vec![LoadOutcome::Loaded])
+        );
+        engine.close();
+        assert!(engine.loaded().is_none());
+        let error = is_loaded(&start_load(&engine)).await.expect_err("it was unloaded");
+        assert_eq!(error.reason(), ErrorReason::Busy);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -159,7 +159,7 @@ async fn on_the_device(folder: &Path, outcomes: &mut Outcomes) {
         };
         outcomes.ask(&nearside, here).await;
     }
-    nearside.unload().await.expect("unloads");
+    nearside.unload(None).await.expect("unloads");
 }
 
 async fn from_a_script(folder: &Path, outcomes: &mut Outcomes) {

@@ -168,7 +168,7 @@ async fn the_device_answers_where_it_can_and_is_the_fallback_of_a_failing_provid
         .collect();
     assert_eq!((failed.len(), &failed[0].target), (1, &remote(Dialect::Compatible)));
     assert_eq!(receipt.cost_usd, 0.0);
-    device.nearside.unload().await.expect("unloads");
+    device.nearside.unload(None).await.expect("unloads");
 }
 
 #[tokio::test]

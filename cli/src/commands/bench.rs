@@ -41,7 +41,7 @@ pub(crate) async fn bench_model(args: BenchArgs, session: &mut CliSession) -> Re
         generate_tokens: args.generate_tokens,
         repetitions: args.repetitions,
     };
-    // A measurement cannot be cancelled: after Ctrl-C it runs until the process ends.
+    // Ctrl-C cancels the measurement; the library, dropped on every way out, frees the model before the process ends.
     let report = session.interrupt.race(nearside.bench(args.reference, options)).await?;
     session.shut_down(&nearside).await;
     if session.output.is_json() {

@@ -43,6 +43,7 @@ pub(crate) async fn check_fit(args: FitArgs, session: &mut CliSession) -> Result
         context: args.context,
         cache_type: args.cache.map(|cache| cache.0),
         budget_bytes: args.budget,
+        ..FitOptions::default()
     };
     let report = session.interrupt.race(nearside.fit(args.reference, options)).await?;
     if session.output.is_json() {

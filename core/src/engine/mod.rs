@@ -18,7 +18,7 @@ pub mod scripted;
 mod suffix;
 
 pub use local::bench::{BenchMeasured, BenchMemory, BenchModel, BenchOptions, BenchRates, BenchReport};
-pub use local::{Adjustment, AdjustmentAction, AdjustmentCause};
+pub use local::{Adjustment, AdjustmentAction, AdjustmentCause, LoadEvent, LoadStream, LoadedModel};
 #[cfg(feature = "testing")]
 pub use scripted::{ReplyStep, ScriptedReply};
 

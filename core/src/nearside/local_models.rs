@@ -9,23 +9,27 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
 use tokio::runtime::Handle;
 
 use super::adjustments::AppState;
+use super::keep_alive::close_when_idle;
 use super::local_abilities::LocalAbilities;
 use super::local_model::{FileStamp, LocalModel, file_stamp};
 use super::lock;
+use super::memory_view::{LoadState, MemoryView, ModelState};
 use super::needs_cache::NeedsCache;
 use crate::chat::StopReason;
 use crate::config::Config;
 use crate::device::{self, DeviceFacts, DeviceSnapshot, Host};
 use crate::engine::local::{
-    Adjustment, AdjustmentAction, AdjustmentCause, EngineLease, LoadOutcome, LoadPlanner, LocalEngine, LocalSettings,
-    RunConditions,
+    Adjustment, AdjustmentAction, AdjustmentCause, EngineLease, LoadOutcome, LoadPlanner, LoadedModel, LocalEngine,
+    LocalSettings, RunConditions,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::fit::{
-    DEFAULT_CONTEXT, EngineParams, LoadOrder, ModelMemory, SAVED_SHARE, judge_by_size, no_template,
+    DEFAULT_CONTEXT, EngineParams, LoadOrder, SAVED_SHARE, judge_by_size, no_template, resolve_gpu_layers,
 };
 use crate::model::{self, FitOptions, FitVerdict, MemoryBudget};
 use crate::state::State;
@@ -37,6 +41,8 @@ pub(super) struct LocalModels {
     context: u32,
     cache_type: Option<model::CacheType>,
     threads: Option<u32>,
+    gpu_layers: Option<u32>,
+    keep_alive: Duration,
     needs: NeedsCache,
     pub(super) abilities: LocalAbilities,
     handle: Handle,
@@ -52,39 +58,10 @@ pub(super) struct LocalModels {
 #[derive(Debug, Clone)]
 struct EngineEntry {
     id: u64,
-    /// Id of the model.
-    model: String,
     path: PathBuf,
     stamp: FileStamp,
     engine: Arc<LocalEngine>,
     load: LoadState,
-}
-
-/// Whether an engine's model is in memory.
-#[derive(Debug, Clone, PartialEq)]
-enum LoadState {
-    Unloaded,
-    Loading(LoadOrder),
-    Loaded(LoadOrder),
-    Failed(Error),
-}
-
-/// Memory and models at one moment.
-struct MemoryView {
-    snapshot: DeviceSnapshot,
-    under_pressure: bool,
-    models: Vec<ModelState>,
-}
-
-/// State of one model, for a budget.
-struct ModelState {
-    id: u64,
-    path: PathBuf,
-    stamp: FileStamp,
-    in_use: bool,
-    load: LoadState,
-    /// Held by copies of its conversations' caches, which are freed first.
-    saved_bytes: u64,
 }
 
 impl LocalModels {
@@ -94,13 +71,17 @@ impl LocalModels {
             context: config.context.unwrap_or(DEFAULT_CONTEXT),
             cache_type: config.cache_type,
             threads: config.threads,
+            gpu_layers: config.gpu_layers,
+            keep_alive: config.keep_alive_ms.map_or(KEEP_ALIVE, Duration::from_millis),
             needs: NeedsCache::new(state),
             abilities: LocalAbilities::default(),
             handle,
             engines: Mutex::default(),
             planning: Mutex::default(),
             next_id: AtomicU64::new(0),
-            pauses_in_background: config.pause_in_background.unwrap_or(USES_GPU),
+            pauses_in_background: config
+                .pause_in_background
+                .unwrap_or(USES_GPU && resolve_gpu_layers(config.gpu_layers) != 0),
             app: AppState::default(),
         }
     }
@@ -132,6 +113,7 @@ impl LocalModels {
         FitOptions {
             context: options.context.or(Some(self.context)),
             cache_type: options.cache_type.or(self.cache_type),
+            gpu_layers: options.gpu_layers.or(self.gpu_layers),
             ..options
         }
     }
@@ -209,15 +191,47 @@ impl LocalModels {
         };
         let engine = Arc::new(LocalEngine::start(settings, Arc::new(planner), self.handle.clone())?);
         let lease = EngineLease::acquire(&engine);
+        self.close_later(id, &engine);
         engines.push(EngineEntry {
             id,
-            model: model.id.clone(),
             path: model.path.clone(),
             stamp,
             engine,
             load: LoadState::Unloaded,
         });
         Ok(lease)
+    }
+
+    /// Returns the models in memory, ordered by id. Waits for no engine.
+    pub(super) fn loaded(&self) -> Vec<LoadedModel> {
+        let engines = self.engines_but(None);
+        let mut loaded: Vec<_> = engines.iter().filter_map(|engine| engine.loaded()).collect();
+        loaded.sort_by(|one, other| (&one.id, &one.path).cmp(&(&other.id, &other.path)));
+        loaded
+    }
+
+    /// Lets this engine be closed whenever its model was idle for long enough.
+    fn close_later(self: &Arc<Self>, id: u64, engine: &Arc<LocalEngine>) {
+        let (models, keep_alive) = (Arc::downgrade(self), self.keep_alive);
+        let close = move || match models.upgrade() {
+            Some(models) => models.close_idle_since(id, keep_alive),
+            None => true,
+        };
+        self.handle
+            .spawn(close_when_idle(Arc::downgrade(engine), keep_alive, close));
+    }
+
+    /// Closes the engine of this id if it is idle for this long, and returns whether it did. No load is planned meanwhile,
+    /// so that none misses the memory that this frees.
+    pub(super) fn close_idle_since(&self, id: u64, keep_alive: Duration) -> bool {
+        let _no_plan = lock(&self.planning);
+        let idle = |entry: &EngineEntry| {
+            let until = entry.engine.idle_until(keep_alive);
+            entry.id == id && until.is_some_and(|until| until <= Instant::now())
+        };
+        let closing = self.take_where(idle);
+        closing.iter().for_each(|entry| entry.engine.close());
+        !closing.is_empty()
     }
 
     /// Closes all engines, or that of one file, and waits for their threads. Their answers end as cancelled.
@@ -272,7 +286,7 @@ impl LocalModels {
     }
 
     fn publish(&self, entry: &EngineEntry, action: AdjustmentAction, cause: AdjustmentCause) {
-        let model = entry.model.clone();
+        let model = entry.engine.model_id().to_owned();
         self.app.publish(&Adjustment { model, action, cause });
     }
 
@@ -290,9 +304,11 @@ impl LocalModels {
         others.map(|entry| Arc::clone(&entry.engine)).collect()
     }
 
-    /// Drops every engine without joining its thread.
-    pub(super) fn drop_engines(&self) {
-        lock(&self.engines).clear();
+    /// Closes every engine, and waits for their threads at most this long: for good, at the end of the library.
+    pub(super) fn drop_engines(&self, timeout: Duration) {
+        let closing = std::mem::take(&mut *lock(&self.engines));
+        let engines = closing.into_iter().map(|entry| entry.engine);
+        LocalEngine::close_all(&engines.collect::<Vec<_>>(), timeout);
     }
 
     fn take_where(&self, which: impl Fn(&EngineEntry) -> bool) -> Vec<EngineEntry> {
@@ -304,6 +320,7 @@ impl LocalModels {
             context: self.context,
             cache_type: self.cache_type.unwrap_or_default(),
             threads: self.threads.unwrap_or(snapshot.threads),
+            gpu_layers: resolve_gpu_layers(self.gpu_layers),
         }
     }
 
@@ -404,44 +421,6 @@ impl LocalModels {
     }
 }
 
-impl MemoryView {
-    fn find(&self, path: &Path) -> Option<&ModelState> {
-        let found = self.models.iter().find(|model| model.path == path)?;
-        // A file that was replaced is another model.
-        (found.stamp == file_stamp(path)).then_some(found)
-    }
-
-    fn budget(&self, own: Option<u64>) -> MemoryBudget {
-        self.measure(own, true)
-    }
-
-    fn budget_without_idle(&self, own: u64) -> MemoryBudget {
-        self.measure(Some(own), false)
-    }
-
-    fn measure(&self, own: Option<u64>, count_idle: bool) -> MemoryBudget {
-        let mut memory = ModelMemory::default();
-        for model in &self.models {
-            let is_own = own == Some(model.id);
-            match is_own {
-                true => memory.own += model.saved_bytes,
-                false if count_idle => memory.idle += model.saved_bytes,
-                false => {}
-            }
-            match &model.load {
-                LoadState::Loaded(order) if is_own => {
-                    memory.own += order.held();
-                    memory.running = order.required();
-                }
-                LoadState::Loaded(order) if count_idle && !model.in_use => memory.idle += order.held(),
-                LoadState::Loading(order) if !is_own => memory.starting += order.held(),
-                _ => {}
-            }
-        }
-        MemoryBudget::measure(&self.snapshot, self.under_pressure, memory)
-    }
-}
-
 /// Plans the loads of one engine.
 #[derive(Debug)]
 struct EnginePlanner {
@@ -479,7 +458,7 @@ impl LoadPlanner for EnginePlanner {
         models.app.run_conditions(&facts, models.pauses_in_background)
     }
 
-    fn context_resized(&self, _tokens: u32, cache: u64, compute: u64) {
+    fn context_resized(&self, cache: u64, compute: u64) {
         let Some(models) = self.models.upgrade() else { return };
         let mut engines = lock(&models.engines);
         let entry = engines.iter_mut().find(|entry| entry.id == self.id);
@@ -509,6 +488,8 @@ fn is_permanent(error: &Error) -> bool {
 }
 
 /// Whether models compute on a GPU, which the system forbids in the background: llama.cpp uses Metal where there is one.
-const USES_GPU: bool = cfg!(all(target_vendor = "apple", not(target_abi = "sim")));
+const USES_GPU: bool = cfg!(target_vendor = "apple");
 /// Models that llama.cpp is asked about in one decision: each takes up to half a second, once.
 const MAX_PROBES: u32 = 2;
+/// How long an idle model stays: as long as Ollama's. A phone warns before it needs the memory.
+const KEEP_ALIVE: Duration = Duration::from_secs(5 * 60);

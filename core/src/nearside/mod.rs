@@ -1,8 +1,8 @@
 //! The library's entry point. Connects the modules and holds no logic of its own.
 //!
 //! It has its own tokio runtime, so it works inside another runtime, outside of any, and under Swift's and Kotlin's
-//! executors. Futures that it returns may be dropped at any time. Dropping the object cancels active work;
-//! [`Nearside::shut_down`] also waits for it.
+//! executors. Futures that it returns may be dropped at any time. Dropping the object cancels active work and frees the
+//! models; [`Nearside::shut_down`] also waits for what is recorded.
 //!
 //! | file | what it wires |
 //! |---|---|
@@ -10,8 +10,9 @@
 //! | `runtime` | the library's threads |
 //! | `local`, `local_model` | references to models on this device |
 //! | `local_abilities` | what these models can do |
-//! | `local_models`, `needs_cache` | models in memory: budget, verdicts, leases, load plans |
+//! | `local_models`, `memory_view`, `needs_cache` | models in memory: budget, verdicts, leases, load plans |
 //! | `adjustments` | the state of the app, and what models do about it |
+//! | `loading`, `keep_alive` | models in memory: loaded ahead, listed, freed by the app or when idle |
 //! | `providers`, `model_list`, `refresh` | settings, credentials, connections; model lists and their fetches |
 //! | `facts`, `decide` | input of a routing decision; the decision and its plan |
 //! | `pending` | a request on its way |
@@ -36,11 +37,14 @@ mod events;
 mod facts;
 mod history;
 mod inner;
+mod keep_alive;
 mod known_policy;
+mod loading;
 mod local;
 mod local_abilities;
 mod local_model;
 mod local_models;
+mod memory_view;
 mod model_list;
 mod needs_cache;
 mod pending;
@@ -87,6 +91,10 @@ pub use events::AppEvent;
 pub use providers::ProviderStatus;
 
 /// The library object: downloads, checks and runs language models on this device, and routes requests to providers.
+///
+/// Drop it, or call [`Nearside::shut_down`], before the process ends while a model is loaded: an object that a `static` keeps
+/// is never dropped, and the end of the process then destroys the GPU's state under the model. Dropping waits until the
+/// models are freed: milliseconds, two seconds at most.
 #[derive(Debug)]
 pub struct Nearside {
     inner: Arc<Inner>,
@@ -314,15 +322,6 @@ impl Nearside {
         .await
     }
 
-    /// Frees the memory of every loaded model. Active answers end with `Cancelled`.
-    pub async fn unload(&self) -> Result<()> {
-        self.blocking(|inner| {
-            inner.local_models.close_engines(None);
-            Ok(())
-        })
-        .await
-    }
-
     /// Measures the speed and memory of a model on this device.
     ///
     /// # Errors
@@ -402,7 +401,9 @@ impl Drop for Nearside {
     fn drop(&mut self) {
         self.inner.closing.cancel();
         self.inner.local_models.app.close_listeners();
-        self.inner.local_models.drop_engines();
+        // A process that ends next destroys what llama.cpp and the drivers of a GPU keep in statics: no thread may be inside,
+        // and no model may be left.
+        self.inner.local_models.drop_engines(ENGINES_TIMEOUT);
         // A process that ends next would lose them.
         self.inner.wait_for_records(RECORDS_TIMEOUT);
         let mut answers = std::mem::take(&mut *lock(&self.answers.0));
@@ -477,6 +478,8 @@ fn continuation_request(mut request: ChatRequest, said: String) -> ChatRequest {
 
 /// The default hub.
 const HUGGING_FACE: &str = "https://huggingface.co";
+/// Longer than any step of an engine that cannot be interrupted, on a phone.
+const ENGINES_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longer than a small write takes.
 const RECORDS_TIMEOUT: Duration = Duration::from_millis(500);
 /// Longer than any engine takes to stop.

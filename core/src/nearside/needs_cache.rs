@@ -108,8 +108,14 @@ fn need_key(model: &LocalModel, params: EngineParams) -> String {
         CacheType::F16 => "f16",
         CacheType::Q8_0 => "q8_0",
     };
-    let (size, context, threads) = (model.size_bytes, params.context, params.threads);
-    format!("{file} {size} {context} {cache} {threads} {}", build_id())
+    let EngineParams {
+        context,
+        threads,
+        gpu_layers,
+        ..
+    } = params;
+    let size = model.size_bytes;
+    format!("{file} {size} {context} {cache} {threads} {gpu_layers} {}", build_id())
 }
 
 /// Returns an id of this build of llama.cpp, with the processor features that it uses.

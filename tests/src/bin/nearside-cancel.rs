@@ -1,15 +1,20 @@
 //! `nearside-cancel`: measures the time from a cancel to the end of the answer, in each phase: in the queue, while the model
-//! loads, in the prefill, while it decodes. Prints median, p99 and maximum in milliseconds.
+//! loads, in the prefill, while it decodes. Of a load ahead (`ahead`) also the time until its memory is free (`freed`): the
+//! longest one is the longest step of a load that cannot be interrupted. Prints median, p99 and maximum in milliseconds.
 //!
-//!   nearside-cancel MODEL [--cancels N] [--threads N] [--phase PHASE]... [--list]
+//!   nearside-cancel MODEL [--cancels N] [--threads N] [--memory BYTES] [--phase PHASE]... [--list]
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
 use nearside::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, StopReason};
+use nearside::engine::{LoadEvent, LoadStream};
+use nearside::model::ModelRef;
 use nearside::{Config, Nearside};
+use nearside_tests::memory::FixedHost;
 
 /// Measures the time from a cancel to the end of the answer.
 #[derive(Debug, Parser)]
@@ -22,6 +27,9 @@ struct CancelArgs {
     /// Compute threads.
     #[arg(long)]
     threads: Option<u32>,
+    /// Bytes that the model may take, instead of what is free: with less than it needs, its weights are mapped.
+    #[arg(long)]
+    memory: Option<u64>,
     /// Phases to measure; all if none is named.
     #[arg(long, value_enum)]
     phase: Vec<Phase>,
@@ -54,30 +62,36 @@ async fn measure(arguments: &CancelArgs) -> Fallible<()> {
         ..Config::new(folder.path().to_string_lossy())
     };
     let bench = CancelBench {
-        nearside: Nearside::new(config)?,
+        nearside: Nearside::with_host(config, Arc::new(FixedHost(arguments.memory)))?,
         model: arguments.model.clone(),
         cancels: arguments.cancels,
     };
     // The first load measures the model's needs, too.
-    bench.load().await?;
+    bench.load_ahead().await?;
     for phase in Phase::value_variants() {
         if !arguments.phase.is_empty() && !arguments.phase.contains(phase) {
             continue;
         }
         let waits = match phase {
+            Phase::Ahead => {
+                let (waits, freed) = bench.cancel_ahead().await?;
+                print("freed", freed, arguments.list)?;
+                waits
+            }
             Phase::Load => bench.cancel_in_load().await?,
             Phase::Prefill => bench.cancel_in_prefill().await?,
             Phase::Decode => bench.cancel_in_decode().await?,
             Phase::Queue => bench.cancel_in_queue().await?,
         };
-        print(*phase, waits, arguments.list)?;
+        print(&format!("{phase:?}").to_lowercase(), waits, arguments.list)?;
     }
     Ok(())
 }
 
-/// What the engine does for the answer when it is cancelled.
+/// What the engine does for the answer, or the load, when it is cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Phase {
+    Ahead,
     Load,
     Prefill,
     Decode,
@@ -100,17 +114,59 @@ impl CancelBench {
 
     /// Loads the model and returns the time to the first text.
     async fn load(&self) -> Fallible<Duration> {
-        self.nearside.unload().await?;
+        self.nearside.unload(None).await?;
         let begun = Instant::now();
         wait_for_text(&self.ask(LONG_QUESTION)).await?;
         Ok(begun.elapsed())
+    }
+
+    /// Loads the model without an answer, and returns how long that takes.
+    async fn load_ahead(&self) -> Fallible<Duration> {
+        self.nearside.unload(None).await?;
+        let (begun, stream) = (Instant::now(), self.start_load());
+        while !stream.next_batch().await?.is_empty() {}
+        Ok(begun.elapsed())
+    }
+
+    fn start_load(&self) -> LoadStream {
+        let path = self.model.clone();
+        self.nearside.load(ModelRef::Path { path })
+    }
+
+    /// Returns the times until the cancelled stream ends, and until the memory is free.
+    async fn cancel_ahead(&self) -> Fallible<(Vec<Duration>, Vec<Duration>)> {
+        let load = self.load_ahead().await?;
+        let (mut waits, mut freed) = (Vec::new(), Vec::new());
+        for round in 0..self.cancels {
+            self.nearside.unload(None).await?;
+            let stream = self.start_load();
+            // Spread over plan, weights and the creation of the context.
+            tokio::time::sleep(load.mul_f64(0.95 * (round as f64) / (self.cancels as f64))).await;
+            let begun = Instant::now();
+            stream.cancel();
+            let mut is_loaded = false;
+            loop {
+                let batch = stream.next_batch().await?;
+                is_loaded |= batch.iter().any(|event| matches!(event, LoadEvent::Loaded { .. }));
+                if batch.is_empty() {
+                    break;
+                }
+            }
+            let ended = begun.elapsed();
+            self.nearside.unload(None).await?;
+            if !is_loaded {
+                waits.push(ended);
+                freed.push(begun.elapsed());
+            }
+        }
+        Ok((waits, freed))
     }
 
     async fn cancel_in_load(&self) -> Fallible<Vec<Duration>> {
         let load = self.load().await?;
         let mut waits = Vec::new();
         for round in 0..self.cancels {
-            self.nearside.unload().await?;
+            self.nearside.unload(None).await?;
             let stream = self.ask(LONG_QUESTION);
             wait_for_start(&stream).await?;
             // Spread over plan, load and the creation of the context.
@@ -192,7 +248,7 @@ async fn cancel(stream: &ChatStream) -> Fallible<Duration> {
     }
 }
 
-fn print(phase: Phase, mut waits: Vec<Duration>, list: bool) -> Fallible<()> {
+fn print(name: &str, mut waits: Vec<Duration>, list: bool) -> Fallible<()> {
     let mut out = std::io::stdout();
     let ms = |wait: &Duration| wait.as_secs_f64() * 1000.0;
     if list {
@@ -205,7 +261,6 @@ fn print(phase: Phase, mut waits: Vec<Duration>, list: bool) -> Fallible<()> {
         waits.get((last as f64 * share).round() as usize).map_or(f64::NAN, ms)
     };
     let (median, p99, most) = (at(0.5), at(0.99), at(1.0));
-    let name = format!("{phase:?}").to_lowercase();
     writeln!(
         out,
         "{name:<8} median {median:>7.2} ms   p99 {p99:>7.2} ms   maximum {most:>7.2} ms   of {}",

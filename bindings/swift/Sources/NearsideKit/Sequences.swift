@@ -1,4 +1,4 @@
-// Answers and downloads as an `AsyncSequence`.
+// Answers, downloads and loads as an `AsyncSequence`.
 
 import Foundation
 @_exported import NearsideGenerated
@@ -12,6 +12,9 @@ public typealias DownloadEvents = BatchSequence<DownloadStream>
 
 /// Adjustments of the models on this device.
 public typealias Adjustments = BatchSequence<AdjustmentStream>
+
+/// The events of a load, up to `LoadEvent.loaded`.
+public typealias LoadEvents = BatchSequence<LoadStream>
 
 extension Nearside {
     /// Sends the request and streams the answer.
@@ -39,6 +42,19 @@ extension Nearside {
     /// background: `for try await adjustment in nearside.adjustments { … }`. Ends when the library is closed.
     public var adjustments: Adjustments {
         BatchSequence { try self.startAdjustments() }
+    }
+
+    /// Loads a model into memory, so that its next answer begins at once.
+    ///
+    /// Cancelling the task or leaving the loop ends it at once, without `LoadEvent.loaded`; an answer that waits for the model
+    /// gets it nevertheless. The model stays as long as `Config.keepAliveMs` says, or until `unload(_:)`.
+    public func load(_ model: ModelRef) -> LoadEvents {
+        BatchSequence { try self.startLoad(model: model) }
+    }
+
+    /// Frees the memory of a model. Its answers end with `StopReason.cancelled`; the next request loads it again.
+    public func unload(_ model: ModelRef) async throws {
+        try await unload(model: model)
     }
 
     /// Reports whether a model fits this device, before any download: fetches only the head of the file, and keeps it.
@@ -100,3 +116,4 @@ public protocol BatchStream: Sendable {
 extension ChatStream: BatchStream {}
 extension DownloadStream: BatchStream {}
 extension AdjustmentStream: BatchStream {}
+extension LoadStream: BatchStream {}

@@ -7,7 +7,7 @@ use nearside_llama::{Sampler, Token};
 use super::control_words::ControlWords;
 use super::error::{AnswerError, map_llama_error};
 use super::fitted::{self, FittedPrompt};
-use super::load::{LazyModel, LoadedModel};
+use super::load::{LazyModel, ReadyModel};
 use super::reply::{ReplyAssembler, ReplyEnd};
 use super::session::DecodeOutcome;
 use super::stop::StopConditions;
@@ -163,7 +163,7 @@ fn stopped(stop: &StopConditions) -> Result<StopReason, AnswerError> {
 
 /// The decode loop and what it needs.
 struct DecodeLoop<'a> {
-    loaded: &'a mut LoadedModel,
+    loaded: &'a mut ReadyModel,
     sampler: &'a mut Sampler,
     reply: ReplyAssembler,
     preserved: Vec<Token>,

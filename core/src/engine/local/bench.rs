@@ -6,12 +6,12 @@
 
 use std::time::Instant;
 
-use nearside_llama::{Sampler, SamplerParams, Token};
+use nearside_llama::{MemoryPart, Sampler, SamplerParams, Token};
 use serde::{Deserialize, Serialize};
 
 use super::answer::tokens_per_second;
 use super::error::{map_llama_error, measurement_cancelled};
-use super::load::{LazyModel, LoadedModel};
+use super::load::{LazyModel, ReadyModel};
 use super::reply::ReplyAssembler;
 use super::session::DecodeOutcome;
 use super::stop::StopConditions;
@@ -37,7 +37,7 @@ pub struct BenchOptions {
 pub struct BenchReport {
     /// The model.
     pub model: BenchModel,
-    /// Compute backend, such as `CPU`.
+    /// Backends that hold the weights and compute, such as `CPU`, or `MTL0 + CPU` with Metal.
     pub backend: String,
     /// Number of compute threads.
     pub threads: u32,
@@ -158,7 +158,7 @@ pub(super) fn run_bench(model: &mut LazyModel, options: &BenchOptions, stop: &St
             sha256: String::new(),
             quantization,
         },
-        backend: "CPU".to_owned(),
+        backend: backend_name(&parts),
         threads: loaded.session.threads(),
         prompt,
         generate,
@@ -173,7 +173,7 @@ pub(super) fn run_bench(model: &mut LazyModel, options: &BenchOptions, stop: &St
 }
 
 /// Prefills random tokens into an empty cache. Returns tokens per second, and milliseconds to the first sampled token.
-fn measure_prefill(loaded: &mut LoadedModel, count: u32, stop: &StopConditions) -> Result<(f64, f64)> {
+fn measure_prefill(loaded: &mut ReadyModel, count: u32, stop: &StopConditions) -> Result<(f64, f64)> {
     let tokens = random_tokens(loaded, count);
     let mut sampler = greedy_sampler(loaded)?;
     loaded.session.discard();
@@ -185,7 +185,7 @@ fn measure_prefill(loaded: &mut LoadedModel, count: u32, stop: &StopConditions) 
 }
 
 /// Decodes into an empty cache with all steps of an answer except sending. Returns tokens per second.
-fn measure_decode(loaded: &mut LoadedModel, count: u32, stop: &StopConditions) -> Result<f64> {
+fn measure_decode(loaded: &mut ReadyModel, count: u32, stop: &StopConditions) -> Result<f64> {
     let rendered = loaded.template.render(&nearside_llama::Prompt {
         messages_json: r#"[{"role":"user","content":"go on"}]"#,
         thinking: true,
@@ -210,14 +210,14 @@ fn measure_decode(loaded: &mut LoadedModel, count: u32, stop: &StopConditions) -
     Ok(tokens_per_second(count, begun.elapsed()))
 }
 
-fn decode(loaded: &mut LoadedModel, tokens: &[Token], stop: &StopConditions) -> Result<()> {
+fn decode(loaded: &mut ReadyModel, tokens: &[Token], stop: &StopConditions) -> Result<()> {
     match loaded.session.decode(tokens, stop.signal())? {
         DecodeOutcome::Complete => Ok(()),
         DecodeOutcome::Stopped => Err(measurement_cancelled()),
     }
 }
 
-fn greedy_sampler(loaded: &LoadedModel) -> Result<Sampler> {
+fn greedy_sampler(loaded: &ReadyModel) -> Result<Sampler> {
     let params = SamplerParams {
         temperature: 0.0,
         ..SamplerParams::default()
@@ -226,7 +226,7 @@ fn greedy_sampler(loaded: &LoadedModel) -> Result<Sampler> {
 }
 
 /// Returns the same tokens each time: a linear congruential generator (Knuth's MMIX constants) over the vocabulary.
-fn random_tokens(loaded: &LoadedModel, count: u32) -> Vec<Token> {
+fn random_tokens(loaded: &ReadyModel, count: u32) -> Vec<Token> {
     let vocabulary = u64::from(loaded.model.vocab_size().max(1));
     let mut state = 1_u64;
     let mut next = || {
@@ -238,7 +238,57 @@ fn random_tokens(loaded: &LoadedModel, count: u32) -> Vec<Token> {
     (0..count).map(|_| next()).collect()
 }
 
+/// Returns the names of the backends that hold weights, a GPU first, such as `Metal + CPU`. Memory of the processor that a GPU
+/// reads, `…_Host`, holds weights that the processor computes.
+fn backend_name(parts: &[MemoryPart]) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for part in parts.iter().filter(|part| part.weights > 0) {
+        let name = part.buffer.split('_').next().unwrap_or_default();
+        let is_host = part.buffer.ends_with("_Host");
+        let name = if is_host { CPU } else { name };
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.sort_by_key(|name| *name == CPU);
+    if names.is_empty() {
+        CPU.to_owned()
+    } else {
+        names.join(" + ")
+    }
+}
+
+/// llama.cpp's name of the processor.
+const CPU: &str = "CPU";
+
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_backend_is_what_holds_the_weights() {
+        let name = |buffers: &[(&str, u64)]| {
+            let part = |&(buffer, weights): &(&str, u64)| MemoryPart {
+                buffer: buffer.to_owned(),
+                weights,
+                cache: 1,
+                compute: 1,
+            };
+            backend_name(&buffers.iter().map(part).collect::<Vec<_>>())
+        };
+        assert_eq!(name(&[("CPU", 5), ("CPU_REPACK", 9)]), "CPU");
+        assert_eq!(
+            name(&[("CPU_Mapped", 5), ("Metal", 0)]),
+            "CPU",
+            "the GPU computes no layer"
+        );
+        assert_eq!(name(&[("CPU_Mapped", 5), ("MTL0_Mapped", 9)]), "MTL0 + CPU");
+        assert_eq!(name(&[("Vulkan0", 9), ("Vulkan_Host", 1)]), "Vulkan0 + CPU");
+        assert_eq!(name(&[]), "CPU");
+    }
 }

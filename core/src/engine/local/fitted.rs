@@ -9,7 +9,7 @@ use std::ops::Range;
 use nearside_llama::{LlamaError, Prompt, Rendered, Token};
 
 use super::error::{AnswerError, map_llama_error, template_error};
-use super::load::LoadedModel;
+use super::load::ReadyModel;
 use super::schema::Constraints;
 use super::stop::StopConditions;
 use super::{prompt, sampling};
@@ -34,7 +34,7 @@ pub(super) struct FittedPrompt {
 /// # Errors
 /// `InvalidRequest` if the prompt does not fit and nothing more may be omitted; `Stopped` after a stop.
 pub(super) fn fit_prompt(
-    loaded: &LoadedModel,
+    loaded: &ReadyModel,
     id: &str,
     constraints: &Constraints,
     whole: &ChatRequest,
@@ -58,7 +58,7 @@ pub(super) fn fit_prompt(
 
 /// A request that is being fitted, and what renders and counts it.
 struct Fitting<'a> {
-    loaded: &'a LoadedModel,
+    loaded: &'a ReadyModel,
     id: &'a str,
     constraints: &'a Constraints,
     whole: &'a ChatRequest,
@@ -215,7 +215,7 @@ fn text_bytes(message: &ChatMessage) -> u64 {
 }
 
 fn render_prompt(
-    loaded: &LoadedModel,
+    loaded: &ReadyModel,
     request: &ChatRequest,
     constraints: &Constraints,
 ) -> Result<Rendered, AnswerError> {
@@ -246,7 +246,7 @@ fn render_prompt(
     })
 }
 
-fn check_length(loaded: &LoadedModel, fitted: &FittedPrompt) -> Result<()> {
+fn check_length(loaded: &ReadyModel, fitted: &FittedPrompt) -> Result<()> {
     if fitted.tokens.is_empty() {
         return Err(Error::invalid_request("the prompt is empty; add a message with text"));
     }
@@ -257,7 +257,7 @@ fn check_length(loaded: &LoadedModel, fitted: &FittedPrompt) -> Result<()> {
     Ok(())
 }
 
-fn too_long(loaded: &LoadedModel, messages: usize, needed: u64, bound: &str) -> Error {
+fn too_long(loaded: &ReadyModel, messages: usize, needed: u64, bound: &str) -> Error {
     let capacity = loaded.session.capacity();
     let text = format!(
         "the {messages} messages need {bound}{needed} tokens and the context holds {capacity}; send fewer, or use a larger \

@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 
 use nearside_llama::AbortSignal;
 
+use super::EngineShared;
 use super::adjustment::{AdjustmentAction, AdjustmentCause};
 use super::conditions::RunConditions;
+use super::residency::Residency;
 use super::settings::LoadPlanner;
 use crate::sync::lock;
 
@@ -68,6 +70,7 @@ pub(super) enum NextStep {
 pub(super) struct Governor {
     planner: Arc<dyn LoadPlanner>,
     signal: Arc<RunSignal>,
+    residency: Arc<Residency>,
     conditions: RunConditions,
     version: u64,
     read_at: Option<Instant>,
@@ -78,10 +81,11 @@ pub(super) struct Governor {
 }
 
 impl Governor {
-    pub(super) fn new(planner: Arc<dyn LoadPlanner>, signal: Arc<RunSignal>) -> Self {
+    pub(super) fn new(planner: Arc<dyn LoadPlanner>, shared: &EngineShared) -> Self {
         Self {
             planner,
-            signal,
+            signal: Arc::clone(&shared.signal),
+            residency: Arc::clone(&shared.residency),
             conditions: RunConditions::default(),
             version: 0,
             read_at: None,
@@ -134,7 +138,9 @@ impl Governor {
 
     /// Reports that the context has another size: it takes this much memory for its cache and for computing, in bytes.
     pub(super) fn report_context(&self, tokens: u32, cache: u64, compute: u64) {
-        self.planner.context_resized(tokens, cache, compute);
+        self.residency.resize(cache, compute);
+        self.planner.context_resized(cache, compute);
+        tracing::info!(tokens, cache, compute, "the context has another size");
     }
 
     /// Reports that the context was reduced to this size because of a memory warning, and the bytes that this freed.

@@ -13,7 +13,7 @@ pub struct EngineLease(Arc<LocalEngine>);
 impl EngineLease {
     /// Counts one more use. Idle engines are closed under the lock under which leases are acquired.
     pub fn acquire(engine: &Arc<LocalEngine>) -> Self {
-        engine.uses.begin();
+        engine.shared.uses.begin();
         Self(Arc::clone(engine))
     }
 }
@@ -34,6 +34,6 @@ impl Engine for EngineLease {
 
 impl Drop for EngineLease {
     fn drop(&mut self) {
-        self.0.uses.end();
+        self.0.shared.uses.end();
     }
 }

@@ -3,20 +3,23 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use nearside_llama::{ChatTemplate, LlamaError, Model, ModelParams};
+use nearside_llama::{ChatTemplate, LlamaError, Model};
 
+use super::EngineShared;
 use super::control_words::ControlWords;
 use super::error::{map_llama_error, template_error};
-use super::governor::{Governor, RunSignal};
+use super::governor::Governor;
+use super::load_job::{WEIGHTS_PART, part_of};
+use super::residency::Held;
 use super::saved_caches::SavedCaches;
 use super::session::DecodeSession;
 use super::settings::{LoadOutcome, LoadPlanner, LocalSettings};
 use crate::error::{Error, Result};
-use crate::model::fit::{LoadOrder, no_template};
+use crate::model::fit::{LoadOrder, model_params, no_template};
 
 /// A model in memory, with the session that holds its KV cache.
 #[derive(Debug)]
-pub(super) struct LoadedModel {
+pub(super) struct ReadyModel {
     pub(super) model: Model,
     pub(super) template: ChatTemplate,
     pub(super) control_words: ControlWords,
@@ -30,11 +33,10 @@ pub(super) struct LoadedModel {
 pub(super) struct LazyModel {
     pub(super) settings: LocalSettings,
     planner: Arc<dyn LoadPlanner>,
-    loaded: Option<LoadedModel>,
+    loaded: Option<ReadyModel>,
     /// Duration of the load, until a job reports it.
     load_ms: f64,
-    saved: SavedCaches,
-    signal: Arc<RunSignal>,
+    shared: EngineShared,
 }
 
 /// Why a load ended without a model.
@@ -54,19 +56,13 @@ impl From<Error> for LoadError {
 
 impl LazyModel {
     /// Creates it without loading.
-    pub(super) fn new(
-        settings: LocalSettings,
-        planner: Arc<dyn LoadPlanner>,
-        saved: SavedCaches,
-        signal: Arc<RunSignal>,
-    ) -> Self {
+    pub(super) fn new(settings: LocalSettings, planner: Arc<dyn LoadPlanner>, shared: EngineShared) -> Self {
         Self {
             settings,
             planner,
             loaded: None,
             load_ms: 0.0,
-            saved,
-            signal,
+            shared,
         }
     }
 
@@ -75,20 +71,29 @@ impl LazyModel {
         self.loaded.is_some()
     }
 
-    /// Loads the model, unless `is_wanted` returns false meanwhile: then nothing is loaded.
+    /// Loads the model, unless `is_wanted` returns false meanwhile: then nothing is loaded. It is called with the fraction
+    /// of the load that is done.
     ///
     /// `for_chat`: refuses a model without a chat template, before it is loaded.
-    pub(super) fn load(&mut self, for_chat: bool, is_wanted: &dyn Fn() -> bool) -> Result<(), LoadError> {
+    pub(super) fn load(&mut self, for_chat: bool, is_wanted: &dyn Fn(f64) -> bool) -> Result<(), LoadError> {
         let begun = Instant::now();
+        if !is_wanted(0.0) {
+            return Err(LoadError::Unwanted);
+        }
         let order = self.planner.plan_load(for_chat)?;
-        let governor = Governor::new(Arc::clone(&self.planner), Arc::clone(&self.signal));
-        let loaded = load_model(&self.settings, order, &self.saved, governor, is_wanted);
+        let governor = Governor::new(Arc::clone(&self.planner), &self.shared);
+        let loaded = load_model(&self.settings, order, &self.shared.saved, governor, is_wanted);
         self.planner.load_ended(match &loaded {
             Ok(_) => LoadOutcome::Loaded,
             Err(LoadError::Unwanted) => LoadOutcome::Unloaded,
             Err(LoadError::Failed(error)) => LoadOutcome::Failed(error.clone()),
         });
-        self.loaded = Some(loaded?);
+        let loaded = self.loaded.insert(loaded?);
+        self.shared.residency.set(Some(Held {
+            order: loaded.order,
+            context: loaded.session.capacity(),
+            threads: loaded.session.threads(),
+        }));
         self.load_ms = begun.elapsed().as_secs_f64() * 1000.0;
         Ok(())
     }
@@ -97,11 +102,29 @@ impl LazyModel {
     ///
     /// # Errors
     /// `Unsupported` for a chat with a model without a chat template.
-    pub(super) fn loaded(&mut self, for_chat: bool) -> Result<(&mut LoadedModel, f64)> {
+    pub(super) fn loaded(&mut self, for_chat: bool) -> Result<(&mut ReadyModel, f64)> {
+        if for_chat {
+            self.check_for_chat()?;
+        }
         match &mut self.loaded {
-            Some(loaded) if for_chat && !loaded.order.has_template => Err(no_template(&self.settings.id)),
             Some(loaded) => Ok((loaded, std::mem::take(&mut self.load_ms))),
             None => Err(Error::internal("a model that was just loaded is not there")),
+        }
+    }
+
+    /// Reports the load to no job: it was done before the next one came.
+    pub(super) fn forget_load_time(&mut self) {
+        self.load_ms = 0.0;
+    }
+
+    /// Checks that the loaded model has a chat template.
+    ///
+    /// # Errors
+    /// `Unsupported` without one.
+    pub(super) fn check_for_chat(&self) -> Result<()> {
+        match &self.loaded {
+            Some(loaded) if !loaded.order.has_template => Err(no_template(&self.settings.id)),
+            _ => Ok(()),
         }
     }
 
@@ -125,15 +148,17 @@ impl LazyModel {
     }
 
     fn drop_model(&mut self) {
+        self.shared.residency.set(None);
         self.loaded = None;
-        self.saved.clear();
+        self.shared.saved.clear();
     }
 }
 
 impl Drop for LazyModel {
     /// Frees the copies with the model: the engine's handle may live on.
     fn drop(&mut self) {
-        self.saved.clear();
+        self.shared.residency.set(None);
+        self.shared.saved.clear();
     }
 }
 
@@ -142,23 +167,23 @@ fn load_model(
     order: LoadOrder,
     saved: &SavedCaches,
     governor: Governor,
-    is_wanted: &dyn Fn() -> bool,
-) -> Result<LoadedModel, LoadError> {
-    if !is_wanted() {
+    is_wanted: &dyn Fn(f64) -> bool,
+) -> Result<ReadyModel, LoadError> {
+    let (begin, end) = WEIGHTS_PART;
+    if !is_wanted(begin) {
         return Err(LoadError::Unwanted);
     }
-    let params = ModelParams {
-        load_mode: order.load.into(),
-        gpu_layers: -1,
-    };
-    let model = match Model::load(&settings.path, &params, &mut |_| is_wanted()) {
+    let params = model_params(order.load, order.gpu_layers);
+    let model = match Model::load(&settings.path, &params, &mut |done| {
+        is_wanted(part_of(WEIGHTS_PART, f64::from(done)))
+    }) {
         Ok(model) => model,
         Err(LlamaError::Cancelled) => return Err(LoadError::Unwanted),
         Err(error) => return Err(map_llama_error(error).into()),
     };
     let template = ChatTemplate::from_model(&model).map_err(template_error)?;
     // Creating a context allocates its whole KV cache.
-    if !is_wanted() {
+    if !is_wanted(end) {
         return Err(LoadError::Unwanted);
     }
     saved.restart(order.saved_bytes);
@@ -167,7 +192,7 @@ fn load_model(
         context, load, threads, ..
     } = order;
     tracing::info!(model = settings.id, context, plan = ?load, threads, "model loaded");
-    Ok(LoadedModel {
+    Ok(ReadyModel {
         control_words: ControlWords::new(&model),
         model,
         template,

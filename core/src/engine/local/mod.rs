@@ -6,7 +6,8 @@
 //! ```
 //!
 //! No llama.cpp type leaves the thread. The model loads with the first job, as the [`LoadPlanner`] says, and stays loaded
-//! until [`LocalEngine::close`]; an engine with an [`EngineLease`] is not closed to free memory. The KV cache keeps the last
+//! until [`LocalEngine::close`]; an engine with an [`EngineLease`] is not closed to free memory. A load that an app asks for
+//! ([`LocalEngine::load`]) is a job like an answer, so that both wait for one load, and each can be cancelled alone. The KV cache keeps the last
 //! conversation, so that its next turn prefills only the new tokens.
 //!
 //! A job that waits, for another one or for the load, ends at once if it is cancelled or its deadline passes. The thread
@@ -24,11 +25,14 @@ mod error;
 mod fitted;
 mod governor;
 mod lease;
+mod life;
 mod load;
+mod load_job;
 mod pattern;
 mod prompt;
 mod queue;
 mod reply;
+mod residency;
 mod sampling;
 mod saved_caches;
 mod schema;
@@ -51,6 +55,8 @@ use tokio::sync::oneshot;
 pub use adjustment::{Adjustment, AdjustmentAction, AdjustmentCause};
 pub use conditions::{RunConditions, ThreadShare};
 pub use lease::EngineLease;
+pub use load_job::{LoadEvent, LoadStream};
+pub use residency::LoadedModel;
 pub use settings::{LoadOutcome, LoadPlanner, LocalSettings};
 
 use super::{Engine, Job};
@@ -60,8 +66,10 @@ use crate::stream::CancelToken;
 use crate::sync::lock;
 use bench::{BenchOptions, BenchReport};
 use governor::RunSignal;
+use life::{end_load, end_loads};
 use load::{LazyModel, LoadError};
 use queue::{JobQueue, Work};
+use residency::Residency;
 use saved_caches::SavedCaches;
 use stop::StopConditions;
 use use_count::UseCount;
@@ -73,9 +81,17 @@ pub struct LocalEngine {
     thread: Mutex<Option<JoinHandle<()>>>,
     /// Runs the tasks that watch what waits.
     handle: Handle,
-    uses: UseCount,
+    id: String,
+    shared: EngineShared,
+}
+
+/// What the handle of an engine and its thread share, besides the queue.
+#[derive(Debug, Clone)]
+struct EngineShared {
+    uses: Arc<UseCount>,
     saved: SavedCaches,
     signal: Arc<RunSignal>,
+    residency: Arc<Residency>,
 }
 
 impl LocalEngine {
@@ -86,62 +102,75 @@ impl LocalEngine {
     pub fn start(settings: LocalSettings, planner: Arc<dyn LoadPlanner>, handle: Handle) -> Result<Self> {
         let queue = Arc::new(JobQueue::default());
         let jobs = Arc::clone(&queue);
-        let saved = SavedCaches::default();
-        let signal = Arc::new(RunSignal::default());
-        let model = LazyModel::new(settings, planner, saved.clone(), Arc::clone(&signal));
+        let id = settings.id.clone();
+        let shared = EngineShared {
+            uses: Arc::new(UseCount::new()),
+            saved: SavedCaches::default(),
+            signal: Arc::default(),
+            residency: Arc::new(Residency::new(settings.clone())),
+        };
+        let model = LazyModel::new(settings, planner, shared.clone());
+        let own = shared.clone();
         let thread = std::thread::Builder::new()
             .name("nearside-model".to_owned())
-            .spawn(move || run_worker(model, &jobs))
+            .spawn(move || {
+                let _end = EndOnDrop(&jobs);
+                run_worker(model, &jobs, &own);
+            })
             .map_err(|cause| Error::thread_limit(&cause))?;
         Ok(Self {
             queue,
             thread: Mutex::new(Some(thread)),
             handle,
-            uses: UseCount::new(),
-            saved,
-            signal,
+            id,
+            shared,
         })
+    }
+
+    /// Returns the id of the model, as in receipts.
+    pub fn model_id(&self) -> &str {
+        &self.id
     }
 
     /// Returns whether the engine is leased, or a job is queued or running.
     pub fn is_in_use(&self) -> bool {
-        self.uses.is_leased() || self.queue.is_busy()
+        self.shared.uses.is_leased() || self.queue.is_busy()
     }
 
     /// Returns when the engine was last used.
     pub fn last_used(&self) -> Instant {
-        self.uses.last()
+        self.shared.uses.last()
     }
 
     /// Returns the bytes that the copies of earlier conversations' caches take.
     pub fn saved_bytes(&self) -> u64 {
-        self.saved.bytes()
+        self.shared.saved.bytes()
     }
 
     /// Frees the copies of earlier conversations' caches; their next turns are prefilled again. May wait for a copy that is
     /// being made.
     pub fn free_saved(&self) {
-        self.saved.clear();
+        self.shared.saved.clear();
     }
 
     /// Lowers the bytes that copies of earlier conversations' caches may take until the next load: other models need the memory.
     pub fn lower_saved_limit(&self, most: u64) {
-        self.saved.lower_limit(|_| most);
+        self.shared.saved.lower_limit(|_| most);
     }
 
     /// Halves the bytes that copies of earlier conversations' caches may take until the next load: memory was short with them.
     pub fn halve_saved_limit(&self) {
-        self.saved.lower_limit(|limit| limit / 2);
+        self.shared.saved.lower_limit(|limit| limit / 2);
     }
 
     /// Has an answer under way ask for its run conditions again, because they changed.
     pub fn update_conditions(&self) {
-        self.signal.notify();
+        self.shared.signal.notify();
     }
 
     /// Has an answer under way reduce its context to what it needs, before its next step.
     pub fn reduce_memory(&self) {
-        self.signal.request_reduction();
+        self.shared.signal.request_reduction();
     }
 
     /// Measures speed and memory on the thread that answers use. Hold a lease meanwhile. Dropping the future cancels the
@@ -174,11 +203,10 @@ impl LocalEngine {
         }
     }
 
-    /// Queues work, and ends it at once if it is stopped while it waits.
-    fn submit(&self, work: Work, stop: StopConditions) {
-        let Some(mut waiting) = self.queue.push(work, stop) else {
-            return;
-        };
+    /// Queues work, and ends it at once if it is stopped while it waits. Returns its id if it was queued.
+    fn submit(&self, work: Work, stop: StopConditions) -> Option<u64> {
+        let mut waiting = self.queue.push(work, stop)?;
+        let id = waiting.id;
         let queue = Arc::clone(&self.queue);
         self.handle.spawn(async move {
             tokio::select! {
@@ -190,6 +218,7 @@ impl LocalEngine {
                 }
             }
         });
+        Some(id)
     }
 }
 
@@ -197,6 +226,7 @@ impl Drop for LocalEngine {
     /// Cancels all jobs. The thread ends by itself; it is not joined.
     fn drop(&mut self) {
         self.queue.close(StopReason::Cancelled);
+        self.shared.uses.close();
     }
 }
 
@@ -216,42 +246,59 @@ impl Drop for CancelOnDrop {
     }
 }
 
-fn run_worker(mut model: LazyModel, queue: &JobQueue) {
+/// Tells the queue that the thread ends, also after a panic.
+struct EndOnDrop<'a>(&'a JobQueue);
+
+impl Drop for EndOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+fn run_worker(mut model: LazyModel, queue: &JobQueue, shared: &EngineShared) {
     while queue.wait_for_job() {
         if model.is_loaded() {
-            run_next(&mut model, queue);
+            run_next(&mut model, queue, shared);
         } else {
-            load_for_first(&mut model, queue);
+            load_for_first(&mut model, queue, shared);
         }
     }
 }
 
 /// Loads the model that the first job needs. The jobs wait in the queue meanwhile; the load ends early if none is left.
-fn load_for_first(model: &mut LazyModel, queue: &JobQueue) {
+fn load_for_first(model: &mut LazyModel, queue: &JobQueue, shared: &EngineShared) {
     let first = queue.peek(|work| match work {
-        Work::Answer(job) => Some(job.request.clone()),
-        Work::Bench(..) => None,
+        Work::Answer(job) => (Some(job.request.clone()), true),
+        Work::Load(_) => (None, true),
+        Work::Bench(..) => (None, false),
     });
-    let Some((id, request)) = first else { return };
+    let Some((id, (request, for_chat))) = first else { return };
     let loaded = catch_unwind(AssertUnwindSafe(|| {
         if let Some(request) = &request {
             answer::check_request(request)?;
         }
-        model.load(request.is_some(), &|| queue.has_waiting())
+        model.load(for_chat, &|fraction| {
+            queue.report_load(fraction);
+            queue.has_waiting()
+        })
     }));
     let loaded = loaded.unwrap_or_else(|_| {
         model.unload();
         Err(Error::internal("loading the model panicked; this is a bug, please report it").into())
     });
-    // A job that was cancelled meanwhile has ended already, and the next one loads anew.
-    if let Err(LoadError::Failed(error)) = loaded
-        && let Some(job) = queue.remove(id)
-    {
-        job.work.end_failed(error);
+    match loaded {
+        Ok(()) => end_loads(model, queue, shared),
+        // A job that was cancelled meanwhile has ended already, and the next one loads anew.
+        Err(LoadError::Failed(error)) => {
+            if let Some(job) = queue.remove(id) {
+                job.work.end_failed(error);
+            }
+        }
+        Err(LoadError::Unwanted) => {}
     }
 }
 
-fn run_next(model: &mut LazyModel, queue: &JobQueue) {
+fn run_next(model: &mut LazyModel, queue: &JobQueue, shared: &EngineShared) {
     let Some(job) = queue.start_next() else { return };
     let stop = job.stop.clone();
     match job.work {
@@ -260,6 +307,12 @@ fn run_next(model: &mut LazyModel, queue: &JobQueue) {
                 // Do not reuse state after a panic; the dropped sink has already reported `Internal`.
                 model.unload();
             }
+        }
+        // It came after the load.
+        Work::Load(load) => {
+            queue.end_running();
+            shared.uses.end_job(true);
+            return end_load(load, model, queue, shared);
         }
         Work::Bench(options, reply) => {
             let report = catch_unwind(AssertUnwindSafe(|| bench::run_bench(model, &options, &stop)));
@@ -275,4 +328,5 @@ fn run_next(model: &mut LazyModel, queue: &JobQueue) {
     }
     model.pause_threads();
     queue.end_running();
+    shared.uses.end_job(false);
 }

@@ -1,15 +1,17 @@
-//! The jobs of one engine, answers and measurements alike: those that wait, and the one that runs.
+//! The jobs of one engine, answers, loads and measurements alike: those that wait, and the one that runs.
 //!
 //! A job stays in the queue while its model loads, so that a cancel or a deadline ends it at once, whatever the engine's
 //! thread is doing, and a load goes on as long as one job wants it.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::bench::{BenchOptions, BenchReport};
 use super::error::measurement_cancelled;
+use super::load_job::{LoadJob, unloaded_meanwhile};
 use super::stop::StopConditions;
 use crate::chat::{AnswerSummary, Chunk, StopReason};
 use crate::engine::Job;
@@ -30,6 +32,8 @@ struct QueueState {
     /// The conditions that stop the running job.
     running: Option<StopConditions>,
     is_closed: bool,
+    /// Whether the engine's thread has freed the model and ends.
+    is_ended: bool,
     next_id: u64,
 }
 
@@ -47,6 +51,8 @@ pub(super) struct QueuedJob {
 #[derive(Debug)]
 pub(super) enum Work {
     Answer(Box<Job>),
+    /// Ends with the load, whatever else waits.
+    Load(LoadJob),
     Bench(BenchOptions, oneshot::Sender<Result<BenchReport>>),
 }
 
@@ -59,13 +65,12 @@ pub(super) struct Waiting {
 }
 
 impl JobQueue {
-    /// Adds a job. Ends it with an error if the queue is full, and as cancelled if it is closed: its model was unloaded.
+    /// Adds a job. Ends it with an error if the queue is full, and as unloaded if it is closed.
     pub(super) fn push(&self, work: Work, stop: StopConditions) -> Option<Waiting> {
         let mut state = lock(&self.state);
         if state.is_closed {
             drop(state);
-            stop.end(StopReason::Cancelled);
-            work.end_stopped(&stop);
+            work.end_unloaded(StopReason::Cancelled, &stop);
             return None;
         }
         if state.waiting.len() >= MAX_QUEUED_JOBS {
@@ -125,6 +130,33 @@ impl JobQueue {
         !lock(&self.state).waiting.is_empty()
     }
 
+    /// Returns whether an answer or a measurement waits or runs.
+    pub(super) fn has_users(&self) -> bool {
+        let state = lock(&self.state);
+        let mut waiting = state.waiting.iter();
+        state.running.is_some() || waiting.any(|job| !matches!(job.work, Work::Load(_)))
+    }
+
+    /// Tells the loads that wait how far the model's load has come.
+    pub(super) fn report_load(&self, fraction: f64) {
+        for job in &mut lock(&self.state).waiting {
+            if let Work::Load(load) = &mut job.work {
+                load.report(fraction);
+            }
+        }
+    }
+
+    /// Takes all loads that wait.
+    pub(super) fn take_loads(&self) -> Vec<LoadJob> {
+        let mut state = lock(&self.state);
+        let is_load = |job: &QueuedJob| matches!(job.work, Work::Load(_));
+        let waiting = std::mem::take(&mut state.waiting);
+        let (loads, others): (VecDeque<_>, VecDeque<_>) = waiting.into_iter().partition(is_load);
+        state.waiting = others;
+        drop(state);
+        loads.into_iter().filter_map(|job| job.work.into_load()).collect()
+    }
+
     /// Returns whether a job waits or runs.
     pub(super) fn is_busy(&self) -> bool {
         let state = lock(&self.state);
@@ -143,13 +175,44 @@ impl JobQueue {
         };
         self.changed.notify_all();
         for job in waiting {
-            job.stop.end(reason);
-            job.work.end_stopped(&job.stop);
+            job.work.end_unloaded(reason, &job.stop);
         }
+    }
+
+    /// Records that the engine's thread has freed the model and ends.
+    pub(super) fn end(&self) {
+        lock(&self.state).is_ended = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until the engine's thread ends, at most this long. Returns whether it does.
+    pub(super) fn wait_for_end(&self, timeout: Duration) -> bool {
+        let state = lock(&self.state);
+        let waited = self.changed.wait_timeout_while(state, timeout, |state| !state.is_ended);
+        waited.unwrap_or_else(PoisonError::into_inner).0.is_ended
     }
 }
 
 impl Work {
+    /// Returns the load; `None` for other work.
+    pub(super) fn into_load(self) -> Option<LoadJob> {
+        match self {
+            Self::Load(load) => Some(load),
+            Self::Answer(_) | Self::Bench(..) => None,
+        }
+    }
+
+    /// Ends work whose model was unloaded: an answer as cancelled.
+    fn end_unloaded(self, reason: StopReason, stop: &StopConditions) {
+        match self {
+            Self::Load(load) if !load.is_cancelled() => load.end(Err(unloaded_meanwhile())),
+            work => {
+                stop.end(reason);
+                work.end_stopped(stop);
+            }
+        }
+    }
+
     /// Ends work that did not begin, for the reason that stopped it.
     pub(super) fn end_stopped(self, stop: &StopConditions) {
         match (self, stop.cause()) {
@@ -159,6 +222,7 @@ impl Work {
                 summary.stop = stop.reason();
                 job.sink.finish(Ok(Chunk::Done { summary }));
             }
+            (Self::Load(load), None) => load.close(),
             (work @ Self::Bench(..), None) => work.end_failed(measurement_cancelled()),
         }
     }
@@ -167,6 +231,7 @@ impl Work {
     pub(super) fn end_failed(self, error: Error) {
         match self {
             Self::Answer(job) => job.sink.finish(Err(error)),
+            Self::Load(load) => load.end(Err(error)),
             Self::Bench(_, reply) => {
                 // The caller may no longer wait.
                 let _ = reply.send(Err(error));

@@ -35,9 +35,8 @@ pub trait LoadPlanner: Send + Sync + std::fmt::Debug {
         RunConditions::default()
     }
 
-    /// Reports that the loaded model's context has another size, in tokens, and the bytes of its cache and of its compute
-    /// buffers.
-    fn context_resized(&self, _tokens: u32, _cache: u64, _compute: u64) {}
+    /// Reports that the loaded model's context has another size, with the bytes of its cache and of its compute buffers.
+    fn context_resized(&self, _cache: u64, _compute: u64) {}
 
     /// Reports an adjustment.
     fn adjusted(&self, _action: AdjustmentAction, _cause: AdjustmentCause) {}

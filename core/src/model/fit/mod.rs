@@ -44,7 +44,7 @@ use sparse_file::SparseModelFile;
 pub(crate) use budget::ModelMemory;
 pub use needs::LoadOrder;
 pub(crate) use needs::{EngineParams, ModelNeeds, SAVED_SHARE, judge_by_size};
-pub(crate) use plan::{broken_template, context_params, no_template};
+pub(crate) use plan::{broken_template, context_params, model_params, no_template, resolve_gpu_layers};
 pub use report::{CacheType, FitOptions, FitReport, FitSuggestion, FitVerdict, LoadPlan, MemoryBudget, MemoryEstimate};
 
 /// Computes the fit report of the model whose file, or the start of it, is at `path`. Blocks: a few hundred
@@ -96,6 +96,7 @@ pub fn fit_file(
         path: sparse_file.as_ref().map_or(path, SparseModelFile::path),
         head,
         threads,
+        gpu_layers: resolve_gpu_layers(options.gpu_layers),
         budget: budget.bytes,
     };
     let plans = probe.best_plans(&suggest::variants(context, cache))?;

@@ -27,6 +27,8 @@ pub(crate) struct EngineParams {
     pub(crate) context: u32,
     pub(crate) cache_type: CacheType,
     pub(crate) threads: u32,
+    /// As [`LoadOrder::gpu_layers`].
+    pub(crate) gpu_layers: i32,
 }
 
 /// How to load a model, as decided by comparing its needs with a budget.
@@ -38,6 +40,8 @@ pub struct LoadOrder {
     pub cache_type: CacheType,
     /// Compute threads.
     pub threads: u32,
+    /// Layers on the GPU; -1: all.
+    pub gpu_layers: i32,
     /// Load mode of the weights.
     pub load: LoadPlan,
     /// Memory that the model will need.
@@ -91,6 +95,7 @@ impl ModelNeeds {
             path,
             head: &head,
             threads: params.threads,
+            gpu_layers: params.gpu_layers,
             budget,
         };
         let mut needs = match known {
@@ -120,6 +125,7 @@ impl ModelNeeds {
             context: self.context,
             cache_type: params.cache_type,
             threads: params.threads,
+            gpu_layers: params.gpu_layers,
             load,
             need,
             evictable,
@@ -222,6 +228,7 @@ mod tests {
         context: 4096,
         cache_type: CacheType::F16,
         threads: 2,
+        gpu_layers: -1,
     };
 
     fn estimate(weights: u64) -> MemoryEstimate {

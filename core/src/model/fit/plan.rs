@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use nearside_llama::{ChatTemplate, ContextParams, Probe};
+use nearside_llama::{ChatTemplate, ContextParams, ModelParams, Probe};
 
 use super::report::{CacheType, FitVerdict, LoadPlan, MemoryEstimate};
 use crate::error::{Error, Result};
@@ -19,6 +19,24 @@ pub(crate) fn context_params(context: u32, cache: CacheType, threads: u32) -> Co
     }
 }
 
+/// Returns the parameters of a load, for probe and engine alike: where the weights are depends on every one.
+pub(crate) fn model_params(load: LoadPlan, gpu_layers: i32) -> ModelParams {
+    ModelParams {
+        load_mode: load.into(),
+        gpu_layers,
+    }
+}
+
+/// Returns the layers on the GPU for this setting; -1: all. The GPU of Apple's simulators computes wrongly, so that without
+/// a setting they compute on the processor.
+pub(crate) fn resolve_gpu_layers(setting: Option<u32>) -> i32 {
+    match setting {
+        Some(layers) => i32::try_from(layers).unwrap_or(i32::MAX),
+        None if cfg!(any(target_abi = "sim", target_env = "sim")) => 0,
+        None => -1,
+    }
+}
+
 /// Input of the memory estimates: model, threads, budget.
 #[derive(Debug)]
 pub(super) struct FitProbe<'a> {
@@ -26,6 +44,8 @@ pub(super) struct FitProbe<'a> {
     pub(super) path: &'a Path,
     pub(super) head: &'a Head,
     pub(super) threads: u32,
+    /// Layers on the GPU; -1: all.
+    pub(super) gpu_layers: i32,
     pub(super) budget: u64,
 }
 
@@ -67,7 +87,7 @@ impl FitProbe<'_> {
     }
 
     fn open_probe(&self, load: LoadPlan) -> Result<Probe> {
-        let probe = Probe::from_file(self.path, load.into()).map_err(map_probe_error)?;
+        let probe = Probe::from_file(self.path, &model_params(load, self.gpu_layers)).map_err(map_probe_error)?;
         for key in TEMPLATE_KEYS {
             check_template(&probe.meta(key).unwrap_or_default())?;
         }

@@ -22,6 +22,9 @@ pub struct FitOptions {
     pub context: Option<u32>,
     /// Precision of the cache; unset: that of the configuration, or 16-bit floats.
     pub cache_type: Option<CacheType>,
+    /// Layers on the GPU; unset: as configured, or as the engine chooses.
+    #[serde(default)]
+    pub gpu_layers: Option<u32>,
     /// Memory budget in bytes, instead of the device's free memory.
     pub budget_bytes: Option<u64>,
 }
@@ -74,10 +77,11 @@ pub struct MemoryBudget {
 }
 
 /// Load mode of the weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadPlan {
     /// Copied into memory of our own, in the fastest layout.
+    #[default]
     Repacked,
     /// Mapped from the file as it is: slower, but the system may evict pages and read them again.
     Mapped,

@@ -1,5 +1,5 @@
 /*
- * Answers and downloads as Flows.
+ * Answers, downloads and loads as Flows.
  *
  * All are cold: each collector starts its own request. Cancelling the coroutine cancels the request, and so does
  * leaving early (`first`, `take`, an exception in the collector). A slow collector slows a provider or a download
@@ -44,6 +44,16 @@ fun Nearside.download(model: ModelRef): Flow<DownloadEvent> =
  */
 val Nearside.adjustments: Flow<Adjustment>
     get() = batches({ startAdjustments() }, AdjustmentStream::nextBatch)
+
+/**
+ * Loads a model into memory, so that its next answer begins at once. Completes after [LoadEvent.Loaded].
+ *
+ * Cancelling the coroutine or leaving early ends it at once; an answer that waits for the model gets it nevertheless. The
+ * model stays as long as [Config.keepAliveMs] says, or until [Nearside.unload].
+ *
+ * @throws NearsideException while it is collected
+ */
+fun Nearside.load(model: ModelRef): Flow<LoadEvent> = batches({ startLoad(model) }, LoadStream::nextBatch)
 
 /** Returns a cold Flow over the batches of a stream. Closes the stream, which cancels it, on every exit. */
 internal fun <S : AutoCloseable, T> batches(start: () -> S, next: suspend S.() -> List<T>): Flow<T> = flow {
