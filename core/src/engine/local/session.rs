@@ -86,15 +86,14 @@ impl DecodeSession {
     }
 
     /// Decodes the rest of a prompt as [`decode`](Self::decode) does. Leaves checkpoints where the cache cannot be cut: before
-    /// it, after each batch, and before its last `tail` tokens, which may be missing in the next prompt.
+    /// it, after each [`CHECKPOINT_TOKENS`], and before its last `tail` tokens, which may be missing in the next prompt.
     pub(super) fn prefill(&mut self, tokens: &[Token], tail: usize, stop: AbortSignal<'_>) -> Result<DecodeOutcome> {
         let context = self.context()?;
         if context.can_trim_anywhere() {
             return self.decode(tokens, stop);
         }
-        let size = context.batch() as usize;
         let (body, tail) = tokens.split_at(tokens.len().saturating_sub(tail));
-        for batch in body.chunks(size).chain(tail.chunks(size)) {
+        for batch in body.chunks(CHECKPOINT_TOKENS).chain(tail.chunks(CHECKPOINT_TOKENS)) {
             let saved = self.saved.clone();
             saved.add_checkpoint(self.context()?);
             if self.decode(batch, stop)? == DecodeOutcome::Stopped {
@@ -111,13 +110,7 @@ impl DecodeSession {
         let context = self.context()?;
         let mut rest = tokens;
         while !rest.is_empty() {
-            let most = if context.has_rivals() {
-                SHARED_BATCH_TOKENS
-            } else {
-                usize::MAX
-            };
-            let size = rest.len().min(context.batch() as usize).min(most);
-            let (batch, after) = rest.split_at(size);
+            let (batch, after) = rest.split_at(context.next_batch(rest.len()));
             match context.decode(batch, after.is_empty(), stop) {
                 Ok(Decoded::Whole) => rest = after,
                 Ok(Decoded::Aborted { .. }) => return Ok(DecodeOutcome::Stopped),
@@ -168,5 +161,5 @@ impl DecodeSession {
     }
 }
 
-/// Tokens of a batch while another model waits for its turn.
-const SHARED_BATCH_TOKENS: usize = 64;
+/// Tokens between two checkpoints: each takes a copy, and the way back to the last one is prefilled again.
+const CHECKPOINT_TOKENS: usize = 512;
