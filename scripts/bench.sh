@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Benchmarks of the library and of the bindings' overhead. Run nothing else on the machine meanwhile.
 #
-#   bench.sh [model] [cancel] [sharing] [kotlin] [swift] [archive]    default: all
+#   bench.sh [model] [cancel] [sharing] [wakeups] [kotlin] [swift] [archive]    default: all
 #
 #   model      speed and memory on SmolLM2, compared with llama-bench if `make peers` was run or NEARSIDE_PEERS names an
 #              equivalent folder
 #   cancel     from a cancel to the end of the answer: in the queue, the load, the prefill and while decoding; of a load ahead
 #              also to the moment in which its memory is free, for a 7B too
-#   sharing    two models that answer at once, and three conversations in turn on one model
+#   sharing    two models that answer at once, an answer beside a busy process and beside one that is not read, and three
+#              conversations in turn on one model
+#   wakeups    allocations and wake-ups for each token of an answer
 #   kotlin     chunks through Flow, a thousand cancelled streams, and decoding measured from Kotlin
 #   swift      the same through AsyncSequence
 #   archive    lists, searches and opens ten thousand conversations; creating them takes minutes
@@ -32,14 +34,15 @@ cancel() {
   "$programs/nearside-cancel" "$models/r1-7b.gguf" --phase ahead --cancels 20 --memory 5200000000
 }
 sharing() { "$programs/nearside-sharing" "$models/smollm2.gguf"; }
+wakeups() { "$programs/nearside-wakeups" "$models/smollm2.gguf"; }
 kotlin() { "$root/scripts/bindings.sh" generate >/dev/null && "$root/scripts/kotlin.sh" bench; }
 swift() { "$root/scripts/bindings.sh" bench-swift; }
 archive() { "$programs/nearside-archive"; }
 
-[ $# -gt 0 ] || set -- model cancel sharing kotlin swift archive
+[ $# -gt 0 ] || set -- model cancel sharing wakeups kotlin swift archive
 for task; do
   case $task in
-    model | cancel | sharing | kotlin | swift | archive) printf '\n== %s ==\n' "$task" && "$task" ;;
-    *) fail "unknown benchmark \`$task\`" 'the benchmarks are model, cancel, sharing, kotlin, swift and archive' ;;
+    model | cancel | sharing | wakeups | kotlin | swift | archive) printf '\n== %s ==\n' "$task" && "$task" ;;
+    *) fail "unknown benchmark \`$task\`" 'the benchmarks are model, cancel, sharing, wakeups, kotlin, swift and archive' ;;
   esac
 done

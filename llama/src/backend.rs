@@ -39,9 +39,13 @@ fn read_version() -> String {
     )
 }
 
-/// Returns the number of physical cores of the fastest kind: without the efficiency cores of Apple's systems, without
-/// hyper-threads on Windows and Linux. `None` if the system does not say.
+/// Returns the number of physical cores: those of the fastest kind on Apple's systems and on Windows, all on Linux. `None` if
+/// the system does not say.
 pub fn performance_cores() -> Option<u32> {
+    #[cfg(windows)]
+    if let Some(cores) = crate::windows_cores::fastest_cores() {
+        return Some(cores);
+    }
     // SAFETY: only asks the system; throws nothing.
     let cores = unsafe { ffi::ns_performance_cores() };
     (cores > 0).then_some(cores)

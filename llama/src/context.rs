@@ -1,9 +1,9 @@
-//! Contexts: the KV cache of one conversation, and decoding.
+//! Contexts: the KV cache of one conversation, and sampling.
 //!
 //! A context alone knows which tokens its cache holds: it records them as they are decoded, and clears the cache when
 //! llama.cpp cannot restore the state before an abort. After a failed computation it refuses everything.
 //!
-//! Every context has a thread pool of its own. Without OpenMP, ggml would otherwise start threads for every graph, which
+//! Every context has thread pools of its own. Without OpenMP, ggml would otherwise start threads for every graph, which
 //! means for every token.
 
 #![allow(unsafe_code)]
@@ -14,12 +14,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use llama_cpp_sys_2 as sys;
 
 use crate::abort::{AbortCell, on_abort};
-use crate::backend::{LogScope, with_compute_log, with_log_scope};
+use crate::backend::{LogScope, with_log_scope};
 use crate::error::{context_error, ensure_reason};
 use crate::memory::memory_breakdown;
-use crate::threads::ThreadPool;
+use crate::pace::Pace;
+use crate::threads::ThreadPools;
 use crate::turns::Participant;
-use crate::{AbortSignal, LlamaError, MemoryPart, Model, Sampler, Token, ffi};
+use crate::{LlamaError, MemoryPart, Model, Sampler, Token, ffi};
 
 /// Element type of the KV cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,7 +39,8 @@ pub struct ContextParams {
     pub context: u32,
     /// Maximum tokens in one [`Context::decode`], at most the capacity; more is faster and takes more memory.
     pub batch: u32,
-    /// Threads that compute, including the calling one. A context uses at most as many as the system runs at once.
+    /// Maximum number of threads that compute, including the calling one. A context uses at most as many as the system runs
+    /// at once, and fewer while other processes make these faster.
     pub threads: u32,
     /// Element type of the cache.
     pub cache: KvCacheType,
@@ -97,29 +99,23 @@ impl Default for ContextParams {
     }
 }
 
-/// Outcome of [`Context::decode`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decoded {
-    /// All tokens are in the cache.
-    Whole,
-    /// The signal was raised.
-    Aborted {
-        /// The number of tokens that the cache still holds, from the first on. Equals the number before the call, or 0
-        /// for a model whose state cannot go back (recurrent and hybrid ones).
-        kept: u32,
-    },
-}
-
-/// A model with a KV cache and a thread pool.
+/// A model with a KV cache and thread pools.
 ///
-/// May move between threads; computes on the calling thread and its pool.
+/// May move between threads; computes on the calling thread and its pools.
 pub struct Context {
-    // Fields drop in this order: llama.cpp's context uses the abort cell, the thread pool and the model.
-    handle: ContextHandle,
-    abort: Arc<AbortCell>,
-    threads: ThreadPool,
-    turn: Participant,
+    // Fields drop in this order: llama.cpp's context uses the abort cell, the thread pools and the model.
+    pub(crate) handle: ContextHandle,
+    pub(crate) abort: Arc<AbortCell>,
+    pub(crate) threads: ThreadPools,
+    pub(crate) turn: Participant,
     pub(crate) model: Model,
+    /// The number of threads for single tokens, and for batches.
+    pub(crate) token_pace: Pace,
+    pub(crate) batch_pace: Pace,
+    /// Operations of one computation; 0 before the first.
+    pub(crate) operations: u32,
+    /// The most threads that computations may use now.
+    thread_limit: u32,
     batch: u32,
     capacity: u32,
     /// The tokens in the cache, in order.
@@ -128,7 +124,7 @@ pub struct Context {
     pub(crate) has_logits: bool,
     /// Whether a computation failed, so that the state is unknown.
     pub(crate) has_failed: bool,
-    output_flags: Vec<i8>,
+    pub(crate) output_flags: Vec<i8>,
 }
 
 impl Context {
@@ -141,22 +137,26 @@ impl Context {
     pub fn new(model: &Model, params: &ContextParams) -> Result<Self, LlamaError> {
         params.validate()?;
         let handle = ContextHandle::new(model, params)?;
-        let threads = ThreadPool::new(params.threads)?;
+        let threads = ThreadPools::new(params.threads)?;
         let abort = Arc::new(AbortCell::default());
-        // SAFETY: all are live; the field order frees the context before the cell and the pool. The cell has a fixed
+        // A GPU computes while the caller goes on, so that durations say nothing.
+        let new_pace = if handle.is_on_cpu() { Pace::new } else { Pace::fixed };
+        // SAFETY: all are live; the field order frees the context before the cell and the pools. The cell has a fixed
         // address in its `Arc`.
         let (batch, capacity) = unsafe {
             let raw = handle.raw.as_ptr();
-            let count = i32::try_from(threads.count()).unwrap_or(1);
-            sys::llama_set_n_threads(raw, count, count);
-            sys::llama_attach_threadpool(raw, threads.as_ptr(), threads.as_ptr());
+            threads.attach(raw);
             sys::llama_set_abort_callback(raw, Some(on_abort), Arc::as_ptr(&abort).cast_mut().cast());
             (sys::llama_n_batch(raw), sys::llama_n_ctx(raw))
         };
         Ok(Self {
             handle,
             abort,
-            turn: Participant::new(threads.count()),
+            turn: Participant::new(threads.most()),
+            token_pace: new_pace(threads.most(), TOKEN_BEST_SPAN),
+            batch_pace: new_pace(threads.most(), BATCH_BEST_SPAN),
+            operations: 0,
+            thread_limit: threads.most(),
             threads,
             model: model.clone(),
             batch,
@@ -178,16 +178,31 @@ impl Context {
         self.batch
     }
 
-    /// Returns the number of compute threads, including the calling one.
+    /// Returns the maximum number of compute threads, including the calling one.
     pub fn threads(&self) -> u32 {
-        self.threads.count()
+        self.threads.most()
+    }
+
+    /// Returns the number of threads that compute single tokens now, apart from trials.
+    pub fn token_threads(&self) -> u32 {
+        self.token_pace.threads()
+    }
+
+    /// Returns the number of threads that compute batches now, apart from trials.
+    pub fn batch_threads(&self) -> u32 {
+        self.batch_pace.threads()
     }
 
     /// Has the next computations use at most this many of the threads.
     pub fn limit_threads(&mut self, most: u32) {
-        let count = i32::try_from(most.clamp(1, self.threads.count())).unwrap_or(1);
-        // SAFETY: the context is live and borrowed exclusively.
-        unsafe { sys::llama_set_n_threads(self.raw(), count, count) }
+        let most = most.clamp(1, self.threads.most());
+        if most == self.thread_limit {
+            return;
+        }
+        self.thread_limit = most;
+        for pace in [&mut self.token_pace, &mut self.batch_pace] {
+            pace.limit(most);
+        }
     }
 
     /// Makes the compute threads sleep until the next [`decode`](Self::decode), and lets other contexts compute. Call it when
@@ -195,11 +210,6 @@ impl Context {
     pub fn pause_threads(&mut self) {
         self.threads.pause();
         self.turn.leave();
-    }
-
-    /// Returns whether other contexts wait for their turn: shorter batches then share the processor more evenly.
-    pub fn has_rivals(&self) -> bool {
-        self.turn.has_rivals()
     }
 
     /// Returns the number of tokens in the cache.
@@ -210,120 +220,6 @@ impl Context {
     /// Returns the model of this context.
     pub fn model(&self) -> &Model {
         &self.model
-    }
-
-    /// Decodes `tokens` and appends them to the cache. With `logits`, [`sample`](Self::sample) may follow.
-    ///
-    /// Contexts whose threads do not fit beside each other take turns. `abort` ends the wait for one, and is checked between
-    /// the operations of the computation, so raising it from another thread ends the call
-    /// after the current one (on a GPU: after this batch).
-    ///
-    /// # Errors
-    /// [`LlamaError::Input`] for no tokens, more than a batch, more than the context can still hold, or tokens outside
-    /// the vocabulary; [`LlamaError::Decode`] if the computation failed. After that all calls fail: discard the context.
-    pub fn decode<'a>(
-        &mut self,
-        tokens: &[Token],
-        logits: bool,
-        abort: impl Into<AbortSignal<'a>>,
-    ) -> Result<Decoded, LlamaError> {
-        let abort = abort.into();
-        self.check_tokens(tokens)?;
-        if self.has_failed {
-            return Err(LlamaError::Decode("an earlier computation failed".to_owned()));
-        }
-        self.has_logits = false;
-        if abort.is_raised() {
-            return Ok(Decoded::Aborted { kept: self.position() });
-        }
-        if !self.turn.begin(&abort, || self.threads.pause()) {
-            return Ok(Decoded::Aborted { kept: self.position() });
-        }
-        let outcome = self.compute(tokens, logits, &abort);
-        self.turn.end();
-        match outcome {
-            Ok(Decoded::Whole) => {
-                self.held.extend_from_slice(tokens);
-                self.has_logits = logits;
-                Ok(Decoded::Whole)
-            }
-            Ok(Decoded::Aborted { .. }) => {
-                // llama.cpp has removed the batch again, except from a cache that refuses to remove a part.
-                if self.cache_position() != self.position() {
-                    self.clear();
-                }
-                Ok(Decoded::Aborted { kept: self.position() })
-            }
-            Err(error) => {
-                self.fail();
-                Err(error)
-            }
-        }
-    }
-
-    /// Records that the content of the cache is unknown.
-    fn fail(&mut self) {
-        self.has_failed = true;
-        self.has_logits = false;
-        self.held.clear();
-    }
-
-    fn check_tokens(&self, tokens: &[Token]) -> Result<(), LlamaError> {
-        let count = tokens.len();
-        let room = self.capacity.saturating_sub(self.position());
-        let problem = if count == 0 {
-            "there is no token to decode".to_owned()
-        } else if count > self.batch as usize {
-            format!("{count} tokens are more than the batch of {}", self.batch)
-        } else if count > room as usize {
-            format!("{count} tokens do not fit: the context has room for {room}")
-        } else if tokens.iter().any(|token| !self.model.has_token(*token)) {
-            "a token is not in the vocabulary".to_owned()
-        } else {
-            return Ok(());
-        };
-        Err(LlamaError::Input(problem))
-    }
-
-    /// Calls llama.cpp. The tokens are checked; the count in [`Decoded::Aborted`] is meaningless.
-    fn compute(&mut self, tokens: &[Token], logits: bool, abort: &AbortSignal<'_>) -> Result<Decoded, LlamaError> {
-        self.output_flags.fill(0);
-        if let Some(last) = self.output_flags.get_mut(tokens.len() - 1) {
-            *last = i8::from(logits);
-        }
-        let batch = sys::llama_batch {
-            n_tokens: i32::try_from(tokens.len()).unwrap_or(i32::MAX),
-            token: tokens.as_ptr().cast_mut(),
-            embd: ptr::null_mut(),
-            // Null: the positions after those in sequence 0.
-            pos: ptr::null_mut(),
-            n_seq_id: ptr::null_mut(),
-            seq_id: ptr::null_mut(),
-            logits: self.output_flags.as_mut_ptr(),
-        };
-        let mut status = 0;
-        let compute = || {
-            self.abort.with_signal(abort, || {
-                // SAFETY: llama.cpp only reads the tokens, and both arrays have at least `n_tokens` elements.
-                ffi::call(|error| unsafe { ffi::ns_decode(self.raw(), batch, &raw mut status, error) }).map(|()| status)
-            })
-        };
-        let (outcome, reason) = with_compute_log(compute, |outcome| matches!(outcome, Ok(ABORTED)));
-        if logits && matches!(outcome, Ok(0)) {
-            // SAFETY: the context is live. A GPU may still compute; a caller's clock must not end before it.
-            unsafe { sys::llama_synchronize(self.raw()) }
-        }
-        match outcome {
-            Ok(0) => Ok(Decoded::Whole),
-            Ok(ABORTED) => Ok(Decoded::Aborted { kept: 0 }),
-            Ok(1) => Err(LlamaError::Decode("the cache has no room for these tokens".to_owned())),
-            Ok(other) if reason.is_empty() => Err(LlamaError::Decode(format!("llama.cpp returned status {other}"))),
-            Ok(_) => Err(LlamaError::Decode(reason)),
-            Err(thrown) => {
-                self.handle.leak();
-                Err(LlamaError::Decode(thrown))
-            }
-        }
     }
 
     /// Samples the next token and updates the sampler's state with it.
@@ -431,9 +327,17 @@ impl ContextHandle {
         unsafe { memory_breakdown(self.raw.as_ptr()) }
     }
 
+    /// Returns whether all weights are in the memory of the processor.
+    fn is_on_cpu(&self) -> bool {
+        let parts = self.memory().unwrap_or_default();
+        parts
+            .iter()
+            .all(|part| part.weights == 0 || part.buffer.starts_with("CPU"))
+    }
+
     /// Gives the context up without freeing it. An exception out of a computation (there was no memory) leaves ggml with
     /// pointers to memory that it has freed, and freeing the context would free that again.
-    fn leak(&mut self) {
+    pub(crate) fn leak(&mut self) {
         self.is_leaked = true;
     }
 }
@@ -452,8 +356,6 @@ impl Drop for ContextHandle {
 
 /// The sequence of all tokens: a context holds one conversation.
 pub(crate) const SEQUENCE: sys::llama_seq_id = 0;
-/// The status of a computation that the abort callback ended.
-const ABORTED: i32 = 2;
 /// llama.cpp rounds capacities up to a multiple of it.
 const CAPACITY_STEP_TOKENS: u32 = 256;
 /// Sixteen times the longest training context of today's models; keeps positions and sizes far from an overflow.
@@ -462,3 +364,7 @@ const MAX_CONTEXT_TOKENS: u32 = 1 << 24;
 const MAX_BATCH_TOKENS: u32 = 1 << 14;
 /// `GGML_MAX_N_THREADS`.
 const MAX_THREADS: u32 = 512;
+/// Of the last single tokens, and of the last batches, so many or more say how long the next takes. A batch lengthens the
+/// next one more than a token does.
+const TOKEN_BEST_SPAN: usize = 24;
+const BATCH_BEST_SPAN: usize = 8;

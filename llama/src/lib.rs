@@ -10,7 +10,7 @@
 //! - a [`Context`] is used by one thread at a time, a [`Model`] may be shared.
 //!
 //! A generation, from file to text: [`Model::load`], [`Context::new`], [`ChatTemplate::render`], [`Model::tokenize`],
-//! [`Context::decode`] for the prompt in batches of at most [`Context::batch`] tokens, then [`Context::sample`]
+//! [`Context::decode`] for the prompt in batches of [`Context::next_batch`] tokens, then [`Context::sample`]
 //! and [`Context::decode`] in turn until [`Model::is_end`], and [`ReplyParser::parse_reply`] over the text so far.
 //! [`Probe`] computes the memory that all of it needs, from the head of a file alone.
 
@@ -21,22 +21,26 @@ mod backend;
 mod cache;
 mod chat;
 mod context;
+mod decode;
 mod error;
 mod ffi;
 mod memory;
 mod model;
 mod nesting;
+mod pace;
 mod probe;
 mod sampler;
 mod stack;
 mod threads;
 mod turns;
+mod windows_cores;
 
 pub use abort::AbortSignal;
 pub use backend::{check_cpu, performance_cores, version};
 pub use cache::{CacheCheckpoint, SavedCache, common_prefix};
 pub use chat::{ChatTemplate, ParsedReply, Prompt, Rendered, ReplyParser, ToolCall, json_schema_to_grammar};
-pub use context::{Context, ContextParams, Decoded, KvCacheType};
+pub use context::{Context, ContextParams, KvCacheType};
+pub use decode::Decoded;
 pub use error::LlamaError;
 pub use memory::MemoryPart;
 pub use model::{LoadMode, Model, ModelParams, Token};

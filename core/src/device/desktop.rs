@@ -132,7 +132,7 @@ fn fast_cores() -> Option<u32> {
     }
 }
 
-/// Asks llama.cpp: on Apple's systems the cores of the fastest level, on Windows the physical ones.
+/// On Apple's systems the cores of the fastest level, on Windows those of the highest efficiency class.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn fast_cores() -> Option<u32> {
     nearside_llama::performance_cores()

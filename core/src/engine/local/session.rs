@@ -106,15 +106,14 @@ impl DecodeSession {
     }
 
     /// Decodes the rest of a prompt as [`decode`](Self::decode) does. Leaves checkpoints where the cache cannot be cut: before
-    /// it, after each batch, and before its last `tail` tokens, which may be missing in the next prompt.
+    /// it, after each [`CHECKPOINT_TOKENS`], and before its last `tail` tokens, which may be missing in the next prompt.
     pub(super) fn prefill(&mut self, tokens: &[Token], tail: usize, stop: AbortSignal<'_>) -> Result<DecodeOutcome> {
         let context = self.context()?;
         if context.can_trim_anywhere() {
             return self.decode(tokens, stop);
         }
-        let size = context.batch() as usize;
         let (body, tail) = tokens.split_at(tokens.len().saturating_sub(tail));
-        for batch in body.chunks(size).chain(tail.chunks(size)) {
+        for batch in body.chunks(CHECKPOINT_TOKENS).chain(tail.chunks(CHECKPOINT_TOKENS)) {
             let saved = self.saved.clone();
             saved.add_checkpoint(self.context()?);
             if self.decode(batch, stop)? == DecodeOutcome::Stopped {
@@ -151,13 +150,7 @@ impl DecodeSession {
             }
             let context = self.context()?;
             context.limit_threads(threads);
-            let most = if context.has_rivals() {
-                SHARED_BATCH_TOKENS
-            } else {
-                usize::MAX
-            };
-            let size = rest.len().min(context.batch() as usize).min(most);
-            let (batch, after) = rest.split_at(size);
+            let (batch, after) = rest.split_at(context.next_batch(rest.len()));
             let decoded = context.decode(batch, after.is_empty(), stop);
             self.governor.end_batch();
             match decoded {
@@ -304,5 +297,5 @@ const REDUCED_BATCH_TOKENS: u32 = 128;
 const SPARE_TOKENS: u32 = 256;
 /// llama.cpp rounds capacities up to a multiple of it.
 const SIZE_STEP_TOKENS: u32 = 256;
-/// Tokens of a batch while another model waits for its turn.
-const SHARED_BATCH_TOKENS: usize = 64;
+/// Tokens between two checkpoints: each takes a copy, and the way back to the last one is prefilled again.
+const CHECKPOINT_TOKENS: usize = 512;

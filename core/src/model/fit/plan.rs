@@ -203,8 +203,9 @@ fn other_bytes(head: &Head, context: u32) -> u64 {
     12_000_000 + 160 * head.token_count + 96 * head.merge_count + 64 * u64::from(context)
 }
 
-/// Tokens per batch. More do not speed up prefill on a CPU, and the compute buffer grows with them.
-const BATCH_TOKENS: u32 = 512;
+/// Tokens per batch. More do not speed up prefill on a CPU, and the compute buffer grows with them, as does the longest
+/// operation, at whose end a cancel takes effect.
+const BATCH_TOKENS: u32 = 128;
 /// llama.cpp's name for plain memory, which it computes on in place.
 const CPU_BUFFER: &str = "CPU";
 
