@@ -55,6 +55,14 @@ pub(crate) struct TimeLimit {
 }
 
 impl TimeLimit {
+    /// Returns the limit of a trial that is useless unless it takes less than `known` seconds.
+    fn of_trial(known: f64) -> Self {
+        Self {
+            start: known * TRIAL_START,
+            whole: known,
+        }
+    }
+
     /// Returns whether a computation of which `share` is done after `seconds` is too slow.
     pub(crate) fn is_over(&self, seconds: f64, share: f64) -> bool {
         seconds > self.start + self.whole * share.min(1.0)
@@ -171,15 +179,9 @@ impl Pace {
                     whole: expected * SLOW_FACTOR,
                 }
             }),
-            Stage::Climb { base, .. } => Some(TimeLimit {
-                start: base * units * TRIAL_FACTOR,
-                whole: 0.0,
-            }),
+            Stage::Climb { base, .. } => Some(TimeLimit::of_trial(base * units)),
             Stage::Descend { target: 0, .. } => None,
-            Stage::Descend { best, .. } => Some(TimeLimit {
-                start: best.1 * units * TRIAL_FACTOR,
-                whole: 0.0,
-            }),
+            Stage::Descend { best, .. } => Some(TimeLimit::of_trial(best.1 * units)),
         };
         PaceChoice {
             threads: self.levels[self.tried()],
@@ -454,8 +456,8 @@ const MIN_CALM: u32 = 2;
 const MAX_CALM: u32 = 64;
 /// Until then, computations may take so many times as long.
 const CALM_LIMIT_FACTOR: f64 = 2.0;
-/// A trial is interrupted after so many times the duration without it.
-const TRIAL_FACTOR: f64 = 1.4;
+/// A trial is interrupted where it is behind the duration without it by this share of that.
+const TRIAL_START: f64 = 0.4;
 /// Computations with more threads, until it is decided.
 const CLIMB_SAMPLES: u32 = 3;
 /// More threads are kept if they need at most this share of the time.

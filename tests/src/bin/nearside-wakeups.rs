@@ -53,7 +53,6 @@ struct Counts {
     tokens: f64,
     batches: f64,
     allocations: f64,
-    bytes: f64,
     /// Times that threads of this name went to sleep.
     sleeps: BTreeMap<String, f64>,
 }
@@ -63,7 +62,6 @@ impl Counts {
         self.tokens += sign * other.tokens;
         self.batches += sign * other.batches;
         self.allocations += sign * other.allocations;
-        self.bytes += sign * other.bytes;
         for (name, count) in &other.sleeps {
             *self.sleeps.entry(name.clone()).or_default() += sign * count;
         }
@@ -74,7 +72,6 @@ impl Counts {
         let stats = ALLOCATOR.stats();
         Self {
             allocations: (stats.allocations + stats.reallocations) as f64,
-            bytes: stats.bytes_allocated as f64,
             sleeps: count_sleeps(),
             ..Self::default()
         }
@@ -100,9 +97,8 @@ async fn measure(arguments: &WakeupsArgs) -> Fallible<()> {
     let mut out = std::io::stdout();
     writeln!(
         out,
-        "per token: {:.1} allocations of {:.0} bytes together, {:.2} batches",
+        "per token: {:.1} allocations, {:.2} batches",
         sum.allocations / sum.tokens,
-        sum.bytes / sum.tokens,
         sum.batches / sum.tokens
     )?;
     for (name, count) in sum.sleeps {
