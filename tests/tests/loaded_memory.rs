@@ -128,12 +128,13 @@ async fn measure_two() {
 async fn measure_mapped() {
     let folder = tempfile::tempdir().expect("a folder");
     let model = another(folder.path(), "a.gguf");
+    let before = own_bytes();
     let nearside = Nearside::new(config(folder.path())).expect("the library opens");
     let need = fit(&nearside, &model).await.need.total;
     drop(nearside);
+    let files = mapped_bytes();
     let little = Arc::new(FixedHost(Some(need - 10_000_000 + 64_000_000)));
     let phone = Nearside::with_host(config(folder.path()), little).expect("the library opens");
-    let (before, files) = (own_bytes(), mapped_bytes());
     let report = fit(&phone, &model).await;
     ask(&phone, &model).await.done();
     let mapped = phone.loaded();
