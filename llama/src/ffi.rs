@@ -175,6 +175,7 @@ unsafe extern "C" {
     pub(crate) fn ns_memory(context: *const sys::llama_context, json: *mut Text, error: *mut Text) -> i32;
     pub(crate) fn ns_assert_for_test(error: *mut Text) -> i32;
     pub(crate) fn ns_threadpool_new(threads: u32, pool: *mut *mut sys::ggml_threadpool, error: *mut Text) -> i32;
+    pub(crate) fn ns_trim_heap();
     pub(crate) fn ns_performance_cores() -> u32;
 
     pub(crate) fn ns_sampler_new(

@@ -9,6 +9,10 @@
 
 #include <map>
 
+#if defined(__GLIBC__) || defined(__ANDROID__)
+#    include <malloc.h>
+#endif
+
 ns_status ns_model_load(const char * path, const llama_model_params * params, llama_model ** model, ns_text * error) {
     return ns::guarded_asserts(error, true, [&] { *model = llama_model_load_from_file(path, *params); });
 }
@@ -42,6 +46,14 @@ uint32_t ns_performance_cores(void) {
     } catch (...) {
         return 0;
     }
+}
+
+void ns_trim_heap(void) {
+#if defined(__GLIBC__)
+    malloc_trim(0);
+#elif defined(M_PURGE) && __ANDROID_API__ >= 28
+    mallopt(M_PURGE, 0);
+#endif
 }
 
 ns_status ns_memory(const llama_context * context, ns_text * json, ns_text * error) {

@@ -47,6 +47,8 @@ ns_status ns_decode(struct llama_context * context, struct llama_batch batch, in
 // `json`: [{"buffer", "weights", "cache", "compute"}], bytes.
 ns_status ns_memory(const struct llama_context * context, ns_text * json, ns_text * error);
 ns_status ns_threadpool_new(uint32_t threads, struct ggml_threadpool ** pool, ns_text * error);
+// Gives freed pages of the heap back to the system, where the allocator would keep them.
+void      ns_trim_heap(void);
 // Physical cores of the fastest kind, where the system says; 0: unknown.
 uint32_t  ns_performance_cores(void);
 // Fails a GGML_ASSERT on purpose, inside the guard that loading uses: for the test of the guard.
