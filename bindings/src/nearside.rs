@@ -41,6 +41,11 @@ pub struct Config {
     /// Threads that compute. Unset: the performance cores that this process may use.
     #[uniffi(default)]
     pub threads: Option<u32>,
+    /// Bytes on the disk for the states of stored conversations, in `directory`: with them, the first answer after a start does
+    /// not read its conversation again. The least recently used are deleted first. 0: none. Unset: a twentieth of what is
+    /// free, at most 2 GiB.
+    #[uniffi(default)]
+    pub saved_state_bytes: Option<u64>,
     /// Proxy, and trust in the hub. Default: no proxy, the usual roots.
     #[uniffi(default)]
     pub network: NetworkConfig,

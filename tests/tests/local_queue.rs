@@ -78,6 +78,8 @@ fn start_engine(gate: &Gate) -> Arc<LocalEngine> {
     let settings = LocalSettings {
         path: models::path("smollm2.gguf"),
         id: "smollm2".into(),
+        sha256: String::new(),
+        states: None,
     };
     Arc::new(LocalEngine::start(settings, Box::new(gate.clone()), Handle::current()).expect("a thread"))
 }
@@ -115,6 +117,7 @@ fn ask_engine(engine: &LocalEngine, request: ChatRequest) -> ChatStream {
     engine.answer(Job {
         request,
         kept_turns: None,
+        conversation: None,
         route: Route::to(target, RouteRule::RequestedTarget, "named"),
         sink,
         requested_at: Instant::now(),
@@ -319,7 +322,7 @@ async fn a_measurement_waits_counts_and_can_be_cancelled_like_an_answer() {
     let closing = Arc::clone(&engine);
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(engine.is_in_use());
-    tokio::time::timeout(LONG, tokio::task::spawn_blocking(move || closing.close()))
+    tokio::time::timeout(LONG, tokio::task::spawn_blocking(move || closing.close(0)))
         .await
         .expect("it does not wait for the whole measurement")
         .expect("no panic");

@@ -10,12 +10,14 @@ use crate::error::{Error, ErrorReason, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AppEvent {
-    /// Memory warning: idle models and the saved caches of earlier conversations are freed, and for a minute routing assumes memory pressure.
+    /// Memory warning: idle models and the saved caches of earlier conversations are freed, the states of stored conversations go
+    /// to files, and for a minute routing assumes memory pressure.
     MemoryLow,
-    /// The app is about to be killed: all models are freed, and answers on the device end as cancelled.
+    /// The app is about to be killed: all models are freed, and answers on the device end as cancelled. States go to files only if
+    /// they are small.
     MemoryCritical,
-    /// The app entered the background: idle models and saved caches are freed. An active answer continues for as long as the system
-    /// allows.
+    /// The app entered the background: idle models and saved caches are freed, and the states of stored conversations go to
+    /// files. An active answer continues for as long as the system allows.
     Background,
     /// The app returned to the foreground: providers that were paused after failures are tried again.
     Foreground,
@@ -31,7 +33,7 @@ impl Nearside {
             AppEvent::Background => {}
         }
         self.handle.spawn_blocking(move || match event {
-            AppEvent::MemoryCritical => inner.local_models.close_engines(None),
+            AppEvent::MemoryCritical => inner.local_models.close_engines(LAST_MOMENT_BYTES),
             _ => {
                 inner.local_models.close_idle();
                 inner.local_models.free_all_saved();
@@ -71,3 +73,6 @@ impl Inner {
         }
     }
 }
+
+/// States that are stored before the app is killed: a tenth of a second.
+const LAST_MOMENT_BYTES: u64 = 16 << 20;

@@ -19,7 +19,7 @@ use super::lock;
 use super::needs_cache::NeedsCache;
 use crate::config::Config;
 use crate::device::{self, DeviceFacts, DeviceSnapshot, Host};
-use crate::engine::local::{EngineLease, LoadOutcome, LoadPlanner, LocalEngine, LocalSettings};
+use crate::engine::local::{EngineLease, LoadOutcome, LoadPlanner, LocalEngine, LocalSettings, StateFiles};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::fit::{
     DEFAULT_CONTEXT, EngineParams, LoadOrder, ModelMemory, SAVED_SHARE, judge_by_size, no_template,
@@ -35,6 +35,7 @@ pub(super) struct LocalModels {
     cache_type: Option<model::CacheType>,
     threads: Option<u32>,
     needs: NeedsCache,
+    states: Arc<StateFiles>,
     pub(super) abilities: LocalAbilities,
     handle: Handle,
     engines: Mutex<Vec<EngineEntry>>,
@@ -83,13 +84,20 @@ struct ModelState {
 }
 
 impl LocalModels {
-    pub(super) fn new(config: &Config, host: Arc<dyn Host>, state: Arc<State>, handle: Handle) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        host: Arc<dyn Host>,
+        state: Arc<State>,
+        states: StateFiles,
+        handle: Handle,
+    ) -> Self {
         Self {
             host,
             context: config.context.unwrap_or(DEFAULT_CONTEXT),
             cache_type: config.cache_type,
             threads: config.threads,
             needs: NeedsCache::new(state),
+            states: Arc::new(states),
             abilities: LocalAbilities::default(),
             handle,
             engines: Mutex::default(),
@@ -206,6 +214,8 @@ impl LocalModels {
         let settings = LocalSettings {
             path: model.path.clone(),
             id: model.id.clone(),
+            sha256: model.sha256.clone(),
+            states: Some(Arc::clone(&self.states)),
         };
         let engine = Arc::new(LocalEngine::start(settings, Box::new(planner), self.handle.clone())?);
         let lease = EngineLease::acquire(&engine);
@@ -219,19 +229,45 @@ impl LocalModels {
         Ok(lease)
     }
 
-    /// Closes all engines, or that of one file, and waits for their threads. Their answers end as cancelled.
-    pub(super) fn close_engines(&self, path: Option<&Path>) {
-        self.close_where(|entry| path.is_none_or(|path| entry.path == path));
+    /// Closes all engines and waits for their threads. Their answers end as cancelled. Each stores at most `stored_bytes` of
+    /// states.
+    pub(super) fn close_engines(&self, stored_bytes: u64) {
+        self.close_where(stored_bytes, |_| true);
+    }
+
+    /// Closes the engine of a model that is being removed, and deletes its stored states.
+    pub(super) fn close_removed(&self, model: &LocalModel) {
+        self.close_where(0, |entry| entry.path == model.path);
+        self.states.remove_model(&model.sha256);
     }
 
     /// Closes the engines that are not in use.
     pub(super) fn close_idle(&self) {
-        self.close_where(|entry| !entry.engine.is_in_use());
+        self.close_where(MAX_STORED_BYTES, |entry| !entry.engine.is_in_use());
     }
 
-    /// Frees the copies of conversations' caches of all engines; none of their models is unloaded.
+    /// Frees the copies of conversations' caches of all engines, and stores their states; no model is unloaded.
     pub(super) fn free_all_saved(&self) {
-        self.engines_but(None).iter().for_each(|engine| engine.free_saved());
+        self.free_saved_but(None);
+    }
+
+    /// Frees the copies, and deletes the stored states, of a conversation that was deleted.
+    pub(super) fn forget_conversation(&self, conversation: u64) {
+        self.engines_but(None)
+            .iter()
+            .for_each(|engine| engine.forget(conversation));
+        self.states.remove_conversation(conversation);
+    }
+
+    /// Deletes the stored states of conversations that are gone.
+    pub(super) fn remove_gone_states(&self) {
+        self.states.remove_gone();
+    }
+
+    fn free_saved_but(&self, id: Option<u64>) {
+        self.engines_but(id)
+            .iter()
+            .for_each(|engine| engine.free_saved(MAX_STORED_BYTES));
     }
 
     /// Lets all engines make fewer copies of conversations' caches from now on: the system warned of what they take.
@@ -253,10 +289,10 @@ impl LocalModels {
         lock(&self.engines).clear();
     }
 
-    fn close_where(&self, which: impl Fn(&EngineEntry) -> bool) {
+    fn close_where(&self, stored_bytes: u64, which: impl Fn(&EngineEntry) -> bool) {
         let closing: Vec<_> = lock(&self.engines).extract_if(.., |entry| which(entry)).collect();
         for entry in closing {
-            entry.engine.close();
+            entry.engine.close(stored_bytes);
         }
     }
 
@@ -326,7 +362,7 @@ impl LocalModels {
     fn free_for(&self, id: u64, bytes: u64) -> Result<()> {
         let is_enough = || -> Result<bool> { Ok(self.view()?.budget_without_idle(id).bytes >= bytes) };
         if !is_enough()? {
-            self.engines_but(Some(id)).iter().for_each(|engine| engine.free_saved());
+            self.free_saved_but(Some(id));
         }
         loop {
             let free = self.view()?.budget_without_idle(id).bytes;
@@ -348,7 +384,7 @@ impl LocalModels {
             // The budget counted on all of them; what is missing now was taken by other programs meanwhile.
             let Some(entry) = idle else { return Ok(()) };
             tracing::info!(model = %entry.path.display(), "an idle model is freed for another");
-            entry.engine.close();
+            entry.engine.close(MAX_STORED_BYTES);
         }
     }
 
@@ -447,5 +483,7 @@ fn is_permanent(error: &Error) -> bool {
 
 /// How long a warning counts: iOS and Android report when memory is low, but not when that ends.
 const PRESSURE_DURATION: Duration = Duration::from_secs(60);
+/// States that one engine stores when its memory is freed: some seconds on a phone.
+pub(super) const MAX_STORED_BYTES: u64 = 512 << 20;
 /// Models that llama.cpp is asked about in one decision: each takes up to half a second, once.
 const MAX_PROBES: u32 = 2;

@@ -19,6 +19,7 @@
 //! | `answer`, `charge` | one answer along its route: attempts, fallbacks; their cost |
 //! | `tool_calls` | the targets of recent tool calls |
 //! | `conversations`, `history` | conversations; prompt history |
+//! | `stored_conversations` | their file, opened on first use |
 //! | `record`, `draft` | an answer of a conversation, saved while it streams |
 //! | `presets` | sampling presets, the catalog |
 //! | `downloads` | partial downloads |
@@ -49,6 +50,7 @@ mod providers;
 mod record;
 mod refresh;
 mod runtime;
+mod stored_conversations;
 mod tool_calls;
 
 use std::sync::{Arc, Mutex};
@@ -61,6 +63,7 @@ use crate::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, RoutingMode};
 use crate::config::Config;
 use crate::device::{self, DeviceSnapshot, Host};
 use crate::engine::Engine;
+use crate::engine::local::StateFiles;
 use crate::engine::local::bench::{BenchOptions, BenchReport};
 use crate::engine::remote::Secret;
 use crate::error::{Error, Result};
@@ -75,9 +78,10 @@ use answer::{Answered, Answering};
 use decide::Decided;
 use draft::SharedDraft;
 use inner::{Inner, InnerParts, blocking, join_result};
-use local_models::LocalModels;
+use local_models::{LocalModels, MAX_STORED_BYTES};
 use pending::PendingRequest;
 use runtime::LibraryRuntime;
+use stored_conversations::StoredConversations;
 
 pub use conversations::Conversations;
 pub use events::AppEvent;
@@ -160,13 +164,20 @@ impl Nearside {
         let hub = hub(&config, &Secret::default())?;
         let runtime = LibraryRuntime::start()?;
         let handle = runtime.handle().clone();
-        let local_models = Arc::new(LocalModels::new(&config, host, Arc::clone(&state), handle.clone()));
+        let conversations = Arc::new(StoredConversations::new(config.data_path().to_owned()));
+        let states = StateFiles::new(
+            config.model_path().join("states"),
+            config.saved_state_bytes,
+            Arc::clone(&conversations) as _,
+        );
+        let local_models = LocalModels::new(&config, host, Arc::clone(&state), states, handle.clone());
         let inner = Inner::new(InnerParts {
             config,
             store,
             hub,
             state,
-            local_models,
+            local_models: Arc::new(local_models),
+            conversations,
             handle: handle.clone(),
             policy,
             scripted: scripted(&handle),
@@ -304,17 +315,18 @@ impl Nearside {
     pub async fn remove(&self, model: ModelRef) -> Result<InstalledModel> {
         self.blocking(move |inner| {
             if let Some(found) = inner.store.find(&model)? {
-                inner.local_models.close_engines(Some(found.path.as_ref()));
+                inner.local_models.close_removed(&found.into());
             }
             inner.store.remove(&model)
         })
         .await
     }
 
-    /// Frees the memory of every loaded model. Active answers end with `Cancelled`.
+    /// Frees the memory of every loaded model. Active answers end with `Cancelled`. The states of stored conversations are
+    /// written to files first, which takes about half a second for 100 MB.
     pub async fn unload(&self) -> Result<()> {
         self.blocking(|inner| {
-            inner.local_models.close_engines(None);
+            inner.local_models.close_engines(MAX_STORED_BYTES);
             Ok(())
         })
         .await
@@ -357,7 +369,7 @@ impl Nearside {
     }
 
     /// Ends the library in order: cancels active answers, waits until they have ended and everything about them is recorded,
-    /// and frees the loaded models. Waits ten seconds at most. Without this, the end of the process may lose the last
+    /// stores the states of conversations, and frees the loaded models. Waits ten seconds at most for the answers. Without this, the end of the process may lose the last
     /// measured speed and the count of a free answer.
     pub async fn shut_down(&self) -> Result<()> {
         self.inner.closing.cancel();
@@ -369,7 +381,7 @@ impl Nearside {
         })
         .await?;
         self.blocking(|inner| {
-            inner.local_models.close_engines(None);
+            inner.local_models.close_engines(MAX_STORED_BYTES);
             inner.wait_for_records(SHUTDOWN_TIMEOUT);
             inner.checkpoint_archive();
             Ok(())

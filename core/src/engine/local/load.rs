@@ -5,6 +5,7 @@ use std::time::Instant;
 use nearside_llama::{ChatTemplate, LlamaError, Model, ModelParams};
 
 use super::control_words::ControlWords;
+use super::engine_states::EngineStates;
 use super::error::{map_llama_error, template_error};
 use super::saved_caches::SavedCaches;
 use super::session::DecodeSession;
@@ -108,6 +109,13 @@ impl LazyModel {
         self.planner.load_ended(LoadOutcome::Failed(error.clone()));
     }
 
+    /// Stores the states of conversations that are stored, and clears the cache. Takes about half a second for 100 MB.
+    pub(super) fn store_states(&mut self) {
+        if let Some(loaded) = &mut self.loaded {
+            loaded.session.store_all();
+        }
+    }
+
     /// Frees the model.
     pub(super) fn unload(&mut self) {
         self.drop_model();
@@ -150,7 +158,10 @@ fn load_model(
     if !is_wanted() {
         return Err(LoadError::Unwanted);
     }
-    saved.restart(order.saved_bytes);
+    saved.restart(
+        order.saved_bytes,
+        EngineStates::new(settings, &order, params.gpu_layers),
+    );
     let session = DecodeSession::new(&model, &order, saved.clone())?;
     let LoadOrder {
         context, load, threads, ..
