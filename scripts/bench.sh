@@ -6,7 +6,7 @@
 #   model      speed and memory on SmolLM2, compared with llama-bench if `make peers` was run or NEARSIDE_PEERS names an
 #              equivalent folder
 #   cancel     from a cancel to the end of the answer: in the queue, the load, the prefill and while decoding
-#   sharing    two models that answer at once, and three conversations in turn on one model
+#   sharing    two models that answer at once, three conversations in turn on one model, and one that goes on after a restart
 #   kotlin     chunks through Flow, a thousand cancelled streams, and decoding measured from Kotlin
 #   swift      the same through AsyncSequence
 #   archive    lists, searches and opens ten thousand conversations; creating them takes minutes

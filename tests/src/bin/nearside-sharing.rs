@@ -1,14 +1,16 @@
 //! `nearside-sharing`: measures what answers share. Two models that answer at once on the same cores, each against itself
-//! alone; and three conversations in turn on one model, each turn's prefill against that of the first turn. Prints medians.
+//! alone; three conversations in turn on one model, each turn's prefill against that of the first turn; and a conversation that
+//! goes on after a restart, against reading it. Prints medians.
 //!
 //!   nearside-sharing MODEL [--rounds N] [--threads N]
 
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::Parser;
-use nearside::chat::{AnswerSummary, ChatMessage, ChatRequest, Chunk, RequestLimits};
+use nearside::chat::{AnswerSummary, ChatMessage, ChatRequest, ChatStream, Chunk, ConversationSettings, RequestLimits};
 use nearside::{Config, Nearside};
 
 /// Measures what answers share.
@@ -52,7 +54,63 @@ async fn measure(arguments: &SharingArgs) -> Fallible<()> {
     let twin = folder.path().join("twin.gguf");
     std::fs::copy(&arguments.model, &twin)?;
     measure_two_at_once(&nearside, arguments, &twin).await?;
-    measure_conversations(&nearside, arguments).await
+    measure_conversations(&nearside, arguments).await?;
+    measure_restart(arguments).await
+}
+
+/// A conversation of 1,800 tokens, the end of the library, and a question of 30 tokens to the next library object.
+async fn measure_restart(arguments: &SharingArgs) -> Fallible<()> {
+    let folder = tempfile::tempdir()?;
+    let open = || {
+        Nearside::new(Config {
+            context: Some(4096),
+            threads: arguments.threads,
+            ..Config::new(folder.path().to_string_lossy())
+        })
+    };
+    let list: String = (0..200).map(|n| format!("Item {n} is a boat. ")).collect();
+    let question = "Now answer in one short sentence: what would you do with one of them in the summer?";
+    let (mut cold, mut warm, mut end_ms, mut bytes) = (vec![], vec![], vec![], 0);
+    for round in 0..arguments.rounds {
+        let nearside = open()?;
+        // Loads the model.
+        ask(&nearside, &arguments.model, vec![ChatMessage::user("Hello.")], 1).await?;
+        let conversations = nearside.conversations();
+        let id = conversations.create(ConversationSettings::default()).await?.id;
+        let first = request(
+            &arguments.model,
+            vec![ChatMessage::user(format!("List {round}. {list}"))],
+            16,
+        );
+        cold.push(read(&conversations.send(id, first)).await?.timings.first_token_ms);
+        let ending = Instant::now();
+        nearside.shut_down().await?;
+        end_ms.push(ending.elapsed().as_secs_f64() * 1000.0);
+        bytes = std::fs::read_dir(folder.path().join("states"))?
+            .filter_map(|entry| entry.ok()?.metadata().ok())
+            .map(|file| file.len())
+            .sum();
+        drop(nearside);
+
+        let nearside = open()?;
+        ask(&nearside, &arguments.model, vec![ChatMessage::user("Hello.")], 1).await?;
+        let next = request(&arguments.model, vec![ChatMessage::user(question)], 16);
+        let answer = read(&nearside.conversations().send(id, next)).await?;
+        if answer.usage.cached_tokens < 1000 {
+            return Err("the conversation was read again".into());
+        }
+        warm.push(answer.timings.first_token_ms);
+        nearside.conversations().delete(id).await?;
+        nearside.shut_down().await?;
+    }
+    let [cold, warm, end_ms] = [cold, warm, end_ms].map(|values| median(&values));
+    writeln!(
+        std::io::stdout(),
+        "after a restart: first token after {warm:.0} ms, {cold:.0} ms for a cold prefill ({:.3}); stored {:.0} MB in {end_ms:.0} ms",
+        warm / cold,
+        bytes as f64 / 1e6
+    )?;
+    Ok(())
 }
 
 async fn measure_two_at_once(nearside: &Nearside, arguments: &SharingArgs, twin: &Path) -> Fallible<()> {
@@ -106,14 +164,21 @@ async fn measure_conversations(nearside: &Nearside, arguments: &SharingArgs) -> 
 }
 
 async fn ask(nearside: &Nearside, model: &str, messages: Vec<ChatMessage>, max_tokens: u32) -> Fallible<AnswerSummary> {
-    let stream = nearside.chat(ChatRequest {
+    read(&nearside.chat(request(model, messages, max_tokens))).await
+}
+
+fn request(model: &str, messages: Vec<ChatMessage>, max_tokens: u32) -> ChatRequest {
+    ChatRequest {
         model: Some(model.to_owned()),
         limits: RequestLimits {
             max_tokens: Some(max_tokens),
             ..RequestLimits::default()
         },
         ..ChatRequest::new(messages)
-    });
+    }
+}
+
+async fn read(stream: &ChatStream) -> Fallible<AnswerSummary> {
     loop {
         let batch = stream.next_batch().await?;
         match batch.into_iter().last() {
