@@ -14,6 +14,7 @@ pub mod images;
 pub mod models;
 pub mod network;
 pub mod old_library;
+pub mod phone;
 pub mod provider;
 pub mod remote;
 mod server;

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nearside_llama::{
-    AbortSignal, CacheCheckpoint, Context, ContextParams, Decoded, KvCacheType, LlamaError, Model, ModelParams,
-    Sampler, SamplerParams, SavedCache, Token,
+    AbortSignal, Context, ContextParams, Decoded, KvCacheType, LlamaError, Model, ModelParams, Sampler, SamplerParams,
+    SavedCache, Token,
 };
 use nearside_tests::tiny_models::{self, SLIDING_WINDOW_TOKENS, TinyShape};
 use tracing::span;
@@ -154,50 +154,24 @@ fn a_restored_cache_is_like_the_one_that_was_copied() {
         assert_eq!(context.restore(&saved), first.len() as u32, "{shape:?}");
         assert_eq!(context.held_tokens(), first);
         assert_same_bits(&Turn::of(&mut context, &model, &prompt), &unbroken, shape);
-    }
-}
 
-/// In another process the model is loaded anew, and its context is another one.
-#[test]
-fn a_cache_that_is_rebuilt_from_its_parts_is_like_the_one_that_was_copied() {
-    for shape in TinyShape::ALL {
+        // As after a restart: from a file, with the model loaded anew. A part of it is no content.
+        let content = saved.content().to_vec();
         let model = load(shape);
-        let prompt = tokens(&model, &story());
-        let (first, _) = prompt.split_at(prompt.len() - 40);
-        let mut source = context(&model);
-        decode(&mut source, &first[..300], false);
-        let checkpoint = source.save_checkpoint(u64::MAX).map(|saved| saved.content().to_vec());
-        let at_checkpoint = Turn::of(&mut source, &model, &prompt[..400]);
-        source.clear();
-        decode(&mut source, first, true);
-        let content = source.save(u64::MAX).unwrap().content().to_vec();
-        let unbroken = Turn::of(&mut source, &model, &prompt);
-        drop((source, model));
-
-        let model = load(shape);
-        let mut context = context(&model);
-        let saved = SavedCache::from_parts(&model, first.to_vec(), content.clone());
-        assert_eq!(context.restore(&saved), first.len() as u32, "{shape:?}");
-        assert_same_bits(&Turn::of(&mut context, &model, &prompt), &unbroken, shape);
-        let cold = Turn::of(&mut self::context(&model), &model, &prompt);
-        println!(
-            "{shape:?}: {:e} from a cold run",
-            (cold.likelihood - unbroken.likelihood).abs()
-        );
-        assert_eq!(unbroken, cold, "{shape:?}");
-        if let Some(checkpoint) = checkpoint {
-            context.restore(&saved);
-            let checkpoint = CacheCheckpoint::from_parts(&model, prompt[..300].to_vec(), checkpoint);
-            assert_eq!(context.restore_checkpoint(&checkpoint), 300, "{shape:?}");
-            assert_same_bits(&Turn::of(&mut context, &model, &prompt[..400]), &at_checkpoint, shape);
-        }
-
-        // Parts that are not whole are no content, and end no process.
-        for length in [0, 3, 8, 40, content.len() / 3, content.len() - 1] {
+        let mut context = self::context(&model);
+        for length in [0, 3, 40, content.len() / 3, content.len() - 1] {
             let cut = SavedCache::from_parts(&model, first.to_vec(), content[..length].to_vec());
             assert_eq!(context.restore(&cut), 0, "{shape:?}: {length}");
         }
-        decode(&mut context, &prompt[..100], true);
+        let rebuilt = SavedCache::from_parts(&model, first.to_vec(), content);
+        assert_eq!(context.restore(&rebuilt), first.len() as u32, "{shape:?}");
+        let again = Turn::of(&mut context, &model, &prompt);
+        assert_same_bits(&again, &unbroken, shape);
+        assert_eq!(
+            again,
+            Turn::of(&mut self::context(&model), &model, &prompt),
+            "{shape:?}: cold"
+        );
     }
 }
 

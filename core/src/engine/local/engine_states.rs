@@ -45,13 +45,13 @@ impl EngineStates {
     }
 
     /// Reads a state, and deletes it if it is damaged.
-    pub(super) fn read(
+    pub(super) fn load_state(
         &self,
         model: &Model,
         stored: &StoredState,
         is_stopped: &dyn Fn() -> bool,
     ) -> Option<(SavedCache, Vec<Arc<CacheCheckpoint>>)> {
-        let body = self.files.read(stored, is_stopped)?;
+        let body = self.files.read_body(stored, is_stopped)?;
         let tokens = &stored.header.tokens;
         let entries = stored.header.checkpoints.iter().zip(body.checkpoints);
         let checkpoints = entries.map(|(entry, content)| {

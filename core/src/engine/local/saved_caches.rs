@@ -274,7 +274,7 @@ impl Copies {
                 }
             }
             (Some(Found::Stored(state)), _) => {
-                if let Some(best) = self.read(context, &state, wanted.is_stopped) {
+                if let Some(best) = self.load_stored(context, &state, wanted.is_stopped) {
                     self.restore(context, &best);
                     if context.position() == 0 {
                         state.delete();
@@ -335,7 +335,7 @@ impl Copies {
     }
 
     /// Reads a stored state. Copies that would not fit beside it are freed.
-    fn read(
+    fn load_stored(
         &mut self,
         context: &Context,
         state: &StoredState,
@@ -343,7 +343,7 @@ impl Copies {
     ) -> Option<SavedConversation> {
         self.make_room(state.header.body_bytes()?);
         let states = self.states.as_ref()?;
-        let (cache, checkpoints) = states.read(context.model(), state, is_stopped)?;
+        let (cache, checkpoints) = states.load_state(context.model(), state, is_stopped)?;
         Some(SavedConversation {
             origin: ContentOrigin {
                 conversation: Some(JobConversation {

@@ -83,7 +83,7 @@ impl StateHeader {
     }
 
     /// Reads the first part of a file of this length.
-    pub(super) fn read(file: &mut impl Read, length: u64) -> Result<Self, StateReadError> {
+    pub(super) fn read_header(file: &mut impl Read, length: u64) -> Result<Self, StateReadError> {
         let mut fixed = [0; FIXED_BYTES];
         file.read_exact(&mut fixed)?;
         let mut fields = Fields(&fixed);
@@ -166,7 +166,7 @@ impl StateHeader {
         is_stopped: &dyn Fn() -> bool,
     ) -> Result<StateBody, StateReadError> {
         // The name may belong to another file by now.
-        if Self::read(file, length)? != *self {
+        if Self::read_header(file, length)? != *self {
             return Err(StateReadError::Invalid);
         }
         let (fixed, listed) = self.encode();
@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn a_state_is_read_as_it_was_written() {
         let (header, body, bytes) = example();
-        let read = StateHeader::read(&mut &bytes[..], bytes.len() as u64).expect("valid");
+        let read = StateHeader::read_header(&mut &bytes[..], bytes.len() as u64).expect("valid");
         assert_eq!(read, header);
         assert_eq!(read_whole(&header, &bytes).expect("valid"), body);
     }
@@ -332,13 +332,13 @@ mod tests {
         let (header, _, bytes) = example();
         for length in 0..bytes.len() {
             let cut = &bytes[..length];
-            let read = StateHeader::read(&mut &cut[..], length as u64);
+            let read = StateHeader::read_header(&mut &cut[..], length as u64);
             assert!(matches!(read, Err(StateReadError::Invalid)), "{length}: {read:?}");
             let read = read_whole(&header, cut);
             assert!(matches!(read, Err(StateReadError::Invalid)), "{length}: {read:?}");
         }
         let longer = [&bytes[..], &[0]].concat();
-        assert!(StateHeader::read(&mut &longer[..], longer.len() as u64).is_err());
+        assert!(StateHeader::read_header(&mut &longer[..], longer.len() as u64).is_err());
     }
 
     /// The lengths come before the hash that confirms them: they must not be believed.
@@ -348,7 +348,7 @@ mod tests {
         for at in FIXED_BYTES - 16..FIXED_BYTES {
             let mut forged = bytes.clone();
             forged[at] = 0xff;
-            let read = StateHeader::read(&mut &forged[..], forged.len() as u64);
+            let read = StateHeader::read_header(&mut &forged[..], forged.len() as u64);
             assert!(matches!(read, Err(StateReadError::Invalid)), "{at}: {read:?}");
         }
         // With a hash that is right.
@@ -356,7 +356,7 @@ mod tests {
         header.checkpoints[0].bytes = u64::MAX;
         let mut forged = Vec::new();
         header.write(&mut forged, &body.cache, &[]).expect("written");
-        assert!(StateHeader::read(&mut &forged[..], forged.len() as u64).is_err());
+        assert!(StateHeader::read_header(&mut &forged[..], forged.len() as u64).is_err());
         header.cache_bytes = u64::MAX - 1;
         assert_eq!(header.file_bytes(), None);
     }
