@@ -296,11 +296,13 @@ impl Nearside {
 /// An app lifecycle event.
 #[uniffi::remote(Enum)]
 pub enum AppEvent {
-    /// Memory warning: idle models are freed, and for a minute routing assumes memory pressure.
+    /// Memory warning: idle models are freed, the states of stored conversations go to files, and for a minute routing assumes
+    /// memory pressure.
     MemoryLow,
-    /// The app is about to be killed: all models are freed, and answers on the device end as cancelled.
+    /// The app is about to be killed: all models are freed, and answers on the device end as cancelled. States go to files only
+    /// if they are small.
     MemoryCritical,
-    /// The app entered the background: idle models are freed.
+    /// The app entered the background: idle models are freed, and the states of stored conversations go to files.
     Background,
     /// The app returned to the foreground.
     Foreground,

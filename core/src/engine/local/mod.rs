@@ -17,6 +17,7 @@
 
 mod answer;
 pub mod bench;
+mod content_origin;
 mod control_words;
 mod engine_states;
 mod error;

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex};
 
 use nearside_llama::{CacheCheckpoint, Context, SavedCache, Token, common_prefix};
 
+use super::content_origin::ContentOrigin;
 use super::engine_states::EngineStates;
 use super::state_files::{MIN_STORED_TOKENS, StoredState};
 use crate::engine::JobConversation;
@@ -49,14 +50,6 @@ struct Copies {
     states: Option<EngineStates>,
 }
 
-/// Whose tokens a cache holds.
-#[derive(Debug, Clone, Copy, Default)]
-struct ContentOrigin {
-    conversation: Option<JobConversation>,
-    /// The tokens from the first on that are the conversation's. Those after them came with a request outside of it.
-    tokens: usize,
-}
-
 /// A copy or a file that serves a prompt.
 enum Found {
     Copy { at: usize, tokens: u32 },
@@ -78,31 +71,6 @@ struct SavedConversation {
     cache: SavedCache,
     checkpoints: Vec<Arc<CacheCheckpoint>>,
     origin: ContentOrigin,
-}
-
-impl ContentOrigin {
-    /// Returns the origin of a content of which `kept` tokens stay, after a request of this conversation was added.
-    fn extended(self, conversation: Option<JobConversation>, kept: usize) -> Self {
-        match conversation {
-            // Of its own: the prompt has all of it.
-            Some(_) => Self {
-                conversation,
-                tokens: usize::MAX,
-            },
-            None if kept == 0 => Self::default(),
-            None => Self {
-                tokens: self.tokens.min(kept),
-                ..self
-            },
-        }
-    }
-
-    /// Returns the conversation, and how many of its tokens may be stored.
-    fn stored(self, held: usize) -> Option<(u64, usize)> {
-        let conversation = self.conversation.filter(|conversation| conversation.is_stored)?;
-        let tokens = self.tokens.min(held);
-        (tokens >= MIN_STORED_TOKENS).then_some((conversation.id, tokens))
-    }
 }
 
 impl SavedCaches {
