@@ -7,8 +7,8 @@
 #              equivalent folder
 #   cancel     from a cancel to the end of the answer: in the queue, the load, the prefill and while decoding; of a load ahead
 #              also to the moment in which its memory is free, for a 7B too
-#   sharing    two models that answer at once, an answer beside a busy process and beside one that is not read, and three
-#              conversations in turn on one model
+#   sharing    two models that answer at once, an answer beside a busy process and beside one that is not read, three
+#              conversations in turn on one model, and one that goes on after a restart
 #   wakeups    allocations and wake-ups for each token of an answer
 #   kotlin     chunks through Flow, a thousand cancelled streams, and decoding measured from Kotlin
 #   swift      the same through AsyncSequence

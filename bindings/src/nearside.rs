@@ -53,6 +53,11 @@ pub struct Config {
     /// that `load` brought stays a minute at least. Unset: five minutes.
     #[uniffi(default)]
     pub keep_alive_ms: Option<u64>,
+    /// Bytes on the disk for the states of stored conversations, in `directory`: with them, the first answer after a start does
+    /// not read its conversation again. The least recently used are deleted first. 0: none. Unset: a twentieth of what is
+    /// free, at most 2 GiB.
+    #[uniffi(default)]
+    pub saved_state_bytes: Option<u64>,
     /// Proxy, and trust in the hub. Default: no proxy, the usual roots.
     #[uniffi(default)]
     pub network: NetworkConfig,
@@ -320,14 +325,15 @@ impl Nearside {
 /// An app lifecycle event.
 #[uniffi::remote(Enum)]
 pub enum AppEvent {
-    /// Memory warning: idle models and the saved caches of earlier conversations are freed, answers under way reduce their
+    /// Memory warning: idle models are freed, the states of stored conversations go to files, answers under way reduce their
     /// contexts to what they need, and for a minute routing assumes memory pressure.
     MemoryLow,
     /// The app is about to be killed: all models are freed, and answers on the device end with
-    /// `StopReason.memoryCritical`.
+    /// `StopReason.memoryCritical`. States go to files only if they are small.
     MemoryCritical,
-    /// The app entered the background: idle models and saved caches are freed. An answer under way pauses if the model
-    /// computes on a GPU or `Config.pauseInBackground` is set, else it continues for as long as the system allows.
+    /// The app entered the background: idle models are freed, and the states of stored conversations go to files. An answer
+    /// under way pauses if the model computes on a GPU or `Config.pauseInBackground` is set, else it continues for as long as
+    /// the system allows.
     Background,
     /// The app returned to the foreground: paused answers go on, and providers that were paused after failures are tried
     /// again.

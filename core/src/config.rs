@@ -35,6 +35,10 @@ pub struct Config {
     /// that `load` brought stays a minute at least, for the answer that it was loaded for. Unset: five minutes. A model is
     /// freed earlier if another one needs its memory, or the app reports that memory is low.
     pub keep_alive_ms: Option<u64>,
+    /// Bytes on the disk for the states of stored conversations, in `directory`: with them, the first answer after a start does
+    /// not read its conversation again. The least recently used are deleted first. 0: none. Unset: a twentieth of what is
+    /// free, at most 2 GiB.
+    pub saved_state_bytes: Option<u64>,
     /// Proxy, and trust in the hub. Default: no proxy, the usual roots.
     pub network: NetworkConfig,
 }

@@ -54,6 +54,7 @@ pub mod format;
 pub mod model;
 mod nearside;
 mod net;
+mod private_files;
 pub mod route;
 pub mod state;
 pub mod stream;

@@ -24,6 +24,22 @@ pub struct SavedCache {
 pub struct CacheCheckpoint(SavedCache);
 
 impl SavedCache {
+    /// Rebuilds a copy from its parts, which a copy of the same file by the same build of llama.cpp had, for the same
+    /// parameters of the context. The caller must know that they were not damaged: llama.cpp checks their shape, not their
+    /// content.
+    pub fn from_parts(model: &Model, tokens: Vec<Token>, content: Vec<u8>) -> Self {
+        Self {
+            model: model.clone(),
+            tokens,
+            bytes: content,
+        }
+    }
+
+    /// Returns the content as llama.cpp wrote it.
+    pub fn content(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Returns the tokens that the cache held.
     pub fn tokens(&self) -> &[Token] {
         &self.tokens
@@ -36,6 +52,16 @@ impl SavedCache {
 }
 
 impl CacheCheckpoint {
+    /// Rebuilds a checkpoint from its parts, as [`SavedCache::from_parts`] does.
+    pub fn from_parts(model: &Model, tokens: Vec<Token>, content: Vec<u8>) -> Self {
+        Self(SavedCache::from_parts(model, tokens, content))
+    }
+
+    /// Returns the content as llama.cpp wrote it.
+    pub fn content(&self) -> &[u8] {
+        self.0.content()
+    }
+
     /// Returns the tokens up to this checkpoint.
     pub fn tokens(&self) -> &[Token] {
         self.0.tokens()

@@ -15,6 +15,7 @@ pub mod memory;
 pub mod models;
 pub mod network;
 pub mod old_library;
+pub mod phone;
 pub mod provider;
 pub mod remote;
 mod server;

@@ -76,6 +76,7 @@ pub fn start_chat_with_mark(connection: Connection, request: ChatRequest, sent: 
         sink,
         requested_at: Instant::now(),
         kept_turns: None,
+        conversation: None,
         sent,
     });
     stream

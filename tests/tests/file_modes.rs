@@ -7,11 +7,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use nearside::chat::ConversationSettings;
+use nearside::chat::{ChatMessage, ChatRequest, ConversationSettings, RequestLimits};
 use nearside::state::move_data_with;
 use nearside::{Config, Nearside};
 use nearside_tests::old_library;
-use nearside_tests::tiny_models;
+use nearside_tests::tiny_models::{self, TinyShape};
 
 const FILES: [&str; 2] = ["state.db", "conversations.db"];
 
@@ -67,6 +67,40 @@ async fn data_is_its_owners_alone_and_models_keep_the_usual_rights() {
     assert_eq!(mode(&directory), mode(&usual));
     assert_eq!(mode(path.parent().expect("a directory")), mode(&usual));
     assert_eq!(mode(path), mode(&file));
+}
+
+/// States are content, though they are beside the models, which are not backed up.
+#[tokio::test(flavor = "multi_thread")]
+async fn states_of_conversations_are_their_owners_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (directory, data) = (folder.path().join("library"), folder.path().join("data"));
+    let model = folder.path().join("tiny.gguf");
+    fs::write(&model, tiny_models::runnable(TinyShape::Full, None)).expect("a file");
+    let nearside = open(&directory, &data);
+    let conversations = nearside.conversations();
+    let created = conversations.create(ConversationSettings::default()).await;
+    let stream = conversations.send(
+        created.expect("created").id,
+        ChatRequest {
+            model: Some(model.to_string_lossy().into_owned()),
+            limits: RequestLimits {
+                max_tokens: Some(4),
+                ..RequestLimits::default()
+            },
+            ..ChatRequest::new(vec![ChatMessage::user("a text ".repeat(40))])
+        },
+    );
+    while !stream.next_batch().await.expect("chunks").is_empty() {}
+    nearside.shut_down().await.expect("ended");
+    let states = directory.join("states");
+    assert_eq!(mode(&states), 0o700);
+    let entries = fs::read_dir(&states).expect("a directory");
+    let files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    let is_state = |path: &Path| path.extension().is_some_and(|extension| extension == "state");
+    let stored: Vec<_> = files.iter().filter(|path| is_state(path)).collect();
+    assert_eq!(stored.len(), 1, "{files:?}");
+    assert_eq!(mode(stored[0]), 0o600);
+    assert!(!data.join("states").exists());
 }
 
 #[tokio::test]

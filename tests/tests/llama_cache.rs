@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nearside_llama::{
     AbortSignal, Context, ContextParams, Decoded, KvCacheType, LlamaError, Model, ModelParams, Sampler, SamplerParams,
-    Token,
+    SavedCache, Token,
 };
 use nearside_tests::tiny_models::{self, SLIDING_WINDOW_TOKENS, TinyShape};
 use tracing::span;
@@ -154,6 +154,24 @@ fn a_restored_cache_is_like_the_one_that_was_copied() {
         assert_eq!(context.restore(&saved), first.len() as u32, "{shape:?}");
         assert_eq!(context.held_tokens(), first);
         assert_same_bits(&Turn::of(&mut context, &model, &prompt), &unbroken, shape);
+
+        // As after a restart: from a file, with the model loaded anew. A part of it is no content.
+        let content = saved.content().to_vec();
+        let model = load(shape);
+        let mut context = self::context(&model);
+        for length in [0, 3, 40, content.len() / 3, content.len() - 1] {
+            let cut = SavedCache::from_parts(&model, first.to_vec(), content[..length].to_vec());
+            assert_eq!(context.restore(&cut), 0, "{shape:?}: {length}");
+        }
+        let rebuilt = SavedCache::from_parts(&model, first.to_vec(), content);
+        assert_eq!(context.restore(&rebuilt), first.len() as u32, "{shape:?}");
+        let again = Turn::of(&mut context, &model, &prompt);
+        assert_same_bits(&again, &unbroken, shape);
+        assert_eq!(
+            again,
+            Turn::of(&mut self::context(&model), &model, &prompt),
+            "{shape:?}: cold"
+        );
     }
 }
 

@@ -79,6 +79,8 @@ fn start_engine(gate: &Gate) -> Arc<LocalEngine> {
     let settings = LocalSettings {
         path: models::path("smollm2.gguf"),
         id: "smollm2".into(),
+        sha256: String::new(),
+        states: None,
     };
     Arc::new(LocalEngine::start(settings, Arc::new(gate.clone()), Handle::current()).expect("a thread"))
 }
@@ -116,6 +118,7 @@ fn ask_engine(engine: &LocalEngine, request: ChatRequest) -> ChatStream {
     engine.answer(Job {
         request,
         kept_turns: None,
+        conversation: None,
         route: Route::to(target, RouteRule::RequestedTarget, "named"),
         sink,
         requested_at: Instant::now(),
@@ -334,7 +337,7 @@ async fn a_load_ahead_and_an_answer_share_one_load_and_each_is_cancelled_alone()
             (gate.seen().plans, gate.seen().outcomes),
             (1, vec![LoadOutcome::Loaded])
         );
-        engine.close();
+        engine.close(StopReason::Cancelled, 0);
         assert!(engine.loaded().is_none());
         let error = is_loaded(&start_load(&engine)).await.expect_err("it was unloaded");
         assert_eq!(error.reason(), ErrorReason::Busy);
@@ -375,7 +378,7 @@ async fn a_measurement_waits_counts_and_can_be_cancelled_like_an_answer() {
     let closing = Arc::clone(&engine);
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(engine.is_in_use());
-    tokio::time::timeout(LONG, tokio::task::spawn_blocking(move || closing.close()))
+    tokio::time::timeout(LONG, tokio::task::spawn_blocking(move || closing.close(0)))
         .await
         .expect("it does not wait for the whole measurement")
         .expect("no panic");

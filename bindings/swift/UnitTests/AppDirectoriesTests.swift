@@ -9,7 +9,10 @@ import Testing
         let base = freshDirectory()
         let directories = try AppDirectories(
             models: base.appendingPathComponent("Models"), data: base.appendingPathComponent("Data"))
-        for directory in [directories.models, directories.data] {
+        let states = directories.models.appendingPathComponent("states")
+        let rights = try FileManager.default.attributesOfItem(atPath: states.path)[.posixPermissions]
+        #expect((rights as? NSNumber)?.intValue == 0o700)
+        for directory in [directories.models, directories.data, states] {
             var isDirectory: ObjCBool = false
             #expect(FileManager.default.fileExists(atPath: directory.path, isDirectory: &isDirectory))
             #expect(isDirectory.boolValue)

@@ -49,6 +49,8 @@ pub struct Job {
     /// The last turns of a conversation that must stay in the prompt; an engine with a tokenizer omits older ones that
     /// its context cannot hold. Unset: nothing may be omitted.
     pub kept_turns: Option<u32>,
+    /// The conversation that the request is a turn of. Unset: the request is outside of one.
+    pub conversation: Option<JobConversation>,
     /// The route that `Started` named.
     pub route: Route,
     /// Receives the chunks.
@@ -57,6 +59,15 @@ pub struct Job {
     pub requested_at: Instant,
     /// Set by an engine whose provider may charge: the content has left, and what that costs.
     pub sent: SentMark,
+}
+
+/// The conversation of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JobConversation {
+    /// Its id, unique in this process.
+    pub id: u64,
+    /// Whether it is stored in a file, so that an engine may store its state. Else nothing of it is written.
+    pub is_stored: bool,
 }
 
 /// Creates the id of a tool call whose model gives none: unique among all answers, also after a restart.

@@ -200,6 +200,7 @@ mod tests {
             sink,
             requested_at: Instant::now(),
             kept_turns: None,
+            conversation: None,
             sent: crate::engine::SentMark::default(),
         });
         stream

@@ -222,6 +222,7 @@ impl Answering<'_> {
         prepared.engine.answer(Job {
             request,
             kept_turns: prepared.kept_turns,
+            conversation: self.pending.conversation,
             route: route.clone(),
             sink,
             requested_at: self.pending.requested_at,
@@ -389,6 +390,7 @@ pub(super) async fn run_script(answering: &Answering<'_>, engine: &Arc<dyn Engin
     engine.answer(Job {
         request: (*answering.pending.request).clone(),
         kept_turns: None,
+        conversation: answering.pending.conversation,
         route,
         sink,
         requested_at: answering.pending.requested_at,

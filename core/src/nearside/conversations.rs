@@ -136,12 +136,18 @@ impl Conversations {
         self.with(move |archive| archive.configure(id, &settings)).await
     }
 
-    /// Marks it as deleted. [`Self::restore`] undoes that until [`Self::purge`], or the first start after an hour.
+    /// Marks it as deleted, and deletes its stored states. [`Self::restore`] undoes that until [`Self::purge`], or the first start after an hour.
     ///
     /// # Errors
     /// As [`Self::rename`].
     pub async fn delete(&self, id: u64) -> Result<()> {
-        self.with(move |archive| archive.delete(id)).await
+        let source = self.source.clone();
+        blocking(&self.inner, move |inner| {
+            source.archive(inner)?.delete(id)?;
+            inner.local_models.forget_conversation(id);
+            Ok(())
+        })
+        .await
     }
 
     /// Restores a deleted conversation.
@@ -157,7 +163,13 @@ impl Conversations {
     /// # Errors
     /// `Storage`, `Busy`.
     pub async fn purge(&self) -> Result<()> {
-        self.with(|archive| archive.purge(0)).await
+        let source = self.source.clone();
+        blocking(&self.inner, move |inner| {
+            let purged = source.archive(inner)?.purge(0);
+            inner.local_models.remove_gone_states();
+            purged
+        })
+        .await
     }
 
     /// Selects the branch through this version of a message.
@@ -263,6 +275,7 @@ impl Conversations {
         Ok(PendingRequest {
             request: Arc::new(request),
             kept_turns: Some(if resumed { 2 } else { 1 }),
+            conversation: None,
             pinned: next.tool_target,
             requested_at: Instant::now(),
         })

@@ -11,15 +11,16 @@ use crate::error::{Error, ErrorReason, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AppEvent {
-    /// Memory warning: idle models and the saved caches of earlier conversations are freed, answers under way reduce their
-    /// contexts to what they need, and for a minute routing assumes memory pressure.
+    /// Memory warning: idle models and the saved caches of earlier conversations are freed, the states of stored conversations go
+    /// to files, answers under way reduce their contexts to what they need, and for a minute routing assumes memory pressure.
     MemoryLow,
     /// The app is about to be killed: all models are freed, and answers on the device end with
-    /// [`StopReason::MemoryCritical`](crate::chat::StopReason::MemoryCritical).
+    /// [`StopReason::MemoryCritical`](crate::chat::StopReason::MemoryCritical). States go to files only if they are small.
     MemoryCritical,
-    /// The app entered the background: idle models and saved caches are freed. An answer under way pauses if the model computes
-    /// on a GPU or [`Config::pause_in_background`](crate::Config::pause_in_background) is set, else it continues for as long as
-    /// the system allows.
+    /// The app entered the background: idle models and saved caches are freed, and the states of stored conversations go to
+    /// files. An answer under way pauses if the model computes on a GPU or
+    /// [`Config::pause_in_background`](crate::Config::pause_in_background) is set, else it continues for as long as the system
+    /// allows.
     Background,
     /// The app returned to the foreground: paused answers go on, and providers that were paused after failures are tried again.
     Foreground,

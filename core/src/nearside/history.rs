@@ -107,6 +107,7 @@ mod tests {
             messages.push(ChatMessage::user("And now?"));
             let pending = PendingRequest {
                 kept_turns: Some(1),
+                conversation: None,
                 ..PendingRequest::whole(ChatRequest::new(messages))
             };
             let available = prompt_space(CONTEXT, None);

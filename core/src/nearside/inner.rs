@@ -11,13 +11,14 @@ use tokio::runtime::Handle;
 use super::known_policy::KnownPolicy;
 use super::local_models::LocalModels;
 use super::model_list::ModelList;
+use super::stored_conversations::StoredConversations;
 use super::tool_calls::ToolCallTargets;
 use crate::chat::RouteTarget;
 use crate::config::Config;
 use crate::device::Connectivity;
 use crate::engine::Engine;
 use crate::engine::remote::{CircuitBreaker, ProviderClient, ProviderKind, ProviderSettings, Secret};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::model::hub::Hub;
 use crate::model::store::Store;
 use crate::route::RoutingPolicy;
@@ -45,8 +46,7 @@ pub(super) struct Inner {
     pub(super) token_ratios: Mutex<HashMap<RouteTarget, f64>>,
     /// A tool loop stays on its target.
     pub(super) tool_calls: Arc<ToolCallTargets>,
-    /// Opened on first use.
-    archive: Mutex<Option<Arc<Archive>>>,
+    conversations: Arc<StoredConversations>,
     records: Records,
     /// Active answer per conversation; its id is set once its row exists.
     pub(super) active_answers: Mutex<HashMap<u64, Option<u64>>>,
@@ -63,6 +63,7 @@ pub(super) struct InnerParts {
     pub(super) hub: Hub,
     pub(super) state: Arc<State>,
     pub(super) local_models: Arc<LocalModels>,
+    pub(super) conversations: Arc<StoredConversations>,
     pub(super) handle: Handle,
     pub(super) policy: RoutingPolicy,
     pub(super) scripted: Option<Arc<dyn Engine>>,
@@ -111,7 +112,7 @@ impl Inner {
             provider_changes: AtomicU64::default(),
             token_ratios: Mutex::default(),
             tool_calls: Arc::default(),
-            archive: Mutex::default(),
+            conversations: parts.conversations,
             records: Records::default(),
             active_answers: Mutex::default(),
             network: Mutex::default(),
@@ -121,23 +122,16 @@ impl Inner {
 
     /// Returns the stored conversations. The first call opens their file, and erases those deleted more than an hour before.
     pub(super) fn archive(&self) -> Result<Arc<Archive>> {
-        let mut open = lock(&self.archive);
-        if let Some(archive) = &*open {
-            return Ok(Arc::clone(archive));
+        let (archive, is_new) = self.conversations.get()?;
+        if is_new {
+            self.local_models.remove_gone_states();
         }
-        let archive = Arc::new(Archive::open_in(self.config.data_path())?);
-        match archive.purge(UNDO_MS) {
-            // Another process reads or writes: a later start, or the end of this one, does it.
-            Err(error) if error.kind() == ErrorKind::Busy => tracing::debug!("deleted conversations are erased later"),
-            purged => purged?,
-        }
-        Ok(Arc::clone(open.insert(archive)))
+        Ok(archive)
     }
 
     /// Erases from the log of the conversations what a purge could not. A failure is only logged; the next start retries.
     pub(super) fn checkpoint_archive(&self) {
-        let open = lock(&self.archive).clone();
-        if let Some(Err(error)) = open.map(|archive| archive.checkpoint()) {
+        if let Some(Err(error)) = self.conversations.opened().map(|archive| archive.checkpoint()) {
             tracing::debug!(kind = ?error.kind(), "the log of the conversations is still in use");
         }
     }
@@ -192,6 +186,3 @@ pub(super) async fn blocking<T: Send + 'static>(
 pub(super) fn join_result<T>(joined: std::result::Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
     joined.unwrap_or_else(|cause| Err(Error::unfinished(cause.is_panic())))
 }
-
-/// How long a deletion can be undone by an app that does not purge.
-const UNDO_MS: i64 = 60 * 60 * 1000;

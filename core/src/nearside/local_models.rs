@@ -5,16 +5,18 @@
 //! under one lock: two models that start at the same moment do not get the same bytes. Idle models are freed only as far
 //! as a load needs, the least recently used first; a leased engine is never closed for that.
 
+mod closing;
+mod planner;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 
 use super::adjustments::AppState;
-use super::keep_alive::close_when_idle;
 use super::local_abilities::LocalAbilities;
 use super::local_model::{FileStamp, LocalModel, file_stamp};
 use super::lock;
@@ -23,16 +25,16 @@ use super::needs_cache::NeedsCache;
 use crate::chat::StopReason;
 use crate::config::Config;
 use crate::device::{self, DeviceFacts, DeviceSnapshot, Host};
-use crate::engine::local::{
-    Adjustment, AdjustmentAction, AdjustmentCause, EngineLease, LoadOutcome, LoadPlanner, LoadedModel, LocalEngine,
-    LocalSettings, RunConditions,
-};
+use crate::engine::local::{EngineLease, LoadedModel, LocalEngine, LocalSettings, StateFiles};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::fit::{
     DEFAULT_CONTEXT, EngineParams, LoadOrder, SAVED_SHARE, judge_by_size, no_template, resolve_gpu_layers,
 };
 use crate::model::{self, FitOptions, FitVerdict, MemoryBudget};
 use crate::state::State;
+use planner::EnginePlanner;
+
+use closing::MAX_STORED_BYTES;
 
 /// The local models of one library object.
 #[derive(Debug)]
@@ -44,6 +46,7 @@ pub(super) struct LocalModels {
     gpu_layers: Option<u32>,
     keep_alive: Duration,
     needs: NeedsCache,
+    states: Arc<StateFiles>,
     pub(super) abilities: LocalAbilities,
     handle: Handle,
     engines: Mutex<Vec<EngineEntry>>,
@@ -65,7 +68,13 @@ struct EngineEntry {
 }
 
 impl LocalModels {
-    pub(super) fn new(config: &Config, host: Arc<dyn Host>, state: Arc<State>, handle: Handle) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        host: Arc<dyn Host>,
+        state: Arc<State>,
+        states: StateFiles,
+        handle: Handle,
+    ) -> Self {
         Self {
             host,
             context: config.context.unwrap_or(DEFAULT_CONTEXT),
@@ -74,6 +83,7 @@ impl LocalModels {
             gpu_layers: config.gpu_layers,
             keep_alive: config.keep_alive_ms.map_or(KEEP_ALIVE, Duration::from_millis),
             needs: NeedsCache::new(state),
+            states: Arc::new(states),
             abilities: LocalAbilities::default(),
             handle,
             engines: Mutex::default(),
@@ -188,6 +198,8 @@ impl LocalModels {
         let settings = LocalSettings {
             path: model.path.clone(),
             id: model.id.clone(),
+            sha256: model.sha256.clone(),
+            states: Some(Arc::clone(&self.states)),
         };
         let engine = Arc::new(LocalEngine::start(settings, Arc::new(planner), self.handle.clone())?);
         let lease = EngineLease::acquire(&engine);
@@ -210,109 +222,11 @@ impl LocalModels {
         loaded
     }
 
-    /// Lets this engine be closed whenever its model was idle for long enough.
-    fn close_later(self: &Arc<Self>, id: u64, engine: &Arc<LocalEngine>) {
-        let (models, keep_alive) = (Arc::downgrade(self), self.keep_alive);
-        let close = move || match models.upgrade() {
-            Some(models) => models.close_idle_since(id, keep_alive),
-            None => true,
-        };
-        self.handle
-            .spawn(close_when_idle(Arc::downgrade(engine), keep_alive, close));
-    }
-
-    /// Closes the engine of this id if it is idle for this long, and returns whether it did. No load is planned meanwhile,
-    /// so that none misses the memory that this frees.
-    pub(super) fn close_idle_since(&self, id: u64, keep_alive: Duration) -> bool {
-        let _no_plan = lock(&self.planning);
-        let idle = |entry: &EngineEntry| {
-            let until = entry.engine.idle_until(keep_alive);
-            entry.id == id && until.is_some_and(|until| until <= Instant::now())
-        };
-        let closing = self.take_where(idle);
-        closing.iter().for_each(|entry| entry.engine.close());
-        !closing.is_empty()
-    }
-
-    /// Closes all engines, or that of one file, and waits for their threads. Their answers end as cancelled.
-    pub(super) fn close_engines(&self, path: Option<&Path>) {
-        self.take_where(|entry| path.is_none_or(|path| entry.path == path))
-            .iter()
-            .for_each(|entry| entry.engine.close());
-    }
-
-    /// Closes all engines. Their answers end as [`StopReason::MemoryCritical`].
-    pub(super) fn end_engines(&self) {
-        for entry in self.take_where(|_| true) {
-            entry.engine.close_because(StopReason::MemoryCritical);
-            self.publish(&entry, AdjustmentAction::Ended, AdjustmentCause::MemoryCritical);
-        }
-    }
-
-    /// Closes the engines that are not in use.
-    pub(super) fn close_idle(&self, cause: AdjustmentCause) {
-        for entry in self.take_where(|entry| !entry.engine.is_in_use()) {
-            entry.engine.close();
-            self.publish(&entry, AdjustmentAction::Unloaded, cause);
-        }
-    }
-
-    /// Frees the copies of conversations' caches of all engines; none of their models is unloaded.
-    pub(super) fn free_all_saved(&self, cause: AdjustmentCause) {
-        let engines = lock(&self.engines).clone();
-        for entry in engines {
-            let bytes = entry.engine.saved_bytes();
-            entry.engine.free_saved();
-            if bytes > 0 {
-                self.publish(&entry, AdjustmentAction::CachesFreed { bytes }, cause);
-            }
-        }
-    }
-
-    /// Has all engines ask for their run conditions again.
-    pub(super) fn update_conditions(&self) {
-        self.engines_but(None)
-            .iter()
-            .for_each(|engine| engine.update_conditions());
-    }
-
-    /// Has the answers under way reduce their contexts.
-    pub(super) fn reduce_memory(&self) {
-        let engines = self.engines_but(None);
-        engines
-            .iter()
-            .filter(|engine| engine.is_in_use())
-            .for_each(|engine| engine.reduce_memory());
-    }
-
-    fn publish(&self, entry: &EngineEntry, action: AdjustmentAction, cause: AdjustmentCause) {
-        let model = entry.engine.model_id().to_owned();
-        self.app.publish(&Adjustment { model, action, cause });
-    }
-
-    /// Lets all engines make fewer copies of conversations' caches from now on: the system warned of what they take.
-    pub(super) fn halve_saved_limits(&self) {
-        self.engines_but(None)
-            .iter()
-            .for_each(|engine| engine.halve_saved_limit());
-    }
-
     /// Returns all engines but that of this id.
     fn engines_but(&self, id: Option<u64>) -> Vec<Arc<LocalEngine>> {
         let engines = lock(&self.engines);
         let others = engines.iter().filter(|entry| Some(entry.id) != id);
         others.map(|entry| Arc::clone(&entry.engine)).collect()
-    }
-
-    /// Closes every engine, and waits for their threads at most this long: for good, at the end of the library.
-    pub(super) fn drop_engines(&self, timeout: Duration) {
-        let closing = std::mem::take(&mut *lock(&self.engines));
-        let engines = closing.into_iter().map(|entry| entry.engine);
-        LocalEngine::close_all(&engines.collect::<Vec<_>>(), timeout);
-    }
-
-    fn take_where(&self, which: impl Fn(&EngineEntry) -> bool) -> Vec<EngineEntry> {
-        lock(&self.engines).extract_if(.., |entry| which(entry)).collect()
     }
 
     fn params(&self, snapshot: &DeviceSnapshot) -> EngineParams {
@@ -382,7 +296,7 @@ impl LocalModels {
     fn free_for(&self, id: u64, bytes: u64) -> Result<()> {
         let is_enough = || -> Result<bool> { Ok(self.view()?.budget_without_idle(id).bytes >= bytes) };
         if !is_enough()? {
-            self.engines_but(Some(id)).iter().for_each(|engine| engine.free_saved());
+            self.free_saved_but(id);
         }
         loop {
             let free = self.view()?.budget_without_idle(id).bytes;
@@ -404,7 +318,7 @@ impl LocalModels {
             // The budget counted on all of them; what is missing now was taken by other programs meanwhile.
             let Some(entry) = idle else { return Ok(()) };
             tracing::info!(model = %entry.path.display(), "an idle model is freed for another");
-            entry.engine.close();
+            entry.engine.close(StopReason::Cancelled, MAX_STORED_BYTES);
         }
     }
 
@@ -418,59 +332,6 @@ impl LocalModels {
             }),
             Err(error) => error,
         }
-    }
-}
-
-/// Plans the loads of one engine.
-#[derive(Debug)]
-struct EnginePlanner {
-    models: Weak<LocalModels>,
-    id: u64,
-    model: LocalModel,
-}
-
-impl LoadPlanner for EnginePlanner {
-    fn plan_load(&self, for_chat: bool) -> Result<LoadOrder> {
-        let models = self.models.upgrade();
-        let models = models.ok_or_else(|| Error::busy("the library was closed; open it again"))?;
-        models.plan_load(self.id, &self.model, for_chat)
-    }
-
-    fn load_ended(&self, outcome: LoadOutcome) {
-        let Some(models) = self.models.upgrade() else { return };
-        let mut engines = lock(&models.engines);
-        let Some(entry) = engines.iter_mut().find(|entry| entry.id == self.id) else {
-            return;
-        };
-        entry.load = match (outcome, &entry.load) {
-            (LoadOutcome::Loaded, LoadState::Loading(order)) => LoadState::Loaded(*order),
-            (LoadOutcome::Failed(error), _) => LoadState::Failed(error),
-            _ => LoadState::Unloaded,
-        };
-    }
-
-    fn run_conditions(&self) -> RunConditions {
-        let Some(models) = self.models.upgrade() else {
-            return RunConditions::default();
-        };
-        // The facts of a host that fails say nothing.
-        let facts = models.host_facts().unwrap_or_default();
-        models.app.run_conditions(&facts, models.pauses_in_background)
-    }
-
-    fn context_resized(&self, cache: u64, compute: u64) {
-        let Some(models) = self.models.upgrade() else { return };
-        let mut engines = lock(&models.engines);
-        let entry = engines.iter_mut().find(|entry| entry.id == self.id);
-        if let Some(LoadState::Loaded(order)) = entry.map(|entry| &mut entry.load) {
-            order.resize(cache, compute);
-        }
-    }
-
-    fn adjusted(&self, action: AdjustmentAction, cause: AdjustmentCause) {
-        let Some(models) = self.models.upgrade() else { return };
-        let model = self.model.id.clone();
-        models.app.publish(&Adjustment { model, action, cause });
     }
 }
 

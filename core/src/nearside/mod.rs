@@ -21,6 +21,7 @@
 //! | `answer`, `charge` | one answer along its route: attempts, fallbacks; their cost |
 //! | `tool_calls` | the targets of recent tool calls |
 //! | `conversations`, `history` | conversations; prompt history |
+//! | `stored_conversations` | their file, opened on first use |
 //! | `record`, `draft` | an answer of a conversation, saved while it streams |
 //! | `presets` | sampling presets, the catalog |
 //! | `downloads` | partial downloads |
@@ -55,6 +56,7 @@ mod providers;
 mod record;
 mod refresh;
 mod runtime;
+mod stored_conversations;
 mod tool_calls;
 
 use std::sync::{Arc, Mutex};
@@ -67,6 +69,7 @@ use crate::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, RoutingMode};
 use crate::config::Config;
 use crate::device::{self, DeviceSnapshot, Host};
 use crate::engine::Engine;
+use crate::engine::local::StateFiles;
 use crate::engine::local::bench::{BenchOptions, BenchReport};
 use crate::engine::remote::Secret;
 use crate::error::{Error, Result};
@@ -84,6 +87,7 @@ use inner::{Inner, InnerParts, blocking, join_result};
 use local_models::LocalModels;
 use pending::PendingRequest;
 use runtime::LibraryRuntime;
+use stored_conversations::StoredConversations;
 
 pub use adjustments::AdjustmentStream;
 pub use conversations::Conversations;
@@ -171,13 +175,20 @@ impl Nearside {
         let hub = hub(&config, &Secret::default())?;
         let runtime = LibraryRuntime::start()?;
         let handle = runtime.handle().clone();
-        let local_models = Arc::new(LocalModels::new(&config, host, Arc::clone(&state), handle.clone()));
+        let conversations = Arc::new(StoredConversations::new(config.data_path().to_owned()));
+        let states = StateFiles::new(
+            config.model_path().join("states"),
+            config.saved_state_bytes,
+            Arc::clone(&conversations) as _,
+        );
+        let local_models = LocalModels::new(&config, host, Arc::clone(&state), states, handle.clone());
         let inner = Inner::new(InnerParts {
             config,
             store,
             hub,
             state,
-            local_models,
+            local_models: Arc::new(local_models),
+            conversations,
             handle: handle.clone(),
             policy,
             scripted: scripted(&handle),
@@ -315,7 +326,7 @@ impl Nearside {
     pub async fn remove(&self, model: ModelRef) -> Result<InstalledModel> {
         self.blocking(move |inner| {
             if let Some(found) = inner.store.find(&model)? {
-                inner.local_models.close_engines(Some(found.path.as_ref()));
+                inner.local_models.close_removed(&found.into());
             }
             inner.store.remove(&model)
         })
@@ -359,7 +370,7 @@ impl Nearside {
     }
 
     /// Ends the library in order: cancels active answers, waits until they have ended and everything about them is recorded,
-    /// and frees the loaded models. Waits ten seconds at most. Without this, the end of the process may lose the last
+    /// stores the states of conversations, and frees the loaded models. Waits ten seconds at most for the answers. Without this, the end of the process may lose the last
     /// measured speed and the count of a free answer.
     pub async fn shut_down(&self) -> Result<()> {
         self.inner.closing.cancel();

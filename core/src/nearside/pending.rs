@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::chat::{ChatRequest, RouteTarget};
+use crate::engine::JobConversation;
 
 /// A request, and what its conversation knows of it.
 #[derive(Debug, Clone)]
@@ -12,6 +13,8 @@ pub(super) struct PendingRequest {
     /// The last turns that must reach the target; older ones may be omitted where its context cannot hold them. Unset:
     /// the request is outside of a conversation, and is sent whole or not at all.
     pub(super) kept_turns: Option<u32>,
+    /// The conversation that the request is a turn of.
+    pub(super) conversation: Option<JobConversation>,
     /// The target of the tool loop that the request continues, as the conversation stored it.
     pub(super) pinned: Option<RouteTarget>,
     /// When the request was made; its deadline counts from here.
@@ -24,6 +27,7 @@ impl PendingRequest {
         Self {
             request: Arc::new(request),
             kept_turns: None,
+            conversation: None,
             pinned: None,
             requested_at: Instant::now(),
         }

@@ -20,6 +20,7 @@ use super::history::{append_partial, apply_defaults};
 use super::pending::PendingRequest;
 use super::{Inner, blocking, join_result, lock};
 use crate::chat::{ChatMessage, ChatRequest, Chunk, MessageState};
+use crate::engine::JobConversation;
 use crate::error::{Error, Result};
 use crate::state::{AnswerOutcome, Archive, Turn};
 use crate::stream::StreamSender;
@@ -98,6 +99,10 @@ async fn prepare(
         request: Arc::new(request),
         // A resumed answer needs its question, which is the turn before.
         kept_turns: Some(if resumed { 2 } else { 1 }),
+        conversation: Some(JobConversation {
+            id: conversation,
+            is_stored: !archive.is_temporary(),
+        }),
         pinned: pending.tool_target,
         requested_at,
     };

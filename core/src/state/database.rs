@@ -15,8 +15,8 @@ use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use url::Url;
 
-use super::private_files::{create_private, create_private_directory};
 use crate::error::{Error, ErrorReason, Result};
+use crate::private_files::{create_private, create_private_directory};
 
 /// Name, content and migrations of a file.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub(super) struct Database {
     schema: &'static Schema,
     /// Whether the directory cannot be written: every write is an error.
     read_only: bool,
+    /// Whether the content ends with this object.
+    in_memory: bool,
     /// Reads have their own connection, so that they never wait for a write to reach the disk.
     reader: Arc<Mutex<Connection>>,
     writer: Arc<Mutex<Connection>>,
@@ -75,7 +77,10 @@ impl Database {
     pub(super) fn in_memory(schema: &'static Schema) -> Result<Self> {
         let path = PathBuf::from(schema.file);
         let memory = memory(&path, schema)?;
-        Ok(Self::sharing(memory, path, schema, false))
+        Ok(Self {
+            in_memory: true,
+            ..Self::sharing(memory, path, schema, false)
+        })
     }
 
     fn open_writable(directory: &Path, schema: &'static Schema) -> Result<Self> {
@@ -93,6 +98,7 @@ impl Database {
             path,
             schema,
             read_only: false,
+            in_memory: false,
             reader: share(reader),
             writer: share(writer),
             relaxed_writer: share(relaxed_writer),
@@ -144,6 +150,7 @@ impl Database {
             path,
             schema,
             read_only,
+            in_memory: false,
             reader: Arc::clone(&shared),
             writer: Arc::clone(&shared),
             relaxed_writer: shared,
@@ -154,6 +161,11 @@ impl Database {
     /// Returns whether the directory cannot be written, so that every write is an error.
     pub(super) fn is_read_only(&self) -> bool {
         self.read_only
+    }
+
+    /// Returns whether the content ends with this object.
+    pub(super) fn is_in_memory(&self) -> bool {
+        self.in_memory
     }
 
     /// Returns the number of transactions so far.

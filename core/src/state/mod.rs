@@ -26,7 +26,6 @@ mod archive;
 mod database;
 mod ledger;
 mod measured;
-mod private_files;
 mod providers;
 mod relocation;
 mod settings;

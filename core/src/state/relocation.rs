@@ -26,10 +26,10 @@ use std::time::Instant;
 use rusqlite::{Connection, OpenFlags};
 
 use super::database::{BUSY_TIMEOUT, Schema, is_busy, map_sqlite_error};
-use super::private_files::{create_private_directory, new_private_file};
 use super::{SCHEMA, archive};
 use crate::error::{Error, ErrorReason, Result};
 use crate::model::store::{Lock, sync_directory, unique_suffix, write_atomic};
+use crate::private_files::{create_private_directory, new_private_file};
 
 /// Files of the data directory. Everything else is in the first directory.
 static DATA_FILES: [&Schema; 2] = [&SCHEMA, &archive::SCHEMA];

@@ -1,15 +1,17 @@
 //! `nearside-sharing`: measures what answers share. Two models that answer at once on the same cores, each against itself
-//! alone; an answer and a long prompt beside a process that keeps one core busy; an answer beside one that is not read; and
-//! three conversations in turn on one model, each turn's prefill against that of the first turn. Prints medians.
+//! alone; an answer and a long prompt beside a process that keeps one core busy; an answer beside one that is not read; three
+//! conversations in turn on one model, each turn's prefill against that of the first turn; and a conversation that goes on after
+//! a restart, against reading it. Prints medians.
 //!
 //!   nearside-sharing MODEL [--rounds N] [--threads N] [--part PART]...
 
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
-use nearside::chat::{AnswerSummary, ChatMessage, ChatRequest, ChatStream, Chunk, RequestLimits};
+use nearside::chat::{AnswerSummary, ChatMessage, ChatRequest, ChatStream, Chunk, ConversationSettings, RequestLimits};
 use nearside::{Config, Nearside};
 
 /// Measures what answers share.
@@ -43,6 +45,8 @@ enum Part {
     Unread,
     /// Other conversations with the same model.
     Conversations,
+    /// An earlier run of the library.
+    Restart,
 }
 
 type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
@@ -120,6 +124,7 @@ async fn measure(arguments: &SharingArgs) -> Fallible<()> {
             Part::Process => bench.measure_beside_process().await?,
             Part::Unread => bench.measure_beside_unread().await?,
             Part::Conversations => bench.measure_conversations().await?,
+            Part::Restart => bench.measure_restart(arguments.threads).await?,
         }
     }
     Ok(())
@@ -209,20 +214,75 @@ impl SharingBench {
         Ok(())
     }
 
+    /// A conversation of 1,800 tokens, the end of the library, and a question of 30 tokens to the next library object.
+    async fn measure_restart(&self, threads: Option<u32>) -> Fallible<()> {
+        let folder = tempfile::tempdir()?;
+        let open = || {
+            Nearside::new(Config {
+                context: Some(4096),
+                threads,
+                ..Config::new(folder.path().to_string_lossy())
+            })
+        };
+        let list: String = (0..200).map(|n| format!("Item {n} is a boat. ")).collect();
+        let question = "Now answer in one short sentence: what would you do with one of them in the summer?";
+        let (mut cold, mut warm, mut end_ms, mut bytes) = (vec![], vec![], vec![], 0);
+        for round in 0..self.rounds {
+            let nearside = open()?;
+            let request = |text: &str, max_tokens| request(&self.model, vec![ChatMessage::user(text)], max_tokens);
+            // Loads the model.
+            finish(&nearside.chat(request("Hello.", 1))).await?;
+            let conversations = nearside.conversations();
+            let id = conversations.create(ConversationSettings::default()).await?.id;
+            let first = request(&format!("List {round}. {list}"), 16);
+            cold.push(finish(&conversations.send(id, first)).await?.timings.first_token_ms);
+            let ending = Instant::now();
+            nearside.shut_down().await?;
+            end_ms.push(ending.elapsed().as_secs_f64() * 1000.0);
+            bytes = std::fs::read_dir(folder.path().join("states"))?
+                .filter_map(|entry| entry.ok()?.metadata().ok())
+                .map(|file| file.len())
+                .sum();
+            drop(nearside);
+
+            let nearside = open()?;
+            finish(&nearside.chat(request("Hello.", 1))).await?;
+            let answer = finish(&nearside.conversations().send(id, request(question, 16))).await?;
+            if answer.usage.cached_tokens < 1000 {
+                return Err("the conversation was read again".into());
+            }
+            warm.push(answer.timings.first_token_ms);
+            nearside.conversations().delete(id).await?;
+            nearside.shut_down().await?;
+        }
+        let [cold, warm, end_ms] = [cold, warm, end_ms].map(|values| median(&values));
+        writeln!(
+            std::io::stdout(),
+            "after a restart: first token after {warm:.0} ms, {cold:.0} ms for a cold prefill ({:.3}); stored {:.0} MB in {end_ms:.0} ms",
+            warm / cold,
+            bytes as f64 / 1e6
+        )?;
+        Ok(())
+    }
+
     /// Asks and waits for the end.
     async fn ask(&self, text: &str, max_tokens: u32) -> Fallible<AnswerSummary> {
         finish(&self.start(&self.model, vec![ChatMessage::user(text)], max_tokens)).await
     }
 
     fn start(&self, model: &str, messages: Vec<ChatMessage>, max_tokens: u32) -> ChatStream {
-        self.nearside.chat(ChatRequest {
-            model: Some(model.to_owned()),
-            limits: RequestLimits {
-                max_tokens: Some(max_tokens),
-                ..RequestLimits::default()
-            },
-            ..ChatRequest::new(messages)
-        })
+        self.nearside.chat(request(model, messages, max_tokens))
+    }
+}
+
+fn request(model: &str, messages: Vec<ChatMessage>, max_tokens: u32) -> ChatRequest {
+    ChatRequest {
+        model: Some(model.to_owned()),
+        limits: RequestLimits {
+            max_tokens: Some(max_tokens),
+            ..RequestLimits::default()
+        },
+        ..ChatRequest::new(messages)
     }
 }
 

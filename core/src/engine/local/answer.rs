@@ -9,6 +9,7 @@ use super::error::{AnswerError, map_llama_error};
 use super::fitted::{self, FittedPrompt};
 use super::load::{LazyModel, ReadyModel};
 use super::reply::{ReplyAssembler, ReplyEnd};
+use super::saved_caches::Wanted;
 use super::session::DecodeOutcome;
 use super::stop::StopConditions;
 use super::text::StopWords;
@@ -16,7 +17,7 @@ use super::{prompt, sampling, schema};
 use crate::chat::{
     AnswerSummary, AppliedSampling, ChatRequest, Chunk, ReasoningMode, Route, StopReason, Timings, TokenUsage,
 };
-use crate::engine::Job;
+use crate::engine::{Job, JobConversation};
 use crate::error::{Error, Result};
 use crate::stream::StreamSender;
 
@@ -25,6 +26,7 @@ pub(super) fn run_job(model: &mut LazyModel, job: Job, stop: &StopConditions) {
     let Job {
         request,
         kept_turns,
+        conversation,
         mut route,
         sink,
         requested_at,
@@ -34,6 +36,7 @@ pub(super) fn run_job(model: &mut LazyModel, job: Job, stop: &StopConditions) {
     let asked = Asked {
         request,
         kept_turns,
+        conversation,
         requested_at,
         stop,
     };
@@ -65,6 +68,7 @@ pub(super) fn check_request(request: &ChatRequest) -> Result<()> {
 struct Asked<'a> {
     request: ChatRequest,
     kept_turns: Option<u32>,
+    conversation: Option<JobConversation>,
     requested_at: Instant,
     stop: &'a StopConditions,
 }
@@ -121,7 +125,11 @@ fn generate(
     let mut sampler = Sampler::new(&loaded.model, &params).map_err(map_llama_error)?;
     sampler.observe(&tokens).map_err(map_llama_error)?;
 
-    let cached = loaded.session.reuse_prefix(&tokens);
+    let cached = loaded.session.reuse_prefix(&Wanted {
+        prompt: &tokens,
+        conversation: asked.conversation,
+        is_stopped: &|| stop.is_raised(),
+    });
     stats.usage.prompt_tokens = tokens.len() as u32;
     stats.usage.cached_tokens = cached;
     let begun = Instant::now();

@@ -46,7 +46,7 @@ impl LocalEngine {
             .for_each(|engine| engine.queue.close(StopReason::Cancelled));
         for engine in engines {
             if engine.queue.wait_for_end(timeout.saturating_sub(begun.elapsed())) {
-                engine.close();
+                engine.close(StopReason::Cancelled, 0);
             }
         }
     }

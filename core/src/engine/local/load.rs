@@ -7,6 +7,7 @@ use nearside_llama::{ChatTemplate, LlamaError, Model};
 
 use super::EngineShared;
 use super::control_words::ControlWords;
+use super::engine_states::EngineStates;
 use super::error::{map_llama_error, template_error};
 use super::governor::Governor;
 use super::load_job::{WEIGHTS_PART, part_of};
@@ -141,6 +142,13 @@ impl LazyModel {
         self.planner.load_ended(LoadOutcome::Failed(error.clone()));
     }
 
+    /// Stores the states of conversations that are stored, and clears the cache. Takes about half a second for 100 MB.
+    pub(super) fn store_states(&mut self) {
+        if let Some(loaded) = &mut self.loaded {
+            loaded.session.store_all();
+        }
+    }
+
     /// Frees the model.
     pub(super) fn unload(&mut self) {
         self.drop_model();
@@ -186,7 +194,7 @@ fn load_model(
     if !is_wanted(end) {
         return Err(LoadError::Unwanted);
     }
-    saved.restart(order.saved_bytes);
+    saved.restart(order.saved_bytes, EngineStates::new(settings, &order));
     let session = DecodeSession::new(&model, &order, saved.clone(), governor)?;
     let LoadOrder {
         context, load, threads, ..

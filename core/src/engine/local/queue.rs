@@ -267,6 +267,7 @@ mod tests {
         let job = Job {
             request,
             kept_turns: None,
+            conversation: None,
             route: Route::to(
                 RouteTarget::Local { model: "m".into() },
                 RouteRule::RequestedTarget,

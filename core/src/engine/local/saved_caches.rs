@@ -4,6 +4,9 @@
 //! load's plan leaves free; the least recently used copy goes first. Copies were chosen over several sequences in one
 //! cache, because sequences share the context's tokens: two long conversations would evict each other.
 //!
+//! Where an engine stores states, a conversation that neither the context nor a copy has comes from its file, and the content
+//! of context and copies goes to files when it would be thrown away: only that of conversations that are stored themselves.
+//!
 //! Recurrent, hybrid and sliding-window models cannot cut their cache at any token. For them, prefill leaves checkpoints, so
 //! that an edited turn, or one whose reasoning the template dropped, is prefilled from the last checkpoint before it.
 
@@ -13,6 +16,10 @@ use std::sync::{Arc, Mutex};
 
 use nearside_llama::{CacheCheckpoint, Context, SavedCache, Token, common_prefix};
 
+use super::content_origin::ContentOrigin;
+use super::engine_states::EngineStates;
+use super::state_files::{MIN_STORED_TOKENS, StoredState};
+use crate::engine::JobConversation;
 use crate::sync::lock;
 
 /// The copies of one engine. Clones share them; any thread may free them.
@@ -24,6 +31,8 @@ struct SharedCopies {
     copies: Mutex<Copies>,
     /// Bytes that they take, readable while a copy is made: that takes tenths of a second.
     bytes: AtomicU64,
+    /// Bytes that may be written when the engine ends. 0: it ends without storing anything.
+    last_bytes: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -32,8 +41,28 @@ struct Copies {
     others: Vec<SavedConversation>,
     /// Of the conversation that the context holds. Shortest first.
     checkpoints: Vec<Arc<CacheCheckpoint>>,
+    /// Of the content of the context.
+    origin: ContentOrigin,
+    /// Deleted conversations: nothing of them is copied or stored any more.
+    forgotten: HashSet<u64>,
     /// Bytes that all may take.
     limit: u64,
+    states: Option<EngineStates>,
+}
+
+/// A copy or a file that serves a prompt.
+enum Found {
+    Copy { at: usize, tokens: u32 },
+    Stored(StoredState),
+}
+
+/// A request for the content of the context.
+pub(super) struct Wanted<'a> {
+    pub(super) prompt: &'a [Token],
+    /// The conversation that the prompt is of.
+    pub(super) conversation: Option<JobConversation>,
+    /// Returns whether the request ended: nothing more is read for it.
+    pub(super) is_stopped: &'a dyn Fn() -> bool,
 }
 
 /// The cache of one conversation, with the checkpoints that it can go back to.
@@ -41,12 +70,19 @@ struct Copies {
 struct SavedConversation {
     cache: SavedCache,
     checkpoints: Vec<Arc<CacheCheckpoint>>,
+    origin: ContentOrigin,
 }
 
 impl SavedCaches {
-    /// Frees all copies, and sets the bytes that new ones may take.
-    pub(super) fn restart(&self, limit: u64) {
-        self.change(|copies| copies.restart(limit));
+    /// Frees all copies, and sets the bytes that new ones may take, and the stored states of the model that is loaded now.
+    pub(super) fn restart(&self, limit: u64, states: Option<EngineStates>) {
+        self.change(|copies| {
+            *copies = Copies {
+                limit,
+                states,
+                ..Copies::default()
+            }
+        });
     }
 
     /// Returns the bytes that the copies take.
@@ -54,10 +90,80 @@ impl SavedCaches {
         self.0.bytes.load(Ordering::Relaxed)
     }
 
-    /// Frees all copies.
+    /// Frees all copies. Nothing is stored.
     pub(super) fn clear(&self) {
-        // In one change: a load that begins meanwhile sets its own limit.
-        self.change(|copies| copies.restart(copies.limit));
+        self.change(Copies::free);
+    }
+
+    /// Frees all copies, and stores those of stored conversations, the most recently used first, up to this many bytes.
+    pub(super) fn store_copies(&self, bytes: u64) {
+        let (mut others, states) = self.change(|copies| {
+            let others = std::mem::take(&mut copies.others);
+            copies.free();
+            (others, copies.states.clone())
+        });
+        let Some(states) = states else { return };
+        // Not under the lock: a request may need it.
+        let mut left = bytes;
+        while let Some(saved) = others.pop() {
+            let size = saved.cache.bytes();
+            if let Some((conversation, tokens)) = saved.origin.stored(saved.cache.tokens().len())
+                && tokens == saved.cache.tokens().len()
+                && size <= left
+            {
+                left -= size;
+                states.store(conversation, &saved.cache, &saved.checkpoints);
+            }
+        }
+    }
+
+    /// Sets the bytes that [`Self::store_all`] may write.
+    pub(super) fn set_last_bytes(&self, bytes: u64) {
+        self.0.last_bytes.store(bytes, Ordering::SeqCst);
+    }
+
+    /// Frees all copies, clears the context, and stores the states of stored conversations, that of the context first.
+    pub(super) fn store_all(&self, context: &mut Context) {
+        let mut left = self.0.last_bytes.load(Ordering::SeqCst);
+        let (states, origin, checkpoints, limit) = self.change(|copies| {
+            let checkpoints = std::mem::take(&mut copies.checkpoints);
+            let origin = std::mem::take(&mut copies.origin);
+            let may_store = copies.may_keep(origin) && left > 0;
+            let states = copies.states.clone().filter(|_| may_store);
+            (states, origin, checkpoints, copies.limit)
+        });
+        let stored = origin.stored(context.position() as usize);
+        if let (Some(states), Some((conversation, tokens))) = (states, stored) {
+            cut_to(context, &checkpoints, tokens as u32);
+            let size = context.saved_bytes();
+            let is_worth = context.position() as usize >= MIN_STORED_TOKENS;
+            if is_worth && size <= left && size <= limit.max(BORROWED_BYTES) {
+                left -= size;
+                // The others go first if the memory would not hold both.
+                if self.bytes().saturating_add(size) > limit {
+                    self.store_copies(left);
+                    left = 0;
+                }
+                if let Some(cache) = context.save(u64::MAX) {
+                    states.store(conversation, &cache, &checkpoints);
+                }
+            }
+        }
+        self.store_copies(left);
+        context.clear();
+    }
+
+    /// Frees the copies of a conversation that was deleted; no new ones are made, and nothing of it is stored, until it is asked
+    /// again.
+    pub(super) fn forget(&self, conversation: u64) {
+        self.change(|copies| {
+            let is_its_own = |origin: &ContentOrigin| origin.conversation.is_some_and(|own| own.id == conversation);
+            copies.others.retain(|other| !is_its_own(&other.origin));
+            if is_its_own(&copies.origin) {
+                copies.checkpoints.clear();
+            }
+            copies.forgotten.insert(conversation);
+        });
     }
 
     /// Lowers the bytes that copies may take, until the next load, and frees what exceeds them.
@@ -68,10 +174,10 @@ impl SavedCaches {
         });
     }
 
-    /// Makes the context hold as much of `prompt` as it or a copy has, and returns how many tokens that is. A conversation
-    /// that it held so far is copied first.
-    pub(super) fn reuse(&self, context: &mut Context, prompt: &[Token]) -> u32 {
-        self.change(|copies| copies.reuse(context, prompt))
+    /// Makes the context hold as much of the prompt as it, a copy or a stored state has, and returns how many tokens that is.
+    /// A conversation that it held so far is copied first.
+    pub(super) fn reuse(&self, context: &mut Context, wanted: &Wanted<'_>) -> u32 {
+        self.change(|copies| copies.reuse(context, wanted))
     }
 
     /// Copies the conversation that the context holds, and clears the context.
@@ -81,6 +187,7 @@ impl SavedCaches {
                 copies.save(context);
             }
             copies.checkpoints.clear();
+            copies.origin = ContentOrigin::default();
             context.clear();
         });
     }
@@ -101,41 +208,52 @@ impl SavedCaches {
 }
 
 impl Copies {
-    fn restart(&mut self, limit: u64) {
-        *self = Self {
-            limit,
-            ..Self::default()
-        };
+    fn free(&mut self) {
+        self.others.clear();
+        self.checkpoints.clear();
     }
 
-    fn reuse(&mut self, context: &mut Context, prompt: &[Token]) -> u32 {
+    fn reuse(&mut self, context: &mut Context, wanted: &Wanted<'_>) -> u32 {
+        let prompt = wanted.prompt;
+        if let Some(conversation) = wanted.conversation {
+            self.forgotten.remove(&conversation.id);
+        }
         let held = context.position();
         let common = common_prefix(context.held_tokens(), prompt);
         let served = match context.can_trim(common) {
             true => common,
             false => latest_checkpoint(&self.checkpoints, context.held_tokens(), common).map_or(0, length),
         };
-        let best = self.take_best(context, prompt, served.saturating_add(MIN_GAIN_TOKENS));
-        let leaves = best.is_some() || u64::from(served) * 2 < u64::from(held);
+        let found = self.find_best(context, prompt, served.saturating_add(MIN_GAIN_TOKENS));
+        let leaves = found.is_some() || u64::from(served) * 2 < u64::from(held);
+        let taken = match &found {
+            Some(Found::Copy { at, .. }) => Some(self.others.remove(*at)),
+            _ => None,
+        };
         if leaves && held - served >= MIN_SAVED_TOKENS {
             self.save(context);
         }
-        if let Some((best, served)) = best {
-            context.restore(&best.cache);
-            self.checkpoints.clone_from(&best.checkpoints);
-            if u64::from(served) * 2 < best.cache.tokens().len() as u64 {
-                // Another conversation with the same beginning.
-                self.others.push(best);
+        match (found, taken) {
+            (Some(Found::Copy { tokens, .. }), Some(best)) => {
+                self.restore(context, &best);
+                if u64::from(tokens) * 2 < best.cache.tokens().len() as u64 {
+                    // Another conversation with the same beginning.
+                    self.others.push(best);
+                }
             }
+            (Some(Found::Stored(state)), _) => {
+                if let Some(best) = self.load_stored(context, &state, wanted.is_stopped) {
+                    self.restore(context, &best);
+                    if context.position() == 0 {
+                        state.delete();
+                    }
+                }
+            }
+            _ => {}
         }
         let common = common_prefix(context.held_tokens(), prompt);
-        if context.can_trim(common) {
-            context.trim(common);
-        } else if let Some(checkpoint) = latest_checkpoint(&self.checkpoints, context.held_tokens(), common) {
-            context.restore_checkpoint(checkpoint);
-        } else {
-            context.clear();
-        }
+        cut_to(context, &self.checkpoints, common);
+        self.origin = self.origin.extended(wanted.conversation, context.position() as usize);
         let held = context.held_tokens();
         self.checkpoints
             .retain(|checkpoint| held.starts_with(checkpoint.tokens()));
@@ -143,9 +261,72 @@ impl Copies {
         context.position()
     }
 
-    /// Removes the copy that serves the longest part of the prompt, if that is more than `least` tokens, and returns it with
-    /// their number.
-    fn take_best(&mut self, context: &Context, prompt: &[Token], least: u32) -> Option<(SavedConversation, u32)> {
+    fn restore(&mut self, context: &mut Context, saved: &SavedConversation) {
+        context.restore(&saved.cache);
+        self.checkpoints.clone_from(&saved.checkpoints);
+        self.origin = saved.origin;
+    }
+
+    /// Returns the copy or the stored state that serves the longest part of the prompt, if that is more than `least` tokens.
+    fn find_best(&self, context: &Context, prompt: &[Token], least: u32) -> Option<Found> {
+        let copy = self.find_copy(context, prompt).filter(|(_, tokens)| *tokens > least);
+        let least = copy.map_or(least, |(_, tokens)| tokens.saturating_add(MIN_GAIN_TOKENS));
+        let stored = self.find_stored(context, prompt).filter(|(_, tokens)| *tokens > least);
+        match stored {
+            Some((state, _)) => Some(Found::Stored(state)),
+            None => copy.map(|(at, tokens)| Found::Copy { at, tokens }),
+        }
+    }
+
+    /// Returns the stored state that serves the longest part of the prompt, of those that the memory can hold.
+    fn find_stored(&self, context: &Context, prompt: &[Token]) -> Option<(StoredState, u32)> {
+        let most = self.limit.max(BORROWED_BYTES);
+        let served = |state: &StoredState| {
+            let held = &state.header.tokens;
+            let common = common_prefix(held, prompt);
+            if context.can_trim_anywhere() || common as usize == held.len() {
+                return common;
+            }
+            let points = state.header.checkpoints.iter().map(|checkpoint| checkpoint.tokens);
+            points.filter(|tokens| *tokens <= common).max().unwrap_or(0)
+        };
+        let fits = |state: &StoredState| {
+            let tokens = state.header.tokens.len();
+            tokens <= context.capacity() as usize && state.header.body_bytes().is_some_and(|bytes| bytes <= most)
+        };
+        let candidates = self.states.as_ref()?.candidates().into_iter().filter(fits);
+        let each = candidates.map(|state| {
+            let tokens = served(&state);
+            (state, tokens)
+        });
+        each.max_by_key(|(_, tokens)| *tokens)
+    }
+
+    /// Reads a stored state. Copies that would not fit beside it are freed.
+    fn load_stored(
+        &mut self,
+        context: &Context,
+        state: &StoredState,
+        is_stopped: &dyn Fn() -> bool,
+    ) -> Option<SavedConversation> {
+        self.make_room(state.header.body_bytes()?);
+        let states = self.states.as_ref()?;
+        let (cache, checkpoints) = states.load_state(context.model(), state, is_stopped)?;
+        Some(SavedConversation {
+            origin: ContentOrigin {
+                conversation: Some(JobConversation {
+                    id: state.header.conversation,
+                    is_stored: true,
+                }),
+                tokens: cache.tokens().len(),
+            },
+            cache,
+            checkpoints,
+        })
+    }
+
+    /// Returns the copy that serves the longest part of the prompt, and how many tokens that is.
+    fn find_copy(&self, context: &Context, prompt: &[Token]) -> Option<(usize, u32)> {
         let served = |saved: &SavedConversation| {
             let held = saved.cache.tokens();
             let common = common_prefix(held, prompt);
@@ -155,8 +336,13 @@ impl Copies {
             }
         };
         let each = self.others.iter().map(served).enumerate();
-        let (at, most) = each.max_by_key(|(_, tokens)| *tokens)?;
-        (most > least).then(|| (self.others.remove(at), most))
+        each.max_by_key(|(_, tokens)| *tokens)
+    }
+
+    /// Returns whether a content may be copied or stored: not if its conversation was deleted.
+    fn may_keep(&self, origin: ContentOrigin) -> bool {
+        let is_forgotten = |own: JobConversation| self.forgotten.contains(&own.id);
+        !origin.conversation.is_some_and(is_forgotten)
     }
 
     /// Copies the content of the context, in place of older states of the same conversation.
@@ -164,7 +350,7 @@ impl Copies {
         let held = context.held_tokens();
         // Before the copy is made: both together must not take more than the limit.
         let bytes = context.saved_bytes();
-        if bytes > self.limit {
+        if bytes > self.limit || !self.may_keep(self.origin) {
             return;
         }
         self.others.retain(|other| !held.starts_with(other.cache.tokens()));
@@ -173,6 +359,7 @@ impl Copies {
             self.others.push(SavedConversation {
                 cache,
                 checkpoints: self.checkpoints.clone(),
+                origin: self.origin,
             });
             self.evict();
         }
@@ -221,6 +408,17 @@ impl Copies {
     }
 }
 
+/// Cuts the content of a context to its first tokens, or to a checkpoint within them.
+fn cut_to(context: &mut Context, checkpoints: &[Arc<CacheCheckpoint>], tokens: u32) {
+    if context.can_trim(tokens) {
+        context.trim(tokens);
+    } else if let Some(checkpoint) = latest_checkpoint(checkpoints, context.held_tokens(), tokens) {
+        context.restore_checkpoint(checkpoint);
+    } else {
+        context.clear();
+    }
+}
+
 /// Returns the last checkpoint of this content within its first `common` tokens.
 fn latest_checkpoint<'c>(
     checkpoints: &'c [Arc<CacheCheckpoint>],
@@ -240,6 +438,8 @@ fn length(checkpoint: &Arc<CacheCheckpoint>) -> u32 {
 const MIN_GAIN_TOKENS: u32 = 32;
 /// What takes a moment to prefill is not copied.
 const MIN_SAVED_TOKENS: u32 = 64;
+/// Memory that a state may take on its way from or to its file, for some tenths of a second, where the limit is less.
+const BORROWED_BYTES: u64 = 64 << 20;
 /// Checkpoints of one conversation; at one for each batch of 512 tokens, they reach 4,096 tokens back.
 const MAX_CHECKPOINTS: usize = 8;
 
@@ -251,13 +451,13 @@ mod tests {
     fn a_limit_is_lowered_and_never_raised_before_the_next_load() {
         let saved = SavedCaches::default();
         let limit = || lock(&saved.0.copies).limit;
-        saved.restart(100);
+        saved.restart(100, None);
         saved.lower_limit(|_| 200);
         assert_eq!(limit(), 100);
         saved.lower_limit(|limit| limit / 2);
         saved.clear();
         assert_eq!(limit(), 50);
-        saved.restart(80);
+        saved.restart(80, None);
         assert_eq!(limit(), 80);
     }
 }

@@ -15,7 +15,7 @@ use nearside_llama::{AbortSignal, Context, ContextParams, Decoded, LlamaError, M
 
 use super::error::{map_llama_error, no_token};
 use super::governor::{Governor, NextStep};
-use super::saved_caches::SavedCaches;
+use super::saved_caches::{SavedCaches, Wanted};
 use crate::error::{Error, Result};
 use crate::model::fit::{LoadOrder, context_params};
 
@@ -95,14 +95,23 @@ impl DecodeSession {
         self.context()?.memory().map_err(map_llama_error)
     }
 
-    /// Makes the cache hold as much of `prompt` as it or the copy of an earlier conversation has, and returns how many tokens
-    /// that is: less than the prompt.
-    pub(super) fn reuse_prefix(&mut self, prompt: &[Token]) -> u32 {
-        if prompt.len() >= self.size as usize && self.grow_to(prompt.len() as u32 + 1).is_err() {
+    /// Makes the cache hold as much of the prompt as it, or the copy or the stored state of an earlier conversation, has, and
+    /// returns how many tokens that is: less than the prompt.
+    pub(super) fn reuse_prefix(&mut self, wanted: &Wanted<'_>) -> u32 {
+        let needed = wanted.prompt.len() as u32 + 1;
+        if needed > self.size && self.grow_to(needed).is_err() {
             return 0;
         }
-        let saved = &self.saved;
-        self.context.as_mut().map_or(0, |context| saved.reuse(context, prompt))
+        let saved = self.saved.clone();
+        // After a failure the conversation may still be in a file.
+        self.context().map_or(0, |context| saved.reuse(context, wanted))
+    }
+
+    /// Stores the states of stored conversations, and clears the cache and its copies.
+    pub(super) fn store_all(&mut self) {
+        if let Some(context) = &mut self.context {
+            self.saved.store_all(context);
+        }
     }
 
     /// Decodes the rest of a prompt as [`decode`](Self::decode) does. Leaves checkpoints where the cache cannot be cut: before

@@ -1,19 +1,25 @@
 //! Which model an engine runs, the plan that it is given for loading it, and the conditions under which it runs.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::adjustment::{AdjustmentAction, AdjustmentCause};
 use super::conditions::RunConditions;
+use super::state_files::StateFiles;
 use crate::error::{Error, Result};
 use crate::model::fit::LoadOrder;
 
 /// The model of an engine.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 pub struct LocalSettings {
     /// The model's file, complete and verified.
     pub path: PathBuf,
     /// Model id in receipts.
     pub id: String,
+    /// SHA-256 of the file; empty if it is not known.
+    pub sha256: String,
+    /// Where the states of conversations are stored. Unset: nowhere.
+    pub states: Option<Arc<StateFiles>>,
 }
 
 /// Plans loads, and says how a loaded model may run. The engine asks right before it loads and while it computes, and

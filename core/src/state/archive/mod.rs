@@ -30,6 +30,7 @@ mod snippet;
 mod tokens;
 mod tree;
 
+use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::SystemTime;
@@ -102,6 +103,48 @@ impl Archive {
             Ok(())
         })?;
         Ok(archive)
+    }
+
+    /// Returns whether it is in memory only.
+    pub(crate) fn is_temporary(&self) -> bool {
+        self.0.is_in_memory()
+    }
+
+    /// Returns a number that other files of conversations do not have, also one that takes the place of this one. Unset: the
+    /// file cannot be written.
+    ///
+    /// # Errors
+    /// `Storage`, `Busy`.
+    pub(crate) fn identity(&self) -> Result<Option<u32>> {
+        if self.0.is_read_only() || self.0.is_in_memory() {
+            return Ok(None);
+        }
+        // A field of SQLite's header: a table for it would make a file that earlier releases cannot open.
+        let read = |file: &Transaction<'_>| file.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0));
+        let mut identity = self.0.read(read)?;
+        if identity == 0 {
+            let random = (RandomState::new().hash_one(SystemTime::now()) as i32).max(1);
+            identity = self.0.write(|file| {
+                // Another process may have been faster.
+                if read(file)? == 0 {
+                    file.pragma_update(None, "application_id", random)?;
+                }
+                read(file)
+            })?;
+        }
+        Ok(Some(identity.cast_unsigned()))
+    }
+
+    /// Returns whether a conversation exists and is not deleted.
+    ///
+    /// # Errors
+    /// `Storage`, `Busy`.
+    pub(crate) fn has_conversation(&self, id: u64) -> Result<bool> {
+        let Ok(key) = key(id) else { return Ok(false) };
+        self.0.read(|file| {
+            file.prepare_cached("SELECT 1 FROM conversation WHERE id = ?1 AND deleted_at IS NULL")?
+                .exists([key])
+        })
     }
 
     /// Creates an empty conversation.

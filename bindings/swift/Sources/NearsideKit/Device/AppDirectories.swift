@@ -9,7 +9,8 @@ import Foundation
 /// An app that had one directory before keeps it as `models` and adds `data`: the library moves conversations, providers,
 /// policy and spending there, once, at the next start.
 public struct AppDirectories: Sendable {
-    /// Models and partial downloads; excluded from backups.
+    /// Models, partial downloads and, in `states`, the states of conversations; excluded from backups. On a phone the states are
+    /// encrypted as `data` is.
     public let models: URL
     /// Conversations, providers, policy and spending. Backed up; on a phone encrypted until the first unlock after a start.
     public let data: URL
@@ -18,17 +19,24 @@ public struct AppDirectories: Sendable {
     public init(models: URL, data: URL) throws {
         self.models = models
         self.data = data
+        let states = models.appendingPathComponent("states", isDirectory: true)
         for directory in [models, data] {
             try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         }
+        // What the library would give it: states are content, and belong to this app alone.
+        try FileManager.default.createDirectory(
+            at: states, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         var excluded = models
         var values = URLResourceValues()
         values.isExcludedFromBackup = true
         try excluded.setResourceValues(values)
         #if canImport(Darwin) && !os(macOS)
             // Files that are created in it inherit this. An answer goes on while the phone is locked.
-            try FileManager.default.setAttributes(
-                [.protectionKey: FileProtectionType.completeUntilFirstUserAuthentication], ofItemAtPath: data.path)
+            for directory in [data, states] {
+                try FileManager.default.setAttributes(
+                    [.protectionKey: FileProtectionType.completeUntilFirstUserAuthentication],
+                    ofItemAtPath: directory.path)
+            }
         #endif
     }
 

@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Result};
 use std::path::Path;
 
 /// Creates a directory, and those above it that are missing, for their owner alone. The rights of existing ones stay.
-pub(super) fn create_private_directory(directory: &Path) -> Result<()> {
+pub(crate) fn create_private_directory(directory: &Path) -> Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -17,7 +17,7 @@ pub(super) fn create_private_directory(directory: &Path) -> Result<()> {
 
 /// Creates an empty file for its owner alone; takes the rights of others from one that exists, and from its log. SQLite
 /// gives the rights of the file to a new log.
-pub(super) fn create_private(path: &Path) -> Result<()> {
+pub(crate) fn create_private(path: &Path) -> Result<()> {
     match new_private_file(path) {
         Err(cause) if cause.kind() != ErrorKind::AlreadyExists => Err(cause),
         _ => {
@@ -35,7 +35,7 @@ pub(super) fn create_private(path: &Path) -> Result<()> {
 
 /// Creates a file for its owner alone, and opens it. Never opens an existing one: on Unix, closing it would release the
 /// locks of this process's connections.
-pub(super) fn new_private_file(path: &Path) -> Result<File> {
+pub(crate) fn new_private_file(path: &Path) -> Result<File> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

@@ -1,0 +1,294 @@
+//! Tests of the directory of states: what is found, replaced, evicted and deleted.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use super::*;
+use crate::engine::local::state_file::HASH_BYTES;
+
+/// Conversations 1 to 9, but for those that were deleted.
+#[derive(Debug, Default)]
+struct Index(Mutex<HashSet<u64>>);
+
+impl ConversationIndex for Index {
+    fn identity(&self) -> Option<u32> {
+        Some(77)
+    }
+
+    fn has_conversation(&self, conversation: u64) -> bool {
+        conversation < 10 && !lock(&self.0).contains(&conversation)
+    }
+}
+
+static KEY: LazyLock<StateKey> = LazyLock::new(|| StateKey {
+    model: hash_known("the model"),
+    params: [2; HASH_BYTES],
+});
+
+struct Stored {
+    files: StateFiles,
+    index: Arc<Index>,
+    folder: tempfile::TempDir,
+}
+
+impl Stored {
+    fn new(limit: u64) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let index = Arc::<Index>::default();
+        let files = StateFiles::new(folder.path().join("states"), Some(limit), Arc::clone(&index) as _);
+        Self { files, index, folder }
+    }
+
+    fn reopened(&self) -> StateFiles {
+        StateFiles::new(
+            self.folder.path().join("states"),
+            self.files.limit,
+            Arc::clone(&self.index) as _,
+        )
+    }
+
+    fn store(&self, conversation: u64, tokens: &[Token], bytes: usize) -> bool {
+        self.files.store(&NewState {
+            conversation,
+            key: *KEY,
+            tokens,
+            cache: &vec![conversation as u8; bytes],
+            checkpoints: vec![(100, &[5; 10])],
+        })
+    }
+
+    fn conversations(&self) -> Vec<u64> {
+        let mut all: Vec<_> = self
+            .files
+            .candidates(&KEY)
+            .iter()
+            .map(|state| state.header.conversation)
+            .collect();
+        all.sort_unstable();
+        all
+    }
+
+    fn only_path(&self) -> PathBuf {
+        let paths = self.files.paths(EXTENSION);
+        assert_eq!(paths.len(), 1);
+        paths[0].clone()
+    }
+}
+
+fn tokens(first: Token) -> Vec<Token> {
+    (first..first + 200).collect()
+}
+
+#[test]
+fn a_state_is_found_and_read_by_the_next_process_and_only_with_its_key() {
+    let stored = Stored::new(1 << 20);
+    assert!(stored.store(1, &tokens(0), 1000));
+    let next = stored.reopened();
+    let found = next.candidates(&KEY);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].header.tokens, tokens(0));
+    let body = next.read_body(&found[0], &|| false).expect("valid");
+    assert_eq!((body.cache, body.checkpoints), (vec![1; 1000], vec![vec![5; 10]]));
+    for other in [
+        StateKey {
+            model: [9; HASH_BYTES],
+            ..*KEY
+        },
+        StateKey {
+            params: [9; HASH_BYTES],
+            ..*KEY
+        },
+    ] {
+        assert!(next.candidates(&other).is_empty());
+    }
+    assert_eq!(next.candidates(&KEY).len(), 1, "it is kept for its own");
+}
+
+#[test]
+fn a_longer_state_replaces_the_older_one_of_its_conversation_only() {
+    let stored = Stored::new(1 << 20);
+    assert!(stored.store(1, &tokens(0), 1000));
+    assert!(stored.store(2, &tokens(0), 1000));
+    let longer: Vec<_> = (0..400).collect();
+    assert!(!stored.store(1, &longer[..220], 1100), "too little is new");
+    assert!(stored.store(1, &longer, 2000));
+    let lengths = |conversation| {
+        let all = stored.files.candidates(&KEY);
+        let own = all
+            .into_iter()
+            .filter(|state| state.header.conversation == conversation);
+        own.map(|state| state.header.tokens.len()).collect::<Vec<_>>()
+    };
+    assert_eq!((lengths(1), lengths(2)), (vec![400], vec![200]));
+    assert!(!stored.store(3, &longer[..MIN_STORED_TOKENS - 1], 10), "too short");
+}
+
+#[test]
+fn the_limit_is_kept_and_the_least_recently_used_goes_first() {
+    let stored = Stored::new(5000);
+    let at = |seconds| SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+    for conversation in 1..=2 {
+        assert!(stored.store(conversation, &tokens(conversation as Token * 1000), 1000));
+    }
+    for (seconds, state) in stored.files.candidates(&KEY).iter().enumerate() {
+        let file = File::options().append(true).open(&state.path).expect("a file");
+        file.set_modified(at(seconds as u64)).expect("a time");
+    }
+    // The oldest one is used.
+    let oldest = stored
+        .files
+        .candidates(&KEY)
+        .into_iter()
+        .min_by_key(StoredState::used_at)
+        .expect("two");
+    stored.files.read_body(&oldest, &|| false).expect("valid");
+    assert!(stored.store(3, &tokens(3000), 1000));
+    assert_eq!(stored.conversations(), [oldest.header.conversation, 3]);
+    for conversation in 4..=9 {
+        stored.store(
+            conversation,
+            &tokens(conversation as Token * 1000),
+            500 * conversation as usize - 1000,
+        );
+        let sizes = stored
+            .files
+            .paths(EXTENSION)
+            .into_iter()
+            .map(|path| path.metadata().expect("a file").len());
+        assert!(sizes.sum::<u64>() <= 5000);
+    }
+    assert!(!stored.store(9, &tokens(90_000), 5000), "more than all may take");
+    let off = Stored::new(0);
+    assert!(!off.store(1, &tokens(0), 10) && !off.folder.path().join("states").exists());
+}
+
+#[test]
+fn a_damaged_a_foreign_and_an_oversized_file_are_deleted() {
+    let stored = Stored::new(10_000);
+    let damage: [(&str, fn(&mut Vec<u8>)); 5] = [
+        ("magic", |bytes| bytes[0] ^= 1),
+        ("version", |bytes| bytes[8] ^= 1),
+        ("tokens", |bytes| bytes[200] ^= 1),
+        ("cut", |bytes| bytes.truncate(bytes.len() - 1)),
+        ("oversized", |bytes| bytes.resize(10_001, 0)),
+    ];
+    for (name, damage) in damage {
+        assert!(stored.store(1, &tokens(0), 1000));
+        let path = stored.only_path();
+        let mut bytes = fs::read(&path).expect("read");
+        damage(&mut bytes);
+        fs::write(&path, bytes).expect("written");
+        assert!(stored.reopened().candidates(&KEY).is_empty(), "{name}");
+        assert!(!path.exists(), "{name}");
+        assert!(stored.conversations().is_empty(), "{name}");
+    }
+    // In the content, which is read only when it is used.
+    assert!(stored.store(1, &tokens(0), 1000));
+    let path = stored.only_path();
+    let mut bytes = fs::read(&path).expect("read");
+    let at = bytes.len() - 40;
+    bytes[at] ^= 1;
+    fs::write(&path, bytes).expect("written");
+    let next = stored.reopened();
+    let found = next.candidates(&KEY);
+    assert!(next.read_body(&found[0], &|| false).is_none() && !path.exists());
+    assert!(next.candidates(&KEY).is_empty());
+
+    #[derive(Debug)]
+    struct Another;
+    impl ConversationIndex for Another {
+        fn identity(&self) -> Option<u32> {
+            Some(78)
+        }
+        fn has_conversation(&self, _: u64) -> bool {
+            true
+        }
+    }
+    assert!(stored.store(1, &tokens(0), 1000));
+    let another = StateFiles::new(stored.folder.path().join("states"), None, Arc::new(Another));
+    assert!(another.candidates(&KEY).is_empty() && !path.exists());
+    assert!(stored.conversations().is_empty());
+}
+
+#[test]
+fn a_deleted_conversation_has_no_state_and_gets_none() {
+    let stored = Stored::new(1 << 20);
+    for conversation in [1, 2, 3] {
+        assert!(stored.store(conversation, &tokens(0), 1000));
+    }
+    lock(&stored.index.0).extend([1, 2]);
+    stored.files.remove_conversation(1);
+    assert_eq!(stored.conversations(), [2, 3]);
+    stored.files.remove_gone();
+    assert_eq!(stored.conversations(), [3]);
+    assert!(!stored.store(1, &tokens(0), 1000));
+    // Another process deleted it, and did not know of states.
+    lock(&stored.index.0).insert(3);
+    assert!(stored.reopened().candidates(&KEY).is_empty());
+    assert!(stored.files.paths(EXTENSION).is_empty());
+    assert!(stored.store(4, &tokens(0), 1000));
+    stored.files.remove_model("another");
+    assert_eq!(stored.conversations(), [4]);
+    stored.files.remove_model("the model");
+    assert!(stored.files.paths(EXTENSION).is_empty());
+}
+
+#[test]
+fn what_a_killed_writer_left_is_deleted_by_the_next() {
+    let stored = Stored::new(1 << 20);
+    assert!(stored.store(1, &tokens(0), 1000));
+    let draft = stored.folder.path().join("states/1-2.draft");
+    fs::write(&draft, "half").expect("written");
+    stored.files.remove_conversation(1);
+    assert!(!draft.exists());
+}
+
+#[test]
+fn where_nothing_can_be_written_nothing_is_stored_and_nothing_fails() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("states"), "a file").expect("written");
+    let files = StateFiles::new(folder.path().join("states"), None, Arc::<Index>::default());
+    let cache = vec![1; 1000];
+    let state = NewState {
+        conversation: 1,
+        key: *KEY,
+        tokens: &tokens(0),
+        cache: &cache,
+        checkpoints: vec![],
+    };
+    assert!(!files.store(&state) && files.candidates(&KEY).is_empty());
+    files.remove_gone();
+}
+
+#[test]
+fn several_writers_at_once_leave_whole_files_within_the_limit() {
+    let stored = Stored::new(20_000);
+    std::thread::scope(|scope| {
+        for conversation in 1..=4 {
+            let files = stored.reopened();
+            scope.spawn(move || {
+                for round in 0..20 {
+                    let tokens = tokens(conversation as Token * 10_000 + round * 300);
+                    files.store(&NewState {
+                        conversation,
+                        key: *KEY,
+                        tokens: &tokens,
+                        cache: &vec![conversation as u8; 1500],
+                        checkpoints: vec![],
+                    });
+                    for found in files.candidates(&KEY) {
+                        if let Some(body) = files.read_body(&found, &|| false) {
+                            assert_eq!(body.cache, vec![found.header.conversation as u8; 1500]);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let next = stored.reopened();
+    let found = next.candidates(&KEY);
+    assert!(found.len() >= 4, "{}", found.len());
+    assert!(found.iter().all(|state| next.read_body(state, &|| false).is_some()));
+    let bytes: u64 = found.iter().filter_map(|state| state.header.file_bytes()).sum();
+    assert!(bytes <= 20_000, "{bytes}");
+}
