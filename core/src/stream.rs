@@ -227,9 +227,11 @@ impl<T> StreamSender<T> {
 impl<T: Merge> StreamSender<T> {
     /// Queues an item without waiting: merges it with the next ones while the queue is full. See the module for `false`.
     pub fn send_merged(&self, item: T) -> bool {
-        if self.cancel.is_cancelled() {
-            return false;
-        }
+        !self.cancel.is_cancelled() && self.send_last(item)
+    }
+
+    /// Like [`Self::send_merged`], also after a cancel: for content that was withheld until then.
+    pub fn send_last(&self, item: T) -> bool {
         self.observe(&item);
         let mut unsent = lock(&self.unsent);
         let item = match unsent.take() {

@@ -23,6 +23,7 @@ mod chat;
 mod context;
 mod error;
 mod ffi;
+mod limits;
 mod memory;
 mod model;
 mod nesting;

@@ -77,6 +77,7 @@ pub fn start_chat_with_mark(connection: Connection, request: ChatRequest, sent: 
         requested_at: Instant::now(),
         kept_turns: None,
         sent,
+        begun: None,
     });
     stream
 }

@@ -119,6 +119,7 @@ fn ask_engine(engine: &LocalEngine, request: ChatRequest) -> ChatStream {
         sink,
         requested_at: Instant::now(),
         sent: SentMark::default(),
+        begun: None,
     });
     stream
 }

@@ -201,6 +201,7 @@ mod tests {
             requested_at: Instant::now(),
             kept_turns: None,
             sent: crate::engine::SentMark::default(),
+            begun: None,
         });
         stream
     }

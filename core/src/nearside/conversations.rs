@@ -264,6 +264,7 @@ impl Conversations {
             request: Arc::new(request),
             kept_turns: Some(if resumed { 2 } else { 1 }),
             pinned: next.tool_target,
+            begun: None,
             requested_at: Instant::now(),
         })
     }

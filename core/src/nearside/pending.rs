@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::chat::{ChatRequest, RouteTarget};
+use crate::engine::BegunAnswer;
 
 /// A request, and what its conversation knows of it.
 #[derive(Debug, Clone)]
@@ -14,6 +15,8 @@ pub(super) struct PendingRequest {
     pub(super) kept_turns: Option<u32>,
     /// The target of the tool loop that the request continues, as the conversation stored it.
     pub(super) pinned: Option<RouteTarget>,
+    /// The answer that the request resumes, as in [`crate::engine::Job`].
+    pub(super) begun: Option<BegunAnswer>,
     /// When the request was made; its deadline counts from here.
     pub(super) requested_at: Instant,
 }
@@ -25,6 +28,7 @@ impl PendingRequest {
             request: Arc::new(request),
             kept_turns: None,
             pinned: None,
+            begun: None,
             requested_at: Instant::now(),
         }
     }

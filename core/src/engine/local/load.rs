@@ -1,11 +1,13 @@
 //! Loads a model as the plan that it is given says: load mode, context, cache type, threads.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use nearside_llama::{ChatTemplate, LlamaError, Model, ModelParams};
 
 use super::control_words::ControlWords;
 use super::error::{map_llama_error, template_error};
+use super::recent_prompts::RecentPrompts;
 use super::saved_caches::SavedCaches;
 use super::session::DecodeSession;
 use super::settings::{LoadOutcome, LoadPlanner, LocalSettings};
@@ -17,7 +19,8 @@ use crate::model::fit::{LoadOrder, no_template};
 pub(super) struct LoadedModel {
     pub(super) model: Model,
     pub(super) template: ChatTemplate,
-    pub(super) control_words: ControlWords,
+    pub(super) control_words: Arc<ControlWords>,
+    pub(super) recent: RecentPrompts,
     pub(super) session: DecodeSession,
     /// The plan that it was loaded with.
     pub(super) order: LoadOrder,
@@ -145,7 +148,11 @@ fn load_model(
         Err(LlamaError::Cancelled) => return Err(LoadError::Unwanted),
         Err(error) => return Err(map_llama_error(error).into()),
     };
-    let template = ChatTemplate::from_model(&model).map_err(template_error)?;
+    let template = match ChatTemplate::from_model_while(&model, is_wanted) {
+        Ok(template) => template,
+        Err(LlamaError::Cancelled) => return Err(LoadError::Unwanted),
+        Err(error) => return Err(template_error(error).into()),
+    };
     // Creating a context allocates its whole KV cache.
     if !is_wanted() {
         return Err(LoadError::Unwanted);
@@ -157,7 +164,8 @@ fn load_model(
     } = order;
     tracing::info!(model = settings.id, context, plan = ?load, threads, "model loaded");
     Ok(LoadedModel {
-        control_words: ControlWords::new(&model),
+        control_words: Arc::new(ControlWords::new(&model)),
+        recent: RecentPrompts::default(),
         model,
         template,
         session,

@@ -25,7 +25,9 @@ mod load;
 mod pattern;
 mod prompt;
 mod queue;
+mod recent_prompts;
 mod reply;
+mod reply_reader;
 mod sampling;
 mod saved_caches;
 mod schema;
@@ -34,6 +36,8 @@ mod schema_loops;
 mod session;
 mod settings;
 mod stop;
+#[cfg(test)]
+mod test_templates;
 mod text;
 mod use_count;
 
