@@ -36,8 +36,6 @@ mod schema_loops;
 mod session;
 mod settings;
 mod stop;
-#[cfg(test)]
-mod test_templates;
 mod text;
 mod use_count;
 

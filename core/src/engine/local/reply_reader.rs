@@ -263,10 +263,14 @@ fn is_whole_call(call: &ToolCall) -> bool {
 }
 
 /// Returns the part of `now` after `sent`, and notes it as sent. The parser may retract trailing white space of a partial
-/// text; until it is stable nothing is returned.
+/// text, for which nothing is returned until it is stable, and white space before a thought.
 fn take_suffix(sent: &mut String, now: &str) -> String {
-    let new = now.strip_prefix(sent.as_str()).unwrap_or_default().to_owned();
-    sent.push_str(&new);
+    let same = now.strip_prefix(sent.as_str());
+    let Some(new) = same.or_else(|| now.strip_prefix(sent.trim_start())) else {
+        return String::new();
+    };
+    let new = new.to_owned();
+    now.clone_into(sent);
     new
 }
 
