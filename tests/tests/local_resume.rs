@@ -62,6 +62,20 @@ impl Library {
         }
     }
 
+    /// Returns reasoning and text of a whole answer, which nothing broke off. Asks twice: the second time the prompt is in the
+    /// cache, as it is for the answers that are compared with it.
+    async fn whole(&self) -> (String, String) {
+        let mut stored = (String::new(), String::new());
+        for _ in 0..2 {
+            let id = self.begin().await;
+            let stream = self.conversations.send(id, self.request(Some(QUESTION), WHOLE));
+            let (_, summary) = read(&stream, usize::MAX).await;
+            assert_eq!(summary.stop, StopReason::MaxTokens);
+            stored = self.stored(id).await;
+        }
+        stored
+    }
+
     /// Returns reasoning and text of the stored answer.
     async fn stored(&self, id: u64) -> (String, String) {
         let open = self.conversations.open(id).await.expect("it opens");
@@ -94,16 +108,7 @@ async fn read(stream: &ChatStream, chunks: usize) -> (String, AnswerSummary) {
 #[tokio::test]
 async fn an_answer_that_a_limit_or_a_cancel_broke_off_goes_on_as_if_it_had_not() {
     let library = Library::open(None);
-    let whole = library.begin().await;
-    let (_, summary) = read(
-        &library
-            .conversations
-            .send(whole, library.request(Some(QUESTION), WHOLE)),
-        usize::MAX,
-    )
-    .await;
-    assert_eq!(summary.stop, StopReason::MaxTokens);
-    let (_, whole) = library.stored(whole).await;
+    let (_, whole) = library.whole().await;
     for (limit, chunks) in [
         (1, usize::MAX),
         (3, usize::MAX),
@@ -136,15 +141,7 @@ async fn an_answer_that_a_limit_or_a_cancel_broke_off_goes_on_as_if_it_had_not()
 #[tokio::test]
 async fn a_thought_that_was_broken_off_goes_on_as_a_thought() {
     let library = Library::open(Some(THINKING));
-    let whole = library.begin().await;
-    read(
-        &library
-            .conversations
-            .send(whole, library.request(Some(QUESTION), WHOLE)),
-        usize::MAX,
-    )
-    .await;
-    let (whole, text) = library.stored(whole).await;
+    let (whole, text) = library.whole().await;
     assert!(!whole.is_empty() && text.is_empty(), "{text:?}");
     for limit in [2, 10, 25] {
         let id = library.begin().await;
@@ -154,7 +151,6 @@ async fn a_thought_that_was_broken_off_goes_on_as_a_thought() {
         let (rest, resumed) = read(&rest, usize::MAX).await;
         let (thought, text) = library.stored(id).await;
         assert!(thought.ends_with(&rest) && text.is_empty(), "{thought:?} {text:?}");
-        println!("{limit}: {:?} {thought:?}", resumed.usage);
         assert_eq!(thought, whole, "broken off after {limit} tokens: {:?}", resumed.usage);
         assert!(resumed.usage.cached_tokens + 2 >= resumed.usage.prompt_tokens);
         assert!(resumed.usage.reasoning_tokens > 0);
