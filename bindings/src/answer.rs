@@ -1,7 +1,7 @@
 //! Answers: `core/src/chat/chunk.rs` and `receipt.rs`.
 
 use nearside::chat::{
-    AnswerSummary, AppliedSampling, Chunk, CostSource, DataPolicy, Receipt, Route, RouteEstimate, RouteRule,
+    AnswerSummary, AppliedSampling, CacheMiss, Chunk, CostSource, DataPolicy, Receipt, Route, RouteEstimate, RouteRule,
     RouteTarget, SkippedCount, SkippedTarget, StopReason, Timings, TokenUsage,
 };
 
@@ -219,6 +219,20 @@ pub struct Receipt {
     pub data_policy: DataPolicy,
     /// Sampling values used.
     pub sampling: AppliedSampling,
+    /// Why a model on this device read most of the prompt again although it had read the conversation before; unset if it did
+    /// not.
+    #[uniffi(default = None)]
+    pub cache_miss: Option<CacheMiss>,
+}
+
+/// What changed at the beginning of a prompt since the last one of the same conversation, so that the conversation was read
+/// again: a model reuses only the part before the first change.
+#[uniffi::remote(Enum)]
+pub enum CacheMiss {
+    /// The system prompt, as one with the time of day does: say such a thing in the last message instead.
+    SystemPromptChanged,
+    /// The tools, or their order.
+    ToolsChanged,
 }
 
 /// Source of a cost.

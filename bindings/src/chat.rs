@@ -155,7 +155,9 @@ pub struct SamplingOptions {
     /// Lowers a token that occurred at least once. -2 to 2, 0 is off.
     #[uniffi(default)]
     pub presence_penalty: Option<f32>,
-    /// The same seed, model, request and device produce the same answer.
+    /// The same seed, model, request and device produce the same answer, on the device as long as the model reads the prompt in
+    /// the same way. A prompt whose beginning is in the KV cache is computed in other batches than one that is not, which
+    /// rounds differently: where two tokens are nearly equally likely, the other one may follow.
     #[uniffi(default)]
     pub seed: Option<u32>,
     /// Texts that end the answer; they are not part of it.

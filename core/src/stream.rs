@@ -5,8 +5,7 @@
 //! - [`Stream::next_batch`] waits for one item and returns it with everything else already queued; an empty batch means
 //!   the end. Cancel-safe: dropping the future loses no item. Concurrent calls are serialized.
 //! - An error is returned once, by the call after the items that preceded it; then the stream has ended.
-//! - [`Stream::cancel`] is synchronous, idempotent and callable from any thread. Dropping the stream has the same
-//!   effect.
+//! - [`Stream::cancel`] is synchronous, idempotent and callable from any thread. Dropping the stream does the same.
 //!
 //! # Producer
 //! A producer chooses how a slow consumer affects it:
@@ -20,9 +19,8 @@
 //! A sender that is dropped without `finish` ends the stream with an error: after a panic `Bug`, else `Closed`.
 //!
 //! # Attempts
-//! `StreamSender::attempt` creates a sender for one producer of several: its items enter the same queue, past a
-//! `Tap`, and its end goes to the caller, who may start another producer. So a stream has one queue, however many
-//! parts of the library watch its items.
+//! `StreamSender::attempt` creates a sender for one producer of several: its items enter the same queue, past a `Tap`, and its
+//! end goes to the caller, who may start another producer. So a stream has one queue, however many parts watch its items.
 
 mod cancel;
 
@@ -227,9 +225,11 @@ impl<T> StreamSender<T> {
 impl<T: Merge> StreamSender<T> {
     /// Queues an item without waiting: merges it with the next ones while the queue is full. See the module for `false`.
     pub fn send_merged(&self, item: T) -> bool {
-        if self.cancel.is_cancelled() {
-            return false;
-        }
+        !self.cancel.is_cancelled() && self.send_last(item)
+    }
+
+    /// Like [`Self::send_merged`], also after a cancel: for content that was withheld until then.
+    pub fn send_last(&self, item: T) -> bool {
         self.observe(&item);
         let mut unsent = lock(&self.unsent);
         let item = match unsent.take() {

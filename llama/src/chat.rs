@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 use serde_json::Value;
 
 use crate::backend::init_backend;
+use crate::limits::{self, TemplateLimits};
 use crate::{Grammar, GrammarKind, LlamaError, Model, SamplerParams, ThinkingTags, Trigger, ffi, nesting, stack};
 
 /// A chat template: renders a conversation into a prompt.
@@ -14,45 +15,90 @@ pub struct ChatTemplate {
     raw: NonNull<ffi::RawTemplate>,
 }
 
+/// A template runs in bounded time, memory and stack: one without an end is an error.
 impl ChatTemplate {
-    /// Parses the template in the model's file; uses ChatML if it has none.
+    /// Parses the template in the model's file, and runs it on trial messages; uses ChatML if it has none.
     ///
     /// # Errors
-    /// [`LlamaError::Template`] if it is invalid.
+    /// [`LlamaError::Template`] if it is invalid, or exceeds the limits.
     pub fn from_model(model: &Model) -> Result<Self, LlamaError> {
+        Self::from_model_while(model, &|| true)
+    }
+
+    /// Like [`Self::from_model`], as long as it is wanted: `is_wanted` is polled.
+    ///
+    /// # Errors
+    /// Those of [`Self::from_model`]; [`LlamaError::Cancelled`] once it is not wanted any more.
+    pub fn from_model_while(model: &Model, is_wanted: &dyn Fn() -> bool) -> Result<Self, LlamaError> {
         for key in ["tokenizer.chat_template", "tokenizer.chat_template.tool_use"] {
             nesting::check_template(&model.meta(key).unwrap_or_default()).map_err(LlamaError::Template)?;
         }
-        Self::new(Some(model), "", "", "")
+        Self::create(Some(model), ["", "", ""], TemplateLimits::for_input(0), is_wanted)
     }
 
-    /// Parses a Jinja template; `bos` and `eos` are its variables `bos_token` and `eos_token`.
+    /// Parses a Jinja template, and runs it on trial messages; `bos` and `eos` are its variables `bos_token` and `eos_token`.
     ///
     /// # Errors
-    /// [`LlamaError::Template`] if it is empty or invalid.
+    /// [`LlamaError::Template`] if it is empty or invalid, or exceeds the limits.
     pub fn from_source(template: &str, bos: &str, eos: &str) -> Result<Self, LlamaError> {
         nesting::check_template(template).map_err(LlamaError::Template)?;
-        Self::new(None, template, bos, eos)
+        Self::create(
+            None,
+            [template, bos, eos],
+            TemplateLimits::for_input(template.len()),
+            &|| true,
+        )
     }
 
-    /// Checks the syntax of a Jinja template without running any of it: a template may run for ever.
+    /// Parses a Jinja template with other limits than those of models.
+    #[cfg(test)]
+    pub(crate) fn from_text(
+        template: &str,
+        limits: TemplateLimits,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Result<Self, LlamaError> {
+        Self::create(None, [template, "", ""], limits, is_wanted)
+    }
+
+    /// Checks the syntax of a Jinja template without running any of it.
     ///
     /// # Errors
     /// [`LlamaError::Template`] if it is invalid.
     pub fn check_syntax(template: &str) -> Result<(), LlamaError> {
         nesting::check_template(template).map_err(LlamaError::Template)?;
         init_backend();
-        // SAFETY: the text outlives the call.
-        ffi::call(|error| unsafe { ffi::ns_template_check(template.into(), error) })
-            .map_err(|reason| LlamaError::Template(first_line(&reason)))
+        limits::with_limits(TemplateLimits::for_input(template.len()), &|| true, |limits| {
+            // SAFETY: the text and the limits outlive the call.
+            ffi::call(|error| unsafe { ffi::ns_template_check(template.into(), limits, error) })
+        })
+        .map_err(keep_first_line)
     }
 
     /// Renders the prompt, and returns it with everything needed to constrain and parse the reply.
     ///
     /// # Errors
     /// [`LlamaError::Input`] for JSON that is invalid or nests deeper than 128; [`LlamaError::Template`] if the template
-    /// cannot render it; [`LlamaError::Grammar`] for an invalid grammar, or one together with tools or a schema.
+    /// cannot render it, or exceeds the limits; [`LlamaError::Grammar`] for an invalid grammar, or one together with tools or
+    /// a schema.
     pub fn render(&self, prompt: &Prompt<'_>) -> Result<Rendered, LlamaError> {
+        self.render_while(prompt, &|| true)
+    }
+
+    /// Like [`Self::render`], as long as it is wanted: `is_wanted` is polled.
+    ///
+    /// # Errors
+    /// Those of [`Self::render`]; [`LlamaError::Cancelled`] once it is not wanted any more.
+    pub fn render_while(&self, prompt: &Prompt<'_>, is_wanted: &dyn Fn() -> bool) -> Result<Rendered, LlamaError> {
+        self.render_within(prompt, TemplateLimits::for_input(prompt.bytes()), is_wanted)
+    }
+
+    /// Renders within these limits.
+    pub(crate) fn render_within(
+        &self,
+        prompt: &Prompt<'_>,
+        limits: TemplateLimits,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Result<Rendered, LlamaError> {
         prompt.validate()?;
         let effort = prompt.reasoning_effort.map(|effort| Value::from(effort).to_string());
         let raw = ffi::RawPrompt {
@@ -64,23 +110,32 @@ impl ChatTemplate {
             thinking: prompt.thinking,
             continue_final: prompt.continue_final,
         };
-        // SAFETY: the template is live and only read; `raw` and the texts that it points to outlive the call.
-        ffi::call_for_json(|out, error| unsafe {
-            ffi::ns_template_render(self.raw.as_ptr(), &raw const raw, out, error)
-        })
-        .map(|json| Rendered::from_json(&json))
-        .map_err(LlamaError::Template)
+        let json = limits::with_limits(limits, is_wanted, |limits| {
+            // SAFETY: the template is live and only read; `raw`, the texts that it points to, and the limits outlive the call.
+            ffi::call_for_json(|out, error| unsafe {
+                ffi::ns_template_render(self.raw.as_ptr(), &raw const raw, limits, out, error)
+            })
+        })?;
+        Ok(Rendered::from_json(&json))
     }
 
-    fn new(model: Option<&Model>, source: &str, bos: &str, eos: &str) -> Result<Self, LlamaError> {
+    /// Creates a template from a model, or from its source and the variables `bos_token` and `eos_token`.
+    fn create(
+        model: Option<&Model>,
+        [source, bos, eos]: [&str; 3],
+        limits: TemplateLimits,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Result<Self, LlamaError> {
         init_backend();
         let model = model.map_or(std::ptr::null_mut(), Model::raw);
-        // SAFETY: the model is null or live; model and texts are only read during the call.
-        ffi::call_for_object(|out, error| unsafe {
-            ffi::ns_template_new(model, source.into(), bos.into(), eos.into(), out, error)
+        limits::with_limits(limits, is_wanted, |limits| {
+            // SAFETY: the model is null or live; model, texts and limits are only used during the call.
+            ffi::call_for_object(|out, error| unsafe {
+                ffi::ns_template_new(model, source.into(), bos.into(), eos.into(), limits, out, error)
+            })
         })
         .map(|raw| Self { raw })
-        .map_err(|reason| LlamaError::Template(first_line(&reason)))
+        .map_err(keep_first_line)
     }
 }
 
@@ -120,6 +175,12 @@ pub struct Prompt<'a> {
 }
 
 impl Prompt<'_> {
+    /// Returns the bytes of the input.
+    fn bytes(&self) -> usize {
+        let optional = [self.tools_json, self.json_schema, self.grammar];
+        self.messages_json.len() + optional.into_iter().flatten().map(str::len).sum::<usize>()
+    }
+
     /// Checks the JSON and its depth, because llama.cpp parses and renders JSON recursively.
     fn validate(&self) -> Result<(), LlamaError> {
         let messages = parse_json("the messages are", self.messages_json)?;
@@ -352,10 +413,13 @@ fn parse_json(what: &str, text: &str) -> Result<Value, LlamaError> {
     })
 }
 
-/// Returns the first line of a parser's message: the others quote the template.
-fn first_line(reason: &str) -> String {
+/// Returns a parser's error with the first line of its text: the others quote the template.
+fn keep_first_line(error: LlamaError) -> LlamaError {
+    let LlamaError::Template(reason) = error else {
+        return error;
+    };
     let line = reason.lines().next().unwrap_or_default().trim();
-    line.trim_end_matches([':', '.']).to_owned()
+    LlamaError::Template(line.trim_end_matches([':', '.']).to_owned())
 }
 
 fn to_string(json: &Value) -> String {

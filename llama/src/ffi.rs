@@ -107,6 +107,22 @@ pub(crate) struct RawPrompt {
     pub(crate) continue_final: bool,
 }
 
+/// `ns_limits`.
+#[repr(C)]
+pub(crate) struct RawLimits {
+    pub(crate) is_stopped: unsafe extern "C" fn(UserData) -> bool,
+    pub(crate) data: UserData,
+    pub(crate) memory: usize,
+    pub(crate) stack: usize,
+    /// One of the limits below.
+    pub(crate) reached: i32,
+}
+
+/// `NS_WITHIN`: no limit was reached.
+pub(crate) const LIMIT_NONE: i32 = 0;
+/// `NS_STOPPED`: `is_stopped` returned true.
+pub(crate) const LIMIT_STOPPED: i32 = 1;
+
 /// Calls a shim function with an error text, and returns that text if the status is not `NS_OK`.
 pub(crate) fn call(shim: impl FnOnce(*mut Text) -> i32) -> Result<(), String> {
     let mut error = Text::empty();
@@ -204,14 +220,16 @@ unsafe extern "C" {
         source: Slice,
         bos: Slice,
         eos: Slice,
+        limits: *mut RawLimits,
         template: *mut *mut RawTemplate,
         error: *mut Text,
     ) -> i32;
     pub(crate) fn ns_template_free(template: *mut RawTemplate);
-    pub(crate) fn ns_template_check(source: Slice, error: *mut Text) -> i32;
+    pub(crate) fn ns_template_check(source: Slice, limits: *mut RawLimits, error: *mut Text) -> i32;
     pub(crate) fn ns_template_render(
         template: *const RawTemplate,
         prompt: *const RawPrompt,
+        limits: *mut RawLimits,
         json: *mut Text,
         error: *mut Text,
     ) -> i32;

@@ -24,6 +24,7 @@ mod context;
 mod decode;
 mod error;
 mod ffi;
+mod limits;
 mod memory;
 mod model;
 mod nesting;

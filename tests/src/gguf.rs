@@ -11,6 +11,8 @@ use std::io::{Read as _, Write as _};
 use std::ops::Range;
 use std::path::Path;
 
+use crate::models;
+
 /// The head of a real model with the offsets of its fields.
 #[derive(Debug, Clone)]
 pub struct Layout {
@@ -151,6 +153,24 @@ impl Layout {
         }
         texts
     }
+}
+
+/// Copies SmolLM2 with another chat template, which must not be longer than its own.
+///
+/// # Panics
+/// If the template is too long, or the folder cannot be written.
+pub fn with_chat_template(folder: &Path, template: &str) -> std::path::PathBuf {
+    let whole = Layout::read(&models::path("smollm2.gguf"));
+    let key = whole.key("tokenizer.chat_template").expect("a template");
+    let length = key.value.len() - 8;
+    let space = length.checked_sub(template.len() + "{##}".len()).expect("it fits");
+    let text = format!("{template}{{#{}#}}", " ".repeat(space));
+    let path = folder.join("thinking.gguf");
+    std::fs::copy(models::path("smollm2.gguf"), &path).expect("a copy");
+    let patched = whole.patched(key.value.start + 8, text.as_bytes());
+    let file = std::fs::OpenOptions::new().write(true).open(&path).expect("a file");
+    std::os::unix::fs::FileExt::write_all_at(&file, &patched.bytes, 0).expect("written");
+    path
 }
 
 /// Reads a number of four bytes.

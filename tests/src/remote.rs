@@ -78,6 +78,7 @@ pub fn start_chat_with_mark(connection: Connection, request: ChatRequest, sent: 
         kept_turns: None,
         conversation: None,
         sent,
+        begun: None,
     });
     stream
 }

@@ -48,6 +48,12 @@ pub fn with_tools() -> Vec<u8> {
     runnable_with(TinyShape::Full, None, &format!("{tools}{CHAT_TEMPLATE}"))
 }
 
+/// Builds a model like [`runnable`] with another chat template.
+#[must_use]
+pub fn with_chat_template(template: &str) -> Vec<u8> {
+    runnable_with(TinyShape::Full, None, template)
+}
+
 fn runnable_with(shape: TinyShape, nan: Option<char>, template: &str) -> Vec<u8> {
     let arch = shape.architecture();
     let mut file = GgufWriter::default();

@@ -123,6 +123,7 @@ fn ask_engine(engine: &LocalEngine, request: ChatRequest) -> ChatStream {
         sink,
         requested_at: Instant::now(),
         sent: SentMark::default(),
+        begun: None,
     });
     stream
 }

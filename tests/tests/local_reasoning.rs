@@ -1,28 +1,12 @@
 //! Reasoning on the device: budget and effort reach the sampler and the template, and reasoning tokens are counted.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nearside::chat::{
     ChatMessage, ChatRequest, Chunk, ReasoningEffort, ReasoningMode, RequestLimits, SamplingOptions, TokenUsage,
 };
 use nearside::{Config, Nearside};
-use nearside_tests::gguf::Layout;
-use nearside_tests::models;
-
-/// Copies SmolLM2 with another template.
-fn with_template(folder: &Path, template: &str) -> PathBuf {
-    let whole = Layout::read(&models::path("smollm2.gguf"));
-    let key = whole.key("tokenizer.chat_template").expect("a template");
-    let length = key.value.len() - 8;
-    let space = length.checked_sub(template.len() + "{##}".len()).expect("it fits");
-    let text = format!("{template}{{#{}#}}", " ".repeat(space));
-    let path = folder.join("thinking.gguf");
-    std::fs::copy(models::path("smollm2.gguf"), &path).expect("a copy");
-    let patched = whole.patched(key.value.start + 8, text.as_bytes());
-    let file = std::fs::OpenOptions::new().write(true).open(&path).expect("a file");
-    std::os::unix::fs::FileExt::write_all_at(&file, &patched.bytes, 0).expect("written");
-    path
-}
+use nearside_tests::gguf;
 
 /// Returns reasoning, text and usage of a greedy answer of at most 60 tokens.
 async fn ask(nearside: &Nearside, model: &Path, reasoning: ReasoningMode) -> (String, String, TokenUsage) {
@@ -64,7 +48,7 @@ async fn a_budget_ends_the_thought_and_an_effort_reaches_the_template() {
         ..Config::new(folder.path().to_string_lossy())
     };
     let nearside = Nearside::new(config).expect("the library opens");
-    let model = with_template(folder.path(), THINKING);
+    let model = gguf::with_chat_template(folder.path(), THINKING);
 
     let (thought, said, endless) = ask(&nearside, &model, ReasoningMode::Auto).await;
     assert!(

@@ -24,7 +24,7 @@ pub use export::export;
 pub use image::{MAX_IMAGE_BYTES, image_media_type};
 pub use message::{ChatMessage, ContentPart, ImageBytes, MessageRole};
 pub(crate) use receipt::FORWARDED;
-pub use receipt::{CostSource, DataPolicy, Receipt};
+pub use receipt::{CacheMiss, CostSource, DataPolicy, Receipt};
 pub(crate) use request::MIN_REPEAT_PENALTY;
 pub use request::{
     ChatRequest, MAX_USD, OutputFormat, ReasoningEffort, ReasoningMode, RequestLimits, RoutingMode, Sensitivity,

@@ -45,6 +45,21 @@ pub struct Receipt {
     /// Sampling values used.
     #[serde(default)]
     pub sampling: AppliedSampling,
+    /// Why a model on this device read most of the prompt again although it had read the conversation before; unset if it did
+    /// not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_miss: Option<CacheMiss>,
+}
+
+/// What changed at the beginning of a prompt since the last one of the same conversation, so that the conversation was read
+/// again: a model reuses only the part before the first change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheMiss {
+    /// The system prompt, as one with the time of day does: say such a thing in the last message instead.
+    SystemPromptChanged,
+    /// The tools, or their order.
+    ToolsChanged,
 }
 
 /// Source of a cost.
@@ -104,6 +119,7 @@ impl Route {
             billed_in_full: false,
             data_policy,
             sampling: AppliedSampling::default(),
+            cache_miss: None,
         }
     }
 }

@@ -16,11 +16,13 @@ pub mod remote;
 #[cfg(feature = "testing")]
 pub mod scripted;
 mod suffix;
+mod think;
 
 pub use local::bench::{BenchMeasured, BenchMemory, BenchModel, BenchOptions, BenchRates, BenchReport};
 pub use local::{Adjustment, AdjustmentAction, AdjustmentCause, LoadEvent, LoadStream, LoadedModel};
 #[cfg(feature = "testing")]
 pub use scripted::{ReplyStep, ScriptedReply};
+pub(crate) use think::split_shown;
 
 use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
@@ -59,6 +61,18 @@ pub struct Job {
     pub requested_at: Instant,
     /// Set by an engine whose provider may charge: the content has left, and what that costs.
     pub sent: SentMark,
+    /// The beginning of the answer, if a broken-off one is resumed. If it has text, the request ends with that text and the
+    /// prompt to go on, for engines that cannot continue it.
+    pub begun: Option<BegunAnswer>,
+}
+
+/// The content of a broken-off answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BegunAnswer {
+    /// Its reasoning, without an end if there is no text.
+    pub reasoning: String,
+    /// Its text.
+    pub text: String,
 }
 
 /// The conversation of a job.

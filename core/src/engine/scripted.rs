@@ -202,6 +202,7 @@ mod tests {
             kept_turns: None,
             conversation: None,
             sent: crate::engine::SentMark::default(),
+            begun: None,
         });
         stream
     }

@@ -227,6 +227,7 @@ impl Answering<'_> {
             sink,
             requested_at: self.pending.requested_at,
             sent: sent.clone(),
+            begun: prepared.begun,
         });
         let ended = self.wait_for_end(ended).await;
         let end = AttemptEnd {
@@ -395,6 +396,7 @@ pub(super) async fn run_script(answering: &Answering<'_>, engine: &Arc<dyn Engin
         sink,
         requested_at: answering.pending.requested_at,
         sent: SentMark::default(),
+        begun: None,
     });
     let last = answering.wait_for_end(ended).await;
     Answered { last, notes: None }

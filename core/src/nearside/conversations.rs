@@ -277,6 +277,7 @@ impl Conversations {
             kept_turns: Some(if resumed { 2 } else { 1 }),
             conversation: None,
             pinned: next.tool_target,
+            begun: None,
             requested_at: Instant::now(),
         })
     }

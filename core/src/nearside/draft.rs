@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::lock;
 use crate::chat::{Chunk, ContentPart, StoredCitation};
-use crate::engine::remote::split_shown;
+use crate::engine::split_shown;
 use crate::state::AnswerDraft;
 
 /// An answer so far.

@@ -6,7 +6,9 @@ use std::ops::Range;
 use super::pending::PendingRequest;
 use crate::chat::history::{omit, omittable, prompt_space, without};
 use crate::chat::{ChatMessage, ChatRequest, ConversationSettings};
+use crate::engine::BegunAnswer;
 use crate::route::{TokenRange, estimate};
+use crate::state::PendingAnswer;
 
 /// Fills unset request fields from the conversation's settings, and sets its messages to system prompt and history.
 pub(super) fn apply_defaults(request: &mut ChatRequest, settings: &ConversationSettings, history: Vec<ChatMessage>) {
@@ -27,6 +29,17 @@ pub(super) fn append_partial(request: &mut ChatRequest, partial: &str) -> bool {
         request.messages.push(ChatMessage::user(super::CONTINUE_PROMPT));
     }
     resumed
+}
+
+/// Returns the answer that a pending one resumes, for engines that can continue it: broken off in its text or its reasoning,
+/// and without tool calls.
+pub(super) fn begun_answer(pending: &PendingAnswer) -> Option<BegunAnswer> {
+    let progress = &pending.progress;
+    let has_content = !progress.text.trim().is_empty() || !progress.reasoning.trim().is_empty();
+    (pending.is_broken_off && progress.parts.is_empty() && has_content).then(|| BegunAnswer {
+        reasoning: progress.reasoning.clone(),
+        text: progress.text.clone(),
+    })
 }
 
 /// How tokens are estimated where no tokenizer is at hand.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::chat::{ChatRequest, RouteTarget};
-use crate::engine::JobConversation;
+use crate::engine::{BegunAnswer, JobConversation};
 
 /// A request, and what its conversation knows of it.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub(super) struct PendingRequest {
     pub(super) conversation: Option<JobConversation>,
     /// The target of the tool loop that the request continues, as the conversation stored it.
     pub(super) pinned: Option<RouteTarget>,
+    /// The answer that the request resumes, as in [`crate::engine::Job`].
+    pub(super) begun: Option<BegunAnswer>,
     /// When the request was made; its deadline counts from here.
     pub(super) requested_at: Instant,
 }
@@ -29,6 +31,7 @@ impl PendingRequest {
             kept_turns: None,
             conversation: None,
             pinned: None,
+            begun: None,
             requested_at: Instant::now(),
         }
     }

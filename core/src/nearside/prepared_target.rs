@@ -9,8 +9,8 @@ use super::history::{TokenCount, fit_history};
 use super::pending::PendingRequest;
 use crate::chat::ChatRequest;
 use crate::chat::history::without;
-use crate::engine::Engine;
 use crate::engine::remote::{self, Connection, Forwarding, RemoteEngine, Timeouts};
+use crate::engine::{BegunAnswer, Engine};
 use crate::error::{Error, ErrorReason, Result};
 use crate::route::{estimate, privacy};
 
@@ -21,6 +21,8 @@ pub(super) struct PreparedTarget {
     pub(super) request: ChatRequest,
     /// As in [`crate::engine::Job`].
     pub(super) kept_turns: Option<u32>,
+    /// As in [`crate::engine::Job`].
+    pub(super) begun: Option<BegunAnswer>,
     /// Number of messages that the target is not sent; an estimate if the engine counts itself.
     pub(super) omitted_messages: u32,
     /// Likely tokens of its prompt.
@@ -56,6 +58,7 @@ impl Inner {
                     engine: Arc::new(self.local_models.lease(local)?),
                     request: ChatRequest::clone(whole),
                     kept_turns: pending.kept_turns,
+                    begun: pending.begun.clone(),
                     omitted_messages: u32::try_from(omitted.len()).unwrap_or(u32::MAX),
                     likely_tokens: 0,
                     cost: AttemptCost::default(),
@@ -129,6 +132,7 @@ impl Inner {
             engine: Arc::new(RemoteEngine::new(connection, self.handle.clone())),
             request,
             kept_turns: None,
+            begun: None,
             omitted_messages: u32::try_from(omitted.len()).unwrap_or(u32::MAX),
             likely_tokens: prompt.likely,
             cost,

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 use super::draft::SharedDraft;
-use super::history::{append_partial, apply_defaults};
+use super::history::{append_partial, apply_defaults, begun_answer};
 use super::pending::PendingRequest;
 use super::{Inner, blocking, join_result, lock};
 use crate::chat::{ChatMessage, ChatRequest, Chunk, MessageState};
@@ -86,6 +86,7 @@ async fn prepare(
     let pending = blocking(inner, move |_| shared.begin(conversation, &turn, sensitivity)).await?;
     request.sensitivity = sensitivity.max(pending.sensitivity);
     guard.set_answer(pending.answer);
+    let begun = begun_answer(&pending);
     apply_defaults(&mut request, &pending.settings, pending.history);
     let resumed = append_partial(&mut request, &pending.progress.text);
     let recorder = Recorder {
@@ -104,6 +105,7 @@ async fn prepare(
             is_stored: !archive.is_temporary(),
         }),
         pinned: pending.tool_target,
+        begun,
         requested_at,
     };
     Ok((pending, recorder))

@@ -266,6 +266,8 @@ struct AnswerReceipt: Hashable, Sendable {
     var rejectedMore: [RejectedCount] = []
     /// Number of earlier messages that the target was not sent.
     var omittedMessages = 0
+    /// Why the conversation was read again; `nil` if it was not.
+    var readAgain: ReadAgain?
     var dataPolicy = DataPolicyInfo()
     var cost = 0.0
     /// `false`: the cost is estimated or unknown.
@@ -278,6 +280,12 @@ struct AnswerReceipt: Hashable, Sendable {
     var temperature: Double?
     var topP: Double?
     var samplingReason = ""
+}
+
+/// What changed before a conversation, so that the model read it again.
+enum ReadAgain: Hashable, Sendable {
+    case systemPrompt
+    case tools
 }
 
 struct RejectedTarget: Hashable, Sendable {

@@ -110,7 +110,8 @@ extension AnswerReceipt {
             target: AnswerTarget(receipt.target), servedBy: receipt.servedBy, reason: receipt.reason,
             rejected: receipt.skipped.map { RejectedTarget(target: AnswerTarget($0.target), reason: $0.reason) },
             rejectedMore: receipt.skippedMore.map { RejectedCount(rule: RoutingRule($0.rule), count: Int($0.count)) },
-            omittedMessages: Int(receipt.omittedMessages), dataPolicy: DataPolicyInfo(receipt.dataPolicy),
+            omittedMessages: Int(receipt.omittedMessages), readAgain: receipt.cacheMiss.map(ReadAgain.init),
+            dataPolicy: DataPolicyInfo(receipt.dataPolicy),
             cost: receipt.costUsd,
             costIsCertain: receipt.costSource != .estimated && receipt.costSource != .unknown,
             promptTokens: Int(usage?.promptTokens ?? 0), answerTokens: Int(usage?.completionTokens ?? 0),
@@ -118,6 +119,15 @@ extension AnswerReceipt {
             preset: receipt.sampling.preset.map(AnswerPreset.init),
             temperature: receipt.sampling.temperature.map(rounded),
             topP: receipt.sampling.topP.map(rounded), samplingReason: receipt.sampling.reason)
+    }
+}
+
+extension ReadAgain {
+    init(_ changed: CacheMiss) {
+        switch changed {
+        case .systemPromptChanged: self = .systemPrompt
+        case .toolsChanged: self = .tools
+        }
     }
 }
 

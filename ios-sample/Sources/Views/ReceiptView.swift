@@ -27,6 +27,11 @@ struct ReceiptView: View {
                 if let topP = receipt.topP { line(Strings.topP(), Numbers.temperature(topP)) }
                 if !receipt.samplingReason.isEmpty { line(Strings.preset(), receipt.samplingReason) }
                 if receipt.omittedMessages > 0 { line(Strings.omitted(), "\(receipt.omittedMessages)") }
+                if let changed = receipt.readAgain {
+                    line(
+                        Strings.readAgain(),
+                        changed == .systemPrompt ? Strings.readAgainSystem() : Strings.readAgainTools())
+                }
                 ForEach(receipt.rejected, id: \.self) { other in
                     line(Strings.passedOver(other.target.model), other.reason)
                 }

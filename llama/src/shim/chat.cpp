@@ -32,8 +32,10 @@ static std::string template_message(const std::string & what, const std::string 
     return !message.empty() && source.find(message) != std::string::npos ? message : "";
 }
 
-ns_status ns_template_new(const llama_model * model, ns_slice source, ns_slice bos, ns_slice eos, ns_template ** out, ns_text * error) {
+ns_status ns_template_new(const llama_model * model, ns_slice source, ns_slice bos, ns_slice eos, ns_limits * limits,
+                          ns_template ** out, ns_text * error) {
     return ns::guarded_asserts(error, true, [&] {
+        ns::limit_guard here(limits);
         const std::string text = ns::to_string(source);
         if (!model && text.empty()) {
             throw ns::safe_error("the template is empty");
@@ -49,8 +51,9 @@ ns_status ns_template_new(const llama_model * model, ns_slice source, ns_slice b
     });
 }
 
-ns_status ns_template_check(ns_slice source, ns_text * error) {
+ns_status ns_template_check(ns_slice source, ns_limits * limits, ns_text * error) {
     return ns::guarded_asserts(error, true, [&] {
+        ns::limit_guard here(limits);
         jinja::lexer lexer;
         jinja::parse_from_tokens(lexer.tokenize(ns::to_string(source)));
     });
@@ -60,8 +63,9 @@ void ns_template_free(ns_template * chat) {
     delete chat;
 }
 
-ns_status ns_template_render(const ns_template * chat, const ns_prompt * prompt, ns_text * json, ns_text * error) {
+ns_status ns_template_render(const ns_template * chat, const ns_prompt * prompt, ns_limits * limits, ns_text * json, ns_text * error) {
     return ns::guarded_asserts(error, false, [&] {
+        ns::limit_guard here(limits);
         common_chat_templates_inputs inputs;
         try {
             inputs.messages = common_chat_msgs_parse_oaicompat(common_json::parse(ns::to_string(prompt->messages)));

@@ -8,6 +8,7 @@
 // alone and hold no C lock at their asserts. Decoding is not: its worker threads wait for each other, and would hang.
 #pragma once
 
+#include "limits.h"
 #include "shim.h"
 
 #include <exception>
@@ -49,6 +50,8 @@ template <typename F> ns_status guarded(ns_text * error, bool show_text, F && bo
     } catch (const assert_failure & e) {
         set_text(error, e.text);
         return NS_ASSERTED;
+    } catch (const limit_reached & e) {
+        set_text(error, e.text);
     } catch (const safe_error & e) {
         set_text(error, e.what());
     } catch (const std::bad_alloc &) {

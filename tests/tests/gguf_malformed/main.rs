@@ -5,6 +5,7 @@
 //! memory is that of the library alone.
 
 mod damage;
+mod decode;
 mod nonsense;
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! Prints one answer: on a terminal, to a pipe, or as JSON.
 
 use nearside::Error;
-use nearside::chat::{AnswerSummary, ChatStream, Chunk, Route, RouteRule, StopReason};
+use nearside::chat::{AnswerSummary, CacheMiss, ChatStream, Chunk, Route, RouteRule, StopReason};
 
 use super::receipt;
 use crate::args::values::ReasoningDisplay;
@@ -163,6 +163,9 @@ impl AnswerView {
                     let text = format!("without the first {omitted} messages: the context holds no more");
                     output.print_note(&[warning(text)]);
                 }
+                if let Some(changed) = summary.receipt.cache_miss {
+                    output.print_note(&[warning(cache_note(changed))]);
+                }
                 if let Some(reason) = stop_reason(&summary, self.max_tokens) {
                     output.print_note(&[warning(reason)]);
                 }
@@ -216,6 +219,16 @@ impl AnswerView {
         }
         self.cursor = CursorState::LineStart;
         Ok(())
+    }
+}
+
+/// Says why the model read the conversation again.
+fn cache_note(changed: CacheMiss) -> &'static str {
+    match changed {
+        CacheMiss::SystemPromptChanged => {
+            "the conversation was read again: the system prompt changed since the last answer, as one with the time does"
+        }
+        CacheMiss::ToolsChanged => "the conversation was read again: the tools changed since the last answer",
     }
 }
 

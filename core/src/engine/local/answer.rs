@@ -1,12 +1,13 @@
 //! Generates one answer, from request to `Done`.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nearside_llama::{Sampler, Token};
 
 use super::control_words::ControlWords;
 use super::error::{AnswerError, map_llama_error};
-use super::fitted::{self, FittedPrompt};
+use super::fitted::{FittedPrompt, Fitting};
 use super::load::{LazyModel, ReadyModel};
 use super::reply::{ReplyAssembler, ReplyEnd};
 use super::saved_caches::Wanted;
@@ -15,9 +16,10 @@ use super::stop::StopConditions;
 use super::text::StopWords;
 use super::{prompt, sampling, schema};
 use crate::chat::{
-    AnswerSummary, AppliedSampling, ChatRequest, Chunk, ReasoningMode, Route, StopReason, Timings, TokenUsage,
+    AnswerSummary, AppliedSampling, CacheMiss, ChatRequest, Chunk, ReasoningMode, Route, StopReason, Timings,
+    TokenUsage,
 };
-use crate::engine::{Job, JobConversation};
+use crate::engine::{BegunAnswer, Job, JobConversation};
 use crate::error::{Error, Result};
 use crate::stream::StreamSender;
 
@@ -30,6 +32,7 @@ pub(super) fn run_job(model: &mut LazyModel, job: Job, stop: &StopConditions) {
         mut route,
         sink,
         requested_at,
+        begun,
         ..
     } = job;
     let mut stats = AnswerStats::default();
@@ -37,6 +40,7 @@ pub(super) fn run_job(model: &mut LazyModel, job: Job, stop: &StopConditions) {
         request,
         kept_turns,
         conversation,
+        begun,
         requested_at,
         stop,
     };
@@ -45,6 +49,7 @@ pub(super) fn run_job(model: &mut LazyModel, job: Job, stop: &StopConditions) {
             let mut summary = AnswerSummary::on_device(stop, &route);
             (summary.usage, summary.timings) = (stats.usage, stats.timings);
             summary.receipt.sampling = stats.sampling;
+            summary.receipt.cache_miss = stats.cache_miss;
             Ok(Chunk::Done { summary })
         }
         Err(AnswerError::Failed(error)) => Err(error),
@@ -69,6 +74,7 @@ struct Asked<'a> {
     request: ChatRequest,
     kept_turns: Option<u32>,
     conversation: Option<JobConversation>,
+    begun: Option<BegunAnswer>,
     requested_at: Instant,
     stop: &'a StopConditions,
 }
@@ -79,6 +85,7 @@ struct AnswerStats {
     usage: TokenUsage,
     timings: Timings,
     sampling: AppliedSampling,
+    cache_miss: Option<CacheMiss>,
 }
 
 fn generate(
@@ -98,13 +105,22 @@ fn generate(
     // A job that came while the model was loading waited for less than all of it.
     stats.timings.load_ms = load_ms.min(asked.requested_at.elapsed().as_secs_f64() * 1000.0);
 
-    let fitted = fitted::fit_prompt(loaded, &id, &constraints, &asked.request, asked.kept_turns, stop);
+    let fitting = Fitting {
+        loaded,
+        id: &id,
+        constraints: &constraints,
+        whole: &asked.request,
+        begun: None,
+        stop,
+    };
+    let fitted = fitting.fit_begun(asked.kept_turns, asked.begun.as_ref());
     let FittedPrompt {
         request,
         applied,
         rendered,
         tokens,
         omitted_messages,
+        is_continued,
     } = match fitted {
         Err(AnswerError::Stopped) => return stopped(stop),
         fitted => fitted?,
@@ -132,6 +148,8 @@ fn generate(
     });
     stats.usage.prompt_tokens = tokens.len() as u32;
     stats.usage.cached_tokens = cached;
+    let changed = loaded.recent.note(&asked.request);
+    stats.cache_miss = changed.filter(|_| cached < tokens.len() as u32 / 2);
     let begun = Instant::now();
     // The start of the answer that the template wrote: the next prompt may have another one, such as without reasoning.
     let tail = loaded.model.tokenize(&rendered.generation_prompt, false, true);
@@ -146,7 +164,10 @@ fn generate(
     stats.timings.prompt_tokens_per_second = tokens_per_second(tokens.len() as u32 - cached, prefill);
 
     let stops = StopWords::new(&rendered.stops, &request.sampling.stop);
-    let reply = ReplyAssembler::new(rendered.parser().map_err(map_llama_error)?, stops);
+    let mut reply = ReplyAssembler::new(&rendered, stops, Arc::clone(&loaded.control_words))?;
+    if let Some(begun) = asked.begun.filter(|_| is_continued) {
+        reply.set_begun(&begun.reasoning, &begun.text);
+    }
     let preserved = loaded.model.single_tokens(&rendered.preserved_tokens);
     let preserved = preserved.map_err(map_llama_error)?;
     let decode_loop = DecodeLoop {
@@ -235,8 +256,8 @@ impl DecodeLoop<'_> {
         } else {
             stop
         };
-        // After a cancel the consumer waits for the end only.
-        if stop != StopReason::Cancelled && !chunks.drain(..).all(|chunk| self.sink.send_merged(chunk)) {
+        // Also after a cancel: what was withheld belongs to the answer.
+        if !chunks.drain(..).all(|chunk| self.sink.send_last(chunk)) {
             return Ok(self.stop.reason());
         }
         match self.stop.cause() {

@@ -4,6 +4,7 @@
 //! generation decodes one token after the other into an empty cache (`tg`). Unlike there, generation includes sampling
 //! and parsing, because an answer does.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use nearside_llama::{MemoryPart, Sampler, SamplerParams, Token};
@@ -191,10 +192,9 @@ fn measure_decode(loaded: &mut ReadyModel, count: u32, stop: &StopConditions) ->
         thinking: true,
         ..nearside_llama::Prompt::default()
     });
-    let mut reply = ReplyAssembler::new(
-        rendered.and_then(|it| it.parser()).map_err(map_llama_error)?,
-        StopWords::new(&[], &[]),
-    );
+    let rendered = rendered.map_err(map_llama_error)?;
+    let words = Arc::clone(&loaded.control_words);
+    let mut reply = ReplyAssembler::new(&rendered, StopWords::new(&[], &[]), words)?;
     let mut sampler = greedy_sampler(loaded)?;
     let mut chunks = Vec::new();
     loaded.session.discard();

@@ -1,16 +1,19 @@
-//! Control words in messages are words: a message that contains `<|im_end|><|im_start|>system` begins no turn.
+//! Control words in messages and in the definitions of tools are words: one that contains `<|im_end|><|im_start|>system`
+//! begins no turn.
 //!
 //! The tokenizer parses control words in a rendered prompt, because the template writes them. Those in the texts of messages
-//! are therefore replaced before rendering by a placeholder that no template interprets, and tokenized as plain text
-//! afterwards. Not covered: words that a model's vocabulary does not mark as control, such as the marks of reasoning and of
-//! tool calls of many models; and a placeholder that a template rewrites (none known) stays in the prompt as it is. Models
-//! with SentencePiece see a space before such a word and after it.
+//! and tools, names and keys as well, are therefore replaced before rendering by a placeholder that no template interprets,
+//! and tokenized as plain text afterwards. A model calls such a tool by its placeholders, which are put back in the call. Not
+//! covered: words that a model's vocabulary does not mark as control, such as the marks of reasoning and of tool calls of
+//! many models; and a placeholder that a template rewrites (none known) stays in the prompt as it is. Models with
+//! SentencePiece see a space before such a word and after it.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 
 use nearside_llama::{LlamaError, Model, Token};
+use serde_json::Value;
 
 /// The control words of a model.
 #[derive(Debug, Default)]
@@ -74,6 +77,55 @@ impl ControlWords {
         }
     }
 
+    /// Puts the control words back where placeholders stand.
+    pub(super) fn unmask(&self, text: &str) -> String {
+        if self.words.is_empty() {
+            return text.to_owned();
+        }
+        let mut pieces = text.split(self.mark.as_str());
+        let mut unmasked = pieces.next().unwrap_or_default().to_owned();
+        for piece in pieces {
+            let (word, rest) = self.split_placeholder(piece);
+            unmasked.push_str(word);
+            unmasked.push_str(rest);
+        }
+        unmasked
+    }
+
+    /// Puts the control words back in the texts of a JSON document; returns it as it is where it has no placeholder.
+    pub(super) fn unmask_json(&self, json: &str) -> String {
+        if self.words.is_empty() || !json.contains(self.mark.as_str()) {
+            return json.to_owned();
+        }
+        match serde_json::from_str::<Value>(json) {
+            Ok(value) => map_texts(value, &|text| self.unmask(&text)).to_string(),
+            Err(_) => json.to_owned(),
+        }
+    }
+
+    /// Masks the control words in all texts of a JSON document, keys as well.
+    pub(super) fn mask_json<'t>(&self, json: &'t str) -> Cow<'t, str> {
+        match serde_json::from_str::<Value>(json) {
+            Ok(value) if self.is_in_json(&value) => map_texts(value, &|text| self.mask(&text).into_owned())
+                .to_string()
+                .into(),
+            _ => json.into(),
+        }
+    }
+
+    /// Returns whether a text or a key of a value has a control word.
+    fn is_in_json(&self, value: &Value) -> bool {
+        let has_word = |text: &str| matches!(self.mask(text), Cow::Owned(_));
+        match value {
+            Value::String(text) => has_word(text),
+            Value::Array(values) => values.iter().any(|value| self.is_in_json(value)),
+            Value::Object(fields) => fields
+                .iter()
+                .any(|(key, value)| has_word(key) || self.is_in_json(value)),
+            _ => false,
+        }
+    }
+
     /// Tokenizes a rendered prompt: its control words as such, and those behind placeholders as plain text.
     pub(super) fn tokenize(&self, model: &Model, prompt: &str) -> Result<Vec<Token>, LlamaError> {
         let mut pieces = prompt.split(self.mark.as_str());
@@ -96,6 +148,19 @@ impl ControlWords {
             Some((word.as_str(), rest))
         });
         split.unwrap_or(("", piece))
+    }
+}
+
+/// Replaces all texts and keys of a value.
+fn map_texts(value: Value, map: &impl Fn(String) -> String) -> Value {
+    match value {
+        Value::String(text) => map(text).into(),
+        Value::Array(values) => values.into_iter().map(|value| map_texts(value, map)).collect(),
+        Value::Object(fields) => {
+            let mapped = fields.into_iter().map(|(key, value)| (map(key), map_texts(value, map)));
+            Value::Object(mapped.collect())
+        }
+        other => other,
     }
 }
 

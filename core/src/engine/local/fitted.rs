@@ -14,7 +14,8 @@ use super::schema::Constraints;
 use super::stop::StopConditions;
 use super::{prompt, sampling};
 use crate::chat::history::{next_turn, omit, omittable, prompt_space, without};
-use crate::chat::{AppliedSampling, ChatMessage, ChatRequest, ContentPart, ReasoningMode};
+use crate::chat::{AppliedSampling, ChatMessage, ChatRequest, ContentPart, MessageRole, OutputFormat, ReasoningMode};
+use crate::engine::BegunAnswer;
 use crate::engine::openai::effort_name;
 use crate::error::{Error, ErrorReason, Result};
 
@@ -27,45 +28,64 @@ pub(super) struct FittedPrompt {
     pub(super) tokens: Vec<Token>,
     /// Number of messages that are not in it.
     pub(super) omitted_messages: u32,
-}
-
-/// Builds the prompt of a request. Omits older turns that the context cannot hold if `kept_turns` says which must stay.
-///
-/// # Errors
-/// `InvalidRequest` if the prompt does not fit and nothing more may be omitted; `Stopped` after a stop.
-pub(super) fn fit_prompt(
-    loaded: &ReadyModel,
-    id: &str,
-    constraints: &Constraints,
-    whole: &ChatRequest,
-    kept_turns: Option<u32>,
-    stop: &StopConditions,
-) -> Result<FittedPrompt, AnswerError> {
-    let fitting = Fitting {
-        loaded,
-        id,
-        constraints,
-        whole,
-        stop,
-    };
-    let fitted = match kept_turns.filter(|kept| !omittable(&whole.messages, *kept).is_empty()) {
-        Some(kept_turns) => fitting.fit(kept_turns)?,
-        None => fitting.render_required(&(0..0))?,
-    };
-    check_length(loaded, &fitted)?;
-    Ok(fitted)
+    /// Whether it ends with the beginning of the answer.
+    pub(super) is_continued: bool,
 }
 
 /// A request that is being fitted, and what renders and counts it.
-struct Fitting<'a> {
-    loaded: &'a ReadyModel,
-    id: &'a str,
-    constraints: &'a Constraints,
-    whole: &'a ChatRequest,
-    stop: &'a StopConditions,
+#[derive(Clone, Copy)]
+pub(super) struct Fitting<'a> {
+    pub(super) loaded: &'a ReadyModel,
+    pub(super) id: &'a str,
+    pub(super) constraints: &'a Constraints,
+    pub(super) whole: &'a ChatRequest,
+    /// The beginning of the answer, which is the last message of the request.
+    pub(super) begun: Option<&'a BegunAnswer>,
+    pub(super) stop: &'a StopConditions,
 }
 
 impl Fitting<'_> {
+    /// Builds the prompt that continues an answer; without one, or where the template cannot continue it, as
+    /// [`Self::fit_kept`].
+    ///
+    /// # Errors
+    /// Those of [`Self::fit_kept`].
+    pub(super) fn fit_begun(
+        &self,
+        kept_turns: Option<u32>,
+        begun: Option<&BegunAnswer>,
+    ) -> Result<FittedPrompt, AnswerError> {
+        if let Some(begun) = begun
+            && let Some((request, has_words)) = continuation(self.whole, begun)
+        {
+            let continuing = Fitting {
+                whole: &request,
+                begun: Some(begun),
+                ..*self
+            };
+            let kept_turns = kept_turns.map(|kept| kept - u32::from(has_words && kept > 1));
+            match continuing.fit_kept(kept_turns) {
+                Ok(fitted) if fitted.is_continued => return Ok(fitted),
+                Err(error @ (AnswerError::Stopped | AnswerError::ModelUnusable(_))) => return Err(error),
+                _ => {}
+            }
+        }
+        self.fit_kept(kept_turns)
+    }
+
+    /// Builds the prompt of a request. Omits older turns that the context cannot hold if `kept_turns` says which must stay.
+    ///
+    /// # Errors
+    /// `InvalidRequest` if the prompt does not fit and nothing more may be omitted; `Stopped` after a stop.
+    fn fit_kept(&self, kept_turns: Option<u32>) -> Result<FittedPrompt, AnswerError> {
+        let fitted = match kept_turns.filter(|kept| !omittable(&self.whole.messages, *kept).is_empty()) {
+            Some(kept_turns) => self.fit(kept_turns)?,
+            None => self.render_required(&(0..0))?,
+        };
+        check_length(self.loaded, &fitted)?;
+        Ok(fitted)
+    }
+
     /// Omits as few turns as the steps of [`omit`] allow.
     fn fit(&self, kept_turns: u32) -> Result<FittedPrompt, AnswerError> {
         let messages = &self.whole.messages;
@@ -125,7 +145,7 @@ impl Fitting<'_> {
     }
 
     /// Renders a part of the request that nothing more may be omitted from. Rejects one that is far too long by the count of
-    /// its texts, because rendering cannot be stopped.
+    /// its texts, which takes less than rendering.
     fn render_required(&self, omitted: &Range<usize>) -> Result<FittedPrompt, AnswerError> {
         let most = 2 * u64::from(self.loaded.session.capacity());
         let all = &self.whole.messages;
@@ -148,7 +168,7 @@ impl Fitting<'_> {
         let (loaded, messages) = (self.loaded, &self.whole.messages);
         let mut request = self.whole.with_messages(without(messages, omitted));
         let applied = sampling::apply_preset(&mut request, self.id, &loaded.model);
-        let rendered = render_prompt(loaded, &request, self.constraints)?;
+        let rendered = self.render_prompt(&request)?;
         self.poll_stop()?;
         let tokens = loaded
             .control_words
@@ -157,9 +177,10 @@ impl Fitting<'_> {
         Ok(FittedPrompt {
             request,
             applied,
-            rendered,
             tokens,
             omitted_messages: u32::try_from(omitted.len()).unwrap_or(u32::MAX),
+            is_continued: self.begun.is_some_and(|begun| ends_with_begun(&rendered, begun)),
+            rendered,
         })
     }
 
@@ -179,6 +200,40 @@ impl Fitting<'_> {
             }
         }
         Ok(count)
+    }
+
+    fn render_prompt(&self, request: &ChatRequest) -> Result<Rendered, AnswerError> {
+        let words = &self.loaded.control_words;
+        let messages = prompt::messages_json(&request.messages, words)?;
+        let tools = self.constraints.tools.as_deref().map(|tools| words.mask_json(tools));
+        let prompt = Prompt {
+            messages_json: &messages,
+            tools_json: tools.as_deref(),
+            json_schema: self.constraints.schema.as_deref(),
+            reasoning_effort: match request.reasoning {
+                ReasoningMode::Effort { effort } => Some(effort_name(effort)),
+                _ => None,
+            },
+            thinking: request.reasoning != ReasoningMode::Off,
+            continue_final: self.begun.is_some(),
+            ..Prompt::default()
+        };
+        let trial = Prompt {
+            messages_json: TRIAL_MESSAGES,
+            ..Prompt::default()
+        };
+        let render = |prompt| self.loaded.template.render_while(prompt, &|| !self.stop.is_raised());
+        match render(&prompt) {
+            Ok(rendered) => Ok(rendered),
+            Err(LlamaError::Cancelled) => Err(AnswerError::Stopped),
+            // A template that refuses even the shortest conversation is the file's fault.
+            Err(error @ LlamaError::Template(_)) => match render(&trial) {
+                Ok(_) => Err(map_llama_error(error).into()),
+                Err(LlamaError::Cancelled) => Err(AnswerError::Stopped),
+                Err(_) => Err(AnswerError::ModelUnusable(template_error(error))),
+            },
+            Err(error) => Err(map_llama_error(error).into()),
+        }
     }
 
     fn poll_stop(&self) -> Result<(), AnswerError> {
@@ -214,36 +269,43 @@ fn text_bytes(message: &ChatMessage) -> u64 {
     texts.map(|text| text.len() as u64).sum()
 }
 
-fn render_prompt(
-    loaded: &ReadyModel,
-    request: &ChatRequest,
-    constraints: &Constraints,
-) -> Result<Rendered, AnswerError> {
-    let messages = prompt::messages_json(&request.messages, &loaded.control_words)?;
-    let prompt = Prompt {
-        messages_json: &messages,
-        tools_json: constraints.tools.as_deref(),
-        json_schema: constraints.schema.as_deref(),
-        reasoning_effort: match request.reasoning {
-            ReasoningMode::Effort { effort } => Some(effort_name(effort)),
-            _ => None,
-        },
-        thinking: request.reasoning != ReasoningMode::Off,
-        ..Prompt::default()
+/// Returns the request that ends with the beginning of the answer, and whether the prompt to go on was taken out for it.
+/// `None` if the answer has a form that it began without.
+fn continuation(whole: &ChatRequest, begun: &BegunAnswer) -> Option<(ChatRequest, bool)> {
+    if whole.output != OutputFormat::Text {
+        return None;
+    }
+    let has_words = !begun.text.trim().is_empty();
+    let kept = whole.messages.len().checked_sub(if has_words { 2 } else { 0 })?;
+    let part = |text: &String, part: fn(String) -> ContentPart| (!text.is_empty()).then(|| part(text.clone()));
+    let answer = ChatMessage {
+        role: MessageRole::Assistant,
+        parts: [
+            part(&begun.reasoning, |text| ContentPart::Reasoning { text }),
+            part(&begun.text, |text| ContentPart::Text { text }),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
     };
-    loaded.template.render(&prompt).map_err(|error| {
-        let trial = Prompt {
-            messages_json: TRIAL_MESSAGES,
-            ..Prompt::default()
-        };
-        match error {
-            // A template that refuses even the shortest conversation is the file's fault.
-            LlamaError::Template(_) if loaded.template.render(&trial).is_err() => {
-                AnswerError::ModelUnusable(template_error(error))
-            }
-            other => map_llama_error(other).into(),
-        }
-    })
+    let messages = whole.messages[..kept].iter().cloned().chain([answer]).collect();
+    Some((whole.with_messages(messages), has_words))
+}
+
+/// Returns whether a prompt ends with the beginning of the answer, and its parser finds there what was begun, so that the
+/// rest can be told from it.
+fn ends_with_begun(rendered: &Rendered, begun: &BegunAnswer) -> bool {
+    let end = if begun.text.is_empty() {
+        &begun.reasoning
+    } else {
+        &begun.text
+    };
+    let is_free = rendered.grammar.as_ref().is_none_or(|grammar| grammar.lazy);
+    let parsed = rendered.parser().and_then(|mut parser| parser.parse_reply("", false));
+    is_free
+        && rendered.generation_prompt.ends_with(end)
+        && rendered.prompt.ends_with(&rendered.generation_prompt)
+        && parsed.is_ok_and(|parsed| parsed.reasoning == begun.reasoning && parsed.content == begun.text)
 }
 
 fn check_length(loaded: &ReadyModel, fitted: &FittedPrompt) -> Result<()> {

@@ -11,6 +11,7 @@ use super::engine_states::EngineStates;
 use super::error::{map_llama_error, template_error};
 use super::governor::Governor;
 use super::load_job::{WEIGHTS_PART, part_of};
+use super::recent_prompts::RecentPrompts;
 use super::residency::Held;
 use super::saved_caches::SavedCaches;
 use super::session::DecodeSession;
@@ -23,7 +24,8 @@ use crate::model::fit::{LoadOrder, model_params, no_template};
 pub(super) struct ReadyModel {
     pub(super) model: Model,
     pub(super) template: ChatTemplate,
-    pub(super) control_words: ControlWords,
+    pub(super) control_words: Arc<ControlWords>,
+    pub(super) recent: RecentPrompts,
     pub(super) session: DecodeSession,
     /// The plan that it was loaded with.
     pub(super) order: LoadOrder,
@@ -189,7 +191,11 @@ fn load_model(
         Err(LlamaError::Cancelled) => return Err(LoadError::Unwanted),
         Err(error) => return Err(map_llama_error(error).into()),
     };
-    let template = ChatTemplate::from_model(&model).map_err(template_error)?;
+    let template = match ChatTemplate::from_model_while(&model, &|| is_wanted(end)) {
+        Ok(template) => template,
+        Err(LlamaError::Cancelled) => return Err(LoadError::Unwanted),
+        Err(error) => return Err(template_error(error).into()),
+    };
     // Creating a context allocates its whole KV cache.
     if !is_wanted(end) {
         return Err(LoadError::Unwanted);
@@ -201,7 +207,8 @@ fn load_model(
     } = order;
     tracing::info!(model = settings.id, context, plan = ?load, threads, "model loaded");
     Ok(ReadyModel {
-        control_words: ControlWords::new(&model),
+        control_words: Arc::new(ControlWords::new(&model)),
+        recent: RecentPrompts::default(),
         model,
         template,
         session,

@@ -276,6 +276,7 @@ mod tests {
             sink,
             requested_at,
             sent: SentMark::default(),
+            begun: None,
         };
         (stream, Work::Answer(Box::new(job)), stop)
     }

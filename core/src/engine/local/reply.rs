@@ -1,30 +1,37 @@
-//! Parses the generated text into chunks of reasoning, text and tool calls.
+//! Assembles the chunks of an answer from the generated text: reasoning, text and tool calls.
 //!
-//! The parser is that of llama.cpp for the model's template. It parses the whole reply each time, so its cost grows with
-//! the reply; [`ReplyAssembler`] therefore limits parsing to a fiftieth of the time. Short replies are parsed at every
-//! token.
+//! [`ReplyReader`] reads the whole reply each time, so its cost grows with the reply; [`ReplyAssembler`] therefore limits
+//! reading to a fiftieth of the time. Short replies are read at every token. Marks of reasoning that the reader leaves in the
+//! text are taken out ([`ThinkTags`]): no mark of an unbalanced thought is text.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nearside_llama::{ReplyParser, ToolCall};
+use nearside_llama::{Rendered, ToolCall};
 
+use super::control_words::ControlWords;
+use super::reply_reader::{NewParts, ReplyReader, ReplyStage};
 use super::text::{Scan, StopWords, Utf8};
 use crate::chat::Chunk;
-use crate::engine::{is_json_object, unique_call_id};
+use crate::engine::think::ThinkTags;
+use crate::engine::unique_call_id;
+use crate::error::Result;
 
 /// A reply during generation.
 #[derive(Debug)]
 pub(super) struct ReplyAssembler {
-    parser: ReplyParser,
+    reader: ReplyReader,
+    tags: ThinkTags,
+    /// Those that were masked in the definitions of tools.
+    words: Arc<ControlWords>,
     stops: StopWords,
     utf8: Utf8,
     /// The generated text.
     written: String,
     /// Bytes of `written` that contain no stop string and no start of one.
     safe: usize,
-    sent_reasoning: String,
-    sent_text: String,
-    sent_calls: usize,
+    has_text: bool,
+    has_calls: bool,
     /// Tokens since the reply last grew by a parse.
     waiting_tokens: u32,
     /// Bytes of `written` at that time.
@@ -32,17 +39,6 @@ pub(super) struct ReplyAssembler {
     reasoning_tokens: u32,
     last_parse: Option<Instant>,
     parse_cost: Duration,
-}
-
-/// How much of a reply is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ReplyStage {
-    /// More follows.
-    Partial,
-    /// A limit, a stop string or a cancel cut it off.
-    Cut,
-    /// The model ended its turn.
-    Ended,
 }
 
 /// The kind of stop string that ended a reply.
@@ -55,22 +51,39 @@ pub(super) enum ReplyEnd {
 }
 
 impl ReplyAssembler {
-    /// Creates an empty reply.
-    pub(super) fn new(parser: ReplyParser, stops: StopWords) -> Self {
-        Self {
-            parser,
+    /// Creates the reply to this prompt.
+    ///
+    /// # Errors
+    /// `InvalidRequest` if llama.cpp rejects a parser that it generated.
+    pub(super) fn new(rendered: &Rendered, stops: StopWords, words: Arc<ControlWords>) -> Result<Self> {
+        let ends = rendered.thinking.as_ref().map(|tags| tags.ends.as_slice());
+        Ok(Self {
+            reader: ReplyReader::new(rendered)?,
+            tags: ThinkTags::for_parsed(ends.and_then(|ends| ends.first()).map(String::as_str)),
+            words,
             stops,
             utf8: Utf8::default(),
             written: String::new(),
             safe: 0,
-            sent_reasoning: String::new(),
-            sent_text: String::new(),
-            sent_calls: 0,
+            has_text: false,
+            has_calls: false,
             waiting_tokens: 0,
             counted_bytes: 0,
             reasoning_tokens: 0,
             last_parse: None,
             parse_cost: Duration::ZERO,
+        })
+    }
+
+    /// Notes what the prompt already holds of the reply, so that it is not sent again.
+    pub(super) fn set_begun(&mut self, reasoning: &str, text: &str) {
+        self.reader.set_begun(reasoning, text);
+        self.has_text = !text.is_empty();
+        if self.has_text || !reasoning.is_empty() {
+            self.tags.note_separate_reasoning();
+        }
+        if self.has_text {
+            self.tags.note_begun();
         }
     }
 
@@ -106,14 +119,21 @@ impl ReplyAssembler {
     ///
     /// `is_cut`: the model did not end its turn. A call that was cut off is dropped.
     pub(super) fn end_reply(&mut self, is_cut: bool, chunks: &mut Vec<Chunk>) -> bool {
-        self.utf8.finish_into(&mut self.written);
+        match is_cut {
+            // The rest of a character comes if the answer is resumed.
+            true => self.utf8.buffer().clear(),
+            false => self.utf8.finish_into(&mut self.written),
+        }
         self.safe = self.written.len();
         let stage = if is_cut { ReplyStage::Cut } else { ReplyStage::Ended };
         self.parse_written(stage, chunks);
-        if self.is_reasoning() {
+        let before = chunks.len();
+        self.tags.end_content(chunks);
+        self.note_sent(&chunks[before..]);
+        if self.reader.is_reasoning() {
             self.reasoning_tokens += std::mem::take(&mut self.waiting_tokens);
         }
-        self.sent_calls > 0
+        self.has_calls
     }
 
     /// Returns the number of reasoning tokens so far.
@@ -123,81 +143,82 @@ impl ReplyAssembler {
 
     fn parse_written(&mut self, stage: ReplyStage, chunks: &mut Vec<Chunk>) {
         let begun = Instant::now();
-        let text = &self.written[..self.safe];
-        let parsed = self.parser.parse_reply(text, stage == ReplyStage::Partial).ok();
-        // The parser accepts a call without its end. If the model itself ended its turn there, it wrote no call.
-        let parsed =
-            parsed.filter(|parsed| stage != ReplyStage::Ended || parsed.tool_calls.last().is_none_or(is_whole));
-        // A reply that the parser rejects (such as a malformed tool call of a small model) is still a reply: a longer
-        // text may parse; at the end it is sent as plain text.
-        let parsed = parsed.or_else(|| {
-            let prefix = self.sent_reasoning.is_empty() && self.sent_calls == 0 && text.starts_with(&self.sent_text);
-            (stage != ReplyStage::Partial && prefix).then(|| nearside_llama::ParsedReply {
-                content: text.to_owned(),
-                ..Default::default()
-            })
-        });
-        if let Some(parsed) = parsed {
-            let was_reasoning = self.sent_text.is_empty() && self.sent_calls == 0;
-            let reasoning = take_new_suffix(&mut self.sent_reasoning, &parsed.reasoning);
-            let content = take_new_suffix(&mut self.sent_text, &parsed.content);
-            let in_call = parsed.tool_calls.len() > self.sent_calls;
-            if reasoning.is_some() || content.is_some() || in_call {
-                let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-                let window = self.safe.saturating_sub(self.counted_bytes);
-                let thought = if in_call || !was_reasoning || self.sent_reasoning.is_empty() {
-                    length(&reasoning)
-                } else {
-                    // The marks at the end of a thought are part of it.
-                    window.saturating_sub(length(&content))
-                };
-                self.reasoning_tokens += share(self.waiting_tokens, thought, window);
-                self.waiting_tokens = 0;
-                self.counted_bytes = self.safe;
-            }
-            chunks.extend(reasoning.map(|text| Chunk::Reasoning { text }));
-            chunks.extend(content.map(|text| Chunk::Text { text }));
-            self.send_calls(parsed.tool_calls, stage, chunks);
+        let was_reasoning = !self.has_text && !self.has_calls;
+        let parts = self.reader.read(&self.written[..self.safe], stage);
+        let before = chunks.len();
+        let in_call = parts.in_call || !parts.calls.is_empty();
+        self.send_parts(parts, chunks);
+        let sent = &chunks[before..];
+        if !sent.is_empty() || in_call {
+            let window = self.safe.saturating_sub(self.counted_bytes);
+            let thought = if in_call || !was_reasoning || !self.reader.has_reasoning() {
+                sent.iter().map(reasoning_bytes).sum()
+            } else {
+                // The marks at the end of a thought are part of it.
+                window.saturating_sub(sent.iter().map(text_bytes).sum())
+            };
+            self.reasoning_tokens += share(self.waiting_tokens, thought, window);
+            self.waiting_tokens = 0;
+            self.counted_bytes = self.safe;
         }
+        self.note_sent(&chunks[before..]);
         self.last_parse = Some(Instant::now());
         self.parse_cost = begun.elapsed();
     }
 
-    /// Returns whether the reply so far is a thought and nothing else.
-    fn is_reasoning(&self) -> bool {
-        !self.sent_reasoning.is_empty() && self.sent_text.is_empty() && self.sent_calls == 0
+    fn send_parts(&mut self, parts: NewParts, chunks: &mut Vec<Chunk>) {
+        if !parts.reasoning.is_empty() {
+            self.tags.note_separate_reasoning();
+            chunks.push(Chunk::Reasoning { text: parts.reasoning });
+        }
+        if !parts.content.is_empty() {
+            self.tags.push(&parts.content, chunks);
+            self.tags.end_read(chunks);
+        }
+        for call in parts.calls {
+            chunks.push(self.call_chunk(call));
+        }
+        if !parts.rest.is_empty() {
+            self.tags.push(&parts.rest, chunks);
+            self.tags.end_read(chunks);
+        }
     }
 
-    /// Sends complete tool calls only: the last call of a partial reply may still grow, and that of a reply that was cut off
-    /// may lack its end.
-    fn send_calls(&mut self, calls: Vec<ToolCall>, stage: ReplyStage, chunks: &mut Vec<Chunk>) {
-        let is_last_open = match (stage, calls.last()) {
-            (ReplyStage::Partial, Some(_)) => true,
-            (ReplyStage::Cut, Some(last)) => !is_json_object(&last.arguments),
-            _ => false,
+    fn note_sent(&mut self, sent: &[Chunk]) {
+        for chunk in sent {
+            self.has_text |= matches!(chunk, Chunk::Text { .. });
+            self.has_calls |= matches!(chunk, Chunk::ToolCall { .. });
+        }
+    }
+
+    fn call_chunk(&self, call: ToolCall) -> Chunk {
+        // A model that numbers its calls begins at the same number in each answer.
+        let id = if call.id.is_empty() { unique_call_id() } else { call.id };
+        let arguments = if call.arguments.trim().is_empty() {
+            "{}".to_owned()
+        } else {
+            self.words.unmask_json(&call.arguments)
         };
-        let whole = calls.len() - usize::from(is_last_open);
-        for (n, call) in calls.into_iter().enumerate().take(whole).skip(self.sent_calls) {
-            // A model that numbers its calls begins at the same number in each answer.
-            let id = if call.id.is_empty() { unique_call_id() } else { call.id };
-            let arguments = if call.arguments.trim().is_empty() {
-                "{}".to_owned()
-            } else {
-                call.arguments
-            };
-            chunks.push(Chunk::ToolCall {
-                id,
-                name: call.name,
-                arguments,
-            });
-            self.sent_calls = n + 1;
+        Chunk::ToolCall {
+            id,
+            name: self.words.unmask(&call.name),
+            arguments,
         }
     }
 }
 
-/// Returns whether a call at the end of a turn is one: its arguments are an object, or there are none.
-fn is_whole(call: &ToolCall) -> bool {
-    call.arguments.trim().is_empty() || is_json_object(&call.arguments)
+fn reasoning_bytes(chunk: &Chunk) -> usize {
+    match chunk {
+        Chunk::Reasoning { text } => text.len(),
+        _ => 0,
+    }
+}
+
+fn text_bytes(chunk: &Chunk) -> usize {
+    match chunk {
+        Chunk::Text { text } => text.len(),
+        _ => 0,
+    }
 }
 
 /// Returns the tokens of `part` bytes out of `whole`, of which there are `tokens`.
@@ -209,175 +230,8 @@ fn share(tokens: u32, part: usize, whole: usize) -> u32 {
     }
 }
 
-/// Returns the part of `now` after `sent`. The parser may retract trailing white space of a partial text; until it is
-/// stable nothing is returned.
-fn take_new_suffix(sent: &mut String, now: &str) -> Option<String> {
-    let new = now.strip_prefix(sent.as_str())?;
-    if new.is_empty() {
-        return None;
-    }
-    sent.push_str(new);
-    Some(new.to_owned())
-}
-
 /// The next parse waits for this many times the duration of the last one.
 const PARSE_INTERVAL_FACTOR: u32 = 50;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use nearside_llama::{ChatTemplate, Prompt};
-
-    /// Returns the assembler of a model that may call a tool, or that thinks first.
-    fn assembler(with_tools: bool) -> ReplyAssembler {
-        let template = ChatTemplate::from_source(TEMPLATE, "", "<|im_end|>").expect("a template");
-        let rendered = template.render(&Prompt {
-            messages_json: r#"[{"role": "user", "content": "What is the weather in Paris?"}]"#,
-            tools_json: with_tools.then_some(TOOLS),
-            thinking: true,
-            ..Prompt::default()
-        });
-        let parser = rendered.expect("a prompt").parser().expect("a parser");
-        ReplyAssembler::new(parser, StopWords::new(&[], &[]))
-    }
-
-    /// Reads a reply, one token per item, and returns its chunks and reasoning tokens. Each token is parsed.
-    fn read(with_tools: bool, tokens: &[&str], is_cut: bool) -> (Vec<Chunk>, u32) {
-        let (mut reply, mut chunks) = (assembler(with_tools), vec![]);
-        for token in tokens {
-            reply.last_parse = None;
-            reply.push(|bytes| bytes.extend(token.as_bytes()), &mut chunks);
-        }
-        reply.end_reply(is_cut, &mut chunks);
-        (chunks, reply.reasoning_tokens())
-    }
-
-    fn calls(chunks: &[Chunk]) -> Vec<&str> {
-        let mut found = vec![];
-        for chunk in chunks {
-            if let Chunk::ToolCall { arguments, .. } = chunk {
-                found.push(arguments.as_str());
-            }
-        }
-        found
-    }
-
-    fn text(chunks: &[Chunk]) -> String {
-        let text = |chunk: &Chunk| match chunk {
-            Chunk::Text { text } => Some(text.clone()),
-            _ => None,
-        };
-        chunks.iter().filter_map(text).collect()
-    }
-
-    #[test]
-    fn a_call_is_told_whole_or_not_at_all_wherever_it_is_cut() {
-        let before = "I look.\n";
-        let call = "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Paris\"}}\n</tool_call>";
-        let whole = format!("{before}{call}");
-        let arguments_end = before.len() + call.find("}}").expect("an end") + 1;
-        for end in before.len()..=whole.len() {
-            let (chunks, _) = read(true, &[&whole[..end]], true);
-            for arguments in calls(&chunks) {
-                assert!(end >= arguments_end, "told after {:?}", &whole[..end]);
-                let value: serde_json::Value = serde_json::from_str(arguments).expect("whole");
-                assert_eq!(value, serde_json::json!({ "city": "Paris" }));
-            }
-            assert!(
-                !text(&chunks).contains("weather"),
-                "{:?} shows {chunks:?}",
-                &whole[..end]
-            );
-        }
-        let (chunks, _) = read(true, &[&whole], false);
-        assert_eq!((calls(&chunks).len(), text(&chunks).trim()), (1, "I look."));
-    }
-
-    #[test]
-    fn a_call_that_the_model_itself_leaves_open_is_shown_as_text() {
-        let open = "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Par";
-        let (chunks, _) = read(true, &[open], false);
-        assert_eq!((calls(&chunks), text(&chunks).as_str()), (vec![], open));
-    }
-
-    #[test]
-    fn the_tokens_of_a_thought_are_counted_with_its_marks_and_paragraphs() {
-        let thought = [
-            "<think>", "\n", "First", " one", ".", "\n\n", "Then", " two", ".", "\n", "</think>", "\n\n",
-        ];
-        let said = ["It", " is", " late", "."];
-        let tokens: Vec<_> = thought.iter().chain(&said).copied().collect();
-        assert_eq!(read(false, &tokens, false).1, thought.len() as u32);
-        // A reply that is only a thought.
-        assert_eq!(read(false, &thought[..8], true).1, 8);
-        assert_eq!(read(false, &said, false).1, 0);
-        // The whole thought and the first word in one parse.
-        let (mut reply, mut chunks) = (assembler(false), vec![]);
-        for token in &tokens {
-            reply.last_parse = Some(Instant::now());
-            reply.parse_cost = Duration::from_secs(3600);
-            reply.push(|bytes| bytes.extend(token.as_bytes()), &mut chunks);
-        }
-        reply.end_reply(false, &mut chunks);
-        let counted = reply.reasoning_tokens();
-        assert!(thought.len().abs_diff(counted as usize) <= 1, "{counted}");
-    }
-
-    #[test]
-    fn a_call_after_a_thought_is_not_counted_as_reasoning() {
-        let tokens = [
-            "<think>",
-            "\n",
-            "I",
-            " look",
-            ".",
-            "\n",
-            "</think>",
-            "\n\n",
-            "<tool_call>",
-            "\n",
-            "{\"name\": \"",
-            "weather",
-        ];
-        let more = [
-            "\", \"arguments\": ",
-            "{\"city\": \"",
-            "Paris",
-            "\"}}",
-            "\n",
-            "</tool_call>",
-        ];
-        let all: Vec<_> = tokens.iter().chain(&more).copied().collect();
-        let (chunks, counted) = read(true, &all, false);
-        assert_eq!(calls(&chunks).len(), 1, "{chunks:?}");
-        assert!((5..=8).contains(&counted), "{counted}");
-    }
-
-    const TOOLS: &str = r#"[{"type": "function", "function": {"name": "weather", "description": "The weather of a city",
-        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}]"#;
-    /// ChatML with thoughts and tool calls, the way of Qwen 3.
-    const TEMPLATE: &str = r#"{%- if tools %}<|im_start|>system
-{%- for tool in tools %}
-{{ tool | tojson }}
-{%- endfor %}
-Answer a call as <tool_call>{"name": ..., "arguments": ...}</tool_call>.<|im_end|>
-{% endif %}
-{%- for message in messages %}<|im_start|>{{ message.role }}
-{% if message.role == "assistant" and message.reasoning_content %}<think>
-{{ message.reasoning_content }}
-</think>
-
-{% endif %}{{ message.content }}
-{%- for call in message.tool_calls or [] %}
-<tool_call>
-{"name": "{{ call.function.name }}", "arguments": {{ call.function.arguments | tojson }}}
-</tool_call>
-{%- endfor %}<|im_end|>
-{% endfor %}
-{%- if add_generation_prompt %}<|im_start|>assistant
-{% if enable_thinking is defined and not enable_thinking %}<think>
-
-</think>
-
-{% endif %}{% endif %}"#;
-}
+mod tests;

@@ -7,10 +7,11 @@ use super::calls::PartialCalls;
 use super::delta::{Delta, ReportedUsage};
 use super::dialect::{BILLING_UPSTREAMS, ProviderKind};
 use super::error::AttemptError;
+use super::likely_thinking::begins_inside;
 use super::provider::TokenPrice;
-use super::think::{ThinkTags, begins_inside};
 use crate::chat::{Chunk, CostSource, ReasoningMode, StopReason, Timings, TokenUsage};
 use crate::engine::SearchCount;
+use crate::engine::think::ThinkTags;
 use crate::error::{Error, ErrorReason};
 
 /// State of one answer. Outlives the connection, so that a cancelled answer can report its usage.

@@ -22,6 +22,7 @@ mod frames;
 mod http;
 mod json;
 mod learned;
+mod likely_thinking;
 mod list_request;
 mod meaning;
 mod model_entry;
@@ -34,7 +35,6 @@ mod replay;
 mod schema;
 mod sent_body;
 mod sign_in;
-mod think;
 mod timeouts;
 mod upstreams;
 
@@ -56,7 +56,6 @@ pub use provider::{
 #[cfg(feature = "testing")]
 pub use replay::{Replayed, replay};
 pub use sign_in::SignIn;
-pub(crate) use think::split_shown;
 pub use timeouts::Timeouts;
 pub use upstreams::Upstreams;
 

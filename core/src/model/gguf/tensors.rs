@@ -164,8 +164,9 @@ fn check_use(name: &str, dimensions: usize, kind: TensorType) -> Result<(), Curs
     let sound = match kind.name {
         "F32" => true,
         "F16" | "BF16" => !added_or_scaled,
-        // Types of intermediate results, and plain numbers that are used in index tables only.
+        // Types of intermediate results, and plain numbers. Only tables of experts have those.
         "Q8_1" | "Q8_K" | "I8" | "I16" | "F64" => !(added_or_scaled || multiplied),
+        "I32" | "I64" => !(added_or_scaled || multiplied && !name.contains("tid2eid")),
         _ => !added_or_scaled,
     };
     if !sound {

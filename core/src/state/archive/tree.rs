@@ -42,6 +42,8 @@ pub struct PendingAnswer {
     pub history: Vec<ChatMessage>,
     /// Its content so far, if it is resumed.
     pub progress: AnswerDraft,
+    /// Whether it is resumed and was broken off: the model did not end it.
+    pub is_broken_off: bool,
     /// Settings of the conversation.
     pub settings: ConversationSettings,
     /// The target of the tool loop that the new messages continue.
@@ -98,6 +100,7 @@ impl Archive {
                 answer: answer.unsigned_abs(),
                 history,
                 progress: AnswerDraft::default(),
+                is_broken_off: false,
                 settings,
                 tool_target,
             })
@@ -128,6 +131,7 @@ impl Archive {
                 answer: 0,
                 history,
                 progress: AnswerDraft::default(),
+                is_broken_off: false,
                 tool_target,
                 settings,
             })
@@ -197,6 +201,7 @@ fn last_answer(
         answer: last.id,
         tool_target: tool_loop_target(&messages, last_parts(&messages)),
         history: prompt_messages(&messages),
+        is_broken_off: is_broken_off(&last.state),
         progress: AnswerDraft {
             text: last.text,
             reasoning: last.reasoning,
@@ -207,6 +212,17 @@ fn last_answer(
         },
         settings,
     })
+}
+
+/// Returns whether the model did not end an answer in this state itself.
+fn is_broken_off(state: &MessageState) -> bool {
+    let MessageState::Done { stop } = state else {
+        return true;
+    };
+    matches!(
+        stop,
+        StopReason::MaxTokens | StopReason::ContextFull | StopReason::Cancelled
+    )
 }
 
 /// Returns the strictest sensitivity of the messages on this path. Those of earlier releases have none, and do not count.

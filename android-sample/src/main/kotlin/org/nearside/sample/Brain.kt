@@ -299,6 +299,8 @@ data class AnswerReceipt(
     val rejectedMore: List<RejectedCount> = emptyList(),
     /** Number of earlier messages that the target was not sent. */
     val omittedMessages: Int = 0,
+    /** Why the conversation was read again; `null` if it was not. */
+    val readAgain: ReadAgain? = null,
     val dataPolicy: DataPolicyInfo = DataPolicyInfo(),
     val cost: Double = 0.0,
     /** `false`: the cost is estimated or unknown. */
@@ -312,6 +314,9 @@ data class AnswerReceipt(
     val topP: Double? = null,
     val samplingReason: String = "",
 )
+
+/** What changed before a conversation, so that the model read it again. */
+enum class ReadAgain { SystemPrompt, Tools }
 
 data class RejectedTarget(val target: AnswerTarget, val reason: String)
 

@@ -3,6 +3,7 @@
  */
 package org.nearside.sample
 
+import org.nearside.CacheMiss
 import org.nearside.CatalogEntry
 import org.nearside.ChatMessage
 import org.nearside.ChatRequest
@@ -113,6 +114,11 @@ internal fun Receipt.receipt(usage: TokenUsage?, timings: Timings?) = AnswerRece
     rejected = skipped.map { RejectedTarget(it.target.answerTarget(), it.reason) },
     rejectedMore = skippedMore.map { RejectedCount(it.rule.routingRule(), it.count.toInt()) },
     omittedMessages = omittedMessages.toInt(),
+    readAgain = when (cacheMiss) {
+        CacheMiss.SYSTEM_PROMPT_CHANGED -> ReadAgain.SystemPrompt
+        CacheMiss.TOOLS_CHANGED -> ReadAgain.Tools
+        null -> null
+    },
     dataPolicy = dataPolicy.info(),
     cost = costUsd,
     costIsCertain = costSource != CostSource.ESTIMATED && costSource != CostSource.UNKNOWN,

@@ -121,6 +121,15 @@ private fun ReceiptDetails(receipt: AnswerReceipt) {
         }
         for (more in receipt.rejectedMore) Fact(Strings.PassedOverMore("${more.count}"), more.rule.title())
         if (receipt.omittedMessages > 0) Fact(Strings.Omitted(), "${receipt.omittedMessages}")
+        receipt.readAgain?.let { changed ->
+            Fact(
+                Strings.ReadAgain(),
+                when (changed) {
+                    ReadAgain.SystemPrompt -> Strings.ReadAgainSystem()
+                    ReadAgain.Tools -> Strings.ReadAgainTools()
+                },
+            )
+        }
         Fact(Strings.Region(), regionTitle(receipt.dataPolicy.region))
         Fact(Strings.Terms(), receipt.dataPolicy.summary())
         if (receipt.dataPolicy.asOf.isNotEmpty()) Fact(Strings.TermsDate(), receipt.dataPolicy.asOf)

@@ -8,26 +8,12 @@
 //! the answer ends; elsewhere text is never held back. There a closing tag counts at once if it arrives in the same read as
 //! all the content before it. One that arrives later shows that the text before it was reasoning: that cannot be taken back
 //! from the stream, but a stored answer is corrected ([`split_shown`]), and the next answer of the model is held back.
+//!
+//! Content of a model on this device has been through the parser of its template, which takes balanced blocks out. Of the
+//! rest, a closing tag of this template that ends no block is dropped from the text ([`ThinkTags::for_parsed`]).
 
-use super::dialect::ProviderKind;
-use crate::chat::{Chunk, ReasoningMode};
-use crate::engine::suffix::partial_suffix_len;
-
-/// Returns whether an answer is likely to begin inside a block of reasoning.
-pub(super) fn begins_inside(kind: ProviderKind, model: &str, reasoning: &ReasoningMode) -> bool {
-    // The others send reasoning in a field of its own.
-    let is_verbatim = !kind.is_hosted() || kind == ProviderKind::Fireworks;
-    let model = model.to_ascii_lowercase();
-    let mut words = model.split(|c: char| !c.is_ascii_alphanumeric());
-    is_verbatim
-        && match reasoning {
-            ReasoningMode::Off => false,
-            ReasoningMode::Auto => words.any(|word| THINKING_NAMES.contains(&word)),
-            ReasoningMode::On | ReasoningMode::Effort { .. } | ReasoningMode::Budget { .. } => {
-                words.any(|word| THINKING_NAMES.contains(&word) || HYBRID_NAMES.contains(&word))
-            }
-        }
-}
+use super::suffix::partial_suffix_len;
+use crate::chat::Chunk;
 
 /// Parser state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +46,8 @@ pub(super) struct ThinkTags {
     began_inside: bool,
     /// Bytes of reasoning that were shown as text.
     shown_reasoning_bytes: u64,
+    /// The tags whose closing one is dropped from the answer where it ends no block.
+    dropped: Option<&'static TagPair>,
 }
 
 impl ThinkTags {
@@ -72,6 +60,16 @@ impl ThinkTags {
             shown: None,
             began_inside: false,
             shown_reasoning_bytes: 0,
+            dropped: None,
+        }
+    }
+
+    /// For content that the parser of a template has left, whose thoughts end with `close`.
+    pub(super) fn for_parsed(close: Option<&str>) -> Self {
+        let dropped = close.and_then(|close| TAGS.iter().find(|pair| pair.close == close.trim()));
+        Self {
+            dropped,
+            ..Self::new(false)
         }
     }
 
@@ -92,6 +90,11 @@ impl ThinkTags {
         self.shown = None;
     }
 
+    /// Notes that the text of the answer has begun before this content.
+    pub(super) fn note_begun(&mut self) {
+        self.state = TagState::Answer;
+    }
+
     /// Returns whether the answer has just begun, and its first read decides whether it is text.
     pub(super) fn is_undecided(&self) -> bool {
         self.state == TagState::Undecided && !self.likely_inside
@@ -100,8 +103,7 @@ impl ThinkTags {
     /// Appends the chunks of a piece of content.
     pub(super) fn push(&mut self, piece: &str, chunks: &mut Vec<Chunk>) {
         if self.state == TagState::Answer {
-            self.watch(piece);
-            return push_text(piece.to_owned(), chunks);
+            return self.push_answer(piece.to_owned(), chunks);
         }
         self.held.push_str(piece);
         while self.step(chunks) {}
@@ -112,10 +114,48 @@ impl ThinkTags {
         if self.state == TagState::Undecided && (!self.likely_inside || self.held.len() > MAX_HELD_BYTES) {
             self.state = TagState::Answer;
             let held = std::mem::take(&mut self.held);
-            self.shown = (!self.is_separate).then(String::new);
-            self.watch(&held);
-            push_text(held, chunks);
+            self.shown = (!self.is_separate || self.dropped.is_some()).then(String::new);
+            self.push_answer(held, chunks);
         }
+    }
+
+    /// Appends text of the answer.
+    fn push_answer(&mut self, text: String, chunks: &mut Vec<Chunk>) {
+        match self.dropped {
+            Some(pair) => {
+                self.held.push_str(&text);
+                self.drop_lone_tags(pair, false, chunks);
+            }
+            None => {
+                self.watch(&text);
+                push_text(text, chunks);
+            }
+        }
+    }
+
+    /// Sends the text that was held back without closing tags that end no block. Holds back a tag that may still grow, or
+    /// whose next character decides.
+    fn drop_lone_tags(&mut self, pair: &TagPair, is_end: bool, chunks: &mut Vec<Chunk>) {
+        let mut text = String::new();
+        while let Some(at) = self.held.find(pair.close) {
+            let end = at + pair.close.len();
+            if end == self.held.len() && !is_end {
+                break;
+            }
+            let before = [self.shown.as_deref().unwrap_or_default(), &text, &self.held[..at]].concat();
+            let opened = before.matches(pair.open).count() > before.matches(pair.close).count();
+            let is_word = opened || is_quoted(&before, &self.held[end..]) || is_in_code(&before);
+            text.push_str(&self.held[..if is_word { end } else { at }]);
+            self.held.drain(..end);
+        }
+        let partial = match self.held.find(pair.close) {
+            _ if is_end => self.held.len(),
+            Some(at) => at,
+            None => self.held.len() - partial_suffix_len(self.held.as_bytes(), pair.close.as_bytes()),
+        };
+        text.extend(self.held.drain(..partial));
+        self.shown.get_or_insert_default().push_str(&text);
+        push_text(text, chunks);
     }
 
     /// Looks in text that is shown for the closing tag of a block without an opening one. The first tag decides, once its
@@ -150,6 +190,9 @@ impl ThinkTags {
 
     /// Ends the content: sends the text that was held back.
     pub(super) fn end_content(&mut self, chunks: &mut Vec<Chunk>) {
+        if let (TagState::Answer, Some(pair)) = (self.state, self.dropped) {
+            return self.drop_lone_tags(pair, true, chunks);
+        }
         let held = std::mem::take(&mut self.held);
         self.end_watch();
         match self.state {
@@ -215,7 +258,7 @@ impl ThinkTags {
                 self.held.clear();
                 if !answer.is_empty() {
                     self.state = TagState::Answer;
-                    push_text(answer, chunks);
+                    self.push_answer(answer, chunks);
                 }
                 false
             }
@@ -241,8 +284,7 @@ pub(crate) fn split_shown(text: &str) -> Option<(&str, &str)> {
     let (before, after) = (&text[..at], &text[at + pair.close.len()..]);
     let rest = trim_line_end(after);
     let ends_line = rest.is_empty() || rest.starts_with('\n');
-    let is_code = before.matches("```").count() % 2 == 1;
-    (ends_line && !is_code).then_some((before, after.trim_start()))
+    (ends_line && !is_in_code(before)).then_some((before, after.trim_start()))
 }
 
 /// Returns the text without the white space before the end of its first line.
@@ -255,8 +297,17 @@ fn find_closing_tag(text: &str) -> Option<(&'static TagPair, usize)> {
     let found = TAGS.iter().filter_map(|pair| Some((pair, text.find(pair.close)?)));
     let (pair, at) = found.min_by_key(|(_, at)| *at)?;
     let (before, after) = (&text[..at], &text[at + pair.close.len()..]);
-    let is_quoted = before.ends_with(['`', '"', '\'']) || after.starts_with(['`', '"', '\'']);
-    (!before.contains(pair.open) && !is_quoted).then_some((pair, at))
+    (!before.contains(pair.open) && !is_quoted(before, after)).then_some((pair, at))
+}
+
+/// Returns whether a tag between these texts is quoted.
+fn is_quoted(before: &str, after: &str) -> bool {
+    before.ends_with(['`', '"', '\'']) || after.starts_with(['`', '"', '\''])
+}
+
+/// Returns whether a tag after this text is in a block of code.
+fn is_in_code(before: &str) -> bool {
+    before.matches("```").count() % 2 == 1
 }
 
 /// The tags of a block of reasoning.
@@ -278,9 +329,9 @@ fn push_reasoning(text: String, chunks: &mut Vec<Chunk>) {
     }
 }
 
-/// Tags at the start of an answer, as the templates of DeepSeek and Qwen, of Gemma's and Claude's imitators, of Mistral and
-/// of Seed-OSS have them.
-static TAGS: [TagPair; 5] = [
+/// Tags at the start of an answer, as the templates of DeepSeek and Qwen, of Gemma's and Claude's imitators, of Mistral, of
+/// Seed-OSS and of Gemma 4 have them.
+static TAGS: [TagPair; 6] = [
     TagPair {
         open: "<think>",
         close: "</think>",
@@ -301,24 +352,12 @@ static TAGS: [TagPair; 5] = [
         open: "<seed:think>",
         close: "</seed:think>",
     },
+    TagPair {
+        open: "<|channel>thought",
+        close: "<channel|>",
+    },
 ];
 
-/// Words in the ids of models that always reason, and whose templates write the opening tag.
-const THINKING_NAMES: [&str; 11] = [
-    "r1",
-    "qwq",
-    "thinking",
-    "thinker",
-    "think",
-    "reasoning",
-    "reasoner",
-    "reason",
-    "z1",
-    "openthinker",
-    "magistral",
-];
-/// Words in the ids of models that reason on request, and whose templates then write the opening tag.
-const HYBRID_NAMES: [&str; 7] = ["deepseek", "glm", "nemotron", "hunyuan", "kimi", "exaone", "minimax"];
 /// At least the longest tag, with the space after it.
 const MAX_TAG_BYTES: usize = 24;
 /// About 100,000 tokens; a longer block is given up as text.
@@ -444,31 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_held_back_only_where_it_is_likely_to_be_reasoning() {
-        let compatible = ProviderKind::Compatible;
-        for (kind, model, reasoning, likely) in [
-            (
-                compatible,
-                "deepseek-ai/DeepSeek-R1-Distill-Qwen-7B",
-                ReasoningMode::Auto,
-                true,
-            ),
-            (compatible, "Qwen/QwQ-32B", ReasoningMode::Auto, true),
-            (compatible, "Qwen/Qwen3-4B-Thinking-2507", ReasoningMode::Auto, true),
-            (compatible, "Qwen/Qwen3-8B", ReasoningMode::Auto, false),
-            (compatible, "Qwen/Qwen3-8B", ReasoningMode::On, false),
-            (compatible, "zai-org/GLM-4.6", ReasoningMode::On, true),
-            (compatible, "zai-org/GLM-4.6", ReasoningMode::Auto, false),
-            (compatible, "deepseek-r1", ReasoningMode::Off, false),
-            (
-                ProviderKind::OpenRouter,
-                "deepseek/deepseek-r1",
-                ReasoningMode::On,
-                false,
-            ),
-        ] {
-            assert_eq!(begins_inside(kind, model, &reasoning), likely, "{model} {reasoning:?}");
-        }
+    fn text_is_not_held_back_where_it_is_not_likely_to_be_reasoning() {
         let (mut tags, mut chunks) = (ThinkTags::new(false), Vec::new());
         tags.push("first", &mut chunks);
         tags.end_read(&mut chunks);

@@ -1,0 +1,185 @@
+//! A broken-off answer of a model on this device goes on at its last token: the prompt ends with what was said, and nothing of
+//! it is read or said again.
+
+use std::path::PathBuf;
+
+use nearside::chat::{
+    AnswerSummary, ChatMessage, ChatRequest, ChatStream, Chunk, ConversationSettings, OutputFormat, RequestLimits,
+    SamplingOptions, StopReason,
+};
+use nearside::{Config, Conversations, Nearside};
+use nearside_tests::{gguf, models};
+
+const QUESTION: &str = "Write a long story about a sailor and the sea.";
+/// Tokens of a whole answer.
+const WHOLE: u32 = 48;
+
+struct Library {
+    conversations: Conversations,
+    model: PathBuf,
+    _nearside: Nearside,
+    _folder: tempfile::TempDir,
+}
+
+impl Library {
+    fn open(template: Option<&str>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = Config {
+            context: Some(1024),
+            threads: Some(1),
+            ..Config::new(folder.path().to_string_lossy())
+        };
+        let nearside = Nearside::new(config).expect("the library opens");
+        let model = match template {
+            Some(template) => gguf::with_chat_template(folder.path(), template),
+            None => models::path("smollm2.gguf"),
+        };
+        Self {
+            conversations: nearside.temporary_conversations().expect("in memory"),
+            model,
+            _nearside: nearside,
+            _folder: folder,
+        }
+    }
+
+    async fn begin(&self) -> u64 {
+        let created = self.conversations.create(ConversationSettings::default()).await;
+        created.expect("created").id
+    }
+
+    fn request(&self, text: Option<&str>, max_tokens: u32) -> ChatRequest {
+        ChatRequest {
+            model: Some(self.model.to_string_lossy().into_owned()),
+            sampling: SamplingOptions {
+                temperature: Some(0.0),
+                ..SamplingOptions::default()
+            },
+            limits: RequestLimits {
+                max_tokens: Some(max_tokens),
+                ..RequestLimits::default()
+            },
+            ..ChatRequest::new(text.map(ChatMessage::user).into_iter().collect())
+        }
+    }
+
+    /// Returns reasoning and text of a whole answer, which nothing broke off. Asks twice: the second time the prompt is in the
+    /// cache, as it is for the answers that are compared with it.
+    async fn whole(&self) -> (String, String) {
+        let mut stored = (String::new(), String::new());
+        for _ in 0..2 {
+            let id = self.begin().await;
+            let stream = self.conversations.send(id, self.request(Some(QUESTION), WHOLE));
+            let (_, summary) = read(&stream, usize::MAX).await;
+            assert_eq!(summary.stop, StopReason::MaxTokens);
+            stored = self.stored(id).await;
+        }
+        stored
+    }
+
+    /// Returns reasoning and text of the stored answer.
+    async fn stored(&self, id: u64) -> (String, String) {
+        let open = self.conversations.open(id).await.expect("it opens");
+        assert_eq!(open.messages.len(), 2);
+        let answer = open.messages.into_iter().next_back().expect("an answer");
+        (answer.reasoning, answer.text)
+    }
+}
+
+/// Reads an answer; cancels it after this many chunks.
+async fn read(stream: &ChatStream, chunks: usize) -> (String, AnswerSummary) {
+    let (mut content, mut seen) = (String::new(), 0);
+    loop {
+        for chunk in stream.next_batch().await.expect("an answer") {
+            match chunk {
+                Chunk::Text { text } | Chunk::Reasoning { text } => {
+                    content += &text;
+                    seen += 1;
+                    if seen == chunks {
+                        stream.cancel();
+                    }
+                }
+                Chunk::Done { summary } => return (content, summary),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_a_limit_or_a_cancel_broke_off_goes_on_as_if_it_had_not() {
+    let library = Library::open(None);
+    let (_, whole) = library.whole().await;
+    for (limit, chunks) in [
+        (1, usize::MAX),
+        (3, usize::MAX),
+        (11, usize::MAX),
+        (30, usize::MAX),
+        (WHOLE, 9),
+    ] {
+        let id = library.begin().await;
+        let begun = library.conversations.send(id, library.request(Some(QUESTION), limit));
+        let (begun, summary) = read(&begun, chunks).await;
+        let said = summary.usage.completion_tokens;
+        assert!(whole.starts_with(&begun) && said < WHOLE, "{begun:?}");
+        let rest = library.conversations.resume(id, library.request(None, WHOLE - said));
+        let (rest, resumed) = read(&rest, usize::MAX).await;
+        assert!(!rest.starts_with(&begun), "a repetition: {rest:?}");
+        let (_, stored) = library.stored(id).await;
+        assert_eq!(stored, format!("{begun}{rest}"));
+        // Token by token: the text so far has the tokens that were generated.
+        assert_eq!(stored, whole, "broken off after {said} tokens: {begun:?}");
+        let (read, cached) = (resumed.usage.prompt_tokens, resumed.usage.cached_tokens);
+        assert_eq!(
+            read,
+            summary.usage.prompt_tokens + said,
+            "the prompt ends with the answer"
+        );
+        assert!(cached + 2 >= read, "{cached} of {read}");
+    }
+}
+
+#[tokio::test]
+async fn a_thought_that_was_broken_off_goes_on_as_a_thought() {
+    let library = Library::open(Some(THINKING));
+    let (whole, text) = library.whole().await;
+    assert!(!whole.is_empty() && text.is_empty(), "{text:?}");
+    for limit in [2, 10, 25] {
+        let id = library.begin().await;
+        let begun = library.conversations.send(id, library.request(Some(QUESTION), limit));
+        read(&begun, usize::MAX).await;
+        let rest = library.conversations.resume(id, library.request(None, WHOLE - limit));
+        let (rest, resumed) = read(&rest, usize::MAX).await;
+        let (thought, text) = library.stored(id).await;
+        assert!(thought.ends_with(&rest) && text.is_empty(), "{thought:?} {text:?}");
+        assert_eq!(thought, whole, "broken off after {limit} tokens: {:?}", resumed.usage);
+        assert!(resumed.usage.cached_tokens + 2 >= resumed.usage.prompt_tokens);
+        assert!(resumed.usage.reasoning_tokens > 0);
+    }
+}
+
+/// A grammar begins with the answer, so it cannot hold the rest of one.
+#[tokio::test]
+async fn an_answer_of_a_required_form_is_asked_to_go_on() {
+    let library = Library::open(None);
+    let id = library.begin().await;
+    let mut request = library.request(Some("Say a number, as JSON."), 4);
+    request.output = OutputFormat::Json;
+    let (begun, summary) = read(&library.conversations.send(id, request), usize::MAX).await;
+    let mut rest = library.request(None, 4);
+    rest.output = OutputFormat::Json;
+    let (_, resumed) = read(&library.conversations.resume(id, rest), usize::MAX).await;
+    assert!(!begun.is_empty());
+    let said = summary.usage.prompt_tokens + summary.usage.completion_tokens;
+    assert!(resumed.usage.prompt_tokens > said + 8, "the prompt asks to go on");
+}
+
+/// Begins each answer with an open thought.
+const THINKING: &str = "{% for m in messages %}<|im_start|>{{ m.role }}
+{% if m.reasoning_content %}<think>
+{{ m.reasoning_content }}
+</think>
+
+{% endif %}{{ m.content }}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+<think>
+{% endif %}";
