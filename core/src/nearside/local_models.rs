@@ -6,6 +6,7 @@
 //! as a load needs, the least recently used first; a leased engine is never closed for that.
 
 mod closing;
+mod leasing;
 mod planner;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,9 +33,6 @@ use crate::model::fit::{
 };
 use crate::model::{self, FitOptions, FitVerdict, MemoryBudget};
 use crate::state::State;
-use planner::EnginePlanner;
-
-use closing::MAX_STORED_BYTES;
 
 /// The local models of one library object.
 #[derive(Debug)]
@@ -175,45 +173,6 @@ impl LocalModels {
         models.iter().map(judge).collect()
     }
 
-    /// Returns a lease of this model's engine; starts one if there is none. The model loads with its first job.
-    pub(super) fn lease(self: &Arc<Self>, model: &LocalModel) -> Result<EngineLease> {
-        let stamp = file_stamp(&model.path);
-        let mut engines = lock(&self.engines);
-        if let Some(at) = engines.iter().position(|entry| entry.path == model.path) {
-            let entry = &engines[at];
-            let is_same = entry.stamp == stamp;
-            match &entry.load {
-                LoadState::Failed(error) if is_same && is_permanent(error) => return Err(error.clone()),
-                _ if is_same || entry.engine.is_in_use() => return Ok(EngineLease::acquire(&entry.engine)),
-                // The file was replaced: the engine's thread ends once its handle is dropped.
-                _ => drop(engines.remove(at)),
-            }
-        }
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let planner = EnginePlanner {
-            models: Arc::downgrade(self),
-            id,
-            model: model.clone(),
-        };
-        let settings = LocalSettings {
-            path: model.path.clone(),
-            id: model.id.clone(),
-            sha256: model.sha256.clone(),
-            states: Some(Arc::clone(&self.states)),
-        };
-        let engine = Arc::new(LocalEngine::start(settings, Arc::new(planner), self.handle.clone())?);
-        let lease = EngineLease::acquire(&engine);
-        self.close_later(id, &engine);
-        engines.push(EngineEntry {
-            id,
-            path: model.path.clone(),
-            stamp,
-            engine,
-            load: LoadState::Unloaded,
-        });
-        Ok(lease)
-    }
-
     /// Returns the models in memory, ordered by id. Waits for no engine.
     pub(super) fn loaded(&self) -> Vec<LoadedModel> {
         let engines = self.engines_but(None);
@@ -350,6 +309,8 @@ fn is_permanent(error: &Error) -> bool {
 
 /// Whether models compute on a GPU, which the system forbids in the background: llama.cpp uses Metal where there is one.
 const USES_GPU: bool = cfg!(target_vendor = "apple");
+/// States that one engine stores when its memory is freed: some seconds on a phone.
+const MAX_STORED_BYTES: u64 = 512 << 20;
 /// Models that llama.cpp is asked about in one decision: each takes up to half a second, once.
 const MAX_PROBES: u32 = 2;
 /// How long an idle model stays: as long as Ollama's. A phone warns before it needs the memory.

@@ -4,55 +4,17 @@
 //! The conditions are read again every two seconds and after each [`RunSignal::notify`], on the engine's thread, so that a
 //! change reaches an answer under way. A cancel or deadline ends every wait within 50 ms.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nearside_llama::AbortSignal;
 
-use super::EngineShared;
 use super::adjustment::{AdjustmentAction, AdjustmentCause};
 use super::conditions::RunConditions;
 use super::residency::Residency;
+use super::run_signal::RunSignal;
 use super::settings::LoadPlanner;
-use crate::sync::lock;
-
-/// Tells an engine's thread, from any other, that the device's state has changed.
-#[derive(Debug, Default)]
-pub(super) struct RunSignal {
-    version: AtomicU64,
-    must_reduce: AtomicBool,
-    waiting: Mutex<()>,
-    changed: Condvar,
-}
-
-impl RunSignal {
-    /// Has the conditions read again before the next batch.
-    pub(super) fn notify(&self) {
-        let _waiting = lock(&self.waiting);
-        self.version.fetch_add(1, Ordering::SeqCst);
-        self.changed.notify_all();
-    }
-
-    /// Asks for memory, before the next batch.
-    pub(super) fn request_reduction(&self) {
-        self.must_reduce.store(true, Ordering::SeqCst);
-        self.notify();
-    }
-
-    fn version(&self) -> u64 {
-        self.version.load(Ordering::SeqCst)
-    }
-
-    /// Waits until the version is another one, at most for this time.
-    fn wait(&self, version: u64, time: Duration) {
-        let waiting = lock(&self.waiting);
-        if self.version() == version {
-            // Whether it timed out makes no difference.
-            drop(self.changed.wait_timeout(waiting, time));
-        }
-    }
-}
+use super::shared::EngineShared;
 
 /// What an answer may do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +23,8 @@ pub(super) enum NextStep {
     Compute { threads: u32 },
     /// Free memory, then ask again.
     ReduceMemory,
+    /// Store the state, because a long pause begins in which the app may be killed, then ask again.
+    StoreState,
     /// End: the stop signal is raised.
     Stop,
 }
@@ -78,6 +42,8 @@ pub(super) struct Governor {
     /// Rest that is due before the next batch.
     rest: Duration,
     waited: Duration,
+    /// Whether a pause began for which the state was not stored.
+    is_pause_new: bool,
 }
 
 impl Governor {
@@ -92,6 +58,7 @@ impl Governor {
             batch_begun: None,
             rest: Duration::ZERO,
             waited: Duration::ZERO,
+            is_pause_new: false,
         }
     }
 
@@ -104,8 +71,11 @@ impl Governor {
             if stop.is_raised() {
                 return NextStep::Stop;
             }
-            if self.signal.must_reduce.swap(false, Ordering::SeqCst) {
+            if self.signal.take_reduction() {
                 return NextStep::ReduceMemory;
+            }
+            if std::mem::take(&mut self.is_pause_new) {
+                return NextStep::StoreState;
             }
             let rest = match self.conditions.is_paused {
                 true => POLL_INTERVAL,
@@ -168,6 +138,7 @@ impl Governor {
         let cause_before = before.cause.unwrap_or(AdjustmentCause::Heat);
         let cause = now.cause.unwrap_or(cause_before);
         if before.is_paused != now.is_paused {
+            self.is_pause_new = now.is_paused;
             match now.is_paused {
                 true => self.planner.adjusted(AdjustmentAction::Paused, cause),
                 false => self.planner.adjusted(AdjustmentAction::Resumed, cause_before),

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::LocalEngine;
 use super::load::LazyModel;
 use super::load_job::{LoadEvent, LoadJob};
 use super::queue::{JobQueue, Work};
 use super::residency::LoadedModel;
+use super::shared::EngineShared;
 use super::stop::StopConditions;
-use super::{EngineShared, LocalEngine};
 use crate::chat::StopReason;
 use crate::error::Error;
 use crate::model::fit::no_template;

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use nearside_llama::{ChatTemplate, LlamaError, Model};
 
-use super::EngineShared;
 use super::control_words::ControlWords;
 use super::engine_states::EngineStates;
 use super::error::{map_llama_error, template_error};
@@ -16,6 +15,7 @@ use super::residency::Held;
 use super::saved_caches::SavedCaches;
 use super::session::DecodeSession;
 use super::settings::{LoadOutcome, LoadPlanner, LocalSettings};
+use super::shared::EngineShared;
 use crate::error::{Error, Result};
 use crate::model::fit::{LoadOrder, model_params, no_template};
 

@@ -37,6 +37,7 @@ mod recent_prompts;
 mod reply;
 mod reply_reader;
 mod residency;
+mod run_signal;
 mod sampling;
 mod saved_caches;
 mod schema;
@@ -44,6 +45,7 @@ mod schema_keywords;
 mod schema_loops;
 mod session;
 mod settings;
+mod shared;
 mod state_file;
 mod state_files;
 mod stop;
@@ -72,14 +74,11 @@ use crate::error::{Error, Result};
 use crate::stream::CancelToken;
 use crate::sync::lock;
 use bench::{BenchOptions, BenchReport};
-use governor::RunSignal;
 use life::{end_load, end_loads};
 use load::{LazyModel, LoadError};
 use queue::{JobQueue, Work};
-use residency::Residency;
-use saved_caches::SavedCaches;
+use shared::EngineShared;
 use stop::StopConditions;
-use use_count::UseCount;
 
 /// A model on this device.
 #[derive(Debug)]
@@ -92,15 +91,6 @@ pub struct LocalEngine {
     shared: EngineShared,
 }
 
-/// What the handle of an engine and its thread share, besides the queue.
-#[derive(Debug, Clone)]
-struct EngineShared {
-    uses: Arc<UseCount>,
-    saved: SavedCaches,
-    signal: Arc<RunSignal>,
-    residency: Arc<Residency>,
-}
-
 impl LocalEngine {
     /// Starts the thread. The first job loads the model.
     ///
@@ -110,12 +100,7 @@ impl LocalEngine {
         let queue = Arc::new(JobQueue::default());
         let jobs = Arc::clone(&queue);
         let id = settings.id.clone();
-        let shared = EngineShared {
-            uses: Arc::new(UseCount::new()),
-            saved: SavedCaches::default(),
-            signal: Arc::default(),
-            residency: Arc::new(Residency::new(settings.clone())),
-        };
+        let shared = EngineShared::new(&settings);
         let model = LazyModel::new(settings, planner, shared.clone());
         let own = shared.clone();
         let thread = std::thread::Builder::new()

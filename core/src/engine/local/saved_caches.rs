@@ -124,33 +124,45 @@ impl SavedCaches {
 
     /// Frees all copies, clears the context, and stores the states of stored conversations, that of the context first.
     pub(super) fn store_all(&self, context: &mut Context) {
-        let mut left = self.0.last_bytes.load(Ordering::SeqCst);
-        let (states, origin, checkpoints, limit) = self.change(|copies| {
-            let checkpoints = std::mem::take(&mut copies.checkpoints);
-            let origin = std::mem::take(&mut copies.origin);
-            let may_store = copies.may_keep(origin) && left > 0;
-            let states = copies.states.clone().filter(|_| may_store);
-            (states, origin, checkpoints, copies.limit)
-        });
-        let stored = origin.stored(context.position() as usize);
-        if let (Some(states), Some((conversation, tokens))) = (states, stored) {
+        let left = self.0.last_bytes.load(Ordering::SeqCst);
+        let (origin, checkpoints, limit) =
+            self.change(|copies| (copies.origin, copies.checkpoints.clone(), copies.limit));
+        if let Some((_, tokens)) = origin.stored(context.position() as usize).filter(|_| left > 0) {
             cut_to(context, &checkpoints, tokens as u32);
             let size = context.saved_bytes();
-            let is_worth = context.position() as usize >= MIN_STORED_TOKENS;
-            if is_worth && size <= left && size <= limit.max(BORROWED_BYTES) {
-                left -= size;
-                // The others go first if the memory would not hold both.
-                if self.bytes().saturating_add(size) > limit {
-                    self.store_copies(left);
-                    left = 0;
-                }
-                if let Some(cache) = context.save(u64::MAX) {
-                    states.store(conversation, &cache, &checkpoints);
-                }
+            // The others go first if the memory would not hold both.
+            if self.bytes().saturating_add(size) > limit {
+                self.store_copies(left.saturating_sub(size));
             }
+            self.store_present(context, left);
+            self.store_copies(left.saturating_sub(size));
+        } else {
+            self.store_copies(left);
         }
-        self.store_copies(left);
+        self.change(|copies| {
+            copies.free();
+            copies.origin = ContentOrigin::default();
+        });
         context.clear();
+    }
+
+    /// Stores the state of the conversation that the context holds and keeps, if it is a stored one and takes at most this
+    /// many bytes.
+    pub(super) fn store_present(&self, context: &Context, most: u64) {
+        let (states, origin, checkpoints, limit) = self.change(|copies| {
+            let states = copies.states.clone().filter(|_| copies.may_keep(copies.origin));
+            (states, copies.origin, copies.checkpoints.clone(), copies.limit)
+        });
+        let held = context.position() as usize;
+        let (Some(states), Some((conversation, tokens))) = (states, origin.stored(held)) else {
+            return;
+        };
+        if tokens == held
+            && context.saved_bytes() <= most.min(limit.max(BORROWED_BYTES))
+            && let Some(cache) = context.save(u64::MAX)
+        {
+            states.store(conversation, &cache, &checkpoints);
+        }
     }
 
     /// Frees the copies of a conversation that was deleted; no new ones are made, and nothing of it is stored, until it is asked

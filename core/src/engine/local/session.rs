@@ -151,6 +151,12 @@ impl DecodeSession {
                     self.reduce(rest.len())?;
                     continue;
                 }
+                NextStep::StoreState => {
+                    if let Some(context) = &self.context {
+                        self.saved.store_present(context, PAUSED_STORED_BYTES);
+                    }
+                    continue;
+                }
                 NextStep::Stop => return Ok(DecodeOutcome::Stopped),
             };
             let needed = self.position() as usize + rest.len();
@@ -302,6 +308,8 @@ impl DecodeSession {
 
 /// Tokens of a batch of a reduced context: its compute buffers take a quarter.
 const REDUCED_BATCH_TOKENS: u32 = 128;
+/// The most bytes of a state that is stored when an answer pauses: the system gives an app some seconds in the background.
+const PAUSED_STORED_BYTES: u64 = 256 << 20;
 /// Space that a reduced context leaves for the rest of an answer.
 const SPARE_TOKENS: u32 = 256;
 /// llama.cpp rounds capacities up to a multiple of it.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{EngineEntry, LocalModels};
+use super::{EngineEntry, LocalModels, MAX_STORED_BYTES};
 use crate::chat::StopReason;
 use crate::engine::local::{Adjustment, AdjustmentAction, AdjustmentCause, LocalEngine};
 use crate::nearside::keep_alive::close_when_idle;
@@ -137,7 +137,5 @@ fn close(engines: &[EngineEntry]) {
     }
 }
 
-/// States that one engine stores when its memory is freed: some seconds on a phone.
-pub(in crate::nearside) const MAX_STORED_BYTES: u64 = 512 << 20;
 /// States that one engine stores when the app is about to be killed.
 const LAST_MOMENT_BYTES: u64 = 16 << 20;
