@@ -123,7 +123,7 @@ impl Archive {
         let read = |file: &Transaction<'_>| file.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0));
         let mut identity = self.0.read(read)?;
         if identity == 0 {
-            let random = (RandomState::new().hash_one(SystemTime::now()) as i32).max(1);
+            let random = RandomState::new().hash_one(SystemTime::now()) as i32 | 1;
             identity = self.0.write(|file| {
                 // Another process may have been faster.
                 if read(file)? == 0 {
