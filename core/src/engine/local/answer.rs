@@ -150,6 +150,8 @@ fn generate(
     stats.usage.cached_tokens = cached;
     let changed = loaded.recent.note(&asked.request);
     stats.cache_miss = changed.filter(|_| cached < tokens.len() as u32 / 2);
+    // An earlier job may have ended while it waited.
+    loaded.session.take_waited();
     let begun = Instant::now();
     // The start of the answer that the template wrote: the next prompt may have another one, such as without reasoning.
     let tail = loaded.model.tokenize(&rendered.generation_prompt, false, true);
