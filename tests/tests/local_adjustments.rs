@@ -312,4 +312,7 @@ async fn a_stream_of_adjustments_ends_by_its_cancel_and_with_the_library() {
     assert_eq!(other.next_batch().await, Ok(vec![]));
     fixture.nearside.shut_down().await.expect("it ends");
     assert_eq!(fixture.adjustments.next_batch().await, Ok(vec![]));
+    let late = fixture.nearside.adjustments();
+    let ended = tokio::time::timeout(Duration::from_secs(60), late.next_batch()).await;
+    assert_eq!(ended.expect("it ends"), Ok(vec![]), "one that began after the end");
 }

@@ -69,6 +69,10 @@ impl Nearside {
         let (stream, sender) = Stream::new();
         let (models, cancel) = (Arc::clone(&self.inner.local_models), sender.cancel().clone());
         lock(&models.app.listeners).push(sender);
+        if self.inner.closing.is_cancelled() {
+            // The listeners may have been closed before this one was added.
+            models.app.close_listeners();
+        }
         self.handle.spawn(async move {
             cancel.cancelled().await;
             models.app.close_cancelled();
