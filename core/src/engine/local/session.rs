@@ -99,8 +99,9 @@ impl DecodeSession {
     /// returns how many tokens that is: less than the prompt.
     pub(super) fn reuse_prefix(&mut self, wanted: &Wanted<'_>) -> u32 {
         let needed = wanted.prompt.len() as u32 + 1;
-        if needed > self.size && self.grow_to(needed).is_err() {
-            return 0;
+        if needed > self.size {
+            // After an error there is no context. The new one is told below whose tokens it gets.
+            let _ = self.grow_to(needed);
         }
         let saved = self.saved.clone();
         // After a failure the conversation may still be in a file.
@@ -216,10 +217,6 @@ impl DecodeSession {
     fn params_for(&self, size: u32) -> ContextParams {
         ContextParams {
             context: size,
-            batch: match size < self.params.context {
-                true => self.params.batch.min(REDUCED_BATCH_TOKENS),
-                false => self.params.batch,
-            },
             ..self.params
         }
     }
@@ -306,8 +303,6 @@ impl DecodeSession {
     }
 }
 
-/// Tokens of a batch of a reduced context: its compute buffers take a quarter.
-const REDUCED_BATCH_TOKENS: u32 = 128;
 /// The most bytes of a state that is stored when an answer pauses: the system gives an app some seconds in the background.
 const PAUSED_STORED_BYTES: u64 = 256 << 20;
 /// Space that a reduced context leaves for the rest of an answer.
