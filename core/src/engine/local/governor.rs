@@ -36,6 +36,8 @@ pub(super) struct Governor {
     signal: Arc<RunSignal>,
     residency: Arc<Residency>,
     conditions: RunConditions,
+    /// The last conditions without a pause, whose limits were told.
+    told: RunConditions,
     version: u64,
     read_at: Option<Instant>,
     batch_begun: Option<Instant>,
@@ -53,6 +55,7 @@ impl Governor {
             signal: Arc::clone(&shared.signal),
             residency: Arc::clone(&shared.residency),
             conditions: RunConditions::default(),
+            told: RunConditions::default(),
             version: 0,
             read_at: None,
             batch_begun: None,
@@ -144,17 +147,23 @@ impl Governor {
                 false => self.planner.adjusted(AdjustmentAction::Resumed, cause_before),
             }
         }
+        if now.is_paused {
+            return;
+        }
+        // A limit may end while the model is paused.
+        let told = std::mem::replace(&mut self.told, now);
         let limits = |conditions: RunConditions| (conditions.threads.of_threads(threads), conditions.duty_percent);
-        if !now.is_paused && limits(before) != limits(now) {
+        if limits(told) != limits(now) {
+            let told_cause = told.cause.unwrap_or(AdjustmentCause::Heat);
             let (threads_now, percent) = limits(now);
             match (threads_now, percent) == (threads, 100) {
-                true => self.planner.adjusted(AdjustmentAction::Restored, cause_before),
+                true => self.planner.adjusted(AdjustmentAction::Restored, told_cause),
                 false => self.planner.adjusted(
                     AdjustmentAction::Slowed {
                         threads: threads_now,
                         percent,
                     },
-                    cause,
+                    now.cause.unwrap_or(told_cause),
                 ),
             }
         }
@@ -167,3 +176,78 @@ const READ_INTERVAL: Duration = Duration::from_secs(2);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Before a shorter wait, the threads are not made to sleep: waking them takes longer.
 const MIN_PAUSE: Duration = Duration::from_millis(2);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::AtomicBool;
+
+    use super::super::settings::{LoadOutcome, LocalSettings};
+    use super::*;
+    use crate::device::{DeviceFacts, ThermalState};
+    use crate::error::{Error, Result};
+    use crate::model::fit::LoadOrder;
+    use crate::sync::lock;
+
+    /// A device in a state that the test sets, and what was told.
+    #[derive(Debug, Default)]
+    struct Device {
+        conditions: Mutex<RunConditions>,
+        told: Mutex<Vec<(AdjustmentAction, AdjustmentCause)>>,
+    }
+
+    impl LoadPlanner for Device {
+        fn plan_load(&self, _for_chat: bool) -> Result<LoadOrder> {
+            Err(Error::internal("nothing is loaded"))
+        }
+
+        fn load_ended(&self, _outcome: LoadOutcome) {}
+
+        fn run_conditions(&self) -> RunConditions {
+            *lock(&self.conditions)
+        }
+
+        fn adjusted(&self, action: AdjustmentAction, cause: AdjustmentCause) {
+            lock(&self.told).push((action, cause));
+        }
+    }
+
+    #[test]
+    fn a_limit_that_ends_in_a_pause_is_told_as_ended() {
+        let device = Arc::new(Device::default());
+        let shared = EngineShared::new(&LocalSettings {
+            path: "model.gguf".into(),
+            id: "model".into(),
+            sha256: String::new(),
+            states: None,
+        });
+        let mut governor = Governor::new(Arc::clone(&device) as _, &shared);
+        // It reads the conditions and ends.
+        let stopped = AtomicBool::new(true);
+        for (heat, must_pause) in [
+            (ThermalState::Serious, false),
+            (ThermalState::Serious, true),
+            (ThermalState::Nominal, true),
+            (ThermalState::Nominal, false),
+        ] {
+            let facts = DeviceFacts {
+                heat,
+                ..DeviceFacts::default()
+            };
+            *lock(&device.conditions) = RunConditions::derive(&facts, must_pause);
+            shared.signal.notify();
+            let next = governor.next_step(4, &AbortSignal::from(&stopped), || ());
+            assert_eq!(next, NextStep::Stop);
+        }
+        let slowed = AdjustmentAction::Slowed { threads: 2, percent: 75 };
+        assert_eq!(
+            *lock(&device.told),
+            [
+                (slowed, AdjustmentCause::Heat),
+                (AdjustmentAction::Paused, AdjustmentCause::Background),
+                (AdjustmentAction::Resumed, AdjustmentCause::Background),
+                (AdjustmentAction::Restored, AdjustmentCause::Heat),
+            ]
+        );
+    }
+}
