@@ -2,7 +2,7 @@
 //! answers go on where they can, in less memory, more slowly, or later, and nothing of them is lost.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use nearside::chat::{
@@ -10,7 +10,8 @@ use nearside::chat::{
 };
 use nearside::device::{DeviceFacts, Host, ThermalState};
 use nearside::engine::{Adjustment, AdjustmentAction, AdjustmentCause};
-use nearside::{AdjustmentStream, AppEvent, Config, Nearside};
+use nearside::model::ModelRef;
+use nearside::{AdjustmentStream, AppEvent, Config, ErrorReason, Nearside};
 use nearside_tests::models;
 
 /// A phone whose heat and power saving the test sets.
@@ -19,6 +20,8 @@ struct Phone {
     /// Index in [`HEAT`].
     heat: AtomicU8,
     low_power: AtomicBool,
+    /// Bytes that are free; 0: as the system says.
+    memory: AtomicU64,
 }
 
 const HEAT: [ThermalState; 3] = [ThermalState::Nominal, ThermalState::Serious, ThermalState::Critical];
@@ -28,6 +31,7 @@ impl Host for Phone {
         DeviceFacts {
             heat: HEAT[usize::from(self.heat.load(Ordering::SeqCst))],
             low_power: self.low_power.load(Ordering::SeqCst),
+            memory_available: Some(self.memory.load(Ordering::SeqCst)),
             ..DeviceFacts::default()
         }
     }
@@ -141,6 +145,13 @@ fn own_bytes() -> u64 {
         .parse::<u64>()
         .expect("a number")
         * 1024
+}
+
+/// Returns the number of engines in this process.
+fn model_threads() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("the threads").flatten();
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+    names.filter(|name| name.trim() == "nearside-model").count()
 }
 
 #[tokio::test]
@@ -315,4 +326,49 @@ async fn a_stream_of_adjustments_ends_by_its_cancel_and_with_the_library() {
     let late = fixture.nearside.adjustments();
     let ended = tokio::time::timeout(Duration::from_secs(60), late.next_batch()).await;
     assert_eq!(ended.expect("it ends"), Ok(vec![]), "one that began after the end");
+}
+
+#[tokio::test]
+async fn a_model_that_was_not_in_memory_is_not_told_as_freed() {
+    let fixture = Fixture::new(2048, false);
+    for event in [AppEvent::MemoryLow, AppEvent::MemoryCritical] {
+        // Too little memory: the load fails, and its engine stays.
+        fixture.phone.memory.store(1 << 20, Ordering::SeqCst);
+        let load = fixture.nearside.load(ModelRef::Path {
+            path: models::path("smollm2.gguf").to_string_lossy().into_owned(),
+        });
+        let error = loop {
+            match load.next_batch().await {
+                Ok(batch) => assert!(!batch.is_empty(), "it fails"),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.reason(), ErrorReason::ModelTooLarge);
+        fixture.nearside.notify(event);
+        while model_threads() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    fixture.phone.memory.store(0, Ordering::SeqCst);
+    fixture.ask(2).end().await;
+    fixture.nearside.notify(AppEvent::Background);
+    let told = fixture.adjustments.next_batch().await.expect("no error");
+    assert_eq!(told[0].cause, AdjustmentCause::Background, "{told:?}");
+}
+
+#[tokio::test]
+async fn the_pause_of_an_answer_that_never_began_is_not_in_the_speed_of_the_next() {
+    let fixture = Fixture::new(2048, true);
+    fixture.nearside.notify(AppEvent::Background);
+    let paused = fixture.ask(4);
+    fixture
+        .expect(AdjustmentAction::Paused, AdjustmentCause::Background)
+        .await;
+    // Longer than its prompt takes.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    paused.stream.cancel();
+    assert_eq!(paused.end().await.1.stop, StopReason::Cancelled);
+    fixture.nearside.notify(AppEvent::Foreground);
+    let (_, summary) = fixture.ask(4).end().await;
+    assert!(summary.timings.prompt_tokens_per_second > 0.0, "{:?}", summary.timings);
 }

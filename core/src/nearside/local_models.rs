@@ -12,7 +12,7 @@ mod planner;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -48,6 +48,8 @@ pub(super) struct LocalModels {
     pub(super) abilities: LocalAbilities,
     handle: Handle,
     engines: Mutex<Vec<EngineEntry>>,
+    /// Engines that left `engines` and whose threads may not have ended, with the bytes that their models held then.
+    closing: Mutex<Vec<(Weak<LocalEngine>, u64)>>,
     /// Held while a load is planned. Loads wait for each other's plans, and nothing else does.
     planning: Mutex<()>,
     next_id: AtomicU64,
@@ -63,6 +65,13 @@ struct EngineEntry {
     stamp: FileStamp,
     engine: Arc<LocalEngine>,
     load: LoadState,
+}
+
+impl EngineEntry {
+    /// Returns whether its model takes memory.
+    fn is_in_memory(&self) -> bool {
+        matches!(self.load, LoadState::Loading(_) | LoadState::Loaded(_))
+    }
 }
 
 impl LocalModels {
@@ -85,6 +94,7 @@ impl LocalModels {
             abilities: LocalAbilities::default(),
             handle,
             engines: Mutex::default(),
+            closing: Mutex::default(),
             planning: Mutex::default(),
             next_id: AtomicU64::new(0),
             pauses_in_background: config
@@ -212,6 +222,7 @@ impl LocalModels {
             snapshot: device::snapshot(&facts)?,
             under_pressure: facts.memory_pressure,
             models,
+            closing: self.closing_bytes(),
         })
     }
 
@@ -265,6 +276,9 @@ impl LocalModels {
                     engine.lower_saved_limit(engine.saved_bytes() + rest / SAVED_SHARE);
                 }
                 return Ok(());
+            }
+            if self.wait_for_closing() {
+                continue;
             }
             let idle = {
                 let mut engines = lock(&self.engines);

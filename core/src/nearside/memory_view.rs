@@ -17,11 +17,23 @@ pub(super) enum LoadState {
     Failed(Error),
 }
 
+impl LoadState {
+    /// Returns the bytes that the model keeps from others.
+    pub(super) fn held(&self) -> u64 {
+        match self {
+            Self::Loaded(order) => order.held(),
+            Self::Unloaded | Self::Loading(_) | Self::Failed(_) => 0,
+        }
+    }
+}
+
 /// Memory and models at one moment.
 pub(super) struct MemoryView {
     pub(super) snapshot: DeviceSnapshot,
     pub(super) under_pressure: bool,
     pub(super) models: Vec<ModelState>,
+    /// Held by models that are being closed.
+    pub(super) closing: u64,
 }
 
 /// State of one model, for a budget.
@@ -54,7 +66,10 @@ impl MemoryView {
     }
 
     fn measure(&self, own: Option<u64>, count_idle: bool) -> MemoryBudget {
-        let mut memory = ModelMemory::default();
+        let mut memory = ModelMemory {
+            idle: if count_idle { self.closing } else { 0 },
+            ..ModelMemory::default()
+        };
         for model in &self.models {
             let is_own = own == Some(model.id);
             match is_own {

@@ -239,7 +239,10 @@ mod tests {
             let next = governor.next_step(4, &AbortSignal::from(&stopped), || ());
             assert_eq!(next, NextStep::Stop);
         }
-        let slowed = AdjustmentAction::Slowed { threads: 2, percent: 75 };
+        let slowed = AdjustmentAction::Slowed {
+            threads: 2,
+            percent: 75,
+        };
         assert_eq!(
             *lock(&device.told),
             [

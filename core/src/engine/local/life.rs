@@ -52,6 +52,11 @@ impl LocalEngine {
         }
     }
 
+    /// Waits until the thread of a closed engine has ended, at most this long. Returns whether it has.
+    pub(crate) fn wait_for_end(&self, timeout: Duration) -> bool {
+        self.queue.wait_for_end(timeout)
+    }
+
     /// Returns when the model will have been idle for `keep_alive`; `None` if it is in use or not in memory, and for a time
     /// without an end. A model that was loaded ahead, for an answer to come, is idle a minute later at the earliest.
     pub fn idle_until(&self, keep_alive: Duration) -> Option<Instant> {

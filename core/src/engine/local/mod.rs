@@ -189,12 +189,17 @@ impl LocalEngine {
     /// milliseconds, but up to a second while llama.cpp computes a model's needs or maps its file; and about half a second for
     /// each 100 MB that are stored.
     pub fn close(&self, reason: StopReason, stored_bytes: u64) {
-        self.shared.saved.set_last_bytes(stored_bytes);
-        self.queue.close(reason);
+        self.begin_close(reason, stored_bytes);
         if let Some(thread) = lock(&self.thread).take() {
             // The thread catches its own panics, so the result carries no information.
             let _ = thread.join();
         }
+    }
+
+    /// Begins to close, and does not wait.
+    pub fn begin_close(&self, reason: StopReason, stored_bytes: u64) {
+        self.shared.saved.set_last_bytes(stored_bytes);
+        self.queue.close(reason);
     }
 
     /// Queues work, and ends it at once if it is stopped while it waits. Returns its id if it was queued.

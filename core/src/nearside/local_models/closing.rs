@@ -23,17 +23,17 @@ impl LocalModels {
             .spawn(close_when_idle(Arc::downgrade(engine), keep_alive, close));
     }
 
-    /// Closes the engine of this id if it is idle for this long, and returns whether it did. No load is planned meanwhile,
-    /// so that none misses the memory that this frees.
+    /// Closes the engine of this id if it is idle for this long, and returns whether it is closed. No load is planned
+    /// meanwhile, so that none misses the memory that this frees.
     fn close_idle_since(&self, id: u64, keep_alive: Duration) -> bool {
         let _no_plan = lock(&self.planning);
         let idle = |entry: &EngineEntry| {
             let until = entry.engine.idle_until(keep_alive);
             entry.id == id && until.is_some_and(|until| until <= Instant::now())
         };
-        let closing = self.take_where(idle);
-        close(&closing);
-        !closing.is_empty()
+        close(&self.take_where(idle));
+        // Also if something else closes it: it may be idle for a while until its thread has ended.
+        !lock(&self.engines).iter().any(|entry| entry.id == id)
     }
 
     /// Closes all engines, or that of one file, and waits for their threads. Their answers end as cancelled.
@@ -43,9 +43,17 @@ impl LocalModels {
 
     /// Closes all engines. Their answers end as [`StopReason::MemoryCritical`], and little of them is stored.
     pub(in crate::nearside) fn end_engines(&self) {
-        for entry in self.take_where(|_| true) {
+        let with_use = |entry: EngineEntry| (entry.engine.is_in_use(), entry);
+        let ended: Vec<_> = self.take_where(|_| true).into_iter().map(with_use).collect();
+        // All at once: closing one may take a while.
+        for (_, entry) in &ended {
+            entry.engine.begin_close(StopReason::MemoryCritical, LAST_MOMENT_BYTES);
+        }
+        for (was_in_use, entry) in ended {
             entry.engine.close(StopReason::MemoryCritical, LAST_MOMENT_BYTES);
-            self.publish(&entry, AdjustmentAction::Ended, AdjustmentCause::MemoryCritical);
+            if was_in_use || entry.is_in_memory() {
+                self.publish(&entry, AdjustmentAction::Ended, AdjustmentCause::MemoryCritical);
+            }
         }
     }
 
@@ -61,15 +69,21 @@ impl LocalModels {
     pub(in crate::nearside) fn close_idle(&self, cause: AdjustmentCause) {
         for entry in self.take_where(|entry| !entry.engine.is_in_use()) {
             entry.engine.close(StopReason::Cancelled, MAX_STORED_BYTES);
-            self.publish(&entry, AdjustmentAction::Unloaded, cause);
+            if entry.is_in_memory() {
+                self.publish(&entry, AdjustmentAction::Unloaded, cause);
+            }
         }
     }
 
     /// Closes every engine, and waits for their threads at most this long: for good, at the end of the library.
     pub(in crate::nearside) fn drop_engines(&self, timeout: Duration) {
-        let closing = std::mem::take(&mut *lock(&self.engines));
-        let engines = closing.into_iter().map(|entry| entry.engine);
-        LocalEngine::close_all(&engines.collect::<Vec<_>>(), timeout);
+        let mut engines = lock(&self.engines);
+        let open = std::mem::take(&mut *engines).into_iter().map(|entry| entry.engine);
+        let all: Vec<_> = open
+            .chain(self.closing().into_iter().map(|(engine, _)| engine))
+            .collect();
+        drop(engines);
+        LocalEngine::close_all(&all, timeout);
     }
 
     /// Frees the copies of conversations' caches of all engines, and stores their states; no model is unloaded.
@@ -127,7 +141,40 @@ impl LocalModels {
     }
 
     fn take_where(&self, which: impl Fn(&EngineEntry) -> bool) -> Vec<EngineEntry> {
-        lock(&self.engines).extract_if(.., |entry| which(entry)).collect()
+        let mut engines = lock(&self.engines);
+        let taken: Vec<_> = engines.extract_if(.., |entry| which(entry)).collect();
+        let mut closing = lock(&self.closing);
+        closing.retain(|(engine, _)| engine.strong_count() > 0);
+        closing.extend(
+            taken
+                .iter()
+                .map(|entry| (Arc::downgrade(&entry.engine), entry.load.held())),
+        );
+        taken
+    }
+
+    /// Returns the engines that are being closed, and the bytes that each holds until its thread has ended.
+    fn closing(&self) -> Vec<(Arc<LocalEngine>, u64)> {
+        let closing = lock(&self.closing);
+        let present = closing
+            .iter()
+            .filter_map(|(engine, held)| Some((engine.upgrade()?, *held)));
+        present
+            .filter(|(engine, _)| !engine.wait_for_end(Duration::ZERO))
+            .collect()
+    }
+
+    /// Returns the bytes that models hold which are being closed.
+    pub(super) fn closing_bytes(&self) -> u64 {
+        self.closing().iter().map(|(_, held)| held).sum()
+    }
+
+    /// Waits until these bytes are free. Returns whether it waited for any, and they are. The threads of models in memory plan
+    /// no load, so that the caller may hold the lock of plans.
+    pub(super) fn wait_for_closing(&self) -> bool {
+        let mut holding = self.closing();
+        holding.retain(|(_, held)| *held > 0);
+        !holding.is_empty() && holding.iter().all(|(engine, _)| engine.wait_for_end(CLOSING_TIMEOUT))
     }
 }
 
@@ -139,3 +186,5 @@ fn close(engines: &[EngineEntry]) {
 
 /// States that one engine stores when the app is about to be killed.
 const LAST_MOMENT_BYTES: u64 = 16 << 20;
+/// Longer than a model's states take to be stored.
+const CLOSING_TIMEOUT: Duration = Duration::from_secs(10);

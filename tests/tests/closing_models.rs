@@ -1,0 +1,110 @@
+//! A model that is being closed stores the states of its conversations, which takes a while: a load at that moment waits for
+//! its memory, and so does the end of the library.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use nearside::chat::{ChatMessage, ChatRequest, ConversationSettings, RequestLimits};
+use nearside::device::{DeviceFacts, Host};
+use nearside::engine::LoadEvent;
+use nearside::model::ModelRef;
+use nearside::{AppEvent, Config, Nearside};
+use nearside_tests::models;
+
+/// A phone that lets its app take so many bytes; 0: without a limit.
+#[derive(Debug, Default)]
+struct Phone(AtomicU64);
+
+impl Host for Phone {
+    fn facts(&self) -> DeviceFacts {
+        let limit = self.0.load(Ordering::SeqCst);
+        DeviceFacts {
+            memory_available: (limit > 0).then(|| limit.saturating_sub(anonymous_bytes()).max(1)),
+            ..DeviceFacts::default()
+        }
+    }
+}
+
+fn anonymous_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("the status");
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let number = line.expect("a number").trim().trim_end_matches("kB").trim();
+    number.parse::<u64>().expect("a number") * 1024
+}
+
+fn engine_threads() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("the threads").flatten();
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+    names.filter(|name| name.trim() == "nearside-model").count()
+}
+
+fn model_path() -> String {
+    models::path("smollm2.gguf").to_string_lossy().into_owned()
+}
+
+/// Opens the library, and has a model answer in a conversation that takes a while to store.
+async fn open(phone: &Arc<Phone>) -> (tempfile::TempDir, Nearside) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = Config {
+        context: Some(4096),
+        threads: Some(2),
+        ..Config::new(folder.path().to_string_lossy())
+    };
+    let nearside = Nearside::with_host(config, Arc::clone(phone) as _).expect("the library opens");
+    let conversations = nearside.conversations();
+    let conversation = conversations
+        .create(ConversationSettings::default())
+        .await
+        .expect("a conversation");
+    let text = "The keeper of the lighthouse wrote another line into his book. ".repeat(200);
+    let request = ChatRequest {
+        model: Some(model_path()),
+        limits: RequestLimits {
+            max_tokens: Some(2),
+            ..RequestLimits::default()
+        },
+        ..ChatRequest::new(vec![ChatMessage::user(text)])
+    };
+    let answer = conversations.send(conversation.id, request);
+    while !answer.next_batch().await.expect("an answer").is_empty() {}
+    (folder, nearside)
+}
+
+/// Has the idle model closed, and returns when that has begun.
+async fn begin_to_close(nearside: &Nearside) {
+    nearside.notify(AppEvent::Background);
+    while !nearside.loaded().is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_load_waits_for_the_memory_of_a_model_that_is_being_closed() {
+    let phone = Arc::new(Phone::default());
+    let before = anonymous_bytes();
+    let (_folder, nearside) = open(&phone).await;
+    let held = nearside.loaded()[0].memory_bytes;
+    // Enough for the model once, and not twice.
+    phone.0.store(before + held * 5 / 4 + 80_000_000, Ordering::SeqCst);
+    begin_to_close(&nearside).await;
+    let load = nearside.load(ModelRef::Path { path: model_path() });
+    let mut events = Vec::new();
+    loop {
+        let batch = load.next_batch().await.expect("it fits once the other is closed");
+        if batch.is_empty() {
+            break;
+        }
+        events.extend(batch);
+    }
+    assert!(matches!(events.last(), Some(LoadEvent::Loaded { .. })), "{events:?}");
+    assert_eq!(engine_threads(), 1, "it waited");
+}
+
+#[tokio::test]
+async fn the_end_of_the_library_waits_for_a_model_that_is_being_closed() {
+    let (_folder, nearside) = open(&Arc::default()).await;
+    begin_to_close(&nearside).await;
+    drop(nearside);
+    assert_eq!(engine_threads(), 0);
+}
