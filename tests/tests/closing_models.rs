@@ -2,37 +2,16 @@
 //! its memory, and so does the end of the library.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nearside::chat::{ChatMessage, ChatRequest, ConversationSettings, RequestLimits};
-use nearside::device::{DeviceFacts, Host};
 use nearside::engine::LoadEvent;
 use nearside::model::ModelRef;
 use nearside::{AppEvent, Config, Nearside};
+use nearside_tests::memory::LimitHost;
 use nearside_tests::models;
 
-/// A phone that lets its app take so many bytes; 0: without a limit.
-#[derive(Debug, Default)]
-struct Phone(AtomicU64);
-
-impl Host for Phone {
-    fn facts(&self) -> DeviceFacts {
-        let limit = self.0.load(Ordering::SeqCst);
-        DeviceFacts {
-            memory_available: (limit > 0).then(|| limit.saturating_sub(anonymous_bytes()).max(1)),
-            ..DeviceFacts::default()
-        }
-    }
-}
-
-fn anonymous_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("the status");
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    let number = line.expect("a number").trim().trim_end_matches("kB").trim();
-    number.parse::<u64>().expect("a number") * 1024
-}
-
+/// Returns the number of engines in this process.
 fn engine_threads() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").expect("the threads").flatten();
     let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
@@ -44,7 +23,8 @@ fn model_path() -> String {
 }
 
 /// Opens the library, and has a model answer in a conversation that takes a while to store.
-async fn open(phone: &Arc<Phone>) -> (tempfile::TempDir, Nearside) {
+async fn open(phone: &Arc<LimitHost>) -> (tempfile::TempDir, Nearside) {
+    phone.leave(8 << 30);
     let folder = tempfile::tempdir().expect("a folder");
     let config = Config {
         context: Some(4096),
@@ -81,12 +61,10 @@ async fn begin_to_close(nearside: &Nearside) {
 
 #[tokio::test]
 async fn a_load_waits_for_the_memory_of_a_model_that_is_being_closed() {
-    let phone = Arc::new(Phone::default());
-    let before = anonymous_bytes();
+    let phone = Arc::new(LimitHost::default());
     let (_folder, nearside) = open(&phone).await;
-    let held = nearside.loaded()[0].memory_bytes;
     // Enough for the model once, and not twice.
-    phone.0.store(before + held * 5 / 4 + 80_000_000, Ordering::SeqCst);
+    phone.leave(nearside.loaded()[0].memory_bytes / 4 + 80_000_000);
     begin_to_close(&nearside).await;
     let load = nearside.load(ModelRef::Path { path: model_path() });
     let mut events = Vec::new();
@@ -103,7 +81,7 @@ async fn a_load_waits_for_the_memory_of_a_model_that_is_being_closed() {
 
 #[tokio::test]
 async fn the_end_of_the_library_waits_for_a_model_that_is_being_closed() {
-    let (_folder, nearside) = open(&Arc::default()).await;
+    let (_folder, nearside) = open(&Arc::new(LimitHost::default())).await;
     begin_to_close(&nearside).await;
     drop(nearside);
     assert_eq!(engine_threads(), 0);
