@@ -133,6 +133,8 @@ impl SavedCaches {
             // The others go first if the memory would not hold both.
             if self.bytes().saturating_add(size) > limit {
                 self.store_copies(left.saturating_sub(size));
+                // They went with the copies, and belong to the state.
+                self.change(|copies| copies.checkpoints = checkpoints);
             }
             self.store_present(context, left);
             self.store_copies(left.saturating_sub(size));
