@@ -410,3 +410,23 @@ const MAX_TITLE_CHARS: usize = 200;
 const MAX_PREVIEW_CHARS: usize = 140;
 
 const COLUMNS: &str = "id, coalesce(title, opening), pinned, created_at, updated_at, messages, preview, settings";
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_file_of_conversations_has_an_identity_of_its_own() {
+        let identity = |_| {
+            let folder = tempfile::tempdir().expect("a folder");
+            let archive = Archive::open_in(folder.path()).expect("it opens");
+            let first = archive.identity().expect("no error").expect("it can be written");
+            assert_eq!(archive.identity(), Ok(Some(first)));
+            first
+        };
+        let seen: HashSet<_> = (0..16).map(identity).collect();
+        assert_eq!(seen.len(), 16, "{seen:?}");
+    }
+}
