@@ -148,10 +148,11 @@ async fn a_thought_that_was_broken_off_goes_on_as_a_thought() {
         assert_eq!(thought, format!("{begun}{rest}"));
         assert!(!rest.starts_with(&begun), "a repetition: {rest:?}");
         let (read, cached) = (resumed.usage.prompt_tokens, resumed.usage.cached_tokens);
-        assert_eq!(
-            read,
-            before.usage.prompt_tokens + limit,
-            "the prompt ends with the thought"
+        // llama.cpp opens the thought without the newline that this template writes after the mark.
+        let whole = before.usage.prompt_tokens + limit;
+        assert!(
+            read == whole || read + 1 == whole,
+            "the prompt of {read} tokens ends with the thought of {whole}"
         );
         assert!(cached + 2 >= read, "{cached} of {read}");
         assert_eq!(resumed.usage.reasoning_tokens, resumed.usage.completion_tokens);
