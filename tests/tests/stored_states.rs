@@ -136,7 +136,7 @@ async fn only_states_of_stored_conversations_reach_the_disk_and_none_is_left_of_
     let temporary = nearside.temporary_conversations().expect("memory");
     let id = phone.create(&temporary).await;
     phone.say(&temporary, id, &canary).await;
-    nearside.unload().await.expect("unloaded");
+    nearside.unload(None).await.expect("unloaded");
     assert!(phone.states().is_empty());
 
     // A request outside of a conversation that goes on from its content: only what the conversation has is stored.
@@ -145,7 +145,7 @@ async fn only_states_of_stored_conversations_reach_the_disk_and_none_is_left_of_
     let kept = format!("kept {}", story(700));
     phone.say(&conversations, id, &kept).await;
     Answer::gather(nearside.chat(phone.ask(&format!("{kept} {CANARY}"), 16))).await;
-    nearside.unload().await.expect("unloaded");
+    nearside.unload(None).await.expect("unloaded");
     assert_eq!(phone.states().len(), 1);
     assert!(!phone.has_tokens_of(CANARY) && phone.has_tokens_of("item 007 is here"));
     conversations.delete(id).await.expect("deleted");
@@ -158,12 +158,12 @@ async fn only_states_of_stored_conversations_reach_the_disk_and_none_is_left_of_
             "loaded" => {}
             "copied" => drop(Answer::gather(nearside.chat(phone.ask(&story(300), 4))).await),
             _ => {
-                nearside.unload().await.expect("unloaded");
+                nearside.unload(None).await.expect("unloaded");
                 assert!(phone.has_tokens_of(CANARY), "else the search proves nothing");
             }
         }
         conversations.delete(id).await.expect("deleted");
-        nearside.unload().await.expect("unloaded");
+        nearside.unload(None).await.expect("unloaded");
         assert!(!phone.has_tokens_of(CANARY), "{deleted_at}");
         conversations.purge().await.expect("purged");
         assert!(phone.states().is_empty(), "{deleted_at}");

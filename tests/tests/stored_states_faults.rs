@@ -86,12 +86,12 @@ fn on_a_full_disk_nothing_is_stored_and_nothing_fails() {
         let first = phone.say(&conversations, id, &story(900)).await;
         let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE).expect("a limit");
         setrlimit(Resource::RLIMIT_FSIZE, 1 << 16, hard).expect("lowered");
-        nearside.unload().await.expect("unloaded");
+        nearside.unload(None).await.expect("unloaded");
         setrlimit(Resource::RLIMIT_FSIZE, hard, hard).expect("raised");
         assert_eq!(phone.states().len() + phone.files("draft").len(), 0);
         let answer = phone.say(&conversations, id, "Go on.").await;
         assert_eq!(answer.cached(), 0);
-        nearside.unload().await.expect("unloaded");
+        nearside.unload(None).await.expect("unloaded");
         assert!(phone.states()[0].metadata().expect("a file").len() > 1 << 16);
         assert!(first.prompt() < answer.prompt());
     });
@@ -158,7 +158,7 @@ async fn where_states_cannot_be_stored_conversations_go_on() {
         let conversations = nearside.conversations();
         let id = phone.create(&conversations).await;
         phone.say(&conversations, id, &story(600)).await;
-        nearside.unload().await.expect("unloaded");
+        nearside.unload(None).await.expect("unloaded");
         phone.say(&conversations, id, "Go on.").await;
         conversations.delete(id).await.expect("deleted");
         conversations.purge().await.expect("purged");
