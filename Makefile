@@ -1,7 +1,7 @@
 # The entry point of every task; CI calls the same targets. `make` alone lists them. The work is in scripts/, which
 # shellcheck checks; scripts/README.md lists the scripts.
 
-.PHONY: help demo setup build models test lint fmt bindings app screenshots android apple check-phones bench overhead peers size docs clean
+.PHONY: help demo setup build models test lint fmt bindings app screenshots android apple check-phones bench overhead sanitize peers size docs clean
 .DEFAULT_GOAL := help
 
 help: ## prints this list
@@ -58,6 +58,9 @@ bench: build ## measures speed, memory, the overhead of Kotlin and Swift, and a 
 
 overhead: build ## measures Nearside's overhead on a provider's answer against a bare HTTP client
 	@cargo run --release --quiet -p nearside-tests --bin nearside-overhead
+
+sanitize: setup ## runs the tests of the C++ under AddressSanitizer, and those of the threads under ThreadSanitizer (an hour the first time)
+	@scripts/sanitize.sh
 
 peers: ## downloads llama.cpp's own programs, for comparison, into ~/.cache/nearside (Debian)
 	@scripts/fetch-llama-cpp.sh

@@ -74,13 +74,6 @@ impl CacheCheckpoint {
 }
 
 impl Context {
-    /// Truncates the cache to its longest common prefix with `prompt` and returns how many tokens it then holds.
-    ///
-    /// Always less than `prompt.len()`: the last token must be decoded again to produce logits.
-    pub fn reuse_prefix(&mut self, prompt: &[Token]) -> u32 {
-        self.trim(common_prefix(&self.held, prompt))
-    }
-
     /// Returns the tokens in the cache.
     pub fn held_tokens(&self) -> &[Token] {
         &self.held

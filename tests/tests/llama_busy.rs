@@ -11,7 +11,7 @@ use nearside_tests::models;
 
 #[test]
 fn beside_busy_processes_fewer_threads_compute() {
-    let model = Model::load(models::smollm2(), &ModelParams::default(), &mut |_| true).unwrap();
+    let model = Model::load(&models::path("smollm2.gguf"), &ModelParams::default(), &mut |_| true).unwrap();
     let params = ContextParams {
         threads: 512,
         ..ContextParams::default()

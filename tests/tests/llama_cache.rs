@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nearside_llama::{
     AbortSignal, Context, ContextParams, Decoded, KvCacheType, LlamaError, Model, ModelParams, Sampler, SamplerParams,
-    SavedCache, Token,
+    SavedCache, Token, common_prefix,
 };
 use nearside_tests::tiny_models::{self, SLIDING_WINDOW_TOKENS, TinyShape};
 use tracing::span;
@@ -121,7 +121,7 @@ fn an_edited_turn_is_like_one_after_nothing() {
             let mut other = prompt.clone();
             other[shared as usize..].reverse();
             decode(&mut context, &other, true);
-            let kept = context.reuse_prefix(&prompt);
+            let kept = context.trim(common_prefix(context.held_tokens(), &prompt));
             let expected = match shape {
                 TinyShape::Full => shared..=prompt.len() as u32 - 1,
                 TinyShape::SlidingWindow => 0..=prompt.len() as u32 - 1,
@@ -356,7 +356,7 @@ impl PartialEq for Turn {
 impl Turn {
     /// Goes on with what the context holds of `prompt`, as a turn does.
     fn of(context: &mut Context, model: &Model, prompt: &[Token]) -> Self {
-        let kept = context.reuse_prefix(prompt) as usize;
+        let kept = context.trim(common_prefix(context.held_tokens(), prompt)) as usize;
         decode(context, &prompt[kept..], true);
         let mut sampler = Sampler::new(model, &greedy()).unwrap();
         let mut answer = Vec::new();

@@ -379,10 +379,13 @@ async fn a_measurement_waits_counts_and_can_be_cancelled_like_an_answer() {
     let closing = Arc::clone(&engine);
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(engine.is_in_use());
-    tokio::time::timeout(LONG, tokio::task::spawn_blocking(move || closing.close(0)))
-        .await
-        .expect("it does not wait for the whole measurement")
-        .expect("no panic");
+    tokio::time::timeout(
+        LONG,
+        tokio::task::spawn_blocking(move || closing.close(StopReason::Cancelled, 0)),
+    )
+    .await
+    .expect("it does not wait for the whole measurement")
+    .expect("no panic");
     let error = running.await.expect("no panic").expect_err("it was closed");
     assert_eq!(error.reason(), ErrorReason::Busy);
 }

@@ -23,6 +23,8 @@ async fn after_a_restart_a_conversation_of_a_real_model_goes_on_without_being_re
     for (restarts, saved_state_bytes) in [(true, None), (false, None), (true, Some(0))] {
         let phone = Phone {
             saved_state_bytes,
+            // Other tests may run beside it.
+            threads: Some(1),
             ..Phone::with_model(models::path("smollm2.gguf"), 4096)
         };
         let mut nearside = phone.open();

@@ -11,7 +11,7 @@ mod planner;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ use tokio::runtime::Handle;
 
 use super::adjustments::AppState;
 use super::local_abilities::LocalAbilities;
-use super::local_model::{FileStamp, LocalModel, file_stamp};
+use super::local_model::{FileStamp, LocalModel};
 use super::lock;
 use super::memory_view::{LoadState, MemoryView, ModelState};
 use super::needs_cache::NeedsCache;
 use crate::chat::StopReason;
 use crate::config::Config;
 use crate::device::{self, DeviceFacts, DeviceSnapshot, Host};
-use crate::engine::local::{EngineLease, LoadedModel, LocalEngine, LocalSettings, StateFiles};
+use crate::engine::local::{LoadedModel, LocalEngine, StateFiles};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::fit::{
     DEFAULT_CONTEXT, EngineParams, LoadOrder, SAVED_SHARE, judge_by_size, no_template, resolve_gpu_layers,

@@ -46,8 +46,8 @@ extension Nearside {
 
     /// Loads a model into memory, so that its next answer begins at once.
     ///
-    /// Cancelling the task or leaving the loop ends it at once, without `LoadEvent.loaded`; an answer that waits for the model
-    /// gets it nevertheless. The model stays as long as `Config.keepAliveMs` says, or until `unload(_:)`.
+    /// Cancelling the task or leaving the loop ends it at once, without `LoadEvent.loaded`; an answer that waits for
+    /// the model gets it nevertheless. The model stays as long as `Config.keepAliveMs` says, or until `unload(_:)`.
     public func load(_ model: ModelRef) -> LoadEvents {
         BatchSequence { try self.startLoad(model: model) }
     }

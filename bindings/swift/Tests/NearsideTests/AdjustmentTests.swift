@@ -15,7 +15,11 @@ extension Scenarios {
             for try await chunk in nearside.chat(question) {
                 if chunk.isText, !chunks.contains(where: \.isText) {
                     try nearside.notify(event: .background)
-                    while try await !stream.nextBatch().contains(where: { $0.action == .paused && $0.cause == .background }) {}
+                    var paused = false
+                    while !paused {
+                        let batch = try await stream.nextBatch()
+                        paused = batch.contains { $0.action == .paused && $0.cause == .background }
+                    }
                     try nearside.notify(event: .foreground)
                 }
                 chunks.append(chunk)

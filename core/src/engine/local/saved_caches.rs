@@ -18,7 +18,7 @@ use nearside_llama::{CacheCheckpoint, Context, SavedCache, Token, common_prefix}
 
 use super::content_origin::ContentOrigin;
 use super::engine_states::EngineStates;
-use super::state_files::{MIN_STORED_TOKENS, StoredState};
+use super::state_files::StoredState;
 use crate::engine::JobConversation;
 use crate::sync::lock;
 

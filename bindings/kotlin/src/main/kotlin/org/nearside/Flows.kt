@@ -48,8 +48,8 @@ val Nearside.adjustments: Flow<Adjustment>
 /**
  * Loads a model into memory, so that its next answer begins at once. Completes after [LoadEvent.Loaded].
  *
- * Cancelling the coroutine or leaving early ends it at once; an answer that waits for the model gets it nevertheless. The
- * model stays as long as [Config.keepAliveMs] says, or until [Nearside.unload].
+ * Cancelling the coroutine or leaving early ends it at once; an answer that waits for the model gets it nevertheless.
+ * The model stays as long as [Config.keepAliveMs] says, or until [Nearside.unload].
  *
  * @throws NearsideException while it is collected
  */

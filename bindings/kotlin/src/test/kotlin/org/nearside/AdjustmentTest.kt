@@ -18,7 +18,9 @@ class AdjustmentTest {
             val question = greedy(ChatMessage.user("Tell a story about a lighthouse."), maxTokens = 80u)
             val unbroken = nearside.chat(question).toList().text()
             val paused = CompletableDeferred<Adjustment>()
-            val watching = launch { paused.complete(nearside.adjustments.first { it.action == AdjustmentAction.Paused }) }
+            val watching = launch {
+                paused.complete(nearside.adjustments.first { it.action == AdjustmentAction.Paused })
+            }
             val chunks = nearside.chat(question)
                 .onEach {
                     if (it is Chunk.Text && !paused.isCompleted) {
