@@ -32,16 +32,16 @@ pub enum AdjustmentAction {
         /// Bytes that this freed.
         bytes: u64,
     },
-    /// Answers compute with fewer threads, or pause after each step.
+    /// Answers compute with fewer threads, or pause after each step, until `Restored`, or until the model is freed.
     Slowed {
-        /// Compute threads.
+        /// The most threads that compute.
         threads: u32,
         /// Share of the time in which they compute, in percent.
         percent: u32,
     },
     /// Answers compute without a limit again.
     Restored,
-    /// The answer under way waits, with its state kept.
+    /// The answer under way waits, with its state kept, until `Resumed` or its end.
     Paused,
     /// It goes on.
     Resumed,

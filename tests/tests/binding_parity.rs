@@ -11,7 +11,8 @@ const OBJECTS: [&str; 2] = ["Nearside", "Conversations"];
 
 /// Functions that return a stream. In the generated bindings they start with `start_`; the hand-written halves restore
 /// the name.
-const STREAMS: [&str; 8] = [
+const STREAMS: [&str; 9] = [
+    "adjustments",
     "chat",
     "continue_remotely",
     "download",

@@ -39,8 +39,8 @@ extension Nearside {
     }
 
     /// Streams what the library does to the models on this device because of memory warnings, heat, power saving and the
-    /// background: `for try await adjustment in nearside.adjustments { … }`. Ends when the library is closed.
-    public var adjustments: Adjustments {
+    /// background: `for try await adjustment in nearside.adjustments() { … }`. Ends when the library is closed.
+    public func adjustments() -> Adjustments {
         BatchSequence { try self.startAdjustments() }
     }
 

@@ -34,16 +34,16 @@ pub enum AdjustmentAction {
         /// Bytes that this freed.
         bytes: u64,
     },
-    /// Answers compute with fewer threads, or pause after each step.
+    /// Answers compute with fewer threads, or pause after each step, until `Restored`, or until the model is freed.
     Slowed {
-        /// Compute threads.
+        /// The most threads that compute.
         threads: u32,
         /// Share of the time in which they compute, in percent.
         percent: u32,
     },
     /// Answers compute without a limit again.
     Restored,
-    /// The answer under way waits, with its state kept.
+    /// The answer under way waits, with its state kept, until `Resumed` or its end.
     Paused,
     /// It goes on.
     Resumed,
@@ -68,12 +68,9 @@ pub enum AdjustmentCause {
 }
 
 impl Merge for Adjustment {
-    /// A listener that does not read gets the latest of several changes of one kind.
+    /// A listener that does not read gets the latest change of a model in place of many.
     fn merge(&mut self, next: Self) -> Option<Self> {
-        let is_same = self.model == next.model
-            && std::mem::discriminant(&self.action) == std::mem::discriminant(&next.action)
-            && self.cause == next.cause;
-        if !is_same {
+        if self.model != next.model {
             return Some(next);
         }
         *self = next;

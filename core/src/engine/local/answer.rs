@@ -150,8 +150,7 @@ fn generate(
     stats.usage.cached_tokens = cached;
     let changed = loaded.recent.note(&asked.request);
     stats.cache_miss = changed.filter(|_| cached < tokens.len() as u32 / 2);
-    // An earlier job may have ended while it waited.
-    loaded.session.take_waited();
+    loaded.session.begin_job();
     let begun = Instant::now();
     // The start of the answer that the template wrote: the next prompt may have another one, such as without reasoning.
     let tail = loaded.model.tokenize(&rendered.generation_prompt, false, true);
@@ -159,8 +158,10 @@ fn generate(
     let outcome = loaded
         .session
         .prefill(&tokens[cached as usize..], tail, stop.signal())?;
-    if outcome == DecodeOutcome::Stopped {
-        return stopped(stop);
+    match outcome {
+        DecodeOutcome::Complete => {}
+        DecodeOutcome::Stopped => return stopped(stop),
+        DecodeOutcome::NoMemory => return Err(no_memory(tokens.len()).into()),
     }
     let prefill = begun.elapsed().saturating_sub(loaded.session.take_waited());
     stats.timings.prompt_tokens_per_second = tokens_per_second(tokens.len() as u32 - cached, prefill);
@@ -182,6 +183,13 @@ fn generate(
         requested_at: asked.requested_at,
     };
     Ok(decode_loop.generate_reply(request.limits.max_tokens, stats)?)
+}
+
+/// Returns the error of a prompt that a reduced context cannot hold.
+fn no_memory(tokens: usize) -> Error {
+    Error::too_large(format!(
+        "there is no memory now for a context of {tokens} tokens; close other apps, or shorten the conversation"
+    ))
 }
 
 /// Ends an answer early: as cancelled, or with an error after the deadline.
@@ -247,8 +255,10 @@ impl DecodeLoop<'_> {
             }
             let outcome = self.loaded.session.decode(&[token], self.stop.signal())?;
             others += self.loaded.session.take_waited();
-            if outcome == DecodeOutcome::Stopped {
-                break StopReason::Cancelled;
+            match outcome {
+                DecodeOutcome::Complete => {}
+                DecodeOutcome::Stopped => break StopReason::Cancelled,
+                DecodeOutcome::NoMemory => break StopReason::ContextFull,
             }
         };
         let called = self.reply.end_reply(stop != StopReason::End, &mut chunks);

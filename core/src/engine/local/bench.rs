@@ -214,6 +214,9 @@ fn decode(loaded: &mut ReadyModel, tokens: &[Token], stop: &StopConditions) -> R
     match loaded.session.decode(tokens, stop.signal())? {
         DecodeOutcome::Complete => Ok(()),
         DecodeOutcome::Stopped => Err(measurement_cancelled()),
+        DecodeOutcome::NoMemory => Err(Error::too_large(
+            "there is no memory now for so many tokens; close other apps, or measure fewer",
+        )),
     }
 }
 

@@ -2,7 +2,8 @@
 //! the share of the time is kept, and says how many threads may compute.
 //!
 //! The conditions are read again every two seconds and after each [`RunSignal::notify`], on the engine's thread, so that a
-//! change reaches an answer under way. A cancel or deadline ends every wait within 50 ms.
+//! change reaches an answer under way. A cancel or deadline ends every wait within 50 ms; only at the start of a pause it may
+//! have to wait until the state is stored, which takes some tenths of a second.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -107,6 +108,17 @@ impl Governor {
         let Some(begun) = self.batch_begun.take() else { return };
         let duty = self.conditions.duty_percent.clamp(1, 100);
         self.rest = begun.elapsed() * (100 - duty) / duty;
+    }
+
+    /// Returns whether the model may take this many bytes more.
+    pub(super) fn may_take(&self, bytes: u64) -> bool {
+        self.planner.may_take(bytes)
+    }
+
+    /// Forgets the waits of an earlier job.
+    pub(super) fn begin_job(&mut self) {
+        self.waited = Duration::ZERO;
+        self.rest = Duration::ZERO;
     }
 
     /// Reports that the context has another size: it takes this much memory for its cache and for computing, in bytes.

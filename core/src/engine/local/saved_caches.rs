@@ -349,8 +349,11 @@ impl Copies {
                 false => latest_checkpoint(&saved.checkpoints, held, common).map_or(0, length),
             }
         };
-        let each = self.others.iter().map(served).enumerate();
-        each.max_by_key(|(_, tokens)| *tokens)
+        // A reduced context may hold less than a copy.
+        let fits = |saved: &SavedConversation| saved.cache.tokens().len() <= context.capacity() as usize;
+        let each = self.others.iter().enumerate().filter(|(_, saved)| fits(saved));
+        each.map(|(at, saved)| (at, served(saved)))
+            .max_by_key(|(_, tokens)| *tokens)
     }
 
     /// Returns whether a content may be copied or stored: not if its conversation was deleted.

@@ -41,6 +41,8 @@ pub(super) enum DecodeOutcome {
     Complete,
     /// Stopped early; the cache holds a prefix of all tokens so far, possibly an empty one.
     Stopped,
+    /// The context was reduced, and there is no memory for one that holds all tokens. The cache holds a prefix of them.
+    NoMemory,
 }
 
 impl DecodeSession {
@@ -71,6 +73,11 @@ impl DecodeSession {
         self.context
             .as_ref()
             .is_some_and(|context| context.position() >= self.capacity)
+    }
+
+    /// Forgets the waits of an earlier job.
+    pub(super) fn begin_job(&mut self) {
+        self.governor.begin_job();
     }
 
     /// Returns the time since the last call in which the model waited because of the device's state.
@@ -126,8 +133,9 @@ impl DecodeSession {
         for batch in body.chunks(CHECKPOINT_TOKENS).chain(tail.chunks(CHECKPOINT_TOKENS)) {
             let saved = self.saved.clone();
             saved.add_checkpoint(self.context()?);
-            if self.decode(batch, stop)? == DecodeOutcome::Stopped {
-                return Ok(DecodeOutcome::Stopped);
+            let outcome = self.decode(batch, stop)?;
+            if outcome != DecodeOutcome::Complete {
+                return Ok(outcome);
             }
         }
         Ok(DecodeOutcome::Complete)
@@ -163,6 +171,9 @@ impl DecodeSession {
             let needed = self.position() as usize + rest.len();
             if needed > self.size as usize {
                 self.grow_to(u32::try_from(needed).unwrap_or(u32::MAX))?;
+                if needed > self.size as usize {
+                    return Ok(DecodeOutcome::NoMemory);
+                }
             }
             let context = self.context()?;
             context.limit_threads(threads);
@@ -242,16 +253,27 @@ impl DecodeSession {
         Ok(())
     }
 
-    /// Makes the context hold at least `needed` tokens, if the plan of the load does.
+    /// Makes the context hold at least `needed` tokens, and as many again for what follows, as far as the plan of the load
+    /// and the memory of the moment allow.
     fn grow_to(&mut self, needed: u32) -> Result<()> {
-        let size = needed
-            .saturating_mul(2)
-            .next_multiple_of(SIZE_STEP_TOKENS)
-            .min(self.params.context);
-        match size > self.size {
-            true => self.resize(size),
-            false => Ok(()),
+        let (cache, _) = self.buffers()?;
+        let for_tokens = |tokens: u32| cache / u64::from(self.size.max(1)) * u64::from(tokens);
+        for wanted in [needed.saturating_mul(2), needed] {
+            let rounded = wanted.checked_next_multiple_of(SIZE_STEP_TOKENS);
+            let size = rounded.unwrap_or(u32::MAX).min(self.params.context);
+            if size <= self.size {
+                return Ok(());
+            }
+            // The content is copied meanwhile.
+            let copy = for_tokens(self.position());
+            if self
+                .governor
+                .may_take(for_tokens(size - self.size).saturating_add(copy))
+            {
+                return self.resize(size);
+            }
         }
+        Ok(())
     }
 
     /// Moves the content into a context of another size. If there is no memory for that, the old size is kept. After an error
@@ -304,7 +326,7 @@ impl DecodeSession {
 }
 
 /// The most bytes of a state that is stored when an answer pauses: the system gives an app some seconds in the background.
-const PAUSED_STORED_BYTES: u64 = 256 << 20;
+const PAUSED_STORED_BYTES: u64 = 64 << 20;
 /// Space that a reduced context leaves for the rest of an answer.
 const SPARE_TOKENS: u32 = 256;
 /// llama.cpp rounds capacities up to a multiple of it.

@@ -41,6 +41,11 @@ pub trait LoadPlanner: Send + Sync + std::fmt::Debug {
         RunConditions::default()
     }
 
+    /// Returns whether the loaded model may take this many bytes more. Must not block.
+    fn may_take(&self, _bytes: u64) -> bool {
+        true
+    }
+
     /// Reports that the loaded model's context has another size, with the bytes of its cache and of its compute buffers.
     fn context_resized(&self, _cache: u64, _compute: u64) {}
 

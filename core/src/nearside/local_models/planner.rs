@@ -46,6 +46,23 @@ impl LoadPlanner for EnginePlanner {
         models.app.run_conditions(&facts, models.pauses_in_background)
     }
 
+    fn may_take(&self, bytes: u64) -> bool {
+        // Without the lock of plans: an answer must not wait for a model that is being closed.
+        let Some(models) = self.models.upgrade() else {
+            return false;
+        };
+        let Ok(view) = models.view() else { return true };
+        let held = view
+            .models
+            .iter()
+            .find(|model| model.id == self.id)
+            .map(|own| &own.load);
+        let LoadState::Loaded(order) = held.unwrap_or(&LoadState::Unloaded) else {
+            return true;
+        };
+        view.budget_without_idle(self.id).bytes >= order.required().saturating_add(bytes)
+    }
+
     fn context_resized(&self, cache: u64, compute: u64) {
         let Some(models) = self.models.upgrade() else { return };
         let mut engines = lock(&models.engines);

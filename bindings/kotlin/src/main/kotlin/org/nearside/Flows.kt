@@ -42,8 +42,7 @@ fun Nearside.download(model: ModelRef): Flow<DownloadEvent> =
  * Streams what the library does to the models on this device because of memory warnings, heat, power saving and the
  * background. Completes when the library is closed.
  */
-val Nearside.adjustments: Flow<Adjustment>
-    get() = batches({ startAdjustments() }, AdjustmentStream::nextBatch)
+fun Nearside.adjustments(): Flow<Adjustment> = batches({ startAdjustments() }, AdjustmentStream::nextBatch)
 
 /**
  * Loads a model into memory, so that its next answer begins at once. Completes after [LoadEvent.Loaded].

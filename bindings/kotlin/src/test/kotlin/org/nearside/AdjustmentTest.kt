@@ -19,7 +19,7 @@ class AdjustmentTest {
             val unbroken = nearside.chat(question).toList().text()
             val paused = CompletableDeferred<Adjustment>()
             val watching = launch {
-                paused.complete(nearside.adjustments.first { it.action == AdjustmentAction.Paused })
+                paused.complete(nearside.adjustments().first { it.action == AdjustmentAction.Paused })
             }
             val chunks = nearside.chat(question)
                 .onEach {
