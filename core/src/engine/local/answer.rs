@@ -23,8 +23,8 @@ use crate::engine::{BegunAnswer, Job, JobConversation};
 use crate::error::{Error, Result};
 use crate::stream::StreamSender;
 
-/// Runs the job. Always finishes the sink, with `Done` or an error.
-pub(super) fn run_job(model: &mut LazyModel, job: Job, stop: &StopConditions) {
+/// Runs the job. Returns its sink with the last item, `Done` or an error, which the caller sends when the engine is free.
+pub(super) fn run_job(model: &mut LazyModel, job: Job, stop: &StopConditions) -> (StreamSender<Chunk>, Result<Chunk>) {
     let Job {
         request,
         kept_turns,
@@ -59,7 +59,7 @@ pub(super) fn run_job(model: &mut LazyModel, job: Job, stop: &StopConditions) {
             Err(error)
         }
     };
-    sink.finish(last);
+    (sink, last)
 }
 
 /// Checks everything that can be wrong with a request, before gigabytes are loaded for it.

@@ -178,9 +178,10 @@ fn measure_prefill(loaded: &mut ReadyModel, count: u32, stop: &StopConditions) -
     let tokens = random_tokens(loaded, count);
     let mut sampler = greedy_sampler(loaded)?;
     loaded.session.discard();
+    loaded.session.begin_job();
     let begun = Instant::now();
     decode(loaded, &tokens, stop)?;
-    let speed = tokens_per_second(count, begun.elapsed());
+    let speed = tokens_per_second(count, begun.elapsed().saturating_sub(loaded.session.take_waited()));
     loaded.session.sample(&mut sampler)?;
     Ok((speed, begun.elapsed().as_secs_f64() * 1000.0))
 }
@@ -199,6 +200,7 @@ fn measure_decode(loaded: &mut ReadyModel, count: u32, stop: &StopConditions) ->
     let mut chunks = Vec::new();
     loaded.session.discard();
     let mut token = random_tokens(loaded, 1).first().copied().unwrap_or_default();
+    loaded.session.begin_job();
     let begun = Instant::now();
     for _ in 0..count {
         decode(loaded, &[token], stop)?;
@@ -207,7 +209,8 @@ fn measure_decode(loaded: &mut ReadyModel, count: u32, stop: &StopConditions) ->
         reply.push(|bytes| model.push_piece(token, false, bytes), &mut chunks);
         chunks.clear();
     }
-    Ok(tokens_per_second(count, begun.elapsed()))
+    let computing = begun.elapsed().saturating_sub(loaded.session.take_waited());
+    Ok(tokens_per_second(count, computing))
 }
 
 fn decode(loaded: &mut ReadyModel, tokens: &[Token], stop: &StopConditions) -> Result<()> {

@@ -303,9 +303,11 @@ fn load_for_first(model: &mut LazyModel, queue: &JobQueue, shared: &EngineShared
 fn run_next(model: &mut LazyModel, queue: &JobQueue, shared: &EngineShared) {
     let Some(job) = queue.start_next() else { return };
     let stop = job.stop.clone();
+    let mut finished = None;
     match job.work {
         Work::Answer(job) => {
-            if catch_unwind(AssertUnwindSafe(|| answer::run_job(model, *job, &stop))).is_err() {
+            finished = catch_unwind(AssertUnwindSafe(|| answer::run_job(model, *job, &stop))).ok();
+            if finished.is_none() {
                 // Do not reuse state after a panic; the dropped sink has already reported `Internal`.
                 model.unload();
             }
@@ -331,4 +333,8 @@ fn run_next(model: &mut LazyModel, queue: &JobQueue, shared: &EngineShared) {
     model.pause_threads();
     queue.end_running();
     shared.uses.end_job(false);
+    // Only now: an app that has the whole answer may rely on an idle model.
+    if let Some((sink, last)) = finished {
+        sink.finish(last);
+    }
 }

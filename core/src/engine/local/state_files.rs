@@ -148,8 +148,7 @@ impl StateFiles {
     /// Reads a state. Deletes it if it is damaged.
     pub(super) fn read_body(&self, state: &StoredState, is_stopped: &dyn Fn() -> bool) -> Option<StateBody> {
         let read = || {
-            let mut file = File::open(&state.path)?;
-            let length = file.metadata()?.len();
+            let (mut file, length) = open_state(&state.path)?;
             state.header.read_body(&mut file, length, is_stopped)
         };
         match read() {
@@ -215,8 +214,7 @@ impl StateFiles {
     }
 
     fn check_file(&self, path: &Path) -> Result<StateHeader, StateReadError> {
-        let mut file = File::open(path)?;
-        let length = file.metadata()?.len();
+        let (mut file, length) = open_state(path)?;
         if length > self.max_state_bytes() {
             return Err(StateReadError::Invalid);
         }
@@ -301,6 +299,16 @@ impl StoredState {
     pub(super) fn delete(&self) {
         delete(&self.path);
     }
+}
+
+/// Opens a state, and returns its length. What is no file, such as a pipe that would never answer, is invalid.
+fn open_state(path: &Path) -> Result<(File, u64), StateReadError> {
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Err(StateReadError::Invalid);
+    }
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    Ok((file, length))
 }
 
 /// Returns whether a state is an older one of the same conversation.

@@ -292,3 +292,23 @@ fn several_writers_at_once_leave_whole_files_within_the_limit() {
     let bytes: u64 = found.iter().filter_map(|state| state.header.file_bytes()).sum();
     assert!(bytes <= 20_000, "{bytes}");
 }
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_deleted_and_never_opened() {
+    let stored = Stored::new(1 << 20);
+    assert!(stored.store(1, &tokens(0), 1000));
+    let directory = stored.folder.path().join("states");
+    let pipe = directory.join("pipe.state");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    let outside = stored.folder.path().join("outside");
+    std::fs::write(&outside, "kept").expect("written");
+    std::os::unix::fs::symlink(&outside, directory.join("link.state")).expect("linked");
+    let (done, ended) = std::sync::mpsc::channel();
+    let files = stored.reopened();
+    std::thread::spawn(move || done.send(files.candidates(&KEY).len()));
+    let found = ended.recv_timeout(std::time::Duration::from_secs(20));
+    assert_eq!(found, Ok(1));
+    assert!(!pipe.exists() && outside.exists() && !directory.join("link.state").exists());
+}
