@@ -319,9 +319,10 @@ mod tests {
         let (reply, mut report) = oneshot::channel();
         let measured = StopConditions::cancel_only(&CancelToken::default());
         queue.push(Work::Bench(BenchOptions::default(), reply), measured);
-        queue.close(StopReason::Cancelled);
+        queue.close(StopReason::MemoryCritical);
         assert!(stop.is_raised());
-        assert_eq!(stop_reason(&waiting).await, Ok(StopReason::Cancelled));
+        assert_eq!(stop.reason(), StopReason::MemoryCritical);
+        assert_eq!(stop_reason(&waiting).await, Ok(StopReason::MemoryCritical));
         assert!(left.try_recv().is_err(), "it left the queue");
         let error = report.try_recv().expect("a reply").expect_err("unloaded");
         assert_eq!(error.reason(), ErrorReason::Busy);

@@ -78,8 +78,8 @@ impl StateHeader {
 
     /// Returns the bytes of cache and checkpoints.
     pub(super) fn body_bytes(&self) -> Option<u64> {
-        let each = self.checkpoints.iter().map(|checkpoint| checkpoint.bytes);
-        each.fold(Some(self.cache_bytes), |sum, bytes| sum?.checked_add(bytes))
+        let mut each = self.checkpoints.iter().map(|checkpoint| checkpoint.bytes);
+        each.try_fold(self.cache_bytes, u64::checked_add)
     }
 
     /// Reads the first part of a file of this length.

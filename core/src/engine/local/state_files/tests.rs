@@ -165,7 +165,8 @@ fn the_limit_is_kept_and_the_least_recently_used_goes_first() {
 #[test]
 fn a_damaged_a_foreign_and_an_oversized_file_are_deleted() {
     let stored = Stored::new(10_000);
-    let damage: [(&str, fn(&mut Vec<u8>)); 5] = [
+    type Damage = fn(&mut Vec<u8>);
+    let damage: [(&str, Damage); 5] = [
         ("magic", |bytes| bytes[0] ^= 1),
         ("version", |bytes| bytes[8] ^= 1),
         ("tokens", |bytes| bytes[200] ^= 1),
@@ -303,7 +304,7 @@ fn what_is_no_file_is_deleted_and_never_opened() {
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
     assert!(made.is_ok_and(|status| status.success()));
     let outside = stored.folder.path().join("outside");
-    std::fs::write(&outside, "kept").expect("written");
+    fs::write(&outside, "kept").expect("written");
     std::os::unix::fs::symlink(&outside, directory.join("link.state")).expect("linked");
     let (done, ended) = std::sync::mpsc::channel();
     let files = stored.reopened();
