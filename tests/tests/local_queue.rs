@@ -247,7 +247,8 @@ async fn a_deadline_holds_for_a_remote_answer_that_is_not_read() {
     let answer = DeviceAnswer::read(&stream).await;
     assert_eq!(answer.error().reason(), ErrorReason::DeadlineExceeded);
     let chunks = answer.text.split_whitespace().count();
-    assert!(chunks < 1000, "{chunks}");
+    // A chunk has as many tokens as came in one read, at most 16 kB of events.
+    assert!(chunks < 10_000, "{chunks}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
