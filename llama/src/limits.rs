@@ -33,6 +33,8 @@ type IsWanted<'a> = &'a dyn Fn() -> bool;
 /// State of the callback of one call.
 struct Watch<'a> {
     is_wanted: IsWanted<'a>,
+    /// From here on it is asked whether the work is wanted.
+    grace_ends: Instant,
     deadline: Instant,
     is_late: bool,
 }
@@ -48,6 +50,7 @@ pub(crate) fn with_limits<T>(
 ) -> Result<T, LlamaError> {
     let mut watch = Watch {
         is_wanted,
+        grace_ends: Instant::now() + GRACE,
         deadline: Instant::now() + limits.time,
         is_late: false,
     };
@@ -73,9 +76,13 @@ pub(crate) fn with_limits<T>(
 unsafe extern "C" fn on_poll(watch: ffi::UserData) -> bool {
     // SAFETY: `with_limits` owns it and waits for the call that polls.
     let watch = unsafe { &mut *watch.cast::<Watch<'_>>() };
-    watch.is_late = Instant::now() >= watch.deadline;
+    let now = Instant::now();
+    watch.is_late = now >= watch.deadline;
+    if watch.is_late || now < watch.grace_ends {
+        return watch.is_late;
+    }
     // A panic must not cross C++.
-    watch.is_late || !catch_unwind(AssertUnwindSafe(|| (watch.is_wanted)())).unwrap_or_default()
+    !catch_unwind(AssertUnwindSafe(|| (watch.is_wanted)())).unwrap_or_default()
 }
 
 /// A template and its parser take some ten megabytes.
@@ -84,6 +91,9 @@ const MEMORY_BYTES: usize = 128 << 20;
 const MEMORY_FACTOR: usize = 64;
 /// Threads of Rust have two megabytes.
 const STACK_BYTES: usize = 1 << 20;
+/// Before, work is not stopped, only limited: a template in use ends sooner. The exception that stops work ends the process if it
+/// meets a destructor that allocates, as that of a JSON value does, so that no ordinary cancel may throw it.
+const GRACE: Duration = Duration::from_secs(1);
 /// A prompt of 100,000 tokens takes about a second on a phone.
 const MAX_TIME: Duration = Duration::from_secs(30);
 

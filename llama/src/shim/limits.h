@@ -5,7 +5,8 @@
 // malloc. The exception is no std::exception, so that no handler of llama.cpp takes it for an error of the template.
 // Nothing is left behind: it unwinds like any other.
 //
-// Not covered: a value that contains itself, or nests ten thousands deep, which llama.cpp follows without allocating; MSVC
+// Not covered: an exception out of a destructor that allocates, as that of a JSON value does, which ends the process; so that no
+// ordinary cancel meets one, work is not stopped in its first second. A value that contains itself, or nests ten thousands deep, which llama.cpp follows without allocating; MSVC
 // and sanitizers, which have an `operator new` of their own; and the text of a std::string that a shared C++ library grows
 // for itself where that library does not use this program's operator (a shared library of Linux and Android).
 #pragma once
