@@ -18,5 +18,6 @@ pub mod old_library;
 pub mod phone;
 pub mod provider;
 pub mod remote;
+pub mod request;
 mod server;
 pub mod tiny_models;

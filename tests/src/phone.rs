@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use nearside::chat::{
-    AnswerSummary, ChatMessage, ChatRequest, ChatStream, Chunk, ConversationSettings, RequestLimits, SamplingOptions,
-};
+use nearside::chat::{AnswerSummary, ChatMessage, ChatRequest, ChatStream, Chunk, ConversationSettings};
 use nearside::{Config, Conversations, Nearside};
 use nearside_llama::{Model, ModelParams};
 
+use crate::request::greedy;
 use crate::tiny_models::{self, TinyShape};
 
 /// A directory that outlives the library objects that open it, and the model's file.
@@ -107,18 +106,7 @@ impl Phone {
     /// Returns a request with a greedy answer.
     #[must_use]
     pub fn ask(&self, text: &str, max_tokens: u32) -> ChatRequest {
-        ChatRequest {
-            model: Some(self.model.to_string_lossy().into_owned()),
-            sampling: SamplingOptions {
-                temperature: Some(0.0),
-                ..SamplingOptions::default()
-            },
-            limits: RequestLimits {
-                max_tokens: Some(max_tokens),
-                ..RequestLimits::default()
-            },
-            ..ChatRequest::new(vec![ChatMessage::user(text)])
-        }
+        greedy(&self.model, vec![ChatMessage::user(text)], max_tokens)
     }
 
     /// Creates a conversation.

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nearside::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, RequestLimits, SamplingOptions, StopReason};
+use nearside::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, StopReason};
 use nearside::engine::{LoadEvent, LoadStream, LoadedModel};
 use nearside::model::{CacheType, FitOptions, ModelRef};
 use nearside::{Config, ErrorReason, Nearside, Result};
 use nearside_tests::device::DeviceAnswer;
 use nearside_tests::models;
+use nearside_tests::request::greedy;
 
 /// Opens the library in a new folder.
 fn open(change: impl FnOnce(&mut Config)) -> (tempfile::TempDir, Nearside) {
@@ -30,18 +31,7 @@ fn smollm2() -> ModelRef {
 }
 
 fn request(text: &str, max_tokens: u32) -> ChatRequest {
-    ChatRequest {
-        model: Some(models::path("smollm2.gguf").to_string_lossy().into_owned()),
-        sampling: SamplingOptions {
-            temperature: Some(0.0),
-            ..SamplingOptions::default()
-        },
-        limits: RequestLimits {
-            max_tokens: Some(max_tokens),
-            ..RequestLimits::default()
-        },
-        ..ChatRequest::new(vec![ChatMessage::user(text)])
-    }
+    greedy(&models::path("smollm2.gguf"), vec![ChatMessage::user(text)], max_tokens)
 }
 
 /// Starts an answer that takes seconds, and waits for its first text.

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use nearside::chat::{
-    AnswerSummary, ChatMessage, ChatRequest, ChatStream, Chunk, RequestLimits, SamplingOptions, StopReason,
-};
+use nearside::chat::{AnswerSummary, ChatMessage, ChatStream, Chunk, StopReason};
 use nearside::device::{DeviceFacts, Host, ThermalState};
 use nearside::engine::{Adjustment, AdjustmentAction, AdjustmentCause};
 use nearside::model::ModelRef;
 use nearside::{AdjustmentStream, AppEvent, Config, ErrorReason, Nearside};
+use nearside_tests::memory::own_bytes;
 use nearside_tests::models;
+use nearside_tests::request::greedy;
 
 /// A phone whose heat and power saving the test sets.
 #[derive(Debug, Default)]
@@ -64,18 +64,11 @@ impl Fixture {
     }
 
     fn ask(&self, max_tokens: u32) -> Answer {
-        let request = ChatRequest {
-            model: Some(models::path("smollm2.gguf").to_string_lossy().into_owned()),
-            sampling: SamplingOptions {
-                temperature: Some(0.0),
-                ..SamplingOptions::default()
-            },
-            limits: RequestLimits {
-                max_tokens: Some(max_tokens),
-                ..RequestLimits::default()
-            },
-            ..ChatRequest::new(vec![ChatMessage::user("Tell a long story about a lighthouse.")])
-        };
+        let request = greedy(
+            &models::path("smollm2.gguf"),
+            vec![ChatMessage::user("Tell a long story about a lighthouse.")],
+            max_tokens,
+        );
         Answer {
             stream: self.nearside.chat(request),
             text: String::new(),
@@ -130,21 +123,6 @@ impl Answer {
         self.read(usize::MAX).await;
         (self.text, self.summary.expect("it ended"))
     }
-}
-
-/// Returns the anonymous memory of this process, in bytes.
-fn own_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("the status");
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("RssAnon:"))
-        .expect("a number");
-    line.trim()
-        .trim_end_matches("kB")
-        .trim()
-        .parse::<u64>()
-        .expect("a number")
-        * 1024
 }
 
 /// Returns the number of engines in this process.

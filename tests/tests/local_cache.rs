@@ -3,10 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use nearside::chat::{
-    ChatMessage, ChatRequest, ChatStream, Chunk, RequestLimits, SamplingOptions, StopReason, TokenUsage,
-};
+use nearside::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, StopReason, TokenUsage};
 use nearside::{Config, ErrorKind, ErrorReason, Nearside, Result};
+use nearside_tests::request::greedy;
 use nearside_tests::tiny_models::{self, TinyShape};
 
 /// A model in a folder of its own.
@@ -88,18 +87,7 @@ impl Answer {
 }
 
 fn ask(model: &Path, messages: Vec<ChatMessage>, max_tokens: u32) -> ChatRequest {
-    ChatRequest {
-        model: Some(model.to_string_lossy().into_owned()),
-        sampling: SamplingOptions {
-            temperature: Some(0.0),
-            ..SamplingOptions::default()
-        },
-        limits: RequestLimits {
-            max_tokens: Some(max_tokens),
-            ..RequestLimits::default()
-        },
-        ..ChatRequest::new(messages)
-    }
+    greedy(model, messages, max_tokens)
 }
 
 fn question(length: usize) -> ChatMessage {

@@ -1,11 +1,8 @@
 //! What an answer on this device tells of its KV cache, and what the cache leaves as it was: greedy answers.
 
-use std::path::Path;
-
-use nearside::chat::{
-    AnswerSummary, CacheMiss, ChatMessage, ChatRequest, Chunk, RequestLimits, SamplingOptions, ToolDefinition,
-};
+use nearside::chat::{AnswerSummary, CacheMiss, ChatMessage, ChatRequest, Chunk, ToolDefinition};
 use nearside::{Config, Nearside};
+use nearside_tests::request::greedy;
 use nearside_tests::{models, tiny_models};
 
 struct Library {
@@ -40,21 +37,6 @@ impl Library {
     }
 }
 
-fn greedy(model: &Path, messages: &[ChatMessage], max_tokens: u32) -> ChatRequest {
-    ChatRequest {
-        model: Some(model.to_string_lossy().into_owned()),
-        sampling: SamplingOptions {
-            temperature: Some(0.0),
-            ..SamplingOptions::default()
-        },
-        limits: RequestLimits {
-            max_tokens: Some(max_tokens),
-            ..RequestLimits::default()
-        },
-        ..ChatRequest::new(messages.to_vec())
-    }
-}
-
 #[tokio::test]
 async fn a_system_prompt_with_a_clock_is_named_and_one_without_is_not() {
     let library = Library::open();
@@ -66,7 +48,7 @@ async fn a_system_prompt_with_a_clock_is_named_and_one_without_is_not() {
     for (time, tools) in [("9:00", 0), ("9:00", 0), ("9:01", 0), ("9:01", 0), ("9:01", 1)] {
         let system = ChatMessage::system(format!("It is {time}. You know the tides."));
         let messages: Vec<_> = [system].into_iter().chain(turns.clone()).collect();
-        let mut request = greedy(&model, &messages, 4);
+        let mut request = greedy(&model, messages, 4);
         request.tools = (0..tools)
             .map(|_| ToolDefinition {
                 name: "tides".into(),
@@ -104,22 +86,22 @@ async fn greedy_answers_are_the_same_where_the_prompt_is_read_in_the_same_way() 
     let mut conversations = vec![];
     for question in questions {
         let mut turns = vec![ChatMessage::user(question)];
-        let (said, _) = warm.ask(greedy(&model, &turns, 24)).await;
+        let (said, _) = warm.ask(greedy(&model, turns.clone(), 24)).await;
         turns.extend([ChatMessage::assistant(said), ChatMessage::user("Say more about it.")]);
         conversations.push(turns);
     }
     let mut equal = 0;
     for turns in &conversations {
         // Restored from a copy: another conversation was answered last. Then reused, with all but the last token cached.
-        let (restored, first) = warm.ask(greedy(&model, turns, 24)).await;
-        let (reused, second) = warm.ask(greedy(&model, turns, 24)).await;
-        let (cold, third) = Library::open().ask(greedy(&model, turns, 24)).await;
-        let (cold_again, _) = Library::open().ask(greedy(&model, turns, 24)).await;
+        let (restored, first) = warm.ask(greedy(&model, turns.clone(), 24)).await;
+        let (reused, second) = warm.ask(greedy(&model, turns.clone(), 24)).await;
+        let (cold, third) = Library::open().ask(greedy(&model, turns.clone(), 24)).await;
+        let (cold_again, _) = Library::open().ask(greedy(&model, turns.clone(), 24)).await;
         assert!(first.usage.cached_tokens > 20, "{:?}", first.usage);
         assert_eq!(second.usage.cached_tokens + 1, second.usage.prompt_tokens);
         assert_eq!(third.usage.cached_tokens, 0);
         assert_eq!(cold_again, cold, "a cold prompt");
-        let (reused_again, _) = warm.ask(greedy(&model, turns, 24)).await;
+        let (reused_again, _) = warm.ask(greedy(&model, turns.clone(), 24)).await;
         assert_eq!(reused_again, reused, "a prompt from the cache");
         for other in [&restored, &reused] {
             let same = other

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nearside::chat::{
     AnswerSummary, ChatMessage, ChatRequest, ChatStream, Chunk, OutputFormat, RequestLimits, Route, RouteRule,
-    RouteTarget, RoutingMode, SamplingOptions, StopReason,
+    RouteTarget, RoutingMode, StopReason,
 };
 use nearside::engine::local::{EngineLease, LoadOutcome, LoadPlanner, LocalEngine, LocalSettings};
 use nearside::engine::{BenchOptions, Engine, Job, LoadEvent, LoadStream, SentMark};
@@ -18,6 +18,7 @@ use nearside::{AppEvent, Config, ErrorReason, Nearside, Result};
 use nearside_tests::device::{Device, DeviceAnswer};
 use nearside_tests::models;
 use nearside_tests::provider::{Dialect, Provider, Scenario};
+use nearside_tests::request::greedy;
 use tokio::runtime::Handle;
 
 /// A planner that lets no load begin until it is opened, and counts.
@@ -86,18 +87,7 @@ fn start_engine(gate: &Gate) -> Arc<LocalEngine> {
 }
 
 fn request(text: &str, max_tokens: u32) -> ChatRequest {
-    ChatRequest {
-        model: Some(models::path("smollm2.gguf").to_string_lossy().into_owned()),
-        sampling: SamplingOptions {
-            temperature: Some(0.0),
-            ..SamplingOptions::default()
-        },
-        limits: RequestLimits {
-            max_tokens: Some(max_tokens),
-            ..RequestLimits::default()
-        },
-        ..ChatRequest::new(vec![ChatMessage::user(text)])
-    }
+    greedy(&models::path("smollm2.gguf"), vec![ChatMessage::user(text)], max_tokens)
 }
 
 /// Returns a request whose answer takes long, whatever the model would say: a list of 1,500 numbers.

@@ -4,10 +4,10 @@
 use std::path::PathBuf;
 
 use nearside::chat::{
-    AnswerSummary, ChatMessage, ChatRequest, ChatStream, Chunk, ConversationSettings, OutputFormat, RequestLimits,
-    SamplingOptions, StopReason,
+    AnswerSummary, ChatMessage, ChatRequest, ChatStream, Chunk, ConversationSettings, OutputFormat, StopReason,
 };
 use nearside::{Config, Conversations, Nearside};
+use nearside_tests::request::greedy;
 use nearside_tests::{gguf, models};
 
 const QUESTION: &str = "Write a long story about a sailor and the sea.";
@@ -48,18 +48,11 @@ impl Library {
     }
 
     fn request(&self, text: Option<&str>, max_tokens: u32) -> ChatRequest {
-        ChatRequest {
-            model: Some(self.model.to_string_lossy().into_owned()),
-            sampling: SamplingOptions {
-                temperature: Some(0.0),
-                ..SamplingOptions::default()
-            },
-            limits: RequestLimits {
-                max_tokens: Some(max_tokens),
-                ..RequestLimits::default()
-            },
-            ..ChatRequest::new(text.map(ChatMessage::user).into_iter().collect())
-        }
+        greedy(
+            &self.model,
+            text.map(ChatMessage::user).into_iter().collect(),
+            max_tokens,
+        )
     }
 
     /// Returns reasoning and text of a whole answer, which nothing broke off. The answers that are compared with it are those of
