@@ -27,6 +27,7 @@ fn main() {
         .include(source.join("vendor"))
         .files([
             "src/shim/guard.cpp",
+            "src/shim/huge_pages.cpp",
             "src/shim/limits.cpp",
             "src/shim/model.cpp",
             "src/shim/sampler.cpp",

@@ -3,19 +3,21 @@
 #![allow(unsafe_code)]
 
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::backend::init_backend;
-use crate::limits::{self, TemplateLimits};
+use crate::limits::{self, IsWanted, TemplateLimits};
 use crate::{Grammar, GrammarKind, LlamaError, Model, SamplerParams, ThinkingTags, Trigger, ffi, nesting, stack};
 
-/// A chat template: renders a conversation into a prompt.
+/// A chat template: renders a conversation into a prompt. It runs in bounded time, memory and stack, on a thread of its own: one
+/// without an end is an error.
+#[derive(Debug)]
 pub struct ChatTemplate {
-    raw: NonNull<ffi::RawTemplate>,
+    handle: Arc<TemplateHandle>,
 }
 
-/// A template runs in bounded time, memory and stack: one without an end is an error.
 impl ChatTemplate {
     /// Parses the template in the model's file, and runs it on trial messages; uses ChatML if it has none.
     ///
@@ -30,10 +32,20 @@ impl ChatTemplate {
     /// # Errors
     /// Those of [`Self::from_model`]; [`LlamaError::Cancelled`] once it is not wanted any more.
     pub fn from_model_while(model: &Model, is_wanted: &dyn Fn() -> bool) -> Result<Self, LlamaError> {
-        for key in ["tokenizer.chat_template", "tokenizer.chat_template.tool_use"] {
-            nesting::check_template(&model.meta(key).unwrap_or_default()).map_err(LlamaError::Template)?;
+        let limits = TemplateLimits::for_input(0);
+        for (key, is_required) in [
+            ("tokenizer.chat_template", true),
+            ("tokenizer.chat_template.tool_use", false),
+        ] {
+            let text = model.meta(key).unwrap_or_default();
+            nesting::check_template(&text).map_err(LlamaError::Template)?;
+            if !text.is_empty() {
+                let checked = check(text, true, limits, is_wanted)?;
+                // llama.cpp does without an invalid template for tools.
+                checked.or_else(|error| if is_required { Err(error) } else { Ok(()) })?;
+            }
         }
-        Self::create(Some(model), ["", "", ""], TemplateLimits::for_input(0), is_wanted)
+        Self::create(Some(model.clone()), ["", "", ""], limits, is_wanted)
     }
 
     /// Parses a Jinja template, and runs it on trial messages; `bos` and `eos` are its variables `bos_token` and `eos_token`.
@@ -42,22 +54,21 @@ impl ChatTemplate {
     /// [`LlamaError::Template`] if it is empty or invalid, or exceeds the limits.
     pub fn from_source(template: &str, bos: &str, eos: &str) -> Result<Self, LlamaError> {
         nesting::check_template(template).map_err(LlamaError::Template)?;
-        Self::create(
-            None,
-            [template, bos, eos],
-            TemplateLimits::for_input(template.len()),
-            &|| true,
-        )
+        if template.is_empty() {
+            return Err(LlamaError::Template("the template is empty".to_owned()));
+        }
+        let limits = TemplateLimits::for_input(template.len());
+        Self::from_text([template, bos, eos], limits, &|| true)
     }
 
-    /// Parses a Jinja template with other limits than those of models.
-    #[cfg(test)]
+    /// Parses a Jinja template within these limits.
     pub(crate) fn from_text(
-        template: &str,
+        texts: [&str; 3],
         limits: TemplateLimits,
-        is_wanted: &dyn Fn() -> bool,
+        is_wanted: IsWanted<'_>,
     ) -> Result<Self, LlamaError> {
-        Self::create(None, [template, "", ""], limits, is_wanted)
+        check(texts[0].to_owned(), true, limits, is_wanted)??;
+        Self::create(None, texts, limits, is_wanted)
     }
 
     /// Checks the syntax of a Jinja template without running any of it.
@@ -66,12 +77,8 @@ impl ChatTemplate {
     /// [`LlamaError::Template`] if it is invalid.
     pub fn check_syntax(template: &str) -> Result<(), LlamaError> {
         nesting::check_template(template).map_err(LlamaError::Template)?;
-        init_backend();
-        limits::with_limits(TemplateLimits::for_input(template.len()), &|| true, |limits| {
-            // SAFETY: the text and the limits outlive the call.
-            ffi::call(|error| unsafe { ffi::ns_template_check(template.into(), limits, error) })
-        })
-        .map_err(keep_first_line)
+        let limits = TemplateLimits::for_input(template.len());
+        check(template.to_owned(), false, limits, &|| true)?
     }
 
     /// Renders the prompt, and returns it with everything needed to constrain and parse the reply.
@@ -100,58 +107,112 @@ impl ChatTemplate {
         is_wanted: &dyn Fn() -> bool,
     ) -> Result<Rendered, LlamaError> {
         prompt.validate()?;
-        let effort = prompt.reasoning_effort.map(|effort| Value::from(effort).to_string());
-        let raw = ffi::RawPrompt {
-            messages: prompt.messages_json.into(),
-            tools: prompt.tools_json.into(),
-            json_schema: prompt.json_schema.into(),
-            grammar: prompt.grammar.into(),
-            reasoning_effort: effort.as_deref().into(),
-            thinking: prompt.thinking,
-            continue_final: prompt.continue_final,
-        };
-        let json = limits::with_limits(limits, is_wanted, |limits| {
+        let handle = Arc::clone(&self.handle);
+        let owned = OwnedPrompt::new(prompt);
+        let json = limits::with_limits(limits, is_wanted, move |limits| {
+            let raw = owned.as_raw();
             // SAFETY: the template is live and only read; `raw`, the texts that it points to, and the limits outlive the call.
             ffi::call_for_json(|out, error| unsafe {
-                ffi::ns_template_render(self.raw.as_ptr(), &raw const raw, limits, out, error)
+                ffi::ns_template_render(handle.0.as_ptr(), &raw const raw, limits, out, error)
             })
         })?;
         Ok(Rendered::from_json(&json))
     }
 
-    /// Creates a template from a model, or from its source and the variables `bos_token` and `eos_token`.
+    /// Creates a template from a model, or from its source and the variables `bos_token` and `eos_token`. The text must have
+    /// been run before: if the work is stopped for good, the model stays in memory with it.
     fn create(
-        model: Option<&Model>,
-        [source, bos, eos]: [&str; 3],
+        model: Option<Model>,
+        texts: [&str; 3],
         limits: TemplateLimits,
-        is_wanted: &dyn Fn() -> bool,
+        is_wanted: IsWanted<'_>,
     ) -> Result<Self, LlamaError> {
         init_backend();
-        let model = model.map_or(std::ptr::null_mut(), Model::raw);
-        limits::with_limits(limits, is_wanted, |limits| {
+        let [source, bos, eos] = texts.map(str::to_owned);
+        let created = limits::with_limits(limits, is_wanted, move |limits| {
+            let raw = model.as_ref().map_or(std::ptr::null_mut(), Model::raw);
+            let texts = [&source, &bos, &eos].map(|text| text.as_str().into());
             // SAFETY: the model is null or live; model, texts and limits are only used during the call.
             ffi::call_for_object(|out, error| unsafe {
-                ffi::ns_template_new(model, source.into(), bos.into(), eos.into(), limits, out, error)
+                ffi::ns_template_new(raw, texts[0], texts[1], texts[2], limits, out, error)
             })
-        })
-        .map(|raw| Self { raw })
-        .map_err(keep_first_line)
+            .map(TemplateHandle)
+        });
+        created
+            .map(|handle| Self {
+                handle: Arc::new(handle),
+            })
+            .map_err(keep_first_line)
     }
 }
 
-impl std::fmt::Debug for ChatTemplate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ChatTemplate").finish_non_exhaustive()
-    }
+/// Parses a template, and with `run` runs it on trial messages. The inner error is that of the template.
+fn check(
+    source: String,
+    run: bool,
+    limits: TemplateLimits,
+    is_wanted: IsWanted<'_>,
+) -> Result<Result<(), LlamaError>, LlamaError> {
+    init_backend();
+    let checked = limits::run_limited(limits, is_wanted, move |limits| {
+        // SAFETY: the text and the limits outlive the call.
+        ffi::call(|error| unsafe { ffi::ns_template_check(source.as_str().into(), run, limits, error) })
+    })?;
+    Ok(checked.map_err(|reason| keep_first_line(LlamaError::Template(reason))))
 }
+
+/// A template of llama.cpp, freed on drop.
+#[derive(Debug)]
+struct TemplateHandle(NonNull<ffi::RawTemplate>);
 
 // SAFETY: plain memory that is bound to no thread.
-unsafe impl Send for ChatTemplate {}
+unsafe impl Send for TemplateHandle {}
+// SAFETY: rendering only reads it; llama.cpp shares templates between threads itself.
+unsafe impl Sync for TemplateHandle {}
 
-impl Drop for ChatTemplate {
+impl Drop for TemplateHandle {
     fn drop(&mut self) {
         // SAFETY: created by `ns_template_new`, freed once.
-        unsafe { ffi::ns_template_free(self.raw.as_ptr()) }
+        unsafe { ffi::ns_template_free(self.0.as_ptr()) }
+    }
+}
+
+/// A prompt for a thread that may outlive its caller's wait.
+struct OwnedPrompt {
+    messages: String,
+    tools: Option<String>,
+    json_schema: Option<String>,
+    grammar: Option<String>,
+    /// JSON.
+    reasoning_effort: Option<String>,
+    thinking: bool,
+    continue_final: bool,
+}
+
+impl OwnedPrompt {
+    fn new(prompt: &Prompt<'_>) -> Self {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Self {
+            messages: prompt.messages_json.to_owned(),
+            tools: owned(prompt.tools_json),
+            json_schema: owned(prompt.json_schema),
+            grammar: owned(prompt.grammar),
+            reasoning_effort: prompt.reasoning_effort.map(|effort| Value::from(effort).to_string()),
+            thinking: prompt.thinking,
+            continue_final: prompt.continue_final,
+        }
+    }
+
+    fn as_raw(&self) -> ffi::RawPrompt {
+        ffi::RawPrompt {
+            messages: self.messages.as_str().into(),
+            tools: self.tools.as_deref().into(),
+            json_schema: self.json_schema.as_deref().into(),
+            grammar: self.grammar.as_deref().into(),
+            reasoning_effort: self.reasoning_effort.as_deref().into(),
+            thinking: self.thinking,
+            continue_final: self.continue_final,
+        }
     }
 }
 

@@ -193,6 +193,11 @@ impl Context {
         self.batch_pace.threads()
     }
 
+    /// Returns the number of threads of the last computation, a trial or not.
+    pub fn last_threads(&self) -> u32 {
+        self.threads.selected()
+    }
+
     /// Has the next computations use at most this many of the threads.
     pub fn limit_threads(&mut self, most: u32) {
         let most = most.clamp(1, self.threads.most());

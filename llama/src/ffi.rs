@@ -111,6 +111,7 @@ pub(crate) struct RawPrompt {
 #[repr(C)]
 pub(crate) struct RawLimits {
     pub(crate) is_stopped: unsafe extern "C" fn(UserData) -> bool,
+    pub(crate) on_stuck: unsafe extern "C" fn(UserData),
     pub(crate) data: UserData,
     pub(crate) memory: usize,
     pub(crate) stack: usize,
@@ -225,7 +226,7 @@ unsafe extern "C" {
         error: *mut Text,
     ) -> i32;
     pub(crate) fn ns_template_free(template: *mut RawTemplate);
-    pub(crate) fn ns_template_check(source: Slice, limits: *mut RawLimits, error: *mut Text) -> i32;
+    pub(crate) fn ns_template_check(source: Slice, run: bool, limits: *mut RawLimits, error: *mut Text) -> i32;
     pub(crate) fn ns_template_render(
         template: *const RawTemplate,
         prompt: *const RawPrompt,

@@ -1,9 +1,16 @@
 //! Limits of work whose size a model file decides: running its chat template. `shim/limits.h` says how they hold.
+//!
+//! The work runs on a thread of its own, so that a caller that no longer wants it need not wait for its end: a cancel
+//! interrupts nothing, the result is dropped when it comes. Work that reaches a limit is ended by an exception; if that
+//! cannot unwind, the thread is stopped for good and only its memory is lost ([`TemplateLimits::memory_bytes`] at most).
 
 #![allow(unsafe_code)]
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::{LlamaError, ffi};
@@ -12,7 +19,6 @@ use crate::{LlamaError, ffi};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TemplateLimits {
     pub(crate) memory_bytes: usize,
-    pub(crate) stack_bytes: usize,
     pub(crate) time: Duration,
 }
 
@@ -21,79 +27,137 @@ impl TemplateLimits {
     pub(crate) fn for_input(bytes: usize) -> Self {
         Self {
             memory_bytes: MEMORY_BYTES.saturating_add(bytes.saturating_mul(MEMORY_FACTOR)),
-            stack_bytes: STACK_BYTES,
             time: MAX_TIME,
         }
     }
 }
 
 /// Asks whether the work is still wanted.
-type IsWanted<'a> = &'a dyn Fn() -> bool;
+pub(crate) type IsWanted<'a> = &'a dyn Fn() -> bool;
 
-/// State of the callback of one call.
-struct Watch<'a> {
-    is_wanted: IsWanted<'a>,
-    /// From here on it is asked whether the work is wanted.
-    grace_ends: Instant,
-    deadline: Instant,
-    is_late: bool,
+/// What the thread of the work gives back: the result of the body, or the limit that was reached.
+type Outcome<T> = Result<Result<T, String>, LlamaError>;
+
+/// State of the callbacks of one call, on the thread of the work.
+struct Watch<T> {
+    begun: Instant,
+    limit: Duration,
+    /// Set once the caller does not wait any more.
+    is_left: Arc<AtomicBool>,
+    sender: SyncSender<Outcome<T>>,
 }
 
-/// Runs a call of the shim within limits, and as long as it is wanted.
+/// Runs a call of the shim within limits, as long as it is wanted. `is_wanted` is polled on the calling thread.
 ///
 /// # Errors
-/// [`LlamaError::Cancelled`] once it is not wanted; [`LlamaError::Template`] beyond a limit, and with the text of `body`.
-pub(crate) fn with_limits<T>(
+/// [`LlamaError::Cancelled`] once it is not wanted; [`LlamaError::Template`] beyond a limit, and with the text of `body`;
+/// [`LlamaError::Threads`] without a thread for it.
+pub(crate) fn with_limits<T: Send + 'static>(
     limits: TemplateLimits,
     is_wanted: IsWanted<'_>,
-    body: impl FnOnce(*mut ffi::RawLimits) -> Result<T, String>,
+    body: impl FnOnce(*mut ffi::RawLimits) -> Result<T, String> + Send + 'static,
 ) -> Result<T, LlamaError> {
+    run_limited(limits, is_wanted, body)?.map_err(LlamaError::Template)
+}
+
+/// Like [`with_limits`], and returns an error of `body` apart from those of the limits.
+///
+/// # Errors
+/// Those of [`with_limits`], except the text of `body`.
+pub(crate) fn run_limited<T: Send + 'static>(
+    limits: TemplateLimits,
+    is_wanted: IsWanted<'_>,
+    body: impl FnOnce(*mut ffi::RawLimits) -> Result<T, String> + Send + 'static,
+) -> Outcome<T> {
+    if !is_wanted() {
+        return Err(LlamaError::Cancelled);
+    }
+    // A place for the only result, so that the thread never waits for a caller that has left.
+    let (sender, receiver) = sync_channel(1);
+    let is_left = Arc::new(AtomicBool::new(false));
     let mut watch = Watch {
-        is_wanted,
-        grace_ends: Instant::now() + GRACE,
-        deadline: Instant::now() + limits.time,
-        is_late: false,
+        begun: Instant::now(),
+        limit: limits.time,
+        is_left: Arc::clone(&is_left),
+        sender,
     };
-    let mut raw = ffi::RawLimits {
-        is_stopped: on_poll,
-        data: ptr::from_mut(&mut watch).cast(),
-        memory: limits.memory_bytes,
-        stack: limits.stack_bytes,
-        reached: ffi::LIMIT_NONE,
+    let work = move || {
+        let mut raw = ffi::RawLimits {
+            is_stopped: on_poll::<T>,
+            on_stuck: on_stuck::<T>,
+            data: ptr::from_mut(&mut watch).cast(),
+            memory: limits.memory_bytes,
+            stack: STACK_BYTES,
+            reached: ffi::LIMIT_NONE,
+        };
+        let done = body(&raw mut raw);
+        // Fails if the caller has left; that drops the result here.
+        let _ = watch.sender.send(outcome(done, raw.reached));
     };
-    let done = body(&raw mut raw);
-    match (done, raw.reached) {
-        (Ok(value), ffi::LIMIT_NONE) => Ok(value),
-        (_, ffi::LIMIT_STOPPED) if watch.is_late => Err(LlamaError::Template("it runs without an end".to_owned())),
-        (_, ffi::LIMIT_STOPPED) => Err(LlamaError::Cancelled),
-        (Err(reason), _) => Err(LlamaError::Template(reason)),
-        // A stream of C++ swallowed the exception, so that the result lacks a part.
-        (Ok(_), _) => Err(LlamaError::Template("it exceeds its limits".to_owned())),
+    let spawned = thread::Builder::new()
+        .name("nearside-template".to_owned())
+        .stack_size(STACK_BYTES + SPARE_STACK_BYTES)
+        .spawn(work);
+    if spawned.is_err() {
+        return Err(LlamaError::Threads(1));
+    }
+    loop {
+        match receiver.recv_timeout(POLL_INTERVAL) {
+            Ok(outcome) => return outcome,
+            Err(RecvTimeoutError::Timeout) if is_wanted() => {}
+            Err(RecvTimeoutError::Timeout) => {
+                is_left.store(true, Ordering::Relaxed);
+                return Err(LlamaError::Cancelled);
+            }
+            // Not reached: the shim lets no panic and no exception out.
+            Err(RecvTimeoutError::Disconnected) => return Err(exceeds_limits()),
+        }
     }
 }
 
-/// The shim's poll. `watch` is the address of a live [`Watch`].
-unsafe extern "C" fn on_poll(watch: ffi::UserData) -> bool {
-    // SAFETY: `with_limits` owns it and waits for the call that polls.
-    let watch = unsafe { &mut *watch.cast::<Watch<'_>>() };
-    let now = Instant::now();
-    watch.is_late = now >= watch.deadline;
-    if watch.is_late || now < watch.grace_ends {
-        return watch.is_late;
+fn outcome<T>(done: Result<T, String>, reached: i32) -> Outcome<T> {
+    match (done, reached) {
+        (done, ffi::LIMIT_NONE) => Ok(done),
+        (_, ffi::LIMIT_STOPPED) => Err(LlamaError::Template("it runs without an end".to_owned())),
+        (Err(reason), _) => Err(LlamaError::Template(reason)),
+        // A stream of C++ swallowed the exception, so that the result lacks a part.
+        (Ok(_), _) => Err(exceeds_limits()),
     }
-    // A panic must not cross C++.
-    !catch_unwind(AssertUnwindSafe(|| (watch.is_wanted)())).unwrap_or_default()
+}
+
+fn exceeds_limits() -> LlamaError {
+    LlamaError::Template("it exceeds its limits".to_owned())
+}
+
+/// The shim's poll. `watch` is the address of a live [`Watch`] of this type.
+unsafe extern "C" fn on_poll<T>(watch: ffi::UserData) -> bool {
+    // SAFETY: `run_limited` keeps it until the call that polls has returned.
+    let watch = unsafe { &*watch.cast::<Watch<T>>() };
+    let limit = match watch.is_left.load(Ordering::Relaxed) {
+        true => watch.limit.min(LEFT_TIME),
+        false => watch.limit,
+    };
+    watch.begun.elapsed() >= limit
+}
+
+/// The shim's last call before the thread is stopped for good. `watch` is the address of a live [`Watch`] of this type.
+unsafe extern "C" fn on_stuck<T>(watch: ffi::UserData) {
+    // SAFETY: as in `on_poll`.
+    let watch = unsafe { &*watch.cast::<Watch<T>>() };
+    let _ = watch.sender.send(Err(exceeds_limits()));
 }
 
 /// A template and its parser take some ten megabytes.
 const MEMORY_BYTES: usize = 128 << 20;
 /// The text of a prompt exists several times.
 const MEMORY_FACTOR: usize = 64;
-/// Threads of Rust have two megabytes.
-const STACK_BYTES: usize = 1 << 20;
-/// Before, work is not stopped, only limited: a template in use ends sooner. The exception that stops work ends the process if it
-/// meets a destructor that allocates, as that of a JSON value does, so that no ordinary cancel may throw it.
-const GRACE: Duration = Duration::from_secs(1);
+/// The stack that a template may take: only address space until it is used.
+const STACK_BYTES: usize = 8 << 20;
+/// What follows nested values without allocating, and so without a check, gets more.
+const SPARE_STACK_BYTES: usize = 56 << 20;
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// How long work may go on that nobody waits for. Templates in use end sooner; only one without an end is interrupted.
+const LEFT_TIME: Duration = Duration::from_secs(1);
 /// A prompt of 100,000 tokens takes about a second on a phone.
 const MAX_TIME: Duration = Duration::from_secs(30);
 
@@ -104,7 +168,7 @@ mod tests {
 
     /// Renders a hello with this template.
     fn run(template: &str, limits: TemplateLimits, is_wanted: IsWanted<'_>) -> Result<String, LlamaError> {
-        let template = ChatTemplate::from_text(template, limits, is_wanted)?;
+        let template = ChatTemplate::from_text([template, "", ""], limits, is_wanted)?;
         let prompt = Prompt {
             messages_json: r#"[{"role": "user", "content": "hello"}]"#,
             ..Prompt::default()
@@ -164,17 +228,70 @@ mod tests {
     }
 
     #[test]
-    fn a_template_ends_when_it_is_not_wanted_any_more() {
+    fn who_no_longer_wants_a_template_waits_for_nothing_and_it_ends_soon() {
         let (_, template) = ENDLESS[1];
         let polls = std::cell::Cell::new(0);
         let is_wanted = || {
             polls.set(polls.get() + 1);
-            polls.get() < 100
+            polls.get() < 10
         };
-        let rendered = run(template, TemplateLimits::for_input(0), &is_wanted);
-        assert_eq!(rendered, Err(LlamaError::Cancelled));
-        assert_eq!(polls.get(), 100, "it ends at once");
+        crate::backend::init_backend();
+        let alive = Arc::new(());
+        let held = Arc::clone(&alive);
+        let ended = run_limited(TemplateLimits::for_input(0), &is_wanted, move |limits| {
+            let _held = held;
+            // SAFETY: the text and the limits outlive the call.
+            ffi::call(|error| unsafe { ffi::ns_template_check(template.into(), true, limits, error) })
+        });
+        assert_eq!(ended, Err(LlamaError::Cancelled));
+        assert_eq!(polls.get(), 10, "it returns at once");
+        while Arc::strong_count(&alive) > 1 {
+            thread::sleep(Duration::from_millis(20));
+        }
     }
+
+    /// The exception of the limits must not end the process wherever it is thrown, and ordinary cancels throw none.
+    #[test]
+    fn a_template_can_be_left_and_stopped_at_any_moment() {
+        let message = r#"{"role": "user", "content": "a line", "tool_calls": [{"type": "function", "function": {"name": "f", "arguments": {"a": [1, [2, 3], {"b": "c"}]}}}]}"#;
+        let messages_json = format!("[{}]", vec![message; 200].join(","));
+        let source = "{% for m in messages %}{{ m | tojson }}{% endfor %}";
+        let template = ChatTemplate::from_source(source, "", "").expect("a template");
+        let prompt = Prompt {
+            messages_json: &messages_json,
+            ..Prompt::default()
+        };
+        let begun = Instant::now();
+        let whole = template.render(&prompt).expect("a prompt");
+        let duration = begun.elapsed();
+        for step in 0..STEPS {
+            let stop = duration * step / STEPS;
+            let limits = TemplateLimits {
+                time: stop,
+                ..TemplateLimits::for_input(messages_json.len())
+            };
+            // A limit stops it where it is.
+            match template.render_within(&prompt, limits, &|| true) {
+                Ok(rendered) => assert!(rendered == whole),
+                Err(error) => assert!(matches!(error, LlamaError::Template(_)), "{error}"),
+            }
+            let begun = Instant::now();
+            match template.render_while(&prompt, &|| begun.elapsed() < stop) {
+                Ok(rendered) => assert!(rendered == whole),
+                Err(error) => assert_eq!(error, LlamaError::Cancelled),
+            }
+        }
+        assert!(template.render(&prompt).is_ok_and(|rendered| rendered == whole));
+    }
+
+    #[test]
+    fn a_value_that_nests_deep_is_followed_to_its_end() {
+        let source = "{% set n = namespace(l=[1]) %}{% for i in range(20000) %}{% set n.l = [n.l] %}{% endfor %}done";
+        let rendered = run(source, TemplateLimits::for_input(0), &|| true);
+        assert_eq!(rendered.as_deref(), Ok("done"));
+    }
+
+    const STEPS: u32 = 200;
 
     #[test]
     fn a_long_conversation_stays_within_the_limits() {

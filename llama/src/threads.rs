@@ -37,6 +37,11 @@ impl ThreadPools {
         self.pools.first().map_or(1, |pool| pool.count)
     }
 
+    /// Returns the number of threads of the selected pool.
+    pub(crate) fn selected(&self) -> u32 {
+        self.current().map_or(1, |pool| pool.count)
+    }
+
     /// Selects a pool of `count` threads, which is at most [`most`](Self::most), and makes the others sleep. Returns whether
     /// the selection changed; it does not if the system starts no more threads.
     pub(crate) fn select(&mut self, count: u32) -> bool {

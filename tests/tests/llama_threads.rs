@@ -40,7 +40,7 @@ fn processor_time_after_decoding(context: &mut Context, pause: bool) -> Duration
         context.clear();
         let decoded = context.decode(&tokens, true, &AtomicBool::new(false));
         assert_eq!(decoded, Ok(Decoded::Whole));
-        context.batch_threads() == context.threads()
+        context.last_threads() == context.threads()
     });
     assert!(uses_all, "never all threads in {MAX_DECODES} computations");
     if pause {

@@ -36,24 +36,19 @@ ns_status ns_template_new(const llama_model * model, ns_slice source, ns_slice b
                           ns_template ** out, ns_text * error) {
     return ns::guarded_asserts(error, true, [&] {
         ns::limit_guard here(limits);
-        const std::string text = ns::to_string(source);
-        if (!model && text.empty()) {
-            throw ns::safe_error("the template is empty");
-        }
-        const char * own = model ? llama_model_chat_template(model, nullptr) : text.c_str();
-        if (own) {
-            // Parsed twice, because common_chat_templates_init loses the reason if a template is invalid.
-            common_chat_template(own, "", "");
-        }
         auto chat       = std::make_unique<ns_template>();
-        chat->templates = common_chat_templates_init(model, text, ns::to_string(bos), ns::to_string(eos));
+        chat->templates = common_chat_templates_init(model, ns::to_string(source), ns::to_string(bos), ns::to_string(eos));
         *out            = chat.release();
     });
 }
 
-ns_status ns_template_check(ns_slice source, ns_limits * limits, ns_text * error) {
+ns_status ns_template_check(ns_slice source, bool run, ns_limits * limits, ns_text * error) {
     return ns::guarded_asserts(error, true, [&] {
         ns::limit_guard here(limits);
+        if (run) {
+            common_chat_template(ns::to_string(source), "", "");
+            return;
+        }
         jinja::lexer lexer;
         jinja::parse_from_tokens(lexer.tokenize(ns::to_string(source)));
     });

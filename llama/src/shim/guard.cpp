@@ -63,6 +63,7 @@ void ns_text_free(ns_text text) {
 }
 
 void ns_init(ggml_log_callback log) {
+    ns::keep_terminate_from_limited_threads();
     ggml_set_abort_callback(ns_on_abort);
     llama_log_set(log, nullptr); // sets ggml's too
     // The logger of `common` prints, and some of its lines quote prompts and replies; below 0 it formats nothing.

@@ -1,10 +1,12 @@
-// The limits of a thread, and the `operator new` that checks them.
+// The limits of a thread, the `operator new` that checks them, and what happens if its exception cannot unwind.
 
 #include "limits.h"
 
+#include <chrono>
 #include <cstdlib>
 #include <exception>
 #include <new>
+#include <thread>
 
 #if defined(__APPLE__)
 #include <malloc/malloc.h>
@@ -24,6 +26,23 @@ struct limit_state {
 
 thread_local limit_state active_limit = { nullptr, nullptr, 0, 0, 0 };
 
+std::terminate_handler next_handler = nullptr;
+
+[[noreturn]] void on_terminate() {
+    ns_limits * limits = active_limit.limits;
+    if (limits && limits->reached != NS_WITHIN) {
+        active_limit.limits = nullptr;
+        limits->on_stuck(limits->data);
+        for (;;) {
+            std::this_thread::sleep_for(std::chrono::hours(24));
+        }
+    }
+    if (next_handler) {
+        next_handler();
+    }
+    std::abort();
+}
+
 } // namespace
 
 namespace ns {
@@ -35,6 +54,10 @@ limit_guard::limit_guard(ns_limits * limits) {
 
 limit_guard::~limit_guard() {
     active_limit.limits = nullptr;
+}
+
+void keep_terminate_from_limited_threads() {
+    next_handler = std::set_terminate(on_terminate);
 }
 
 } // namespace ns

@@ -3,12 +3,16 @@
 // llama.cpp's template engine has no hook, but all that it does allocates. This program's `operator new` therefore checks,
 // on a thread with a `limit_guard`, what the work has taken, and throws where a limit is passed; everywhere else it is
 // malloc. The exception is no std::exception, so that no handler of llama.cpp takes it for an error of the template.
-// Nothing is left behind: it unwinds like any other.
 //
-// Not covered: an exception out of a destructor that allocates, as that of a JSON value does, which ends the process; so that no
-// ordinary cancel meets one, work is not stopped in its first second. A value that contains itself, or nests ten thousands deep, which llama.cpp follows without allocating; MSVC
-// and sanitizers, which have an `operator new` of their own; and the text of a std::string that a shared C++ library grows
-// for itself where that library does not use this program's operator (a shared library of Linux and Android).
+// It unwinds like any other, unless it comes out of a function that must not throw, such as the destructor of a JSON value,
+// which allocates. C++ then calls the terminate handler, and that of `ns_init` reports the work as stuck and lets the thread
+// sleep for ever, instead of ending the process. So the work needs a thread of its own, and nothing outside it may wait for
+// what it holds. Only work that reached a limit is ended like that, never work that is just not wanted any more.
+//
+// Not covered: a value that contains itself, which llama.cpp follows without allocating until the stack ends; an app that
+// replaces the terminate handler; MSVC and sanitizers, which have an `operator new` of their own; and the text of a
+// std::string that a shared C++ library grows for itself where that library does not use this program's operator (a shared
+// library of Linux and Android).
 #pragma once
 
 #include "shim.h"
@@ -27,5 +31,8 @@ class limit_guard {
     limit_guard(const limit_guard &) = delete;
     limit_guard & operator=(const limit_guard &) = delete;
 };
+
+// Makes the terminate handler of the process stop a thread whose work reached a limit. Once, at the start.
+void keep_terminate_from_limited_threads();
 
 } // namespace ns

@@ -1,10 +1,12 @@
 // Loading, contexts, tokenizing, decoding and memory: llama.cpp's C functions in a guard, and its C++-only breakdown.
 
 #include "guard.h"
+#include "huge_pages.h"
 
 #include "common.h"
 #include "ggml-cpu.h"
 #include "json.h"
+#include "llama-cpp.h"
 #include "llama-ext.h"
 
 #include <map>
@@ -14,7 +16,12 @@
 #endif
 
 ns_status ns_model_load(const char * path, const llama_model_params * params, llama_model ** model, ns_text * error) {
-    return ns::guarded_asserts(error, true, [&] { *model = llama_model_load_from_file(path, *params); });
+    return ns::guarded_asserts(error, true, [&] {
+        llama_model_ptr loaded(llama_model_load_from_file(path, *params));
+        const bool is_wanted = !loaded || params->no_alloc ||
+                               ns::use_huge_pages(loaded.get(), params->progress_callback, params->progress_callback_user_data);
+        *model = is_wanted ? loaded.release() : nullptr;
+    });
 }
 
 ns_status ns_context_new(llama_model * model, const llama_context_params * params, llama_context ** context, ns_text * error) {

@@ -131,6 +131,10 @@ ns_status ns_sampler_new(const llama_model * model, const ns_sampler_params * gi
         if (params.penalty_repeat == 1.0f && params.penalty_freq == 0.0f && params.penalty_present == 0.0f) {
             params.samplers.erase(params.samplers.begin());
         }
+        if (given->temperature <= 0.0f) {
+            // The likeliest token, without sorting the others.
+            params.top_k = 1;
+        }
         if (given->constraint.data) {
             constrain(llama_model_get_vocab(model), ns::to_string(given->constraint), params);
         }

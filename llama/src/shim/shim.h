@@ -103,18 +103,19 @@ typedef enum ns_limit {
 // What a call may take before it fails; see limits.h.
 typedef struct ns_limits {
     bool (*is_stopped)(void * data);
+    void (*on_stuck)(void * data); // the thread will never return
     void *  data;
     size_t  memory; // bytes
     size_t  stack;  // bytes below the call
     int32_t reached; // out: an ns_limit; NS_WITHIN before the call
 } ns_limits;
 
-// Parses the model's own template, or `source` if there is no model, and runs it on trial messages.
+// Takes the model's own template, or `source` if there is no model, and runs it on trial messages.
 ns_status ns_template_new(const struct llama_model * model, ns_slice source, ns_slice bos, ns_slice eos, ns_limits * limits,
                           ns_template ** chat, ns_text * error);
 void      ns_template_free(ns_template * chat);
-// Parses `source` and runs nothing of it.
-ns_status ns_template_check(ns_slice source, ns_limits * limits, ns_text * error);
+// Parses `source`, and runs it on trial messages if `run`.
+ns_status ns_template_check(ns_slice source, bool run, ns_limits * limits, ns_text * error);
 // `json`: see chat.cpp.
 ns_status ns_template_render(const ns_template * chat, const ns_prompt * prompt, ns_limits * limits, ns_text * json, ns_text * error);
 ns_status ns_parser_new(int32_t format, ns_slice generation_prompt, ns_slice arena, ns_parser ** parser, ns_text * error);

@@ -1,0 +1,14 @@
+// Huge pages for the weights. Decoding reads all weights for each token, and finding the memory of each 4 KiB takes a part of that
+// time: on Linux, with pages of 2 MiB a token takes about a seventh less (SmolLM2, two cores).
+#pragma once
+
+#include "llama.h"
+
+namespace ns {
+
+// Moves the weights that the processor computes, and that are in private memory, to huge pages, as far as the system has some. Copies
+// them once, a piece at a time; asks `go_on` before each piece, and returns whether it always returned true. Elsewhere than on Linux
+// and Android it does nothing.
+bool use_huge_pages(const llama_model * model, llama_progress_callback go_on, void * data);
+
+} // namespace ns
