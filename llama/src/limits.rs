@@ -156,7 +156,7 @@ const STACK_BYTES: usize = 8 << 20;
 /// What follows nested values without allocating, and so without a check, gets more.
 const SPARE_STACK_BYTES: usize = 56 << 20;
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
-/// How long work may go on that nobody waits for. Templates in use end sooner; only one without an end is interrupted.
+/// How long work may go on after its caller has left. Templates in use end sooner; only one without an end is interrupted.
 const LEFT_TIME: Duration = Duration::from_secs(1);
 /// A prompt of 100,000 tokens takes about a second on a phone.
 const MAX_TIME: Duration = Duration::from_secs(30);
