@@ -434,6 +434,10 @@ pub(super) fn is_busy(cause: &rusqlite::Error) -> bool {
 
 /// Maps a SQLite error to an [`Error`] with a remedy.
 pub(super) fn map_sqlite_error(path: &Path, schema: &Schema, cause: &rusqlite::Error) -> Error {
+    let is_full = || {
+        let folder = path.parent().unwrap_or(path);
+        fs4::available_space(folder).is_ok_and(|free| free < MIN_FREE_BYTES)
+    };
     let path = path.display();
     match cause.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Error::storage(format!(
@@ -445,10 +449,13 @@ pub(super) fn map_sqlite_error(path: &Path, schema: &Schema, cause: &rusqlite::E
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::busy(format!(
             "another process has been writing to `{path}` for seconds; try again"
         )),
-        Some(ErrorCode::DiskFull) => Error::storage(format!(
-            "could not write `{path}`: the disk is full; free some space and try again"
-        ))
-        .because(ErrorReason::DiskFull),
+        // SQLite tells a full disk as any other failure where it does not write but makes a file larger.
+        Some(code) if code == ErrorCode::DiskFull || (code == ErrorCode::SystemIoFailure && is_full()) => {
+            Error::storage(format!(
+                "could not write `{path}`: the disk is full; free some space and try again"
+            ))
+            .because(ErrorReason::DiskFull)
+        }
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Error::storage(format!(
             "could not open `{path}` for writing: {cause}; check the permissions of the file and its directory"
         ))
@@ -457,6 +464,8 @@ pub(super) fn map_sqlite_error(path: &Path, schema: &Schema, cause: &rusqlite::E
     }
 }
 
+/// With less space than SQLite's smallest step, the disk is full.
+const MIN_FREE_BYTES: u64 = 64 << 10;
 /// SQLite busy timeout.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Attempts of a checkpoint, and the wait of and between them.
