@@ -279,7 +279,7 @@ fn has_state(model: &Model) -> bool {
 /// From so many tokens on, ggml computes the attention of a batch in tiles (`GGML_FA_TILE_Q`).
 pub const TILE_TOKENS: u32 = 64;
 /// Attention over fewer tokens takes a small part of the time.
-const LONG_TOKENS: u32 = 1536;
+const LONG_TOKENS: u32 = 2048;
 /// The time of attention to one token in one layer for each value, in products of a weight: 10 and 2.5 were measured with AVX2
 /// and one thread (SmolLM2). Several threads divide the tiles badly.
 const ATTENTION_COST: f64 = 10.0;

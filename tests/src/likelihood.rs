@@ -1,7 +1,6 @@
 //! What a model says after a prompt, so that two ways to read it can be compared: with a cold cache, and with a part of it
 //! from a cache, a copy, a checkpoint or a file.
 
-use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use nearside_llama::{
@@ -77,16 +76,7 @@ pub fn load_bytes(bytes: &[u8]) -> Model {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("tiny.gguf");
     std::fs::write(&path, bytes).expect("a file");
-    load_file(&path)
-}
-
-/// Loads a model.
-///
-/// # Panics
-/// If it cannot be loaded.
-#[must_use]
-pub fn load_file(path: &Path) -> Model {
-    Model::load(path, &ModelParams::default(), &mut |_| true).expect("a model")
+    Model::load(&path, &ModelParams::default(), &mut |_| true).expect("a model")
 }
 
 /// Creates a context of so many tokens, with one thread, so that sums are always in the same order.
