@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Benchmarks of the library and of the bindings' overhead. Run nothing else on the machine meanwhile.
 #
-#   bench.sh [model] [cancel] [sharing] [wakeups] [kotlin] [swift] [archive]    default: all
+#   bench.sh [model] [turn] [cancel] [sharing] [wakeups] [kotlin] [swift] [archive]    default: all
 #
 #   model      speed and memory on SmolLM2, compared with llama-bench if `make peers` was run or NEARSIDE_PEERS names an
 #              equivalent folder
+#   turn       the first token of the next turn, after 6,000 tokens and at turn 8, compared with llama-server and its prompt
+#              cache in the same way
 #   cancel     from a cancel to the end of the answer: in the queue, the load, the prefill and while decoding; of a load ahead
 #              also to the moment in which its memory is free, for a 7B too
 #   sharing    two models that answer at once, an answer beside a busy process and beside one that is not read, three
@@ -18,13 +20,25 @@ source "$(dirname "$0")/paths.sh"
 
 "$root/scripts/models.sh" smollm2
 
-model() {
-  local peers=${NEARSIDE_PEERS:-$cache/peers}
+# find_peers: sets `peers` to the folder of llama.cpp's own programs, or to nothing.
+find_peers() {
+  peers=${NEARSIDE_PEERS:-$cache/peers}
   if [ ! -x "$peers/run-as" ]; then
     printf 'llama.cpp is not there to compare with; `make peers` fetches it.\n'
     peers=
   fi
+}
+model() {
+  find_peers
   python3 "$root/scripts/bench.py" "$programs/nearside" "$models/smollm2.gguf" "$peers"
+}
+turn() {
+  find_peers
+  if [ -n "$peers" ]; then
+    NEARSIDE_PEERS=$peers "$programs/nearside-turn" "$models/smollm2.gguf"
+  else
+    "$programs/nearside-turn" "$models/smollm2.gguf" --alone
+  fi
 }
 cancel() {
   "$programs/nearside-cancel" "$models/smollm2.gguf"
@@ -39,10 +53,10 @@ kotlin() { "$root/scripts/bindings.sh" generate >/dev/null && "$root/scripts/kot
 swift() { "$root/scripts/bindings.sh" bench-swift; }
 archive() { "$programs/nearside-archive"; }
 
-[ $# -gt 0 ] || set -- model cancel sharing wakeups kotlin swift archive
+[ $# -gt 0 ] || set -- model turn cancel sharing wakeups kotlin swift archive
 for task; do
   case $task in
-    model | cancel | sharing | wakeups | kotlin | swift | archive) printf '\n== %s ==\n' "$task" && "$task" ;;
-    *) fail "unknown benchmark \`$task\`" 'the benchmarks are model, cancel, sharing, wakeups, kotlin, swift and archive' ;;
+    model | turn | cancel | sharing | wakeups | kotlin | swift | archive) printf '\n== %s ==\n' "$task" && "$task" ;;
+    *) fail "unknown benchmark \`$task\`" 'the benchmarks are model, turn, cancel, sharing, wakeups, kotlin, swift and archive' ;;
   esac
 done

@@ -118,6 +118,8 @@ pub struct Context {
     thread_limit: u32,
     batch: u32,
     capacity: u32,
+    /// Whether the attention of large batches is computed in tiles, which needs the processor and a cache of f16.
+    pub(crate) is_tiled: bool,
     /// The tokens in the cache, in order.
     pub(crate) held: Vec<Token>,
     /// Whether there are logits to sample from.
@@ -140,7 +142,8 @@ impl Context {
         let threads = ThreadPools::new(params.threads)?;
         let abort = Arc::new(AbortCell::default());
         // A GPU computes while the caller goes on, so that durations say nothing.
-        let new_pace = if handle.is_on_cpu() { Pace::new } else { Pace::fixed };
+        let is_on_cpu = handle.is_on_cpu();
+        let new_pace = if is_on_cpu { Pace::new } else { Pace::fixed };
         // SAFETY: all are live; the field order frees the context before the cell and the pools. The cell has a fixed
         // address in its `Arc`.
         let (batch, capacity) = unsafe {
@@ -161,6 +164,7 @@ impl Context {
             model: model.clone(),
             batch,
             capacity,
+            is_tiled: is_on_cpu && params.cache == KvCacheType::F16,
             held: Vec::new(),
             has_logits: false,
             has_failed: false,

@@ -21,6 +21,7 @@ mod backend;
 mod cache;
 mod chat;
 mod context;
+mod cut_words;
 mod decode;
 mod error;
 mod ffi;
@@ -38,7 +39,7 @@ mod windows_cores;
 
 pub use abort::AbortSignal;
 pub use backend::{check_cpu, performance_cores, version};
-pub use cache::{CacheCheckpoint, SavedCache, common_prefix};
+pub use cache::{CacheCheckpoint, SavedCache, TILE_TOKENS, common_prefix};
 pub use chat::{ChatTemplate, ParsedReply, Prompt, Rendered, ReplyParser, ToolCall, json_schema_to_grammar};
 pub use context::{Context, ContextParams, KvCacheType};
 pub use decode::Decoded;

@@ -320,7 +320,7 @@ impl Model {
         Err(LlamaError::Input("the text has too many tokens".to_owned()))
     }
 
-    fn vocab(&self) -> *const sys::llama_vocab {
+    pub(crate) fn vocab(&self) -> *const sys::llama_vocab {
         // SAFETY: the model is live; the vocabulary is part of it.
         unsafe { sys::llama_model_get_vocab(self.raw()) }
     }

@@ -11,6 +11,8 @@ pub mod gguf;
 mod http;
 pub mod hub;
 pub mod images;
+pub mod likelihood;
+pub mod llama_server;
 pub mod memory;
 pub mod models;
 pub mod network;

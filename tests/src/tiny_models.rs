@@ -20,7 +20,9 @@ impl TinyShape {
     /// All shapes.
     pub const ALL: [Self; 3] = [Self::Full, Self::SlidingWindow, Self::Hybrid];
 
-    fn architecture(self) -> &'static str {
+    /// Returns the architecture, as files name it.
+    #[must_use]
+    pub fn architecture(self) -> &'static str {
         match self {
             Self::Full => "llama",
             Self::SlidingWindow => "gemma3",

@@ -118,6 +118,45 @@ fn tool_result(text: &str) -> Vec<ChatMessage> {
     ]
 }
 
+/// So the next turn of a conversation need not tokenize the earlier ones again.
+#[test]
+fn a_prompt_that_is_cut_before_control_words_has_the_tokens_of_the_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tiny = folder.path().join("marks.gguf");
+    let template = "{% for message in messages %}<s>{{ message.content }}</s>{% endfor %}";
+    std::fs::write(&tiny, tiny_models::with_chat_template(template)).expect("a file");
+    for path in [models::path("smollm2.gguf"), tiny] {
+        let model = Model::load(&path, &ModelParams::default(), &mut |_| true).expect("a model");
+        let cuts = model.cut_words();
+        assert_eq!(cuts.len(), 2, "{cuts:?}");
+        let texts = [
+            "",
+            " ",
+            "\n",
+            "user\nTwo  spaces, 12345.",
+            "é 日本語 🦊\n\n",
+            " <|im_ <s",
+            "\tlet x = 1;  ",
+        ];
+        let pieces: Vec<_> = texts
+            .iter()
+            .enumerate()
+            .flat_map(|(at, text)| {
+                cuts.iter()
+                    .map(move |cut| format!("{cut}{text}{}", texts[(at + 3) % texts.len()]))
+            })
+            .collect();
+        let each = |piece: &str, is_start| model.tokenize(piece, is_start, true).expect("tokens");
+        for beginning in ["", "Hello. ", "\n"] {
+            let whole = each(&(beginning.to_owned() + &pieces.concat()), true);
+            let mut joined = each(beginning, true);
+            joined.extend(pieces.iter().flat_map(|piece| each(piece, false)));
+            assert_eq!(joined, whole, "{path:?} after {beginning:?}");
+            assert!(whole.len() > 100, "{}", whole.len());
+        }
+    }
+}
+
 async fn prompt_tokens(nearside: &Nearside, messages: Vec<ChatMessage>) -> u32 {
     count_prompt(nearside, ask(&models::path("smollm2.gguf"), messages)).await
 }

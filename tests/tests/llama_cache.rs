@@ -1,22 +1,16 @@
 //! The cache of a context on full, sliding-window and hybrid models: capacities, aborts, and failed computations.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nearside_llama::{
-    AbortSignal, Context, ContextParams, Decoded, KvCacheType, LlamaError, Model, ModelParams, Sampler, SamplerParams,
-    SavedCache, Token, common_prefix,
+    AbortSignal, Context, ContextParams, Decoded, KvCacheType, LlamaError, Model, Sampler, SavedCache, Token,
+    common_prefix,
 };
+use nearside_tests::likelihood::{BATCH, Turn, context_of, decode, greedy, load, load_bytes, story, tokens};
 use nearside_tests::tiny_models::{self, SLIDING_WINDOW_TOKENS, TinyShape};
 use tracing::span;
-
-/// The difference in the likelihood of [`FIXED_TEXT`] that two ways to read a prompt may make, in nats for the whole text
-/// (of some 400): single tokens and batches are computed by other kernels, with 16 bits in the cache. The largest that was
-/// measured is 0.013; one other token in the cache makes 0.34 or more.
-const TOLERANCE: f64 = 0.1;
-const FIXED_TEXT: &str = "It was not so, said the miller, and closed the door behind him.";
-const BATCH: u32 = 128;
 
 #[test]
 fn contexts_of_any_size_take_prompts_up_to_their_capacity() {
@@ -52,7 +46,7 @@ fn contexts_of_any_size_take_prompts_up_to_their_capacity() {
 fn a_turn_after_an_abort_in_the_prompt_is_like_one_after_nothing() {
     for shape in TinyShape::ALL {
         let model = load(shape);
-        let prompt = tokens(&model, &story());
+        let prompt = tokens(&model, &story(24));
         let cold = Turn::of(&mut context(&model), &model, &prompt);
         let mut aborts = Aborts::default();
         while aborts.go_on() {
@@ -75,7 +69,7 @@ fn a_turn_after_an_abort_in_the_prompt_is_like_one_after_nothing() {
 fn a_turn_after_an_abort_in_the_answer_is_like_one_after_nothing() {
     for shape in TinyShape::ALL {
         let model = load(shape);
-        let prompt = tokens(&model, &story());
+        let prompt = tokens(&model, &story(24));
         let (first, rest) = prompt.split_at(prompt.len() - 40);
         let cold = Turn::of(&mut context(&model), &model, &prompt);
         let mut aborts = Aborts::default();
@@ -98,7 +92,7 @@ fn a_turn_after_an_abort_in_the_answer_is_like_one_after_nothing() {
 fn one_other_token_in_the_cache_makes_another_turn() {
     for shape in TinyShape::ALL {
         let model = load(shape);
-        let prompt = tokens(&model, &story());
+        let prompt = tokens(&model, &story(24));
         let cold = Turn::of(&mut context(&model), &model, &prompt);
         for at in [prompt.len() - 2, prompt.len() - 20, prompt.len() - 400] {
             let mut other = prompt.clone();
@@ -113,7 +107,7 @@ fn one_other_token_in_the_cache_makes_another_turn() {
 fn an_edited_turn_is_like_one_after_nothing() {
     for shape in TinyShape::ALL {
         let model = load(shape);
-        let prompt = tokens(&model, &story());
+        let prompt = tokens(&model, &story(24));
         let end = prompt.len() as u32;
         let cold = Turn::of(&mut context(&model), &model, &prompt);
         for shared in [1, SLIDING_WINDOW_TOKENS / 2, end / 2, end - 8] {
@@ -139,7 +133,7 @@ fn an_edited_turn_is_like_one_after_nothing() {
 fn a_restored_cache_is_like_the_one_that_was_copied() {
     for shape in TinyShape::ALL {
         let model = load(shape);
-        let prompt = tokens(&model, &story());
+        let prompt = tokens(&model, &story(24));
         let (first, _) = prompt.split_at(prompt.len() - 40);
         let mut context = context(&model);
         decode(&mut context, first, true);
@@ -179,7 +173,7 @@ fn a_restored_cache_is_like_the_one_that_was_copied() {
 fn a_turn_from_a_checkpoint_is_like_one_that_never_went_on() {
     for shape in TinyShape::ALL {
         let model = load(shape);
-        let prompt = tokens(&model, &story());
+        let prompt = tokens(&model, &story(24));
         for shared in [SLIDING_WINDOW_TOKENS / 2, 300, prompt.len() as u32 - 8] {
             let (first, rest) = prompt.split_at(shared as usize);
             let mut unbroken = context(&model);
@@ -219,7 +213,7 @@ fn assert_same_bits(turn: &Turn, unbroken: &Turn, shape: TinyShape) {
 fn a_copy_of_another_model_or_for_a_larger_context_is_not_restored() {
     for shape in TinyShape::ALL {
         let (model, twin) = (load(shape), load(shape));
-        let prompt = tokens(&model, &story());
+        let prompt = tokens(&model, &story(24));
         let mut source = context(&model);
         decode(&mut source, &prompt, true);
         let saved = source.save(u64::MAX).unwrap();
@@ -240,7 +234,7 @@ fn a_copy_of_another_model_or_for_a_larger_context_is_not_restored() {
 #[test]
 fn an_abort_logs_no_error() {
     let model = load(TinyShape::Full);
-    let prompt = tokens(&model, &story());
+    let prompt = tokens(&model, &story(24));
     let log = Log::default();
     let lines = Arc::clone(&log.0);
     tracing::subscriber::with_default(log, || {
@@ -296,7 +290,7 @@ fn no_memory_for_a_batch_or_a_context_is_an_error() {
         return;
     }
     let model = load(TinyShape::Full);
-    let prompt = tokens(&model, &story())[..512].to_vec();
+    let prompt = tokens(&model, &story(24))[..512].to_vec();
     let params = ContextParams {
         threads: 1,
         ..ContextParams::default()
@@ -337,41 +331,6 @@ fn take_all_memory() -> Vec<Vec<u8>> {
         }
     }
     taken
-}
-
-/// What a model says after a prompt: greedy tokens, and the likelihood of [`FIXED_TEXT`] after them.
-#[derive(Debug)]
-struct Turn {
-    answer: Vec<Token>,
-    likelihood: f64,
-}
-
-impl PartialEq for Turn {
-    fn eq(&self, other: &Self) -> bool {
-        let difference = (self.likelihood - other.likelihood).abs();
-        self.answer == other.answer && difference < TOLERANCE
-    }
-}
-
-impl Turn {
-    /// Goes on with what the context holds of `prompt`, as a turn does.
-    fn of(context: &mut Context, model: &Model, prompt: &[Token]) -> Self {
-        let kept = context.trim(common_prefix(context.held_tokens(), prompt)) as usize;
-        decode(context, &prompt[kept..], true);
-        let mut sampler = Sampler::new(model, &greedy()).unwrap();
-        let mut answer = Vec::new();
-        for _ in 0..16 {
-            let token = context.sample(&mut sampler).unwrap();
-            answer.push(token);
-            decode(context, &[token], true);
-        }
-        let mut likelihood = 0.0;
-        for token in tokens(model, FIXED_TEXT) {
-            likelihood += context.log_probability(token).unwrap();
-            decode(context, &[token], true);
-        }
-        Self { answer, likelihood }
-    }
 }
 
 /// Aborts of one batch at moments that spread over its duration.
@@ -451,49 +410,6 @@ impl tracing::Subscriber for Log {
     fn exit(&self, _: &span::Id) {}
 }
 
-fn load(shape: TinyShape) -> Model {
-    load_bytes(&tiny_models::runnable(shape, None))
-}
-
-fn load_bytes(bytes: &[u8]) -> Model {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("tiny.gguf");
-    std::fs::write(&path, bytes).unwrap();
-    Model::load(&path, &ModelParams::default(), &mut |_| true).unwrap()
-}
-
 fn context(model: &Model) -> Context {
-    let params = ContextParams {
-        context: 2048,
-        batch: BATCH,
-        threads: 1,
-        ..ContextParams::default()
-    };
-    Context::new(model, &params).unwrap()
-}
-
-/// Returns a text of some 600 tokens.
-fn story() -> String {
-    (1..=24)
-        .map(|day| format!("On day {day} the {day}th boat came. "))
-        .collect()
-}
-
-fn tokens(model: &Model, text: &str) -> Vec<Token> {
-    model.tokenize(text, false, false).unwrap()
-}
-
-fn greedy() -> SamplerParams {
-    SamplerParams {
-        temperature: 0.0,
-        ..SamplerParams::default()
-    }
-}
-
-fn decode(context: &mut Context, tokens: &[Token], logits: bool) {
-    let go_on = AtomicBool::new(false);
-    for batch in tokens.chunks(context.batch() as usize) {
-        assert_eq!(context.decode(batch, logits, &go_on).unwrap(), Decoded::Whole);
-    }
-    assert!(!go_on.load(Ordering::Relaxed));
+    context_of(model, 2048)
 }

@@ -310,6 +310,68 @@ async fn an_edited_question_is_read_from_the_turn_before_it() {
     }
 }
 
+/// A conversation of thousands of tokens that came into the cache turn by turn, or at once, as one that is read again after a
+/// restart. Its last question is edited at its beginning, or at its end. A cache that cannot be cut goes back to a checkpoint.
+#[tokio::test]
+async fn an_edit_of_the_last_question_reads_it_and_one_interval_at_most() {
+    const INTERVAL: u32 = 512;
+    // The template's, around the message, the answer before it and the next answer.
+    const MARKS: u32 = 48;
+    println!(
+        "shape, way, tokens of the last question: read after an edit of its beginning and of its end, of the prompt"
+    );
+    for shape in TinyShape::ALL {
+        for (is_at_once, length) in [
+            (false, 60),
+            (false, 700),
+            (false, 5000),
+            (true, 60),
+            (true, 700),
+            (true, 5000),
+        ] {
+            let model = TinyModel::new(shape, None);
+            let library = Library::open(10_000);
+            let mut history = Vec::new();
+            for _ in 0..4 {
+                history.push(question(900));
+                let answer = match is_at_once {
+                    true => "It is a list.".to_owned(),
+                    false => {
+                        library
+                            .ask(ask(&model.path, history.clone(), 16))
+                            .await
+                            .expect("an answer")
+                            .text
+                    }
+                };
+                history.push(ChatMessage::assistant(answer));
+            }
+            let text = text_of(&question(length));
+            let (mut read, mut last) = (Vec::new(), text.clone());
+            for next in [format!("Edited: {text}"), format!("Edited: {text} At the end.")] {
+                let asked = |text: &str| {
+                    let messages = history.iter().cloned().chain([ChatMessage::user(text)]);
+                    ask(&model.path, messages.collect(), 16)
+                };
+                library.ask(asked(&last)).await.expect("an answer");
+                let answer = library.ask(asked(&next)).await.expect("an answer");
+                let usage = answer.usage;
+                read.push((usage.prompt_tokens - usage.cached_tokens, usage.prompt_tokens));
+                last = next;
+            }
+            println!(
+                "{shape:?}, {}, {length}: {read:?}",
+                if is_at_once { "at once" } else { "turn by turn" }
+            );
+            for (read, prompt) in read {
+                assert!(prompt > 3600, "{prompt}");
+                let most = last.len() as u32 + INTERVAL + MARKS;
+                assert!(read <= most, "{shape:?}, {length}: {read} of {prompt}, not {most}");
+            }
+        }
+    }
+}
+
 /// An answer runs meanwhile, so the model itself stays loaded.
 #[tokio::test]
 async fn a_memory_warning_frees_the_copies_of_a_busy_model() {

@@ -1,100 +1,28 @@
 //! llama.cpp's own server with SmolLM2 as a provider.
 
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nearside::chat::{ChatMessage, ChatRequest, Chunk, OutputFormat, RequestLimits, SamplingOptions, StopReason};
 use nearside::engine::remote::{Connection, Timeouts, list_models};
+use nearside_tests::llama_server::LlamaServer;
 use nearside_tests::models;
 use nearside_tests::provider::Dialect;
 use nearside_tests::remote::{chat_to_end, collect_answer, connection, start_chat};
 
-/// A running llama-server; stopped when dropped.
-struct LlamaServer {
-    child: Child,
-    url: String,
+fn start_server() -> LlamaServer {
+    LlamaServer::start(&models::path("smollm2.gguf"), 4096, 1)
 }
 
-impl LlamaServer {
-    fn start() -> Self {
-        let model = models::path("smollm2.gguf");
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|free| free.local_addr())
-            .expect("a port")
-            .port();
-        let peers = std::env::var_os("NEARSIDE_PEERS").map(PathBuf::from);
-        let peers = peers.unwrap_or_else(|| {
-            std::env::home_dir()
-                .expect("a home folder")
-                .join(".cache/nearside/peers")
-        });
-        let run = peers.join("run");
-        assert!(run.is_file(), "`{}` is not there: run `make peers`", run.display());
-        let child = Command::new(run)
-            .args([
-                "llama-server",
-                "--host",
-                "127.0.0.1",
-                "--threads",
-                "1",
-                "--ctx-size",
-                "4096",
-                "--parallel",
-                "1",
-            ])
-            .args(["--port", &port.to_string(), "--model"])
-            .arg(model)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("llama-server starts");
-        let server = Self {
-            child,
-            url: format!("http://127.0.0.1:{port}/v1"),
-        };
-        let begun = Instant::now();
-        while !server.get("/health").contains("ok") {
-            assert!(
-                begun.elapsed() < Duration::from_secs(60),
-                "llama-server does not get ready"
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        server
-    }
-
-    /// Fetches a page of the server by a plain GET.
-    fn get(&self, path: &str) -> String {
-        use std::io::{Read, Write};
-        let address = self.url.trim_start_matches("http://").trim_end_matches("/v1");
-        let mut answer = String::new();
-        if let Ok(mut socket) = std::net::TcpStream::connect(address) {
-            let _ = write!(socket, "GET {path} HTTP/1.0\r\nHost: x\r\n\r\n");
-            let _ = socket.read_to_string(&mut answer);
-        }
-        answer
-    }
-
-    fn connection(&self) -> Connection {
-        let mut connection = connection(Dialect::LlamaServer, &self.url);
-        connection.timeouts = Timeouts::default();
-        connection.model.id = "smollm2".into();
-        connection
-    }
-
-    /// Returns whether a slot of the server is still generating.
-    fn is_busy(&self) -> bool {
-        self.get("/slots").contains("\"is_processing\":true")
-    }
+fn connect(server: &LlamaServer) -> Connection {
+    let mut connection = connection(Dialect::LlamaServer, &server.url());
+    connection.timeouts = Timeouts::default();
+    connection.model.id = "smollm2".into();
+    connection
 }
 
-impl Drop for LlamaServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Returns whether a slot of the server is still generating.
+fn is_busy(server: &LlamaServer) -> bool {
+    server.get("/slots").contains("\"is_processing\":true")
 }
 
 fn question(max_tokens: u32) -> ChatRequest {
@@ -113,15 +41,15 @@ fn question(max_tokens: u32) -> ChatRequest {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn llama_cpps_own_server_is_a_provider() {
-    let server = LlamaServer::start();
+    let server = start_server();
 
-    let connection = server.connection();
+    let connection = connect(&server);
     let models = list_models(&connection.http, &connection.settings, &connection.secret, "2026-11-22").await;
     let models = models.expect("a list of models");
     assert_eq!(models.len(), 1, "{models:?}");
     assert!(models[0].context.is_some(), "{models:?}");
 
-    let answer = chat_to_end(server.connection(), question(24)).await;
+    let answer = chat_to_end(connect(&server), question(24)).await;
     let done = answer.done();
     assert!(answer.text.is_ascii() && answer.text.len() > 20, "{}", answer.text);
     assert_eq!(answer.reasoning, "");
@@ -132,7 +60,7 @@ async fn llama_cpps_own_server_is_a_provider() {
         (0.0, "own server")
     );
 
-    let again = chat_to_end(server.connection(), question(24)).await;
+    let again = chat_to_end(connect(&server), question(24)).await;
     assert!(
         again.done().usage.cached_tokens > 0,
         "the server's cache is reported: {:?}",
@@ -147,7 +75,7 @@ async fn llama_cpps_own_server_is_a_provider() {
             ..question(8)
         };
         assert_eq!(
-            chat_to_end(server.connection(), request)
+            chat_to_end(connect(&server), request)
                 .await
                 .done()
                 .usage
@@ -161,22 +89,22 @@ async fn llama_cpps_own_server_is_a_provider() {
         output: OutputFormat::JsonSchema { schema: schema.into() },
         ..question(64)
     };
-    let shaped = chat_to_end(server.connection(), shaped).await;
+    let shaped = chat_to_end(connect(&server), shaped).await;
     let value: serde_json::Value = serde_json::from_str(&shaped.text).expect("JSON, as the schema says");
     assert!(matches!(value["colour"].as_str(), Some("red" | "green")), "{value}");
 
-    let stream = start_chat(server.connection(), question(3_000));
+    let stream = start_chat(connect(&server), question(3_000));
     loop {
         let batch = stream.next_batch().await.expect("no error");
         if batch.iter().any(|chunk| matches!(chunk, Chunk::Text { .. })) {
             break;
         }
     }
-    assert!(server.is_busy(), "it writes");
+    assert!(is_busy(&server), "it writes");
     stream.cancel();
     assert_eq!(collect_answer(&stream).await.done().stop, StopReason::Cancelled);
     let cancelled = Instant::now();
-    while server.is_busy() {
+    while is_busy(&server) {
         assert!(
             cancelled.elapsed() < Duration::from_secs(10),
             "the server never saw the cancel"

@@ -7,7 +7,7 @@ use nearside_llama::{Sampler, Token};
 
 use super::control_words::ControlWords;
 use super::error::{AnswerError, map_llama_error};
-use super::fitted::{FittedPrompt, Fitting};
+use super::fitted::{FittedPrompt, Fitting, prompt_end};
 use super::load::{LazyModel, ReadyModel};
 use super::reply::{ReplyAssembler, ReplyEnd};
 use super::saved_caches::Wanted;
@@ -152,12 +152,8 @@ fn generate(
     stats.cache_miss = changed.filter(|_| cached < tokens.len() as u32 / 2);
     loaded.session.begin_job();
     let begun = Instant::now();
-    // The start of the answer that the template wrote: the next prompt may have another one, such as without reasoning.
-    let tail = loaded.model.tokenize(&rendered.generation_prompt, false, true);
-    let tail = tail.map_or(0, |tokens| tokens.len() + 1);
-    let outcome = loaded
-        .session
-        .prefill(&tokens[cached as usize..], tail, stop.signal())?;
+    let end = prompt_end(&loaded.model, &request, &rendered);
+    let outcome = loaded.session.prefill(&tokens[cached as usize..], end, stop.signal())?;
     match outcome {
         DecodeOutcome::Complete => {}
         DecodeOutcome::Stopped => return stopped(stop),

@@ -126,10 +126,11 @@ impl ControlWords {
         }
     }
 
-    /// Tokenizes a rendered prompt: its control words as such, and those behind placeholders as plain text.
-    pub(super) fn tokenize(&self, model: &Model, prompt: &str) -> Result<Vec<Token>, LlamaError> {
+    /// Tokenizes a rendered prompt, or a piece of one: its control words as such, and those behind placeholders as plain text.
+    /// `is_start`: whether the prompt begins with it.
+    pub(super) fn tokenize(&self, model: &Model, prompt: &str, is_start: bool) -> Result<Vec<Token>, LlamaError> {
         let mut pieces = prompt.split(self.mark.as_str());
-        let mut tokens = model.tokenize(pieces.next().unwrap_or_default(), true, true)?;
+        let mut tokens = model.tokenize(pieces.next().unwrap_or_default(), is_start, true)?;
         for piece in pieces {
             let (word, rest) = self.split_placeholder(piece);
             for (text, is_parsed) in [(word, false), (rest, true)] {

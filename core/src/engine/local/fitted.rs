@@ -6,11 +6,12 @@
 
 use std::ops::Range;
 
-use nearside_llama::{LlamaError, Prompt, Rendered, Token};
+use nearside_llama::{LlamaError, Model, Prompt, Rendered, Token};
 
 use super::error::{AnswerError, map_llama_error, template_error};
 use super::load::ReadyModel;
 use super::schema::Constraints;
+use super::session::PromptEnd;
 use super::stop::StopConditions;
 use super::{prompt, sampling};
 use crate::chat::history::{next_turn, omit, omittable, prompt_space, without};
@@ -18,6 +19,7 @@ use crate::chat::{AppliedSampling, ChatMessage, ChatRequest, ContentPart, Messag
 use crate::engine::BegunAnswer;
 use crate::engine::openai::effort_name;
 use crate::error::{Error, ErrorReason, Result};
+use crate::sync::lock;
 
 /// A prompt that the context holds.
 pub(super) struct FittedPrompt {
@@ -170,9 +172,8 @@ impl Fitting<'_> {
         let applied = sampling::apply_preset(&mut request, self.id, &loaded.model);
         let rendered = self.render_prompt(&request)?;
         self.poll_stop()?;
-        let tokens = loaded
-            .control_words
-            .tokenize(&loaded.model, &rendered.prompt)
+        let tokens = lock(&loaded.prompt_tokens)
+            .tokenize(&loaded.model, &loaded.control_words, &rendered.prompt)
             .map_err(map_llama_error)?;
         Ok(FittedPrompt {
             request,
@@ -241,6 +242,24 @@ impl Fitting<'_> {
             true => Err(AnswerError::Stopped),
             false => Ok(()),
         }
+    }
+}
+
+/// Returns which tokens at the end of a prompt another one of the same conversation may not have: the start of the answer that
+/// the template wrote, such as one without reasoning, and the last message, which may be edited.
+pub(super) fn prompt_end(model: &Model, request: &ChatRequest, rendered: &Rendered) -> PromptEnd {
+    let count = |text: &str, is_parsed| model.tokenize(text, false, is_parsed).map_or(0, |tokens| tokens.len());
+    let last = request
+        .messages
+        .iter()
+        .rev()
+        .find(|message| message.role != MessageRole::Assistant);
+    let texts = last
+        .into_iter()
+        .flat_map(|message| message.parts.iter().flat_map(part_texts));
+    PromptEnd {
+        tail: count(&rendered.generation_prompt, true) + 1,
+        message: texts.map(|text| count(text, false)).sum(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Loads a model as the plan that it is given says: load mode, context, cache type, threads.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use nearside_llama::{ChatTemplate, LlamaError, Model};
@@ -10,6 +10,7 @@ use super::engine_states::EngineStates;
 use super::error::{map_llama_error, template_error};
 use super::governor::Governor;
 use super::load_job::{WEIGHTS_PART, part_of};
+use super::prompt_tokens::PromptTokens;
 use super::recent_prompts::RecentPrompts;
 use super::residency::Held;
 use super::saved_caches::SavedCaches;
@@ -25,6 +26,7 @@ pub(super) struct ReadyModel {
     pub(super) model: Model,
     pub(super) template: ChatTemplate,
     pub(super) control_words: Arc<ControlWords>,
+    pub(super) prompt_tokens: Mutex<PromptTokens>,
     pub(super) recent: RecentPrompts,
     pub(super) session: DecodeSession,
     /// The plan that it was loaded with.
@@ -208,6 +210,7 @@ fn load_model(
     tracing::info!(model = settings.id, context, plan = ?load, threads, "model loaded");
     Ok(ReadyModel {
         control_words: Arc::new(ControlWords::new(&model)),
+        prompt_tokens: Mutex::new(PromptTokens::new(&model)),
         recent: RecentPrompts::default(),
         model,
         template,

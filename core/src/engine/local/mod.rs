@@ -32,6 +32,7 @@ mod load;
 mod load_job;
 mod pattern;
 mod prompt;
+mod prompt_tokens;
 mod queue;
 mod recent_prompts;
 mod reply;

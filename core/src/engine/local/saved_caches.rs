@@ -206,10 +206,11 @@ impl SavedCaches {
         });
     }
 
-    /// Adds a checkpoint of the context's present content, if the context needs checkpoints.
-    pub(super) fn add_checkpoint(&self, context: &Context) {
+    /// Adds a checkpoint of the context's present content, if the context needs checkpoints. `message`: the position at which
+    /// the last message of the prompt begins, or soon after.
+    pub(super) fn add_checkpoint(&self, context: &Context, message: u32) {
         if context.position() > 0 && !context.can_trim_anywhere() {
-            self.change(|copies| copies.add_checkpoint(context));
+            self.change(|copies| copies.add_checkpoint(context, message));
         }
     }
 
@@ -382,7 +383,7 @@ impl Copies {
         }
     }
 
-    fn add_checkpoint(&mut self, context: &Context) {
+    fn add_checkpoint(&mut self, context: &Context, message: u32) {
         let is_last = |last: &Arc<CacheCheckpoint>| length(last) == context.position();
         if self.checkpoints.last().is_some_and(is_last) {
             return;
@@ -390,7 +391,12 @@ impl Copies {
         if let Some(checkpoint) = context.save_checkpoint(self.limit / MAX_CHECKPOINTS as u64) {
             self.checkpoints.push(Arc::new(checkpoint));
             if self.checkpoints.len() > MAX_CHECKPOINTS {
-                self.checkpoints.remove(0);
+                // The last ones before the last message stay, however long that is: it may be edited.
+                let before = self
+                    .checkpoints
+                    .partition_point(|checkpoint| length(checkpoint) <= message);
+                let removed = if before > MESSAGE_CHECKPOINTS { 0 } else { before };
+                self.checkpoints.remove(removed.min(MAX_CHECKPOINTS - 1));
             }
             self.evict();
         }
@@ -459,6 +465,8 @@ const MIN_SAVED_TOKENS: u32 = 64;
 const BORROWED_BYTES: u64 = 64 << 20;
 /// Checkpoints of one conversation; at one for each batch of 512 tokens, they reach 4,096 tokens back.
 const MAX_CHECKPOINTS: usize = 8;
+/// Those of them that stay before a longer message: where it begins is only nearly known.
+const MESSAGE_CHECKPOINTS: usize = 2;
 
 #[cfg(test)]
 mod tests {

@@ -11,7 +11,9 @@
 
 use std::time::Duration;
 
-use nearside_llama::{AbortSignal, Context, ContextParams, Decoded, LlamaError, MemoryPart, Model, Sampler, Token};
+use nearside_llama::{
+    AbortSignal, Context, ContextParams, Decoded, LlamaError, MemoryPart, Model, Sampler, TILE_TOKENS, Token,
+};
 
 use super::error::{map_llama_error, no_token};
 use super::governor::{Governor, NextStep};
@@ -32,6 +34,15 @@ pub(super) struct DecodeSession {
     threads: u32,
     saved: SavedCaches,
     governor: Governor,
+}
+
+/// The end of a prompt, in tokens. The next prompt may have another one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct PromptEnd {
+    /// The last tokens, with which the answer begins.
+    pub(super) tail: usize,
+    /// The last message before them, without what the template writes around it.
+    pub(super) message: usize,
 }
 
 /// Result of decoding tokens.
@@ -112,7 +123,10 @@ impl DecodeSession {
         }
         let saved = self.saved.clone();
         // After a failure the conversation may still be in a file.
-        self.context().map_or(0, |context| saved.reuse(context, wanted))
+        self.context().map_or(0, |context| {
+            let common = saved.reuse(context, wanted);
+            context.trim(context.worth_keeping(common, wanted.prompt.len() as u32))
+        })
     }
 
     /// Stores the states of stored conversations, and clears the cache and its copies.
@@ -123,16 +137,18 @@ impl DecodeSession {
     }
 
     /// Decodes the rest of a prompt as [`decode`](Self::decode) does. Leaves checkpoints where the cache cannot be cut: before
-    /// it, after each [`CHECKPOINT_TOKENS`], and before its last `tail` tokens, which may be missing in the next prompt.
-    pub(super) fn prefill(&mut self, tokens: &[Token], tail: usize, stop: AbortSignal<'_>) -> Result<DecodeOutcome> {
+    /// it, after each [`CHECKPOINT_TOKENS`], and before its end.
+    pub(super) fn prefill(&mut self, tokens: &[Token], end: PromptEnd, stop: AbortSignal<'_>) -> Result<DecodeOutcome> {
         let context = self.context()?;
         if context.can_trim_anywhere() {
             return self.decode(tokens, stop);
         }
-        let (body, tail) = tokens.split_at(tokens.len().saturating_sub(tail));
+        let whole = context.position() as usize + tokens.len();
+        let message = whole.saturating_sub(end.tail + end.message) as u32;
+        let (body, tail) = tokens.split_at(tokens.len().saturating_sub(end.tail));
         for batch in body.chunks(CHECKPOINT_TOKENS).chain(tail.chunks(CHECKPOINT_TOKENS)) {
             let saved = self.saved.clone();
-            saved.add_checkpoint(self.context()?);
+            saved.add_checkpoint(self.context()?, message);
             let outcome = self.decode(batch, stop)?;
             if outcome != DecodeOutcome::Complete {
                 return Ok(outcome);
@@ -177,7 +193,8 @@ impl DecodeSession {
             }
             let context = self.context()?;
             context.limit_threads(threads);
-            let (batch, after) = rest.split_at(context.next_batch(rest.len()));
+            let size = batch_size(context.next_batch(rest.len()), rest.len());
+            let (batch, after) = rest.split_at(size);
             let decoded = context.decode(batch, after.is_empty(), stop);
             self.governor.end_batch();
             match decoded {
@@ -322,6 +339,17 @@ impl DecodeSession {
             self.context = None;
         }
         map_llama_error(error)
+    }
+}
+
+/// Returns the tokens of the next batch of `rest`, at most `size`: fewer if the last batch would be too small to be fast.
+fn batch_size(size: usize, rest: usize) -> usize {
+    let tile = TILE_TOKENS as usize;
+    let is_last_small = (1..tile).contains(&(rest - size));
+    if is_last_small && size >= 2 * tile {
+        rest - tile
+    } else {
+        size
     }
 }
 
