@@ -31,7 +31,8 @@ fun main(arguments: Array<String>) = runBlocking(Dispatchers.Default) {
 }
 
 private fun usage(): Nothing {
-    System.err.println("error: no such measurement\nhelp: use `chunks`, `cancels`, `cancel-phases MODEL` or `speed MODEL`")
+    System.err.println("error: no such measurement")
+    System.err.println("help: use `chunks`, `cancels`, `cancel-phases MODEL` or `speed MODEL`")
     exitProcess(2)
 }
 

@@ -68,14 +68,14 @@ private class CancelRounds(
         val times = List(cancels) { cancelOne(moment = it.toDouble() / cancels, isAlone = true) }.sorted()
         val further = cancels / 10
         repeat(further) { cancelOne(moment = it.toDouble() / further, isAlone = false) }
-        fun milliseconds(share: Double) = times[(times.lastIndex * share).roundToInt()].toDouble(DurationUnit.MILLISECONDS)
+        fun quantile(share: Double) = times[(times.lastIndex * share).roundToInt()].milliseconds
         report("cancel-phases") {
             put("phase", phase.name.lowercase())
             put("way", way.name.lowercase())
             put("cancels", cancels)
-            put("p50_ms", milliseconds(0.5))
-            put("p99_ms", milliseconds(0.99))
-            put("max_ms", milliseconds(1.0))
+            put("p50_ms", quantile(0.5))
+            put("p99_ms", quantile(0.99))
+            put("max_ms", quantile(1.0))
             put("others_whole", othersWhole)
         }
     }
@@ -115,7 +115,10 @@ private class CancelRounds(
         CancelPhase.QUEUE -> "Hello"
         CancelPhase.LOAD, CancelPhase.DECODE -> LONG_QUESTION
         // Thousands of tokens, and another beginning each time: nothing of it is in the cache.
-        CancelPhase.PREFILL -> "$way ${prompts++}".let { id -> (0..<450).joinToString("") { "item $it of $id is here; " } }
+        CancelPhase.PREFILL -> {
+            prompts++
+            (0..<450).joinToString("") { "item $it of $way $prompts is here; " }
+        }
     }
 
     /** Spreads the moments over the load, over a part of the prefill, and over a token or two. */
@@ -193,6 +196,8 @@ private class CollectedAnswer(scope: CoroutineScope, chunks: Flow<Chunk>) : Canc
 
     suspend fun awaitEnd(): AnswerSummary = (seen.toList().last() as Chunk.Done).summary
 }
+
+private val Duration.milliseconds get() = toDouble(DurationUnit.MILLISECONDS)
 
 private const val ENDED_BEFORE = "the answer ended before it was cancelled"
 private const val LONG_QUESTION = "Tell a long story about the sea."
