@@ -3,17 +3,19 @@
 
     bench.py MODEL PEERS PAIRS COMMAND...
 
-MODEL is a GGUF file, PEERS the folder that scripts/fetch-llama-cpp.sh creates, or empty. COMMAND measures the model once and
+MODEL is a GGUF file, PEERS the folder that scripts/fetch-llama-cpp.sh creates, or empty. COMMAND measures the model and
 prints `prompt`, `generate` and `threads` as `nearside bench --json` does. It alternates with llama-bench, so that other load
-of the machine affects both alike; the medians of PAIRS runs each are compared, with the same numbers of tokens, the same
-threads and the same CPU instructions (haswell: AVX2). The goal: prefill within 5 %, decoding within 3 %.
+of the machine affects both alike; the medians of PAIRS runs each are compared, with the same numbers of tokens and of
+repetitions in a run, the same threads and the same CPU instructions (haswell: AVX2). The goal: prefill within 5 %, decoding
+within 3 %.
 
 llama-bench only computes: random tokens into an empty cache, and no token is sampled or becomes text. What the others do
 besides counts against them:
 - `nearside bench` samples each token and parses the text.
 - A binding (`measure.sh kotlin|swift speed`) answers a request of an app. Its prefill ends when the first chunk arrives, so
   it includes the route, the template, tokenizing and the first token; its decoding begins behind a prompt of some forty
-  tokens, not in an empty cache, and includes the way of each chunk to the app.
+  tokens, not in an empty cache, and includes the way of each chunk to the app. Kotlin's code is compiled while it runs: the
+  first answers of a process are slower.
 """
 
 import json
@@ -24,17 +26,18 @@ import sys
 
 
 def measure(command):
-    """Runs a measurement. Returns its report, and its rates of (prefill, decoding) in tokens per second."""
+    """Runs a measurement. Returns its report, and (prefill, decoding) in tokens per second."""
     report = run(command)
-    return report, tuple(report[part]["tokens_per_second"][0] for part in ("prompt", "generate"))
+    return report, tuple(statistics.median(report[part]["tokens_per_second"]) for part in ("prompt", "generate"))
 
 
 def llama_bench(peers, model, report):
     """Runs llama-bench with the sizes of a report and returns (prefill, decoding) in tokens per second."""
     program = [str(pathlib.Path(peers) / "run-as"), "haswell", "llama-bench"]
-    sizes = ["-p", report["prompt"]["tokens"], "-n", report["generate"]["tokens"], "-t", report["threads"], "-r", 1]
+    prompt, generate = report["prompt"], report["generate"]
+    sizes = ["-p", prompt["tokens"], "-n", generate["tokens"], "-t", report["threads"], "-r", len(prompt["tokens_per_second"])]
     tests = run([*program, "-m", model, *map(str, sizes), "-o", "json"])
-    rate = {bool(test["n_prompt"]): test["samples_ts"][0] for test in tests}
+    rate = {bool(test["n_prompt"]): statistics.median(test["samples_ts"]) for test in tests}
     return rate[True], rate[False]
 
 

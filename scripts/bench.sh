@@ -34,7 +34,7 @@ binding() {
   "${measure[@]}" chunks
   "${measure[@]}" cancels
   "${measure[@]}" cancel-phases "$models/smollm2.gguf"
-  compare "${measure[@]}" speed "$models/smollm2.gguf" 1
+  compare "${measure[@]}" speed "$models/smollm2.gguf" 3
 }
 model() { compare "$programs/nearside" bench "$models/smollm2.gguf" --repetitions 1 --json; }
 cancel() {

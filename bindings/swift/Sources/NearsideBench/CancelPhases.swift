@@ -130,7 +130,8 @@ private struct CancelRounds {
     }
 
     private func request(_ text: String, _ limits: RequestLimits = RequestLimits()) -> ChatRequest {
-        ChatRequest(messages: [.user(text)], model: model, limits: limits)
+        ChatRequest(
+            messages: [.user(text)], model: model, sampling: SamplingOptions(temperature: 0), limits: limits)
     }
 }
 

@@ -36,6 +36,7 @@ import org.nearside.ChatStream
 import org.nearside.Chunk
 import org.nearside.Nearside
 import org.nearside.RequestLimits
+import org.nearside.SamplingOptions
 import org.nearside.StopReason
 import org.nearside.chat
 import org.nearside.invoke
@@ -144,8 +145,12 @@ private class CancelRounds(
         othersWhole++
     }
 
-    private fun request(text: String, limits: RequestLimits = RequestLimits()) =
-        ChatRequest(listOf(ChatMessage.user(text)), model, limits = limits)
+    private fun request(text: String, limits: RequestLimits = RequestLimits()) = ChatRequest(
+        messages = listOf(ChatMessage.user(text)),
+        model = model,
+        sampling = SamplingOptions(temperature = 0f),
+        limits = limits,
+    )
 }
 
 /** An answer that is to be cancelled. */
