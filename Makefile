@@ -53,7 +53,7 @@ check-phones: setup ## type-checks the Rust code for iOS, its simulator and Andr
 	@scripts/setup.sh build models
 	@scripts/check-mobile.sh check
 
-bench: build ## measures speed, memory, the overhead of Kotlin and Swift, and a large archive (10 minutes)
+bench: build ## measures speed, memory, cancels, the same from Kotlin and Swift, and a large archive (20 minutes)
 	@scripts/bench.sh
 
 overhead: build ## measures Nearside's overhead on a provider's answer against a bare HTTP client

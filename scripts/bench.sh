@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Benchmarks of the library and of the bindings' overhead. Run nothing else on the machine meanwhile.
+# Benchmarks of the library and of the bindings. Run nothing else on the machine meanwhile.
 #
 #   bench.sh [model] [turn] [cancel] [sharing] [wakeups] [kotlin] [swift] [archive]    default: all
 #
 #   model      speed and memory on SmolLM2, compared with llama-bench if `make peers` was run or NEARSIDE_PEERS names an
-#              equivalent folder
+#              equivalent folder, in NEARSIDE_PAIRS pairs of runs (default 5)
 #   turn       the first token of the next turn, after 6,000 tokens and at turn 8, compared with llama-server and its prompt
 #              cache in the same way
 #   cancel     from a cancel to the end of the answer: in the queue, the load, the prefill and while decoding; of a load ahead
@@ -12,13 +12,16 @@
 #   sharing    two models that answer at once, an answer beside a busy process and beside one that is not read, three
 #              conversations in turn on one model, and one that goes on after a restart
 #   wakeups    allocations and wake-ups for each token of an answer
-#   kotlin     chunks through Flow, a thousand cancelled streams, and decoding measured from Kotlin
-#   swift      the same through AsyncSequence
+#   kotlin     from Kotlin: chunks through Flow, a thousand cancelled streams, from a cancel to the end of the answer, and
+#              the speed of answers compared with llama-bench as in `model`
+#   swift      the same from Swift, through AsyncSequence
 #   archive    lists, searches and opens ten thousand conversations; creating them takes minutes
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
 
 "$root/scripts/models.sh" smollm2
+
+pairs=${NEARSIDE_PAIRS:-5}
 
 # find_peers: sets `peers` to the folder of llama.cpp's own programs, or to nothing.
 find_peers() {
@@ -28,16 +31,26 @@ find_peers() {
     peers=
   fi
 }
-model() {
+# compare COMMAND...: compares the speed that a command measures with llama-bench.
+compare() {
   find_peers
-  python3 "$root/scripts/bench.py" "$programs/nearside" "$models/smollm2.gguf" "$peers"
+  python3 "$root/scripts/bench.py" "$models/smollm2.gguf" "$peers" "$pairs" "$@"
 }
+binding() {
+  local measure=("$root/scripts/measure.sh" "$1")
+  "${measure[@]}" build
+  "${measure[@]}" chunks
+  "${measure[@]}" cancels
+  "${measure[@]}" cancel-phases "$models/smollm2.gguf"
+  compare "${measure[@]}" speed "$models/smollm2.gguf" 3
+}
+model() { compare "$programs/nearside" bench "$models/smollm2.gguf" --repetitions 1 --json; }
 turn() {
   find_peers
   if [ -n "$peers" ]; then
-    NEARSIDE_PEERS=$peers "$programs/nearside-turn" "$models/smollm2.gguf"
+    NEARSIDE_PEERS=$peers "$programs/nearside-turn" "$models/smollm2.gguf" --pairs "$pairs"
   else
-    "$programs/nearside-turn" "$models/smollm2.gguf" --alone
+    "$programs/nearside-turn" "$models/smollm2.gguf" --pairs "$pairs" --alone
   fi
 }
 cancel() {
@@ -49,8 +62,8 @@ cancel() {
 }
 sharing() { "$programs/nearside-sharing" "$models/smollm2.gguf"; }
 wakeups() { "$programs/nearside-wakeups" "$models/smollm2.gguf"; }
-kotlin() { "$root/scripts/bindings.sh" generate >/dev/null && "$root/scripts/kotlin.sh" bench; }
-swift() { "$root/scripts/bindings.sh" bench-swift; }
+kotlin() { binding kotlin; }
+swift() { binding swift; }
 archive() { "$programs/nearside-archive"; }
 
 [ $# -gt 0 ] || set -- model turn cancel sharing wakeups kotlin swift archive

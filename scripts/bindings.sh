@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the Kotlin library and the Swift package: generates their code, compiles them, and runs their scenarios.
 #
-#   bindings.sh [generate] [kotlin] [android] [natives] [install] [swift] [apple-swift] [format-swift] [docs-swift] [bench-swift]
+#   bindings.sh [generate] [kotlin] [android] [natives] [install] [swift] [apple-swift] [format-swift] [docs-swift]
 #               [test-kotlin] [test-android] [test-swift]
 #
 # Default: install and swift. `install` puts the Kotlin library, with this machine's native library, into the local Maven
@@ -125,15 +125,6 @@ docs_swift() {
     --output-path "$target/NearsideKit.doccarchive"
 }
 
-# Measures the overhead of Swift, a line of JSON each; see bindings/swift/Sources/NearsideBench/main.swift.
-bench_swift() {
-  local bench=$target/swift/release/NearsideBench
-  run_swift build -c release --scratch-path "$target/swift" --product NearsideBench >&2
-  in_package "$bench" chunks
-  in_package "$bench" cancel
-  in_package "$bench" decode "$models/smollm2.gguf"
-}
-
 test_kotlin() { maven_test kotlin test; }
 
 # Tests the Android part under Robolectric.
@@ -169,10 +160,9 @@ for task; do
     swift) swift_package ;;
     apple-swift) apple_swift ;;
     docs-swift) docs_swift ;;
-    bench-swift) bench_swift ;;
     test-kotlin) test_kotlin ;;
     test-android) test_android ;;
     test-swift) test_swift ;;
-    *) fail "unknown task \`$task\`" 'the tasks are generate, kotlin, android, natives, install, swift, apple-swift, format-swift, docs-swift, bench-swift, test-kotlin, test-android and test-swift' ;;
+    *) fail "unknown task \`$task\`" 'the tasks are generate, kotlin, android, natives, install, swift, apple-swift, format-swift, docs-swift, test-kotlin, test-android and test-swift' ;;
   esac
 done

@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# Lints, packages, measures and documents the Kotlin library; scripts/bindings.sh compiles and tests it.
+# Lints, packages and documents the Kotlin library; scripts/bindings.sh compiles and tests it, scripts/measure.sh measures it.
 #
 #   kotlin.sh lint                 runs ktlint over all Kotlin code; findings are printed and fail
 #   kotlin.sh format               the same, and fixes what ktlint can fix
 #   kotlin.sh deps                 checks that Gradle's catalogue and the Maven poms have the same versions
 #   kotlin.sh pages FILE...        checks that each native library can be loaded with 16 KB pages
 #   kotlin.sh android              builds the AAR, the JVM jar and nearside-testing, with Gradle, cargo-ndk and the NDK
-#   kotlin.sh bench [PART...]      measures the overhead of Kotlin; see src/bench; default: all parts
 #   kotlin.sh docs                 writes the API documentation to target/kotlin/dokka
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
@@ -16,15 +15,6 @@ library=bindings/kotlin
 
 # The oldest Android API level that llama.cpp is built for and the library runs on (gradle/libs.versions.toml).
 api=28
-
-# class_path POM FILE ARGUMENT...: writes the class path of a pom to FILE, unless FILE is newer than the pom.
-class_path() {
-  local pom=$1 file=$2
-  shift 2
-  [ "$file" -nt "$pom" ] && return
-  mkdir -p "$(dirname "$file")"
-  maven -q -f "$pom" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath -Dmdep.outputFile="$file" "$@"
-}
 
 # ktlint ARGUMENT...: runs ktlint over all tracked and untracked Kotlin files that git does not ignore; exits with 1 if it
 # finds anything.
@@ -78,22 +68,6 @@ android() {
   (cd "$library" && "$gradle" -Pnearside.target="$target" assemble)
 }
 
-# Do not rebuild the library meanwhile, and run nothing else.
-bench() {
-  class_path "$library/pom.xml" "$target/kotlin/bench.classpath" -DincludeScope=test
-  maven -q -f "$library/pom.xml" test-compile
-  # Allocate the whole heap at the start, so that later growth of the process is not Java's.
-  local java=(java -Xms128m -Xmx128m -XX:+UseSerialGC -XX:+AlwaysPreTouch -Djna.library.path="$programs"
-    -cp "$target/kotlin/test-classes:$target/kotlin/classes:$(cat "$target/kotlin/bench.classpath")" org.nearside.bench.BenchKt)
-  if [ $# -gt 0 ]; then
-    "${java[@]}" "$@"
-  else
-    "${java[@]}" chunks
-    "${java[@]}" cancels
-    "${java[@]}" decode "$models/smollm2.gguf"
-  fi
-}
-
 docs() { maven -q -f "$library/pom.xml" org.jetbrains.dokka:dokka-maven-plugin:dokka; }
 
 task=${1:-}
@@ -101,6 +75,6 @@ task=${1:-}
 case $task in
   lint) ktlint ;;
   format) ktlint --format ;;
-  deps | pages | android | bench | docs) "$task" "$@" ;;
-  *) fail "unknown task \`$task\`" 'the tasks are lint, format, deps, pages, android, bench and docs' ;;
+  deps | pages | android | docs) "$task" "$@" ;;
+  *) fail "unknown task \`$task\`" 'the tasks are lint, format, deps, pages, android and docs' ;;
 esac

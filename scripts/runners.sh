@@ -7,6 +7,15 @@ maven() {
   mvn --batch-mode --no-transfer-progress -Dstyle.color=never -Dkotlin.compiler.daemon=false -Dtarget.dir="$target" "$@"
 }
 
+# class_path POM FILE ARGUMENT...: writes the class path of a pom to FILE, unless FILE is newer than the pom.
+class_path() {
+  local pom=$1 file=$2
+  shift 2
+  [ "$file" -nt "$pom" ] && return
+  mkdir -p "$(dirname "$file")"
+  maven -q -f "$pom" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath -Dmdep.outputFile="$file" "$@"
+}
+
 # in_swift FOLDER COMMAND...: runs a command in a folder, with the Swift of this machine or else in a Debian root without
 # network, which mounts this clone, the build output, the models, and the folders in `extra_mounts`.
 extra_mounts=()

@@ -3,7 +3,7 @@
 import Foundation
 import NearsideTesting
 
-struct ProcessUsage {
+struct ProcessUsage: Encodable {
     let threads: Int
     let residentKB: Int
     /// Live stream objects of the library; -1 in a build without scripts.
