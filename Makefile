@@ -57,7 +57,7 @@ bench: build ## measures speed, memory, cancels, the same from Kotlin and Swift,
 	@scripts/bench.sh
 
 overhead: build ## measures Nearside's overhead on a provider's answer against a bare HTTP client
-	@cargo run --release --quiet -p nearside-tests --bin nearside-overhead
+	@cargo run --release --quiet -p nearside-bench --bin nearside-overhead
 
 sanitize: setup ## runs the tests of the C++ under AddressSanitizer, and those of the threads under ThreadSanitizer (an hour the first time)
 	@scripts/sanitize.sh

@@ -231,7 +231,7 @@ const ABORTED: i32 = 2;
 const SHARED_BATCH_TOKENS: usize = 64;
 /// Tokens of a batch that finds out how many threads are fastest.
 const TRIAL_TOKENS: usize = 8;
-/// Shorter batches are not divided for that.
-const MIN_SPLIT_TOKENS: usize = 64;
+/// Shorter batches are not divided for that: one of [`TILE_TOKENS`] computes faster than its parts.
+const MIN_SPLIT_TOKENS: usize = TILE_TOKENS as usize + 1;
 /// A batch takes as long as so many tokens more.
 const FIXED_TOKENS: f64 = 4.0;
