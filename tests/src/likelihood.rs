@@ -11,7 +11,7 @@ use crate::tiny_models::{self, TinyShape};
 
 /// The difference in the likelihood of [`FIXED_TEXT`] that two ways to read a prompt may make, in nats for the whole text
 /// (of some 400): single tokens and batches are computed by other kernels, with 16 bits in the cache. The largest that was
-/// measured is 0.013; one other token in the cache makes 0.34 or more.
+/// measured is 0.046, after 3,300 tokens; one other token in the cache makes 0.34 or more.
 pub const TOLERANCE: f64 = 0.1;
 /// The text whose likelihood is compared.
 pub const FIXED_TEXT: &str = "It was not so, said the miller, and closed the door behind him.";
