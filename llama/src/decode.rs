@@ -13,6 +13,7 @@ use llama_cpp_sys_2 as sys;
 
 use crate::abort::WatchedRun;
 use crate::backend::with_compute_log;
+use crate::cache::TILE_TOKENS;
 use crate::pace::Pace;
 use crate::{AbortSignal, Context, LlamaError, Token, ffi};
 

@@ -218,7 +218,6 @@ mod tests {
             let limits = TemplateLimits {
                 memory_bytes: 64 << 20,
                 time: Duration::from_secs(5),
-                ..TemplateLimits::for_input(0)
             };
             let rendered = run(template, limits, &|| true);
             assert!(matches!(rendered, Err(LlamaError::Template(_))), "{name}: {rendered:?}");
