@@ -40,12 +40,13 @@ impl ChatTemplate {
             let text = model.meta(key).unwrap_or_default();
             nesting::check_template(&text).map_err(LlamaError::Template)?;
             if !text.is_empty() {
-                let checked = check(text, true, limits, is_wanted)?;
+                let texts = [text, model.bos_text(), model.eos_text()];
+                let checked = check(texts, true, limits, is_wanted)?;
                 // llama.cpp does without an invalid template for tools.
                 checked.or_else(|error| if is_required { Err(error) } else { Ok(()) })?;
             }
         }
-        Self::create(Some(model.clone()), ["", "", ""], limits, is_wanted)
+        Self::create(Some(model.clone()), ["", "", ""], limits)
     }
 
     /// Parses a Jinja template, and runs it on trial messages; `bos` and `eos` are its variables `bos_token` and `eos_token`.
@@ -67,8 +68,8 @@ impl ChatTemplate {
         limits: TemplateLimits,
         is_wanted: IsWanted<'_>,
     ) -> Result<Self, LlamaError> {
-        check(texts[0].to_owned(), true, limits, is_wanted)??;
-        Self::create(None, texts, limits, is_wanted)
+        check(texts.map(str::to_owned), true, limits, is_wanted)??;
+        Self::create(None, texts, limits)
     }
 
     /// Checks the syntax of a Jinja template without running any of it.
@@ -78,7 +79,7 @@ impl ChatTemplate {
     pub fn check_syntax(template: &str) -> Result<(), LlamaError> {
         nesting::check_template(template).map_err(LlamaError::Template)?;
         let limits = TemplateLimits::for_input(template.len());
-        check(template.to_owned(), false, limits, &|| true)?
+        check([template, "", ""].map(str::to_owned), false, limits, &|| true)?
     }
 
     /// Renders the prompt, and returns it with everything needed to constrain and parse the reply.
@@ -119,17 +120,12 @@ impl ChatTemplate {
         Ok(Rendered::from_json(&json))
     }
 
-    /// Creates a template from a model, or from its source and the variables `bos_token` and `eos_token`. The text must have
-    /// been run before: if the work is stopped for good, the model stays in memory with it.
-    fn create(
-        model: Option<Model>,
-        texts: [&str; 3],
-        limits: TemplateLimits,
-        is_wanted: IsWanted<'_>,
-    ) -> Result<Self, LlamaError> {
+    /// Creates a template from a model, or from its source and the variables `bos_token` and `eos_token`. These must have been
+    /// run before, so that it takes milliseconds: no cancel leaves it, because the model would stay in memory with its thread.
+    fn create(model: Option<Model>, texts: [&str; 3], limits: TemplateLimits) -> Result<Self, LlamaError> {
         init_backend();
         let [source, bos, eos] = texts.map(str::to_owned);
-        let created = limits::with_limits(limits, is_wanted, move |limits| {
+        let created = limits::with_limits(limits, &|| true, move |limits| {
             let raw = model.as_ref().map_or(std::ptr::null_mut(), Model::raw);
             let texts = [&source, &bos, &eos].map(|text| text.as_str().into());
             // SAFETY: the model is null or live; model, texts and limits are only used during the call.
@@ -146,17 +142,19 @@ impl ChatTemplate {
     }
 }
 
-/// Parses a template, and with `run` runs it on trial messages. The inner error is that of the template.
+/// Parses a template with its variables `bos_token` and `eos_token`, and with `run` runs it on trial messages. The inner error is
+/// that of the template.
 fn check(
-    source: String,
+    texts: [String; 3],
     run: bool,
     limits: TemplateLimits,
     is_wanted: IsWanted<'_>,
 ) -> Result<Result<(), LlamaError>, LlamaError> {
     init_backend();
     let checked = limits::run_limited(limits, is_wanted, move |limits| {
-        // SAFETY: the text and the limits outlive the call.
-        ffi::call(|error| unsafe { ffi::ns_template_check(source.as_str().into(), run, limits, error) })
+        let texts = [&texts[0], &texts[1], &texts[2]].map(|text| text.as_str().into());
+        // SAFETY: the texts and the limits outlive the call.
+        ffi::call(|error| unsafe { ffi::ns_template_check(texts[0], texts[1], texts[2], run, limits, error) })
     })?;
     Ok(checked.map_err(|reason| keep_first_line(LlamaError::Template(reason))))
 }

@@ -22,11 +22,19 @@ impl Model {
         }
         let template = self.meta("tokenizer.chat_template").unwrap_or_default();
         let specials = self.special_words();
+        if template.len().saturating_mul(specials.len()) > MAX_COMPARED_BYTES {
+            return Vec::new();
+        }
+        let named = [("bos_token", self.bos_text()), ("eos_token", self.eos_text())];
+        let is_written = |word: &str| {
+            let is_named = |(name, text): &(&str, String)| text == word && template.contains(name);
+            template.contains(word) || named.iter().any(is_named)
+        };
         let is_cut = |(word, attributes): &&(String, sys::llama_token_attr)| {
             // A word that takes the spaces before it changes the piece that ends there.
             attributes & sys::LLAMA_TOKEN_ATTR_CONTROL != 0
                 && attributes & sys::LLAMA_TOKEN_ATTR_LSTRIP == 0
-                && template.contains(word.as_str())
+                && is_written(word)
                 && !specials.iter().any(|(other, _)| hides(other, word))
         };
         specials.iter().filter(is_cut).map(|(word, _)| word.clone()).collect()
@@ -62,6 +70,9 @@ fn hides(other: &str, word: &str) -> bool {
     let contains = || other.windows(word.len()).any(|part| part == word);
     contains() || (1..word.len()).any(|at| other.ends_with(&word[..at]) || other.starts_with(&word[at..]))
 }
+
+/// The most that is compared at a load. Models in use stay below a hundredth of it; the file of a hostile one decides both sizes.
+const MAX_COMPARED_BYTES: usize = 1_000_000_000;
 
 #[cfg(test)]
 mod tests {

@@ -191,6 +191,8 @@ unsafe extern "C" {
     ) -> i32;
     pub(crate) fn ns_memory(context: *const sys::llama_context, json: *mut Text, error: *mut Text) -> i32;
     pub(crate) fn ns_assert_for_test(error: *mut Text) -> i32;
+    #[cfg(test)]
+    pub(crate) fn ns_stuck_for_test(limits: *mut RawLimits, error: *mut Text) -> i32;
     pub(crate) fn ns_threadpool_new(threads: u32, pool: *mut *mut sys::ggml_threadpool, error: *mut Text) -> i32;
     pub(crate) fn ns_trim_heap();
     pub(crate) fn ns_performance_cores() -> u32;
@@ -226,7 +228,14 @@ unsafe extern "C" {
         error: *mut Text,
     ) -> i32;
     pub(crate) fn ns_template_free(template: *mut RawTemplate);
-    pub(crate) fn ns_template_check(source: Slice, run: bool, limits: *mut RawLimits, error: *mut Text) -> i32;
+    pub(crate) fn ns_template_check(
+        source: Slice,
+        bos: Slice,
+        eos: Slice,
+        run: bool,
+        limits: *mut RawLimits,
+        error: *mut Text,
+    ) -> i32;
     pub(crate) fn ns_template_render(
         template: *const RawTemplate,
         prompt: *const RawPrompt,

@@ -44,6 +44,7 @@ pub use chat::{ChatTemplate, ParsedReply, Prompt, Rendered, ReplyParser, ToolCal
 pub use context::{Context, ContextParams, KvCacheType};
 pub use decode::Decoded;
 pub use error::LlamaError;
+pub use limits::wait_for_templates;
 pub use memory::MemoryPart;
 pub use model::{LoadMode, Model, ModelParams, Token};
 pub use probe::Probe;

@@ -2,14 +2,16 @@
 //!
 //! The work runs on a thread of its own, so that a caller that no longer wants it need not wait for its end: a cancel
 //! interrupts nothing, the result is dropped when it comes. Work that reaches a limit is ended by an exception; if that
-//! cannot unwind, the thread is stopped for good and only its memory is lost ([`TemplateLimits::memory_bytes`] at most).
+//! cannot unwind, the thread is stopped for good and only its memory is lost: [`TemplateLimits::memory_bytes`] and the input
+//! at most. Few such threads run at once, and before the process ends [`wait_for_templates`] waits for them: the end
+//! destroys what they read.
 
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::ptr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -42,9 +44,64 @@ type Outcome<T> = Result<Result<T, String>, LlamaError>;
 struct Watch<T> {
     begun: Instant,
     limit: Duration,
-    /// Set once the caller does not wait any more.
-    is_left: Arc<AtomicBool>,
+    /// When the caller stopped waiting.
+    left: Arc<OnceLock<Instant>>,
     sender: SyncSender<Outcome<T>>,
+    running: Cell<Option<Running>>,
+}
+
+/// A thread that counts as running.
+struct Running;
+
+/// How many threads run, without those that were stopped for good.
+static COUNT: Mutex<usize> = Mutex::new(0);
+/// Notified when one ends.
+static ENDED: Condvar = Condvar::new();
+
+impl Running {
+    /// Waits until there are few enough others, as long as this one is wanted.
+    ///
+    /// # Errors
+    /// [`LlamaError::Cancelled`]; [`LlamaError::Threads`] if the others do not end.
+    fn begin(is_wanted: IsWanted<'_>) -> Result<Self, LlamaError> {
+        let begun = Instant::now();
+        loop {
+            if !is_wanted() {
+                return Err(LlamaError::Cancelled);
+            }
+            let mut count = lock_count();
+            if *count < MAX_THREADS {
+                *count += 1;
+                return Ok(Self);
+            }
+            if begun.elapsed() > MAX_TIME {
+                return Err(LlamaError::Threads(1));
+            }
+            drop(ENDED.wait_timeout(count, POLL_INTERVAL));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        *lock_count() -= 1;
+        ENDED.notify_all();
+    }
+}
+
+fn lock_count() -> MutexGuard<'static, usize> {
+    COUNT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until no template runs any more, but not longer than `most`. After a cancel one may still run, for up to a second. The
+/// end of the process must not come before.
+pub fn wait_for_templates(most: Duration) {
+    let begun = Instant::now();
+    let mut count = lock_count();
+    while *count > 0 && begun.elapsed() < most {
+        let waited = ENDED.wait_timeout(count, POLL_INTERVAL);
+        count = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(count, _)| count);
+    }
 }
 
 /// Runs a call of the shim within limits, as long as it is wanted. `is_wanted` is polled on the calling thread.
@@ -69,17 +126,17 @@ pub(crate) fn run_limited<T: Send + 'static>(
     is_wanted: IsWanted<'_>,
     body: impl FnOnce(*mut ffi::RawLimits) -> Result<T, String> + Send + 'static,
 ) -> Outcome<T> {
-    if !is_wanted() {
-        return Err(LlamaError::Cancelled);
-    }
+    let running = Running::begin(is_wanted)?;
     // A place for the only result, so that the thread never waits for a caller that has left.
     let (sender, receiver) = sync_channel(1);
-    let is_left = Arc::new(AtomicBool::new(false));
+    let left = Arc::new(OnceLock::new());
+    let begun = Instant::now();
     let mut watch = Watch {
-        begun: Instant::now(),
+        begun,
         limit: limits.time,
-        is_left: Arc::clone(&is_left),
+        left: Arc::clone(&left),
         sender,
+        running: Cell::new(Some(running)),
     };
     let work = move || {
         let mut raw = ffi::RawLimits {
@@ -104,11 +161,16 @@ pub(crate) fn run_limited<T: Send + 'static>(
     loop {
         match receiver.recv_timeout(POLL_INTERVAL) {
             Ok(outcome) => return outcome,
-            Err(RecvTimeoutError::Timeout) if is_wanted() => {}
-            Err(RecvTimeoutError::Timeout) => {
-                is_left.store(true, Ordering::Relaxed);
+            Err(RecvTimeoutError::Timeout) if !is_wanted() => {
+                let _ = left.set(Instant::now());
                 return Err(LlamaError::Cancelled);
             }
+            // Without the shim's checks, or where nothing allocates, the thread does not see its end.
+            Err(RecvTimeoutError::Timeout) if begun.elapsed() > limits.time + LEFT_TIME => {
+                let _ = left.set(Instant::now());
+                return Err(endless());
+            }
+            Err(RecvTimeoutError::Timeout) => {}
             // Not reached: the shim lets no panic and no exception out.
             Err(RecvTimeoutError::Disconnected) => return Err(exceeds_limits()),
         }
@@ -118,11 +180,15 @@ pub(crate) fn run_limited<T: Send + 'static>(
 fn outcome<T>(done: Result<T, String>, reached: i32) -> Outcome<T> {
     match (done, reached) {
         (done, ffi::LIMIT_NONE) => Ok(done),
-        (_, ffi::LIMIT_STOPPED) => Err(LlamaError::Template("it runs without an end".to_owned())),
+        (_, ffi::LIMIT_STOPPED) => Err(endless()),
         (Err(reason), _) => Err(LlamaError::Template(reason)),
         // A stream of C++ swallowed the exception, so that the result lacks a part.
         (Ok(_), _) => Err(exceeds_limits()),
     }
+}
+
+fn endless() -> LlamaError {
+    LlamaError::Template("it runs without an end".to_owned())
 }
 
 fn exceeds_limits() -> LlamaError {
@@ -133,11 +199,8 @@ fn exceeds_limits() -> LlamaError {
 unsafe extern "C" fn on_poll<T>(watch: ffi::UserData) -> bool {
     // SAFETY: `run_limited` keeps it until the call that polls has returned.
     let watch = unsafe { &*watch.cast::<Watch<T>>() };
-    let limit = match watch.is_left.load(Ordering::Relaxed) {
-        true => watch.limit.min(LEFT_TIME),
-        false => watch.limit,
-    };
-    watch.begun.elapsed() >= limit
+    let is_left = watch.left.get().is_some_and(|left| left.elapsed() >= LEFT_TIME);
+    is_left || watch.begun.elapsed() >= watch.limit
 }
 
 /// The shim's last call before the thread is stopped for good. `watch` is the address of a live [`Watch`] of this type.
@@ -145,6 +208,7 @@ unsafe extern "C" fn on_stuck<T>(watch: ffi::UserData) {
     // SAFETY: as in `on_poll`.
     let watch = unsafe { &*watch.cast::<Watch<T>>() };
     let _ = watch.sender.send(Err(exceeds_limits()));
+    watch.running.take();
 }
 
 /// A template and its parser take some ten megabytes.
@@ -156,6 +220,8 @@ const STACK_BYTES: usize = 8 << 20;
 /// What follows nested values without allocating, and so without a check, gets more.
 const SPARE_STACK_BYTES: usize = 56 << 20;
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// Threads that run at once: each may take the memory of its limits.
+const MAX_THREADS: usize = 4;
 /// How long work may go on after its caller has left. Templates in use end sooner; only one without an end is interrupted.
 const LEFT_TIME: Duration = Duration::from_secs(1);
 /// A prompt of 100,000 tokens takes about a second on a phone.
@@ -229,7 +295,7 @@ mod tests {
     #[test]
     fn who_no_longer_wants_a_template_waits_for_nothing_and_it_ends_soon() {
         let (_, template) = ENDLESS[1];
-        let polls = std::cell::Cell::new(0);
+        let polls = Cell::new(0);
         let is_wanted = || {
             polls.set(polls.get() + 1);
             polls.get() < 10
@@ -240,13 +306,32 @@ mod tests {
         let ended = run_limited(TemplateLimits::for_input(0), &is_wanted, move |limits| {
             let _held = held;
             // SAFETY: the text and the limits outlive the call.
-            ffi::call(|error| unsafe { ffi::ns_template_check(template.into(), true, limits, error) })
+            ffi::call(|error| unsafe {
+                ffi::ns_template_check(template.into(), "".into(), "".into(), true, limits, error)
+            })
         });
         assert_eq!(ended, Err(LlamaError::Cancelled));
         assert_eq!(polls.get(), 10, "it returns at once");
-        while Arc::strong_count(&alive) > 1 {
-            thread::sleep(Duration::from_millis(20));
-        }
+        // It ends at most a second after it was left, and before the end of the process, which waits for it.
+        wait_for_templates(Duration::from_secs(20));
+        assert_eq!(Arc::strong_count(&alive), 1);
+    }
+
+    #[test]
+    fn work_that_cannot_unwind_is_told_and_its_thread_stopped_for_good() {
+        crate::backend::init_backend();
+        let alive = Arc::new(());
+        let held = Arc::clone(&alive);
+        let ended = run_limited(TemplateLimits::for_input(0), &|| true, move |limits| {
+            let _held = held;
+            // SAFETY: the limits outlive the call.
+            ffi::call(|error| unsafe { ffi::ns_stuck_for_test(limits, error) })
+        });
+        assert_eq!(ended, Err(exceeds_limits()));
+        // The thread sleeps with what it holds, and does not count as one that runs.
+        assert_eq!(Arc::strong_count(&alive), 2);
+        let rendered = run("{{ messages[0].content }}", TemplateLimits::for_input(0), &|| true);
+        assert_eq!(rendered.as_deref(), Ok("hello"));
     }
 
     /// The exception of the limits must not end the process wherever it is thrown, and ordinary cancels throw none.

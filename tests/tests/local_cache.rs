@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use nearside::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, StopReason, TokenUsage};
+use nearside::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, ContentPart, MessageRole, StopReason, TokenUsage};
 use nearside::{Config, ErrorKind, ErrorReason, Nearside, Result};
 use nearside_tests::request::greedy;
 use nearside_tests::tiny_models::{self, TinyShape};
@@ -237,7 +237,7 @@ impl Conversation {
 
 fn text_of(message: &ChatMessage) -> String {
     let texts = message.parts.iter().filter_map(|part| match part {
-        nearside::chat::ContentPart::Text { text } => Some(text.as_str()),
+        ContentPart::Text { text } => Some(text.as_str()),
         _ => None,
     });
     texts.collect()
@@ -363,12 +363,58 @@ async fn an_edit_of_the_last_question_reads_it_and_one_interval_at_most() {
                 "{shape:?}, {}, {length}: {read:?}",
                 if is_at_once { "at once" } else { "turn by turn" }
             );
-            for (read, prompt) in read {
+            let [beginning, end] = read[..] else { panic!("{read:?}") };
+            for ((read, prompt), own) in [(beginning, last.len() as u32), (end, 0)] {
                 assert!(prompt > 3600, "{prompt}");
-                let most = last.len() as u32 + INTERVAL + MARKS;
+                let most = own + INTERVAL + MARKS;
                 assert!(read <= most, "{shape:?}, {length}: {read} of {prompt}, not {most}");
             }
         }
+    }
+}
+
+/// The answer before was one to a result as long as eight intervals.
+#[tokio::test]
+async fn an_edited_question_before_a_long_result_of_a_tool_is_read_from_its_own_beginning() {
+    for shape in TinyShape::ALL {
+        let model = TinyModel::new(shape, None);
+        let library = Library::open(10_000);
+        let mut messages = Vec::new();
+        for _ in 0..4 {
+            messages.extend([question(900), ChatMessage::assistant("It is a list.")]);
+        }
+        let with_question = |text: &str| {
+            messages
+                .iter()
+                .cloned()
+                .chain([ChatMessage::user(text)])
+                .collect::<Vec<_>>()
+        };
+        let part = |role, part| ChatMessage {
+            role,
+            parts: vec![part],
+        };
+        let (id, name) = ("call".to_owned(), "list".to_owned());
+        let call = part(
+            MessageRole::Assistant,
+            ContentPart::ToolCall {
+                id: id.clone(),
+                name: name.clone(),
+                arguments: "{}".to_owned(),
+            },
+        );
+        let content = text_of(&question(4096));
+        let result = part(MessageRole::Tool, ContentPart::ToolResult { id, name, content });
+        let first = with_question("What is on it?").into_iter().chain([call, result]);
+        library
+            .ask(ask(&model.path, first.collect(), 16))
+            .await
+            .expect("an answer");
+        let edited = ask(&model.path, with_question("What else is on it?"), 16);
+        let usage = library.ask(edited).await.expect("an answer").usage;
+        let read = usage.prompt_tokens - usage.cached_tokens;
+        assert!(usage.prompt_tokens > 3600, "{usage:?}");
+        assert!(read <= 512 + 128, "{shape:?}: {read} of {}", usage.prompt_tokens);
     }
 }
 

@@ -435,7 +435,8 @@ pub(super) fn is_busy(cause: &rusqlite::Error) -> bool {
 /// Maps a SQLite error to an [`Error`] with a remedy.
 pub(super) fn map_sqlite_error(path: &Path, schema: &Schema, cause: &rusqlite::Error) -> Error {
     let is_full = || {
-        let folder = path.parent().unwrap_or(path);
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
         fs4::available_space(folder).is_ok_and(|free| free < MIN_FREE_BYTES)
     };
     let path = path.display();

@@ -42,11 +42,11 @@ ns_status ns_template_new(const llama_model * model, ns_slice source, ns_slice b
     });
 }
 
-ns_status ns_template_check(ns_slice source, bool run, ns_limits * limits, ns_text * error) {
+ns_status ns_template_check(ns_slice source, ns_slice bos, ns_slice eos, bool run, ns_limits * limits, ns_text * error) {
     return ns::guarded_asserts(error, true, [&] {
         ns::limit_guard here(limits);
         if (run) {
-            common_chat_template(ns::to_string(source), "", "");
+            common_chat_template(ns::to_string(source), ns::to_string(bos), ns::to_string(eos));
             return;
         }
         jinja::lexer lexer;

@@ -78,3 +78,11 @@ ns_status ns_assert_for_test(ns_text * error) {
         ggml_new_tensor_1d(context.get(), GGML_TYPE_COUNT, 1);
     });
 }
+
+ns_status ns_stuck_for_test(ns_limits * limits, ns_text * error) {
+    return ns::guarded(error, true, [&] {
+        ns::limit_guard here(limits);
+        limits->reached = NS_MEMORY;
+        [&]() noexcept { ::operator delete(::operator new(1)); }();
+    });
+}

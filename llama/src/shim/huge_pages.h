@@ -8,7 +8,7 @@ namespace ns {
 
 // Moves the weights that the processor computes, and that are in private memory, to huge pages, as far as the system has some. Copies
 // them once, a piece at a time; asks `go_on` before each piece, and returns whether it always returned true. Elsewhere than on Linux
-// and Android it does nothing.
+// and Android it does nothing. A kernel makes them whatever its setting for pages that no program asks for.
 bool use_huge_pages(const llama_model * model, llama_progress_callback go_on, void * data);
 
 } // namespace ns

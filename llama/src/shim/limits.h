@@ -9,10 +9,11 @@
 // sleep for ever, instead of ending the process. So the work needs a thread of its own, and nothing outside it may wait for
 // what it holds. Only work that reached a limit is ended like that, never work that is just not wanted any more.
 //
-// Not covered: a value that contains itself, which llama.cpp follows without allocating until the stack ends; an app that
-// replaces the terminate handler; MSVC and sanitizers, which have an `operator new` of their own; and the text of a
-// std::string that a shared C++ library grows for itself where that library does not use this program's operator (a shared
-// library of Linux and Android).
+// Not covered, so that a template without an end runs on after its caller has left: MSVC and sanitizers, which have an
+// `operator new` of their own, and an app that replaces the operators. Nor covered: a value that contains itself, which llama.cpp
+// follows without allocating until the stack ends; an app that replaces the terminate handler; and the text of a std::string that
+// a shared C++ library grows for itself where that library does not use this program's operator (a shared library of Linux and
+// Android).
 #pragma once
 
 #include "shim.h"

@@ -53,6 +53,8 @@ void      ns_trim_heap(void);
 uint32_t  ns_performance_cores(void);
 // Fails a GGML_ASSERT on purpose, inside the guard that loading uses: for the test of the guard.
 ns_status ns_assert_for_test(ns_text * error);
+// Reaches a limit in a function that must not throw, for the test of what happens then.
+ns_status ns_stuck_for_test(struct ns_limits * limits, ns_text * error);
 
 // Sampling ----------------------------------------------------------------------------------------------------------
 
@@ -115,7 +117,7 @@ ns_status ns_template_new(const struct llama_model * model, ns_slice source, ns_
                           ns_template ** chat, ns_text * error);
 void      ns_template_free(ns_template * chat);
 // Parses `source`, and runs it on trial messages if `run`.
-ns_status ns_template_check(ns_slice source, bool run, ns_limits * limits, ns_text * error);
+ns_status ns_template_check(ns_slice source, ns_slice bos, ns_slice eos, bool run, ns_limits * limits, ns_text * error);
 // `json`: see chat.cpp.
 ns_status ns_template_render(const ns_template * chat, const ns_prompt * prompt, ns_limits * limits, ns_text * json, ns_text * error);
 ns_status ns_parser_new(int32_t format, ns_slice generation_prompt, ns_slice arena, ns_parser ** parser, ns_text * error);

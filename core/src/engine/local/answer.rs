@@ -7,7 +7,7 @@ use nearside_llama::{Sampler, Token};
 
 use super::control_words::ControlWords;
 use super::error::{AnswerError, map_llama_error};
-use super::fitted::{FittedPrompt, Fitting, prompt_end};
+use super::fitted::{FittedPrompt, Fitting};
 use super::load::{LazyModel, ReadyModel};
 use super::reply::{ReplyAssembler, ReplyEnd};
 use super::saved_caches::Wanted;
@@ -101,19 +101,28 @@ fn generate(
         return stopped(stop);
     }
     let constraints = schema::prepare(&asked.request)?;
+    let prompt_tokens = model.prompt_tokens();
     let (loaded, load_ms) = model.loaded(true)?;
     // A job that came while the model was loading waited for less than all of it.
     stats.timings.load_ms = load_ms.min(asked.requested_at.elapsed().as_secs_f64() * 1000.0);
 
+    prompt_tokens.begin_request();
     let fitting = Fitting {
         loaded,
+        prompt_tokens: &prompt_tokens,
         id: &id,
         constraints: &constraints,
         whole: &asked.request,
         begun: None,
         stop,
     };
-    let fitted = fitting.fit_begun(asked.kept_turns, asked.begun.as_ref());
+    let fitted = fitting
+        .fit_begun(asked.kept_turns, asked.begun.as_ref())
+        .and_then(|fitted| Ok((fitting.prompt_end(&fitted)?, fitted)));
+    let (end, fitted) = match fitted {
+        Err(AnswerError::Stopped) => return stopped(stop),
+        fitted => fitted?,
+    };
     let FittedPrompt {
         request,
         applied,
@@ -121,10 +130,7 @@ fn generate(
         tokens,
         omitted_messages,
         is_continued,
-    } = match fitted {
-        Err(AnswerError::Stopped) => return stopped(stop),
-        fitted => fitted?,
-    };
+    } = fitted;
     if route.omitted_messages != omitted_messages {
         route.omitted_messages = omitted_messages;
         sink.send_merged(Chunk::Started { route: route.clone() });
@@ -152,7 +158,6 @@ fn generate(
     stats.cache_miss = changed.filter(|_| cached < tokens.len() as u32 / 2);
     loaded.session.begin_job();
     let begun = Instant::now();
-    let end = prompt_end(&loaded.model, &request, &rendered);
     let outcome = loaded.session.prefill(&tokens[cached as usize..], end, stop.signal())?;
     match outcome {
         DecodeOutcome::Complete => {}

@@ -6,10 +6,11 @@
 
 use std::ops::Range;
 
-use nearside_llama::{LlamaError, Model, Prompt, Rendered, Token};
+use nearside_llama::{LlamaError, Prompt, Rendered, Token};
 
 use super::error::{AnswerError, map_llama_error, template_error};
 use super::load::ReadyModel;
+use super::prompt_tokens::PromptTokens;
 use super::schema::Constraints;
 use super::session::PromptEnd;
 use super::stop::StopConditions;
@@ -19,7 +20,6 @@ use crate::chat::{AppliedSampling, ChatMessage, ChatRequest, ContentPart, Messag
 use crate::engine::BegunAnswer;
 use crate::engine::openai::effort_name;
 use crate::error::{Error, ErrorReason, Result};
-use crate::sync::lock;
 
 /// A prompt that the context holds.
 pub(super) struct FittedPrompt {
@@ -38,6 +38,7 @@ pub(super) struct FittedPrompt {
 #[derive(Clone, Copy)]
 pub(super) struct Fitting<'a> {
     pub(super) loaded: &'a ReadyModel,
+    pub(super) prompt_tokens: &'a PromptTokens,
     pub(super) id: &'a str,
     pub(super) constraints: &'a Constraints,
     pub(super) whole: &'a ChatRequest,
@@ -172,7 +173,8 @@ impl Fitting<'_> {
         let applied = sampling::apply_preset(&mut request, self.id, &loaded.model);
         let rendered = self.render_prompt(&request)?;
         self.poll_stop()?;
-        let tokens = lock(&loaded.prompt_tokens)
+        let tokens = self
+            .prompt_tokens
             .tokenize(&loaded.model, &loaded.control_words, &rendered.prompt)
             .map_err(map_llama_error)?;
         Ok(FittedPrompt {
@@ -237,29 +239,38 @@ impl Fitting<'_> {
         }
     }
 
+    /// Returns which tokens at the end of a prompt another one of the same conversation may not have: the start of the answer
+    /// that the template wrote, such as one without reasoning, and all from the last message of the user on, which may be edited.
+    ///
+    /// # Errors
+    /// `Stopped` after a stop.
+    pub(super) fn prompt_end(&self, fitted: &FittedPrompt) -> Result<PromptEnd, AnswerError> {
+        if !self.loaded.session.needs_checkpoints() {
+            return Ok(PromptEnd::default());
+        }
+        let start = &fitted.rendered.generation_prompt;
+        let tail = self
+            .loaded
+            .model
+            .tokenize(start, false, true)
+            .map_or(0, |tokens| tokens.len());
+        let messages = &fitted.request.messages;
+        let last = messages.iter().rposition(|message| message.role == MessageRole::User);
+        let parts = messages[last.unwrap_or_default()..]
+            .iter()
+            .flat_map(|message| &message.parts);
+        let message = self.count_tokens(parts.flat_map(part_texts), u64::MAX)?;
+        Ok(PromptEnd {
+            tail: tail + 1,
+            message: message as usize,
+        })
+    }
+
     fn poll_stop(&self) -> Result<(), AnswerError> {
         match self.stop.is_raised() {
             true => Err(AnswerError::Stopped),
             false => Ok(()),
         }
-    }
-}
-
-/// Returns which tokens at the end of a prompt another one of the same conversation may not have: the start of the answer that
-/// the template wrote, such as one without reasoning, and the last message, which may be edited.
-pub(super) fn prompt_end(model: &Model, request: &ChatRequest, rendered: &Rendered) -> PromptEnd {
-    let count = |text: &str, is_parsed| model.tokenize(text, false, is_parsed).map_or(0, |tokens| tokens.len());
-    let last = request
-        .messages
-        .iter()
-        .rev()
-        .find(|message| message.role != MessageRole::Assistant);
-    let texts = last
-        .into_iter()
-        .flat_map(|message| message.parts.iter().flat_map(part_texts));
-    PromptEnd {
-        tail: count(&rendered.generation_prompt, true) + 1,
-        message: texts.map(|text| count(text, false)).sum(),
     }
 }
 

@@ -50,6 +50,7 @@ impl LocalEngine {
                 engine.close(StopReason::Cancelled, 0);
             }
         }
+        nearside_llama::wait_for_templates(timeout.saturating_sub(begun.elapsed()));
     }
 
     /// Waits until the thread of a closed engine has ended, at most this long. Returns whether it has.

@@ -1,6 +1,6 @@
 //! Loads a model as the plan that it is given says: load mode, context, cache type, threads.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 use nearside_llama::{ChatTemplate, LlamaError, Model};
@@ -26,7 +26,6 @@ pub(super) struct ReadyModel {
     pub(super) model: Model,
     pub(super) template: ChatTemplate,
     pub(super) control_words: Arc<ControlWords>,
-    pub(super) prompt_tokens: Mutex<PromptTokens>,
     pub(super) recent: RecentPrompts,
     pub(super) session: DecodeSession,
     /// The plan that it was loaded with.
@@ -94,6 +93,7 @@ impl LazyModel {
             Err(LoadError::Failed(error)) => LoadOutcome::Failed(error.clone()),
         });
         let loaded = self.loaded.insert(loaded?);
+        self.shared.prompt_tokens.restart(&loaded.model);
         self.shared.residency.set(Some(Held {
             order: loaded.order,
             context: loaded.session.capacity(),
@@ -115,6 +115,11 @@ impl LazyModel {
             Some(loaded) => Ok((loaded, std::mem::take(&mut self.load_ms))),
             None => Err(Error::internal("a model that was just loaded is not there")),
         }
+    }
+
+    /// Returns the tokens of the last prompts.
+    pub(super) fn prompt_tokens(&self) -> Arc<PromptTokens> {
+        Arc::clone(&self.shared.prompt_tokens)
     }
 
     /// Reports the load to no job: it was done before the next one came.
@@ -171,6 +176,7 @@ impl Drop for LazyModel {
     fn drop(&mut self) {
         self.shared.residency.set(None);
         self.shared.saved.clear();
+        self.shared.prompt_tokens.clear();
     }
 }
 
@@ -210,7 +216,6 @@ fn load_model(
     tracing::info!(model = settings.id, context, plan = ?load, threads, "model loaded");
     Ok(ReadyModel {
         control_words: Arc::new(ControlWords::new(&model)),
-        prompt_tokens: Mutex::new(PromptTokens::new(&model)),
         recent: RecentPrompts::default(),
         model,
         template,

@@ -144,11 +144,13 @@ impl LocalEngine {
     /// many bytes; the next turns of the others are prefilled again. May wait for a copy that is being made.
     pub fn free_saved(&self, stored_bytes: u64) {
         self.shared.saved.store_copies(stored_bytes);
+        self.shared.prompt_tokens.clear();
     }
 
     /// Frees the copies of a conversation that was deleted. Nothing of it is copied or stored any more.
     pub fn forget(&self, conversation: u64) {
         self.shared.saved.forget(conversation);
+        self.shared.prompt_tokens.clear();
     }
 
     /// Lowers the bytes that copies of earlier conversations' caches may take until the next load: other models need the memory.

@@ -1,61 +1,76 @@
 //! Tokenizes rendered prompts. The next turn of a conversation tokenizes only what is new in it.
 //!
 //! A prompt is cut before the control words that the template writes, such as `<|im_start|>`, where its tokens do not depend on
-//! each other. The tokens of the pieces of the last prompts are remembered, by hashes of their texts.
+//! each other. The tokens of the pieces of the last prompts are remembered, by hashes of their texts, until a conversation is
+//! deleted, memory is short, or the model is unloaded: tokens are text.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use nearside_llama::{LlamaError, Model, Token};
 
 use super::control_words::ControlWords;
+use crate::sync::lock;
 
 /// The tokens of the last prompts of a loaded model.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct PromptTokens {
-    cut_words: Vec<String>,
-    /// The last prompt at the end.
-    recent: VecDeque<Pieces>,
+    memory: Mutex<Memory>,
     hasher: RandomState,
 }
 
-/// The pieces of a prompt.
+#[derive(Debug, Default)]
+struct Memory {
+    cut_words: Arc<[String]>,
+    /// Those of the last request at the end.
+    recent: VecDeque<Pieces>,
+}
+
+/// The pieces of all prompts that were tried for one request.
 type Pieces = HashMap<u64, Arc<[Token]>>;
 
 impl PromptTokens {
-    /// Knows no prompt yet.
-    pub(super) fn new(model: &Model) -> Self {
-        Self {
-            cut_words: model.cut_words(),
+    /// Begins with a model, and knows no prompt yet.
+    pub(super) fn restart(&self, model: &Model) {
+        let cut_words = model.cut_words().into();
+        *lock(&self.memory) = Memory {
+            cut_words,
             recent: VecDeque::new(),
-            hasher: RandomState::new(),
+        };
+    }
+
+    /// Forgets all prompts, also that of a request under way.
+    pub(super) fn clear(&self) {
+        lock(&self.memory).recent.clear();
+    }
+
+    /// Begins a request, for which several prompts may be tried.
+    pub(super) fn begin_request(&self) {
+        let recent = &mut lock(&self.memory).recent;
+        recent.push_back(Pieces::new());
+        if recent.len() > MAX_REQUESTS {
+            recent.pop_front();
         }
     }
 
     /// Returns the tokens of a rendered prompt, as [`ControlWords::tokenize`] does for the whole.
-    pub(super) fn tokenize(
-        &mut self,
-        model: &Model,
-        words: &ControlWords,
-        prompt: &str,
-    ) -> Result<Vec<Token>, LlamaError> {
+    pub(super) fn tokenize(&self, model: &Model, words: &ControlWords, prompt: &str) -> Result<Vec<Token>, LlamaError> {
+        let cut_words = Arc::clone(&lock(&self.memory).cut_words);
         let mut tokens = Vec::new();
-        let mut pieces = Pieces::new();
-        for (at, piece) in split(prompt, &self.cut_words).enumerate() {
+        for (at, piece) in split(prompt, &cut_words).enumerate() {
             let is_start = at == 0;
             let key = self.hasher.hash_one((is_start, piece));
-            let known = self.recent.iter().rev().find_map(|pieces| pieces.get(&key)).cloned();
+            let find = |memory: &Memory| memory.recent.iter().rev().find_map(|pieces| pieces.get(&key)).cloned();
+            let known = find(&lock(&self.memory));
             let known = match known {
                 Some(known) => known,
                 None => words.tokenize(model, piece, is_start)?.into(),
             };
             tokens.extend_from_slice(&known);
-            pieces.insert(key, known);
-        }
-        self.recent.push_back(pieces);
-        if self.recent.len() > MAX_PROMPTS {
-            self.recent.pop_front();
+            if let Some(own) = lock(&self.memory).recent.back_mut() {
+                own.insert(key, known);
+            }
         }
         Ok(tokens)
     }
@@ -71,8 +86,8 @@ fn split<'p>(prompt: &'p str, words: &[String]) -> impl Iterator<Item = &'p str>
     starts.zip(ends).map(|(start, end)| &prompt[start..end])
 }
 
-/// Prompts whose pieces are known: more than conversations are usually active in turn, with the requests for their titles.
-const MAX_PROMPTS: usize = 4;
+/// Requests whose pieces are known: more than conversations are usually active in turn, with the requests for their titles.
+const MAX_REQUESTS: usize = 4;
 
 #[cfg(test)]
 mod tests {

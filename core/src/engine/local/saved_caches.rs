@@ -41,6 +41,8 @@ struct Copies {
     others: Vec<SavedConversation>,
     /// Of the conversation that the context holds. Shortest first.
     checkpoints: Vec<Arc<CacheCheckpoint>>,
+    /// The position at which the last message of the user begins.
+    message: u32,
     /// Of the content of the context.
     origin: ContentOrigin,
     /// Deleted conversations: nothing of them is copied or stored any more.
@@ -207,7 +209,7 @@ impl SavedCaches {
     }
 
     /// Adds a checkpoint of the context's present content, if the context needs checkpoints. `message`: the position at which
-    /// the last message of the prompt begins, or soon after.
+    /// the last message of the user begins, or soon after.
     pub(super) fn add_checkpoint(&self, context: &Context, message: u32) {
         if context.position() > 0 && !context.can_trim_anywhere() {
             self.change(|copies| copies.add_checkpoint(context, message));
@@ -390,16 +392,21 @@ impl Copies {
         }
         if let Some(checkpoint) = context.save_checkpoint(self.limit / MAX_CHECKPOINTS as u64) {
             self.checkpoints.push(Arc::new(checkpoint));
+            self.message = message;
             if self.checkpoints.len() > MAX_CHECKPOINTS {
-                // The last ones before the last message stay, however long that is: it may be edited.
-                let before = self
-                    .checkpoints
-                    .partition_point(|checkpoint| length(checkpoint) <= message);
-                let removed = if before > MESSAGE_CHECKPOINTS { 0 } else { before };
-                self.checkpoints.remove(removed.min(MAX_CHECKPOINTS - 1));
+                self.remove_checkpoint();
             }
             self.evict();
         }
+    }
+
+    /// Removes the oldest checkpoint of at least one, but not the last ones before the last message, however long that is: it may be edited.
+    fn remove_checkpoint(&mut self) {
+        let is_before = |checkpoint: &Arc<CacheCheckpoint>| length(checkpoint) <= self.message;
+        let before = self.checkpoints.partition_point(is_before);
+        // Where there is none after it, they go too.
+        let goes_first = before > MESSAGE_CHECKPOINTS || before == self.checkpoints.len();
+        self.checkpoints.remove(if goes_first { 0 } else { before });
     }
 
     /// Returns the bytes that the copies take. Conversations share checkpoints, which count once.
@@ -423,7 +430,7 @@ impl Copies {
             if !self.others.is_empty() {
                 self.others.remove(0);
             } else if !self.checkpoints.is_empty() {
-                self.checkpoints.remove(0);
+                self.remove_checkpoint();
             } else {
                 return;
             }

@@ -41,7 +41,7 @@ pub(super) struct DecodeSession {
 pub(super) struct PromptEnd {
     /// The last tokens, with which the answer begins.
     pub(super) tail: usize,
-    /// The last message before them, without what the template writes around it.
+    /// The last message of the user and all after it, before them, without what the template writes around them.
     pub(super) message: usize,
 }
 
@@ -77,6 +77,13 @@ impl DecodeSession {
     /// Returns the context size in tokens.
     pub(super) fn capacity(&self) -> u32 {
         self.capacity
+    }
+
+    /// Returns whether the cache cannot be cut at every token, so that prefill leaves checkpoints.
+    pub(super) fn needs_checkpoints(&self) -> bool {
+        self.context
+            .as_ref()
+            .is_some_and(|context| !context.can_trim_anywhere())
     }
 
     /// Returns whether the context is full.

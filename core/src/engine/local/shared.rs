@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::prompt_tokens::PromptTokens;
 use super::residency::Residency;
 use super::run_signal::RunSignal;
 use super::saved_caches::SavedCaches;
@@ -13,6 +14,7 @@ use super::use_count::UseCount;
 pub(super) struct EngineShared {
     pub(super) uses: Arc<UseCount>,
     pub(super) saved: SavedCaches,
+    pub(super) prompt_tokens: Arc<PromptTokens>,
     pub(super) signal: Arc<RunSignal>,
     pub(super) residency: Arc<Residency>,
 }
@@ -23,6 +25,7 @@ impl EngineShared {
         Self {
             uses: Arc::new(UseCount::new()),
             saved: SavedCaches::default(),
+            prompt_tokens: Arc::default(),
             signal: Arc::default(),
             residency: Arc::new(Residency::new(settings.clone())),
         }
