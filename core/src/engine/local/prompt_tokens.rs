@@ -16,12 +16,12 @@ use crate::sync::lock;
 /// The tokens of the last prompts of a loaded model.
 #[derive(Debug, Default)]
 pub(super) struct PromptTokens {
-    memory: Mutex<Memory>,
+    memory: Mutex<RecentPieces>,
     hasher: RandomState,
 }
 
 #[derive(Debug, Default)]
-struct Memory {
+struct RecentPieces {
     cut_words: Arc<[String]>,
     /// Those of the last request at the end.
     recent: VecDeque<Pieces>,
@@ -34,7 +34,7 @@ impl PromptTokens {
     /// Begins with a model, and knows no prompt yet.
     pub(super) fn restart(&self, model: &Model) {
         let cut_words = model.cut_words().into();
-        *lock(&self.memory) = Memory {
+        *lock(&self.memory) = RecentPieces {
             cut_words,
             recent: VecDeque::new(),
         };
@@ -61,7 +61,7 @@ impl PromptTokens {
         for (at, piece) in split(prompt, &cut_words).enumerate() {
             let is_start = at == 0;
             let key = self.hasher.hash_one((is_start, piece));
-            let find = |memory: &Memory| memory.recent.iter().rev().find_map(|pieces| pieces.get(&key)).cloned();
+            let find = |memory: &RecentPieces| memory.recent.iter().rev().find_map(|pieces| pieces.get(&key)).cloned();
             let known = find(&lock(&self.memory));
             let known = match known {
                 Some(known) => known,
