@@ -5,6 +5,10 @@
 #if defined(__linux__)
 
 #include "ggml-backend.h"
+#include "ggml-cpp.h"
+#include "llama-kv-cache-iswa.h"
+#include "llama-memory-hybrid-iswa.h"
+#include "llama-memory-hybrid.h"
 #include "llama-model.h"
 
 #include <algorithm>
@@ -12,6 +16,7 @@
 #include <cstdint>
 #include <cstring>
 #include <set>
+#include <stdexcept>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -48,19 +53,19 @@ static bool is_private(ggml_backend_buffer_t buffer) {
     return is_cpu && std::strcmp(ggml_backend_buft_name(type), "CPU_Mapped") != 0;
 }
 
-bool ns::use_huge_pages(const llama_model * model, llama_progress_callback go_on, void * data) {
-    std::set<ggml_backend_buffer_t> buffers;
-    for (const auto & [name, tensor] : model->tensors_by_name) {
-        if (tensor->buffer && is_private(tensor->buffer)) {
-            buffers.insert(tensor->buffer);
-        }
-    }
+using buffers = std::set<ggml_backend_buffer_t>;
+
+// Returns whether `go_on` always returned true.
+static bool use_huge_pages(const buffers & all, llama_progress_callback go_on, void * data) {
     // One entry of the second level of a page table: 2 MiB with pages of 4 KiB, 32 MiB with 16 KiB.
     const uintptr_t page = (uintptr_t) sysconf(_SC_PAGESIZE), huge = page * (page / sizeof(void *));
-    for (const auto buffer : buffers) {
+    for (const auto buffer : all) {
+        if (!is_private(buffer)) {
+            continue;
+        }
         const auto base = (uintptr_t) ggml_backend_buffer_get_base(buffer);
         const auto from = (base + huge - 1) / huge * huge, to = (base + ggml_backend_buffer_get_size(buffer)) / huge * huge;
-        if (from >= to) {
+        if (base == 0 || from >= to) {
             continue;
         }
         madvise((void *) from, to - from, MADV_HUGEPAGE);
@@ -71,10 +76,58 @@ bool ns::use_huge_pages(const llama_model * model, llama_progress_callback go_on
     return true;
 }
 
+bool ns::use_huge_pages(const llama_model * model, llama_progress_callback go_on, void * data) {
+    buffers weights;
+    for (const auto & [name, tensor] : model->tensors_by_name) {
+        if (tensor->buffer) {
+            weights.insert(tensor->buffer);
+        }
+    }
+    return ::use_huge_pages(weights, go_on, data);
+}
+
+// Adds the buffers of the layers that a cache has. It tells its tensors only as views.
+static void add_buffers(const llama_kv_cache * cache, int32_t layers, buffers & out) {
+    const ggml_context_ptr views(ggml_init({ (size_t) layers * ggml_tensor_overhead(), nullptr, true }));
+    llama_kv_cache::slot_info first = {};
+    for (int32_t layer = 0; cache && layer < layers; layer++) {
+        try {
+            const ggml_tensor * keys = cache->get_k(views.get(), layer, 1, first)->view_src;
+            if (keys && keys->buffer) {
+                out.insert(keys->buffer);
+            }
+        } catch (const std::out_of_range &) {
+            // A layer without attention, or of the other one of two caches.
+        }
+    }
+}
+
+void ns::use_huge_pages(const llama_context * context) {
+    const auto    memory = llama_get_memory(context);
+    const int32_t layers = llama_model_n_layer(llama_get_model(context));
+    const auto    add_both = [&](const llama_kv_cache_iswa * cache, buffers & out) {
+        add_buffers(cache->get_base(), layers, out);
+        add_buffers(cache->get_swa(), layers, out);
+    };
+    buffers caches;
+    if (const auto * plain = dynamic_cast<const llama_kv_cache *>(memory)) {
+        add_buffers(plain, layers, caches);
+    } else if (const auto * sliding = dynamic_cast<const llama_kv_cache_iswa *>(memory)) {
+        add_both(sliding, caches);
+    } else if (const auto * hybrid = dynamic_cast<const llama_memory_hybrid *>(memory)) {
+        add_buffers(hybrid->get_mem_attn(), layers, caches);
+    } else if (const auto * both = dynamic_cast<const llama_memory_hybrid_iswa *>(memory)) {
+        add_both(both->get_mem_attn(), caches);
+    }
+    ::use_huge_pages(caches, nullptr, nullptr);
+}
+
 #else
 
 bool ns::use_huge_pages(const llama_model *, llama_progress_callback, void *) {
     return true;
 }
+
+void ns::use_huge_pages(const llama_context *) {}
 
 #endif

@@ -25,7 +25,13 @@ ns_status ns_model_load(const char * path, const llama_model_params * params, ll
 }
 
 ns_status ns_context_new(llama_model * model, const llama_context_params * params, llama_context ** context, ns_text * error) {
-    return ns::guarded_asserts(error, true, [&] { *context = llama_init_from_model(model, *params); });
+    return ns::guarded_asserts(error, true, [&] {
+        llama_context_ptr created(llama_init_from_model(model, *params));
+        if (created) {
+            ns::use_huge_pages(created.get());
+        }
+        *context = created.release();
+    });
 }
 
 ns_status ns_tokenize(const llama_vocab * vocab, ns_slice text, bool add_special, bool parse_special,
