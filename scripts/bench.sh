@@ -42,7 +42,8 @@ binding() {
   "${measure[@]}" chunks
   "${measure[@]}" cancels
   "${measure[@]}" cancel-phases "$models/smollm2.gguf"
-  compare "${measure[@]}" speed "$models/smollm2.gguf" 3
+  # A virtual machine is at full speed after some runs.
+  compare "${measure[@]}" speed "$models/smollm2.gguf" 12
 }
 model() { compare "$programs/nearside" bench "$models/smollm2.gguf" --repetitions 1 --json; }
 turn() {
