@@ -23,9 +23,25 @@ unlimited=limits::tests
 # C and C++ get the sanitizer from the compiler. Frame pointers and lines make the reports readable.
 flags() { printf -- '-fsanitize=%s -fno-omit-frame-pointer -g1' "$1"; }
 
+# Writes a linker that adds the sanitizer's runtime, which rustc's `-nodefaultlibs` leaves out. Not to the libraries that rustc
+# itself loads, which lack the flag.
+write_linker() {
+  mkdir -p "$target/sanitize"
+  cat >"$target/sanitize/cc" <<'END'
+#!/bin/sh
+case " $* " in
+  *' -fsanitize=address '*) exec cc -Wl,--no-as-needed -lasan -Wl,--as-needed "$@" ;;
+  *) exec cc "$@" ;;
+esac
+END
+  chmod +x "$target/sanitize/cc"
+  export "CARGO_TARGET_$(tr a-z- A-Z_ <<<"$host")_LINKER=$target/sanitize/cc"
+}
+
 address() {
   local flags
   flags=$(flags address)
+  write_linker
   # The runtime is the C++ compiler's own. Rust's code is not instrumented, but its heap is watched.
   # Leaks: an exception out of a computation leaks its context on purpose, and the tests provoke some.
   CFLAGS=$flags CXXFLAGS=$flags RUSTFLAGS='-Clink-arg=-fsanitize=address' CARGO_TARGET_DIR=$target/sanitize/address \
