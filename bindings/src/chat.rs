@@ -205,6 +205,10 @@ pub struct RequestLimits {
     /// Maximum generated tokens, including reasoning. Unset: the rest of the context.
     #[uniffi(default)]
     pub max_tokens: Option<u32>,
+    /// Maximum tokens of prompt and answer together, for a model on this device. More than it was loaded with: its context grows,
+    /// as far as training and the memory of the moment allow. Less: older turns are omitted sooner. Unset: as configured.
+    #[uniffi(default)]
+    pub context: Option<u32>,
     /// Maximum cost of this request in US dollars; the policy's caps apply as well.
     #[uniffi(default)]
     pub max_usd: Option<f64>,

@@ -3,6 +3,7 @@
 //! `chat`, `download` and `load` are called `start_chat`, `start_download` and `start_load` here, because the hand-written halves use the
 //! short names for their `Flow` and `AsyncSequence`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use nearside::chat::{ChatRequest, SamplingPresetValues};
@@ -32,9 +33,17 @@ pub struct Config {
     /// The hub's base address. Unset: `https://huggingface.co`. Plain `http` only for this machine.
     #[uniffi(default)]
     pub hub: Option<String>,
-    /// Context length in tokens. Unset: 4,096, or the model's training context if that is less.
+    /// Context length in tokens that models are loaded with. Unset: 4,096, or the model's training context if that is less.
     #[uniffi(default)]
     pub context: Option<u32>,
+    /// Context lengths of single models, by id, in place of `context`.
+    #[uniffi(default)]
+    pub model_contexts: HashMap<String, u32>,
+    /// Context length in tokens to which that of a loaded model grows, by doubling, when a conversation needs more and the
+    /// memory of the moment allows it. Nothing is omitted and read again for that. Unset: the length that is set for the model
+    /// in `context` or `model_contexts`, so that it does not grow; its training context if none is set.
+    #[uniffi(default)]
+    pub max_context: Option<u32>,
     /// Element type of the KV cache. Unset: f16.
     #[uniffi(default)]
     pub cache_type: Option<CacheType>,

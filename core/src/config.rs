@@ -1,6 +1,7 @@
 //! Configuration of the library object. Nothing is read from the environment: the app owns the paths and passes them
 //! here. Secrets are set separately (`set_key`, `set_hub_token`), because settings get printed.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use crate::model::CacheType;
@@ -18,8 +19,14 @@ pub struct Config {
     pub data_directory: Option<String>,
     /// The hub's base address. Unset: `https://huggingface.co`. Plain `http` only for this machine.
     pub hub: Option<String>,
-    /// Context length in tokens. Unset: 4,096, or the model's training context if that is less.
+    /// Context length in tokens that models are loaded with. Unset: 4,096, or the model's training context if that is less.
     pub context: Option<u32>,
+    /// Context lengths of single models, by id, in place of `context`.
+    pub model_contexts: HashMap<String, u32>,
+    /// Context length in tokens to which that of a loaded model grows, by doubling, when a conversation needs more and the
+    /// memory of the moment allows it. Nothing is omitted and read again for that. Unset: the length that is set for the model
+    /// in `context` or `model_contexts`, so that it does not grow; its training context if none is set.
+    pub max_context: Option<u32>,
     /// Element type of the KV cache. Unset: f16.
     pub cache_type: Option<CacheType>,
     /// Threads that compute, at most as many as the system runs at once. Unset: the performance cores that this process

@@ -21,5 +21,6 @@ pub mod phone;
 pub mod provider;
 pub mod remote;
 pub mod request;
+pub mod scratch;
 mod server;
 pub mod tiny_models;

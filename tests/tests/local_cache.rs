@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use nearside::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, ContentPart, MessageRole, StopReason, TokenUsage};
-use nearside::{Config, ErrorKind, ErrorReason, Nearside, Result};
+use nearside::{ErrorKind, ErrorReason, Result};
 use nearside_tests::request::greedy;
+use nearside_tests::scratch::ScratchLibrary;
 use nearside_tests::tiny_models::{self, TinyShape};
 
 /// A model in a folder of its own.
@@ -23,29 +24,8 @@ impl TinyModel {
     }
 }
 
-/// The library in a folder of its own.
-struct Library {
-    nearside: Nearside,
-    _folder: tempfile::TempDir,
-}
-
-impl Library {
-    fn open(context: u32) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let config = Config {
-            context: Some(context),
-            threads: Some(1),
-            ..Config::new(folder.path().to_string_lossy())
-        };
-        Self {
-            nearside: Nearside::new(config).expect("the library opens"),
-            _folder: folder,
-        }
-    }
-
-    async fn ask(&self, request: ChatRequest) -> Result<Answer> {
-        Answer::read(&self.nearside.chat(request), usize::MAX).await
-    }
+async fn answer_of(library: &ScratchLibrary, request: ChatRequest) -> Result<Answer> {
+    Answer::read(&library.nearside.chat(request), usize::MAX).await
 }
 
 /// The content of an answer.
@@ -86,10 +66,6 @@ impl Answer {
     }
 }
 
-fn ask(model: &Path, messages: Vec<ChatMessage>, max_tokens: u32) -> ChatRequest {
-    greedy(model, messages, max_tokens)
-}
-
 fn question(length: usize) -> ChatMessage {
     let text: String = (0..length / 16).map(|n| format!("item {n:03} is here")).collect();
     ChatMessage::user(text.chars().cycle().take(length).collect::<String>())
@@ -101,9 +77,9 @@ async fn contexts_of_any_size_answer_or_refuse() {
     let model = TinyModel::new(TinyShape::Full, None);
     let mut answers = 0;
     for context in [1, 100, 255, 257, 300, 511] {
-        let library = Library::open(context);
+        let library = ScratchLibrary::open(context);
         for length in [30, 200, 226, 330, 470, 600] {
-            let answer = library.ask(ask(&model.path, vec![question(length)], 4)).await;
+            let answer = answer_of(&library, greedy(&model.path, vec![question(length)], 4)).await;
             match answer {
                 Ok(answer) => {
                     let tokens = answer.usage.prompt_tokens + answer.usage.completion_tokens;
@@ -124,20 +100,19 @@ async fn contexts_of_any_size_answer_or_refuse() {
 async fn a_cancelled_turn_leaves_only_what_was_computed() {
     for shape in TinyShape::ALL {
         let model = TinyModel::new(shape, None);
-        let library = Library::open(2048);
+        let library = ScratchLibrary::open(2048);
         let first = vec![question(700)];
         let mut lost = 0;
         for attempt in 0..240 {
             let chunks = attempt % 40 + 1;
-            let stream = library.nearside.chat(ask(&model.path, first.clone(), 400));
+            let stream = library.nearside.chat(greedy(&model.path, first.clone(), 400));
             let cut = Answer::read(&stream, chunks).await.expect("an answer");
             assert_eq!(cut.stop, Some(StopReason::Cancelled), "{shape:?}");
 
             let mut next = first.clone();
             next.push(ChatMessage::assistant(cut.text));
             next.push(ChatMessage::user("Go on."));
-            let warm = library
-                .ask(ask(&model.path, next.clone(), 16))
+            let warm = answer_of(&library, greedy(&model.path, next.clone(), 16))
                 .await
                 .expect("an answer");
             let (read, cached) = (cut.usage.prompt_tokens, warm.usage.cached_tokens);
@@ -149,8 +124,7 @@ async fn a_cancelled_turn_leaves_only_what_was_computed() {
                     if cached > 0 {
                         continue;
                     }
-                    let cold = Library::open(2048)
-                        .ask(ask(&model.path, next, 16))
+                    let cold = answer_of(&ScratchLibrary::open(2048), greedy(&model.path, next, 16))
                         .await
                         .expect("an answer");
                     assert_eq!(warm.text, cold.text, "after {chunks} chunks");
@@ -170,19 +144,19 @@ async fn a_cancelled_turn_leaves_only_what_was_computed() {
 async fn a_prompt_that_its_deadline_cut_changes_no_later_answer() {
     for shape in TinyShape::ALL {
         let model = TinyModel::new(shape, None);
-        let library = Library::open(8192);
-        let request = ask(&model.path, vec![question(6000)], 24);
+        let library = ScratchLibrary::open(8192);
+        let request = greedy(&model.path, vec![question(6000)], 24);
         // Loads the model, and later makes the next request read its prompt again, in the same batches.
-        let other = ask(&model.path, vec![question(30)], 1);
-        library.ask(other.clone()).await.expect("an answer");
-        let whole = library.ask(request.clone()).await.expect("an answer");
+        let other = greedy(&model.path, vec![question(30)], 1);
+        answer_of(&library, other.clone()).await.expect("an answer");
+        let whole = answer_of(&library, request.clone()).await.expect("an answer");
         for deadline_ms in [10, 25, 60, 150] {
-            library.ask(other.clone()).await.expect("an answer");
+            answer_of(&library, other.clone()).await.expect("an answer");
             let mut late = request.clone();
             late.limits.deadline_ms = Some(deadline_ms);
             // A fast machine may answer in time.
-            let _ = library.ask(late).await;
-            let again = library.ask(request.clone()).await.expect("an answer");
+            let _ = answer_of(&library, late).await;
+            let again = answer_of(&library, request.clone()).await.expect("an answer");
             assert_eq!(again.text, whole.text, "{shape:?} after {deadline_ms} ms");
         }
     }
@@ -193,14 +167,16 @@ async fn a_prompt_that_its_deadline_cut_changes_no_later_answer() {
 async fn the_turn_after_a_failed_one_is_like_one_of_a_new_engine() {
     for shape in TinyShape::ALL {
         let model = TinyModel::new(shape, Some('~'));
-        let library = Library::open(2048);
-        let request = ask(&model.path, vec![question(300)], 24);
-        let cold = library.ask(request.clone()).await.expect("an answer");
+        let library = ScratchLibrary::open(2048);
+        let request = greedy(&model.path, vec![question(300)], 24);
+        let cold = answer_of(&library, request.clone()).await.expect("an answer");
         for _ in 0..3 {
             let broken = vec![question(300), ChatMessage::assistant("~"), question(30)];
-            let error = library.ask(ask(&model.path, broken, 24)).await.expect_err("no number");
+            let error = answer_of(&library, greedy(&model.path, broken, 24))
+                .await
+                .expect_err("no number");
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
-            let warm = library.ask(request.clone()).await.expect("an answer");
+            let warm = answer_of(&library, request.clone()).await.expect("an answer");
             assert_eq!(
                 (warm.text, warm.usage.cached_tokens),
                 (cold.text.clone(), 0),
@@ -225,9 +201,9 @@ impl Conversation {
     }
 
     /// Asks, adds the answer and the next question, and returns how many tokens were prefilled for it.
-    async fn turn(&mut self, library: &Library, model: &TinyModel) -> u32 {
-        let request = ask(&model.path, self.messages.clone(), 16);
-        let answer = library.ask(request).await.expect("an answer");
+    async fn turn(&mut self, library: &ScratchLibrary, model: &TinyModel) -> u32 {
+        let request = greedy(&model.path, self.messages.clone(), 16);
+        let answer = answer_of(library, request).await.expect("an answer");
         self.messages.push(ChatMessage::assistant(answer.text));
         self.messages.push(ChatMessage::user("Go on."));
         self.prompt_tokens = answer.usage.prompt_tokens;
@@ -253,7 +229,7 @@ fn beginning(answer: &Answer) -> &str {
 async fn conversations_in_turn_are_read_once() {
     for shape in TinyShape::ALL {
         let model = TinyModel::new(shape, None);
-        let library = Library::open(2048);
+        let library = ScratchLibrary::open(2048);
         let mut all = ["First", "Second", "Third"].map(Conversation::new);
         for round in 0..4 {
             for conversation in &mut all {
@@ -269,18 +245,19 @@ async fn conversations_in_turn_are_read_once() {
                 }
             }
             // A title, as apps ask for it.
-            let title = ask(&model.path, vec![ChatMessage::user("A title, please.")], 4);
-            library.ask(title).await.expect("an answer");
+            let title = greedy(&model.path, vec![ChatMessage::user("A title, please.")], 4);
+            answer_of(&library, title).await.expect("an answer");
         }
         let mut cold = all.into_iter().next().expect("three");
         cold.messages.truncate(cold.messages.len() - 2);
         let last = cold.messages.clone();
-        let warm = library
-            .ask(ask(&model.path, last.clone(), 16))
+        let warm = answer_of(&library, greedy(&model.path, last.clone(), 16))
             .await
             .expect("an answer");
-        let other = Library::open(2048);
-        let cold = other.ask(ask(&model.path, last, 16)).await.expect("an answer");
+        let other = ScratchLibrary::open(2048);
+        let cold = answer_of(&other, greedy(&model.path, last, 16))
+            .await
+            .expect("an answer");
         assert_eq!(beginning(&warm), beginning(&cold), "{shape:?}");
     }
 }
@@ -289,7 +266,7 @@ async fn conversations_in_turn_are_read_once() {
 async fn an_edited_question_is_read_from_the_turn_before_it() {
     for shape in TinyShape::ALL {
         let model = TinyModel::new(shape, None);
-        let library = Library::open(4096);
+        let library = ScratchLibrary::open(4096);
         let mut conversation = Conversation::new("One");
         for _ in 0..3 {
             conversation.turn(&library, &model).await;
@@ -298,14 +275,15 @@ async fn an_edited_question_is_read_from_the_turn_before_it() {
         // The last question, and the next one that was not asked yet.
         edited.truncate(edited.len() - 3);
         edited.push(ChatMessage::user("Say it in other words, please."));
-        let answer = library
-            .ask(ask(&model.path, edited.clone(), 16))
+        let answer = answer_of(&library, greedy(&model.path, edited.clone(), 16))
             .await
             .expect("an answer");
         let read = answer.usage.prompt_tokens - answer.usage.cached_tokens;
         assert!(read < 90, "{shape:?}: {read} of {}", answer.usage.prompt_tokens);
-        let other = Library::open(4096);
-        let cold = other.ask(ask(&model.path, edited, 16)).await.expect("an answer");
+        let other = ScratchLibrary::open(4096);
+        let cold = answer_of(&other, greedy(&model.path, edited, 16))
+            .await
+            .expect("an answer");
         assert_eq!(beginning(&answer), beginning(&cold), "{shape:?}");
     }
 }
@@ -330,15 +308,14 @@ async fn an_edit_of_the_last_question_reads_it_and_one_interval_at_most() {
             (true, 5000),
         ] {
             let model = TinyModel::new(shape, None);
-            let library = Library::open(10_000);
+            let library = ScratchLibrary::open(10_000);
             let mut history = Vec::new();
             for _ in 0..4 {
                 history.push(question(900));
                 let answer = match is_at_once {
                     true => "It is a list.".to_owned(),
                     false => {
-                        library
-                            .ask(ask(&model.path, history.clone(), 16))
+                        answer_of(&library, greedy(&model.path, history.clone(), 16))
                             .await
                             .expect("an answer")
                             .text
@@ -351,10 +328,10 @@ async fn an_edit_of_the_last_question_reads_it_and_one_interval_at_most() {
             for next in [format!("Edited: {text}"), format!("Edited: {text} At the end.")] {
                 let asked = |text: &str| {
                     let messages = history.iter().cloned().chain([ChatMessage::user(text)]);
-                    ask(&model.path, messages.collect(), 16)
+                    greedy(&model.path, messages.collect(), 16)
                 };
-                library.ask(asked(&last)).await.expect("an answer");
-                let answer = library.ask(asked(&next)).await.expect("an answer");
+                answer_of(&library, asked(&last)).await.expect("an answer");
+                let answer = answer_of(&library, asked(&next)).await.expect("an answer");
                 let usage = answer.usage;
                 read.push((usage.prompt_tokens - usage.cached_tokens, usage.prompt_tokens));
                 last = next;
@@ -378,7 +355,7 @@ async fn an_edit_of_the_last_question_reads_it_and_one_interval_at_most() {
 async fn an_edited_question_before_a_long_result_of_a_tool_is_read_from_its_own_beginning() {
     for shape in TinyShape::ALL {
         let model = TinyModel::new(shape, None);
-        let library = Library::open(10_000);
+        let library = ScratchLibrary::open(10_000);
         let mut messages = Vec::new();
         for _ in 0..4 {
             messages.extend([question(900), ChatMessage::assistant("It is a list.")]);
@@ -406,12 +383,11 @@ async fn an_edited_question_before_a_long_result_of_a_tool_is_read_from_its_own_
         let content = text_of(&question(4096));
         let result = part(MessageRole::Tool, ContentPart::ToolResult { id, name, content });
         let first = with_question("What is on it?").into_iter().chain([call, result]);
-        library
-            .ask(ask(&model.path, first.collect(), 16))
+        answer_of(&library, greedy(&model.path, first.collect(), 16))
             .await
             .expect("an answer");
-        let edited = ask(&model.path, with_question("What else is on it?"), 16);
-        let usage = library.ask(edited).await.expect("an answer").usage;
+        let edited = greedy(&model.path, with_question("What else is on it?"), 16);
+        let usage = answer_of(&library, edited).await.expect("an answer").usage;
         let read = usage.prompt_tokens - usage.cached_tokens;
         assert!(usage.prompt_tokens > 3600, "{usage:?}");
         assert!(read <= 512 + 128, "{shape:?}: {read} of {}", usage.prompt_tokens);
@@ -422,7 +398,7 @@ async fn an_edited_question_before_a_long_result_of_a_tool_is_read_from_its_own_
 #[tokio::test]
 async fn a_memory_warning_frees_the_copies_of_a_busy_model() {
     let model = TinyModel::new(TinyShape::Full, None);
-    let library = Library::open(2048);
+    let library = ScratchLibrary::open(2048);
     let mut all = ["First", "Second"].map(Conversation::new);
     for warned in [false, true] {
         for conversation in &mut all {
@@ -430,7 +406,7 @@ async fn a_memory_warning_frees_the_copies_of_a_busy_model() {
         }
         let running = library
             .nearside
-            .chat(ask(&model.path, vec![ChatMessage::user("Count.")], 2000));
+            .chat(greedy(&model.path, vec![ChatMessage::user("Count.")], 2000));
         assert!(!running.next_batch().await.expect("a start").is_empty());
         if warned {
             library.nearside.notify(nearside::AppEvent::MemoryLow);
@@ -455,9 +431,8 @@ async fn damaged_weights_are_told_as_damage_with_the_remedy() {
     let weights = bytes.len() / 2;
     bytes[weights..].fill(0xff);
     std::fs::write(&model.path, bytes).expect("damaged");
-    let library = Library::open(2048);
-    let error = library
-        .ask(ask(&model.path, vec![question(30)], 8))
+    let library = ScratchLibrary::open(2048);
+    let error = answer_of(&library, greedy(&model.path, vec![question(30)], 8))
         .await
         .expect_err("damaged");
     assert_eq!(

@@ -1,45 +1,19 @@
 //! What an answer on this device tells of its KV cache, and what the cache leaves as it was: greedy answers.
 
-use nearside::chat::{AnswerSummary, CacheMiss, ChatMessage, ChatRequest, Chunk, ToolDefinition};
-use nearside::{Config, Nearside};
+use nearside::chat::{AnswerSummary, CacheMiss, ChatMessage, ChatRequest, ToolDefinition};
+use nearside_tests::phone::Answer;
 use nearside_tests::request::greedy;
+use nearside_tests::scratch::ScratchLibrary;
 use nearside_tests::{models, tiny_models};
 
-struct Library {
-    nearside: Nearside,
-    folder: tempfile::TempDir,
-}
-
-impl Library {
-    fn open() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let config = Config {
-            context: Some(2048),
-            threads: Some(1),
-            ..Config::new(folder.path().to_string_lossy())
-        };
-        let nearside = Nearside::new(config).expect("the library opens");
-        Self { nearside, folder }
-    }
-
-    async fn ask(&self, request: ChatRequest) -> (String, AnswerSummary) {
-        let stream = self.nearside.chat(request);
-        let mut said = String::new();
-        loop {
-            for chunk in stream.next_batch().await.expect("an answer") {
-                match chunk {
-                    Chunk::Text { text } => said += &text,
-                    Chunk::Done { summary } => return (said, summary),
-                    _ => {}
-                }
-            }
-        }
-    }
+async fn answer_of(library: &ScratchLibrary, request: ChatRequest) -> (String, AnswerSummary) {
+    let Answer { text, summary } = Answer::gather(library.nearside.chat(request)).await;
+    (text, summary)
 }
 
 #[tokio::test]
 async fn a_system_prompt_with_a_clock_is_named_and_one_without_is_not() {
-    let library = Library::open();
+    let library = ScratchLibrary::open(2048);
     let model = library.folder.path().join("tools.gguf");
     std::fs::write(&model, tiny_models::with_tools()).expect("a file");
     let mut turns = vec![ChatMessage::user("When is high tide? ".repeat(20))];
@@ -56,7 +30,7 @@ async fn a_system_prompt_with_a_clock_is_named_and_one_without_is_not() {
                 parameters: "{\"type\":\"object\"}".into(),
             })
             .collect();
-        let (said, summary) = library.ask(request).await;
+        let (said, summary) = answer_of(&library, request).await;
         let usage = summary.usage;
         let missed = summary.receipt.cache_miss;
         assert_eq!(
@@ -82,26 +56,26 @@ async fn greedy_answers_are_the_same_where_the_prompt_is_read_in_the_same_way() 
         "Name three rivers of France.",
         "Write a short poem about the sea.",
     ];
-    let warm = Library::open();
+    let warm = ScratchLibrary::open(2048);
     let mut conversations = vec![];
     for question in questions {
         let mut turns = vec![ChatMessage::user(question)];
-        let (said, _) = warm.ask(greedy(&model, turns.clone(), 24)).await;
+        let (said, _) = answer_of(&warm, greedy(&model, turns.clone(), 24)).await;
         turns.extend([ChatMessage::assistant(said), ChatMessage::user("Say more about it.")]);
         conversations.push(turns);
     }
     let mut equal = 0;
     for turns in &conversations {
         // Restored from a copy: another conversation was answered last. Then reused, with all but the last token cached.
-        let (restored, first) = warm.ask(greedy(&model, turns.clone(), 24)).await;
-        let (reused, second) = warm.ask(greedy(&model, turns.clone(), 24)).await;
-        let (cold, third) = Library::open().ask(greedy(&model, turns.clone(), 24)).await;
-        let (cold_again, _) = Library::open().ask(greedy(&model, turns.clone(), 24)).await;
+        let (restored, first) = answer_of(&warm, greedy(&model, turns.clone(), 24)).await;
+        let (reused, second) = answer_of(&warm, greedy(&model, turns.clone(), 24)).await;
+        let (cold, third) = answer_of(&ScratchLibrary::open(2048), greedy(&model, turns.clone(), 24)).await;
+        let (cold_again, _) = answer_of(&ScratchLibrary::open(2048), greedy(&model, turns.clone(), 24)).await;
         assert!(first.usage.cached_tokens > 20, "{:?}", first.usage);
         assert_eq!(second.usage.cached_tokens + 1, second.usage.prompt_tokens);
         assert_eq!(third.usage.cached_tokens, 0);
         assert_eq!(cold_again, cold, "a cold prompt");
-        let (reused_again, _) = warm.ask(greedy(&model, turns.clone(), 24)).await;
+        let (reused_again, _) = answer_of(&warm, greedy(&model, turns.clone(), 24)).await;
         assert_eq!(reused_again, reused, "a prompt from the cache");
         for other in [&restored, &reused] {
             let same = other

@@ -3,11 +3,12 @@
 
 use std::path::PathBuf;
 
+use nearside::Conversations;
 use nearside::chat::{
     AnswerSummary, ChatMessage, ChatRequest, ChatStream, Chunk, ConversationSettings, OutputFormat, StopReason,
 };
-use nearside::{Config, Conversations, Nearside};
 use nearside_tests::request::greedy;
+use nearside_tests::scratch::ScratchLibrary;
 use nearside_tests::{gguf, models};
 
 const QUESTION: &str = "Write a long story about a sailor and the sea.";
@@ -17,28 +18,20 @@ const WHOLE: u32 = 48;
 struct Library {
     conversations: Conversations,
     model: PathBuf,
-    _nearside: Nearside,
-    _folder: tempfile::TempDir,
+    _scratch: ScratchLibrary,
 }
 
 impl Library {
     fn open(template: Option<&str>) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let config = Config {
-            context: Some(1024),
-            threads: Some(1),
-            ..Config::new(folder.path().to_string_lossy())
-        };
-        let nearside = Nearside::new(config).expect("the library opens");
+        let scratch = ScratchLibrary::open(1024);
         let model = match template {
-            Some(template) => gguf::with_chat_template(folder.path(), template),
+            Some(template) => gguf::with_chat_template(scratch.folder.path(), template),
             None => models::path("smollm2.gguf"),
         };
         Self {
-            conversations: nearside.temporary_conversations().expect("in memory"),
+            conversations: scratch.nearside.temporary_conversations().expect("in memory"),
             model,
-            _nearside: nearside,
-            _folder: folder,
+            _scratch: scratch,
         }
     }
 

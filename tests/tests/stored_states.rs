@@ -173,6 +173,27 @@ async fn only_states_of_stored_conversations_reach_the_disk_and_none_is_left_of_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_cache_of_a_deleted_conversation_serves_no_request() {
+    for shape in TinyShape::ALL {
+        let phone = Phone::tiny(shape);
+        let nearside = phone.open();
+        let conversations = nearside.conversations();
+        let asked = format!("{CANARY} {}", story(600));
+        let ask_again = || Answer::gather(nearside.chat(phone.ask(&asked, 4)));
+        let id = phone.create(&conversations).await;
+        phone.say(&conversations, id, &asked).await;
+        assert!(
+            ask_again().await.cached() > 500,
+            "{shape:?}: else the rest proves nothing"
+        );
+        conversations.delete(id).await.expect("deleted");
+        assert_eq!(ask_again().await.cached(), 0, "{shape:?}");
+        // What was asked outside of it is not the conversation's.
+        assert!(ask_again().await.cached() > 500, "{shape:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_conversation_that_another_process_deleted_leaves_no_state() {
     let phone = Phone::tiny(TinyShape::Full);
     let (one, other) = (phone.open(), phone.open());

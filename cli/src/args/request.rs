@@ -122,6 +122,9 @@ struct EngineArgs {
     /// Compute threads [default: the performance cores available to this process]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     threads: Option<u32>,
+    /// Layers that the GPU computes, 0 for none [default: all, where this build uses a GPU]
+    #[arg(long, value_name = "N")]
+    gpu_layers: Option<u32>,
 }
 
 impl RequestArgs {
@@ -207,6 +210,7 @@ impl RequestArgs {
             context: self.engine.context,
             cache_type: self.engine.cache.map(|cache| cache.0),
             threads: self.engine.threads,
+            gpu_layers: self.engine.gpu_layers,
             ..config
         }
     }

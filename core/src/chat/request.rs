@@ -142,6 +142,9 @@ pub struct ToolDefinition {
 pub struct RequestLimits {
     /// Maximum generated tokens, including reasoning. Unset: the rest of the context.
     pub max_tokens: Option<u32>,
+    /// Maximum tokens of prompt and answer together, for a model on this device. More than it was loaded with: its context grows,
+    /// as far as training and the memory of the moment allow. Less: older turns are omitted sooner. Unset: as configured.
+    pub context: Option<u32>,
     /// Maximum cost of this request in US dollars; the policy's caps apply as well.
     pub max_usd: Option<f64>,
     /// Maximum milliseconds from the request to the end of the answer.
@@ -227,6 +230,9 @@ impl ChatRequest {
         }
         if self.limits.max_tokens == Some(0) {
             return invalid("the limit of tokens is 0; leave it out for no limit".into());
+        }
+        if self.limits.context == Some(0) {
+            return invalid("the request has a context of 0 tokens; leave it out for that of the model".into());
         }
         if let Some(usd) = self.limits.max_usd
             && !is_amount(usd)
@@ -339,6 +345,7 @@ mod tests {
             (|r| r.sampling.repeat_penalty = Some(0.001), "between 0.01 and 10"),
             (|r| r.sampling.stop = vec![String::new()], "end the answer"),
             (|r| r.limits.max_tokens = Some(0), "limit of tokens"),
+            (|r| r.limits.context = Some(0), "context of 0 tokens"),
             (
                 |r| {
                     r.tools = vec![ToolDefinition {

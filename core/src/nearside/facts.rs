@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use super::Inner;
 use super::local::not_installed;
 use super::local_model::LocalModel;
+use super::local_models::LocalVerdict;
 use super::pending::PendingRequest;
 use super::providers::default_model;
 use super::refresh::{LIST_RECENT, is_older};
@@ -19,7 +20,7 @@ use crate::engine::remote::{
     self, Forwarding, ModelCapabilities, ProviderKind, ProviderSettings, RemoteModel, Upstreams,
 };
 use crate::error::Result;
-use crate::model::{FitVerdict, ModelRef};
+use crate::model::ModelRef;
 use crate::route::{
     CandidateError, CostRow, Facts, LocalCandidate, ModelListing, Needs, RemoteCandidate, Speed, compare, estimate,
     privacy,
@@ -47,7 +48,11 @@ pub(super) struct PlannedTarget {
 /// Where a planned target runs.
 #[derive(Debug, Clone)]
 pub(super) enum PlannedSource {
-    Local(LocalModel),
+    Local {
+        model: LocalModel,
+        /// The context in tokens that it may have.
+        context: u32,
+    },
     Remote(Box<PlannedRemote>),
 }
 
@@ -68,7 +73,11 @@ impl Gathered {
         let source = match target {
             RouteTarget::Local { model } => {
                 let local = self.locals.iter().find(|local| local.id == *model)?;
-                PlannedSource::Local(local.clone())
+                let candidate = self.facts.locals.iter().find(|local| local.model == *model)?;
+                PlannedSource::Local {
+                    model: local.clone(),
+                    context: candidate.context,
+                }
             }
             RouteTarget::Remote { provider, model } => {
                 let mut remotes = self.facts.remotes.iter();
@@ -124,7 +133,9 @@ impl Inner {
         let locals = self.local_models(request, &mut needs, &facts.remotes)?;
         // With a single candidate the engine's own memory check before loading is enough.
         let exact = facts.remotes.iter().any(RemoteCandidate::has_model) || locals.len() > 1;
-        let verdicts = self.local_models.verdicts(&locals, needs.model.as_deref(), exact);
+        let verdicts = self
+            .local_models
+            .verdicts(&locals, needs.model.as_deref(), exact, request.limits.context);
         for (local, verdict) in locals.iter().zip(verdicts) {
             match verdict {
                 // Nothing else can answer: its own error says more than a decision.
@@ -144,7 +155,7 @@ impl Inner {
     fn local_candidate(
         &self,
         local: &LocalModel,
-        verdict: Result<FitVerdict>,
+        verdict: Result<LocalVerdict>,
         needs: &Needs,
         speeds: &Speeds,
     ) -> LocalCandidate {
@@ -153,10 +164,14 @@ impl Inner {
         };
         LocalCandidate {
             speed: speeds.get(&target).copied().unwrap_or_default(),
-            context: self.context_of(local),
+            // One that cannot be loaded is rejected for that.
+            context: verdict.as_ref().map_or(u32::MAX, |judged| judged.context),
             abilities: self.local_models.abilities.of(local, &needs.abilities),
             quality: local.size_bytes as f64 / BYTES_PER_BILLION,
-            verdict: verdict.map_err(|error| CandidateError::from(&error)),
+            verdict: match verdict {
+                Ok(judged) => Ok(judged.verdict),
+                Err(error) => Err(CandidateError::from(&error)),
+            },
             model: local.id.clone(),
         }
     }
@@ -320,11 +335,6 @@ impl Inner {
             remotes.push(candidate(RemoteModel::default(), listing));
         }
         Ok((upstreams, wants_list && self.may_fetch(settings)?))
-    }
-
-    pub(super) fn context_of(&self, local: &LocalModel) -> u32 {
-        let context = self.config.context.unwrap_or(crate::model::fit::DEFAULT_CONTEXT);
-        local.context_length.map_or(context, |trained| context.min(trained))
     }
 }
 

@@ -6,6 +6,7 @@
 //! as a load needs, the least recently used first; a leased engine is never closed for that.
 
 mod closing;
+mod contexts;
 mod leasing;
 mod planner;
 
@@ -28,9 +29,7 @@ use crate::config::Config;
 use crate::device::{self, DeviceFacts, DeviceSnapshot, Host};
 use crate::engine::local::{LoadedModel, LocalEngine, StateFiles};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::fit::{
-    DEFAULT_CONTEXT, EngineParams, LoadOrder, SAVED_SHARE, judge_by_size, no_template, resolve_gpu_layers,
-};
+use crate::model::fit::{EngineParams, LoadOrder, SAVED_SHARE, judge_by_size, no_template, resolve_gpu_layers};
 use crate::model::{self, FitOptions, FitVerdict, MemoryBudget};
 use crate::state::State;
 
@@ -38,7 +37,7 @@ use crate::state::State;
 #[derive(Debug)]
 pub(super) struct LocalModels {
     host: Arc<dyn Host>,
-    context: u32,
+    contexts: ContextConfig,
     cache_type: Option<model::CacheType>,
     threads: Option<u32>,
     gpu_layers: Option<u32>,
@@ -84,7 +83,7 @@ impl LocalModels {
     ) -> Self {
         Self {
             host,
-            context: config.context.unwrap_or(DEFAULT_CONTEXT),
+            contexts: ContextConfig::new(config),
             cache_type: config.cache_type,
             threads: config.threads,
             gpu_layers: config.gpu_layers,
@@ -126,10 +125,11 @@ impl LocalModels {
         device::snapshot(&self.host_facts()?)
     }
 
-    /// Returns the options of a fit check with the configuration's context and cache in place of unset ones.
-    pub(super) fn fit_options(&self, options: FitOptions) -> FitOptions {
+    /// Returns the options of a fit check with the configuration's context and cache in place of unset ones. `id`: of the model,
+    /// if it is installed.
+    pub(super) fn fit_options(&self, id: Option<&str>, options: FitOptions) -> FitOptions {
         FitOptions {
-            context: options.context.or(Some(self.context)),
+            context: options.context.or(Some(self.contexts.planned(id))),
             cache_type: options.cache_type.or(self.cache_type),
             gpu_layers: options.gpu_layers.or(self.gpu_layers),
             ..options
@@ -140,15 +140,22 @@ impl LocalModels {
     pub(super) fn budget_for(&self, path: Option<&Path>) -> Result<(MemoryBudget, u32)> {
         let view = self.view()?;
         let own = path.and_then(|path| view.find(path));
-        Ok((view.budget(own.map(|own| own.id)), self.params(&view.snapshot).threads))
+        Ok((view.budget(own.map(|own| own.id)), self.threads_on(&view.snapshot)))
     }
 
-    /// Judges whether each model fits the memory that is available now.
+    /// Judges whether each model fits the memory that is available now, and which context it may have for a request with this
+    /// limit.
     ///
     /// Remembered needs are compared with the budget. Of the others llama.cpp is asked only about `named`, the model that
     /// the request names; without one, and if `exact`, about a few that their size does not settle. The rest is judged
     /// by size, because the load compares exactly in any case.
-    pub(super) fn verdicts(&self, models: &[LocalModel], named: Option<&str>, exact: bool) -> Vec<Result<FitVerdict>> {
+    pub(super) fn verdicts(
+        &self,
+        models: &[LocalModel],
+        named: Option<&str>,
+        exact: bool,
+        limit: Option<u32>,
+    ) -> Vec<Result<LocalVerdict>> {
         if models.is_empty() {
             return vec![];
         }
@@ -156,29 +163,36 @@ impl LocalModels {
             Ok(view) => view,
             Err(error) => return models.iter().map(|_| Err(error.clone())).collect(),
         };
-        let params = self.params(&view.snapshot);
         let mut probes = if exact { MAX_PROBES } else { 0 };
         let judge = |model: &LocalModel| {
             let own = view.find(&model.path);
+            let id = own.map(|own| own.id);
+            let judged = |order: &LoadOrder| {
+                check_template(order, model).map(|()| LocalVerdict {
+                    verdict: order.verdict,
+                    context: order.reachable_context(limit, view.spare(id, order)),
+                })
+            };
             match own.map(|own| &own.load) {
-                Some(LoadState::Loaded(order) | LoadState::Loading(order)) => {
-                    return check_template(order, model).map(|()| order.verdict);
-                }
+                Some(LoadState::Loaded(order) | LoadState::Loading(order)) => return judged(order),
                 Some(LoadState::Failed(error)) if is_permanent(error) => return Err(error.clone()),
                 _ => {}
             }
-            let budget = view.budget(own.map(|own| own.id)).bytes;
+            let params = self.params(&model.id, &view.snapshot);
+            let budget = view.budget(id).bytes;
             if let Some(order) = self.needs.order(model, params, budget)? {
-                return check_template(&order, model).map(|()| order.verdict);
+                return judged(&order);
             }
             let (verdict, settled) = judge_by_size(model.size_bytes, params.context, budget);
             let may_probe = named.is_none_or(|named| named == model.id);
             if settled || !may_probe || probes == 0 {
-                return Ok(verdict);
+                // The load finds out whether the model was trained with so much, and whether there is memory for it.
+                let most = limit.or(params.max_context).unwrap_or(u32::MAX);
+                let context = most.min(model.context_length.unwrap_or(u32::MAX));
+                return Ok(LocalVerdict { verdict, context });
             }
             probes -= 1;
-            let order = self.needs.measure(model, params, budget)?;
-            check_template(&order, model).map(|()| order.verdict)
+            judged(&self.needs.measure(model, params, budget)?)
         };
         models.iter().map(judge).collect()
     }
@@ -198,13 +212,18 @@ impl LocalModels {
         others.map(|entry| Arc::clone(&entry.engine)).collect()
     }
 
-    fn params(&self, snapshot: &DeviceSnapshot) -> EngineParams {
+    fn params(&self, id: &str, snapshot: &DeviceSnapshot) -> EngineParams {
         EngineParams {
-            context: self.context,
+            context: self.contexts.planned(Some(id)),
+            max_context: self.contexts.most(id),
             cache_type: self.cache_type.unwrap_or_default(),
-            threads: self.threads.unwrap_or(snapshot.threads),
+            threads: self.threads_on(snapshot),
             gpu_layers: resolve_gpu_layers(self.gpu_layers),
         }
+    }
+
+    fn threads_on(&self, snapshot: &DeviceSnapshot) -> u32 {
+        self.threads.unwrap_or(snapshot.threads)
     }
 
     fn view(&self) -> Result<MemoryView> {
@@ -241,7 +260,7 @@ impl LocalModels {
         {
             return Err(error.clone());
         }
-        let params = self.params(&view.snapshot);
+        let params = self.params(&model.id, &view.snapshot);
         let budget = view.budget(Some(id));
         let order = match self.needs.order(model, params, budget.bytes)? {
             Some(order) => Ok(order),
@@ -290,14 +309,14 @@ impl LocalModels {
             };
             // The budget counted on all of them; what is missing now was taken by other programs meanwhile.
             let Some(entry) = idle else { return Ok(()) };
-            tracing::info!(model = %entry.path.display(), "an idle model is freed for another");
+            tracing::info!(model = entry.engine.model_id(), "an idle model is freed for another");
             entry.engine.close(StopReason::Cancelled, MAX_STORED_BYTES);
         }
     }
 
     /// Returns the error of a model that does not fit, with the smallest change that would help.
     fn too_large(&self, model: &LocalModel, order: &LoadOrder, budget: &MemoryBudget) -> Error {
-        let options = self.fit_options(FitOptions::default());
+        let options = self.fit_options(Some(&model.id), FitOptions::default());
         match model::fit_path(&model.path, &options, budget, order.threads) {
             Ok(report) => Error::too_large(match report.suggestions.first() {
                 Some(suggestion) => format!("model `{}` {}; {}", model.id, report.reason, suggestion.text),
@@ -306,6 +325,14 @@ impl LocalModels {
             Err(error) => error,
         }
     }
+}
+
+/// What a model on this device can do now.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LocalVerdict {
+    pub(super) verdict: FitVerdict,
+    /// The context that it may have, in tokens.
+    pub(super) context: u32,
 }
 
 /// Returns the error of a model without a chat template.

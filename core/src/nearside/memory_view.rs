@@ -65,6 +65,12 @@ impl MemoryView {
         self.measure(Some(own), false)
     }
 
+    /// Returns the bytes that a model with this order may take beyond its needs while idle ones stay. The copies of its own
+    /// conversations' caches count as free.
+    pub(super) fn spare(&self, own: Option<u64>, order: &LoadOrder) -> u64 {
+        self.measure(own, false).bytes.saturating_sub(order.required())
+    }
+
     fn measure(&self, own: Option<u64>, count_idle: bool) -> MemoryBudget {
         let mut memory = ModelMemory {
             idle: if count_idle { self.closing } else { 0 },

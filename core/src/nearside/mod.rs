@@ -286,7 +286,13 @@ impl Nearside {
     /// template), …
     pub async fn fit(&self, model: ModelRef, options: FitOptions) -> Result<FitReport> {
         let (inner, hub) = (Arc::clone(&self.inner), lock(&self.inner.hub).clone());
-        let (options, budget) = (inner.local_models.fit_options(options), inner.budget_source());
+        let reference = model.clone();
+        // A context may be set for it by its id.
+        let found = self
+            .blocking(move |inner| Ok(inner.resolve_local(&reference).ok()))
+            .await?;
+        let id = found.as_ref().map(|local| local.id.as_str());
+        let (options, budget) = (inner.local_models.fit_options(id, options), inner.budget_source());
         self.on_runtime(async move {
             let report = model::fit_reference(&hub, &inner.store, &model, &options, &budget).await;
             report.map_err(|error| inner.explain_network(error))

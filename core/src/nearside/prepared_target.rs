@@ -52,10 +52,10 @@ impl Inner {
             upstreams,
         } = match &planned.source {
             PlannedSource::Remote(remote) => &**remote,
-            PlannedSource::Local(local) => {
-                let omitted = fit_history(pending, Some(self.context_of(local)), count);
+            PlannedSource::Local { model, context } => {
+                let omitted = fit_history(pending, Some(*context), count);
                 return Ok(PreparedTarget {
-                    engine: Arc::new(self.local_models.lease(local)?),
+                    engine: Arc::new(self.local_models.lease(model)?),
                     request: ChatRequest::clone(whole),
                     kept_turns: pending.kept_turns,
                     begun: pending.begun.clone(),

@@ -114,8 +114,10 @@ fn generate(
         constraints: &constraints,
         whole: &asked.request,
         begun: None,
+        capacity: loaded.session.reachable_capacity(asked.request.limits.context),
         stop,
     };
+    let most = fitting.capacity;
     let fitted = fitting
         .fit_begun(asked.kept_turns, asked.begun.as_ref())
         .and_then(|fitted| Ok((fitting.prompt_end(&fitted)?, fitted)));
@@ -147,6 +149,9 @@ fn generate(
     let mut sampler = Sampler::new(&loaded.model, &params).map_err(map_llama_error)?;
     sampler.observe(&tokens).map_err(map_llama_error)?;
 
+    loaded
+        .session
+        .set_capacity(tokens.len(), request.limits.max_tokens, most);
     let cached = loaded.session.reuse_prefix(&Wanted {
         prompt: &tokens,
         conversation: asked.conversation,

@@ -113,6 +113,7 @@ pub(super) fn run_bench(model: &mut LazyModel, options: &BenchOptions, stop: &St
     let settings = model.settings.clone();
     let quantization = Head::read_file(&settings.path)?.quantization;
     let (loaded, load_ms) = model.loaded(false)?;
+    loaded.session.reset_capacity();
     let capacity = loaded.session.capacity();
     if options.prompt_tokens.max(options.generate_tokens) >= capacity {
         let text = format!("the context holds {capacity} tokens; measure fewer, or use a larger context");

@@ -44,6 +44,8 @@ pub(super) struct Fitting<'a> {
     pub(super) whole: &'a ChatRequest,
     /// The beginning of the answer, which is the last message of the request.
     pub(super) begun: Option<&'a BegunAnswer>,
+    /// The largest context in tokens that it may have.
+    pub(super) capacity: u32,
     pub(super) stop: &'a StopConditions,
 }
 
@@ -85,14 +87,14 @@ impl Fitting<'_> {
             Some(kept_turns) => self.fit(kept_turns)?,
             None => self.render_required(&(0..0))?,
         };
-        check_length(self.loaded, &fitted)?;
+        check_length(self.capacity, &fitted)?;
         Ok(fitted)
     }
 
     /// Omits as few turns as the steps of [`omit`] allow.
     fn fit(&self, kept_turns: u32) -> Result<FittedPrompt, AnswerError> {
         let messages = &self.whole.messages;
-        let available = prompt_space(self.loaded.session.capacity(), self.whole.limits.max_tokens);
+        let available = prompt_space(self.capacity, self.whole.limits.max_tokens);
         if Self::may_fit(messages.iter(), available) {
             let fitted = self.render(&(0..0))?;
             if fitted.tokens.len() as u64 <= available {
@@ -150,7 +152,7 @@ impl Fitting<'_> {
     /// Renders a part of the request that nothing more may be omitted from. Rejects one that is far too long by the count of
     /// its texts, which takes less than rendering.
     fn render_required(&self, omitted: &Range<usize>) -> Result<FittedPrompt, AnswerError> {
-        let most = 2 * u64::from(self.loaded.session.capacity());
+        let most = 2 * u64::from(self.capacity);
         let all = &self.whole.messages;
         let rest = || all[..omitted.start].iter().chain(&all[omitted.end..]);
         // Many templates drop reasoning.
@@ -159,7 +161,7 @@ impl Fitting<'_> {
         if !Self::may_fit(rest(), most) {
             let tokens = self.count_tokens(parts.flat_map(part_texts), most)?;
             if tokens > most {
-                return Err(too_long(self.loaded, rest().count(), tokens, "more than ").into());
+                return Err(too_long(self.capacity, rest().count(), tokens, "more than ").into());
             }
         }
         self.render(omitted)
@@ -338,19 +340,18 @@ fn ends_with_begun(rendered: &Rendered, begun: &BegunAnswer) -> bool {
         && parsed.is_ok_and(|parsed| parsed.reasoning == begun.reasoning && parsed.content == begun.text)
 }
 
-fn check_length(loaded: &ReadyModel, fitted: &FittedPrompt) -> Result<()> {
+fn check_length(capacity: u32, fitted: &FittedPrompt) -> Result<()> {
     if fitted.tokens.is_empty() {
         return Err(Error::invalid_request("the prompt is empty; add a message with text"));
     }
-    if fitted.tokens.len() >= loaded.session.capacity() as usize {
+    if fitted.tokens.len() >= capacity as usize {
         let (needed, messages) = (fitted.tokens.len() as u64 + 1, fitted.request.messages.len());
-        return Err(too_long(loaded, messages, needed, ""));
+        return Err(too_long(capacity, messages, needed, ""));
     }
     Ok(())
 }
 
-fn too_long(loaded: &ReadyModel, messages: usize, needed: u64, bound: &str) -> Error {
-    let capacity = loaded.session.capacity();
+fn too_long(capacity: u32, messages: usize, needed: u64, bound: &str) -> Error {
     let text = format!(
         "the {messages} messages need {bound}{needed} tokens and the context holds {capacity}; send fewer, or use a larger \
          context"

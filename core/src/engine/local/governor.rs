@@ -110,9 +110,15 @@ impl Governor {
         self.rest = begun.elapsed() * (100 - duty) / duty;
     }
 
-    /// Returns whether the model may take this many bytes more.
-    pub(super) fn may_take(&self, bytes: u64) -> bool {
-        self.planner.may_take(bytes)
+    /// Returns how many bytes more the model may take, those of its copies of conversations' caches included.
+    pub(super) fn spare_bytes(&self) -> u64 {
+        self.planner.spare_bytes()
+    }
+
+    /// Returns the context in tokens that the model may have for a request with this limit.
+    pub(super) fn reachable_context(&self, limit: Option<u32>) -> Option<u32> {
+        let order = self.residency.order()?;
+        Some(order.reachable_context(limit, self.planner.spare_bytes()))
     }
 
     /// Forgets the waits of an earlier job.
@@ -123,8 +129,8 @@ impl Governor {
 
     /// Reports that the context has another size: it takes this much memory for its cache and for computing, in bytes.
     pub(super) fn report_context(&self, tokens: u32, cache: u64, compute: u64) {
-        self.residency.resize(cache, compute);
-        self.planner.context_resized(cache, compute);
+        self.residency.resize(tokens, cache, compute);
+        self.planner.context_resized(tokens, cache, compute);
         tracing::info!(tokens, cache, compute, "the context has another size");
     }
 

@@ -96,7 +96,6 @@ impl LazyModel {
         self.shared.prompt_tokens.restart(&loaded.model);
         self.shared.residency.set(Some(Held {
             order: loaded.order,
-            context: loaded.session.capacity(),
             threads: loaded.session.threads(),
         }));
         self.load_ms = begun.elapsed().as_secs_f64() * 1000.0;
@@ -155,6 +154,13 @@ impl LazyModel {
     pub(super) fn store_states(&mut self) {
         if let Some(loaded) = &mut self.loaded {
             loaded.session.store_all();
+        }
+    }
+
+    /// Overwrites the cache if it has a conversation that was deleted.
+    pub(super) fn wipe_forgotten(&mut self) {
+        if let Some(loaded) = &mut self.loaded {
+            loaded.session.wipe_forgotten();
         }
     }
 

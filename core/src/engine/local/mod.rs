@@ -147,10 +147,13 @@ impl LocalEngine {
         self.shared.prompt_tokens.clear();
     }
 
-    /// Frees the copies of a conversation that was deleted. Nothing of it is copied or stored any more.
+    /// Frees the copies of a conversation that was deleted. Nothing of it is copied or stored any more, and the cache that has
+    /// it is overwritten, at the latest when the answer under way ends.
     pub fn forget(&self, conversation: u64) {
-        self.shared.saved.forget(conversation);
         self.shared.prompt_tokens.clear();
+        if self.shared.saved.forget(conversation) {
+            self.queue.wake();
+        }
     }
 
     /// Lowers the bytes that copies of earlier conversations' caches may take until the next load: other models need the memory.
@@ -259,6 +262,7 @@ impl Drop for EndOnDrop<'_> {
 
 fn run_worker(mut model: LazyModel, queue: &JobQueue, shared: &EngineShared) {
     while queue.wait_for_job() {
+        model.wipe_forgotten();
         if model.is_loaded() {
             run_next(&mut model, queue, shared);
         } else {

@@ -22,7 +22,7 @@ use crate::sync::lock;
 #[derive(Debug, Default)]
 pub(super) struct JobQueue {
     state: Mutex<QueueState>,
-    /// Notified by a new job, and when the queue is closed.
+    /// Notified by a new job, by a wake-up, and when the queue is closed.
     changed: Condvar,
 }
 
@@ -32,6 +32,8 @@ struct QueueState {
     /// The conditions that stop the running job.
     running: Option<StopConditions>,
     is_closed: bool,
+    /// Whether the engine's thread has to look at what it holds, also if no job waits.
+    is_woken: bool,
     /// Whether the engine's thread has freed the model and ends.
     is_ended: bool,
     next_id: u64,
@@ -91,12 +93,19 @@ impl JobQueue {
         Some(Waiting { id, stop, left })
     }
 
-    /// Waits for a job. Returns false once the queue is closed.
+    /// Waits for a job or a wake-up. Returns false once the queue is closed.
     pub(super) fn wait_for_job(&self) -> bool {
-        let state = self
-            .changed
-            .wait_while(lock(&self.state), |state| state.waiting.is_empty() && !state.is_closed);
-        !state.unwrap_or_else(PoisonError::into_inner).is_closed
+        let is_idle = |state: &mut QueueState| state.waiting.is_empty() && !state.is_woken && !state.is_closed;
+        let state = self.changed.wait_while(lock(&self.state), is_idle);
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        state.is_woken = false;
+        !state.is_closed
+    }
+
+    /// Has [`Self::wait_for_job`] return once, also if no job waits.
+    pub(super) fn wake(&self) {
+        lock(&self.state).is_woken = true;
+        self.changed.notify_all();
     }
 
     /// Returns a value derived from the first job, and its id; `None` if no job waits.

@@ -23,7 +23,7 @@ pub struct LoadedModel {
     /// Bytes of weights that are mapped from the file, which `memory_bytes` does not include. All of them are resident while
     /// memory is free; the system may evict them at any time and reads them again.
     pub mapped_bytes: u64,
-    /// Context length in tokens.
+    /// Context length in tokens, at present: it grows with a long conversation.
     pub context: u32,
     /// Element type of the KV cache.
     pub cache_type: CacheType,
@@ -48,8 +48,6 @@ pub(super) struct Residency {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Held {
     pub(super) order: LoadOrder,
-    /// Context in tokens, as the engine created it.
-    pub(super) context: u32,
     /// Compute threads, as the system started them.
     pub(super) threads: u32,
 }
@@ -68,10 +66,10 @@ impl Residency {
         *lock(&self.held) = held;
     }
 
-    /// Records what the cache and the compute buffers take since the context has another size.
-    pub(super) fn resize(&self, cache: u64, compute: u64) {
+    /// Records the size of the context in tokens, and what its cache and the compute buffers take.
+    pub(super) fn resize(&self, tokens: u32, cache: u64, compute: u64) {
         if let Some(held) = &mut *lock(&self.held) {
-            held.order.resize(cache, compute);
+            held.order.resize(tokens, cache, compute);
         }
     }
 
@@ -82,17 +80,13 @@ impl Residency {
 
     /// Describes the model in memory, with these bytes of copies. The caller fills in its use.
     pub(super) fn describe(&self, saved_bytes: u64) -> Option<LoadedModel> {
-        let Held {
-            order,
-            context,
-            threads,
-        } = (*lock(&self.held))?;
+        let Held { order, threads } = (*lock(&self.held))?;
         Some(LoadedModel {
             id: self.settings.id.clone(),
             path: self.settings.path.to_string_lossy().into_owned(),
             memory_bytes: order.held().saturating_add(saved_bytes),
             mapped_bytes: order.evictable,
-            context,
+            context: order.present_context,
             cache_type: order.cache_type,
             load: order.load,
             threads,

@@ -170,15 +170,28 @@ impl SavedCaches {
     }
 
     /// Frees the copies of a conversation that was deleted; no new ones are made, and nothing of it is stored, until it is asked
-    /// again.
-    pub(super) fn forget(&self, conversation: u64) {
+    /// again. Returns whether the context has it: [`Self::wipe_forgotten`] must follow.
+    pub(super) fn forget(&self, conversation: u64) -> bool {
         self.change(|copies| {
             let is_its_own = |origin: &ContentOrigin| origin.conversation.is_some_and(|own| own.id == conversation);
             copies.others.retain(|other| !is_its_own(&other.origin));
-            if is_its_own(&copies.origin) {
+            copies.forgotten.insert(conversation);
+            let is_held = is_its_own(&copies.origin);
+            if is_held {
                 copies.checkpoints.clear();
             }
-            copies.forgotten.insert(conversation);
+            is_held
+        })
+    }
+
+    /// Overwrites the content of the context if its conversation was deleted.
+    pub(super) fn wipe_forgotten(&self, context: &mut Context) {
+        self.change(|copies| {
+            if !copies.may_keep(copies.origin) {
+                copies.checkpoints.clear();
+                copies.origin = ContentOrigin::default();
+                context.wipe();
+            }
         });
     }
 

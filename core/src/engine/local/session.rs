@@ -1,8 +1,9 @@
 //! The context of a loaded model: prefill and decoding in batches, with a cancel flag and a deadline, as its [`Governor`]
 //! allows.
 //!
-//! After a memory warning the context is reduced to what its conversation needs, and grows again when that needs more. The
-//! content moves through a copy, so that no token is prefilled again.
+//! A context grows when a conversation needs more than was planned, as far as the memory of the moment allows, and is reduced
+//! to what its conversation needs after a memory warning. The content moves through a copy, so that no token is prefilled
+//! again.
 //!
 //! A context whose computation failed is freed at once, and the next request gets a new one. The failure may be that of a
 //! GPU, which the old context has lost for good.
@@ -18,6 +19,7 @@ use nearside_llama::{
 use super::error::{map_llama_error, no_token};
 use super::governor::{Governor, NextStep};
 use super::saved_caches::{SavedCaches, Wanted};
+use crate::chat::history::prompt_space;
 use crate::error::{Error, Result};
 use crate::model::fit::{LoadOrder, context_params};
 
@@ -28,8 +30,9 @@ pub(super) struct DecodeSession {
     params: ContextParams,
     /// `None` after a failed computation.
     context: Option<Context>,
+    /// The size in tokens to which the context may grow for the job.
     capacity: u32,
-    /// The present size of the context in tokens, at most that of `params`.
+    /// The present size of the context in tokens.
     size: u32,
     threads: u32,
     saved: SavedCaches,
@@ -64,7 +67,7 @@ impl DecodeSession {
         Ok(Self {
             model: model.clone(),
             // llama.cpp rounds it up, and the user gets what was asked for.
-            capacity: context.capacity().min(params.context),
+            capacity: params.context,
             size: params.context,
             params,
             threads: context.threads(),
@@ -74,9 +77,32 @@ impl DecodeSession {
         })
     }
 
-    /// Returns the context size in tokens.
+    /// Returns the context size in tokens that the job may have.
     pub(super) fn capacity(&self) -> u32 {
         self.capacity
+    }
+
+    /// Sets the context size that a job may have to the planned one, or the present one if that is larger.
+    pub(super) fn reset_capacity(&mut self) {
+        self.capacity = self.size.max(self.params.context);
+    }
+
+    /// Returns the largest context size in tokens that a job with this limit may have now.
+    pub(super) fn reachable_capacity(&self, limit: Option<u32>) -> u32 {
+        let planned = self.size.max(self.params.context);
+        let reached = self.governor.reachable_context(limit);
+        reached.unwrap_or(planned.min(limit.unwrap_or(planned)))
+    }
+
+    /// Sets the context size that a job may have: as much as its prompt and answer need, by doubling, and at most `most`.
+    pub(super) fn set_capacity(&mut self, prompt: usize, max_tokens: Option<u32>, most: u32) {
+        let mut size = self.size.max(self.params.context).min(most).max(1);
+        let needed =
+            |size: u32| prompt as u64 + max_tokens.map_or(u64::from(size) - prompt_space(size, None), u64::from);
+        while size < most && needed(size) > u64::from(size) {
+            size = size.saturating_mul(2).min(most);
+        }
+        self.capacity = size;
     }
 
     /// Returns whether the cache cannot be cut at every token, so that prefill leaves checkpoints.
@@ -140,6 +166,13 @@ impl DecodeSession {
     pub(super) fn store_all(&mut self) {
         if let Some(context) = &mut self.context {
             self.saved.store_all(context);
+        }
+    }
+
+    /// Overwrites the cache if it has a conversation that was deleted.
+    pub(super) fn wipe_forgotten(&mut self) {
+        if let Some(context) = &mut self.context {
+            self.saved.wipe_forgotten(context);
         }
     }
 
@@ -277,23 +310,22 @@ impl DecodeSession {
         Ok(())
     }
 
-    /// Makes the context hold at least `needed` tokens, and as many again for what follows, as far as the plan of the load
-    /// and the memory of the moment allow.
+    /// Makes the context hold at least `needed` tokens, and as many again for what follows, as far as the job and the memory
+    /// of the moment allow.
     fn grow_to(&mut self, needed: u32) -> Result<()> {
         let (cache, _) = self.buffers()?;
         let for_tokens = |tokens: u32| cache / u64::from(self.size.max(1)) * u64::from(tokens);
         for wanted in [needed.saturating_mul(2), needed] {
             let rounded = wanted.checked_next_multiple_of(SIZE_STEP_TOKENS);
-            let size = rounded.unwrap_or(u32::MAX).min(self.params.context);
+            let size = rounded.unwrap_or(u32::MAX).min(self.capacity);
             if size <= self.size {
                 return Ok(());
             }
             // The content is copied meanwhile.
             let copy = for_tokens(self.position());
-            if self
-                .governor
-                .may_take(for_tokens(size - self.size).saturating_add(copy))
-            {
+            let (more, spare) = (for_tokens(size - self.size), self.governor.spare_bytes());
+            if more.saturating_add(copy) <= spare {
+                self.saved.lower_limit(|limit| limit.min(spare - more));
                 return self.resize(size);
             }
         }

@@ -41,13 +41,15 @@ pub trait LoadPlanner: Send + Sync + std::fmt::Debug {
         RunConditions::default()
     }
 
-    /// Returns whether the loaded model may take this many bytes more. Must not block.
-    fn may_take(&self, _bytes: u64) -> bool {
-        true
+    /// Returns how many bytes more the loaded model may take, those of its copies of conversations' caches included. Must not
+    /// block.
+    fn spare_bytes(&self) -> u64 {
+        0
     }
 
-    /// Reports that the loaded model's context has another size, with the bytes of its cache and of its compute buffers.
-    fn context_resized(&self, _cache: u64, _compute: u64) {}
+    /// Reports that the loaded model's context has another size in tokens, with the bytes of its cache and of its compute
+    /// buffers.
+    fn context_resized(&self, _tokens: u32, _cache: u64, _compute: u64) {}
 
     /// Reports an adjustment.
     fn adjusted(&self, _action: AdjustmentAction, _cause: AdjustmentCause) {}

@@ -99,7 +99,8 @@ impl StateFiles {
         let Some(bytes) = header.file_bytes().filter(|bytes| *bytes <= self.max_state_bytes()) else {
             return false;
         };
-        if create_private_directory(&self.directory).is_err() {
+        if let Err(cause) = create_private_directory(&self.directory) {
+            tracing::warn!(kind = ?cause.kind(), "the states of conversations cannot be stored in their directory");
             return false;
         }
         let _turn = self.lock_directory();
@@ -119,7 +120,7 @@ impl StateFiles {
         }
         let path = self.directory.join(format!("{}.{EXTENSION}", unique_suffix()));
         if let Err(cause) = write_durably(&path, &header, state) {
-            tracing::debug!(kind = ?cause.kind(), "the state of a conversation is not stored");
+            tracing::warn!(kind = ?cause.kind(), "the state of a conversation is not stored");
             return false;
         }
         // It may have been deleted meanwhile, by a process that waits for no lock.
@@ -158,9 +159,11 @@ impl StateFiles {
             }
             Err(StateReadError::Stopped) => None,
             Err(cause) => {
-                tracing::debug!(?cause, "a stored state of a conversation is not used");
                 if matches!(cause, StateReadError::Invalid) {
+                    tracing::warn!("a stored state of a conversation is damaged and is deleted");
                     delete(&state.path);
+                } else {
+                    tracing::debug!(?cause, "a stored state of a conversation is not used");
                 }
                 None
             }

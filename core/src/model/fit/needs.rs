@@ -13,6 +13,8 @@ use crate::model::gguf::Head;
 pub(crate) struct ModelNeeds {
     /// Context in tokens: the requested one, or the training context if that is smaller.
     context: u32,
+    /// Training context in tokens.
+    trained: u32,
     /// Whether the file has a chat template.
     pub(crate) has_template: bool,
     repacked: MemoryEstimate,
@@ -25,6 +27,8 @@ pub(crate) struct ModelNeeds {
 pub(crate) struct EngineParams {
     /// Requested context in tokens.
     pub(crate) context: u32,
+    /// Context in tokens to which it may grow later, which the needs do not depend on. Unset: the training context.
+    pub(crate) max_context: Option<u32>,
     pub(crate) cache_type: CacheType,
     pub(crate) threads: u32,
     /// As [`LoadOrder::gpu_layers`].
@@ -34,8 +38,14 @@ pub(crate) struct EngineParams {
 /// How to load a model, as decided by comparing its needs with a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoadOrder {
-    /// Context in tokens.
+    /// Context in tokens, as planned.
     pub context: u32,
+    /// Context in tokens to which it may grow, unless a request says otherwise.
+    pub max_context: u32,
+    /// Training context in tokens, which it never exceeds.
+    pub trained_context: u32,
+    /// Present context in tokens: more than planned after a long conversation, less after a memory warning.
+    pub present_context: u32,
     /// Precision of the key-value cache.
     pub cache_type: CacheType,
     /// Compute threads.
@@ -62,8 +72,32 @@ impl LoadOrder {
         self.need.total.saturating_sub(self.evictable)
     }
 
-    /// Records what the cache and the compute buffers take since the context has another size.
-    pub(crate) fn resize(&mut self, cache: u64, compute: u64) {
+    /// Returns the context in tokens that this model may have, for a request with this limit, where it can take `spare` bytes
+    /// more: at least the planned and the present one, doubled as often as the memory allows.
+    pub(crate) fn reachable_context(&self, limit: Option<u32>, spare: u64) -> u32 {
+        let most = limit.unwrap_or(self.max_context).min(self.trained_context);
+        let mut reached = self.context.max(self.present_context).min(most);
+        // Weights that are read from the disk again and again leave nothing for a longer context.
+        if self.verdict != FitVerdict::Fits {
+            return reached;
+        }
+        // Caches of sliding windows and of states grow less.
+        let tokens = u64::from(self.present_context.max(1));
+        let token_bytes = (self.need.cache + self.need.compute).div_ceil(tokens);
+        while reached < most {
+            let next = reached.saturating_mul(2).min(most);
+            // Beside the larger cache, the content is copied for a moment: together less than a cache of that size.
+            if token_bytes.saturating_mul(next.into()) > spare {
+                break;
+            }
+            reached = next;
+        }
+        reached
+    }
+
+    /// Records that the context has another size in tokens, and what its cache and the compute buffers take.
+    pub(crate) fn resize(&mut self, tokens: u32, cache: u64, compute: u64) {
+        self.present_context = tokens;
         self.need = MemoryEstimate {
             cache,
             compute,
@@ -102,6 +136,7 @@ impl ModelNeeds {
             Some(known) => known,
             None => Self {
                 context,
+                trained: head.context_length,
                 has_template: head.has_chat_template,
                 repacked: probe.plan(LoadPlan::Repacked, context, params.cache_type)?.need,
                 mapped: None,
@@ -123,6 +158,13 @@ impl ModelNeeds {
         };
         let mut order = LoadOrder {
             context: self.context,
+            max_context: params
+                .max_context
+                .unwrap_or(u32::MAX)
+                .min(self.trained)
+                .max(self.context),
+            trained_context: self.trained,
+            present_context: self.context,
             cache_type: params.cache_type,
             threads: params.threads,
             gpu_layers: params.gpu_layers,
@@ -141,6 +183,7 @@ impl ModelNeeds {
     pub(crate) fn to_numbers(self) -> Vec<(String, u64)> {
         let mut numbers = vec![
             ("context".to_owned(), u64::from(self.context)),
+            ("trained".to_owned(), u64::from(self.trained)),
             ("template".to_owned(), u64::from(self.has_template)),
         ];
         let mut add = |mode: &str, need: &MemoryEstimate| {
@@ -176,6 +219,7 @@ impl ModelNeeds {
         };
         Some(Self {
             context: u32::try_from(number("context")?).ok()?,
+            trained: u32::try_from(number("trained")?).ok()?,
             has_template: number("template")? != 0,
             repacked: estimate("repacked")?,
             mapped: estimate("mapped").zip(number("mapped.evictable")),
@@ -226,6 +270,7 @@ mod tests {
 
     const PARAMS: EngineParams = EngineParams {
         context: 4096,
+        max_context: Some(6000),
         cache_type: CacheType::F16,
         threads: 2,
         gpu_layers: -1,
@@ -246,6 +291,7 @@ mod tests {
     fn an_order_follows_the_table_for_every_budget() {
         let mut needs = ModelNeeds {
             context: 2048,
+            trained: 32_768,
             has_template: true,
             repacked: estimate(110),
             mapped: None,
@@ -272,10 +318,55 @@ mod tests {
     }
 
     #[test]
+    fn a_context_is_doubled_while_there_is_memory_and_never_beyond_training() {
+        let needs = ModelNeeds {
+            context: 2048,
+            trained: 20_000,
+            has_template: true,
+            repacked: estimate(110),
+            mapped: None,
+        };
+        // 23 bytes for 2,048 tokens, which count as one for each.
+        let order = |max_context| {
+            let params = EngineParams { max_context, ..PARAMS };
+            needs.order(params, 1_000_000).expect("measured")
+        };
+        for (max_context, limit, spare, expected) in [
+            (None, None, 4095, 2048),
+            (None, None, 4096, 4096),
+            (None, None, 1 << 20, 20_000),
+            (Some(6000), None, 1 << 20, 6000),
+            (Some(6000), None, 5999, 4096),
+            (Some(1024), None, 1 << 20, 2048),
+            (Some(6000), Some(300), 1 << 20, 300),
+            (Some(6000), Some(9000), 1 << 20, 9000),
+            (None, Some(u32::MAX), u64::MAX, 20_000),
+        ] {
+            let reached = order(max_context).reachable_context(limit, spare);
+            assert_eq!(reached, expected, "{max_context:?} {limit:?} {spare}");
+        }
+        let mut grown = order(None);
+        grown.resize(8192, 80, 3);
+        assert_eq!(grown.reachable_context(None, 0), 8192);
+        grown.resize(256, 2, 3);
+        assert_eq!(
+            grown.reachable_context(None, 0),
+            2048,
+            "as planned, once there is memory again"
+        );
+        let tight = LoadOrder {
+            verdict: FitVerdict::Tight,
+            ..order(None)
+        };
+        assert_eq!(tight.reachable_context(None, 1 << 20), 2048);
+    }
+
+    #[test]
     fn needs_survive_storage() {
         for mapped in [None, Some((estimate(100), 90))] {
             let needs = ModelNeeds {
                 context: 2048,
+                trained: 8192,
                 has_template: false,
                 repacked: estimate(110),
                 mapped,

@@ -46,29 +46,23 @@ impl LoadPlanner for EnginePlanner {
         models.app.run_conditions(&facts, models.pauses_in_background)
     }
 
-    fn may_take(&self, bytes: u64) -> bool {
+    fn spare_bytes(&self) -> u64 {
         // Without the lock of plans: an answer must not wait for a model that is being closed.
-        let Some(models) = self.models.upgrade() else {
-            return false;
-        };
-        let Ok(view) = models.view() else { return true };
-        let held = view
-            .models
-            .iter()
-            .find(|model| model.id == self.id)
-            .map(|own| &own.load);
-        let LoadState::Loaded(order) = held.unwrap_or(&LoadState::Unloaded) else {
-            return true;
-        };
-        view.budget_without_idle(self.id).bytes >= order.required().saturating_add(bytes)
+        let view = self.models.upgrade().and_then(|models| models.view().ok());
+        let Some(view) = view else { return 0 };
+        let own = view.models.iter().find(|model| model.id == self.id);
+        match own.map(|own| &own.load) {
+            Some(LoadState::Loaded(order)) => view.spare(Some(self.id), order),
+            _ => 0,
+        }
     }
 
-    fn context_resized(&self, cache: u64, compute: u64) {
+    fn context_resized(&self, tokens: u32, cache: u64, compute: u64) {
         let Some(models) = self.models.upgrade() else { return };
         let mut engines = lock(&models.engines);
         let entry = engines.iter_mut().find(|entry| entry.id == self.id);
         if let Some(LoadState::Loaded(order)) = entry.map(|entry| &mut entry.load) {
-            order.resize(cache, compute);
+            order.resize(tokens, cache, compute);
         }
     }
 

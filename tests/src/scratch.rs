@@ -1,0 +1,31 @@
+//! The library in a folder of its own, for tests of answers on this device. Its models compute with one thread: other tests may
+//! run beside it.
+
+use nearside::{Config, Nearside};
+
+/// The library, and the folder that goes with it.
+#[derive(Debug)]
+pub struct ScratchLibrary {
+    /// The library.
+    pub nearside: Nearside,
+    /// Its folder, which may hold models as well.
+    pub folder: tempfile::TempDir,
+}
+
+impl ScratchLibrary {
+    /// Opens it with contexts of this many tokens.
+    ///
+    /// # Panics
+    /// If it does not open.
+    #[must_use]
+    pub fn open(context: u32) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = Config {
+            context: Some(context),
+            threads: Some(1),
+            ..Config::new(folder.path().to_string_lossy())
+        };
+        let nearside = Nearside::new(config).expect("the library opens");
+        Self { nearside, folder }
+    }
+}
