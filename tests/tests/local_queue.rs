@@ -58,6 +58,10 @@ impl LoadPlanner for Gate {
         drop(self.0.1.wait_while(seen, |seen| !seen.is_open).expect("no panic"));
         Ok(LoadOrder {
             context: 2048,
+            max_context: 2048,
+            trained_context: 8192,
+            present_context: 2048,
+            token_bytes: 0,
             cache_type: CacheType::F16,
             threads: 1,
             gpu_layers: -1,

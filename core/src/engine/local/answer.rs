@@ -155,6 +155,7 @@ fn generate(
     let cached = loaded.session.reuse_prefix(&Wanted {
         prompt: &tokens,
         conversation: asked.conversation,
+        requested_at: asked.requested_at,
         is_stopped: &|| stop.is_raised(),
     });
     stats.usage.prompt_tokens = tokens.len() as u32;

@@ -87,7 +87,7 @@ impl Fitting<'_> {
             Some(kept_turns) => self.fit(kept_turns)?,
             None => self.render_required(&(0..0))?,
         };
-        check_length(self.capacity, &fitted)?;
+        self.check_length(&fitted)?;
         Ok(fitted)
     }
 
@@ -161,7 +161,7 @@ impl Fitting<'_> {
         if !Self::may_fit(rest(), most) {
             let tokens = self.count_tokens(parts.flat_map(part_texts), most)?;
             if tokens > most {
-                return Err(too_long(self.capacity, rest().count(), tokens, "more than ").into());
+                return Err(self.too_long(rest().count(), tokens, "more than ").into());
             }
         }
         self.render(omitted)
@@ -268,6 +268,31 @@ impl Fitting<'_> {
         })
     }
 
+    fn check_length(&self, fitted: &FittedPrompt) -> Result<()> {
+        if fitted.tokens.is_empty() {
+            return Err(Error::invalid_request("the prompt is empty; add a message with text"));
+        }
+        if fitted.tokens.len() >= self.capacity as usize {
+            let (needed, messages) = (fitted.tokens.len() as u64 + 1, fitted.request.messages.len());
+            return Err(self.too_long(messages, needed, ""));
+        }
+        Ok(())
+    }
+
+    fn too_long(&self, messages: usize, needed: u64, bound: &str) -> Error {
+        let (capacity, order) = (self.capacity, &self.loaded.order);
+        let remedy = if capacity >= order.trained_context {
+            ", which is all that the model was trained with; send fewer"
+        } else if capacity >= self.whole.limits.context.unwrap_or(order.max_context) {
+            "; send fewer, or use a larger context"
+        } else {
+            ", and there is no memory now for a larger one; send fewer, or close other apps"
+        };
+        let text =
+            format!("the {messages} messages need {bound}{needed} tokens and the context holds {capacity}{remedy}");
+        Error::invalid_request(text).because(ErrorReason::ContextExceeded)
+    }
+
     fn poll_stop(&self) -> Result<(), AnswerError> {
         match self.stop.is_raised() {
             true => Err(AnswerError::Stopped),
@@ -338,25 +363,6 @@ fn ends_with_begun(rendered: &Rendered, begun: &BegunAnswer) -> bool {
         && rendered.generation_prompt.ends_with(end)
         && rendered.prompt.ends_with(&rendered.generation_prompt)
         && parsed.is_ok_and(|parsed| parsed.reasoning == begun.reasoning && parsed.content == begun.text)
-}
-
-fn check_length(capacity: u32, fitted: &FittedPrompt) -> Result<()> {
-    if fitted.tokens.is_empty() {
-        return Err(Error::invalid_request("the prompt is empty; add a message with text"));
-    }
-    if fitted.tokens.len() >= capacity as usize {
-        let (needed, messages) = (fitted.tokens.len() as u64 + 1, fitted.request.messages.len());
-        return Err(too_long(capacity, messages, needed, ""));
-    }
-    Ok(())
-}
-
-fn too_long(capacity: u32, messages: usize, needed: u64, bound: &str) -> Error {
-    let text = format!(
-        "the {messages} messages need {bound}{needed} tokens and the context holds {capacity}; send fewer, or use a larger \
-         context"
-    );
-    Error::invalid_request(text).because(ErrorReason::ContextExceeded)
 }
 
 /// About what templates put around a message, before the first count.

@@ -157,10 +157,12 @@ impl LazyModel {
         }
     }
 
-    /// Overwrites the cache if it has a conversation that was deleted.
+    /// Overwrites the cache if it has a conversation that was deleted, and forgets the tokens of its prompts.
     pub(super) fn wipe_forgotten(&mut self) {
-        if let Some(loaded) = &mut self.loaded {
-            loaded.session.wipe_forgotten();
+        if let Some(loaded) = &mut self.loaded
+            && loaded.session.wipe_forgotten()
+        {
+            self.shared.prompt_tokens.clear();
         }
     }
 

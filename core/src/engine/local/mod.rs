@@ -151,9 +151,8 @@ impl LocalEngine {
     /// it is overwritten, at the latest when the answer under way ends.
     pub fn forget(&self, conversation: u64) {
         self.shared.prompt_tokens.clear();
-        if self.shared.saved.forget(conversation) {
-            self.queue.wake();
-        }
+        self.shared.saved.forget(conversation);
+        self.queue.wake();
     }
 
     /// Lowers the bytes that copies of earlier conversations' caches may take until the next load: other models need the memory.
@@ -268,6 +267,8 @@ fn run_worker(mut model: LazyModel, queue: &JobQueue, shared: &EngineShared) {
         } else {
             load_for_first(&mut model, queue, shared);
         }
+        // A conversation may be deleted while it is answered.
+        model.wipe_forgotten();
     }
     if catch_unwind(AssertUnwindSafe(|| model.store_states())).is_err() {
         tracing::warn!("the states of conversations are not stored");

@@ -10,9 +10,10 @@
 //! Recurrent, hybrid and sliding-window models cannot cut their cache at any token. For them, prefill leaves checkpoints, so
 //! that an edited turn, or one whose reasoning the template dropped, is prefilled from the last checkpoint before it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use nearside_llama::{CacheCheckpoint, Context, SavedCache, Token, common_prefix};
 
@@ -45,8 +46,8 @@ struct Copies {
     message: u32,
     /// Of the content of the context.
     origin: ContentOrigin,
-    /// Deleted conversations: nothing of them is copied or stored any more.
-    forgotten: HashSet<u64>,
+    /// Deleted conversations, and when that was: nothing of them is copied or stored any more.
+    forgotten: HashMap<u64, Instant>,
     /// Bytes that all may take.
     limit: u64,
     states: Option<EngineStates>,
@@ -63,6 +64,7 @@ pub(super) struct Wanted<'a> {
     pub(super) prompt: &'a [Token],
     /// The conversation that the prompt is of.
     pub(super) conversation: Option<JobConversation>,
+    pub(super) requested_at: Instant,
     /// Returns whether the request ended: nothing more is read for it.
     pub(super) is_stopped: &'a dyn Fn() -> bool,
 }
@@ -170,29 +172,29 @@ impl SavedCaches {
     }
 
     /// Frees the copies of a conversation that was deleted; no new ones are made, and nothing of it is stored, until it is asked
-    /// again. Returns whether the context has it: [`Self::wipe_forgotten`] must follow.
-    pub(super) fn forget(&self, conversation: u64) -> bool {
+    /// again. [`Self::wipe_forgotten`] must follow, between two jobs: the context may have it.
+    pub(super) fn forget(&self, conversation: u64) {
         self.change(|copies| {
             let is_its_own = |origin: &ContentOrigin| origin.conversation.is_some_and(|own| own.id == conversation);
             copies.others.retain(|other| !is_its_own(&other.origin));
-            copies.forgotten.insert(conversation);
-            let is_held = is_its_own(&copies.origin);
-            if is_held {
+            copies.forgotten.insert(conversation, Instant::now());
+            if is_its_own(&copies.origin) {
                 copies.checkpoints.clear();
             }
-            is_held
-        })
+        });
     }
 
-    /// Overwrites the content of the context if its conversation was deleted.
-    pub(super) fn wipe_forgotten(&self, context: &mut Context) {
+    /// Overwrites the content of the context if its conversation was deleted. Returns whether it was.
+    pub(super) fn wipe_forgotten(&self, context: &mut Context) -> bool {
         self.change(|copies| {
-            if !copies.may_keep(copies.origin) {
+            let is_kept = copies.may_keep(copies.origin);
+            if !is_kept {
                 copies.checkpoints.clear();
                 copies.origin = ContentOrigin::default();
                 context.wipe();
             }
-        });
+            !is_kept
+        })
     }
 
     /// Lowers the bytes that copies may take, until the next load, and frees what exceeds them.
@@ -245,7 +247,13 @@ impl Copies {
 
     fn reuse(&mut self, context: &mut Context, wanted: &Wanted<'_>) -> u32 {
         let prompt = wanted.prompt;
-        if let Some(conversation) = wanted.conversation {
+        // One that was asked before the deletion, and waited, brings nothing back.
+        if let Some(conversation) = wanted.conversation
+            && self
+                .forgotten
+                .get(&conversation.id)
+                .is_some_and(|at| *at < wanted.requested_at)
+        {
             self.forgotten.remove(&conversation.id);
         }
         let held = context.position();
@@ -374,7 +382,7 @@ impl Copies {
 
     /// Returns whether a content may be copied or stored: not if its conversation was deleted.
     fn may_keep(&self, origin: ContentOrigin) -> bool {
-        let is_forgotten = |own: JobConversation| self.forgotten.contains(&own.id);
+        let is_forgotten = |own: JobConversation| self.forgotten.contains_key(&own.id);
         !origin.conversation.is_some_and(is_forgotten)
     }
 

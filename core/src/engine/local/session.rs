@@ -35,6 +35,7 @@ pub(super) struct DecodeSession {
     /// The present size of the context in tokens.
     size: u32,
     threads: u32,
+    needs_checkpoints: bool,
     saved: SavedCaches,
     governor: Governor,
 }
@@ -71,6 +72,7 @@ impl DecodeSession {
             size: params.context,
             params,
             threads: context.threads(),
+            needs_checkpoints: !context.can_trim_anywhere(),
             context: Some(context),
             saved,
             governor,
@@ -107,9 +109,7 @@ impl DecodeSession {
 
     /// Returns whether the cache cannot be cut at every token, so that prefill leaves checkpoints.
     pub(super) fn needs_checkpoints(&self) -> bool {
-        self.context
-            .as_ref()
-            .is_some_and(|context| !context.can_trim_anywhere())
+        self.needs_checkpoints
     }
 
     /// Returns whether the context is full.
@@ -169,21 +169,21 @@ impl DecodeSession {
         }
     }
 
-    /// Overwrites the cache if it has a conversation that was deleted.
-    pub(super) fn wipe_forgotten(&mut self) {
-        if let Some(context) = &mut self.context {
-            self.saved.wipe_forgotten(context);
-        }
+    /// Overwrites the cache if it has a conversation that was deleted. Returns whether it had.
+    pub(super) fn wipe_forgotten(&mut self) -> bool {
+        let saved = &self.saved;
+        self.context
+            .as_mut()
+            .is_some_and(|context| saved.wipe_forgotten(context))
     }
 
     /// Decodes the rest of a prompt as [`decode`](Self::decode) does. Leaves checkpoints where the cache cannot be cut: before
     /// it, after each [`CHECKPOINT_TOKENS`], and before its end.
     pub(super) fn prefill(&mut self, tokens: &[Token], end: PromptEnd, stop: AbortSignal<'_>) -> Result<DecodeOutcome> {
-        let context = self.context()?;
-        if context.can_trim_anywhere() {
+        if !self.needs_checkpoints {
             return self.decode(tokens, stop);
         }
-        let whole = context.position() as usize + tokens.len();
+        let whole = self.position() as usize + tokens.len();
         let message = whole.saturating_sub(end.tail + end.message) as u32;
         let (body, tail) = tokens.split_at(tokens.len().saturating_sub(end.tail));
         for batch in body.chunks(CHECKPOINT_TOKENS).chain(tail.chunks(CHECKPOINT_TOKENS)) {
@@ -273,13 +273,29 @@ impl DecodeSession {
         self.context.as_ref().map_or(0, Context::position)
     }
 
-    /// Returns the context, a new one after a failure.
+    /// Returns the context, a new one after a failure: at most as large as planned, because it has no content.
     fn context(&mut self) -> Result<&mut Context> {
-        let context = match self.context.take() {
-            Some(context) => context,
-            None => Context::new(&self.model, &self.params_for(self.size)).map_err(map_llama_error)?,
-        };
-        Ok(self.context.insert(context))
+        if let Some(context) = self.context.take() {
+            return Ok(self.context.insert(context));
+        }
+        let size = self.size.min(self.params.context);
+        let context = Context::new(&self.model, &self.params_for(size)).map_err(map_llama_error)?;
+        Ok(self.set_context(context, size))
+    }
+
+    /// Takes a new context of this size in tokens, and reports what it takes.
+    fn set_context(&mut self, context: Context, size: u32) -> &mut Context {
+        self.size = size;
+        if let Ok((cache, compute)) = buffers(&context) {
+            self.governor.report_context(size, cache, compute);
+        }
+        self.context.insert(context)
+    }
+
+    /// Frees the context, and reports that it takes nothing until the next one is created.
+    fn drop_context(&mut self) {
+        self.context = None;
+        self.governor.report_context(self.size, 0, 0);
     }
 
     fn params_for(&self, size: u32) -> ContextParams {
@@ -313,7 +329,7 @@ impl DecodeSession {
     /// Makes the context hold at least `needed` tokens, and as many again for what follows, as far as the job and the memory
     /// of the moment allow.
     fn grow_to(&mut self, needed: u32) -> Result<()> {
-        let (cache, _) = self.buffers()?;
+        let (cache, _) = buffers(self.context()?)?;
         let for_tokens = |tokens: u32| cache / u64::from(self.size.max(1)) * u64::from(tokens);
         for wanted in [needed.saturating_mul(2), needed] {
             let rounded = wanted.checked_next_multiple_of(SIZE_STEP_TOKENS);
@@ -344,7 +360,7 @@ impl DecodeSession {
             return Ok(());
         }
         // Before the new one is created: there may not be memory for both.
-        self.context = None;
+        self.drop_context();
         let created = Context::new(&self.model, &self.params_for(size)).map(|context| (context, size));
         let created =
             created.or_else(|_| Context::new(&self.model, &self.params_for(self.size)).map(|it| (it, self.size)));
@@ -354,31 +370,28 @@ impl DecodeSession {
         {
             return Err(Error::internal("the cache could not be moved to another context"));
         }
-        (self.context, self.size) = (Some(context), size);
-        if let Ok((cache, compute)) = self.buffers() {
-            self.governor.report_context(size, cache, compute);
-        }
+        self.set_context(context, size);
         Ok(())
     }
 
-    /// Returns the bytes of the cache and of the compute buffers.
-    fn buffers(&mut self) -> Result<(u64, u64)> {
-        let parts = self.memory()?;
-        let sum = |of: fn(&MemoryPart) -> u64| parts.iter().map(of).sum();
-        Ok((sum(|part| part.cache), sum(|part| part.compute)))
-    }
-
     fn buffer_bytes(&mut self) -> Result<u64> {
-        self.buffers().map(|(cache, compute)| cache + compute)
+        buffers(self.context()?).map(|(cache, compute)| cache + compute)
     }
 
     /// Frees the context if the computation itself failed.
     fn map_failure(&mut self, error: LlamaError) -> Error {
         if matches!(error, LlamaError::Decode(_) | LlamaError::NotANumber) {
-            self.context = None;
+            self.drop_context();
         }
         map_llama_error(error)
     }
+}
+
+/// Returns the bytes of the cache and of the compute buffers.
+fn buffers(context: &Context) -> Result<(u64, u64)> {
+    let parts = context.memory().map_err(map_llama_error)?;
+    let sum = |of: fn(&MemoryPart) -> u64| parts.iter().map(of).sum();
+    Ok((sum(|part| part.cache), sum(|part| part.compute)))
 }
 
 /// Returns the tokens of the next batch of `rest`, at most `size`: fewer if the last batch would be too small to be fast.

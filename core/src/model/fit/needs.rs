@@ -46,6 +46,8 @@ pub struct LoadOrder {
     pub trained_context: u32,
     /// Present context in tokens: more than planned after a long conversation, less after a memory warning.
     pub present_context: u32,
+    /// Bytes of cache and compute buffers for each token of the planned context.
+    pub token_bytes: u64,
     /// Precision of the key-value cache.
     pub cache_type: CacheType,
     /// Compute threads.
@@ -81,13 +83,11 @@ impl LoadOrder {
         if self.verdict != FitVerdict::Fits {
             return reached;
         }
-        // Caches of sliding windows and of states grow less.
-        let tokens = u64::from(self.present_context.max(1));
-        let token_bytes = (self.need.cache + self.need.compute).div_ceil(tokens);
         while reached < most {
             let next = reached.saturating_mul(2).min(most);
-            // Beside the larger cache, the content is copied for a moment: together less than a cache of that size.
-            if token_bytes.saturating_mul(next.into()) > spare {
+            // Beside the larger cache, the content is copied for a moment: together less than a cache of that size. Caches of
+            // sliding windows and of states grow less.
+            if self.token_bytes.saturating_mul(next.into()) > spare {
                 break;
             }
             reached = next;
@@ -165,6 +165,7 @@ impl ModelNeeds {
                 .max(self.context),
             trained_context: self.trained,
             present_context: self.context,
+            token_bytes: (need.cache + need.compute).div_ceil(u64::from(self.context.max(1))),
             cache_type: params.cache_type,
             threads: params.threads,
             gpu_layers: params.gpu_layers,
