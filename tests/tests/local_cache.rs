@@ -1,7 +1,7 @@
 //! The KV cache of the local engine: a cancelled, a late or a failed answer changes no later one, on full, sliding-window
 //! and hybrid models.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nearside::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, ContentPart, MessageRole, StopReason, TokenUsage};
 use nearside::{ErrorKind, ErrorReason, Result};
@@ -170,18 +170,29 @@ async fn the_turn_after_a_failed_one_is_like_one_of_a_new_engine() {
         let library = ScratchLibrary::open(2048);
         let request = greedy(&model.path, vec![question(300)], 24);
         let cold = answer_of(&library, request.clone()).await.expect("an answer");
+        let memory = || library.nearside.loaded()[0].memory_bytes;
+        let whole = memory();
         for _ in 0..3 {
             let broken = vec![question(300), ChatMessage::assistant("~"), question(30)];
             let error = answer_of(&library, greedy(&model.path, broken, 24))
                 .await
                 .expect_err("no number");
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+            assert!(memory() < whole, "{shape:?}: the context is gone");
             let warm = answer_of(&library, request.clone()).await.expect("an answer");
             assert_eq!(
                 (warm.text, warm.usage.cached_tokens),
                 (cold.text.clone(), 0),
                 "{shape:?}"
             );
+            assert!(memory() >= whole, "{shape:?}");
+            // It left checkpoints as well.
+            let next = vec![question(300), ChatMessage::assistant("Another answer."), question(30)];
+            let usage = answer_of(&library, greedy(&model.path, next, 24))
+                .await
+                .expect("an answer")
+                .usage;
+            assert!(usage.cached_tokens > 250, "{shape:?}: {usage:?}");
         }
     }
 }

@@ -67,7 +67,7 @@ async fn a_long_conversation_makes_the_context_grow_and_is_not_read_again() {
         let model = write_model(&library, shape);
         let mut turns = vec![];
         let mut held = 0;
-        for turn in 0..5 {
+        for turn in 0..3 {
             turns.push(ChatMessage::user(format!("Turn {turn}. {}", story(2400))));
             let (said, summary) = answer(&library, greedy(&model, turns.clone(), 8))
                 .await
@@ -90,7 +90,7 @@ async fn a_long_conversation_makes_the_context_grow_and_is_not_read_again() {
             turns.push(ChatMessage::assistant(said));
         }
         assert!(
-            (12_000..=32_768).contains(&context(&library)),
+            (7200..=32_768).contains(&context(&library)),
             "{shape:?}: {}",
             context(&library)
         );

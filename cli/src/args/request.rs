@@ -174,6 +174,7 @@ impl RequestArgs {
                 max_tokens: sampling.max_tokens,
                 max_usd: routing.max_usd,
                 deadline_ms: routing.deadline,
+                ..RequestLimits::default()
             },
             web_search: routing.web_search,
             ..ChatRequest::default()

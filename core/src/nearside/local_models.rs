@@ -16,6 +16,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use contexts::ContextConfig;
 use tokio::runtime::Handle;
 
 use super::adjustments::AppState;
