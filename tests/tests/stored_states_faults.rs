@@ -40,7 +40,8 @@ async fn a_damaged_state_and_that_of_another_context_are_not_used_and_the_answer
         let nearside = phone.open();
         let answer = phone.say(&nearside.conversations(), id, "Go on.").await;
         assert_eq!(answer.cached() > 900, at.is_none(), "{at:?}: {}", answer.cached());
-        assert_eq!(path.exists(), at.is_none(), "{at:?}");
+        // What does not begin as a state may be of something else, and stays.
+        assert_eq!(path.exists(), at.is_none_or(|at| at == 0), "{at:?}");
         texts.push(answer.text[..4].to_owned());
     }
     assert!(texts.windows(2).all(|pair| pair[0] == pair[1]), "{texts:?}");

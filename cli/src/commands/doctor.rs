@@ -67,6 +67,11 @@ pub(crate) async fn diagnose_device(_: DoctorArgs, session: &mut CliSession) -> 
             check_damaged(&nearside, &mut problems, session).await?;
             check_conversations(&nearside, &mut problems, session).await?;
             check_disk(Path::new(&directory), nearside.is_read_only(), &mut problems);
+            check_states(
+                &Path::new(&directory).join("states"),
+                nearside.is_read_only(),
+                &mut problems,
+            );
         }
         Err(CliError::Library(error)) => problems.push(to_problem("data_dir", &error)),
         Err(other) => return Err(other),
@@ -199,6 +204,21 @@ fn check_disk(directory: &Path, read_only: bool, problems: &mut Vec<Problem>) {
         let text = format!("only {free} are free for models in `{}`", directory.display());
         let remedy = "free some space, or set another data directory with `--data-dir DIR` or NEARSIDE_HOME";
         problems.push(problem("low_disk", text, remedy));
+    }
+}
+
+/// Reports a place for the states of conversations where nothing can be stored.
+fn check_states(states: &Path, read_only: bool, problems: &mut Vec<Problem>) {
+    if read_only || !states.exists() {
+        return;
+    }
+    // An unnamed file, so that nothing is left behind.
+    if let Err(cause) = tempfile::tempfile_in(states) {
+        let text = format!(
+            "`{}` is not a directory that can be written, so that conversations are read again after a start: {cause}",
+            states.display()
+        );
+        problems.push(problem("states", text, "remove or rename it, or fix its permissions"));
     }
 }
 

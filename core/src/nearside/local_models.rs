@@ -1,19 +1,20 @@
 //! The models in memory, and the one place that decides about their memory.
 //!
 //! The fit report, the router's verdict and the load take their budget from here ([`LocalModels::budget_for`]) and compare
-//! it with the same needs, which are measured once and remembered. A load is planned, and its memory counted as taken,
-//! under one lock: two models that start at the same moment do not get the same bytes. Idle models are freed only as far
-//! as a load needs, the least recently used first; a leased engine is never closed for that.
+//! it with the same needs, which are measured once and remembered. A load is planned, and its memory reserved, under one
+//! lock: two models that start at the same moment do not get the same bytes. Idle models are freed only as far as a load
+//! needs, the least recently used first; a leased engine is never closed for that.
 
 mod closing;
 mod contexts;
+mod freeing;
 mod leasing;
 mod planner;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use contexts::ContextConfig;
@@ -25,12 +26,11 @@ use super::local_model::{FileStamp, LocalModel};
 use super::lock;
 use super::memory_view::{LoadState, MemoryView, ModelState};
 use super::needs_cache::NeedsCache;
-use crate::chat::StopReason;
 use crate::config::Config;
 use crate::device::{self, DeviceFacts, DeviceSnapshot, Host};
 use crate::engine::local::{LoadedModel, LocalEngine, StateFiles};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::fit::{EngineParams, LoadOrder, SAVED_SHARE, judge_by_size, no_template, resolve_gpu_layers};
+use crate::model::fit::{EngineParams, LoadOrder, judge_by_size, no_template, resolve_gpu_layers};
 use crate::model::{self, FitOptions, FitVerdict, MemoryBudget};
 use crate::state::State;
 
@@ -49,9 +49,11 @@ pub(super) struct LocalModels {
     handle: Handle,
     engines: Mutex<Vec<EngineEntry>>,
     /// Engines that left `engines` and whose threads may not have ended, with the bytes that their models held then.
-    closing: Mutex<Vec<(Weak<LocalEngine>, u64)>>,
-    /// Held while a load is planned. Loads wait for each other's plans, and nothing else does.
+    closing: Mutex<Vec<(Arc<LocalEngine>, u64)>>,
+    /// Held while a load is planned, and while one begins. Loads wait for each other's plans, and nothing else does.
     planning: Mutex<()>,
+    /// Held while memory is freed for a load, before `planning`.
+    freeing: Mutex<()>,
     next_id: AtomicU64,
     pauses_in_background: bool,
     pub(super) app: AppState,
@@ -96,6 +98,7 @@ impl LocalModels {
             engines: Mutex::default(),
             closing: Mutex::default(),
             planning: Mutex::default(),
+            freeing: Mutex::default(),
             next_id: AtomicU64::new(0),
             pauses_in_background: config
                 .pause_in_background
@@ -228,7 +231,6 @@ impl LocalModels {
     }
 
     fn view(&self) -> Result<MemoryView> {
-        let facts = self.host_facts()?;
         let state = |entry: &EngineEntry| ModelState {
             id: entry.id,
             path: entry.path.clone(),
@@ -237,13 +239,25 @@ impl LocalModels {
             load: entry.load.clone(),
             saved_bytes: entry.engine.saved_bytes(),
         };
-        let models = lock(&self.engines).iter().map(state).collect();
-        Ok(MemoryView {
-            snapshot: device::snapshot(&facts)?,
-            under_pressure: facts.memory_pressure,
-            models,
-            closing: self.closing_bytes(),
-        })
+        loop {
+            let (models, closing) = {
+                // Under one lock: an engine that is taken out meanwhile would be in both or in neither.
+                let engines = lock(&self.engines);
+                (engines.iter().map(state).collect(), self.closing())
+            };
+            let facts = self.host_facts()?;
+            let snapshot = device::snapshot(&facts)?;
+            // The figure may include the memory of one that ended meanwhile: it must not count twice.
+            if closing.iter().any(|(engine, _)| engine.wait_for_end(Duration::ZERO)) {
+                continue;
+            }
+            return Ok(MemoryView {
+                snapshot,
+                under_pressure: facts.memory_pressure,
+                models,
+                closing: closing.iter().map(|(_, held)| held).sum(),
+            });
+        }
     }
 
     fn set_load(&self, id: u64, load: LoadState) {
@@ -253,6 +267,16 @@ impl LocalModels {
     }
 
     fn plan_load(&self, id: u64, model: &LocalModel, for_chat: bool) -> Result<LoadOrder> {
+        let order = self.reserve(id, model, for_chat)?;
+        let begun = self.free_for(id, order);
+        if begun.is_err() {
+            self.set_load(id, LoadState::Unloaded);
+        }
+        begun.map(|()| order)
+    }
+
+    /// Plans a load, and reserves its memory, which may not be free yet.
+    fn reserve(&self, id: u64, model: &LocalModel, for_chat: bool) -> Result<LoadOrder> {
         let _one = lock(&self.planning);
         let view = self.view()?;
         let own = view.models.iter().find(|other| other.id == id);
@@ -276,43 +300,8 @@ impl LocalModels {
             self.set_load(id, LoadState::Failed(error.clone()));
             return Err(error);
         }
-        self.free_for(id, order.required())?;
-        self.set_load(id, LoadState::Loading(order));
+        self.set_load(id, LoadState::Planned(order));
         Ok(order)
-    }
-
-    /// Frees the saved caches of other engines, then closes idle ones, the least recently used first, until this many bytes
-    /// are free without them.
-    fn free_for(&self, id: u64, bytes: u64) -> Result<()> {
-        let is_enough = || -> Result<bool> { Ok(self.view()?.budget_without_idle(id).bytes >= bytes) };
-        if !is_enough()? {
-            self.free_saved_but(id);
-        }
-        loop {
-            let free = self.view()?.budget_without_idle(id).bytes;
-            if let Some(rest) = free.checked_sub(bytes) {
-                // The plans of the others counted on memory that is taken now.
-                for engine in self.engines_but(Some(id)) {
-                    engine.lower_saved_limit(engine.saved_bytes() + rest / SAVED_SHARE);
-                }
-                return Ok(());
-            }
-            if self.wait_for_closing() {
-                continue;
-            }
-            let idle = {
-                let mut engines = lock(&self.engines);
-                let idle = engines.iter().enumerate().filter(|(_, entry)| {
-                    entry.id != id && matches!(entry.load, LoadState::Loaded(_)) && !entry.engine.is_in_use()
-                });
-                let oldest = idle.min_by_key(|(_, entry)| entry.engine.last_used());
-                oldest.map(|(at, _)| at).map(|at| engines.remove(at))
-            };
-            // The budget counted on all of them; what is missing now was taken by other programs meanwhile.
-            let Some(entry) = idle else { return Ok(()) };
-            tracing::info!(model = entry.engine.model_id(), "an idle model is freed for another");
-            entry.engine.close(StopReason::Cancelled, MAX_STORED_BYTES);
-        }
     }
 
     /// Returns the error of a model that does not fit, with the smallest change that would help.
@@ -351,9 +340,12 @@ fn is_permanent(error: &Error) -> bool {
 
 /// Whether models compute on a GPU, which the system forbids in the background: llama.cpp uses Metal where there is one.
 const USES_GPU: bool = cfg!(target_vendor = "apple");
-/// States that one engine stores when its memory is freed: some seconds on a phone.
+/// States that are stored when memory is freed, of all engines together: some seconds on a phone.
 const MAX_STORED_BYTES: u64 = 512 << 20;
 /// Models that llama.cpp is asked about in one decision: each takes up to half a second, once.
 const MAX_PROBES: u32 = 2;
 /// How long an idle model stays: as long as Ollama's. A phone warns before it needs the memory.
 const KEEP_ALIVE: Duration = Duration::from_secs(5 * 60);
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,8 @@ use crate::model::fit::{LoadOrder, ModelMemory};
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum LoadState {
     Unloaded,
+    /// Its memory is reserved, and being freed where it is not free yet.
+    Planned(LoadOrder),
     Loading(LoadOrder),
     Loaded(LoadOrder),
     Failed(Error),
@@ -22,7 +24,7 @@ impl LoadState {
     pub(super) fn held(&self) -> u64 {
         match self {
             Self::Loaded(order) => order.held(),
-            Self::Unloaded | Self::Loading(_) | Self::Failed(_) => 0,
+            Self::Unloaded | Self::Planned(_) | Self::Loading(_) | Self::Failed(_) => 0,
         }
     }
 }
@@ -90,6 +92,8 @@ impl MemoryView {
                 }
                 LoadState::Loaded(order) if count_idle && !model.in_use => memory.idle += order.held(),
                 LoadState::Loading(order) if !is_own => memory.starting += order.held(),
+                // It waits until idle ones are freed, and takes nothing before.
+                LoadState::Planned(order) if count_idle && !is_own => memory.starting += order.held(),
                 _ => {}
             }
         }

@@ -52,9 +52,9 @@ impl ConversationIndex for StoredConversations {
         archive.identity().ok()?
     }
 
-    fn has_conversation(&self, conversation: u64) -> bool {
-        let archive = self.get();
-        archive.is_ok_and(|(archive, _)| archive.has_conversation(conversation).unwrap_or(false))
+    fn has_conversation(&self, conversation: u64) -> Option<bool> {
+        let (archive, _) = self.get().ok()?;
+        archive.has_conversation(conversation).ok()
     }
 }
 

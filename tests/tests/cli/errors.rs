@@ -224,6 +224,23 @@ fn damaged_conversations_are_a_problem_that_the_doctor_finds() {
 }
 
 #[test]
+fn a_place_for_states_that_is_a_file_is_a_problem_that_the_doctor_finds() {
+    let program = Program::new();
+    let is_reported = || {
+        let problems = program.run(["doctor", "--json"]).object()["problems"].clone();
+        let problems = problems.as_array().expect("problems").clone();
+        problems.iter().any(|problem| problem["id"] == "states")
+    };
+    assert!(!is_reported());
+    let states = program.data_dir().join("states");
+    std::fs::create_dir(&states).expect("created");
+    assert!(!is_reported());
+    std::fs::remove_dir(&states).expect("removed");
+    std::fs::write(&states, "a file").expect("written");
+    assert!(is_reported());
+}
+
+#[test]
 fn a_damaged_model_is_named_and_can_be_removed() {
     let (program, id) = Program::with_model();
     let path = program.run(["ls", "--json"]).object()["models"][0]["path"].clone();

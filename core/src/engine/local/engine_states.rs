@@ -63,8 +63,15 @@ impl EngineStates {
         Some((SavedCache::from_parts(model, tokens.clone(), body.cache), checkpoints))
     }
 
-    /// Stores the cache of a conversation with its latest checkpoints.
-    pub(super) fn store(&self, conversation: u64, cache: &SavedCache, checkpoints: &[Arc<CacheCheckpoint>]) {
+    /// Stores the cache of a conversation with its latest checkpoints, unless `is_stopped` returns true meanwhile. Returns whether
+    /// a file was written.
+    pub(super) fn store(
+        &self,
+        conversation: u64,
+        cache: &SavedCache,
+        checkpoints: &[Arc<CacheCheckpoint>],
+        is_stopped: &dyn Fn() -> bool,
+    ) -> bool {
         let begun = Instant::now();
         let tokens = cache.tokens();
         let usable = checkpoints.iter().filter(|one| tokens.starts_with(one.tokens()));
@@ -74,13 +81,14 @@ impl EngineStates {
             .map(|one| (length(one.tokens()), one.content()))
             .collect();
         checkpoints.reverse();
-        let is_written = self.files.store(&NewState {
+        let state = NewState {
             conversation,
             key: self.key,
             tokens,
             cache: cache.content(),
             checkpoints,
-        });
+        };
+        let is_written = self.files.store(&state, is_stopped);
         if is_written {
             let ms = begun.elapsed().as_millis();
             tracing::info!(
@@ -90,6 +98,7 @@ impl EngineStates {
                 "the state of a conversation is stored"
             );
         }
+        is_written
     }
 }
 

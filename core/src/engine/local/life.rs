@@ -58,6 +58,11 @@ impl LocalEngine {
         self.queue.wait_for_end(timeout)
     }
 
+    /// Returns the bytes of the states that the engine has stored so far.
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        self.shared.saved.stored_bytes()
+    }
+
     /// Returns when the model will have been idle for `keep_alive`; `None` if it is in use or not in memory, and for a time
     /// without an end. A model that was loaded ahead, for an answer to come, is idle a minute later at the earliest.
     pub fn idle_until(&self, keep_alive: Duration) -> Option<Instant> {

@@ -52,6 +52,7 @@ mod state_files;
 mod stop;
 mod text;
 mod use_count;
+mod write_allowance;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -201,9 +202,10 @@ impl LocalEngine {
         }
     }
 
-    /// Begins to close, and does not wait.
+    /// Begins to close, and does not wait. Of several calls, the one that allows the fewest bytes counts, also for a state that is
+    /// being written.
     pub fn begin_close(&self, reason: StopReason, stored_bytes: u64) {
-        self.shared.saved.set_last_bytes(stored_bytes);
+        self.shared.saved.lower_last_bytes(stored_bytes);
         self.queue.close(reason);
     }
 

@@ -10,6 +10,8 @@
 //! Recurrent, hybrid and sliding-window models cannot cut their cache at any token. For them, prefill leaves checkpoints, so
 //! that an edited turn, or one whose reasoning the template dropped, is prefilled from the last checkpoint before it.
 
+mod storing;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -20,6 +22,7 @@ use nearside_llama::{CacheCheckpoint, Context, SavedCache, Token, common_prefix}
 use super::content_origin::ContentOrigin;
 use super::engine_states::EngineStates;
 use super::state_files::StoredState;
+use super::write_allowance::{StoredBytes, WriteAllowance};
 use crate::engine::JobConversation;
 use crate::sync::lock;
 
@@ -32,8 +35,7 @@ struct SharedCopies {
     copies: Mutex<Copies>,
     /// Bytes that they take, readable while a copy is made: that takes tenths of a second.
     bytes: AtomicU64,
-    /// Bytes that may be written when the engine ends. 0: it ends without storing anything.
-    last_bytes: AtomicU64,
+    stored: StoredBytes,
 }
 
 #[derive(Debug, Default)]
@@ -99,76 +101,10 @@ impl SavedCaches {
         self.change(Copies::free);
     }
 
-    /// Frees all copies, and stores those of stored conversations, the most recently used first, up to this many bytes.
-    pub(super) fn store_copies(&self, bytes: u64) {
-        let (mut others, states) = self.change(|copies| {
-            let others = std::mem::take(&mut copies.others);
-            copies.free();
-            (others, copies.states.clone())
-        });
-        let Some(states) = states else { return };
-        // Not under the lock: a request may need it.
-        let mut left = bytes;
-        while let Some(saved) = others.pop() {
-            let size = saved.cache.bytes();
-            if let Some((conversation, tokens)) = saved.origin.stored(saved.cache.tokens().len())
-                && tokens == saved.cache.tokens().len()
-                && size <= left
-            {
-                left -= size;
-                states.store(conversation, &saved.cache, &saved.checkpoints);
-            }
-        }
-    }
-
-    /// Sets the bytes that [`Self::store_all`] may write.
-    pub(super) fn set_last_bytes(&self, bytes: u64) {
-        self.0.last_bytes.store(bytes, Ordering::SeqCst);
-    }
-
-    /// Frees all copies, clears the context, and stores the states of stored conversations, that of the context first.
-    pub(super) fn store_all(&self, context: &mut Context) {
-        let left = self.0.last_bytes.load(Ordering::SeqCst);
-        let (origin, checkpoints, limit) =
-            self.change(|copies| (copies.origin, copies.checkpoints.clone(), copies.limit));
-        if let Some((_, tokens)) = origin.stored(context.position() as usize).filter(|_| left > 0) {
-            cut_to(context, &checkpoints, tokens as u32);
-            let size = context.saved_bytes();
-            // The others go first if the memory would not hold both.
-            if self.bytes().saturating_add(size) > limit {
-                self.store_copies(left.saturating_sub(size));
-                // They went with the copies, and belong to the state.
-                self.change(|copies| copies.checkpoints = checkpoints);
-            }
-            self.store_present(context, left);
-            self.store_copies(left.saturating_sub(size));
-        } else {
-            self.store_copies(left);
-        }
-        self.change(|copies| {
-            copies.free();
-            copies.origin = ContentOrigin::default();
-        });
-        context.clear();
-    }
-
     /// Stores the state of the conversation that the context holds and keeps, if it is a stored one and takes at most this
     /// many bytes.
     pub(super) fn store_present(&self, context: &Context, most: u64) {
-        let (states, origin, checkpoints, limit) = self.change(|copies| {
-            let states = copies.states.clone().filter(|_| copies.may_keep(copies.origin));
-            (states, copies.origin, copies.checkpoints.clone(), copies.limit)
-        });
-        let held = context.position() as usize;
-        let (Some(states), Some((conversation, tokens))) = (states, origin.stored(held)) else {
-            return;
-        };
-        if tokens == held
-            && context.saved_bytes() <= most.min(limit.max(BORROWED_BYTES))
-            && let Some(cache) = context.save(u64::MAX)
-        {
-            states.store(conversation, &cache, &checkpoints);
-        }
+        self.store_context(context, &mut WriteAllowance::new(&self.0.stored, most));
     }
 
     /// Frees the copies of a conversation that was deleted; no new ones are made, and nothing of it is stored, until it is asked

@@ -140,8 +140,15 @@ impl StateHeader {
         }
     }
 
-    /// Writes a whole file. The slices have the lengths that the header states.
-    pub(super) fn write(&self, file: &mut impl Write, cache: &[u8], checkpoints: &[&[u8]]) -> io::Result<()> {
+    /// Writes a whole file. The slices have the lengths that the header states. Fails as `Interrupted` once `is_stopped` returns
+    /// true, within some milliseconds.
+    pub(super) fn write(
+        &self,
+        file: &mut impl Write,
+        cache: &[u8],
+        checkpoints: &[&[u8]],
+        is_stopped: &dyn Fn() -> bool,
+    ) -> io::Result<()> {
         let (fixed, listed) = self.encode();
         let first = first_hash(&fixed, &listed);
         for part in [&fixed[..], &listed, &first] {
@@ -150,6 +157,9 @@ impl StateHeader {
         let mut hash = Sha256::new_with_prefix(first);
         for part in std::iter::once(&cache).chain(checkpoints) {
             for block in part.chunks(BLOCK_BYTES) {
+                if is_stopped() {
+                    return Err(ErrorKind::Interrupted.into());
+                }
                 hash.update(block);
                 file.write_all(block)?;
             }
@@ -263,7 +273,7 @@ fn zeroed(bytes: u64) -> Result<Vec<u8>, StateReadError> {
 }
 
 pub(super) const HASH_BYTES: usize = 32;
-const MAGIC: [u8; 8] = *b"nearside";
+pub(super) const MAGIC: [u8; 8] = *b"nearside";
 const VERSION: u32 = 1;
 const FIXED_BYTES: usize = 8 + 4 + 4 + 8 + 2 * HASH_BYTES + 4 + 4 + 8;
 const TOKEN_BYTES: u64 = size_of::<Token>() as u64;
@@ -296,7 +306,9 @@ mod tests {
         };
         let mut bytes = Vec::new();
         let parts: Vec<_> = body.checkpoints.iter().map(Vec::as_slice).collect();
-        header.write(&mut bytes, &body.cache, &parts).expect("written");
+        header
+            .write(&mut bytes, &body.cache, &parts, &|| false)
+            .expect("written");
         assert_eq!(header.file_bytes(), Some(bytes.len() as u64));
         (header, body, bytes)
     }
@@ -355,7 +367,7 @@ mod tests {
         let (mut header, body, _) = example();
         header.checkpoints[0].bytes = u64::MAX;
         let mut forged = Vec::new();
-        header.write(&mut forged, &body.cache, &[]).expect("written");
+        header.write(&mut forged, &body.cache, &[], &|| false).expect("written");
         assert!(StateHeader::read_header(&mut &forged[..], forged.len() as u64).is_err());
         header.cache_bytes = u64::MAX - 1;
         assert_eq!(header.file_bytes(), None);

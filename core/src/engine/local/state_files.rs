@@ -3,21 +3,23 @@
 //!
 //! A state is of a conversation that is in the file of conversations at the moment of writing, and of no other: it is
 //! deleted with it. The files are their owner's alone. All together take at most a limit; the least recently used go first.
-//! A file that is damaged, of another version or of another file of conversations is deleted, never used. Nothing here
-//! fails: where nothing can be written, nothing is stored.
+//! A file that is damaged, of another version or of another file of conversations is deleted, never used. One that does not
+//! begin as a state does was not written here: it is neither used nor deleted. Nothing here fails: where nothing can be
+//! written, nothing is stored, and the log says so.
 //!
 //! Names are never used twice, so that a file that was read once is known. Writers of all processes take turns under a lock,
 //! which a deletion takes too: a state that is being written is complete, and seen, when it is deleted.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use nearside_llama::Token;
 
-use super::state_file::{CheckpointEntry, StateBody, StateHeader, StateKey, StateReadError, hash_known};
+use super::state_file::{CheckpointEntry, MAGIC, StateBody, StateHeader, StateKey, StateReadError, hash_known};
 use crate::model::store::{Lock, sync_directory, unique_suffix};
 use crate::private_files::{create_private_directory, new_private_file};
 use crate::sync::lock;
@@ -27,8 +29,8 @@ pub trait ConversationIndex: Send + Sync + std::fmt::Debug {
     /// Returns the identity of the file. Unset: it cannot be written, so that nothing is stored.
     fn identity(&self) -> Option<u32>;
 
-    /// Returns whether it has this conversation, not deleted.
-    fn has_conversation(&self, conversation: u64) -> bool;
+    /// Returns whether it has this conversation, not deleted. Unset: it cannot be read now.
+    fn has_conversation(&self, conversation: u64) -> Option<bool>;
 }
 
 /// The stored states of one directory.
@@ -38,10 +40,18 @@ pub struct StateFiles {
     /// Bytes that all may take. Unset: a share of the disk.
     limit: Option<u64>,
     index: Arc<dyn ConversationIndex>,
-    known: Mutex<Vec<StoredState>>,
+    known: Mutex<KnownFiles>,
 }
 
-/// A file that was read once.
+/// The files that were read once.
+#[derive(Debug, Default)]
+struct KnownFiles {
+    states: Vec<StoredState>,
+    /// Not written here.
+    foreign: HashSet<PathBuf>,
+}
+
+/// A state that was read once.
 #[derive(Debug, Clone)]
 pub(super) struct StoredState {
     path: PathBuf,
@@ -78,7 +88,8 @@ impl StateFiles {
 
     /// Deletes the states of conversations that are gone.
     pub fn remove_gone(&self) {
-        self.remove_where(|header| self.limit == Some(0) || !self.index.has_conversation(header.conversation));
+        let is_gone = |header: &StateHeader| self.index.has_conversation(header.conversation) == Some(false);
+        self.remove_where(|header| self.limit == Some(0) || is_gone(header));
     }
 
     /// Deletes the states of a model with this SHA-256.
@@ -88,8 +99,9 @@ impl StateFiles {
     }
 
     /// Stores a state in place of older ones of the same conversation. Does nothing if the conversation is gone, a stored state
-    /// has nearly all of it, or it takes more than a state may. Returns whether a file was written.
-    pub(super) fn store(&self, state: &NewState<'_>) -> bool {
+    /// has nearly all of it, or it takes more than a state may. Gives up once `is_stopped` returns true. Returns whether a file
+    /// was written.
+    pub(super) fn store(&self, state: &NewState<'_>, is_stopped: &dyn Fn() -> bool) -> bool {
         if self.limit == Some(0) || state.tokens.len() < MIN_STORED_TOKENS {
             return false;
         }
@@ -100,7 +112,7 @@ impl StateFiles {
             return false;
         };
         if let Err(cause) = create_private_directory(&self.directory) {
-            tracing::warn!(kind = ?cause.kind(), "the states of conversations cannot be stored in their directory");
+            tracing::warn!(kind = ?cause.kind(), "no states of conversations are stored: their directory cannot be created");
             return false;
         }
         let _turn = self.lock_directory();
@@ -119,17 +131,22 @@ impl StateFiles {
             return false;
         }
         let path = self.directory.join(format!("{}.{EXTENSION}", unique_suffix()));
-        if let Err(cause) = write_durably(&path, &header, state) {
-            tracing::warn!(kind = ?cause.kind(), "the state of a conversation is not stored");
+        if let Err(cause) = write_durably(&path, &header, state, is_stopped) {
+            match cause.kind() {
+                ErrorKind::Interrupted => {
+                    tracing::debug!("the state of a conversation is given up: its memory is needed")
+                }
+                kind => tracing::warn!(?kind, "the state of a conversation is not stored"),
+            }
             return false;
         }
         // It may have been deleted meanwhile, by a process that waits for no lock.
-        if !self.index.has_conversation(state.conversation) {
+        if self.index.has_conversation(state.conversation) != Some(true) {
             delete(&path);
             return false;
         }
         older.iter().for_each(StoredState::delete);
-        lock(&self.known).push(StoredState {
+        lock(&self.known).states.push(StoredState {
             path,
             header: Arc::new(header),
         });
@@ -158,13 +175,14 @@ impl StateFiles {
                 Some(body)
             }
             Err(StateReadError::Stopped) => None,
+            Err(StateReadError::Invalid) => {
+                // It was a state when it was seen first.
+                tracing::warn!("a stored state of a conversation is damaged, and is deleted");
+                delete(&state.path);
+                None
+            }
             Err(cause) => {
-                if matches!(cause, StateReadError::Invalid) {
-                    tracing::warn!("a stored state of a conversation is damaged and is deleted");
-                    delete(&state.path);
-                } else {
-                    tracing::debug!(?cause, "a stored state of a conversation is not used");
-                }
+                tracing::debug!(?cause, "a stored state of a conversation is not used");
                 None
             }
         }
@@ -176,7 +194,8 @@ impl StateFiles {
             tokens: *tokens,
             bytes: content.len() as u64,
         });
-        self.index.has_conversation(state.conversation).then(|| StateHeader {
+        let is_present = self.index.has_conversation(state.conversation) == Some(true);
+        is_present.then(|| StateHeader {
             archive,
             conversation: state.conversation,
             key: state.key,
@@ -186,34 +205,44 @@ impl StateFiles {
         })
     }
 
-    /// Returns all valid states, and deletes the others. Reads only files that it does not know.
+    /// Returns all valid states, and deletes those that are of no use any more. Reads only files that it does not know.
     fn list(&self) -> Vec<StoredState> {
         let paths = self.paths(EXTENSION);
         let mut known = lock(&self.known);
-        known.retain(|state| paths.contains(&state.path));
-        if known.len() == paths.len() {
-            return known.clone();
+        known.states.retain(|state| paths.contains(&state.path));
+        known.foreign.retain(|path| paths.contains(path));
+        if known.states.len() + known.foreign.len() == paths.len() {
+            return known.states.clone();
         }
         // Without it nothing is known of the conversations: nothing is used, and nothing is deleted.
         let Some(identity) = self.index.identity() else {
             return vec![];
         };
         for path in paths {
-            if known.iter().any(|state| state.path == path) {
+            if known.foreign.contains(&path) || known.states.iter().any(|state| state.path == path) {
                 continue;
             }
             match self.check_file(&path) {
-                Ok(header) if header.archive == identity && self.index.has_conversation(header.conversation) => {
-                    known.push(StoredState {
+                Ok(header) if header.archive == identity => match self.index.has_conversation(header.conversation) {
+                    Some(true) => known.states.push(StoredState {
                         path,
                         header: Arc::new(header),
-                    });
+                    }),
+                    Some(false) => delete(&path),
+                    None => {}
+                },
+                Ok(_) => delete(&path),
+                Err(StateReadError::Invalid) if is_state(&path) => {
+                    tracing::warn!("a stored state of a conversation is damaged or of another version, and is deleted");
+                    delete(&path);
                 }
-                Ok(_) | Err(StateReadError::Invalid) => delete(&path),
+                Err(StateReadError::Invalid) => {
+                    known.foreign.insert(path);
+                }
                 Err(_) => {}
             }
         }
-        known.clone()
+        known.states.clone()
     }
 
     fn check_file(&self, path: &Path) -> Result<StateHeader, StateReadError> {
@@ -273,7 +302,9 @@ impl StateFiles {
 
     /// Deletes what a killed process left. Under the lock no other writes.
     fn remove_drafts(&self) {
-        self.paths(DRAFT).iter().for_each(|path| delete(path));
+        let drafts = self.paths(DRAFT);
+        let own = drafts.iter().filter(|path| is_draft(path));
+        own.for_each(|path| delete(path));
     }
 
     fn paths(&self, extension: &str) -> Vec<PathBuf> {
@@ -314,18 +345,50 @@ fn open_state(path: &Path) -> Result<(File, u64), StateReadError> {
     Ok((file, length))
 }
 
+/// Returns whether a file is a state of any version: what is no file, or begins in another way, was not written here.
+fn is_state(path: &Path) -> bool {
+    read_first(path).is_some_and(|first| first == MAGIC)
+}
+
+/// Returns whether a file is a draft of a state. A killed writer may have written nothing, and a device without power may have
+/// lost it.
+fn is_draft(path: &Path) -> bool {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let name = path.file_stem().and_then(|name| name.to_str());
+    let is_own = name
+        .and_then(|name| name.split_once('-'))
+        .is_some_and(|(process, time)| is_number(process) && is_number(time));
+    is_own && read_first(path).is_some_and(|first| MAGIC.starts_with(&first) || first.iter().all(|byte| *byte == 0))
+}
+
+/// Reads as many bytes as the magic has, or those that a shorter file has. `None` if it is no file, or cannot be read.
+fn read_first(path: &Path) -> Option<Vec<u8>> {
+    let (file, _) = open_state(path).ok()?;
+    let mut first = Vec::new();
+    file.take(MAGIC.len() as u64).read_to_end(&mut first).ok()?;
+    Some(first)
+}
+
 /// Returns whether a state is an older one of the same conversation.
 fn is_replaced(old: &StateHeader, new: &StateHeader) -> bool {
     old.conversation == new.conversation && old.key == new.key && new.tokens.starts_with(&old.tokens)
 }
 
 /// Writes a state to a draft, which is renamed once it is on the disk.
-fn write_durably(path: &Path, header: &StateHeader, state: &NewState<'_>) -> std::io::Result<()> {
+fn write_durably(
+    path: &Path,
+    header: &StateHeader,
+    state: &NewState<'_>,
+    is_stopped: &dyn Fn() -> bool,
+) -> std::io::Result<()> {
     let draft = path.with_extension(DRAFT);
     let checkpoints: Vec<_> = state.checkpoints.iter().map(|(_, content)| *content).collect();
     let write = || {
         let mut file = new_private_file(&draft)?;
-        header.write(&mut file, state.cache, &checkpoints)?;
+        header.write(&mut file, state.cache, &checkpoints, is_stopped)?;
+        if is_stopped() {
+            return Err(ErrorKind::Interrupted.into());
+        }
         file.sync_all()?;
         fs::rename(&draft, path)
     };

@@ -23,10 +23,8 @@ impl LocalModels {
             .spawn(close_when_idle(Arc::downgrade(engine), keep_alive, close));
     }
 
-    /// Closes the engine of this id if it is idle for this long, and returns whether it is closed. No load is planned
-    /// meanwhile, so that none misses the memory that this frees.
+    /// Closes the engine of this id if it is idle for this long, and returns whether it is closed.
     fn close_idle_since(&self, id: u64, keep_alive: Duration) -> bool {
-        let _no_plan = lock(&self.planning);
         let idle = |entry: &EngineEntry| {
             let until = entry.engine.idle_until(keep_alive);
             entry.id == id && until.is_some_and(|until| until <= Instant::now())
@@ -45,9 +43,9 @@ impl LocalModels {
     pub(in crate::nearside) fn end_engines(&self) {
         let with_use = |entry: EngineEntry| (entry.engine.is_in_use(), entry);
         let ended: Vec<_> = self.take_where(|_| true).into_iter().map(with_use).collect();
-        // All at once: closing one may take a while.
-        for (_, entry) in &ended {
-            entry.engine.begin_close(StopReason::MemoryCritical, LAST_MOMENT_BYTES);
+        // All at once: closing one may take a while. Also those that were being closed before: they may be storing more.
+        for (engine, _) in self.closing() {
+            engine.begin_close(StopReason::MemoryCritical, LAST_MOMENT_BYTES);
         }
         for (was_in_use, entry) in ended {
             entry.engine.close(StopReason::MemoryCritical, LAST_MOMENT_BYTES);
@@ -67,8 +65,9 @@ impl LocalModels {
 
     /// Closes the engines that are not in use.
     pub(in crate::nearside) fn close_idle(&self, cause: AdjustmentCause) {
+        let mut left = MAX_STORED_BYTES;
         for entry in self.take_where(|entry| !entry.engine.is_in_use()) {
-            entry.engine.close(StopReason::Cancelled, MAX_STORED_BYTES);
+            close_within(&entry.engine, &mut left);
             if entry.is_in_memory() {
                 self.publish(&entry, AdjustmentAction::Unloaded, cause);
             }
@@ -77,31 +76,22 @@ impl LocalModels {
 
     /// Closes every engine, and waits for their threads at most this long: for good, at the end of the library.
     pub(in crate::nearside) fn drop_engines(&self, timeout: Duration) {
-        let mut engines = lock(&self.engines);
-        let open = std::mem::take(&mut *engines).into_iter().map(|entry| entry.engine);
-        let all: Vec<_> = open
-            .chain(self.closing().into_iter().map(|(engine, _)| engine))
-            .collect();
-        drop(engines);
+        self.take_where(|_| true);
+        let all: Vec<_> = self.closing().into_iter().map(|(engine, _)| engine).collect();
         LocalEngine::close_all(&all, timeout);
     }
 
     /// Frees the copies of conversations' caches of all engines, and stores their states; no model is unloaded.
     pub(in crate::nearside) fn free_all_saved(&self, cause: AdjustmentCause) {
         let engines = lock(&self.engines).clone();
+        let mut left = MAX_STORED_BYTES;
         for entry in engines {
             let bytes = entry.engine.saved_bytes();
-            entry.engine.free_saved(MAX_STORED_BYTES);
+            free_saved(&entry.engine, &mut left);
             if bytes > 0 {
                 self.publish(&entry, AdjustmentAction::CachesFreed { bytes }, cause);
             }
         }
-    }
-
-    /// Frees the copies of conversations' caches of all engines but one, and stores their states.
-    pub(super) fn free_saved_but(&self, id: u64) {
-        let engines = self.engines_but(Some(id));
-        engines.iter().for_each(|engine| engine.free_saved(MAX_STORED_BYTES));
     }
 
     /// Frees the copies, and deletes the stored states, of a conversation that was deleted.
@@ -141,32 +131,28 @@ impl LocalModels {
     }
 
     fn take_where(&self, which: impl Fn(&EngineEntry) -> bool) -> Vec<EngineEntry> {
-        let mut engines = lock(&self.engines);
+        self.take_from(&mut lock(&self.engines), which)
+    }
+
+    /// Takes entries out of the engines, whose lock the caller holds, and counts their memory as being freed until their
+    /// threads have ended. Nothing else may take one out.
+    pub(super) fn take_from(
+        &self,
+        engines: &mut Vec<EngineEntry>,
+        which: impl Fn(&EngineEntry) -> bool,
+    ) -> Vec<EngineEntry> {
         let taken: Vec<_> = engines.extract_if(.., |entry| which(entry)).collect();
-        let mut closing = lock(&self.closing);
-        closing.retain(|(engine, _)| engine.strong_count() > 0);
-        closing.extend(
-            taken
-                .iter()
-                .map(|entry| (Arc::downgrade(&entry.engine), entry.load.held())),
-        );
+        let held = |entry: &EngineEntry| entry.load.held().saturating_add(entry.engine.saved_bytes());
+        let closing = taken.iter().map(|entry| (Arc::clone(&entry.engine), held(entry)));
+        lock(&self.closing).extend(closing);
         taken
     }
 
     /// Returns the engines that are being closed, and the bytes that each holds until its thread has ended.
-    fn closing(&self) -> Vec<(Arc<LocalEngine>, u64)> {
-        let closing = lock(&self.closing);
-        let present = closing
-            .iter()
-            .filter_map(|(engine, held)| Some((engine.upgrade()?, *held)));
-        present
-            .filter(|(engine, _)| !engine.wait_for_end(Duration::ZERO))
-            .collect()
-    }
-
-    /// Returns the bytes that models hold which are being closed.
-    pub(super) fn closing_bytes(&self) -> u64 {
-        self.closing().iter().map(|(_, held)| held).sum()
+    pub(super) fn closing(&self) -> Vec<(Arc<LocalEngine>, u64)> {
+        let mut closing = lock(&self.closing);
+        closing.retain(|(engine, _)| !engine.wait_for_end(Duration::ZERO));
+        closing.clone()
     }
 
     /// Waits until these bytes are free. Returns whether it waited for any, and they are. The threads of models in memory plan
@@ -182,6 +168,20 @@ fn close(engines: &[EngineEntry]) {
     for entry in engines {
         entry.engine.close(StopReason::Cancelled, MAX_STORED_BYTES);
     }
+}
+
+/// Closes an engine that may store this many bytes, and takes off them what it stored.
+pub(super) fn close_within(engine: &LocalEngine, left: &mut u64) {
+    let before = engine.stored_bytes();
+    engine.close(StopReason::Cancelled, *left);
+    *left = left.saturating_sub(engine.stored_bytes() - before);
+}
+
+/// Frees the copies of an engine that may store this many bytes, and takes off them what it stored.
+pub(super) fn free_saved(engine: &LocalEngine, left: &mut u64) {
+    let before = engine.stored_bytes();
+    engine.free_saved(*left);
+    *left = left.saturating_sub(engine.stored_bytes() - before);
 }
 
 /// States that one engine stores when the app is about to be killed.

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::planner::EnginePlanner;
 use super::{EngineEntry, LoadState, LocalModels, is_permanent};
+use crate::chat::StopReason;
 use crate::engine::local::{EngineLease, LocalEngine, LocalSettings};
 use crate::error::Result;
 use crate::nearside::local_model::{LocalModel, file_stamp};
@@ -21,8 +22,13 @@ impl LocalModels {
             match &entry.load {
                 LoadState::Failed(error) if is_same && is_permanent(error) => return Err(error.clone()),
                 _ if is_same || entry.engine.is_in_use() => return Ok(EngineLease::acquire(&entry.engine)),
-                // The file was replaced: the engine's thread ends once its handle is dropped.
-                _ => drop(engines.remove(at)),
+                // The file was replaced: no state of the old one is of use.
+                _ => {
+                    let id = entry.id;
+                    for old in self.take_from(&mut engines, |entry| entry.id == id) {
+                        old.engine.begin_close(StopReason::Cancelled, 0);
+                    }
+                }
             }
         }
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);

@@ -2,21 +2,30 @@
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
 use crate::engine::local::state_file::HASH_BYTES;
 
 /// Conversations 1 to 9, but for those that were deleted.
 #[derive(Debug, Default)]
-struct Index(Mutex<HashSet<u64>>);
+struct Index(Mutex<HashSet<u64>>, AtomicBool);
+
+impl Index {
+    /// Has it fail, or answer again.
+    fn fail(&self, fails: bool) {
+        self.1.store(fails, Ordering::SeqCst);
+    }
+}
 
 impl ConversationIndex for Index {
     fn identity(&self) -> Option<u32> {
         Some(77)
     }
 
-    fn has_conversation(&self, conversation: u64) -> bool {
-        conversation < 10 && !lock(&self.0).contains(&conversation)
+    fn has_conversation(&self, conversation: u64) -> Option<bool> {
+        let is_present = conversation < 10 && !lock(&self.0).contains(&conversation);
+        (!self.1.load(Ordering::SeqCst)).then_some(is_present)
     }
 }
 
@@ -48,13 +57,22 @@ impl Stored {
     }
 
     fn store(&self, conversation: u64, tokens: &[Token], bytes: usize) -> bool {
-        self.files.store(&NewState {
+        self.store_while(conversation, tokens, bytes, &|| false)
+    }
+
+    fn store_while(&self, conversation: u64, tokens: &[Token], bytes: usize, is_stopped: &dyn Fn() -> bool) -> bool {
+        let state = NewState {
             conversation,
             key: *KEY,
             tokens,
             cache: &vec![conversation as u8; bytes],
             checkpoints: vec![(100, &[5; 10])],
-        })
+        };
+        self.files.store(&state, is_stopped)
+    }
+
+    fn count(&self, extension: &str) -> usize {
+        self.files.paths(extension).len()
     }
 
     fn conversations(&self) -> Vec<u64> {
@@ -163,11 +181,10 @@ fn the_limit_is_kept_and_the_least_recently_used_goes_first() {
 }
 
 #[test]
-fn a_damaged_a_foreign_and_an_oversized_file_are_deleted() {
+fn a_damaged_an_oversized_and_a_file_of_another_archive_are_deleted() {
     let stored = Stored::new(10_000);
     type Damage = fn(&mut Vec<u8>);
-    let damage: [(&str, Damage); 5] = [
-        ("magic", |bytes| bytes[0] ^= 1),
+    let damage: [(&str, Damage); 4] = [
         ("version", |bytes| bytes[8] ^= 1),
         ("tokens", |bytes| bytes[200] ^= 1),
         ("cut", |bytes| bytes.truncate(bytes.len() - 1)),
@@ -201,8 +218,8 @@ fn a_damaged_a_foreign_and_an_oversized_file_are_deleted() {
         fn identity(&self) -> Option<u32> {
             Some(78)
         }
-        fn has_conversation(&self, _: u64) -> bool {
-            true
+        fn has_conversation(&self, _: u64) -> Option<bool> {
+            Some(true)
         }
     }
     assert!(stored.store(1, &tokens(0), 1000));
@@ -238,10 +255,90 @@ fn a_deleted_conversation_has_no_state_and_gets_none() {
 fn what_a_killed_writer_left_is_deleted_by_the_next() {
     let stored = Stored::new(1 << 20);
     assert!(stored.store(1, &tokens(0), 1000));
-    let draft = stored.folder.path().join("states/1-2.draft");
-    fs::write(&draft, "half").expect("written");
-    stored.files.remove_conversation(1);
-    assert!(!draft.exists());
+    for content in [&b""[..], b"near", b"nearside and half of a state", &[0; 100]] {
+        let draft = stored.folder.path().join("states/1-2.draft");
+        fs::write(&draft, content).expect("written");
+        stored.files.remove_conversation(1);
+        assert!(!draft.exists(), "{content:?}");
+    }
+}
+
+/// RetroArch has such files in a folder of this name.
+#[test]
+fn what_others_wrote_is_neither_used_nor_deleted() {
+    let stored = Stored::new(1 << 20);
+    let directory = stored.folder.path().join("states");
+    fs::create_dir(&directory).expect("created");
+    let foreign = [
+        "x.state",
+        "x.draft",
+        "1-2.state",
+        "1-2.draft",
+        "empty.draft",
+        "empty.state",
+    ];
+    for name in foreign {
+        let content: &[u8] = if name.starts_with("empty") {
+            b""
+        } else {
+            b"RASTATE a game"
+        };
+        fs::write(directory.join(name), content).expect("written");
+    }
+    // Its name is another one.
+    fs::write(directory.join("notes.draft"), "nearside and farside").expect("written");
+    assert!(stored.store(1, &tokens(0), 1000));
+    for files in [&stored.files, &stored.reopened()] {
+        for _ in 0..2 {
+            assert_eq!(files.candidates(&KEY).len(), 1);
+            files.remove_gone();
+            files.remove_conversation(2);
+        }
+    }
+    stored.files.remove_model("the model");
+    assert!(stored.conversations().is_empty());
+    for name in foreign.iter().chain(&["notes.draft"]) {
+        assert!(directory.join(name).exists(), "{name}");
+    }
+}
+
+#[test]
+fn a_writer_that_must_give_up_leaves_nothing() {
+    let stored = Stored::new(64 << 20);
+    assert!(stored.store(1, &tokens(0), 1000));
+    let longer: Vec<_> = (0..400).collect();
+    for polls in 0..6 {
+        let polled = AtomicUsize::new(0);
+        let is_stopped = || polled.fetch_add(1, Ordering::SeqCst) >= polls;
+        assert!(!stored.store_while(1, &longer, 4 << 20, &is_stopped), "{polls}");
+        // It writes no block more.
+        assert_eq!(polled.into_inner(), polls + 1);
+        assert_eq!((stored.count(EXTENSION), stored.count(DRAFT)), (1, 0), "{polls}");
+    }
+    assert_eq!(stored.conversations(), [1], "the older one stays");
+    assert!(stored.store(1, &longer, 4 << 20));
+}
+
+#[test]
+fn while_the_index_fails_states_are_neither_used_nor_deleted() {
+    let stored = Stored::new(1 << 20);
+    assert!(stored.store(1, &tokens(0), 1000));
+    stored.index.fail(true);
+    let next = stored.reopened();
+    assert!(next.candidates(&KEY).is_empty());
+    next.remove_gone();
+    stored.files.remove_gone();
+    assert!(!stored.store(2, &tokens(0), 1000));
+    assert_eq!(stored.count(EXTENSION), 1);
+    stored.index.fail(false);
+    assert_eq!(next.candidates(&KEY).len(), 1);
+    // It fails when the state is on the disk: whether that may stay is not known.
+    let fails_soon = || {
+        stored.index.fail(true);
+        false
+    };
+    assert!(!stored.store_while(2, &tokens(0), 1000, &fails_soon));
+    assert_eq!((stored.count(EXTENSION), stored.count(DRAFT)), (1, 0));
 }
 
 #[test]
@@ -257,7 +354,7 @@ fn where_nothing_can_be_written_nothing_is_stored_and_nothing_fails() {
         cache: &cache,
         checkpoints: vec![],
     };
-    assert!(!files.store(&state) && files.candidates(&KEY).is_empty());
+    assert!(!files.store(&state, &|| false) && files.candidates(&KEY).is_empty());
     files.remove_gone();
 }
 
@@ -270,13 +367,14 @@ fn several_writers_at_once_leave_whole_files_within_the_limit() {
             scope.spawn(move || {
                 for round in 0..20 {
                     let tokens = tokens(conversation as Token * 10_000 + round * 300);
-                    files.store(&NewState {
+                    let state = NewState {
                         conversation,
                         key: *KEY,
                         tokens: &tokens,
                         cache: &vec![conversation as u8; 1500],
                         checkpoints: vec![],
-                    });
+                    };
+                    files.store(&state, &|| false);
                     for found in files.candidates(&KEY) {
                         if let Some(body) = files.read_body(&found, &|| false) {
                             assert_eq!(body.cache, vec![found.header.conversation as u8; 1500]);
@@ -296,7 +394,7 @@ fn several_writers_at_once_leave_whole_files_within_the_limit() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_no_file_is_deleted_and_never_opened() {
+fn what_is_no_file_is_never_opened() {
     let stored = Stored::new(1 << 20);
     assert!(stored.store(1, &tokens(0), 1000));
     let directory = stored.folder.path().join("states");
@@ -311,5 +409,5 @@ fn what_is_no_file_is_deleted_and_never_opened() {
     std::thread::spawn(move || done.send(files.candidates(&KEY).len()));
     let found = ended.recv_timeout(std::time::Duration::from_secs(20));
     assert_eq!(found, Ok(1));
-    assert!(!pipe.exists() && outside.exists() && !directory.join("link.state").exists());
+    assert!(pipe.exists() && outside.exists() && directory.join("link.state").exists());
 }

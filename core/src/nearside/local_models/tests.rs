@@ -1,0 +1,203 @@
+//! Tests of what is counted as being freed. The engines' threads are held up, so that each moment lasts.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use super::*;
+use crate::engine::local::{ConversationIndex, EngineLease, LoadEvent, LoadOutcome, LoadPlanner, LocalSettings};
+use crate::model::{LoadPlan, MemoryEstimate};
+use crate::stream::Stream;
+
+/// A host whose app may always take as much.
+#[derive(Debug)]
+struct SteadyHost;
+
+impl Host for SteadyHost {
+    fn facts(&self) -> DeviceFacts {
+        DeviceFacts {
+            memory_available: Some(1_000_000_000),
+            ..DeviceFacts::default()
+        }
+    }
+}
+
+#[derive(Debug)]
+struct NoConversations;
+
+impl ConversationIndex for NoConversations {
+    fn identity(&self) -> Option<u32> {
+        None
+    }
+
+    fn has_conversation(&self, _: u64) -> Option<bool> {
+        None
+    }
+}
+
+/// Holds up the thread of an engine until it is released.
+#[derive(Debug)]
+struct StuckPlanner {
+    entered: Sender<()>,
+    released: Mutex<Receiver<()>>,
+}
+
+impl LoadPlanner for StuckPlanner {
+    fn plan_load(&self, _: bool) -> Result<LoadOrder> {
+        let _ = self.entered.send(());
+        let _ = lock(&self.released).recv();
+        Err(Error::busy("released"))
+    }
+
+    fn load_ended(&self, _: LoadOutcome) {}
+}
+
+struct Fixture {
+    models: Arc<LocalModels>,
+    runtime: tokio::runtime::Runtime,
+    folder: tempfile::TempDir,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let state = Arc::new(State::open_in(folder.path()).expect("a state"));
+        let states = StateFiles::new(folder.path().join("states"), None, Arc::new(NoConversations));
+        let config = Config::new(folder.path().to_string_lossy());
+        let handle = runtime.handle().clone();
+        let models = LocalModels::new(&config, Arc::new(SteadyHost), state, states, handle);
+        Self {
+            models: Arc::new(models),
+            runtime,
+            folder,
+        }
+    }
+
+    fn model(&self, name: &str) -> LocalModel {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, name).expect("a file");
+        LocalModel {
+            id: name.into(),
+            path,
+            sha256: String::new(),
+            size_bytes: 1,
+            context_length: None,
+        }
+    }
+
+    /// Adds an engine that counts as loaded and idle, and whose thread ends when the sender is dropped.
+    fn add_idle(&self, id: u64, name: &str, held: u64) -> (LocalModel, Sender<()>) {
+        let model = self.model(name);
+        let (entered, enters) = channel();
+        let (release, released) = channel();
+        let planner = StuckPlanner {
+            entered,
+            released: Mutex::new(released),
+        };
+        let settings = LocalSettings {
+            path: model.path.clone(),
+            id: model.id.clone(),
+            sha256: String::new(),
+            states: None,
+        };
+        let handle = self.runtime.handle().clone();
+        let engine = LocalEngine::start(settings, Arc::new(planner), handle).expect("a thread");
+        let (stream, sink) = Stream::<LoadEvent>::new();
+        engine.load(sink);
+        enters.recv().expect("it plans");
+        stream.cancel();
+        while engine.is_in_use() {
+            std::thread::yield_now();
+        }
+        let order = LoadOrder {
+            context: 1,
+            cache_type: model::CacheType::default(),
+            threads: 1,
+            gpu_layers: 0,
+            load: LoadPlan::Mapped,
+            need: MemoryEstimate {
+                weights: held,
+                cache: 0,
+                compute: 0,
+                other: 0,
+                total: held,
+            },
+            evictable: 0,
+            verdict: FitVerdict::Fits,
+            has_template: true,
+            saved_bytes: 0,
+        };
+        lock(&self.models.engines).push(EngineEntry {
+            id,
+            path: model.path.clone(),
+            stamp: super::super::local_model::file_stamp(&model.path),
+            engine: Arc::new(engine),
+            load: LoadState::Loaded(order),
+        });
+        (model, release)
+    }
+
+    fn budget(&self) -> u64 {
+        self.models.view().expect("a view").budget(None).bytes
+    }
+
+    fn closing(&self) -> u64 {
+        self.models.view().expect("a view").closing
+    }
+
+    fn wait_until_ended(&self) {
+        while !self.models.closing().is_empty() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn the_memory_of_a_model_whose_file_was_replaced_counts_until_its_thread_has_ended() {
+    let fixture = Fixture::new();
+    let (model, release) = fixture.add_idle(1000, "replaced.gguf", 4_000_000_000);
+    let before = fixture.budget();
+    std::fs::write(&model.path, "another model").expect("replaced");
+    let lease: EngineLease = fixture.models.lease(&model).expect("a lease");
+    assert_eq!(fixture.closing(), 4_000_000_000);
+    assert_eq!(fixture.budget(), before, "it will be free");
+    drop(release);
+    assert!(fixture.models.wait_for_closing() || fixture.closing() == 0);
+    fixture.wait_until_ended();
+    assert!(fixture.budget() < before);
+    drop(lease);
+}
+
+#[test]
+fn the_memory_of_an_idle_model_that_is_freed_for_another_counts_meanwhile() {
+    let fixture = Fixture::new();
+    let (_, first) = fixture.add_idle(1000, "first.gguf", 2_000_000_000);
+    let (_, second) = fixture.add_idle(1001, "second.gguf", 3_000_000_000);
+    let before = fixture.budget();
+    let order = {
+        let engines = lock(&fixture.models.engines);
+        let LoadState::Loaded(order) = &engines[0].load else {
+            panic!("it is loaded")
+        };
+        *order
+    };
+    // It needs as much as one of them holds.
+    let models = Arc::clone(&fixture.models);
+    let freeing = std::thread::spawn(move || models.free_for(7, order));
+    while fixture.closing() == 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(fixture.closing(), 2_000_000_000, "the least recently used one");
+    assert_eq!(fixture.budget(), before);
+    // Another load that needs nothing of it.
+    let small = LoadOrder {
+        need: MemoryEstimate {
+            total: 1_000_000,
+            ..order.need
+        },
+        ..order
+    };
+    assert_eq!(fixture.models.free_for(8, small), Ok(()));
+    drop(first);
+    drop(second);
+    assert_eq!(freeing.join().expect("no panic"), Ok(()));
+}
