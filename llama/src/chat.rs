@@ -8,7 +8,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::backend::init_backend;
-use crate::limits::{self, IsWanted, TemplateLimits};
+use crate::limits::{self, IsWanted, Running, TemplateLimits};
+use crate::prompt::{OwnedPrompt, Prompt, parse_json};
 use crate::{Grammar, GrammarKind, LlamaError, Model, SamplerParams, ThinkingTags, Trigger, ffi, nesting, stack};
 
 /// A chat template: renders a conversation into a prompt. It runs in bounded time, memory and stack, on a thread of its own: one
@@ -22,17 +23,19 @@ impl ChatTemplate {
     /// Parses the template in the model's file, and runs it on trial messages; uses ChatML if it has none.
     ///
     /// # Errors
-    /// [`LlamaError::Template`] if it is invalid, or exceeds the limits.
+    /// [`LlamaError::Template`] if it is invalid, takes more than two seconds, or exceeds another limit;
+    /// [`LlamaError::TemplateBusy`] if others take all threads.
     pub fn from_model(model: &Model) -> Result<Self, LlamaError> {
         Self::from_model_while(model, &|| true)
     }
 
-    /// Like [`Self::from_model`], as long as it is wanted: `is_wanted` is polled.
+    /// Like [`Self::from_model`], as long as it is wanted: `is_wanted` is polled. The last step, which has the model, goes on for
+    /// at most as long as the others took.
     ///
     /// # Errors
     /// Those of [`Self::from_model`]; [`LlamaError::Cancelled`] once it is not wanted any more.
     pub fn from_model_while(model: &Model, is_wanted: &dyn Fn() -> bool) -> Result<Self, LlamaError> {
-        let limits = TemplateLimits::for_input(0);
+        let limits = TemplateLimits::for_trial();
         for (key, is_required) in [
             ("tokenizer.chat_template", true),
             ("tokenizer.chat_template.tool_use", false),
@@ -46,7 +49,7 @@ impl ChatTemplate {
                 checked.or_else(|error| if is_required { Err(error) } else { Ok(()) })?;
             }
         }
-        Self::create(Some(model.clone()), ["", "", ""], limits)
+        Self::create(Some(model.clone()), ["", "", ""], limits, is_wanted)
     }
 
     /// Parses a Jinja template, and runs it on trial messages; `bos` and `eos` are its variables `bos_token` and `eos_token`.
@@ -69,13 +72,13 @@ impl ChatTemplate {
         is_wanted: IsWanted<'_>,
     ) -> Result<Self, LlamaError> {
         check(texts.map(str::to_owned), true, limits, is_wanted)??;
-        Self::create(None, texts, limits)
+        Self::create(None, texts, limits, is_wanted)
     }
 
     /// Checks the syntax of a Jinja template without running any of it.
     ///
     /// # Errors
-    /// [`LlamaError::Template`] if it is invalid.
+    /// [`LlamaError::Template`] if it is invalid; [`LlamaError::TemplateBusy`] if others take all threads.
     pub fn check_syntax(template: &str) -> Result<(), LlamaError> {
         nesting::check_template(template).map_err(LlamaError::Template)?;
         let limits = TemplateLimits::for_input(template.len());
@@ -121,11 +124,19 @@ impl ChatTemplate {
     }
 
     /// Creates a template from a model, or from its source and the variables `bos_token` and `eos_token`. These must have been
-    /// run before, so that it takes milliseconds: no cancel leaves it, because the model would stay in memory with its thread.
-    fn create(model: Option<Model>, texts: [&str; 3], limits: TemplateLimits) -> Result<Self, LlamaError> {
+    /// run before, within these limits for each template: once a thread has the model, no cancel leaves it, because the model would
+    /// stay in memory with the thread.
+    fn create(
+        model: Option<Model>,
+        texts: [&str; 3],
+        limits: TemplateLimits,
+        is_wanted: IsWanted<'_>,
+    ) -> Result<Self, LlamaError> {
         init_backend();
+        let running = Running::begin(is_wanted)?;
+        let is_wanted: IsWanted<'_> = if model.is_some() { &|| true } else { is_wanted };
         let [source, bos, eos] = texts.map(str::to_owned);
-        let created = limits::with_limits(limits, &|| true, move |limits| {
+        let created = limits::run_reserved(running, limits.for_both_again(), is_wanted, move |limits| {
             let raw = model.as_ref().map_or(std::ptr::null_mut(), Model::raw);
             let texts = [&source, &bos, &eos].map(|text| text.as_str().into());
             // SAFETY: the model is null or live; model, texts and limits are only used during the call.
@@ -134,7 +145,8 @@ impl ChatTemplate {
             })
             .map(TemplateHandle)
         });
-        created
+        created?
+            .map_err(LlamaError::Template)
             .map(|handle| Self {
                 handle: Arc::new(handle),
             })
@@ -172,102 +184,6 @@ impl Drop for TemplateHandle {
     fn drop(&mut self) {
         // SAFETY: created by `ns_template_new`, freed once.
         unsafe { ffi::ns_template_free(self.0.as_ptr()) }
-    }
-}
-
-/// A prompt for a thread that may outlive its caller's wait.
-struct OwnedPrompt {
-    messages: String,
-    tools: Option<String>,
-    json_schema: Option<String>,
-    grammar: Option<String>,
-    /// JSON.
-    reasoning_effort: Option<String>,
-    thinking: bool,
-    continue_final: bool,
-}
-
-impl OwnedPrompt {
-    fn new(prompt: &Prompt<'_>) -> Self {
-        let owned = |text: Option<&str>| text.map(str::to_owned);
-        Self {
-            messages: prompt.messages_json.to_owned(),
-            tools: owned(prompt.tools_json),
-            json_schema: owned(prompt.json_schema),
-            grammar: owned(prompt.grammar),
-            reasoning_effort: prompt.reasoning_effort.map(|effort| Value::from(effort).to_string()),
-            thinking: prompt.thinking,
-            continue_final: prompt.continue_final,
-        }
-    }
-
-    fn as_raw(&self) -> ffi::RawPrompt {
-        ffi::RawPrompt {
-            messages: self.messages.as_str().into(),
-            tools: self.tools.as_deref().into(),
-            json_schema: self.json_schema.as_deref().into(),
-            grammar: self.grammar.as_deref().into(),
-            reasoning_effort: self.reasoning_effort.as_deref().into(),
-            thinking: self.thinking,
-            continue_final: self.continue_final,
-        }
-    }
-}
-
-/// Input of [`ChatTemplate::render`].
-#[derive(Clone, Copy, Default)]
-pub struct Prompt<'a> {
-    /// The conversation: a JSON array of OpenAI chat messages, with `tool_calls` and `reasoning_content`.
-    pub messages_json: &'a str,
-    /// The tools: a JSON array of OpenAI function tools.
-    pub tools_json: Option<&'a str>,
-    /// A JSON schema that the reply must follow.
-    pub json_schema: Option<&'a str>,
-    /// A GBNF grammar that the reply must follow.
-    pub grammar: Option<&'a str>,
-    /// The template's variable `reasoning_effort`, such as `low`; templates without it ignore it.
-    pub reasoning_effort: Option<&'a str>,
-    /// Whether a model that supports thinking should think.
-    pub thinking: bool,
-    /// Whether the last message is the start of the reply.
-    pub continue_final: bool,
-}
-
-impl Prompt<'_> {
-    /// Returns the bytes of the input.
-    fn bytes(&self) -> usize {
-        let optional = [self.tools_json, self.json_schema, self.grammar];
-        self.messages_json.len() + optional.into_iter().flatten().map(str::len).sum::<usize>()
-    }
-
-    /// Checks the JSON and its depth, because llama.cpp parses and renders JSON recursively.
-    fn validate(&self) -> Result<(), LlamaError> {
-        let messages = parse_json("the messages are", self.messages_json)?;
-        for call in messages
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|message| message["tool_calls"].as_array())
-            .flatten()
-        {
-            if let Some(arguments) = call["function"]["arguments"].as_str() {
-                parse_json("the arguments of a tool call are", arguments)?;
-            }
-        }
-        for (name, text) in [("the tools are", self.tools_json), ("the schema is", self.json_schema)] {
-            if let Some(text) = text {
-                nesting::check_schema(&parse_json(name, text)?).map_err(LlamaError::Input)?;
-            }
-        }
-        if let Some(grammar) = self.grammar {
-            nesting::check_grammar(grammar).map_err(LlamaError::Grammar)?;
-            if self.tools_json.is_some() || self.json_schema.is_some() {
-                return Err(LlamaError::Grammar(
-                    "it cannot be combined with tools or a schema".to_owned(),
-                ));
-            }
-        }
-        Ok(())
     }
 }
 
@@ -459,17 +375,6 @@ pub fn json_schema_to_grammar(schema: &str) -> Result<String, LlamaError> {
     // SAFETY: the text outlives the call.
     ffi::call_for_text(|out, error| unsafe { ffi::ns_schema_to_grammar(schema.into(), out, error) })
         .map_err(LlamaError::Grammar)
-}
-
-fn parse_json(what: &str, text: &str) -> Result<Value, LlamaError> {
-    // serde_json's own text would quote the input.
-    serde_json::from_str(text).map_err(|error| {
-        LlamaError::Input(format!(
-            "{what} invalid JSON, or nested too deeply (line {}, column {})",
-            error.line(),
-            error.column()
-        ))
-    })
 }
 
 /// Returns a parser's error with the first line of its text: the others quote the template.

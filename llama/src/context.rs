@@ -118,7 +118,8 @@ pub struct Context {
     thread_limit: u32,
     batch: u32,
     capacity: u32,
-    /// Whether the attention of large batches is computed in tiles, which needs the processor and a cache of f16.
+    /// Whether the attention of large batches is computed in tiles, which needs the processor, a cache of f16, and flash
+    /// attention, which llama.cpp turns off for some models.
     pub(crate) is_tiled: bool,
     /// The tokens in the cache, in order.
     pub(crate) held: Vec<Token>,
@@ -139,10 +140,12 @@ impl Context {
     pub fn new(model: &Model, params: &ContextParams) -> Result<Self, LlamaError> {
         params.validate()?;
         let handle = ContextHandle::new(model, params)?;
+        handle.use_huge_pages();
         let threads = ThreadPools::new(params.threads)?;
         let abort = Arc::new(AbortCell::default());
         // A GPU computes while the caller goes on, so that durations say nothing.
         let is_on_cpu = handle.is_on_cpu();
+        let is_tiled = is_on_cpu && params.cache == KvCacheType::F16 && handle.has_flash_attention();
         let new_pace = if is_on_cpu { Pace::new } else { Pace::fixed };
         // SAFETY: all are live; the field order frees the context before the cell and the pools. The cell has a fixed
         // address in its `Arc`.
@@ -164,7 +167,7 @@ impl Context {
             model: model.clone(),
             batch,
             capacity,
-            is_tiled: is_on_cpu && params.cache == KvCacheType::F16,
+            is_tiled,
             held: Vec::new(),
             has_logits: false,
             has_failed: false,
@@ -336,6 +339,22 @@ impl ContextHandle {
         unsafe { memory_breakdown(self.raw.as_ptr()) }
     }
 
+    /// Moves the cache to huge pages where the system has some: copies it once, for less than half a second. Not for a probe,
+    /// whose cache has no memory, and not while other contexts wait to be created.
+    fn use_huge_pages(&self) {
+        // SAFETY: the context is live, and not `Sync`, so no other thread uses it.
+        let done = ffi::call(|error| unsafe { ffi::ns_context_use_huge_pages(self.raw.as_ptr(), error) });
+        if let Err(reason) = done {
+            tracing::debug!(reason, "the cache stays in ordinary pages");
+        }
+    }
+
+    /// Returns whether the context computes with flash attention.
+    fn has_flash_attention(&self) -> bool {
+        // SAFETY: the context is live.
+        unsafe { ffi::ns_context_has_flash_attention(self.raw.as_ptr()) }
+    }
+
     /// Returns whether all weights are in the memory of the processor.
     fn is_on_cpu(&self) -> bool {
         let parts = self.memory().unwrap_or_default();
@@ -377,3 +396,57 @@ const MAX_THREADS: u32 = 512;
 /// next one more than a token does.
 const TOKEN_BEST_SPAN: usize = 24;
 const BATCH_BEST_SPAN: usize = 8;
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::alloc::{Layout, alloc_zeroed, dealloc};
+
+    use super::*;
+
+    /// Counts its calls, and returns false from the given one on.
+    struct Calls {
+        count: u32,
+        most: u32,
+    }
+
+    unsafe extern "C" fn count(_done: f32, calls: ffi::UserData) -> bool {
+        // SAFETY: `collapse` gives the address of a live value.
+        let calls = unsafe { &mut *calls.cast::<Calls>() };
+        calls.count += 1;
+        calls.count < calls.most
+    }
+
+    /// Moves 64 MiB to huge pages; returns whether it was wanted to the end, and how often that was asked.
+    fn collapse(most_ms: u32, most_calls: u32) -> (bool, u32) {
+        let layout = Layout::from_size_align(64 << 20, 32 << 20).unwrap();
+        let mut calls = Calls {
+            count: 0,
+            most: most_calls,
+        };
+        // SAFETY: the memory is this function's own, of this size, and `calls` outlives the call.
+        let is_wanted = unsafe {
+            let memory = alloc_zeroed(layout);
+            assert!(!memory.is_null());
+            memory.write_bytes(1, layout.size());
+            let is_wanted =
+                ffi::ns_collapse_for_test(memory, layout.size(), most_ms, Some(count), (&raw mut calls).cast());
+            assert!(
+                std::slice::from_raw_parts(memory, layout.size())
+                    .iter()
+                    .all(|byte| *byte == 1)
+            );
+            dealloc(memory, layout);
+            is_wanted
+        };
+        (is_wanted, calls.count)
+    }
+
+    #[test]
+    fn the_move_to_huge_pages_is_bounded_and_asks_before_each_piece() {
+        assert_eq!(collapse(10_000, 1), (false, 1));
+        assert_eq!(collapse(0, u32::MAX), (true, 1), "there is no time for a piece");
+        let (is_wanted, calls) = collapse(10_000, u32::MAX);
+        // One, where the kernel cannot.
+        assert!(is_wanted && (1..=8).contains(&calls), "{calls}");
+    }
+}

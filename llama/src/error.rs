@@ -26,6 +26,9 @@ pub enum LlamaError {
     /// The chat template is invalid or raises an error for the messages, or a reply lacks the format that it requires.
     #[error("chat template: {0}")]
     Template(String),
+    /// No chat template can run now, because of others. Nothing is wrong with this one, or with the system.
+    #[error("cannot run the chat template now: {0}")]
+    TemplateBusy(String),
     /// A grammar or schema is invalid, or no token can continue the reply under it.
     #[error("grammar: {0}")]
     Grammar(String),

@@ -173,6 +173,8 @@ unsafe extern "C" {
         context: *mut *mut sys::llama_context,
         error: *mut Text,
     ) -> i32;
+    pub(crate) fn ns_context_use_huge_pages(context: *const sys::llama_context, error: *mut Text) -> i32;
+    pub(crate) fn ns_context_has_flash_attention(context: *const sys::llama_context) -> bool;
     pub(crate) fn ns_tokenize(
         vocab: *const sys::llama_vocab,
         text: Slice,
@@ -192,6 +194,13 @@ unsafe extern "C" {
     pub(crate) fn ns_memory(context: *const sys::llama_context, json: *mut Text, error: *mut Text) -> i32;
     pub(crate) fn ns_assert_for_test(error: *mut Text) -> i32;
     #[cfg(test)]
+    pub(crate) fn ns_collapse_for_test(
+        at: *mut u8,
+        size: usize,
+        most_ms: u32,
+        go_on: sys::llama_progress_callback,
+        data: UserData,
+    ) -> bool;
     pub(crate) fn ns_stuck_for_test(limits: *mut RawLimits, error: *mut Text) -> i32;
     pub(crate) fn ns_threadpool_new(threads: u32, pool: *mut *mut sys::ggml_threadpool, error: *mut Text) -> i32;
     pub(crate) fn ns_trim_heap();

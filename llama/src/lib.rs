@@ -31,6 +31,7 @@ mod model;
 mod nesting;
 mod pace;
 mod probe;
+mod prompt;
 mod sampler;
 mod stack;
 mod threads;
@@ -40,7 +41,7 @@ mod windows_cores;
 pub use abort::AbortSignal;
 pub use backend::{check_cpu, performance_cores, version};
 pub use cache::{CacheCheckpoint, SavedCache, TILE_TOKENS, common_prefix};
-pub use chat::{ChatTemplate, ParsedReply, Prompt, Rendered, ReplyParser, ToolCall, json_schema_to_grammar};
+pub use chat::{ChatTemplate, ParsedReply, Rendered, ReplyParser, ToolCall, json_schema_to_grammar};
 pub use context::{Context, ContextParams, KvCacheType};
 pub use decode::Decoded;
 pub use error::LlamaError;
@@ -48,7 +49,10 @@ pub use limits::wait_for_templates;
 pub use memory::MemoryPart;
 pub use model::{LoadMode, Model, ModelParams, Token};
 pub use probe::Probe;
+pub use prompt::Prompt;
 pub use sampler::{Grammar, GrammarKind, Sampler, SamplerParams, ThinkingTags, Trigger};
 
 #[doc(hidden)]
 pub use backend::fail_an_assert;
+#[doc(hidden)]
+pub use limits::{running_templates, stop_a_template};

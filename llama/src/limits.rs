@@ -1,14 +1,16 @@
 //! Limits of work whose size a model file decides: running its chat template. `shim/limits.h` says how they hold.
 //!
-//! The work runs on a thread of its own, so that a caller that no longer wants it need not wait for its end: a cancel
-//! interrupts nothing, the result is dropped when it comes. Work that reaches a limit is ended by an exception; if that
-//! cannot unwind, the thread is stopped for good and only its memory is lost: [`TemplateLimits::memory_bytes`] and the input
-//! at most. Few such threads run at once, and before the process ends [`wait_for_templates`] waits for them: the end
-//! destroys what they read.
+//! The work runs on a thread of its own, so that a caller that no longer wants it need not wait for its end: the result is
+//! dropped when it comes, and only work that goes on for long after a cancel ([`LEFT_TIME`]) is ended like work that reaches a
+//! limit: by an exception. If that cannot unwind, the thread is stopped for good and its memory is lost:
+//! [`TemplateLimits::memory_bytes`] and the input at most. Few such threads run at once, few are stopped for good until no
+//! template runs any more, and before the process ends [`wait_for_templates`] waits for those that run: the end destroys what
+//! they read.
 
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -32,6 +34,22 @@ impl TemplateLimits {
             time: MAX_TIME,
         }
     }
+
+    /// Returns the limits for the short trial messages of a load.
+    pub(crate) fn for_trial() -> Self {
+        Self {
+            time: TRIAL_TIME,
+            ..Self::for_input(0)
+        }
+    }
+
+    /// Returns the limits for work that stayed within these in each of two parts, and does both again.
+    pub(crate) fn for_both_again(self) -> Self {
+        Self {
+            time: self.time.saturating_mul(2),
+            ..self
+        }
+    }
 }
 
 /// Asks whether the work is still wanted.
@@ -50,11 +68,17 @@ struct Watch<T> {
     running: Cell<Option<Running>>,
 }
 
-/// A thread that counts as running.
-struct Running;
+/// A thread that counts as running, or will be started.
+pub(crate) struct Running;
 
-/// How many threads run, without those that were stopped for good.
-static COUNT: Mutex<usize> = Mutex::new(0);
+/// The threads of templates in this process.
+struct TemplateThreads {
+    running: usize,
+    /// Those that were stopped for good.
+    stuck: usize,
+}
+
+static THREADS: Mutex<TemplateThreads> = Mutex::new(TemplateThreads { running: 0, stuck: 0 });
 /// Notified when one ends.
 static ENDED: Condvar = Condvar::new();
 
@@ -62,53 +86,83 @@ impl Running {
     /// Waits until there are few enough others, as long as this one is wanted.
     ///
     /// # Errors
-    /// [`LlamaError::Cancelled`]; [`LlamaError::Threads`] if the others do not end.
-    fn begin(is_wanted: IsWanted<'_>) -> Result<Self, LlamaError> {
+    /// [`LlamaError::Cancelled`]; [`LlamaError::TemplateBusy`] if the others do not end, or too many were stopped for good.
+    pub(crate) fn begin(is_wanted: IsWanted<'_>) -> Result<Self, LlamaError> {
+        Self::begin_within(MAX_TIME, is_wanted)
+    }
+
+    /// Like [`Self::begin`]; waits at most this long.
+    fn begin_within(most: Duration, is_wanted: IsWanted<'_>) -> Result<Self, LlamaError> {
         let begun = Instant::now();
         loop {
             if !is_wanted() {
                 return Err(LlamaError::Cancelled);
             }
-            let mut count = lock_count();
-            if *count < MAX_THREADS {
-                *count += 1;
+            let mut threads = lock_threads();
+            if threads.stuck >= MAX_STUCK_THREADS {
+                return Err(LlamaError::TemplateBusy(format!(
+                    "{} others had to be stopped and hold their memory; restart the app, and remove the models whose \
+                     templates exceed their limits",
+                    threads.stuck
+                )));
+            }
+            if threads.running < MAX_THREADS {
+                threads.running += 1;
                 return Ok(Self);
             }
-            if begun.elapsed() > MAX_TIME {
-                return Err(LlamaError::Threads(1));
+            if begun.elapsed() > most {
+                return Err(LlamaError::TemplateBusy(format!(
+                    "{MAX_THREADS} others run and do not end; try again in a minute"
+                )));
             }
-            drop(ENDED.wait_timeout(count, POLL_INTERVAL));
+            drop(ENDED.wait_timeout(threads, POLL_INTERVAL));
         }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        *lock_count() -= 1;
+        lock_threads().running -= 1;
         ENDED.notify_all();
     }
 }
 
-fn lock_count() -> MutexGuard<'static, usize> {
-    COUNT.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock_threads() -> MutexGuard<'static, TemplateThreads> {
+    THREADS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits until no template runs any more, but not longer than `most`. After a cancel one may still run, for up to a second. The
-/// end of the process must not come before.
+/// Waits until no template runs any more, but not longer than `most`. After a cancel one may still run, for up to three seconds.
+/// The end of the process must not come before.
 pub fn wait_for_templates(most: Duration) {
     let begun = Instant::now();
-    let mut count = lock_count();
-    while *count > 0 && begun.elapsed() < most {
-        let waited = ENDED.wait_timeout(count, POLL_INTERVAL);
-        count = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(count, _)| count);
+    let mut threads = lock_threads();
+    while threads.running > 0 && begun.elapsed() < most {
+        let waited = ENDED.wait_timeout(threads, POLL_INTERVAL);
+        threads = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(threads, _)| threads);
     }
+}
+
+/// Returns how many templates run. For tests.
+#[doc(hidden)]
+pub fn running_templates() -> usize {
+    lock_threads().running
+}
+
+/// Has a thread reach a limit where it has to be stopped for good, and returns its caller's error. For tests.
+#[doc(hidden)]
+pub fn stop_a_template() -> Result<(), LlamaError> {
+    crate::backend::init_backend();
+    with_limits(TemplateLimits::for_input(0), &|| true, |limits| {
+        // SAFETY: the limits outlive the call.
+        ffi::call(|error| unsafe { ffi::ns_stuck_for_test(limits, error) })
+    })
 }
 
 /// Runs a call of the shim within limits, as long as it is wanted. `is_wanted` is polled on the calling thread.
 ///
 /// # Errors
 /// [`LlamaError::Cancelled`] once it is not wanted; [`LlamaError::Template`] beyond a limit, and with the text of `body`;
-/// [`LlamaError::Threads`] without a thread for it.
+/// [`LlamaError::Threads`] if the system starts no thread for it, [`LlamaError::TemplateBusy`] if others take all.
 pub(crate) fn with_limits<T: Send + 'static>(
     limits: TemplateLimits,
     is_wanted: IsWanted<'_>,
@@ -126,7 +180,19 @@ pub(crate) fn run_limited<T: Send + 'static>(
     is_wanted: IsWanted<'_>,
     body: impl FnOnce(*mut ffi::RawLimits) -> Result<T, String> + Send + 'static,
 ) -> Outcome<T> {
-    let running = Running::begin(is_wanted)?;
+    run_reserved(Running::begin(is_wanted)?, limits, is_wanted, body)
+}
+
+/// Like [`run_limited`], with a thread that is already counted.
+///
+/// # Errors
+/// Those of [`run_limited`].
+pub(crate) fn run_reserved<T: Send + 'static>(
+    running: Running,
+    limits: TemplateLimits,
+    is_wanted: IsWanted<'_>,
+    body: impl FnOnce(*mut ffi::RawLimits) -> Result<T, String> + Send + 'static,
+) -> Outcome<T> {
     // A place for the only result, so that the thread never waits for a caller that has left.
     let (sender, receiver) = sync_channel(1);
     let left = Arc::new(OnceLock::new());
@@ -168,7 +234,7 @@ pub(crate) fn run_limited<T: Send + 'static>(
             // Without the shim's checks, or where nothing allocates, the thread does not see its end.
             Err(RecvTimeoutError::Timeout) if begun.elapsed() > limits.time + LEFT_TIME => {
                 let _ = left.set(Instant::now());
-                return Err(endless());
+                return Err(takes_too_long());
             }
             Err(RecvTimeoutError::Timeout) => {}
             // Not reached: the shim lets no panic and no exception out.
@@ -180,15 +246,15 @@ pub(crate) fn run_limited<T: Send + 'static>(
 fn outcome<T>(done: Result<T, String>, reached: i32) -> Outcome<T> {
     match (done, reached) {
         (done, ffi::LIMIT_NONE) => Ok(done),
-        (_, ffi::LIMIT_STOPPED) => Err(endless()),
+        (_, ffi::LIMIT_STOPPED) => Err(takes_too_long()),
         (Err(reason), _) => Err(LlamaError::Template(reason)),
         // A stream of C++ swallowed the exception, so that the result lacks a part.
         (Ok(_), _) => Err(exceeds_limits()),
     }
 }
 
-fn endless() -> LlamaError {
-    LlamaError::Template("it runs without an end".to_owned())
+fn takes_too_long() -> LlamaError {
+    LlamaError::Template("it takes too long".to_owned())
 }
 
 fn exceeds_limits() -> LlamaError {
@@ -207,8 +273,21 @@ unsafe extern "C" fn on_poll<T>(watch: ffi::UserData) -> bool {
 unsafe extern "C" fn on_stuck<T>(watch: ffi::UserData) {
     // SAFETY: as in `on_poll`.
     let watch = unsafe { &*watch.cast::<Watch<T>>() };
+    let stuck = {
+        let mut threads = lock_threads();
+        threads.stuck += 1;
+        threads.stuck
+    };
     let _ = watch.sender.send(Err(exceeds_limits()));
     watch.running.take();
+    // The app's subscriber must not panic into C++.
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        tracing::warn!(
+            stuck,
+            most = MAX_STUCK_THREADS,
+            "a chat template exceeded its limits and had to be stopped: its memory is lost"
+        );
+    }));
 }
 
 /// A template and its parser take some ten megabytes.
@@ -222,10 +301,15 @@ const SPARE_STACK_BYTES: usize = 56 << 20;
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// Threads that run at once: each may take the memory of its limits.
 const MAX_THREADS: usize = 4;
-/// How long work may go on after its caller has left. Templates in use end sooner; only one without an end is interrupted.
-const LEFT_TIME: Duration = Duration::from_secs(1);
+/// Threads that may be stopped for good: the memory of each is lost until the end of the process. The tests below stop many.
+const MAX_STUCK_THREADS: usize = if cfg!(test) { usize::MAX } else { 4 };
+/// How long work may go on after its caller has left. Templates in use end sooner, also on a slow phone; only one without an end
+/// is interrupted.
+const LEFT_TIME: Duration = Duration::from_secs(3);
 /// A prompt of 100,000 tokens takes about a second on a phone.
 const MAX_TIME: Duration = Duration::from_secs(30);
+/// Templates in use take some ten milliseconds for the trial messages of a load, on a phone too.
+const TRIAL_TIME: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
@@ -312,7 +396,7 @@ mod tests {
         });
         assert_eq!(ended, Err(LlamaError::Cancelled));
         assert_eq!(polls.get(), 10, "it returns at once");
-        // It ends at most a second after it was left, and before the end of the process, which waits for it.
+        // It ends some seconds after it was left, and before the end of the process, which waits for it.
         wait_for_templates(Duration::from_secs(20));
         assert_eq!(Arc::strong_count(&alive), 1);
     }
@@ -330,8 +414,19 @@ mod tests {
         assert_eq!(ended, Err(exceeds_limits()));
         // The thread sleeps with what it holds, and does not count as one that runs.
         assert_eq!(Arc::strong_count(&alive), 2);
+        assert!(lock_threads().stuck > 0);
         let rendered = run("{{ messages[0].content }}", TemplateLimits::for_input(0), &|| true);
         assert_eq!(rendered.as_deref(), Ok("hello"));
+    }
+
+    #[test]
+    fn where_others_take_all_threads_the_error_says_so() {
+        let all: Result<Vec<_>, _> = (0..MAX_THREADS).map(|_| Running::begin(&|| true)).collect();
+        let all = all.expect("threads");
+        let refused = Running::begin_within(Duration::from_millis(20), &|| true).err();
+        drop(all);
+        assert!(matches!(refused, Some(LlamaError::TemplateBusy(_))), "{refused:?}");
+        assert!(Running::begin(&|| true).is_ok());
     }
 
     /// The exception of the limits must not end the process wherever it is thrown, and ordinary cancels throw none.

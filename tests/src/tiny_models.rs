@@ -14,10 +14,12 @@ pub enum TinyShape {
     SlidingWindow,
     /// LFM2's: short convolutions, whose state cannot go back, between layers of full attention.
     Hybrid,
+    /// Grok's: full attention, for which llama.cpp turns flash attention off.
+    NoFlash,
 }
 
 impl TinyShape {
-    /// All shapes.
+    /// The shapes whose caches differ.
     pub const ALL: [Self; 3] = [Self::Full, Self::SlidingWindow, Self::Hybrid];
 
     /// Returns the architecture, as files name it.
@@ -27,6 +29,7 @@ impl TinyShape {
             Self::Full => "llama",
             Self::SlidingWindow => "gemma3",
             Self::Hybrid => "lfm2",
+            Self::NoFlash => "grok",
         }
     }
 }
@@ -89,6 +92,11 @@ fn runnable_with(shape: TinyShape, nan: Option<char>, template: &str) -> Vec<u8>
             file.u32_list(&kv_heads, &heads.collect::<Vec<_>>());
             file.u32("lfm2.shortconv.l_cache", CONVOLUTION as u32);
         }
+        TinyShape::NoFlash => {
+            file.u32(&kv_heads, KV_HEADS as u32);
+            file.u32("grok.expert_count", EXPERTS as u32);
+            file.u32("grok.expert_used_count", 1);
+        }
     }
     let first_plain = write_vocabulary(&mut file, template);
 
@@ -149,7 +157,7 @@ fn write_layer(file: &mut GgufWriter, layer: u64, shape: TinyShape, is_attention
         file.random_scaled(&name("attn_k"), &[WIDTH, KV_HEADS * HEAD_WIDTH], gain);
         file.random(&name("attn_v"), &[WIDTH, KV_HEADS * HEAD_WIDTH]);
         file.random_scaled(&name("attn_output"), &[HEADS * HEAD_WIDTH, WIDTH], 2.0);
-        if shape != TinyShape::Full {
+        if matches!(shape, TinyShape::SlidingWindow | TinyShape::Hybrid) {
             file.constant(&name("attn_q_norm"), HEAD_WIDTH, SHARPNESS);
             file.constant(&name("attn_k_norm"), HEAD_WIDTH, SHARPNESS);
         }
@@ -159,6 +167,15 @@ fn write_layer(file: &mut GgufWriter, layer: u64, shape: TinyShape, is_attention
         file.random(&name("shortconv.out_proj"), &[WIDTH, WIDTH]);
     }
     file.ones(&name("ffn_norm"), WIDTH);
+    if shape == TinyShape::NoFlash {
+        file.ones(&name("attn_output_norm"), WIDTH);
+        file.random(&name("ffn_gate_inp"), &[WIDTH, EXPERTS]);
+        file.random(&name("ffn_gate_exps"), &[WIDTH, HIDDEN, EXPERTS]);
+        file.random(&name("ffn_up_exps"), &[WIDTH, HIDDEN, EXPERTS]);
+        file.random(&name("ffn_down_exps"), &[HIDDEN, WIDTH, EXPERTS]);
+        file.ones(&name("layer_output_norm"), WIDTH);
+        return;
+    }
     file.random(&name("ffn_gate"), &[WIDTH, HIDDEN]);
     file.random(&name("ffn_up"), &[WIDTH, HIDDEN]);
     file.random(&name("ffn_down"), &[HIDDEN, WIDTH]);
@@ -238,15 +255,15 @@ impl GgufWriter {
         values.iter().for_each(|value| text(&mut self.keys, value));
     }
 
-    /// Adds a matrix of noise that keeps the scale of its input.
-    fn random(&mut self, name: &str, dimensions: &[u64; 2]) {
+    /// Adds a matrix of noise that keeps the scale of its input, or several of them.
+    fn random(&mut self, name: &str, dimensions: &[u64]) {
         self.random_scaled(name, dimensions, 1.0);
     }
 
     /// Adds a matrix of noise that multiplies the scale of its input by `gain`.
-    fn random_scaled(&mut self, name: &str, dimensions: &[u64; 2], gain: f32) {
+    fn random_scaled(&mut self, name: &str, dimensions: &[u64], gain: f32) {
         let scale = gain * (3.0 / dimensions[0] as f32).sqrt();
-        let count = dimensions[0] * dimensions[1];
+        let count: u64 = dimensions.iter().product();
         let values: Vec<_> = (0..count)
             .map(|_| {
                 let pair = [0; 2].map(|_| self.noise.next().unwrap_or_default());
@@ -381,6 +398,8 @@ const KV_HEADS: u64 = 2;
 const HEAD_WIDTH: u64 = 16;
 /// Factor of queries and keys.
 const SHARPNESS: f32 = 3.0;
+/// Experts of [`TinyShape::NoFlash`].
+const EXPERTS: u64 = 2;
 /// Tokens that a short convolution sees.
 const CONVOLUTION: u64 = 3;
 /// The printable characters of ASCII, with the space.

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nearside_llama::{
-    AbortSignal, Context, ContextParams, Decoded, KvCacheType, LlamaError, Model, Sampler, SavedCache, Token,
-    common_prefix,
+    AbortSignal, Context, ContextParams, Decoded, KvCacheType, LlamaError, Model, Sampler, SavedCache, TILE_TOKENS,
+    Token, common_prefix,
 };
 use nearside_tests::likelihood::{BATCH, Turn, context_of, decode, greedy, load, load_bytes, story, tokens};
 use nearside_tests::tiny_models::{self, SLIDING_WINDOW_TOKENS, TinyShape};
@@ -117,7 +117,7 @@ fn an_edited_turn_is_like_one_after_nothing() {
             decode(&mut context, &other, true);
             let kept = context.trim(common_prefix(context.held_tokens(), &prompt));
             let expected = match shape {
-                TinyShape::Full => shared..=prompt.len() as u32 - 1,
+                TinyShape::Full | TinyShape::NoFlash => shared..=prompt.len() as u32 - 1,
                 TinyShape::SlidingWindow => 0..=prompt.len() as u32 - 1,
                 TinyShape::Hybrid => 0..=0,
             };
@@ -257,6 +257,32 @@ fn a_cache_type_that_the_model_does_not_allow_is_no_lack_of_memory() {
     };
     let error = Context::new(&load(TinyShape::Full), &params).unwrap_err();
     assert!(matches!(error, LlamaError::ContextParams(_)), "{error:?}");
+}
+
+/// Tiles are a part of flash attention, which llama.cpp turns off for some models.
+#[test]
+fn tokens_are_read_again_only_where_attention_is_computed_in_tiles() {
+    let (common, prompt) = (3000, 3000 + TILE_TOKENS - 1);
+    for (shape, cache, kept) in [
+        (TinyShape::Full, KvCacheType::F16, prompt - TILE_TOKENS),
+        (TinyShape::Full, KvCacheType::Q8_0, common),
+        (TinyShape::NoFlash, KvCacheType::F16, common),
+    ] {
+        let model = load(shape);
+        let params = ContextParams {
+            cache,
+            threads: 1,
+            ..ContextParams::default()
+        };
+        let context = match Context::new(&model, &params) {
+            Ok(context) => context,
+            // The heads of the tiny model are no multiple of 32.
+            Err(LlamaError::ContextParams(_)) if cache == KvCacheType::Q8_0 => continue,
+            Err(error) => panic!("{shape:?}: {error}"),
+        };
+        assert!(context.can_trim_anywhere());
+        assert_eq!(context.worth_keeping(common, prompt), kept, "{shape:?}, {cache:?}");
+    }
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! Chat templates and reply parsers of the safe layer, with the templates of real models.
 
+use std::time::{Duration, Instant};
+
 use nearside_llama::{
     ChatTemplate, Grammar, GrammarKind, LlamaError, Model, ModelParams, ParsedReply, Probe, Prompt, Rendered, Sampler,
     SamplerParams, json_schema_to_grammar,
 };
-use nearside_tests::models;
+use nearside_tests::likelihood::load_bytes;
+use nearside_tests::{models, tiny_models};
 use serde_json::{Value, json};
 
 #[test]
@@ -287,6 +290,19 @@ fn bad_templates_grammars_and_schemas_are_errors() {
         let sampler = Sampler::new(&model, &params);
         assert!(matches!(sampler, Err(LlamaError::Input(_))), "{params:?}");
     }
+}
+
+/// Runs for hours, and takes little memory.
+const LOOPS: &str = "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}";
+
+/// A thread that has the model cannot be left: so a template that takes long gets none.
+#[test]
+fn a_template_whose_trial_takes_long_is_refused_within_seconds() {
+    let model = load_bytes(&tiny_models::with_chat_template(LOOPS));
+    let begun = Instant::now();
+    let refused = ChatTemplate::from_model(&model).err();
+    assert!(matches!(refused, Some(LlamaError::Template(_))), "{refused:?}");
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
 }
 
 fn model() -> Model {

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::ops::Range;
 
+use super::continuation::CONTINUE_PROMPT;
 use super::pending::PendingRequest;
 use crate::chat::history::{omit, omittable, prompt_space, without};
 use crate::chat::{ChatMessage, ChatRequest, ConversationSettings};
@@ -26,7 +27,7 @@ pub(super) fn append_partial(request: &mut ChatRequest, partial: &str) -> bool {
     let resumed = !partial.trim().is_empty();
     if resumed {
         request.messages.push(ChatMessage::assistant(partial));
-        request.messages.push(ChatMessage::user(super::CONTINUE_PROMPT));
+        request.messages.push(ChatMessage::user(CONTINUE_PROMPT));
     }
     resumed
 }

@@ -18,7 +18,7 @@
 //! | `pending` | a request on its way |
 //! | `policy`, `known_policy` | the routing policy |
 //! | `prepared_target` | one target of a plan, ready to run |
-//! | `answer`, `charge` | one answer along its route: attempts, fallbacks; their cost |
+//! | `answer`, `charge`, `continuation` | one answer along its route: attempts, fallbacks; their cost; going on elsewhere |
 //! | `tool_calls` | the targets of recent tool calls |
 //! | `conversations`, `history` | conversations; prompt history |
 //! | `stored_conversations` | their file, opened on first use |
@@ -30,6 +30,7 @@
 mod adjustments;
 mod answer;
 mod charge;
+mod continuation;
 mod conversations;
 mod decide;
 mod downloads;
@@ -65,7 +66,7 @@ use std::time::{Duration, SystemTime};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-use crate::chat::{ChatMessage, ChatRequest, ChatStream, Chunk, RoutingMode};
+use crate::chat::{ChatRequest, ChatStream, Chunk};
 use crate::config::Config;
 use crate::device::{self, DeviceSnapshot, Host};
 use crate::engine::Engine;
@@ -81,6 +82,7 @@ use crate::state::{self, SpendingGroup, SpendingRow, State};
 use crate::stream::{CancelToken, Stream, StreamSender};
 use crate::sync::lock;
 use answer::{Answered, Answering};
+use continuation::continuation_request;
 use decide::Decided;
 use draft::SharedDraft;
 use inner::{Inner, InnerParts, blocking, join_result};
@@ -98,7 +100,7 @@ pub use providers::ProviderStatus;
 ///
 /// Drop it, or call [`Nearside::shut_down`], before the process ends while a model is loaded: an object that a `static` keeps
 /// is never dropped, and the end of the process then destroys the GPU's state under the model. Dropping waits until the
-/// models are freed: milliseconds, two seconds at most.
+/// models are freed: milliseconds, two seconds at most; and four more for a model's chat template that does not end.
 #[derive(Debug)]
 pub struct Nearside {
     inner: Arc<Inner>,
@@ -376,7 +378,8 @@ impl Nearside {
     }
 
     /// Ends the library in order: cancels active answers, waits until they have ended and everything about them is recorded,
-    /// stores the states of conversations, and frees the loaded models. Waits ten seconds at most for the answers. Without this, the end of the process may lose the last
+    /// stores the states of conversations, frees the loaded models, and waits for their chat templates. Waits ten seconds at most
+    /// for the answers, and four for a template that does not end. Without this, the end of the process may lose the last
     /// measured speed and the count of a free answer.
     pub async fn shut_down(&self) -> Result<()> {
         self.inner.closing.cancel();
@@ -392,6 +395,8 @@ impl Nearside {
             inner.local_models.close_engines(None);
             inner.wait_for_records(SHUTDOWN_TIMEOUT);
             inner.checkpoint_archive();
+            // The last: what ran until here may have left one.
+            nearside_llama::wait_for_templates(TEMPLATES_TIMEOUT);
             Ok(())
         })
         .await
@@ -428,6 +433,8 @@ impl Drop for Nearside {
             let joined = async { while answers.join_next().await.is_some() {} };
             let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, joined).await;
         });
+        // The last, after all that may run one. A process that ends next destroys what they read.
+        nearside_llama::wait_for_templates(TEMPLATES_TIMEOUT);
     }
 }
 
@@ -482,24 +489,13 @@ fn hub(config: &Config, token: &Secret) -> Result<Hub> {
     Hub::in_network(base, Some(token.expose()), &config.network)
 }
 
-/// Builds the continuation request. Adds a user message, because not every provider continues an assistant message.
-fn continuation_request(mut request: ChatRequest, said: String) -> ChatRequest {
-    request.messages.push(ChatMessage::assistant(said));
-    request.messages.push(ChatMessage::user(CONTINUE_PROMPT));
-    request.mode = RoutingMode::OnlyInCloud;
-    if request.provider.is_none() {
-        request.model = None;
-    }
-    request
-}
-
 /// The default hub.
 const HUGGING_FACE: &str = "https://huggingface.co";
 /// Longer than any step of an engine that cannot be interrupted, on a phone.
 const ENGINES_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longer than a chat template that has no end runs on after its answer was cancelled.
+const TEMPLATES_TIMEOUT: Duration = Duration::from_secs(4);
 /// Longer than a small write takes.
 const RECORDS_TIMEOUT: Duration = Duration::from_millis(500);
 /// Longer than any engine takes to stop.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
-const CONTINUE_PROMPT: &str =
-    "Your answer was interrupted. Continue exactly where it stopped. Do not repeat any of it.";

@@ -1,6 +1,7 @@
 // Huge pages by madvise: those that the system still makes later, and at once where the kernel can (6.1 and later).
 
 #include "huge_pages.h"
+#include "shim.h"
 
 #if defined(__linux__)
 
@@ -19,28 +20,50 @@
 #include <stdexcept>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <vector>
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
 #endif
 
-// A piece is copied in some milliseconds, so that a cancel is soon seen.
-static const size_t piece_bytes = 32u << 20;
-// A slower piece means that the system must make room first. Ordinary pages are better than a late answer.
-static const std::chrono::milliseconds longest_piece(200);
+using ms = std::chrono::milliseconds;
 
-// Returns false once `go_on` does. Ends early where the system has no more huge pages.
-static bool collapse(uint8_t * at, uint8_t * end, llama_progress_callback go_on, void * data) {
-    while (at < end) {
-        if (go_on && !go_on(1.0f, data)) {
-            return false;
+// The sum for all weights of a model, and for the cache of a context, which may grow in the middle of an answer.
+static const ms weights_time(1000), cache_time(400);
+// A piece is copied in 4 to 30 ms, so that a cancel is soon seen.
+static const size_t piece_bytes = 8u << 20;
+// A slower piece means that the system must make room first. Ordinary pages are better than a late answer.
+static const ms longest_piece(100);
+
+// One entry of the second level of a page table: 2 MiB with pages of 4 KiB, 32 MiB with 16 KiB.
+static uintptr_t huge_page_bytes() {
+    const uintptr_t page = (uintptr_t) sysconf(_SC_PAGESIZE);
+    return page * (page / sizeof(void *));
+}
+
+struct range {
+    uint8_t * from;
+    uint8_t * to;
+};
+
+// Copies these ranges to huge pages, for `most` at most. Returns false once `go_on` does. Ends early where the system has no more
+// huge pages.
+static bool collapse(const std::vector<range> & ranges, ms most, llama_progress_callback go_on, void * data) {
+    using clock = std::chrono::steady_clock;
+    const size_t largest = std::max<size_t>(piece_bytes, huge_page_bytes());
+    const auto   end     = clock::now() + most;
+    for (auto [at, to] : ranges) {
+        while (at < to) {
+            if (go_on && !go_on(1.0f, data)) {
+                return false;
+            }
+            const size_t size  = std::min<size_t>(largest, to - at);
+            const auto   begun = clock::now();
+            if (begun >= end || madvise(at, size, MADV_COLLAPSE) != 0 || clock::now() - begun > longest_piece) {
+                return true;
+            }
+            at += size;
         }
-        const size_t size  = std::min<size_t>(piece_bytes, end - at);
-        const auto   begun = std::chrono::steady_clock::now();
-        if (madvise(at, size, MADV_COLLAPSE) != 0 || std::chrono::steady_clock::now() - begun > longest_piece) {
-            return true;
-        }
-        at += size;
     }
     return true;
 }
@@ -56,9 +79,9 @@ static bool is_private(ggml_backend_buffer_t buffer) {
 using buffers = std::set<ggml_backend_buffer_t>;
 
 // Returns whether `go_on` always returned true.
-static bool use_huge_pages(const buffers & all, llama_progress_callback go_on, void * data) {
-    // One entry of the second level of a page table: 2 MiB with pages of 4 KiB, 32 MiB with 16 KiB.
-    const uintptr_t page = (uintptr_t) sysconf(_SC_PAGESIZE), huge = page * (page / sizeof(void *));
+static bool use_huge_pages(const buffers & all, ms most, llama_progress_callback go_on, void * data) {
+    const uintptr_t    huge = huge_page_bytes();
+    std::vector<range> ranges;
     for (const auto buffer : all) {
         if (!is_private(buffer)) {
             continue;
@@ -68,12 +91,11 @@ static bool use_huge_pages(const buffers & all, llama_progress_callback go_on, v
         if (base == 0 || from >= to) {
             continue;
         }
+        // For all of it, so that the system makes later what there is no time for now.
         madvise((void *) from, to - from, MADV_HUGEPAGE);
-        if (!collapse((uint8_t *) from, (uint8_t *) to, go_on, data)) {
-            return false;
-        }
+        ranges.push_back({ (uint8_t *) from, (uint8_t *) to });
     }
-    return true;
+    return collapse(ranges, most, go_on, data);
 }
 
 bool ns::use_huge_pages(const llama_model * model, llama_progress_callback go_on, void * data) {
@@ -83,7 +105,7 @@ bool ns::use_huge_pages(const llama_model * model, llama_progress_callback go_on
             weights.insert(tensor->buffer);
         }
     }
-    return ::use_huge_pages(weights, go_on, data);
+    return ::use_huge_pages(weights, weights_time, go_on, data);
 }
 
 // Adds the buffers of the layers that a cache has. It tells its tensors only as views.
@@ -119,7 +141,11 @@ void ns::use_huge_pages(const llama_context * context) {
     } else if (const auto * both = dynamic_cast<const llama_memory_hybrid_iswa *>(memory)) {
         add_both(both->get_mem_attn(), caches);
     }
-    ::use_huge_pages(caches, nullptr, nullptr);
+    ::use_huge_pages(caches, cache_time, nullptr, nullptr);
+}
+
+bool ns_collapse_for_test(uint8_t * at, size_t size, uint32_t most_ms, llama_progress_callback go_on, void * data) {
+    return collapse({ { at, at + size } }, ms(most_ms), go_on, data);
 }
 
 #else
@@ -129,5 +155,9 @@ bool ns::use_huge_pages(const llama_model *, llama_progress_callback, void *) {
 }
 
 void ns::use_huge_pages(const llama_context *) {}
+
+bool ns_collapse_for_test(uint8_t *, size_t, uint32_t, llama_progress_callback, void *) {
+    return true;
+}
 
 #endif

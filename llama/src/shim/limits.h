@@ -7,7 +7,7 @@
 // It unwinds like any other, unless it comes out of a function that must not throw, such as the destructor of a JSON value,
 // which allocates. C++ then calls the terminate handler, and that of `ns_init` reports the work as stuck and lets the thread
 // sleep for ever, instead of ending the process. So the work needs a thread of its own, and nothing outside it may wait for
-// what it holds. Only work that reached a limit is ended like that, never work that is just not wanted any more.
+// what it holds. Only work that reached a limit is ended like that, and work that goes on for seconds after its caller has left.
 //
 // Not covered, so that a template without an end runs on after its caller has left: MSVC and sanitizers, which have an
 // `operator new` of their own, and an app that replaces the operators. Nor covered: a value that contains itself, which llama.cpp

@@ -6,6 +6,7 @@
 #include "common.h"
 #include "ggml-cpu.h"
 #include "json.h"
+#include "llama-context.h"
 #include "llama-cpp.h"
 #include "llama-ext.h"
 
@@ -26,12 +27,16 @@ ns_status ns_model_load(const char * path, const llama_model_params * params, ll
 
 ns_status ns_context_new(llama_model * model, const llama_context_params * params, llama_context ** context, ns_text * error) {
     return ns::guarded_asserts(error, true, [&] {
-        llama_context_ptr created(llama_init_from_model(model, *params));
-        if (created) {
-            ns::use_huge_pages(created.get());
-        }
-        *context = created.release();
+        *context = llama_init_from_model(model, *params);
     });
+}
+
+ns_status ns_context_use_huge_pages(const llama_context * context, ns_text * error) {
+    return ns::guarded_asserts(error, true, [&] { ns::use_huge_pages(context); });
+}
+
+bool ns_context_has_flash_attention(const llama_context * context) {
+    return context->get_cparams().flash_attn;
 }
 
 ns_status ns_tokenize(const llama_vocab * vocab, ns_slice text, bool add_special, bool parse_special,

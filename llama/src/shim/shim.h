@@ -39,6 +39,10 @@ void ns_init(ggml_log_callback log);
 
 ns_status ns_model_load(const char * path, const struct llama_model_params * params, struct llama_model ** model, ns_text * error);
 ns_status ns_context_new(struct llama_model * model, const struct llama_context_params * params, struct llama_context ** context, ns_text * error);
+// Moves the cache to huge pages, see huge_pages.h. Takes less than half a second.
+ns_status ns_context_use_huge_pages(const struct llama_context * context, ns_text * error);
+// Whether llama.cpp computes attention without the matrix of all products, which it turns off for some models.
+bool      ns_context_has_flash_attention(const struct llama_context * context);
 // `count` is the number of tokens; negative if `capacity` was too small (then its absolute value suffices).
 ns_status ns_tokenize(const struct llama_vocab * vocab, ns_slice text, bool add_special, bool parse_special,
                       llama_token * tokens, int32_t capacity, int32_t * count, ns_text * error);
@@ -53,6 +57,8 @@ void      ns_trim_heap(void);
 uint32_t  ns_performance_cores(void);
 // Fails a GGML_ASSERT on purpose, inside the guard that loading uses: for the test of the guard.
 ns_status ns_assert_for_test(ns_text * error);
+// Moves mapped memory to huge pages as a load does, for the test of its bounds.
+bool      ns_collapse_for_test(uint8_t * at, size_t size, uint32_t most_ms, llama_progress_callback go_on, void * data);
 // Reaches a limit in a function that must not throw, for the test of what happens then.
 ns_status ns_stuck_for_test(struct ns_limits * limits, ns_text * error);
 

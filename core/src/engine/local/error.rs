@@ -22,6 +22,7 @@ pub(super) fn map_llama_error(error: LlamaError) -> Error {
              that limit"
         ))
         .because(ErrorReason::Overloaded),
+        LlamaError::TemplateBusy(_) => Error::busy(text).because(ErrorReason::Overloaded),
         LlamaError::NotANumber => Error::corrupt(format!(
             "{text}, as damaged weights make it; remove the model and download it again, or take another file"
         )),

@@ -172,19 +172,19 @@ impl LazyModel {
         self.planner.load_ended(LoadOutcome::Unloaded);
     }
 
+    /// Frees the model with all that was derived from texts.
     fn drop_model(&mut self) {
         self.shared.residency.set(None);
         self.loaded = None;
         self.shared.saved.clear();
+        self.shared.prompt_tokens.clear();
     }
 }
 
 impl Drop for LazyModel {
-    /// Frees the copies with the model: the engine's handle may live on.
+    /// Frees what the engine's handle shares, too: it may live on.
     fn drop(&mut self) {
-        self.shared.residency.set(None);
-        self.shared.saved.clear();
-        self.shared.prompt_tokens.clear();
+        self.drop_model();
     }
 }
 
@@ -230,4 +230,46 @@ fn load_model(
         session,
         order,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plans no load.
+    #[derive(Debug)]
+    struct NoPlanner;
+
+    impl LoadPlanner for NoPlanner {
+        fn plan_load(&self, _for_chat: bool) -> Result<LoadOrder> {
+            Err(Error::internal("nothing is loaded"))
+        }
+
+        fn load_ended(&self, _outcome: LoadOutcome) {}
+    }
+
+    /// The tokens of a prompt are text.
+    #[test]
+    fn no_tokens_of_prompts_stay_without_their_model() {
+        let settings = LocalSettings {
+            path: "model.gguf".into(),
+            id: "model".into(),
+            sha256: String::new(),
+            states: None,
+        };
+        let shared = EngineShared::new(&settings);
+        let mut model = LazyModel::new(settings, Arc::new(NoPlanner), shared.clone());
+        let ends: [fn(&mut LazyModel); 2] = [LazyModel::unload, |model| {
+            model.mark_unusable(&Error::corrupt("damaged weights"));
+        }];
+        for end in ends {
+            shared.prompt_tokens.begin_request();
+            assert!(!shared.prompt_tokens.is_empty());
+            end(&mut model);
+            assert!(shared.prompt_tokens.is_empty());
+        }
+        shared.prompt_tokens.begin_request();
+        drop(model);
+        assert!(shared.prompt_tokens.is_empty());
+    }
 }

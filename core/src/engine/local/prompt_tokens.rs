@@ -45,6 +45,12 @@ impl PromptTokens {
         lock(&self.memory).recent.clear();
     }
 
+    /// Returns whether it knows no prompt.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        lock(&self.memory).recent.is_empty()
+    }
+
     /// Begins a request, for which several prompts may be tried.
     pub(super) fn begin_request(&self) {
         let recent = &mut lock(&self.memory).recent;

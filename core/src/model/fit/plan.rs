@@ -5,7 +5,7 @@ use std::path::Path;
 use nearside_llama::{ChatTemplate, ContextParams, ModelParams, Probe};
 
 use super::report::{CacheType, FitVerdict, LoadPlan, MemoryEstimate};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorReason, Result};
 use crate::model::gguf::{Head, TEMPLATE_KEYS};
 
 /// Returns the parameters of a context. The engine must create its contexts with them: the compute buffer depends on
@@ -180,6 +180,7 @@ fn map_probe_error(error: nearside_llama::LlamaError) -> Error {
         )),
         Llama::Unsupported(reason) => Error::unsupported(reason),
         Llama::Input(reason) => Error::invalid_request(reason),
+        Llama::TemplateBusy(_) => Error::busy(error.to_string()).because(ErrorReason::Overloaded),
         other => Error::internal(other.to_string()),
     }
 }
