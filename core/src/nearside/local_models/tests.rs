@@ -110,6 +110,10 @@ impl Fixture {
         }
         let order = LoadOrder {
             context: 1,
+            max_context: 1,
+            trained_context: 1,
+            present_context: 1,
+            token_bytes: 0,
             cache_type: model::CacheType::default(),
             threads: 1,
             gpu_layers: 0,
