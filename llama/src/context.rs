@@ -418,7 +418,9 @@ mod tests {
 
     /// Moves 64 MiB to huge pages; returns whether it was wanted to the end, and how often that was asked.
     fn collapse(most_ms: u32, most_calls: u32) -> (bool, u32) {
-        let layout = Layout::from_size_align(64 << 20, 32 << 20).unwrap();
+        let Ok(layout) = Layout::from_size_align(64 << 20, 32 << 20) else {
+            panic!("no layout")
+        };
         let mut calls = Calls {
             count: 0,
             most: most_calls,

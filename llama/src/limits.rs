@@ -302,7 +302,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// Threads that run at once: each may take the memory of its limits.
 const MAX_THREADS: usize = 4;
 /// Threads that may be stopped for good: the memory of each is lost until the end of the process. The tests below stop many.
-const MAX_STUCK_THREADS: usize = if cfg!(test) { usize::MAX } else { 4 };
+const MAX_STUCK_THREADS: usize = if cfg!(test) { 1 << 20 } else { 4 };
 /// How long work may go on after its caller has left. Templates in use end sooner, also on a slow phone; only one without an end
 /// is interrupted.
 const LEFT_TIME: Duration = Duration::from_secs(3);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Inner;
 use super::local_model::LocalModel;
 use crate::error::{Error, Result};
-use crate::model::{BudgetFor, ModelRef};
+use crate::model::{BudgetFor, FitOptions, ModelRef};
 
 impl Inner {
     /// Resolves a reference to a file on this device.
@@ -26,6 +26,13 @@ impl Inner {
         }
         let found = self.store.find(reference)?;
         found.map(LocalModel::from).ok_or_else(|| not_installed(reference))
+    }
+
+    /// Returns the options of a fit check with what is configured in place of unset ones: a context may be set for the model.
+    pub(super) fn fit_options(&self, reference: &ModelRef, options: FitOptions) -> FitOptions {
+        let local = self.resolve_local(reference).ok();
+        let id = local.as_ref().map(|local| local.id.as_str());
+        self.local_models.fit_options(id, options)
     }
 
     /// Returns the source of memory budgets for fit checks.

@@ -289,12 +289,10 @@ impl Nearside {
     pub async fn fit(&self, model: ModelRef, options: FitOptions) -> Result<FitReport> {
         let (inner, hub) = (Arc::clone(&self.inner), lock(&self.inner.hub).clone());
         let reference = model.clone();
-        // A context may be set for it by its id.
-        let found = self
-            .blocking(move |inner| Ok(inner.resolve_local(&reference).ok()))
+        let options = self
+            .blocking(move |inner| Ok(inner.fit_options(&reference, options)))
             .await?;
-        let id = found.as_ref().map(|local| local.id.as_str());
-        let (options, budget) = (inner.local_models.fit_options(id, options), inner.budget_source());
+        let budget = inner.budget_source();
         self.on_runtime(async move {
             let report = model::fit_reference(&hub, &inner.store, &model, &options, &budget).await;
             report.map_err(|error| inner.explain_network(error))
