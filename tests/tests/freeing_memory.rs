@@ -16,6 +16,9 @@ use nearside_tests::memory::LimitHost;
 use nearside_tests::models;
 use nearside_tests::tiny_models::{self, TinyShape};
 
+/// The memory of the process is that of one test.
+static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 struct Fixture {
     nearside: Nearside,
     phone: Arc<LimitHost>,
@@ -129,6 +132,7 @@ async fn finish(load: &LoadStream) {
 
 #[tokio::test]
 async fn a_replaced_file_is_loaded_once_the_memory_of_the_old_model_is_free() {
+    let _one = ONE.lock().await;
     let fixture = Fixture::new(600_000);
     let model = fixture.folder.path().join("model.gguf");
     let replace = || {
@@ -151,6 +155,7 @@ async fn a_replaced_file_is_loaded_once_the_memory_of_the_old_model_is_free() {
 
 #[tokio::test]
 async fn a_load_waits_only_for_memory_that_it_needs() {
+    let _one = ONE.lock().await;
     // The first model is closed because it is idle, the next one because another needs its memory.
     let fixture = Fixture::new(300);
     let lock = fixture.fill(&fixture.model("a.gguf")).await;
@@ -175,6 +180,7 @@ async fn a_load_waits_only_for_memory_that_it_needs() {
 
 #[tokio::test]
 async fn a_critical_memory_warning_reaches_a_model_that_is_storing_its_states() {
+    let _one = ONE.lock().await;
     let fixture = Fixture::new(600_000);
     let lock = fixture.fill(&fixture.model("a.gguf")).await;
     let adjustments = fixture.nearside.adjustments();
