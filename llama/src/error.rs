@@ -8,6 +8,9 @@ pub enum LlamaError {
     /// The model file cannot be loaded: missing, truncated, damaged, or of a kind that llama.cpp does not support.
     #[error("cannot load the model: {0}")]
     Load(String),
+    /// The model could not be loaded, because there is too little memory.
+    #[error("there is not enough memory to load the model: {0}")]
+    LoadMemory(String),
     /// The context could not be created, because there is too little memory.
     #[error("cannot create a context: {0}")]
     Context(String),
@@ -49,6 +52,16 @@ pub(crate) fn ensure_reason(reason: String) -> String {
         return "llama.cpp failed without a reason".to_owned();
     }
     reason
+}
+
+/// Returns the error of a model that llama.cpp did not load, by its reason: memory, or the file.
+pub(crate) fn load_error(reason: String) -> LlamaError {
+    // Also in `std::bad_alloc`.
+    if reason.contains("alloc") || reason.contains("out of memory") {
+        LlamaError::LoadMemory(reason)
+    } else {
+        LlamaError::Load(ensure_reason(reason))
+    }
 }
 
 /// Returns the error of a context that llama.cpp did not create, by its reason: memory, or parameters.

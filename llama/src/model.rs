@@ -12,7 +12,7 @@ use std::sync::Arc;
 use llama_cpp_sys_2 as sys;
 
 use crate::backend::{LogScope, check_cpu, init_backend, with_log_scope};
-use crate::error::ensure_reason;
+use crate::error::load_error;
 use crate::{LlamaError, ffi, stack};
 
 /// The id of a token in a model's vocabulary.
@@ -114,12 +114,12 @@ impl Model {
             drop(handle);
             resume_unwind(panic);
         }
-        outcome.map_err(LlamaError::Load)?;
+        outcome.map_err(load_error)?;
         let Some(handle) = handle else {
             return Err(if cancelled {
                 LlamaError::Cancelled
             } else {
-                LlamaError::Load(ensure_reason(reason))
+                load_error(reason)
             });
         };
         let model = Self {

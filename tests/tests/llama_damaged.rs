@@ -52,7 +52,10 @@ fn absurd_shapes_are_errors() {
         for value in [0, 1, 7, 65_536, i32::MAX as u32, u32::MAX] {
             let error = damaged.probe_patched(&key, &value.to_le_bytes());
             assert!(
-                matches!(error, Err(LlamaError::Load(_) | LlamaError::Context(_))),
+                matches!(
+                    error,
+                    Err(LlamaError::Load(_) | LlamaError::LoadMemory(_) | LlamaError::Context(_))
+                ),
                 "{key} = {value}: {error:?}"
             );
         }

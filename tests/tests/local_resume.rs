@@ -7,6 +7,7 @@ use nearside::Conversations;
 use nearside::chat::{
     AnswerSummary, ChatMessage, ChatRequest, ChatStream, Chunk, ConversationSettings, OutputFormat, StopReason,
 };
+use nearside_tests::phone::Answer;
 use nearside_tests::request::greedy;
 use nearside_tests::scratch::ScratchLibrary;
 use nearside_tests::{gguf, models};
@@ -171,3 +172,21 @@ const THINKING: &str = "{% for m in messages %}<|im_start|>{{ m.role }}
 {% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
 <think>
 {% endif %}";
+
+/// The model writes a fence around its JSON, which is no part of the answer.
+#[tokio::test]
+async fn an_answer_in_a_required_format_that_is_cut_off_has_no_part_of_a_fence() {
+    let library = ScratchLibrary::open(512);
+    let schema = r#"{"type":"object","properties":{"name":{"type":"string"}},"required":["name"]}"#;
+    for max_tokens in 1..8 {
+        let question = ChatMessage::user("Bob is 5 years old. Describe him as JSON.");
+        let mut request = greedy(&models::path("smollm2.gguf"), vec![question], max_tokens);
+        request.output = OutputFormat::JsonSchema { schema: schema.into() };
+        let text = Answer::gather(library.nearside.chat(request)).await.text;
+        println!("{max_tokens}: {text:?}");
+        assert!(
+            text.is_empty() || text.trim_start().starts_with('{'),
+            "{max_tokens}: {text:?}"
+        );
+    }
+}

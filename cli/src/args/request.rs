@@ -113,7 +113,8 @@ struct SamplingArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Local engine")]
 struct EngineArgs {
-    /// Context size in tokens [default: 4096, at most the length the model was trained with]
+    /// Fixed context size in tokens [default: 4096, which grows with the conversation up to the length that the model was
+    /// trained with]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     context: Option<u32>,
     /// Storage of the KV cache [default: f16]

@@ -17,7 +17,7 @@ pub(crate) struct FitArgs {
     /// Model: a file, hf:ORG/REPO[:QUANT], an https address, an installed model
     #[arg(value_name = "REF", value_parser = ModelRef::parse)]
     reference: ModelRef,
-    /// Context size in tokens [default: 4096, at most the length the model was trained with]
+    /// Context size in tokens [default: 4096, from which it grows; at most the length the model was trained with]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     context: Option<u32>,
     /// Storage of the KV cache [default: f16]
@@ -26,6 +26,9 @@ pub(crate) struct FitArgs {
     /// Memory budget, such as `4GB` or `4GiB` [default: the memory available on this device]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     budget: Option<u64>,
+    /// Layers that the GPU computes, 0 for none [default: all, where this build uses a GPU]
+    #[arg(long, value_name = "N")]
+    gpu_layers: Option<u32>,
 }
 
 /// A report as JSON. Its `context` is less than the requested one if the model was trained with less.
@@ -41,9 +44,9 @@ pub(crate) async fn check_fit(args: FitArgs, session: &mut CliSession) -> Result
     let nearside = session.open_library()?;
     let options = FitOptions {
         context: args.context,
+        gpu_layers: args.gpu_layers,
         cache_type: args.cache.map(|cache| cache.0),
         budget_bytes: args.budget,
-        ..FitOptions::default()
     };
     let report = session.interrupt.race(nearside.fit(args.reference, options)).await?;
     if session.output.is_json() {

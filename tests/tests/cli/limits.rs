@@ -154,3 +154,29 @@ fn with_few_threads_there_is_an_answer_or_an_error_and_never_a_panic() {
     assert_eq!(ended.first(), Some(&Some(1)), "no thread at all");
     assert_eq!(ended.last(), Some(&Some(0)), "enough threads");
 }
+
+/// Rust ends a process that cannot allocate, so that less is not tried.
+#[test]
+fn without_memory_to_load_the_model_the_error_blames_the_memory_and_not_the_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut told = 0;
+    for megabytes in [80, 90, 100, 110, 120, 140, 180] {
+        let script = format!(
+            "ulimit -v {}; exec \"$0\" chat \"$1\" -p hello --max-tokens 2 --threads 1",
+            megabytes * 1000
+        );
+        let child = Command::new("bash")
+            .args(["-c", &script])
+            .arg(super::program::path())
+            .arg(smollm2())
+            .env("NEARSIDE_HOME", folder.path())
+            .stdin(Stdio::null())
+            .output()
+            .expect("it runs");
+        let text = String::from_utf8_lossy(&child.stderr).into_owned();
+        assert!(!text.contains("download it again"), "{megabytes} MB: {text}");
+        told += u32::from(text.contains("not enough memory"));
+        println!("{megabytes} MB: {:?} {text}", child.status.code());
+    }
+    assert!(told > 0);
+}

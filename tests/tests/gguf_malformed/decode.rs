@@ -152,7 +152,7 @@ fn decode(path: &Path) -> Result<(), LlamaError> {
 
 fn kind(error: &LlamaError) -> &'static str {
     match error {
-        LlamaError::Load(_) => "not loaded",
+        LlamaError::Load(_) | LlamaError::LoadMemory(_) => "not loaded",
         LlamaError::Template(_) => "no template",
         LlamaError::NotANumber => "no number",
         LlamaError::Decode(_) => "not decoded",

@@ -113,12 +113,15 @@ pub(super) fn run_bench(model: &mut LazyModel, options: &BenchOptions, stop: &St
     let settings = model.settings.clone();
     let quantization = Head::read_file(&settings.path)?.quantization;
     let (loaded, load_ms) = model.loaded(false)?;
-    loaded.session.reset_capacity();
-    let capacity = loaded.session.capacity();
-    if options.prompt_tokens.max(options.generate_tokens) >= capacity {
-        let text = format!("the context holds {capacity} tokens; measure fewer, or use a larger context");
+    let (most, longest) = (
+        loaded.session.reachable_capacity(None),
+        options.prompt_tokens.max(options.generate_tokens),
+    );
+    if longest >= most {
+        let text = format!("the context holds at most {most} tokens now; measure fewer");
         return Err(Error::invalid_request(text));
     }
+    loaded.session.set_capacity(longest as usize, Some(1), most);
     let mut prompt = BenchRates {
         tokens: options.prompt_tokens,
         ..BenchRates::default()

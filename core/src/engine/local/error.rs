@@ -10,6 +10,7 @@ pub(super) fn map_llama_error(error: LlamaError) -> Error {
     let text = error.to_string();
     match error {
         LlamaError::Load(_) => Error::corrupt(format!("{text}; remove the model and download it again")),
+        LlamaError::LoadMemory(_) => Error::too_large(format!("{text}; close other apps, or use a smaller model")),
         LlamaError::Unsupported(_) => Error::unsupported(text),
         LlamaError::Template(_) | LlamaError::Input(_) => Error::invalid_request(text),
         LlamaError::Grammar(_) => Error::invalid_request(format!(

@@ -69,6 +69,10 @@ impl ReplyReader {
             Trigger::Word(word) => Some(word.clone()),
             _ => None,
         }));
+        if rendered.grammar.as_ref().is_some_and(|grammar| !grammar.lazy) {
+            // The parser takes it off a required format.
+            marks.push(FENCE.to_owned());
+        }
         marks.retain(|mark| mark.len() > 1);
         Ok(Self {
             parser,
@@ -274,5 +278,7 @@ fn take_suffix(sent: &mut String, now: &str) -> String {
     new
 }
 
+/// What models write around JSON.
+const FENCE: &str = "```json";
 /// A text this short is a character of its own rather than the start of a mark.
 const MAX_STRAY_BYTES: usize = 2;

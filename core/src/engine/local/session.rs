@@ -79,16 +79,6 @@ impl DecodeSession {
         })
     }
 
-    /// Returns the context size in tokens that the job may have.
-    pub(super) fn capacity(&self) -> u32 {
-        self.capacity
-    }
-
-    /// Sets the context size that a job may have to the planned one, or the present one if that is larger.
-    pub(super) fn reset_capacity(&mut self) {
-        self.capacity = self.size.max(self.params.context);
-    }
-
     /// Returns the largest context size in tokens that a job with this limit may have now.
     pub(super) fn reachable_capacity(&self, limit: Option<u32>) -> u32 {
         let planned = self.size.max(self.params.context);

@@ -122,8 +122,13 @@ impl StateFiles {
             .into_iter()
             .filter(|old| is_replaced(&old.header, &header))
             .collect();
-        let is_known = |old: &&StoredState| state.tokens.len() - old.header.tokens.len() < MIN_NEW_TOKENS;
-        if let Some(old) = older.iter().find(is_known) {
+        let is_near = |old: &&StoredState| state.tokens.len() - old.header.tokens.len() < MIN_NEW_TOKENS;
+        // A request outside of the conversation may have cut it.
+        let longer = self
+            .list()
+            .into_iter()
+            .find(|other| is_replaced(&header, &other.header));
+        if let Some(old) = older.iter().find(is_near).or(longer.as_ref()) {
             old.touch();
             return false;
         }

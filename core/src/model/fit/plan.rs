@@ -172,6 +172,9 @@ fn map_probe_error(error: nearside_llama::LlamaError) -> Error {
         Llama::Load(reason) => Error::corrupt(format!(
             "llama.cpp refuses the model file: {reason}; download it again, or take another file"
         )),
+        Llama::LoadMemory(reason) => Error::too_large(format!(
+            "there is not enough memory to read the model: {reason}; close other apps, or use a smaller model"
+        )),
         Llama::Context(reason) => Error::unsupported(format!(
             "llama.cpp cannot create such a context for this model: {reason}; try a smaller context"
         )),

@@ -26,6 +26,8 @@ pub(super) fn able(context: RoutingContext<'_>, candidate: &Candidate<'_>) -> Op
         CandidateSource::Remote(remote) => (remote.model.context, prompt.high, "up to"),
     };
     let answer = needs.completion.high.min(SHORT_ANSWER);
+    // In a small context, a part of it.
+    let answer = context.map_or(answer, |context| answer.min(context / 4));
     if let Some(context) = context
         && u64::from(prompt) + u64::from(answer) > u64::from(context)
     {

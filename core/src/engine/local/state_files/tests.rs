@@ -142,6 +142,17 @@ fn a_longer_state_replaces_the_older_one_of_its_conversation_only() {
 }
 
 #[test]
+fn a_conversation_that_was_cut_does_not_get_a_second_state() {
+    let stored = Stored::new(5000);
+    let whole = tokens(1000);
+    assert!(stored.store(1, &whole, 1000));
+    assert!(!stored.store(1, &whole[..whole.len() / 2], 1000));
+    assert!(!stored.store(1, &whole, 1000));
+    assert_eq!(stored.count(EXTENSION), 1);
+    assert!(stored.store(2, &whole[..whole.len() / 2], 1000), "another one does");
+}
+
+#[test]
 fn the_limit_is_kept_and_the_least_recently_used_goes_first() {
     let stored = Stored::new(5000);
     let at = |seconds| SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
