@@ -235,7 +235,7 @@ fn a_place_for_states_that_is_a_file_is_a_problem_that_the_doctor_finds() {
     let states = program.data_dir().join("states");
     std::fs::create_dir(&states).expect("created");
     assert!(!is_reported());
-    std::fs::remove_dir(&states).expect("removed");
+    std::fs::remove_dir_all(&states).expect("removed");
     std::fs::write(&states, "a file").expect("written");
     assert!(is_reported());
 }
