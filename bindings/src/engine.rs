@@ -19,7 +19,7 @@ pub struct LoadedModel {
     pub memory_bytes: u64,
     /// Bytes of weights that are mapped from the file: resident while memory is free, and evicted by the system when it is not.
     pub mapped_bytes: u64,
-    /// Context length in tokens.
+    /// Context length in tokens, at present: it grows with a long conversation.
     pub context: u32,
     pub cache_type: CacheType,
     pub load: LoadPlan,

@@ -28,6 +28,9 @@ pub(crate) struct BenchArgs {
     /// Compute threads [default: the performance cores available to this process]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     threads: Option<u32>,
+    /// Context size in tokens [default: 4096, at most the length the model was trained with]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    context: Option<u32>,
     /// Layers that the GPU computes, 0 for none [default: all, where this build uses a GPU]
     #[arg(long, value_name = "N")]
     gpu_layers: Option<u32>,
@@ -36,6 +39,7 @@ pub(crate) struct BenchArgs {
 /// Measures the model and prints the report.
 pub(crate) async fn bench_model(args: BenchArgs, session: &mut CliSession) -> Result<(), CliError> {
     let nearside = nearside::Nearside::new(nearside::Config {
+        context: args.context,
         threads: args.threads,
         gpu_layers: args.gpu_layers,
         ..session.config()?

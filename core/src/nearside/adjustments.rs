@@ -28,6 +28,11 @@ impl AppState {
         self.is_in_background.store(is_in_background, Ordering::SeqCst);
     }
 
+    /// Returns whether the app is in the background.
+    pub(super) fn is_in_background(&self) -> bool {
+        self.is_in_background.load(Ordering::SeqCst)
+    }
+
     /// Records a memory warning.
     pub(super) fn note_pressure(&self) {
         *lock(&self.pressure_at) = Some(Instant::now());
@@ -40,8 +45,7 @@ impl AppState {
 
     /// Returns how models may compute now. `pauses_in_background`: not in the background.
     pub(super) fn run_conditions(&self, facts: &DeviceFacts, pauses_in_background: bool) -> RunConditions {
-        let is_in_background = self.is_in_background.load(Ordering::SeqCst);
-        RunConditions::derive(facts, is_in_background && pauses_in_background)
+        RunConditions::derive(facts, self.is_in_background() && pauses_in_background)
     }
 
     /// Tells the listeners.

@@ -67,6 +67,8 @@ struct EngineEntry {
     stamp: FileStamp,
     engine: Arc<LocalEngine>,
     load: LoadState,
+    /// Bytes that its context will take, while it is replaced by a larger one.
+    growing: u64,
 }
 
 impl EngineEntry {
@@ -171,21 +173,23 @@ impl LocalModels {
         let judge = |model: &LocalModel| {
             let own = view.find(&model.path);
             let id = own.map(|own| own.id);
-            let judged = |order: &LoadOrder| {
+            let judged = |order: &LoadOrder, spare: u64| {
                 check_template(order, model).map(|()| LocalVerdict {
                     verdict: order.verdict,
-                    context: order.reachable_context(limit, view.spare(id, order)),
+                    context: order.reachable_context(limit, spare),
                 })
             };
-            match own.map(|own| &own.load) {
-                Some(LoadState::Loaded(order) | LoadState::Loading(order)) => return judged(order),
-                Some(LoadState::Failed(error)) if is_permanent(error) => return Err(error.clone()),
+            match own.map(|own| (own.id, &own.load)) {
+                Some((id, LoadState::Loaded(order))) => return judged(order, self.growth_bytes(&view, id, order)),
+                // How much of its memory is taken already is not known; the engine finds out what is left.
+                Some((_, LoadState::Planned(order) | LoadState::Loading(order))) => return judged(order, u64::MAX),
+                Some((_, LoadState::Failed(error))) if is_permanent(error) => return Err(error.clone()),
                 _ => {}
             }
             let params = self.params(&model.id, &view.snapshot);
             let budget = view.budget(id).bytes;
             if let Some(order) = self.needs.order(model, params, budget)? {
-                return judged(&order);
+                return judged(&order, budget.saturating_sub(order.required()));
             }
             let (verdict, settled) = judge_by_size(model.size_bytes, params.context, budget);
             let may_probe = named.is_none_or(|named| named == model.id);
@@ -196,7 +200,8 @@ impl LocalModels {
                 return Ok(LocalVerdict { verdict, context });
             }
             probes -= 1;
-            judged(&self.needs.measure(model, params, budget)?)
+            let order = self.needs.measure(model, params, budget)?;
+            judged(&order, budget.saturating_sub(order.required()))
         };
         models.iter().map(judge).collect()
     }
@@ -214,6 +219,15 @@ impl LocalModels {
         let engines = lock(&self.engines);
         let others = engines.iter().filter(|entry| Some(entry.id) != id);
         others.map(|entry| Arc::clone(&entry.engine)).collect()
+    }
+
+    /// Returns the bytes that the context of a loaded model may take beyond its plan: none while the system asks for memory or
+    /// the app is in the background, where it is the first to be ended.
+    fn growth_bytes(&self, view: &MemoryView, id: u64, order: &LoadOrder) -> u64 {
+        match view.under_pressure || self.app.is_in_background() {
+            true => 0,
+            false => view.spare(id, order),
+        }
     }
 
     fn params(&self, id: &str, snapshot: &DeviceSnapshot) -> EngineParams {
@@ -238,6 +252,7 @@ impl LocalModels {
             in_use: entry.engine.is_in_use(),
             load: entry.load.clone(),
             saved_bytes: entry.engine.saved_bytes(),
+            growing: entry.growing,
         };
         loop {
             let (models, closing) = {

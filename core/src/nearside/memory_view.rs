@@ -47,6 +47,8 @@ pub(super) struct ModelState {
     pub(super) load: LoadState,
     /// Held by copies of its conversations' caches, which are freed first.
     pub(super) saved_bytes: u64,
+    /// Promised to its context, which is being replaced by a larger one.
+    pub(super) growing: u64,
 }
 
 impl MemoryView {
@@ -67,10 +69,12 @@ impl MemoryView {
         self.measure(Some(own), false)
     }
 
-    /// Returns the bytes that a model with this order may take beyond its needs while idle ones stay. The copies of its own
-    /// conversations' caches count as free.
-    pub(super) fn spare(&self, own: Option<u64>, order: &LoadOrder) -> u64 {
-        self.measure(own, false).bytes.saturating_sub(order.required())
+    /// Returns the bytes that the loaded model with this order may take beyond its needs, while idle ones stay and without those
+    /// that loads have reserved. The copies of its own conversations' caches count as free.
+    pub(super) fn spare(&self, own: u64, order: &LoadOrder) -> u64 {
+        let beside_idle = self.measure(Some(own), false).bytes;
+        let beside_planned = self.measure(Some(own), true).bytes;
+        beside_idle.min(beside_planned).saturating_sub(order.required())
     }
 
     fn measure(&self, own: Option<u64>, count_idle: bool) -> MemoryBudget {
@@ -84,6 +88,9 @@ impl MemoryView {
                 true => memory.own += model.saved_bytes,
                 false if count_idle => memory.idle += model.saved_bytes,
                 false => {}
+            }
+            if !is_own {
+                memory.starting += model.growing;
             }
             match &model.load {
                 LoadState::Loaded(order) if is_own => {

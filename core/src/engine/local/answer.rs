@@ -107,20 +107,31 @@ fn generate(
     stats.timings.load_ms = load_ms.min(asked.requested_at.elapsed().as_secs_f64() * 1000.0);
 
     prompt_tokens.begin_request();
-    let fitting = Fitting {
-        loaded,
-        prompt_tokens: &prompt_tokens,
-        id: &id,
-        constraints: &constraints,
-        whole: &asked.request,
-        begun: None,
-        capacity: loaded.session.reachable_capacity(asked.request.limits.context),
-        stop,
+    let mut capacity = loaded.session.reachable_capacity(asked.request.limits.context);
+    let fitted = loop {
+        let fitting = Fitting {
+            loaded,
+            prompt_tokens: &prompt_tokens,
+            id: &id,
+            constraints: &constraints,
+            whole: &asked.request,
+            begun: None,
+            capacity,
+            stop,
+        };
+        let fitted = fitting
+            .fit_begun(asked.kept_turns, asked.begun.as_ref())
+            .and_then(|fitted| Ok((fitting.prompt_end(&fitted)?, fitted)));
+        let Ok((_, prompt)) = &fitted else { break fitted };
+        let (tokens, max_tokens) = (prompt.tokens.len(), prompt.request.limits.max_tokens);
+        loaded.session.set_capacity(tokens, max_tokens, capacity);
+        let size = loaded.session.make_room(tokens);
+        if size as usize > tokens {
+            break fitted;
+        }
+        // The memory went elsewhere meanwhile.
+        capacity = size;
     };
-    let most = fitting.capacity;
-    let fitted = fitting
-        .fit_begun(asked.kept_turns, asked.begun.as_ref())
-        .and_then(|fitted| Ok((fitting.prompt_end(&fitted)?, fitted)));
     let (end, fitted) = match fitted {
         Err(AnswerError::Stopped) => return stopped(stop),
         fitted => fitted?,
@@ -149,9 +160,6 @@ fn generate(
     let mut sampler = Sampler::new(&loaded.model, &params).map_err(map_llama_error)?;
     sampler.observe(&tokens).map_err(map_llama_error)?;
 
-    loaded
-        .session
-        .set_capacity(tokens.len(), request.limits.max_tokens, most);
     let cached = loaded.session.reuse_prefix(&Wanted {
         prompt: &tokens,
         conversation: asked.conversation,

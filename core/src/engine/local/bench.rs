@@ -113,15 +113,11 @@ pub(super) fn run_bench(model: &mut LazyModel, options: &BenchOptions, stop: &St
     let settings = model.settings.clone();
     let quantization = Head::read_file(&settings.path)?.quantization;
     let (loaded, load_ms) = model.loaded(false)?;
-    let (most, longest) = (
-        loaded.session.reachable_capacity(None),
-        options.prompt_tokens.max(options.generate_tokens),
-    );
-    if longest >= most {
-        let text = format!("the context holds at most {most} tokens now; measure fewer");
+    let capacity = loaded.order.context;
+    if options.prompt_tokens.max(options.generate_tokens) >= capacity {
+        let text = format!("the context holds {capacity} tokens; measure fewer, or use a larger context");
         return Err(Error::invalid_request(text));
     }
-    loaded.session.set_capacity(longest as usize, Some(1), most);
     let mut prompt = BenchRates {
         tokens: options.prompt_tokens,
         ..BenchRates::default()
@@ -133,6 +129,8 @@ pub(super) fn run_bench(model: &mut LazyModel, options: &BenchOptions, stop: &St
     let mut first_token = Vec::new();
     // A conversation is kept; what the rounds compute is none.
     loaded.session.clear();
+    // What is predicted is that of the plan.
+    loaded.session.restore_planned()?;
     // The first round warms up caches and clocks and is not measured.
     for round in 0..=options.repetitions {
         if options.prompt_tokens > 0 {

@@ -110,15 +110,16 @@ impl Governor {
         self.rest = begun.elapsed() * (100 - duty) / duty;
     }
 
-    /// Returns how many bytes more the model may take, those of its copies of conversations' caches included.
-    pub(super) fn spare_bytes(&self) -> u64 {
-        self.planner.spare_bytes()
+    /// Reserves memory for a context of `whole` bytes, `more` than the present one, until the next [`Self::report_context`].
+    /// Returns how many bytes are left, those of the model's copies of conversations' caches included.
+    pub(super) fn reserve_growth(&self, whole: u64, more: u64) -> Option<u64> {
+        self.planner.reserve_growth(whole, more)
     }
 
     /// Returns the context in tokens that the model may have for a request with this limit.
     pub(super) fn reachable_context(&self, limit: Option<u32>) -> Option<u32> {
         let order = self.residency.order()?;
-        Some(order.reachable_context(limit, self.planner.spare_bytes()))
+        Some(order.reachable_context(limit, self.planner.growth_bytes()))
     }
 
     /// Forgets the waits of an earlier job.

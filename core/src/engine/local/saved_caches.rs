@@ -50,6 +50,8 @@ struct Copies {
     origin: ContentOrigin,
     /// Deleted conversations, and when that was: nothing of them is copied or stored any more.
     forgotten: HashMap<u64, Instant>,
+    /// The conversations that the context has had since it was created or overwritten.
+    held: HashSet<u64>,
     /// Bytes that all may take.
     limit: u64,
     states: Option<EngineStates>,
@@ -86,6 +88,8 @@ impl SavedCaches {
             *copies = Copies {
                 limit,
                 states,
+                // It may have been deleted while the model loaded for it.
+                forgotten: std::mem::take(&mut copies.forgotten),
                 ..Copies::default()
             }
         });
@@ -123,13 +127,23 @@ impl SavedCaches {
     /// Overwrites the content of the context if its conversation was deleted. Returns whether it was.
     pub(super) fn wipe_forgotten(&self, context: &mut Context) -> bool {
         self.change(|copies| {
-            let is_kept = copies.may_keep(copies.origin);
-            if !is_kept {
-                copies.checkpoints.clear();
-                copies.origin = ContentOrigin::default();
-                context.wipe();
+            if !copies.held.iter().any(|id| copies.forgotten.contains_key(id)) {
+                return false;
             }
-            !is_kept
+            copies.held.clear();
+            // Behind the content of another one there may be more of it.
+            let other = copies.may_keep(copies.origin).then(|| context.save(u64::MAX)).flatten();
+            context.wipe();
+            match other {
+                Some(other) if context.restore(&other) > 0 => {
+                    copies.held.extend(copies.origin.conversation.map(|own| own.id));
+                }
+                _ => {
+                    copies.checkpoints.clear();
+                    copies.origin = ContentOrigin::default();
+                }
+            }
+            true
         })
     }
 
@@ -228,6 +242,7 @@ impl Copies {
         let common = common_prefix(context.held_tokens(), prompt);
         cut_to(context, &self.checkpoints, common);
         self.origin = self.origin.extended(wanted.conversation, context.position() as usize);
+        self.held.extend(self.origin.conversation.map(|own| own.id));
         let held = context.held_tokens();
         self.checkpoints
             .retain(|checkpoint| held.starts_with(checkpoint.tokens()));
@@ -239,6 +254,7 @@ impl Copies {
         context.restore(&saved.cache);
         self.checkpoints.clone_from(&saved.checkpoints);
         self.origin = saved.origin;
+        self.held.extend(saved.origin.conversation.map(|own| own.id));
     }
 
     /// Returns the copy or the stored state that serves the longest part of the prompt, if that is more than `least` tokens.
@@ -435,6 +451,19 @@ const MESSAGE_CHECKPOINTS: usize = 2;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_conversation_that_is_deleted_during_the_load_is_not_kept() {
+        let saved = SavedCaches::default();
+        saved.forget(7);
+        saved.restart(100, None);
+        let origin = |id| ContentOrigin {
+            conversation: Some(JobConversation { id, is_stored: true }),
+            tokens: usize::MAX,
+        };
+        let may_keep = |id| lock(&saved.0.copies).may_keep(origin(id));
+        assert!(!may_keep(7) && may_keep(8));
+    }
 
     #[test]
     fn a_limit_is_lowered_and_never_raised_before_the_next_load() {

@@ -139,17 +139,22 @@ impl DecodeSession {
     /// Makes the cache hold as much of the prompt as it, or the copy or the stored state of an earlier conversation, has, and
     /// returns how many tokens that is: less than the prompt.
     pub(super) fn reuse_prefix(&mut self, wanted: &Wanted<'_>) -> u32 {
-        let needed = wanted.prompt.len() as u32 + 1;
-        if needed > self.size {
-            // After an error there is no context. The new one is told below whose tokens it gets.
-            let _ = self.grow_to(needed);
-        }
         let saved = self.saved.clone();
         // After a failure the conversation may still be in a file.
         self.context().map_or(0, |context| {
             let common = saved.reuse(context, wanted);
             context.trim(context.worth_keeping(common, wanted.prompt.len() as u32))
         })
+    }
+
+    /// Makes the context hold a prompt of so many tokens. Returns how large it is: where there is no memory, not large enough.
+    pub(super) fn make_room(&mut self, prompt: usize) -> u32 {
+        let needed = u32::try_from(prompt).unwrap_or(u32::MAX).saturating_add(1);
+        if needed > self.size {
+            // After an error there is no context; the next one has the planned size.
+            let _ = self.grow_to(needed);
+        }
+        self.size
     }
 
     /// Stores the states of stored conversations, and clears the cache and its copies.
@@ -252,6 +257,15 @@ impl DecodeSession {
         }
     }
 
+    /// Gives the empty context the planned size.
+    pub(super) fn restore_planned(&mut self) -> Result<()> {
+        self.capacity = self.params.context;
+        match self.size == self.params.context {
+            true => Ok(()),
+            false => self.resize(self.params.context),
+        }
+    }
+
     /// Clears the KV cache, and keeps no copy of it.
     pub(super) fn discard(&mut self) {
         if let Some(context) = &mut self.context {
@@ -276,10 +290,16 @@ impl DecodeSession {
     /// Takes a new context of this size in tokens, and reports what it takes.
     fn set_context(&mut self, context: Context, size: u32) -> &mut Context {
         self.size = size;
-        if let Ok((cache, compute)) = buffers(&context) {
-            self.governor.report_context(size, cache, compute);
+        let Self {
+            context: held,
+            governor,
+            ..
+        } = self;
+        let context = held.insert(context);
+        if let Ok((cache, compute)) = buffers(context) {
+            governor.report_context(size, cache, compute);
         }
-        self.context.insert(context)
+        context
     }
 
     /// Frees the context, and reports that it takes nothing until the next one is created.
@@ -319,19 +339,22 @@ impl DecodeSession {
     /// Makes the context hold at least `needed` tokens, and as many again for what follows, as far as the job and the memory
     /// of the moment allow.
     fn grow_to(&mut self, needed: u32) -> Result<()> {
-        let (cache, _) = buffers(self.context()?)?;
-        let for_tokens = |tokens: u32| cache / u64::from(self.size.max(1)) * u64::from(tokens);
-        for wanted in [needed.saturating_mul(2), needed] {
+        let (cache, compute) = buffers(self.context()?)?;
+        let token_bytes = (cache + compute).div_ceil(u64::from(self.size.max(1)));
+        let for_tokens = |tokens: u32| token_bytes.saturating_mul(tokens.into());
+        // While memory is short, a context takes no more than it must.
+        let is_tight = needed > self.params.context && self.governor.reachable_context(None) <= Some(self.size);
+        let first = if is_tight { needed } else { needed.saturating_mul(2) };
+        for wanted in [first, needed] {
             let rounded = wanted.checked_next_multiple_of(SIZE_STEP_TOKENS);
             let size = rounded.unwrap_or(u32::MAX).min(self.capacity);
             if size <= self.size {
                 return Ok(());
             }
             // The content is copied meanwhile.
-            let copy = for_tokens(self.position());
-            let (more, spare) = (for_tokens(size - self.size), self.governor.spare_bytes());
-            if more.saturating_add(copy) <= spare {
-                self.saved.lower_limit(|limit| limit.min(spare - more));
+            let more = for_tokens(size - self.size).saturating_add(for_tokens(self.position()));
+            if let Some(rest) = self.governor.reserve_growth(for_tokens(size), more) {
+                self.saved.lower_limit(|limit| limit.min(rest));
                 return self.resize(size);
             }
         }
@@ -347,17 +370,23 @@ impl DecodeSession {
         };
         let copy = context.save(u64::MAX);
         if copy.is_none() && context.position() > 0 {
+            let taken = buffers(context).unwrap_or_default();
+            self.governor.report_context(self.size, taken.0, taken.1);
             return Ok(());
         }
         // Before the new one is created: there may not be memory for both.
-        self.drop_context();
+        self.context = None;
         let created = Context::new(&self.model, &self.params_for(size)).map(|context| (context, size));
         let created =
             created.or_else(|_| Context::new(&self.model, &self.params_for(self.size)).map(|it| (it, self.size)));
-        let (mut context, size) = created.map_err(map_llama_error)?;
+        let (mut context, size) = created.map_err(|error| {
+            self.drop_context();
+            map_llama_error(error)
+        })?;
         if let Some(copy) = copy
             && (context.restore(&copy) as usize) < copy.tokens().len()
         {
+            self.drop_context();
             return Err(Error::internal("the cache could not be moved to another context"));
         }
         self.set_context(context, size);

@@ -41,10 +41,17 @@ pub trait LoadPlanner: Send + Sync + std::fmt::Debug {
         RunConditions::default()
     }
 
-    /// Returns how many bytes more the loaded model may take, those of its copies of conversations' caches included. Must not
-    /// block.
-    fn spare_bytes(&self) -> u64 {
+    /// Returns how many bytes the context of the loaded model may take beyond its plan, those of its copies of conversations'
+    /// caches included. Must not block.
+    fn growth_bytes(&self) -> u64 {
         0
+    }
+
+    /// Reserves memory for a context that will be replaced by one of `whole` bytes, until [`Self::context_resized`]: `more` than
+    /// the present one takes. Returns how many bytes are left then, those of the model's copies included; `None` if there is no
+    /// memory for it.
+    fn reserve_growth(&self, _whole: u64, _more: u64) -> Option<u64> {
+        None
     }
 
     /// Reports that the loaded model's context has another size in tokens, with the bytes of its cache and of its compute

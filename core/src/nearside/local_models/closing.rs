@@ -57,9 +57,12 @@ impl LocalModels {
 
     /// Closes the engine of a model that is being removed, and deletes its stored states.
     pub(in crate::nearside) fn close_removed(&self, model: &LocalModel) {
-        for entry in self.take_where(|entry| entry.path == model.path) {
-            entry.engine.close(StopReason::Cancelled, 0);
-        }
+        self.take_where(|entry| entry.path == model.path);
+        // Also those that were being closed before, and may be storing its states.
+        let closing = self.closing().into_iter().map(|(engine, _)| engine);
+        closing
+            .filter(|engine| engine.model_id() == model.id)
+            .for_each(|engine| engine.close(StopReason::Cancelled, 0));
         self.states.remove_model(&model.sha256);
     }
 

@@ -29,7 +29,8 @@ impl ContextConfig {
 
     /// Returns the context to which that of a model may grow; `None`: as far as it was trained.
     pub(super) fn most(&self, id: &str) -> Option<u32> {
-        self.most.or_else(|| self.set_for(Some(id)))
+        let most = self.most.map(|most| most.max(self.planned(Some(id))));
+        most.or_else(|| self.set_for(Some(id)))
     }
 
     fn set_for(&self, id: Option<&str>) -> Option<u32> {

@@ -31,7 +31,8 @@ impl LocalModels {
                 continue;
             }
             let Some(entry) = self.take_oldest_idle(id) else {
-                // The budget counted on all of them; what is missing now was taken by other programs meanwhile.
+                // The budget counted on all of them; what is missing now was taken by other programs meanwhile. Contexts do
+                // not grow into what is planned.
                 self.set_load(id, LoadState::Loading(order));
                 return Ok(());
             };
@@ -53,11 +54,16 @@ impl LocalModels {
             self.set_load(id, LoadState::Loading(order));
             rest
         };
-        // The plans of the others counted on memory that is taken now.
+        self.lower_saved_limits_but(id, rest);
+        Ok(true)
+    }
+
+    /// Lowers what the copies of the other engines may take, where `rest` bytes are free: their plans counted on memory that is
+    /// taken now.
+    pub(super) fn lower_saved_limits_but(&self, id: u64, rest: u64) {
         for engine in self.engines_but(Some(id)) {
             engine.lower_saved_limit(engine.saved_bytes() + rest / SAVED_SHARE);
         }
-        Ok(true)
     }
 
     fn take_oldest_idle(&self, id: u64) -> Option<EngineEntry> {

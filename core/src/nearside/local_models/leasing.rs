@@ -52,6 +52,7 @@ impl LocalModels {
             stamp,
             engine,
             load: LoadState::Unloaded,
+            growing: 0,
         });
         Ok(lease)
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Weak;
 
-use super::{LoadState, LocalModels};
+use super::{LoadState, LocalModels, MemoryView};
 use crate::engine::local::{Adjustment, AdjustmentAction, AdjustmentCause, LoadOutcome, LoadPlanner, RunConditions};
 use crate::error::{Error, Result};
 use crate::model::fit::LoadOrder;
@@ -46,22 +46,36 @@ impl LoadPlanner for EnginePlanner {
         models.app.run_conditions(&facts, models.pauses_in_background)
     }
 
-    fn spare_bytes(&self) -> u64 {
-        // Without the lock of plans: an answer must not wait for a model that is being closed.
-        let view = self.models.upgrade().and_then(|models| models.view().ok());
-        let Some(view) = view else { return 0 };
-        let own = view.models.iter().find(|model| model.id == self.id);
-        match own.map(|own| &own.load) {
-            Some(LoadState::Loaded(order)) => view.spare(Some(self.id), order),
-            _ => 0,
-        }
+    fn growth_bytes(&self) -> u64 {
+        let Some(models) = self.models.upgrade() else { return 0 };
+        let Ok(view) = models.view() else { return 0 };
+        let order = self.loaded_order(&view);
+        order.map_or(0, |order| models.growth_bytes(&view, self.id, &order))
+    }
+
+    fn reserve_growth(&self, whole: u64, more: u64) -> Option<u64> {
+        let models = self.models.upgrade()?;
+        let rest = {
+            // No load may find the same bytes free. A plan takes half a second at most.
+            let _one = lock(&models.planning);
+            let view = models.view().ok()?;
+            let rest = view.spare(self.id, &self.loaded_order(&view)?).checked_sub(more)?;
+            let mut engines = lock(&models.engines);
+            engines.iter_mut().find(|entry| entry.id == self.id)?.growing = whole;
+            rest
+        };
+        models.lower_saved_limits_but(self.id, rest);
+        Some(rest)
     }
 
     fn context_resized(&self, tokens: u32, cache: u64, compute: u64) {
         let Some(models) = self.models.upgrade() else { return };
         let mut engines = lock(&models.engines);
-        let entry = engines.iter_mut().find(|entry| entry.id == self.id);
-        if let Some(LoadState::Loaded(order)) = entry.map(|entry| &mut entry.load) {
+        let Some(entry) = engines.iter_mut().find(|entry| entry.id == self.id) else {
+            return;
+        };
+        entry.growing = 0;
+        if let LoadState::Loaded(order) = &mut entry.load {
             order.resize(tokens, cache, compute);
         }
     }
@@ -70,5 +84,16 @@ impl LoadPlanner for EnginePlanner {
         let Some(models) = self.models.upgrade() else { return };
         let model = self.model.id.clone();
         models.app.publish(&Adjustment { model, action, cause });
+    }
+}
+
+impl EnginePlanner {
+    /// Returns the order of this engine's model if it is in memory.
+    fn loaded_order(&self, view: &MemoryView) -> Option<LoadOrder> {
+        let own = view.models.iter().find(|model| model.id == self.id)?;
+        match &own.load {
+            LoadState::Loaded(order) => Some(*order),
+            _ => None,
+        }
     }
 }

@@ -136,6 +136,7 @@ impl Fixture {
             stamp: super::super::local_model::file_stamp(&model.path),
             engine: Arc::new(engine),
             load: LoadState::Loaded(order),
+            growing: 0,
         });
         (model, release)
     }
@@ -204,4 +205,74 @@ fn the_memory_of_an_idle_model_that_is_freed_for_another_counts_meanwhile() {
     drop(first);
     drop(second);
     assert_eq!(freeing.join().expect("no panic"), Ok(()));
+}
+
+fn loaded_order(fixture: &Fixture, id: u64) -> LoadOrder {
+    let view = fixture.models.view().expect("a view");
+    let own = view.models.iter().find(|model| model.id == id).expect("an engine");
+    let LoadState::Loaded(order) = &own.load else {
+        panic!("it is loaded")
+    };
+    *order
+}
+
+#[test]
+fn a_context_grows_into_no_memory_that_is_reserved_and_not_while_memory_is_short() {
+    let fixture = Fixture::new();
+    let planner = |id, model| planner::EnginePlanner {
+        models: Arc::downgrade(&fixture.models),
+        id,
+        model,
+    };
+    let (model, _first) = fixture.add_idle(1000, "first.gguf", 200_000_000);
+    let (other, _second) = fixture.add_idle(1001, "second.gguf", 0);
+    let (first, second) = (planner(1000, model), planner(1001, other));
+    assert_eq!(first.growth_bytes(), 880_000_000);
+    let order = loaded_order(&fixture, 1001);
+    let planned = LoadOrder {
+        need: MemoryEstimate {
+            total: 850_000_000,
+            ..order.need
+        },
+        ..order
+    };
+    fixture.models.set_load(1001, LoadState::Planned(planned));
+    assert!(first.growth_bytes() < 100_000_000);
+    fixture.models.set_load(1001, LoadState::Loaded(order));
+    // Two at once: the second one gets what the first one left.
+    assert_eq!(first.reserve_growth(600_000_000, 500_000_000), Some(380_000_000));
+    assert_eq!(second.reserve_growth(400_000_000, 400_000_000), None);
+    assert!(second.reserve_growth(300_000_000, 300_000_000).is_some());
+    first.context_resized(8192, 1000, 0);
+    second.context_resized(8192, 1000, 0);
+    assert!(lock(&fixture.models.engines).iter().all(|entry| entry.growing == 0));
+    assert!(first.growth_bytes() > 0);
+    fixture.models.app.set_background(true);
+    assert_eq!(first.growth_bytes(), 0);
+    fixture.models.app.set_background(false);
+    fixture.models.app.note_pressure();
+    assert_eq!(first.growth_bytes(), 0);
+}
+
+#[test]
+fn the_router_is_told_what_a_context_may_become_and_not_what_a_load_leaves_for_a_moment() {
+    let fixture = Fixture::new();
+    let (model, _release) = fixture.add_idle(1000, "model.gguf", 900_000_000);
+    let context = || {
+        let verdicts = fixture.models.verdicts(std::slice::from_ref(&model), None, false, None);
+        verdicts[0].as_ref().expect("it fits").context
+    };
+    let order = LoadOrder {
+        context: 4096,
+        present_context: 4096,
+        max_context: 32_768,
+        trained_context: 32_768,
+        token_bytes: 80_000,
+        ..loaded_order(&fixture, 1000)
+    };
+    // While it loads, a part of its memory is missing from what is free.
+    fixture.models.set_load(1000, LoadState::Loading(order));
+    assert_eq!(context(), 32_768);
+    fixture.models.set_load(1000, LoadState::Loaded(order));
+    assert_eq!(context(), 8192, "650 MB for 8,192 tokens");
 }
