@@ -236,8 +236,8 @@ fn every_target_is_able_to_answer(needs: &Needs, facts: &Facts, target: &RouteTa
             (Some(local.abilities), Some(local.context), required.low)
         }
     };
-    let room = u64::from(prompt) + u64::from(needs.completion.high.min(64));
-    assert!(context.is_none_or(|context| room <= u64::from(context)));
+    let answer = |context: u32| needs.completion.high.min(64).min(context / 4);
+    assert!(context.is_none_or(|context| u64::from(prompt) + u64::from(answer(context)) <= u64::from(context)));
     let wanted = needs.abilities;
     assert!(abilities.is_none_or(|can| {
         can.tools >= wanted.tools

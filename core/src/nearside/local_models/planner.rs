@@ -30,6 +30,7 @@ impl LoadPlanner for EnginePlanner {
         let Some(entry) = engines.iter_mut().find(|entry| entry.id == self.id) else {
             return;
         };
+        entry.growing = 0;
         entry.load = match (outcome, &entry.load) {
             (LoadOutcome::Loaded, LoadState::Loading(order)) => LoadState::Loaded(*order),
             (LoadOutcome::Failed(error), _) => LoadState::Failed(error),
