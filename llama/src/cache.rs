@@ -189,19 +189,21 @@ impl Context {
 
     /// Clears the cache.
     pub fn clear(&mut self) {
-        self.has_logits = false;
-        self.held.clear();
-        // SAFETY: the cache lives as long as the context. `false` keeps the buffers' bytes, which are written again
-        // before they are read.
-        unsafe { sys::llama_memory_clear(self.cache_memory(), false) }
+        // The bytes stay: they are written again before they are read.
+        self.empty(false);
     }
 
     /// Clears the cache, and overwrites what it held. Takes about a tenth of a second for 500 MB.
     pub fn wipe(&mut self) {
-        self.clear();
+        self.empty(true);
         self.held = Vec::new();
-        // SAFETY: as above.
-        unsafe { sys::llama_memory_clear(self.cache_memory(), true) }
+    }
+
+    fn empty(&mut self, overwrites: bool) {
+        self.has_logits = false;
+        self.held.clear();
+        // SAFETY: the cache lives as long as the context.
+        unsafe { sys::llama_memory_clear(self.cache_memory(), overwrites) }
     }
 
     /// Returns the number of tokens in the cache as llama.cpp counts them.

@@ -1,6 +1,7 @@
 //! Hosts with little memory, and the memory of this process. What counts it is for test files with one test: others would be
 //! counted, too.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nearside::device::{DeviceFacts, Host};
@@ -35,6 +36,32 @@ impl Host for FixedHost {
     fn facts(&self) -> DeviceFacts {
         DeviceFacts {
             memory_available: self.0,
+            ..DeviceFacts::default()
+        }
+    }
+}
+
+/// A phone whose app may take a number of bytes, which changes.
+#[derive(Debug, Default)]
+pub struct PhoneHost(AtomicU64);
+
+impl PhoneHost {
+    /// Creates one that has this much left.
+    #[must_use]
+    pub fn with_left(bytes: u64) -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(bytes)))
+    }
+
+    /// Sets how much is left.
+    pub fn set_left(&self, bytes: u64) {
+        self.0.store(bytes, Ordering::SeqCst);
+    }
+}
+
+impl Host for PhoneHost {
+    fn facts(&self) -> DeviceFacts {
+        DeviceFacts {
+            memory_available: Some(self.0.load(Ordering::SeqCst)),
             ..DeviceFacts::default()
         }
     }

@@ -3,29 +3,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use nearside::chat::{AnswerSummary, ChatMessage, ChatRequest, Chunk, StopReason};
-use nearside::device::{DeviceFacts, Host};
 use nearside::{Config, Error, ErrorReason, Result};
-use nearside_tests::memory::FixedHost;
+use nearside_tests::memory::{FixedHost, PhoneHost};
 use nearside_tests::phone::story;
 use nearside_tests::request::greedy;
 use nearside_tests::scratch::ScratchLibrary;
 use nearside_tests::tiny_models::{self, TinyShape};
-
-/// A host whose free memory changes.
-#[derive(Debug)]
-struct ChangingHost(AtomicU64);
-
-impl Host for ChangingHost {
-    fn facts(&self) -> DeviceFacts {
-        DeviceFacts {
-            memory_available: Some(self.0.load(Ordering::SeqCst)),
-            ..DeviceFacts::default()
-        }
-    }
-}
 
 fn open(change: impl FnOnce(Config) -> Config) -> ScratchLibrary {
     ScratchLibrary::configured(Arc::new(FixedHost(None)), change)
@@ -66,7 +51,7 @@ async fn a_long_conversation_makes_the_context_grow_and_is_not_read_again() {
         let library = open(|config| config);
         let model = write_model(&library, shape);
         let mut turns = vec![];
-        let mut held = 0;
+        let (mut held, mut last) = (0, String::new());
         for turn in 0..3 {
             turns.push(ChatMessage::user(format!("Turn {turn}. {}", story(2400))));
             let (said, summary) = answer(&library, greedy(&model, turns.clone(), 8))
@@ -87,7 +72,8 @@ async fn a_long_conversation_makes_the_context_grow_and_is_not_read_again() {
             );
             // The mark of the answer that follows the prompt is another one in the next turn.
             held = usage.prompt_tokens.saturating_sub(30);
-            turns.push(ChatMessage::assistant(said));
+            turns.push(ChatMessage::assistant(said.clone()));
+            last = said;
         }
         assert!(
             (7200..=32_768).contains(&context(&library)),
@@ -95,26 +81,14 @@ async fn a_long_conversation_makes_the_context_grow_and_is_not_read_again() {
             context(&library)
         );
         // Where it was large from the beginning, the answer begins in the same way.
-        let last = turns.pop().expect("an answer");
+        turns.pop();
         let large = open(|config| Config {
             context: Some(16_384),
             ..config
         });
         let (said, _) = answer(&large, greedy(&model, turns, 8)).await.expect("an answer");
-        assert_eq!(
-            ChatMessage::assistant(&said[..4]),
-            ChatMessage::assistant(&text(&last)[..4]),
-            "{shape:?}"
-        );
+        assert_eq!(said[..4], last[..4], "{shape:?}");
     }
-}
-
-fn text(message: &ChatMessage) -> String {
-    let text = |part: &nearside::chat::ContentPart| match part {
-        nearside::chat::ContentPart::Text { text } => text.clone(),
-        _ => String::new(),
-    };
-    message.parts.iter().map(text).collect()
 }
 
 #[tokio::test]
@@ -203,11 +177,11 @@ async fn an_answer_makes_the_context_grow_only_if_it_was_asked_to_be_so_long() {
 #[tokio::test]
 async fn without_memory_for_a_larger_context_older_turns_are_omitted_or_the_error_says_so() {
     const RESERVE: u64 = 64_000_000;
-    let host = Arc::new(ChangingHost(AtomicU64::new(4_000_000_000)));
+    let host = PhoneHost::with_left(4_000_000_000);
     let library = ScratchLibrary::configured(Arc::clone(&host) as _, |config| config);
     let model = write_model(&library, TinyShape::Full);
     answer(&library, ask(&model, 100)).await.expect("an answer");
-    host.0.store(RESERVE, Ordering::SeqCst);
+    host.set_left(RESERVE);
     let error = answer(&library, ask(&model, 6000)).await.expect_err("no memory");
     assert_eq!(error.reason(), ErrorReason::ContextExceeded);
     assert!(error.to_string().contains("no memory now"), "{error}");
@@ -220,7 +194,7 @@ async fn without_memory_for_a_larger_context_older_turns_are_omitted_or_the_erro
     let id = created.expect("created").id;
     let mut prompts = vec![];
     for free in [RESERVE, RESERVE, RESERVE, 4_000_000_000] {
-        host.0.store(free, Ordering::SeqCst);
+        host.set_left(free);
         let stream = conversations.send(id, ask(&model, 1800));
         loop {
             let batch = stream.next_batch().await.expect("an answer");

@@ -2,39 +2,18 @@
 //! model does not count against itself, and idle models are freed only as far as another one needs.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nearside::chat::{ChatMessage, ChatRequest, Chunk, RequestLimits, RouteRule, Timings};
-use nearside::device::{DeviceFacts, Host};
+use nearside::device::Host;
 use nearside::model::{FitOptions, FitReport, FitVerdict, ModelRef};
 use nearside::route::RouteDecision;
 use nearside::state::State;
 use nearside::{AppEvent, Config, Error, ErrorKind, ErrorReason, Nearside, Result};
 use nearside_tests::gguf::Layout;
+use nearside_tests::memory::PhoneHost;
 use nearside_tests::{models, tiny_models};
-
-/// A host whose app may take a fixed number of bytes.
-#[derive(Debug, Default)]
-struct PhoneHost(Mutex<DeviceFacts>);
-
-impl Host for PhoneHost {
-    fn facts(&self) -> DeviceFacts {
-        *self.0.lock().expect("no panic")
-    }
-}
-
-impl PhoneHost {
-    fn with_left(bytes: u64) -> Arc<Self> {
-        let host = Arc::new(Self::default());
-        host.set_left(bytes);
-        host
-    }
-
-    fn set_left(&self, bytes: u64) {
-        self.0.lock().expect("no panic").memory_available = Some(bytes);
-    }
-}
 
 fn open(host: Arc<dyn Host>) -> (tempfile::TempDir, Nearside) {
     let folder = tempfile::tempdir().expect("a folder");

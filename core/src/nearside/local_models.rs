@@ -50,7 +50,7 @@ pub(super) struct LocalModels {
     engines: Mutex<Vec<EngineEntry>>,
     /// Engines that left `engines` and whose threads may not have ended, with the bytes that their models held then.
     closing: Mutex<Vec<(Arc<LocalEngine>, u64)>>,
-    /// Held while a load is planned, and while one begins. Loads wait for each other's plans, and nothing else does.
+    /// Held while a load is planned, while one begins, and while a context reserves memory to grow. Nothing else waits for it.
     planning: Mutex<()>,
     /// Held while memory is freed for a load, before `planning`.
     freeing: Mutex<()>,

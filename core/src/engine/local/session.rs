@@ -290,16 +290,15 @@ impl DecodeSession {
     /// Takes a new context of this size in tokens, and reports what it takes.
     fn set_context(&mut self, context: Context, size: u32) -> &mut Context {
         self.size = size;
-        let Self {
-            context: held,
-            governor,
-            ..
-        } = self;
-        let context = held.insert(context);
+        self.report(&context);
+        self.context.insert(context)
+    }
+
+    /// Reports the size of the context, and what it takes.
+    fn report(&self, context: &Context) {
         if let Ok((cache, compute)) = buffers(context) {
-            governor.report_context(size, cache, compute);
+            self.governor.report_context(self.size, cache, compute);
         }
-        context
     }
 
     /// Frees the context, and reports that it takes nothing until the next one is created.
@@ -370,8 +369,7 @@ impl DecodeSession {
         };
         let copy = context.save(u64::MAX);
         if copy.is_none() && context.position() > 0 {
-            let taken = buffers(context).unwrap_or_default();
-            self.governor.report_context(self.size, taken.0, taken.1);
+            self.report(context);
             return Ok(());
         }
         // Before the new one is created: there may not be memory for both.

@@ -117,18 +117,14 @@ impl StateFiles {
         }
         let _turn = self.lock_directory();
         self.remove_drafts();
-        let older: Vec<_> = self
+        let (older, others): (Vec<_>, Vec<_>) = self
             .list()
             .into_iter()
-            .filter(|old| is_replaced(&old.header, &header))
-            .collect();
+            .partition(|old| is_replaced(&old.header, &header));
         let is_near = |old: &&StoredState| state.tokens.len() - old.header.tokens.len() < MIN_NEW_TOKENS;
         // A request outside of the conversation may have cut it.
-        let longer = self
-            .list()
-            .into_iter()
-            .find(|other| is_replaced(&header, &other.header));
-        if let Some(old) = older.iter().find(is_near).or(longer.as_ref()) {
+        let longer = others.iter().find(|other| is_replaced(&header, &other.header));
+        if let Some(old) = older.iter().find(is_near).or(longer) {
             old.touch();
             return false;
         }

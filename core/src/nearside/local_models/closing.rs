@@ -159,7 +159,7 @@ impl LocalModels {
     }
 
     /// Waits until these bytes are free. Returns whether it waited for any, and they are. The threads of models in memory plan
-    /// no load, so that the caller may hold the lock of plans.
+    /// no load, so that the caller may hold the lock of freeing.
     pub(super) fn wait_for_closing(&self) -> bool {
         let mut holding = self.closing();
         holding.retain(|(_, held)| *held > 0);
