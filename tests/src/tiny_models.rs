@@ -14,6 +14,8 @@ pub enum TinyShape {
     SlidingWindow,
     /// LFM2's: short convolutions, whose state cannot go back, between layers of full attention.
     Hybrid,
+    /// Phi 3's rotations: full attention with other factors in a context of more than [`SHORT_ROPE_TOKENS`].
+    TwoRopes,
     /// Grok's: full attention, for which llama.cpp turns flash attention off.
     NoFlash,
 }
@@ -26,7 +28,7 @@ impl TinyShape {
     #[must_use]
     pub fn architecture(self) -> &'static str {
         match self {
-            Self::Full => "llama",
+            Self::Full | Self::TwoRopes => "llama",
             Self::SlidingWindow => "gemma3",
             Self::Hybrid => "lfm2",
             Self::NoFlash => "grok",
@@ -82,6 +84,11 @@ fn runnable_with(shape: TinyShape, nan: Option<char>, template: &str) -> Vec<u8>
     let kv_heads = format!("{arch}.attention.head_count_kv");
     match shape {
         TinyShape::Full => file.u32(&kv_heads, KV_HEADS as u32),
+        TinyShape::TwoRopes => {
+            file.u32(&kv_heads, KV_HEADS as u32);
+            file.text("llama.rope.scaling.type", "longrope");
+            file.u32("llama.rope.scaling.original_context_length", SHORT_ROPE_TOKENS);
+        }
         TinyShape::SlidingWindow => {
             file.u32(&kv_heads, KV_HEADS as u32);
             file.u32("gemma3.attention.sliding_window", SLIDING_WINDOW_TOKENS);
@@ -114,6 +121,10 @@ fn runnable_with(shape: TinyShape, nan: Option<char>, template: &str) -> Vec<u8>
         _ => "output_norm.weight",
     };
     file.ones(norm, WIDTH);
+    if shape == TinyShape::TwoRopes {
+        file.constant("rope_factors_short.weight", HEAD_WIDTH / 2, 1.0);
+        file.constant("rope_factors_long.weight", HEAD_WIDTH / 2, 8.0);
+    }
     for layer in 0..LAYERS {
         write_layer(&mut file, layer, shape, is_attention(layer));
     }
@@ -152,7 +163,8 @@ fn write_layer(file: &mut GgufWriter, layer: u64, shape: TinyShape, is_attention
     file.ones(&name("attn_norm"), WIDTH);
     if is_attention {
         // Sharp attention whose result weighs as much as the token itself: else the text depends on the last tokens only.
-        let gain = if shape == TinyShape::Full { SHARPNESS } else { 1.0 };
+        let is_plain = matches!(shape, TinyShape::Full | TinyShape::TwoRopes);
+        let gain = if is_plain { SHARPNESS } else { 1.0 };
         file.random_scaled(&name("attn_q"), &[WIDTH, HEADS * HEAD_WIDTH], gain);
         file.random_scaled(&name("attn_k"), &[WIDTH, KV_HEADS * HEAD_WIDTH], gain);
         file.random(&name("attn_v"), &[WIDTH, KV_HEADS * HEAD_WIDTH]);
@@ -388,6 +400,8 @@ fn tensor(bytes: &mut Vec<u8>, name: &str, rows: u64, offset: u64) {
 
 /// Size of a row of 64 `f32` weights.
 const ROW_BYTES: u64 = 256;
+/// The largest context in which [`TinyShape::TwoRopes`] takes its short factors.
+pub const SHORT_ROPE_TOKENS: u32 = 4096;
 /// Tokens that the sliding layers of [`TinyShape::SlidingWindow`] see.
 pub const SLIDING_WINDOW_TOKENS: u32 = 32;
 const LAYERS: u64 = 6;

@@ -117,7 +117,7 @@ fn an_edited_turn_is_like_one_after_nothing() {
             decode(&mut context, &other, true);
             let kept = context.trim(common_prefix(context.held_tokens(), &prompt));
             let expected = match shape {
-                TinyShape::Full | TinyShape::NoFlash => shared..=prompt.len() as u32 - 1,
+                TinyShape::Full | TinyShape::TwoRopes | TinyShape::NoFlash => shared..=prompt.len() as u32 - 1,
                 TinyShape::SlidingWindow => 0..=prompt.len() as u32 - 1,
                 TinyShape::Hybrid => 0..=0,
             };

@@ -10,7 +10,7 @@ use nearside_tests::memory::{FixedHost, PhoneHost};
 use nearside_tests::phone::story;
 use nearside_tests::request::greedy;
 use nearside_tests::scratch::ScratchLibrary;
-use nearside_tests::tiny_models::{self, TinyShape};
+use nearside_tests::tiny_models::{self, SHORT_ROPE_TOKENS, TinyShape};
 
 fn open(change: impl FnOnce(Config) -> Config) -> ScratchLibrary {
     ScratchLibrary::configured(Arc::new(FixedHost(None)), change)
@@ -206,4 +206,50 @@ async fn without_memory_for_a_larger_context_older_turns_are_omitted_or_the_erro
     }
     assert!(prompts[2] < 4096, "an older turn is omitted: {prompts:?}");
     assert!(prompts[3] > 4 * 1800, "with memory it is read again: {prompts:?}");
+}
+
+/// Phi 3 and 4 have short and long factors for their rotations: llama.cpp takes the long ones in a context beyond
+/// [`SHORT_ROPE_TOKENS`], whatever its cache holds.
+#[tokio::test]
+async fn what_was_computed_with_short_factors_does_not_go_on_with_long_ones() {
+    let grown = open(|config| config);
+    let large = open(|config| Config {
+        context: Some(16_384),
+        ..config
+    });
+    let model = write_model(&grown, TinyShape::TwoRopes);
+    let mut turns = vec![ChatMessage::user(story(2900))];
+    let ask = |turns: &[ChatMessage]| greedy(&model, turns.to_vec(), 24);
+    let (said, _) = answer(&grown, ask(&turns)).await.expect("an answer");
+    assert_eq!(context(&grown), SHORT_ROPE_TOKENS);
+    turns.push(ChatMessage::assistant(said));
+    turns.push(ChatMessage::user(story(1500)));
+    for turn in 0..2 {
+        let (said, summary) = answer(&grown, ask(&turns)).await.expect("an answer");
+        let (expected, _) = answer(&large, ask(&turns)).await.expect("an answer");
+        assert_eq!(said, expected, "turn {turn}");
+        assert_eq!(summary.usage.cached_tokens > 4000, turn > 0, "{:?}", summary.usage);
+        turns.push(ChatMessage::assistant(said));
+        turns.push(ChatMessage::user("And then?"));
+    }
+    assert!(context(&grown) > SHORT_ROPE_TOKENS);
+}
+
+#[tokio::test]
+async fn a_long_answer_begins_with_long_factors() {
+    let library = open(|config| Config {
+        context: Some(2048),
+        max_context: Some(32_768),
+        ..config
+    });
+    let model = write_model(&library, TinyShape::TwoRopes);
+    let mut request = ask(&model, 3000);
+    request.limits.max_tokens = Some(1500);
+    // There is room for the prompt and the answer beyond the short factors, before the prompt is read.
+    let (_, summary) = answer(&library, request.clone()).await.expect("an answer");
+    assert_eq!(
+        (summary.stop, summary.usage.completion_tokens),
+        (StopReason::MaxTokens, 1500)
+    );
+    assert!(context(&library) > SHORT_ROPE_TOKENS);
 }

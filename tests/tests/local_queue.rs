@@ -61,6 +61,7 @@ impl LoadPlanner for Gate {
             max_context: 2048,
             trained_context: 8192,
             present_context: 2048,
+            short_rope_context: None,
             token_bytes: 0,
             cache_type: CacheType::F16,
             threads: 1,

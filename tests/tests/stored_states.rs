@@ -194,6 +194,25 @@ async fn the_cache_of_a_deleted_conversation_serves_no_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_for_the_title_of_a_deleted_conversation_leaves_nothing() {
+    for shape in TinyShape::ALL {
+        let phone = Phone::tiny(shape);
+        let nearside = phone.open();
+        let conversations = nearside.conversations();
+        let (other, id) = (phone.create(&conversations).await, phone.create(&conversations).await);
+        let asked = format!("{CANARY} {}", story(600));
+        phone.say(&conversations, id, &asked).await;
+        phone.say(&conversations, other, "Another one.").await;
+        let title = || Answer::gather(nearside.chat(phone.ask(&format!("A title for: {asked}"), 4)));
+        title().await;
+        assert!(title().await.cached() > 500, "{shape:?}: else the rest proves nothing");
+        conversations.delete(id).await.expect("deleted");
+        let cached = title().await.cached();
+        assert!(cached < 100, "{shape:?}: {cached}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_conversation_that_another_process_deleted_leaves_no_state() {
     let phone = Phone::tiny(TinyShape::Full);
     let (one, other) = (phone.open(), phone.open());

@@ -11,11 +11,12 @@ mod freeing;
 mod leasing;
 mod planner;
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use contexts::ContextConfig;
 use tokio::runtime::Handle;
@@ -54,6 +55,8 @@ pub(super) struct LocalModels {
     planning: Mutex<()>,
     /// Held while memory is freed for a load, before `planning`.
     freeing: Mutex<()>,
+    /// Conversations that were deleted, and when. An engine that is started later may be asked for one that was sent before.
+    deleted: Mutex<HashMap<u64, Instant>>,
     next_id: AtomicU64,
     pauses_in_background: bool,
     pub(super) app: AppState,
@@ -101,6 +104,7 @@ impl LocalModels {
             closing: Mutex::default(),
             planning: Mutex::default(),
             freeing: Mutex::default(),
+            deleted: Mutex::default(),
             next_id: AtomicU64::new(0),
             pauses_in_background: config
                 .pause_in_background
@@ -170,6 +174,7 @@ impl LocalModels {
             Err(error) => return models.iter().map(|_| Err(error.clone())).collect(),
         };
         let mut probes = if exact { MAX_PROBES } else { 0 };
+        let grows = self.may_grow(&view);
         let judge = |model: &LocalModel| {
             let own = view.find(&model.path);
             let id = own.map(|own| own.id);
@@ -182,26 +187,29 @@ impl LocalModels {
             match own.map(|own| (own.id, &own.load)) {
                 Some((id, LoadState::Loaded(order))) => return judged(order, self.growth_bytes(&view, id, order)),
                 // How much of its memory is taken already is not known; the engine finds out what is left.
-                Some((_, LoadState::Planned(order) | LoadState::Loading(order))) => return judged(order, u64::MAX),
+                Some((_, LoadState::Planned(order) | LoadState::Loading(order))) => {
+                    return judged(order, if grows { u64::MAX } else { 0 });
+                }
                 Some((_, LoadState::Failed(error))) if is_permanent(error) => return Err(error.clone()),
                 _ => {}
             }
             let params = self.params(&model.id, &view.snapshot);
             let budget = view.budget(id).bytes;
+            let judged = |order: &LoadOrder| judged(order, if grows { view.spare_after_load(id, order) } else { 0 });
             if let Some(order) = self.needs.order(model, params, budget)? {
-                return judged(&order, budget.saturating_sub(order.required()));
+                return judged(&order);
             }
             let (verdict, settled) = judge_by_size(model.size_bytes, params.context, budget);
             let may_probe = named.is_none_or(|named| named == model.id);
             if settled || !may_probe || probes == 0 {
                 // The load finds out whether the model was trained with so much, and whether there is memory for it.
                 let most = limit.or(params.max_context).unwrap_or(u32::MAX);
+                let most = if grows { most } else { most.min(params.context) };
                 let context = most.min(model.context_length.unwrap_or(u32::MAX));
                 return Ok(LocalVerdict { verdict, context });
             }
             probes -= 1;
-            let order = self.needs.measure(model, params, budget)?;
-            judged(&order, budget.saturating_sub(order.required()))
+            judged(&self.needs.measure(model, params, budget)?)
         };
         models.iter().map(judge).collect()
     }
@@ -221,13 +229,18 @@ impl LocalModels {
         others.map(|entry| Arc::clone(&entry.engine)).collect()
     }
 
-    /// Returns the bytes that the context of a loaded model may take beyond its plan: none while the system asks for memory or
-    /// the app is in the background, where it is the first to be ended.
+    /// Returns the bytes that the context of a loaded model may take beyond its plan.
     fn growth_bytes(&self, view: &MemoryView, id: u64, order: &LoadOrder) -> u64 {
-        match view.under_pressure || self.app.is_in_background() {
-            true => 0,
-            false => view.spare(id, order),
+        match self.may_grow(view) {
+            true => view.spare(id, order),
+            false => 0,
         }
+    }
+
+    /// Returns whether contexts may become larger than planned: not while the system asks for memory or the app is in the
+    /// background, where it is the first to be ended.
+    fn may_grow(&self, view: &MemoryView) -> bool {
+        !view.under_pressure && !self.app.is_in_background()
     }
 
     fn params(&self, id: &str, snapshot: &DeviceSnapshot) -> EngineParams {
@@ -250,6 +263,7 @@ impl LocalModels {
             path: entry.path.clone(),
             stamp: entry.stamp,
             in_use: entry.engine.is_in_use(),
+            last_used: entry.engine.last_used(),
             load: entry.load.clone(),
             saved_bytes: entry.engine.saved_bytes(),
             growing: entry.growing,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nearside_llama::{Sampler, Token};
 
 use super::control_words::ControlWords;
-use super::error::{AnswerError, map_llama_error};
+use super::error::{AnswerError, map_llama_error, no_memory};
 use super::fitted::{FittedPrompt, Fitting};
 use super::load::{LazyModel, ReadyModel};
 use super::reply::{ReplyAssembler, ReplyEnd};
@@ -198,13 +198,6 @@ fn generate(
         requested_at: asked.requested_at,
     };
     Ok(decode_loop.generate_reply(request.limits.max_tokens, stats)?)
-}
-
-/// Returns the error of a prompt that a reduced context cannot hold.
-fn no_memory(tokens: usize) -> Error {
-    Error::too_large(format!(
-        "there is no memory now for a context of {tokens} tokens; close other apps, or shorten the conversation"
-    ))
 }
 
 /// Ends an answer early: as cancelled, or with an error after the deadline.

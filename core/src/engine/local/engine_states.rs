@@ -19,6 +19,9 @@ use crate::model::fit::LoadOrder;
 pub(super) struct EngineStates {
     files: Arc<StateFiles>,
     key: StateKey,
+    /// Of contexts that compute otherwise.
+    other_key: StateKey,
+    has_long_rope: bool,
 }
 
 impl EngineStates {
@@ -33,11 +36,26 @@ impl EngineStates {
             order.gpu_layers,
             env!("CARGO_PKG_VERSION"),
         );
-        let key = StateKey {
-            model: hash_model(&settings.sha256, &settings.path)?,
-            params: Sha256::digest(params).into(),
+        let model = hash_model(&settings.sha256, &settings.path)?;
+        let key = |has_long_rope: bool| StateKey {
+            model,
+            params: Sha256::digest(format!("{params} {has_long_rope}")).into(),
         };
-        Some(Self { files, key })
+        let (key, other_key) = (key(false), key(true));
+        Some(Self {
+            files,
+            key,
+            other_key,
+            has_long_rope: false,
+        })
+    }
+
+    /// Sets how the context of the model computes, as [`LoadOrder::has_long_rope`]: states of others are of no use.
+    pub(super) fn set_rope(&mut self, is_long: bool) {
+        if self.has_long_rope != is_long {
+            self.has_long_rope = is_long;
+            std::mem::swap(&mut self.key, &mut self.other_key);
+        }
     }
 
     /// Returns the stored states that this model can use.

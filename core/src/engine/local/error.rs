@@ -52,6 +52,13 @@ pub(super) fn no_token() -> Error {
     )
 }
 
+/// Returns the error of a context that was reduced and cannot be as large again.
+pub(super) fn no_memory(tokens: usize) -> Error {
+    Error::too_large(format!(
+        "there is no memory now for a context of {tokens} tokens; close other apps, or shorten the conversation"
+    ))
+}
+
 /// Returns the error of a measurement that did not end.
 pub(super) fn measurement_cancelled() -> Error {
     Error::busy("the model was unloaded during the measurement; measure again")

@@ -110,10 +110,9 @@ impl Governor {
         self.rest = begun.elapsed() * (100 - duty) / duty;
     }
 
-    /// Reserves memory for a context of `whole` bytes, `more` than the present one, until the next [`Self::report_context`].
-    /// Returns how many bytes are left, those of the model's copies of conversations' caches included.
-    pub(super) fn reserve_growth(&self, whole: u64, more: u64) -> Option<u64> {
-        self.planner.reserve_growth(whole, more)
+    /// As [`LoadPlanner::reserve_growth`], until the next [`Self::report_context`].
+    pub(super) fn reserve_growth(&self, tokens: u32, whole: u64, more: u64) -> Option<u64> {
+        self.planner.reserve_growth(tokens, whole, more)
     }
 
     /// Returns the context in tokens that the model may have for a request with this limit.

@@ -55,6 +55,7 @@ mod use_count;
 mod write_allowance;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -90,6 +91,7 @@ pub struct LocalEngine {
     /// Runs the tasks that watch what waits.
     handle: Handle,
     id: String,
+    path: PathBuf,
     shared: EngineShared,
 }
 
@@ -101,7 +103,7 @@ impl LocalEngine {
     pub fn start(settings: LocalSettings, planner: Arc<dyn LoadPlanner>, handle: Handle) -> Result<Self> {
         let queue = Arc::new(JobQueue::default());
         let jobs = Arc::clone(&queue);
-        let id = settings.id.clone();
+        let (id, path) = (settings.id.clone(), settings.path.clone());
         let shared = EngineShared::new(&settings);
         let model = LazyModel::new(settings, planner, shared.clone());
         let own = shared.clone();
@@ -117,6 +119,7 @@ impl LocalEngine {
             thread: Mutex::new(Some(thread)),
             handle,
             id,
+            path,
             shared,
         })
     }
@@ -124,6 +127,11 @@ impl LocalEngine {
     /// Returns the id of the model, as in receipts.
     pub fn model_id(&self) -> &str {
         &self.id
+    }
+
+    /// Returns the path of the model's file.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Returns whether the engine is leased, or a job is queued or running.
@@ -148,12 +156,17 @@ impl LocalEngine {
         self.shared.prompt_tokens.clear();
     }
 
-    /// Frees the copies of a conversation that was deleted. Nothing of it is copied or stored any more, and the cache that has
-    /// it is overwritten, at the latest when the answer under way ends.
-    pub fn forget(&self, conversation: u64) {
+    /// Frees the copies of conversations that were deleted at these moments. Nothing of them is copied or stored any more, and the
+    /// cache that has one is overwritten, at the latest when the answer under way ends.
+    pub fn forget(&self, deleted: impl IntoIterator<Item = (u64, Instant)>) {
         self.shared.prompt_tokens.clear();
-        self.shared.saved.forget(conversation);
+        self.shared.saved.forget(deleted);
         self.queue.wake();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn has_forgotten(&self, conversation: u64) -> bool {
+        self.shared.saved.has_forgotten(conversation)
     }
 
     /// Lowers the bytes that copies of earlier conversations' caches may take until the next load: other models need the memory.

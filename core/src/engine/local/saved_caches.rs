@@ -10,6 +10,7 @@
 //! Recurrent, hybrid and sliding-window models cannot cut their cache at any token. For them, prefill leaves checkpoints, so
 //! that an edited turn, or one whose reasoning the template dropped, is prefilled from the last checkpoint before it.
 
+mod forgetting;
 mod storing;
 
 use std::collections::{HashMap, HashSet};
@@ -50,8 +51,12 @@ struct Copies {
     origin: ContentOrigin,
     /// Deleted conversations, and when that was: nothing of them is copied or stored any more.
     forgotten: HashMap<u64, Instant>,
-    /// The conversations that the context has had since it was created or overwritten.
-    held: HashSet<u64>,
+    /// The conversations that the context has had since it was created or overwritten; `None`: requests outside of any.
+    held: HashSet<Option<u64>>,
+    /// Whether a conversation was deleted since the context was last looked at.
+    has_new_deletion: bool,
+    /// As [`LoadOrder::has_long_rope`](crate::model::fit::LoadOrder::has_long_rope), of the context and of all copies.
+    has_long_rope: bool,
     /// Bytes that all may take.
     limit: u64,
     states: Option<EngineStates>,
@@ -88,9 +93,23 @@ impl SavedCaches {
             *copies = Copies {
                 limit,
                 states,
-                // It may have been deleted while the model loaded for it.
+                // They may have been deleted while the model loaded for one of them.
                 forgotten: std::mem::take(&mut copies.forgotten),
                 ..Copies::default()
+            }
+        });
+    }
+
+    /// Sets how the context computes, before it has content. Copies and states that were computed otherwise are of no use to it:
+    /// the copies are freed.
+    pub(super) fn set_rope(&self, is_long: bool) {
+        self.change(|copies| {
+            if let Some(states) = &mut copies.states {
+                states.set_rope(is_long);
+            }
+            if std::mem::replace(&mut copies.has_long_rope, is_long) != is_long {
+                copies.free();
+                copies.origin = ContentOrigin::default();
             }
         });
     }
@@ -109,42 +128,6 @@ impl SavedCaches {
     /// many bytes.
     pub(super) fn store_present(&self, context: &Context, most: u64) {
         self.store_context(context, &mut WriteAllowance::new(&self.0.stored, most));
-    }
-
-    /// Frees the copies of a conversation that was deleted; no new ones are made, and nothing of it is stored, until it is asked
-    /// again. [`Self::wipe_forgotten`] must follow, between two jobs: the context may have it.
-    pub(super) fn forget(&self, conversation: u64) {
-        self.change(|copies| {
-            let is_its_own = |origin: &ContentOrigin| origin.conversation.is_some_and(|own| own.id == conversation);
-            copies.others.retain(|other| !is_its_own(&other.origin));
-            copies.forgotten.insert(conversation, Instant::now());
-            if is_its_own(&copies.origin) {
-                copies.checkpoints.clear();
-            }
-        });
-    }
-
-    /// Overwrites the content of the context if its conversation was deleted. Returns whether it was.
-    pub(super) fn wipe_forgotten(&self, context: &mut Context) -> bool {
-        self.change(|copies| {
-            if !copies.held.iter().any(|id| copies.forgotten.contains_key(id)) {
-                return false;
-            }
-            copies.held.clear();
-            // Behind the content of another one there may be more of it.
-            let other = copies.may_keep(copies.origin).then(|| context.save(u64::MAX)).flatten();
-            context.wipe();
-            match other {
-                Some(other) if context.restore(&other) > 0 => {
-                    copies.held.extend(copies.origin.conversation.map(|own| own.id));
-                }
-                _ => {
-                    copies.checkpoints.clear();
-                    copies.origin = ContentOrigin::default();
-                }
-            }
-            true
-        })
     }
 
     /// Lowers the bytes that copies may take, until the next load, and frees what exceeds them.
@@ -242,7 +225,7 @@ impl Copies {
         let common = common_prefix(context.held_tokens(), prompt);
         cut_to(context, &self.checkpoints, common);
         self.origin = self.origin.extended(wanted.conversation, context.position() as usize);
-        self.held.extend(self.origin.conversation.map(|own| own.id));
+        self.held.insert(wanted.conversation.map(|own| own.id));
         let held = context.held_tokens();
         self.checkpoints
             .retain(|checkpoint| held.starts_with(checkpoint.tokens()));
@@ -254,7 +237,10 @@ impl Copies {
         context.restore(&saved.cache);
         self.checkpoints.clone_from(&saved.checkpoints);
         self.origin = saved.origin;
-        self.held.extend(saved.origin.conversation.map(|own| own.id));
+        self.held.insert(saved.origin.conversation.map(|own| own.id));
+        if saved.origin.tokens < saved.cache.tokens().len() {
+            self.held.insert(None);
+        }
     }
 
     /// Returns the copy or the stored state that serves the longest part of the prompt, if that is more than `least` tokens.
@@ -330,12 +316,6 @@ impl Copies {
         let each = self.others.iter().enumerate().filter(|(_, saved)| fits(saved));
         each.map(|(at, saved)| (at, served(saved)))
             .max_by_key(|(_, tokens)| *tokens)
-    }
-
-    /// Returns whether a content may be copied or stored: not if its conversation was deleted.
-    fn may_keep(&self, origin: ContentOrigin) -> bool {
-        let is_forgotten = |own: JobConversation| self.forgotten.contains_key(&own.id);
-        !origin.conversation.is_some_and(is_forgotten)
     }
 
     /// Copies the content of the context, in place of older states of the same conversation.
@@ -451,19 +431,6 @@ const MESSAGE_CHECKPOINTS: usize = 2;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_conversation_that_is_deleted_during_the_load_is_not_kept() {
-        let saved = SavedCaches::default();
-        saved.forget(7);
-        saved.restart(100, None);
-        let origin = |id| ContentOrigin {
-            conversation: Some(JobConversation { id, is_stored: true }),
-            tokens: usize::MAX,
-        };
-        let may_keep = |id| lock(&saved.0.copies).may_keep(origin(id));
-        assert!(!may_keep(7) && may_keep(8));
-    }
 
     #[test]
     fn a_limit_is_lowered_and_never_raised_before_the_next_load() {

@@ -5,6 +5,9 @@
 //! to what its conversation needs after a memory warning. The content moves through a copy, so that no token is prefilled
 //! again.
 //!
+//! A model with short and long factors for its rotations computes otherwise in a context beyond the short ones. Content does not
+//! move there: the context becomes so large only before a prompt, which is then prefilled again as a whole.
+//!
 //! A context whose computation failed is freed at once, and the next request gets a new one. The failure may be that of a
 //! GPU, which the old context has lost for good.
 //!
@@ -16,17 +19,18 @@ use nearside_llama::{
     AbortSignal, Context, ContextParams, Decoded, LlamaError, MemoryPart, Model, Sampler, TILE_TOKENS, Token,
 };
 
-use super::error::{map_llama_error, no_token};
+use super::error::{map_llama_error, no_memory, no_token};
 use super::governor::{Governor, NextStep};
 use super::saved_caches::{SavedCaches, Wanted};
 use crate::chat::history::prompt_space;
 use crate::error::{Error, Result};
-use crate::model::fit::{LoadOrder, context_params};
+use crate::model::fit::{LoadOrder, context_params, round_context};
 
 /// A context that is replaced after a failure.
 #[derive(Debug)]
 pub(super) struct DecodeSession {
     model: Model,
+    order: LoadOrder,
     params: ContextParams,
     /// `None` after a failed computation.
     context: Option<Context>,
@@ -65,8 +69,10 @@ impl DecodeSession {
     pub(super) fn new(model: &Model, order: &LoadOrder, saved: SavedCaches, governor: Governor) -> Result<Self> {
         let params = context_params(order.context, order.cache_type, order.threads);
         let context = Context::new(model, &params).map_err(map_llama_error)?;
+        saved.set_rope(order.has_long_rope(params.context));
         Ok(Self {
             model: model.clone(),
+            order: *order,
             // llama.cpp rounds it up, and the user gets what was asked for.
             capacity: params.context,
             size: params.context,
@@ -150,9 +156,14 @@ impl DecodeSession {
     /// Makes the context hold a prompt of so many tokens. Returns how large it is: where there is no memory, not large enough.
     pub(super) fn make_room(&mut self, prompt: usize) -> u32 {
         let needed = u32::try_from(prompt).unwrap_or(u32::MAX).saturating_add(1);
+        let movable = self.order.movable_sizes(self.size);
+        // After an error there is no context; the next one has the planned size.
+        if !movable.contains(&self.capacity) {
+            // Now, and not in the middle of the answer.
+            let _ = self.grow_to(needed.max(movable.end().saturating_add(1)), self.capacity);
+        }
         if needed > self.size {
-            // After an error there is no context; the next one has the planned size.
-            let _ = self.grow_to(needed);
+            let _ = self.grow_to(needed, self.capacity);
         }
         self.size
     }
@@ -221,7 +232,11 @@ impl DecodeSession {
             };
             let needed = self.position() as usize + rest.len();
             if needed > self.size as usize {
-                self.grow_to(u32::try_from(needed).unwrap_or(u32::MAX))?;
+                let most = match self.position() {
+                    0 => u32::MAX,
+                    _ => *self.order.movable_sizes(self.size).end(),
+                };
+                self.grow_to(u32::try_from(needed).unwrap_or(u32::MAX), most)?;
                 if needed > self.size as usize {
                     return Ok(DecodeOutcome::NoMemory);
                 }
@@ -258,11 +273,20 @@ impl DecodeSession {
     }
 
     /// Gives the empty context the planned size.
+    ///
+    /// # Errors
+    /// `TooLarge` if it was reduced and the memory is not there any more; those of creating a context.
     pub(super) fn restore_planned(&mut self) -> Result<()> {
-        self.capacity = self.params.context;
-        match self.size == self.params.context {
+        let planned = self.params.context;
+        self.capacity = planned;
+        if self.size > planned {
+            self.resize(planned)?;
+        } else {
+            self.grow_to(planned, planned)?;
+        }
+        match self.size == planned {
             true => Ok(()),
-            false => self.resize(self.params.context),
+            false => Err(no_memory(planned as usize)),
         }
     }
 
@@ -277,19 +301,19 @@ impl DecodeSession {
         self.context.as_ref().map_or(0, Context::position)
     }
 
-    /// Returns the context, a new one after a failure: at most as large as planned, because it has no content.
+    /// Returns the context, a new one after a failure.
     fn context(&mut self) -> Result<&mut Context> {
         if let Some(context) = self.context.take() {
             return Ok(self.context.insert(context));
         }
-        let size = self.size.min(self.params.context);
-        let context = Context::new(&self.model, &self.params_for(size)).map_err(map_llama_error)?;
-        Ok(self.set_context(context, size))
+        let context = Context::new(&self.model, &self.params_for(self.size)).map_err(map_llama_error)?;
+        Ok(self.set_context(context, self.size))
     }
 
     /// Takes a new context of this size in tokens, and reports what it takes.
     fn set_context(&mut self, context: Context, size: u32) -> &mut Context {
         self.size = size;
+        self.saved.set_rope(self.order.has_long_rope(size));
         self.report(&context);
         self.context.insert(context)
     }
@@ -301,9 +325,10 @@ impl DecodeSession {
         }
     }
 
-    /// Frees the context, and reports that it takes nothing until the next one is created.
+    /// Frees the context, and reports that it takes nothing until the next one is created, which is at most as large as planned.
     fn drop_context(&mut self) {
         self.context = None;
+        self.size = self.size.min(self.params.context);
         self.governor.report_context(self.size, 0, 0);
     }
 
@@ -319,12 +344,16 @@ impl DecodeSession {
         let needed = self
             .position()
             .saturating_add(u32::try_from(coming).unwrap_or(u32::MAX));
-        let size = needed.saturating_add(SPARE_TOKENS).next_multiple_of(SIZE_STEP_TOKENS);
+        let least = *self.order.movable_sizes(self.size).start();
+        let size = round_context(needed.saturating_add(SPARE_TOKENS).max(least));
         if size > self.size / 2 {
             return Ok(());
         }
         let before = self.buffer_bytes()?;
         self.resize(size)?;
+        if self.size > size {
+            return Ok(());
+        }
         let freed = before.saturating_sub(self.buffer_bytes()?);
         tracing::info!(
             tokens = self.size,
@@ -335,40 +364,47 @@ impl DecodeSession {
         Ok(())
     }
 
-    /// Makes the context hold at least `needed` tokens, and as many again for what follows, as far as the job and the memory
-    /// of the moment allow.
-    fn grow_to(&mut self, needed: u32) -> Result<()> {
-        let (cache, compute) = buffers(self.context()?)?;
-        let token_bytes = (cache + compute).div_ceil(u64::from(self.size.max(1)));
+    /// Makes the context hold at least `needed` tokens, and up to as many again for what follows, as far as the job, the memory
+    /// of the moment and `most` allow.
+    fn grow_to(&mut self, needed: u32, most: u32) -> Result<()> {
+        self.context()?;
+        let most = most.min(self.capacity);
+        if needed <= self.size || needed > most {
+            return Ok(());
+        }
+        let token_bytes = self.order.token_bytes;
         let for_tokens = |tokens: u32| token_bytes.saturating_mul(tokens.into());
-        // While memory is short, a context takes no more than it must.
-        let is_tight = needed > self.params.context && self.governor.reachable_context(None) <= Some(self.size);
-        let first = if is_tight { needed } else { needed.saturating_mul(2) };
-        for wanted in [first, needed] {
-            let rounded = wanted.checked_next_multiple_of(SIZE_STEP_TOKENS);
-            let size = rounded.unwrap_or(u32::MAX).min(self.capacity);
-            if size <= self.size {
-                return Ok(());
-            }
+        let mut extra = needed;
+        loop {
+            let size = round_context(needed.saturating_add(extra)).min(most);
             // The content is copied meanwhile.
             let more = for_tokens(size - self.size).saturating_add(for_tokens(self.position()));
-            if let Some(rest) = self.governor.reserve_growth(for_tokens(size), more) {
+            if let Some(rest) = self.governor.reserve_growth(size, for_tokens(size), more) {
                 self.saved.lower_limit(|limit| limit.min(rest));
-                return self.resize(size);
+                self.resize(size)?;
+                if self.size >= needed || extra == 0 {
+                    return Ok(());
+                }
+                // The system has less than it seemed, or not in one piece.
+                extra = 0;
+            } else if extra == 0 {
+                return Ok(());
+            } else {
+                extra = if extra > SPARE_TOKENS { extra / 2 } else { 0 };
             }
         }
-        Ok(())
     }
 
-    /// Moves the content into a context of another size. If there is no memory for that, the old size is kept. After an error
-    /// there is no context, and so no content.
+    /// Moves the content into a context of another size, as far as it can move there. If there is no memory for that, the old size
+    /// is kept. After an error there is no context, and so no content.
     fn resize(&mut self, size: u32) -> Result<()> {
         let Some(context) = &self.context else {
             self.size = size;
             return Ok(());
         };
-        let copy = context.save(u64::MAX);
-        if copy.is_none() && context.position() > 0 {
+        let moves = self.order.movable_sizes(self.size).contains(&size);
+        let copy = if moves { context.save(u64::MAX) } else { None };
+        if moves && copy.is_none() && context.position() > 0 {
             self.report(context);
             return Ok(());
         }
@@ -426,7 +462,5 @@ fn batch_size(size: usize, rest: usize) -> usize {
 const PAUSED_STORED_BYTES: u64 = 64 << 20;
 /// Space that a reduced context leaves for the rest of an answer.
 const SPARE_TOKENS: u32 = 256;
-/// llama.cpp rounds capacities up to a multiple of it.
-const SIZE_STEP_TOKENS: u32 = 256;
 /// Tokens between two checkpoints: each takes a copy, and the way back to the last one is prefilled again.
 const CHECKPOINT_TOKENS: usize = 512;

@@ -47,10 +47,10 @@ pub trait LoadPlanner: Send + Sync + std::fmt::Debug {
         0
     }
 
-    /// Reserves memory for a context that will be replaced by one of `whole` bytes, until [`Self::context_resized`]: `more` than
-    /// the present one takes. Returns how many bytes are left then, those of the model's copies included; `None` if there is no
-    /// memory for it.
-    fn reserve_growth(&self, _whole: u64, _more: u64) -> Option<u64> {
+    /// Reserves memory for a context that will be replaced by one of so many tokens and `whole` bytes, until
+    /// [`Self::context_resized`]: `more` than the present one takes. Returns how many bytes are left then, those of the model's
+    /// copies included; `None` if there is no memory for it, or the context would be larger than planned while it must not.
+    fn reserve_growth(&self, _tokens: u32, _whole: u64, _more: u64) -> Option<u64> {
         None
     }
 

@@ -43,7 +43,7 @@ use sparse_file::SparseModelFile;
 
 pub(crate) use budget::ModelMemory;
 pub use needs::LoadOrder;
-pub(crate) use needs::{EngineParams, ModelNeeds, SAVED_SHARE, judge_by_size};
+pub(crate) use needs::{EngineParams, ModelNeeds, SAVED_SHARE, judge_by_size, round_context};
 pub(crate) use plan::{broken_template, context_params, model_params, no_template, resolve_gpu_layers};
 pub use report::{CacheType, FitOptions, FitReport, FitSuggestion, FitVerdict, LoadPlan, MemoryBudget, MemoryEstimate};
 

@@ -1,6 +1,7 @@
 //! The memory that a model needs with one context and cache type, in both load modes: measured once, remembered, and
 //! compared with any budget without llama.cpp.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use super::plan::{FitProbe, Plan, classify};
@@ -15,6 +16,8 @@ pub(crate) struct ModelNeeds {
     context: u32,
     /// Training context in tokens.
     trained: u32,
+    /// As [`Head::short_rope_context`].
+    short_rope: Option<u32>,
     /// Whether the file has a chat template.
     pub(crate) has_template: bool,
     repacked: MemoryEstimate,
@@ -46,6 +49,8 @@ pub struct LoadOrder {
     pub trained_context: u32,
     /// Present context in tokens: more than planned after a long conversation, less after a memory warning.
     pub present_context: u32,
+    /// As [`Head::short_rope_context`](crate::model::gguf::Head).
+    pub short_rope_context: Option<u32>,
     /// Bytes of cache and compute buffers for each token of the planned context.
     pub token_bytes: u64,
     /// Precision of the key-value cache.
@@ -95,6 +100,21 @@ impl LoadOrder {
         reached
     }
 
+    /// Returns whether llama.cpp takes the long factors of a model that has them for a context of this size in tokens. What was
+    /// computed with the others cannot go on.
+    pub(crate) fn has_long_rope(&self, tokens: u32) -> bool {
+        self.short_rope_context.is_some_and(|most| round_context(tokens) > most)
+    }
+
+    /// Returns the sizes in tokens of the contexts to which the content of one of this size can move.
+    pub(crate) fn movable_sizes(&self, tokens: u32) -> RangeInclusive<u32> {
+        match self.short_rope_context {
+            Some(most) if self.has_long_rope(tokens) => most.saturating_add(1)..=u32::MAX,
+            Some(most) => 0..=most - most % CONTEXT_STEP_TOKENS,
+            None => 0..=u32::MAX,
+        }
+    }
+
     /// Records that the context has another size in tokens, and what its cache and the compute buffers take.
     pub(crate) fn resize(&mut self, tokens: u32, cache: u64, compute: u64) {
         self.present_context = tokens;
@@ -137,6 +157,7 @@ impl ModelNeeds {
             None => Self {
                 context,
                 trained: head.context_length,
+                short_rope: head.short_rope_context,
                 has_template: head.has_chat_template,
                 repacked: probe.plan(LoadPlan::Repacked, context, params.cache_type)?.need,
                 mapped: None,
@@ -165,6 +186,7 @@ impl ModelNeeds {
                 .max(self.context),
             trained_context: self.trained,
             present_context: self.context,
+            short_rope_context: self.short_rope,
             token_bytes: (need.cache + need.compute).div_ceil(u64::from(self.context.max(1))),
             cache_type: params.cache_type,
             threads: params.threads,
@@ -185,6 +207,7 @@ impl ModelNeeds {
         let mut numbers = vec![
             ("context".to_owned(), u64::from(self.context)),
             ("trained".to_owned(), u64::from(self.trained)),
+            ("short_rope".to_owned(), self.short_rope.map_or(0, u64::from)),
             ("template".to_owned(), u64::from(self.has_template)),
         ];
         let mut add = |mode: &str, need: &MemoryEstimate| {
@@ -221,11 +244,17 @@ impl ModelNeeds {
         Some(Self {
             context: u32::try_from(number("context")?).ok()?,
             trained: u32::try_from(number("trained")?).ok()?,
+            short_rope: u32::try_from(number("short_rope")?).ok().filter(|most| *most > 0),
             has_template: number("template")? != 0,
             repacked: estimate("repacked")?,
             mapped: estimate("mapped").zip(number("mapped.evictable")),
         })
     }
+}
+
+/// Returns how many tokens a context that is created with so many can hold: llama.cpp rounds up.
+pub(crate) fn round_context(tokens: u32) -> u32 {
+    tokens.checked_next_multiple_of(CONTEXT_STEP_TOKENS).unwrap_or(u32::MAX)
 }
 
 /// Returns the error for a context of no tokens.
@@ -255,6 +284,8 @@ pub(crate) fn judge_by_size(size_bytes: u64, context: u32, budget: u64) -> (FitV
     }
 }
 
+/// llama.cpp's.
+const CONTEXT_STEP_TOKENS: u32 = 256;
 /// The part of the memory that a model leaves free which copies of its conversations' caches may take.
 pub(crate) const SAVED_SHARE: u64 = 4;
 /// Some 10,000 tokens of a 1B model, or 4,000 of a 7B.
@@ -293,6 +324,7 @@ mod tests {
         let mut needs = ModelNeeds {
             context: 2048,
             trained: 32_768,
+            short_rope: None,
             has_template: true,
             repacked: estimate(110),
             mapped: None,
@@ -323,6 +355,7 @@ mod tests {
         let needs = ModelNeeds {
             context: 2048,
             trained: 20_000,
+            short_rope: None,
             has_template: true,
             repacked: estimate(110),
             mapped: None,
@@ -355,6 +388,14 @@ mod tests {
             2048,
             "as planned, once there is memory again"
         );
+        let two_ropes = LoadOrder {
+            short_rope_context: Some(4096),
+            ..order(None)
+        };
+        assert!(!two_ropes.has_long_rope(3841) && !two_ropes.has_long_rope(4096) && two_ropes.has_long_rope(4097));
+        assert!(!order(None).has_long_rope(u32::MAX));
+        assert_eq!(two_ropes.movable_sizes(300), 0..=4096);
+        assert_eq!(two_ropes.movable_sizes(4097), 4097..=u32::MAX);
         let tight = LoadOrder {
             verdict: FitVerdict::Tight,
             ..order(None)
@@ -368,6 +409,7 @@ mod tests {
             let needs = ModelNeeds {
                 context: 2048,
                 trained: 8192,
+                short_rope: mapped.map(|_| 4096),
                 has_template: false,
                 repacked: estimate(110),
                 mapped,

@@ -58,6 +58,16 @@ impl Hyperparameters<'_> {
             _ => Ok(()),
         }
     }
+
+    /// Returns the largest context for which llama.cpp takes the short factors, where the model has short and long ones
+    /// (`llama_model::get_rope_factors`).
+    pub(super) fn short_rope_context(&self, metadata: &Metadata<'_>, tensors: &Tensors<'_>) -> Option<u32> {
+        let has = |name| tensors.shape(name).is_some();
+        let differ = has("rope_factors_long.weight") || has("rope_factors_short.weight");
+        let key = format!("{}.rope.scaling.original_context_length", self.architecture);
+        let original = metadata.integer(&key).and_then(|tokens| u32::try_from(tokens).ok());
+        (differ && !has("rope_freqs.weight")).then_some(original.unwrap_or(self.context_length))
+    }
 }
 
 impl ArchitectureKeys<'_, '_> {

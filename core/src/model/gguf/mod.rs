@@ -57,6 +57,9 @@ pub struct Head {
     pub name: String,
     /// Context that the model was trained with, in tokens.
     pub context_length: u32,
+    /// The context size in tokens up to which llama.cpp rotates keys by the model's short factors, and beyond it by its long
+    /// ones. Unset: by the same factors in every context.
+    pub short_rope_context: Option<u32>,
     /// Transformer blocks (layers).
     pub block_count: u32,
     /// Width of the model.
@@ -152,6 +155,7 @@ fn read_head(bytes: &[u8], file_size: u64) -> Result<Head, CursorError> {
         architecture: model.architecture.to_owned(),
         name: metadata.text("general.name").unwrap_or_default(),
         context_length: model.context_length,
+        short_rope_context: model.short_rope_context(&metadata, &tensors),
         block_count: model.block_count,
         embedding_length: model.embedding_length,
         quantization: tensors.quantization_label(metadata.integer("general.file_type")),

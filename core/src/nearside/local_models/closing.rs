@@ -61,7 +61,7 @@ impl LocalModels {
         // Also those that were being closed before, and may be storing its states.
         let closing = self.closing().into_iter().map(|(engine, _)| engine);
         closing
-            .filter(|engine| engine.model_id() == model.id)
+            .filter(|engine| engine.path() == model.path)
             .for_each(|engine| engine.close(StopReason::Cancelled, 0));
         self.states.remove_model(&model.sha256);
     }
@@ -99,8 +99,11 @@ impl LocalModels {
 
     /// Frees the copies, and deletes the stored states, of a conversation that was deleted.
     pub(in crate::nearside) fn forget_conversation(&self, conversation: u64) {
+        let deletion = (conversation, Instant::now());
+        // First: an engine that is started meanwhile gets it.
+        lock(&self.deleted).extend([deletion]);
         let engines = self.engines_but(None);
-        engines.iter().for_each(|engine| engine.forget(conversation));
+        engines.iter().for_each(|engine| engine.forget([deletion]));
         self.states.remove_conversation(conversation);
     }
 

@@ -44,6 +44,7 @@ impl LocalModels {
             states: Some(Arc::clone(&self.states)),
         };
         let engine = Arc::new(LocalEngine::start(settings, Arc::new(planner), self.handle.clone())?);
+        engine.forget(lock(&self.deleted).iter().map(|(id, at)| (*id, *at)));
         let lease = EngineLease::acquire(&engine);
         self.close_later(id, &engine);
         engines.push(EngineEntry {

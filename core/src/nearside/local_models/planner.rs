@@ -54,13 +54,18 @@ impl LoadPlanner for EnginePlanner {
         order.map_or(0, |order| models.growth_bytes(&view, self.id, &order))
     }
 
-    fn reserve_growth(&self, whole: u64, more: u64) -> Option<u64> {
+    fn reserve_growth(&self, tokens: u32, whole: u64, more: u64) -> Option<u64> {
         let models = self.models.upgrade()?;
         let rest = {
             // No load may find the same bytes free. A plan takes half a second at most.
             let _one = lock(&models.planning);
             let view = models.view().ok()?;
-            let rest = view.spare(self.id, &self.loaded_order(&view)?).checked_sub(more)?;
+            let order = self.loaded_order(&view)?;
+            let spare = match tokens > order.context {
+                true => models.growth_bytes(&view, self.id, &order),
+                false => view.spare(self.id, &order),
+            };
+            let rest = spare.checked_sub(more)?;
             let mut engines = lock(&models.engines);
             engines.iter_mut().find(|entry| entry.id == self.id)?.growing = whole;
             rest

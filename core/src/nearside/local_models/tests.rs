@@ -113,6 +113,7 @@ impl Fixture {
             max_context: 1,
             trained_context: 1,
             present_context: 1,
+            short_rope_context: None,
             token_bytes: 0,
             cache_type: model::CacheType::default(),
             threads: 1,
@@ -240,15 +241,20 @@ fn a_context_grows_into_no_memory_that_is_reserved_and_not_while_memory_is_short
     assert!(first.growth_bytes() < 100_000_000);
     fixture.models.set_load(1001, LoadState::Loaded(order));
     // Two at once: the second one gets what the first one left.
-    assert_eq!(first.reserve_growth(600_000_000, 500_000_000), Some(380_000_000));
-    assert_eq!(second.reserve_growth(400_000_000, 400_000_000), None);
-    assert!(second.reserve_growth(300_000_000, 300_000_000).is_some());
+    assert_eq!(first.reserve_growth(2, 600_000_000, 500_000_000), Some(380_000_000));
+    assert_eq!(second.reserve_growth(2, 400_000_000, 400_000_000), None);
+    assert!(second.reserve_growth(2, 300_000_000, 300_000_000).is_some());
     first.context_resized(8192, 1000, 0);
     second.context_resized(8192, 1000, 0);
     assert!(lock(&fixture.models.engines).iter().all(|entry| entry.growing == 0));
     assert!(first.growth_bytes() > 0);
     fixture.models.app.set_background(true);
     assert_eq!(first.growth_bytes(), 0);
+    assert_eq!(first.reserve_growth(2, 1000, 1000), None);
+    assert!(
+        first.reserve_growth(1, 1000, 1000).is_some(),
+        "up to the plan, after a reduction"
+    );
     fixture.models.app.set_background(false);
     fixture.models.app.note_pressure();
     assert_eq!(first.growth_bytes(), 0);
@@ -275,4 +281,80 @@ fn the_router_is_told_what_a_context_may_become_and_not_what_a_load_leaves_for_a
     assert_eq!(context(), 32_768);
     fixture.models.set_load(1000, LoadState::Loaded(order));
     assert_eq!(context(), 8192, "650 MB for 8,192 tokens");
+}
+
+#[test]
+fn the_router_is_told_what_a_load_will_leave() {
+    let fixture = Fixture::new();
+    let (_, _old) = fixture.add_idle(1000, "old.gguf", 700_000_000);
+    let (_, _used) = fixture.add_idle(1001, "used.gguf", 700_000_000);
+    let (_waiting, sink) = Stream::<LoadEvent>::new();
+    lock(&fixture.models.engines)[1].engine.load(sink);
+    let order = |total| LoadOrder {
+        need: MemoryEstimate {
+            total,
+            ..MemoryEstimate::default()
+        },
+        ..loaded_order(&fixture, 1000)
+    };
+    let spare = |total| {
+        let view = fixture.models.view().expect("a view");
+        view.spare_after_load(None, &order(total))
+    };
+    // 900 MB are free, and 630 MB more once the idle model is freed: a part is kept as a reserve.
+    assert_eq!(spare(100_000_000), 800_000_000, "the idle model stays");
+    assert_eq!(spare(1_000_000_000), 530_000_000, "it is freed");
+    assert_eq!(spare(1_700_000_000), 0, "the other one is in use");
+}
+
+#[test]
+fn no_model_is_promised_more_than_its_plan_while_memory_is_short() {
+    let fixture = Fixture::new();
+    let (model, _release) = fixture.add_idle(1000, "model.gguf", 1000);
+    let context = || {
+        let verdicts = fixture.models.verdicts(std::slice::from_ref(&model), None, false, None);
+        verdicts[0].as_ref().expect("it fits").context
+    };
+    let order = LoadOrder {
+        context: 4096,
+        present_context: 4096,
+        max_context: 32_768,
+        trained_context: 32_768,
+        token_bytes: 80_000,
+        ..loaded_order(&fixture, 1000)
+    };
+    for load in [
+        LoadState::Unloaded,
+        LoadState::Planned(order),
+        LoadState::Loading(order),
+        LoadState::Loaded(order),
+    ] {
+        fixture.models.set_load(1000, load.clone());
+        fixture.models.app.set_background(true);
+        assert_eq!(context(), 4096, "{load:?}");
+        fixture.models.app.set_background(false);
+        assert!(context() >= 8192, "{load:?}");
+    }
+}
+
+#[test]
+fn a_removed_model_leaves_memory_however_it_was_named() {
+    let fixture = Fixture::new();
+    let (model, release) = fixture.add_idle(1000, "model.gguf", 1000);
+    let installed = LocalModel {
+        id: "installed".into(),
+        ..model
+    };
+    drop(release);
+    fixture.models.close_removed(&installed);
+    assert!(fixture.models.closing().is_empty(), "its thread has ended");
+}
+
+#[test]
+fn an_engine_that_is_started_later_knows_what_was_deleted() {
+    let fixture = Fixture::new();
+    let model = fixture.model("model.gguf");
+    fixture.models.forget_conversation(7);
+    let lease = fixture.models.lease(&model).expect("a lease");
+    assert!(lease.has_forgotten(7) && !lease.has_forgotten(8));
 }
