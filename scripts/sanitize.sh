@@ -55,11 +55,11 @@ address() {
 }
 
 thread() {
-  # It notes every call, and has room for 65,536 of them.
   [ -d "$(rustc --print sysroot)/lib/rustlib/src/rust/library" ] ||
     fail "Rust's source is missing" 'run `rustup component add rust-src`'
   local flags
   flags=$(flags thread)
+  # It notes the calls of a thread, and has room for 65,536 of them: no deeper recursion.
   CFLAGS=$flags CXXFLAGS=$flags RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=thread' CARGO_TARGET_DIR=$target/sanitize/thread \
     TSAN_OPTIONS="suppressions=$root/scripts/sanitize.suppressions:history_size=7" RUST_TEST_THREADS=1 \
     cargo test -Zbuild-std --release --target "$host" -p nearside-llama -p nearside-tests --no-fail-fast \

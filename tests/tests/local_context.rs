@@ -3,9 +3,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nearside::chat::{AnswerSummary, ChatMessage, ChatRequest, Chunk, StopReason};
-use nearside::{Config, Error, ErrorReason, Result};
+use nearside::{AppEvent, Config, Error, ErrorReason, Result};
 use nearside_tests::memory::{FixedHost, PhoneHost};
 use nearside_tests::phone::story;
 use nearside_tests::request::greedy;
@@ -206,6 +207,25 @@ async fn without_memory_for_a_larger_context_older_turns_are_omitted_or_the_erro
     }
     assert!(prompts[2] < 4096, "an older turn is omitted: {prompts:?}");
     assert!(prompts[3] > 4 * 1800, "with memory it is read again: {prompts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_memory_warning_while_a_long_prompt_is_read_takes_nothing_that_the_prompt_needs() {
+    for shape in TinyShape::ALL {
+        let library = open(|config| config);
+        let model = write_model(&library, shape);
+        let request = ask(&model, 12_000);
+        let nearside = &library.nearside;
+        let warning = async {
+            while nearside.loaded().first().is_none_or(|loaded| loaded.context <= 4096) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            nearside.notify(AppEvent::MemoryLow);
+        };
+        let (answered, ()) = tokio::join!(answer(&library, request), warning);
+        let (_, summary) = answered.expect("an answer");
+        assert!(summary.usage.prompt_tokens > 12_000, "{shape:?}");
+    }
 }
 
 /// Phi 3 and 4 have short and long factors for their rotations: llama.cpp takes the long ones in a context beyond

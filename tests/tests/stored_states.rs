@@ -209,6 +209,43 @@ async fn a_request_for_the_title_of_a_deleted_conversation_leaves_nothing() {
         conversations.delete(id).await.expect("deleted");
         let cached = title().await.cached();
         assert!(cached < 100, "{shape:?}: {cached}");
+        assert!(title().await.cached() > 500, "{shape:?}: asked after the deletion");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_takes_only_what_followed_the_conversation_that_stays() {
+    for shape in TinyShape::ALL {
+        let phone = Phone::tiny(shape);
+        let nearside = phone.open();
+        let conversations = nearside.conversations();
+        let (stays, deleted) = (phone.create(&conversations).await, phone.create(&conversations).await);
+        phone.say(&conversations, stays, &story(600)).await;
+        // It shares the beginning, and goes on with another text.
+        Answer::gather(nearside.chat(phone.ask(&format!("{} {CANARY}", story(600)), 4))).await;
+        conversations.delete(deleted).await.expect("deleted");
+        let next = phone.say(&conversations, stays, "And then?").await;
+        assert!(next.cached() > 500, "{shape:?}: {}", next.cached());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_waited_while_a_conversation_was_deleted_leaves_nothing() {
+    for shape in TinyShape::ALL {
+        let phone = Phone::tiny(shape);
+        let nearside = phone.open();
+        let conversations = nearside.conversations();
+        let id = phone.create(&conversations).await;
+        let asked = format!("{CANARY} {}", story(600));
+        let title = || nearside.chat(phone.ask(&format!("A title for: {asked}"), 4));
+        phone.say(&conversations, id, &asked).await;
+        let first = nearside.chat(phone.ask(&story(2000), 200));
+        let waiting = title();
+        conversations.delete(id).await.expect("deleted");
+        Answer::gather(first).await;
+        Answer::gather(waiting).await;
+        let cached = Answer::gather(title()).await.cached();
+        assert!(cached < 100, "{shape:?}: {cached}");
     }
 }
 

@@ -176,7 +176,7 @@ fn generate(
     match outcome {
         DecodeOutcome::Complete => {}
         DecodeOutcome::Stopped => return stopped(stop),
-        DecodeOutcome::NoMemory => return Err(no_memory(tokens.len()).into()),
+        DecodeOutcome::NoMemory => return Err(no_memory(tokens.len(), "shorten the conversation").into()),
     }
     let prefill = begun.elapsed().saturating_sub(loaded.session.take_waited());
     stats.timings.prompt_tokens_per_second = tokens_per_second(tokens.len() as u32 - cached, prefill);

@@ -53,9 +53,9 @@ pub(super) fn no_token() -> Error {
 }
 
 /// Returns the error of a context that was reduced and cannot be as large again.
-pub(super) fn no_memory(tokens: usize) -> Error {
+pub(super) fn no_memory(tokens: usize, remedy: &str) -> Error {
     Error::too_large(format!(
-        "there is no memory now for a context of {tokens} tokens; close other apps, or shorten the conversation"
+        "there is no memory now for a context of {tokens} tokens; close other apps, or {remedy}"
     ))
 }
 

@@ -118,7 +118,12 @@ impl Governor {
     /// Returns the context in tokens that the model may have for a request with this limit.
     pub(super) fn reachable_context(&self, limit: Option<u32>) -> Option<u32> {
         let order = self.residency.order()?;
-        Some(order.reachable_context(limit, self.planner.growth_bytes()))
+        Some(order.reachable_context(limit, self.growth_bytes()))
+    }
+
+    /// As [`LoadPlanner::growth_bytes`].
+    pub(super) fn growth_bytes(&self) -> u64 {
+        self.planner.growth_bytes()
     }
 
     /// Forgets the waits of an earlier job.

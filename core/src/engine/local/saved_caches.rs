@@ -55,6 +55,7 @@ struct Copies {
     held: HashSet<Option<u64>>,
     /// Whether a conversation was deleted since the context was last looked at.
     has_new_deletion: bool,
+    last_deletion: Option<Instant>,
     /// As [`LoadOrder::has_long_rope`](crate::model::fit::LoadOrder::has_long_rope), of the context and of all copies.
     has_long_rope: bool,
     /// Bytes that all may take.
@@ -95,6 +96,7 @@ impl SavedCaches {
                 states,
                 // They may have been deleted while the model loaded for one of them.
                 forgotten: std::mem::take(&mut copies.forgotten),
+                last_deletion: copies.last_deletion,
                 ..Copies::default()
             }
         });
@@ -189,6 +191,9 @@ impl Copies {
         {
             self.forgotten.remove(&conversation.id);
         }
+        if wanted.conversation.is_none() {
+            self.note_outside(wanted.requested_at);
+        }
         let held = context.position();
         let common = common_prefix(context.held_tokens(), prompt);
         let served = match context.can_trim(common) {
@@ -202,6 +207,10 @@ impl Copies {
             _ => None,
         };
         if leaves && held - served >= MIN_SAVED_TOKENS {
+            // A copy of a conversation alone outlives a deletion, and may be stored.
+            if self.origin.tokens >= served.max(MIN_SAVED_TOKENS) as usize {
+                self.cut_to_own(context);
+            }
             self.save(context);
         }
         match (found, taken) {

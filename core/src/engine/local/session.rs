@@ -177,10 +177,10 @@ impl DecodeSession {
 
     /// Overwrites the cache if it has a conversation that was deleted. Returns whether it had.
     pub(super) fn wipe_forgotten(&mut self) -> bool {
-        let saved = &self.saved;
+        let (saved, governor) = (&self.saved, &self.governor);
         self.context
             .as_mut()
-            .is_some_and(|context| saved.wipe_forgotten(context))
+            .is_some_and(|context| saved.wipe_forgotten(context, || governor.growth_bytes()))
     }
 
     /// Decodes the rest of a prompt as [`decode`](Self::decode) does. Leaves checkpoints where the cache cannot be cut: before
@@ -192,10 +192,12 @@ impl DecodeSession {
         let whole = self.position() as usize + tokens.len();
         let message = whole.saturating_sub(end.tail + end.message) as u32;
         let (body, tail) = tokens.split_at(tokens.len().saturating_sub(end.tail));
+        let mut to_come = tokens.len();
         for batch in body.chunks(CHECKPOINT_TOKENS).chain(tail.chunks(CHECKPOINT_TOKENS)) {
             let saved = self.saved.clone();
             saved.add_checkpoint(self.context()?, message);
-            let outcome = self.decode(batch, stop)?;
+            to_come -= batch.len();
+            let outcome = self.decode_before(batch, to_come, stop)?;
             if outcome != DecodeOutcome::Complete {
                 return Ok(outcome);
             }
@@ -206,7 +208,11 @@ impl DecodeSession {
     /// Decodes the tokens in batches, checking the signal throughout. After a stop, [`reuse_prefix`](Self::reuse_prefix)
     /// says how many of them a later request finds.
     pub(super) fn decode<'a>(&mut self, tokens: &[Token], stop: impl Into<AbortSignal<'a>>) -> Result<DecodeOutcome> {
-        let stop = stop.into();
+        self.decode_before(tokens, 0, stop.into())
+    }
+
+    /// Decodes a part of a prompt, of which so many tokens follow.
+    fn decode_before(&mut self, tokens: &[Token], to_come: usize, stop: AbortSignal<'_>) -> Result<DecodeOutcome> {
         let mut rest = tokens;
         while !rest.is_empty() {
             let Self {
@@ -219,7 +225,7 @@ impl DecodeSession {
             let threads = match governor.next_step(*threads, &stop, pause) {
                 NextStep::Compute { threads } => threads,
                 NextStep::ReduceMemory => {
-                    self.reduce(rest.len())?;
+                    self.reduce(rest.len() + to_come)?;
                     continue;
                 }
                 NextStep::StoreState => {
@@ -286,7 +292,7 @@ impl DecodeSession {
         }
         match self.size == planned {
             true => Ok(()),
-            false => Err(no_memory(planned as usize)),
+            false => Err(no_memory(planned as usize, "use a smaller context")),
         }
     }
 
@@ -402,9 +408,9 @@ impl DecodeSession {
             self.size = size;
             return Ok(());
         };
-        let moves = self.order.movable_sizes(self.size).contains(&size);
-        let copy = if moves { context.save(u64::MAX) } else { None };
-        if moves && copy.is_none() && context.position() > 0 {
+        let movable = self.order.movable_sizes(self.size);
+        let copy = context.save(u64::MAX);
+        if copy.is_none() && context.position() > 0 && movable.contains(&size) {
             self.report(context);
             return Ok(());
         }
@@ -417,7 +423,7 @@ impl DecodeSession {
             self.drop_context();
             map_llama_error(error)
         })?;
-        if let Some(copy) = copy
+        if let Some(copy) = copy.filter(|_| movable.contains(&size))
             && (context.restore(&copy) as usize) < copy.tokens().len()
         {
             self.drop_context();

@@ -103,16 +103,21 @@ impl LoadOrder {
     /// Returns whether llama.cpp takes the long factors of a model that has them for a context of this size in tokens. What was
     /// computed with the others cannot go on.
     pub(crate) fn has_long_rope(&self, tokens: u32) -> bool {
-        self.short_rope_context.is_some_and(|most| round_context(tokens) > most)
+        self.last_short_context().is_some_and(|last| tokens > last)
     }
 
     /// Returns the sizes in tokens of the contexts to which the content of one of this size can move.
     pub(crate) fn movable_sizes(&self, tokens: u32) -> RangeInclusive<u32> {
-        match self.short_rope_context {
-            Some(most) if self.has_long_rope(tokens) => most.saturating_add(1)..=u32::MAX,
-            Some(most) => 0..=most - most % CONTEXT_STEP_TOKENS,
+        match self.last_short_context() {
+            Some(last) if tokens > last => last + 1..=u32::MAX,
+            Some(last) => 0..=last,
             None => 0..=u32::MAX,
         }
+    }
+
+    /// Returns the largest size in tokens that is short after llama.cpp has rounded it up.
+    fn last_short_context(&self) -> Option<u32> {
+        self.short_rope_context.map(|most| most - most % CONTEXT_STEP_TOKENS)
     }
 
     /// Records that the context has another size in tokens, and what its cache and the compute buffers take.
@@ -394,6 +399,11 @@ mod tests {
         };
         assert!(!two_ropes.has_long_rope(3841) && !two_ropes.has_long_rope(4096) && two_ropes.has_long_rope(4097));
         assert!(!order(None).has_long_rope(u32::MAX));
+        let odd = LoadOrder {
+            short_rope_context: Some(5000),
+            ..order(None)
+        };
+        assert!(!odd.has_long_rope(4864) && odd.has_long_rope(4865) && odd.movable_sizes(4900).contains(&4900));
         assert_eq!(two_ropes.movable_sizes(300), 0..=4096);
         assert_eq!(two_ropes.movable_sizes(4097), 4097..=u32::MAX);
         let tight = LoadOrder {

@@ -66,7 +66,8 @@ impl Hyperparameters<'_> {
         let differ = has("rope_factors_long.weight") || has("rope_factors_short.weight");
         let key = format!("{}.rope.scaling.original_context_length", self.architecture);
         let original = metadata.integer(&key).and_then(|tokens| u32::try_from(tokens).ok());
-        (differ && !has("rope_freqs.weight")).then_some(original.unwrap_or(self.context_length))
+        let most = original.unwrap_or(self.context_length);
+        (differ && !has("rope_freqs.weight") && most > 0).then_some(most)
     }
 }
 

@@ -15,7 +15,10 @@ impl SavedCaches {
     /// A request outside of any conversation may have had their texts, such as one for a title: nothing of it stays.
     pub(in crate::engine::local) fn forget(&self, deleted: impl IntoIterator<Item = (u64, Instant)>) {
         self.change(|copies| {
-            copies.forgotten.extend(deleted);
+            for (conversation, at) in deleted {
+                copies.forgotten.insert(conversation, at);
+                copies.last_deletion = copies.last_deletion.max(Some(at));
+            }
             copies.has_new_deletion = true;
             let mut others = std::mem::take(&mut copies.others);
             others.retain(|other| copies.may_keep(other.origin) && other.origin.tokens >= other.cache.tokens().len());
@@ -32,30 +35,30 @@ impl SavedCaches {
     }
 
     /// Overwrites what the context has of conversations that were deleted, and of requests outside of any. Returns whether there
-    /// was any.
-    pub(in crate::engine::local) fn wipe_forgotten(&self, context: &mut Context) -> bool {
+    /// was any. What else it has is copied meanwhile: `spare` returns how many bytes that may take, if copies may take less.
+    pub(in crate::engine::local) fn wipe_forgotten(&self, context: &mut Context, spare: impl FnOnce() -> u64) -> bool {
+        let has_forgotten = |copies: &mut Copies| {
+            let has_forgotten = copies.has_forgotten_content();
+            // Later requests were made after it.
+            copies.has_new_deletion &= has_forgotten;
+            has_forgotten
+        };
+        if !self.change(has_forgotten) {
+            return false;
+        }
+        // Not under the lock: the app is asked.
+        let spare = spare();
         self.change(|copies| {
-            let is_new = std::mem::take(&mut copies.has_new_deletion);
-            let is_forgotten = |id: &Option<u64>| match id {
-                Some(id) => copies.forgotten.contains_key(id),
-                None => is_new,
-            };
-            if !copies.held.iter().any(is_forgotten) {
-                return false;
-            }
+            copies.has_new_deletion = false;
             copies.held.clear();
             // Behind the content of another one there may be more of it.
-            let other = copies
-                .may_keep(copies.origin)
-                .then(|| copies.take_own(context))
-                .flatten();
+            let other = match copies.may_keep(copies.origin) {
+                true => copies.take_own(context, spare),
+                false => None,
+            };
             context.wipe();
             match other {
                 Some(other) if context.restore(&other) > 0 => {
-                    let tokens = other.tokens();
-                    copies
-                        .checkpoints
-                        .retain(|checkpoint| tokens.starts_with(checkpoint.tokens()));
                     copies.held.insert(copies.origin.conversation.map(|own| own.id));
                 }
                 _ => {
@@ -75,18 +78,34 @@ impl Copies {
         !origin.conversation.is_some_and(is_forgotten)
     }
 
+    /// Notes that a request was made before the last deletion, and outside of any conversation: it may have the text of the deleted
+    /// one.
+    pub(super) fn note_outside(&mut self, requested_at: Instant) {
+        self.has_new_deletion |= self.last_deletion.is_some_and(|at| at >= requested_at);
+    }
+
     /// Copies what the context has of its conversation, and leaves no more in it. `None` if there is nothing, or the copy would take
-    /// more than copies may.
-    fn take_own(&mut self, context: &mut Context) -> Option<SavedCache> {
+    /// too much. It lives for a moment, so that no other copy is freed for it.
+    fn take_own(&mut self, context: &mut Context, spare: u64) -> Option<SavedCache> {
+        self.cut_to_own(context);
+        context.save(self.limit.max(BORROWED_BYTES).max(spare))
+    }
+
+    /// Cuts off what the context has behind its conversation.
+    pub(super) fn cut_to_own(&mut self, context: &mut Context) {
         let own = u32::try_from(self.origin.tokens).unwrap_or(u32::MAX);
         cut_to(context, &self.checkpoints, own.min(context.position()));
-        let most = self.limit.max(BORROWED_BYTES);
-        let bytes = context.saved_bytes();
-        if bytes > most {
-            return None;
-        }
-        self.make_room(bytes);
-        context.save(most)
+        let held = context.held_tokens();
+        self.checkpoints
+            .retain(|checkpoint| held.starts_with(checkpoint.tokens()));
+    }
+
+    /// Returns whether the context has had a conversation that was deleted, or a request that may have had its text.
+    fn has_forgotten_content(&self) -> bool {
+        self.held.iter().any(|id| match id {
+            Some(id) => self.forgotten.contains_key(id),
+            None => self.has_new_deletion,
+        })
     }
 }
 
