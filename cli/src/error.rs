@@ -175,7 +175,7 @@ pub(crate) fn help(error: &Error, context: &HelpContext) -> String {
         ErrorReason::ProviderFault if hub => "try again later, or use another hub with `--hub URL`",
         ErrorReason::ProviderFault => "try again later, or use another target with `--provider` or `--model`",
         ErrorReason::ContextExceeded => {
-            "shorten the prompt or start a new conversation; for a local model `--context` sets the size"
+            "shorten the prompt or start a new conversation; `--context` sets the size for a local model, up to what it was trained with"
         }
         ErrorReason::UnknownModel if hub => "`nearside pull --help` shows how a model is named",
         ErrorReason::UnknownModel => return format!("`nearside providers models {provider}` lists what it offers"),

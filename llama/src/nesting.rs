@@ -62,12 +62,36 @@ pub(crate) fn check_grammar(gbnf: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks the depth of a regular expression: the trigger of a lazy grammar, or a pattern in a schema.
+/// Checks the depth of a regular expression, the trigger of a lazy grammar: `std::regex` also recurses with its length.
 pub(crate) fn check_pattern(pattern: &str) -> Result<(), String> {
     if pattern.bytes().filter(|byte| *byte == b'(').count() > MAX_DEPTH || pattern.len() > MAX_EXPRESSION_BYTES {
         return Err("a pattern nests too deeply".to_owned());
     }
     Ok(())
+}
+
+/// Checks the depth of a pattern in a schema, which llama.cpp's converter follows group by group.
+fn check_schema_pattern(pattern: &str) -> Result<(), String> {
+    let (mut depth, mut in_class) = (0usize, false);
+    let mut bytes = pattern.bytes();
+    while let Some(next) = bytes.next() {
+        match next {
+            b'\\' => drop(bytes.next()),
+            b']' => in_class = false,
+            _ if in_class => {}
+            b'[' => in_class = true,
+            b'(' => depth += 1,
+            b')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err("a pattern nests too deeply".to_owned());
+        }
+    }
+    match pattern.len() > MAX_SCHEMA_PATTERN_BYTES {
+        true => Err("a pattern is longer than a megabyte".to_owned()),
+        false => Ok(()),
+    }
 }
 
 /// Checks a JSON schema, or tools with schemas: llama.cpp matches names and parses patterns by recursion.
@@ -82,7 +106,7 @@ pub(crate) fn check_schema(json: &Value) -> Result<(), String> {
                 return Err(format!("a name in the schema is longer than {MAX_NAME_BYTES} bytes"));
             }
             if let ("pattern", Some(pattern)) = (key.as_str(), value.as_str()) {
-                check_pattern(pattern)?;
+                check_schema_pattern(pattern)?;
             }
             check_schema(value)
         }),
@@ -117,6 +141,7 @@ fn classify_tag(inside: &str) -> TagKind {
 const MAX_DEPTH: usize = 100;
 const MAX_NAME_BYTES: usize = 512;
 const MAX_EXPRESSION_BYTES: usize = 16 * 1024;
+const MAX_SCHEMA_PATTERN_BYTES: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nearside::chat::{
-    ChatMessage, ChatRequest, ChatStream, Chunk, RequestLimits, RouteTarget, SamplingOptions, StopReason, Timings,
-    TokenUsage,
+    ChatMessage, ChatRequest, ChatStream, Chunk, OutputFormat, RequestLimits, RouteTarget, SamplingOptions, StopReason,
+    Timings, TokenUsage,
 };
 use nearside::{Config, ErrorKind, Nearside, Result};
 use nearside_tests::models;
@@ -325,4 +325,37 @@ fn it_works_inside_another_runtime_and_without_any() {
         answer
     });
     assert_eq!(without.expect("an answer").text, within.expect("an answer").text);
+}
+
+/// A long list is one pattern, of which each token is compared with the few ways to go on: with 20,000 alternatives a token took
+/// minutes, which nothing could stop.
+#[tokio::test]
+async fn an_answer_is_one_of_a_long_list_of_values() {
+    let (_folder, nearside) = open(1024);
+    let mut values: Vec<String> = (0..20_000).map(|n| format!("City {n}")).collect();
+    values.extend(["Łódź", "New York", "Zürich"].map(String::from));
+    let schema = serde_json::json!({"type": "object", "properties": {"city": {"enum": values}}, "required": ["city"]});
+    let request = ChatRequest {
+        output: OutputFormat::JsonSchema {
+            schema: schema.to_string(),
+        },
+        ..limited(ask("Name a city."), 40)
+    };
+    let answered = answer(&nearside, request).await;
+    let said: serde_json::Value = serde_json::from_str(&answered.text).expect("JSON");
+    let city = said["city"].as_str().expect("a city");
+    assert!(values.iter().any(|value| value == city), "{city}");
+}
+
+#[tokio::test]
+async fn the_largest_seed_repeats_itself_too() {
+    let (_folder, nearside) = open(1024);
+    let mut request = limited(ask("Tell me a tale of the sea."), 24);
+    request.sampling = SamplingOptions {
+        temperature: Some(1.5),
+        seed: Some(u32::MAX),
+        ..SamplingOptions::default()
+    };
+    let first = answer(&nearside, request.clone()).await.text;
+    assert_eq!(answer(&nearside, request).await.text, first);
 }

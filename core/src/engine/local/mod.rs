@@ -23,6 +23,7 @@ mod conditions;
 mod content_origin;
 mod control_words;
 mod engine_states;
+mod enum_pattern;
 mod error;
 mod fitted;
 mod governor;

@@ -12,6 +12,9 @@ pub(super) enum PatternError {
     Invalid,
 }
 
+/// Longer ones may have so many parts at one place that a token takes seconds, in which nothing stops it.
+pub(super) const MAX_PATTERN_BYTES: usize = 2048;
+
 /// Rewrites a pattern in the spelling that grammars know: `\\d`, `\\w` and `\\s` as ranges, and needless escapes as the
 /// characters themselves.
 pub(super) fn rewrite_pattern(pattern: &str) -> String {

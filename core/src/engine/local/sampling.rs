@@ -40,8 +40,8 @@ fn read_params(sampling: &SamplingOptions, meta: &dyn Fn(&str) -> Option<String>
         repeat_penalty: pick(sampling.repeat_penalty, REPEAT_PENALTY, 1.0),
         frequency_penalty: sampling.frequency_penalty.unwrap_or(0.0),
         presence_penalty: sampling.presence_penalty.unwrap_or(0.0),
-        // llama.cpp replaces this value by a random seed.
-        seed: sampling.seed.unwrap_or(u32::MAX),
+        // llama.cpp replaces this value by a random seed, also where a request names it.
+        seed: sampling.seed.map_or(u32::MAX, |seed| seed.min(u32::MAX - 1)),
         ..SamplerParams::default()
     }
 }

@@ -9,7 +9,8 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use super::pattern::{PatternError, check_pattern, rewrite_pattern};
+use super::enum_pattern::compress_enums;
+use super::pattern::{MAX_PATTERN_BYTES, PatternError, check_pattern, rewrite_pattern};
 use super::prompt;
 use super::schema_keywords::find_unheld;
 use super::schema_loops::{find_endless, first_of, has_properties, resolve_reference};
@@ -34,8 +35,9 @@ pub(super) fn prepare(request: &ChatRequest) -> Result<Constraints> {
         OutputFormat::Text => None,
         OutputFormat::Json => Some(json!({ "type": "object" })),
         OutputFormat::JsonSchema { schema } => {
-            let schema = parse_schema("the JSON schema", schema)?;
+            let mut schema = parse_schema("the JSON schema", schema)?;
             check_held(&schema, "the JSON schema")?;
+            compress_enums(&mut schema);
             Some(spell_out_empty(prepare_schema(&schema, "the JSON schema")?))
         }
     };
@@ -136,8 +138,10 @@ fn rename_patterns(value: &mut Value) {
     match value {
         Value::Array(values) => values.iter_mut().for_each(rename_patterns),
         Value::Object(fields) => {
-            let inexpressible =
-                |pattern: &str| check_pattern(&rewrite_pattern(pattern)) == Err(PatternError::Inexpressible);
+            let inexpressible = |pattern: &str| {
+                pattern.len() > MAX_PATTERN_BYTES
+                    || check_pattern(&rewrite_pattern(pattern)) == Err(PatternError::Inexpressible)
+            };
             if fields.get("pattern").and_then(Value::as_str).is_some_and(inexpressible)
                 && let Some(pattern) = fields.remove("pattern")
             {
@@ -185,7 +189,7 @@ impl<'a> SchemaCheck<'a> {
         }
         if let Some(values) = fields.get("enum") {
             return match values.as_array() {
-                Some(values) if !values.is_empty() => Ok(()),
+                Some(values) if !values.is_empty() => self.check_width(values.len(), path, "values"),
                 _ => self.fail(path, "`enum` is a list of at least one value"),
             };
         }
@@ -251,6 +255,7 @@ impl<'a> SchemaCheck<'a> {
     fn check_alternatives(&self, schemas: &'a Value, path: &str, seen: &mut HashSet<&'a str>) -> Result<()> {
         match schemas.as_array() {
             Some(schemas) if !schemas.is_empty() => {
+                self.check_width(schemas.len(), path, "schemas")?;
                 let mut numbered = schemas.iter().enumerate();
                 numbered.try_for_each(|(n, schema)| self.check_node(schema, &format!("{path}/{n}"), seen))
             }
@@ -262,6 +267,9 @@ impl<'a> SchemaCheck<'a> {
         match fields.get("properties") {
             None => {}
             Some(Value::Object(properties)) => {
+                let required = fields.get("required").and_then(Value::as_array).map_or(0, Vec::len);
+                let optional = properties.len().saturating_sub(required);
+                self.check_width(optional, path, "properties that are not required")?;
                 for (name, schema) in properties {
                     self.check_node(schema, &format!("{path}/properties/{name}"), seen)?;
                 }
@@ -306,6 +314,17 @@ impl<'a> SchemaCheck<'a> {
         }
     }
 
+    /// Checks the number of alternatives at one place: every token is compared with each, and nothing can stop that.
+    fn check_width(&self, count: usize, path: &str, what: &str) -> Result<()> {
+        match count > MAX_WIDTH {
+            true => self.fail(
+                path,
+                &format!("it has {count} {what}, and a model on this device can be held to {MAX_WIDTH}"),
+            ),
+            false => Ok(()),
+        }
+    }
+
     fn check_counts(&self, fields: &Map<String, Value>, path: &str, least: &str, most: &str) -> Result<()> {
         let mut counts = [0, u64::MAX];
         for (count, key) in counts.iter_mut().zip([least, most]) {
@@ -344,6 +363,8 @@ impl<'a> SchemaCheck<'a> {
 
 /// `MAX_REPETITION_THRESHOLD` of llama.cpp's grammars.
 const MAX_REPETITIONS: u64 = 2000;
+/// As many alternatives take about a second for each token.
+const MAX_WIDTH: usize = 500;
 /// Bounds beyond the whole numbers that floats hold exactly.
 const MAX_BOUND: f64 = 9e15;
 const MAX_PATH_CHARS: usize = 120;
@@ -371,6 +392,7 @@ mod tests {
             (json!({"$ref": "#/$defs/a"}), "does not exist"),
             (json!({"anyOf": []}), "at least one schema"),
             (json!({"items": {"enum": []}}), "`enum` is a list"),
+            (json!({"enum": (0..501).collect::<Vec<_>>()}), "it has 501 values"),
             (json!([]), "a schema is an object"),
             (
                 json!({"type": "string", "pattern": "^(?=a)b$"}),

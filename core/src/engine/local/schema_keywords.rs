@@ -2,6 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use super::pattern::MAX_PATTERN_BYTES;
+use super::schema_loops::first_of;
+
 /// Returns the path and the name of the first keyword in a schema that a model on this device is not held to.
 pub(super) fn find_unheld(schema: &Value, path: &str) -> Option<(String, String)> {
     let fields = schema.as_object()?;
@@ -10,6 +13,11 @@ pub(super) fn find_unheld(schema: &Value, path: &str) -> Option<(String, String)
             fields.get("type") == Some(&"number".into())
         }
         ("uniqueItems" | "minProperties", value) => !allows_anything(value),
+        ("pattern", Value::String(pattern)) => pattern.len() > MAX_PATTERN_BYTES,
+        ("format", Value::String(format)) => !FORMATS.contains(&format.as_str()),
+        ("required", value) => !names_properties(value, fields.get("properties")),
+        (key, _) if fields.contains_key("$ref") && BESIDE_REFERENCES.contains(&key) => true,
+        (key, _) if first_of(fields, &["oneOf", "anyOf"]).is_some() && BESIDE_ALTERNATIVES.contains(&key) => true,
         (key, _) => UNHELD.contains(&key),
     };
     if let Some((key, _)) = fields.iter().find(is_unheld) {
@@ -34,11 +42,46 @@ fn inner_schemas(fields: &Map<String, Value>) -> impl Iterator<Item = (String, &
     })
 }
 
+/// Returns whether this is a list of names of these properties: llama.cpp requires no others.
+fn names_properties(required: &Value, properties: Option<&Value>) -> bool {
+    let has = |name: &Value| {
+        name.as_str()
+            .zip(properties)
+            .is_some_and(|(name, properties)| properties.get(name).is_some())
+    };
+    required.as_array().is_some_and(|names| names.iter().all(has))
+}
+
 /// Returns whether a keyword with this value excludes nothing.
 fn allows_anything(value: &Value) -> bool {
     *value == Value::Bool(false) || value.as_u64() == Some(0)
 }
 
+/// The values of `format` that llama.cpp reads.
+const FORMATS: [&str; 9] = [
+    "date",
+    "time",
+    "date-time",
+    "uuid",
+    "uuid1",
+    "uuid2",
+    "uuid3",
+    "uuid4",
+    "uuid5",
+];
+/// Keywords that llama.cpp ignores beside `$ref`.
+const BESIDE_REFERENCES: [&str; 8] = [
+    "properties",
+    "required",
+    "items",
+    "enum",
+    "const",
+    "anyOf",
+    "oneOf",
+    "allOf",
+];
+/// Keywords that llama.cpp ignores beside `anyOf` and `oneOf`.
+const BESIDE_ALTERNATIVES: [&str; 6] = ["properties", "required", "items", "enum", "const", "allOf"];
 /// Keywords that `json_schema_to_grammar` of llama.cpp does not read.
 const UNHELD: [&str; 12] = [
     "not",
@@ -71,6 +114,34 @@ mod tests {
             ),
             (json!({"type": "integer", "minimum": 5}), None),
             (json!({"not": {}}), Some(("#", "not"))),
+            (json!({"type": "string", "format": "email"}), Some(("#", "format"))),
+            (json!({"type": "string", "format": "date-time"}), None),
+            (
+                json!({"pattern": format!("^{}$", "a?".repeat(2000))}),
+                Some(("#", "pattern")),
+            ),
+            (
+                json!({"properties": {"a": {}}, "required": ["b"]}),
+                Some(("#", "required")),
+            ),
+            (json!({"properties": {"a": {}}, "required": ["a"]}), None),
+            (
+                json!({"properties": {"a": {}}, "required": "a"}),
+                Some(("#", "required")),
+            ),
+            (
+                json!({"$ref": "#/$defs/a", "description": "a", "$defs": {"a": {}}}),
+                None,
+            ),
+            (
+                json!({"$ref": "#/$defs/a", "properties": {}, "$defs": {"a": {}}}),
+                Some(("#", "properties")),
+            ),
+            (json!({"type": "object", "anyOf": [{}, {}]}), None),
+            (
+                json!({"properties": {"a": {}}, "anyOf": [{"required": ["a"]}]}),
+                Some(("#", "properties")),
+            ),
             (
                 json!({"type": "array", "uniqueItems": false, "items": {"type": "string"}}),
                 None,
