@@ -14,7 +14,7 @@ pub(super) fn find_unheld(schema: &Value, path: &str) -> Option<(String, String)
         }
         ("uniqueItems" | "minProperties", value) => !allows_anything(value),
         ("pattern", Value::String(pattern)) => pattern.len() > MAX_PATTERN_BYTES,
-        ("format", Value::String(format)) => !FORMATS.contains(&format.as_str()),
+        ("format", Value::String(format)) => UNHELD_FORMATS.contains(&format.as_str()),
         ("required", value) => !names_properties(value, fields.get("properties")),
         (key, _) if fields.contains_key("$ref") && BESIDE_REFERENCES.contains(&key) => true,
         (key, _) if first_of(fields, &["oneOf", "anyOf"]).is_some() && BESIDE_ALTERNATIVES.contains(&key) => true,
@@ -57,17 +57,23 @@ fn allows_anything(value: &Value) -> bool {
     *value == Value::Bool(false) || value.as_u64() == Some(0)
 }
 
-/// The values of `format` that llama.cpp reads.
-const FORMATS: [&str; 9] = [
-    "date",
-    "time",
-    "date-time",
-    "uuid",
-    "uuid1",
-    "uuid2",
-    "uuid3",
-    "uuid4",
-    "uuid5",
+/// The values of `format` that JSON Schema defines and llama.cpp ignores. Others only say more about a type.
+const UNHELD_FORMATS: [&str; 15] = [
+    "duration",
+    "email",
+    "idn-email",
+    "hostname",
+    "idn-hostname",
+    "ipv4",
+    "ipv6",
+    "uri",
+    "uri-reference",
+    "iri",
+    "iri-reference",
+    "uri-template",
+    "json-pointer",
+    "relative-json-pointer",
+    "regex",
 ];
 /// Keywords that llama.cpp ignores beside `$ref`.
 const BESIDE_REFERENCES: [&str; 8] = [
@@ -116,6 +122,8 @@ mod tests {
             (json!({"not": {}}), Some(("#", "not"))),
             (json!({"type": "string", "format": "email"}), Some(("#", "format"))),
             (json!({"type": "string", "format": "date-time"}), None),
+            // Only says more about a type.
+            (json!({"type": "integer", "format": "int32"}), None),
             (
                 json!({"pattern": format!("^{}$", "a?".repeat(2000))}),
                 Some(("#", "pattern")),
