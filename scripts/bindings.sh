@@ -20,7 +20,7 @@ package=$root/bindings/swift
 
 # Builds the whole workspace, so that llama.cpp is compiled once, and the programs that the scenarios start are there.
 build() {
-  cargo build --release --workspace --lib --bins --features nearside-ffi/testing,nearside-ffi/bindgen
+  cargo build --release --workspace --lib --bins --features nearside-ffi/bindgen
   case $(uname) in Darwin) library=$programs/libnearside_ffi.dylib ;; *) library=$programs/libnearside_ffi.so ;; esac
 }
 

@@ -21,7 +21,6 @@ mod model;
 mod nearside;
 mod provider;
 mod route;
-#[cfg(feature = "testing")]
 mod testing;
 
 pub use adjustment::AdjustmentStream;
@@ -33,6 +32,7 @@ pub use error::HostError;
 pub use model::DownloadStream;
 pub use nearside::Nearside;
 pub use provider::{ProviderKindInfo, SignIn, provider_kinds};
+pub use testing::{TestClock, TestHub, TestProvider};
 
 // The namespace names the generated files: `nearside.kt`, `nearside.swift`.
 uniffi::setup_scaffolding!("nearside");

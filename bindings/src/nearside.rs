@@ -17,6 +17,7 @@ use nearside::{AppEvent, Config, NetworkConfig, ProviderStatus};
 
 use crate::device::Foreign;
 use crate::error::Result;
+use crate::testing::app_setup;
 use crate::{AdjustmentStream, ChatStream, DeviceHost, DownloadStream, LoadStream, SignIn};
 
 /// Configuration of the library. Everything but `directory` has a default.
@@ -108,20 +109,30 @@ impl Nearside {
     #[uniffi::constructor(default(host = None))]
     pub async fn open(config: Config, host: Option<Arc<dyn DeviceHost>>) -> Result<Self> {
         let host = host.map(|host| Arc::new(Foreign(host)) as Arc<dyn Host>);
-        nearside::Nearside::open(config, host).await.map(Self)
+        match app_setup(host.as_ref()) {
+            Some(setup) => nearside::Nearside::for_tests(config, setup).map(Self),
+            None => nearside::Nearside::open(config, host).await.map(Self),
+        }
     }
 
     /// Opens the library like `open`, and waits for the disk: milliseconds, or seconds while data moves to a new data
     /// directory.
     #[uniffi::constructor]
     pub fn new(config: Config) -> Result<Self> {
-        nearside::Nearside::new(config).map(Self)
+        match app_setup(None) {
+            Some(setup) => nearside::Nearside::for_tests(config, setup).map(Self),
+            None => nearside::Nearside::new(config).map(Self),
+        }
     }
 
     /// Opens the library like `new`, with a host that supplies the device facts only the app can read.
     #[uniffi::constructor]
     pub fn with_host(config: Config, host: Arc<dyn DeviceHost>) -> Result<Self> {
-        nearside::Nearside::with_host(config, Arc::new(Foreign(host))).map(Self)
+        let host: Arc<dyn Host> = Arc::new(Foreign(host));
+        match app_setup(Some(&host)) {
+            Some(setup) => nearside::Nearside::for_tests(config, setup).map(Self),
+            None => nearside::Nearside::with_host(config, host).map(Self),
+        }
     }
 
     /// Sets the hub's token, for private and gated models; kept in memory only. Empty: removes it.

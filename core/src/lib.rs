@@ -46,6 +46,7 @@
 //! ```
 
 pub mod chat;
+pub mod clock;
 mod config;
 pub mod device;
 pub mod engine;
@@ -62,6 +63,8 @@ mod sync;
 
 pub use config::Config;
 pub use error::{Error, ErrorKind, ErrorReason, Result};
+#[cfg(feature = "testing")]
+pub use nearside::TestSetup;
 pub use nearside::{AdjustmentStream, AppEvent, Conversations, Nearside, ProviderStatus};
 pub use net::network::NetworkConfig;
 pub use net::retry::RetryPolicy;

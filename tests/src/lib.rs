@@ -8,8 +8,6 @@
 pub mod device;
 pub mod fixtures;
 pub mod gguf;
-mod http;
-pub mod hub;
 pub mod images;
 pub mod likelihood;
 pub mod llama_server;
@@ -18,9 +16,8 @@ pub mod models;
 pub mod network;
 pub mod old_library;
 pub mod phone;
-pub mod provider;
 pub mod remote;
 pub mod request;
 pub mod scratch;
-mod server;
-pub mod tiny_models;
+
+pub use nearside_fakes::{hub, provider, tiny_models};

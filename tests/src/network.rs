@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use nearside::device::{Connectivity, DeviceFacts, Host};
 
-use crate::server::lock;
+use nearside_fakes::server::lock;
 
 /// A host that reports the network that a test set, and nothing else.
 #[derive(Debug, Default)]

@@ -14,11 +14,29 @@ use crate::stream::StreamSender;
 
 /// The reply of the scripted engine to every request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ScriptedReply {
     /// Steps in order. The answer ends after the last one.
     pub steps: Vec<ReplyStep>,
     /// Delay before each word in milliseconds.
     pub chunk_delay_ms: u32,
+}
+
+impl ScriptedReply {
+    /// Parses a script in JSON: `{"steps": [{"type": "text", "text": "…"}], "chunk_delay_ms": 20}`.
+    ///
+    /// # Errors
+    /// `InvalidRequest`, with the place of the fault.
+    pub fn from_json(text: &str) -> Result<Self, Error> {
+        serde_json::from_str(text).map_err(|cause| {
+            let text = format!(
+                "line {}, column {} of the script is not a step; see the documentation of scripts",
+                cause.line(),
+                cause.column()
+            );
+            Error::of(ErrorReason::InvalidParameter, text)
+        })
+    }
 }
 
 /// One step of a script.

@@ -14,7 +14,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tokio::time::sleep_until;
 
@@ -353,7 +353,7 @@ impl Inner {
         let Some(notes) = notes else { return };
         self.record(move |inner| {
             let free = notes.free.map(|(purpose, usage)| {
-                let reservation = Reservation::free(&notes.target, &purpose, SystemTime::now());
+                let reservation = Reservation::free(&notes.target, &purpose, inner.clock.now());
                 inner.ledger.record_free(&reservation, &usage)
             });
             inner.record_speed(&notes.target, &notes.timings)?;

@@ -5,7 +5,7 @@
 //! is booked although a later one was answered. The receipt says how much of the cost the provider may not charge.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::{Inner, blocking};
 use crate::chat::{AnswerSummary, ChatRequest, CostSource, RequestLimits, RouteTarget, StopReason, TokenUsage};
@@ -105,7 +105,7 @@ impl Charge {
                 purpose: purpose(request),
                 usd: least,
                 caps,
-                now: SystemTime::now(),
+                now: inner.clock.now(),
             },
             charge.usd_for(most).max(least),
         )?;

@@ -4,7 +4,6 @@
 //! and the answer cannot disagree about its terms, price or context.
 
 use std::collections::{HashMap, HashSet};
-use std::time::SystemTime;
 
 use super::Inner;
 use super::local::not_installed;
@@ -118,8 +117,8 @@ impl Inner {
         let speeds = self.state.speeds()?;
         let mut facts = Facts {
             device: self.host_facts()?,
-            spent: self.ledger.spent(SystemTime::now())?,
-            today: self.state.day(SystemTime::now())?,
+            spent: self.ledger.spent(self.clock.now())?,
+            today: self.state.day(self.clock.now())?,
             ..Facts::default()
         };
         let (mut providers, mut lists_wanted) = (vec![], vec![]);
@@ -262,7 +261,7 @@ impl Inner {
         // and a model that a new one lacks is not asked, because it may be one that is forwarded.
         let (upstreams, terms) = self.terms_of(settings)?;
         let is_own = remote::must_state_forwarding(settings);
-        let is_recent = !is_older(fetched, LIST_RECENT);
+        let is_recent = !is_older(fetched, LIST_RECENT, self.clock.now());
         let is_outdated = self.is_list_outdated(&settings.name, fetched);
         let says_too_little = match forwarding {
             Forwarding::NotAsked => true,

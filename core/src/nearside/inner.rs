@@ -14,6 +14,7 @@ use super::model_list::ModelList;
 use super::stored_conversations::StoredConversations;
 use super::tool_calls::ToolCallTargets;
 use crate::chat::RouteTarget;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::device::Connectivity;
 use crate::engine::Engine;
@@ -29,6 +30,7 @@ use crate::sync::lock;
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) config: Config,
+    pub(super) clock: Clock,
     pub(super) store: Store,
     pub(super) hub: Mutex<Hub>,
     pub(super) state: Arc<State>,
@@ -59,6 +61,7 @@ pub(super) struct Inner {
 /// What an [`Inner`] is made of.
 pub(super) struct InnerParts {
     pub(super) config: Config,
+    pub(super) clock: Clock,
     pub(super) store: Store,
     pub(super) hub: Hub,
     pub(super) state: Arc<State>,
@@ -100,6 +103,7 @@ impl Inner {
     pub(super) fn new(parts: InnerParts) -> Self {
         Self {
             config: parts.config,
+            clock: parts.clock,
             store: parts.store,
             hub: Mutex::new(parts.hub),
             ledger: Ledger::new(Arc::clone(&parts.state)),

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `inner` | the shared state, tasks that wait for the disk |
 //! | `runtime` | the library's threads |
+//! | `setup` | what a test replaces: the engine, the clock, the files |
 //! | `local`, `local_model` | references to models on this device |
 //! | `local_abilities` | what these models can do |
 //! | `local_models`, `memory_view`, `needs_cache` | models in memory: budget, verdicts, leases, load plans |
@@ -57,11 +58,12 @@ mod providers;
 mod record;
 mod refresh;
 mod runtime;
+mod setup;
 mod stored_conversations;
 mod tool_calls;
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -69,7 +71,6 @@ use tokio::task::JoinSet;
 use crate::chat::{ChatRequest, ChatStream, Chunk};
 use crate::config::Config;
 use crate::device::{self, DeviceSnapshot, Host};
-use crate::engine::Engine;
 use crate::engine::local::StateFiles;
 use crate::engine::local::bench::{BenchOptions, BenchReport};
 use crate::engine::remote::Secret;
@@ -89,12 +90,15 @@ use inner::{Inner, InnerParts, blocking, join_result};
 use local_models::LocalModels;
 use pending::PendingRequest;
 use runtime::LibraryRuntime;
+use setup::Setup;
 use stored_conversations::StoredConversations;
 
 pub use adjustments::AdjustmentStream;
 pub use conversations::Conversations;
 pub use events::AppEvent;
 pub use providers::ProviderStatus;
+#[cfg(feature = "testing")]
+pub use setup::TestSetup;
 
 /// The library object: downloads, checks and runs language models on this device, and routes requests to providers.
 ///
@@ -149,7 +153,7 @@ impl Nearside {
     /// # Errors
     /// As [`Self::new`].
     pub fn with_host(config: Config, host: Arc<dyn Host>) -> Result<Self> {
-        Self::build(config, host, |_| None)
+        Self::build(config, host, Setup::default())
     }
 
     /// Opens the library like [`Self::new`], but [`Self::chat`] plays this script and no model runs.
@@ -158,26 +162,46 @@ impl Nearside {
     /// As [`Self::new`].
     #[cfg(feature = "testing")]
     pub fn scripted(config: Config, script: crate::engine::scripted::ScriptedReply) -> Result<Self> {
-        use crate::engine::scripted::ScriptedEngine;
-        Self::build(config, Arc::new(device::NoHost), |handle| {
-            Some(Arc::new(ScriptedEngine::new(script, handle.clone())))
-        })
+        Self::for_tests(config, TestSetup::playing(script))
     }
 
-    fn build(
-        config: Config,
-        host: Arc<dyn Host>,
-        scripted: impl FnOnce(&Handle) -> Option<Arc<dyn Engine>>,
-    ) -> Result<Self> {
+    /// Opens the library like [`Self::with_host`], with what a test replaces.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    #[cfg(feature = "testing")]
+    pub fn for_tests(config: Config, setup: TestSetup) -> Result<Self> {
+        let TestSetup {
+            script,
+            host,
+            clock,
+            in_memory,
+        } = setup;
+        let setup = Setup {
+            script,
+            clock,
+            in_memory,
+        };
+        Self::build(config, host.unwrap_or_else(|| Arc::new(device::NoHost)), setup)
+    }
+
+    fn build(config: Config, host: Arc<dyn Host>, setup: Setup) -> Result<Self> {
         // Before the runtime: an early return inside another runtime must not have to drop this one.
         let store = Store::open(config.model_path())?;
-        state::move_data(config.model_path(), config.data_path())?;
-        let state = Arc::new(State::open_in(config.data_path())?);
+        let data = (!setup.in_memory).then(|| config.data_path().to_owned());
+        let state = match &data {
+            Some(directory) => {
+                state::move_data(config.model_path(), directory)?;
+                State::open_in(directory)?
+            }
+            None => State::in_memory()?,
+        };
+        let state = Arc::new(state);
         let policy = state.policy()?.unwrap_or_default();
         let hub = hub(&config, &Secret::default())?;
         let runtime = LibraryRuntime::start()?;
         let handle = runtime.handle().clone();
-        let conversations = Arc::new(StoredConversations::new(config.data_path().to_owned()));
+        let conversations = Arc::new(StoredConversations::new(data, setup.clock.clone()));
         let states = StateFiles::new(
             config.model_path().join("states"),
             config.saved_state_bytes,
@@ -186,6 +210,7 @@ impl Nearside {
         let local_models = LocalModels::new(&config, host, Arc::clone(&state), states, handle.clone());
         let inner = Inner::new(InnerParts {
             config,
+            clock: setup.clock.clone(),
             store,
             hub,
             state,
@@ -193,7 +218,7 @@ impl Nearside {
             conversations,
             handle: handle.clone(),
             policy,
-            scripted: scripted(&handle),
+            scripted: setup.engine(&handle),
         });
         Ok(Self {
             inner: Arc::new(inner),
@@ -257,7 +282,7 @@ impl Nearside {
     /// # Errors
     /// `Storage`.
     pub async fn spent(&self) -> Result<SpendingTotals> {
-        self.blocking(|inner| inner.ledger.spent(SystemTime::now())).await
+        self.blocking(|inner| inner.ledger.spent(inner.clock.now())).await
     }
 
     /// Returns a spending report, grouped by `by`.

@@ -60,7 +60,7 @@ async fn fetch(inner: &Arc<Inner>, name: &str) -> Result<Fetched> {
     let (settings, http, secret, today) = blocking(inner, move |inner| {
         let settings = inner.provider(&wanted)?;
         let (http, secret) = (inner.http(&settings)?, inner.secret(&settings).unwrap_or_default());
-        Ok((settings, http, secret, inner.state.day(SystemTime::now())?))
+        Ok((settings, http, secret, inner.state.day(inner.clock.now())?))
     })
     .await?;
     let asked_at = StatementTime::now();
@@ -78,7 +78,7 @@ async fn fetch(inner: &Arc<Inner>, name: &str) -> Result<Fetched> {
         false => None,
     };
     blocking(inner, move |inner| {
-        let now = SystemTime::now();
+        let now = inner.clock.now();
         if inner.provider(&settings.name)? != settings {
             let text = format!(
                 "`{}` was set up anew while its list was fetched; try again",
@@ -141,7 +141,7 @@ impl Inner {
 
     /// Returns whether a provider's list, fetched then, is missing, over a day old or contradicted by its server since.
     pub(super) fn is_list_outdated(&self, name: &str, fetched: Option<SystemTime>) -> bool {
-        is_older(fetched, LIST_MAX_AGE) || self.learned(name).contradicts_list()
+        is_older(fetched, LIST_MAX_AGE, self.clock.now()) || self.learned(name).contradicts_list()
     }
 
     /// Returns the facts about a provider's models that requests taught.
@@ -302,10 +302,10 @@ fn has_upstreams(settings: &ProviderSettings) -> bool {
         && privacy::terms(&usual, &RemoteModel::default()) != DataPolicy::unknown()
 }
 
-/// Returns whether a list is missing or older than this.
-pub(super) fn is_older(fetched: Option<SystemTime>, age: Duration) -> bool {
+/// Returns whether a list is missing or older than this now.
+pub(super) fn is_older(fetched: Option<SystemTime>, age: Duration, now: SystemTime) -> bool {
     // A clock that was set back makes it young.
-    fetched.is_none_or(|fetched| SystemTime::now().duration_since(fetched).unwrap_or_default() > age)
+    fetched.is_none_or(|fetched| now.duration_since(fetched).unwrap_or_default() > age)
 }
 
 /// A model list is valid for a day, because prices and shutdowns are dated to the day.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use crate::clock::Clock;
 use crate::engine::local::ConversationIndex;
 use crate::error::{ErrorKind, Result};
 use crate::state::Archive;
@@ -11,15 +12,18 @@ use crate::sync::lock;
 /// The stored conversations of one data directory.
 #[derive(Debug)]
 pub(super) struct StoredConversations {
-    directory: PathBuf,
+    /// Unset: the conversations are in memory, and end with the library.
+    directory: Option<PathBuf>,
+    clock: Clock,
     archive: Mutex<Option<Arc<Archive>>>,
 }
 
 impl StoredConversations {
-    /// Describes the file in this directory; opens nothing.
-    pub(super) fn new(directory: PathBuf) -> Self {
+    /// Describes the file in this directory, or conversations in memory; opens nothing.
+    pub(super) fn new(directory: Option<PathBuf>, clock: Clock) -> Self {
         Self {
             directory,
+            clock,
             archive: Mutex::default(),
         }
     }
@@ -31,7 +35,11 @@ impl StoredConversations {
         if let Some(archive) = &*open {
             return Ok((Arc::clone(archive), false));
         }
-        let archive = Arc::new(Archive::open_in(&self.directory)?);
+        let archive = match &self.directory {
+            Some(directory) => Archive::open_in(directory)?,
+            None => Archive::in_memory()?,
+        };
+        let archive = Arc::new(archive.with_clock(self.clock.clone()));
         match archive.purge(UNDO_MS) {
             // Another process reads or writes: a later start, or the end of this one, does it.
             Err(error) if error.kind() == ErrorKind::Busy => tracing::debug!("deleted conversations are erased later"),

@@ -62,6 +62,14 @@ impl State {
         Database::open_or_create(directory, &SCHEMA).map(Self)
     }
 
+    /// Creates a state in memory: it ends with this object.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub(crate) fn in_memory() -> Result<Self> {
+        Database::in_memory(&SCHEMA).map(Self)
+    }
+
     /// Runs a read transaction: a consistent snapshot.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
         self.0.read(work)

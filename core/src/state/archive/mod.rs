@@ -45,11 +45,12 @@ use crate::chat::{
     ContentPart, ConversationSettings, ConversationSummary, MessageState, Receipt, StoredCitation, Timings, TokenUsage,
     excerpt,
 };
+use crate::clock::Clock;
 use crate::error::{Error, ErrorReason, Result};
 
 /// The open `conversations.db`.
 #[derive(Debug)]
-pub struct Archive(Database);
+pub struct Archive(Database, Clock);
 
 /// Content of an answer so far.
 #[derive(Debug, Clone, Default)]
@@ -82,7 +83,7 @@ impl Archive {
     /// # Errors
     /// As [`super::State::open_in`].
     pub fn open_in(directory: &Path) -> Result<Self> {
-        Database::open_or_create(directory, &SCHEMA).map(Self)
+        Database::open_or_create(directory, &SCHEMA).map(|database| Self(database, Clock::system()))
     }
 
     /// Creates an archive in memory: its conversations end with it, and no file has any of them. Their ids differ from those
@@ -91,7 +92,7 @@ impl Archive {
     /// # Errors
     /// `Storage`.
     pub fn in_memory() -> Result<Self> {
-        let archive = Self(Database::in_memory(&SCHEMA)?);
+        let archive = Self(Database::in_memory(&SCHEMA)?, Clock::system());
         let first = FIRST_TEMPORARY_ID + TEMPORARY_ARCHIVES.fetch_add(1, Ordering::Relaxed) * TEMPORARY_IDS;
         archive.0.write(|file| {
             for table in ["conversation", "message"] {
@@ -103,6 +104,16 @@ impl Archive {
             Ok(())
         })?;
         Ok(archive)
+    }
+
+    /// Dates what it stores from now on by this clock.
+    #[must_use]
+    pub(crate) fn with_clock(self, clock: Clock) -> Self {
+        Self(self.0, clock)
+    }
+
+    fn now_ms(&self) -> i64 {
+        i64::try_from(self.1.unix_ms()).unwrap_or(i64::MAX)
     }
 
     /// Returns whether it is in memory only.
@@ -152,7 +163,7 @@ impl Archive {
     /// # Errors
     /// `Storage`, `Busy`.
     pub fn create(&self, settings: &ConversationSettings) -> Result<ConversationSummary> {
-        let (settings, now) = (json(settings)?, now_ms());
+        let (settings, now) = (json(settings)?, self.now_ms());
         self.0.try_write(|file| {
             file.execute(
                 "INSERT INTO conversation (created_at, updated_at, settings) VALUES (?1, ?1, ?2)",
@@ -213,7 +224,11 @@ impl Archive {
     /// # Errors
     /// As [`Self::rename`].
     pub fn delete(&self, id: u64) -> Result<()> {
-        self.change(id, "UPDATE conversation SET deleted_at = ?2 WHERE id = ?1", &now_ms())
+        self.change(
+            id,
+            "UPDATE conversation SET deleted_at = ?2 WHERE id = ?1",
+            &self.now_ms(),
+        )
     }
 
     /// Restores a deleted conversation.
@@ -238,7 +253,7 @@ impl Archive {
         if self.0.is_read_only() {
             return Ok(());
         }
-        let before = now_ms() - age_ms;
+        let before = self.now_ms() - age_ms;
         self.0
             .write(|file| file.execute("DELETE FROM conversation WHERE deleted_at <= ?1", [before]))?;
         // The write-ahead log still has the content that was overwritten in the file, also that of an earlier purge.
@@ -290,7 +305,7 @@ impl Archive {
                 "UPDATE conversation SET updated_at = ?2,
                         preview = CASE WHEN ?3 = '' THEN preview ELSE ?3 END
                  WHERE id = (SELECT conversation FROM message WHERE id = ?1)",
-                params![answer, now_ms(), preview],
+                params![answer, self.now_ms(), preview],
             )?;
             Ok(())
         })
@@ -392,13 +407,6 @@ fn unknown(id: u64) -> Error {
         "there is no conversation or message `{id}`; list the conversations again"
     ))
     .because(ErrorReason::NotFound)
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Ids of archives in memory: above those of any file, and exact as a number of JSON.

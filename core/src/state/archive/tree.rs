@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::nodes::{Node, branch, nodes};
-use super::{AnswerDraft, Archive, MAX_PREVIEW_CHARS, TxError, json, key, now_ms, reading, summary, unknown};
+use super::{AnswerDraft, Archive, MAX_PREVIEW_CHARS, TxError, json, key, reading, summary, unknown};
 use crate::chat::{
     ChatMessage, ContentPart, ConversationSettings, ImageBytes, MessageRole, MessageState, RouteTarget, Sensitivity,
     StopReason, StoredMessage, excerpt, prompt_history, prompt_messages, tool_loop_target,
@@ -59,6 +59,7 @@ impl Archive {
     /// # Errors
     /// `InvalidRequest` if there is no such conversation or message, or nothing to resume; `Storage`, `Busy`.
     pub fn begin(&self, conversation: u64, turn: &Turn, sensitivity: Sensitivity) -> Result<PendingAnswer> {
+        let now = self.now_ms();
         self.0.try_write(|file| {
             let id = key(conversation)?;
             let settings = summary(file, id)?.settings;
@@ -73,7 +74,7 @@ impl Archive {
             select_branch(file, id, &nodes, &path)?;
             let mut last = before;
             for message in new {
-                let next = insert(file, id, last, message, Some((&end_of(message), sensitivity)))?;
+                let next = insert(file, id, last, message, Some((&end_of(message), sensitivity)), now)?;
                 path.push(next);
                 last = Some(next);
             }
@@ -92,9 +93,10 @@ impl Archive {
                     parts: vec![],
                 },
                 None,
+                now,
             )?;
             path.push(answer);
-            refresh_summary(file, id, &path)?;
+            refresh_summary(file, id, &path, now)?;
             Ok(PendingAnswer {
                 sensitivity: strictest(file, id, &path)?,
                 answer: answer.unsigned_abs(),
@@ -143,6 +145,7 @@ impl Archive {
     /// # Errors
     /// `InvalidRequest` if there is none of that id; `Storage`, `Busy`.
     pub fn select_version(&self, conversation: u64, message: u64) -> Result<()> {
+        let now = self.now_ms();
         self.0.try_write(|file| {
             let (id, message) = (key(conversation)?, key(message)?);
             let before = nodes(file, id)?;
@@ -150,7 +153,7 @@ impl Archive {
                 return Err(unknown(message.unsigned_abs()).into());
             }
             select_branch(file, id, &before, &ancestry(&before, Some(message)))?;
-            refresh_summary(file, id, &branch(&nodes(file, id)?))
+            refresh_summary(file, id, &branch(&nodes(file, id)?), now)
         })
     }
 }
@@ -258,6 +261,7 @@ fn insert(
     before: Option<i64>,
     message: &ChatMessage,
     state: Option<(&MessageState, Sensitivity)>,
+    now: i64,
 ) -> Result<i64, TxError> {
     file.prepare_cached("UPDATE message SET shown = 0 WHERE conversation = ?1 AND before IS ?2 AND shown = 1")?
         .execute(params![conversation, before])?;
@@ -294,7 +298,7 @@ fn insert(
         text,
         reasoning,
         json(&parts)?,
-        now_ms(),
+        now,
         state,
         sensitivity
     ])?;
@@ -307,7 +311,7 @@ fn insert(
 }
 
 /// Updates the summary row (title, preview, count) from the selected branch.
-fn refresh_summary(file: &Transaction<'_>, conversation: i64, path: &[i64]) -> Result<(), TxError> {
+fn refresh_summary(file: &Transaction<'_>, conversation: i64, path: &[i64], now: i64) -> Result<(), TxError> {
     let text = |id: Option<&i64>| -> rusqlite::Result<String> {
         let Some(id) = id else { return Ok(String::new()) };
         let found = file
@@ -327,7 +331,7 @@ fn refresh_summary(file: &Transaction<'_>, conversation: i64, path: &[i64]) -> R
     file.prepare_cached(
         "UPDATE conversation SET messages = ?2, preview = ?3, opening = ?4, updated_at = ?5 WHERE id = ?1",
     )?
-    .execute(params![conversation, path.len() as i64, preview, opening, now_ms()])?;
+    .execute(params![conversation, path.len() as i64, preview, opening, now])?;
     Ok(())
 }
 

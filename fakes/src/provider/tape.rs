@@ -147,11 +147,25 @@ impl Exchange {
 /// # Errors
 /// The error of the read; `InvalidData` with the line number if a line is not an exchange.
 pub fn read(path: &Path) -> io::Result<Vec<Exchange>> {
-    let text = std::fs::read_to_string(path)?;
+    parse(&std::fs::read_to_string(path)?)
+}
+
+/// Parses the text of a tape.
+///
+/// # Errors
+/// `InvalidData` with the line number, and without the line, if a line is not an exchange.
+pub fn parse(text: &str) -> io::Result<Vec<Exchange>> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(number, line)| {
-            serde_json::from_str(line).map_err(|error| invalid(format!("line {} of the tape: {error}", number + 1)))
+            // serde's text may quote the line.
+            let is_no_exchange = |_| {
+                invalid(format!(
+                    "line {} of the tape is not an exchange; record it again",
+                    number + 1
+                ))
+            };
+            serde_json::from_str(line).map_err(is_no_exchange)
         })
         .collect()
 }

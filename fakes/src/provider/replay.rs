@@ -5,7 +5,7 @@
 
 use std::io::{self, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
@@ -22,6 +22,18 @@ use super::tape::{self, Exchange};
 #[derive(Debug)]
 pub struct Replayer {
     server: Server,
+    shared: Arc<ReplayerShared>,
+}
+
+/// A request that a replay received, without its headers and thus without the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplayedRequest {
+    /// `GET`, `POST`.
+    pub method: String,
+    /// With the query.
+    pub path: String,
+    /// As received; empty if there was none.
+    pub body: String,
 }
 
 /// The speed of a replay.
@@ -34,9 +46,11 @@ pub enum Pace {
 }
 
 /// State that all connections share.
+#[derive(Debug)]
 struct ReplayerShared {
     exchanges: Vec<Exchange>,
     played: Mutex<Vec<bool>>,
+    received: Mutex<Vec<ReplayedRequest>>,
     pace: Pace,
 }
 
@@ -46,17 +60,24 @@ impl Replayer {
     /// # Errors
     /// If the address cannot be bound.
     pub fn start(exchanges: Vec<Exchange>, pace: Pace, listen: SocketAddr) -> io::Result<Self> {
-        let shared = ReplayerShared {
+        let shared = Arc::new(ReplayerShared {
             played: Mutex::new(vec![false; exchanges.len()]),
             exchanges,
+            received: Mutex::default(),
             pace,
-        };
+        });
+        let served = Arc::clone(&shared);
         let server = Server::start(TcpListener::bind(listen)?, move |connection, _| {
             // Ignore clients that disconnect.
-            let _ = serve(connection, &shared);
+            let _ = serve(connection, &served);
             CloseMode::Close
         })?;
-        Ok(Self { server })
+        Ok(Self { server, shared })
+    }
+
+    /// Returns all requests so far, in the order in which they arrived.
+    pub fn requests(&self) -> Vec<ReplayedRequest> {
+        lock(&self.shared.received).clone()
     }
 
     /// Returns the address without a path: paths are those of the tape.
@@ -69,6 +90,11 @@ fn serve(connection: &TcpStream, shared: &ReplayerShared) -> io::Result<()> {
     let mut reader = BufReader::new(connection);
     let mut writer = connection.try_clone()?;
     while let Some(request) = HttpRequest::read(&mut reader, &mut writer)? {
+        lock(&shared.received).push(ReplayedRequest {
+            method: request.method.clone(),
+            path: request.target.clone(),
+            body: String::from_utf8_lossy(&request.body).into_owned(),
+        });
         let script = match shared.find(&request) {
             Some(exchange) => build_script(exchange, shared.pace)?,
             None => {

@@ -15,6 +15,7 @@ mod dialect;
 mod documented;
 mod error_shapes;
 mod errors;
+mod exchanges;
 mod models;
 mod offer;
 mod ollama;
@@ -48,7 +49,7 @@ pub use documented::{DocumentedError, documented_errors};
 use offer::Offer;
 pub use quirk::Quirk;
 pub use record::Recorder;
-pub use replay::{Pace, Replayer};
+pub use replay::{Pace, ReplayedRequest, Replayer};
 pub use reply::{CACHED_TOKENS, PROMPT_TOKENS};
 pub use scenario::Scenario;
 pub use state::{ProviderEvent, ReceivedRequest};
@@ -82,6 +83,10 @@ pub fn wire(dialect: Dialect, scenario: &Scenario, request: &Value) -> Vec<u8> {
 
 impl Provider {
     /// Starts a provider that needs no key and plays the default scenario.
+    #[allow(
+        clippy::expect_used,
+        reason = "a test that cannot be set up must fail at once and say why"
+    )]
     pub fn start(dialect: Dialect) -> Self {
         Self::builder(dialect).start().expect("a port of this machine")
     }

@@ -138,7 +138,7 @@ pub(crate) fn wait_for_disconnect(connection: &TcpStream) {
 }
 
 /// Locks, ignoring poison: the data is consistent even if a holder panicked.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
