@@ -9,15 +9,15 @@ use std::sync::Arc;
 use nearside::chat::{ChatRequest, SamplingPresetValues};
 use nearside::device::{DeviceSnapshot, Host};
 use nearside::engine::remote::{ProviderSettings, RemoteModel, Secret};
-use nearside::engine::{BenchOptions, BenchReport, LoadedModel};
+use nearside::engine::{BenchOptions, BenchReport, LoadedModel, ScriptedReply};
 use nearside::model::{CacheType, CatalogEntry, FitOptions, FitReport, InstalledModel, ModelRef, PartialDownload};
 use nearside::route::{CostRow, RouteDecision, RoutingPolicy, SpendingTotals};
 use nearside::state::{SpendingGroup, SpendingRow};
-use nearside::{AppEvent, Config, NetworkConfig, ProviderStatus};
+use nearside::{AppEvent, Config, NetworkConfig, ProviderStatus, TestSetup};
 
 use crate::device::Foreign;
 use crate::error::Result;
-use crate::testing::app_setup;
+use crate::testing::{TestClock, app_setup};
 use crate::{AdjustmentStream, ChatStream, DeviceHost, DownloadStream, LoadStream, SignIn};
 
 /// Configuration of the library. Everything but `directory` has a default.
@@ -133,6 +133,32 @@ impl Nearside {
             Some(setup) => nearside::Nearside::for_tests(config, setup).map(Self),
             None => nearside::Nearside::with_host(config, host).map(Self),
         }
+    }
+
+    /// Opens the directory like `new`; `chat` then plays this script instead of running a model.
+    #[uniffi::constructor]
+    pub fn scripted(config: Config, script: ScriptedReply) -> Result<Arc<Self>> {
+        nearside::Nearside::scripted(config, script).map(|inner| Arc::new(Self(inner)))
+    }
+
+    /// Opens the library with what a test replaces. With a script, `chat` plays it instead of running a model. The clock dates
+    /// spending, caps, model lists and conversations. In memory: no database is opened, and settings, spending and
+    /// conversations end with this object; `config.directory` still holds the models.
+    #[uniffi::constructor]
+    pub fn for_tests(
+        config: Config,
+        script: Option<ScriptedReply>,
+        host: Option<Arc<dyn DeviceHost>>,
+        clock: Option<Arc<TestClock>>,
+        in_memory: bool,
+    ) -> Result<Arc<Self>> {
+        let setup = TestSetup {
+            script,
+            host: host.map(|host| Arc::new(Foreign(host)) as _),
+            clock: clock.map(|clock| clock.0.clone()).unwrap_or_default(),
+            in_memory,
+        };
+        nearside::Nearside::for_tests(config, setup).map(|inner| Arc::new(Self(inner)))
     }
 
     /// Sets the hub's token, for private and gated models; kept in memory only. Empty: removes it.

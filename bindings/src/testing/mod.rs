@@ -10,12 +10,10 @@ mod provider;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use nearside::TestSetup;
 use nearside::engine::{ReplyStep, ScriptedReply};
-use nearside::{Config, TestSetup};
 
-use crate::device::Foreign;
 use crate::error::{ErrorKind, ErrorReason, Result};
-use crate::{DeviceHost, Nearside};
 
 pub use clock::TestClock;
 pub use hub::TestHub;
@@ -59,35 +57,6 @@ pub enum ReplyStep {
         retry_after_ms: Option<u64>,
         help_url: Option<String>,
     },
-}
-
-#[uniffi::export]
-impl Nearside {
-    /// Opens the directory like `new`; `chat` then plays this script instead of running a model.
-    #[uniffi::constructor]
-    pub fn scripted(config: Config, script: ScriptedReply) -> Result<Arc<Self>> {
-        nearside::Nearside::scripted(config, script).map(|inner| Arc::new(Self(inner)))
-    }
-
-    /// Opens the library with what a test replaces. With a script, `chat` plays it instead of running a model. The clock dates
-    /// spending, caps, model lists and conversations. In memory: no database is opened, and settings, spending and
-    /// conversations end with this object; `config.directory` still holds the models.
-    #[uniffi::constructor]
-    pub fn for_tests(
-        config: Config,
-        script: Option<ScriptedReply>,
-        host: Option<Arc<dyn DeviceHost>>,
-        clock: Option<Arc<TestClock>>,
-        in_memory: bool,
-    ) -> Result<Arc<Self>> {
-        let setup = TestSetup {
-            script,
-            host: host.map(|host| Arc::new(Foreign(host)) as _),
-            clock: clock.map(|clock| clock.0.clone()).unwrap_or_default(),
-            in_memory,
-        };
-        nearside::Nearside::for_tests(config, setup).map(|inner| Arc::new(Self(inner)))
-    }
 }
 
 /// Lets every library that this process opens from now on play a script, also one that the app itself opens: the text of a

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `inner` | the shared state, tasks that wait for the disk |
 //! | `runtime` | the library's threads |
-//! | `setup` | what a test replaces: the engine, the clock, the files |
+//! | `opening` | opens the library; what a test replaces: the engine, the clock, the files |
 //! | `local`, `local_model` | references to models on this device |
 //! | `local_abilities` | what these models can do |
 //! | `local_models`, `memory_view`, `needs_cache` | models in memory: budget, verdicts, leases, load plans |
@@ -50,6 +50,7 @@ mod local_models;
 mod memory_view;
 mod model_list;
 mod needs_cache;
+mod opening;
 mod pending;
 mod policy;
 mod prepared_target;
@@ -58,7 +59,6 @@ mod providers;
 mod record;
 mod refresh;
 mod runtime;
-mod setup;
 mod stored_conversations;
 mod tool_calls;
 
@@ -70,35 +70,30 @@ use tokio::task::JoinSet;
 
 use crate::chat::{ChatRequest, ChatStream, Chunk};
 use crate::config::Config;
-use crate::device::{self, DeviceSnapshot, Host};
-use crate::engine::local::StateFiles;
+use crate::device::DeviceSnapshot;
 use crate::engine::local::bench::{BenchOptions, BenchReport};
 use crate::engine::remote::Secret;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::hub::Hub;
-use crate::model::store::Store;
 use crate::model::{self, DownloadStream, FitOptions, FitReport, InstalledModel, ModelRef};
 use crate::route::{CostRow, RouteDecision, SpendingTotals};
-use crate::state::{self, SpendingGroup, SpendingRow, State};
+use crate::state::{SpendingGroup, SpendingRow};
 use crate::stream::{CancelToken, Stream, StreamSender};
 use crate::sync::lock;
 use answer::{Answered, Answering};
 use continuation::continuation_request;
 use decide::Decided;
 use draft::SharedDraft;
-use inner::{Inner, InnerParts, blocking, join_result};
-use local_models::LocalModels;
+use inner::{Inner, blocking, join_result};
 use pending::PendingRequest;
 use runtime::LibraryRuntime;
-use setup::Setup;
-use stored_conversations::StoredConversations;
 
 pub use adjustments::AdjustmentStream;
 pub use conversations::Conversations;
 pub use events::AppEvent;
-pub use providers::ProviderStatus;
 #[cfg(feature = "testing")]
-pub use setup::TestSetup;
+pub use opening::TestSetup;
+pub use providers::ProviderStatus;
 
 /// The library object: downloads, checks and runs language models on this device, and routes requests to providers.
 ///
@@ -118,116 +113,6 @@ pub struct Nearside {
 struct Answers(Arc<Mutex<JoinSet<()>>>);
 
 impl Nearside {
-    /// Opens the library, creates its directories, and cleans up after an earlier kill. Opens no connection. In a directory
-    /// that cannot be written, installed models answer and nothing is recorded.
-    ///
-    /// Blocks: for milliseconds, and for seconds if another process writes, or while data moves to a new data directory. On
-    /// a thread that draws, use [`Self::open`].
-    ///
-    /// # Errors
-    /// `Storage` if a directory cannot be used, `InvalidRequest` if the hub's address cannot, `Busy` if another process
-    /// keeps a file.
-    pub fn new(config: Config) -> Result<Self> {
-        Self::with_host(config, Arc::new(device::NoHost))
-    }
-
-    /// Opens the library like [`Self::with_host`], on a thread of its own. Without a host: like [`Self::new`].
-    ///
-    /// # Errors
-    /// As [`Self::new`].
-    pub async fn open(config: Config, host: Option<Arc<dyn Host>>) -> Result<Self> {
-        let (opened, result) = tokio::sync::oneshot::channel();
-        let host = host.unwrap_or_else(|| Arc::new(device::NoHost));
-        // A dropped future drops the library on that thread.
-        let opening = move || drop(opened.send(Self::with_host(config, host)));
-        std::thread::Builder::new()
-            .name("nearside-opening".to_owned())
-            .spawn(opening)
-            .map_err(|cause| Error::thread_limit(&cause))?;
-        // The thread ends without a result only by a panic.
-        result.await.unwrap_or_else(|_| Err(Error::unfinished(true)))
-    }
-
-    /// Opens the library like [`Self::new`], with facts about the device from the app.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
-    pub fn with_host(config: Config, host: Arc<dyn Host>) -> Result<Self> {
-        Self::build(config, host, Setup::default())
-    }
-
-    /// Opens the library like [`Self::new`], but [`Self::chat`] plays this script and no model runs.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
-    #[cfg(feature = "testing")]
-    pub fn scripted(config: Config, script: crate::engine::scripted::ScriptedReply) -> Result<Self> {
-        Self::for_tests(config, TestSetup::playing(script))
-    }
-
-    /// Opens the library like [`Self::with_host`], with what a test replaces.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
-    #[cfg(feature = "testing")]
-    pub fn for_tests(config: Config, setup: TestSetup) -> Result<Self> {
-        let TestSetup {
-            script,
-            host,
-            clock,
-            in_memory,
-        } = setup;
-        let setup = Setup {
-            script,
-            clock,
-            in_memory,
-        };
-        Self::build(config, host.unwrap_or_else(|| Arc::new(device::NoHost)), setup)
-    }
-
-    fn build(config: Config, host: Arc<dyn Host>, setup: Setup) -> Result<Self> {
-        // Before the runtime: an early return inside another runtime must not have to drop this one.
-        let store = Store::open(config.model_path())?;
-        let data = (!setup.in_memory).then(|| config.data_path().to_owned());
-        let state = match &data {
-            Some(directory) => {
-                state::move_data(config.model_path(), directory)?;
-                State::open_in(directory)?
-            }
-            None => State::in_memory()?,
-        };
-        let state = Arc::new(state);
-        let policy = state.policy()?.unwrap_or_default();
-        let hub = hub(&config, &Secret::default())?;
-        let runtime = LibraryRuntime::start()?;
-        let handle = runtime.handle().clone();
-        let conversations = Arc::new(StoredConversations::new(data, setup.clock.clone()));
-        let states = StateFiles::new(
-            config.model_path().join("states"),
-            config.saved_state_bytes,
-            Arc::clone(&conversations) as _,
-        );
-        let local_models = LocalModels::new(&config, host, Arc::clone(&state), states, handle.clone());
-        let inner = Inner::new(InnerParts {
-            config,
-            clock: setup.clock.clone(),
-            store,
-            hub,
-            state,
-            local_models: Arc::new(local_models),
-            conversations,
-            handle: handle.clone(),
-            policy,
-            scripted: setup.engine(&handle),
-        });
-        Ok(Self {
-            inner: Arc::new(inner),
-            handle,
-            runtime,
-            answers: Answers::default(),
-        })
-    }
-
     /// Sets the hub token for private and gated models, until this object is dropped. Empty: removes it.
     ///
     /// # Errors
