@@ -14,7 +14,13 @@ fn main() {
         panic!("llama-cpp-sys-2 does not report its build directory (`DEP_LLAMA_ROOT`)");
     };
     let source = llama_source(&root.join("build").join("CMakeCache.txt"));
-    cc::Build::new()
+    let mut build = cc::Build::new();
+    // On Android `cc` would link the C++ runtime that is a library of its own, which no app has. llama-cpp-sys-2 links the
+    // static one (its feature `static-stdcxx`), once for both.
+    if env::var_os("CARGO_CFG_TARGET_OS").is_some_and(|os| os == "android") {
+        build.cpp_link_stdlib(None);
+    }
+    build
         .cpp(true)
         .std("c++17")
         // Warnings in llama.cpp's headers cannot be fixed here.
@@ -30,6 +36,7 @@ fn main() {
             "src/shim/huge_pages.cpp",
             "src/shim/limits.cpp",
             "src/shim/model.cpp",
+            "src/shim/no_quantizers.cpp",
             "src/shim/sampler.cpp",
             "src/shim/chat.cpp",
         ])

@@ -8,7 +8,7 @@ use crate::error::Result;
 
 /// A wall clock that stands still until a test moves it, for the borders of days and months.
 #[derive(uniffi::Object)]
-pub struct TestClock(pub(super) Clock);
+pub struct TestClock(pub(crate) Clock);
 
 #[uniffi::export]
 impl TestClock {

@@ -1,4 +1,4 @@
-//! TLS configuration, independent of the platform: compiled-in roots, ring, HTTP/2 if offered, and optional pins.
+//! TLS configuration, independent of the platform: compiled-in roots, ring, HTTP/1.1, and optional pins.
 //!
 //! The platform's own verifier would need a start-up call on Android, so the roots are Mozilla's (webpki-roots).
 
@@ -55,8 +55,8 @@ pub(crate) fn client_config(trust: &Trust<'_>) -> Result<rustls::ClientConfig> {
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth()
     };
-    // reqwest does not modify a preconfigured TLS configuration: without this line there would be no HTTP/2.
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    // reqwest does not modify a preconfigured TLS configuration. A server that offers HTTP/2 only must know at the handshake.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
 

@@ -16,7 +16,7 @@ use super::dialect::{self, ProviderKind};
 use super::meaning::EXAMPLE_ADDRESS;
 use super::provider::{ProviderSettings, Secret};
 use crate::error::{Error, Result};
-use crate::net::client::{self, CONNECT_TIMEOUT};
+use crate::net::client;
 use crate::net::network::NetworkConfig;
 use crate::net::tls::Trust;
 use crate::net::url::{is_loopback, is_private};
@@ -67,9 +67,7 @@ impl ProviderClient {
         };
         let builder = client::builder(&trust, network)?
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(PING_INTERVAL)
-            .http2_keep_alive_timeout(CONNECT_TIMEOUT);
+            .tcp_nodelay(true);
         let client = client::build(builder)?;
         Ok(Self {
             client,
@@ -219,7 +217,6 @@ fn bearer_header(secret: &Secret) -> Result<HeaderValue> {
 
 /// Longer than a user reads an answer, so that the next request finds the connection open.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
-const PING_INTERVAL: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
