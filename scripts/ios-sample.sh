@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Checks the iOS sample on a machine without Xcode: runs its view models, compiles its screens against a SwiftUI stub.
 #
-#   ios-sample.sh build | test | format    default: build and format
+#   ios-sample.sh build | test | format | markdown    default: build and format
 #
 # `build` compiles everything, with warnings as errors. `test` runs the view models, some of them with the real library and
 # a real model, and ends with one line, `ios-sample: N passed, N failed`. `format` checks the style of every Swift file.
+# `markdown` prints how long the chat model takes for each chunk of an answer, in a debug and in a release build.
 # Needs the output of scripts/bindings.sh; ios-sample/README.md states what these checks prove.
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
@@ -34,6 +35,18 @@ test_models() {
   swift_tests ios-sample "$sample" "${strictly[@]}"
 }
 
+markdown() {
+  local kind options
+  prepare
+  for kind in debug release; do
+    options=(-c "$kind")
+    # Tests see the internals of the app, which a release build does not offer by itself.
+    [ "$kind" = debug ] || options+=(-Xswiftc -enable-testing)
+    NEARSIDE_MEASURE=1 run_swift test "${strictly[@]}" "${options[@]}" --disable-xctest --filter MarkdownMeasurement |
+      sed -n "s/^markdown: /$kind: /p"
+  done
+}
+
 format() { run_swift format lint --strict --recursive Package.swift Sources Stub Tests UITests; }
 
 [ $# -gt 0 ] || set -- build format
@@ -42,6 +55,7 @@ for task; do
     build) build ;;
     test) test_models ;;
     format) format ;;
-    *) fail "unknown task \`$task\`" 'the tasks are build, test and format' ;;
+    markdown) markdown ;;
+    *) fail "unknown task \`$task\`" 'the tasks are build, test, format and markdown' ;;
   esac
 done

@@ -170,6 +170,65 @@ struct ChatModelTests {
         #expect(chat.messages.count == 2)
     }
 
+    @Test func anEditDoesNotCostTheDraft() async throws {
+        let chat = await chat()
+        await chat.say("Hello")
+        await chat.say("And the moon?")
+        chat.draft = "half a thought"
+        chat.beginEdit(chat.messages[0].id)
+        chat.beginEdit(chat.messages[2].id)
+        #expect(chat.draft == "And the moon?")
+        #expect(chat.isUnfinished)
+        chat.cancelEdit()
+        #expect(chat.draft == "half a thought")
+
+        chat.beginEdit(chat.messages[0].id)
+        chat.draft = "Write some code"
+        chat.send()
+        await chat.work?.value
+        #expect(chat.answer?.text.contains("```swift") == true)
+        #expect(chat.draft == "half a thought")
+    }
+
+    @Test func aRefusedEditComesBackAsAnEditAndTheDraftAfterIt() async throws {
+        let chat = await chat()
+        await chat.say("Hello")
+        chat.draft = "half a thought"
+        let question = chat.messages[0].id
+        chat.beginEdit(question)
+        await chat.choose(try #require(chat.choices.first { !$0.target.isDevice }))
+        chat.draft = "Tides?"
+        chat.send()
+        await chat.work?.value
+        chat.refuse()
+        #expect(chat.editing == question)
+        #expect(chat.draft == "Tides?")
+        chat.cancelEdit()
+        #expect(chat.draft == "half a thought")
+    }
+
+    @Test func theEndOfAnAnswerIsReportedOnceWithItsOutcome() async throws {
+        let chat = await chat()
+        await chat.say(String(repeating: "A long letter. ", count: 200))
+        chat.refuse()
+        #expect(chat.ended == nil, "a refusal ends no answer")
+        await chat.say("Hello")
+        #expect(chat.ended == EndedAnswer(number: 1, status: .done))
+
+        let stopped = await self.chat(slow())
+        stopped.draft = "Hello"
+        stopped.send()
+        await until { stopped.answer?.text.isEmpty == false }
+        stopped.stop()
+        await stopped.work?.value
+        #expect(stopped.ended?.status == .stopped)
+
+        let failure = BrainError("lost", reason: .interrupted)
+        let broken = await self.chat(FailingBrain(.firstAnswer(failure)))
+        await broken.say("Hello")
+        #expect(broken.ended?.status == .failed(failure))
+    }
+
     @Test func aTooLongMessageNeedsConsentBeforeItIsSent() async throws {
         let chat = await chat()
         await chat.say(String(repeating: "A long letter. ", count: 200))

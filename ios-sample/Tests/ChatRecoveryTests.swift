@@ -88,6 +88,36 @@ struct ChatRecoveryTests {
         #expect(chat.failure?.reason == .diskFull)
     }
 
+    @Test func aQuestionThatIsNotAnsweredLeavesNoChat() async {
+        let brain = quick()
+        let before = await brain.chats().count
+        let refused = await chat(brain)
+        await refused.say(long)
+        refused.refuse()
+        #expect(refused.chatID == nil)
+
+        let cancelled = await chat(brain)
+        cancelled.draft = "Hello"
+        cancelled.send()
+        cancelled.stop()
+        await cancelled.work?.value
+        #expect(cancelled.chatID == nil)
+        #expect(cancelled.draft == "Hello", "the text is given back")
+        #expect(await brain.chats().count == before)
+    }
+
+    @Test func aChatInWhichNothingCouldBeStoredIsRemoved() async {
+        let error = BrainError("the disk is full", reason: .diskFull)
+        let brain = FailingBrain(.answer { PullStream { { throw error } } })
+        let before = await brain.demo.chats().count
+        let chat = await chat(brain)
+        await chat.say("Hello")
+        #expect(chat.failure == error)
+        #expect(chat.draft == "Hello")
+        #expect(chat.chatID == nil)
+        #expect(await brain.demo.chats().count == before)
+    }
+
     @Test func anAnswerThatBrokeOffIsContinuedAndItsQuestionIsNotSentTwice() async throws {
         let brain = FailingBrain(.firstAnswer(BrainError("lost", reason: .interrupted)))
         let chat = await chat(brain)

@@ -92,30 +92,65 @@ struct MarkdownTests {
             blocks("````\n```\na\n```\n````") == [.code(language: "", text: "```\na\n```", isClosed: true)])
     }
 
-    @Test func textThatGrowsNeverLosesWhatWasShown() {
-        let text = """
-            ## Steps
+    @Test func aMarkThatCouldOpenDoesNotCloseHalfOfALongerOne() {
+        #expect(blocks("**a*b**") == [.paragraph([InlineRun(text: "a*b", style: .bold)])])
+        #expect(blocks("***a***") == [.paragraph([InlineRun(text: "a", style: [.bold, .italic])])])
+        #expect(
+            blocks("**one\ntwo**") == [.paragraph([InlineRun(text: "one\ntwo", style: .bold)])],
+            "lines of one paragraph")
+    }
 
-            1. Do **this** and `that`
-            2. See [here](https://example.org)
+    @Test func ticksWithoutAPartnerAreTextAndStylesBehindThemRemain() {
+        #expect(
+            blocks("`a *b* ``c``\nd`") == [
+                .paragraph([
+                    InlineRun(text: "`a "), InlineRun(text: "b", style: .italic), InlineRun(text: " "),
+                    InlineRun(text: "c", style: .code), InlineRun(text: "\nd`"),
+                ])
+            ])
+        #expect(blocks("`` `a` ``") == [.paragraph([InlineRun(text: "`a`", style: .code)])])
+    }
 
-            ```swift
-            let a = 1
-            ```
-            | a | b |
-            |---|---|
-            | 1 | 2 |
-            > done
-            """
-        var code = ""
-        for end in text.indices {
-            let blocks = blocks(String(text[...end]))
-            #expect(!blocks.isEmpty)
-            for case .code(_, let now, _) in blocks {
-                #expect(now.hasPrefix(code), "code that was shown is taken back")
-                code = now
-            }
-        }
-        #expect(code == "let a = 1")
+    @Test func addressesHaveParenthesesAndTitles() {
+        #expect(
+            blocks("[a](https://e.org/x_(y) \"t\") [b](https://e.org") == [
+                .paragraph([
+                    InlineRun(text: "a", link: "https://e.org/x_(y)"), InlineRun(text: " [b](https://e.org"),
+                ])
+            ])
+    }
+
+    @Test func aTableFollowsAParagraphAndItsRowsNeedNoBarInFront() {
+        #expect(
+            blocks("Sizes:\n| a | b |\n|---|---|\nx \\| y | 2\nafter") == [
+                .paragraph([InlineRun(text: "Sizes:")]),
+                .table(
+                    header: [[InlineRun(text: "a")], [InlineRun(text: "b")]],
+                    rows: [[[InlineRun(text: "x | y")], [InlineRun(text: "2")]]]),
+                .paragraph([InlineRun(text: "after")]),
+            ])
+        #expect(blocks("a | b\n---x") == [.paragraph([InlineRun(text: "a | b\n---x")])])
+    }
+
+    @Test func dashesBelowATextAreARuleAndEqualSignsAreText() {
+        #expect(
+            blocks("one\n---\ntwo\n===") == [
+                .paragraph([InlineRun(text: "one")]), .rule, .paragraph([InlineRun(text: "two\n===")]),
+            ])
+    }
+
+    @Test func linesMayEndInCRLF() {
+        let text = "# a\n\nb\nc\n\n- d\n\n```\ne\n\nf\n```\n\n| g |h\n|---|---|\n| i |j"
+        #expect(blocks(text.replacingOccurrences(of: "\n", with: "\r\n")) == blocks(text))
+        #expect(blocks(text.replacingOccurrences(of: "\n", with: "\r")) == blocks(text))
+    }
+
+    @Test func codeInAListIsIndentedAsItsFence() {
+        #expect(
+            blocks("1. a\n   ```\n   let b\n     c\n   ```\n2. d") == [
+                .list([ListItem(depth: 0, marker: "1.", runs: [InlineRun(text: "a")])]),
+                .code(language: "", text: "let b\n  c", isClosed: true),
+                .list([ListItem(depth: 0, marker: "2.", runs: [InlineRun(text: "d")])]),
+            ])
     }
 }

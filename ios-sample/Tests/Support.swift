@@ -1,4 +1,5 @@
-// Test fixtures: a demo brain whose answers arrive at once or word by word, and a wait without a clock.
+// Test fixtures: a demo brain whose answers arrive at once or word by word, one that fails at a call, and waits without
+// a clock.
 
 import Foundation
 import Observation
@@ -32,9 +33,39 @@ func until(_ holds: @escaping @MainActor () -> Bool) async {
     }
 }
 
-/// The demo, which fails at one call.
+/// Holds back its callers until it is opened.
+@MainActor
+final class Gate {
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+    private var isOpen = false
+
+    var isAwaited: Bool { !waiting.isEmpty }
+
+    func pass() async {
+        if !isOpen { await withCheckedContinuation { waiting.append($0) } }
+    }
+
+    /// Lets those pass that wait now.
+    func step() {
+        let waited = waiting
+        waiting = []
+        for caller in waited { caller.resume() }
+    }
+
+    func open() {
+        isOpen = true
+        step()
+    }
+}
+
+/// The demo, which fails at one call, or holds it back.
 struct FailingBrain: Brain {
     enum Call: Sendable {
+        case policy(BrainError)
+        case checkFit(BrainError)
+        case importing(BrainError)
+        case shutDown(@Sendable () async -> Void)
+        case answer(@Sendable () -> PullStream<AnswerChunk>)
         case newChat(BrainError)
         case decision(BrainError)
         case costs(BrainError)
@@ -42,23 +73,25 @@ struct FailingBrain: Brain {
         case firstAnswer(BrainError)
     }
 
-    let demo = quick()
+    let demo: DemoBrain
     let call: Call
     private let isBroken = Flag()
+    let fitChecks = Counter()
 
-    init(_ call: Call) { self.call = call }
+    init(_ call: Call, demo: DemoBrain = quick()) { (self.call, self.demo) = (call, demo) }
 
     func newChat(_ options: ChatOptions) async throws -> ChatSummary {
         if case .newChat(let error) = call { throw error }
         return await demo.newChat(options)
     }
 
-    func decide(_ request: AnswerRequest, in chat: ChatID) async throws -> AnswerDecision {
+    func decide(_ request: AnswerRequest, in chat: ChatID?) async throws -> AnswerDecision {
         if case .decision(let error) = call { throw error }
         return await demo.decide(request, in: chat)
     }
 
     func answer(_ request: AnswerRequest, in chat: ChatID) -> PullStream<AnswerChunk> {
+        if case .answer(let answer) = call { return answer() }
         guard case .firstAnswer(let error) = call, isBroken.raise() else { return demo.answer(request, in: chat) }
         let stream = demo.answer(request, in: chat)
         return PullStream {
@@ -70,6 +103,24 @@ struct FailingBrain: Brain {
             }
         }
     }
+}
+
+/// A variable that closures share.
+@MainActor
+final class Box<Value> {
+    var value: Value
+
+    init(_ value: Value) { self.value = value }
+}
+
+/// Counts calls.
+final class Counter: @unchecked Sendable {
+    private let lock = NSLock()
+    private var count = 0
+
+    var value: Int { lock.withLock { count } }
+
+    func increment() { lock.withLock { count += 1 } }
 }
 
 /// A flag that is raised once.
@@ -108,15 +159,26 @@ extension FailingBrain {
     func offers(of provider: String) async throws -> [ModelChoice] { await demo.offers(of: provider) }
     func installed() async throws -> [ModelEntry] { await demo.installed() }
     func catalogModels() async throws -> [ModelEntry] { await demo.catalogModels() }
-    func checkFit(_ reference: String) async throws -> Fit { try await demo.checkFit(reference) }
+    func checkFit(_ reference: String) async throws -> Fit {
+        fitChecks.increment()
+        if case .checkFit(let error) = call { throw error }
+        return try await demo.checkFit(reference)
+    }
+    func memoryBudget() async -> UInt64? { await demo.memoryBudget() }
     func download(_ reference: String) -> PullStream<DownloadStep> { demo.download(reference) }
-    func importModel(_ file: URL) async throws -> ModelEntry { try await demo.importModel(file) }
+    func importModel(_ file: URL) async throws -> ModelEntry {
+        if case .importing(let error) = call { throw error }
+        return try await demo.importModel(file)
+    }
     func remove(_ model: String) async throws { await demo.remove(model) }
     func damagedModels() async throws -> [ModelEntry] { await demo.damagedModels() }
     func preferences() async throws -> Preferences { await demo.preferences() }
     func setPreferences(_ preferences: Preferences) async throws { await demo.setPreferences(preferences) }
     func policy() async throws -> PolicySettings { await demo.policy() }
-    func setPolicy(_ policy: PolicySettings) async throws { await demo.setPolicy(policy) }
+    func setPolicy(_ policy: PolicySettings) async throws {
+        if case .policy(let error) = call { throw error }
+        await demo.setPolicy(policy)
+    }
     func providers() async throws -> [ProviderInfo] { await demo.providers() }
     func addProvider(_ provider: NewProvider) async throws { await demo.addProvider(provider) }
     func removeProvider(_ name: String) async throws { await demo.removeProvider(name) }
@@ -126,7 +188,10 @@ extension FailingBrain {
     }
     func spending() async throws -> Spending { await demo.spending() }
     func condition() async -> DeviceCondition { await demo.condition() }
-    func shutDown() async { await demo.shutDown() }
+    func shutDown() async {
+        if case .shutDown(let wait) = call { await wait() }
+        await demo.shutDown()
+    }
 }
 
 extension ChatModel {

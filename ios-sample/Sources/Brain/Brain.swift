@@ -27,7 +27,8 @@ protocol Brain: Sendable {
     func selectVersion(_ message: MessageID, in chat: ChatID) async throws -> Chat
 
     // Answers
-    func decide(_ request: AnswerRequest, in chat: ChatID) async throws -> AnswerDecision
+    /// Decides where a request is answered. `nil`: the first request of a chat that is not created yet.
+    func decide(_ request: AnswerRequest, in chat: ChatID?) async throws -> AnswerDecision
     func answer(_ request: AnswerRequest, in chat: ChatID) -> PullStream<AnswerChunk>
     /// Returns the cost of the message for each model, cheapest first.
     func costs(of request: AnswerRequest, in chat: ChatID?) async throws -> [CostLine]
@@ -42,6 +43,8 @@ protocol Brain: Sendable {
     func catalogModels() async throws -> [ModelEntry]
     /// Checks whether the model of any reference fits, before a download.
     func checkFit(_ reference: String) async throws -> Fit
+    /// Returns the memory that a model can use, for a guess without a check; `nil` if unknown.
+    func memoryBudget() async -> UInt64?
     func download(_ reference: String) -> PullStream<DownloadStep>
     func importModel(_ file: URL) async throws -> ModelEntry
     func remove(_ model: String) async throws

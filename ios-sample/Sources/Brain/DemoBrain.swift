@@ -169,7 +169,7 @@ actor DemoBrain: Brain {
 
     // MARK: Answers
 
-    func decide(_ request: AnswerRequest, in chat: ChatID) -> AnswerDecision {
+    func decide(_ request: AnswerRequest, in chat: ChatID?) -> AnswerDecision {
         let prefersCloud = request.mode == .onlyInCloud || request.mode == .preferInCloud
         let isLong = if case .send(let text) = request.kind { text.count > DemoContent.fits } else { false }
         let model = request.options.model ?? DemoContent.remoteModel
@@ -330,6 +330,8 @@ actor DemoBrain: Brain {
             needBytes: entry.sizeBytes * 5 / 4, budgetBytes: DemoContent.budget, sizeBytes: entry.sizeBytes,
             suggestions: verdict(of: entry) == .tooLarge ? [content.suggestion] : [])
     }
+
+    func memoryBudget() -> UInt64? { DemoContent.budget }
 
     nonisolated func download(_ reference: String) -> PullStream<DownloadStep> {
         PullStream {

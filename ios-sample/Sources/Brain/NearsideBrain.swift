@@ -83,8 +83,9 @@ actor NearsideBrain: Brain {
 
     // MARK: Answers
 
-    func decide(_ request: AnswerRequest, in chat: ChatID) async throws -> AnswerDecision {
+    func decide(_ request: AnswerRequest, in chat: ChatID?) async throws -> AnswerDecision {
         await unlocked.value
+        guard let chat else { return AnswerDecision(try await nearside.route(request.firstRequest)) }
         return AnswerDecision(try await conversations.route(chat, request.chatRequest, turn: request.turn))
     }
 
@@ -104,8 +105,12 @@ actor NearsideBrain: Brain {
     func costs(of request: AnswerRequest, in chat: ChatID?) async throws -> [CostLine] {
         // Without its credential a provider counts as not set up.
         await unlocked.value
-        let (body, turn, chats) = (request.chatRequest, request.turn, conversations)
-        let rows = if let chat { try await chats.cost(chat, body, turn: turn) } else { try await nearside.cost(body) }
+        let rows =
+            if let chat {
+                try await conversations.cost(chat, request.chatRequest, turn: request.turn)
+            } else {
+                try await nearside.cost(request.firstRequest)
+            }
         return rows.map { row in
             CostLine(target: AnswerTarget(row.target), isSetUp: row.setUp, dollars: row.usdTotal, asOf: row.asOf)
         }
@@ -158,6 +163,11 @@ actor NearsideBrain: Brain {
 
     func checkFit(_ reference: String) async throws -> Fit {
         Fit(try await nearside.fit(model(reference)), reference: reference)
+    }
+
+    func memoryBudget() -> UInt64? {
+        // Available memory if the system tells it; most of the rest belongs to the system and other apps.
+        (try? host?.facts())?.memoryAvailable ?? ProcessInfo.processInfo.physicalMemory / 2
     }
 
     nonisolated func download(_ reference: String) -> PullStream<DownloadStep> {

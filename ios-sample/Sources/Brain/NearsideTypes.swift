@@ -247,6 +247,13 @@ extension AnswerRequest {
             consent: consent?.routeTarget)
     }
 
+    /// The first request of a conversation that does not exist yet: it has the instructions itself.
+    var firstRequest: ChatRequest {
+        var request = chatRequest
+        if let system = options.system { request.messages.insert(.system(system), at: 0) }
+        return request
+    }
+
     var turn: ConversationTurn {
         switch kind {
         case .send: .next

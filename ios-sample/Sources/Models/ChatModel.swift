@@ -1,10 +1,17 @@
 // State of one chat and the actions on it.
 //
-// The brain stores the chat from its first message on. During an answer `messages` shows the chunks as they arrive;
-// afterwards the stored chat is read again, so that the screen shows what is stored.
+// The brain stores the chat from its first message on: a question that is refused or cancelled creates none. During an
+// answer `messages` shows the chunks as they arrive, once per frame; afterwards the stored chat is read again, so that
+// the screen shows what is stored.
 
 import Foundation
 import Observation
+
+/// The end of an answer: it is announced, and felt if the answer is complete.
+struct EndedAnswer: Equatable, Sendable {
+    let number: Int
+    let status: MessageStatus
+}
 
 @MainActor @Observable
 final class ChatModel: Identifiable {
@@ -22,6 +29,8 @@ final class ChatModel: Identifiable {
     var draft = ""
     /// The message that `draft` will replace.
     private(set) var editing: MessageID?
+    /// The draft from before the edit.
+    private var setAside = ""
     var webSearch = false
     /// Pending consent request; the sheet sets it to `nil` when it is dismissed, and then calls `promptClosed`.
     var consentPrompt: ConsentPrompt?
@@ -33,18 +42,29 @@ final class ChatModel: Identifiable {
     private(set) var offerErrors: [String: BrainError] = [:]
     private(set) var presets: [PresetInfo] = []
     private(set) var costs: [CostLine] = []
+    /// How the last answer of this object ended.
+    private(set) var ended: EndedAnswer?
 
     /// The current work; tests wait for it.
     private(set) var work: Task<Void, Never>?
     private var pending: (request: AnswerRequest, prompt: ConsentPrompt)?
     /// Repeats the last question that was refused or failed.
     private var again: (@MainActor () -> Void)?
+    /// The parsed answers by message. Not observed: they follow from `messages`.
+    @ObservationIgnored private var markdown: [MessageID: MarkdownStream] = [:]
+    private var thinkingSince: Date?
+    private let frame: @MainActor () async -> Void
     /// Called when the list of chats must be read again.
     private let onChange: @MainActor () async -> Void
 
-    init(brain: any Brain, chatID: ChatID? = nil, onChange: @escaping @MainActor () async -> Void = {}) {
+    /// `frame` returns when the screen may be updated again during an answer.
+    init(
+        brain: any Brain, chatID: ChatID? = nil, frame: @escaping @MainActor () async -> Void = ChunkPacer.nextFrame,
+        onChange: @escaping @MainActor () async -> Void = {}
+    ) {
         self.brain = brain
         self.chatID = chatID
+        self.frame = frame
         self.onChange = onChange
     }
 
@@ -66,7 +86,13 @@ final class ChatModel: Identifiable {
     }
 
     /// Whether something would be lost without this object: an answer in progress, a question to the user, a draft.
-    var isUnfinished: Bool { isAnswering || pending != nil || !draft.isBlank }
+    var isUnfinished: Bool { isAnswering || pending != nil || !draft.isBlank || !setAside.isBlank }
+
+    /// Returns the blocks of an answer. Only text that is new is parsed.
+    func blocks(of message: MessageEntry) -> [MarkdownBlock] {
+        markdown[message.id, default: MarkdownStream()].update(to: message.text)
+        return markdown[message.id]?.blocks ?? []
+    }
 
     // MARK: Abilities
 
@@ -105,8 +131,7 @@ final class ChatModel: Identifiable {
         guard canSend else { return }
         let text = draft.trimmingCharacters(in: .whitespacesAndNewlines)
         let kind = editing.map { AnswerRequest.Kind.edit($0, text) } ?? .send(text)
-        draft = ""
-        editing = nil
+        endEdit()
         ask(kind)
     }
 
@@ -160,13 +185,16 @@ final class ChatModel: Identifiable {
         guard !isAnswering, let message = messages.first(where: { $0.id == message && $0.author == .user }) else {
             return
         }
+        if editing == nil { setAside = draft }
         editing = message.id
         draft = message.text
     }
 
-    func cancelEdit() {
-        editing = nil
-        draft = ""
+    func cancelEdit() { endEdit() }
+
+    /// Restores the draft from before the edit; without an edit it is empty.
+    private func endEdit() {
+        (draft, setAside, editing) = (setAside, "", nil)
     }
 
     /// Selects the version at an offset from this one.
@@ -269,7 +297,11 @@ final class ChatModel: Identifiable {
                 // A later failure of other work must not repeat a question that was answered.
                 if self.pending == nil { self.again = nil }
             } catch {
-                if !(error is CancellationError) { self.failure = BrainError(error) }
+                if !(error is CancellationError) {
+                    let failure = BrainError(error)
+                    self.failure = failure
+                    self.end(.failed(failure))
+                }
                 self.recover(kind, known)
             }
             self.isAnswering = false
@@ -279,9 +311,10 @@ final class ChatModel: Identifiable {
     }
 
     private func answer(_ request: AnswerRequest) async throws {
-        let chatID = try await ensureChat()
         switch try await brain.decide(request, in: chatID) {
-        case .route: try await stream(request, in: chatID)
+        case .route:
+            try Task.checkCancellation()
+            try await stream(request, in: try await ensureChat())
         case .needsConsent(let prompt): (pending, consentPrompt) = ((request, prompt), prompt)
         case .noRoute(let failure): throw failure
         }
@@ -296,8 +329,18 @@ final class ChatModel: Identifiable {
     /// Puts the text of a question back into the draft, before a text that the user typed meanwhile.
     private func giveBack(_ kind: AnswerRequest.Kind) {
         guard let text = kind.text else { return }
-        if case .edit(let message, _) = kind { editing = message }
-        draft = [text, draft].filter { !$0.isBlank }.joined(separator: "\n\n")
+        if case .edit(let message, _) = kind {
+            if editing == nil { setAside = draft }
+            (editing, draft) = (message, text)
+        } else if editing != nil {
+            setAside = [text, setAside].filter { !$0.isBlank }.joined(separator: "\n\n")
+        } else {
+            draft = [text, draft].filter { !$0.isBlank }.joined(separator: "\n\n")
+        }
+    }
+
+    private func end(_ status: MessageStatus) {
+        ended = EndedAnswer(number: (ended?.number ?? 0) + 1, status: status)
     }
 
     /// Ids of messages that the brain has not stored yet.
@@ -306,22 +349,41 @@ final class ChatModel: Identifiable {
 
     private func stream(_ request: AnswerRequest, in chatID: ChatID) async throws {
         showPending(request.kind)
-        var thinkingSince: Date?
+        thinkingSince = nil
+        let pacer = ChunkPacer(frame: frame) { [weak self] in self?.show($0) }
         do {
-            for try await chunk in brain.answer(request, in: chatID) {
-                if case .started(let target, _, _) = chunk { self.target = target }
-                if case .reasoning = chunk, thinkingSince == nil { thinkingSince = .now }
-                guard !messages.isEmpty else { continue }
-                if let since = thinkingSince, messages[messages.count - 1].text.isEmpty {
-                    messages[messages.count - 1].reasoningSeconds = Date.now.timeIntervalSince(since)
-                }
-                messages[messages.count - 1].append(chunk)
-            }
+            for try await chunk in brain.answer(request, in: chatID) { pacer.add(chunk) }
+            pacer.finish()
         } catch {
+            pacer.finish()
             try? await reload()
+            await removeIfEmpty()
             throw error
         }
+        if let status = messages.last?.status, status != .writing { end(status) }
         try await reload()
+        await removeIfEmpty()
+    }
+
+    /// Appends chunks to the current answer.
+    func show(_ chunks: [AnswerChunk]) {
+        guard !messages.isEmpty else { return }
+        for chunk in chunks {
+            if case .started(let target, _, _) = chunk { self.target = target }
+            if case .reasoning = chunk, thinkingSince == nil { thinkingSince = .now }
+            if let thinkingSince, messages[messages.count - 1].text.isEmpty {
+                messages[messages.count - 1].reasoningSeconds = Date.now.timeIntervalSince(thinkingSince)
+            }
+            messages[messages.count - 1].append(chunk)
+        }
+    }
+
+    /// Deletes the chat if the brain stored no message in it, because the answer failed before.
+    private func removeIfEmpty() async {
+        guard let chatID, messages.isEmpty else { return }
+        let brain = brain
+        await Task { try? await brain.delete(chatID) }.value
+        (self.chatID, title) = (nil, "")
     }
 
     /// Shows the new messages before the brain stores them. Their ids are temporary until the reload.
@@ -338,6 +400,7 @@ final class ChatModel: Identifiable {
             if !messages.isEmpty { messages[messages.count - 1].status = .writing }
             return
         }
+        markdown[Self.pendingAnswer] = nil
         messages.append(MessageEntry(id: Self.pendingAnswer, author: .model, status: .writing))
     }
 
@@ -359,6 +422,12 @@ final class ChatModel: Identifiable {
         title = chat.summary.title
         options = chat.summary.options
         messages = chat.messages
+        // The stored answer is the one that was parsed while it arrived.
+        if let last = messages.last, let written = markdown[Self.pendingAnswer], written.text == last.text {
+            markdown[last.id] = written
+        }
+        let ids = Set(messages.map(\.id))
+        markdown = markdown.filter { ids.contains($0.key) }
     }
 
     private func attempt(_ work: () async throws -> Void) async {

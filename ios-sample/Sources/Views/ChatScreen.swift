@@ -2,6 +2,10 @@
 
 import SwiftUI
 
+#if canImport(Accessibility)
+    import Accessibility
+#endif
+
 struct ChatScreen: View {
     @Bindable var model: ChatModel
     let onOpenModels: @MainActor () -> Void
@@ -27,7 +31,10 @@ struct ChatScreen: View {
             .sheet(item: $model.consentPrompt, onDismiss: { model.promptClosed() }) { consentPrompt in
                 AskSheet(prompt: consentPrompt, onAccept: { model.accept() }, onRefuse: { model.refuse() })
             }
-            .sensoryFeedback(.success, trigger: model.isAnswering) { was, isNow in was && !isNow }
+            .sensoryFeedback(.success, trigger: model.ended) { _, ended in ended?.status == .done }
+            .onChange(of: model.ended) { _, ended in
+                if let ended { AccessibilityNotification.Announcement(AttributedString(ended.announcement)).post() }
+            }
             .task { await model.load() }
     }
 
@@ -40,7 +47,8 @@ struct ChatScreen: View {
                     if model.messages.isEmpty { greeting }
                     ForEach(model.messages) { message in
                         MessageView(
-                            message: message, isLast: message.id == model.messages.last?.id,
+                            message: message, blocks: message.author == .model ? model.blocks(of: message) : [],
+                            isLast: message.id == model.messages.last?.id,
                             canContinue: model.canContinue, canContinueRemotely: model.canContinueRemotely,
                             isBusy: model.isAnswering, act: { act($0, on: message) })
                     }
@@ -208,6 +216,19 @@ struct ChatScreen: View {
     }
 }
 
+extension EndedAnswer {
+    /// Spoken, because the end cannot be heard otherwise.
+    fileprivate var announcement: String {
+        switch status {
+        case .done, .writing: Strings.answerDone()
+        case .stopped: Strings.statusStopped()
+        case .cutShort: Strings.statusCutShort()
+        case .interrupted: Strings.statusInterrupted()
+        case .failed(let failure): failure.title
+        }
+    }
+}
+
 /// Lists the cost of the next message for each model.
 struct CostsSheet: View {
     let model: ChatModel
@@ -215,21 +236,24 @@ struct CostsSheet: View {
 
     var body: some View {
         NavigationStack {
-            List(model.costs) { line in
-                LabeledContent {
-                    Text(line.dollars.map { Numbers.dollars($0) } ?? Strings.unknown()).monospacedDigit()
-                } label: {
-                    Label {
-                        VStack(alignment: .leading) {
-                            Text(line.target.title)
-                            Text(line.target.model).font(.caption).foregroundStyle(.secondary)
-                            if !line.isSetUp { Text(Strings.notSetUp()).font(.caption).foregroundStyle(.secondary) }
-                            if !line.asOf.isEmpty {
-                                Text(Strings.asOf(line.asOf)).font(.caption2).foregroundStyle(.secondary)
+            List {
+                if let failure = model.failure { FailureView(failure: failure) { model.failure = nil } }
+                ForEach(model.costs) { line in
+                    LabeledContent {
+                        Text(line.dollars.map { Numbers.dollars($0) } ?? Strings.unknown()).monospacedDigit()
+                    } label: {
+                        Label {
+                            VStack(alignment: .leading) {
+                                Text(line.target.title)
+                                Text(line.target.model).font(.caption).foregroundStyle(.secondary)
+                                if !line.isSetUp { Text(Strings.notSetUp()).font(.caption).foregroundStyle(.secondary) }
+                                if !line.asOf.isEmpty {
+                                    Text(Strings.asOf(line.asOf)).font(.caption2).foregroundStyle(.secondary)
+                                }
                             }
+                        } icon: {
+                            Image(systemName: line.target.symbol)
                         }
-                    } icon: {
-                        Image(systemName: line.target.symbol)
                     }
                 }
             }

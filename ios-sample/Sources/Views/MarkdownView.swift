@@ -1,22 +1,24 @@
-// Renders Markdown: selectable text, code in a box with its language and a copy button.
+// Renders blocks of Markdown: selectable text, code in a box with its language and a copy button. Views parse nothing:
+// blocks come from a model. While an answer grows, only the views of blocks that changed are evaluated.
 
 import Foundation
 import SwiftUI
 
 struct MarkdownView: View {
-    let text: String
+    let blocks: [MarkdownBlock]
 
     var body: some View {
         VStack(alignment: .leading, spacing: Theme.gap) {
-            ForEach(Array(Markdown(text).blocks.enumerated()), id: \.offset) { _, block in
-                BlockView(block: block)
+            // A block keeps its index while the text grows.
+            ForEach(Array(blocks.enumerated()), id: \.offset) { _, block in
+                BlockView(block: block).equatable()
             }
         }
         .textSelection(.enabled)
     }
 }
 
-private struct BlockView: View {
+private struct BlockView: View, Equatable {
     let block: MarkdownBlock
 
     var body: some View {
@@ -119,20 +121,25 @@ private struct CodeView: View {
     }
 }
 
-/// Joins the runs to one text, so that it wraps and is read out as a whole.
+/// Joins the runs to one text, so that it wraps and is read out as a whole. Not a sum of texts: a paragraph can have
+/// thousands of runs, and a sum is as deep as it is long.
 private func inline(_ runs: [InlineRun]) -> Text {
-    runs.reduce(Text(verbatim: "")) { text, run in
-        var part = Text(verbatim: run.text)
-        if let link = run.link.flatMap(URL.init(string:)) {
-            var linked = AttributedString(run.text)
-            linked.link = link
-            part = Text(linked)
-        }
-        if run.style.contains(.bold) { part = part.bold() }
-        if run.style.contains(.italic) { part = part.italic() }
-        if run.style.contains(.struck) { part = part.strikethrough() }
-        if run.style.contains(.code) { part = part.monospaced() }
-        return text + part
+    var text = AttributedString()
+    for run in runs {
+        var part = AttributedString(run.text)
+        if !run.style.isEmpty { part.inlinePresentationIntent = run.style.intent }
+        part.link = run.link.flatMap(URL.init(string:))
+        text += part
+    }
+    return Text(text)
+}
+
+extension InlineRun.Style {
+    fileprivate var intent: InlinePresentationIntent {
+        let intents: [(InlineRun.Style, InlinePresentationIntent)] = [
+            (.bold, .stronglyEmphasized), (.italic, .emphasized), (.code, .code), (.struck, .strikethrough),
+        ]
+        return intents.reduce(into: []) { if contains($1.0) { $0.insert($1.1) } }
     }
 }
 
@@ -140,7 +147,8 @@ private func inline(_ runs: [InlineRun]) -> Text {
     #Preview {
         ScrollView {
             MarkdownView(
-                text: """
+                blocks: Markdown(
+                    """
                     ## Tides
                     Two *bulges*, **twice** a day, `12 h 25 min`.
                     - one
@@ -154,6 +162,7 @@ private func inline(_ runs: [InlineRun]) -> Text {
                     ```swift
                     let tides = 2
                     """
+                ).blocks
             )
             .padding()
         }

@@ -14,6 +14,8 @@ enum MessageAction {
 
 struct MessageView: View {
     let message: MessageEntry
+    /// The text of an answer.
+    let blocks: [MarkdownBlock]
     let isLast: Bool
     let canContinue: Bool
     let canContinueRemotely: Bool
@@ -65,7 +67,7 @@ struct MessageView: View {
             if message.text.isEmpty, message.reasoning.isEmpty, message.status == .writing {
                 ProgressView().accessibilityLabel(Strings.writing())
             }
-            MarkdownView(text: message.text)
+            MarkdownView(blocks: blocks)
             citations
             if message.omittedMessages > 0 {
                 note(Strings.omittedHint("\(message.omittedMessages)"), "text.badge.minus")
@@ -165,14 +167,16 @@ private struct VersionPicker: View {
     var body: some View {
         if message.versions.count > 1, let index = message.versions.firstIndex(of: message.id) {
             HStack(spacing: 2) {
-                IconButton(title: Strings.earlierVersion(), symbol: "chevron.left", isDisabled: isBusy || index == 0) {
+                IconButton(
+                    title: Strings.earlierVersion(), symbol: "chevron.backward", isDisabled: isBusy || index == 0
+                ) {
                     act(.selectVersion(-1))
                 }
                 Text(Strings.versionOf("\(index + 1)", "\(message.versions.count)"))
                     .font(.footnote.monospacedDigit())
                     .foregroundStyle(.secondary)
                 IconButton(
-                    title: Strings.laterVersion(), symbol: "chevron.right",
+                    title: Strings.laterVersion(), symbol: "chevron.forward",
                     isDisabled: isBusy || index == message.versions.count - 1
                 ) { act(.selectVersion(1)) }
             }
@@ -220,7 +224,8 @@ enum Clipboard {
                     message: MessageEntry(
                         id: UInt64(index), author: .model, text: "Because the moon pulls **unevenly**.",
                         reasoning: "Two bulges.", reasoningSeconds: 3, status: status, versions: [UInt64(index), 99]),
-                    isLast: true, canContinue: true, canContinueRemotely: true, isBusy: false, act: { _ in }
+                    blocks: Markdown("Because the moon pulls **unevenly**.").blocks, isLast: true, canContinue: true,
+                    canContinueRemotely: true, isBusy: false, act: { _ in }
                 )
                 .padding()
             }

@@ -19,6 +19,22 @@ public struct Text: Sendable, Equatable {
 }
 extension Text: Leaf {}
 
+// Foundation declares these on Apple's systems only.
+public struct InlinePresentationIntent: OptionSet, Hashable, Sendable {
+    public let rawValue: UInt
+    public init(rawValue: UInt) { self.rawValue = rawValue }
+    public static let emphasized = InlinePresentationIntent(rawValue: 1)
+    public static let stronglyEmphasized = InlinePresentationIntent(rawValue: 2)
+    public static let code = InlinePresentationIntent(rawValue: 4)
+    public static let strikethrough = InlinePresentationIntent(rawValue: 32)
+}
+extension AttributedString {
+    public var inlinePresentationIntent: InlinePresentationIntent? {
+        get { nil }
+        set {}
+    }
+}
+
 public struct Image: Sendable, Equatable { public init(systemName: String) {} }
 extension Image: Leaf {}
 
@@ -163,6 +179,7 @@ extension ProgressView where Label == EmptyView {
     public init<V: BinaryFloatingPoint>(value: V?, total: V = 1.0) {}
 }
 extension ProgressView {
+    public init(@ViewBuilder label: () -> Label) {}
     public init<V: BinaryFloatingPoint>(value: V?, total: V = 1.0, @ViewBuilder label: () -> Label) {}
 }
 public struct DisclosureGroup<Label: View, Content: View>: Leaf {

@@ -12,6 +12,10 @@ import Observation
     @ViewBuilder @MainActor @preconcurrency var body: Body { get }
 }
 
+extension View where Self: Equatable {
+    public func equatable() -> some View { self }
+}
+
 extension Never: View { public var body: Never { fatalError("a stub") } }
 
 /// A view without content.
@@ -112,6 +116,14 @@ public struct EnvironmentValues {
     public var accessibilityReduceMotion: Bool { false }
     public var dismiss: DismissAction { DismissAction() }
     public var openURL: OpenURLAction { OpenURLAction() }
+}
+
+/// Declared by Accessibility.
+public enum AccessibilityNotification {
+    public struct Announcement {
+        public init(_ announcement: AttributedString) {}
+        public func post() {}
+    }
 }
 
 public struct DismissAction {
