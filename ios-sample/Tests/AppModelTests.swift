@@ -10,13 +10,79 @@ struct AppModelTests {
         return app
     }
 
-    @Test func theDemoAnswersAndSaysWhyIfTheLibraryFailsToOpen() async {
-        let app = AppModel(real: { throw BrainError("the disk is full") }, demo: { quick() })
+    @Test func aLibraryThatDoesNotOpenIsReportedAndOpenedAgain() async {
+        let isFull = Box(true)
+        let app = AppModel(
+            real: {
+                if isFull.value { throw BrainError("the disk is full") }
+                return quick()
+            }, demo: { quick() })
+        #expect(app.opening == .opening, "the first frame does not wait for the disk")
         await app.start()
-        #expect(app.isDemo)
-        #expect(app.failure?.text == "the disk is full")
+        #expect(app.opening == .failed(BrainError("the disk is full")))
+        #expect(!app.isDemo && !app.isLoaded, "chats of the demo are not shown as the user's")
+        isFull.value = false
+        await app.start()
+        #expect(app.opening == .open)
         #expect(app.isLoaded)
         #expect(!app.chats.chats.isEmpty)
+    }
+
+    @Test func theDemoCanBeUsedIfTheLibraryDoesNotOpen() async {
+        let app = AppModel(real: { throw BrainError("the disk is full") }, demo: { quick() })
+        await app.start()
+        await app.enterDemo()
+        #expect(app.isDemo && app.isLoaded)
+        await app.leaveDemo()
+        #expect(!app.isDemo)
+        #expect(app.opening == .failed(BrainError("the disk is full")))
+    }
+
+    @Test func theLibraryIsClosedBeforeItIsOpenedAgain() async throws {
+        let gate = Gate()
+        let demo = slow()
+        let opened = Box(0)
+        let app = Box<AppModel?>(nil)
+        let phase = Box<DownloadState.Phase?>(nil)
+        let entry = DemoContent.catalog[1]
+        let brain = FailingBrain(
+            .shutDown {
+                await MainActor.run { phase.value = app.value?.models.downloads[entry.reference]?.phase }
+                await gate.pass()
+            }, demo: demo)
+        let model = AppModel(
+            real: {
+                if opened.value > 0 { #expect(await demo.isShutDown, "two libraries would write the same files") }
+                opened.value += 1
+                return opened.value == 1 ? brain : quick()
+            }, demo: { quick() })
+        app.value = model
+        await model.start()
+        model.models.download(entry.reference, name: entry.name)
+        await until { (model.models.downloads[entry.reference]?.fraction ?? 0) > 0 }
+        let entering = Task { await model.enterDemo() }
+        await until { !model.isLoaded }
+        await model.leaveDemo()
+        #expect(opened.value == 1, "the first is still closing")
+        gate.open()
+        await entering.value
+        #expect(phase.value == .paused, "its downloads ended before")
+        #expect(model.isDemo && model.isLoaded)
+        await model.leaveDemo()
+        #expect(opened.value == 2)
+        #expect(!model.isDemo && model.isLoaded)
+    }
+
+    @Test func costsAreComparedWithoutAnOpenChatAndBeginNone() async {
+        let brain = quick()
+        let app = await app(brain)
+        let before = await brain.chats().count
+        let chat = app.chatForCosts()
+        await chat.loadCosts()
+        #expect(!chat.costs.isEmpty)
+        #expect(await brain.chats().count == before)
+        app.open(1)
+        #expect(app.chatForCosts() === app.chat)
     }
 
     @Test func theSameChatIsOpenedOnce() async throws {

@@ -19,7 +19,7 @@ struct ChatsModelTests {
         #expect(model.chats.allSatisfy { $0.messages == 2 && !$0.preview.isEmpty })
     }
 
-    @Test func aRefusedFirstQuestionLeavesNoEmptyChat() async throws {
+    @Test func aChatWithoutMessagesIsNotListed() async throws {
         let brain = quick()
         let model = await chats(brain)
         let before = model.chats
@@ -97,14 +97,14 @@ struct ChatsModelTests {
         #expect(markdown.file.lastPathComponent == "Tides-twice-a-day.md")
         #expect(try String(contentsOf: markdown.file, encoding: .utf8) == markdown.text)
         #expect(markdown.text.hasPrefix("# Tides, twice a day"))
-        model.closeExport()
+        await model.closeExport()
         #expect(!FileManager.default.fileExists(atPath: markdown.file.path))
 
         await model.export(chat.id, as: .json)
         let json = try #require(model.exported)
         let object = try JSONSerialization.jsonObject(with: Data(json.text.utf8)) as? [String: Any]
         #expect((object?["messages"] as? [Any])?.count == 2)
-        model.closeExport()
+        await model.closeExport()
         #expect(model.exported == nil)
     }
 

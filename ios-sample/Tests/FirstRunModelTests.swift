@@ -102,6 +102,60 @@ struct FirstRunModelTests {
         #expect(run.picked?.id == "mine")
     }
 
+    @Test func aFailedImportIsReportedAndAnEarlierFailureDoesNotHideASuccess() async throws {
+        let error = BrainError("the disk is full", reason: .diskFull)
+        let brain = FailingBrain(.importing(error), demo: quick(fresh: true))
+        let failed = FirstRunModel(brain: brain, models: ModelsModel(brain: brain))
+        await failed.importModel(URL(fileURLWithPath: "/mine.gguf"))
+        #expect(failed.models.failure == error)
+        #expect(failed.step == .pick)
+
+        let run = try #require(await app(quick(fresh: true)).firstRun)
+        run.models.failure = error
+        await run.importModel(URL(fileURLWithPath: "/mine.gguf"))
+        #expect(run.step == .chat)
+        #expect(!run.models.isImporting)
+    }
+
+    @Test func theFirstChatLeadsToTheModels() async throws {
+        let app = await app(quick(fresh: true))
+        let run = try #require(app.firstRun)
+        await run.importModel(URL(fileURLWithPath: "/mine.gguf"))
+        await run.openModels()
+        #expect(app.firstRun == nil)
+        #expect(app.tab == .models)
+    }
+
+    @Test func withoutANetworkTheModelsAreGuessedBySizeAndCheckedAgainWhenAsked() async throws {
+        let offline = BrainError("no network", reason: .offline)
+        let brain = FailingBrain(.checkFit(offline), demo: quick(fresh: true))
+        let run = FirstRunModel(brain: brain, models: ModelsModel(brain: brain))
+        await run.load()
+        let models = run.models
+        #expect(models.unreachable == offline)
+        #expect(brain.fitChecks.value == 1, "it is not tried for each model")
+        #expect(!models.isCheckingAll)
+        #expect(models.unjudged.isEmpty && models.failure == nil, "it is said once")
+        for entry in models.catalogModels {
+            let checked = try await brain.demo.checkFit(entry.reference).verdict
+            #expect(models.guesses[entry.reference] == checked, "\(entry.name)")
+        }
+        #expect(run.picked == models.recommended && run.picked != nil)
+        let large = try #require(models.catalogModels.last)
+        run.pick(large)
+        #expect(run.picked == large, "a guess forbids nothing")
+        await run.checkAgain()
+        #expect(brain.fitChecks.value == 2)
+    }
+
+    @Test func aVerdictReplacesAGuess() async {
+        let models = ModelsModel(brain: quick(fresh: true))
+        await models.load()
+        await models.checkAllFits()
+        #expect(models.unreachable == nil && models.guesses.isEmpty)
+        #expect(models.fits.count == models.catalogModels.count)
+    }
+
     @Test func theDemoNeedsNeitherAndIsLeftAgain() async throws {
         let app = await app(quick(fresh: true))
         #expect(!app.isDemo)

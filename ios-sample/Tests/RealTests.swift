@@ -113,11 +113,11 @@ struct RealTests {
         #expect(chats.pinned.map(\.title) == ["The sea"])
         await chats.export(id, as: .markdown)
         #expect(chats.exported?.text.contains("whales") == true)
-        chats.closeExport()
+        await chats.closeExport()
         await chats.export(id, as: .json)
         let json = try #require(chats.exported)
         #expect(try JSONSerialization.jsonObject(with: Data(json.text.utf8)) is [String: Any])
-        chats.closeExport()
+        await chats.closeExport()
         #expect(chats.failure == nil)
     }
 
@@ -189,7 +189,8 @@ struct RealTests {
         await models.load()
         #expect(!models.catalogModels.isEmpty)
         await models.checkAllFits()
-        #expect(models.unjudged.count == models.catalogModels.count)
+        #expect(models.unreachable?.reason?.isOfNetwork == true)
+        #expect(models.guesses.count == models.catalogModels.count)
         models.reference = "hf:missing"
         await models.checkTypedFit()
         #expect(models.failure?.text.isEmpty == false)

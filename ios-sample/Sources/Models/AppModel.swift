@@ -12,6 +12,13 @@ enum AppTab: Hashable, Sendable { case chats, models, settings }
 /// The sections of the settings that a failure can lead to.
 enum SettingsSection: Hashable, Sendable { case routing, providers, caps }
 
+/// The state of the real brain, whose files are opened after the first frame.
+enum Opening: Equatable, Sendable {
+    case opening
+    case failed(BrainError)
+    case open
+}
+
 @MainActor @Observable
 final class AppModel {
     private let real: @MainActor () async throws -> any Brain
@@ -34,10 +41,9 @@ final class AppModel {
     private(set) var condition = DeviceCondition()
     private(set) var isDemo: Bool
     private(set) var isLoaded = false
-    /// The real brain is still to be opened; a demo stands in until then, behind the launch screen.
-    private var awaitsReal: Bool
-    /// Why the real brain failed to open; the demo answers instead.
-    var failure: BrainError?
+    /// Until the real brain is open, an unused demo stands in, and no screen shows it.
+    private(set) var opening: Opening
+    private var isSwitching = false
 
     /// `startsInDemo`: for UI tests, previews, and users who choose the demo.
     init(
@@ -48,7 +54,7 @@ final class AppModel {
         self.demo = demo
         let brain = demo()
         isDemo = startsInDemo
-        awaitsReal = !startsInDemo
+        opening = startsInDemo ? .open : .opening
         self.brain = brain
         chats = ChatsModel(brain: brain)
         models = ModelsModel(brain: brain)
@@ -57,17 +63,27 @@ final class AppModel {
         adopt(brain)
     }
 
-    /// Opens the real brain if it is not open, loads the stored state, and begins the first run if there is none.
+    /// Opens the real brain, and again after a failure; then loads the stored state, and begins the first run if there
+    /// is none.
     func start() async {
-        if awaitsReal {
-            awaitsReal = false
-            do {
-                adopt(try await real())
-            } catch {
-                isDemo = true
-                failure = BrainError(error)
-            }
+        guard !isSwitching else { return }
+        isSwitching = true
+        defer { isSwitching = false }
+        if opening != .open { await openReal() }
+        if opening == .open { await load() }
+    }
+
+    private func openReal() async {
+        opening = .opening
+        do {
+            adopt(try await real())
+            opening = .open
+        } catch {
+            opening = .failed(BrainError(error))
         }
+    }
+
+    private func load() async {
         let preferences = (try? await brain.preferences()) ?? Preferences()
         await chats.load()
         await models.load()
@@ -119,6 +135,9 @@ final class AppModel {
         await chats.delete(id)
     }
 
+    /// Returns the open chat, or a new one that is not stored: for the costs of the next message.
+    func chatForCosts() -> ChatModel { chat ?? makeChat(nil) }
+
     private func makeChat(_ id: ChatID?) -> ChatModel {
         let chats = chats
         return ChatModel(brain: brain, chatID: id) { await chats.load() }
@@ -128,28 +147,35 @@ final class AppModel {
 
     /// Switches to the demo. Nothing in it is stored.
     func enterDemo() async {
-        isDemo = true
-        await use(demo())
-    }
-
-    func leaveDemo() async {
-        do {
-            let brain = try await real()
-            isDemo = false
-            await use(brain)
-        } catch {
-            failure = BrainError(error)
+        await replaceBrain {
+            self.isDemo = true
+            self.adopt(self.demo())
+            self.opening = .open
         }
     }
 
-    private func use(_ brain: any Brain) async {
-        for model in held { model.stop() }
-        (chat, unfinished) = (nil, [])
-        firstRun = nil
-        let earlier = self.brain
-        adopt(brain)
-        await earlier.shutDown()
-        await start()
+    func leaveDemo() async {
+        await replaceBrain {
+            self.isDemo = false
+            await self.openReal()
+        }
+    }
+
+    /// Ends all work of the brain and closes it before the next one is opened: two open libraries on one directory would
+    /// write the same files.
+    private func replaceBrain(_ open: () async -> Void) async {
+        guard !isSwitching else { return }
+        isSwitching = true
+        defer { isSwitching = false }
+        (opening, isLoaded) = (.opening, false)
+        let answering = held
+        (chat, unfinished, firstRun) = (nil, [], nil)
+        for model in answering { model.stop() }
+        for model in answering { await model.work?.value }
+        await models.endDownloads()
+        await brain.shutDown()
+        await open()
+        if opening == .open { await load() }
     }
 
     // MARK: Actions after a failure
@@ -180,13 +206,14 @@ final class AppModel {
             onFinish: { [weak self] begun in
                 guard let self else { return }
                 firstRun = nil
-                await start()
+                await load()
                 if let begun, begun.chatID != nil { show(begun) }
-            })
+            },
+            onOpenModels: { [weak self] in self?.tab = .models })
     }
 
     /// Reads heat and memory pressure for the banner.
     func refreshCondition() async {
-        condition = await brain.condition()
+        if opening == .open { condition = await brain.condition() }
     }
 }

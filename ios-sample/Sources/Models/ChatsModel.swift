@@ -44,7 +44,7 @@ final class ChatsModel {
         isLoaded = true
     }
 
-    /// Omits empty chats: a refused first question leaves one.
+    /// Omits empty chats: one stays if the app ends before its first message is stored.
     private func read() async throws {
         chats = try await brain.chats().filter { $0.messages > 0 }
     }
@@ -99,15 +99,17 @@ final class ChatsModel {
             let title = self.chats.first { $0.id == chat }?.title ?? ""
             let file = FileManager.default.temporaryDirectory
                 .appendingPathComponent(Self.fileName(title)).appendingPathExtension(kind.rawValue)
-            try Data(text.utf8).write(to: file, options: .atomic)
+            // Not on the main actor: a long chat is a large file.
+            try await Task.detached { try Data(text.utf8).write(to: file, options: .atomic) }.value
             self.exported = ExportedChat(title: title, text: text, file: file)
         }
     }
 
     /// Deletes the exported file, because it holds content of the chat. Called when its sheet closes.
-    func closeExport() {
-        if let file = exported?.file { try? FileManager.default.removeItem(at: file) }
+    func closeExport() async {
+        let file = exported?.file
         exported = nil
+        if let file { await Task.detached { try? FileManager.default.removeItem(at: file) }.value }
     }
 
     /// Converts a title to a file name that is valid on every file system.

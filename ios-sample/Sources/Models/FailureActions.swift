@@ -26,6 +26,9 @@ enum FailureAction: CaseIterable, Sendable {
 }
 
 extension FailureReason {
+    /// Whether the same request to another address of the same server would fail as well.
+    var isOfNetwork: Bool { [.offline, .unreachable, .noResponse, .interrupted, .deadlineExceeded].contains(self) }
+
     /// Exhaustive: a new reason does not compile until it is decided. Empty: the sentence alone says what helps.
     var actions: [FailureAction] {
         switch self {

@@ -11,32 +11,37 @@ final class FirstRunModel {
     let models: ModelsModel
     private(set) var step = Step.pick
     private(set) var picked: ModelEntry?
-    private(set) var isJudging = false
     /// The first chat; present from the third step on.
     private(set) var chat: ChatModel?
     var failure: BrainError?
     private let makeChat: @MainActor () -> ChatModel?
     private let onFinish: @MainActor (ChatModel?) async -> Void
+    private let onOpenModels: @MainActor () -> Void
     /// The current work; tests wait for it.
     private(set) var work: Task<Void, Never>?
 
-    /// `makeChat` creates the first chat; `onFinish` receives it and keeps it open.
+    /// `makeChat` creates the first chat; `onFinish` receives it and keeps it open; `onOpenModels` shows the models.
     init(
         brain: any Brain, models: ModelsModel, makeChat: @escaping @MainActor () -> ChatModel? = { nil },
-        onFinish: @escaping @MainActor (ChatModel?) async -> Void = { _ in }
+        onFinish: @escaping @MainActor (ChatModel?) async -> Void = { _ in },
+        onOpenModels: @escaping @MainActor () -> Void = {}
     ) {
         self.brain = brain
         self.models = models
         self.makeChat = makeChat
         self.onFinish = onFinish
+        self.onOpenModels = onOpenModels
     }
 
     /// Loads the catalogue, checks each model, and selects the largest that fits unless one is picked.
     func load() async {
-        isJudging = true
         await models.load()
+        await checkAgain()
+    }
+
+    /// Checks the models that have no verdict yet.
+    func checkAgain() async {
         await models.checkAllFits()
-        isJudging = false
         if picked == nil { picked = models.recommended }
     }
 
@@ -80,12 +85,8 @@ final class FirstRunModel {
 
     /// Imports a file instead of a download.
     func importModel(_ file: URL) async {
-        let before = Set(models.installed.map(\.id))
-        await models.importModel(file)
-        guard let new = models.installed.first(where: { !before.contains($0.id) }) ?? models.installed.first,
-            models.failure == nil
-        else { return }
-        picked = new
+        guard let imported = await models.importModel(file) else { return }
+        picked = imported
         await beginChat()
     }
 
@@ -99,6 +100,12 @@ final class FirstRunModel {
         } catch {
             failure = BrainError(error)
         }
+    }
+
+    /// Ends the first run and shows the models.
+    func openModels() async {
+        await finish()
+        if failure == nil { onOpenModels() }
     }
 
     private func beginChat() async {

@@ -26,6 +26,14 @@ struct DownloadState: Equatable {
     }
 }
 
+extension FitLevel {
+    /// A guess: a model needs about a quarter more than its file.
+    init(guessedFor sizeBytes: UInt64, budget: UInt64) {
+        let need = sizeBytes / 4 * 5
+        self = need > budget / 4 * 5 ? .tooLarge : need > budget ? .tight : .fits
+    }
+}
+
 @MainActor @Observable
 final class ModelsModel {
     private let brain: any Brain
@@ -37,6 +45,10 @@ final class ModelsModel {
     private(set) var fits: [String: Fit] = [:]
     /// Why a check failed, by reference.
     private(set) var unjudged: [String: BrainError] = [:]
+    /// Why no model can be checked now; then `guesses` has a verdict by size for each unchecked one.
+    private(set) var unreachable: BrainError?
+    private(set) var guesses: [String: FitLevel] = [:]
+    private(set) var isCheckingAll = false
     private(set) var downloads: [String: DownloadState] = [:]
     /// Models downloaded since the start of the app, by reference.
     private(set) var arrived: [String: ModelEntry] = [:]
@@ -45,6 +57,7 @@ final class ModelsModel {
     /// Result of the check of `reference`.
     private(set) var typed: Fit?
     private(set) var isJudging = false
+    private(set) var isImporting = false
     var failure: BrainError?
     /// Running downloads; tests wait for them.
     private(set) var work: [String: Task<Void, Never>] = [:]
@@ -55,9 +68,9 @@ final class ModelsModel {
 
     var usedBytes: UInt64 { installed.reduce(0) { $0 + $1.sizeBytes } }
 
-    /// The largest model that fits: the catalogue is sorted by size.
+    /// The largest model that fits, or probably fits: the catalogue is sorted by size.
     var recommended: ModelEntry? {
-        catalogModels.last { fits[$0.reference]?.verdict == .fits }
+        catalogModels.last { (fits[$0.reference]?.verdict ?? guesses[$0.reference]) == .fits }
     }
 
     /// The models of the catalogue that are not installed, damaged or not.
@@ -80,17 +93,35 @@ final class ModelsModel {
         damaged = try await brain.damagedModels()
     }
 
-    /// Checks the fit of each model, one at a time: each check fetches a few megabytes.
+    /// Checks the fit of each model, one at a time: each check fetches a few megabytes. If the hub cannot be reached, the
+    /// check ends there, because the others would fail as well, each after its timeout.
     func checkAllFits() async {
+        guard !isCheckingAll else { return }
+        isCheckingAll = true
+        defer { isCheckingAll = false }
         for entry in catalogModels where fits[entry.reference] == nil {
-            if Task.isCancelled { return }
             do {
                 fits[entry.reference] = try await brain.checkFit(entry.reference)
                 unjudged[entry.reference] = nil
             } catch {
-                unjudged[entry.reference] = BrainError(error)
+                if Task.isCancelled { return }
+                let failure = BrainError(error)
+                if failure.reason?.isOfNetwork == true { return await guessFits(failure) }
+                unjudged[entry.reference] = failure
             }
         }
+        (unreachable, guesses) = (nil, [:])
+    }
+
+    /// Guesses by the size of the file. A guess forbids no download.
+    private func guessFits(_ failure: BrainError) async {
+        let budget = await brain.memoryBudget()
+        guesses = [:]
+        for entry in catalogModels where fits[entry.reference] == nil {
+            unjudged[entry.reference] = nil
+            guesses[entry.reference] = budget.map { FitLevel(guessedFor: entry.sizeBytes, budget: $0) }
+        }
+        unreachable = failure
     }
 
     /// Checks the fit of the typed reference.
@@ -163,18 +194,30 @@ final class ModelsModel {
         }
     }
 
+    /// Pauses all downloads and waits for their end.
+    func endDownloads() async {
+        for reference in work.keys { pause(reference) }
+        for download in work.values { await download.value }
+    }
+
     // MARK: Files
 
-    func importModel(_ file: URL) async {
+    /// Imports a file and returns its model; `nil` if that failed, which `failure` says.
+    @discardableResult
+    func importModel(_ file: URL) async -> ModelEntry? {
+        isImporting = true
+        defer { isImporting = false }
         #if !os(Linux)
             // A file of another app is readable only between these two calls.
             let isScoped = file.startAccessingSecurityScopedResource()
             defer { if isScoped { file.stopAccessingSecurityScopedResource() } }
         #endif
+        var imported: ModelEntry?
         await attempt {
-            _ = try await self.brain.importModel(file)
+            imported = try await self.brain.importModel(file)
             try await self.readInstalled()
         }
+        return imported
     }
 
     func remove(_ model: String) async {

@@ -48,12 +48,22 @@ struct RootView: View {
                     try? await Task.sleep(for: .seconds(5))
                 }
             }
-            .failureAlert($model.failure)
             .environment(model)
     }
 
     @ViewBuilder private var content: some View {
-        if let firstRun = model.firstRun {
+        if case .failed(let failure) = model.opening {
+            ContentUnavailableView {
+                Label(failure.title, systemImage: "exclamationmark.triangle")
+            } description: {
+                Text(failure.detail)
+            } actions: {
+                Button(Strings.actionTryAgain()) { Task { await model.start() } }
+                    .buttonStyle(.borderedProminent)
+                    .accessibilityIdentifier("opening.retry")
+                Button(Strings.tryDemo()) { Task { await model.enterDemo() } }
+            }
+        } else if let firstRun = model.firstRun {
             FirstRunScreen(model: firstRun) { Task { await model.enterDemo() } }
         } else if model.isLoaded {
             TabView(selection: $model.tab) {
@@ -68,7 +78,7 @@ struct RootView: View {
                     .tag(AppTab.settings)
             }
         } else {
-            ProgressView().frame(maxWidth: .infinity, maxHeight: .infinity)
+            ProgressView { Text(Strings.opening()) }.frame(maxWidth: .infinity, maxHeight: .infinity)
         }
     }
 
@@ -133,6 +143,10 @@ struct ConditionBanner: View {
     #Preview("Demo") { RootView(model: AppModel(real: { DemoBrain() }, startsInDemo: true)) }
 
     #Preview("First run") { RootView(model: AppModel(real: { DemoBrain(fresh: true) })) }
+
+    #Preview("Not opened") {
+        RootView(model: AppModel(real: { throw BrainError("the disk is full", reason: .diskFull) }))
+    }
 
     #Preview("Hot, low on memory") {
         ConditionBanner(condition: DeviceCondition(isHot: true, isShortOfMemory: true), isDemo: true)

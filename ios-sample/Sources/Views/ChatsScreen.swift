@@ -48,7 +48,7 @@ struct ChatsScreen: View {
         } message: {
             Text(Strings.renameHint())
         }
-        .sheet(item: $model.exported, onDismiss: { model.closeExport() }) { ExportSheet(chat: $0) }
+        .sheet(item: $model.exported, onDismiss: { Task { await model.closeExport() } }) { ExportSheet(chat: $0) }
         .failureAlert($model.failure)
     }
 

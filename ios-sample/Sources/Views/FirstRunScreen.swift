@@ -18,7 +18,10 @@ struct FirstRunScreen: View {
         }
         .task { await model.load() }
         .fileImporter(isPresented: $imports, allowedContentTypes: [.gguf]) { result in
-            if case .success(let file) = result { Task { await model.importModel(file) } }
+            switch result {
+            case .success(let file): Task { await model.importModel(file) }
+            case .failure(let error): model.failure = BrainError(error)
+            }
         }
         .failureAlert($model.failure)
         .failureAlert(Bindable(model.models).failure)
@@ -30,9 +33,15 @@ struct FirstRunScreen: View {
         ScrollView {
             VStack(alignment: .leading, spacing: Theme.wide) {
                 header(Strings.firstRunTitle(), Strings.firstRunHint())
+                if let failure = model.models.unreachable {
+                    UnreachableView(failure: failure, isChecking: model.models.isCheckingAll) {
+                        await model.checkAgain()
+                    }
+                }
                 ForEach(model.models.catalogModels) { entry in
                     PickCard(
                         entry: entry, fit: model.models.fits[entry.reference],
+                        guess: model.models.guesses[entry.reference],
                         unjudged: model.models.unjudged[entry.reference]?.summary, isPicked: model.picked == entry,
                         isRecommended: model.models.recommended == entry
                     ) { model.pick(entry) }
@@ -43,6 +52,8 @@ struct FirstRunScreen: View {
                 } label: {
                     Label(Strings.haveAFile(), systemImage: "folder")
                 }
+                .disabled(model.models.isImporting)
+                if model.models.isImporting { ProgressView { Text(Strings.importing()) } }
             }
             .frame(maxWidth: Theme.column)
             .frame(maxWidth: .infinity)
@@ -73,7 +84,7 @@ struct FirstRunScreen: View {
                     .accessibilityIdentifier("first.check")
                 if model.models.isJudging { ProgressView() }
             }
-            if let fit = model.models.typed { VerdictView(fit: fit, unjudged: nil) }
+            if let fit = model.models.typed { VerdictView(fit: fit) }
         }
         .card()
     }
@@ -99,7 +110,7 @@ struct FirstRunScreen: View {
 
     @ViewBuilder private var chat: some View {
         if let chat = model.chat {
-            ChatScreen(model: chat) {}
+            ChatScreen(model: chat) { Task { await model.openModels() } }
                 .toolbar {
                     ToolbarItem(placement: .cancellationAction) {
                         Button(Strings.done()) { Task { await model.finish() } }
@@ -151,6 +162,7 @@ private struct StepDots: View {
 private struct PickCard: View {
     let entry: ModelEntry
     let fit: Fit?
+    let guess: FitLevel?
     let unjudged: String?
     let isPicked: Bool
     let isRecommended: Bool
@@ -164,7 +176,7 @@ private struct PickCard: View {
                         .font(.caption.weight(.semibold))
                         .foregroundStyle(Theme.accent)
                 }
-                EntryRow(entry: entry) { VerdictView(fit: fit, unjudged: unjudged) }
+                EntryRow(entry: entry) { VerdictView(fit: fit, guess: guess, unjudged: unjudged) }
             }
             .card()
             .overlay {

@@ -14,6 +14,11 @@ struct ModelsScreen: View {
             installed
             if !model.damaged.isEmpty { damaged }
             if !downloads.isEmpty { loading }
+            if let failure = model.unreachable {
+                Section {
+                    UnreachableView(failure: failure, isChecking: model.isCheckingAll) { await model.checkAllFits() }
+                }
+            }
             catalogModels
             byReference
         }
@@ -26,6 +31,7 @@ struct ModelsScreen: View {
                 } label: {
                     Label(Strings.importFile(), systemImage: "square.and.arrow.down")
                 }
+                .disabled(model.isImporting)
             }
         }
         .fileImporter(isPresented: $imports, allowedContentTypes: [.gguf]) { result in
@@ -55,6 +61,7 @@ struct ModelsScreen: View {
 
     private var installed: some View {
         Section {
+            if model.isImporting { ProgressView { Text(Strings.importing()) } }
             if model.installed.isEmpty { Text(Strings.noModels()).foregroundStyle(.secondary) }
             ForEach(model.installed) { entry in
                 EntryRow(entry: entry) { EmptyView() }
@@ -121,7 +128,9 @@ struct ModelsScreen: View {
             ForEach(model.available) { entry in
                 let fit = model.fits[entry.reference]
                 EntryRow(entry: entry) {
-                    VerdictView(fit: fit, unjudged: model.unjudged[entry.reference]?.summary)
+                    VerdictView(
+                        fit: fit, guess: model.guesses[entry.reference],
+                        unjudged: model.unjudged[entry.reference]?.summary)
                 } trailing: {
                     if model.downloads[entry.reference] == nil {
                         DownloadButton(name: entry.name, isDisabled: fit?.verdict == .tooLarge) {
@@ -141,7 +150,7 @@ struct ModelsScreen: View {
             if model.isJudging { ProgressView() }
             if let fit = model.typed {
                 HStack {
-                    VerdictView(fit: fit, unjudged: nil)
+                    VerdictView(fit: fit)
                     Spacer()
                     DownloadButton(name: fit.reference, isDisabled: fit.verdict == .tooLarge) {
                         model.download(fit.reference, name: fit.reference)
@@ -194,10 +203,33 @@ extension EntryRow where Trailing == EmptyView {
     }
 }
 
-/// The verdict, its reason and suggestions.
+/// Says once why no model can be checked, and offers to check again.
+struct UnreachableView: View {
+    let failure: BrainError
+    let isChecking: Bool
+    let onCheck: @MainActor () async -> Void
+
+    var body: some View {
+        VStack(alignment: .leading, spacing: Theme.tight) {
+            Label(failure.title, systemImage: "wifi.slash").font(.subheadline).foregroundStyle(Theme.caution)
+            Text(Strings.guessesHint()).font(.footnote).foregroundStyle(.secondary)
+            HStack(spacing: Theme.gap) {
+                Button(Strings.checkAgain()) { Task { await onCheck() } }
+                    .buttonStyle(.bordered)
+                    .disabled(isChecking)
+                    .accessibilityIdentifier("models.checkAgain")
+                if isChecking { ProgressView() }
+            }
+        }
+        .card()
+    }
+}
+
+/// The verdict, its reason and suggestions; without a check a guess.
 struct VerdictView: View {
     let fit: Fit?
-    let unjudged: String?
+    var guess: FitLevel?
+    var unjudged: String?
 
     var body: some View {
         if let fit {
@@ -207,6 +239,11 @@ struct VerdictView: View {
                 ForEach(fit.suggestions, id: \.self) { suggestion in
                     Label(suggestion, systemImage: "lightbulb").font(.caption)
                 }
+            }
+        } else if let guess {
+            HStack(spacing: Theme.tight) {
+                VerdictBadge(verdict: guess)
+                Text(Strings.guessBySize()).font(.caption).foregroundStyle(.secondary)
             }
         } else if let unjudged {
             Label(unjudged, systemImage: "questionmark.circle").font(.caption).foregroundStyle(.secondary)
