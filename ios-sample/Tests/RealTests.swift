@@ -128,7 +128,7 @@ struct RealTests {
         await settings.load()
         await settings.setMode(.preferInCloud)
         await settings.setRegions("eu, us")
-        await settings.setCap(\.dollarsPerDay, "0.5")
+        await settings.setCap(.day, 0.5.formatted())
         settings.new = NewProvider(kind: .compatible, address: "http://127.0.0.1:1/v1", key: "a-secret", model: "m")
         #expect(await settings.addProvider())
         #expect(settings.providers.map(\.name) == ["127.0.0.1"])

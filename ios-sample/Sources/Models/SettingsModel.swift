@@ -3,6 +3,19 @@
 import Foundation
 import Observation
 
+/// The spending limits.
+enum Cap: CaseIterable, Sendable {
+    case request, day, month
+
+    var field: WritableKeyPath<PolicySettings, Double?> & Sendable {
+        switch self {
+        case .request: \.dollarsPerRequest
+        case .day: \.dollarsPerDay
+        case .month: \.dollarsPerMonth
+        }
+    }
+}
+
 @MainActor @Observable
 final class SettingsModel {
     private let brain: any Brain
@@ -16,10 +29,16 @@ final class SettingsModel {
     private(set) var signIn: (provider: String, page: URL)?
     var code = ""
     private(set) var isBusy = false
+    /// Text that is no amount; the cap is unchanged.
+    private(set) var rejected: (cap: Cap, text: String)?
     var failure: BrainError?
+    private let locale: Locale
+    /// The last change of the policy; the next one waits for it.
+    private var saving: Task<Void, Never>?
 
-    init(brain: any Brain) {
+    init(brain: any Brain, locale: Locale = .autoupdatingCurrent) {
         self.brain = brain
+        self.locale = locale
     }
 
     func load() async {
@@ -41,16 +60,40 @@ final class SettingsModel {
         await change(\.privacy, to: privacy)
     }
 
-    /// Changes the policy, and reverts the change if the brain rejects it.
+    /// Changes the policy, and waits until it is stored.
     func setPolicy(_ change: (inout PolicySettings) -> Void) async {
+        changePolicy(change)
+        await saving?.value
+    }
+
+    // A switch is bound to these: it shows the policy at all times, also after a change that was not stored.
+    var allowsRetention: Bool {
+        get { policy.allowRetention }
+        set { changePolicy { $0.allowRetention = newValue } }
+    }
+    var allowsTraining: Bool {
+        get { policy.allowTraining }
+        set { changePolicy { $0.allowTraining = newValue } }
+    }
+    var allowsMetered: Bool {
+        get { policy.allowMetered }
+        set { changePolicy { $0.allowMetered = newValue } }
+    }
+
+    /// Shows the change at once and stores it. If it cannot be stored, shows what is stored.
+    private func changePolicy(_ change: (inout PolicySettings) -> Void) {
         let before = policy
         change(&policy)
         guard policy != before else { return }
-        do {
-            try await brain.setPolicy(policy)
-        } catch {
-            policy = before
-            failure = BrainError(error)
+        let (new, earlier) = (policy, saving)
+        saving = Task {
+            await earlier?.value
+            do {
+                try await brain.setPolicy(new)
+            } catch {
+                failure = BrainError(error)
+                policy = (try? await brain.policy()) ?? before
+            }
         }
     }
 
@@ -60,13 +103,24 @@ final class SettingsModel {
         await setPolicy { $0.regions = regions }
     }
 
-    /// Sets a cap from typed text: empty removes the cap, invalid text changes nothing.
-    func setCap(_ cap: WritableKeyPath<PolicySettings, Double?>, _ text: String) async {
-        let text = text.trimmingCharacters(in: .whitespaces).replacingOccurrences(of: ",", with: ".")
-        if text.isEmpty { return await setPolicy { $0[keyPath: cap] = nil } }
-        guard let dollars = Double(text), dollars >= 0, dollars.isFinite else { return }
-        await setPolicy { $0[keyPath: cap] = dollars }
+    /// Returns the cap as its field shows it; empty: no cap.
+    func text(of cap: Cap) -> String { policy[keyPath: cap.field].map { Amount.text($0, locale) } ?? "" }
+
+    /// Sets a cap from the text of its field: empty removes the cap; text that is no amount changes nothing, and is
+    /// reported in `rejected`.
+    func setCap(_ cap: Cap, _ text: String) async {
+        // Not for an amount that is rounded in the field: the same text changes nothing.
+        if text == self.text(of: cap) { return }
+        rejected = nil
+        if text.allSatisfy(\.isWhitespace) { return await setPolicy { $0[keyPath: cap.field] = nil } }
+        guard let dollars = Amount.parse(text, locale) else {
+            rejected = (cap, text)
+            return
+        }
+        await setPolicy { $0[keyPath: cap.field] = dollars }
     }
+
+    func dismissRejected() { rejected = nil }
 
     /// The cap with the highest used share, and that share.
     var capUsed: Double? {

@@ -6,7 +6,7 @@ struct SettingsScreen: View {
     @Bindable var model: SettingsModel
     let app: AppModel
     @State private var adds = false
-    @State private var compares = false
+    @State private var compared: ChatModel?
 
     var body: some View {
         ScrollViewReader { proxy in
@@ -33,9 +33,7 @@ struct SettingsScreen: View {
         .task { await model.load() }
         .refreshable { await model.load() }
         .sheet(isPresented: $adds) { AddProviderSheet(model: model) }
-        .sheet(isPresented: $compares) {
-            if let chat = app.chat { CostsSheet(model: chat) }
-        }
+        .sheet(item: $compared) { CostsSheet(model: $0) }
         .failureAlert($model.failure)
     }
 
@@ -112,9 +110,7 @@ struct SettingsScreen: View {
                 ProgressView(value: used) { Text(Strings.ofTheCap(Numbers.percent(used))).font(.footnote) }
                     .tint(used > 0.8 ? Theme.caution : Theme.accent)
             }
-            if app.chat != nil {
-                Button(Strings.compareCosts()) { compares = true }
-            }
+            Button(Strings.compareCosts()) { compared = app.chatForCosts() }
             ForEach(model.spending.byProvider) { line in
                 LabeledContent {
                     Text(Numbers.dollars(line.dollars)).monospacedDigit()
@@ -169,7 +165,7 @@ private struct ProviderRow: View {
 
 /// The routing policy: allowed providers and regions.
 private struct ProviderPolicySection: View {
-    let model: SettingsModel
+    @Bindable var model: SettingsModel
     @State private var regions = ""
     @FocusState private var isTyping: Bool
 
@@ -180,9 +176,9 @@ private struct ProviderPolicySection: View {
                 .autocorrectionDisabled()
                 .focused($isTyping)
                 .onSubmit(save)
-            policySwitch(Strings.allowRetention(), \.allowRetention)
-            policySwitch(Strings.allowTraining(), \.allowTraining)
-            policySwitch(Strings.allowMetered(), \.allowMetered)
+            Toggle(Strings.allowRetention(), isOn: $model.allowsRetention)
+            Toggle(Strings.allowTraining(), isOn: $model.allowsTraining)
+            Toggle(Strings.allowMetered(), isOn: $model.allowsMetered)
         } header: {
             Text(Strings.whatIsAllowed())
         } footer: {
@@ -195,26 +191,6 @@ private struct ProviderPolicySection: View {
     private func save() {
         Task { await model.setRegions(regions) }
     }
-
-    private func policySwitch(_ title: String, _ field: WritableKeyPath<PolicySettings, Bool>) -> some View {
-        Switch(title: title, isOn: model.policy[keyPath: field]) { isOn in
-            Task { await model.setPolicy { $0[keyPath: field] = isOn } }
-        }
-    }
-}
-
-/// A toggle whose state is owned by a model: changes go up, the state comes back down.
-private struct Switch: View {
-    let title: String
-    let isOn: Bool
-    let onChange: @MainActor (Bool) -> Void
-    @State private var shown = false
-
-    var body: some View {
-        Toggle(title, isOn: $shown)
-            .onChange(of: isOn, initial: true) { _, isOn in shown = isOn }
-            .onChange(of: shown) { _, shown in if shown != isOn { onChange(shown) } }
-    }
 }
 
 private struct CapsSection: View {
@@ -222,27 +198,22 @@ private struct CapsSection: View {
 
     var body: some View {
         Section {
-            CapField(title: Strings.perRequest(), value: model.policy.dollarsPerRequest) {
-                save(\.dollarsPerRequest, $0)
-            }
-            CapField(title: Strings.perDay(), value: model.policy.dollarsPerDay) { save(\.dollarsPerDay, $0) }
-            CapField(title: Strings.perMonth(), value: model.policy.dollarsPerMonth) { save(\.dollarsPerMonth, $0) }
+            CapField(title: Strings.perRequest(), cap: .request, model: model)
+            CapField(title: Strings.perDay(), cap: .day, model: model)
+            CapField(title: Strings.perMonth(), cap: .month, model: model)
         } header: {
             Text(Strings.caps())
         } footer: {
             Text(Strings.capsHint())
         }
     }
-
-    private func save(_ cap: WritableKeyPath<PolicySettings, Double?>, _ text: String) {
-        Task { await model.setCap(cap, text) }
-    }
 }
 
+/// The field of one limit, which is set when the field is left.
 private struct CapField: View {
     let title: String
-    let value: Double?
-    let onSave: @MainActor (String) -> Void
+    let cap: Cap
+    let model: SettingsModel
     @State private var text = ""
     @FocusState private var isTyping: Bool
 
@@ -252,11 +223,23 @@ private struct CapField: View {
                 .multilineTextAlignment(.trailing)
                 .keyboardType(.decimalPad)
                 .focused($isTyping)
-                .onSubmit { onSave(text) }
+                .onSubmit { save() }
                 .accessibilityLabel(title)
         }
-        .onChange(of: value, initial: true) { _, value in text = value.map { $0.formatted() } ?? "" }
-        .onChange(of: isTyping) { _, isTyping in if !isTyping { onSave(text) } }
+        .onChange(of: model.text(of: cap), initial: true) { _, new in text = new }
+        .onChange(of: isTyping) { _, isTyping in if isTyping { model.dismissRejected() } else { save() } }
+        if let rejected = model.rejected, rejected.cap == cap {
+            Label(Strings.capRejected(rejected.text), systemImage: "exclamationmark.triangle")
+                .font(.footnote)
+                .foregroundStyle(Theme.caution)
+        }
+    }
+
+    private func save() {
+        Task {
+            await model.setCap(cap, text)
+            text = model.text(of: cap)
+        }
     }
 }
 
