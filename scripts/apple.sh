@@ -68,9 +68,12 @@ check_machine() {
 }
 
 # build TARGET SDK PROCESSOR VARIABLE VERSION: builds only the static library, with the profile that scripts/size.sh
-# measures. The CMAKE variables configure llama.cpp's build.
+# measures. The CMAKE and GGML variables configure llama.cpp's build. A simulator's slice computes on the CPU: there Metal
+# ends the process when llama.cpp reads results back into memory that is not page-aligned.
 build() {
-  run env CARGO_TARGET_DIR="$built" ${debug[@]+"${debug[@]}"} "$4=$5" CMAKE_OSX_DEPLOYMENT_TARGET="$5" \
+  local simulator=()
+  [ "$2" != iphonesimulator ] || simulator=(GGML_METAL=OFF)
+  run env ${simulator[@]+"${simulator[@]}"} CARGO_TARGET_DIR="$built" ${debug[@]+"${debug[@]}"} "$4=$5" CMAKE_OSX_DEPLOYMENT_TARGET="$5" \
     CMAKE_OSX_SYSROOT="$2" CMAKE_OSX_ARCHITECTURES="$3" \
     cargo rustc --profile mobile --locked --package nearside-ffi --lib --crate-type staticlib --target "$1" \
     ${features[@]+"${features[@]}"}

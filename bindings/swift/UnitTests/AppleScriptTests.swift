@@ -20,6 +20,7 @@ import Testing
             let version = try #require(build.firstMatch(of: try Regex(" \(variable)=([0-9]+)")))[1].substring ?? ""
             #expect(package.contains(isMac ? ".macOS(.v\(version))" : ".iOS(.v\(version))"), "\(build)")
             #expect(build.contains("CMAKE_OSX_ARCHITECTURES=\(build.contains("x86_64") ? "x86_64" : "arm64")"))
+            #expect(build.contains(" GGML_METAL=OFF ") == build.contains("CMAKE_OSX_SYSROOT=iphonesimulator"))
             #expect(build.contains("--crate-type staticlib") && !build.contains("nearside-ffi/testing"))
         }
     }
