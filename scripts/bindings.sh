@@ -8,8 +8,7 @@
 # repository.
 #
 # Generated code is never committed: the Kotlin goes to target/bindings/kotlin, the Swift into bindings/swift/Sources,
-# where git ignores it. The build is for this machine and includes the scripted `Nearside` for tests. A test run ends with
-# one line, `kotlin: N passed, N failed`.
+# where git ignores it. The build is for this machine. A test run ends with one line, `kotlin: N passed, N failed`.
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
 source "$(dirname "$0")/runners.sh"
@@ -29,7 +28,7 @@ generate() {
   build
   rm -rf "$generated/new"
   "$programs/uniffi-bindgen" generate --language kotlin --no-format --out-dir "$generated/new/kotlin" "$library"
-  "$programs/uniffi-bindgen-swift" --swift-sources "$library" "$generated/new/swift/NearsideGenerated"
+  "$programs/uniffi-bindgen-swift" --swift-sources "$library" "$generated/new/swift/NearsideKit/Generated"
   "$programs/uniffi-bindgen-swift" --headers --modulemap --module-name NearsideFFI --modulemap-filename module.modulemap \
     "$library" "$generated/new/swift/NearsideFFI"
   python3 -B scripts/patch-bindings.py "$generated/new"
@@ -49,7 +48,7 @@ replace() {
 
 library_maven() { maven --file bindings/kotlin/pom.xml "$@"; }
 in_package() { in_swift "$package" "$@"; }
-run_swift() { in_package swift "$@"; }
+run_swift() { in_swift "$root" swift "$@"; }
 
 kotlin() { library_maven -q compile; }
 
@@ -82,14 +81,15 @@ swift_package() {
 
 # Checks the style of the hand-written Swift.
 format_swift() {
-  run_swift format lint --strict --recursive Package.swift Sources/NearsideKit Sources/NearsideTesting Sources/NearsideBench AppleStubs Tests UnitTests
+  local files
+  mapfile -t files < <(find Package.swift bindings/swift -path '*/Generated' -prune -o -name '*.swift' -print)
+  run_swift format lint --strict --configuration bindings/swift/.swift-format "${files[@]}"
 }
 
 # Compiles the Apple-only parts against stubs of Apple's modules, once as on iOS and once as on a Mac, and an app that uses
 # the package beside FoundationModels and Network. AppleStubs/Darwin.swift states what that proves.
 apple_swift() {
-  local system module stubs modules=$target/swift/debug/Modules
-  run_swift build "${strictly[@]}" --target NearsideKit
+  local system module stubs
   for system in iOS macOS; do
     stubs=$target/apple-stubs/$system
     rm -rf "$stubs"
@@ -100,16 +100,15 @@ apple_swift() {
         -o "$stubs/$module.swiftmodule"
     done
     (cd "$package" && find Sources/NearsideKit -name '*.swift') >"$stubs/sources"
-    in_package swiftc -swift-version 6 -c -wmo -parse-as-library -warnings-as-errors -package-name swift -module-name NearsideKit \
-      -I "$stubs" -I "$modules" -I Sources/NearsideFFI "@$stubs/sources" -o "$stubs/NearsideKit.o" \
+    in_package swiftc -swift-version 6 -c -wmo -parse-as-library -warnings-as-errors -module-name NearsideKit \
+      -I "$stubs" -I Sources/NearsideFFI "@$stubs/sources" -o "$stubs/NearsideKit.o" \
       -emit-module -emit-module-path "$stubs/NearsideKit.swiftmodule"
     in_package swiftc -swift-version 6 -c -parse-as-library -warnings-as-errors -module-name NamesBesideApple -I "$stubs" \
-      -I "$modules" -I Sources/NearsideFFI AppleStubs/NamesBesideApple.swift -o "$stubs/NamesBesideApple.o"
+      -I Sources/NearsideFFI AppleStubs/NamesBesideApple.swift -o "$stubs/NamesBesideApple.o"
   done
 }
 
-# Writes the documentation to target/NearsideKit.doccarchive; a broken link fails. Includes the generated module, because an
-# app sees only one module.
+# Writes the documentation to target/NearsideKit.doccarchive, as Xcode does; a broken link fails.
 docs_swift() {
   local symbols=$target/swift-symbols platform=(-target)
   run_swift build "${strictly[@]}" --target NearsideKit
@@ -118,8 +117,7 @@ docs_swift() {
   rm -rf "$symbols"
   mkdir -p "$symbols"
   in_package swift-symbolgraph-extract -module-name NearsideKit "${platform[@]}" -I "$target/swift/debug/Modules" \
-    -I Sources/NearsideFFI -experimental-allowed-reexported-modules=NearsideGenerated -minimum-access-level public \
-    -skip-synthesized-members -skip-inherited-docs -output-dir "$symbols"
+    -I Sources/NearsideFFI -minimum-access-level public -skip-synthesized-members -skip-inherited-docs -output-dir "$symbols"
   in_package docc convert Sources/NearsideKit/NearsideKit.docc --fallback-display-name NearsideKit --warnings-as-errors \
     --fallback-bundle-identifier org.nearside.NearsideKit --additional-symbol-graph-dir "$symbols" \
     --output-path "$target/NearsideKit.doccarchive"
@@ -141,7 +139,7 @@ maven_test() {
   return "$code"
 }
 
-test_swift() { swift_tests swift "$package" "${strictly[@]}"; }
+test_swift() { swift_tests swift "$root" "${strictly[@]}"; }
 
 [ $# -gt 0 ] || set -- install swift
 # This needs no build.

@@ -55,7 +55,7 @@ new_kotlin() {
     mvn --batch-mode --no-transfer-progress -q -Dkotlin.compiler.daemon=false compile exec:java)
 }
 
-# Debian's Swift package manager needs the linker flag (bindings/swift/Package.swift gives the reason); others accept it.
+# Debian's Swift package manager needs the linker flag (Package.swift gives the reason); others accept it.
 new_swift() {
   unpack swift || return
   extra_mounts=("$outside")

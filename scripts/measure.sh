@@ -9,7 +9,7 @@
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
 source "$(dirname "$0")/runners.sh"
-library=$root/bindings/kotlin package=$root/bindings/swift
+library=$root/bindings/kotlin
 
 build_kotlin() {
   class_path "$library/pom.xml" "$target/kotlin/bench.classpath" -DincludeScope=test
@@ -22,8 +22,8 @@ run_kotlin() {
     -cp "$target/kotlin/test-classes:$target/kotlin/classes:$(cat "$target/kotlin/bench.classpath")" org.nearside.bench.BenchKt "$@"
 }
 
-build_swift() { in_swift "$package" swift build -c release --scratch-path "$target/swift" --product NearsideBench >&2; }
-run_swift() { in_swift "$package" "$target/swift/release/NearsideBench" "$@"; }
+build_swift() { in_swift "$root" swift build -c release --scratch-path "$target/swift" --product NearsideBench >&2; }
+run_swift() { in_swift "$root" "$target/swift/release/NearsideBench" "$@"; }
 
 language=${1:-} task=${2:-}
 case $language in kotlin | swift) ;; *) fail "unknown language \`$language\`" 'use `measure.sh kotlin …` or `measure.sh swift …`' ;; esac

@@ -3,6 +3,10 @@
 - Kotlin: `message` of an exception is its `detail`; UniFFI's lists all fields.
 - Kotlin: a thread of the library that wakes a coroutine stays attached to the virtual machine, as a daemon, until it ends.
   JNA would attach and detach it at each call: a quarter of the time that the engine's thread and Kotlin take for a chunk.
+- Swift: what only tests may call, `Nearside.scripted` and the types of its script among it, is `@_spi(Testing)`: an app that
+  imports NearsideKit does not see it, and NearsideTesting does.
+- Swift: the constructors that open a directory are internal, because the hand-written ones (Opening.swift) pass the host of
+  the system.
 - Both: a panic of the library arrives as the error `Internal` with the reason `Bug`, instead of an error of UniFFI's that
   no app can catch by type.
 
@@ -21,7 +25,12 @@ KOTLIN = [
         r"\1\n    init { Native.setCallbackThreadInitializer(this, com.sun.jna.CallbackThreadInitializer(true, false)) }",
     ),
 ]
+TEST_ONLY = r"(?:ScriptedReply|ReplyStep|liveObjects|panicOnPurpose|scripted\()"
 SWIFT = [
+    (rf"^(public .*{TEST_ONLY}.*\{{)", r"@_spi(Testing) \1"),
+    (r"^public convenience init\(config: Config\)", "convenience init(configAlone config: Config)"),
+    (r"^public static func `open`\(config: Config, host: DeviceHost\? = nil\)", "static func openWithHost(config: Config, host: DeviceHost?)"),
+    (r"^public (static func withHost\()", r"\1"),
     (
         r"throw UniffiInternalError\.rustPanic\((.*)\)$",
         r"throw NearsideError.Internal(detail: \1, reason: .bug, retryAfterMs: nil, helpUrl: nil)",

@@ -22,7 +22,9 @@ extra_mounts=()
 in_swift() {
   local folder=$1 mounts=() directory
   shift
-  export NEARSIDE_PROGRAMS=$programs NEARSIDE_LIBRARY_DIR=$programs
+  export NEARSIDE_PROGRAMS=$programs
+  # Package.swift finds the library in this clone; a build output elsewhere has to be named.
+  [ "$target" = "$root/target" ] || export NEARSIDE_LIBRARY_DIR=$programs
   if have_swift; then
     (cd "$folder" && "$@")
   else

@@ -41,4 +41,9 @@ import Testing
         #expect(availableBytes(pageSize: 16_384, free: 10, inactive: 5, purgeable: 3) == 15 * 16_384)
         #expect(availableBytes(pageSize: 4_096, free: 1, inactive: 0, purgeable: 2) == 3 * 4_096)
     }
+
+    @Test func noLimitOfMemoryIsUnknownAndNotNone() {
+        #expect(remainingBytes(0) == nil)
+        #expect(remainingBytes(12) == 12)
+    }
 }

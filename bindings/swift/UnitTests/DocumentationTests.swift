@@ -105,7 +105,6 @@ import Testing
 
     private func sources() throws -> [String] {
         try files(in: "Sources/NearsideKit").filter { $0.hasSuffix(".swift") }
-            + ["Sources/NearsideGenerated/NearsideGenerated.swift"]
     }
 
     private func files(in folder: String) throws -> [String] {

@@ -5,7 +5,7 @@ import NearsideTesting
 
 /// Covers the way from an empty directory to an answer.
 func firstAnswer(view: TutorialView) async throws {
-    let nearside = try await Nearside.open(AppDirectories.standard(), host: AppleHost())
+    let nearside = try await Nearside.open()
     let model = try ModelRef.parse("hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:Q8_0")
 
     let fit = try await nearside.fit(model)  // before any download: fetches the head of the file
@@ -31,7 +31,7 @@ func firstAnswer(view: TutorialView) async throws {
 /// Contains the code of the landing page.
 func landingPage() async throws -> String {
     var answer = ""
-    let nearside = try await Nearside.open(AppDirectories.standard(), host: AppleHost())
+    let nearside = try await Nearside.open()
     for try await chunk in nearside.chat(ChatRequest(messages: [.user("Why do the tides come twice a day?")])) {
         if case .text(let text) = chunk { answer += text }
     }
@@ -41,7 +41,7 @@ func landingPage() async throws -> String {
 /// "Your first answer in ten minutes", step by step.
 enum Tutorial {
     static func open() async throws -> Nearside {
-        let nearside = try await Nearside.open(AppDirectories.standard(), host: AppleHost())
+        let nearside = try await Nearside.open()
         nearside.followApp()
         return nearside
     }
@@ -153,6 +153,13 @@ enum Articles {
         return provider
     }
 
+    static func device(_ config: Config) async throws -> Nearside {
+        let host = FakeDeviceHost(network: .metered)
+        let nearside = try await Nearside.open(config: config, host: host)
+        host.simulateNetwork(.offline)
+        return nearside
+    }
+
     static func twoDirectories(old: URL) throws -> AppDirectories {
         let directories = try AppDirectories(models: old, data: old.deletingLastPathComponent().appending(path: "Data"))
         return directories
@@ -171,12 +178,3 @@ final class TutorialView {
         answer = suggestions.map(\.text).joined(separator: "\n")
     }
 }
-
-#if !canImport(Darwin)
-    /// Replaces the host of Apple's systems.
-    final class AppleHost: DeviceHost {
-        func facts() -> DeviceFacts {
-            DeviceFacts(network: .unmetered, heat: .nominal)
-        }
-    }
-#endif

@@ -4,8 +4,10 @@ import Foundation
 import NearsideTesting
 
 /// Opens a library without a local model and with a permissive policy, so that the provider answers every request.
-func library(with provider: RecordedProvider) async throws -> Nearside {
-    let nearside = try Nearside(directory: freshDirectory())
+func library(
+    with provider: RecordedProvider, host: any DeviceHost = FakeDeviceHost()
+) async throws -> Nearside {
+    let nearside = try await Nearside.open(config: Config(directory: freshDirectory().path), host: host)
     try await nearside.setPolicy(
         policy: RoutingPolicy(version: "test-1", allowRetention: true, allowTraining: true, consent: .given))
     try await nearside.addProvider(settings: provider.settings(model: "recorded"))

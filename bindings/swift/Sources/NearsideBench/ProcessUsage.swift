@@ -1,22 +1,17 @@
 // Resources held by the process: threads, memory, streams of the library.
 
 import Foundation
-import NearsideTesting
+@_spi(Testing) import NearsideKit
 
 struct ProcessUsage: Encodable {
     let threads: Int
     let residentKB: Int
-    /// Live stream objects of the library; -1 in a build without scripts.
+    /// Live stream objects of the library.
     let objects: Int
 
     static var now: ProcessUsage {
         get throws {
-            #if NEARSIDE_TESTING
-                let objects = Int(try liveObjects())
-            #else
-                let objects = -1
-            #endif
-            return ProcessUsage(threads: status("Threads"), residentKB: status("VmRSS"), objects: objects)
+            ProcessUsage(threads: status("Threads"), residentKB: status("VmRSS"), objects: Int(try liveObjects()))
         }
     }
 

@@ -11,24 +11,20 @@
 import Foundation
 import NearsideTesting
 
-#if NEARSIDE_TESTING
-    let words = Array(CommandLine.arguments.dropFirst())
-    let count = words.last.flatMap { Int($0) }
-    do {
-        switch words.first {
-        case "chunks": try await measureChunks(count ?? 20_000)
-        case "cancels": try await measureCancels(count ?? 1_000)
-        case "cancel-phases" where words.count > 1: try await measureCancelPhases(words[1], cancels: count ?? 200)
-        case "speed" where words.count > 1: try await measureSpeed(words[1], answers: count ?? 5)
-        default:
-            try exitWithError("no such measurement", "use `chunks`, `cancels`, `cancel-phases MODEL` or `speed MODEL`")
-        }
-    } catch {
-        try exitWithError("\(error)", "see the error")
+let words = Array(CommandLine.arguments.dropFirst())
+let count = words.last.flatMap { Int($0) }
+do {
+    switch words.first {
+    case "chunks": try await measureChunks(count ?? 20_000)
+    case "cancels": try await measureCancels(count ?? 1_000)
+    case "cancel-phases" where words.count > 1: try await measureCancelPhases(words[1], cancels: count ?? 200)
+    case "speed" where words.count > 1: try await measureSpeed(words[1], answers: count ?? 5)
+    default:
+        try exitWithError("no such measurement", "use `chunks`, `cancels`, `cancel-phases MODEL` or `speed MODEL`")
     }
-#else
-    try exitWithError("this build of the library cannot play scripts", "build with NEARSIDE_TESTING=1")
-#endif
+} catch {
+    try exitWithError("\(error)", "see the error")
+}
 
 func exitWithError(_ message: String, _ remedy: String) throws {
     try FileHandle.standardError.write(contentsOf: Data("error: \(message)\nhelp: \(remedy)\n".utf8))

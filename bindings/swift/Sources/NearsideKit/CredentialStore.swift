@@ -138,7 +138,8 @@ public struct FileCredentialStore: CredentialStore {
     import Security
 
     /// A store in this device's keychain: readable after the first unlock since boot, excluded from backups,
-    /// not synced to other devices. On a Mac the app has to be signed for it.
+    /// not synced to other devices. On a Mac the app has to be signed for it, and a test bundle that runs without an app has
+    /// no keychain at all: use `FileCredentialStore` there.
     public struct KeychainCredentialStore: CredentialStore {
         private let service: String
 
@@ -187,7 +188,10 @@ public struct FileCredentialStore: CredentialStore {
 
         private func throwUnlessSuccess(_ status: OSStatus) throws {
             guard status != errSecSuccess else { return }
-            let text = SecCopyErrorMessageString(status, nil) as String? ?? "status \(status)"
+            let text =
+                status == errSecMissingEntitlement
+                ? "this program has no right to use it; store keys in files instead"
+                : SecCopyErrorMessageString(status, nil) as String? ?? "status \(status)"
             throw NearsideError(kind: .storage, reason: .storageFailed, detail: "the keychain failed: \(text)")
         }
     }

@@ -2,25 +2,6 @@
 
 import Foundation
 
-extension Nearside {
-    /// Opens the library in one directory with the default settings, and waits for the disk. An app uses
-    /// ``open(_:host:)``, which keeps conversations in a directory that is backed up.
-    public convenience init(directory: URL) throws {
-        try self.init(config: Config(directory: directory.path))
-    }
-
-    /// Opens the directory with a host that reports device facts: `AppleHost()` on Apple's systems.
-    public convenience init(directory: URL, host: any DeviceHost) throws {
-        try self.init(config: Config(directory: directory.path), host: host)
-    }
-
-    /// Opens the library with these settings and a host.
-    public convenience init(config: Config, host: any DeviceHost) throws {
-        // UniFFI turns a named constructor into a static function; `self` gets a handle of its own, cloned from it.
-        self.init(unsafeFromHandle: try Nearside.withHost(config: config, host: host).uniffiCloneHandle())
-    }
-}
-
 extension ChatRequest {
     /// Creates a request; every parameter but `messages` has a default.
     ///

@@ -1,7 +1,6 @@
 // Answers, downloads and loads as an `AsyncSequence`.
 
 import Foundation
-@_exported import NearsideGenerated
 
 /// The chunks of an answer: `Chunk.started`, then reasoning, text, tool calls and citations, then `Chunk.done`. If a
 /// target fails before any visible output, the next one emits its own `Chunk.started`.

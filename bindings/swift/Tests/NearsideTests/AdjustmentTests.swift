@@ -1,5 +1,5 @@
 import Foundation
-import NearsideKit
+import NearsideTesting
 import Testing
 
 extension Scenarios {
@@ -30,9 +30,8 @@ extension Scenarios {
         }
 
         @Test func heatSlowsAnAnswerAndTheAppIsTold() async throws {
-            let host = FakeHost(DeviceFacts(network: .unmetered, heat: .critical))
-            let nearside = try Nearside.withHost(
-                config: Config(directory: freshDirectory(), context: 2048), host: host)
+            let config = Config(directory: freshDirectory(), context: 2048)
+            let nearside = try Nearside(config: config, host: FakeDeviceHost(heat: .critical))
             let stream = try nearside.startAdjustments()
             _ = try await nearside.chat(greedy(.user("Count to ten."), maxTokens: 4)).all()
 

@@ -1,5 +1,5 @@
 import Foundation
-import NearsideKit
+@_spi(Testing) import NearsideKit
 import Testing
 
 extension Scenarios {

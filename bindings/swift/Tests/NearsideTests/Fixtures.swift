@@ -2,7 +2,7 @@
 // ProviderFixtures.swift has the providers. Kotlin's scenarios have the same names; a Rust test compares them.
 
 import Foundation
-import NearsideKit
+@_spi(Testing) import NearsideKit
 import Testing
 
 /// All scenarios. Serialized, because several measure times on a small machine.

@@ -1,7 +1,7 @@
 // Fixtures of the provider scenarios: local providers, a library configured with them, and a request.
 
 import Foundation
-import NearsideKit
+import NearsideTesting
 import Testing
 
 /// A local provider process that runs until this object is released. It responds in the real format of its dialect and
@@ -129,24 +129,6 @@ final class SilentServer {
     }
 }
 
-/// A device host whose facts a scenario sets.
-final class FakeHost: DeviceHost, @unchecked Sendable {
-    private let lock = NSLock()
-    private var now: DeviceFacts
-
-    init(_ facts: DeviceFacts = DeviceFacts(network: .unmetered, heat: .nominal)) {
-        now = facts
-    }
-
-    func facts() -> DeviceFacts {
-        lock.withLock { now }
-    }
-
-    func set(_ network: Connectivity) {
-        lock.withLock { now.network = network }
-    }
-}
-
 /// Allows retention, training and any cost, with consent given.
 let openPolicy = RoutingPolicy(version: "scenario-1", allowRetention: true, allowTraining: true, consent: .given)
 
@@ -171,10 +153,10 @@ extension ChatRequest {
 /// Opens a library with these providers and their keys configured, and no model on the device.
 func library(
     _ providers: Provider..., policy: RoutingPolicy = openPolicy, config: Config? = nil,
-    host: any DeviceHost = FakeHost()
+    host: any DeviceHost = FakeDeviceHost()
 ) async throws -> Nearside {
     let config = config ?? Config(directory: freshDirectory(), context: 512)
-    let nearside = try Nearside.withHost(config: config, host: host)
+    let nearside = try Nearside(config: config, host: host)
     try await nearside.setPolicy(policy: policy)
     for provider in providers {
         try await nearside.addProvider(settings: provider.settings)

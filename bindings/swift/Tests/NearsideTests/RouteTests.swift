@@ -1,4 +1,4 @@
-import NearsideKit
+import NearsideTesting
 import Testing
 
 extension Scenarios {
@@ -18,7 +18,7 @@ extension Scenarios {
 
         @Test func aModelThatIsTooLargeLeavesTheAnswerToAProvider() async throws {
             let provider = try Provider("compatible")
-            let host = FakeHost(DeviceFacts(memoryAvailable: 50_000_000, network: .unmetered, heat: .nominal))
+            let host = FakeDeviceHost(memoryAvailable: 50_000_000)
             let nearside = try await library(provider, host: host)
             let installed = try await nearside.import(path: smollm2)
             let receipt = try #require(try await nearside.chat(tides()).all().done).receipt
@@ -102,7 +102,7 @@ extension Scenarios {
 
         @Test func aHostTellsWhatOnlyTheAppKnows() async throws {
             let provider = try Provider("deepseek")
-            let host = FakeHost()
+            let host = FakeDeviceHost()
             let nearside = try await library(
                 provider, policy: openPolicy.with { $0.allowMetered = false }, host: host)
             guard case .route = try await nearside.route(tides()) else {
@@ -110,7 +110,7 @@ extension Scenarios {
                 return
             }
             for (network, expected) in [(Connectivity.offline, ErrorKind.network), (.metered, .blocked)] {
-                host.set(network)
+                host.simulateNetwork(network)
                 guard case .noRoute(.reachability, expected, _, _, _, _) = try await nearside.route(tides()) else {
                     Issue.record("\(network) does not determine the route")
                     return

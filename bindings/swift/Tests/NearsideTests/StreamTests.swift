@@ -1,4 +1,4 @@
-import NearsideKit
+@_spi(Testing) import NearsideKit
 import Testing
 
 extension Scenarios {

@@ -4,7 +4,7 @@ import Foundation
 
 /// The directories that an app gives to the library, with the attributes that they need.
 ///
-///     let nearside = try await Nearside.open(AppDirectories.standard(), host: AppleHost())
+///     let nearside = try await Nearside.open()
 ///
 /// An app that had one directory before keeps it as `models` and adds `data`: the library moves conversations, providers,
 /// policy and spending there, once, at the next start.
@@ -54,12 +54,5 @@ extension Config {
     /// Returns the default settings with these directories.
     public static func directories(_ directories: AppDirectories) -> Config {
         Config(directory: directories.models.path, dataDirectory: directories.data.path)
-    }
-}
-
-extension Nearside {
-    /// Opens the library in these directories, without making the caller's thread wait for the disk.
-    public static func open(_ directories: AppDirectories, host: (any DeviceHost)? = nil) async throws -> Nearside {
-        try await open(config: .directories(directories), host: host)
     }
 }

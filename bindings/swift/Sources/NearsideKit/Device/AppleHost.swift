@@ -10,8 +10,8 @@
         import UIKit
     #endif
 
-    /// Reports available memory, connectivity, thermal state, battery level and Low Power Mode to the library. Pass one
-    /// to `Nearside`, which holds it for its own lifetime.
+    /// Reports available memory, connectivity, thermal state, battery level and Low Power Mode to the library. Every way
+    /// to open a `Nearside` creates one, which lives as long as that; an app passes one only to add facts of its own.
     ///
     /// On iOS it enables `UIDevice.isBatteryMonitoringEnabled`. A Mac's battery is not read.
     public final class AppleHost: DeviceHost, Sendable {
@@ -71,11 +71,7 @@
             /// Called once: each call of `mach_host_self` acquires a port right that must be released.
             private static let machine = mach_host_self()
         #else
-            /// 0 means that the system keeps no limit, as for an iPad app on a Mac.
-            private static func memoryAvailable() -> UInt64? {
-                let bytes = UInt64(os_proc_available_memory())
-                return bytes > 0 ? bytes : nil
-            }
+            private static func memoryAvailable() -> UInt64? { remainingBytes(os_proc_available_memory()) }
         #endif
     }
 

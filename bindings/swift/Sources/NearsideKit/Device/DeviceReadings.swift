@@ -58,3 +58,8 @@ func availableBytes(pageSize: UInt64, free: UInt64, inactive: UInt64, purgeable:
     // Inactive purgeable pages are in both counts; the larger one counts none twice.
     (free + max(inactive, purgeable)) * pageSize
 }
+
+/// Returns what `os_proc_available_memory` reports. 0 means that the system keeps no limit, as for an iPad app on a Mac.
+func remainingBytes(_ reported: Int) -> UInt64? {
+    reported > 0 ? UInt64(reported) : nil
+}

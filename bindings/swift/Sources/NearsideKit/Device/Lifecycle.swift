@@ -6,7 +6,7 @@ import Foundation
 extension Nearside {
     /// Forwards app lifecycle events until this object is released. Call it once, after creation:
     ///
-    ///     let nearside = try await Nearside.open(AppDirectories.standard(), host: AppleHost())
+    ///     let nearside = try await Nearside.open()
     ///     nearside.followApp()
     ///
     /// On a Mac there is nothing to observe; an app can still call `notify(event:)`.
