@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
-# Builds the library for Apple's systems: an XCFramework for devices, simulators and Macs, and the generated Swift code.
+# Builds the library for Apple's systems, as a dynamic framework for devices, simulators and Macs, and the Swift package.
 #
-#   apple.sh [--testing] [--symbols] [--plan]
+#   apple.sh [--intel] [--url ADDRESS] [--plan]
 #
-# Output: bindings/swift/Apple/release, which Package.swift reads and git ignores, with NearsideFFI.xcframework, its zip,
-# the checksum for a `binaryTarget(url:)`, and NearsideGenerated. target/apple/release has the whole package as an archive:
-# unpacked, an app adds it in Xcode, without Rust.
+# Output in target/apple:
+#   nearside                     the Swift package with the XCFramework in it: an app adds this folder, without Rust
+#   NearsideFFI.xcframework.zip  what a package with an address downloads, and its .checksum
+#   published/nearside           with --url: the package of a release, which names the zip at ADDRESS
 #
-#   --testing   with the scripted `Nearside`, for apps' own tests: in bindings/swift/Apple/testing, which Package.swift
-#               uses if NEARSIDE_TESTING=1 is set
-#   --symbols   with line tables: static libraries have no dSYM of their own, their debug information goes into the dSYM
-#               of the app that links them. Crash reports then name our lines; the zip doubles in size
+#   --intel     also for Intel's processors: Macs, and simulators on them
 #   --plan      prints the commands instead of running them, on any system
 #
 # NEARSIDE_SIGN_AS   an identity for codesign; without it the XCFramework is unsigned, and Xcode warns about that
 #
-# The privacy manifest is a resource of the Swift target, because a static library cannot contain one.
+# The slices for simulators compute on the CPU. Each framework contains its privacy manifest and has a dSYM beside it, with
+# line tables of the Rust code; docs/adr/0030 gives the reasons for a dynamic framework.
 #
-# This script has never run on an Apple machine; its plan is tested (bindings/swift/UnitTests/AppleScriptTests.swift).
+# This script has never run on an Apple machine; its plan is tested (bindings/swift/UnitTests/AppleScriptTests.swift), and
+# scripts/check-swift-packages.sh runs its parts that need none.
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
 cd "$root"
@@ -26,24 +26,23 @@ cd "$root"
 ios=16.0
 macos=13.0
 
-kind=release
+intel=
 plan=
-features=()
-debug=()
-for option; do
-  case $option in
-    --testing) kind=testing features=(--features nearside-ffi/testing) ;;
-    --symbols) debug=(CARGO_PROFILE_MOBILE_DEBUG=line-tables-only CARGO_PROFILE_MOBILE_STRIP=none) ;;
+url=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --intel) intel=yes ;;
     --plan) plan=yes ;;
-    *) fail "unknown option \`$option\`" 'the options are --testing, --symbols and --plan' ;;
+    --url) url=${2:?usage: apple.sh --url ADDRESS} && shift ;;
+    *) fail "unknown option \`$1\`" 'the options are --intel, --url and --plan' ;;
   esac
+  shift
 done
 
-package=$root/bindings/swift/Apple/$kind
-built=$target/apple/$kind
-framework=$package/NearsideFFI.xcframework
-headers=$built/headers
-archive=libnearside_ffi.a
+built=$target/apple
+framework=$built/NearsideFFI.xcframework
+generated=$built/generated
+library=libnearside_ffi.dylib
 
 # Runs a command, or prints it.
 run() {
@@ -67,71 +66,88 @@ check_machine() {
   [ ${#missing[@]} -eq 0 ] || fail "missing: ${missing[*]}" 'install Rust from https://rustup.rs, and run `brew install cmake`'
 }
 
-# build TARGET SDK PROCESSOR VARIABLE VERSION: builds only the static library, with the profile that scripts/size.sh
-# measures. The CMAKE and GGML variables configure llama.cpp's build. A simulator's slice computes on the CPU: there Metal
-# ends the process when llama.cpp reads results back into memory that is not page-aligned.
+# build TARGET SDK PROCESSOR: builds the dynamic library with the profile that scripts/size.sh measures, and its dSYM. The
+# CMAKE and GGML variables configure llama.cpp's build. In a simulator Metal ends the process when llama.cpp reads results
+# back into memory that is not page-aligned, so that its slice is built without. llama.cpp gets no line tables: they double
+# its build time, and its functions have names without them.
 build() {
-  local simulator=()
-  [ "$2" != iphonesimulator ] || simulator=(GGML_METAL=OFF)
-  run env ${simulator[@]+"${simulator[@]}"} CARGO_TARGET_DIR="$built" ${debug[@]+"${debug[@]}"} "$4=$5" CMAKE_OSX_DEPLOYMENT_TARGET="$5" \
-    CMAKE_OSX_SYSROOT="$2" CMAKE_OSX_ARCHITECTURES="$3" \
-    cargo rustc --profile mobile --locked --package nearside-ffi --lib --crate-type staticlib --target "$1" \
-    ${features[@]+"${features[@]}"}
+  local rust=$1 sdk=$2 processor=$3 minimum=$ios variable=IPHONEOS_DEPLOYMENT_TARGET inside=NearsideFFI.framework options=()
+  [ "$sdk" != macosx ] || minimum=$macos variable=MACOSX_DEPLOYMENT_TARGET inside=$inside/Versions/A
+  [ "$sdk" != iphonesimulator ] || options=(GGML_METAL=OFF)
+  run env CARGO_TARGET_DIR="$built" CARGO_PROFILE_MOBILE_DEBUG=line-tables-only CARGO_PROFILE_MOBILE_SPLIT_DEBUGINFO=packed \
+    "$variable=$minimum" CMAKE_OSX_DEPLOYMENT_TARGET="$minimum" CMAKE_OSX_SYSROOT="$sdk" CMAKE_OSX_ARCHITECTURES="$processor" \
+    ${options[@]+"${options[@]}"} \
+    cargo rustc --config profile.mobile.package.llama-cpp-sys-2.debug=0 --profile mobile --locked --package nearside-ffi --lib \
+    --crate-type cdylib --target "$rust" -- -C "link-arg=-Wl,-install_name,@rpath/$inside/NearsideFFI" \
+    -C link-arg=-Wl,-application_extension
 }
 
-# join NAME TARGET...: merges the archives of all processors of a platform into one.
-join() {
-  local name=$1 archives=() target
+# slice SDK TARGET...: joins the processors of a platform, in one library and one dSYM, and makes the framework of it.
+slice() {
+  local sdk=$1 minimum=$ios binaries=() symbols=() rust
   shift
-  for target; do archives+=("$built/$target/mobile/$archive"); done
-  run mkdir -p "$built/$name"
-  run lipo -create "${archives[@]}" -output "$built/$name/$archive"
+  [ "$sdk" != macosx ] || minimum=$macos
+  for rust; do
+    binaries+=("$built/$rust/mobile/deps/$library")
+    symbols+=("$built/$rust/mobile/deps/$library.dSYM/Contents/Resources/DWARF/$library")
+  done
+  run mkdir -p "$built/$sdk"
+  run lipo -create "${binaries[@]}" -output "$built/$sdk/$library"
+  run rm -rf "$built/$sdk/NearsideFFI.framework.dSYM"
+  run cp -R "$built/$1/mobile/deps/$library.dSYM" "$built/$sdk/NearsideFFI.framework.dSYM"
+  run lipo -create "${symbols[@]}" -output "$built/$sdk/NearsideFFI.framework.dSYM/Contents/Resources/DWARF/$library"
+  run python3 -B scripts/check-exports.py "$built/$sdk/$library" "$generated/NearsideFFI/NearsideFFI.h"
+  run python3 -B scripts/apple-framework.py "$sdk" "$minimum" "$built/$sdk/$library" "$generated/NearsideFFI" "$built/$sdk"
 }
 
-# Generates the Swift code and the C header from one of the libraries. The header has a subfolder of its own, because an
-# app cannot contain two XCFrameworks with a module map at the top level.
+# Generates the Swift code and the C header from one of the libraries.
 generate() {
-  local library=$built/aarch64-apple-darwin/mobile/$archive
+  local one=$built/aarch64-apple-darwin/mobile/deps/$library
   run cargo build --release --locked --package nearside-ffi --features bindgen --bin uniffi-bindgen-swift
-  run rm -rf "$headers" "$package/NearsideGenerated"
-  run "$programs/uniffi-bindgen-swift" --swift-sources "$library" "$package/NearsideGenerated"
+  run rm -rf "$generated"
+  run "$programs/uniffi-bindgen-swift" --swift-sources "$one" "$generated/NearsideKit/Generated"
   run "$programs/uniffi-bindgen-swift" --headers --modulemap --module-name NearsideFFI --modulemap-filename module.modulemap \
-    "$library" "$headers/NearsideFFI"
-  run python3 -B "$root/scripts/patch-bindings.py" "$package/NearsideGenerated"
+    "$one" "$generated/NearsideFFI"
+  run python3 -B scripts/patch-bindings.py "$generated/NearsideKit/Generated"
 }
 
 assemble() {
+  local sdk parts=()
+  for sdk in iphoneos iphonesimulator macosx; do
+    parts+=(-framework "$built/$sdk/NearsideFFI.framework" -debug-symbols "$built/$sdk/NearsideFFI.framework.dSYM")
+  done
   run rm -rf "$framework" "$framework.zip"
-  run xcodebuild -create-xcframework \
-    -library "$built/aarch64-apple-ios/mobile/$archive" -headers "$headers" \
-    -library "$built/ios-simulator/$archive" -headers "$headers" \
-    -library "$built/macos/$archive" -headers "$headers" \
-    -output "$framework"
+  run xcodebuild -create-xcframework "${parts[@]}" -output "$framework"
   run plutil -lint bindings/swift/Sources/NearsideKit/PrivacyInfo.xcprivacy
   [ -z "${NEARSIDE_SIGN_AS:-}" ] || run codesign --timestamp --sign "$NEARSIDE_SIGN_AS" "$framework"
   run ditto -c -k --sequesterRsrc --keepParent "$framework" "$framework.zip"
-  # Leaves out the code that scripts/bindings.sh generated for this machine's library, and the other kind's output.
-  local other=release
-  [ "$kind" = testing ] || other=testing
-  run tar -czf "$built/NearsideSwift-$kind.tar.gz" --exclude .build --exclude Sources/NearsideGenerated \
-    --exclude Sources/NearsideFFI --exclude 'NearsideFFI.xcframework.zip*' --exclude "Apple/$other" -C bindings swift
+  run python3 -B scripts/swift-package.py "$built/nearside" --local "$framework" --generated "$generated"
+}
+
+# The checksum is known only after the build.
+publish() {
+  local checksum=CHECKSUM
+  [ -n "$plan" ] || checksum=$(swift package compute-checksum "$framework.zip")
+  [ -n "$plan" ] || printf '%s\n' "$checksum" >"$framework.zip.checksum"
+  [ -z "$url" ] || run python3 -B scripts/swift-package.py "$built/published/nearside" --url "$url" --checksum "$checksum" \
+    --generated "$generated"
 }
 
 [ -n "$plan" ] || check_machine
-run rustup target add aarch64-apple-ios aarch64-apple-ios-sim x86_64-apple-ios aarch64-apple-darwin x86_64-apple-darwin
-build aarch64-apple-ios iphoneos arm64 IPHONEOS_DEPLOYMENT_TARGET "$ios"
-build aarch64-apple-ios-sim iphonesimulator arm64 IPHONEOS_DEPLOYMENT_TARGET "$ios"
-build x86_64-apple-ios iphonesimulator x86_64 IPHONEOS_DEPLOYMENT_TARGET "$ios"
-build aarch64-apple-darwin macosx arm64 MACOSX_DEPLOYMENT_TARGET "$macos"
-build x86_64-apple-darwin macosx x86_64 MACOSX_DEPLOYMENT_TARGET "$macos"
-run mkdir -p "$package"
-join ios-simulator aarch64-apple-ios-sim x86_64-apple-ios
-join macos aarch64-apple-darwin x86_64-apple-darwin
+simulators=(aarch64-apple-ios-sim) macs=(aarch64-apple-darwin)
+[ -z "$intel" ] || simulators+=(x86_64-apple-ios) macs+=(x86_64-apple-darwin)
+run rustup target add aarch64-apple-ios "${simulators[@]}" "${macs[@]}"
+build aarch64-apple-ios iphoneos arm64
+for rust in "${simulators[@]}"; do
+  case $rust in x86_64-*) build "$rust" iphonesimulator x86_64 ;; *) build "$rust" iphonesimulator arm64 ;; esac
+done
+for rust in "${macs[@]}"; do
+  case $rust in x86_64-*) build "$rust" macosx x86_64 ;; *) build "$rust" macosx arm64 ;; esac
+done
 generate
+slice iphoneos aarch64-apple-ios
+slice iphonesimulator "${simulators[@]}"
+slice macosx "${macs[@]}"
 assemble
-if [ -z "$plan" ]; then
-  swift package compute-checksum "$framework.zip" >"$framework.zip.checksum"
-  printf '%s\n%s, %s zipped\nchecksum %s\n' "$built/NearsideSwift-$kind.tar.gz" "$framework" "$(megabytes "$(size_of "$framework.zip")")" "$(cat "$framework.zip.checksum")"
-else
-  printf 'swift package compute-checksum %q > %q\n' "$framework.zip" "$framework.zip.checksum"
-fi
+publish
+[ -n "$plan" ] || printf '%s\n%s, %s zipped\n' "$built/nearside" "$framework" "$(megabytes "$(size_of "$framework.zip")")"

@@ -5,51 +5,64 @@ import Testing
 
 @Suite struct AppleScriptTests {
     @Test func everyPlatformIsBuiltForTheSystemsThatThePackageNames() throws {
-        let plan = try runAppleScript("--plan").output
-        let builds = plan.filter { $0.contains(" cargo rustc ") }
-        let targets = builds.compactMap { $0.split(separator: " ").drop { $0 != "--target" }.dropFirst().first }
-        #expect(
-            Set(targets) == [
-                "aarch64-apple-ios", "aarch64-apple-ios-sim", "x86_64-apple-ios", "aarch64-apple-darwin",
-                "x86_64-apple-darwin",
-            ])
-        let package = try String(contentsOf: root.appending(path: "bindings/swift/Package.swift"), encoding: .utf8)
+        let builds = try runAppleScript("--plan").output.filter { $0.contains(" cargo rustc ") }
+        #expect(targets(builds) == ["aarch64-apple-ios", "aarch64-apple-ios-sim", "aarch64-apple-darwin"])
+        let package = try String(contentsOf: root.appending(path: "Package.swift"), encoding: .utf8)
         for build in builds {
             let isMac = build.contains("-apple-darwin")
             let variable = isMac ? "MACOSX_DEPLOYMENT_TARGET" : "IPHONEOS_DEPLOYMENT_TARGET"
             let version = try #require(build.firstMatch(of: try Regex(" \(variable)=([0-9]+)")))[1].substring ?? ""
             #expect(package.contains(isMac ? ".macOS(.v\(version))" : ".iOS(.v\(version))"), "\(build)")
-            #expect(build.contains("CMAKE_OSX_ARCHITECTURES=\(build.contains("x86_64") ? "x86_64" : "arm64")"))
-            #expect(build.contains(" GGML_METAL=OFF ") == build.contains("CMAKE_OSX_SYSROOT=iphonesimulator"))
-            #expect(build.contains("--crate-type staticlib") && !build.contains("nearside-ffi/testing"))
+            #expect(build.contains("CMAKE_OSX_ARCHITECTURES=arm64 "))
+            #expect(build.contains("--crate-type cdylib"))
+            let inside = isMac ? "NearsideFFI.framework/Versions/A/NearsideFFI" : "NearsideFFI.framework/NearsideFFI"
+            #expect(build.contains("-install_name\\,@rpath/\(inside) "), "\(build)")
         }
     }
 
-    @Test func theFrameworkHasALibraryForDevicesSimulatorsAndMacs() throws {
+    @Test func aSimulatorComputesWithoutMetal() throws {
+        for build in try runAppleScript("--plan", "--intel").output where build.contains(" cargo rustc ") {
+            let isSimulator = build.contains("CMAKE_OSX_SYSROOT=iphonesimulator ")
+            #expect(build.contains(" GGML_METAL=OFF ") == isSimulator, "\(build)")
+        }
+    }
+
+    @Test func intelsProcessorsAreBuiltOnlyOnRequest() throws {
+        let plan = try runAppleScript("--plan", "--intel").output
+        let builds = plan.filter { $0.contains(" cargo rustc ") }
+        #expect(targets(builds).isSuperset(of: ["x86_64-apple-ios", "x86_64-apple-darwin"]) && builds.count == 5)
+        for build in builds where build.contains("--target x86_64") {
+            #expect(build.contains("CMAKE_OSX_ARCHITECTURES=x86_64 "))
+        }
+        let joined = plan.filter { $0.hasPrefix("lipo ") && $0.contains("/x86_64-") && $0.contains("/aarch64-") }
+        #expect(joined.count == 4, "libraries and debug information, for simulators and Macs")
+    }
+
+    @Test func theXCFrameworkHasAFrameworkWithSymbolsForDevicesSimulatorsAndMacs() throws {
         let plan = try runAppleScript("--plan").output
         let create = try #require(plan.first { $0.hasPrefix("xcodebuild -create-xcframework") })
-        #expect(create.components(separatedBy: " -library ").count == 4)
-        #expect(create.components(separatedBy: " -headers ").count == 4)
-        // An earlier line of the plan makes each of them.
-        let made = plan.prefix { $0 != create }.joined(separator: " \n")
-        for library in create.components(separatedBy: " -library ").dropFirst() {
-            let folder = library.split(separator: " ")[0].split(separator: "/").dropLast()
-            let platform = String(try #require(folder.last { $0 != "mobile" }))
-            let isJoined = made.contains("-output /\(folder.joined(separator: "/"))")
-            #expect(isJoined || made.contains("--target \(platform) "))
+        let frameworks = create.components(separatedBy: " -framework ").dropFirst()
+        #expect(frameworks.count == 3 && create.components(separatedBy: " -debug-symbols ").count == 4)
+        let made = plan.prefix { $0 != create }
+        for framework in frameworks {
+            let path = framework.components(separatedBy: " ")[0]
+            #expect(path.hasSuffix("/NearsideFFI.framework"))
+            let folder = path.dropLast("/NearsideFFI.framework".count)
+            #expect(made.contains { $0.contains("scripts/apple-framework.py ") && $0.hasSuffix(folder) })
+            #expect(made.contains { $0.contains("scripts/check-exports.py \(folder)/libnearside_ffi.dylib ") })
+            #expect(made.contains { $0.hasPrefix("cp ") && $0.hasSuffix("\(path).dSYM") })
         }
-        #expect(plan.contains { $0.hasSuffix("/NearsideFFI.xcframework.zip.checksum") })
         #expect(plan.contains { $0.hasPrefix("plutil -lint") })
-        let archive = try #require(plan.first { $0.hasPrefix("tar ") })
-        #expect(archive.contains("NearsideSwift-release.tar.gz") && archive.contains("--exclude Apple/testing"))
     }
 
-    @Test func theOneForTestsStandsApartAndCanPlayScripts() throws {
-        let plan = try runAppleScript("--plan", "--testing").output
-        let builds = plan.filter { $0.contains(" cargo rustc ") }
-        #expect(builds.count == 5 && builds.allSatisfy { $0.contains("--features nearside-ffi/testing") })
-        #expect(plan.contains { $0.contains("bindings/swift/Apple/testing/NearsideGenerated") })
-        #expect(!plan.contains { $0.contains("bindings/swift/Apple/release") })
+    @Test func thePackagesNameTheFrameworkAndTheAddress() throws {
+        let address = "https://example.org/NearsideFFI.xcframework.zip"
+        let plan = try runAppleScript("--plan", "--url", address).output
+        let packages = plan.filter { $0.contains("/swift-package.py ") }
+        let (local, published) = (try #require(packages.first), try #require(packages.last))
+        #expect(local.contains("/apple/nearside --local ") && local.contains("/NearsideFFI.xcframework --generated "))
+        #expect(published.contains("/published/nearside --url \(address) --checksum CHECKSUM --generated "))
+        #expect(try runAppleScript("--plan").output.filter { $0.contains("/swift-package.py ") }.count == 1)
     }
 
     @Test func whatCannotBeDoneIsSaidWithARemedy() throws {
@@ -57,7 +70,7 @@ import Testing
         #expect(unknown.code == 1)
         #expect(
             unknown.errors == [
-                "error: unknown option `--bogus`", "help: the options are --testing, --symbols and --plan",
+                "error: unknown option `--bogus`", "help: the options are --intel, --url and --plan",
             ])
         #if os(Linux)
             let here = try runAppleScript()
@@ -91,6 +104,10 @@ import Testing
 
     private let root = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+    private func targets(_ builds: [String]) -> Set<String> {
+        Set(builds.compactMap { $0.split(separator: " ").drop { $0 != "--target" }.dropFirst().first.map(String.init) })
+    }
 
     private func contents(of folder: URL) throws -> String {
         let files = FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil)
