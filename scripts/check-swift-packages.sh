@@ -97,7 +97,8 @@ import pathlib, plistlib, sys
 
 folder, library = map(pathlib.Path, sys.argv[1:])
 failures = []
-for system, key in [("iphoneos", "MinimumOSVersion"), ("iphonesimulator", "MinimumOSVersion"), ("macosx", "LSMinimumSystemVersion")]:
+for system in ["iphoneos", "iphonesimulator", "macosx"]:
+    key = "LSMinimumSystemVersion" if system == "macosx" else "MinimumOSVersion"
     framework = folder / system / "NearsideFFI.framework"
     resources = framework / "Resources" if system == "macosx" else framework
     info = plistlib.loads((resources / "Info.plist").read_bytes())
@@ -125,7 +126,8 @@ compiles() {
 
 check_test-only() {
   local line
-  in_swift "$root" swift build --scratch-path "$target/swift" -Xswiftc -warnings-as-errors --target NearsideTesting >/dev/null || return
+  in_swift "$root" swift build --scratch-path "$target/swift" -Xswiftc -warnings-as-errors --target NearsideTesting \
+    >/dev/null || return
   # What is allowed compiles, so that a failure below has the reason that it should have.
   if ! compiles NearsideKit '_ = try await Nearside.open(config: config); _ = try Nearside(config: config)' ||
     ! compiles NearsideTesting '_ = try Nearside.scripted { ReplyStep.stall }; _ = FakeDeviceHost()'; then
@@ -168,12 +170,18 @@ check_by-path() {
   release "$outside/nearside" && quickstart "$outside/by-path" && answers "$outside/by-path"
 }
 
-# The Debian root has no git; this machine's runs in it, from a folder of its own.
+# tag_tree FOLDER TAG: commits what is in the folder.
+tag_tree() {
+  git -C "$1" add --all && git -C "$1" -c user.name=check -c user.email=check@localhost commit -qm "$2" && git -C "$1" tag "$2"
+}
+
+# As in the real repository, the tag with a letter has the sources, whose manifest is refused in a dependency. The Debian
+# root has no git; this machine's runs in it, from a folder of its own.
 check_by-address() {
   local package=$outside/address/nearside git=$outside/git
-  release "$package" && quickstart "$outside/by-address" || return
-  git -C "$package" init -q && git -C "$package" add . &&
-    git -C "$package" -c user.name=check -c user.email=check@localhost commit -qm release && git -C "$package" tag 0.1.0 || return
+  mkdir -p "$package" && git -C "$package" init -q && cp Package.swift "$package/" && tag_tree "$package" v0.1.0 || return
+  release "$outside/released/nearside" && cp -R "$outside/released/nearside/." "$package/" && tag_tree "$package" 0.1.0 || return
+  quickstart "$outside/by-address" || return
   python3 - "$outside/by-address/Package.swift" "$package" <<'P'
 import pathlib, sys
 

@@ -15,7 +15,7 @@ public struct AppDirectories: Sendable {
     /// Conversations, providers, policy and spending. Backed up; on a phone encrypted until the first unlock after a start.
     public let data: URL
 
-    /// Creates the directories if they are missing, and sets their attributes.
+    /// Creates the directories if they are missing, and sets their attributes. Waits for the disk.
     public init(models: URL, data: URL) throws {
         self.models = models
         self.data = data
@@ -40,7 +40,8 @@ public struct AppDirectories: Sendable {
         #endif
     }
 
-    /// Returns `Nearside/Models` and `Nearside/Data` in the application support directory.
+    /// Returns `Nearside/Models` and `Nearside/Data` in the application support directory. Waits for the disk;
+    /// ``Nearside/open(host:)`` calls it on another thread than the caller's.
     public static func standard() throws -> AppDirectories {
         let base = FileManager.default.urls(for: .applicationSupportDirectory, in: .userDomainMask)[0]
             .appendingPathComponent("Nearside", isDirectory: true)
