@@ -19,11 +19,11 @@ import PackageDescription
 let package = Package(
     name: "NearsideSample",
     platforms: [.iOS(.v17), .macOS(.v14)],
-    dependencies: [.package(name: "Nearside", path: "../bindings/swift")],
+    dependencies: [.package(name: "nearside", path: "..")],
     targets: stubs + [
         .executableTarget(
             name: "NearsideSample",
-            dependencies: [.product(name: "NearsideKit", package: "Nearside")] + stubbed,
+            dependencies: [.product(name: "NearsideKit", package: "nearside")] + stubbed,
             path: "Sources"),
         .testTarget(name: "NearsideSampleTests", dependencies: ["NearsideSample"], path: "Tests"),
     ],

@@ -34,7 +34,7 @@ CHANGES = [
     ("apple-project", PROJECT, "org.nearside.sample.tests", "org_nearside", "`org_nearside` is no bundle id"),
     ("apple-project", PROJECT, "$(NEARSIDE_WARNINGS_AS_ERRORS:default=NO)", "YES", "warnings are errors"),
     ("apple-references", PROJECT, "- path: Sources", "- path: Source", "no source Source"),
-    ("apple-references", PROJECT, "path: ../bindings/swift", "path: ../bindings", "no Package.swift"),
+    ("apple-references", PROJECT, "path: ../target/apple/nearside", "path: ../bindings", "which scripts/apple.sh writes"),
     ("apple-references", PROJECT, "product: NearsideKit", "product: Nearside", "no product Nearside"),
     ("apple-references", PROJECT, "excludes: [RealTests.swift", "excludes: [Real.swift", "has no Real.swift"),
     ("apple-references", PROJECT, ENTITLED, "App/Large.entitlements\n", "no entitlements App/Large"),
@@ -110,10 +110,9 @@ def yaml_findings():
 
 def apply(copy, root, check, file, old, new, expected):
     shutil.copytree(root / "ios-sample", copy / "ios-sample", ignore=shutil.ignore_patterns(".build", "*.xcodeproj"))
-    package = copy / "bindings/swift"
-    (package / "Sources/NearsideKit").mkdir(parents=True)
+    (copy / LIBRARY).parent.mkdir(parents=True)
     shutil.copy(root / LIBRARY, copy / LIBRARY)
-    shutil.copy(root / "bindings/swift/Package.swift", package)
+    shutil.copy(root / "Package.swift", copy)
     path = copy / file
     if old is None:
         path.unlink()

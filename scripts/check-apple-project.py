@@ -22,6 +22,7 @@ import apple_rules as rules
 from small_yaml import YamlError, parse_yaml
 
 SAMPLE = "ios-sample"
+APPLE_PACKAGE = "target/apple/nearside"
 LIBRARY_MANIFEST = "bindings/swift/Sources/NearsideKit/PrivacyInfo.xcprivacy"
 PLACEHOLDER = re.compile(r"%(?:(\d+)\$)?(?:@|l{0,2}[du]|\.?\d*f|%)")
 
@@ -136,10 +137,11 @@ def check_references(root, project):
     sample = root / SAMPLE
     made = {target["info"]["path"] for target in project["targets"].values() if "info" in target}
     for name, package in project.get("packages", {}).items():
-        manifest = sample / package["path"] / "Package.swift"
-        if not manifest.is_file():
-            yield f"package {name}: no Package.swift in {package['path']}"
+        # scripts/apple.sh makes that folder, on a Mac, with the products of the manifest at the root.
+        if package["path"] != f"../{APPLE_PACKAGE}":
+            yield f"package {name}: {package['path']} is not {APPLE_PACKAGE}, which scripts/apple.sh writes"
             continue
+        manifest = root / "Package.swift"
         dependencies = [item for target in project["targets"].values() for item in target.get("dependencies", [])]
         for product in [item["product"] for item in dependencies if item.get("package") == name]:
             if f'.library(name: "{product}"' not in manifest.read_text():

@@ -19,7 +19,7 @@ strictly=(--scratch-path "$scratch" -Xswiftc -warnings-as-errors)
 run_swift() { in_swift "$sample" swift "$@"; }
 
 prepare() {
-  [ -d "$root/bindings/swift/Sources/NearsideGenerated" ] ||
+  [ -d "$root/bindings/swift/Sources/NearsideKit/Generated" ] ||
     fail 'the Swift package has no generated code yet' 'run `scripts/bindings.sh generate`'
   # The package manager caches its plan: a file that is new in the library's package would not be compiled.
   rm -f "$scratch/debug.yaml"

@@ -4,7 +4,7 @@ import Foundation
 import NearsideKit
 
 func readme(directory: URL, view: ReadmeView) async throws {
-    let nearside = try Nearside(directory: directory)  // an app: try await Nearside.open(AppDirectories.standard())
+    let nearside = try Nearside(directory: directory)  // an app: try await Nearside.open()
     let model = try ModelRef.parse("hf:HuggingFaceTB/SmolLM2-360M-Instruct-GGUF:Q8_0")
 
     let fit = try await nearside.fit(model)  // before any download: only the head of the file is fetched, and kept
